@@ -1,0 +1,189 @@
+//! What is meant: instances, networks and addresses as the cloud's own records tell.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::Mac;
+
+/// What the cloud means to be true. Empty for a bare machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Intent {
+    /// Where it was read: `database sqlite:/...`, `libvirt`, `site file`; empty where nowhere.
+    pub sources: Vec<String>,
+    /// Read from nova's tables (and so complete), not only pieced together from XML and site file.
+    pub from_database: bool,
+    /// Instances that live.
+    pub instances: Vec<Instance>,
+    /// Networks.
+    pub networks: Vec<Network>,
+}
+
+/// A cloud instance.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Instance {
+    /// `instances.id`, the N of `nova-compute-inst-N`; `None` where no database tells it.
+    pub id: Option<u64>,
+    /// uuid, where known.
+    pub uuid: Option<String>,
+    /// The name that people use: hostname or display name.
+    pub name: String,
+    /// libvirt's name: `instance-0000000a`.
+    pub libvirt_name: Option<String>,
+    /// Host it runs on, by its name in the site.
+    pub host: String,
+    /// nova's vm_state, where known.
+    pub vm_state: Option<String>,
+    /// Its NICs.
+    pub vifs: Vec<Vif>,
+    /// Its security groups.
+    pub security_groups: Vec<SecurityGroup>,
+    /// Its inside can be read: it is the machine of this name in the snapshot.
+    pub entered: bool,
+}
+
+impl Instance {
+    /// Every fixed address.
+    pub fn fixed(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.vifs.iter().flat_map(|v| v.fixed.iter().copied())
+    }
+
+    /// Every floating address with the fixed one it hangs on.
+    pub fn floating(&self) -> impl Iterator<Item = &Floating> {
+        self.vifs.iter().flat_map(|v| v.floating.iter())
+    }
+}
+
+/// One NIC of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Vif {
+    /// Its MAC.
+    pub mac: Option<Mac>,
+    /// The link on the host's side, where anything tells its name.
+    pub device: Option<String>,
+    /// The bridge that link belongs in, where anything tells it.
+    pub bridge: Option<String>,
+    /// Index into `Intent::networks`.
+    pub network: Option<usize>,
+    /// Fixed addresses.
+    pub fixed: Vec<Ipv4Addr>,
+    /// Floating addresses that hang on them.
+    pub floating: Vec<Floating>,
+    /// Which record names device and bridge, for evidence: `/etc/libvirt/qemu/instance-00000001.xml`.
+    pub source: String,
+}
+
+/// A floating address and what it hangs on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floating {
+    /// The outside address.
+    pub address: Ipv4Addr,
+    /// The fixed address.
+    pub fixed: Ipv4Addr,
+    /// `floating_ips.host`: which host carries it.
+    pub host: Option<String>,
+}
+
+/// A nova network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// `networks.id`.
+    pub id: Option<u64>,
+    /// Label.
+    pub label: String,
+    /// Its prefix.
+    pub cidr: Option<Ipv4Net>,
+    /// Bridge on every host that serves it.
+    pub bridge: Option<String>,
+    /// Physical link in that bridge.
+    pub bridge_interface: Option<String>,
+    /// VLAN id, of a VlanManager's network.
+    pub vlan: Option<u16>,
+    /// `networks.gateway`; in multi-host mode each host has its own beside.
+    pub gateway: Option<Ipv4Addr>,
+    /// `networks.dhcp_server`.
+    pub dhcp_server: Option<Ipv4Addr>,
+    /// First address that DHCP gives out.
+    pub dhcp_start: Option<Ipv4Addr>,
+    /// Each compute host is gateway and DHCP server of its own instances.
+    pub multi_host: bool,
+    /// All hosts carry the same gateway address.
+    pub share_address: bool,
+    /// multi-host without sharing: each host's own address (fixed_ips rows with `host` set).
+    pub host_addresses: Vec<(String, Ipv4Addr)>,
+    /// Network host of a single-host network.
+    pub host: Option<String>,
+    /// Fixed addresses free to be given, and all that are not reserved; `None` without a database.
+    pub free: Option<(u64, u64)>,
+}
+
+impl Network {
+    /// The address that instances on this host have as gateway and DHCP server.
+    pub fn gateway_on(&self, host: &str) -> Option<Ipv4Addr> {
+        if self.multi_host && !self.share_address {
+            let own = self.host_addresses.iter().find(|(name, _)| name == host).map(|(_, ip)| *ip);
+            return own.or(self.dhcp_server).or(self.gateway);
+        }
+        self.gateway
+    }
+}
+
+/// A security group of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecurityGroup {
+    /// Name.
+    pub name: String,
+    /// Rules: each lets something in.
+    pub rules: Vec<SecurityGroupRule>,
+}
+
+/// One ingress rule of a security group.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecurityGroupRule {
+    /// tcp, udp, icmp; `None` for all.
+    pub protocol: Option<String>,
+    /// First port, or ICMP type; -1 for all.
+    pub from_port: Option<i32>,
+    /// Last port, or ICMP code; -1 for all.
+    pub to_port: Option<i32>,
+    /// Source prefix, where the rule is by address.
+    pub cidr: Option<Ipv4Net>,
+    /// Source group, where the rule is by group.
+    pub group: Option<String>,
+}
+
+impl SecurityGroupRule {
+    /// Whether the rule lets a packet in from this address; `None` where it depends on a group's members.
+    pub fn allows(&self, protocol: u8, port: Option<u16>, source: IpAddr) -> Option<bool> {
+        let wanted = match self.protocol.as_deref() {
+            None => None,
+            Some("icmp") => Some(1),
+            Some("tcp") => Some(6),
+            Some("udp") => Some(17),
+            Some(_) => return Some(false),
+        };
+        if wanted.is_some_and(|w| w != protocol) {
+            return Some(false);
+        }
+        if let (true, Some(port)) = (protocol != 1, port)
+            && let (Some(from), Some(to)) = (self.from_port, self.to_port)
+            && from >= 0
+            && !(from..=to).contains(&i32::from(port))
+        {
+            return Some(false);
+        }
+        match (self.cidr, source) {
+            (Some(cidr), IpAddr::V4(v4)) => Some(cidr.contains(&v4)),
+            (Some(_), IpAddr::V6(_)) => Some(false),
+            (None, _) if self.group.is_some() => None,
+            (None, _) => Some(true),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The nouns of hopline: what a machine would do with a packet, what is meant, what is predicted,
+//! what was seen, and what follows from it.
+//!
+//! Plain data without behaviour beyond look-ups and printing. Depends on nothing of ours; does no
+//! I/O, reads no clock. Everything serialises, so a fixture or a bundle is these types as JSON.
+
+pub mod addr;
+pub mod finding;
+pub mod intent;
+pub mod link;
+pub mod netfilter;
+pub mod netns;
+pub mod packet;
+pub mod path;
+pub mod route;
+pub mod service;
+pub mod sighting;
+pub mod snapshot;
+
+pub use addr::Mac;
+pub use finding::{Diagnosis, Finding};
+pub use intent::Intent;
+pub use netns::Netns;
+pub use packet::Packet;
+pub use path::Path;
+pub use snapshot::Snapshot;

@@ -1,0 +1,259 @@
+//! Addresses, routes, FIB rules and neighbours (ip-address(8), ip-route(8), ip-rule(8), ip-neighbour(8)).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::Mac;
+
+/// Table number of `local`.
+pub const TABLE_LOCAL: u32 = 255;
+/// Table number of `main`.
+pub const TABLE_MAIN: u32 = 254;
+/// Table number of `default`.
+pub const TABLE_DEFAULT: u32 = 253;
+
+/// An IP address on a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// ifindex of the link that carries it.
+    pub link: u32,
+    /// The address with its prefix length: `10.0.0.42/16`.
+    pub net: IpNet,
+    /// The other side, of a point-to-point address.
+    #[serde(default)]
+    pub peer: Option<IpAddr>,
+    /// `scope` as `ip` prints it: global, link, host.
+    #[serde(default)]
+    pub scope: String,
+    /// `secondary`: not the first address of its subnet on the link.
+    #[serde(default)]
+    pub secondary: bool,
+}
+
+/// What a route does with a packet that matches it (`RTN_*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteKind {
+    /// Sends it on.
+    Unicast,
+    /// Delivers it here.
+    Local,
+    /// Delivers it here, as a broadcast.
+    Broadcast,
+    /// Multicast.
+    Multicast,
+    /// Answers from here without carrying an address (anycast).
+    Anycast,
+    /// Drops it silently.
+    Blackhole,
+    /// Drops it, ICMP host unreachable.
+    Unreachable,
+    /// Drops it, ICMP administratively prohibited.
+    Prohibit,
+    /// Ends this table's look-up as if nothing had matched.
+    Throw,
+}
+
+/// One route of one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Table number: 254 main, 255 local, 253 default.
+    pub table: u32,
+    /// Destination prefix; `0.0.0.0/0` is the default route.
+    pub destination: IpNet,
+    /// What it does.
+    pub kind: RouteKind,
+    /// Lower wins among routes of the same prefix.
+    #[serde(default)]
+    pub metric: u32,
+    /// Type of service it is limited to, 0 for all.
+    #[serde(default)]
+    pub tos: u8,
+    /// Source address that a locally made packet gets.
+    #[serde(default)]
+    pub preferred_source: Option<IpAddr>,
+    /// `proto` as `ip route` prints it: kernel, boot, static, dhcp, ...
+    #[serde(default)]
+    pub protocol: String,
+    /// `scope` as `ip route` prints it.
+    #[serde(default)]
+    pub scope: String,
+    /// Where to; several for multipath, none for blackhole and its like.
+    #[serde(default)]
+    pub nexthops: Vec<Nexthop>,
+    /// Path MTU given by the route, 0 for none.
+    #[serde(default)]
+    pub mtu: u32,
+}
+
+impl Route {
+    /// Prefix length 0.
+    pub fn is_default(&self) -> bool {
+        self.destination.prefix_len() == 0
+    }
+}
+
+/// One way out of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nexthop {
+    /// Gateway; `None` when the destination is on the link itself.
+    pub via: Option<IpAddr>,
+    /// ifindex of the outgoing link.
+    pub link: u32,
+    /// Share of the flows among several, 1 or more.
+    #[serde(default)]
+    pub weight: u32,
+    /// `onlink`: the gateway is taken to be on the link whatever its address.
+    #[serde(default)]
+    pub onlink: bool,
+    /// `RTNH_F_DEAD`: the link is down; never chosen.
+    #[serde(default)]
+    pub dead: bool,
+    /// `RTNH_F_LINKDOWN`: no carrier; still chosen unless `ignore_routes_with_linkdown`.
+    #[serde(default)]
+    pub linkdown: bool,
+}
+
+/// A FIB rule (`ip rule`): which table a packet's route is looked up in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FibRule {
+    /// Rules are tried in ascending order of this number.
+    pub priority: u32,
+    /// `not`: the rule applies to what does not match.
+    pub invert: bool,
+    /// `from PREFIX`.
+    pub source: Option<IpNet>,
+    /// `to PREFIX`.
+    pub destination: Option<IpNet>,
+    /// `iif NAME`.
+    pub iif: Option<String>,
+    /// `oif NAME`.
+    pub oif: Option<String>,
+    /// `fwmark VALUE/MASK`.
+    pub fwmark: Option<(u32, u32)>,
+    /// `tos N`.
+    pub tos: u8,
+    /// What it does.
+    pub action: RuleAction,
+    /// A selector that is not modelled (uidrange, ipproto, ports, ...), as text.
+    pub unmodelled: Option<String>,
+}
+
+impl Default for FibRule {
+    fn default() -> FibRule {
+        FibRule {
+            priority: 0,
+            invert: false,
+            source: None,
+            destination: None,
+            iif: None,
+            oif: None,
+            fwmark: None,
+            tos: 0,
+            action: RuleAction::Lookup(TABLE_MAIN),
+            unmodelled: None,
+        }
+    }
+}
+
+/// What a FIB rule does (`FR_ACT_*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleAction {
+    /// Looks up a table.
+    Lookup(u32),
+    /// Goes on at the rule of this priority.
+    Goto(u32),
+    /// Nothing.
+    Nop,
+    /// Drops silently.
+    Blackhole,
+    /// Drops with ICMP net unreachable.
+    Unreachable,
+    /// Drops with ICMP administratively prohibited.
+    Prohibit,
+}
+
+/// The three rules that every namespace starts with.
+pub fn default_rules() -> Vec<FibRule> {
+    [(0, TABLE_LOCAL), (32766, TABLE_MAIN), (32767, TABLE_DEFAULT)]
+        .map(|(priority, table)| FibRule {
+            priority,
+            action: RuleAction::Lookup(table),
+            ..FibRule::default()
+        })
+        .into()
+}
+
+/// One neighbour entry: which MAC an IP has on a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// ifindex of the link.
+    pub link: u32,
+    /// The neighbour's address.
+    pub ip: IpAddr,
+    /// Its MAC, where one is known.
+    pub mac: Option<Mac>,
+    /// Reachability state.
+    pub state: NeighbourState,
+    /// `NTF_PROXY`: this machine answers for the address.
+    #[serde(default)]
+    pub proxy: bool,
+}
+
+/// Neighbour reachability (`NUD_*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum NeighbourState {
+    /// Being asked for; no answer yet.
+    Incomplete,
+    /// Confirmed lately.
+    Reachable,
+    /// Known, not confirmed lately; used, then confirmed.
+    Stale,
+    /// Used while stale; about to be probed.
+    Delay,
+    /// Being probed.
+    Probe,
+    /// Did not answer.
+    Failed,
+    /// The link needs no resolution.
+    Noarp,
+    /// Set by hand, never asked for.
+    Permanent,
+    /// No state.
+    None,
+}
+
+impl NeighbourState {
+    /// The kernel sends to the entry's MAC without asking first (`NUD_VALID`).
+    pub fn is_valid(self) -> bool {
+        match self {
+            NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+            | NeighbourState::Noarp
+            | NeighbourState::Permanent => true,
+            NeighbourState::Incomplete | NeighbourState::Failed | NeighbourState::None => false,
+        }
+    }
+
+    /// As `ip neigh` prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            NeighbourState::Incomplete => "INCOMPLETE",
+            NeighbourState::Reachable => "REACHABLE",
+            NeighbourState::Stale => "STALE",
+            NeighbourState::Delay => "DELAY",
+            NeighbourState::Probe => "PROBE",
+            NeighbourState::Failed => "FAILED",
+            NeighbourState::Noarp => "NOARP",
+            NeighbourState::Permanent => "PERMANENT",
+            NeighbourState::None => "NONE",
+        }
+    }
+}
