@@ -1,0 +1,86 @@
+//! One rule of an iptables dump: its global options; modules and targets have their own files.
+
+use std::collections::HashMap;
+
+use model::netfilter::{Action, Match, NfRule, Test};
+
+use super::dump::RuleLine;
+use super::words::Words;
+use super::{matches, targets, values};
+use crate::Problem;
+
+/// Reads a rule. `chains` are the names that `-j` may jump to.
+pub(super) fn read(
+    line: &RuleLine<'_>,
+    chains: &HashMap<&str, usize>,
+    problems: &mut Vec<Problem>,
+) -> NfRule {
+    let mut words = match Words::split(line.options) {
+        Ok(words) => words,
+        Err(open) => {
+            problems.push(line.problem(open, "a quote that is never closed"));
+            return line.unreadable();
+        }
+    };
+    let mut conditions = Vec::new();
+    let mut action = Action::Continue;
+    while !words.is_done() {
+        let start = words.at();
+        let negated = words.take("!");
+        let Some(option) = words.word() else {
+            problems.push(line.problem(line.options, "`!` without an option after it"));
+            return line.unreadable();
+        };
+        match option.raw {
+            "-m" | "--match" => matches::module(&mut words, start, &mut conditions),
+            "-j" | "--jump" | "-g" | "--goto" => {
+                let (read, wrong) = targets::read(&mut words, start, option.raw, chains);
+                action = read;
+                problems.extend(wrong.map(|what| line.problem(option.raw, what)));
+            }
+            name if is_global(name) => {
+                let after = words.at();
+                let test = global(name, &mut words).unwrap_or_else(|| {
+                    words.rewind(after);
+                    words.skip_arguments();
+                    Test::Unmodelled(words.text_since(start).to_owned())
+                });
+                conditions.push(condition(negated, test));
+            }
+            name => {
+                problems.push(line.problem(option.raw, format!("option {name} is not known here")));
+                words.skip_arguments();
+                let text = words.text_since(start).to_owned();
+                conditions.push(condition(negated, Test::Unmodelled(text)));
+            }
+        }
+    }
+    line.rule(conditions, action)
+}
+
+/// A condition. An unmodelled one has its `!` in its text.
+pub(super) fn condition(negated: bool, test: Test) -> Match {
+    let negated = negated && !matches!(test, Test::Unmodelled(_));
+    Match { negated, test }
+}
+
+/// Options that belong to no module (iptables(8), PARAMETERS), which iptables-save prints first.
+pub(super) fn is_global(option: &str) -> bool {
+    matches!(option, "-s" | "-d" | "-i" | "-o" | "-p" | "-f")
+}
+
+fn global(option: &str, words: &mut Words<'_>) -> Option<Test> {
+    if option == "-f" {
+        return Some(Test::Fragment);
+    }
+    let value = words.value()?;
+    Some(match option {
+        "-s" => Test::Source(vec![values::net(&value)?]),
+        "-d" => Test::Destination(vec![values::net(&value)?]),
+        "-i" => Test::In(value.into_owned()),
+        "-o" => Test::Out(value.into_owned()),
+        "-p" if value == "all" => Test::Always,
+        "-p" => Test::Protocol(values::protocol(&value)?),
+        _ => return None,
+    })
+}

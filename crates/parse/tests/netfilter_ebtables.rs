@@ -1,0 +1,177 @@
+//! Dumps of ebtables-save. The nft ones are captured from ebtables-nft-save 1.8.9; the legacy one is
+//! in the form that the `ebtables-legacy-save` script prints.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says why")]
+
+use model::Mac;
+use model::netfilter::{Action, Dialect, Hook, Match, NfRule, Policy, Table, Test};
+use parse::ebtables_save::parse;
+
+const NFT: &str = include_str!("fixtures/netfilter/ebtables-nft-save.txt");
+const NFT_COUNTED: &str = include_str!("fixtures/netfilter/ebtables-nft-save-c.txt");
+const LEGACY: &str = include_str!("fixtures/netfilter/ebtables-legacy-save-counters.txt");
+
+fn tables(text: &str, dialect: Dialect) -> Vec<Table> {
+    let read = parse(text, dialect);
+    assert_eq!(read.problems, []);
+    read.value
+}
+
+fn rule(text: &str) -> NfRule {
+    let dump = format!("*filter\n:FORWARD ACCEPT\n:foo ACCEPT\n-A FORWARD {text}\n");
+    tables(&dump, Dialect::EbtablesNft)[0].chains[0].rules[0].clone()
+}
+
+fn is(test: Test) -> Match {
+    Match { negated: false, test }
+}
+
+fn not(test: Test) -> Match {
+    Match { negated: true, test }
+}
+
+fn unmodelled(text: &str) -> Match {
+    is(Test::Unmodelled(text.to_owned()))
+}
+
+fn mac(text: &str) -> Mac {
+    text.parse().unwrap()
+}
+
+#[test]
+fn captured_dumps_are_read_without_a_problem_and_print_again() {
+    for (text, dialect) in
+        [(NFT, Dialect::EbtablesNft), (NFT_COUNTED, Dialect::EbtablesNft), (LEGACY, Dialect::EbtablesLegacy)]
+    {
+        let lines: Vec<&str> = text.lines().collect();
+        let tables = tables(text, dialect);
+        let rules = tables.iter().flat_map(|t| &t.chains).flat_map(|c| &c.rules);
+        let mut read = 0;
+        for rule in rules.filter(|rule| !rule.text.starts_with('(')) {
+            let line = lines[rule.line as usize - 1].trim_end();
+            let bare = line.strip_prefix('[').and_then(|l| l.split_once("] ")).map_or(line, |(_, rest)| rest);
+            let bare = bare.rsplit_once(" -c ").map_or(bare, |(before, _)| before.trim_end());
+            assert_eq!(rule.text, bare);
+            assert_eq!(rule.counters.is_some(), text != NFT, "{line}");
+            read += 1;
+        }
+        assert_eq!(read, lines.iter().filter(|l| l.starts_with("-A") || l.starts_with('[')).count());
+    }
+}
+
+#[test]
+fn counters_behind_a_rule_are_the_rules() {
+    let read = tables(LEGACY, Dialect::EbtablesLegacy);
+    let forward = &read[0].chain("FORWARD").unwrap().rules;
+    let counters = forward[1].counters.unwrap();
+    assert_eq!((counters.packets, counters.bytes), (12, 3456));
+    assert_eq!((forward[2].text.as_str(), &forward[2].action), ("-A FORWARD", &Action::Continue));
+    let raw = "*filter\n:INPUT ACCEPT\n-A INPUT -p ARP -j DROP , pcnt = 7 -- bcnt = 8\n";
+    let listed = tables(raw, Dialect::EbtablesLegacy)[0].chains[0].rules[0].clone();
+    assert_eq!((listed.text.as_str(), listed.counters.unwrap().bytes), ("-A INPUT -p ARP -j DROP", 8));
+}
+
+#[test]
+fn base_chains_hang_where_each_back_end_has_them() {
+    let base = |dialect, text: &str, table: &str, chain: &str| {
+        let read = tables(text, dialect);
+        let table = read.iter().find(|t| t.name == table).unwrap();
+        let base = table.chain(chain).unwrap().base.clone().unwrap();
+        (base.hook, base.priority, base.policy)
+    };
+    let legacy = |table, chain| base(Dialect::EbtablesLegacy, LEGACY, table, chain);
+    let nft = |table, chain| base(Dialect::EbtablesNft, NFT, table, chain);
+    assert_eq!(legacy("filter", "OUTPUT"), (Hook::Output, 200, Policy::Accept));
+    assert_eq!(nft("filter", "OUTPUT"), (Hook::Output, -200, Policy::Accept));
+    assert_eq!(nft("filter", "FORWARD"), (Hook::Forward, -200, Policy::Drop));
+    assert_eq!(nft("nat", "PREROUTING"), (Hook::Prerouting, -300, Policy::Accept));
+    assert_eq!(nft("nat", "OUTPUT"), (Hook::Output, 100, Policy::Accept));
+    assert_eq!(nft("nat", "POSTROUTING"), (Hook::Postrouting, 300, Policy::Accept));
+    assert_eq!(legacy("broute", "BROUTING"), (Hook::Prerouting, i32::MIN, Policy::Accept));
+}
+
+#[test]
+fn a_user_chains_policy_is_its_last_rule() {
+    let read = tables(NFT, Dialect::EbtablesNft);
+    let last = |chain: &str| {
+        let chain = read[0].chain(chain).unwrap();
+        chain.rules.last().map(|rule| (rule.text.clone(), rule.action.clone()))
+    };
+    assert_eq!(last("foo"), Some(("(policy of foo)".to_owned(), Action::Accept)));
+    assert_eq!(last("poldrop"), Some(("(policy of poldrop)".to_owned(), Action::Drop)));
+    assert_eq!(last("polret"), None);
+}
+
+#[test]
+fn matches() {
+    let cases = [
+        ("-i ! eth+ -o tap0", vec![not(Test::In("eth+".into())), is(Test::Out("tap0".into()))]),
+        ("! -i eth0", vec![not(Test::In("eth0".into()))]),
+        (
+            "--logical-in br0 --logical-out ! br1",
+            vec![is(Test::LogicalIn("br0".into())), not(Test::LogicalOut("br1".into()))],
+        ),
+        ("-s ! 0:11:22:33:44:55", vec![not(Test::EtherSource(mac("00:11:22:33:44:55"), Mac::BROADCAST))]),
+        ("-d Multicast", vec![is(Test::EtherDestination(mac("1:0:0:0:0:0"), mac("1:0:0:0:0:0")))]),
+        ("-d Unicast", vec![is(Test::EtherDestination(Mac::ZERO, mac("1:0:0:0:0:0")))]),
+        ("-d ! Broadcast", vec![not(Test::EtherDestination(Mac::BROADCAST, Mac::BROADCAST))]),
+        ("-d BGA", vec![is(Test::EtherDestination(mac("1:80:c2:0:0:0"), Mac::BROADCAST))]),
+        ("-p ! LLDP", vec![not(Test::EtherType(0x88cc))]),
+        ("-p 0x88cc", vec![is(Test::EtherType(0x88cc))]),
+        ("-p Length", vec![unmodelled("-p Length")]),
+        (
+            "-p IPv4 --ip-src 10.0.0.0/8 --ip-dst ! 1.2.3.4 --ip-proto udp --ip-dport ! 67:68",
+            vec![
+                is(Test::EtherType(0x0800)),
+                is(Test::Source(vec!["10.0.0.0/8".parse().unwrap()])),
+                not(Test::Destination(vec!["1.2.3.4/32".parse().unwrap()])),
+                is(Test::Protocol(17)),
+                not(Test::DestinationPort(vec![(67, 68)])),
+            ],
+        ),
+        ("-p IPv4 --ip-tos 0x10", vec![is(Test::EtherType(0x0800)), unmodelled("--ip-tos 0x10")]),
+        (
+            "-p ARP --arp-op Reply --arp-mac-dst ! 0:1:2:0:0:0/ff:ff:ff:0:0:0",
+            vec![
+                is(Test::EtherType(0x0806)),
+                is(Test::ArpOperation(2)),
+                not(Test::ArpTargetMac(mac("0:1:2:0:0:0"), mac("ff:ff:ff:0:0:0"))),
+            ],
+        ),
+        (
+            "-p ARP --arp-op ! Request_Reverse --arp-gratuitous",
+            vec![is(Test::EtherType(0x0806)), not(Test::ArpOperation(3)), unmodelled("--arp-gratuitous")],
+        ),
+        (
+            "-p ARP --arp-ip-src 10.0.0.0/24 --arp-ip-dst ! 10.0.0.1",
+            vec![
+                is(Test::EtherType(0x0806)),
+                is(Test::ArpSourceIp("10.0.0.0/24".parse().unwrap())),
+                not(Test::ArpTargetIp("10.0.0.1/32".parse().unwrap())),
+            ],
+        ),
+        ("--mark ! 0x5/0xff", vec![not(Test::Mark { value: 5, mask: 0xff })]),
+        ("--limit 5/min --limit-burst 3", vec![unmodelled("--limit 5/min"), unmodelled("--limit-burst 3")]),
+        ("-p 802_1Q --vlan-id 5", vec![is(Test::EtherType(0x8100)), unmodelled("--vlan-id 5")]),
+        (r#"--log-level info --log-prefix "a -j DROP" --log-ip"#, vec![]),
+    ];
+    for (text, wanted) in cases {
+        let rule = rule(&format!("{text} -j ACCEPT"));
+        assert_eq!((rule.matches, rule.action), (wanted, Action::Accept), "{text}");
+    }
+}
+
+#[test]
+fn targets() {
+    assert_eq!(rule("-j foo").action, Action::Jump("foo".into()));
+    assert_eq!(rule("-j CONTINUE").action, Action::Continue);
+    assert_eq!(rule("-j RETURN").action, Action::Return);
+    let redirect = "-j redirect --redirect-target DROP";
+    assert_eq!(rule(redirect).action, Action::Unmodelled(redirect.into()));
+    let broute = tables(LEGACY, Dialect::EbtablesLegacy);
+    let action = &broute[2].chains[0].rules[0].action;
+    assert!(matches!(action, Action::Unmodelled(text) if text.contains("routed")), "{action:?}");
+    let gone = parse("*filter\n:INPUT ACCEPT\n-A INPUT -i eth0 -j gone\n", Dialect::EbtablesNft);
+    assert_eq!((gone.problems[0].line, gone.problems[0].column), (3, 18));
+    assert_eq!(gone.value[0].chains[0].rules[0].action, Action::Unmodelled("-j gone".into()));
+}
