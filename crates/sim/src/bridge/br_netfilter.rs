@@ -1,0 +1,65 @@
+//! br_netfilter: the detour of bridged IPv4 through iptables (`net/bridge/br_netfilter_hooks.c`).
+
+use model::netfilter::{Family, Hook};
+
+use crate::ip;
+use crate::netfilter::{self, Around};
+use crate::trail::{Skb, Trail};
+use crate::world::{LinkId, World};
+
+/// `bridge-nf-call-iptables`: bridged IPv4 also passes iptables. Unset means br_netfilter is not loaded.
+fn calls_iptables(world: &World, ns: usize, skb: &Skb) -> bool {
+    skb.packet().is_some() && world.ns(ns).sysctl("bridge.bridge-nf-call-iptables") == Some(1)
+}
+
+/// PREROUTING of iptables for a frame that came in by a port, and what a DNAT there does to the frame
+/// (`br_nf_pre_routing`, `br_nf_pre_routing_finish`).
+pub(super) fn prerouting(
+    world: &World,
+    trail: &mut Trail,
+    bridge_id: LinkId,
+    skb: &mut Skb,
+) -> Result<(), netfilter::End> {
+    if !calls_iptables(world, bridge_id.ns, skb) {
+        return Ok(());
+    }
+    let before = skb.packet().map(|p| p.destination);
+    let around = Around { indev: Some(bridge_id.link), physin: skb.physin, ..Around::default() };
+    netfilter::run(world, trail, bridge_id.ns, Family::Ip, Hook::Prerouting, skb, &around)?;
+    skb.prerouted = true;
+    let Some(packet) = skb.packet().copied().filter(|p| before != Some(p.destination)) else {
+        return Ok(());
+    };
+    // Rewritten: bridged on if it would be routed back out by this very bridge, else up the stack.
+    let neighbour = if ip::turns_back(world, bridge_id, &packet, skb.mark) {
+        ip::neighbour::mac_of(world, trail, bridge_id, &packet)
+    } else {
+        None
+    };
+    if let Some(mac) = neighbour.or_else(|| world.link(bridge_id).and_then(|b| b.mac)) {
+        skb.frame.destination = mac;
+    }
+    Ok(())
+}
+
+/// FORWARD and POSTROUTING of iptables for a frame that leaves by another port. `out` are the ports
+/// around it, as ebtables sees them.
+pub(super) fn forwarded(
+    world: &World,
+    trail: &mut Trail,
+    bridge_id: LinkId,
+    hook: Hook,
+    skb: &mut Skb,
+    out: &Around,
+) -> Result<(), netfilter::End> {
+    if !calls_iptables(world, bridge_id.ns, skb) {
+        return Ok(());
+    }
+    let around = Around {
+        indev: (hook == Hook::Forward).then_some(bridge_id.link),
+        outdev: Some(bridge_id.link),
+        bridge: None,
+        ..*out
+    };
+    netfilter::run(world, trail, bridge_id.ns, Family::Ip, hook, skb, &around)
+}

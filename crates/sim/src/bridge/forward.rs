@@ -1,0 +1,286 @@
+//! The way of a frame through a bridge: in by a port, over netfilter's bridge hooks and
+//! br_netfilter's detour through iptables, out by a port or up the stack
+//! (`br_handle_frame`, `br_handle_frame_finish`, `br_forward`, `br_dev_xmit`, `br_netfilter_hooks.c`).
+
+use model::link::{Link, PortState};
+use model::netfilter::{Family, Hook};
+use model::packet::Payload;
+use model::path::{Stage, Stop};
+
+use super::br_netfilter;
+use super::fdb::{self, Target};
+use crate::ip;
+use crate::netfilter::{self, Around};
+use crate::trail::{Outcome, Skb, Trail, best, place};
+use crate::wire;
+use crate::world::{LinkId, Station, World};
+
+/// A frame arrives at a bridge port (`br_handle_frame`).
+pub(crate) fn input(world: &World, mut trail: Trail, ingress: LinkId, skb: &Skb) -> Outcome {
+    let ns = world.ns(ingress.ns);
+    let (Some(port), Some(bridge)) = (world.link(ingress), world.bridge_of(ingress)) else {
+        let here = place(ns, None, Stage::Bridge);
+        return trail.drop(here, &skb.frame, Stop::DeviceMissing, Vec::new());
+    };
+    let bridge_id = LinkId { ns: ingress.ns, link: bridge.index };
+    let at_port = place(ns, Some(port), Stage::Bridge);
+    if !bridge.admin_up {
+        let at_bridge = place(ns, Some(bridge), Stage::Bridge);
+        return trail.drop(at_bridge, &skb.frame, Stop::BridgeDown, Vec::new());
+    }
+    if let Some(state) = not_forwarding(port) {
+        return trail.drop(at_port, &skb.frame, Stop::PortState(state), Vec::new());
+    }
+    if trail.bridged.contains(&(bridge_id, skb.frame)) {
+        return trail.drop(at_port, &skb.frame, Stop::Loop, Vec::new());
+    }
+    trail.bridged.push((bridge_id, skb.frame));
+    if port.port.is_some_and(|p| p.locked)
+        && fdb::lookup(world, &trail, bridge_id, skb.frame.source) != Target::Port(port.index)
+    {
+        let why = format!("{} is locked and {} is not known behind it", port.name, skb.frame.source);
+        return trail.drop(at_port, &skb.frame, Stop::NoTarget(why), Vec::new());
+    }
+    fdb::learn(world, &mut trail, bridge_id, port, skb.frame.source);
+    let mut skb = skb.clone();
+    skb.physin = Some(port.index);
+    skb.indev = Some(bridge.index);
+    trail.pass(at_port, &skb.frame, format!("port of {}", bridge.name), Vec::new());
+
+    let around = Around { indev: Some(port.index), physin: Some(port.index), ..Around::bridge(bridge.index) };
+    if let Err(end) =
+        netfilter::run(world, &mut trail, ingress.ns, Family::Bridge, Hook::Prerouting, &mut skb, &around)
+    {
+        return end.finish(trail, &skb.frame);
+    }
+    if let Err(end) = br_netfilter::prerouting(world, &mut trail, bridge_id, &mut skb) {
+        return end.finish(trail, &skb.frame);
+    }
+    dispatch(world, trail, bridge_id, Some(port), skb)
+}
+
+/// The host itself sends through its bridge device (`br_dev_xmit`).
+pub(crate) fn output(world: &World, mut trail: Trail, bridge_id: LinkId, skb: &Skb) -> Outcome {
+    let ns = world.ns(bridge_id.ns);
+    let Some(bridge) = world.link(bridge_id) else {
+        return trail.drop(place(ns, None, Stage::Bridge), &skb.frame, Stop::DeviceMissing, Vec::new());
+    };
+    let here = place(ns, Some(bridge), Stage::Bridge);
+    if !bridge.admin_up {
+        return trail.drop(here, &skb.frame, Stop::BridgeDown, Vec::new());
+    }
+    if trail.bridged.contains(&(bridge_id, skb.frame)) {
+        return trail.drop(here, &skb.frame, Stop::Loop, Vec::new());
+    }
+    trail.bridged.push((bridge_id, skb.frame));
+    let target = if skb.frame.destination.is_group() {
+        Target::Unknown
+    } else {
+        fdb::lookup(world, &trail, bridge_id, skb.frame.destination)
+    };
+    let detail = match target {
+        Target::Port(link) => format!("to port {}", ns.link_name(link)),
+        Target::Unknown | Target::Local => "flooded to its ports".to_owned(),
+    };
+    trail.pass(here, &skb.frame, detail, Vec::new());
+    let mut skb = skb.clone();
+    skb.physin = None;
+    match target {
+        Target::Port(port) => to_port(world, trail, bridge_id, None, port, &skb),
+        Target::Unknown | Target::Local => flood(world, trail, bridge_id, None, &skb),
+    }
+}
+
+/// After PREROUTING: up the stack, to one port, or to all (`br_handle_frame_finish`).
+fn dispatch(world: &World, trail: Trail, bridge_id: LinkId, port: Option<&Link>, skb: Skb) -> Outcome {
+    let destination = skb.frame.destination;
+    if destination.is_group() {
+        return if meant_for_stack(world, bridge_id, &skb) {
+            up_the_stack(world, trail, bridge_id, skb)
+        } else {
+            flood(world, trail, bridge_id, port, &skb)
+        };
+    }
+    match fdb::lookup(world, &trail, bridge_id, destination) {
+        Target::Local => up_the_stack(world, trail, bridge_id, skb),
+        Target::Port(to) => to_port(world, trail, bridge_id, port, to, &skb),
+        Target::Unknown => flood(world, trail, bridge_id, port, &skb),
+    }
+}
+
+/// Group frames go both up and out; the walk follows the copy that can be answered: up, when the
+/// question is for an address of this machine, or a DHCP server is here, or the bridge has an address
+/// and no server is anywhere that its ports lead.
+fn meant_for_stack(world: &World, bridge_id: LinkId, skb: &Skb) -> bool {
+    let ns = world.ns(bridge_id.ns);
+    match &skb.frame.payload {
+        Payload::Arp(arp) => ns.has_address(arp.target_ip.into()),
+        Payload::Ip(_) => {
+            let here = Station::Link(bridge_id);
+            let servers = wire::meant_for(world, bridge_id, &skb.frame);
+            let elsewhere = servers.iter().any(|s| *s != here && world.leads_to(bridge_id, *s));
+            servers.contains(&here) || (!elsewhere && ns.addresses_of(bridge_id.link).next().is_some())
+        }
+    }
+}
+
+fn up_the_stack(world: &World, mut trail: Trail, bridge_id: LinkId, mut skb: Skb) -> Outcome {
+    let around = Around { indev: skb.physin, physin: skb.physin, ..Around::bridge(bridge_id.link) };
+    if let Err(end) =
+        netfilter::run(world, &mut trail, bridge_id.ns, Family::Bridge, Hook::Input, &mut skb, &around)
+    {
+        return end.finish(trail, &skb.frame);
+    }
+    skb.indev = Some(bridge_id.link);
+    let ns = world.ns(bridge_id.ns);
+    let here = place(ns, world.link(bridge_id), Stage::Bridge);
+    trail.pass(here, &skb.frame, "up to the host's own stack", Vec::new());
+    ip::receive(world, trail, bridge_id, skb)
+}
+
+/// Forwards to one known port (`__br_forward`, `should_deliver`).
+fn to_port(
+    world: &World,
+    trail: Trail,
+    bridge_id: LinkId,
+    from: Option<&Link>,
+    to: u32,
+    skb: &Skb,
+) -> Outcome {
+    let ns = world.ns(bridge_id.ns);
+    let egress = LinkId { ns: bridge_id.ns, link: to };
+    let Some(port) = world.link(egress) else {
+        let here = place(ns, world.link(bridge_id), Stage::Bridge);
+        return trail.drop(here, &skb.frame, Stop::NoTarget(format!("port if{to} is gone")), Vec::new());
+    };
+    if let Some(why) = refused(from, port) {
+        let here = place(ns, Some(port), Stage::Bridge);
+        return trail.drop(here, &skb.frame, why, Vec::new());
+    }
+    deliver(world, trail, bridge_id, from, egress, skb.clone())
+}
+
+/// Unknown unicast, broadcast and multicast go to every port but the one they came by
+/// (`br_flood`). Only the copies that lead to a station the frame is meant for are followed.
+fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, skb: &Skb) -> Outcome {
+    let ns = world.ns(bridge_id.ns);
+    let here = place(ns, world.link(bridge_id), Stage::Bridge);
+    let meant = wire::meant_for(world, bridge_id, &skb.frame);
+    let ports: Vec<&Link> = ns.ports(bridge_id.link).collect();
+    let leads = |port: &Link, station: &Station| {
+        world.leads_to(LinkId { ns: bridge_id.ns, link: port.index }, *station)
+    };
+    let toward = ports.iter().filter(|p| meant.iter().any(|station| leads(p, station)));
+    let mut copies: Vec<&Link> = toward.copied().collect();
+    if copies.is_empty() {
+        // Nobody known is meant: what leaves by a cable may find somebody beyond the site.
+        let id = |port: &Link| LinkId { ns: bridge_id.ns, link: port.index };
+        copies = ports.into_iter().filter(|p| world.leaves_site(id(p))).collect();
+    }
+    let followed = copies.into_iter().filter(|port| from.is_none_or(|f| f.index != port.index || hairpin(f)));
+    let outcomes: Vec<Outcome> = followed
+        .map(|port| match refused(from, port).or_else(|| flood_refused(port, skb)) {
+            Some(why) => {
+                trail.clone().drop(place(ns, Some(port), Stage::Bridge), &skb.frame, why, Vec::new())
+            }
+            None => {
+                let egress = LinkId { ns: bridge_id.ns, link: port.index };
+                deliver(world, trail.clone(), bridge_id, from, egress, skb.clone())
+            }
+        })
+        .collect();
+    best(outcomes).unwrap_or_else(|| {
+        let why = format!("no port leads to {}", sought(&skb.frame.payload, skb));
+        trail.drop(here, &skb.frame, Stop::NoTarget(why), Vec::new())
+    })
+}
+
+fn sought(payload: &Payload, skb: &Skb) -> String {
+    match payload {
+        Payload::Arp(arp) if skb.frame.destination.is_group() => arp.target_ip.to_string(),
+        Payload::Ip(packet) if skb.frame.destination.is_group() => packet.destination.to_string(),
+        Payload::Arp(_) | Payload::Ip(_) => skb.frame.destination.to_string(),
+    }
+}
+
+/// FORWARD or OUTPUT, POSTROUTING, then out (`br_forward_finish`, `br_dev_queue_push_xmit`).
+fn deliver(
+    world: &World,
+    mut trail: Trail,
+    bridge_id: LinkId,
+    from: Option<&Link>,
+    egress: LinkId,
+    mut skb: Skb,
+) -> Outcome {
+    let ns = bridge_id.ns;
+    let out = Around {
+        indev: from.map(|f| f.index),
+        physin: from.map(|f| f.index),
+        outdev: Some(egress.link),
+        physout: Some(egress.link),
+        ..Around::bridge(bridge_id.link)
+    };
+    // Every hook is met twice: as ebtables sees the frame, and as iptables sees the packet in it.
+    let detour = |trail: &mut Trail, hook: Hook, skb: &mut Skb| match from {
+        Some(_) => br_netfilter::forwarded(world, trail, bridge_id, hook, skb, &out),
+        None => Ok(()),
+    };
+    let hooks = [if from.is_some() { Hook::Forward } else { Hook::Output }, Hook::Postrouting];
+    let filtered = hooks.into_iter().try_for_each(|hook| {
+        netfilter::run(world, &mut trail, ns, Family::Bridge, hook, &mut skb, &out)?;
+        detour(&mut trail, hook, &mut skb)
+    });
+    match filtered {
+        Ok(()) => wire::transmit(world, trail, egress, &skb),
+        Err(end) => end.finish(trail, &skb.frame),
+    }
+}
+
+/// A port's state, where it does not forward. A port whose link is down or without carrier is
+/// disabled whatever was dumped (`br_port_carrier_check`).
+fn not_forwarding(port: &Link) -> Option<PortState> {
+    if !port.is_running() {
+        return Some(PortState::Disabled);
+    }
+    match port.port.map_or(PortState::Forwarding, |p| p.state) {
+        PortState::Forwarding => None,
+        state @ (PortState::Disabled | PortState::Listening | PortState::Learning | PortState::Blocking) => {
+            Some(state)
+        }
+    }
+}
+
+fn hairpin(port: &Link) -> bool {
+    port.port.is_some_and(|p| p.hairpin)
+}
+
+/// `should_deliver`: back out of the port of arrival only with hairpin, not between isolated ports,
+/// only to forwarding ports.
+fn refused(from: Option<&Link>, to: &Link) -> Option<Stop> {
+    let isolated = |l: &Link| l.port.is_some_and(|p| p.isolated);
+    if let Some(from) = from {
+        if from.index == to.index && !hairpin(to) {
+            return Some(Stop::NoTarget(format!(
+                "would leave by {}, where it came in: hairpin is off",
+                to.name
+            )));
+        }
+        if isolated(from) && isolated(to) {
+            return Some(Stop::NoTarget(format!("{} and {} are both isolated ports", from.name, to.name)));
+        }
+    }
+    not_forwarding(to).map(Stop::PortState)
+}
+
+/// The port's own flooding flags (`br_flood`).
+fn flood_refused(port: &Link, skb: &Skb) -> Option<Stop> {
+    let flags = port.port.unwrap_or_default();
+    let flooded = if skb.frame.destination == model::Mac::BROADCAST {
+        flags.bcast_flood
+    } else if skb.frame.destination.is_group() {
+        flags.mcast_flood
+    } else {
+        flags.flood
+    };
+    (!flooded).then(|| Stop::NoTarget(format!("{} is not flooded to", port.name)))
+}

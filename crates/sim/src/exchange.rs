@@ -1,0 +1,245 @@
+//! Questions and answers: does this get there, and does the answer come back?
+//!
+//! A question is walked as one packet; where it arrives, the receiver's answer is walked back over
+//! what the question taught (connections tracked, addresses learned).
+
+use std::net::Ipv4Addr;
+
+use model::Mac;
+use model::packet::{Frame, Packet, Payload, Transport};
+use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
+
+use crate::guest;
+use crate::ip;
+use crate::trail::{Outcome, Skb, Trail};
+use crate::wire;
+use crate::world::{FarEnd, World};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A machine whose inside was read: index into `Snapshot::netns`.
+    Machine(usize),
+    /// An instance that cannot be entered: index into `Intent::instances`. Its stack is taken to be
+    /// in order: address and gateway as the cloud means them.
+    Instance(usize),
+}
+
+impl Endpoint {
+    /// An instance, entered where its inside was read.
+    pub fn instance(world: &World, instance: usize) -> Endpoint {
+        world.inside(instance).map_or(Endpoint::Instance(instance), Endpoint::Machine)
+    }
+
+    /// Name of the machine.
+    pub fn name<'w>(&self, world: &'w World) -> &'w str {
+        match *self {
+            Endpoint::Machine(ns) => &world.ns(ns).machine,
+            Endpoint::Instance(at) => world.intent.instances.get(at).map_or("", |i| &i.name),
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Who has the next hop towards the destination?
+    Arp,
+    /// Echo request and reply.
+    Icmp,
+    /// SYN and SYN-ACK to a port.
+    Tcp(u16),
+    /// A datagram to a port, and one back.
+    Udp(u16),
+}
+
+impl Protocol {
+    /// The exchange it makes.
+    pub fn exchange(self) -> Exchange {
+        match self {
+            Protocol::Arp => Exchange::Arp,
+            Protocol::Icmp => Exchange::Icmp,
+            Protocol::Tcp(_) => Exchange::Tcp,
+            Protocol::Udp(53) => Exchange::Dns,
+            Protocol::Udp(_) => Exchange::Udp,
+        }
+    }
+}
+
+/// One question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// Who asks.
+    pub from: Endpoint,
+    /// Whom.
+    pub to: Ipv4Addr,
+    /// What.
+    pub protocol: Protocol,
+    /// Whether the answer's way back is walked too.
+    pub reply: bool,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The question's path, then the answer's where there is one. A path that died asking for a
+    /// neighbour is preceded by the path of that ARP question or answer.
+    pub paths: Vec<Path>,
+    /// Who received the question; `None` where it did not arrive.
+    pub received_by: Option<String>,
+    /// The source that the receiver saw.
+    pub source_seen: Option<Ipv4Addr>,
+    /// The answer reached the asker.
+    pub answered: bool,
+}
+
+/// Port and echo identifier that imagined questions come from: any high one behaves the same.
+const ASKING_PORT: u16 = 49_152;
+/// Length of the imagined packets in bytes: ping's default.
+const LENGTH: u16 = 84;
+
+/// Walks a question, and its answer.
+pub fn ask(world: &World, question: &Question) -> Answer {
+    let exchange = question.protocol.exchange();
+    let Some(transport) = asking(question.protocol) else { return ask_arp(world, question) };
+    let packet = Packet {
+        source: Ipv4Addr::UNSPECIFIED,
+        destination: question.to,
+        ttl: 64,
+        length: LENGTH,
+        transport,
+    };
+    let asked = send(world, Trail::default(), question.from, packet);
+    let mut answer = Answer { paths: Vec::new(), received_by: None, source_seen: None, answered: false };
+    let received = received_packet(&asked);
+    if let Disposition::Delivered { machine } = &asked.disposition {
+        answer.received_by = Some(machine.clone());
+    }
+    answer.source_seen = received.map(|p| p.source);
+    let back = if question.reply { reply(world, &asked) } else { None };
+    answer.paths.extend(path(asked, exchange, Direction::Request));
+    if let Some(back) = back {
+        answer.answered = is_back(world, question, &back);
+        answer.paths.extend(path(back, exchange, Direction::Reply));
+    }
+    answer
+}
+
+/// Sends a packet from an endpoint's own stack.
+pub(crate) fn send(world: &World, trail: Trail, from: Endpoint, packet: Packet) -> Outcome {
+    match from {
+        Endpoint::Machine(ns) => ip::send(world, trail, ns, packet),
+        Endpoint::Instance(at) => guest::send(world, trail, at, packet),
+    }
+}
+
+/// What the question carries above IP; `None` for ARP, which has no IP.
+fn asking(protocol: Protocol) -> Option<Transport> {
+    Some(match protocol {
+        Protocol::Arp => return None,
+        Protocol::Icmp => Transport::Echo { reply: false, id: ASKING_PORT, sequence: 1 },
+        Protocol::Tcp(port) => Transport::Tcp { source: ASKING_PORT, destination: port, answer: false },
+        Protocol::Udp(port) => Transport::Udp { source: ASKING_PORT, destination: port },
+    })
+}
+
+/// The ARP exchange for the next hop towards the destination. Where the question cannot even be
+/// asked (no route, no NIC), an echo's path says why.
+fn ask_arp(world: &World, question: &Question) -> Answer {
+    let walked = match question.from {
+        Endpoint::Machine(ns) => ip::next_hop(world, ns, question.to)
+            .map(|(egress, next)| ip::neighbour::paths(world, egress, next)),
+        Endpoint::Instance(at) => guest::arp_paths(world, at, question.to),
+    };
+    let Some(mut paths) = walked else {
+        return ask(world, &Question { protocol: Protocol::Icmp, reply: false, ..*question });
+    };
+    let received_by = paths.first().and_then(|p| match &p.disposition {
+        Disposition::Delivered { machine } => Some(machine.clone()),
+        Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. } => None,
+    });
+    let answered =
+        paths.len() > 1 && paths.iter().all(|p| matches!(p.disposition, Disposition::Delivered { .. }));
+    paths.truncate(if question.reply { 2 } else { 1 });
+    Answer { paths, received_by, source_seen: None, answered }
+}
+
+fn received_packet(outcome: &Outcome) -> Option<Packet> {
+    let arrived = matches!(outcome.disposition, Disposition::Delivered { .. } | Disposition::LeftSite);
+    match outcome.frame.payload {
+        Payload::Ip(packet) if arrived => Some(packet),
+        Payload::Ip(_) | Payload::Arp(_) => None,
+    }
+}
+
+/// The receiver's answer, walked from where the question arrived. A question that left the site is
+/// taken to be answered: the answer comes back by the link it left by.
+fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
+    let received = received_packet(asked)?;
+    let packet = Packet {
+        source: received.destination,
+        destination: received.source,
+        ttl: 64,
+        length: received.length,
+        transport: answering(received.transport),
+    };
+    let trail = Trail {
+        conntrack: asked.trail.conntrack.clone(),
+        learned: asked.trail.learned.clone(),
+        neighbours: asked.trail.neighbours.clone(),
+        ..Trail::default()
+    };
+    let at = asked.at?;
+    match &asked.disposition {
+        Disposition::LeftSite => {
+            let back_to = asked.frame.source;
+            let frame = Frame { source: Mac::ZERO, destination: back_to, payload: Payload::Ip(packet) };
+            Some(wire::receive(world, trail, at, &Skb::new(frame)))
+        }
+        Disposition::Delivered { .. } => match world.far_end(at) {
+            FarEnd::Guest(instance, _) if !world.ns(at.ns).has_address(received.destination.into()) => {
+                Some(guest::send(world, trail, instance, packet))
+            }
+            FarEnd::Guest(..) | FarEnd::Link(_) | FarEnd::Beyond => {
+                Some(ip::send(world, trail, at.ns, packet))
+            }
+        },
+        Disposition::Dropped(_) | Disposition::Unknown { .. } => None,
+    }
+}
+
+fn answering(transport: Transport) -> Transport {
+    match transport {
+        Transport::Echo { id, sequence, .. } => Transport::Echo { reply: true, id, sequence },
+        Transport::Tcp { source, destination, .. } => {
+            Transport::Tcp { source: destination, destination: source, answer: true }
+        }
+        Transport::Udp { source, destination } => Transport::Udp { source: destination, destination: source },
+    }
+}
+
+/// The asker takes an answer only from the address that it asked.
+fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
+    let from = question.from.name(world);
+    let arrived = matches!(&back.disposition, Disposition::Delivered { machine } if machine == from);
+    arrived && received_packet(back).is_some_and(|p| p.source == question.to)
+}
+
+/// An outcome as paths: what it says of itself, after the ARP path that it died on.
+pub(crate) fn path(outcome: Outcome, exchange: Exchange, direction: Direction) -> Vec<Path> {
+    let Outcome { trail, disposition, .. } = outcome;
+    let arp = match &disposition {
+        Disposition::Dropped(Stop::NeighbourUnresolved { because: Some(arp), .. }) => Some((**arp).clone()),
+        Disposition::Dropped(_)
+        | Disposition::Delivered { .. }
+        | Disposition::LeftSite
+        | Disposition::Unknown { .. } => None,
+    };
+    let own = Path { exchange, direction, hops: trail.hops, disposition };
+    arp.into_iter().chain([own]).collect()
+}
+
+/// The place of an instance's own NIC, seen from outside.
+pub(crate) fn instance_place(name: &str) -> Place {
+    Place { host: name.to_owned(), netns: String::new(), device: String::new(), stage: Stage::Instance }
+}

@@ -1,0 +1,139 @@
+//! An instance that cannot be entered: its stack is taken to be as the cloud means it, and its
+//! frames start at the host's side of its NIC.
+
+use std::net::Ipv4Addr;
+
+use model::Mac;
+use model::intent::{Instance, Vif};
+use model::packet::{Frame, Packet, Payload};
+use model::path::{Path, Place, Stage, Stop};
+
+use crate::exchange::instance_place;
+use crate::resolution::{self, Asker};
+use crate::trail::{Outcome, Skb, Trail, place};
+use crate::wire;
+use crate::world::{LinkId, World};
+
+/// Sends a packet as an instance would: to its network directly, elsewhere by its gateway.
+pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packet) -> Outcome {
+    let blank = Frame { source: Mac::ZERO, destination: Mac::ZERO, payload: Payload::Ip(packet) };
+    let Some(instance) = world.intent.instances.get(at) else {
+        return trail.drop(instance_place(""), &blank, Stop::DeviceMissing, Vec::new());
+    };
+    let Some(vif) = instance.vifs.first() else {
+        let why = format!("no NIC of {} is known", instance.name);
+        return trail.unknown(
+            instance_place(&instance.name),
+            &blank,
+            why,
+            "its libvirt XML, or a site entry",
+        );
+    };
+    if packet.source.is_unspecified() {
+        packet.source = vif.fixed.first().copied().unwrap_or(packet.source);
+    }
+    let own = vif.mac.unwrap_or_default();
+    let frame = Frame { source: own, destination: Mac::ZERO, payload: Payload::Ip(packet) };
+    let tap = match tap_of(world, at, instance, vif) {
+        Ok(tap) => tap,
+        Err(Missing::Device(place)) => return trail.drop(place, &frame, Stop::DeviceMissing, Vec::new()),
+        Err(Missing::Knowledge(why)) => {
+            let need = "the instance's live libvirt XML (virsh dumpxml), or `device` in the site file";
+            return trail.unknown(instance_place(&instance.name), &frame, why, need);
+        }
+    };
+    if let Some(stop) = cut_off(world, tap) {
+        let here = place(world.ns(tap.ns), world.link(tap), Stage::Wire);
+        return trail.drop(here, &frame, stop, Vec::new());
+    }
+    trail.pass(instance_place(&instance.name), &frame, "sent by the instance (assumed)", Vec::new());
+    let next = next_hop(world, instance, vif, packet.destination);
+    let asker = Asker { link: tap, guest: true, mac: own, ip: packet.source };
+    let asked = resolution::ask(world, &mut trail, asker, next);
+    match asked.mac() {
+        Some(mac) => wire::receive(world, trail, tap, &Skb::new(Frame { destination: mac, ..frame })),
+        None => {
+            let stop = Stop::NeighbourUnresolved { ip: next, because: Some(Box::new(asked.died_on())) };
+            trail.drop(instance_place(&instance.name), &frame, stop, Vec::new())
+        }
+    }
+}
+
+/// The ARP exchange for an address from an instance that cannot be entered; `None` where its NIC is
+/// not known, or cut off.
+pub(crate) fn arp_paths(world: &World, at: usize, ip: Ipv4Addr) -> Option<Vec<Path>> {
+    let instance = world.intent.instances.get(at)?;
+    let vif = instance.vifs.first()?;
+    let link = tap_of(world, at, instance, vif).ok().filter(|tap| cut_off(world, *tap).is_none())?;
+    let asker = Asker { link, guest: true, mac: vif.mac?, ip: *vif.fixed.first()? };
+    Some(resolution::ask(world, &mut Trail::default(), asker, ip).paths())
+}
+
+/// Sends a frame as the instance, from its NIC.
+pub(crate) fn send_frame(world: &World, mut trail: Trail, at: usize, payload: Payload) -> Outcome {
+    let vif = world.intent.instances.get(at).and_then(|i| i.vifs.first().map(|v| (i, v)));
+    let own = vif.and_then(|(_, v)| v.mac).unwrap_or_default();
+    let frame = Frame { source: own, destination: Mac::BROADCAST, payload };
+    let Some((instance, vif)) = vif else {
+        return trail.drop(instance_place(""), &frame, Stop::DeviceMissing, Vec::new());
+    };
+    match tap_of(world, at, instance, vif) {
+        Ok(tap) => {
+            if let Some(stop) = cut_off(world, tap) {
+                let here = place(world.ns(tap.ns), world.link(tap), Stage::Wire);
+                return trail.drop(here, &frame, stop, Vec::new());
+            }
+            trail.pass(instance_place(&instance.name), &frame, "sent by the instance (assumed)", Vec::new());
+            wire::receive(world, trail, tap, &Skb::new(frame))
+        }
+        Err(Missing::Device(place)) => trail.drop(place, &frame, Stop::DeviceMissing, Vec::new()),
+        Err(Missing::Knowledge(why)) => {
+            let need = "the instance's live libvirt XML (virsh dumpxml), or `device` in the site file";
+            trail.unknown(instance_place(&instance.name), &frame, why, need)
+        }
+    }
+}
+
+enum Missing {
+    /// The records name a device that the host has not got.
+    Device(Place),
+    /// No record names it.
+    Knowledge(String),
+}
+
+fn tap_of(world: &World, at: usize, instance: &Instance, vif: &Vif) -> Result<LinkId, Missing> {
+    let nth = instance.vifs.iter().position(|v| std::ptr::eq(v, vif)).unwrap_or(0);
+    if let Some(tap) = world.tap(at, nth) {
+        return Ok(tap);
+    }
+    match (&vif.device, world.main_ns(&instance.host)) {
+        (Some(device), Some(ns)) => {
+            let facts = world.ns(ns);
+            Err(Missing::Device(Place {
+                host: facts.machine.clone(),
+                netns: facts.name.clone(),
+                device: device.clone(),
+                stage: Stage::Bridge,
+            }))
+        }
+        (None, Some(_)) => Err(Missing::Knowledge(format!("which link of {} is its NIC", instance.host))),
+        (_, None) => Err(Missing::Knowledge(format!("host {} was not read", instance.host))),
+    }
+}
+
+/// The instance's NIC has no carrier when its host's side is down; the host's side has none when
+/// the instance's NIC is down, or nobody holds the tap.
+fn cut_off(world: &World, tap: LinkId) -> Option<Stop> {
+    let link = world.link(tap)?;
+    if !link.admin_up {
+        return Some(Stop::LinkDown);
+    }
+    (!link.carrier).then_some(Stop::NoCarrier)
+}
+
+fn next_hop(world: &World, instance: &Instance, vif: &Vif, to: Ipv4Addr) -> Ipv4Addr {
+    let network = vif.network.and_then(|n| world.intent.networks.get(n));
+    let direct = network.and_then(|n| n.cidr).is_some_and(|cidr| cidr.contains(&to));
+    let gateway = network.and_then(|n| n.gateway_on(&instance.host));
+    if direct { to } else { gateway.unwrap_or(to) }
+}

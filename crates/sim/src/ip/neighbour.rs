@@ -1,0 +1,124 @@
+//! Resolving the next hop, then out (`neigh_resolve_output`, `arp_solicit`).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::Mac;
+use model::link::LinkKind;
+use model::packet::Packet;
+use model::path::{Disposition, Path, Stage, Step, Stop};
+use model::route::{NeighbourState, RouteKind};
+
+use super::route;
+use crate::resolution::{self, Asker};
+use crate::trail::{Outcome, Skb, Trail, place};
+use crate::wire;
+use crate::world::{LinkId, World};
+
+/// Where a packet leaves to: a link, by a gateway or straight to its destination.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Towards {
+    pub(crate) link: u32,
+    pub(crate) via: Option<Ipv4Addr>,
+}
+
+/// Resolves the next hop's MAC and sends the packet out.
+pub(crate) fn send(world: &World, mut trail: Trail, ns: usize, mut skb: Skb, towards: &Towards) -> Outcome {
+    let facts = world.ns(ns);
+    let egress = LinkId { ns, link: towards.link };
+    let Some(link) = world.link(egress) else {
+        return trail.drop(place(facts, None, Stage::Wire), &skb.frame, Stop::DeviceMissing, Vec::new());
+    };
+    let Some(packet) = skb.packet().copied() else {
+        return wire::transmit(world, trail, egress, &skb);
+    };
+    let next = towards.via.unwrap_or(packet.destination);
+    skb.frame.source = link.mac.unwrap_or_default();
+    if link.kind == LinkKind::Loopback || link.mac.is_none() {
+        return wire::transmit(world, trail, egress, &skb);
+    }
+    let here = place(facts, Some(link), Stage::Neighbour);
+    if link.admin_up && !link.carrier && link.kind != LinkKind::Bridge {
+        // The question itself cannot leave: said of the link, not of the neighbour.
+        return trail.drop(place(facts, Some(link), Stage::Wire), &skb.frame, Stop::NoCarrier, Vec::new());
+    }
+    match resolve(world, &mut trail, egress, next, packet.source) {
+        Next::Known(mac, how) => {
+            skb.frame.destination = mac;
+            let steps = vec![Step::Resolved(format!("{next} is at {mac}"))];
+            trail.pass(here, &skb.frame, format!("next hop {next} is at {mac} ({how})"), steps);
+            wire::transmit(world, trail, egress, &skb)
+        }
+        Next::Beyond => {
+            let detail = format!("next hop {next} is beyond what was read");
+            trail.pass(here, &skb.frame, detail, Vec::new());
+            Outcome { trail, disposition: Disposition::LeftSite, frame: skb.frame, at: Some(egress) }
+        }
+        Next::Unanswered(because) => {
+            let stop = Stop::NeighbourUnresolved { ip: next, because: Some(because) };
+            trail.drop(here, &skb.frame, stop, Vec::new())
+        }
+    }
+}
+
+enum Next {
+    Known(Mac, &'static str),
+    /// Nobody of the site has the address, and the segment goes on beyond what was read.
+    Beyond,
+    /// Nobody answers: the path on which question or answer died.
+    Unanswered(Box<Path>),
+}
+
+/// The MAC for an address: the neighbour entry where it is valid, else what asking would bring.
+fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: Ipv4Addr, source: Ipv4Addr) -> Next {
+    let entry = world
+        .ns(egress.ns)
+        .neighbours
+        .iter()
+        .find(|n| n.link == egress.link && n.ip == IpAddr::V4(ip) && !n.proxy);
+    let known = entry.and_then(|n| Some((n.mac?, n.state))).filter(|(_, state)| state.is_valid());
+    // Nothing overrules what was set by hand (`neigh_update`).
+    let pinned = |state| matches!(state, NeighbourState::Permanent | NeighbourState::Noarp);
+    let learned = trail.neighbours.iter().rev().find(|(link, asked, _)| *link == egress && *asked == ip);
+    match (known, learned) {
+        (Some((mac, state)), _) if pinned(state) => return Next::Known(mac, state.name()),
+        (_, Some((_, _, mac))) => return Next::Known(*mac, "it asked for us"),
+        (Some((mac, state)), None) => return Next::Known(mac, state.name()),
+        (None, None) => {}
+    }
+    let asked = resolution::ask(world, trail, asker(world, egress, ip, source), ip);
+    if let Some(mac) = asked.mac() {
+        return Next::Known(mac, "answers ARP");
+    }
+    let failed = entry.is_some_and(|n| n.state == NeighbourState::Failed);
+    match asked.question.disposition {
+        Disposition::LeftSite if !failed => Next::Beyond,
+        Disposition::LeftSite
+        | Disposition::Delivered { .. }
+        | Disposition::Dropped(_)
+        | Disposition::Unknown { .. } => Next::Unanswered(Box::new(asked.died_on())),
+    }
+}
+
+/// The MAC for an address on a link, known or asked for.
+pub(crate) fn mac_of(world: &World, trail: &mut Trail, link: LinkId, packet: &Packet) -> Option<Mac> {
+    match resolve(world, trail, link, packet.destination, packet.source) {
+        Next::Known(mac, _) => Some(mac),
+        Next::Beyond | Next::Unanswered(_) => None,
+    }
+}
+
+/// A link as the asker: its MAC, and the packet's source where that is an address of this machine,
+/// else the link's own (`arp_solicit` with `arp_announce` 0).
+fn asker(world: &World, link: LinkId, ip: Ipv4Addr, source: Ipv4Addr) -> Asker {
+    let ns = world.ns(link.ns);
+    let is_own = route::local_kind(ns, source) == Some(RouteKind::Local);
+    let own = || route::select_address(ns, link.link, Some(ip)).unwrap_or(source);
+    let mac = world.link(link).and_then(|l| l.mac).unwrap_or_default();
+    Asker { link, guest: false, mac, ip: if is_own { source } else { own() } }
+}
+
+/// The ARP exchange for an address by a link, whatever the neighbour table says.
+pub(crate) fn paths(world: &World, egress: LinkId, ip: Ipv4Addr) -> Vec<Path> {
+    let asker = asker(world, egress, ip, Ipv4Addr::UNSPECIFIED);
+    resolution::ask(world, &mut Trail::default(), asker, ip).paths()
+}

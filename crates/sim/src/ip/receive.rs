@@ -1,0 +1,229 @@
+//! A packet received by a namespace's stack: for here, for another, or for nobody (`ip_rcv`,
+//! `ip_route_input_slow`, `ip_forward`, `ip_local_deliver`).
+
+use std::net::IpAddr;
+
+use model::netfilter::{Family, Hook};
+use model::packet::{Packet, Payload, Transport};
+use model::path::{Disposition, Stage, Step, Stop};
+use model::route::RouteKind;
+
+use super::arp;
+use super::local::gateway;
+use super::neighbour::{self, Towards};
+use super::reverse_path::{self, Arrival};
+use super::route::{self, Found, Key};
+use crate::netfilter::{self, Around};
+use crate::trail::{Outcome, Skb, Trail, place};
+use crate::world::{LinkId, World};
+
+/// A frame reaches the stack of the namespace by `ingress` (a plain link, or a bridge device).
+pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: Skb) -> Outcome {
+    let ns = world.ns(ingress.ns);
+    let link = world.link(ingress);
+    let here = place(ns, link, Stage::Local);
+    let addressed = skb.frame.destination.is_group()
+        || skb.physin.is_some()
+        || link.is_none_or(|l| l.mac.is_none_or(|mac| mac == skb.frame.destination));
+    match skb.frame.payload {
+        // Even a question about a foreign address teaches the asker nothing: ignored.
+        Payload::Arp(question) => arp::receive(world, trail, ingress, &skb, question, addressed),
+        Payload::Ip(_) if !addressed => trail.drop(here, &skb.frame, Stop::OtherHost, Vec::new()),
+        Payload::Ip(packet) => ip(world, trail, ingress, skb, packet),
+    }
+}
+
+fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Packet) -> Outcome {
+    let ns = world.ns(ingress.ns);
+    let link = world.link(ingress);
+    if !skb.prerouted {
+        let around =
+            Around { indev: Some(ingress.link), physin: skb.physin_of_iptables(), ..Around::default() };
+        if let Err(end) =
+            netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Prerouting, &mut skb, &around)
+        {
+            return end.finish(trail, &skb.frame);
+        }
+    }
+    let packet = skb.packet().copied().unwrap_or(before);
+    let at_route = place(ns, link, Stage::Route);
+    let iif = ns.link_name(ingress.link);
+    if packet.destination.is_broadcast() {
+        return deliver(world, trail, ingress, skb);
+    }
+    if packet.destination.is_loopback() && !reverse_path::either(ns, &iif, "route_localnet") {
+        let why = format!("{} arrives from outside, and route_localnet is 0", packet.destination);
+        return trail.drop(at_route, &skb.frame, Stop::RouteRefuses(why), Vec::new());
+    }
+    let key =
+        Key { destination: packet.destination, source: packet.source, iif: &iif, oif: None, mark: skb.mark };
+    let found = route::lookup(ns, &key);
+    let refused = |towards: &str| {
+        let Packet { source, destination, .. } = packet;
+        let arrival = Arrival { link: ingress.link, source, destination, mark: skb.mark, towards };
+        reverse_path::refuse(ns, &arrival)
+    };
+    let (route, nexthop) = match found {
+        Found::Route(route, nexthop) => (route, nexthop),
+        Found::Refused(kind, route) => {
+            let text = route.map_or_else(|| format!("{kind:?}").to_lowercase(), |r| route::text(ns, r, None));
+            return trail.drop(at_route, &skb.frame, Stop::RouteRefuses(text), Vec::new());
+        }
+        Found::Nothing if !forwards(ns, &iif) => {
+            return trail.drop(at_route, &skb.frame, Stop::ForwardingOff, Vec::new());
+        }
+        Found::Nothing => {
+            let stop = Stop::NoRoute(packet.destination.to_string());
+            return trail.drop(at_route, &skb.frame, stop, Vec::new());
+        }
+        Found::Unknown(text) => {
+            let why = format!("the route depends on a FIB rule that is not modelled: {text}");
+            let need = format!("ip route get {} from {} iif {iif}", packet.destination, packet.source);
+            return trail.unknown(at_route, &skb.frame, why, need);
+        }
+    };
+    match route.kind {
+        RouteKind::Local | RouteKind::Broadcast | RouteKind::Anycast | RouteKind::Multicast => {
+            if let Some(stop) = refused("lo") {
+                return trail.drop(at_route, &skb.frame, stop, Vec::new());
+            }
+            deliver(world, trail, ingress, skb)
+        }
+        RouteKind::Unicast
+        | RouteKind::Blackhole
+        | RouteKind::Unreachable
+        | RouteKind::Prohibit
+        | RouteKind::Throw => {
+            if !forwards(ns, &iif) {
+                return trail.drop(at_route, &skb.frame, Stop::ForwardingOff, Vec::new());
+            }
+            let text = route::text(ns, route, nexthop);
+            let Some(nexthop) = nexthop else {
+                return trail.drop(at_route, &skb.frame, Stop::RouteRefuses(text), Vec::new());
+            };
+            if let Some(stop) = refused(&ns.link_name(nexthop.link)) {
+                return trail.drop(at_route, &skb.frame, stop, Vec::new());
+            }
+            let towards = Towards { link: nexthop.link, via: gateway(nexthop.via) };
+            forward(world, trail, ingress, skb, packet, &towards, &text)
+        }
+    }
+}
+
+/// `ip_forward`: TTL, FORWARD, POSTROUTING, out.
+fn forward(
+    world: &World,
+    mut trail: Trail,
+    ingress: LinkId,
+    mut skb: Skb,
+    packet: Packet,
+    towards: &Towards,
+    route: &str,
+) -> Outcome {
+    let ns = world.ns(ingress.ns);
+    let at_route = place(ns, world.link(ingress), Stage::Route);
+    if packet.ttl <= 1 {
+        return trail.drop(at_route, &skb.frame, Stop::TtlExceeded, Vec::new());
+    }
+    let egress = world.link(LinkId { ns: ingress.ns, link: towards.link });
+    if let Some(out) = egress.filter(|out| u32::from(packet.length) > out.mtu) {
+        return trail.drop(at_route, &skb.frame, Stop::TooBig { mtu: out.mtu }, Vec::new());
+    }
+    if let Some(packet) = skb.packet_mut() {
+        packet.ttl -= 1;
+    }
+    let steps = vec![Step::Routed(route.to_owned())];
+    trail.pass(at_route, &skb.frame, format!("routed: {route}"), steps);
+    let through = Around {
+        indev: Some(ingress.link),
+        outdev: Some(towards.link),
+        physin: skb.physin_of_iptables(),
+        ..Around::default()
+    };
+    let out = Around {
+        outdev: Some(towards.link),
+        via: towards.via,
+        physin: skb.physin_of_iptables(),
+        ..Around::default()
+    };
+    let filtered =
+        netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Forward, &mut skb, &through)
+            .and_then(|()| {
+                netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Postrouting, &mut skb, &out)
+            });
+    match filtered {
+        Ok(()) => neighbour::send(world, trail, ingress.ns, skb, towards),
+        Err(end) => end.finish(trail, &skb.frame),
+    }
+}
+
+/// Whether a packet received on a link would be forwarded out of the same link to a station there
+/// (`br_nf_pre_routing_finish` asks `ip_route_input`).
+pub(crate) fn turns_back(world: &World, link: LinkId, packet: &Packet, mark: u32) -> bool {
+    let ns = world.ns(link.ns);
+    let iif = ns.link_name(link.link);
+    let key = Key { destination: packet.destination, source: packet.source, iif: &iif, oif: None, mark };
+    let out = match route::lookup(ns, &key) {
+        Found::Route(route, Some(nexthop)) if route.kind == RouteKind::Unicast => nexthop.link,
+        Found::Route(..) | Found::Refused(..) | Found::Nothing | Found::Unknown(_) => return false,
+    };
+    let Packet { source, destination, .. } = *packet;
+    let arrival = Arrival { link: link.link, source, destination, mark, towards: &iif };
+    out == link.link && forwards(ns, &iif) && reverse_path::refuse(ns, &arrival).is_none()
+}
+
+/// A packet that this machine sent to itself comes back by `lo` with its connection and route:
+/// PREROUTING sees it, routing is not asked again (`loopback_xmit`, `ip_rcv_finish_core`).
+pub(crate) fn receive_own(world: &World, mut trail: Trail, lo: LinkId, mut skb: Skb) -> Outcome {
+    let around = Around { indev: Some(lo.link), ..Around::default() };
+    match netfilter::run(world, &mut trail, lo.ns, Family::Ip, Hook::Prerouting, &mut skb, &around) {
+        Ok(()) => deliver(world, trail, lo, skb),
+        Err(end) => end.finish(trail, &skb.frame),
+    }
+}
+
+/// `ip_local_deliver`: INPUT, then whoever listens.
+fn deliver(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb) -> Outcome {
+    let ns = world.ns(ingress.ns);
+    let around = Around { indev: Some(ingress.link), physin: skb.physin_of_iptables(), ..Around::default() };
+    if let Err(end) =
+        netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Input, &mut skb, &around)
+    {
+        return end.finish(trail, &skb.frame);
+    }
+    let here = place(ns, world.link(ingress), Stage::Local);
+    let deaf = skb.packet().copied().and_then(|p| unheard(ns, &p));
+    if let Some(stop) = deaf {
+        return trail.drop(here, &skb.frame, stop, Vec::new());
+    }
+    trail.pass(here, &skb.frame, format!("received by {}", ns.machine), Vec::new());
+    let disposition = Disposition::Delivered { machine: ns.machine.clone() };
+    Outcome { trail, disposition, frame: skb.frame, at: Some(ingress) }
+}
+
+/// Nothing listens on the port, where the namespace's sockets were read. Answers to what this
+/// machine asked itself always find their socket, and DHCP is judged by its servers, not by sockets:
+/// udp/67 is bound per device.
+fn unheard(ns: &model::Netns, packet: &Packet) -> Option<Stop> {
+    let (protocol, port) = match packet.transport {
+        Transport::Tcp { destination, answer: false, .. } => (6, destination),
+        Transport::Udp { destination, source } if !matches!(destination, 67 | 68) && source >= 1024 => {
+            (17, destination)
+        }
+        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Echo { .. } => return None,
+    };
+    if ns.sockets.is_empty() {
+        return None;
+    }
+    let hears = ns.sockets.iter().any(|s| {
+        let address = s.address.is_unspecified() || s.address == IpAddr::V4(packet.destination);
+        s.protocol == protocol && s.port == port && address
+    });
+    (!hears).then_some(Stop::NoListener { protocol, port })
+}
+
+/// Whether a link forwards IPv4: its own setting where it was read, else the global one.
+pub(crate) fn forwards(ns: &model::Netns, link: &str) -> bool {
+    let own = ns.sysctl(&format!("ipv4.conf.{link}.forwarding"));
+    own.or_else(|| ns.sysctl("ipv4.ip_forward")) == Some(1)
+}

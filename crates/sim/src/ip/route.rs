@@ -1,0 +1,172 @@
+//! Route look-up: FIB rules in order, longest prefix, lowest metric (`fib_table_lookup`, ip-rule(8)).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use model::Netns;
+use model::route::{Address, FibRule, Nexthop, Route, RouteKind, RuleAction, TABLE_LOCAL};
+
+/// What is asked of the FIB.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'k> {
+    /// Where to.
+    pub destination: Ipv4Addr,
+    /// Where from, unspecified when the route is to choose it.
+    pub source: Ipv4Addr,
+    /// Link of arrival, `lo` for packets made here.
+    pub iif: &'k str,
+    /// Link it must leave by, where bound.
+    pub oif: Option<u32>,
+    /// Packet mark.
+    pub mark: u32,
+}
+
+/// What the FIB answers.
+#[derive(Debug, Clone, Copy)]
+pub enum Found<'a> {
+    /// A route and the nexthop chosen; local and broadcast routes have one too.
+    Route(&'a Route, Option<&'a Nexthop>),
+    /// A rule or route that refuses.
+    Refused(RouteKind, Option<&'a Route>),
+    /// No rule led to a route.
+    Nothing,
+    /// A rule's selector is not modelled: its text.
+    Unknown(&'a str),
+}
+
+/// Looks a route up as the kernel does for IPv4.
+pub fn lookup<'a>(ns: &'a Netns, key: &Key) -> Found<'a> {
+    let mut at = 0;
+    // A goto only ever leads forward, so the look-up ends.
+    while let Some(rule) = ns.rules.get(at) {
+        at += 1;
+        match selects(rule, key) {
+            Some(true) => {}
+            Some(false) => continue,
+            None => return Found::Unknown(rule.unmodelled.as_deref().unwrap_or_default()),
+        }
+        match rule.action {
+            RuleAction::Lookup(table) => match in_table(ns, table, key) {
+                Some((route, nexthop)) if route.kind != RouteKind::Throw => return answer(route, nexthop),
+                Some(_) | None => {}
+            },
+            RuleAction::Goto(priority) => {
+                // A goto whose target is missing is passed over (`fib_rules_lookup`).
+                let target = ns.rules.iter().position(|r| r.priority == priority);
+                at = target.map_or(at, |found| found.max(at));
+            }
+            RuleAction::Nop => {}
+            RuleAction::Blackhole => return Found::Refused(RouteKind::Blackhole, None),
+            RuleAction::Unreachable => return Found::Refused(RouteKind::Unreachable, None),
+            RuleAction::Prohibit => return Found::Refused(RouteKind::Prohibit, None),
+        }
+    }
+    Found::Nothing
+}
+
+fn answer<'a>(route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
+    match route.kind {
+        RouteKind::Unicast
+        | RouteKind::Local
+        | RouteKind::Broadcast
+        | RouteKind::Multicast
+        | RouteKind::Anycast => Found::Route(route, nexthop),
+        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw => {
+            Found::Refused(route.kind, Some(route))
+        }
+    }
+}
+
+/// Whether a rule applies; `None` where a selector is not modelled and the others hold.
+fn selects(rule: &FibRule, key: &Key) -> Option<bool> {
+    let covers = |net: Option<IpNet>, ip: Ipv4Addr| net.is_none_or(|n| n.contains(&IpAddr::V4(ip)));
+    let holds = covers(rule.source, key.source)
+        && covers(rule.destination, key.destination)
+        && rule.iif.as_ref().is_none_or(|name| name == key.iif)
+        && rule.fwmark.is_none_or(|(value, mask)| key.mark & mask == value & mask)
+        && rule.oif.is_none()
+        && rule.tos == 0;
+    match (&rule.unmodelled, holds) {
+        (Some(_), true) => None,
+        (Some(_), false) if rule.invert => None,
+        (Some(_) | None, _) => Some(holds != rule.invert),
+    }
+}
+
+/// The longest prefix of a table that has a living nexthop.
+fn in_table<'a>(ns: &'a Netns, table: u32, key: &Key) -> Option<(&'a Route, Option<&'a Nexthop>)> {
+    let candidates = ns
+        .routes
+        .iter()
+        .filter(|r| r.table == table && r.tos == 0 && r.destination.contains(&IpAddr::V4(key.destination)));
+    let usable = candidates.filter_map(|route| {
+        if route.nexthops.is_empty() {
+            return Some((route, None));
+        }
+        let nexthop = route.nexthops.iter().find(|n| alive(ns, n, key))?;
+        Some((route, Some(nexthop)))
+    });
+    // Of equal prefixes and metrics the kernel keeps the first added in front.
+    usable.min_by_key(|(route, _)| (std::cmp::Reverse(route.destination.prefix_len()), route.metric))
+}
+
+/// A nexthop that `fib_table_lookup` takes: not dead, on the link asked for, and, under
+/// `ignore_routes_with_linkdown`, with a carrier.
+fn alive(ns: &Netns, nexthop: &Nexthop, key: &Key) -> bool {
+    let ignores = || {
+        let name = ns.link_name(nexthop.link);
+        ns.sysctl(&format!("ipv4.conf.{name}.ignore_routes_with_linkdown")) == Some(1)
+    };
+    !nexthop.dead && key.oif.is_none_or(|oif| oif == nexthop.link) && !(nexthop.linkdown && ignores())
+}
+
+/// The address that a link speaks with towards another (`inet_select_addr`): its first in the subnet
+/// of that one, else its first, else the first of any other link.
+pub(crate) fn select_address(ns: &Netns, link: u32, towards: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let speaking = |a: &&Address| !a.secondary && a.scope != "host";
+    let v4 = |a: &Address| match a.net.addr() {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    };
+    let own = || ns.addresses_of(link).filter(speaking);
+    let covering = towards.and_then(|to| own().filter(|a| a.net.contains(&IpAddr::V4(to))).find_map(v4));
+    let elsewhere = || ns.addresses.iter().filter(speaking).filter(|a| a.scope != "link").find_map(v4);
+    covering.or_else(|| own().find_map(v4)).or_else(elsewhere)
+}
+
+/// Whether an address is local or a broadcast address here, by the local table.
+pub fn local_kind(ns: &Netns, ip: Ipv4Addr) -> Option<RouteKind> {
+    let here = ns.routes.iter().filter(|r| r.table == TABLE_LOCAL && r.destination.contains(&IpAddr::V4(ip)));
+    let longest = here.max_by_key(|r| r.destination.prefix_len())?;
+    Some(longest.kind)
+}
+
+/// A route as `ip route` prints it.
+pub fn text(ns: &Netns, route: &Route, nexthop: Option<&Nexthop>) -> String {
+    let mut out = match route.kind {
+        RouteKind::Unicast => String::new(),
+        RouteKind::Local => "local ".to_owned(),
+        RouteKind::Broadcast => "broadcast ".to_owned(),
+        RouteKind::Multicast => "multicast ".to_owned(),
+        RouteKind::Anycast => "anycast ".to_owned(),
+        RouteKind::Blackhole => "blackhole ".to_owned(),
+        RouteKind::Unreachable => "unreachable ".to_owned(),
+        RouteKind::Prohibit => "prohibit ".to_owned(),
+        RouteKind::Throw => "throw ".to_owned(),
+    };
+    match route.destination {
+        net if net.prefix_len() == 0 => out.push_str("default"),
+        net if net.prefix_len() == net.max_prefix_len() => out.push_str(&net.addr().to_string()),
+        net => out.push_str(&net.to_string()),
+    }
+    if let Some(nexthop) = nexthop {
+        if let Some(via) = nexthop.via {
+            out.push_str(&format!(" via {via}"));
+        }
+        out.push_str(&format!(" dev {}", ns.link_name(nexthop.link)));
+    }
+    if route.metric != 0 {
+        out.push_str(&format!(" metric {}", route.metric));
+    }
+    out
+}

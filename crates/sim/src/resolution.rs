@@ -1,0 +1,101 @@
+//! One ARP exchange, there and back: who answers for an address, and does the answer arrive?
+
+use std::net::Ipv4Addr;
+
+use model::Mac;
+use model::packet::{Arp, Frame, Payload};
+use model::path::{Direction, Disposition, Exchange, Path};
+
+use crate::trail::{Outcome, Skb, Trail};
+use crate::wire;
+use crate::world::{FarEnd, LinkId, World};
+
+/// Who asks, and by which link.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    /// A machine's own link; of an instance that cannot be entered, the host's side of its NIC.
+    pub(crate) link: LinkId,
+    /// The question starts inside the instance behind the link.
+    pub(crate) guest: bool,
+    pub(crate) mac: Mac,
+    pub(crate) ip: Ipv4Addr,
+}
+
+/// What became of a question and, where it was received, of its answer.
+pub(crate) struct Resolution {
+    pub(crate) question: Outcome,
+    pub(crate) answer: Option<Outcome>,
+}
+
+impl Resolution {
+    /// The MAC that the asker learns.
+    pub(crate) fn mac(&self) -> Option<Mac> {
+        let answer = self.answer.as_ref()?;
+        match (&answer.disposition, &answer.frame.payload) {
+            (Disposition::Delivered { .. }, Payload::Arp(arp)) => Some(arp.sender_mac),
+            (Disposition::Delivered { .. }, Payload::Ip(_))
+            | (Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. }, _) => None,
+        }
+    }
+
+    /// The path that did not get through: the answer's where there is one, else the question's.
+    pub(crate) fn died_on(self) -> Path {
+        match self.answer {
+            Some(answer) => path(answer, Direction::Reply),
+            None => path(self.question, Direction::Request),
+        }
+    }
+
+    /// Both paths.
+    pub(crate) fn paths(self) -> Vec<Path> {
+        let answer = self.answer.map(|answer| path(answer, Direction::Reply));
+        [path(self.question, Direction::Request)].into_iter().chain(answer).collect()
+    }
+}
+
+/// Asks for an address. Bridges on the way learn what `trail` then knows.
+pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) -> Resolution {
+    let question = Arp {
+        reply: false,
+        sender_mac: asker.mac,
+        sender_ip: asker.ip,
+        target_mac: Mac::ZERO,
+        target_ip: ip,
+    };
+    let frame = Frame { source: asker.mac, destination: Mac::BROADCAST, payload: Payload::Arp(question) };
+    let asked = send(world, trail, asker.link, asker.guest, frame);
+    let (Disposition::Delivered { .. }, Some(at)) = (&asked.disposition, asked.at) else {
+        return Resolution { question: asked, answer: None };
+    };
+    trail.learned.clone_from(&asked.trail.learned);
+    if !asker.ip.is_unspecified() {
+        // Who answers a question remembers who asked (`arp_process`, `neigh_event_ns`).
+        trail.neighbours.push((at, asker.ip, asker.mac));
+    }
+    let mac = world.answering_mac(at).unwrap_or_default();
+    let answer =
+        Arp { reply: true, sender_mac: mac, sender_ip: ip, target_mac: asker.mac, target_ip: asker.ip };
+    let frame = Frame { source: mac, destination: asker.mac, payload: Payload::Arp(answer) };
+    let by_guest = matches!(world.far_end(at), FarEnd::Guest(..));
+    let answered = send(world, trail, at, by_guest, frame);
+    if matches!(answered.disposition, Disposition::Delivered { .. }) {
+        trail.learned.clone_from(&answered.trail.learned);
+    }
+    Resolution { question: asked, answer: Some(answered) }
+}
+
+/// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.
+fn send(world: &World, trail: &Trail, link: LinkId, from_guest: bool, frame: Frame) -> Outcome {
+    let trail = Trail { learned: trail.learned.clone(), ..Trail::default() };
+    let skb = Skb::new(frame);
+    if from_guest {
+        wire::receive(world, trail, link, &skb)
+    } else {
+        wire::transmit(world, trail, link, &skb)
+    }
+}
+
+fn path(outcome: Outcome, direction: Direction) -> Path {
+    let Outcome { trail, disposition, .. } = outcome;
+    Path { exchange: Exchange::Arp, direction, hops: trail.hops, disposition }
+}

@@ -1,0 +1,203 @@
+//! What a packet in flight carries along: hops so far, connections tracked, addresses learned.
+
+use std::net::Ipv4Addr;
+
+use model::link::Link;
+use model::packet::{Frame, Packet, Payload};
+use model::path::{Disposition, Hop, Observed, Place, Predicted, Stage, Step, Stop};
+use model::{Mac, Netns};
+
+use crate::netfilter::conntrack::{Conntrack, CtRef};
+use crate::world::LinkId;
+
+/// Hops after which a walk is a loop: more than a packet can make before its TTL runs out.
+const HOPS_MAX: usize = 600;
+
+/// The packet's way so far. Cloned where it forks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trail {
+    pub(crate) hops: Vec<Hop>,
+    /// Connections that this exchange opened, in every namespace it crossed.
+    pub(crate) conntrack: Conntrack,
+    /// MACs learned from this exchange's own frames: they overrule older FDB entries.
+    pub(crate) learned: Vec<(LinkId, Mac, u32)>,
+    /// Neighbours that asked for one of this machine's addresses in this exchange.
+    pub(crate) neighbours: Vec<(LinkId, Ipv4Addr, Mac)>,
+    /// Frames that a bridge has had: having one again means that the ports are a ring.
+    pub(crate) bridged: Vec<(LinkId, Frame)>,
+}
+
+/// A packet at one moment of its way, inside one namespace: what `struct sk_buff` knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Skb {
+    pub(crate) frame: Frame,
+    /// Link it came in by, `None` for locally made.
+    pub(crate) indev: Option<u32>,
+    /// Bridge port it came in by.
+    pub(crate) physin: Option<u32>,
+    /// `skb->mark`.
+    pub(crate) mark: u32,
+    /// Connection and direction, once tracked in this namespace.
+    pub(crate) ct: Option<CtRef>,
+    /// A rule has exempted it from tracking: `IP_CT_UNTRACKED`.
+    pub(crate) untracked: bool,
+    /// A chain of type route changed its mark: it is routed anew.
+    pub(crate) remarked: bool,
+    /// PREROUTING was already run for it by br_netfilter (`ip_sabotage_in`).
+    pub(crate) prerouted: bool,
+}
+
+impl Skb {
+    pub(crate) fn new(frame: Frame) -> Skb {
+        Skb {
+            frame,
+            indev: None,
+            physin: None,
+            mark: 0,
+            ct: None,
+            untracked: false,
+            remarked: false,
+            prerouted: false,
+        }
+    }
+
+    /// Bridge port of arrival as iptables sees it: only what br_netfilter met has one
+    /// (`nf_bridge_get_physindev`).
+    pub(crate) fn physin_of_iptables(&self) -> Option<u32> {
+        self.physin.filter(|_| self.prerouted)
+    }
+
+    /// The same frame arriving in another namespace: everything but the bytes is forgotten
+    /// (`skb_scrub_packet`).
+    pub(crate) fn scrubbed(&self) -> Skb {
+        Skb::new(self.frame)
+    }
+
+    pub(crate) fn packet(&self) -> Option<&Packet> {
+        match &self.frame.payload {
+            Payload::Ip(packet) => Some(packet),
+            Payload::Arp(_) => None,
+        }
+    }
+
+    pub(crate) fn packet_mut(&mut self) -> Option<&mut Packet> {
+        match &mut self.frame.payload {
+            Payload::Ip(packet) => Some(packet),
+            Payload::Arp(_) => None,
+        }
+    }
+}
+
+/// How one way through the site ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) trail: Trail,
+    pub(crate) disposition: Disposition,
+    /// The frame as it was at the end.
+    pub(crate) frame: Frame,
+    /// Where it ended: the receiving link of a delivery, the last link of a departure.
+    pub(crate) at: Option<LinkId>,
+}
+
+impl Trail {
+    /// Appends a hop that passes.
+    pub(crate) fn pass(&mut self, place: Place, frame: &Frame, detail: impl Into<String>, steps: Vec<Step>) {
+        self.hop(place, Predicted::Pass, frame, detail.into(), steps);
+    }
+
+    /// Appends that the frame left by this device, unless a hop at it says where it goes already.
+    pub(crate) fn sent(&mut self, place: Place, frame: &Frame) {
+        if !self.hops.last().is_some_and(|last| last.at.same_device(&place)) {
+            self.pass(place, frame, "sent", Vec::new());
+        }
+    }
+
+    fn hop(&mut self, at: Place, predicted: Predicted, frame: &Frame, detail: String, steps: Vec<Step>) {
+        let packet = frame.payload.to_string();
+        self.hops.push(Hop { at, predicted, observed: Observed::NotWatched, packet, detail, steps });
+    }
+
+    /// The walk has gone on for so long that it must be going in circles.
+    pub(crate) fn is_loop(&self) -> bool {
+        self.hops.len() > HOPS_MAX
+    }
+
+    /// Ends here, dropped.
+    pub(crate) fn drop(mut self, place: Place, frame: &Frame, stop: Stop, steps: Vec<Step>) -> Outcome {
+        self.hop(place, Predicted::Drop, frame, stop_text(&stop), steps);
+        Outcome { trail: self, disposition: Disposition::Dropped(stop), frame: *frame, at: None }
+    }
+
+    /// Ends here, undecided.
+    pub(crate) fn unknown(
+        mut self,
+        place: Place,
+        frame: &Frame,
+        why: impl Into<String>,
+        would_need: impl Into<String>,
+    ) -> Outcome {
+        let why = why.into();
+        self.hop(place, Predicted::Unknown, frame, why.clone(), Vec::new());
+        let disposition = Disposition::Unknown { why, would_need: would_need.into() };
+        Outcome { trail: self, disposition, frame: *frame, at: None }
+    }
+
+    /// Ends here, received.
+    pub(crate) fn delivered(self, machine: &str, frame: &Frame, at: Option<LinkId>) -> Outcome {
+        let disposition = Disposition::Delivered { machine: machine.to_owned() };
+        Outcome { trail: self, disposition, frame: *frame, at }
+    }
+}
+
+/// A place at a link; the instance's own stage where the namespace is an instance's inside.
+pub(crate) fn place(ns: &Netns, link: Option<&Link>, stage: Stage) -> Place {
+    Place {
+        host: ns.machine.clone(),
+        netns: ns.name.clone(),
+        device: link.map(|l| l.name.clone()).unwrap_or_default(),
+        stage: if ns.instance { Stage::Instance } else { stage },
+    }
+}
+
+/// A stop in a few words, for the hop's detail.
+pub fn stop_text(stop: &Stop) -> String {
+    match stop {
+        Stop::LinkDown => "administratively down".to_owned(),
+        Stop::NoCarrier => "up, but no carrier".to_owned(),
+        Stop::DeviceMissing => "no such device".to_owned(),
+        Stop::NotEnslaved => "not a port of any bridge".to_owned(),
+        Stop::BridgeDown => "the bridge is administratively down".to_owned(),
+        Stop::PortState(state) => format!("port state {}", format!("{state:?}").to_lowercase()),
+        Stop::NoTarget(why) => why.clone(),
+        Stop::OtherHost => "not for this station".to_owned(),
+        Stop::NoRoute(what) => format!("no route to {what}"),
+        Stop::RouteRefuses(route) => format!("refused by route: {route}"),
+        Stop::ForwardingOff => "IP forwarding is off".to_owned(),
+        Stop::ReversePath { value, back } => format!("rp_filter={value}, but the way back is: {back}"),
+        Stop::MartianSource => "impossible source address".to_owned(),
+        Stop::TtlExceeded => "TTL exceeded".to_owned(),
+        Stop::NeighbourUnresolved { ip, .. } => format!("nobody answers ARP for {ip}"),
+        Stop::Rule(rule) => format!("{} rule {}: {}", rule.chain_path(), rule.number, rule.text),
+        Stop::Policy(rule) => format!("policy of {}", rule.chain()),
+        Stop::NoListener { protocol, port } => {
+            let name = if *protocol == 6 { "tcp" } else { "udp" };
+            format!("nothing listens on {name} port {port}")
+        }
+        Stop::Unanswered(why) => why.clone(),
+        Stop::TooBig { mtu } => format!("larger than the MTU of {mtu} bytes"),
+        Stop::Loop => "goes round in a circle".to_owned(),
+    }
+}
+
+/// Of several ways (flooding, unknown matches), the one that tells most: delivered before
+/// undecided before departed before dropped, and of drops the one that got farthest.
+pub(crate) fn best(outcomes: Vec<Outcome>) -> Option<Outcome> {
+    let rank = |o: &Outcome| match &o.disposition {
+        Disposition::Delivered { .. } => (3, 0),
+        Disposition::Unknown { .. } => (2, 0),
+        Disposition::LeftSite => (1, 0),
+        Disposition::Dropped(_) => (0, o.trail.hops.len()),
+    };
+    // The first of equals, so that ports are preferred in order of ifindex.
+    outcomes.into_iter().rev().max_by_key(rank)
+}

@@ -1,0 +1,183 @@
+//! Leaving by a link and arriving at the next: carrier, cable, tap (`dev_queue_xmit`, `netif_rx`).
+
+use model::Mac;
+use model::link::LinkKind;
+use model::packet::{Frame, Payload, Transport};
+use model::path::{Disposition, Place, Stage, Step, Stop};
+use model::service::Dnsmasq;
+
+use crate::bridge;
+use crate::dhcp::{self, Offer};
+use crate::ip;
+use crate::trail::{Outcome, Skb, Trail, place};
+use crate::world::{FarEnd, LinkId, Station, World};
+
+/// Sends a frame out of a link, as `dev_queue_xmit` does, and follows it to its end.
+pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Skb) -> Outcome {
+    let ns = world.ns(egress.ns);
+    let Some(link) = world.link(egress) else {
+        return trail.drop(place(ns, None, Stage::Wire), &skb.frame, Stop::DeviceMissing, Vec::new());
+    };
+    let here = place(ns, Some(link), Stage::Wire);
+    if trail.is_loop() {
+        return trail.drop(here, &skb.frame, Stop::Loop, Vec::new());
+    }
+    if link.kind == LinkKind::Bridge {
+        return bridge::output(world, trail, egress, skb);
+    }
+    if !link.admin_up {
+        return trail.drop(here, &skb.frame, Stop::LinkDown, Vec::new());
+    }
+    if !link.carrier {
+        return trail.drop(here, &skb.frame, Stop::NoCarrier, Vec::new());
+    }
+    if let Payload::Ip(packet) = &skb.frame.payload
+        && u32::from(packet.length) > link.mtu
+    {
+        return trail.drop(here, &skb.frame, Stop::TooBig { mtu: link.mtu }, Vec::new());
+    }
+    match link.kind {
+        LinkKind::Vlan | LinkKind::Vxlan | LinkKind::Bond | LinkKind::Other(_) => {
+            let why = format!("sending through {} (kind {:?}) is not modelled", link.name, link.kind);
+            let need = format!("a capture on {} and on what is below it", link.name);
+            return trail.unknown(here, &skb.frame, why, need);
+        }
+        LinkKind::Physical
+        | LinkKind::Loopback
+        | LinkKind::Bridge
+        | LinkKind::Veth
+        | LinkKind::Tun
+        | LinkKind::Dummy => {}
+    }
+    match world.far_end(egress) {
+        FarEnd::Link(ingress) => {
+            trail.sent(here, &skb.frame);
+            let mut arrived = skb.scrubbed();
+            if ingress.ns == egress.ns {
+                // The mark only stays behind at a namespace's border.
+                arrived.mark = skb.mark;
+            }
+            receive(world, trail, ingress, &arrived)
+        }
+        FarEnd::Guest(instance, vif) => {
+            trail.sent(here, &skb.frame);
+            guest_receive(world, trail, egress, (instance, vif), &skb.frame)
+        }
+        FarEnd::Beyond => beyond(world, trail, egress, here, skb),
+    }
+}
+
+/// The cable leads where nothing was read. If the frame is meant for a machine of the site whose own
+/// cable leads there too, they share a segment; otherwise it has left the site.
+fn beyond(world: &World, mut trail: Trail, egress: LinkId, here: Place, skb: &Skb) -> Outcome {
+    let stations = meant_for(world, egress, &skb.frame);
+    let landing = stations.into_iter().find_map(|station| world.landing(egress, station));
+    trail.sent(here, &skb.frame);
+    match landing {
+        Some(ingress) => {
+            if let Some(hop) = trail.hops.last_mut() {
+                let note = "the segment between was not read; both ends are known";
+                hop.steps.push(Step::Note(note.to_owned()));
+            }
+            receive(world, trail, ingress, &skb.scrubbed())
+        }
+        None => Outcome { trail, disposition: Disposition::LeftSite, frame: skb.frame, at: Some(egress) },
+    }
+}
+
+/// The stations that a frame sent out of `from` is meant for, by what it carries.
+pub(crate) fn meant_for(world: &World, from: LinkId, frame: &Frame) -> Vec<Station> {
+    if !frame.destination.is_group() {
+        return world.owners_of_mac(frame.destination);
+    }
+    match &frame.payload {
+        Payload::Arp(arp) => world.owner_of_ip_from(from, arp.target_ip).into_iter().collect(),
+        Payload::Ip(packet) => match packet.transport {
+            Transport::Udp { destination: 67, .. } => dhcp_servers(world, frame.source),
+            Transport::Udp { .. } | Transport::Tcp { .. } | Transport::Echo { .. } => Vec::new(),
+        },
+    }
+}
+
+/// Every link on which some dnsmasq of the site would answer this client: in a multi-host network all
+/// servers hear a DISCOVER, and all but one refuse it.
+fn dhcp_servers(world: &World, client: Mac) -> Vec<Station> {
+    let answers = |server: &Dnsmasq| {
+        !matches!(dhcp::would_offer(server, Some(client), world.snapshot.taken_at), Offer::Refused(_))
+    };
+    let servers = world.snapshot.hosts.iter().flat_map(|host| host.dnsmasq.iter().map(move |d| (host, d)));
+    let on_links = servers.filter(|(_, d)| answers(d)).filter_map(|(host, dnsmasq)| {
+        let ns = world.main_ns(&host.name)?;
+        world
+            .ns(ns)
+            .links
+            .iter()
+            .map(|l| LinkId { ns, link: l.index })
+            .find(|id| dhcp::serves(world, *id, dnsmasq))
+    });
+    on_links.map(Station::Link).collect()
+}
+
+/// A frame arrives at a link, as in `__netif_receive_skb_core`.
+pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: &Skb) -> Outcome {
+    let ns = world.ns(ingress.ns);
+    let Some(link) = world.link(ingress) else {
+        return trail.drop(place(ns, None, Stage::Wire), &skb.frame, Stop::DeviceMissing, Vec::new());
+    };
+    if !link.admin_up {
+        let here = place(ns, Some(link), Stage::Wire);
+        return trail.drop(here, &skb.frame, Stop::LinkDown, Vec::new());
+    }
+    if link.xdp {
+        let here = place(ns, Some(link), Stage::Wire);
+        let why = format!("an XDP program on {} sees each packet first", link.name);
+        return trail.unknown(here, &skb.frame, why, "a capture behind it, or detaching the program");
+    }
+    if world.bridge_of(ingress).is_some() {
+        return bridge::input(world, trail, ingress, skb);
+    }
+    if world.is_tap(ingress) && !routes_for_instances(ns, &link.name) {
+        let here = place(ns, Some(link), Stage::Bridge);
+        return trail.drop(here, &skb.frame, Stop::NotEnslaved, Vec::new());
+    }
+    let mut skb = skb.clone();
+    skb.indev = Some(ingress.link);
+    ip::receive(world, trail, ingress, skb)
+}
+
+/// A tap without a bridge is no fault where the host routes to it and answers ARP on it for
+/// everybody (proxy_arp), or carries an address there.
+fn routes_for_instances(ns: &model::Netns, tap: &str) -> bool {
+    let proxies = ns.sysctl(&format!("ipv4.conf.{tap}.proxy_arp")) == Some(1);
+    let addressed =
+        ns.link_named(tap).is_some_and(|l| ns.addresses_of(l.index).any(|a| a.net.addr().is_ipv4()));
+    proxies || addressed
+}
+
+/// An instance that cannot be entered receives what is addressed to it: whether its inside then
+/// does anything with it cannot be known.
+fn guest_receive(
+    world: &World,
+    mut trail: Trail,
+    tap: LinkId,
+    (instance, vif): (usize, usize),
+    frame: &Frame,
+) -> Outcome {
+    let Some(meant) = world.intent.instances.get(instance) else {
+        let here = place(world.ns(tap.ns), world.link(tap), Stage::Wire);
+        return trail.drop(here, frame, Stop::OtherHost, Vec::new());
+    };
+    let here = Place {
+        host: meant.name.clone(),
+        netns: String::new(),
+        device: String::new(),
+        stage: Stage::Instance,
+    };
+    let mac = meant.vifs.get(vif).and_then(|v| v.mac);
+    let addressed = frame.destination.is_group() || mac.is_none_or(|m| m == frame.destination);
+    if !addressed {
+        return trail.drop(here, frame, Stop::OtherHost, Vec::new());
+    }
+    trail.pass(here, frame, "handed to the instance, which cannot be looked into", Vec::new());
+    trail.delivered(&meant.name, frame, Some(tap))
+}
