@@ -1,0 +1,89 @@
+//! Everything of the namespace that the calling thread is in.
+
+use model::Netns;
+use model::link::LinkKind;
+use model::link::Peer;
+use model::snapshot::Gap;
+use sys::netns::NetnsFd;
+
+use crate::gaps::gap;
+use crate::netlink::links::RawLink;
+use crate::netlink::{NetlinkError, Socket, addresses, bridges, links, neighbours, peers, routes, rules};
+use crate::{netfilter, sockets, sysctls};
+
+/// Reads the calling thread's namespace, which is `own`. `known` are the namespaces of the site,
+/// which the other ends of its links may be in.
+pub(crate) fn read(machine: &str, own: &NetnsFd, known: &[NetnsFd]) -> (Netns, Vec<Gap>) {
+    std::thread::scope(|scope| {
+        // The tools take longest: they run while netlink is read. A thread inherits the namespace of
+        // the one that starts it.
+        let rules = scope.spawn(|| netfilter::read(machine));
+        let (mut netns, mut gaps) = by_netlink(machine, own, known);
+        netns.sockets = sockets::read(&netns.links);
+        match rules.join() {
+            Ok((ruleset, more)) => {
+                netns.ruleset = ruleset;
+                gaps.extend(more);
+            }
+            Err(_) => gaps.push(gap(
+                format!("netfilter rules of {machine}"),
+                "their reader panicked",
+                "a bug report",
+            )),
+        }
+        (netns, gaps)
+    })
+}
+
+fn by_netlink(machine: &str, own: &NetnsFd, known: &[NetnsFd]) -> (Netns, Vec<Gap>) {
+    let mut netns = Netns { machine: machine.to_owned(), inode: Some(own.inode()), ..Netns::default() };
+    let mut gaps = Vec::new();
+    let mut socket = match Socket::open() {
+        Ok(socket) => socket,
+        Err(error) => {
+            gaps.push(gap(format!("links of {machine}"), error, "netlink sockets to be allowed"));
+            return (netns, gaps);
+        }
+    };
+    let raw = keep(links::read(&mut socket), machine, "links", "ip link", &mut gaps);
+    let ids = peers::ids(&mut socket, known);
+    netns.sysctls = sysctls::read(&raw);
+    netns.links = raw
+        .into_iter()
+        .map(|RawLink { mut link, peer, peer_nsid, .. }| {
+            // Without IFLA_LINK_NETNSID the other end is here; an index equal to the own one means none.
+            let here = || Some(own.inode());
+            let inode = peer_nsid.map_or_else(here, |id| ids.get(&id).copied());
+            let has_peer = matches!(link.kind, LinkKind::Veth | LinkKind::Vlan);
+            let other = peer.filter(|p| has_peer && (*p != link.index || peer_nsid.is_some()) && *p != 0);
+            link.peer = other.map(|index| Peer { index, netns: inode });
+            link
+        })
+        .collect();
+    netns.addresses = keep(addresses::read(&mut socket), machine, "addresses", "ip addr", &mut gaps);
+    netns.routes = keep(routes::read(&mut socket), machine, "routes", "ip route show table all", &mut gaps);
+    netns.rules = keep(rules::read(&mut socket), machine, "FIB rules", "ip rule", &mut gaps);
+    netns.neighbours = keep(neighbours::read(&mut socket), machine, "neighbours", "ip neigh", &mut gaps);
+    if netns.links.iter().any(|l| l.kind == LinkKind::Bridge || l.kind == LinkKind::Vxlan) {
+        netns.fdb = keep(bridges::read(&mut socket), machine, "FDB entries", "bridge fdb", &mut gaps);
+    }
+    if socket.undecoded() > 0 {
+        let why = format!("{} of the kernel's messages could not be decoded", socket.undecoded());
+        gaps.push(gap(format!("some links, addresses or routes of {machine}"), why, "ip -d link; ip route"));
+    }
+    (netns, gaps)
+}
+
+/// What was read, or nothing and a gap.
+fn keep<T>(
+    read: Result<Vec<T>, NetlinkError>,
+    machine: &str,
+    what: &str,
+    command: &str,
+    gaps: &mut Vec<Gap>,
+) -> Vec<T> {
+    read.unwrap_or_else(|error| {
+        gaps.push(gap(format!("{what} of {machine}"), error, command));
+        Vec::new()
+    })
+}

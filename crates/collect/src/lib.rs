@@ -1,0 +1,18 @@
+//! One host, or a whole site, read into a [`model::Snapshot`].
+//!
+//! Live facts come by netlink, netfilter's rules by their own `-save` tools, the rest from procfs and
+//! files. A namespace belongs to a thread; everything is read, nothing is changed. What cannot be
+//! read becomes a [`model::snapshot::Gap`], it never costs the rest.
+
+pub mod machine;
+pub mod netlink;
+
+mod facts;
+mod files;
+mod gaps;
+mod netfilter;
+mod processes;
+mod sockets;
+mod sysctls;
+
+pub use machine::{At, CollectError, Collected, MachinePlan, site};

@@ -1,0 +1,295 @@
+//! The machines of a site, each read on a thread in its own namespace, all at once.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use model::netns::Netns;
+use model::service::{Console, Dnsmasq, Domain, Process};
+use model::snapshot::{Gap, Host, Snapshot};
+use sys::netns::{self, NetnsError, NetnsFd};
+
+use crate::gaps::{gap, unparsed};
+use crate::{facts, files, processes};
+
+/// Where a machine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// This machine, in the namespace that hopline runs in.
+    Local,
+    /// The namespace of this name under /run/netns.
+    Netns(String),
+}
+
+/// What is to be read of a machine.
+#[derive(Debug, Clone)]
+pub struct MachinePlan {
+    /// Its name in the site.
+    pub name: String,
+    /// compute, router, external, switch, ...
+    pub role: String,
+    /// Where it is.
+    pub at: At,
+    /// It is the inside of an instance: only its namespace is read.
+    pub instance: bool,
+    /// nova.conf.
+    pub nova_conf: Option<PathBuf>,
+    /// Folder of domain XML.
+    pub libvirt: Option<PathBuf>,
+    /// File with dnsmasq's messages.
+    pub dnsmasq_log: Option<PathBuf>,
+    /// Folder of DIR/NAME/console.log.
+    pub console_logs: Option<PathBuf>,
+}
+
+/// Why a machine could not be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// Its namespace could not be entered.
+    #[error("{0}")]
+    Netns(#[from] NetnsError),
+}
+
+impl CollectError {
+    /// A privilege is missing.
+    pub fn is_permission(&self) -> bool {
+        match self {
+            CollectError::Netns(error) => error.is_permission(),
+        }
+    }
+}
+
+/// A snapshot, and the machines that are missing from it.
+#[derive(Debug)]
+pub struct Collected {
+    /// Everything that could be read.
+    pub snapshot: Snapshot,
+    /// Machines that could not, by name.
+    pub unreachable: Vec<(String, CollectError)>,
+}
+
+/// Sizes that are read at most: an XML file, a hosts or lease file, the tails of logs.
+const XML_MAX: u64 = 4 * 1024 * 1024;
+const LIST_MAX: u64 = 16 * 1024 * 1024;
+const LOG_TAIL: u64 = 8 * 1024 * 1024;
+const CONSOLE_TAIL: u64 = 100 * 1024;
+const FILES_MAX: usize = 10_000;
+const CONSOLES_MAX: usize = 1_000;
+const LOG_LINES_MAX: usize = 5_000;
+
+/// Reads every machine. What one of them lacks never keeps the others from being read.
+pub fn site(plans: &[MachinePlan]) -> Collected {
+    let mut unreachable = Vec::new();
+    let mut open = Vec::new();
+    for plan in plans {
+        match enter(&plan.at) {
+            Ok(netns) => open.push((plan, netns)),
+            Err(error) => unreachable.push((plan.name.clone(), CollectError::from(error))),
+        }
+    }
+    // A link's other end may be in any machine's namespace, or in the reader's.
+    let places = open.iter().map(|(plan, _)| &plan.at).chain([&At::Local]);
+    let known: Vec<NetnsFd> = places.filter_map(|at| enter(at).ok()).collect();
+    let scanned = processes::scan();
+    let mut snapshot = Snapshot { taken_at: now(), ..Snapshot::default() };
+    let read: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = open
+            .iter()
+            .map(|(plan, netns)| {
+                let (known, scanned) = (&known, &scanned);
+                scope.spawn(move || machine(plan, netns, known, scanned))
+            })
+            .collect();
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    for ((plan, _), result) in open.iter().zip(read) {
+        match result {
+            Ok(Ok(Machine { netns, host, gaps })) => {
+                snapshot.netns.push(netns);
+                snapshot.hosts.extend(host);
+                snapshot.gaps.extend(gaps);
+            }
+            Ok(Err(error)) => unreachable.push((plan.name.clone(), CollectError::from(error))),
+            Err(_) => snapshot.gaps.push(gap(plan.name.clone(), "its reader panicked", "a bug report")),
+        }
+    }
+    for (name, error) in &unreachable {
+        let need = if error.is_permission() { "root" } else { "the namespace, or a corrected site file" };
+        snapshot.gaps.push(gap(format!("everything of {name}"), error, need));
+    }
+    Collected { snapshot, unreachable }
+}
+
+fn enter(at: &At) -> Result<NetnsFd, NetnsError> {
+    match at {
+        At::Local => NetnsFd::current(),
+        At::Netns(name) => NetnsFd::named(name),
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+struct Machine {
+    netns: Netns,
+    host: Option<Host>,
+    gaps: Vec<Gap>,
+}
+
+fn machine(
+    plan: &MachinePlan,
+    netns: &NetnsFd,
+    known: &[NetnsFd],
+    scanned: &[Process],
+) -> Result<Machine, NetnsError> {
+    let (mut facts, mut gaps) = netns::within(netns, || facts::read(&plan.name, netns, known))?;
+    facts.instance = plan.instance;
+    facts.enter = match &plan.at {
+        At::Local => None,
+        At::Netns(name) => Some(name.clone()),
+    };
+    let host = (!plan.instance).then(|| host(plan, netns.inode(), scanned, &mut gaps));
+    Ok(Machine { netns: facts, host, gaps })
+}
+
+fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], gaps: &mut Vec<Gap>) -> Host {
+    let own = scanned.iter().filter(|p| p.netns == Some(inode));
+    let processes: Vec<Process> = own.cloned().collect();
+    let servers = processes.iter().filter_map(parse::dnsmasq_args::parse).collect();
+    let dnsmasq: Vec<Dnsmasq> =
+        parse::dnsmasq_args::pair(servers).into_iter().map(|d| with_files(d, gaps)).collect();
+    let local = plan.at == At::Local;
+    let mut host = Host {
+        name: plan.name.clone(),
+        role: plan.role.clone(),
+        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+        ..Host::default()
+    };
+    if let Some(path) = log_path(plan, &dnsmasq, local) {
+        read_log(&mut host, &path, plan.dnsmasq_log.is_some(), gaps);
+    }
+    let xml = plan
+        .libvirt
+        .clone()
+        .map_or_else(|| usual(local, &["/etc/libvirt/qemu", "/run/libvirt/qemu"]), |folder| vec![folder]);
+    host.domains = domains(&xml, plan.libvirt.is_some(), gaps);
+    let consoles = plan.console_logs.clone().or_else(|| usual(local, &["/var/lib/nova/instances"]).pop());
+    if let Some(folder) = consoles {
+        host.consoles = read_consoles(&folder, gaps);
+    }
+    let conf = plan.nova_conf.clone().or_else(|| usual(local, &["/etc/nova/nova.conf"]).pop());
+    if let Some(path) = conf {
+        let name = path.display().to_string();
+        match files::whole(&path, LIST_MAX) {
+            Ok(text) => {
+                let parsed = parse::oslo_config::parse(&name, &text);
+                gaps.extend(unparsed(&name, &parsed.problems));
+                host.nova = Some(parse::oslo_config::nova_options(&parsed.value));
+            }
+            Err(error) => gaps.push(gap(&name, error, format!("read access to {name}"))),
+        }
+    }
+    host.processes = processes;
+    host.dnsmasq = dnsmasq;
+    host
+}
+
+/// The usual places of a file on a whole machine; a namespace that plays a host has none.
+fn usual(local: bool, paths: &[&str]) -> Vec<PathBuf> {
+    let exist = paths.iter().map(PathBuf::from).filter(|p| local && p.exists());
+    exist.collect()
+}
+
+fn with_files(mut server: Dnsmasq, gaps: &mut Vec<Gap>) -> Dnsmasq {
+    if let Some(file) = server.hosts_file.clone() {
+        server.hosts = list(&file, gaps, parse::dnsmasq_hosts::parse);
+    }
+    if let Some(file) = server.lease_file.clone().filter(|_| !server.leasefile_ro) {
+        server.leases = list(&file, gaps, parse::dnsmasq_leases::parse);
+    }
+    server
+}
+
+fn list<T>(file: &str, gaps: &mut Vec<Gap>, parse: impl Fn(&str) -> parse::Parsed<T>) -> Option<T> {
+    match files::whole(Path::new(file), LIST_MAX) {
+        Ok(text) => {
+            let parsed = parse(&text);
+            gaps.extend(unparsed(file, &parsed.problems));
+            Some(parsed.value)
+        }
+        Err(error) => {
+            gaps.push(gap(file, error, format!("read access to {file}")));
+            None
+        }
+    }
+}
+
+/// The file that is named, else where dnsmasq itself logs to, else syslog's usual file.
+fn log_path(plan: &MachinePlan, servers: &[Dnsmasq], local: bool) -> Option<PathBuf> {
+    let own = || {
+        servers.iter().find_map(|d| d.log_facility.as_ref().filter(|f| f.starts_with('/')).map(PathBuf::from))
+    };
+    let syslog =
+        || usual(local, &["/var/log/syslog", "/var/log/daemon.log", "/var/log/messages"]).into_iter().next();
+    plan.dnsmasq_log.clone().or_else(own).or_else(syslog)
+}
+
+fn read_log(host: &mut Host, path: &Path, named: bool, gaps: &mut Vec<Gap>) {
+    let name = path.display().to_string();
+    match files::tail(path, LOG_TAIL) {
+        Ok(text) => {
+            let mut lines = parse::dnsmasq_log::parse(&text).value;
+            lines.drain(..lines.len().saturating_sub(LOG_LINES_MAX));
+            host.dhcp_log = lines;
+            host.dhcp_log_file = Some(name);
+        }
+        Err(error) if named => gaps.push(gap(&name, error, format!("read access to {name}"))),
+        Err(_) => {}
+    }
+}
+
+/// Domains of every folder; a live one hides its persistent twin.
+fn domains(folders: &[PathBuf], named: bool, gaps: &mut Vec<Gap>) -> Vec<Domain> {
+    let mut found: Vec<Domain> = Vec::new();
+    for folder in folders {
+        let paths = match files::entries(folder, FILES_MAX) {
+            Ok(paths) => paths,
+            Err(error) => {
+                if named {
+                    let name = folder.display().to_string();
+                    gaps.push(gap(&name, error, format!("read access to {name}")));
+                }
+                continue;
+            }
+        };
+        for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "xml")) {
+            let name = path.display().to_string();
+            match files::whole(path, XML_MAX).map(|text| parse::libvirt_xml::parse(&name, &text)) {
+                Ok(Ok(domain)) => found.push(domain),
+                Ok(Err(problem)) => gaps.push(gap(&name, problem, format!("an undamaged {name}"))),
+                Err(error) => gaps.push(gap(&name, error, format!("read access to {name}"))),
+            }
+        }
+    }
+    found.sort_by_key(|d| (d.name.clone(), !d.live));
+    found.dedup_by(|later, kept| later.name == kept.name);
+    found
+}
+
+fn read_consoles(folder: &Path, gaps: &mut Vec<Gap>) -> Vec<(String, Console)> {
+    let paths = match files::entries(folder, CONSOLES_MAX) {
+        Ok(paths) => paths,
+        Err(error) => {
+            let name = folder.display().to_string();
+            gaps.push(gap(&name, error, format!("read access to {name}")));
+            return Vec::new();
+        }
+    };
+    let read = paths.iter().filter_map(|instance| {
+        let path = instance.join("console.log");
+        let text = files::tail(&path, CONSOLE_TAIL).ok()?;
+        let name = instance.file_name()?.to_str()?.to_owned();
+        Some((name, parse::console::parse(&path.display().to_string(), &text)))
+    });
+    read.collect()
+}

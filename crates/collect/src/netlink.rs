@@ -1,0 +1,18 @@
+//! Netlink, synchronously: one socket belongs to one namespace and one thread at a time; one file a
+//! kind of object turns the kernel's messages into the model.
+
+mod error;
+pub(crate) mod exchange;
+mod socket;
+
+pub(crate) mod addresses;
+pub(crate) mod bridges;
+pub(crate) mod links;
+pub(crate) mod neighbours;
+pub(crate) mod nftables;
+pub(crate) mod peers;
+pub(crate) mod routes;
+pub(crate) mod rules;
+
+pub use error::NetlinkError;
+pub use socket::Socket;

@@ -1,0 +1,48 @@
+//! IP addresses (`RTM_GETADDR`).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use model::route::Address;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
+
+use super::{NetlinkError, Socket};
+
+/// Every address of the namespace, in the kernel's order.
+pub(crate) fn read(socket: &mut Socket) -> Result<Vec<Address>, NetlinkError> {
+    let answers = socket.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    let addresses = answers.into_iter().filter_map(|m| match m {
+        RouteNetlinkMessage::NewAddress(message) => address(&message),
+        _ => None,
+    });
+    Ok(addresses.collect())
+}
+
+fn address(message: &AddressMessage) -> Option<Address> {
+    // IFA_LOCAL is the own address; IFA_ADDRESS is the peer's on point-to-point links, else the same.
+    let (mut local, mut other): (Option<IpAddr>, Option<IpAddr>) = (None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(ip) => local = Some(*ip),
+            AddressAttribute::Address(ip) => other = Some(*ip),
+            _ => {}
+        }
+    }
+    let own = local.or(other)?;
+    let scope = match message.header.scope {
+        AddressScope::Universe => "global".to_owned(),
+        AddressScope::Site => "site".to_owned(),
+        AddressScope::Link => "link".to_owned(),
+        AddressScope::Host => "host".to_owned(),
+        scope => u8::from(scope).to_string(),
+    };
+    Some(Address {
+        link: message.header.index,
+        net: IpNet::new(own, message.header.prefix_len).ok()?,
+        peer: other.filter(|o| local.is_some_and(|l| l != *o)),
+        scope,
+        // Of an IPv6 address the same bit says "temporary" (linux/if_addr.h).
+        secondary: own.is_ipv4() && message.header.flags.contains(AddressHeaderFlags::Secondary),
+    })
+}

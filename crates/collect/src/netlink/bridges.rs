@@ -1,0 +1,63 @@
+//! Forwarding databases of bridges (`RTM_GETNEIGH`, `AF_BRIDGE`).
+
+use std::net::IpAddr;
+
+use model::link::{FdbEntry, FdbKind};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::neighbours::mac;
+use super::{NetlinkError, Socket};
+
+/// Every FDB entry of the namespace.
+pub(crate) fn read(socket: &mut Socket) -> Result<Vec<FdbEntry>, NetlinkError> {
+    let mut wanted = NeighbourMessage::default();
+    wanted.header.family = AddressFamily::Bridge;
+    let answers = socket.dump(RouteNetlinkMessage::GetNeighbour(wanted))?;
+    let entries = answers.into_iter().filter_map(|m| match m {
+        RouteNetlinkMessage::NewNeighbour(message) => entry(&message),
+        _ => None,
+    });
+    Ok(entries.collect())
+}
+
+fn entry(message: &NeighbourMessage) -> Option<FdbEntry> {
+    let header = &message.header;
+    // As bridge(8) prints: NUD_PERMANENT is `permanent`, NUD_NOARP is `static`. They are bits, and
+    // entries of VXLAN links have both (iproute2 `bridge/fdb.c state_n2a`).
+    let state = u16::from(header.state);
+    let has = |bit: NeighbourState| state & u16::from(bit) != 0;
+    let kind = if has(NeighbourState::Permanent) {
+        FdbKind::Local
+    } else if has(NeighbourState::Noarp) {
+        FdbKind::Static
+    } else {
+        FdbKind::Learned
+    };
+    let vlan = message.attributes.iter().find_map(|a| match a {
+        NeighbourAttribute::Vlan(id) => Some(*id),
+        _ => None,
+    });
+    let remote = message.attributes.iter().find_map(|a| match a {
+        // Addresses are decoded by the message's family, which here is the bridge's: bytes they stay.
+        NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => ip(bytes),
+        _ => None,
+    });
+    Some(FdbEntry {
+        mac: mac(message)?,
+        link: header.ifindex,
+        vlan,
+        kind,
+        sticky: header.flags.contains(NeighbourFlags::Sticky),
+        remote,
+        on_self: header.flags.contains(NeighbourFlags::Own),
+    })
+}
+
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = || <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from);
+    v4().or_else(v6)
+}

@@ -1,0 +1,181 @@
+//! Links (`RTM_GETLINK`), with the per-link IPv4 settings that ride along in `IFLA_AF_SPEC`.
+
+use std::collections::BTreeMap;
+
+use model::Mac;
+use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, PortState};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    AfSpecInet, AfSpecUnspec, BridgePortState, BridgeStpState, InetDevConf, InfoBridge, InfoBridgePort,
+    InfoData, InfoPortData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+    LinkXdp, State,
+};
+
+use super::{NetlinkError, Socket};
+
+/// A link, and where its other end is: ifindex and namespace id, resolved later.
+pub(crate) struct RawLink {
+    pub(crate) link: Link,
+    /// `IFLA_LINK`.
+    pub(crate) peer: Option<u32>,
+    /// `IFLA_LINK_NETNSID`.
+    pub(crate) peer_nsid: Option<i32>,
+    /// The link's IPv4 settings by their sysctl names.
+    pub(crate) settings: Vec<(&'static str, i32)>,
+}
+
+/// Every link of the namespace, by ifindex.
+pub(crate) fn read(socket: &mut Socket) -> Result<Vec<RawLink>, NetlinkError> {
+    let answers = socket.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    let mut links: Vec<RawLink> = answers
+        .into_iter()
+        .filter_map(|m| if let RouteNetlinkMessage::NewLink(link) = m { Some(raw(link)) } else { None })
+        .collect();
+    links.sort_by_key(|l| l.link.index);
+    let names: BTreeMap<u32, String> = links.iter().map(|l| (l.link.index, l.link.name.clone())).collect();
+    for raw in &mut links {
+        raw.link.master_name = raw.link.master.and_then(|m| names.get(&m).cloned());
+    }
+    Ok(links)
+}
+
+fn raw(message: LinkMessage) -> RawLink {
+    let flags = message.header.flags;
+    let mut link = Link {
+        index: message.header.index,
+        admin_up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        promiscuous: flags.contains(LinkFlags::Promisc),
+        ..Link::default()
+    };
+    if message.header.link_layer_type == LinkLayerType::Loopback {
+        link.kind = LinkKind::Loopback;
+    }
+    let (mut peer, mut peer_nsid, mut settings) = (None, None, Vec::new());
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Address(bytes) => link.mac = <[u8; 6]>::try_from(bytes).ok().map(Mac),
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Qdisc(name) => link.qdisc = Some(name),
+            LinkAttribute::OperState(state) => link.operstate = oper_state(state),
+            LinkAttribute::Controller(master) => link.master = Some(master),
+            LinkAttribute::Link(index) => peer = Some(index),
+            LinkAttribute::LinkNetNsId(nsid) => peer_nsid = Some(nsid),
+            LinkAttribute::Stats64(stats) => {
+                link.stats = Some(LinkStats {
+                    rx_packets: stats.rx_packets,
+                    tx_packets: stats.tx_packets,
+                    rx_bytes: stats.rx_bytes,
+                    tx_bytes: stats.tx_bytes,
+                    rx_errors: stats.rx_errors,
+                    tx_errors: stats.tx_errors,
+                    rx_dropped: stats.rx_dropped,
+                    tx_dropped: stats.tx_dropped,
+                });
+            }
+            LinkAttribute::Xdp(xdp) => {
+                link.xdp = xdp.iter().any(|x| matches!(x, LinkXdp::ProgId(id) if *id != 0));
+            }
+            LinkAttribute::LinkInfo(infos) => info(&mut link, infos),
+            LinkAttribute::AfSpecUnspec(specs) => settings = inet_settings(specs),
+            _ => {}
+        }
+    }
+    // tun devices that carry IP only have no MAC; lo has one of zeros that means none.
+    if link.kind == LinkKind::Loopback {
+        link.mac = None;
+    }
+    RawLink { link, peer, peer_nsid, settings }
+}
+
+fn info(link: &mut Link, infos: Vec<LinkInfo>) {
+    for info in infos {
+        match info {
+            LinkInfo::Kind(kind) => link.kind = LinkKind::from_kernel(&kind.to_string()),
+            LinkInfo::Data(InfoData::Bridge(settings)) => link.bridge = Some(bridge(&settings)),
+            LinkInfo::Data(InfoData::Vlan(settings)) => {
+                link.vlan =
+                    settings.iter().find_map(|s| if let InfoVlan::Id(id) = s { Some(*id) } else { None });
+            }
+            LinkInfo::PortData(InfoPortData::BridgePort(settings)) => link.port = Some(port(&settings)),
+            _ => {}
+        }
+    }
+}
+
+fn bridge(settings: &[InfoBridge]) -> Bridge {
+    let mut bridge = Bridge::default();
+    for setting in settings {
+        match setting {
+            InfoBridge::StpState(state) => bridge.stp = *state != BridgeStpState::Disabled,
+            InfoBridge::ForwardDelay(ticks) => bridge.forward_delay_cs = *ticks,
+            InfoBridge::VlanFiltering(on) => bridge.vlan_filtering = *on,
+            _ => {}
+        }
+    }
+    bridge
+}
+
+fn port(settings: &[InfoBridgePort]) -> BridgePort {
+    let mut port = BridgePort::default();
+    for setting in settings {
+        match setting {
+            InfoBridgePort::State(state) => port.state = port_state(*state),
+            InfoBridgePort::HairpinMode(on) => port.hairpin = *on,
+            InfoBridgePort::Learning(on) => port.learning = *on,
+            InfoBridgePort::UnicastFlood(on) => port.flood = *on,
+            InfoBridgePort::MulticastFlood(on) => port.mcast_flood = *on,
+            InfoBridgePort::BroadcastFlood(on) => port.bcast_flood = *on,
+            InfoBridgePort::Isolated(on) => port.isolated = *on,
+            InfoBridgePort::Locked(on) => port.locked = *on,
+            _ => {}
+        }
+    }
+    port
+}
+
+fn port_state(state: BridgePortState) -> PortState {
+    match state {
+        BridgePortState::Listening => PortState::Listening,
+        BridgePortState::Learning => PortState::Learning,
+        BridgePortState::Forwarding => PortState::Forwarding,
+        BridgePortState::Blocking => PortState::Blocking,
+        _ => PortState::Disabled,
+    }
+}
+
+fn oper_state(state: State) -> OperState {
+    match state {
+        State::NotPresent => OperState::NotPresent,
+        State::Down => OperState::Down,
+        State::LowerLayerDown => OperState::LowerLayerDown,
+        State::Testing => OperState::Testing,
+        State::Dormant => OperState::Dormant,
+        State::Up => OperState::Up,
+        _ => OperState::Unknown,
+    }
+}
+
+fn inet_settings(specs: Vec<AfSpecUnspec>) -> Vec<(&'static str, i32)> {
+    let of_inet =
+        specs.into_iter().filter_map(|s| if let AfSpecUnspec::Inet(i) = s { Some(i) } else { None });
+    let configured =
+        of_inet.flatten().find_map(|s| if let AfSpecInet::DevConf(c) = s { Some(c) } else { None });
+    configured.map(|conf| settings(&conf)).unwrap_or_default()
+}
+
+/// The settings that decide a packet's fate, under their names in /proc/sys/net/ipv4/conf.
+fn settings(conf: &InetDevConf) -> Vec<(&'static str, i32)> {
+    vec![
+        ("forwarding", conf.forwarding),
+        ("proxy_arp", conf.proxy_arp),
+        ("rp_filter", conf.rp_filter),
+        ("arp_filter", conf.arpfilter),
+        ("arp_ignore", conf.arp_ignore),
+        ("accept_local", conf.accept_local),
+        ("src_valid_mark", conf.src_vmark),
+        ("route_localnet", conf.route_localnet),
+        ("ignore_routes_with_linkdown", conf.ignore_routes_with_linkdown),
+    ]
+}

@@ -1,0 +1,147 @@
+//! Sockets that receive: listening TCP, unconnected UDP (sock_diag(7)).
+//!
+//! Asked for by state, so that the kernel walks its listening table only: /proc/net/tcp also walks
+//! the table of established connections, which costs milliseconds on every read. procfs is the
+//! fallback where the kernel has no inet_diag.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use model::link::Link;
+use model::netns::Socket;
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+
+use crate::netlink::NetlinkError;
+use crate::netlink::exchange::Channel;
+
+/// `SOCK_DIAG_BY_FAMILY` (`linux/sock_diag.h`).
+const BY_FAMILY: u16 = 20;
+/// `TCP_LISTEN`, and the state that an unconnected UDP socket is in (`TCP_CLOSE`).
+const LISTEN: u8 = 10;
+const UNCONNECTED: u8 = 7;
+
+/// Every listening TCP and unconnected UDP socket of the calling thread's namespace.
+pub(crate) fn read(links: &[Link]) -> Vec<Socket> {
+    by_diag(links).unwrap_or_else(|_| by_procfs())
+}
+
+fn by_diag(links: &[Link]) -> Result<Vec<Socket>, NetlinkError> {
+    let mut channel = Channel::open(NETLINK_SOCK_DIAG)?;
+    let mut sockets = Vec::new();
+    for (protocol, state) in [(6, LISTEN), (17, UNCONNECTED)] {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let question = question(u8::try_from(family).unwrap_or_default(), protocol, state);
+            let found = channel.dump(BY_FAMILY, &question, |found: &mut Vec<Socket>, _, body| {
+                found.extend(from_diag(body, protocol, links));
+            });
+            sockets.extend(found?);
+        }
+    }
+    Ok(sockets)
+}
+
+/// `struct inet_diag_req_v2`: family, protocol, extensions, padding, states, an empty id.
+fn question(family: u8, protocol: u8, state: u8) -> Vec<u8> {
+    const ID_BYTES: usize = 48;
+    let mut body = vec![family, protocol, 0, 0];
+    body.extend((1_u32 << state).to_ne_bytes());
+    body.resize(body.len() + ID_BYTES, 0);
+    body
+}
+
+/// `struct inet_diag_msg`: the id begins with source port and, after the destination port, the source
+/// address; then the destination address and the bound link; later the receive queue.
+fn from_diag(body: &[u8], protocol: u8, links: &[Link]) -> Option<Socket> {
+    let family = *body.first()?;
+    let port = u16::from_be_bytes(body.get(4..6)?.try_into().ok()?);
+    let source: [u8; 16] = body.get(8..24)?.try_into().ok()?;
+    let bound = u32::from_ne_bytes(body.get(40..44)?.try_into().ok()?);
+    let queue = u32::from_ne_bytes(body.get(56..60)?.try_into().ok()?);
+    let address = if i32::from(family) == libc::AF_INET {
+        IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(source.get(..4)?).ok()?))
+    } else {
+        as_v4(Ipv6Addr::from(source))
+    };
+    let device = links.iter().find(|l| l.index == bound).map(|l| l.name.clone());
+    Some(Socket { protocol, address, port, device, receive_queue: queue })
+}
+
+/// An unspecified IPv6 address receives IPv4 too, so it is told as the unspecified IPv4 one.
+fn as_v4(v6: Ipv6Addr) -> IpAddr {
+    if v6.is_unspecified() {
+        return IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    }
+    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+}
+
+fn by_procfs() -> Vec<Socket> {
+    let sources = [("tcp", 6), ("udp", 17), ("tcp6", 6), ("udp6", 17)];
+    let of = |(name, protocol): (&str, u8)| {
+        let text = fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
+        text.lines().skip(1).filter_map(|line| from_procfs(line, protocol)).collect::<Vec<Socket>>()
+    };
+    sources.into_iter().flat_map(of).collect()
+}
+
+/// A line of /proc/net/{tcp,udp} (proc(5)).
+fn from_procfs(line: &str, protocol: u8) -> Option<Socket> {
+    let mut fields = line.split_whitespace();
+    let local = fields.nth(1)?;
+    let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
+    let queues = fields.next()?;
+    if state != if protocol == 6 { LISTEN } else { UNCONNECTED } {
+        return None;
+    }
+    let (address, port) = local.split_once(':')?;
+    let waiting = queues.split_once(':').and_then(|(_, rx)| u32::from_str_radix(rx, 16).ok());
+    Some(Socket {
+        protocol,
+        address: address_of(address)?,
+        port: u16::from_str_radix(port, 16).ok()?,
+        device: None,
+        receive_queue: waiting.unwrap_or(0),
+    })
+}
+
+/// Addresses are printed as 32-bit words in the machine's byte order.
+fn address_of(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    if hex.len() == 8 {
+        return Some(IpAddr::V4(Ipv4Addr::from(word(0)?)));
+    }
+    let mut octets = [0; 16];
+    for (nth, chunk) in octets.chunks_mut(4).enumerate() {
+        chunk.copy_from_slice(&word(nth * 8)?);
+    }
+    Some(as_v4(Ipv6Addr::from(octets)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_procfs_is_read() {
+        let line = "   3: 2A00000A:0035 00000000:0000 07 00000000:00000200 00:00000000 00000000 0 0 1 2 0 0";
+        let read = from_procfs(line, 17).unwrap();
+        assert_eq!(read.address, "10.0.0.42".parse::<IpAddr>().unwrap());
+        assert_eq!((read.port, read.receive_queue), (53, 512));
+        assert_eq!(from_procfs(line, 6), None);
+    }
+
+    #[test]
+    fn own_listeners_are_seen_both_ways() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let wanted = [(6, tcp.local_addr().unwrap()), (17, udp.local_addr().unwrap())];
+        for sockets in [by_diag(&[]).unwrap(), by_procfs()] {
+            for (protocol, local) in wanted {
+                let seen =
+                    |s: &Socket| (s.protocol, s.address, s.port) == (protocol, local.ip(), local.port());
+                assert!(sockets.iter().any(seen), "{protocol} {local} in {sockets:?}");
+            }
+        }
+    }
+}
