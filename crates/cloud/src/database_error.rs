@@ -1,0 +1,183 @@
+//! Why the database could not be read, each as one sentence that says what to do, none with a password.
+
+use std::time::Duration;
+
+use sqlx::mysql::MySqlDatabaseError;
+use thiserror::Error;
+
+use crate::secret_url::{DatabaseUrl, Target};
+
+/// Why nova's database could not be read. `database` is the URL without its password.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DatabaseError {
+    /// The SQLite file cannot be opened.
+    #[error("cannot open {database}: {why}; name an existing file that you may read in [cloud] database")]
+    File {
+        /// The URL.
+        database: String,
+        /// The system's reason.
+        why: String,
+    },
+    /// No connection came about.
+    #[error(
+        "cannot reach the database {database}: {why}; \
+         check that its server runs, and host and port in [cloud] database"
+    )]
+    Unreachable {
+        /// The URL.
+        database: String,
+        /// The system's reason.
+        why: String,
+    },
+    /// The server refuses user or password.
+    #[error("the database {database} refuses this user and password: {why}; check both in [cloud] database")]
+    Login {
+        /// The URL.
+        database: String,
+        /// The server's reason.
+        why: String,
+    },
+    /// The server wants a way of logging in that sqlx does not speak (MariaDB's ed25519, for one).
+    #[error(
+        "the database {database} asks for a way of logging in that hopline does not speak ({why}); \
+         give it a user with mysql_native_password, or a copy of the tables as sqlite:PATH"
+    )]
+    LoginMethod {
+        /// The URL.
+        database: String,
+        /// The driver's words.
+        why: String,
+    },
+    /// The server has no database of this name.
+    #[error(
+        "there is no such database as {database}; name the one that holds nova's tables in [cloud] database"
+    )]
+    Unknown {
+        /// The URL.
+        database: String,
+    },
+    /// Tables are missing.
+    #[error(
+        "{database} is not a nova database: it has no table {} (or none that this user may see); \
+         name the one that holds nova's own tables (with cells, the cell's) in [cloud] database",
+        .missing.join(", ")
+    )]
+    NotNova {
+        /// The URL.
+        database: String,
+        /// The tables that are not there.
+        missing: Vec<String>,
+    },
+    /// The user may not read.
+    #[error("the database {database} does not let this user read: {why}; grant it SELECT on nova's tables")]
+    Denied {
+        /// The URL.
+        database: String,
+        /// The server's reason.
+        why: String,
+    },
+    /// It took too long.
+    #[error(
+        "the database {database} did not answer within {} s; \
+         check that nothing between drops the packets, or raise --timeout",
+        .after.as_secs_f32()
+    )]
+    Timeout {
+        /// The URL.
+        database: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Anything else, in the server's or driver's words.
+    #[error(
+        "reading the database {database} failed: {why}; try the same user with the database's own client"
+    )]
+    Failed {
+        /// The URL.
+        database: String,
+        /// The server's or driver's reason.
+        why: String,
+    },
+}
+
+/// The driver's error, told apart by the server's own numbers: MySQL error numbers, SQLSTATE for
+/// PostgreSQL, SQLite result codes.
+pub(crate) fn classify(url: &DatabaseUrl, error: &sqlx::Error) -> DatabaseError {
+    let database = url.to_string();
+    let why = url.without_password(&reason(error));
+    match error {
+        sqlx::Error::Io(_) => DatabaseError::Unreachable { database, why },
+        sqlx::Error::Protocol(text) if text.contains("authentication") => {
+            DatabaseError::LoginMethod { database, why }
+        }
+        // MySQL 8's caching_sha2_password without TLS needs RSA, which sqlx is built without.
+        sqlx::Error::Configuration(text) if text.to_string().contains("RSA") => {
+            DatabaseError::LoginMethod { database, why: "caching_sha2_password without TLS".to_owned() }
+        }
+        sqlx::Error::Database(from_server) => {
+            let refusal = match &url.target {
+                Target::MySql(_) => mysql(from_server.as_ref()),
+                Target::Postgres(_) => postgres(from_server.as_ref()),
+                Target::Sqlite(_) => sqlite(from_server.as_ref()),
+            };
+            match refusal {
+                Refusal::File => DatabaseError::File { database, why },
+                Refusal::Login => DatabaseError::Login { database, why },
+                Refusal::Unknown => DatabaseError::Unknown { database },
+                Refusal::Denied => DatabaseError::Denied { database, why },
+                Refusal::Other => DatabaseError::Failed { database, why },
+            }
+        }
+        _ => DatabaseError::Failed { database, why },
+    }
+}
+
+/// What a server's error number stands for.
+enum Refusal {
+    File,
+    Login,
+    Unknown,
+    Denied,
+    Other,
+}
+
+/// MariaDB `mysqld_error.h`: `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_BAD_DB_ERROR`,
+/// `ER_HOST_NOT_PRIVILEGED`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`,
+/// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`.
+fn mysql(error: &dyn sqlx::error::DatabaseError) -> Refusal {
+    match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
+        Some(1045 | 1130 | 1698) => Refusal::Login,
+        Some(1049) => Refusal::Unknown,
+        Some(1044 | 1142 | 1143) => Refusal::Denied,
+        Some(_) | None => Refusal::Other,
+    }
+}
+
+/// PostgreSQL manual, appendix A: class 28 invalid authorization, 3D000 invalid catalog name, 42501
+/// insufficient privilege.
+fn postgres(error: &dyn sqlx::error::DatabaseError) -> Refusal {
+    match error.code().as_deref() {
+        Some("28P01" | "28000") => Refusal::Login,
+        Some("3D000") => Refusal::Unknown,
+        Some("42501") => Refusal::Denied,
+        Some(_) | None => Refusal::Other,
+    }
+}
+
+/// sqlite.org/rescode.html: `SQLITE_CANTOPEN` 14 and its extensions, `SQLITE_NOTADB` 26.
+fn sqlite(error: &dyn sqlx::error::DatabaseError) -> Refusal {
+    let code = error.code().and_then(|c| c.parse::<i32>().ok());
+    match code.map(|c| c & 0xff) {
+        Some(14 | 26) => Refusal::File,
+        Some(_) | None => Refusal::Other,
+    }
+}
+
+/// The words worth showing: a server's own message without the driver's preamble.
+fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(from_server) => from_server.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,362 @@
+//! nova's tables of one moment: what lives (`deleted = 0` on every side), joined by us.
+//!
+//! Joins are made here and not by the server, because the columns to join on differ between nova
+//! series, and because a handful of plain SELECTs is quicker than one clever one.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use ipnet::Ipv4Net;
+use model::Mac;
+use model::intent::{Floating, Instance, Network, SecurityGroup, SecurityGroupRule, Vif};
+
+use crate::database::{Cell, Session};
+use crate::database_error::{DatabaseError, classify};
+use crate::schema::{self, Schema};
+use crate::secret_url::DatabaseUrl;
+
+/// Living instances and their networks as nova's database tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Records {
+    /// The database's URL, without its password.
+    pub source: String,
+    /// Instances by ascending id. Hosts are named as nova names them, devices not at all.
+    pub instances: Vec<Instance>,
+    /// `virtual_interfaces.uuid`, which Newton and later name the tap after.
+    pub vif_uuids: BTreeMap<Mac, String>,
+    /// Networks by ascending id.
+    pub networks: Vec<Network>,
+    /// Tables of security groups that the database lacks: groups are unknown then, not empty.
+    pub missing_tables: Vec<String>,
+}
+
+/// Reads all of it within the session's one transaction.
+pub(crate) async fn read(session: &mut Session, url: &DatabaseUrl) -> Result<Records, DatabaseError> {
+    let failed = |error: sqlx::Error| classify(url, &error);
+    let schema = Schema::read(session).await.map_err(failed)?;
+    let missing = schema.missing(&schema::NEEDED);
+    if !missing.is_empty() {
+        let missing = missing.into_iter().map(str::to_owned).collect();
+        return Err(DatabaseError::NotNova { database: url.to_string(), missing });
+    }
+    let mut records = Records { source: url.to_string(), ..Records::default() };
+    records.missing_tables = schema.missing(&schema::SECURITY).into_iter().map(str::to_owned).collect();
+    fill(&mut records, session, &schema).await.map_err(failed)?;
+    Ok(records)
+}
+
+async fn fill(records: &mut Records, session: &mut Session, schema: &Schema) -> Result<(), sqlx::Error> {
+    records.networks = networks(session, schema).await?;
+    let ids = records.networks.iter().enumerate().filter_map(|(at, n)| Some((n.id?, at))).collect();
+    count_addresses(session, schema, &mut records.networks, &ids).await?;
+    records.instances = instances(session, schema).await?;
+    let keys = instance_keys(&records.instances);
+    let vifs = vifs(session, schema, records, &keys, &ids).await?;
+    let fixed = fixed_addresses(session, schema, records, &keys, &ids, &vifs).await?;
+    floating_addresses(session, schema, records, &fixed).await?;
+    if records.missing_tables.is_empty() {
+        security_groups(session, schema, records, &keys).await?;
+    }
+    Ok(())
+}
+
+/// Where a row of `networks` went, by its id.
+type NetworkIndex = BTreeMap<u64, usize>;
+/// Where an instance went, by its uuid and, for Essex, by its number.
+type InstanceIndex = BTreeMap<String, usize>;
+/// (instance, vif) by the id of a row of another table.
+type VifIndex = BTreeMap<u64, (usize, usize)>;
+
+async fn networks(session: &mut Session, schema: &Schema) -> Result<Vec<Network>, sqlx::Error> {
+    let columns = [
+        "id",
+        "label",
+        "cidr",
+        "bridge",
+        "bridge_interface",
+        "vlan",
+        "gateway",
+        "dhcp_server",
+        "dhcp_start",
+        "multi_host",
+        "share_address",
+        "host",
+    ];
+    let columns = schema.texts("networks", &columns);
+    let live = schema.live("networks");
+    let sql = format!("SELECT {columns} FROM networks WHERE {live} ORDER BY networks.id");
+    let network = |row: [Cell; 12]| {
+        let [
+            id,
+            label,
+            cidr,
+            bridge,
+            bridge_interface,
+            vlan,
+            gateway,
+            dhcp_server,
+            dhcp_start,
+            multi,
+            share,
+            host,
+        ] = row;
+        Network {
+            id: number(id.as_ref()),
+            label: label.unwrap_or_default(),
+            cidr: prefix(cidr.as_ref()).map(|cidr| cidr.trunc()),
+            bridge: filled(bridge),
+            bridge_interface: filled(bridge_interface),
+            vlan: number(vlan.as_ref()),
+            gateway: address(gateway.as_ref()),
+            dhcp_server: address(dhcp_server.as_ref()),
+            dhcp_start: address(dhcp_start.as_ref()),
+            multi_host: flag(multi.as_ref()),
+            share_address: flag(share.as_ref()),
+            host_addresses: Vec::new(),
+            host: filled(host),
+            free: None,
+        }
+    };
+    Ok(session.rows(sql).await?.into_iter().map(network).collect())
+}
+
+/// Counted by the server: a /16 has 65,536 rows. What is free is what nova's own query would give
+/// (nova/db/sqlalchemy/api.py `fixed_ip_associate_pool`); it does not look at `allocated`.
+async fn count_addresses(
+    session: &mut Session,
+    schema: &Schema,
+    networks: &mut [Network],
+    ids: &NetworkIndex,
+) -> Result<(), sqlx::Error> {
+    let unreserved = schema.is("fixed_ips", "reserved", false);
+    let unleased = schema.is("fixed_ips", "leased", false);
+    let instance = schema.instance_key("fixed_ips");
+    let free = format!("{unreserved} AND {unleased} AND {instance} IS NULL AND host IS NULL");
+    let sql = format!(
+        "SELECT {}, {}, {} FROM fixed_ips WHERE {} GROUP BY network_id",
+        schema.text("fixed_ips", "network_id"),
+        schema.as_text(&format!("SUM(CASE WHEN {free} THEN 1 ELSE 0 END)")),
+        schema.as_text(&format!("SUM(CASE WHEN {unreserved} THEN 1 ELSE 0 END)")),
+        schema.live("fixed_ips"),
+    );
+    for [network, free, all] in session.rows(sql).await? {
+        let network =
+            number(network.as_ref()).and_then(|id| ids.get(&id)).and_then(|at| networks.get_mut(*at));
+        if let (Some(network), Some(free), Some(all)) = (network, number(free.as_ref()), number(all.as_ref()))
+        {
+            network.free = Some((free, all));
+        }
+    }
+    Ok(())
+}
+
+async fn instances(session: &mut Session, schema: &Schema) -> Result<Vec<Instance>, sqlx::Error> {
+    let columns = schema.texts("instances", &["id", "uuid", "hostname", "display_name", "host", "vm_state"]);
+    let live = schema.live("instances");
+    let sql = format!("SELECT {columns} FROM instances WHERE {live} ORDER BY instances.id");
+    let instance = |[id, uuid, hostname, display_name, host, vm_state]: [Cell; 6]| {
+        let id = number(id.as_ref());
+        let libvirt_name = id.map(|id: u64| format!("instance-{id:08x}"));
+        let name = filled(hostname).or(filled(display_name));
+        Instance {
+            id,
+            name: name.or_else(|| libvirt_name.clone()).unwrap_or_default(),
+            uuid: filled(uuid),
+            libvirt_name,
+            host: host.unwrap_or_default(),
+            vm_state: filled(vm_state),
+            ..Instance::default()
+        }
+    };
+    Ok(session.rows(sql).await?.into_iter().map(instance).collect())
+}
+
+fn instance_keys(instances: &[Instance]) -> InstanceIndex {
+    let keys = |(at, instance): (usize, &Instance)| {
+        let number = instance.id.map(|id| (id.to_string(), at));
+        let uuid = instance.uuid.clone().map(|uuid| (uuid, at));
+        number.into_iter().chain(uuid)
+    };
+    instances.iter().enumerate().flat_map(keys).collect()
+}
+
+async fn vifs(
+    session: &mut Session,
+    schema: &Schema,
+    records: &mut Records,
+    keys: &InstanceIndex,
+    networks: &NetworkIndex,
+) -> Result<VifIndex, sqlx::Error> {
+    let table = "virtual_interfaces";
+    let columns = schema.texts(table, &["id", "uuid", "address", "network_id", schema.instance_key(table)]);
+    let sql = format!("SELECT {columns} FROM {table} WHERE {} ORDER BY {table}.id", schema.live(table));
+    let mut index = VifIndex::new();
+    for [id, uuid, mac, network, instance] in session.rows(sql).await? {
+        let owner = instance.as_ref().and_then(|key| keys.get(key));
+        let (Some(&at), Some(id)) = (owner, number(id.as_ref())) else { continue };
+        let Some(instance) = records.instances.get_mut(at) else { continue };
+        let mac = mac.and_then(|mac| mac.parse().ok());
+        if let (Some(mac), Some(uuid)) = (mac, filled(uuid)) {
+            records.vif_uuids.insert(mac, uuid);
+        }
+        let network = number(network.as_ref()).and_then(|id| networks.get(&id)).copied();
+        index.insert(id, (at, instance.vifs.len()));
+        instance.vifs.push(Vif { mac, network, ..Vif::default() });
+    }
+    Ok(index)
+}
+
+/// Only rows that are given to an instance or that are a host's own; (instance, vif, address) by id.
+async fn fixed_addresses(
+    session: &mut Session,
+    schema: &Schema,
+    records: &mut Records,
+    keys: &InstanceIndex,
+    networks: &NetworkIndex,
+    vifs: &VifIndex,
+) -> Result<BTreeMap<u64, (usize, usize, Ipv4Addr)>, sqlx::Error> {
+    let instance_key = schema.instance_key("fixed_ips");
+    let columns = ["id", "address", "network_id", "virtual_interface_id", "host", instance_key];
+    let sql = format!(
+        "SELECT {} FROM fixed_ips WHERE {} AND (({instance_key} IS NOT NULL AND {}) \
+         OR ({instance_key} IS NULL AND host IS NOT NULL)) ORDER BY fixed_ips.id",
+        schema.texts("fixed_ips", &columns),
+        schema.live("fixed_ips"),
+        schema.is("fixed_ips", "allocated", true),
+    );
+    let mut index = BTreeMap::new();
+    for [id, ip, network, vif, host, instance] in session.rows(sql).await? {
+        let (Some(id), Some(ip)) = (number(id.as_ref()), address(ip.as_ref())) else { continue };
+        let network = number(network.as_ref()).and_then(|id| networks.get(&id)).copied();
+        let Some(key) = instance else {
+            if let (Some(network), Some(host)) = (network.and_then(|at| records.networks.get_mut(at)), host) {
+                network.host_addresses.push((host, ip));
+            }
+            continue;
+        };
+        let Some(&at) = keys.get(&key) else { continue };
+        let Some(owner) = records.instances.get_mut(at) else { continue };
+        let of_vif = number(vif.as_ref()).and_then(|id| vifs.get(&id)).filter(|(of, _)| *of == at);
+        // An address whose vif is deleted or another instance's stands by itself, without a MAC.
+        let vif_at = of_vif.map_or(owner.vifs.len(), |(_, vif_at)| *vif_at);
+        if vif_at == owner.vifs.len() {
+            owner.vifs.push(Vif::default());
+        }
+        if let Some(vif) = owner.vifs.get_mut(vif_at) {
+            vif.network = vif.network.or(network);
+            vif.fixed.push(ip);
+        }
+        index.insert(id, (at, vif_at, ip));
+    }
+    Ok(index)
+}
+
+async fn floating_addresses(
+    session: &mut Session,
+    schema: &Schema,
+    records: &mut Records,
+    fixed: &BTreeMap<u64, (usize, usize, Ipv4Addr)>,
+) -> Result<(), sqlx::Error> {
+    let columns = schema.texts("floating_ips", &["address", "fixed_ip_id", "host"]);
+    let live = schema.live("floating_ips");
+    let sql = format!(
+        "SELECT {columns} FROM floating_ips WHERE {live} AND fixed_ip_id IS NOT NULL ORDER BY floating_ips.id"
+    );
+    for [ip, fixed_id, host] in session.rows(sql).await? {
+        let hangs_on = number(fixed_id.as_ref()).and_then(|id| fixed.get(&id));
+        let (Some(&(at, vif_at, fixed)), Some(ip)) = (hangs_on, address(ip.as_ref())) else { continue };
+        if let Some(vif) = records.instances.get_mut(at).and_then(|i| i.vifs.get_mut(vif_at)) {
+            vif.floating.push(Floating { address: ip, fixed, host: filled(host) });
+        }
+    }
+    Ok(())
+}
+
+async fn security_groups(
+    session: &mut Session,
+    schema: &Schema,
+    records: &mut Records,
+    keys: &InstanceIndex,
+) -> Result<(), sqlx::Error> {
+    let member = "security_group_instance_association";
+    let sql = format!(
+        "SELECT {}, {}, {} FROM {member} \
+         JOIN security_groups ON security_groups.id = {member}.security_group_id \
+         WHERE {} AND {} ORDER BY security_groups.id",
+        schema.text(member, schema.instance_key(member)),
+        schema.text("security_groups", "id"),
+        schema.text("security_groups", "name"),
+        schema.live(member),
+        schema.live("security_groups"),
+    );
+    let members = session.rows(sql).await?;
+    let rules = security_group_rules(session, schema).await?;
+    for [instance, group, name] in members {
+        let owner = instance.as_ref().and_then(|key| keys.get(key));
+        let Some(owner) = owner.and_then(|at| records.instances.get_mut(*at)) else { continue };
+        let rules = group.as_ref().and_then(|id| rules.get(id)).cloned().unwrap_or_default();
+        owner.security_groups.push(SecurityGroup { name: name.unwrap_or_default(), rules });
+    }
+    Ok(())
+}
+
+/// Rules by their group's id, as text. A rule that nova would make no IPv4 netfilter rule of (an IPv6
+/// source, neither source nor group, a deleted source group) lets nothing in and is left out:
+/// nova/virt/firewall.py `instance_rules`.
+async fn security_group_rules(
+    session: &mut Session,
+    schema: &Schema,
+) -> Result<BTreeMap<String, Vec<SecurityGroupRule>>, sqlx::Error> {
+    let table = "security_group_rules";
+    let sql = format!(
+        "SELECT {}, {} FROM {table} \
+         LEFT JOIN security_groups ON security_groups.id = {table}.group_id AND {} \
+         WHERE {} ORDER BY {table}.id",
+        schema.texts(table, &["parent_group_id", "protocol", "from_port", "to_port", "cidr"]),
+        schema.text("security_groups", "name"),
+        schema.live("security_groups"),
+        schema.live(table),
+    );
+    let mut rules: BTreeMap<String, Vec<SecurityGroupRule>> = BTreeMap::new();
+    for [parent, protocol, from_port, to_port, cidr, source_group] in session.rows(sql).await? {
+        let by_address = filled(cidr);
+        let cidr = prefix(by_address.as_ref());
+        let group = if by_address.is_none() { source_group } else { None };
+        let (Some(parent), true) = (parent, cidr.is_some() || group.is_some()) else { continue };
+        let rule = SecurityGroupRule {
+            protocol: filled(protocol).map(|protocol| protocol.to_ascii_lowercase()),
+            from_port: number(from_port.as_ref()),
+            to_port: number(to_port.as_ref()),
+            cidr,
+            group,
+        };
+        rules.entry(parent).or_default().push(rule);
+    }
+    Ok(rules)
+}
+
+/// NULL and the empty string both mean "none" in nova's tables.
+fn filled(cell: Cell) -> Option<String> {
+    cell.filter(|text| !text.is_empty())
+}
+
+fn number<T: FromStr>(cell: Option<&String>) -> Option<T> {
+    cell?.trim().parse().ok()
+}
+
+/// `1` from MySQL and SQLite, `true` from PostgreSQL.
+fn flag(cell: Option<&String>) -> bool {
+    cell.is_some_and(|text| matches!(text.as_str(), "1" | "true"))
+}
+
+/// PostgreSQL's `inet` prints a single address with `/32` once it is cast to text.
+fn address(cell: Option<&String>) -> Option<Ipv4Addr> {
+    cell?.split('/').next()?.trim().parse().ok()
+}
+
+/// A prefix; an address without a length is a prefix of one.
+fn prefix(cell: Option<&String>) -> Option<Ipv4Net> {
+    let text = cell?.trim();
+    text.parse().ok().or_else(|| text.parse::<Ipv4Addr>().ok().map(Ipv4Net::from))
+}

@@ -1,0 +1,106 @@
+//! Which tables and columns this nova series has, found by looking, and the SQL that fits them.
+//!
+//! Every column is read as text: the three servers and the nova series differ in types (`tinyint(1)`,
+//! `boolean`, `int`, PostgreSQL's `inet`), and text is the one form that all of them can be cast to.
+
+use std::collections::BTreeMap;
+
+use crate::database::Session;
+
+/// The tables of nova-network that nothing can be said without.
+pub(crate) const NEEDED: [&str; 5] =
+    ["instances", "networks", "fixed_ips", "floating_ips", "virtual_interfaces"];
+/// The tables that tell what may reach an instance.
+pub(crate) const SECURITY: [&str; 3] =
+    ["security_groups", "security_group_rules", "security_group_instance_association"];
+
+/// Tables, columns and types of the database.
+const MYSQL_COLUMNS: &str = "\
+     SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), CAST(data_type AS CHAR) \
+     FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN \
+     ('instances', 'networks', 'fixed_ips', 'floating_ips', 'virtual_interfaces', 'security_groups', \
+     'security_group_rules', 'security_group_instance_association')";
+/// From the catalogue itself: information_schema hides tables that the user may not read, which would
+/// pass for tables that are not there.
+const POSTGRES_COLUMNS: &str = "\
+     SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), pg_catalog.format_type(a.atttypid, NULL) \
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+     WHERE c.relname IN ('instances', 'networks', 'fixed_ips', 'floating_ips', 'virtual_interfaces', \
+     'security_groups', 'security_group_rules', 'security_group_instance_association') \
+     AND pg_catalog.pg_table_is_visible(c.oid) AND a.attnum > 0 AND NOT a.attisdropped";
+const SQLITE_COLUMNS: &str =
+    "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c";
+
+/// Columns of nova's tables as one database has them.
+pub(crate) struct Schema {
+    /// The type that a value is cast to for reading.
+    text_type: &'static str,
+    /// (table, column) -> it is of PostgreSQL's type boolean, which does not compare with a number.
+    columns: BTreeMap<(String, String), bool>,
+}
+
+impl Schema {
+    /// Looks the columns up.
+    pub(crate) async fn read(session: &mut Session) -> Result<Schema, sqlx::Error> {
+        let (text_type, sql) = match session {
+            Session::MySql(_) => ("CHAR", MYSQL_COLUMNS),
+            Session::Postgres(_) => ("TEXT", POSTGRES_COLUMNS),
+            Session::Sqlite(_) => ("TEXT", SQLITE_COLUMNS),
+        };
+        // A column that SQLite calls BOOLEAN holds 0 and 1; only PostgreSQL's type is spelled `boolean`.
+        let column = |[table, column, kind]: [Option<String>; 3]| {
+            let is_boolean = kind.is_some_and(|kind| kind == "boolean");
+            Some(((table?, column?), is_boolean))
+        };
+        let columns = session.rows(sql.to_owned()).await?.into_iter().filter_map(column).collect();
+        Ok(Schema { text_type, columns })
+    }
+
+    /// Those of `tables` that the database does not have.
+    pub(crate) fn missing(&self, tables: &[&'static str]) -> Vec<&'static str> {
+        let exists = |table: &str| self.columns.keys().any(|(of, _)| of == table);
+        tables.iter().copied().filter(|table| !exists(table)).collect()
+    }
+
+    /// The column of `table` that ties a row to an instance: uuid, or the number that Essex used.
+    pub(crate) fn instance_key(&self, table: &str) -> &'static str {
+        if self.has(table, "instance_uuid") { "instance_uuid" } else { "instance_id" }
+    }
+
+    /// `TABLE.COLUMN` as text; NULL where this series has no such column.
+    pub(crate) fn text(&self, table: &str, column: &str) -> String {
+        if !self.has(table, column) {
+            return "NULL".to_owned();
+        }
+        format!("CAST({table}.{column} AS {})", self.text_type)
+    }
+
+    /// Any expression as text.
+    pub(crate) fn as_text(&self, expression: &str) -> String {
+        format!("CAST({expression} AS {})", self.text_type)
+    }
+
+    /// Columns of one table as text, for a SELECT.
+    pub(crate) fn texts(&self, table: &str, columns: &[&str]) -> String {
+        columns.iter().map(|column| self.text(table, column)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Condition: the row is not deleted. nova's own queries compare with 0, so that a row with NULL
+    /// there (written by hand) is invisible to nova, and to us.
+    pub(crate) fn live(&self, table: &str) -> String {
+        self.is(table, "deleted", false)
+    }
+
+    /// Condition on a flag; always true of a flag that this series does not have.
+    pub(crate) fn is(&self, table: &str, column: &str, wanted: bool) -> String {
+        match self.columns.get(&(table.to_owned(), column.to_owned())) {
+            Some(true) => format!("{table}.{column} = {wanted}"),
+            Some(false) => format!("{table}.{column} = {}", u8::from(wanted)),
+            None => "1 = 1".to_owned(),
+        }
+    }
+
+    fn has(&self, table: &str, column: &str) -> bool {
+        self.columns.contains_key(&(table.to_owned(), column.to_owned()))
+    }
+}
