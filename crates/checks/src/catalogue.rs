@@ -1,0 +1,151 @@
+//! Every finding, one file each. The list below is the only registry.
+//!
+//! A check is knowledge: its file's doc comment is its page (what it means, how hopline knows, what
+//! it looks like, nearest look-alikes, fix, references), and below it one pure function.
+
+use crate::found::Found;
+use crate::view::View;
+
+/// One entry of the catalogue.
+pub struct Check {
+    /// Kebab-case, stable for ever.
+    pub code: &'static str,
+    /// The file's text; its leading doc comment is the page.
+    source: &'static str,
+    /// Looks for the fault.
+    pub(crate) run: fn(&View) -> Vec<Found>,
+}
+
+/// Links, bridges, taps.
+pub mod links {
+    pub mod bridge_down;
+    pub mod flatif_down;
+    pub mod flatif_not_enslaved;
+    pub mod guest_nic_down;
+    pub mod tap_down;
+    pub mod tap_missing;
+    pub mod tap_not_enslaved;
+    pub mod tap_wrong_bridge;
+    pub mod uplink_down;
+    pub mod uplink_no_carrier;
+}
+
+/// Routes, forwarding, reverse path.
+pub mod routing {
+    pub mod default_route_missing;
+    pub mod default_route_wrong_gw;
+    pub mod ip_forward_0;
+    pub mod rp_filter_asymmetric;
+}
+
+/// Netfilter: filters, NAT, floating addresses.
+pub mod firewall {
+    pub mod float_address_missing;
+    pub mod float_dnat_missing;
+    pub mod float_snat_missing;
+    pub mod foreign_rule_drop;
+    pub mod forward_policy_drop_no_accept;
+    pub mod rules_flushed;
+    pub mod sg_missing_icmp;
+}
+
+/// Addresses: dnsmasq.
+pub mod dhcp {
+    pub mod dnsmasq_not_running;
+    pub mod dnsmasq_pool_exhausted;
+    pub mod dnsmasq_stale_hosts_file;
+}
+
+/// Beyond the hosts.
+pub mod external {
+    pub mod ext_gateway_down;
+}
+
+/// The last resort.
+pub mod general {
+    pub mod lost_at_hop;
+}
+
+/// The list, from `module => code` by folder.
+macro_rules! catalogue {
+    ($($area:ident { $($module:ident => $code:literal),* $(,)? })*) => {
+        /// Every check, in the order in which a packet leaving an instance meets what they look at.
+        pub const CATALOGUE: &[Check] = &[
+            $($(
+                Check {
+                    code: $code,
+                    source: include_str!(
+                        concat!("catalogue/", stringify!($area), "/", stringify!($module), ".rs")
+                    ),
+                    run: $area::$module::check,
+                },
+            )*)*
+        ];
+    };
+}
+
+catalogue! {
+    links {
+        guest_nic_down => "guest-nic-down",
+        tap_missing => "tap-missing",
+        tap_down => "tap-down",
+        tap_not_enslaved => "tap-not-enslaved",
+        tap_wrong_bridge => "tap-wrong-bridge",
+        bridge_down => "bridge-down",
+        flatif_down => "flatif-down",
+        flatif_not_enslaved => "flatif-not-enslaved",
+        uplink_down => "uplink-down",
+        uplink_no_carrier => "uplink-no-carrier",
+    }
+    routing {
+        ip_forward_0 => "ip-forward-0",
+        default_route_missing => "default-route-missing",
+        default_route_wrong_gw => "default-route-wrong-gw",
+        rp_filter_asymmetric => "rp-filter-asymmetric",
+    }
+    firewall {
+        foreign_rule_drop => "foreign-rule-drop",
+        forward_policy_drop_no_accept => "forward-policy-drop-no-accept",
+        sg_missing_icmp => "sg-missing-icmp",
+        rules_flushed => "rules-flushed",
+        float_dnat_missing => "float-dnat-missing",
+        float_snat_missing => "float-snat-missing",
+        float_address_missing => "float-address-missing",
+    }
+    dhcp {
+        dnsmasq_not_running => "dnsmasq-not-running",
+        dnsmasq_pool_exhausted => "dnsmasq-pool-exhausted",
+        dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
+    }
+    external {
+        ext_gateway_down => "ext-gateway-down",
+    }
+    general {
+        lost_at_hop => "lost-at-hop",
+    }
+}
+
+impl Check {
+    /// The page: the file's leading doc comment, as Markdown.
+    pub fn page(&self) -> String {
+        let lines = self.source.lines().map_while(|l| l.strip_prefix("//!"));
+        let mut page = String::new();
+        for line in lines {
+            page.push_str(line.strip_prefix(' ').unwrap_or(line));
+            page.push('\n');
+        }
+        page
+    }
+
+    /// The page's first sentence, without its heading.
+    pub fn summary(&self) -> String {
+        let page = self.page();
+        let mut lines = page.lines().skip_while(|l| l.starts_with('#') || l.is_empty());
+        lines.next().unwrap_or_default().to_owned()
+    }
+}
+
+/// The page of a code.
+pub fn explain(code: &str) -> Option<String> {
+    CATALOGUE.iter().find(|c| c.code == code).map(Check::page)
+}

@@ -1,0 +1,84 @@
+//! # dnsmasq-stale-hosts-file
+//!
+//! The instance's MAC has no line in dnsmasq's hosts file.
+//!
+//! ## What it means
+//! The dnsmasq that nova starts serves only the MACs of its hosts file (its range is `static`). The
+//! instance's line is missing, so it is refused, though its fixed IP is recorded.
+//!
+//! ## How hopline knows
+//! The hosts file that the running dnsmasq was started with was read, and the MAC is not in it.
+//!
+//! ## What it looks like
+//! `DHCPDISCOVER(br100) fa:16:... no address available` on the host that runs the instance.
+//!
+//! ## Nearest look-alikes
+//! * `dnsmasq-pool-exhausted`: the range gives addresses to strangers, and none is left.
+//!
+//! ## Fix
+//! Restart nova-network, which writes the file and signals dnsmasq (`kill -HUP`). No undo needed.
+//!
+//! ## References
+//! OpenStack Operations Guide, "Network Troubleshooting"; dnsmasq(8) `--dhcp-hostsfile`.
+
+use model::finding::Confidence;
+use model::path::Stage;
+
+use crate::dhcp_refused::{self, Refusal};
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::ladder::Purpose;
+use crate::view::View;
+
+/// Looks for NICs that a static-only dnsmasq does not know: one finding a bridge.
+pub fn check(view: &View) -> Vec<Found> {
+    let refused = dhcp_refused::by_bridge(view, |refusal| !refusal.dynamic);
+    refused.filter_map(|refusals| stale(view, &refusals)).map(dhcp_refused::breaks_dhcp).collect()
+}
+
+fn stale(view: &View, refusals: &[Refusal]) -> Option<Found> {
+    let Refusal { seat, server, .. } = refusals.first()?;
+    let names = dhcp_refused::names(refusals);
+    let file = server.hosts_file.as_deref().unwrap_or("its hosts file");
+    let who = names.join(", ");
+    let macs: Vec<String> = refusals.iter().filter_map(|r| r.seat.vif.mac).map(|m| m.to_string()).collect();
+    let fault = Fault {
+        code: "dnsmasq-stale-hosts-file",
+        hop: at(seat.ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
+        summary: format!("no address for {who}: dnsmasq on {} does not know its MAC", seat.host.name),
+        cause: format!("{file} has no line for {}, and dnsmasq's range is static", macs.join(", ")),
+        confidence: Confidence::Proven,
+        evidence: refusals.iter().flat_map(|r| r.evidence.clone()).collect(),
+        owner: "nova-network",
+        remedy: vec![evidence::advice(
+            "systemctl restart nova-network",
+            "writes the hosts file again and signals dnsmasq; \
+             disturbs every network of the host for a moment",
+        )],
+        stopped: view.stop(|s| s.rung.purpose == Purpose::Dhcp && names.contains(&s.rung.from)),
+        mend: dhcp_refused::admit(refusals).into_iter().collect(),
+        instances: names.clone(),
+    };
+    Some(fault.found())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{broken, codes, lacks};
+
+    #[test]
+    fn fires_when_the_mac_has_no_line() {
+        let found = codes(&broken("dnsmasq-stale-hosts-file").diagnose("web1"));
+        assert_eq!(found, ["dnsmasq-stale-hosts-file compute1//br100"]);
+    }
+
+    #[test]
+    fn leaves_the_other_instance_alone() {
+        assert_eq!(codes(&broken("dnsmasq-stale-hosts-file").diagnose("web2")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stays_silent_when_the_range_is_open_and_full() {
+        assert!(lacks(&broken("dnsmasq-pool-exhausted").diagnose("web1"), "dnsmasq-stale-hosts-file"));
+    }
+}

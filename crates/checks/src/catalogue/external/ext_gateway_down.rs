@@ -1,0 +1,161 @@
+//! # ext-gateway-down
+//!
+//! The gateway beyond the host does not answer.
+//!
+//! ## What it means
+//! All hosts of the cloud lose the outside at once. The hosts are in order; the router in front of
+//! them, which is often not the operator's own, is not.
+//!
+//! ## How hopline knows
+//! The default gateway is the right one, the uplink has its carrier, and the gateway's link is seen
+//! to be down; or, where the gateway cannot be looked into, its neighbour entry is FAILED and nothing
+//! names another gateway.
+//!
+//! ## What it looks like
+//! `ip neigh`: `203.0.113.1 dev eth0 FAILED`, the same on every host.
+//!
+//! ## Nearest look-alikes
+//! * `default-route-wrong-gw`: the route names an address that nobody has.
+//! * `uplink-no-carrier`: one host only, and its own link says so.
+//!
+//! ## Fix
+//! Bring the gateway up, or call whoever runs it. Nothing on the hosts mends it.
+//!
+//! ## References
+//! OpenStack Operations Guide, "Network Troubleshooting".
+
+use model::Netns;
+use model::finding::{Confidence, Evidence};
+use model::link::Link;
+use model::path::{Place, Stage};
+use model::route::NeighbourState;
+use sim::world::Station;
+
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::mend::Mend;
+use crate::uplinks;
+use crate::view::View;
+
+/// Looks for default gateways that are there and dead: one finding a gateway.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for (ns, uplink) in uplinks::all(view) {
+        let Some((via, out)) = uplinks::default_via(ns) else { continue };
+        if !uplink.is_running() || out != uplink.index {
+            continue;
+        }
+        let stopped = view.stop(|s| s.is_at(ns, &uplink.name) || s.hop.at.host != ns.machine);
+        let dead = match view.world.owner_of_ip(via) {
+            Some(Station::Link(id)) => {
+                let Some(link) = view.world.link(id).filter(|l| !l.is_running()) else { continue };
+                seen_down(view, view.world.ns(id.ns), link)
+            }
+            Some(Station::Guest { .. }) => continue,
+            None => match unanswered(ns, uplink, via) {
+                Some(dead) if uplinks::meant_gateway(view, ns, uplink).is_none_or(|meant| meant == via) => {
+                    dead
+                }
+                Some(_) | None => continue,
+            },
+        };
+        if found.iter().any(|f| f.finding.hop == dead.hop) {
+            continue;
+        }
+        let mut evidence = dead.evidence;
+        evidence.push(evidence::neighbour(ns, uplink, via));
+        let fault = Fault {
+            code: "ext-gateway-down",
+            hop: dead.hop,
+            summary: format!("nothing reaches the outside: the gateway {via} is down"),
+            cause: dead.cause,
+            confidence: dead.confidence,
+            evidence,
+            owner: "network team",
+            remedy: vec![evidence::advice(
+                "bring the gateway up, or call whoever runs it",
+                "outside the hosts",
+            )],
+            instances: view.instances_on(&ns.machine),
+            stopped,
+            mend: dead.mend,
+        };
+        found.push(fault.found());
+    }
+    found
+}
+
+struct Dead {
+    hop: Place,
+    cause: String,
+    confidence: Confidence,
+    evidence: Vec<Evidence>,
+    mend: Vec<Mend>,
+}
+
+/// The gateway is a machine of the site, and its link is down.
+fn seen_down(view: &View, gateway: &Netns, link: &Link) -> Dead {
+    let why = if link.admin_up { "has no carrier" } else { "is set down" };
+    let device = link.name.clone();
+    let machine = gateway.machine.clone();
+    let mut mend = vec![Mend::LinkUp { machine: machine.clone(), device: device.clone() }];
+    mend.extend(
+        view.world
+            .link_named(view.world.main_ns(&machine).unwrap_or_default(), &device)
+            .map(|_| Mend::Carrier { machine: machine.clone(), device }),
+    );
+    Dead {
+        hop: at(gateway, &link.name, Stage::Wire),
+        cause: format!("{} on {} {why}", link.name, gateway.machine),
+        confidence: Confidence::Proven,
+        evidence: vec![evidence::link(gateway, link)],
+        mend,
+    }
+}
+
+/// The gateway cannot be looked into, and the host's own question to it failed.
+fn unanswered(ns: &Netns, uplink: &Link, via: std::net::Ipv4Addr) -> Option<Dead> {
+    let asked = ns.neighbours.iter().find(|n| n.link == uplink.index && n.ip == std::net::IpAddr::V4(via))?;
+    (asked.state == NeighbourState::Failed || asked.state == NeighbourState::Incomplete).then(|| Dead {
+        hop: at(ns, &uplink.name, Stage::Neighbour),
+        cause: format!("{via} does not answer ARP on {}", uplink.name),
+        confidence: Confidence::Likely,
+        evidence: Vec::new(),
+        mend: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use model::finding::Confidence;
+    use model::route::{Neighbour, NeighbourState};
+
+    use crate::fixture::{broken, codes, lacks, minicloud};
+
+    #[test]
+    fn fires_on_the_gateway_whose_link_is_down() {
+        assert_eq!(codes(&broken("ext-gateway-down").diagnose("web1")), ["ext-gateway-down gw//eth0"]);
+    }
+
+    #[test]
+    fn is_only_likely_where_the_gateway_cannot_be_looked_into() {
+        let mut cloud = minicloud();
+        cloud.snapshot.hosts.retain(|h| h.name != "gw");
+        cloud.snapshot.netns.retain(|n| n.machine != "gw");
+        let link = cloud.link("host", "eth0").index;
+        let neighbours = &mut cloud.netns("host").neighbours;
+        neighbours.retain(|n| n.link != link);
+        let ip = "203.0.113.1".parse().unwrap();
+        neighbours.push(Neighbour { link, ip, mac: None, state: NeighbourState::Failed, proxy: false });
+        let diagnosis = cloud.diagnose("inst1");
+        assert_eq!(codes(&diagnosis), ["ext-gateway-down host//eth0"]);
+        assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn stays_silent_on_a_wrong_gateway_and_on_a_dead_uplink() {
+        for other in ["default-route-wrong-gw", "uplink-no-carrier", "uplink-down"] {
+            assert!(lacks(&broken(other).diagnose("web1"), "ext-gateway-down"), "{other}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! # foreign-rule-drop
+//!
+//! A rule that nova did not write drops or rejects the packet.
+//!
+//! ## What it means
+//! Somebody, or some other program, put a rule in the way: by hand, Docker, firewalld, a hardening
+//! script, another nftables table. Which rule it is, is said: table, chains that lead to it, number,
+//! text and counter.
+//!
+//! ## How hopline knows
+//! The walk through every table of both back ends ended at that rule, and it is none of the shapes
+//! that nova writes into its own chains.
+//!
+//! ## What it looks like
+//! The rule's counter rises with each packet; a REJECT is answered with an ICMP error whose source
+//! NAT may have rewritten.
+//!
+//! ## Nearest look-alikes
+//! * `sg-missing-icmp`: nova's own fallback drops, which is policy.
+//! * `forward-policy-drop-no-accept`: no rule, the policy.
+//!
+//! ## Fix
+//! Delete the rule. One in a built-in chain survives every restart of nova's services; one in a chain
+//! of nova's lasts until that service next writes its rules. Undo: insert it again.
+//!
+//! ## References
+//! iptables-save(8); nft(8); nova `linux_net.py` `IptablesManager`.
+
+use std::collections::BTreeSet;
+
+use model::Netns;
+use model::finding::{Confidence, Remedy};
+use model::netfilter::Dialect;
+use model::path::{RuleRef, Stop};
+
+use crate::evidence;
+use crate::found::{Fault, Found};
+use crate::mend::Mend;
+use crate::nova;
+use crate::view::View;
+
+/// Looks for walks that a rule not written by nova ended: one finding a rule.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<(RuleRef, Found)> = Vec::new();
+    for stopped in view.stops() {
+        let Stop::Rule(rule) = stopped.stop else { continue };
+        let place = &stopped.hop.at;
+        let known = found.iter().any(|(r, f)| same_rule(r, rule) && f.finding.hop.host == place.host);
+        let Some(ns) =
+            view.snapshot().netns.iter().find(|n| n.machine == place.host && n.name == place.netns)
+        else {
+            continue;
+        };
+        if known || nova::wrote(rule) {
+            continue;
+        }
+        let lasting = if nova::is_chain(rule.chain()) {
+            format!("it stands in {}, and lasts until that service next writes its rules", rule.chain())
+        } else {
+            "no restart of a nova service removes it".to_owned()
+        };
+        let fault = Fault {
+            code: "foreign-rule-drop",
+            hop: place.clone(),
+            summary: format!(
+                "what {} sends to {} dies on {}: rule {} of {} in {} {}, which nova did not write",
+                stopped.rung.from,
+                stopped.rung.to,
+                place.host,
+                rule.number,
+                rule.chain(),
+                rule.family.name(),
+                rule.table
+            ),
+            cause: format!("`{}` matches; {lasting}", rule.text),
+            confidence: Confidence::Proven,
+            evidence: evidence::rule(ns, rule),
+            owner: owner(rule),
+            remedy: vec![removal(ns, rule)],
+            instances: hit(view, rule, &place.host),
+            stopped: Some(stopped),
+            mend: vec![Mend::RemoveRule { machine: place.host.clone(), rule: rule.clone() }],
+        };
+        found.push((rule.clone(), fault.found()));
+    }
+    found.into_iter().map(|(_, f)| f).collect()
+}
+
+/// The instances in question whose walks end at the rule.
+fn hit(view: &View, rule: &RuleRef, host: &str) -> Vec<String> {
+    let here = view
+        .stops()
+        .filter(|s| s.hop.at.host == host && matches!(s.stop, Stop::Rule(other) if same_rule(other, rule)));
+    let instances: BTreeSet<usize> = here.map(|s| s.rung.instance).collect();
+    instances.into_iter().filter_map(|at| Some(view.intent().instances.get(at)?.name.clone())).collect()
+}
+
+fn same_rule(a: &RuleRef, b: &RuleRef) -> bool {
+    (a.dialect, a.family, &a.table, a.chain(), a.number)
+        == (b.dialect, b.family, &b.table, b.chain(), b.number)
+}
+
+/// Who keeps a rule, by the names of its chain and table.
+fn owner(rule: &RuleRef) -> &'static str {
+    const OWNERS: [(&str, &str); 9] = [
+        ("DOCKER", "docker"),
+        ("NETAVARK", "podman"),
+        ("LIBVIRT", "libvirt"),
+        ("libvirt-", "libvirt"),
+        ("ufw", "ufw"),
+        ("KUBE-", "kubernetes"),
+        ("cali-", "calico"),
+        ("neutron-", "neutron"),
+        ("firewalld", "firewalld"),
+    ];
+    let named = |prefix: &str| rule.chain().starts_with(prefix) || rule.table.starts_with(prefix);
+    OWNERS.iter().find(|(prefix, _)| named(prefix)).map_or("operator", |(_, owner)| owner)
+}
+
+/// Deletes the rule by its number, or its handle in native nftables; the undo puts it back there.
+fn removal(ns: &Netns, rule: &RuleRef) -> Remedy {
+    let chain = rule.chain();
+    match rule.dialect {
+        Dialect::Nft => {
+            let family = rule.family.name();
+            let handle = rule.handle.map_or_else(|| "HANDLE".to_owned(), |h| h.to_string());
+            let delete = format!("nft delete rule {family} {} {chain} handle {handle}", rule.table);
+            // nft counts from 0, and adds behind the rule that it is told; the first has none before it.
+            let place = format!("{family} {} {chain}", rule.table);
+            let undo = match rule.number.checked_sub(2) {
+                Some(before) => format!("nft add rule {place} index {before} {}", rule.text),
+                None => format!("nft insert rule {place} {}", rule.text),
+            };
+            evidence::remedy(ns, &delete, &undo, "")
+        }
+        Dialect::IptablesLegacy
+        | Dialect::IptablesNft
+        | Dialect::EbtablesLegacy
+        | Dialect::EbtablesNft
+        | Dialect::ArptablesNft => {
+            let edit = rule.dialect.edit_command(rule.family);
+            let delete = format!("{edit} -t {} -D {chain} {}", rule.table, rule.number);
+            let spec = rule.text.strip_prefix(&format!("-A {chain} ")).unwrap_or(&rule.text);
+            // iptables itself refuses a DROP in nat: who loaded it did so in another way.
+            let undo = match rule.table.as_str() {
+                "nat" => String::new(),
+                table => format!("{edit} -t {table} -I {chain} {} {spec}", rule.number),
+            };
+            evidence::remedy(ns, &delete, &undo, "")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::netfilter::Action;
+
+    use crate::fixture::{broken, codes, drops, from, healthy, lacks, to};
+
+    #[test]
+    fn fires_on_a_rule_inserted_by_hand() {
+        let diagnosis = broken("foreign-rule-drop").diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["foreign-rule-drop compute1//br100"]);
+        assert_eq!(diagnosis.findings[0].instances, ["web1"]);
+        assert!(diagnosis.findings[0].remedy[0].command.ends_with("iptables -t filter -D FORWARD 1"));
+        assert!(diagnosis.findings[0].remedy[0].undo.contains("-I FORWARD 1 -s 10.0.2.24/32"));
+    }
+
+    #[test]
+    fn fires_on_a_rule_inserted_into_a_chain_of_novas() {
+        let mut cloud = healthy();
+        let rule = drops("-A nova-compute-inst-1 -s 1.2.3.4/32 -j DROP", vec![from("1.2.3.4/32")]);
+        cloud.chain("compute1", "filter", "nova-compute-inst-1").rules.insert(0, rule);
+        let diagnosis = cloud.diagnose("web1");
+        assert!(!lacks(&diagnosis, "foreign-rule-drop"), "{:?}", codes(&diagnosis));
+    }
+
+    #[test]
+    fn fires_on_a_reject() {
+        let mut cloud = broken("foreign-rule-drop");
+        let rule = &mut cloud.chain("compute1", "filter", "FORWARD").rules[0];
+        rule.action = Action::Reject("icmp-port-unreachable".to_owned());
+        assert_eq!(codes(&cloud.diagnose("web1")), ["foreign-rule-drop compute1//br100"]);
+    }
+
+    #[test]
+    fn stays_silent_on_a_rule_that_does_not_match() {
+        let mut cloud = healthy();
+        let rule = drops("-A FORWARD -d 192.0.2.77/32 -j DROP", vec![to("192.0.2.77/32")]);
+        cloud.chain("compute1", "filter", "FORWARD").rules.insert(0, rule);
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stays_silent_on_a_rule_that_an_accept_comes_before() {
+        let mut cloud = healthy();
+        let rule = drops("-A FORWARD -j DROP", Vec::new());
+        cloud.chain("compute1", "filter", "FORWARD").rules.push(rule);
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stays_silent_on_novas_fallback_and_on_a_policy() {
+        for other in ["sg-missing-icmp", "forward-policy-drop-no-accept"] {
+            assert!(lacks(&broken(other).diagnose("web1"), "foreign-rule-drop"), "{other}");
+        }
+    }
+}

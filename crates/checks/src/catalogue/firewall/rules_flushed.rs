@@ -1,0 +1,121 @@
+//! # rules-flushed
+//!
+//! The netfilter rules of nova are gone from a host that runs instances.
+//!
+//! ## What it means
+//! Somebody ran `iptables -F` (or restored a ruleset without nova's): no NAT, so nothing reaches the
+//! outside and floating IPs are answered by the host itself; no metadata; security groups stand open.
+//! Nothing is dropped anywhere, and no counter moves: the fault is an absence.
+//!
+//! ## How hopline knows
+//! nova's chains are there and empty, or nova.conf says that nova-network manages the host and its
+//! chains are not there at all.
+//!
+//! ## What it looks like
+//! `iptables-save` lists `:nova-network-...` chains without a single `-A nova-...` line.
+//!
+//! ## Nearest look-alikes
+//! * `float-dnat-missing`, `float-snat-missing`: one rule is missing, the others stand. They are not
+//!   reported beside this one.
+//!
+//! ## Fix
+//! Restart nova-network and nova-compute: each writes its own chains again. No undo needed.
+//!
+//! ## References
+//! OpenStack Operations Guide, "Network Troubleshooting" (nova manages iptables); nova
+//! `linux_net.py` `IptablesManager`.
+
+use model::Netns;
+use model::finding::Confidence;
+use model::netfilter::Dialect;
+use model::path::{Direction, Stage};
+
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::nova;
+use crate::uplinks;
+use crate::view::View;
+
+/// Looks for hosts with instances and without nova's rules.
+pub fn check(view: &View) -> Vec<Found> {
+    let bare = view.hosts().filter(|(host, ns)| {
+        view.vifs().any(|seat| seat.host.name == host.name) && nova::manages(host, ns) && is_bare(ns)
+    });
+    bare.map(|(host, ns)| {
+        let uplink = uplinks::all(view).into_iter().find(|(n, _)| std::ptr::eq(*n, ns));
+        let device = uplink.map(|(_, link)| link.name.clone()).unwrap_or_default();
+        let dialect = nova::iptables(ns).next().map_or(Dialect::IptablesNft, |t| t.dialect);
+        let chains: usize = nova::iptables(ns).map(|t| nova::weight(t).0).sum();
+        let source = evidence::within(ns, dialect.save_command(model::netfilter::Family::Ip));
+        let text = format!("{chains} chains of nova's, and not one rule in the tables that were emptied");
+        let direct = view.stop(|s| s.is_in(ns)).or_else(|| {
+            // Nothing dies on this host: the packet leaves with an address that no answer finds.
+            view.stop(|s| s.rung.answer.source_seen.is_none() || s.direction == Direction::Reply)
+        });
+        Fault {
+            code: "rules-flushed",
+            hop: at(ns, &device, Stage::Filter),
+            summary: format!(
+                "nova's rules are gone from {}: no NAT, no floating IPs, no security groups",
+                host.name
+            ),
+            cause: "nova's chains are empty or gone; somebody flushed them, \
+                    and nova writes them only at its next change or restart"
+                .to_owned(),
+            confidence: Confidence::Proven,
+            evidence: vec![evidence::record(model::finding::EvidenceKind::Rule, source, text)],
+            owner: "nova-network",
+            remedy: vec![evidence::advice(
+                "systemctl restart nova-network nova-compute",
+                "each writes its own chains again; disturbs every network of the host for a moment",
+            )],
+            instances: view.instances_on(&host.name),
+            stopped: direct.or_else(|| view.stops().next()),
+            mend: Vec::new(),
+        }
+        .found()
+    })
+    .collect()
+}
+
+/// One of filter and nat has lost every rule of nova's. A table that nova never touched does not
+/// count: with no chain of nova's in any table, both are bare.
+pub(crate) fn is_bare(ns: &Netns) -> bool {
+    let weights: Vec<(usize, usize)> =
+        nova::iptables(ns).filter(|t| t.name == "filter" || t.name == "nat").map(nova::weight).collect();
+    let emptied = weights.iter().any(|(chains, rules)| *chains >= 3 && *rules == 0);
+    let absent = weights.iter().all(|(chains, _)| *chains == 0);
+    emptied || absent
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{broken, codes, healthy, lacks};
+
+    #[test]
+    fn fires_on_empty_chains() {
+        assert_eq!(codes(&broken("rules-flushed").diagnose("web1")), ["rules-flushed compute1//eth0"]);
+    }
+
+    #[test]
+    fn fires_when_only_the_nat_table_was_flushed() {
+        let mut cloud = healthy();
+        let tables = cloud.netns("compute1").ruleset.tables.iter_mut().filter(|t| t.name == "nat");
+        tables.flat_map(|t| &mut t.chains).for_each(|c| c.rules.clear());
+        assert_eq!(codes(&cloud.diagnose("web1")), ["rules-flushed compute1//eth0"]);
+    }
+
+    #[test]
+    fn fires_when_the_chains_are_gone_too() {
+        let mut cloud = healthy();
+        cloud.netns("compute1").ruleset.tables.clear();
+        assert_eq!(codes(&cloud.diagnose("web1")), ["rules-flushed compute1//eth0"]);
+    }
+
+    #[test]
+    fn stays_silent_when_one_rule_is_missing() {
+        for other in ["float-dnat-missing", "float-snat-missing"] {
+            assert!(lacks(&broken(other).diagnose("web1"), "rules-flushed"), "{other}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! NICs that the dnsmasq of their host would refuse, or last refused, and why.
+
+use std::collections::BTreeMap;
+
+use model::finding::{Evidence, EvidenceKind};
+use model::intent::Vif;
+use model::path::{Direction, Exchange};
+use model::service::{DhcpHost, DhcpMessage, DhcpRange, Dnsmasq};
+use sim::dhcp::Offer;
+
+use crate::evidence;
+use crate::found::Found;
+use crate::mend::Mend;
+use crate::view::{Seat, View};
+
+/// A NIC that is refused.
+pub(crate) struct Refusal<'v> {
+    pub(crate) seat: Seat<'v>,
+    pub(crate) server: &'v Dnsmasq,
+    /// The server also gives addresses to MACs that it does not know.
+    pub(crate) dynamic: bool,
+    pub(crate) why: String,
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+/// Whether the dnsmasq that serves this NIC's bridge refuses it: by its arguments and files, or by
+/// its own last word in the log where its leases cannot be read.
+pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
+    let mac = seat.vif.mac?;
+    let gateway = seat.gateway()?;
+    let bridge = seat.bridge_name()?;
+    let serves =
+        |d: &&Dnsmasq| d.listen.contains(&gateway.into()) || d.interfaces.iter().any(|i| i == bridge);
+    let server = seat.host.dnsmasq.iter().find(serves)?;
+    let dynamic = server.ranges.iter().any(|r| !r.is_static && r.end.is_some());
+    let log = last_word(seat, mac);
+    let refused_in_log = log.as_ref().is_some_and(|(_, refused)| *refused);
+    let why = match sim::dhcp::would_offer(server, Some(mac), 0) {
+        Offer::Refused(why) if why.starts_with("no address available") => why,
+        Offer::Unknown(_) if refused_in_log => "dnsmasq said so in its log".to_owned(),
+        Offer::Refused(_) | Offer::Unknown(_) | Offer::Address(_) => return None,
+    };
+    let mut evidence: Vec<Evidence> = Vec::new();
+    if let (Some((line, true)), Some(file)) = (log, &seat.host.dhcp_log_file) {
+        evidence.push(evidence::record(EvidenceKind::Log, file.clone(), line));
+    }
+    let file = server.hosts_file.as_deref().unwrap_or("--dhcp-hostsfile");
+    evidence.push(evidence::record(EvidenceKind::Config, file, format!("no line for {mac}")));
+    Some(Refusal { seat, server, dynamic, why, evidence })
+}
+
+/// The NICs in question that their dnsmasq refuses, those of one bridge together.
+pub(crate) fn by_bridge<'v>(
+    view: &View<'v>,
+    wanted: impl Fn(&Refusal) -> bool,
+) -> impl Iterator<Item = Vec<Refusal<'v>>> {
+    let mut bridges: BTreeMap<(&'v str, &'v str), Vec<Refusal<'v>>> = BTreeMap::new();
+    for refusal in view.vifs().filter_map(of).filter(wanted) {
+        let bridge = refusal.seat.bridge_name().unwrap_or_default();
+        bridges.entry((&refusal.seat.host.name, bridge)).or_default().push(refusal);
+    }
+    bridges.into_values()
+}
+
+/// The instances of refusals as a sentence names them.
+pub(crate) fn names(refusals: &[Refusal]) -> Vec<String> {
+    refusals.iter().map(|r| r.seat.instance.name.clone()).collect()
+}
+
+/// In the model, the server with a line in its hosts file for each NIC that it refuses.
+pub(crate) fn admit(refusals: &[Refusal]) -> Option<Mend> {
+    let first = refusals.first()?;
+    let mut server = first.server.clone();
+    let lines = refusals.iter().filter_map(|r| host_line(r.seat.vif));
+    server.hosts.get_or_insert_default().extend(lines);
+    Some(Mend::Dnsmasq { machine: first.seat.host.name.clone(), server: Box::new(server) })
+}
+
+/// The line that nova writes for a NIC.
+pub(crate) fn host_line(vif: &Vif) -> Option<DhcpHost> {
+    Some(DhcpHost { mac: vif.mac?, hostname: None, ip: vif.fixed.first().copied(), line: 0 })
+}
+
+/// The log's last DISCOVER or answer for this MAC on this NIC's bridge, and whether it is a refusal.
+fn last_word(seat: Seat, mac: model::Mac) -> Option<(String, bool)> {
+    let bridge = seat.bridge_name()?;
+    let mine = seat.host.dhcp_log.iter().rev().find(|l| l.mac == Some(mac) && l.interface == bridge)?;
+    let refused = mine.kind == DhcpMessage::Discover && mine.rest.contains("no address available");
+    Some((mine.text.clone(), refused))
+}
+
+/// A range as dnsmasq's argument writes it.
+pub(crate) fn range_text(range: &DhcpRange) -> String {
+    let end = range.end.map_or_else(|| "static".to_owned(), |end| end.to_string());
+    format!("{},{end}", range.start)
+}
+
+/// A refusal breaks the DHCP exchange even where the walk could not see it: the log did.
+pub(crate) fn breaks_dhcp(mut found: Found) -> Found {
+    if found.finding.exchange == Exchange::None {
+        found.finding.exchange = Exchange::Dhcp;
+        found.finding.direction = Direction::Reply;
+        found.order = Some((usize::MAX - 1, 0, 0));
+    }
+    found
+}

@@ -1,0 +1,421 @@
+//! The diagnosis: climb the ladder, let every check look, mend in the model, climb again.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
+use model::path::{Direction, Exchange, Observed, Path, Place, Stage};
+use model::sighting::EchoResult;
+use model::snapshot::Gap;
+use model::{Intent, Snapshot};
+use sim::{Endpoint, Protocol, Question, World};
+
+use crate::catalogue::CATALOGUE;
+use crate::found::Found;
+use crate::ladder::{self, Purpose, Rung, Symptom};
+use crate::mend;
+use crate::view::{Claim, Order, View};
+
+/// What is known.
+#[derive(Clone, Copy)]
+pub struct Case<'c> {
+    /// What the machines would do.
+    pub snapshot: &'c Snapshot,
+    /// What is meant.
+    pub intent: &'c Intent,
+    /// Answers to what was really sent; empty when nothing was.
+    pub echoes: &'c [EchoResult],
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// About whom.
+    pub subject: Subject,
+    /// The destination complained of.
+    pub to: Option<Ipv4Addr>,
+    /// What is complained of.
+    pub symptom: Symptom,
+}
+
+/// About whom a diagnosis is asked.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// One instance: index into `Intent::instances`.
+    Instance(usize),
+    /// Every instance.
+    AllInstances,
+    /// Hosts by name, with the instances on them.
+    Hosts(Vec<String>),
+}
+
+/// Each round mends at least one fault; more than this many at once are not told apart.
+const ROUNDS_MAX: usize = 12;
+
+/// Finds what is wrong, in path order.
+pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
+    let scope = Scope::of(case, &request.subject);
+    let mut snapshot = case.snapshot.clone();
+    let mut log = Log::default();
+    let mut first: Option<Vec<Rung>> = None;
+    for round in 0..ROUNDS_MAX {
+        let world = World::new(&snapshot, case.intent);
+        let climb = |i: &usize| ladder::climb(&world, *i, request.to, request.symptom);
+        let rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
+        let mut view = View {
+            world: &world,
+            rungs: &rungs,
+            hosts: &scope.hosts,
+            instances: &scope.instances,
+            echoes: case.echoes,
+            claimed: None,
+        };
+        let mut taken = log.take(look(&view), &view, round);
+        if taken.is_none() {
+            // Nothing more is known by name: what still dies must be said too.
+            let claims = log.claims.clone();
+            view.claimed = Some(&claims);
+            taken = log.take(look(&view), &view, round);
+        }
+        first.get_or_insert(rungs);
+        let Some(mends) = taken else { break };
+        for mend in &mends {
+            mend::apply(&mut snapshot, mend);
+        }
+    }
+    let rungs = first.unwrap_or_default();
+    let mut findings = log.into_findings(case, &rungs);
+    if let Some(only) = &scope.only {
+        findings.retain(|f| only.contains(&f.hop.host));
+    }
+    conclude(case, request, &scope, rungs, findings)
+}
+
+fn look(view: &View) -> Vec<Found> {
+    CATALOGUE.iter().flat_map(|check| (check.run)(view)).collect()
+}
+
+/// Findings as they come in, round by round.
+#[derive(Default)]
+struct Log {
+    /// What stops packets, in path order; of the first round, with the rung that it stops.
+    findings: Vec<(Finding, Option<usize>)>,
+    /// What is wrong and stops nothing.
+    idle: Vec<Finding>,
+    /// The stops that the findings account for.
+    claims: Vec<Claim>,
+}
+
+impl Log {
+    /// Takes in what stops an instance's packets first, and returns what would mend it; what stops
+    /// nothing is taken once nothing stops any. `None` where nothing new stops a packet.
+    fn take(&mut self, found: Vec<Found>, view: &View, round: usize) -> Option<Vec<mend::Mend>> {
+        let (known, mut new): (Vec<Found>, Vec<Found>) =
+            found.into_iter().partition(|f| self.knows(&f.finding));
+        // What cannot be mended in the model goes on stopping packets, and accounts for those too.
+        let orders: Vec<Order> = known.iter().filter_map(|f| f.order).collect();
+        let again = view.stops().filter(|s| orders.contains(&s.order));
+        self.claims.extend(again.map(|s| (s.hop.at.clone(), s.stop.clone())));
+        new.sort_by_key(|f| f.order.unwrap_or((usize::MAX, 0, 0)));
+        let mut firsts: BTreeMap<usize, Order> = BTreeMap::new();
+        for order in new.iter().filter_map(|f| f.order) {
+            let instance = view.rungs.get(order.0).map_or(usize::MAX, |r| r.instance);
+            let first = firsts.entry(instance).or_insert(order);
+            *first = order.min(*first);
+        }
+        if firsts.is_empty() {
+            let mends = (!new.is_empty()).then(|| new.iter().flat_map(|f| f.mend.clone()).collect());
+            self.idle.extend(new.into_iter().map(|f| f.finding));
+            return mends;
+        }
+        let mut mends = Vec::new();
+        for found in new {
+            let Some(order) = found.order.filter(|o| firsts.values().any(|f| f == o)) else { continue };
+            let claimed = view.stops().filter(|s| s.order == order);
+            self.claims.extend(claimed.map(|s| (s.hop.at.clone(), s.stop.clone())));
+            mends.extend(found.mend);
+            self.findings.push((found.finding, (round == 0).then_some(order.0)));
+        }
+        Some(mends)
+    }
+
+    /// All findings, each with what a probe of its question said.
+    fn into_findings(self, case: &Case, rungs: &[Rung]) -> Vec<Finding> {
+        let probed = |(mut finding, rung): (Finding, Option<usize>)| {
+            let echo = rung.and_then(|nth| rungs.get(nth)).and_then(|rung| echo_of(case, rung));
+            finding.evidence.extend(echo.map(probe));
+            finding
+        };
+        self.findings.into_iter().map(probed).chain(self.idle).collect()
+    }
+
+    fn knows(&self, finding: &Finding) -> bool {
+        let mut known = self.findings.iter().map(|(finding, _)| finding).chain(&self.idle);
+        known.any(|k| k.code == finding.code && k.hop.same_device(&finding.hop) && k.cause == finding.cause)
+    }
+}
+
+/// Which instances and hosts a question is about.
+struct Scope {
+    subject: String,
+    instances: Vec<usize>,
+    hosts: Vec<String>,
+    /// Only findings at these hosts are wanted.
+    only: Option<Vec<String>>,
+}
+
+impl Scope {
+    fn of(case: &Case, subject: &Subject) -> Scope {
+        let all = || (0..case.intent.instances.len()).collect::<Vec<usize>>();
+        let host_of = |at: &usize| case.intent.instances.get(*at).map(|i| i.host.clone());
+        let every_host = || case.snapshot.hosts.iter().map(|h| h.name.clone()).collect::<Vec<String>>();
+        match subject {
+            Subject::Instance(at) => Scope {
+                subject: case.intent.instances.get(*at).map(|i| i.name.clone()).unwrap_or_default(),
+                instances: vec![*at],
+                hosts: host_of(at).into_iter().collect(),
+                only: None,
+            },
+            Subject::AllInstances => Scope {
+                subject: "all instances".to_owned(),
+                instances: all(),
+                hosts: every_host(),
+                only: None,
+            },
+            Subject::Hosts(hosts) => {
+                let on_them = |i: &usize| host_of(i).is_some_and(|h| hosts.contains(&h));
+                let own: Vec<usize> = all().into_iter().filter(on_them).collect();
+                let subject = hosts.join(", ");
+                if own.is_empty() {
+                    // A router or a switch is judged by everybody's packets, and for itself only.
+                    return Scope {
+                        subject,
+                        instances: all(),
+                        hosts: every_host(),
+                        only: Some(hosts.clone()),
+                    };
+                }
+                Scope { subject, instances: own, hosts: hosts.clone(), only: None }
+            }
+        }
+    }
+}
+
+/// Sets what was predicted beside what was seen, and says what came out.
+fn conclude(
+    case: &Case,
+    request: &Request,
+    scope: &Scope,
+    rungs: Vec<Rung>,
+    mut findings: Vec<Finding>,
+) -> Diagnosis {
+    let mut gaps: Vec<Gap> = case.snapshot.gaps.clone();
+    let mut undecided = false;
+    let mut paths = Vec::new();
+    for rung in rungs {
+        let echo = echo_of(case, &rung);
+        if let Some((why, would_need)) = rung.undecided() {
+            match echo {
+                Some(e) if e.received > 0 => {}
+                Some(_) | None => {
+                    undecided = true;
+                    let what = format!("whether {} reaches {}", rung.from, rung.to);
+                    gaps.push(Gap { what, why: why.to_owned(), would_need: would_need.to_owned() });
+                }
+            }
+        }
+        let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
+        if let Some(contradiction) =
+            echo.and_then(|e| contradicted(&rung, instance, e, &mut findings, &mut gaps))
+        {
+            findings.push(contradiction);
+        }
+        paths.extend(observed(rung, echo));
+    }
+    gaps.sort();
+    gaps.dedup();
+    let outcome = match (findings.is_empty(), undecided) {
+        (false, _) => Outcome::Fault,
+        (true, true) => Outcome::Undetermined,
+        (true, false) => Outcome::Healthy,
+    };
+    let command = match request.subject {
+        Subject::Instance(_) | Subject::AllInstances => "diagnose",
+        Subject::Hosts(_) => "check",
+    };
+    Diagnosis {
+        command: command.to_owned(),
+        subject: scope.subject.clone(),
+        outcome,
+        findings,
+        paths,
+        coverage: Coverage { looked_at: looked_at(case), gaps },
+    }
+}
+
+/// What was really sent for a rung's question.
+fn echo_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c EchoResult> {
+    let icmp = rung.answer.paths.iter().any(|p| p.exchange == Exchange::Icmp);
+    case.echoes.iter().find(|e| {
+        let tried = e.sent > 0 || e.send_error.is_some();
+        icmp && tried && e.from == rung.from && e.to == rung.to
+    })
+}
+
+/// Prediction and probe disagree: predicted to be answered and was not, which is a finding by
+/// itself; or predicted to die and was answered, which takes the prediction back.
+fn contradicted(
+    rung: &Rung,
+    instance: &str,
+    echo: &EchoResult,
+    findings: &mut Vec<Finding>,
+    gaps: &mut Vec<Gap>,
+) -> Option<Finding> {
+    let probe = probe(echo);
+    if rung.answer.answered && echo.received == 0 && findings.is_empty() {
+        let last = rung.answer.paths.iter().filter_map(|p| p.hops.last()).next_back();
+        let hop = last.map_or_else(|| start_of(rung), |h| h.at.clone());
+        return Some(Finding {
+            code: "lost-at-hop".to_owned(),
+            hop,
+            direction: Direction::Both,
+            exchange: Exchange::Icmp,
+            summary: format!(
+                "{} gets no answer from {}, though everything that was read would let it pass",
+                echo.from, echo.to
+            ),
+            cause: "something on the way that hopline does not read or model drops it".to_owned(),
+            confidence: Confidence::Possible,
+            evidence: vec![probe],
+            owner: "unknown".to_owned(),
+            remedy: Vec::new(),
+            instances: vec![instance.to_owned()],
+        });
+    }
+    let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
+    if dies && echo.received > 0 {
+        findings.retain(|f| f.exchange != Exchange::Icmp || f.confidence == Confidence::Proven);
+        gaps.push(Gap {
+            what: format!("why {} reaches {}", echo.from, echo.to),
+            why: format!("the walk says that it dies, and yet {}", probe.text),
+            would_need: "a capture at each hop of the path".to_owned(),
+        });
+    }
+    None
+}
+
+/// What a probe said, as evidence.
+fn probe(echo: &EchoResult) -> Evidence {
+    Evidence {
+        kind: EvidenceKind::Probe,
+        source: format!("ping {} from {}", echo.to, echo.from),
+        text: said(echo),
+    }
+}
+
+fn said(echo: &EchoResult) -> String {
+    let mut text = format!("{} of {} answered", echo.received, echo.sent);
+    if let Some(ttl) = echo.reply_ttl {
+        text.push_str(&format!(", ttl {ttl}"));
+    }
+    for (from, what) in &echo.errors {
+        text.push_str(&format!("; {from} says {what}"));
+    }
+    if let Some(error) = &echo.send_error {
+        text.push_str(&format!("; {error}"));
+    }
+    text
+}
+
+/// The asker, where not one hop of its question is known.
+fn start_of(rung: &Rung) -> Place {
+    Place { host: rung.from.clone(), netns: String::new(), device: String::new(), stage: Stage::Instance }
+}
+
+/// A rung's paths with what a probe saw. Only the ends were watched: an answer shows that the
+/// question arrived and the answer came back, not which way they took.
+fn observed(rung: Rung, echo: Option<&EchoResult>) -> Vec<Path> {
+    let mut paths = rung.answer.paths;
+    let Some(echo) = echo else { return paths };
+    let seen = if echo.received > 0 { Observed::Seen } else { Observed::NotSeen };
+    for path in paths.iter_mut().filter(|p| p.exchange == Exchange::Icmp && p.stop().is_none()) {
+        let ours = path.direction == Direction::Reply || seen == Observed::Seen;
+        if let Some(last) = path.hops.last_mut().filter(|_| ours) {
+            last.observed = seen;
+        }
+    }
+    paths
+}
+
+fn looked_at(case: &Case) -> Vec<String> {
+    let of = |ns: &model::Netns| {
+        let rules: usize = ns.ruleset.tables.iter().flat_map(|t| &t.chains).map(|c| c.rules.len()).sum();
+        format!(
+            "{}: {} links, {} routes, {} netfilter rules",
+            ns.machine,
+            ns.links.len(),
+            ns.routes.len(),
+            rules
+        )
+    };
+    let intents = case.intent.sources.iter().cloned();
+    case.snapshot.netns.iter().map(of).chain(intents).collect()
+}
+
+/// The predicted way from one place to another, there and, where asked, back; and what stops it.
+pub fn path(case: &Case, from: Endpoint, to: Ipv4Addr, protocol: Protocol, reply: bool) -> Diagnosis {
+    let world = World::new(case.snapshot, case.intent);
+    let answer = sim::ask(&world, &Question { from, to, protocol, reply });
+    let name = from.name(&world).to_owned();
+    let instance = case.intent.instances.iter().position(|i| i.name == name);
+    let rungs = [Rung {
+        instance: instance.unwrap_or(usize::MAX),
+        purpose: Purpose::Outside,
+        from: name.clone(),
+        to,
+        answer,
+    }];
+    let hosts: Vec<String> = case.snapshot.hosts.iter().map(|h| h.name.clone()).collect();
+    let instances: Vec<usize> = instance.into_iter().collect();
+    let mut view = View {
+        world: &world,
+        rungs: &rungs,
+        hosts: &hosts,
+        instances: &instances,
+        echoes: &[],
+        claimed: None,
+    };
+    let mut found = stopping(&view);
+    if found.is_empty() {
+        view.claimed = Some(&[]);
+        found = stopping(&view);
+    }
+    let findings: Vec<Finding> = found.into_iter().map(|f| f.finding).collect();
+    let [rung] = rungs;
+    let subject = format!("{name} {to}");
+    let mut gaps = case.snapshot.gaps.clone();
+    gaps.extend(rung.undecided().map(|(why, would_need)| Gap {
+        what: format!("the way of {subject}"),
+        why: why.to_owned(),
+        would_need: would_need.to_owned(),
+    }));
+    let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
+    let outcome = match (dies, rung.undecided().is_some()) {
+        (true, _) => Outcome::Fault,
+        (false, true) => Outcome::Undetermined,
+        (false, false) => Outcome::Healthy,
+    };
+    Diagnosis {
+        command: "path".to_owned(),
+        subject,
+        outcome,
+        findings,
+        paths: rung.answer.paths,
+        coverage: Coverage { looked_at: looked_at(case), gaps },
+    }
+}
+
+/// What stops the path that is looked at; what is wrong elsewhere was not asked for.
+fn stopping(view: &View) -> Vec<Found> {
+    look(view).into_iter().filter(|found| found.order.is_some()).collect()
+}

@@ -1,0 +1,89 @@
+//! Evidence: the very line, and the command that shows it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::Netns;
+use model::finding::{Evidence, EvidenceKind, Remedy};
+use model::link::Link;
+use model::path::RuleRef;
+
+/// A command as it must be typed to run in a namespace.
+pub(crate) fn within(ns: &Netns, command: &str) -> String {
+    match &ns.enter {
+        Some(name) => format!("ip netns exec {name} {command}"),
+        None => command.to_owned(),
+    }
+}
+
+/// A link's state.
+pub(crate) fn link(ns: &Netns, link: &Link) -> Evidence {
+    let source = within(ns, &format!("ip link show dev {}", link.name));
+    Evidence { kind: EvidenceKind::State, source, text: link.state_text() }
+}
+
+/// A fact of the machine, by the command that shows it.
+pub(crate) fn state(ns: &Netns, command: &str, text: impl Into<String>) -> Evidence {
+    Evidence { kind: EvidenceKind::State, source: within(ns, command), text: text.into() }
+}
+
+/// The ports of a bridge.
+pub(crate) fn ports(ns: &Netns, bridge: &Link) -> Evidence {
+    let ports: Vec<&str> = ns.ports(bridge.index).map(|p| p.name.as_str()).collect();
+    let list = if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
+    state(
+        ns,
+        &format!("bridge link show master {}", bridge.name),
+        format!("ports of {}: {list}", bridge.name),
+    )
+}
+
+/// A neighbour entry, or that there is none.
+pub(crate) fn neighbour(ns: &Netns, link: &Link, ip: Ipv4Addr) -> Evidence {
+    let entry = ns.neighbours.iter().find(|n| n.link == link.index && n.ip == IpAddr::V4(ip) && !n.proxy);
+    let text = match entry {
+        Some(n) => {
+            let mac = n.mac.map(|m| format!(" lladdr {m}")).unwrap_or_default();
+            format!("{ip} dev {}{mac} {}", link.name, n.state.name())
+        }
+        None => format!("no entry for {ip} on {}", link.name),
+    };
+    state(ns, &format!("ip neigh show dev {}", link.name), text)
+}
+
+/// A sysctl.
+pub(crate) fn sysctl(ns: &Netns, name: &str) -> Evidence {
+    let text = format!("net.{name} = {}", ns.sysctls.get(name).map_or("?", String::as_str));
+    Evidence { kind: EvidenceKind::Sysctl, source: within(ns, &format!("sysctl net.{name}")), text }
+}
+
+/// A rule, or a policy, with its counters and the chains that lead to it.
+pub(crate) fn rule(ns: &Netns, rule: &RuleRef) -> Vec<Evidence> {
+    let source = within(ns, &rule.shown_by());
+    let number = if rule.number == 0 { "its policy".to_owned() } else { format!("rule {}", rule.number) };
+    let reached = format!("table {}, chain {}, {number}", rule.table, rule.chain_path());
+    let mut evidence = vec![
+        Evidence { kind: EvidenceKind::Rule, source: source.clone(), text: rule.text.clone() },
+        Evidence { kind: EvidenceKind::Rule, source: source.clone(), text: reached },
+    ];
+    if let Some((packets, bytes)) = rule.counters {
+        let text = format!("[{packets}:{bytes}] packets and bytes so far");
+        evidence.push(Evidence { kind: EvidenceKind::Counter, source, text });
+    }
+    evidence
+}
+
+/// What a record says.
+pub(crate) fn record(kind: EvidenceKind, source: impl Into<String>, text: impl Into<String>) -> Evidence {
+    Evidence { kind, source: source.into(), text: text.into() }
+}
+
+/// A remedy of commands on a machine.
+pub(crate) fn remedy(ns: &Netns, command: &str, undo: &str, note: &str) -> Remedy {
+    let undo = if undo.is_empty() { String::new() } else { within(ns, undo) };
+    Remedy { command: within(ns, command), undo, note: note.to_owned() }
+}
+
+/// A remedy that is not a command on this machine.
+pub(crate) fn advice(command: impl Into<String>, note: &str) -> Remedy {
+    Remedy { command: command.into(), undo: String::new(), note: note.to_owned() }
+}

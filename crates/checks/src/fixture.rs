@@ -1,0 +1,131 @@
+//! Clouds to break in tests: two healthy ones as they were read from the kernel, what the kernel does
+//! when something in them changes, and every fault of the catalogue made that way.
+
+mod faults;
+mod kernel;
+mod rules;
+mod tests_of_all;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use model::link::Link;
+use model::netfilter::{Chain, Dialect, Family};
+use model::service::Dnsmasq;
+use model::sighting::EchoResult;
+use model::snapshot::Host;
+use model::{Diagnosis, Intent, Netns, Snapshot};
+use serde::Deserialize;
+
+use crate::{Case, Request, Subject, Symptom, diagnose};
+
+pub(crate) use faults::{CODES, broken, inject};
+pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
+
+/// Facts and intent of a cloud, free to be changed.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Cloud {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) intent: Intent,
+}
+
+/// `hopline lab up`: one compute host, nova's database, two instances that can be entered.
+pub(crate) fn healthy() -> Cloud {
+    serde_json::from_str(include_str!("../fixtures/lab.json")).unwrap()
+}
+
+/// Two compute hosts, three instances that cannot be entered, no database, and a switch that cannot
+/// be looked into.
+pub(crate) fn minicloud() -> Cloud {
+    serde_json::from_str(include_str!("../fixtures/minicloud.json")).unwrap()
+}
+
+/// A diagnosis as `--minimal` prints it: `CODE HOST/NETNS/DEVICE` a finding.
+pub(crate) fn codes(diagnosis: &Diagnosis) -> Vec<String> {
+    diagnosis.findings.iter().map(|f| format!("{} {}", f.code, f.hop)).collect()
+}
+
+/// Nothing was found under this code.
+pub(crate) fn lacks(diagnosis: &Diagnosis, code: &str) -> bool {
+    diagnosis.findings.iter().all(|f| f.code != code)
+}
+
+impl Cloud {
+    /// What `hopline diagnose INSTANCE --passive` concludes.
+    pub(crate) fn diagnose(&self, instance: &str) -> Diagnosis {
+        self.diagnose_with(instance, &[])
+    }
+
+    /// The same, with answers to what was really sent.
+    pub(crate) fn diagnose_with(&self, instance: &str, echoes: &[EchoResult]) -> Diagnosis {
+        let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
+        self.ask(Subject::Instance(at), echoes)
+    }
+
+    /// What `hopline check` concludes of a host.
+    pub(crate) fn check(&self, host: &str) -> Diagnosis {
+        self.ask(Subject::Hosts(vec![host.to_owned()]), &[])
+    }
+
+    /// What `hopline diagnose --all --passive` concludes.
+    pub(crate) fn diagnose_all(&self) -> Diagnosis {
+        self.ask(Subject::AllInstances, &[])
+    }
+
+    fn ask(&self, subject: Subject, echoes: &[EchoResult]) -> Diagnosis {
+        let case = Case { snapshot: &self.snapshot, intent: &self.intent, echoes };
+        diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
+    }
+
+    /// Main namespace of a host or instance.
+    pub(crate) fn netns(&mut self, machine: &str) -> &mut Netns {
+        self.snapshot.netns.iter_mut().find(|n| n.machine == machine && n.name.is_empty()).unwrap()
+    }
+
+    /// A link of a machine.
+    pub(crate) fn link(&mut self, machine: &str, device: &str) -> &mut Link {
+        self.netns(machine).links.iter_mut().find(|l| l.name == device).unwrap()
+    }
+
+    /// What a host runs and keeps.
+    pub(crate) fn host(&mut self, name: &str) -> &mut Host {
+        self.snapshot.hosts.iter_mut().find(|h| h.name == name).unwrap()
+    }
+
+    /// nova's dnsmasq of a host.
+    pub(crate) fn dnsmasq(&mut self, host: &str) -> &mut Dnsmasq {
+        self.host(host).dnsmasq.iter_mut().find(|d| !d.is_libvirts()).unwrap()
+    }
+
+    /// A chain of one of iptables' IPv4 tables.
+    pub(crate) fn chain(&mut self, machine: &str, table: &str, chain: &str) -> &mut Chain {
+        let mut tables = self.netns(machine).ruleset.tables.iter_mut();
+        let of_iptables = |d: Dialect| matches!(d, Dialect::IptablesLegacy | Dialect::IptablesNft);
+        let table = tables.find(|t| t.family == Family::Ip && of_iptables(t.dialect) && t.name == table);
+        table.unwrap().chains.iter_mut().find(|c| c.name == chain).unwrap()
+    }
+
+    /// `sysctl -w net.NAME=VALUE`.
+    pub(crate) fn sysctl(&mut self, machine: &str, name: &str, value: &str) {
+        let all = &mut self.netns(machine).sysctls;
+        assert!(all.insert(name.to_owned(), value.to_owned()).is_some(), "{machine} has no net.{name}");
+    }
+
+    /// A machine has another address of the same subnet.
+    pub(crate) fn readdress(&mut self, machine: &str, old: &str, new: &str) {
+        let (old, new): (IpAddr, IpAddr) = (old.parse().unwrap(), new.parse().unwrap());
+        let ns = self.netns(machine);
+        for address in ns.addresses.iter_mut().filter(|a| a.net.addr() == old) {
+            address.net = IpNet::new(new, address.net.prefix_len()).unwrap();
+        }
+        for route in ns.routes.iter_mut().filter(|r| r.destination == IpNet::from(old)) {
+            route.destination = IpNet::from(new);
+        }
+    }
+
+    /// The instance cannot be entered any more: nothing is known of its inside.
+    pub(crate) fn close(&mut self, instance: &str) {
+        self.snapshot.netns.retain(|n| !(n.instance && n.machine == instance));
+        self.intent.instances.iter_mut().filter(|i| i.name == instance).for_each(|i| i.entered = false);
+    }
+}

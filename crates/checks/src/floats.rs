@@ -1,0 +1,96 @@
+//! Floating addresses of the instances in question, and the rules that carry them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use model::Netns;
+use model::intent::Floating;
+use model::netfilter::{Action, Match, NfRule, Test};
+
+use crate::nova;
+use crate::view::{Seat, View};
+
+/// Every floating address whose host was read: the NIC it belongs to, itself, and the namespace that
+/// is to carry it.
+pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Floating, &'v Netns)> {
+    let snapshot = view.snapshot();
+    let of_seat = |seat: Seat<'v>| {
+        seat.vif.floating.iter().filter_map(move |floating| {
+            let host = floating.host.as_deref().unwrap_or(&seat.instance.host);
+            Some((seat, floating, snapshot.main_netns(host)?))
+        })
+    };
+    view.vifs().flat_map(of_seat).collect()
+}
+
+/// Whether some DNAT rule is for this floating address.
+pub(crate) fn has_dnat(ns: &Netns, floating: Ipv4Addr) -> bool {
+    let nat = nova::iptables(ns).filter(|t| t.name == "nat").flat_map(|t| &t.chains);
+    let rules = nat.filter(|c| c.name.ends_with("PREROUTING")).flat_map(|c| &c.rules);
+    rules.into_iter().any(|rule| matches!(rule.action, Action::Dnat(_)) && is_for(rule, floating))
+}
+
+/// Whether some SNAT rule gives what leaves from the fixed address this floating one.
+pub(crate) fn has_snat(ns: &Netns, floating: &Floating) -> bool {
+    let (address, only) = (IpAddr::V4(floating.address), IpNet::from(IpAddr::V4(floating.fixed)));
+    let nat = nova::iptables(ns).filter(|t| t.name == "nat").flat_map(|t| &t.chains);
+    nat.flat_map(|c| &c.rules).any(|rule| {
+        let to = matches!(rule.action, Action::Snat(to) if to.addresses == Some((address, address)));
+        let leaves = rule.matches.iter().any(|m| matches!(m.test, Test::Out(_)));
+        let from = |m: &Match| matches!(&m.test, Test::Source(nets) if !m.negated && nets.contains(&only));
+        to && leaves && rule.matches.iter().any(from)
+    })
+}
+
+/// The rule has this address as its destination.
+fn is_for(rule: &NfRule, ip: Ipv4Addr) -> bool {
+    let only = IpNet::from(IpAddr::V4(ip));
+    rule.matches
+        .iter()
+        .any(|m| matches!(&m.test, Test::Destination(nets) if !m.negated && nets.contains(&only)))
+}
+
+/// The DNAT rule that nova would write.
+pub(crate) fn dnat_rule(floating: &Floating) -> NfRule {
+    let target = IpAddr::V4(floating.fixed);
+    NfRule {
+        text: format!(
+            "-A nova-network-PREROUTING -d {}/32 -j DNAT --to-destination {}",
+            floating.address, floating.fixed
+        ),
+        matches: vec![Match {
+            negated: false,
+            test: Test::Destination(vec![IpAddr::V4(floating.address).into()]),
+        }],
+        action: Action::Dnat(model::netfilter::NatTarget { addresses: Some((target, target)), ports: None }),
+        ..blank()
+    }
+}
+
+/// The SNAT rule that nova would write.
+pub(crate) fn snat_rule(floating: &Floating, uplink: &str) -> NfRule {
+    let target = IpAddr::V4(floating.address);
+    NfRule {
+        text: format!(
+            "-A nova-network-float-snat -s {}/32 -o {uplink} -j SNAT --to-source {}",
+            floating.fixed, floating.address
+        ),
+        matches: vec![
+            Match { negated: false, test: Test::Source(vec![IpAddr::V4(floating.fixed).into()]) },
+            Match { negated: false, test: Test::Out(uplink.to_owned()) },
+        ],
+        action: Action::Snat(model::netfilter::NatTarget { addresses: Some((target, target)), ports: None }),
+        ..blank()
+    }
+}
+
+fn blank() -> NfRule {
+    NfRule {
+        text: String::new(),
+        counters: None,
+        handle: None,
+        line: 0,
+        matches: Vec::new(),
+        action: Action::Continue,
+    }
+}

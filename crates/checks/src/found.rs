@@ -1,0 +1,59 @@
+//! A finding on its way to the diagnosis: with what would mend it in the model, and its place.
+
+use model::Netns;
+use model::finding::{Confidence, Evidence, Finding, Remedy};
+use model::path::{Direction, Exchange, Place, Stage};
+
+use crate::mend::Mend;
+use crate::view::{Order, Stopped};
+
+/// A finding and what belongs to it while the diagnosis is being made.
+pub struct Found {
+    /// The finding.
+    pub finding: Finding,
+    /// What mends it in the model, so that the walk can go on; empty where that is not known.
+    pub mend: Vec<Mend>,
+    /// Where in the ladder it stops a packet; `None` for what stops nothing.
+    pub order: Option<Order>,
+}
+
+/// What a check says of a fault; the rest follows from where it stops the ladder.
+pub(crate) struct Fault<'f> {
+    pub(crate) code: &'static str,
+    pub(crate) hop: Place,
+    pub(crate) summary: String,
+    pub(crate) cause: String,
+    pub(crate) confidence: Confidence,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) owner: &'static str,
+    pub(crate) remedy: Vec<Remedy>,
+    pub(crate) instances: Vec<String>,
+    pub(crate) stopped: Option<Stopped<'f>>,
+    pub(crate) mend: Vec<Mend>,
+}
+
+impl Fault<'_> {
+    /// The fault as a finding. One that stops nothing has exchange `none`.
+    pub(crate) fn found(self) -> Found {
+        let stopped = self.stopped;
+        let finding = Finding {
+            code: self.code.to_owned(),
+            hop: self.hop,
+            direction: stopped.map_or(Direction::Both, |s| s.direction),
+            exchange: stopped.map_or(Exchange::None, |s| s.exchange),
+            summary: self.summary,
+            cause: self.cause,
+            confidence: self.confidence,
+            evidence: self.evidence,
+            owner: self.owner.to_owned(),
+            remedy: self.remedy,
+            instances: self.instances,
+        };
+        Found { finding, mend: self.mend, order: stopped.map(|s| s.order) }
+    }
+}
+
+/// A place at a device of a namespace.
+pub(crate) fn at(ns: &Netns, device: &str, stage: Stage) -> Place {
+    Place { host: ns.machine.clone(), netns: ns.name.clone(), device: device.to_owned(), stage }
+}

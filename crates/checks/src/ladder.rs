@@ -1,0 +1,273 @@
+//! The ladder: the questions an operator asks, in the order that narrows a fault down fastest
+//! (the guide's chapter, "Network Troubleshooting").
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::netfilter::Hook;
+use model::path::{Disposition, Path, Stop};
+use sim::{Answer, Endpoint, Protocol, Question, World};
+
+use crate::nova;
+
+/// What the user complains of; narrows the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Symptom {
+    /// Everything.
+    #[default]
+    Auto,
+    /// No answer to ping.
+    Ping,
+    /// No address.
+    Dhcp,
+    /// Names do not resolve.
+    Dns,
+    /// No ssh from outside.
+    Ssh,
+    /// No metadata.
+    Metadata,
+}
+
+/// Why a question is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The instance asks for an address.
+    Dhcp,
+    /// The instance reaches its gateway.
+    Gateway,
+    /// The instance reaches the outside.
+    Outside,
+    /// The outside reaches the instance by this floating address.
+    Inbound(Ipv4Addr),
+    /// The instance reaches another: index into `Intent::instances`.
+    Other(usize),
+    /// The instance reaches its resolver.
+    Resolver,
+    /// The instance reaches the metadata service.
+    Metadata,
+}
+
+/// One question of the ladder and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rung {
+    /// The instance it is about: index into `Intent::instances`.
+    pub instance: usize,
+    /// Why it is asked.
+    pub purpose: Purpose,
+    /// Who asks and whom, by name and address.
+    pub from: String,
+    /// Whom.
+    pub to: Ipv4Addr,
+    /// What became of it.
+    pub answer: Answer,
+}
+
+impl Rung {
+    /// A path of this rung that could not be decided: why, and what would settle it.
+    pub fn undecided(&self) -> Option<(&str, &str)> {
+        self.answer.paths.iter().find_map(|p| match &p.disposition {
+            Disposition::Unknown { why, would_need } => Some((why.as_str(), would_need.as_str())),
+            Disposition::Delivered { .. } | Disposition::Dropped(_) | Disposition::LeftSite => None,
+        })
+    }
+}
+
+/// At most this many other instances of a network are asked for, nearest first: one host's worth of
+/// neighbours already tells what the bridge does, one instance a further host what the segment does.
+const OTHERS_MAX: usize = 8;
+
+/// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
+const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Climbs the ladder for one instance.
+pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Rung> {
+    let purposes = purposes(world, instance, to, symptom);
+    purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect()
+}
+
+fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Purpose> {
+    let inbound = || {
+        let floating =
+            world.intent.instances.get(instance).into_iter().flat_map(model::intent::Instance::floating);
+        floating.map(|f| Purpose::Inbound(f.address))
+    };
+    let mut purposes = match symptom {
+        Symptom::Auto | Symptom::Ping | Symptom::Ssh => vec![Purpose::Gateway, Purpose::Outside],
+        Symptom::Dhcp => vec![Purpose::Dhcp],
+        Symptom::Dns => vec![Purpose::Gateway, Purpose::Resolver, Purpose::Outside],
+        Symptom::Metadata => vec![Purpose::Gateway, Purpose::Metadata],
+    };
+    match symptom {
+        Symptom::Auto => {
+            purposes.extend(inbound());
+            if to.is_none() {
+                purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
+            }
+            if serves_names(world, instance) {
+                purposes.extend([Purpose::Dhcp, Purpose::Resolver]);
+            }
+        }
+        Symptom::Ping => {
+            purposes.extend(inbound());
+            if to.is_none() {
+                purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
+            }
+        }
+        Symptom::Ssh => purposes.extend(inbound()),
+        Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => {}
+    }
+    purposes
+}
+
+/// Whether the instance's host is meant to give addresses and names: nova-network runs one dnsmasq a
+/// network; elsewhere only a server that is seen to serve the bridge tells.
+fn serves_names(world: &World, instance: usize) -> bool {
+    let Some(instance) = world.intent.instances.get(instance) else { return false };
+    let host = world.snapshot.host(&instance.host).zip(world.snapshot.main_netns(&instance.host));
+    let Some((host, ns)) = host else { return false };
+    let bridges = instance.vifs.iter().filter_map(|v| ns.link_named(v.bridge.as_deref()?));
+    let link = |bridge: &model::link::Link| world.link_named_in(ns, &bridge.name);
+    let mut served = bridges.filter_map(link).flat_map(|id| host.dnsmasq.iter().map(move |d| (id, d)));
+    nova::manages(host, ns) || served.any(|(id, server)| sim::dhcp::serves(world, id, server))
+}
+
+/// The other instances of the same network, those on the same host first.
+fn others(world: &World, instance: usize) -> Vec<usize> {
+    let Some(own) = world.intent.instances.get(instance) else { return Vec::new() };
+    let networks: Vec<_> = own.vifs.iter().filter_map(|v| v.network).collect();
+    let shares = |at: &usize| {
+        let theirs = world.intent.instances.get(*at).into_iter().flat_map(|i| &i.vifs);
+        *at != instance && theirs.filter_map(|v| v.network).any(|n| same_network(world, &networks, n))
+    };
+    let mut all: Vec<usize> = (0..world.intent.instances.len()).filter(shares).collect();
+    let elsewhere = |at: &usize| world.intent.instances.get(*at).is_some_and(|i| i.host != own.host);
+    all.sort_by_key(elsewhere);
+    let far = all.iter().position(elsewhere).unwrap_or(all.len());
+    let (near, far) = all.split_at(far);
+    near.iter().take(OTHERS_MAX / 2).chain(far.iter().take(OTHERS_MAX / 2)).copied().collect()
+}
+
+/// Without a database each host's share of a network is a network of its own: the prefix tells.
+fn same_network(world: &World, own: &[usize], other: usize) -> bool {
+    let cidr = |n: usize| world.intent.networks.get(n).and_then(|n| n.cidr);
+    own.iter().any(|n| *n == other || (cidr(*n).is_some() && cidr(*n) == cidr(other)))
+}
+
+fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Option<Rung> {
+    let instance = world.intent.instances.get(at)?;
+    let own = Endpoint::instance(world, at);
+    let (from, target, protocol) = match purpose {
+        Purpose::Dhcp => {
+            let paths = sim::dhcp::ask(world, at);
+            let answered = paths.len() > 1 && paths.iter().all(is_delivered);
+            let answer = Answer { paths, received_by: None, source_seen: None, answered };
+            let from = instance.name.clone();
+            return Some(Rung { instance: at, purpose, from, to: Ipv4Addr::BROADCAST, answer });
+        }
+        Purpose::Gateway => (own, gateway(world, at)?, Protocol::Icmp),
+        Purpose::Outside => (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::Icmp),
+        Purpose::Inbound(floating) => (external(world)?, floating, Protocol::Icmp),
+        Purpose::Other(other) => (own, world.intent.instances.get(other)?.fixed().next()?, Protocol::Icmp),
+        Purpose::Resolver => (own, gateway(world, at)?, Protocol::Udp(53)),
+        Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254), Protocol::Tcp(80)),
+    };
+    let question = Question { from, to: target, protocol, reply: true };
+    let answer = sim::ask(world, &question);
+    if is_policy(purpose, &answer) {
+        return None;
+    }
+    Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target, answer })
+}
+
+/// A gateway may refuse to be pinged, and another instance's groups may not let ping in: neither is
+/// this instance's fault, and neither keeps anything else from working.
+fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
+    let refusal = answer.paths.iter().find_map(|path| match path.stop() {
+        Some((_, Stop::Rule(rule) | Stop::Policy(rule))) => Some(rule),
+        Some(_) | None => None,
+    });
+    let Some(rule) = refusal else { return false };
+    match purpose {
+        Purpose::Gateway => rule.hook == Hook::Input,
+        Purpose::Other(_) => nova::is_fallback(rule.chain()) && nova::wrote(rule),
+        Purpose::Dhcp | Purpose::Outside | Purpose::Inbound(_) | Purpose::Resolver | Purpose::Metadata => {
+            false
+        }
+    }
+}
+
+fn is_delivered(path: &Path) -> bool {
+    matches!(path.disposition, Disposition::Delivered { .. })
+}
+
+/// The instance's gateway as the cloud means it.
+pub(crate) fn gateway(world: &World, instance: usize) -> Option<Ipv4Addr> {
+    let instance = world.intent.instances.get(instance)?;
+    let network = instance.vifs.iter().find_map(|v| v.network).and_then(|n| world.intent.networks.get(n))?;
+    network.gateway_on(&instance.host)
+}
+
+/// The first host of role external, as someone who asks.
+fn external(world: &World) -> Option<Endpoint> {
+    let host = world.snapshot.hosts.iter().find(|h| h.role == "external")?;
+    world.main_ns(&host.name).map(Endpoint::Machine)
+}
+
+/// An address of the first external host: not loopback, not link-local.
+pub(crate) fn outside(world: &World) -> Option<Ipv4Addr> {
+    let host = world.snapshot.hosts.iter().find(|h| h.role == "external")?;
+    let ns = world.ns(world.main_ns(&host.name)?);
+    ns.addresses.iter().find_map(|a| match a.net.addr() {
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_link_local() => Some(ip),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{broken, codes, healthy};
+
+    #[test]
+    fn a_gateway_that_refuses_to_be_pinged_is_not_a_fault() {
+        let mut cloud = healthy();
+        let refusal = |rule: &mut model::netfilter::NfRule| {
+            rule.text = "-A INPUT -p icmp -j DROP".to_owned();
+            rule.matches =
+                vec![model::netfilter::Match { negated: false, test: model::netfilter::Test::Protocol(1) }];
+            rule.action = model::netfilter::Action::Drop;
+        };
+        let input = cloud.chain("compute1", "filter", "INPUT");
+        let mut rule = input.rules[0].clone();
+        refusal(&mut rule);
+        input.rules.insert(0, rule);
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn anothers_security_group_is_not_this_instances_fault() {
+        let mut cloud = healthy();
+        // Without the rule for the whole network and the one for ICMP, web2 lets nobody ping it.
+        let chain = cloud.chain("compute1", "filter", "nova-compute-inst-2");
+        chain.rules.retain(|r| !r.text.contains("-s 10.0.0.0/16") && !r.text.contains("-p icmp"));
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_nova_nobody_is_missed_who_never_served() {
+        let mut cloud = healthy();
+        cloud.intent.from_database = false;
+        let host = cloud.host("compute1");
+        host.nova = None;
+        host.dnsmasq.clear();
+        let ns = cloud.netns("compute1");
+        ns.ruleset.tables.clear();
+        cloud.intent.instances.iter_mut().flat_map(|i| &mut i.vifs).for_each(|v| v.floating.clear());
+        let found = codes(&cloud.diagnose("web2"));
+        assert!(!found.iter().any(|code| code.contains("dnsmasq")), "{found:?}");
+    }
+
+    #[test]
+    fn another_instances_dead_tap_is_told_as_its_own() {
+        let cloud = broken("tap-down");
+        assert_eq!(codes(&cloud.diagnose("web2")), ["tap-down compute1//vnet0"]);
+    }
+}

@@ -1,0 +1,29 @@
+//! The catalogue of findings, and the diagnosis that ranks them.
+//!
+//! One file a finding under [`catalogue`]; its doc comment is the page that `hopline explain CODE`
+//! prints. [`diagnose`](diagnose::diagnose) walks the ladder of questions that an operator would
+//! ask, lets every check look at the walks and the facts, mends what was found in the model, and
+//! walks again, so that the fault behind the first one is found too.
+//!
+//! Pure: facts in, findings out.
+
+pub mod catalogue;
+mod dhcp_refused;
+mod diagnose;
+mod evidence;
+mod flat_interface;
+mod floats;
+mod found;
+mod ladder;
+mod mend;
+mod nova;
+mod uplinks;
+mod view;
+
+#[cfg(test)]
+mod fixture;
+
+pub use catalogue::{CATALOGUE, Check, explain};
+pub use diagnose::{Case, Request, Subject, diagnose, path};
+pub use ladder::{Rung, Symptom};
+pub use sim::{Endpoint, Protocol};

@@ -1,0 +1,338 @@
+//! Mending in the model: what a remedy would change, so that the walk can go on behind a fault and
+//! the fix is tried before it is offered. Nothing real is touched.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net};
+use model::link::{Link, LinkKind, OperState, PortState};
+use model::netfilter::{Action, Family, NfRule, Policy};
+use model::path::RuleRef;
+use model::route::{Address, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
+use model::service::Dnsmasq;
+use model::{Netns, Snapshot};
+
+/// One change to a machine's main namespace.
+#[derive(Debug, Clone)]
+pub enum Mend {
+    /// Sets a link up: carrier with it where its far end is up, and the routes of its addresses.
+    LinkUp {
+        /// Host or instance.
+        machine: String,
+        /// Link.
+        device: String,
+    },
+    /// Gives a link its carrier back, its far end set up.
+    Carrier {
+        /// Host or instance.
+        machine: String,
+        /// Link.
+        device: String,
+    },
+    /// Makes a link a port of a bridge.
+    Enslave {
+        /// Host.
+        machine: String,
+        /// Link.
+        device: String,
+        /// Bridge.
+        bridge: String,
+    },
+    /// Plugs an instance's NIC in again, as a tap whose inside is taken to be in order.
+    Replug {
+        /// Host.
+        machine: String,
+        /// Link to be made.
+        device: String,
+        /// Bridge it belongs in.
+        bridge: String,
+        /// Name of the instance.
+        instance: String,
+    },
+    /// Replaces the default route of the main table.
+    DefaultRoute {
+        /// Host.
+        machine: String,
+        /// Gateway.
+        via: Ipv4Addr,
+        /// Link.
+        device: String,
+    },
+    /// Adds a host address (/32) to a link.
+    Address {
+        /// Host.
+        machine: String,
+        /// Address.
+        ip: Ipv4Addr,
+        /// Link.
+        device: String,
+    },
+    /// Sets a sysctl (name without `net.`), and the per-link settings that follow it.
+    Sysctl {
+        /// Host.
+        machine: String,
+        /// Name.
+        name: String,
+        /// Value.
+        value: String,
+    },
+    /// Takes a rule out.
+    RemoveRule {
+        /// Host.
+        machine: String,
+        /// The rule.
+        rule: RuleRef,
+    },
+    /// Sets a base chain's policy to accept.
+    AcceptPolicy {
+        /// Host.
+        machine: String,
+        /// The policy.
+        rule: RuleRef,
+    },
+    /// Puts a rule at the head of a chain of the IPv4 table of this name.
+    InsertRule {
+        /// Host.
+        machine: String,
+        /// Table.
+        table: String,
+        /// Chain.
+        chain: String,
+        /// The rule, boxed for its size.
+        rule: Box<NfRule>,
+    },
+    /// Runs a dnsmasq, in place of those that listen on the same addresses.
+    Dnsmasq {
+        /// Host.
+        machine: String,
+        /// The server, boxed for its size.
+        server: Box<Dnsmasq>,
+    },
+}
+
+/// Applies one change. A change whose subject is not there does nothing.
+pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
+    match mend {
+        Mend::LinkUp { machine, device } => on_link(snapshot, machine, device, |link| link.admin_up = true),
+        Mend::Carrier { machine, device } => {
+            set_far_end_up(snapshot, machine, device);
+            on_link(snapshot, machine, device, |link| link.carrier = true);
+        }
+        Mend::Enslave { machine, device, bridge } => {
+            let Some(ns) = main_of(snapshot, machine) else { return };
+            let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
+            if let Some(link) = ns.links.iter_mut().find(|l| l.name == *device) {
+                link.master = Some(master);
+                link.master_name = Some(bridge.clone());
+                link.port = Some(model::link::BridgePort { hairpin: true, ..Default::default() });
+            }
+        }
+        Mend::Replug { machine, device, bridge, instance } => {
+            snapshot.netns.retain(|n| !(n.instance && n.machine == *instance));
+            if let Some(ns) = main_of(snapshot, machine) {
+                plug(ns, device, bridge);
+            }
+        }
+        Mend::DefaultRoute { machine, via, device } => {
+            let Some(ns) = main_of(snapshot, machine) else { return };
+            let Some(link) = ns.link_named(device).map(|l| l.index) else { return };
+            ns.routes
+                .retain(|r| !(r.table == TABLE_MAIN && r.is_default() && r.destination.addr().is_ipv4()));
+            let nexthop = Nexthop { via: Some(IpAddr::V4(*via)), ..nexthop(link) };
+            ns.routes.push(route(TABLE_MAIN, IpNet::V4(Ipv4Net::default()), RouteKind::Unicast, nexthop));
+        }
+        Mend::Address { machine, ip, device } => {
+            let Some(ns) = main_of(snapshot, machine) else { return };
+            let Some(link) = ns.link_named(device).map(|l| l.index) else { return };
+            let net = IpNet::from(IpAddr::V4(*ip));
+            ns.addresses.push(Address {
+                link,
+                net,
+                peer: None,
+                scope: "global".to_owned(),
+                secondary: false,
+            });
+            ns.routes.push(route(TABLE_LOCAL, net, RouteKind::Local, nexthop(link)));
+        }
+        Mend::Sysctl { machine, name, value } => set_sysctl(snapshot, machine, name, value),
+        Mend::RemoveRule { machine, rule } => {
+            if let Some(found) = main_of(snapshot, machine).and_then(|ns| rule_of(ns, rule)) {
+                found.action = Action::Continue;
+            }
+        }
+        Mend::AcceptPolicy { machine, rule } => {
+            let chain = main_of(snapshot, machine).and_then(|ns| chain_of(ns, rule));
+            if let Some(base) = chain.and_then(|c| c.base.as_mut()) {
+                base.policy = Policy::Accept;
+            }
+        }
+        Mend::InsertRule { machine, table, chain, rule } => {
+            let Some(ns) = main_of(snapshot, machine) else { return };
+            let mut tables = ns.ruleset.tables.iter_mut();
+            let found = tables
+                .find(|t| t.family == Family::Ip && t.name == *table && t.chain(chain).is_some())
+                .and_then(|t| t.chains.iter_mut().find(|c| c.name == *chain));
+            if let Some(found) = found {
+                found.rules.insert(0, (**rule).clone());
+            }
+        }
+        Mend::Dnsmasq { machine, server } => {
+            if let Some(host) = snapshot.hosts.iter_mut().find(|h| h.name == *machine) {
+                host.dnsmasq.retain(|d| d.listen != server.listen);
+                host.dnsmasq.push((**server).clone());
+            }
+            if let Some(ns) = main_of(snapshot, machine) {
+                ns.sockets.extend(server.listen.iter().map(|address| model::netns::Socket {
+                    protocol: 17,
+                    address: *address,
+                    port: 53,
+                    device: None,
+                    receive_queue: 0,
+                }));
+            }
+        }
+    }
+}
+
+fn main_of<'s>(snapshot: &'s mut Snapshot, machine: &str) -> Option<&'s mut Netns> {
+    snapshot.netns.iter_mut().find(|n| n.machine == machine && n.name.is_empty())
+}
+
+/// Changes a link, then makes what hangs on it consistent: carrier, operational state, port state,
+/// connected routes.
+fn on_link(snapshot: &mut Snapshot, machine: &str, device: &str, change: impl FnOnce(&mut Link)) {
+    let far_up = far_end(snapshot, machine, device)
+        .and_then(|(ns, index)| snapshot.netns.get(ns)?.link(index).map(|l| l.admin_up));
+    let Some(ns) = main_of(snapshot, machine) else { return };
+    let Some(link) = ns.links.iter_mut().find(|l| l.name == device) else { return };
+    change(link);
+    link.carrier = link.admin_up && (link.carrier || far_up.unwrap_or(true));
+    settle(link);
+    let (index, carrier) = (link.index, link.carrier);
+    // A bridge that comes up enables its ports (`br_stp_enable_bridge`).
+    if link.kind == LinkKind::Bridge {
+        ns.links.iter_mut().filter(|l| l.master == Some(index)).for_each(settle);
+    }
+    connect(ns, index);
+    if !carrier {
+        return;
+    }
+    if let Some((far_ns, far_index)) = far_end(snapshot, machine, device)
+        && let Some(far) = snapshot.netns.get_mut(far_ns)
+        && let Some(link) = far.links.iter_mut().find(|l| l.index == far_index && l.admin_up)
+    {
+        link.carrier = true;
+        settle(link);
+    }
+}
+
+fn settle(link: &mut Link) {
+    if link.is_running() {
+        link.operstate = OperState::Up;
+        if let Some(port) = &mut link.port {
+            port.state = PortState::Forwarding;
+        }
+    }
+}
+
+fn set_far_end_up(snapshot: &mut Snapshot, machine: &str, device: &str) {
+    let Some((ns, index)) = far_end(snapshot, machine, device) else { return };
+    let Some(far) = snapshot.netns.get_mut(ns) else { return };
+    if let Some(link) = far.links.iter_mut().find(|l| l.index == index) {
+        link.admin_up = true;
+        link.carrier = true;
+        settle(link);
+    }
+    connect(far, index);
+}
+
+/// Index of the namespace, and ifindex, of a veth's other end.
+fn far_end(snapshot: &Snapshot, machine: &str, device: &str) -> Option<(usize, u32)> {
+    let peer = snapshot.main_netns(machine)?.link_named(device)?.peer?;
+    let inode = peer.netns?;
+    let ns = snapshot.netns.iter().position(|n| n.inode == Some(inode))?;
+    Some((ns, peer.index))
+}
+
+/// The routes that the kernel makes for the addresses of a link when it comes up (`fib_add_ifaddr`).
+fn connect(ns: &mut Netns, link: u32) {
+    let nets: Vec<IpNet> = ns.addresses_of(link).map(|a| a.net).filter(|n| n.addr().is_ipv4()).collect();
+    for net in nets {
+        let host = IpNet::from(net.addr());
+        let mut wanted = vec![route(TABLE_LOCAL, host, RouteKind::Local, nexthop(link))];
+        if net.prefix_len() < 32 {
+            wanted.push(route(TABLE_MAIN, net.trunc(), RouteKind::Unicast, nexthop(link)));
+        }
+        for new in wanted {
+            let known =
+                |r: &Route| r.table == new.table && r.destination == new.destination && r.kind == new.kind;
+            match ns.routes.iter_mut().find(|r| known(r) && r.nexthops.iter().any(|n| n.link == link)) {
+                Some(old) => old.nexthops.iter_mut().for_each(|n| (n.dead, n.linkdown) = (false, false)),
+                None => ns.routes.push(new),
+            }
+        }
+    }
+    for nexthop in ns.routes.iter_mut().flat_map(|r| &mut r.nexthops).filter(|n| n.link == link) {
+        (nexthop.dead, nexthop.linkdown) = (false, false);
+    }
+}
+
+fn plug(ns: &mut Netns, device: &str, bridge: &str) {
+    let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
+    ns.links.retain(|l| l.name != device);
+    let index = ns.links.iter().map(|l| l.index).max().unwrap_or(0) + 1;
+    ns.links.push(Link {
+        index,
+        name: device.to_owned(),
+        kind: LinkKind::Tun,
+        admin_up: true,
+        carrier: true,
+        master: Some(master),
+        master_name: Some(bridge.to_owned()),
+        port: Some(model::link::BridgePort { hairpin: true, ..Default::default() }),
+        ..Link::default()
+    });
+}
+
+fn set_sysctl(snapshot: &mut Snapshot, machine: &str, name: &str, value: &str) {
+    let Some(ns) = main_of(snapshot, machine) else { return };
+    ns.sysctls.insert(name.to_owned(), value.to_owned());
+    // Writing ip_forward writes every link's forwarding (`devinet_sysctl_forward`).
+    if name == "ipv4.ip_forward" {
+        for (key, old) in &mut ns.sysctls {
+            if key.starts_with("ipv4.conf.") && key.ends_with(".forwarding") {
+                value.clone_into(old);
+            }
+        }
+    }
+}
+
+fn chain_of<'n>(ns: &'n mut Netns, rule: &RuleRef) -> Option<&'n mut model::netfilter::Chain> {
+    let mut tables = ns.ruleset.tables.iter_mut();
+    let table =
+        tables.find(|t| t.dialect == rule.dialect && t.family == rule.family && t.name == rule.table)?;
+    table.chains.iter_mut().find(|c| c.name == rule.chain())
+}
+
+fn rule_of<'n>(ns: &'n mut Netns, rule: &RuleRef) -> Option<&'n mut NfRule> {
+    let at = usize::try_from(rule.number).ok()?.checked_sub(1)?;
+    chain_of(ns, rule)?.rules.get_mut(at)
+}
+
+fn nexthop(link: u32) -> Nexthop {
+    Nexthop { via: None, link, weight: 1, onlink: false, dead: false, linkdown: false }
+}
+
+fn route(table: u32, destination: IpNet, kind: RouteKind, nexthop: Nexthop) -> Route {
+    Route {
+        table,
+        destination,
+        kind,
+        metric: 0,
+        tos: 0,
+        preferred_source: None,
+        protocol: String::new(),
+        scope: String::new(),
+        nexthops: vec![nexthop],
+        mtu: 0,
+    }
+}

@@ -1,0 +1,82 @@
+//! The public links of the hosts in question, and the gateways behind them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::Netns;
+use model::link::Link;
+use model::path::Stop;
+use model::route::TABLE_MAIN;
+
+use crate::nova;
+use crate::view::View;
+
+/// The uplink of every host in question that runs instances.
+pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(&'v Netns, &'v Link)> {
+    let floating: Vec<Ipv4Addr> = view
+        .intent()
+        .instances
+        .iter()
+        .flat_map(model::intent::Instance::floating)
+        .map(|f| f.address)
+        .collect();
+    let hosts = view.hosts().filter(|(host, _)| {
+        host.role == "compute" && view.intent().instances.iter().any(|i| i.host == host.name)
+    });
+    hosts.filter_map(|(host, ns)| Some((ns, nova::uplink(host, ns, &floating)?))).collect()
+}
+
+/// The gateway behind an uplink: the default route's, else the router of the site in its subnet,
+/// else what another host uses there.
+pub(crate) fn gateway(view: &View, ns: &Netns, link: &Link) -> Option<Ipv4Addr> {
+    default_via(ns).map(|(via, _)| via).or_else(|| meant_gateway(view, ns, link))
+}
+
+/// The gateway that the rest of the site speaks for: a router's address in the link's subnet, else
+/// another host's default gateway in it.
+pub(crate) fn meant_gateway(view: &View, ns: &Netns, link: &Link) -> Option<Ipv4Addr> {
+    let subnets: Vec<_> =
+        ns.addresses_of(link.index).map(|a| a.net).filter(|n| n.prefix_len() < 32).collect();
+    let inside = |ip: Ipv4Addr| subnets.iter().any(|n| n.contains(&IpAddr::V4(ip)));
+    let snapshot = view.snapshot();
+    let routers = snapshot.hosts.iter().filter(|h| h.role == "router");
+    let of_router = routers.filter_map(|h| snapshot.main_netns(&h.name)).find_map(|router| {
+        router.addresses.iter().find_map(|a| match a.net.addr() {
+            IpAddr::V4(ip) if inside(ip) => Some(ip),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        })
+    });
+    of_router.or_else(|| {
+        let others = snapshot.netns.iter().filter(|other| !std::ptr::eq(*other, ns) && !other.instance);
+        others.filter_map(default_via).map(|(via, _)| via).find(|via| inside(*via))
+    })
+}
+
+/// Gateway and link of the main table's default route.
+pub(crate) fn default_via(ns: &Netns) -> Option<(Ipv4Addr, u32)> {
+    let defaults = ns.routes.iter().filter(|r| r.table == TABLE_MAIN && r.is_default());
+    let nexthops = defaults.flat_map(|r| &r.nexthops);
+    nexthops.into_iter().find_map(|n| match n.via? {
+        IpAddr::V4(via) => Some((via, n.link)),
+        IpAddr::V6(_) => None,
+    })
+}
+
+/// The default route as `ip route` prints it, for evidence.
+pub(crate) fn default_text(ns: &Netns) -> String {
+    default_via(ns).map_or_else(
+        || "(none)".to_owned(),
+        |(via, link)| format!("default via {via} dev {}", ns.link_name(link)),
+    )
+}
+
+/// The other end of a veth, where it was read.
+pub(crate) fn far_end<'v>(view: &View<'v>, link: &Link) -> Option<(&'v Netns, &'v Link)> {
+    let peer = link.peer?;
+    let ns = view.snapshot().netns.iter().find(|n| n.inode.is_some() && n.inode == peer.netns)?;
+    Some((ns, ns.link(peer.index)?))
+}
+
+/// Stops that a missing way out causes.
+pub(crate) fn kills(stop: &Stop) -> bool {
+    matches!(stop, Stop::NoRoute(_) | Stop::LinkDown | Stop::ReversePath { .. })
+}

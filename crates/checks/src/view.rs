@@ -1,0 +1,238 @@
+//! What a check looks at: the facts, the intent, and every stop of every walk.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use model::intent::{Instance, Network, Vif};
+use model::link::Link;
+use model::path::{Direction, Exchange, Hop, Place, Stop};
+use model::sighting::EchoResult;
+use model::snapshot::Host;
+use model::{Intent, Netns, Snapshot};
+use sim::World;
+
+use crate::ladder::{Purpose, Rung};
+
+/// Everything that a check may look at.
+pub struct View<'v> {
+    /// The facts, searchable.
+    pub world: &'v World<'v>,
+    /// The ladder as it was climbed in these facts.
+    pub rungs: &'v [Rung],
+    /// Hosts that the question is about: those that run its instances, or the one named.
+    pub hosts: &'v [String],
+    /// Instances that the question is about: indices into `Intent::instances`.
+    pub instances: &'v [usize],
+    /// Answers to what was really sent.
+    pub echoes: &'v [EchoResult],
+    /// On the last pass of the last round: the stops that some finding already accounts for.
+    pub claimed: Option<&'v [Claim]>,
+}
+
+/// A stop that a finding accounts for.
+pub(crate) type Claim = (Place, Stop);
+
+/// Where one walk of the ladder died.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopped<'v> {
+    /// The rung it belongs to.
+    pub rung: &'v Rung,
+    /// Its place in the ladder's order: rung, path, hop.
+    pub order: Order,
+    /// Which conversation.
+    pub exchange: Exchange,
+    /// Which half.
+    pub direction: Direction,
+    /// The hop at which it died.
+    pub hop: &'v Hop,
+    /// Why.
+    pub stop: &'v Stop,
+}
+
+impl Stopped<'_> {
+    /// It died at this device of this namespace.
+    pub fn is_at(&self, ns: &Netns, device: &str) -> bool {
+        self.hop.at.host == ns.machine && self.hop.at.netns == ns.name && self.hop.at.device == device
+    }
+
+    /// It died somewhere in this namespace.
+    pub fn is_in(&self, ns: &Netns) -> bool {
+        self.hop.at.host == ns.machine && self.hop.at.netns == ns.name
+    }
+}
+
+/// Place in the ladder's order: rung, path of the rung, hop of the path.
+pub(crate) type Order = (usize, usize, usize);
+
+impl<'v> View<'v> {
+    /// The facts.
+    pub fn snapshot(&self) -> &'v Snapshot {
+        self.world.snapshot
+    }
+
+    /// What is meant.
+    pub fn intent(&self) -> &'v Intent {
+        self.world.intent
+    }
+
+    /// Every stop, in the ladder's order. A neighbour that nobody answers for is followed to where
+    /// the question or its answer died, when that says more.
+    pub fn stops(&self) -> impl Iterator<Item = Stopped<'v>> {
+        let rungs: &'v [Rung] = self.rungs;
+        let world = self.world;
+        rungs.iter().enumerate().flat_map(move |(nth_rung, rung)| {
+            rung.answer.paths.iter().enumerate().filter_map(move |(nth_path, path)| {
+                let (hop, stop) = path.stop()?;
+                let order = (nth_rung, nth_path, path.hops.len());
+                let Stopped { hop, stop, .. } = innermost(
+                    world,
+                    Stopped { rung, order, exchange: path.exchange, direction: path.direction, hop, stop },
+                );
+                Some(Stopped { rung, order, exchange: path.exchange, direction: path.direction, hop, stop })
+            })
+        })
+    }
+
+    /// The first stop that this holds for.
+    pub fn stop(&self, holds: impl Fn(&Stopped) -> bool) -> Option<Stopped<'v>> {
+        self.stops().find(|s| holds(s))
+    }
+
+    /// The hosts in question that were read.
+    pub fn hosts(&self) -> impl Iterator<Item = (&'v Host, &'v Netns)> {
+        let wanted = self.hosts;
+        let snapshot = self.world.snapshot;
+        let hosts = snapshot.hosts.iter().filter(move |h| wanted.contains(&h.name));
+        hosts.filter_map(move |h| Some((h, snapshot.main_netns(&h.name)?)))
+    }
+
+    /// The instances in question with their NICs, and those that they were found not to reach: the
+    /// fault may be at the other end.
+    pub fn vifs(&self) -> impl Iterator<Item = Seat<'v>> {
+        let world = self.world;
+        let unreached = self.rungs.iter().filter_map(|rung| match rung.purpose {
+            Purpose::Other(at) if rung.answer.paths.iter().any(|p| p.stop().is_some()) => Some(at),
+            Purpose::Other(_)
+            | Purpose::Dhcp
+            | Purpose::Gateway
+            | Purpose::Outside
+            | Purpose::Inbound(_)
+            | Purpose::Resolver
+            | Purpose::Metadata => None,
+        });
+        let asked: BTreeSet<usize> = self.instances.iter().copied().chain(unreached).collect();
+        let instances = asked.into_iter().filter_map(move |at| world.intent.instances.get(at));
+        instances.flat_map(move |instance| {
+            instance.vifs.iter().filter_map(move |vif| {
+                let host = world.snapshot.host(&instance.host)?;
+                let ns = world.snapshot.main_netns(&instance.host)?;
+                Some(Seat {
+                    instance,
+                    vif,
+                    host,
+                    ns,
+                    network: vif.network.and_then(|n| world.intent.networks.get(n)),
+                })
+            })
+        })
+    }
+
+    /// The rungs of an instance.
+    pub fn rungs_of<'s>(&'s self, instance: &'s Instance) -> impl Iterator<Item = &'v Rung> + 's {
+        let at = self.intent().instances.iter().position(|i| std::ptr::eq(i, instance));
+        self.rungs.iter().filter(move |r| Some(r.instance) == at)
+    }
+
+    /// The first stop of an instance's rungs, or of one towards it, that this holds for.
+    pub fn stop_of(&self, instance: &Instance, holds: impl Fn(&Stopped) -> bool) -> Option<Stopped<'v>> {
+        let at = self.intent().instances.iter().position(|i| std::ptr::eq(i, instance));
+        let concerns =
+            |s: &Stopped| Some(s.rung.instance) == at || at.map(Purpose::Other) == Some(s.rung.purpose);
+        self.stops().find(|s| concerns(s) && holds(s))
+    }
+
+    /// The link by which a host's instances reach it: the hop of what is wrong with the host as their
+    /// router, whichever direction met it first.
+    pub fn inner_link(&self, ns: &Netns) -> &'v str {
+        let seat = self.vifs().find(|seat| seat.ns.machine == ns.machine);
+        seat.and_then(|seat| seat.bridge_name()).unwrap_or_default()
+    }
+
+    /// Names of the instances of a host.
+    pub fn instances_on(&self, host: &str) -> Vec<String> {
+        let here = self.intent().instances.iter().filter(|i| i.host == host);
+        here.map(|i| i.name.clone()).collect()
+    }
+}
+
+/// One NIC of one instance, where it is plugged in.
+#[derive(Clone, Copy)]
+pub struct Seat<'v> {
+    /// The instance.
+    pub instance: &'v Instance,
+    /// Its NIC.
+    pub vif: &'v Vif,
+    /// The host that runs it.
+    pub host: &'v Host,
+    /// That host's main namespace.
+    pub ns: &'v Netns,
+    /// The network it is on.
+    pub network: Option<&'v Network>,
+}
+
+impl<'v> Seat<'v> {
+    /// The host's side of the NIC, where it is there.
+    pub fn tap(&self) -> Option<&'v Link> {
+        let named = self.vif.device.as_ref().and_then(|name| self.ns.link_named(name));
+        named.or_else(|| {
+            let worn = |l: &&Link| l.mac.zip(self.vif.mac).is_some_and(|(tap, mac)| tap.is_tap_of(mac));
+            self.ns.links.iter().find(worn)
+        })
+    }
+
+    /// The bridge that the NIC belongs in, where it is there.
+    pub fn bridge(&self) -> Option<&'v Link> {
+        self.ns.link_named(self.bridge_name()?)
+    }
+
+    /// The name of that bridge.
+    pub fn bridge_name(&self) -> Option<&'v str> {
+        self.vif.bridge.as_deref().or_else(|| self.network?.bridge.as_deref())
+    }
+
+    /// Gateway and DHCP server of the instance.
+    pub fn gateway(&self) -> Option<Ipv4Addr> {
+        self.network?.gateway_on(&self.instance.host)
+    }
+}
+
+/// A stop behind a stop: ARP that died somewhere says more than "nobody answers", unless it merely
+/// found nobody because nobody has the address.
+fn innermost<'v>(world: &World, stopped: Stopped<'v>) -> Stopped<'v> {
+    let Stop::NeighbourUnresolved { because: Some(arp), ip } = stopped.stop else { return stopped };
+    let Some((hop, stop)) = arp.stop() else { return stopped };
+    match stop {
+        Stop::OtherHost => stopped,
+        Stop::NoTarget(_) if world.owner_of_ip(*ip).is_none() => stopped,
+        Stop::LinkDown
+        | Stop::NoCarrier
+        | Stop::DeviceMissing
+        | Stop::NoTarget(_)
+        | Stop::NotEnslaved
+        | Stop::BridgeDown
+        | Stop::PortState(_)
+        | Stop::NoRoute(_)
+        | Stop::RouteRefuses(_)
+        | Stop::ForwardingOff
+        | Stop::ReversePath { .. }
+        | Stop::MartianSource
+        | Stop::TtlExceeded
+        | Stop::NeighbourUnresolved { .. }
+        | Stop::Rule(_)
+        | Stop::Policy(_)
+        | Stop::NoListener { .. }
+        | Stop::Unanswered(_)
+        | Stop::TooBig { .. }
+        | Stop::Loop => innermost(world, Stopped { hop, stop, ..stopped }),
+    }
+}
