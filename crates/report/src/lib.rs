@@ -1,0 +1,20 @@
+//! A diagnosis as terminal text, one-line text or JSON, into any `Write`.
+//!
+//! Pure: the same diagnosis and style give the same bytes. Whatever comes from outside (names of
+//! links, instances and hosts, rules, log lines) passes through [`clean`] before it is printed, so
+//! no name can move the cursor, change colours or reorder the line it stands in.
+
+mod clean;
+mod finding;
+mod json;
+mod minimal;
+mod page;
+mod style;
+mod terminal;
+mod tree;
+
+pub use clean::clean;
+pub use json::{SCHEMA, json};
+pub use minimal::minimal;
+pub use style::Style;
+pub use terminal::{path_report, terminal};
