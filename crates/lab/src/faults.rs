@@ -1,0 +1,111 @@
+//! Every fault that can be injected: one file each, and the one list.
+//!
+//! A fault acts on web1. `heal` makes the parts healthy that `inject` may have touched, whatever state
+//! they are in, so that a fault half injected is healed like a whole one.
+
+use crate::error::LabError;
+use crate::place::Lab;
+use crate::wiring::Namespaces;
+
+mod bridge_down;
+mod default_route_missing;
+mod default_route_wrong_gw;
+mod dnsmasq_not_running;
+mod dnsmasq_pool_exhausted;
+mod ext_gateway_down;
+mod flatif_down;
+mod flatif_not_enslaved;
+mod float_address_missing;
+mod float_dnat_missing;
+mod float_snat_missing;
+mod foreign_rule_drop;
+mod forward_policy_drop_no_accept;
+mod guest_nic_down;
+mod ip_forward_0;
+mod rp_filter_asymmetric;
+mod rules_flushed;
+mod sg_missing_icmp;
+mod tap_down;
+mod tap_missing;
+mod tap_not_enslaved;
+mod tap_wrong_bridge;
+mod uplink_down;
+mod uplink_no_carrier;
+
+/// A fault that can be injected and healed.
+#[derive(Debug)]
+pub struct Fault {
+    /// Its name, the same as in the catalogue of findings.
+    pub code: &'static str,
+    /// What is wrong while it is in.
+    pub summary: &'static str,
+    pub(crate) inject: fn(&Lab, &mut Namespaces) -> Result<(), LabError>,
+    pub(crate) heal: fn(&Lab, &mut Namespaces) -> Result<(), LabError>,
+}
+
+const ALL: [Fault; 24] = [
+    uplink_down::FAULT,
+    uplink_no_carrier::FAULT,
+    flatif_down::FAULT,
+    flatif_not_enslaved::FAULT,
+    bridge_down::FAULT,
+    tap_down::FAULT,
+    tap_missing::FAULT,
+    tap_not_enslaved::FAULT,
+    tap_wrong_bridge::FAULT,
+    guest_nic_down::FAULT,
+    ip_forward_0::FAULT,
+    default_route_missing::FAULT,
+    default_route_wrong_gw::FAULT,
+    rp_filter_asymmetric::FAULT,
+    forward_policy_drop_no_accept::FAULT,
+    sg_missing_icmp::FAULT,
+    float_dnat_missing::FAULT,
+    float_snat_missing::FAULT,
+    float_address_missing::FAULT,
+    rules_flushed::FAULT,
+    dnsmasq_not_running::FAULT,
+    dnsmasq_pool_exhausted::FAULT,
+    ext_gateway_down::FAULT,
+    foreign_rule_drop::FAULT,
+];
+
+/// Every fault.
+pub fn faults() -> &'static [Fault] {
+    const { &ALL }
+}
+
+/// The fault of this code.
+pub(crate) fn find(code: &str) -> Result<&'static Fault, LabError> {
+    let known = faults().iter().find(|fault| fault.code == code);
+    known.ok_or_else(|| LabError::UnknownFault { code: code.to_owned(), nearest: nearest(code) })
+}
+
+/// The code that was probably meant: it shares the longest beginning, or contains what was typed.
+fn nearest(typed: &str) -> Option<String> {
+    let shared = |code: &str| code.bytes().zip(typed.bytes()).take_while(|(a, b)| a == b).count();
+    let containing = faults().iter().find(|fault| typed.len() >= 3 && fault.code.contains(typed));
+    let similar = faults().iter().max_by_key(|fault| shared(fault.code));
+    containing.or(similar.filter(|fault| shared(fault.code) >= 3)).map(|fault| fault.code.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_kebab_case() {
+        let mut codes: Vec<_> = faults().iter().map(|fault| fault.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), faults().len());
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b"-0".contains(&b))));
+    }
+
+    #[test]
+    fn a_typo_is_answered_with_the_nearest_code() {
+        assert_eq!(nearest("uplink-dwn").as_deref(), Some("uplink-down"));
+        assert_eq!(nearest("missing-icmp").as_deref(), Some("sg-missing-icmp"));
+        assert_eq!(nearest("xyz"), None);
+    }
+}

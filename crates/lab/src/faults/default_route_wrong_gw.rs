@@ -1,0 +1,30 @@
+//! `default-route-wrong-gw`: the compute host's default route leads to a next hop that does not exist:
+//! ARP for it fails.
+
+use std::net::Ipv4Addr;
+
+use super::Fault;
+use crate::LabError;
+use crate::netlink::route::{self, DEFAULT};
+use crate::place::Lab;
+use crate::wiring::Namespaces;
+use crate::wiring::default_route;
+
+/// An address of the public network that nobody has.
+const NOBODY: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 254);
+
+/// The fault.
+pub(super) const FAULT: Fault = Fault {
+    code: "default-route-wrong-gw",
+    summary: "the compute host's default route leads to a gateway that does not exist",
+    inject,
+    heal,
+};
+
+fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
+    route::replace(&mut all.compute, DEFAULT, NOBODY)
+}
+
+fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
+    default_route(&mut all.compute)
+}

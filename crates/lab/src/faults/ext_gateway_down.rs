@@ -1,0 +1,20 @@
+//! `ext-gateway-down`: the router nearest the compute host has its link to the public network down: the
+//! carrier is there, and nobody answers ARP for the gateway.
+
+use super::Fault;
+use crate::LabError;
+use crate::netlink::link;
+use crate::place::Lab;
+use crate::wiring::Namespaces;
+
+/// The fault.
+pub(super) const FAULT: Fault =
+    Fault { code: "ext-gateway-down", summary: "the gateway of the public network is down", inject, heal };
+
+fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
+    link::set_down(&mut all.gateway, "eth0")
+}
+
+fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
+    link::set_up(&mut all.gateway, "eth0")
+}

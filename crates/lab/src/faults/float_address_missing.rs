@@ -1,0 +1,30 @@
+//! `float-address-missing`: web1's floating address is not on the host's uplink: nobody answers ARP for
+//! it.
+//!
+//! The router forgets its neighbour entry at once, which by itself would hide the fault for a minute.
+
+use super::Fault;
+use crate::LabError;
+use crate::layout::{UPLINK, WEB1};
+use crate::netlink::{address, neighbour};
+use crate::place::Lab;
+use crate::wiring::Namespaces;
+
+/// The fault.
+pub(super) const FAULT: Fault = Fault {
+    code: "float-address-missing",
+    summary: "web1's floating address is not on the host",
+    inject,
+    heal,
+};
+
+fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
+    let Some(floating) = WEB1.floating else { return Ok(()) };
+    address::delete(&mut all.compute, UPLINK, floating.into())?;
+    neighbour::flush(&mut all.gateway)
+}
+
+fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
+    let Some(floating) = WEB1.floating else { return Ok(()) };
+    address::add(&mut all.compute, UPLINK, floating.into())
+}

@@ -1,0 +1,202 @@
+//! Every fault shows the symptom that operators see, and its heal brings everything back.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use lab::layout::Place;
+use lab::{Lab, LabError};
+use support::{Capture, TestLab, eventually, ping, run_in, state};
+
+/// What shows that a fault is in.
+#[derive(Debug, Clone, Copy)]
+enum Symptom {
+    /// web1 does not reach the external server.
+    NoWayOut,
+    /// The external server does not reach web1's floating address; web1 reaches the server.
+    NoWayIn,
+    /// The flat network does not reach web1, which reaches the outside.
+    FlatNetworkCut,
+    /// The host answers in web1's place: one hop less.
+    HostAnswers,
+    /// web1 is seen outside with the host's address.
+    HostsSource,
+    /// web1's DHCP client gets no answer; everything else works.
+    NoLease,
+}
+
+const SYMPTOMS: [(&str, Symptom); 24] = [
+    ("uplink-down", Symptom::NoWayOut),
+    ("uplink-no-carrier", Symptom::NoWayOut),
+    ("flatif-down", Symptom::FlatNetworkCut),
+    ("flatif-not-enslaved", Symptom::FlatNetworkCut),
+    ("bridge-down", Symptom::NoWayOut),
+    ("tap-down", Symptom::NoWayOut),
+    ("tap-missing", Symptom::NoWayOut),
+    ("tap-not-enslaved", Symptom::NoWayOut),
+    ("tap-wrong-bridge", Symptom::NoWayOut),
+    ("guest-nic-down", Symptom::NoWayOut),
+    ("ip-forward-0", Symptom::NoWayOut),
+    ("default-route-missing", Symptom::NoWayOut),
+    ("default-route-wrong-gw", Symptom::NoWayOut),
+    ("rp-filter-asymmetric", Symptom::NoWayOut),
+    ("forward-policy-drop-no-accept", Symptom::NoWayOut),
+    ("sg-missing-icmp", Symptom::NoWayIn),
+    ("float-dnat-missing", Symptom::HostAnswers),
+    ("float-snat-missing", Symptom::HostsSource),
+    ("float-address-missing", Symptom::NoWayOut),
+    ("rules-flushed", Symptom::NoWayOut),
+    ("dnsmasq-not-running", Symptom::NoLease),
+    ("dnsmasq-pool-exhausted", Symptom::NoLease),
+    ("ext-gateway-down", Symptom::NoWayOut),
+    ("foreign-rule-drop", Symptom::NoWayOut),
+];
+
+/// An address on the flat network that is not the compute host's.
+const ON_FLAT_NETWORK: &str = "10.0.9.9/16";
+const WEB1: &str = "10.0.2.24";
+const FLOATING: &str = "203.0.113.30";
+const EXTERNAL: &str = "1.2.3.4";
+
+#[test]
+fn every_fault_has_its_symptom_and_heals_without_a_trace() {
+    let codes: Vec<_> = lab::faults().iter().map(|fault| fault.code).collect();
+    assert_eq!(codes, SYMPTOMS.map(|(code, _)| code), "each fault needs its symptom in this table");
+    let lab = TestLab::up("ht-lab-fault");
+    let fabric = lab.ns(Place::Fabric);
+    run_in(&fabric, &["ip", "address", "add", ON_FLAT_NETWORK, "dev", "flat0"]);
+    let healthy = state(&lab.0);
+    assert_works(&lab.0);
+    for (code, symptom) in SYMPTOMS {
+        lab::break_fault(&lab.0, code).unwrap();
+        assert_shows(&lab.0, code, symptom);
+        assert_eq!(lab::heal(&lab.0, Some(code)).unwrap(), [code]);
+        assert_works(&lab.0);
+        assert_same(&healthy, &lab.0, code);
+    }
+}
+
+#[test]
+fn two_faults_at_once_heal_in_any_order() {
+    let lab = TestLab::up("ht-lab-pair");
+    let healthy = state(&lab.0);
+    for pair in [
+        ["uplink-down", "default-route-missing"],
+        ["default-route-missing", "uplink-down"],
+        ["dnsmasq-not-running", "tap-missing"],
+        ["guest-nic-down", "tap-missing"],
+        ["sg-missing-icmp", "foreign-rule-drop"],
+        ["ip-forward-0", "rules-flushed"],
+        ["tap-wrong-bridge", "bridge-down"],
+    ] {
+        for code in pair {
+            lab::break_fault(&lab.0, code).unwrap();
+        }
+        let mut healed = lab::heal(&lab.0, None).unwrap();
+        healed.sort_unstable();
+        let mut expected = pair;
+        expected.sort_unstable();
+        assert_eq!(healed, expected);
+        assert_same(&healthy, &lab.0, &pair.join(" and "));
+    }
+}
+
+#[test]
+fn healing_one_of_two_leaves_the_other() {
+    let lab = TestLab::up("ht-lab-one-of");
+    for code in ["float-dnat-missing", "sg-missing-icmp"] {
+        lab::break_fault(&lab.0, code).unwrap();
+    }
+    lab::heal(&lab.0, Some("sg-missing-icmp")).unwrap();
+    assert_eq!(lab::status(&lab.0.name, None).unwrap().faults, ["float-dnat-missing"]);
+    assert_shows(&lab.0, "float-dnat-missing", Symptom::HostAnswers);
+}
+
+#[test]
+fn what_cannot_be_broken_or_healed_is_refused() {
+    let lab = TestLab::up("ht-lab-refuse");
+    let unknown = lab::break_fault(&lab.0, "uplink-dwn").unwrap_err();
+    assert!(unknown.to_string().contains("did you mean uplink-down?"), "{unknown}");
+    lab::break_fault(&lab.0, "ip-forward-0").unwrap();
+    let twice = lab::break_fault(&lab.0, "ip-forward-0").unwrap_err();
+    assert!(matches!(twice, LabError::AlreadyBroken { code: "ip-forward-0" }), "{twice}");
+    let absent = lab::heal(&lab.0, Some("tap-down")).unwrap_err();
+    assert!(matches!(absent.as_slice(), [LabError::NotBroken { code: "tap-down", .. }]), "{absent:?}");
+}
+
+fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
+    let (web1, external) = (lab.netns(Place::Web1), lab.netns(Place::External));
+    match symptom {
+        Symptom::NoWayOut => assert!(!ping(&web1, EXTERNAL).0, "{code}"),
+        Symptom::NoWayIn => {
+            assert!(!ping(&external, FLOATING).0, "{code}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::FlatNetworkCut => {
+            assert!(!ping(&lab.netns(Place::Fabric), WEB1).0, "{code}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::HostAnswers => {
+            let (answered, text) = ping(&external, FLOATING);
+            assert!(answered && text.contains("ttl=62"), "{code}: {text}");
+        }
+        Symptom::HostsSource => {
+            let outside = Capture::start(&external, "eth0", "icmp[icmptype] == icmp-echo");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+            let packet = outside.packet();
+            assert!(packet.contains("203.0.113.34 > 1.2.3.4"), "{code}: {packet}");
+        }
+        Symptom::NoLease => {
+            assert!(!gets_lease(lab), "{code}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+        }
+    }
+    if code == "dnsmasq-pool-exhausted" {
+        let log = std::fs::read_to_string(lab.path("log/dnsmasq.log")).unwrap();
+        assert!(log.contains("DHCPDISCOVER(br100) fa:16:3e:00:02:24 no address available"), "{log}");
+    }
+}
+
+fn assert_works(lab: &Lab) {
+    let (web1, external) = (lab.netns(Place::Web1), lab.netns(Place::External));
+    for (ns, to, ttl) in [
+        (&web1, EXTERNAL, "ttl=61"),
+        (&external, FLOATING, "ttl=61"),
+        (&web1, "10.0.2.25", "ttl=64"),
+        (&lab.netns(Place::Fabric), WEB1, "ttl=64"),
+    ] {
+        let (answered, text) = ping(ns, to);
+        assert!(answered && text.contains(ttl), "{ns} to {to}: {text}");
+    }
+    assert!(gets_lease(lab));
+}
+
+/// Whether web1's DHCP client would get an address now; it keeps the one that it has.
+fn gets_lease(lab: &Lab) -> bool {
+    let script = lab.path("bin/no-op.script");
+    let client = ["busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-t", "2", "-T", "1", "-s"];
+    let argv = [&client[..], &[script.to_str().unwrap()]].concat();
+    run_in(&lab.netns(Place::Web1), &argv).status.success()
+}
+
+/// The state is what it was; link states may lag behind by a second.
+fn assert_same(healthy: &serde_json::Value, lab: &Lab, after: &str) {
+    let mut now = serde_json::Value::Null;
+    let same = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        eventually("the healthy state", || {
+            now = state(lab);
+            now == *healthy
+        });
+    }));
+    assert!(same.is_ok(), "after {after}:\n{}", difference(healthy, &now, "state"));
+}
+
+fn difference(a: &serde_json::Value, b: &serde_json::Value, path: &str) -> String {
+    match (a.as_object(), b.as_object()) {
+        (Some(left), Some(right)) => {
+            left.iter().map(|(key, value)| difference(value, &right[key], &format!("{path}.{key}"))).collect()
+        }
+        _ if a == b => String::new(),
+        _ => format!("{path}:\n- {a:#}\n+ {b:#}\n"),
+    }
+}
