@@ -1,0 +1,229 @@
+//! What was typed: the commands and flags of docs/contract.md, word for word.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Follows a cloud instance's packets hop by hop and names the hop where they die, why, and what mends it
+#[derive(Debug, Parser)]
+#[command(name = "hopline", version, disable_help_subcommand = true)]
+#[command(max_term_width = 80, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  looked, and found no fault
+  1  at least one fault found
+  2  the command line, the site file or an input is wrong, or hopline could not
+     do its work: the message says what, where, and what to do
+  3  undetermined: no fault proved, and something that matters could not be seen
+
+Nothing on a host is changed by any command but `lab`.";
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The site file [default: ./site.toml, ~/.config/hopline/site.toml, /etc/hopline/site.toml, else
+    /// this machine]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) site: Option<PathBuf>,
+    /// Print one JSON document (schema hopline.report/1) and nothing else on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print one line per finding: CODE HOST/NETNS/DEVICE
+    #[arg(long, global = true, conflicts_with = "json")]
+    pub(crate) minimal: bool,
+    /// Show every path, decision and source
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// When to use colour (NO_COLOR is obeyed too)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// Send nothing, only read
+    #[arg(long, global = true)]
+    pub(crate) passive: bool,
+    /// How long to wait for answers: 500ms, 10s, 2m
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run every check that needs no traffic, on one host or on all of the site
+    Check {
+        /// Name of a host of the site
+        host: Option<String>,
+    },
+    /// Show the predicted way of a packet, there and back
+    Path(PathArgs),
+    /// Predict, probe, observe, and conclude what is wrong with an instance's network
+    Diagnose(DiagnoseArgs),
+    /// Tell what a finding means, how it is proved and how it is fixed
+    Explain {
+        /// A finding's code; without one, all codes are listed
+        code: Option<String>,
+    },
+    /// A small real cloud on this machine, and the faults to break it with
+    #[command(subcommand)]
+    Lab(LabCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PathArgs {
+    /// An instance (name, uuid, libvirt name, address, MAC), a host's name or an address
+    #[arg(value_name = "SRC")]
+    pub(crate) source: String,
+    /// The same, or any other IPv4 address
+    #[arg(value_name = "DST")]
+    pub(crate) destination: String,
+    /// What kind of packet to imagine
+    #[arg(long, value_name = "PROTOCOL", default_value = "icmp")]
+    pub(crate) proto: Proto,
+    /// Destination port, with tcp and udp
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Leave the answer's way back out
+    #[arg(long)]
+    pub(crate) no_reply: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Proto {
+    Icmp,
+    Tcp,
+    Udp,
+    Arp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiagnoseArgs {
+    /// An instance: name, uuid, libvirt name, fixed or floating address, or MAC
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) instance: Option<String>,
+    /// Diagnose every instance
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The destination complained of: an instance, a host or an IPv4 address
+    #[arg(long, value_name = "DST")]
+    pub(crate) to: Option<String>,
+    /// What is complained of
+    #[arg(long, value_name = "SYMPTOM", default_value = "auto")]
+    pub(crate) symptom: Symptom,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Symptom {
+    Auto,
+    Ping,
+    Dhcp,
+    Dns,
+    Ssh,
+    Metadata,
+}
+
+/// Which lab is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct LabName {
+    /// Name of the lab; several may stand side by side
+    #[arg(long, value_name = "LAB", default_value = "lab")]
+    pub(crate) name: String,
+    /// State directory [default: $XDG_RUNTIME_DIR/hopline/LAB or /run/hopline/LAB]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Build the lab and wait until its instances have their addresses
+    Up(LabName),
+    /// Remove the lab, whole or half built
+    Down(LabName),
+    /// Tell what there is of the lab, and which faults are in
+    Status(LabName),
+    /// Print names and addresses of the lab as shell assignments
+    Env(LabName),
+    /// List the faults that can be injected
+    Faults(LabName),
+    /// Inject a fault
+    Break {
+        /// The fault, from `lab faults`
+        #[arg(value_name = "ID")]
+        fault: String,
+        #[command(flatten)]
+        lab: LabName,
+    },
+    /// Take a fault out again, or all of them
+    Heal {
+        /// The fault; without one, all that are in
+        #[arg(value_name = "ID")]
+        fault: Option<String>,
+        #[command(flatten)]
+        lab: LabName,
+    },
+    /// Keeps the namespaces of an ordinary user's lab; `lab up` starts it
+    #[command(hide = true)]
+    Hold,
+    /// What the lab's dnsmasq calls, as nova's dnsmasq calls nova-dhcpbridge
+    #[command(hide = true)]
+    Dhcpbridge {
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// `500ms`, `10s`, `2m`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    let number: u64 = digits.parse().map_err(|_| "expected a number and a unit: 500ms, 10s, 2m")?;
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" | "" => 1000,
+        "m" => 60_000,
+        _ => return Err("the units are ms, s and m".to_owned()),
+    };
+    match number.checked_mul(unit_ms) {
+        // An hour is longer than anybody waits for a packet, and far from overflowing a clock.
+        Some(ms @ 1..=3_600_000) => Ok(Duration::from_millis(ms)),
+        Some(_) | None => Err("expected 1ms to 60m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        let good = [("500ms", 500), ("10s", 10_000), ("10", 10_000), ("2m", 120_000)];
+        for (text, ms) in good {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for bad in
+            ["", "s", "0s", "-1s", "1.5s", "10h", "99999999999999999999s", "18446744073709551615m", "61m"]
+        {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! One file a command.
+
+mod check;
+mod diagnose;
+mod explain;
+mod lab;
+mod path;
+
+use crate::failure::Failure;
+use crate::plan::{Action, Plan};
+use crate::realm;
+
+/// Does what was asked; returns the exit code.
+pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
+    realm::enter(plan)?;
+    match &plan.action {
+        Action::Check { host } => check::run(plan, host.as_deref()),
+        Action::Path(question) => path::run(plan, question),
+        Action::Diagnose(question) => diagnose::run(plan, question),
+        Action::Explain { code } => explain::run(code.as_deref(), plan.format).map(|()| 0),
+        Action::Lab(command) => lab::run(command, plan.format).map(|()| 0),
+    }
+}

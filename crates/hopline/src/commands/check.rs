@@ -1,0 +1,25 @@
+//! `hopline check`: every check that needs no traffic.
+
+use std::time::Instant;
+
+use crate::conclude;
+use crate::failure::Failure;
+use crate::gather;
+use crate::output;
+use crate::plan::Plan;
+use crate::site_file;
+use crate::who;
+
+pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let site = site_file::find(plan.site.as_deref())?;
+    let facts = gather::gather(&site, plan.timeout)?;
+    let hosts = match host {
+        Some(name) => {
+            facts.must_reach(name)?;
+            vec![who::host(&facts.snapshot, name)?.to_owned()]
+        }
+        None => facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect(),
+    };
+    output::diagnosis(&conclude::check(&facts, hosts), plan.format, report::terminal, started)
+}

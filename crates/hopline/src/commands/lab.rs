@@ -1,0 +1,159 @@
+//! `hopline lab`: a small real cloud on this machine.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use lab::realm::Realm;
+use lab::{Lab, LabError};
+use serde_json::json;
+
+use crate::cli::{LabCommand, LabName};
+use crate::failure::Failure;
+use crate::output;
+use crate::plan::Format;
+use crate::progress;
+
+pub(super) fn run(command: &LabCommand, format: Format) -> Result<(), Failure> {
+    let json = format == Format::Json;
+    match command {
+        LabCommand::Up(name) => up(name),
+        LabCommand::Down(name) => down(name),
+        LabCommand::Status(name) => status(name, json),
+        LabCommand::Env(name) => env(name, json),
+        LabCommand::Faults(_) => faults(json),
+        LabCommand::Break { fault, lab } => break_fault(lab, fault),
+        LabCommand::Heal { fault, lab } => heal(lab, fault.as_deref()),
+        LabCommand::Hold => lab::realm::hold().map_err(|error| Failure::of(&error)),
+        LabCommand::Dhcpbridge { state, arguments } => dhcpbridge(state, arguments),
+    }
+}
+
+fn up(name: &LabName) -> Result<(), Failure> {
+    let hopline = std::env::current_exe().map_err(|e| {
+        Failure::new(format!("cannot tell where hopline itself is, which the lab calls: {e}"))
+    })?;
+    // Before the progress, which has a thread.
+    let realm = lab::realm::make(&hopline).map_err(|error| Failure::of(&error))?;
+    let _progress = progress::start("building the lab");
+    let options = lab::Options { name: name.name.clone(), state: name.state.clone(), hopline };
+    let lab = lab::up(&options).map_err(|error| Failure::of(&error))?;
+    realm.map_or(Ok(()), Realm::keep).map_err(|error| Failure::of(&error))?;
+    let site = lab.site_file();
+    output::print(|out| {
+        writeln!(out, "lab {} is up", lab.name)?;
+        writeln!(out, "  site file  {}", site.display())?;
+        writeln!(out, "  diagnose   hopline diagnose web1 --site {}", site.display())?;
+        writeln!(out, "  break it   hopline lab break tap-not-enslaved --name {}", lab.name)?;
+        writeln!(out, "  remove it  hopline lab down --name {}", lab.name)
+    })
+}
+
+fn down(name: &LabName) -> Result<(), Failure> {
+    let _progress = progress::start("removing the lab");
+    let removed = lab::down(&name.name, name.state.as_deref()).map_err(|errors| several(&errors))?;
+    output::print(|out| {
+        if removed.is_nothing() {
+            return writeln!(out, "there is no lab {}; nothing to remove", name.name);
+        }
+        let (namespaces, processes) = (removed.namespaces.len(), removed.processes);
+        writeln!(out, "lab {} is removed: {namespaces} namespaces, {processes} processes", name.name)
+    })
+}
+
+fn status(name: &LabName, json: bool) -> Result<(), Failure> {
+    let status = lab::status(&name.name, name.state.as_deref()).map_err(|error| Failure::of(&error))?;
+    let condition = match status.condition {
+        lab::Condition::Absent => "absent",
+        lab::Condition::Half => "half there",
+        lab::Condition::Up => "up",
+    };
+    if json {
+        return output::json(&json!({
+            "name": status.name, "condition": condition, "state": status.state,
+            "namespaces": status.namespaces, "processes": status.processes,
+            "holder": status.holder, "faults": status.faults,
+        }));
+    }
+    let advice = match status.condition {
+        lab::Condition::Half => "; `hopline lab down` removes it",
+        lab::Condition::Absent | lab::Condition::Up => "",
+    };
+    output::print(|out| {
+        writeln!(out, "lab {}: {condition}{advice}", status.name)?;
+        if let Some(state) = &status.state {
+            writeln!(out, "  state       {}", state.display())?;
+        }
+        if !status.namespaces.is_empty() {
+            writeln!(out, "  namespaces  {}", status.namespaces.join(" "))?;
+            writeln!(out, "  processes   {}", status.processes)?;
+        }
+        if let Some(holder) = status.holder {
+            writeln!(out, "  enter it    {} COMMAND", lab::enter_command(holder))?;
+        }
+        let faults = if status.faults.is_empty() { "none".to_owned() } else { status.faults.join(" ") };
+        writeln!(out, "  faults      {faults}")
+    })
+}
+
+fn env(name: &LabName, json: bool) -> Result<(), Failure> {
+    let lab = open(name)?;
+    if json {
+        let pairs = lab::env(&lab).into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+        return output::json(&serde_json::Value::Object(pairs.collect()));
+    }
+    output::print(|out| {
+        lab::env(&lab)
+            .iter()
+            .try_for_each(|(variable, value)| writeln!(out, "{variable}={}", lab::shell_quote(value)))
+    })
+}
+
+fn faults(json: bool) -> Result<(), Failure> {
+    let faults = lab::faults();
+    if json {
+        let entry = |fault: &lab::Fault| json!({ "code": fault.code, "summary": fault.summary });
+        return output::json(&faults.iter().map(entry).collect());
+    }
+    let columns = faults.iter().map(|fault| fault.code.len()).max().unwrap_or(0);
+    output::print(|out: &mut dyn Write| -> io::Result<()> {
+        faults.iter().try_for_each(|fault| writeln!(out, "{:columns$}  {}", fault.code, fault.summary))
+    })
+}
+
+fn break_fault(name: &LabName, code: &str) -> Result<(), Failure> {
+    let _progress = progress::start("injecting the fault");
+    let lab = open(name)?;
+    let fault = lab::break_fault(&lab, code).map_err(|error| Failure::of(&error))?;
+    output::print(|out| writeln!(out, "injected {}: {}", fault.code, fault.summary))
+}
+
+fn heal(name: &LabName, code: Option<&str>) -> Result<(), Failure> {
+    let _progress = progress::start("healing the lab");
+    let lab = open(name)?;
+    let healed = lab::heal(&lab, code).map_err(|errors| several(&errors))?;
+    output::print(|out| match healed.as_slice() {
+        [] => writeln!(out, "no fault is in; nothing to heal"),
+        healed => writeln!(out, "healed {}", healed.join(" ")),
+    })
+}
+
+fn dhcpbridge(state: &Path, arguments: &[String]) -> Result<(), Failure> {
+    let answer = lab::dhcpbridge(state, arguments).map_err(|error| Failure::of(&error))?;
+    output::print(|out| write!(out, "{answer}"))
+}
+
+fn open(name: &LabName) -> Result<Lab, Failure> {
+    let state = name.state.as_deref();
+    let status = lab::status(&name.name, state).map_err(|error| Failure::of(&error))?;
+    if status.condition == lab::Condition::Half {
+        return Err(Failure::new(format!("lab {} is only half there", name.name))
+            .hint(format!("hopline lab down --name {} removes what there is", name.name)));
+    }
+    lab::open(&name.name, state).map_err(|error| Failure::of(&error))
+}
+
+/// Clean-up goes on after a failure, so there may be several.
+fn several(errors: &[LabError]) -> Failure {
+    let messages: Vec<String> = errors.iter().map(|error| Failure::of(error).to_string()).collect();
+    Failure::new(messages.join("\n"))
+}

@@ -1,0 +1,21 @@
+//! `hopline path`: the predicted way, there and back.
+
+use std::time::Instant;
+
+use crate::conclude;
+use crate::failure::Failure;
+use crate::gather;
+use crate::output;
+use crate::plan::{PathQuestion, Plan};
+use crate::site_file;
+use crate::who;
+
+pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let site = site_file::find(plan.site.as_deref())?;
+    let facts = gather::gather(&site, plan.timeout)?;
+    let from = who::sender(&facts, &question.from)?;
+    let to = who::destination(&facts, &question.to, who::is_outside(&facts, from))?;
+    let diagnosis = conclude::path(&facts, from, to, question.protocol, question.reply);
+    output::diagnosis(&diagnosis, plan.format, report::path_report, started)
+}

@@ -1,0 +1,62 @@
+//! hopline: the command line.
+//!
+//! Two steps, then one call: [`cli`] is what was typed, [`plan`] what it means, [`commands`] has a
+//! file for each thing that can be asked. The answer goes to stdout, everything else to stderr.
+
+mod cli;
+mod commands;
+mod conclude;
+mod failure;
+mod gather;
+mod nearest;
+mod output;
+mod pings;
+mod plan;
+mod progress;
+mod realm;
+mod site_file;
+mod who;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::failure::Failure;
+
+/// The command line, an input or the machine kept hopline from its work.
+const EXIT_FAILURE: u8 = 2;
+
+fn main() -> ExitCode {
+    let typed = match cli::Cli::try_parse() {
+        Ok(typed) => typed,
+        // Nothing was typed: what could have been is help, not an error message.
+        Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = help.print();
+            return ExitCode::from(EXIT_FAILURE);
+        }
+        Err(error) if error.use_stderr() => return fail(&usage(&error)),
+        // Help and version go to stdout; a reader that has gone away has read enough.
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match plan::of(typed).and_then(|plan| commands::run(&plan)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => fail(&failure),
+    }
+}
+
+/// clap's own message, with what was typed in it made safe to print.
+fn usage(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    Failure::new(text.strip_prefix("error: ").unwrap_or(&text))
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    // Without a stderr there is nobody left to tell.
+    let _ = failure.print(&mut io::stderr().lock());
+    ExitCode::from(EXIT_FAILURE)
+}

@@ -1,0 +1,141 @@
+//! What the command line means: every flag that depends on another, on the environment or on the
+//! terminal is settled here, once.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use checks::{Protocol, Symptom};
+use report::Style;
+
+use crate::cli::{self, Cli, Color, Command, Global, LabCommand, PathArgs, Proto};
+use crate::failure::Failure;
+
+/// Columns where the terminal does not tell.
+const WIDTH_DEFAULT: usize = 80;
+
+/// All that a command needs to know.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) format: Format,
+    /// The site file asked for; `None` for the usual places.
+    pub(crate) site: Option<PathBuf>,
+    /// Send nothing.
+    pub(crate) passive: bool,
+    /// How long to wait for answers.
+    pub(crate) timeout: Duration,
+    pub(crate) action: Action,
+}
+
+/// How a diagnosis is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Terminal(Style),
+    Minimal,
+    Json,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Check { host: Option<String> },
+    Path(PathQuestion),
+    Diagnose(DiagnoseQuestion),
+    Explain { code: Option<String> },
+    Lab(LabCommand),
+}
+
+#[derive(Debug)]
+pub(crate) struct PathQuestion {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) reply: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct DiagnoseQuestion {
+    /// `None` for every instance.
+    pub(crate) instance: Option<String>,
+    pub(crate) to: Option<String>,
+    pub(crate) symptom: Symptom,
+}
+
+/// What was typed, settled.
+pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
+    let format = format(&typed.global);
+    let action = match typed.command {
+        Command::Check { host } => Action::Check { host },
+        Command::Path(path) => Action::Path(path_question(path)?),
+        Command::Diagnose(diagnose) => Action::Diagnose(DiagnoseQuestion {
+            instance: diagnose.instance,
+            to: diagnose.to,
+            symptom: symptom(diagnose.symptom),
+        }),
+        Command::Explain { code } => Action::Explain { code },
+        Command::Lab(lab) => Action::Lab(lab),
+    };
+    let Global { site, passive, timeout, .. } = typed.global;
+    Ok(Plan { format, site, passive, timeout, action })
+}
+
+fn format(global: &Global) -> Format {
+    if global.json {
+        return Format::Json;
+    }
+    if global.minimal {
+        return Format::Minimal;
+    }
+    let color = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            io::stdout().is_terminal()
+                && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+        }
+    };
+    Format::Terminal(Style { color, verbose: global.verbose, width: width(), unicode: unicode() })
+}
+
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    columns.filter(|columns| *columns > 0).unwrap_or(WIDTH_DEFAULT)
+}
+
+/// Only a locale that names another character set says no (locale(7): LC_ALL, LC_CTYPE, LANG).
+fn unicode() -> bool {
+    let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(locale) = of("LC_ALL").or_else(|| of("LC_CTYPE")).or_else(|| of("LANG")) else { return true };
+    let locale = locale.to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+fn path_question(typed: PathArgs) -> Result<PathQuestion, Failure> {
+    let needs_port = |name: &str| {
+        Failure::new(format!("`--proto {name}` needs `--port`")).hint("for example: --proto tcp --port 22")
+    };
+    let protocol = match (typed.proto, typed.port) {
+        (Proto::Icmp, None) => Protocol::Icmp,
+        (Proto::Arp, None) => Protocol::Arp,
+        (Proto::Icmp | Proto::Arp, Some(_)) => {
+            return Err(Failure::new("`--port` needs `--proto tcp` or `--proto udp`")
+                .hint("neither ICMP nor ARP has ports"));
+        }
+        (Proto::Tcp, Some(port)) => Protocol::Tcp(port),
+        (Proto::Udp, Some(port)) => Protocol::Udp(port),
+        (Proto::Tcp, None) => return Err(needs_port("tcp")),
+        (Proto::Udp, None) => return Err(needs_port("udp")),
+    };
+    Ok(PathQuestion { from: typed.source, to: typed.destination, protocol, reply: !typed.no_reply })
+}
+
+fn symptom(typed: cli::Symptom) -> Symptom {
+    match typed {
+        cli::Symptom::Auto => Symptom::Auto,
+        cli::Symptom::Ping => Symptom::Ping,
+        cli::Symptom::Dhcp => Symptom::Dhcp,
+        cli::Symptom::Dns => Symptom::Dns,
+        cli::Symptom::Ssh => Symptom::Ssh,
+        cli::Symptom::Metadata => Symptom::Metadata,
+    }
+}

@@ -1,0 +1,223 @@
+//! The site file: which machines make up the site, and how each is reached.
+//!
+//! Keys are checked before anything is read from them, so that a typo is answered with its line
+//! and the key that was probably meant, and never with a silent default.
+
+mod database;
+mod keys;
+mod names;
+
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use cloud::{DatabaseUrl, InstanceEntry};
+use collect::{At, MachinePlan};
+use model::Mac;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::failure::Failure;
+
+/// A site file is written by hand; anything larger is another file by mistake.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// What a site consists of.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// Hosts, then the instances that can be entered, in the file's order.
+    pub(crate) machines: Vec<MachinePlan>,
+    /// Instances that the file itself tells of.
+    pub(crate) instances: Vec<InstanceEntry>,
+    /// The cloud's database, where the file names one.
+    pub(crate) database: Option<DatabaseUrl>,
+}
+
+#[derive(Deserialize)]
+struct SiteTable {
+    #[serde(default)]
+    host: Vec<HostTable>,
+    #[serde(default)]
+    instance: Vec<InstanceTable>,
+    cloud: Option<CloudTable>,
+}
+
+#[derive(Deserialize)]
+struct HostTable {
+    name: Spanned<String>,
+    at: Spanned<String>,
+    #[serde(default)]
+    role: String,
+    nova_conf: Option<PathBuf>,
+    libvirt: Option<PathBuf>,
+    dnsmasq_log: Option<PathBuf>,
+    console_logs: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct InstanceTable {
+    name: Spanned<String>,
+    host: Option<Spanned<String>>,
+    device: Option<String>,
+    mac: Option<Mac>,
+    #[serde(default)]
+    addresses: Vec<Ipv4Addr>,
+    #[serde(default)]
+    floating: Vec<Ipv4Addr>,
+    at: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+struct CloudTable {
+    kind: Spanned<String>,
+    database: Option<Spanned<String>>,
+}
+
+/// The site that was asked for; else the first file of the usual places; else this machine.
+pub(crate) fn find(asked: Option<&Path>) -> Result<Site, Failure> {
+    path(asked).map_or_else(this_machine, |path| read(&path))
+}
+
+/// The file that tells of the site. `None` where there is none.
+pub(crate) fn path(asked: Option<&Path>) -> Option<PathBuf> {
+    if let Some(path) = asked {
+        return Some(path.to_owned());
+    }
+    let home = std::env::home_dir().map(|home| home.join(".config/hopline/site.toml"));
+    let places = [Some("site.toml".into()), home, Some("/etc/hopline/site.toml".into())];
+    places.into_iter().flatten().find(|place: &PathBuf| place.exists())
+}
+
+fn read(path: &Path) -> Result<Site, Failure> {
+    let cannot = |why: String| {
+        Failure::new(format!("cannot read the site file {}: {why}", path.display()))
+            .hint("`--site FILE` names another; docs/contract.md shows how one is written")
+    };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|e| cannot(e.to_string()))?;
+    file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(|e| cannot(e.to_string()))?;
+    if text.len() as u64 > BYTES_MAX {
+        return Err(cannot(format!("it is larger than {BYTES_MAX} bytes")));
+    }
+    parse(path, &text)
+}
+
+/// The machine that hopline runs on, with whatever is found on it.
+fn this_machine() -> Result<Site, Failure> {
+    let source = "/proc/sys/kernel/hostname";
+    let name = std::fs::read_to_string(source)
+        .map_err(|e| Failure::new(format!("cannot read this machine's name from {source}: {e}")))?;
+    let host = MachinePlan {
+        name: name.trim().to_owned(),
+        role: "compute".to_owned(),
+        at: At::Local,
+        instance: false,
+        nova_conf: None,
+        libvirt: None,
+        dnsmasq_log: None,
+        console_logs: None,
+    };
+    Ok(Site { machines: vec![host], instances: Vec::new(), database: None })
+}
+
+/// A site file's text with its name, for messages and for what is relative to it.
+pub(crate) struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    /// A failure at a place of the file.
+    fn failure(&self, span: &Range<usize>, what: impl std::fmt::Display) -> Failure {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        Failure::new(format!("site file {}, line {line}: {what}", self.path.display()))
+    }
+
+    /// A path as the file means it: from the file's own folder.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Site, Failure> {
+    let source = Source { path, text };
+    let syntax = |e: toml::de::Error| source.failure(&e.span().unwrap_or(0..0), e.message());
+    keys::check(&source, toml::de::DeTable::parse(text).map_err(syntax)?.get_ref())?;
+    let table: SiteTable = toml::from_str(text).map_err(syntax)?;
+    names::check(&source, &table)?;
+    let hosts = table.host.iter().map(|host| host_plan(&source, host));
+    let inside = table.instance.iter().filter_map(|instance| inside_plan(&source, instance));
+    let machines = hosts.chain(inside).collect::<Result<Vec<_>, _>>()?;
+    let database = table.cloud.as_ref().map(|cloud| database::of(&source, cloud)).transpose()?;
+    let instances = table.instance.into_iter().map(instance_entry).collect();
+    Ok(Site { machines, instances, database: database.flatten() })
+}
+
+fn host_plan(source: &Source<'_>, host: &HostTable) -> Result<MachinePlan, Failure> {
+    let beside = |path: &Option<PathBuf>| path.as_ref().map(|p| source.beside(p));
+    Ok(MachinePlan {
+        name: host.name.get_ref().clone(),
+        role: host.role.clone(),
+        at: at(source, &host.at)?,
+        instance: false,
+        nova_conf: beside(&host.nova_conf),
+        libvirt: beside(&host.libvirt),
+        dnsmasq_log: beside(&host.dnsmasq_log),
+        console_logs: beside(&host.console_logs),
+    })
+}
+
+/// The inside of an instance, where the file says how it is entered.
+fn inside_plan(source: &Source<'_>, instance: &InstanceTable) -> Option<Result<MachinePlan, Failure>> {
+    let entered = at(source, instance.at.as_ref()?);
+    Some(entered.map(|at| MachinePlan {
+        name: instance.name.get_ref().clone(),
+        role: "instance".to_owned(),
+        at,
+        instance: true,
+        nova_conf: None,
+        libvirt: None,
+        dnsmasq_log: None,
+        console_logs: None,
+    }))
+}
+
+fn instance_entry(instance: InstanceTable) -> InstanceEntry {
+    InstanceEntry {
+        name: instance.name.into_inner(),
+        host: instance.host.map(Spanned::into_inner),
+        device: instance.device,
+        mac: instance.mac,
+        addresses: instance.addresses,
+        floating: instance.floating,
+        at_given: instance.at.is_some(),
+    }
+}
+
+/// `local`, `netns:NAME`; the contract's other forms are answered with what they wait for.
+fn at(source: &Source<'_>, at: &Spanned<String>) -> Result<At, Failure> {
+    let text = at.get_ref().as_str();
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    let forms = "`local` and `netns:NAME` can be reached";
+    match (kind, rest) {
+        ("local", "") if text == "local" => Ok(At::Local),
+        ("netns", name) if !name.is_empty() && !name.contains('/') => Ok(At::Netns(name.to_owned())),
+        ("netns", _) => {
+            let what = format!("`{text}` names no network namespace");
+            Err(source.failure(&at.span(), what).hint("write `netns:NAME`; `ip netns list` shows the names"))
+        }
+        ("ssh" | "nats" | "bundle", _) => {
+            let what = format!("`at = \"{text}\"`: {kind} is not yet in this version");
+            Err(source.failure(&at.span(), what).hint(format!("so far {forms}")))
+        }
+        _ => {
+            let what = format!("`{text}` is no way to reach a machine");
+            Err(source.failure(&at.span(), what).hint(forms))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

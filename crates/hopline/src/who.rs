@@ -1,0 +1,107 @@
+//! Whom a name on the command line means.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use checks::Endpoint;
+use model::intent::Instance;
+use model::{Netns, Snapshot};
+use sim::World;
+
+use crate::failure::Failure;
+use crate::gather::Facts;
+use crate::nearest::meant;
+
+/// The instance of this name, uuid, libvirt name, address or MAC: an index into the intent.
+pub(crate) fn instance(facts: &Facts, name: &str) -> Result<usize, Failure> {
+    cloud::find(&facts.intent, name).map_err(|error| Failure::of(&error))
+}
+
+/// The host of this name.
+pub(crate) fn host<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a str, Failure> {
+    let known = || snapshot.hosts.iter().map(|host| host.name.as_str());
+    if let Some(found) = known().find(|host| *host == name) {
+        return Ok(found);
+    }
+    let failure = Failure::new(format!("there is no host `{name}` in the site"));
+    Err(match meant(name, known()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint(format!("its hosts are: {}", known().collect::<Vec<_>>().join(", "))),
+    })
+}
+
+/// Who sends: an instance, a host, or the machine that carries an address.
+pub(crate) fn sender(facts: &Facts, name: &str) -> Result<Endpoint, Failure> {
+    if let Some(at) = main_netns(&facts.snapshot, name) {
+        return Ok(Endpoint::Machine(at));
+    }
+    if let Ok(ip) = name.parse::<Ipv4Addr>()
+        && cloud::find(&facts.intent, name).is_err()
+    {
+        let carrier = facts.snapshot.netns.iter().position(|ns| ns.has_address(IpAddr::V4(ip)));
+        return carrier.map(Endpoint::Machine).ok_or_else(|| {
+            Failure::new(format!("no machine of the site carries the address {ip}"))
+                .hint("a packet can only be followed from a host or an instance of the site")
+        });
+    }
+    let index = instance_or_host(facts, name)?;
+    Ok(Endpoint::instance(&World::new(&facts.snapshot, &facts.intent), index))
+}
+
+/// Where a packet is sent to: any address; an instance's, the floating one when the sender is
+/// outside the cloud; a host's.
+pub(crate) fn destination(facts: &Facts, name: &str, from_outside: bool) -> Result<Ipv4Addr, Failure> {
+    if let Ok(ip) = name.parse() {
+        return Ok(ip);
+    }
+    if let Some(ns) = main_netns(&facts.snapshot, name).and_then(|at| facts.snapshot.netns.get(at))
+        && !ns.instance
+    {
+        return address(ns).ok_or_else(|| Failure::new(format!("{name} has no IPv4 address to send to")));
+    }
+    let index = instance_or_host(facts, name)?;
+    let found = facts.intent.instances.get(index).and_then(|i| address_of_instance(i, from_outside));
+    found.ok_or_else(|| Failure::new(format!("no IPv4 address is known of the instance {name}")))
+}
+
+/// The sender is a host of role external.
+pub(crate) fn is_outside(facts: &Facts, sender: Endpoint) -> bool {
+    match sender {
+        Endpoint::Machine(at) => {
+            let machine = facts.snapshot.netns.get(at).map(|ns| ns.machine.as_str());
+            machine.and_then(|name| facts.snapshot.host(name)).is_some_and(|host| host.role == "external")
+        }
+        Endpoint::Instance(_) => false,
+    }
+}
+
+/// The address by which others know a machine: its first that is not its own affair.
+pub(crate) fn address(ns: &Netns) -> Option<Ipv4Addr> {
+    ns.addresses.iter().filter(|a| a.scope == "global").find_map(|a| match a.net.addr() {
+        IpAddr::V4(ip) if !ip.is_loopback() => Some(ip),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    })
+}
+
+fn address_of_instance(instance: &Instance, from_outside: bool) -> Option<Ipv4Addr> {
+    let floating = || instance.floating().map(|f| f.address).next();
+    let outside = if from_outside { floating() } else { None };
+    outside.or_else(|| instance.fixed().next())
+}
+
+fn main_netns(snapshot: &Snapshot, name: &str) -> Option<usize> {
+    snapshot.netns.iter().position(|ns| ns.machine == name && ns.name.is_empty())
+}
+
+/// An instance; a name that is neither an instance's nor a host's is told as such.
+fn instance_or_host(facts: &Facts, name: &str) -> Result<usize, Failure> {
+    if let Some((machine, _)) = facts.unreachable.iter().find(|(machine, _)| machine == name) {
+        facts.must_reach(machine)?;
+    }
+    instance(facts, name).map_err(|failure| {
+        let hosts = facts.snapshot.hosts.iter().map(|host| host.name.as_str());
+        match meant(name, hosts) {
+            Some(near) => failure.hint(format!("did you mean the host `{near}`?")),
+            None => failure,
+        }
+    })
+}

@@ -1,0 +1,106 @@
+//! The command line itself: help, wrong flags, pipes that close.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod cli_support;
+
+use std::process::Stdio;
+
+use cli_support::{assert_refused, command, hopline, read};
+
+fn help(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let run = hopline(folder.path(), arguments);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(run.stderr, "");
+    run.stdout
+}
+
+#[test]
+fn help_of_hopline() {
+    insta::assert_snapshot!(help(&["--help"]));
+}
+
+#[test]
+fn help_of_check() {
+    insta::assert_snapshot!(help(&["check", "--help"]));
+}
+
+#[test]
+fn help_of_path() {
+    insta::assert_snapshot!(help(&["path", "--help"]));
+}
+
+#[test]
+fn help_of_diagnose() {
+    insta::assert_snapshot!(help(&["diagnose", "--help"]));
+}
+
+#[test]
+fn help_of_explain() {
+    insta::assert_snapshot!(help(&["explain", "--help"]));
+}
+
+#[test]
+fn help_of_lab() {
+    insta::assert_snapshot!(help(&["lab", "--help"]));
+}
+
+#[test]
+fn wrong_command_lines_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 12] = [
+        (&["diagnose", "web1", "--jsn"], "unexpected argument '--jsn'"),
+        (&["--\x1b[31mred\u{202e}"], "unexpected argument"),
+        (&["diagnos"], "unrecognized subcommand 'diagnos'"),
+        (&["diagnose"], "<INSTANCE>"),
+        (&["diagnose", "web1", "--all"], "cannot be used with"),
+        (&["check", "--json", "--minimal"], "cannot be used with"),
+        (&["check", "--timeout", "soon"], "expected a number and a unit"),
+        (&["diagnose", "web1", "--symptom", "smell"], "invalid value 'smell'"),
+        (&["path", "web1", "1.2.3.4", "--proto", "tcp"], "`--proto tcp` needs `--port`"),
+        (&["path", "web1", "1.2.3.4", "--port", "22"], "`--port` needs `--proto tcp` or `--proto udp`"),
+        (&["lab", "break"], "<ID>"),
+        (&["explain", "no-such\x1b[2Jcode"], "there is no finding `no-such\\u{1b}[2Jcode`"),
+    ];
+    for (arguments, message) in cases {
+        assert_refused(&hopline(folder.path(), arguments), &[message]);
+    }
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_on_stderr() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = hopline(folder.path(), &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+    // Help, not an error: nothing wrong was typed.
+    assert!(run.stderr.starts_with("Follows a cloud instance's packets"), "{run:?}");
+    assert!(run.stderr.contains("Usage: hopline") && run.stderr.contains("diagnose"), "{run:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [["explain"], ["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output =
+            command(folder.path()).args(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let run = read(output);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn explain_lists_every_code_and_shows_each_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = hopline(folder.path(), &["explain"]);
+    assert_eq!(list.code, 0);
+    let codes: Vec<&str> = list.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(!codes.is_empty());
+    for code in codes {
+        let page = hopline(folder.path(), &["explain", code]);
+        assert_eq!(page.code, 0, "{code}");
+        assert!(page.stdout.starts_with('#'), "{code}: {}", page.stdout);
+    }
+}

@@ -1,0 +1,347 @@
+//! Every fault of the lab, injected into a real kernel, is named with its hop and healed again: alone, two
+//! at once, and `foreign-rule-drop` wherever a rule can stand. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::collections::BTreeSet;
+
+use support::report::{list, text};
+use support::test_lab::TestLab;
+use support::{assert_none, printed_in, run};
+
+/// What stands on the links, and where each is found.
+const LINKS: [(&str, &str); 8] = [
+    ("guest-nic-down", "web1//eth0"),
+    ("tap-down", "compute1//vnet0"),
+    ("tap-missing", "compute1//vnet0"),
+    ("tap-not-enslaved", "compute1//vnet0"),
+    ("tap-wrong-bridge", "compute1//vnet0"),
+    ("bridge-down", "compute1//br100"),
+    ("flatif-down", "compute1//eth1"),
+    ("flatif-not-enslaved", "compute1//eth1"),
+];
+
+/// The way to the outside.
+const WAY_OUT: [(&str, &str); 7] = [
+    ("uplink-down", "compute1//eth0"),
+    ("uplink-no-carrier", "compute1//eth0"),
+    ("ip-forward-0", "compute1//br100"),
+    ("default-route-missing", "compute1//br100"),
+    ("default-route-wrong-gw", "compute1//eth0"),
+    ("rp-filter-asymmetric", "compute1//eth0"),
+    ("ext-gateway-down", "gw//eth0"),
+];
+
+/// Rules, addresses and services.
+const SERVICES: [(&str, &str); 9] = [
+    ("foreign-rule-drop", "compute1//br100"),
+    ("forward-policy-drop-no-accept", "compute1//br100"),
+    ("sg-missing-icmp", "compute1//eth0"),
+    ("rules-flushed", "compute1//eth0"),
+    ("float-dnat-missing", "compute1//eth0"),
+    ("float-snat-missing", "compute1//eth0"),
+    ("float-address-missing", "compute1//eth0"),
+    ("dnsmasq-not-running", "compute1//br100"),
+    ("dnsmasq-pool-exhausted", "compute1//br100"),
+];
+
+/// Two faults at once, in the order in which web1's packets meet them.
+const PAIRS: [[(&str, &str); 2]; 9] = [
+    [("guest-nic-down", "web1//eth0"), ("uplink-down", "compute1//eth0")],
+    [("tap-down", "compute1//vnet0"), ("ext-gateway-down", "gw//eth0")],
+    [("tap-not-enslaved", "compute1//vnet0"), ("float-address-missing", "compute1//eth0")],
+    [("tap-wrong-bridge", "compute1//vnet0"), ("ip-forward-0", "compute1//br100")],
+    [("bridge-down", "compute1//br100"), ("default-route-missing", "compute1//br100")],
+    [("ip-forward-0", "compute1//br100"), ("uplink-no-carrier", "compute1//eth0")],
+    [("foreign-rule-drop", "compute1//br100"), ("float-dnat-missing", "compute1//eth0")],
+    [("uplink-no-carrier", "compute1//eth0"), ("dnsmasq-not-running", "compute1//br100")],
+    // What hurts nobody on this host comes last.
+    [("default-route-wrong-gw", "compute1//eth0"), ("flatif-down", "compute1//eth1")],
+];
+
+#[test]
+fn the_tables_name_every_fault_of_the_lab() {
+    let lab = TestLab::named("n");
+    let listed = lab.hopline(&["lab", "faults"]).stdout;
+    let codes = listed.lines().filter_map(|line| line.split_whitespace().next());
+    let tables = LINKS.iter().chain(&WAY_OUT).chain(&SERVICES);
+    assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn faults_of_links_are_named_and_healed() {
+    each_is_named_and_healed("l", &LINKS);
+}
+
+#[test]
+fn faults_of_the_way_out_are_named_and_healed() {
+    each_is_named_and_healed("w", &WAY_OUT);
+}
+
+#[test]
+fn faults_of_rules_and_services_are_named_and_healed() {
+    each_is_named_and_healed("s", &SERVICES);
+}
+
+fn each_is_named_and_healed(tag: &str, faults: &[(&str, &str)]) {
+    let lab = TestLab::up(tag);
+    lab.report(&["diagnose", "web1"]).assert_healthy("a new lab");
+    lab.report(&["diagnose", "web2", "--passive"]).assert_healthy("a new lab");
+    lab.report(&["check"]).assert_healthy("a new lab");
+    let mut wrong = Vec::new();
+    for (code, hop) in faults {
+        lab.break_fault(code);
+        let expected = [format!("{code} {hop}")];
+        // web1 runs on compute1.
+        let host = hop.split('/').next().filter(|host| *host != "web1").unwrap_or("compute1");
+        for question in [
+            &["diagnose", "web1"][..],
+            &["diagnose", "web1", "--passive"],
+            &["check", host],
+            &["check", "compute1"],
+            &["check"],
+        ] {
+            wrong.extend(lab.report(question).complaint(&expected, code));
+        }
+        lab.heal();
+        for question in [&["diagnose", "web1"][..], &["check"]] {
+            wrong.extend(lab.report(question).complaint(&[""; 0], &format!("after {code}")));
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn two_faults_at_once_are_both_named_in_path_order() {
+    let lab = TestLab::up("p");
+    let mut wrong = Vec::new();
+    for pair in PAIRS {
+        let [first, second] = pair.map(|(code, _)| code);
+        let when = format!("{first} and {second}");
+        let expected = pair.map(|(code, hop)| format!("{code} {hop}"));
+        // Whichever came first, the packet meets them in the same order.
+        lab.break_fault(second);
+        lab.break_fault(first);
+        for question in [&["diagnose", "web1", "--passive"][..], &["diagnose", "web1"]] {
+            wrong.extend(lab.report(question).complaint(&expected, &when));
+        }
+        lab.heal();
+        wrong.extend(lab.report(&["diagnose", "web1"]).complaint(&[""; 0], &format!("after {when}")));
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn a_source_address_that_is_wrong_is_a_fault_though_pings_are_answered() {
+    let lab = TestLab::up("a");
+    lab.break_fault("float-snat-missing");
+    printed_in(&lab.netns("web1"), &["ping", "-n", "-c", "1", "-W", "2", "1.2.3.4"]);
+    lab.report(&["diagnose", "web1"]).assert_finds(&["float-snat-missing compute1//eth0"], "a ping works");
+}
+
+/// A rule that nova did not write, put in by hand, and what must be said of it.
+struct Foreign<'a> {
+    /// Suffix of the namespace that it is put in.
+    host: &'a str,
+    /// Commands that put it in.
+    inject: &'a [&'a [&'a str]],
+    /// Commands that take it out after the remedy has been undone.
+    remove: &'a [&'a [&'a str]],
+    /// What is asked beyond `diagnose web1 --passive`.
+    asked: &'a [&'a str],
+    /// Where it is found.
+    hop: &'a str,
+    /// For each finding: table, chain, number and text of the rule, as evidence has them.
+    rules: &'a [(&'a str, &'a str, u32, &'a str)],
+}
+
+const FOREIGN: [Foreign; 9] = [
+    Foreign {
+        host: "compute1",
+        inject: &[
+            &["nft", "add", "table", "inet", "lockdown"],
+            &["nft", "add chain inet lockdown fw { type filter hook forward priority 10; policy accept; }"],
+            &["nft", "add rule inet lockdown fw iifname br100 oifname eth0 counter drop"],
+        ],
+        remove: &[&["nft", "delete", "table", "inet", "lockdown"]],
+        asked: &[],
+        hop: "compute1//br100",
+        rules: &[("lockdown", "fw", 1, "iifname \"br100\" oifname \"eth0\" counter drop")],
+    },
+    Foreign {
+        host: "compute1",
+        inject: &[&["iptables-legacy", "-I", "FORWARD", "-i", "br100", "-o", "eth0", "-j", "DROP"]],
+        remove: &[&["iptables-legacy", "-F", "FORWARD"]],
+        asked: &[],
+        hop: "compute1//br100",
+        rules: &[("filter", "FORWARD", 1, "-A FORWARD -i br100 -o eth0 -j DROP")],
+    },
+    Foreign {
+        host: "compute1",
+        inject: &[&[
+            "iptables",
+            "-t",
+            "mangle",
+            "-A",
+            "PREROUTING",
+            "-s",
+            "10.0.2.24",
+            "-d",
+            "1.2.3.4",
+            "-j",
+            "DROP",
+        ]],
+        remove: &[&["iptables", "-t", "mangle", "-F", "PREROUTING"]],
+        asked: &[],
+        hop: "compute1//br100",
+        rules: &[("mangle", "PREROUTING", 1, "-A PREROUTING -s 10.0.2.24/32 -d 1.2.3.4/32 -j DROP")],
+    },
+    Foreign {
+        host: "compute1",
+        // iptables(8) refuses DROP in nat; nft(8) does not.
+        inject: &[&["nft", "insert rule ip nat PREROUTING ip saddr 10.0.2.24 ip daddr 1.2.3.4 counter drop"]],
+        remove: &[],
+        asked: &[],
+        hop: "compute1//br100",
+        rules: &[("nat", "PREROUTING", 1, "-A PREROUTING -s 10.0.2.24/32 -d 1.2.3.4/32 -j DROP")],
+    },
+    Foreign {
+        host: "gw",
+        inject: &[
+            &["iptables", "-A", "OUTPUT", "-o", "lo", "-j", "ACCEPT"],
+            &["iptables", "-A", "OUTPUT", "-p", "icmp", "-j", "DROP"],
+        ],
+        remove: &[&["iptables", "-F", "OUTPUT"]],
+        asked: &["--to", "203.0.113.1"],
+        hop: "gw//eth0",
+        rules: &[("filter", "OUTPUT", 2, "-A OUTPUT -p icmp -j DROP")],
+    },
+    Foreign {
+        host: "gw",
+        inject: &[&["iptables", "-A", "FORWARD", "-p", "icmp", "-j", "DROP"]],
+        remove: &[&["iptables", "-F", "FORWARD"]],
+        asked: &[],
+        hop: "gw//eth0",
+        rules: &[("filter", "FORWARD", 1, "-A FORWARD -p icmp -j DROP")],
+    },
+    Foreign {
+        host: "isp",
+        inject: &[&["iptables", "-A", "FORWARD", "-s", "1.2.3.4", "-j", "DROP"]],
+        remove: &[&["iptables", "-F", "FORWARD"]],
+        asked: &[],
+        hop: "isp//eth1",
+        rules: &[("filter", "FORWARD", 1, "-A FORWARD -s 1.2.3.4/32 -j DROP")],
+    },
+    Foreign {
+        host: "compute1",
+        inject: &[&[
+            "iptables",
+            "-I",
+            "nova-compute-inst-1",
+            "1",
+            "-s",
+            "1.2.3.4",
+            "-p",
+            "icmp",
+            "-j",
+            "DROP",
+        ]],
+        remove: &[&["iptables", "-D", "nova-compute-inst-1", "1"]],
+        asked: &[],
+        hop: "compute1//eth0",
+        rules: &[(
+            "filter",
+            "FORWARD → nova-filter-top → nova-compute-local → nova-compute-inst-1",
+            1,
+            "-A nova-compute-inst-1 -s 1.2.3.4/32 -p icmp -j DROP",
+        )],
+    },
+    Foreign {
+        host: "compute1",
+        inject: &[
+            &["ebtables", "-A", "FORWARD", "-p", "IPv4", "-i", "vnet0", "-j", "DROP"],
+            &["ebtables", "-A", "INPUT", "-p", "IPv4", "-i", "vnet0", "-j", "DROP"],
+        ],
+        remove: &[&["ebtables", "-F"]],
+        asked: &[],
+        hop: "compute1//vnet0",
+        rules: &[
+            ("filter", "INPUT", 1, "-A INPUT -p IPv4 -i vnet0 -j DROP"),
+            ("filter", "FORWARD", 1, "-A FORWARD -p IPv4 -i vnet0 -j DROP"),
+        ],
+    },
+];
+
+#[test]
+fn a_foreign_rule_is_named_wherever_it_stands_and_its_remedy_works() {
+    let lab = TestLab::up("f");
+    let mut wrong = Vec::new();
+    for foreign in &FOREIGN {
+        let netns = lab.netns(foreign.host);
+        foreign.inject.iter().for_each(|command| drop(printed_in(&netns, command)));
+        let question = [&["diagnose", "web1", "--passive"], foreign.asked].concat();
+        let when = foreign.inject.concat().join(" ");
+        let expected = vec![format!("foreign-rule-drop {}", foreign.hop); foreign.rules.len()];
+        let report = lab.report(&question);
+        wrong.extend(report.complaint(&expected, &when));
+        let findings = list(&report.json["findings"]);
+        for (finding, rule) in findings.iter().zip(foreign.rules) {
+            assert_evidence(finding, rule);
+        }
+        wrong.extend(typed(findings.iter().map(|finding| &finding["remedy"][0]["command"])));
+        wrong.extend(lab.report(&question).complaint(&[""; 0], &format!("after the remedy of {when}")));
+        // iptables(8) puts no DROP into nat, so nothing takes that remedy back.
+        if foreign.rules.iter().all(|(table, ..)| *table != "nat") {
+            wrong.extend(typed(findings.iter().rev().map(|finding| &finding["remedy"][0]["undo"])));
+            wrong.extend(lab.report(&question).complaint(&expected, &format!("after the undo of {when}")));
+        } else if findings.iter().any(|finding| finding["remedy"][0]["undo"] != "") {
+            wrong.push(format!("{when}: an undo that iptables(8) refuses: {findings:#?}"));
+        }
+        foreign.remove.iter().for_each(|command| drop(printed_in(&netns, command)));
+        wrong.extend(lab.report(&question).complaint(&[""; 0], &format!("after {when}")));
+    }
+    assert_none(&wrong);
+}
+
+/// Types what hopline advises, as it stands; returns what failed.
+fn typed<'v>(commands: impl Iterator<Item = &'v serde_json::Value>) -> Vec<String> {
+    let failure = |command: &serde_json::Value| {
+        let output = run(&["bash", "-c", text(command)]);
+        (!output.status.success()).then(|| format!("{command}: {output:?}"))
+    };
+    commands.filter_map(failure).collect()
+}
+
+#[track_caller]
+fn assert_evidence(finding: &serde_json::Value, rule: &(&str, &str, u32, &str)) {
+    let (table, chain, number, rule_text) = rule;
+    let has = |kind: &str, wanted: &str| {
+        let all = list(&finding["evidence"]).iter();
+        all.filter(|e| e["kind"] == kind).any(|e| text(&e["text"]).contains(wanted))
+    };
+    let place = format!("table {table}, chain {chain}, rule {number}");
+    assert!(has("rule", rule_text), "{rule_text}: {finding:#}");
+    assert!(has("rule", &place), "{place}: {finding:#}");
+    assert!(has("counter", "packets"), "{finding:#}");
+}
+
+#[test]
+fn the_counter_of_a_foreign_rule_is_what_it_has_really_dropped() {
+    let lab = TestLab::up("c");
+    let compute = lab.netns("compute1");
+    printed_in(&compute, &["iptables", "-A", "FORWARD", "-d", "192.0.2.0/24", "-j", "ACCEPT"]);
+    printed_in(&compute, &["iptables", "-I", "FORWARD", "2", "-d", "1.2.3.4", "-p", "icmp", "-j", "DROP"]);
+    let netns = lab.netns("web1");
+    let ping = ["ip", "netns", "exec", &netns, "ping", "-n", "-c", "3", "-i", "0.1", "-W", "1", "1.2.3.4"];
+    assert_eq!(run(&ping).status.code(), Some(1), "all three are lost");
+    let report = lab.report(&["diagnose", "web1", "--passive"]);
+    report.assert_finds(&["foreign-rule-drop compute1//br100"], "a rule that has dropped");
+    let finding = &report.json["findings"][0];
+    assert_evidence(finding, &("filter", "FORWARD", 2, "-A FORWARD -d 1.2.3.4/32 -p icmp -j DROP"));
+    // Three echoes of 84 bytes.
+    let counter = |e: &serde_json::Value| e["kind"] == "counter" && text(&e["text"]).contains("[3:252]");
+    assert!(list(&finding["evidence"]).iter().any(counter), "{finding:#}");
+}

@@ -1,0 +1,346 @@
+//! A cloud that hopline did not build: two hosts, a switch, a router (minicloud/minicloud.sh). The same
+//! faults, injected in its own way by shell, are named there too, with the insides of its instances within
+//! reach and without. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use support::assert_none;
+use support::report::Report;
+use tempfile::TempDir;
+
+/// minicloud, built for a test and removed with it.
+struct Minicloud {
+    prefix: String,
+    folder: TempDir,
+}
+
+impl Minicloud {
+    fn up(tag: &str) -> Minicloud {
+        let prefix = format!("fc-e{}{tag}", std::process::id());
+        let cloud = Minicloud { prefix, folder: tempfile::tempdir().unwrap() };
+        cloud.bash("bash \"$MINICLOUD\" up");
+        cloud
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Runs a line of shell in minicloud's own words, which are in `shorthands.sh`.
+    fn bash(&self, line: &str) {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/minicloud");
+        let script = format!("source <(bash \"$MINICLOUD\" env); source \"$SHORTHANDS\"; {line}");
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .env("MINICLOUD", here.join("minicloud.sh"))
+            .env("SHORTHANDS", here.join("shorthands.sh"))
+            .env("FC_PREFIX", &self.prefix)
+            .env("STATE", self.state())
+            .output()
+            .unwrap();
+        assert!(output.status.success() || thread::panicking(), "{line}: {output:?}");
+    }
+
+    /// The site file, changed by `edit`.
+    fn site(&self, name: &str, edit: impl Fn(String) -> String) -> PathBuf {
+        let text = include_str!("minicloud/site.toml").replace("{P}", &self.prefix);
+        let path = self.folder.path().join(name);
+        fs::write(&path, edit(text).replace("{STATE}", self.state().to_str().unwrap())).unwrap();
+        path
+    }
+
+    /// The insides of the instances can be read.
+    fn entered(&self) -> PathBuf {
+        self.site("entered.toml", |text| text)
+    }
+
+    /// They cannot, as on most clouds.
+    fn outside(&self) -> PathBuf {
+        let inside = |line: &&str| line.starts_with("at =") && line.contains("-i");
+        let without = |text: String| {
+            let lines = text.lines().filter(|line| !inside(line));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        self.site("outside.toml", without)
+    }
+
+    fn report(&self, site: &Path, question: &[&str]) -> Report {
+        let site = ["--site", site.to_str().unwrap(), "--json"];
+        let run = cli_support::hopline(self.folder.path(), &[question, &site].concat());
+        Report::of(&run, question)
+    }
+
+    /// Asks all questions at the same time, with the insides and without, and returns what is wrong.
+    fn complaints(&self, questions: &[&[&str]], expected: &Expected, when: &str) -> Vec<String> {
+        let sites = [(self.entered(), &expected.entered), (self.outside(), &expected.outside)];
+        thread::scope(|scope| {
+            let mut asked = Vec::new();
+            for (site, expected) in &sites {
+                for question in questions {
+                    let ask = move || {
+                        let complaint = self.report(site, question).complaint(expected, when);
+                        complaint.map(|text| format!("{}: {text}", site.display()))
+                    };
+                    asked.push(scope.spawn(ask));
+                }
+            }
+            asked.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+}
+
+impl Drop for Minicloud {
+    fn drop(&mut self) {
+        self.bash("bash \"$MINICLOUD\" down");
+    }
+}
+
+/// What is to be found with the insides of the instances in reach, and without.
+#[derive(Default)]
+struct Expected {
+    entered: Vec<String>,
+    outside: Vec<String>,
+}
+
+/// A fault in minicloud's words.
+struct Fault {
+    code: &'static str,
+    /// Where it is found, once for each finding.
+    hops: &'static [&'static str],
+    inject: &'static str,
+    heal: &'static str,
+}
+
+const fn fault(
+    code: &'static str,
+    hops: &'static [&'static str],
+    inject: &'static str,
+    heal: &'static str,
+) -> Fault {
+    Fault { code, hops, inject, heal }
+}
+
+/// Where a fault inside inst1 is found: its NIC's name is known only to those who can look inside.
+const INSIDE: &str = "inst1//eth0";
+const INSIDE_UNSEEN: &str = "inst1//";
+
+const LINKS: [Fault; 12] = [
+    fault(
+        "uplink-down",
+        &["host//eth0"],
+        "h ip link set $UPLINK down",
+        "h ip link set $UPLINK up; h ip route add default via $PUB_GW",
+    ),
+    fault("uplink-no-carrier", &["host//eth0"], "f ip link set pubh1 down", "f ip link set pubh1 up"),
+    fault("flatif-down", &["host//eth1"], "h ip link set $FLATIF down", "h ip link set $FLATIF up"),
+    fault(
+        "flatif-not-enslaved",
+        &["host//eth1"],
+        "h ip link set $FLATIF nomaster",
+        "h ip link set $FLATIF master $BRIDGE",
+    ),
+    fault("bridge-down", &["host//br100"], "h ip link set $BRIDGE down", "h ip link set $BRIDGE up"),
+    fault("tap-down", &["host//vnet1"], "h ip link set $TAP1 down", "h ip link set $TAP1 up"),
+    fault(
+        "tap-missing",
+        &["host//vnet1"],
+        "h ip link del $TAP1",
+        "plug1; i1 ip addr add $I1_IP/24 dev $GIF; i1 ip route add default via $GWIP",
+    ),
+    fault(
+        "tap-not-enslaved",
+        &["host//vnet1"],
+        "h ip link set $TAP1 nomaster",
+        "h ip link set $TAP1 master $BRIDGE; h bridge link set dev $TAP1 hairpin on",
+    ),
+    fault(
+        "tap-wrong-bridge",
+        &["host//vnet1"],
+        "h ip link set $TAP1 master virbr0",
+        "h ip link set $TAP1 master $BRIDGE; h bridge link set dev $TAP1 hairpin on",
+    ),
+    fault(
+        "guest-nic-down",
+        &[INSIDE],
+        "i1 ip link set eth0 down",
+        "i1 ip link set eth0 up; i1 ip route replace default via $GWIP",
+    ),
+    fault("ext-gateway-down", &["gw//eth1"], "g ip link set eth1 down", "g ip link set eth1 up"),
+    fault(
+        "rp-filter-asymmetric",
+        &["host//eth0"],
+        "h ip link add eth2 type veth peer name mg; h ip link set mg netns $GW_NS
+         h ip addr add 192.0.2.2/24 dev eth2; h ip link set eth2 up
+         g ip addr add 192.0.2.1/24 dev mg; g ip link set mg up
+         h ip route add $EXT_IP via 192.0.2.1 dev eth2
+         for t in $I1_IP:$F1_IP $I2_IP:$F2_IP; do
+           h $IPT -t nat -A nova-network-float-snat -s ${t%:*}/32 -o eth2 -j SNAT --to-source ${t#*:}
+         done
+         h sysctl -qw net.ipv4.conf.$UPLINK.rp_filter=1",
+        "h sysctl -qw net.ipv4.conf.$UPLINK.rp_filter=2",
+    ),
+];
+
+const RULES: [Fault; 15] = [
+    fault(
+        "ip-forward-0",
+        &["host//br100"],
+        "h sysctl -qw net.ipv4.ip_forward=0",
+        "h sysctl -qw net.ipv4.ip_forward=1",
+    ),
+    fault(
+        "default-route-missing",
+        &["host//br100"],
+        "h ip route del default",
+        "h ip route add default via $PUB_GW",
+    ),
+    fault(
+        "default-route-wrong-gw",
+        &["host//eth0"],
+        "h ip route replace default via 203.0.113.254",
+        "h ip route replace default via $PUB_GW",
+    ),
+    fault(
+        "forward-policy-drop-no-accept",
+        &["host//br100"],
+        "h $IPT -F nova-network-FORWARD; h $IPT -P FORWARD DROP",
+        "h $IPT -P FORWARD ACCEPT; h $IPT -A nova-network-FORWARD -i $BRIDGE -j ACCEPT
+         h $IPT -A nova-network-FORWARD -o $BRIDGE -j ACCEPT",
+    ),
+    fault(
+        "sg-missing-icmp",
+        &["host//eth0"],
+        "h $IPT -D $SG1 -p icmp -j ACCEPT",
+        "h $IPT -I $SG1 6 -p icmp -j ACCEPT",
+    ),
+    fault(
+        "float-dnat-missing",
+        &["host//eth0"],
+        "h $IPT -t nat -D nova-network-PREROUTING -d $F1_IP/32 -j DNAT --to-destination $I1_IP",
+        "h $IPT -t nat -A nova-network-PREROUTING -d $F1_IP/32 -j DNAT --to-destination $I1_IP",
+    ),
+    fault(
+        "float-snat-missing",
+        &["host//eth0"],
+        "h $IPT -t nat -D nova-network-float-snat -s $I1_IP/32 -o $UPLINK -j SNAT --to-source $F1_IP",
+        "h $IPT -t nat -A nova-network-float-snat -s $I1_IP/32 -o $UPLINK -j SNAT --to-source $F1_IP",
+    ),
+    fault(
+        "float-address-missing",
+        &["host//eth0"],
+        "h ip addr del $F1_IP/32 dev $UPLINK",
+        "h ip addr add $F1_IP/32 dev $UPLINK",
+    ),
+    fault(
+        "rules-flushed",
+        &["host//eth0"],
+        "h $IPT -F; h $IPT -t nat -F",
+        "h $IPT-restore <$STATE/iptables-$HOST_NS.rules",
+    ),
+    fault("dnsmasq-not-running", &["host//br100"], "stop1", "dns1"),
+    fault(
+        "dnsmasq-pool-exhausted",
+        &["host//br100"],
+        "stop1
+         echo \"$(($(date +%s) + 9999)) fa:16:3e:aa:aa:aa 10.0.0.50 ghost *\" >$STATE/nova-$BRIDGE-1.leases
+         RANGE=--dhcp-range=set:novanetwork,10.0.0.50,10.0.0.50,120s HOSTSFILE=--dhcp-hostsfile=/dev/null
+         dns1",
+        "stop1; rm -f $STATE/nova-$BRIDGE-1.leases; dns1",
+    ),
+    fault(
+        "foreign-rule-drop",
+        &["host//br100"],
+        "h iptables-legacy -I FORWARD -i $BRIDGE -o $UPLINK -j DROP",
+        "h iptables-legacy -F FORWARD",
+    ),
+    fault(
+        "foreign-rule-drop",
+        &["host//br100"],
+        "h nft add table inet lockdown
+         h nft 'add chain inet lockdown fw { type filter hook forward priority 10; policy accept; }'
+         h nft add rule inet lockdown fw iifname $BRIDGE oifname $UPLINK counter drop",
+        "h nft delete table inet lockdown",
+    ),
+    // Two rules, both on the way: one for the gateway, one for the neighbours.
+    fault(
+        "foreign-rule-drop",
+        &["host//vnet1", "host//vnet1"],
+        "h $EBT -A FORWARD -p IPv4 -i $TAP1 -j DROP; h $EBT -A INPUT -p IPv4 -i $TAP1 -j DROP",
+        "h $EBT -F",
+    ),
+    fault("foreign-rule-drop", &["gw//eth1"], "g $IPT -I FORWARD -i eth1 -j DROP", "g $IPT -F FORWARD"),
+];
+
+#[test]
+fn faults_of_links_are_named_and_healed() {
+    each_is_named_and_healed("l", &LINKS);
+}
+
+#[test]
+fn faults_of_rules_and_services_are_named_and_healed() {
+    each_is_named_and_healed("r", &RULES);
+}
+
+fn each_is_named_and_healed(tag: &str, faults: &[Fault]) {
+    let cloud = Minicloud::up(tag);
+    let mut wrong = Vec::new();
+    let passive: Vec<_> = ["inst1", "inst2", "inst3"].map(|name| ["diagnose", name, "--passive"]).into();
+    let passive: Vec<&[&str]> = passive.iter().map(<[&str; 3]>::as_slice).collect();
+    let real = [&["diagnose", "inst1"][..], &["diagnose", "inst2"], &["diagnose", "inst3"]];
+    let healthy = [&passive[..], &real, &[&["check"]]].concat();
+    wrong.extend(cloud.complaints(&healthy, &Expected::default(), "a new cloud"));
+    for fault in faults {
+        // inst1 runs on host.
+        let host = fault.hops[0].split('/').next().filter(|host| *host != "inst1").unwrap_or("host");
+        let broken = [&["diagnose", "inst1"][..], &["diagnose", "inst1", "--passive"], &["check", host]];
+        cloud.bash(fault.inject);
+        let named = |hop: &&str| format!("{} {hop}", fault.code);
+        let entered: Vec<String> = fault.hops.iter().map(named).collect();
+        let outside = entered.iter().map(|finding| finding.replace(INSIDE, INSIDE_UNSEEN)).collect();
+        wrong.extend(cloud.complaints(&broken, &Expected { entered, outside }, fault.inject));
+        cloud.bash(fault.heal);
+        let after = format!("after {}", fault.inject);
+        wrong.extend(cloud.complaints(&[&["diagnose", "inst1"], &["check"]], &Expected::default(), &after));
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn the_other_host_is_found_healthy_while_one_is_broken() {
+    let cloud = Minicloud::up("o");
+    cloud.bash("h ip link set $UPLINK down; stop1");
+    let question: [&[&str]; 2] = [&["diagnose", "inst3", "--passive"], &["check", "host2"]];
+    // What inst3 asks of the outside, of its own gateway and of dnsmasq does not cross the broken host.
+    assert_none(&cloud.complaints(&question, &Expected::default(), "uplink and dnsmasq of host"));
+}
+
+#[test]
+fn libvirts_domains_are_known_by_the_names_and_hosts_of_the_site_file() {
+    let cloud = Minicloud::up("x");
+    // minicloud keeps the XML of both hosts in one directory; MAC and host tell whose is whose.
+    let add = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let libvirt = format!("role = \"compute\"\nlibvirt = \"{}/libvirt\"\n", cloud.state().display());
+        fs::write(&path, text.replace("role = \"compute\"\n", &libvirt)).unwrap();
+        path
+    };
+    let mut wrong = Vec::new();
+    for site in [add(cloud.entered()), add(cloud.outside())] {
+        for name in ["inst1", "inst2", "inst3"] {
+            let question = ["diagnose", name, "--passive", "--minimal", "--site", site.to_str().unwrap()];
+            let run = cli_support::hopline(cloud.folder.path(), &question);
+            if run.code != 0 {
+                wrong.push(format!("{name} with {}: {run:?}", site.display()));
+            }
+        }
+    }
+    assert_none(&wrong);
+}

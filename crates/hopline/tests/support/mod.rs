@@ -1,0 +1,58 @@
+//! What the end-to-end tests share: a lab that is taken down whatever happens, the program's JSON held to
+//! the contract, and commands in namespaces. The program is driven as a user drives it, by its command
+//! line alone.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+pub(crate) mod machine;
+pub(crate) mod report;
+pub(crate) mod test_lab;
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Runs a command to its end.
+pub(crate) fn run(argv: &[&str]) -> Output {
+    let (program, arguments) = argv.split_first().expect("a program");
+    Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{argv:?}: {e}"))
+}
+
+/// Runs a command to its end and returns what it printed.
+pub(crate) fn printed(argv: &[&str]) -> String {
+    let output = run(argv);
+    assert!(output.status.success(), "{argv:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Runs a command in a namespace and returns what it printed.
+pub(crate) fn printed_in(netns: &str, argv: &[&str]) -> String {
+    printed(&[&["ip", "netns", "exec", netns], argv].concat())
+}
+
+/// Fails with every complaint of a test that goes on after the first.
+#[track_caller]
+pub(crate) fn assert_none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+/// Waits until a condition holds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// xorshift64 (Marsaglia 2003): enough to pick moments, and the same ones from the same seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: Duration) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let bound_us = u64::try_from(bound.as_micros()).expect("minutes at most");
+        Duration::from_micros(self.0 % bound_us)
+    }
+}

@@ -1,0 +1,87 @@
+//! A lab of a test's own, built by `hopline lab up` and removed when the test ends.
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::report::Report;
+use crate::cli_support::{self, Run};
+
+/// A lab of a test's own.
+pub(crate) struct TestLab {
+    pub(crate) name: String,
+    /// The program's working directory: empty, so that no other site file is found.
+    folder: TempDir,
+}
+
+impl TestLab {
+    /// Builds one. `tag` tells apart the labs of one test program.
+    pub(crate) fn up(tag: &str) -> TestLab {
+        let lab = TestLab::named(tag);
+        let run = lab.lab("up", &[]);
+        assert_eq!(run.code, 0, "{run:?}");
+        lab
+    }
+
+    /// The same without building anything.
+    pub(crate) fn named(tag: &str) -> TestLab {
+        // At most 16 characters: pids have seven digits at most (proc(5), pid_max).
+        let name = format!("ht-e2e-{tag}{}", std::process::id());
+        TestLab { name, folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// Name of the namespace of a host, as `lab up` calls it.
+    pub(crate) fn netns(&self, suffix: &str) -> String {
+        format!("{}-{suffix}", self.name)
+    }
+
+    /// Where the lab keeps its files.
+    pub(crate) fn state(&self) -> PathBuf {
+        PathBuf::from("/run/hopline").join(&self.name)
+    }
+
+    pub(crate) fn site(&self) -> PathBuf {
+        self.state().join("site.toml")
+    }
+
+    /// Runs hopline on the lab's site.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        let site = self.site();
+        let site = ["--site", site.to_str().expect("UTF-8")];
+        self.hopline(&[arguments, &site].concat())
+    }
+
+    /// Runs `hopline lab VERB` on this lab.
+    pub(crate) fn lab(&self, verb: &str, arguments: &[&str]) -> Run {
+        self.hopline(&[&["lab", verb], arguments, &["--name", &self.name]].concat())
+    }
+
+    /// Runs hopline.
+    pub(crate) fn hopline(&self, arguments: &[&str]) -> Run {
+        cli_support::hopline(self.folder.path(), arguments)
+    }
+
+    /// Runs hopline with `--json` on the lab's site.
+    pub(crate) fn report(&self, arguments: &[&str]) -> Report {
+        Report::of(&self.run(&[arguments, &["--json"]].concat()), arguments)
+    }
+
+    pub(crate) fn break_fault(&self, code: &str) {
+        let run = self.lab("break", &[code]);
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+
+    pub(crate) fn heal(&self) {
+        let run = self.lab("heal", &[]);
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+}
+
+impl Drop for TestLab {
+    fn drop(&mut self) {
+        let run = self.lab("down", &[]);
+        if !std::thread::panicking() {
+            assert_eq!(run.code, 0, "{run:?}");
+        }
+    }
+}
