@@ -1,0 +1,32 @@
+# What can be made; `make` alone lists it.
+
+# Tests run as root, for network namespaces. Cargo itself, and so all it writes, stays yours.
+ifneq ($(shell id -u),0)
+AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench readme install-deps
+
+help: ## Lists what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Builds a small cloud, breaks it, diagnoses it, heals it, removes it
+	scripts/packages.sh demo
+	scripts/modules.sh
+	cargo build --release --locked -p hopline
+	scripts/demo.sh
+
+test: install-deps ## Runs every test, also those that need root and network namespaces
+	cargo test --workspace --locked $(AS_ROOT)
+
+bench: install-deps ## Measures the snapshot and the walk, beside the tools an operator would type
+	cargo bench --workspace --locked --benches $(AS_ROOT)
+
+readme: ## Writes the diagnosis that README.md shows anew, from the real program
+	cargo build --release --locked -p hopline
+	scripts/excerpt.sh
+
+install-deps: ## Installs the Debian packages that the tests use, where they are missing
+	scripts/packages.sh test
+	scripts/modules.sh

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Puts a real diagnosis into README.md, between the two marks. Needs root, for the lab.
+#
+#   scripts/excerpt.sh            writes it anew
+#   scripts/excerpt.sh --check    fails where README.md shows anything else
+set -euo pipefail
+
+hopline="${HOPLINE:-target/release/hopline}"
+lab=example
+begin='<!-- made by scripts/excerpt.sh -->'
+end='<!-- end -->'
+
+for mark in "$begin" "$end"; do
+    if [ "$(grep -cFx -- "$mark" README.md)" -ne 1 ]; then
+        echo "excerpt: README.md must hold the line \`$mark\` once" >&2
+        exit 1
+    fi
+done
+if ! "$hopline" lab status --name "$lab" | grep -q ': absent$'; then
+    echo "excerpt: a lab named $lab is already there; \`hopline lab down --name $lab\` removes it" >&2
+    exit 1
+fi
+new="$(mktemp)"
+trap 'rm -f "$new"; "$hopline" lab down --name "$lab" >/dev/null' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+"$hopline" lab up --name "$lab" >/dev/null
+site="$("$hopline" lab env --name "$lab" | sed -n 's/^SITE=//p')"
+"$hopline" lab break foreign-rule-drop --name "$lab" >/dev/null
+code=0
+answer="$(COLUMNS=80 LC_ALL=C.UTF-8 "$hopline" diagnose web1 --site "$site")" || code=$?
+if [ "$code" -ne 1 ]; then
+    echo "excerpt: the diagnosis ended with exit code $code, expected 1" >&2
+    exit 1
+fi
+
+excerpt="$begin"$'\n```console\n$ hopline diagnose web1\n'"$answer"$'\n```\n'"$end"
+readme="$(cat README.md)"
+printf '%s%s%s\n' "${readme%%"$begin"*}" "$excerpt" "${readme#*"$end"}" >"$new"
+if [ "${1:-}" = --check ]; then
+    diff -u README.md "$new" || {
+        echo "README.md shows an old diagnosis; \`make readme\` writes it anew" >&2
+        exit 1
+    }
+else
+    cat "$new" >README.md
+fi

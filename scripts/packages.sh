@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Installs the Debian or Ubuntu packages that hopline's demo or tests use: only those whose programs are
+# missing, asking nothing, and saying which. With nothing missing it needs neither network nor root.
+#
+#   scripts/packages.sh demo      what the lab is made of
+#   scripts/packages.sh test      that, and what the tests compare with
+set -euo pipefail
+
+# An ordinary user's PATH lacks the places where these programs are.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+
+# Program and package. A program, because another package may provide it (busybox-static).
+demo=(
+    "iptables-nft iptables"
+    "nft nftables"
+    "dnsmasq dnsmasq-base"
+    "busybox busybox"
+)
+test=(
+    "${demo[@]}"
+    "ip iproute2"
+    "ping iputils-ping"
+    "arping iputils-arping"
+    "tcpdump tcpdump"
+    "conntrack conntrack"
+    "ebtables ebtables"
+    "ethtool ethtool"
+    "sysctl procps"
+    "setpriv util-linux"
+    "dig bind9-dnsutils"
+    "socat socat"
+    "curl curl"
+    "python3 python3"
+    # The servers' binaries without the service that mariadb-server would start.
+    "mariadbd mariadb-server-core"
+    "my_print_defaults mariadb-client-core"
+    "/usr/lib/postgresql/*/bin/initdb postgresql"
+)
+
+is_there() {
+    case "$1" in
+        /*) compgen -G "$1" >/dev/null ;;
+        *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+case "${1:-}" in
+    demo) wanted=("${demo[@]}") ;;
+    test) wanted=("${test[@]}") ;;
+    *)
+        echo "usage: scripts/packages.sh demo|test" >&2
+        exit 2
+        ;;
+esac
+
+missing=()
+for entry in "${wanted[@]}"; do
+    read -r program package <<<"$entry"
+    is_there "$program" || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "packages for ${1}: all there"
+    exit 0
+fi
+
+if ! command -v apt-get >/dev/null; then
+    echo "missing here: ${missing[*]} (Debian's names); without apt-get, please install them by hand" >&2
+    exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "missing here: ${missing[*]}; installing them needs root: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+echo "installing with ${as_root[*]:+sudo }apt-get: ${missing[*]}"
+
+# Debian's postgresql makes and starts a database cluster unless it is told not to (pg_createcluster(8)).
+# The tests start servers of their own, so it is told, for as long as apt-get runs.
+no_cluster=/etc/postgresql-common/createcluster.d/hopline-tests.conf
+take_back() {
+    "${as_root[@]}" rm -f "$no_cluster"
+    "${as_root[@]}" rmdir --ignore-fail-on-non-empty "${no_cluster%/*}"
+}
+if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+    trap take_back EXIT
+    "${as_root[@]}" mkdir -p "${no_cluster%/*}"
+    echo "create_main_cluster = false" | "${as_root[@]}" tee "$no_cluster" >/dev/null
+fi
+
+# needrestart, where it is installed, would restart services that are none of our business.
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y)
+"${apt[@]}" update
+"${apt[@]}" install --no-install-recommends "${missing[@]}"
