@@ -218,11 +218,15 @@ fn answering(transport: Transport) -> Transport {
     }
 }
 
-/// The asker takes an answer only from the address that it asked.
+/// The asker takes an answer only from the address and port that it asked.
 fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
     let from = question.from.name(world);
     let arrived = matches!(&back.disposition, Disposition::Delivered { machine } if machine == from);
-    arrived && received_packet(back).is_some_and(|p| p.source == question.to)
+    let asked_port = |p: &Packet| match question.protocol {
+        Protocol::Tcp(port) | Protocol::Udp(port) => p.transport.ports().0 == port,
+        Protocol::Arp | Protocol::Icmp => true,
+    };
+    arrived && received_packet(back).is_some_and(|p| p.source == question.to && asked_port(&p))
 }
 
 /// An outcome as paths: what it says of itself, after the ARP path that it died on.
