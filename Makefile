@@ -2,6 +2,7 @@
 
 # Tests run as root, for network namespaces. Cargo itself, and so all it writes, stays yours.
 ifneq ($(shell id -u),0)
+SUDO := sudo
 AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
@@ -22,6 +23,8 @@ test: install-deps ## Runs every test, also those that need root and network nam
 
 bench: install-deps ## Measures the snapshot and the walk, beside the tools an operator would type
 	cargo bench --workspace --locked --benches $(AS_ROOT)
+	cargo build --release --locked -p hopline
+	$(SUDO) scripts/bench.py
 
 readme: ## Writes the diagnosis that README.md shows anew, from the real program
 	cargo build --release --locked -p hopline
