@@ -1,7 +1,7 @@
 //! The diagnosis: climb the ladder, let every check look, mend in the model, climb again.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
 use model::path::{Direction, Exchange, Observed, Path, Place, Stage};
@@ -258,7 +258,7 @@ fn echo_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c EchoResult> {
     let icmp = rung.answer.paths.iter().any(|p| p.exchange == Exchange::Icmp);
     case.echoes.iter().find(|e| {
         let tried = e.sent > 0 || e.send_error.is_some();
-        icmp && tried && e.from == rung.from && e.to == rung.to
+        icmp && tried && e.from == rung.from && IpAddr::V4(e.to) == rung.to
     })
 }
 
@@ -363,7 +363,7 @@ fn looked_at(case: &Case) -> Vec<String> {
 }
 
 /// The predicted way from one place to another, there and, where asked, back; and what stops it.
-pub fn path(case: &Case, from: Endpoint, to: Ipv4Addr, protocol: Protocol, reply: bool) -> Diagnosis {
+pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: bool) -> Diagnosis {
     let world = World::new(case.snapshot, case.intent);
     let answer = sim::ask(&world, &Question { from, to, protocol, reply });
     let name = from.name(&world).to_owned();

@@ -56,7 +56,7 @@ pub struct Rung {
     /// Who asks and whom, by name and address.
     pub from: String,
     /// Whom.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// What became of it.
     pub answer: Answer,
 }
@@ -159,9 +159,9 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         Purpose::Dhcp => {
             let paths = sim::dhcp::ask(world, at);
             let answered = paths.len() > 1 && paths.iter().all(is_delivered);
-            let answer = Answer { paths, received_by: None, source_seen: None, answered };
+            let answer = Answer { paths, received_by: None, source_seen: None, answered, refused: None };
             let from = instance.name.clone();
-            return Some(Rung { instance: at, purpose, from, to: Ipv4Addr::BROADCAST, answer });
+            return Some(Rung { instance: at, purpose, from, to: Ipv4Addr::BROADCAST.into(), answer });
         }
         Purpose::Gateway => (own, gateway(world, at)?, Protocol::Icmp),
         Purpose::Outside => (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::Icmp),
@@ -170,12 +170,12 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         Purpose::Resolver => (own, gateway(world, at)?, Protocol::Udp(53)),
         Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254), Protocol::Tcp(80)),
     };
-    let question = Question { from, to: target, protocol, reply: true };
+    let question = Question { from, to: target.into(), protocol, reply: true };
     let answer = sim::ask(world, &question);
     if is_policy(purpose, &answer) {
         return None;
     }
-    Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target, answer })
+    Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target.into(), answer })
 }
 
 /// A gateway may refuse to be pinged, and another instance's groups may not let ping in: neither is

@@ -4,6 +4,7 @@ use model::Netns;
 use model::link::LinkKind;
 use model::link::Peer;
 use model::snapshot::Gap;
+use netlink_packet_route::AddressFamily;
 use sys::netns::NetnsFd;
 
 use crate::gaps::gap;
@@ -62,7 +63,10 @@ fn by_netlink(machine: &str, own: &NetnsFd, known: &[NetnsFd]) -> (Netns, Vec<Ga
         .collect();
     netns.addresses = keep(addresses::read(&mut socket), machine, "addresses", "ip addr", &mut gaps);
     netns.routes = keep(routes::read(&mut socket), machine, "routes", "ip route show table all", &mut gaps);
-    netns.rules = keep(rules::read(&mut socket), machine, "FIB rules", "ip rule", &mut gaps);
+    let fib_rules = rules::read(&mut socket, AddressFamily::Inet);
+    netns.rules = keep(fib_rules, machine, "FIB rules", "ip rule", &mut gaps);
+    let fib_rules = rules::read(&mut socket, AddressFamily::Inet6);
+    netns.rules6 = keep(fib_rules, machine, "FIB rules of IPv6", "ip -6 rule", &mut gaps);
     netns.neighbours = keep(neighbours::read(&mut socket), machine, "neighbours", "ip neigh", &mut gaps);
     if netns.links.iter().any(|l| l.kind == LinkKind::Bridge || l.kind == LinkKind::Vxlan) {
         netns.fdb = keep(bridges::read(&mut socket), machine, "FDB entries", "bridge fdb", &mut gaps);

@@ -82,7 +82,7 @@ pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
         let job = Job::Table(family, &name);
         reader.take(job, job.run(), &mut incompatible);
     }
-    (Ruleset { tables: reader.tables }, reader.gaps)
+    (Ruleset { tables: reader.tables, ipsets: Vec::new() }, reader.gaps)
 }
 
 /// A legacy table is registered in the namespace.

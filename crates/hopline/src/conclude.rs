@@ -1,7 +1,7 @@
 //! The questions put to `checks`, and the one thing that it cannot know: which machines of the
 //! site were out of reach.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use checks::{Case, Endpoint, Protocol, Request, Subject, Symptom};
 use model::Diagnosis;
@@ -30,13 +30,7 @@ pub(crate) fn diagnose(
 }
 
 /// The predicted way, and where asked the way back.
-pub(crate) fn path(
-    facts: &Facts,
-    from: Endpoint,
-    to: Ipv4Addr,
-    protocol: Protocol,
-    reply: bool,
-) -> Diagnosis {
+pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol, reply: bool) -> Diagnosis {
     checks::path(&case(facts, &[]), from, to, protocol, reply)
 }
 

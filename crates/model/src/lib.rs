@@ -5,6 +5,7 @@
 //! I/O, reads no clock. Everything serialises, so a fixture or a bundle is these types as JSON.
 
 pub mod addr;
+pub mod conntrack;
 pub mod finding;
 pub mod intent;
 pub mod link;

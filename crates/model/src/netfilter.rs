@@ -4,19 +4,26 @@
 //! a hook with a priority. iptables' built-in chains are base chains of the priorities that the
 //! kernel gives them (`include/uapi/linux/netfilter_ipv4.h`, `NF_IP_PRI_*`).
 
-use std::fmt;
-use std::net::IpAddr;
-
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::Mac;
+mod action;
+mod set;
+mod test;
+
+pub use action::{Action, Choice, EtherChange, NatTarget, RejectWith, TtlChange};
+pub use set::{Data, Dimension, Element, Elements, Ipset, Lookup, NfSet, Part};
+pub use test::{
+    AddrType, AddressOf, Because, CtStates, CtTuple, FibQuestion, FibResult, Field, Match, Side, Test,
+};
 
 /// Every table of one network namespace, all families and back ends together.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ruleset {
     /// In the order they were read.
     pub tables: Vec<Table>,
+    /// ipsets of the namespace (`ipset save`), which iptables' `-m set` asks.
+    #[serde(default)]
+    pub ipsets: Vec<Ipset>,
 }
 
 impl Ruleset {
@@ -117,6 +124,9 @@ pub struct Table {
     pub dialect: Dialect,
     /// In the order printed.
     pub chains: Vec<Chain>,
+    /// nft's named sets, maps and verdict maps.
+    #[serde(default)]
+    pub sets: Vec<NfSet>,
 }
 
 impl Table {
@@ -150,8 +160,9 @@ pub struct BaseChain {
     pub policy: Policy,
     /// Packets and bytes that met the policy.
     pub policy_counters: Option<Counters>,
-    /// The device, of a netdev chain.
-    pub device: Option<String>,
+    /// The devices of a netdev chain, or of an inet chain at ingress; empty for all other chains.
+    #[serde(default)]
+    pub devices: Vec<String>,
 }
 
 /// Where netfilter looks at packets (`NF_INET_*`, `NF_BR_*`, `NF_NETDEV_*`).
@@ -235,201 +246,4 @@ pub struct NfRule {
     pub matches: Vec<Match>,
     /// What then happens.
     pub action: Action,
-}
-
-/// One condition of a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Match {
-    /// `!`: holds where the test does not.
-    pub negated: bool,
-    /// The test.
-    pub test: Test,
-}
-
-/// What a condition looks at. `Unmodelled` makes the walk fork, never guess.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Test {
-    /// IP source in one of the prefixes.
-    Source(Vec<IpNet>),
-    /// IP destination in one of the prefixes.
-    Destination(Vec<IpNet>),
-    /// IP source from..=to (`-m iprange --src-range`).
-    SourceRange(IpAddr, IpAddr),
-    /// IP destination from..=to.
-    DestinationRange(IpAddr, IpAddr),
-    /// Incoming link; a trailing `+` (iptables) or `*` (nft, stored as `+`) is a wildcard.
-    In(String),
-    /// Outgoing link, same wildcard.
-    Out(String),
-    /// `-m physdev --physdev-in`: bridge port of arrival.
-    PhysdevIn(String),
-    /// `-m physdev --physdev-out`.
-    PhysdevOut(String),
-    /// `-m physdev --physdev-is-bridged`: bridged, not routed.
-    PhysdevIsBridged,
-    /// `-m physdev --physdev-is-in`: came in by a bridge port.
-    PhysdevIsIn,
-    /// `-m physdev --physdev-is-out`: leaves by a bridge port that is already known.
-    PhysdevIsOut,
-    /// ebtables `--logical-in`: the bridge of the port of arrival.
-    LogicalIn(String),
-    /// ebtables `--logical-out`.
-    LogicalOut(String),
-    /// IP protocol number.
-    Protocol(u8),
-    /// One of several IP protocol numbers (`meta l4proto { tcp, udp }`).
-    Protocols(Vec<u8>),
-    /// Layer-4 source port in one of the inclusive ranges.
-    SourcePort(Vec<(u16, u16)>),
-    /// Layer-4 destination port in one of the inclusive ranges.
-    DestinationPort(Vec<(u16, u16)>),
-    /// Source or destination port in one of the ranges (`multiport --ports`).
-    EitherPort(Vec<(u16, u16)>),
-    /// ICMP type, and code where given.
-    Icmp(u8, Option<u8>),
-    /// TCP flags: of those in the mask, exactly these are set.
-    TcpFlags {
-        /// Flags looked at.
-        mask: u8,
-        /// Flags that must be set among them.
-        set: u8,
-    },
-    /// Conntrack state is one of these.
-    CtState(CtStates),
-    /// Ethernet source (`-m mac --mac-source`, `ether saddr`), under a mask.
-    EtherSource(Mac, Mac),
-    /// Ethernet destination, under a mask.
-    EtherDestination(Mac, Mac),
-    /// Ethernet type.
-    EtherType(u16),
-    /// ARP operation: 1 request, 2 reply.
-    ArpOperation(u16),
-    /// ARP sender protocol address in the prefix.
-    ArpSourceIp(IpNet),
-    /// ARP target protocol address in the prefix.
-    ArpTargetIp(IpNet),
-    /// ARP sender hardware address, under a mask.
-    ArpSourceMac(Mac, Mac),
-    /// ARP target hardware address, under a mask.
-    ArpTargetMac(Mac, Mac),
-    /// Route type of the source (`-m addrtype --src-type`).
-    SourceType(AddrType),
-    /// Route type of the destination.
-    DestinationType(AddrType),
-    /// Packet mark: value under mask.
-    Mark {
-        /// Wanted value.
-        value: u32,
-        /// Bits compared.
-        mask: u32,
-    },
-    /// Only fragments other than the first (`-f`).
-    Fragment,
-    /// Always holds (`-m comment`); kept so that the text can be printed again.
-    Always,
-    /// Not modelled: its text. The walk answers *unknown* and explores both sides.
-    Unmodelled(String),
-}
-
-/// Route type of an address (`-m addrtype`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum AddrType {
-    /// An address of this machine.
-    Local,
-    /// A broadcast address of one of its links.
-    Broadcast,
-    /// Multicast.
-    Multicast,
-    /// Any other that a unicast route covers.
-    Unicast,
-}
-
-/// A set of conntrack states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct CtStates {
-    /// INVALID.
-    pub invalid: bool,
-    /// NEW.
-    pub new: bool,
-    /// ESTABLISHED.
-    pub established: bool,
-    /// RELATED.
-    pub related: bool,
-    /// UNTRACKED.
-    pub untracked: bool,
-    /// Virtual state DNAT: the connection's destination was rewritten.
-    pub dnat: bool,
-    /// Virtual state SNAT: the connection's source was rewritten.
-    pub snat: bool,
-}
-
-/// What a rule does with a packet that matches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Nothing: the rule only counts.
-    Continue,
-    /// ACCEPT: ends this base chain; others at the hook still run.
-    Accept,
-    /// DROP: the packet is gone.
-    Drop,
-    /// REJECT with this answer (`icmp-port-unreachable`, `tcp-reset`, ...).
-    Reject(String),
-    /// Back to the caller; in a base chain, to the policy.
-    Return,
-    /// Calls a chain.
-    Jump(String),
-    /// Goes to a chain without coming back.
-    Goto(String),
-    /// Rewrites the destination.
-    Dnat(NatTarget),
-    /// Rewrites the source.
-    Snat(NatTarget),
-    /// Rewrites the source to the outgoing link's address.
-    Masquerade,
-    /// Rewrites the destination to this machine, port where given.
-    Redirect(Option<(u16, u16)>),
-    /// Sets the packet mark: `mark = (mark & !mask) ^ value`.
-    SetMark {
-        /// Bits set.
-        value: u32,
-        /// Bits cleared first.
-        mask: u32,
-    },
-    /// `-j CT --notrack` / NOTRACK.
-    Notrack,
-    /// Does something that does not decide the packet's fate (LOG, CHECKSUM, TRACE, ...): its text.
-    NonTerminal(String),
-    /// Not modelled: its text. The walk answers *unknown*.
-    Unmodelled(String),
-}
-
-/// Where NAT rewrites to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NatTarget {
-    /// Inclusive range of addresses; both ends equal for a single one. `None` keeps the address.
-    pub addresses: Option<(IpAddr, IpAddr)>,
-    /// Inclusive range of ports, `None` keeps the port.
-    pub ports: Option<(u16, u16)>,
-}
-
-impl fmt::Display for NatTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((low, high)) = self.addresses {
-            write!(f, "{low}")?;
-            if high != low {
-                write!(f, "-{high}")?;
-            }
-        }
-        if let Some((low, high)) = self.ports {
-            write!(f, ":{low}")?;
-            if high != low {
-                write!(f, "-{high}")?;
-            }
-        }
-        Ok(())
-    }
 }

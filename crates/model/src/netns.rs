@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::conntrack::CtEntry;
 use crate::link::{FdbEntry, Link, LinkKind};
 use crate::netfilter::Ruleset;
 use crate::route::{Address, FibRule, Neighbour, Route};
@@ -29,14 +30,18 @@ pub struct Netns {
     pub addresses: Vec<Address>,
     /// Routes of all tables.
     pub routes: Vec<Route>,
-    /// FIB rules by ascending priority.
+    /// FIB rules by ascending priority, IPv4's.
     pub rules: Vec<FibRule>,
+    /// IPv6's.
+    pub rules6: Vec<FibRule>,
     /// Neighbour entries.
     pub neighbours: Vec<Neighbour>,
     /// Forwarding databases of all bridges.
     pub fdb: Vec<FdbEntry>,
     /// Netfilter.
     pub ruleset: Ruleset,
+    /// Connections that were tracked when it was read.
+    pub conntrack: Vec<CtEntry>,
     /// Sysctls by dotted name without the `net.` prefix: `ipv4.ip_forward`.
     pub sysctls: BTreeMap<String, String>,
     /// Bound sockets that receive: UDP and TCP listeners.

@@ -1,11 +1,11 @@
 //! A path: the predicted way of one packet, hop by hop, and how it ends.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::link::PortState;
-use crate::netfilter::{Dialect, Family, Hook};
+use crate::netfilter::{Dialect, Family, Hook, RejectWith};
 
 /// The predicted way of one packet, in one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,7 +248,7 @@ pub enum Stop {
     /// Nobody answers for the next hop.
     NeighbourUnresolved {
         /// The address asked for.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Where the question or its answer died, where the walk could follow it.
         because: Option<Box<Path>>,
     },
@@ -295,6 +295,8 @@ pub struct RuleRef {
     pub counters: Option<(u64, u64)>,
     /// nftables handle.
     pub handle: Option<u64>,
+    /// What the sender is told, where the rule rejects.
+    pub rejects_with: Option<RejectWith>,
 }
 
 impl RuleRef {

@@ -188,6 +188,11 @@ pub fn default_rules() -> Vec<FibRule> {
         .into()
 }
 
+/// The two rules that IPv6 starts with (`net/ipv6/fib6_rules.c`, `fib6_rules_net_init`).
+pub fn default_rules_v6() -> Vec<FibRule> {
+    default_rules().into_iter().take(2).collect()
+}
+
 /// One neighbour entry: which MAC an IP has on a link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {

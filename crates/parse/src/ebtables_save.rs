@@ -81,7 +81,7 @@ fn base_chain(table: &str, chain: &ChainLine<'_>, dialect: Dialect) -> Option<Ba
     // BROUTING's DROP routes the frame; its policy becomes a rule, as a user chain's does.
     let policy = if table == "broute" { Policy::Accept } else { dump::policy(chain.policy)? };
     let kind = ChainKind::Filter;
-    Some(BaseChain { hook, priority, kind, policy, policy_counters: chain.counters, device: None })
+    Some(BaseChain { hook, priority, kind, policy, policy_counters: chain.counters, devices: Vec::new() })
 }
 
 /// Appends the policies of the chains that have no base chain's, as rules.

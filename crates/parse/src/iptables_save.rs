@@ -90,5 +90,5 @@ fn base_chain(table: &str, chain: &dump::ChainLine<'_>) -> Option<BaseChain> {
         ("security", Hook::Input | Hook::Forward | Hook::Output) => (50, ChainKind::Filter),
         _ => return None,
     };
-    Some(BaseChain { hook, priority, kind, policy, policy_counters: chain.counters, device: None })
+    Some(BaseChain { hook, priority, kind, policy, policy_counters: chain.counters, devices: Vec::new() })
 }

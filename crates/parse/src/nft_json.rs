@@ -59,7 +59,13 @@ impl Tables {
     fn place(&mut self, family: Family, name: &str) -> usize {
         *self.places.entry((family, name.to_owned())).or_insert_with(|| {
             let name = name.to_owned();
-            self.list.push(Table { family, name, dialect: Dialect::Nft, chains: Vec::new() });
+            self.list.push(Table {
+                family,
+                name,
+                dialect: Dialect::Nft,
+                chains: Vec::new(),
+                sets: Vec::new(),
+            });
             self.list.len() - 1
         })
     }
@@ -122,18 +128,15 @@ fn base_chain(object: &Object) -> Option<BaseChain> {
         Some(_) => return None,
     };
     let priority = i32::try_from(object.body.get("prio")?.as_i64()?).ok()?;
-    Some(BaseChain { hook, priority, kind, policy, policy_counters: None, device: device(object) })
+    Some(BaseChain { hook, priority, kind, policy, policy_counters: None, devices: devices(object) })
 }
 
-/// A chain on several devices has no single one to name; nft 1.0.6 prints none at all.
-fn device(object: &Object) -> Option<String> {
-    match object.body.get("dev")? {
-        Value::String(name) => Some(name.clone()),
-        Value::Array(names) => match names.as_slice() {
-            [Value::String(name)] => Some(name.clone()),
-            _ => None,
-        },
-        _ => None,
+/// One device or several; nft 1.0.6 prints none at all of several.
+fn devices(object: &Object) -> Vec<String> {
+    match object.body.get("dev") {
+        Some(Value::String(name)) => vec![name.clone()],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(_) | None => Vec::new(),
     }
 }
 

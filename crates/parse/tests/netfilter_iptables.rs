@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use model::Mac;
 use model::netfilter::{
-    Action, AddrType, ChainKind, CtStates, Dialect, Family, Hook, Match, NatTarget, NfRule, Policy, Table,
-    Test,
+    Action, AddrType, AddressOf, ChainKind, CtStates, Dialect, Family, Hook, Match, NatTarget, NfRule,
+    Policy, RejectWith, Table, Test,
 };
 use parse::iptables_save::{incompatible_tables, parse};
 
@@ -37,6 +37,10 @@ fn is(test: Test) -> Match {
 
 fn not(test: Test) -> Match {
     Match { negated: true, test }
+}
+
+fn type_of(of: AddressOf, kind: AddrType) -> Test {
+    Test::AddressType { of, types: vec![kind], limit: None }
 }
 
 fn unmodelled(text: &str) -> Match {
@@ -174,7 +178,7 @@ fn matches_of_the_header() {
                 is(Test::DestinationPort(vec![(1, 1)])),
             ],
         ),
-        ("-p icmp -m icmp ! --icmp-type 3/1", vec![is(Test::Protocol(1)), not(Test::Icmp(3, Some(1)))]),
+        ("-p icmp -m icmp ! --icmp-type 3/1", vec![is(Test::Protocol(1)), not(Test::Icmp(3, Some((1, 1))))]),
         ("-p icmp -m icmp --icmp-type echo-request", vec![is(Test::Protocol(1)), is(Test::Icmp(8, None))]),
         ("-p icmp -m icmp --icmp-type any", vec![is(Test::Protocol(1)), is(Test::Always)]),
     ];
@@ -208,12 +212,16 @@ fn matches_of_modules() {
         ),
         (r#"-m comment --comment "a \" -j DROP""#, vec![is(Test::Always)]),
         ("-m comment --comment -j", vec![is(Test::Always)]),
-        ("-m addrtype ! --dst-type LOCAL", vec![not(Test::DestinationType(AddrType::Local))]),
+        ("-m addrtype ! --dst-type LOCAL", vec![not(type_of(AddressOf::Destination, AddrType::Local))]),
         (
             "-m addrtype --src-type UNICAST,LOCAL ! --dst-type BROADCAST",
             vec![
-                unmodelled("-m addrtype --src-type UNICAST,LOCAL"),
-                not(Test::DestinationType(AddrType::Broadcast)),
+                is(Test::AddressType {
+                    of: AddressOf::Source,
+                    types: vec![AddrType::Unicast, AddrType::Local],
+                    limit: None,
+                }),
+                not(type_of(AddressOf::Destination, AddrType::Broadcast)),
             ],
         ),
         (
@@ -259,7 +267,7 @@ fn targets() {
         ("-j RETURN", Action::Return),
         ("-j foo", Action::Jump("foo".into())),
         ("-g foo", Action::Goto("foo".into())),
-        ("-j REJECT --reject-with tcp-reset", Action::Reject("tcp-reset".into())),
+        ("-j REJECT --reject-with tcp-reset", Action::Reject(RejectWith::TcpReset)),
         ("-j DNAT --to-destination 5.6.7.8", Action::Dnat(nat("5.6.7.8", "5.6.7.8", None))),
         (
             "-j DNAT --to-destination 5.6.7.8-5.6.7.9:50-60 --random --persistent",

@@ -4,7 +4,7 @@
 
 use model::Mac;
 use model::netfilter::{
-    Action, AddrType, ChainKind, CtStates, Family, Hook, Match, NfRule, Policy, Table, Test,
+    Action, AddrType, AddressOf, ChainKind, CtStates, Family, Hook, Match, NfRule, Policy, Table, Test,
 };
 use parse::nft_json::parse;
 
@@ -35,6 +35,10 @@ fn is(test: Test) -> Match {
 
 fn not(test: Test) -> Match {
     Match { negated: true, test }
+}
+
+fn type_of(of: AddressOf, kind: AddrType) -> Test {
+    Test::AddressType { of, types: vec![kind], limit: None }
 }
 
 const V4: Match = Match { negated: false, test: Test::EtherType(0x0800) };
@@ -96,7 +100,7 @@ fn base_chains_have_hook_priority_policy_and_kind() {
     let ingress = r#"{"nftables": [{"chain": {"family": "netdev", "table": "t", "name": "c", "dev": "eth0",
         "type": "filter", "hook": "ingress", "prio": 0}}]}"#;
     let read = parse(ingress, &|_, _| false);
-    assert_eq!(read.value[0].chains[0].base.as_ref().unwrap().device.as_deref(), Some("eth0"));
+    assert_eq!(read.value[0].chains[0].base.as_ref().unwrap().devices, ["eth0"]);
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn states_flags_and_types() {
         ("icmp type != echo-request accept", vec![is(Test::Protocol(1)), not(Test::Icmp(8, None))]),
         (
             "icmp type destination-unreachable icmp code port-unreachable accept",
-            vec![is(Test::Protocol(1)), is(Test::Icmp(3, Some(3)))],
+            vec![is(Test::Protocol(1)), is(Test::Icmp(3, Some((3, 3))))],
         ),
         ("icmpv6 type nd-router-advert accept", vec![is(Test::Protocol(58)), is(Test::Icmp(134, None))]),
         ("meta mark & 0x000000ff != 0x00000005 accept", vec![not(Test::Mark { value: 5, mask: 0xff })]),
@@ -194,7 +198,7 @@ fn states_flags_and_types() {
             "ether saddr 00:11:22:33:44:55 accept",
             vec![is(Test::EtherSource("00:11:22:33:44:55".parse().unwrap(), Mac::BROADCAST))],
         ),
-        ("fib daddr type local accept", vec![is(Test::DestinationType(AddrType::Local))]),
+        ("fib daddr type local accept", vec![is(type_of(AddressOf::Destination, AddrType::Local))]),
         (
             "arp operation request arp saddr ip 10.0.0.1 arp daddr ip 10.0.0.0/24 accept",
             vec![
@@ -258,8 +262,8 @@ fn actions() {
         ("notrack", "Notrack"),
         ("jump foo", "Jump(\"foo\")"),
         ("goto foo", "Goto(\"foo\")"),
-        ("reject", "Reject(\"icmpx port-unreachable\")"),
-        ("meta l4proto tcp reject with tcp reset", "Reject(\"tcp reset\")"),
+        ("reject", "Reject(Icmpx(1))"),
+        ("meta l4proto tcp reject with tcp reset", "Reject(TcpReset)"),
         ("meta mark set 0x00000005", "SetMark { value: 5, mask: 4294967295 }"),
         ("meta mark set meta mark | 0x00000010", "SetMark { value: 16, mask: 16 }"),
         ("tcp dport 80 redirect to :8080", "Redirect(Some((8080, 8080)))"),

@@ -66,6 +66,7 @@ fn rule() -> RuleRef {
             .to_owned(),
         counters: Some((12, 1008)),
         handle: None,
+        rejects_with: None,
     }
 }
 

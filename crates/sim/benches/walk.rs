@@ -54,7 +54,7 @@ fn walk(tables: Vec<Table>) -> Outcome<Duration> {
     let snapshot = snapshot(tables)?;
     let intent = Intent::default();
     let world = World::new(&snapshot, &intent);
-    let to = Ipv4Addr::new(192, 0, 2, 1);
+    let to = Ipv4Addr::new(192, 0, 2, 1).into();
     let question = Question { from: Endpoint::Machine(1), to, protocol: Protocol::Icmp, reply: true };
     if !sim::ask(&world, &question).answered {
         return Err("the walk to be timed does not get there and back".into());

@@ -30,8 +30,8 @@ pub enum Offer {
 /// Walks the exchange for an instance's first NIC.
 pub fn ask(world: &World, instance: usize) -> Vec<Path> {
     let discover = Payload::Ip(Packet {
-        source: Ipv4Addr::UNSPECIFIED,
-        destination: Ipv4Addr::BROADCAST,
+        source: Ipv4Addr::UNSPECIFIED.into(),
+        destination: Ipv4Addr::BROADCAST.into(),
         ttl: 64,
         length: 328,
         transport: Transport::Udp { source: 68, destination: 67 },
@@ -111,8 +111,8 @@ fn offer(
     mac: Option<Mac>,
 ) -> Outcome {
     let packet = Packet {
-        source: from,
-        destination: address,
+        source: from.into(),
+        destination: address.into(),
         ttl: 64,
         length: 328,
         transport: Transport::Udp { source: 67, destination: 68 },

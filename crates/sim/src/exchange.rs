@@ -3,15 +3,17 @@
 //! A question is walked as one packet; where it arrives, the receiver's answer is walked back over
 //! what the question taught (connections tracked, addresses learned).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::Mac;
-use model::packet::{Frame, Packet, Payload, Transport};
+use model::netfilter::RejectWith;
+use model::packet::{Frame, Packet, Payload, Segment, Transport};
 use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 
 use crate::guest;
 use crate::ip;
-use crate::trail::{Outcome, Skb, Trail};
+use crate::refusal;
+use crate::trail::{Choices, Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{FarEnd, World};
 
@@ -72,7 +74,7 @@ pub struct Question {
     /// Who asks.
     pub from: Endpoint,
     /// Whom.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// What.
     pub protocol: Protocol,
     /// Whether the answer's way back is walked too.
@@ -88,41 +90,104 @@ pub struct Answer {
     /// Who received the question; `None` where it did not arrive.
     pub received_by: Option<String>,
     /// The source that the receiver saw.
-    pub source_seen: Option<Ipv4Addr>,
+    pub source_seen: Option<IpAddr>,
     /// The answer reached the asker.
     pub answered: bool,
+    /// A rule refused the question and the asker was told: how.
+    pub refused: Option<RejectWith>,
 }
 
 /// Port and echo identifier that imagined questions come from: any high one behaves the same.
 const ASKING_PORT: u16 = 49_152;
-/// Length of the imagined packets in bytes: ping's default.
-const LENGTH: u16 = 84;
+/// Walks of one question at most, one for each way in which the kernel may choose.
+const WALKS_MAX: usize = 16;
 
-/// Walks a question, and its answer.
+/// Walks a question, and its answer. Where the kernel may choose (an address of a NAT range), every
+/// choice is walked; what does not fare the same by all of them is undecided.
 pub fn ask(world: &World, question: &Question) -> Answer {
+    let (mut answer, mut choices) = walk(world, question, Choices::default());
+    for _ in 1..WALKS_MAX {
+        let Some(next) = choices.next() else { return answer };
+        let (other, met) = walk(world, question, next);
+        if !fare_alike(&answer, &other) {
+            undecide(&mut answer);
+            return answer;
+        }
+        choices = met;
+    }
+    if choices.next().is_some() {
+        undecide(&mut answer);
+    }
+    answer
+}
+
+fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choices) {
     let exchange = question.protocol.exchange();
-    let Some(transport) = asking(question.protocol) else { return ask_arp(world, question) };
-    let packet = Packet {
-        source: Ipv4Addr::UNSPECIFIED,
-        destination: question.to,
-        ttl: 64,
-        length: LENGTH,
-        transport,
+    let Some(transport) = asking(question.protocol) else {
+        return (ask_arp(world, question), Choices::default());
     };
-    let asked = send(world, Trail::default(), question.from, packet);
-    let mut answer = Answer { paths: Vec::new(), received_by: None, source_seen: None, answered: false };
+    let source = unspecified(question.to);
+    let length = length(question.to, transport);
+    let packet = Packet { source, destination: question.to, ttl: 64, length, transport };
+    let asked = send(world, Trail { choices, ..Trail::default() }, question.from, packet);
+    let mut answer =
+        Answer { paths: Vec::new(), received_by: None, source_seen: None, answered: false, refused: None };
     let received = received_packet(&asked);
     if let Disposition::Delivered { machine } = &asked.disposition {
         answer.received_by = Some(machine.clone());
     }
     answer.source_seen = received.map(|p| p.source);
+    let mut met = asked.trail.choices.clone();
     let back = if question.reply { reply(world, &asked) } else { None };
+    let refusal = refusal::walk(world, &asked).filter(|told| reaches(world, question, told));
+    let refused = asked.trail.refused.map(|refused| refused.with);
     answer.paths.extend(path(asked, exchange, Direction::Request));
+    if let Some(told) = refusal {
+        answer.refused = refused;
+        answer.paths.extend(path(told, exchange, Direction::Reply));
+    }
     if let Some(back) = back {
+        met = back.trail.choices.clone();
         answer.answered = is_back(world, question, &back);
         answer.paths.extend(path(back, exchange, Direction::Reply));
     }
-    answer
+    (answer, met)
+}
+
+/// Length in bytes of the imagined packets: ping's default, and a SYN with the usual options.
+fn length(to: IpAddr, transport: Transport) -> u16 {
+    let header = if to.is_ipv4() { 20 } else { 40 };
+    match transport {
+        Transport::Tcp { .. } => header + 40,
+        Transport::Echo { .. }
+        | Transport::Udp { .. }
+        | Transport::IcmpError { .. }
+        | Transport::Neighbour { .. } => header + 64,
+    }
+}
+
+/// Two walks of a question that nobody but their addresses could tell apart.
+fn fare_alike(one: &Answer, other: &Answer) -> bool {
+    let ends = |answer: &Answer| {
+        answer.paths.iter().map(|p| (p.direction, p.disposition.clone())).collect::<Vec<_>>()
+    };
+    one.answered == other.answered && one.refused == other.refused && ends(one) == ends(other)
+}
+
+fn undecide(answer: &mut Answer) {
+    answer.answered = false;
+    answer.refused = None;
+    if let Some(last) = answer.paths.last_mut() {
+        last.disposition = Disposition::Unknown {
+            why: "NAT picks one of several addresses, and not all of them fare alike".to_owned(),
+            would_need: "the connection's entry in `conntrack -L`".to_owned(),
+        };
+    }
+}
+
+/// A refusal arrived where the question came from.
+fn reaches(world: &World, question: &Question, told: &Outcome) -> bool {
+    matches!(&told.disposition, Disposition::Delivered { machine } if machine == question.from.name(world))
 }
 
 /// Sends a packet from an endpoint's own stack.
@@ -138,7 +203,9 @@ fn asking(protocol: Protocol) -> Option<Transport> {
     Some(match protocol {
         Protocol::Arp => return None,
         Protocol::Icmp => Transport::Echo { reply: false, id: ASKING_PORT, sequence: 1 },
-        Protocol::Tcp(port) => Transport::Tcp { source: ASKING_PORT, destination: port, answer: false },
+        Protocol::Tcp(port) => {
+            Transport::Tcp { source: ASKING_PORT, destination: port, segment: Segment::Syn }
+        }
         Protocol::Udp(port) => Transport::Udp { source: ASKING_PORT, destination: port },
     })
 }
@@ -161,7 +228,15 @@ fn ask_arp(world: &World, question: &Question) -> Answer {
     let answered =
         paths.len() > 1 && paths.iter().all(|p| matches!(p.disposition, Disposition::Delivered { .. }));
     paths.truncate(if question.reply { 2 } else { 1 });
-    Answer { paths, received_by, source_seen: None, answered }
+    Answer { paths, received_by, source_seen: None, answered, refused: None }
+}
+
+/// The address that says "not chosen yet", of the other's family.
+pub(crate) fn unspecified(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
 }
 
 fn received_packet(outcome: &Outcome) -> Option<Packet> {
@@ -187,6 +262,7 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
         conntrack: asked.trail.conntrack.clone(),
         learned: asked.trail.learned.clone(),
         neighbours: asked.trail.neighbours.clone(),
+        choices: asked.trail.choices.clone(),
         ..Trail::default()
     };
     let at = asked.at?;
@@ -197,7 +273,7 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
             Some(wire::receive(world, trail, at, &Skb::new(frame)))
         }
         Disposition::Delivered { .. } => match world.far_end(at) {
-            FarEnd::Guest(instance, _) if !world.ns(at.ns).has_address(received.destination.into()) => {
+            FarEnd::Guest(instance, _) if !world.ns(at.ns).has_address(received.destination) => {
                 Some(guest::send(world, trail, instance, packet))
             }
             FarEnd::Guest(..) | FarEnd::Link(_) | FarEnd::Beyond => {
@@ -212,9 +288,10 @@ fn answering(transport: Transport) -> Transport {
     match transport {
         Transport::Echo { id, sequence, .. } => Transport::Echo { reply: true, id, sequence },
         Transport::Tcp { source, destination, .. } => {
-            Transport::Tcp { source: destination, destination: source, answer: true }
+            Transport::Tcp { source: destination, destination: source, segment: Segment::SynAck }
         }
         Transport::Udp { source, destination } => Transport::Udp { source: destination, destination: source },
+        Transport::IcmpError { .. } | Transport::Neighbour { .. } => transport,
     }
 }
 

@@ -1,8 +1,9 @@
 //! An instance that cannot be entered: its stack is taken to be as the cloud means it, and its
 //! frames start at the host's side of its NIC.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use model::Mac;
 use model::intent::{Instance, Vif};
 use model::packet::{Frame, Packet, Payload};
@@ -30,7 +31,7 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
         );
     };
     if packet.source.is_unspecified() {
-        packet.source = vif.fixed.first().copied().unwrap_or(packet.source);
+        packet.source = vif.fixed.first().map_or(packet.source, |ip| IpAddr::V4(*ip));
     }
     let own = vif.mac.unwrap_or_default();
     let frame = Frame { source: own, destination: Mac::ZERO, payload: Payload::Ip(packet) };
@@ -61,11 +62,11 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
 
 /// The ARP exchange for an address from an instance that cannot be entered; `None` where its NIC is
 /// not known, or cut off.
-pub(crate) fn arp_paths(world: &World, at: usize, ip: Ipv4Addr) -> Option<Vec<Path>> {
+pub(crate) fn arp_paths(world: &World, at: usize, ip: IpAddr) -> Option<Vec<Path>> {
     let instance = world.intent.instances.get(at)?;
     let vif = instance.vifs.first()?;
     let link = tap_of(world, at, instance, vif).ok().filter(|tap| cut_off(world, *tap).is_none())?;
-    let asker = Asker { link, guest: true, mac: vif.mac?, ip: *vif.fixed.first()? };
+    let asker = Asker { link, guest: true, mac: vif.mac?, ip: (*vif.fixed.first()?).into() };
     Some(resolution::ask(world, &mut Trail::default(), asker, ip).paths())
 }
 
@@ -131,9 +132,9 @@ fn cut_off(world: &World, tap: LinkId) -> Option<Stop> {
     (!link.carrier).then_some(Stop::NoCarrier)
 }
 
-fn next_hop(world: &World, instance: &Instance, vif: &Vif, to: Ipv4Addr) -> Ipv4Addr {
+fn next_hop(world: &World, instance: &Instance, vif: &Vif, to: IpAddr) -> IpAddr {
     let network = vif.network.and_then(|n| world.intent.networks.get(n));
-    let direct = network.and_then(|n| n.cidr).is_some_and(|cidr| cidr.contains(&to));
-    let gateway = network.and_then(|n| n.gateway_on(&instance.host));
+    let direct = network.and_then(|n| n.cidr).is_some_and(|cidr| IpNet::V4(cidr).contains(&to));
+    let gateway = network.and_then(|n| n.gateway_on(&instance.host)).map(IpAddr::V4);
     if direct { to } else { gateway.unwrap_or(to) }
 }

@@ -7,5 +7,5 @@ mod receive;
 pub mod reverse_path;
 pub mod route;
 
-pub(crate) use local::{answer_on, next_hop, send};
+pub(crate) use local::{answer_on, next_hop, send, send_frame};
 pub(crate) use receive::{receive, turns_back};

@@ -14,6 +14,7 @@ pub mod exchange;
 mod guest;
 pub mod ip;
 pub mod netfilter;
+mod refusal;
 mod resolution;
 mod trail;
 mod wire;

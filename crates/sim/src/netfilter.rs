@@ -6,20 +6,28 @@
 
 mod chain;
 pub(crate) mod conntrack;
+mod fib;
+mod fields;
+mod guard;
 pub(crate) mod hooks;
-mod matches;
+mod look;
+mod marking;
+mod nat;
+mod sets;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use model::netfilter::{ChainKind, Family, Hook};
 use model::packet::Frame;
 use model::path::{Place, RuleRef, Stage, Step, Stop};
 
+use crate::refusal::Refused;
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{LinkId, World};
 use chain::{Effect, Ending};
 use conntrack::Manip;
 use hooks::BaseRef;
+use marking::Marking;
 
 /// Conntrack looks at packets at this priority (`NF_IP_PRI_CONNTRACK`).
 const PRIORITY_CONNTRACK: i32 = -200;
@@ -32,7 +40,7 @@ pub(crate) struct Around {
     pub(crate) physin: Option<u32>,
     pub(crate) physout: Option<u32>,
     /// The gateway that the packet goes to, where it goes to one.
-    pub(crate) via: Option<Ipv4Addr>,
+    pub(crate) via: Option<IpAddr>,
     /// The packet is bridged, not routed.
     pub(crate) bridged: bool,
     /// The bridge, at bridge-family hooks.
@@ -54,6 +62,7 @@ struct EndAt {
     place: Place,
     how: How,
     steps: Vec<Step>,
+    refused: Option<Refused>,
 }
 
 #[derive(Debug)]
@@ -63,8 +72,9 @@ enum How {
 }
 
 impl End {
-    pub(crate) fn finish(self, trail: Trail, frame: &Frame) -> Outcome {
-        let EndAt { place, how, steps } = *self.0;
+    pub(crate) fn finish(self, mut trail: Trail, frame: &Frame) -> Outcome {
+        let EndAt { place, how, steps, refused } = *self.0;
+        trail.refused = refused;
         match how {
             How::Dropped(stop) => trail.drop(place, frame, stop, steps),
             How::Unknown { why, would_need } => trail.unknown(place, frame, why, would_need),
@@ -83,9 +93,12 @@ pub(crate) fn run(
     around: &Around,
 ) -> Result<(), End> {
     let mut stages = Stages { world, ns, hook, around, tracked: false, translated: false, steps: Vec::new() };
-    let tracks = family == Family::Ip && skb.packet().is_some();
+    let tracks = matches!(family, Family::Ip | Family::Ip6) && skb.packet().is_some();
     let before = skb.packet().copied();
     for base in world.hooks(ns).at(family, hook) {
+        if !stages.hangs_here(base) {
+            continue;
+        }
         if tracks {
             stages.up_to(base.priority(), trail, skb);
         }
@@ -121,7 +134,7 @@ impl<'a> Stages<'_, 'a> {
         let first = matches!(self.hook, Hook::Prerouting | Hook::Output);
         if first && !self.tracked && priority > PRIORITY_CONNTRACK {
             self.tracked = true;
-            conntrack::track(&mut trail.conntrack, self.ns, skb);
+            conntrack::track(&mut trail.conntrack, self.ns, &self.world.ns(self.ns).conntrack, skb);
         }
         if let Some((manip, at)) = manip_of(self.hook)
             && !self.translated
@@ -132,6 +145,17 @@ impl<'a> Stages<'_, 'a> {
         }
     }
 
+    /// Chains of devices hang on theirs only.
+    fn hangs_here(&self, base: &BaseRef) -> bool {
+        let device = match self.hook {
+            Hook::Ingress => self.around.indev,
+            Hook::Egress => self.around.outdev,
+            Hook::Prerouting | Hook::Input | Hook::Forward | Hook::Output | Hook::Postrouting => return true,
+        };
+        let link = device.and_then(|link| self.world.link(LinkId { ns: self.ns, link }));
+        link.is_some_and(|link| base.base.devices.contains(&link.name))
+    }
+
     /// NAT chains see the first packet of a connection only, until one of them has decided.
     fn wants_nat(&self, trail: &Trail, skb: &Skb) -> bool {
         let Some((manip, _)) = manip_of(self.hook) else { return false };
@@ -139,7 +163,7 @@ impl<'a> Stages<'_, 'a> {
     }
 
     fn run_base(&mut self, base: &BaseRef<'a>, trail: &mut Trail, skb: &mut Skb) -> Result<(), End> {
-        let look = matches::Look::new(self.world, self.ns, self.around, trail, skb);
+        let look = look::Look::new(self.world, self.ns, self.around, base, (trail, skb));
         let endings = chain::run(self.world.hooks(self.ns), base, &look);
         match decide(endings) {
             Decision::One(ending) => {
@@ -163,8 +187,7 @@ impl<'a> Stages<'_, 'a> {
 
     fn apply(&mut self, ending: Ending, trail: &mut Trail, skb: &mut Skb) -> Result<(), End> {
         let Ending { effect, by, marking, assumed: _ } = ending;
-        skb.mark = marking.mark;
-        skb.untracked = marking.untracked;
+        mark(marking, trail, skb);
         match effect {
             Effect::Accept | Effect::PolicyAccept => {
                 if let (Effect::Accept, Some(by)) = (effect, by) {
@@ -172,7 +195,7 @@ impl<'a> Stages<'_, 'a> {
                 }
                 Ok(())
             }
-            Effect::Drop | Effect::Reject => {
+            Effect::Drop | Effect::Reject(_) => {
                 let Some(by) = by else { return Ok(()) };
                 Err(self.end(Stage::Filter, How::Dropped(Stop::Rule(by))))
             }
@@ -198,18 +221,14 @@ impl<'a> Stages<'_, 'a> {
         trail: &mut Trail,
         skb: &Skb,
     ) -> Result<(), End> {
-        let single = |range: Option<(u16, u16)>| range.is_none_or(|(low, high)| low == high);
-        let one = target.addresses.is_none_or(|(low, high)| low == high) && single(target.ports);
-        if !one {
-            return Err(self.end(
-                Stage::Nat,
-                How::Unknown {
-                    why: format!("NAT picks one of {target}"),
-                    would_need: "the connection's entry in `conntrack -L`".to_owned(),
-                },
-            ));
-        }
-        conntrack::bind(&mut trail.conntrack, manip, &target, skb);
+        let chosen = match nat::chosen(&target, manip, skb, &mut trail.choices) {
+            Ok(chosen) => chosen,
+            Err(why) => {
+                let would_need = "the connection's entry in `conntrack -L`".to_owned();
+                return Err(self.end(Stage::Nat, How::Unknown { why, would_need }));
+            }
+        };
+        conntrack::bind(&mut trail.conntrack, manip, chosen, skb);
         Ok(())
     }
 
@@ -220,8 +239,29 @@ impl<'a> Stages<'_, 'a> {
         let device = port.or(self.around.indev).or(self.around.outdev);
         let link = device.and_then(|link| facts.link(link));
         let place = place(facts, link, stage);
-        End(Box::new(EndAt { place, how, steps: std::mem::take(&mut self.steps) }))
+        let refused = match &how {
+            How::Dropped(Stop::Rule(rule)) => rule.rejects_with.map(|with| Refused {
+                ns: self.ns,
+                port: self.around.physin.filter(|_| self.around.bridged),
+                with,
+            }),
+            How::Dropped(_) | How::Unknown { .. } => None,
+        };
+        End(Box::new(EndAt { place, how, steps: std::mem::take(&mut self.steps), refused }))
     }
+}
+
+/// Writes on the packet and its connection what rules changed of them.
+fn mark(marking: Marking, trail: &mut Trail, skb: &mut Skb) {
+    skb.mark = marking.mark;
+    skb.untracked = marking.untracked;
+    skb.zone = marking.zone;
+    skb.frame.source = marking.ether_source;
+    skb.frame.destination = marking.ether_destination;
+    if let Some(packet) = skb.packet_mut() {
+        packet.ttl = marking.ttl;
+    }
+    conntrack::set_mark(&mut trail.conntrack, skb, marking.ct_mark);
 }
 
 /// Which half of the address pair NAT rewrites at a hook, and at what priority.
@@ -278,7 +318,7 @@ fn record(
     trail.pass(place(facts, link, stage), &skb.frame, detail, steps);
 }
 
-fn endpoints(packet: &model::Packet) -> (std::net::Ipv4Addr, std::net::Ipv4Addr, (u16, u16)) {
+fn endpoints(packet: &model::Packet) -> (IpAddr, IpAddr, (u16, u16)) {
     (packet.source, packet.destination, packet.transport.ports())
 }
 

@@ -1,12 +1,12 @@
 //! One ARP exchange, there and back: who answers for an address, and does the answer arrive?
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::Mac;
 use model::packet::{Arp, Frame, Payload};
-use model::path::{Direction, Disposition, Exchange, Path};
+use model::path::{Direction, Disposition, Exchange, Path, Stage};
 
-use crate::trail::{Outcome, Skb, Trail};
+use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
 use crate::world::{FarEnd, LinkId, World};
 
@@ -18,7 +18,7 @@ pub(crate) struct Asker {
     /// The question starts inside the instance behind the link.
     pub(crate) guest: bool,
     pub(crate) mac: Mac,
-    pub(crate) ip: Ipv4Addr,
+    pub(crate) ip: IpAddr,
 }
 
 /// What became of a question and, where it was received, of its answer.
@@ -54,14 +54,12 @@ impl Resolution {
 }
 
 /// Asks for an address. Bridges on the way learn what `trail` then knows.
-pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) -> Resolution {
-    let question = Arp {
-        reply: false,
-        sender_mac: asker.mac,
-        sender_ip: asker.ip,
-        target_mac: Mac::ZERO,
-        target_ip: ip,
+pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: IpAddr) -> Resolution {
+    let (IpAddr::V4(ip), IpAddr::V4(own)) = (ip, asker.ip) else {
+        return not_modelled(world, asker);
     };
+    let question =
+        Arp { reply: false, sender_mac: asker.mac, sender_ip: own, target_mac: Mac::ZERO, target_ip: ip };
     let frame = Frame { source: asker.mac, destination: Mac::BROADCAST, payload: Payload::Arp(question) };
     let asked = send(world, trail, asker.link, asker.guest, frame);
     let (Disposition::Delivered { .. }, Some(at)) = (&asked.disposition, asked.at) else {
@@ -73,8 +71,7 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) 
         trail.neighbours.push((at, asker.ip, asker.mac));
     }
     let mac = world.answering_mac(at).unwrap_or_default();
-    let answer =
-        Arp { reply: true, sender_mac: mac, sender_ip: ip, target_mac: asker.mac, target_ip: asker.ip };
+    let answer = Arp { reply: true, sender_mac: mac, sender_ip: ip, target_mac: asker.mac, target_ip: own };
     let frame = Frame { source: mac, destination: asker.mac, payload: Payload::Arp(answer) };
     let by_guest = matches!(world.far_end(at), FarEnd::Guest(..));
     let answered = send(world, trail, at, by_guest, frame);
@@ -82,6 +79,22 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) 
         trail.learned.clone_from(&answered.trail.learned);
     }
     Resolution { question: asked, answer: Some(answered) }
+}
+
+/// IPv6 asks by neighbour discovery.
+fn not_modelled(world: &World, asker: Asker) -> Resolution {
+    let blank = Arp {
+        reply: false,
+        sender_mac: asker.mac,
+        sender_ip: Ipv4Addr::UNSPECIFIED,
+        target_mac: Mac::ZERO,
+        target_ip: Ipv4Addr::UNSPECIFIED,
+    };
+    let frame = Frame { source: asker.mac, destination: Mac::BROADCAST, payload: Payload::Arp(blank) };
+    let here = place(world.ns(asker.link.ns), world.link(asker.link), Stage::Neighbour);
+    let need = "ip -6 neigh";
+    let question = Trail::default().unknown(here, &frame, "IPv6 neighbour discovery is not modelled", need);
+    Resolution { question, answer: None }
 }
 
 /// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.

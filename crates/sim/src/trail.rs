@@ -1,13 +1,15 @@
 //! What a packet in flight carries along: hops so far, connections tracked, addresses learned.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use model::link::Link;
+use model::netfilter::Family;
 use model::packet::{Frame, Packet, Payload};
 use model::path::{Disposition, Hop, Observed, Place, Predicted, Stage, Step, Stop};
 use model::{Mac, Netns};
 
 use crate::netfilter::conntrack::{Conntrack, CtRef};
+use crate::refusal::Refused;
 use crate::world::LinkId;
 
 /// Hops after which a walk is a loop: more than a packet can make before its TTL runs out.
@@ -22,9 +24,39 @@ pub(crate) struct Trail {
     /// MACs learned from this exchange's own frames: they overrule older FDB entries.
     pub(crate) learned: Vec<(LinkId, Mac, u32)>,
     /// Neighbours that asked for one of this machine's addresses in this exchange.
-    pub(crate) neighbours: Vec<(LinkId, Ipv4Addr, Mac)>,
+    pub(crate) neighbours: Vec<(LinkId, IpAddr, Mac)>,
     /// Frames that a bridge has had: having one again means that the ports are a ring.
     pub(crate) bridged: Vec<(LinkId, Frame)>,
+    /// Where the kernel may choose, and this walk did.
+    pub(crate) choices: Choices,
+    /// A rule refused the packet, and its sender is told.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// Choices that the kernel makes and nobody can foresee (an address of a NAT range): the walk follows
+/// a plan, and whoever asked walks again by the next plan.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Choices {
+    plan: Vec<usize>,
+    /// How many alternatives each choice so far had.
+    met: Vec<usize>,
+}
+
+impl Choices {
+    /// One of so many.
+    pub(crate) fn choose(&mut self, alternatives: usize) -> usize {
+        let planned = self.plan.get(self.met.len()).copied().unwrap_or(0);
+        self.met.push(alternatives);
+        planned
+    }
+
+    /// The plan that comes after the one followed; `None` after the last.
+    pub(crate) fn next(&self) -> Option<Choices> {
+        let taken = |nth: usize| self.plan.get(nth).copied().unwrap_or(0);
+        let last = (0..self.met.len()).rev().find(|nth| taken(*nth) + 1 < self.met[*nth])?;
+        let plan = (0..last).map(taken).chain([taken(last) + 1]).collect();
+        Some(Choices { plan, met: Vec::new() })
+    }
 }
 
 /// A packet at one moment of its way, inside one namespace: what `struct sk_buff` knows.
@@ -45,6 +77,12 @@ pub(crate) struct Skb {
     pub(crate) remarked: bool,
     /// PREROUTING was already run for it by br_netfilter (`ip_sabotage_in`).
     pub(crate) prerouted: bool,
+    /// Conntrack zone.
+    pub(crate) zone: u16,
+    /// The packet that an ICMP error quotes.
+    pub(crate) quoted: Option<Packet>,
+    /// A rule made it here to refuse another, whose connection it carries.
+    pub(crate) refusal: bool,
 }
 
 impl Skb {
@@ -58,7 +96,15 @@ impl Skb {
             untracked: false,
             remarked: false,
             prerouted: false,
+            zone: 0,
+            quoted: None,
+            refusal: false,
         }
+    }
+
+    /// The family of hooks that an IP packet meets.
+    pub(crate) fn family(&self) -> Family {
+        if self.packet().is_some_and(Packet::is_v6) { Family::Ip6 } else { Family::Ip }
     }
 
     /// Bridge port of arrival as iptables sees it: only what br_netfilter met has one
@@ -70,7 +116,7 @@ impl Skb {
     /// The same frame arriving in another namespace: everything but the bytes is forgotten
     /// (`skb_scrub_packet`).
     pub(crate) fn scrubbed(&self) -> Skb {
-        Skb::new(self.frame)
+        Skb { quoted: self.quoted, ..Skb::new(self.frame) }
     }
 
     pub(crate) fn packet(&self) -> Option<&Packet> {

@@ -91,10 +91,14 @@ pub(crate) fn meant_for(world: &World, from: LinkId, frame: &Frame) -> Vec<Stati
         return world.owners_of_mac(frame.destination);
     }
     match &frame.payload {
-        Payload::Arp(arp) => world.owner_of_ip_from(from, arp.target_ip).into_iter().collect(),
+        Payload::Arp(arp) => world.owner_of_ip_from(from, arp.target_ip.into()).into_iter().collect(),
         Payload::Ip(packet) => match packet.transport {
             Transport::Udp { destination: 67, .. } => dhcp_servers(world, frame.source),
-            Transport::Udp { .. } | Transport::Tcp { .. } | Transport::Echo { .. } => Vec::new(),
+            Transport::Udp { .. }
+            | Transport::Tcp { .. }
+            | Transport::Echo { .. }
+            | Transport::IcmpError { .. }
+            | Transport::Neighbour { .. } => Vec::new(),
         },
     }
 }

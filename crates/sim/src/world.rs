@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use model::link::{Link, LinkKind};
 use model::{Intent, Mac, Netns, Snapshot};
@@ -148,18 +148,19 @@ impl<'a> World<'a> {
 
     /// The link that carries this address, in any namespace; an instance that cannot be entered
     /// counts by its fixed addresses.
-    pub fn owner_of_ip(&self, ip: Ipv4Addr) -> Option<Station> {
+    pub fn owner_of_ip(&self, ip: IpAddr) -> Option<Station> {
         self.owners_of_ip(ip).next()
     }
 
-    fn owners_of_ip(&self, ip: Ipv4Addr) -> impl Iterator<Item = Station> {
+    fn owners_of_ip(&self, ip: IpAddr) -> impl Iterator<Item = Station> {
         let carried = self.snapshot.netns.iter().enumerate().flat_map(move |(ns, facts)| {
-            let here = facts.addresses.iter().filter(move |a| a.net.addr() == IpAddr::V4(ip));
+            let here = facts.addresses.iter().filter(move |a| a.net.addr() == ip);
             here.filter(|a| a.scope != "host" && a.scope != "link")
                 .map(move |a| Station::Link(LinkId { ns, link: a.link }))
         });
         let behind = self.guests.iter().filter_map(move |(tap, (instance, vif))| {
-            let holds = self.intent.instances.get(*instance)?.vifs.get(*vif)?.fixed.contains(&ip);
+            let fixed = &self.intent.instances.get(*instance)?.vifs.get(*vif)?.fixed;
+            let holds = fixed.iter().any(|f| IpAddr::V4(*f) == ip);
             holds.then_some(Station::Guest { tap: *tap, instance: *instance, vif: *vif })
         });
         carried.chain(behind)
@@ -167,7 +168,7 @@ impl<'a> World<'a> {
 
     /// The address's owner as seen from a segment: the owner that this link's wires lead to, else
     /// any owner. Private ranges may repeat over a site (every libvirt host has 192.168.122.1).
-    pub fn owner_of_ip_from(&self, from: LinkId, ip: Ipv4Addr) -> Option<Station> {
+    pub fn owner_of_ip_from(&self, from: LinkId, ip: IpAddr) -> Option<Station> {
         let near = self.owners_of_ip(ip).find(|owner| self.leads_to(from, *owner));
         near.or_else(|| self.owner_of_ip(ip))
     }

@@ -173,12 +173,13 @@ fn table() -> impl Strategy<Value = Table> {
     (family, hook, kind, -300i32..300, any::<bool>(), rules(), rules(), rules(), rules()).prop_map(
         |(family, hook, kind, priority, drops, first, a, b, c)| {
             let policy = if drops { Policy::Drop } else { Policy::Accept };
-            let base = BaseChain { hook, priority, kind, policy, policy_counters: None, device: None };
+            let base = BaseChain { hook, priority, kind, policy, policy_counters: None, devices: Vec::new() };
             let chain = |name: &str, base, rules| Chain { name: name.to_owned(), base, rules };
             Table {
                 family,
                 name: "t".into(),
                 dialect: Dialect::Nft,
+                sets: Vec::new(),
                 chains: vec![
                     chain("first", Some(base), first),
                     chain("a", None, a),
@@ -256,7 +257,7 @@ fn netns() -> impl Strategy<Value = Netns> {
                         on_self: false,
                     })
                     .collect(),
-                ruleset: Ruleset { tables },
+                ruleset: Ruleset { tables, ipsets: Vec::new() },
                 sysctls: settings.map(|(name, value)| (name.to_owned(), value.to_string())).into(),
                 ..Netns::default()
             }
@@ -302,7 +303,7 @@ proptest! {
         let machines = (0..snapshot.netns.len()).map(Endpoint::Machine);
         for from in machines.chain([Endpoint::Instance(0)]) {
             for protocol in [Protocol::Arp, Protocol::Icmp, Protocol::Tcp(22), Protocol::Udp(53)] {
-                let answer = sim::ask(&world, &Question { from, to, protocol, reply: true });
+                let answer = sim::ask(&world, &Question { from, to: to.into(), protocol, reply: true });
                 prop_assert!(!answer.paths.is_empty());
                 answer.paths.iter().try_for_each(is_whole)?;
                 prop_assert!(!answer.answered || answer.received_by.is_some() || protocol == Protocol::Arp

@@ -1,4 +1,4 @@
-//! FIB rules (`RTM_GETRULE`), IPv4.
+//! FIB rules (`RTM_GETRULE`), of IPv4 or IPv6.
 
 use ipnet::IpNet;
 use model::route::{FibRule, RuleAction};
@@ -7,10 +7,10 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::{NetlinkError, Socket};
 
-/// The namespace's IPv4 rules, by ascending priority.
-pub(crate) fn read(socket: &mut Socket) -> Result<Vec<FibRule>, NetlinkError> {
+/// The namespace's rules of one family, by ascending priority.
+pub(crate) fn read(socket: &mut Socket, family: AddressFamily) -> Result<Vec<FibRule>, NetlinkError> {
     let mut wanted = RuleMessage::default();
-    wanted.header.family = AddressFamily::Inet;
+    wanted.header.family = family;
     let answers = socket.dump(RouteNetlinkMessage::GetRule(wanted))?;
     let mut rules: Vec<FibRule> = answers
         .into_iter()

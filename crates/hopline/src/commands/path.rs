@@ -15,7 +15,10 @@ pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
     let facts = gather::gather(&site, plan.timeout)?;
     let from = who::sender(&facts, &question.from)?;
-    let to = who::destination(&facts, &question.to, who::is_outside(&facts, from))?;
+    let to = match question.to.parse() {
+        Ok(ip) => ip,
+        Err(_) => who::destination(&facts, &question.to, who::is_outside(&facts, from))?.into(),
+    };
     let diagnosis = conclude::path(&facts, from, to, question.protocol, question.reply);
     output::diagnosis(&diagnosis, plan.format, report::path_report, started)
 }

@@ -166,7 +166,7 @@ pub(crate) fn table(
             chain.rules.push(rule);
         }
     }
-    let value = Table { family, name: section.name.to_owned(), dialect, chains };
+    let value = Table { family, name: section.name.to_owned(), dialect, chains, sets: Vec::new() };
     Parsed { value, problems }
 }
 

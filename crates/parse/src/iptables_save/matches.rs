@@ -1,7 +1,7 @@
 //! Match modules (`-m`, iptables-extensions(8)) as tests.
 
 use model::Mac;
-use model::netfilter::{AddrType, Match, Test};
+use model::netfilter::{AddrType, AddressOf, Match, Test};
 
 use super::rule::{condition, is_global};
 use super::values;
@@ -85,8 +85,8 @@ fn test(module: &str, option: &str, words: &mut Words<'_>) -> Option<Test> {
             _ => None,
         },
         "addrtype" => match option {
-            "--src-type" => Some(Test::SourceType(address_type(&words.value()?)?)),
-            "--dst-type" => Some(Test::DestinationType(address_type(&words.value()?)?)),
+            "--src-type" => Some(address_type(AddressOf::Source, &words.value()?)?),
+            "--dst-type" => Some(address_type(AddressOf::Destination, &words.value()?)?),
             _ => None,
         },
         "mark" => match option {
@@ -126,7 +126,7 @@ fn icmp(option: &str, words: &mut Words<'_>) -> Option<Test> {
         ("--icmpv6-type", text) => values::icmpv6(text)?,
         _ => return None,
     };
-    Some(Test::Icmp(kind, code))
+    Some(Test::Icmp(kind, code.map(|c| (c, c))))
 }
 
 fn multiport(option: &str, words: &mut Words<'_>) -> Option<Test> {
@@ -157,15 +157,23 @@ fn physdev(option: &str, words: &mut Words<'_>) -> Option<Test> {
     })
 }
 
-/// One type; several at once are not modelled.
-fn address_type(text: &str) -> Option<AddrType> {
-    match text {
-        "LOCAL" => Some(AddrType::Local),
-        "BROADCAST" => Some(AddrType::Broadcast),
-        "MULTICAST" => Some(AddrType::Multicast),
-        "UNICAST" => Some(AddrType::Unicast),
-        _ => None,
-    }
+/// One type or several.
+fn address_type(of: AddressOf, text: &str) -> Option<Test> {
+    let one = |name: &str| {
+        Some(match name {
+            "UNICAST" => AddrType::Unicast,
+            "LOCAL" => AddrType::Local,
+            "BROADCAST" => AddrType::Broadcast,
+            "ANYCAST" => AddrType::Anycast,
+            "MULTICAST" => AddrType::Multicast,
+            "BLACKHOLE" => AddrType::Blackhole,
+            "UNREACHABLE" => AddrType::Unreachable,
+            "PROHIBIT" => AddrType::Prohibit,
+            _ => return None,
+        })
+    };
+    let types = text.split(',').map(one).collect::<Option<Vec<_>>>()?;
+    Some(Test::AddressType { of, types, limit: None })
 }
 
 fn iprange(option: &str, words: &mut Words<'_>) -> Option<Test> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use model::netfilter::{Action, NatTarget};
+use model::netfilter::{Action, NatTarget, RejectWith};
 
 use super::values;
 use super::words::Words;
@@ -117,9 +117,9 @@ fn is_extension(name: &str) -> bool {
 fn extension(name: &str, options: &mut Words<'_>, text: &str) -> Option<Action> {
     match name {
         "REJECT" => match options.value().as_deref() {
-            Some("--reject-with") => Some(Action::Reject(options.value()?.into_owned())),
+            Some("--reject-with") => reject_with(&options.value()?).map(Action::Reject),
             Some(_) => None,
-            None => Some(Action::Reject("icmp-port-unreachable".to_owned())),
+            None => Some(Action::Reject(RejectWith::Icmpx(1))),
         },
         "DNAT" => nat(options, "--to-destination").map(Action::Dnat),
         "SNAT" => nat(options, "--to-source").map(Action::Snat),
@@ -131,6 +131,28 @@ fn extension(name: &str, options: &mut Words<'_>, text: &str) -> Option<Action> 
         "CT" => ct(options, text),
         _ => None,
     }
+}
+
+/// iptables' names (iptables-extensions(8), REJECT), and the short ones that it takes too.
+fn reject_with(name: &str) -> Option<RejectWith> {
+    Some(match name {
+        "icmp-net-unreachable" | "net-unreach" => RejectWith::Icmp(0),
+        "icmp-host-unreachable" | "host-unreach" => RejectWith::Icmp(1),
+        "icmp-proto-unreachable" | "proto-unreach" => RejectWith::Icmp(2),
+        "icmp-port-unreachable" => RejectWith::Icmp(3),
+        "icmp-net-prohibited" | "net-prohib" => RejectWith::Icmp(9),
+        "icmp-host-prohibited" | "host-prohib" => RejectWith::Icmp(10),
+        "icmp-admin-prohibited" | "admin-prohib" => RejectWith::Icmp(13),
+        "icmp6-no-route" | "no-route" => RejectWith::Icmp6(0),
+        "icmp6-adm-prohibited" | "adm-prohibited" => RejectWith::Icmp6(1),
+        "icmp6-addr-unreachable" | "addr-unreach" => RejectWith::Icmp6(3),
+        "icmp6-port-unreachable" => RejectWith::Icmp6(4),
+        "icmp6-policy-fail" | "policy-fail" => RejectWith::Icmp6(5),
+        "icmp6-reject-route" | "reject-route" => RejectWith::Icmp6(6),
+        "port-unreach" => RejectWith::Icmpx(1),
+        "tcp-reset" | "tcp-rst" => RejectWith::TcpReset,
+        _ => return None,
+    })
 }
 
 /// Flags that choose among several possible ports or addresses, and exclude none.

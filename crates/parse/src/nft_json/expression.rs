@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use model::Mac;
-use model::netfilter::{AddrType, Family, Match, Test};
+use model::netfilter::{AddrType, AddressOf, Family, Match, Test};
 use serde_json::Value;
 
 use crate::iptables_save::values;
@@ -322,7 +322,7 @@ fn icmp(
             Test::Icmp(_, code @ None) if !m.negated => Some(code),
             _ => None,
         });
-        *kind? = Some(code);
+        *kind? = Some((code, code));
         return Some(());
     }
     if field != "type" {
@@ -354,6 +354,11 @@ fn icmp_code(is_v4: bool, value: &Value) -> Option<u8> {
     if !is_v4 {
         return None;
     }
+    icmp_code_name(name)
+}
+
+/// A code of *destination unreachable* by nft's name.
+pub(super) fn icmp_code_name(name: &str) -> Option<u8> {
     Some(match name {
         "net-unreachable" => 0,
         "host-unreachable" => 1,
@@ -481,8 +486,9 @@ fn fib_test(fib: &Value, right: &Value) -> Option<Test> {
         _ => return None,
     };
     match names(fib.get("flags")?)?.as_slice() {
-        ["saddr"] => Some(Test::SourceType(kind)),
-        ["daddr"] => Some(Test::DestinationType(kind)),
+        ["saddr"] => Some(AddressOf::Source),
+        ["daddr"] => Some(AddressOf::Destination),
         _ => None,
     }
+    .map(|of| Test::AddressType { of, types: vec![kind], limit: None })
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::netfilter::{Action, Counters, Family, Match, NatTarget, Test};
+use model::netfilter::{Action, Counters, Family, Match, NatTarget, RejectWith, Test};
 use serde_json::Value;
 
 use super::expression;
@@ -108,11 +108,42 @@ fn reject(body: &Value) -> Option<Action> {
     let kind = body.get("type").and_then(Value::as_str);
     let reason = body.get("expr").and_then(Value::as_str);
     Some(Action::Reject(match (kind, reason) {
-        (None, None) => "port-unreachable".to_owned(),
-        (Some("tcp reset"), _) => "tcp reset".to_owned(),
-        (Some(kind), Some(reason)) => format!("{kind} {reason}"),
+        (None, None) => RejectWith::Icmpx(1),
+        (Some("tcp reset"), _) => RejectWith::TcpReset,
+        (Some("icmp"), Some(reason)) => RejectWith::Icmp(icmp_code(reason)?),
+        (Some("icmpv6"), Some(reason)) => RejectWith::Icmp6(icmpv6_code(reason)?),
+        (Some("icmpx"), Some(reason)) => RejectWith::Icmpx(icmpx_code(reason)?),
         _ => return None,
     }))
+}
+
+/// nft's names of ICMP's codes of *destination unreachable* (nft `datatype.c`, `icmp_code_tbl`).
+fn icmp_code(name: &str) -> Option<u8> {
+    expression::icmp_code_name(name)
+}
+
+/// Likewise `icmpv6_code_tbl`.
+fn icmpv6_code(name: &str) -> Option<u8> {
+    Some(match name {
+        "no-route" => 0,
+        "admin-prohibited" => 1,
+        "addr-unreachable" => 3,
+        "port-unreachable" => 4,
+        "policy-fail" => 5,
+        "reject-route" => 6,
+        _ => return None,
+    })
+}
+
+/// Likewise `icmpx_code_tbl`.
+fn icmpx_code(name: &str) -> Option<u8> {
+    Some(match name {
+        "no-route" => 0,
+        "port-unreachable" => 1,
+        "host-unreachable" => 2,
+        "admin-prohibited" => 3,
+        _ => return None,
+    })
 }
 
 fn nat(body: &Value) -> Option<NatTarget> {

@@ -52,14 +52,14 @@ fn answers(world: &World, ingress: LinkId, arp: Arp) -> bool {
     let ns = world.ns(ingress.ns);
     let name = ns.link_name(ingress.link);
     let Arp { sender_ip, target_ip, .. } = arp;
-    let key = Key { destination: target_ip, source: sender_ip, iif: &name, oif: None, mark: 0 };
+    let (source, destination) = (IpAddr::V4(sender_ip), IpAddr::V4(target_ip));
+    let key = Key { destination, source, iif: &name, oif: None, mark: 0 };
     let Found::Route(route, nexthop) = route::lookup(ns, &key) else { return false };
     let towards = match nexthop {
         Some(nexthop) if route.kind != RouteKind::Local => ns.link_name(nexthop.link),
         Some(_) | None => "lo".to_owned(),
     };
-    let arrival =
-        Arrival { link: ingress.link, source: sender_ip, destination: target_ip, mark: 0, towards: &towards };
+    let arrival = Arrival { link: ingress.link, source, destination, mark: 0, towards: &towards };
     // A question from 0.0.0.0 asks whether the address is taken.
     if !sender_ip.is_unspecified() && reverse_path::refuse(ns, &arrival).is_some() {
         return false;
@@ -104,7 +104,8 @@ fn ignores(ns: &Netns, link: u32, name: &str, arp: Arp) -> bool {
 
 /// `arp_filter`: answers only on the link that packets to the asker would leave by.
 fn filters(ns: &Netns, link: u32, name: &str, arp: Arp) -> bool {
-    let key = Key { destination: arp.sender_ip, source: arp.target_ip, iif: "lo", oif: None, mark: 0 };
+    let (source, destination) = (arp.target_ip.into(), arp.sender_ip.into());
+    let key = Key { destination, source, iif: "lo", oif: None, mark: 0 };
     let by_here = || match route::lookup(ns, &key) {
         Found::Route(_, Some(nexthop)) => nexthop.link == link,
         Found::Route(_, None) | Found::Refused(..) | Found::Nothing | Found::Unknown(_) => false,

@@ -1,11 +1,11 @@
 //! Packets made on a machine: source address, route, OUTPUT, POSTROUTING, out
 //! (`ip_route_output_key`, `ip_local_out`).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use model::Netns;
 use model::link::LinkKind;
-use model::netfilter::{Family, Hook};
+use model::netfilter::Hook;
 use model::packet::{Frame, Packet, Payload, Transport};
 use model::path::{Stage, Step, Stop};
 use model::route::{Nexthop, Route, RouteKind};
@@ -13,6 +13,7 @@ use model::route::{Nexthop, Route, RouteKind};
 use super::neighbour::{self, Towards};
 use super::receive;
 use super::route::{self, Found, Key};
+use crate::exchange::unspecified;
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
@@ -52,7 +53,7 @@ pub(crate) fn send_frame(world: &World, mut trail: Trail, ns: usize, mut skb: Sk
     let link = world.link(egress);
     let before = skb.packet().map(|p| p.destination);
     let around = Around { outdev: Some(egress.link), ..Around::default() };
-    if let Err(end) = netfilter::run(world, &mut trail, ns, Family::Ip, Hook::Output, &mut skb, &around) {
+    if let Err(end) = netfilter::run(world, &mut trail, ns, skb.family(), Hook::Output, &mut skb, &around) {
         return end.finish(trail, &skb.frame);
     }
     let after = skb.packet().copied().unwrap_or(packet);
@@ -74,7 +75,7 @@ pub(crate) fn send_frame(world: &World, mut trail: Trail, ns: usize, mut skb: Sk
     trail.pass(place(facts, link, Stage::Route), &skb.frame, format!("routed: {}", routed.text), steps);
     let Towards { link: out_by, via } = routed.towards;
     let around = Around { outdev: Some(out_by), via, ..Around::default() };
-    match netfilter::run(world, &mut trail, ns, Family::Ip, Hook::Postrouting, &mut skb, &around) {
+    match netfilter::run(world, &mut trail, ns, skb.family(), Hook::Postrouting, &mut skb, &around) {
         Ok(()) if routed.local => receive::receive_own(world, trail, LinkId { ns, link: out_by }, skb),
         Ok(()) => neighbour::send(world, trail, ns, skb, &routed.towards),
         Err(end) => end.finish(trail, &skb.frame),
@@ -82,11 +83,11 @@ pub(crate) fn send_frame(world: &World, mut trail: Trail, ns: usize, mut skb: Sk
 }
 
 /// The link and address that a packet from here to this destination goes to first.
-pub(crate) fn next_hop(world: &World, ns: usize, to: Ipv4Addr) -> Option<(LinkId, Ipv4Addr)> {
-    let key = Key { destination: to, source: Ipv4Addr::UNSPECIFIED, iif: "lo", oif: None, mark: 0 };
+pub(crate) fn next_hop(world: &World, ns: usize, to: IpAddr) -> Option<(LinkId, IpAddr)> {
+    let key = Key { destination: to, source: unspecified(to), iif: "lo", oif: None, mark: 0 };
     match route::lookup(world.ns(ns), &key) {
         Found::Route(route, Some(nexthop)) if route.kind == RouteKind::Unicast => {
-            Some((LinkId { ns, link: nexthop.link }, gateway(nexthop.via).unwrap_or(to)))
+            Some((LinkId { ns, link: nexthop.link }, nexthop.via.unwrap_or(to)))
         }
         Found::Route(..) | Found::Refused(..) | Found::Nothing | Found::Unknown(_) => None,
     }
@@ -94,7 +95,7 @@ pub(crate) fn next_hop(world: &World, ns: usize, to: Ipv4Addr) -> Option<(LinkId
 
 struct Routed {
     towards: Towards,
-    source: Ipv4Addr,
+    source: IpAddr,
     local: bool,
     text: String,
 }
@@ -125,7 +126,7 @@ fn out(ns: &Netns, packet: &Packet, mark: u32) -> Result<Routed, Refusal> {
                 // (`ip_route_output_key_hash_rcu`).
                 Towards { link: loopback(ns).unwrap_or(nexthop.link), via: None }
             } else {
-                Towards { link: nexthop.link, via: gateway(nexthop.via) }
+                Towards { link: nexthop.link, via: nexthop.via }
             },
             source: source_for(ns, route, nexthop, packet.destination),
             local: matches!(route.kind, RouteKind::Local),
@@ -149,22 +150,15 @@ fn loopback(ns: &Netns) -> Option<u32> {
 
 /// The route's own choice, else an address of its link, by the gateway's subnet (`fib_result_prefsrc`).
 /// To itself a machine speaks with the address spoken to.
-fn source_for(ns: &Netns, route: &Route, nexthop: &Nexthop, destination: Ipv4Addr) -> Ipv4Addr {
+fn source_for(ns: &Netns, route: &Route, nexthop: &Nexthop, destination: IpAddr) -> IpAddr {
     match route.preferred_source {
         _ if route.kind == RouteKind::Local => destination,
-        Some(IpAddr::V4(preferred)) => preferred,
-        Some(IpAddr::V6(_)) | None => {
-            let chosen = route::select_address(ns, nexthop.link, gateway(nexthop.via));
-            chosen.unwrap_or(Ipv4Addr::UNSPECIFIED)
+        Some(preferred) => preferred,
+        None => {
+            // Without a gateway the subnet does not choose: any address of the link's is outside it.
+            let towards = nexthop.via.unwrap_or(unspecified(destination));
+            route::select_address(ns, nexthop.link, towards).unwrap_or(unspecified(destination))
         }
-    }
-}
-
-/// A nexthop's gateway, where it is an IPv4 one.
-pub(super) fn gateway(via: Option<IpAddr>) -> Option<Ipv4Addr> {
-    match via? {
-        IpAddr::V4(v4) => Some(v4),
-        IpAddr::V6(_) => None,
     }
 }
 
@@ -181,10 +175,18 @@ fn with_likely_device(mut here: model::path::Place, ns: &Netns) -> model::path::
 /// POSTROUTING see it, routing and ARP are not asked.
 pub(crate) fn answer_on(world: &World, mut trail: Trail, egress: LinkId, mut skb: Skb) -> Outcome {
     let around = Around { outdev: Some(egress.link), ..Around::default() };
-    let filtered = netfilter::run(world, &mut trail, egress.ns, Family::Ip, Hook::Output, &mut skb, &around)
-        .and_then(|()| {
-            netfilter::run(world, &mut trail, egress.ns, Family::Ip, Hook::Postrouting, &mut skb, &around)
-        });
+    let filtered = netfilter::run(
+        world,
+        &mut trail,
+        egress.ns,
+        skb.family(),
+        Hook::Output,
+        &mut skb,
+        &around,
+    )
+    .and_then(|()| {
+        netfilter::run(world, &mut trail, egress.ns, skb.family(), Hook::Postrouting, &mut skb, &around)
+    });
     match filtered {
         Ok(()) => wire::transmit(world, trail, egress, &skb),
         Err(end) => end.finish(trail, &skb.frame),

@@ -1,6 +1,6 @@
 //! Resolving the next hop, then out (`neigh_resolve_output`, `arp_solicit`).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use model::Mac;
 use model::link::LinkKind;
@@ -9,6 +9,7 @@ use model::path::{Disposition, Path, Stage, Step, Stop};
 use model::route::{NeighbourState, RouteKind};
 
 use super::route;
+use crate::exchange::unspecified;
 use crate::resolution::{self, Asker};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
@@ -18,7 +19,7 @@ use crate::world::{LinkId, World};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Towards {
     pub(crate) link: u32,
-    pub(crate) via: Option<Ipv4Addr>,
+    pub(crate) via: Option<IpAddr>,
 }
 
 /// Resolves the next hop's MAC and sends the packet out.
@@ -69,12 +70,9 @@ enum Next {
 }
 
 /// The MAC for an address: the neighbour entry where it is valid, else what asking would bring.
-fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: Ipv4Addr, source: Ipv4Addr) -> Next {
-    let entry = world
-        .ns(egress.ns)
-        .neighbours
-        .iter()
-        .find(|n| n.link == egress.link && n.ip == IpAddr::V4(ip) && !n.proxy);
+fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: IpAddr, source: IpAddr) -> Next {
+    let entry =
+        world.ns(egress.ns).neighbours.iter().find(|n| n.link == egress.link && n.ip == ip && !n.proxy);
     let known = entry.and_then(|n| Some((n.mac?, n.state))).filter(|(_, state)| state.is_valid());
     // Nothing overrules what was set by hand (`neigh_update`).
     let pinned = |state| matches!(state, NeighbourState::Permanent | NeighbourState::Noarp);
@@ -109,16 +107,16 @@ pub(crate) fn mac_of(world: &World, trail: &mut Trail, link: LinkId, packet: &Pa
 
 /// A link as the asker: its MAC, and the packet's source where that is an address of this machine,
 /// else the link's own (`arp_solicit` with `arp_announce` 0).
-fn asker(world: &World, link: LinkId, ip: Ipv4Addr, source: Ipv4Addr) -> Asker {
+fn asker(world: &World, link: LinkId, ip: IpAddr, source: IpAddr) -> Asker {
     let ns = world.ns(link.ns);
     let is_own = route::local_kind(ns, source) == Some(RouteKind::Local);
-    let own = || route::select_address(ns, link.link, Some(ip)).unwrap_or(source);
+    let own = || route::select_address(ns, link.link, ip).unwrap_or(source);
     let mac = world.link(link).and_then(|l| l.mac).unwrap_or_default();
     Asker { link, guest: false, mac, ip: if is_own { source } else { own() } }
 }
 
 /// The ARP exchange for an address by a link, whatever the neighbour table says.
-pub(crate) fn paths(world: &World, egress: LinkId, ip: Ipv4Addr) -> Vec<Path> {
-    let asker = asker(world, egress, ip, Ipv4Addr::UNSPECIFIED);
+pub(crate) fn paths(world: &World, egress: LinkId, ip: IpAddr) -> Vec<Path> {
+    let asker = asker(world, egress, ip, unspecified(ip));
     resolution::ask(world, &mut Trail::default(), asker, ip).paths()
 }

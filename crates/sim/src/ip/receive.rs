@@ -1,15 +1,14 @@
 //! A packet received by a namespace's stack: for here, for another, or for nobody (`ip_rcv`,
 //! `ip_route_input_slow`, `ip_forward`, `ip_local_deliver`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use model::netfilter::{Family, Hook};
-use model::packet::{Packet, Payload, Transport};
+use model::netfilter::Hook;
+use model::packet::{Packet, Payload, Segment, Transport};
 use model::path::{Disposition, Stage, Step, Stop};
 use model::route::RouteKind;
 
 use super::arp;
-use super::local::gateway;
 use super::neighbour::{self, Towards};
 use super::reverse_path::{self, Arrival};
 use super::route::{self, Found, Key};
@@ -40,7 +39,7 @@ fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Pa
         let around =
             Around { indev: Some(ingress.link), physin: skb.physin_of_iptables(), ..Around::default() };
         if let Err(end) =
-            netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Prerouting, &mut skb, &around)
+            netfilter::run(world, &mut trail, ingress.ns, skb.family(), Hook::Prerouting, &mut skb, &around)
         {
             return end.finish(trail, &skb.frame);
         }
@@ -48,7 +47,7 @@ fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Pa
     let packet = skb.packet().copied().unwrap_or(before);
     let at_route = place(ns, link, Stage::Route);
     let iif = ns.link_name(ingress.link);
-    if packet.destination.is_broadcast() {
+    if packet.destination == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return deliver(world, trail, ingress, skb);
     }
     if packet.destination.is_loopback() && !reverse_path::either(ns, &iif, "route_localnet") {
@@ -104,7 +103,7 @@ fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Pa
             if let Some(stop) = refused(&ns.link_name(nexthop.link)) {
                 return trail.drop(at_route, &skb.frame, stop, Vec::new());
             }
-            let towards = Towards { link: nexthop.link, via: gateway(nexthop.via) };
+            let towards = Towards { link: nexthop.link, via: nexthop.via };
             forward(world, trail, ingress, skb, packet, &towards, &text)
         }
     }
@@ -147,9 +146,9 @@ fn forward(
         ..Around::default()
     };
     let filtered =
-        netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Forward, &mut skb, &through)
+        netfilter::run(world, &mut trail, ingress.ns, skb.family(), Hook::Forward, &mut skb, &through)
             .and_then(|()| {
-                netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Postrouting, &mut skb, &out)
+                netfilter::run(world, &mut trail, ingress.ns, skb.family(), Hook::Postrouting, &mut skb, &out)
             });
     match filtered {
         Ok(()) => neighbour::send(world, trail, ingress.ns, skb, towards),
@@ -176,7 +175,7 @@ pub(crate) fn turns_back(world: &World, link: LinkId, packet: &Packet, mark: u32
 /// PREROUTING sees it, routing is not asked again (`loopback_xmit`, `ip_rcv_finish_core`).
 pub(crate) fn receive_own(world: &World, mut trail: Trail, lo: LinkId, mut skb: Skb) -> Outcome {
     let around = Around { indev: Some(lo.link), ..Around::default() };
-    match netfilter::run(world, &mut trail, lo.ns, Family::Ip, Hook::Prerouting, &mut skb, &around) {
+    match netfilter::run(world, &mut trail, lo.ns, skb.family(), Hook::Prerouting, &mut skb, &around) {
         Ok(()) => deliver(world, trail, lo, skb),
         Err(end) => end.finish(trail, &skb.frame),
     }
@@ -187,7 +186,7 @@ fn deliver(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb) -> Ou
     let ns = world.ns(ingress.ns);
     let around = Around { indev: Some(ingress.link), physin: skb.physin_of_iptables(), ..Around::default() };
     if let Err(end) =
-        netfilter::run(world, &mut trail, ingress.ns, Family::Ip, Hook::Input, &mut skb, &around)
+        netfilter::run(world, &mut trail, ingress.ns, skb.family(), Hook::Input, &mut skb, &around)
     {
         return end.finish(trail, &skb.frame);
     }
@@ -206,17 +205,21 @@ fn deliver(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb) -> Ou
 /// udp/67 is bound per device.
 fn unheard(ns: &model::Netns, packet: &Packet) -> Option<Stop> {
     let (protocol, port) = match packet.transport {
-        Transport::Tcp { destination, answer: false, .. } => (6, destination),
+        Transport::Tcp { destination, segment: Segment::Syn, .. } => (6, destination),
         Transport::Udp { destination, source } if !matches!(destination, 67 | 68) && source >= 1024 => {
             (17, destination)
         }
-        Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Echo { .. } => return None,
+        Transport::Tcp { .. }
+        | Transport::Udp { .. }
+        | Transport::Echo { .. }
+        | Transport::IcmpError { .. }
+        | Transport::Neighbour { .. } => return None,
     };
     if ns.sockets.is_empty() {
         return None;
     }
     let hears = ns.sockets.iter().any(|s| {
-        let address = s.address.is_unspecified() || s.address == IpAddr::V4(packet.destination);
+        let address = s.address.is_unspecified() || s.address == packet.destination;
         s.protocol == protocol && s.port == port && address
     });
     (!hears).then_some(Stop::NoListener { protocol, port })

@@ -1,6 +1,6 @@
 //! Source validation of received packets (`fib_validate_source`, `ip-sysctl.rst` rp_filter).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::Netns;
 use model::path::Stop;
@@ -27,8 +27,8 @@ pub(crate) fn either(ns: &Netns, link: &str, what: &str) -> bool {
 pub(crate) struct Arrival<'a> {
     /// Link of arrival.
     pub(crate) link: u32,
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
     pub(crate) mark: u32,
     /// Link that it will leave by, `lo` for what stays here.
     pub(crate) towards: &'a str,
@@ -37,7 +37,7 @@ pub(crate) struct Arrival<'a> {
 /// Why a packet, or an ARP question, would be refused for its source, if it would.
 pub(crate) fn refuse(ns: &Netns, arrival: &Arrival) -> Option<Stop> {
     let Arrival { link, source, destination, mark, towards } = *arrival;
-    if source.is_loopback() || source.is_multicast() || source.is_broadcast() {
+    if source.is_loopback() || source.is_multicast() || source == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return Some(Stop::MartianSource);
     }
     if source.is_unspecified() {

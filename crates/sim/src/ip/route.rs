@@ -1,6 +1,6 @@
 //! Route look-up: FIB rules in order, longest prefix, lowest metric (`fib_table_lookup`, ip-rule(8)).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::Netns;
@@ -10,9 +10,9 @@ use model::route::{Address, FibRule, Nexthop, Route, RouteKind, RuleAction, TABL
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'k> {
     /// Where to.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
     /// Where from, unspecified when the route is to choose it.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Link of arrival, `lo` for packets made here.
     pub iif: &'k str,
     /// Link it must leave by, where bound.
@@ -34,11 +34,12 @@ pub enum Found<'a> {
     Unknown(&'a str),
 }
 
-/// Looks a route up as the kernel does for IPv4.
+/// Looks a route up as the kernel does.
 pub fn lookup<'a>(ns: &'a Netns, key: &Key) -> Found<'a> {
+    let rules = if key.destination.is_ipv4() { &ns.rules } else { &ns.rules6 };
     let mut at = 0;
     // A goto only ever leads forward, so the look-up ends.
-    while let Some(rule) = ns.rules.get(at) {
+    while let Some(rule) = rules.get(at) {
         at += 1;
         match selects(rule, key) {
             Some(true) => {}
@@ -52,7 +53,7 @@ pub fn lookup<'a>(ns: &'a Netns, key: &Key) -> Found<'a> {
             },
             RuleAction::Goto(priority) => {
                 // A goto whose target is missing is passed over (`fib_rules_lookup`).
-                let target = ns.rules.iter().position(|r| r.priority == priority);
+                let target = rules.iter().position(|r| r.priority == priority);
                 at = target.map_or(at, |found| found.max(at));
             }
             RuleAction::Nop => {}
@@ -79,7 +80,7 @@ fn answer<'a>(route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
 
 /// Whether a rule applies; `None` where a selector is not modelled and the others hold.
 fn selects(rule: &FibRule, key: &Key) -> Option<bool> {
-    let covers = |net: Option<IpNet>, ip: Ipv4Addr| net.is_none_or(|n| n.contains(&IpAddr::V4(ip)));
+    let covers = |net: Option<IpNet>, ip: IpAddr| net.is_none_or(|n| n.contains(&ip));
     let holds = covers(rule.source, key.source)
         && covers(rule.destination, key.destination)
         && rule.iif.as_ref().is_none_or(|name| name == key.iif)
@@ -98,7 +99,7 @@ fn in_table<'a>(ns: &'a Netns, table: u32, key: &Key) -> Option<(&'a Route, Opti
     let candidates = ns
         .routes
         .iter()
-        .filter(|r| r.table == table && r.tos == 0 && r.destination.contains(&IpAddr::V4(key.destination)));
+        .filter(|r| r.table == table && r.tos == 0 && r.destination.contains(&key.destination));
     let usable = candidates.filter_map(|route| {
         if route.nexthops.is_empty() {
             return Some((route, None));
@@ -122,23 +123,24 @@ fn alive(ns: &Netns, nexthop: &Nexthop, key: &Key) -> bool {
 
 /// The address that a link speaks with towards another (`inet_select_addr`): its first in the subnet
 /// of that one, else its first, else the first of any other link.
-pub(crate) fn select_address(ns: &Netns, link: u32, towards: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+pub(crate) fn select_address(ns: &Netns, link: u32, towards: IpAddr) -> Option<IpAddr> {
     let speaking = |a: &&Address| !a.secondary && a.scope != "host";
-    let v4 = |a: &Address| match a.net.addr() {
-        IpAddr::V4(ip) => Some(ip),
-        IpAddr::V6(_) => None,
-    };
+    let of_family = |a: &Address| Some(a.net.addr()).filter(|ip| ip.is_ipv4() == towards.is_ipv4());
     let own = || ns.addresses_of(link).filter(speaking);
-    let covering = towards.and_then(|to| own().filter(|a| a.net.contains(&IpAddr::V4(to))).find_map(v4));
-    let elsewhere = || ns.addresses.iter().filter(speaking).filter(|a| a.scope != "link").find_map(v4);
-    covering.or_else(|| own().find_map(v4)).or_else(elsewhere)
+    let covering = own().filter(|a| a.net.contains(&towards)).find_map(of_family);
+    let elsewhere = || ns.addresses.iter().filter(speaking).filter(|a| a.scope != "link").find_map(of_family);
+    covering.or_else(|| own().find_map(of_family)).or_else(elsewhere)
 }
 
 /// Whether an address is local or a broadcast address here, by the local table.
-pub fn local_kind(ns: &Netns, ip: Ipv4Addr) -> Option<RouteKind> {
-    let here = ns.routes.iter().filter(|r| r.table == TABLE_LOCAL && r.destination.contains(&IpAddr::V4(ip)));
-    let longest = here.max_by_key(|r| r.destination.prefix_len())?;
-    Some(longest.kind)
+pub fn local_kind(ns: &Netns, ip: IpAddr) -> Option<RouteKind> {
+    local_route(ns, ip).map(|route| route.kind)
+}
+
+/// The local table's route for an address.
+pub(crate) fn local_route(ns: &Netns, ip: IpAddr) -> Option<&Route> {
+    let here = ns.routes.iter().filter(|r| r.table == TABLE_LOCAL && r.destination.contains(&ip));
+    here.max_by_key(|r| r.destination.prefix_len())
 }
 
 /// A route as `ip route` prints it.

@@ -4,11 +4,15 @@
 //! A condition that cannot be decided makes both sides possible: the rule's action, and going on.
 //! The result is every ending that is possible, each with the condition that it hangs on.
 
-use model::netfilter::{Action, Chain, NatTarget, NfRule, Policy};
+use std::net::IpAddr;
+
+use model::netfilter::{Action, Data, EtherChange, Lookup, NatTarget, NfRule, Policy, RejectWith, TtlChange};
 use model::path::RuleRef;
 
-use super::hooks::{BaseRef, Hooks};
-use super::matches::{Look, Marking, Tri};
+use super::hooks::{BaseRef, Hooks, Ready};
+use super::look::{Look, Tri};
+use super::marking::Marking;
+use super::sets::{self, Found};
 
 /// Chains nested in each other at most. nf_tables refuses 16 (`NFT_JUMP_STACK_SIZE`); xtables makes
 /// its stack as deep as there are chains.
@@ -34,7 +38,7 @@ pub(super) struct Ending {
 impl Ending {
     /// Two endings between which nobody downstream could tell.
     pub(super) fn same_fate(&self, other: &Ending) -> bool {
-        self.effect.same_fate(&other.effect) && self.marking == other.marking
+        self.effect.same_fate(&other.effect) && (self.effect.dies() || self.marking == other.marking)
     }
 }
 
@@ -43,7 +47,7 @@ impl Ending {
 pub(super) enum Effect {
     Accept,
     Drop,
-    Reject,
+    Reject(RejectWith),
     PolicyAccept,
     PolicyDrop,
     Dnat(NatTarget),
@@ -53,8 +57,15 @@ pub(super) enum Effect {
 impl Effect {
     fn same_fate(&self, other: &Effect) -> bool {
         let passes = |e: &Effect| matches!(e, Effect::Accept | Effect::PolicyAccept);
-        let dies = |e: &Effect| matches!(e, Effect::Drop | Effect::Reject | Effect::PolicyDrop);
-        self == other || (passes(self) && passes(other)) || (dies(self) && dies(other))
+        let silent = |e: &Effect| matches!(e, Effect::Drop | Effect::PolicyDrop);
+        self == other || (passes(self) && passes(other)) || (silent(self) && silent(other))
+    }
+
+    fn dies(&self) -> bool {
+        match self {
+            Effect::Drop | Effect::Reject(_) | Effect::PolicyDrop => true,
+            Effect::Accept | Effect::PolicyAccept | Effect::Dnat(_) | Effect::Snat(_) => false,
+        }
     }
 }
 
@@ -81,6 +92,13 @@ enum Back {
     Returned,
 }
 
+/// Where a rule leads.
+enum Next {
+    /// On to the next.
+    Rule,
+    Back(Back),
+}
+
 /// Every way in which this base chain can end for the packet.
 pub(super) fn run<'r, 'a>(
     hooks: &'r Hooks<'a>,
@@ -98,7 +116,11 @@ pub(super) fn run<'r, 'a>(
         now: look.marking(),
         rules: 0,
     };
-    match run.chain(base.chain) {
+    let back = match hooks.chain(base.table_at, &base.chain.name) {
+        Some(ready) => run.chain(ready),
+        None => Back::Returned,
+    };
+    match back {
         Back::Ended => {}
         Back::Returned => run.policy(),
     }
@@ -106,22 +128,27 @@ pub(super) fn run<'r, 'a>(
 }
 
 impl<'a> Run<'_, 'a> {
-    fn chain(&mut self, chain: &'a Chain) -> Back {
+    fn chain(&mut self, ready: &Ready<'a>) -> Back {
         let outer = self.uncertain;
-        let back = self.rules_of(chain);
+        let back = self.rules_of(ready);
         self.uncertain = outer;
         back
     }
 
-    fn rules_of(&mut self, chain: &'a Chain) -> Back {
+    fn rules_of(&mut self, ready: &Ready<'a>) -> Back {
+        let rules: &'a [NfRule] = &ready.chain.rules;
         // An undecidable rule may have led back to the caller already: what follows may not be met.
         let mut may_return = false;
-        for (at, rule) in chain.rules.iter().enumerate() {
-            let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-            self.rules += 1;
+        let mut at = 0;
+        loop {
+            let met = ready.guards.next(self.look.packet(), at, rules.len());
+            self.rules += met - at + 1;
+            let Some(rule) = rules.get(met) else { return Back::Returned };
+            at = met + 1;
+            let number = u32::try_from(at).unwrap_or(u32::MAX);
             let next = match self.look.rule(rule, self.now) {
                 Tri::No => Next::Rule,
-                Tri::Yes => self.act(rule, number),
+                Tri::Yes => self.act(rule, &rule.action, number),
                 Tri::Unknown(why) => {
                     may_return |= matches!(self.maybe(why, rule, number), Next::Back(Back::Returned));
                     self.uncertain |= may_return;
@@ -134,7 +161,6 @@ impl<'a> Run<'_, 'a> {
                 Next::Back(back) => return back,
             }
         }
-        Back::Returned
     }
 
     /// Both sides of a rule of which it cannot be told whether it applies: what the action does, and
@@ -143,7 +169,7 @@ impl<'a> Run<'_, 'a> {
         let outer = (self.assumed.clone(), self.uncertain);
         self.assumed.get_or_insert(why);
         self.uncertain = true;
-        let next = self.act(rule, number);
+        let next = self.act(rule, &rule.action, number);
         self.uncertain = outer.1;
         if outer.0.is_some() {
             self.assumed = outer.0;
@@ -151,30 +177,39 @@ impl<'a> Run<'_, 'a> {
         next
     }
 
-    fn act(&mut self, rule: &'a NfRule, number: u32) -> Next {
-        let target = match &rule.action {
+    fn act(&mut self, rule: &'a NfRule, action: &'a Action, number: u32) -> Next {
+        let effect = match action {
             Action::Continue | Action::NonTerminal(_) => return Next::Rule,
             Action::Return => return Next::Back(Back::Returned),
-            Action::Notrack | Action::SetMark { .. } if self.uncertain => {
-                let why = self.assumed.clone().unwrap_or_default();
-                return self.undecidable(why, rule, number);
-            }
-            Action::Notrack => {
-                self.now.untracked = true;
-                return Next::Rule;
-            }
-            Action::SetMark { value, mask } => {
-                self.now.mark = (self.now.mark & !mask) ^ value;
-                return Next::Rule;
-            }
+            Action::Several(actions) => return self.several(rule, actions, number),
+            Action::Notrack
+            | Action::CtZone(_)
+            | Action::SetMark { .. }
+            | Action::SetMarkMap(_)
+            | Action::SetCtMark { .. }
+            | Action::SaveMark { .. }
+            | Action::RestoreMark { .. }
+            | Action::Ttl(_)
+            | Action::Ether(_) => return self.change(rule, action, number),
             Action::Jump(name) => return self.call(name, rule, number, true),
             Action::Goto(name) => return self.call(name, rule, number, false),
-            Action::Unmodelled(text) => return self.undecidable(text.clone(), rule, number),
+            Action::VerdictMap(lookup) => return self.verdict(lookup, rule, number),
+            Action::Elsewhere(text, _) | Action::Unmodelled(text) => {
+                return self.undecidable(text.clone(), rule, number);
+            }
             Action::Accept => Effect::Accept,
             Action::Drop => Effect::Drop,
-            Action::Reject(_) => Effect::Reject,
-            Action::Dnat(target) => Effect::Dnat(*target),
-            Action::Snat(target) => Effect::Snat(*target),
+            Action::Reject(with) => Effect::Reject(*with),
+            Action::Dnat(target) if self.fits(target) => Effect::Dnat(*target),
+            Action::Snat(target) if self.fits(target) => Effect::Snat(*target),
+            // A statement for the other family does nothing (`nft_nat_inet_eval`).
+            Action::Dnat(_) | Action::Snat(_) => return Next::Rule,
+            Action::DnatMap(lookup) => return self.nat_map(lookup, Effect::Dnat, rule, number),
+            Action::SnatMap(lookup) => return self.nat_map(lookup, Effect::Snat, rule, number),
+            Action::Netmap(_) => match self.look.netmapped(action) {
+                Some(effect) => effect,
+                None => return Next::Rule,
+            },
             Action::Masquerade => match self.look.outgoing_address() {
                 Some(ip) => Effect::Snat(to_address(ip)),
                 None => {
@@ -190,12 +225,116 @@ impl<'a> Run<'_, 'a> {
                 }
             },
         };
-        self.end(target, rule, number);
+        self.end(effect, rule, number);
+        Next::Back(Back::Ended)
+    }
+
+    fn fits(&self, target: &NatTarget) -> bool {
+        let v6 = self.look.packet().is_some_and(model::Packet::is_v6);
+        target.addresses.is_none_or(|(low, _)| low.is_ipv6() == v6)
+    }
+
+    fn several(&mut self, rule: &'a NfRule, actions: &'a [Action], number: u32) -> Next {
+        for action in actions {
+            match self.act(rule, action, number) {
+                Next::Rule => {}
+                back @ Next::Back(_) => return back,
+            }
+        }
+        Next::Rule
+    }
+
+    /// What changes the packet and lets it go on. A change that may not have happened makes all that
+    /// looks at it undecidable, so the rule is.
+    fn change(&mut self, rule: &'a NfRule, action: &'a Action, number: u32) -> Next {
+        let mut now = self.now;
+        match action {
+            Action::Notrack => now.untracked = true,
+            Action::CtZone(zone) => now.zone = *zone,
+            Action::SetMark { value, mask } => now.mark = (now.mark & !mask) ^ value,
+            Action::SetMarkMap(lookup) => match sets::look_up(self.look, lookup, now) {
+                Ok(Found::Member(element)) => match &element.data {
+                    Some(Data::Number(number)) => now.mark = u32::try_from(*number).unwrap_or(u32::MAX),
+                    _ => return self.undecidable(rule.text.clone(), rule, number),
+                },
+                Ok(Found::NoMember | Found::NoField) => return Next::Rule,
+                Err(why) => return self.undecidable(why, rule, number),
+            },
+            // A packet without a connection has no such mark (`connmark_tg`).
+            Action::SetCtMark { .. } | Action::SaveMark { .. } | Action::RestoreMark { .. }
+                if self.look.ct.is_none() =>
+            {
+                return Next::Rule;
+            }
+            Action::SetCtMark { value, mask } => now.ct_mark = (now.ct_mark & !mask) ^ value,
+            Action::SaveMark { ct_mask, packet_mask } => {
+                now.ct_mark = (now.ct_mark & !ct_mask) ^ (now.mark & packet_mask);
+            }
+            Action::RestoreMark { ct_mask, packet_mask } => {
+                now.mark = (now.mark & !packet_mask) ^ (now.ct_mark & ct_mask);
+            }
+            Action::Ttl(TtlChange::Set(to)) => now.ttl = *to,
+            Action::Ttl(TtlChange::Increase(by)) => now.ttl = now.ttl.saturating_add(*by),
+            Action::Ttl(TtlChange::Decrease(by)) => now.ttl = now.ttl.saturating_sub(*by),
+            Action::Ether(EtherChange::Source(mac)) => now.ether_source = *mac,
+            Action::Ether(EtherChange::Destination(mac)) => now.ether_destination = *mac,
+            Action::Ether(EtherChange::Redirect) => {
+                let bridge = self.look.around.bridge.or(self.look.around.indev);
+                let mac = bridge.and_then(|l| self.look.world.ns(self.look.ns).link(l)).and_then(|l| l.mac);
+                match mac {
+                    Some(mac) => now.ether_destination = mac,
+                    None => return self.undecidable(rule.text.clone(), rule, number),
+                }
+            }
+            _ => return self.undecidable(rule.text.clone(), rule, number),
+        }
+        if now == self.now {
+            return Next::Rule;
+        }
+        if self.uncertain {
+            let why = self.assumed.clone().unwrap_or_default();
+            return self.undecidable(why, rule, number);
+        }
+        self.now = now;
+        Next::Rule
+    }
+
+    fn verdict(&mut self, lookup: &'a Lookup, rule: &'a NfRule, number: u32) -> Next {
+        match sets::look_up(self.look, lookup, self.now) {
+            Ok(Found::Member(element)) => match &element.data {
+                Some(Data::Verdict(action)) => self.act(rule, action, number),
+                _ => self.undecidable(rule.text.clone(), rule, number),
+            },
+            Ok(Found::NoMember | Found::NoField) => Next::Rule,
+            Err(why) => self.undecidable(why, rule, number),
+        }
+    }
+
+    fn nat_map(
+        &mut self,
+        lookup: &'a Lookup,
+        nat: fn(NatTarget) -> Effect,
+        rule: &'a NfRule,
+        number: u32,
+    ) -> Next {
+        let target = match sets::look_up(self.look, lookup, self.now) {
+            Ok(Found::Member(element)) => match element.data {
+                Some(Data::Address(ip)) => to_address(ip),
+                Some(Data::AddressAndPort(ip, port)) => {
+                    NatTarget { ports: Some((port, port)), ..to_address(ip) }
+                }
+                _ => return self.undecidable(rule.text.clone(), rule, number),
+            },
+            Ok(Found::NoMember | Found::NoField) => return Next::Rule,
+            Err(why) => return self.undecidable(why, rule, number),
+        };
+        self.end(nat(target), rule, number);
         Next::Back(Back::Ended)
     }
 
     fn call(&mut self, name: &'a str, rule: &NfRule, number: u32, comes_back: bool) -> Next {
-        let Some(chain) = self.hooks.chain(self.base.table_at, name) else {
+        let hooks = self.hooks;
+        let Some(ready) = hooks.chain(self.base.table_at, name) else {
             let why = format!("chain {name}, which the dump does not have");
             return self.undecidable(why, rule, number);
         };
@@ -207,8 +346,8 @@ impl<'a> Run<'_, 'a> {
             let why = format!("chain {name}, which calls itself");
             return self.undecidable(why, rule, number);
         }
-        self.chains.push(&chain.name);
-        let back = self.chain(chain);
+        self.chains.push(&ready.chain.name);
+        let back = self.chain(ready);
         self.chains.pop();
         match (back, comes_back) {
             (Back::Ended, _) => Next::Back(Back::Ended),
@@ -242,11 +381,21 @@ impl<'a> Run<'_, 'a> {
             text: format!(":{} {word}", self.base.chain.name),
             counters,
             handle: None,
+            rejects_with: None,
         };
         self.push(effect, Some(by));
     }
 
     fn end(&mut self, effect: Effect, rule: &NfRule, number: u32) {
+        let rejects_with = match effect {
+            Effect::Reject(with) => Some(with),
+            Effect::Accept
+            | Effect::Drop
+            | Effect::PolicyAccept
+            | Effect::PolicyDrop
+            | Effect::Dnat(_)
+            | Effect::Snat(_) => None,
+        };
         let by = RuleRef {
             dialect: self.base.table.dialect,
             family: self.base.table.family,
@@ -257,6 +406,7 @@ impl<'a> Run<'_, 'a> {
             text: rule.text.clone(),
             counters: rule.counters.map(|c| (c.packets, c.bytes)),
             handle: rule.handle,
+            rejects_with,
         };
         self.push(effect, Some(by));
     }
@@ -269,11 +419,6 @@ impl<'a> Run<'_, 'a> {
     }
 }
 
-enum Next {
-    Rule,
-    Back(Back),
-}
-
-fn to_address(ip: std::net::Ipv4Addr) -> NatTarget {
-    NatTarget { addresses: Some((ip.into(), ip.into())), ports: None }
+fn to_address(ip: IpAddr) -> NatTarget {
+    NatTarget { addresses: Some((ip, ip)), ports: None }
 }

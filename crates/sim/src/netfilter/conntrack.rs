@@ -1,19 +1,17 @@
 //! Connections that an exchange opens, and how they translate (`nf_conntrack_core.c`, `nf_nat_core.c`).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use model::netfilter::NatTarget;
-use model::packet::{Packet, Transport};
+use model::conntrack::{CtEntry, Tuple as DumpedTuple};
+use model::packet::{ICMP, ICMPV6, Packet, Segment, Transport};
 
 use crate::trail::Skb;
-
-const ICMP: u8 = 1;
 
 /// One direction's addresses and ports, as in `struct nf_conntrack_tuple`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tuple {
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
+    source: IpAddr,
+    destination: IpAddr,
     protocol: u8,
     ports: (u16, u16),
     /// An echo reply: ICMP's type is part of the tuple, which tells the two apart where a machine
@@ -24,22 +22,36 @@ pub(crate) struct Tuple {
 impl Tuple {
     fn of(packet: &Packet) -> Tuple {
         let Packet { source, destination, transport, .. } = *packet;
-        let (protocol, ports) = (transport.protocol(), transport.ports());
+        let (protocol, ports) = (packet.protocol(), transport.ports());
         let echo_reply = matches!(transport, Transport::Echo { reply: true, .. });
         Tuple { source, destination, protocol, ports, echo_reply }
     }
 
+    fn dumped(tuple: &DumpedTuple, protocol: u8) -> Tuple {
+        let DumpedTuple { source, destination, source_port, destination_port, icmp } = *tuple;
+        let echo_reply = matches!(icmp, Some((0 | 129, _)));
+        Tuple { source, destination, protocol, ports: (source_port, destination_port), echo_reply }
+    }
+
     fn inverted(self) -> Tuple {
         let Tuple { source, destination, protocol, ports: (from, to), echo_reply } = self;
-        let echo_reply = if protocol == ICMP { !echo_reply } else { echo_reply };
+        let echo_reply = if matches!(protocol, ICMP | ICMPV6) { !echo_reply } else { echo_reply };
         Tuple { source: destination, destination: source, protocol, ports: (to, from), echo_reply }
     }
+
+    fn ends(self) -> Ends {
+        ((self.source, self.destination), self.ports)
+    }
 }
+
+/// Addresses and ports, source first.
+type Ends = ((IpAddr, IpAddr), (u16, u16));
 
 /// A connection in one namespace.
 #[derive(Debug, Clone)]
 struct Entry {
     ns: usize,
+    zone: u16,
     original: Tuple,
     /// What an answer looks like: differs from the inverted original where NAT rewrote.
     reply: Tuple,
@@ -47,6 +59,41 @@ struct Entry {
     answered: bool,
     bound_source: bool,
     bound_destination: bool,
+    mark: u32,
+}
+
+impl Entry {
+    fn opened(ns: usize, zone: u16, original: Tuple) -> Entry {
+        let reply = original.inverted();
+        let (answered, bound) = (false, false);
+        Entry { ns, zone, original, reply, answered, bound_source: bound, bound_destination: bound, mark: 0 }
+    }
+
+    /// One that was there before: its NAT is decided.
+    fn dumped(ns: usize, entry: &CtEntry) -> Entry {
+        Entry {
+            ns,
+            zone: entry.zone,
+            original: Tuple::dumped(&entry.original, entry.protocol),
+            reply: Tuple::dumped(&entry.reply, entry.protocol),
+            answered: !entry.unreplied,
+            bound_source: true,
+            bound_destination: true,
+            mark: entry.mark,
+        }
+    }
+
+    /// `IPS_DST_NAT`: the answer comes from another address than was asked.
+    fn is_dnat(&self) -> bool {
+        let plain = self.original.inverted();
+        (self.reply.source, self.reply.ports.0) != (plain.source, plain.ports.0)
+    }
+
+    /// `IPS_SRC_NAT`: the answer goes to another address than asked.
+    fn is_snat(&self) -> bool {
+        let plain = self.original.inverted();
+        (self.reply.destination, self.reply.ports.1) != (plain.destination, plain.ports.1)
+    }
 }
 
 /// Every connection of an exchange.
@@ -60,15 +107,24 @@ pub(crate) struct Conntrack {
 pub(crate) struct CtRef {
     entry: usize,
     reply: bool,
+    /// An error about the connection, or a refusal made for it: RELATED.
+    related: bool,
 }
 
 /// What rules may ask of a packet's connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CtView {
     pub(crate) new: bool,
     pub(crate) established: bool,
+    pub(crate) related: bool,
+    pub(crate) answered: bool,
+    /// In the reply's direction.
+    pub(crate) reply: bool,
     pub(crate) dnat: bool,
     pub(crate) snat: bool,
+    pub(crate) mark: u32,
+    pub(crate) original_tuple: Ends,
+    pub(crate) reply_tuple: Ends,
 }
 
 /// Which half of the address pair is rewritten.
@@ -80,56 +136,87 @@ pub(crate) enum Manip {
 
 /// Finds or opens the packet's connection (`nf_conntrack_in`). A packet that has one already came
 /// back over the loopback link. An answer opens none: without its question it is INVALID
-/// (`icmp_new`, `tcp_new`).
-pub(crate) fn track(table: &mut Conntrack, ns: usize, skb: &mut Skb) {
+/// (`icmp_new`, `tcp_new`). `before` are the connections that the namespace's dump holds.
+pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &[CtEntry], skb: &mut Skb) {
     if skb.ct.is_some() || skb.untracked {
         return;
     }
-    let Some(tuple) = skb.packet().map(Tuple::of) else { return };
-    let known = table.entries.iter().enumerate().filter(|(_, e)| e.ns == ns).find_map(|(entry, e)| {
-        let reply = e.reply == tuple;
-        (reply || e.original == tuple).then_some(CtRef { entry, reply: reply && e.original != tuple })
-    });
-    let opens = match skb.packet().map(|p| p.transport) {
-        Some(Transport::Echo { reply: true, .. } | Transport::Tcp { answer: true, .. }) | None => false,
-        Some(Transport::Echo { .. } | Transport::Tcp { .. } | Transport::Udp { .. }) => true,
-    };
-    if known.is_none() && !opens {
+    let Some(packet) = skb.packet().copied() else { return };
+    if matches!(packet.transport, Transport::IcmpError { .. }) {
+        // The packet that the error quotes went the other way (`nf_conntrack_inet_error`).
+        let about = skb.quoted.map(|quoted| Tuple::of(&quoted).inverted());
+        let found = about.and_then(|tuple| table.find(ns, before, skb.zone, tuple));
+        skb.ct = found.map(|found| CtRef { related: true, ..found });
         return;
     }
-    let found = known.unwrap_or_else(|| {
-        table.entries.push(Entry {
-            ns,
-            original: tuple,
-            reply: tuple.inverted(),
-            answered: false,
-            bound_source: false,
-            bound_destination: false,
-        });
-        CtRef { entry: table.entries.len() - 1, reply: false }
+    let tuple = Tuple::of(&packet);
+    let found = table.find(ns, before, skb.zone, tuple).or_else(|| {
+        opens(packet.transport).then(|| {
+            table.entries.push(Entry::opened(ns, skb.zone, tuple));
+            CtRef { entry: table.entries.len() - 1, reply: false, related: false }
+        })
     });
+    let Some(found) = found else { return };
     if found.reply
         && let Some(entry) = table.entries.get_mut(found.entry)
+        && !skb.refusal
     {
         entry.answered = true;
     }
-    skb.ct = Some(found);
+    // A reset that a rule sends carries the refused packet's connection along (`nf_ct_attach`).
+    skb.ct = Some(CtRef { related: skb.refusal, ..found });
+}
+
+impl Conntrack {
+    fn find(&mut self, ns: usize, before: &[CtEntry], zone: u16, tuple: Tuple) -> Option<CtRef> {
+        let of = |at: usize, e: &Entry| {
+            let reply = e.reply == tuple;
+            let found = CtRef { entry: at, reply: reply && e.original != tuple, related: false };
+            (e.ns == ns && e.zone == zone && (reply || e.original == tuple)).then_some(found)
+        };
+        if let Some(found) = self.entries.iter().enumerate().find_map(|(at, e)| of(at, e)) {
+            return Some(found);
+        }
+        let known = before.iter().filter(|e| e.zone == zone && e.protocol == tuple.protocol);
+        let entry = known.map(|e| Entry::dumped(ns, e)).find(|e| of(0, e).is_some())?;
+        self.entries.push(entry);
+        of(self.entries.len() - 1, self.entries.last()?)
+    }
+}
+
+fn opens(transport: Transport) -> bool {
+    match transport {
+        Transport::Echo { reply, .. } => !reply,
+        Transport::Tcp { segment, .. } => segment == Segment::Syn,
+        Transport::Udp { .. } => true,
+        Transport::IcmpError { .. } | Transport::Neighbour { .. } => false,
+    }
 }
 
 /// The packet's connection as rules see it; `None` before tracking, which matches as INVALID.
 pub(crate) fn view(table: &Conntrack, skb: &Skb) -> Option<CtView> {
     let found = skb.ct?;
     let entry = table.entries.get(found.entry)?;
-    let established = found.reply || entry.answered;
-    let unrewritten = entry.original.inverted();
+    let established = !found.related && (found.reply || entry.answered);
     Some(CtView {
-        new: !established,
+        new: !established && !found.related,
         established,
-        // `IPS_DST_NAT`, `IPS_SRC_NAT`: the reply comes from, or goes to, another address.
-        dnat: (entry.reply.source, entry.reply.ports.0) != (unrewritten.source, unrewritten.ports.0),
-        snat: (entry.reply.destination, entry.reply.ports.1)
-            != (unrewritten.destination, unrewritten.ports.1),
+        related: found.related,
+        answered: entry.answered,
+        reply: found.reply,
+        dnat: entry.is_dnat(),
+        snat: entry.is_snat(),
+        mark: entry.mark,
+        original_tuple: entry.original.ends(),
+        reply_tuple: entry.reply.ends(),
     })
+}
+
+/// Remembers a connection's mark.
+pub(crate) fn set_mark(table: &mut Conntrack, skb: &Skb, mark: u32) {
+    if let Some(entry) = skb.ct.and_then(|found| table.entries.get_mut(found.entry)) {
+        entry.mark = mark;
+    }
 }
 
 /// Whether NAT rules may still decide this half for the packet's connection.
@@ -140,17 +227,19 @@ pub(crate) fn undecided(table: &Conntrack, manip: Manip, skb: &Skb) -> bool {
         Manip::Source => entry.bound_source,
         Manip::Destination => entry.bound_destination,
     };
-    !found.reply && !entry.answered && !bound
+    !found.reply && !found.related && !entry.answered && !bound
 }
 
 /// Records a NAT decision: changes what the reply will look like (`nf_nat_setup_info`).
-pub(crate) fn bind(table: &mut Conntrack, manip: Manip, target: &NatTarget, skb: &Skb) {
+pub(crate) fn bind(
+    table: &mut Conntrack,
+    manip: Manip,
+    (address, port): (Option<IpAddr>, Option<u16>),
+    skb: &Skb,
+) {
     let Some(entry) = skb.ct.and_then(|found| table.entries.get_mut(found.entry)) else { return };
-    let address = target.addresses.and_then(|(low, _)| match low {
-        IpAddr::V4(v4) => Some(v4),
-        IpAddr::V6(_) => None,
-    });
-    let port = target.ports.map(|(low, _)| low);
+    // ICMP has an identifier in place of ports, and keeps it.
+    let port = port.filter(|_| !matches!(entry.original.protocol, ICMP | ICMPV6));
     match manip {
         Manip::Destination => {
             entry.bound_destination = true;
@@ -175,7 +264,22 @@ pub(crate) fn translate(table: &mut Conntrack, manip: Manip, skb: &mut Skb) {
         Manip::Destination => entry.bound_destination = true,
     }
     let wanted = if found.reply { entry.original.inverted() } else { entry.reply.inverted() };
+    if skb.quoted.is_some() {
+        // In the reply's direction the source was a destination (`nf_nat_icmp_reply_translation`).
+        let rewrote_it = match (manip, found.reply) {
+            (Manip::Source, true) | (Manip::Destination, false) => entry.is_dnat(),
+            (Manip::Source, false) | (Manip::Destination, true) => entry.is_snat(),
+        };
+        if rewrote_it {
+            translate_error(manip, wanted, skb);
+        }
+        return;
+    }
     let Some(packet) = skb.packet_mut() else { return };
+    rewrite(packet, manip, wanted);
+}
+
+fn rewrite(packet: &mut Packet, manip: Manip, wanted: Tuple) {
     match manip {
         Manip::Source => packet.source = wanted.source,
         Manip::Destination => packet.destination = wanted.destination,
@@ -186,6 +290,20 @@ pub(crate) fn translate(table: &mut Conntrack, manip: Manip, skb: &mut Skb) {
             Manip::Source => *source = from,
             Manip::Destination => *destination = to,
         },
-        Transport::Echo { .. } => {}
+        Transport::Echo { .. } | Transport::IcmpError { .. } | Transport::Neighbour { .. } => {}
+    }
+}
+
+/// An error's own address, and the other half of the packet that it quotes.
+fn translate_error(manip: Manip, wanted: Tuple, skb: &mut Skb) {
+    if let Some(quoted) = &mut skb.quoted {
+        let other = match manip {
+            Manip::Source => Manip::Destination,
+            Manip::Destination => Manip::Source,
+        };
+        rewrite(quoted, other, wanted.inverted());
+    }
+    if let Some(packet) = skb.packet_mut() {
+        rewrite(packet, manip, wanted);
     }
 }

@@ -1,8 +1,12 @@
-//! A ruleset sorted by hook: which base chains a packet meets, in the kernel's order.
+//! A ruleset sorted by hook: which base chains a packet meets, in the kernel's order, and every chain
+//! with what makes running it quick.
 
 use std::collections::HashMap;
 
-use model::netfilter::{BaseChain, Chain, ChainKind, Family, Hook, Ruleset, Table};
+use model::netfilter::{BaseChain, Chain, ChainKind, Family, Hook, Ipset, NfSet, Ruleset, Table};
+
+use super::guard::Guards;
+use super::sets::Members;
 
 /// Destination NAT (`NF_IP_PRI_NAT_DST`).
 const PRIORITY_NAT_DST: i32 = -100;
@@ -33,7 +37,7 @@ impl BaseRef<'_> {
     /// priority they ask for, which orders them among each other only (`nf_nat_register_fn`).
     pub(super) fn priority(&self) -> i32 {
         let nat = match self.base.kind {
-            ChainKind::Nat if matches!(self.table.family, Family::Ip | Family::Inet) => {
+            ChainKind::Nat if matches!(self.table.family, Family::Ip | Family::Ip6 | Family::Inet) => {
                 nat_priority(self.base.hook)
             }
             ChainKind::Nat | ChainKind::Filter | ChainKind::Route => None,
@@ -42,21 +46,31 @@ impl BaseRef<'_> {
     }
 }
 
-/// Base chains by hook and family, and every table's chains by name.
+/// A chain, ready to be run.
+#[derive(Debug)]
+pub(crate) struct Ready<'a> {
+    pub(crate) chain: &'a Chain,
+    pub(crate) guards: Guards,
+}
+
+/// Base chains by hook and family, and every table's chains and sets by name.
 #[derive(Debug)]
 pub(crate) struct Hooks<'a> {
     bases: HashMap<(Family, Hook), Vec<BaseRef<'a>>>,
-    chains: Vec<HashMap<&'a str, &'a Chain>>,
+    chains: Vec<HashMap<&'a str, Ready<'a>>>,
+    sets: Vec<HashMap<&'a str, Members<'a>>>,
+    ipsets: HashMap<&'a str, (&'a Ipset, Members<'a>)>,
 }
 
 impl<'a> Hooks<'a> {
+    /// Linear in rules and elements.
     pub(crate) fn new(ruleset: &'a Ruleset) -> Hooks<'a> {
         let mut bases: HashMap<(Family, Hook), Vec<BaseRef<'a>>> = HashMap::new();
         for (table_at, table) in ruleset.tables.iter().enumerate() {
             for chain in &table.chains {
                 let Some(base) = &chain.base else { continue };
                 let found = BaseRef { table, table_at, chain, base };
-                for family in seen_by(table.family) {
+                for family in seen_by(table.family, base.hook) {
                     bases.entry((*family, base.hook)).or_default().push(found);
                 }
             }
@@ -65,8 +79,19 @@ impl<'a> Hooks<'a> {
             // Stable: of equal priorities the one registered first runs first.
             chains.sort_by_key(|b| (b.priority(), b.base.priority));
         }
-        let by_name = |table: &'a Table| table.chains.iter().map(|c| (c.name.as_str(), c)).collect();
-        Hooks { bases, chains: ruleset.tables.iter().map(by_name).collect() }
+        let ready =
+            |table: &'a Table, chain: &'a Chain| Ready { chain, guards: Guards::new(table.family, chain) };
+        let chains = |table: &'a Table| {
+            table.chains.iter().map(|chain| (chain.name.as_str(), ready(table, chain))).collect()
+        };
+        let set = |set: &'a NfSet| (set.name.as_str(), Members::new(&set.elements));
+        let ipset = |set: &'a Ipset| (set.name.as_str(), (set, Members::new(&set.elements)));
+        Hooks {
+            bases,
+            chains: ruleset.tables.iter().map(chains).collect(),
+            sets: ruleset.tables.iter().map(|table| table.sets.iter().map(set).collect()).collect(),
+            ipsets: ruleset.ipsets.iter().map(ipset).collect(),
+        }
     }
 
     /// The base chains that a packet of this family meets at a hook.
@@ -75,19 +100,30 @@ impl<'a> Hooks<'a> {
     }
 
     /// A chain of a table by name.
-    pub(crate) fn chain(&self, table_at: usize, name: &str) -> Option<&'a Chain> {
-        self.chains.get(table_at)?.get(name).copied()
+    pub(crate) fn chain(&self, table_at: usize, name: &str) -> Option<&Ready<'a>> {
+        self.chains.get(table_at)?.get(name)
+    }
+
+    /// A table's named set, by the table's place.
+    pub(super) fn set(&self, table_at: usize, name: &str) -> Option<&Members<'a>> {
+        self.sets.get(table_at)?.get(name)
+    }
+
+    /// An ipset of the namespace.
+    pub(super) fn ipset(&self, name: &str) -> Option<&(&'a Ipset, Members<'a>)> {
+        self.ipsets.get(name)
     }
 }
 
-/// The families of packets that a table's chains see.
-fn seen_by(family: Family) -> &'static [Family] {
-    match family {
-        Family::Ip => &[Family::Ip],
-        Family::Ip6 => &[Family::Ip6],
-        Family::Inet => &[Family::Ip, Family::Ip6],
-        Family::Arp => &[Family::Arp],
-        Family::Bridge => &[Family::Bridge],
-        Family::Netdev => &[Family::Netdev],
+/// The families of packets that a table's chains see at a hook. `inet` has an ingress of its own,
+/// which is the device's (`nf_tables_api.c`, `nft_chain_parse_hook`).
+fn seen_by(family: Family, hook: Hook) -> &'static [Family] {
+    match (family, hook) {
+        (Family::Inet, Hook::Ingress) | (Family::Netdev, _) => &[Family::Netdev],
+        (Family::Inet, _) => &[Family::Ip, Family::Ip6],
+        (Family::Ip, _) => &[Family::Ip],
+        (Family::Ip6, _) => &[Family::Ip6],
+        (Family::Arp, _) => &[Family::Arp],
+        (Family::Bridge, _) => &[Family::Bridge],
     }
 }

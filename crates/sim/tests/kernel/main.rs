@@ -180,7 +180,7 @@ fn ask_one(world: &World, probe: &Probe) -> Said {
     };
     let from = Endpoint::Machine(world.main_ns(ROLES[probe.from]).expect("it was read"));
     let reply = !matches!(probe.kind, Kind::Udp(_));
-    let answer = sim::ask(world, &Question { from, to: probe.to, protocol, reply });
+    let answer = sim::ask(world, &Question { from, to: probe.to.into(), protocol, reply });
     let exchange = protocol.exchange();
     let of = |direction: Direction| {
         answer.paths.iter().find(move |p| p.exchange == exchange && p.direction == direction)

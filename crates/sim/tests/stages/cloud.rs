@@ -241,7 +241,7 @@ impl Cloud {
         let intent = Intent::default();
         let world = World::new(&self.snapshot, &intent);
         let from = Endpoint::Machine(world.main_ns(from).unwrap());
-        let answer = sim::ask(&world, &Question { from, to: ip(to), protocol, reply: true });
+        let answer = sim::ask(&world, &Question { from, to: ip(to).into(), protocol, reply: true });
         for path in &answer.paths {
             assert!(!path.hops.is_empty(), "{path:?}");
         }

@@ -96,7 +96,7 @@ fn whatever_is_taken_away_nothing_panics() {
                 for protocol in [Protocol::Arp, Protocol::Icmp] {
                     let question = Question {
                         from: Endpoint::Machine(from),
-                        to: ip("198.51.100.10"),
+                        to: ip("198.51.100.10").into(),
                         protocol,
                         reply: true,
                     };

@@ -13,7 +13,7 @@ fn stopped_by(rules: &str) -> Option<String> {
     let mut cloud = Cloud::new();
     cloud.filter(rules);
     let answer = cloud.ping("g1", SERVER);
-    let stop = answer.paths.last().unwrap().stop().map(|(_, stop)| stop.clone());
+    let stop = answer.paths.iter().find_map(model::Path::stop).map(|(_, stop)| stop.clone());
     assert_eq!(stop.is_none(), answer.answered, "{answer:#?}");
     stop.map(rule_of)
 }
@@ -151,7 +151,11 @@ fn before_tracking_all_is_invalid_and_notrack_is_untracked() {
         raw("-A PREROUTING -j CT --notrack\n-A PREROUTING -m conntrack --ctstate INVALID -j DROP");
     cloud.passes("g1", SERVER);
     cloud.nat("-A POSTROUTING -j MASQUERADE");
-    assert_eq!(cloud.ping("g1", SERVER).source_seen, Some(crate::cloud::ip("10.0.0.11")), "no NAT untracked");
+    assert_eq!(
+        cloud.ping("g1", SERVER).source_seen,
+        Some(crate::cloud::ip("10.0.0.11").into()),
+        "no NAT untracked"
+    );
     cloud.filter(":FORWARD ACCEPT\n-A FORWARD -m conntrack --ctstate UNTRACKED -j DROP");
     assert_eq!(rule_of(cloud.stop("g1", SERVER)), "FORWARD 1");
 }

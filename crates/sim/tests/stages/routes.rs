@@ -185,10 +185,10 @@ fn an_own_address_as_source_is_a_martian() {
 fn a_routes_source_is_used_and_else_the_gateways_subnet() {
     let mut cloud = Cloud::new();
     cloud.address("h", "up0", "203.0.113.101/32");
-    assert_eq!(cloud.ping("h", SERVER).source_seen, Some(ip("203.0.113.34")));
+    assert_eq!(cloud.ping("h", SERVER).source_seen, Some(ip("203.0.113.34").into()));
     cloud.route("h", "198.51.100.0/24", Some("203.0.113.1"), "up0").preferred_source =
         Some("203.0.113.101".parse().unwrap());
-    assert_eq!(cloud.ping("h", SERVER).source_seen, Some(ip("203.0.113.101")));
+    assert_eq!(cloud.ping("h", SERVER).source_seen, Some(ip("203.0.113.101").into()));
     // An address of another subnet on the same link comes first, but not towards this gateway.
     let mut cloud = Cloud::new();
     let up0 = cloud.index("h", "up0");
@@ -196,7 +196,7 @@ fn a_routes_source_is_used_and_else_the_gateways_subnet() {
         model::route::Address { net: "192.0.2.7/24".parse().unwrap(), ..cloud.ns("h").addresses[1].clone() };
     assert_eq!(other.link, up0);
     cloud.ns("h").addresses.insert(0, other);
-    assert_eq!(cloud.ping("h", SERVER).source_seen, Some(ip("203.0.113.34")));
+    assert_eq!(cloud.ping("h", SERVER).source_seen, Some(ip("203.0.113.34").into()));
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn a_floating_address_works_both_ways() {
     assert!(answer.answered && answer.received_by.as_deref() == Some("g1"), "{answer:#?}");
     let back = way(&answer, Direction::Reply).hops.last().unwrap().packet.clone();
     assert_eq!(back, "203.0.113.101 > 198.51.100.10 ICMP echo reply ttl 62");
-    assert_eq!(cloud.ping("g1", SERVER).source_seen, Some(ip(FLOAT)));
+    assert_eq!(cloud.ping("g1", SERVER).source_seen, Some(ip(FLOAT).into()));
     cloud.ns("h").ruleset.tables.clear();
     assert_eq!(cloud.ping("s", FLOAT).received_by.as_deref(), Some("h"));
 }
@@ -38,7 +38,7 @@ fn the_first_matching_rule_wins_once_a_connection() {
          -A POSTROUTING -j SNAT --to-source 203.0.113.77",
     );
     let answer = cloud.ping("g1", SERVER);
-    assert_eq!(answer.source_seen, Some(ip("203.0.113.34")));
+    assert_eq!(answer.source_seen, Some(ip("203.0.113.34").into()));
     assert!(answer.answered, "{answer:#?}");
 }
 
@@ -46,7 +46,7 @@ fn the_first_matching_rule_wins_once_a_connection() {
 fn an_accept_in_nat_leaves_the_packet_as_it_is() {
     let mut cloud = Cloud::new();
     cloud.nat("-A POSTROUTING -d 198.51.100.0/24 -j ACCEPT\n-A POSTROUTING -j MASQUERADE");
-    assert_eq!(cloud.ping("g1", SERVER).source_seen, Some(ip("10.0.0.11")));
+    assert_eq!(cloud.ping("g1", SERVER).source_seen, Some(ip("10.0.0.11").into()));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn masquerade_takes_the_address_towards_the_next_hop() {
     let other = cloud.ns("h").addresses[1].clone();
     let other = model::route::Address { net: "192.0.2.7/24".parse().unwrap(), ..other };
     cloud.ns("h").addresses.insert(0, other);
-    assert_eq!(cloud.ping("g1", SERVER).source_seen, Some(ip("203.0.113.34")));
+    assert_eq!(cloud.ping("g1", SERVER).source_seen, Some(ip("203.0.113.34").into()));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_hairpin_needs_its_source_rewritten_too() {
     );
     let answer = cloud.ask("g1", FLOAT, Protocol::Tcp(80));
     assert!(answer.answered, "{answer:#?}");
-    assert_eq!(answer.source_seen, Some(ip("10.0.0.1")));
+    assert_eq!(answer.source_seen, Some(ip("10.0.0.1").into()));
 }
 
 #[test]

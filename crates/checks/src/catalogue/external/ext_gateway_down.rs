@@ -46,7 +46,7 @@ pub fn check(view: &View) -> Vec<Found> {
             continue;
         }
         let stopped = view.stop(|s| s.is_at(ns, &uplink.name) || s.hop.at.host != ns.machine);
-        let dead = match view.world.owner_of_ip(via) {
+        let dead = match view.world.owner_of_ip(via.into()) {
             Some(Station::Link(id)) => {
                 let Some(link) = view.world.link(id).filter(|l| !l.is_running()) else { continue };
                 seen_down(view, view.world.ns(id.ns), link)

@@ -153,7 +153,7 @@ fn removal(ns: &Netns, rule: &RuleRef) -> Remedy {
 
 #[cfg(test)]
 mod tests {
-    use model::netfilter::Action;
+    use model::netfilter::{Action, RejectWith};
 
     use crate::fixture::{broken, codes, drops, from, healthy, lacks, to};
 
@@ -179,7 +179,7 @@ mod tests {
     fn fires_on_a_reject() {
         let mut cloud = broken("foreign-rule-drop");
         let rule = &mut cloud.chain("compute1", "filter", "FORWARD").rules[0];
-        rule.action = Action::Reject("icmp-port-unreachable".to_owned());
+        rule.action = Action::Reject(RejectWith::Icmp(3));
         assert_eq!(codes(&cloud.diagnose("web1")), ["foreign-rule-drop compute1//br100"]);
     }
 

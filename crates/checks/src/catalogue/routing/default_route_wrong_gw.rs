@@ -41,7 +41,7 @@ pub fn check(view: &View) -> Vec<Found> {
         let (via, out) = uplinks::default_via(ns)?;
         let meant = uplinks::meant_gateway(view, ns, link)?;
         let answers = |n: &Neighbour| n.ip == IpAddr::V4(via) && n.mac.is_some() && n.state.is_valid();
-        let somebody = view.world.owner_of_ip(via).is_some() || ns.neighbours.iter().any(answers);
+        let somebody = view.world.owner_of_ip(via.into()).is_some() || ns.neighbours.iter().any(answers);
         let nobody = out == link.index && via != meant && !somebody;
         nobody.then_some((ns, link, via, meant))
     });

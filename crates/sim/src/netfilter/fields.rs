@@ -1,0 +1,159 @@
+//! The value of a field of a packet at a hook.
+
+use std::net::IpAddr;
+
+use model::Mac;
+use model::netfilter::{AddressOf, CtTuple, Family, Field, Hook};
+use model::packet::Packet;
+
+use super::fib;
+use super::look::Look;
+use super::marking::Marking;
+use super::sets::Value;
+
+/// A field's value as rules compare it; `None` where the packet has not got it; or what of it cannot
+/// be told.
+pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<Option<Value<'l>>, String> {
+    let packet = look.packet();
+    let around = look.around;
+    let number = |number: Option<u128>| Ok(number.map(Value::Number));
+    match field {
+        Field::Ip(of) => number(packet.map(|p| bits(end(p, *of)))),
+        Field::Port(of) => number(look.ports().map(|(from, to)| match of {
+            AddressOf::Source => from.into(),
+            AddressOf::Destination => to.into(),
+        })),
+        Field::Protocol => number(packet.map(|p| p.protocol().into())),
+        Field::NfProto => number(Some(nf_proto(look.family, packet))),
+        Field::Ttl => number(packet.map(|_| now.ttl.into())),
+        Field::Length => number(packet.map(|p| p.length.into())),
+        Field::Dscp => number(packet.map(|_| 0)),
+        Field::IcmpType => number(packet.and_then(Packet::icmp).map(|(kind, _)| kind.into())),
+        Field::IcmpCode => number(packet.and_then(Packet::icmp).map(|(_, code)| code.into())),
+        Field::TcpFlags => number(look.tcp_flags().map(u128::from)),
+        Field::In => Ok(Some(Value::Name(look.link_name(around.indev)))),
+        Field::Out => Ok(Some(Value::Name(look.link_name(around.outdev)))),
+        // Without a bridge around it, a packet has no such name (`nft_meta_bridge_get_eval`).
+        Field::LogicalIn => Ok(around.indev.and(around.bridge).map(|b| Value::Name(look.link_name(Some(b))))),
+        Field::LogicalOut => {
+            Ok(around.outdev.and(around.bridge).map(|b| Value::Name(look.link_name(Some(b)))))
+        }
+        Field::PacketType => number(Some(packet_type(look).into())),
+        Field::Mark => number(Some(now.mark.into())),
+        Field::Ether(AddressOf::Source) => number(ether(look, now.ether_source)),
+        Field::Ether(AddressOf::Destination) => number(ether(look, now.ether_destination)),
+        Field::EtherType => number(Some(look.ether_type().into())),
+        Field::Vlan => number(None),
+        Field::ArpOperation => number(look.arp().map(|a| if a.reply { 2 } else { 1 })),
+        Field::ArpIp(AddressOf::Source) => number(look.arp().map(|a| a.sender_ip.to_bits().into())),
+        Field::ArpIp(AddressOf::Destination) => number(look.arp().map(|a| a.target_ip.to_bits().into())),
+        Field::ArpEther(AddressOf::Source) => number(look.arp().map(|a| mac_bits(a.sender_mac))),
+        Field::ArpEther(AddressOf::Destination) => number(look.arp().map(|a| mac_bits(a.target_mac))),
+        Field::CtState
+        | Field::CtStatus
+        | Field::CtDirection
+        | Field::CtMark
+        | Field::CtZone
+        | Field::Ct(_)
+            if look.family == Family::Bridge =>
+        {
+            Err("conntrack of bridged frames".to_owned())
+        }
+        Field::CtState => number(Some(ct_state(look, now))),
+        Field::CtStatus => number(
+            look.ct
+                .map(|ct| u128::from(ct.answered) << 1 | u128::from(ct.snat) << 4 | u128::from(ct.dnat) << 5),
+        ),
+        Field::CtDirection => number(look.ct.map(|ct| ct.reply.into())),
+        Field::CtMark => number(look.ct.map(|_| now.ct_mark.into())),
+        Field::CtZone => number(look.ct.map(|_| now.zone.into())),
+        Field::Ct(part) => number(look.ct.map(|ct| tuple_part(&ct, *part))),
+        Field::Fib(question) => fib::ask(look, *question, now),
+        Field::Unmodelled(text) => Err(text.clone()),
+    }
+}
+
+/// An address as a number: 32 bits or 128.
+pub(super) fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// One end of a packet.
+pub(super) fn end(packet: &Packet, of: AddressOf) -> IpAddr {
+    match of {
+        AddressOf::Source => packet.source,
+        AddressOf::Destination => packet.destination,
+    }
+}
+
+fn mac_bits(mac: Mac) -> u128 {
+    mac.0.iter().fold(0, |bits, octet| bits << 8 | u128::from(*octet))
+}
+
+/// Frames of Ethernet only: see `mac_mt`.
+fn ether(look: &Look, mac: Mac) -> Option<u128> {
+    let bridged = look.family == Family::Bridge || look.family == Family::Netdev;
+    (bridged || look.around.indev.is_some()).then(|| mac_bits(mac))
+}
+
+/// `NFPROTO_IPV4`, `NFPROTO_IPV6`; the family's own number elsewhere.
+fn nf_proto(family: Family, packet: Option<&Packet>) -> u128 {
+    match family {
+        Family::Bridge => 7,
+        Family::Arp => 3,
+        Family::Netdev => 5,
+        Family::Ip | Family::Ip6 | Family::Inet => {
+            if packet.is_some_and(Packet::is_v6) {
+                10
+            } else {
+                2
+            }
+        }
+    }
+}
+
+fn ct_state(look: &Look, now: Marking) -> u128 {
+    match look.ct {
+        Some(ct) if ct.related => 4,
+        Some(ct) if ct.established => 2,
+        Some(_) => 8,
+        None if now.untracked || look.is_neighbour_discovery() => 64,
+        None => 1,
+    }
+}
+
+fn tuple_part(ct: &super::conntrack::CtView, part: CtTuple) -> u128 {
+    let (addresses, ports) = if part.reply { ct.reply_tuple } else { ct.original_tuple };
+    match (part.of, part.port) {
+        (AddressOf::Source, false) => bits(addresses.0),
+        (AddressOf::Destination, false) => bits(addresses.1),
+        (AddressOf::Source, true) => ports.0.into(),
+        (AddressOf::Destination, true) => ports.1.into(),
+    }
+}
+
+/// `skb->pkt_type`: by the frame's destination; a bridge takes what is for its own address as its
+/// own, and br_netfilter what is for others too (`eth_type_trans`, `br_handle_frame`,
+/// `setup_pre_routing`). What is made here is for this host until it leaves.
+fn packet_type(look: &Look) -> u8 {
+    let destination = look.marking().ether_destination;
+    let made_here = look.around.indev.is_none() || matches!(look.hook, Hook::Output);
+    if made_here {
+        return 0;
+    }
+    if destination == Mac::BROADCAST {
+        return 1;
+    }
+    if destination.is_group() {
+        return 2;
+    }
+    let ns = look.world.ns(look.ns);
+    let wears = |link: Option<u32>| {
+        link.and_then(|l| ns.link(l)).and_then(|l| l.mac).is_some_and(|mac| mac == destination)
+    };
+    let is_frame = matches!(look.family, Family::Bridge | Family::Netdev);
+    if is_frame && !wears(look.around.indev) && !wears(look.around.bridge) { 3 } else { 0 }
+}

@@ -1,0 +1,95 @@
+//! What a rejected packet's sender is told (`nf_reject_ipv4.c`, `nf_reject_ipv6.c`): an ICMP error or a
+//! TCP reset, sent by the machine whose rule refused, and walked like any other packet.
+
+use model::netfilter::RejectWith;
+use model::packet::{Frame, Packet, Payload, Segment, Transport};
+use model::path::Disposition;
+
+use crate::exchange::unspecified;
+use crate::ip;
+use crate::trail::{Outcome, Skb, Trail};
+use crate::wire;
+use crate::world::{LinkId, World};
+
+/// Where a rule refused a packet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused {
+    /// In which namespace.
+    pub(crate) ns: usize,
+    /// By which bridge port a bridged packet had come.
+    pub(crate) port: Option<u32>,
+    /// How.
+    pub(crate) with: RejectWith,
+}
+
+/// Walks what the sender of a refused packet is told; `None` where nobody refused, or nothing is said.
+pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
+    let refused = asked.trail.refused?;
+    let (Disposition::Dropped(_), Payload::Ip(packet)) = (&asked.disposition, &asked.frame.payload) else {
+        return None;
+    };
+    let told = answer(world, refused, packet)?;
+    let trail = Trail {
+        conntrack: asked.trail.conntrack.clone(),
+        learned: asked.trail.learned.clone(),
+        neighbours: asked.trail.neighbours.clone(),
+        choices: asked.trail.choices.clone(),
+        ..Trail::default()
+    };
+    let is_error = matches!(told.transport, Transport::IcmpError { .. });
+    let back_to = asked.frame.source;
+    let frame = Frame { source: asked.frame.destination, destination: back_to, payload: Payload::Ip(told) };
+    let skb = Skb { quoted: is_error.then_some(*packet), refusal: true, ..Skb::new(frame) };
+    match refused.port {
+        // A reset of a bridged connection leaves by the port that the packet came by (`nf_send_reset`).
+        Some(port) if !is_error => {
+            Some(wire::transmit(world, trail, LinkId { ns: refused.ns, link: port }, &skb))
+        }
+        Some(_) | None => Some(ip::send_frame(world, trail, refused.ns, skb)),
+    }
+}
+
+fn answer(world: &World, refused: Refused, packet: &Packet) -> Option<Packet> {
+    let Packet { source, destination, .. } = *packet;
+    if destination.is_multicast() || source.is_unspecified() {
+        return None;
+    }
+    let v6 = packet.is_v6();
+    let (transport, from) = match (refused.with, packet.transport) {
+        (RejectWith::TcpReset, Transport::Tcp { source: from, destination: to, segment }) => {
+            if segment == Segment::Reset {
+                return None;
+            }
+            let reset = Transport::Tcp { source: to, destination: from, segment: Segment::Reset };
+            (reset, destination)
+        }
+        (RejectWith::TcpReset, _) => return None,
+        // An error is no reason for another (RFC 1122, 3.2.2).
+        (_, Transport::IcmpError { .. } | Transport::Neighbour { .. }) => return None,
+        (with, _) => {
+            let (kind, code) = error(with, v6)?;
+            let own = world.ns(refused.ns).has_address(destination);
+            (Transport::IcmpError { kind, code }, if own { destination } else { unspecified(destination) })
+        }
+    };
+    Some(Packet { source: from, destination: source, ttl: 64, length: length(v6, packet), transport })
+}
+
+/// Type and code; `None` where the kind is not of the packet's family.
+fn error(with: RejectWith, v6: bool) -> Option<(u8, u8)> {
+    match (with, v6) {
+        (RejectWith::Icmp(code), false) => Some((3, code)),
+        (RejectWith::Icmp6(code), true) => Some((1, code)),
+        // `nft_reject_icmp_code`, `nft_reject_icmpv6_code`.
+        (RejectWith::Icmpx(code), false) => Some((3, *[0, 3, 1, 13].get(usize::from(code))?)),
+        (RejectWith::Icmpx(code), true) => Some((1, *[0, 4, 3, 1].get(usize::from(code))?)),
+        (RejectWith::Icmp(_) | RejectWith::Icmp6(_) | RejectWith::TcpReset, _) => None,
+    }
+}
+
+/// The error quotes all of a short packet behind a header and eight octets of its own.
+fn length(v6: bool, packet: &Packet) -> u16 {
+    let own = if v6 { 48 } else { 28 };
+    let most = if v6 { 1280 } else { 576 };
+    packet.length.saturating_add(own).min(most)
+}
