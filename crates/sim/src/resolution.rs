@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::Mac;
+use model::netfilter::{Family, Hook};
 use model::packet::{Arp, Frame, Payload};
 use model::path::{Direction, Disposition, Exchange, Path, Stage};
 
+use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
 use crate::world::{FarEnd, LinkId, World};
@@ -99,12 +101,16 @@ fn not_modelled(world: &World, asker: Asker) -> Resolution {
 
 /// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.
 fn send(world: &World, trail: &Trail, link: LinkId, from_guest: bool, frame: Frame) -> Outcome {
-    let trail = Trail { learned: trail.learned.clone(), ..Trail::default() };
-    let skb = Skb::new(frame);
+    let mut trail = Trail { learned: trail.learned.clone(), ..Trail::default() };
+    let mut skb = Skb::new(frame);
     if from_guest {
-        wire::receive(world, trail, link, &skb)
-    } else {
-        wire::transmit(world, trail, link, &skb)
+        return wire::receive(world, trail, link, &skb);
+    }
+    // `arp_xmit`: arptables' OUTPUT.
+    let around = Around { outdev: Some(link.link), ..Around::default() };
+    match netfilter::run(world, &mut trail, link.ns, Family::Arp, Hook::Output, &mut skb, &around) {
+        Ok(()) => wire::transmit(world, trail, link, &skb),
+        Err(end) => end.finish(trail, &skb.frame),
     }
 }
 

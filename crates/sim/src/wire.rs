@@ -2,6 +2,7 @@
 
 use model::Mac;
 use model::link::LinkKind;
+use model::netfilter::{Family, Hook};
 use model::packet::{Frame, Payload, Transport};
 use model::path::{Disposition, Place, Stage, Step, Stop};
 use model::service::Dnsmasq;
@@ -9,6 +10,7 @@ use model::service::Dnsmasq;
 use crate::bridge;
 use crate::dhcp::{self, Offer};
 use crate::ip;
+use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{FarEnd, LinkId, Station, World};
 
@@ -18,6 +20,12 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
     let Some(link) = world.link(egress) else {
         return trail.drop(place(ns, None, Stage::Wire), &skb.frame, Stop::DeviceMissing, Vec::new());
     };
+    let skb = &mut skb.clone();
+    let around = Around { outdev: Some(egress.link), ..Around::default() };
+    if let Err(end) = netfilter::run(world, &mut trail, egress.ns, Family::Netdev, Hook::Egress, skb, &around)
+    {
+        return end.finish(trail, &skb.frame);
+    }
     let here = place(ns, Some(link), Stage::Wire);
     if trail.is_loop() {
         return trail.drop(here, &skb.frame, Stop::Loop, Vec::new());
@@ -123,7 +131,7 @@ fn dhcp_servers(world: &World, client: Mac) -> Vec<Station> {
 }
 
 /// A frame arrives at a link, as in `__netif_receive_skb_core`.
-pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: &Skb) -> Outcome {
+pub(crate) fn receive(world: &World, mut trail: Trail, ingress: LinkId, skb: &Skb) -> Outcome {
     let ns = world.ns(ingress.ns);
     let Some(link) = world.link(ingress) else {
         return trail.drop(place(ns, None, Stage::Wire), &skb.frame, Stop::DeviceMissing, Vec::new());
@@ -137,16 +145,30 @@ pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: &Skb) -
         let why = format!("an XDP program on {} sees each packet first", link.name);
         return trail.unknown(here, &skb.frame, why, "a capture behind it, or detaching the program");
     }
+    let mut skb = skb.clone();
+    if let Err(end) = at_ingress(world, &mut trail, ingress, &mut skb) {
+        return end.finish(trail, &skb.frame);
+    }
     if world.bridge_of(ingress).is_some() {
-        return bridge::input(world, trail, ingress, skb);
+        return bridge::input(world, trail, ingress, &skb);
     }
     if world.is_tap(ingress) && !routes_for_instances(ns, &link.name) {
         let here = place(ns, Some(link), Stage::Bridge);
         return trail.drop(here, &skb.frame, Stop::NotEnslaved, Vec::new());
     }
-    let mut skb = skb.clone();
     skb.indev = Some(ingress.link);
     ip::receive(world, trail, ingress, skb)
+}
+
+/// The device's own chains, before any bridge or protocol sees the frame (`nf_ingress`).
+pub(crate) fn at_ingress(
+    world: &World,
+    trail: &mut Trail,
+    ingress: LinkId,
+    skb: &mut Skb,
+) -> Result<(), netfilter::End> {
+    let around = Around { indev: Some(ingress.link), ..Around::default() };
+    netfilter::run(world, trail, ingress.ns, Family::Netdev, Hook::Ingress, skb, &around)
 }
 
 /// A tap without a bridge is no fault where the host routes to it and answers ARP on it for

@@ -1,6 +1,7 @@
 //! br_netfilter: the detour of bridged IPv4 through iptables (`net/bridge/br_netfilter_hooks.c`).
 
 use model::netfilter::{Family, Hook};
+use model::packet::Payload;
 
 use crate::ip;
 use crate::netfilter::{self, Around};
@@ -10,6 +11,12 @@ use crate::world::{LinkId, World};
 /// `bridge-nf-call-iptables`: bridged IPv4 also passes iptables. Unset means br_netfilter is not loaded.
 fn calls_iptables(world: &World, ns: usize, skb: &Skb) -> bool {
     skb.packet().is_some() && world.ns(ns).sysctl("bridge.bridge-nf-call-iptables") == Some(1)
+}
+
+/// `bridge-nf-call-arptables`: bridged ARP also passes arptables' FORWARD.
+fn calls_arptables(world: &World, ns: usize, skb: &Skb) -> bool {
+    let is_arp = matches!(skb.frame.payload, Payload::Arp(_));
+    is_arp && world.ns(ns).sysctl("bridge.bridge-nf-call-arptables") == Some(1)
 }
 
 /// PREROUTING of iptables for a frame that came in by a port, and what a DNAT there does to the frame
@@ -52,6 +59,11 @@ pub(super) fn forwarded(
     skb: &mut Skb,
     out: &Around,
 ) -> Result<(), netfilter::End> {
+    if hook == Hook::Forward && calls_arptables(world, bridge_id.ns, skb) {
+        // The ports themselves are what arptables sees (`br_nf_forward_arp`).
+        let ports = Around { bridge: None, bridged: false, ..*out };
+        return netfilter::run(world, trail, bridge_id.ns, Family::Arp, hook, skb, &ports);
+    }
     if !calls_iptables(world, bridge_id.ns, skb) {
         return Ok(());
     }

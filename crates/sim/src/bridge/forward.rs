@@ -132,6 +132,9 @@ fn up_the_stack(world: &World, mut trail: Trail, bridge_id: LinkId, mut skb: Skb
         return end.finish(trail, &skb.frame);
     }
     skb.indev = Some(bridge_id.link);
+    if let Err(end) = wire::at_ingress(world, &mut trail, bridge_id, &mut skb) {
+        return end.finish(trail, &skb.frame);
+    }
     let ns = world.ns(bridge_id.ns);
     let here = place(ns, world.link(bridge_id), Stage::Bridge);
     trail.pass(here, &skb.frame, "up to the host's own stack", Vec::new());
