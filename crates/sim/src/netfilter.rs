@@ -92,10 +92,14 @@ pub(crate) fn run(
     skb: &mut Skb,
     around: &Around,
 ) -> Result<(), End> {
-    let mut stages = Stages { world, ns, hook, around, tracked: false, translated: false, steps: Vec::new() };
+    let bases = world.hooks(ns).at(family, hook);
     let tracks = matches!(family, Family::Ip | Family::Ip6) && skb.packet().is_some();
+    if bases.is_empty() && !tracks {
+        return Ok(());
+    }
+    let mut stages = Stages { world, ns, hook, around, tracked: false, translated: false, steps: Vec::new() };
     let before = skb.packet().copied();
-    for base in world.hooks(ns).at(family, hook) {
+    for base in bases {
         if !stages.hangs_here(base) {
             continue;
         }

@@ -19,6 +19,8 @@ const HOPS_MAX: usize = 600;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trail {
     pub(crate) hops: Vec<Hop>,
+    /// What the last hop tells the packet to be.
+    pub(crate) told: Option<Payload>,
     /// Connections that this exchange opened, in every namespace it crossed.
     pub(crate) conntrack: Conntrack,
     /// MACs learned from this exchange's own frames: they overrule older FDB entries.
@@ -159,7 +161,12 @@ impl Trail {
     }
 
     fn hop(&mut self, at: Place, predicted: Predicted, frame: &Frame, detail: String, steps: Vec<Step>) {
-        let packet = frame.payload.to_string();
+        // Most hops leave the packet as it was: its text is copied, not spelt again.
+        let packet = match self.hops.last() {
+            Some(last) if self.told == Some(frame.payload) => last.packet.clone(),
+            Some(_) | None => frame.payload.to_string(),
+        };
+        self.told = Some(frame.payload);
         self.hops.push(Hop { at, predicted, observed: Observed::NotWatched, packet, detail, steps });
     }
 

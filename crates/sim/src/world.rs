@@ -51,7 +51,8 @@ pub struct World<'a> {
     pub snapshot: &'a Snapshot,
     /// What is meant.
     pub intent: &'a Intent,
-    links: Vec<HashMap<u32, usize>>,
+    /// By namespace: ifindex and place, ascending.
+    links: Vec<Vec<(u32, usize)>>,
     far_ends: HashMap<LinkId, LinkId>,
     guests: HashMap<LinkId, (usize, usize)>,
     hooks: Vec<OnceCell<Hooks<'a>>>,
@@ -60,11 +61,7 @@ pub struct World<'a> {
 impl<'a> World<'a> {
     /// Indexes a snapshot. Linear in links.
     pub fn new(snapshot: &'a Snapshot, intent: &'a Intent) -> World<'a> {
-        let links: Vec<HashMap<u32, usize>> = snapshot
-            .netns
-            .iter()
-            .map(|ns| ns.links.iter().enumerate().map(|(at, link)| (link.index, at)).collect())
-            .collect();
+        let links = snapshot.netns.iter().map(by_index).collect();
         let hooks = snapshot.netns.iter().map(|_| OnceCell::new()).collect();
         let mut world =
             World { snapshot, intent, links, far_ends: HashMap::new(), guests: HashMap::new(), hooks };
@@ -98,7 +95,8 @@ impl<'a> World<'a> {
 
     /// The link of this id.
     pub fn link(&self, id: LinkId) -> Option<&'a Link> {
-        let at = *self.links.get(id.ns)?.get(&id.link)?;
+        let links = self.links.get(id.ns)?;
+        let (_, at) = *links.get(links.binary_search_by_key(&id.link, |(index, _)| *index).ok()?)?;
         self.ns(id.ns).links.get(at)
     }
 
@@ -342,4 +340,11 @@ impl<'a> World<'a> {
         }
         guests
     }
+}
+
+fn by_index(ns: &Netns) -> Vec<(u32, usize)> {
+    let mut places: Vec<(u32, usize)> =
+        ns.links.iter().enumerate().map(|(at, link)| (link.index, at)).collect();
+    places.sort_unstable();
+    places
 }

@@ -56,7 +56,8 @@ pub(crate) struct Ready<'a> {
 /// Base chains by hook and family, and every table's chains and sets by name.
 #[derive(Debug)]
 pub(crate) struct Hooks<'a> {
-    bases: HashMap<(Family, Hook), Vec<BaseRef<'a>>>,
+    /// By [`slot`].
+    bases: [Vec<BaseRef<'a>>; SLOTS],
     chains: Vec<HashMap<&'a str, Ready<'a>>>,
     sets: Vec<HashMap<&'a str, Members<'a>>>,
     ipsets: HashMap<&'a str, (&'a Ipset, Members<'a>)>,
@@ -65,17 +66,17 @@ pub(crate) struct Hooks<'a> {
 impl<'a> Hooks<'a> {
     /// Linear in rules and elements.
     pub(crate) fn new(ruleset: &'a Ruleset) -> Hooks<'a> {
-        let mut bases: HashMap<(Family, Hook), Vec<BaseRef<'a>>> = HashMap::new();
+        let mut bases: [Vec<BaseRef<'a>>; SLOTS] = std::array::from_fn(|_| Vec::new());
         for (table_at, table) in ruleset.tables.iter().enumerate() {
             for chain in &table.chains {
                 let Some(base) = &chain.base else { continue };
                 let found = BaseRef { table, table_at, chain, base };
                 for family in seen_by(table.family, base.hook) {
-                    bases.entry((*family, base.hook)).or_default().push(found);
+                    bases[slot(*family, base.hook)].push(found);
                 }
             }
         }
-        for chains in bases.values_mut() {
+        for chains in &mut bases {
             // Stable: of equal priorities the one registered first runs first.
             chains.sort_by_key(|b| (b.priority(), b.base.priority));
         }
@@ -96,7 +97,7 @@ impl<'a> Hooks<'a> {
 
     /// The base chains that a packet of this family meets at a hook.
     pub(crate) fn at(&self, family: Family, hook: Hook) -> &[BaseRef<'a>] {
-        self.bases.get(&(family, hook)).map_or(&[], Vec::as_slice)
+        &self.bases[slot(family, hook)]
     }
 
     /// A chain of a table by name.
@@ -113,6 +114,14 @@ impl<'a> Hooks<'a> {
     pub(super) fn ipset(&self, name: &str) -> Option<&(&'a Ipset, Members<'a>)> {
         self.ipsets.get(name)
     }
+}
+
+/// Families times hooks.
+const SLOTS: usize = 6 * 7;
+
+/// A hook of a family as one number below [`SLOTS`].
+fn slot(family: Family, hook: Hook) -> usize {
+    family as usize * 7 + hook as usize
 }
 
 /// The families of packets that a table's chains see at a hook. `inet` has an ingress of its own,
