@@ -2,17 +2,19 @@
 //! kind of object turns the kernel's messages into the model.
 
 mod error;
-pub(crate) mod exchange;
+mod exchange;
 mod socket;
 
 pub(crate) mod addresses;
+pub mod attribute;
 pub(crate) mod bridges;
 pub(crate) mod links;
 pub(crate) mod neighbours;
-pub(crate) mod nftables;
+pub mod nftables;
 pub(crate) mod peers;
 pub(crate) mod routes;
 pub(crate) mod rules;
 
 pub use error::NetlinkError;
+pub use exchange::{Change, Channel};
 pub use socket::Socket;

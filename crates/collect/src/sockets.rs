@@ -11,8 +11,7 @@ use model::link::Link;
 use model::netns::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
-use crate::netlink::NetlinkError;
-use crate::netlink::exchange::Channel;
+use crate::netlink::{Channel, NetlinkError};
 
 /// `SOCK_DIAG_BY_FAMILY` (`linux/sock_diag.h`).
 const BY_FAMILY: u16 = 20;

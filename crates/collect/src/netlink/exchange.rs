@@ -1,6 +1,7 @@
 //! One question and its answer, as bytes: framing, acknowledgements, errors with the kernel's words.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
@@ -22,11 +23,28 @@ const HEADER_BYTES: usize = 16;
 /// Attribute of an error that carries the kernel's words (`NLMSGERR_ATTR_MSG`).
 const ERROR_TEXT: u16 = 1;
 
-/// A netlink socket that speaks only to the kernel.
-pub(crate) struct Channel {
+/// Type of the message that opens a batch (`NFNL_MSG_BATCH_BEGIN`, `linux/netfilter/nfnetlink.h`).
+const BATCH_BEGIN: u16 = 0x10;
+/// Type of the message that closes one (`NFNL_MSG_BATCH_END`).
+const BATCH_END: u16 = 0x11;
+
+/// A netlink socket that speaks only to the kernel. It stays in the namespace that it was opened in,
+/// wherever it is used afterwards.
+pub struct Channel {
     socket: netlink_sys::Socket,
     sequence: u32,
     datagram: Vec<u8>,
+}
+
+/// One change of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Message type.
+    pub kind: u16,
+    /// Flags beside `NLM_F_REQUEST` and `NLM_F_ACK`.
+    pub flags: u16,
+    /// `struct nfgenmsg` and attributes.
+    pub body: Vec<u8>,
 }
 
 /// What one datagram told about the exchange.
@@ -40,7 +58,7 @@ impl Channel {
     /// Opens a socket of a netlink family (`NETLINK_ROUTE`, ...) in the calling thread's namespace.
     ///
     /// Connecting it to the kernel keeps other processes' messages out (`netlink_getsockbyportid`).
-    pub(crate) fn open(family: isize) -> Result<Channel, NetlinkError> {
+    pub fn open(family: isize) -> Result<Channel, NetlinkError> {
         let open = || -> io::Result<netlink_sys::Socket> {
             let mut socket = netlink_sys::Socket::new(family)?;
             socket.bind_auto()?;
@@ -58,7 +76,7 @@ impl Channel {
 
     /// Lists: `each` adds type and body of every message to an answer, which starts afresh when the
     /// kernel says that what it listed changed meanwhile.
-    pub(crate) fn dump<T: Default>(
+    pub fn dump<T: Default>(
         &mut self,
         kind: u16,
         body: &[u8],
@@ -67,7 +85,8 @@ impl Channel {
         for _ in 0..DUMP_TRIES {
             let mut answer = T::default();
             self.send(kind, NLM_F_DUMP, body)?;
-            if !self.receive_all(|kind, body| each(&mut answer, kind, body))? {
+            let asked = self.sequence..=self.sequence;
+            if !self.receive_all(asked, |kind, body| each(&mut answer, kind, body))? {
                 return Ok(answer);
             }
         }
@@ -75,7 +94,7 @@ impl Channel {
     }
 
     /// Asks for one thing or one change, and waits for the acknowledgement.
-    pub(crate) fn request<T: Default>(
+    pub fn request<T: Default>(
         &mut self,
         kind: u16,
         flags: u16,
@@ -84,11 +103,41 @@ impl Channel {
     ) -> Result<T, NetlinkError> {
         let mut answer = T::default();
         self.send(kind, flags | NLM_F_ACK, body)?;
-        self.receive_all(|kind, body| each(&mut answer, kind, body))?;
+        self.receive_all(self.sequence..=self.sequence, |kind, body| each(&mut answer, kind, body))?;
         Ok(answer)
     }
 
+    /// Makes all of these changes of an nfnetlink subsystem (`NFNL_SUBSYS_NFTABLES`, ...) or, where one
+    /// is refused, none (`net/netfilter/nfnetlink.c nfnetlink_rcv_batch`). All together have to fit the
+    /// socket's send buffer (`net.core.wmem_default`, 200 kB).
+    pub fn batch(&mut self, subsystem: u8, changes: &[Change]) -> Result<(), NetlinkError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let frame = [0, 0, 0, subsystem];
+        let mut bytes = self.message(BATCH_BEGIN, 0, &frame);
+        let first = self.sequence;
+        // Refusals come unasked and before the last one's acknowledgement; more of these than are needed
+        // would overrun the buffer (`nfnl_err_add`, `nfnl_err_deliver`).
+        for (at, change) in changes.iter().enumerate() {
+            let asked = if at + 1 == changes.len() { NLM_F_ACK } else { 0 };
+            bytes.extend(self.message(change.kind, change.flags | asked, &change.body));
+        }
+        bytes.extend(self.message(BATCH_END, 0, &frame));
+        self.socket.send(&bytes, 0).map_err(|source| NetlinkError::Send { source })?;
+        // A refusal of the whole is told of the message that opened it.
+        self.receive_all(first..=self.sequence, |_, _| {})?;
+        Ok(())
+    }
+
     fn send(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<(), NetlinkError> {
+        let bytes = self.message(kind, flags, body);
+        self.socket.send(&bytes, 0).map_err(|source| NetlinkError::Send { source })?;
+        Ok(())
+    }
+
+    /// A message of the next sequence number, padded as a following one needs it.
+    fn message(&mut self, kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
         self.sequence = self.sequence.wrapping_add(1);
         let length = HEADER_BYTES + body.len();
         let mut bytes = vec![0; length];
@@ -98,12 +147,17 @@ impl Channel {
         header.set_flags(flags | NLM_F_REQUEST);
         header.set_sequence_number(self.sequence);
         header.payload_mut().copy_from_slice(body);
-        self.socket.send(&bytes, 0).map_err(|source| NetlinkError::Send { source })?;
-        Ok(())
+        bytes.resize(length.next_multiple_of(4), 0);
+        bytes
     }
 
-    /// Receives until the end is announced; whether the kernel said that the answer is inconsistent.
-    fn receive_all(&mut self, mut each: impl FnMut(u16, &[u8])) -> Result<bool, NetlinkError> {
+    /// Receives until the end of what was asked is announced; whether the kernel said that the answer is
+    /// inconsistent.
+    fn receive_all(
+        &mut self,
+        asked: RangeInclusive<u32>,
+        mut each: impl FnMut(u16, &[u8]),
+    ) -> Result<bool, NetlinkError> {
         let mut interrupted = false;
         let mut total = 0;
         loop {
@@ -113,7 +167,7 @@ impl Channel {
                 return Err(malformed("it does not end"));
             }
             let datagram = self.datagram.get(..length).unwrap_or_default();
-            let progress = split(datagram, self.sequence, &mut each)?;
+            let progress = split(datagram, &asked, &mut each)?;
             interrupted |= progress.interrupted;
             if progress.done {
                 return Ok(interrupted);
@@ -136,10 +190,10 @@ impl Channel {
     }
 }
 
-/// Takes a datagram apart. Messages of an exchange that was given up have another sequence number.
+/// Takes a datagram apart. Messages of an exchange that was given up have other sequence numbers.
 fn split(
     mut rest: &[u8],
-    sequence: u32,
+    asked: &RangeInclusive<u32>,
     each: &mut impl FnMut(u16, &[u8]),
 ) -> Result<Progress, NetlinkError> {
     let mut progress = Progress::default();
@@ -147,7 +201,7 @@ fn split(
         let message = NetlinkBuffer::new_checked(rest).map_err(|error| malformed(error.to_string()))?;
         let length = message.length() as usize;
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        if message.sequence_number() != sequence {
+        if !asked.contains(&message.sequence_number()) {
             continue;
         }
         progress.interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;

@@ -1,16 +1,23 @@
-//! Which nf_tables tables there are, asked of the kernel itself: far cheaper than running a tool.
+//! What only nf_tables itself tells, asked over netlink: far cheaper than running a tool.
 
-use netlink_packet_core::NlasIterator;
+use model::netfilter::Family;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
-use super::NetlinkError;
-use super::exchange::Channel;
-use model::netfilter::Family;
+use super::attribute::{attribute, terminated, text, value};
+use super::{Channel, NetlinkError};
 
 /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE` (`linux/netfilter/nfnetlink.h`, `nf_tables.h`).
 const GET_TABLE: u16 = 10 << 8 | 1;
+/// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE`.
+const GET_RULE: u16 = 10 << 8 | 7;
 /// `NFTA_TABLE_NAME`.
 const TABLE_NAME: u16 = 1;
+/// `NFTA_RULE_TABLE`.
+const RULE_TABLE: u16 = 1;
+/// `NFTA_RULE_CHAIN`.
+const RULE_CHAIN: u16 = 2;
+/// `NFTA_RULE_HANDLE`, 64 bits in network order.
+const RULE_HANDLE: u16 = 3;
 /// `struct nfgenmsg`: family (0 is all), version 0, resource 0.
 const ALL_FAMILIES: [u8; 4] = [0; 4];
 
@@ -25,19 +32,52 @@ pub(crate) fn tables() -> Result<Vec<(Family, String)>, NetlinkError> {
 fn table(body: &[u8]) -> Option<(Family, String)> {
     let (header, attributes) = body.split_first_chunk::<4>()?;
     let [family, ..] = *header;
-    let name = NlasIterator::new(attributes).map_while(Result::ok).find(|a| a.kind() == TABLE_NAME)?;
-    let name = String::from_utf8_lossy(name.value()).trim_end_matches('\0').to_owned();
-    Some((family_of(family)?, name))
+    Some((family_of(family)?, text(attributes, TABLE_NAME)?))
 }
 
-fn family_of(number: u8) -> Option<Family> {
-    match i32::from(number) {
-        libc::NFPROTO_INET => Some(Family::Inet),
-        libc::NFPROTO_IPV4 => Some(Family::Ip),
-        libc::NFPROTO_ARP => Some(Family::Arp),
-        libc::NFPROTO_NETDEV => Some(Family::Netdev),
-        libc::NFPROTO_BRIDGE => Some(Family::Bridge),
-        libc::NFPROTO_IPV6 => Some(Family::Ip6),
-        _ => None,
+/// Handles of a chain's rules, in the chain's order. Empty where there is no such chain.
+///
+/// What iptables-nft-save and ebtables-nft-save print has no handles: their n-th rule of a chain is
+/// the n-th here.
+pub fn rule_handles(
+    channel: &mut Channel,
+    family: Family,
+    table: &str,
+    chain: &str,
+) -> Result<Vec<u64>, NetlinkError> {
+    let mut question = vec![number_of(family), 0, 0, 0];
+    question.extend(attribute(RULE_TABLE, &terminated(table)));
+    question.extend(attribute(RULE_CHAIN, &terminated(chain)));
+    let handles = channel.dump(GET_RULE, &question, |handles: &mut Vec<u64>, _, body| {
+        let attributes = body.get(ALL_FAMILIES.len()..).unwrap_or_default();
+        // A kernel may list more than it was asked for.
+        let is_of = |kind, name: &str| text(attributes, kind).is_some_and(|found| found == name);
+        if is_of(RULE_TABLE, table) && is_of(RULE_CHAIN, chain) {
+            let handle = value(attributes, RULE_HANDLE).and_then(|v| v.first_chunk::<8>());
+            handles.extend(handle.map(|bytes| u64::from_be_bytes(*bytes)));
+        }
+    });
+    match handles {
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        other => other,
     }
+}
+
+/// The family of this number (`NFPROTO_*`, `linux/netfilter.h`).
+pub fn family_of(number: u8) -> Option<Family> {
+    let all = [Family::Inet, Family::Ip, Family::Arp, Family::Netdev, Family::Bridge, Family::Ip6];
+    all.into_iter().find(|family| number_of(*family) == number)
+}
+
+/// Its number in nf_tables' messages.
+pub fn number_of(family: Family) -> u8 {
+    let number = match family {
+        Family::Inet => libc::NFPROTO_INET,
+        Family::Ip => libc::NFPROTO_IPV4,
+        Family::Arp => libc::NFPROTO_ARP,
+        Family::Netdev => libc::NFPROTO_NETDEV,
+        Family::Bridge => libc::NFPROTO_BRIDGE,
+        Family::Ip6 => libc::NFPROTO_IPV6,
+    };
+    u8::try_from(number).unwrap_or_default()
 }

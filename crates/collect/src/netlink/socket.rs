@@ -4,8 +4,7 @@ use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader, NetlinkSerializa
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::NetlinkError;
-use super::exchange::Channel;
+use super::{Channel, NetlinkError};
 
 /// A synchronous rtnetlink socket. It stays in the namespace that it was opened in, wherever it is
 /// used afterwards.
