@@ -137,6 +137,7 @@ fn one(ping: Ping<'_>, patience: Duration) -> Result<EchoResult, String> {
         interval: INTERVAL,
         timeout: patience,
         ttl: None,
+        id: None,
         size: SIZE,
     };
     probe::echo(&plan).map_err(|error| crate::failure::Failure::of(&error).to_string())

@@ -38,6 +38,8 @@ pub struct EchoPlan {
     pub timeout: Duration,
     /// TTL of the requests; `None` for the namespace's default.
     pub ttl: Option<u8>,
+    /// Identifier of the requests, where somebody must know it beforehand; `None` for a random one.
+    pub id: Option<u16>,
     /// Payload in bytes; raised to the 16 that the mark takes, lowered to what IPv4 holds.
     pub size: usize,
 }
@@ -156,7 +158,7 @@ impl<'a> Session<'a> {
         payload.resize(plan.size.clamp(TAG_BYTES, PAYLOAD_BYTES_MAX), b'.');
         Session {
             plan,
-            id: u16::from_be_bytes([random[0], random[1]]),
+            id: plan.id.unwrap_or(u16::from_be_bytes([random[0], random[1]])),
             tag,
             payload,
             started: Instant::now(),

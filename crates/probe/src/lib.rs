@@ -1,10 +1,13 @@
-//! Real packets, sent as a host or from inside an instance that may be entered.
+//! Real packets, sent as a host or from inside an instance that may be entered, and the rules that they
+//! meet.
 //!
-//! A probe is a socket of its own, opened inside the namespace that it speaks for: nothing is
-//! configured, and the kernel removes it with the process, however that ends. Needs `CAP_NET_RAW`
-//! in the namespace it sends from.
+//! A probe is a socket of its own, opened inside the namespace that it speaks for; a rule trace is a
+//! table that belongs to a socket. Nothing else is configured, and the kernel removes both with the
+//! process, however that ends. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
+//! in the one whose rules it traces.
 
 mod echo;
 mod icmp;
+pub mod rule_trace;
 
 pub use echo::{EchoPlan, ProbeError, echo};

@@ -51,6 +51,7 @@ impl Pair {
             interval: Duration::from_millis(10),
             timeout: PATIENCE,
             ttl: None,
+            id: None,
             size: 56,
         }
     }

@@ -1,0 +1,52 @@
+//! Ours among all trace events of a namespace: others may be tracing there too, and everybody who
+//! listens hears everything.
+
+use std::collections::BTreeSet;
+
+use super::event::{Headers, Kind, TraceEvent, Transport};
+use super::{Flow, Identity, table};
+
+/// Knows our packets by what our own table tells of them, and where they come under another id (a
+/// flooded frame is a copy), by their headers.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    table: String,
+    flows: Vec<Flow>,
+    ids: BTreeSet<u32>,
+}
+
+impl Sieve {
+    pub(super) fn new(table: String, flows: Vec<Flow>) -> Sieve {
+        Sieve { table, flows, ids: BTreeSet::new() }
+    }
+
+    /// Whether the event is about a packet of ours and a rule of somebody else.
+    pub(super) fn keeps(&mut self, event: &TraceEvent) -> bool {
+        if event.table == self.table && matches!(event.kind, Kind::Rule { .. }) {
+            self.ids.insert(event.id);
+        }
+        if table::is_trace(&event.table) {
+            return false;
+        }
+        if event.headers.is_some_and(|headers| self.flows.iter().any(|flow| belongs(flow, &headers))) {
+            self.ids.insert(event.id);
+        }
+        self.ids.contains(&event.id)
+    }
+}
+
+/// Whether the packet can be of the flow: its addresses may have been translated meanwhile.
+fn belongs(flow: &Flow, headers: &Headers) -> bool {
+    let same = |wanted: Option<u16>, found| wanted.is_none_or(|wanted| wanted == found);
+    match (flow.identity, headers.transport) {
+        (Identity::Echo(wanted), Transport::Echo { id, .. }) => wanted == id,
+        (Identity::Tcp(from, to), Transport::Ports { source, destination }) => {
+            headers.protocol == 6 && same(from, source) && same(to, destination)
+        }
+        (Identity::Udp(from, to), Transport::Ports { source, destination }) => {
+            headers.protocol == 17 && same(from, source) && same(to, destination)
+        }
+        (Identity::Echo(_), Transport::Ports { .. } | Transport::Other)
+        | (Identity::Tcp(..) | Identity::Udp(..), Transport::Echo { .. } | Transport::Other) => false,
+    }
+}
