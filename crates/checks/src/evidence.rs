@@ -7,6 +7,9 @@ use model::finding::{Evidence, EvidenceKind, Remedy};
 use model::link::Link;
 use model::path::RuleRef;
 
+use crate::view::{Stopped, View};
+use crate::{backends, lasting};
+
 /// A command as it must be typed to run in a namespace.
 pub(crate) fn within(ns: &Netns, command: &str) -> String {
     match &ns.enter {
@@ -56,19 +59,27 @@ pub(crate) fn sysctl(ns: &Netns, name: &str) -> Evidence {
     Evidence { kind: EvidenceKind::Sysctl, source: within(ns, &format!("sysctl net.{name}")), text }
 }
 
-/// A rule, or a policy, with its counters and the chains that lead to it.
+/// A rule, or a policy: its text, the chains that lead to it, its counters, who wrote it and how long it
+/// lasts.
 pub(crate) fn rule(ns: &Netns, rule: &RuleRef) -> Vec<Evidence> {
     let source = within(ns, &rule.shown_by());
     let number = if rule.number == 0 { "its policy".to_owned() } else { format!("rule {}", rule.number) };
-    let reached = format!("table {}, chain {}, {number}", rule.table, rule.chain_path());
-    let mut evidence = vec![
-        Evidence { kind: EvidenceKind::Rule, source: source.clone(), text: rule.text.clone() },
-        Evidence { kind: EvidenceKind::Rule, source: source.clone(), text: reached },
-    ];
+    let handle = rule.handle.map(|handle| format!(", handle {handle}")).unwrap_or_default();
+    let reached = format!("table {}, chain {}, {number}{handle}", rule.table, rule.chain_path());
+    let line = |kind, text| Evidence { kind, source: source.clone(), text };
+    let mut evidence = vec![line(EvidenceKind::Rule, rule.text.clone()), line(EvidenceKind::Rule, reached)];
     if let Some((packets, bytes)) = rule.counters {
         let text = format!("[{packets}:{bytes}] packets and bytes so far");
-        evidence.push(Evidence { kind: EvidenceKind::Counter, source, text });
+        evidence.push(line(EvidenceKind::Counter, text));
     }
+    evidence.push(line(EvidenceKind::Rule, lasting::of(ns, rule)));
+    evidence
+}
+
+/// The rule, or policy, that a walk ended at: also what other back ends say, where they say otherwise.
+pub(crate) fn stopping(view: &View, ns: &Netns, stopped: &Stopped, by: &RuleRef) -> Vec<Evidence> {
+    let mut evidence = rule(ns, by);
+    evidence.extend(backends::unseen(view, ns, stopped, by));
     evidence
 }
 

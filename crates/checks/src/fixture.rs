@@ -3,6 +3,7 @@
 
 mod faults;
 mod kernel;
+mod queens;
 mod rules;
 mod tests_of_all;
 
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use crate::{Case, Request, Subject, Symptom, diagnose};
 
 pub(crate) use faults::{CODES, broken, inject};
+pub(crate) use queens::queens;
 pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
 
 /// Facts and intent of a cloud, free to be changed.

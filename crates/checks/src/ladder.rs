@@ -84,6 +84,12 @@ pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, sympto
     purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect()
 }
 
+/// The same question in another world. The ladder asks over IPv4 only.
+pub(crate) fn again(world: &World, rung: &Rung) -> Option<Rung> {
+    let IpAddr::V4(to) = rung.to else { return None };
+    ask(world, rung.instance, Some(to), rung.purpose)
+}
+
 fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Purpose> {
     let inbound = || {
         let floating =

@@ -7,6 +7,7 @@
 //!
 //! Pure: facts in, findings out.
 
+mod backends;
 pub mod catalogue;
 mod dhcp_refused;
 mod diagnose;
@@ -15,8 +16,11 @@ mod flat_interface;
 mod floats;
 mod found;
 mod ladder;
+mod lasting;
 mod mend;
 mod nova;
+mod owner;
+mod rules;
 mod uplinks;
 mod view;
 

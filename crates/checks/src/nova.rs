@@ -1,6 +1,9 @@
 //! nova's own handwriting in a ruleset: which chains and rules nova-network and nova-compute write
 //! (`nova/network/linux_net.py`, `nova/virt/firewall.py`).
 
+pub(crate) mod line;
+pub(crate) mod shape;
+
 use model::Netns;
 use model::netfilter::{Dialect, Family, Table};
 use model::path::RuleRef;

@@ -5,11 +5,12 @@
 //! ## What it means
 //! Somebody, or some other program, put a rule in the way: by hand, Docker, firewalld, a hardening
 //! script, another nftables table. Which rule it is, is said: table, chains that lead to it, number,
-//! text and counter.
+//! text and counter; who wrote it, and whether it goes away by itself.
 //!
 //! ## How hopline knows
 //! The walk through every table of both back ends ended at that rule, and it is none of the shapes
-//! that nova writes into its own chains.
+//! that nova writes into its own chains. Where the tool that an operator would look with shows only
+//! rules that let the packet pass, that is said too.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each packet; a REJECT is answered with an ICMP error whose source
@@ -37,6 +38,7 @@ use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
+use crate::owner;
 use crate::view::View;
 
 /// Looks for walks that a rule not written by nova ended: one finding a rule.
@@ -54,11 +56,7 @@ pub fn check(view: &View) -> Vec<Found> {
         if known || nova::wrote(rule) {
             continue;
         }
-        let lasting = if nova::is_chain(rule.chain()) {
-            format!("it stands in {}, and lasts until that service next writes its rules", rule.chain())
-        } else {
-            "no restart of a nova service removes it".to_owned()
-        };
+        let owner = owner::of(ns, rule);
         let fault = Fault {
             code: "foreign-rule-drop",
             hop: place.clone(),
@@ -72,10 +70,10 @@ pub fn check(view: &View) -> Vec<Found> {
                 rule.family.name(),
                 rule.table
             ),
-            cause: format!("`{}` matches; {lasting}", rule.text),
+            cause: format!("`{}` matches, {}", rule.text, owner.wrote()),
             confidence: Confidence::Proven,
-            evidence: evidence::rule(ns, rule),
-            owner: owner(rule),
+            evidence: evidence::stopping(view, ns, &stopped, rule),
+            owner: owner.name(),
             remedy: vec![removal(ns, rule)],
             instances: hit(view, rule, &place.host),
             stopped: Some(stopped),
@@ -98,23 +96,6 @@ fn hit(view: &View, rule: &RuleRef, host: &str) -> Vec<String> {
 fn same_rule(a: &RuleRef, b: &RuleRef) -> bool {
     (a.dialect, a.family, &a.table, a.chain(), a.number)
         == (b.dialect, b.family, &b.table, b.chain(), b.number)
-}
-
-/// Who keeps a rule, by the names of its chain and table.
-fn owner(rule: &RuleRef) -> &'static str {
-    const OWNERS: [(&str, &str); 9] = [
-        ("DOCKER", "docker"),
-        ("NETAVARK", "podman"),
-        ("LIBVIRT", "libvirt"),
-        ("libvirt-", "libvirt"),
-        ("ufw", "ufw"),
-        ("KUBE-", "kubernetes"),
-        ("cali-", "calico"),
-        ("neutron-", "neutron"),
-        ("firewalld", "firewalld"),
-    ];
-    let named = |prefix: &str| rule.chain().starts_with(prefix) || rule.table.starts_with(prefix);
-    OWNERS.iter().find(|(prefix, _)| named(prefix)).map_or("operator", |(_, owner)| owner)
 }
 
 /// Deletes the rule by its number, or its handle in native nftables; the undo puts it back there.

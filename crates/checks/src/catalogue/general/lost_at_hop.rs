@@ -49,7 +49,7 @@ fn lost(view: &View, stopped: Stopped) -> Found {
     let ns = view.snapshot().netns.iter().find(|n| n.machine == place.host && n.name == place.netns);
     let said = || evidence::record(EvidenceKind::State, "the walk", stopped.hop.detail.clone());
     let evidence = match (ns, stopped.stop) {
-        (Some(ns), Stop::Rule(rule) | Stop::Policy(rule)) => evidence::rule(ns, rule),
+        (Some(ns), Stop::Rule(rule) | Stop::Policy(rule)) => evidence::stopping(view, ns, &stopped, rule),
         (Some(ns), _) => {
             let link = ns.link_named(&place.device).map(|l| evidence::link(ns, l));
             link.into_iter().chain([said()]).collect()
