@@ -45,6 +45,7 @@ pub mod firewall {
     pub mod float_snat_missing;
     pub mod foreign_rule_drop;
     pub mod forward_policy_drop_no_accept;
+    pub mod nova_rules_drift;
     pub mod rules_flushed;
     pub mod sg_missing_icmp;
 }
@@ -111,6 +112,7 @@ catalogue! {
         float_dnat_missing => "float-dnat-missing",
         float_snat_missing => "float-snat-missing",
         float_address_missing => "float-address-missing",
+        nova_rules_drift => "nova-rules-drift",
     }
     dhcp {
         dnsmasq_not_running => "dnsmasq-not-running",

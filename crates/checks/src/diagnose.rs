@@ -64,6 +64,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
         let rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
         let mut view = View {
             world: &world,
+            read: case.snapshot,
             rungs: &rungs,
             hosts: &scope.hosts,
             instances: &scope.instances,
@@ -379,6 +380,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
     let instances: Vec<usize> = instance.into_iter().collect();
     let mut view = View {
         world: &world,
+        read: case.snapshot,
         rungs: &rungs,
         hosts: &hosts,
         instances: &instances,

@@ -11,6 +11,7 @@ mod backends;
 pub mod catalogue;
 mod dhcp_refused;
 mod diagnose;
+mod drift;
 mod evidence;
 mod flat_interface;
 mod floats;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use model::link::{Link, LinkKind, OperState, PortState};
-use model::netfilter::{Action, Family, NfRule, Policy};
+use model::netfilter::{Action, Chain, Dialect, Family, NfRule, Policy, Table};
 use model::path::RuleRef;
 use model::route::{Address, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
@@ -75,7 +75,7 @@ pub enum Mend {
         /// Value.
         value: String,
     },
-    /// Takes a rule out.
+    /// Takes a rule out. The rules behind it keep their numbers: its place stays, without a text.
     RemoveRule {
         /// Host.
         machine: String,
@@ -99,6 +99,19 @@ pub enum Mend {
         chain: String,
         /// The rule, boxed for its size.
         rule: Box<NfRule>,
+    },
+    /// Gives a chain of an IPv4 table other rules, and makes the chain where it is not there.
+    RewriteChain {
+        /// Host.
+        machine: String,
+        /// Back end.
+        dialect: Dialect,
+        /// Table.
+        table: String,
+        /// Chain.
+        chain: String,
+        /// Its rules.
+        rules: Vec<NfRule>,
     },
     /// Runs a dnsmasq, in place of those that listen on the same addresses.
     Dnsmasq {
@@ -156,6 +169,8 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
         Mend::Sysctl { machine, name, value } => set_sysctl(snapshot, machine, name, value),
         Mend::RemoveRule { machine, rule } => {
             if let Some(found) = main_of(snapshot, machine).and_then(|ns| rule_of(ns, rule)) {
+                found.text.clear();
+                found.matches.clear();
                 found.action = Action::Continue;
             }
         }
@@ -173,6 +188,16 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 .and_then(|t| t.chains.iter_mut().find(|c| c.name == *chain));
             if let Some(found) = found {
                 found.rules.insert(0, (**rule).clone());
+            }
+        }
+        Mend::RewriteChain { machine, dialect, table, chain, rules } => {
+            let Some(ns) = main_of(snapshot, machine) else { return };
+            let mut tables = ns.ruleset.tables.iter_mut();
+            let is_it = |t: &Table| t.dialect == *dialect && t.family == Family::Ip && t.name == *table;
+            let Some(table) = tables.find(|t| is_it(t)) else { return };
+            match table.chains.iter_mut().find(|c| c.name == *chain) {
+                Some(found) => found.rules.clone_from(rules),
+                None => table.chains.push(Chain { name: chain.clone(), base: None, rules: rules.clone() }),
             }
         }
         Mend::Dnsmasq { machine, server } => {

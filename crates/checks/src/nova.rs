@@ -1,7 +1,11 @@
 //! nova's own handwriting in a ruleset: which chains and rules nova-network and nova-compute write
 //! (`nova/network/linux_net.py`, `nova/virt/firewall.py`).
 
+mod compute_rules;
 pub(crate) mod line;
+mod network_rules;
+mod options;
+pub(crate) mod plan;
 pub(crate) mod shape;
 
 use model::Netns;

@@ -15,8 +15,10 @@ use crate::ladder::{Purpose, Rung};
 
 /// Everything that a check may look at.
 pub struct View<'v> {
-    /// The facts, searchable.
+    /// The facts, searchable; what was found before is mended in them.
     pub world: &'v World<'v>,
+    /// The facts as they were read.
+    pub read: &'v Snapshot,
     /// The ladder as it was climbed in these facts.
     pub rungs: &'v [Rung],
     /// Hosts that the question is about: those that run its instances, or the one named.

@@ -24,10 +24,12 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting" (iptables); moby/moby#39439.
 
+use model::Netns;
 use model::finding::Confidence;
 use model::netfilter::Hook;
-use model::path::Stop;
+use model::path::{RuleRef, Stop};
 
+use crate::drift;
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
@@ -55,7 +57,7 @@ pub fn check(view: &View) -> Vec<Found> {
             ),
             cause: format!("no rule of {} matched, and its policy dropped the packet", rule.chain()),
             confidence: Confidence::Proven,
-            evidence: evidence::rule(ns, rule),
+            evidence: evidence::stopping(view, ns, &stopped, rule),
             owner: "nova-network",
             remedy: vec![
                 evidence::advice(
@@ -71,11 +73,21 @@ pub fn check(view: &View) -> Vec<Found> {
             ],
             instances: view.instances_on(&place.host),
             stopped: Some(stopped),
-            mend: vec![Mend::AcceptPolicy { machine: place.host.clone(), rule: rule.clone() }],
+            mend: mends(view, ns, rule),
         };
         found.push(fault.found());
     }
     found
+}
+
+/// A restart of nova-network writes its accepts again, where what is meant tells which; that something
+/// else passes too is what the open policy is for.
+fn mends(view: &View, ns: &Netns, rule: &RuleRef) -> Vec<Mend> {
+    let host = view.snapshot().host(&ns.machine);
+    let drifts = host.map(|host| drift::of(host, ns, view.intent())).unwrap_or_default();
+    let written = drifts.iter().filter(|drift| drift.chain == "nova-network-FORWARD").map(|d| d.mend(ns));
+    let policy = Mend::AcceptPolicy { machine: ns.machine.clone(), rule: rule.clone() };
+    written.chain([policy]).collect()
 }
 
 #[cfg(test)]

@@ -29,15 +29,17 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use model::Netns;
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::intent::Instance;
-use model::netfilter::{Action, Match, NfRule, Test};
+use model::netfilter::{Action, NfRule, Test};
 use model::path::{Exchange, Place, RuleRef, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
+use crate::nova::line::{ICMP, Line, Then, always};
 use crate::view::View;
 
 /// Looks for pings that ended at nova's fallback: one finding an instance.
@@ -55,7 +57,7 @@ pub fn check(view: &View) -> Vec<Found> {
             continue;
         }
         let means = meant(instance);
-        let mut evidence = evidence::rule(ns, rule);
+        let mut evidence = evidence::stopping(view, ns, &stopped, rule);
         evidence.extend(groups(instance));
         let cause = if means == Some(true) {
             format!(
@@ -84,7 +86,7 @@ pub fn check(view: &View) -> Vec<Found> {
             remedy: vec![remedy(instance, means)],
             instances: vec![instance.name.clone()],
             stopped: Some(stopped),
-            mend: vec![accept(&stopped.hop.at.host, chain, rule)],
+            mend: vec![accept(ns, chain, rule)],
         };
         found.push(fault.found());
     }
@@ -92,7 +94,7 @@ pub fn check(view: &View) -> Vec<Found> {
 }
 
 /// The instance whose chain it is: by the jump to it, `-d FIXED/32 -j CHAIN`.
-fn guarded<'v>(view: &View<'v>, ns: &model::Netns, chain: &str) -> Option<&'v Instance> {
+fn guarded<'v>(view: &View<'v>, ns: &Netns, chain: &str) -> Option<&'v Instance> {
     let jumps = nova::iptables(ns).flat_map(|t| &t.chains).flat_map(|c| &c.rules);
     let fixed: Vec<IpNet> = jumps
         .filter(|r| matches!(&r.action, Action::Jump(to) if to == chain))
@@ -135,21 +137,20 @@ fn remedy(instance: &Instance, meant: Option<bool>) -> Remedy {
     }
 }
 
-/// In the model, the rule that would let ICMP in.
-fn accept(host: &str, chain: &str, like: &RuleRef) -> Mend {
-    let rule = NfRule {
-        text: format!("-A {chain} -p icmp -j ACCEPT"),
-        counters: None,
-        handle: None,
-        line: 0,
-        matches: vec![Match { negated: false, test: Test::Protocol(1) }],
-        action: Action::Accept,
-    };
-    Mend::InsertRule {
-        machine: host.to_owned(),
+/// In the model, the rule that would let ICMP in, where nova puts a group's rules: before the fallback.
+fn accept(ns: &Netns, chain: &str, like: &RuleRef) -> Mend {
+    let table = ns.ruleset.table(like.dialect, like.family, &like.table);
+    let mut rules = table.and_then(|t| t.chain(chain)).map(|c| c.rules.clone()).unwrap_or_default();
+    let falls_back = |rule: &NfRule| matches!(&rule.action, Action::Jump(to) if nova::is_fallback(to));
+    let last = rules.iter().position(falls_back).unwrap_or(rules.len());
+    let icmp = Line { protocol: Some(ICMP), ..always(Then::Accept) };
+    rules.insert(last, icmp.rule(chain));
+    Mend::RewriteChain {
+        machine: ns.machine.clone(),
+        dialect: like.dialect,
         table: like.table.clone(),
         chain: chain.to_owned(),
-        rule: Box::new(rule),
+        rules,
     }
 }
 
