@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
 use model::path::{Direction, Exchange, Observed, Path, Place, Stage};
-use model::sighting::EchoResult;
+use model::sighting::{EchoResult, MetRule, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -14,6 +14,7 @@ use crate::catalogue::CATALOGUE;
 use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
+use crate::proved;
 use crate::view::{Claim, Order, View};
 
 /// What is known.
@@ -25,6 +26,8 @@ pub struct Case<'c> {
     pub intent: &'c Intent,
     /// Answers to what was really sent; empty when nothing was.
     pub echoes: &'c [EchoResult],
+    /// What that met of the rules on its way.
+    pub rules: &'c [RulesSeen],
 }
 
 /// What is asked.
@@ -69,6 +72,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             hosts: &scope.hosts,
             instances: &scope.instances,
             echoes: case.echoes,
+            rules: case.rules,
             claimed: None,
         };
         let mut taken = log.take(look(&view), &view, round);
@@ -227,7 +231,7 @@ fn conclude(
         }
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         if let Some(contradiction) =
-            echo.and_then(|e| contradicted(&rung, instance, e, &mut findings, &mut gaps))
+            echo.and_then(|e| contradicted(case, &rung, instance, e, &mut findings, &mut gaps))
         {
             findings.push(contradiction);
         }
@@ -256,16 +260,20 @@ fn conclude(
 
 /// What was really sent for a rung's question.
 fn echo_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c EchoResult> {
+    case.echoes.iter().find(|echo| is_echo_of(echo, rung))
+}
+
+/// The echo asks what the rung asks.
+pub(crate) fn is_echo_of(echo: &EchoResult, rung: &Rung) -> bool {
     let icmp = rung.answer.paths.iter().any(|p| p.exchange == Exchange::Icmp);
-    case.echoes.iter().find(|e| {
-        let tried = e.sent > 0 || e.send_error.is_some();
-        icmp && tried && e.from == rung.from && IpAddr::V4(e.to) == rung.to
-    })
+    let tried = echo.sent > 0 || echo.send_error.is_some();
+    icmp && tried && echo.from == rung.from && IpAddr::V4(echo.to) == rung.to
 }
 
 /// Prediction and probe disagree: predicted to be answered and was not, which is a finding by
 /// itself; or predicted to die and was answered, which takes the prediction back.
 fn contradicted(
+    case: &Case,
     rung: &Rung,
     instance: &str,
     echo: &EchoResult,
@@ -274,6 +282,9 @@ fn contradicted(
 ) -> Option<Finding> {
     let probe = probe(echo);
     if rung.answer.answered && echo.received == 0 && findings.is_empty() {
+        if let Some((seen, met)) = proved::traced_drop(case.rules, rung.to) {
+            return Some(traced(seen, met, (rung, instance, echo), probe));
+        }
         let last = rung.answer.paths.iter().filter_map(|p| p.hops.last()).next_back();
         let hop = last.map_or_else(|| start_of(rung), |h| h.at.clone());
         return Some(Finding {
@@ -303,6 +314,52 @@ fn contradicted(
         });
     }
     None
+}
+
+/// The walk would let it pass, and the kernel's own trace shows the rule at which it died.
+fn traced(
+    seen: &RulesSeen,
+    met: &MetRule,
+    (rung, instance, echo): (&Rung, &str, &EchoResult),
+    probe: Evidence,
+) -> Finding {
+    let rule = &met.rule;
+    let at_seen = |hop: &&model::path::Hop| hop.at.host == seen.machine && hop.at.netns == seen.netns;
+    let hops = rung.answer.paths.iter().flat_map(|p| &p.hops);
+    let hop = hops.filter(at_seen).map(|h| h.at.clone()).next().unwrap_or_else(|| start_of(rung));
+    let named = if rule.number == 0 {
+        format!("the policy of {}", rule.chain())
+    } else {
+        format!("rule {} of {}", rule.number, rule.chain_path())
+    };
+    let source = format!("nftrace of our own pings on {}", seen.machine);
+    Finding {
+        code: "lost-at-hop".to_owned(),
+        hop: Place { stage: Stage::Filter, ..hop },
+        direction: Direction::Both,
+        exchange: Exchange::Icmp,
+        summary: format!(
+            "what {} sends to {} dies on {}: {named} in {} {}",
+            echo.from,
+            echo.to,
+            seen.machine,
+            rule.family.name(),
+            rule.table
+        ),
+        cause: format!(
+            "the kernel traced our own packet to `{}`, where the walk expected it to pass",
+            rule.text
+        ),
+        confidence: Confidence::Proven,
+        evidence: vec![
+            Evidence { kind: EvidenceKind::Rule, source: rule.shown_by(), text: rule.text.clone() },
+            Evidence { kind: EvidenceKind::Rule, source, text: format!("it said {}", met.verdict) },
+            probe,
+        ],
+        owner: "unknown".to_owned(),
+        remedy: Vec::new(),
+        instances: vec![instance.to_owned()],
+    }
 }
 
 /// What a probe said, as evidence.
@@ -385,6 +442,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         hosts: &hosts,
         instances: &instances,
         echoes: &[],
+        rules: &[],
         claimed: None,
     };
     let mut found = stopping(&view);

@@ -8,7 +8,7 @@ use model::link::Link;
 use model::path::RuleRef;
 
 use crate::view::{Stopped, View};
-use crate::{backends, lasting};
+use crate::{backends, lasting, proved};
 
 /// A command as it must be typed to run in a namespace.
 pub(crate) fn within(ns: &Netns, command: &str) -> String {
@@ -79,6 +79,7 @@ pub(crate) fn rule(ns: &Netns, rule: &RuleRef) -> Vec<Evidence> {
 /// The rule, or policy, that a walk ended at: also what other back ends say, where they say otherwise.
 pub(crate) fn stopping(view: &View, ns: &Netns, stopped: &Stopped, by: &RuleRef) -> Vec<Evidence> {
     let mut evidence = rule(ns, by);
+    evidence.extend(proved::by_pings(view, &stopped.hop.at, by));
     evidence.extend(backends::unseen(view, ns, stopped, by));
     evidence
 }

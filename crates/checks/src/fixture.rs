@@ -75,7 +75,7 @@ impl Cloud {
     }
 
     fn ask(&self, subject: Subject, echoes: &[EchoResult]) -> Diagnosis {
-        let case = Case { snapshot: &self.snapshot, intent: &self.intent, echoes };
+        let case = Case { snapshot: &self.snapshot, intent: &self.intent, echoes, rules: &[] };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

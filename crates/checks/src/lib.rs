@@ -21,6 +21,7 @@ mod lasting;
 mod mend;
 mod nova;
 mod owner;
+mod proved;
 mod rules;
 mod uplinks;
 mod view;

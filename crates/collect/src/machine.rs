@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use model::netfilter::Ruleset;
 use model::netns::Netns;
 use model::service::{Console, Dnsmasq, Domain, Process};
 use model::snapshot::{Gap, Host, Snapshot};
 use sys::netns::{self, NetnsError, NetnsFd};
 
 use crate::gaps::{gap, unparsed};
-use crate::{facts, files, processes};
+use crate::{facts, files, netfilter, processes};
 
 /// Where a machine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +76,12 @@ const CONSOLE_TAIL: u64 = 100 * 1024;
 const FILES_MAX: usize = 10_000;
 const CONSOLES_MAX: usize = 1_000;
 const LOG_LINES_MAX: usize = 5_000;
+
+/// Reads the netfilter rules of a machine's main namespace once more: their counters have moved.
+pub fn ruleset(plan: &MachinePlan) -> Result<(Ruleset, Vec<Gap>), CollectError> {
+    let netns = enter(&plan.at)?;
+    Ok(netns::within(&netns, || netfilter::read(&plan.name))?)
+}
 
 /// Reads every machine. What one of them lacks never keeps the others from being read.
 pub fn site(plans: &[MachinePlan]) -> Collected {

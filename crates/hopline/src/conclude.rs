@@ -6,36 +6,49 @@ use std::net::{IpAddr, Ipv4Addr};
 use checks::{Case, Endpoint, Protocol, Request, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
-use model::sighting::EchoResult;
+use model::sighting::{EchoResult, RulesSeen};
 
 use crate::gather::Facts;
 
 /// Every check, on these hosts.
 pub(crate) fn check(facts: &Facts, hosts: Vec<String>) -> Diagnosis {
     let request = Request { subject: Subject::Hosts(hosts), to: None, symptom: Symptom::Auto };
-    doubted(facts, checks::diagnose(&case(facts, &[]), &request))
+    doubted(facts, checks::diagnose(&case(facts, &Probed::default()), &request))
+}
+
+/// What a diagnosis is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// One instance; all of them where none is named.
+    pub(crate) instance: Option<usize>,
+    /// The destination complained of.
+    pub(crate) to: Option<Ipv4Addr>,
+    pub(crate) symptom: Symptom,
+}
+
+/// What was really sent, and what it met.
+#[derive(Debug, Default)]
+pub(crate) struct Probed {
+    pub(crate) echoes: Vec<EchoResult>,
+    pub(crate) rules: Vec<RulesSeen>,
 }
 
 /// One instance, or all of them.
-pub(crate) fn diagnose(
-    facts: &Facts,
-    echoes: &[EchoResult],
-    instance: Option<usize>,
-    to: Option<Ipv4Addr>,
-    symptom: Symptom,
-) -> Diagnosis {
+pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnosis {
+    let Asked { instance, to, symptom } = *asked;
     let subject = instance.map_or(Subject::AllInstances, Subject::Instance);
-    let diagnosis = checks::diagnose(&case(facts, echoes), &Request { subject, to, symptom });
+    let diagnosis = checks::diagnose(&case(facts, probed), &Request { subject, to, symptom });
     if instance.is_some() { diagnosis } else { doubted(facts, diagnosis) }
 }
 
 /// The predicted way, and where asked the way back.
 pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol, reply: bool) -> Diagnosis {
-    checks::path(&case(facts, &[]), from, to, protocol, reply)
+    checks::path(&case(facts, &Probed::default()), from, to, protocol, reply)
 }
 
-fn case<'c>(facts: &'c Facts, echoes: &'c [EchoResult]) -> Case<'c> {
-    Case { snapshot: &facts.snapshot, intent: &facts.intent, echoes }
+fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
+    let Probed { echoes, rules } = probed;
+    Case { snapshot: &facts.snapshot, intent: &facts.intent, echoes, rules }
 }
 
 /// A question about all of a site is not answered with "healthy" while part of it was not seen.

@@ -13,6 +13,7 @@ mod output;
 mod pings;
 mod plan;
 mod progress;
+mod proof;
 mod realm;
 mod site_file;
 mod who;

@@ -19,7 +19,7 @@ use crate::site_file::Site;
 use crate::who;
 
 /// Two, so that the first may be lost to a neighbour that is still being resolved.
-const COUNT: u32 = 2;
+pub(crate) const COUNT: u32 = 2;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
 /// our own stack has said that the neighbour is absent.
@@ -31,28 +31,22 @@ const NEIGHBOURS_MAX: usize = 3;
 /// Pings under way at the same time.
 const AT_ONCE_MAX: usize = 32;
 
-/// One ping to be made: from which machine, to which address.
+/// One ping to be made: from which machine, to which address, under which identifier.
 #[derive(Debug, Clone, Copy)]
-struct Ping<'a> {
-    from: &'a MachinePlan,
-    to: Ipv4Addr,
+pub(crate) struct Ping<'a> {
+    pub(crate) from: &'a MachinePlan,
+    pub(crate) to: Ipv4Addr,
+    pub(crate) id: u16,
 }
 
-/// Sends what these instances' diagnosis asks for, and returns what came back. What could not be
-/// sent becomes a gap.
-pub(crate) fn send(
-    site: &Site,
-    facts: &mut Facts,
-    instances: &[usize],
-    to: Option<Ipv4Addr>,
-    timeout: Duration,
-) -> Vec<EchoResult> {
+/// Sends them, and returns what came back. What could not be sent becomes a gap.
+pub(crate) fn send(pings: &[Ping], facts: &mut Facts, timeout: Duration) -> Vec<EchoResult> {
     let _progress = progress::start("waiting for answers to pings");
     let deadline = Instant::now() + timeout;
     let patience = PATIENCE.min(timeout);
     let mut echoes = Vec::new();
     let mut gaps = Vec::new();
-    for batch in pings(site, facts, instances, to).chunks(AT_ONCE_MAX) {
+    for batch in pings.chunks(AT_ONCE_MAX) {
         // Silence means something only after the full wait, so a batch without time for it is left out.
         if Instant::now() + patience > deadline && !echoes.is_empty() {
             gaps.extend(batch.iter().map(|ping| gap(ping, "the time was up", "a longer --timeout")));
@@ -77,8 +71,13 @@ fn gap(ping: &Ping<'_>, why: &str, would_need: &str) -> Gap {
     }
 }
 
-/// What to ping: each pair once.
-fn pings<'a>(site: &'a Site, facts: &Facts, instances: &[usize], to: Option<Ipv4Addr>) -> Vec<Ping<'a>> {
+/// What these instances' diagnosis asks to ping: each pair once.
+pub(crate) fn plan<'a>(
+    site: &'a Site,
+    facts: &Facts,
+    instances: &[usize],
+    to: Option<Ipv4Addr>,
+) -> Vec<Ping<'a>> {
     let reached = |machine: &&MachinePlan| !facts.unreachable.iter().any(|(name, _)| *name == machine.name);
     let outside = || site.machines.iter().filter(|m| m.role == "external" && !m.instance).filter(reached);
     let outside_address =
@@ -91,13 +90,18 @@ fn pings<'a>(site: &'a Site, facts: &Facts, instances: &[usize], to: Option<Ipv4
             .chain(to.or(outside_address))
             .chain(neighbours(facts, instance).take(NEIGHBOURS_MAX));
         for from in inside {
-            pings.extend(targets.clone().map(|to| Ping { from, to }));
+            pings.extend(targets.clone().map(|to| Ping { from, to, id: 0 }));
         }
         for from in outside() {
-            pings.extend(instance.floating().map(|floating| Ping { from, to: floating.address }));
+            pings.extend(instance.floating().map(|floating| Ping { from, to: floating.address, id: 0 }));
         }
     }
     pings.retain(|ping| seen.insert((&ping.from.name, ping.to)));
+    // Numbers that pings of other processes are not likely to have at the same time.
+    let first = std::process::id().wrapping_mul(31);
+    for (ping, number) in pings.iter_mut().zip(first..) {
+        ping.id = u16::try_from(number & 0xffff).unwrap_or_default();
+    }
     pings
 }
 
@@ -137,7 +141,7 @@ fn one(ping: Ping<'_>, patience: Duration) -> Result<EchoResult, String> {
         interval: INTERVAL,
         timeout: patience,
         ttl: None,
-        id: None,
+        id: Some(ping.id),
         size: SIZE,
     };
     probe::echo(&plan).map_err(|error| crate::failure::Failure::of(&error).to_string())

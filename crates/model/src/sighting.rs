@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::netfilter::Ruleset;
+use crate::path::RuleRef;
+
 /// One packet seen at one vantage, as tcpdump -v or a capture tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
@@ -87,4 +90,35 @@ pub struct EchoResult {
     pub errors: Vec<(IpAddr, String)>,
     /// The socket refused to send: why.
     pub send_error: Option<String>,
+}
+
+/// What our own probes met of a namespace's rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesSeen {
+    /// Host.
+    pub machine: String,
+    /// Empty for its main namespace.
+    pub netns: String,
+    /// Packets that were sent on their way through it.
+    pub sent: u32,
+    /// The rules after the probes, with their counters; `None` where they could not be read again.
+    pub after: Option<Ruleset>,
+    /// Rules and policies that our packets met, in order, as the kernel traced them; `None` where it
+    /// did not: why.
+    pub met: Result<Vec<MetRule>, String>,
+}
+
+/// A rule that one of our packets met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetRule {
+    /// The kernel's number for the packet: events of one packet in one family share it.
+    pub packet: u32,
+    /// The rule, or policy.
+    pub rule: RuleRef,
+    /// Source and destination of the packet, where the kernel told.
+    pub ends: Option<(IpAddr, IpAddr)>,
+    /// What it did: `drop`, `accept`, `jump nova-compute-local`.
+    pub verdict: String,
+    /// It ended the packet's way.
+    pub drops: bool,
 }

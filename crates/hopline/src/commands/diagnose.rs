@@ -1,14 +1,15 @@
 //! `hopline diagnose`: predict, probe, observe, conclude.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::conclude;
+use crate::conclude::{self, Asked, Probed};
 use crate::failure::Failure;
 use crate::gather::{self, Facts};
 use crate::output;
 use crate::pings;
 use crate::plan::{DiagnoseQuestion, Plan};
-use crate::site_file;
+use crate::proof;
+use crate::site_file::{self, Site};
 use crate::who;
 
 pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failure> {
@@ -17,15 +18,30 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     let mut facts = gather::gather(&site, plan.timeout)?;
     let instance = question.instance.as_deref().map(|name| subject(&facts, name)).transpose()?;
     let to = question.to.as_deref().map(|name| who::destination(&facts, name, false)).transpose()?;
-    let echoes = if plan.passive {
-        Vec::new()
-    } else {
-        let all = (0..facts.intent.instances.len()).collect();
-        let instances = instance.map_or(all, |at| vec![at]);
-        pings::send(&site, &mut facts, &instances, to, plan.timeout)
-    };
-    let diagnosis = conclude::diagnose(&facts, &echoes, instance, to, question.symptom);
+    let asked = Asked { instance, to, symptom: question.symptom };
+    let probed =
+        if plan.passive { Probed::default() } else { probe(&site, &mut facts, &asked, plan.timeout) };
+    let diagnosis = conclude::diagnose(&facts, &probed, &asked);
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
+}
+
+/// Pings, with the rules of the hosts on their way watched where the question is about one instance.
+fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Probed {
+    let all = (0..facts.intent.instances.len()).collect();
+    let instances = asked.instance.map_or(all, |at| vec![at]);
+    let pings = pings::plan(site, facts, &instances, asked.to);
+    if pings.is_empty() {
+        return Probed::default();
+    }
+    let watched = match asked.instance {
+        Some(_) => {
+            let expected = conclude::diagnose(facts, &Probed::default(), asked);
+            proof::start(site, facts, &expected, &pings)
+        }
+        None => Vec::new(),
+    };
+    let echoes = pings::send(&pings, facts, timeout);
+    Probed { echoes, rules: proof::finish(facts, watched) }
 }
 
 /// The instance, whose host and inside must be in reach.
