@@ -46,10 +46,11 @@ pub fn parse(text: &str, dialect: Dialect) -> Parsed<Vec<Table>> {
 }
 
 /// Takes the legacy script's counters off a rule's end: `-c p b`, or `, pcnt = p -- bcnt = b` as
-/// `ebtables -L --Lc` prints them.
+/// `ebtables -L --Lc` prints them. The script puts no space before its `-c`, and only few targets print
+/// one behind themselves, so that a jump ends in `-j guests-c 0 0`.
 fn without_counters<'a>(line: &RuleLine<'a>) -> RuleLine<'a> {
     let split = |text: &'a str| {
-        let (before, after) = text.rsplit_once(" -c ").or_else(|| text.rsplit_once(", pcnt = "))?;
+        let (before, after) = text.rsplit_once("-c ").or_else(|| text.rsplit_once(", pcnt = "))?;
         let (packets, bytes) = after.split_once(" -- bcnt = ").or_else(|| after.split_once(' '))?;
         let (packets, bytes) = (packets.trim().parse().ok()?, bytes.trim().parse().ok()?);
         Some((before.trim_end(), Counters { packets, bytes }))

@@ -23,6 +23,8 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("-m connlimit", "rate"),
     ("-m quota", "rate"),
     ("-m connbytes", "rate"),
+    ("--limit", "rate"),
+    ("--limit-burst", "rate"),
     ("limit", "rate"),
     ("ct count", "rate"),
     ("quota", "rate"),
@@ -74,6 +76,7 @@ const NOT_YET: &[&str] = &[
     "--arp-ptype",
     "--ip-tos",
     "--ip6-icmp-type",
+    "--pkttype-type",
     "--stp-flags",
     "--stp-forward-delay",
     "--stp-hello-time",
@@ -92,7 +95,12 @@ const NOT_YET: &[&str] = &[
     "-j MASQUERADE --to-ports --random",
     "-j NETMAP --to",
     "-j TTL --ttl-set",
+    "-j arpreply --arpreply-mac",
+    "-j dnat --to-dst --dnat-target",
+    "-j mark --mark-set --mark-target",
+    "-j redirect --redirect-target",
     "-j redirect",
+    "-j snat --to-src --snat-arp --snat-target",
     "-m addrtype --src-type LOCAL --limit-iface-out",
     "-m connmark --mark",
     "-m conntrack --ctdir",
@@ -113,9 +121,10 @@ const NOT_YET: &[&str] = &[
     "-m rpfilter --loose --invert",
     "-m rpfilter --validmark --invert",
     "-m rt --rt-type",
-    "-m set --match-set",
     "-m set --match-set --update-counters --update-subcounters",
+    "-m set --match-set",
     "-m ttl --ttl-lt",
+    "DROP in broute (the frame is routed instead of bridged)",
     "ah spi",
     "arp hlen",
     "arp htype",
@@ -147,8 +156,8 @@ const NOT_YET: &[&str] = &[
     "icmpv6 code",
     "icmpv6 type set",
     "ip daddr @set",
-    "ip dscp",
     "ip dscp set",
+    "ip dscp",
     "ip ecn",
     "ip frag-off &",
     "ip hdrlength",
@@ -174,8 +183,8 @@ const NOT_YET: &[&str] = &[
     "meta mark set &",
     "meta mark set ct",
     "meta mark set map",
-    "meta pkttype",
     "meta pkttype set",
+    "meta pkttype",
     "meta priority",
     "rt nexthop",
     "sctp chunk data",
@@ -249,6 +258,9 @@ fn read(path: &Path) -> Option<Parsed<Vec<Table>>> {
         "iptables-legacy-save-c.txt" => iptables(Dialect::IptablesLegacy, Family::Ip),
         "ip6tables-legacy-save-c.txt" => iptables(Dialect::IptablesLegacy, Family::Ip6),
         "ebtables-nft-save-c.txt" => Some(ebtables_save::parse(&text, Dialect::EbtablesNft)),
+        "ebtables-legacy-save.txt" | "ebtables-legacy-save-counters.txt" => {
+            Some(ebtables_save::parse(&text, Dialect::EbtablesLegacy))
+        }
         "nft-list.json" => {
             let kept = kept_by_iptables(path);
             Some(nft_json::parse(&text, &|family, name| kept.contains(&(family, name.to_owned()))))
@@ -477,8 +489,12 @@ fn no_rule_of_a_real_tool_gets_lost() {
     for path in files() {
         let Some(parsed) = read(&path) else { continue };
         let rules = parsed.value.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-        let read = rules.filter(|rule| !is_policy(&rule.text)).count();
-        assert_eq!(read, rules_shown(&path), "rules read of {}", path.display());
+        let read: Vec<_> = rules.filter(|rule| !is_policy(&rule.text)).collect();
+        assert_eq!(read.len(), rules_shown(&path), "rules read of {}", path.display());
+        if name(&path).ends_with("-c.txt") || name(&path).ends_with("-counters.txt") {
+            let uncounted: Vec<_> = read.iter().filter(|rule| rule.counters.is_none()).collect();
+            assert!(uncounted.is_empty(), "{}: without counters: {uncounted:#?}", path.display());
+        }
     }
 }
 
