@@ -70,7 +70,9 @@ fn of_policy(ns: &Netns, rule: &RuleRef) -> String {
     let docker = rules::table(ns, rule).is_some_and(|table| table.chain("DOCKER").is_some());
     let set =
         if docker && rule.chain() == "FORWARD" { "; dockerd may set it to DROP when it starts" } else { "" };
-    format!("no restart of a nova service changes a policy; a reboot does, unless it was saved{set}")
+    format!(
+        "a policy outlives every restart of nova's services; a reboot takes it back, unless it was saved{set}"
+    )
 }
 
 /// When a rule comes back that its owner wrote.
@@ -104,11 +106,13 @@ fn stays(ns: &Netns, rule: &RuleRef) -> String {
     let called = rules::chain(ns, rule).and_then(calls_of_nova);
     let sinks = match called {
         Some(last) if last > rule.number => {
-            ", but the next that writes its rules puts its calls above this one, which may stop working then"
+            ", but sinks below the calls that they write anew, where it may not be reached any more"
         }
         Some(_) | None => "",
     };
-    format!("no restart of a nova service takes it away{sinks}; a reboot does, unless it was saved")
+    format!(
+        "it outlives every restart of nova's services{sinks}; a reboot takes it away, unless it was saved"
+    )
 }
 
 /// The number of the last rule of a chain that calls one of nova's.
@@ -189,29 +193,32 @@ mod tests {
     #[test]
     fn in_a_chain_that_is_everybodys_it_stays_and_may_sink() {
         let above = said("filter", "FORWARD", 0, "");
-        assert!(above.contains("no restart of a nova service takes it away, but the next"), "{above}");
+        assert!(above.contains("it outlives every restart of nova's services, but sinks below"), "{above}");
         let below = said("filter", "FORWARD", 4, "");
-        assert!(below.contains("no restart of a nova service takes it away; a reboot does"), "{below}");
+        assert!(
+            below.contains("it outlives every restart of nova's services; a reboot takes it away"),
+            "{below}"
+        );
         // No call of nova's stands in this chain.
         let alone = said("mangle", "FORWARD", 0, "");
-        assert!(alone.contains("takes it away; a reboot does"), "{alone}");
+        assert!(alone.contains("nova's services; a reboot takes it away"), "{alone}");
     }
 
     #[test]
     fn novas_shared_chains_and_other_back_ends_are_not_swept() {
         let shared = said("filter", "nova-filter-top", 0, "");
-        assert!(shared.contains("no restart of a nova service takes it away, but the next"), "{shared}");
+        assert!(shared.contains("nova's services, but sinks below"), "{shared}");
         let cloud = healthy();
         let text = "-A FORWARD -m comment --comment nova-compute -j DROP";
         let legacy = of_rule(&cloud, Dialect::IptablesLegacy, "filter", "FORWARD", 1, text);
-        assert!(legacy.contains("no restart of a nova service takes it away; a reboot does"), "{legacy}");
+        assert!(legacy.contains("nova's services; a reboot takes it away"), "{legacy}");
     }
 
     #[test]
     fn a_policy_outlives_every_restart() {
         let cloud = healthy();
         let text = of_rule(&cloud, Dialect::IptablesNft, "filter", "FORWARD", 0, ":FORWARD DROP");
-        assert!(text.starts_with("no restart of a nova service changes a policy"), "{text}");
+        assert!(text.starts_with("a policy outlives every restart"), "{text}");
     }
 
     #[test]

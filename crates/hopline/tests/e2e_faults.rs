@@ -36,7 +36,7 @@ const WAY_OUT: [(&str, &str); 7] = [
 ];
 
 /// Rules, addresses and services.
-const SERVICES: [(&str, &str); 9] = [
+const SERVICES: [(&str, &str); 10] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -44,6 +44,7 @@ const SERVICES: [(&str, &str); 9] = [
     ("float-dnat-missing", "compute1//eth0"),
     ("float-snat-missing", "compute1//eth0"),
     ("float-address-missing", "compute1//eth0"),
+    ("nova-rules-drift", "compute1//br100"),
     ("dnsmasq-not-running", "compute1//br100"),
     ("dnsmasq-pool-exhausted", "compute1//br100"),
 ];
@@ -326,6 +327,49 @@ fn assert_evidence(finding: &serde_json::Value, rule: &(&str, &str, u32, &str)) 
     assert!(has("rule", rule_text), "{rule_text}: {finding:#}");
     assert!(has("rule", &place), "{place}: {finding:#}");
     assert!(has("counter", "packets"), "{finding:#}");
+}
+
+#[test]
+fn of_a_rule_it_is_said_who_wrote_it_how_long_it_lasts_and_what_hides_it() {
+    let lab = TestLab::up("o");
+    let compute = lab.netns("compute1");
+    let ping = ["-s", "1.2.3.4", "-p", "icmp", "-j", "DROP"];
+    let outward = ["-s", "10.0.2.24", "-d", "1.2.3.4", "-j", "DROP"];
+    let rules: [(&[&str], &[&str], &[&str]); 3] = [
+        (
+            &[&["iptables", "-I", "nova-compute-inst-1", "1"], &ping[..]].concat(),
+            &["iptables", "-D", "nova-compute-inst-1", "1"],
+            &["put in by hand; it goes away by itself when nova-compute next writes its rules"],
+        ),
+        (
+            &[&["iptables", "-I", "FORWARD", "1"], &outward[..]].concat(),
+            &["iptables", "-D", "FORWARD", "1"],
+            &["put in by hand; it outlives every restart of nova's services, but sinks below the calls"],
+        ),
+        (
+            &[&["iptables-legacy", "-I", "FORWARD", "1"], &outward[..]].concat(),
+            &["iptables-legacy", "-D", "FORWARD", "1"],
+            &[
+                "put in by hand; it outlives every restart of nova's services; a reboot takes it away",
+                "iptables-save -c` does not show this rule: by what it shows, rule 1 of \
+                 FORWARD → nova-network-FORWARD lets the packet pass",
+            ],
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (inject, remove, said) in rules {
+        printed_in(&compute, inject);
+        let report = lab.report(&["diagnose", "web1", "--passive"]);
+        let finding = &report.json["findings"][0];
+        let evidence: Vec<&str> = list(&finding["evidence"]).iter().map(|e| text(&e["text"])).collect();
+        let unsaid = said.iter().filter(|said| !evidence.iter().any(|line| line.contains(**said)));
+        wrong.extend(unsaid.map(|said| format!("{said}: {finding:#}")));
+        if finding["owner"] != "operator" {
+            wrong.push(format!("{inject:?} is {}'s", finding["owner"]));
+        }
+        printed_in(&compute, remove);
+    }
+    assert_none(&wrong);
 }
 
 #[test]

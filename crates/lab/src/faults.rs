@@ -22,6 +22,7 @@ mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
 mod ip_forward_0;
+mod nova_rules_drift;
 mod rp_filter_asymmetric;
 mod rules_flushed;
 mod sg_missing_icmp;
@@ -43,7 +44,7 @@ pub struct Fault {
     pub(crate) heal: fn(&Lab, &mut Namespaces) -> Result<(), LabError>,
 }
 
-const ALL: [Fault; 24] = [
+const ALL: [Fault; 25] = [
     uplink_down::FAULT,
     uplink_no_carrier::FAULT,
     flatif_down::FAULT,
@@ -68,6 +69,7 @@ const ALL: [Fault; 24] = [
     dnsmasq_pool_exhausted::FAULT,
     ext_gateway_down::FAULT,
     foreign_rule_drop::FAULT,
+    nova_rules_drift::FAULT,
 ];
 
 /// Every fault.

@@ -23,9 +23,11 @@ enum Symptom {
     HostsSource,
     /// web1's DHCP client gets no answer; everything else works.
     NoLease,
+    /// The outside gets an answer from a port of web1's that no group opens.
+    StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 24] = [
+const SYMPTOMS: [(&str, Symptom); 25] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -50,6 +52,7 @@ const SYMPTOMS: [(&str, Symptom); 24] = [
     ("dnsmasq-pool-exhausted", Symptom::NoLease),
     ("ext-gateway-down", Symptom::NoWayOut),
     ("foreign-rule-drop", Symptom::NoWayOut),
+    ("nova-rules-drift", Symptom::StandsOpen),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -150,6 +153,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             assert!(!gets_lease(lab), "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
+        Symptom::StandsOpen => {
+            assert!(answers_on_a_closed_port(&external), "{code}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+        }
     }
     if code == "dnsmasq-pool-exhausted" {
         let log = std::fs::read_to_string(lab.path("log/dnsmasq.log")).unwrap();
@@ -168,7 +175,15 @@ fn assert_works(lab: &Lab) {
         let (answered, text) = ping(ns, to);
         assert!(answered && text.contains(ttl), "{ns} to {to}: {text}");
     }
+    assert!(!answers_on_a_closed_port(&external));
     assert!(gets_lease(lab));
+}
+
+/// Whether web1 says that nothing listens on a port which no group opens, rather than nothing at all.
+fn answers_on_a_closed_port(external: &str) -> bool {
+    let connect = format!("exec 3<>/dev/tcp/{FLOATING}/4712");
+    let output = run_in(external, &["timeout", "1", "bash", "-c", &connect]);
+    String::from_utf8_lossy(&output.stderr).contains("refused")
 }
 
 /// Whether web1's DHCP client would get an address now; it keeps the one that it has.
