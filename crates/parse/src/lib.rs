@@ -17,6 +17,7 @@ pub mod ip_addr;
 pub mod iptables_save;
 pub mod libvirt_xml;
 pub mod nft_json;
+pub mod nft_text;
 pub mod oslo_config;
 pub mod ping;
 pub mod ps_aux;

@@ -2,15 +2,18 @@
 
 use serde_json::Value;
 
-use crate::{Parsed, Problem};
+use crate::Problem;
 
 /// `{"rule": {...}}`: its kind and its body.
 #[derive(Debug)]
-pub(super) struct Object {
-    pub(super) kind: String,
-    pub(super) body: Value,
-    line: u32,
-    column: u32,
+pub(crate) struct Object {
+    pub(crate) kind: String,
+    pub(crate) body: Value,
+    /// Where it was read, counted from 1.
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    /// A rule as nft itself listed it, where it was read from a listing.
+    pub(crate) text: Option<String>,
 }
 
 impl Object {
@@ -47,40 +50,40 @@ impl Place<'_> {
     }
 }
 
-/// Reads every object up to the end, or up to what is no JSON.
-pub(super) fn read(text: &str) -> Parsed<Vec<Object>> {
-    let mut out = Parsed::default();
+/// Reads every object up to the end, or up to what is no JSON, and hands each to `found`.
+pub(crate) fn read(text: &str, found: &mut dyn FnMut(Object)) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let mut place = Place { rest: text, line: 1, column: 1 };
     let Some(start) = start(text) else {
         if !text.trim().is_empty() {
-            out.problems.push(place.problem("expected `{\"nftables\": [`, as `nft -j list ruleset` prints"));
+            problems.push(place.problem("expected `{\"nftables\": [`, as `nft -j list ruleset` prints"));
         }
-        return out;
+        return problems;
     };
     place.advance(start);
     loop {
         place.skip(|c| c.is_ascii_whitespace() || c == ',');
         if place.rest.starts_with(']') {
-            return out;
+            return problems;
         }
         let mut stream = serde_json::Deserializer::from_str(place.rest).into_iter::<Value>();
         match stream.next() {
             Some(Ok(value)) => {
                 let length = stream.byte_offset();
                 match object(value, &place) {
-                    Some(object) => out.value.push(object),
-                    None => out.problems.push(place.problem("expected an object of one key")),
+                    Some(object) => found(object),
+                    None => problems.push(place.problem("expected an object of one key")),
                 }
                 place.advance(length);
             }
             Some(Err(error)) => {
                 let what = format!("the ruleset is cut short or is no JSON from here on: {error}");
-                out.problems.push(place.problem(what));
-                return out;
+                problems.push(place.problem(what));
+                return problems;
             }
             None => {
-                out.problems.push(place.problem("the ruleset is cut short: `]}` is missing"));
-                return out;
+                problems.push(place.problem("the ruleset is cut short: `]}` is missing"));
+                return problems;
             }
         }
     }
@@ -97,5 +100,5 @@ fn start(text: &str) -> Option<usize> {
 fn object(value: Value, place: &Place<'_>) -> Option<Object> {
     let Value::Object(map) = value else { return None };
     let (kind, body) = map.into_iter().next()?;
-    Some(Object { kind, body, line: place.line, column: place.column })
+    Some(Object { kind, body, line: place.line, column: place.column, text: None })
 }
