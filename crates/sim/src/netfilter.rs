@@ -260,6 +260,7 @@ fn mark(marking: Marking, trail: &mut Trail, skb: &mut Skb) {
     skb.mark = marking.mark;
     skb.untracked = marking.untracked;
     skb.zone = marking.zone;
+    skb.dscp = marking.dscp;
     skb.frame.source = marking.ether_source;
     skb.frame.destination = marking.ether_destination;
     if let Some(packet) = skb.packet_mut() {

@@ -81,6 +81,9 @@ pub(crate) struct Skb {
     pub(crate) prerouted: bool,
     /// Conntrack zone.
     pub(crate) zone: u16,
+    /// Differentiated services code point; other than what the machine keeps of a packet, it goes along
+    /// to the next.
+    pub(crate) dscp: u8,
     /// The packet that an ICMP error quotes.
     pub(crate) quoted: Option<Packet>,
     /// A rule made it here to refuse another, whose connection it carries.
@@ -99,6 +102,7 @@ impl Skb {
             remarked: false,
             prerouted: false,
             zone: 0,
+            dscp: 0,
             quoted: None,
             refusal: false,
         }
@@ -118,7 +122,7 @@ impl Skb {
     /// The same frame arriving in another namespace: everything but the bytes is forgotten
     /// (`skb_scrub_packet`).
     pub(crate) fn scrubbed(&self) -> Skb {
-        Skb { quoted: self.quoted, ..Skb::new(self.frame) }
+        Skb { quoted: self.quoted, dscp: self.dscp, ..Skb::new(self.frame) }
     }
 
     pub(crate) fn packet(&self) -> Option<&Packet> {

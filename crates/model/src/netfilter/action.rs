@@ -80,6 +80,13 @@ pub enum Action {
     CtZone(u16),
     /// TTL or hop limit changed.
     Ttl(TtlChange),
+    /// Changes the differentiated services code point: `dscp = (dscp & !mask) ^ value`, six bits.
+    Dscp {
+        /// Bits set.
+        value: u8,
+        /// Bits cleared first.
+        mask: u8,
+    },
     /// The frame's addresses changed (ebtables `redirect`, `dnat`, `snat`).
     Ether(EtherChange),
     /// Several, one after the other, until one ends the packet's way through the chain.

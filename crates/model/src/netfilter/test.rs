@@ -240,6 +240,8 @@ pub enum Field {
     CtMark,
     /// Conntrack zone.
     CtZone,
+    /// IP protocol number of the connection.
+    CtProtocol,
     /// A part of one of the connection's two tuples.
     Ct(CtTuple),
     /// An answer of the FIB.

@@ -190,6 +190,7 @@ impl<'a> Run<'_, 'a> {
             | Action::SaveMark { .. }
             | Action::RestoreMark { .. }
             | Action::Ttl(_)
+            | Action::Dscp { .. }
             | Action::Ether(_) => return self.change(rule, action, number),
             Action::Jump(name) => return self.call(name, rule, number, true),
             Action::Goto(name) => return self.call(name, rule, number, false),
@@ -276,6 +277,7 @@ impl<'a> Run<'_, 'a> {
             Action::Ttl(TtlChange::Set(to)) => now.ttl = *to,
             Action::Ttl(TtlChange::Increase(by)) => now.ttl = now.ttl.saturating_add(*by),
             Action::Ttl(TtlChange::Decrease(by)) => now.ttl = now.ttl.saturating_sub(*by),
+            Action::Dscp { value, mask } => now.dscp = (now.dscp & !mask) ^ value,
             Action::Ether(EtherChange::Source(mac)) => now.ether_source = *mac,
             Action::Ether(EtherChange::Destination(mac)) => now.ether_destination = *mac,
             Action::Ether(EtherChange::Redirect) => {

@@ -123,6 +123,7 @@ pub(crate) struct CtView {
     pub(crate) dnat: bool,
     pub(crate) snat: bool,
     pub(crate) mark: u32,
+    pub(crate) protocol: u8,
     pub(crate) original_tuple: Ends,
     pub(crate) reply_tuple: Ends,
 }
@@ -207,6 +208,7 @@ pub(crate) fn view(table: &Conntrack, skb: &Skb) -> Option<CtView> {
         dnat: entry.is_dnat(),
         snat: entry.is_snat(),
         mark: entry.mark,
+        protocol: entry.original.protocol,
         original_tuple: entry.original.ends(),
         reply_tuple: entry.reply.ends(),
     })

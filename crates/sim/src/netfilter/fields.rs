@@ -27,7 +27,7 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         Field::NfProto => number(Some(nf_proto(look.family, packet))),
         Field::Ttl => number(packet.map(|_| now.ttl.into())),
         Field::Length => number(packet.map(|p| p.length.into())),
-        Field::Dscp => number(packet.map(|_| 0)),
+        Field::Dscp => number(packet.map(|_| now.dscp.into())),
         Field::IcmpType => number(packet.and_then(Packet::icmp).map(|(kind, _)| kind.into())),
         Field::IcmpCode => number(packet.and_then(Packet::icmp).map(|(_, code)| code.into())),
         Field::TcpFlags => number(look.tcp_flags().map(u128::from)),
@@ -54,6 +54,7 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         | Field::CtDirection
         | Field::CtMark
         | Field::CtZone
+        | Field::CtProtocol
         | Field::Ct(_)
             if look.family == Family::Bridge =>
         {
@@ -67,6 +68,7 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         Field::CtDirection => number(look.ct.map(|ct| ct.reply.into())),
         Field::CtMark => number(look.ct.map(|_| now.ct_mark.into())),
         Field::CtZone => number(look.ct.map(|_| now.zone.into())),
+        Field::CtProtocol => number(look.ct.map(|ct| ct.protocol.into())),
         Field::Ct(part) => number(look.ct.map(|ct| tuple_part(&ct, *part))),
         Field::Fib(question) => fib::ask(look, *question, now),
         Field::Unmodelled(text) => Err(text.clone()),

@@ -57,6 +57,7 @@ impl<'p, 'w> Look<'p, 'w> {
             untracked: skb.untracked,
             zone: skb.zone,
             ttl: skb.packet().map_or(0, |p| p.ttl),
+            dscp: skb.dscp,
             ether_source: skb.frame.source,
             ether_destination: skb.frame.destination,
         };

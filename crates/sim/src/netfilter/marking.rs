@@ -15,6 +15,8 @@ pub(super) struct Marking {
     pub(super) zone: u16,
     /// Time to live, or hop limit; 0 for what is not IP.
     pub(super) ttl: u8,
+    /// Differentiated services code point.
+    pub(super) dscp: u8,
     /// The frame's source.
     pub(super) ether_source: Mac,
     /// The frame's destination.

@@ -84,6 +84,17 @@ fn matches_and_their_negations() {
         ("-m conntrack --ctstate NEW", true),
         ("-m conntrack --ctstate INVALID", false),
         ("-m comment --comment x", true),
+        ("-m dscp --dscp 0x00", true),
+        ("-m ttl --ttl-lt 64", true),
+        ("-m ttl --ttl-gt 63", false),
+        ("-m length --length 84", true),
+        ("-m length ! --length 0:128", false),
+        ("-m conntrack --ctproto 1", true),
+        ("-m conntrack ! --ctproto 1", false),
+        ("-m conntrack --ctorigsrc 10.0.0.0/24 --ctdir ORIGINAL", true),
+        ("-m conntrack --ctstatus SEEN_REPLY", false),
+        ("-m connmark --mark 0x0", true),
+        ("-m rpfilter --invert", false),
     ] {
         let mut cloud = Cloud::new();
         cloud.filter(&format!(":FORWARD ACCEPT\n-A FORWARD {matches} -j DROP"));
@@ -111,6 +122,20 @@ fn what_cannot_be_told_matters_only_where_fates_differ() {
         let why = unknown(&cloud.ping("g1", SERVER));
         assert!(why.contains("recent"), "{why}");
     }
+}
+
+#[test]
+fn a_code_point_goes_along_with_the_packet() {
+    let mangled = |rules: &str| {
+        let mut cloud = Cloud::new();
+        cloud.iptables(Dialect::IptablesNft, &format!("*mangle\n:PREROUTING ACCEPT\n{rules}\nCOMMIT\n"));
+        cloud.filter(":FORWARD ACCEPT\n-A FORWARD -m dscp --dscp 0x0a -j DROP");
+        cloud.ping("g1", SERVER)
+    };
+    let stop = stop_of(&mangled("-A PREROUTING -j DSCP --set-dscp 0x0a"), Direction::Request);
+    assert_eq!(rule_of(stop), "FORWARD 1");
+    let cleared = "-A PREROUTING -j TOS --set-tos 0x28/0xfc\n-A PREROUTING -j TOS --set-tos 0x00/0x20";
+    assert!(mangled(cleared).answered);
 }
 
 #[test]
