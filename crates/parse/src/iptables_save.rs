@@ -9,6 +9,7 @@ use crate::{Parsed, Problem};
 
 pub(crate) mod dump;
 mod matches;
+pub mod print;
 mod rule;
 mod targets;
 pub(crate) mod values;
@@ -34,7 +35,7 @@ pub fn parse(text: &str, dialect: Dialect, family: Family) -> Parsed<Vec<Table>>
             section,
             (family, dialect),
             |chain| base_chain(section.name, chain),
-            |line, problems| rule::read(line, &names, problems),
+            |line, problems| rule::read(line, family, &names, problems),
         );
         tables.push(built.value);
         problems.extend(built.problems);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use model::Mac;
 use model::netfilter::{
-    Action, AddrType, AddressOf, ChainKind, CtStates, Dialect, Family, Hook, Match, NatTarget, NfRule,
-    Policy, RejectWith, Table, Test,
+    Action, AddrType, AddressOf, Because, ChainKind, Choice, CtStates, CtTuple, Dialect, Family, Field, Hook,
+    Match, NatTarget, NfRule, Policy, RejectWith, Side, Table, Test, TtlChange,
 };
 use parse::iptables_save::{incompatible_tables, parse};
 
@@ -26,8 +26,12 @@ fn tables(text: &str, dialect: Dialect, family: Family) -> Vec<Table> {
 
 /// One rule of chain INPUT of a filter table that also has chain `foo`.
 fn rule(text: &str) -> NfRule {
+    rule_of(Family::Ip, text)
+}
+
+fn rule_of(family: Family, text: &str) -> NfRule {
     let dump = format!("*filter\n:INPUT ACCEPT [0:0]\n:foo - [0:0]\n-A INPUT {text}\nCOMMIT\n");
-    let read = tables(&dump, Dialect::IptablesNft, Family::Ip);
+    let read = tables(&dump, Dialect::IptablesNft, family);
     read[0].chains[0].rules[0].clone()
 }
 
@@ -47,11 +51,29 @@ fn unmodelled(text: &str) -> Match {
     is(Test::Unmodelled(text.to_owned()))
 }
 
+fn unpredictable(text: &str, why: Because) -> Match {
+    is(Test::Unpredictable(text.to_owned(), why))
+}
+
+/// A field that is this number.
+fn field(field: Field, mask: u128, value: u128) -> Test {
+    range(field, mask, value, value)
+}
+
+fn range(field: Field, mask: u128, low: u128, high: u128) -> Test {
+    Test::Field { field, mask, within: vec![(low, high)] }
+}
+
+fn ct(reply: bool, of: AddressOf, port: bool) -> Field {
+    Field::Ct(CtTuple { reply, of, port })
+}
+
 fn states(names: &str) -> Test {
     let has = |name| names.split(',').any(|n| n == name);
     let (new, invalid) = (has("NEW"), has("INVALID"));
     let (dnat, untracked) = (has("DNAT"), has("UNTRACKED"));
-    Test::CtState(CtStates { new, invalid, dnat, untracked, ..CtStates::default() })
+    let (established, related) = (has("ESTABLISHED"), has("RELATED"));
+    Test::CtState(CtStates { new, invalid, dnat, untracked, established, related, ..CtStates::default() })
 }
 
 fn net(text: &str) -> Vec<ipnet::IpNet> {
@@ -135,7 +157,10 @@ fn matches_of_the_header() {
     let cases = [
         ("-s 10.0.0.0/8", vec![is(Test::Source(net("10.0.0.0/8")))]),
         ("! -d 10.0.0.1/32", vec![not(Test::Destination(net("10.0.0.1/32")))]),
-        ("-s 1.0.3.0/255.0.255.0", vec![unmodelled("-s 1.0.3.0/255.0.255.0")]),
+        (
+            "! -s 1.0.3.0/255.0.255.0",
+            vec![not(field(Field::Ip(AddressOf::Source), 0xff00_ff00, 0x0100_0300))],
+        ),
         ("! -i eth+ -o br100", vec![not(Test::In("eth+".into())), is(Test::Out("br100".into()))]),
         ("! -p gre", vec![not(Test::Protocol(47))]),
         ("-p 99", vec![is(Test::Protocol(99))]),
@@ -174,7 +199,7 @@ fn matches_of_the_header() {
             "-p tcp -m tcp --tcp-option 5 --dport 1",
             vec![
                 is(Test::Protocol(6)),
-                unmodelled("-m tcp --tcp-option 5"),
+                unpredictable("-m tcp --tcp-option 5", Because::Payload),
                 is(Test::DestinationPort(vec![(1, 1)])),
             ],
         ),
@@ -195,7 +220,7 @@ fn matches_of_modules() {
         ("-m conntrack ! --ctstate UNTRACKED,DNAT", vec![not(states("UNTRACKED,DNAT"))]),
         (
             "-m conntrack --ctstate NEW ! --ctproto 6",
-            vec![is(states("NEW")), unmodelled("-m conntrack ! --ctproto 6")],
+            vec![is(states("NEW")), not(field(Field::CtProtocol, 0xff, 6))],
         ),
         ("-m mac ! --mac-source 00:11:22:33:44:55", vec![not(Test::EtherSource(mac, Mac::BROADCAST))]),
         (
@@ -224,10 +249,6 @@ fn matches_of_modules() {
                 not(type_of(AddressOf::Destination, AddrType::Broadcast)),
             ],
         ),
-        (
-            "-m addrtype --dst-type LOCAL --limit-iface-in",
-            vec![unmodelled("-m addrtype --dst-type LOCAL --limit-iface-in")],
-        ),
         ("-m mark ! --mark 0x10/0xff", vec![not(Test::Mark { value: 0x10, mask: 0xff })]),
         ("-m mark --mark 0x5", vec![is(Test::Mark { value: 5, mask: u32::MAX })]),
         (
@@ -237,23 +258,141 @@ fn matches_of_modules() {
         (
             "-m limit --limit 5/min --limit-burst 7 -m tcp --dport 80",
             vec![
-                unmodelled("-m limit --limit 5/min --limit-burst 7"),
+                unpredictable("-m limit --limit 5/min --limit-burst 7", Because::Rate),
                 is(Test::DestinationPort(vec![(80, 80)])),
             ],
         ),
         (
-            "-m set ! --match-set a src -m owner ! --uid-owner 0-5",
-            vec![unmodelled("-m set ! --match-set a src"), unmodelled("-m owner ! --uid-owner 0-5")],
+            "-m owner ! --uid-owner 0-5 -m cpu --cpu 1",
+            vec![
+                unpredictable("-m owner ! --uid-owner 0-5", Because::Socket),
+                unpredictable("-m cpu --cpu 1", Because::Machine),
+            ],
         ),
-        ("-m rpfilter --loose --invert", vec![unmodelled("-m rpfilter --loose --invert")]),
         (
             r#"-m string --string "-j DROP" --algo bm"#,
-            vec![unmodelled(r#"-m string --string "-j DROP" --algo bm"#)],
+            vec![unpredictable(r#"-m string --string "-j DROP" --algo bm"#, Because::Payload)],
         ),
+        ("-m nosuch --thing 1", vec![unmodelled("-m nosuch --thing 1")]),
     ];
     for (text, wanted) in cases {
         assert_eq!(rule(&format!("{text} -j ACCEPT")).matches, wanted, "{text}");
         assert_eq!(rule(&format!("{text} -j ACCEPT")).action, Action::Accept, "{text}");
+    }
+}
+
+#[test]
+fn modules_of_the_packet() {
+    let ttl = |within: Vec<(u128, u128)>| Test::Field { field: Field::Ttl, mask: 0xff, within };
+    let cases = [
+        ("-m length --length 0:128", vec![is(range(Field::Length, 0xffff, 0, 128))]),
+        ("-m length ! --length 5", vec![not(field(Field::Length, 0xffff, 5))]),
+        ("-m ttl ! --ttl-eq 4", vec![not(ttl(vec![(4, 4)]))]),
+        ("-m ttl --ttl-lt 2", vec![is(ttl(vec![(0, 1)]))]),
+        ("-m ttl --ttl-gt 64", vec![is(ttl(vec![(65, 255)]))]),
+        ("-m ttl --ttl-lt 0", vec![is(ttl(Vec::new()))]),
+        ("-m hl --hl-gt 255", vec![is(ttl(Vec::new()))]),
+        ("-m dscp ! --dscp 0x08", vec![not(field(Field::Dscp, 0x3f, 8))]),
+        ("-m dscp --dscp-class AF41", vec![is(field(Field::Dscp, 0x3f, 34))]),
+        ("-m dscp --dscp 0x40", vec![unmodelled("-m dscp --dscp 0x40")]),
+        ("-m tos ! --tos 0x10/0xfc", vec![not(field(Field::Dscp, 0x3f, 4))]),
+        (
+            "-m tos --tos 0x10/0x3f",
+            vec![is(field(Field::Dscp, 0x0f, 4)), unpredictable("-m tos --tos 0x00/0x03", Because::Payload)],
+        ),
+        ("-m tos --tos 0x01/0x03", vec![unpredictable("-m tos --tos 0x01/0x03", Because::Payload)]),
+        ("-m tos ! --tos 0x10/0x3f", vec![unpredictable("-m tos ! --tos 0x10/0x3f", Because::Payload)]),
+        ("-m pkttype ! --pkt-type broadcast", vec![not(field(Field::PacketType, 0xff, 1))]),
+        ("-m pkttype --pkt-type unicast", vec![is(field(Field::PacketType, 0xff, 0))]),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(rule(&format!("{text} -j ACCEPT")).matches, wanted, "{text}");
+    }
+}
+
+#[test]
+fn modules_of_the_connection() {
+    let source = AddressOf::Source;
+    let destination = AddressOf::Destination;
+    let cases = [
+        ("-m connmark ! --mark 0x5/0xff", vec![not(field(Field::CtMark, 0xff, 5))]),
+        (
+            "-m conntrack --ctorigsrc 10.0.0.0/8 ! --ctrepldst 1.2.3.4 --ctorigdstport 80:90 ! --ctreplsrcport 7",
+            vec![
+                is(field(ct(false, source, false), 0xff00_0000, 0x0a00_0000)),
+                not(field(ct(true, destination, false), 0xffff_ffff, 0x0102_0304)),
+                is(range(ct(false, destination, true), 0xffff, 80, 90)),
+                not(field(ct(true, source, true), 0xffff, 7)),
+            ],
+        ),
+        ("-m conntrack --ctdir REPLY", vec![is(field(Field::CtDirection, 1, 1))]),
+        ("-m conntrack ! --ctstatus NONE", vec![not(Test::AnyBit(Field::CtStatus, 0))]),
+        (
+            "-m conntrack --ctstatus SEEN_REPLY,ASSURED --ctexpire 1:100",
+            vec![
+                is(Test::AnyBit(Field::CtStatus, 6)),
+                unpredictable("-m conntrack --ctexpire 1:100", Because::Time),
+            ],
+        ),
+        (
+            "-m conntrack --ctstate RELATED,ESTABLISHED --ctdir ORIGINAL",
+            vec![is(states("RELATED,ESTABLISHED")), is(field(Field::CtDirection, 1, 0))],
+        ),
+        // Without a connection the state alone decides.
+        (
+            "-m conntrack --ctstate INVALID --ctproto 6",
+            vec![unmodelled("-m conntrack --ctstate INVALID --ctproto 6")],
+        ),
+        (
+            "-m conntrack ! --ctstate NEW --ctdir REPLY",
+            vec![unmodelled("-m conntrack ! --ctstate NEW --ctdir REPLY")],
+        ),
+        ("-m conntrack --ctwhat 1", vec![unmodelled("-m conntrack --ctwhat 1")]),
+        ("-m helper --helper ftp", vec![unpredictable("-m helper --helper ftp", Because::History)]),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(rule(&format!("{text} -j ACCEPT")).matches, wanted, "{text}");
+    }
+}
+
+#[test]
+fn modules_of_what_is_around() {
+    let limited = |of, types: &[AddrType], limit| Test::AddressType { of, types: types.to_vec(), limit };
+    let set = |name: &str, directions: &[AddressOf]| Test::InIpset {
+        name: name.to_owned(),
+        directions: directions.to_vec(),
+    };
+    let path = |loose, with_mark, accept_local| Test::ReversePath { loose, with_mark, accept_local };
+    let cases = [
+        (
+            "-m addrtype ! --src-type LOCAL --dst-type UNICAST,ANYCAST --limit-iface-out",
+            vec![
+                not(limited(AddressOf::Source, &[AddrType::Local], Some(Side::Out))),
+                is(limited(AddressOf::Destination, &[AddrType::Unicast, AddrType::Anycast], Some(Side::Out))),
+            ],
+        ),
+        ("-m addrtype --src-type THROW", vec![unmodelled("-m addrtype --src-type THROW")]),
+        (
+            "-m set ! --match-set a src -m set --match-set b dst,dst,src",
+            vec![
+                not(set("a", &[AddressOf::Source])),
+                is(set("b", &[AddressOf::Destination, AddressOf::Destination, AddressOf::Source])),
+            ],
+        ),
+        (
+            "-m set --match-set a src --return-nomatch",
+            vec![unmodelled("-m set --match-set a src --return-nomatch")],
+        ),
+        (
+            "-m set ! --match-set a src ! --bytes-gt 5",
+            vec![unpredictable("-m set ! --match-set a src ! --bytes-gt 5", Because::Rate)],
+        ),
+        ("-m rpfilter -i eth0", vec![is(path(false, false, false)), is(Test::In("eth0".into()))]),
+        ("-m rpfilter --loose --validmark --accept-local --invert", vec![not(path(true, true, true))]),
+        ("-m rpfilter --odd", vec![unmodelled("-m rpfilter --odd")]),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(rule(&format!("{text} -j ACCEPT")).matches, wanted, "{text}");
     }
 }
 
@@ -288,20 +427,75 @@ fn targets() {
         ("-j MARK --set-mark 0x100/0xff", Action::SetMark { value: 0x100, mask: 0x1ff }),
         ("-j CT --notrack", Action::Notrack),
         ("-j NOTRACK", Action::Notrack),
-        ("-j CT --zone 5", Action::Unmodelled("-j CT --zone 5".into())),
+        ("-j CT --zone 5", Action::CtZone(5)),
+        ("-j CT --helper ftp", Action::NonTerminal("-j CT --helper ftp".into())),
         (
-            "-j CONNMARK --restore-mark --nfmask 0xffffffff",
-            Action::Unmodelled("-j CONNMARK --restore-mark --nfmask 0xffffffff".into()),
+            "-j CT --helper ftp --zone 5",
+            Action::Several(vec![
+                Action::CtZone(5),
+                Action::NonTerminal("-j CT --helper ftp --zone 5".into()),
+            ]),
+        ),
+        ("-j CT --zone-orig 5", Action::Unmodelled("-j CT --zone-orig 5".into())),
+        ("-j CT --zone mark", Action::Unmodelled("-j CT --zone mark".into())),
+        ("-j MARK --and-mark 0xf", Action::SetMark { value: 0, mask: 0xffff_fff0 }),
+        ("-j MARK --or-mark 0xf", Action::SetMark { value: 0xf, mask: 0xf }),
+        ("-j MARK --xor-mark 0xf", Action::SetMark { value: 0xf, mask: 0 }),
+        ("-j CONNMARK --set-xmark 0x5/0xf5", Action::SetCtMark { value: 5, mask: 0xf5 }),
+        (
+            "-j CONNMARK --save-mark --nfmask 0xf --ctmask 0xff",
+            Action::SaveMark { ct_mask: 0xff, packet_mask: 0xf },
+        ),
+        (
+            "-j CONNMARK --restore-mark --nfmask 0xffff0000 --ctmask 0xff",
+            Action::RestoreMark { ct_mask: 0xff, packet_mask: 0xffff_0000 },
+        ),
+        ("-j CONNMARK --save-mark --mask 0xf0", Action::SaveMark { ct_mask: 0xf0, packet_mask: 0xf0 }),
+        (
+            "-j CONNMARK --set-xmark 0x1/0x1 --left-shift-mark 3",
+            Action::Unmodelled("-j CONNMARK --set-xmark 0x1/0x1 --left-shift-mark 3".into()),
+        ),
+        ("-j DSCP --set-dscp 0x2e", Action::Dscp { value: 0x2e, mask: 0x3f }),
+        ("-j TOS --set-tos 0x20/0xfc", Action::Dscp { value: 8, mask: 0x3f }),
+        (
+            "-j TOS --set-tos 0x02/0x3f",
+            Action::Several(vec![
+                Action::Dscp { value: 0, mask: 0xf },
+                Action::NonTerminal("-j TOS --set-tos 0x02/0x3f".into()),
+            ]),
+        ),
+        ("-j TTL --ttl-set 64", Action::Ttl(TtlChange::Set(64))),
+        ("-j HL --hl-dec 1", Action::Ttl(TtlChange::Decrease(1))),
+        ("-j NETMAP --to 10.98.0.0/24", Action::Netmap("10.98.0.0/24".parse().unwrap())),
+        ("-j SET --add-set a src", Action::NonTerminal("-j SET --add-set a src".into())),
+        ("-j SET --map-set a src --map-mark", Action::Unmodelled("-j SET --map-set a src --map-mark".into())),
+        ("-j REJECT", Action::Reject(RejectWith::Icmp(3))),
+        (
+            "-j TPROXY --on-port 1 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1",
+            Action::Elsewhere(
+                "-j TPROXY --on-port 1 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1".into(),
+                Choice::Proxy,
+            ),
         ),
         (
             r#"-j LOG --log-prefix "a -j DROP ""#,
             Action::NonTerminal(r#"-j LOG --log-prefix "a -j DROP ""#.into()),
         ),
-        ("-j NFQUEUE --queue-num 5", Action::Unmodelled("-j NFQUEUE --queue-num 5".into())),
+        (
+            "-j NFQUEUE --queue-num 5 --queue-bypass",
+            Action::Elsewhere("-j NFQUEUE --queue-num 5 --queue-bypass".into(), Choice::Queue),
+        ),
     ];
     for (text, wanted) in cases {
         assert_eq!(rule(text).action, wanted, "{text}");
     }
+}
+
+#[test]
+fn what_the_family_decides() {
+    assert_eq!(rule_of(Family::Ip6, "-j REJECT").action, Action::Reject(RejectWith::Icmp6(4)));
+    let icmp = rule_of(Family::Ip6, "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4");
+    assert_eq!(icmp.matches, [is(Test::Protocol(58)), is(Test::Icmp(1, Some((4, 4))))]);
 }
 
 #[test]

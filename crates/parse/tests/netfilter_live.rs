@@ -1,15 +1,12 @@
 //! Random rules through the real iptables and back: the dump is read as what was asked for.
-//!
-//! Each run has a network namespace of its own, in a user namespace, so that no privilege is needed
-//! and nothing is left behind.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 
-mod namespace;
-
-use model::netfilter::{Action, CtStates, Dialect, Family, Match, NatTarget, NfRule, Test};
+use model::netfilter::{Action, Because, CtStates, Dialect, Family, Match, NatTarget, NfRule, Test};
 use namespace::Namespace;
 use parse::iptables_save;
+
+mod namespace;
 
 /// A generator that is the same everywhere (Marsaglia's xorshift64).
 struct Random(u64);
@@ -52,7 +49,7 @@ fn groups() -> Vec<Vec<Choice>> {
         vec![("-m mark @--mark 0x10/0xff", Test::Mark { value: 0x10, mask: 0xff })],
         vec![("-m mac @--mac-source fa:16:3e:00:00:11", Test::EtherSource(mac, model::Mac::BROADCAST))],
         vec![("-m comment --comment \"a \\\"b\\\" -j DROP\"", Test::Always)],
-        vec![("-m limit --limit 5/min", Test::Unmodelled("-m limit --limit 5/min".into()))],
+        vec![("-m limit --limit 5/min", Test::Unpredictable("-m limit --limit 5/min".into(), Because::Rate))],
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::netfilter::{Action, Match, NfRule, Test};
+use model::netfilter::{Action, AddressOf, Family, Field, Match, NfRule, Test};
 
 use super::dump::RuleLine;
 use super::words::Words;
@@ -12,6 +12,7 @@ use crate::Problem;
 /// Reads a rule. `chains` are the names that `-j` may jump to.
 pub(super) fn read(
     line: &RuleLine<'_>,
+    family: Family,
     chains: &HashMap<&str, usize>,
     problems: &mut Vec<Problem>,
 ) -> NfRule {
@@ -34,7 +35,7 @@ pub(super) fn read(
         match option.raw {
             "-m" | "--match" => matches::module(&mut words, start, &mut conditions),
             "-j" | "--jump" | "-g" | "--goto" => {
-                let (read, wrong) = targets::read(&mut words, start, option.raw, chains);
+                let (read, wrong) = targets::read(&mut words, start, (option.raw, family), chains);
                 action = read;
                 problems.extend(wrong.map(|what| line.problem(option.raw, what)));
             }
@@ -58,10 +59,10 @@ pub(super) fn read(
     line.rule(conditions, action)
 }
 
-/// A condition. An unmodelled one has its `!` in its text.
+/// A condition. One that is kept as text has its `!` in its text.
 pub(super) fn condition(negated: bool, test: Test) -> Match {
-    let negated = negated && !matches!(test, Test::Unmodelled(_));
-    Match { negated, test }
+    let is_text = matches!(test, Test::Unmodelled(_) | Test::Unpredictable(..));
+    Match { negated: negated && !is_text, test }
 }
 
 /// Options that belong to no module (iptables(8), PARAMETERS), which iptables-save prints first.
@@ -69,18 +70,31 @@ pub(super) fn is_global(option: &str) -> bool {
     matches!(option, "-s" | "-d" | "-i" | "-o" | "-p" | "-f")
 }
 
-fn global(option: &str, words: &mut Words<'_>) -> Option<Test> {
+/// Reads the arguments of such an option.
+pub(super) fn global(option: &str, words: &mut Words<'_>) -> Option<Test> {
     if option == "-f" {
         return Some(Test::Fragment);
     }
     let value = words.value()?;
     Some(match option {
-        "-s" => Test::Source(vec![values::net(&value)?]),
-        "-d" => Test::Destination(vec![values::net(&value)?]),
+        "-s" => address(AddressOf::Source, &value)?,
+        "-d" => address(AddressOf::Destination, &value)?,
         "-i" => Test::In(value.into_owned()),
         "-o" => Test::Out(value.into_owned()),
         "-p" if value == "all" => Test::Always,
         "-p" => Test::Protocol(values::protocol(&value)?),
         _ => return None,
     })
+}
+
+/// A prefix; or an address under a mask with holes, of which only bits can be said.
+fn address(of: AddressOf, text: &str) -> Option<Test> {
+    if let Some(net) = values::net(text) {
+        return Some(match of {
+            AddressOf::Source => Test::Source(vec![net]),
+            AddressOf::Destination => Test::Destination(vec![net]),
+        });
+    }
+    let (value, mask) = values::masked_address(text)?;
+    Some(Test::Field { field: Field::Ip(of), mask, within: vec![(value, value)] })
 }

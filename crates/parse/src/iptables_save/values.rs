@@ -14,7 +14,28 @@ pub(crate) fn net(text: &str) -> Option<IpNet> {
     let ip: IpAddr = ip.parse().ok()?;
     match mask.parse::<u8>() {
         Ok(length) => IpNet::new(ip, length).ok(),
-        Err(_) => IpNet::with_netmask(ip, mask.parse().ok()?).ok(),
+        Err(_) => {
+            let mask: IpAddr = mask.parse().ok()?;
+            IpNet::with_netmask(ip, mask).ok().filter(|_| ip.is_ipv4() == mask.is_ipv4())
+        }
+    }
+}
+
+/// Any address and mask as numbers, also a mask with holes; a bare address has all its bits in it.
+pub(crate) fn masked_address(text: &str) -> Option<(u128, u128)> {
+    if let Some(net) = net(text) {
+        return Some((bits(net.network()), bits(net.netmask())));
+    }
+    let (ip, mask) = text.split_once('/')?;
+    let (ip, mask): (IpAddr, IpAddr) = (ip.parse().ok()?, mask.parse().ok()?);
+    (ip.is_ipv4() == mask.is_ipv4()).then(|| (bits(ip) & bits(mask), bits(mask)))
+}
+
+/// An address as a number: 32 bits or 128.
+pub(crate) fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => v6.to_bits(),
     }
 }
 
@@ -66,7 +87,7 @@ pub(crate) fn masked_mac(text: &str) -> Option<(Mac, Mac)> {
 
 /// IP protocol numbers by the names that iptables, ebtables and nft print: those built into
 /// libxtables (`xtables_chain_protos`), else those of `/etc/protocols` (IANA's).
-const PROTOCOLS: [(&str, u8); 32] = [
+const PROTOCOLS: [(&str, u8); 48] = [
     ("tcp", 6),
     ("udp", 17),
     ("icmp", 1),
@@ -80,6 +101,7 @@ const PROTOCOLS: [(&str, u8); 32] = [
     ("gre", 47),
     ("igmp", 2),
     ("ipencap", 4),
+    ("ipv4", 4),
     ("ipip", 94),
     ("ipv6", 41),
     ("ipv6-route", 43),
@@ -92,19 +114,39 @@ const PROTOCOLS: [(&str, u8); 32] = [
     ("ipcomp", 108),
     ("comp", 108),
     ("ospf", 89),
+    ("ospfigp", 89),
     ("pim", 103),
     ("vrrp", 112),
+    ("carp", 112),
     ("l2tp", 115),
     ("eigrp", 88),
     ("egp", 8),
+    ("igp", 9),
+    ("st", 5),
+    ("ggp", 3),
+    ("pup", 12),
+    ("hmp", 20),
+    ("rdp", 27),
+    ("idrp", 45),
     ("rsvp", 46),
+    ("encap", 98),
     ("etherip", 97),
+    ("isis", 124),
+    ("fc", 133),
+    ("mpls-in-ip", 137),
+    ("hip", 139),
+    ("shim6", 140),
 ];
 
 /// An IP protocol by name or number.
 pub(crate) fn protocol(text: &str) -> Option<u8> {
     let named = PROTOCOLS.iter().find(|(name, _)| *name == text).map(|(_, number)| *number);
     named.or_else(|| text.parse().ok())
+}
+
+/// The name by which iptables prints a protocol, where it has one.
+pub(crate) fn protocol_name(number: u8) -> Option<&'static str> {
+    PROTOCOLS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
 }
 
 /// `FIN,SYN`, `ALL`, `NONE` as bits of the TCP header's flags octet.
@@ -145,6 +187,31 @@ pub(crate) fn ct_states<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<
         *state = true;
     }
     Some(states)
+}
+
+/// Conntrack's status bits (`IPS_*`) that iptables names.
+pub(crate) const CT_STATUS: [(&str, u128); 5] =
+    [("NONE", 0), ("EXPECTED", 1), ("SEEN_REPLY", 2), ("ASSURED", 4), ("CONFIRMED", 8)];
+
+/// `SEEN_REPLY,ASSURED` as bits; `NONE` stands for none at all.
+pub(crate) fn ct_status<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<u128> {
+    let bit = |name| CT_STATUS.iter().find(|(known, _)| *known == name).map(|(_, bit)| *bit);
+    names.into_iter().try_fold(0, |bits, name| Some(bits | bit(name)?))
+}
+
+/// A DSCP class (`CS1`, `AF11`, `BE`, `EF`) as its code point (RFC 2474, RFC 2597, RFC 3246).
+pub(crate) fn dscp_class(name: &str) -> Option<u8> {
+    let name = name.to_ascii_uppercase();
+    let digit = |c: Option<char>, last| c?.to_digit(10).filter(|d| *d <= last);
+    let mut rest = name.chars().skip(2);
+    let number = match name.get(..2)? {
+        "BE" => 0,
+        "EF" => 46,
+        "CS" => digit(rest.next(), 7)? * 8,
+        "AF" => digit(rest.next(), 4).filter(|d| *d > 0)? * 8 + digit(rest.next(), 3).filter(|d| *d > 0)? * 2,
+        _ => return None,
+    };
+    if rest.next().is_some() { None } else { u8::try_from(number).ok() }
 }
 
 /// ICMP types by iptables' and nft's names (iptables `libxt_icmp.h`, nft `datatype.c`).
@@ -241,6 +308,21 @@ mod tests {
         for bad in ["1.0.3.0/255.0.255.0", "10.0.0.0/33", "", "a/8", "2001::/ffff::ffff"] {
             assert_eq!(net(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn classes_are_code_points() {
+        let points = ["BE", "CS0", "CS7", "AF11", "AF43", "ef"].map(dscp_class);
+        assert_eq!(points, [Some(0), Some(0), Some(56), Some(10), Some(38), Some(46)]);
+        assert_eq!(["AF51", "AF10", "CS8", "CS", "EFX", "\u{e9}"].map(dscp_class), [None; 6]);
+    }
+
+    #[test]
+    fn masks_with_holes_are_bits() {
+        assert_eq!(masked_address("1.2.3.4/255.0.255.0"), Some((0x0100_0300, 0xff00_ff00)));
+        assert_eq!(masked_address("10.0.0.1"), Some((0x0a00_0001, 0xffff_ffff)));
+        assert_eq!(masked_address("::1/ffff::"), Some((0, 0xffff << 112)));
+        assert_eq!(masked_address("10.0.0.1/ffff::"), None);
     }
 
     #[test]

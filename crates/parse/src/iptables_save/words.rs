@@ -113,6 +113,23 @@ impl<'a> Words<'a> {
     }
 }
 
+/// A word as it is read again: in quotes where it would not be one.
+pub(crate) fn quoted(value: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '\'');
+    if !value.is_empty() && value.chars().all(is_plain) {
+        return Cow::Borrowed(value);
+    }
+    let mut out = String::from("\"");
+    for c in value.chars() {
+        if matches!(c, '"' | '\\' | '\'') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    Cow::Owned(out)
+}
+
 /// Length and meaning of the first word of `text`, which does not start with white space.
 fn word(text: &str) -> Option<(usize, Cow<'_, str>)> {
     let end = text.find(char::is_whitespace).unwrap_or(text.len());
@@ -147,6 +164,13 @@ mod tests {
         let text = r#"--comment "he said \"hi\" \\ and -j DROP" -j  "" x"#;
         assert_eq!(values(text), ["--comment", "he said \"hi\" \\ and -j DROP", "-j", "", "x"]);
         assert_eq!(values("  "), <[&str; 0]>::default());
+    }
+
+    #[test]
+    fn quoted_words_are_read_again() {
+        for word in ["eth0", "", "a b", "he said \"hi\"", "it's", "back\\slash"] {
+            assert_eq!(values(&quoted(word)), [word]);
+        }
     }
 
     #[test]

@@ -243,6 +243,7 @@ fn can_say(action: &Action, verdict: &Verdict) -> bool {
         | Action::Notrack
         | Action::CtZone(_)
         | Action::Ttl(_)
+        | Action::Dscp { .. }
         | Action::Ether(_)
         | Action::Several(_)
         | Action::NonTerminal(_)

@@ -1,0 +1,60 @@
+//! Words of a rule's text that decide nothing, and that the model therefore has no place for.
+
+use model::netfilter::Test;
+
+use super::super::rule::is_global;
+use super::super::targets::nat::FLAGS;
+use super::super::words::Words;
+use super::super::{matches, rule};
+
+/// The options of a rule's text, `-A CHAIN` left out.
+fn options(text: &str) -> Option<Words<'_>> {
+    let (_, options) = text.strip_prefix("-A ")?.split_once(' ')?;
+    Words::split(options).ok()
+}
+
+/// Every condition that always holds or never does, comments foremost, as written, in order.
+pub(super) fn always(text: &str) -> Vec<String> {
+    let Some(mut words) = options(text) else { return Vec::new() };
+    let mut found = Vec::new();
+    while !words.is_done() {
+        let start = words.at();
+        words.take("!");
+        let Some(option) = words.word() else { break };
+        let mut read = Vec::new();
+        if option.raw == "-m" {
+            matches::module(&mut words, start, &mut read);
+        } else if is_global(option.raw) {
+            read.extend(rule::global(option.raw, &mut words).map(|test| rule::condition(false, test)));
+        } else {
+            words.skip_arguments();
+        }
+        if read.iter().any(|condition| condition.test == Test::Always) {
+            found.push(words.text_since(start).to_owned());
+        }
+    }
+    found
+}
+
+/// What is said of a target besides what the model holds.
+#[derive(Debug, Default)]
+pub(super) struct TargetOptions {
+    /// How NAT chooses among ports and addresses.
+    pub(super) flags: Vec<String>,
+    /// MASQUERADE's `--to-ports`, where it leaves nearly every port as it is.
+    pub(super) to_ports: Option<String>,
+}
+
+pub(super) fn target_options(text: &str) -> TargetOptions {
+    let mut kept = TargetOptions::default();
+    let Some(mut words) = options(text) else { return kept };
+    while words.word().is_some_and(|word| word.raw != "-j") {}
+    while let Some(word) = words.word() {
+        if FLAGS.contains(&word.raw) {
+            kept.flags.push(word.raw.to_owned());
+        } else if word.raw == "--to-ports" {
+            kept.to_ports = words.value().map(std::borrow::Cow::into_owned);
+        }
+    }
+    kept
+}
