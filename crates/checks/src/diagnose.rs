@@ -281,9 +281,14 @@ fn contradicted(
     gaps: &mut Vec<Gap>,
 ) -> Option<Finding> {
     let probe = probe(echo);
-    if rung.answer.answered && echo.received == 0 && findings.is_empty() {
+    let open = rung.answer.answered || rung.undecided().is_some();
+    if open && echo.received == 0 && findings.is_empty() {
+        // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
         if let Some((seen, met)) = proved::traced_drop(case.rules, rung.to) {
             return Some(traced(seen, met, (rung, instance, echo), probe));
+        }
+        if !rung.answer.answered {
+            return None;
         }
         let last = rung.answer.paths.iter().filter_map(|p| p.hops.last()).next_back();
         let hop = last.map_or_else(|| start_of(rung), |h| h.at.clone());
@@ -316,7 +321,8 @@ fn contradicted(
     None
 }
 
-/// The walk would let it pass, and the kernel's own trace shows the rule at which it died.
+/// The walk would let it pass, or could not tell, and the kernel's own trace shows the rule at which it
+/// died.
 fn traced(
     seen: &RulesSeen,
     met: &MetRule,
@@ -346,10 +352,7 @@ fn traced(
             rule.family.name(),
             rule.table
         ),
-        cause: format!(
-            "the kernel traced our own packet to `{}`, where the walk expected it to pass",
-            rule.text
-        ),
+        cause: format!("the kernel traced our own packet to `{}`, which dropped it", rule.text),
         confidence: Confidence::Proven,
         evidence: vec![
             Evidence { kind: EvidenceKind::Rule, source: rule.shown_by(), text: rule.text.clone() },
