@@ -105,7 +105,8 @@ fn local<'h>(here: &'h Here<'h>) -> Plan<'h> {
 /// Whether the intent tells what stands in this instance's chain: an instance that is moving has one on
 /// each host, and without a database a chain's number tells nothing.
 fn is_known(here: &Here, chain: &str) -> bool {
-    let owner = here.intent.instances.iter().find(|i| i.id.is_some_and(|id| chain_of(id) == chain));
+    let id = chain.strip_prefix("nova-compute-inst-").and_then(|id| id.parse().ok());
+    let owner = id.and_then(|id| here.instance(id));
     here.intent.from_database && owner.is_none_or(|instance| instance.host == here.host.name)
 }
 

@@ -125,6 +125,10 @@ pub(crate) struct Here<'h> {
     /// The back end that nova writes to.
     pub(crate) dialect: Dialect,
     tables: Vec<&'h Table>,
+    /// By table and name: a host may have thousands.
+    chains: BTreeMap<(&'h str, &'h str), &'h Chain>,
+    /// The instances that have a number.
+    by_id: BTreeMap<u64, &'h Instance>,
 }
 
 /// A network of the intent as nova-network sees it from here.
@@ -146,8 +150,13 @@ impl<'h> Here<'h> {
         };
         let dialects = [Dialect::IptablesLegacy, Dialect::IptablesNft];
         let dialect = dialects.into_iter().max_by_key(weight).filter(|dialect| weight(dialect) > 0)?;
-        let tables = super::iptables(ns).filter(|table| table.dialect == dialect).collect();
-        Some(Here { host, intent, options: Options::of(host, ns), dialect, tables })
+        let tables: Vec<&Table> = super::iptables(ns).filter(|table| table.dialect == dialect).collect();
+        let chains = tables.iter().flat_map(|table| {
+            table.chains.iter().map(|chain| ((table.name.as_str(), chain.name.as_str()), chain))
+        });
+        let chains = chains.collect();
+        let by_id = intent.instances.iter().filter_map(|i| Some((i.id?, i))).collect();
+        Some(Here { host, intent, options: Options::of(host, ns), dialect, tables, chains, by_id })
     }
 
     pub(crate) fn table(&self, name: &str) -> Option<&'h Table> {
@@ -155,7 +164,12 @@ impl<'h> Here<'h> {
     }
 
     pub(crate) fn chain(&self, table: &str, chain: &str) -> Option<&'h Chain> {
-        self.table(table)?.chain(chain)
+        self.chains.get(&(table, chain)).copied()
+    }
+
+    /// The instance of this number.
+    pub(crate) fn instance(&self, id: u64) -> Option<&'h Instance> {
+        self.by_id.get(&id).copied()
     }
 
     pub(crate) fn rules(&self, table: &str, chain: &str) -> &'h [NfRule] {
@@ -305,12 +319,12 @@ fn keeps_for_itself(chain: &str) -> bool {
 
 /// A process's chains in which nothing is known to stand.
 fn idle_chains<'h>(here: &Here<'h>, process: Process, known: &[Plan]) -> Vec<Plan<'h>> {
+    let known: BTreeSet<(&str, &str)> = known.iter().map(|plan| (plan.table, plan.chain.as_str())).collect();
     let mut plans = Vec::new();
     for table in ["filter", "nat", "mangle"] {
         let chains = here.table(table).map(|table| table.chains.as_slice()).unwrap_or_default();
         let own = chains.iter().filter(|chain| chain.name.starts_with(&format!("{}-", process.name())));
-        let idle =
-            own.filter(|chain| !known.iter().any(|plan| plan.table == table && plan.chain == chain.name));
+        let idle = own.filter(|chain| !known.contains(&(table, chain.name.as_str())));
         plans.extend(idle.map(|chain| Plan::new(process, table, chain.name.clone())));
     }
     plans

@@ -112,9 +112,10 @@ fn finding(view: &View, host: &Host, ns: &Netns, process: Process, drifts: &[Dri
             counted.join(", ")
         ),
         cause: format!(
-            "{} was changed by other hands, and {} writes its rules only when something of its own changes",
-            chains.join(", "),
-            process.name()
+            "{} compares with its own memory only, so what other hands change in {} stays until it next \
+             writes its rules or restarts",
+            process.name(),
+            chains.join(", ")
         ),
         confidence: if certain { Confidence::Proven } else { Confidence::Likely },
         evidence: diff(ns, drifts),
