@@ -6,6 +6,7 @@
 use std::fmt;
 
 pub mod brctl_show;
+pub mod conntrack_list;
 pub mod console;
 pub mod dnsmasq_args;
 pub mod dnsmasq_hosts;
@@ -14,6 +15,7 @@ pub mod dnsmasq_log;
 pub mod ebtables_save;
 pub mod host_lookup;
 pub mod ip_addr;
+pub mod ipset_save;
 pub mod iptables_save;
 pub mod libvirt_xml;
 pub mod nft_json;

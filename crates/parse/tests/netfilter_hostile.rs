@@ -3,7 +3,7 @@
 use model::netfilter::{Dialect, Family};
 use proptest::prelude::*;
 
-const FIXTURES: [&str; 10] = [
+const FIXTURES: [&str; 11] = [
     include_str!("fixtures/netfilter/iptables-legacy-save-c.txt"),
     include_str!("fixtures/netfilter/iptables-nft-save.txt"),
     include_str!("fixtures/netfilter/ip6tables-legacy-save.txt"),
@@ -13,12 +13,63 @@ const FIXTURES: [&str; 10] = [
     include_str!("fixtures/netfilter/ebtables-nft-save.txt"),
     include_str!("fixtures/netfilter/ebtables-legacy-save-counters.txt"),
     include_str!("fixtures/netfilter/nft-json.json"),
+    include_str!("fixtures/netfilter/ipset-save.txt"),
     include_str!("fixtures/netfilter/nft-json-of-iptables-nft.json"),
 ];
 
+/// Pieces of rules, whole and broken.
+const WORDS: [&str; 40] = [
+    "-m",
+    "!",
+    "-j",
+    "-g",
+    "foo",
+    "DROP",
+    "-p",
+    "tcp",
+    "-p tcp -m tcp",
+    "--dport",
+    "80",
+    "1:5",
+    "-s",
+    "10.0.0.0/8",
+    "-d 1.2.3.4/255.0.255.0",
+    "-i eth0",
+    "-m conntrack",
+    "--ctstate",
+    "INVALID",
+    "NEW,RELATED",
+    "--ctdir ORIGINAL",
+    "-m comment --comment",
+    "\"a b\"",
+    "-m addrtype",
+    "--dst-type LOCAL",
+    "--src-type",
+    "--limit-iface-in",
+    "-m rpfilter",
+    "--invert",
+    "-m set --match-set x",
+    "src,dst",
+    "-m tos --tos",
+    "0x10/0x3f",
+    "-m icmp --icmp-type",
+    "any",
+    "-j TOS --set-tos 0x02/0x3f",
+    "-j CT --zone 5 --helper ftp",
+    "-m ttl --ttl-lt",
+    "0",
+    "-j DNAT --to-destination 1.2.3.4:5 --random",
+];
+
 fn read_all(text: &str) {
-    let _ = parse::iptables_save::parse(text, Dialect::IptablesNft, Family::Ip);
     let _ = parse::iptables_save::incompatible_tables(text);
+    for family in [Family::Ip, Family::Ip6] {
+        let read = parse::iptables_save::parse(text, Dialect::IptablesNft, family);
+        let printed = parse::iptables_save::print::print(&read.value);
+        let _ = parse::iptables_save::parse(&printed, Dialect::IptablesNft, family);
+    }
+    let _ = parse::ipset_save::parse(text);
+    let _ = parse::conntrack_list::parse(text);
     let _ = parse::ebtables_save::parse(text, Dialect::EbtablesLegacy);
     let _ = parse::nft_json::parse(text, &|_, _| false);
 }
@@ -42,6 +93,8 @@ proptest! {
         read_all(&text);
         read_all(&format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {text}\nCOMMIT\n"));
         read_all(&format!("{{\"nftables\": [{text}"));
+        read_all(&format!("create a hash:ip,port\nadd a {text}\ncreate b bitmap:port {text}\nadd b {text}\n"));
+        read_all(&format!("tcp 6 5 src=1.2.3.4 dst=1.2.3.4 {text}"));
     }
 
     #[test]
@@ -49,6 +102,25 @@ proptest! {
         let dump = format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {options}\nCOMMIT\n");
         prop_assert_eq!(rules_of(&dump), 1);
         read_all(&dump);
+    }
+
+    #[test]
+    fn what_is_read_prints_and_reads_as_the_same(
+        words in proptest::collection::vec(0..WORDS.len(), 1..9),
+        v6 in any::<bool>(),
+    ) {
+        let options: Vec<&str> = words.into_iter().map(|at| WORDS[at]).collect();
+        let family = if v6 { Family::Ip6 } else { Family::Ip };
+        let dump = format!("*filter\n:INPUT ACCEPT [0:0]\n:foo - [0:0]\n-A INPUT {}\nCOMMIT\n", options.join(" "));
+        let read = |text: &str| parse::iptables_save::parse(text, Dialect::IptablesNft, family);
+        let parsed = read(&dump);
+        let rule = &parsed.value[0].chains[0].rules[0];
+        let printed = parse::iptables_save::print::rule(rule, "INPUT", family);
+        if let Some(printed) = printed.filter(|_| parsed.problems.is_empty()) {
+            let again = read(&format!("*filter\n:INPUT ACCEPT [0:0]\n:foo - [0:0]\n{printed}\nCOMMIT\n"));
+            let again = &again.value[0].chains[0].rules[0];
+            prop_assert_eq!((&again.matches, &again.action), (&rule.matches, &rule.action), "{}", printed);
+        }
     }
 
     #[test]

@@ -97,33 +97,36 @@ fn reader(module: &str) -> Option<Reader> {
     })
 }
 
-/// Reads a module whose `-m` is word number `start`.
-pub(super) fn module(words: &mut Words<'_>, start: usize, conditions: &mut Vec<Match>) {
+/// Reads a module whose `-m` is word number `start`. `keep` gets each condition, and how the condition
+/// alone is written.
+pub(super) fn module(words: &mut Words<'_>, start: usize, keep: &mut dyn FnMut(Match, &dyn Fn() -> String)) {
+    let mut keep_text = |test: Test, text: &str| keep(condition(false, test), &|| text.to_owned());
     let Some(name) = words.value() else {
-        conditions.push(condition(false, Test::Unmodelled("-m".to_owned())));
+        keep_text(Test::Unmodelled("-m".to_owned()), "-m");
         return;
     };
     let options = words.at();
     match reader(&name) {
-        Some(Reader::Each(read)) => each(&name, read, words, conditions),
+        Some(Reader::Each(read)) => each(&name, read, words, keep),
         Some(Reader::Whole(read)) => match read(words, start) {
-            Some(read) if !inside_module(words) => conditions.extend(read),
+            Some(read) if !inside_module(words) => {
+                let text = || words.text_since(start).to_owned();
+                read.into_iter().for_each(|condition| keep(condition, &text));
+            }
             Some(_) | None => {
                 words.rewind(options);
                 let text = rest(words, start);
-                conditions.push(condition(false, Test::Unmodelled(text)));
+                keep_text(Test::Unmodelled(text.clone()), &text);
             }
         },
         None => {
             let text = rest(words, start);
             let why = UNPREDICTABLE.iter().find(|(module, _)| *module == name).map(|(_, why)| *why);
-            conditions.push(condition(
-                false,
-                match why {
-                    Some(why) => Test::Unpredictable(text, why),
-                    None => Test::Unmodelled(text),
-                },
-            ));
+            let test = match why {
+                Some(why) => Test::Unpredictable(text.clone(), why),
+                None => Test::Unmodelled(text.clone()),
+            };
+            keep_text(test, &text);
         }
     }
 }
@@ -132,7 +135,7 @@ fn each(
     name: &str,
     read: fn(&str, &mut Words<'_>) -> Option<Test>,
     words: &mut Words<'_>,
-    conditions: &mut Vec<Match>,
+    keep: &mut dyn FnMut(Match, &dyn Fn() -> String),
 ) {
     while inside_module(words) {
         let from = words.at();
@@ -145,15 +148,13 @@ fn each(
             words.skip_arguments();
         }
         let text = || format!("-m {name} {}", words.text_since(from));
-        conditions.push(condition(
-            negated,
-            match test {
-                // Such a reader says why, and leaves the text to be filled in with the option's `!`.
-                Some(Test::Unpredictable(_, why)) => Test::Unpredictable(text(), why),
-                Some(test) => test,
-                None => Test::Unmodelled(text()),
-            },
-        ));
+        let test = match test {
+            // Such a reader says why, and leaves the text to be filled in with the option's `!`.
+            Some(Test::Unpredictable(_, why)) => Test::Unpredictable(text(), why),
+            Some(test) => test,
+            None => Test::Unmodelled(text()),
+        };
+        keep(condition(negated, test), &text);
     }
 }
 

@@ -32,31 +32,46 @@ pub(super) fn read(
             problems.push(line.problem(line.options, "`!` without an option after it"));
             return line.unreadable();
         };
-        match option.raw {
-            "-m" | "--match" => matches::module(&mut words, start, &mut conditions),
-            "-j" | "--jump" | "-g" | "--goto" => {
-                let (read, wrong) = targets::read(&mut words, start, (option.raw, family), chains);
-                action = read;
-                problems.extend(wrong.map(|what| line.problem(option.raw, what)));
-            }
-            name if is_global(name) => {
-                let after = words.at();
-                let test = global(name, &mut words).unwrap_or_else(|| {
-                    words.rewind(after);
-                    words.skip_arguments();
-                    Test::Unmodelled(words.text_since(start).to_owned())
-                });
-                conditions.push(condition(negated, test));
-            }
-            name => {
-                problems.push(line.problem(option.raw, format!("option {name} is not known here")));
-                words.skip_arguments();
-                let text = words.text_since(start).to_owned();
-                conditions.push(condition(negated, Test::Unmodelled(text)));
-            }
+        if matches!(option.raw, "-j" | "--jump" | "-g" | "--goto") {
+            let (read, wrong) = targets::read(&mut words, start, (option.raw, family), chains);
+            action = read;
+            problems.extend(wrong.map(|what| line.problem(option.raw, what)));
+            continue;
         }
+        if !is_global(option.raw) && !is_module(option.raw) {
+            problems.push(line.problem(option.raw, format!("option {} is not known here", option.raw)));
+        }
+        if negated && is_module(option.raw) {
+            problems.push(line.problem(option.raw, "`!` in front of a module's name"));
+        }
+        let keep = &mut |condition, _: &dyn Fn() -> String| conditions.push(condition);
+        read_conditions(&mut words, (start, negated, option.raw), keep);
     }
     line.rule(conditions, action)
+}
+
+/// Reads what an option asks, whose own word, number and `!` were read. `keep` gets each condition, and
+/// how the condition alone is written.
+pub(super) fn read_conditions(
+    words: &mut Words<'_>,
+    (start, negated, option): (usize, bool, &str),
+    keep: &mut dyn FnMut(Match, &dyn Fn() -> String),
+) {
+    if is_module(option) {
+        return matches::module(words, start, keep);
+    }
+    let after = words.at();
+    let test = if is_global(option) { global(option, words) } else { None };
+    let test = test.unwrap_or_else(|| {
+        words.rewind(after);
+        words.skip_arguments();
+        Test::Unmodelled(words.text_since(start).to_owned())
+    });
+    keep(condition(negated, test), &|| words.text_since(start).to_owned());
+}
+
+fn is_module(option: &str) -> bool {
+    matches!(option, "-m" | "--match")
 }
 
 /// A condition. One that is kept as text has its `!` in its text.
@@ -71,7 +86,7 @@ pub(super) fn is_global(option: &str) -> bool {
 }
 
 /// Reads the arguments of such an option.
-pub(super) fn global(option: &str, words: &mut Words<'_>) -> Option<Test> {
+fn global(option: &str, words: &mut Words<'_>) -> Option<Test> {
     if option == "-f" {
         return Some(Test::Fragment);
     }

@@ -235,21 +235,51 @@ const ICMP_TYPES: [(&str, u8); 17] = [
     ("address-mask-reply", 18),
 ];
 
-/// ICMP types that carry a code in their name (`icmp_codes` in iptables' `libxt_icmp.h`).
-const ICMP_CODES: [(&str, u8, u8); 9] = [
+/// ICMP types that carry a code in their name (`icmp_codes` in iptables' `libxt_icmp.h`; ipset's
+/// `icmp.c` has the same).
+const ICMP_CODES: [(&str, u8, u8); 25] = [
     ("network-unreachable", 3, 0),
     ("host-unreachable", 3, 1),
     ("protocol-unreachable", 3, 2),
     ("port-unreachable", 3, 3),
     ("fragmentation-needed", 3, 4),
+    ("source-route-failed", 3, 5),
+    ("network-unknown", 3, 6),
+    ("host-unknown", 3, 7),
+    ("network-prohibited", 3, 9),
     ("host-prohibited", 3, 10),
+    ("TOS-network-unreachable", 3, 11),
+    ("TOS-host-unreachable", 3, 12),
     ("communication-prohibited", 3, 13),
+    ("host-precedence-violation", 3, 14),
+    ("precedence-cutoff", 3, 15),
+    ("network-redirect", 5, 0),
+    ("host-redirect", 5, 1),
+    ("TOS-network-redirect", 5, 2),
+    ("TOS-host-redirect", 5, 3),
     ("ttl-zero-during-transit", 11, 0),
+    ("ttl-exceeded-transit", 11, 0),
     ("ttl-zero-during-reassembly", 11, 1),
+    ("ttl-exceeded-reassembly", 11, 1),
+    ("ip-header-bad", 12, 0),
+    ("required-option-missing", 12, 1),
+];
+
+/// The same of ICMPv6.
+const ICMPV6_CODES: [(&str, u8, u8); 9] = [
+    ("no-route", 1, 0),
+    ("communication-prohibited", 1, 1),
+    ("address-unreachable", 1, 3),
+    ("port-unreachable", 1, 4),
+    ("ttl-zero-during-transit", 3, 0),
+    ("ttl-zero-during-reassembly", 3, 1),
+    ("bad-header", 4, 0),
+    ("unknown-header-type", 4, 1),
+    ("unknown-option", 4, 2),
 ];
 
 /// ICMPv6 types by iptables' and nft's names.
-const ICMPV6_TYPES: [(&str, u8); 20] = [
+const ICMPV6_TYPES: [(&str, u8); 22] = [
     ("destination-unreachable", 1),
     ("packet-too-big", 2),
     ("time-exceeded", 3),
@@ -264,8 +294,10 @@ const ICMPV6_TYPES: [(&str, u8); 20] = [
     ("router-advertisement", 134),
     ("nd-router-advert", 134),
     ("neighbour-solicitation", 135),
+    ("neighbor-solicitation", 135),
     ("nd-neighbor-solicit", 135),
     ("neighbour-advertisement", 136),
+    ("neighbor-advertisement", 136),
     ("nd-neighbor-advert", 136),
     ("redirect", 137),
     ("nd-redirect", 137),
@@ -274,19 +306,18 @@ const ICMPV6_TYPES: [(&str, u8); 20] = [
 
 /// A type, or `type/code`, by number or name.
 pub(crate) fn icmp(text: &str) -> Option<(u8, Option<u8>)> {
-    let coded = ICMP_CODES.iter().find(|(name, ..)| *name == text);
-    match coded {
-        Some((_, kind, code)) => Some((*kind, Some(*code))),
-        None => icmp_of(&ICMP_TYPES, text),
-    }
+    icmp_of(&ICMP_TYPES, &ICMP_CODES, text)
 }
 
 /// The same for ICMPv6.
 pub(crate) fn icmpv6(text: &str) -> Option<(u8, Option<u8>)> {
-    icmp_of(&ICMPV6_TYPES, text)
+    icmp_of(&ICMPV6_TYPES, &ICMPV6_CODES, text)
 }
 
-fn icmp_of(types: &[(&str, u8)], text: &str) -> Option<(u8, Option<u8>)> {
+fn icmp_of(types: &[(&str, u8)], codes: &[(&str, u8, u8)], text: &str) -> Option<(u8, Option<u8>)> {
+    if let Some((_, kind, code)) = codes.iter().find(|(name, ..)| *name == text) {
+        return Some((*kind, Some(*code)));
+    }
     if let Some((_, kind)) = types.iter().find(|(name, _)| *name == text) {
         return Some((*kind, None));
     }

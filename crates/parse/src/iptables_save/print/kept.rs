@@ -2,10 +2,9 @@
 
 use model::netfilter::Test;
 
-use super::super::rule::is_global;
+use super::super::rule;
 use super::super::targets::nat::FLAGS;
 use super::super::words::Words;
-use super::super::{matches, rule};
 
 /// The options of a rule's text, `-A CHAIN` left out.
 fn options(text: &str) -> Option<Words<'_>> {
@@ -19,19 +18,14 @@ pub(super) fn always(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     while !words.is_done() {
         let start = words.at();
-        words.take("!");
+        let negated = words.take("!");
         let Some(option) = words.word() else { break };
-        let mut read = Vec::new();
-        if option.raw == "-m" {
-            matches::module(&mut words, start, &mut read);
-        } else if is_global(option.raw) {
-            read.extend(rule::global(option.raw, &mut words).map(|test| rule::condition(false, test)));
-        } else {
-            words.skip_arguments();
+        if matches!(option.raw, "-j" | "--jump" | "-g" | "--goto") {
+            break;
         }
-        if read.iter().any(|condition| condition.test == Test::Always) {
-            found.push(words.text_since(start).to_owned());
-        }
+        rule::read_conditions(&mut words, (start, negated, option.raw), &mut |condition, text| {
+            found.extend((condition.test == Test::Always).then(text));
+        });
     }
     found
 }

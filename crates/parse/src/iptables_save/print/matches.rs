@@ -71,7 +71,7 @@ pub(super) fn print(
         }
         let Piece { module, option, negated } = piece_of(condition, protocol, family)?;
         let name = option.split(' ').next().unwrap_or_default().to_owned();
-        let alone = connection::decides_alone(condition);
+        let alone = module == "rpfilter" || connection::decides_alone(condition);
         match &mut open {
             Some((shared, names)) if *shared == module && !names.contains(&name) && !alone => {
                 names.push(name);
