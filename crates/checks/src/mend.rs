@@ -157,13 +157,7 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             let Some(ns) = main_of(snapshot, machine) else { return };
             let Some(link) = ns.link_named(device).map(|l| l.index) else { return };
             let net = IpNet::from(IpAddr::V4(*ip));
-            ns.addresses.push(Address {
-                link,
-                net,
-                peer: None,
-                scope: "global".to_owned(),
-                secondary: false,
-            });
+            ns.addresses.push(Address::global(link, net));
             ns.routes.push(route(TABLE_LOCAL, net, RouteKind::Local, nexthop(link)));
         }
         Mend::Sysctl { machine, name, value } => set_sysctl(snapshot, machine, name, value),
@@ -348,16 +342,5 @@ fn nexthop(link: u32) -> Nexthop {
 }
 
 fn route(table: u32, destination: IpNet, kind: RouteKind, nexthop: Nexthop) -> Route {
-    Route {
-        table,
-        destination,
-        kind,
-        metric: 0,
-        tos: 0,
-        preferred_source: None,
-        protocol: String::new(),
-        scope: String::new(),
-        nexthops: vec![nexthop],
-        mtu: 0,
-    }
+    Route { nexthops: vec![nexthop], ..Route::new(table, destination, kind) }
 }

@@ -230,6 +230,8 @@ fn innermost<'v>(world: &World, stopped: Stopped<'v>) -> Stopped<'v> {
         | Stop::ForwardingOff
         | Stop::ReversePath { .. }
         | Stop::MartianSource
+        | Stop::BeyondScope
+        | Stop::Ipv6Off(_)
         | Stop::TtlExceeded
         | Stop::NeighbourUnresolved { .. }
         | Stop::Rule(_)

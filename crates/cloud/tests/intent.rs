@@ -32,13 +32,7 @@ fn link(index: u32, name: &str, kind: LinkKind) -> Link {
 
 /// A host's main namespace: `br100` with these addresses, and these links beside.
 fn host_netns(machine: &str, addresses: &[&str], links: Vec<Link>) -> Netns {
-    let address = |net: &&str| Address {
-        link: 5,
-        net: net.parse().unwrap(),
-        peer: None,
-        scope: "global".to_owned(),
-        secondary: false,
-    };
+    let address = |net: &&str| Address::global(5, net.parse().unwrap());
     Netns {
         machine: machine.to_owned(),
         links: [vec![link(5, "br100", LinkKind::Bridge)], links].concat(),
@@ -273,14 +267,6 @@ fn a_bridge_that_lost_its_address_is_known_by_what_is_left() {
     inside.instance = true;
     inside.links[0].kind = LinkKind::Veth;
     inside.routes = vec![Route {
-        table: TABLE_MAIN,
-        destination: "0.0.0.0/0".parse().unwrap(),
-        kind: RouteKind::Unicast,
-        metric: 0,
-        tos: 0,
-        preferred_source: None,
-        protocol: String::new(),
-        scope: String::new(),
         nexthops: vec![Nexthop {
             via: Some("10.0.0.1".parse().unwrap()),
             link: 5,
@@ -289,7 +275,7 @@ fn a_bridge_that_lost_its_address_is_known_by_what_is_left() {
             dead: false,
             linkdown: false,
         }],
-        mtu: 0,
+        ..Route::new(TABLE_MAIN, "0.0.0.0/0".parse().unwrap(), RouteKind::Unicast)
     }];
     // Another host of the same flat network is no gateway for this one's instances.
     let other = host_netns("compute2", &["10.0.0.4/24"], Vec::new());

@@ -18,6 +18,9 @@ const BY_FAMILY: u16 = 20;
 /// `TCP_LISTEN`, and the state that an unconnected UDP socket is in (`TCP_CLOSE`).
 const LISTEN: u8 = 10;
 const UNCONNECTED: u8 = 7;
+/// `INET_DIAG_SKV6ONLY`, and how long `struct inet_diag_msg` is (`linux/inet_diag.h`).
+const SK_V6ONLY: u16 = 11;
+const MESSAGE_BYTES: usize = 72;
 
 /// Every listening TCP and unconnected UDP socket of the calling thread's namespace.
 pub(crate) fn read(links: &[Link]) -> Vec<Socket> {
@@ -31,7 +34,7 @@ fn by_diag(links: &[Link]) -> Result<Vec<Socket>, NetlinkError> {
         for family in [libc::AF_INET, libc::AF_INET6] {
             let question = question(u8::try_from(family).unwrap_or_default(), protocol, state);
             let found = channel.dump(BY_FAMILY, &question, |found: &mut Vec<Socket>, _, body| {
-                found.extend(from_diag(body, protocol, links));
+                found.extend(from_diag(body, protocol, links).into_iter().flatten());
             });
             sockets.extend(found?);
         }
@@ -49,8 +52,8 @@ fn question(family: u8, protocol: u8, state: u8) -> Vec<u8> {
 }
 
 /// `struct inet_diag_msg`: the id begins with source port and, after the destination port, the source
-/// address; then the destination address and the bound link; later the receive queue.
-fn from_diag(body: &[u8], protocol: u8, links: &[Link]) -> Option<Socket> {
+/// address; then the destination address and the bound link; later the receive queue; attributes behind.
+fn from_diag(body: &[u8], protocol: u8, links: &[Link]) -> Option<Vec<Socket>> {
     let family = *body.first()?;
     let port = u16::from_be_bytes(body.get(4..6)?.try_into().ok()?);
     let source: [u8; 16] = body.get(8..24)?.try_into().ok()?;
@@ -59,25 +62,40 @@ fn from_diag(body: &[u8], protocol: u8, links: &[Link]) -> Option<Socket> {
     let address = if i32::from(family) == libc::AF_INET {
         IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(source.get(..4)?).ok()?))
     } else {
-        as_v4(Ipv6Addr::from(source))
+        Ipv6Addr::from(source).to_canonical()
     };
     let device = links.iter().find(|l| l.index == bound).map(|l| l.name.clone());
-    Some(Socket { protocol, address, port, device, receive_queue: queue })
+    let attributes = body.get(MESSAGE_BYTES..).unwrap_or_default();
+    let only_v6 = attribute(attributes, SK_V6ONLY).is_some_and(|value| value != 0);
+    Some(of_both(Socket { protocol, address, port, device, receive_queue: queue }, only_v6))
 }
 
-/// An unspecified IPv6 address receives IPv4 too, so it is told as the unspecified IPv4 one.
-fn as_v4(v6: Ipv6Addr) -> IpAddr {
-    if v6.is_unspecified() {
-        return IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// First byte of an attribute's value. Each begins with its length, itself included, and its type, and
+/// is padded to four bytes (netlink(7)).
+fn attribute(mut rest: &[u8], wanted: u16) -> Option<u8> {
+    loop {
+        let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
+        if u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?) == wanted {
+            return rest.get(4..length)?.first().copied();
+        }
+        rest = rest.get(length.max(4).next_multiple_of(4)..)?;
     }
-    v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+}
+
+/// An unspecified IPv6 address receives IPv4 too, unless told not to (`IPV6_V6ONLY`).
+fn of_both(socket: Socket, only_v6: bool) -> Vec<Socket> {
+    let v4 = Socket { address: Ipv4Addr::UNSPECIFIED.into(), ..socket.clone() };
+    let takes_v4 = socket.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !only_v6;
+    [socket].into_iter().chain(takes_v4.then_some(v4)).collect()
 }
 
 fn by_procfs() -> Vec<Socket> {
     let sources = [("tcp", 6), ("udp", 17), ("tcp6", 6), ("udp6", 17)];
     let of = |(name, protocol): (&str, u8)| {
         let text = fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
-        text.lines().skip(1).filter_map(|line| from_procfs(line, protocol)).collect::<Vec<Socket>>()
+        // procfs does not tell IPV6_V6ONLY: the default is taken.
+        let found = text.lines().skip(1).filter_map(|line| from_procfs(line, protocol));
+        found.flat_map(|socket| of_both(socket, false)).collect::<Vec<Socket>>()
     };
     sources.into_iter().flat_map(of).collect()
 }
@@ -112,7 +130,7 @@ fn address_of(hex: &str) -> Option<IpAddr> {
     for (nth, chunk) in octets.chunks_mut(4).enumerate() {
         chunk.copy_from_slice(&word(nth * 8)?);
     }
-    Some(as_v4(Ipv6Addr::from(octets)))
+    Some(Ipv6Addr::from(octets).to_canonical())
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use std::fs;
 use crate::netlink::links::RawLink;
 
 /// Read from /proc/sys/net, which follows the calling thread's namespace.
-const GLOBAL: [&str; 8] = [
+const GLOBAL: [&str; 10] = [
     "ipv4.ip_forward",
     "ipv4.icmp_echo_ignore_all",
+    "ipv6.icmp.echo_ignore_all",
+    "ipv6.icmp.echo_ignore_anycast",
     "bridge.bridge-nf-call-iptables",
     "bridge.bridge-nf-call-ip6tables",
     "bridge.bridge-nf-call-arptables",
@@ -17,16 +19,22 @@ const GLOBAL: [&str; 8] = [
     "netfilter.nf_conntrack_max",
     "netfilter.nf_conntrack_count",
 ];
-const OF_ALL: [&str; 9] = [
-    "forwarding",
-    "proxy_arp",
-    "rp_filter",
-    "arp_filter",
-    "arp_ignore",
-    "accept_local",
-    "src_valid_mark",
-    "route_localnet",
-    "ignore_routes_with_linkdown",
+const OF_ALL: [(&str, &[&str]); 2] = [
+    (
+        "ipv4",
+        &[
+            "forwarding",
+            "proxy_arp",
+            "rp_filter",
+            "arp_filter",
+            "arp_ignore",
+            "accept_local",
+            "src_valid_mark",
+            "route_localnet",
+            "ignore_routes_with_linkdown",
+        ],
+    ),
+    ("ipv6", &["disable_ipv6", "forwarding", "proxy_ndp"]),
 ];
 
 /// Every sysctl of interest, without the `net.` prefix. Those that the kernel has not got are left out.
@@ -36,13 +44,15 @@ pub(crate) fn read(links: &[RawLink]) -> BTreeMap<String, String> {
         insert(&mut sysctls, name.to_owned());
     }
     for pseudo in ["all", "default"] {
-        for what in OF_ALL {
-            insert(&mut sysctls, format!("ipv4.conf.{pseudo}.{what}"));
+        for (family, whats) in OF_ALL {
+            for what in whats {
+                insert(&mut sysctls, format!("{family}.conf.{pseudo}.{what}"));
+            }
         }
     }
     for raw in links {
-        for (what, value) in &raw.settings {
-            sysctls.insert(format!("ipv4.conf.{}.{what}", raw.link.name), value.to_string());
+        for (family, what, value) in &raw.settings {
+            sysctls.insert(format!("{family}.conf.{}.{what}", raw.link.name), value.to_string());
         }
     }
     sysctls

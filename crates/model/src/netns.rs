@@ -95,7 +95,8 @@ impl Netns {
 pub struct Socket {
     /// IP protocol number: 6 or 17.
     pub protocol: u8,
-    /// Address bound to; unspecified for any.
+    /// Address bound to; unspecified for any of its family. A `::` that takes IPv4 too is told as two
+    /// sockets, `0.0.0.0` and `::`.
     pub address: IpAddr,
     /// Port bound to, host order.
     pub port: u16,

@@ -243,7 +243,11 @@ pub enum Stop {
     },
     /// Source address is impossible on this link (own address, loopback, multicast).
     MartianSource,
-    /// TTL ran out.
+    /// Its source is link-local, and it would have to leave its link.
+    BeyondScope,
+    /// The link does not speak IPv6: why.
+    Ipv6Off(String),
+    /// TTL, or hop limit, ran out.
     TtlExceeded,
     /// Nobody answers for the next hop.
     NeighbourUnresolved {

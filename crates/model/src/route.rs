@@ -30,6 +30,54 @@ pub struct Address {
     /// `secondary`: not the first address of its subnet on the link.
     #[serde(default)]
     pub secondary: bool,
+    /// How far it may be used.
+    #[serde(default)]
+    pub standing: Standing,
+    /// `temporary`: made up for privacy, and to be replaced (RFC 8981).
+    #[serde(default)]
+    pub temporary: bool,
+}
+
+impl Address {
+    /// An address of global scope, used without limits.
+    pub fn global(link: u32, net: IpNet) -> Address {
+        Address {
+            link,
+            net,
+            peer: None,
+            scope: "global".to_owned(),
+            secondary: false,
+            standing: Standing::Preferred,
+            temporary: false,
+        }
+    }
+}
+
+/// How far an IPv6 address may be used (`IFA_F_*`, RFC 4862); an IPv4 address may always be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Without limits.
+    #[default]
+    Preferred,
+    /// Past its preferred lifetime: spoken with only where there is no other.
+    Deprecated,
+    /// Whether the link has it already is still being asked: as good as absent.
+    Tentative,
+    /// The link has it already (`dadfailed`): as good as absent, for ever.
+    Duplicate,
+    /// Still being asked, and used meanwhile (RFC 4429).
+    Optimistic,
+}
+
+impl Standing {
+    /// The machine speaks with it and answers for it.
+    pub fn is_usable(self) -> bool {
+        match self {
+            Standing::Preferred | Standing::Deprecated | Standing::Optimistic => true,
+            Standing::Tentative | Standing::Duplicate => false,
+        }
+    }
 }
 
 /// What a route does with a packet that matches it (`RTN_*`).
@@ -63,6 +111,9 @@ pub struct Route {
     pub table: u32,
     /// Destination prefix; `0.0.0.0/0` is the default route.
     pub destination: IpNet,
+    /// Source prefix that it is limited to (`from`); IPv6 only.
+    #[serde(default)]
+    pub source: Option<IpNet>,
     /// What it does.
     pub kind: RouteKind,
     /// Lower wins among routes of the same prefix.
@@ -86,9 +137,43 @@ pub struct Route {
     /// Path MTU given by the route, 0 for none.
     #[serde(default)]
     pub mtu: u32,
+    /// How good its router says it is, IPv6 only.
+    #[serde(default)]
+    pub preference: Preference,
+}
+
+/// Router preference (RFC 4191, `RTA_PREF`): the higher wins among routes of the same prefix and metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preference {
+    /// `pref low`.
+    Low,
+    /// `pref medium`.
+    #[default]
+    Medium,
+    /// `pref high`.
+    High,
 }
 
 impl Route {
+    /// A route without anything but what it is for.
+    pub fn new(table: u32, destination: IpNet, kind: RouteKind) -> Route {
+        Route {
+            table,
+            destination,
+            source: None,
+            kind,
+            metric: 0,
+            tos: 0,
+            preferred_source: None,
+            protocol: String::new(),
+            scope: String::new(),
+            nexthops: Vec::new(),
+            mtu: 0,
+            preference: Preference::Medium,
+        }
+    }
+
     /// Prefix length 0.
     pub fn is_default(&self) -> bool {
         self.destination.prefix_len() == 0

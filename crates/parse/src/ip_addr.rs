@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, Peer, PortState};
-use model::route::Address;
+use model::route::{Address, Standing};
 
 use crate::{Parsed, Problem};
 
@@ -204,7 +204,20 @@ fn address(words: &[&str], link: u32) -> Option<Address> {
         peer: peer.map(|(ip, _)| ip),
         scope: value_of(words, "scope").unwrap_or_default().to_owned(),
         secondary: words.contains(&"secondary"),
+        standing: standing(words),
+        temporary: words.contains(&"temporary"),
     })
+}
+
+/// A failed and an optimistic address are tentative too.
+fn standing(words: &[&str]) -> Standing {
+    let told = [
+        ("dadfailed", Standing::Duplicate),
+        ("optimistic", Standing::Optimistic),
+        ("tentative", Standing::Tentative),
+        ("deprecated", Standing::Deprecated),
+    ];
+    told.iter().find(|(word, _)| words.contains(word)).map_or(Standing::Preferred, |(_, standing)| *standing)
 }
 
 fn with_prefix(word: &str) -> Option<(IpAddr, Option<u8>)> {

@@ -206,21 +206,10 @@ fn snapshot(tables: Vec<Table>) -> Outcome<Snapshot> {
 }
 
 fn address(link: u32, net: &str) -> Outcome<Address> {
-    Ok(Address { link, net: net.parse()?, peer: None, scope: "global".into(), secondary: false })
+    Ok(Address::global(link, net.parse()?))
 }
 
 fn route(table: u32, to: &str, kind: RouteKind, link: u32) -> Outcome<Route> {
     let nexthop = Nexthop { via: None, link, weight: 1, onlink: false, dead: false, linkdown: false };
-    Ok(Route {
-        table,
-        destination: to.parse()?,
-        kind,
-        metric: 0,
-        tos: 0,
-        preferred_source: None,
-        protocol: String::new(),
-        scope: String::new(),
-        nexthops: vec![nexthop],
-        mtu: 0,
-    })
+    Ok(Route { nexthops: vec![nexthop], ..Route::new(table, to.parse()?, kind) })
 }

@@ -232,8 +232,11 @@ pub fn stop_text(stop: &Stop) -> String {
         Stop::ForwardingOff => "IP forwarding is off".to_owned(),
         Stop::ReversePath { value, back } => format!("rp_filter={value}, but the way back is: {back}"),
         Stop::MartianSource => "impossible source address".to_owned(),
+        Stop::BeyondScope => "its link-local source must not leave its link".to_owned(),
+        Stop::Ipv6Off(why) => format!("no IPv6 here: {why}"),
         Stop::TtlExceeded => "TTL exceeded".to_owned(),
-        Stop::NeighbourUnresolved { ip, .. } => format!("nobody answers ARP for {ip}"),
+        Stop::NeighbourUnresolved { ip: ip @ IpAddr::V4(_), .. } => format!("nobody answers ARP for {ip}"),
+        Stop::NeighbourUnresolved { ip: ip @ IpAddr::V6(_), .. } => format!("nobody answers for {ip}"),
         Stop::Rule(rule) => format!("{} rule {}: {}", rule.chain_path(), rule.number, rule.text),
         Stop::Policy(rule) => format!("policy of {}", rule.chain()),
         Stop::NoListener { protocol, port } => {

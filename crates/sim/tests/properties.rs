@@ -78,14 +78,7 @@ fn route() -> impl Strategy<Value = Route> {
     let hops = prop::collection::vec((prop::option::of(address()), 1u32..7, any::<bool>()), 0..3);
     (prop::sample::select(vec![254u32, 255, 100]), net(), kind, 0u32..3, hops).prop_map(
         |(table, destination, kind, metric, hops)| Route {
-            table,
-            destination,
-            kind,
             metric,
-            tos: 0,
-            preferred_source: None,
-            protocol: String::new(),
-            scope: String::new(),
             nexthops: hops
                 .into_iter()
                 .map(|(via, link, linkdown)| Nexthop {
@@ -97,7 +90,7 @@ fn route() -> impl Strategy<Value = Route> {
                     linkdown,
                 })
                 .collect(),
-            mtu: 0,
+            ..Route::new(table, destination, kind)
         },
     )
 }
@@ -225,13 +218,7 @@ fn netns() -> impl Strategy<Value = Netns> {
                 links,
                 addresses: addresses
                     .into_iter()
-                    .map(|(link, net)| Address {
-                        link,
-                        net,
-                        peer: None,
-                        scope: scope.clone(),
-                        secondary: false,
-                    })
+                    .map(|(link, net)| Address { scope: scope.clone(), ..Address::global(link, net) })
                     .collect(),
                 routes,
                 rules,

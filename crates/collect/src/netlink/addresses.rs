@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::route::Address;
+use model::route::{Address, Standing};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
 
@@ -30,6 +30,7 @@ fn address(message: &AddressMessage) -> Option<Address> {
         }
     }
     let own = local.or(other)?;
+    let flags = message.header.flags;
     let scope = match message.header.scope {
         AddressScope::Universe => "global".to_owned(),
         AddressScope::Site => "site".to_owned(),
@@ -42,7 +43,24 @@ fn address(message: &AddressMessage) -> Option<Address> {
         net: IpNet::new(own, message.header.prefix_len).ok()?,
         peer: other.filter(|o| local.is_some_and(|l| l != *o)),
         scope,
-        // Of an IPv6 address the same bit says "temporary" (linux/if_addr.h).
-        secondary: own.is_ipv4() && message.header.flags.contains(AddressHeaderFlags::Secondary),
+        // One bit has two names (linux/if_addr.h).
+        secondary: own.is_ipv4() && flags.contains(AddressHeaderFlags::Secondary),
+        temporary: own.is_ipv6() && flags.contains(AddressHeaderFlags::Secondary),
+        standing: standing(flags),
     })
+}
+
+/// A failed and an optimistic address are tentative too.
+fn standing(flags: AddressHeaderFlags) -> Standing {
+    if flags.contains(AddressHeaderFlags::Dadfailed) {
+        Standing::Duplicate
+    } else if flags.contains(AddressHeaderFlags::Optimistic) {
+        Standing::Optimistic
+    } else if flags.contains(AddressHeaderFlags::Tentative) {
+        Standing::Tentative
+    } else if flags.contains(AddressHeaderFlags::Deprecated) {
+        Standing::Deprecated
+    } else {
+        Standing::Preferred
+    }
 }

@@ -1,4 +1,4 @@
-//! Links (`RTM_GETLINK`), with the per-link IPv4 settings that ride along in `IFLA_AF_SPEC`.
+//! Links (`RTM_GETLINK`), with the per-link IP settings that ride along in `IFLA_AF_SPEC`.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use model::Mac;
 use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, PortState};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    AfSpecInet, AfSpecUnspec, BridgePortState, BridgeStpState, InetDevConf, InfoBridge, InfoBridgePort,
-    InfoData, InfoPortData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
-    LinkXdp, State,
+    AfSpecInet, AfSpecInet6, AfSpecUnspec, BridgePortState, BridgeStpState, Inet6DevConf, InetDevConf,
+    InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage, LinkXdp, State,
 };
 
 use super::{NetlinkError, Socket};
@@ -20,9 +20,12 @@ pub(crate) struct RawLink {
     pub(crate) peer: Option<u32>,
     /// `IFLA_LINK_NETNSID`.
     pub(crate) peer_nsid: Option<i32>,
-    /// The link's IPv4 settings by their sysctl names.
-    pub(crate) settings: Vec<(&'static str, i32)>,
+    /// The link's settings by family and name, as under /proc/sys/net: `ipv4`, `rp_filter`.
+    pub(crate) settings: Vec<Setting>,
 }
+
+/// Family, name and value of a setting.
+pub(crate) type Setting = (&'static str, &'static str, i32);
 
 /// Every link of the namespace, by ifindex.
 pub(crate) fn read(socket: &mut Socket) -> Result<Vec<RawLink>, NetlinkError> {
@@ -78,7 +81,7 @@ fn raw(message: LinkMessage) -> RawLink {
                 link.xdp = xdp.iter().any(|x| matches!(x, LinkXdp::ProgId(id) if *id != 0));
             }
             LinkAttribute::LinkInfo(infos) => info(&mut link, infos),
-            LinkAttribute::AfSpecUnspec(specs) => settings = inet_settings(specs),
+            LinkAttribute::AfSpecUnspec(specs) => settings = self::settings(specs),
             _ => {}
         }
     }
@@ -157,17 +160,29 @@ fn oper_state(state: State) -> OperState {
     }
 }
 
-fn inet_settings(specs: Vec<AfSpecUnspec>) -> Vec<(&'static str, i32)> {
-    let of_inet =
-        specs.into_iter().filter_map(|s| if let AfSpecUnspec::Inet(i) = s { Some(i) } else { None });
-    let configured =
-        of_inet.flatten().find_map(|s| if let AfSpecInet::DevConf(c) = s { Some(c) } else { None });
-    configured.map(|conf| settings(&conf)).unwrap_or_default()
+fn settings(specs: Vec<AfSpecUnspec>) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for spec in specs {
+        match spec {
+            AfSpecUnspec::Inet(of_v4) => {
+                let conf =
+                    of_v4.iter().find_map(|s| if let AfSpecInet::DevConf(c) = s { Some(c) } else { None });
+                settings.extend(conf.into_iter().flat_map(v4_settings));
+            }
+            AfSpecUnspec::Inet6(of_v6) => {
+                let conf =
+                    of_v6.iter().find_map(|s| if let AfSpecInet6::DevConf(c) = s { Some(c) } else { None });
+                settings.extend(conf.into_iter().flat_map(v6_settings));
+            }
+            _ => {}
+        }
+    }
+    settings
 }
 
 /// The settings that decide a packet's fate, under their names in /proc/sys/net/ipv4/conf.
-fn settings(conf: &InetDevConf) -> Vec<(&'static str, i32)> {
-    vec![
+fn v4_settings(conf: &InetDevConf) -> impl Iterator<Item = Setting> + use<> {
+    let settings = [
         ("forwarding", conf.forwarding),
         ("proxy_arp", conf.proxy_arp),
         ("rp_filter", conf.rp_filter),
@@ -177,5 +192,22 @@ fn settings(conf: &InetDevConf) -> Vec<(&'static str, i32)> {
         ("src_valid_mark", conf.src_vmark),
         ("route_localnet", conf.route_localnet),
         ("ignore_routes_with_linkdown", conf.ignore_routes_with_linkdown),
-    ]
+    ];
+    settings.into_iter().map(|(name, value)| ("ipv4", name, value))
+}
+
+/// The same for /proc/sys/net/ipv6/conf.
+fn v6_settings(conf: &Inet6DevConf) -> impl Iterator<Item = Setting> + use<> {
+    let settings = [
+        ("disable_ipv6", conf.disable_ipv6),
+        ("force_forwarding", conf.force_forwarding),
+        ("forwarding", conf.forwarding),
+        ("hop_limit", conf.hoplimit),
+        ("ignore_routes_with_linkdown", conf.ignore_routes_with_linkdown),
+        ("mtu", conf.mtu6),
+        ("proxy_ndp", conf.proxy_ndp),
+        ("use_oif_addrs_only", conf.use_oif_addrs_only),
+        ("use_tempaddr", conf.use_tempaddr),
+    ];
+    settings.into_iter().map(|(name, value)| ("ipv6", name, value))
 }

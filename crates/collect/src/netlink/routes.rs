@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use model::route::{Nexthop, Route, RouteKind};
+use model::route::{Nexthop, Preference, Route, RouteKind};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteNextHop,
-    RouteNextHopFlags, RouteProtocol, RouteScope, RouteType, RouteVia,
+    RouteNextHopFlags, RoutePreference, RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -33,16 +33,10 @@ pub(crate) fn read(socket: &mut Socket) -> Result<Vec<Route>, NetlinkError> {
 fn route(message: &RouteMessage) -> Option<Route> {
     let header = &message.header;
     let mut out = Route {
-        table: u32::from(header.table),
-        destination: everywhere(header),
-        kind: kind(header.kind)?,
-        metric: 0,
         tos: header.tos,
-        preferred_source: None,
         protocol: protocol(header.protocol),
         scope: scope(header.scope),
-        nexthops: Vec::new(),
-        mtu: 0,
+        ..Route::new(u32::from(header.table), everywhere(header), kind(header.kind)?)
     };
     let (mut via, mut link) = (None, None);
     for attribute in &message.attributes {
@@ -51,6 +45,10 @@ fn route(message: &RouteMessage) -> Option<Route> {
             RouteAttribute::Destination(to) => {
                 out.destination = IpNet::new(ip(to)?, header.destination_prefix_length).ok()?;
             }
+            RouteAttribute::Source(from) => {
+                out.source = Some(IpNet::new(ip(from)?, header.source_prefix_length).ok()?);
+            }
+            RouteAttribute::Preference(preference) => out.preference = self::preference(*preference),
             RouteAttribute::Priority(metric) => out.metric = *metric,
             RouteAttribute::PrefSource(from) => out.preferred_source = ip(from),
             RouteAttribute::Gateway(gateway) => via = ip(gateway),
@@ -88,6 +86,15 @@ fn goes_somewhere(kind: RouteKind) -> bool {
         | RouteKind::Multicast
         | RouteKind::Anycast => true,
         RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw => false,
+    }
+}
+
+/// What is neither low nor high is medium (`inet6_rtm_newroute`).
+fn preference(told: RoutePreference) -> Preference {
+    match told {
+        RoutePreference::Low => Preference::Low,
+        RoutePreference::High => Preference::High,
+        _ => Preference::Medium,
     }
 }
 

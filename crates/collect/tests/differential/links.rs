@@ -1,4 +1,4 @@
-//! Links against `ip -s -d link`, and their IPv4 settings against /proc/sys.
+//! Links against `ip -s -d link`, and their settings against /proc/sys.
 
 use model::link::{Link, LinkKind};
 use serde_json::{Value, json};
@@ -17,6 +17,18 @@ const SETTINGS: [&str; 9] = [
     "src_valid_mark",
     "route_localnet",
     "ignore_routes_with_linkdown",
+];
+
+const SETTINGS_V6: [&str; 9] = [
+    "disable_ipv6",
+    "force_forwarding",
+    "forwarding",
+    "hop_limit",
+    "ignore_routes_with_linkdown",
+    "mtu",
+    "proxy_ndp",
+    "use_oif_addrs_only",
+    "use_tempaddr",
 ];
 
 #[test]
@@ -55,13 +67,31 @@ fn every_setting_of_every_link_is_as_its_file_says() {
         let link = ["lo", "br0", "va", "vb", "all", "default"][number % 6];
         scratch.run(&format!("sysctl -q -w net.ipv4.conf.{link}.{setting}=1"));
     }
+    for (number, setting) in SETTINGS_V6.iter().enumerate() {
+        let link = ["lo", "br0", "va", "vb"][number % 4];
+        let value = if *setting == "mtu" { 1400 } else { 1 };
+        scratch.run(&format!("sysctl -q -w net.ipv6.conf.{link}.{setting}={value}"));
+    }
+    scratch
+        .run("sysctl -q -w net.ipv6.conf.vb.hop_limit=33")
+        .run("sysctl -q -w net.ipv6.conf.all.proxy_ndp=1");
     scratch.run("sysctl -q -w net.ipv4.ip_forward=1").run("sysctl -q -w net.ipv4.conf.br0.forwarding=0");
     let read = scratch.read().sysctls;
     let links = ["lo", "br0", "va", "vb", "all", "default"];
     let of_links =
         links.iter().flat_map(|link| SETTINGS.map(|setting| format!("ipv4.conf.{link}.{setting}")));
-    let global = ["ipv4.ip_forward", "bridge.bridge-nf-call-iptables", "bridge.bridge-nf-call-arptables"];
-    let names: Vec<String> = of_links.chain(global.map(str::to_owned)).collect();
+    let of_v6 = links[..4].iter().flat_map(|link| SETTINGS_V6.map(|what| format!("ipv6.conf.{link}.{what}")));
+    let of_all_v6 = ["disable_ipv6", "forwarding", "proxy_ndp"].map(|what| format!("ipv6.conf.all.{what}"));
+    let global = [
+        "ipv4.ip_forward",
+        "bridge.bridge-nf-call-iptables",
+        "bridge.bridge-nf-call-arptables",
+        "bridge.bridge-nf-call-ip6tables",
+        "ipv6.icmp.echo_ignore_all",
+        "ipv6.icmp.echo_ignore_anycast",
+    ];
+    let names: Vec<String> =
+        of_links.chain(of_v6).chain(of_all_v6).chain(global.map(str::to_owned)).collect();
     let told = names.iter().map(|name| json!([name, scratch.text(&format!("sysctl -n net.{name}")).trim()]));
     let read = names.iter().map(|name| json!([name, read.get(name)]));
     assert_same("sysctls", &told.collect::<Vec<_>>(), &read.collect::<Vec<_>>());

@@ -10,3 +10,4 @@ mod netfilter;
 mod routing;
 mod scratch;
 mod site;
+mod sockets;

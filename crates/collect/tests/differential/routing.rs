@@ -25,7 +25,10 @@ fn addressed() -> Scratch {
         .ip("addr add 169.254.1.1/16 scope link dev live")
         .ip("addr add 172.16.5.1/24 dev dark")
         .ip("addr add 2001:db8::1/64 dev live nodad")
-        .ip("addr add 2001:db8:5::1/64 dev dark nodad");
+        .ip("addr add 2001:db8:5::1/64 dev dark nodad")
+        // Without a carrier nobody can be asked whether it is taken.
+        .ip("addr add 2001:db8:5::2/64 dev dark")
+        .ip("addr add 2001:db8:5::3/64 dev live nodad preferred_lft 0 valid_lft 3600");
     scratch
 }
 
@@ -40,7 +43,7 @@ fn every_address_is_as_ip_tells_it() {
     let read = netns.addresses.iter().map(|a| {
         json!({
             "link": name(&netns, a.link), "net": a.net, "peer": a.peer, "scope": a.scope,
-            "secondary": a.secondary,
+            "secondary": a.secondary, "standing": a.standing, "temporary": a.temporary,
         })
     });
     assert_same(
@@ -71,6 +74,8 @@ fn every_route_of_every_table_is_as_ip_tells_it() {
         "blackhole 2001:db8:1::/48",
         "default via 2001:db8::2 dev live metric 5",
         "2001:db8:7::/48 nexthop via 2001:db8::2 dev live nexthop via 2001:db8::3 dev live",
+        "2001:db8:8::/48 via 2001:db8::2 dev live pref high",
+        "2001:db8:8::/48 from 2001:db8:9::/48 via 2001:db8::3 dev live pref low",
     ] {
         scratch.ip(&format!("-6 route add {route}"));
     }
@@ -104,6 +109,22 @@ fn every_fib_rule_is_as_ip_tells_it() {
     let read: Vec<Value> = netns.rules.iter().map(read_rule).collect();
     assert_same("FIB rules", &list(&told).iter().map(told_rule).collect::<Vec<_>>(), &read);
     assert!(netns.rules.is_sorted_by_key(|rule| rule.priority));
+}
+
+#[test]
+fn every_fib_rule_of_ipv6_is_as_ip_tells_it() {
+    let scratch = addressed();
+    for rule in [
+        "not from 2001:db8::/32 to 2001:db8:1::1 iif live oif lo fwmark 0x1/0xff priority 100 lookup 77",
+        "priority 52 unreachable",
+        "priority 58 fwmark 0x20 lookup 7777",
+    ] {
+        scratch.ip(&format!("-6 rule add {rule}"));
+    }
+    let (told, netns) = scratch.settled(|scratch| scratch.ip_json("-6 rule"));
+    let read: Vec<Value> = netns.rules6.iter().map(read_rule).collect();
+    let told: Vec<Value> = list(&told).iter().map(told_rule).collect();
+    assert_same("FIB rules of IPv6", &told, &read);
 }
 
 #[test]
@@ -161,12 +182,15 @@ fn every_neighbour_is_as_ip_tells_it() {
 }
 
 fn told_address(link: &str, address: &Value) -> Value {
+    let flags = ["optimistic", "tentative", "deprecated"];
     json!({
         "link": link,
         "net": format!("{}/{}", text(address, "local"), address["prefixlen"]),
         "peer": address["address"],
         "scope": address["scope"],
         "secondary": address["secondary"] == true,
+        "standing": flags.iter().find(|flag| address[**flag] == true).unwrap_or(&"preferred"),
+        "temporary": address["temporary"] == true,
     })
 }
 
@@ -190,6 +214,7 @@ fn told_route(route: &Value, everywhere: &str) -> Value {
         "metric": route["metric"].as_u64().unwrap_or_default(), "tos": hex(text(route, "tos")),
         "source": route["prefsrc"], "protocol": route["protocol"], "scope": route["scope"],
         "mtu": route["metrics"][0]["mtu"].as_u64().unwrap_or_default(), "nexthops": nexthops,
+        "from": route["from"], "preference": route["pref"].as_str().unwrap_or("medium"),
     })
 }
 
@@ -212,7 +237,7 @@ fn read_route(netns: &Netns, route: &Route) -> Value {
     json!({
         "table": route.table, "destination": route.destination, "kind": route.kind, "metric": route.metric,
         "tos": route.tos, "source": route.preferred_source, "protocol": route.protocol,
-        "scope": route.scope, "mtu": route.mtu,
+        "scope": route.scope, "mtu": route.mtu, "from": route.source, "preference": route.preference,
         "nexthops": route.nexthops.iter().map(nexthop).collect::<Vec<_>>(),
     })
 }
@@ -220,7 +245,10 @@ fn read_route(netns: &Netns, route: &Route) -> Value {
 fn told_rule(rule: &Value) -> Value {
     let net = |address: &str, length: &str| match text(rule, address) {
         "" | "all" => Value::Null,
-        ip => json!(format!("{ip}/{}", rule[length].as_u64().unwrap_or(32))),
+        ip => {
+            let longest = if ip.contains(':') { 128 } else { 32 };
+            json!(format!("{ip}/{}", rule[length].as_u64().unwrap_or(longest)))
+        }
     };
     let mark = rule["fwmark"].as_str().map(|mark| {
         let mask = rule["fwmask"].as_str().map_or(u32::MAX, hex);

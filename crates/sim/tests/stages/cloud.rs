@@ -140,8 +140,7 @@ impl Cloud {
     pub(crate) fn address(&mut self, name: &str, link: &str, net: &str) {
         let index = self.index(name, link);
         let net: IpNet = net.parse().unwrap();
-        let scope = "global".to_owned();
-        self.ns(name).addresses.push(Address { link: index, net, peer: None, scope, secondary: false });
+        self.ns(name).addresses.push(Address::global(index, net));
         let own = format!("{}/32", net.addr());
         self.route_in(name, TABLE_LOCAL, &own, RouteKind::Local, None, Some(link));
         if net.prefix_len() < 32 {
@@ -173,18 +172,8 @@ impl Cloud {
             dead: false,
             linkdown: false,
         };
-        let route = Route {
-            table,
-            destination: to.parse().unwrap(),
-            kind,
-            metric: 0,
-            tos: 0,
-            preferred_source: None,
-            protocol: String::new(),
-            scope: String::new(),
-            nexthops: index.map(hop).into_iter().collect(),
-            mtu: 0,
-        };
+        let nexthops = index.map(hop).into_iter().collect();
+        let route = Route { nexthops, ..Route::new(table, to.parse().unwrap(), kind) };
         let routes = &mut self.ns(name).routes;
         routes.push(route);
         routes.last_mut().unwrap()
