@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use plumbing::neighbour;
+
 use crate::error::LabError;
 use crate::faults::{Fault, find};
-use crate::netlink::neighbour;
 use crate::place::Lab;
 use crate::record::{self, Record};
 use crate::up::await_working;
@@ -93,5 +94,5 @@ fn active_text(record: &Record) -> String {
 
 /// Neighbour entries that failed during a fault would speak of it after its end.
 fn forget_neighbours(all: &mut Namespaces) -> Result<(), LabError> {
-    all.each().into_iter().try_for_each(neighbour::flush)
+    Ok(all.each().into_iter().try_for_each(neighbour::flush)?)
 }

@@ -7,9 +7,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use plumbing::Namespace;
+
 use crate::LabError;
 use crate::error::file;
-use crate::namespace::Namespace;
 use crate::tools;
 
 /// A program with its arguments.

@@ -134,23 +134,8 @@ pub enum LabError {
         source: sys::netns::NetnsError,
     },
     /// The kernel refused a change of links, addresses, routes or neighbours.
-    #[error("could not {attempted} in {netns}: {source}")]
-    Netlink {
-        /// What was attempted.
-        attempted: String,
-        /// The namespace.
-        netns: String,
-        /// Why not.
-        source: collect::netlink::NetlinkError,
-    },
-    /// A link that the lab made is not there.
-    #[error("{netns} has no link {link}; if it was deleted by hand, run hopline lab down and up")]
-    NoLink {
-        /// The namespace.
-        netns: String,
-        /// The link's name.
-        link: String,
-    },
+    #[error(transparent)]
+    Plumbing(#[from] plumbing::PlumbingError),
     /// A file could not be read or written.
     #[error("could not {attempted} {}: {source}", path.display())]
     File {

@@ -13,7 +13,6 @@ mod error;
 mod faults;
 pub mod layout;
 mod namespace;
-mod netlink;
 mod nova;
 mod place;
 mod process;

@@ -5,14 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use plumbing::Namespace;
+use plumbing::address;
+
 use crate::command::{command, run, start};
 use crate::error::{LabError, file};
 use crate::layout::{
     COMPUTE, EXTERNAL, GUEST_NIC, HOST_PUBLIC, INSTANCES, Instance, LIBVIRT_ADDRESS, METADATA_PORT,
     PUBLIC_GATEWAY, ZONE,
 };
-use crate::namespace::Namespace;
-use crate::netlink::address;
 use crate::nova::dnsmasq;
 use crate::place::Lab;
 use crate::process;

@@ -6,12 +6,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use plumbing::Namespace;
+use plumbing::address;
+use plumbing::route::{self, DEFAULT};
+
 use crate::down::{remove_everything, remove_failures};
 use crate::error::{LabError, file};
 use crate::layout::{INSTANCES, Instance, WEB1, WEB2};
-use crate::namespace::{self, Namespace};
-use crate::netlink::address;
-use crate::netlink::route::{self, DEFAULT};
+use crate::namespace;
 use crate::nova::{conf, database, dnsmasq, domain_xml, iptables, ruleset};
 use crate::place::{Lab, MARKER, check_name, check_state, default_state, named_namespaces};
 use crate::record::{self, Record};

@@ -2,6 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use ipnet::Ipv4Net;
+use plumbing::Namespace;
+use plumbing::route::DEFAULT;
+use plumbing::veth::{End, plug, plug_within};
+use plumbing::{address, bridge, link, route};
+
 use crate::LabError;
 use crate::layout::{
     BRIDGE, BRIDGE_ADDRESS, EXTERNAL, FLAT_LINK, FLAT_MAC, FLAT_SWITCH, FLAT_SWITCH_PORT, GATEWAY_OUTER,
@@ -9,10 +15,7 @@ use crate::layout::{
     LIBVIRT_BRIDGE, LIBVIRT_MAC, METADATA, PUBLIC_GATEWAY, PUBLIC_NETWORK, PUBLIC_SWITCH, Place, UPLINK,
     UPLINK_MAC, UPLINK_SWITCH_PORT, WEB1, WEB2,
 };
-use crate::namespace::{self, Namespace};
-use crate::netlink::route::DEFAULT;
-use crate::netlink::veth::{End, plug, plug_within};
-use crate::netlink::{address, bridge, link, route};
+use crate::namespace;
 use crate::place::Lab;
 
 /// The kernel takes a second at most; this is for a machine under load.
@@ -93,12 +96,12 @@ fn routers(gateway: &mut Namespace, isp: &mut Namespace, external: &mut Namespac
     address::add(external, "eth0", EXTERNAL)?;
     gateway_route(gateway)?;
     route::replace(isp, PUBLIC_NETWORK, GATEWAY_OUTER.addr())?;
-    route::replace(external, DEFAULT, ISP_OUTER.addr())
+    Ok(route::replace(external, DEFAULT, ISP_OUTER.addr())?)
 }
 
 /// The nearest router's way out.
 pub(crate) fn gateway_route(gateway: &mut Namespace) -> Result<(), LabError> {
-    route::replace(gateway, DEFAULT, ISP_INNER.addr())
+    Ok(route::replace(gateway, DEFAULT, ISP_INNER.addr())?)
 }
 
 /// What nova-network and libvirt set up on a compute host.
@@ -112,7 +115,7 @@ fn compute_host(compute: &mut Namespace) -> Result<(), LabError> {
     address::add_link_local(compute, "lo", METADATA)?;
     address::add(compute, UPLINK, HOST_PUBLIC)?;
     for floating in INSTANCES.iter().filter_map(|instance| instance.floating) {
-        address::add(compute, UPLINK, floating.into())?;
+        address::add(compute, UPLINK, Ipv4Net::from(floating))?;
     }
     default_route(compute)?;
     bridge::create(compute, BRIDGE, None)?;
@@ -124,13 +127,13 @@ fn compute_host(compute: &mut Namespace) -> Result<(), LabError> {
 
 /// The compute host's way out.
 pub(crate) fn default_route(compute: &mut Namespace) -> Result<(), LabError> {
-    route::replace(compute, DEFAULT, PUBLIC_GATEWAY.addr())
+    Ok(route::replace(compute, DEFAULT, PUBLIC_GATEWAY.addr())?)
 }
 
 /// Puts the flat link into the bridge and gives the bridge its MAC, as nova does.
 pub(crate) fn enslave_flat_link(compute: &mut Namespace) -> Result<(), LabError> {
     link::enslave(compute, FLAT_LINK, BRIDGE)?;
-    link::set_mac(compute, BRIDGE, FLAT_MAC)
+    Ok(link::set_mac(compute, BRIDGE, FLAT_MAC)?)
 }
 
 /// A cable from the instance's NIC to the bridge, both ends up. What there is of it already stays.
@@ -141,19 +144,19 @@ pub(crate) fn plug_in_instance(
 ) -> Result<(), LabError> {
     if !link::exists(compute, instance.tap)? {
         plug(
-            &mut End { ns: compute, link: instance.tap, mac: Some(instance.tap_mac()) },
-            &End { ns: guest, link: GUEST_NIC, mac: Some(instance.mac) },
+            &mut End { ns: compute, link: instance.tap, mac: Some(instance.tap_mac()), index: None },
+            &End { ns: guest, link: GUEST_NIC, mac: Some(instance.mac), index: None },
         )?;
     }
     enslave_tap(compute, instance)?;
     link::set_up(compute, instance.tap)?;
-    link::set_up(guest, GUEST_NIC)
+    Ok(link::set_up(guest, GUEST_NIC)?)
 }
 
 /// Puts an instance's tap into the bridge, with hairpin mode.
 pub(crate) fn enslave_tap(compute: &mut Namespace, instance: &Instance) -> Result<(), LabError> {
     link::enslave(compute, instance.tap, BRIDGE)?;
-    bridge::set_hairpin(compute, instance.tap)
+    Ok(bridge::set_hairpin(compute, instance.tap)?)
 }
 
 /// libvirt's default network without instances: DOWN, NO-CARRIER.
@@ -169,7 +172,7 @@ fn idle_libvirt_bridge(compute: &mut Namespace) -> Result<(), LabError> {
     link::enslave(compute, port, LIBVIRT_BRIDGE)?;
     link::set_up(compute, port)?;
     link::set_up(compute, other)?;
-    link::delete(compute, port)
+    Ok(link::delete(compute, port)?)
 }
 
 /// Waits until the kernel has worked off every change of carrier.
@@ -196,7 +199,10 @@ fn cable(
     far: &mut Namespace,
     far_link: &str,
 ) -> Result<(), LabError> {
-    plug(&mut End { ns: near, link: near_link, mac }, &End { ns: far, link: far_link, mac: None })?;
+    plug(
+        &mut End { ns: near, link: near_link, mac, index: None },
+        &End { ns: far, link: far_link, mac: None, index: None },
+    )?;
     link::set_up(near, near_link)?;
-    link::set_up(far, far_link)
+    Ok(link::set_up(far, far_link)?)
 }

@@ -3,9 +3,10 @@
 
 use std::net::Ipv4Addr;
 
+use plumbing::route::{self, DEFAULT};
+
 use super::Fault;
 use crate::LabError;
-use crate::netlink::route::{self, DEFAULT};
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 use crate::wiring::default_route;
@@ -22,7 +23,7 @@ pub(super) const FAULT: Fault = Fault {
 };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    route::replace(&mut all.compute, DEFAULT, NOBODY)
+    Ok(route::replace(&mut all.compute, DEFAULT, NOBODY)?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {

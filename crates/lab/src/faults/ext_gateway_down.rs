@@ -1,9 +1,10 @@
 //! `ext-gateway-down`: the router nearest the compute host has its link to the public network down: the
 //! carrier is there, and nobody answers ARP for the gateway.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 
@@ -12,9 +13,9 @@ pub(super) const FAULT: Fault =
     Fault { code: "ext-gateway-down", summary: "the gateway of the public network is down", inject, heal };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_down(&mut all.gateway, "eth0")
+    Ok(link::set_down(&mut all.gateway, "eth0")?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_up(&mut all.gateway, "eth0")
+    Ok(link::set_up(&mut all.gateway, "eth0")?)
 }

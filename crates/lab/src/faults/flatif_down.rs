@@ -1,10 +1,11 @@
 //! `flatif-down`: the bridge's physical link is down. Instances on this host still reach each other
 //! and, in multi-host mode, the outside; only instances on other hosts are out of reach.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::FLAT_LINK;
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 
@@ -13,9 +14,9 @@ pub(super) const FAULT: Fault =
     Fault { code: "flatif-down", summary: "the flat network's physical link is down", inject, heal };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_down(&mut all.compute, FLAT_LINK)
+    Ok(link::set_down(&mut all.compute, FLAT_LINK)?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_up(&mut all.compute, FLAT_LINK)
+    Ok(link::set_up(&mut all.compute, FLAT_LINK)?)
 }

@@ -1,10 +1,11 @@
 //! `flatif-not-enslaved`: the flat network's physical link is up but not in the bridge. The bridge
 //! keeps its MAC, which nova has set by hand.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::FLAT_LINK;
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 use crate::wiring::enslave_flat_link;
@@ -18,7 +19,7 @@ pub(super) const FAULT: Fault = Fault {
 };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::release(&mut all.compute, FLAT_LINK)
+    Ok(link::release(&mut all.compute, FLAT_LINK)?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {

@@ -3,10 +3,12 @@
 //!
 //! The router forgets its neighbour entry at once, which by itself would hide the fault for a minute.
 
+use ipnet::Ipv4Net;
+use plumbing::{address, neighbour};
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::{UPLINK, WEB1};
-use crate::netlink::{address, neighbour};
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 
@@ -21,10 +23,10 @@ pub(super) const FAULT: Fault = Fault {
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
     let Some(floating) = WEB1.floating else { return Ok(()) };
     address::delete(&mut all.compute, UPLINK, floating.into())?;
-    neighbour::flush(&mut all.gateway)
+    Ok(neighbour::flush(&mut all.gateway)?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
     let Some(floating) = WEB1.floating else { return Ok(()) };
-    address::add(&mut all.compute, UPLINK, floating.into())
+    Ok(address::add(&mut all.compute, UPLINK, Ipv4Net::from(floating))?)
 }

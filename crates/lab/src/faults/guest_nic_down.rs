@@ -1,10 +1,11 @@
 //! `guest-nic-down`: web1 has downed its own NIC. The host's end has no carrier while nothing on the
 //! host was changed; the instance's routes are gone until its DHCP client sets them again.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::{GUEST_NIC, WEB1};
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::services;
 use crate::wiring::Namespaces;
@@ -14,7 +15,7 @@ pub(super) const FAULT: Fault =
     Fault { code: "guest-nic-down", summary: "web1's own NIC is down", inject, heal };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_down(&mut all.web1, GUEST_NIC)
+    Ok(link::set_down(&mut all.web1, GUEST_NIC)?)
 }
 
 fn heal(lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {

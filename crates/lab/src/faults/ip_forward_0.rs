@@ -11,9 +11,9 @@ pub(super) const FAULT: Fault =
     Fault { code: "ip-forward-0", summary: "the compute host does not forward packets", inject, heal };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    all.compute.set_sysctl("ipv4/ip_forward", "0")
+    Ok(all.compute.set_sysctl("ipv4/ip_forward", "0")?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    all.compute.set_sysctl("ipv4/ip_forward", "1")
+    Ok(all.compute.set_sysctl("ipv4/ip_forward", "1")?)
 }

@@ -5,12 +5,12 @@
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use plumbing::veth::{End, plug};
+use plumbing::{address, link, route};
 
 use super::Fault;
 use crate::LabError;
 use crate::layout::{EXTERNAL, HOST_PUBLIC, NETWORK, UPLINK, WEB1};
-use crate::netlink::veth::{End, plug};
-use crate::netlink::{address, link, route};
 use crate::nova::iptables::{self, iptables};
 use crate::nova::ruleset;
 use crate::place::Lab;
@@ -36,8 +36,8 @@ fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
     let host_address = Ipv4Net::new_assert(HOST_ADDRESS, 24);
     let gateway_address = Ipv4Net::new_assert(GATEWAY_ADDRESS, 24);
     plug(
-        &mut End { ns: compute, link: SECOND_UPLINK, mac: None },
-        &End { ns: gateway, link: GATEWAY_END, mac: None },
+        &mut End { ns: compute, link: SECOND_UPLINK, mac: None, index: None },
+        &End { ns: gateway, link: GATEWAY_END, mac: None, index: None },
     )?;
     link::set_up(compute, SECOND_UPLINK)?;
     link::set_up(gateway, GATEWAY_END)?;
@@ -52,7 +52,7 @@ fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
         let rule = ["-s", &source, "-o", SECOND_UPLINK, "-j", "SNAT", "--to-source", &outside];
         iptables(compute, &[&["-t", "nat", "-A", chain], rule.as_slice()].concat())?;
     }
-    compute.set_sysctl(&rp_filter(), "1")
+    Ok(compute.set_sysctl(&rp_filter(), "1")?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {

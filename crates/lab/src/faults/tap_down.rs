@@ -1,9 +1,10 @@
 //! `tap-down`: the host's end of web1's NIC is down; the instance sees a lost carrier.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::WEB1;
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 
@@ -11,9 +12,9 @@ use crate::wiring::Namespaces;
 pub(super) const FAULT: Fault = Fault { code: "tap-down", summary: "web1's tap is down", inject, heal };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_down(&mut all.compute, WEB1.tap)
+    Ok(link::set_down(&mut all.compute, WEB1.tap)?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_up(&mut all.compute, WEB1.tap)
+    Ok(link::set_up(&mut all.compute, WEB1.tap)?)
 }

@@ -1,10 +1,11 @@
 //! `tap-missing`: web1's tap was deleted. A veth pair dies whole, so the instance has lost its NIC too;
 //! a real tap would live as long as QEMU holds it.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::WEB1;
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::services;
 use crate::wiring::Namespaces;
@@ -14,7 +15,7 @@ use crate::wiring::plug_in_instance;
 pub(super) const FAULT: Fault = Fault { code: "tap-missing", summary: "web1's tap is gone", inject, heal };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::delete(&mut all.compute, WEB1.tap)
+    Ok(link::delete(&mut all.compute, WEB1.tap)?)
 }
 
 fn heal(lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {

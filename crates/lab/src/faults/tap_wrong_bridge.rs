@@ -1,10 +1,11 @@
 //! `tap-wrong-bridge`: web1's tap is in libvirt's bridge, where libvirt's dnsmasq offers it an address
 //! of its own.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::{LIBVIRT_BRIDGE, WEB1};
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 use crate::wiring::enslave_tap;
@@ -14,7 +15,7 @@ pub(super) const FAULT: Fault =
     Fault { code: "tap-wrong-bridge", summary: "web1's tap is in another bridge", inject, heal };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::enslave(&mut all.compute, WEB1.tap, LIBVIRT_BRIDGE)
+    Ok(link::enslave(&mut all.compute, WEB1.tap, LIBVIRT_BRIDGE)?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {

@@ -1,10 +1,11 @@
 //! `uplink-no-carrier`: the switch port of the compute host's public link is down. The link is up
 //! without a carrier; its routes stay and lead nowhere.
 
+use plumbing::link;
+
 use super::Fault;
 use crate::LabError;
 use crate::layout::UPLINK_SWITCH_PORT;
-use crate::netlink::link;
 use crate::place::Lab;
 use crate::wiring::Namespaces;
 
@@ -17,9 +18,9 @@ pub(super) const FAULT: Fault = Fault {
 };
 
 fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_down(&mut all.fabric, UPLINK_SWITCH_PORT)
+    Ok(link::set_down(&mut all.fabric, UPLINK_SWITCH_PORT)?)
 }
 
 fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_up(&mut all.fabric, UPLINK_SWITCH_PORT)
+    Ok(link::set_up(&mut all.fabric, UPLINK_SWITCH_PORT)?)
 }

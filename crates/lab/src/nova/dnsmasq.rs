@@ -5,13 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use plumbing::Namespace;
+
 use super::conf::LEASE_SECONDS;
 use crate::command::{command, run};
 use crate::error::{LabError, file};
 use crate::layout::{
     BRIDGE, BRIDGE_ADDRESS, DHCP_DOMAIN, DHCP_START, EXTERNAL, INSTANCES, NETWORK, NETWORK_LABEL,
 };
-use crate::namespace::Namespace;
 use crate::place::Lab;
 use crate::process;
 use crate::realm;

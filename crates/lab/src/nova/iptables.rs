@@ -1,10 +1,11 @@
 //! nova's chains and rules as input for iptables-restore, in the order in which nova leaves them
 //! (nova/network/linux_net.py `IptablesManager`, nova/virt/firewall.py `IptablesFirewallDriver`).
 
+use plumbing::Namespace;
+
 use super::ruleset::{FloatingRule, GroupRule, HostRules, InstanceRules, Traffic};
 use crate::command::{command, run};
 use crate::error::LabError;
-use crate::namespace::Namespace;
 
 /// Chain prefixes of the processes on a compute host: the script's name cut to 16 characters.
 const PROCESSES: [&str; 3] = ["nova-network", "nova-compute", "nova-api-metadat"];

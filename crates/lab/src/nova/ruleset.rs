@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ipnet::Ipv4Net;
+use plumbing::route::DEFAULT;
 
 use crate::layout::{BRIDGE, BRIDGE_ADDRESS, HOST_PUBLIC, INSTANCES, METADATA_PORT, NETWORK, UPLINK};
-use crate::netlink::route::DEFAULT;
 
 /// Everything that decides nova's rules on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,21 +1,21 @@
 //! Bridges and their ports, set as nova sets them (bridge(8)).
 
 use model::Mac;
+use model::link::BridgePort;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind,
     LinkAttribute, LinkInfo,
 };
 
-use super::link;
-use crate::LabError;
-use crate::namespace::Namespace;
+use crate::link;
+use crate::{Namespace, PlumbingError};
 
 /// A bridge without spanning tree and without forward delay (nova's `setfd 0`, `stp off`), down.
 ///
 /// A MAC given here stays; without one the bridge takes the lowest of its ports'
 /// (`net/bridge/br_stp_if.c br_stp_recalculate_bridge_id`).
-pub(crate) fn create(ns: &mut Namespace, name: &str, mac: Option<Mac>) -> Result<(), LabError> {
+pub fn create(ns: &mut Namespace, name: &str, mac: Option<Mac>) -> Result<(), PlumbingError> {
     let mut message = link::named(name);
     if let Some(mac) = mac {
         message.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
@@ -34,11 +34,36 @@ pub(crate) fn create(ns: &mut Namespace, name: &str, mac: Option<Mac>) -> Result
 
 /// `bridge link set dev PORT hairpin on`: nova's `_enable_hairpin`, without which an instance cannot
 /// reach its own floating address.
-pub(crate) fn set_hairpin(ns: &mut Namespace, port: &str) -> Result<(), LabError> {
+pub fn set_hairpin(ns: &mut Namespace, port: &str) -> Result<(), PlumbingError> {
+    set(ns, port, format!("set hairpin on {port}"), vec![InfoBridgePort::HairpinMode(true)])
+}
+
+/// `bridge link set dev PORT ...`: every switch of a port, but not its spanning-tree state.
+pub fn set_port(ns: &mut Namespace, port: &str, settings: &BridgePort) -> Result<(), PlumbingError> {
+    let BridgePort { state: _, hairpin, learning, flood, mcast_flood, bcast_flood, isolated, locked } =
+        *settings;
+    let settings = vec![
+        InfoBridgePort::HairpinMode(hairpin),
+        InfoBridgePort::Learning(learning),
+        InfoBridgePort::UnicastFlood(flood),
+        InfoBridgePort::MulticastFlood(mcast_flood),
+        InfoBridgePort::BroadcastFlood(bcast_flood),
+        InfoBridgePort::Isolated(isolated),
+        InfoBridgePort::Locked(locked),
+    ];
+    set(ns, port, format!("set the switches of bridge port {port}"), settings)
+}
+
+fn set(
+    ns: &mut Namespace,
+    port: &str,
+    attempted: String,
+    settings: Vec<InfoBridgePort>,
+) -> Result<(), PlumbingError> {
     let mut message = link::named(port);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
-        LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)])),
+        LinkInfo::PortData(InfoPortData::BridgePort(settings)),
     ]));
-    ns.change(format!("set hairpin on {port}"), RouteNetlinkMessage::NewLink(message))
+    ns.change(attempted, RouteNetlinkMessage::NewLink(message))
 }

@@ -4,11 +4,10 @@ use model::Mac;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 
-use crate::LabError;
-use crate::namespace::Namespace;
+use crate::{Namespace, PlumbingError};
 
 /// `ip link set LINK up`.
-pub(crate) fn set_up(ns: &mut Namespace, link: &str) -> Result<(), LabError> {
+pub fn set_up(ns: &mut Namespace, link: &str) -> Result<(), PlumbingError> {
     let mut message = named(link);
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
@@ -16,28 +15,28 @@ pub(crate) fn set_up(ns: &mut Namespace, link: &str) -> Result<(), LabError> {
 }
 
 /// `ip link set LINK down`.
-pub(crate) fn set_down(ns: &mut Namespace, link: &str) -> Result<(), LabError> {
+pub fn set_down(ns: &mut Namespace, link: &str) -> Result<(), PlumbingError> {
     let mut message = named(link);
     message.header.change_mask = LinkFlags::Up;
     ns.change(format!("set {link} down"), RouteNetlinkMessage::SetLink(message))
 }
 
 /// `ip link set LINK address MAC`.
-pub(crate) fn set_mac(ns: &mut Namespace, link: &str, mac: Mac) -> Result<(), LabError> {
+pub fn set_mac(ns: &mut Namespace, link: &str, mac: Mac) -> Result<(), PlumbingError> {
     let mut message = named(link);
     message.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
     ns.change(format!("give {link} the MAC {mac}"), RouteNetlinkMessage::SetLink(message))
 }
 
 /// `ip link set LINK alias TEXT`.
-pub(crate) fn set_alias(ns: &mut Namespace, link: &str, alias: &str) -> Result<(), LabError> {
+pub fn set_alias(ns: &mut Namespace, link: &str, alias: &str) -> Result<(), PlumbingError> {
     let mut message = named(link);
     message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
     ns.change(format!("give {link} the alias {alias:?}"), RouteNetlinkMessage::SetLink(message))
 }
 
 /// `ip link set LINK master BRIDGE`.
-pub(crate) fn enslave(ns: &mut Namespace, link: &str, bridge: &str) -> Result<(), LabError> {
+pub fn enslave(ns: &mut Namespace, link: &str, bridge: &str) -> Result<(), PlumbingError> {
     let master = index_of(ns, bridge)?;
     let mut message = named(link);
     message.attributes.push(LinkAttribute::Controller(master));
@@ -45,32 +44,32 @@ pub(crate) fn enslave(ns: &mut Namespace, link: &str, bridge: &str) -> Result<()
 }
 
 /// `ip link set LINK nomaster`.
-pub(crate) fn release(ns: &mut Namespace, link: &str) -> Result<(), LabError> {
+pub fn release(ns: &mut Namespace, link: &str) -> Result<(), PlumbingError> {
     let mut message = named(link);
     message.attributes.push(LinkAttribute::Controller(0));
     ns.change(format!("take {link} out of its bridge"), RouteNetlinkMessage::SetLink(message))
 }
 
 /// `ip link del LINK`.
-pub(crate) fn delete(ns: &mut Namespace, link: &str) -> Result<(), LabError> {
+pub fn delete(ns: &mut Namespace, link: &str) -> Result<(), PlumbingError> {
     ns.change(format!("delete {link}"), RouteNetlinkMessage::DelLink(named(link)))
 }
 
 /// Whether the namespace has a link of this name.
-pub(crate) fn exists(ns: &mut Namespace, link: &str) -> Result<bool, LabError> {
+pub fn exists(ns: &mut Namespace, link: &str) -> Result<bool, PlumbingError> {
     Ok(find(ns, link)?.is_some())
 }
 
 /// The link's ifindex, which addresses, routes and masters are keyed by.
-pub(crate) fn index_of(ns: &mut Namespace, link: &str) -> Result<u32, LabError> {
+pub fn index_of(ns: &mut Namespace, link: &str) -> Result<u32, PlumbingError> {
     match find(ns, link)? {
         Some(message) => Ok(message.header.index),
-        None => Err(LabError::NoLink { netns: ns.name.clone(), link: link.to_owned() }),
+        None => Err(PlumbingError::NoLink { netns: ns.name.clone(), link: link.to_owned() }),
     }
 }
 
 /// The link's alias, where both exist.
-pub(crate) fn alias_of(ns: &mut Namespace, link: &str) -> Result<Option<String>, LabError> {
+pub fn alias_of(ns: &mut Namespace, link: &str) -> Result<Option<String>, PlumbingError> {
     let Some(message) = find(ns, link)? else { return Ok(None) };
     Ok(message.attributes.into_iter().find_map(|attribute| match attribute {
         LinkAttribute::IfAlias(alias) => Some(alias),
@@ -80,7 +79,7 @@ pub(crate) fn alias_of(ns: &mut Namespace, link: &str) -> Result<Option<String>,
 
 /// Name of a link whose operational state (`IFF_RUNNING`) has not followed its carrier (`IFF_LOWER_UP`)
 /// yet (`net/core/dev.c dev_get_flags`).
-pub(crate) fn unsettled(ns: &mut Namespace) -> Result<Option<String>, LabError> {
+pub fn unsettled(ns: &mut Namespace) -> Result<Option<String>, PlumbingError> {
     let lags = |flags: LinkFlags| {
         flags.contains(LinkFlags::Up)
             && flags.contains(LinkFlags::LowerUp) != flags.contains(LinkFlags::Running)
@@ -93,12 +92,12 @@ pub(crate) fn unsettled(ns: &mut Namespace) -> Result<Option<String>, LabError> 
     }))
 }
 
-fn find(ns: &mut Namespace, link: &str) -> Result<Option<LinkMessage>, LabError> {
+fn find(ns: &mut Namespace, link: &str) -> Result<Option<LinkMessage>, PlumbingError> {
     let name = LinkAttribute::IfName(link.to_owned());
     Ok(all(ns)?.into_iter().find(|message| message.attributes.contains(&name)))
 }
 
-fn all(ns: &mut Namespace) -> Result<Vec<LinkMessage>, LabError> {
+fn all(ns: &mut Namespace) -> Result<Vec<LinkMessage>, PlumbingError> {
     let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
     let answers = ns.dump("list the links".to_owned(), question)?;
     let links = answers.into_iter().filter_map(|answer| match answer {
@@ -110,7 +109,7 @@ fn all(ns: &mut Namespace) -> Result<Vec<LinkMessage>, LabError> {
 
 /// A message for the link of this name; the kernel looks names up itself
 /// (`net/core/rtnetlink.c rtnl_dev_get`).
-pub(crate) fn named(link: &str) -> LinkMessage {
+pub fn named(link: &str) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes.push(LinkAttribute::IfName(link.to_owned()));
     message

@@ -6,23 +6,24 @@ use model::Mac;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage};
 
-use super::link;
-use crate::LabError;
-use crate::namespace::Namespace;
+use crate::link;
+use crate::{Namespace, PlumbingError};
 
 /// One end of a cable.
-pub(crate) struct End<'a> {
+pub struct End<'a> {
     /// The namespace it comes up in.
     pub ns: &'a mut Namespace,
     /// The link's name there.
     pub link: &'a str,
     /// Its MAC; `None` for a random one.
     pub mac: Option<Mac>,
+    /// Its ifindex; `None` for the next that is free.
+    pub index: Option<u32>,
 }
 
 /// Makes the pair, both ends down. Each end is born in its namespace (`IFLA_NET_NS_FD`), so neither
 /// is ever seen in another.
-pub(crate) fn plug(near: &mut End<'_>, far: &End<'_>) -> Result<(), LabError> {
+pub fn plug(near: &mut End<'_>, far: &End<'_>) -> Result<(), PlumbingError> {
     let mut peer = end_message(far);
     peer.attributes.push(LinkAttribute::NetNsFd(far.ns.handle.as_fd().as_raw_fd()));
     let mut message = end_message(near);
@@ -35,7 +36,7 @@ pub(crate) fn plug(near: &mut End<'_>, far: &End<'_>) -> Result<(), LabError> {
 }
 
 /// Makes a pair with both ends in one namespace.
-pub(crate) fn plug_within(ns: &mut Namespace, near: &str, far: &str) -> Result<(), LabError> {
+pub fn plug_within(ns: &mut Namespace, near: &str, far: &str) -> Result<(), PlumbingError> {
     let mut message = link::named(near);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
@@ -47,6 +48,7 @@ pub(crate) fn plug_within(ns: &mut Namespace, near: &str, far: &str) -> Result<(
 
 fn end_message(end: &End<'_>) -> LinkMessage {
     let mut message = link::named(end.link);
+    message.header.index = end.index.unwrap_or(0);
     if let Some(mac) = end.mac {
         message.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
     }

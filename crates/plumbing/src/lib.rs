@@ -1,0 +1,19 @@
+//! Writes to the kernel: links, addresses, routes, FIB rules, neighbours and sysctls of a network
+//! namespace, one small function each; what `collect` reads, the other way round.
+//!
+//! Each goes through a socket of the namespace that it changes, so nothing is entered for it. The
+//! exceptions are sysctls: /proc/sys/net shows a thread the namespace that it is in.
+
+pub mod address;
+pub mod bridge;
+pub mod link;
+pub mod neighbour;
+pub mod route;
+pub mod rule;
+pub mod veth;
+
+mod error;
+mod namespace;
+
+pub use error::PlumbingError;
+pub use namespace::{Namespace, write_sysctl};
