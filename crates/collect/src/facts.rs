@@ -14,7 +14,7 @@ use crate::{netfilter, sockets, sysctls};
 
 /// Reads the calling thread's namespace, which is `own`. `known` are the namespaces of the site,
 /// which the other ends of its links may be in.
-pub(crate) fn read(machine: &str, own: &NetnsFd, known: &[NetnsFd]) -> (Netns, Vec<Gap>) {
+pub(crate) fn read(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<Gap>) {
     std::thread::scope(|scope| {
         // The tools take longest: they run while netlink is read. A thread inherits the namespace of
         // the one that starts it.
@@ -36,7 +36,7 @@ pub(crate) fn read(machine: &str, own: &NetnsFd, known: &[NetnsFd]) -> (Netns, V
     })
 }
 
-fn by_netlink(machine: &str, own: &NetnsFd, known: &[NetnsFd]) -> (Netns, Vec<Gap>) {
+fn by_netlink(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<Gap>) {
     let mut netns = Netns { machine: machine.to_owned(), inode: Some(own.inode()), ..Netns::default() };
     let mut gaps = Vec::new();
     let mut socket = match Socket::open() {

@@ -15,4 +15,4 @@ mod processes;
 mod sockets;
 mod sysctls;
 
-pub use machine::{At, CollectError, Collected, MachinePlan, ruleset, site};
+pub use machine::{At, CollectError, Collected, MachinePlan, namespace, ruleset, site};

@@ -96,6 +96,7 @@ pub fn site(plans: &[MachinePlan]) -> Collected {
     // A link's other end may be in any machine's namespace, or in the reader's.
     let places = open.iter().map(|(plan, _)| &plan.at).chain([&At::Local]);
     let known: Vec<NetnsFd> = places.filter_map(|at| enter(at).ok()).collect();
+    let known: Vec<&NetnsFd> = known.iter().collect();
     let scanned = processes::scan();
     let mut snapshot = Snapshot { taken_at: now(), ..Snapshot::default() };
     let read: Vec<_> = std::thread::scope(|scope| {
@@ -126,6 +127,16 @@ pub fn site(plans: &[MachinePlan]) -> Collected {
     Collected { snapshot, unreachable }
 }
 
+/// Reads the facts of one open namespace, and says what could not be read. `known` are the namespaces
+/// that the other ends of its links may be in, which is told for these alone.
+pub fn namespace(
+    machine: &str,
+    netns: &NetnsFd,
+    known: &[&NetnsFd],
+) -> Result<(Netns, Vec<Gap>), NetnsError> {
+    netns::within(netns, || facts::read(machine, netns, known))
+}
+
 fn enter(at: &At) -> Result<NetnsFd, NetnsError> {
     match at {
         At::Local => NetnsFd::current(),
@@ -146,10 +157,10 @@ struct Machine {
 fn machine(
     plan: &MachinePlan,
     netns: &NetnsFd,
-    known: &[NetnsFd],
+    known: &[&NetnsFd],
     scanned: &[Process],
 ) -> Result<Machine, NetnsError> {
-    let (mut facts, mut gaps) = netns::within(netns, || facts::read(&plan.name, netns, known))?;
+    let (mut facts, mut gaps) = namespace(&plan.name, netns, known)?;
     facts.instance = plan.instance;
     facts.enter = match &plan.at {
         At::Local => None,

@@ -68,6 +68,12 @@ pub fn index_of(ns: &mut Namespace, link: &str) -> Result<u32, PlumbingError> {
     }
 }
 
+/// The name of the link of this ifindex, where there is one.
+pub fn name_of(ns: &mut Namespace, index: u32) -> Result<Option<String>, PlumbingError> {
+    let found = all(ns)?.into_iter().find(|message| message.header.index == index);
+    Ok(found.and_then(name))
+}
+
 /// The link's alias, where both exist.
 pub fn alias_of(ns: &mut Namespace, link: &str) -> Result<Option<String>, PlumbingError> {
     let Some(message) = find(ns, link)? else { return Ok(None) };
@@ -84,12 +90,14 @@ pub fn unsettled(ns: &mut Namespace) -> Result<Option<String>, PlumbingError> {
         flags.contains(LinkFlags::Up)
             && flags.contains(LinkFlags::LowerUp) != flags.contains(LinkFlags::Running)
     };
-    Ok(all(ns)?.into_iter().find(|message| lags(message.header.flags)).and_then(|message| {
-        message.attributes.into_iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name),
-            _ => None,
-        })
-    }))
+    Ok(all(ns)?.into_iter().find(|message| lags(message.header.flags)).and_then(name))
+}
+
+fn name(message: LinkMessage) -> Option<String> {
+    message.attributes.into_iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name),
+        _ => None,
+    })
 }
 
 fn find(ns: &mut Namespace, link: &str) -> Result<Option<LinkMessage>, PlumbingError> {

@@ -93,6 +93,11 @@ impl Namespace {
         }
     }
 
+    /// Asks the kernel a question; `None` where it refuses to answer.
+    pub(crate) fn look_up(&mut self, question: RouteNetlinkMessage) -> Option<RouteNetlinkMessage> {
+        self.socket.request(question, 0).ok()?.into_iter().next()
+    }
+
     /// Asks the kernel for a list. `attempted` completes "could not ...".
     pub(crate) fn dump(
         &mut self,

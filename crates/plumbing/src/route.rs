@@ -9,7 +9,7 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::{Namespace, PlumbingError};
+use crate::{Namespace, PlumbingError, link};
 
 /// Everywhere: `0.0.0.0/0`.
 pub const DEFAULT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
@@ -94,6 +94,38 @@ pub fn add(ns: &mut Namespace, route: &Route) -> Result<(), PlumbingError> {
     }
     let attempted = format!("route {} in table {}", route.destination, route.table);
     ns.make(attempted, RouteNetlinkMessage::NewRoute(message))
+}
+
+/// `ip route get IP`: the link that a packet would leave by, and the address it would ask for there.
+/// `None` where nothing leads there, or the address is this machine's own.
+pub fn next_hop(ns: &mut Namespace, ip: IpAddr) -> Result<Option<(String, IpAddr)>, PlumbingError> {
+    let mut question = RouteMessage::default();
+    let (family, length) = match ip {
+        IpAddr::V4(_) => (AddressFamily::Inet, 32),
+        IpAddr::V6(_) => (AddressFamily::Inet6, 128),
+    };
+    question.header.address_family = family;
+    question.header.destination_prefix_length = length;
+    question.attributes.push(RouteAttribute::Destination(address(ip)));
+    let answer = ns.look_up(RouteNetlinkMessage::GetRoute(question));
+    let Some(RouteNetlinkMessage::NewRoute(route)) = answer else { return Ok(None) };
+    if route.header.kind != RouteType::Unicast {
+        return Ok(None);
+    }
+    let (mut link, mut next) = (None, ip);
+    for attribute in route.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => link = Some(index),
+            RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => next = gateway.into(),
+            RouteAttribute::Gateway(RouteAddress::Inet6(gateway)) => next = gateway.into(),
+            _ => {}
+        }
+    }
+    let name = match link {
+        Some(index) => link::name_of(ns, index)?,
+        None => None,
+    };
+    Ok(name.map(|name| (name, next)))
 }
 
 fn address(ip: IpAddr) -> RouteAddress {

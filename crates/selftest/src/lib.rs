@@ -1,1 +1,31 @@
-//! x
+//! The walk against this machine's kernel.
+//!
+//! Small clouds are drawn from a seed, built for real in network namespaces without names, and read as
+//! hopline reads a site. Then packets are really sent, and each must fare as the walk said. What fares
+//! otherwise is tried again alone, shrunk to the least that still shows it, and kept as a fixture that
+//! replays without root. Where the walk says *unknown*, nothing is compared, only counted.
+
+mod case;
+mod cloud;
+mod coverage;
+mod draw;
+mod error;
+mod fixture;
+mod judge;
+mod random;
+mod run;
+mod shrink;
+mod survey;
+mod text;
+mod tools;
+mod trial;
+mod wire;
+mod words;
+
+pub use case::Kind;
+pub use coverage::Coverage;
+pub use error::SelftestError;
+pub use fixture::Fixture;
+pub use judge::{Asked, Fate, Said};
+pub use run::{Options, Report, Wrong, run};
+pub use wire::{Arrived, Refusal, Seen};

@@ -188,6 +188,21 @@ pub fn create(name: &str) -> Result<NetnsFd, NetnsError> {
     }
 }
 
+/// Makes a namespace without a name. It ends with its handle, with the sockets opened in it and with the
+/// processes started there: nothing is left behind, however this process ends.
+pub fn unnamed(label: &str) -> Result<NetnsFd, NetnsError> {
+    let made = || -> Result<NetnsFd, NetnsError> {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| NetnsError::Step {
+            step: "create",
+            what: label.to_owned(),
+            source: errno.into(),
+        })?;
+        Ok(NetnsFd { label: label.to_owned(), ..NetnsFd::current()? })
+    };
+    std::thread::scope(|scope| scope.spawn(made).join())
+        .unwrap_or_else(|_| Err(NetnsError::Panicked { what: label.to_owned() }))
+}
+
 /// Deletes a named namespace: its links go once its last process has gone. `Ok(false)` when there
 /// was none of this name. Also removes the empty placeholder of a `create` that was killed.
 pub fn delete(name: &str) -> Result<bool, NetnsError> {
@@ -234,6 +249,15 @@ mod tests {
         assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), format!("net:[{}]", made.inode()));
         assert!(delete(&name).unwrap());
         assert!(!delete(&name).unwrap());
+    }
+
+    #[test]
+    fn a_namespace_without_a_name_is_entered_and_stands_nowhere() {
+        let made = unnamed("ht-sys-unnamed").unwrap();
+        let inside = within(&made, || NetnsFd::current().unwrap().inode()).unwrap();
+        assert_eq!(inside, made.inode());
+        assert_ne!(NetnsFd::current().unwrap().inode(), made.inode());
+        assert!(!list_named().contains(&"ht-sys-unnamed".to_owned()));
     }
 
     #[test]

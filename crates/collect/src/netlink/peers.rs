@@ -12,7 +12,7 @@ use super::Socket;
 
 /// The ids that the socket's namespace has for the namespaces given, as id -> inode. To be asked
 /// after the links were dumped: the dump allocates the ids that are missing.
-pub(crate) fn ids(socket: &mut Socket, known: &[NetnsFd]) -> HashMap<i32, u64> {
+pub(crate) fn ids(socket: &mut Socket, known: &[&NetnsFd]) -> HashMap<i32, u64> {
     let mut ids = HashMap::new();
     for netns in known {
         let Ok(fd) = u32::try_from(netns.as_fd().as_raw_fd()) else { continue };

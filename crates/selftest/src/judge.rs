@@ -1,0 +1,187 @@
+//! What the walk says of a probe, and whether the kernel did so.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::path::{Direction, Disposition, RuleRef, Step, Stop};
+use model::{Intent, Path, Snapshot};
+use serde::{Deserialize, Serialize};
+use sim::{Endpoint, Question, World};
+
+use crate::case::Kind;
+use crate::wire::{Arrived, Seen};
+
+/// Source port of the walk's imagined packets: one that is still there was not rewritten.
+const ASKING_PORT: u16 = 49_152;
+
+/// A probe, told without the case that it was drawn for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Name of the machine that sends.
+    pub from: String,
+    /// To whom.
+    pub to: IpAddr,
+    /// What.
+    pub kind: Kind,
+}
+
+/// How a probe's way to its receiver ends, as the walk says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Received by this machine, looking so.
+    Received(String, Arrived),
+    /// It does not arrive.
+    Lost,
+    /// The walk does not know: why.
+    Unknown(String),
+}
+
+/// What the walk says of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// How its way ends.
+    pub fate: Fate,
+    /// Whether the answer comes back; `None` where the walk does not know.
+    pub answered: Option<bool>,
+    /// The answer as it comes back.
+    pub answer: Option<Arrived>,
+    /// The paths, for people.
+    pub told: Vec<String>,
+    /// Rules that decided or rewrote, with the index of their namespace in the snapshot.
+    pub rules: Vec<(String, RuleRef)>,
+}
+
+impl Said {
+    /// Undecided in any part.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.fate, Fate::Unknown(_)) || self.answered.is_none()
+    }
+
+    /// Whether all that is said to come has come.
+    pub(crate) fn has_come(&self, seen: &Seen) -> bool {
+        let question = match &self.fate {
+            Fate::Received(..) => seen.received.is_some(),
+            Fate::Lost | Fate::Unknown(_) => true,
+        };
+        question && (self.answered != Some(true) || seen.answered)
+    }
+
+    /// Whether it went as said, as far as anything was said.
+    pub fn agrees(&self, seen: &Seen, kind: Kind, own_port: u16) -> bool {
+        let question = match (&self.fate, kind) {
+            // The kernel asks and takes the answer by itself: only the outcome is seen.
+            (_, Kind::Arp) => true,
+            (Fate::Received(by, said), _) => {
+                seen.received.as_ref().is_some_and(|(who, packet)| who == by && same(said, packet, own_port))
+            }
+            (Fate::Lost, _) => seen.received.is_none(),
+            (Fate::Unknown(_), _) => true,
+        };
+        let answer = match (&self.answer, &seen.answer) {
+            (Some(said), Some(seen)) => same(said, seen, own_port),
+            (Some(_) | None, _) => true,
+        };
+        question && answer && self.answered.is_none_or(|said| said == seen.answered)
+    }
+}
+
+/// The same packet, whatever port the probe was really sent from.
+fn same(said: &Arrived, seen: &Arrived, own_port: u16) -> bool {
+    let port = |said: u16, seen: u16| said == seen || (said == ASKING_PORT && seen == own_port);
+    (said.source, said.destination, said.ttl) == (seen.source, seen.destination, seen.ttl)
+        && port(said.source_port, seen.source_port)
+        && port(said.port, seen.port)
+}
+
+/// Asks the walk about probes, one by one.
+pub fn ask(snapshot: &Snapshot, probes: &[Asked]) -> Vec<Said> {
+    let intent = Intent::default();
+    let world = World::new(snapshot, &intent);
+    probes.iter().map(|probe| ask_one(&world, probe)).collect()
+}
+
+fn unknown(why: impl Into<String>) -> Said {
+    let fate = Fate::Unknown(why.into());
+    Said { fate, answered: None, answer: None, told: Vec::new(), rules: Vec::new() }
+}
+
+fn ask_one(world: &World, probe: &Asked) -> Said {
+    let protocol = match probe.kind {
+        Kind::Echo => sim::Protocol::Icmp,
+        Kind::Tcp(port) => sim::Protocol::Tcp(port),
+        Kind::Udp(port) => sim::Protocol::Udp(port),
+        Kind::Arp => sim::Protocol::Arp,
+    };
+    let Some(ns) = world.main_ns(&probe.from) else { return unknown("the sender was not read") };
+    let IpAddr::V4(to) = probe.to else { return unknown("IPv6 is not asked about") };
+    let answer = sim::ask(world, &Question { from: Endpoint::Machine(ns), to, protocol, reply: true });
+    let exchange = protocol.exchange();
+    let of = |direction| {
+        answer.paths.iter().find(move |p: &&Path| p.exchange == exchange && p.direction == direction)
+    };
+    let told = answer.paths.iter().flat_map(tell).collect();
+    let rules = answer.paths.iter().flat_map(rules).collect();
+    let Some(request) = of(Direction::Request) else {
+        return Said { told, rules, ..unknown("no path of this kind") };
+    };
+    let fate = fate(request);
+    let undecided = |p: &Path| matches!(p.disposition, Disposition::Unknown { .. } | Disposition::LeftSite);
+    let answered = match of(Direction::Reply) {
+        _ if matches!(fate, Fate::Unknown(_)) => None,
+        Some(back) if undecided(back) => None,
+        _ => Some(answer.answered),
+    };
+    let back = of(Direction::Reply).filter(|_| answer.answered && probe.kind != Kind::Arp);
+    Said { fate, answered, answer: back.and_then(arrived), told, rules }
+}
+
+fn fate(path: &Path) -> Fate {
+    match &path.disposition {
+        Disposition::Delivered { machine } => match arrived(path) {
+            Some(packet) => Fate::Received(machine.clone(), packet),
+            None => Fate::Lost,
+        },
+        Disposition::Dropped(_) => Fate::Lost,
+        Disposition::LeftSite => Fate::Unknown("it left the site".to_owned()),
+        Disposition::Unknown { why, .. } => Fate::Unknown(why.clone()),
+    }
+}
+
+/// A path as text: where it went, and how it ended.
+fn tell(path: &Path) -> Vec<String> {
+    let title = format!("{:?} {:?}: {:?}", path.exchange, path.direction, path.disposition);
+    let hop = |h: &model::path::Hop| format!("  {} {:?}: {} [{}]", h.at, h.at.stage, h.detail, h.packet);
+    std::iter::once(title).chain(path.hops.iter().map(hop)).collect()
+}
+
+/// Rules that a path names, with the machine that has them.
+fn rules(path: &Path) -> Vec<(String, RuleRef)> {
+    let mut rules = Vec::new();
+    for hop in &path.hops {
+        let steps = hop.steps.iter().filter_map(|s| if let Step::Rule(rule) = s { Some(rule) } else { None });
+        rules.extend(steps.map(|rule| (hop.at.host.clone(), rule.clone())));
+    }
+    if let (Disposition::Dropped(Stop::Rule(rule) | Stop::Policy(rule)), Some(last)) =
+        (&path.disposition, path.hops.last())
+    {
+        rules.push((last.at.host.clone(), rule.clone()));
+    }
+    rules
+}
+
+/// The packet at a path's end: `10.0.0.11:1024 > 198.51.100.10:80 TCP SYN ttl 62`, read back.
+fn arrived(path: &Path) -> Option<Arrived> {
+    let words: Vec<&str> = path.hops.last()?.packet.split(' ').collect();
+    let end = |text: &str| -> Option<(IpAddr, u16)> {
+        if let Ok(whole) = text.parse::<IpAddr>() {
+            return Some((whole, 0));
+        }
+        let (address, port) = text.rsplit_once(':')?;
+        Some((address.trim_matches(['[', ']']).parse().ok()?, port.parse().ok()?))
+    };
+    if words.first() == Some(&"ARP") {
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        return Some(Arrived { source: nobody, destination: nobody, source_port: 0, port: 0, ttl: 0 });
+    }
+    let ((source, source_port), (destination, port)) = (end(words.first()?)?, end(words.get(2)?)?);
+    Some(Arrived { source, destination, source_port, port, ttl: words.last()?.parse().ok()? })
+}

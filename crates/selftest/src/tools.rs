@@ -1,0 +1,50 @@
+//! The tools that load rules, each fed with a whole ruleset in one go.
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+
+use crate::case::{Backend, Ruleset};
+use crate::error::SelftestError;
+use crate::text;
+
+/// The program of a back end, and its arguments.
+fn argv(backend: Backend) -> (&'static str, &'static [&'static str]) {
+    match backend {
+        Backend::IptablesLegacy => ("iptables-legacy-restore", &["-w"]),
+        Backend::IptablesNft => ("iptables-nft-restore", &[]),
+        Backend::Ip6tablesLegacy => ("ip6tables-legacy-restore", &["-w"]),
+        Backend::Ip6tablesNft => ("ip6tables-nft-restore", &[]),
+        Backend::EbtablesLegacy => ("ebtables-legacy-restore", &[]),
+        Backend::EbtablesNft => ("ebtables-nft-restore", &[]),
+        Backend::ArptablesNft => ("arptables-nft-restore", &[]),
+        Backend::Nft => ("nft", &["-f", "-"]),
+    }
+}
+
+/// Loads a ruleset into the namespace that the calling thread is in, which is `netns`.
+pub(crate) fn load(ruleset: &Ruleset, netns: &str) -> Result<(), SelftestError> {
+    let (program, arguments) = argv(ruleset.backend);
+    let text = text::of(ruleset);
+    let output = feed(program, arguments, &text).map_err(|source| SelftestError::Start { program, source })?;
+    match output {
+        Ok(()) => Ok(()),
+        Err(said) => Err(SelftestError::Refused { program, netns: netns.to_owned(), said, text }),
+    }
+}
+
+/// Runs a program to its end with a text on its standard input; the inner error is what it complained of.
+fn feed(program: &str, arguments: &[&str], text: &str) -> io::Result<Result<(), String>> {
+    let mut command = Command::new(program);
+    command.args(arguments).env("LC_ALL", "C");
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends without reading says why on stderr, which is the better message.
+        let _ = stdin.write_all(text.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(Ok(()));
+    }
+    Ok(Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
