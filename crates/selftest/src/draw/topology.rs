@@ -226,6 +226,7 @@ pub(super) fn of_kind(kind: RouteKind, destination: IpNet) -> Route {
     Route {
         table: TABLE_MAIN,
         destination,
+        source: None,
         kind,
         metric: 0,
         tos: 0,
@@ -234,5 +235,6 @@ pub(super) fn of_kind(kind: RouteKind, destination: IpNet) -> Route {
         scope: String::new(),
         nexthops: Vec::new(),
         mtu: 0,
+        preference: model::route::Preference::Medium,
     }
 }
