@@ -109,14 +109,14 @@ pub fn ask(world: &World, question: &Question) -> Answer {
     for _ in 1..WALKS_MAX {
         let Some(next) = choices.next() else { return answer };
         let (other, met) = walk(world, question, next);
-        if !fare_alike(&answer, &other) {
-            undecide(&mut answer);
+        if let Some(at) = parting(&answer, &other) {
+            undecide(&mut answer, at);
             return answer;
         }
         choices = met;
     }
     if choices.next().is_some() {
-        undecide(&mut answer);
+        undecide(&mut answer, 0);
     }
     answer
 }
@@ -166,17 +166,20 @@ fn length(to: IpAddr, transport: Transport) -> u16 {
     }
 }
 
-/// Two walks of a question that nobody but their addresses could tell apart.
-fn fare_alike(one: &Answer, other: &Answer) -> bool {
-    let ends = |answer: &Answer| {
-        answer.paths.iter().map(|p| (p.direction, p.disposition.clone())).collect::<Vec<_>>()
+/// The first path at which two walks of a question end differently, if they do.
+fn parting(one: &Answer, other: &Answer) -> Option<usize> {
+    let paths = one.paths.len().max(other.paths.len());
+    let end = |answer: &Answer, at: usize| {
+        answer.paths.get(at).map(|path| (path.direction, path.disposition.clone()))
     };
-    one.answered == other.answered && one.refused == other.refused && ends(one) == ends(other)
+    (0..paths).find(|at| end(one, *at) != end(other, *at))
 }
 
-fn undecide(answer: &mut Answer) {
+/// What happens from this path on hangs on the kernel's choice.
+fn undecide(answer: &mut Answer, at: usize) {
     answer.answered = false;
     answer.refused = None;
+    answer.paths.truncate(at + 1);
     if let Some(last) = answer.paths.last_mut() {
         last.disposition = Disposition::Unknown {
             why: "NAT picks one of several addresses, and not all of them fare alike".to_owned(),

@@ -10,4 +10,5 @@ mod endings;
 mod filters;
 mod neighbours;
 mod routes;
+mod rulesets;
 mod translation;
