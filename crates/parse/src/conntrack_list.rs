@@ -2,7 +2,7 @@
 //! `-o extended` (`ct_seq_show` in `net/netfilter/nf_conntrack_standalone.c`).
 //!
 //! ```text
-//! ipv4     2 tcp      6 431999 ESTABLISHED src=10.0.0.2 dst=10.0.0.3 sport=4 dport=22 src=… [ASSURED] mark=0 zone=0 use=2
+//! ipv4 2 tcp 6 431999 ESTABLISHED src=10.0.0.2 dst=10.0.0.3 sport=4 dport=22 src=… [ASSURED] mark=0 use=2
 //! ```
 
 use std::net::IpAddr;

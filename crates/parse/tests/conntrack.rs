@@ -6,21 +6,10 @@ use model::conntrack::{CtEntry, Tuple};
 use parse::conntrack_list::parse;
 
 /// Seen in `/proc/net/nf_conntrack` of Linux 6.18.
-const PROC: &str = "\
-ipv4     2 icmp     1 29 src=10.66.0.1 dst=10.66.0.9 type=8 code=0 id=8198 src=10.66.0.1 dst=10.66.0.1 type=0 code=0 id=8198 mark=5 zone=0 use=2
-ipv4     2 icmp     1 29 src=127.0.0.1 dst=127.0.0.5 type=8 code=0 id=8196 [UNREPLIED] src=127.0.0.5 dst=127.0.0.1 type=0 code=0 id=8196 mark=5 zone=7 use=2
-ipv4     2 tcp      6 431999 ESTABLISHED src=10.0.0.2 dst=10.0.0.3 sport=50000 dport=22 packets=3 bytes=200 src=10.0.0.3 dst=10.0.0.2 sport=22 dport=50000 packets=2 bytes=150 [ASSURED] mark=0 zone=0 use=2
-ipv6     10 udp      17 9 src=0000:0000:0000:0000:0000:0000:0000:0001 dst=2001:0db8:0000:0000:0000:0000:0000:0002 sport=1 dport=53 [UNREPLIED] src=2001:0db8:0000:0000:0000:0000:0000:0002 dst=0000:0000:0000:0000:0000:0000:0000:0001 sport=53 dport=1 mark=0 zone=0 use=2
-ipv4     2 unknown  47 599 src=10.0.0.2 dst=10.0.0.3 srckey=0x0 dstkey=0x0 src=10.0.0.3 dst=10.0.0.2 srckey=0x0 dstkey=0x0 mark=0 zone=0 use=2
-";
+const PROC: &str = include_str!("fixtures/netfilter/nf_conntrack.txt");
 
 /// The same first two, and one offloaded to a flowtable, as `conntrack -L` has them.
-const LISTED: &str = "\
-icmp     1 29 src=10.66.0.1 dst=10.66.0.9 type=8 code=0 id=8198 src=10.66.0.1 dst=10.66.0.1 type=0 code=0 id=8198 mark=5 use=1
-ipv4     2 icmp     1 29 src=127.0.0.1 dst=127.0.0.5 type=8 code=0 id=8196 [UNREPLIED] src=127.0.0.5 dst=127.0.0.1 type=0 code=0 id=8196 mark=5 zone=7 use=1 id=2837146869
-tcp      6 src=10.0.0.2 dst=10.0.0.3 sport=5 dport=22 src=10.0.0.3 dst=10.0.0.2 sport=22 dport=5 [OFFLOAD] mark=0 use=2
-conntrack v1.4.7 (conntrack-tools): 3 flow entries have been shown.
-";
+const LISTED: &str = include_str!("fixtures/netfilter/conntrack-list.txt");
 
 fn entries(text: &str) -> Vec<CtEntry> {
     let read = parse(text);

@@ -1,5 +1,7 @@
 //! A network namespace for a test.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
+
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
