@@ -15,7 +15,9 @@ use model::netfilter::{
 use crate::iptables_save::dump::{self, ChainLine, RuleLine, Section};
 use crate::{Parsed, Problem, line_number};
 
+mod options;
 mod rule;
+mod targets;
 
 /// `NF_BR_PRI_*` of `include/uapi/linux/netfilter_bridge.h`.
 const FIRST: i32 = i32::MIN;
@@ -35,7 +37,7 @@ pub fn parse(text: &str, dialect: Dialect) -> Parsed<Vec<Table>> {
             section,
             (Family::Bridge, dialect),
             |chain| base_chain(section.name, chain, dialect),
-            |line, problems| rule::read(&without_counters(line), section.name, &names, problems),
+            |line, problems| rule::read(&without_counters(line), (section.name, dialect), &names, problems),
         );
         problems.extend(append_policies(section, &mut built.value));
         tables.push(built.value);
@@ -96,7 +98,9 @@ fn append_policies(section: &Section<'_>, table: &mut Table) -> Vec<Problem> {
             ("RETURN", _) => {}
             ("ACCEPT", _) if chain.base.is_some() => {}
             ("ACCEPT", _) => push_policy(chain, line, Action::Accept),
-            ("DROP", "broute") => push_policy(chain, line, Action::Unmodelled(rule::BROUTE_DROP.to_owned())),
+            ("DROP", "broute") => {
+                push_policy(chain, line, Action::Unmodelled(targets::BROUTE_DROP.to_owned()));
+            }
             ("DROP", _) => push_policy(chain, line, Action::Drop),
             (other, _) => {
                 let what = format!("policy {other}, where ACCEPT, DROP or RETURN was expected");

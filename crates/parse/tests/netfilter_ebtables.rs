@@ -4,7 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says why")]
 
 use model::Mac;
-use model::netfilter::{Action, Dialect, Hook, Match, NfRule, Policy, Table, Test};
+use model::netfilter::{
+    Action, AddressOf, Because, Dialect, Element, Elements, EtherChange, Field, Hook, Lookup, Match, NfRule,
+    Part, Policy, Table, Test,
+};
 use parse::ebtables_save::parse;
 
 const NFT: &str = include_str!("fixtures/netfilter/ebtables-nft-save.txt");
@@ -18,8 +21,25 @@ fn tables(text: &str, dialect: Dialect) -> Vec<Table> {
 }
 
 fn rule(text: &str) -> NfRule {
+    rule_of(Dialect::EbtablesNft, text)
+}
+
+fn rule_of(dialect: Dialect, text: &str) -> NfRule {
     let dump = format!("*filter\n:FORWARD ACCEPT\n:foo ACCEPT\n-A FORWARD {text}\n");
-    tables(&dump, Dialect::EbtablesNft)[0].chains[0].rules[0].clone()
+    tables(&dump, dialect)[0].chains[0].rules[0].clone()
+}
+
+fn field(field: Field, mask: u128, low: u128, high: u128) -> Test {
+    Test::Field { field, mask, within: vec![(low, high)] }
+}
+
+fn unpredictable(text: &str, why: Because) -> Match {
+    is(Test::Unpredictable(text.to_owned(), why))
+}
+
+/// A condition that never holds.
+fn never() -> Match {
+    not(Test::Always)
 }
 
 fn is(test: Test) -> Match {
@@ -118,7 +138,7 @@ fn matches() {
         ("-d BGA", vec![is(Test::EtherDestination(mac("1:80:c2:0:0:0"), Mac::BROADCAST))]),
         ("-p ! LLDP", vec![not(Test::EtherType(0x88cc))]),
         ("-p 0x88cc", vec![is(Test::EtherType(0x88cc))]),
-        ("-p Length", vec![unmodelled("-p Length")]),
+        ("-p Length", vec![is(field(Field::EtherType, 0xffff, 0, 0x5ff))]),
         (
             "-p IPv4 --ip-src 10.0.0.0/8 --ip-dst ! 1.2.3.4 --ip-proto udp --ip-dport ! 67:68",
             vec![
@@ -129,7 +149,43 @@ fn matches() {
                 not(Test::DestinationPort(vec![(67, 68)])),
             ],
         ),
-        ("-p IPv4 --ip-tos 0x10", vec![is(Test::EtherType(0x0800)), unmodelled("--ip-tos 0x10")]),
+        (
+            "-p IPv4 --ip-tos 0x10",
+            vec![
+                is(Test::EtherType(0x0800)),
+                is(field(Field::Dscp, 0x3f, 4, 4)),
+                unpredictable("--ip-tos 0x10 (its last two bits)", Because::Payload),
+            ],
+        ),
+        (
+            "-p IPv6 --ip6-tclass ! 0x10",
+            vec![is(Test::EtherType(0x86dd)), unpredictable("--ip6-tclass ! 0x10", Because::Payload)],
+        ),
+        (
+            "-p IPv4 --ip-src ! 1.0.3.0/255.0.255.0 --ip-proto icmp --ip-icmp-type echo-request",
+            vec![
+                is(Test::EtherType(0x0800)),
+                not(field(Field::Ip(AddressOf::Source), 0xff00_ff00, 0x0100_0300, 0x0100_0300)),
+                is(Test::Protocol(1)),
+                is(Test::Icmp(8, None)),
+            ],
+        ),
+        (
+            "-p IPv6 --ip6-dst fe80::/10 --ip6-proto ipv6-icmp --ip6-icmp-type 135:136/0",
+            vec![
+                is(Test::EtherType(0x86dd)),
+                is(Test::Destination(vec!["fe80::/10".parse().unwrap()])),
+                is(Test::Protocol(58)),
+                is(field(Field::IcmpType, 0xff, 135, 136)),
+                is(field(Field::IcmpCode, 0xff, 0, 0)),
+            ],
+        ),
+        // nf_tables denies type and code each for itself.
+        (
+            "--ip-icmp-type ! 3/1:2",
+            vec![not(field(Field::IcmpType, 0xff, 3, 3)), not(field(Field::IcmpCode, 0xff, 1, 2))],
+        ),
+        ("--ip-icmp-type ! 3:5/0:255", vec![not(field(Field::IcmpType, 0xff, 3, 5))]),
         (
             "-p ARP --arp-op Reply --arp-mac-dst ! 0:1:2:0:0:0/ff:ff:ff:0:0:0",
             vec![
@@ -151,8 +207,29 @@ fn matches() {
             ],
         ),
         ("--mark ! 0x5/0xff", vec![not(Test::Mark { value: 5, mask: 0xff })]),
-        ("--limit 5/min --limit-burst 3", vec![unmodelled("--limit 5/min"), unmodelled("--limit-burst 3")]),
-        ("-p 802_1Q --vlan-id 5", vec![is(Test::EtherType(0x8100)), unmodelled("--vlan-id 5")]),
+        (
+            "-p ARP --arp-htype 1 --arp-ptype ! 0x800",
+            vec![is(Test::EtherType(0x0806)), is(Test::Always), never()],
+        ),
+        ("--mark /0x5", vec![is(Test::AnyBit(Field::Mark, 5))]),
+        ("--mark ! /0x5", vec![not(Test::AnyBit(Field::Mark, 5))]),
+        (
+            "--limit 5/min --limit-burst 3 -i eth0",
+            vec![unpredictable("--limit 5/min --limit-burst 3", Because::Rate), is(Test::In("eth0".into()))],
+        ),
+        ("--pkttype-type ! otherhost", vec![not(field(Field::PacketType, 0xff, 3, 3))]),
+        (
+            "-p 802_1Q --vlan-id ! 5 --vlan-prio 1",
+            vec![
+                is(Test::EtherType(0x8100)),
+                not(field(Field::Vlan, 0xfff, 5, 5)),
+                unmodelled("--vlan-prio 1"),
+            ],
+        ),
+        (
+            "-d BGA --stp-type ! 1",
+            vec![is(Test::EtherDestination(mac("1:80:c2:0:0:0"), Mac::BROADCAST)), never()],
+        ),
         (r#"--log-level info --log-prefix "a -j DROP" --log-ip"#, vec![]),
     ];
     for (text, wanted) in cases {
@@ -162,12 +239,72 @@ fn matches() {
 }
 
 #[test]
+fn a_negated_icmp_code_is_the_legacy_kernels_in_its_own_way() {
+    let legacy = |text| rule_of(Dialect::EbtablesLegacy, text).matches;
+    assert_eq!(legacy("--ip-icmp-type ! 3/1:2"), [not(Test::Icmp(3, Some((1, 2))))]);
+    assert_eq!(legacy("--ip-icmp-type ! 3:5/1:2"), [unmodelled("--ip-icmp-type ! 3:5/1:2")]);
+}
+
+#[test]
+fn lists_of_addresses() {
+    let number = |text: &str| mac(text).0.iter().fold(0_u128, |sum, octet| sum << 8 | u128::from(*octet));
+    let set = |fields: Vec<Field>, keys: Vec<Vec<Part>>| {
+        let element = |key| Element { key, excluded: false, data: None };
+        let elements = Elements::Anonymous(keys.into_iter().map(element).collect());
+        Test::InSet(Lookup { fields, elements })
+    };
+    let one = |text: &str| Part::Range(number(text), number(text));
+    let (first, second) = (one("0:0:5e:0:1:1"), one("fa:16:3e:77:c0:de"));
+    let pairs = "0:0:5e:0:1:1=10.0.0.1,fa:16:3e:77:c0:de";
+    let address = Part::Range(0x0a00_0001, 0x0a00_0001);
+    let keys = vec![vec![first.clone(), address], vec![second.clone(), Part::Any]];
+    let macs = rule("--among-src 0:0:5e:0:1:1,fa:16:3e:77:c0:de").matches;
+    assert_eq!(macs, [is(set(vec![Field::Ether(AddressOf::Source)], vec![vec![first], vec![second]]))]);
+    let of_ip = vec![Field::Ether(AddressOf::Destination), Field::Ip(AddressOf::Destination)];
+    let of_arp = vec![Field::Ether(AddressOf::Destination), Field::ArpIp(AddressOf::Destination)];
+    let ip = rule(&format!("-p IPv4 --among-dst ! {pairs}")).matches;
+    assert_eq!(ip, [is(Test::EtherType(0x0800)), not(set(of_ip, keys.clone()))]);
+    let arp = rule_of(Dialect::EbtablesLegacy, &format!("-p ARP --among-dst {pairs}")).matches;
+    assert_eq!(arp, [is(Test::EtherType(0x0806)), is(set(of_arp, keys))]);
+    // ebtables-nft reads IPv4's bytes whatever the packet is.
+    let odd = rule(&format!("-p ARP --among-dst {pairs}")).matches;
+    assert_eq!(odd[1], unmodelled(&format!("--among-dst {pairs}")));
+}
+
+#[test]
 fn targets() {
     assert_eq!(rule("-j foo").action, Action::Jump("foo".into()));
     assert_eq!(rule("-j CONTINUE").action, Action::Continue);
     assert_eq!(rule("-j RETURN").action, Action::Return);
-    let redirect = "-j redirect --redirect-target DROP";
-    assert_eq!(rule(redirect).action, Action::Unmodelled(redirect.into()));
+    let then = |change: Action, verdict: Action| Action::Several(vec![change, verdict]);
+    let to = mac("0:11:22:33:44:55");
+    let mark = |value, mask| Action::SetMark { value, mask };
+    let unmodelled = |text: &str| Action::Unmodelled(text.into());
+    for (text, wanted) in [
+        ("-j redirect", then(Action::Ether(EtherChange::Redirect), Action::Accept)),
+        ("-j redirect --redirect-target DROP", then(Action::Ether(EtherChange::Redirect), Action::Drop)),
+        ("-j redirect --redirect-target CONTINUE", Action::Ether(EtherChange::Redirect)),
+        (
+            "-j dnat --to-dst 00:11:22:33:44:55 --dnat-target RETURN",
+            then(Action::Ether(EtherChange::Destination(to)), Action::Return),
+        ),
+        (
+            "-j snat --to-src 00:11:22:33:44:55 --snat-target ACCEPT",
+            then(Action::Ether(EtherChange::Source(to)), Action::Accept),
+        ),
+        ("-j mark --mark-set 0x5 --mark-target CONTINUE", mark(5, u32::MAX)),
+        ("-j mark --mark-or 0x5 --mark-target ACCEPT", then(mark(5, 5), Action::Accept)),
+        ("-j mark --mark-and 0x5 --mark-target CONTINUE", mark(0, !5)),
+        ("-j mark --mark-xor 0x5 --mark-target CONTINUE", mark(5, 0)),
+        ("-j dnat", unmodelled("-j dnat")),
+        (
+            "-j snat --to-src 0:1:2:3:4:5 --snat-arp --snat-target CONTINUE",
+            unmodelled("-j snat --to-src 0:1:2:3:4:5 --snat-arp --snat-target CONTINUE"),
+        ),
+        ("-j arpreply --arpreply-mac 0:1:2:3:4:5", unmodelled("-j arpreply --arpreply-mac 0:1:2:3:4:5")),
+    ] {
+        assert_eq!(rule(text).action, wanted, "{text}");
+    }
     let broute = tables(LEGACY, Dialect::EbtablesLegacy);
     let action = &broute[2].chains[0].rules[0].action;
     assert!(matches!(action, Action::Unmodelled(text) if text.contains("routed")), "{action:?}");

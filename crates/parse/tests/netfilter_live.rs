@@ -156,3 +156,45 @@ fn ebtables_nft_keeps_a_user_chains_policy_as_its_last_rule() {
         assert_eq!(ours, theirs, "{name}");
     }
 }
+
+/// Rules as people write them, which ebtables-nft saves in a spelling of its own, mean the same to us.
+#[test]
+fn ebtables_nft_saves_what_was_meant() {
+    const RULES: [(&str, &str); 15] = [
+        ("FORWARD", "-p IPv4 --ip-proto icmp --ip-icmp-type 8 -j ACCEPT"),
+        ("FORWARD", "-p IPv4 --ip-proto icmp --ip-icmp-type ! 3:5/1:2 -j ACCEPT"),
+        ("FORWARD", "-p IPv6 --ip6-proto ipv6-icmp --ip6-icmp-type 135:136/0 -j ACCEPT"),
+        ("FORWARD", "-p IPv4 --ip-src 10.0.0.0/255.0.255.0 --ip-dst ! 1.0.0.0/255.0.0.0 -j DROP"),
+        ("FORWARD", "-p IPv6 --ip6-src fe80::/10 --ip6-dst ! 2001:db8::1 -j DROP"),
+        ("FORWARD", "-p IPv4 --ip-proto tcp --ip-sport 1024: --ip-dport ! 80 -j DROP"),
+        ("FORWARD", "-p 0806 --arp-op 1 --arp-ip-src 10.0.0.0/24 --arp-mac-dst ! 00:00:00:00:00:00 -j DROP"),
+        ("FORWARD", "-p ARP --arp-htype 1 --arp-ptype 0800 -j DROP"),
+        ("FORWARD", "-s 02:00:00:00:00:01/ff:00:00:00:00:ff -d Broadcast -j DROP"),
+        ("INPUT", "-i ! eth0 --pkttype-type ! otherhost -j DROP"),
+        ("FORWARD", "--mark /5 -j mark --mark-xor 7 --mark-target CONTINUE"),
+        ("FORWARD", "--mark ! 4/5 -j mark --set-mark 7"),
+        ("FORWARD", "--among-src 02:00:00:00:00:01,02:00:00:00:00:02 -j DROP"),
+        ("FORWARD", "-p IPv4 --among-dst ! 02:00:00:00:00:01=10.0.0.1 -j DROP"),
+        ("OUTPUT", "-p 8100 --vlan-id 5 -o eth+ -j CONTINUE"),
+    ];
+    let namespace = Namespace::new();
+    let read = |dump: &str| {
+        let read = parse::ebtables_save::parse(dump, Dialect::EbtablesNft);
+        assert_eq!(read.problems, []);
+        read.value
+    };
+    for (chain, rule) in RULES {
+        let argv: Vec<&str> = ["ebtables-nft", "-A", chain].into_iter().chain(rule.split(' ')).collect();
+        namespace.run(&argv, "");
+        let saved = read(&namespace.run(&["ebtables-nft-save"], ""));
+        let saved = saved[0].chain(chain).and_then(|c| c.rules.last()).expect("the rule was saved");
+        let meant = read(&format!("*filter\n:{chain} ACCEPT\n-A {chain} {rule}\n"));
+        let meant = &meant[0].chains[0].rules[0];
+        let conditions = |rule: &NfRule| {
+            let mut conditions: Vec<String> = rule.matches.iter().map(|m| format!("{m:?}")).collect();
+            conditions.sort();
+            conditions
+        };
+        assert_eq!((conditions(saved), &saved.action), (conditions(meant), &meant.action), "{}", saved.text);
+    }
+}

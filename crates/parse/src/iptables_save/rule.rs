@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::netfilter::{Action, AddressOf, Family, Field, Match, NfRule, Test};
+use model::netfilter::{Action, AddressOf, Family, Match, NfRule, Test};
 
 use super::dump::RuleLine;
 use super::words::Words;
@@ -92,24 +92,12 @@ fn global(option: &str, words: &mut Words<'_>) -> Option<Test> {
     }
     let value = words.value()?;
     Some(match option {
-        "-s" => address(AddressOf::Source, &value)?,
-        "-d" => address(AddressOf::Destination, &value)?,
+        "-s" => values::address_test(AddressOf::Source, &value)?,
+        "-d" => values::address_test(AddressOf::Destination, &value)?,
         "-i" => Test::In(value.into_owned()),
         "-o" => Test::Out(value.into_owned()),
         "-p" if value == "all" => Test::Always,
         "-p" => Test::Protocol(values::protocol(&value)?),
         _ => return None,
     })
-}
-
-/// A prefix; or an address under a mask with holes, of which only bits can be said.
-fn address(of: AddressOf, text: &str) -> Option<Test> {
-    if let Some(net) = values::net(text) {
-        return Some(match of {
-            AddressOf::Source => Test::Source(vec![net]),
-            AddressOf::Destination => Test::Destination(vec![net]),
-        });
-    }
-    let (value, mask) = values::masked_address(text)?;
-    Some(Test::Field { field: Field::Ip(of), mask, within: vec![(value, value)] })
 }

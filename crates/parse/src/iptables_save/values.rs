@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::Mac;
-use model::netfilter::CtStates;
+use model::netfilter::{AddressOf, CtStates, Field, Test};
 
 /// `10.0.0.0/8`, `10.0.0.1`, `10.0.0.0/255.0.0.0`. `None` for a mask with holes, which no prefix says.
 pub(crate) fn net(text: &str) -> Option<IpNet> {
@@ -29,6 +29,18 @@ pub(crate) fn masked_address(text: &str) -> Option<(u128, u128)> {
     let (ip, mask) = text.split_once('/')?;
     let (ip, mask): (IpAddr, IpAddr) = (ip.parse().ok()?, mask.parse().ok()?);
     (ip.is_ipv4() == mask.is_ipv4()).then(|| (bits(ip) & bits(mask), bits(mask)))
+}
+
+/// A source or destination in a prefix; or, under a mask with holes, with these bits.
+pub(crate) fn address_test(of: AddressOf, text: &str) -> Option<Test> {
+    if let Some(net) = net(text) {
+        return Some(match of {
+            AddressOf::Source => Test::Source(vec![net]),
+            AddressOf::Destination => Test::Destination(vec![net]),
+        });
+    }
+    let (value, mask) = masked_address(text)?;
+    Some(Test::Field { field: Field::Ip(of), mask, within: vec![(value, value)] })
 }
 
 /// An address as a number: 32 bits or 128.
