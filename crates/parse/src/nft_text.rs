@@ -32,7 +32,7 @@ mod values;
 pub fn parse(text: &str, skip: &dyn Fn(Family, &str) -> bool) -> Parsed<Vec<Table>> {
     let tokens = lexer::read(text);
     let mut assembly = Assembly::new(skip);
-    let mut found = |object| assembly.add(&object);
+    let mut found = |object| assembly.add(object);
     let mut listing = Listing {
         text,
         cursor: Cursor::new(&tokens),

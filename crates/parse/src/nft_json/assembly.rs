@@ -7,6 +7,7 @@ use model::netfilter::{Action, BaseChain, Chain, ChainKind, Dialect, Family, Hoo
 use serde_json::Value;
 
 use super::objects::Object;
+use super::set::{self, Declared, INCOMPLETE};
 use super::{rule, text};
 use crate::Problem;
 
@@ -15,23 +16,42 @@ pub(crate) struct Assembly<'s> {
     skip: &'s dyn Fn(Family, &str) -> bool,
     tables: Vec<Table>,
     places: HashMap<(Family, String), usize>,
-    chains: HashMap<(usize, String), usize>,
+    /// Places of chains, by table and name.
+    chains: HashMap<usize, HashMap<String, usize>>,
+    /// Chains without a name, with their table; they come behind all others.
+    nameless: Vec<(usize, Chain)>,
+    /// Tables whose base chains hang on no hook.
+    dormant: HashSet<usize>,
+    /// Whether sets have no room for one more, by table and name.
+    full: HashMap<(usize, String), bool>,
+    /// Sets that rules add to, with their table.
+    updated: HashSet<(usize, String)>,
     problems: Vec<Problem>,
 }
 
 impl<'s> Assembly<'s> {
     /// Nothing yet; tables that `skip` names will be left out.
     pub(crate) fn new(skip: &'s dyn Fn(Family, &str) -> bool) -> Assembly<'s> {
-        let (places, chains) = (HashMap::new(), HashMap::new());
-        Assembly { skip, tables: Vec::new(), places, chains, problems: Vec::new() }
+        Assembly {
+            skip,
+            tables: Vec::new(),
+            places: HashMap::new(),
+            chains: HashMap::new(),
+            nameless: Vec::new(),
+            dormant: HashSet::new(),
+            full: HashMap::new(),
+            updated: HashSet::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// Adds one object; kinds that are not known here add nothing.
-    pub(crate) fn add(&mut self, object: &Object) {
+    pub(crate) fn add(&mut self, object: Object) {
         let problem = match object.kind.as_str() {
-            "table" => self.add_table(object),
-            "chain" => self.add_chain(object),
+            "table" => self.add_table(&object),
+            "chain" => self.add_chain(&object),
             "rule" => self.add_rule(object),
+            "set" | "map" | "meter" => self.add_set(&object),
             _ => None,
         };
         self.problems.extend(problem);
@@ -40,6 +60,18 @@ impl<'s> Assembly<'s> {
     /// The tables, and in `problems` what could not be read of them.
     pub(crate) fn finish(mut self, problems: &mut Vec<Problem>) -> Vec<Table> {
         problems.append(&mut self.problems);
+        for (table, chain) in self.nameless {
+            self.tables.get_mut(table).into_iter().for_each(|table| table.chains.push(chain.clone()));
+        }
+        for (table, name) in &self.updated {
+            let sets = self.tables.get_mut(*table).map(|table| &mut table.sets);
+            sets.into_iter().flatten().filter(|set| set.name == *name).for_each(|set| set.dynamic = true);
+        }
+        for (at, table) in self.tables.iter_mut().enumerate() {
+            if self.dormant.contains(&at) {
+                table.chains.iter_mut().for_each(|chain| chain.base = None);
+            }
+        }
         self.tables.retain(|table| !(self.skip)(table.family, &table.name));
         for table in &mut self.tables {
             problems.extend(lost_jumps(table));
@@ -48,6 +80,11 @@ impl<'s> Assembly<'s> {
     }
 
     fn place(&mut self, family: Family, name: &str) -> usize {
+        // Rules of one table come together.
+        let last = self.tables.len().saturating_sub(1);
+        if self.tables.get(last).is_some_and(|table| table.family == family && table.name == name) {
+            return last;
+        }
         *self.places.entry((family, name.to_owned())).or_insert_with(|| {
             let name = name.to_owned();
             let (chains, sets) = (Vec::new(), Vec::new());
@@ -59,21 +96,34 @@ impl<'s> Assembly<'s> {
     /// The chain, added where it is not there yet.
     fn chain(&mut self, table: usize, name: &str) -> Option<&mut Chain> {
         let chains = &mut self.tables.get_mut(table)?.chains;
-        let place = *self.chains.entry((table, name.to_owned())).or_insert_with(|| {
+        let known = self.chains.get(&table).and_then(|places| places.get(name)).copied();
+        let place = known.unwrap_or_else(|| {
             chains.push(Chain { name: name.to_owned(), base: None, rules: Vec::new() });
+            self.chains.entry(table).or_default().insert(name.to_owned(), chains.len() - 1);
             chains.len() - 1
         });
         chains.get_mut(place)
     }
 
     fn add_table(&mut self, object: &Object) -> Option<Problem> {
-        match family(object).zip(field(object, "name")) {
-            Some((family, name)) => {
-                self.place(family, name);
-                None
-            }
-            None => Some(object.problem("a table without family and name")),
+        let Some((family, name)) = family(object).zip(field(object, "name")) else {
+            return Some(object.problem("a table without family and name"));
+        };
+        let place = self.place(family, name);
+        let flags = match object.body.get("flags") {
+            Some(Value::Array(flags)) => flags.as_slice(),
+            Some(flag) => std::slice::from_ref(flag),
+            None => &[],
+        };
+        if flags.iter().any(|flag| flag.as_str() == Some("dormant")) {
+            self.dormant.insert(place);
         }
+        let known =
+            |flag: &Value| flag.as_str().is_some_and(|f| ["dormant", "owner", "persist"].contains(&f));
+        // nft 1.0.6 frees a single flag before it prints it.
+        let strange = flags.iter().find(|flag| !known(flag))?;
+        let what = format!("table {name} has the flag {strange}, so whether it is dormant is not known");
+        Some(object.problem(&what))
     }
 
     fn add_chain(&mut self, object: &Object) -> Option<Problem> {
@@ -90,35 +140,112 @@ impl<'s> Assembly<'s> {
         chain.base.is_none().then(problem)
     }
 
-    fn add_rule(&mut self, object: &Object) -> Option<Problem> {
-        let place = family(object).zip(field(object, "table")).zip(field(object, "chain"));
+    fn add_rule(&mut self, mut object: Object) -> Option<Problem> {
+        let listed = match object.body.get_mut("expr").map(Value::take) {
+            Some(Value::Array(listed)) => Some(listed),
+            Some(_) | None => None,
+        };
+        let place = family(&object).zip(field(&object, "table")).zip(field(&object, "chain"));
         let Some(((family, table), chain)) = place else {
             return Some(object.problem("a rule without family, table and chain"));
         };
         if (self.skip)(family, table) {
             return None;
         }
-        let listed = object.body.get("expr").and_then(Value::as_array);
-        let statements = expanded(family, listed.map(Vec::as_slice).unwrap_or_default());
-        let read = rule::read(family, &statements);
-        let text =
-            object.text.clone().unwrap_or_else(|| rendered(family, object, listed.unwrap_or(&statements)));
-        let handle = object.body.get("handle").and_then(Value::as_u64);
-        let (matches, counters, action) = match listed {
-            Some(_) => (read.matches, read.counters, read.action),
-            None => (Vec::new(), None, Action::Unmodelled(object.body.to_string())),
-        };
+        let lacks = listed.is_none().then(|| object.problem("a rule without `expr`"));
+        let listed = listed.unwrap_or_default();
         let line = if object.text.is_some() { object.line } else { 0 };
+        let text = object.text.clone().unwrap_or_else(|| rendered(family, &object, &listed));
+        let mut statements = expanded(family, listed);
         let table = self.place(family, table);
-        self.chain(table, chain)?.rules.push(NfRule { text, counters, handle, line, matches, action });
-        listed.is_none().then(|| object.problem("a rule without `expr`"))
+        if statements.iter().any(|statement| nameless(statement).is_some()) {
+            let number = self.chain(table, chain)?.rules.len() + 1;
+            self.name_chains(family, table, &mut statements, &format!("{chain}#{number}"), line);
+        }
+        let mut rule = self.rule(family, table, &statements, (text, line));
+        rule.handle = object.body.get("handle").and_then(Value::as_u64);
+        if lacks.is_some() {
+            rule.action = Action::Unmodelled(object.body.to_string());
+        }
+        self.chain(table, chain)?.rules.push(rule);
+        lacks
+    }
+
+    /// A rule of these statements.
+    fn rule(
+        &mut self,
+        family: Family,
+        table: usize,
+        statements: &[Value],
+        (text, line): (String, u32),
+    ) -> NfRule {
+        let full = &self.full;
+        let read = rule::read(family, statements, &|set| full.get(&(table, set.to_owned())).copied());
+        self.updated.extend(read.updates.into_iter().map(|name| (table, name)));
+        let (counters, matches, action) = (read.counters, read.matches, read.action);
+        NfRule { text, counters, handle: None, line, matches, action }
+    }
+
+    /// Chains that are written where they are jumped to get a name, that of the rule, and become
+    /// chains like others. The kernel's own name for them is not listed.
+    fn name_chains(&mut self, family: Family, table: usize, statements: &mut [Value], name: &str, line: u32) {
+        for statement in statements {
+            let Some(jump) = nameless(statement).and_then(|kind| statement.get_mut(kind)) else { continue };
+            let Some(Value::Array(rules)) = jump.get_mut("chain").map(Value::take) else { continue };
+            let mut chain = Chain { name: name.to_owned(), base: None, rules: Vec::new() };
+            for (at, rule) in rules.into_iter().enumerate() {
+                let Value::Array(mut statements) = rule else { continue };
+                let text = text::rule(family, &statements);
+                self.name_chains(family, table, &mut statements, &format!("{name}#{}", at + 1), line);
+                chain.rules.push(self.rule(family, table, &statements, (text, line)));
+            }
+            self.nameless.push((table, chain));
+            *jump = serde_json::json!({"target": name});
+        }
+    }
+
+    fn add_set(&mut self, object: &Object) -> Option<Problem> {
+        let place = family(object).zip(field(object, "table")).zip(field(object, "name"));
+        let Some(((family, table), name)) = place else {
+            return Some(object.problem("a set without family, table and name"));
+        };
+        if (self.skip)(family, table) {
+            return None;
+        }
+        let place = self.place(family, table);
+        self.full.insert((place, name.to_owned()), set::is_full(&object.body));
+        match set::read(family, name, &object.body) {
+            Declared::Set(set) => {
+                self.tables.get_mut(place)?.sets.push(set);
+                None
+            }
+            Declared::OfUnknownType => None,
+            // Whoever read it has said so.
+            Declared::Unreadable if object.body.get(INCOMPLETE).is_some() => None,
+            Declared::Unreadable => Some(object.problem(&format!(
+                "set {name} of table {table} holds what is not understood here, so what is in it is not known"
+            ))),
+        }
     }
 }
 
 /// Statements for which nft has no JSON stand in it as their text.
-fn expanded(family: Family, statements: &[Value]) -> Vec<Value> {
-    let read = |statement: &Value| crate::nft_text::statements_of(statement.as_str()?, family);
-    statements.iter().flat_map(|one| read(one).unwrap_or_else(|| vec![one.clone()])).collect()
+fn expanded(family: Family, mut statements: Vec<Value>) -> Vec<Value> {
+    if !statements.iter().any(Value::is_string) {
+        return statements;
+    }
+    let read = |statement: Value| {
+        let read = statement.as_str().and_then(|text| crate::nft_text::statements_of(text, family));
+        read.unwrap_or_else(|| vec![statement])
+    };
+    statements.drain(..).flat_map(read).collect()
+}
+
+/// `jump` or `goto`, where it goes to a chain that is written there.
+fn nameless(statement: &Value) -> Option<&'static str> {
+    ["jump", "goto"]
+        .into_iter()
+        .find(|kind| statement.get(kind).is_some_and(|body| body.get("chain").is_some()))
 }
 
 /// A rule's text, which JSON does not have.
@@ -181,14 +308,25 @@ fn lost_jumps(table: &mut Table) -> Vec<Problem> {
     let mut problems = Vec::new();
     for chain in &mut table.chains {
         for rule in &mut chain.rules {
-            let (Action::Jump(to) | Action::Goto(to)) = &rule.action else { continue };
-            if !names.contains(to) {
+            for action in actions(&mut rule.action) {
+                let (Action::Jump(to) | Action::Goto(to)) = &*action else { continue };
+                if names.contains(to) {
+                    continue;
+                }
                 let what =
                     format!("chain {} of table {} jumps to {to}, which is missing", chain.name, table.name);
                 problems.push(Problem { line: rule.line.max(1), column: 1, what });
-                rule.action = Action::Unmodelled(format!("jump {to}"));
+                *action = Action::Unmodelled(format!("jump {to}"));
             }
         }
     }
     problems
+}
+
+/// One action, or those of several.
+fn actions(action: &mut Action) -> &mut [Action] {
+    match action {
+        Action::Several(actions) => actions,
+        one => std::slice::from_mut(one),
+    }
 }

@@ -1,74 +1,186 @@
-//! A rule's statements (libnftables-json(5), STATEMENTS) as conditions and one action.
+//! A rule's statements (libnftables-json(5), STATEMENTS) as conditions and what is then done.
 
-use std::net::IpAddr;
-
-use model::netfilter::{Action, Counters, Family, Match, NatTarget, RejectWith, Test};
+use model::netfilter::{Action, Because, Counters, Elements, Family, Match, Test};
 use serde_json::Value;
 
-use super::expression;
+use super::action::{self, Deed};
+use super::{condition, lookup, text};
 
 /// What a rule's statements come to.
 pub(super) struct Read {
     pub(super) matches: Vec<Match>,
     pub(super) counters: Option<Counters>,
     pub(super) action: Action,
+    /// Sets that it adds to or deletes from.
+    pub(super) updates: Vec<String>,
 }
+
+/// Whether the table's set of this name has no room for one more; `None` where it is not known.
+pub(super) type IsFull<'f> = &'f dyn Fn(&str) -> Option<bool>;
 
 /// Reads the statements in order.
 ///
-/// A rule of ours does one thing. Where a statement that changes the packet is followed by another
-/// deed or by a condition, which decides only what comes after it, the whole is not modelled.
-pub(super) fn read(family: Family, statements: &[Value]) -> Read {
-    let mut rule = Read { matches: Vec::new(), counters: None, action: Action::Continue };
+/// A rule of ours has conditions, then deeds. Where a statement that changes the packet is followed by
+/// a condition, which decides only what comes after it, the whole is not modelled.
+pub(super) fn read(family: Family, statements: &[Value], is_full: IsFull<'_>) -> Read {
+    let mut rule =
+        Read { matches: Vec::new(), counters: None, action: Action::Continue, updates: updates(statements) };
+    let mut deeds: Vec<Deed> = Vec::new();
     for statement in statements {
-        let Some((name, body)) = only_entry(statement) else {
-            rule.action = Action::Unmodelled(expression::json(statements));
+        let entry = statement.as_object().filter(|map| map.len() == 1).and_then(|map| map.iter().next());
+        let taken = entry.and_then(|(name, body)| {
+            rule.take(family, (name.as_str(), body), statement, &mut deeds, is_full)
+        });
+        if taken.is_none() {
+            rule.action = Action::Unmodelled(text::rule(family, statements));
             return rule;
-        };
-        if matches!(name, "counter" | "last") {
-            rule.counters = counters(body).or(rule.counters);
-            continue;
-        }
-        let is_condition = match name {
-            "match" => {
-                expression::condition(family, body, &mut rule.matches);
-                true
-            }
-            // What a rate, quota or connection limit lets pass; `set` and `flow` stop the rule where
-            // they cannot add (`nft_dynset_eval`, `nft_flow_offload_eval`).
-            "limit" | "quota" | "ct count" | "set" | "meter" | "flow" => {
-                rule.matches.push(unmodelled(statement));
-                true
-            }
-            "xt" if body.get("type").and_then(Value::as_str) == Some("match") => {
-                rule.matches.push(unmodelled(statement));
-                true
-            }
-            _ => false,
-        };
-        let next = if is_condition { Action::Continue } else { action(name, body, statement) };
-        match (&rule.action, next) {
-            // A log before a condition or a verdict does not decide, so it gives way.
-            (Action::NonTerminal(_), Action::Continue) => {}
-            (Action::Continue | Action::NonTerminal(_), next) => rule.action = next,
-            (_, Action::NonTerminal(_) | Action::Continue) if !is_condition => {}
-            (_, _) => {
-                rule.action = Action::Unmodelled(expression::json(statements));
-                return rule;
-            }
         }
     }
+    for deed in &deeds {
+        deed.demands.iter().for_each(|test| condition::demand(&mut rule.matches, test.clone()));
+    }
+    rule.action = together(deeds.into_iter().map(|deed| deed.action).collect());
     rule
 }
 
-fn unmodelled(statement: &Value) -> Match {
-    Match { negated: false, test: Test::Unmodelled(statement.to_string()) }
+impl Read {
+    /// One more statement; `None` where it cannot be said together with those before.
+    fn take(
+        &mut self,
+        family: Family,
+        (name, body): (&str, &Value),
+        statement: &Value,
+        deeds: &mut Vec<Deed>,
+        is_full: IsFull<'_>,
+    ) -> Option<()> {
+        if let Some(demands) = sure_update(family, (name, body), &self.matches, is_full) {
+            let action = Action::NonTerminal(text::statement(family, statement));
+            deeds.push(Deed { demands, action, may_end_rule: false });
+            return Some(());
+        }
+        let is_remark = |deed: &Deed| matches!(deed.action, Action::NonTerminal(_));
+        // A look-up that finds nothing ends the rule.
+        let may_have_ended = deeds.iter().any(|deed| deed.may_end_rule);
+        let object = mapped_object(body);
+        if object.is_some() || lets_only_some_pass(name, body) {
+            // A log before a condition does not decide, so it gives way.
+            if may_have_ended || !deeds.iter().all(is_remark) {
+                return None;
+            }
+            deeds.clear();
+        }
+        if let Some(map) = object {
+            add_object(family, map, statement, &mut self.matches);
+        }
+        if lets_only_some_pass(name, body) {
+            add_condition(family, (name, body), statement, &mut self.matches);
+            return Some(());
+        }
+        if matches!(name, "counter" | "last") {
+            self.counters = counters(body).or(self.counters);
+            return Some(());
+        }
+        let mut deed = action::read(family, (name, body), statement, &self.matches);
+        deed.may_end_rule &= object.is_none();
+        let holds = |test: &Test| self.matches.iter().any(|m| !m.negated && m.test == *test);
+        let demands_more = !deed.demands.iter().all(holds);
+        let is_first = deeds.iter().all(is_remark);
+        if (may_have_ended && !is_remark(&deed)) || (demands_more && !is_first) {
+            return None;
+        }
+        deeds.push(deed);
+        Some(())
+    }
 }
 
-fn only_entry(statement: &Value) -> Option<(&str, &Value)> {
-    match statement {
-        Value::Object(map) if map.len() == 1 => map.iter().next().map(|(name, body)| (name.as_str(), body)),
-        _ => None,
+/// What is demanded for an update of a set that cannot fail: there is room, and nothing else decides
+/// about it (`nft_dynset_eval`).
+fn sure_update(
+    family: Family,
+    (name, body): (&str, &Value),
+    before: &[Match],
+    is_full: IsFull<'_>,
+) -> Option<Vec<Test>> {
+    if !matches!(name, "set" | "map") {
+        return None;
+    }
+    let set = body.get(name)?.as_str()?.trim_start_matches('@');
+    let has_room = body.get("op")?.as_str()? == "delete" || is_full(set) == Some(false);
+    let statements = body.get("stmt").and_then(Value::as_array).into_iter().flatten();
+    let only_counts = statements.into_iter().all(|statement| statement.get("counter").is_some());
+    let element = body.get("elem")?;
+    let key = element.get("elem").and_then(|kept| kept.get("val")).unwrap_or(element);
+    let alone = std::slice::from_ref(key);
+    let parts = key.get("concat").and_then(Value::as_array).map_or(alone, Vec::as_slice);
+    let mut demands = Vec::new();
+    for field in parts.iter().filter(|part| part.is_object()) {
+        demands.extend(lookup::fields(family, field, before, false).ok()?.demands);
+    }
+    (has_room && only_counts).then_some(demands)
+}
+
+/// Statements that are only a condition. `set` and `map` stop the rule where they cannot add
+/// (`nft_dynset_eval`).
+fn lets_only_some_pass(name: &str, body: &Value) -> bool {
+    match name {
+        "match" | "limit" | "quota" | "ct count" | "set" | "map" | "meter" => true,
+        "xt" => body.get("type").and_then(Value::as_str) == Some("match"),
+        _ => false,
+    }
+}
+
+/// `counter name tcp dport map { ... }`: where the map names no object, the rule ends
+/// (`nft_objref_map_eval`).
+fn mapped_object(body: &Value) -> Option<&Value> {
+    body.get("map").filter(|map| map.is_object())
+}
+
+fn add_object(family: Family, map: &Value, statement: &Value, matches: &mut Vec<Match>) {
+    let key = map.get("key").and_then(|key| lookup::fields(family, key, matches, false).ok());
+    let demands = key.as_ref().map(|key| key.demands.clone()).unwrap_or_default();
+    let lookup = key.zip(map.get("data")).and_then(|(key, data)| lookup::of(key, data));
+    let lookup = lookup.map(|mut lookup| {
+        if let Elements::Anonymous(elements) = lookup.elements {
+            lookup.elements = Elements::Anonymous(lookup::without_data(elements));
+        }
+        lookup
+    });
+    demands.into_iter().for_each(|test| condition::demand(matches, test));
+    let test = lookup.map_or_else(|| Test::Unmodelled(text::statement(family, statement)), Test::InSet);
+    matches.push(Match { negated: false, test });
+}
+
+fn add_condition(family: Family, (name, body): (&str, &Value), statement: &Value, matches: &mut Vec<Match>) {
+    let text = || text::statement(family, statement);
+    let test = match name {
+        "match" => return condition::add(family, body, matches),
+        "limit" | "quota" | "ct count" | "meter" => Test::Unpredictable(text(), Because::Rate),
+        "set" | "map" => {
+            let limits = ["limit", "quota", "ct count"];
+            let kept = body.get("stmt").and_then(Value::as_array).into_iter().flatten();
+            let is_rate = kept.into_iter().any(|one| limits.iter().any(|limit| one.get(limit).is_some()));
+            Test::Unpredictable(text(), if is_rate { Because::Rate } else { Because::History })
+        }
+        _ => Test::Unmodelled(text()),
+    };
+    matches.push(Match { negated: false, test });
+}
+
+/// What does not decide gives way to what does.
+fn together(mut actions: Vec<Action>) -> Action {
+    actions.retain(|action| *action != Action::Continue);
+    let last_remark = actions.iter().rposition(|action| matches!(action, Action::NonTerminal(_)));
+    if actions.iter().all(|action| matches!(action, Action::NonTerminal(_))) {
+        return last_remark.map_or(Action::Continue, |at| actions.swap_remove(at));
+    }
+    actions.retain(|action| !matches!(action, Action::NonTerminal(_)));
+    match actions.pop() {
+        Some(only) if actions.is_empty() => only,
+        Some(last) => {
+            actions.push(last);
+            Action::Several(actions)
+        }
+        None => Action::Continue,
     }
 }
 
@@ -76,167 +188,11 @@ fn counters(body: &Value) -> Option<Counters> {
     Some(Counters { packets: body.get("packets")?.as_u64()?, bytes: body.get("bytes")?.as_u64()? })
 }
 
-fn action(name: &str, body: &Value, statement: &Value) -> Action {
-    let modelled = match name {
-        "accept" => Some(Action::Accept),
-        "drop" => Some(Action::Drop),
-        "continue" => Some(Action::Continue),
-        "return" => Some(Action::Return),
-        "jump" => target(body).map(Action::Jump),
-        "goto" => target(body).map(Action::Goto),
-        "reject" => reject(body),
-        "dnat" => nat(body).map(Action::Dnat),
-        "snat" => nat(body).map(Action::Snat),
-        "masquerade" => masquerade(body),
-        "redirect" => redirect(body),
-        "notrack" => Some(Action::Notrack),
-        "mangle" => mangle(body, statement),
-        "log" | "dup" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" => {
-            Some(Action::NonTerminal(statement.to_string()))
-        }
-        _ => None,
+fn updates(statements: &[Value]) -> Vec<String> {
+    let name = |statement: &Value| {
+        let body = ["set", "map", "meter"].iter().find_map(|kind| statement.get(kind))?;
+        let name = ["set", "map", "name"].iter().find_map(|key| body.get(key))?.as_str()?;
+        Some(name.trim_start_matches('@').to_owned())
     };
-    modelled.unwrap_or_else(|| Action::Unmodelled(statement.to_string()))
-}
-
-fn target(body: &Value) -> Option<String> {
-    body.get("target")?.as_str().map(str::to_owned)
-}
-
-/// Without a reason it is `port-unreachable` of the packet's own family.
-fn reject(body: &Value) -> Option<Action> {
-    let kind = body.get("type").and_then(Value::as_str);
-    let reason = body.get("expr").and_then(Value::as_str);
-    Some(Action::Reject(match (kind, reason) {
-        (None, None) => RejectWith::Icmpx(1),
-        (Some("tcp reset"), _) => RejectWith::TcpReset,
-        (Some("icmp"), Some(reason)) => RejectWith::Icmp(icmp_code(reason)?),
-        (Some("icmpv6"), Some(reason)) => RejectWith::Icmp6(icmpv6_code(reason)?),
-        (Some("icmpx"), Some(reason)) => RejectWith::Icmpx(icmpx_code(reason)?),
-        _ => return None,
-    }))
-}
-
-/// nft's names of ICMP's codes of *destination unreachable* (nft `datatype.c`, `icmp_code_tbl`).
-fn icmp_code(name: &str) -> Option<u8> {
-    expression::icmp_code_name(name)
-}
-
-/// Likewise `icmpv6_code_tbl`.
-fn icmpv6_code(name: &str) -> Option<u8> {
-    Some(match name {
-        "no-route" => 0,
-        "admin-prohibited" => 1,
-        "addr-unreachable" => 3,
-        "port-unreachable" => 4,
-        "policy-fail" => 5,
-        "reject-route" => 6,
-        _ => return None,
-    })
-}
-
-/// Likewise `icmpx_code_tbl`.
-fn icmpx_code(name: &str) -> Option<u8> {
-    Some(match name {
-        "no-route" => 0,
-        "port-unreachable" => 1,
-        "host-unreachable" => 2,
-        "admin-prohibited" => 3,
-        _ => return None,
-    })
-}
-
-fn nat(body: &Value) -> Option<NatTarget> {
-    // `prefix` maps address to address (netmap), `interval` and maps look the target up.
-    if body.get("type_flags").is_some() {
-        return None;
-    }
-    let addresses = match body.get("addr") {
-        Some(addr) => Some(address_range(addr)?),
-        None => None,
-    };
-    Some(NatTarget { addresses, ports: ports(body)? })
-}
-
-fn address_range(addr: &Value) -> Option<(IpAddr, IpAddr)> {
-    if let Some(range) = expression::address_range(addr) {
-        return Some(range);
-    }
-    let net = expression::net(addr)?;
-    Some((net.network(), net.broadcast()))
-}
-
-/// `Some(None)` where no port is named.
-#[expect(clippy::option_option, reason = "not readable and not there are different answers")]
-fn ports(body: &Value) -> Option<Option<(u16, u16)>> {
-    match body.get("port") {
-        Some(port) => expression::port_range(port).map(Some),
-        None => Some(None),
-    }
-}
-
-/// As for iptables: a range of ports that leaves ordinary clients theirs.
-fn masquerade(body: &Value) -> Option<Action> {
-    match ports(body)? {
-        Some((low, high)) if low > 1024 || high < u16::MAX => None,
-        Some(_) | None => Some(Action::Masquerade),
-    }
-}
-
-fn redirect(body: &Value) -> Option<Action> {
-    ports(body).map(Action::Redirect)
-}
-
-/// `meta mark set`, in the forms that come to `(mark & !mask) ^ value`.
-fn mangle(body: &Value, statement: &Value) -> Option<Action> {
-    let (key, value) = (body.get("key")?, body.get("value")?);
-    if !expression::is_meta(key, "mark") {
-        let harmless = expression::is_meta(key, "nftrace")
-            || expression::is_meta(key, "priority")
-            || key.get("ct").and_then(|ct| ct.get("key")).and_then(Value::as_str) == Some("mark");
-        return harmless.then(|| Action::NonTerminal(statement.to_string()));
-    }
-    let (value, mask) = mark(value)?;
-    Some(Action::SetMark { value, mask })
-}
-
-/// An expression over the mark as (bits flipped after, bits cleared first).
-fn mark(value: &Value) -> Option<(u32, u32)> {
-    if let Some(number) = value.as_u64() {
-        return Some((u32::try_from(number).ok()?, u32::MAX));
-    }
-    if expression::is_meta(value, "mark") {
-        return Some((0, 0));
-    }
-    let (operator, operands) = only_entry(value)?;
-    let [left, right] = operands.as_array()?.as_slice() else { return None };
-    let (flipped, cleared) = mark(left)?;
-    let right = u32::try_from(right.as_u64()?).ok()?;
-    Some(match operator {
-        "&" => (flipped & right, cleared | !right),
-        "|" => ((flipped & !right) | right, cleared | right),
-        "^" => (flipped ^ right, cleared),
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mark_arithmetic_is_exact() {
-        let meta = r#"{"meta": {"key": "mark"}}"#;
-        let cases = [
-            ("7".to_owned(), 7),
-            (format!(r#"{{"|": [{meta}, 16]}}"#), 0x1234_5678 | 16),
-            (format!(r#"{{"&": [{meta}, 65520]}}"#), 0x1234_5678 & 0xfff0),
-            (format!(r#"{{"^": [{{"&": [{meta}, 65523]}}, 3]}}"#), (0x1234_5678 & 0xfff3) ^ 3),
-            (format!(r#"{{"|": [{{"^": [{meta}, 255]}}, 3]}}"#), (0x1234_5678 ^ 255) | 3),
-        ];
-        for (json, wanted) in cases {
-            let (value, mask) = mark(&serde_json::from_str(&json).unwrap()).unwrap();
-            assert_eq!((0x1234_5678 & !mask) ^ value, wanted, "{json}");
-        }
-    }
+    statements.iter().filter_map(name).collect()
 }

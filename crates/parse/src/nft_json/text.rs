@@ -10,11 +10,22 @@ mod values;
 
 /// A whole rule, or some of its statements.
 pub(super) fn rule(family: Family, statements: &[Value]) -> String {
-    let texts: Vec<String> = statements.iter().map(|statement| one(family, statement)).collect();
+    let texts: Vec<String> = statements.iter().map(|one| statement(family, one)).collect();
     texts.join(" ")
 }
 
-fn one(family: Family, statement: &Value) -> String {
+/// A match statement's body.
+pub(super) fn comparison(body: &Value) -> String {
+    statements::one_of("match", body).unwrap_or_else(|| body.to_string())
+}
+
+/// A constant or an expression.
+pub(super) fn value(value: &Value) -> String {
+    values::text(&Value::Null, value).unwrap_or_else(|| value.to_string())
+}
+
+/// One statement.
+pub(super) fn statement(family: Family, statement: &Value) -> String {
     match statement {
         // nft has some statements as text in JSON too.
         Value::String(text) => crate::nft_text::rule_text(text),

@@ -9,6 +9,7 @@ use super::expressions::{self, Side};
 use super::lexer::{Kind, Token};
 use super::objects::Listing;
 use super::{effects, sets, types};
+use crate::nft_json::set::INCOMPLETE;
 
 /// Everything of a set or map up to the closing brace; the header is taken.
 pub(super) fn set(
@@ -38,9 +39,6 @@ pub(super) fn set(
     }
     listing.give(first, kind, body, None);
 }
-
-/// Set in the body of a set of which not every element could be read.
-pub(super) const INCOMPLETE: &str = "incomplete";
 
 /// One line of a set's declaration.
 fn property(cursor: &mut Cursor<'_, '_>, body: &mut Map<String, Value>) -> Reading<()> {

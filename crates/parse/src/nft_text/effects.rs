@@ -7,6 +7,7 @@ use super::cursor::{Cursor, Reading};
 use super::expressions::{self, Side};
 use super::lexer::Kind;
 use super::statements::single;
+use super::values::object;
 
 /// Statements that also stand with a set's elements, which then keep a state of their own.
 pub(super) fn is_stateful(cursor: &Cursor<'_, '_>) -> bool {
@@ -35,11 +36,12 @@ pub(super) fn stateful(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
 
 fn counter(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     if !cursor.take_word("packets") {
-        return Ok(json!({"counter": null}));
+        return Ok(single("counter", Value::Null));
     }
     let packets = cursor.number("packets")?;
     cursor.expect_word("bytes")?;
-    Ok(json!({"counter": {"packets": packets, "bytes": cursor.number("bytes")?}}))
+    let bytes = cursor.number("bytes")?;
+    Ok(single("counter", object([("packets", packets.into()), ("bytes", bytes.into())])))
 }
 
 /// When it was last met says nothing about the rule.

@@ -1,12 +1,13 @@
 //! Expressions (nft(8), EXPRESSIONS) as libnftables-json(5) writes them: what is looked at, what it is
 //! compared with, and arithmetic and maps over both.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cursor::{Cursor, Reading};
 use super::lexer::Kind;
 use super::statements::single;
-use super::{fields, sets, values};
+use super::values::{self, object};
+use super::{fields, sets};
 
 /// What a bare word can be, which nft decides by the place it stands at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(super) fn read(cursor: &mut Cursor<'_, '_>, side: Side) -> Reading<Value> {
     let key = concatenation(cursor, side)?;
     if cursor.take_word("map") {
         let data = read_set(cursor)?;
-        return Ok(json!({"map": {"key": key, "data": data}}));
+        return Ok(single("map", object([("key", key), ("data", data)])));
     }
     Ok(key)
 }
@@ -34,7 +35,7 @@ pub(super) fn read_set(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     if cursor.take(Kind::Open) {
         let mut elements = Vec::new();
         sets::elements(cursor, &mut elements)?;
-        return Ok(json!({"set": elements}));
+        return Ok(single("set", Value::Array(elements)));
     }
     if cursor.peek_word().starts_with('@') {
         return Ok(Value::from(cursor.word("a set")?));
@@ -52,7 +53,7 @@ pub(super) fn concatenation(cursor: &mut Cursor<'_, '_>, side: Side) -> Reading<
     while cursor.take_word(".") {
         parts.push(arithmetic(cursor, side, 0)?);
     }
-    Ok(json!({"concat": parts}))
+    Ok(single("concat", Value::Array(parts)))
 }
 
 /// Operators, those that bind less first (nft's `parser_bison.y`), as JSON has them and as words, which
@@ -68,7 +69,7 @@ fn arithmetic(cursor: &mut Cursor<'_, '_>, side: Side, level: usize) -> Reading<
         cursor.next();
         let right_side = if side == Side::Field { Side::Either } else { side };
         let right = arithmetic(cursor, right_side, level + 1)?;
-        left = single(operator, json!([left, right]));
+        left = single(operator, Value::Array(vec![left, right]));
     }
     Ok(left)
 }
@@ -98,7 +99,7 @@ fn constant(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
             let Some(end) = end else { return Ok(Value::from(token.inner())) };
             cursor.next();
             cursor.next();
-            Ok(json!({"range": [token.inner(), end.inner()]}))
+            Ok(single("range", Value::Array(vec![token.inner().into(), end.inner().into()])))
         }
         Some(token) if token.kind == Kind::Word => {
             cursor.next();
@@ -131,10 +132,14 @@ pub(super) fn right_side(cursor: &mut Cursor<'_, '_>, side: Side) -> Reading<Val
     Ok(Value::Array(flags))
 }
 
+/// As JSON has them, and as words.
+const COMPARISONS: [(&str, &str); 7] =
+    [("==", "eq"), ("!=", "ne"), ("<", "lt"), (">", "gt"), ("<=", "le"), (">=", "ge"), ("!", "not")];
+
 /// The comparison that follows `left`, as a match statement.
 pub(super) fn comparison(cursor: &mut Cursor<'_, '_>, left: Value) -> Reading<Value> {
-    const OPERATORS: [&str; 7] = ["==", "!=", "<", ">", "<=", ">=", "!"];
-    let operator = OPERATORS.into_iter().find(|operator| cursor.take_word(operator));
+    let operator = COMPARISONS.iter().find(|(sign, name)| cursor.take_word(sign) || cursor.take_word(name));
+    let operator = operator.map(|(sign, _)| *sign);
     let mut right = right_side(cursor, Side::Constant)?;
     if fields::has_named_numbers(&left) {
         number_as_name(&mut right);
@@ -142,12 +147,13 @@ pub(super) fn comparison(cursor: &mut Cursor<'_, '_>, left: Value) -> Reading<Va
     if cursor.take_word("/") {
         let mask = right_side(cursor, Side::Constant)?;
         let operator = operator.unwrap_or("==");
-        return Ok(json!({"match": {"op": operator, "left": {"&": [left, mask]}, "right": right}}));
+        let left = single("&", Value::Array(vec![left, mask]));
+        return Ok(single("match", object([("op", operator.into()), ("left", left), ("right", right)])));
     }
     let is_one_of = right.get("set").is_some() || right.as_str().is_some_and(|name| name.starts_with('@'));
     let any_bit = fields::is_bitmask(&left) && !is_one_of;
     let operator = operator.unwrap_or(if any_bit { "in" } else { "==" });
-    Ok(json!({"match": {"op": operator, "left": left, "right": right}}))
+    Ok(single("match", object([("op", operator.into()), ("left", left), ("right", right)])))
 }
 
 /// A number where a name could stand is a string in JSON.

@@ -7,7 +7,7 @@ use super::cursor::{Cursor, Reading};
 use super::expressions::{self, Side};
 use super::lexer::Kind;
 use super::statements::single;
-use super::values;
+use super::values::{self, object};
 
 /// Meta keys that nft prints without `meta`, of all versions.
 const BARE_META: [&str; 22] = [
@@ -69,7 +69,7 @@ pub(super) fn read(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     let start = cursor.at();
     let word = cursor.word("a field of the packet")?;
     match word {
-        "meta" => Ok(json!({"meta": {"key": cursor.word("a meta key")?}})),
+        "meta" => Ok(single("meta", object([("key", cursor.word("a meta key")?.into())]))),
         "ct" => ct(cursor),
         "fib" => fib(cursor),
         "socket" => socket(cursor),
@@ -90,7 +90,7 @@ pub(super) fn read(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
             Ok(json!({"dccp option": {"type": cursor.number("an option of DCCP")?}}))
         }
         "sctp" if cursor.take_word("chunk") => named(cursor, "sctp chunk"),
-        word if BARE_META.contains(&word) => Ok(json!({"meta": {"key": word}})),
+        word if BARE_META.contains(&word) => Ok(single("meta", object([("key", word.into())]))),
         word if TUNNELS.contains(&word) && HEADERS.contains(&cursor.peek_word()) => {
             let mut inner = cursor.nested(read)?;
             if let Some(payload) = inner.get_mut("payload").and_then(Value::as_object_mut) {
@@ -134,7 +134,7 @@ fn payload(cursor: &mut Cursor<'_, '_>, protocol: &str) -> Reading<Value> {
     if protocol == "arp" && ["saddr", "daddr"].contains(&field.as_str()) {
         field = format!("{field} {}", cursor.word("`ip` or `ether`")?);
     }
-    Ok(json!({"payload": {"protocol": protocol, "field": field}}))
+    Ok(single("payload", object([("protocol", protocol.into()), ("field", field.into())])))
 }
 
 fn ct(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
@@ -149,7 +149,7 @@ fn ct(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
         _ => key.to_owned(),
     };
     body.insert("key".to_owned(), key.into());
-    Ok(json!({"ct": body}))
+    Ok(single("ct", Value::Object(body)))
 }
 
 fn fib(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
@@ -166,7 +166,7 @@ fn socket(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     if cursor.take_word("level") {
         body.insert("level".to_owned(), cursor.number("a level")?.into());
     }
-    Ok(json!({"socket": body}))
+    Ok(single("socket", Value::Object(body)))
 }
 
 fn osf(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
@@ -175,7 +175,7 @@ fn osf(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
         body.insert("ttl".to_owned(), cursor.word("`loose` or `skip`")?.into());
     }
     body.insert("key".to_owned(), cursor.word("`name` or `version`")?.into());
-    Ok(json!({"osf": body}))
+    Ok(single("osf", Value::Object(body)))
 }
 
 fn numgen(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
@@ -209,7 +209,7 @@ fn ipsec(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
         body.insert("family".to_owned(), cursor.word("a family")?.into());
     }
     body.insert("key".to_owned(), cursor.word("a key of the transformation")?.into());
-    Ok(json!({"ipsec": body}))
+    Ok(single("ipsec", Value::Object(body)))
 }
 
 fn route(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
@@ -218,7 +218,7 @@ fn route(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
         body.insert("family".to_owned(), cursor.word("a family")?.into());
     }
     body.insert("key".to_owned(), cursor.word("a key of the route")?.into());
-    Ok(json!({"rt": body}))
+    Ok(single("rt", Value::Object(body)))
 }
 
 fn option(cursor: &mut Cursor<'_, '_>, protocol: &str) -> Reading<Value> {

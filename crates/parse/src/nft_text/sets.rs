@@ -1,10 +1,11 @@
 //! What stands between the braces of sets and maps.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::cursor::{Cursor, Reading};
 use super::expressions::{self, Side};
 use super::lexer::Kind;
+use super::statements::single;
 use super::{effects, statements, values};
 
 /// Elements up to the closing brace; the opening one is taken.
@@ -37,7 +38,7 @@ fn element(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     if !cursor.take_word(":") {
         return Ok(key);
     }
-    Ok(json!([key, mapped(cursor)?]))
+    Ok(Value::Array(vec![key, mapped(cursor)?]))
 }
 
 /// What a key maps to: a verdict or a value.
@@ -79,5 +80,5 @@ pub(super) fn with_attributes(key: Value, mut attributes: Map<String, Value>) ->
         return key;
     }
     attributes.insert("val".to_owned(), key);
-    json!({"elem": attributes})
+    single("elem", Value::Object(attributes))
 }

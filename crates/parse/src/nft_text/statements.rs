@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::cursor::{Cursor, Reading, Stuck};
 use super::expressions::{self, Side};
 use super::lexer::Kind;
+use super::values::object;
 use super::{effects, nat, sets};
 
 /// A rule's statements as far as they could be read.
@@ -64,9 +65,10 @@ fn statement(cursor: &mut Cursor<'_, '_>, family: Family) -> Reading<Value> {
         word if word.starts_with("# xt_") => xt_comment(cursor),
         "notrack" => {
             cursor.next();
-            Ok(json!({"notrack": null}))
+            Ok(single("notrack", Value::Null))
         }
         "ct" if is_ct_object(cursor) => ct_object(cursor),
+        "meta" if cursor.peek_second().is_some_and(|token| token.is("set")) => misplaced_set(cursor),
         _ => about_field(cursor),
     }
 }
@@ -81,7 +83,7 @@ pub(super) fn verdict(cursor: &mut Cursor<'_, '_>) -> Option<Reading<Value>> {
         }
         "jump" | "goto" => {
             cursor.next();
-            Some(cursor.name("a chain").map(|target| single(word, json!({"target": target}))))
+            Some(cursor.name("a chain").map(|target| single(word, object([("target", target.into())]))))
         }
         _ => None,
     }
@@ -104,7 +106,7 @@ fn anonymous_jump(cursor: &mut Cursor<'_, '_>, family: Family) -> Option<Reading
     Some(
         cursor
             .nested(|cursor| anonymous_chain(cursor, family))
-            .map(|rules| single(word, json!({"chain": rules}))),
+            .map(|rules| single(word, single("chain", Value::Array(rules)))),
     )
 }
 
@@ -140,7 +142,7 @@ fn about_field(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     let field = expressions::read(cursor, Side::Field)?;
     if cursor.take_word("vmap") {
         let data = expressions::read_set(cursor)?;
-        return Ok(json!({"vmap": {"key": field, "data": data}}));
+        return Ok(single("vmap", object([("key", field), ("data", data)])));
     }
     if !cursor.take_word("set") {
         return expressions::comparison(cursor, field);
@@ -149,9 +151,20 @@ fn about_field(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     let is_secmark =
         field.get("meta").and_then(|meta| meta.get("key")).and_then(Value::as_str) == Some("secmark");
     if is_secmark && (value.is_string() || value.get("map").is_some()) {
-        return Ok(json!({"secmark": value}));
+        return Ok(single("secmark", value));
     }
-    Ok(json!({"mangle": {"key": field, "value": value}}))
+    Ok(single("mangle", object([("key", field), ("value", value)])))
+}
+
+/// `meta set pkttype host`: how the translation of what ebtables made says `meta pkttype set host`
+/// (iptables `libebt_redirect.c`).
+fn misplaced_set(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
+    cursor.expect_word("meta")?;
+    cursor.expect_word("set")?;
+    let key = cursor.word("a meta key")?;
+    let value = expressions::right_side(cursor, Side::Either)?;
+    let key = single("meta", object([("key", key.into())]));
+    Ok(single("mangle", object([("key", key), ("value", value)])))
 }
 
 /// `ct helper set "ftp"` names an object; `ct helper "ftp"` is a comparison.
@@ -183,9 +196,9 @@ fn set_element(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     }
     let mut body = if cursor.take_word(":") {
         let data = expressions::concatenation(cursor, Side::Either)?;
-        json!({"op": operation, "elem": key, "data": data, "map": set})
+        object([("op", operation.into()), ("elem", key), ("data", data), ("map", set.into())])
     } else {
-        json!({"op": operation, "elem": key, "set": set})
+        object([("op", operation.into()), ("elem", key), ("set", set.into())])
     };
     cursor.expect(Kind::Close, "`}`")?;
     if let Some(body) = body.as_object_mut().filter(|_| !statements.is_empty()) {
@@ -206,7 +219,8 @@ fn meter(cursor: &mut Cursor<'_, '_>) -> Reading<Value> {
     let key = sets::with_attributes(key, attributes);
     let statement = effects::stateful(cursor)?;
     cursor.expect(Kind::Close, "`}`")?;
-    Ok(json!({"meter": {"name": name, "size": size, "key": key, "stmt": statement}}))
+    let body = [("name", name.into()), ("size", size.into()), ("key", key), ("stmt", statement)];
+    Ok(single("meter", object(body)))
 }
 
 /// `xt match "comment"`: what only iptables can say.

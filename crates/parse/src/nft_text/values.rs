@@ -6,6 +6,11 @@ use std::net::IpAddr;
 use model::Mac;
 use serde_json::{Value, json};
 
+/// A JSON object of these, which are moved into it.
+pub(super) fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
 /// What a word stands for.
 pub(super) fn word(word: &str) -> Value {
     let known = prefix(word).or_else(|| range(word)).or_else(|| scalar(word)).or_else(|| flags(word));
