@@ -302,6 +302,7 @@ fn modules_of_the_packet() {
         ),
         ("-m tos --tos 0x01/0x03", vec![unpredictable("-m tos --tos 0x01/0x03", Because::Payload)]),
         ("-m tos ! --tos 0x10/0x3f", vec![unpredictable("-m tos ! --tos 0x10/0x3f", Because::Payload)]),
+        ("-m rt ! --rt-type 0", vec![not(Test::Always)]),
         ("-m pkttype ! --pkt-type broadcast", vec![not(field(Field::PacketType, 0xff, 1))]),
         ("-m pkttype --pkt-type unicast", vec![is(field(Field::PacketType, 0xff, 0))]),
     ];
@@ -348,6 +349,11 @@ fn modules_of_the_connection() {
             vec![unmodelled("-m conntrack ! --ctstate NEW --ctdir REPLY")],
         ),
         ("-m conntrack --ctwhat 1", vec![unmodelled("-m conntrack --ctwhat 1")]),
+        ("-m recent --set --name x --mask 255.255.255.255 --rsource", vec![is(Test::Always)]),
+        (
+            "-m recent ! --update --seconds 5 --name x",
+            vec![unpredictable("-m recent ! --update --seconds 5 --name x", Because::History)],
+        ),
         ("-m helper --helper ftp", vec![unpredictable("-m helper --helper ftp", Because::History)]),
     ];
     for (text, wanted) in cases {

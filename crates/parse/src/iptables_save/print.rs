@@ -30,8 +30,7 @@ pub fn rule(rule: &NfRule, chain: &str, family: Family) -> Option<String> {
         push(&mut words, text);
         return Some(words);
     }
-    let always = kept::always(&rule.text);
-    matches::print(&mut words, &rule.matches, &always, family)?;
+    matches::print(&mut words, &rule.matches, kept::conditions(&rule.text), family)?;
     let options = kept::target_options(&rule.text);
     targets::print(&mut words, &rule.action, &options, family)?;
     Some(words)

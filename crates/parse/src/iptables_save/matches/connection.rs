@@ -1,4 +1,4 @@
-//! Modules that look at the packet's connection.
+//! Modules that look at the packet's connection, and at what its sender did before.
 
 use model::netfilter::{AddressOf, Because, CtStates, CtTuple, Field, Match, Test};
 
@@ -88,6 +88,24 @@ fn one(words: &mut Words<'_>, from: usize) -> Option<Match> {
         }
     };
     Some(condition(negated, test))
+}
+
+/// `--set` writes the packet's address down, and holds whatever was there (`recent_mt`); the other
+/// questions hang on what earlier packets left.
+pub(super) fn recent(words: &mut Words<'_>, start: usize) -> Option<Vec<Match>> {
+    let mut set = None;
+    while inside_module(words) {
+        let (negated, name) = option(words)?;
+        words.skip_arguments();
+        if name == "--set" {
+            set = Some(negated);
+        }
+    }
+    let text = || words.text_since(start).to_owned();
+    Some(vec![match set {
+        Some(negated) => condition(negated, Test::Always),
+        None => condition(false, Test::Unpredictable(text(), Because::History)),
+    }])
 }
 
 fn exactly(field: Field, mask: u128, value: u128) -> Test {

@@ -73,6 +73,9 @@ pub(super) fn reverse_path(words: &mut Words<'_>, _: usize) -> Option<Vec<Match>
     Some(vec![condition(inverted, Test::ReversePath { loose, with_mark, accept_local })])
 }
 
+/// Options by which an ipset's own counters leave the packet out.
+pub(in super::super) const UNCOUNTED: [&str; 2] = ["--update-counters", "--update-subcounters"];
+
 /// `--match-set NAME src,dst`. What an element's counters say hangs on the packets before.
 pub(super) fn set(words: &mut Words<'_>, start: usize) -> Option<Vec<Match>> {
     let mut asked = None;
@@ -89,6 +92,8 @@ pub(super) fn set(words: &mut Words<'_>, start: usize) -> Option<Vec<Match>> {
                 words.value()?;
                 counted = true;
             }
+            // Whether the packet is counted decides nothing.
+            option if UNCOUNTED.contains(&option) => {}
             _ => return None,
         }
     }

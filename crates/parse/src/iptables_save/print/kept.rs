@@ -1,7 +1,10 @@
 //! Words of a rule's text that decide nothing, and that the model therefore has no place for.
 
+use std::collections::VecDeque;
+
 use model::netfilter::Test;
 
+use super::super::matches::surroundings::UNCOUNTED;
 use super::super::rule;
 use super::super::targets::nat::FLAGS;
 use super::super::words::Words;
@@ -12,10 +15,18 @@ fn options(text: &str) -> Option<Words<'_>> {
     Words::split(options).ok()
 }
 
-/// Every condition that always holds or never does, comments foremost, as written, in order.
-pub(super) fn always(text: &str) -> Vec<String> {
-    let Some(mut words) = options(text) else { return Vec::new() };
-    let mut found = Vec::new();
+/// What is said of conditions besides what the model holds, each in the order of its kind.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// Conditions that always hold or never do, comments foremost, as written.
+    pub(super) always: VecDeque<String>,
+    /// Of every ipset that is asked, which of its counters leave the packet out.
+    pub(super) uncounted: VecDeque<String>,
+}
+
+pub(super) fn conditions(text: &str) -> Said {
+    let mut said = Said::default();
+    let Some(mut words) = options(text) else { return said };
     while !words.is_done() {
         let start = words.at();
         let negated = words.take("!");
@@ -23,11 +34,22 @@ pub(super) fn always(text: &str) -> Vec<String> {
         if matches!(option.raw, "-j" | "--jump" | "-g" | "--goto") {
             break;
         }
-        rule::read_conditions(&mut words, (start, negated, option.raw), &mut |condition, text| {
-            found.extend((condition.test == Test::Always).then(text));
-        });
+        rule::read_conditions(
+            &mut words,
+            (start, negated, option.raw),
+            &mut |condition, text| match condition.test {
+                Test::Always => said.always.push_back(text()),
+                Test::InIpset { .. } => said.uncounted.push_back(uncounted(&text())),
+                _ => {}
+            },
+        );
     }
-    found
+    said
+}
+
+fn uncounted(text: &str) -> String {
+    let flags = text.split(' ').filter(|word| UNCOUNTED.contains(word));
+    flags.fold(String::new(), |said, flag| said + " ! " + flag)
 }
 
 /// What is said of a target besides what the model holds.

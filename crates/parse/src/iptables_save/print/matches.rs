@@ -9,6 +9,7 @@ use model::netfilter::{AddressOf, CtStates, Family, Field, Match, Side, Test};
 use super::super::matches::connection;
 use super::super::values;
 use super::super::words::quoted;
+use super::kept::Said;
 use super::push;
 
 mod fields;
@@ -29,13 +30,7 @@ fn piece(module: &'static str, negated: bool, option: String) -> Piece {
 
 /// Appends conditions to a rule. Those of one module that follow each other share its `-m`, unless an
 /// option comes twice. `None` where iptables has no words for one.
-pub(super) fn print(
-    words: &mut String,
-    conditions: &[Match],
-    always: &[String],
-    family: Family,
-) -> Option<()> {
-    let mut always = always.iter();
+pub(super) fn print(words: &mut String, conditions: &[Match], mut said: Said, family: Family) -> Option<()> {
     let mut open: Option<(&str, Vec<String>)> = None;
     let mut protocol = None;
     let mut rest = conditions;
@@ -46,8 +41,8 @@ pub(super) fn print(
         }
         match &condition.test {
             Test::Always => {
-                match always.next() {
-                    Some(text) => push(words, text),
+                match said.always.pop_front() {
+                    Some(text) => push(words, &text),
                     // Nothing is lost where a condition that always holds is not said.
                     None if !condition.negated => {}
                     None => return None,
@@ -71,7 +66,7 @@ pub(super) fn print(
         }
         let Piece { module, option, negated } = piece_of(condition, protocol, family)?;
         let name = option.split(' ').next().unwrap_or_default().to_owned();
-        let alone = module == "rpfilter" || connection::decides_alone(condition);
+        let alone = matches!(module, "rpfilter" | "set") || connection::decides_alone(condition);
         match &mut open {
             Some((shared, names)) if *shared == module && !names.contains(&name) && !alone => {
                 names.push(name);
@@ -88,6 +83,9 @@ pub(super) fn print(
         }
         if !option.is_empty() {
             push(words, &option);
+        }
+        if let Test::InIpset { .. } = &condition.test {
+            words.push_str(&said.uncounted.pop_front().unwrap_or_default());
         }
         if alone {
             open = None;
