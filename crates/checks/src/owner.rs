@@ -171,7 +171,7 @@ fn is_nwfilters(dialect: Dialect, name: &str) -> bool {
     let prefixes: &[&str] = match dialect {
         Dialect::EbtablesLegacy | Dialect::EbtablesNft => &["I-", "O-", "J-", "P-"],
         Dialect::IptablesLegacy | Dialect::IptablesNft => &["FI-", "FO-", "HI-", "FJ-", "FP-", "HJ-"],
-        Dialect::ArptablesNft | Dialect::Nft => &[],
+        Dialect::ArptablesLegacy | Dialect::ArptablesNft | Dialect::Nft => &[],
     };
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
@@ -217,7 +217,7 @@ fn of_shape(ns: &Netns, rule: &RuleRef) -> Option<Owner> {
             let nova_is_here = nova::iptables(ns).any(|table| nova::weight(table).0 > 0);
             (nova_is_here && shared_address(&words)).then_some(Owner::NovaNetwork)
         }
-        Dialect::ArptablesNft | Dialect::Nft => None,
+        Dialect::ArptablesLegacy | Dialect::ArptablesNft | Dialect::Nft => None,
     }
 }
 

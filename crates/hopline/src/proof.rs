@@ -65,7 +65,7 @@ fn trace(facts: &Facts, plan: &MachinePlan, flows: &[Flow]) -> Result<Trace, Str
     let tables =
         facts.snapshot.main_netns(&plan.name).map(|ns| ns.ruleset.tables.as_slice()).unwrap_or_default();
     let legacy = |t: &model::netfilter::Table| match t.dialect {
-        Dialect::IptablesLegacy | Dialect::EbtablesLegacy => true,
+        Dialect::IptablesLegacy | Dialect::EbtablesLegacy | Dialect::ArptablesLegacy => true,
         Dialect::IptablesNft | Dialect::EbtablesNft | Dialect::ArptablesNft | Dialect::Nft => false,
     };
     // Of traced packets the kernel writes a line into its log for each legacy rule, in the machine's own

@@ -77,6 +77,8 @@ pub enum Dialect {
     EbtablesLegacy,
     /// `ebtables-nft`.
     EbtablesNft,
+    /// `arptables-legacy`.
+    ArptablesLegacy,
     /// `arptables-nft`.
     ArptablesNft,
     /// Native nftables.
@@ -93,6 +95,7 @@ impl Dialect {
             (Dialect::IptablesNft, _) => "iptables-save -c",
             (Dialect::EbtablesLegacy, _) => "ebtables-legacy-save",
             (Dialect::EbtablesNft, _) => "ebtables-save -c",
+            (Dialect::ArptablesLegacy, _) => "arptables-legacy -L -n -v",
             (Dialect::ArptablesNft, _) => "arptables-save -c",
             (Dialect::Nft, _) => "nft -a list ruleset",
         }
@@ -107,6 +110,7 @@ impl Dialect {
             (Dialect::IptablesNft, _) => "iptables",
             (Dialect::EbtablesLegacy, _) => "ebtables-legacy",
             (Dialect::EbtablesNft, _) => "ebtables",
+            (Dialect::ArptablesLegacy, _) => "arptables-legacy",
             (Dialect::ArptablesNft, _) => "arptables",
             (Dialect::Nft, _) => "nft",
         }

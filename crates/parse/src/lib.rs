@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+mod arp;
+pub mod arptables_save;
 pub mod brctl_show;
 pub mod conntrack_list;
 pub mod console;

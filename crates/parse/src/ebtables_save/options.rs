@@ -3,6 +3,7 @@
 use model::Mac;
 use model::netfilter::{AddressOf, Because, Dialect, Element, Elements, Field, Lookup, Match, Part, Test};
 
+use crate::arp;
 use crate::iptables_save::values;
 use crate::iptables_save::words::Words;
 
@@ -28,24 +29,19 @@ pub(super) fn read(
     let value = words.value()?;
     // No imagined frame is a BPDU, which the kernel asks for first (`ebt_stp_mt`).
     if option.starts_with("--stp-") {
-        return Some(vec![known(false, false)]);
+        return Some(vec![arp::known(false, false)]);
     }
     match option {
         "--ip-icmp-type" => icmp(&value, negated, values::icmp, context.dialect),
         "--ip6-icmp-type" => icmp(&value, negated, values::icmpv6, context.dialect),
         "--ip-tos" | "--ip6-tclass" => service(option, &value, negated),
         // What an imagined ARP packet is of: Ethernet and IPv4 (RFC 826).
-        "--arp-htype" => Some(vec![known(values::number(&value)? == 1, negated)]),
-        "--arp-ptype" => Some(vec![known(ether_type(&value)? == 0x0800, negated)]),
+        "--arp-htype" => Some(vec![arp::known(values::number(&value)? == 1, negated)]),
+        "--arp-ptype" => Some(vec![arp::known(ether_type(&value)? == 0x0800, negated)]),
         "--among-src" => Some(vec![Match { negated, test: among(AddressOf::Source, &value, context)? }]),
         "--among-dst" => Some(vec![Match { negated, test: among(AddressOf::Destination, &value, context)? }]),
         _ => Some(vec![Match { negated, test: test(option, &value)? }]),
     }
-}
-
-/// A condition of which it is known whether it holds.
-fn known(holds: bool, negated: bool) -> Match {
-    Match { negated: holds == negated, test: Test::Always }
 }
 
 fn test(option: &str, value: &str) -> Option<Test> {
@@ -74,9 +70,9 @@ fn test(option: &str, value: &str) -> Option<Test> {
         "--ip-dport" | "--ip-destination-port" | "--ip6-dport" | "--ip6-destination-port" => {
             Test::DestinationPort(vec![values::ports(value, ':')?])
         }
-        "--arp-op" | "--arp-opcode" => Test::ArpOperation(arp_operation(value)?),
-        "--arp-ip-src" => arp_address(AddressOf::Source, value)?,
-        "--arp-ip-dst" => arp_address(AddressOf::Destination, value)?,
+        "--arp-op" | "--arp-opcode" => Test::ArpOperation(arp::operation(value)?),
+        "--arp-ip-src" => arp::address(AddressOf::Source, value)?,
+        "--arp-ip-dst" => arp::address(AddressOf::Destination, value)?,
         "--arp-mac-src" => mac(value).map(|(mac, mask)| Test::ArpSourceMac(mac, mask))?,
         "--arp-mac-dst" => mac(value).map(|(mac, mask)| Test::ArpTargetMac(mac, mask))?,
         "--mark" => mark(value)?,
@@ -179,17 +175,6 @@ fn among(of: AddressOf, text: &str, context: Context) -> Option<Test> {
     Some(Test::InSet(Lookup { fields, elements: Elements::Anonymous(elements) }))
 }
 
-fn arp_address(of: AddressOf, text: &str) -> Option<Test> {
-    if let Some(net) = values::net(text) {
-        return Some(match of {
-            AddressOf::Source => Test::ArpSourceIp(net),
-            AddressOf::Destination => Test::ArpTargetIp(net),
-        });
-    }
-    let (value, mask) = values::masked_address(text)?;
-    Some(Test::Field { field: Field::ArpIp(of), mask, within: vec![(value, value)] })
-}
-
 /// `mac`, `mac/mask`, or one of the names that ebtables gives to some (ebtables(8), `-s`).
 fn mac(text: &str) -> Option<(Mac, Mac)> {
     const GROUP: Mac = Mac([1, 0, 0, 0, 0, 0]);
@@ -242,23 +227,4 @@ fn ether_type(text: &str) -> Option<u16> {
             u16::from_str_radix(digits, 16).ok()?
         }
     })
-}
-
-/// ebtables' names in the order of the numbers, from 1 (ebtables `ebt_arp.c`, `opcodes`).
-fn arp_operation(text: &str) -> Option<u16> {
-    const NAMES: [&str; 9] = [
-        "Request",
-        "Reply",
-        "Request_Reverse",
-        "Reply_Reverse",
-        "DRARP_Request",
-        "DRARP_Reply",
-        "DRARP_Error",
-        "InARP_Request",
-        "ARP_NAK",
-    ];
-    match (1..).zip(NAMES).find(|(_, name)| *name == text) {
-        Some((number, _)) => Some(number),
-        None => text.parse().ok(),
-    }
 }

@@ -159,7 +159,7 @@ impl Walk {
 fn table_of<'r>(event: &TraceEvent, ruleset: &'r Ruleset) -> Option<&'r Table> {
     let is_nf_tables = |dialect| match dialect {
         Dialect::IptablesNft | Dialect::EbtablesNft | Dialect::ArptablesNft | Dialect::Nft => true,
-        Dialect::IptablesLegacy | Dialect::EbtablesLegacy => false,
+        Dialect::IptablesLegacy | Dialect::EbtablesLegacy | Dialect::ArptablesLegacy => false,
     };
     let tables = ruleset.tables.iter();
     tables

@@ -118,6 +118,7 @@ fn removal(ns: &Netns, rule: &RuleRef) -> Remedy {
         | Dialect::IptablesNft
         | Dialect::EbtablesLegacy
         | Dialect::EbtablesNft
+        | Dialect::ArptablesLegacy
         | Dialect::ArptablesNft => {
             let edit = rule.dialect.edit_command(rule.family);
             let delete = format!("{edit} -t {} -D {chain} {}", rule.table, rule.number);
