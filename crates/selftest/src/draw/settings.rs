@@ -80,12 +80,15 @@ fn sysctls(random: &mut Random, menu: &Menu, case: &mut Case, at: usize) {
 fn ports(random: &mut Random, case: &mut Case) {
     let both_isolated = random.one_in(8);
     for cable in &mut case.cables {
+        // Two bridges that each send back what the other floods would do so until the machine is turned
+        // off.
+        let between_bridges = cable.ends.iter().all(|end| end.bridge.is_some());
         for end in &mut cable.ends {
             if end.bridge.is_none() {
                 continue;
             }
             let mut port = BridgePort::default();
-            port.hairpin = random.one_in(5);
+            port.hairpin = random.one_in(5) && !between_bridges;
             port.isolated = both_isolated || random.one_in(20);
             port.learning = !random.one_in(20);
             port.flood = !random.one_in(20);
