@@ -244,5 +244,4 @@ pub(crate) static VERDICTS: &[Word] = &[
         ..WORD
     },
     Word { name: "NFQUEUE", xtables: "-j NFQUEUE --queue-num 7", nft: "queue num 7", kinds: NOT_NAT, tables: &["filter", "mangle"], modelled: false, ..WORD },
-    Word { name: "TEE", xtables: "-j TEE --gateway <host>", tables: MANGLE, modelled: false, ..WORD },
 ];
