@@ -110,11 +110,9 @@ impl Coverage {
     /// Takes in what another part of the run went through.
     pub(crate) fn merge(&mut self, other: Coverage) {
         let Coverage { matches, targets, hooks, packets, sysctls, left_out } = other;
-        for (own, more) in [
-            (&mut self.matches, matches),
-            (&mut self.targets, targets),
-            (&mut self.hooks, hooks),
-        ] {
+        for (own, more) in
+            [(&mut self.matches, matches), (&mut self.targets, targets), (&mut self.hooks, hooks)]
+        {
             for (name, count) in more {
                 let own = own.entry(name).or_default();
                 own.drawn += count.drawn;

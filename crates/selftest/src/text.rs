@@ -12,7 +12,9 @@ pub(crate) fn of(ruleset: &Ruleset) -> String {
         Language::Nft => native,
         // ebtables' user chains have policies too (ebtables-nft(8)).
         Language::Ebtables => |table: &Table| restored(table, "ACCEPT"),
-        Language::Iptables | Language::Ip6tables | Language::Arptables => |table: &Table| restored(table, "-"),
+        Language::Iptables | Language::Ip6tables | Language::Arptables => {
+            |table: &Table| restored(table, "-")
+        }
     };
     ruleset.tables.iter().map(table).collect()
 }

@@ -25,7 +25,8 @@ fn argv(backend: Backend) -> (&'static str, &'static [&'static str]) {
 pub(crate) fn load(ruleset: &Ruleset, netns: &str) -> Result<(), SelftestError> {
     let (program, arguments) = argv(ruleset.backend);
     let text = text::of(ruleset);
-    let output = feed(program, arguments, &text).map_err(|source| SelftestError::Start { program, source })?;
+    let output =
+        feed(program, arguments, &text).map_err(|source| SelftestError::Start { program, source })?;
     match output {
         Ok(()) => Ok(()),
         Err(said) => Err(SelftestError::Refused { program, netns: netns.to_owned(), said, text }),

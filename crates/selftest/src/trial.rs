@@ -75,9 +75,8 @@ impl Trial {
     /// Probes, by number, that fared otherwise than said.
     pub(crate) fn disagreements(&self) -> Vec<usize> {
         let fared = self.case.probes.iter().zip(&self.said).zip(self.wire.seen()).enumerate();
-        let otherwise = fared.filter(|(nth, ((probe, said), seen))| {
-            !said.agrees(seen, probe.kind, self.wire.own_port(*nth))
-        });
+        let otherwise = fared
+            .filter(|(nth, ((probe, said), seen))| !said.agrees(seen, probe.kind, self.wire.own_port(*nth)));
         otherwise.map(|(nth, _)| nth).collect()
     }
 

@@ -18,8 +18,8 @@ use crate::error::SelftestError;
 
 use ears::Ears;
 pub(crate) use heard::number;
-use heard::{Heard, What};
 pub use heard::{Arrived, Refusal};
+use heard::{Heard, What};
 use send::Sender;
 
 /// Time between two looks for a packet that is still to come.

@@ -7,8 +7,8 @@ use super::{Menu, Pool};
 use crate::case::{Backend, Base, Chain, Ruleset, Table};
 use crate::random::Random;
 use crate::words::{
-    ARP_CONDITIONS, ARP_VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS, CONDITIONS, Language, VERDICTS, Version,
-    Word,
+    ARP_CONDITIONS, ARP_VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS, CONDITIONS, Language, VERDICTS,
+    Version, Word,
 };
 
 use Hook::{Forward, Input, Output, Postrouting, Prerouting};
@@ -107,7 +107,12 @@ pub(crate) fn places(backend: Backend) -> Vec<Place> {
 
 impl Place {
     /// A ruleset of one rule with each word that may stand here, by the word's name.
-    pub(crate) fn rulesets(self, random: &mut Random, menu: &Menu, pool: &Pool) -> Vec<(&'static str, Ruleset)> {
+    pub(crate) fn rulesets(
+        self,
+        random: &mut Random,
+        menu: &Menu,
+        pool: &Pool,
+    ) -> Vec<(&'static str, Ruleset)> {
         let Place { backend, family, table, kind, version, hook } = self;
         let (conditions, verdicts) = words(backend.language(), family);
         let drawing = Drawing { menu, pool, backend, conditions, verdicts, table, kind, version };

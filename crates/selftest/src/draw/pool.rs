@@ -28,9 +28,12 @@ impl Pool {
         let addresses = || case.machines.iter().flat_map(|m| &m.addresses).map(|(_, net)| *net);
         let mut pool = Pool { v6: case.v6, ..Pool::default() };
         pool.hosts = addresses().map(|net| net.addr()).collect();
-        pool.hosts.extend(["10.0.0.99", "2001:db8:99::1"].iter().filter_map(|text| text.parse::<IpAddr>().ok()));
+        pool.hosts
+            .extend(["10.0.0.99", "2001:db8:99::1"].iter().filter_map(|text| text.parse::<IpAddr>().ok()));
         pool.nets = addresses().map(|net| net.trunc()).collect();
-        pool.nets.extend(["10.0.0.0/23", "10.0.0.0/8", "fd00::/16"].iter().filter_map(|text| text.parse::<IpNet>().ok()));
+        pool.nets.extend(
+            ["10.0.0.0/23", "10.0.0.0/8", "fd00::/16"].iter().filter_map(|text| text.parse::<IpNet>().ok()),
+        );
         pool.nets.sort();
         pool.nets.dedup();
         pool.macs = case.cables.iter().flat_map(|cable| &cable.ends).map(|end| end.mac).collect();

@@ -89,8 +89,7 @@ fn ruleset(random: &mut Random, menu: &Menu, pool: &Pool, backend: Backend) -> R
         if !wanted {
             continue;
         }
-        let drawing =
-            Drawing { menu, pool, backend, conditions, verdicts, table: name, kind: "", version };
+        let drawing = Drawing { menu, pool, backend, conditions, verdicts, table: name, kind: "", version };
         let droppable = *name == "filter" || backend.language() == Language::Ebtables;
         let bases = hooks.iter().map(|hook| Base {
             hook: *hook,
@@ -145,16 +144,8 @@ fn native_table(
         2 if routed => "route",
         _ => "filter",
     };
-    let drawing = Drawing {
-        menu,
-        pool,
-        backend: Backend::Nft,
-        conditions,
-        verdicts,
-        table: family,
-        kind,
-        version,
-    };
+    let drawing =
+        Drawing { menu, pool, backend: Backend::Nft, conditions, verdicts, table: family, kind, version };
     let mut bases = Vec::new();
     for hook in native_hooks(family, kind).iter().copied() {
         if kind != "route" && random.one_in(3) {
@@ -274,8 +265,7 @@ fn of_protocol(language: Language, protocol: &str) -> Piece {
 /// A rule of one word, with the protocol that it needs; a condition only counts.
 pub(super) fn alone(random: &mut Random, drawing: &Drawing<'_>, word: &'static Word) -> Option<Rule> {
     let language = drawing.backend.language();
-    let protocol =
-        if word.about == About::All { None } else { protocol(random, drawing, word.about) };
+    let protocol = if word.about == About::All { None } else { protocol(random, drawing, word.about) };
     let mut conditions: Vec<Piece> =
         protocol.map(|protocol| of_protocol(language, protocol)).into_iter().collect();
     let piece = filled(random, drawing, word, protocol)?;

@@ -106,7 +106,8 @@ fn ports(random: &mut Random, case: &mut Case) {
 }
 
 fn routes(random: &mut Random, case: &mut Case, at: usize) {
-    let addresses: Vec<IpNet> = case.machines.iter().flat_map(|m| &m.addresses).map(|(_, net)| *net).collect();
+    let addresses: Vec<IpNet> =
+        case.machines.iter().flat_map(|m| &m.addresses).map(|(_, net)| *net).collect();
     let gateway = |v6: bool| {
         let routes = case.machines.get(at).into_iter().flat_map(|m| &m.routes);
         routes.filter(|r| r.destination.addr().is_ipv6() == v6).find_map(|r| r.nexthops.first()?.via)
@@ -126,7 +127,8 @@ fn routes(random: &mut Random, case: &mut Case, at: usize) {
             policy(random, machine, (&own, &links), gateway);
         }
         if random.one_in(12)
-            && let Some((link, net)) = machine.addresses.iter().find(|(_, net)| net.contains(&gateway)).cloned()
+            && let Some((link, net)) =
+                machine.addresses.iter().find(|(_, net)| net.contains(&gateway)).cloned()
         {
             // A neighbour's MAC that nobody wears.
             let mac = Mac([2, 0, 0, 0, 0, 0x99]);
@@ -145,7 +147,8 @@ fn refusing(random: &mut Random, machine: &mut Machine, addresses: &[IpNet], v6:
     {
         let single = IpNet::from(net.addr());
         let whole = net.trunc();
-        let destination = if random.one_in(2) || held.iter().any(|h| h.trunc() == whole) { single } else { whole };
+        let destination =
+            if random.one_in(2) || held.iter().any(|h| h.trunc() == whole) { single } else { whole };
         let route = of_kind(random.of(kinds), destination);
         if !machine.routes.iter().any(|r| r.destination == destination) {
             machine.routes.push(Route { metric: u32::from(v6) * 512, ..route });
@@ -160,7 +163,12 @@ fn refusing(random: &mut Random, machine: &mut Machine, addresses: &[IpNet], v6:
 }
 
 /// A FIB rule, and a table for it to look into.
-fn policy(random: &mut Random, machine: &mut Machine, (addresses, links): (&[IpNet], &[String]), gateway: IpAddr) {
+fn policy(
+    random: &mut Random,
+    machine: &mut Machine,
+    (addresses, links): (&[IpNet], &[String]),
+    gateway: IpAddr,
+) {
     let v6 = gateway.is_ipv6();
     let mut rule = FibRule { priority: 100, invert: random.one_in(4), ..FibRule::default() };
     let net = |random: &mut Random| {

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg, setsockopt,
-    sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg,
+    setsockopt, sockopt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -111,7 +111,8 @@ fn receive_v6(socket: &Socket, bytes: &mut [u8]) -> Option<(Option<Arrived>, usi
     let mut space = nix::cmsg_space!(libc::in6_pktinfo, i32);
     let mut parts = [IoSliceMut::new(bytes)];
     let message =
-        recvmsg::<SockaddrIn6>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_DONTWAIT).ok()?;
+        recvmsg::<SockaddrIn6>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_DONTWAIT)
+            .ok()?;
     let (mut destination, mut hops) = (None, None);
     for told in message.cmsgs().ok()? {
         match told {

@@ -223,8 +223,19 @@ pub(crate) static BRIDGE_VERDICTS: &[Word] = &[
 /// Of ARP packets.
 pub(crate) static ARP_CONDITIONS: &[Word] = &[
     Word { name: "arp source", xtables: "<!>-s <net>", nft: "arp saddr ip <!><host>", weight: 8, ..WORD },
-    Word { name: "arp destination", xtables: "<!>-d <net>", nft: "arp daddr ip <!><host>", weight: 8, ..WORD },
-    Word { name: "arp source-mac", xtables: "<!>--source-mac <mac>", nft: "arp saddr ether <!><mac>", ..WORD },
+    Word {
+        name: "arp destination",
+        xtables: "<!>-d <net>",
+        nft: "arp daddr ip <!><host>",
+        weight: 8,
+        ..WORD
+    },
+    Word {
+        name: "arp source-mac",
+        xtables: "<!>--source-mac <mac>",
+        nft: "arp saddr ether <!><mac>",
+        ..WORD
+    },
     Word {
         name: "arp destination-mac",
         xtables: "<!>--destination-mac <mac>",

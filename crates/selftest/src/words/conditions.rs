@@ -102,7 +102,12 @@ pub(crate) static CONDITIONS: &[Word] = &[
         about: Ports,
         ..WORD
     },
-    Word { name: "multiport ports", xtables: "-m multiport <!>--ports <80,8080|1:100|53>", about: Ports, ..WORD },
+    Word {
+        name: "multiport ports",
+        xtables: "-m multiport <!>--ports <80,8080|1:100|53>",
+        about: Ports,
+        ..WORD
+    },
     Word {
         name: "th dport",
         slot: "protocol",
@@ -234,12 +239,7 @@ pub(crate) static CONDITIONS: &[Word] = &[
         hooks: IN,
         ..WORD
     },
-    Word {
-        name: "physdev physdev-in",
-        xtables: "-m physdev <!>--physdev-in <port>",
-        hooks: IN,
-        ..WORD
-    },
+    Word { name: "physdev physdev-in", xtables: "-m physdev <!>--physdev-in <port>", hooks: IN, ..WORD },
     Word {
         name: "physdev physdev-out",
         xtables: "-m physdev <!>--physdev-out <port>",
@@ -247,7 +247,12 @@ pub(crate) static CONDITIONS: &[Word] = &[
         ..WORD
     },
     Word { name: "physdev physdev-is-in", xtables: "-m physdev <!>--physdev-is-in", hooks: IN, ..WORD },
-    Word { name: "physdev physdev-is-out", xtables: "-m physdev <!>--physdev-is-out", hooks: FORWARD, ..WORD },
+    Word {
+        name: "physdev physdev-is-out",
+        xtables: "-m physdev <!>--physdev-is-out",
+        hooks: FORWARD,
+        ..WORD
+    },
     Word {
         name: "physdev physdev-is-bridged",
         xtables: "-m physdev <!>--physdev-is-bridged",
@@ -341,9 +346,21 @@ pub(crate) static CONDITIONS: &[Word] = &[
         ..WORD
     },
     Word { name: "fragment", xtables: "<!>-f", version: V4, weight: 1, ..WORD },
-    Word { name: "nfproto", slot: "version", nft: "meta nfproto <!><ipv4|ipv6>", families: &["inet"], ..WORD },
+    Word {
+        name: "nfproto",
+        slot: "version",
+        nft: "meta nfproto <!><ipv4|ipv6>",
+        families: &["inet"],
+        ..WORD
+    },
     Word { name: "ip protocol", slot: "protocol", nft: "ip protocol <!><tcp|udp|icmp>", version: V4, ..WORD },
-    Word { name: "ip6 nexthdr", slot: "protocol", nft: "ip6 nexthdr <!><tcp|udp|ipv6-icmp>", version: V6, ..WORD },
+    Word {
+        name: "ip6 nexthdr",
+        slot: "protocol",
+        nft: "ip6 nexthdr <!><tcp|udp|ipv6-icmp>",
+        version: V6,
+        ..WORD
+    },
     Word {
         name: "statistic",
         xtables: "-m statistic --mode <nth --every 2 --packet 0|random --probability 0.5>",

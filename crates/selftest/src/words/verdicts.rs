@@ -193,7 +193,14 @@ pub(crate) static VERDICTS: &[Word] = &[
     },
     Word { name: "LOG", xtables: "-j LOG --log-prefix \"hopline \"", nft: "log prefix \"hopline \"", ..WORD },
     Word { name: "NFLOG", xtables: "-j NFLOG --nflog-group 7", nft: "log group 7", ..WORD },
-    Word { name: "TRACE", xtables: "-j TRACE", nft: "meta nftrace set 1", tables: RAW, kinds: NOT_NAT, ..WORD },
+    Word {
+        name: "TRACE",
+        xtables: "-j TRACE",
+        nft: "meta nftrace set 1",
+        tables: RAW,
+        kinds: NOT_NAT,
+        ..WORD
+    },
     Word { name: "CHECKSUM", xtables: "-j CHECKSUM --checksum-fill", tables: MANGLE, ..WORD },
     Word {
         name: "TCPMSS",
@@ -231,6 +238,8 @@ pub(crate) static VERDICTS: &[Word] = &[
         kinds: NOT_NAT,
         version: V4,
         modelled: false,
+        // A packet in a circle of routers would never grow old.
+        hooks: INPUT | OUTPUT,
         ..WORD
     },
     Word {
@@ -241,7 +250,17 @@ pub(crate) static VERDICTS: &[Word] = &[
         kinds: NOT_NAT,
         version: V6,
         modelled: false,
+        // A packet in a circle of routers would never grow old.
+        hooks: INPUT | OUTPUT,
         ..WORD
     },
-    Word { name: "NFQUEUE", xtables: "-j NFQUEUE --queue-num 7", nft: "queue num 7", kinds: NOT_NAT, tables: &["filter", "mangle"], modelled: false, ..WORD },
+    Word {
+        name: "NFQUEUE",
+        xtables: "-j NFQUEUE --queue-num 7",
+        nft: "queue num 7",
+        kinds: NOT_NAT,
+        tables: &["filter", "mangle"],
+        modelled: false,
+        ..WORD
+    },
 ];
