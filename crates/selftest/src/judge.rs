@@ -112,9 +112,9 @@ fn ask_one(world: &World, probe: &Asked) -> Said {
         Kind::Arp => sim::Protocol::Arp,
     };
     let Some(ns) = world.main_ns(&probe.from) else { return unknown("the sender was not read") };
-    let IpAddr::V4(to) = probe.to else { return unknown("IPv6 is not asked about") };
+    let to = probe.to;
     let answer =
-        sim::ask(world, &Question { from: Endpoint::Machine(ns), to: to.into(), protocol, reply: true });
+        sim::ask(world, &Question { from: Endpoint::Machine(ns), to, protocol, reply: true });
     let exchange = protocol.exchange();
     let of = |direction| {
         answer.paths.iter().find(move |p: &&Path| p.exchange == exchange && p.direction == direction)

@@ -98,7 +98,7 @@ pub struct Answer {
 }
 
 /// Port and echo identifier that imagined questions come from: any high one behaves the same.
-const ASKING_PORT: u16 = 49_152;
+pub(crate) const ASKING_PORT: u16 = 49_152;
 /// Walks of one question at most, one for each way in which the kernel may choose.
 const WALKS_MAX: usize = 16;
 
@@ -280,7 +280,7 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
                 Some(guest::send(world, trail, instance, packet))
             }
             FarEnd::Guest(..) | FarEnd::Link(_) | FarEnd::Beyond => {
-                Some(ip::send(world, trail, at.ns, packet))
+                Some(ip::answer(world, trail, at, packet))
             }
         },
         Disposition::Dropped(_) | Disposition::Unknown { .. } => None,

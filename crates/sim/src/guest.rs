@@ -1,9 +1,8 @@
 //! An instance that cannot be entered: its stack is taken to be as the cloud means it, and its
 //! frames start at the host's side of its NIC.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
 use model::Mac;
 use model::intent::{Instance, Vif};
 use model::packet::{Frame, Packet, Payload};
@@ -30,9 +29,13 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
             "its libvirt XML, or a site entry",
         );
     };
-    if packet.source.is_unspecified() {
+    if packet.source == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
         packet.source = vif.fixed.first().map_or(packet.source, |ip| IpAddr::V4(*ip));
     }
+    let (IpAddr::V4(source), IpAddr::V4(destination)) = (packet.source, packet.destination) else {
+        let why = format!("what {} sends by IPv6: no record tells its addresses", instance.name);
+        return trail.unknown(instance_place(&instance.name), &blank, why, wire::GUEST_NEEDS);
+    };
     let own = vif.mac.unwrap_or_default();
     let frame = Frame { source: own, destination: Mac::ZERO, payload: Payload::Ip(packet) };
     let tap = match tap_of(world, at, instance, vif) {
@@ -48,13 +51,18 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
         return trail.drop(here, &frame, stop, Vec::new());
     }
     trail.pass(instance_place(&instance.name), &frame, "sent by the instance (assumed)", Vec::new());
-    let next = next_hop(world, instance, vif, packet.destination);
-    let asker = Asker { link: tap, guest: true, mac: own, ip: packet.source };
+    let next = next_hop(world, instance, vif, destination);
+    let asker = Asker { link: tap, guest: true, mac: own, ip: source };
     let asked = resolution::ask(world, &mut trail, asker, next);
-    match asked.mac() {
-        Some(mac) => wire::receive(world, trail, tap, &Skb::new(Frame { destination: mac, ..frame })),
-        None => {
-            let stop = Stop::NeighbourUnresolved { ip: next, because: Some(Box::new(asked.died_on())) };
+    match (asked.mac(), asked.unknown()) {
+        (Some(mac), _) => wire::receive(world, trail, tap, &Skb::new(Frame { destination: mac, ..frame })),
+        (None, Some((why, would_need))) => {
+            let why = format!("who answers for {next}: {why}");
+            trail.unknown(instance_place(&instance.name), &frame, why, would_need)
+        }
+        (None, None) => {
+            let because = Some(Box::new(asked.died_on()));
+            let stop = Stop::NeighbourUnresolved { ip: next.into(), because };
             trail.drop(instance_place(&instance.name), &frame, stop, Vec::new())
         }
     }
@@ -63,10 +71,11 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
 /// The ARP exchange for an address from an instance that cannot be entered; `None` where its NIC is
 /// not known, or cut off.
 pub(crate) fn arp_paths(world: &World, at: usize, ip: IpAddr) -> Option<Vec<Path>> {
+    let IpAddr::V4(ip) = ip else { return None };
     let instance = world.intent.instances.get(at)?;
     let vif = instance.vifs.first()?;
     let link = tap_of(world, at, instance, vif).ok().filter(|tap| cut_off(world, *tap).is_none())?;
-    let asker = Asker { link, guest: true, mac: vif.mac?, ip: (*vif.fixed.first()?).into() };
+    let asker = Asker { link, guest: true, mac: vif.mac?, ip: *vif.fixed.first()? };
     Some(resolution::ask(world, &mut Trail::default(), asker, ip).paths())
 }
 
@@ -132,9 +141,9 @@ fn cut_off(world: &World, tap: LinkId) -> Option<Stop> {
     (!link.carrier).then_some(Stop::NoCarrier)
 }
 
-fn next_hop(world: &World, instance: &Instance, vif: &Vif, to: IpAddr) -> IpAddr {
+fn next_hop(world: &World, instance: &Instance, vif: &Vif, to: Ipv4Addr) -> Ipv4Addr {
     let network = vif.network.and_then(|n| world.intent.networks.get(n));
-    let direct = network.and_then(|n| n.cidr).is_some_and(|cidr| IpNet::V4(cidr).contains(&to));
-    let gateway = network.and_then(|n| n.gateway_on(&instance.host)).map(IpAddr::V4);
+    let direct = network.and_then(|n| n.cidr).is_some_and(|cidr| cidr.contains(&to));
+    let gateway = network.and_then(|n| n.gateway_on(&instance.host));
     if direct { to } else { gateway.unwrap_or(to) }
 }

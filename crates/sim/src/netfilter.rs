@@ -72,6 +72,12 @@ enum How {
 }
 
 impl End {
+    /// Dropped between hooks.
+    pub(crate) fn dropped(world: &World, at: LinkId, stage: Stage, stop: Stop) -> End {
+        let place = place(world.ns(at.ns), world.link(at), stage);
+        End(Box::new(EndAt { place, how: How::Dropped(stop), steps: Vec::new(), refused: None }))
+    }
+
     pub(crate) fn finish(self, mut trail: Trail, frame: &Frame) -> Outcome {
         let EndAt { place, how, steps, refused } = *self.0;
         trail.refused = refused;
@@ -246,6 +252,7 @@ impl<'a> Stages<'_, 'a> {
         let refused = match &how {
             How::Dropped(Stop::Rule(rule)) => rule.rejects_with.map(|with| Refused {
                 ns: self.ns,
+                link: self.around.indev,
                 port: self.around.physin.filter(|_| self.around.bridged),
                 with,
             }),

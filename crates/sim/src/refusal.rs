@@ -16,6 +16,8 @@ use crate::world::{LinkId, World};
 pub(crate) struct Refused {
     /// In which namespace.
     pub(crate) ns: usize,
+    /// By which link it had come; none, of one made there.
+    pub(crate) link: Option<u32>,
     /// By which bridge port a bridged packet had come.
     pub(crate) port: Option<u32>,
     /// How.
@@ -45,7 +47,11 @@ pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
         Some(port) if !is_error => {
             Some(wire::transmit(world, trail, LinkId { ns: refused.ns, link: port }, &skb))
         }
-        Some(_) | None => Some(ip::send_frame(world, trail, refused.ns, skb)),
+        Some(_) | None => {
+            // A link-local address is answered by the link that it was met on (`icmp6_send`).
+            let by = refused.link.filter(|_| is_error && ip::scope::is_link_local(told.destination));
+            Some(ip::send_frame(world, trail, ip::From { ns: refused.ns, by }, skb))
+        }
     }
 }
 

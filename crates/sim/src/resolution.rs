@@ -1,14 +1,15 @@
-//! One ARP exchange, there and back: who answers for an address, and does the answer arrive?
+//! One ARP exchange, there and back: who answers for an address, and does the answer arrive? IPv6 asks
+//! by neighbour discovery, which comes to the same.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use model::Mac;
 use model::netfilter::{Family, Hook};
-use model::packet::{Arp, Frame, Payload};
-use model::path::{Direction, Disposition, Exchange, Path, Stage};
+use model::packet::{Arp, Frame, Packet, Payload, Transport};
+use model::path::{Direction, Disposition, Exchange, Path};
 
 use crate::netfilter::{self, Around};
-use crate::trail::{Outcome, Skb, Trail, place};
+use crate::trail::{Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{FarEnd, LinkId, World};
 
@@ -20,7 +21,7 @@ pub(crate) struct Asker {
     /// The question starts inside the instance behind the link.
     pub(crate) guest: bool,
     pub(crate) mac: Mac,
-    pub(crate) ip: IpAddr,
+    pub(crate) ip: Ipv4Addr,
 }
 
 /// What became of a question and, where it was received, of its answer.
@@ -35,8 +36,21 @@ impl Resolution {
         let answer = self.answer.as_ref()?;
         match (&answer.disposition, &answer.frame.payload) {
             (Disposition::Delivered { .. }, Payload::Arp(arp)) => Some(arp.sender_mac),
+            (
+                Disposition::Delivered { .. },
+                Payload::Ip(Packet { transport: Transport::Neighbour { mac, .. }, .. }),
+            ) => Some(*mac),
             (Disposition::Delivered { .. }, Payload::Ip(_))
             | (Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. }, _) => None,
+        }
+    }
+
+    /// Why it cannot be told whether the asker learns a MAC, and what would settle it.
+    pub(crate) fn unknown(&self) -> Option<(String, String)> {
+        let last = self.answer.as_ref().unwrap_or(&self.question);
+        match &last.disposition {
+            Disposition::Unknown { why, would_need } => Some((why.clone(), would_need.clone())),
+            Disposition::Delivered { .. } | Disposition::Dropped(_) | Disposition::LeftSite => None,
         }
     }
 
@@ -56,10 +70,8 @@ impl Resolution {
 }
 
 /// Asks for an address. Bridges on the way learn what `trail` then knows.
-pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: IpAddr) -> Resolution {
-    let (IpAddr::V4(ip), IpAddr::V4(own)) = (ip, asker.ip) else {
-        return not_modelled(world, asker);
-    };
+pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) -> Resolution {
+    let own = asker.ip;
     let question =
         Arp { reply: false, sender_mac: asker.mac, sender_ip: own, target_mac: Mac::ZERO, target_ip: ip };
     let frame = Frame { source: asker.mac, destination: Mac::BROADCAST, payload: Payload::Arp(question) };
@@ -70,7 +82,7 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: IpAddr) ->
     trail.learned.clone_from(&asked.trail.learned);
     if !asker.ip.is_unspecified() {
         // Who answers a question remembers who asked (`arp_process`, `neigh_event_ns`).
-        trail.neighbours.push((at, asker.ip, asker.mac));
+        trail.neighbours.push((at, asker.ip.into(), asker.mac));
     }
     let mac = world.answering_mac(at).unwrap_or_default();
     let answer = Arp { reply: true, sender_mac: mac, sender_ip: ip, target_mac: asker.mac, target_ip: own };
@@ -81,22 +93,6 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: IpAddr) ->
         trail.learned.clone_from(&answered.trail.learned);
     }
     Resolution { question: asked, answer: Some(answered) }
-}
-
-/// IPv6 asks by neighbour discovery.
-fn not_modelled(world: &World, asker: Asker) -> Resolution {
-    let blank = Arp {
-        reply: false,
-        sender_mac: asker.mac,
-        sender_ip: Ipv4Addr::UNSPECIFIED,
-        target_mac: Mac::ZERO,
-        target_ip: Ipv4Addr::UNSPECIFIED,
-    };
-    let frame = Frame { source: asker.mac, destination: Mac::BROADCAST, payload: Payload::Arp(blank) };
-    let here = place(world.ns(asker.link.ns), world.link(asker.link), Stage::Neighbour);
-    let need = "ip -6 neigh";
-    let question = Trail::default().unknown(here, &frame, "IPv6 neighbour discovery is not modelled", need);
-    Resolution { question, answer: None }
 }
 
 /// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.

@@ -5,14 +5,18 @@ use model::link::LinkKind;
 use model::netfilter::{Family, Hook};
 use model::packet::{Frame, Payload, Transport};
 use model::path::{Disposition, Place, Stage, Step, Stop};
+use model::route::{Route, RouteKind};
 use model::service::Dnsmasq;
 
 use crate::bridge;
 use crate::dhcp::{self, Offer};
-use crate::ip;
+use crate::ip::{self, neighbour_discovery, scope};
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{FarEnd, LinkId, Station, World};
+
+/// What would tell of an instance's IPv6, which records say nothing about.
+pub(crate) const GUEST_NEEDS: &str = "ip -6 addr inside it, or a site file that lets it be entered";
 
 /// Sends a frame out of a link, as `dev_queue_xmit` does, and follows it to its end.
 pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Skb) -> Outcome {
@@ -102,6 +106,9 @@ pub(crate) fn meant_for(world: &World, from: LinkId, frame: &Frame) -> Vec<Stati
         Payload::Arp(arp) => world.owner_of_ip_from(from, arp.target_ip.into()).into_iter().collect(),
         Payload::Ip(packet) => match packet.transport {
             Transport::Udp { destination: 67, .. } => dhcp_servers(world, frame.source),
+            Transport::Neighbour { advertisement: false, target, .. } => {
+                neighbour_discovery::answerers(world, target)
+            }
             Transport::Udp { .. }
             | Transport::Tcp { .. }
             | Transport::Echo { .. }
@@ -152,7 +159,11 @@ pub(crate) fn receive(world: &World, mut trail: Trail, ingress: LinkId, skb: &Sk
     if world.bridge_of(ingress).is_some() {
         return bridge::input(world, trail, ingress, &skb);
     }
-    if world.is_tap(ingress) && !routes_for_instances(ns, &link.name) {
+    let is_routed = match skb.packet() {
+        Some(packet) if packet.is_v6() => routes_v6_for_instances(ns, link.index),
+        Some(_) | None => routes_for_instances(ns, &link.name),
+    };
+    if world.is_tap(ingress) && !is_routed {
         let here = place(ns, Some(link), Stage::Bridge);
         return trail.drop(here, &skb.frame, Stop::NotEnslaved, Vec::new());
     }
@@ -180,6 +191,16 @@ fn routes_for_instances(ns: &model::Netns, tap: &str) -> bool {
     proxies || addressed
 }
 
+/// The same for IPv6: every link has an address of its own there, so only a route that leads to the tap
+/// tells that it is meant.
+fn routes_v6_for_instances(ns: &model::Netns, tap: u32) -> bool {
+    let meant = |route: &Route| {
+        let to = route.destination.addr();
+        route.kind == RouteKind::Unicast && to.is_ipv6() && !scope::is_link_local(to) && !to.is_multicast()
+    };
+    ns.routes.iter().filter(|r| meant(r)).any(|r| r.nexthops.iter().any(|n| n.link == tap))
+}
+
 /// An instance that cannot be entered receives what is addressed to it: whether its inside then
 /// does anything with it cannot be known.
 fn guest_receive(
@@ -200,6 +221,10 @@ fn guest_receive(
         stage: Stage::Instance,
     };
     let mac = meant.vifs.get(vif).and_then(|v| v.mac);
+    if matches!(&frame.payload, Payload::Ip(packet) if packet.is_v6()) {
+        let why = format!("what {} does with IPv6: no record tells its addresses", meant.name);
+        return trail.unknown(here, frame, why, GUEST_NEEDS);
+    }
     let addressed = frame.destination.is_group() || mac.is_none_or(|m| m == frame.destination);
     if !addressed {
         return trail.drop(here, frame, Stop::OtherHost, Vec::new());

@@ -135,6 +135,19 @@ impl<'a> World<'a> {
         self.guests.iter().find(|(_, seat)| **seat == (instance, vif)).map(|(tap, _)| *tap)
     }
 
+    /// Names of the instances that cannot be entered and that frames sent out of these links could reach.
+    pub(crate) fn guests_behind(&self, links: &[LinkId]) -> Vec<&'a str> {
+        let reached = self.guests.iter().filter(|(tap, (instance, vif))| {
+            let station = Station::Guest { tap: **tap, instance: *instance, vif: *vif };
+            links.iter().any(|link| self.leads_to(*link, station))
+        });
+        let instances = reached.filter_map(|(_, (at, _))| self.intent.instances.get(*at));
+        let mut names: Vec<&str> = instances.map(|instance| instance.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The link carries an instance's frames: the host's side of its NIC.
     pub fn is_tap(&self, id: LinkId) -> bool {
         match self.far_end(id) {

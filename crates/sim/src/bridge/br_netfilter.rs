@@ -1,16 +1,26 @@
-//! br_netfilter: the detour of bridged IPv4 through iptables (`net/bridge/br_netfilter_hooks.c`).
+//! br_netfilter: the detour of bridged IP through iptables (`net/bridge/br_netfilter_hooks.c`,
+//! `br_netfilter_ipv6.c`).
+
+use std::net::IpAddr;
 
 use model::netfilter::{Family, Hook};
-use model::packet::Payload;
+use model::packet::{Packet, Payload};
+use model::path::{Stage, Stop};
 
 use crate::ip;
 use crate::netfilter::{self, Around};
 use crate::trail::{Skb, Trail};
 use crate::world::{LinkId, World};
 
-/// `bridge-nf-call-iptables`: bridged IPv4 also passes iptables. Unset means br_netfilter is not loaded.
+/// `bridge-nf-call-iptables`, `bridge-nf-call-ip6tables`: bridged packets also pass the tables of their
+/// family. Unset means that br_netfilter is not loaded.
 fn calls_iptables(world: &World, ns: usize, skb: &Skb) -> bool {
-    skb.packet().is_some() && world.ns(ns).sysctl("bridge.bridge-nf-call-iptables") == Some(1)
+    let tables = match skb.packet() {
+        Some(packet) if packet.is_v6() => "bridge.bridge-nf-call-ip6tables",
+        Some(_) => "bridge.bridge-nf-call-iptables",
+        None => return false,
+    };
+    world.ns(ns).sysctl(tables) == Some(1)
 }
 
 /// `bridge-nf-call-arptables`: bridged ARP also passes arptables' FORWARD.
@@ -32,21 +42,34 @@ pub(super) fn prerouting(
     }
     let before = skb.packet().map(|p| p.destination);
     let around = Around { indev: Some(bridge_id.link), physin: skb.physin, ..Around::default() };
-    netfilter::run(world, trail, bridge_id.ns, Family::Ip, Hook::Prerouting, skb, &around)?;
+    netfilter::run(world, trail, bridge_id.ns, skb.family(), Hook::Prerouting, skb, &around)?;
     skb.prerouted = true;
     let Some(packet) = skb.packet().copied().filter(|p| before != Some(p.destination)) else {
         return Ok(());
     };
     // Rewritten: bridged on if it would be routed back out by this very bridge, else up the stack.
-    let neighbour = if ip::turns_back(world, bridge_id, &packet, skb.mark) {
-        ip::neighbour::mac_of(world, trail, bridge_id, &packet)
-    } else {
-        None
+    let next = match turned_back(world, trail, bridge_id, (&packet, skb.mark)) {
+        Ok(next) => next,
+        Err(stop) => return Err(netfilter::End::dropped(world, bridge_id, Stage::Route, *stop)),
     };
+    let neighbour = next.and_then(|next| ip::neighbour::mac_of(world, trail, bridge_id, next, &packet));
     if let Some(mac) = neighbour.or_else(|| world.link(bridge_id).and_then(|b| b.mac)) {
         skb.frame.destination = mac;
     }
     Ok(())
+}
+
+/// The address on the bridge that a rewritten packet goes to next, where it stays on it.
+fn turned_back(
+    world: &World,
+    trail: &mut Trail,
+    bridge_id: LinkId,
+    (packet, mark): (&Packet, u32),
+) -> Result<Option<IpAddr>, Box<Stop>> {
+    if packet.is_v6() {
+        return ip::redirected(world.ns(bridge_id.ns), bridge_id.link, (packet, mark), trail);
+    }
+    Ok(ip::turns_back(world, bridge_id, packet, mark).then_some(packet.destination))
 }
 
 /// FORWARD and POSTROUTING of iptables for a frame that leaves by another port. `out` are the ports
@@ -73,5 +96,5 @@ pub(super) fn forwarded(
         bridge: None,
         ..*out
     };
-    netfilter::run(world, trail, bridge_id.ns, Family::Ip, hook, skb, &around)
+    netfilter::run(world, trail, bridge_id.ns, skb.family(), hook, skb, &around)
 }

@@ -2,14 +2,16 @@
 //! br_netfilter's detour through iptables, out by a port or up the stack
 //! (`br_handle_frame`, `br_handle_frame_finish`, `br_forward`, `br_dev_xmit`, `br_netfilter_hooks.c`).
 
+use std::net::IpAddr;
+
 use model::link::{Link, PortState};
 use model::netfilter::{Family, Hook};
-use model::packet::Payload;
-use model::path::{Stage, Stop};
+use model::packet::{Packet, Payload, Transport};
+use model::path::{Disposition, Stage, Stop};
 
 use super::br_netfilter;
 use super::fdb::{self, Target};
-use crate::ip;
+use crate::ip::{self, neighbour_discovery};
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, best, place};
 use crate::wire;
@@ -115,6 +117,14 @@ fn meant_for_stack(world: &World, bridge_id: LinkId, skb: &Skb) -> bool {
     let ns = world.ns(bridge_id.ns);
     match &skb.frame.payload {
         Payload::Arp(arp) => ns.has_address(arp.target_ip.into()),
+        Payload::Ip(Packet {
+            transport: Transport::Neighbour { advertisement: false, target, .. }, ..
+        }) => {
+            let answerers = neighbour_discovery::answerers(world, *target);
+            let elsewhere = || answerers.iter().any(|s| world.leads_to(bridge_id, *s));
+            let carried = ns.has_address(IpAddr::V6(*target));
+            answerers.contains(&Station::Link(bridge_id)) || (carried && !elsewhere())
+        }
         Payload::Ip(_) => {
             let here = Station::Link(bridge_id);
             let servers = wire::meant_for(world, bridge_id, &skb.frame);
@@ -192,13 +202,43 @@ fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, sk
             }
         })
         .collect();
+    if !outcomes.iter().any(arrived)
+        && let Some(target) = asked_for(skb)
+    {
+        let ports = ns.ports(bridge_id.link).filter(|port| from.is_none_or(|f| f.index != port.index));
+        let ports: Vec<LinkId> = ports.map(|port| LinkId { ns: bridge_id.ns, link: port.index }).collect();
+        let guests = world.guests_behind(&ports);
+        if !guests.is_empty() {
+            let why = format!("whether {} has {target}", guests.join(" or "));
+            return trail.unknown(here, &skb.frame, why, wire::GUEST_NEEDS);
+        }
+    }
     best(outcomes).unwrap_or_else(|| {
         let why = format!("no port leads to {}", sought(&skb.frame.payload, skb));
         trail.drop(here, &skb.frame, Stop::NoTarget(why), Vec::new())
     })
 }
 
+fn arrived(outcome: &Outcome) -> bool {
+    matches!(outcome.disposition, Disposition::Delivered { .. })
+}
+
+/// What a neighbour solicitation asks for.
+fn asked_for(skb: &Skb) -> Option<IpAddr> {
+    match skb.packet()?.transport {
+        Transport::Neighbour { advertisement: false, target, .. } => Some(target.into()),
+        Transport::Neighbour { .. }
+        | Transport::Echo { .. }
+        | Transport::IcmpError { .. }
+        | Transport::Tcp { .. }
+        | Transport::Udp { .. } => None,
+    }
+}
+
 fn sought(payload: &Payload, skb: &Skb) -> String {
+    if let Some(target) = asked_for(skb) {
+        return target.to_string();
+    }
     match payload {
         Payload::Arp(arp) if skb.frame.destination.is_group() => arp.target_ip.to_string(),
         Payload::Ip(packet) if skb.frame.destination.is_group() => packet.destination.to_string(),

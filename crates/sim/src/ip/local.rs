@@ -1,5 +1,5 @@
 //! Packets made on a machine: source address, route, OUTPUT, POSTROUTING, out
-//! (`ip_route_output_key`, `ip_local_out`).
+//! (`ip_route_output_key`, `ip_local_out`, `ip6_xmit`).
 
 use std::net::IpAddr;
 
@@ -11,43 +11,59 @@ use model::path::{Stage, Step, Stop};
 use model::route::{Nexthop, Route, RouteKind};
 
 use super::neighbour::{self, Towards};
-use super::receive;
 use super::route::{self, Found, Key};
+use super::{output_v6, receive};
 use crate::exchange::unspecified;
 use crate::netfilter::{self, Around};
-use crate::trail::{Outcome, Skb, Trail, place};
+use crate::trail::{Choices, Outcome, Skb, Trail, place};
 use crate::wire;
 use crate::world::{LinkId, World};
 
 /// Sends a packet from a namespace's own stack. An unspecified source is chosen by the route.
 pub(crate) fn send(world: &World, trail: Trail, ns: usize, packet: Packet) -> Outcome {
-    let frame =
-        Frame { source: model::Mac::ZERO, destination: model::Mac::ZERO, payload: Payload::Ip(packet) };
-    send_frame(world, trail, ns, Skb::new(frame))
+    send_frame(world, trail, From { ns, by: None }, Skb::new(unaddressed(packet)))
+}
+
+/// Answers what a machine received by a link.
+pub(crate) fn answer(world: &World, trail: Trail, asked_on: LinkId, packet: Packet) -> Outcome {
+    let by = output_v6::answers_by(&packet).then_some(asked_on.link);
+    send_frame(world, trail, From { ns: asked_on.ns, by }, Skb::new(unaddressed(packet)))
+}
+
+fn unaddressed(packet: Packet) -> Frame {
+    Frame { source: model::Mac::ZERO, destination: model::Mac::ZERO, payload: Payload::Ip(packet) }
+}
+
+/// Where a packet is made, and the link that it is bound to or had better leave by: only IPv6 knows such.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct From {
+    pub(crate) ns: usize,
+    pub(crate) by: Option<u32>,
 }
 
 /// The same, for a packet whose connection and mark are already known.
-pub(crate) fn send_frame(world: &World, mut trail: Trail, ns: usize, mut skb: Skb) -> Outcome {
+pub(crate) fn send_frame(world: &World, mut trail: Trail, from: From, mut skb: Skb) -> Outcome {
+    let From { ns, by } = from;
     let facts = world.ns(ns);
     let Some(packet) = skb.packet().copied() else {
         return trail.drop(place(facts, None, Stage::Local), &skb.frame, Stop::OtherHost, Vec::new());
     };
-    let routed = match first_out(facts, &packet, skb.mark) {
+    let routed = match first_out(facts, (&packet, skb.mark), by, &mut trail.choices) {
         Ok(routed) => routed,
         Err(Refusal::Stop(stop)) => {
             let here = place(facts, None, Stage::Route);
             return trail.drop(with_likely_device(here, facts), &skb.frame, *stop, Vec::new());
         }
-        Err(Refusal::Unknown(text)) => {
-            let why = format!("the route depends on a FIB rule that is not modelled: {text}");
+        Err(Refusal::Unknown(why)) => {
             let need = format!("ip route get {}", packet.destination);
             return trail.unknown(place(facts, None, Stage::Route), &skb.frame, why, need);
         }
     };
-    if packet.source.is_unspecified()
-        && let Some(mutable) = skb.packet_mut()
-    {
-        mutable.source = routed.source;
+    if let Some(mutable) = skb.packet_mut() {
+        if packet.source.is_unspecified() {
+            mutable.source = routed.source;
+        }
+        mutable.ttl = routed.hop_limit.unwrap_or(packet.ttl);
     }
     let egress = LinkId { ns, link: routed.towards.link };
     let link = world.link(egress);
@@ -61,13 +77,13 @@ pub(crate) fn send_frame(world: &World, mut trail: Trail, ns: usize, mut skb: Sk
     let routed = if before == Some(after.destination) && !skb.remarked {
         routed
     } else {
-        match out(facts, &after, skb.mark) {
+        match rerouted(facts, (&after, skb.mark), egress.link, &mut trail.choices) {
             Ok(again) => again,
             Err(Refusal::Stop(stop)) => {
                 return trail.drop(place(facts, link, Stage::Route), &skb.frame, *stop, Vec::new());
             }
-            Err(Refusal::Unknown(text)) => {
-                return trail.unknown(place(facts, link, Stage::Route), &skb.frame, text, "ip route get");
+            Err(Refusal::Unknown(why)) => {
+                return trail.unknown(place(facts, link, Stage::Route), &skb.frame, why, "ip route get");
             }
         }
     };
@@ -84,7 +100,8 @@ pub(crate) fn send_frame(world: &World, mut trail: Trail, ns: usize, mut skb: Sk
 
 /// The link and address that a packet from here to this destination goes to first.
 pub(crate) fn next_hop(world: &World, ns: usize, to: IpAddr) -> Option<(LinkId, IpAddr)> {
-    let key = Key { destination: to, source: unspecified(to), iif: "lo", oif: None, mark: 0 };
+    let oif = output_v6::link_meant(world.ns(ns), to).ok()?;
+    let key = Key { destination: to, source: unspecified(to), iif: "lo", oif, mark: 0 };
     match route::lookup(world.ns(ns), &key) {
         Found::Route(route, Some(nexthop)) if route.kind == RouteKind::Unicast => {
             Some((LinkId { ns, link: nexthop.link }, nexthop.via.unwrap_or(to)))
@@ -93,21 +110,39 @@ pub(crate) fn next_hop(world: &World, ns: usize, to: IpAddr) -> Option<(LinkId, 
     }
 }
 
-struct Routed {
-    towards: Towards,
-    source: IpAddr,
-    local: bool,
-    text: String,
+pub(super) struct Routed {
+    pub(super) towards: Towards,
+    pub(super) source: IpAddr,
+    pub(super) local: bool,
+    pub(super) text: String,
+    /// What the link starts packets with, where it says so.
+    pub(super) hop_limit: Option<u8>,
 }
 
-enum Refusal {
+pub(super) enum Refusal {
     Stop(Box<Stop>),
+    /// Why it cannot be told.
     Unknown(String),
 }
 
+impl Refusal {
+    pub(super) fn by_rule(text: &str) -> Refusal {
+        Refusal::Unknown(format!("the route depends on a FIB rule that is not modelled: {text}"))
+    }
+}
+
 /// The route of a packet whose source may still be open. TCP looks its route up once more with the
-/// source that the first look-up chose, which FIB rules may select by (`ip_route_connect`).
-fn first_out(ns: &Netns, packet: &Packet, mark: u32) -> Result<Routed, Refusal> {
+/// source that the first look-up chose, which FIB rules may select by (`ip_route_connect`); over IPv6 it
+/// does not.
+fn first_out(
+    ns: &Netns,
+    (packet, mark): (&Packet, u32),
+    by: Option<u32>,
+    choices: &mut Choices,
+) -> Result<Routed, Refusal> {
+    if packet.is_v6() {
+        return output_v6::route(ns, (packet, mark), by, choices);
+    }
     let routed = out(ns, packet, mark)?;
     let is_tcp = matches!(packet.transport, Transport::Tcp { .. });
     if !packet.source.is_unspecified() || !is_tcp {
@@ -115,6 +150,19 @@ fn first_out(ns: &Netns, packet: &Packet, mark: u32) -> Result<Routed, Refusal> 
     }
     let again = out(ns, &Packet { source: routed.source, ..*packet }, mark)?;
     Ok(Routed { source: routed.source, ..again })
+}
+
+/// The route of a packet that OUTPUT changed; `egress` is where it would have left by.
+fn rerouted(
+    ns: &Netns,
+    (packet, mark): (&Packet, u32),
+    egress: u32,
+    choices: &mut Choices,
+) -> Result<Routed, Refusal> {
+    if packet.is_v6() {
+        return output_v6::reroute(ns, (packet, mark), egress, choices);
+    }
+    out(ns, packet, mark)
 }
 
 fn out(ns: &Netns, packet: &Packet, mark: u32) -> Result<Routed, Refusal> {
@@ -131,20 +179,23 @@ fn out(ns: &Netns, packet: &Packet, mark: u32) -> Result<Routed, Refusal> {
             source: source_for(ns, route, nexthop, packet.destination),
             local: matches!(route.kind, RouteKind::Local),
             text: route::text(ns, route, Some(nexthop)),
+            hop_limit: None,
         }),
-        Found::Route(route, None) => {
-            Err(Refusal::Stop(Box::new(Stop::RouteRefuses(route::text(ns, route, None)))))
-        }
-        Found::Refused(kind, route) => {
-            let text = route.map_or_else(|| format!("{kind:?}").to_lowercase(), |r| route::text(ns, r, None));
-            Err(Refusal::Stop(Box::new(Stop::RouteRefuses(text))))
-        }
-        Found::Nothing => Err(Refusal::Stop(Box::new(Stop::NoRoute(packet.destination.to_string())))),
-        Found::Unknown(text) => Err(Refusal::Unknown(text.to_owned())),
+        found => Err(refusal(ns, found, packet.destination)),
     }
 }
 
-fn loopback(ns: &Netns) -> Option<u32> {
+/// Why a look-up leads nowhere.
+pub(super) fn refusal(ns: &Netns, found: Found, destination: IpAddr) -> Refusal {
+    Refusal::Stop(Box::new(match found {
+        Found::Route(route, _) => Stop::RouteRefuses(route::text(ns, route, None)),
+        Found::Refused(kind, route) => Stop::RouteRefuses(route::refusal_text(ns, kind, route)),
+        Found::Nothing => Stop::NoRoute(destination.to_string()),
+        Found::Unknown(text) => return Refusal::by_rule(text),
+    }))
+}
+
+pub(super) fn loopback(ns: &Netns) -> Option<u32> {
     ns.links.iter().find(|l| l.kind == LinkKind::Loopback).map(|l| l.index)
 }
 

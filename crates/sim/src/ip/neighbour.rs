@@ -1,6 +1,6 @@
-//! Resolving the next hop, then out (`neigh_resolve_output`, `arp_solicit`).
+//! Resolving the next hop, then out (`neigh_resolve_output`, `arp_solicit`, `ndisc_solicit`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::Mac;
 use model::link::LinkKind;
@@ -8,9 +8,9 @@ use model::packet::Packet;
 use model::path::{Disposition, Path, Stage, Step, Stop};
 use model::route::{NeighbourState, RouteKind};
 
-use super::route;
+use super::{neighbour_discovery, route};
 use crate::exchange::unspecified;
-use crate::resolution::{self, Asker};
+use crate::resolution::{self, Asker, Resolution};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
 use crate::world::{LinkId, World};
@@ -58,6 +58,9 @@ pub(crate) fn send(world: &World, mut trail: Trail, ns: usize, mut skb: Skb, tow
             let stop = Stop::NeighbourUnresolved { ip: next, because: Some(because) };
             trail.drop(here, &skb.frame, stop, Vec::new())
         }
+        Next::Unknown { why, would_need } => {
+            trail.unknown(here, &skb.frame, format!("who answers for {next}: {why}"), would_need)
+        }
     }
 }
 
@@ -67,6 +70,11 @@ enum Next {
     Beyond,
     /// Nobody answers: the path on which question or answer died.
     Unanswered(Box<Path>),
+    /// Whether anybody answers cannot be told.
+    Unknown {
+        why: String,
+        would_need: String,
+    },
 }
 
 /// The MAC for an address: the neighbour entry where it is valid, else what asking would bring.
@@ -83,9 +91,12 @@ fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: IpAddr, source:
         (Some((mac, state)), None) => return Next::Known(mac, state.name()),
         (None, None) => {}
     }
-    let asked = resolution::ask(world, trail, asker(world, egress, ip, source), ip);
+    let asked = ask(world, trail, egress, ip, source);
     if let Some(mac) = asked.mac() {
-        return Next::Known(mac, "answers ARP");
+        return Next::Known(mac, if ip.is_ipv4() { "answers ARP" } else { "answers" });
+    }
+    if let Some((why, would_need)) = asked.unknown() {
+        return Next::Unknown { why, would_need };
     }
     let failed = entry.is_some_and(|n| n.state == NeighbourState::Failed);
     match asked.question.disposition {
@@ -97,26 +108,42 @@ fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: IpAddr, source:
     }
 }
 
-/// The MAC for an address on a link, known or asked for.
-pub(crate) fn mac_of(world: &World, trail: &mut Trail, link: LinkId, packet: &Packet) -> Option<Mac> {
-    match resolve(world, trail, link, packet.destination, packet.source) {
+/// The MAC for an address on a link, known or asked for on behalf of a packet.
+pub(crate) fn mac_of(
+    world: &World,
+    trail: &mut Trail,
+    link: LinkId,
+    next: IpAddr,
+    packet: &Packet,
+) -> Option<Mac> {
+    match resolve(world, trail, link, next, packet.source) {
         Next::Known(mac, _) => Some(mac),
-        Next::Beyond | Next::Unanswered(_) => None,
+        Next::Beyond | Next::Unanswered(_) | Next::Unknown { .. } => None,
+    }
+}
+
+fn ask(world: &World, trail: &mut Trail, link: LinkId, ip: IpAddr, source: IpAddr) -> Resolution {
+    match ip {
+        IpAddr::V4(ip) => resolution::ask(world, trail, asker(world, link, ip, source), ip),
+        IpAddr::V6(ip) => neighbour_discovery::ask(world, trail, link, source, ip),
     }
 }
 
 /// A link as the asker: its MAC, and the packet's source where that is an address of this machine,
 /// else the link's own (`arp_solicit` with `arp_announce` 0).
-fn asker(world: &World, link: LinkId, ip: IpAddr, source: IpAddr) -> Asker {
+fn asker(world: &World, link: LinkId, ip: Ipv4Addr, source: IpAddr) -> Asker {
     let ns = world.ns(link.ns);
     let is_own = route::local_kind(ns, source) == Some(RouteKind::Local);
-    let own = || route::select_address(ns, link.link, ip).unwrap_or(source);
+    let own = || route::select_address(ns, link.link, ip.into()).unwrap_or(source);
     let mac = world.link(link).and_then(|l| l.mac).unwrap_or_default();
-    Asker { link, guest: false, mac, ip: if is_own { source } else { own() } }
+    let ip = match if is_own { source } else { own() } {
+        IpAddr::V4(ip) => ip,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    };
+    Asker { link, guest: false, mac, ip }
 }
 
-/// The ARP exchange for an address by a link, whatever the neighbour table says.
+/// The exchange for an address by a link, whatever the neighbour table says.
 pub(crate) fn paths(world: &World, egress: LinkId, ip: IpAddr) -> Vec<Path> {
-    let asker = asker(world, egress, ip, unspecified(ip));
-    resolution::ask(world, &mut Trail::default(), asker, ip).paths()
+    ask(world, &mut Trail::default(), egress, ip, unspecified(ip)).paths()
 }

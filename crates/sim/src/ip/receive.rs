@@ -1,17 +1,18 @@
 //! A packet received by a namespace's stack: for here, for another, or for nobody (`ip_rcv`,
-//! `ip_route_input_slow`, `ip_forward`, `ip_local_deliver`).
+//! `ip_route_input_slow`, `ip_forward`).
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::netfilter::Hook;
-use model::packet::{Packet, Payload, Segment, Transport};
-use model::path::{Disposition, Stage, Step, Stop};
+use model::packet::{Packet, Payload};
+use model::path::{Stage, Step, Stop};
 use model::route::RouteKind;
 
-use super::arp;
+use super::deliver::deliver;
 use super::neighbour::{self, Towards};
 use super::reverse_path::{self, Arrival};
 use super::route::{self, Found, Key};
+use super::{arp, receive_v6};
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{LinkId, World};
@@ -28,6 +29,7 @@ pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: Skb) ->
         // Even a question about a foreign address teaches the asker nothing: ignored.
         Payload::Arp(question) => arp::receive(world, trail, ingress, &skb, question, addressed),
         Payload::Ip(_) if !addressed => trail.drop(here, &skb.frame, Stop::OtherHost, Vec::new()),
+        Payload::Ip(packet) if packet.is_v6() => receive_v6::receive(world, trail, ingress, skb, packet),
         Payload::Ip(packet) => ip(world, trail, ingress, skb, packet),
     }
 }
@@ -65,7 +67,7 @@ fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Pa
     let (route, nexthop) = match found {
         Found::Route(route, nexthop) => (route, nexthop),
         Found::Refused(kind, route) => {
-            let text = route.map_or_else(|| format!("{kind:?}").to_lowercase(), |r| route::text(ns, r, None));
+            let text = route::refusal_text(ns, kind, route);
             return trail.drop(at_route, &skb.frame, Stop::RouteRefuses(text), Vec::new());
         }
         Found::Nothing if !forwards(ns, &iif) => {
@@ -109,12 +111,12 @@ fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Pa
     }
 }
 
-/// `ip_forward`: TTL, FORWARD, POSTROUTING, out.
+/// `ip_forward`: TTL and size, then on.
 fn forward(
     world: &World,
-    mut trail: Trail,
+    trail: Trail,
     ingress: LinkId,
-    mut skb: Skb,
+    skb: Skb,
     packet: Packet,
     towards: &Towards,
     route: &str,
@@ -128,8 +130,22 @@ fn forward(
     if let Some(out) = egress.filter(|out| u32::from(packet.length) > out.mtu) {
         return trail.drop(at_route, &skb.frame, Stop::TooBig { mtu: out.mtu }, Vec::new());
     }
+    pass_on(world, trail, ingress, skb, towards, route)
+}
+
+/// What nothing speaks against leaves: one hop less to go, FORWARD, POSTROUTING, out.
+pub(super) fn pass_on(
+    world: &World,
+    mut trail: Trail,
+    ingress: LinkId,
+    mut skb: Skb,
+    towards: &Towards,
+    route: &str,
+) -> Outcome {
+    let ns = world.ns(ingress.ns);
+    let at_route = place(ns, world.link(ingress), Stage::Route);
     if let Some(packet) = skb.packet_mut() {
-        packet.ttl -= 1;
+        packet.ttl = packet.ttl.saturating_sub(1);
     }
     let steps = vec![Step::Routed(route.to_owned())];
     trail.pass(at_route, &skb.frame, format!("routed: {route}"), steps);
@@ -179,50 +195,6 @@ pub(crate) fn receive_own(world: &World, mut trail: Trail, lo: LinkId, mut skb: 
         Ok(()) => deliver(world, trail, lo, skb),
         Err(end) => end.finish(trail, &skb.frame),
     }
-}
-
-/// `ip_local_deliver`: INPUT, then whoever listens.
-fn deliver(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb) -> Outcome {
-    let ns = world.ns(ingress.ns);
-    let around = Around { indev: Some(ingress.link), physin: skb.physin_of_iptables(), ..Around::default() };
-    if let Err(end) =
-        netfilter::run(world, &mut trail, ingress.ns, skb.family(), Hook::Input, &mut skb, &around)
-    {
-        return end.finish(trail, &skb.frame);
-    }
-    let here = place(ns, world.link(ingress), Stage::Local);
-    let deaf = skb.packet().copied().and_then(|p| unheard(ns, &p));
-    if let Some(stop) = deaf {
-        return trail.drop(here, &skb.frame, stop, Vec::new());
-    }
-    trail.pass(here, &skb.frame, format!("received by {}", ns.machine), Vec::new());
-    let disposition = Disposition::Delivered { machine: ns.machine.clone() };
-    Outcome { trail, disposition, frame: skb.frame, at: Some(ingress) }
-}
-
-/// Nothing listens on the port, where the namespace's sockets were read. Answers to what this
-/// machine asked itself always find their socket, and DHCP is judged by its servers, not by sockets:
-/// udp/67 is bound per device.
-fn unheard(ns: &model::Netns, packet: &Packet) -> Option<Stop> {
-    let (protocol, port) = match packet.transport {
-        Transport::Tcp { destination, segment: Segment::Syn, .. } => (6, destination),
-        Transport::Udp { destination, source } if !matches!(destination, 67 | 68) && source >= 1024 => {
-            (17, destination)
-        }
-        Transport::Tcp { .. }
-        | Transport::Udp { .. }
-        | Transport::Echo { .. }
-        | Transport::IcmpError { .. }
-        | Transport::Neighbour { .. } => return None,
-    };
-    if ns.sockets.is_empty() {
-        return None;
-    }
-    let hears = ns.sockets.iter().any(|s| {
-        let address = s.address.is_unspecified() || s.address == packet.destination;
-        s.protocol == protocol && s.port == port && address
-    });
-    (!hears).then_some(Stop::NoListener { protocol, port })
 }
 
 /// Whether a link forwards IPv4: its own setting where it was read, else the global one.

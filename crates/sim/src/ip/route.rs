@@ -6,6 +6,9 @@ use ipnet::IpNet;
 use model::Netns;
 use model::route::{Address, FibRule, Nexthop, Route, RouteKind, RuleAction, TABLE_LOCAL};
 
+use super::route_v6;
+use crate::trail::Choices;
+
 /// What is asked of the FIB.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'k> {
@@ -15,7 +18,8 @@ pub struct Key<'k> {
     pub source: IpAddr,
     /// Link of arrival, `lo` for packets made here.
     pub iif: &'k str,
-    /// Link it must leave by, where bound.
+    /// Link it must leave by, where bound. IPv6 also has links that a packet had better leave by: that of
+    /// arrival, and of an answer the one that was asked on.
     pub oif: Option<u32>,
     /// Packet mark.
     pub mark: u32,
@@ -41,7 +45,7 @@ pub fn lookup<'a>(ns: &'a Netns, key: &Key) -> Found<'a> {
     // A goto only ever leads forward, so the look-up ends.
     while let Some(rule) = rules.get(at) {
         at += 1;
-        match selects(rule, key) {
+        match selects(rule, ns, key) {
             Some(true) => {}
             Some(false) => continue,
             None => return Found::Unknown(rule.unmodelled.as_deref().unwrap_or_default()),
@@ -78,14 +82,31 @@ fn answer<'a>(route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
     }
 }
 
+/// The same, and of several ways that the kernel would spread flows over, one: whoever asked walks again
+/// for each of the others.
+pub(super) fn lookup_one<'a>(ns: &'a Netns, key: &Key, choices: &mut Choices) -> Found<'a> {
+    match lookup(ns, key) {
+        Found::Route(route, nexthop) if key.destination.is_ipv6() && route.nexthops.len() > 1 => {
+            let ways = route_v6::ways(ns, route, nexthop, key);
+            let nth = if ways.len() > 1 { choices.choose(ways.len()) } else { 0 };
+            Found::Route(route, ways.get(nth).copied().or(nexthop))
+        }
+        found @ (Found::Route(..) | Found::Refused(..) | Found::Nothing | Found::Unknown(_)) => found,
+    }
+}
+
 /// Whether a rule applies; `None` where a selector is not modelled and the others hold.
-fn selects(rule: &FibRule, key: &Key) -> Option<bool> {
+fn selects(rule: &FibRule, ns: &Netns, key: &Key) -> Option<bool> {
     let covers = |net: Option<IpNet>, ip: IpAddr| net.is_none_or(|n| n.contains(&ip));
-    let holds = covers(rule.source, key.source)
+    // IPv6 has no rule for a source that is still open (`fib6_rule_match`); to IPv4 it is 0.0.0.0.
+    let is_open = key.source.is_ipv6() && key.source.is_unspecified();
+    let by_source = if is_open { rule.source.is_none() } else { covers(rule.source, key.source) };
+    let leaves_by = |name: &String| key.oif.is_some_and(|oif| ns.link_name(oif) == *name);
+    let holds = by_source
         && covers(rule.destination, key.destination)
         && rule.iif.as_ref().is_none_or(|name| name == key.iif)
         && rule.fwmark.is_none_or(|(value, mask)| key.mark & mask == value & mask)
-        && rule.oif.is_none()
+        && rule.oif.as_ref().is_none_or(leaves_by)
         && rule.tos == 0;
     match (&rule.unmodelled, holds) {
         (Some(_), true) => None,
@@ -96,6 +117,9 @@ fn selects(rule: &FibRule, key: &Key) -> Option<bool> {
 
 /// The longest prefix of a table that has a living nexthop.
 fn in_table<'a>(ns: &'a Netns, table: u32, key: &Key) -> Option<(&'a Route, Option<&'a Nexthop>)> {
+    if key.destination.is_ipv6() {
+        return route_v6::in_table(ns, table, key);
+    }
     let candidates = ns
         .routes
         .iter()
@@ -121,11 +145,11 @@ fn alive(ns: &Netns, nexthop: &Nexthop, key: &Key) -> bool {
     !nexthop.dead && key.oif.is_none_or(|oif| oif == nexthop.link) && !(nexthop.linkdown && ignores())
 }
 
-/// The address that a link speaks with towards another (`inet_select_addr`): its first in the subnet
+/// The address that a link speaks IPv4 with towards another (`inet_select_addr`): its first in the subnet
 /// of that one, else its first, else the first of any other link.
 pub(crate) fn select_address(ns: &Netns, link: u32, towards: IpAddr) -> Option<IpAddr> {
     let speaking = |a: &&Address| !a.secondary && a.scope != "host";
-    let of_family = |a: &Address| Some(a.net.addr()).filter(|ip| ip.is_ipv4() == towards.is_ipv4());
+    let of_family = |a: &Address| Some(a.net.addr()).filter(IpAddr::is_ipv4);
     let own = || ns.addresses_of(link).filter(speaking);
     let covering = own().filter(|a| a.net.contains(&towards)).find_map(of_family);
     let elsewhere = || ns.addresses.iter().filter(speaking).filter(|a| a.scope != "link").find_map(of_family);
@@ -141,6 +165,11 @@ pub fn local_kind(ns: &Netns, ip: IpAddr) -> Option<RouteKind> {
 pub(crate) fn local_route(ns: &Netns, ip: IpAddr) -> Option<&Route> {
     let here = ns.routes.iter().filter(|r| r.table == TABLE_LOCAL && r.destination.contains(&ip));
     here.max_by_key(|r| r.destination.prefix_len())
+}
+
+/// What refuses, as `ip route` prints it: a route, or the action of a rule.
+pub(super) fn refusal_text(ns: &Netns, kind: RouteKind, route: Option<&Route>) -> String {
+    route.map_or_else(|| format!("{kind:?}").to_lowercase(), |route| text(ns, route, None))
 }
 
 /// A route as `ip route` prints it.

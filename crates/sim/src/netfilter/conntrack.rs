@@ -143,6 +143,11 @@ pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &[CtEntry], skb: &
         return;
     }
     let Some(packet) = skb.packet().copied() else { return };
+    if matches!(packet.transport, Transport::Neighbour { .. }) {
+        // Neighbour discovery is none of its business (`nf_conntrack_icmpv6_error`).
+        skb.untracked = true;
+        return;
+    }
     if matches!(packet.transport, Transport::IcmpError { .. }) {
         // The packet that the error quotes went the other way (`nf_conntrack_inet_error`).
         let about = skb.quoted.map(|quoted| Tuple::of(&quoted).inverted());

@@ -122,7 +122,7 @@ fn ct_state(look: &Look, now: Marking) -> u128 {
         Some(ct) if ct.related => 4,
         Some(ct) if ct.established => 2,
         Some(_) => 8,
-        None if now.untracked || look.is_neighbour_discovery() => 64,
+        None if now.untracked => 64,
         None => 1,
     }
 }

@@ -14,7 +14,7 @@ use super::marking::Marking;
 use super::sets::{self, Found, Members, Value};
 use super::{Around, fib};
 use crate::exchange::unspecified;
-use crate::ip::route;
+use crate::ip::{route, source_v6};
 use crate::trail::{Skb, Trail};
 use crate::world::World;
 
@@ -95,27 +95,31 @@ impl<'p, 'w> Look<'p, 'w> {
         unknown.map_or(Tri::Yes, Tri::Unknown)
     }
 
-    /// The outgoing link's address towards the next hop: what MASQUERADE takes
-    /// (`nf_nat_masquerade_ipv4`, `nf_nat_masquerade_ipv6`).
+    /// The outgoing link's address towards the next hop, or, of IPv6, towards the destination: what
+    /// MASQUERADE takes (`nf_nat_masquerade_ipv4`, `nf_nat_masquerade_ipv6`).
     pub(super) fn outgoing_address(&self) -> Option<IpAddr> {
-        let next = self.around.via.or_else(|| self.packet().map(|p| p.destination))?;
-        route::select_address(self.world.ns(self.ns), self.around.outdev?, next)
+        let (ns, destination) = (self.world.ns(self.ns), self.packet()?.destination);
+        match destination {
+            IpAddr::V4(_) => {
+                route::select_address(ns, self.around.outdev?, self.around.via.unwrap_or(destination))
+            }
+            IpAddr::V6(v6) => source_v6::choose(ns, self.around.outdev, v6),
+        }
     }
 
     /// First address of the incoming link, what REDIRECT takes; loopback for locally made packets
-    /// (`nf_nat_redirect_ipv4`).
+    /// (`nf_nat_redirect_ipv4`, `nf_nat_redirect_ipv6`).
     pub(super) fn incoming_address(&self) -> Option<IpAddr> {
-        let like = self.packet()?.destination;
-        let Some(link) = self.around.indev else {
-            return Some(if like.is_ipv4() {
-                std::net::Ipv4Addr::LOCALHOST.into()
-            } else {
-                std::net::Ipv6Addr::LOCALHOST.into()
-            });
-        };
-        let mut here =
-            self.world.ns(self.ns).addresses_of(link).filter(|a| !a.secondary).map(|a| a.net.addr());
-        here.find(|ip| ip.is_ipv4() == like.is_ipv4())
+        let ns = self.world.ns(self.ns);
+        match (self.packet()?.destination, self.around.indev) {
+            (IpAddr::V4(_), None) => Some(std::net::Ipv4Addr::LOCALHOST.into()),
+            (IpAddr::V6(_), None) => Some(std::net::Ipv6Addr::LOCALHOST.into()),
+            (IpAddr::V4(_), Some(link)) => {
+                let mut here = ns.addresses_of(link).filter(|a| !a.secondary).map(|a| a.net.addr());
+                here.find(IpAddr::is_ipv4)
+            }
+            (IpAddr::V6(destination), Some(link)) => source_v6::stands_in(ns, link, destination),
+        }
     }
 
     fn condition(&self, condition: &Match, now: Marking) -> Tri {
@@ -295,14 +299,9 @@ impl<'p, 'w> Look<'p, 'w> {
                     || (wanted.dnat && ct.dnat)
                     || (wanted.snat && ct.snat)
             }
-            None if now.untracked || self.is_neighbour_discovery() => wanted.untracked,
+            None if now.untracked => wanted.untracked,
             None => wanted.invalid,
         })
-    }
-
-    /// Conntrack leaves neighbour discovery alone (`icmpv6_error`, `nf_conntrack_icmpv6_error`).
-    pub(super) fn is_neighbour_discovery(&self) -> bool {
-        self.packet().is_some_and(|p| matches!(p.transport, Transport::Neighbour { .. }))
     }
 
     pub(super) fn ether_type(&self) -> u16 {
