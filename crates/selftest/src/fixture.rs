@@ -51,10 +51,11 @@ impl Fixture {
 /// What was said and what was seen, for people.
 pub(crate) fn told(said: &Said, seen: &Seen) -> String {
     format!(
-        "  said: {:?}, answered {:?} {:?}\n  seen: {:?}, answered {} {:?}, refused {:?}\n    {}",
+        "  said: {:?}, answered {:?} {:?}, {:?}\n  seen: {:?}, answered {} {:?}, refused {:?}\n    {}",
         said.fate,
         said.answered,
         said.answer,
+        said.refused,
         seen.received,
         seen.answered,
         seen.answer,

@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use model::netfilter::RejectWith;
 use model::path::{Direction, Disposition, RuleRef, Step, Stop};
 use model::{Intent, Path, Snapshot};
 use serde::{Deserialize, Serialize};
 use sim::{Endpoint, Question, World};
 
 use crate::case::Kind;
-use crate::wire::{Arrived, Seen};
+use crate::wire::{Arrived, Refusal, Seen};
 
 /// Source port of the walk's imagined packets: one that is still there was not rewritten.
 const ASKING_PORT: u16 = 49_152;
@@ -35,6 +36,17 @@ pub enum Fate {
     Unknown(String),
 }
 
+/// What the walk says of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The sender is told this.
+    Told(Refusal),
+    /// A rule refuses, and its word does not reach the sender.
+    Untold,
+    /// Nothing: no rule refuses, and of other refusals the walk does not speak.
+    Unsaid,
+}
+
 /// What the walk says of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
@@ -44,6 +56,8 @@ pub struct Said {
     pub answered: Option<bool>,
     /// The answer as it comes back.
     pub answer: Option<Arrived>,
+    /// What refuses it, as the sender is told; `None` where the walk does not say.
+    pub refused: Refused,
     /// The paths, for people.
     pub told: Vec<String>,
     /// Rules that decided or rewrote, with the index of their namespace in the snapshot.
@@ -62,7 +76,8 @@ impl Said {
             Fate::Received(..) => seen.received.is_some(),
             Fate::Lost | Fate::Unknown(_) => true,
         };
-        question && (self.answered != Some(true) || seen.answered)
+        let refusal = !matches!(self.refused, Refused::Told(_)) || seen.refused.is_some();
+        question && refusal && (self.answered != Some(true) || seen.answered)
     }
 
     /// Whether it went as said, as far as anything was said.
@@ -76,11 +91,16 @@ impl Said {
             (Fate::Lost, _) => seen.received.is_none(),
             (Fate::Unknown(_), _) => true,
         };
+        let refused = match self.refused {
+            Refused::Told(refusal) => seen.refused == Some(refusal),
+            Refused::Untold => seen.refused.is_none(),
+            Refused::Unsaid => true,
+        };
         let answer = match (&self.answer, &seen.answer) {
             (Some(said), Some(seen)) => same(said, seen, own_port),
             (Some(_) | None, _) => true,
         };
-        question && answer && self.answered.is_none_or(|said| said == seen.answered)
+        question && answer && refused && self.answered.is_none_or(|said| said == seen.answered)
     }
 }
 
@@ -100,8 +120,14 @@ pub fn ask(snapshot: &Snapshot, probes: &[Asked]) -> Vec<Said> {
 }
 
 fn unknown(why: impl Into<String>) -> Said {
-    let fate = Fate::Unknown(why.into());
-    Said { fate, answered: None, answer: None, told: Vec::new(), rules: Vec::new() }
+    Said {
+        fate: Fate::Unknown(why.into()),
+        answered: None,
+        answer: None,
+        refused: Refused::Unsaid,
+        told: Vec::new(),
+        rules: Vec::new(),
+    }
 }
 
 fn ask_one(world: &World, probe: &Asked) -> Said {
@@ -112,9 +138,8 @@ fn ask_one(world: &World, probe: &Asked) -> Said {
         Kind::Arp => sim::Protocol::Arp,
     };
     let Some(ns) = world.main_ns(&probe.from) else { return unknown("the sender was not read") };
-    let to = probe.to;
     let answer =
-        sim::ask(world, &Question { from: Endpoint::Machine(ns), to, protocol, reply: true });
+        sim::ask(world, &Question { from: Endpoint::Machine(ns), to: probe.to, protocol, reply: true });
     let exchange = protocol.exchange();
     let of = |direction| {
         answer.paths.iter().find(move |p: &&Path| p.exchange == exchange && p.direction == direction)
@@ -125,14 +150,42 @@ fn ask_one(world: &World, probe: &Asked) -> Said {
         return Said { told, rules, ..unknown("no path of this kind") };
     };
     let fate = fate(request);
-    let undecided = |p: &Path| matches!(p.disposition, Disposition::Unknown { .. } | Disposition::LeftSite);
-    let answered = match of(Direction::Reply) {
-        _ if matches!(fate, Fate::Unknown(_)) => None,
-        Some(back) if undecided(back) => None,
-        _ => Some(answer.answered),
+    let back = of(Direction::Reply);
+    let undecided = back.filter(|p| is_undecided(&p.disposition));
+    let answered = match (&fate, undecided) {
+        (Fate::Unknown(_), _) | (Fate::Received(..), Some(_)) => None,
+        (Fate::Lost, _) | (Fate::Received(..), None) => Some(answer.answered),
     };
-    let back = of(Direction::Reply).filter(|_| answer.answered && probe.kind != Kind::Arp);
-    Said { fate, answered, answer: back.and_then(arrived), told, rules }
+    let refused = match (answer.refused, &request.disposition) {
+        (Some(with), _) => refusal(with, probe.to.is_ipv6()).map_or(Refused::Unsaid, Refused::Told),
+        (None, Disposition::Dropped(Stop::Rule(rule)))
+            if rule.rejects_with.is_some() && undecided.is_none() =>
+        {
+            Refused::Untold
+        }
+        (None, _) => Refused::Unsaid,
+    };
+    let back = back.filter(|_| answer.answered && probe.kind != Kind::Arp);
+    Said { fate, answered, answer: back.and_then(arrived), refused, told, rules }
+}
+
+fn is_undecided(disposition: &Disposition) -> bool {
+    match disposition {
+        Disposition::Unknown { .. } | Disposition::LeftSite => true,
+        Disposition::Delivered { .. } | Disposition::Dropped(_) => false,
+    }
+}
+
+/// A refusal as the sender's sockets are told it (`nft_reject_icmp_code`, `nft_reject_icmpv6_code`).
+fn refusal(with: RejectWith, v6: bool) -> Option<Refusal> {
+    Some(match (with, v6) {
+        (RejectWith::TcpReset, _) => Refusal::Reset,
+        (RejectWith::Icmp(code), false) => Refusal::Icmp(3, code),
+        (RejectWith::Icmp6(code), true) => Refusal::Icmpv6(1, code),
+        (RejectWith::Icmpx(code), false) => Refusal::Icmp(3, *[0, 3, 1, 13].get(usize::from(code))?),
+        (RejectWith::Icmpx(code), true) => Refusal::Icmpv6(1, *[0, 4, 3, 1].get(usize::from(code))?),
+        (RejectWith::Icmp(_), true) | (RejectWith::Icmp6(_), false) => return None,
+    })
 }
 
 fn fate(path: &Path) -> Fate {
@@ -179,7 +232,7 @@ fn arrived(path: &Path) -> Option<Arrived> {
         let (address, port) = text.rsplit_once(':')?;
         Some((address.trim_matches(['[', ']']).parse().ok()?, port.parse().ok()?))
     };
-    if words.first() == Some(&"ARP") {
+    if words.first() == Some(&"ARP") || words.contains(&"neighbour") {
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         return Some(Arrived { source: nobody, destination: nobody, source_port: 0, port: 0, ttl: 0 });
     }

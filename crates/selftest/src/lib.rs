@@ -26,6 +26,6 @@ pub use case::Kind;
 pub use coverage::Coverage;
 pub use error::SelftestError;
 pub use fixture::Fixture;
-pub use judge::{Asked, Fate, Said};
+pub use judge::{Asked, Fate, Refused, Said};
 pub use run::{Options, Report, Wrong, run};
 pub use wire::{Arrived, Refusal, Seen};

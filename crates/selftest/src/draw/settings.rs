@@ -157,9 +157,15 @@ fn refusing(random: &mut Random, machine: &mut Machine, addresses: &[IpNet], v6:
     if random.one_in(15)
         && let Some(net) = random.pick(addresses)
         && !held.iter().any(|h| h.addr() == net.addr())
+        && !is_gateway(machine, net.addr())
     {
         machine.addresses.push(("lo".to_owned(), IpNet::from(net.addr())));
     }
+}
+
+/// The kernel refuses routes by an address of its own.
+fn is_gateway(machine: &Machine, ip: IpAddr) -> bool {
+    machine.routes.iter().flat_map(|route| &route.nexthops).any(|nexthop| nexthop.via == Some(ip))
 }
 
 /// A FIB rule, and a table for it to look into.

@@ -152,18 +152,11 @@ pub(crate) static BRIDGE_CONDITIONS: &[Word] = &[
         version: V6,
         ..WORD
     },
-    Word {
-        name: "eb mark",
-        xtables: "--mark <! |><0x1|0x2|0x1/0x3>",
-        nft: "meta mark <!><0x1|0x0>",
-        modelled: false,
-        ..WORD
-    },
+    Word { name: "eb mark", xtables: "--mark <! |><0x1|0x2|0x1/0x3>", nft: "meta mark <!><0x1|0x0>", ..WORD },
     Word {
         name: "eb pkttype",
         xtables: "--pkttype-type <! |><broadcast|multicast|host|otherhost>",
         nft: "meta pkttype <!><broadcast|multicast|host>",
-        modelled: false,
         ..WORD
     },
     Word { name: "eb among", xtables: "--among-src <! |><mac>=<host>", version: V4, modelled: false, ..WORD },
@@ -180,7 +173,6 @@ pub(crate) static BRIDGE_VERDICTS: &[Word] = &[
         name: "eb mark",
         xtables: "-j mark --mark-set 0x1 --mark-target <ACCEPT|CONTINUE>",
         nft: "meta mark set 0x1",
-        modelled: false,
         ..WORD
     },
     Word {
@@ -189,7 +181,6 @@ pub(crate) static BRIDGE_VERDICTS: &[Word] = &[
         nft: "ether daddr set <mac>",
         tables: NAT,
         hooks: PREROUTING | OUTPUT,
-        modelled: false,
         ..WORD
     },
     Word {
@@ -197,7 +188,6 @@ pub(crate) static BRIDGE_VERDICTS: &[Word] = &[
         xtables: "-j snat --to-src <mac> --snat-target <ACCEPT|CONTINUE>",
         tables: NAT,
         hooks: POSTROUTING,
-        modelled: false,
         ..WORD
     },
     Word {
@@ -205,7 +195,6 @@ pub(crate) static BRIDGE_VERDICTS: &[Word] = &[
         xtables: "-j redirect --redirect-target <ACCEPT|CONTINUE>",
         tables: NAT,
         hooks: PREROUTING,
-        modelled: false,
         ..WORD
     },
     Word {
@@ -275,7 +264,6 @@ pub(crate) static ARP_VERDICTS: &[Word] = &[
         xtables: "-j mangle --mangle-ip-s <host>",
         about: About::All,
         hooks: OUTPUT,
-        modelled: false,
         ..WORD
     },
 ];

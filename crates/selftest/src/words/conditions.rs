@@ -165,56 +165,48 @@ pub(crate) static CONDITIONS: &[Word] = &[
         name: "conntrack ctstatus",
         xtables: "-m conntrack <!>--ctstatus <NONE|SEEN_REPLY|CONFIRMED|ASSURED>",
         nft: "ct status <!><snat|dnat|seen-reply|confirmed>",
-        modelled: false,
         ..WORD
     },
     Word {
         name: "conntrack ctproto",
         xtables: "-m conntrack <!>--ctproto <6|17>",
         nft: "ct protocol <!><tcp|udp>",
-        modelled: false,
         ..WORD
     },
     Word {
         name: "conntrack ctorigsrc",
         xtables: "-m conntrack <!>--ctorigsrc <net>",
         nft: "ct original <ip> saddr <!><net>",
-        modelled: false,
         ..WORD
     },
     Word {
         name: "conntrack ctorigdst",
         xtables: "-m conntrack <!>--ctorigdst <net>",
         nft: "ct original <ip> daddr <!><net>",
-        modelled: false,
         ..WORD
     },
     Word {
         name: "conntrack ctreplsrc",
         xtables: "-m conntrack <!>--ctreplsrc <net>",
         nft: "ct reply <ip> saddr <!><net>",
-        modelled: false,
         ..WORD
     },
     Word {
         name: "conntrack ctrepldst",
         xtables: "-m conntrack <!>--ctrepldst <net>",
         nft: "ct reply <ip> daddr <!><net>",
-        modelled: false,
         ..WORD
     },
     Word {
         name: "conntrack ctorigdstport",
         xtables: "-m conntrack <!>--ctorigdstport <80|53|1:100>",
         about: Ports,
-        modelled: false,
         ..WORD
     },
     Word {
         name: "conntrack ctdir",
         xtables: "-m conntrack --ctdir <ORIGINAL|REPLY>",
         nft: "ct direction <!><original|reply>",
-        modelled: false,
         ..WORD
     },
     Word {
@@ -229,7 +221,6 @@ pub(crate) static CONDITIONS: &[Word] = &[
         name: "connmark",
         xtables: "-m connmark <!>--mark <0x1|0x2|0x1/0x3|0x0/0x1>",
         nft: "ct mark <!><0x1|0x2|0x0>",
-        modelled: false,
         ..WORD
     },
     Word {
@@ -285,14 +276,12 @@ pub(crate) static CONDITIONS: &[Word] = &[
         xtables: "-m addrtype --dst-type LOCAL --limit-iface-in",
         nft: "fib daddr . iif type <!>local",
         hooks: IN,
-        modelled: false,
         ..WORD
     },
     Word {
         name: "pkttype",
         xtables: "-m pkttype <!>--pkt-type <unicast|broadcast|multicast>",
         nft: "meta pkttype <!><unicast|broadcast|multicast>",
-        modelled: false,
         ..WORD
     },
     Word {
@@ -300,7 +289,6 @@ pub(crate) static CONDITIONS: &[Word] = &[
         xtables: "-m length <!>--length <84|0:83|85:200>",
         nft: "meta length <!><84|0-83|85-200>",
         about: NotTcp,
-        modelled: false,
         ..WORD
     },
     Word {
@@ -308,7 +296,6 @@ pub(crate) static CONDITIONS: &[Word] = &[
         xtables: "-m ttl <--ttl-eq 64|! --ttl-eq 64|--ttl-lt 64|--ttl-gt 62>",
         nft: "ip ttl <64|!= 64|lt 64|gt 62>",
         version: V4,
-        modelled: false,
         ..WORD
     },
     Word {
@@ -316,17 +303,10 @@ pub(crate) static CONDITIONS: &[Word] = &[
         xtables: "-m hl <--hl-eq 64|! --hl-eq 64|--hl-lt 64|--hl-gt 62>",
         nft: "ip6 hoplimit <64|!= 64|lt 64|gt 62>",
         version: V6,
-        modelled: false,
         ..WORD
     },
-    Word {
-        name: "dscp",
-        xtables: "-m dscp <!>--dscp <0x00|0x0a>",
-        nft: "<ip> dscp <!><cs0|af11>",
-        modelled: false,
-        ..WORD
-    },
-    Word { name: "tos", xtables: "-m tos <!>--tos <0x00|0x10>", modelled: false, ..WORD },
+    Word { name: "dscp", xtables: "-m dscp <!>--dscp <0x00|0x0a>", nft: "<ip> dscp <!><cs0|af11>", ..WORD },
+    Word { name: "tos", xtables: "-m tos <!>--tos <0x00/0xfc|0x10/0xfc>", ..WORD },
     Word { name: "comment", xtables: "-m comment --comment hello", nft: "", weight: 2, ..WORD },
     Word {
         name: "owner uid-owner",
@@ -342,7 +322,6 @@ pub(crate) static CONDITIONS: &[Word] = &[
         nft: "fib saddr . iif oif <missing|exists>",
         hooks: PREROUTING,
         tables: &["raw", "mangle"],
-        modelled: false,
         ..WORD
     },
     Word { name: "fragment", xtables: "<!>-f", version: V4, weight: 1, ..WORD },

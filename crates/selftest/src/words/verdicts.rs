@@ -85,7 +85,6 @@ pub(crate) static VERDICTS: &[Word] = &[
         nft: "<ct mark set 0x1|ct mark set meta mark|meta mark set ct mark>",
         tables: MANGLE,
         kinds: NOT_NAT,
-        modelled: false,
         weight: 8,
         ..WORD
     },
@@ -99,7 +98,7 @@ pub(crate) static VERDICTS: &[Word] = &[
         weight: 16,
         ..WORD
     },
-    Word { name: "CT zone", xtables: "-j CT --zone 1", tables: RAW, hooks: EARLY, modelled: false, ..WORD },
+    Word { name: "CT zone", xtables: "-j CT --zone 1", tables: RAW, hooks: EARLY, ..WORD },
     Word {
         name: "DNAT",
         xtables: "-j DNAT --to-destination <host>",
@@ -180,6 +179,7 @@ pub(crate) static VERDICTS: &[Word] = &[
         tables: NAT,
         kinds: ONLY_NAT,
         hooks: POSTROUTING,
+        modelled: false,
         ..WORD
     },
     Word {
@@ -187,7 +187,6 @@ pub(crate) static VERDICTS: &[Word] = &[
         xtables: "-j NETMAP --to <whole net>",
         tables: NAT,
         hooks: EARLY | POSTROUTING | INPUT,
-        modelled: false,
         weight: 8,
         ..WORD
     },
@@ -230,26 +229,26 @@ pub(crate) static VERDICTS: &[Word] = &[
         ..WORD
     },
     Word { name: "TOS", xtables: "-j TOS --set-tos 0x10/0xff", tables: MANGLE, ..WORD },
+    Word { name: "TTL dec", xtables: "-j TTL --ttl-dec 1", tables: MANGLE, version: V4, ..WORD },
     Word {
         name: "TTL",
-        xtables: "-j TTL <--ttl-set 5|--ttl-dec 1|--ttl-inc 1>",
+        xtables: "-j TTL <--ttl-set 5|--ttl-inc 1>",
         nft: "ip ttl set 5",
         tables: MANGLE,
         kinds: NOT_NAT,
         version: V4,
-        modelled: false,
         // A packet in a circle of routers would never grow old.
         hooks: INPUT | OUTPUT,
         ..WORD
     },
+    Word { name: "HL dec", xtables: "-j HL --hl-dec 1", tables: MANGLE, version: V6, ..WORD },
     Word {
         name: "HL",
-        xtables: "-j HL <--hl-set 5|--hl-dec 1|--hl-inc 1>",
+        xtables: "-j HL <--hl-set 5|--hl-inc 1>",
         nft: "ip6 hoplimit set 5",
         tables: MANGLE,
         kinds: NOT_NAT,
         version: V6,
-        modelled: false,
         // A packet in a circle of routers would never grow old.
         hooks: INPUT | OUTPUT,
         ..WORD
