@@ -194,6 +194,11 @@ fn fate(path: &Path) -> Fate {
             Some(packet) => Fate::Received(machine.clone(), packet),
             None => Fate::Lost,
         },
+        // It is received, and not answered.
+        Disposition::Dropped(Stop::Unanswered(_)) => match (path.hops.last(), arrived(path)) {
+            (Some(last), Some(packet)) => Fate::Received(last.at.host.clone(), packet),
+            _ => Fate::Lost,
+        },
         Disposition::Dropped(_) => Fate::Lost,
         Disposition::LeftSite => Fate::Unknown("it left the site".to_owned()),
         Disposition::Unknown { why, .. } => Fate::Unknown(why.clone()),

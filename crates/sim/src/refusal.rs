@@ -41,7 +41,9 @@ pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
     let is_error = matches!(told.transport, Transport::IcmpError { .. });
     let back_to = asked.frame.source;
     let frame = Frame { source: asked.frame.destination, destination: back_to, payload: Payload::Ip(told) };
-    let skb = Skb { quoted: is_error.then_some(*packet), refusal: true, ..Skb::new(frame) };
+    // An error is of precedence *internetwork control* (`__icmp_send`); IPv6's is of none.
+    let dscp = if is_error && !packet.is_v6() { 0x30 } else { 0 };
+    let skb = Skb { quoted: is_error.then_some(*packet), refusal: true, dscp, ..Skb::new(frame) };
     match refused.port {
         // A reset of a bridged connection leaves by the port that the packet came by (`nf_send_reset`).
         Some(port) if !is_error => {

@@ -1,7 +1,5 @@
 //! Delivery to the machine itself: INPUT, then whoever listens (`ip_local_deliver`, `ip6_input`).
 
-use std::net::IpAddr;
-
 use model::Netns;
 use model::netfilter::Hook;
 use model::packet::{Packet, Segment, Transport};
@@ -64,10 +62,13 @@ fn unheard(ns: &Netns, packet: &Packet) -> Option<Stop> {
     (!hears).then_some(Stop::NoListener { protocol, port })
 }
 
-/// An IPv6 echo request that the machine was told not to answer (`icmpv6_rcv`).
+/// An echo request that the machine was told not to answer (`icmp_echo`, `icmpv6_rcv`).
 fn ignored(ns: &Netns, packet: &Packet) -> Option<Stop> {
     let is_request = matches!(packet.transport, Transport::Echo { reply: false, .. });
-    let IpAddr::V6(_) = packet.destination else { return None };
+    if packet.destination.is_ipv4() {
+        let ignores = is_request && ns.sysctl("ipv4.icmp_echo_ignore_all") == Some(1);
+        return ignores.then(|| Stop::Unanswered("net.ipv4.icmp_echo_ignore_all is 1".to_owned()));
+    }
     let is_set = |name: &str| ns.sysctl(&format!("ipv6.icmp.{name}")) == Some(1);
     let is_anycast = || route::local_kind(ns, packet.destination) == Some(RouteKind::Anycast);
     let name = if is_set("echo_ignore_all") {

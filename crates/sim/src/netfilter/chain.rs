@@ -250,6 +250,8 @@ impl<'a> Run<'_, 'a> {
     fn change(&mut self, rule: &'a NfRule, action: &'a Action, number: u32) -> Next {
         let mut now = self.now;
         match action {
+            // What was tracked before, and came back over the loopback link, stays so (`xt_ct_target`).
+            Action::Notrack | Action::CtZone(_) if self.look.ct.is_some() => return Next::Rule,
             Action::Notrack => now.untracked = true,
             Action::CtZone(zone) => now.zone = *zone,
             Action::SetMark { value, mask } => now.mark = (now.mark & !mask) ^ value,

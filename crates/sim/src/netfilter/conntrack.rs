@@ -123,6 +123,7 @@ pub(crate) struct CtView {
     pub(crate) dnat: bool,
     pub(crate) snat: bool,
     pub(crate) mark: u32,
+    pub(crate) zone: u16,
     pub(crate) protocol: u8,
     pub(crate) original_tuple: Ends,
     pub(crate) reply_tuple: Ends,
@@ -143,6 +144,8 @@ pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &[CtEntry], skb: &
         return;
     }
     let Some(packet) = skb.packet().copied() else { return };
+    // The zone is a template's, which is used up here (`nf_conntrack_in`).
+    let zone = std::mem::take(&mut skb.zone);
     if matches!(packet.transport, Transport::Neighbour { .. }) {
         // Neighbour discovery is none of its business (`nf_conntrack_icmpv6_error`).
         skb.untracked = true;
@@ -151,14 +154,14 @@ pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &[CtEntry], skb: &
     if matches!(packet.transport, Transport::IcmpError { .. }) {
         // The packet that the error quotes went the other way (`nf_conntrack_inet_error`).
         let about = skb.quoted.map(|quoted| Tuple::of(&quoted).inverted());
-        let found = about.and_then(|tuple| table.find(ns, before, skb.zone, tuple));
+        let found = about.and_then(|tuple| table.find(ns, before, zone, tuple));
         skb.ct = found.map(|found| CtRef { related: true, ..found });
         return;
     }
     let tuple = Tuple::of(&packet);
-    let found = table.find(ns, before, skb.zone, tuple).or_else(|| {
+    let found = table.find(ns, before, zone, tuple).or_else(|| {
         opens(packet.transport).then(|| {
-            table.entries.push(Entry::opened(ns, skb.zone, tuple));
+            table.entries.push(Entry::opened(ns, zone, tuple));
             CtRef { entry: table.entries.len() - 1, reply: false, related: false }
         })
     });
@@ -213,6 +216,7 @@ pub(crate) fn view(table: &Conntrack, skb: &Skb) -> Option<CtView> {
         dnat: entry.is_dnat(),
         snat: entry.is_snat(),
         mark: entry.mark,
+        zone: entry.zone,
         protocol: entry.original.protocol,
         original_tuple: entry.original.ends(),
         reply_tuple: entry.reply.ends(),

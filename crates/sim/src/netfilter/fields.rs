@@ -67,7 +67,7 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         ),
         Field::CtDirection => number(look.ct.map(|ct| ct.reply.into())),
         Field::CtMark => number(look.ct.map(|_| now.ct_mark.into())),
-        Field::CtZone => number(look.ct.map(|_| now.zone.into())),
+        Field::CtZone => number(look.ct.map(|ct| ct.zone.into())),
         Field::CtProtocol => number(look.ct.map(|ct| ct.protocol.into())),
         Field::Ct(part) => number(look.ct.map(|ct| tuple_part(&ct, *part))),
         Field::Fib(question) => fib::ask(look, *question, now),
