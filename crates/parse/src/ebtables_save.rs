@@ -47,6 +47,28 @@ pub fn parse(text: &str, dialect: Dialect) -> Parsed<Vec<Table>> {
     Parsed { value: tables, problems }
 }
 
+/// Reads what `ebtables-legacy -t TABLE -L --Lc` lists of one table.
+pub fn parse_list(text: &str) -> Parsed<Vec<Table>> {
+    let mut save = String::with_capacity(text.len() * 2);
+    let mut chain = String::new();
+    // Line for line, so that places are the listing's.
+    for line in text.lines() {
+        if let Some(table) = line.strip_prefix("Bridge table: ") {
+            save.push('*');
+            save.push_str(table.trim());
+        } else if let Some(head) = line.strip_prefix("Bridge chain: ") {
+            let (name, rest) = head.split_once(',').unwrap_or((head, ""));
+            let policy = rest.rsplit_once("policy: ").map_or("-", |(_, policy)| policy);
+            name.clone_into(&mut chain);
+            save.push_str(&format!(":{name} {policy}"));
+        } else if !line.trim().is_empty() {
+            save.push_str(&format!("-A {chain} {line}"));
+        }
+        save.push('\n');
+    }
+    parse(&save, Dialect::EbtablesLegacy)
+}
+
 /// Takes the legacy script's counters off a rule's end: `-c p b`, or `, pcnt = p -- bcnt = b` as
 /// `ebtables -L --Lc` prints them. The script puts no space before its `-c`, and only few targets print
 /// one behind themselves, so that a jump ends in `-j guests-c 0 0`.

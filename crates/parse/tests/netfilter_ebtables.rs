@@ -8,7 +8,7 @@ use model::netfilter::{
     Action, AddressOf, Because, Dialect, Element, Elements, EtherChange, Field, Hook, Lookup, Match, NfRule,
     Part, Policy, Table, Test,
 };
-use parse::ebtables_save::parse;
+use parse::ebtables_save::{parse, parse_list};
 
 const NFT: &str = include_str!("fixtures/netfilter/ebtables-nft-save.txt");
 const NFT_COUNTED: &str = include_str!("fixtures/netfilter/ebtables-nft-save-c.txt");
@@ -89,6 +89,22 @@ fn counters_behind_a_rule_are_the_rules() {
     let raw = "*filter\n:INPUT ACCEPT\n-A INPUT -p ARP -j DROP , pcnt = 7 -- bcnt = 8\n";
     let listed = tables(raw, Dialect::EbtablesLegacy)[0].chains[0].rules[0].clone();
     assert_eq!((listed.text.as_str(), listed.counters.unwrap().bytes), ("-A INPUT -p ARP -j DROP", 8));
+}
+
+#[test]
+fn a_listing_reads_as_a_dump() {
+    let listing = "Bridge table: filter\n\nBridge chain: INPUT, entries: 0, policy: DROP\n\n\
+                   Bridge chain: guests, entries: 2, policy: RETURN\n\
+                   -p ARP -j ACCEPT , pcnt = 7 -- bcnt = 8\n-j guests, pcnt = 1 -- bcnt = 2\n";
+    let read = parse_list(listing);
+    assert_eq!(read.problems, []);
+    let table = &read.value[0];
+    assert_eq!((table.name.as_str(), table.dialect), ("filter", Dialect::EbtablesLegacy));
+    assert_eq!(table.chain("INPUT").unwrap().base.as_ref().unwrap().policy, Policy::Drop);
+    let rules = &table.chain("guests").unwrap().rules;
+    let told: Vec<_> = rules.iter().map(|r| (r.text.as_str(), r.line, r.counters.unwrap().packets)).collect();
+    assert_eq!(told, [("-A guests -p ARP -j ACCEPT", 6, 7), ("-A guests -j guests", 7, 1)]);
+    assert_eq!(parse_list("Bridge chain: x\nwhat\n").problems.len(), 2);
 }
 
 #[test]
