@@ -10,7 +10,7 @@ use sys::netns::NetnsFd;
 use crate::gaps::gap;
 use crate::netlink::links::RawLink;
 use crate::netlink::{NetlinkError, Socket, addresses, bridges, links, neighbours, peers, routes, rules};
-use crate::{netfilter, sockets, sysctls};
+use crate::{connections, netfilter, sockets, sysctls};
 
 /// Reads the calling thread's namespace, which is `own`. `known` are the namespaces of the site,
 /// which the other ends of its links may be in.
@@ -21,6 +21,9 @@ pub(crate) fn read(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, 
         let rules = scope.spawn(|| netfilter::read(machine));
         let (mut netns, mut gaps) = by_netlink(machine, own, known);
         netns.sockets = sockets::read(&netns.links);
+        let (tracked, more) = connections::read(machine);
+        netns.conntrack = tracked;
+        gaps.extend(more);
         match rules.join() {
             Ok((ruleset, more)) => {
                 netns.ruleset = ruleset;

@@ -7,6 +7,7 @@
 pub mod machine;
 pub mod netlink;
 
+mod connections;
 mod facts;
 mod files;
 mod gaps;

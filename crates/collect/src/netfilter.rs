@@ -1,28 +1,27 @@
 //! Netfilter's rules of the calling thread's namespace, by the tools that print them.
 //!
-//! No tool is started for tables that are not there: a look at procfs and one netlink question tell
-//! which back ends hold any. Only reads: the tools are the `-save` ones and `nft list`.
+//! No tool is started for tables that are not there: looks at procfs and one netlink question tell
+//! which back ends hold any. Only reads: the tools are the `-save` and listing ones.
 
 use std::fs;
-use std::io::{self, Read};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io;
 
 use model::netfilter::{Dialect, Family, Ruleset, Table};
 use model::snapshot::Gap;
-use parse::Parsed;
 
 use crate::gaps::{gap, unparsed};
 use crate::netlink::nftables;
 
-/// More output than any ruleset that was ever loaded; a tool that prints more is cut off.
-const OUTPUT_MAX: u64 = 512 * 1024 * 1024;
-/// Longest that a tool may take.
-const TIME_MAX: Duration = Duration::from_secs(10);
+mod ipsets;
+mod job;
+mod tool;
 
-/// Tables that iptables-nft and ebtables-nft keep (`xtables-nft`).
+use job::Job;
+
+/// Tables that iptables-nft, ebtables-nft and arptables-nft keep (`xtables-nft`).
 const IPTABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
 const EBTABLES: [&str; 3] = ["filter", "nat", "broute"];
+const ARPTABLES: [&str; 1] = ["filter"];
 
 /// A table's family and name.
 type Key = (Family, String);
@@ -33,37 +32,60 @@ const RUNS_MAX: usize = 8;
 
 /// Everything that the namespace's netfilter holds, and what could not be read.
 pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
-    let mut reader = Reader { machine, tables: Vec::new(), gaps: Vec::new() };
+    let mut gaps = Vec::new();
     let nft = nftables::tables().unwrap_or_else(|error| {
         let need = "root, or CAP_NET_ADMIN in that namespace";
-        reader.gaps.push(gap(format!("nftables of {machine}"), error, need));
+        gaps.push(gap(format!("nftables of {machine}"), error, need));
         Vec::new()
     });
+    let mut reader = Reader { machine, nft: &nft, tables: Vec::new(), arp: Vec::new(), gaps };
+    let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
+    let outputs = run_all(jobs(&nft, &modules));
+    let mut left_out = Vec::new();
+    for (job, output) in outputs {
+        left_out.extend(reader.take(job, output));
+    }
+    for (family, name) in left_out.iter().filter(|(_, name)| is_plain(name)) {
+        let job = Job::Table(*family, name);
+        reader.take(job, job.run());
+    }
+    reader.settle_arp();
+    let mut ruleset = Ruleset { tables: reader.tables, ipsets: Vec::new() };
+    reader.gaps.extend(ipsets::read(machine, &mut ruleset));
+    (ruleset, reader.gaps)
+}
+
+/// The tools that show what is there.
+fn jobs<'t>(nft: &'t [Key], modules: &str) -> Vec<Job<'t>> {
     let has =
         |family: Family, names: &[&str]| nft.iter().any(|(f, n)| *f == family && names.contains(&n.as_str()));
-    let mut jobs: Vec<Job> = Vec::new();
-    if legacy_names("ip_tables_names") {
-        jobs.push(Job::Save("iptables-legacy-save", Dialect::IptablesLegacy, Family::Ip));
-    }
-    if legacy_names("ip6_tables_names") {
-        jobs.push(Job::Save("ip6tables-legacy-save", Dialect::IptablesLegacy, Family::Ip6));
-    }
-    if has(Family::Ip, &IPTABLES) {
-        jobs.push(Job::Save("iptables-nft-save", Dialect::IptablesNft, Family::Ip));
-    }
-    if has(Family::Ip6, &IPTABLES) {
-        jobs.push(Job::Save("ip6tables-nft-save", Dialect::IptablesNft, Family::Ip6));
-    }
-    if has(Family::Bridge, &EBTABLES) {
-        jobs.push(Job::Bridge);
-    }
+    let legacy = |file| legacy_names(file);
+    let iptables = |legacy: bool, program, family| {
+        let dialect = if legacy { Dialect::IptablesLegacy } else { Dialect::IptablesNft };
+        Job::Iptables(program, dialect, family)
+    };
+    let possible = [
+        (legacy("ip_tables_names"), iptables(true, "iptables-legacy-save", Family::Ip)),
+        (legacy("ip6_tables_names"), iptables(true, "ip6tables-legacy-save", Family::Ip6)),
+        (legacy("arp_tables_names"), Job::ArptablesLegacy),
+        (has(Family::Ip, &IPTABLES), iptables(false, "iptables-nft-save", Family::Ip)),
+        (has(Family::Ip6, &IPTABLES), iptables(false, "ip6tables-nft-save", Family::Ip6)),
+        (has(Family::Bridge, &EBTABLES), Job::EbtablesNft),
+        (has(Family::Arp, &ARPTABLES), Job::ArptablesNft),
+    ];
+    let mut jobs: Vec<Job> = possible.into_iter().filter(|(there, _)| *there).map(|(_, job)| job).collect();
+    jobs.extend(legacy_ebtables(modules).map(Job::EbtablesLegacy));
     let native: Vec<&Key> = nft.iter().filter(|(family, name)| !is_kept_by_xtables(*family, name)).collect();
     if native.len() <= RUNS_MAX && native.iter().all(|(_, name)| is_plain(name)) {
         jobs.extend(native.iter().map(|(family, name)| Job::Table(*family, name)));
     } else {
         jobs.push(Job::Ruleset);
     }
-    let outputs: Vec<(Job<'_>, io::Result<String>)> = std::thread::scope(|scope| {
+    jobs
+}
+
+fn run_all(jobs: Vec<Job<'_>>) -> Vec<(Job<'_>, io::Result<String>)> {
+    std::thread::scope(|scope| {
         // The first runs here: threads of one job only would cost more than they bring.
         let mut rest = jobs.into_iter();
         let first = rest.next();
@@ -73,16 +95,7 @@ pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
             (job, thread.join().unwrap_or_else(|_| Err(io::Error::other("its reader panicked"))))
         });
         done.into_iter().chain(joined).collect()
-    });
-    let mut incompatible = Vec::new();
-    for (job, output) in outputs {
-        reader.take(job, output, &mut incompatible);
-    }
-    for (family, name) in std::mem::take(&mut incompatible) {
-        let job = Job::Table(family, &name);
-        reader.take(job, job.run(), &mut incompatible);
-    }
-    (Ruleset { tables: reader.tables, ipsets: Vec::new() }, reader.gaps)
+    })
 }
 
 /// A legacy table is registered in the namespace.
@@ -90,11 +103,21 @@ fn legacy_names(file: &str) -> bool {
     fs::read_to_string(format!("/proc/thread-self/net/{file}")).is_ok_and(|names| !names.trim().is_empty())
 }
 
+/// Tables of ebtables-legacy whose modules are loaded. No file tells which of them a namespace has, and
+/// asking the kernel would load them.
+fn legacy_ebtables(modules: &str) -> impl Iterator<Item = &'static str> {
+    let loaded = |table: &str| {
+        let module = format!("ebtable_{table}");
+        modules.lines().any(|line| line.split(' ').next() == Some(module.as_str()))
+    };
+    EBTABLES.into_iter().filter(move |table| loaded(table)).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether the family's own tool shows the table whole. arptables' does not.
 fn is_kept_by_xtables(family: Family, name: &str) -> bool {
     match family {
         Family::Ip | Family::Ip6 => IPTABLES.contains(&name),
         Family::Bridge => EBTABLES.contains(&name),
-        // arptables' rules are plain nftables expressions, which JSON shows in full.
         Family::Arp | Family::Inet | Family::Netdev => false,
     }
 }
@@ -106,118 +129,81 @@ fn is_plain(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
-/// One tool to run.
-#[derive(Clone, Copy)]
-enum Job<'t> {
-    Save(&'static str, Dialect, Family),
-    Bridge,
-    Table(Family, &'t str),
-    Ruleset,
-}
-
-impl<'t> Job<'t> {
-    fn argv(self) -> (&'static str, Vec<&'t str>) {
-        match self {
-            Job::Save(program, ..) => (program, vec!["-c"]),
-            Job::Bridge => ("ebtables-nft-save", vec!["-c"]),
-            Job::Table(family, name) => ("nft", vec!["-j", "-a", "list", "table", family.name(), name]),
-            Job::Ruleset => ("nft", vec!["-j", "-a", "list", "ruleset"]),
-        }
-    }
-
-    fn package(self) -> &'static str {
-        match self {
-            Job::Save(..) | Job::Bridge => "iptables",
-            Job::Table(..) | Job::Ruleset => "nftables",
-        }
-    }
-
-    fn run(self) -> io::Result<String> {
-        let (program, arguments) = self.argv();
-        run(program, &arguments)
-    }
-}
-
 struct Reader<'r> {
     machine: &'r str,
+    /// What nf_tables has.
+    nft: &'r [Key],
     tables: Vec<Table>,
+    /// arptables-nft's own view of its tables.
+    arp: Vec<Table>,
     gaps: Vec<Gap>,
 }
 
 impl Reader<'_> {
-    fn take(&mut self, job: Job<'_>, output: io::Result<String>, incompatible: &mut Vec<Key>) {
+    /// Takes what a tool printed. The tables that it cannot show are returned, for nft to list them.
+    fn take(&mut self, job: Job<'_>, output: io::Result<String>) -> Vec<Key> {
         let (program, arguments) = job.argv();
         let source = format!("{program} {} on {}", arguments.join(" "), self.machine);
         let text = match output {
             Ok(text) => text,
-            Err(error) => {
-                let need = if error.kind() == io::ErrorKind::NotFound {
-                    format!("apt-get install {}", job.package())
-                } else {
-                    format!("{program} {}", arguments.join(" "))
-                };
-                self.gaps.push(gap(
-                    format!("netfilter rules of {}", self.machine),
-                    format!("{program}: {error}"),
-                    need,
-                ));
-                return;
-            }
+            Err(error) => return self.failed(job, &error),
         };
-        let Parsed { value, problems } = match job {
-            Job::Save(_, dialect, family) => {
-                if dialect == Dialect::IptablesNft {
-                    let names = parse::iptables_save::incompatible_tables(&text);
-                    incompatible.extend(names.into_iter().map(|name| (family, name)));
-                }
-                parse::iptables_save::parse(&text, dialect, family)
-            }
-            Job::Bridge => parse::ebtables_save::parse(&text, Dialect::EbtablesNft),
-            Job::Table(..) => parse::nft_json::parse(&text, &|_, _| false),
-            Job::Ruleset => parse::nft_json::parse(&text, &is_kept_by_xtables),
-        };
-        self.gaps.extend(unparsed(&source, &problems));
-        self.tables.extend(value);
+        let (parsed, left_out) = job.read(&text);
+        if matches!(job, Job::ArptablesNft) {
+            self.arp = if parsed.problems.is_empty() { parsed.value } else { Vec::new() };
+            return Vec::new();
+        }
+        self.gaps.extend(unparsed(&source, &parsed.problems));
+        self.tables.extend(parsed.value);
+        left_out
     }
-}
 
-/// Runs a tool in the calling thread's namespace and returns what it printed. Both its output and its
-/// time are bounded.
-fn run(program: &str, arguments: &[&str]) -> io::Result<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.env("LC_ALL", "C");
-    let mut child = command.spawn()?;
-    let started = Instant::now();
-    let stdout = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
-    let stderr = child.stderr.take().ok_or_else(|| io::Error::other("no standard error"))?;
-    let said = std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = stderr.take(64 * 1024).read_to_string(&mut text);
-        text
-    });
-    let printed = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stdout.take(OUTPUT_MAX).read_to_end(&mut bytes).map(|_| bytes)
-    });
-    while !printed.is_finished() && started.elapsed() < TIME_MAX {
-        std::thread::park_timeout(Duration::from_micros(200));
+    /// A tool that shows tables of nf_tables fails on those that were not made by it, and nft shows them;
+    /// what the tool itself knows of its extensions nft does not.
+    fn failed(&mut self, job: Job<'_>, error: &io::Error) -> Vec<Key> {
+        let (program, arguments) = job.argv();
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        let left_out: Vec<Key> = match job {
+            // nft lists them anyhow.
+            Job::ArptablesNft => return Vec::new(),
+            Job::Iptables(_, Dialect::IptablesNft, of) => self.kept_by_xtables(of),
+            Job::EbtablesNft => self.kept_by_xtables(Family::Bridge),
+            Job::Iptables(..)
+            | Job::EbtablesLegacy(_)
+            | Job::ArptablesLegacy
+            | Job::Table(..)
+            | Job::Ruleset => Vec::new(),
+        };
+        if missing || left_out.is_empty() {
+            let need = if missing {
+                format!("apt-get install {}", job.package())
+            } else {
+                format!("{program} {}", arguments.join(" "))
+            };
+            let what = format!("netfilter rules of {}", self.machine);
+            self.gaps.push(gap(what, format!("{program}: {error}"), need));
+        }
+        left_out
     }
-    if !printed.is_finished() {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("took longer than {} s", TIME_MAX.as_secs()),
-        ));
+
+    fn kept_by_xtables(&self, of: Family) -> Vec<Key> {
+        let kept = self.nft.iter().filter(|(family, name)| *family == of && is_kept_by_xtables(of, name));
+        kept.cloned().collect()
     }
-    let bytes = printed.join().map_err(|_| io::Error::other("its reader panicked"))??;
-    let status = child.wait()?;
-    if !status.success() {
-        let words = said.join().unwrap_or_default();
-        return Err(io::Error::other(words.lines().next().unwrap_or("failed without a word").to_owned()));
+
+    /// Lets arptables' tables stand for what nft lists of them, where both have the same rules.
+    fn settle_arp(&mut self) {
+        let mut saved = std::mem::take(&mut self.arp);
+        if parse::arptables_save::put_right(&mut saved, &self.tables).is_err() {
+            return;
+        }
+        for table in saved {
+            let is_twin = |t: &Table| t.family == Family::Arp && t.name == table.name;
+            if let Some(twin) = self.tables.iter_mut().find(|t| is_twin(t)) {
+                *twin = table;
+            }
+        }
     }
-    Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 #[cfg(test)]
@@ -230,5 +216,12 @@ mod tests {
         for name in ["x; flush ruleset", "x\ny", "-f", "", "a b", "x{", "x#"] {
             assert!(!is_plain(name), "{name:?}");
         }
+    }
+
+    #[test]
+    fn legacy_ebtables_are_known_by_their_modules() {
+        let modules = "ebtable_nat 16384 1 - Live 0x0\nebtables 45056 1 ebtable_nat, Live 0x0\n";
+        assert_eq!(legacy_ebtables(modules).collect::<Vec<_>>(), ["nat"]);
+        assert_eq!(legacy_ebtables("").count(), 0);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use model::Netns;
-use model::netfilter::{Dialect, Family, Table};
+use model::netfilter::{Dialect, Family, Hook, Table};
 
 use crate::scratch::Scratch;
 
@@ -38,6 +38,7 @@ fn every_back_end_is_read_by_its_own_tool() {
         .run("iptables-legacy -A FORWARD -s 10.0.0.1 -j DROP")
         .run("iptables-nft -A FORWARD -s 10.0.0.2 -j DROP")
         .run("iptables-nft -t nat -A POSTROUTING -s 10.0.0.3 -j MASQUERADE")
+        .run("ip6tables-legacy -A FORWARD -s 2001:db8::3 -j DROP")
         .run("ip6tables-nft -A FORWARD -s 2001:db8::4 -j DROP")
         .run("ebtables-nft -A FORWARD -s 02:00:00:00:00:05 -j DROP")
         .run("nft add table inet ours")
@@ -46,6 +47,7 @@ fn every_back_end_is_read_by_its_own_tool() {
     let netns = scratch.read();
     for (dialect, family, name, chain) in [
         (Dialect::IptablesLegacy, Family::Ip, "filter", "FORWARD"),
+        (Dialect::IptablesLegacy, Family::Ip6, "filter", "FORWARD"),
         (Dialect::IptablesNft, Family::Ip, "filter", "FORWARD"),
         (Dialect::IptablesNft, Family::Ip, "nat", "POSTROUTING"),
         (Dialect::IptablesNft, Family::Ip6, "filter", "FORWARD"),
@@ -71,13 +73,101 @@ fn counters_are_read() {
 }
 
 #[test]
-fn arptables_rules_are_not_lost() {
+fn arptables_rules_are_as_their_tool_shows_them_and_as_the_kernel_has_them() {
     let scratch = Scratch::new("nf");
-    scratch.run("arptables-nft -A INPUT -s 10.0.0.7 -j DROP");
+    scratch
+        .run("arptables-nft -A INPUT -s 10.0.0.7 -j DROP")
+        .run("arptables-nft -A INPUT --source-mac 02:00:00:00:00:01/ff:ff:00:00:00:00 -j DROP");
     let netns = scratch.read();
-    let arp: Vec<&Table> = netns.ruleset.tables.iter().filter(|t| t.family == Family::Arp).collect();
-    assert_eq!(arp.len(), 1, "{:?}", netns.ruleset);
-    assert!(arp[0].chains.iter().any(|chain| !chain.rules.is_empty()), "{arp:?}");
+    let table = table(&netns, Dialect::ArptablesNft, Family::Arp, "filter");
+    assert_eq!(rules(&table, "INPUT"), ["-A INPUT -j DROP -s 10.0.0.7", "-A INPUT -j DROP"]);
+    let input = &table.chain("INPUT").expect("the chain").rules;
+    assert_eq!((input[0].matches.len(), input[1].matches.len()), (1, 1), "{input:?}");
+    assert!(input.iter().all(|rule| rule.handle.is_some() && rule.counters.is_some()), "{input:?}");
+    assert_eq!(netns.ruleset.tables.len(), 1, "not once more from nft");
+}
+
+#[test]
+fn a_native_arp_table_stays_nfts() {
+    let scratch = Scratch::new("nf");
+    scratch
+        .run("nft add table arp filter")
+        .run("nft add chain arp filter INPUT { type filter hook input priority 5 ; }")
+        .run("nft add rule arp filter INPUT meta mark 5 drop");
+    let netns = scratch.read();
+    let table = table(&netns, Dialect::Nft, Family::Arp, "filter");
+    assert_eq!(rules(&table, "INPUT").len(), 1);
+}
+
+#[test]
+fn legacy_arptables_are_listed() {
+    let scratch = Scratch::new("nf");
+    scratch.run("arptables-legacy -A FORWARD -d 10.0.0.7 -i eth+ -j DROP");
+    let table = table(&scratch.read(), Dialect::ArptablesLegacy, Family::Arp, "filter");
+    assert_eq!(rules(&table, "FORWARD"), ["-A FORWARD -j DROP -i eth+ -d 10.0.0.7"]);
+    let base = table.chain("FORWARD").and_then(|chain| chain.base.as_ref()).expect("it is built in");
+    assert_eq!(base.hook, Hook::Forward);
+}
+
+#[test]
+fn ipsets_are_read_where_rules_ask_for_them() {
+    let scratch = Scratch::new("nf");
+    scratch.run("ipset create friends hash:net").run("ipset add friends 10.0.0.0/8");
+    scratch.run("ipset add friends 10.1.0.0/16 nomatch").run("ipset create grown hash:ip");
+    assert_eq!(scratch.read().ruleset.ipsets, [], "nothing asks for them");
+    scratch
+        .run("iptables-legacy -A INPUT -m set --match-set friends src -j ACCEPT")
+        .run("iptables-legacy -A INPUT -m set --match-set grown src -j DROP")
+        .run("iptables-legacy -A INPUT -p tcp -j SET --add-set grown src");
+    let ipsets = scratch.read().ruleset.ipsets;
+    let names: Vec<_> = ipsets.iter().map(|set| (set.name.as_str(), set.unmodelled.is_some())).collect();
+    assert_eq!(names, [("friends", false), ("grown", true)], "what rules add to is not what was dumped");
+    assert_eq!(ipsets[0].elements.len(), 2);
+    assert_eq!(ipsets[0].elements.iter().filter(|element| element.excluded).count(), 1);
+}
+
+#[test]
+fn tracked_connections_are_those_that_conntrack_lists() {
+    let scratch = Scratch::new("nf");
+    scratch
+        .ip("link set lo up")
+        .ip("addr add 10.66.0.1/24 dev lo")
+        .run("iptables-nft -t nat -A OUTPUT -d 10.66.0.9 -j DNAT --to-destination 10.66.0.1")
+        .run("iptables-nft -t mangle -A OUTPUT -d 10.66.0.9 -j CONNMARK --set-xmark 5")
+        .run("ip6tables-nft -A OUTPUT -m conntrack --ctstate NEW -j ACCEPT")
+        .run("ping -c 1 -q 10.66.0.9")
+        .run("ping -c 1 -q ::1");
+    let netns = scratch.read();
+    let listed =
+        ["ipv4", "ipv6"].map(|family| scratch.text(&format!("conntrack -L -o extended -f {family}")));
+    let listed = parse::conntrack_list::parse(&listed.concat());
+    assert_eq!(listed.problems, []);
+    let ends = |entries: &[model::conntrack::CtEntry]| {
+        let mut ends: Vec<_> = entries
+            .iter()
+            .map(|e| format!("{} {:?} {:?} {} {}", e.protocol, e.original, e.reply, e.mark, e.unreplied))
+            .collect();
+        ends.sort();
+        ends
+    };
+    assert_eq!(ends(&netns.conntrack), ends(&listed.value));
+    let translated = netns.conntrack.iter().find(|entry| entry.mark == 5).expect("the first ping's");
+    assert_eq!(translated.original.destination.to_string(), "10.66.0.9");
+    assert_eq!(translated.reply.source.to_string(), "10.66.0.1");
+    assert_eq!(netns.conntrack.len(), 2, "{:?}", netns.conntrack);
+}
+
+#[test]
+fn an_ebtables_table_that_its_tool_cannot_show_is_shown_by_nft() {
+    let scratch = Scratch::new("nf");
+    scratch
+        .run("nft add table bridge filter")
+        .run("nft add chain bridge filter FORWARD { type filter hook forward priority -200 ; }")
+        .run("nft add rule bridge filter FORWARD ether type vlan vlan id 5 vlan type arp drop");
+    let netns = scratch.read();
+    assert_eq!(netns.ruleset.tables.len(), 1, "{:?}", netns.ruleset);
+    let table = &netns.ruleset.tables[0];
+    assert_eq!(rules(table, "FORWARD").len(), 1, "{table:?}");
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! Which tools print a namespace's tables, and how each one's output is read.
+
+use std::io;
+
+use model::netfilter::{Dialect, Family, Table};
+use parse::{Parsed, arptables_save, ebtables_save, iptables_save, nft_json};
+
+use super::{Key, is_kept_by_xtables, tool};
+
+/// One tool to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Job<'t> {
+    /// A save tool of iptables, legacy or nft.
+    Iptables(&'static str, Dialect, Family),
+    EbtablesNft,
+    /// One table: the legacy save script would ask whichever tool is called `ebtables`.
+    EbtablesLegacy(&'static str),
+    ArptablesNft,
+    ArptablesLegacy,
+    /// One native table.
+    Table(Family, &'t str),
+    /// All native tables.
+    Ruleset,
+}
+
+impl<'t> Job<'t> {
+    pub(super) fn argv(self) -> (&'static str, Vec<&'t str>) {
+        match self {
+            Job::Iptables(program, ..) => (program, vec!["-c"]),
+            Job::EbtablesNft => ("ebtables-nft-save", vec!["-c"]),
+            Job::EbtablesLegacy(table) => ("ebtables-legacy", vec!["-t", table, "-L", "--Lc"]),
+            Job::ArptablesNft => ("arptables-nft-save", vec!["-c"]),
+            Job::ArptablesLegacy => ("arptables-legacy", vec!["-L", "-n", "-v"]),
+            Job::Table(family, name) => ("nft", vec!["-j", "-a", "list", "table", family.name(), name]),
+            Job::Ruleset => ("nft", vec!["-j", "-a", "list", "ruleset"]),
+        }
+    }
+
+    /// Debian's package of the tool.
+    pub(super) fn package(self) -> &'static str {
+        match self {
+            Job::Iptables(..) | Job::EbtablesNft | Job::ArptablesNft => "iptables",
+            Job::EbtablesLegacy(_) => "ebtables",
+            Job::ArptablesLegacy => "arptables",
+            Job::Table(..) | Job::Ruleset => "nftables",
+        }
+    }
+
+    pub(super) fn run(self) -> io::Result<String> {
+        let (program, arguments) = self.argv();
+        tool::run(program, &arguments)
+    }
+
+    /// Reads what the tool printed; also the tables that it says it cannot show, which are left out.
+    pub(super) fn read(self, text: &str) -> (Parsed<Vec<Table>>, Vec<Key>) {
+        let (mut parsed, family) = match self {
+            Job::Iptables(_, dialect, family) => (iptables_save::parse(text, dialect, family), family),
+            Job::EbtablesNft => (ebtables_save::parse(text, Dialect::EbtablesNft), Family::Bridge),
+            Job::ArptablesNft => (arptables_save::parse(text), Family::Arp),
+            Job::EbtablesLegacy(_) => return (ebtables_save::parse_list(text), Vec::new()),
+            Job::ArptablesLegacy => return (arptables_save::parse_list(text), Vec::new()),
+            Job::Table(..) => return (nft_json::parse(text, &|_, _| false), Vec::new()),
+            Job::Ruleset => return (nft_json::parse(text, &is_kept_by_xtables), Vec::new()),
+        };
+        let left_out = iptables_save::incompatible_tables(text);
+        parsed.value.retain(|table| !left_out.contains(&table.name));
+        (parsed, left_out.into_iter().map(|name| (family, name)).collect())
+    }
+}
