@@ -62,7 +62,10 @@ pub(crate) fn dnat_rule(floating: &Floating) -> NfRule {
             negated: false,
             test: Test::Destination(vec![IpAddr::V4(floating.address).into()]),
         }],
-        action: Action::Dnat(model::netfilter::NatTarget { addresses: Some((target, target)), ports: None }),
+        action: Action::Dnat(model::netfilter::NatTarget {
+            addresses: Some((target, target)),
+            ..Default::default()
+        }),
         ..blank()
     }
 }
@@ -79,7 +82,10 @@ pub(crate) fn snat_rule(floating: &Floating, uplink: &str) -> NfRule {
             Match { negated: false, test: Test::Source(vec![IpAddr::V4(floating.fixed).into()]) },
             Match { negated: false, test: Test::Out(uplink.to_owned()) },
         ],
-        action: Action::Snat(model::netfilter::NatTarget { addresses: Some((target, target)), ports: None }),
+        action: Action::Snat(model::netfilter::NatTarget {
+            addresses: Some((target, target)),
+            ..Default::default()
+        }),
         ..blank()
     }
 }

@@ -405,7 +405,8 @@ fn modules_of_what_is_around() {
 #[test]
 fn targets() {
     let ip = |text: &str| text.parse().unwrap();
-    let nat = |low: &str, high: &str, ports| NatTarget { addresses: Some((ip(low), ip(high))), ports };
+    let nat =
+        |low: &str, high: &str, ports| NatTarget { addresses: Some((ip(low), ip(high))), ports, base: None };
     let cases = [
         ("", Action::Continue),
         ("-j DROP", Action::Drop),
@@ -418,15 +419,18 @@ fn targets() {
             "-j DNAT --to-destination 5.6.7.8-5.6.7.9:50-60 --random --persistent",
             Action::Dnat(nat("5.6.7.8", "5.6.7.9", Some((50, 60)))),
         ),
-        ("-j DNAT --to-destination :50", Action::Dnat(NatTarget { addresses: None, ports: Some((50, 50)) })),
+        (
+            "-j DNAT --to-destination :50",
+            Action::Dnat(NatTarget { ports: Some((50, 50)), ..NatTarget::default() }),
+        ),
         (
             "-j DNAT --to-destination :50-70/90",
-            Action::Unmodelled("-j DNAT --to-destination :50-70/90".into()),
+            Action::Dnat(NatTarget { addresses: None, ports: Some((50, 70)), base: Some(90) }),
         ),
         ("-j SNAT --to-source 1.2.3.4:1-5", Action::Snat(nat("1.2.3.4", "1.2.3.4", Some((1, 5))))),
-        ("-j MASQUERADE --random-fully", Action::Masquerade),
-        ("-j MASQUERADE --to-ports 1024-65535", Action::Masquerade),
-        ("-j MASQUERADE --to-ports 5-7", Action::Unmodelled("-j MASQUERADE --to-ports 5-7".into())),
+        ("-j MASQUERADE --random-fully", Action::Masquerade(None)),
+        ("-j MASQUERADE --to-ports 1024-65535", Action::Masquerade(Some((1024, 65535)))),
+        ("-j MASQUERADE --to-ports 5-7", Action::Masquerade(Some((5, 7)))),
         ("-j REDIRECT --to-ports 5-7 --random", Action::Redirect(Some((5, 7)))),
         ("-j REDIRECT", Action::Redirect(None)),
         ("-j MARK --set-xmark 0x5/0xff", Action::SetMark { value: 5, mask: 0xff }),

@@ -55,7 +55,7 @@ fn groups() -> Vec<Vec<Choice>> {
 
 fn targets() -> Vec<(&'static str, Action)> {
     let ip = "5.6.7.8".parse().expect("an address");
-    let dnat = NatTarget { addresses: Some((ip, ip)), ports: None };
+    let dnat = NatTarget { addresses: Some((ip, ip)), ..NatTarget::default() };
     vec![
         ("", Action::Continue),
         (" -j ACCEPT", Action::Accept),

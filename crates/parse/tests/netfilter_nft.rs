@@ -257,8 +257,8 @@ fn actions() {
         ("meta mark set 0x00000005", "SetMark { value: 5, mask: 4294967295 }"),
         ("meta mark set meta mark | 0x00000010", "SetMark { value: 16, mask: 16 }"),
         ("tcp dport 80 redirect to :8080", "Redirect(Some((8080, 8080)))"),
-        ("masquerade random,persistent", "Masquerade"),
-        ("ip protocol tcp masquerade to :1024-65535", "Masquerade"),
+        ("masquerade random,persistent", "Masquerade(None)"),
+        ("ip protocol tcp masquerade to :1024-65535", "Masquerade(Some((1024, 65535)))"),
     ];
     for (text, wanted) in cases {
         assert_eq!(format!("{:?}", rule(text).action), wanted, "{text}");

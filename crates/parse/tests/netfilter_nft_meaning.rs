@@ -470,11 +470,9 @@ fn nat_by_maps() {
     let netmap = nat("snat ip prefix to ip saddr map { 10.141.11.0/24 : 192.168.2.0/24 }");
     assert_eq!(netmap.matches, [is(Test::Source(vec!["10.141.11.0/24".parse().unwrap()]))]);
     assert_eq!(netmap.action, Action::Netmap("192.168.2.0/24".parse().unwrap()));
-    for text in [
-        "dnat to ip daddr map { 1.1.1.1 : 2.2.2.2 }:80",
-        "redirect to :tcp dport map { 22 : 8000 }",
-        "masquerade to :2000-3000",
-    ] {
+    assert_eq!(nat("masquerade to :2000-3000").action, Action::Masquerade(Some((2000, 3000))));
+    for text in ["dnat to ip daddr map { 1.1.1.1 : 2.2.2.2 }:80", "redirect to :tcp dport map { 22 : 8000 }"]
+    {
         assert!(matches!(nat(text).action, Action::Unmodelled(_)), "{text}");
     }
 }

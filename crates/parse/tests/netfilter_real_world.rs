@@ -92,8 +92,6 @@ const EXPLAINED: &[(&str, &str)] = &[
 const NOT_YET: &[&str] = &[
     "--arp-gratuitous",
     "--vlan-encap",
-    "-j DNAT --to-destination",
-    "-j MASQUERADE --to-ports --random",
     "-j arpreply --arpreply-mac",
     "-j mangle --mangle-ip-s",
     "-j redirect --redirect-target",
@@ -101,7 +99,6 @@ const NOT_YET: &[&str] = &[
     "DROP in broute (the frame is routed instead of bridged)",
     "dnat to tcp dport map",
     "fwd to",
-    "masquerade to",
     "meta iiftype loopback",
     "meta priority",
     "rt ip nexthop",

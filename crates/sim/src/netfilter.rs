@@ -179,7 +179,7 @@ impl<'a> Stages<'_, 'a> {
             Decision::One(ending) => {
                 // Only chains of type route look at the mark again (`ip_route_me_harder`).
                 skb.remarked |= base.base.kind == ChainKind::Route && ending.marking.mark != skb.mark;
-                self.apply(ending, trail, skb)
+                self.apply(*ending, trail, skb)
             }
             Decision::Nothing => Ok(()),
             Decision::Undecided(why) => Err(self.end(
@@ -288,7 +288,7 @@ fn manip_of(hook: Hook) -> Option<(Manip, i32)> {
 
 enum Decision {
     Nothing,
-    One(Ending),
+    One(Box<Ending>),
     Undecided(String),
 }
 
@@ -296,7 +296,7 @@ enum Decision {
 fn decide(mut endings: Vec<Ending>) -> Decision {
     let Some(last) = endings.pop() else { return Decision::Nothing };
     if endings.iter().all(|e| e.same_fate(&last)) {
-        return Decision::One(last);
+        return Decision::One(Box::new(last));
     }
     let assumed = endings.into_iter().chain([last]).find_map(|e| e.assumed);
     Decision::Undecided(assumed.unwrap_or_default())

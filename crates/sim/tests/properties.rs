@@ -115,7 +115,7 @@ fn fib_rule() -> impl Strategy<Value = FibRule> {
 
 fn rule() -> impl Strategy<Value = NfRule> {
     let name = || prop::sample::select(vec!["a", "b", "c", "missing"]).prop_map(str::to_owned);
-    let to = |ip| NatTarget { addresses: Some((IpAddr::V4(ip), IpAddr::V4(ip))), ports: None };
+    let to = |ip| NatTarget { addresses: Some((IpAddr::V4(ip), IpAddr::V4(ip))), ..NatTarget::default() };
     let action = prop_oneof![
         name().prop_map(Action::Jump),
         name().prop_map(Action::Jump),
@@ -124,7 +124,7 @@ fn rule() -> impl Strategy<Value = NfRule> {
             Action::Accept,
             Action::Drop,
             Action::Return,
-            Action::Masquerade,
+            Action::Masquerade(None),
             Action::Redirect(None),
             Action::Notrack,
             Action::SetMark { value: 1, mask: 3 },

@@ -96,7 +96,7 @@ impl Then {
     fn action(&self) -> Action {
         let target = |ip: Ipv4Addr, port: Option<u16>| {
             let ip = IpAddr::V4(ip);
-            NatTarget { addresses: Some((ip, ip)), ports: port.map(|port| (port, port)) }
+            NatTarget { addresses: Some((ip, ip)), ports: port.map(|port| (port, port)), base: None }
         };
         match self {
             Then::Accept => Action::Accept,

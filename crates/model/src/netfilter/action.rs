@@ -40,8 +40,8 @@ pub enum Action {
     /// Rewrites the network part to this prefix: of the destination before routing, of the source
     /// after it (`NETMAP`).
     Netmap(IpNet),
-    /// Rewrites the source to the outgoing link's address.
-    Masquerade,
+    /// Rewrites the source to the outgoing link's address, and the port into the range where given.
+    Masquerade(Option<(u16, u16)>),
     /// Rewrites the destination to this machine, port where given.
     Redirect(Option<(u16, u16)>),
     /// Sets the packet mark: `mark = (mark & !mask) ^ value`.
@@ -155,12 +155,16 @@ pub enum EtherChange {
 }
 
 /// Where NAT rewrites to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NatTarget {
     /// Inclusive range of addresses; both ends equal for a single one. `None` keeps the address.
     pub addresses: Option<(IpAddr, IpAddr)>,
     /// Inclusive range of ports, `None` keeps the port.
     pub ports: Option<(u16, u16)>,
+    /// The port that becomes the range's first, where others follow in step (DNAT `:50-70/90`: 90 becomes
+    /// 50, 91 becomes 51).
+    #[serde(default)]
+    pub base: Option<u16>,
 }
 
 impl fmt::Display for NatTarget {
@@ -176,6 +180,9 @@ impl fmt::Display for NatTarget {
             if high != low {
                 write!(f, "-{high}")?;
             }
+        }
+        if let Some(base) = self.base {
+            write!(f, "/{base}")?;
         }
         Ok(())
     }

@@ -31,8 +31,7 @@ pub fn rule(rule: &NfRule, chain: &str, family: Family) -> Option<String> {
         return Some(words);
     }
     matches::print(&mut words, &rule.matches, kept::conditions(&rule.text), family)?;
-    let options = kept::target_options(&rule.text);
-    targets::print(&mut words, &rule.action, &options, family)?;
+    targets::print(&mut words, &rule.action, &kept::flags(&rule.text), family)?;
     Some(words)
 }
 

@@ -15,7 +15,7 @@ pub(super) fn read(family: Family, (name, body): (&str, &Value), before: &[Match
     }
     let map = body.get("addr").and_then(|addr| addr.get("map"));
     let make = match name {
-        "masquerade" => return masquerade(body).map(Deed::from),
+        "masquerade" => return Some(Action::Masquerade(ports(body)?).into()),
         "redirect" => return Some(Action::Redirect(ports(body)?).into()),
         "dnat" if map.is_some() => Action::DnatMap,
         "snat" if map.is_some() => Action::SnatMap,
@@ -35,7 +35,7 @@ fn target(body: &Value) -> Option<NatTarget> {
         Some(addr) => Some(address_range(addr)?),
         None => None,
     };
-    Some(NatTarget { addresses, ports: ports(body)? })
+    Some(NatTarget { addresses, ports: ports(body)?, base: None })
 }
 
 fn address_range(addr: &Value) -> Option<(IpAddr, IpAddr)> {
@@ -61,14 +61,6 @@ fn port_range(value: &Value) -> Option<(u16, u16)> {
         Some([low, high]) => Some((number(low)?, number(high)?)),
         Some(_) => None,
         None => number(value).map(|port| (port, port)),
-    }
-}
-
-/// As for iptables: a range of ports that leaves ordinary clients theirs.
-fn masquerade(body: &Value) -> Option<Action> {
-    match ports(body)? {
-        Some((low, high)) if low > 1024 || high < u16::MAX => None,
-        Some(_) | None => Some(Action::Masquerade),
     }
 }
 

@@ -34,7 +34,7 @@ impl Namespace {
         let namespace = |pid: &str| std::fs::read_link(Path::new("/proc").join(pid).join("ns/net")).ok();
         let running = |pid: &str| std::fs::read_to_string(Path::new("/proc").join(pid).join("comm")).ok();
         let pid = keeper.id().to_string();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while running(&pid).as_deref() != Some("cat\n") || namespace(&pid) == namespace("self") {
             assert!(Instant::now() < deadline, "unshare {make:?} made no namespace");
             std::thread::yield_now();

@@ -233,7 +233,7 @@ fn can_say(action: &Action, verdict: &Verdict) -> bool {
         | Action::DnatMap(_)
         | Action::SnatMap(_)
         | Action::Netmap(_)
-        | Action::Masquerade
+        | Action::Masquerade(_)
         | Action::Redirect(_)
         | Action::SetMark { .. }
         | Action::SetMarkMap(_)

@@ -211,8 +211,8 @@ impl<'a> Run<'_, 'a> {
                 Some(effect) => effect,
                 None => return Next::Rule,
             },
-            Action::Masquerade => match self.look.outgoing_address() {
-                Some(ip) => Effect::Snat(to_address(ip)),
+            Action::Masquerade(ports) => match self.look.outgoing_address() {
+                Some(ip) => Effect::Snat(NatTarget { ports: *ports, ..to_address(ip) }),
                 None => {
                     let why = format!("the outgoing link's address for {}", rule.text);
                     return self.undecidable(why, rule, number);
@@ -424,5 +424,5 @@ impl<'a> Run<'_, 'a> {
 }
 
 fn to_address(ip: IpAddr) -> NatTarget {
-    NatTarget { addresses: Some((ip, ip)), ports: None }
+    NatTarget { addresses: Some((ip, ip)), ..NatTarget::default() }
 }

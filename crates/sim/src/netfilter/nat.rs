@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use model::netfilter::{Action, Hook, NatTarget};
+use model::packet::{TCP, UDP};
 
 use super::chain::Effect;
 use super::conntrack::Manip;
@@ -31,12 +32,15 @@ pub(super) fn chosen(
         Manip::Source => (ports.0, address.0),
         Manip::Destination => (ports.1, address.1),
     };
-    let port = match target.ports {
-        None => None,
-        Some((low, high)) if low == high => Some(low),
+    // What ICMP has in place of ports is never out of range (`nf_nat_l4proto_in_range`).
+    let ranged = target.ports.filter(|_| matches!(packet.protocol(), TCP | UDP));
+    let port = match (ranged, target.base) {
+        (None, _) => None,
+        (Some(range), Some(base)) => Some(in_step(range, base, own_port)),
+        (Some((low, high)), None) if low == high => Some(low),
         // A port within the range is kept (`nf_nat_l4proto_in_range`).
-        Some((low, high)) if (low..=high).contains(&own_port) => Some(own_port),
-        Some(_) => return Err(format!("NAT picks one of the ports of {target}")),
+        (Some((low, high)), None) if (low..=high).contains(&own_port) => Some(own_port),
+        (Some(_), None) => return Err(format!("NAT picks one of the ports of {target}")),
     };
     let address = match target.addresses {
         None => None,
@@ -55,6 +59,14 @@ pub(super) fn chosen(
         }
     };
     Ok((address, port))
+}
+
+/// As far from the range's first port as the own one is from the base, around its end
+/// (`nf_nat_l4proto_unique_tuple`, `NF_NAT_RANGE_PROTO_OFFSET`).
+fn in_step((low, high): (u16, u16), base: u16, port: u16) -> u16 {
+    let size = u32::from(high.saturating_sub(low)) + 1;
+    let off = u32::from(port.wrapping_sub(base)) % size;
+    low.wrapping_add(u16::try_from(off).unwrap_or_default())
 }
 
 fn from_bits(like: IpAddr, bits: u128) -> IpAddr {
@@ -76,7 +88,7 @@ impl Look<'_, '_> {
             Hook::Forward | Hook::Ingress | Hook::Egress => return None,
         };
         let mapped = map_into(net, if is_destination { packet.destination } else { packet.source })?;
-        let target = NatTarget { addresses: Some((mapped, mapped)), ports: None };
+        let target = NatTarget { addresses: Some((mapped, mapped)), ..NatTarget::default() };
         Some(if is_destination { Effect::Dnat(target) } else { Effect::Snat(target) })
     }
 }

@@ -94,6 +94,29 @@ fn redirect_stays_here_on_another_port() {
 }
 
 #[test]
+fn ports_of_a_range_follow_its_base_in_step() {
+    let mut cloud = Cloud::new();
+    cloud.nat(
+        "-A PREROUTING -p tcp -m tcp --dport 9000:9010 -j DNAT --to-destination 10.0.0.12:8000-8009/9000",
+    );
+    for (asked, to) in [(9000, 8000), (9007, 8007), (9010, 8000)] {
+        let answer = cloud.ask("g1", SERVER, Protocol::Tcp(asked));
+        assert!(received(&answer).contains(&format!("> 10.0.0.12:{to} TCP")), "{}", received(&answer));
+    }
+}
+
+#[test]
+fn a_source_keeps_a_port_in_the_range_and_an_echo_its_identifier() {
+    let mut cloud = Cloud::new();
+    cloud.nat("-A POSTROUTING -o up0 -j MASQUERADE --to-ports 10000-20000");
+    assert!(cloud.ping("g1", SERVER).answered);
+    assert!(unknown(&cloud.ask("g1", SERVER, Protocol::Tcp(80))).contains("10000-20000"));
+    let mut cloud = Cloud::new();
+    cloud.nat("-A POSTROUTING -o up0 -j MASQUERADE --to-ports 1024-65535");
+    assert!(cloud.ask("g1", SERVER, Protocol::Tcp(80)).answered);
+}
+
+#[test]
 fn a_range_is_not_guessed() {
     let mut cloud = Cloud::new();
     cloud.nat("-A POSTROUTING -j SNAT --to-source 203.0.113.101-203.0.113.110");

@@ -52,25 +52,10 @@ fn uncounted(text: &str) -> String {
     flags.fold(String::new(), |said, flag| said + " ! " + flag)
 }
 
-/// What is said of a target besides what the model holds.
-#[derive(Debug, Default)]
-pub(super) struct TargetOptions {
-    /// How NAT chooses among ports and addresses.
-    pub(super) flags: Vec<String>,
-    /// MASQUERADE's `--to-ports`, where it leaves nearly every port as it is.
-    pub(super) to_ports: Option<String>,
-}
-
-pub(super) fn target_options(text: &str) -> TargetOptions {
-    let mut kept = TargetOptions::default();
-    let Some(mut words) = options(text) else { return kept };
+/// How NAT chooses among ports and addresses, which is said of a target besides what the model holds.
+pub(super) fn flags(text: &str) -> Vec<String> {
+    let Some(mut words) = options(text) else { return Vec::new() };
     while words.word().is_some_and(|word| word.raw != "-j") {}
-    while let Some(word) = words.word() {
-        if FLAGS.contains(&word.raw) {
-            kept.flags.push(word.raw.to_owned());
-        } else if word.raw == "--to-ports" {
-            kept.to_ports = words.value().map(std::borrow::Cow::into_owned);
-        }
-    }
-    kept
+    let rest = std::iter::from_fn(|| words.word());
+    rest.filter(|word| FLAGS.contains(&word.raw)).map(|word| word.raw.to_owned()).collect()
 }

@@ -3,18 +3,17 @@
 use model::netfilter::{Action, Family, NatTarget, RejectWith, TtlChange};
 
 use super::super::words::quoted;
-use super::kept::TargetOptions;
 use super::push;
 
 /// Appends an action to a rule. `None` where iptables has no words for it.
-pub(super) fn print(words: &mut String, action: &Action, kept: &TargetOptions, family: Family) -> Option<()> {
+pub(super) fn print(words: &mut String, action: &Action, flags: &[String], family: Family) -> Option<()> {
     if *action != Action::Continue {
-        push(words, &target(action, kept, family)?);
+        push(words, &target(action, flags, family)?);
     }
     Some(())
 }
 
-fn target(action: &Action, kept: &TargetOptions, family: Family) -> Option<String> {
+fn target(action: &Action, flags: &[String], family: Family) -> Option<String> {
     Some(match action {
         Action::Accept => "-j ACCEPT".to_owned(),
         Action::Drop => "-j DROP".to_owned(),
@@ -22,17 +21,11 @@ fn target(action: &Action, kept: &TargetOptions, family: Family) -> Option<Strin
         Action::Jump(chain) => format!("-j {}", quoted(chain)),
         Action::Goto(chain) => format!("-g {}", quoted(chain)),
         Action::Reject(with) => format!("-j REJECT --reject-with {}", reject(*with)?),
-        Action::Dnat(to) => flagged(format!("-j DNAT --to-destination {}", nat(to)), kept),
-        Action::Snat(to) => flagged(format!("-j SNAT --to-source {}", nat(to)), kept),
+        Action::Dnat(to) => flagged(format!("-j DNAT --to-destination {}", nat(to)), flags),
+        Action::Snat(to) => flagged(format!("-j SNAT --to-source {}", nat(to)), flags),
         Action::Netmap(net) => format!("-j NETMAP --to {net}"),
-        Action::Masquerade => {
-            let ports = kept.to_ports.as_ref().map(|ports| format!(" --to-ports {ports}"));
-            flagged(format!("-j MASQUERADE{}", ports.unwrap_or_default()), kept)
-        }
-        Action::Redirect(ports) => {
-            let ports = ports.map(|ports| format!(" --to-ports {}", range(ports)));
-            flagged(format!("-j REDIRECT{}", ports.unwrap_or_default()), kept)
-        }
+        Action::Masquerade(ports) => flagged(format!("-j MASQUERADE{}", to_ports(*ports)), flags),
+        Action::Redirect(ports) => flagged(format!("-j REDIRECT{}", to_ports(*ports)), flags),
         Action::SetMark { value, mask } => format!("-j MARK --set-xmark {value:#x}/{mask:#x}"),
         Action::SetCtMark { value, mask } => format!("-j CONNMARK --set-xmark {value:#x}/{mask:#x}"),
         Action::SaveMark { ct_mask, packet_mask } => {
@@ -63,8 +56,12 @@ fn target(action: &Action, kept: &TargetOptions, family: Family) -> Option<Strin
     })
 }
 
-fn flagged(mut target: String, kept: &TargetOptions) -> String {
-    for flag in &kept.flags {
+fn to_ports(ports: Option<(u16, u16)>) -> String {
+    ports.map(|ports| format!(" --to-ports {}", range(ports))).unwrap_or_default()
+}
+
+fn flagged(mut target: String, flags: &[String]) -> String {
+    for flag in flags {
         push(&mut target, flag);
     }
     target
@@ -101,8 +98,8 @@ fn reject(with: RejectWith) -> Option<&'static str> {
     })
 }
 
-/// `ip[-ip][:port[-port]]`; IPv6 addresses stand in brackets in front of a port.
-fn nat(NatTarget { addresses, ports }: &NatTarget) -> String {
+/// `ip[-ip][:port[-port[/base]]]`; IPv6 addresses stand in brackets in front of a port.
+fn nat(NatTarget { addresses, ports, base }: &NatTarget) -> String {
     let mut text = String::new();
     if let Some((low, high)) = addresses {
         text = if low == high { low.to_string() } else { format!("{low}-{high}") };
@@ -113,6 +110,9 @@ fn nat(NatTarget { addresses, ports }: &NatTarget) -> String {
     if let Some(ports) = ports {
         text.push(':');
         text.push_str(&range(*ports));
+    }
+    if let Some(base) = base {
+        text.push_str(&format!("/{base}"));
     }
     text
 }

@@ -29,7 +29,7 @@ pub(super) fn to(options: &mut Words<'_>, to: &str) -> Option<NatTarget> {
     Some(target)
 }
 
-/// `ip[-ip][:port[-port]]`, `[ip6[-ip6]]:port`, `:port`; a shifted range (`:50-70/90`) is refused.
+/// `ip[-ip][:port[-port[/base]]]`, `[ip6[-ip6]]:port`, `:port`.
 fn target(text: &str) -> Option<NatTarget> {
     let (addresses, ports) = if let Some(bracketed) = text.strip_prefix('[') {
         let (addresses, ports) = bracketed.split_once(']')?;
@@ -49,30 +49,19 @@ fn target(text: &str) -> Option<NatTarget> {
             Some((ip, ip))
         }
     };
-    let ports = match ports {
-        Some(ports) => Some(values::ports(ports, '-')?),
-        None => None,
+    let Some(ports) = ports else { return Some(NatTarget { addresses, ..NatTarget::default() }) };
+    let (ports, base) = match ports.split_once('/') {
+        Some((ports, base)) => (ports, Some(base.parse().ok()?)),
+        None => (ports, None),
     };
-    Some(NatTarget { addresses, ports })
+    Some(NatTarget { addresses, ports: Some(values::ports(ports, '-')?), base })
 }
 
-/// `--to-ports` matters only to connections whose source port is outside the range: with the usual
-/// 1024-65535 (libvirt's networks) every ordinary client keeps its port (`nf_nat_l4proto_in_range`).
-pub(super) fn masquerade(options: &mut Words<'_>) -> Option<Action> {
-    if options.take("--to-ports") {
-        let (low, high) = values::ports(&options.value()?, '-')?;
-        if low > 1024 || high < u16::MAX {
-            return None;
-        }
-    }
-    only_flags(options)?;
-    Some(Action::Masquerade)
-}
-
-pub(super) fn redirect(options: &mut Words<'_>) -> Option<Action> {
+/// MASQUERADE and REDIRECT.
+pub(super) fn to_ports(options: &mut Words<'_>, make: fn(Option<(u16, u16)>) -> Action) -> Option<Action> {
     let ports = if options.take("--to-ports") { Some(values::ports(&options.value()?, '-')?) } else { None };
     only_flags(options)?;
-    Some(Action::Redirect(ports))
+    Some(make(ports))
 }
 
 pub(super) fn netmap(options: &mut Words<'_>) -> Option<Action> {
@@ -88,13 +77,14 @@ mod tests {
 
     #[test]
     fn targets_in_every_form() {
-        for text in ["5.6.7.8", "5.6.7.8-5.6.7.9", "5.6.7.8-5.6.7.9:50-60", ":50", "2001:db8::1"] {
+        for text in ["5.6.7.8", "5.6.7.8-5.6.7.9", "5.6.7.8-5.6.7.9:50-60", ":50", ":50-70/90", "2001:db8::1"]
+        {
             assert_eq!(target(text).unwrap().to_string(), text);
         }
         let six = target("[2001:db8::1-2001:db8::5]:80-90").unwrap();
         assert_eq!(six.ports, Some((80, 90)));
         assert_eq!(six.addresses.unwrap().1.to_string(), "2001:db8::5");
-        for bad in [":50-70/90", "1.2.3", "1.2.3.4:", "[::1", ":70000"] {
+        for bad in [":50-70/x", "1.2.3", "1.2.3.4:", "[::1", ":70000"] {
             assert_eq!(target(bad), None, "{bad}");
         }
     }
