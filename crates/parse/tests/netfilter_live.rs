@@ -2,7 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 
-use model::netfilter::{Action, Because, CtStates, Dialect, Family, Match, NatTarget, NfRule, Test};
+use model::netfilter::{
+    Action, AddrType, AddressOf, Because, CtStates, CtTuple, Dialect, Family, Field, Match, NatTarget,
+    NfRule, Side, Test, TtlChange,
+};
 use namespace::Namespace;
 use parse::iptables_save;
 
@@ -48,8 +51,65 @@ fn groups() -> Vec<Vec<Choice>> {
         ],
         vec![("-m mark @--mark 0x10/0xff", Test::Mark { value: 0x10, mask: 0xff })],
         vec![("-m mac @--mac-source fa:16:3e:00:00:11", Test::EtherSource(mac, model::Mac::BROADCAST))],
+        vec![
+            ("-m length @--length 100:200", field(Field::Length, 0xffff, 100, 200)),
+            ("-m ttl @--ttl-eq 5", field(Field::Ttl, 0xff, 5, 5)),
+            ("-m ttl --ttl-gt 60", field(Field::Ttl, 0xff, 61, 255)),
+        ],
+        vec![
+            ("-m dscp @--dscp 0x2e", field(Field::Dscp, 0x3f, 0x2e, 0x2e)),
+            ("-m tos @--tos 0x10/0x7c", field(Field::Dscp, 0x1f, 4, 4)),
+        ],
+        vec![
+            ("-m connmark @--mark 0x5/0xff", field(Field::CtMark, 0xff, 5, 5)),
+            ("-m conntrack @--ctorigdst 10.0.0.0/8", field(ct(false), 0xff00_0000, 0x0a00_0000, 0x0a00_0000)),
+            ("-m conntrack @--ctrepldst 10.0.0.1", field(ct(true), 0xffff_ffff, 0x0a00_0001, 0x0a00_0001)),
+            ("-m conntrack @--ctproto 6", field(Field::CtProtocol, 0xff, 6, 6)),
+            ("-m conntrack @--ctstatus SEEN_REPLY,ASSURED", Test::AnyBit(Field::CtStatus, 6)),
+            ("-m conntrack --ctdir REPLY", field(Field::CtDirection, 1, 1, 1)),
+        ],
+        vec![
+            ("-m pkttype @--pkt-type multicast", field(Field::PacketType, 0xff, 2, 2)),
+            (
+                "-m addrtype @--dst-type LOCAL,BROADCAST --limit-iface-in",
+                Test::AddressType {
+                    of: AddressOf::Destination,
+                    types: vec![AddrType::Local, AddrType::Broadcast],
+                    limit: Some(Side::In),
+                },
+            ),
+        ],
+        vec![("-m recent --set --name x --mask 255.255.255.255 --rsource", Test::Always)],
         vec![("-m comment --comment \"a \\\"b\\\" -j DROP\"", Test::Always)],
         vec![("-m limit --limit 5/min", Test::Unpredictable("-m limit --limit 5/min".into(), Because::Rate))],
+    ]
+}
+
+fn field(field: Field, mask: u128, low: u128, high: u128) -> Test {
+    Test::Field { field, mask, within: vec![(low, high)] }
+}
+
+fn ct(reply: bool) -> Field {
+    Field::Ct(CtTuple { reply, of: AddressOf::Destination, port: false })
+}
+
+/// Targets of table mangle.
+fn changes() -> Vec<(&'static str, Action)> {
+    vec![
+        (" -j MARK --set-xmark 0x5/0xff", Action::SetMark { value: 5, mask: 0xff }),
+        (" -j CONNMARK --set-xmark 0x5/0xff", Action::SetCtMark { value: 5, mask: 0xff }),
+        (
+            " -j CONNMARK --save-mark --nfmask 0xf --ctmask 0xff",
+            Action::SaveMark { ct_mask: 0xff, packet_mask: 0xf },
+        ),
+        (
+            " -j CONNMARK --restore-mark --nfmask 0xf --ctmask 0xff",
+            Action::RestoreMark { ct_mask: 0xff, packet_mask: 0xf },
+        ),
+        (" -j TTL --ttl-dec 3", Action::Ttl(TtlChange::Decrease(3))),
+        (" -j DSCP --set-dscp 0x2e", Action::Dscp { value: 0x2e, mask: 0x3f }),
+        (" -j TOS --set-tos 0x10/0x7c", Action::Dscp { value: 4, mask: 0x1f }),
+        (" -j ACCEPT", Action::Accept),
     ]
 }
 
@@ -63,6 +123,8 @@ fn targets() -> Vec<(&'static str, Action)> {
         (" -j guests", Action::Jump("guests".into())),
         (" -g guests", Action::Goto("guests".into())),
         (" -j DNAT --to-destination 5.6.7.8", Action::Dnat(dnat)),
+        (" -j REDIRECT --random", Action::Redirect(None)),
+        (" -j NETMAP --to 10.98.0.0/24", Action::Netmap("10.98.0.0/24".parse().expect("a prefix"))),
         (" -j LOG --log-prefix \"a b \"", Action::NonTerminal("-j LOG --log-prefix \"a b \"".into())),
     ]
 }
@@ -94,23 +156,30 @@ const RULES: usize = 80;
 
 fn compare(dialect: Dialect, restore: &str, save: &str) {
     for seed in [0x5eed_0001, 0x5eed_0002, 0x5eed_0003] {
-        compare_seeded(seed, dialect, restore, save);
+        compare_seeded(seed, ("nat", targets()), dialect, (restore, save));
+        compare_seeded(seed, ("mangle", changes()), dialect, (restore, save));
     }
 }
 
-fn compare_seeded(seed: u64, dialect: Dialect, restore: &str, save: &str) {
+fn compare_seeded(
+    seed: u64,
+    (table, targets): (&str, Vec<(&'static str, Action)>),
+    dialect: Dialect,
+    (restore, save): (&str, &str),
+) {
     let mut random = Random(seed);
-    let (groups, targets) = (groups(), targets());
+    let groups = groups();
     let asked: Vec<NfRule> = (0..RULES).map(|_| random_rule(&mut random, &groups, &targets)).collect();
     let lines: Vec<&str> = asked.iter().map(|rule| rule.text.as_str()).collect();
-    let input = format!("*nat\n:PREROUTING ACCEPT [0:0]\n:guests - [0:0]\n{}\nCOMMIT\n", lines.join("\n"));
+    let input =
+        format!("*{table}\n:PREROUTING ACCEPT [0:0]\n:guests - [0:0]\n{}\nCOMMIT\n", lines.join("\n"));
     let namespace = Namespace::new();
     namespace.run(&[restore], &input);
     let dump = namespace.run(&[save, "-c"], "");
     let read = iptables_save::parse(&dump, dialect, Family::Ip);
     assert_eq!(read.problems, []);
-    let nat = read.value.iter().find(|t| t.name == "nat").expect("table nat is saved");
-    let rules = &nat.chain("PREROUTING").expect("its chain").rules;
+    let table = read.value.iter().find(|t| t.name == table).expect("the table is saved");
+    let rules = &table.chain("PREROUTING").expect("its chain").rules;
     assert_eq!(rules.len(), asked.len());
     for (read, asked) in rules.iter().zip(&asked) {
         assert_eq!(
