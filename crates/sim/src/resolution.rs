@@ -97,7 +97,8 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) 
 
 /// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.
 fn send(world: &World, trail: &Trail, link: LinkId, from_guest: bool, frame: Frame) -> Outcome {
-    let mut trail = Trail { learned: trail.learned.clone(), ..Trail::default() };
+    let (learned, asking) = (trail.learned.clone(), trail.asking);
+    let mut trail = Trail { learned, asking, ..Trail::default() };
     let mut skb = Skb::new(frame);
     if from_guest {
         return wire::receive(world, trail, link, &skb);

@@ -12,8 +12,11 @@ use crate::netfilter::conntrack::{Conntrack, CtRef};
 use crate::refusal::Refused;
 use crate::world::LinkId;
 
-/// Hops after which a walk is a loop: more than a packet can make before its TTL runs out.
-const HOPS_MAX: usize = 600;
+/// Hops after which a walk is a loop: more than a packet can make before its TTL runs out. Each is some
+/// frames of the stack, and a thread's may be two MiB.
+const HOPS_MAX: usize = 300;
+/// Questions for a neighbour that are asked for the sake of another, at most.
+const ASKING_MAX: u8 = 3;
 
 /// The packet's way so far. Cloned where it forks.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,8 @@ pub(crate) struct Trail {
     pub(crate) bridged: Vec<(LinkId, Frame)>,
     /// Where the kernel may choose, and this walk did.
     pub(crate) choices: Choices,
+    /// Neighbours that are being asked for, one for the sake of the other.
+    pub(crate) asking: u8,
     /// A rule refused the packet, and its sender is told.
     pub(crate) refused: Option<Refused>,
 }
@@ -177,6 +182,11 @@ impl Trail {
     /// The walk has gone on for so long that it must be going in circles.
     pub(crate) fn is_loop(&self) -> bool {
         self.hops.len() > HOPS_MAX
+    }
+
+    /// Answers to questions for neighbours need neighbours themselves: past this they go in circles.
+    pub(crate) fn asks_too_much(&self) -> bool {
+        self.asking > ASKING_MAX
     }
 
     /// Ends here, dropped.

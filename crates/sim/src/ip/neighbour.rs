@@ -123,10 +123,13 @@ pub(crate) fn mac_of(
 }
 
 fn ask(world: &World, trail: &mut Trail, link: LinkId, ip: IpAddr, source: IpAddr) -> Resolution {
-    match ip {
+    trail.asking += 1;
+    let resolution = match ip {
         IpAddr::V4(ip) => resolution::ask(world, trail, asker(world, link, ip, source), ip),
         IpAddr::V6(ip) => neighbour_discovery::ask(world, trail, link, source, ip),
-    }
+    };
+    trail.asking -= 1;
+    resolution
 }
 
 /// A link as the asker: its MAC, and the packet's source where that is an address of this machine,

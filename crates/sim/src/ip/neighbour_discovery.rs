@@ -39,7 +39,13 @@ pub(super) fn ask(
     let transport = Transport::Neighbour { advertisement: false, target, mac };
     let from = own.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
     let frame = Frame { source: mac, ..framed(from, group.into(), group_mac, transport) };
-    let start = Trail { learned: trail.learned.clone(), ..Trail::default() };
+    let start = Trail { learned: trail.learned.clone(), asking: trail.asking, ..Trail::default() };
+    if start.asks_too_much() {
+        let here = place(world.ns(link.ns), world.link(link), Stage::Neighbour);
+        let why = format!("asking for {target} needs an answer that needs to be asked for");
+        let question = start.unknown(here, &frame, why, "ip -6 neigh");
+        return Resolution { question, answer: None };
+    }
     let Some(own) = own else {
         let here = place(world.ns(link.ns), world.link(link), Stage::Neighbour);
         let why = "no link-local address to ask from".to_owned();
@@ -65,8 +71,12 @@ pub(super) fn ask(
 /// The advertisement: unicast, to the MAC that its sender knows the asker by.
 fn answer(world: &World, trail: &Trail, at: LinkId, (asker, target): (IpAddr, Ipv6Addr)) -> Outcome {
     let ns = world.ns(at.ns);
-    let start =
-        Trail { learned: trail.learned.clone(), neighbours: trail.neighbours.clone(), ..Trail::default() };
+    let start = Trail {
+        learned: trail.learned.clone(),
+        neighbours: trail.neighbours.clone(),
+        asking: trail.asking,
+        ..Trail::default()
+    };
     let mac = world.link(at).and_then(|l| l.mac).unwrap_or_default();
     let transport = Transport::Neighbour { advertisement: true, target, mac };
     // Who answers for another speaks for itself (`ndisc_send_na`).
