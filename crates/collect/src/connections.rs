@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use model::conntrack::CtEntry;
 use model::snapshot::Gap;
+use sys::programs;
 
 use crate::gaps::{gap, unparsed};
 
@@ -54,7 +55,7 @@ fn tracked() -> u64 {
 }
 
 fn by_tool() -> io::Result<(String, bool)> {
-    let mut command = Command::new("conntrack");
+    let mut command = Command::new(programs::path_of("conntrack"));
     command.args(["-L", "-o", "extended"]).env("LC_ALL", "C");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let stdout = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;

@@ -77,6 +77,8 @@ pub(crate) enum Command {
         /// A finding's code; without one, all codes are listed
         code: Option<String>,
     },
+    /// Hold the prediction to this machine's kernel: build clouds, send packets, compare
+    Selftest(SelftestArgs),
     /// A small real cloud on this machine, and the faults to break it with
     #[command(subcommand)]
     Lab(LabCommand),
@@ -133,6 +135,22 @@ pub(crate) enum Symptom {
     Dns,
     Ssh,
     Metadata,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// How many cases; each is a cloud with its rulesets and a handful of packets
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) cases: u64,
+    /// What to draw the cases from: the same seed draws the same cases [default: from the clock]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    /// Where to keep what disagrees, one file each
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) save: PathBuf,
+    /// Draw also what hopline is known not to predict
+    #[arg(long)]
+    pub(crate) unmodelled: bool,
 }
 
 /// Which lab is meant.

@@ -5,6 +5,7 @@ mod diagnose;
 mod explain;
 mod lab;
 mod path;
+mod selftest;
 
 use crate::failure::Failure;
 use crate::plan::{Action, Plan};
@@ -18,6 +19,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
         Action::Path(question) => path::run(plan, question),
         Action::Diagnose(question) => diagnose::run(plan, question),
         Action::Explain { code } => explain::run(code.as_deref(), plan.format).map(|()| 0),
+        Action::Selftest(question) => selftest::run(plan, question),
         Action::Lab(command) => lab::run(command, plan.format).map(|()| 0),
     }
 }

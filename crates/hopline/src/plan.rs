@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use checks::{Protocol, Symptom};
 use report::Style;
@@ -42,7 +42,17 @@ pub(crate) enum Action {
     Path(PathQuestion),
     Diagnose(DiagnoseQuestion),
     Explain { code: Option<String> },
+    Selftest(SelftestQuestion),
     Lab(LabCommand),
+}
+
+#[derive(Debug)]
+pub(crate) struct SelftestQuestion {
+    pub(crate) seed: u64,
+    pub(crate) cases: u64,
+    /// Folder for what disagrees.
+    pub(crate) save: PathBuf,
+    pub(crate) unmodelled: bool,
 }
 
 #[derive(Debug)]
@@ -73,10 +83,22 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             symptom: symptom(diagnose.symptom),
         }),
         Command::Explain { code } => Action::Explain { code },
+        Command::Selftest(typed) => Action::Selftest(SelftestQuestion {
+            seed: typed.seed.unwrap_or_else(clock),
+            cases: typed.cases,
+            save: typed.save,
+            unmodelled: typed.unmodelled,
+        }),
         Command::Lab(lab) => Action::Lab(lab),
     };
     let Global { site, passive, timeout, .. } = typed.global;
     Ok(Plan { format, site, passive, timeout, action })
+}
+
+/// A seed that another run will hardly have: seconds, and what is left of them.
+fn clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() % 1_000_000 * 1_000 + u64::from(since.subsec_millis())
 }
 
 fn format(global: &Global) -> Format {

@@ -16,6 +16,7 @@ pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
     let state = match &plan.action {
         Action::Check { .. } | Action::Path(_) | Action::Diagnose(_) => site_folder(plan.site.as_deref()),
         Action::Lab(command) => state_of(command),
+        Action::Selftest(_) => return selftest::enter_realm().map_err(|error| Failure::of(&error)),
         Action::Explain { .. } => None,
     };
     let Some(state) = state else { return Ok(()) };

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use plumbing::Namespace;
+use sys::programs;
 
 use crate::LabError;
 use crate::error::file;
-use crate::tools;
 
 /// A program with its arguments.
 pub(crate) fn command<I, S>(program: &str, args: I) -> Command
@@ -19,7 +19,7 @@ where
     I: IntoIterator<Item = S>,
     S: Into<OsString>,
 {
-    let mut command = Command::new(tools::path_of(program));
+    let mut command = Command::new(programs::path_of(program));
     command.args(args.into_iter().map(Into::into));
     // Its own process group, so that Ctrl-C on `lab up` does not reach what is meant to stay.
     command.process_group(0).current_dir("/").stdin(Stdio::null());

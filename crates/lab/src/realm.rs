@@ -55,7 +55,7 @@ pub fn make(hopline: &Path) -> Result<Option<Realm>, LabError> {
         BufReader::new(stdout).read_line(&mut said).map_err(start_error)?;
     }
     if said.trim_end() != READY {
-        return Err(LabError::NoRealm { why: said.trim_end().to_owned(), remedy: remedy() });
+        return Err(LabError::NoRealm { why: said.trim_end().to_owned(), remedy: userns::remedy() });
     }
     userns::join(&PathBuf::from(format!("/proc/{}", holder.id()))).map_err(LabError::Join)?;
     Ok(Some(Realm { program: hopline.to_owned(), holder }))
@@ -193,26 +193,6 @@ fn member(mark: &str) -> Option<Member> {
     let every = every.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let others = every.filter(|pid| pid.unsigned_abs() != own);
     holder_of(mark).into_iter().chain(others).find_map(|pid| Member::of(pid, mark))
-}
-
-/// What lets an ordinary user have user namespaces on this machine.
-fn remedy() -> String {
-    let is = |sysctl: &str, value: &str| {
-        let path = format!("/proc/sys/{}", sysctl.replace('.', "/"));
-        fs::read_to_string(path).is_ok_and(|text| text.trim() == value)
-    };
-    let settings = [
-        // Ubuntu since 23.10; Debian's kernels before 12; every kernel.
-        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
-        ("kernel.unprivileged_userns_clone", "0", "1"),
-        ("user.max_user_namespaces", "0", "10000"),
-    ];
-    match settings.into_iter().find(|(sysctl, refusing, _)| is(sysctl, refusing)) {
-        Some((sysctl, refusing, allowing)) => {
-            format!("{sysctl} is {refusing}; allow them with `sudo sysctl {sysctl}={allowing}`")
-        }
-        None => "in a container, its seccomp profile refuses them".to_owned(),
-    }
 }
 
 #[cfg(test)]

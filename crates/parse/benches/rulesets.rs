@@ -33,7 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let split = median(|| {
             black_box(black_box(&text).lines().map(|line| line.split(' ').count()).sum::<usize>());
         });
-        let (mib, millis) = (text.len() as f64 / 1_048_576.0, |time: Duration| time.as_secs_f64() * 1e3);
+        let kib = u32::try_from(text.len() / 1024)?;
+        let (mib, millis) = (f64::from(kib) / 1024.0, |time: Duration| time.as_secs_f64() * 1e3);
         let (parse, split, peak) = (millis(parse), millis(split), peak_mib()?);
         writeln!(out, "{rules:>8}{mib:>10.1}{parse:>12.1}{split:>14.1}{peak:>14.0}")?;
     }

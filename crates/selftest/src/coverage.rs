@@ -19,7 +19,7 @@ pub struct Count {
 }
 
 /// Counts by name.
-pub type Counts = BTreeMap<String, Count>;
+type Counts = BTreeMap<String, Count>;
 
 /// What a run went through.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -105,24 +105,6 @@ impl Coverage {
             add(self.matches.entry(condition.name.to_owned()).or_default());
         }
         add(self.targets.entry(rule.verdict.name.to_owned()).or_default());
-    }
-
-    /// Takes in what another part of the run went through.
-    pub(crate) fn merge(&mut self, other: Coverage) {
-        let Coverage { matches, targets, hooks, packets, sysctls, left_out } = other;
-        for (own, more) in
-            [(&mut self.matches, matches), (&mut self.targets, targets), (&mut self.hooks, hooks)]
-        {
-            for (name, count) in more {
-                let own = own.entry(name).or_default();
-                own.drawn += count.drawn;
-                own.decided += count.decided;
-            }
-        }
-        for (own, more) in [(&mut self.packets, packets), (&mut self.sysctls, sysctls)] {
-            more.into_iter().for_each(|(name, count)| *own.entry(name).or_default() += count);
-        }
-        self.left_out.extend(left_out);
     }
 }
 

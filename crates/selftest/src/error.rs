@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use plumbing::PlumbingError;
 use sys::netns::NetnsError;
+use sys::userns::UsernsError;
 
 /// What was attempted, on what, and why it failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +56,27 @@ pub enum SelftestError {
         /// The link.
         link: String,
     },
+    /// An ordinary user is given no user namespace.
+    #[error(
+        "network namespaces need root, or a user namespace, which this machine refuses: {source}; {remedy}"
+    )]
+    NoRealm {
+        /// What the system said.
+        source: UsernsError,
+        /// What allows them, as far as can be told.
+        remedy: String,
+    },
     /// No tool that loads rules is installed.
     #[error("none of the tools that load rules works here: {said}; install iptables and nftables")]
     NoTools {
         /// What the last of them said.
         said: String,
+    },
+    /// A thread could not be started.
+    #[error("could not start a thread: {source}")]
+    Worker {
+        /// What the system said.
+        source: io::Error,
     },
     /// A disagreement could not be written down.
     #[error("could not write {}: {source}", path.display())]
@@ -87,10 +104,12 @@ impl SelftestError {
             SelftestError::Plumbing(source) => source.is_permission(),
             SelftestError::Socket { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
             SelftestError::Case { source, .. } => source.is_permission(),
+            SelftestError::NoRealm { .. } => true,
             SelftestError::Start { .. }
             | SelftestError::Refused { .. }
             | SelftestError::Unsettled { .. }
             | SelftestError::NoTools { .. }
+            | SelftestError::Worker { .. }
             | SelftestError::Save { .. } => false,
         }
     }

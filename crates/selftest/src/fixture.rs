@@ -1,6 +1,9 @@
 //! A disagreement kept: everything that is needed to ask the walk again, without root and without a
 //! kernel.
 
+use std::path::Path;
+use std::{fs, io};
+
 use model::Snapshot;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +35,18 @@ pub struct Fixture {
 impl Fixture {
     /// Name of the form.
     pub const SCHEMA: &'static str = "hopline.kernel-fixture/1";
+
+    /// Reads one.
+    pub fn read(path: &Path) -> io::Result<Fixture> {
+        Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+    }
+
+    /// Writes it, in the form that `read` takes.
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        fs::write(path, text)
+    }
 
     /// Asks the walk again.
     pub fn ask(&self) -> Option<Said> {

@@ -113,7 +113,7 @@ fn same(said: &Arrived, seen: &Arrived, own_port: u16) -> bool {
 }
 
 /// Asks the walk about probes, one by one.
-pub fn ask(snapshot: &Snapshot, probes: &[Asked]) -> Vec<Said> {
+pub(crate) fn ask(snapshot: &Snapshot, probes: &[Asked]) -> Vec<Said> {
     let intent = Intent::default();
     let world = World::new(snapshot, &intent);
     probes.iter().map(|probe| ask_one(&world, probe)).collect()

@@ -22,10 +22,24 @@ mod trial;
 mod wire;
 mod words;
 
+use nix::unistd::geteuid;
+use sys::userns;
+
+/// Makes an ordinary user root of a user namespace, with a /run of its own for the tools' locks. Root needs
+/// none.
+///
+/// Must be called while the process has a single thread (unshare(2), `CLONE_NEWUSER`).
+pub fn enter_realm() -> Result<(), SelftestError> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
+    userns::create(&[]).map_err(|source| SelftestError::NoRealm { source, remedy: userns::remedy() })
+}
+
 pub use case::Kind;
-pub use coverage::Coverage;
+pub use coverage::{Count, Coverage};
 pub use error::SelftestError;
 pub use fixture::Fixture;
 pub use judge::{Asked, Fate, Refused, Said};
-pub use run::{Options, Report, Wrong, run};
+pub use run::{Options, Packets, Report, Wrong, run};
 pub use wire::{Arrived, Refusal, Seen};

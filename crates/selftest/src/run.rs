@@ -1,9 +1,10 @@
 //! A run: cases drawn, tried by several workers, counted; what disagrees is shrunk and kept.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Builder;
 
 use serde::Serialize;
 
@@ -20,6 +21,10 @@ use crate::trial::{Disagreement, Trial};
 const HELD: usize = 4;
 /// Disagreements that are shrunk; what comes after is only counted.
 const SHRUNK_MAX: usize = 25;
+
+/// The walk calls itself from hop to hop, and a packet in a circle of routers makes as many as its TTL
+/// allows: too many for a thread's usual 2 MiB in a debug build.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -94,6 +99,25 @@ pub struct Wrong {
     pub file: Option<PathBuf>,
 }
 
+impl Report {
+    /// Writes what disagreed into a folder, one file each, and notes the files' names.
+    pub fn save(&mut self, folder: &Path) -> Result<(), SelftestError> {
+        for wrong in &mut self.disagreements {
+            let Some(fixture) = &wrong.fixture else { continue };
+            let mut path = folder.join(format!("hopline-selftest-{}-{}.json", self.seed, wrong.number));
+            for nth in 2.. {
+                if !path.exists() {
+                    break;
+                }
+                path = folder.join(format!("hopline-selftest-{}-{}-{nth}.json", self.seed, wrong.number));
+            }
+            fixture.write(&path).map_err(|source| SelftestError::Save { path: path.clone(), source })?;
+            wrong.file = Some(path);
+        }
+        Ok(())
+    }
+}
+
 /// Runs cases; `progress` is told how many are done.
 pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Report, SelftestError> {
     let survey = survey(options.unmodelled)?;
@@ -107,11 +131,19 @@ pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Repo
     };
     let mut errors = Vec::new();
     std::thread::scope(|scope| {
-        let worker = || state.work(&progress);
-        let workers: Vec<_> = (0..options.workers.max(1)).map(|_| scope.spawn(worker)).collect();
+        let mut workers = Vec::new();
+        for _ in 0..options.workers.max(1) {
+            let worker = || state.work(&progress);
+            match Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, worker) {
+                Ok(worker) => workers.push(worker),
+                Err(source) => errors.push(SelftestError::Worker { source }),
+            }
+        }
         for worker in workers {
-            if let Ok(Err(error)) = worker.join() {
-                errors.push(error);
+            match worker.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => errors.push(error),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
         }
     });

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
+use sys::programs;
+
 use crate::case::{Backend, Ruleset};
 use crate::error::SelftestError;
 use crate::text;
@@ -35,7 +37,7 @@ pub(crate) fn load(ruleset: &Ruleset, netns: &str) -> Result<(), SelftestError> 
 
 /// Runs a program to its end with a text on its standard input; the inner error is what it complained of.
 fn feed(program: &str, arguments: &[&str], text: &str) -> io::Result<Result<(), String>> {
-    let mut command = Command::new(program);
+    let mut command = Command::new(programs::path_of(program));
     command.args(arguments).env("LC_ALL", "C");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn()?;

@@ -28,7 +28,6 @@ pub(crate) struct Trial {
 /// A probe of a trial that fared otherwise than said.
 #[derive(Debug, Clone)]
 pub(crate) struct Disagreement {
-    pub(crate) probe: Probe,
     pub(crate) asked: Asked,
     pub(crate) snapshot: Snapshot,
     pub(crate) said: Said,
@@ -81,9 +80,8 @@ impl Trial {
     }
 
     pub(crate) fn disagreement(&self, nth: usize) -> Option<Disagreement> {
-        let (probe, said) = (self.case.probes.get(nth)?, self.said.get(nth)?);
+        let said = self.said.get(nth)?;
         Some(Disagreement {
-            probe: *probe,
             asked: asked(&self.case).into_iter().nth(nth)?,
             snapshot: self.snapshot.clone(),
             said: said.clone(),

@@ -31,8 +31,6 @@ pub(crate) enum About {
     All,
     /// The rule asks for TCP.
     Tcp,
-    /// For UDP.
-    Udp,
     /// For TCP or UDP.
     Ports,
     /// For ICMP, or for ICMPv6 in IPv6.

@@ -1,8 +1,10 @@
-//! The places where `unsafe` is needed, and nothing else: entering namespaces, a socket option.
+//! What the system needs said in its own words: entering namespaces, a socket option, where programs are.
+//! `unsafe` is needed here and nowhere else.
 //!
 //! Every function says what it leaves behind. Nothing here outlives the process but what its name
 //! says (`create`).
 
 pub mod netns;
+pub mod programs;
 pub mod tcp;
 pub mod userns;

@@ -99,6 +99,26 @@ pub fn join(process: &Path) -> Result<(), UsernsError> {
     env::set_current_dir(&working_directory).map_err(failed("return to", working_directory))
 }
 
+/// What lets an ordinary user have user namespaces on this machine.
+pub fn remedy() -> String {
+    let is = |sysctl: &str, value: &str| {
+        let path = format!("/proc/sys/{}", sysctl.replace('.', "/"));
+        fs::read_to_string(path).is_ok_and(|text| text.trim() == value)
+    };
+    let settings = [
+        // Ubuntu since 23.10; Debian's kernels before 12; every kernel.
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+        ("kernel.unprivileged_userns_clone", "0", "1"),
+        ("user.max_user_namespaces", "0", "10000"),
+    ];
+    match settings.into_iter().find(|(sysctl, refusing, _)| is(sysctl, refusing)) {
+        Some((sysctl, refusing, allowing)) => {
+            format!("{sysctl} is {refusing}; allow them with `sudo sysctl {sysctl}={allowing}`")
+        }
+        None => "in a container, its seccomp profile refuses them".to_owned(),
+    }
+}
+
 fn failed(step: &'static str, what: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> UsernsError {
     let what = what.into();
     move |source| UsernsError { step, what, source }

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sys::programs;
+
 /// More output than any ruleset that was ever loaded; a tool that prints more is cut off.
 const OUTPUT_MAX: u64 = 512 * 1024 * 1024;
 /// Longest that a tool may take.
@@ -12,7 +14,7 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 /// Runs a tool in the calling thread's namespace and returns what it printed. Both its output and its
 /// time are bounded.
 pub(super) fn run(program: &str, arguments: &[&str]) -> io::Result<String> {
-    let mut command = Command::new(program);
+    let mut command = Command::new(programs::path_of(program));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("LC_ALL", "C");
     let mut child = command.spawn()?;

@@ -244,7 +244,6 @@ fn protocol(random: &mut Random, drawing: &Drawing<'_>, about: About) -> Option<
     }
     match about {
         About::Tcp => Some("tcp"),
-        About::Udp => Some("udp"),
         About::Ports => Some(random.of(["tcp", "udp"])),
         About::Icmp => Some(icmp),
         About::NotTcp => Some(random.of(["udp", icmp])),
@@ -281,7 +280,6 @@ fn is_of(about: About, protocol: &str) -> bool {
     match about {
         About::All => true,
         About::Tcp => protocol == "tcp",
-        About::Udp => protocol == "udp",
         About::Ports => matches!(protocol, "tcp" | "udp"),
         About::Icmp => protocol.ends_with("icmp"),
         About::NotTcp => protocol != "tcp",

@@ -87,12 +87,14 @@ fn ports(random: &mut Random, case: &mut Case) {
             if end.bridge.is_none() {
                 continue;
             }
-            let mut port = BridgePort::default();
-            port.hairpin = random.one_in(5) && !between_bridges;
-            port.isolated = both_isolated || random.one_in(20);
-            port.learning = !random.one_in(20);
-            port.flood = !random.one_in(20);
-            port.bcast_flood = !random.one_in(30);
+            let port = BridgePort {
+                hairpin: random.one_in(5) && !between_bridges,
+                isolated: both_isolated || random.one_in(20),
+                learning: !random.one_in(20),
+                flood: !random.one_in(20),
+                bcast_flood: !random.one_in(30),
+                ..BridgePort::default()
+            };
             if port != BridgePort::default() {
                 end.port = Some(port);
             }

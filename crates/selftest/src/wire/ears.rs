@@ -2,7 +2,7 @@
 //! answer datagrams with.
 
 use std::io::{IoSliceMut, Read};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{
@@ -27,21 +27,19 @@ pub(super) struct Ears {
 impl Ears {
     /// Opens them in the calling thread's namespace.
     pub(super) fn open(with_v6: bool) -> Result<Ears, Failed> {
-        let mut ears = Ears { v4: Vec::new(), v6: Vec::new(), udp: Vec::new(), _tcp: Vec::new() };
+        let (mut v4, mut v6, mut udp, mut tcp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for protocol in [Protocol::ICMPV4, Protocol::TCP, Protocol::UDP] {
-            ears.v4.push(raw(Domain::IPV4, protocol)?);
+            v4.push(raw(Domain::IPV4, protocol)?);
         }
-        let domains: &[(Domain, IpAddr)] = &[
-            (Domain::IPV4, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
-            (Domain::IPV6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-        ];
-        for (domain, any) in domains.iter().take(if with_v6 { 2 } else { 1 }) {
+        let domains: [(Domain, IpAddr); 2] =
+            [(Domain::IPV4, Ipv4Addr::UNSPECIFIED.into()), (Domain::IPV6, Ipv6Addr::UNSPECIFIED.into())];
+        for (domain, any) in domains.into_iter().take(if with_v6 { 2 } else { 1 }) {
             for port in TCP_PORTS {
-                ears._tcp.push(listener(*domain, SocketAddr::new(*any, port))?);
+                tcp.push(listener(domain, SocketAddr::new(any, port))?);
             }
             for port in UDP_PORTS {
-                let socket = bound(*domain, SocketAddr::new(*any, port))?;
-                ears.udp.push((port, any.is_ipv6(), socket.into()));
+                let socket = bound(domain, SocketAddr::new(any, port))?;
+                udp.push((port, any.is_ipv6(), socket.into()));
             }
         }
         if with_v6 {
@@ -49,10 +47,10 @@ impl Ears {
                 let socket = raw(Domain::IPV6, protocol)?;
                 setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true).map_err(failed("a raw socket"))?;
                 setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true).map_err(failed("a raw socket"))?;
-                ears.v6.push((number, socket));
+                v6.push((number, socket));
             }
         }
-        Ok(ears)
+        Ok(Ears { v4, v6, udp, _tcp: tcp })
     }
 
     /// Hands out everything that has arrived.

@@ -164,7 +164,7 @@ pub(crate) static CONDITIONS: &[Word] = &[
     Word {
         name: "conntrack ctstatus",
         xtables: "-m conntrack <!>--ctstatus <NONE|SEEN_REPLY|CONFIRMED|ASSURED>",
-        nft: "ct status <!><snat|dnat|seen-reply|confirmed>",
+        nft: "ct status <snat|dnat|seen-reply|confirmed>",
         ..WORD
     },
     Word {
@@ -328,8 +328,19 @@ pub(crate) static CONDITIONS: &[Word] = &[
     Word {
         name: "nfproto",
         slot: "version",
-        nft: "meta nfproto <!><ipv4|ipv6>",
+        nft: "meta nfproto <!><ipv4>",
         families: &["inet"],
+        kinds: &["filter", "route"],
+        version: V4,
+        ..WORD
+    },
+    Word {
+        name: "nfproto",
+        slot: "version",
+        nft: "meta nfproto <!><ipv6>",
+        families: &["inet"],
+        kinds: &["filter", "route"],
+        version: V6,
         ..WORD
     },
     Word { name: "ip protocol", slot: "protocol", nft: "ip protocol <!><tcp|udp|icmp>", version: V4, ..WORD },
@@ -354,6 +365,6 @@ pub(crate) static CONDITIONS: &[Word] = &[
         modelled: false,
         ..WORD
     },
-    Word { name: "recent", xtables: "-m recent --name ht --set", modelled: false, ..WORD },
+    Word { name: "recent", xtables: "-m recent --name ht --set", ..WORD },
     Word { name: "u32", xtables: "-m u32 --u32 0x6&0xff=0x6", version: V4, modelled: false, ..WORD },
 ];

@@ -179,7 +179,6 @@ pub(crate) static VERDICTS: &[Word] = &[
         tables: NAT,
         kinds: ONLY_NAT,
         hooks: POSTROUTING,
-        modelled: false,
         ..WORD
     },
     Word {
