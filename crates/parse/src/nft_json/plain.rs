@@ -197,15 +197,19 @@ fn tcp_flags(operator: Operator, bits: Option<Bits>, right: &Value) -> Option<Te
     }
 }
 
-/// A packet has one state at a time, so that any of these and one of these are the same.
+/// A packet has one state at a time, so that any of these and one of these are the same. Equal to two at
+/// once (`ct state != new,untracked` compares with both bits) it never is: that is left to the numbers.
 fn states(operator: Operator, right: &Value) -> Option<Test> {
     let kind = Kind::Flags(32, super::names::STATES);
     let bits = match (operator, anonymous(right)) {
         (Operator::AnyBit, None) => constant::number(kind, right)?,
         (Operator::Equal | Operator::NotEqual, Some(elements)) => {
-            elements.iter().try_fold(0, |bits, element| Some(bits | constant::number(kind, element)?))?
+            let one = |element| constant::number(kind, element).filter(|bits| bits.is_power_of_two());
+            elements.iter().try_fold(0, |bits, element| Some(bits | one(element)?))?
         }
-        (Operator::Equal | Operator::NotEqual, None) if !right.is_array() => constant::number(kind, right)?,
+        (Operator::Equal | Operator::NotEqual, None) if !right.is_array() => {
+            constant::number(kind, right).filter(|bits| bits.is_power_of_two())?
+        }
         _ => return None,
     };
     let has = |bit: u128| bits & bit != 0;

@@ -12,7 +12,7 @@ use model::route::{Nexthop, Route, RouteKind};
 
 use super::neighbour::{self, Towards};
 use super::route::{self, Found, Key};
-use super::{output_v6, receive};
+use super::{output_v6, receive, reverse_path};
 use crate::exchange::unspecified;
 use crate::netfilter::{self, Around};
 use crate::trail::{Choices, Outcome, Skb, Trail, place};
@@ -168,6 +168,12 @@ fn rerouted(
 fn out(ns: &Netns, packet: &Packet, mark: u32) -> Result<Routed, Refusal> {
     let key = Key { destination: packet.destination, source: packet.source, iif: "lo", oif: None, mark };
     match route::lookup(ns, &key) {
+        Found::Route(route, Some(nexthop))
+            if route.kind != RouteKind::Local && keeps_loopback_in(ns, packet.source, nexthop.link) =>
+        {
+            let why = format!("{} does not leave the machine, and route_localnet is 0", packet.source);
+            Err(Refusal::Stop(Box::new(Stop::RouteRefuses(why))))
+        }
         Found::Route(route, Some(nexthop)) => Ok(Routed {
             towards: if route.kind == RouteKind::Local {
                 // What is for this machine leaves by `lo`, whichever link carries the address
@@ -183,6 +189,13 @@ fn out(ns: &Netns, packet: &Packet, mark: u32) -> Result<Routed, Refusal> {
         }),
         found => Err(refusal(ns, found, packet.destination)),
     }
+}
+
+/// A loopback address speaks over the loopback link only (`__mkroute_output`).
+fn keeps_loopback_in(ns: &Netns, source: IpAddr, link: u32) -> bool {
+    let is_lo = ns.link(link).is_some_and(|l| l.kind == LinkKind::Loopback);
+    let allowed = || reverse_path::either(ns, &ns.link_name(link), "route_localnet");
+    source.is_ipv4() && source.is_loopback() && !is_lo && !allowed()
 }
 
 /// Why a look-up leads nowhere.
