@@ -158,7 +158,8 @@ fn refusing(random: &mut Random, machine: &mut Machine, addresses: &[IpNet], v6:
     }
     if random.one_in(15)
         && let Some(net) = random.pick(addresses)
-        && !held.iter().any(|h| h.addr() == net.addr())
+        // Two that answer for an address on one segment are a race.
+        && !held.iter().any(|h| h.contains(&net.addr()))
         && !is_gateway(machine, net.addr())
     {
         machine.addresses.push(("lo".to_owned(), IpNet::from(net.addr())));

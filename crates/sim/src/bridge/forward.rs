@@ -192,7 +192,7 @@ fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, sk
     }
     let followed = copies.into_iter().filter(|port| from.is_none_or(|f| f.index != port.index || hairpin(f)));
     let outcomes: Vec<Outcome> = followed
-        .map(|port| match refused(from, port).or_else(|| flood_refused(port, skb)) {
+        .map(|port| match refused(from, port).or_else(|| flood_refused(from, port, skb)) {
             Some(why) => {
                 trail.clone().drop(place(ns, Some(port), Stage::Bridge), &skb.frame, why, Vec::new())
             }
@@ -315,13 +315,13 @@ fn refused(from: Option<&Link>, to: &Link) -> Option<Stop> {
     not_forwarding(to).map(Stop::PortState)
 }
 
-/// The port's own flooding flags (`br_flood`).
-fn flood_refused(port: &Link, skb: &Skb) -> Option<Stop> {
+/// The port's own flooding flags. Group frames of the host itself go out whatever they say (`br_flood`).
+fn flood_refused(from: Option<&Link>, port: &Link, skb: &Skb) -> Option<Stop> {
     let flags = port.port.unwrap_or_default();
     let flooded = if skb.frame.destination == model::Mac::BROADCAST {
-        flags.bcast_flood
+        flags.bcast_flood || from.is_none()
     } else if skb.frame.destination.is_group() {
-        flags.mcast_flood
+        flags.mcast_flood || from.is_none()
     } else {
         flags.flood
     };

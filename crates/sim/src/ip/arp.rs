@@ -28,6 +28,10 @@ pub(super) fn receive(
     let ns = world.ns(ingress.ns);
     let link = world.link(ingress);
     let here = place(ns, link, Stage::Neighbour);
+    if !addressed {
+        // Not even looked at by the rules (`arp_rcv`).
+        return trail.drop(here, &skb.frame, Stop::OtherHost, Vec::new());
+    }
     let mut skb = skb.clone();
     let around = Around { indev: Some(ingress.link), ..Around::default() };
     if let Err(end) =
@@ -35,8 +39,7 @@ pub(super) fn receive(
     {
         return end.finish(trail, &skb.frame);
     }
-    let takes = if arp.reply { addressed } else { answers(world, ingress, arp) };
-    if !takes {
+    if !arp.reply && !answers(world, ingress, arp) {
         return trail.drop(here, &skb.frame, Stop::OtherHost, Vec::new());
     }
     let detail = if arp.reply { "learned".to_owned() } else { format!("{} answers", ns.machine) };

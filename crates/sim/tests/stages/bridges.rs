@@ -1,6 +1,7 @@
 //! The bridge: FDB, flooding, ports, br_netfilter.
 
 use model::link::{FdbKind, PortState};
+use model::netfilter::Dialect;
 use model::path::{Direction, Stop};
 use model::route::NeighbourState;
 
@@ -68,6 +69,18 @@ fn flooding_flags_are_told_apart() {
     cloud.passes("g1", G2);
     cloud.ns("g1").neighbours.clear();
     assert!(matches!(cloud.stop("g1", G2), Stop::NeighbourUnresolved { .. }), "ARP is broadcast");
+    cloud.passes("h", G2);
+}
+
+#[test]
+fn a_question_sent_to_another_station_is_nobodys() {
+    let mut cloud = Cloud::new();
+    let text = "*nat\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n\
+                -A OUTPUT -p ARP -j dnat --to-dst 02:00:00:00:00:99 --dnat-target ACCEPT\n";
+    let read = parse::ebtables_save::parse(text, Dialect::EbtablesNft);
+    assert_eq!(read.problems, []);
+    cloud.ns("h").ruleset.tables.extend(read.value);
+    assert!(matches!(cloud.stop("h", G2), Stop::NeighbourUnresolved { .. }));
 }
 
 #[test]
