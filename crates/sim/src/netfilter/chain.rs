@@ -200,7 +200,9 @@ impl<'a> Run<'_, 'a> {
             }
             Action::Accept => Effect::Accept,
             Action::Drop => Effect::Drop,
-            Action::Reject(with) => Effect::Reject(*with),
+            Action::Reject(with) if self.is_of_family(*with) => Effect::Reject(*with),
+            // nft hides the test of the family that such a refusal stands behind.
+            Action::Reject(_) => return Next::Rule,
             Action::Dnat(target) if self.fits(target) => Effect::Dnat(*target),
             Action::Snat(target) if self.fits(target) => Effect::Snat(*target),
             // A statement for the other family does nothing (`nft_nat_inet_eval`).
@@ -228,6 +230,15 @@ impl<'a> Run<'_, 'a> {
         };
         self.end(effect, rule, number);
         Next::Back(Back::Ended)
+    }
+
+    fn is_of_family(&self, with: RejectWith) -> bool {
+        let is_v6 = self.look.packet().map(model::Packet::is_v6);
+        match with {
+            RejectWith::Icmp(_) => is_v6 == Some(false),
+            RejectWith::Icmp6(_) => is_v6 == Some(true),
+            RejectWith::Icmpx(_) | RejectWith::TcpReset => true,
+        }
     }
 
     fn fits(&self, target: &NatTarget) -> bool {
