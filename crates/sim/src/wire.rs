@@ -107,7 +107,7 @@ pub(crate) fn meant_for(world: &World, from: LinkId, frame: &Frame) -> Vec<Stati
         Payload::Ip(packet) => match packet.transport {
             Transport::Udp { destination: 67, .. } => dhcp_servers(world, frame.source),
             Transport::Neighbour { advertisement: false, target, .. } => {
-                neighbour_discovery::answerers(world, target)
+                neighbour_discovery::answerers(world, from, target)
             }
             Transport::Udp { .. }
             | Transport::Tcp { .. }

@@ -120,7 +120,7 @@ fn meant_for_stack(world: &World, bridge_id: LinkId, skb: &Skb) -> bool {
         Payload::Ip(Packet {
             transport: Transport::Neighbour { advertisement: false, target, .. }, ..
         }) => {
-            let answerers = neighbour_discovery::answerers(world, *target);
+            let answerers = neighbour_discovery::answerers(world, bridge_id, *target);
             let elsewhere = || answerers.iter().any(|s| world.leads_to(bridge_id, *s));
             let carried = ns.has_address(IpAddr::V6(*target));
             answerers.contains(&Station::Link(bridge_id)) || (carried && !elsewhere())

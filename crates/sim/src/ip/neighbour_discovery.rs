@@ -138,7 +138,7 @@ fn send(world: &World, mut trail: Trail, link: LinkId, mut skb: Skb) -> Outcome 
 fn keeps_its_way(ns: &Netns, link: u32, skb: &Skb) -> bool {
     let Some(packet) = skb.packet() else { return true };
     let Packet { source, destination, .. } = *packet;
-    let oif = scope::stays_on_link(destination).then_some(link);
+    let oif = scope::needs_link(destination).then_some(link);
     match route::lookup(ns, &Key { destination, source, iif: "lo", oif, mark: skb.mark }) {
         Found::Route(_, Some(nexthop)) => nexthop.link == link && nexthop.via.is_none(),
         Found::Route(_, None) | Found::Refused(..) | Found::Nothing | Found::Unknown(_) => false,
@@ -202,8 +202,23 @@ fn proxies(ns: &Netns, link: u32, ip: Ipv6Addr) -> bool {
         && (of("all", "proxy_ndp") || of(&name, "proxy_ndp"))
 }
 
-/// Every station of the site that answers for an address, wherever it is plugged.
-pub(crate) fn answerers(world: &World, target: Ipv6Addr) -> Vec<Station> {
+/// The stations that answer for an address where a link's frames can get to: those that carry it before
+/// those that stand in for others, who take their time (`pneigh_enqueue`). All of the site, where none
+/// can be got to.
+pub(crate) fn answerers(world: &World, from: LinkId, target: Ipv6Addr) -> Vec<Station> {
+    let everywhere = all_answerers(world, target);
+    let near: Vec<(Station, bool)> = everywhere
+        .iter()
+        .copied()
+        .filter(|(station, _)| *station == Station::Link(from) || world.leads_to(from, *station))
+        .collect();
+    let answerers = if near.is_empty() { everywhere } else { near };
+    let carried = answerers.iter().any(|(_, carries)| *carries);
+    answerers.into_iter().filter(|(_, carries)| *carries || !carried).map(|(station, _)| station).collect()
+}
+
+/// Every station of the site that answers for an address, and whether it carries it.
+fn all_answerers(world: &World, target: Ipv6Addr) -> Vec<(Station, bool)> {
     let ip = IpAddr::V6(target);
     let mut answerers = Vec::new();
     for (at, ns) in world.snapshot.netns.iter().enumerate() {
@@ -213,9 +228,9 @@ pub(crate) fn answerers(world: &World, target: Ipv6Addr) -> Vec<Station> {
         let anycast =
             anycast.filter(|r| r.destination.addr() == ip).flat_map(|r| &r.nexthops).map(|n| n.link);
         for link in carried.chain(proxied).chain(anycast) {
-            let station = Station::Link(LinkId { ns: at, link });
-            if answers(ns, link, target) && !answerers.contains(&station) {
-                answerers.push(station);
+            let answerer = (Station::Link(LinkId { ns: at, link }), carries(ns, link, target));
+            if answers(ns, link, target) && !answerers.contains(&answerer) {
+                answerers.push(answerer);
             }
         }
     }

@@ -62,7 +62,7 @@ pub(super) fn reroute(
     choices: &mut Choices,
 ) -> Result<Routed, Refusal> {
     let Packet { source, destination, .. } = *packet;
-    let oif = scope::stays_on_link(destination).then_some(egress);
+    let oif = scope::needs_link(destination).then_some(egress);
     let found = route::lookup_one(ns, &Key { destination, source, iif: "lo", oif, mark }, choices);
     routed(ns, found, source, destination)
 }

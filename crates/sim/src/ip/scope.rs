@@ -27,9 +27,14 @@ pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
-/// Means something on its own link only, so that the link is part of the question (`rt6_need_strict`).
+/// Means something on its own link only, so that the link is part of the question.
+pub(super) fn needs_link(ip: IpAddr) -> bool {
+    is_link_local(ip) || ip.is_multicast()
+}
+
+/// The same of a route's look-up, to which `::1` is such too (`rt6_need_strict`).
 pub(super) fn stays_on_link(ip: IpAddr) -> bool {
-    is_link_local(ip) || ip.is_multicast() || ip.is_loopback()
+    needs_link(ip) || ip.is_loopback()
 }
 
 /// The multicast group that everybody with this address listens to (RFC 4291, 2.7.1), and its MAC.
