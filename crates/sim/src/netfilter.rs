@@ -7,6 +7,7 @@
 mod chain;
 pub(crate) mod conntrack;
 mod fib;
+mod fib_v6;
 mod fields;
 mod guard;
 pub(crate) mod hooks;

@@ -38,8 +38,23 @@ pub enum Found<'a> {
     Unknown(&'a str),
 }
 
-/// Looks a route up as the kernel does.
+/// Looks a route up as the kernel does for a packet.
 pub fn lookup<'a>(ns: &'a Netns, key: &Key) -> Found<'a> {
+    through(ns, key, |table| in_table(ns, table, key))
+}
+
+/// Looks an IPv6 route up as netfilter does, by a link where one is asked for: `only` by that one, or else
+/// by any (`ip6_route_lookup`).
+pub(crate) fn lookup_v6_by_link<'a>(ns: &'a Netns, key: &Key, only: bool) -> Found<'a> {
+    through(ns, key, |table| route_v6::by_link(ns, table, key, only))
+}
+
+/// Goes through the FIB rules.
+fn through<'a>(
+    ns: &'a Netns,
+    key: &Key,
+    in_table: impl Fn(u32) -> Option<(&'a Route, Option<&'a Nexthop>)>,
+) -> Found<'a> {
     let rules = if key.destination.is_ipv4() { &ns.rules } else { &ns.rules6 };
     let mut at = 0;
     // A goto only ever leads forward, so the look-up ends.
@@ -51,7 +66,7 @@ pub fn lookup<'a>(ns: &'a Netns, key: &Key) -> Found<'a> {
             None => return Found::Unknown(rule.unmodelled.as_deref().unwrap_or_default()),
         }
         match rule.action {
-            RuleAction::Lookup(table) => match in_table(ns, table, key) {
+            RuleAction::Lookup(table) => match in_table(table) {
                 Some((route, nexthop)) if route.kind != RouteKind::Throw => return answer(route, nexthop),
                 Some(_) | None => {}
             },

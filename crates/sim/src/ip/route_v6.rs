@@ -71,19 +71,49 @@ impl Wish {
 
 /// The table's route for a packet, by the nexthop that suits best.
 pub(super) fn in_table<'a>(ns: &'a Netns, table: u32, key: &Key) -> Option<(&'a Route, Option<&'a Nexthop>)> {
-    let covers = |route: &&Route| {
-        route.table == table
-            && route.destination.contains(&key.destination)
-            && route.source.is_none_or(|net| net.contains(&key.source))
-    };
-    let mut candidates: Vec<Candidate> =
-        ns.routes.iter().filter(covers).flat_map(|route| usable(ns, route)).collect();
-    // Stable: of equals the kernel keeps the first added in front.
-    candidates.sort_by_key(|candidate| (candidate.node(), candidate.route.metric));
+    let mut candidates = candidates(ns, table, key);
+    candidates.retain(|candidate| is_usable(ns, candidate));
     let wish = Wish::new(ns, key);
     let anything = Wish { reachable: false, ..wish };
     let best = [wish, anything].into_iter().find_map(|wish| best(ns, &candidates, wish))?;
     Some((best.route, best.nexthop))
+}
+
+/// The table's route as netfilter asks for it (`ip6_pol_route_lookup`, `rt6_device_match`): of the longest
+/// prefix the first that leaves by the link asked for, whatever its metric; else the first, unless `only`
+/// that link will do.
+pub(super) fn by_link<'a>(
+    ns: &'a Netns,
+    table: u32,
+    key: &Key,
+    only: bool,
+) -> Option<(&'a Route, Option<&'a Nexthop>)> {
+    let candidates = candidates(ns, table, key);
+    let leaves_by = |c: &Candidate| c.nexthop.map_or_else(|| loopback(ns), |n| Some(n.link));
+    let best = candidates.chunk_by(|a, b| a.node() == b.node()).find_map(|node| {
+        let suits = node.iter().find(|c| key.oif.is_none() || leaves_by(c) == key.oif);
+        suits.or_else(|| node.first().filter(|_| !only))
+    })?;
+    Some((best.route, best.nexthop))
+}
+
+/// The table's routes that cover a packet: longest prefix first, then lowest metric.
+fn candidates<'a>(ns: &'a Netns, table: u32, key: &Key) -> Vec<Candidate<'a>> {
+    let to_here = |route: &&Route| route.table == table && route.destination.contains(&key.destination);
+    let from_here = |route: &Route| route.source.is_none_or(|net| net.contains(&key.source));
+    let mut candidates: Vec<Candidate> =
+        ns.routes.iter().filter(to_here).filter(|r| from_here(r)).flat_map(alive).collect();
+    // Stable: of equals the kernel keeps the first added in front.
+    candidates.sort_by_key(|candidate| (candidate.node(), candidate.route.metric));
+    // The first look finds no route to a prefix that others lead to from other sources only
+    // (`fib6_node_lookup_1`); the default route is found for want of anything else.
+    let others = |net| ns.routes.iter().filter(to_here).any(|r| r.destination == net && !from_here(r));
+    let is_hidden = |c: &Candidate| {
+        let net = c.route.destination;
+        c.route.source.is_none() && net.prefix_len() > 0 && others(net)
+    };
+    let hidden = candidates.iter().take_while(|c| is_hidden(c)).count();
+    candidates.split_off(hidden)
 }
 
 /// Of the longest prefix that has a route which will do (`find_rr_leaf`).
@@ -112,25 +142,27 @@ pub(super) fn ways<'a>(
 ) -> Vec<&'a Nexthop> {
     let wish = Wish::new(ns, key);
     let mut ways = Vec::new();
-    for candidate in usable(ns, route) {
+    for candidate in alive(route).filter(|candidate| is_usable(ns, candidate)) {
         let way = if wish.score(ns, candidate).is_some() { candidate.nexthop } else { chosen };
         ways.extend(way.filter(|way| !ways.contains(way)));
     }
     ways
 }
 
-/// A route by each of its living nexthops (`find_match`).
-fn usable<'a>(ns: &'a Netns, route: &'a Route) -> impl Iterator<Item = Candidate<'a>> {
+/// A route by each of its living nexthops.
+fn alive(route: &Route) -> impl Iterator<Item = Candidate<'_>> {
     let refuses = route.nexthops.is_empty().then_some(Candidate { route, nexthop: None });
-    let alive = move |nexthop: &&Nexthop| {
-        let ignores = || {
-            let name = ns.link_name(nexthop.link);
-            ns.sysctl(&format!("ipv6.conf.{name}.ignore_routes_with_linkdown")) == Some(1)
-        };
-        !(nexthop.dead || nexthop.linkdown && ignores())
+    let living = route.nexthops.iter().filter(|nexthop| !nexthop.dead);
+    refuses.into_iter().chain(living.map(move |nexthop| Candidate { route, nexthop: Some(nexthop) }))
+}
+
+/// Not by a link without carrier, where such are passed over (`ip6_ignore_linkdown`).
+fn is_usable(ns: &Netns, candidate: &Candidate) -> bool {
+    let ignores = |nexthop: &Nexthop| {
+        let name = ns.link_name(nexthop.link);
+        ns.sysctl(&format!("ipv6.conf.{name}.ignore_routes_with_linkdown")) == Some(1)
     };
-    let by_each = route.nexthops.iter().filter(alive).map(move |n| Candidate { route, nexthop: Some(n) });
-    refuses.into_iter().chain(by_each)
+    !candidate.nexthop.is_some_and(|nexthop| nexthop.linkdown && ignores(nexthop))
 }
 
 /// `rt6_check_neigh`: only what was asked and did not answer counts as unreachable.

@@ -1,5 +1,5 @@
 //! What rules ask of the routing tables: address types, the reverse path, nft's `fib`
-//! (`xt_addrtype.c`, `ipt_rpfilter.c`, `ip6t_rpfilter.c`, `nft_fib_ipv4.c`, `nft_fib_ipv6.c`).
+//! (`xt_addrtype.c`, `ipt_rpfilter.c`, `nft_fib_ipv4.c`).
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,28 +7,30 @@ use model::link::LinkKind;
 use model::netfilter::{AddrType, AddressOf, FibQuestion, FibResult, Hook, Side};
 use model::route::{Route, RouteKind};
 
+use super::fib_v6;
 use super::fields::end;
 use super::look::Look;
 use super::marking::Marking;
 use super::sets::Value;
 use crate::ip::route::{self, Found, Key};
 
-/// The type of one of the packet's addresses; `None` for a packet without addresses.
-pub(super) fn address_type(
+/// Whether one of the packet's addresses is of one of these types.
+pub(super) fn is_of_type(
     look: &Look,
     of: AddressOf,
+    types: &[AddrType],
     limit: Option<Side>,
-) -> Result<Option<AddrType>, String> {
-    let Some(ip) = look.packet().map(|p| end(p, of)) else { return Ok(None) };
+) -> Result<bool, String> {
+    let Some(ip) = look.packet().map(|p| end(p, of)) else { return Ok(false) };
     // A link of arrival that is absent limits nothing (`addrtype_mt_v1`).
     let link = limit.and_then(|side| side_of(look, side));
     match ip {
-        IpAddr::V4(v4) => Ok(Some(v4_type(look, v4, link))),
-        IpAddr::V6(_) => v6_type(look, ip, link).map(Some),
+        IpAddr::V4(v4) => Ok(types.contains(&v4_type(look, v4, link))),
+        IpAddr::V6(v6) => fib_v6::is_of_type(look, v6, types, link),
     }
 }
 
-fn side_of(look: &Look, side: Side) -> Option<u32> {
+pub(super) fn side_of(look: &Look, side: Side) -> Option<u32> {
     match side {
         Side::In => look.around.indev,
         Side::Out => look.around.outdev,
@@ -49,32 +51,7 @@ fn v4_type(look: &Look, ip: Ipv4Addr, link: Option<u32>) -> AddrType {
     if elsewhere { AddrType::Unicast } else { of_kind(route.kind) }
 }
 
-/// By a look-up in all tables (`match_lookup_rt6`).
-fn v6_type(look: &Look, ip: IpAddr, link: Option<u32>) -> Result<AddrType, String> {
-    let IpAddr::V6(v6) = ip else { return Ok(AddrType::Unicast) };
-    if v6.is_multicast() {
-        return Ok(AddrType::Multicast);
-    }
-    if v6.is_unspecified() {
-        return Ok(AddrType::Unicast);
-    }
-    let ns = look.world.ns(look.ns);
-    let key = Key { destination: ip, source: look.nobody(), iif: "lo", oif: None, mark: 0 };
-    Ok(match route::lookup(ns, &key) {
-        Found::Route(route, nexthop) => {
-            let by_link = |link: u32| nexthop.is_some_and(|n| n.link == link);
-            match (route.kind, link) {
-                (RouteKind::Local, Some(link)) if !by_link(link) => AddrType::Unicast,
-                (kind, _) => of_kind(kind),
-            }
-        }
-        Found::Refused(kind, _) => of_kind(kind),
-        Found::Nothing => AddrType::Unreachable,
-        Found::Unknown(text) => return Err(format!("a FIB rule that is not modelled: {text}")),
-    })
-}
-
-fn of_kind(kind: RouteKind) -> AddrType {
+pub(super) fn of_kind(kind: RouteKind) -> AddrType {
     match kind {
         RouteKind::Unicast | RouteKind::Throw => AddrType::Unicast,
         RouteKind::Local => AddrType::Local,
@@ -97,6 +74,10 @@ pub(super) fn reverse_path(
     if from_loopback(look) || is_nobody(packet.source) {
         return Ok(true);
     }
+    if packet.is_v6() {
+        let mark = if with_mark { now.mark } else { 0 };
+        return fib_v6::reverse_path(look, packet, (loose, accept_local), mark);
+    }
     let source = if names_nobody(packet.destination) { look.nobody() } else { packet.destination };
     let mark = if with_mark { now.mark } else { 0 };
     Ok(match look_up(look, Key { destination: packet.source, source, iif: "lo", oif: None, mark })? {
@@ -118,7 +99,7 @@ fn look_up<'w>(look: &Look<'_, 'w>, key: Key) -> Result<Option<&'w Route>, Strin
     }
 }
 
-fn from_loopback(look: &Look) -> bool {
+pub(super) fn from_loopback(look: &Look) -> bool {
     let ns = look.world.ns(look.ns);
     look.around.indev.and_then(|l| ns.link(l)).is_some_and(|l| l.kind == LinkKind::Loopback)
 }
@@ -147,10 +128,16 @@ pub(super) fn ask<'l>(
 ) -> Result<Option<Value<'l>>, String> {
     let Some(packet) = look.packet() else { return Ok(None) };
     if question.result == FibResult::Type {
-        let kind = address_type(look, question.of, question.link)?;
-        return Ok(kind.map(|kind| Value::Number(kind.number().into())));
+        let kind = match end(packet, question.of) {
+            IpAddr::V4(v4) => v4_type(look, v4, question.link.and_then(|side| side_of(look, side))).number(),
+            IpAddr::V6(_) => fib_v6::kind(look, question, packet, now)?,
+        };
+        return Ok(Some(Value::Number(kind.into())));
     }
-    let link = found_link(look, question, packet, now)?;
+    let link = match packet.destination {
+        IpAddr::V4(_) => found_link(look, question, packet, now)?,
+        IpAddr::V6(_) => fib_v6::found_link(look, question, packet, now)?,
+    };
     Ok(Some(match question.result {
         FibResult::Present => Value::Number(link.is_some().into()),
         FibResult::Link | FibResult::Type => Value::Name(look.link_name(link)),

@@ -197,10 +197,7 @@ impl<'p, 'w> Look<'p, 'w> {
             Test::ArpTargetIp(net) => self.arp().is_some_and(|a| net.contains(&IpAddr::V4(a.target_ip))),
             Test::ArpSourceMac(mac, mask) => self.arp().is_some_and(|a| masked(a.sender_mac, *mac, *mask)),
             Test::ArpTargetMac(mac, mask) => self.arp().is_some_and(|a| masked(a.target_mac, *mac, *mask)),
-            Test::AddressType { of, types, limit } => {
-                let kind = fib::address_type(self, *of, *limit)?;
-                kind.is_some_and(|kind| types.contains(&kind))
-            }
+            Test::AddressType { of, types, limit } => fib::is_of_type(self, *of, types, *limit)?,
             Test::Mark { value, mask } => now.mark & mask == *value,
             Test::Fragment => false,
             Test::ReversePath { loose, with_mark, accept_local } => {
