@@ -191,7 +191,26 @@ fn nested(
         return Ok(false);
     }
     let Some(key) = ipset_key(look, set, directions, now)? else { return Ok(false) };
-    Ok(members.find(&key).is_some_and(|element| !element.excluded))
+    let found = match set.dimensions.as_slice() {
+        [Dimension::Net, Dimension::Iface] => of_link(members.elements, &key),
+        _ => members.find(&key),
+    };
+    Ok(found.is_some_and(|element| !element.excluded))
+}
+
+/// The longest prefix that holds the address decides, with whatever links it stands: a shorter one with
+/// the right link is not looked at any more (`hash_netiface4_data_equal`, its `multi`).
+fn of_link<'e>(elements: &'e [Element], key: &[Value]) -> Option<&'e Element> {
+    let [address, _] = key else { return None };
+    let prefix = |element: &Element| match element.key.first() {
+        Some(part @ Part::Range(low, high)) if part_holds(part, address) => Some((*low, *high)),
+        Some(_) | None => None,
+    };
+    let longest = elements.iter().filter_map(prefix).min_by_key(|(low, high)| high - low)?;
+    let theirs = elements.iter().filter(|element| prefix(element) == Some(longest));
+    theirs
+        .into_iter()
+        .find(|element| element.key.iter().zip(key).all(|(part, value)| part_holds(part, value)))
 }
 
 fn ipset_key<'l>(

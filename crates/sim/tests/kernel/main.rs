@@ -7,8 +7,11 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod case;
+mod conditions;
 mod lab;
 mod random;
+mod sets;
+mod single;
 mod wire;
 
 use std::net::Ipv4Addr;
