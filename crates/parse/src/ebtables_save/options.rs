@@ -32,8 +32,8 @@ pub(super) fn read(
         return Some(vec![arp::known(false, false)]);
     }
     match option {
-        "--ip-icmp-type" => icmp(&value, negated, values::icmp, context.dialect),
-        "--ip6-icmp-type" => icmp(&value, negated, values::icmpv6, context.dialect),
+        "--ip-icmp-type" => icmp(&value, negated, values::icmp),
+        "--ip6-icmp-type" => icmp(&value, negated, values::icmpv6),
         "--ip-tos" | "--ip6-tclass" => service(option, &value, negated),
         // What an imagined ARP packet is of: Ethernet and IPv4 (RFC 826).
         "--arp-htype" => Some(vec![arp::known(values::number(&value)? == 1, negated)]),
@@ -95,13 +95,9 @@ fn range(field: Field, mask: u128, low: u128, high: u128) -> Test {
 /// An ICMP type, and a code where one is meant.
 type TypeAndCode = (u8, Option<u8>);
 
-/// `type`, `low:high`, each also with `/code` or `/low:high`; or a name.
-fn icmp(
-    text: &str,
-    negated: bool,
-    named: fn(&str) -> Option<TypeAndCode>,
-    dialect: Dialect,
-) -> Option<Vec<Match>> {
+/// `type`, `low:high`, each also with `/code` or `/low:high`; or a name. A `!` denies both together, also in
+/// nf_tables, where ebtables asks by the same match (`ebt_ip_mt`), whatever nft lists.
+fn icmp(text: &str, negated: bool, named: fn(&str) -> Option<TypeAndCode>) -> Option<Vec<Match>> {
     let ends = |text: &str| -> Option<(u8, u8)> {
         let (low, high) = text.split_once(':').unwrap_or((text, text));
         Some((low.parse().ok()?, high.parse().ok()?))
@@ -118,12 +114,9 @@ fn icmp(
     Some(match (kinds.0 == kinds.1, every_code) {
         (true, true) => vec![Match { negated, test: Test::Icmp(kinds.0, None) }],
         (false, true) => vec![of(Field::IcmpType, kinds)],
-        // The legacy kernel denies both together (`ebt_ip_mt`), nf_tables each for itself.
-        (true, false) if !negated || dialect == Dialect::EbtablesLegacy => {
-            vec![Match { negated, test: Test::Icmp(kinds.0, Some(codes)) }]
-        }
-        (false, false) if negated && dialect == Dialect::EbtablesLegacy => return None,
-        (_, false) => vec![of(Field::IcmpType, kinds), of(Field::IcmpCode, codes)],
+        (true, false) => vec![Match { negated, test: Test::Icmp(kinds.0, Some(codes)) }],
+        (false, false) if negated => return None,
+        (false, false) => vec![of(Field::IcmpType, kinds), of(Field::IcmpCode, codes)],
     })
 }
 

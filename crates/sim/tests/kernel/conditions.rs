@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sim::Protocol;
 
-use crate::single::{self, Place, Scratch};
+use crate::single::{self, Before, Place, Scratch};
 
 /// Of both families; `@` stands for where `!` may be.
 const OF_BOTH: [&str; 40] = [
@@ -90,9 +90,55 @@ const OF_V6: [&str; 18] = [
     "-m rpfilter --invert",
 ];
 
+/// Changes, each followed by what then holds, and what does not.
+const CHANGES: [&str; 42] = [
+    "-j MARK --set-xmark 0x0/0xffffffff",
+    "-j MARK --set-xmark 0x1f/0xff",
+    "-m mark --mark 0x1f",
+    "-j MARK --xor-mark 0x3",
+    "-m mark --mark 0x1c",
+    "-j MARK --and-mark 0x18",
+    "-m mark ! --mark 0x18",
+    "-j MARK --or-mark 0x100",
+    "-m mark --mark 0x118",
+    "-j MARK --set-mark 0x200/0x110",
+    "-m mark --mark 0x208",
+    "-m mark --mark 0x8/0xff",
+    "-j CONNMARK --set-xmark 0x5/0xf",
+    "-m connmark --mark 0x5",
+    "-m connmark ! --mark 0x4/0x4",
+    "-j CONNMARK --and-mark 0x4",
+    "-m connmark --mark 0x4",
+    "-j CONNMARK --save-mark --nfmask 0xf00 --ctmask 0xff",
+    "-m connmark --mark 0x200",
+    "-m connmark --mark 0x204",
+    "-j CONNMARK --restore-mark --nfmask 0xf --ctmask 0xf00",
+    "-m mark --mark 0x0",
+    "-m mark --mark 0x200",
+    "-j CONNMARK --restore-mark",
+    "-m mark --mark 0x200",
+    "-j HOPS-dec 3",
+    "-m hops-eq 61",
+    "-j HOPS-inc 200",
+    "-m hops-eq 255",
+    "-j HOPS-set 7",
+    "-m hops-lt 8",
+    "-m hops-gt 7",
+    "-j DSCP --set-dscp 0x2e",
+    "-m dscp --dscp 0x2e",
+    "-m tos --tos 0xb8/0xfc",
+    "-j TOS --set-tos 0x10/0x1c",
+    "-m dscp --dscp 0x2c",
+    "-m dscp ! --dscp 0x2e",
+    "-j TOS --and-tos 0x80",
+    "-m dscp --dscp 0x20",
+    "-j DSCP --set-dscp-class CS0",
+    "-m dscp --dscp-class BE",
+];
+
 /// Two machines on a cable.
-fn cable() -> (Scratch, Scratch) {
-    let (here, there) = (Scratch::new("cond", "here"), Scratch::new("cond", "there"));
+fn cable(label: &str) -> (Scratch, Scratch) {
+    let (here, there) = (Scratch::new(label, "here"), Scratch::new(label, "there"));
     let veth = format!(
         "ip link add up0 address 02:00:00:00:00:01 type veth peer name up0 address 02:00:00:00:00:02 netns {}",
         there.name
@@ -116,7 +162,7 @@ fn cable() -> (Scratch, Scratch) {
 #[test]
 fn conditions_hold_for_the_walk_where_they_hold_for_the_kernel() {
     for back_end in ["legacy", "nft"] {
-        let (here, there) = cable();
+        let (here, there) = cable("cond");
         for (family, to, own) in [("ip", "10.9.0.1", &OF_V4[..]), ("ip6", "fd00:9::1", &OF_V6[..])] {
             let mut rules = "*mangle\n:PREROUTING ACCEPT [0:0]\n".to_owned();
             for condition in OF_BOTH.iter().chain(own) {
@@ -129,23 +175,49 @@ fn conditions_hold_for_the_walk_where_they_hold_for_the_kernel() {
             rules.push_str("COMMIT\n");
             here.run(&format!("{family}tables-{back_end}-restore"), &rules);
         }
-        let mut compared = 0;
-        for to in ["10.9.0.1:53", "[fd00:9::1]:53"] {
-            let to: SocketAddr = to.parse().unwrap();
-            let place = Place { ns: 0, table: "mangle", chain: "PREROUTING", v6: to.is_ipv6() };
-            for protocol in [Protocol::Icmp, Protocol::Udp(to.port()), Protocol::Tcp(to.port())] {
-                let before = single::read(&[&here, &there]);
-                there.send(to, protocol);
-                let after = single::read(&[&here, &there]);
-                let earlier = single::rules(&before, place);
-                for (at, (earlier, later)) in earlier.iter().zip(single::rules(&after, place)).enumerate() {
-                    let counted = later.counters.unwrap().packets > earlier.counters.unwrap().packets;
-                    let said = single::holds(&before, place, at, (to, protocol));
-                    assert_eq!(said, Some(counted), "{back_end}: {} for {protocol:?} to {to}", earlier.text);
-                    compared += 1;
-                }
+        assert!(compare(&here, &there, Before::LeftOut) > 400);
+    }
+}
+
+#[test]
+fn changes_come_to_for_the_walk_what_they_come_to_for_the_kernel() {
+    for back_end in ["legacy", "nft"] {
+        let (here, there) = cable("change");
+        for (family, to, target, module) in
+            [("ip", "10.9.0.1", "TTL", "ttl"), ("ip6", "fd00:9::1", "HL", "hl")]
+        {
+            let mut rules = "*mangle\n:PREROUTING ACCEPT [0:0]\n".to_owned();
+            for change in CHANGES {
+                let words = change
+                    .replace("HOPS", &format!("{target} --{module}"))
+                    .replace("hops", &format!("{module} --{module}"));
+                rules.push_str(&format!("-A PREROUTING -d {to} {words}\n"));
+            }
+            rules.push_str("COMMIT\n");
+            here.run(&format!("{family}tables-{back_end}-restore"), &rules);
+        }
+        assert!(compare(&here, &there, Before::Kept) > 200);
+    }
+}
+
+/// Sends of each protocol, and compares what the kernel counted of every rule with what the walk says.
+fn compare(here: &Scratch, there: &Scratch, others: Before) -> usize {
+    let mut compared = 0;
+    for to in ["10.9.0.1:53", "[fd00:9::1]:53"] {
+        let to: SocketAddr = to.parse().unwrap();
+        let place = Place { ns: 0, table: "mangle", chain: "PREROUTING", family: single::family(to) };
+        for protocol in [Protocol::Icmp, Protocol::Udp(to.port()), Protocol::Tcp(to.port())] {
+            let before = single::read(&[here, there]);
+            there.send(to, protocol);
+            let after = single::read(&[here, there]);
+            let earlier = single::rules(&before, place);
+            for (at, (earlier, later)) in earlier.iter().zip(single::rules(&after, place)).enumerate() {
+                let counted = later.counters.unwrap().packets > earlier.counters.unwrap().packets;
+                let said = single::holds(&before, place, (at, others), (to, protocol));
+                assert_eq!(said, Some(counted), "{} for {protocol:?} to {to}", earlier.text);
+                compared += 1;
             }
         }
-        assert!(compared > 400, "{compared}");
     }
+    compared
 }

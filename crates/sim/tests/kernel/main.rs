@@ -8,6 +8,7 @@
 
 mod case;
 mod conditions;
+mod frames;
 mod lab;
 mod random;
 mod sets;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use sim::Protocol;
 
-use crate::single::{self, Place, Scratch};
+use crate::single::{self, Before, Place, Scratch};
 
 const SETS: &str = "\
 create ip hash:ip family inet\nadd ip 10.9.0.2
@@ -84,7 +84,7 @@ fn ipsets_hold_for_the_walk_what_they_hold_for_the_kernel() {
     let mut compared = 0;
     for to in ["10.9.0.2:53", "[fd00:9::2]:53"] {
         let to: SocketAddr = to.parse().unwrap();
-        let place = Place { ns: 0, table: "filter", chain: "OUTPUT", v6: to.is_ipv6() };
+        let place = Place { ns: 0, table: "filter", chain: "OUTPUT", family: single::family(to) };
         for protocol in [Protocol::Icmp, Protocol::Udp(to.port()), Protocol::Tcp(to.port())] {
             let before = single::read(&[&scratch]);
             scratch.send(to, protocol);
@@ -92,7 +92,7 @@ fn ipsets_hold_for_the_walk_what_they_hold_for_the_kernel() {
             let earlier = single::rules(&before, place);
             for (at, (earlier, later)) in earlier.iter().zip(single::rules(&after, place)).enumerate() {
                 let counted = later.counters.unwrap().packets > earlier.counters.unwrap().packets;
-                let said = single::holds(&before, place, at, (to, protocol));
+                let said = single::holds(&before, place, (at, Before::LeftOut), (to, protocol));
                 assert_eq!(said, Some(counted), "{} for {protocol:?} to {to}", earlier.text);
                 compared += 1;
             }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use collect::{At, MachinePlan};
-use model::netfilter::{Action, NfRule, Table};
+use model::netfilter::{Action, Family, NfRule, Table};
 use model::path::Stop;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -36,9 +36,12 @@ impl Scratch {
         assert!(output.status.success(), "{argv}: {}\n{input}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Sends one packet, whether anybody answers or not.
+    /// Sends one packet, whether anybody answers or not; of ARP, an echo follows the question.
     pub(crate) fn send(&self, to: SocketAddr, protocol: Protocol) {
-        if protocol == Protocol::Icmp {
+        if protocol == Protocol::Arp {
+            self.run(&format!("ip neigh del {} dev up0", to.ip()), "");
+        }
+        if matches!(protocol, Protocol::Icmp | Protocol::Arp) {
             let ping = ["netns", "exec", &self.name, "ping", "-c", "1", "-W", "0.05", &to.ip().to_string()];
             Command::new("ip").args(ping).output().unwrap();
             return;
@@ -80,20 +83,31 @@ pub(crate) fn read(places: &[&Scratch]) -> Snapshot {
     collected.snapshot
 }
 
+/// What becomes of the rules before the one that is asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    Kept,
+    LeftOut,
+}
+
 /// A chain of one of the namespaces.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) ns: usize,
     pub(crate) table: &'static str,
     pub(crate) chain: &'static str,
-    pub(crate) v6: bool,
+    pub(crate) family: Family,
 }
 
 impl Place {
     fn is_of(self, table: &Table) -> bool {
-        let v6 = table.family == model::netfilter::Family::Ip6;
-        table.name == self.table && v6 == self.v6
+        table.name == self.table && table.family == self.family
     }
+}
+
+/// iptables' family for an address.
+pub(crate) fn family(to: SocketAddr) -> Family {
+    if to.is_ipv6() { Family::Ip6 } else { Family::Ip }
 }
 
 pub(crate) fn rules(snapshot: &Snapshot, place: Place) -> Vec<NfRule> {
@@ -101,21 +115,23 @@ pub(crate) fn rules(snapshot: &Snapshot, place: Place) -> Vec<NfRule> {
     table.chain(place.chain).unwrap().rules.clone()
 }
 
-/// Whether the walk lets the rule take the packet, were it alone and to drop; `None` where it cannot
-/// tell. The packet is sent from the last of the namespaces.
+/// Whether the walk lets the rule take the packet, were it alone in its chain, or behind those before it,
+/// and to drop; `None` where it cannot tell. The packet is sent from the last of the namespaces.
 pub(crate) fn holds(
     snapshot: &Snapshot,
     place: Place,
-    at: usize,
+    (at, before): (usize, Before),
     (to, protocol): (SocketAddr, Protocol),
 ) -> Option<bool> {
     let mut snapshot = snapshot.clone();
     let tables = &mut snapshot.netns[place.ns].ruleset.tables;
     tables.retain(|table| place.is_of(table));
     let chain = tables[0].chains.iter_mut().find(|chain| chain.name == place.chain).unwrap();
-    let mut rule = chain.rules.remove(at);
-    rule.action = Action::Drop;
-    chain.rules = vec![rule];
+    chain.rules.truncate(at + 1);
+    chain.rules[at].action = Action::Drop;
+    if before == Before::LeftOut {
+        chain.rules.drain(..at);
+    }
     let intent = Intent::default();
     let world = World::new(&snapshot, &intent);
     let from = world.main_ns(&snapshot.netns.last().unwrap().machine).unwrap();
