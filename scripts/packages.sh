@@ -24,6 +24,8 @@ test=(
     "tcpdump tcpdump"
     "conntrack conntrack"
     "ebtables ebtables"
+    "arptables-legacy arptables"
+    "ipset ipset"
     "ethtool ethtool"
     "sysctl procps"
     "setpriv util-linux"
