@@ -145,7 +145,7 @@ impl<'a> Stages<'_, 'a> {
         let first = matches!(self.hook, Hook::Prerouting | Hook::Output);
         if first && !self.tracked && priority > PRIORITY_CONNTRACK {
             self.tracked = true;
-            conntrack::track(&mut trail.conntrack, self.ns, &self.world.ns(self.ns).conntrack, skb);
+            conntrack::track(&mut trail.conntrack, self.ns, self.world.connections(self.ns), skb);
         }
         if let Some((manip, at)) = manip_of(self.hook)
             && !self.translated

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use model::link::{Link, LinkKind};
 use model::{Intent, Mac, Netns, Snapshot};
 
+use crate::netfilter::conntrack::Before;
 use crate::netfilter::hooks::Hooks;
 
 /// A link of a namespace of the snapshot: index into `Snapshot::netns`, and ifindex.
@@ -56,6 +57,7 @@ pub struct World<'a> {
     far_ends: HashMap<LinkId, LinkId>,
     guests: HashMap<LinkId, (usize, usize)>,
     hooks: Vec<OnceCell<Hooks<'a>>>,
+    connections: Vec<OnceCell<Before<'a>>>,
 }
 
 impl<'a> World<'a> {
@@ -63,8 +65,9 @@ impl<'a> World<'a> {
     pub fn new(snapshot: &'a Snapshot, intent: &'a Intent) -> World<'a> {
         let links = snapshot.netns.iter().map(by_index).collect();
         let hooks = snapshot.netns.iter().map(|_| OnceCell::new()).collect();
-        let mut world =
-            World { snapshot, intent, links, far_ends: HashMap::new(), guests: HashMap::new(), hooks };
+        let connections = snapshot.netns.iter().map(|_| OnceCell::new()).collect();
+        let (far_ends, guests) = (HashMap::new(), HashMap::new());
+        let mut world = World { snapshot, intent, links, far_ends, guests, hooks, connections };
         world.far_ends = world.join_veths();
         world.guests = world.seat_guests();
         world
@@ -120,6 +123,11 @@ impl<'a> World<'a> {
     /// Base chains of a namespace by hook, made on first use.
     pub(crate) fn hooks(&self, ns: usize) -> &Hooks<'a> {
         self.hooks[ns].get_or_init(|| Hooks::new(&self.ns(ns).ruleset))
+    }
+
+    /// Connections that a namespace tracked when it was read, made findable on first use.
+    pub(crate) fn connections(&self, ns: usize) -> &Before<'a> {
+        self.connections[ns].get_or_init(|| Before::new(&self.ns(ns).conntrack))
     }
 
     /// What is at the other end of a link.

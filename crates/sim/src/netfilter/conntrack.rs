@@ -1,5 +1,6 @@
 //! Connections that an exchange opens, and how they translate (`nf_conntrack_core.c`, `nf_nat_core.c`).
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use model::conntrack::{CtEntry, Tuple as DumpedTuple};
@@ -8,7 +9,7 @@ use model::packet::{ICMP, ICMPV6, Packet, Segment, Transport};
 use crate::trail::Skb;
 
 /// One direction's addresses and ports, as in `struct nf_conntrack_tuple`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Tuple {
     source: IpAddr,
     destination: IpAddr,
@@ -96,6 +97,24 @@ impl Entry {
     }
 }
 
+/// Connections that a namespace's dump holds, by zone and either tuple: a busy gateway has a great many.
+#[derive(Debug)]
+pub(crate) struct Before<'a> {
+    places: HashMap<(u16, Tuple), &'a CtEntry>,
+}
+
+impl<'a> Before<'a> {
+    pub(crate) fn new(entries: &'a [CtEntry]) -> Before<'a> {
+        let mut places = HashMap::with_capacity(entries.len() * 2);
+        for entry in entries {
+            for tuple in [&entry.original, &entry.reply] {
+                places.entry((entry.zone, Tuple::dumped(tuple, entry.protocol))).or_insert(entry);
+            }
+        }
+        Before { places }
+    }
+}
+
 /// Every connection of an exchange.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Conntrack {
@@ -139,7 +158,7 @@ pub(crate) enum Manip {
 /// Finds or opens the packet's connection (`nf_conntrack_in`). A packet that has one already came
 /// back over the loopback link. An answer opens none: without its question it is INVALID
 /// (`icmp_new`, `tcp_new`). `before` are the connections that the namespace's dump holds.
-pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &[CtEntry], skb: &mut Skb) {
+pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &Before, skb: &mut Skb) {
     if skb.ct.is_some() || skb.untracked {
         return;
     }
@@ -177,7 +196,7 @@ pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &[CtEntry], skb: &
 }
 
 impl Conntrack {
-    fn find(&mut self, ns: usize, before: &[CtEntry], zone: u16, tuple: Tuple) -> Option<CtRef> {
+    fn find(&mut self, ns: usize, before: &Before, zone: u16, tuple: Tuple) -> Option<CtRef> {
         let of = |at: usize, e: &Entry| {
             let reply = e.reply == tuple;
             let found = CtRef { entry: at, reply: reply && e.original != tuple, related: false };
@@ -186,9 +205,8 @@ impl Conntrack {
         if let Some(found) = self.entries.iter().enumerate().find_map(|(at, e)| of(at, e)) {
             return Some(found);
         }
-        let known = before.iter().filter(|e| e.zone == zone && e.protocol == tuple.protocol);
-        let entry = known.map(|e| Entry::dumped(ns, e)).find(|e| of(0, e).is_some())?;
-        self.entries.push(entry);
+        let known = before.places.get(&(zone, tuple))?;
+        self.entries.push(Entry::dumped(ns, known));
         of(self.entries.len() - 1, self.entries.last()?)
     }
 }

@@ -125,6 +125,22 @@ fn what_cannot_be_told_matters_only_where_fates_differ() {
 }
 
 #[test]
+fn connections_that_were_there_before_are_known() {
+    let listed = "icmp 1 29 src=10.0.0.11 dst=198.51.100.10 type=8 code=0 id=49152 \
+                  src=198.51.100.10 dst=10.0.0.11 type=0 code=0 id=49152 mark=5 zone=ZONE use=2";
+    let stopped = |zone: &str| {
+        let mut cloud = Cloud::new();
+        cloud.ns("h").conntrack = parse::conntrack_list::parse(&listed.replace("ZONE", zone)).value;
+        cloud.filter(
+            ":FORWARD ACCEPT\n-A FORWARD -m conntrack --ctstate ESTABLISHED -m connmark --mark 0x5 -j DROP",
+        );
+        !cloud.ping("g1", SERVER).answered
+    };
+    assert!(stopped("0"));
+    assert!(!stopped("3"), "another zone's is another connection");
+}
+
+#[test]
 fn a_code_point_goes_along_with_the_packet() {
     let mangled = |rules: &str| {
         let mut cloud = Cloud::new();
