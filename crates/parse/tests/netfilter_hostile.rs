@@ -3,7 +3,7 @@
 use model::netfilter::{Dialect, Family};
 use proptest::prelude::*;
 
-const FIXTURES: [&str; 11] = [
+const FIXTURES: [&str; 13] = [
     include_str!("fixtures/netfilter/iptables-legacy-save-c.txt"),
     include_str!("fixtures/netfilter/iptables-nft-save.txt"),
     include_str!("fixtures/netfilter/ip6tables-legacy-save.txt"),
@@ -13,6 +13,8 @@ const FIXTURES: [&str; 11] = [
     include_str!("fixtures/netfilter/ebtables-nft-save.txt"),
     include_str!("fixtures/netfilter/ebtables-legacy-save-counters.txt"),
     include_str!("fixtures/netfilter/nft-json.json"),
+    include_str!("fixtures/netfilter/arptables-nft-save-c.txt"),
+    include_str!("fixtures/netfilter/arptables-legacy-list.txt"),
     include_str!("fixtures/netfilter/ipset-save.txt"),
     include_str!("fixtures/netfilter/nft-json-of-iptables-nft.json"),
 ];
@@ -68,6 +70,9 @@ fn read_all(text: &str) {
         let printed = parse::iptables_save::print::print(&read.value);
         let _ = parse::iptables_save::parse(&printed, Dialect::IptablesNft, family);
     }
+    let _ = parse::ebtables_save::parse_list(text);
+    let _ = parse::arptables_save::parse(text);
+    let _ = parse::arptables_save::parse_list(text);
     let _ = parse::ipset_save::parse(text);
     let _ = parse::conntrack_list::parse(text);
     let _ = parse::ebtables_save::parse(text, Dialect::EbtablesLegacy);
@@ -93,6 +98,7 @@ proptest! {
         read_all(&text);
         read_all(&format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {text}\nCOMMIT\n"));
         read_all(&format!("{{\"nftables\": [{text}"));
+        read_all(&format!("Chain INPUT (policy {text})\n{text}\nBridge table: {text}\nBridge chain: {text}\n"));
         read_all(&format!("create a hash:ip,port\nadd a {text}\ncreate b bitmap:port {text}\nadd b {text}\n"));
         read_all(&format!("tcp 6 5 src=1.2.3.4 dst=1.2.3.4 {text}"));
     }
