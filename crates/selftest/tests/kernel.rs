@@ -7,9 +7,8 @@ use selftest::Options;
 
 #[test]
 fn packets_fare_as_the_walk_says() {
-    let number = |name: &str, usual: u64| {
-        std::env::var(name).map_or(usual, |value| value.parse().expect("a number"))
-    };
+    let number =
+        |name: &str, usual: u64| std::env::var(name).map_or(usual, |value| value.parse().expect("a number"));
     let (seed, cases) = (number("HOPLINE_SELFTEST_SEED", 3), number("HOPLINE_SELFTEST_CASES", 60));
     let options = Options { seed, cases, workers: 4, unmodelled: false };
     let report = selftest::run(&options, |_, _| {}).expect("the clouds can be built");
