@@ -4,8 +4,8 @@
 
 use model::Mac;
 use model::netfilter::{
-    Action, AddrType, AddressOf, Because, ChainKind, CtStates, Family, Hook, Match, NfRule, Policy, Table,
-    Test,
+    Action, AddrType, AddressOf, Because, ChainKind, CtStates, Family, FibQuestion, FibResult, Field, Hook,
+    Match, NfRule, Policy, Table, Test,
 };
 use parse::nft_json::parse;
 
@@ -38,8 +38,11 @@ fn not(test: Test) -> Match {
     Match { negated: true, test }
 }
 
+/// Not what iptables' addrtype asks: of IPv6 the two look at different things.
 fn type_of(of: AddressOf, kind: AddrType) -> Test {
-    Test::AddressType { of, types: vec![kind], limit: None }
+    let question = FibQuestion { of, link: None, mark: false, result: FibResult::Type };
+    let number = kind.number().into();
+    Test::Field { field: Field::Fib(question), mask: u32::MAX.into(), within: vec![(number, number)] }
 }
 
 const V4: Match = Match { negated: false, test: Test::EtherType(0x0800) };

@@ -99,18 +99,20 @@ pub(crate) enum Backend {
     Ip6tablesNft,
     EbtablesLegacy,
     EbtablesNft,
+    ArptablesLegacy,
     ArptablesNft,
     Nft,
 }
 
 impl Backend {
-    pub(crate) const ALL: [Backend; 8] = [
+    pub(crate) const ALL: [Backend; 9] = [
         Backend::IptablesLegacy,
         Backend::IptablesNft,
         Backend::Ip6tablesLegacy,
         Backend::Ip6tablesNft,
         Backend::EbtablesLegacy,
         Backend::EbtablesNft,
+        Backend::ArptablesLegacy,
         Backend::ArptablesNft,
         Backend::Nft,
     ];
@@ -124,6 +126,7 @@ impl Backend {
             Backend::Ip6tablesNft => "ip6tables-nft",
             Backend::EbtablesLegacy => "ebtables-legacy",
             Backend::EbtablesNft => "ebtables-nft",
+            Backend::ArptablesLegacy => "arptables-legacy",
             Backend::ArptablesNft => "arptables-nft",
             Backend::Nft => "nft",
         }
@@ -134,7 +137,7 @@ impl Backend {
             Backend::IptablesLegacy | Backend::IptablesNft => Language::Iptables,
             Backend::Ip6tablesLegacy | Backend::Ip6tablesNft => Language::Ip6tables,
             Backend::EbtablesLegacy | Backend::EbtablesNft => Language::Ebtables,
-            Backend::ArptablesNft => Language::Arptables,
+            Backend::ArptablesLegacy | Backend::ArptablesNft => Language::Arptables,
             Backend::Nft => Language::Nft,
         }
     }
@@ -145,8 +148,6 @@ pub(crate) struct Table {
     /// Of native nft, as nft names it; the other languages have but one.
     pub(crate) family: &'static str,
     pub(crate) name: String,
-    /// Sets, maps and whatever else stands before the chains, one piece each.
-    pub(crate) sets: Vec<String>,
     pub(crate) chains: Vec<Chain>,
 }
 
@@ -180,6 +181,15 @@ pub(crate) struct Rule {
 pub(crate) struct Piece {
     pub(crate) name: &'static str,
     pub(crate) text: String,
+    /// What must be there for it: a set of its nft table, an ipset.
+    pub(crate) needs: Option<String>,
+}
+
+impl Rule {
+    /// What its pieces need, in order.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().chain([&self.verdict]).filter_map(|piece| piece.needs.as_deref())
+    }
 }
 
 /// What is sent.
@@ -260,6 +270,10 @@ impl fmt::Display for Machine {
         }
         for (key, value) in &self.sysctls {
             writeln!(f, "{name}: {key} = {value}")?;
+        }
+        let ipsets = crate::text::ipsets(&self.rulesets);
+        if !ipsets.is_empty() {
+            writeln!(f, "{name}: ipset\n{ipsets}")?;
         }
         for ruleset in &self.rulesets {
             writeln!(f, "{name}: {}\n{}", ruleset.backend.name(), crate::text::of(ruleset))?;

@@ -80,8 +80,7 @@ impl Cloud {
     pub(crate) fn load(&self, case: &Case) -> Result<(), SelftestError> {
         for (machine, ns) in case.machines.iter().zip(&self.namespaces) {
             if !machine.rulesets.is_empty() {
-                let load = || machine.rulesets.iter().try_for_each(|r| tools::load(r, &machine.name));
-                ns.inside(load)??;
+                ns.inside(|| tools::load_all(&machine.rulesets, &machine.name))??;
             }
         }
         Ok(())

@@ -34,6 +34,8 @@ pub struct Coverage {
     pub packets: BTreeMap<String, u64>,
     /// Sysctls set.
     pub sysctls: BTreeMap<String, u64>,
+    /// Packets whose fate was not known, by why.
+    pub unknown: BTreeMap<String, u64>,
     /// What could not be drawn on this machine, and why.
     pub left_out: BTreeMap<String, String>,
 }
@@ -138,6 +140,7 @@ fn is_of(backend: Backend, rule: &RuleRef) -> bool {
         Backend::Ip6tablesNft => rule.dialect == Dialect::IptablesNft && v6,
         Backend::EbtablesLegacy => rule.dialect == Dialect::EbtablesLegacy,
         Backend::EbtablesNft => rule.dialect == Dialect::EbtablesNft,
+        Backend::ArptablesLegacy => rule.dialect == Dialect::ArptablesLegacy,
         Backend::ArptablesNft => rule.dialect == Dialect::ArptablesNft,
         Backend::Nft => rule.dialect == Dialect::Nft,
     }

@@ -38,6 +38,8 @@ pub(crate) fn draw(seed: u64, menu: &Menu) -> Case {
     let mut random = Random::new(seed);
     let mut case = topology::draw(&mut random, seed, menu.v6);
     settings::draw(&mut random, menu, &mut case);
+    // Before the rules, which are written about them.
+    case.probes = probes::draw(&mut random, &case);
     let pools: Vec<Pool> = (0..case.machines.len()).map(|at| Pool::of(&case, at)).collect();
     for (at, pool) in pools.iter().enumerate() {
         let rulesets = rules::draw(&mut random, menu, pool, at);
@@ -45,6 +47,5 @@ pub(crate) fn draw(seed: u64, menu: &Menu) -> Case {
             machine.rulesets = rulesets;
         }
     }
-    case.probes = probes::draw(&mut random, &case);
     case
 }

@@ -54,6 +54,8 @@ pub struct Said {
     pub fate: Fate,
     /// Whether the answer comes back; `None` where the walk does not know.
     pub answered: Option<bool>,
+    /// Why the walk does not know whether the answer comes back.
+    pub unsure: Option<String>,
     /// The answer as it comes back.
     pub answer: Option<Arrived>,
     /// What refuses it, as the sender is told; `None` where the walk does not say.
@@ -68,6 +70,15 @@ impl Said {
     /// Undecided in any part.
     pub fn is_unknown(&self) -> bool {
         matches!(self.fate, Fate::Unknown(_)) || self.answered.is_none()
+    }
+
+    /// Why it is undecided.
+    pub(crate) fn why_unknown(&self) -> Option<&str> {
+        match &self.fate {
+            Fate::Unknown(why) => Some(why),
+            Fate::Received(..) | Fate::Lost if self.answered.is_some() => None,
+            Fate::Received(..) | Fate::Lost => Some(self.unsure.as_deref().unwrap_or("no path back")),
+        }
     }
 
     /// Whether all that is said to come has come.
@@ -123,6 +134,7 @@ fn unknown(why: impl Into<String>) -> Said {
     Said {
         fate: Fate::Unknown(why.into()),
         answered: None,
+        unsure: None,
         answer: None,
         refused: Refused::Unsaid,
         told: Vec::new(),
@@ -147,12 +159,19 @@ fn ask_one(world: &World, probe: &Asked) -> Said {
     let told = answer.paths.iter().flat_map(tell).collect();
     let rules = answer.paths.iter().flat_map(rules).collect();
     let Some(request) = of(Direction::Request) else {
-        return Said { told, rules, ..unknown("no path of this kind") };
+        // Where no route leads out by a link, nobody is asked for.
+        let asked_nobody = Said { fate: Fate::Lost, answered: Some(false), ..unknown("") };
+        return match probe.kind {
+            Kind::Arp => Said { told, rules, ..asked_nobody },
+            Kind::Echo | Kind::Tcp(_) | Kind::Udp(_) => {
+                Said { told, rules, ..unknown("no path of this kind") }
+            }
+        };
     };
     let fate = fate(request);
     let back = of(Direction::Reply);
-    let undecided = back.filter(|p| is_undecided(&p.disposition));
-    let answered = match (&fate, undecided) {
+    let undecided = back.and_then(|p| undecided(&p.disposition));
+    let answered = match (&fate, &undecided) {
         (Fate::Unknown(_), _) | (Fate::Received(..), Some(_)) => None,
         (Fate::Lost, _) | (Fate::Received(..), None) => Some(answer.answered),
     };
@@ -166,13 +185,15 @@ fn ask_one(world: &World, probe: &Asked) -> Said {
         (None, _) => Refused::Unsaid,
     };
     let back = back.filter(|_| answer.answered && probe.kind != Kind::Arp);
-    Said { fate, answered, answer: back.and_then(arrived), refused, told, rules }
+    Said { fate, answered, unsure: undecided, answer: back.and_then(arrived), refused, told, rules }
 }
 
-fn is_undecided(disposition: &Disposition) -> bool {
+/// Why a path's end is not known.
+fn undecided(disposition: &Disposition) -> Option<String> {
     match disposition {
-        Disposition::Unknown { .. } | Disposition::LeftSite => true,
-        Disposition::Delivered { .. } | Disposition::Dropped(_) => false,
+        Disposition::Unknown { why, .. } => Some(why.clone()),
+        Disposition::LeftSite => Some("it left the site".to_owned()),
+        Disposition::Delivered { .. } | Disposition::Dropped(_) => None,
     }
 }
 
@@ -200,8 +221,9 @@ fn fate(path: &Path) -> Fate {
             _ => Fate::Lost,
         },
         Disposition::Dropped(_) => Fate::Lost,
-        Disposition::LeftSite => Fate::Unknown("it left the site".to_owned()),
-        Disposition::Unknown { why, .. } => Fate::Unknown(why.clone()),
+        Disposition::LeftSite | Disposition::Unknown { .. } => {
+            Fate::Unknown(undecided(&path.disposition).unwrap_or_default())
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::draw::{self, Menu};
 use crate::error::SelftestError;
 use crate::fixture::{Fixture, told};
+use crate::judge::{Fate, Said};
 use crate::random::case_seed;
 use crate::shrink;
 use crate::survey::survey;
@@ -230,6 +231,10 @@ impl Run<'_> {
         packets.add(said);
         packets.wrong += wrong.len() as u64;
         packets.passing += passing;
+        let gaps = snapshot.gaps.iter().map(|gap| gap.why.as_str());
+        for why in said.iter().filter_map(Said::why_unknown).chain(gaps) {
+            *report.coverage.unknown.entry(why.to_owned()).or_default() += 1;
+        }
         for (nth, said) in said.iter().enumerate() {
             if !suspects.contains(&nth) && !said.is_unknown() {
                 report.coverage.add_decided(case, said);
@@ -282,15 +287,15 @@ impl Run<'_> {
 }
 
 impl Packets {
-    fn add(&mut self, said: &[crate::judge::Said]) {
+    fn add(&mut self, said: &[Said]) {
         for said in said {
             self.sent += 1;
             self.answered += u64::from(said.answered == Some(true));
             match &said.fate {
                 _ if said.is_unknown() => self.unknown += 1,
-                crate::judge::Fate::Received(..) => self.delivered += 1,
-                crate::judge::Fate::Lost => self.lost += 1,
-                crate::judge::Fate::Unknown(_) => {}
+                Fate::Received(..) => self.delivered += 1,
+                Fate::Lost => self.lost += 1,
+                Fate::Unknown(_) => {}
             }
         }
     }

@@ -130,7 +130,6 @@ impl Cutter {
                 self.chain(chain);
                 stays
             });
-            table.sets.retain(|_| self.stays());
             stays
         });
     }

@@ -125,7 +125,7 @@ fn add_chains(to: &mut Table, from: &Table) {
 fn smallest(backend: Backend) -> Ruleset {
     let native = backend == Backend::Nft;
     let (family, text) = if native { ("ip", "accept") } else { ("", "-j ACCEPT") };
-    let verdict = Piece { name: "", text: text.to_owned() };
+    let verdict = Piece { name: "", text: text.to_owned(), needs: None };
     let base = Base {
         hook: Hook::Input,
         kind: "filter",
@@ -139,7 +139,7 @@ fn smallest(backend: Backend) -> Ruleset {
         rules: vec![Rule { conditions: Vec::new(), verdict }],
     };
     let name = if native { "t" } else { "filter" }.to_owned();
-    Ruleset { backend, tables: vec![Table { family, name, sets: Vec::new(), chains: vec![chain] }] }
+    Ruleset { backend, tables: vec![Table { family, name, chains: vec![chain] }] }
 }
 
 #[cfg(test)]
@@ -148,7 +148,8 @@ mod tests {
 
     use super::*;
     use crate::words::{
-        ARP_CONDITIONS, ARP_VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS, CONDITIONS, VERDICTS,
+        ARP_CONDITIONS, ARP_VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS, CONDITIONS, SET_CONDITIONS,
+        SET_VERDICTS, VERDICTS, Word,
     };
 
     /// Every word, at every place where it may stand, filled in several ways.
@@ -178,7 +179,16 @@ mod tests {
     fn words_are_modelled_where_their_table_says_so() {
         let found = survey(true).unwrap();
         let (cloud, pool) = sample().unwrap();
-        let all = [CONDITIONS, VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS, ARP_CONDITIONS, ARP_VERDICTS];
+        let all: [&[Word]; 8] = [
+            CONDITIONS,
+            SET_CONDITIONS,
+            VERDICTS,
+            SET_VERDICTS,
+            BRIDGE_CONDITIONS,
+            BRIDGE_VERDICTS,
+            ARP_CONDITIONS,
+            ARP_VERDICTS,
+        ];
         let said = |name: &str| all.iter().copied().flatten().any(|word| word.name == name && word.modelled);
         let known: Vec<&netns::NetnsFd> = cloud.namespaces.iter().map(|ns| &ns.handle).collect();
         let mut offences = Vec::new();

@@ -2,7 +2,7 @@
 
 use model::netfilter::Policy;
 
-use crate::case::{Base, Chain, Ruleset, Table};
+use crate::case::{Backend, Base, Chain, Ruleset, Table};
 use crate::words::Language;
 
 /// What the back end's restore command, or `nft -f`, is fed with.
@@ -17,6 +17,27 @@ pub(crate) fn of(ruleset: &Ruleset) -> String {
         }
     };
     ruleset.tables.iter().map(table).collect()
+}
+
+/// The ipsets of a machine's rulesets, as ipset(8) restores them.
+pub(crate) fn ipsets(rulesets: &[Ruleset]) -> String {
+    let xtables = rulesets.iter().filter(|ruleset| ruleset.backend != Backend::Nft);
+    let sets: Vec<&str> = xtables.flat_map(|ruleset| needed(&ruleset.tables)).collect();
+    sets.iter().map(|set| format!("{set}\n")).collect()
+}
+
+/// What the rules of tables need, once each: of two of one name the first.
+fn needed(tables: &[Table]) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    let name = |set: &str| set.split([' ', '\n']).take(2).collect::<Vec<_>>().join(" ");
+    for rule in tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
+        for set in rule.needs() {
+            if !found.iter().any(|known| name(known) == name(set)) {
+                found.push(set);
+            }
+        }
+    }
+    found
 }
 
 fn policy(policy: Policy) -> &'static str {
@@ -47,7 +68,7 @@ fn restored(table: &Table, of_user_chains: &str) -> String {
 /// A table in nft's language (nft(8)). Chains that others go to stand first, as nft wants them.
 fn native(table: &Table) -> String {
     let mut text = format!("table {} {} {{\n", table.family, table.name);
-    for set in &table.sets {
+    for set in needed(std::slice::from_ref(table)) {
         text.push_str(&format!("  {set}\n"));
     }
     for chain in table.chains.iter().rev() {

@@ -18,25 +18,41 @@ fn argv(backend: Backend) -> (&'static str, &'static [&'static str]) {
         Backend::Ip6tablesNft => ("ip6tables-nft-restore", &[]),
         Backend::EbtablesLegacy => ("ebtables-legacy-restore", &[]),
         Backend::EbtablesNft => ("ebtables-nft-restore", &[]),
+        Backend::ArptablesLegacy => ("arptables-legacy-restore", &[]),
         Backend::ArptablesNft => ("arptables-nft-restore", &[]),
         Backend::Nft => ("nft", &["-f", "-"]),
     }
 }
 
-/// Loads a ruleset into the namespace that the calling thread is in, which is `netns`.
+/// Loads the ipsets and the rulesets of a machine into the namespace that the calling thread is in,
+/// which is `netns`.
+pub(crate) fn load_all(rulesets: &[Ruleset], netns: &str) -> Result<(), SelftestError> {
+    let ipsets = text::ipsets(rulesets);
+    if !ipsets.is_empty() {
+        feed("ipset", &["-exist", "restore"], ipsets, netns)?;
+    }
+    rulesets.iter().try_for_each(|ruleset| {
+        let (program, arguments) = argv(ruleset.backend);
+        feed(program, arguments, text::of(ruleset), netns)
+    })
+}
+
+/// Loads one ruleset, and the ipsets that it needs.
 pub(crate) fn load(ruleset: &Ruleset, netns: &str) -> Result<(), SelftestError> {
-    let (program, arguments) = argv(ruleset.backend);
-    let text = text::of(ruleset);
-    let output =
-        feed(program, arguments, &text).map_err(|source| SelftestError::Start { program, source })?;
-    match output {
-        Ok(()) => Ok(()),
-        Err(said) => Err(SelftestError::Refused { program, netns: netns.to_owned(), said, text }),
+    load_all(std::slice::from_ref(ruleset), netns)
+}
+
+/// Runs a program to its end with a text on its standard input.
+fn feed(program: &'static str, arguments: &[&str], text: String, netns: &str) -> Result<(), SelftestError> {
+    match run(program, arguments, &text) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(said)) => Err(SelftestError::Refused { program, netns: netns.to_owned(), said, text }),
+        Err(source) => Err(SelftestError::Start { program, source }),
     }
 }
 
-/// Runs a program to its end with a text on its standard input; the inner error is what it complained of.
-fn feed(program: &str, arguments: &[&str], text: &str) -> io::Result<Result<(), String>> {
+/// The inner error is what the program complained of.
+fn run(program: &str, arguments: &[&str], text: &str) -> io::Result<Result<(), String>> {
     let mut command = Command::new(programs::path_of(program));
     command.args(arguments).env("LC_ALL", "C");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -8,11 +8,16 @@ use model::netfilter::Hook;
 
 mod bridged;
 mod conditions;
+mod sets;
 mod verdicts;
 
 pub(crate) use bridged::{ARP_CONDITIONS, ARP_VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS};
 pub(crate) use conditions::CONDITIONS;
+pub(crate) use sets::{SET_CONDITIONS, SET_VERDICTS};
 pub(crate) use verdicts::VERDICTS;
+
+/// Several tables of words, one behind the other.
+pub(crate) type Words = [&'static [Word]; 2];
 
 /// A language in which rules are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +64,8 @@ pub(crate) struct Word {
     pub(crate) xtables: &'static str,
     /// In nft's language; empty likewise.
     pub(crate) nft: &'static str,
+    /// A set of the nft table, or an ipset, that must be there for it.
+    pub(crate) needs: &'static str,
     pub(crate) about: About,
     pub(crate) version: Version,
     /// Hooks, as a set of [`bit`]s.
@@ -81,6 +88,7 @@ pub(crate) const WORD: Word = Word {
     slot: "",
     xtables: "",
     nft: "",
+    needs: "",
     about: About::All,
     version: Version::Both,
     hooks: ALL,
@@ -104,7 +112,8 @@ pub(crate) const fn bit(hook: Hook) -> u8 {
     }
 }
 
-const ALL: u8 = 0xff;
+/// All that a stack or a bridge has.
+const ALL: u8 = PREROUTING | INPUT | FORWARD | OUTPUT | POSTROUTING;
 const PREROUTING: u8 = bit(Hook::Prerouting);
 const INPUT: u8 = bit(Hook::Input);
 const FORWARD: u8 = bit(Hook::Forward);

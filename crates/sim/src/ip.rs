@@ -15,5 +15,5 @@ pub(crate) mod scope;
 pub(crate) mod source_v6;
 
 pub(crate) use local::{From, answer, answer_on, next_hop, send, send_frame};
-pub(crate) use receive::{receive, turns_back};
+pub(crate) use receive::{receive, turned_back};
 pub(crate) use receive_v6::redirected;

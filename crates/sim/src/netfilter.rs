@@ -26,7 +26,7 @@ use crate::refusal::Refused;
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{LinkId, World};
 use chain::{Effect, Ending};
-use conntrack::Manip;
+use conntrack::{CtRef, Manip};
 use hooks::BaseRef;
 use marking::Marking;
 
@@ -79,6 +79,13 @@ impl End {
         End(Box::new(EndAt { place, how: How::Dropped(stop), steps: Vec::new(), refused: None }))
     }
 
+    /// Undecided between hooks.
+    pub(crate) fn unknown(world: &World, at: LinkId, stage: Stage, why: String, would_need: String) -> End {
+        let place = place(world.ns(at.ns), world.link(at), stage);
+        let how = How::Unknown { why, would_need };
+        End(Box::new(EndAt { place, how, steps: Vec::new(), refused: None }))
+    }
+
     pub(crate) fn finish(self, mut trail: Trail, frame: &Frame) -> Outcome {
         let EndAt { place, how, steps, refused } = *self.0;
         trail.refused = refused;
@@ -121,6 +128,9 @@ pub(crate) fn run(
     }
     if tracks {
         stages.up_to(i32::MAX, trail, skb);
+        if matches!(hook, Hook::Postrouting | Hook::Input) {
+            conntrack::confirm(&mut trail.conntrack, skb);
+        }
     }
     let Stages { steps, .. } = stages;
     record(world, trail, (ns, hook, around), (before, skb), steps);
@@ -178,8 +188,7 @@ impl<'a> Stages<'_, 'a> {
         let endings = chain::run(self.world.hooks(self.ns), base, &look);
         match decide(endings) {
             Decision::One(ending) => {
-                // Only chains of type route look at the mark again (`ip_route_me_harder`).
-                skb.remarked |= base.base.kind == ChainKind::Route && ending.marking.mark != skb.mark;
+                skb.remarked |= base.base.kind == ChainKind::Route && reroutes(&ending.marking, skb);
                 self.apply(*ending, trail, skb)
             }
             Decision::Nothing => Ok(()),
@@ -192,6 +201,7 @@ impl<'a> Stages<'_, 'a> {
                         base.table.dialect.save_command(base.table.family)
                     ),
                 },
+                None,
             )),
         }
     }
@@ -208,11 +218,11 @@ impl<'a> Stages<'_, 'a> {
             }
             Effect::Drop | Effect::Reject(_) => {
                 let Some(by) = by else { return Ok(()) };
-                Err(self.end(Stage::Filter, How::Dropped(Stop::Rule(by))))
+                Err(self.end(Stage::Filter, How::Dropped(Stop::Rule(by)), skb.ct))
             }
             Effect::PolicyDrop => {
                 let Some(by) = by else { return Ok(()) };
-                Err(self.end(Stage::Filter, How::Dropped(Stop::Policy(by))))
+                Err(self.end(Stage::Filter, How::Dropped(Stop::Policy(by)), None))
             }
             Effect::Dnat(target) => {
                 self.steps.extend(by.map(Step::Rule));
@@ -236,14 +246,14 @@ impl<'a> Stages<'_, 'a> {
             Ok(chosen) => chosen,
             Err(why) => {
                 let would_need = "the connection's entry in `conntrack -L`".to_owned();
-                return Err(self.end(Stage::Nat, How::Unknown { why, would_need }));
+                return Err(self.end(Stage::Nat, How::Unknown { why, would_need }, None));
             }
         };
         conntrack::bind(&mut trail.conntrack, manip, chosen, skb);
         Ok(())
     }
 
-    fn end(&mut self, stage: Stage, how: How) -> End {
+    fn end(&mut self, stage: Stage, how: How, ct: Option<CtRef>) -> End {
         let facts = self.world.ns(self.ns);
         // What the kernel's own drop reports name: the port of a bridged packet, else the link of arrival.
         let port = if self.around.bridged { self.around.physin } else { None };
@@ -254,13 +264,21 @@ impl<'a> Stages<'_, 'a> {
             How::Dropped(Stop::Rule(rule)) => rule.rejects_with.map(|with| Refused {
                 ns: self.ns,
                 link: self.around.indev,
-                port: self.around.physin.filter(|_| self.around.bridged),
+                port: self.around.physin,
+                ct,
                 with,
             }),
             How::Dropped(_) | How::Unknown { .. } => None,
         };
         End(Box::new(EndAt { place, how, steps: std::mem::take(&mut self.steps), refused }))
     }
+}
+
+/// What chains of type route look at again after their rules (`ipt_mangle_out`, `ip6t_mangle_out`).
+fn reroutes(marking: &Marking, skb: &Skb) -> bool {
+    let hop_limit = skb.packet().filter(|packet| packet.is_v6()).map(|packet| packet.ttl);
+    let differs = marking.mark != skb.mark || marking.dscp != skb.dscp;
+    differs || hop_limit.is_some_and(|limit| limit != marking.ttl)
 }
 
 /// Writes on the packet and its connection what rules changed of them.

@@ -7,6 +7,7 @@ use model::path::Disposition;
 
 use crate::exchange::unspecified;
 use crate::ip;
+use crate::netfilter::conntrack::CtRef;
 use crate::trail::{Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{LinkId, World};
@@ -18,8 +19,10 @@ pub(crate) struct Refused {
     pub(crate) ns: usize,
     /// By which link it had come; none, of one made there.
     pub(crate) link: Option<u32>,
-    /// By which bridge port a bridged packet had come.
+    /// By which bridge port it had come, where br_netfilter met it there.
     pub(crate) port: Option<u32>,
+    /// Its connection.
+    pub(crate) ct: Option<CtRef>,
     /// How.
     pub(crate) with: RejectWith,
 }
@@ -43,9 +46,12 @@ pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
     let frame = Frame { source: asked.frame.destination, destination: back_to, payload: Payload::Ip(told) };
     // An error is of precedence *internetwork control* (`__icmp_send`); IPv6's is of none.
     let dscp = if is_error && !packet.is_v6() { 0x30 } else { 0 };
-    let skb = Skb { quoted: is_error.then_some(*packet), refusal: true, dscp, ..Skb::new(frame) };
+    // The word is of the refused packet's connection before any hook has seen it (`nf_ct_attach`).
+    let ct = refused.ct.map(CtRef::related);
+    let skb = Skb { quoted: is_error.then_some(*packet), ct, dscp, ..Skb::new(frame) };
     match refused.port {
-        // A reset of a bridged connection leaves by the port that the packet came by (`nf_send_reset`).
+        // What came by a port has its reset leave by that port, past all hooks, even where it was to be
+        // routed (`nf_send_reset`).
         Some(port) if !is_error => {
             Some(wire::transmit(world, trail, LinkId { ns: refused.ns, link: port }, &skb))
         }

@@ -91,8 +91,6 @@ pub(crate) struct Skb {
     pub(crate) dscp: u8,
     /// The packet that an ICMP error quotes.
     pub(crate) quoted: Option<Packet>,
-    /// A rule made it here to refuse another, whose connection it carries.
-    pub(crate) refusal: bool,
 }
 
 impl Skb {
@@ -109,7 +107,6 @@ impl Skb {
             zone: 0,
             dscp: 0,
             quoted: None,
-            refusal: false,
         }
     }
 

@@ -133,6 +133,7 @@ fn page(report: &Report, elapsed: Duration, verbose: bool, out: &mut dyn Write) 
         counts("match", &coverage.matches, out)?;
         counts("target", &coverage.targets, out)?;
         counts("base chain", &coverage.hooks, out)?;
+        plain("unknown because", &coverage.unknown, out)?;
         plain("packet", &coverage.packets, out)?;
         plain("sysctl", &coverage.sysctls, out)?;
     }
@@ -147,6 +148,6 @@ fn counts(title: &str, counts: &BTreeMap<String, Count>, out: &mut dyn Write) ->
 }
 
 fn plain(title: &str, counts: &BTreeMap<String, u64>, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\n{title:40} {:>9}", "drawn")?;
+    writeln!(out, "\n{title:40} {:>9}", "times")?;
     counts.iter().try_for_each(|(name, drawn)| writeln!(out, "  {:38} {drawn:>9}", clean(name)))
 }

@@ -187,10 +187,10 @@ fn settled(family: Family, left: &Value, operator: Operator, right: &Value) -> O
     Some((field::ether_type(family, ether_type), Match { negated, test }))
 }
 
-/// Status bits that an opening does not decide, asked for other than as *any of these*, which the
-/// walk answers itself.
+/// Status bits that neither the exchange nor a dump tells, asked for other than as *any of these*, which
+/// the walk answers itself.
 fn depends_on_history(comparison: &Comparison<'_>) -> bool {
-    const SEEN_REPLY_AND_NAT: u128 = 2 | 16 | 32;
+    const SEEN_REPLY_ASSURED_CONFIRMED_AND_NAT: u128 = 2 | 4 | 8 | 16 | 32;
     let Comparison { looked, bits, operator, right } = comparison;
     let looked_at = match (bits, operator) {
         (Some(bits), _) => !bits.cleared,
@@ -198,7 +198,8 @@ fn depends_on_history(comparison: &Comparison<'_>) -> bool {
         (None, Operator::AnyBit) => 0,
         (None, _) => u128::MAX,
     };
-    looked.field == Field::CtStatus && looked_at & looked.kind.greatest() & !SEEN_REPLY_AND_NAT != 0
+    looked.field == Field::CtStatus
+        && looked_at & looked.kind.greatest() & !SEEN_REPLY_ASSURED_CONFIRMED_AND_NAT != 0
 }
 
 /// Any comparison of numbers with numbers, or of names with names.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use model::Mac;
-use model::netfilter::{AddrType, AddressOf, CtStates, Family, Field, Match, Part, Test};
+use model::netfilter::{AddressOf, CtStates, Family, Field, Match, Part, Test};
 use serde_json::Value;
 
 use super::bits::Bits;
@@ -62,11 +62,6 @@ pub(super) fn tests(family: Family, comparison: &Comparison<'_>, before: &mut [M
         (Field::IcmpType, None) => icmp_types(looked.kind, negated, right),
         (Field::IcmpCode, None) if !negated => icmp_code(looked.kind, right, before),
         (Field::Mark, bits) => one(mark(*bits, right)?),
-        (Field::Fib(question), None) if question.link.is_none() && !question.mark => {
-            let types = ranges(looked.kind, *operator, right)?.1;
-            let types = types.iter().map(address_type).collect::<Option<Vec<AddrType>>>()?;
-            one(Test::AddressType { of: question.of, types, limit: None })
-        }
         _ => None,
     }
 }
@@ -264,18 +259,4 @@ fn mark(bits: Option<Bits>, right: &Value) -> Option<Test> {
     };
     let [(value, _)] = within.as_slice() else { return None };
     Some(Test::Mark { value: u32::try_from(*value).ok()?, mask: u32::try_from(mask).ok()? })
-}
-
-fn address_type((low, high): &(u128, u128)) -> Option<AddrType> {
-    let all = [
-        AddrType::Unicast,
-        AddrType::Local,
-        AddrType::Broadcast,
-        AddrType::Anycast,
-        AddrType::Multicast,
-        AddrType::Blackhole,
-        AddrType::Unreachable,
-        AddrType::Prohibit,
-    ];
-    all.into_iter().find(|kind| u128::from(kind.number()) == *low && low == high)
 }

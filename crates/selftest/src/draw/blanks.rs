@@ -59,6 +59,9 @@ fn one(blank: &str, random: &mut Random, blanks: &Blanks<'_>) -> Option<String> 
         "bridge" => pool.bridge(random)?.to_owned(),
         "proto" => protocol?.to_owned(),
         "ip" => if is_v6 { "ip6" } else { "ip" }.to_owned(),
+        "v" => if is_v6 { "6" } else { "4" }.to_owned(),
+        "inet6" => if is_v6 { "inet6" } else { "inet" }.to_owned(),
+        "address" => if is_v6 { "ipv6_addr" } else { "ipv4_addr" }.to_owned(),
         "inet" if inet => if is_v6 { "ip6 " } else { "ip " }.to_owned(),
         "inet" => String::new(),
         choices => {

@@ -7,8 +7,8 @@ use super::{Menu, Pool};
 use crate::case::{Backend, Base, Chain, Ruleset, Table};
 use crate::random::Random;
 use crate::words::{
-    ARP_CONDITIONS, ARP_VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS, CONDITIONS, Language, VERDICTS,
-    Version, Word,
+    ARP_CONDITIONS, ARP_VERDICTS, BRIDGE_CONDITIONS, BRIDGE_VERDICTS, CONDITIONS, Language, SET_CONDITIONS,
+    SET_VERDICTS, VERDICTS, Version, Words,
 };
 
 use Hook::{Forward, Input, Output, Postrouting, Prerouting};
@@ -37,12 +37,16 @@ pub(super) fn builtin(language: Language) -> &'static [Builtin] {
     }
 }
 
-/// The words of rules in a table, of a family where it is nft's.
-pub(super) fn words(language: Language, family: &str) -> (&'static [Word], &'static [Word]) {
+/// The conditions and verdicts of rules in a table, of a family where it is nft's.
+pub(super) fn words(language: Language, family: &str) -> (Words, Words) {
     match (language, family) {
-        (Language::Ebtables, _) | (Language::Nft, "bridge") => (BRIDGE_CONDITIONS, BRIDGE_VERDICTS),
-        (Language::Arptables, _) | (Language::Nft, "arp") => (ARP_CONDITIONS, ARP_VERDICTS),
-        (Language::Iptables | Language::Ip6tables | Language::Nft, _) => (CONDITIONS, VERDICTS),
+        (Language::Ebtables, _) | (Language::Nft, "bridge") => {
+            ([BRIDGE_CONDITIONS, &[]], [BRIDGE_VERDICTS, &[]])
+        }
+        (Language::Arptables, _) | (Language::Nft, "arp") => ([ARP_CONDITIONS, &[]], [ARP_VERDICTS, &[]]),
+        (Language::Iptables | Language::Ip6tables | Language::Nft, _) => {
+            ([CONDITIONS, SET_CONDITIONS], [VERDICTS, SET_VERDICTS])
+        }
     }
 }
 
@@ -117,7 +121,9 @@ impl Place {
         let (conditions, verdicts) = words(backend.language(), family);
         let drawing = Drawing { menu, pool, backend, conditions, verdicts, table, kind, version };
         let mut out = Vec::new();
-        for word in conditions.iter().chain(verdicts).filter(|word| may_stand(&drawing, word, hook)) {
+        for word in
+            conditions.into_iter().chain(verdicts).flatten().filter(|word| may_stand(&drawing, word, hook))
+        {
             let Some(rule) = alone(random, &drawing, word) else { continue };
             let native = backend == Backend::Nft;
             let name = hook.builtin();
@@ -130,7 +136,7 @@ impl Place {
             let base = Base { hook, kind, priority, policy: Policy::Accept, device: None };
             let chain = Chain { name, base: Some(base), rules: vec![rule] };
             let name = if native { "t" } else { table }.to_owned();
-            let table = Table { family, name, sets: Vec::new(), chains: vec![chain] };
+            let table = Table { family, name, chains: vec![chain] };
             out.push((word.name, Ruleset { backend, tables: vec![table] }));
         }
         out

@@ -30,6 +30,10 @@ impl Pool {
         pool.hosts = addresses().map(|net| net.addr()).collect();
         pool.hosts
             .extend(["10.0.0.99", "2001:db8:99::1"].iter().filter_map(|text| text.parse::<IpAddr>().ok()));
+        // Whoever sends, and what is sent to, is written about more than the rest.
+        let senders = case.probes.iter().filter_map(|probe| case.machines.get(probe.from));
+        let senders = senders.flat_map(|machine| &machine.addresses).map(|(_, net)| net.addr());
+        pool.hosts.extend(senders.chain(case.probes.iter().map(|probe| probe.to)));
         pool.nets = addresses().map(|net| net.trunc()).collect();
         pool.nets.extend(
             ["10.0.0.0/23", "10.0.0.0/8", "fd00::/16"].iter().filter_map(|text| text.parse::<IpNet>().ok()),

@@ -6,7 +6,7 @@ use super::places::{builtin, native_hooks, words};
 use super::{Blanks, Menu, Pool, fill};
 use crate::case::{Backend, Base, Chain, Piece, Rule, Ruleset, Table};
 use crate::random::Random;
-use crate::words::{About, CONDITIONS, Language, Version, Word, bit};
+use crate::words::{About, Language, Version, Word, Words, bit};
 
 /// Name of the condition that a rule's other conditions may need.
 const PROTOCOL: &str = "protocol";
@@ -60,8 +60,8 @@ pub(super) struct Drawing<'d> {
     pub(super) menu: &'d Menu,
     pub(super) pool: &'d Pool,
     pub(super) backend: Backend,
-    pub(super) conditions: &'static [Word],
-    pub(super) verdicts: &'static [Word],
+    pub(super) conditions: Words,
+    pub(super) verdicts: Words,
     /// Of xtables; the family of an nft table.
     pub(super) table: &'static str,
     /// Of an nft chain.
@@ -100,7 +100,7 @@ fn ruleset(random: &mut Random, menu: &Menu, pool: &Pool, backend: Backend) -> R
         });
         let bases: Vec<(String, Base)> = bases.map(|base| (base.hook.builtin().to_owned(), base)).collect();
         let chains = chains(random, &drawing, bases);
-        out.push(Table { family: "", name: (*name).to_owned(), sets: Vec::new(), chains });
+        out.push(Table { family: "", name: (*name).to_owned(), chains });
     }
     Ruleset { backend, tables: out }
 }
@@ -162,7 +162,7 @@ fn native_table(
         bases.push((format!("{}_{nth}", hook.builtin().to_lowercase()), base));
     }
     let chains = chains(random, &drawing, bases);
-    Table { family, name: format!("t{nth}"), sets: Vec::new(), chains }
+    Table { family, name: format!("t{nth}"), chains }
 }
 
 /// Base chains, each with user chains of its own: what may be asked in these depends on the hook that
@@ -239,7 +239,7 @@ fn protocol(random: &mut Random, drawing: &Drawing<'_>, about: About) -> Option<
     let icmp = if drawing.version == Version::V6 { "ipv6-icmp" } else { "icmp" };
     match drawing.backend.language() {
         Language::Iptables | Language::Ip6tables => {}
-        Language::Nft if std::ptr::eq(drawing.conditions, CONDITIONS) => {}
+        Language::Nft if !matches!(drawing.table, "bridge" | "arp") => {}
         Language::Nft | Language::Ebtables | Language::Arptables => return None,
     }
     match about {
@@ -258,7 +258,7 @@ fn of_protocol(language: Language, protocol: &str) -> Piece {
             format!("-p {protocol}")
         }
     };
-    Piece { name: PROTOCOL, text }
+    Piece { name: PROTOCOL, text, needs: None }
 }
 
 /// A rule of one word, with the protocol that it needs; a condition only counts.
@@ -268,12 +268,12 @@ pub(super) fn alone(random: &mut Random, drawing: &Drawing<'_>, word: &'static W
     let mut conditions: Vec<Piece> =
         protocol.map(|protocol| of_protocol(language, protocol)).into_iter().collect();
     let piece = filled(random, drawing, word, protocol)?;
-    if drawing.verdicts.iter().any(|verdict| std::ptr::eq(verdict, word)) {
+    if drawing.verdicts.into_iter().flatten().any(|verdict| std::ptr::eq(verdict, word)) {
         return Some(Rule { conditions, verdict: piece });
     }
     conditions.push(piece);
     let text = if language == Language::Nft { "accept" } else { "-j ACCEPT" }.to_owned();
-    Some(Rule { conditions, verdict: Piece { name: "", text } })
+    Some(Rule { conditions, verdict: Piece { name: "", text, needs: None } })
 }
 
 fn is_of(about: About, protocol: &str) -> bool {
@@ -290,14 +290,14 @@ fn is_of(about: About, protocol: &str) -> bool {
 fn pick(
     random: &mut Random,
     drawing: &Drawing<'_>,
-    words: &'static [Word],
+    words: Words,
     hook: Hook,
     fits: impl Fn(About) -> bool,
 ) -> Option<&'static Word> {
     let may = |word: &&Word| may_stand(drawing, word, hook) && fits(word.about);
-    let total: usize = words.iter().filter(may).map(|word| word.weight).sum();
+    let total: usize = words.into_iter().flatten().filter(may).map(|word| word.weight).sum();
     let mut left = random.below(total);
-    words.iter().filter(may).find(|word| {
+    words.into_iter().flatten().filter(may).find(|word| {
         let here = left < word.weight;
         left = left.saturating_sub(word.weight);
         here
@@ -336,7 +336,12 @@ fn filled(
     let Drawing { pool, version, .. } = *drawing;
     let inet = language == Language::Nft && drawing.table == "inet";
     let blanks = Blanks { pool, language, version, protocol, inet };
-    Some(Piece { name: word.name, text: fill(word.text(language), random, &blanks)? })
+    let text = fill(word.text(language), random, &blanks)?;
+    let needs = match word.needs {
+        "" => None,
+        needs => Some(fill(needs, random, &blanks)?),
+    };
+    Some(Piece { name: word.name, text, needs })
 }
 
 fn jump(random: &mut Random, chain: &str, language: Language) -> Piece {
@@ -346,9 +351,9 @@ fn jump(random: &mut Random, chain: &str, language: Language) -> Piece {
         (Language::Nft, true) => format!("goto {chain}"),
         // These two know no goto.
         (Language::Ebtables | Language::Arptables, _) | (Language::Iptables | Language::Ip6tables, false) => {
-            return Piece { name: "jump", text: format!("-j {chain}") };
+            return Piece { name: "jump", text: format!("-j {chain}"), needs: None };
         }
         (Language::Iptables | Language::Ip6tables, true) => format!("-g {chain}"),
     };
-    Piece { name: if goto { "goto" } else { "jump" }, text }
+    Piece { name: if goto { "goto" } else { "jump" }, text, needs: None }
 }

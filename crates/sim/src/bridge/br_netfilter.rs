@@ -3,11 +3,13 @@
 
 use std::net::IpAddr;
 
+use model::Mac;
 use model::netfilter::{Family, Hook};
 use model::packet::{Packet, Payload};
 use model::path::{Stage, Stop};
 
 use crate::ip;
+use crate::ip::neighbour::Next;
 use crate::netfilter::{self, Around};
 use crate::trail::{Skb, Trail};
 use crate::world::{LinkId, World};
@@ -52,11 +54,38 @@ pub(super) fn prerouting(
         Ok(next) => next,
         Err(stop) => return Err(netfilter::End::dropped(world, bridge_id, Stage::Route, *stop)),
     };
-    let neighbour = next.and_then(|next| ip::neighbour::mac_of(world, trail, bridge_id, next, &packet));
-    if let Some(mac) = neighbour.or_else(|| world.link(bridge_id).and_then(|b| b.mac)) {
-        skb.frame.destination = mac;
-    }
+    let own = || world.link(bridge_id).and_then(|bridge| bridge.mac).unwrap_or(skb.frame.destination);
+    skb.frame.destination = match next {
+        Some(next) => neighbour_on(world, trail, bridge_id, next, &packet)?,
+        None => own(),
+    };
     Ok(())
+}
+
+/// The MAC of a station on the bridge (`br_nf_pre_routing_finish_bridge`).
+fn neighbour_on(
+    world: &World,
+    trail: &mut Trail,
+    bridge_id: LinkId,
+    next: IpAddr,
+    packet: &Packet,
+) -> Result<Mac, netfilter::End> {
+    let stage = Stage::Neighbour;
+    match ip::neighbour::resolve(world, trail, bridge_id, next, packet.source) {
+        Next::Known(mac, _) => Ok(mac),
+        Next::Beyond => {
+            let why = format!("next hop {next} is beyond what was read");
+            Err(netfilter::End::unknown(world, bridge_id, stage, why, "the segment's other hosts".to_owned()))
+        }
+        Next::Unanswered(because) => {
+            let stop = Stop::NeighbourUnresolved { ip: next, because: Some(because) };
+            Err(netfilter::End::dropped(world, bridge_id, stage, stop))
+        }
+        Next::Unknown { why, would_need } => {
+            let why = format!("who answers for {next}: {why}");
+            Err(netfilter::End::unknown(world, bridge_id, stage, why, would_need))
+        }
+    }
 }
 
 /// The address on the bridge that a rewritten packet goes to next, where it stays on it.
@@ -69,7 +98,7 @@ fn turned_back(
     if packet.is_v6() {
         return ip::redirected(world.ns(bridge_id.ns), bridge_id.link, (packet, mark), trail);
     }
-    Ok(ip::turns_back(world, bridge_id, packet, mark).then_some(packet.destination))
+    Ok(ip::turned_back(world, bridge_id, packet, mark))
 }
 
 /// FORWARD and POSTROUTING of iptables for a frame that leaves by another port. `out` are the ports

@@ -39,7 +39,9 @@ pub(super) fn receive(
     {
         return end.finish(trail, &skb.frame);
     }
-    if !arp.reply && !answers(world, ingress, arp) {
+    // An answer to somebody else's question changes no entry here (`arp_process`).
+    let is_bystander = arp.reply && !arp.target_ip.is_unspecified() && !ns.has_address(arp.target_ip.into());
+    if is_bystander || (!arp.reply && !answers(world, ingress, arp)) {
         return trail.drop(here, &skb.frame, Stop::OtherHost, Vec::new());
     }
     let detail = if arp.reply { "learned".to_owned() } else { format!("{} answers", ns.machine) };

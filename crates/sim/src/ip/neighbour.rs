@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::Mac;
 use model::link::LinkKind;
-use model::packet::Packet;
 use model::path::{Disposition, Path, Stage, Step, Stop};
 use model::route::{NeighbourState, RouteKind};
 
@@ -64,7 +63,8 @@ pub(crate) fn send(world: &World, mut trail: Trail, ns: usize, mut skb: Skb, tow
     }
 }
 
-enum Next {
+/// What is known of a next hop.
+pub(crate) enum Next {
     Known(Mac, &'static str),
     /// Nobody of the site has the address, and the segment goes on beyond what was read.
     Beyond,
@@ -78,7 +78,7 @@ enum Next {
 }
 
 /// The MAC for an address: the neighbour entry where it is valid, else what asking would bring.
-fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: IpAddr, source: IpAddr) -> Next {
+pub(crate) fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: IpAddr, source: IpAddr) -> Next {
     let entry =
         world.ns(egress.ns).neighbours.iter().find(|n| n.link == egress.link && n.ip == ip && !n.proxy);
     let known = entry.and_then(|n| Some((n.mac?, n.state))).filter(|(_, state)| state.is_valid());
@@ -105,20 +105,6 @@ fn resolve(world: &World, trail: &mut Trail, egress: LinkId, ip: IpAddr, source:
         | Disposition::Delivered { .. }
         | Disposition::Dropped(_)
         | Disposition::Unknown { .. } => Next::Unanswered(Box::new(asked.died_on())),
-    }
-}
-
-/// The MAC for an address on a link, known or asked for on behalf of a packet.
-pub(crate) fn mac_of(
-    world: &World,
-    trail: &mut Trail,
-    link: LinkId,
-    next: IpAddr,
-    packet: &Packet,
-) -> Option<Mac> {
-    match resolve(world, trail, link, next, packet.source) {
-        Next::Known(mac, _) => Some(mac),
-        Next::Beyond | Next::Unanswered(_) | Next::Unknown { .. } => None,
     }
 }
 

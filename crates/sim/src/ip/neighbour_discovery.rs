@@ -11,6 +11,7 @@ use model::path::{Disposition, Stage, Stop};
 use model::route::{RouteKind, Standing, TABLE_LOCAL};
 use model::{Mac, Netns};
 
+use super::local::{Refusal, refusal};
 use super::neighbour::{self, Towards};
 use super::route::{self, Found, Key};
 use super::{scope, source_v6};
@@ -118,10 +119,16 @@ fn send(world: &World, mut trail: Trail, link: LinkId, mut skb: Skb) -> Outcome 
     {
         return end.finish(trail, &skb.frame);
     }
-    if skb.remarked && !keeps_its_way(world.ns(link.ns), link.link, &skb) {
+    if skb.remarked
+        && let Err(refusal) = keeps_its_way(world.ns(link.ns), link.link, &skb)
+    {
         let here = place(world.ns(link.ns), world.link(link), Stage::Route);
-        let why = "a rule's mark sends neighbour discovery by another route".to_owned();
-        return trail.unknown(here, &skb.frame, why, "a capture of ICMPv6 types 135 and 136");
+        return match refusal {
+            Refusal::Stop(stop) => trail.drop(here, &skb.frame, *stop, Vec::new()),
+            Refusal::Unknown(why) => {
+                trail.unknown(here, &skb.frame, why, "a capture of ICMPv6 types 135 and 136")
+            }
+        };
     }
     if let Err(end) =
         netfilter::run(world, &mut trail, link.ns, skb.family(), Hook::Postrouting, &mut skb, &around)
@@ -134,14 +141,18 @@ fn send(world: &World, mut trail: Trail, link: LinkId, mut skb: Skb) -> Outcome 
     neighbour::send(world, trail, link.ns, skb, &Towards { link: link.link, via: None })
 }
 
-/// A mark changed by a chain of type route does have its route looked up (`ip6_route_me_harder`).
-fn keeps_its_way(ns: &Netns, link: u32, skb: &Skb) -> bool {
-    let Some(packet) = skb.packet() else { return true };
+/// What a chain of type route changed does have its route looked up (`ip6_route_me_harder`): it may be
+/// refused, or lead somewhere else.
+fn keeps_its_way(ns: &Netns, link: u32, skb: &Skb) -> Result<(), Refusal> {
+    let Some(packet) = skb.packet() else { return Ok(()) };
     let Packet { source, destination, .. } = *packet;
     let oif = scope::needs_link(destination).then_some(link);
     match route::lookup(ns, &Key { destination, source, iif: "lo", oif, mark: skb.mark }) {
-        Found::Route(_, Some(nexthop)) => nexthop.link == link && nexthop.via.is_none(),
-        Found::Route(_, None) | Found::Refused(..) | Found::Nothing | Found::Unknown(_) => false,
+        Found::Route(_, Some(nexthop)) if nexthop.link == link && nexthop.via.is_none() => Ok(()),
+        Found::Route(_, Some(_)) => {
+            Err(Refusal::Unknown("a rule sends neighbour discovery by another route".to_owned()))
+        }
+        found => Err(refusal(ns, found, destination)),
     }
 }
 

@@ -172,19 +172,21 @@ pub(super) fn pass_on(
     }
 }
 
-/// Whether a packet received on a link would be forwarded out of the same link to a station there
+/// The next hop of a packet received on a link, where it would be forwarded out of the same link
 /// (`br_nf_pre_routing_finish` asks `ip_route_input`).
-pub(crate) fn turns_back(world: &World, link: LinkId, packet: &Packet, mark: u32) -> bool {
+pub(crate) fn turned_back(world: &World, link: LinkId, packet: &Packet, mark: u32) -> Option<IpAddr> {
     let ns = world.ns(link.ns);
     let iif = ns.link_name(link.link);
-    let key = Key { destination: packet.destination, source: packet.source, iif: &iif, oif: None, mark };
-    let out = match route::lookup(ns, &key) {
-        Found::Route(route, Some(nexthop)) if route.kind == RouteKind::Unicast => nexthop.link,
-        Found::Route(..) | Found::Refused(..) | Found::Nothing | Found::Unknown(_) => return false,
-    };
     let Packet { source, destination, .. } = *packet;
+    let key = Key { destination, source, iif: &iif, oif: None, mark };
+    let nexthop = match route::lookup(ns, &key) {
+        Found::Route(route, Some(nexthop)) if route.kind == RouteKind::Unicast => nexthop,
+        Found::Route(..) | Found::Refused(..) | Found::Nothing | Found::Unknown(_) => return None,
+    };
     let arrival = Arrival { link: link.link, source, destination, mark, towards: &iif };
-    out == link.link && forwards(ns, &iif) && reverse_path::refuse(ns, &arrival).is_none()
+    let stays =
+        nexthop.link == link.link && forwards(ns, &iif) && reverse_path::refuse(ns, &arrival).is_none();
+    stays.then(|| nexthop.via.unwrap_or(destination))
 }
 
 /// A packet that this machine sent to itself comes back by `lo` with its connection and route:

@@ -58,6 +58,12 @@ struct Entry {
     reply: Tuple,
     /// An answer was seen: `IPS_SEEN_REPLY`.
     answered: bool,
+    /// Not dropped early when the table fills up: `IPS_ASSURED`. Neither TCP's first two packets nor a
+    /// datagram and its answer within two seconds make it so (`nf_conntrack_tcp_packet`,
+    /// `nf_conntrack_udp_packet`), and ICMP never does.
+    assured: bool,
+    /// Its first packet has left the machine or was let in: `IPS_CONFIRMED`.
+    confirmed: bool,
     bound_source: bool,
     bound_destination: bool,
     mark: u32,
@@ -66,8 +72,18 @@ struct Entry {
 impl Entry {
     fn opened(ns: usize, zone: u16, original: Tuple) -> Entry {
         let reply = original.inverted();
-        let (answered, bound) = (false, false);
-        Entry { ns, zone, original, reply, answered, bound_source: bound, bound_destination: bound, mark: 0 }
+        Entry {
+            ns,
+            zone,
+            original,
+            reply,
+            answered: false,
+            assured: false,
+            confirmed: false,
+            bound_source: false,
+            bound_destination: false,
+            mark: 0,
+        }
     }
 
     /// One that was there before: its NAT is decided.
@@ -78,6 +94,8 @@ impl Entry {
             original: Tuple::dumped(&entry.original, entry.protocol),
             reply: Tuple::dumped(&entry.reply, entry.protocol),
             answered: !entry.unreplied,
+            assured: entry.assured,
+            confirmed: true,
             bound_source: true,
             bound_destination: true,
             mark: entry.mark,
@@ -130,6 +148,14 @@ pub(crate) struct CtRef {
     related: bool,
 }
 
+impl CtRef {
+    /// What is sent back because of a packet is related to its connection, in the other direction
+    /// (`nf_conntrack_attach`).
+    pub(crate) fn related(self) -> CtRef {
+        CtRef { reply: !self.reply, related: true, ..self }
+    }
+}
+
 /// What rules may ask of a packet's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CtView {
@@ -137,6 +163,8 @@ pub(crate) struct CtView {
     pub(crate) established: bool,
     pub(crate) related: bool,
     pub(crate) answered: bool,
+    pub(crate) assured: bool,
+    pub(crate) confirmed: bool,
     /// In the reply's direction.
     pub(crate) reply: bool,
     pub(crate) dnat: bool,
@@ -156,7 +184,7 @@ pub(crate) enum Manip {
 }
 
 /// Finds or opens the packet's connection (`nf_conntrack_in`). A packet that has one already came
-/// back over the loopback link. An answer opens none: without its question it is INVALID
+/// back over the loopback link, or refuses another. An answer opens none: without its question it is INVALID
 /// (`icmp_new`, `tcp_new`). `before` are the connections that the namespace's dump holds.
 pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &Before, skb: &mut Skb) {
     if skb.ct.is_some() || skb.untracked {
@@ -187,12 +215,10 @@ pub(crate) fn track(table: &mut Conntrack, ns: usize, before: &Before, skb: &mut
     let Some(found) = found else { return };
     if found.reply
         && let Some(entry) = table.entries.get_mut(found.entry)
-        && !skb.refusal
     {
         entry.answered = true;
     }
-    // A reset that a rule sends carries the refused packet's connection along (`nf_ct_attach`).
-    skb.ct = Some(CtRef { related: skb.refusal, ..found });
+    skb.ct = Some(found);
 }
 
 impl Conntrack {
@@ -230,6 +256,8 @@ pub(crate) fn view(table: &Conntrack, skb: &Skb) -> Option<CtView> {
         established,
         related: found.related,
         answered: entry.answered,
+        assured: entry.assured,
+        confirmed: entry.confirmed,
         reply: found.reply,
         dnat: entry.is_dnat(),
         snat: entry.is_snat(),
@@ -239,6 +267,13 @@ pub(crate) fn view(table: &Conntrack, skb: &Skb) -> Option<CtView> {
         original_tuple: entry.original.ends(),
         reply_tuple: entry.reply.ends(),
     })
+}
+
+/// The last thing that happens to a packet that leaves or is let in (`nf_confirm`).
+pub(crate) fn confirm(table: &mut Conntrack, skb: &Skb) {
+    if let Some(entry) = skb.ct.and_then(|found| table.entries.get_mut(found.entry)) {
+        entry.confirmed = true;
+    }
 }
 
 /// Remembers a connection's mark.
@@ -256,7 +291,10 @@ pub(crate) fn undecided(table: &Conntrack, manip: Manip, skb: &Skb) -> bool {
         Manip::Source => entry.bound_source,
         Manip::Destination => entry.bound_destination,
     };
-    !found.reply && !found.related && !entry.answered && !bound
+    // Related resets may still bind it; errors are translated and never asked about
+    // (`nf_nat_inet_fn`, `nf_nat_ipv4_fn`).
+    let may_bind = if found.related { skb.quoted.is_none() } else { !found.reply && !entry.answered };
+    may_bind && !bound
 }
 
 /// Records a NAT decision: changes what the reply will look like (`nf_nat_setup_info`).

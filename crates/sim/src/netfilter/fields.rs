@@ -6,6 +6,7 @@ use model::Mac;
 use model::netfilter::{AddressOf, CtTuple, Family, Field, Hook};
 use model::packet::Packet;
 
+use super::conntrack::CtView;
 use super::fib;
 use super::look::Look;
 use super::marking::Marking;
@@ -61,10 +62,7 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
             Err("conntrack of bridged frames".to_owned())
         }
         Field::CtState => number(Some(ct_state(look, now))),
-        Field::CtStatus => number(
-            look.ct
-                .map(|ct| u128::from(ct.answered) << 1 | u128::from(ct.snat) << 4 | u128::from(ct.dnat) << 5),
-        ),
+        Field::CtStatus => number(look.ct.as_ref().map(ct_status)),
         Field::CtDirection => number(look.ct.map(|ct| ct.reply.into())),
         Field::CtMark => number(look.ct.map(|_| now.ct_mark.into())),
         Field::CtZone => number(look.ct.map(|ct| ct.zone.into())),
@@ -127,7 +125,13 @@ fn ct_state(look: &Look, now: Marking) -> u128 {
     }
 }
 
-fn tuple_part(ct: &super::conntrack::CtView, part: CtTuple) -> u128 {
+/// `enum ip_conntrack_status`.
+fn ct_status(ct: &CtView) -> u128 {
+    let bits = [(ct.answered, 1), (ct.assured, 2), (ct.confirmed, 3), (ct.snat, 4), (ct.dnat, 5)];
+    bits.into_iter().map(|(set, at)| u128::from(set) << at).sum()
+}
+
+fn tuple_part(ct: &CtView, part: CtTuple) -> u128 {
     let (addresses, ports) = if part.reply { ct.reply_tuple } else { ct.original_tuple };
     match (part.of, part.port) {
         (AddressOf::Source, false) => bits(addresses.0),

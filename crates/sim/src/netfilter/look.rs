@@ -315,10 +315,10 @@ impl<'p, 'w> Look<'p, 'w> {
     }
 }
 
-/// Status bits other than those that an opening decides cannot be told.
+/// Status bits other than those that the exchange decides, or a dump tells, cannot be told.
 fn bits_are_known(field: &Field, bits: u128) -> Result<(), String> {
-    const SEEN_REPLY_AND_NAT: u128 = 0x2 | 0x10 | 0x20;
-    if *field == Field::CtStatus && bits & !SEEN_REPLY_AND_NAT != 0 {
+    const KNOWN: u128 = 0x2 | 0x4 | 0x8 | 0x10 | 0x20;
+    if *field == Field::CtStatus && bits & !KNOWN != 0 {
         return Err(format!("conntrack status bits {bits:#x}"));
     }
     Ok(())
