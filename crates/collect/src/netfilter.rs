@@ -50,6 +50,9 @@ pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
         reader.take(job, job.run());
     }
     reader.settle_arp();
+    // Legacy first, then in the order of nf_tables: among chains of equal priority it decides.
+    let place = |table: &Table| nft.iter().position(|(f, n)| *f == table.family && *n == table.name);
+    reader.tables.sort_by_key(|table| (!table.dialect.is_legacy(), place(table)));
     let mut ruleset = Ruleset { tables: reader.tables, ipsets: Vec::new() };
     reader.gaps.extend(ipsets::read(machine, &mut ruleset));
     (ruleset, reader.gaps)

@@ -151,6 +151,9 @@ pub(crate) struct SelftestArgs {
     /// Draw also what hopline is known not to predict
     #[arg(long)]
     pub(crate) unmodelled: bool,
+    /// Build nothing: ask again about what an earlier run kept; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cases", "seed", "save", "unmodelled"])]
+    pub(crate) replay: Vec<PathBuf>,
 }
 
 /// Which lab is meant.

@@ -53,6 +53,8 @@ pub(crate) struct SelftestQuestion {
     /// Folder for what disagrees.
     pub(crate) save: PathBuf,
     pub(crate) unmodelled: bool,
+    /// Files that an earlier run kept.
+    pub(crate) replay: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             cases: typed.cases,
             save: typed.save,
             unmodelled: typed.unmodelled,
+            replay: typed.replay,
         }),
         Command::Lab(lab) => Action::Lab(lab),
     };

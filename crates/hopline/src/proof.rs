@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use collect::{At, MachinePlan};
 use model::Diagnosis;
 use model::intent::Instance;
-use model::netfilter::Dialect;
 use model::sighting::{MetRule, RulesSeen};
 use probe::rule_trace::{self, Flow, Handles, Identity, Trace, TraceEvent};
 use sys::netns::NetnsFd;
@@ -64,13 +63,9 @@ fn flows(facts: &Facts, ping: &Ping) -> Vec<Flow> {
 fn trace(facts: &Facts, plan: &MachinePlan, flows: &[Flow]) -> Result<Trace, String> {
     let tables =
         facts.snapshot.main_netns(&plan.name).map(|ns| ns.ruleset.tables.as_slice()).unwrap_or_default();
-    let legacy = |t: &model::netfilter::Table| match t.dialect {
-        Dialect::IptablesLegacy | Dialect::EbtablesLegacy | Dialect::ArptablesLegacy => true,
-        Dialect::IptablesNft | Dialect::EbtablesNft | Dialect::ArptablesNft | Dialect::Nft => false,
-    };
     // Of traced packets the kernel writes a line into its log for each legacy rule, in the machine's own
     // namespace (`nf_log_all_netns`, net/netfilter/nf_log.c): too much for a quiet look.
-    if plan.at == At::Local && tables.iter().any(legacy) {
+    if plan.at == At::Local && tables.iter().any(|table| table.dialect.is_legacy()) {
         return Err(
             "legacy tables would fill the kernel's log; their counters are compared instead".to_owned()
         );

@@ -16,8 +16,11 @@ pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
     let state = match &plan.action {
         Action::Check { .. } | Action::Path(_) | Action::Diagnose(_) => site_folder(plan.site.as_deref()),
         Action::Lab(command) => state_of(command),
-        Action::Selftest(_) => return selftest::enter_realm().map_err(|error| Failure::of(&error)),
-        Action::Explain { .. } => None,
+        Action::Selftest(question) if question.replay.is_empty() => {
+            return selftest::enter_realm().map_err(|error| Failure::of(&error));
+        }
+        // What is replayed is plain data.
+        Action::Explain { .. } | Action::Selftest(_) => None,
     };
     let Some(state) = state else { return Ok(()) };
     match (lab::realm::enter(&state), &plan.action) {

@@ -86,6 +86,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// Its rules are not nf_tables'.
+    pub fn is_legacy(self) -> bool {
+        match self {
+            Dialect::IptablesLegacy | Dialect::EbtablesLegacy | Dialect::ArptablesLegacy => true,
+            Dialect::IptablesNft | Dialect::EbtablesNft | Dialect::ArptablesNft | Dialect::Nft => false,
+        }
+    }
+
     /// The command that prints such a table with counters.
     pub fn save_command(self, family: Family) -> &'static str {
         match (self, family) {

@@ -99,20 +99,18 @@ pub(crate) enum Backend {
     Ip6tablesNft,
     EbtablesLegacy,
     EbtablesNft,
-    ArptablesLegacy,
     ArptablesNft,
     Nft,
 }
 
 impl Backend {
-    pub(crate) const ALL: [Backend; 9] = [
+    pub(crate) const ALL: [Backend; 8] = [
         Backend::IptablesLegacy,
         Backend::IptablesNft,
         Backend::Ip6tablesLegacy,
         Backend::Ip6tablesNft,
         Backend::EbtablesLegacy,
         Backend::EbtablesNft,
-        Backend::ArptablesLegacy,
         Backend::ArptablesNft,
         Backend::Nft,
     ];
@@ -126,7 +124,6 @@ impl Backend {
             Backend::Ip6tablesNft => "ip6tables-nft",
             Backend::EbtablesLegacy => "ebtables-legacy",
             Backend::EbtablesNft => "ebtables-nft",
-            Backend::ArptablesLegacy => "arptables-legacy",
             Backend::ArptablesNft => "arptables-nft",
             Backend::Nft => "nft",
         }
@@ -137,7 +134,7 @@ impl Backend {
             Backend::IptablesLegacy | Backend::IptablesNft => Language::Iptables,
             Backend::Ip6tablesLegacy | Backend::Ip6tablesNft => Language::Ip6tables,
             Backend::EbtablesLegacy | Backend::EbtablesNft => Language::Ebtables,
-            Backend::ArptablesLegacy | Backend::ArptablesNft => Language::Arptables,
+            Backend::ArptablesNft => Language::Arptables,
             Backend::Nft => Language::Nft,
         }
     }

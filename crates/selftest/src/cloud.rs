@@ -31,11 +31,13 @@ const DEFAULTS: [(&str, &str); 5] = [
     ("ipv6/icmp/ratelimit", "0"),
 ];
 /// Nobody advertises, solicits or tests for duplicates: the wires carry nothing that nobody sent.
-const QUIET_V6: [(&str, &str); 4] = [
+const QUIET_V6: [(&str, &str); 5] = [
     ("ipv6/conf/default/accept_ra", "0"),
     ("ipv6/conf/default/router_solicitations", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
     ("ipv6/conf/default/dad_transmits", "0"),
+    // Answers for others come at once, not within 0.8 s.
+    ("ipv6/neigh/default/proxy_delay", "0"),
 ];
 
 /// The namespaces of a case, in the order of its machines.

@@ -140,7 +140,6 @@ fn is_of(backend: Backend, rule: &RuleRef) -> bool {
         Backend::Ip6tablesNft => rule.dialect == Dialect::IptablesNft && v6,
         Backend::EbtablesLegacy => rule.dialect == Dialect::EbtablesLegacy,
         Backend::EbtablesNft => rule.dialect == Dialect::EbtablesNft,
-        Backend::ArptablesLegacy => rule.dialect == Dialect::ArptablesLegacy,
         Backend::ArptablesNft => rule.dialect == Dialect::ArptablesNft,
         Backend::Nft => rule.dialect == Dialect::Nft,
     }

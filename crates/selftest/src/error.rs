@@ -97,6 +97,11 @@ pub enum SelftestError {
 }
 
 impl SelftestError {
+    /// A tool refused the rules of a case.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, SelftestError::Case { source, .. } if matches!(**source, SelftestError::Refused { .. }))
+    }
+
     /// A privilege is missing: root, or a user namespace.
     pub fn is_permission(&self) -> bool {
         match self {

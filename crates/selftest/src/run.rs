@@ -187,7 +187,15 @@ impl Run<'_> {
                 break;
             }
             let case = draw::draw(case_seed(self.options.seed, number), self.menu);
-            held.push_back((number, Trial::run(case)?));
+            match Trial::run(case) {
+                Ok(trial) => held.push_back((number, trial)),
+                // Words that stand well alone may not stand together; nobody can load such rules.
+                Err(error) if error.is_refusal() => {
+                    self.lock().coverage.left_out.insert(format!("case {number}"), error.to_string());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             held.iter_mut().for_each(|(_, trial)| trial.listen());
             if held.len() > HELD
                 && let Some((number, trial)) = held.pop_front()

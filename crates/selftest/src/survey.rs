@@ -199,6 +199,8 @@ mod tests {
                 netns::within(&ns, || tools::load(&ruleset, "word")).unwrap().unwrap();
                 let (facts, gaps) = collect::namespace("word", &ns, &known).unwrap();
                 let read = serde_json::to_string(&facts.ruleset).unwrap();
+                // An ipset says so of itself where nothing of it is unmodelled.
+                let read = read.replace(r#""unmodelled":null"#, "");
                 let strange =
                     ["unmodelled", "unpredictable", "elsewhere"].iter().any(|way| read.contains(way));
                 if strange == said(name) || !gaps.is_empty() || facts.ruleset.tables.is_empty() {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use sys::programs;
 
-use crate::case::{Backend, Ruleset};
+use crate::case::{Backend, Ruleset, Table};
 use crate::error::SelftestError;
 use crate::text;
 
@@ -18,7 +18,6 @@ fn argv(backend: Backend) -> (&'static str, &'static [&'static str]) {
         Backend::Ip6tablesNft => ("ip6tables-nft-restore", &[]),
         Backend::EbtablesLegacy => ("ebtables-legacy-restore", &[]),
         Backend::EbtablesNft => ("ebtables-nft-restore", &[]),
-        Backend::ArptablesLegacy => ("arptables-legacy-restore", &[]),
         Backend::ArptablesNft => ("arptables-nft-restore", &[]),
         Backend::Nft => ("nft", &["-f", "-"]),
     }
@@ -33,7 +32,13 @@ pub(crate) fn load_all(rulesets: &[Ruleset], netns: &str) -> Result<(), Selftest
     }
     rulesets.iter().try_for_each(|ruleset| {
         let (program, arguments) = argv(ruleset.backend);
-        feed(program, arguments, text::of(ruleset), netns)
+        // As restore commands do, nft is told to replace what was there of those names.
+        let replaced = ruleset.tables.iter().filter(|_| ruleset.backend == Backend::Nft);
+        let replaced = replaced.map(|table| {
+            let Table { family, name, .. } = table;
+            format!("table {family} {name} {{}}\ndelete table {family} {name}\n")
+        });
+        feed(program, arguments, replaced.collect::<String>() + &text::of(ruleset), netns)
     })
 }
 

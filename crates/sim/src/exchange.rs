@@ -109,14 +109,14 @@ pub fn ask(world: &World, question: &Question) -> Answer {
     for _ in 1..WALKS_MAX {
         let Some(next) = choices.next() else { return answer };
         let (other, met) = walk(world, question, next);
-        if let Some(at) = parting(&answer, &other) {
-            undecide(&mut answer, at);
+        if let Some(at) = parting(&answer, &other, met.were_of_order()) {
+            undecide(&mut answer, at, &met);
             return answer;
         }
         choices = met;
     }
     if choices.next().is_some() {
-        undecide(&mut answer, 0);
+        undecide(&mut answer, 0, &choices);
     }
     answer
 }
@@ -166,25 +166,34 @@ fn length(to: IpAddr, transport: Transport) -> u16 {
     }
 }
 
-/// The first path at which two walks of a question end differently, if they do.
-fn parting(one: &Answer, other: &Answer) -> Option<usize> {
+/// The first path at which two walks of a question end differently, if they do; or, where asked for, at
+/// which the packet looks different then.
+fn parting(one: &Answer, other: &Answer, looks: bool) -> Option<usize> {
     let paths = one.paths.len().max(other.paths.len());
     let end = |answer: &Answer, at: usize| {
-        answer.paths.get(at).map(|path| (path.direction, path.disposition.clone()))
+        answer.paths.get(at).map(|path| {
+            let packet = path.hops.last().filter(|_| looks).map(|hop| hop.packet.clone());
+            (path.direction, path.disposition.clone(), packet)
+        })
     };
     (0..paths).find(|at| end(one, *at) != end(other, *at))
 }
 
 /// What happens from this path on hangs on the kernel's choice.
-fn undecide(answer: &mut Answer, at: usize) {
+fn undecide(answer: &mut Answer, at: usize, choices: &Choices) {
     answer.answered = false;
     answer.refused = None;
     answer.paths.truncate(at + 1);
     if let Some(last) = answer.paths.last_mut() {
-        last.disposition = Disposition::Unknown {
-            why: "NAT picks one of several addresses, and not all of them fare alike".to_owned(),
-            would_need: "the connection's entry in `conntrack -L`".to_owned(),
+        let (why, would_need) = if choices.were_of_order() {
+            let why = "legacy and nft chains hang at one hook with one priority, and which run first \
+                       cannot be seen";
+            (why, "`nft list hooks` in that namespace")
+        } else {
+            let why = "NAT picks one of several addresses, and not all of them fare alike";
+            (why, "the connection's entry in `conntrack -L`")
         };
+        last.disposition = Disposition::Unknown { why: why.to_owned(), would_need: would_need.to_owned() };
     }
 }
 

@@ -15,6 +15,7 @@ mod look;
 mod marking;
 mod nat;
 mod sets;
+mod tracking;
 
 use std::net::IpAddr;
 
@@ -106,8 +107,9 @@ pub(crate) fn run(
     skb: &mut Skb,
     around: &Around,
 ) -> Result<(), End> {
-    let bases = world.hooks(ns).at(family, hook);
-    let tracks = matches!(family, Family::Ip | Family::Ip6) && skb.packet().is_some();
+    let hooks = world.hooks(ns);
+    let bases = hooks.at(family, hook, || trail.choices.legacy_first(ns));
+    let tracks = skb.packet().is_some() && world.tracks(ns, family);
     if bases.is_empty() && !tracks {
         return Ok(());
     }
@@ -121,20 +123,31 @@ pub(crate) fn run(
             stages.up_to(base.priority(), trail, skb);
         }
         match base.base.kind {
-            ChainKind::Nat if tracks && !stages.wants_nat(trail, skb) => continue,
+            // A packet without a connection has none that could be translated.
+            ChainKind::Nat if is_ip(family) && !(tracks && stages.wants_nat(trail, skb)) => continue,
             ChainKind::Nat | ChainKind::Filter | ChainKind::Route => {}
         }
         stages.run_base(base, trail, skb)?;
     }
     if tracks {
         stages.up_to(i32::MAX, trail, skb);
-        if matches!(hook, Hook::Postrouting | Hook::Input) {
-            conntrack::confirm(&mut trail.conntrack, skb);
+        if matches!(hook, Hook::Postrouting | Hook::Input)
+            && let Err(why) = conntrack::confirm(&mut trail.conntrack, skb)
+        {
+            let would_need = "the connection's entry in `conntrack -L`".to_owned();
+            return Err(stages.end(Stage::Nat, How::Unknown { why, would_need }, None));
         }
     }
     let Stages { steps, .. } = stages;
     record(world, trail, (ns, hook, around), (before, skb), steps);
     Ok(())
+}
+
+fn is_ip(family: Family) -> bool {
+    match family {
+        Family::Ip | Family::Ip6 => true,
+        Family::Inet | Family::Arp | Family::Bridge | Family::Netdev => false,
+    }
 }
 
 /// Where a hook's run has come to.

@@ -53,6 +53,8 @@ pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
         // What came by a port has its reset leave by that port, past all hooks, even where it was to be
         // routed (`nf_send_reset`).
         Some(port) if !is_error => {
+            // A route to the sender must be there all the same, and is not used (`ip_route_me_harder`).
+            ip::route_out(world, refused.ns, &told)?;
             Some(wire::transmit(world, trail, LinkId { ns: refused.ns, link: port }, &skb))
         }
         Some(_) | None => {

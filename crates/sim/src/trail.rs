@@ -47,6 +47,9 @@ pub(crate) struct Choices {
     plan: Vec<usize>,
     /// How many alternatives each choice so far had.
     met: Vec<usize>,
+    /// Namespaces where legacy and nft chains hang at one hook with one priority, and whether the legacy
+    /// ones are taken to run first.
+    orders: Vec<(usize, bool)>,
 }
 
 impl Choices {
@@ -57,12 +60,28 @@ impl Choices {
         planned
     }
 
+    /// Whether legacy chains run before nft's of equal priority in a namespace: who was registered last
+    /// does (`nf_hook_entries_grow`), and neither's dump tells when that was.
+    pub(crate) fn legacy_first(&mut self, ns: usize) -> bool {
+        if let Some((_, first)) = self.orders.iter().find(|(known, _)| *known == ns) {
+            return *first;
+        }
+        let first = self.choose(2) == 0;
+        self.orders.push((ns, first));
+        first
+    }
+
+    /// A choice was one of order, which may change what the packet looks like and not only its fate.
+    pub(crate) fn were_of_order(&self) -> bool {
+        !self.orders.is_empty()
+    }
+
     /// The plan that comes after the one followed; `None` after the last.
     pub(crate) fn next(&self) -> Option<Choices> {
         let taken = |nth: usize| self.plan.get(nth).copied().unwrap_or(0);
         let last = (0..self.met.len()).rev().find(|nth| taken(*nth) + 1 < self.met[*nth])?;
         let plan = (0..last).map(taken).chain([taken(last) + 1]).collect();
-        Some(Choices { plan, met: Vec::new() })
+        Some(Choices { plan, ..Choices::default() })
     }
 }
 

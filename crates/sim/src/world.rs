@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use model::link::{Link, LinkKind};
+use model::netfilter::Family;
 use model::{Intent, Mac, Netns, Snapshot};
 
 use crate::netfilter::conntrack::Before;
@@ -128,6 +129,12 @@ impl<'a> World<'a> {
     /// Connections that a namespace tracked when it was read, made findable on first use.
     pub(crate) fn connections(&self, ns: usize) -> &Before<'a> {
         self.connections[ns].get_or_init(|| Before::new(&self.ns(ns).conntrack))
+    }
+
+    /// Whether connections of a family are tracked in a namespace: some rule wants it, or some are.
+    pub(crate) fn tracks(&self, ns: usize, family: Family) -> bool {
+        let is_ip = matches!(family, Family::Ip | Family::Ip6);
+        self.hooks(ns).tracks(family) || (is_ip && !self.ns(ns).conntrack.is_empty())
     }
 
     /// What is at the other end of a link.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use report::clean;
-use selftest::{Count, Options, Report};
+use selftest::{Count, Fixture, Options, Report};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -20,6 +21,9 @@ const CASES_PER_CPU: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(plan: &Plan, question: &SelftestQuestion) -> Result<u8, Failure> {
+    if !question.replay.is_empty() {
+        return replay(plan, &question.replay);
+    }
     let started = Instant::now();
     if !question.save.is_dir() {
         let folder = question.save.display();
@@ -42,6 +46,44 @@ pub(super) fn run(plan: &Plan, question: &SelftestQuestion) -> Result<u8, Failur
         }
     }
     Ok(u8::from(report.wrong > 0))
+}
+
+/// Asks again about what an earlier run kept.
+fn replay(plan: &Plan, files: &[PathBuf]) -> Result<u8, Failure> {
+    let mut wrong = Vec::new();
+    for file in files {
+        let fixture = Fixture::read(file).map_err(|error| {
+            let failure = Failure::new(format!("could not read {} as a kept case: {error}", file.display()));
+            failure.hint("give a file that `hopline selftest --save` wrote")
+        })?;
+        if let Err(told) = fixture.holds() {
+            wrong.push((file.display().to_string(), fixture.kernel, told));
+        }
+    }
+    match plan.format {
+        Format::Json => {
+            let told = |(file, kernel, told): &(String, String, String)| json!({ "file": file, "kernel": kernel, "told": told });
+            output::json(&json!({
+                "schema": "hopline.selftest/1",
+                "cases": files.len(),
+                "agreed": files.len() - wrong.len(),
+                "wrong": wrong.len(),
+                "unknown": 0,
+                "disagreements": wrong.iter().map(told).collect::<Vec<Value>>(),
+            }))?;
+        }
+        Format::Minimal => output::print(|out| {
+            wrong.iter().try_for_each(|(file, ..)| writeln!(out, "wrong {}", clean(file)))
+        })?,
+        Format::Terminal(_) => output::print(|out| {
+            for (file, kernel, told) in &wrong {
+                writeln!(out, "{}: kernel {} did otherwise", clean(file), clean(kernel))?;
+                told.lines().try_for_each(|line| writeln!(out, "  {}", clean(line)))?;
+            }
+            writeln!(out, "{} of {} kept cases are as the kernel did", files.len() - wrong.len(), files.len())
+        })?,
+    }
+    Ok(u8::from(!wrong.is_empty()))
 }
 
 fn failure(error: &selftest::SelftestError) -> Failure {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::netfilter::{Action, BaseChain, Chain, Dialect, Family, NfRule, Policy, Ruleset, Table};
+use model::netfilter::{Action, BaseChain, Chain, Family, NfRule, Policy, Ruleset, Table};
 use model::path::RuleRef;
 
 use super::Handles;
@@ -157,13 +157,9 @@ impl Walk {
 
 /// The table of an event. The rules of the legacy back ends are not nf_tables'.
 fn table_of<'r>(event: &TraceEvent, ruleset: &'r Ruleset) -> Option<&'r Table> {
-    let is_nf_tables = |dialect| match dialect {
-        Dialect::IptablesNft | Dialect::EbtablesNft | Dialect::ArptablesNft | Dialect::Nft => true,
-        Dialect::IptablesLegacy | Dialect::EbtablesLegacy | Dialect::ArptablesLegacy => false,
-    };
     let tables = ruleset.tables.iter();
     tables
-        .filter(|table| is_nf_tables(table.dialect))
+        .filter(|table| !table.dialect.is_legacy())
         .find(|table| table.family == event.family && table.name == event.table)
 }
 

@@ -11,7 +11,7 @@ use crate::words::{
     SET_VERDICTS, VERDICTS, Version, Words,
 };
 
-use Hook::{Forward, Input, Output, Postrouting, Prerouting};
+use Hook::{Egress, Forward, Ingress, Input, Output, Postrouting, Prerouting};
 
 /// A table of xtables: its name and its built-in chains.
 pub(super) type Builtin = (&'static str, &'static [Hook]);
@@ -40,7 +40,7 @@ pub(super) fn builtin(language: Language) -> &'static [Builtin] {
 /// The conditions and verdicts of rules in a table, of a family where it is nft's.
 pub(super) fn words(language: Language, family: &str) -> (Words, Words) {
     match (language, family) {
-        (Language::Ebtables, _) | (Language::Nft, "bridge") => {
+        (Language::Ebtables, _) | (Language::Nft, "bridge" | "netdev") => {
             ([BRIDGE_CONDITIONS, &[]], [BRIDGE_VERDICTS, &[]])
         }
         (Language::Arptables, _) | (Language::Nft, "arp") => ([ARP_CONDITIONS, &[]], [ARP_VERDICTS, &[]]),
@@ -54,6 +54,7 @@ pub(super) fn words(language: Language, family: &str) -> (Words, Words) {
 pub(super) fn native_hooks(family: &str, kind: &str) -> &'static [Hook] {
     match (family, kind) {
         ("arp", _) => &[Input, Output],
+        ("netdev", _) => &[Ingress, Egress],
         (_, "nat") => &[Prerouting, Input, Output, Postrouting],
         (_, "route") => &[Output],
         (_, _) => &[Prerouting, Input, Forward, Output, Postrouting],
@@ -89,13 +90,15 @@ pub(crate) fn places(backend: Backend) -> Vec<Place> {
     }
     if language == Language::Nft {
         let routed = ["filter", "nat", "route"];
-        let families: [(&str, Version, &[&str]); 7] = [
+        let families: [(&str, Version, &[&str]); 9] = [
             ("ip", Version::V4, &routed),
             ("ip6", Version::V6, &routed),
             ("inet", Version::V4, &routed),
             ("inet", Version::V6, &routed),
             ("bridge", Version::V4, &["filter"]),
             ("bridge", Version::V6, &["filter"]),
+            ("netdev", Version::V4, &["filter"]),
+            ("netdev", Version::V6, &["filter"]),
             ("arp", Version::V4, &["filter"]),
         ];
         for (family, version, kinds) in families {
@@ -133,7 +136,8 @@ impl Place {
                 ("nat", _) => 100,
                 (_, _) => -300,
             };
-            let base = Base { hook, kind, priority, policy: Policy::Accept, device: None };
+            let device = (family == "netdev").then(|| "lo".to_owned());
+            let base = Base { hook, kind, priority, policy: Policy::Accept, device };
             let chain = Chain { name, base: Some(base), rules: vec![rule] };
             let name = if native { "t" } else { table }.to_owned();
             let table = Table { family, name, chains: vec![chain] };

@@ -84,6 +84,12 @@ impl Pool {
         random.pick(if ports { &self.ports } else { &self.links }).map(String::as_str)
     }
 
+    /// Any link of the machine, ports of bridges too.
+    pub(crate) fn any_link(&self, random: &mut Random) -> Option<&str> {
+        let ports = random.one_in(2) && !self.ports.is_empty();
+        random.pick(if ports { &self.ports } else { &self.links }).map(String::as_str)
+    }
+
     pub(crate) fn port(&self, random: &mut Random) -> Option<&str> {
         random.pick(&self.ports).map(String::as_str)
     }

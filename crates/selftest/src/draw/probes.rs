@@ -14,6 +14,8 @@ pub(super) fn draw(random: &mut Random, case: &Case) -> Vec<Probe> {
         case.machines.iter().flat_map(|m| &m.addresses).map(|(_, net)| net.addr()).collect();
     targets.sort();
     targets.dedup();
+    // A link-local address is nobody's without a link.
+    targets.retain(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()));
     // An address that nobody has, in a segment that is there.
     targets.extend(["10.0.0.99"].iter().filter_map(|text| text.parse::<IpAddr>().ok()));
     let wanted = 4 + random.below(5);

@@ -30,6 +30,8 @@ fn backends(random: &mut Random, menu: &Menu, pool: &Pool) -> Vec<Backend> {
     match random.below(6) {
         0 => wanted.push(Backend::IptablesLegacy),
         1 | 2 => wanted.push(Backend::IptablesNft),
+        // Which is loaded first decides which runs first.
+        3 if random.one_in(2) => wanted.extend([Backend::IptablesLegacy, Backend::IptablesNft]),
         3 => wanted.extend([Backend::IptablesNft, Backend::IptablesLegacy]),
         4 => wanted.push(Backend::Nft),
         _ => wanted.extend([Backend::Nft, Backend::IptablesNft]),
@@ -114,6 +116,7 @@ fn native(random: &mut Random, menu: &Menu, pool: &Pool) -> Vec<Table> {
     if pool.has_bridges() {
         families.extend(["bridge", "bridge"]);
     }
+    // families.push("netdev");
     if random.one_in(4) {
         families.push("arp");
     }
@@ -135,7 +138,7 @@ fn native_table(
     let routed = matches!(family, "ip" | "ip6" | "inet");
     let version = match family {
         "ip6" => Version::V6,
-        "inet" | "bridge" if pool.v6 && random.one_in(3) => Version::V6,
+        "inet" | "bridge" | "netdev" if pool.v6 && random.one_in(3) => Version::V6,
         _ => Version::V4,
     };
     // A chain of type nat can stand but in a table where NAT is wanted at all.
@@ -158,7 +161,11 @@ fn native_table(
             _ => random.of([-300, -150, -10, 0, 0, 10, 150]),
         };
         let policy = if kind != "nat" && random.one_in(8) { Policy::Drop } else { Policy::Accept };
-        let base = Base { hook, kind, priority, policy, device: None };
+        let device = match hook {
+            Hook::Ingress | Hook::Egress => pool.any_link(random).map(str::to_owned),
+            Prerouting | Output | Hook::Input | Hook::Forward | Hook::Postrouting => None,
+        };
+        let base = Base { hook, kind, priority, policy, device };
         bases.push((format!("{}_{nth}", hook.builtin().to_lowercase()), base));
     }
     let chains = chains(random, &drawing, bases);
@@ -239,7 +246,7 @@ fn protocol(random: &mut Random, drawing: &Drawing<'_>, about: About) -> Option<
     let icmp = if drawing.version == Version::V6 { "ipv6-icmp" } else { "icmp" };
     match drawing.backend.language() {
         Language::Iptables | Language::Ip6tables => {}
-        Language::Nft if !matches!(drawing.table, "bridge" | "arp") => {}
+        Language::Nft if !matches!(drawing.table, "bridge" | "netdev" | "arp") => {}
         Language::Nft | Language::Ebtables | Language::Arptables => return None,
     }
     match about {
@@ -316,9 +323,18 @@ pub(super) fn may_stand(drawing: &Drawing<'_>, word: &Word, hook: Hook) -> bool 
     place
         && version
         && !word.text(language).is_empty()
-        && word.hooks & bit(hook) != 0
+        && word.hooks & bit(like(hook)) != 0
         && (word.modelled || drawing.menu.unmodelled)
         && !drawing.menu.refused.contains(&(drawing.backend, word.name))
+}
+
+/// What may be asked at a device may be asked at the hook of a stack next to it.
+fn like(hook: Hook) -> Hook {
+    match hook {
+        Hook::Ingress => Prerouting,
+        Hook::Egress => Hook::Postrouting,
+        Prerouting | Output | Hook::Input | Hook::Forward | Hook::Postrouting => hook,
+    }
 }
 
 /// Of none given, all are meant.

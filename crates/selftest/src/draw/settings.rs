@@ -1,9 +1,9 @@
 //! How the machines are set: sysctls, switches of bridge ports, routes that refuse, FIB rules, neighbour
 //! entries.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use model::Mac;
 use model::link::BridgePort;
 use model::route::{FibRule, Route, RouteKind, RuleAction};
@@ -24,6 +24,11 @@ pub(super) fn draw(random: &mut Random, menu: &Menu, case: &mut Case) {
     ports(random, case);
     for at in [HOST, ROUTER] {
         routes(random, case, at);
+    }
+    if case.v6 {
+        for at in 0..case.machines.len() {
+            more_addresses(random, case, at);
+        }
     }
 }
 
@@ -68,10 +73,38 @@ fn sysctls(random: &mut Random, menu: &Menu, case: &mut Case, at: usize) {
         ("ipv4/icmp_echo_ignore_all", 1),
         ("ipv4/conf/LINK/ignore_routes_with_linkdown", 1),
     ];
-    for (name, value) in rare {
+    let rare_v6: [(&str, u32); 8] = [
+        ("ipv6/conf/LINK/forwarding", 0),
+        ("ipv6/conf/LINK/forwarding", 1),
+        ("ipv6/conf/all/proxy_ndp", 1),
+        ("ipv6/conf/LINK/proxy_ndp", 1),
+        ("ipv6/conf/LINK/hop_limit", 33),
+        ("ipv6/conf/LINK/use_oif_addrs_only", 1),
+        ("ipv6/conf/LINK/ignore_routes_with_linkdown", 1),
+        ("ipv6/icmp/echo_ignore_all", 1),
+    ];
+    for (name, value) in rare.into_iter().chain(rare_v6.into_iter().filter(|_| v6)) {
         let likely = if is_host { 20 } else { 60 };
         if random.one_in(likely) {
             set(name.replace("LINK", &link), value);
+        }
+    }
+}
+
+/// Addresses of other prefixes beside the segment's own: IPv6 chooses among them by rules of its own
+/// (RFC 6724).
+fn more_addresses(random: &mut Random, case: &mut Case, at: usize) {
+    const PREFIXES: [u16; 6] = [0xfd00, 0xfd01, 0x2001, 0x2002, 0xfec0, 0xfe80];
+    let links: Vec<String> =
+        case.links(at).filter(|(_, bridge)| bridge.is_none()).map(|(link, _)| link.to_owned()).collect();
+    let Some(machine) = case.machines.get_mut(at) else { return };
+    for nth in 0..random.below(3) {
+        let Some(link) = random.pick(&links) else { return };
+        let link = if random.one_in(5) { "lo" } else { link };
+        let host = u16::try_from(0x100 * (at + 1) + nth).unwrap_or(u16::MAX);
+        let ip = Ipv6Addr::new(random.of(PREFIXES), 0xa0, 0, 0, 0, 0, 0x77, host);
+        if let Ok(net) = Ipv6Net::new(ip, random.of([64, 64, 128, 16])) {
+            machine.addresses.push((link.to_owned(), net.into()));
         }
     }
 }

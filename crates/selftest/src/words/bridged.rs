@@ -8,7 +8,7 @@ use Version::{V4, V6};
 const OUT: u8 = FORWARD | OUTPUT | POSTROUTING;
 const NAT: &[&str] = &["nat"];
 
-/// Of frames, in the order of the coverage.
+/// Of frames, in the order of the coverage; nft's netdev family asks the same.
 pub(crate) static BRIDGE_CONDITIONS: &[Word] = &[
     Word {
         name: "eb protocol",
@@ -40,6 +40,7 @@ pub(crate) static BRIDGE_CONDITIONS: &[Word] = &[
     },
     Word {
         name: "eb logical-in",
+        families: &["bridge"],
         xtables: "--logical-in <! |><bridge>",
         nft: "meta ibrname <!>\"<bridge>\"",
         hooks: IN,
@@ -47,6 +48,7 @@ pub(crate) static BRIDGE_CONDITIONS: &[Word] = &[
     },
     Word {
         name: "eb logical-out",
+        families: &["bridge"],
         xtables: "--logical-out <! |><bridge>",
         nft: "meta obrname <!>\"<bridge>\"",
         hooks: OUT,

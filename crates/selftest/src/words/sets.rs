@@ -75,7 +75,7 @@ pub(crate) static SET_CONDITIONS: &[Word] = &[
     Word {
         name: "set of concatenated intervals",
         nft: "<ip> daddr . <proto> dport <!>@ci<v>",
-        needs: "set ci<v> { type <address> . inet_service; flags interval; elements = { <whole net> . 50-90 } }",
+        needs: "set ci<v> { type <address> . inet_service; flags interval; elements = { <host> . 50-90 } }",
         about: Ports,
         ..WORD
     },

@@ -110,6 +110,11 @@ pub(crate) fn next_hop(world: &World, ns: usize, to: IpAddr) -> Option<(LinkId, 
     }
 }
 
+/// Whether a packet made here has a way out: what its route is.
+pub(crate) fn route_out(world: &World, ns: usize, packet: &Packet) -> Option<String> {
+    first_out(world.ns(ns), (packet, 0), None, &mut Choices::default()).ok().map(|routed| routed.text)
+}
+
 pub(super) struct Routed {
     pub(super) towards: Towards,
     pub(super) source: IpAddr,

@@ -269,11 +269,23 @@ pub(crate) fn view(table: &Conntrack, skb: &Skb) -> Option<CtView> {
     })
 }
 
-/// The last thing that happens to a packet that leaves or is let in (`nf_confirm`).
-pub(crate) fn confirm(table: &mut Conntrack, skb: &Skb) {
-    if let Some(entry) = skb.ct.and_then(|found| table.entries.get_mut(found.entry)) {
+/// The last thing that happens to a packet that leaves or is let in (`nf_confirm`). A connection that
+/// would be answered like another one was given another source port by then, which nobody can foresee
+/// (`nf_nat_used_tuple`, `nf_nat_l4proto_unique_tuple`): the error says so.
+pub(crate) fn confirm(table: &mut Conntrack, skb: &Skb) -> Result<(), String> {
+    let Some(found) = skb.ct else { return Ok(()) };
+    let Some(entry) = table.entries.get(found.entry).filter(|entry| !entry.confirmed) else { return Ok(()) };
+    let clashes = table.entries.iter().enumerate().any(|(at, other)| {
+        let looks_alike = other.reply == entry.reply || other.original == entry.reply;
+        at != found.entry && (other.ns, other.zone) == (entry.ns, entry.zone) && looks_alike
+    });
+    if let Some(entry) = table.entries.get_mut(found.entry) {
         entry.confirmed = true;
     }
+    if clashes {
+        return Err("two connections would be answered alike, and NAT takes another source port".to_owned());
+    }
+    Ok(())
 }
 
 /// Remembers a connection's mark.

@@ -7,6 +7,7 @@ use model::netfilter::{BaseChain, Chain, ChainKind, Family, Hook, Ipset, NfSet, 
 
 use super::guard::Guards;
 use super::sets::Members;
+use super::tracking;
 
 /// Destination NAT (`NF_IP_PRI_NAT_DST`).
 const PRIORITY_NAT_DST: i32 = -100;
@@ -33,6 +34,10 @@ pub(crate) struct BaseRef<'a> {
 }
 
 impl BaseRef<'_> {
+    fn is_legacy(&self) -> bool {
+        self.table.dialect.is_legacy()
+    }
+
     /// When the chain runs. Those of type nat all run where the kernel's own NAT hook is, whatever
     /// priority they ask for, which orders them among each other only (`nf_nat_register_fn`).
     pub(super) fn priority(&self) -> i32 {
@@ -43,6 +48,35 @@ impl BaseRef<'_> {
             ChainKind::Nat | ChainKind::Filter | ChainKind::Route => None,
         };
         nat.unwrap_or(self.base.priority)
+    }
+}
+
+/// Chains in their order: two where it is not to be seen which of them is the kernel's.
+#[derive(Debug, Default)]
+struct Order<'a> {
+    legacy_first: Vec<BaseRef<'a>>,
+    /// Empty where it would be the same.
+    nft_first: Vec<BaseRef<'a>>,
+}
+
+impl<'a> Order<'a> {
+    /// Of chains in the order of their registration.
+    fn of(mut chains: Vec<BaseRef<'a>>) -> Order<'a> {
+        // Of equal priorities the one registered last runs first (`nf_hook_entries_grow`).
+        chains.reverse();
+        let priority = |b: &BaseRef<'_>| (b.priority(), b.base.priority);
+        let mut legacy_first = chains.clone();
+        legacy_first.sort_by_key(|b| (priority(b), !b.is_legacy()));
+        let mixed = legacy_first.windows(2).any(|pair| match pair {
+            [one, other] => priority(one) == priority(other) && one.is_legacy() != other.is_legacy(),
+            _ => false,
+        });
+        if mixed {
+            chains.sort_by_key(|b| (priority(b), b.is_legacy()));
+        } else {
+            chains.clear();
+        }
+        Order { legacy_first, nft_first: chains }
     }
 }
 
@@ -57,7 +91,9 @@ pub(crate) struct Ready<'a> {
 #[derive(Debug)]
 pub(crate) struct Hooks<'a> {
     /// By [`slot`].
-    bases: [Vec<BaseRef<'a>>; SLOTS],
+    bases: [Order<'a>; SLOTS],
+    /// Connections of IPv4 and of IPv6 are tracked.
+    tracks: [bool; 2],
     chains: Vec<HashMap<&'a str, Ready<'a>>>,
     sets: Vec<HashMap<&'a str, Members<'a>>>,
     ipsets: HashMap<&'a str, (&'a Ipset, Members<'a>)>,
@@ -76,10 +112,6 @@ impl<'a> Hooks<'a> {
                 }
             }
         }
-        for chains in &mut bases {
-            // Stable: of equal priorities the one registered first runs first.
-            chains.sort_by_key(|b| (b.priority(), b.base.priority));
-        }
         let ready =
             |table: &'a Table, chain: &'a Chain| Ready { chain, guards: Guards::new(table.family, chain) };
         let chains = |table: &'a Table| {
@@ -88,16 +120,34 @@ impl<'a> Hooks<'a> {
         let set = |set: &'a NfSet| (set.name.as_str(), Members::new(&set.elements));
         let ipset = |set: &'a Ipset| (set.name.as_str(), (set, Members::new(&set.elements)));
         Hooks {
-            bases,
+            bases: bases.map(Order::of),
+            tracks: tracking::wanted(ruleset),
             chains: ruleset.tables.iter().map(chains).collect(),
             sets: ruleset.tables.iter().map(|table| table.sets.iter().map(set).collect()).collect(),
             ipsets: ruleset.ipsets.iter().map(ipset).collect(),
         }
     }
 
-    /// The base chains that a packet of this family meets at a hook.
-    pub(crate) fn at(&self, family: Family, hook: Hook) -> &[BaseRef<'a>] {
-        &self.bases[slot(family, hook)]
+    /// The base chains that a packet of this family meets at a hook. `legacy_first` is asked where the
+    /// order of legacy and nft chains cannot be seen.
+    pub(crate) fn at(
+        &self,
+        family: Family,
+        hook: Hook,
+        legacy_first: impl FnOnce() -> bool,
+    ) -> &[BaseRef<'a>] {
+        let order = &self.bases[slot(family, hook)];
+        if order.nft_first.is_empty() || legacy_first() { &order.legacy_first } else { &order.nft_first }
+    }
+
+    /// Whether some rule has connections of a family tracked.
+    pub(crate) fn tracks(&self, family: Family) -> bool {
+        let [v4, v6] = self.tracks;
+        match family {
+            Family::Ip => v4,
+            Family::Ip6 => v6,
+            Family::Inet | Family::Arp | Family::Bridge | Family::Netdev => false,
+        }
     }
 
     /// A chain of a table by name.
