@@ -156,7 +156,16 @@ impl Wire {
                 }
             }
             What::Answer if is_back => {
-                seen.answered |= matches!(probe.kind, Kind::Echo | Kind::Udp(_));
+                seen.answered |= match probe.kind {
+                    Kind::Echo | Kind::Udp(_) => true,
+                    // What TCP takes for the answer of whom it asked, even where the packet after it has the
+                    // connection reset.
+                    Kind::Tcp(port) => {
+                        let own = self.senders.get(nth).map(Sender::port);
+                        heard.packet.source_port == port && Some(heard.packet.port) == own
+                    }
+                    Kind::Arp => false,
+                };
                 seen.answer.get_or_insert_with(|| heard.packet.clone());
             }
             What::Answer => {}

@@ -13,7 +13,7 @@ use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 use crate::guest;
 use crate::ip;
 use crate::refusal;
-use crate::trail::{Choices, Outcome, Skb, Trail};
+use crate::trail::{Choices, Outcome, Skb, Trail, stop_text};
 use crate::wire;
 use crate::world::{FarEnd, World};
 
@@ -113,6 +113,7 @@ pub fn ask(world: &World, question: &Question) -> Answer {
             undecide(&mut answer, at, &met);
             return answer;
         }
+        tell_other_stops(&mut answer, &other);
         choices = met;
     }
     if choices.next().is_some() {
@@ -166,17 +167,40 @@ fn length(to: IpAddr, transport: Transport) -> u16 {
     }
 }
 
-/// The first path at which two walks of a question end differently, if they do; or, where asked for, at
-/// which the packet looks different then.
+/// The first path at which two walks of a question fare differently, if they do; or, where asked for, at
+/// which the packet looks different then. Lost is lost, whatever it is lost to.
 fn parting(one: &Answer, other: &Answer, looks: bool) -> Option<usize> {
+    if one.refused != other.refused {
+        return Some(0);
+    }
     let paths = one.paths.len().max(other.paths.len());
     let end = |answer: &Answer, at: usize| {
         answer.paths.get(at).map(|path| {
-            let packet = path.hops.last().filter(|_| looks).map(|hop| hop.packet.clone());
-            (path.direction, path.disposition.clone(), packet)
+            let lost = matches!(path.disposition, Disposition::Dropped(_));
+            let packet = path.hops.last().filter(|_| looks && !lost).map(|hop| hop.packet.clone());
+            (path.direction, (!lost).then(|| path.disposition.clone()), packet)
         })
     };
     (0..paths).find(|at| end(one, *at) != end(other, *at))
+}
+
+/// Where the same packet is lost to something else by another choice, both are said.
+fn tell_other_stops(answer: &mut Answer, other: &Answer) {
+    for (path, elsewhere) in answer.paths.iter_mut().zip(&other.paths) {
+        let (Disposition::Dropped(stop), Disposition::Dropped(or)) =
+            (&path.disposition, &elsewhere.disposition)
+        else {
+            continue;
+        };
+        if stop != or
+            && let Some(last) = path.hops.last_mut()
+        {
+            let or = format!("; or, as the kernel may choose, {}", stop_text(or));
+            if !last.detail.ends_with(&or) {
+                last.detail.push_str(&or);
+            }
+        }
+    }
 }
 
 /// What happens from this path on hangs on the kernel's choice.

@@ -33,6 +33,17 @@ pub(crate) fn send(world: &World, mut trail: Trail, ns: usize, mut skb: Skb, tow
     };
     let next = towards.via.unwrap_or(packet.destination);
     skb.frame.source = link.mac.unwrap_or_default();
+    if link.kind == LinkKind::Loopback && !packet.destination.is_multicast() {
+        // It comes back with a route that is not to here: thrown away, or sent round until it is too old
+        // (`loopback_xmit`, `rt_dst_alloc`, `ip6_rt_init_dst`).
+        let why = format!("{} has a route by {}, but is not this machine's", packet.destination, link.name);
+        return trail.drop(
+            place(facts, Some(link), Stage::Route),
+            &skb.frame,
+            Stop::NoTarget(why),
+            Vec::new(),
+        );
+    }
     if link.kind == LinkKind::Loopback || link.mac.is_none() {
         return wire::transmit(world, trail, egress, &skb);
     }

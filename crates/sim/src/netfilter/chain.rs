@@ -215,17 +215,12 @@ impl<'a> Run<'_, 'a> {
             },
             Action::Masquerade(ports) => match self.look.outgoing_address() {
                 Some(ip) => Effect::Snat(NatTarget { ports: *ports, ..to_address(ip) }),
-                None => {
-                    let why = format!("the outgoing link's address for {}", rule.text);
-                    return self.undecidable(why, rule, number);
-                }
+                // Without an address to take they drop (`nf_nat_masquerade_ipv4`, `nf_nat_redirect_ipv4`).
+                None => Effect::Drop,
             },
             Action::Redirect(ports) => match self.look.incoming_address() {
                 Some(ip) => Effect::Dnat(NatTarget { ports: *ports, ..to_address(ip) }),
-                None => {
-                    let why = format!("the incoming link's address for {}", rule.text);
-                    return self.undecidable(why, rule, number);
-                }
+                None => Effect::Drop,
             },
         };
         self.end(effect, rule, number);

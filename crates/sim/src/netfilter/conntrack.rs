@@ -273,7 +273,8 @@ pub(crate) fn view(table: &Conntrack, skb: &Skb) -> Option<CtView> {
 /// would be answered like another one was given another source port by then, which nobody can foresee
 /// (`nf_nat_used_tuple`, `nf_nat_l4proto_unique_tuple`): the error says so.
 pub(crate) fn confirm(table: &mut Conntrack, skb: &Skb) -> Result<(), String> {
-    let Some(found) = skb.ct else { return Ok(()) };
+    // What comes back confirms nothing, a refusal neither (`__nf_conntrack_confirm`).
+    let Some(found) = skb.ct.filter(|found| !found.reply) else { return Ok(()) };
     let Some(entry) = table.entries.get(found.entry).filter(|entry| !entry.confirmed) else { return Ok(()) };
     let clashes = table.entries.iter().enumerate().any(|(at, other)| {
         let looks_alike = other.reply == entry.reply || other.original == entry.reply;
