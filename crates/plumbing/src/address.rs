@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::link;
@@ -37,6 +39,25 @@ pub fn exists(ns: &mut Namespace, net: Ipv4Net) -> Result<bool, PlumbingError> {
             message.header.prefix_len == net.prefix_len() && message.attributes.contains(&local)
         }
         _ => false,
+    }))
+}
+
+/// An IPv6 address that is not usable yet: until a worker of the kernel has looked at it, its local route is
+/// absent, also where nobody is asked whether it is taken (`addrconf_dad_begin`).
+pub fn unsettled(ns: &mut Namespace) -> Result<Option<IpAddr>, PlumbingError> {
+    let mut question = AddressMessage::default();
+    question.header.family = AddressFamily::Inet6;
+    let answers = ns.dump("list the addresses".to_owned(), RouteNetlinkMessage::GetAddress(question))?;
+    Ok(answers.into_iter().find_map(|answer| match answer {
+        RouteNetlinkMessage::NewAddress(message)
+            if message.header.flags.contains(AddressHeaderFlags::Tentative) =>
+        {
+            message.attributes.into_iter().find_map(|attribute| match attribute {
+                AddressAttribute::Address(ip) => Some(ip),
+                _ => None,
+            })
+        }
+        _ => None,
     }))
 }
 

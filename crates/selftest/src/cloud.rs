@@ -88,14 +88,21 @@ impl Cloud {
         Ok(())
     }
 
-    /// Waits until every link's state is what its carrier says.
+    /// Waits until every link's state is what its carrier says, and every address can be used.
     pub(crate) fn settle(&mut self) -> Result<(), SelftestError> {
         let give_up = Instant::now() + PATIENCE;
         for ns in &mut self.namespaces {
-            while let Some(link) = link::unsettled(ns)? {
+            loop {
+                let what = match link::unsettled(ns)? {
+                    Some(link) => format!("{link} to have a carrier"),
+                    None => match address::unsettled(ns)? {
+                        Some(ip) => format!("{ip} to be usable"),
+                        None => break,
+                    },
+                };
                 if Instant::now() >= give_up {
                     let netns = ns.name.clone();
-                    return Err(SelftestError::Unsettled { seconds: PATIENCE.as_secs(), netns, link });
+                    return Err(SelftestError::Unsettled { seconds: PATIENCE.as_secs(), netns, what });
                 }
                 std::thread::sleep(POLL);
             }

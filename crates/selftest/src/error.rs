@@ -46,15 +46,15 @@ pub enum SelftestError {
         /// What it was fed with.
         text: String,
     },
-    /// The links of a case did not settle.
-    #[error("waited {seconds} s in vain for {link} in {netns} to have a carrier")]
+    /// The links or addresses of a case did not settle.
+    #[error("waited {seconds} s in vain in {netns} for {what}")]
     Unsettled {
         /// How long.
         seconds: u64,
         /// The namespace.
         netns: String,
-        /// The link.
-        link: String,
+        /// What was to come.
+        what: String,
     },
     /// An ordinary user is given no user namespace.
     #[error(

@@ -299,6 +299,7 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
         learned: asked.trail.learned.clone(),
         neighbours: asked.trail.neighbours.clone(),
         choices: asked.trail.choices.clone(),
+        echoed_dscp: asked.trail.echoed_dscp,
         ..Trail::default()
     };
     let at = asked.at?;

@@ -36,6 +36,9 @@ pub(crate) struct Trail {
     pub(crate) choices: Choices,
     /// Neighbours that are being asked for, one for the sake of the other.
     pub(crate) asking: u8,
+    /// The code point of an echo request as it was received, which its reply has too (`icmp_reply`,
+    /// `icmpv6_echo_reply`).
+    pub(crate) echoed_dscp: u8,
     /// A rule refused the packet, and its sender is told.
     pub(crate) refused: Option<Refused>,
 }

@@ -94,7 +94,7 @@ fn sysctls(random: &mut Random, menu: &Menu, case: &mut Case, at: usize) {
 /// Addresses of other prefixes beside the segment's own: IPv6 chooses among them by rules of its own
 /// (RFC 6724).
 fn more_addresses(random: &mut Random, case: &mut Case, at: usize) {
-    const PREFIXES: [u16; 6] = [0xfd00, 0xfd01, 0x2001, 0x2002, 0xfec0, 0xfe80];
+    const PREFIXES: [u16; 5] = [0xfd00, 0xfd01, 0x2001, 0x2002, 0xfec0];
     let links: Vec<String> =
         case.links(at).filter(|(_, bridge)| bridge.is_none()).map(|(link, _)| link.to_owned()).collect();
     let Some(machine) = case.machines.get_mut(at) else { return };

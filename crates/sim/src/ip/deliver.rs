@@ -32,6 +32,9 @@ pub(super) fn deliver(world: &World, mut trail: Trail, ingress: LinkId, mut skb:
     if let Some(stop) = deaf {
         return trail.drop(here, &skb.frame, stop, Vec::new());
     }
+    if matches!(skb.packet(), Some(Packet { transport: Transport::Echo { reply: false, .. }, .. })) {
+        trail.echoed_dscp = skb.dscp;
+    }
     trail.pass(here, &skb.frame, format!("received by {}", ns.machine), Vec::new());
     trail.delivered(&ns.machine, &skb.frame, Some(ingress))
 }

@@ -27,7 +27,8 @@ pub(crate) fn send(world: &World, trail: Trail, ns: usize, packet: Packet) -> Ou
 /// Answers what a machine received by a link.
 pub(crate) fn answer(world: &World, trail: Trail, asked_on: LinkId, packet: Packet) -> Outcome {
     let by = output_v6::answers_by(&packet).then_some(asked_on.link);
-    send_frame(world, trail, From { ns: asked_on.ns, by }, Skb::new(unaddressed(packet)))
+    let skb = Skb { dscp: trail.echoed_dscp, ..Skb::new(unaddressed(packet)) };
+    send_frame(world, trail, From { ns: asked_on.ns, by }, skb)
 }
 
 fn unaddressed(packet: Packet) -> Frame {
