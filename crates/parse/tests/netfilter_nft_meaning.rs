@@ -452,6 +452,50 @@ fn refusals_are_of_the_packets_protocol() {
     assert_eq!((of_ip.matches, of_ip.action), (vec![], Action::Reject(RejectWith::Icmp(3))));
 }
 
+/// So it does for the header that is written to.
+#[test]
+fn what_is_written_is_there() {
+    let arp = is(Test::EtherType(0x0806));
+    let cases = [
+        (Family::Inet, "ip ttl set 5", vec![V4]),
+        (Family::Inet, "ip6 hoplimit set 5 accept", vec![V6]),
+        (Family::Inet, "ip dscp set cs1", vec![V4]),
+        (Family::Inet, "ip6 dscp set cs1", vec![V6]),
+        (Family::Inet, "ip saddr set 10.0.0.1", vec![V4]),
+        (Family::Inet, "ip ecn set ce", vec![V4]),
+        (Family::Inet, "tcp dport set 80", vec![TCP]),
+        (Family::Inet, "tcp option maxseg size set 1000 accept", vec![TCP]),
+        (Family::Inet, "reset tcp option sack-perm accept", vec![TCP]),
+        (Family::Inet, "tcp option maxseg size set 1000 udp dport 5 accept", {
+            vec![TCP, is(Test::Protocol(17)), is(Test::DestinationPort(vec![(5, 5)]))]
+        }),
+        (Family::Inet, "ip ttl set 5 ip dscp set cs1 accept", vec![V4]),
+        (Family::Inet, "log ip ttl set 5", vec![V4]),
+        (Family::Inet, "meta mark set 0x00000005 tcp option maxseg size set 1000", vec![]),
+        (Family::Inet, "udp dport set 80", vec![is(Test::Protocol(17))]),
+        (Family::Bridge, "ip ttl set 5", vec![V4]),
+        (Family::Netdev, "ip6 hoplimit set 5", vec![V6]),
+        (Family::Bridge, "arp operation set reply", vec![arp.clone()]),
+        (Family::Bridge, "arp saddr ip set 10.0.0.1", vec![arp]),
+        (Family::Ip, "ip ttl set 5", vec![]),
+        (Family::Arp, "arp operation set reply", vec![]),
+        (Family::Bridge, "ether saddr set fa:16:3e:00:00:09", vec![]),
+    ];
+    for (family, text, matches) in cases {
+        assert_eq!(rule_of(family, text).matches, matches, "{} {text}", family.name());
+    }
+    let mark = Action::SetMark { value: 5, mask: u32::MAX };
+    let marks = rule("meta mark set 0x00000005 tcp option maxseg size set 1000");
+    assert_eq!(marks.action, mark);
+    // The mark is every packet's, the rest only IPv4's, or TCP's: more than one rule can say.
+    for text in [
+        "meta mark set 0x00000005 ip ttl set 5",
+        "meta mark set 0x00000005 tcp option maxseg size set 1000 accept",
+    ] {
+        assert_eq!((rule(text).matches, rule(text).action), (vec![], Action::Unmodelled(text.to_owned())));
+    }
+}
+
 #[test]
 fn nat_by_maps() {
     let to = Field::Ip(AddressOf::Destination);

@@ -40,9 +40,15 @@ pub(super) fn read(
         "dnat" | "snat" | "masquerade" | "redirect" => nat::read(family, (name, body), before),
         "notrack" => Some(Action::Notrack.into()),
         "mangle" => mangle(family, body, before, &text),
-        "log" | "dup" | "reset" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" => {
+        "log" | "dup" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" => {
             Some(Action::NonTerminal(text()).into())
         }
+        // Packets of other protocols end the rule (`nft_exthdr_tcp_strip_eval`).
+        "reset" => Some(Deed {
+            demands: vec![Test::Protocol(TCP)],
+            action: Action::NonTerminal(text()),
+            may_end_rule: false,
+        }),
         "queue" => Some(Action::Elsewhere(text(), Choice::Queue).into()),
         // For other protocols these end the rule (`nft_tproxy_eval_v4`, `nft_synproxy_do_eval`,
         // `nft_flow_offload_eval`).
@@ -58,7 +64,26 @@ pub(super) fn read(
         if is_chance() { Action::Elsewhere(text, Choice::Chance) } else { Action::Unmodelled(text) }.into()
     });
     deed.may_end_rule |= contains(body, &["map"]);
+    if name == "mangle" {
+        demand_header(family, body, before, &mut deed.demands);
+    }
     deed
+}
+
+/// nft demands the protocol of the header that is written to and does not print it (nft `evaluate.c`,
+/// `stmt_evaluate_payload`). Of options of TCP the kernel demands it itself
+/// (`nft_exthdr_tcp_set_eval`).
+fn demand_header(family: Family, body: &Value, before: &[Match], demands: &mut Vec<Test>) {
+    let header = body.get("key").filter(|key| key.get("payload").or(key.get("tcp option")).is_some());
+    let demanded = header.map(|header| match field::looked_at(family, header, before) {
+        Ok(looked) => looked.demands,
+        Err(unknown) => unknown.demands,
+    });
+    for test in demanded.into_iter().flatten() {
+        if !demands.contains(&test) {
+            demands.insert(0, test);
+        }
+    }
 }
 
 const TCP: u8 = 6;

@@ -67,7 +67,8 @@ impl Read {
             if may_have_ended || !deeds.iter().all(is_remark) {
                 return None;
             }
-            deeds.clear();
+            let demands = deeds.drain(..).flat_map(|deed| deed.demands);
+            demands.for_each(|test| condition::demand(&mut self.matches, test));
         }
         if let Some(map) = object {
             add_object(family, map, statement, &mut self.matches);
@@ -82,10 +83,15 @@ impl Read {
         }
         let mut deed = action::read(family, (name, body), statement, &self.matches);
         deed.may_end_rule &= object.is_none();
-        let holds = |test: &Test| self.matches.iter().any(|m| !m.negated && m.test == *test);
+        let demanded = |test: &Test| deeds.iter().any(|deed| deed.demands.contains(test));
+        let holds =
+            |test: &Test| demanded(test) || self.matches.iter().any(|m| !m.negated && m.test == *test);
         let demands_more = !deed.demands.iter().all(holds);
         let is_first = deeds.iter().all(is_remark);
-        if (may_have_ended && !is_remark(&deed)) || (demands_more && !is_first) {
+        if demands_more && !is_first && is_remark(&deed) {
+            // Nothing that came before hangs on it, but all that follows.
+            deed = Deed { demands: Vec::new(), may_end_rule: true, ..deed };
+        } else if (may_have_ended && !is_remark(&deed)) || (demands_more && !is_first) {
             return None;
         }
         deeds.push(deed);

@@ -213,6 +213,13 @@ impl Cloud {
         self.ns("h").ruleset.tables.extend(read.value);
     }
 
+    /// Adds native tables to the host's rules, as `nft list ruleset` prints them.
+    pub(crate) fn nft(&mut self, text: &str) {
+        let parsed = parse::nft_text::parse(text, &|_, _| false);
+        assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+        self.ns("h").ruleset.tables.extend(parsed.value);
+    }
+
     /// Rules of the host's filter table.
     pub(crate) fn filter(&mut self, rules: &str) {
         let text = format!("*filter\n{rules}\nCOMMIT\n");

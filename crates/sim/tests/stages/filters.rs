@@ -140,6 +140,25 @@ fn connections_that_were_there_before_are_known() {
     assert!(!stopped("3"), "another zone's is another connection");
 }
 
+/// What nft's `inet` rules write to is only there in packets of one family, or one protocol.
+#[test]
+fn what_is_written_to_one_protocol_leaves_the_others_alone() {
+    let at = |statement: &str| {
+        let mut cloud = Cloud::new();
+        let chain = "type filter hook prerouting priority -300; policy accept;";
+        cloud.nft(&format!("table inet t {{\nchain c {{\n{chain}\n{statement}\n}}\n}}"));
+        cloud
+    };
+    at("ip6 hoplimit set 1").passes("g1", SERVER);
+    assert_eq!(at("ip ttl set 1").stop("g1", SERVER), Stop::TtlExceeded);
+    at("ip6 hoplimit set 1 drop").passes("g1", SERVER);
+    at("tcp option maxseg size set 1000 drop").passes("g1", SERVER);
+    // Which port that is, is not followed; of whom, is.
+    let written = at("tcp dport set 81");
+    written.passes("g1", SERVER);
+    assert!(unknown(&written.ask("g1", SERVER, Protocol::Tcp(80))).contains("tcp dport set 81"));
+}
+
 #[test]
 fn a_code_point_goes_along_with_the_packet() {
     let mangled = |rules: &str| {
