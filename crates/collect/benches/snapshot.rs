@@ -23,7 +23,7 @@ const COMMANDS: [&[&str]; 5] = [
     &["bridge", "-j", "fdb"],
     &["ip", "-j", "route"],
     &["iptables-nft-save", "-c"],
-    &["nft", "-j", "list", "ruleset"],
+    &["nft", "-a", "list", "ruleset"],
 ];
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

@@ -33,11 +33,14 @@ const RUNS_MAX: usize = 8;
 /// Everything that the namespace's netfilter holds, and what could not be read.
 pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
     let mut gaps = Vec::new();
-    let nft = nftables::tables().unwrap_or_else(|error| {
+    let found = nftables::tables().unwrap_or_else(|error| {
         let need = "root, or CAP_NET_ADMIN in that namespace";
         gaps.push(gap(format!("nftables of {machine}"), error, need));
         Vec::new()
     });
+    let is_trace = |table: &nftables::Table| table.owned && nftables::is_trace(&table.name);
+    let others = found.into_iter().filter(|table| !is_trace(table));
+    let nft: Vec<Key> = others.map(|table| (table.family, table.name)).collect();
     let mut reader = Reader { machine, nft: &nft, tables: Vec::new(), arp: Vec::new(), gaps };
     let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
     let outputs = run_all(jobs(&nft, &modules));
@@ -82,7 +85,7 @@ fn jobs<'t>(nft: &'t [Key], modules: &str) -> Vec<Job<'t>> {
     if native.len() <= RUNS_MAX && native.iter().all(|(_, name)| is_plain(name)) {
         jobs.extend(native.iter().map(|(family, name)| Job::Table(*family, name)));
     } else {
-        jobs.push(Job::Ruleset);
+        jobs.push(Job::Ruleset(nft));
     }
     jobs
 }
@@ -175,7 +178,7 @@ impl Reader<'_> {
             | Job::EbtablesLegacy(_)
             | Job::ArptablesLegacy
             | Job::Table(..)
-            | Job::Ruleset => Vec::new(),
+            | Job::Ruleset(_) => Vec::new(),
         };
         if missing || left_out.is_empty() {
             let need = if missing {

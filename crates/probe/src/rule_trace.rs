@@ -196,8 +196,8 @@ pub struct Traced {
 /// The rules of the bridge are traced where the kernel has nf_tables for bridges. Neighbours' packets
 /// (ARP) and fragments other than the first are not traced.
 ///
-/// Read the ruleset before or after, not meanwhile: `nft -j` 1.0.6 prints tables that have an owner with
-/// flags from a wrong place in its memory, or breaks off at them.
+/// While it runs, `nft -j` 1.0.6 prints the table that it makes, which has an owner, with flags from a wrong
+/// place in its memory, or breaks off at it; nft's text is right.
 pub fn start(netns: &NetnsFd, flows: &[Flow]) -> Result<Trace, TraceError> {
     if flows.len() > FLOWS_MAX {
         return Err(TraceError::TooMany { count: flows.len() });

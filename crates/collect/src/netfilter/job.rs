@@ -3,9 +3,10 @@
 use std::io;
 
 use model::netfilter::{Dialect, Family, Table};
-use parse::{Parsed, arptables_save, ebtables_save, iptables_save, nft_json};
+use parse::{Parsed, arptables_save, ebtables_save, iptables_save, nft_text};
 
 use super::{Key, is_kept_by_xtables, tool};
+use crate::netlink::nftables::is_trace;
 
 /// One tool to run.
 #[derive(Debug, Clone, Copy)]
@@ -17,10 +18,10 @@ pub(super) enum Job<'t> {
     EbtablesLegacy(&'static str),
     ArptablesNft,
     ArptablesLegacy,
-    /// One native table.
+    /// One table, as text: JSON of nft 1.0.6 lacks the devices of netdev chains.
     Table(Family, &'t str),
-    /// All native tables.
-    Ruleset,
+    /// All native tables, but for traces that are not among these.
+    Ruleset(&'t [Key]),
 }
 
 impl<'t> Job<'t> {
@@ -31,8 +32,8 @@ impl<'t> Job<'t> {
             Job::EbtablesLegacy(table) => ("ebtables-legacy", vec!["-t", table, "-L", "--Lc"]),
             Job::ArptablesNft => ("arptables-nft-save", vec!["-c"]),
             Job::ArptablesLegacy => ("arptables-legacy", vec!["-L", "-n", "-v"]),
-            Job::Table(family, name) => ("nft", vec!["-j", "-a", "list", "table", family.name(), name]),
-            Job::Ruleset => ("nft", vec!["-j", "-a", "list", "ruleset"]),
+            Job::Table(family, name) => ("nft", vec!["-a", "list", "table", family.name(), name]),
+            Job::Ruleset(_) => ("nft", vec!["-a", "list", "ruleset"]),
         }
     }
 
@@ -42,7 +43,7 @@ impl<'t> Job<'t> {
             Job::Iptables(..) | Job::EbtablesNft | Job::ArptablesNft => "iptables",
             Job::EbtablesLegacy(_) => "ebtables",
             Job::ArptablesLegacy => "arptables",
-            Job::Table(..) | Job::Ruleset => "nftables",
+            Job::Table(..) | Job::Ruleset(_) => "nftables",
         }
     }
 
@@ -59,8 +60,14 @@ impl<'t> Job<'t> {
             Job::ArptablesNft => (arptables_save::parse(text), Family::Arp),
             Job::EbtablesLegacy(_) => return (ebtables_save::parse_list(text), Vec::new()),
             Job::ArptablesLegacy => return (arptables_save::parse_list(text), Vec::new()),
-            Job::Table(..) => return (nft_json::parse(text, &|_, _| false), Vec::new()),
-            Job::Ruleset => return (nft_json::parse(text, &is_kept_by_xtables), Vec::new()),
+            Job::Table(..) => return (nft_text::parse(text, &|_, _| false), Vec::new()),
+            Job::Ruleset(known) => {
+                let is_known = |family, name: &str| known.iter().any(|(f, n)| *f == family && n == name);
+                let skip = |family: Family, name: &str| {
+                    is_kept_by_xtables(family, name) || is_trace(name) && !is_known(family, name)
+                };
+                return (nft_text::parse(text, &skip), Vec::new());
+            }
         };
         let left_out = iptables_save::incompatible_tables(text);
         parsed.value.retain(|table| !left_out.contains(&table.name));

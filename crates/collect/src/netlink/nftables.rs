@@ -12,6 +12,12 @@ const GET_TABLE: u16 = 10 << 8 | 1;
 const GET_RULE: u16 = 10 << 8 | 7;
 /// `NFTA_TABLE_NAME`.
 const TABLE_NAME: u16 = 1;
+/// `NFTA_TABLE_FLAGS`, 32 bits in network order.
+const TABLE_FLAGS: u16 = 2;
+/// `NFT_TABLE_F_OWNER`.
+const OWNER: u32 = 2;
+/// How the tables are called that trace our own probes, before the process's number and a count.
+pub const TRACE_PREFIX: &str = "hopline_";
 /// `NFTA_RULE_TABLE`.
 const RULE_TABLE: u16 = 1;
 /// `NFTA_RULE_CHAIN`.
@@ -21,18 +27,36 @@ const RULE_HANDLE: u16 = 3;
 /// `struct nfgenmsg`: family (0 is all), version 0, resource 0.
 const ALL_FAMILIES: [u8; 4] = [0; 4];
 
-/// Family and name of every table in the calling thread's namespace. A family that we have no word
-/// for is left out: no such exists today (`NFPROTO_*`).
-pub(crate) fn tables() -> Result<Vec<(Family, String)>, NetlinkError> {
+/// A table, as far as it says itself.
+pub(crate) struct Table {
+    pub(crate) family: Family,
+    pub(crate) name: String,
+    /// A process made it and keeps it; it is gone with that.
+    pub(crate) owned: bool,
+}
+
+/// Every table in the calling thread's namespace. One of a family that we have no word for is left
+/// out: no such exists today (`NFPROTO_*`).
+pub(crate) fn tables() -> Result<Vec<Table>, NetlinkError> {
     Channel::open(NETLINK_NETFILTER)?.dump(GET_TABLE, &ALL_FAMILIES, |tables: &mut Vec<_>, _, body| {
         tables.extend(table(body));
     })
 }
 
-fn table(body: &[u8]) -> Option<(Family, String)> {
+fn table(body: &[u8]) -> Option<Table> {
     let (header, attributes) = body.split_first_chunk::<4>()?;
     let [family, ..] = *header;
-    Some((family_of(family)?, text(attributes, TABLE_NAME)?))
+    let flags = value(attributes, TABLE_FLAGS).and_then(|v| v.first_chunk::<4>());
+    let owned = flags.is_some_and(|flags| u32::from_be_bytes(*flags) & OWNER != 0);
+    Some(Table { family: family_of(family)?, name: text(attributes, TABLE_NAME)?, owned })
+}
+
+/// Whether a table is called as those are that trace our own probes (`hopline_PID_COUNT`): no rule of it
+/// belongs to the ruleset.
+pub fn is_trace(name: &str) -> bool {
+    let numbers = name.strip_prefix(TRACE_PREFIX).and_then(|numbers| numbers.split_once('_'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.is_some_and(|(process, count)| is_number(process) && is_number(count))
 }
 
 /// Handles of a chain's rules, in the chain's order. Empty where there is no such chain.
@@ -80,4 +104,17 @@ pub fn number_of(family: Family) -> u8 {
         Family::Ip6 => libc::NFPROTO_IPV6,
     };
     u8::try_from(number).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_are_known_by_two_numbers() {
+        assert!(is_trace("hopline_4711_0"));
+        for name in ["hopline_4711", "hopline_x_0", "hopline_1_", "hopline__1", "hopline_1_0_2", "inet"] {
+            assert!(!is_trace(name), "{name:?}");
+        }
+    }
 }

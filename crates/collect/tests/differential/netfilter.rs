@@ -2,6 +2,9 @@
 //! that reading makes none.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use model::Netns;
 use model::netfilter::{Dialect, Family, Hook, Table};
@@ -199,4 +202,89 @@ fn a_table_that_ip_cannot_show_does_not_cost_ip6_its_own() {
     table(&netns, Dialect::Nft, Family::Ip, "filter");
     table(&netns, Dialect::IptablesNft, Family::Ip6, "filter");
     assert_eq!(netns.ruleset.tables.len(), 2, "none twice");
+}
+
+/// JSON of nft 1.0.6 has no devices.
+#[test]
+fn chains_of_devices_hang_on_theirs() {
+    let scratch = Scratch::new("nf");
+    scratch
+        .ip("link add d0 type veth peer name d1")
+        .run("nft add table netdev gate")
+        .run("nft add chain netdev gate in { type filter hook ingress device d0 priority 0 ; }")
+        .run("nft add chain netdev gate out { type filter hook egress devices = { d0, d1 } priority 5 ; }")
+        .run("nft add rule netdev gate in ip ttl 3 drop")
+        .run("nft add table inet late")
+        .run("nft add chain inet late in { type filter hook ingress device d1 priority -1 ; }");
+    let expected = [
+        (Family::Netdev, "gate", "in", (Hook::Ingress, 0), vec!["d0"]),
+        (Family::Netdev, "gate", "out", (Hook::Egress, 5), vec!["d0", "d1"]),
+        (Family::Inet, "late", "in", (Hook::Ingress, -1), vec!["d1"]),
+    ];
+    let check = || {
+        let netns = scratch.read();
+        for (family, name, chain, at, devices) in &expected {
+            let table = table(&netns, Dialect::Nft, *family, name);
+            let base = table.chain(chain).and_then(|chain| chain.base.clone()).expect("a base chain");
+            assert_eq!((base.hook, base.priority), *at, "{name} {chain}");
+            assert_eq!(base.devices, *devices, "{name} {chain}");
+        }
+    };
+    check();
+    // So many that nft is asked for all of them at once.
+    for number in 0..8 {
+        scratch.run(&format!("nft add table ip more{number}"));
+    }
+    check();
+}
+
+/// An `nft -i` that owns a table for as long as it lives.
+struct Owner {
+    nft: Child,
+}
+
+impl Owner {
+    fn new(scratch: &Scratch, table: &str) -> Owner {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &scratch.name, "nft", "-i"]);
+        let mut nft = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let stdin = nft.stdin.as_mut().unwrap();
+        writeln!(stdin, "add table inet {table} {{ flags owner; }}").unwrap();
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while !scratch.text("nft list tables").contains(table) {
+            assert!(Instant::now() < give_up, "nft never made {table}");
+        }
+        Owner { nft }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.nft.kill();
+        let _ = self.nft.wait();
+    }
+}
+
+/// A table of ours that traces is nobody's rule; what somebody gave such a name is.
+#[test]
+fn traces_of_our_own_probes_are_left_out() {
+    let scratch = Scratch::new("nf");
+    scratch.run("nft add table inet hopline_1_2").run("nft add table inet ours");
+    let owner = Owner::new(&scratch, "hopline_77_0");
+    let names = |netns: &Netns| {
+        let mut names: Vec<_> = netns.ruleset.tables.iter().map(|t| t.name.clone()).collect();
+        names.sort();
+        names
+    };
+    let listed = scratch.text("nft list tables");
+    assert!(listed.contains("hopline_77_0"), "{listed}");
+    assert_eq!(names(&scratch.read()), ["hopline_1_2", "ours"]);
+    for number in 0..8 {
+        scratch.run(&format!("nft add table ip more{number}"));
+    }
+    let all = names(&scratch.read());
+    assert_eq!(all.len(), 10, "{all:?}");
+    assert!(!all.contains(&"hopline_77_0".to_owned()), "{all:?}");
+    drop(owner);
+    assert!(!scratch.text("nft list tables").contains("hopline_77_0"));
 }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use collect::netlink::nftables::is_trace;
+
 use super::event::{Headers, Kind, TraceEvent, Transport};
-use super::{Flow, Identity, table};
+use super::{Flow, Identity};
 
 /// Knows our packets by what our own table tells of them, and where they come under another id (a
 /// flooded frame is a copy), by their headers.
@@ -25,7 +27,7 @@ impl Sieve {
         if event.table == self.table && matches!(event.kind, Kind::Rule { .. }) {
             self.ids.insert(event.id);
         }
-        if table::is_trace(&event.table) {
+        if is_trace(&event.table) {
             return false;
         }
         if event.headers.is_some_and(|headers| self.flows.iter().any(|flow| belongs(flow, &headers))) {

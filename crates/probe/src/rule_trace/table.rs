@@ -8,14 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use collect::netlink::Change;
 use collect::netlink::attribute::{attribute, nested, terminated};
-use collect::netlink::nftables::number_of;
+use collect::netlink::nftables::{TRACE_PREFIX, number_of};
 use model::netfilter::Family;
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 
 use super::{Flow, Identity};
-
-/// Our tables are `hopline_PID_COUNT`.
-const PREFIX: &str = "hopline_";
 
 /// `NFNL_SUBSYS_NFTABLES << 8 |` `NFT_MSG_NEWTABLE`, `NEWCHAIN`, `NEWRULE`.
 const NEW_TABLE: u16 = 10 << 8;
@@ -82,14 +79,7 @@ const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 /// A name that no other trace has, of this process or of another that is seen as such a pid.
 pub(super) fn unique_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("{PREFIX}{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// Whether a table is some trace's: no rule of it belongs to the ruleset.
-pub(super) fn is_trace(name: &str) -> bool {
-    let numbers = name.strip_prefix(PREFIX).and_then(|numbers| numbers.split_once('_'));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    numbers.is_some_and(|(pid, count)| is_number(pid) && is_number(count))
+    format!("{TRACE_PREFIX}{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Everything that makes the table of this name in a family, for one batch. It must not exist yet.
