@@ -116,7 +116,7 @@ fn native(random: &mut Random, menu: &Menu, pool: &Pool) -> Vec<Table> {
     if pool.has_bridges() {
         families.extend(["bridge", "bridge"]);
     }
-    // families.push("netdev");
+    families.push("netdev");
     if random.one_in(4) {
         families.push("arp");
     }
