@@ -22,8 +22,12 @@ pub(crate) fn of(ruleset: &Ruleset) -> String {
 /// The ipsets of a machine's rulesets, as ipset(8) restores them.
 pub(crate) fn ipsets(rulesets: &[Ruleset]) -> String {
     let xtables = rulesets.iter().filter(|ruleset| ruleset.backend != Backend::Nft);
-    let sets: Vec<&str> = xtables.flat_map(|ruleset| needed(&ruleset.tables)).collect();
-    sets.iter().map(|set| format!("{set}\n")).collect()
+    let mut text = String::new();
+    for set in xtables.flat_map(|ruleset| needed(&ruleset.tables)) {
+        text.push_str(set);
+        text.push('\n');
+    }
+    text
 }
 
 /// What the rules of tables need, once each: of two of one name the first.

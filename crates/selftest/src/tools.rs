@@ -33,11 +33,15 @@ pub(crate) fn load_all(rulesets: &[Ruleset], netns: &str) -> Result<(), Selftest
     rulesets.iter().try_for_each(|ruleset| {
         let (program, arguments) = argv(ruleset.backend);
         // As restore commands do, nft is told to replace what was there of those names.
-        let replaced = ruleset.tables.iter().filter(|_| ruleset.backend == Backend::Nft);
-        let replaced = replaced.map(|table| {
-            let Table { family, name, .. } = table;
-            format!("table {family} {name} {{}}\ndelete table {family} {name}\n")
-        });
+        let mut text = String::new();
+        for Table { family, name, .. } in &ruleset.tables {
+            if ruleset.backend == Backend::Nft {
+                text.push_str(&format!("table {family} {name} {{}}\ndelete table {family} {name}\n"));
+            }
+        }
+        text.push_str(&text::of(ruleset));
+        feed(program, arguments, text, netns)
+    });
         feed(program, arguments, replaced.collect::<String>() + &text::of(ruleset), netns)
     })
 }

@@ -176,7 +176,12 @@ fn parting(one: &Answer, other: &Answer, looks: bool) -> Option<usize> {
     let paths = one.paths.len().max(other.paths.len());
     let end = |answer: &Answer, at: usize| {
         answer.paths.get(at).map(|path| {
-            let lost = matches!(path.disposition, Disposition::Dropped(_));
+            let lost = match &path.disposition {
+                // It arrives, as whatever it looks like by then.
+                Disposition::Dropped(Stop::Unanswered(_)) => false,
+                Disposition::Dropped(_) => true,
+                Disposition::Delivered { .. } | Disposition::LeftSite | Disposition::Unknown { .. } => false,
+            };
             let packet = path.hops.last().filter(|_| looks && !lost).map(|hop| hop.packet.clone());
             (path.direction, (!lost).then(|| path.disposition.clone()), packet)
         })

@@ -302,6 +302,7 @@ fn mark(marking: Marking, trail: &mut Trail, skb: &mut Skb) {
     skb.dscp = marking.dscp;
     skb.frame.source = marking.ether_source;
     skb.frame.destination = marking.ether_destination;
+    skb.other_host = marking.other_host;
     if let Some(packet) = skb.packet_mut() {
         packet.ttl = marking.ttl;
     }

@@ -108,6 +108,9 @@ pub(crate) struct Skb {
     pub(crate) prerouted: bool,
     /// Conntrack zone.
     pub(crate) zone: u16,
+    /// A rule of ebtables gave it to a station other than the bridge, whose stack ignores it then
+    /// (`ebt_dnat_tg`).
+    pub(crate) other_host: bool,
     /// Differentiated services code point; other than what the machine keeps of a packet, it goes along
     /// to the next.
     pub(crate) dscp: u8,
@@ -126,6 +129,7 @@ impl Skb {
             untracked: false,
             remarked: false,
             prerouted: false,
+            other_host: false,
             zone: 0,
             dscp: 0,
             quoted: None,

@@ -54,10 +54,13 @@ pub(super) fn prerouting(
         Ok(next) => next,
         Err(stop) => return Err(netfilter::End::dropped(world, bridge_id, Stage::Route, *stop)),
     };
-    let own = || world.link(bridge_id).and_then(|bridge| bridge.mac).unwrap_or(skb.frame.destination);
+    let own = world.link(bridge_id).and_then(|bridge| bridge.mac).unwrap_or(skb.frame.destination);
     skb.frame.destination = match next {
         Some(next) => neighbour_on(world, trail, bridge_id, next, &packet)?,
-        None => own(),
+        None => {
+            skb.other_host = false;
+            own
+        }
     };
     Ok(())
 }

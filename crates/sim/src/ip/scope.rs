@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// Of the link, as the scopes of multicast addresses number it.
 pub(super) const LINK: u8 = 2;
 const SITE: u8 = 5;
-const GLOBAL: u8 = 14;
+pub(super) const GLOBAL: u8 = 14;
 
 /// `__ipv6_addr_src_scope`: `::1` counts as the link's, a unique local address as global.
 pub(super) fn of(ip: Ipv6Addr) -> u8 {

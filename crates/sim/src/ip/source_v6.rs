@@ -26,12 +26,16 @@ pub(crate) fn choose(ns: &Netns, link: Option<u32>, towards: Ipv6Addr) -> Option
     best.map(|(_, ip)| IpAddr::V6(ip))
 }
 
-/// The address of a link that REDIRECT takes in a destination's stead: the first, and of a link-local
-/// destination's own kind (`nf_nat_redirect_ipv6_usable`).
+/// The address of a link that REDIRECT takes in a destination's stead: the first, and of the destination's
+/// own scope where that is less than the world (`nf_nat_redirect_ipv6_usable`).
 pub(crate) fn stands_in(ns: &Netns, link: u32, destination: Ipv6Addr) -> Option<IpAddr> {
     let here = ns.addresses_of(link).filter(|a| a.net.addr().is_ipv6() && a.standing.is_usable());
-    let kind = |ip: IpAddr| scope::is_link_local(ip) || !scope::is_link_local(destination.into());
-    here.map(|a| a.net.addr()).find(|ip| kind(*ip))
+    let wanted = scope::of(destination);
+    let fits = |ip: &IpAddr| match ip {
+        IpAddr::V6(v6) => wanted == scope::GLOBAL || scope::of(*v6) == wanted,
+        IpAddr::V4(_) => false,
+    };
+    here.map(|a| a.net.addr()).find(fits)
 }
 
 /// `use_oif_addrs_only`.

@@ -6,7 +6,9 @@
 
 use std::net::IpAddr;
 
-use model::netfilter::{Action, Data, EtherChange, Lookup, NatTarget, NfRule, Policy, RejectWith, TtlChange};
+use model::netfilter::{
+    Action, Data, Dialect, EtherChange, Lookup, NatTarget, NfRule, Policy, RejectWith, TtlChange,
+};
 use model::path::RuleRef;
 
 use super::hooks::{BaseRef, Hooks, Ready};
@@ -287,15 +289,17 @@ impl<'a> Run<'_, 'a> {
             Action::Ttl(TtlChange::Decrease(by)) => now.ttl = now.ttl.saturating_sub(*by),
             Action::Dscp { value, mask } => now.dscp = (now.dscp & !mask) ^ value,
             Action::Ether(EtherChange::Source(mac)) => now.ether_source = *mac,
-            Action::Ether(EtherChange::Destination(mac)) => now.ether_destination = *mac,
-            Action::Ether(EtherChange::Redirect) => {
-                let bridge = self.look.around.bridge.or(self.look.around.indev);
-                let mac = bridge.and_then(|l| self.look.world.ns(self.look.ns).link(l)).and_then(|l| l.mac);
-                match mac {
-                    Some(mac) => now.ether_destination = mac,
-                    None => return self.undecidable(rule.text.clone(), rule, number),
+            Action::Ether(EtherChange::Destination(mac)) => {
+                now.ether_destination = *mac;
+                // ebtables' dnat says too whose the frame is, nft's writing to it does not (`ebt_dnat_tg`).
+                if matches!(self.base.table.dialect, Dialect::EbtablesNft | Dialect::EbtablesLegacy) {
+                    now.other_host = self.look.bridge_mac() != Some(*mac);
                 }
             }
+            Action::Ether(EtherChange::Redirect) => match self.look.bridge_mac() {
+                Some(mac) => (now.ether_destination, now.other_host) = (mac, false),
+                None => return self.undecidable(rule.text.clone(), rule, number),
+            },
             _ => return self.undecidable(rule.text.clone(), rule, number),
         }
         if now == self.now {

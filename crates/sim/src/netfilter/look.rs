@@ -60,6 +60,7 @@ impl<'p, 'w> Look<'p, 'w> {
             dscp: skb.dscp,
             ether_source: skb.frame.source,
             ether_destination: skb.frame.destination,
+            other_host: skb.other_host,
         };
         Look {
             world,
@@ -240,6 +241,12 @@ impl<'p, 'w> Look<'p, 'w> {
     /// A field's value; `None` where the packet has not got it.
     pub(super) fn field(&self, field: &Field, now: Marking) -> Result<Option<Value<'_>>, String> {
         super::fields::value(self, field, now)
+    }
+
+    /// The address of the bridge that the frame is in.
+    pub(super) fn bridge_mac(&self) -> Option<Mac> {
+        let bridge = self.around.bridge.or(self.around.indev)?;
+        self.world.ns(self.ns).link(bridge)?.mac
     }
 
     /// A named set of the table that the rules stand in.

@@ -21,4 +21,6 @@ pub(super) struct Marking {
     pub(super) ether_source: Mac,
     /// The frame's destination.
     pub(super) ether_destination: Mac,
+    /// The frame is taken for somebody else's: `PACKET_OTHERHOST`.
+    pub(super) other_host: bool,
 }
