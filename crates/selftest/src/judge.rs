@@ -97,7 +97,8 @@ impl Said {
             // The kernel asks and takes the answer by itself: only the outcome is seen.
             (_, Kind::Arp) => true,
             (Fate::Received(by, said), _) => {
-                seen.received.as_ref().is_some_and(|(who, packet)| who == by && same(said, packet, own_port))
+                let mut receivers = seen.received.iter().chain(&seen.also);
+                receivers.any(|(who, packet)| who == by && same(said, packet, own_port))
             }
             (Fate::Lost, _) => seen.received.is_none(),
             (Fate::Unknown(_), _) => true,

@@ -41,8 +41,6 @@ pub(crate) fn load_all(rulesets: &[Ruleset], netns: &str) -> Result<(), Selftest
         }
         text.push_str(&text::of(ruleset));
         feed(program, arguments, text, netns)
-    });
-        feed(program, arguments, replaced.collect::<String>() + &text::of(ruleset), netns)
     })
 }
 

@@ -31,6 +31,8 @@ const POLL: Duration = Duration::from_micros(200);
 pub struct Seen {
     /// Who received it, and the packet as it was received.
     pub received: Option<(String, Arrived)>,
+    /// Others that received it too: a bridge floods what it does not know the place of.
+    pub also: Vec<(String, Arrived)>,
     /// The answer as the sender received it from the address that was asked.
     pub answer: Option<Arrived>,
     /// The answer was taken: by the sender's TCP, or by whoever sent the echo request, the datagram or
@@ -148,8 +150,10 @@ impl Wire {
             What::Question if !is_listened_to(probe.kind, heard.packet.port) => {}
             What::Question => {
                 let name = self.names.get(at).cloned().unwrap_or_default();
-                if seen.received.is_none() {
-                    seen.received = Some((name, heard.packet.clone()));
+                match &seen.received {
+                    None => seen.received = Some((name, heard.packet.clone())),
+                    Some((first, _)) if *first == name || seen.also.iter().any(|(who, _)| *who == name) => {}
+                    Some(_) => seen.also.push((name, heard.packet.clone())),
                 }
                 if let (Kind::Udp(_), Some(ears)) = (probe.kind, self.ears.get(at)) {
                     ears.answer(heard);

@@ -150,8 +150,9 @@ impl<'p, 'w> Look<'p, 'w> {
     }
 
     fn has_no_ether_header(&self, indev: Option<u32>) -> bool {
-        if self.family == Family::Bridge {
-            return false;
+        match self.family {
+            Family::Bridge | Family::Netdev => return false,
+            Family::Ip | Family::Ip6 | Family::Inet | Family::Arp => {}
         }
         let link = indev.and_then(|link| self.world.ns(self.ns).link(link));
         link.is_none_or(|l| l.kind == LinkKind::Loopback)
