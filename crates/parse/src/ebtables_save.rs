@@ -9,7 +9,7 @@
 //! (`ebt_do_table` in `net/bridge/netfilter/ebtables.c`). Here both become a last rule.
 
 use model::netfilter::{
-    Action, BaseChain, Chain, ChainKind, Counters, Dialect, Family, Hook, NfRule, Policy, Table,
+    Action, BaseChain, Chain, ChainKind, Choice, Counters, Dialect, Family, Hook, NfRule, Policy, Table,
 };
 
 use crate::iptables_save::dump::{self, ChainLine, RuleLine, Section};
@@ -121,7 +121,7 @@ fn append_policies(section: &Section<'_>, table: &mut Table) -> Vec<Problem> {
             ("ACCEPT", _) if chain.base.is_some() => {}
             ("ACCEPT", _) => push_policy(chain, line, Action::Accept),
             ("DROP", "broute") => {
-                push_policy(chain, line, Action::Unmodelled(targets::BROUTE_DROP.to_owned()));
+                push_policy(chain, line, Action::Elsewhere(targets::BROUTE_DROP.to_owned(), Choice::Port));
             }
             ("DROP", _) => push_policy(chain, line, Action::Drop),
             (other, _) => {

@@ -5,8 +5,8 @@
 
 use model::Mac;
 use model::netfilter::{
-    Action, AddressOf, Because, Dialect, Element, Elements, EtherChange, Field, Hook, Lookup, Match, NfRule,
-    Part, Policy, Table, Test,
+    Action, AddressOf, Because, Choice, Dialect, Element, Elements, EtherChange, Field, Hook, Lookup, Match,
+    NfRule, Part, Policy, Table, Test,
 };
 use parse::ebtables_save::{parse, parse_list};
 
@@ -209,7 +209,7 @@ fn matches() {
         ),
         (
             "-p ARP --arp-op ! Request_Reverse --arp-gratuitous",
-            vec![is(Test::EtherType(0x0806)), not(Test::ArpOperation(3)), unmodelled("--arp-gratuitous")],
+            vec![is(Test::EtherType(0x0806)), not(Test::ArpOperation(3)), is(Test::ArpGratuitous)],
         ),
         (
             "-p ARP --arp-ip-src 10.0.0.0/24 --arp-ip-dst ! 10.0.0.1",
@@ -236,7 +236,8 @@ fn matches() {
             vec![
                 is(Test::EtherType(0x8100)),
                 not(field(Field::Vlan, 0xfff, 5, 5)),
-                unmodelled("--vlan-prio 1"),
+                is(field(Field::Vlan, 0xfff, 0, 0xfff)),
+                unpredictable("--vlan-prio 1", Because::Payload),
             ],
         ),
         (
@@ -307,13 +308,16 @@ fn targets() {
             "-j snat --to-src 0:1:2:3:4:5 --snat-arp --snat-target CONTINUE",
             unmodelled("-j snat --to-src 0:1:2:3:4:5 --snat-arp --snat-target CONTINUE"),
         ),
-        ("-j arpreply --arpreply-mac 0:1:2:3:4:5", unmodelled("-j arpreply --arpreply-mac 0:1:2:3:4:5")),
+        (
+            "-j arpreply --arpreply-mac 0:1:2:3:4:5",
+            Action::Elsewhere("-j arpreply --arpreply-mac 0:1:2:3:4:5".into(), Choice::Bridge),
+        ),
     ] {
         assert_eq!(rule(text).action, wanted, "{text}");
     }
     let broute = tables(LEGACY, Dialect::EbtablesLegacy);
     let action = &broute[2].chains[0].rules[0].action;
-    assert!(matches!(action, Action::Unmodelled(text) if text.contains("routed")), "{action:?}");
+    assert!(matches!(action, Action::Elsewhere(text, Choice::Port) if text.contains("routed")), "{action:?}");
     let gone = parse("*filter\n:INPUT ACCEPT\n-A INPUT -i eth0 -j gone\n", Dialect::EbtablesNft);
     assert_eq!((gone.problems[0].line, gone.problems[0].column), (3, 18));
     assert_eq!(gone.value[0].chains[0].rules[0].action, Action::Unmodelled("-j gone".into()));

@@ -4,8 +4,8 @@
 
 use model::Mac;
 use model::netfilter::{
-    Action, AddrType, AddressOf, Because, ChainKind, CtStates, Family, FibQuestion, FibResult, Field, Hook,
-    Match, NfRule, Policy, Table, Test,
+    Action, AddrType, AddressOf, Because, ChainKind, Choice, CtStates, Family, FibQuestion, FibResult, Field,
+    Hook, Match, NfRule, Policy, Table, Test,
 };
 use parse::nft_json::parse;
 
@@ -232,16 +232,16 @@ fn what_is_not_modelled_says_so() {
     for (text, wanted) in cases {
         assert_eq!(rule(text).matches, [wanted], "{text}");
     }
-    for text in ["fwd to \"lo\"", "tcp dport set 80"] {
-        let json = if text.starts_with("fwd") {
-            r#"{"fwd": {"dev": "lo"}}"#
-        } else {
-            r#"{"mangle": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "value": 80}}"#
-        };
+    let fwd = ("fwd to \"lo\"", r#"{"fwd": {"dev": "lo"}}"#);
+    let set = r#"{"mangle": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "value": 80}}"#;
+    let known = |text: &str| Action::Elsewhere(text.to_owned(), Choice::Link);
+    for ((text, json), wanted) in
+        [(fwd, known(fwd.0)), (("tcp dport set 80", set), Action::Unmodelled("tcp dport set 80".to_owned()))]
+    {
         let ruleset = format!(
             r#"{{"nftables": [{{"rule": {{"family": "ip", "table": "t", "chain": "c", "expr": [{json}]}}}}]}}"#
         );
-        assert_eq!(tables(&ruleset)[0].chains[0].rules[0].action, Action::Unmodelled(text.to_owned()));
+        assert_eq!(tables(&ruleset)[0].chains[0].rules[0].action, wanted, "{text}");
     }
 }
 

@@ -90,6 +90,25 @@ fn numbers_of_headers() {
 }
 
 #[test]
+fn links_and_next_hops() {
+    let cases = [
+        ("meta iiftype loopback", vec![is(field(Field::LinkType(Side::In), 0xffff, &[(772, 772)]))]),
+        ("meta oiftype ether", vec![is(field(Field::LinkType(Side::Out), 0xffff, &[(1, 1)]))]),
+        ("rt ip nexthop 10.0.0.1", vec![V4, is(field(Field::NextHop, ALL, &[(0x0a00_0001, 0x0a00_0001)]))]),
+        ("rt ip6 nexthop fe80::1", {
+            let hop = 0xfe80_u128 << 112 | 1;
+            vec![V6, is(field(Field::NextHop, u128::MAX, &[(hop, hop)]))]
+        }),
+        ("meta priority 1:10", {
+            vec![is(Test::Unpredictable("meta priority 1:10".to_owned(), Because::Machine))]
+        }),
+    ];
+    for (text, matches) in cases {
+        assert_eq!(rule(text).matches, matches, "{text}");
+    }
+}
+
+#[test]
 fn flags_in_every_form() {
     let flags = |mask, set| is(Test::TcpFlags { mask, set });
     let cases = [
@@ -412,7 +431,7 @@ fn deeds() {
         ("meta priority set 1:10 log prefix \"x\"", Action::NonTerminal("log prefix \"x\"".to_owned())),
         ("update @roomy { ip saddr timeout 1m } accept", Action::Accept),
         ("dnat ip prefix to 10.98.0.0/24", Action::Netmap("10.98.0.0/24".parse().unwrap())),
-        ("fwd to \"lo\"", Action::Unmodelled("fwd to \"lo\"".to_owned())),
+        ("fwd to \"lo\"", elsewhere("fwd to \"lo\"", Choice::Link)),
         // What follows a look-up happens only where something was found.
         (
             "meta mark set ip saddr map { 10.0.0.1 : 0x00000005 } accept",
@@ -518,6 +537,22 @@ fn nat_by_maps() {
     for text in ["dnat to ip daddr map { 1.1.1.1 : 2.2.2.2 }:80", "redirect to :tcp dport map { 22 : 8000 }"]
     {
         assert!(matches!(nat(text).action, Action::Unmodelled(_)), "{text}");
+    }
+}
+
+/// A translation is made where both maps have something for the packet.
+#[test]
+fn address_and_port_by_a_map_each() {
+    let maps = "tcp dport map { 1000 : 10.0.0.1, 2000 : 10.0.0.2 }:tcp dport map { 1000 : 80, 3000 : 81 }";
+    let both = Data::AddressAndPort("10.0.0.1".parse().unwrap(), 80);
+    let fields = vec![Field::Port(AddressOf::Destination)];
+    let elements = Elements::Anonymous(vec![element(&[(1000, 1000)], Some(both))]);
+    let read = rule_of(Family::Ip, &format!("dnat to {maps}"));
+    assert_eq!(read.action, Action::DnatMap(Lookup { fields, elements }));
+    assert_eq!(read.matches, [TCP]);
+    for other in [maps.replacen("tcp dport map", "ip saddr map", 1), maps.replace("1000 :", "1000-1001 :")] {
+        let text = format!("dnat to {other}");
+        assert!(matches!(rule_of(Family::Ip, &text).action, Action::Unmodelled(_)), "{text}");
     }
 }
 

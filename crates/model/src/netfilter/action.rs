@@ -112,6 +112,13 @@ pub enum Choice {
     SynProxy,
     /// A flowtable, which forwards past the rules (`flow add`).
     Flowtable,
+    /// The link that the frame is sent out of, past everything that follows (`fwd to`).
+    Link,
+    /// The bridge, which answers the question in another's name (ebtables `arpreply`).
+    Bridge,
+    /// The port's own link, which gets the frame as if it were in no bridge (DROP in ebtables' table
+    /// `broute`).
+    Port,
     /// Which member of a cluster (CLUSTERIP), or chance (`numgen` as a map's key).
     Chance,
 }

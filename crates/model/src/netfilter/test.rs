@@ -81,6 +81,8 @@ pub enum Test {
     ArpSourceIp(IpNet),
     /// ARP target protocol address in the prefix.
     ArpTargetIp(IpNet),
+    /// ARP sender and target protocol address are the same.
+    ArpGratuitous,
     /// ARP sender hardware address, under a mask.
     ArpSourceMac(Mac, Mac),
     /// ARP target hardware address, under a mask.
@@ -214,6 +216,10 @@ pub enum Field {
     LogicalIn,
     /// Name of the bridge of the port it leaves by.
     LogicalOut,
+    /// Hardware type (`ARPHRD_*`) of the link that the packet is at (nft's `iiftype`), or leaves by.
+    LinkType(Side),
+    /// The next hop that routing chose: a gateway, or the destination itself (nft's `rt nexthop`).
+    NextHop,
     /// 0 for this host, 1 broadcast, 2 multicast, 3 another host (`PACKET_*`).
     PacketType,
     /// Packet mark.

@@ -22,9 +22,8 @@ pub(super) fn read(
     context: Context,
     words: &mut Words<'_>,
 ) -> Option<Vec<Match>> {
-    // Two fields compared with each other, which nothing in the model says.
     if option == "--arp-gratuitous" {
-        return None;
+        return Some(vec![Match { negated, test: Test::ArpGratuitous }]);
     }
     let value = words.value()?;
     // No imagined frame is a BPDU, which the kernel asks for first (`ebt_stp_mt`).
@@ -34,6 +33,13 @@ pub(super) fn read(
     match option {
         "--ip-icmp-type" => icmp(&value, negated, values::icmp),
         "--ip6-icmp-type" => icmp(&value, negated, values::icmpv6),
+        // What a tag holds; a frame without one fails it (`ebt_vlan_mt`).
+        "--vlan-encap" | "--vlan-prio" => {
+            let sign = if negated { "! " } else { "" };
+            let tagged = Match { negated: false, test: range(Field::Vlan, 0xfff, 0, 0xfff) };
+            let held = Test::Unpredictable(format!("{option} {sign}{value}"), Because::Payload);
+            Some(vec![tagged, Match { negated: false, test: held }])
+        }
         "--ip-tos" | "--ip6-tclass" => service(option, &value, negated),
         // What an imagined ARP packet is of: Ethernet and IPv4 (RFC 826).
         "--arp-htype" => Some(vec![arp::known(values::number(&value)? == 1, negated)]),

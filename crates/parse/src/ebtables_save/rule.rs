@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::netfilter::{Action, Because, Dialect, Match, NfRule, Test};
+use model::netfilter::{Action, Because, Choice, Dialect, Match, NfRule, Test};
 
 use super::{options, targets};
 use crate::Problem;
@@ -60,6 +60,10 @@ pub(super) fn read(
             Some(read) => conditions.extend(read),
             None => conditions.push(Match { negated: false, test: Test::Unmodelled(text()) }),
         }
+    }
+    if matches!(action, Action::Elsewhere(_, Choice::Bridge)) {
+        // Only questions are answered; all else goes on to the next rule (`ebt_arpreply_tg`).
+        conditions.push(Match { negated: false, test: Test::ArpOperation(1) });
     }
     line.rule(conditions, action)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use model::netfilter::{Action, Dialect, EtherChange};
+use model::netfilter::{Action, Choice, Dialect, EtherChange};
 
 use crate::iptables_save::values;
 use crate::iptables_save::words::Words;
@@ -32,13 +32,16 @@ pub(super) fn read(
     words.rewind(options);
     let read = match name.as_ref() {
         // In BROUTING of the legacy kernel the port's own address, not the bridge's.
-        "redirect" if table == "broute" && dialect == Dialect::EbtablesLegacy => None,
+        "redirect" if table == "broute" && dialect == Dialect::EbtablesLegacy => {
+            let to_the_port = || Action::Elsewhere(text.clone(), Choice::Port);
+            text.ends_with("--redirect-target DROP").then(to_the_port)
+        }
         "redirect" => rewriting(words, table, "--redirect-target", redirect),
         "dnat" => rewriting(words, table, "--dnat-target", dnat),
         "snat" => rewriting(words, table, "--snat-target", snat),
         "mark" => rewriting(words, table, "--mark-target", mark),
-        // The bridge answers in another's name: it makes a frame, and drops the question.
-        "arpreply" => None,
+        // It makes a frame, and drops the question (`ebt_arpreply_tg`).
+        "arpreply" => Some(Action::Elsewhere(text.clone(), Choice::Bridge)),
         name => {
             words.skip_all();
             let what = format!("{name} is neither a chain of this table nor a target known here");
@@ -52,7 +55,7 @@ pub(super) fn read(
 fn verdict(name: &str, table: &str) -> Option<Action> {
     Some(match name {
         "ACCEPT" => Action::Accept,
-        "DROP" if table == "broute" => Action::Unmodelled(BROUTE_DROP.to_owned()),
+        "DROP" if table == "broute" => Action::Elsewhere(BROUTE_DROP.to_owned(), Choice::Port),
         "DROP" => Action::Drop,
         "CONTINUE" => Action::Continue,
         "RETURN" => Action::Return,

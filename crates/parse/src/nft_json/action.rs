@@ -49,6 +49,7 @@ pub(super) fn read(
             action: Action::NonTerminal(text()),
             may_end_rule: false,
         }),
+        "fwd" => Some(Action::Elsewhere(text(), Choice::Link).into()),
         "queue" => Some(Action::Elsewhere(text(), Choice::Queue).into()),
         // For other protocols these end the rule (`nft_tproxy_eval_v4`, `nft_synproxy_do_eval`,
         // `nft_flow_offload_eval`).

@@ -68,6 +68,7 @@ pub(super) fn kind_of_type(name: &str) -> Option<Kind> {
         "icmpv6_code" => Kind::Number(8, names::ICMP6_CODES),
         "dscp" => Kind::Number(6, names::DSCPS),
         "pkt_type" => Kind::Number(8, names::PACKET_TYPES),
+        "iface_type" => Kind::Number(16, names::LINK_TYPES),
         "nf_proto" => Kind::Number(8, names::NF_PROTOCOLS),
         "ct_dir" => Kind::Number(8, names::DIRECTIONS),
         "fib_addrtype" => Kind::Number(32, names::ADDRESS_TYPES),

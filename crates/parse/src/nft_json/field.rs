@@ -59,6 +59,7 @@ pub(super) fn looked_at(family: Family, expression: &Value, before: &[Match]) ->
         "meta" => meta(family, word("key").unwrap_or_default()),
         "ct" => ct(family, word("key").unwrap_or_default(), word("dir")),
         "fib" => fib(body),
+        "rt" => route(family, word("key").unwrap_or_default(), word("family")),
         "tcp option" => Err(Unknown { demands: vec![Test::Protocol(TCP)], because: Some(Because::Payload) }),
         "exthdr" | "ip option" | "sctp chunk" | "dccp option" => unknown(Because::Payload),
         "numgen" | "jhash" | "symhash" => unknown(Because::Chance),
@@ -195,7 +196,13 @@ fn meta(family: Family, key: &str) -> Answer {
         "pkttype" => Ok(looked(Field::PacketType, Kind::Number(8, names::PACKET_TYPES), Vec::new())),
         // Frames are longer than the packet in them, and not all hold one.
         "length" if is_ip => Ok(looked(Field::Length, Kind::Number(32, &[]), Vec::new())),
+        "iiftype" | "oiftype" => {
+            let side = if key == "iiftype" { Side::In } else { Side::Out };
+            Ok(looked(Field::LinkType(side), Kind::Number(16, names::LINK_TYPES), Vec::new()))
+        }
         "skuid" | "skgid" | "cgroup" => unknown(Because::Socket),
+        // What of traffic control: sockets, the type of service and other rules decide it.
+        "priority" => unknown(Because::Machine),
         "cpu" | "iifgroup" | "oifgroup" | "ipsec" | "secpath" => unknown(Because::Machine),
         "time" | "day" | "hour" => unknown(Because::Time),
         "random" | "prandom" => unknown(Because::Chance),
@@ -235,6 +242,21 @@ fn ct(family: Family, key: &str, direction: Option<&str>) -> Answer {
         ("bytes" | "packets" | "avgpkt", _) => unknown(Because::Rate),
         ("expiration", _) => unknown(Because::Time),
         ("helper" | "label" | "event" | "id" | "secmark", _) => unknown(Because::History),
+        _ => not_modelled(),
+    }
+}
+
+/// What routing chose. The kernel asks for the family itself (`nft_rt_get_eval`).
+fn route(family: Family, key: &str, of: Option<&str>) -> Answer {
+    match (key, of, family) {
+        ("nexthop", Some("ip"), _) | ("nexthop", None, Family::Ip) => {
+            Ok(looked(Field::NextHop, Kind::V4, ether_type(family, IPV4)))
+        }
+        ("nexthop", Some("ip6"), _) | ("nexthop", None, Family::Ip6) => {
+            Ok(looked(Field::NextHop, Kind::V6, ether_type(family, IPV6)))
+        }
+        ("classid" | "ipsec", _, _) => unknown(Because::Machine),
+        ("mtu", _, _) => unknown(Because::Payload),
         _ => not_modelled(),
     }
 }

@@ -93,6 +93,17 @@ pub(super) const ETHER_TYPES: Names = &[
 pub(super) const PACKET_TYPES: Names =
     &[("host", 0), ("unicast", 0), ("broadcast", 1), ("multicast", 2), ("other", 3)];
 
+/// `ARPHRD_*`.
+pub(super) const LINK_TYPES: Names = &[
+    ("ether", 1),
+    ("ppp", 512),
+    ("ipip", 768),
+    ("ipip6", 769),
+    ("loopback", 772),
+    ("sit", 776),
+    ("ipgre", 778),
+];
+
 /// `NFPROTO_*`.
 pub(super) const NF_PROTOCOLS: Names = &[("ipv4", 2), ("ipv6", 10)];
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use model::netfilter::{Action, AddressOf, Family, Field, Match, NatTarget, Test};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::action::{Deed, looked_up};
 use super::{lookup, plain};
@@ -23,11 +23,35 @@ pub(super) fn read(family: Family, (name, body): (&str, &Value), before: &[Match
         "snat" => return Some(Action::Snat(target(body)?).into()),
         _ => return None,
     };
-    // A port besides what the map gives is one thing too many.
-    if body.get("port").is_some() {
+    match body.get("port") {
+        None => looked_up(family, map?, before, make),
+        Some(port) => looked_up(family, &with_ports(map?, port.get("map")?)?, before, make),
+    }
+}
+
+/// `dnat to KEY map { ... }:KEY map { ... }` as one map to address and port. Where one of the two names
+/// nothing for the key, there is no translation (`NFT_BREAK`), so what is in both counts.
+fn with_ports(addresses: &Value, ports: &Value) -> Option<Value> {
+    let entries = |map: &'_ Value| -> Option<Vec<(Value, Value)>> {
+        let pairs =
+            map.get("data")?.get("set")?.as_array()?.iter().map(|entry| match entry.as_array()?.as_slice() {
+                [key, data] => Some((key.clone(), data.clone())),
+                _ => None,
+            });
+        pairs.collect()
+    };
+    let key = addresses.get("key").filter(|key| ports.get("key") == Some(key))?;
+    let (addresses, ports) = (entries(addresses)?, entries(ports)?);
+    // Ranges that overlap without being the same are more than this compares.
+    let is_exact = |(key, _): &(Value, Value)| !key.is_object() && key.as_str() != Some("*");
+    if !addresses.iter().chain(&ports).all(is_exact) {
         return None;
     }
-    looked_up(family, map?, before, make)
+    let both = addresses.iter().filter_map(|(key, address)| {
+        let (_, port) = ports.iter().find(|(other, _)| other == key)?;
+        Some(json!([key, {"concat": [address, port]}]))
+    });
+    Some(json!({"key": key, "data": {"set": both.collect::<Vec<_>>()}}))
 }
 
 fn target(body: &Value) -> Option<NatTarget> {

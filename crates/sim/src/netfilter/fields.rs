@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use model::Mac;
-use model::netfilter::{AddressOf, CtTuple, Family, Field, Hook};
+use model::link::LinkKind;
+use model::netfilter::{AddressOf, CtTuple, Family, Field, Hook, Side};
 use model::packet::Packet;
 
 use super::conntrack::CtView;
@@ -39,6 +40,8 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         Field::LogicalOut => {
             Ok(around.outdev.and(around.bridge).map(|b| Value::Name(look.link_name(Some(b)))))
         }
+        Field::LinkType(side) => Ok(link_type(look, *side)?.map(Value::Number)),
+        Field::NextHop => number(next_hop(look)),
         Field::PacketType => number(Some(packet_type(look).into())),
         Field::Mark => number(Some(now.mark.into())),
         Field::Ether(AddressOf::Source) => number(ether(look, now.ether_source)),
@@ -97,6 +100,42 @@ fn mac_bits(mac: Mac) -> u128 {
 fn ether(look: &Look, mac: Mac) -> Option<u128> {
     let bridged = look.family == Family::Bridge || look.family == Family::Netdev;
     (bridged || look.around.indev.is_some()).then(|| mac_bits(mac))
+}
+
+/// `ARPHRD_*`. What nft calls the link of arrival is the one that the packet is at (`nft_meta_get_eval`, which
+/// takes `skb->dev`): none when it is just made, and once it is routed the one that it leaves by.
+fn link_type(look: &Look, side: Side) -> Result<Option<u128>, String> {
+    const ETHER: u128 = 1;
+    const LOOPBACK: u128 = 772;
+    let around = look.around;
+    let link = match (side, look.hook) {
+        (Side::Out, _) | (Side::In, Hook::Postrouting | Hook::Egress) => around.outdev,
+        (Side::In, Hook::Output) => None,
+        (Side::In, Hook::Ingress | Hook::Prerouting | Hook::Input | Hook::Forward) => around.indev,
+    };
+    // Bridges have ports of Ethernet only (`br_add_if`).
+    if look.family == Family::Bridge {
+        let link = if side == Side::Out { around.outdev } else { around.indev.or(around.outdev) };
+        return Ok(link.map(|_| ETHER));
+    }
+    let Some(link) = link.and_then(|link| look.world.ns(look.ns).link(link)) else { return Ok(None) };
+    match (&link.kind, link.mac) {
+        (LinkKind::Loopback, _) => Ok(Some(LOOPBACK)),
+        (_, Some(_)) => Ok(Some(ETHER)),
+        (_, None) => Err(format!("the hardware type of {}", link.name)),
+    }
+}
+
+/// Of a packet that routing has not seen there is none (`nft_rt_get_eval`, `rt_nexthop`, `rt6_nexthop`).
+fn next_hop(look: &Look) -> Option<u128> {
+    let routed = match look.hook {
+        Hook::Input | Hook::Forward | Hook::Output | Hook::Postrouting => true,
+        // What comes by the loopback link was routed when it was made.
+        Hook::Prerouting => look.arrived_by_loopback(),
+        Hook::Ingress | Hook::Egress => false,
+    };
+    let packet = look.packet().filter(|_| routed && look.family != Family::Bridge)?;
+    Some(bits(look.around.via.unwrap_or(packet.destination)))
 }
 
 /// `NFPROTO_IPV4`, `NFPROTO_IPV6`; the family's own number elsewhere.

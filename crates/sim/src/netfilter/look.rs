@@ -154,8 +154,12 @@ impl<'p, 'w> Look<'p, 'w> {
             Family::Bridge | Family::Netdev => return false,
             Family::Ip | Family::Ip6 | Family::Inet | Family::Arp => {}
         }
-        let link = indev.and_then(|link| self.world.ns(self.ns).link(link));
-        link.is_none_or(|l| l.kind == LinkKind::Loopback)
+        indev.is_none() || self.arrived_by_loopback()
+    }
+
+    pub(super) fn arrived_by_loopback(&self) -> bool {
+        let link = self.around.indev.and_then(|link| self.world.ns(self.ns).link(link));
+        link.is_some_and(|link| link.kind == LinkKind::Loopback)
     }
 
     /// Whether a test holds; `None` where the packet has not got what is asked for, which fails the
@@ -197,6 +201,7 @@ impl<'p, 'w> Look<'p, 'w> {
             Test::ArpOperation(op) => self.arp().is_some_and(|a| *op == if a.reply { 2 } else { 1 }),
             Test::ArpSourceIp(net) => self.arp().is_some_and(|a| net.contains(&IpAddr::V4(a.sender_ip))),
             Test::ArpTargetIp(net) => self.arp().is_some_and(|a| net.contains(&IpAddr::V4(a.target_ip))),
+            Test::ArpGratuitous => self.arp().is_some_and(|a| a.sender_ip == a.target_ip),
             Test::ArpSourceMac(mac, mask) => self.arp().is_some_and(|a| masked(a.sender_mac, *mac, *mask)),
             Test::ArpTargetMac(mac, mask) => self.arp().is_some_and(|a| masked(a.target_mac, *mac, *mask)),
             Test::AddressType { of, types, limit } => fib::is_of_type(self, *of, types, *limit)?,

@@ -8,7 +8,7 @@ use sim::Protocol;
 use crate::single::{self, Before, Place, Scratch};
 
 /// Of what a bridge takes for itself.
-const CONDITIONS: [&str; 43] = [
+const CONDITIONS: [&str; 44] = [
     "-i p0",
     "-i ! p0",
     "-i p+",
@@ -24,6 +24,7 @@ const CONDITIONS: [&str; 43] = [
     "-p 0x0806",
     "-p Length",
     "-p 802_1Q --vlan-id 5",
+    "-p 802_1Q --vlan-encap ARP",
     "-p IPv4 --ip-src 10.9.0.2",
     "-p IPv4 --ip-src ! 10.9.0.0/24",
     "-p IPv4 --ip-dst 10.0.0.1/255.0.0.255",
@@ -54,7 +55,7 @@ const CONDITIONS: [&str; 43] = [
     "-p IPv4 --ip-tos 4",
 ];
 
-const OF_ARP: [&str; 12] = [
+const OF_ARP: [&str; 14] = [
     "-p ARP",
     "-p ARP --arp-op Request",
     "-p ARP --arp-op ! Request",
@@ -67,6 +68,8 @@ const OF_ARP: [&str; 12] = [
     "-p ARP --arp-mac-src 02:00:00:00:00:02",
     "-p ARP --arp-mac-src ! 02:00:00:00:00:02",
     "-p ARP --arp-mac-dst 00:00:00:00:00:00",
+    "-p ARP --arp-gratuitous",
+    "-p ARP ! --arp-gratuitous",
 ];
 
 const CHANGES: [&str; 9] = [

@@ -159,6 +159,26 @@ fn what_is_written_to_one_protocol_leaves_the_others_alone() {
     assert!(unknown(&written.ask("g1", SERVER, Protocol::Tcp(80))).contains("tcp dport set 81"));
 }
 
+/// As seen on a kernel: nft's `iiftype` is that of the link that the packet is at, and only what routing
+/// has seen has a next hop.
+#[test]
+fn links_have_types_and_routed_packets_a_next_hop() {
+    let at = |hook: &str, statement: &str| {
+        let mut cloud = Cloud::new();
+        cloud.nft(&format!("table inet t {{\nchain c {{\ntype filter hook {hook} priority 0; policy accept;\n{statement} drop\n}}\n}}"));
+        cloud.ping("g1", SERVER).answered
+    };
+    assert!(!at("forward", "meta iiftype ether"));
+    assert!(at("forward", "meta iiftype loopback"));
+    assert!(!at("postrouting", "meta iiftype ether"));
+    assert!(!at("forward", &format!("rt ip nexthop {SERVER}")));
+    assert!(at("forward", &format!("rt ip nexthop != {{ {SERVER}, 10.0.0.11 }}")));
+    assert!(at("prerouting", &format!("rt ip nexthop != {SERVER}")));
+    let mut cloud = Cloud::new();
+    cloud.nft("table inet t {\nchain c {\ntype filter hook output priority 0; policy accept;\nmeta iiftype != 5 drop\n}\n}");
+    cloud.passes("h", SERVER);
+}
+
 #[test]
 fn a_code_point_goes_along_with_the_packet() {
     let mangled = |rules: &str| {

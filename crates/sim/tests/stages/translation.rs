@@ -78,6 +78,20 @@ fn a_hairpin_needs_its_source_rewritten_too() {
 }
 
 #[test]
+fn a_map_for_the_address_and_one_for_the_port_go_together() {
+    let mut cloud = Cloud::new();
+    let maps = "tcp dport map { 1000 : 10.0.0.12, 2000 : 10.0.0.12 }:tcp dport map { 1000 : 80, 3000 : 81 }";
+    let hook = "type nat hook prerouting priority dstnat; policy accept;";
+    cloud.nft(&format!("table ip t {{\nchain c {{\n{hook}\ndnat to {maps}\n}}\n}}"));
+    let answer = cloud.ask("g1", SERVER, Protocol::Tcp(1000));
+    assert!(received(&answer).contains("> 10.0.0.12:80 TCP"), "{}", received(&answer));
+    for other in [2000, 3000] {
+        let answer = cloud.ask("g1", SERVER, Protocol::Tcp(other));
+        assert!(received(&answer).contains(&format!("> {SERVER}:{other} TCP")), "{}", received(&answer));
+    }
+}
+
+#[test]
 fn redirect_stays_here_on_another_port() {
     let mut cloud = Cloud::new();
     cloud.nat("-A PREROUTING -p tcp -d 198.51.100.10/32 -j REDIRECT --to-ports 8775");

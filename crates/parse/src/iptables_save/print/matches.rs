@@ -164,6 +164,7 @@ fn piece_of(condition: &Match, protocol: Option<u8>, family: Family) -> Option<P
         | Test::ArpSourceMac(..)
         | Test::ArpTargetMac(..)
         | Test::AnyBit(..)
+        | Test::ArpGratuitous
         | Test::InSet(_) => None,
     }
 }
