@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use model::netfilter::Family;
 use sim::Protocol;
 
 use crate::single::{self, Before, Place, Scratch};
@@ -136,6 +137,30 @@ const CHANGES: [&str; 42] = [
     "-m dscp --dscp-class BE",
 ];
 
+/// Of an `inet` chain.
+const OF_NFT: [&str; 20] = [
+    "ip ttl set 64",
+    "ip6 hoplimit set 64",
+    "ip dscp set cs0",
+    "ip6 dscp set cs0",
+    "ip ttl set 64 ip dscp set cs0",
+    "log ip ttl set 64",
+    "ip ecn set not-ect",
+    "ip saddr set 10.9.0.2",
+    "tcp dport set 53",
+    "udp dport set 53",
+    "tcp option maxseg size set 1400",
+    "reset tcp option sack-perm",
+    "meta iiftype ether",
+    "meta iiftype loopback",
+    "meta iiftype != 5",
+    "meta oiftype != 5",
+    "rt ip nexthop 10.9.0.1",
+    "rt ip nexthop != 10.9.0.9",
+    "rt ip6 nexthop fd00:9::1",
+    "meta mark set 5",
+];
+
 /// Two machines on a cable.
 fn cable(label: &str) -> (Scratch, Scratch) {
     let (here, there) = (Scratch::new(label, "here"), Scratch::new(label, "there"));
@@ -200,12 +225,38 @@ fn changes_come_to_for_the_walk_what_they_come_to_for_the_kernel() {
     }
 }
 
-/// Sends of each protocol, and compares what the kernel counted of every rule with what the walk says.
+/// What nft lists of a rule does not say all that it asks for.
+#[test]
+fn what_nft_demands_of_a_packet_and_does_not_list_is_known() {
+    let (here, there) = cable("demand");
+    let rules: Vec<String> =
+        OF_NFT.iter().map(|rule| format!("meta pkttype host {rule} counter\n")).collect();
+    for chain in ["prerouting", "input"] {
+        let hook = format!("type filter hook {chain} priority 0;");
+        let table = format!("table inet {chain} {{\nchain {chain} {{\n{hook}\n{}}}\n}}\n", rules.concat());
+        here.run("nft -f -", &table);
+    }
+    for chain in ["prerouting", "input"] {
+        let place = |_| Place { ns: 0, table: chain, chain, family: Family::Inet };
+        assert!(compare_in(place, (&here, &there), Before::LeftOut) > 100);
+    }
+}
+
 fn compare(here: &Scratch, there: &Scratch, others: Before) -> usize {
+    let place = |to| Place { ns: 0, table: "mangle", chain: "PREROUTING", family: single::family(to) };
+    compare_in(place, (here, there), others)
+}
+
+/// Sends of each protocol, and compares what the kernel counted of every rule with what the walk says.
+fn compare_in(
+    place: impl Fn(SocketAddr) -> Place,
+    (here, there): (&Scratch, &Scratch),
+    others: Before,
+) -> usize {
     let mut compared = 0;
     for to in ["10.9.0.1:53", "[fd00:9::1]:53"] {
         let to: SocketAddr = to.parse().unwrap();
-        let place = Place { ns: 0, table: "mangle", chain: "PREROUTING", family: single::family(to) };
+        let place = place(to);
         for protocol in [Protocol::Icmp, Protocol::Udp(to.port()), Protocol::Tcp(to.port())] {
             let before = single::read(&[here, there]);
             there.send(to, protocol);
