@@ -70,6 +70,7 @@ fn by_test(test: &Test) -> bool {
         | Test::EtherDestination(..)
         | Test::EtherType(_)
         | Test::ArpOperation(_)
+        | Test::ArpGratuitous
         | Test::ArpSourceIp(_)
         | Test::ArpTargetIp(_)
         | Test::ArpSourceMac(..)
@@ -105,6 +106,8 @@ fn by_field(field: &Field) -> bool {
         | Field::TcpFlags
         | Field::In
         | Field::Out
+        | Field::LinkType(_)
+        | Field::NextHop
         | Field::LogicalIn
         | Field::LogicalOut
         | Field::PacketType
