@@ -98,8 +98,7 @@ fn mac_bits(mac: Mac) -> u128 {
 
 /// Frames of Ethernet only: see `mac_mt`.
 fn ether(look: &Look, mac: Mac) -> Option<u128> {
-    let bridged = look.family == Family::Bridge || look.family == Family::Netdev;
-    (bridged || look.around.indev.is_some()).then(|| mac_bits(mac))
+    (!look.has_no_ether_header(look.around.indev)).then(|| mac_bits(mac))
 }
 
 /// `ARPHRD_*`. What nft calls the link of arrival is the one that the packet is at (`nft_meta_get_eval`, which

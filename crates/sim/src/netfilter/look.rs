@@ -149,7 +149,7 @@ impl<'p, 'w> Look<'p, 'w> {
         }
     }
 
-    fn has_no_ether_header(&self, indev: Option<u32>) -> bool {
+    pub(super) fn has_no_ether_header(&self, indev: Option<u32>) -> bool {
         match self.family {
             Family::Bridge | Family::Netdev => return false,
             Family::Ip | Family::Ip6 | Family::Inet | Family::Arp => {}
