@@ -10,7 +10,7 @@ mod action;
 mod set;
 mod test;
 
-pub use action::{Action, Choice, EtherChange, NatTarget, RejectWith, TtlChange};
+pub use action::{Action, ArpChange, Choice, EtherChange, NatTarget, RejectWith, TtlChange};
 pub use set::{Data, Dimension, Element, Elements, Ipset, Lookup, NfSet, Part};
 pub use test::{
     AddrType, AddressOf, Because, CtStates, CtTuple, FibQuestion, FibResult, Field, Match, Side, Test,

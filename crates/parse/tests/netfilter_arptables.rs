@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says why")]
 
 use model::Mac;
-use model::netfilter::{Action, AddressOf, Dialect, Field, Hook, Match, NfRule, Policy, Table, Test};
+use model::netfilter::{
+    Action, AddressOf, ArpChange, Dialect, Field, Hook, Match, NfRule, Policy, Table, Test,
+};
 use namespace::Namespace;
 use parse::arptables_save::{parse, parse_list, put_right};
 
@@ -109,7 +111,8 @@ fn targets_stand_in_front_and_their_options_behind() {
     assert_eq!(rule("-j foo").action, Action::Jump("foo".into()));
     assert_eq!(rule("-s 1.2.3.4").action, Action::Continue);
     let mangle = "-j mangle --mangle-ip-s 1.2.3.4 --mangle-target CONTINUE";
-    assert_eq!(rule(mangle).action, Action::Unmodelled(mangle.into()));
+    let sender = Action::Arp(ArpChange::SenderIp("1.2.3.4".parse().unwrap()));
+    assert_eq!(rule(mangle).action, Action::Several(vec![sender]));
     assert_eq!(
         rule("-j CLASSIFY --set-class 1:2").action,
         Action::NonTerminal("-j CLASSIFY --set-class 1:2".into())

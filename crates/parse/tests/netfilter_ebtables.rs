@@ -5,8 +5,8 @@
 
 use model::Mac;
 use model::netfilter::{
-    Action, AddressOf, Because, Choice, Dialect, Element, Elements, EtherChange, Field, Hook, Lookup, Match,
-    NfRule, Part, Policy, Table, Test,
+    Action, AddressOf, ArpChange, Because, Choice, Dialect, Element, Elements, EtherChange, Field, Hook,
+    Lookup, Match, NfRule, Part, Policy, Table, Test,
 };
 use parse::ebtables_save::{parse, parse_list};
 
@@ -306,7 +306,10 @@ fn targets() {
         ("-j dnat", unmodelled("-j dnat")),
         (
             "-j snat --to-src 0:1:2:3:4:5 --snat-arp --snat-target CONTINUE",
-            unmodelled("-j snat --to-src 0:1:2:3:4:5 --snat-arp --snat-target CONTINUE"),
+            then(
+                Action::Ether(EtherChange::Source(mac("0:1:2:3:4:5"))),
+                Action::Arp(ArpChange::SenderMac(mac("0:1:2:3:4:5"))),
+            ),
         ),
         (
             "-j arpreply --arpreply-mac 0:1:2:3:4:5",

@@ -20,7 +20,7 @@ mod tracking;
 use std::net::IpAddr;
 
 use model::netfilter::{ChainKind, Family, Hook};
-use model::packet::Frame;
+use model::packet::{Frame, Payload};
 use model::path::{Place, RuleRef, Stage, Step, Stop};
 
 use crate::refusal::Refused;
@@ -303,6 +303,9 @@ fn mark(marking: Marking, trail: &mut Trail, skb: &mut Skb) {
     skb.frame.source = marking.ether_source;
     skb.frame.destination = marking.ether_destination;
     skb.other_host = marking.other_host;
+    if let Some(arp) = marking.arp {
+        skb.frame.payload = Payload::Arp(arp);
+    }
     if let Some(packet) = skb.packet_mut() {
         packet.ttl = marking.ttl;
     }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use model::Mac;
 use model::netfilter::{Family, Hook};
 use model::packet::{Arp, Frame, Packet, Payload, Transport};
-use model::path::{Direction, Disposition, Exchange, Path};
+use model::path::{Direction, Disposition, Exchange, Path, Stop};
 
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail};
@@ -79,20 +79,59 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) 
     let (Disposition::Delivered { .. }, Some(at)) = (&asked.disposition, asked.at) else {
         return Resolution { question: asked, answer: None };
     };
+    // Rules may have rewritten it on its way.
+    let Payload::Arp(heard) = asked.frame.payload else {
+        return Resolution { question: asked, answer: None };
+    };
+    if heard.target_ip != ip {
+        let mut question = asked;
+        let why = format!("rules make the question ask for {} in place of {ip}", heard.target_ip);
+        let would_need = "`ip neigh` after a probe".to_owned();
+        question.disposition = Disposition::Unknown { why, would_need };
+        return Resolution { question, answer: None };
+    }
     trail.learned.clone_from(&asked.trail.learned);
-    if !asker.ip.is_unspecified() {
+    if !heard.sender_ip.is_unspecified() {
         // Who answers a question remembers who asked (`arp_process`, `neigh_event_ns`).
-        trail.neighbours.push((at, asker.ip.into(), asker.mac));
+        trail.neighbours.push((at, heard.sender_ip.into(), heard.sender_mac));
     }
     let mac = world.answering_mac(at).unwrap_or_default();
-    let answer = Arp { reply: true, sender_mac: mac, sender_ip: ip, target_mac: asker.mac, target_ip: own };
-    let frame = Frame { source: mac, destination: asker.mac, payload: Payload::Arp(answer) };
+    let answer = Arp {
+        reply: true,
+        sender_mac: mac,
+        sender_ip: heard.target_ip,
+        target_mac: heard.sender_mac,
+        target_ip: heard.sender_ip,
+    };
+    let frame = Frame { source: mac, destination: heard.sender_mac, payload: Payload::Arp(answer) };
     let by_guest = matches!(world.far_end(at), FarEnd::Guest(..));
-    let answered = send(world, trail, at, by_guest, frame);
+    let mut answered = send(world, trail, at, by_guest, frame);
+    settle_rewritten(&mut answered, (heard.sender_ip, own), ip);
     if matches!(answered.disposition, Disposition::Delivered { .. }) {
         trail.learned.clone_from(&answered.trail.learned);
     }
     Resolution { question: asked, answer: Some(answered) }
+}
+
+/// An answer that rules made tell of another address leaves the asker as it was (`arp_process`: no entry is
+/// looked for under the one asked for). One to another address than the asker's is taken by an asker that
+/// waits for it, but of that the way of a frame says nothing.
+fn settle_rewritten(answered: &mut Outcome, (told, own): (Ipv4Addr, Ipv4Addr), asked: Ipv4Addr) {
+    let tells = matches!(answered.frame.payload, Payload::Arp(arp) if arp.sender_ip == asked);
+    match &answered.disposition {
+        Disposition::Delivered { .. } if !tells => {
+            answered.disposition = Disposition::Dropped(Stop::OtherHost);
+        }
+        Disposition::Dropped(Stop::OtherHost) if told != own => {
+            let why = format!("rules make {told} ask in place of {own}, which is answered");
+            let would_need = "`ip neigh` after a probe".to_owned();
+            answered.disposition = Disposition::Unknown { why, would_need };
+        }
+        Disposition::Delivered { .. }
+        | Disposition::Dropped(_)
+        | Disposition::LeftSite
+        | Disposition::Unknown { .. } => {}
+    }
 }
 
 /// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.

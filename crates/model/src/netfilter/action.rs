@@ -1,7 +1,7 @@
 //! What a rule does with a packet that matches.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,9 @@ pub enum Action {
     },
     /// The frame's addresses changed (ebtables `redirect`, `dnat`, `snat`).
     Ether(EtherChange),
+    /// An address in the ARP packet changed (arptables `mangle`, ebtables `snat --snat-arp`); other packets
+    /// stay as they are.
+    Arp(ArpChange),
     /// Several, one after the other, until one ends the packet's way through the chain.
     Several(Vec<Action>),
     /// Does something that does not decide the packet's fate (LOG, CHECKSUM, TRACE, ...): its text.
@@ -159,6 +162,20 @@ pub enum EtherChange {
     Destination(Mac),
     /// The source becomes this.
     Source(Mac),
+}
+
+/// How an ARP packet changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArpChange {
+    /// The sender's protocol address becomes this.
+    SenderIp(Ipv4Addr),
+    /// The target's.
+    TargetIp(Ipv4Addr),
+    /// The sender's hardware address becomes this.
+    SenderMac(Mac),
+    /// The target's.
+    TargetMac(Mac),
 }
 
 /// Where NAT rewrites to.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::netfilter::{Action, AddressOf, Choice, Match, NfRule, Test};
+use model::netfilter::{Action, AddressOf, ArpChange, Choice, Match, NfRule, Test};
 
 use crate::iptables_save::dump::RuleLine;
 use crate::iptables_save::values;
@@ -107,11 +107,37 @@ impl Target {
             "QUEUE" | "NFQUEUE" => Action::Elsewhere(self.text(), Choice::Queue),
             "CLASSIFY" => Action::NonTerminal(self.text()),
             "MARK" => self.mark().unwrap_or_else(|| Action::Unmodelled(self.text())),
-            // It writes addresses into the packet.
-            "mangle" => Action::Unmodelled(self.text()),
+            "mangle" => self.mangle().unwrap_or_else(|| Action::Unmodelled(self.text())),
             _ => return (Action::Unmodelled(self.text()), false),
         };
         (action, true)
+    }
+
+    /// Writes addresses into the packet, then accepts it or does as told (`arpt_mangle.c`, `target`).
+    fn mangle(&self) -> Option<Action> {
+        let mut actions = Vec::new();
+        let mut then = Action::Accept;
+        for (option, value) in &self.options {
+            let change = match option.as_str() {
+                "--mangle-ip-s" => ArpChange::SenderIp(value.parse().ok()?),
+                "--mangle-ip-d" => ArpChange::TargetIp(value.parse().ok()?),
+                "--mangle-mac-s" => ArpChange::SenderMac(value.parse().ok()?),
+                "--mangle-mac-d" => ArpChange::TargetMac(value.parse().ok()?),
+                "--mangle-target" => {
+                    then = match value.as_str() {
+                        "ACCEPT" => Action::Accept,
+                        "DROP" => Action::Drop,
+                        "CONTINUE" => Action::Continue,
+                        _ => return None,
+                    };
+                    continue;
+                }
+                _ => return None,
+            };
+            actions.push(Action::Arp(change));
+        }
+        actions.extend(Some(then).filter(|then| *then != Action::Continue));
+        Some(Action::Several(actions))
     }
 
     /// Numbers are hexadecimal, without saying so (`libarpt_MARK.c`).

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use model::netfilter::{Action, Choice, Dialect, EtherChange};
+use model::Mac;
+use model::netfilter::{Action, ArpChange, Choice, Dialect, EtherChange};
 
 use crate::iptables_save::values;
 use crate::iptables_save::words::Words;
@@ -38,7 +39,7 @@ pub(super) fn read(
         }
         "redirect" => rewriting(words, table, "--redirect-target", redirect),
         "dnat" => rewriting(words, table, "--dnat-target", dnat),
-        "snat" => rewriting(words, table, "--snat-target", snat),
+        "snat" => source(words, table),
         "mark" => rewriting(words, table, "--mark-target", mark),
         // It makes a frame, and drops the question (`ebt_arpreply_tg`).
         "arpreply" => Some(Action::Elsewhere(text.clone(), Choice::Bridge)),
@@ -98,12 +99,21 @@ fn dnat(option: Option<(&str, &str)>) -> Option<Action> {
     }
 }
 
-/// `--snat-arp` also rewrites the sender in an ARP packet, which is not modelled.
-fn snat(option: Option<(&str, &str)>) -> Option<Action> {
-    match option? {
-        ("--to-src" | "--to-source", mac) => Some(Action::Ether(EtherChange::Source(mac.parse().ok()?))),
-        _ => None,
+/// `--snat-arp` also rewrites the sender in an ARP packet (`ebt_snat_tg`).
+fn source(options: &mut Words<'_>, table: &str) -> Option<Action> {
+    let (mut to, mut in_arp, mut then): (Option<Mac>, bool, Action) = (None, false, Action::Accept);
+    while let Some(option) = options.value() {
+        match option.as_ref() {
+            "--to-src" | "--to-source" => to = Some(options.value()?.parse().ok()?),
+            "--snat-arp" => in_arp = true,
+            "--snat-target" => then = verdict(&options.value()?, table)?,
+            _ => return None,
+        }
     }
+    let mut changes = vec![Action::Ether(EtherChange::Source(to?))];
+    changes.extend(to.filter(|_| in_arp).map(|mac| Action::Arp(ArpChange::SenderMac(mac))));
+    changes.extend(Some(then).filter(|then| *then != Action::Continue));
+    Some(if let [only] = changes.as_slice() { only.clone() } else { Action::Several(changes) })
 }
 
 fn mark(option: Option<(&str, &str)>) -> Option<Action> {

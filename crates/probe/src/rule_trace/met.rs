@@ -241,6 +241,7 @@ fn can_say(action: &Action, verdict: &Verdict) -> bool {
         | Action::Ttl(_)
         | Action::Dscp { .. }
         | Action::Ether(_)
+        | Action::Arp(_)
         | Action::Several(_)
         | Action::NonTerminal(_)
         | Action::Elsewhere(..)

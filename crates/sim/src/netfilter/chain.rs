@@ -7,8 +7,9 @@
 use std::net::IpAddr;
 
 use model::netfilter::{
-    Action, Data, Dialect, EtherChange, Lookup, NatTarget, NfRule, Policy, RejectWith, TtlChange,
+    Action, ArpChange, Data, Dialect, EtherChange, Lookup, NatTarget, NfRule, Policy, RejectWith, TtlChange,
 };
+use model::packet::Arp;
 use model::path::RuleRef;
 
 use super::hooks::{BaseRef, Hooks, Ready};
@@ -193,6 +194,7 @@ impl<'a> Run<'_, 'a> {
             | Action::RestoreMark { .. }
             | Action::Ttl(_)
             | Action::Dscp { .. }
+            | Action::Arp(_)
             | Action::Ether(_) => return self.change(rule, action, number),
             Action::Jump(name) => return self.call(name, rule, number, true),
             Action::Goto(name) => return self.call(name, rule, number, false),
@@ -288,6 +290,7 @@ impl<'a> Run<'_, 'a> {
             Action::Ttl(TtlChange::Increase(by)) => now.ttl = now.ttl.saturating_add(*by),
             Action::Ttl(TtlChange::Decrease(by)) => now.ttl = now.ttl.saturating_sub(*by),
             Action::Dscp { value, mask } => now.dscp = (now.dscp & !mask) ^ value,
+            Action::Arp(change) => now.arp = now.arp.map(|arp| rewritten(arp, *change)),
             Action::Ether(EtherChange::Source(mac)) => now.ether_source = *mac,
             Action::Ether(EtherChange::Destination(mac)) => {
                 now.ether_destination = *mac;
@@ -430,6 +433,15 @@ impl<'a> Run<'_, 'a> {
         if self.endings.len() < ENDINGS_MAX || !self.endings.iter().any(|e| e.same_fate(&ending)) {
             self.endings.push(ending);
         }
+    }
+}
+
+fn rewritten(arp: Arp, change: ArpChange) -> Arp {
+    match change {
+        ArpChange::SenderIp(sender_ip) => Arp { sender_ip, ..arp },
+        ArpChange::TargetIp(target_ip) => Arp { target_ip, ..arp },
+        ArpChange::SenderMac(sender_mac) => Arp { sender_mac, ..arp },
+        ArpChange::TargetMac(target_mac) => Arp { target_mac, ..arp },
     }
 }
 

@@ -48,11 +48,11 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         Field::Ether(AddressOf::Destination) => number(ether(look, now.ether_destination)),
         Field::EtherType => number(Some(look.ether_type().into())),
         Field::Vlan => number(None),
-        Field::ArpOperation => number(look.arp().map(|a| if a.reply { 2 } else { 1 })),
-        Field::ArpIp(AddressOf::Source) => number(look.arp().map(|a| a.sender_ip.to_bits().into())),
-        Field::ArpIp(AddressOf::Destination) => number(look.arp().map(|a| a.target_ip.to_bits().into())),
-        Field::ArpEther(AddressOf::Source) => number(look.arp().map(|a| mac_bits(a.sender_mac))),
-        Field::ArpEther(AddressOf::Destination) => number(look.arp().map(|a| mac_bits(a.target_mac))),
+        Field::ArpOperation => number(now.arp.map(|a| if a.reply { 2 } else { 1 })),
+        Field::ArpIp(AddressOf::Source) => number(now.arp.map(|a| a.sender_ip.to_bits().into())),
+        Field::ArpIp(AddressOf::Destination) => number(now.arp.map(|a| a.target_ip.to_bits().into())),
+        Field::ArpEther(AddressOf::Source) => number(now.arp.map(|a| mac_bits(a.sender_mac))),
+        Field::ArpEther(AddressOf::Destination) => number(now.arp.map(|a| mac_bits(a.target_mac))),
         Field::CtState
         | Field::CtStatus
         | Field::CtDirection

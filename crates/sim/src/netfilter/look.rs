@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use model::Mac;
 use model::link::LinkKind;
 use model::netfilter::{CtStates, Family, Field, Hook, Ipset, Match, NfRule, Test};
-use model::packet::{Arp, Frame, Packet, Payload, TCP, Transport, UDP};
+use model::packet::{Frame, Packet, Payload, TCP, Transport, UDP};
 
 use super::conntrack::{self, CtView};
 use super::hooks::{BaseRef, Hooks};
@@ -58,6 +58,10 @@ impl<'p, 'w> Look<'p, 'w> {
             zone: skb.zone,
             ttl: skb.packet().map_or(0, |p| p.ttl),
             dscp: skb.dscp,
+            arp: match skb.frame.payload {
+                Payload::Arp(arp) => Some(arp),
+                Payload::Ip(_) => None,
+            },
             ether_source: skb.frame.source,
             ether_destination: skb.frame.destination,
             other_host: skb.other_host,
@@ -198,12 +202,12 @@ impl<'p, 'w> Look<'p, 'w> {
             Test::EtherSource(mac, mask) => masked(now.ether_source, *mac, *mask),
             Test::EtherDestination(mac, mask) => masked(now.ether_destination, *mac, *mask),
             Test::EtherType(number) => self.ether_type() == *number,
-            Test::ArpOperation(op) => self.arp().is_some_and(|a| *op == if a.reply { 2 } else { 1 }),
-            Test::ArpSourceIp(net) => self.arp().is_some_and(|a| net.contains(&IpAddr::V4(a.sender_ip))),
-            Test::ArpTargetIp(net) => self.arp().is_some_and(|a| net.contains(&IpAddr::V4(a.target_ip))),
-            Test::ArpGratuitous => self.arp().is_some_and(|a| a.sender_ip == a.target_ip),
-            Test::ArpSourceMac(mac, mask) => self.arp().is_some_and(|a| masked(a.sender_mac, *mac, *mask)),
-            Test::ArpTargetMac(mac, mask) => self.arp().is_some_and(|a| masked(a.target_mac, *mac, *mask)),
+            Test::ArpOperation(op) => now.arp.is_some_and(|a| *op == if a.reply { 2 } else { 1 }),
+            Test::ArpSourceIp(net) => now.arp.is_some_and(|a| net.contains(&IpAddr::V4(a.sender_ip))),
+            Test::ArpTargetIp(net) => now.arp.is_some_and(|a| net.contains(&IpAddr::V4(a.target_ip))),
+            Test::ArpGratuitous => now.arp.is_some_and(|a| a.sender_ip == a.target_ip),
+            Test::ArpSourceMac(mac, mask) => now.arp.is_some_and(|a| masked(a.sender_mac, *mac, *mask)),
+            Test::ArpTargetMac(mac, mask) => now.arp.is_some_and(|a| masked(a.target_mac, *mac, *mask)),
             Test::AddressType { of, types, limit } => fib::is_of_type(self, *of, types, *limit)?,
             Test::Mark { value, mask } => now.mark & mask == *value,
             Test::Fragment => false,
@@ -234,13 +238,6 @@ impl<'p, 'w> Look<'p, 'w> {
         match &self.frame.payload {
             Payload::Ip(packet) => Some(packet),
             Payload::Arp(_) => None,
-        }
-    }
-
-    pub(super) fn arp(&self) -> Option<&Arp> {
-        match &self.frame.payload {
-            Payload::Arp(arp) => Some(arp),
-            Payload::Ip(_) => None,
         }
     }
 

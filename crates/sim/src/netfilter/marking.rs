@@ -1,6 +1,7 @@
 //! What rules change of a packet without ending its way through the chain.
 
 use model::Mac;
+use model::packet::Arp;
 
 /// Changes so far, as the next rule finds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) struct Marking {
     pub(super) ether_source: Mac,
     /// The frame's destination.
     pub(super) ether_destination: Mac,
+    /// The ARP packet, where it is one.
+    pub(super) arp: Option<Arp>,
     /// The frame is taken for somebody else's: `PACKET_OTHERHOST`.
     pub(super) other_host: bool,
 }

@@ -157,6 +157,7 @@ fn by_action(action: &Action) -> Versions {
         | Action::Notrack
         | Action::Ttl(_)
         | Action::Dscp { .. }
+        | Action::Arp(_)
         | Action::Ether(_) => NEITHER,
     }
 }

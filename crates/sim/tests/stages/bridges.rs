@@ -5,7 +5,7 @@ use model::netfilter::Dialect;
 use model::path::{Direction, Stop};
 use model::route::NeighbourState;
 
-use crate::cloud::{Cloud, rule_of, stop_of};
+use crate::cloud::{Cloud, rule_of, stop_of, unknown};
 
 const G2: &str = "10.0.0.12";
 const G2_MAC: &str = "fa:16:3e:00:00:12";
@@ -188,4 +188,32 @@ fn prerouting_is_met_once() {
          -A FORWARD -m mark --mark 0x1 -j DROP\nCOMMIT\n",
     );
     assert_eq!(rule_of(cloud.stop("g1", "198.51.100.10")), "FORWARD 1");
+}
+
+/// What arptables writes into questions and answers, as seen on a kernel.
+#[test]
+fn who_asks_and_who_answers_can_be_rewritten() {
+    let with = |rules: &str| {
+        let mut cloud = Cloud::new();
+        cloud.address("h", "br1", "10.0.0.5/24");
+        let read =
+            parse::arptables_save::parse(&format!("*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n{rules}\n"));
+        assert_eq!(read.problems, []);
+        cloud.ns("h").ruleset.tables.extend(read.value);
+        cloud
+    };
+    let unresolved = |cloud: &Cloud| matches!(cloud.stop("h", G2), Stop::NeighbourUnresolved { .. });
+    with("-A OUTPUT --opcode 1 -j mangle --mangle-ip-s 10.0.0.5").passes("h", G2);
+    with("-A OUTPUT --opcode 1 -j mangle --mangle-mac-d 02:00:00:00:00:77").passes("h", G2);
+    // The answer goes to nobody.
+    assert!(unresolved(&with("-A OUTPUT -j mangle --mangle-mac-s 02:00:00:00:00:77")));
+    assert!(unresolved(&with("-A OUTPUT -j mangle --mangle-ip-s 10.0.0.5 --mangle-target DROP")));
+    // The answer says a wrong address, or tells of another.
+    let wrong = with("-A INPUT --opcode 2 -j mangle --mangle-mac-s 02:00:00:00:00:77");
+    assert!(!wrong.ping("h", G2).answered);
+    assert!(unresolved(&with("-A INPUT --opcode 2 -j mangle --mangle-ip-s 10.0.0.77")));
+    let another = with("-A OUTPUT --opcode 1 -j mangle --mangle-ip-s 10.0.0.77");
+    assert!(unknown(&another.ping("h", G2)).contains("10.0.0.77"));
+    let another = with("-A OUTPUT --opcode 1 -j mangle --mangle-ip-d 10.0.0.77");
+    assert!(!another.ping("h", G2).answered);
 }

@@ -52,6 +52,7 @@ fn target(action: &Action, flags: &[String], family: Family) -> Option<String> {
         | Action::DnatMap(_)
         | Action::SnatMap(_)
         | Action::SetMarkMap(_)
+        | Action::Arp(_)
         | Action::Ether(_) => return None,
     })
 }
