@@ -161,10 +161,10 @@ impl Wire {
             }
             What::Answer if is_back => {
                 seen.answered |= match probe.kind {
-                    Kind::Echo | Kind::Udp(_) => true,
-                    // What TCP takes for the answer of whom it asked, even where the packet after it has the
+                    Kind::Echo => true,
+                    // What comes from the port that was asked. Of TCP also where the packet after it has the
                     // connection reset.
-                    Kind::Tcp(port) => {
+                    Kind::Tcp(port) | Kind::Udp(port) => {
                         let own = self.senders.get(nth).map(Sender::port);
                         heard.packet.source_port == port && Some(heard.packet.port) == own
                     }

@@ -302,6 +302,7 @@ fn mark(marking: Marking, trail: &mut Trail, skb: &mut Skb) {
     skb.dscp = marking.dscp;
     skb.frame.source = marking.ether_source;
     skb.frame.destination = marking.ether_destination;
+    skb.addressed_to = marking.addressed_to;
     skb.other_host = marking.other_host;
     if let Some(arp) = marking.arp {
         skb.frame.payload = Payload::Arp(arp);

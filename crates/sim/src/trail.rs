@@ -108,6 +108,9 @@ pub(crate) struct Skb {
     pub(crate) prerouted: bool,
     /// Conntrack zone.
     pub(crate) zone: u16,
+    /// The destination that the frame arrived with: what rules write there later does not change whose it
+    /// is taken for, but ebtables' dnat and redirect do.
+    pub(crate) addressed_to: Mac,
     /// A rule of ebtables gave it to a station other than the bridge, whose stack ignores it then
     /// (`ebt_dnat_tg`).
     pub(crate) other_host: bool,
@@ -129,6 +132,7 @@ impl Skb {
             untracked: false,
             remarked: false,
             prerouted: false,
+            addressed_to: frame.destination,
             other_host: false,
             zone: 0,
             dscp: 0,

@@ -296,11 +296,11 @@ impl<'a> Run<'_, 'a> {
                 now.ether_destination = *mac;
                 // ebtables' dnat says too whose the frame is, nft's writing to it does not (`ebt_dnat_tg`).
                 if matches!(self.base.table.dialect, Dialect::EbtablesNft | Dialect::EbtablesLegacy) {
-                    now.other_host = self.look.bridge_mac() != Some(*mac);
+                    (now.addressed_to, now.other_host) = (*mac, self.look.bridge_mac() != Some(*mac));
                 }
             }
             Action::Ether(EtherChange::Redirect) => match self.look.bridge_mac() {
-                Some(mac) => (now.ether_destination, now.other_host) = (mac, false),
+                Some(mac) => (now.ether_destination, now.addressed_to, now.other_host) = (mac, mac, false),
                 None => return self.undecidable(rule.text.clone(), rule, number),
             },
             _ => return self.undecidable(rule.text.clone(), rule, number),

@@ -60,9 +60,9 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         | Field::CtZone
         | Field::CtProtocol
         | Field::Ct(_)
-            if look.family == Family::Bridge =>
+            if look.untold_connection(now).is_some() =>
         {
-            Err("conntrack of bridged frames".to_owned())
+            Err(look.untold_connection(now).unwrap_or_default().to_owned())
         }
         Field::CtState => number(Some(ct_state(look, now))),
         Field::CtStatus => number(look.ct.as_ref().map(ct_status)),
@@ -183,7 +183,7 @@ fn tuple_part(ct: &CtView, part: CtTuple) -> u128 {
 /// own, and br_netfilter what is for others too (`eth_type_trans`, `br_handle_frame`,
 /// `setup_pre_routing`). What is made here is for this host until it leaves.
 fn packet_type(look: &Look) -> u8 {
-    let destination = look.marking().ether_destination;
+    let Marking { addressed_to: destination, other_host, .. } = look.marking();
     let made_here = look.around.indev.is_none() || matches!(look.hook, Hook::Output);
     if made_here {
         return 0;
@@ -199,5 +199,5 @@ fn packet_type(look: &Look) -> u8 {
         link.and_then(|l| ns.link(l)).and_then(|l| l.mac).is_some_and(|mac| mac == destination)
     };
     let is_frame = matches!(look.family, Family::Bridge | Family::Netdev);
-    if is_frame && !wears(look.around.indev) && !wears(look.around.bridge) { 3 } else { 0 }
+    if other_host || is_frame && !wears(look.around.indev) && !wears(look.around.bridge) { 3 } else { 0 }
 }

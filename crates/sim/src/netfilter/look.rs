@@ -64,6 +64,7 @@ impl<'p, 'w> Look<'p, 'w> {
             },
             ether_source: skb.frame.source,
             ether_destination: skb.frame.destination,
+            addressed_to: skb.addressed_to,
             other_host: skb.other_host,
         };
         Look {
@@ -294,9 +295,19 @@ impl<'p, 'w> Look<'p, 'w> {
         }
     }
 
-    fn ct_state(&self, wanted: CtStates, now: Marking) -> Result<bool, String> {
+    /// Why nothing can be told of the packet's connection.
+    pub(super) fn untold_connection(&self, now: Marking) -> Option<&'static str> {
         if self.family == Family::Bridge {
-            return Err("conntrack of bridged frames".to_owned());
+            return Some("conntrack of bridged frames");
+        }
+        // Until the packet is tracked, what `-j CT --zone` gave it is taken for its connection
+        // (`xt_ct_target`, `nf_ct_get`).
+        (self.ct.is_none() && now.zone != 0).then_some("a connection that is only a zone's template yet")
+    }
+
+    fn ct_state(&self, wanted: CtStates, now: Marking) -> Result<bool, String> {
+        if let Some(why) = self.untold_connection(now) {
+            return Err(why.to_owned());
         }
         Ok(match self.ct {
             Some(ct) => {

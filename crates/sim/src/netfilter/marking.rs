@@ -24,6 +24,8 @@ pub(super) struct Marking {
     pub(super) ether_destination: Mac,
     /// The ARP packet, where it is one.
     pub(super) arp: Option<Arp>,
+    /// The destination by which the kernel judged whose the frame is (`skb->pkt_type`).
+    pub(super) addressed_to: Mac,
     /// The frame is taken for somebody else's: `PACKET_OTHERHOST`.
     pub(super) other_host: bool,
 }
