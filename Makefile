@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench readme install-deps
+.PHONY: help demo test bench selftest readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ bench: install-deps ## Measures the snapshot and the walk, beside the tools an o
 	cargo bench --workspace --locked --benches $(AS_ROOT)
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench.py
+
+selftest: install-deps ## Holds the prediction to this kernel: 20,000 clouds, for about an hour
+	cargo build --release --locked -p hopline
+	$(SUDO) scripts/selftest.sh
 
 readme: ## Writes the diagnosis that README.md shows anew, from the real program
 	cargo build --release --locked -p hopline

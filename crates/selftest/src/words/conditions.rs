@@ -91,7 +91,7 @@ pub(crate) static CONDITIONS: &[Word] = &[
     Word {
         name: "multiport sports",
         xtables: "-m multiport <!>--sports <80,8080|53,1024:65535|53,80>",
-        nft: "<proto> sport <!>{ 53, 80, 1024-<40000|60000> }",
+        nft: "<proto> sport <!>{ 53, 80, 1024-<9999|65535> }",
         about: Ports,
         ..WORD
     },
