@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::Netns;
+use model::link::LinkKind;
 use model::route::{Address, FibRule, Nexthop, Route, RouteKind, RuleAction, TABLE_LOCAL};
 
 use super::route_v6;
@@ -67,7 +68,9 @@ fn through<'a>(
         }
         match rule.action {
             RuleAction::Lookup(table) => match in_table(table) {
-                Some((route, nexthop)) if route.kind != RouteKind::Throw => return answer(route, nexthop),
+                Some((route, nexthop)) if route.kind != RouteKind::Throw => {
+                    return answer(ns, route, nexthop);
+                }
                 Some(_) | None => {}
             },
             RuleAction::Goto(priority) => {
@@ -84,8 +87,12 @@ fn through<'a>(
     Found::Nothing
 }
 
-fn answer<'a>(route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
+fn answer<'a>(ns: &Netns, route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
     match route.kind {
+        // IPv6 has a route by the loopback link refuse, lest packets go round (`fib6_is_reject`).
+        RouteKind::Unicast if route.destination.addr().is_ipv6() && nexthop.is_some_and(|n| loops(ns, n)) => {
+            Found::Refused(RouteKind::Unreachable, Some(route))
+        }
         RouteKind::Unicast
         | RouteKind::Local
         | RouteKind::Broadcast
@@ -95,6 +102,10 @@ fn answer<'a>(route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
             Found::Refused(route.kind, Some(route))
         }
     }
+}
+
+fn loops(ns: &Netns, nexthop: &Nexthop) -> bool {
+    ns.link(nexthop.link).is_some_and(|link| link.kind == LinkKind::Loopback)
 }
 
 /// The same, and of several ways that the kernel would spread flows over, one: whoever asked walks again
