@@ -161,3 +161,11 @@ fn deep_json_is_a_problem_and_no_overflow() {
     let text = format!("{{\"nftables\": [{{\"rule\": {}", "[".repeat(100_000));
     assert_eq!(parse::nft_json::parse(&text, &|_, _| false).problems.len(), 1);
 }
+
+#[test]
+fn what_follows_the_end_is_said_to_be_unread() {
+    let text = "{\"nftables\": [{\"metainfo\": {}}]}\n, {\"rule\": {\"family\": \"ip\"}}]}";
+    let read = parse::nft_json::parse(text, &|_, _| false);
+    let places: Vec<(u32, u32)> = read.problems.iter().map(|p| (p.line, p.column)).collect();
+    assert_eq!(places, [(2, 1)], "{:?}", read.problems);
+}

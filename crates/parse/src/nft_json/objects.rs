@@ -64,6 +64,15 @@ pub(crate) fn read(text: &str, found: &mut dyn FnMut(Object)) -> Vec<Problem> {
     loop {
         place.skip(|c| c.is_ascii_whitespace() || c == ',');
         if place.rest.starts_with(']') {
+            place.advance(1);
+            place.skip(|c| c.is_ascii_whitespace());
+            if place.rest.starts_with('}') {
+                place.advance(1);
+                place.skip(|c| c.is_ascii_whitespace());
+            }
+            if !place.rest.is_empty() {
+                problems.push(place.problem("the ruleset has ended: what stands here is not read"));
+            }
             return problems;
         }
         let mut stream = serde_json::Deserializer::from_str(place.rest).into_iter::<Value>();
