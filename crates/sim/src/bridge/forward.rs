@@ -15,7 +15,7 @@ use crate::ip::{self, neighbour_discovery};
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, best, place};
 use crate::wire;
-use crate::world::{LinkId, Station, World};
+use crate::world::{FarEnd, LinkId, Station, World};
 
 /// A frame arrives at a bridge port (`br_handle_frame`).
 pub(crate) fn input(world: &World, mut trail: Trail, ingress: LinkId, skb: &Skb) -> Outcome {
@@ -190,18 +190,17 @@ fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, sk
         let id = |port: &Link| LinkId { ns: bridge_id.ns, link: port.index };
         copies = ports.into_iter().filter(|p| world.leaves_site(id(p))).collect();
     }
-    let followed = copies.into_iter().filter(|port| from.is_none_or(|f| f.index != port.index || hairpin(f)));
-    let outcomes: Vec<Outcome> = followed
-        .map(|port| match refused(from, port).or_else(|| flood_refused(from, port, skb)) {
-            Some(why) => {
-                trail.clone().drop(place(ns, Some(port), Stage::Bridge), &skb.frame, why, Vec::new())
-            }
-            None => {
-                let egress = LinkId { ns: bridge_id.ns, link: port.index };
-                deliver(world, trail.clone(), bridge_id, from, egress, skb.clone())
-            }
-        })
-        .collect();
+    let strays = strays(world, bridge_id, &copies, skb);
+    let may_leave = |port: &&Link| from.is_none_or(|f| f.index != port.index || hairpin(f));
+    let copy = |port: &Link| match refused(from, port).or_else(|| flood_refused(from, port, skb)) {
+        Some(why) => trail.clone().drop(place(ns, Some(port), Stage::Bridge), &skb.frame, why, Vec::new()),
+        None => {
+            let egress = LinkId { ns: bridge_id.ns, link: port.index };
+            deliver(world, trail.clone(), bridge_id, from, egress, skb.clone())
+        }
+    };
+    let mut outcomes: Vec<Outcome> = copies.into_iter().filter(may_leave).map(copy).collect();
+    outcomes.extend(strays.into_iter().filter(may_leave).map(copy).filter(arrived));
     if !outcomes.iter().any(arrived)
         && let Some(target) = asked_for(skb)
     {
@@ -217,6 +216,20 @@ fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, sk
         let why = format!("no port leads to {}", sought(&skb.frame.payload, skb));
         trail.drop(here, &skb.frame, Stop::NoTarget(why), Vec::new())
     })
+}
+
+/// Ports that lead to another bridge, where br_netfilter may rewrite a copy that is meant for nobody there,
+/// so that it is received after all.
+fn strays<'a>(world: &World<'a>, bridge_id: LinkId, copies: &[&Link], skb: &Skb) -> Vec<&'a Link> {
+    if skb.packet().is_none() || skb.frame.destination.is_group() {
+        return Vec::new();
+    }
+    let followed = |port: &Link| copies.iter().any(|copy| copy.index == port.index);
+    let bridged_on = |port: &Link| match world.far_end(LinkId { ns: bridge_id.ns, link: port.index }) {
+        FarEnd::Link(other) => world.bridge_of(other).is_some(),
+        FarEnd::Guest(..) | FarEnd::Beyond => false,
+    };
+    world.ns(bridge_id.ns).ports(bridge_id.link).filter(|p| !followed(p) && bridged_on(p)).collect()
 }
 
 fn arrived(outcome: &Outcome) -> bool {

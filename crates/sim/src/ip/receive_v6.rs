@@ -50,7 +50,7 @@ pub(super) fn receive(
     let at_route = place(ns, link, Stage::Route);
     let iif = ns.link_name(ingress.link);
     let key = Key { destination, source, iif: &iif, oif: None, mark: skb.mark };
-    let (route, nexthop) = match route::lookup_one(ns, &key, &mut trail.choices) {
+    let (route, nexthop) = match route::lookup_one(ns, &key, &mut trail.choices).or_refused_by_lo(ns) {
         Found::Route(route, nexthop) => (route, nexthop),
         Found::Refused(kind, route) => {
             let text = route::refusal_text(ns, kind, route);
@@ -187,7 +187,7 @@ pub(crate) fn redirected(
     let Packet { source, destination, .. } = *packet;
     let iif = ns.link_name(bridge);
     let key = Key { destination, source, iif: &iif, oif: None, mark };
-    match route::lookup_one(ns, &key, &mut trail.choices) {
+    match route::lookup_one(ns, &key, &mut trail.choices).or_refused_by_lo(ns) {
         Found::Route(route, Some(nexthop)) if route.kind == RouteKind::Unicast => {
             Ok((nexthop.link == bridge).then(|| nexthop.via.unwrap_or(destination)))
         }

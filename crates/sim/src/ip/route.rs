@@ -69,7 +69,7 @@ fn through<'a>(
         match rule.action {
             RuleAction::Lookup(table) => match in_table(table) {
                 Some((route, nexthop)) if route.kind != RouteKind::Throw => {
-                    return answer(ns, route, nexthop);
+                    return answer(route, nexthop);
                 }
                 Some(_) | None => {}
             },
@@ -87,12 +87,8 @@ fn through<'a>(
     Found::Nothing
 }
 
-fn answer<'a>(ns: &Netns, route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
+fn answer<'a>(route: &'a Route, nexthop: Option<&'a Nexthop>) -> Found<'a> {
     match route.kind {
-        // IPv6 has a route by the loopback link refuse, lest packets go round (`fib6_is_reject`).
-        RouteKind::Unicast if route.destination.addr().is_ipv6() && nexthop.is_some_and(|n| loops(ns, n)) => {
-            Found::Refused(RouteKind::Unreachable, Some(route))
-        }
         RouteKind::Unicast
         | RouteKind::Local
         | RouteKind::Broadcast
@@ -104,8 +100,24 @@ fn answer<'a>(ns: &Netns, route: &'a Route, nexthop: Option<&'a Nexthop>) -> Fou
     }
 }
 
-fn loops(ns: &Netns, nexthop: &Nexthop) -> bool {
-    ns.link(nexthop.link).is_some_and(|link| link.kind == LinkKind::Loopback)
+impl<'a> Found<'a> {
+    /// The same for a packet received, and for what rules ask: IPv6 has a route by the loopback link refuse,
+    /// lest packets go round, but only once OUTPUT has seen those made here (`fib6_is_reject`,
+    /// `ip6_rt_init_dst_reject`).
+    pub(crate) fn or_refused_by_lo(self, ns: &Netns) -> Found<'a> {
+        let loops =
+            |nexthop: &Nexthop| ns.link(nexthop.link).is_some_and(|link| link.kind == LinkKind::Loopback);
+        match self {
+            Found::Route(route, Some(nexthop))
+                if route.kind == RouteKind::Unicast
+                    && route.destination.addr().is_ipv6()
+                    && loops(nexthop) =>
+            {
+                Found::Refused(RouteKind::Unreachable, Some(route))
+            }
+            found @ (Found::Route(..) | Found::Refused(..) | Found::Nothing | Found::Unknown(_)) => found,
+        }
+    }
 }
 
 /// The same, and of several ways that the kernel would spread flows over, one: whoever asked walks again

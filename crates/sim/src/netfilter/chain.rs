@@ -261,7 +261,13 @@ impl<'a> Run<'_, 'a> {
         let mut now = self.now;
         match action {
             // What was tracked before, and came back over the loopback link, stays so (`xt_ct_target`).
-            Action::Notrack | Action::CtZone(_) if self.look.ct.is_some() => return Next::Rule,
+            // What already has a connection, a zone's template or none on purpose is passed over
+            // (`xt_ct_target`, `nft_notrack_eval`).
+            Action::Notrack | Action::CtZone(_)
+                if self.look.ct.is_some() || now.untracked || now.zone != 0 =>
+            {
+                return Next::Rule;
+            }
             Action::Notrack => now.untracked = true,
             Action::CtZone(zone) => now.zone = *zone,
             Action::SetMark { value, mask } => now.mark = (now.mark & !mask) ^ value,

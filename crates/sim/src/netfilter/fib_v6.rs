@@ -45,7 +45,7 @@ fn is_unicast(ip: Ipv6Addr) -> bool {
 fn told_by_route(look: &Look, ip: Ipv6Addr, link: Option<u32>) -> Result<[Option<AddrType>; 2], String> {
     let ns = look.world.ns(look.ns);
     let key = Key { destination: ip.into(), source: look.nobody(), iif: "lo", oif: link, mark: 0 };
-    let (route, _) = match route::lookup(ns, &key) {
+    let (route, _) = match route::lookup(ns, &key).or_refused_by_lo(ns) {
         Found::Route(route, nexthop) => (route, nexthop),
         Found::Refused(..) | Found::Nothing => return Ok([Some(AddrType::Unreachable), None]),
         Found::Unknown(text) => return Err(not_modelled(text)),
@@ -77,7 +77,7 @@ pub(super) fn kind(look: &Look, question: FibQuestion, packet: &Packet, now: Mar
     let ns = look.world.ns(look.ns);
     let key = key(look, question, packet, now);
     // The type is looked up as if the packet were made here.
-    let route = match route::lookup(ns, &Key { iif: "lo", ..key }) {
+    let route = match route::lookup(ns, &Key { iif: "lo", ..key }).or_refused_by_lo(ns) {
         Found::Route(route, _) => route,
         Found::Refused(kind, _) => return Ok(of_kind(kind).number()),
         Found::Nothing => return Ok(AddrType::Unreachable.number()),
@@ -113,7 +113,8 @@ pub(super) fn reverse_path(
     let source = if packet.destination.is_multicast() { look.nobody() } else { packet.destination };
     let oif = link.filter(|_| only || !loose);
     let key = Key { destination: packet.source, source, iif: "lo", oif, mark };
-    match route::lookup_v6_by_link(look.world.ns(look.ns), &key, only) {
+    let ns = look.world.ns(look.ns);
+    match route::lookup_v6_by_link(ns, &key, only).or_refused_by_lo(ns) {
         Found::Route(route, _) if route.kind == RouteKind::Anycast => Ok(false),
         Found::Route(route, _) if route.kind == RouteKind::Local => Ok(accept_local),
         Found::Route(_, nexthop) => Ok(loose || nexthop.is_some_and(|n| Some(n.link) == link)),
@@ -135,7 +136,8 @@ pub(super) fn found_link(
     let wanted = question.link.and_then(|side| side_of(look, side));
     let key = key(look, question, packet, now);
     let only = scope::is_link_local(key.destination);
-    match route::lookup_v6_by_link(look.world.ns(look.ns), &key, only) {
+    let ns = look.world.ns(look.ns);
+    match route::lookup_v6_by_link(ns, &key, only).or_refused_by_lo(ns) {
         Found::Route(route, _) if matches!(route.kind, RouteKind::Local | RouteKind::Anycast) => Ok(None),
         Found::Route(route, Some(nexthop)) => {
             let several = route.nexthops.iter().any(|n| n.link != nexthop.link);
