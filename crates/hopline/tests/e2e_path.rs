@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use cli_support::assert_refused;
-use model::sighting::{SeenTransport, Sighting};
+use model::listing::{ListedPacket, SeenTransport};
 use serde_json::Value;
 use support::printed_in;
 use support::report::{Report, list, place, text};
@@ -132,7 +132,7 @@ impl Capture {
     }
 }
 
-fn told(sighting: &Sighting) -> String {
+fn told(sighting: &ListedPacket) -> String {
     let ip = &sighting.ip;
     let what = match &sighting.transport {
         SeenTransport::Echo { reply: true, .. } => "echo reply",

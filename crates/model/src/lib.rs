@@ -9,6 +9,7 @@ pub mod conntrack;
 pub mod finding;
 pub mod intent;
 pub mod link;
+pub mod listing;
 pub mod netfilter;
 pub mod netns;
 pub mod packet;

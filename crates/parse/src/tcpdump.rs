@@ -5,9 +5,12 @@
 //! (`-e`) and names in place of addresses (without `-n`) are problems that say so.
 
 mod ip;
+mod seen;
 mod stamp;
 
-use model::sighting::Sighting;
+pub use seen::sighting as seen;
+
+use model::listing::ListedPacket;
 
 use crate::{Parsed, Problem};
 
@@ -16,8 +19,8 @@ use crate::{Parsed, Problem};
 /// With date (`-tttt`) or epoch (`-tt`) stamps times are nanoseconds since the epoch, a date being
 /// taken as UTC because tcpdump prints local time without its zone; with clock stamps they are
 /// nanoseconds since midnight; without stamps (`-t`) 0.
-pub fn parse(vantage: &str, text: &str) -> Parsed<Vec<Sighting>> {
-    let mut out = Parsed::<Vec<Sighting>>::default();
+pub fn parse(vantage: &str, text: &str) -> Parsed<Vec<ListedPacket>> {
+    let mut out = Parsed::<Vec<ListedPacket>>::default();
     let mut frame = 0;
     let mut unfinished: Option<Unfinished<'_>> = None;
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -70,8 +73,8 @@ impl Unfinished<'_> {
     }
 }
 
-fn sighting(vantage: &str, place: Place, packet: ip::IpPacket) -> Sighting {
-    Sighting {
+fn sighting(vantage: &str, place: Place, packet: ip::IpPacket) -> ListedPacket {
+    ListedPacket {
         vantage: vantage.to_owned(),
         interface: place.interface,
         frame: place.frame,

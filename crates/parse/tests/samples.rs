@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::link::{Link, LinkKind, OperState};
+use model::listing::{IpHeader, ListedPacket, SeenTransport};
 use model::service::{ConsoleEvent, ConsoleEventKind, DhcpMessage, DhcpRange, Dnsmasq};
-use model::sighting::{IpHeader, SeenTransport, Sighting};
 use parse::host_lookup::{HostLookup, MailHandler};
 use parse::ping::PingOutput;
 
@@ -241,9 +241,9 @@ impl Echo {
 }
 
 fn assert_echoes(vantage: &str, text: &str, echoes: &[Echo]) {
-    let expected: Vec<Sighting> = (1..)
+    let expected: Vec<ListedPacket> = (1..)
         .zip(echoes)
-        .map(|(frame, echo)| Sighting {
+        .map(|(frame, echo)| ListedPacket {
             vantage: vantage.to_owned(),
             interface: None,
             frame,
@@ -298,7 +298,7 @@ fn tcpdump_dns_on_bridge() {
     let at = |us: u64| ((16 * 3600 + 36 * 60 + 18) * 1_000_000 + us) * 1000;
     let instance = (ip("192.168.100.4"), 54244);
     let server = (ip("192.168.100.1"), 53);
-    let sighting = |frame, us, id, length, from: (IpAddr, u16), to: (IpAddr, u16), text: &str| Sighting {
+    let sighting = |frame, us, id, length, from: (IpAddr, u16), to: (IpAddr, u16), text: &str| ListedPacket {
         vantage: "br100".into(),
         interface: None,
         frame,

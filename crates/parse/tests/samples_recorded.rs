@@ -7,8 +7,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::link::{Bridge, BridgePort, LinkKind, LinkStats, OperState, Peer, PortState};
+use model::listing::SeenTransport;
 use model::service::{ConsoleEventKind, DhcpMessage};
-use model::sighting::SeenTransport;
 use parse::host_lookup::LookupFailure;
 
 fn ip(text: &str) -> IpAddr {

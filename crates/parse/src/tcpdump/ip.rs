@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::sighting::{IpHeader, SeenTransport};
+use model::listing::{IpHeader, SeenTransport};
 
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;

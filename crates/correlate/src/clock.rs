@@ -1,0 +1,206 @@
+//! How far each source's clock is ahead of another's, bounded by causality.
+//!
+//! Where a packet is seen at `a` and later on its way at `b`, the stamp at `b` less the stamp at `a` is the
+//! time it took plus how far b's clock is ahead; the time it took is not negative, so the difference of the
+//! stamps is an upper bound of how far b is ahead of a. A packet that goes the other way bounds it from
+//! below. Bounds of three clocks bound one another. Clocks drift: bounds are kept for stretches of time.
+
+/// How far a clock is ahead of another, at least and at most, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval {
+    /// At least.
+    pub low: i64,
+    /// At most.
+    pub high: i64,
+}
+
+impl Interval {
+    fn middle(self) -> i64 {
+        self.low + (self.high - self.low) / 2
+    }
+}
+
+/// No bound.
+const NONE: i64 = i64::MAX;
+/// Stretches of time kept apart; when there are more, each two are made one.
+const STRETCHES_MAX: usize = 64;
+/// A crystal drifts by some 50 parts in a million at worst, half a millisecond in this time.
+const STRETCH_NS: i64 = 10_000_000_000;
+
+#[derive(Debug)]
+pub(crate) struct Clocks {
+    sources: usize,
+    stretches: Vec<Bounds>,
+    stretch_ns: i64,
+    begin: Option<i64>,
+}
+
+/// `at_most[a * sources + b]`: how far b's clock is ahead of a's at most.
+#[derive(Debug, Clone)]
+struct Bounds {
+    at_most: Vec<i64>,
+}
+
+impl Bounds {
+    fn new(sources: usize) -> Bounds {
+        Bounds { at_most: vec![NONE; sources * sources] }
+    }
+
+    fn get(&self, sources: usize, a: usize, b: usize) -> i64 {
+        if a == b { 0 } else { self.at_most.get(a * sources + b).copied().unwrap_or(NONE) }
+    }
+
+    fn lower(&mut self, sources: usize, a: usize, b: usize, bound: i64) {
+        if let Some(at_most) = self.at_most.get_mut(a * sources + b) {
+            *at_most = (*at_most).min(bound);
+        }
+    }
+
+    fn meet(&mut self, other: &Bounds) {
+        for (mine, theirs) in self.at_most.iter_mut().zip(&other.at_most) {
+            *mine = (*mine).min(*theirs);
+        }
+    }
+
+    /// Bounds over a third clock (Floyd and Warshall).
+    fn close(&mut self, sources: usize) {
+        for via in 0..sources {
+            for a in 0..sources {
+                let first = self.get(sources, a, via);
+                if first == NONE {
+                    continue;
+                }
+                for b in 0..sources {
+                    let second = self.get(sources, via, b);
+                    if second != NONE {
+                        self.lower(sources, a, b, first.saturating_add(second));
+                    }
+                }
+            }
+        }
+    }
+
+    fn interval(&self, sources: usize, a: usize, b: usize) -> Option<Interval> {
+        let (high, low) = (self.get(sources, a, b), self.get(sources, b, a));
+        (high != NONE && low != NONE).then(|| Interval { low: -low, high })
+    }
+}
+
+impl Clocks {
+    pub(crate) fn new(sources: usize) -> Clocks {
+        Clocks { sources, stretches: Vec::new(), stretch_ns: STRETCH_NS, begin: None }
+    }
+
+    /// A packet was at `a`, and later on its way at `b`; `now` by the common clock.
+    pub(crate) fn passed(&mut self, now: i64, a: (u16, i64), b: (u16, i64)) {
+        let sources = self.sources;
+        if a.0 == b.0 {
+            return;
+        }
+        let bound = b.1.saturating_sub(a.1);
+        self.stretch(now).lower(sources, usize::from(a.0), usize::from(b.0), bound);
+    }
+
+    /// Two packets crossed the stretch between `a` and `b` in opposite directions, whichever: stamps of each.
+    pub(crate) fn crossed(&mut self, now: i64, a: (u16, [i64; 2]), b: (u16, [i64; 2])) {
+        let [one, other] = [0, 1].map(|i| b.1[i].saturating_sub(a.1[i]));
+        let sources = self.sources;
+        let (low, high) = (one.min(other), one.max(other));
+        let (a, b) = (usize::from(a.0), usize::from(b.0));
+        if a != b {
+            let stretch = self.stretch(now);
+            stretch.lower(sources, a, b, high);
+            stretch.lower(sources, b, a, -low);
+        }
+    }
+
+    fn stretch(&mut self, now: i64) -> &mut Bounds {
+        let begin = *self.begin.get_or_insert(now);
+        let mut index = usize::try_from((now - begin).max(0) / self.stretch_ns).unwrap_or_default();
+        while index >= STRETCHES_MAX {
+            self.coarsen();
+            index /= 2;
+        }
+        let sources = self.sources;
+        if self.stretches.len() <= index {
+            self.stretches.resize_with(index + 1, || Bounds::new(sources));
+        }
+        &mut self.stretches[index]
+    }
+
+    fn coarsen(&mut self) {
+        self.stretch_ns = self.stretch_ns.saturating_mul(2);
+        let sources = self.sources;
+        let pairs = self.stretches.chunks(2).map(|pair| {
+            let mut met = Bounds::new(sources);
+            pair.iter().for_each(|bounds| met.meet(bounds));
+            met
+        });
+        self.stretches = pairs.collect();
+    }
+
+    /// How far each source is ahead of the first by now, where that is bounded on both sides.
+    pub(crate) fn now(&self) -> Vec<Option<i64>> {
+        let mut bounds = self.stretches.last().cloned().unwrap_or_else(|| Bounds::new(self.sources));
+        // A new stretch knows little; what the one before knew is still about right.
+        if let Some(before) = self.stretches.len().checked_sub(2).and_then(|at| self.stretches.get(at)) {
+            let mut met = bounds.clone();
+            met.meet(before);
+            met.close(self.sources);
+            if met.is_possible(self.sources) {
+                bounds = met;
+            }
+        }
+        bounds.close(self.sources);
+        (0..self.sources).map(|b| bounds.interval(self.sources, 0, b).map(Interval::middle)).collect()
+    }
+
+    /// How far each source's clock is ahead of the reference's, and whether clocks drift: then no offset fits
+    /// all of the time, and the interval spans those of its parts.
+    pub(crate) fn offsets(&self, reference: usize) -> (Vec<Option<Interval>>, bool) {
+        let sources = self.sources;
+        let mut all = Bounds::new(sources);
+        self.stretches.iter().for_each(|bounds| all.meet(bounds));
+        all.close(sources);
+        if all.is_possible(sources) {
+            return ((0..sources).map(|b| all.interval(sources, reference, b)).collect(), false);
+        }
+        let closed: Vec<Bounds> = self
+            .stretches
+            .iter()
+            .cloned()
+            .map(|mut bounds| {
+                bounds.close(sources);
+                bounds
+            })
+            .collect();
+        let span = |b: usize| {
+            let parts = closed.iter().filter_map(|bounds| bounds.interval(sources, reference, b));
+            parts.reduce(|a, b| Interval {
+                low: a.low.min(b.low).min(b.high),
+                high: a.high.max(b.high).max(b.low),
+            })
+        };
+        ((0..sources).map(span).collect(), true)
+    }
+
+    /// The intervals between `a` and every other source that is bounded on both sides, closed over all time.
+    pub(crate) fn agreeing(&self, a: usize) -> usize {
+        let (offsets, _) = self.offsets(a);
+        let agrees = |(b, offset): (usize, &Option<Interval>)| {
+            b != a && offset.is_some_and(|interval| interval.low <= 0 && interval.high >= 0)
+        };
+        offsets.iter().enumerate().filter(|of| agrees(*of)).count()
+    }
+}
+
+impl Bounds {
+    /// No clock is ahead of itself.
+    fn is_possible(&self, sources: usize) -> bool {
+        let sum = |a, b| {
+            let (there, back) = (self.get(sources, a, b), self.get(sources, b, a));
+            if there == NONE || back == NONE { 0 } else { there.saturating_add(back) }
+        };
+        (0..sources).all(|a| (0..a).all(|b| sum(a, b) >= 0))
+    }
+}

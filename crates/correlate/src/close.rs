@@ -1,0 +1,540 @@
+//! What a journey that is over tells: the order of its stops, and from that everything else.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use model::sighting::{Address, Kind, Sighting};
+
+use crate::clock::Clocks;
+use crate::exchange::{Exchanges, Visit};
+use crate::hash::AsItIs;
+use crate::journey::{Journey, Stop};
+use crate::next_hop::{Expected, NextHops, bit};
+use crate::report::{Example, Findings, Lost, Nat, Report, Stretch, VantageReport};
+use crate::{Options, VANTAGES_MAX, Vantage};
+
+/// Journeys whose end is judged when all is known.
+const PENDING_MAX: usize = 65_536;
+/// Translations told apart.
+const NAT_MAX: usize = 4_096;
+/// Flows of which the order is watched.
+const FLOWS: usize = 1 << 14;
+const MILLISECOND_NS: u64 = 1_000_000;
+
+/// What a vantage has seen so far.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    packets: u64,
+    first: i64,
+    last: i64,
+    /// Stops, those with copies, and the copies; for vantages that may be several devices.
+    stops: u64,
+    doubled: u64,
+    copies: u64,
+    missed: u64,
+}
+
+const UNUSED: Watch =
+    Watch { packets: 0, first: i64::MAX, last: i64::MIN, stops: 0, doubled: 0, copies: 0, missed: 0 };
+
+/// A journey that ended where too little is known yet.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    packet: Example,
+    before: Option<u16>,
+    visited: u64,
+    opened: i64,
+    is_answered: bool,
+}
+
+/// The last packet of a flow that came to where the flow goes.
+#[derive(Debug, Clone, Copy, Default)]
+struct FlowEnd {
+    flow: u64,
+    ends: (u16, u16),
+    times: (i64, i64),
+}
+
+#[derive(Debug)]
+pub(crate) struct Closing {
+    options: Options,
+    is_mixed: Vec<bool>,
+    pub(crate) vantages: Vec<Vantage>,
+    pub(crate) clocks: Clocks,
+    /// How far each source's clock is ahead of the first one's, by the best guess.
+    pub(crate) ahead: Vec<i64>,
+    is_timed: Vec<bool>,
+    watches: Vec<Watch>,
+    next_hops: NextHops,
+    exchanges: Exchanges,
+    pending: Vec<Pending>,
+    /// Where in `pending` a request waits for its answer.
+    pending_asks: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
+    flows: Vec<FlowEnd>,
+    stretches: Vec<Option<Box<Stretch>>>,
+    visits: Vec<Visit>,
+    nat: std::collections::BTreeMap<Nat, u64>,
+    last_nat: Option<Nat>,
+    journeys: u64,
+    findings: Findings,
+    pub(crate) uncounted_copies: u64,
+    window_shortened_ns: Option<i64>,
+}
+
+impl Closing {
+    pub(crate) fn new(options: Options, is_mixed: Vec<bool>) -> Closing {
+        let sources = is_mixed.len();
+        Closing {
+            options,
+            is_mixed,
+            vantages: Vec::new(),
+            clocks: Clocks::new(sources),
+            ahead: vec![0; sources],
+            is_timed: vec![false; sources],
+            watches: vec![UNUSED; VANTAGES_MAX],
+            next_hops: NextHops::new(),
+            exchanges: Exchanges::new(),
+            pending: Vec::new(),
+            pending_asks: HashMap::default(),
+            flows: vec![FlowEnd::default(); FLOWS],
+            stretches: vec![None; VANTAGES_MAX * VANTAGES_MAX],
+            visits: Vec::new(),
+            nat: std::collections::BTreeMap::new(),
+            last_nat: None,
+            journeys: 0,
+            findings: Findings::default(),
+            uncounted_copies: 0,
+            window_shortened_ns: None,
+        }
+    }
+
+    /// More vantages have turned up.
+    pub(crate) fn meet(&mut self, vantages: &[Vantage]) {
+        self.vantages = vantages.to_vec();
+    }
+
+    pub(crate) fn saw(&mut self, seen: &Sighting) {
+        if let Some(watch) = self.watches.get_mut(usize::from(seen.vantage)) {
+            watch.packets += 1;
+            watch.first = watch.first.min(seen.time_ns);
+            watch.last = watch.last.max(seen.time_ns);
+        }
+    }
+
+    pub(crate) fn shortened(&mut self, age: i64) {
+        self.window_shortened_ns = Some(self.window_shortened_ns.map_or(age, |known| known.min(age)));
+    }
+
+    /// Takes over what causality tells of the clocks by now.
+    pub(crate) fn look_at_clocks(&mut self) {
+        for (source, known) in self.clocks.now().into_iter().enumerate() {
+            if let (Some(ahead), Some(place)) = (known, self.ahead.get_mut(source)) {
+                *place = ahead;
+            }
+            if let (Some(_), Some(place)) = (known, self.is_timed.get_mut(source)) {
+                *place = true;
+            }
+        }
+    }
+
+    fn source(&self, vantage: u16) -> u16 {
+        self.vantages.get(usize::from(vantage)).map_or(0, |vantage| vantage.source)
+    }
+
+    /// A vantage's stamp by the common clock.
+    pub(crate) fn common(&self, vantage: u16, time_ns: i64) -> i64 {
+        let ahead = self.ahead.get(usize::from(self.source(vantage))).copied().unwrap_or_default();
+        time_ns.saturating_sub(ahead)
+    }
+
+    /// Both ends of a packet are translated, and each translation is known.
+    pub(crate) fn is_nat(&self, stop: &Stop, seen: &Sighting) -> bool {
+        let known = |a: Address, b: Address| {
+            a == b
+                || self.nat.contains_key(&Nat { inside: a, outside: b })
+                || self.nat.contains_key(&Nat { inside: b, outside: a })
+        };
+        known(stop.source, seen.source) && known(stop.destination, seen.destination)
+    }
+
+    fn is_mixed(&self, vantage: u16) -> bool {
+        self.is_mixed.get(usize::from(self.source(vantage))).copied().unwrap_or_default()
+    }
+
+    /// Puts the stops in the order of the way, and learns.
+    pub(crate) fn close(&mut self, journey: &mut Journey) {
+        self.journeys += 1;
+        self.order(journey);
+        self.visit(journey);
+        self.copies(journey);
+        self.learn_stretches(journey);
+        self.learn_loop(journey);
+        self.learn_order(journey);
+        let visited = journey.stops.iter().fold(0, |visited, stop| visited | bit(stop.vantage));
+        self.exchange(journey, visited);
+        self.end(journey, visited);
+    }
+
+    /// Each router lowers the TTL; between routers, and where it is unknown, the clocks decide.
+    fn order(&self, journey: &mut Journey) {
+        if journey.stops.len() < 2 {
+            return;
+        }
+        let by_ttl = journey.stops.iter().all(|stop| stop.ttl > 0);
+        journey.stops.sort_unstable_by_key(|stop| {
+            let hops = if by_ttl { u8::MAX - stop.ttl } else { 0 };
+            (hops, self.common(stop.vantage, stop.time_ns), stop.frame)
+        });
+    }
+
+    /// The sources that the packet came by, and what that tells of their clocks.
+    fn visit(&mut self, journey: &Journey) {
+        self.visits.clear();
+        let mut before: Option<&Stop> = None;
+        for stop in &journey.stops {
+            let source = self.source(stop.vantage);
+            let last_copy = stop.time_ns.saturating_add(i64::from(stop.last_ns));
+            match self.visits.last_mut() {
+                Some(visit) if visit.source == source => visit.last = visit.last.max(stop.time_ns),
+                last => {
+                    if let (Some(from), Some(before)) = (last, before)
+                        && before.ttl > stop.ttl
+                        && stop.ttl > 0
+                    {
+                        let from = (from.source, from.last);
+                        self.clocks.passed(journey.opened, from, (source, last_copy.min(stop.time_ns)));
+                    }
+                    self.visits.push(Visit { source, first: stop.time_ns, last: stop.time_ns });
+                }
+            }
+            before = Some(stop);
+        }
+    }
+
+    /// A copy is made once, and seen at every vantage behind.
+    fn copies(&mut self, journey: &Journey) {
+        let mut known = 1;
+        for stop in &journey.stops {
+            let is_mixed = self.is_mixed(stop.vantage);
+            let Some(watch) = self.watches.get_mut(usize::from(stop.vantage)) else { continue };
+            if is_mixed {
+                watch.stops += 1;
+                watch.doubled += u64::from(stop.copies > 1);
+                watch.copies += u64::from(stop.copies - 1);
+                continue;
+            }
+            if stop.copies > known {
+                self.findings.duplicates += u64::from(stop.copies - known);
+                self.findings.duplicate.get_or_insert(Example::of(journey, stop));
+            }
+            known = stop.copies;
+        }
+    }
+
+    fn learn_stretches(&mut self, journey: &Journey) {
+        for pair in journey.stops.windows(2) {
+            let [before, after] = pair else { continue };
+            self.learn_nat(before, after);
+            let times = [before, after].map(|stop| self.common(stop.vantage, stop.time_ns));
+            let sources = [before, after].map(|stop| self.source(stop.vantage));
+            let is_timed = |source: u16| source == 0 || self.is_timed.get(usize::from(source)) == Some(&true);
+            let both_timed = sources[0] == sources[1] || sources.into_iter().all(is_timed);
+            let index = usize::from(before.vantage) * VANTAGES_MAX + usize::from(after.vantage);
+            let Some(stretch) = self.stretches.get_mut(index) else { continue };
+            let stretch = stretch.get_or_insert_default();
+            stretch.rewrites(before, after);
+            if before.vantage == after.vantage {
+                continue;
+            }
+            stretch.is_timed |= both_timed;
+            let took = u64::try_from(times[1].saturating_sub(times[0])).unwrap_or_default();
+            stretch.latency.add(took);
+            if stretch.delayed_ns != 0 && took > stretch.delayed_ns {
+                self.findings.delayed += 1;
+                self.findings.delay.get_or_insert(Example::of(journey, after));
+            }
+            if stretch.latency.count().is_multiple_of(4096) {
+                stretch.delayed_ns = stretch.latency.percentile(50).saturating_mul(10) + MILLISECOND_NS;
+            }
+        }
+    }
+
+    fn learn_nat(&mut self, before: &Stop, after: &Stop) {
+        let source = Nat { inside: before.source, outside: after.source };
+        let destination = Nat { inside: after.destination, outside: before.destination };
+        for nat in [source, destination] {
+            if nat.inside == nat.outside {
+                continue;
+            }
+            let is_full = self.nat.len() >= NAT_MAX;
+            match self.nat.get_mut(&nat) {
+                Some(count) => *count += 1,
+                None if is_full => {}
+                None => drop(self.nat.insert(nat, 1)),
+            }
+            self.last_nat = Some(nat);
+        }
+    }
+
+    fn learn_loop(&mut self, journey: &Journey) {
+        for (at, stop) in journey.stops.iter().enumerate() {
+            let again = journey.stops.iter().skip(at + 1).filter(|later| later.vantage == stop.vantage);
+            let mut ttl = stop.ttl;
+            let lower = again.filter(|later| std::mem::replace(&mut ttl, later.ttl) > later.ttl).count();
+            // Once more is a packet that a router sends back where it came from.
+            if lower >= 2 {
+                self.findings.looping += 1;
+                self.findings.loop_at.get_or_insert(Example::of(journey, stop));
+                return;
+            }
+        }
+    }
+
+    /// Overtaken: seen first before another of its flow, and last after it.
+    fn learn_order(&mut self, journey: &Journey) {
+        let [first, .., last] = journey.stops.as_slice() else { return };
+        let ports = u64::from(first.source_port) << 16 | u64::from(first.destination_port);
+        let fold = |address: Address| u64::try_from((address.0 ^ address.0 >> 64) & u128::from(u64::MAX));
+        let (from, to) =
+            (fold(first.source).unwrap_or_default(), fold(first.destination).unwrap_or_default());
+        let flow = (from.rotate_left(21) ^ to ^ ports << 40 ^ u64::from(journey.protocol))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let index = usize::try_from(flow >> 40).unwrap_or_default() % FLOWS;
+        let Some(end) = self.flows.get_mut(index) else { return };
+        let (ends, times) = ((first.vantage, last.vantage), (first.time_ns, last.time_ns));
+        if end.flow == flow && end.ends == ends {
+            if times.0 > end.times.0 && times.1 < end.times.1 {
+                self.findings.reordered += 1;
+                self.findings.reordering.get_or_insert(Example::of(journey, last));
+                return;
+            }
+            if times.0 < end.times.0 {
+                return;
+            }
+        }
+        *end = FlowEnd { flow, ends, times };
+    }
+
+    fn exchange(&mut self, journey: &Journey, visited: u64) {
+        if journey.ask != 0 {
+            self.exchanges.asked(journey.ask, &self.visits, visited);
+        }
+        if journey.answer == 0 {
+            return;
+        }
+        if let Some(pending) = self.pending_asks.get(&journey.answer)
+            && let Some(pending) = self.pending.get_mut(*pending as usize)
+        {
+            pending.is_answered = true;
+        }
+        let Some(answer) = self.exchanges.answered(journey, &self.visits, &mut self.clocks) else { return };
+        if is_only_answer(journey.kind) {
+            if let (Some(other), Some(first)) = (answer.other_sender, journey.stops.first()) {
+                self.findings.answered_twice += 1;
+                let second = (Example::of(journey, first), other, journey.sender);
+                self.findings.second_answer.get_or_insert(second);
+            }
+            let (only_there, only_back) = (answer.request_at & !visited, visited & !answer.request_at);
+            let is_elsewhere = |stop: &&Stop| only_back & bit(stop.vantage) != 0;
+            if let Some(stop) = journey.stops.iter().find(is_elsewhere) {
+                if only_there == 0 {
+                    *self.findings.request_missing.entry(stop.vantage).or_default() += 1;
+                } else if answer.request_at & visited != 0 {
+                    self.findings.other_way += 1;
+                    self.findings.way.get_or_insert(Example::of(journey, stop));
+                }
+            }
+        }
+    }
+
+    /// Where the packet was last seen, and whether that is the end of its way.
+    fn end(&mut self, journey: &Journey, visited: u64) {
+        let mut before = None;
+        let mut stops = journey.stops.iter().peekable();
+        while let Some(stop) = stops.next() {
+            let next = stops.peek().map(|next| next.vantage);
+            if next == Some(stop.vantage) {
+                continue;
+            }
+            match next {
+                Some(next) => self.passed_over(stop, next, visited),
+                None => self.ended(journey, stop, before, visited),
+            }
+            self.next_hops.learn(before, stop.vantage, stop.destination, next);
+            before = Some(stop.vantage);
+        }
+    }
+
+    /// Went on to `next`; where nearly all others are seen somewhere between, that vantage has missed it.
+    fn passed_over(&mut self, stop: &Stop, next: u16, visited: u64) {
+        if let Some(missed) = self.next_hops.between(stop.vantage, stop.destination, next, visited)
+            && let Some(watch) = self.watches.get_mut(usize::from(missed))
+        {
+            watch.missed += 1;
+        }
+    }
+
+    fn ended(&mut self, journey: &Journey, stop: &Stop, before: Option<u16>, visited: u64) {
+        let is_over = stop.ttl == 1 || is_for_many(stop.destination);
+        if is_over {
+            return;
+        }
+        let packet = Example::of(journey, stop);
+        match self.next_hops.expected(stop.vantage, stop.destination, visited) {
+            Expected::At(next) => self.lose(packet, next, journey.opened),
+            Expected::Nowhere if !is_request(journey.kind) => {}
+            Expected::Nowhere | Expected::Unknown => {
+                if self.pending.len() < PENDING_MAX {
+                    if journey.ask != 0 {
+                        let index = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+                        self.pending_asks.insert(journey.ask, index);
+                    }
+                    let opened = journey.opened;
+                    self.pending.push(Pending { packet, before, visited, opened, is_answered: false });
+                } else {
+                    self.findings.undecided += u64::from(is_request(journey.kind));
+                }
+            }
+        }
+    }
+
+    fn lose(&mut self, packet: Example, expected_at: u16, opened: i64) {
+        if !self.was_watching(expected_at, self.common(packet.stop.vantage, packet.stop.time_ns)) {
+            self.findings.undecided += 1;
+            return;
+        }
+        self.findings.lost_count += 1;
+        if self.findings.lost.len() < self.options.listed_max {
+            self.findings.lost.push(Lost { packet, expected_at, opened });
+        }
+    }
+
+    /// It saw others before and after; or its last packet was so little before that no more was to be expected.
+    fn was_watching(&self, vantage: u16, time: i64) -> bool {
+        /// Gaps between packets for which silence is not odd.
+        const GAPS: i64 = 20;
+        let Some(watch) = self.watches.get(usize::from(vantage)).filter(|watch| watch.packets > 0) else {
+            return false;
+        };
+        let (first, last) = (self.common(vantage, watch.first), self.common(vantage, watch.last));
+        let packets = i64::try_from(watch.packets).unwrap_or(i64::MAX);
+        let slack = last.saturating_sub(first).checked_div(packets).unwrap_or_default().saturating_mul(GAPS);
+        time >= first.saturating_sub(slack) && time <= last.saturating_add(slack)
+    }
+
+    /// Judges what had to wait until all was known.
+    fn judge(&mut self) {
+        for pending in std::mem::take(&mut self.pending) {
+            let Pending { packet, before, visited, opened, is_answered } = pending;
+            let at = packet.stop.vantage;
+            match self.next_hops.expected(at, packet.stop.destination, visited) {
+                Expected::At(next) => self.lose(packet, next, opened),
+                Expected::Nowhere | Expected::Unknown if is_answered => {}
+                Expected::Nowhere | Expected::Unknown => {
+                    let is_request = is_request(packet.kind);
+                    match self.next_hops.usual(before, at, visited) {
+                        Some(next) => self.lose(packet, next, opened),
+                        // Of two vantages, an unanswered request should have been seen at both.
+                        None if is_request && self.vantages.len() == 2 && self.is_first(at, visited) => {
+                            self.lose(packet, 1 - at, opened);
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Packets have gone from this one of two vantages to the other at least as often as back, or never either way.
+    fn is_first(&self, at: u16, visited: u64) -> bool {
+        let count = |from: u16, to: u16| {
+            let index = usize::from(from) * VANTAGES_MAX + usize::from(to);
+            self.stretches.get(index).and_then(|s| s.as_ref()).map_or(0, |s| s.latency.count())
+        };
+        at < 2 && visited == bit(at) && count(at, 1 - at) >= count(1 - at, at)
+    }
+
+    pub(crate) fn report(mut self, unplaced: u64) -> Report {
+        self.look_at_clocks();
+        self.judge();
+        let mut findings = self.findings;
+        findings.undecided += unplaced;
+        findings.duplicates += self.uncounted_copies;
+        findings.lost.sort_by_key(|lost| (lost.opened, lost.packet.stop.vantage, lost.packet.stop.frame));
+        let reference = reference(&self.clocks, &self.vantages, &self.watches, self.is_mixed.len());
+        let (offsets, drifts) = self.clocks.offsets(reference);
+        let mut vantages = Vec::new();
+        for (vantage, watch) in self.vantages.iter().zip(&self.watches) {
+            // Where most packets have a copy, it is the device below the bridge that shows them again.
+            let is_bridge = watch.doubled > 0 && watch.doubled * 2 >= watch.stops;
+            findings.duplicates += if is_bridge { 0 } else { watch.copies };
+            vantages.push(VantageReport {
+                source: vantage.source,
+                local: vantage.local,
+                packets: watch.packets,
+                doubled: if is_bridge { watch.doubled } else { 0 },
+                offset: offsets.get(usize::from(vantage.source)).copied().flatten(),
+                missed: watch.missed,
+            });
+        }
+        let mut stretches = std::collections::BTreeMap::new();
+        for (index, stretch) in self.stretches.into_iter().enumerate() {
+            let ends = (u16::try_from(index / VANTAGES_MAX), u16::try_from(index % VANTAGES_MAX));
+            if let (Some(stretch), (Ok(from), Ok(to))) = (stretch, ends) {
+                stretches.insert((from, to), *stretch);
+            }
+        }
+        Report {
+            vantages,
+            reference,
+            drifts,
+            journeys: self.journeys,
+            findings,
+            stretches,
+            nat: self.nat,
+            window_shortened_ns: self.window_shortened_ns,
+        }
+    }
+}
+
+/// The clock to compare with: the one with which most others agree; of equals one that saw much, the first.
+fn reference(clocks: &Clocks, vantages: &[Vantage], watches: &[Watch], sources: usize) -> usize {
+    let mut packets = vec![0_u64; sources];
+    for (vantage, watch) in vantages.iter().zip(watches) {
+        if let Some(packets) = packets.get_mut(usize::from(vantage.source)) {
+            *packets += watch.packets;
+        }
+    }
+    let most = packets.iter().max().copied().unwrap_or_default();
+    let is_large = |source: &usize| {
+        packets.get(*source).is_some_and(|packets| packets.saturating_mul(10) >= most.saturating_mul(9))
+    };
+    let agreeing = |source: &usize| (clocks.agreeing(*source), is_large(source), std::cmp::Reverse(*source));
+    (0..sources).max_by_key(agreeing).unwrap_or_default()
+}
+
+/// A second answer of its kind is one too many.
+fn is_only_answer(kind: Kind) -> bool {
+    match kind {
+        Kind::EchoReply | Kind::DnsResponse | Kind::DhcpServer | Kind::ArpReply => true,
+        Kind::EchoRequest | Kind::Icmp | Kind::Tcp | Kind::Udp | Kind::DnsQuery => false,
+        Kind::DhcpClient | Kind::ArpRequest | Kind::Fragment | Kind::Other => false,
+    }
+}
+
+fn is_request(kind: Kind) -> bool {
+    match kind {
+        Kind::EchoRequest | Kind::DnsQuery => true,
+        Kind::EchoReply | Kind::Icmp | Kind::Tcp | Kind::Udp | Kind::DnsResponse => false,
+        Kind::DhcpClient | Kind::DhcpServer | Kind::ArpRequest | Kind::ArpReply => false,
+        Kind::Fragment | Kind::Other => false,
+    }
+}
+
+/// Multicast and broadcast end in many places.
+fn is_for_many(destination: Address) -> bool {
+    match destination.to_ip() {
+        std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+        std::net::IpAddr::V6(ip) => ip.is_multicast(),
+    }
+}

@@ -1,0 +1,216 @@
+//! Which journey a sighting belongs to.
+
+use std::collections::VecDeque;
+
+use model::sighting::{Kind, Sighting};
+
+use crate::close::Closing;
+use crate::journey::{Journey, Slab, Stop};
+use crate::prelude;
+use crate::report::Report;
+use crate::{Merge, Options};
+
+/// Journeys of one identity that are compared with a sighting.
+const ALIKE_MAX: usize = 128;
+/// Sightings between two looks at the clocks.
+const CLOCKS_EVERY: u64 = 1 << 16;
+/// Through NAT that leaves the TTL alone, a packet is looked for only this far away.
+const BRIDGED_NAT_NS: i64 = 10_000_000;
+
+/// Joins sightings, and learns from each journey that is over.
+#[derive(Debug)]
+pub struct Correlator {
+    options: Options,
+    slab: Slab,
+    /// Open journeys, the oldest first.
+    queue: VecDeque<u32>,
+    closing: Closing,
+    journey: Journey,
+    pushed: u64,
+}
+
+/// How well a sighting fits a journey.
+enum Fit {
+    Not,
+    /// A copy of this stop.
+    Copy(u32),
+    /// Seen at one more place; the higher the better.
+    New(i32),
+}
+
+impl Correlator {
+    /// `is_mixed` says of each source whether several devices may be in one of its vantages without a name:
+    /// `tcpdump -i any` in the formats that do not tell the link.
+    pub fn new(options: Options, is_mixed: Vec<bool>) -> Correlator {
+        let journey = Journey {
+            kind: Kind::Other,
+            protocol: 0,
+            detail: 0,
+            length: 0,
+            stops: Vec::new(),
+            ask: 0,
+            answer: 0,
+            sender: 0,
+            opened: 0,
+        };
+        let closing = Closing::new(options, is_mixed);
+        Correlator { options, slab: Slab::default(), queue: VecDeque::new(), closing, journey, pushed: 0 }
+    }
+
+    /// Learns of the clocks from what waits in `merge`, before anything is joined. Sources whose clocks are far
+    /// apart would not meet within the window otherwise.
+    pub fn look_ahead(&mut self, merge: &mut Merge, sources: usize) {
+        let ahead = prelude::look(merge, sources, &mut self.closing.clocks);
+        for (source, ahead_ns) in ahead.iter().enumerate() {
+            merge.set_ahead(source, *ahead_ns);
+        }
+        self.closing.ahead = ahead;
+    }
+
+    /// Joins all that can be taken from `merge`; `each` is shown every journey that is over.
+    pub fn drain(&mut self, merge: &mut Merge, each: &mut impl FnMut(&Journey)) {
+        while let Some((sighting, now)) = merge.take() {
+            if usize::from(sighting.vantage) >= self.closing.vantages.len() {
+                self.closing.meet(merge.vantages());
+            }
+            self.push(&sighting, now, each);
+            self.pushed += 1;
+            if self.pushed.is_multiple_of(CLOCKS_EVERY) {
+                self.closing.look_at_clocks();
+                for (source, ahead_ns) in self.closing.ahead.iter().enumerate() {
+                    merge.set_ahead(source, *ahead_ns);
+                }
+            }
+        }
+    }
+
+    /// Closes what is open and tells what was learned.
+    pub fn finish(mut self, merge: &Merge, each: &mut impl FnMut(&Journey)) -> Report {
+        while let Some(oldest) = self.queue.pop_front() {
+            self.close(oldest, each);
+        }
+        self.closing.meet(merge.vantages());
+        self.closing.report(merge.unplaced())
+    }
+
+    fn push(&mut self, seen: &Sighting, now: i64, each: &mut impl FnMut(&Journey)) {
+        while let Some(oldest) = self.queue.front().copied() {
+            let opened = self.slab.get(oldest).map_or(i64::MIN, |open| open.opened);
+            let is_early = self.slab.kept() >= self.options.open_max;
+            let age = now.saturating_sub(opened);
+            if age <= self.options.window_ns && !is_early {
+                break;
+            }
+            self.queue.pop_front();
+            if is_early {
+                self.closing.shortened(age);
+            }
+            self.close(oldest, each);
+        }
+        self.closing.saw(seen);
+        let mut copy = None;
+        let mut best = None;
+        for journey in self.slab.alike(seen.identity).take(ALIKE_MAX) {
+            match self.fit(journey, seen) {
+                Fit::Not => {}
+                Fit::Copy(stop) => copy = copy.or(Some(stop)),
+                // Of equals the oldest, as packets that look alike mostly keep their order.
+                Fit::New(fit) if best.is_none_or(|(known, _)| fit >= known) => best = Some((fit, journey)),
+                Fit::New(_) => {}
+            }
+        }
+        match (best, copy) {
+            (Some((_, journey)), _) => self.slab.extend(journey, seen),
+            (None, Some(stop)) => self.copy(stop, seen),
+            (None, None) => {
+                let journey = self.slab.begin(seen, now);
+                self.queue.push_back(journey);
+            }
+        }
+    }
+
+    fn copy(&mut self, stop: u32, seen: &Sighting) {
+        let Some(stop) = self.slab.stop_mut(stop) else { return };
+        if stop.copies == u16::MAX {
+            self.closing.uncounted_copies += 1;
+            return;
+        }
+        stop.copies += 1;
+        stop.last_ns = u32::try_from(seen.time_ns.saturating_sub(stop.time_ns).max(0)).unwrap_or(u32::MAX);
+    }
+
+    fn close(&mut self, journey: u32, each: &mut impl FnMut(&Journey)) {
+        self.slab.end(journey, &mut self.journey);
+        self.closing.close(&mut self.journey);
+        each(&self.journey);
+    }
+
+    fn fit(&self, journey: u32, seen: &Sighting) -> Fit {
+        let mut best = None;
+        for (index, stop) in self.slab.stops(journey) {
+            if stop.vantage == seen.vantage {
+                match self.same_place(index, stop, seen) {
+                    Fit::New(fit) => best = best.max(Some(fit)),
+                    fit @ (Fit::Not | Fit::Copy(_)) => return fit,
+                }
+            } else if let Some(fit) = self.other_place(stop, seen) {
+                best = best.max(Some(fit));
+            }
+        }
+        best.map_or(Fit::Not, Fit::New)
+    }
+
+    /// At the same vantage once more: a copy, the packet after it was routed, or another packet.
+    fn same_place(&self, index: u32, stop: &Stop, seen: &Sighting) -> Fit {
+        let is_routed = stop.ttl != seen.ttl && stop.ttl != 0 && seen.ttl != 0;
+        if stop.ip_id != seen.ip_id && stop.ip_id != 0 && seen.ip_id != 0 {
+            return Fit::Not;
+        }
+        let ports = (stop.source_port, stop.destination_port);
+        let is_same = stop.ends() == (seen.source, seen.destination);
+        if is_same && ports != (seen.source_port, seen.destination_port) {
+            return Fit::Not;
+        }
+        if is_routed {
+            return self.other_place(stop, seen).map_or(Fit::Not, Fit::New);
+        }
+        let gap = seen.time_ns.saturating_sub(stop.time_ns).saturating_sub(i64::from(stop.last_ns));
+        if is_same && gap.abs() <= self.options.duplicate_ns { Fit::Copy(index) } else { Fit::Not }
+    }
+
+    /// How well a sighting fits one at another place; `None` where it does not.
+    fn other_place(&self, stop: &Stop, seen: &Sighting) -> Option<i32> {
+        let by_id = match (stop.ip_id, seen.ip_id) {
+            (0, _) | (_, 0) => 0,
+            (here, there) if here == there => 4,
+            // Some firewalls choose ids anew.
+            _ => -2,
+        };
+        let is_routed = stop.ttl != seen.ttl;
+        let (source, destination) = (stop.source == seen.source, stop.destination == seen.destination);
+        let ports = (stop.source_port, stop.destination_port) == (seen.source_port, seen.destination_port);
+        let by_address = match (source, destination) {
+            (true, true) if ports => 4,
+            (true, true) => return None,
+            (true, false) | (false, true) if is_routed => 3,
+            (true, false) | (false, true) => self.bridged_nat(stop, seen)?,
+            (false, false) if self.closing.is_nat(stop, seen) => 1,
+            (false, false) => return None,
+        };
+        Some(by_id + by_address).filter(|fit| *fit > 0)
+    }
+
+    /// Addresses differ and the TTL does not: rather another packet that looks alike, unless its kind makes
+    /// that unlikely and it is near.
+    fn bridged_nat(&self, stop: &Stop, seen: &Sighting) -> Option<i32> {
+        let is_distinct = match seen.kind {
+            Kind::EchoRequest | Kind::EchoReply | Kind::Tcp | Kind::DnsQuery | Kind::DnsResponse => true,
+            Kind::Udp => seen.length >= 44,
+            Kind::Icmp | Kind::DhcpClient | Kind::DhcpServer | Kind::ArpRequest | Kind::ArpReply => false,
+            Kind::Fragment | Kind::Other => false,
+        };
+        let apart =
+            self.closing.common(seen.vantage, seen.time_ns) - self.closing.common(stop.vantage, stop.time_ns);
+        (is_distinct && apart.abs() <= BRIDGED_NAT_NS).then_some(1)
+    }
+}

@@ -1,0 +1,129 @@
+//! Where packets go on to from a vantage, learned from those that did: what makes a missing sighting a loss.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use model::sighting::Address;
+
+use crate::VANTAGES_MAX;
+use crate::hash::Mixed;
+
+/// Destinations remembered; of more, what is known of the stretch before decides.
+const DESTINATIONS_MAX: usize = 100_000;
+/// Vantages that one destination is reached over, from one vantage.
+const WAYS: usize = 3;
+/// One in so many must go on for a stop to be a loss: what goes on more rarely goes there by accident.
+const SHARE: u32 = 100;
+
+/// Of the packets at one vantage for one destination: where they went on to, and how many ended there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ways {
+    to: [(u16, u32); WAYS],
+    ended: u32,
+}
+
+impl Ways {
+    fn went(&mut self, vantage: u16) {
+        let known = self.to.iter_mut().find(|(to, count)| *count > 0 && *to == vantage);
+        if let Some((_, count)) = known {
+            *count = count.saturating_add(1);
+        } else if let Some(free) = self.to.iter_mut().find(|(_, count)| *count == 0) {
+            *free = (vantage, 1);
+        }
+    }
+
+    fn best(&self, visited: u64) -> Option<u16> {
+        let open = self.to.iter().filter(|(to, count)| *count > 0 && visited & bit(*to) == 0);
+        let (to, count) = open.max_by_key(|(_, count)| *count)?;
+        (count.saturating_mul(SHARE) >= self.ended).then_some(*to)
+    }
+}
+
+pub(crate) fn bit(vantage: u16) -> u64 {
+    1_u64.checked_shl(u32::from(vantage)).unwrap_or_default()
+}
+
+#[derive(Debug)]
+pub(crate) struct NextHops {
+    by_destination: HashMap<(u16, Address), Ways, BuildHasherDefault<Mixed>>,
+    /// By the vantage before (the last row is for none) and this one.
+    by_stretch: Vec<Ways>,
+}
+
+/// Where in `by_stretch` a stretch is.
+fn row(before: Option<u16>, at: u16) -> usize {
+    before.map_or(VANTAGES_MAX, usize::from) * VANTAGES_MAX + usize::from(at)
+}
+
+/// What is known of a packet that was last seen at a vantage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Others for the same destination went on to there.
+    At(u16),
+    /// This is where packets to this destination end.
+    Nowhere,
+    /// Too little was seen.
+    Unknown,
+}
+
+impl NextHops {
+    pub(crate) fn new() -> NextHops {
+        let by_stretch = vec![Ways::default(); (VANTAGES_MAX + 1) * VANTAGES_MAX];
+        NextHops { by_destination: HashMap::default(), by_stretch }
+    }
+
+    /// A packet for `destination` went from `at` on to `next`, or ended there; `before` is where it was before.
+    pub(crate) fn learn(&mut self, before: Option<u16>, at: u16, destination: Address, next: Option<u16>) {
+        let is_full = self.by_destination.len() >= DESTINATIONS_MAX;
+        let by_destination = match self.by_destination.get_mut(&(at, destination)) {
+            Some(ways) => Some(ways),
+            None if is_full => None,
+            None => Some(self.by_destination.entry((at, destination)).or_default()),
+        };
+        let by_stretch = self.by_stretch.get_mut(row(before, at));
+        for ways in by_destination.into_iter().chain(by_stretch) {
+            match next {
+                Some(next) => ways.went(next),
+                None => ways.ended = ways.ended.saturating_add(1),
+            }
+        }
+    }
+
+    /// Where a packet that was last seen at `at` should have been seen next.
+    pub(crate) fn expected(&self, at: u16, destination: Address, visited: u64) -> Expected {
+        /// So many that ended are a habit.
+        const HABIT: u32 = 64;
+        match self.by_destination.get(&(at, destination)) {
+            Some(ways) => match ways.best(visited) {
+                Some(next) => Expected::At(next),
+                None if ways.ended >= HABIT => Expected::Nowhere,
+                None => Expected::Unknown,
+            },
+            None => Expected::Unknown,
+        }
+    }
+
+    /// The same where nothing is known of the destination: where nearly all others went that came as it did.
+    pub(crate) fn usual(&self, before: Option<u16>, at: u16, visited: u64) -> Option<u16> {
+        let ways = self.by_stretch.get(row(before, at))?;
+        let next = ways.best(visited)?;
+        let count = ways.to.iter().find(|(to, _)| *to == next)?.1;
+        // Nineteen of twenty.
+        (count >= 20 && count / 19 >= ways.ended).then_some(next)
+    }
+
+    /// A vantage between `at` and `next` that nearly every packet to this destination is seen at.
+    pub(crate) fn between(&self, at: u16, destination: Address, next: u16, visited: u64) -> Option<u16> {
+        let ways = self.by_destination.get(&(at, destination))?;
+        let direct = ways.to.iter().find(|(to, _)| *to == next).map_or(0, |(_, count)| *count);
+        let usual = ways.best(visited)?;
+        let count = ways.to.iter().find(|(to, _)| *to == usual)?.1;
+        let goes_on = self
+            .by_destination
+            .get(&(usual, destination))?
+            .to
+            .iter()
+            .any(|(to, count)| *to == next && *count > 0);
+        (goes_on && count / 10 > direct).then_some(usual)
+    }
+}
