@@ -8,7 +8,7 @@ use crate::close::Closing;
 use crate::journey::{Journey, Slab, Stop};
 use crate::prelude;
 use crate::report::Report;
-use crate::{Merge, Options};
+use crate::{Merge, Options, Vantage};
 
 /// Journeys of one identity that are compared with a sighting.
 const ALIKE_MAX: usize = 128;
@@ -65,10 +65,11 @@ impl Correlator {
             merge.set_ahead(source, *ahead_ns);
         }
         self.closing.ahead = ahead;
+        self.closing.look_at_clocks();
     }
 
-    /// Joins all that can be taken from `merge`; `each` is shown every journey that is over.
-    pub fn drain(&mut self, merge: &mut Merge, each: &mut impl FnMut(&Journey)) {
+    /// Joins all that can be taken from `merge`; `each` is shown every journey that is over, with the vantages so far.
+    pub fn drain(&mut self, merge: &mut Merge, each: &mut impl FnMut(&Journey, &[Vantage])) {
         while let Some((sighting, now)) = merge.take() {
             if usize::from(sighting.vantage) >= self.closing.vantages.len() {
                 self.closing.meet(merge.vantages());
@@ -85,7 +86,7 @@ impl Correlator {
     }
 
     /// Closes what is open and tells what was learned.
-    pub fn finish(mut self, merge: &Merge, each: &mut impl FnMut(&Journey)) -> Report {
+    pub fn finish(mut self, merge: &Merge, each: &mut impl FnMut(&Journey, &[Vantage])) -> Report {
         while let Some(oldest) = self.queue.pop_front() {
             self.close(oldest, each);
         }
@@ -93,7 +94,7 @@ impl Correlator {
         self.closing.report(merge.unplaced())
     }
 
-    fn push(&mut self, seen: &Sighting, now: i64, each: &mut impl FnMut(&Journey)) {
+    fn push(&mut self, seen: &Sighting, now: i64, each: &mut impl FnMut(&Journey, &[Vantage])) {
         while let Some(oldest) = self.queue.front().copied() {
             let opened = self.slab.get(oldest).map_or(i64::MIN, |open| open.opened);
             let is_early = self.slab.kept() >= self.options.open_max;
@@ -139,10 +140,10 @@ impl Correlator {
         stop.last_ns = u32::try_from(seen.time_ns.saturating_sub(stop.time_ns).max(0)).unwrap_or(u32::MAX);
     }
 
-    fn close(&mut self, journey: u32, each: &mut impl FnMut(&Journey)) {
+    fn close(&mut self, journey: u32, each: &mut impl FnMut(&Journey, &[Vantage])) {
         self.slab.end(journey, &mut self.journey);
         self.closing.close(&mut self.journey);
-        each(&self.journey);
+        each(&self.journey, &self.closing.vantages);
     }
 
     fn fit(&self, journey: u32, seen: &Sighting) -> Fit {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use correlate::{Correlator, Interval, Journey, Merge, Nat, Options, Report};
+use correlate::{Correlator, Interval, Journey, Merge, Nat, Options, Report, Vantage};
 use model::sighting::{Address, Kind};
 
 const FILES: [&str; 3] = [
@@ -24,7 +24,7 @@ fn correlate(listings: &[&str]) -> (Report, Vec<Journey>, Vec<usize>) {
         merge.give(source, Vec::new());
     }
     let mut journeys = Vec::new();
-    let mut each = |journey: &Journey| journeys.push(journey.clone());
+    let mut each = |journey: &Journey, _: &[Vantage]| journeys.push(journey.clone());
     let mut correlator = Correlator::new(Options::default(), vec![true; listings.len()]);
     correlator.look_ahead(&mut merge, listings.len());
     correlator.drain(&mut merge, &mut each);

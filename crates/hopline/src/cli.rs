@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Path(PathArgs),
     /// Predict, probe, observe, and conclude what is wrong with an instance's network
     Diagnose(DiagnoseArgs),
+    /// Join captures of several places into journeys, and name the packets that did not arrive
+    Correlate(CorrelateArgs),
     /// Tell what a finding means, how it is proved and how it is fixed
     Explain {
         /// A finding's code; without one, all codes are listed
@@ -135,6 +137,20 @@ pub(crate) enum Symptom {
     Dns,
     Ssh,
     Metadata,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CorrelateArgs {
+    /// Captures: pcap or pcapng, also packed with gzip or zstd, or what `tcpdump -n -v` prints; whoever
+    /// made them, and by whatever clocks
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print every journey too, as one JSON line each, before the summary
+    #[arg(long)]
+    pub(crate) each: bool,
+    /// How long a packet is looked for at other places; memory is in proportion
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub(crate) window: Duration,
 }
 
 #[derive(Debug, Args)]

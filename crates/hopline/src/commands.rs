@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod check;
+mod correlate;
 mod diagnose;
 mod explain;
 mod lab;
@@ -18,6 +19,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
         Action::Check { host } => check::run(plan, host.as_deref()),
         Action::Path(question) => path::run(plan, question),
         Action::Diagnose(question) => diagnose::run(plan, question),
+        Action::Correlate(question) => correlate::run(plan, question),
         Action::Explain { code } => explain::run(code.as_deref(), plan.format).map(|()| 0),
         Action::Selftest(question) => selftest::run(plan, question),
         Action::Lab(command) => lab::run(command, plan.format).map(|()| 0),

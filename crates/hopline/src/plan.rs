@@ -41,9 +41,19 @@ pub(crate) enum Action {
     Check { host: Option<String> },
     Path(PathQuestion),
     Diagnose(DiagnoseQuestion),
+    Correlate(CorrelateQuestion),
     Explain { code: Option<String> },
     Selftest(SelftestQuestion),
     Lab(LabCommand),
+}
+
+#[derive(Debug)]
+pub(crate) struct CorrelateQuestion {
+    pub(crate) files: Vec<PathBuf>,
+    /// Print every journey.
+    pub(crate) each: bool,
+    /// How long a packet is looked for.
+    pub(crate) window: Duration,
 }
 
 #[derive(Debug)]
@@ -83,6 +93,11 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             instance: diagnose.instance,
             to: diagnose.to,
             symptom: symptom(diagnose.symptom),
+        }),
+        Command::Correlate(typed) => Action::Correlate(CorrelateQuestion {
+            files: typed.files,
+            each: typed.each,
+            window: typed.window,
         }),
         Command::Explain { code } => Action::Explain { code },
         Command::Selftest(typed) => Action::Selftest(SelftestQuestion {

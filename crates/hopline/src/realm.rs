@@ -19,8 +19,8 @@ pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
         Action::Selftest(question) if question.replay.is_empty() => {
             return selftest::enter_realm().map_err(|error| Failure::of(&error));
         }
-        // What is replayed is plain data.
-        Action::Explain { .. } | Action::Selftest(_) => None,
+        // Files are plain data.
+        Action::Correlate(_) | Action::Explain { .. } | Action::Selftest(_) => None,
     };
     let Some(state) = state else { return Ok(()) };
     match (lab::realm::enter(&state), &plan.action) {

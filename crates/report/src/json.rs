@@ -177,7 +177,7 @@ fn gap_view(gap: &snapshot::Gap) -> GapView<'_> {
 
 /// serde_json escapes ASCII control characters itself; outside ASCII only strings hold anything,
 /// so every hidden character found here stands inside one.
-fn escape_hidden(json: &str) -> String {
+pub(crate) fn escape_hidden(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\n' || !is_hidden(c) {

@@ -1,4 +1,4 @@
-//! A diagnosis as terminal text, one-line text or JSON, into any `Write`.
+//! A diagnosis or what a correlation has found, as terminal text, one-line text or JSON, into any `Write`.
 //!
 //! Pure: the same diagnosis and style give the same bytes. Whatever comes from outside (names of
 //! links, instances and hosts, rules, log lines) passes through [`clean`] before it is printed, so
@@ -6,6 +6,7 @@
 
 mod clean;
 mod finding;
+mod journeys;
 mod json;
 mod minimal;
 mod page;
@@ -14,6 +15,7 @@ mod terminal;
 mod tree;
 
 pub use clean::clean;
+pub use journeys::{Journeys, Layout, Unreadable, journey_line};
 pub use json::{SCHEMA, json};
 pub use minimal::minimal;
 pub use style::Style;
