@@ -7,10 +7,10 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench selftest readme install-deps
+.PHONY: help demo test bench bench-correlate selftest readme install-deps
 
 help: ## Lists what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Builds a small cloud, breaks it, diagnoses it, heals it, removes it
 	scripts/packages.sh demo
@@ -29,6 +29,12 @@ bench: install-deps ## Measures the snapshot and the walk, beside the tools an o
 selftest: install-deps ## Holds the prediction to this kernel: 20,000 clouds, for about an hour
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/selftest.sh
+
+bench-correlate: ## Measures hopline correlate on generated captures, beside tshark and a hash join in C
+	scripts/packages.sh bench-correlate
+	cargo build --release --locked -p hopline
+	cargo build --release --locked -p correlate --example captures
+	scripts/bench-correlate.py
 
 readme: ## Writes the diagnosis that README.md shows anew, from the real program
 	cargo build --release --locked -p hopline

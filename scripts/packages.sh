@@ -4,6 +4,7 @@
 #
 #   scripts/packages.sh demo      what the lab is made of
 #   scripts/packages.sh test      that, and what the tests compare with
+#   scripts/packages.sh bench-correlate      what `hopline correlate` is measured beside
 set -euo pipefail
 
 # An ordinary user's PATH lacks the places where these programs are.
@@ -39,6 +40,12 @@ test=(
     "/usr/lib/postgresql/*/bin/initdb postgresql"
 )
 
+bench_correlate=(
+    "python3 python3"
+    "cc gcc"
+    "tshark tshark"
+)
+
 is_there() {
     case "$1" in
         /*) compgen -G "$1" >/dev/null ;;
@@ -49,8 +56,9 @@ is_there() {
 case "${1:-}" in
     demo) wanted=("${demo[@]}") ;;
     test) wanted=("${test[@]}") ;;
+    bench-correlate) wanted=("${bench_correlate[@]}") ;;
     *)
-        echo "usage: scripts/packages.sh demo|test" >&2
+        echo "usage: scripts/packages.sh demo|test|bench-correlate" >&2
         exit 2
         ;;
 esac

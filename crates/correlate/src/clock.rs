@@ -151,7 +151,7 @@ impl Clocks {
                 bounds = met;
             }
         }
-        bounds.close(self.sources);
+        bounds = bounds.closed_where_possible(self.sources);
         (0..self.sources).map(|b| bounds.interval(self.sources, 0, b).map(Interval::middle)).collect()
     }
 
@@ -165,21 +165,14 @@ impl Clocks {
         if all.is_possible(sources) {
             return ((0..sources).map(|b| all.interval(sources, reference, b)).collect(), false);
         }
-        let closed: Vec<Bounds> = self
-            .stretches
-            .iter()
-            .cloned()
-            .map(|mut bounds| {
-                bounds.close(sources);
-                bounds
-            })
-            .collect();
+        // Within one part of a drift, bounds may contradict one another too: it spans both.
+        let closed: Vec<Bounds> =
+            self.stretches.iter().map(|bounds| bounds.closed_where_possible(sources)).collect();
         let span = |b: usize| {
             let parts = closed.iter().filter_map(|bounds| bounds.interval(sources, reference, b));
-            parts.reduce(|a, b| Interval {
-                low: a.low.min(b.low).min(b.high),
-                high: a.high.max(b.high).max(b.low),
-            })
+            let parts =
+                parts.map(|part| Interval { low: part.low.min(part.high), high: part.high.max(part.low) });
+            parts.reduce(|a, b| Interval { low: a.low.min(b.low), high: a.high.max(b.high) })
         };
         ((0..sources).map(span).collect(), true)
     }
@@ -195,6 +188,13 @@ impl Clocks {
 }
 
 impl Bounds {
+    /// With bounds over third clocks, unless all together contradict one another.
+    fn closed_where_possible(&self, sources: usize) -> Bounds {
+        let mut closed = self.clone();
+        closed.close(sources);
+        if closed.is_possible(sources) { closed } else { self.clone() }
+    }
+
     /// No clock is ahead of itself.
     fn is_possible(&self, sources: usize) -> bool {
         let sum = |a, b| {
@@ -202,5 +202,56 @@ impl Bounds {
             if there == NONE || back == NONE { 0 } else { there.saturating_add(back) }
         };
         (0..sources).all(|a| (0..a).all(|b| sum(a, b) >= 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// Packets each way every 100 ms, 50 us on the way, between clocks of which one is ahead by what `ahead` says.
+    fn run(seconds: i64, ahead: impl Fn(i64) -> i64) -> Clocks {
+        let mut clocks = Clocks::new(2);
+        for now in (0..seconds * SECOND).step_by(100_000_000) {
+            clocks.passed(now, (0, now), (1, now + 50_000 + ahead(now)));
+            clocks.passed(now, (1, now + ahead(now)), (0, now + 50_000));
+        }
+        clocks
+    }
+
+    #[test]
+    fn a_steady_offset_is_within_its_interval() {
+        let clocks = run(100, |_| 3_000_000);
+        let (offsets, drifts) = clocks.offsets(0);
+        assert_eq!(offsets[1], Some(Interval { low: 2_950_000, high: 3_050_000 }));
+        assert!(!drifts);
+        let (offsets, _) = clocks.offsets(1);
+        assert_eq!(offsets[0], Some(Interval { low: -3_050_000, high: -2_950_000 }));
+    }
+
+    #[test]
+    fn a_clock_that_drifts_for_hours_is_followed_and_said_to_drift() {
+        // Twenty parts in a million, for three hours: 216 ms.
+        let ahead = |now: i64| now / 50_000;
+        let clocks = run(10_800, ahead);
+        let (offsets, drifts) = clocks.offsets(0);
+        assert!(drifts);
+        let offset = offsets[1].unwrap();
+        assert!(offset.low <= 3_000_000 && offset.high >= ahead(10_800 * SECOND) - 3_000_000, "{offset:?}");
+        let now = clocks.now()[1].unwrap();
+        assert!((now - ahead(10_800 * SECOND)).abs() < 10_000_000, "{now}");
+    }
+
+    #[test]
+    fn clocks_are_bounded_over_a_third() {
+        let mut clocks = Clocks::new(3);
+        clocks.crossed(0, (0, [0, 1000]), (1, [600, 800]));
+        clocks.crossed(0, (1, [0, 1000]), (2, [600, 800]));
+        assert_eq!(clocks.offsets(0).0[2], Some(Interval { low: -400, high: 1200 }));
+        clocks.passed(0, (0, 0), (2, 100));
+        assert_eq!(clocks.offsets(0).0[2], Some(Interval { low: -400, high: 100 }));
+        assert_eq!(Clocks::new(2).offsets(0).0[1], None);
     }
 }

@@ -37,6 +37,11 @@ fn help_of_diagnose() {
 }
 
 #[test]
+fn help_of_correlate() {
+    insta::assert_snapshot!(help(&["correlate", "--help"]));
+}
+
+#[test]
 fn help_of_explain() {
     insta::assert_snapshot!(help(&["explain", "--help"]));
 }

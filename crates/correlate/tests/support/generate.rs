@@ -11,35 +11,35 @@ use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
 /// Names of the vantages, in the order of a request.
-pub const NAMES: [&str; 4] = ["tap", "uplink", "router", "server"];
+pub(crate) const NAMES: [&str; 4] = ["tap", "uplink", "router", "server"];
 /// How far each clock is ahead, in nanoseconds.
-pub const AHEAD_NS: [i64; 4] = [0, 3_000_000, -1_700_000, 400_000];
+pub(crate) const AHEAD_NS: [i64; 4] = [0, 3_000_000, -1_700_000, 400_000];
 
 /// What is to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// What all is drawn from.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Packets; each capture has nearly as many.
-    pub packets: u64,
+    pub(crate) packets: u64,
     /// One packet in so many is lost; 0 for none.
-    pub lost_in: u64,
+    pub(crate) lost_in: u64,
     /// One packet in so many is duplicated; 0 for none.
-    pub duplicated_in: u64,
+    pub(crate) duplicated_in: u64,
     /// This packet alone is lost, besides.
-    pub lost_alone: Option<u64>,
+    pub(crate) lost_alone: Option<u64>,
 }
 
 /// What was planted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Key {
+pub(crate) struct Key {
     /// Vantage where it was last seen, frame there, vantage where it should have been seen next.
-    pub lost: Vec<(usize, u32, usize)>,
+    pub(crate) lost: Vec<(usize, u32, usize)>,
     /// Copies made.
-    pub duplicates: u64,
+    pub(crate) duplicates: u64,
 }
 
-/// Octets at a time, before they are written.
+/// When the first packet is sent.
 const START_NS: i64 = 1_700_000_000_000_000_000;
 /// Events of one vantage are sorted within this time.
 const SORTED_NS: i64 = 20_000_000;
@@ -101,7 +101,7 @@ impl Capture<'_> {
 }
 
 /// Writes the four captures and returns their key.
-pub fn generate(plan: &Plan, outs: [&mut dyn Write; 4]) -> io::Result<Key> {
+pub(crate) fn generate(plan: &Plan, outs: [&mut dyn Write; 4]) -> io::Result<Key> {
     let mut captures = outs.map(|out| Capture { out, waiting: BinaryHeap::new(), frames: 0 });
     for capture in &mut captures {
         let header = [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 262_144, 1];

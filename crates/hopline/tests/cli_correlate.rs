@@ -1,0 +1,216 @@
+//! `hopline correlate` on the guide's listings, on captures with an answer key, and on what is broken.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+#[path = "../../correlate/tests/support/generate.rs"]
+#[allow(dead_code, reason = "the generator's names and clocks are for the tests of its own crate")]
+mod generate;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use cli_support::{Run, assert_refused, hopline};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with the guide's three listings.
+fn guide() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../parse/tests/fixtures/text/guide");
+    for name in ["external-server", "compute-node", "instance"] {
+        fs::copy(from.join(format!("tcpdump-{name}.txt")), folder.path().join(format!("{name}.txt")))
+            .unwrap();
+    }
+    folder
+}
+
+const GUIDE: [&str; 4] = ["correlate", "external-server.txt", "compute-node.txt", "instance.txt"];
+
+/// Four captures with losses and copies, and their key.
+fn captures(packets: u64) -> (TempDir, generate::Key) {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = generate::Plan { seed: 3, packets, lost_in: 300, duplicated_in: 100, lost_alone: None };
+    let mut files: [Vec<u8>; 4] = Default::default();
+    let [a, b, c, d] = &mut files;
+    let key = generate::generate(&plan, [a, b, c, d]).unwrap();
+    for (name, file) in generate::NAMES.iter().zip(&files) {
+        fs::write(folder.path().join(format!("{name}.pcap")), file).unwrap();
+    }
+    (folder, key)
+}
+
+const CAPTURES: [&str; 5] = ["correlate", "tap.pcap", "uplink.pcap", "router.pcap", "server.pcap"];
+
+fn document(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("no JSON document: {error}: {run:?}"))
+}
+
+fn lost(document: &Value) -> Vec<(String, u64, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let lost = document["lost"].as_array().unwrap().iter();
+    let mut lost: Vec<_> = lost
+        .map(|lost| (text(&lost["last_seen"]), lost["frame"].as_u64().unwrap(), text(&lost["expected_at"])))
+        .collect();
+    lost.sort();
+    lost
+}
+
+fn planted(key: &generate::Key) -> Vec<(String, u64, String)> {
+    let name = |place: usize| generate::NAMES[place].to_owned();
+    let lost = key.lost.iter().map(|(last, frame, next)| (name(*last), u64::from(*frame), name(*next)));
+    let mut lost: Vec<_> = lost.collect();
+    lost.sort();
+    lost
+}
+
+#[test]
+fn the_guides_listings_are_one_story() {
+    let folder = guide();
+    let run = hopline(folder.path(), &GUIDE);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    insta::assert_snapshot!(run.stdout);
+    let run = hopline(folder.path(), &[&GUIDE[..], &["--json"]].concat());
+    assert_eq!(run.code, 0);
+    insta::assert_snapshot!("the_guides_listings_as_json", run.stdout);
+}
+
+#[test]
+fn what_was_planted_is_found_in_every_format_of_answer() {
+    let (folder, key) = captures(6_000);
+    assert!(key.lost.len() > 5, "{key:?}");
+    let run = hopline(folder.path(), &[&CAPTURES[..], &["--json"]].concat());
+    assert_eq!((run.code, run.stderr.as_str()), (1, ""), "{run:?}");
+    let told = document(&run);
+    assert_eq!(told["schema"], "hopline.journeys/1");
+    assert_eq!(lost(&told), planted(&key));
+    assert_eq!(told["duplicates"], key.duplicates);
+    assert_eq!(told["window_ms"], 2000);
+
+    let run = hopline(folder.path(), &[&CAPTURES[..], &["--minimal"]].concat());
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    for line in ["packet-lost uplink", "packet-lost router"] {
+        assert!(lines.contains(&line), "{lines:?}");
+    }
+    assert!(lines.iter().any(|line| line.starts_with("packet-duplicated ")), "{lines:?}");
+
+    let run = hopline(folder.path(), &[&CAPTURES[..], &["--json", "--each"]].concat());
+    let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (summary, journeys) = lines.split_last().unwrap();
+    assert_eq!(lost(summary), planted(&key));
+    assert_eq!(summary["journeys"].as_u64(), u64::try_from(journeys.len()).ok());
+    assert!(journeys.iter().all(|j| j["seen"][0]["vantage"].is_string()), "a vantage without a name");
+
+    let run = hopline(folder.path(), &CAPTURES);
+    assert_eq!(run.code, 1);
+    assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
+    assert!(run.stdout.contains("expected at router"), "{}", run.stdout);
+}
+
+#[test]
+fn packed_captures_are_the_same() {
+    let (folder, key) = captures(2_000);
+    let path = |name: &str| folder.path().join(name);
+    for (tool, ending) in [("gzip", "gz"), ("zstd", "zst")] {
+        let packed = std::process::Command::new(tool).arg("-kq").arg(path("router.pcap")).status().unwrap();
+        assert!(packed.success(), "{tool}");
+        let file = format!("router.pcap.{ending}");
+        let run =
+            hopline(folder.path(), &["correlate", "--json", "tap.pcap", "uplink.pcap", &file, "server.pcap"]);
+        assert_eq!(lost(&document(&run)), planted(&key), "{ending}");
+    }
+}
+
+#[test]
+fn a_capture_cut_off_gives_what_it_has_and_says_where_it_broke() {
+    let (folder, _) = captures(2_000);
+    let path = folder.path().join("router.pcap");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+    let run = hopline(folder.path(), &[&CAPTURES[..], &["--json"]].concat());
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    assert!(
+        run.stderr.contains("router.pcap broke at ") && run.stderr.contains("within a packet"),
+        "{run:?}"
+    );
+    let broken = &document(&run)["unreadable"];
+    assert_eq!((broken.as_array().unwrap().len(), &broken[0]["file"]), (1, &Value::from("router.pcap")));
+    assert!(broken[0]["offset"].as_u64().unwrap() > 100_000, "{broken}");
+
+    let run = hopline(folder.path(), &["correlate", "router.pcap"]);
+    let is_told = run.stdout.contains("router.pcap broke at");
+    assert!(is_told && (run.code == 3 || run.stdout.contains("duplicated")), "{run:?}");
+}
+
+#[test]
+fn what_is_no_capture_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("empty.pcap"), "").unwrap();
+    fs::write(folder.path().join("letter.txt"), "Dear operator,\nall is well.\n").unwrap();
+    fs::write(folder.path().join("noise"), [0x7f, b'E', b'L', b'F', 0, 1, 2, 3]).unwrap();
+    fs::write(folder.path().join("head.pcap"), [0xd4, 0xc3, 0xb2, 0xa1, 2, 0]).unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let cases: [(&str, &[&str]); 6] = [
+        ("empty.pcap", &["cannot read empty.pcap: it is empty", "hint: "]),
+        ("letter.txt", &["letter.txt is neither a capture nor a listing", "hint: "]),
+        ("noise", &["noise is neither a capture nor a listing", "hint: "]),
+        ("head.pcap", &["cannot read head.pcap", "header"]),
+        ("folder", &["cannot read folder: it is a directory", "hint: "]),
+        ("absent.pcap", &["cannot read absent.pcap", "No such file"]),
+    ];
+    for (file, pieces) in cases {
+        assert_refused(&hopline(folder.path(), &["correlate", file]), pieces);
+    }
+    assert_refused(&hopline(folder.path(), &["correlate"]), &["<FILE>..."]);
+    assert_refused(&hopline(folder.path(), &["correlate", "empty.pcap", "--window", "0s"]), &["--window"]);
+}
+
+/// A pcap of raw IP with these packets.
+fn pcap(packets: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut file: Vec<u8> = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 101]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    for (seconds, data) in packets {
+        let length = u32::try_from(data.len()).unwrap();
+        [*seconds, 0, length, length].iter().for_each(|word| file.write_all(&word.to_le_bytes()).unwrap());
+        file.extend_from_slice(data);
+    }
+    file
+}
+
+/// An empty UDP packet with an IP id.
+fn empty_udp(id: u8) -> [u8; 28] {
+    let mut packet = [0; 28];
+    packet[..10].copy_from_slice(&[0x45, 0, 0, 28, 0, id, 0x40, 0, 64, 17]);
+    packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
+    packet[20..26].copy_from_slice(&[1, 2, 3, 4, 0, 8]);
+    packet
+}
+
+#[test]
+fn odd_packets_and_odd_times_are_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (empty_udp(1), empty_udp(2));
+    fs::write(folder.path().join("odd.pcap"), pcap(&[(100, &[]), (101, &one), (50, &two)])).unwrap();
+    let run = hopline(folder.path(), &["correlate", "odd.pcap", "--json"]);
+    let warning = "hopline: odd.pcap: time runs back by 51000 ms at frame 3; packets may be told wrong\n";
+    assert_eq!((run.code, run.stderr.as_str()), (0, warning), "{run:?}");
+    let told = document(&run);
+    assert_eq!((&told["journeys"], &told["vantages"][0]["packets"]), (&Value::from(2), &Value::from(2)));
+}
+
+#[test]
+fn a_length_of_four_gibibytes_is_told_and_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = empty_udp(1);
+    let mut file = pcap(&[(1, &one), (2, &one)]);
+    let at = 24 + 16 + one.len() + 8;
+    file[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    fs::write(folder.path().join("long.pcap"), file).unwrap();
+    let run = hopline(folder.path(), &["correlate", "long.pcap", "--json"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert_eq!(document(&run)["unreadable"][0]["offset"], 24 + 16 + one.len());
+    assert!(run.stderr.contains("4294967295 octets"), "{run:?}");
+}
