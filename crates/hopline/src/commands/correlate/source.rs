@@ -238,8 +238,8 @@ impl Source {
             let number = known.or_else(|| self.places.get(&place).copied());
             let seen = dissect::sighting(&frame, number.unwrap_or_default(), &self.options);
             let Some(mut seen) = seen else { continue };
-            if seen.time_ns < self.latest - BACKWARDS_NS && self.backwards.is_none() {
-                self.backwards = Some((seen.frame, self.latest - seen.time_ns));
+            if seen.time_ns < self.latest.saturating_sub(BACKWARDS_NS) && self.backwards.is_none() {
+                self.backwards = Some((seen.frame, self.latest.saturating_sub(seen.time_ns)));
             }
             self.latest = self.latest.max(seen.time_ns);
             if number.is_none() {
