@@ -18,7 +18,7 @@ const PENDING_MAX: usize = 65_536;
 /// Translations told apart.
 const NAT_MAX: usize = 4_096;
 /// Flows of which the order is watched.
-const FLOWS: usize = 1 << 14;
+const FLOWS: usize = 1 << 12;
 const MILLISECOND_NS: u64 = 1_000_000;
 
 /// What a vantage has seen so far.
@@ -74,7 +74,6 @@ pub(crate) struct Closing {
     stretches: Vec<Option<Box<Stretch>>>,
     visits: Vec<Visit>,
     nat: std::collections::BTreeMap<Nat, u64>,
-    last_nat: Option<Nat>,
     journeys: u64,
     findings: Findings,
     pub(crate) uncounted_copies: u64,
@@ -100,7 +99,6 @@ impl Closing {
             stretches: vec![None; VANTAGES_MAX * VANTAGES_MAX],
             visits: Vec::new(),
             nat: std::collections::BTreeMap::new(),
-            last_nat: None,
             journeys: 0,
             findings: Findings::default(),
             uncounted_copies: 0,
@@ -272,7 +270,6 @@ impl Closing {
                 None if is_full => {}
                 None => drop(self.nat.insert(nat, 1)),
             }
-            self.last_nat = Some(nat);
         }
     }
 

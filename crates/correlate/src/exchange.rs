@@ -4,7 +4,8 @@ use crate::clock::Clocks;
 use crate::journey::Journey;
 
 /// Requests remembered at a time; a newer one takes the place of an older.
-const PLACES: usize = 1 << 16;
+/// So few that all stay in a processor's cache.
+const PLACES: usize = 1 << 13;
 /// Sources that one request is remembered at.
 const VISITS_MAX: usize = 6;
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use model::sighting::{Kind, Sighting};
 
 use crate::close::Closing;
-use crate::journey::{Journey, Slab, Stop};
+use crate::journey::{Journey, Slab, Stop, StopAt};
 use crate::prelude;
 use crate::report::Report;
 use crate::{Merge, Options, Vantage};
@@ -33,7 +33,7 @@ pub struct Correlator {
 enum Fit {
     Not,
     /// A copy of this stop.
-    Copy(u32),
+    Copy(StopAt),
     /// Seen at one more place; the higher the better.
     New(i32),
 }
@@ -130,7 +130,7 @@ impl Correlator {
         }
     }
 
-    fn copy(&mut self, stop: u32, seen: &Sighting) {
+    fn copy(&mut self, stop: StopAt, seen: &Sighting) {
         let Some(stop) = self.slab.stop_mut(stop) else { return };
         if stop.copies == u16::MAX {
             self.closing.uncounted_copies += 1;
@@ -162,7 +162,7 @@ impl Correlator {
     }
 
     /// At the same vantage once more: a copy, the packet after it was routed, or another packet.
-    fn same_place(&self, index: u32, stop: &Stop, seen: &Sighting) -> Fit {
+    fn same_place(&self, index: StopAt, stop: &Stop, seen: &Sighting) -> Fit {
         let is_routed = stop.ttl != seen.ttl && stop.ttl != 0 && seen.ttl != 0;
         if stop.ip_id != seen.ip_id && stop.ip_id != 0 && seen.ip_id != 0 {
             return Fit::Not;

@@ -9,6 +9,17 @@ use crate::hash::AsItIs;
 
 /// The end of a chain.
 pub(crate) const NIL: u32 = u32::MAX;
+/// Stops that lie side by side in a journey's own place; more are chained elsewhere.
+const HOME: usize = 4;
+
+/// Where a stop is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopAt {
+    /// In its journey's own place.
+    Home(usize),
+    /// In the chain.
+    Chained(u32),
+}
 
 /// A packet and where it was seen, in the order of its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +103,11 @@ pub(crate) struct Open {
     sender: u64,
     pub(crate) opened: i64,
     detail: u32,
+    /// The chain of stops beyond the journey's own place.
     first: u32,
     last: u32,
+    /// Stops in the journey's own place.
+    at_home: u32,
     /// The younger and the older neighbour of the same identity.
     younger: u32,
     older: u32,
@@ -107,16 +121,19 @@ pub(crate) struct Open {
 pub(crate) struct Slab {
     journeys: Vec<Open>,
     free_journeys: Vec<u32>,
-    stops: Vec<Stop>,
-    free_stops: Vec<u32>,
+    /// `HOME` for each journey, so that one look brings all of them.
+    homes: Vec<Stop>,
+    chained: Vec<Stop>,
+    free_chained: Vec<u32>,
     /// The youngest journey of an identity.
     youngest: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
 }
 
 impl Slab {
-    /// Sightings kept.
+    /// Places for stops that are taken.
     pub(crate) fn kept(&self) -> usize {
-        self.stops.len() - self.free_stops.len()
+        let journeys = self.journeys.len() - self.free_journeys.len();
+        journeys * HOME + self.chained.len() - self.free_chained.len()
     }
 
     pub(crate) fn get(&self, index: u32) -> Option<&Open> {
@@ -132,22 +149,37 @@ impl Slab {
         })
     }
 
-    /// Where a journey was seen, with the index of each stop.
-    pub(crate) fn stops(&self, journey: u32) -> impl Iterator<Item = (u32, &Stop)> {
+    fn home(&self, journey: u32) -> &[Stop] {
+        let taken = self.journeys.get(journey as usize).map_or(0, |open| open.at_home as usize);
+        let start = journey as usize * HOME;
+        self.homes.get(start..start + taken).unwrap_or_default()
+    }
+
+    fn chain(&self, journey: u32) -> impl Iterator<Item = (u32, &Stop)> {
         let mut next = self.journeys.get(journey as usize).map_or(NIL, |open| open.first);
         std::iter::from_fn(move || {
-            let stop = self.stops.get(next as usize)?;
+            let stop = self.chained.get(next as usize)?;
             Some((std::mem::replace(&mut next, stop.next), stop))
         })
     }
 
-    pub(crate) fn stop_mut(&mut self, index: u32) -> Option<&mut Stop> {
-        self.stops.get_mut(index as usize)
+    /// Where a journey was seen, and where each stop is kept.
+    pub(crate) fn stops(&self, journey: u32) -> impl Iterator<Item = (StopAt, &Stop)> {
+        let start = journey as usize * HOME;
+        let home =
+            self.home(journey).iter().enumerate().map(move |(at, stop)| (StopAt::Home(start + at), stop));
+        home.chain(self.chain(journey).map(|(at, stop)| (StopAt::Chained(at), stop)))
+    }
+
+    pub(crate) fn stop_mut(&mut self, at: StopAt) -> Option<&mut Stop> {
+        match at {
+            StopAt::Home(index) => self.homes.get_mut(index),
+            StopAt::Chained(index) => self.chained.get_mut(index as usize),
+        }
     }
 
     /// A new journey, at its first sighting.
     pub(crate) fn begin(&mut self, seen: &Sighting, opened: i64) -> u32 {
-        let stop = self.keep(Stop::of(seen));
         let index = self.free_journeys.pop().unwrap_or_else(|| index_of(self.journeys.len()));
         let older = self.youngest.insert(seen.identity, index).unwrap_or(NIL);
         if let Some(older) = self.journeys.get_mut(older as usize) {
@@ -160,8 +192,9 @@ impl Slab {
             sender: seen.sender,
             opened,
             detail: seen.detail,
-            first: stop,
-            last: stop,
+            first: NIL,
+            last: NIL,
+            at_home: 1,
             younger: NIL,
             older,
             length: seen.length,
@@ -169,33 +202,46 @@ impl Slab {
             kind: seen.kind,
         };
         place(&mut self.journeys, index, open);
+        let stop = Stop::of(seen);
+        let start = index as usize * HOME;
+        if self.homes.len() <= start {
+            self.homes.resize(start + HOME, stop);
+        } else if let Some(home) = self.homes.get_mut(start) {
+            *home = stop;
+        }
         index
     }
 
     /// One sighting more.
     pub(crate) fn extend(&mut self, journey: u32, seen: &Sighting) {
-        let stop = self.keep(Stop::of(seen));
+        let stop = Stop::of(seen);
         let Some(open) = self.journeys.get_mut(journey as usize) else { return };
-        if let Some(last) = self.stops.get_mut(open.last as usize) {
-            last.next = stop;
+        let at_home = open.at_home as usize;
+        if at_home < HOME {
+            open.at_home += 1;
+            if let Some(home) = self.homes.get_mut(journey as usize * HOME + at_home) {
+                *home = stop;
+            }
+            return;
         }
-        open.last = stop;
-    }
-
-    fn keep(&mut self, stop: Stop) -> u32 {
-        let index = self.free_stops.pop().unwrap_or_else(|| index_of(self.stops.len()));
-        place(&mut self.stops, index, stop);
-        index
+        let index = self.free_chained.pop().unwrap_or_else(|| index_of(self.chained.len()));
+        place(&mut self.chained, index, stop);
+        match self.chained.get_mut(open.last as usize) {
+            Some(last) => last.next = index,
+            None => open.first = index,
+        }
+        open.last = index;
     }
 
     /// Takes a journey out, into `into`.
     pub(crate) fn end(&mut self, journey: u32, into: &mut Journey) {
         into.stops.clear();
         let Some(open) = self.journeys.get(journey as usize).copied() else { return };
+        into.stops.extend_from_slice(self.home(journey));
         let mut next = open.first;
-        while let Some(stop) = self.stops.get(next as usize) {
+        while let Some(stop) = self.chained.get(next as usize) {
             into.stops.push(*stop);
-            self.free_stops.push(next);
+            self.free_chained.push(next);
             next = stop.next;
         }
         self.free_journeys.push(journey);

@@ -49,7 +49,8 @@ pub struct Options {
     /// The same packet at the same vantage again is a duplicate up to this gap, and sent again beyond it.
     /// TCP waits at least 200 ms before it sends again (include/net/tcp.h, `TCP_RTO_MIN`).
     pub duplicate_ns: i64,
-    /// Sightings in open journeys; above it the oldest are closed early, and the report says so.
+    /// Places for sightings in open journeys, of which each takes at least four; above it the oldest are closed
+    /// early, and the report says so. A place has 64 octets.
     pub open_max: usize,
     /// Lost packets that are told one by one; more are counted.
     pub listed_max: usize,
@@ -60,7 +61,7 @@ impl Default for Options {
         Options {
             window_ns: 2_000_000_000,
             duplicate_ns: 100_000_000,
-            open_max: 1_200_000,
+            open_max: 1_600_000,
             listed_max: 100_000,
         }
     }

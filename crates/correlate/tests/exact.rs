@@ -107,7 +107,7 @@ fn a_smaller_window_and_fewer_places_find_the_same() {
     let (report, places) = correlate(files.clone().into(), window);
     assert_eq!(lost(&report, &places), key.lost);
     assert_eq!(report.window_shortened_ns, None);
-    let crowded = Options { open_max: 10_000, ..Options::default() };
+    let crowded = Options { open_max: 4_000, ..Options::default() };
     let (report, places) = correlate(files.into(), crowded);
     assert_eq!(lost(&report, &places), key.lost);
     assert!(report.window_shortened_ns.is_some(), "what was shortened is told");
