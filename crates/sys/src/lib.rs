@@ -4,6 +4,7 @@
 //! Every function says what it leaves behind. Nothing here outlives the process but what its name
 //! says (`create`).
 
+pub mod bpf;
 pub mod netns;
 pub mod programs;
 pub mod tcp;

@@ -1,0 +1,6 @@
+//! Packets seen at many vantages at once: which of them are wanted, caught in the kernel, written as pcapng.
+//!
+//! A vantage is a device of a namespace of a host. Each gets a ring of its own, opened inside the namespace
+//! and owned by this process, so that nothing outlives it, however it ends.
+
+pub mod filter;

@@ -1,0 +1,6 @@
+//! What the tests of filters share: a machine for classic BPF, and packets.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+pub(crate) mod machine;
+pub(crate) mod packets;
