@@ -23,6 +23,8 @@ test=(
     "ping iputils-ping"
     "arping iputils-arping"
     "tcpdump tcpdump"
+    "tshark tshark"
+    "capinfos wireshark-common"
     "conntrack conntrack"
     "ebtables ebtables"
     "arptables-legacy arptables"

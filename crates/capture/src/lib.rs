@@ -3,4 +3,8 @@
 //! A vantage is a device of a namespace of a host. Each gets a ring of its own, opened inside the namespace
 //! and owned by this process, so that nothing outlives it, however it ends.
 
+mod beyond;
 pub mod filter;
+pub mod pcapng;
+pub mod session;
+pub mod vantage;

@@ -1,4 +1,5 @@
-//! What the system needs said in its own words: entering namespaces, a socket option, where programs are.
+//! What the system needs said in its own words: entering namespaces, packet rings and their filters, a socket
+//! option, where programs are.
 //! `unsafe` is needed here and nowhere else.
 //!
 //! Every function says what it leaves behind. Nothing here outlives the process but what its name
@@ -6,6 +7,7 @@
 
 pub mod bpf;
 pub mod netns;
+pub mod packet_ring;
 pub mod programs;
 pub mod tcp;
 pub mod userns;

@@ -3,4 +3,5 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub(crate) mod machine;
+pub(crate) mod namespaces;
 pub(crate) mod packets;

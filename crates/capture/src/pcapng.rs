@@ -1,0 +1,211 @@
+//! pcapng files (draft-ietf-opsawg-pcapng): one section, one interface a vantage, nanoseconds.
+//!
+//! What is written is readable at any moment up to the last whole block, so a capture that is killed leaves a
+//! file that ends early, not a broken one.
+
+use std::io::{self, Write};
+
+use sys::packet_ring::{Frame, Way};
+
+use crate::filter::LinkLayer;
+
+/// Block types.
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const PACKET: u32 = 6;
+const STATISTICS: u32 = 5;
+
+/// Options: of all blocks, then by block.
+const END: u16 = 0;
+const COMMENT: u16 = 1;
+const SECTION_APPLICATION: u16 = 4;
+const INTERFACE_NAME: u16 = 2;
+const INTERFACE_RESOLUTION: u16 = 9;
+const INTERFACE_FILTER: u16 = 11;
+const PACKET_FLAGS: u16 = 2;
+const STATISTICS_START: u16 = 2;
+const STATISTICS_END: u16 = 3;
+const STATISTICS_RECEIVED: u16 = 4;
+const STATISTICS_DROPPED: u16 = 5;
+
+/// Longest text of an option: its length is 16 bits, and nobody reads more.
+const TEXT_MAX: usize = 4096;
+
+/// How many bytes of Ethernet addresses stand before the tag.
+const TAG_AT: usize = 12;
+
+/// An interface of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// `host/netns/device`.
+    pub name: String,
+    /// What its packets start with.
+    pub layer: LinkLayer,
+    /// Bytes kept of a packet, at most.
+    pub snap: u32,
+    /// What was let through.
+    pub filter: String,
+}
+
+/// What an interface counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// When the capture began and ended, in nanoseconds since 1970.
+    pub times_ns: (u64, u64),
+    /// Packets that the filter took, the dropped ones among them.
+    pub received: u64,
+    /// Packets that were dropped by the kernel.
+    pub dropped: u64,
+}
+
+/// A file under way.
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+    /// The block that is being put together.
+    block: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Starts a file; the interfaces are numbered in this order.
+    pub fn new(out: W, interfaces: &[Interface]) -> io::Result<Writer<W>> {
+        let mut writer = Writer { out, block: Vec::with_capacity(1 << 12) };
+        writer.begin(SECTION);
+        writer.words(&[0x1a2b_3c4d]);
+        // Version 1.0, and a length that is not known yet.
+        writer.block.extend(1_u16.to_ne_bytes());
+        writer.block.extend(0_u16.to_ne_bytes());
+        writer.words(&[u32::MAX, u32::MAX]);
+        writer.text(SECTION_APPLICATION, concat!("hopline ", env!("CARGO_PKG_VERSION")));
+        writer.finish()?;
+        for interface in interfaces {
+            writer.interface(interface)?;
+        }
+        Ok(writer)
+    }
+
+    fn interface(&mut self, interface: &Interface) -> io::Result<()> {
+        // LINKTYPE_ETHERNET, LINKTYPE_RAW (https://www.tcpdump.org/linktypes.html).
+        let link_type: u16 = match interface.layer {
+            LinkLayer::Ethernet => 1,
+            LinkLayer::Ip => 101,
+        };
+        self.begin(INTERFACE);
+        self.block.extend(link_type.to_ne_bytes());
+        self.block.extend([0; 2]);
+        self.words(&[interface.snap]);
+        self.text(INTERFACE_NAME, &interface.name);
+        // Ten to the power of minus nine.
+        self.option(INTERFACE_RESOLUTION, &[9]);
+        // 0: a filter of libpcap's language.
+        let filter = [b"\0", shortened(&interface.filter).as_bytes()].concat();
+        self.option(INTERFACE_FILTER, &filter);
+        self.finish()
+    }
+
+    /// A packet, its tag put back to where it is on the wire; with a comment, which Wireshark shows.
+    pub fn packet(&mut self, interface: u32, frame: &Frame<'_>, comment: Option<&str>) -> io::Result<()> {
+        let (addresses, rest) = frame.bytes.split_at_checked(TAG_AT).unwrap_or((frame.bytes, &[]));
+        let tag = frame.tag.filter(|_| addresses.len() == TAG_AT).map(|(ether_type, tag)| {
+            let [a, b] = ether_type.to_be_bytes();
+            let [c, d] = tag.to_be_bytes();
+            [a, b, c, d]
+        });
+        let tag = tag.as_ref().map_or(&[][..], |tag| tag.as_slice());
+        let added = u32::try_from(tag.len()).unwrap_or(0);
+        let kept = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX).saturating_add(added);
+        let time_ns = frame.time_ns;
+        self.begin(PACKET);
+        let (high, low) = halves(time_ns);
+        self.words(&[interface, high, low, kept, frame.length.saturating_add(added)]);
+        self.block.extend_from_slice(addresses);
+        self.block.extend_from_slice(tag);
+        self.block.extend_from_slice(rest);
+        self.pad();
+        if let Some(comment) = comment {
+            self.text(COMMENT, comment);
+        }
+        self.option(PACKET_FLAGS, &flags(frame.way).to_ne_bytes());
+        self.finish()
+    }
+
+    /// What an interface counted, once its capture has ended.
+    pub fn statistics(&mut self, interface: u32, counted: Statistics) -> io::Result<()> {
+        let (start, end) = counted.times_ns;
+        self.begin(STATISTICS);
+        let (high, low) = halves(end);
+        self.words(&[interface, high, low]);
+        for (code, time) in [(STATISTICS_START, start), (STATISTICS_END, end)] {
+            let (high, low) = halves(time);
+            self.option(code, &[high.to_ne_bytes(), low.to_ne_bytes()].concat());
+        }
+        self.option(STATISTICS_RECEIVED, &counted.received.to_ne_bytes());
+        self.option(STATISTICS_DROPPED, &counted.dropped.to_ne_bytes());
+        self.finish()
+    }
+
+    /// What was written so far can be read by others now.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn begin(&mut self, kind: u32) {
+        self.block.clear();
+        // Its length is put in when it is known.
+        self.words(&[kind, 0]);
+    }
+
+    fn words(&mut self, words: &[u32]) {
+        words.iter().for_each(|word| self.block.extend(word.to_ne_bytes()));
+    }
+
+    fn pad(&mut self) {
+        let whole = self.block.len().next_multiple_of(4);
+        self.block.resize(whole, 0);
+    }
+
+    fn option(&mut self, code: u16, value: &[u8]) {
+        self.block.extend(code.to_ne_bytes());
+        self.block.extend(u16::try_from(value.len()).unwrap_or(0).to_ne_bytes());
+        self.block.extend_from_slice(value);
+        self.pad();
+    }
+
+    fn text(&mut self, code: u16, text: &str) {
+        self.option(code, shortened(text).as_bytes());
+    }
+
+    /// Every block here has options; this ends them and the block.
+    fn finish(&mut self) -> io::Result<()> {
+        self.option(END, &[]);
+        let length = u32::try_from(self.block.len() + 4).map_err(|_| io::ErrorKind::InvalidData)?;
+        self.words(&[length]);
+        if let Some(slot) = self.block.get_mut(4..8) {
+            slot.copy_from_slice(&length.to_ne_bytes());
+        }
+        self.out.write_all(&self.block)
+    }
+}
+
+/// Bits 0 and 1 say the direction, 2 to 4 to whom (`epb_flags`).
+fn flags(way: Way) -> u32 {
+    let (direction, reception) = match way {
+        Way::In => (1, 1),
+        Way::Multicast => (1, 2),
+        Way::Broadcast => (1, 3),
+        Way::OtherHost => (1, 4),
+        Way::Out => (2, 0),
+        Way::Unknown(_) => (0, 0),
+    };
+    direction | reception << 2
+}
+
+fn halves(number: u64) -> (u32, u32) {
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+    (half(number >> 32), half(number))
+}
+
+/// At most so long, and whole characters.
+fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(TEXT_MAX)).unwrap_or(text)
+}

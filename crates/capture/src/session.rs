@@ -1,0 +1,261 @@
+//! Watching many vantages from one thread until it is enough.
+//!
+//! Memory is the rings and nothing else: what is not looked at in time is dropped by the kernel, counted, and
+//! told of.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sys::bpf;
+use sys::packet_ring::{Block, Frame, Frames};
+
+use crate::vantage::{Room, Watched};
+
+/// How often drops are asked for, and whether namespaces are still there.
+const TICK: Duration = Duration::from_millis(250);
+
+/// When it is enough.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits<'l> {
+    /// After this time.
+    pub time: Option<Duration>,
+    /// After so many packets, of all vantages together.
+    pub packets: Option<u64>,
+    /// When this can be read from: a signalfd(2).
+    pub stop: Option<BorrowedFd<'l>>,
+}
+
+/// What was seen at one vantage.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Packets looked at.
+    pub packets: u64,
+    /// Their bytes, as they were on the wire.
+    pub bytes: u64,
+    /// Packets that the kernel had no room for.
+    pub drops: u64,
+    /// Why it ended before the others, if it did.
+    pub ended: Option<String>,
+}
+
+/// What happens during a session.
+#[derive(Debug)]
+pub enum Event<'e> {
+    /// A packet.
+    Packet {
+        /// Index of the vantage.
+        vantage: usize,
+        /// It.
+        frame: Frame<'e>,
+        /// How many the kernel dropped at this vantage since the one before, about.
+        lost_before: u64,
+    },
+    /// All that had been seen was told: a good moment to let others see it.
+    Pause,
+    /// Nothing more will be seen at a vantage.
+    Ended {
+        /// Index of the vantage.
+        vantage: usize,
+        /// Why.
+        why: &'e str,
+    },
+}
+
+/// A vantage with its figures.
+struct Seat {
+    watched: Option<Watched>,
+    counts: Counts,
+    /// Drops not yet told with a packet.
+    lost: u64,
+}
+
+/// Tells of every packet until a limit is met, every vantage has ended, or `tell` fails. What came before a
+/// limit of time or a stop is told in full.
+///
+/// Packets of different vantages come in the order of their time as far as they were handed over together:
+/// one may be late by the rings' delay. An error of kind `BrokenPipe` from `tell` ends the session without
+/// being a failure.
+pub fn run(
+    vantages: Vec<Watched>,
+    room: Room,
+    limits: Limits<'_>,
+    tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
+) -> io::Result<Vec<Counts>> {
+    let seat = |watched| Seat { watched: Some(watched), counts: Counts::default(), lost: 0 };
+    let mut seats: Vec<Seat> = vantages.into_iter().map(seat).collect();
+    let result = watch(&mut seats, room, limits, tell);
+    seats.iter_mut().for_each(count_drops);
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        Ok(()) | Err(_) => Ok(seats.into_iter().map(|seat| seat.counts).collect()),
+    }
+}
+
+fn watch(
+    seats: &mut [Seat],
+    room: Room,
+    limits: Limits<'_>,
+    tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let until = limits.time.map(|time| Instant::now() + time);
+    let mut left = limits.packets.unwrap_or(u64::MAX);
+    let mut tick = Instant::now() + TICK;
+    loop {
+        let now = Instant::now();
+        if now >= tick {
+            look_around(seats, tell)?;
+            tick = now + TICK;
+        }
+        let is_over = until.is_some_and(|until| now >= until);
+        if is_over || seats.iter().all(|seat| seat.watched.is_none()) {
+            break;
+        }
+        let wake = until.map_or(tick, |until| until.min(tick));
+        if wait(seats, limits.stop, wake.saturating_duration_since(now))? == Woken::Stop {
+            break;
+        }
+        round(seats, &mut left, tell)?;
+        if left == 0 {
+            return Ok(());
+        }
+    }
+    drain(seats, room, &mut left, tell)
+}
+
+/// What came before now and is still in blocks that are not full is waited for; nothing new comes in.
+fn drain(
+    seats: &mut [Seat],
+    room: Room,
+    left: &mut u64,
+    tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    for watched in seats.iter().filter_map(|seat| seat.watched.as_ref()) {
+        watched.ring.filter(&bpf::NOTHING)?;
+    }
+    let delay = Duration::from_millis(u64::from(room.delay_ms));
+    let until = Instant::now() + 2 * delay;
+    while let now = Instant::now()
+        && now < until
+        && *left > 0
+    {
+        wait(seats, None, until - now)?;
+        round(seats, left, tell)?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Woken {
+    Stop,
+    Other,
+}
+
+/// Waits until a ring has something, the stop is asked for, or the time is over.
+fn wait(seats: &[Seat], stop: Option<BorrowedFd<'_>>, time: Duration) -> io::Result<Woken> {
+    let rings = seats.iter().filter_map(|seat| seat.watched.as_ref()).map(|watched| watched.ring.as_fd());
+    let mut fds: Vec<PollFd> =
+        stop.into_iter().chain(rings).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    // Rounded up: a wait of no time would be a wait of the processor.
+    let time = PollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+    match poll(&mut fds, time) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    for watched in seats.iter().filter_map(|seat| seat.watched.as_ref()) {
+        // Read so that it does not wake again; whether the device has gone is asked at the next tick.
+        let _ = watched.ring.take_error();
+    }
+    let is_stop = stop.is_some() && fds.first().is_some_and(|fd| fd.any() == Some(true));
+    Ok(if is_stop { Woken::Stop } else { Woken::Other })
+}
+
+/// Drops are counted, and vantages whose device or namespace has gone are left.
+fn look_around(seats: &mut [Seat], tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>) -> io::Result<()> {
+    for (vantage, seat) in seats.iter_mut().enumerate() {
+        count_drops(seat);
+        let Some(why) = seat.watched.as_ref().and_then(Watched::ended) else { continue };
+        // What it saw until then is still in its ring.
+        let mut everything = u64::MAX;
+        round(std::slice::from_mut(seat), &mut everything, &mut |event| match event {
+            Event::Packet { frame, lost_before, .. } => tell(Event::Packet { vantage, frame, lost_before }),
+            Event::Pause | Event::Ended { .. } => Ok(()),
+        })?;
+        seat.watched = None;
+        tell(Event::Ended { vantage, why: &why })?;
+        seat.counts.ended = Some(why);
+    }
+    Ok(())
+}
+
+fn count_drops(seat: &mut Seat) {
+    // A ring that does not tell has been told of by other means.
+    if let Some(Ok(new)) = seat.watched.as_ref().map(|watched| watched.ring.statistics()) {
+        seat.counts.drops += u64::from(new.drops);
+        seat.lost += u64::from(new.drops);
+    }
+}
+
+/// Blocks of each vantage that are looked at before limits are: a flood has no end of its own.
+const BLOCKS_AT_ONCE: usize = 64;
+
+/// Tells of what the kernel has handed over, the oldest first.
+fn round(
+    seats: &mut [Seat],
+    left: &mut u64,
+    tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    for _ in 0..BLOCKS_AT_ONCE {
+        if !one_block_each(seats, left, tell)? || *left == 0 {
+            break;
+        }
+    }
+    tell(Event::Pause)
+}
+
+/// Where one vantage's packets are in its block.
+struct Cursor<'c> {
+    vantage: usize,
+    frame: Frame<'c>,
+    rest: Frames<'c>,
+}
+
+/// Whether there was a block at all.
+fn one_block_each(
+    seats: &mut [Seat],
+    left: &mut u64,
+    tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
+) -> io::Result<bool> {
+    let mut figures = Vec::with_capacity(seats.len());
+    let mut blocks: Vec<Option<Block<'_>>> = Vec::with_capacity(seats.len());
+    for Seat { watched, counts, lost } in seats {
+        blocks.push(watched.as_mut().and_then(|watched| watched.ring.next_block()));
+        figures.push((counts, lost));
+    }
+    let mut cursors: Vec<Cursor<'_>> = Vec::new();
+    for (vantage, block) in blocks.iter().enumerate() {
+        let Some(mut rest) = block.as_ref().map(Block::frames) else { continue };
+        if let Some(frame) = rest.next() {
+            cursors.push(Cursor { vantage, frame, rest });
+        }
+    }
+    while let Some((at, _)) = cursors.iter().enumerate().min_by_key(|(_, cursor)| cursor.frame.time_ns)
+        && *left > 0
+    {
+        let Some(cursor) = cursors.get_mut(at) else { break };
+        let Cursor { vantage, frame, .. } = *cursor;
+        if let Some((counts, lost)) = figures.get_mut(vantage) {
+            counts.packets += 1;
+            counts.bytes += u64::from(frame.length);
+            *left -= 1;
+            tell(Event::Packet { vantage, frame, lost_before: std::mem::take(*lost) })?;
+        }
+        match cursor.rest.next() {
+            Some(next) => cursor.frame = next,
+            None => drop(cursors.swap_remove(at)),
+        }
+    }
+    Ok(blocks.iter().any(Option::is_some))
+}
