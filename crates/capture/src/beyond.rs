@@ -27,7 +27,7 @@ pub enum BeyondError {
 /// Lets tcpdump compile a filter for a device. It is asked inside the device's namespace, since only for a
 /// live device its programs know of the tags that the kernel keeps beside frames.
 pub(crate) fn compile(
-    netns: &NetnsFd,
+    netns: Option<&NetnsFd>,
     device: &str,
     text: &str,
     snap: u32,
@@ -40,7 +40,11 @@ pub(crate) fn compile(
     }
     command.args(["-p", "-i", device, "-s", &snap.to_string(), "-ddd", "--", text]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = netns::spawn_in(netns, &mut command).map_err(BeyondError::Start)?;
+    let child = match netns {
+        Some(netns) => netns::spawn_in(netns, &mut command),
+        None => command.spawn(),
+    };
+    let child = child.map_err(BeyondError::Start)?;
     let output = child.wait_with_output().map_err(BeyondError::Start)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

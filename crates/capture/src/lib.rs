@@ -5,6 +5,10 @@
 
 mod beyond;
 pub mod filter;
+mod line;
 pub mod pcapng;
 pub mod session;
+pub mod stop;
 pub mod vantage;
+
+pub use line::line;

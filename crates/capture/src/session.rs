@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -75,8 +76,8 @@ struct Seat {
 /// Tells of every packet until a limit is met, every vantage has ended, or `tell` fails. What came before a
 /// limit of time or a stop is told in full.
 ///
-/// Packets of different vantages come in the order of their time as far as they were handed over together:
-/// one may be late by the rings' delay. An error of kind `BrokenPipe` from `tell` ends the session without
+/// Packets of different vantages come in the order of their time as far as they are there together: without
+/// `settle_ms`, one may be late by the rings' delay. An error of kind `BrokenPipe` from `tell` ends the session without
 /// being a failure.
 pub fn run(
     vantages: Vec<Watched>,
@@ -114,8 +115,10 @@ fn watch(
             break;
         }
         let wake = until.map_or(tick, |until| until.min(tick));
-        if wait(seats, limits.stop, wake.saturating_duration_since(now))? == Woken::Stop {
-            break;
+        match wait(seats, limits.stop, wake.saturating_duration_since(now))? {
+            Woken::Stop => break,
+            Woken::Packets => thread::sleep(Duration::from_millis(room.settle_ms.into())),
+            Woken::Nothing => {}
         }
         round(seats, &mut left, tell)?;
         if left == 0 {
@@ -150,7 +153,8 @@ fn drain(
 #[derive(Debug, PartialEq, Eq)]
 enum Woken {
     Stop,
-    Other,
+    Packets,
+    Nothing,
 }
 
 /// Waits until a ring has something, the stop is asked for, or the time is over.
@@ -169,7 +173,12 @@ fn wait(seats: &[Seat], stop: Option<BorrowedFd<'_>>, time: Duration) -> io::Res
         let _ = watched.ring.take_error();
     }
     let is_stop = stop.is_some() && fds.first().is_some_and(|fd| fd.any() == Some(true));
-    Ok(if is_stop { Woken::Stop } else { Woken::Other })
+    let has_any = fds.iter().any(|fd| fd.any() == Some(true));
+    Ok(match (is_stop, has_any) {
+        (true, _) => Woken::Stop,
+        (false, true) => Woken::Packets,
+        (false, false) => Woken::Nothing,
+    })
 }
 
 /// Drops are counted, and vantages whose device or namespace has gone are left.

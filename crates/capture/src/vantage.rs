@@ -55,8 +55,11 @@ pub struct Room {
     pub snap: u32,
     /// Bytes of each vantage's ring.
     pub ring_bytes: u32,
-    /// A packet is looked at after this time at the latest.
+    /// A packet is handed over after this time at the latest.
     pub delay_ms: u32,
+    /// After the first packets, those of other vantages are waited for so long, so that all can be told in
+    /// order; 0 where the rings must be emptied as fast as can be.
+    pub settle_ms: u32,
 }
 
 /// Why a vantage cannot be watched.
@@ -143,7 +146,8 @@ pub struct Watched {
     /// What its frames start with.
     pub layer: LinkLayer,
     pub(crate) ring: Ring,
-    netns_inode: u64,
+    /// `None` for this process's own, which cannot go.
+    netns_inode: Option<u64>,
 }
 
 /// Blocks of a ring: enough that one is filled while others are looked at.
@@ -162,24 +166,24 @@ impl Room {
 pub fn open(vantage: &Vantage, selection: &Selection, room: Room) -> Result<Watched, OpenError> {
     let name = vantage.to_string();
     let of_netns = |source| OpenError::Netns { vantage: name.clone(), source };
-    let netns = match &vantage.enter {
-        Some(entered) => NetnsFd::named(entered),
-        None => NetnsFd::current(),
+    let netns = vantage.enter.as_deref().map(NetnsFd::named).transpose().map_err(of_netns)?;
+    let (ring, hardware) = match &netns {
+        Some(netns) => netns::within(netns, || bound(vantage, room)).map_err(of_netns)??,
+        // Entering even the own one would need more than capturing does.
+        None => bound(vantage, room)?,
     };
-    let netns = netns.map_err(of_netns)?;
-    let (ring, hardware) = netns::within(&netns, || bound(vantage, room)).map_err(of_netns)??;
     let layer = match hardware {
         kind if ETHERNET.contains(&kind) => LinkLayer::Ethernet,
         kind if BARE_IP.contains(&kind) => LinkLayer::Ip,
         hardware => return Err(OpenError::LinkType { vantage: name, hardware }),
     };
-    let program = program(selection, layer, &netns, vantage, room.snap)?;
+    let program = program(selection, layer, netns.as_ref(), vantage, room.snap)?;
     ring.filter(&program).map_err(|source| OpenError::Step {
         vantage: name,
         step: "hang the filter on its ring",
         source,
     })?;
-    Ok(Watched { vantage: vantage.clone(), layer, ring, netns_inode: netns.inode() })
+    Ok(Watched { vantage: vantage.clone(), layer, ring, netns_inode: netns.map(|netns| netns.inode()) })
 }
 
 /// A ring on the device that takes nothing yet, and what kind of device that is.
@@ -202,7 +206,7 @@ fn bound(vantage: &Vantage, room: Room) -> Result<(Ring, u16), OpenError> {
 fn program(
     selection: &Selection,
     layer: LinkLayer,
-    netns: &NetnsFd,
+    netns: Option<&NetnsFd>,
     vantage: &Vantage,
     snap: u32,
 ) -> Result<Vec<Instruction>, OpenError> {
@@ -227,6 +231,6 @@ impl Watched {
         // The ring would keep a namespace alive that somebody wants gone.
         let name = self.vantage.enter.as_deref()?;
         let still = std::fs::metadata(Path::new(netns::NAMED).join(name)).map(|m| m.ino());
-        (still.ok() != Some(self.netns_inode)).then(|| format!("the namespace `{name}` was deleted"))
+        (still.ok() != self.netns_inode).then(|| format!("the namespace `{name}` was deleted"))
     }
 }

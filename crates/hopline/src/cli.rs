@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Diagnose(DiagnoseArgs),
     /// Join captures of several places into journeys, and name the packets that did not arrive
     Correlate(CorrelateArgs),
+    /// Watch packets at several devices at once, live or into a pcapng file
+    Capture(CaptureArgs),
     /// Tell what a finding means, how it is proved and how it is fixed
     Explain {
         /// A finding's code; without one, all codes are listed
@@ -152,6 +154,41 @@ pub(crate) struct CorrelateArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub(crate) window: Duration,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = CAPTURE_HELP)]
+pub(crate) struct CaptureArgs {
+    /// Where to watch, HOST/NETNS/DEVICE (NETNS empty for the main one); may be given more than once
+    /// [default: the devices on the predicted way of what the filter speaks of]
+    #[arg(long, value_name = "VANTAGE")]
+    pub(crate) at: Vec<String>,
+    /// Which packets [default: all]
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// Write them to this file instead of showing them; with -v, both
+    #[arg(short = 'w', value_name = "FILE.pcapng")]
+    pub(crate) file: Option<PathBuf>,
+    /// Stop after this time [default: on Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub(crate) time: Option<Duration>,
+    /// Stop after so many packets, of all vantages together
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Keep so many bytes of a packet [default: 262144 in a file, 256 on the screen]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(14..=262_144))]
+    pub(crate) snap: Option<u32>,
+    /// MiB for packets not yet looked at, at each vantage
+    #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) buffer: u32,
+}
+
+const CAPTURE_HELP: &str = "\
+Filters are the everyday ones of tcpdump: host, net, port, portrange with src
+and dst; ip, ip6, arp, icmp, icmp6, tcp, udp, vlan [ID], ether host; and, or,
+not and parentheses. Besides: instance:NAME and flow:ADDRESS,ADDRESS. Addresses
+are looked for on both sides of NAT. With --at, tcpdump compiles what is beyond.
+
+Exit code 3 where the kernel dropped packets, or a vantage ended early.";
 
 #[derive(Debug, Args)]
 pub(crate) struct SelftestArgs {

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod capture;
 mod check;
 mod correlate;
 mod diagnose;
@@ -20,6 +21,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
         Action::Path(question) => path::run(plan, question),
         Action::Diagnose(question) => diagnose::run(plan, question),
         Action::Correlate(question) => correlate::run(plan, question),
+        Action::Capture(question) => capture::run(plan, question),
         Action::Explain { code } => explain::run(code.as_deref(), plan.format).map(|()| 0),
         Action::Selftest(question) => selftest::run(plan, question),
         Action::Lab(command) => lab::run(command, plan.format).map(|()| 0),

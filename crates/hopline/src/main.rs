@@ -16,7 +16,9 @@ mod progress;
 mod proof;
 mod realm;
 mod site_file;
+mod vantages;
 mod who;
+mod widening;
 
 use std::io;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use checks::{Protocol, Symptom};
 use report::Style;
 
-use crate::cli::{self, Cli, Color, Command, Global, LabCommand, PathArgs, Proto};
+use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, LabCommand, PathArgs, Proto};
 use crate::failure::Failure;
 
 /// Columns where the terminal does not tell.
@@ -42,6 +42,7 @@ pub(crate) enum Action {
     Path(PathQuestion),
     Diagnose(DiagnoseQuestion),
     Correlate(CorrelateQuestion),
+    Capture(CaptureQuestion),
     Explain { code: Option<String> },
     Selftest(SelftestQuestion),
     Lab(LabCommand),
@@ -68,6 +69,24 @@ pub(crate) struct SelftestQuestion {
 }
 
 #[derive(Debug)]
+pub(crate) struct CaptureQuestion {
+    /// Vantages; none for those on the predicted way.
+    pub(crate) at: Vec<String>,
+    /// Empty for every packet.
+    pub(crate) filter: String,
+    /// pcapng.
+    pub(crate) file: Option<PathBuf>,
+    /// Packets are shown as they come.
+    pub(crate) live: bool,
+    pub(crate) time: Option<Duration>,
+    pub(crate) packets: Option<u64>,
+    /// Bytes kept of a packet, at most.
+    pub(crate) snap: u32,
+    /// Of each vantage.
+    pub(crate) ring_bytes: u32,
+}
+
+#[derive(Debug)]
 pub(crate) struct PathQuestion {
     pub(crate) from: String,
     pub(crate) to: String,
@@ -86,6 +105,7 @@ pub(crate) struct DiagnoseQuestion {
 /// What was typed, settled.
 pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
     let format = format(&typed.global);
+    let typed_verbose = typed.global.verbose;
     let action = match typed.command {
         Command::Check { host } => Action::Check { host },
         Command::Path(path) => Action::Path(path_question(path)?),
@@ -99,6 +119,7 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             each: typed.each,
             window: typed.window,
         }),
+        Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose)),
         Command::Explain { code } => Action::Explain { code },
         Command::Selftest(typed) => Action::Selftest(SelftestQuestion {
             seed: typed.seed.unwrap_or_else(clock),
@@ -111,6 +132,24 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
     };
     let Global { site, passive, timeout, .. } = typed.global;
     Ok(Plan { format, site, passive, timeout, action })
+}
+
+/// Bytes of a packet that are kept: what tcpdump keeps in a file; enough for every header on a screen.
+const SNAP_FILE: u32 = 262_144;
+const SNAP_LIVE: u32 = 256;
+
+fn capture_question(typed: CaptureArgs, verbose: bool) -> CaptureQuestion {
+    let to_file = typed.file.is_some();
+    CaptureQuestion {
+        at: typed.at,
+        filter: typed.filter.join(" "),
+        live: !to_file || verbose,
+        time: typed.time,
+        packets: typed.count,
+        snap: typed.snap.unwrap_or(if to_file { SNAP_FILE } else { SNAP_LIVE }),
+        ring_bytes: typed.buffer << 20,
+        file: typed.file,
+    }
 }
 
 /// A seed that another run will hardly have: seconds, and what is left of them.

@@ -42,6 +42,11 @@ fn help_of_correlate() {
 }
 
 #[test]
+fn help_of_capture() {
+    insta::assert_snapshot!(help(&["capture", "--help"]));
+}
+
+#[test]
 fn help_of_explain() {
     insta::assert_snapshot!(help(&["explain", "--help"]));
 }

@@ -1,0 +1,108 @@
+//! What a capture comes to, as text and as JSON.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use capture::filter::LinkLayer;
+use capture::session::Counts;
+use report::clean;
+use serde_json::json;
+
+use super::{Aim, Unwatched, shown};
+use crate::failure::Failure;
+use crate::output;
+use crate::plan::{CaptureQuestion, Format};
+
+/// Some packets may be missing from what was seen, so that silence proves nothing.
+const EXIT_INCOMPLETE: u8 = 3;
+
+/// What a capture comes to.
+pub(super) struct Summary<'s> {
+    pub(super) question: &'s CaptureQuestion,
+    pub(super) aim: &'s Aim,
+    pub(super) names: &'s [(String, LinkLayer)],
+    pub(super) counts: &'s [Counts],
+    pub(super) unwatched: &'s [Unwatched],
+}
+
+impl Summary<'_> {
+    fn is_complete(&self) -> bool {
+        let whole = |counts: &Counts| counts.drops == 0 && counts.ended.is_none();
+        self.counts.iter().all(whole) && self.unwatched.is_empty()
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
+        if self.is_complete() { 0 } else { EXIT_INCOMPLETE }
+    }
+
+    pub(super) fn print(&self, format: Format, started: Instant) -> Result<(), Failure> {
+        match format {
+            Format::Json => output::json(&self.json(started)),
+            Format::Minimal | Format::Terminal(_) => output::print(|out| self.text(out)),
+        }
+    }
+
+    fn json(&self, started: Instant) -> serde_json::Value {
+        let vantages: Vec<_> = self
+            .names
+            .iter()
+            .zip(self.counts)
+            .map(|((name, _), counts)| {
+                let Counts { packets, bytes, drops, ended } = counts;
+                json!({ "name": name, "packets": packets, "bytes": bytes, "kernel_drops": drops, "ended": ended })
+            })
+            .collect();
+        let unwatched: Vec<_> = self
+            .unwatched
+            .iter()
+            .map(|Unwatched { name, why }| json!({ "name": name, "why": why }))
+            .collect();
+        let nat: Vec<_> = self
+            .aim
+            .added
+            .iter()
+            .flat_map(|(address, others)| others.iter().map(move |other| (address, other)))
+            .map(|(address, other)| json!({ "address": address.to_string(), "also": other.to_string() }))
+            .collect();
+        json!({
+            "schema": "hopline.capture/1",
+            "filter": shown(&self.aim.selection),
+            "nat": nat,
+            "file": self.question.file.as_ref().map(|path| path.display().to_string()),
+            "vantages": vantages,
+            "unwatched": unwatched,
+            "packets": self.counts.iter().map(|counts| counts.packets).sum::<u64>(),
+            "kernel_drops": self.counts.iter().map(|counts| counts.drops).sum::<u64>(),
+            "complete": self.is_complete(),
+            "elapsed_ms": u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let width = self.names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for ((name, _), counts) in self.names.iter().zip(self.counts) {
+            let Counts { packets, bytes, drops, ended } = counts;
+            let dropped = match drops {
+                0 => "none dropped".to_owned(),
+                drops => format!("{drops} DROPPED by the kernel"),
+            };
+            let ended = ended.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+            let name = clean(name);
+            writeln!(
+                out,
+                "{name:<width$}  {packets:>8} packets {bytes:>11} bytes, {dropped}{}",
+                clean(&ended)
+            )?;
+        }
+        for Unwatched { name, why } in self.unwatched {
+            writeln!(out, "{}  not watched: {}", clean(name), clean(why))?;
+        }
+        if self.counts.iter().any(|counts| counts.drops > 0) {
+            writeln!(
+                out,
+                "A packet that is not here may have been dropped: try --buffer, --snap or a filter."
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+//! `hopline capture` on real devices: in a lab, and on a wire between two namespaces. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Stdio};
+
+use cli_support::{Run, assert_refused, command, hopline, read};
+use serde_json::Value;
+use support::report::{list, text};
+use support::test_lab::TestLab;
+use support::{eventually, printed, printed_in, run};
+use tempfile::TempDir;
+
+/// A capture under way; what it says is read as it comes, and kept.
+struct Capture {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Capture {
+    /// Starts one, and returns once it watches.
+    fn start(folder: &Path, arguments: &[&str]) -> Capture {
+        let mut command = command(folder);
+        command.arg("capture").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut capture = Capture { child, stderr, said: String::new() };
+        while !capture.said.contains("hopline: watching ") {
+            assert!(capture.stderr.read_line(&mut capture.said).unwrap() > 0, "it ended: {}", capture.said);
+        }
+        capture
+    }
+
+    fn signal(&self, name: &str) {
+        printed(&["kill", "-s", name, &self.child.id().to_string()]);
+    }
+
+    fn finish(mut self) -> Run {
+        std::io::Read::read_to_string(&mut self.stderr, &mut self.said).unwrap();
+        let run = read(self.child.wait_with_output().unwrap());
+        Run { stderr: self.said, ..run }
+    }
+}
+
+/// Two namespaces joined by a wire, and a site of both: 10.9.8.1 on `left//wire0`, 10.9.8.2 on `right//wire0`.
+struct Wire {
+    left: String,
+    right: String,
+    folder: TempDir,
+}
+
+impl Wire {
+    fn new(tag: &str) -> Wire {
+        let name = |end: &str| format!("ht-e2ecap-{tag}{end}{}", std::process::id());
+        let (left, right) = (name("l"), name("r"));
+        for netns in [&left, &right] {
+            printed(&["ip", "netns", "add", netns]);
+        }
+        let wire = Wire { left, right, folder: tempfile::tempdir().unwrap() };
+        let (left, right) = (wire.left.as_str(), wire.right.as_str());
+        let peer = ["peer", "name", "wire0", "netns", right];
+        printed(&[&["ip", "-n", left, "link", "add", "wire0", "type", "veth"][..], &peer].concat());
+        for (netns, address) in [(left, "10.9.8.1/24"), (right, "10.9.8.2/24")] {
+            printed(&["ip", "-n", netns, "address", "add", address, "dev", "wire0"]);
+            printed(&["ip", "-n", netns, "link", "set", "wire0", "up"]);
+        }
+        let host = |name: &str, netns: &str| format!("[[host]]\nname = \"{name}\"\nat = \"netns:{netns}\"\n");
+        std::fs::write(wire.site(), host("left", left) + &host("right", right)).unwrap();
+        wire
+    }
+
+    fn site(&self) -> PathBuf {
+        self.folder.path().join("site.toml")
+    }
+
+    fn start(&self, arguments: &[&str]) -> Capture {
+        Capture::start(self.folder.path(), arguments)
+    }
+
+    fn refused(&self, arguments: &[&str], pieces: &[&str]) {
+        assert_refused(&hopline(self.folder.path(), &[&["capture"], arguments].concat()), pieces);
+    }
+
+    fn ping(&self, count: u32) {
+        printed_in(&self.left, &["ping", "-q", "-i", "0.02", "-c", &count.to_string(), "10.9.8.2"]);
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        for netns in [&self.left, &self.right] {
+            run(&["ip", "netns", "delete", netns]);
+        }
+    }
+}
+
+/// The document of schema hopline.capture/1, its keys held to docs/contract.md.
+fn document(run: &Run) -> Value {
+    let json: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {run:?}"));
+    assert_eq!(text(&json["schema"]), "hopline.capture/1");
+    for key in [
+        "filter",
+        "nat",
+        "file",
+        "vantages",
+        "unwatched",
+        "packets",
+        "kernel_drops",
+        "complete",
+        "elapsed_ms",
+    ] {
+        assert!(json.get(key).is_some(), "{key} is missing: {json:#}");
+    }
+    for vantage in list(&json["vantages"]) {
+        for key in ["name", "packets", "bytes", "kernel_drops", "ended"] {
+            assert!(vantage.get(key).is_some(), "{key} is missing: {json:#}");
+        }
+    }
+    json
+}
+
+/// Packets seen at a vantage.
+fn seen(json: &Value, name: &str) -> u64 {
+    let vantage = list(&json["vantages"]).iter().find(|vantage| text(&vantage["name"]) == name);
+    vantage.unwrap_or_else(|| panic!("{name} was not watched: {json:#}"))["packets"].as_u64().unwrap()
+}
+
+/// Packet sockets of a namespace.
+fn packet_sockets(netns: &str) -> usize {
+    printed_in(netns, &["cat", "/proc/net/packet"]).lines().count() - 1
+}
+
+#[test]
+fn an_instance_is_watched_on_all_its_way_and_on_both_sides_of_nat() {
+    let lab = TestLab::up("c");
+    let (folder, site) = (tempfile::tempdir().unwrap(), lab.site());
+    let arguments =
+        ["icmp and instance:web1", "--json", "-w", "out.pcapng", "--site", site.to_str().unwrap()];
+    let capture = Capture::start(folder.path(), &arguments);
+    printed_in(&lab.netns("web1"), &["ping", "-q", "-i", "0.05", "-c", "5", "1.2.3.4"]);
+    capture.signal("INT");
+    let run = capture.finish();
+    assert_eq!(run.code, 0, "{run:?}");
+    let json = document(&run);
+    let way = [
+        "web1//eth0",
+        "compute1//vnet0",
+        "compute1//br100",
+        "compute1//eth0",
+        "gw//eth0",
+        "gw//eth1",
+        "isp//eth0",
+        "isp//eth1",
+        "external//eth0",
+    ];
+    for name in way {
+        assert_eq!(seen(&json, name), 10, "five requests and five answers at {name}: {json:#}");
+    }
+    assert_eq!(seen(&json, "web2//eth0"), 0, "{json:#}");
+    let nat =
+        |other: &Value| text(&other["address"]) == "10.0.2.24" && text(&other["also"]) == "203.0.113.30";
+    assert!(list(&json["nat"]).iter().any(nat), "{json:#}");
+    assert!(text(&json["filter"]).contains("host 203.0.113.30"), "{json:#}");
+    assert_eq!(json["complete"], true);
+    let file = folder.path().join("out.pcapng");
+    let fields =
+        ["-T", "fields", "-E", "separator=|", "-e", "frame.interface_name", "-e", "ip.src", "-e", "ip.ttl"];
+    let listed = printed(&[&["tshark", "-n", "-r", file.to_str().unwrap()], &fields[..]].concat());
+    for (line, what) in [
+        ("web1//eth0|10.0.2.24|64", "leaves the instance"),
+        ("compute1//eth0|203.0.113.30|63", "leaves the host under its floating address"),
+        ("external//eth0|203.0.113.30|61", "arrives two routers later"),
+        ("web1//eth0|1.2.3.4|61", "the answer"),
+    ] {
+        assert_eq!(listed.lines().filter(|l| *l == line).count(), 5, "{what}: {listed}");
+    }
+}
+
+#[test]
+fn a_flow_is_watched_on_its_own_way() {
+    let lab = TestLab::up("f");
+    let (folder, site) = (tempfile::tempdir().unwrap(), lab.site());
+    let arguments = ["flow:10.0.2.24,1.2.3.4", "--json", "--count", "18", "--site", site.to_str().unwrap()];
+    let capture = Capture::start(folder.path(), &arguments);
+    printed_in(&lab.netns("web1"), &["ping", "-q", "-i", "0.05", "-c", "2", "1.2.3.4"]);
+    let run = capture.finish();
+    let json = document(&run);
+    assert_eq!((run.code, json["packets"].as_u64()), (0, Some(18)), "{json:#}");
+    assert!(list(&json["vantages"]).iter().all(|v| !text(&v["name"]).contains("web2")), "{json:#}");
+}
+
+#[test]
+fn packets_are_shown_in_order_and_ctrl_c_sums_up() {
+    let wire = Wire::new("s");
+    let capture = wire.start(&["--at", "left//wire0", "--at", "right/wire0", "icmp"]);
+    wire.ping(3);
+    capture.signal("INT");
+    let run = capture.finish();
+    assert_eq!(run.code, 0, "{run:?}");
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 14, "twelve packets and two vantages: {run:?}");
+    let first = [
+        ("left//wire0", "out", "10.9.8.1 > 10.9.8.2 ICMP echo request"),
+        ("right//wire0", "in", "10.9.8.1 > 10.9.8.2 ICMP echo request"),
+        ("right//wire0", "out", "10.9.8.2 > 10.9.8.1 ICMP echo reply"),
+        ("left//wire0", "in", "10.9.8.2 > 10.9.8.1 ICMP echo reply"),
+    ];
+    for (line, (name, way, what)) in lines.iter().zip(first) {
+        let mut words = line.split_whitespace().skip(1);
+        assert_eq!((words.next(), words.next()), (Some(name), Some(way)), "{run:?}");
+        assert!(line.contains(what), "{what}: {run:?}");
+    }
+    assert!(lines[12].starts_with("left//wire0 ") && lines[12].contains(" 6 packets"), "{run:?}");
+    assert!(lines[13].starts_with("right//wire0") && lines[13].contains("none dropped"), "{run:?}");
+}
+
+#[test]
+fn it_stops_by_itself_after_its_time() {
+    let wire = Wire::new("t");
+    let run =
+        hopline(wire.folder.path(), &["capture", "--at", "left//wire0", "--for", "300ms", "--json", "tcp"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let json = document(&run);
+    assert_eq!((seen(&json, "left//wire0"), text(&json["filter"])), (0, "tcp"));
+}
+
+#[test]
+fn a_device_that_goes_leaves_the_capture_incomplete() {
+    let wire = Wire::new("g");
+    printed(&["ip", "-n", &wire.left, "link", "add", "gone0", "type", "veth", "peer", "name", "gone1"]);
+    let capture = wire.start(&["--at", "left//gone0", "--at", "right//wire0", "--json"]);
+    printed(&["ip", "-n", &wire.left, "link", "delete", "gone0"]);
+    let mut capture = capture;
+    let line = "hopline: warning: left//gone0: the device `gone0` has gone; nothing more is seen there";
+    while !capture.said.contains(line) {
+        assert!(capture.stderr.read_line(&mut capture.said).unwrap() > 0, "{}", capture.said);
+    }
+    capture.signal("TERM");
+    let run = capture.finish();
+    assert_eq!(run.code, 3, "{run:?}");
+    let json = document(&run);
+    assert_eq!(json["complete"], false);
+    assert_eq!(list(&json["vantages"])[0]["ended"], "the device `gone0` has gone");
+}
+
+#[test]
+fn a_namespace_that_goes_ends_the_capture() {
+    let wire = Wire::new("n");
+    let capture = wire.start(&["--at", "right//wire0", "--json"]);
+    printed(&["ip", "netns", "delete", &wire.right]);
+    let run = capture.finish();
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains(&format!("the namespace `{}` was deleted", wire.right)), "{run:?}");
+}
+
+#[test]
+fn nothing_is_left_behind_when_it_is_killed() {
+    let wire = Wire::new("k");
+    let before = printed(&["ip", "-n", &wire.left, "-d", "-o", "link"]);
+    let mut capture = wire.start(&["--at", "left//wire0", "--at", "right//wire0", "-w", "out.pcapng"]);
+    assert_eq!((packet_sockets(&wire.left), packet_sockets(&wire.right)), (1, 1));
+    wire.ping(1);
+    let file = wire.folder.path().join("out.pcapng");
+    eventually("the file has packets", || file.metadata().unwrap().len() > 1000);
+    capture.child.kill().unwrap();
+    capture.child.wait().unwrap();
+    eventually("the sockets are gone", || packet_sockets(&wire.left) + packet_sockets(&wire.right) == 0);
+    assert_eq!(printed(&["ip", "-n", &wire.left, "-d", "-o", "link"]), before, "no promiscuous device");
+    let listed = printed(&["tshark", "-n", "-r", file.to_str().unwrap(), "icmp"]);
+    assert_eq!(listed.lines().count(), 4, "what was written is read: {listed}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_line() {
+    let wire = Wire::new("e");
+    let gone = "there is no device `eth7`";
+    wire.refused(&["--at", "left//eth7"], &["left//eth7: ", gone]);
+    wire.refused(&["--at", "lef//wire0"], &["there is no host `lef` in the site", "did you mean `left`?"]);
+    wire.refused(&["--at", "left/none/wire0"], &["there is no network namespace none"]);
+    wire.refused(&["--at", "wire0"], &["`wire0` is no vantage", "HOST/NETNS/DEVICE"]);
+    wire.refused(&["--at", "left//wire0", "host", "web1"], &["column 6: `web1` is no IP address"]);
+    wire.refused(&["icmp"], &["it is not clear where to watch", "--at"]);
+    wire.refused(&["instance:web1"], &["there is no instance `web1`"]);
+    wire.refused(&["flow:1.2.3.4,5.6.7.8"], &["no machine of the site carries the address 1.2.3.4"]);
+    wire.refused(&["port", "ssh"], &["`ssh` is no number", "tcpdump compiles"]);
+    let argv = ["--at", "left//wire0", "icmp[icmptype", "=="];
+    wire.refused(&argv, &["tcpdump does not take this filter"]);
+    wire.refused(&["--at", "left//wire0", "-w", "no/such/folder"], &["cannot write no/such/folder"]);
+    wire.refused(&["--at", "left//wire0", "--count", "0"], &["0 is not in"]);
+}
+
+#[test]
+fn a_full_disk_ends_it_with_a_reason() {
+    let wire = Wire::new("f");
+    let capture = wire.start(&["--at", "left//wire0", "-w", "/dev/full"]);
+    wire.ping(1);
+    let run = capture.finish();
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("cannot write the capture file: No space left on device"), "{run:?}");
+}
+
+#[test]
+fn without_the_permission_it_says_which() {
+    let wire = Wire::new("p");
+    // Neither root nor any capability, in a folder that everybody may enter.
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let program = wire.folder.path().join("hopline");
+    std::fs::copy(env!("CARGO_BIN_EXE_hopline"), &program).unwrap();
+    std::fs::set_permissions(wire.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    for (at, pieces) in [("left//wire0", "Operation not permitted"), ("local//lo", "CAP_NET_RAW")] {
+        let mut command = std::process::Command::new("setpriv");
+        let site = "[[host]]\nname = \"local\"\nat = \"local\"\n";
+        std::fs::write(wire.folder.path().join("local.toml"), site).unwrap();
+        let file = if at.starts_with("local") { "local.toml" } else { "site.toml" };
+        command.args(nobody).arg(&program).args(["capture", "--at", at, "--site", file]);
+        let output = command.current_dir(wire.folder.path()).output().unwrap();
+        assert_refused(&read(output), &[pieces, "run it as root"]);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it() {
+    let wire = Wire::new("r");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = command(wire.folder.path());
+    command.args(["capture", "--at", "left//wire0"]).stdout(writer).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    lines.read_line(&mut String::new()).unwrap();
+    drop(reader);
+    wire.ping(1);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(File::open(wire.site()).unwrap());
+}
