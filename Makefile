@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-correlate selftest readme install-deps
+.PHONY: help demo test bench bench-capture bench-correlate selftest readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ bench: install-deps ## Measures the snapshot and the walk, beside the tools an o
 	cargo bench --workspace --locked --benches $(AS_ROOT)
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench.py
+
+bench-capture: install-deps ## Measures a capture beside tcpdump: CPU a packet, drops, memory
+	cargo build --release --locked -p hopline
+	cargo build --release --locked -p capture --example flood
+	$(SUDO) scripts/bench_capture.py
 
 selftest: install-deps ## Holds the prediction to this kernel: 20,000 clouds, for about an hour
 	cargo build --release --locked -p hopline
