@@ -55,9 +55,18 @@ def packet_sockets():
 
 
 def peak_mib(pid):
-    """wait4's figure would count what the process was before it became the program."""
+    """What wait4(2) tells would count what the process was before it became the program."""
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
+
+
+def cpu_seconds(pid):
+    """Of all its threads, to the nanosecond (proc(5), schedstat), so that a start is not counted as packets."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as figures:
+            total += int(figures.read().split()[0])
+    return total / 1e9
 
 
 def watch(programs, vantages, flood):
@@ -68,6 +77,7 @@ def watch(programs, vantages, flood):
         if time.monotonic() > deadline:
             sys.exit("bench: the captures did not start")
     time.sleep(0.3)
+    started = sum(cpu_seconds(child.pid) for child in children)
     size, count, rate = flood
     sent = subprocess.run(
         ["ip", "netns", "exec", NEAR, FLOOD, "w0", str(size), str(count), str(rate)],
@@ -76,14 +86,12 @@ def watch(programs, vantages, flood):
     sent, seconds = sent.stdout.split()
     # Both hand their last packets over within a second (tcpdump's own delay).
     time.sleep(1.2)
-    cpu, outputs = 0.0, []
+    cpu, outputs = sum(cpu_seconds(child.pid) for child in children) - started, []
     memory = sum(peak_mib(child.pid) for child in children)
     for child in children:
         child.send_signal(signal.SIGINT)
         out, err = child.stdout.read(), child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        cpu += usage.ru_utime + usage.ru_stime
+        child.wait()
         outputs.append(out + err)
     return cpu, memory, outputs, int(sent), int(sent) / float(seconds)
 

@@ -114,10 +114,11 @@ impl<W: Write> Writer<W> {
         let tag = tag.as_ref().map_or(&[][..], |tag| tag.as_slice());
         let added = u32::try_from(tag.len()).unwrap_or(0);
         let kept = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX).saturating_add(added);
-        let time_ns = frame.time_ns;
+        let (high, low) = halves(frame.time_ns);
         self.begin(PACKET);
-        let (high, low) = halves(time_ns);
-        self.words(&[interface, high, low, kept, frame.length.saturating_add(added)]);
+        // Millions of these are written: few and long steps.
+        let head = [interface, high, low, kept, frame.length.saturating_add(added)].map(u32::to_ne_bytes);
+        self.block.extend_from_slice(head.as_flattened());
         self.block.extend_from_slice(addresses);
         self.block.extend_from_slice(tag);
         self.block.extend_from_slice(rest);
@@ -152,21 +153,21 @@ impl<W: Write> Writer<W> {
     fn begin(&mut self, kind: u32) {
         self.block.clear();
         // Its length is put in when it is known.
-        self.words(&[kind, 0]);
+        self.block.extend_from_slice([kind, 0].map(u32::to_ne_bytes).as_flattened());
     }
 
     fn words(&mut self, words: &[u32]) {
-        words.iter().for_each(|word| self.block.extend(word.to_ne_bytes()));
+        words.iter().for_each(|word| self.block.extend_from_slice(&word.to_ne_bytes()));
     }
 
     fn pad(&mut self) {
-        let whole = self.block.len().next_multiple_of(4);
-        self.block.resize(whole, 0);
+        let missing = self.block.len().next_multiple_of(4) - self.block.len();
+        self.block.extend_from_slice([0; 3].get(..missing).unwrap_or_default());
     }
 
     fn option(&mut self, code: u16, value: &[u8]) {
-        self.block.extend(code.to_ne_bytes());
-        self.block.extend(u16::try_from(value.len()).unwrap_or(0).to_ne_bytes());
+        let length = u16::try_from(value.len()).unwrap_or(0);
+        self.block.extend_from_slice([code, length].map(u16::to_ne_bytes).as_flattened());
         self.block.extend_from_slice(value);
         self.pad();
     }
