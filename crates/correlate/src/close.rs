@@ -1,6 +1,8 @@
 //! What a journey that is over tells: the order of its stops, and from that everything else.
 
-use std::collections::HashMap;
+mod conclude;
+
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 
 use model::sighting::{Address, Kind, Sighting};
@@ -10,7 +12,7 @@ use crate::exchange::{Exchanges, Visit};
 use crate::hash::AsItIs;
 use crate::journey::{Journey, Stop};
 use crate::next_hop::{Expected, NextHops, bit};
-use crate::report::{Example, Findings, Lost, Nat, Report, Stretch, VantageReport};
+use crate::report::{Example, Findings, Lost, Nat, Stretch};
 use crate::{Options, VANTAGES_MAX, Vantage};
 
 /// Journeys whose end is judged when all is known.
@@ -73,7 +75,7 @@ pub(crate) struct Closing {
     flows: Vec<FlowEnd>,
     stretches: Vec<Option<Box<Stretch>>>,
     visits: Vec<Visit>,
-    nat: std::collections::BTreeMap<Nat, u64>,
+    nat: BTreeMap<Nat, u64>,
     journeys: u64,
     findings: Findings,
     pub(crate) uncounted_copies: u64,
@@ -98,7 +100,7 @@ impl Closing {
             flows: vec![FlowEnd::default(); FLOWS],
             stretches: vec![None; VANTAGES_MAX * VANTAGES_MAX],
             visits: Vec::new(),
-            nat: std::collections::BTreeMap::new(),
+            nat: BTreeMap::new(),
             journeys: 0,
             findings: Findings::default(),
             uncounted_copies: 0,
@@ -450,64 +452,6 @@ impl Closing {
         };
         at < 2 && visited == bit(at) && count(at, 1 - at) >= count(1 - at, at)
     }
-
-    pub(crate) fn report(mut self, unplaced: u64) -> Report {
-        self.look_at_clocks();
-        self.judge();
-        let mut findings = self.findings;
-        findings.undecided += unplaced;
-        findings.duplicates += self.uncounted_copies;
-        findings.lost.sort_by_key(|lost| (lost.opened, lost.packet.stop.vantage, lost.packet.stop.frame));
-        let reference = reference(&self.clocks, &self.vantages, &self.watches, self.is_mixed.len());
-        let (offsets, drifts) = self.clocks.offsets(reference);
-        let mut vantages = Vec::new();
-        for (vantage, watch) in self.vantages.iter().zip(&self.watches) {
-            // Where most packets have a copy, it is the device below the bridge that shows them again.
-            let is_bridge = watch.doubled > 0 && watch.doubled * 2 >= watch.stops;
-            findings.duplicates += if is_bridge { 0 } else { watch.copies };
-            vantages.push(VantageReport {
-                source: vantage.source,
-                local: vantage.local,
-                packets: watch.packets,
-                doubled: if is_bridge { watch.doubled } else { 0 },
-                offset: offsets.get(usize::from(vantage.source)).copied().flatten(),
-                missed: watch.missed,
-            });
-        }
-        let mut stretches = std::collections::BTreeMap::new();
-        for (index, stretch) in self.stretches.into_iter().enumerate() {
-            let ends = (u16::try_from(index / VANTAGES_MAX), u16::try_from(index % VANTAGES_MAX));
-            if let (Some(stretch), (Ok(from), Ok(to))) = (stretch, ends) {
-                stretches.insert((from, to), *stretch);
-            }
-        }
-        Report {
-            vantages,
-            reference,
-            drifts,
-            journeys: self.journeys,
-            findings,
-            stretches,
-            nat: self.nat,
-            window_shortened_ns: self.window_shortened_ns,
-        }
-    }
-}
-
-/// The clock to compare with: the one with which most others agree; of equals one that saw much, the first.
-fn reference(clocks: &Clocks, vantages: &[Vantage], watches: &[Watch], sources: usize) -> usize {
-    let mut packets = vec![0_u64; sources];
-    for (vantage, watch) in vantages.iter().zip(watches) {
-        if let Some(packets) = packets.get_mut(usize::from(vantage.source)) {
-            *packets += watch.packets;
-        }
-    }
-    let most = packets.iter().max().copied().unwrap_or_default();
-    let is_large = |source: &usize| {
-        packets.get(*source).is_some_and(|packets| packets.saturating_mul(10) >= most.saturating_mul(9))
-    };
-    let agreeing = |source: &usize| (clocks.agreeing(*source), is_large(source), std::cmp::Reverse(*source));
-    (0..sources).max_by_key(agreeing).unwrap_or_default()
 }
 
 /// A second answer of its kind is one too many.

@@ -1,0 +1,69 @@
+//! What all journeys together tell, when the last is over.
+
+use std::collections::BTreeMap;
+
+use super::{Closing, Watch};
+use crate::clock::Clocks;
+use crate::report::{Report, VantageReport};
+use crate::{VANTAGES_MAX, Vantage};
+
+impl Closing {
+    /// `unplaced` sightings were passed over.
+    pub(crate) fn report(mut self, unplaced: u64) -> Report {
+        self.look_at_clocks();
+        self.judge();
+        let mut findings = self.findings;
+        findings.undecided += unplaced;
+        findings.duplicates += self.uncounted_copies;
+        findings.lost.sort_by_key(|lost| (lost.opened, lost.packet.stop.vantage, lost.packet.stop.frame));
+        let reference = reference(&self.clocks, &self.vantages, &self.watches, self.is_mixed.len());
+        let (offsets, drifts) = self.clocks.offsets(reference);
+        let mut vantages = Vec::new();
+        for (vantage, watch) in self.vantages.iter().zip(&self.watches) {
+            // Where most packets have a copy, it is the device below the bridge that shows them again.
+            let is_bridge = watch.doubled > 0 && watch.doubled * 2 >= watch.stops;
+            findings.duplicates += if is_bridge { 0 } else { watch.copies };
+            vantages.push(VantageReport {
+                source: vantage.source,
+                local: vantage.local,
+                packets: watch.packets,
+                doubled: if is_bridge { watch.doubled } else { 0 },
+                offset: offsets.get(usize::from(vantage.source)).copied().flatten(),
+                missed: watch.missed,
+            });
+        }
+        let mut stretches = BTreeMap::new();
+        for (index, stretch) in self.stretches.into_iter().enumerate() {
+            let ends = (u16::try_from(index / VANTAGES_MAX), u16::try_from(index % VANTAGES_MAX));
+            if let (Some(stretch), (Ok(from), Ok(to))) = (stretch, ends) {
+                stretches.insert((from, to), *stretch);
+            }
+        }
+        Report {
+            vantages,
+            reference,
+            drifts,
+            journeys: self.journeys,
+            findings,
+            stretches,
+            nat: self.nat,
+            window_shortened_ns: self.window_shortened_ns,
+        }
+    }
+}
+
+/// The clock to compare with: the one with which most others agree; of equals one that saw much, the first.
+fn reference(clocks: &Clocks, vantages: &[Vantage], watches: &[Watch], sources: usize) -> usize {
+    let mut packets = vec![0_u64; sources];
+    for (vantage, watch) in vantages.iter().zip(watches) {
+        if let Some(packets) = packets.get_mut(usize::from(vantage.source)) {
+            *packets += watch.packets;
+        }
+    }
+    let most = packets.iter().max().copied().unwrap_or_default();
+    let is_large = |source: &usize| {
+        packets.get(*source).is_some_and(|packets| packets.saturating_mul(10) >= most.saturating_mul(9))
+    };
+    let agreeing = |source: &usize| (clocks.agreeing(*source), is_large(source), std::cmp::Reverse(*source));
+    (0..sources).max_by_key(agreeing).unwrap_or_default()
+}
