@@ -379,7 +379,8 @@ impl Closing {
             return;
         }
         let packet = Example::of(journey, stop);
-        match self.next_hops.expected(stop.vantage, stop.destination, visited) {
+        let expected = self.next_hops.expected(stop.vantage, stop.destination, visited);
+        match expected {
             Expected::At(next) => self.lose(packet, next, journey.opened),
             Expected::Nowhere if !is_request(journey.kind) => {}
             Expected::Nowhere | Expected::Unknown => {
@@ -391,7 +392,9 @@ impl Closing {
                     let opened = journey.opened;
                     self.pending.push(Pending { packet, before, visited, opened, is_answered: false });
                 } else {
-                    self.findings.undecided += u64::from(is_request(journey.kind));
+                    // Where packets for this address always end, nothing is open about another.
+                    let is_open = expected == Expected::Unknown && is_request(journey.kind);
+                    self.findings.undecided += u64::from(is_open);
                 }
             }
         }
