@@ -39,7 +39,7 @@ bench-correlate: ## Measures hopline correlate on generated captures, beside tsh
 	scripts/packages.sh bench-correlate
 	cargo build --release --locked -p hopline
 	cargo build --release --locked -p correlate --example captures
-	scripts/bench-correlate.py
+	scripts/bench_correlate.py
 
 readme: ## Writes the diagnosis that README.md shows anew, from the real program
 	cargo build --release --locked -p hopline

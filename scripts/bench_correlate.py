@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`hopline correlate` on four generated captures: is it exact, and how fast is it beside its peers?
 
-    scripts/bench-correlate.py [PACKETS]        2,000,000 unless given
+    scripts/bench_correlate.py [PACKETS]        2,000,000 unless given
 
 Peers, in the same run: a bare hash join in C on the same files, and, on shorter captures because it would
 take minutes, what a user does today: `tshark -T fields` on each, two at a time, then a join in Python by IP

@@ -1,8 +1,9 @@
 //! How long reading a ruleset takes, and how that grows.
 //!
 //! `cargo bench -p parse`. Reads iptables-save text of N rules, half nova's security group chains, half a
-//! blocklist; then as many of the same rules in nft's text and in its JSON. *peak* is the most memory that this process ever held (`VmHWM`), text included. The peer,
-//! timed in the same run, is the least that a reader must do: split the text into lines and words.
+//! blocklist; then as many of the same rules in nft's text and in its JSON. *peak* is the most memory that
+//! this process ever held (`VmHWM`), text included. The peer, timed in the same run, is the least that a
+//! reader must do: split the text into lines and words.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -152,7 +153,8 @@ fn nft_json(rules: usize) -> String {
     let mut objects = vec![r#"{"table": {"family": "ip", "name": "filter", "handle": 1}}"#.to_owned()];
     let mut rule = |chain: &str, comment: &str, conditions: &str, verdict: &str| {
         objects.push(format!(
-            r#"{{"rule": {{"family": "ip", "table": "filter", "chain": "{chain}", "handle": 9,{comment} "expr": [{conditions}{{"counter": {{"packets": 7, "bytes": 588}}}}, {{{verdict}}}]}}}}"#
+            r#"{{"rule": {{"family": "ip", "table": "filter", "chain": "{chain}", "handle": 9,{comment}
+            "expr": [{conditions}{{"counter": {{"packets": 7, "bytes": 588}}}}, {{{verdict}}}]}}}}"#
         ));
     };
     let instances = rules / 2 / 6;

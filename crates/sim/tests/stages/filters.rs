@@ -165,7 +165,8 @@ fn what_is_written_to_one_protocol_leaves_the_others_alone() {
 fn links_have_types_and_routed_packets_a_next_hop() {
     let at = |hook: &str, statement: &str| {
         let mut cloud = Cloud::new();
-        cloud.nft(&format!("table inet t {{\nchain c {{\ntype filter hook {hook} priority 0; policy accept;\n{statement} drop\n}}\n}}"));
+        let chain = format!("type filter hook {hook} priority 0; policy accept;\n{statement} drop");
+        cloud.nft(&format!("table inet t {{\nchain c {{\n{chain}\n}}\n}}"));
         cloud.ping("g1", SERVER).answered
     };
     assert!(!at("forward", "meta iiftype ether"));
@@ -175,7 +176,8 @@ fn links_have_types_and_routed_packets_a_next_hop() {
     assert!(at("forward", &format!("rt ip nexthop != {{ {SERVER}, 10.0.0.11 }}")));
     assert!(at("prerouting", &format!("rt ip nexthop != {SERVER}")));
     let mut cloud = Cloud::new();
-    cloud.nft("table inet t {\nchain c {\ntype filter hook output priority 0; policy accept;\nmeta iiftype != 5 drop\n}\n}");
+    let chain = "type filter hook output priority 0; policy accept;\nmeta iiftype != 5 drop";
+    cloud.nft(&format!("table inet t {{\nchain c {{\n{chain}\n}}\n}}"));
     cloud.passes("h", SERVER);
 }
 
