@@ -50,7 +50,9 @@ pub(super) fn run(plan: &Plan, question: &SelftestQuestion) -> Result<u8, Failur
 
 /// Asks again about what an earlier run kept.
 fn replay(plan: &Plan, files: &[PathBuf]) -> Result<u8, Failure> {
-    let mut wrong = Vec::new();
+    /// The file, the kernel that did it, and what was said and seen.
+    type Told = (String, String, String);
+    let mut wrong: Vec<Told> = Vec::new();
     for file in files {
         let fixture = Fixture::read(file).map_err(|error| {
             let failure = Failure::new(format!("could not read {} as a kept case: {error}", file.display()));
@@ -62,7 +64,7 @@ fn replay(plan: &Plan, files: &[PathBuf]) -> Result<u8, Failure> {
     }
     match plan.format {
         Format::Json => {
-            let told = |(file, kernel, told): &(String, String, String)| json!({ "file": file, "kernel": kernel, "told": told });
+            let told = |(file, kernel, told): &Told| json!({ "file": file, "kernel": kernel, "told": told });
             output::json(&json!({
                 "schema": "hopline.selftest/1",
                 "cases": files.len(),
