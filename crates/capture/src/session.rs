@@ -76,9 +76,9 @@ struct Seat {
 /// Tells of every packet until a limit is met, every vantage has ended, or `tell` fails. What came before a
 /// limit of time or a stop is told in full.
 ///
-/// Packets of different vantages come in the order of their time as far as they are there together: without
-/// `settle_ms`, one may be late by the rings' delay. An error of kind `BrokenPipe` from `tell` ends the session without
-/// being a failure.
+/// Packets of one vantage come in the order of their time; of different ones nearly so: one may be late by the
+/// rings' delay, less often where `settle_ms` lets them come together. An error of kind `BrokenPipe` from `tell`
+/// ends the session without being a failure.
 pub fn run(
     vantages: Vec<Watched>,
     room: Room,

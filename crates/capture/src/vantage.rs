@@ -57,7 +57,7 @@ pub struct Room {
     pub ring_bytes: u32,
     /// A packet is handed over after this time at the latest.
     pub delay_ms: u32,
-    /// After the first packets, those of other vantages are waited for so long, so that all can be told in
+    /// After the first packets, those of other vantages are waited for so long, so that most are told in
     /// order; 0 where the rings must be emptied as fast as can be.
     pub settle_ms: u32,
 }

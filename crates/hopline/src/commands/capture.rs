@@ -27,7 +27,7 @@ use crate::widening;
 
 /// Bytes of the file that are written at once: few enough to stay in the processor's cache meanwhile.
 const FILE_BUFFER: usize = 128 << 10;
-/// How late a packet is looked at. On a screen it is soon, and in order; into a file there is no hurry.
+/// How late a packet is looked at. On a screen it is soon, and mostly in order; into a file there is no hurry.
 const DELAY_LIVE_MS: u32 = 50;
 const DELAY_FILE_MS: u32 = 200;
 
