@@ -30,8 +30,14 @@ impl Sieve {
         if is_trace(&event.table) {
             return false;
         }
-        if event.headers.is_some_and(|headers| self.flows.iter().any(|flow| belongs(flow, &headers))) {
-            self.ids.insert(event.id);
+        if let Some(headers) = event.headers {
+            if self.flows.iter().any(|flow| belongs(flow, &headers)) {
+                self.ids.insert(event.id);
+            } else if matches!(headers.transport, Transport::Echo { .. }) {
+                // Ids are made of where a packet lies in memory, and given again soon (`nf_tables_trace.c`,
+                // `nft_trace_init`): another's echo under an id of ours is another packet.
+                self.ids.remove(&event.id);
+            }
         }
         self.ids.contains(&event.id)
     }
