@@ -266,7 +266,7 @@ pub(crate) static ARP_VERDICTS: &[Word] = &[
         xtables: "-j mangle --mangle-ip-s <host>",
         about: About::All,
         hooks: OUTPUT,
-        modelled: false,
+        weight: 2,
         ..WORD
     },
 ];
