@@ -31,7 +31,7 @@ bench-capture: install-deps ## Measures a capture beside tcpdump: CPU a packet, 
 	cargo build --release --locked -p capture --example flood
 	$(SUDO) scripts/bench_capture.py
 
-selftest: install-deps ## Holds the prediction to this kernel: 20,000 clouds, for about an hour
+selftest: install-deps ## Holds the prediction to this kernel: 20,000 clouds over ten seeds
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/selftest.sh
 

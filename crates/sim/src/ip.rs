@@ -14,6 +14,6 @@ mod route_v6;
 pub(crate) mod scope;
 pub(crate) mod source_v6;
 
-pub(crate) use local::{From, answer, answer_on, next_hop, route_out, send, send_frame};
+pub(crate) use local::{From, answer, answer_on, has_route_out, next_hop, send, send_frame};
 pub(crate) use receive::{receive, turned_back};
 pub(crate) use receive_v6::redirected;

@@ -54,7 +54,9 @@ pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
         // routed (`nf_send_reset`).
         Some(port) if !is_error => {
             // A route to the sender must be there all the same, and is not used (`ip_route_me_harder`).
-            ip::route_out(world, refused.ns, &told)?;
+            if !ip::has_route_out(world, refused.ns, &told) {
+                return None;
+            }
             Some(wire::transmit(world, trail, LinkId { ns: refused.ns, link: port }, &skb))
         }
         Some(_) | None => {

@@ -111,9 +111,9 @@ pub(crate) fn next_hop(world: &World, ns: usize, to: IpAddr) -> Option<(LinkId, 
     }
 }
 
-/// Whether a packet made here has a way out: what its route is.
-pub(crate) fn route_out(world: &World, ns: usize, packet: &Packet) -> Option<String> {
-    first_out(world.ns(ns), (packet, 0), None, &mut Choices::default()).ok().map(|routed| routed.text)
+/// Whether a packet made here has a route out.
+pub(crate) fn has_route_out(world: &World, ns: usize, packet: &Packet) -> bool {
+    first_out(world.ns(ns), (packet, 0), None, &mut Choices::default()).is_ok()
 }
 
 pub(super) struct Routed {
