@@ -337,12 +337,12 @@ fn answering(transport: Transport) -> Transport {
     }
 }
 
-/// The asker takes an answer only from the address and port that it asked.
+/// The asker takes an answer only from the address and port that it asked, and at the port that it asked from.
 fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
     let from = question.from.name(world);
     let arrived = matches!(&back.disposition, Disposition::Delivered { machine } if machine == from);
     let asked_port = |p: &Packet| match question.protocol {
-        Protocol::Tcp(port) | Protocol::Udp(port) => p.transport.ports().0 == port,
+        Protocol::Tcp(port) | Protocol::Udp(port) => p.transport.ports() == (port, ASKING_PORT),
         Protocol::Arp | Protocol::Icmp => true,
     };
     arrived && received_packet(back).is_some_and(|p| p.source == question.to && asked_port(&p))

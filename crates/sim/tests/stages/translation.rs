@@ -108,6 +108,21 @@ fn redirect_stays_here_on_another_port() {
 }
 
 #[test]
+fn an_answer_that_is_not_translated_back_finds_no_asker() {
+    let mut cloud = Cloud::new();
+    cloud.nat("-A POSTROUTING -o up0 -j MASQUERADE --to-ports 7002");
+    let answer = cloud.ask("h", SERVER, Protocol::Tcp(80));
+    assert!(received(&answer).contains(":7002 > "), "{}", received(&answer));
+    assert!(answer.answered);
+    // Tracked as one of another zone, where nothing was asked, it comes to port 7002.
+    cloud.iptables(
+        model::netfilter::Dialect::IptablesLegacy,
+        "*raw\n:PREROUTING ACCEPT\n-A PREROUTING -j CT --zone 1\nCOMMIT\n",
+    );
+    assert!(!cloud.ask("h", SERVER, Protocol::Tcp(80)).answered);
+}
+
+#[test]
 fn ports_of_a_range_follow_its_base_in_step() {
     let mut cloud = Cloud::new();
     cloud.nat(
