@@ -141,7 +141,7 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
     let mut met = asked.trail.choices.clone();
     let back = if question.reply { reply(world, &asked) } else { None };
     let refusal = refusal::walk(world, &asked).filter(|told| reaches(world, question, told));
-    let refused = asked.trail.refused.map(|refused| refused.with);
+    let refused = asked.trail.refused.as_deref().map(|refused| refused.with);
     answer.paths.extend(path(asked, exchange, Direction::Request));
     if let Some(told) = refusal {
         answer.refused = refused;
@@ -304,6 +304,7 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
         learned: asked.trail.learned.clone(),
         neighbours: asked.trail.neighbours.clone(),
         choices: asked.trail.choices.clone(),
+        asker: asked.trail.asker,
         echoed_dscp: asked.trail.echoed_dscp,
         ..Trail::default()
     };

@@ -36,6 +36,7 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
         let why = format!("what {} sends by IPv6: no record tells its addresses", instance.name);
         return trail.unknown(instance_place(&instance.name), &blank, why, wire::GUEST_NEEDS);
     };
+    trail.asker.get_or_insert(packet.source);
     let own = vif.mac.unwrap_or_default();
     let frame = Frame { source: own, destination: Mac::ZERO, payload: Payload::Ip(packet) };
     let tap = match tap_of(world, at, instance, vif) {

@@ -89,7 +89,7 @@ impl End {
 
     pub(crate) fn finish(self, mut trail: Trail, frame: &Frame) -> Outcome {
         let EndAt { place, how, steps, refused } = *self.0;
-        trail.refused = refused;
+        trail.refused = refused.map(Box::new);
         match how {
             How::Dropped(stop) => trail.drop(place, frame, stop, steps),
             How::Unknown { why, would_need } => trail.unknown(place, frame, why, would_need),

@@ -29,7 +29,7 @@ pub(crate) struct Refused {
 
 /// Walks what the sender of a refused packet is told; `None` where nobody refused, or nothing is said.
 pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
-    let refused = asked.trail.refused?;
+    let refused = asked.trail.refused.as_deref().copied()?;
     let (Disposition::Dropped(_), Payload::Ip(packet)) = (&asked.disposition, &asked.frame.payload) else {
         return None;
     };
@@ -39,6 +39,7 @@ pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
         learned: asked.trail.learned.clone(),
         neighbours: asked.trail.neighbours.clone(),
         choices: asked.trail.choices.clone(),
+        asker: asked.trail.asker,
         ..Trail::default()
     };
     let is_error = matches!(told.transport, Transport::IcmpError { .. });

@@ -40,7 +40,9 @@ pub(crate) struct Trail {
     /// `icmpv6_echo_reply`).
     pub(crate) echoed_dscp: u8,
     /// A rule refused the packet, and its sender is told.
-    pub(crate) refused: Option<Refused>,
+    pub(crate) refused: Option<Box<Refused>>,
+    /// The address that the first packet was sent from, where answers are waited for.
+    pub(crate) asker: Option<IpAddr>,
 }
 
 /// Choices that the kernel makes and nobody can foresee (an address of a NAT range): the walk follows
@@ -183,6 +185,15 @@ pub(crate) struct Outcome {
     pub(crate) at: Option<LinkId>,
 }
 
+impl Outcome {
+    fn is_for_asker(&self) -> bool {
+        match self.frame.payload {
+            Payload::Ip(packet) => self.trail.asker == Some(packet.destination),
+            Payload::Arp(_) => false,
+        }
+    }
+}
+
 impl Trail {
     /// Appends a hop that passes.
     pub(crate) fn pass(&mut self, place: Place, frame: &Frame, detail: impl Into<String>, steps: Vec<Step>) {
@@ -290,7 +301,8 @@ pub fn stop_text(stop: &Stop) -> String {
 /// undecided before departed before dropped, and of drops the one that got farthest.
 pub(crate) fn best(outcomes: Vec<Outcome>) -> Option<Outcome> {
     let rank = |o: &Outcome| match &o.disposition {
-        Disposition::Delivered { .. } => (3, 0),
+        // Of several that receive a copy, who waits for it; others throw it away.
+        Disposition::Delivered { .. } => (3, usize::from(o.is_for_asker())),
         Disposition::Unknown { .. } => (2, 0),
         Disposition::LeftSite => (1, 0),
         Disposition::Dropped(_) => (0, o.trail.hops.len()),

@@ -16,7 +16,9 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 pub(super) fn run(program: &str, arguments: &[&str]) -> io::Result<String> {
     let mut command = Command::new(programs::path_of(program));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.env("LC_ALL", "C");
+    // arptables-nft-save looks up names of the addresses that `mangle` writes (extensions/libarpt_mangle.c):
+    // resolv.conf(5) says how often each server is asked, and reading must not send anything.
+    command.env("LC_ALL", "C").env("RES_OPTIONS", "attempts:0");
     let mut child = command.spawn()?;
     let started = Instant::now();
     let stdout = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;

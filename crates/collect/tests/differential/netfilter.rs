@@ -102,6 +102,24 @@ fn a_native_arp_table_stays_nfts() {
     assert_eq!(rules(&table, "INPUT").len(), 1);
 }
 
+/// The tool would ask a name server about the address that a rule writes: whoever reads must not send.
+#[test]
+fn reading_arptables_asks_no_name_server() {
+    let scratch = Scratch::new("rdns");
+    scratch
+        .run("ip link add r0 type veth peer name r1")
+        .run("ip addr add 10.255.255.1/24 dev r0")
+        .run("ip link set r0 up")
+        .run("ip link set r1 up")
+        .run("ip route add default via 10.255.255.2")
+        .run("arptables-nft -A OUTPUT -s 10.0.0.0/8 -j mangle --mangle-ip-s 203.0.113.1");
+    assert_eq!(
+        rules(&table(&scratch.read(), Dialect::ArptablesNft, Family::Arp, "filter"), "OUTPUT"),
+        ["-A OUTPUT -j mangle -s 10.0.0.0/8 --mangle-ip-s 203.0.113.1"]
+    );
+    assert_eq!(scratch.text("ip neigh show dev r0"), "", "nobody was looked for");
+}
+
 #[test]
 fn legacy_arptables_are_listed() {
     let scratch = Scratch::new("nf");

@@ -190,12 +190,26 @@ pub(crate) fn turned_back(world: &World, link: LinkId, packet: &Packet, mark: u3
 }
 
 /// A packet that this machine sent to itself comes back by `lo` with its connection and route:
-/// PREROUTING sees it, routing is not asked again (`loopback_xmit`, `ip_rcv_finish_core`).
+/// PREROUTING sees it, routing is not asked again (`loopback_xmit`, `ip_rcv_finish_core`) unless NAT has
+/// changed where it goes (`nf_nat_ipv4_pre_routing`, `nf_nat_ipv6_in`).
 pub(crate) fn receive_own(world: &World, mut trail: Trail, lo: LinkId, mut skb: Skb) -> Outcome {
     let around = Around { indev: Some(lo.link), ..Around::default() };
-    match netfilter::run(world, &mut trail, lo.ns, skb.family(), Hook::Prerouting, &mut skb, &around) {
-        Ok(()) => deliver(world, trail, lo, skb),
-        Err(end) => end.finish(trail, &skb.frame),
+    let before = skb.packet().map(|packet| packet.destination);
+    if let Err(end) =
+        netfilter::run(world, &mut trail, lo.ns, skb.family(), Hook::Prerouting, &mut skb, &around)
+    {
+        return end.finish(trail, &skb.frame);
+    }
+    match skb.packet().copied() {
+        Some(packet) if before != Some(packet.destination) => {
+            skb.prerouted = true;
+            if packet.is_v6() {
+                receive_v6::receive(world, trail, lo, skb, packet)
+            } else {
+                ip(world, trail, lo, skb, packet)
+            }
+        }
+        Some(_) | None => deliver(world, trail, lo, skb),
     }
 }
 
