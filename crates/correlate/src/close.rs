@@ -2,16 +2,16 @@
 
 mod conclude;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use model::sighting::{Address, Kind, Sighting};
 
 use crate::clock::Clocks;
 use crate::exchange::{Exchanges, Visit};
-use crate::hash::AsItIs;
+use crate::hash::{AsItIs, Mixed};
 use crate::journey::{Journey, Stop};
-use crate::next_hop::{Expected, NextHops, bit};
+use crate::next_hop::{Expected, NextHops, Remembered, bit};
 use crate::report::{Example, Findings, Lost, Nat, Stretch};
 use crate::{Options, VANTAGES_MAX, Vantage};
 
@@ -75,7 +75,7 @@ pub(crate) struct Closing {
     flows: Vec<FlowEnd>,
     stretches: Vec<Option<Box<Stretch>>>,
     visits: Vec<Visit>,
-    nat: BTreeMap<Nat, u64>,
+    nat: HashMap<Nat, u64, BuildHasherDefault<Mixed>>,
     journeys: u64,
     findings: Findings,
     pub(crate) uncounted_copies: u64,
@@ -100,7 +100,7 @@ impl Closing {
             flows: vec![FlowEnd::default(); FLOWS],
             stretches: vec![None; VANTAGES_MAX * VANTAGES_MAX],
             visits: Vec::new(),
-            nat: BTreeMap::new(),
+            nat: HashMap::default(),
             journeys: 0,
             findings: Findings::default(),
             uncounted_copies: 0,
@@ -168,23 +168,25 @@ impl Closing {
         self.visit(journey);
         self.copies(journey);
         self.learn_stretches(journey);
-        self.learn_loop(journey);
         self.learn_order(journey);
         let visited = journey.stops.iter().fold(0, |visited, stop| visited | bit(stop.vantage));
+        if visited.count_ones() as usize != journey.stops.len() {
+            self.learn_loop(journey);
+        }
         self.exchange(journey, visited);
         self.end(journey, visited);
     }
 
     /// Each router lowers the TTL; between routers, and where it is unknown, the clocks decide.
     fn order(&self, journey: &mut Journey) {
-        if journey.stops.len() < 2 {
-            return;
-        }
         let by_ttl = journey.stops.iter().all(|stop| stop.ttl > 0);
-        journey.stops.sort_unstable_by_key(|stop| {
+        let key = |stop: &Stop| {
             let hops = if by_ttl { u8::MAX - stop.ttl } else { 0 };
             (hops, self.common(stop.vantage, stop.time_ns), stop.frame)
-        });
+        };
+        if !journey.stops.is_sorted_by_key(key) {
+            journey.stops.sort_unstable_by_key(key);
+        }
     }
 
     /// The sources that the packet came by, and what that tells of their clocks.
@@ -193,7 +195,6 @@ impl Closing {
         let mut before: Option<&Stop> = None;
         for stop in &journey.stops {
             let source = self.source(stop.vantage);
-            let last_copy = stop.time_ns.saturating_add(i64::from(stop.last_ns));
             match self.visits.last_mut() {
                 Some(visit) if visit.source == source => visit.last = visit.last.max(stop.time_ns),
                 last => {
@@ -202,7 +203,7 @@ impl Closing {
                         && stop.ttl > 0
                     {
                         let from = (from.source, from.last);
-                        self.clocks.passed(journey.opened, from, (source, last_copy.min(stop.time_ns)));
+                        self.clocks.passed(journey.opened, from, (source, stop.time_ns));
                     }
                     self.visits.push(Visit { source, first: stop.time_ns, last: stop.time_ns });
                 }
@@ -355,31 +356,39 @@ impl Closing {
             if next == Some(stop.vantage) {
                 continue;
             }
+            let remembered = self.next_hops.place(stop.vantage, stop.destination);
             match next {
-                Some(next) => self.passed_over(stop, next, visited),
-                None => self.ended(journey, stop, before, visited),
+                Some(next) => self.passed_over(remembered, stop, next, visited),
+                None => self.ended(journey, remembered, stop, before, visited),
             }
-            self.next_hops.learn(before, stop.vantage, stop.destination, next);
+            self.next_hops.learn(before, stop.vantage, remembered, next);
             before = Some(stop.vantage);
         }
     }
 
     /// Went on to `next`; where nearly all others are seen somewhere between, that vantage has missed it.
-    fn passed_over(&mut self, stop: &Stop, next: u16, visited: u64) {
-        if let Some(missed) = self.next_hops.between(stop.vantage, stop.destination, next, visited)
+    fn passed_over(&mut self, remembered: Option<Remembered>, stop: &Stop, next: u16, visited: u64) {
+        if let Some(missed) = self.next_hops.between(remembered, stop.destination, next, visited)
             && let Some(watch) = self.watches.get_mut(usize::from(missed))
         {
             watch.missed += 1;
         }
     }
 
-    fn ended(&mut self, journey: &Journey, stop: &Stop, before: Option<u16>, visited: u64) {
+    fn ended(
+        &mut self,
+        journey: &Journey,
+        remembered: Option<Remembered>,
+        stop: &Stop,
+        before: Option<u16>,
+        visited: u64,
+    ) {
         let is_over = stop.ttl == 1 || is_for_many(stop.destination);
         if is_over {
             return;
         }
         let packet = Example::of(journey, stop);
-        let expected = self.next_hops.expected(stop.vantage, stop.destination, visited);
+        let expected = self.next_hops.expected(remembered, visited);
         match expected {
             Expected::At(next) => self.lose(packet, next, journey.opened),
             Expected::Nowhere if !is_request(journey.kind) => {}
@@ -429,7 +438,8 @@ impl Closing {
         for pending in std::mem::take(&mut self.pending) {
             let Pending { packet, before, visited, opened, is_answered } = pending;
             let at = packet.stop.vantage;
-            match self.next_hops.expected(at, packet.stop.destination, visited) {
+            let remembered = self.next_hops.place(at, packet.stop.destination);
+            match self.next_hops.expected(remembered, visited) {
                 Expected::At(next) => self.lose(packet, next, opened),
                 Expected::Nowhere | Expected::Unknown if is_answered => {}
                 Expected::Nowhere | Expected::Unknown => {

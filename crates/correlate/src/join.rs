@@ -1,17 +1,14 @@
 //! Which journey a sighting belongs to.
 
-use std::collections::VecDeque;
-
 use model::sighting::{Kind, Sighting};
 
 use crate::close::Closing;
-use crate::journey::{Journey, Slab, Stop, StopAt};
+use crate::journey::{Journey, Stop};
+use crate::open::{OpenJourneys, StopAt};
 use crate::prelude;
 use crate::report::Report;
 use crate::{Merge, Options, Vantage};
 
-/// Journeys of one identity that are compared with a sighting.
-const ALIKE_MAX: usize = 128;
 /// Sightings between two looks at the clocks.
 const CLOCKS_EVERY: u64 = 1 << 16;
 /// Through NAT that leaves the TTL alone, a packet is looked for only this far away.
@@ -21,9 +18,7 @@ const BRIDGED_NAT_NS: i64 = 10_000_000;
 #[derive(Debug)]
 pub struct Correlator {
     options: Options,
-    slab: Slab,
-    /// Open journeys, the oldest first.
-    queue: VecDeque<u32>,
+    open: OpenJourneys,
     closing: Closing,
     journey: Journey,
     pushed: u64,
@@ -42,19 +37,8 @@ impl Correlator {
     /// `is_mixed` says of each source whether several devices may be in one of its vantages without a name:
     /// `tcpdump -i any` in the formats that do not tell the link.
     pub fn new(options: Options, is_mixed: Vec<bool>) -> Correlator {
-        let journey = Journey {
-            kind: Kind::Other,
-            protocol: 0,
-            detail: 0,
-            length: 0,
-            stops: Vec::new(),
-            ask: 0,
-            answer: 0,
-            sender: 0,
-            opened: 0,
-        };
         let closing = Closing::new(options, is_mixed);
-        Correlator { options, slab: Slab::default(), queue: VecDeque::new(), closing, journey, pushed: 0 }
+        Correlator { options, open: OpenJourneys::new(), closing, journey: Journey::blank(), pushed: 0 }
     }
 
     /// Learns of the clocks from what waits in `merge`, before anything is joined. Sources whose clocks are far
@@ -70,11 +54,11 @@ impl Correlator {
 
     /// Joins all that can be taken from `merge`; `each` is shown every journey that is over, with the vantages so far.
     pub fn drain(&mut self, merge: &mut Merge, each: &mut impl FnMut(&Journey, &[Vantage])) {
-        while let Some((sighting, now)) = merge.take() {
-            if usize::from(sighting.vantage) >= self.closing.vantages.len() {
-                self.closing.meet(merge.vantages());
+        while let Some((sighting, vantage, now)) = merge.take() {
+            if usize::from(sighting.vantage) == self.closing.vantages.len() {
+                self.closing.vantages.push(vantage);
             }
-            self.push(&sighting, now, each);
+            self.push(sighting, now, each);
             self.pushed += 1;
             if self.pushed.is_multiple_of(CLOCKS_EVERY) {
                 self.closing.look_at_clocks();
@@ -87,31 +71,29 @@ impl Correlator {
 
     /// Closes what is open and tells what was learned.
     pub fn finish(mut self, merge: &Merge, each: &mut impl FnMut(&Journey, &[Vantage])) -> Report {
-        while let Some(oldest) = self.queue.pop_front() {
-            self.close(oldest, each);
+        while self.open.oldest_opened().is_some() {
+            self.close(each);
         }
         self.closing.meet(merge.vantages());
         self.closing.report(merge.unplaced())
     }
 
     fn push(&mut self, seen: &Sighting, now: i64, each: &mut impl FnMut(&Journey, &[Vantage])) {
-        while let Some(oldest) = self.queue.front().copied() {
-            let opened = self.slab.get(oldest).map_or(i64::MIN, |open| open.opened);
-            let is_early = self.slab.kept() >= self.options.open_max;
+        while let Some(opened) = self.open.oldest_opened() {
+            let is_early = self.open.kept() >= self.options.open_max;
             let age = now.saturating_sub(opened);
             if age <= self.options.window_ns && !is_early {
                 break;
             }
-            self.queue.pop_front();
             if is_early {
                 self.closing.shortened(age);
             }
-            self.close(oldest, each);
+            self.close(each);
         }
         self.closing.saw(seen);
         let mut copy = None;
         let mut best = None;
-        for journey in self.slab.alike(seen.identity).take(ALIKE_MAX) {
+        for journey in self.open.alike(seen.identity) {
             match self.fit(journey, seen) {
                 Fit::Not => {}
                 Fit::Copy(stop) => copy = copy.or(Some(stop)),
@@ -121,17 +103,14 @@ impl Correlator {
             }
         }
         match (best, copy) {
-            (Some((_, journey)), _) => self.slab.extend(journey, seen),
+            (Some((_, journey)), _) => self.open.extend(journey, seen),
             (None, Some(stop)) => self.copy(stop, seen),
-            (None, None) => {
-                let journey = self.slab.begin(seen, now);
-                self.queue.push_back(journey);
-            }
+            (None, None) => self.open.begin(seen, now),
         }
     }
 
     fn copy(&mut self, stop: StopAt, seen: &Sighting) {
-        let Some(stop) = self.slab.stop_mut(stop) else { return };
+        let Some(stop) = self.open.stop_mut(stop) else { return };
         if stop.copies == u16::MAX {
             self.closing.uncounted_copies += 1;
             return;
@@ -140,15 +119,15 @@ impl Correlator {
         stop.last_ns = u32::try_from(seen.time_ns.saturating_sub(stop.time_ns).max(0)).unwrap_or(u32::MAX);
     }
 
-    fn close(&mut self, journey: u32, each: &mut impl FnMut(&Journey, &[Vantage])) {
-        self.slab.end(journey, &mut self.journey);
+    fn close(&mut self, each: &mut impl FnMut(&Journey, &[Vantage])) {
+        self.open.end_oldest(&mut self.journey);
         self.closing.close(&mut self.journey);
         each(&self.journey, &self.closing.vantages);
     }
 
     fn fit(&self, journey: u32, seen: &Sighting) -> Fit {
         let mut best = None;
-        for (index, stop) in self.slab.stops(journey) {
+        for (index, stop) in self.open.stops(journey) {
             if stop.vantage == seen.vantage {
                 match self.same_place(index, stop, seen) {
                     Fit::New(fit) => best = best.max(Some(fit)),

@@ -18,6 +18,7 @@ mod join;
 mod journey;
 mod merge;
 mod next_hop;
+mod open;
 mod prelude;
 mod report;
 mod spread;

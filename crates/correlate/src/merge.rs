@@ -24,7 +24,7 @@ pub struct Merge {
 #[derive(Debug, Default)]
 struct Source {
     batches: VecDeque<Vec<Sighting>>,
-    /// Position in the first batch.
+    /// Position in the first batch; its end when all of it was taken.
     at: usize,
     /// Aligned time of the sighting at `at`; `None` while there is no batch.
     head: Option<i64>,
@@ -37,8 +37,21 @@ struct Source {
 
 impl Source {
     fn look(&mut self) {
-        let sighting = self.batches.front().and_then(|batch| batch.get(self.at));
+        let first = self.batches.front().and_then(|batch| batch.get(self.at));
+        // No batch is empty.
+        let sighting = first.or_else(|| self.batches.get(1).and_then(|batch| batch.first()));
         self.head = sighting.map(|s| s.time_ns.saturating_sub(self.ahead_ns));
+    }
+
+    /// The sighting at the head, and the one behind it becomes the head.
+    fn take(&mut self) -> Option<&Sighting> {
+        if self.batches.front().is_some_and(|batch| self.at >= batch.len()) {
+            self.batches.pop_front();
+            self.at = 0;
+        }
+        self.at += 1;
+        self.look();
+        self.batches.front()?.get(self.at - 1)
     }
 }
 
@@ -92,28 +105,26 @@ impl Merge {
         }
     }
 
-    /// The earliest sighting, numbered among all vantages, with its time by the common clock; `None` where a
-    /// batch is wanted, or at the end.
-    pub fn take(&mut self) -> Option<(Sighting, i64)> {
+    /// The earliest sighting, numbered among all vantages, what that vantage is, and the time by the common
+    /// clock; `None` where a batch is wanted, or at the end.
+    pub fn take(&mut self) -> Option<(&Sighting, Vantage, i64)> {
         loop {
             let (index, time) = self.earliest()?;
             let source = self.sources.get_mut(index)?;
-            let batch = source.batches.front()?;
-            let mut sighting = *batch.get(source.at)?;
-            source.at += 1;
-            if source.at == batch.len() {
-                source.batches.pop_front();
-                source.at = 0;
+            let local = source.take()?.vantage;
+            let number = match source.numbers.get(usize::from(local)).copied().unwrap_or(UNSEEN) {
+                UNSEEN => self.number(index, local),
+                number => number,
+            };
+            if number == TOO_MANY {
+                self.unplaced += 1;
+                continue;
             }
-            source.look();
-            match source.numbers.get(usize::from(sighting.vantage)).copied().unwrap_or(UNSEEN) {
-                UNSEEN => sighting.vantage = self.number(index, sighting.vantage),
-                number => sighting.vantage = number,
-            }
-            if sighting.vantage != TOO_MANY {
-                return Some((sighting, time));
-            }
-            self.unplaced += 1;
+            let source = self.sources.get_mut(index)?;
+            let sighting = source.batches.front_mut()?.get_mut(source.at - 1)?;
+            sighting.vantage = number;
+            let source = u16::try_from(index).unwrap_or(u16::MAX);
+            return Some((sighting, Vantage { source, local }, time));
         }
     }
 

@@ -39,13 +39,19 @@ impl Ways {
     }
 }
 
+/// Where what is known of a vantage and a destination is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Remembered(u32);
+
 pub(crate) fn bit(vantage: u16) -> u64 {
     1_u64.checked_shl(u32::from(vantage)).unwrap_or_default()
 }
 
 #[derive(Debug)]
 pub(crate) struct NextHops {
-    by_destination: HashMap<(u16, Address), Ways, BuildHasherDefault<Mixed>>,
+    /// Where in `ways` a vantage and destination are.
+    by_destination: HashMap<(u16, Address), u32, BuildHasherDefault<Mixed>>,
+    ways: Vec<Ways>,
     /// By the vantage before (the last row is for none) and this one.
     by_stretch: Vec<Ways>,
 }
@@ -69,17 +75,33 @@ pub(crate) enum Expected {
 impl NextHops {
     pub(crate) fn new() -> NextHops {
         let by_stretch = vec![Ways::default(); (VANTAGES_MAX + 1) * VANTAGES_MAX];
-        NextHops { by_destination: HashMap::default(), by_stretch }
+        NextHops { by_destination: HashMap::default(), ways: Vec::new(), by_stretch }
     }
 
-    /// A packet for `destination` went from `at` on to `next`, or ended there; `before` is where it was before.
-    pub(crate) fn learn(&mut self, before: Option<u16>, at: u16, destination: Address, next: Option<u16>) {
-        let is_full = self.by_destination.len() >= DESTINATIONS_MAX;
-        let by_destination = match self.by_destination.get_mut(&(at, destination)) {
-            Some(ways) => Some(ways),
-            None if is_full => None,
-            None => Some(self.by_destination.entry((at, destination)).or_default()),
-        };
+    /// Where packets at one vantage for one destination are remembered; `None` where there is no room for more.
+    pub(crate) fn place(&mut self, at: u16, destination: Address) -> Option<Remembered> {
+        if let Some(known) = self.by_destination.get(&(at, destination)) {
+            return Some(Remembered(*known));
+        }
+        let index = u32::try_from(self.ways.len()).ok().filter(|_| self.ways.len() < DESTINATIONS_MAX)?;
+        self.by_destination.insert((at, destination), index);
+        self.ways.push(Ways::default());
+        Some(Remembered(index))
+    }
+
+    fn ways(&self, remembered: Option<Remembered>) -> Option<&Ways> {
+        self.ways.get(remembered?.0 as usize)
+    }
+
+    /// A packet remembered there went from `at` on to `next`, or ended there; `before` is where it was before.
+    pub(crate) fn learn(
+        &mut self,
+        before: Option<u16>,
+        at: u16,
+        remembered: Option<Remembered>,
+        next: Option<u16>,
+    ) {
+        let by_destination = remembered.and_then(|place| self.ways.get_mut(place.0 as usize));
         let by_stretch = self.by_stretch.get_mut(row(before, at));
         for ways in by_destination.into_iter().chain(by_stretch) {
             match next {
@@ -89,11 +111,11 @@ impl NextHops {
         }
     }
 
-    /// Where a packet that was last seen at `at` should have been seen next.
-    pub(crate) fn expected(&self, at: u16, destination: Address, visited: u64) -> Expected {
+    /// Where a packet that was last seen at a vantage should have been seen next.
+    pub(crate) fn expected(&self, remembered: Option<Remembered>, visited: u64) -> Expected {
         /// So many that ended are a habit.
         const HABIT: u32 = 64;
-        match self.by_destination.get(&(at, destination)) {
+        match self.ways(remembered) {
             Some(ways) => match ways.best(visited) {
                 Some(next) => Expected::At(next),
                 None if ways.ended >= HABIT => Expected::Nowhere,
@@ -112,18 +134,20 @@ impl NextHops {
         (count >= 20 && count / 19 >= ways.ended).then_some(next)
     }
 
-    /// A vantage between `at` and `next` that nearly every packet to this destination is seen at.
-    pub(crate) fn between(&self, at: u16, destination: Address, next: u16, visited: u64) -> Option<u16> {
-        let ways = self.by_destination.get(&(at, destination))?;
-        let direct = ways.to.iter().find(|(to, _)| *to == next).map_or(0, |(_, count)| *count);
+    /// A vantage before `next` that nearly every packet remembered there is seen at.
+    pub(crate) fn between(
+        &self,
+        remembered: Option<Remembered>,
+        destination: Address,
+        next: u16,
+        visited: u64,
+    ) -> Option<u16> {
+        let ways = self.ways(remembered)?;
         let usual = ways.best(visited)?;
-        let count = ways.to.iter().find(|(to, _)| *to == usual)?.1;
-        let goes_on = self
-            .by_destination
-            .get(&(usual, destination))?
-            .to
-            .iter()
-            .any(|(to, count)| *to == next && *count > 0);
-        (goes_on && count / 10 > direct).then_some(usual)
+        let count_to =
+            |to: u16| ways.to.iter().find(|(known, _)| *known == to).map_or(0, |(_, count)| *count);
+        let behind = self.by_destination.get(&(usual, destination)).copied().map(Remembered);
+        let goes_on = self.ways(behind)?.to.iter().any(|(to, count)| *to == next && *count > 0);
+        (goes_on && count_to(usual) / 10 > count_to(next)).then_some(usual)
     }
 }

@@ -30,7 +30,7 @@ pub struct Report {
 }
 
 /// An address inside, and what it is outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nat {
     /// Inside.
     pub inside: Address,

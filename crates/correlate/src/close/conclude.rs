@@ -46,7 +46,7 @@ impl Closing {
             journeys: self.journeys,
             findings,
             stretches,
-            nat: self.nat,
+            nat: self.nat.into_iter().collect(),
             window_shortened_ns: self.window_shortened_ns,
         }
     }
