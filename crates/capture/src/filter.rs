@@ -41,6 +41,16 @@ pub enum LinkLayer {
     Ip,
 }
 
+impl LinkLayer {
+    /// Its number in capture files: `LINKTYPE_ETHERNET`, `LINKTYPE_RAW` (<https://www.tcpdump.org/linktypes.html>).
+    pub fn link_type(self) -> u16 {
+        match self {
+            LinkLayer::Ethernet => 1,
+            LinkLayer::Ip => 101,
+        }
+    }
+}
+
 /// Why a filter is not one, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {what}")]

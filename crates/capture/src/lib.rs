@@ -7,6 +7,7 @@ mod beyond;
 pub mod filter;
 mod line;
 pub mod pcapng;
+pub mod replace;
 pub mod session;
 pub mod stop;
 pub mod vantage;

@@ -3,11 +3,13 @@
 //! What is written is readable at any moment up to the last whole block, so a capture that is killed leaves a
 //! file that ends early, not a broken one.
 
+mod annotate;
+
 use std::io::{self, Write};
 
 use sys::packet_ring::{Frame, Way};
 
-use crate::filter::LinkLayer;
+pub use annotate::annotate;
 
 /// Block types.
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -39,11 +41,11 @@ const TAG_AT: usize = 12;
 pub struct Interface {
     /// `host/netns/device`.
     pub name: String,
-    /// What its packets start with.
-    pub layer: LinkLayer,
-    /// Bytes kept of a packet, at most.
+    /// `LINKTYPE_` number of what its packets start with.
+    pub link_type: u16,
+    /// Bytes kept of a packet, at most; 0 for no limit.
     pub snap: u32,
-    /// What was let through.
+    /// What was let through; empty where that is not known.
     pub filter: String,
 }
 
@@ -84,22 +86,20 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    fn interface(&mut self, interface: &Interface) -> io::Result<()> {
-        // LINKTYPE_ETHERNET, LINKTYPE_RAW (https://www.tcpdump.org/linktypes.html).
-        let link_type: u16 = match interface.layer {
-            LinkLayer::Ethernet => 1,
-            LinkLayer::Ip => 101,
-        };
+    /// One interface more; it has the next number.
+    pub fn interface(&mut self, interface: &Interface) -> io::Result<()> {
         self.begin(INTERFACE);
-        self.block.extend(link_type.to_ne_bytes());
+        self.block.extend(interface.link_type.to_ne_bytes());
         self.block.extend([0; 2]);
         self.words(&[interface.snap]);
         self.text(INTERFACE_NAME, &interface.name);
         // Ten to the power of minus nine.
         self.option(INTERFACE_RESOLUTION, &[9]);
-        // 0: a filter of libpcap's language.
-        let filter = [b"\0", shortened(&interface.filter).as_bytes()].concat();
-        self.option(INTERFACE_FILTER, &filter);
+        if !interface.filter.is_empty() {
+            // 0: a filter of libpcap's language.
+            let filter = [b"\0", shortened(&interface.filter).as_bytes()].concat();
+            self.option(INTERFACE_FILTER, &filter);
+        }
         self.finish()
     }
 
@@ -130,6 +130,25 @@ impl<W: Write> Writer<W> {
         self.finish()
     }
 
+    /// A packet as another file has it, `length` octets long on the wire.
+    pub fn copied(
+        &mut self,
+        interface: u32,
+        time_ns: u64,
+        (bytes, length): (&[u8], u32),
+        comment: Option<&str>,
+    ) -> io::Result<()> {
+        let (high, low) = halves(time_ns);
+        self.begin(PACKET);
+        self.words(&[interface, high, low, u32::try_from(bytes.len()).unwrap_or(u32::MAX), length]);
+        self.block.extend_from_slice(bytes);
+        self.pad();
+        if let Some(comment) = comment {
+            self.text(COMMENT, comment);
+        }
+        self.finish()
+    }
+
     /// What an interface counted, once its capture has ended.
     pub fn statistics(&mut self, interface: u32, counted: Statistics) -> io::Result<()> {
         let (start, end) = counted.times_ns;
@@ -148,6 +167,11 @@ impl<W: Write> Writer<W> {
     /// What was written so far can be read by others now.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    /// The file, all of it handed on.
+    pub fn into_inner(self) -> W {
+        self.out
     }
 
     fn begin(&mut self, kind: u32) {

@@ -16,7 +16,12 @@ use sys::packet_ring::{Frame, Way};
 const TIME_NS: u64 = 1_795_636_800_123_456_789;
 
 fn interface(name: &str, layer: LinkLayer) -> Interface {
-    Interface { name: name.to_owned(), layer, snap: 262_144, filter: "icmp".to_owned() }
+    Interface {
+        name: name.to_owned(),
+        link_type: layer.link_type(),
+        snap: 262_144,
+        filter: "icmp".to_owned(),
+    }
 }
 
 /// A frame in every shape, and two interfaces, of which the second may be one without frames.

@@ -137,6 +137,11 @@ impl Closing {
         }
     }
 
+    /// What was found to be lost so far.
+    pub(crate) fn lost(&self) -> &[Lost] {
+        &self.findings.lost
+    }
+
     fn source(&self, vantage: u16) -> u16 {
         self.vantages.get(usize::from(vantage)).map_or(0, |vantage| vantage.source)
     }

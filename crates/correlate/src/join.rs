@@ -1,5 +1,7 @@
 //! Which journey a sighting belongs to.
 
+mod live;
+
 use model::sighting::{Kind, Sighting};
 
 use crate::close::Closing;

@@ -227,17 +227,29 @@ impl OpenJourneys {
         }
     }
 
+    /// Those that began last, at most `max`, the oldest of them first.
+    pub(crate) fn youngest(&self, max: usize) -> impl Iterator<Item = u32> {
+        let count = self.count();
+        let first = count - u32::try_from(max).map_or(count, |max| max.min(count));
+        (first..count).map(|at| self.oldest.wrapping_add(at))
+    }
+
+    /// A journey as it is by now, into `into`.
+    pub(crate) fn copy(&self, number: u32, into: &mut Journey) {
+        into.stops.clear();
+        into.stops.extend(self.stops(number).map(|(_, stop)| *stop));
+        if let Some(open) = self.get(number) {
+            open.packet.tell(into);
+        }
+    }
+
     /// Takes the oldest journey out, into `into`.
     pub(crate) fn end_oldest(&mut self, into: &mut Journey) {
         into.stops.clear();
         let Some(open) = self.get(self.oldest) else { return };
         into.stops.extend_from_slice(open.home());
-        let packet = open.packet;
-        (into.kind, into.protocol, into.detail, into.length) =
-            (packet.kind, packet.protocol, packet.detail, packet.length);
-        (into.ask, into.answer, into.sender, into.opened) =
-            (packet.ask, packet.answer, packet.sender, packet.opened);
-        let mut next = packet.first;
+        open.packet.tell(into);
+        let mut next = open.packet.first;
         while let Some(stop) = self.chained.get(next as usize) {
             into.stops.push(*stop);
             self.free.push(next);
@@ -265,6 +277,14 @@ impl OpenJourneys {
                 open.packet.older = older;
             }
         }
+    }
+}
+
+impl Packet {
+    fn tell(&self, into: &mut Journey) {
+        (into.kind, into.protocol, into.detail, into.length) =
+            (self.kind, self.protocol, self.detail, self.length);
+        (into.ask, into.answer, into.sender, into.opened) = (self.ask, self.answer, self.sender, self.opened);
     }
 }
 

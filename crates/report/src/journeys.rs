@@ -1,6 +1,8 @@
 //! What a correlation has found, for people and for scripts.
 
 mod json;
+mod notes;
+mod one;
 mod packet;
 mod page;
 mod stamp;
@@ -13,6 +15,9 @@ use correlate::{Journey, Report};
 use crate::Style;
 use crate::clean::clean;
 use crate::json::escape_hidden;
+
+pub use notes::{Copied, Note};
+pub use one::journey_text;
 
 /// A file that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +81,16 @@ impl Journeys<'_> {
     /// The page that people read.
     pub fn terminal(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
         page::page(self, style, out)
+    }
+
+    /// What is wrong and how long each stretch takes, under another command's own page.
+    pub fn findings(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+        page::findings(self, style, out)
+    }
+
+    /// The JSON document as a value, to stand within another.
+    pub fn value(&self) -> serde_json::Value {
+        json::document(self)
     }
 
     /// The contract's exit code: 1 for a fault, 3 where something that matters could not be seen.

@@ -17,7 +17,23 @@ const LINES_MAX: usize = 12;
 
 pub(super) fn page(journeys: &Journeys<'_>, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { style, out };
-    headline(&mut page, journeys)?;
+    told(&mut page, journeys)?;
+    few(&mut page, journeys)?;
+    vantages(&mut page, journeys)?;
+    nat(&mut page, journeys)?;
+    stretches(&mut page, journeys)?;
+    window(&mut page, journeys)
+}
+
+/// What is wrong, and how long each stretch takes.
+pub(super) fn findings(journeys: &Journeys<'_>, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page { style, out };
+    told(&mut page, journeys)?;
+    stretches(&mut page, journeys)
+}
+
+fn told(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
+    headline(page, journeys)?;
     for told in told::all(journeys) {
         let mark = if told.is_fault { Mark::STOP } else { Mark::UNSURE };
         let code = Span::new(Role::Strong, told.code);
@@ -28,11 +44,7 @@ pub(super) fn page(journeys: &Journeys<'_>, style: &Style, out: &mut dyn Write) 
         let text = format!("{} broke at {}: {}", file.file, file.offset, file.why);
         page.marked(0, Mark::UNSURE, &[plain(&text)])?;
     }
-    few(&mut page, journeys)?;
-    vantages(&mut page, journeys)?;
-    nat(&mut page, journeys)?;
-    stretches(&mut page, journeys)?;
-    window(&mut page, journeys)
+    Ok(())
 }
 
 fn headline(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {

@@ -1,0 +1,151 @@
+//! A file written anew while the old one stays whole until the new one is: a kill in between leaves the old one
+//! and nothing else.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::linkat;
+
+/// What will take a file's place.
+#[derive(Debug)]
+pub struct Replacement {
+    /// Where to write; to be read from, too.
+    pub file: File,
+    target: PathBuf,
+    /// Its name until then, where it needs one all the time.
+    named: Option<PathBuf>,
+}
+
+impl Replacement {
+    /// Of the file at `target`, or of none there: in the same folder, and with the same owner and rights as the
+    /// old one has.
+    pub fn of(target: &Path) -> io::Result<Replacement> {
+        // The file behind a link is replaced, and not the link.
+        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let old = match fs::metadata(&target) {
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o666);
+        // A file without a name goes with the process, however that ends (open(2), O_TMPFILE).
+        let unnamed = options.clone().custom_flags(libc::O_TMPFILE).open(folder(&target));
+        let (file, named) = match unnamed {
+            Ok(file) => (file, None),
+            // This file system has none.
+            Err(error) if is_without_unnamed(&error) => {
+                let name = hidden(&target);
+                (options.create_new(true).open(&name)?, Some(name))
+            }
+            Err(error) => return Err(error),
+        };
+        let replacement = Replacement { file, target, named };
+        if let Some(old) = old {
+            let new = replacement.file.metadata()?;
+            if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+                fchown(&replacement.file, Some(old.uid()), Some(old.gid()))?;
+            }
+            replacement.file.set_permissions(old.permissions())?;
+        }
+        Ok(replacement)
+    }
+
+    /// It is written, and takes its place.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        let name = match &self.named {
+            Some(name) => name.clone(),
+            None => {
+                let name = hidden(&self.target);
+                let open = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                linkat(AT_FDCWD, open.as_str(), AT_FDCWD, &name, AtFlags::AT_SYMLINK_FOLLOW)?;
+                self.named = Some(name.clone());
+                name
+            }
+        };
+        fs::rename(&name, &self.target)?;
+        self.named = None;
+        Ok(())
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if let Some(name) = &self.named {
+            // Whatever kept it from its place has been told.
+            let _ = fs::remove_file(name);
+        }
+    }
+}
+
+fn folder(target: &Path) -> &Path {
+    target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn is_without_unnamed(error: &io::Error) -> bool {
+    // EISDIR: a kernel that does not know the flag.
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL | libc::ENOENT))
+}
+
+/// `.out.pcapng.4711`, next to it.
+fn hidden(target: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(format!(".{}", std::process::id()));
+    target.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_old_file_stays_until_the_new_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, link) = (folder.path().join("old"), folder.path().join("link"));
+        fs::write(&old, "old").unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("old", &link).unwrap();
+        let mut replacement = Replacement::of(&link).unwrap();
+        replacement.file.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&old).unwrap(), b"old");
+        drop(replacement);
+        assert_eq!((fs::read(&old).unwrap().as_slice(), names(folder.path()).len()), (&b"old"[..], 2));
+        let mut replacement = Replacement::of(&link).unwrap();
+        replacement.file.write_all(b"new").unwrap();
+        replacement.commit().unwrap();
+        assert_eq!((fs::read(&old).unwrap().as_slice(), names(folder.path()).len()), (&b"new"[..], 2));
+        assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_file_may_be_new_and_its_folder_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut replacement = Replacement::of(&folder.path().join("new")).unwrap();
+        replacement.file.write_all(b"x").unwrap();
+        assert_eq!(names(folder.path()).len(), 0);
+        replacement.commit().unwrap();
+        assert_eq!(names(folder.path()), ["new"]);
+        assert_eq!(
+            Replacement::of(&folder.path().join("no/new")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+    }
+}
