@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -40,6 +40,16 @@ pub struct Counts {
     pub drops: u64,
     /// Why it ended before the others, if it did.
     pub ended: Option<String>,
+}
+
+/// How a session went.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// What was seen at each vantage.
+    pub counts: Vec<Counts>,
+    /// When the rings were told to take nothing more, in nanoseconds since 1970: what came before was told.
+    /// `None` where the session ended with packets still in rings.
+    pub closed_ns: Option<u64>,
 }
 
 /// What happens during a session.
@@ -84,15 +94,20 @@ pub fn run(
     room: Room,
     limits: Limits<'_>,
     tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
-) -> io::Result<Vec<Counts>> {
+) -> io::Result<Outcome> {
     let seat = |watched| Seat { watched: Some(watched), counts: Counts::default(), lost: 0 };
     let mut seats: Vec<Seat> = vantages.into_iter().map(seat).collect();
     let result = watch(&mut seats, room, limits, tell);
     seats.iter_mut().for_each(count_drops);
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        Ok(()) | Err(_) => Ok(seats.into_iter().map(|seat| seat.counts).collect()),
+        Ok(closed_ns) => Ok(outcome(seats, closed_ns)),
+        Err(_) => Ok(outcome(seats, None)),
     }
+}
+
+fn outcome(seats: Vec<Seat>, closed_ns: Option<u64>) -> Outcome {
+    Outcome { counts: seats.into_iter().map(|seat| seat.counts).collect(), closed_ns }
 }
 
 fn watch(
@@ -100,7 +115,7 @@ fn watch(
     room: Room,
     limits: Limits<'_>,
     tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<Option<u64>> {
     let until = limits.time.map(|time| Instant::now() + time);
     let mut left = limits.packets.unwrap_or(u64::MAX);
     let mut tick = Instant::now() + TICK;
@@ -122,19 +137,21 @@ fn watch(
         }
         round(seats, &mut left, tell)?;
         if left == 0 {
-            return Ok(());
+            return Ok(None);
         }
     }
     drain(seats, room, &mut left, tell)
 }
 
-/// What came before now and is still in blocks that are not full is waited for; nothing new comes in.
+/// What came before now and is still in blocks that are not full is waited for; nothing new comes in. Tells the
+/// time from which on it did not, where all was waited for.
 fn drain(
     seats: &mut [Seat],
     room: Room,
     left: &mut u64,
     tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<Option<u64>> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     for watched in seats.iter().filter_map(|seat| seat.watched.as_ref()) {
         watched.ring.filter(&bpf::NOTHING)?;
     }
@@ -147,7 +164,7 @@ fn drain(
         wait(seats, None, until - now)?;
         round(seats, left, tell)?;
     }
-    Ok(())
+    Ok((*left > 0).then(|| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 #[derive(Debug, PartialEq, Eq)]

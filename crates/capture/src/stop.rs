@@ -8,7 +8,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// Readable once SIGINT, SIGTERM or SIGHUP has come.
 #[derive(Debug)]
-pub struct Stop(SignalFd);
+pub struct Stop {
+    signals: SigSet,
+    pending: SignalFd,
+}
 
 impl Stop {
     /// From now on these signals do not end the process. Programs started afterwards by this thread would
@@ -16,12 +19,20 @@ impl Stop {
     pub fn listen() -> io::Result<Stop> {
         let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
         signals.thread_block()?;
-        Ok(Stop(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+        let pending = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Stop { signals, pending })
+    }
+
+    /// From now on these signals end the process again; those that came until now have done what they should.
+    pub fn unlisten(self) {
+        while let Ok(Some(_)) = self.pending.read_signal() {}
+        // It fails for no set of signals (pthread_sigmask(3)).
+        let _ = self.signals.thread_unblock();
     }
 }
 
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.pending.as_fd()
     }
 }

@@ -38,14 +38,14 @@ fn open(at: &Vantage, text: &str, room: Room) -> Watched {
 /// Everything that was told within the limits.
 fn told(vantages: Vec<Watched>, room: Room, limits: Limits<'_>) -> (Vec<Told>, Vec<Counts>) {
     let mut all = Vec::new();
-    let counts = session::run(vantages, room, limits, &mut |event| {
+    let outcome = session::run(vantages, room, limits, &mut |event| {
         if let Event::Packet { vantage, frame, .. } = event {
             let (way, time_ns, tag, length) = (frame.way, frame.time_ns, frame.tag, frame.length);
             all.push(Told { vantage, way, time_ns, tag, length, bytes: frame.bytes.to_vec() });
         }
         Ok(())
     });
-    (all, counts.unwrap())
+    (all, outcome.unwrap().counts)
 }
 
 fn now_ns() -> u64 {
@@ -140,7 +140,7 @@ fn drops_are_counted_and_told_with_the_next_packet() {
     let (mut packets, mut lost, mut sent_more) = (0, 0, false);
     let started = Instant::now();
     let limits = Limits { time: Some(LONG), ..Limits::default() };
-    let counts = session::run(vec![ring], room, limits, &mut |event| {
+    let outcome = session::run(vec![ring], room, limits, &mut |event| {
         match event {
             Event::Packet { lost_before, .. } => {
                 packets += 1;
@@ -159,7 +159,9 @@ fn drops_are_counted_and_told_with_the_next_packet() {
         }
         Ok(())
     });
-    let counts = &counts.unwrap()[0];
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.closed_ns, None, "packets may still have been in the ring");
+    let counts = &outcome.counts[0];
     assert!(counts.drops > 0, "{counts:?}");
     assert_eq!(counts.packets + counts.drops, 2001, "none is missing from the figures: {counts:?}");
     assert_eq!(lost, counts.drops, "told with a packet");
@@ -173,7 +175,7 @@ fn a_device_that_goes_ends_its_vantage_and_no_other() {
     must(&["ip", "-n", &wire.a, "link", "delete", "other0"]);
     let mut ended = Vec::new();
     let limits = Limits { time: Some(LONG), packets: Some(4), ..Limits::default() };
-    let counts = session::run(vantages.into(), ROOM, limits, &mut |event| {
+    let outcome = session::run(vantages.into(), ROOM, limits, &mut |event| {
         if let Event::Ended { vantage, why } = event {
             ended.push((vantage, why.to_owned()));
             // The other one goes on: this ends the session.
@@ -181,7 +183,7 @@ fn a_device_that_goes_ends_its_vantage_and_no_other() {
         }
         Ok(())
     });
-    let counts = counts.unwrap();
+    let counts = outcome.unwrap().counts;
     assert_eq!(ended, [(0, "the device `other0` has gone".to_owned())]);
     assert_eq!(counts[0].ended.as_deref(), Some("the device `other0` has gone"));
     assert_eq!(counts[1], Counts { packets: 4, bytes: counts[1].bytes, drops: 0, ended: None }, "ARP too");

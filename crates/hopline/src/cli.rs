@@ -153,6 +153,10 @@ pub(crate) struct CorrelateArgs {
     /// How long a packet is looked for at other places; memory is in proportion
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub(crate) window: Duration,
+    /// Also write all of them to this one file, in the order of one clock, with a comment at each packet that
+    /// was lost or copied
+    #[arg(short = 'w', value_name = "FILE.pcapng")]
+    pub(crate) merged: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -165,7 +169,7 @@ pub(crate) struct CaptureArgs {
     /// Which packets [default: all]
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
-    /// Write them to this file instead of showing them; with -v, both
+    /// Write them to this file instead of showing them, and at the end a comment at each that was lost or copied
     #[arg(short = 'w', value_name = "FILE.pcapng")]
     pub(crate) file: Option<PathBuf>,
     /// Stop after this time [default: on Ctrl-C]
@@ -180,6 +184,9 @@ pub(crate) struct CaptureArgs {
     /// MiB for packets not yet looked at, at each vantage
     #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) buffer: u32,
+    /// Do not ask what became of packets: they are written or shown as they come, for less of the processor
+    #[arg(long)]
+    pub(crate) no_journeys: bool,
 }
 
 const CAPTURE_HELP: &str = "\
@@ -188,7 +195,11 @@ and dst; ip, ip6, arp, icmp, icmp6, tcp, udp, vlan [ID], ether host; and, or,
 not and parentheses. Besides: instance:NAME and flow:ADDRESS,ADDRESS. Addresses
 are looked for on both sides of NAT. With --at, tcpdump compiles what is beyond.
 
-Exit code 3 where the kernel dropped packets, or a vantage ended early.";
+A line is a packet: where it was seen, how long each stretch took, where it was
+lost. With -v, a line is a packet at one place, as soon as it is there.
+
+Exit code 1 where packets were lost, duplicated, looping or answered twice; 3
+where the kernel dropped packets, or a vantage ended early.";
 
 #[derive(Debug, Args)]
 pub(crate) struct SelftestArgs {

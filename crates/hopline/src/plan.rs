@@ -55,6 +55,8 @@ pub(crate) struct CorrelateQuestion {
     pub(crate) each: bool,
     /// How long a packet is looked for.
     pub(crate) window: Duration,
+    /// pcapng of all of them.
+    pub(crate) merged: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -76,14 +78,25 @@ pub(crate) struct CaptureQuestion {
     pub(crate) filter: String,
     /// pcapng.
     pub(crate) file: Option<PathBuf>,
-    /// Packets are shown as they come.
-    pub(crate) live: bool,
+    pub(crate) show: Show,
+    /// What was seen is joined, and what became of packets is told.
+    pub(crate) journeys: bool,
     pub(crate) time: Option<Duration>,
     pub(crate) packets: Option<u64>,
     /// Bytes kept of a packet, at most.
     pub(crate) snap: u32,
     /// Of each vantage.
     pub(crate) ring_bytes: u32,
+}
+
+/// What is shown while packets come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    Nothing,
+    /// A line a packet and vantage.
+    Packets,
+    /// A line a packet, with all vantages.
+    Journeys,
 }
 
 #[derive(Debug)]
@@ -118,8 +131,9 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             files: typed.files,
             each: typed.each,
             window: typed.window,
+            merged: typed.merged,
         }),
-        Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose)),
+        Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
         Command::Explain { code } => Action::Explain { code },
         Command::Selftest(typed) => Action::Selftest(SelftestQuestion {
             seed: typed.seed.unwrap_or_else(clock),
@@ -138,12 +152,20 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
 const SNAP_FILE: u32 = 262_144;
 const SNAP_LIVE: u32 = 256;
 
-fn capture_question(typed: CaptureArgs, verbose: bool) -> CaptureQuestion {
+fn capture_question(typed: CaptureArgs, verbose: bool, format: Format) -> CaptureQuestion {
     let to_file = typed.file.is_some();
+    let show = match format {
+        Format::Json | Format::Minimal => Show::Nothing,
+        Format::Terminal(_) if verbose => Show::Packets,
+        Format::Terminal(_) if to_file => Show::Nothing,
+        Format::Terminal(_) if typed.no_journeys => Show::Packets,
+        Format::Terminal(_) => Show::Journeys,
+    };
     CaptureQuestion {
         at: typed.at,
         filter: typed.filter.join(" "),
-        live: !to_file || verbose,
+        show,
+        journeys: !typed.no_journeys,
         time: typed.time,
         packets: typed.count,
         snap: typed.snap.unwrap_or(if to_file { SNAP_FILE } else { SNAP_LIVE }),

@@ -1,6 +1,9 @@
 //! `hopline capture`: several vantages at once, live or into a file.
 
+mod live;
+mod screen;
 mod sink;
+mod story;
 mod summary;
 
 use std::fs::File;
@@ -11,16 +14,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use capture::filter::{self, Expr, LinkLayer};
 use capture::pcapng::{Interface, Writer};
-use capture::session::{self, Limits};
+use capture::session::{self, Limits, Outcome};
 use capture::stop::Stop;
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
 use report::clean;
 
+use self::live::Live;
+use self::screen::Screen;
 use self::sink::Sink;
+use self::story::{Span, Story};
 use self::summary::Summary;
 use crate::failure::Failure;
 use crate::gather;
-use crate::plan::{CaptureQuestion, Format, Plan};
+use crate::plan::{CaptureQuestion, Format, Plan, Show};
 use crate::site_file::{self, Site};
 use crate::vantages;
 use crate::widening;
@@ -49,40 +55,86 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     let room = Room { snap: question.snap, ring_bytes: question.ring_bytes, delay_ms, settle_ms };
     let Opened { watched, unwatched } = open(&aim, room)?;
     let names: Vec<(String, LinkLayer)> = watched.iter().map(|w| (w.vantage.to_string(), w.layer)).collect();
-    let file = question.file.as_deref().map(|path| {
-        let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
-        let filter = shown(&aim.selection);
-        let interfaces: Vec<Interface> = names
-            .iter()
-            .map(|(name, layer)| {
-                let (name, filter) = (name.clone(), filter.clone());
-                Interface { name, layer: *layer, snap: question.snap, filter }
-            })
-            .collect();
-        let out = BufWriter::with_capacity(FILE_BUFFER, File::create(path).map_err(cannot)?);
-        Writer::new(out, &interfaces).map_err(cannot)
-    });
-    let mut sink = Sink {
-        names: &names,
-        file: file.transpose()?,
-        live: plan.format != Format::Json && question.live,
-        width: names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0),
-        failure: None,
-        flushed: Instant::now(),
-    };
+    let mut sink = sink(plan, question, &aim, &names, room)?;
     announce(&aim, &names);
     let stop = Stop::listen().map_err(|e| Failure::new(format!("cannot listen for Ctrl-C: {e}")))?;
     let limits = Limits { time: question.time, packets: question.packets, stop: Some(stop.as_fd()) };
-    let start_ns = now_ns();
-    let counts = session::run(watched, room, limits, &mut |event| sink.take(event))
+    let begin_ns = now_ns();
+    let outcome = session::run(watched, room, limits, &mut |event| sink.take(event))
         .map_err(|e| Failure::new(format!("the capture broke off: {e}")))?;
     if let Some(failure) = sink.failure.take() {
         return Err(failure);
     }
-    sink.close(&counts, (start_ns, now_ns()))?;
-    let summary = Summary { question, aim: &aim, names: &names, counts: &counts, unwatched: &unwatched };
+    sink.close(&outcome.counts, (begin_ns, now_ns()))?;
+    // Whoever waits no longer for what follows may end it as ever.
+    stop.unlisten();
+    let untold_ns = u64::from(2 * room.delay_ms + room.settle_ms) * 1_000_000;
+    let end_ns = outcome.closed_ns.unwrap_or(sink.latest_ns.saturating_sub(untold_ns));
+    let story = story(question, &mut sink, &outcome, Span { begin_ns, end_ns })?;
+    let counts = &outcome.counts;
+    let summary =
+        Summary { question, aim: &aim, names: &names, counts, unwatched: &unwatched, story: story.as_ref() };
     summary.print(plan.format, started)?;
     Ok(summary.exit_code())
+}
+
+/// Where packets go, as was asked.
+fn sink<'n>(
+    plan: &Plan,
+    question: &CaptureQuestion,
+    aim: &Aim,
+    names: &'n [(String, LinkLayer)],
+    room: Room,
+) -> Result<Sink<'n>, Failure> {
+    let file = question.file.as_deref().map(|path| {
+        let cannot = |error: io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
+        let filter = shown(&aim.selection);
+        let interface = |(name, layer): &(String, LinkLayer)| {
+            let (name, link_type, filter) = (name.clone(), layer.link_type(), filter.clone());
+            Interface { name, link_type, snap: question.snap, filter }
+        };
+        let interfaces: Vec<Interface> = names.iter().map(interface).collect();
+        let out = BufWriter::with_capacity(FILE_BUFFER, File::create(path).map_err(cannot)?);
+        Writer::new(out, &interfaces).map_err(cannot)
+    });
+    // A file is read again when it is whole; meanwhile there is no time to lose.
+    let live = (question.journeys && question.file.is_none()).then(|| {
+        let (names, layers): (Vec<String>, Vec<LinkLayer>) = names.iter().cloned().unzip();
+        Live::new(names, layers.into_iter().map(LinkLayer::link_type).collect(), room)
+    });
+    let color = match plan.format {
+        Format::Terminal(style) => style.color,
+        Format::Json | Format::Minimal => false,
+    };
+    Ok(Sink {
+        names,
+        file: file.transpose()?,
+        shows_packets: question.show == Show::Packets,
+        live,
+        screen: (question.show == Show::Journeys).then(|| Screen::new(color)),
+        width: names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0),
+        failure: None,
+        flushed: Instant::now(),
+        latest_ns: 0,
+    })
+}
+
+/// What became of the packets, told while they came or read from the file.
+fn story(
+    question: &CaptureQuestion,
+    sink: &mut Sink<'_>,
+    outcome: &Outcome,
+    span: Span,
+) -> Result<Option<Story>, Failure> {
+    if let Some(path) = question.file.as_deref().filter(|_| question.journeys) {
+        return Ok(story::of_file(path, outcome, span));
+    }
+    let mut under_way = 0;
+    match sink.story(|report| under_way = story::settle(report, outcome, span)) {
+        Ok(told) => Ok(told.map(|(report, names)| Story { report, names, under_way })),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
+        Err(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
+    }
 }
 
 /// Without vantages, or with addresses that NAT may change, the site is read first.

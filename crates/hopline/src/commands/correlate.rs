@@ -1,12 +1,14 @@
 //! `hopline correlate`: captures of several places as one story.
 
+mod merged;
 mod readers;
 mod source;
 
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::Path;
 
 use ::correlate::{Correlator, Journey, Merge, Options, Vantage};
-use report::{Journeys, Layout, Unreadable};
+use report::{Copied, Journeys, Layout, Unreadable};
 
 use self::readers::Readers;
 use self::source::Source;
@@ -18,16 +20,15 @@ use crate::plan::{CorrelateQuestion, Format, Plan};
 const FEW: usize = 8;
 
 pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failure> {
-    let sources = source::open_all(&question.files)?;
+    let merged = question.merged.as_deref().map(|path| merged::Aim::of(path, &question.files)).transpose()?;
     let window_ns = i64::try_from(question.window.as_nanos()).unwrap_or(i64::MAX);
     let options = Options { window_ns, ..Options::default() };
-    let mut joined = join(sources, options, plan, question)?;
+    let shown = Shown::new(question.each, merged.is_some());
+    let joined = join(source::open_all(&question.files)?, options, shown)?;
     for source in &joined.sources {
         if let Some(damage) = &source.damage {
             let place = &source.file;
             warn(&format!("{place} broke at {}: {}; what stands before is used", damage.offset, damage.why));
-            let (offset, why) = (damage.offset, damage.why.clone());
-            joined.unreadable.push(Unreadable { file: place.clone(), offset, why });
         }
         if let Some((frame, back_ns)) = source.backwards {
             let ms = back_ns / 1_000_000;
@@ -37,13 +38,12 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
             ));
         }
     }
-    let journeys = Journeys {
-        report: &joined.report,
-        names: &joined.names,
-        unreadable: &joined.unreadable,
-        window_ns,
-        few: &joined.few,
-    };
+    let is_shown = matches!(plan.format, Format::Terminal(_));
+    let few = if is_shown && joined.seen.count <= FEW { joined.seen.few.as_slice() } else { &[] };
+    let journeys = Journeys { few, ..joined.journeys(window_ns) };
+    if let Some(aim) = merged {
+        merged::write(aim, &joined, &journeys.notes(&joined.seen.copies))?;
+    }
     output::print(|out| match plan.format {
         Format::Json => journeys.json(if question.each { Layout::Lines } else { Layout::Pages }, out),
         Format::Minimal => journeys.minimal(out),
@@ -52,24 +52,33 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
     Ok(journeys.exit_code())
 }
 
-/// What came of it.
-struct Joined {
-    report: ::correlate::Report,
-    names: Vec<String>,
-    sources: Vec<Source>,
-    unreadable: Vec<Unreadable>,
-    few: Vec<Journey>,
+/// A capture file of our own, as journeys with their copies.
+pub(super) fn captured(path: &Path, options: Options) -> Result<Joined, Failure> {
+    join(source::open_all(&[path.to_owned()])?, options, Shown::new(false, true))
 }
 
-fn join(
+/// What came of it.
+pub(super) struct Joined {
+    pub(super) report: ::correlate::Report,
+    pub(super) names: Vec<String>,
     sources: Vec<Source>,
-    options: Options,
-    plan: &Plan,
-    question: &CorrelateQuestion,
-) -> Result<Joined, Failure> {
+    unreadable: Vec<Unreadable>,
+    pub(super) seen: Shown,
+}
+
+impl Joined {
+    /// To be told of.
+    pub(super) fn journeys(&self, window_ns: i64) -> Journeys<'_> {
+        let Joined { report, names, unreadable, .. } = self;
+        Journeys { report, names, unreadable, window_ns, few: &[] }
+    }
+}
+
+fn join(sources: Vec<Source>, options: Options, mut shown: Shown) -> Result<Joined, Failure> {
     let count = sources.len();
     let mut merge = Merge::new(count);
-    let mut correlator = Correlator::new(options, sources.iter().map(|source| source.is_mixed).collect());
+    let is_mixed: Vec<bool> = sources.iter().map(|source| source.is_mixed).collect();
+    let mut correlator = Correlator::new(options, is_mixed.clone());
     let mut readers = Readers::start(sources);
     for source in 0..count {
         // The clocks are told from a part of each source that is larger than one batch.
@@ -83,28 +92,25 @@ fn join(
         }
     }
     correlator.look_ahead(&mut merge, count);
-    let mut shown = Shown::new(question.each);
     let mut numbered = Vec::new();
+    let mut see = |journey: &Journey, vantages: &[Vantage], readers: &Readers| {
+        name(vantages, readers, &mut numbered);
+        shown.show(journey, vantages, &numbered, &is_mixed);
+    };
     loop {
-        correlator.drain(&mut merge, &mut |journey, vantages| {
-            name(vantages, &readers, &mut numbered);
-            shown.show(journey, &numbered);
-        });
+        correlator.drain(&mut merge, &mut |journey, vantages| see(journey, vantages, &readers));
         let Some(source) = merge.wanted() else { break };
         let batch = readers.next(source)?;
         merge.give(source, batch);
     }
-    let report = correlator.finish(&merge, &mut |journey, vantages| {
-        name(vantages, &readers, &mut numbered);
-        shown.show(journey, &numbered);
-    });
+    let report = correlator.finish(&merge, &mut |journey, vantages| see(journey, vantages, &readers));
     name(merge.vantages(), &readers, &mut numbered);
     shown.finish()?;
-    let few = match plan.format {
-        Format::Terminal(_) if shown.count <= FEW => shown.few,
-        Format::Terminal(_) | Format::Minimal | Format::Json => Vec::new(),
-    };
-    Ok(Joined { report, names: numbered, sources: readers.finish(), unreadable: Vec::new(), few })
+    let sources = readers.finish();
+    let broken = sources.iter().filter_map(|source| Some((source.file.clone(), source.damage.clone()?)));
+    let unreadable =
+        broken.map(|(file, damage)| Unreadable { file, offset: damage.offset, why: damage.why }).collect();
+    Ok(Joined { report, names: numbered, sources, unreadable, seen: shown })
 }
 
 /// Names the vantages that have turned up since.
@@ -114,30 +120,56 @@ fn name(vantages: &[Vantage], readers: &Readers, names: &mut Vec<String>) {
     }
 }
 
-/// Journeys on their way to stdout, and the first few of them.
-struct Shown {
+/// Copies that are told one by one.
+const COPIES_MAX: usize = 100_000;
+
+/// Journeys on their way to stdout, and what is kept of them.
+pub(super) struct Shown {
     out: Option<BufWriter<io::StdoutLock<'static>>>,
     failed: Option<io::Error>,
     few: Vec<Journey>,
     count: usize,
+    keeps_copies: bool,
+    pub(super) copies: Vec<Copied>,
 }
 
 impl Shown {
-    fn new(each: bool) -> Shown {
+    fn new(each: bool, keeps_copies: bool) -> Shown {
         let out = each.then(|| BufWriter::new(io::stdout().lock()));
-        Shown { out, failed: None, few: Vec::new(), count: 0 }
+        Shown { out, failed: None, few: Vec::new(), count: 0, keeps_copies, copies: Vec::new() }
     }
 
-    fn show(&mut self, journey: &Journey, names: &[String]) {
+    fn show(&mut self, journey: &Journey, vantages: &[Vantage], names: &[String], is_mixed: &[bool]) {
         self.count += 1;
         if self.few.len() < FEW {
             self.few.push(journey.clone());
+        }
+        if self.keeps_copies {
+            self.keep_copies(journey, vantages, is_mixed);
         }
         if let Some(out) = &mut self.out
             && let Err(error) = report::journey_line(journey, names, out)
         {
             self.failed.get_or_insert(error);
             self.out = None;
+        }
+    }
+
+    /// A copy is made once, and seen at every vantage behind.
+    fn keep_copies(&mut self, journey: &Journey, vantages: &[Vantage], is_mixed: &[bool]) {
+        let mut before = 0;
+        for stop in &journey.stops {
+            let Some(source) = vantages.get(usize::from(stop.vantage)).map(|vantage| vantage.source) else {
+                continue;
+            };
+            // Among several devices without names, the same packet once more is at another of them.
+            if is_mixed.get(usize::from(source)) == Some(&true) {
+                continue;
+            }
+            if stop.copies > before.max(1) && self.copies.len() < COPIES_MAX {
+                self.copies.push(Copied { source, frame: stop.frame, copies: stop.copies, before });
+            }
+            before = stop.copies;
         }
     }
 

@@ -7,13 +7,18 @@ use super::stamp::clock;
 use crate::clean::clean;
 use crate::style::Role;
 
+/// `HH:MM:SS.ffffff`, as far as the eye wants a time.
+const MICROS: usize = 15;
+
 /// `02:24:42.435672 10.0.2.24 > 1.2.3.4: ICMP echo request, id 7, seq 1, length 64 | vnet0 +4.1us eth0`: when and
 /// what it was where it was seen first, and the way with the time that each stretch took; where addresses are
 /// rewritten, what they become; at the end the vantage where it was expected and never seen, if it was lost.
 pub fn journey_text(journey: &Journey, names: &[String], expected_at: Option<u16>, color: bool) -> String {
     let name = |vantage: u16| names.get(usize::from(vantage)).map_or("?", String::as_str);
     let Some(first) = journey.stops.first() else { return String::new() };
-    let mut text = format!("{} {} |", clock(first.time_ns), line(&Example::of(journey, first)));
+    let time = clock(first.time_ns);
+    let micros = time.get(..MICROS).unwrap_or(&time);
+    let mut text = format!("{micros} {} |", line(&Example::of(journey, first)));
     let mut before: Option<&Stop> = None;
     for stop in &journey.stops {
         if let Some(before) = before {

@@ -1,4 +1,4 @@
-//! Where packets go: lines on stdout, a pcapng file, or both.
+//! Where packets go: lines on stdout, journeys, a pcapng file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use capture::filter::LinkLayer;
 use capture::pcapng::{Statistics, Writer};
 use capture::session::{Counts, Event};
+use correlate::{Journey, Report};
 use report::clean;
 use sys::packet_ring::{Frame, Way};
 
-use super::warn;
+use super::live::Live;
+use super::screen::Screen;
+use super::{now_ns, warn};
 use crate::failure::Failure;
 
 /// How often a file's readers get what there is.
@@ -20,20 +23,31 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub(super) struct Sink<'s> {
     pub(super) names: &'s [(String, LinkLayer)],
     pub(super) file: Option<Writer<BufWriter<File>>>,
-    pub(super) live: bool,
+    /// Each packet at each vantage is shown.
+    pub(super) shows_packets: bool,
+    /// Packets are joined.
+    pub(super) live: Option<Live>,
+    /// Journeys are shown.
+    pub(super) screen: Option<Screen>,
     /// Of the longest name.
     pub(super) width: usize,
     /// What is wrong with the file.
     pub(super) failure: Option<Failure>,
     pub(super) flushed: Instant,
+    /// The latest stamp.
+    pub(super) latest_ns: u64,
 }
 
 impl Sink<'_> {
     pub(super) fn take(&mut self, event: Event<'_>) -> io::Result<()> {
         match event {
             Event::Packet { vantage, frame, lost_before } => {
-                if self.live {
+                self.latest_ns = self.latest_ns.max(frame.time_ns);
+                if self.shows_packets {
                     self.show(vantage, &frame)?;
+                }
+                if let Some(live) = &mut self.live {
+                    live.see(vantage, &frame, &mut teller(&mut self.screen))?;
                 }
                 let Some(file) = &mut self.file else { return Ok(()) };
                 let lost = (lost_before > 0).then(|| {
@@ -45,23 +59,46 @@ impl Sink<'_> {
                 let written = file.packet(number, &frame, lost.as_deref());
                 self.written(written)
             }
-            Event::Pause => {
-                if self.live {
-                    io::stdout().flush()?;
-                }
-                if self.file.is_some() && self.flushed.elapsed() >= FLUSH {
-                    self.flushed = Instant::now();
-                    let written = self.file.as_mut().map_or(Ok(()), Writer::flush);
-                    return self.written(written);
-                }
-                Ok(())
-            }
+            Event::Pause => self.pause(),
             Event::Ended { vantage, why } => {
+                self.screen.as_mut().map_or(Ok(()), Screen::clear)?;
                 let name = self.names.get(vantage).map_or("", |(name, _)| name.as_str());
                 warn(&format!("{name}: {why}; nothing more is seen there"));
                 Ok(())
             }
         }
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        if self.shows_packets {
+            io::stdout().flush()?;
+        }
+        if let Some(live) = &mut self.live {
+            live.pause(Instant::now(), now_ns(), &mut teller(&mut self.screen))?;
+        }
+        if let (Some(live), Some(screen)) = (&self.live, &mut self.screen)
+            && screen.is_due()
+        {
+            let (open, names) = live.open(screen.room());
+            screen.draw(&open, names)?;
+        }
+        if self.file.is_some() && self.flushed.elapsed() >= FLUSH {
+            self.flushed = Instant::now();
+            let written = self.file.as_mut().map_or(Ok(()), Writer::flush);
+            return self.written(written);
+        }
+        Ok(())
+    }
+
+    /// Ends the journeys; `settle` says of the whole what is to be believed.
+    pub(super) fn story(
+        &mut self,
+        settle: impl FnOnce(&mut Report),
+    ) -> io::Result<Option<(Report, Vec<String>)>> {
+        let Some(live) = self.live.take() else { return Ok(None) };
+        let story = live.finish(settle, &mut teller(&mut self.screen))?;
+        self.screen.as_mut().map_or(Ok(()), Screen::clear)?;
+        Ok(Some(story))
     }
 
     /// A file that takes no more ends the capture, and is why.
@@ -87,6 +124,7 @@ impl Sink<'_> {
         writeln!(io::stdout(), "{time} {name:<width$} {way:<3} {said}")
     }
 
+    /// Ends the file.
     pub(super) fn close(&mut self, counts: &[Counts], times_ns: (u64, u64)) -> Result<(), Failure> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut all = || -> io::Result<()> {
@@ -97,5 +135,13 @@ impl Sink<'_> {
             file.flush()
         };
         all().map_err(|e| Failure::new(format!("cannot write the capture file: {e}")))
+    }
+}
+
+/// Shows journeys that are over, where journeys are shown.
+fn teller(screen: &mut Option<Screen>) -> impl FnMut(&Journey, &[String], Option<u16>) -> io::Result<()> {
+    |journey, names, expected_at| match screen {
+        Some(screen) => screen.over(journey, names, expected_at),
+        None => Ok(()),
     }
 }

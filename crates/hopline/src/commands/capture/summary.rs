@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use capture::filter::LinkLayer;
 use capture::session::Counts;
-use report::clean;
+use report::{Style, clean};
 use serde_json::json;
 
+use super::story::Story;
 use super::{Aim, Unwatched, shown};
 use crate::failure::Failure;
 use crate::output;
@@ -23,6 +24,8 @@ pub(super) struct Summary<'s> {
     pub(super) names: &'s [(String, LinkLayer)],
     pub(super) counts: &'s [Counts],
     pub(super) unwatched: &'s [Unwatched],
+    /// `None` where it was not asked for, or could not be told.
+    pub(super) story: Option<&'s Story>,
 }
 
 impl Summary<'_> {
@@ -31,14 +34,22 @@ impl Summary<'_> {
         self.counts.iter().all(whole) && self.unwatched.is_empty()
     }
 
+    /// A fault is one however much else was not seen; a capture with holes proves no health.
     pub(super) fn exit_code(&self) -> u8 {
-        if self.is_complete() { 0 } else { EXIT_INCOMPLETE }
+        match self.story.map_or(0, |story| story.journeys().exit_code()) {
+            0 if !self.is_complete() => EXIT_INCOMPLETE,
+            code => code,
+        }
     }
 
     pub(super) fn print(&self, format: Format, started: Instant) -> Result<(), Failure> {
         match format {
             Format::Json => output::json(&self.json(started)),
-            Format::Minimal | Format::Terminal(_) => output::print(|out| self.text(out)),
+            Format::Minimal => output::print(|out| match self.story {
+                Some(story) => story.journeys().minimal(out),
+                None => Ok(()),
+            }),
+            Format::Terminal(style) => output::print(|out| self.text(&style, out)),
         }
     }
 
@@ -74,11 +85,13 @@ impl Summary<'_> {
             "packets": self.counts.iter().map(|counts| counts.packets).sum::<u64>(),
             "kernel_drops": self.counts.iter().map(|counts| counts.drops).sum::<u64>(),
             "complete": self.is_complete(),
+            "journeys": self.story.map(|story| story.journeys().value()),
+            "under_way": self.story.map_or(0, |story| story.under_way),
             "elapsed_ms": u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
 
-    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn text(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
         let width = self.names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for ((name, _), counts) in self.names.iter().zip(self.counts) {
             let Counts { packets, bytes, drops, ended } = counts;
@@ -103,6 +116,12 @@ impl Summary<'_> {
                 "A packet that is not here may have been dropped: try --buffer, --snap or a filter."
             )?;
         }
-        Ok(())
+        let Some(story) = self.story else { return Ok(()) };
+        writeln!(out)?;
+        story.journeys().findings(style, out)?;
+        match story.under_way {
+            0 => Ok(()),
+            count => writeln!(out, "{count} more were on their way when the capture began or ended."),
+        }
     }
 }

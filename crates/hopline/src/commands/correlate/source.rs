@@ -37,7 +37,8 @@ pub(super) struct Source {
     /// By what the file itself tells of the link: the number of the vantage.
     places: BTreeMap<Place, u16>,
     names: Vec<String>,
-    latest: i64,
+    /// The latest stamp, by vantage.
+    latest: Vec<i64>,
 }
 
 enum Reading {
@@ -46,7 +47,7 @@ enum Reading {
 }
 
 /// What a file tells of the link: index of an interface block, and ifindex of cooked packets.
-type Place = (u32, Option<u32>);
+pub(super) type Place = (u32, Option<u32>);
 
 // Numbers of tcpdump.org/linktypes.html: Linux cooked, which `-i any` had before SLL2.
 const LINK_SLL: u32 = 113;
@@ -96,7 +97,7 @@ fn open(path: &Path) -> Result<Source, Failure> {
         options: Options::for_snap_length(None),
         places: BTreeMap::new(),
         names,
-        latest: i64::MIN,
+        latest: Vec::new(),
     })
 }
 
@@ -203,6 +204,20 @@ impl Source {
         number
     }
 
+    /// It is text, and has no octets of packets.
+    pub(super) fn is_listing(&self) -> bool {
+        match self.reading {
+            Reading::Capture(_) => false,
+            Reading::Listing(_) => true,
+        }
+    }
+
+    /// What the vantage of a place is called.
+    pub(super) fn called(&self, place: Place) -> String {
+        let known = self.places.get(&place).and_then(|number| self.names.get(usize::from(*number)));
+        known.cloned().unwrap_or_else(|| self.nameless(place))
+    }
+
     /// Names of the vantages so far, by number.
     pub(super) fn names(&self) -> &[String] {
         &self.names
@@ -238,18 +253,28 @@ impl Source {
             let number = known.or_else(|| self.places.get(&place).copied());
             let seen = dissect::sighting(&frame, number.unwrap_or_default(), &self.options);
             let Some(mut seen) = seen else { continue };
-            if seen.time_ns < self.latest.saturating_sub(BACKWARDS_NS) && self.backwards.is_none() {
-                self.backwards = Some((seen.frame, self.latest.saturating_sub(seen.time_ns)));
-            }
-            self.latest = self.latest.max(seen.time_ns);
             if number.is_none() {
                 let name = self.nameless(place);
                 seen.vantage = self.place(place, name);
             }
             last = Some((place, seen.vantage));
+            self.watch_time(&seen);
             batch.push(seen);
         }
         batch
+    }
+
+    /// Each device's packets are in order; those of several are written as their rings were emptied.
+    fn watch_time(&mut self, seen: &Sighting) {
+        let place = usize::from(seen.vantage);
+        if self.latest.len() <= place {
+            self.latest.resize(place + 1, i64::MIN);
+        }
+        let Some(latest) = self.latest.get_mut(place) else { return };
+        if seen.time_ns < latest.saturating_sub(BACKWARDS_NS) && self.backwards.is_none() {
+            self.backwards = Some((seen.frame, latest.saturating_sub(seen.time_ns)));
+        }
+        *latest = (*latest).max(seen.time_ns);
     }
 
     /// A vantage that no interface block names.

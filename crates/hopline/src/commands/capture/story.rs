@@ -1,0 +1,118 @@
+//! What became of the packets, once a capture has ended; and that put into its file as comments.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use ::correlate::{Options, Report};
+use capture::pcapng;
+use capture::replace::Replacement;
+use capture::session::Outcome;
+use report::{Journeys, Note};
+
+use super::live::WINDOW;
+use super::warn;
+use crate::commands::correlate;
+use crate::progress;
+
+/// How long a packet may be under way where no other was seen on that stretch.
+const UNDER_WAY: Duration = Duration::from_millis(10);
+
+/// What became of the packets.
+pub(super) struct Story {
+    pub(super) report: Report,
+    /// Names of the vantages, by the report's numbers.
+    pub(super) names: Vec<String>,
+    /// Packets that were on their way when the capture began or ended, so that nothing is known of their ends.
+    pub(super) under_way: u64,
+}
+
+impl Story {
+    /// To be told of.
+    pub(super) fn journeys(&self) -> Journeys<'_> {
+        let Story { report, names, .. } = self;
+        Journeys { report, names, unreadable: &[], window_ns: window_ns(), few: &[] }
+    }
+}
+
+fn window_ns() -> i64 {
+    i64::try_from(WINDOW.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Between which times all vantages saw all there was, in nanoseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) begin_ns: u64,
+    pub(super) end_ns: u64,
+}
+
+/// Takes back losses that the capture itself may have made: of packets under way when it began or ended, which
+/// are counted; and at vantages that the kernel had no room for or that ended early, which are undecided.
+pub(super) fn settle(report: &mut Report, outcome: &Outcome, span: Span) -> u64 {
+    let (mut under_way, mut unsure) = (0, 0);
+    let Report { findings, vantages, stretches, .. } = report;
+    let is_blind = |vantage: u16| {
+        let local = vantages.get(usize::from(vantage)).map_or(0, |vantage| usize::from(vantage.local));
+        outcome.counts.get(local).is_none_or(|counts| counts.drops > 0 || counts.ended.is_some())
+    };
+    findings.lost.retain(|lost| {
+        let stop = &lost.packet.stop;
+        let usual = stretches.get(&(stop.vantage, lost.expected_at)).map_or(0, |s| s.latency.max());
+        let usual = Duration::from_nanos(usual.saturating_mul(10)).max(UNDER_WAY);
+        let margin = u64::try_from(usual.as_nanos()).unwrap_or(u64::MAX);
+        let time = u64::try_from(stop.time_ns).unwrap_or_default();
+        if time < span.begin_ns || time > span.end_ns.saturating_sub(margin) {
+            under_way += 1;
+            return false;
+        }
+        if is_blind(lost.expected_at) {
+            unsure += 1;
+            return false;
+        }
+        true
+    });
+    findings.lost_count = findings.lost_count.saturating_sub(under_way + unsure);
+    findings.undecided += unsure;
+    under_way
+}
+
+/// Reads the file that was written, tells what became of its packets, and puts a comment at each that matters. A
+/// file that cannot be read or changed stays as it is, which is said.
+pub(super) fn of_file(path: &Path, outcome: &Outcome, span: Span) -> Option<Story> {
+    // What a pipe or device was given cannot be read again.
+    if !std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
+        return None;
+    }
+    let _progress = progress::start("reading the capture again, for what became of its packets");
+    let options = Options { window_ns: window_ns(), ..Options::default() };
+    let mut joined = match correlate::captured(path, options) {
+        Ok(joined) => joined,
+        Err(failure) => {
+            warn(&format!("what became of the packets is not told: {failure}"));
+            return None;
+        }
+    };
+    let under_way = settle(&mut joined.report, outcome, span);
+    let notes = joined.journeys(window_ns()).notes(&joined.seen.copies);
+    if !notes.is_empty()
+        && let Err(error) = annotate(path, &notes)
+    {
+        let path = path.display();
+        warn(&format!("{path} has no comments on packets that matter, and is whole without: {error}"));
+    }
+    Some(Story { report: joined.report, names: joined.names, under_way })
+}
+
+fn annotate(path: &Path, notes: &[Note]) -> io::Result<()> {
+    const CHUNK: usize = 1 << 20;
+    let mut input = BufReader::with_capacity(CHUNK, File::open(path)?);
+    let replacement = Replacement::of(path)?;
+    let mut output = BufWriter::with_capacity(CHUNK, &replacement.file);
+    let mut notes = notes.iter().peekable();
+    let comment = |number| notes.next_if(|note| note.frame == number).map(|note| note.text.as_str());
+    pcapng::annotate(&mut input, &mut output, comment)?;
+    output.flush()?;
+    drop(output);
+    replacement.commit()
+}
