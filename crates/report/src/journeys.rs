@@ -17,7 +17,7 @@ use crate::clean::clean;
 use crate::json::escape_hidden;
 
 pub use notes::{Copied, Note};
-pub use one::journey_text;
+pub use one::{journey_fitting, journey_text};
 
 /// A file that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

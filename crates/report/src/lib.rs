@@ -15,7 +15,7 @@ mod terminal;
 mod tree;
 
 pub use clean::clean;
-pub use journeys::{Copied, Journeys, Layout, Note, Unreadable, journey_line, journey_text};
+pub use journeys::{Copied, Journeys, Layout, Note, Unreadable, journey_fitting, journey_line, journey_text};
 pub use json::{SCHEMA, json};
 pub use minimal::minimal;
 pub use style::Style;

@@ -67,8 +67,7 @@ impl Screen {
         let (_, columns) = size();
         let mut below = String::new();
         for journey in open {
-            let text = report::journey_text(journey, names, None, false);
-            below.push_str(fitting(&text, columns.saturating_sub(1)));
+            below.push_str(&report::journey_fitting(journey, names, columns.saturating_sub(1)));
             below.push('\n');
         }
         self.write(&below)?;
@@ -101,30 +100,5 @@ fn size() -> (usize, usize) {
     match terminal_size() {
         Some((Width(columns), Height(rows))) => (rows.into(), columns.into()),
         None => (24, 80),
-    }
-}
-
-/// As much of it as certainly fits: what is beyond ASCII may be two columns wide.
-fn fitting(text: &str, columns: usize) -> &str {
-    let mut used = 0;
-    for (at, c) in text.char_indices() {
-        used += if c.is_ascii() { 1 } else { 2 };
-        if used > columns {
-            return text.get(..at).unwrap_or_default();
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_cut_before_they_wrap() {
-        assert_eq!(fitting("compute1//vnet0", 9), "compute1/");
-        assert_eq!(fitting("インスタンス", 5), "イン");
-        assert_eq!(fitting("short", 80), "short");
-        assert_eq!(fitting("x", 0), "");
     }
 }
