@@ -114,6 +114,8 @@ fn document(run: &Run) -> Value {
         "packets",
         "kernel_drops",
         "complete",
+        "journeys",
+        "under_way",
         "elapsed_ms",
     ] {
         assert!(json.get(key).is_some(), "{key} is missing: {json:#}");
@@ -197,28 +199,283 @@ fn a_flow_is_watched_on_its_own_way() {
 }
 
 #[test]
-fn packets_are_shown_in_order_and_ctrl_c_sums_up() {
+fn packets_are_shown_at_each_vantage_and_ctrl_c_sums_up() {
     let wire = Wire::new("s");
-    let capture = wire.start(&["--at", "left//wire0", "--at", "right/wire0", "icmp"]);
+    let capture = wire.start(&["--at", "left//wire0", "--at", "right/wire0", "-v", "icmp"]);
     wire.ping(3);
     capture.signal("INT");
     let run = capture.finish();
     assert_eq!(run.code, 0, "{run:?}");
     let lines: Vec<&str> = run.stdout.lines().collect();
-    assert_eq!(lines.len(), 14, "twelve packets and two vantages: {run:?}");
     let first = [
         ("left//wire0", "out", "10.9.8.1 > 10.9.8.2 ICMP echo request"),
         ("right//wire0", "in", "10.9.8.1 > 10.9.8.2 ICMP echo request"),
         ("right//wire0", "out", "10.9.8.2 > 10.9.8.1 ICMP echo reply"),
         ("left//wire0", "in", "10.9.8.2 > 10.9.8.1 ICMP echo reply"),
     ];
-    for (line, (name, way, what)) in lines.iter().zip(first) {
-        let mut words = line.split_whitespace().skip(1);
-        assert_eq!((words.next(), words.next()), (Some(name), Some(way)), "{run:?}");
-        assert!(line.contains(what), "{what}: {run:?}");
+    for (name, way, what) in first {
+        let is_such = |line: &&&str| {
+            let mut words = line.split_whitespace().skip(1);
+            (words.next(), words.next()) == (Some(name), Some(way)) && line.contains(what)
+        };
+        assert_eq!(lines.iter().filter(is_such).count(), 3, "{name} {way} {what}: {run:?}");
     }
     assert!(lines[12].starts_with("left//wire0 ") && lines[12].contains(" 6 packets"), "{run:?}");
     assert!(lines[13].starts_with("right//wire0") && lines[13].contains("none dropped"), "{run:?}");
+    assert!(run.stdout.contains("6 journeys of 12 packets at 2 vantages: no packet was lost"), "{run:?}");
+}
+
+#[test]
+fn a_journey_is_a_line_once_it_is_over() {
+    let wire = Wire::new("j");
+    let mut capture = wire.start(&["--at", "right//wire0", "--at", "left//wire0", "icmp"]);
+    wire.ping(1);
+    let mut lines = BufReader::new(capture.child.stdout.take().unwrap());
+    let (mut there, mut back) = (String::new(), String::new());
+    // They come while the capture goes on.
+    lines.read_line(&mut there).unwrap();
+    lines.read_line(&mut back).unwrap();
+    capture.signal("INT");
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
+    assert!(there.contains("10.9.8.1 > 10.9.8.2: ICMP echo request, "), "{there}");
+    assert!(there.contains(" | left//wire0 +") && there.ends_with("us right//wire0\n"), "{there}");
+    assert!(back.contains("10.9.8.2 > 10.9.8.1: ICMP echo reply, "), "{back}");
+    assert!(back.contains(" | right//wire0 +") && back.ends_with("us left//wire0\n"), "{back}");
+    assert!(rest.contains("2 journeys of 4 packets at 2 vantages: no packet was lost"), "{rest}");
+    assert_eq!(capture.finish().code, 0);
+}
+
+/// Hosts left, mid and right; mid is a bridge that drops every fifth echo request between its ports p0 and p1.
+struct Bridge {
+    wire: Wire,
+    mid: String,
+}
+
+const ON_THE_WAY: [&str; 4] = ["left//wire0", "mid//p0", "mid//p1", "right//wire0"];
+
+impl Bridge {
+    fn new(tag: &str) -> Bridge {
+        let wire = Wire::new(tag);
+        let mid = format!("{}m", wire.left);
+        printed(&["ip", "netns", "add", &mid]);
+        let bridge = Bridge { wire, mid };
+        let (left, mid, right) = (bridge.wire.left.as_str(), bridge.mid.as_str(), bridge.wire.right.as_str());
+        printed(&["ip", "-n", left, "link", "delete", "wire0"]);
+        printed(&["ip", "-n", mid, "link", "add", "br0", "type", "bridge"]);
+        printed(&["ip", "-n", mid, "link", "set", "br0", "up"]);
+        for (netns, port, address) in [(left, "p0", "10.9.8.1/24"), (right, "p1", "10.9.8.2/24")] {
+            let peer = ["peer", "name", port, "netns", mid];
+            printed(&[&["ip", "-n", netns, "link", "add", "wire0", "type", "veth"][..], &peer].concat());
+            printed(&["ip", "-n", netns, "address", "add", address, "dev", "wire0"]);
+            printed(&["ip", "-n", netns, "link", "set", "wire0", "up"]);
+            printed(&["ip", "-n", mid, "link", "set", port, "master", "br0", "up"]);
+        }
+        let rule = "add rule bridge t c ip protocol icmp icmp type echo-request numgen inc mod 5 == 4 drop";
+        let chain = "add chain bridge t c { type filter hook forward priority 0; }";
+        for command in ["add table bridge t", chain, rule] {
+            printed_in(mid, &["nft", command]);
+        }
+        let host = format!("[[host]]\nname = \"mid\"\nat = \"netns:{mid}\"\n");
+        std::fs::write(bridge.wire.site(), std::fs::read_to_string(bridge.wire.site()).unwrap() + &host)
+            .unwrap();
+        bridge
+    }
+
+    fn start(&self, arguments: &[&str]) -> Capture {
+        let at = ON_THE_WAY.iter().flat_map(|vantage| ["--at", vantage]);
+        self.wire.start(&at.chain(arguments.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// Ten requests, of which the fifth and the tenth are dropped.
+    fn ping(&self) {
+        let argv = ["ping", "-q", "-i", "0.02", "-c", "10", "-W", "1", "10.9.8.2"];
+        assert!(printed_in(&self.wire.left, &argv).contains("10 packets transmitted, 8 received"));
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        run(&["ip", "netns", "delete", &self.mid]);
+    }
+}
+
+/// Last seen, expected at, and the packet, without what differs from run to run.
+fn losses(journeys: &Value) -> Vec<(String, String, String)> {
+    let loss = |lost: &Value| {
+        let packet = text(&lost["packet"]);
+        let (ends, sequence) =
+            (packet.split(", id ").next().unwrap(), packet.split(", seq ").nth(1).unwrap());
+        (
+            text(&lost["last_seen"]).to_owned(),
+            text(&lost["expected_at"]).to_owned(),
+            format!("{ends} {sequence}"),
+        )
+    };
+    list(&journeys["lost"]).iter().map(loss).collect()
+}
+
+/// What was planted.
+fn planted() -> Vec<(String, String, String)> {
+    let loss = |sequence: u32| {
+        let packet = format!("10.9.8.1 > 10.9.8.2: ICMP echo request {sequence}, length 64");
+        ("mid//p0".to_owned(), "mid//p1".to_owned(), packet)
+    };
+    [5, 10].map(loss).into()
+}
+
+#[test]
+fn a_planted_drop_is_named_while_it_happens_and_in_the_summary() {
+    let bridge = Bridge::new("d");
+    let capture = bridge.start(&["--json", "icmp"]);
+    bridge.ping();
+    capture.signal("INT");
+    let run = capture.finish();
+    assert_eq!(run.code, 1, "{run:?}");
+    let json = document(&run);
+    let journeys = &json["journeys"];
+    assert_eq!(losses(journeys), planted(), "{json:#}");
+    assert_eq!((&journeys["schema"], &journeys["journeys"]), (&"hopline.journeys/1".into(), &18.into()));
+    assert_eq!((&journeys["lost_count"], &journeys["undecided"]), (&2.into(), &0.into()), "{json:#}");
+    assert_eq!((&journeys["duplicates"], &json["under_way"]), (&0.into(), &0.into()), "{json:#}");
+    assert_eq!(list(&journeys["latency_us"]).len(), 6, "three stretches, both ways: {json:#}");
+
+    let capture = bridge.start(&["icmp"]);
+    bridge.ping();
+    capture.signal("INT");
+    let run = capture.finish();
+    assert_eq!(run.code, 1, "{run:?}");
+    let lost: Vec<&str> = run.stdout.lines().filter(|line| line.contains(" LOST, ")).collect();
+    assert_eq!(lost.len(), 2, "{run:?}");
+    for (line, sequence) in lost.iter().zip([5, 10]) {
+        assert!(line.contains(&format!(", seq {sequence}, ")), "{run:?}");
+        assert!(line.contains(" | left//wire0 +"), "{run:?}");
+        assert!(line.ends_with("us mid//p0 LOST, expected at mid//p1"), "{run:?}");
+    }
+    assert!(
+        run.stdout.contains("packet-lost at mid//p0: 2 packets last seen here and expected at"),
+        "{run:?}"
+    );
+
+    let capture = bridge.start(&["--minimal", "icmp"]);
+    bridge.ping();
+    capture.signal("INT");
+    assert_eq!(capture.finish().stdout, "packet-lost mid//p0\n");
+}
+
+/// Comments of a file as Wireshark reads them: the interface, and the comment.
+fn comments(file: &Path) -> Vec<(String, String)> {
+    let fields = ["-T", "fields", "-E", "separator=|", "-e", "frame.interface_name", "-e", "frame.comment"];
+    let argv = ["tshark", "-n", "-r", file.to_str().unwrap(), "-Y", "frame.comment"];
+    let printed = printed(&[&argv[..], &fields].concat());
+    let lines = printed.lines().filter_map(|line| line.split_once('|'));
+    lines.map(|(name, comment)| (name.to_owned(), comment.to_owned())).collect()
+}
+
+#[test]
+fn the_file_tells_at_its_packets_what_became_of_them() {
+    let bridge = Bridge::new("w");
+    let folder = bridge.wire.folder.path();
+    let capture = bridge.start(&["-w", "out.pcapng", "--json", "icmp"]);
+    bridge.ping();
+    capture.signal("INT");
+    let run = capture.finish();
+    assert_eq!(run.code, 1, "{run:?}");
+    let json = document(&run);
+    assert_eq!(losses(&json["journeys"]), planted(), "{json:#}");
+    let file = folder.join("out.pcapng");
+    let expected = ("mid//p0".to_owned(), "last seen here; expected at mid//p1".to_owned());
+    assert_eq!(comments(&file), [expected.clone(), expected.clone()]);
+    // What was in it is in it still: every packet, directions, what the kernel counted.
+    let told = printed(&["capinfos", file.to_str().unwrap()]);
+    assert!(
+        told.contains("Number of packets:   68") && told.contains("Number of stat entries = 1"),
+        "{told}"
+    );
+    let direction = ["-Y", "frame.packet_flags_direction == 2 && ip.src == 10.9.8.1"];
+    let sent = printed(&[&["tshark", "-n", "-r", file.to_str().unwrap()][..], &direction].concat());
+    assert_eq!(sent.lines().count(), 10 + 8, "out of the first and the third device: {sent}");
+    assert!(printed(&["tcpdump", "-n", "-r", file.to_str().unwrap()]).lines().count() == 68);
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["out.pcapng", "site.toml"]);
+
+    // Read by ourselves, without a word about its order; and in one order of time.
+    let arguments = ["correlate", "out.pcapng", "-w", "ordered.pcapng", "--json"];
+    let again = hopline(folder, &arguments);
+    assert_eq!((again.code, again.stderr.as_str()), (1, ""), "{again:?}");
+    assert_eq!(losses(&serde_json::from_str(&again.stdout).unwrap()), planted());
+    let ordered = folder.join("ordered.pcapng");
+    assert_eq!(comments(&ordered), [expected.clone(), expected]);
+    let told = printed(&["capinfos", ordered.to_str().unwrap()]);
+    assert!(told.contains("Strict time order:   True") && told.contains("Number of packets:   68"), "{told}");
+}
+
+#[test]
+fn without_journeys_a_file_is_what_came_and_nothing_is_told() {
+    let bridge = Bridge::new("o");
+    let capture = bridge.start(&["-w", "out.pcapng", "--no-journeys", "--json", "icmp"]);
+    bridge.ping();
+    capture.signal("INT");
+    let run = capture.finish();
+    let json = document(&run);
+    assert_eq!((run.code, &json["journeys"], &json["packets"]), (0, &Value::Null, &68.into()), "{json:#}");
+    assert_eq!(comments(&bridge.wire.folder.path().join("out.pcapng")), []);
+}
+
+#[test]
+fn a_packet_sent_twice_is_a_copy() {
+    let wire = Wire::new("c");
+    let capture = wire.start(&["--at", "left//wire0", "--at", "right//wire0", "-w", "out.pcapng", "udp"]);
+    let program = "import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(('wire0', 0))
+ip = bytes.fromhex('45000030123440004011') + bytes(2) + bytes([10, 9, 8, 1, 10, 9, 8, 2])
+frame = b'\\xff' * 6 + bytes([2] * 6) + b'\\x08\\x00' + ip + bytes.fromhex('04d2 0929 001c 0000') + b'z' * 20
+for n in range(2): s.send(frame)
+";
+    printed_in(&wire.left, &["python3", "-c", program]);
+    capture.signal("INT");
+    let run = capture.finish();
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stdout.contains("packet-duplicated at left//wire0: 1 packet duplicated"), "{run:?}");
+    let copied = ("left//wire0".to_owned(), "duplicated: seen 2 times here".to_owned());
+    assert_eq!(comments(&wire.folder.path().join("out.pcapng")), [copied]);
+}
+
+#[test]
+fn on_a_terminal_open_journeys_are_redrawn_until_they_are_over() {
+    let wire = Wire::new("y");
+    let mut command = std::process::Command::new("python3");
+    let spawn = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+    command.args(["-c", spawn, env!("CARGO_BIN_EXE_hopline"), "capture", "--color", "never"]);
+    command.args(["--at", "left//wire0", "--at", "right//wire0", "icmp"]);
+    command.current_dir(wire.folder.path()).env("TERM", "xterm").env("HOME", wire.folder.path());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut screen = BufReader::new(child.stdout.take().unwrap());
+    let mut shown = String::new();
+    let mut read_until = |piece: &str| {
+        while !shown.contains(piece) {
+            assert!(screen.read_line(&mut shown).unwrap() > 0, "{piece:?} does not come: {shown:?}");
+        }
+        shown.clone()
+    };
+    read_until("watching ");
+    wire.ping(1);
+    // Without a time of day: it stands below and grows.
+    let open = read_until("\n10.9.8.2 > 10.9.8.1: ICMP echo reply");
+    assert!(!open.contains('\u{1b}'), "nothing was there to be redrawn: {open:?}");
+    read_until("us left//wire0\r\n\r\u{1b}[2A\u{1b}[J");
+    // Ctrl-C, as a terminal has it.
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"\x03").unwrap();
+    let shown = read_until("2 journeys of 4 packets");
+    let left = shown.rsplit("\u{1b}[J").next().unwrap();
+    let lines = left.lines().filter(|line| line.contains("ICMP echo"));
+    assert!(lines.clone().all(|line| line.contains(" | ") && line.contains(':')), "{left:?}");
+    assert_eq!(lines.count(), 2, "each once, for good: {shown:?}");
+    drop(screen);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
