@@ -167,3 +167,36 @@ fn identical_packets_by_the_hundred_thousand_are_counted() {
     let (report, _) = correlate(vec![many], Options::default());
     assert_eq!((report.journeys, report.findings.duplicates), (1, 299_999));
 }
+
+#[test]
+fn a_run_can_be_watched_while_it_goes_on() {
+    let plan = Plan { lost_in: 0, duplicated_in: 0, lost_alone: Some(5_000), packets: 10_000, ..PLAN };
+    let (files, key) = generated(&plan);
+    let mut merge = Merge::new(4);
+    for (source, file) in files.into_iter().enumerate() {
+        merge.give(source, sightings(file));
+        merge.give(source, Vec::new());
+    }
+    let mut correlator = Correlator::new(Options::default(), vec![false; 4]);
+    correlator.look_ahead(&mut merge, 4);
+    let mut over = 0;
+    let mut each = |_: &Journey, _: &[Vantage]| over += 1;
+    correlator.drain(&mut merge, &mut each);
+    let all = correlator.open(usize::MAX).len();
+    assert!(all >= 10_000, "all of it takes less than the window: {all}");
+    let open = correlator.open(3);
+    assert_eq!(open.len(), 3);
+    let began: Vec<i64> = open.iter().map(|journey| journey.stops[0].time_ns).collect();
+    assert!(began.is_sorted() && open.iter().all(|journey| !journey.stops.is_empty()), "{began:?}");
+    assert_eq!(correlator.lost().len(), 0);
+    let last = began[2];
+    correlator.pass_time(last - 10_000_000_000, &mut each);
+    assert_eq!(correlator.open(usize::MAX).len(), all);
+    correlator.pass_time(last + 10_000_000_000, &mut each);
+    assert_eq!(correlator.open(usize::MAX).len(), 0);
+    let lost = correlator.lost()[0];
+    assert_eq!((correlator.lost().len(), lost.packet.stop.frame), (1, key.lost[0].1));
+    let report = correlator.finish(&merge, &mut each);
+    assert_eq!((report.journeys, report.findings.lost_count), (u64::try_from(all).unwrap(), 1));
+    assert_eq!(over, all);
+}

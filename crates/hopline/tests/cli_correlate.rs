@@ -214,3 +214,76 @@ fn a_length_of_four_gibibytes_is_told_and_not_believed() {
     assert_eq!(document(&run)["unreadable"][0]["offset"], 24 + 16 + one.len());
     assert!(run.stderr.contains("4294967295 octets"), "{run:?}");
 }
+
+/// What a program that is no part of hopline prints.
+fn printed(argv: &[&str], folder: &Path) -> String {
+    let output = std::process::Command::new(argv[0]).args(&argv[1..]).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{argv:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn all_captures_become_one_in_the_order_of_one_clock() {
+    let (folder, key) = captures(6_000);
+    let path = folder.path();
+    let run = hopline(path, &[&CAPTURES[..], &["--json", "-w", "all.pcapng"]].concat());
+    assert_eq!((run.code, run.stderr.as_str()), (1, ""), "{run:?}");
+    let told = document(&run);
+    assert_eq!(lost(&told), planted(&key));
+
+    let info = printed(&["capinfos", "all.pcapng"], path);
+    assert!(info.contains("Strict time order:   True"), "{info}");
+    let fields = ["-T", "fields", "-E", "separator=|", "-e", "frame.interface_name", "-e", "frame.comment"];
+    let listed = printed(&[&["tshark", "-n", "-r", "all.pcapng"][..], &fields].concat(), path);
+    for vantage in told["vantages"].as_array().unwrap() {
+        let name = vantage["name"].as_str().unwrap();
+        let of_vantage = listed.lines().filter(|line| line.split('|').next() == Some(name)).count();
+        assert_eq!(u64::try_from(of_vantage).ok(), vantage["packets"].as_u64(), "{name}");
+    }
+    let with = |what: &str| listed.lines().filter(|line| line.contains(what)).count();
+    for (last, next) in [("uplink", "router"), ("router", "uplink")] {
+        let count = planted(&key).iter().filter(|(a, _, b)| (a.as_str(), b.as_str()) == (last, next)).count();
+        assert!(count > 0, "{key:?}");
+        assert_eq!(with(&format!("{last}|last seen here; expected at {next}")), count);
+    }
+    assert_eq!(u64::try_from(with("|duplicated: seen 2 times here")).ok(), Some(key.duplicates));
+
+    // Clocks that were milliseconds apart agree within what was known of them; what was found is found again.
+    let run = hopline(path, &["correlate", "all.pcapng", "--json"]);
+    assert_eq!((run.code, run.stderr.as_str()), (1, ""), "{run:?}");
+    let again = document(&run);
+    assert_eq!((&again["lost_count"], &again["duplicates"]), (&told["lost_count"], &told["duplicates"]));
+    for stretch in again["latency_us"].as_array().unwrap() {
+        assert!(stretch["p50"].as_f64().unwrap() < 500.0, "{stretch}");
+    }
+}
+
+#[test]
+fn one_file_of_all_is_not_written_over_what_is_read() {
+    let (folder, _) = captures(100);
+    let path = folder.path();
+    fs::copy(guide().path().join("instance.txt"), path.join("instance.txt")).unwrap();
+    std::os::unix::fs::symlink("tap.pcap", path.join("link.pcap")).unwrap();
+    let before = fs::read(path.join("tap.pcap")).unwrap();
+    let refused = |arguments: &[&str], pieces: &[&str]| {
+        assert_refused(&hopline(path, &[&["correlate", "--json"], arguments].concat()), pieces);
+    };
+    let is_read = "is one of the captures that are read";
+    refused(&["tap.pcap", "uplink.pcap", "-w", "tap.pcap"], &["tap.pcap ", is_read, "hint: "]);
+    refused(&["tap.pcap", "uplink.pcap", "-w", "link.pcap"], &["link.pcap ", is_read]);
+    refused(&["tap.pcap", "-w", "no/such.pcapng"], &["cannot write no/such.pcapng"]);
+    refused(&["tap.pcap", "-w", "."], &["cannot write .", "directory"]);
+    refused(&["instance.txt", "-w", "out.pcapng"], &["nothing can be written to out.pcapng"]);
+    refused(&["tap.pcap", "-w", "/dev/full"], &["cannot write /dev/full: No space left"]);
+    printed(&["mkfifo", "pipe"], path);
+    refused(&["pipe", "-w", "out.pcapng"], &["pipe cannot be read twice"]);
+    assert_eq!(fs::read(path.join("tap.pcap")).unwrap(), before);
+    assert!(!path.join("out.pcapng").exists());
+
+    let run = hopline(path, &["correlate", "tap.pcap", "instance.txt", "-w", "out.pcapng", "--json"]);
+    assert!(run.stderr.contains("instance.txt is a listing: it has no octets to copy"), "{run:?}");
+    let info = printed(&["capinfos", "out.pcapng"], path);
+    let vantages = document(&run)["vantages"].as_array().unwrap().clone();
+    let packets = &vantages.iter().find(|vantage| vantage["name"] == "tap").unwrap()["packets"];
+    assert!(info.contains(&format!("Number of packets:   {packets}\n")), "{info}");
+}

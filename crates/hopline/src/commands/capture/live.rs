@@ -176,3 +176,101 @@ fn expected_at(journey: &Journey, lost: &BTreeMap<(u16, u32), u16>) -> Option<u1
     let last = journey.stops.last()?;
     lost.get(&(last.vantage, last.frame)).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use sys::packet_ring::Way;
+
+    use super::*;
+
+    const ROOM: Room = Room { snap: 256, ring_bytes: 0, delay_ms: 50, settle_ms: 50 };
+    /// 2026-11-25 20:00:00 UTC.
+    const BEGIN_NS: u64 = 1_795_636_800_000_000_000;
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    fn live() -> Live {
+        Live::new(vec!["a".to_owned(), "b".to_owned()], vec![101, 101], ROOM)
+    }
+
+    /// An echo request of this sequence, seen so long after the beginning.
+    fn see(live: &mut Live, vantage: usize, sequence: u32, after_ns: u64, tell: &mut Tell<'_>) {
+        let mut bytes = [0; 28];
+        bytes[..10].copy_from_slice(&[0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 1]);
+        bytes[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
+        bytes[20] = 8;
+        bytes[24..28].copy_from_slice(&sequence.to_be_bytes());
+        let time_ns = BEGIN_NS + after_ns;
+        let frame = Frame { time_ns, bytes: &bytes, length: 28, way: Way::In, tag: None };
+        live.see(vantage, &frame, tell).unwrap();
+    }
+
+    #[test]
+    fn what_a_slow_ring_brings_late_is_joined_in_order() {
+        let (mut live, mut told) = (live(), Vec::new());
+        let mut tell = |journey: &Journey, names: &[String], expected_at: Option<u16>| {
+            let stops = journey.stops.iter().map(|stop| names[usize::from(stop.vantage)].clone());
+            told.push((stops.collect::<Vec<_>>(), expected_at));
+            Ok(())
+        };
+        let start = Instant::now();
+        let after = |ms: u64| start + Duration::from_millis(ms);
+        let pause = |live: &mut Live, ms: u64, tell: &mut Tell<'_>| {
+            live.pause(after(ms), BEGIN_NS + ms * 1_000_000, tell).unwrap();
+        };
+        // The second ring's packet first, and the first ring's a pause later.
+        see(&mut live, 1, 1, 2_000, &mut tell);
+        pause(&mut live, 10, &mut tell);
+        see(&mut live, 0, 1, 1_000, &mut tell);
+        pause(&mut live, 20, &mut tell);
+        assert_eq!(live.open(9).0.len(), 0, "something earlier may still come");
+        pause(&mut live, 170, &mut tell);
+        let (open, names) = live.open(9);
+        assert_eq!(names, ["a", "b"], "numbered as the way goes");
+        assert_eq!(open[0].stops.iter().map(|stop| stop.vantage).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(open.len(), 1);
+        pause(&mut live, 2_100, &mut tell);
+        assert_eq!(live.open(9).0.len(), 1, "its window is not over");
+        pause(&mut live, 2_200, &mut tell);
+        assert_eq!(live.open(9).0.len(), 0, "no packet had to come for that");
+        let (report, names) = live.finish(|_| (), &mut tell).unwrap();
+        assert_eq!((report.journeys, names.len()), (1, 2));
+        assert_eq!(told, [(vec!["a".to_owned(), "b".to_owned()], None)]);
+    }
+
+    #[test]
+    fn a_loss_is_told_with_its_journey() {
+        for lost_at in [20, 59] {
+            let (mut live, mut told) = (live(), Vec::new());
+            let mut tell = |journey: &Journey, _: &[String], expected_at: Option<u16>| {
+                told.push((journey.detail, journey.stops.len(), expected_at));
+                Ok(())
+            };
+            let start = Instant::now();
+            for sequence in 0..60 {
+                let after_ns = u64::from(sequence) * SECOND_NS / 10;
+                see(&mut live, 0, sequence, after_ns, &mut tell);
+                if sequence != lost_at {
+                    see(&mut live, 1, sequence, after_ns + 1_000, &mut tell);
+                }
+                live.pause(start + Duration::from_nanos(after_ns), BEGIN_NS + after_ns, &mut tell).unwrap();
+            }
+            let (report, _) = live.finish(|_| (), &mut tell).unwrap();
+            assert_eq!(report.findings.lost_count, 1);
+            told.sort_unstable();
+            let (kept, lost): (Vec<_>, Vec<_>) = told.iter().partition(|(_, stops, _)| *stops == 2);
+            assert_eq!((kept.len(), lost), (59, vec![&(lost_at, 1, Some(1))]));
+        }
+    }
+
+    #[test]
+    fn a_flood_is_not_kept() {
+        let mut live = live();
+        for sequence in 0..3 * u32::try_from(HELD_MAX).unwrap() {
+            see(&mut live, 0, sequence, u64::from(sequence) * 10, &mut |_, _, _| Ok(()));
+            assert!(live.held.len() < HELD_MAX);
+        }
+        let (report, _) = live.finish(|_| (), &mut |_, _, _| Ok(())).unwrap();
+        assert_eq!(report.vantages[0].packets, 3 * u64::try_from(HELD_MAX).unwrap());
+        assert!(report.window_shortened_ns.is_some(), "which is said");
+    }
+}

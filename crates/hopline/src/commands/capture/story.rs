@@ -116,3 +116,69 @@ fn annotate(path: &Path, notes: &[Note]) -> io::Result<()> {
     drop(output);
     replacement.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use ::correlate::{Correlator, Merge};
+    use capture::session::Counts;
+    use model::sighting::{Address, Kind, Sighting};
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Forty packets at two vantages, one each millisecond; the one at 20 ms only at the first.
+    fn report() -> Report {
+        let seen = |vantage: u16, number: u32| Sighting {
+            source: Address::v4([10, 0, 0, 1]),
+            destination: Address::v4([10, 0, 0, 2]),
+            identity: u64::from(number) + 1,
+            ask: 0,
+            answer: 0,
+            time_ns: i64::from(number) * 1_000_000 + i64::from(vantage) * 1_000,
+            sender: 0,
+            detail: number,
+            frame: number * 2 + u32::from(vantage),
+            vantage,
+            source_port: 1,
+            destination_port: 2,
+            ip_id: 0,
+            length: 100,
+            ttl: 64,
+            tos: 0,
+            protocol: 17,
+            kind: Kind::Udp,
+        };
+        let mut merge = Merge::new(1);
+        let all = (0..40).flat_map(|number| [seen(0, number), seen(1, number)]);
+        merge.give(0, all.filter(|s| (s.detail, s.vantage) != (20, 1)).collect());
+        merge.give(0, Vec::new());
+        let mut correlator = Correlator::new(Options::default(), vec![false]);
+        correlator.drain(&mut merge, &mut |_, _| ());
+        let report = correlator.finish(&merge, &mut |_, _| ());
+        assert_eq!(report.findings.lost_count, 1);
+        report
+    }
+
+    /// What remains of the loss: lost, undecided, under way.
+    fn settled(counts: [Counts; 2], begin_ns: u64, end_ns: u64) -> (u64, u64, u64) {
+        let mut report = report();
+        let outcome = Outcome { counts: counts.into(), closed_ns: None };
+        let under_way = settle(&mut report, &outcome, Span { begin_ns, end_ns });
+        assert_eq!(report.findings.lost.len() as u64, report.findings.lost_count);
+        (report.findings.lost_count, report.findings.undecided, under_way)
+    }
+
+    #[test]
+    fn a_loss_is_one_only_where_the_capture_cannot_have_made_it() {
+        let whole = Counts::default;
+        assert_eq!(settled([whole(), whole()], 0, 40 * MS), (1, 0, 0));
+        let drops = || Counts { drops: 1, ..Counts::default() };
+        assert_eq!(settled([whole(), drops()], 0, 40 * MS), (0, 1, 0), "where it was expected");
+        assert_eq!(settled([drops(), whole()], 0, 40 * MS), (1, 0, 0), "elsewhere");
+        let ended = Counts { ended: Some("the device has gone".to_owned()), ..Counts::default() };
+        assert_eq!(settled([whole(), ended], 0, 40 * MS), (0, 1, 0));
+        assert_eq!(settled([whole(), whole()], 21 * MS, 40 * MS), (0, 0, 1), "before all were watched");
+        assert_eq!(settled([whole(), whole()], 0, 29 * MS), (0, 0, 1), "it might have come yet");
+    }
+}

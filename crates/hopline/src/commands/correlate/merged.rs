@@ -13,7 +13,7 @@ use parse::capture::{self, Capture, Opened};
 use parse::dissect;
 use report::Note;
 
-use super::source::Place;
+use super::source::{Place, Source};
 use super::{Joined, warn};
 use crate::failure::Failure;
 
@@ -97,6 +97,10 @@ struct Input<'n> {
 
 fn inputs<'n>(aim: &Aim, joined: &Joined, notes: &'n [Note]) -> Result<Vec<Input<'n>>, Failure> {
     let out = aim.path.display();
+    if joined.sources.iter().all(Source::is_listing) {
+        return Err(Failure::new(format!("nothing can be written to {out}: listings have no octets"))
+            .hint("-w needs at least one capture"));
+    }
     let mut inputs = Vec::new();
     for (source, known) in joined.sources.iter().enumerate() {
         let file = &known.file;
@@ -124,10 +128,6 @@ fn inputs<'n>(aim: &Aim, joined: &Joined, notes: &'n [Note]) -> Result<Vec<Input
             latest: i64::MIN,
             is_over: false,
         });
-    }
-    if inputs.is_empty() {
-        return Err(Failure::new(format!("nothing can be written to {out}: listings have no octets"))
-            .hint("-w needs at least one capture"));
     }
     Ok(inputs)
 }
