@@ -110,7 +110,7 @@ def of_tcpdump(outputs):
 
 
 def hopline(folder, devices, filter_, file):
-    argv = [HOPLINE, "capture", "--json", "--site", f"{folder}/site.toml", "--buffer", str(BUFFER_MIB)]
+    argv = [HOPLINE, "capture", "--json", "--no-journeys", "--site", f"{folder}/site.toml", "--buffer", str(BUFFER_MIB)]
     for device in devices:
         argv += ["--at", f"far//{device}"]
     return [argv + ["-w", f"{folder}/{file}.pcapng"] + ([filter_] if filter_ else [])]
