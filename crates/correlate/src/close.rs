@@ -1,6 +1,7 @@
 //! What a journey that is over tells: the order of its stops, and from that everything else.
 
 mod conclude;
+mod live;
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -34,10 +35,20 @@ struct Watch {
     doubled: u64,
     copies: u64,
     missed: u64,
+    /// It is known to see whatever passes, so its silence tells as much as its packets.
+    is_awake: bool,
 }
 
-const UNUSED: Watch =
-    Watch { packets: 0, first: i64::MAX, last: i64::MIN, stops: 0, doubled: 0, copies: 0, missed: 0 };
+const UNUSED: Watch = Watch {
+    packets: 0,
+    first: i64::MAX,
+    last: i64::MIN,
+    stops: 0,
+    doubled: 0,
+    copies: 0,
+    missed: 0,
+    is_awake: false,
+};
 
 /// A journey that ended where too little is known yet.
 #[derive(Debug, Clone, Copy)]
@@ -135,11 +146,6 @@ impl Closing {
                 *place = true;
             }
         }
-    }
-
-    /// What was found to be lost so far.
-    pub(crate) fn lost(&self) -> &[Lost] {
-        &self.findings.lost
     }
 
     fn source(&self, vantage: u16) -> u16 {
@@ -429,9 +435,13 @@ impl Closing {
     fn was_watching(&self, vantage: u16, time: i64) -> bool {
         /// Gaps between packets for which silence is not odd.
         const GAPS: i64 = 20;
-        let Some(watch) = self.watches.get(usize::from(vantage)).filter(|watch| watch.packets > 0) else {
+        let Some(watch) = self.watches.get(usize::from(vantage)).filter(|w| w.is_awake || w.packets > 0)
+        else {
             return false;
         };
+        if watch.is_awake {
+            return true;
+        }
         let (first, last) = (self.common(vantage, watch.first), self.common(vantage, watch.last));
         let packets = i64::try_from(watch.packets).unwrap_or(i64::MAX);
         let slack = last.saturating_sub(first).checked_div(packets).unwrap_or_default().saturating_mul(GAPS);

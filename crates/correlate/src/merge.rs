@@ -70,6 +70,16 @@ impl Merge {
         &self.vantages
     }
 
+    /// The number of a vantage at which nothing was seen yet; `None` where there are too many.
+    pub fn introduce(&mut self, source: usize, local: u16) -> Option<u16> {
+        let numbers = &self.sources.get(source)?.numbers;
+        let number = match numbers.get(usize::from(local)).copied().unwrap_or(UNSEEN) {
+            UNSEEN => self.number(source, local),
+            number => number,
+        };
+        (number != TOO_MANY).then_some(number)
+    }
+
     /// Sightings passed over because they are of more vantages than can be told apart.
     pub fn unplaced(&self) -> u64 {
         self.unplaced

@@ -20,6 +20,8 @@ const SHARE: u32 = 100;
 struct Ways {
     to: [(u16, u32); WAYS],
     ended: u32,
+    /// What was known beforehand: it counts where nothing else was seen.
+    taught: Option<u16>,
 }
 
 impl Ways {
@@ -78,6 +80,14 @@ impl NextHops {
         NextHops { by_destination: HashMap::default(), ways: Vec::new(), by_stretch }
     }
 
+    /// Packets for `destination` are meant to go from `at` on to `next`.
+    pub(crate) fn teach(&mut self, at: u16, destination: Address, next: u16) {
+        let remembered = self.place(at, destination);
+        if let Some(ways) = remembered.and_then(|place| self.ways.get_mut(place.0 as usize)) {
+            ways.taught = Some(next);
+        }
+    }
+
     /// Where packets at one vantage for one destination are remembered; `None` where there is no room for more.
     pub(crate) fn place(&mut self, at: u16, destination: Address) -> Option<Remembered> {
         if let Some(known) = self.by_destination.get(&(at, destination)) {
@@ -115,13 +125,12 @@ impl NextHops {
     pub(crate) fn expected(&self, remembered: Option<Remembered>, visited: u64) -> Expected {
         /// So many that ended are a habit.
         const HABIT: u32 = 64;
-        match self.ways(remembered) {
-            Some(ways) => match ways.best(visited) {
-                Some(next) => Expected::At(next),
-                None if ways.ended >= HABIT => Expected::Nowhere,
-                None => Expected::Unknown,
-            },
-            None => Expected::Unknown,
+        let Some(ways) = self.ways(remembered) else { return Expected::Unknown };
+        match (ways.best(visited), ways.taught) {
+            (Some(next), _) => Expected::At(next),
+            (None, Some(next)) if visited & bit(next) == 0 => Expected::At(next),
+            (None, Some(_) | None) if ways.ended >= HABIT => Expected::Nowhere,
+            (None, Some(_) | None) => Expected::Unknown,
         }
     }
 

@@ -200,3 +200,26 @@ fn a_run_can_be_watched_while_it_goes_on() {
     assert_eq!((report.journeys, report.findings.lost_count), (u64::try_from(all).unwrap(), 1));
     assert_eq!(over, all);
 }
+
+#[test]
+fn where_nothing_ever_went_on_what_was_taught_tells_the_loss() {
+    let (files, _) = generated(&Plan { lost_in: 0, duplicated_in: 0, packets: 100, ..PLAN });
+    let [tap, ..] = files.map(sightings);
+    let lost = |is_taught: bool| {
+        let mut merge = Merge::new(1);
+        let mut correlator = Correlator::new(Options::default(), vec![false]);
+        let numbers = [0, 1].map(|local| merge.introduce(0, local).unwrap());
+        if is_taught {
+            tap.iter().for_each(|seen| correlator.teach(numbers[0], seen.destination, numbers[1]));
+        }
+        merge.give(0, tap.clone());
+        merge.give(0, Vec::new());
+        let mut each = |_: &Journey, _: &[Vantage]| {};
+        correlator.drain(&mut merge, &mut each);
+        let report = correlator.finish(&merge, &mut each);
+        assert_eq!(report.vantages.iter().map(|vantage| vantage.local).collect::<Vec<_>>(), [0, 1]);
+        assert!(report.findings.lost.iter().all(|lost| lost.expected_at == numbers[1]));
+        report.findings.lost_count
+    };
+    assert_eq!((lost(false), lost(true)), (0, u64::try_from(tap.len()).unwrap()));
+}

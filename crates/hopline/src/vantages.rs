@@ -1,11 +1,15 @@
 //! Where to watch: the vantages that were named, or the devices on the predicted way of what the filter
 //! speaks of.
 
+use std::collections::BTreeMap;
+
 use capture::filter::{self, Expr, Primitive};
 use capture::vantage::Vantage;
 use checks::{Protocol, Symptom};
 use collect::At;
 use model::Path;
+use model::link::LinkKind;
+use model::path::{Hop, Stage};
 
 use crate::conclude::{self, Asked, Probed};
 use crate::failure::Failure;
@@ -110,4 +114,82 @@ pub(crate) fn on(paths: &[Path], site: &Site, facts: &Facts) -> Vec<Vantage> {
         }
     }
     found
+}
+
+/// Where packets that are seen at one vantage for a destination should be seen next: index of the vantage, address,
+/// index of the next.
+pub(crate) type Onward = (u16, std::net::IpAddr, u16);
+
+/// What the predicted ways tell of the order of these vantages. Where two ways part, nothing.
+pub(crate) fn onward(paths: &[Path], facts: &Facts, vantages: &[Vantage]) -> Vec<Onward> {
+    let mut known: BTreeMap<(u16, std::net::IpAddr), Option<u16>> = BTreeMap::new();
+    for path in paths {
+        let mut before: Option<Stay> = None;
+        for stay in stays(path, facts, vantages) {
+            for destination in before.iter().flat_map(|before| &before.destinations) {
+                let from = before.as_ref().map_or(stay.vantage, |before| before.vantage);
+                let next = known.entry((from, *destination)).or_insert(Some(stay.vantage));
+                next.take_if(|next| *next != stay.vantage);
+            }
+            before = Some(stay);
+        }
+    }
+    known.into_iter().filter_map(|((from, destination), next)| Some((from, destination, next?))).collect()
+}
+
+/// A packet at a vantage: for whom it is when it comes and when it leaves.
+struct Stay {
+    vantage: u16,
+    destinations: Vec<std::net::IpAddr>,
+}
+
+fn stays(path: &Path, facts: &Facts, vantages: &[Vantage]) -> Vec<Stay> {
+    let mut stays: Vec<Stay> = Vec::new();
+    let mut arriving = None;
+    for group in path.hops.chunk_by(|a, b| a.at.same_device(&b.at)) {
+        let Some(at) = group.first().map(|hop| &hop.at) else { continue };
+        let leaving = group.iter().map(|hop| destination(&hop.packet));
+        let destinations: Vec<_> = std::iter::once(arriving).chain(leaving).flatten().collect();
+        arriving = destinations.last().copied();
+        let is_here = |v: &Vantage| (&v.host, &v.netns, &v.device) == (&at.host, &at.netns, &at.device);
+        let index = vantages.iter().position(is_here).and_then(|index| u16::try_from(index).ok());
+        if let Some(vantage) = index
+            && shows(facts, group)
+        {
+            stays.push(Stay { vantage, destinations });
+        }
+    }
+    stays
+}
+
+/// A bridge shows at its own device what it hands up or gets from above, and not what goes from port to port.
+fn shows(facts: &Facts, group: &[Hop]) -> bool {
+    let Some(at) = group.first().map(|hop| &hop.at) else { return false };
+    let of_place = |ns: &&model::Netns| ns.machine == at.host && ns.name == at.netns;
+    let link = facts.snapshot.netns.iter().find(of_place).and_then(|ns| ns.link_named(&at.device));
+    let is_bridge = link.is_some_and(|link| link.kind == LinkKind::Bridge);
+    let is_above = |hop: &Hop| matches!(hop.at.stage, Stage::Route | Stage::Local | Stage::Neighbour);
+    !is_bridge || group.iter().any(is_above)
+}
+
+/// `1.2.3.4` of `10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64`; of TCP and UDP without the port.
+fn destination(packet: &str) -> Option<std::net::IpAddr> {
+    let word = packet.split_once(" > ")?.1.split(' ').next()?;
+    let socket = || word.parse::<std::net::SocketAddr>().map(|socket| socket.ip());
+    word.parse().or_else(|_| socket()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packets_line_tells_for_whom_it_is() {
+        let told = |line: &str| destination(line).map(|ip| ip.to_string());
+        assert_eq!(told("10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64").as_deref(), Some("1.2.3.4"));
+        assert_eq!(told("10.0.2.24:5 > 1.2.3.4:80 TCP SYN ttl 64").as_deref(), Some("1.2.3.4"));
+        assert_eq!(told("fd00::1 > fd00::2 ICMPv6 echo request").as_deref(), Some("fd00::2"));
+        assert_eq!(told("[fd00::1]:5 > [fd00::2]:80 TCP SYN").as_deref(), Some("fd00::2"));
+        assert_eq!(told("ARP who has 10.0.0.1 tell 10.0.0.2"), None);
+    }
 }

@@ -199,6 +199,40 @@ fn a_flow_is_watched_on_its_own_way() {
 }
 
 #[test]
+fn where_all_are_lost_the_walk_tells_where_they_were_expected() {
+    let lab = TestLab::up("l");
+    let (folder, site) = (tempfile::tempdir().unwrap(), lab.site());
+    for to in ["live", "file"] {
+        let mut arguments = vec!["flow:10.0.2.24,1.2.3.4", "--json", "--site", site.to_str().unwrap()];
+        if to == "file" {
+            arguments.extend(["-w", "out.pcapng"]);
+        }
+        let capture = Capture::start(folder.path(), &arguments);
+        let gw = lab.netns("gw");
+        let chain = "add chain ip silent c { type filter hook forward priority 0; policy drop; }";
+        for command in ["add table ip silent", chain] {
+            printed_in(&gw, &["nft", command]);
+        }
+        let ping =
+            ["ip", "netns", "exec", &lab.netns("web1"), "ping", "-q", "-i", "0.02", "-c", "3", "-W", "1"];
+        assert!(!run(&[&ping[..], &["1.2.3.4"]].concat()).status.success(), "the gateway drops them");
+        capture.signal("INT");
+        let run = capture.finish();
+        printed_in(&gw, &["nft", "delete table ip silent"]);
+        let json = document(&run);
+        assert_eq!(run.code, 1, "{to}: {json:#}");
+        let losses = losses(&json["journeys"]);
+        assert_eq!(losses.len(), 3, "{to}: {json:#}");
+        for (last, expected, packet) in losses {
+            assert_eq!((last.as_str(), expected.as_str()), ("gw//eth0", "gw//eth1"), "{to}: {json:#}");
+            assert!(packet.starts_with("203.0.113.30 > 1.2.3.4: ICMP echo request "), "{packet}");
+        }
+    }
+    let comment = ("gw//eth0".to_owned(), "last seen here; expected at gw//eth1".to_owned());
+    assert_eq!(comments(&folder.path().join("out.pcapng")), vec![comment; 3]);
+}
+
+#[test]
 fn packets_are_shown_at_each_vantage_and_ctrl_c_sums_up() {
     let wire = Wire::new("s");
     let capture = wire.start(&["--at", "left//wire0", "--at", "right/wire0", "-v", "icmp"]);

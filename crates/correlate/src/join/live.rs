@@ -1,10 +1,19 @@
 //! A run that is watched while it goes on: what is open, what is lost so far, and time that brings no packets.
 
+use model::sighting::Address;
+
 use super::Correlator;
 use crate::report::Lost;
 use crate::{Journey, Vantage};
 
 impl Correlator {
+    /// A way that is known beforehand: packets seen at `at` for `destination` are meant to go on to `next`, which sees
+    /// whatever passes there. So a packet that ends at `at` is lost although no other was seen to go on. The numbers
+    /// are those of [`crate::Merge::introduce`].
+    pub fn teach(&mut self, at: u16, destination: Address, next: u16) {
+        self.closing.teach(at, destination, next);
+    }
+
     /// Closes the journeys whose window is over at `now` by the common clock, whether or not packets come.
     pub fn pass_time(&mut self, now: i64, each: &mut impl FnMut(&Journey, &[Vantage])) {
         while self

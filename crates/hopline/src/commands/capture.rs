@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::gather;
 use crate::plan::{CaptureQuestion, Format, Plan, Show};
 use crate::site_file::{self, Site};
-use crate::vantages;
+use crate::vantages::{self, Onward};
 use crate::widening;
 
 /// Bytes of the file that are written at once: few enough to stay in the processor's cache meanwhile.
@@ -44,6 +44,15 @@ struct Aim {
     /// They were named, and not found by the walk.
     named: bool,
     added: Vec<(IpAddr, Vec<IpAddr>)>,
+    /// What the walk tells of their order.
+    onward: Vec<Onward>,
+}
+
+impl Aim {
+    /// Of vantages that were named, when nothing was asked of the site.
+    fn at(vantages: Vec<Vantage>, selection: Selection) -> Aim {
+        Aim { selection, vantages, named: true, added: Vec::new(), onward: Vec::new() }
+    }
 }
 
 pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure> {
@@ -55,7 +64,8 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     let room = Room { snap: question.snap, ring_bytes: question.ring_bytes, delay_ms, settle_ms };
     let Opened { watched, unwatched } = open(&aim, room)?;
     let names: Vec<(String, LinkLayer)> = watched.iter().map(|w| (w.vantage.to_string(), w.layer)).collect();
-    let mut sink = sink(plan, question, &aim, &names, room)?;
+    let onward = onward(&aim, &watched);
+    let mut sink = sink(plan, question, &aim, (&names, &onward), room)?;
     announce(&aim, &names);
     let stop = Stop::listen().map_err(|e| Failure::new(format!("cannot listen for Ctrl-C: {e}")))?;
     let limits = Limits { time: question.time, packets: question.packets, stop: Some(stop.as_fd()) };
@@ -70,7 +80,7 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     stop.unlisten();
     let untold_ns = u64::from(2 * room.delay_ms + room.settle_ms) * 1_000_000;
     let end_ns = outcome.closed_ns.unwrap_or(sink.latest_ns.saturating_sub(untold_ns));
-    let story = story(question, &mut sink, &outcome, Span { begin_ns, end_ns })?;
+    let story = story(question, &mut sink, &outcome, Span { begin_ns, end_ns }, &onward)?;
     let counts = &outcome.counts;
     let summary =
         Summary { question, aim: &aim, names: &names, counts, unwatched: &unwatched, story: story.as_ref() };
@@ -78,12 +88,22 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     Ok(summary.exit_code())
 }
 
+/// What is known of the order of the vantages that are watched, by their numbers among these.
+fn onward(aim: &Aim, watched: &[Watched]) -> Vec<Onward> {
+    let number = |at: u16| {
+        let vantage = aim.vantages.get(usize::from(at))?;
+        u16::try_from(watched.iter().position(|watched| watched.vantage == *vantage)?).ok()
+    };
+    let known = aim.onward.iter();
+    known.filter_map(|(at, address, next)| Some((number(*at)?, *address, number(*next)?))).collect()
+}
+
 /// Where packets go, as was asked.
 fn sink<'n>(
     plan: &Plan,
     question: &CaptureQuestion,
     aim: &Aim,
-    names: &'n [(String, LinkLayer)],
+    (names, onward): (&'n [(String, LinkLayer)], &[Onward]),
     room: Room,
 ) -> Result<Sink<'n>, Failure> {
     let file = question.file.as_deref().map(|path| {
@@ -100,7 +120,7 @@ fn sink<'n>(
     // A file is read again when it is whole; meanwhile there is no time to lose.
     let live = (question.journeys && question.file.is_none()).then(|| {
         let (names, layers): (Vec<String>, Vec<LinkLayer>) = names.iter().cloned().unzip();
-        Live::new(names, layers.into_iter().map(LinkLayer::link_type).collect(), room)
+        Live::new(names, layers.into_iter().map(LinkLayer::link_type).collect(), room, onward)
     });
     let color = match plan.format {
         Format::Terminal(style) => style.color,
@@ -125,9 +145,10 @@ fn story(
     sink: &mut Sink<'_>,
     outcome: &Outcome,
     span: Span,
+    onward: &[Onward],
 ) -> Result<Option<Story>, Failure> {
     if let Some(path) = question.file.as_deref().filter(|_| question.journeys) {
-        return Ok(story::of_file(path, outcome, span));
+        return Ok(story::of_file(path, outcome, span, onward));
     }
     let mut under_way = 0;
     match sink.story(|report| under_way = story::settle(report, outcome, span)) {
@@ -144,21 +165,21 @@ fn aim(site: &Site, question: &CaptureQuestion, timeout: Duration) -> Result<Aim
         Ok(expr) => expr,
         Err(error) if error.beyond && !named.is_empty() => {
             let selection = Selection::Beyond(question.filter.clone());
-            return Ok(Aim { selection, vantages: named, named: true, added: Vec::new() });
+            return Ok(Aim::at(named, selection));
         }
         Err(error) => return Err(no_filter(&question.filter, &error)),
     };
     let speaks_of_instances = !filter::instances(&expr).is_empty();
     if !named.is_empty() && !speaks_of_instances && filter::addresses(&expr).is_empty() {
         let selection = Selection::Filter(expr);
-        return Ok(Aim { selection, vantages: named, named: true, added: Vec::new() });
+        return Ok(Aim::at(named, selection));
     }
     let facts = match gather::gather(site, timeout) {
         Ok(facts) => facts,
         Err(failure) if !named.is_empty() && !speaks_of_instances => {
             warn(&format!("the filter is not widened over NAT: {failure}"));
             let selection = Selection::Filter(expr);
-            return Ok(Aim { selection, vantages: named, named: true, added: Vec::new() });
+            return Ok(Aim::at(named, selection));
         }
         Err(failure) => return Err(failure),
     };
@@ -174,7 +195,9 @@ fn aim(site: &Site, question: &CaptureQuestion, timeout: Duration) -> Result<Aim
         return Err(Failure::new("it is not clear where to watch")
             .hint("name vantages, as in `--at compute1//br100`, or a subject: `instance:web1`, `flow:A,B`"));
     }
-    Ok(Aim { selection: Selection::Filter(widened.expr), vantages, named: is_named, added: widened.added })
+    let onward = vantages::onward(&paths, &facts, &vantages);
+    let (selection, added) = (Selection::Filter(widened.expr), widened.added);
+    Ok(Aim { selection, vantages, named: is_named, added, onward })
 }
 
 fn no_filter(text: &str, error: &filter::FilterError) -> Failure {

@@ -15,6 +15,7 @@ use self::source::Source;
 use crate::failure::Failure;
 use crate::output;
 use crate::plan::{CorrelateQuestion, Format, Plan};
+use crate::vantages::Onward;
 
 /// Journeys that are shown one by one.
 const FEW: usize = 8;
@@ -24,7 +25,7 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
     let window_ns = i64::try_from(question.window.as_nanos()).unwrap_or(i64::MAX);
     let options = Options { window_ns, ..Options::default() };
     let shown = Shown::new(question.each, merged.is_some());
-    let joined = join(source::open_all(&question.files)?, options, shown)?;
+    let joined = join(source::open_all(&question.files)?, options, shown, &[])?;
     for source in &joined.sources {
         if let Some(damage) = &source.damage {
             let place = &source.file;
@@ -52,9 +53,19 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
     Ok(journeys.exit_code())
 }
 
-/// A capture file of our own, as journeys with their copies.
-pub(super) fn captured(path: &Path, options: Options) -> Result<Joined, Failure> {
-    join(source::open_all(&[path.to_owned()])?, options, Shown::new(false, true))
+/// A capture file of our own, as journeys with their copies; what is known of the order of its vantages is by the
+/// numbers of its interfaces.
+pub(super) fn captured(path: &Path, options: Options, onward: &[Onward]) -> Result<Joined, Failure> {
+    join(source::open_all(&[path.to_owned()])?, options, Shown::new(false, true), onward)
+}
+
+/// Tells what is known of the order of one source's vantages.
+pub(super) fn teach(correlator: &mut Correlator, merge: &mut Merge, onward: &[Onward]) {
+    for (at, destination, next) in onward {
+        if let (Some(at), Some(next)) = (merge.introduce(0, *at), merge.introduce(0, *next)) {
+            correlator.teach(at, (*destination).into(), next);
+        }
+    }
 }
 
 /// What came of it.
@@ -74,11 +85,17 @@ impl Joined {
     }
 }
 
-fn join(sources: Vec<Source>, options: Options, mut shown: Shown) -> Result<Joined, Failure> {
+fn join(
+    sources: Vec<Source>,
+    options: Options,
+    mut shown: Shown,
+    onward: &[Onward],
+) -> Result<Joined, Failure> {
     let count = sources.len();
     let mut merge = Merge::new(count);
     let is_mixed: Vec<bool> = sources.iter().map(|source| source.is_mixed).collect();
     let mut correlator = Correlator::new(options, is_mixed.clone());
+    teach(&mut correlator, &mut merge, onward);
     let mut readers = Readers::start(sources);
     for source in 0..count {
         // The clocks are told from a part of each source that is larger than one batch.

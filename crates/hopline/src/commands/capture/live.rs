@@ -14,6 +14,9 @@ use model::sighting::Sighting;
 use parse::dissect;
 use sys::packet_ring::Frame;
 
+use crate::commands::correlate::teach;
+use crate::vantages::Onward;
+
 /// How long a packet is looked for at other vantages.
 pub(super) const WINDOW: Duration = Duration::from_secs(2);
 /// Places for open journeys: a few megabytes.
@@ -47,10 +50,13 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Of vantages with these names and `LINKTYPE_` numbers.
-    pub(super) fn new(names: Vec<String>, link_types: Vec<u16>, room: Room) -> Live {
+    /// Of vantages with these names and `LINKTYPE_` numbers, of whose order so much is known.
+    pub(super) fn new(names: Vec<String>, link_types: Vec<u16>, room: Room, onward: &[Onward]) -> Live {
         let window_ns = i64::try_from(WINDOW.as_nanos()).unwrap_or(i64::MAX);
         let options = Options { window_ns, open_max: OPEN_MAX, ..Options::default() };
+        let mut merge = Merge::new(1);
+        let mut correlator = Correlator::new(options, vec![false]);
+        teach(&mut correlator, &mut merge, onward);
         Live {
             names,
             link_types,
@@ -61,8 +67,8 @@ impl Live {
             is_new: false,
             frames: 0,
             dissecting: dissect::Options::for_snap_length(Some(room.snap)),
-            merge: Merge::new(1),
-            correlator: Correlator::new(options, vec![false]),
+            merge,
+            correlator,
             numbered: Vec::new(),
         }
     }
@@ -123,6 +129,7 @@ impl Live {
         tell: &mut Tell<'_>,
     ) -> io::Result<(Report, Vec<String>)> {
         self.join(usize::MAX, i64::MAX, tell)?;
+        self.number();
         let mut over = Vec::new();
         let Live { correlator, merge, numbered, .. } = self;
         let mut report = correlator.finish(&merge, &mut |journey, _| over.push(journey.clone()));
@@ -152,15 +159,16 @@ impl Live {
             self.merge.give(0, batch);
             let mut over = Vec::new();
             self.correlator.drain(&mut self.merge, &mut |journey, _| over.push(journey.clone()));
-            let names = self.merge.vantages().iter().skip(self.numbered.len());
-            let names: Vec<String> = names.map(|vantage| self.name(*vantage)).collect();
-            self.numbered.extend(names);
+            self.number();
             self.told(known, &over, tell)?;
         }
     }
 
-    fn name(&self, vantage: Vantage) -> String {
-        self.names.get(usize::from(vantage.local)).cloned().unwrap_or_default()
+    /// Names the vantages that have turned up since.
+    fn number(&mut self) {
+        let name = |vantage: &Vantage| self.names.get(usize::from(vantage.local)).cloned();
+        let new = self.merge.vantages().iter().skip(self.numbered.len());
+        self.numbered.extend(new.map(|vantage| name(vantage).unwrap_or_default()));
     }
 
     /// Tells of journeys that are over; those lost among them were found after the first `known` ones.
@@ -189,7 +197,7 @@ mod tests {
     const SECOND_NS: u64 = 1_000_000_000;
 
     fn live() -> Live {
-        Live::new(vec!["a".to_owned(), "b".to_owned()], vec![101, 101], ROOM)
+        Live::new(vec!["a".to_owned(), "b".to_owned()], vec![101, 101], ROOM, &[])
     }
 
     /// An echo request of this sequence, seen so long after the beginning.

@@ -15,6 +15,7 @@ use super::live::WINDOW;
 use super::warn;
 use crate::commands::correlate;
 use crate::progress;
+use crate::vantages::Onward;
 
 /// How long a packet may be under way where no other was seen on that stretch.
 const UNDER_WAY: Duration = Duration::from_millis(10);
@@ -79,14 +80,14 @@ pub(super) fn settle(report: &mut Report, outcome: &Outcome, span: Span) -> u64 
 
 /// Reads the file that was written, tells what became of its packets, and puts a comment at each that matters. A
 /// file that cannot be read or changed stays as it is, which is said.
-pub(super) fn of_file(path: &Path, outcome: &Outcome, span: Span) -> Option<Story> {
+pub(super) fn of_file(path: &Path, outcome: &Outcome, span: Span, onward: &[Onward]) -> Option<Story> {
     // What a pipe or device was given cannot be read again.
     if !std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
         return None;
     }
     let _progress = progress::start("reading the capture again, for what became of its packets");
     let options = Options { window_ns: window_ns(), ..Options::default() };
-    let mut joined = match correlate::captured(path, options) {
+    let mut joined = match correlate::captured(path, options, onward) {
         Ok(joined) => joined,
         Err(failure) => {
             warn(&format!("what became of the packets is not told: {failure}"));
