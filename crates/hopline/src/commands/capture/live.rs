@@ -42,6 +42,9 @@ pub(super) struct Live {
     /// Something has come since the last pause.
     is_new: bool,
     frames: u32,
+    /// Sightings joined. A bridge shows a packet with the stamp that its port has given it; of these the vantage
+    /// that was named first comes first, whichever ring was faster.
+    joined: u32,
     dissecting: dissect::Options,
     merge: Merge,
     correlator: Correlator,
@@ -66,6 +69,7 @@ impl Live {
             latest: i64::MIN,
             is_new: false,
             frames: 0,
+            joined: 0,
             dissecting: dissect::Options::for_snap_length(Some(room.snap)),
             merge,
             correlator,
@@ -149,7 +153,8 @@ impl Live {
             while batch.len() < AT_ONCE.min(left)
                 && let Some(first) = self.held.first_entry().filter(|first| first.key().0 <= until)
             {
-                batch.push(first.remove());
+                self.joined = self.joined.saturating_add(1);
+                batch.push(Sighting { frame: self.joined, ..first.remove() });
             }
             if batch.is_empty() {
                 return Ok(());
