@@ -287,3 +287,43 @@ fn one_file_of_all_is_not_written_over_what_is_read() {
     let packets = &vantages.iter().find(|vantage| vantage["name"] == "tap").unwrap()["packets"];
     assert!(info.contains(&format!("Number of packets:   {packets}\n")), "{info}");
 }
+
+/// The comments that tshark shows, with their frames.
+fn comments(file: &str, folder: &Path) -> Vec<String> {
+    let fields = ["-Y", "frame.comment", "-T", "fields", "-E", "separator=|"];
+    let argv = [&["tshark", "-n", "-r", file][..], &fields, &["-e", "frame.number", "-e", "frame.comment"]];
+    printed(&argv.concat(), folder).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_loops_and_who_else_answers_is_said_at_the_packet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let at_ttl = |ttl: u8| {
+        let mut packet = empty_udp(7);
+        packet[8] = ttl;
+        packet
+    };
+    let [first, second, third] = [64, 62, 60].map(at_ttl);
+    fs::write(path.join("loop.pcap"), pcap(&[(9, &empty_udp(1)), (9, &first), (9, &second), (9, &third)]))
+        .unwrap();
+    let run = hopline(path, &["correlate", "loop.pcap", "-w", "out.pcapng", "--minimal"]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, "packet-looping loop\n"), "{run:?}");
+    let expected = ["2|comes by again and again, with a lower TTL each time"];
+    assert_eq!(comments("out.pcapng", path), expected);
+
+    let arp = |operation: u8, mac: u8| {
+        let head = [&[0xff; 6][..], &[2, 0, 0, 0, 0, mac], &[8, 6, 0, 1, 8, 0, 6, 4, 0, operation]].concat();
+        let (asks, asked) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        let (sender, target) = if operation == 1 { (asks, asked) } else { (asked, asks) };
+        [&head[..], &[2, 0, 0, 0, 0, mac], &sender, &[0; 6], &target].concat()
+    };
+    let mut file = pcap(&[(9, &arp(1, 1)), (9, &arp(2, 2)), (9, &arp(2, 3))]);
+    // LINKTYPE_ETHERNET.
+    file[20] = 1;
+    fs::write(path.join("arp.pcap"), file).unwrap();
+    let run = hopline(path, &["correlate", "arp.pcap", "-w", "out.pcapng", "--minimal"]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, "answered-twice arp\n"), "{run:?}");
+    let expected = ["3|a second answer to one request; the first came from 02:00:00:00:00:02"];
+    assert_eq!(comments("out.pcapng", path), expected);
+}
