@@ -49,6 +49,21 @@ pub struct Interface {
     pub filter: String,
 }
 
+/// A packet that was captured by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied<'p> {
+    /// Nanoseconds since 1970.
+    pub time_ns: u64,
+    /// Its bytes as far as they were kept.
+    pub bytes: &'p [u8],
+    /// How many bytes it had.
+    pub length: u32,
+    /// `epb_flags`, where they are known.
+    pub flags: Option<u32>,
+    /// What is to be said at it.
+    pub comments: &'p [String],
+}
+
 /// What an interface counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statistics {
@@ -130,21 +145,17 @@ impl<W: Write> Writer<W> {
         self.finish()
     }
 
-    /// A packet as another file has it, `length` octets long on the wire.
-    pub fn copied(
-        &mut self,
-        interface: u32,
-        time_ns: u64,
-        (bytes, length): (&[u8], u32),
-        comment: Option<&str>,
-    ) -> io::Result<()> {
-        let (high, low) = halves(time_ns);
+    /// A packet as another file has it.
+    pub fn copied(&mut self, interface: u32, packet: &Copied<'_>) -> io::Result<()> {
+        let (high, low) = halves(packet.time_ns);
+        let kept = u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX);
         self.begin(PACKET);
-        self.words(&[interface, high, low, u32::try_from(bytes.len()).unwrap_or(u32::MAX), length]);
-        self.block.extend_from_slice(bytes);
+        self.words(&[interface, high, low, kept, packet.length]);
+        self.block.extend_from_slice(packet.bytes);
         self.pad();
-        if let Some(comment) = comment {
-            self.text(COMMENT, comment);
+        packet.comments.iter().for_each(|comment| self.text(COMMENT, comment));
+        if let Some(flags) = packet.flags {
+            self.option(PACKET_FLAGS, &flags.to_ne_bytes());
         }
         self.finish()
     }

@@ -8,6 +8,7 @@ mod pcapng;
 mod window;
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use flate2::read::MultiGzDecoder;
 
@@ -31,6 +32,15 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
     /// Octets that the packet had on the wire.
     pub length: u32,
+}
+
+/// What a file tells of a packet besides the packet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Remarks {
+    /// What somebody wrote at it.
+    pub comments: Vec<String>,
+    /// `epb_flags`: the direction, and to whom.
+    pub flags: Option<u32>,
 }
 
 /// An interface as pcapng describes it.
@@ -79,6 +89,8 @@ pub struct Capture<R: Read> {
     format: Format,
     frames: u32,
     is_over: bool,
+    /// Where in the part taken last the packet's options are.
+    options: Range<usize>,
 }
 
 enum Format {
@@ -136,7 +148,7 @@ pub fn open<R: Read + Send + 'static>(mut reader: R) -> Result<Opened<R>, Damage
         let (head, rest) = window.into_parts();
         return Ok(Opened::Unknown { head, rest: Box::new(rest) });
     };
-    Ok(Opened::Capture(Box::new(Capture { window, format, frames: 0, is_over: false })))
+    Ok(Opened::Capture(Box::new(Capture { window, format, frames: 0, is_over: false, options: 0..0 })))
 }
 
 impl<R: Read> Capture<R> {
@@ -155,6 +167,7 @@ impl<R: Read> Capture<R> {
         match found {
             Ok(Some(found)) => {
                 self.frames = self.frames.saturating_add(1);
+                self.options = found.options;
                 let data = self.window.taken(found.skip, found.captured);
                 Ok(Some(Frame {
                     number: self.frames,
@@ -172,6 +185,17 @@ impl<R: Read> Capture<R> {
             Err(damage) => {
                 self.is_over = true;
                 Err(damage)
+            }
+        }
+    }
+
+    /// What pcapng tells of the packet read last besides: comments, and its direction.
+    pub fn remarks(&self) -> Remarks {
+        match &self.format {
+            Format::Pcap(_) => Remarks::default(),
+            Format::Pcapng(section) => {
+                let Range { start, end } = self.options;
+                section.remarks(self.window.taken(start, end.saturating_sub(start)))
             }
         }
     }
@@ -199,6 +223,8 @@ struct Found {
     /// Where in the taken part the packet begins.
     skip: usize,
     captured: usize,
+    /// Where in the taken part its options are.
+    options: Range<usize>,
 }
 
 /// Order of octets in a file's numbers.

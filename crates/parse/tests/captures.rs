@@ -6,7 +6,7 @@
 use std::io::{Cursor, Write};
 
 use model::sighting::{Kind, Sighting};
-use parse::capture::{self, Capture, Damage, Frame, Opened};
+use parse::capture::{self, Capture, Damage, Frame, Opened, Remarks};
 use parse::dissect::{self, Options};
 
 const ETHERNET: u32 = 1;
@@ -113,6 +113,36 @@ fn every_kind_of_pcapng_is_read_with_its_interfaces() {
     // Two to the power of 20 ticks a second.
     let (read, _) = all(&pcapng(false, 0x94, &[(1 << 21, 0, b"")]));
     assert_eq!(read[0].0, 2_000_000_000);
+}
+
+#[test]
+fn comments_and_directions_are_read_and_lengths_that_lie_are_not_believed() {
+    for is_big in [false, true] {
+        let word = |n: u32| if is_big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let half = |n: u16| if is_big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let with = |options: &[u8]| {
+            let head = [word(0), word(0), word(0), word(5), word(5)].concat();
+            let body = [&head[..], b"abcde", &[0; 3], options].concat();
+            [pcapng(is_big, 9, &[]), block(is_big, 6, &body)].concat()
+        };
+        let remarks = |file: &[u8]| {
+            let mut capture = open(file);
+            assert_eq!(capture.next_frame().unwrap().unwrap().data, b"abcde");
+            capture.remarks()
+        };
+        let comment = |text: &[u8; 4]| [&half(1)[..], &half(4), text].concat();
+        let flags = [&half(2)[..], &half(4), &word(6)].concat();
+        let options = [&comment(b"lost")[..], &flags, &comment(b"\xff!!!"), &half(0), &half(0)].concat();
+        let told = remarks(&with(&[&options[..], &comment(b"more")].concat()));
+        assert_eq!((told.comments, told.flags), (vec!["lost".to_owned(), "\u{fffd}!!!".to_owned()], Some(6)));
+        let lies = [&comment(b"lost")[..], &half(1), &half(u16::MAX), b"gone"].concat();
+        assert_eq!(remarks(&with(&lies)).comments, ["lost"]);
+        assert_eq!(remarks(&with(&[])), Remarks::default());
+    }
+    // Without the octets that fill it up.
+    let mut capture = open(&pcapng(false, 9, &[(1, 0, b"abcde")]));
+    capture.next_frame().unwrap();
+    assert_eq!(capture.remarks(), Remarks::default());
 }
 
 #[test]

@@ -75,5 +75,6 @@ pub(super) fn next<R: Read>(window: &mut Window<R>, header: &Header) -> Result<O
         length,
         skip: RECORD,
         captured: captured_octets,
+        options: 0..0,
     }))
 }

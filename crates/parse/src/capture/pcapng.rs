@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::window::Window;
-use super::{BLOCK_MAX, Damage, Found, Interface, Order};
+use super::{BLOCK_MAX, Damage, Found, Interface, Order, Remarks};
 
 pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
@@ -14,6 +14,9 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
 const OPTION_END: u16 = 0;
+const OPTION_COMMENT: u16 = 1;
+/// Of packets.
+const OPTION_FLAGS: u16 = 2;
 const OPTION_NAME: u16 = 2;
 const OPTION_RESOLUTION: u16 = 9;
 const OPTION_OFFSET: u16 = 14;
@@ -140,12 +143,8 @@ fn interface(order: Order, body: &[u8]) -> Interface {
         ticks: 1_000_000,
         offset_ns: 0,
     };
-    let mut rest = body.get(8..).unwrap_or_default();
-    while rest.len() >= 4 {
-        let (code, length) = (order.u16(rest, 0), usize::from(order.u16(rest, 2)));
-        let Some(value) = rest.get(4..4 + length) else { break };
+    for (code, value) in options(order, body.get(8..).unwrap_or_default()) {
         match (code, value) {
-            (OPTION_END, _) => break,
             (OPTION_NAME, name) => {
                 let name = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
                 read.name = (!name.is_empty()).then_some(name);
@@ -166,9 +165,37 @@ fn interface(order: Order, body: &[u8]) -> Interface {
             }
             _ => {}
         }
-        rest = rest.get(4 + length.next_multiple_of(4)..).unwrap_or_default();
     }
     read
+}
+
+/// A block's options, up to their end or to what is none.
+fn options(order: Order, octets: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = octets;
+    std::iter::from_fn(move || {
+        if rest.len() < 4 {
+            return None;
+        }
+        let (code, length) = (order.u16(rest, 0), usize::from(order.u16(rest, 2)));
+        let value = rest.get(4..4 + length).filter(|_| code != OPTION_END)?;
+        rest = rest.get(4 + length.next_multiple_of(4)..).unwrap_or_default();
+        Some((code, value))
+    })
+}
+
+impl Section {
+    /// Of a packet's options those that are kept.
+    pub(super) fn remarks(&self, octets: &[u8]) -> Remarks {
+        let mut remarks = Remarks::default();
+        for (code, value) in options(self.order, octets) {
+            match code {
+                OPTION_COMMENT => remarks.comments.push(String::from_utf8_lossy(value).into_owned()),
+                OPTION_FLAGS if value.len() == 4 => remarks.flags = Some(self.order.u32(value, 0)),
+                _ => {}
+            }
+        }
+        remarks
+    }
 }
 
 fn enhanced(section: &Section, body: &[u8]) -> Result<Found, &'static str> {
@@ -199,7 +226,16 @@ fn stamped(
     let ns = nanoseconds(u64::from(high) << 32 | u64::from(low), known.ticks);
     let time_ns = ns.saturating_add(known.offset_ns);
     let interface = u32::try_from(index).unwrap_or(u32::MAX);
-    Ok(Found { time_ns, interface, link_type: known.link_type, length, skip: HEAD + FIXED, captured })
+    let options = HEAD + FIXED + captured.next_multiple_of(4)..HEAD + body.len();
+    Ok(Found {
+        time_ns,
+        interface,
+        link_type: known.link_type,
+        length,
+        skip: HEAD + FIXED,
+        captured,
+        options,
+    })
 }
 
 fn nanoseconds(count: u64, ticks: u64) -> i64 {
@@ -226,5 +262,6 @@ fn simple(section: &Section, body: &[u8]) -> Result<Found, &'static str> {
         return Err("a packet is longer than its block");
     }
     let interface = u32::try_from(section.first).unwrap_or(u32::MAX);
-    Ok(Found { time_ns: 0, interface, link_type: known.link_type, length, skip: HEAD + 4, captured })
+    let link_type = known.link_type;
+    Ok(Found { time_ns: 0, interface, link_type, length, skip: HEAD + 4, captured, options: 0..0 })
 }

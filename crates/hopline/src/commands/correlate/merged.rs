@@ -7,9 +7,9 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use ::capture::pcapng::{Interface, Writer};
+use ::capture::pcapng::{Copied, Interface, Writer};
 use ::capture::replace::Replacement;
-use parse::capture::{self, Capture, Opened};
+use parse::capture::{self, Capture, Opened, Remarks};
 use parse::dissect;
 use report::Note;
 
@@ -146,22 +146,30 @@ fn ahead(joined: &Joined, source: usize) -> Option<i64> {
 }
 
 /// A packet that waits for its turn.
-struct Waiting<'n> {
+struct Waiting {
     interface: u32,
     octets: Vec<u8>,
     length: u32,
-    note: Option<&'n str>,
+    flags: Option<u32>,
+    comments: Vec<String>,
+}
+
+impl Waiting {
+    /// Octets that it takes in memory, about.
+    fn weight(&self) -> usize {
+        self.octets.len() + WAITING_COST + self.comments.iter().map(String::len).sum::<usize>()
+    }
 }
 
 /// Takes from the file that is behind the others, and writes what no file can have anything before any more.
 fn merge(mut inputs: Vec<Input<'_>>, joined: &Joined, file: &File) -> io::Result<()> {
     let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, file), &[])?;
-    let mut waiting: BTreeMap<(i64, u64), Waiting<'_>> = BTreeMap::new();
+    let mut waiting: BTreeMap<(i64, u64), Waiting> = BTreeMap::new();
     let (mut octets, mut number, mut interfaces) = (0, 0_u64, 0_u32);
     while let Some(input) = inputs.iter_mut().filter(|i| !i.is_over).min_by_key(|i| i.latest) {
         match input.next(joined, &mut writer, &mut interfaces)? {
             Some((time, packet)) => {
-                octets += packet.octets.len() + WAITING_COST;
+                octets += packet.weight();
                 number += 1;
                 waiting.insert((time, number), packet);
             }
@@ -174,7 +182,7 @@ fn merge(mut inputs: Vec<Input<'_>>, joined: &Joined, file: &File) -> io::Result
         {
             let time = first.key().0;
             let packet = first.remove();
-            octets -= packet.octets.len() + WAITING_COST;
+            octets -= packet.weight();
             put(&mut writer, time, &packet)?;
         }
     }
@@ -182,12 +190,14 @@ fn merge(mut inputs: Vec<Input<'_>>, joined: &Joined, file: &File) -> io::Result
     writer.flush()
 }
 
-fn put(writer: &mut Writer<impl Write>, time: i64, packet: &Waiting<'_>) -> io::Result<()> {
-    let Waiting { interface, octets, length, note } = packet;
-    writer.copied(*interface, u64::try_from(time).unwrap_or_default(), (octets, *length), *note)
+fn put(writer: &mut Writer<impl Write>, time: i64, packet: &Waiting) -> io::Result<()> {
+    let Waiting { interface, octets, length, flags, comments } = packet;
+    let time_ns = u64::try_from(time).unwrap_or_default();
+    let copied = Copied { time_ns, bytes: octets, length: *length, flags: *flags, comments };
+    writer.copied(*interface, &copied)
 }
 
-impl<'n> Input<'n> {
+impl Input<'_> {
     /// The next packet with its time by the common clock; where it is at a place that is new, that is written as
     /// one interface more. `None` at the end, and where the file breaks, which has been told.
     fn next(
@@ -195,15 +205,13 @@ impl<'n> Input<'n> {
         joined: &Joined,
         writer: &mut Writer<impl Write>,
         interfaces: &mut u32,
-    ) -> io::Result<Option<(i64, Waiting<'n>)>> {
-        let (place, number, time, packet) = {
-            let Ok(Some(frame)) = self.capture.next_frame() else { return Ok(None) };
-            let link = dissect::cooked_interface(frame.link_type, frame.data);
-            let time = frame.time_ns.saturating_sub(self.ahead_ns);
-            let packet =
-                Waiting { interface: 0, octets: frame.data.to_vec(), length: frame.length, note: None };
-            ((frame.interface, link), frame.number, time, packet)
-        };
+    ) -> io::Result<Option<(i64, Waiting)>> {
+        let Ok(Some(frame)) = self.capture.next_frame() else { return Ok(None) };
+        let place = (frame.interface, dissect::cooked_interface(frame.link_type, frame.data));
+        let (number, time) = (frame.number, frame.time_ns.saturating_sub(self.ahead_ns));
+        let (octets, length) = (frame.data.to_vec(), frame.length);
+        // What was said at it before is kept.
+        let Remarks { mut comments, flags } = self.capture.remarks();
         let is_full = self.places.len() >= PLACES_MAX;
         let place = if is_full && !self.places.contains_key(&place) { (place.0, None) } else { place };
         let interface = match self.places.get(&place) {
@@ -222,8 +230,12 @@ impl<'n> Input<'n> {
             }
         };
         while self.notes.next_if(|note| note.frame < number).is_some() {}
-        let note = self.notes.next_if(|note| note.frame == number).map(|note| note.text.as_str());
+        if let Some(note) = self.notes.next_if(|note| note.frame == number)
+            && !comments.contains(&note.text)
+        {
+            comments.push(note.text.clone());
+        }
         self.latest = self.latest.max(time);
-        Ok(Some((time, Waiting { interface, note, ..packet })))
+        Ok(Some((time, Waiting { interface, octets, length, flags, comments })))
     }
 }
