@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
-use model::path::{Direction, Exchange, Observed, Path, Place, Stage};
-use model::sighting::{EchoResult, MetRule, RulesSeen};
+use model::path::{Direction, Exchange, Place, Stage};
+use model::sighting::{DeviceWatch, EchoResult, MetRule, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -16,6 +16,7 @@ use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
 use crate::proved;
 use crate::view::{Claim, Order, View};
+use crate::watched;
 
 /// What is known.
 #[derive(Clone, Copy)]
@@ -28,6 +29,8 @@ pub struct Case<'c> {
     pub echoes: &'c [EchoResult],
     /// What that met of the rules on its way.
     pub rules: &'c [RulesSeen],
+    /// What was seen of it at devices that were watched meanwhile.
+    pub watches: &'c [DeviceWatch],
 }
 
 /// What is asked.
@@ -235,7 +238,7 @@ fn conclude(
         {
             findings.push(contradiction);
         }
-        paths.extend(observed(rung, echo));
+        paths.extend(watched::observed(case, rung, echo));
     }
     gaps.sort();
     gaps.dedup();
@@ -289,6 +292,9 @@ fn contradicted(
         }
         if !rung.answer.answered {
             return None;
+        }
+        if let Some(parted) = watched::parted(case, rung) {
+            return Some(watched::finding(case, &parted, (rung, instance, echo), probe));
         }
         let last = rung.answer.paths.iter().filter_map(|p| p.hops.last()).next_back();
         let hop = last.map_or_else(|| start_of(rung), |h| h.at.clone());
@@ -389,23 +395,8 @@ fn said(echo: &EchoResult) -> String {
 }
 
 /// The asker, where not one hop of its question is known.
-fn start_of(rung: &Rung) -> Place {
+pub(crate) fn start_of(rung: &Rung) -> Place {
     Place { host: rung.from.clone(), netns: String::new(), device: String::new(), stage: Stage::Instance }
-}
-
-/// A rung's paths with what a probe saw. Only the ends were watched: an answer shows that the
-/// question arrived and the answer came back, not which way they took.
-fn observed(rung: Rung, echo: Option<&EchoResult>) -> Vec<Path> {
-    let mut paths = rung.answer.paths;
-    let Some(echo) = echo else { return paths };
-    let seen = if echo.received > 0 { Observed::Seen } else { Observed::NotSeen };
-    for path in paths.iter_mut().filter(|p| p.exchange == Exchange::Icmp && p.stop().is_none()) {
-        let ours = path.direction == Direction::Reply || seen == Observed::Seen;
-        if let Some(last) = path.hops.last_mut().filter(|_| ours) {
-            last.observed = seen;
-        }
-    }
-    paths
 }
 
 fn looked_at(case: &Case) -> Vec<String> {

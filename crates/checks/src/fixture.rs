@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use model::link::Link;
 use model::netfilter::{Chain, Dialect, Family};
 use model::service::Dnsmasq;
-use model::sighting::EchoResult;
+use model::sighting::{DeviceWatch, EchoResult};
 use model::snapshot::Host;
 use model::{Diagnosis, Intent, Netns, Snapshot};
 use serde::Deserialize;
@@ -61,21 +61,32 @@ impl Cloud {
     /// The same, with answers to what was really sent.
     pub(crate) fn diagnose_with(&self, instance: &str, echoes: &[EchoResult]) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
-        self.ask(Subject::Instance(at), echoes)
+        self.ask(Subject::Instance(at), echoes, &[])
+    }
+
+    /// The same, with what was seen of it on its way.
+    pub(crate) fn diagnose_watched(
+        &self,
+        instance: &str,
+        echoes: &[EchoResult],
+        watches: &[DeviceWatch],
+    ) -> Diagnosis {
+        let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
+        self.ask(Subject::Instance(at), echoes, watches)
     }
 
     /// What `hopline check` concludes of a host.
     pub(crate) fn check(&self, host: &str) -> Diagnosis {
-        self.ask(Subject::Hosts(vec![host.to_owned()]), &[])
+        self.ask(Subject::Hosts(vec![host.to_owned()]), &[], &[])
     }
 
     /// What `hopline diagnose --all --passive` concludes.
     pub(crate) fn diagnose_all(&self) -> Diagnosis {
-        self.ask(Subject::AllInstances, &[])
+        self.ask(Subject::AllInstances, &[], &[])
     }
 
-    fn ask(&self, subject: Subject, echoes: &[EchoResult]) -> Diagnosis {
-        let case = Case { snapshot: &self.snapshot, intent: &self.intent, echoes, rules: &[] };
+    fn ask(&self, subject: Subject, echoes: &[EchoResult], watches: &[DeviceWatch]) -> Diagnosis {
+        let case = Case { snapshot: &self.snapshot, intent: &self.intent, echoes, rules: &[], watches };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

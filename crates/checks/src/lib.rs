@@ -25,6 +25,7 @@ mod proved;
 mod rules;
 mod uplinks;
 mod view;
+mod watched;
 
 #[cfg(test)]
 mod fixture;

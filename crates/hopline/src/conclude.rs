@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use checks::{Case, Endpoint, Protocol, Request, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
-use model::sighting::{EchoResult, RulesSeen};
+use model::sighting::{DeviceWatch, EchoResult, RulesSeen};
 
 use crate::gather::Facts;
 
@@ -31,6 +31,7 @@ pub(crate) struct Asked {
 pub(crate) struct Probed {
     pub(crate) echoes: Vec<EchoResult>,
     pub(crate) rules: Vec<RulesSeen>,
+    pub(crate) watches: Vec<DeviceWatch>,
 }
 
 /// One instance, or all of them.
@@ -47,8 +48,8 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { echoes, rules } = probed;
-    Case { snapshot: &facts.snapshot, intent: &facts.intent, echoes, rules }
+    let Probed { echoes, rules, watches } = probed;
+    Case { snapshot: &facts.snapshot, intent: &facts.intent, echoes, rules, watches }
 }
 
 /// A question about all of a site is not answered with "healthy" while part of it was not seen.

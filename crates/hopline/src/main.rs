@@ -17,6 +17,7 @@ mod proof;
 mod realm;
 mod site_file;
 mod vantages;
+mod watching;
 mod who;
 mod widening;
 

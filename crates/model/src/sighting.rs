@@ -140,6 +140,32 @@ pub struct EchoResult {
     pub send_error: Option<String>,
 }
 
+/// What of our own pings was seen at a device while they were under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceWatch {
+    /// Host, or instance whose inside is meant.
+    pub machine: String,
+    /// Empty for its main namespace.
+    pub netns: String,
+    /// Device.
+    pub device: String,
+    /// By ping: those of which anything was seen.
+    pub pings: Vec<PingSeen>,
+}
+
+/// How often a ping's packets were seen at one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingSeen {
+    /// Who sent it: host or instance, as in [`EchoResult`].
+    pub from: String,
+    /// Destination.
+    pub to: Ipv4Addr,
+    /// Echo requests.
+    pub requests: u32,
+    /// Echo replies.
+    pub replies: u32,
+}
+
 /// What our own probes met of a namespace's rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RulesSeen {

@@ -10,6 +10,7 @@ use crate::pings;
 use crate::plan::{DiagnoseQuestion, Plan};
 use crate::proof;
 use crate::site_file::{self, Site};
+use crate::watching;
 use crate::who;
 
 pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failure> {
@@ -25,7 +26,7 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }
 
-/// Pings, with the rules of the hosts on their way watched where the question is about one instance.
+/// Pings; where the question is about one instance, with the rules and devices on their way watched.
 fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Probed {
     let all = (0..facts.intent.instances.len()).collect();
     let instances = asked.instance.map_or(all, |at| vec![at]);
@@ -33,15 +34,17 @@ fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Pr
     if pings.is_empty() {
         return Probed::default();
     }
-    let watched = match asked.instance {
+    let (traced, watching) = match asked.instance {
         Some(_) => {
             let expected = conclude::diagnose(facts, &Probed::default(), asked);
-            proof::start(site, facts, &expected, &pings)
+            let traced = proof::start(site, facts, &expected, &pings);
+            (traced, watching::start(site, facts, &expected))
         }
-        None => Vec::new(),
+        None => (Vec::new(), None),
     };
     let echoes = pings::send(&pings, facts, timeout);
-    Probed { echoes, rules: proof::finish(facts, watched) }
+    let watches = watching.map(|watching| watching::finish(watching, &pings)).unwrap_or_default();
+    Probed { echoes, rules: proof::finish(facts, traced), watches }
 }
 
 /// The instance, whose host and inside must be in reach.

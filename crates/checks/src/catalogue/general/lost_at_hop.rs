@@ -8,7 +8,9 @@
 //! named; which fault of daily life is behind it is not known.
 //!
 //! ## How hopline knows
-//! By the walk, stage by stage, or by an answer that did not come.
+//! By the walk, stage by stage; or by an answer that did not come. `diagnose` watches its own pings at
+//! every device of their predicted way, so the hop is the first one that they did not come to behind the
+//! last one that saw them. A device whose capture lost packets is not counted as one that was watched.
 //!
 //! ## What it looks like
 //! As the evidence says.

@@ -1,0 +1,269 @@
+//! Our own pings as they were seen at the devices of their way: which hop saw them, and between which two they
+//! went missing.
+
+use std::net::IpAddr;
+
+use model::Netns;
+use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
+use model::link::LinkKind;
+use model::path::{Direction, Exchange, Hop, Observed, Path, Place, Stage};
+use model::sighting::{DeviceWatch, EchoResult, PingSeen};
+
+use crate::diagnose::{Case, start_of};
+use crate::ladder::Rung;
+
+/// A rung's paths with what was seen. The ends are known of the answer too; between them only what was watched is.
+pub(crate) fn observed(case: &Case, rung: Rung, echo: Option<&EchoResult>) -> Vec<Path> {
+    let Some(echo) = echo else { return rung.answer.paths };
+    let marks: Vec<Vec<Observed>> = rung.answer.paths.iter().map(|path| marks(case, &rung, path)).collect();
+    let mut paths = rung.answer.paths;
+    for (path, marks) in paths.iter_mut().zip(marks) {
+        for (hop, mark) in path.hops.iter_mut().zip(marks) {
+            hop.observed = mark;
+        }
+        if path.exchange != Exchange::Icmp || path.stop().is_some() {
+            continue;
+        }
+        let end = if echo.received > 0 { Observed::Seen } else { Observed::NotSeen };
+        let is_known = path.direction == Direction::Reply || end == Observed::Seen;
+        if let Some(last) = path.hops.last_mut()
+            && is_known
+            && last.observed == Observed::NotWatched
+        {
+            last.observed = end;
+        }
+    }
+    paths
+}
+
+/// What was seen at each hop of a path.
+fn marks(case: &Case, rung: &Rung, path: &Path) -> Vec<Observed> {
+    let groups = path.hops.chunk_by(|a, b| a.at.same_device(&b.at));
+    groups.flat_map(|group| vec![mark(case, rung, path, group); group.len()]).collect()
+}
+
+/// What was seen at a device that a path crosses, `group` being its hops there.
+fn mark(case: &Case, rung: &Rung, path: &Path, group: &[Hop]) -> Observed {
+    let Some(at) = group.first().map(|hop| &hop.at).filter(|_| path.exchange == Exchange::Icmp) else {
+        return Observed::NotWatched;
+    };
+    match watch_of(case, at) {
+        Some(watch) if shows(case, group) => {
+            let seen = watch.pings.iter().find(|ping| is_of(ping, rung));
+            let count = seen.map_or(0, |ping| of_direction(ping, path.direction));
+            if count > 0 { Observed::Seen } else { Observed::NotSeen }
+        }
+        Some(_) | None => Observed::NotWatched,
+    }
+}
+
+fn watch_of<'c>(case: &Case<'c>, at: &Place) -> Option<&'c DeviceWatch> {
+    let is_here = |watch: &&DeviceWatch| {
+        (&watch.machine, &watch.netns, &watch.device) == (&at.host, &at.netns, &at.device)
+    };
+    case.watches.iter().find(is_here)
+}
+
+fn is_of(ping: &PingSeen, rung: &Rung) -> bool {
+    ping.from == rung.from && IpAddr::V4(ping.to) == rung.to
+}
+
+fn of_direction(ping: &PingSeen, direction: Direction) -> u32 {
+    match direction {
+        Direction::Request => ping.requests,
+        Direction::Reply => ping.replies,
+        Direction::Both => ping.requests + ping.replies,
+    }
+}
+
+/// A bridge shows at its own device what it hands up or gets from above, and not what goes from port to port.
+fn shows(case: &Case, group: &[Hop]) -> bool {
+    let Some(at) = group.first().map(|hop| &hop.at) else { return false };
+    let link = netns_of(case, at).and_then(|ns| ns.link_named(&at.device));
+    let is_bridge = link.is_some_and(|link| link.kind == LinkKind::Bridge);
+    let is_above = |hop: &Hop| matches!(hop.at.stage, Stage::Route | Stage::Local | Stage::Neighbour);
+    !is_bridge || group.iter().any(is_above)
+}
+
+fn netns_of<'c>(case: &Case<'c>, at: &Place) -> Option<&'c Netns> {
+    case.snapshot.netns.iter().find(|ns| ns.machine == at.host && ns.name == at.netns)
+}
+
+/// Where our packets went missing on a way that was predicted to be open.
+pub(crate) struct Parted<'r> {
+    direction: Direction,
+    /// The last device that saw them; `None` where not even the first did.
+    before: Option<&'r Hop>,
+    /// The device behind it that was watched and did not.
+    at: &'r Hop,
+}
+
+/// The first watched device, in the order of the way there and back, that our packets did not reach, behind the last
+/// one that they did. `None` where no device tells.
+pub(crate) fn parted<'r>(case: &Case, rung: &'r Rung) -> Option<Parted<'r>> {
+    let paths = rung.answer.paths.iter().filter(|path| path.exchange == Exchange::Icmp);
+    let hops = paths.flat_map(|path| {
+        path.hops.iter().zip(marks(case, rung, path)).map(|(hop, mark)| (path.direction, hop, mark))
+    });
+    let watched: Vec<_> = hops.filter(|(_, _, mark)| *mark != Observed::NotWatched).collect();
+    let last_seen = watched.iter().rposition(|(_, _, mark)| *mark == Observed::Seen);
+    let next = last_seen.map_or(0, |at| at + 1);
+    let (direction, at, _) = *watched.get(next)?;
+    let before = last_seen.and_then(|at| watched.get(at)).map(|(_, hop, _)| *hop);
+    Some(Parted { direction, before, at })
+}
+
+/// A hop that is predicted to pass and is not seen.
+pub(crate) fn finding(
+    case: &Case,
+    parted: &Parted,
+    (rung, instance, echo): (&Rung, &str, &EchoResult),
+    probe: Evidence,
+) -> Finding {
+    let Parted { direction, before, at } = parted;
+    let what = match direction {
+        Direction::Reply => "the answer to the ping",
+        Direction::Request | Direction::Both => "the ping",
+    };
+    let seen_at = before.map_or_else(|| start_of(rung), |hop| hop.at.clone());
+    let way = match before {
+        Some(hop) if hop.at.same_device(&at.at) => {
+            format!("passes {} on its way there, and nothing comes back to it", hop.at)
+        }
+        Some(hop) => format!("is seen at {} and does not come to {}", hop.at, at.at),
+        None => format!("is not even seen at {}", at.at),
+    };
+    let is_turn = before.is_some_and(|hop| hop.at.same_device(&at.at)) && *direction == Direction::Reply;
+    let summary = if is_turn {
+        format!("the ping from {} to {} {way}", echo.from, echo.to)
+    } else {
+        format!("{what} from {} to {} {way}", echo.from, echo.to)
+    };
+    let counted = |hop: &Hop| {
+        let watch = watch_of(case, &hop.at)?;
+        let ping = watch.pings.iter().find(|ping| is_of(ping, rung));
+        let (requests, replies) = ping.map_or((0, 0), |ping| (ping.requests, ping.replies));
+        Some(Evidence {
+            kind: EvidenceKind::Capture,
+            source: format!("hopline capture --at {} 'icmp and host {}'", hop.at, echo.to),
+            text: format!("of {} echo requests {requests} were seen here, and {replies} replies", echo.sent),
+        })
+    };
+    let evidence = before.iter().copied().chain([*at]).filter_map(counted).chain([probe]).collect();
+    Finding {
+        code: "lost-at-hop".to_owned(),
+        hop: at.at.clone(),
+        direction: *direction,
+        exchange: Exchange::Icmp,
+        summary,
+        cause: format!(
+            "everything that was read would let it pass; {}",
+            silent_killers(case, before.map(|_| &seen_at), &at.at)
+        ),
+        confidence: Confidence::Likely,
+        evidence,
+        owner: "unknown".to_owned(),
+        remedy: Vec::new(),
+        instances: vec![instance.to_owned()],
+    }
+}
+
+/// What drops packets without a word between two devices, as far as their kinds make it possible.
+fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
+    let Some(from) = from else {
+        return format!(
+            "what the sender's own stack drops: its rules, a tc filter on {} (`tc filter show dev {} egress`), \
+             a neighbour that is not resolved",
+            to.device, to.device
+        );
+    };
+    let is_inside = |at: &Place| netns_of(case, at).is_some_and(|ns| ns.instance);
+    if from.same_device(to) {
+        return format!(
+            "beyond {} nobody answers, or the answer is dropped: the receiver's own firewall or \
+             net.ipv4.icmp_echo_ignore_all, a way back that it has not got, a switch between",
+            to.device
+        );
+    }
+    if (&from.host, &from.netns) == (&to.host, &to.netns) {
+        return format!(
+            "between them on one machine: a tc filter or XDP program (`tc filter show dev {0} ingress`, `tc filter \
+             show dev {1} egress`, `ip -d link show dev {0}`), a queue that drops (`tc -s qdisc show dev {1}`), a \
+             full connection table (`conntrack -S`, `dmesg`)",
+            from.device, to.device
+        );
+    }
+    if is_inside(from) || is_inside(to) {
+        return "between a guest's NIC and its tap: a guest that does not empty its queue (`ip -s link show` of the \
+                tap: TX drops), a tc or XDP program on the tap, a vhost thread that has died"
+            .to_owned();
+    }
+    "between two machines: a switch that does not carry the VLAN, port security or anti-spoofing by MAC or \
+     address, a cable or transceiver that loses one direction, a member of a bond that the switch does not know"
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::finding::Confidence;
+    use model::path::{Direction, Exchange, Observed};
+    use model::sighting::{DeviceWatch, EchoResult, PingSeen};
+
+    use crate::fixture::{codes, healthy};
+
+    fn ping(received: u32) -> EchoResult {
+        EchoResult {
+            from: "web1".to_owned(),
+            to: "1.2.3.4".parse().unwrap(),
+            sent: 2,
+            received,
+            reply_ttl: None,
+            rtt_us: None,
+            errors: Vec::new(),
+            send_error: None,
+        }
+    }
+
+    fn at(machine: &str, device: &str, requests: u32, replies: u32) -> DeviceWatch {
+        let seen = PingSeen { from: "web1".to_owned(), to: "1.2.3.4".parse().unwrap(), requests, replies };
+        let pings = if requests + replies > 0 { vec![seen] } else { Vec::new() };
+        DeviceWatch { machine: machine.to_owned(), netns: String::new(), device: device.to_owned(), pings }
+    }
+
+    #[test]
+    fn a_ping_that_does_not_come_to_the_next_device_is_lost_there() {
+        let watches = [at("compute1", "vnet0", 2, 0), at("compute1", "eth0", 0, 0), at("gw", "eth0", 0, 0)];
+        let found = healthy().diagnose_watched("web1", &[ping(0)], &watches);
+        assert_eq!(codes(&found), ["lost-at-hop compute1//eth0"]);
+        let finding = &found.findings[0];
+        assert_eq!((finding.confidence, finding.direction), (Confidence::Likely, Direction::Request));
+        assert!(finding.summary.contains("seen at compute1//vnet0"), "{}", finding.summary);
+        assert!(finding.cause.contains("tc filter show dev eth0 egress"), "{}", finding.cause);
+        assert!(
+            finding.evidence[0].text.contains("of 2 echo requests 2 were seen"),
+            "{:?}",
+            finding.evidence
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_on_its_way_back_is_told_apart() {
+        let watches = [at("compute1", "vnet0", 2, 0), at("compute1", "eth0", 2, 2), at("gw", "eth0", 2, 2)];
+        let found = healthy().diagnose_watched("web1", &[ping(0)], &watches);
+        assert_eq!(codes(&found), ["lost-at-hop compute1//vnet0"]);
+        assert_eq!(found.findings[0].direction, Direction::Reply);
+        assert!(found.findings[0].summary.starts_with("the answer to the ping from web1"));
+    }
+
+    #[test]
+    fn nothing_is_found_where_an_answer_came_however_it_went() {
+        let watches = [at("compute1", "vnet0", 2, 2), at("compute1", "eth0", 0, 0)];
+        let found = healthy().diagnose_watched("web1", &[ping(2)], &watches);
+        assert_eq!(codes(&found), Vec::<String>::new());
+        let is_ours = |hop: &&model::path::Hop| hop.at.device == "eth0" && hop.at.host == "compute1";
+        let paths = found.paths.iter().filter(|path| path.exchange == Exchange::Icmp);
+        let mut to_outside = paths.filter(|path| path.hops.iter().any(|hop| hop.at.host == "gw"));
+        let there = to_outside.next().and_then(|path| path.hops.iter().find(is_ours));
+        assert_eq!(there.map(|hop| hop.observed), Some(Observed::NotSeen));
+    }
+}

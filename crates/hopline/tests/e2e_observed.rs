@@ -1,0 +1,73 @@
+//! What diagnose saw of its own pings at the devices of their way: on a healthy cloud everything, and where something
+//! that hopline does not read drops them, up to where. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use serde_json::Value;
+use support::printed_in;
+use support::report::{list, text};
+use support::test_lab::TestLab;
+
+/// `HOST/DEVICE observed` of every hop of the paths of real pings, in one direction.
+fn hops(report: &Value, to: &str, direction: &str) -> Vec<String> {
+    let is_ours = |path: &&Value| text(&path["exchange"]) == "icmp" && text(&path["direction"]) == direction;
+    let hops = |path: &Value| list(&path["hops"]).to_vec();
+    let goes_there = |path: &&Value| hops(path).iter().any(|hop| text(&hop["packet"]).contains(to));
+    let path = list(&report["paths"]).iter().filter(is_ours).find(goes_there).expect("a path");
+    let told =
+        |hop: &Value| format!("{}/{} {}", text(&hop["host"]), text(&hop["device"]), text(&hop["observed"]));
+    hops(path).iter().map(told).collect()
+}
+
+#[test]
+fn every_hop_of_a_healthy_way_sees_the_ping_and_passive_watches_none() {
+    let lab = TestLab::up("s");
+    let report = lab.report(&["diagnose", "web1"]);
+    assert_eq!(report.code, 0, "{:#}", report.json);
+    let there = hops(&report.json, "> 1.2.3.4 ", "request");
+    assert!(there.len() > 10 && there.iter().all(|hop| hop.ends_with(" seen")), "{there:#?}");
+    let back = hops(&report.json, "1.2.3.4 > ", "reply");
+    assert!(back.len() > 10 && back.iter().all(|hop| hop.ends_with(" seen")), "{back:#?}");
+    // Between two ports the bridge itself sees nothing, and is not said to.
+    let neighbour = hops(&report.json, "10.0.2.24 > 10.0.2.25 ", "request");
+    assert!(neighbour.contains(&"compute1/br100 not-watched".to_owned()), "{neighbour:#?}");
+    let passive = lab.report(&["diagnose", "web1", "--passive"]);
+    let there = hops(&passive.json, "> 1.2.3.4 ", "request");
+    assert!(there.iter().all(|hop| hop.ends_with(" not-watched")), "{there:#?}");
+}
+
+#[test]
+fn a_queue_that_drops_everything_is_named_by_where_the_pings_were_seen_last() {
+    let lab = TestLab::up("q");
+    // No room for a single packet: nothing that hopline reads tells of it.
+    printed_in(&lab.netns("compute1"), &["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "0"]);
+    let report = lab.report(&["diagnose", "web1"]);
+    assert_eq!(report.code, 1, "{:#}", report.json);
+    let finding = &list(&report.json["findings"])[0];
+    let hop = &finding["hop"];
+    assert_eq!(
+        (text(&finding["code"]), text(&hop["host"]), text(&hop["device"]), text(&finding["confidence"])),
+        ("lost-at-hop", "compute1", "eth0", "likely"),
+        "{finding:#}"
+    );
+    assert!(text(&finding["summary"]).contains("is seen at compute1//br100"), "{finding:#}");
+    assert!(text(&finding["cause"]).contains("tc -s qdisc show dev eth0"), "{finding:#}");
+    let captures: Vec<&str> = list(&finding["evidence"])
+        .iter()
+        .filter(|evidence| text(&evidence["kind"]) == "capture")
+        .map(|evidence| text(&evidence["text"]))
+        .collect();
+    assert_eq!(
+        captures,
+        [
+            "of 2 echo requests 2 were seen here, and 0 replies",
+            "of 2 echo requests 0 were seen here, and 0 replies"
+        ]
+    );
+    let there = hops(&report.json, "> 1.2.3.4 ", "request");
+    let parts = |wanted: &str| there.iter().position(|hop| hop == wanted).expect(wanted);
+    assert!(parts("compute1/br100 seen") < parts("compute1/eth0 not-seen"), "{there:#?}");
+}
