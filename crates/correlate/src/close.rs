@@ -34,6 +34,8 @@ struct Watch {
     stops: u64,
     doubled: u64,
     copies: u64,
+    /// The first with copies.
+    copied: Option<Example>,
     missed: u64,
     /// It is known to see whatever passes, so its silence tells as much as its packets.
     is_awake: bool,
@@ -46,6 +48,7 @@ const UNUSED: Watch = Watch {
     stops: 0,
     doubled: 0,
     copies: 0,
+    copied: None,
     missed: 0,
     is_awake: false,
 };
@@ -231,8 +234,12 @@ impl Closing {
             let Some(watch) = self.watches.get_mut(usize::from(stop.vantage)) else { continue };
             if is_mixed {
                 watch.stops += 1;
-                watch.doubled += u64::from(stop.copies > 1);
-                watch.copies += u64::from(stop.copies - 1);
+                let copies = stop.copies.saturating_sub(known);
+                if copies > 0 {
+                    watch.doubled += 1;
+                    watch.copies += u64::from(copies);
+                    watch.copied.get_or_insert(Example::of(journey, stop));
+                }
                 continue;
             }
             if stop.copies > known {

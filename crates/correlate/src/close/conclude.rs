@@ -22,7 +22,10 @@ impl Closing {
         for (vantage, watch) in self.vantages.iter().zip(&self.watches) {
             // Where most packets have a copy, it is the device below the bridge that shows them again.
             let is_bridge = watch.doubled > 0 && watch.doubled * 2 >= watch.stops;
-            findings.duplicates += if is_bridge { 0 } else { watch.copies };
+            if !is_bridge {
+                findings.duplicates += watch.copies;
+                findings.duplicate = findings.duplicate.or(watch.copied);
+            }
             vantages.push(VantageReport {
                 source: vantage.source,
                 local: vantage.local,
