@@ -1,6 +1,7 @@
 //! What a journey that is over tells: the order of its stops, and from that everything else.
 
 mod conclude;
+mod kinds;
 mod live;
 
 use std::collections::HashMap;
@@ -8,6 +9,7 @@ use std::hash::BuildHasherDefault;
 
 use model::sighting::{Address, Kind, Sighting};
 
+use self::kinds::{is_for_many, is_only_answer, is_request, way};
 use crate::clock::Clocks;
 use crate::exchange::{Exchanges, Visit};
 use crate::hash::{AsItIs, Mixed};
@@ -374,9 +376,10 @@ impl Closing {
             if next == Some(stop.vantage) {
                 continue;
             }
-            let remembered = self.next_hops.place(stop.vantage, stop.destination);
+            let to = way(journey.kind, stop.destination);
+            let remembered = self.next_hops.place(stop.vantage, to);
             match next {
-                Some(next) => self.passed_over(remembered, stop, next, visited),
+                Some(next) => self.passed_over(remembered, to, next, visited),
                 None => self.ended(journey, remembered, stop, before, visited),
             }
             self.next_hops.learn(before, stop.vantage, remembered, next);
@@ -385,8 +388,8 @@ impl Closing {
     }
 
     /// Went on to `next`; where nearly all others are seen somewhere between, that vantage has missed it.
-    fn passed_over(&mut self, remembered: Option<Remembered>, stop: &Stop, next: u16, visited: u64) {
-        if let Some(missed) = self.next_hops.between(remembered, stop.destination, next, visited)
+    fn passed_over(&mut self, remembered: Option<Remembered>, to: Address, next: u16, visited: u64) {
+        if let Some(missed) = self.next_hops.between(remembered, to, next, visited)
             && let Some(watch) = self.watches.get_mut(usize::from(missed))
         {
             watch.missed += 1;
@@ -409,6 +412,8 @@ impl Closing {
         let expected = self.next_hops.expected(remembered, visited);
         match expected {
             Expected::At(next) => self.lose(packet, next, journey.opened),
+            // Where none goes on, whole packets do.
+            Expected::Nowhere | Expected::Unknown if journey.kind == Kind::Fragment => {}
             Expected::Nowhere if !is_request(journey.kind) => {}
             Expected::Nowhere | Expected::Unknown => {
                 if self.pending.len() < PENDING_MAX {
@@ -486,31 +491,5 @@ impl Closing {
             self.stretches.get(index).and_then(|s| s.as_ref()).map_or(0, |s| s.latency.count())
         };
         at < 2 && visited == bit(at) && count(at, 1 - at) >= count(1 - at, at)
-    }
-}
-
-/// A second answer of its kind is one too many.
-fn is_only_answer(kind: Kind) -> bool {
-    match kind {
-        Kind::EchoReply | Kind::DnsResponse | Kind::DhcpServer | Kind::ArpReply => true,
-        Kind::EchoRequest | Kind::Icmp | Kind::Tcp | Kind::Udp | Kind::DnsQuery => false,
-        Kind::DhcpClient | Kind::ArpRequest | Kind::Fragment | Kind::Other => false,
-    }
-}
-
-fn is_request(kind: Kind) -> bool {
-    match kind {
-        Kind::EchoRequest | Kind::DnsQuery => true,
-        Kind::EchoReply | Kind::Icmp | Kind::Tcp | Kind::Udp | Kind::DnsResponse => false,
-        Kind::DhcpClient | Kind::DhcpServer | Kind::ArpRequest | Kind::ArpReply => false,
-        Kind::Fragment | Kind::Other => false,
-    }
-}
-
-/// Multicast and broadcast end in many places.
-fn is_for_many(destination: Address) -> bool {
-    match destination.to_ip() {
-        std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
-        std::net::IpAddr::V6(ip) => ip.is_multicast(),
     }
 }
