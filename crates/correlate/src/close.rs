@@ -9,7 +9,8 @@ use std::hash::BuildHasherDefault;
 
 use model::sighting::{Address, Kind, Sighting};
 
-use self::kinds::{is_for_many, is_only_answer, is_request, way};
+pub(crate) use self::kinds::is_only_answer;
+use self::kinds::{is_for_many, is_request, way};
 use crate::clock::Clocks;
 use crate::exchange::{Exchanges, Visit};
 use crate::hash::{AsItIs, Mixed};

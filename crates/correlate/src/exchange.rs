@@ -1,5 +1,7 @@
 //! Requests that wait for their answers: what each pair tells of clocks, of ways and of who answers.
 
+use model::sighting::Kind;
+
 use crate::clock::Clocks;
 use crate::journey::Journey;
 
@@ -56,8 +58,9 @@ impl Exchanges {
     pub(crate) fn asked(&mut self, ask: u64, visits: &[Visit], seen_at: u64) {
         let Some(place) = self.place(ask) else { return };
         if place.ask == ask {
-            // Sent again: an answer may be to either, and bounds no clock less for it.
+            // Sent again: an answer may be to either, and bounds no clock less for it. It may have moved since.
             place.seen_at |= seen_at;
+            place.answered = None;
             return;
         }
         *place = Request { ask, seen_at, ..Request::default() };
@@ -90,7 +93,10 @@ impl Exchanges {
         }
         let first = journey.stops.first().map(|stop| stop.vantage);
         let other_sender = match (place.answered, first) {
-            (Some((sender, vantage)), Some(first)) if vantage == first && sender != journey.sender => {
+            // What an ARP packet tells of its sender is the same everywhere.
+            (Some((sender, vantage)), Some(first))
+                if sender != journey.sender && (vantage == first || journey.kind == Kind::ArpReply) =>
+            {
                 Some(sender).filter(|sender| *sender != 0 && journey.sender != 0)
             }
             _ => None,

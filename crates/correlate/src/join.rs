@@ -4,7 +4,7 @@ mod live;
 
 use model::sighting::{Kind, Sighting};
 
-use crate::close::Closing;
+use crate::close::{Closing, is_only_answer};
 use crate::journey::{Journey, Stop};
 use crate::open::{OpenJourneys, StopAt};
 use crate::prelude;
@@ -133,6 +133,11 @@ impl Correlator {
             if stop.vantage == seen.vantage {
                 match self.same_place(index, stop, seen) {
                     Fit::New(fit) => best = best.max(Some(fit)),
+                    Fit::Copy(at)
+                        if is_only_answer(seen.kind) && self.open.is_of_another(journey, at, seen) =>
+                    {
+                        return Fit::Not;
+                    }
                     fit @ (Fit::Not | Fit::Copy(_)) => return fit,
                 }
             } else if let Some(fit) = self.other_place(stop, seen) {

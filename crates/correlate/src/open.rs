@@ -155,6 +155,13 @@ impl OpenJourneys {
         })
     }
 
+    /// Where a journey was first seen, this sighting is by another machine. Further on the sender is a router.
+    pub(crate) fn is_of_another(&self, number: u32, at: StopAt, seen: &Sighting) -> bool {
+        let is_first = at == StopAt::Home(number, 0);
+        let sender = self.get(number).map_or(0, |open| open.packet.sender);
+        is_first && sender != seen.sender && sender != 0 && seen.sender != 0
+    }
+
     pub(crate) fn stop_mut(&mut self, at: StopAt) -> Option<&mut Stop> {
         match at {
             StopAt::Home(number, index) => self.get_mut(number)?.home.get_mut(index),

@@ -9,7 +9,7 @@ pub(super) fn way(kind: Kind, destination: Address) -> Address {
 }
 
 /// A second answer of its kind is one too many.
-pub(super) fn is_only_answer(kind: Kind) -> bool {
+pub(crate) fn is_only_answer(kind: Kind) -> bool {
     match kind {
         Kind::EchoReply | Kind::DnsResponse | Kind::DhcpServer | Kind::ArpReply => true,
         Kind::EchoRequest | Kind::Icmp | Kind::Tcp | Kind::Udp | Kind::DnsQuery => false,
