@@ -25,7 +25,6 @@ const PENDING_MAX: usize = 65_536;
 const NAT_MAX: usize = 4_096;
 /// Flows of which the order is watched.
 const FLOWS: usize = 1 << 12;
-const MILLISECOND_NS: u64 = 1_000_000;
 
 /// What a vantage has seen so far.
 #[derive(Debug, Clone, Copy)]
@@ -270,14 +269,10 @@ impl Closing {
             }
             stretch.is_timed |= both_timed;
             let took = u64::try_from(times[1].saturating_sub(times[0])).unwrap_or_default();
+            if took > stretch.latency.max() {
+                stretch.slowest = Some(Example::of(journey, after));
+            }
             stretch.latency.add(took);
-            if stretch.delayed_ns != 0 && took > stretch.delayed_ns {
-                self.findings.delayed += 1;
-                self.findings.delay.get_or_insert(Example::of(journey, after));
-            }
-            if stretch.latency.count().is_multiple_of(4096) {
-                stretch.delayed_ns = stretch.latency.percentile(50).saturating_mul(10) + MILLISECOND_NS;
-            }
         }
     }
 
@@ -311,7 +306,7 @@ impl Closing {
         }
     }
 
-    /// Overtaken: seen first before another of its flow, and last after it.
+    /// Overtakes: first seen behind another of its flow, and last seen before it.
     fn learn_order(&mut self, journey: &Journey) {
         let [first, .., last] = journey.stops.as_slice() else { return };
         let ports = u64::from(first.source_port) << 16 | u64::from(first.destination_port);

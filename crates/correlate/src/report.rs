@@ -72,13 +72,13 @@ pub struct Findings {
     pub looping: u64,
     /// The first of them.
     pub loop_at: Option<Example>,
-    /// Packets that were overtaken by a later one of the same flow.
+    /// Packets that overtook an earlier one of the same flow.
     pub reordered: u64,
     /// The first of them.
     pub reordering: Option<Example>,
     /// Packets that took ten times as long as most on a stretch, and a millisecond more.
     pub delayed: u64,
-    /// The first of them.
+    /// The one that took longest.
     pub delay: Option<Example>,
     /// Requests that two machines have answered.
     pub answered_twice: u64,
@@ -140,8 +140,8 @@ pub struct Stretch {
     pub latency: Spread,
     /// Both vantages have the same clock, or the difference of their clocks is bounded on both sides.
     pub is_timed: bool,
-    /// Above this a packet is delayed; 0 while too few were seen to tell.
-    pub(crate) delayed_ns: u64,
+    /// The packet that took longest.
+    pub(crate) slowest: Option<Example>,
     /// How often the TTL was lowered by how much.
     pub ttl: BTreeMap<u8, u64>,
     /// Packets whose source address changed.
@@ -155,6 +155,16 @@ pub struct Stretch {
 }
 
 impl Stretch {
+    /// Packets that took much longer than most: more than ten times the median, and a millisecond more.
+    pub(crate) fn delayed(&self) -> u64 {
+        /// Fewer do not tell what is usual.
+        const FEW: u64 = 20;
+        if !self.is_timed || self.latency.count() < FEW {
+            return 0;
+        }
+        self.latency.above(self.latency.percentile(50).saturating_mul(10).saturating_add(1_000_000))
+    }
+
     pub(crate) fn rewrites(&mut self, before: &Stop, after: &Stop) {
         let count = |is: bool| u64::from(is);
         self.source += count(before.source != after.source);

@@ -36,6 +36,11 @@ impl Spread {
         self.max
     }
 
+    /// How many were larger, but for those within a thirty-second part of it.
+    pub fn above(&self, ns: u64) -> u64 {
+        self.buckets.iter().skip(bucket(ns) + 1).map(|count| u64::from(*count)).sum()
+    }
+
     /// The value that `percent` of a hundred do not exceed; 0 where nothing was counted.
     pub fn percentile(&self, percent: u64) -> u64 {
         let wanted = (self.count * percent).div_ceil(100).max(1);
@@ -80,6 +85,10 @@ mod tests {
         for (percent, exact) in [(1, 1_000), (50, 50_000), (99, 99_000), (100, 100_000)] {
             let told = spread.percentile(percent);
             assert!(told >= exact && told <= exact + exact / 31, "{percent}: {told}");
+        }
+        for (ns, exact) in [(0, 100_000), (50_000, 50_000), (99_000, 1_000), (100_000, 0)] {
+            let told = spread.above(ns);
+            assert!(told <= exact && told + ns / 31 >= exact, "{ns}: {told}");
         }
         assert_eq!(Spread::default().percentile(50), 0);
         let mut one = Spread::default();

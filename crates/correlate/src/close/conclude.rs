@@ -36,9 +36,16 @@ impl Closing {
             });
         }
         let mut stretches = BTreeMap::new();
+        let mut longest = 0;
         for (index, stretch) in self.stretches.into_iter().enumerate() {
             let ends = (u16::try_from(index / VANTAGES_MAX), u16::try_from(index % VANTAGES_MAX));
             if let (Some(stretch), (Ok(from), Ok(to))) = (stretch, ends) {
+                let delayed = stretch.delayed();
+                findings.delayed += delayed;
+                if delayed > 0 && stretch.latency.max() > longest {
+                    longest = stretch.latency.max();
+                    findings.delay = stretch.slowest;
+                }
                 stretches.insert((from, to), *stretch);
             }
         }

@@ -94,26 +94,18 @@ fn faults(journeys: &Journeys<'_>) -> Vec<Told> {
 /// What may be as it should.
 fn words(journeys: &Journeys<'_>) -> Vec<Told> {
     let findings = &journeys.report.findings;
+    let delayed = "took more than ten times as long as most; the slowest is";
+    let reordered = "overtook an earlier one of the flow; first";
+    let other_way = "came back by another way than the request went; first";
     let kinds = [
-        ("packet-delayed", &findings.delay, findings.delayed, "took more than ten times as long as most"),
-        (
-            "packet-reordered",
-            &findings.reordering,
-            findings.reordered,
-            "overtaken by a later one of the flow",
-        ),
-        (
-            "reply-other-way",
-            &findings.way,
-            findings.other_way,
-            "came back by another way than the request went",
-        ),
+        ("packet-delayed", &findings.delay, findings.delayed, delayed),
+        ("packet-reordered", &findings.reordering, findings.reordered, reordered),
+        ("reply-other-way", &findings.way, findings.other_way, other_way),
     ];
-    let told = kinds.into_iter().filter_map(|(code, first, count, what)| {
-        let first = first.as_ref()?;
-        let sentence =
-            format!("{} {what}; first frame {}, {}", packets(count), first.stop.frame, line(first));
-        Some(Told { code, vantage: first.stop.vantage, sentence, is_fault: false })
+    let told = kinds.into_iter().filter_map(|(code, example, count, what)| {
+        let example = example.as_ref()?;
+        let sentence = format!("{} {what} frame {}, {}", packets(count), example.stop.frame, line(example));
+        Some(Told { code, vantage: example.stop.vantage, sentence, is_fault: false })
     });
     told.collect()
 }
