@@ -124,6 +124,17 @@ impl Closing {
         }
     }
 
+    /// What the first sightings tell of a source's clock.
+    pub(crate) fn begin(&mut self, source: usize, ahead_ns: i64, is_bounded: bool) {
+        if let (Some(ahead), Some(is_timed)) = (self.ahead.get_mut(source), self.is_timed.get_mut(source)) {
+            (*ahead, *is_timed) = (ahead_ns, is_bounded);
+        }
+    }
+
+    pub(crate) fn sources(&self) -> u64 {
+        self.ahead.len() as u64
+    }
+
     /// More vantages have turned up.
     pub(crate) fn meet(&mut self, vantages: &[Vantage]) {
         self.vantages = vantages.to_vec();

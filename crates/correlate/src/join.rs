@@ -11,8 +11,9 @@ use crate::prelude;
 use crate::report::Report;
 use crate::{Merge, Options, Vantage};
 
-/// Sightings between two looks at the clocks.
+/// Sightings between two looks at the clocks; fewer where they take longer than this.
 const CLOCKS_EVERY: u64 = 1 << 16;
+const CLOCKS_EVERY_NS: i64 = 10_000_000_000;
 /// Through NAT that leaves the TTL alone, a packet is looked for only this far away.
 const BRIDGED_NAT_NS: i64 = 10_000_000;
 
@@ -24,6 +25,8 @@ pub struct Correlator {
     closing: Closing,
     journey: Journey,
     pushed: u64,
+    /// When the clocks were looked at: after how many sightings, and at what time.
+    looked: (u64, i64),
 }
 
 /// How well a sighting fits a journey.
@@ -40,18 +43,17 @@ impl Correlator {
     /// `tcpdump -i any` in the formats that do not tell the link.
     pub fn new(options: Options, is_mixed: Vec<bool>) -> Correlator {
         let closing = Closing::new(options, is_mixed);
-        Correlator { options, open: OpenJourneys::new(), closing, journey: Journey::blank(), pushed: 0 }
+        let (open, journey) = (OpenJourneys::new(), Journey::blank());
+        Correlator { options, open, closing, journey, pushed: 0, looked: (0, i64::MIN) }
     }
 
     /// Learns of the clocks from what waits in `merge`, before anything is joined. Sources whose clocks are far
     /// apart would not meet within the window otherwise.
     pub fn look_ahead(&mut self, merge: &mut Merge, sources: usize) {
-        let ahead = prelude::look(merge, sources, &mut self.closing.clocks);
-        for (source, ahead_ns) in ahead.iter().enumerate() {
-            merge.set_ahead(source, *ahead_ns);
+        for (source, (ahead_ns, is_bounded)) in prelude::look(merge, sources).into_iter().enumerate() {
+            merge.set_ahead(source, ahead_ns);
+            self.closing.begin(source, ahead_ns, is_bounded);
         }
-        self.closing.ahead = ahead;
-        self.closing.look_at_clocks();
     }
 
     /// Joins all that can be taken from `merge`; `each` is shown every journey that is over, with the vantages so far.
@@ -62,7 +64,12 @@ impl Correlator {
             }
             self.push(sighting, now, each);
             self.pushed += 1;
-            if self.pushed.is_multiple_of(CLOCKS_EVERY) {
+            let since = self.pushed - self.looked.0;
+            // A look takes a time that is in proportion to the cube of the sources, however the time runs.
+            let is_long = now.saturating_sub(self.looked.1) >= CLOCKS_EVERY_NS
+                && since >= self.closing.sources().pow(2);
+            if since >= CLOCKS_EVERY || is_long {
+                self.looked = (self.pushed, now);
                 self.closing.look_at_clocks();
                 for (source, ahead_ns) in self.closing.ahead.iter().enumerate() {
                     merge.set_ahead(source, *ahead_ns);

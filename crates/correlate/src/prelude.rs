@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::sighting::Sighting;
 
 use crate::Merge;
-use crate::clock::Clocks;
+use crate::clock::{Clocks, STRETCH_NS};
 
 /// Sightings of each source that are looked at.
 const LOOK: usize = 16_384;
@@ -15,12 +15,31 @@ const APART_NS: i64 = 500_000_000;
 /// The first time that a packet was seen at each source: its stamp and TTL.
 type Seen = Vec<Option<(i64, u8)>>;
 
-/// How far each source's clock is ahead of the first one's, as far as the first sightings tell.
-pub(crate) fn look(merge: &Merge, sources: usize, clocks: &mut Clocks) -> Vec<i64> {
+/// What a packet, or a request and its reply, tell of two clocks: of each the source and its stamps.
+enum Told {
+    Passed((u16, i64), (u16, i64)),
+    Crossed((u16, [i64; 2]), (u16, [i64; 2])),
+}
+
+impl Told {
+    /// When, by which source's clock.
+    fn when(&self) -> (usize, i64) {
+        match self {
+            Told::Passed((source, time), _) | Told::Crossed((source, [time, _]), _) => {
+                (usize::from(*source), *time)
+            }
+        }
+    }
+}
+
+/// How far each source's clock is ahead of the first one's, as far as the first sightings tell, and whether
+/// causality bounds it.
+pub(crate) fn look(merge: &Merge, sources: usize) -> Vec<(i64, bool)> {
     let packets = packets(merge, sources);
+    let mut told = Vec::new();
     let mut asks: BTreeMap<u64, &Seen> = BTreeMap::new();
     for (sighting, seen) in packets.values().flatten() {
-        passed(seen, clocks);
+        passed(seen, &mut told);
         if sighting.ask != 0 {
             asks.insert(sighting.ask, seen);
         }
@@ -34,13 +53,36 @@ pub(crate) fn look(merge: &Merge, sources: usize, clocks: &mut Clocks) -> Vec<i6
         let both: Vec<_> = (0..sources).filter_map(both).collect();
         for pair in both.windows(2) {
             if let [a, b] = pair {
-                clocks.crossed(a.1[0], *a, *b);
+                told.push(Told::Crossed(*a, *b));
             }
         }
     }
-    let known = clocks.now();
+    let known = bounded(&told, sources).now();
     let apart = apart(packets.values().flatten().map(|(_, seen)| seen), sources);
-    known.iter().zip(apart).map(|(known, apart)| known.unwrap_or(apart)).collect()
+    known.iter().zip(apart).map(|(known, apart)| (known.unwrap_or(apart), known.is_some())).collect()
+}
+
+/// The clocks at the beginning: what is told later may be of clocks that have drifted since.
+fn bounded(told: &[Told], sources: usize) -> Clocks {
+    let mut begin = vec![i64::MAX; sources];
+    for (source, time) in told.iter().map(Told::when) {
+        if let Some(begin) = begin.get_mut(source) {
+            *begin = time.min(*begin);
+        }
+    }
+    let mut clocks = Clocks::new(sources);
+    for told in told {
+        let (source, time) = told.when();
+        let begin = begin.get(source).copied().unwrap_or_default();
+        if time.saturating_sub(begin) > STRETCH_NS {
+            continue;
+        }
+        match told {
+            Told::Passed(a, b) => clocks.passed(0, *a, *b),
+            Told::Crossed(a, b) => clocks.crossed(0, *a, *b),
+        }
+    }
+    clocks
 }
 
 /// Packets by identity; `None` for those that a source has seen twice.
@@ -60,7 +102,7 @@ fn packets(merge: &Merge, sources: usize) -> BTreeMap<u64, Option<(Sighting, See
 }
 
 /// Who has the higher TTL had the packet first.
-fn passed(seen: &Seen, clocks: &mut Clocks) {
+fn passed(seen: &Seen, told: &mut Vec<Told>) {
     let mut at: Vec<(u8, u16, i64)> = Vec::new();
     for (source, seen) in seen.iter().enumerate() {
         if let (Some((time, ttl)), Ok(source)) = (seen, u16::try_from(source)) {
@@ -73,7 +115,7 @@ fn passed(seen: &Seen, clocks: &mut Clocks) {
             && before.0 > after.0
             && after.0 > 0
         {
-            clocks.passed(before.2, (before.1, before.2), (after.1, after.2));
+            told.push(Told::Passed((before.1, before.2), (after.1, after.2)));
         }
     }
 }
