@@ -3,6 +3,7 @@
 mod conclude;
 mod kinds;
 mod live;
+mod unanswered;
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -11,12 +12,13 @@ use model::sighting::{Address, Kind, Sighting};
 
 pub(crate) use self::kinds::is_only_answer;
 use self::kinds::{is_for_many, is_request, way};
+use self::unanswered::Unanswered;
 use crate::clock::Clocks;
 use crate::exchange::{Exchanges, Visit};
 use crate::hash::{AsItIs, Mixed};
 use crate::journey::{Journey, Stop};
 use crate::next_hop::{Expected, NextHops, Remembered, bit};
-use crate::report::{Example, Findings, Lost, Nat, Stretch};
+use crate::report::{Example, Findings, Nat, Stretch};
 use crate::{Options, VANTAGES_MAX, Vantage};
 
 /// Journeys whose end is judged when all is known.
@@ -86,8 +88,8 @@ pub(crate) struct Closing {
     next_hops: NextHops,
     exchanges: Exchanges,
     pending: Vec<Pending>,
-    /// Where in `pending` a request waits for its answer.
-    pending_asks: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
+    /// Requests by `ask` whose answers have not been seen.
+    unanswered: HashMap<u64, Unanswered, BuildHasherDefault<AsItIs>>,
     flows: Vec<FlowEnd>,
     stretches: Vec<Option<Box<Stretch>>>,
     visits: Vec<Visit>,
@@ -112,7 +114,7 @@ impl Closing {
             next_hops: NextHops::new(),
             exchanges: Exchanges::new(),
             pending: Vec::new(),
-            pending_asks: HashMap::default(),
+            unanswered: HashMap::default(),
             flows: vec![FlowEnd::default(); FLOWS],
             stretches: vec![None; VANTAGES_MAX * VANTAGES_MAX],
             visits: Vec::new(),
@@ -344,16 +346,13 @@ impl Closing {
 
     fn exchange(&mut self, journey: &Journey, visited: u64) {
         if journey.ask != 0 {
+            self.asked_again(journey.ask);
             self.exchanges.asked(journey.ask, &self.visits, visited);
         }
         if journey.answer == 0 {
             return;
         }
-        if let Some(pending) = self.pending_asks.get(&journey.answer)
-            && let Some(pending) = self.pending.get_mut(*pending as usize)
-        {
-            pending.is_answered = true;
-        }
+        self.got_answer(journey);
         let Some(answer) = self.exchanges.answered(journey, &self.visits, &mut self.clocks) else { return };
         if is_only_answer(journey.kind) {
             if let (Some(other), Some(first)) = (answer.other_sender, journey.stops.first()) {
@@ -418,7 +417,7 @@ impl Closing {
         let packet = Example::of(journey, stop);
         let expected = self.next_hops.expected(remembered, visited);
         match expected {
-            Expected::At(next) => self.lose(packet, next, journey.opened),
+            Expected::At(next) => self.lose(packet, next, journey.opened, journey.ask),
             // Where none goes on, whole packets do.
             Expected::Nowhere | Expected::Unknown if journey.kind == Kind::Fragment => {}
             Expected::Nowhere if !is_request(journey.kind) => {}
@@ -426,7 +425,7 @@ impl Closing {
                 if self.pending.len() < PENDING_MAX {
                     if journey.ask != 0 {
                         let index = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
-                        self.pending_asks.insert(journey.ask, index);
+                        self.unanswered.insert(journey.ask, Unanswered::Pending(index));
                     }
                     let opened = journey.opened;
                     self.pending.push(Pending { packet, before, visited, opened, is_answered: false });
@@ -436,17 +435,6 @@ impl Closing {
                     self.findings.undecided += u64::from(is_open);
                 }
             }
-        }
-    }
-
-    fn lose(&mut self, packet: Example, expected_at: u16, opened: i64) {
-        if !self.was_watching(expected_at, self.common(packet.stop.vantage, packet.stop.time_ns)) {
-            self.findings.undecided += 1;
-            return;
-        }
-        self.findings.lost_count += 1;
-        if self.findings.lost.len() < self.options.listed_max {
-            self.findings.lost.push(Lost { packet, expected_at, opened });
         }
     }
 
@@ -474,15 +462,15 @@ impl Closing {
             let at = packet.stop.vantage;
             let remembered = self.next_hops.place(at, packet.stop.destination);
             match self.next_hops.expected(remembered, visited) {
-                Expected::At(next) => self.lose(packet, next, opened),
-                Expected::Nowhere | Expected::Unknown if is_answered => {}
+                Expected::At(_) | Expected::Nowhere | Expected::Unknown if is_answered => {}
+                Expected::At(next) => self.lose(packet, next, opened, 0),
                 Expected::Nowhere | Expected::Unknown => {
                     let is_request = is_request(packet.kind);
                     match self.next_hops.usual(before, at, visited) {
-                        Some(next) => self.lose(packet, next, opened),
+                        Some(next) => self.lose(packet, next, opened, 0),
                         // Of two vantages, an unanswered request should have been seen at both.
                         None if is_request && self.vantages.len() == 2 && self.is_first(at, visited) => {
-                            self.lose(packet, 1 - at, opened);
+                            self.lose(packet, 1 - at, opened, 0);
                         }
                         None => {}
                     }

@@ -12,6 +12,7 @@ impl Closing {
     pub(crate) fn report(mut self, unplaced: u64) -> Report {
         self.look_at_clocks();
         self.judge();
+        self.tell_all_unanswered();
         let mut findings = self.findings;
         findings.undecided += unplaced;
         findings.duplicates += self.uncounted_copies;
