@@ -106,9 +106,11 @@ impl Correlator {
             match self.fit(journey, seen) {
                 Fit::Not => {}
                 Fit::Copy(stop) => copy = copy.or(Some(stop)),
-                // Of equals the oldest, as packets that look alike mostly keep their order.
-                Fit::New(fit) if best.is_none_or(|(known, _)| fit >= known) => best = Some((fit, journey)),
-                Fit::New(_) => {}
+                Fit::New(fit) => match best {
+                    Some((known, younger)) if fit < known || fit == known && self.again(journey, younger) => {
+                    }
+                    Some(_) | None => best = Some((fit, journey)),
+                },
             }
         }
         match (best, copy) {
@@ -116,6 +118,13 @@ impl Correlator {
             (None, Some(stop)) => self.copy(stop, seen),
             (None, None) => self.open.begin(seen, now),
         }
+    }
+
+    /// Of two that fit as well, the older mostly comes first, as packets that look alike keep their order; unless
+    /// the younger is the same sent again, after which the older is not to be expected any more.
+    fn again(&self, older: u32, younger: u32) -> bool {
+        let opened = |journey| self.open.opened(journey).unwrap_or(i64::MIN);
+        opened(younger).saturating_sub(opened(older)) > self.options.duplicate_ns
     }
 
     fn copy(&mut self, stop: StopAt, seen: &Sighting) {

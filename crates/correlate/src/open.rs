@@ -95,7 +95,12 @@ impl OpenJourneys {
 
     /// When the oldest was first seen, by the common clock.
     pub(crate) fn oldest_opened(&self) -> Option<i64> {
-        self.get(self.oldest).map(|open| open.packet.opened)
+        self.opened(self.oldest)
+    }
+
+    /// When a journey was first seen, by the common clock.
+    pub(crate) fn opened(&self, number: u32) -> Option<i64> {
+        self.get(number).map(|open| open.packet.opened)
     }
 
     fn is_open(&self, number: u32) -> bool {
