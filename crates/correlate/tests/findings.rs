@@ -1,0 +1,560 @@
+//! Every finding with a story in which it is right, and with one so near to it that it would be wrong.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/story.rs"]
+mod story;
+
+use correlate::{Nat, Options};
+use model::sighting::{Address, Kind, Sighting};
+use story::{INSIDE, OUTSIDE, SERVER, STRETCH_US, Story, reply, request, segment};
+
+const WAY: [usize; 3] = [0, 1, 2];
+const BACK: [usize; 3] = [2, 1, 0];
+
+/// Three vantages, each behind a router, and exchanges over all of them.
+fn quiet(exchanges: u32) -> Story {
+    let mut story = Story::new(3);
+    story.exchanges(0..exchanges, &WAY);
+    story
+}
+
+#[test]
+fn a_story_in_which_nothing_happens_is_silent() {
+    let told = quiet(200).tell();
+    told.assert_silent();
+    assert_eq!(told.report.journeys, 400);
+    assert!(!told.findings().is_fault());
+    assert!(told.report.nat.is_empty());
+}
+
+// Lost.
+
+#[test]
+fn lost_packets_have_the_last_vantage_and_the_next() {
+    let mut story = quiet(200);
+    let is = |seen: &Sighting, number: u32, kind: Kind| seen.detail == number && seen.kind == kind;
+    story.keep(2, |seen, _| seen.detail != 100);
+    story.keep(1, |seen, _| !is(seen, 100, Kind::EchoReply) && !is(seen, 150, Kind::EchoReply));
+    story.keep(0, |seen, _| !is(seen, 100, Kind::EchoReply) && !is(seen, 150, Kind::EchoReply));
+    let told = story.tell();
+    assert_eq!(told.lost(), [(100, 1, 2), (150, 2, 1)]);
+    assert_eq!((told.findings().lost_count, told.findings().undecided), (2, 0));
+    assert_eq!(told.findings().lost[0].packet.kind, Kind::EchoRequest);
+    assert_eq!(told.findings().lost[1].packet.kind, Kind::EchoReply);
+    assert!(told.findings().is_fault());
+}
+
+#[test]
+fn what_a_vantage_did_not_watch_is_not_lost() {
+    let begins = |_: &Sighting, time: i64| time >= 120_000;
+    let ends = |_: &Sighting, time: i64| time < 80_000;
+    let keeps: [fn(&Sighting, i64) -> bool; 2] = [begins, ends];
+    for keeps in keeps {
+        let mut story = Story::new(3);
+        // The replies come by another way, so that nothing but the watch speaks for the requests.
+        for number in 0..200 {
+            story.pass(i64::from(number) * 1_000, &WAY, request(number));
+        }
+        story.keep(2, keeps);
+        let told = story.tell();
+        // Up to twenty gaps between packets before the first and behind the last are no proof of a pause.
+        assert!(told.findings().lost_count <= 20, "{:?}", told.lost());
+        assert!(told.findings().undecided >= 60, "{}", told.findings().undecided);
+    }
+}
+
+#[test]
+fn an_answered_request_is_not_lost() {
+    let mut story = quiet(200);
+    story.keep(2, |seen, _| seen.kind != Kind::EchoRequest || seen.detail % 50 != 7);
+    let told = story.tell();
+    assert_eq!(told.lost(), []);
+    assert!(!told.findings().is_fault());
+    let missing = &told.findings().request_missing;
+    let missing: Vec<_> = missing.iter().map(|(vantage, count)| (told.source(*vantage), *count)).collect();
+    assert_eq!(missing, [(2, 4)], "it is the capture that is incomplete");
+}
+
+#[test]
+fn a_request_that_was_sent_again_and_answered_then_was_lost_at_first() {
+    let mut story = quiet(200);
+    story.keep(2, |seen, _| seen.detail != 100);
+    story.keep(1, |seen, _| seen.detail != 100 || seen.kind == Kind::EchoRequest);
+    story.keep(0, |seen, _| seen.detail != 100 || seen.kind == Kind::EchoRequest);
+    story.pass(400_000, &WAY, request(100));
+    story.pass(400_500, &BACK, reply(100));
+    story.exchanges(500..520, &WAY);
+    let told = story.tell();
+    assert_eq!(told.lost(), [(100, 1, 2)]);
+    let first = told.findings().lost[0].packet.stop;
+    assert!(first.frame < 300, "the first of the two is lost: frame {}", first.frame);
+    assert!(told.stretch(1, 2).latency.max() < 1_000_000, "{}", told.stretch(1, 2).latency.max());
+}
+
+#[test]
+fn packets_with_their_last_hop_and_packets_for_many_end_anywhere() {
+    let mut story = quiet(200);
+    story.pass(100_050, &[0, 1], Sighting { ttl: 2, ..request(900) });
+    let group = Address::v4([224, 0, 0, 251]);
+    for number in 1_000..1_100 {
+        let packet = Sighting { destination: group, ask: 0, kind: Kind::Udp, ..request(number) };
+        let way: &[usize] = if number == 1_050 { &[0] } else { &[0, 1] };
+        story.pass(i64::from(number) * 100, way, packet);
+    }
+    assert_eq!(story.tell().lost(), []);
+}
+
+// Incomplete captures.
+
+#[test]
+fn a_vantage_between_two_others_that_misses_packets_is_incomplete() {
+    let mut story = quiet(400);
+    story.keep(1, |seen, _| seen.detail < 100 || seen.detail % 20 != 3);
+    let told = story.tell();
+    assert_eq!(told.missed(), [0, 30, 0]);
+    assert_eq!(told.lost(), []);
+    assert!(!told.findings().is_fault(), "an incomplete capture is no fault");
+}
+
+#[test]
+fn a_vantage_that_only_some_packets_pass_has_missed_nothing() {
+    let mut story = Story::new(3);
+    for number in 0..400 {
+        let way: &[usize] = if number % 3 == 0 { &WAY } else { &[0, 2] };
+        story.pass(i64::from(number) * 1_000, way, request(number));
+        let back: Vec<usize> = way.iter().rev().copied().collect();
+        story.pass(i64::from(number) * 1_000 + 500, &back, reply(number));
+    }
+    let told = story.tell();
+    told.assert_silent();
+}
+
+// Duplicates.
+
+#[test]
+fn copies_made_on_the_way_are_counted_once() {
+    let mut story = quiet(200);
+    for source in [1, 2] {
+        let hops = u8::try_from(source).unwrap();
+        let time = 100_000 + i64::from(hops) * STRETCH_US + 7;
+        story.see(source, time, Sighting { ttl: 64 - hops, ..request(100) });
+    }
+    let told = story.tell();
+    assert_eq!(told.findings().duplicates, 1);
+    let first = told.findings().duplicate.unwrap();
+    assert_eq!((first.detail, told.source(first.stop.vantage)), (100, 1), "where it was first seen twice");
+    assert!(told.findings().is_fault());
+    assert_eq!(told.lost(), []);
+}
+
+#[test]
+fn bridge_and_port_show_the_same_packet() {
+    // As two devices of one capture, and as one capture of all devices that does not tell them apart.
+    for is_mixed in [false, true] {
+        let mut story = Story::new(2);
+        story.is_mixed = vec![is_mixed, false];
+        for number in 0..200 {
+            let time = i64::from(number) * 1_000;
+            story.pass(time, &[0, 1], request(number));
+            let bridge = Sighting { vantage: u16::from(!is_mixed), ..request(number) };
+            story.see(0, time + 3, bridge);
+        }
+        let told = story.tell();
+        told.assert_silent();
+        let doubled: u64 = told.report.vantages.iter().map(|vantage| vantage.doubled).sum();
+        assert_eq!(doubled, if is_mixed { 200 } else { 0 });
+    }
+}
+
+#[test]
+fn a_copy_among_devices_that_are_not_told_apart_is_one_where_others_have_none() {
+    let mut story = quiet(200);
+    story.is_mixed[1] = true;
+    let time = 100_000 + STRETCH_US;
+    story.see(1, time + 7, Sighting { ttl: 63, ..request(100) });
+    let told = story.tell();
+    assert_eq!(told.findings().duplicates, 1);
+    let first = told.findings().duplicate.expect("what is counted has an example");
+    assert_eq!((first.detail, told.source(first.stop.vantage)), (100, 1));
+}
+
+#[test]
+fn what_is_sent_again_is_no_copy() {
+    let mut story = quiet(200);
+    for number in 20..30 {
+        let time = i64::from(number) * 1_000;
+        story.pass(time, &WAY, segment(5_000 + number));
+        story.pass(time + 300_000, &WAY, segment(5_000 + number));
+    }
+    let told = story.tell();
+    told.assert_silent();
+    assert_eq!(told.report.journeys, 420);
+}
+
+#[test]
+fn packets_that_look_alike_and_have_other_ids_are_no_copies() {
+    let mut story = quiet(200);
+    for number in 1..100_u16 {
+        let packet = Sighting { identity: 77, ip_id: number, ..segment(7_000) };
+        story.pass(50_000 + i64::from(number) * 10, &WAY, packet);
+    }
+    let told = story.tell();
+    told.assert_silent();
+    assert_eq!(told.report.journeys, 499);
+}
+
+// Delays.
+
+#[test]
+fn a_late_packet_is_delayed_and_latencies_are_by_stretch() {
+    for exchanges in [200, 6_000] {
+        let mut story = quiet(exchanges);
+        story.keep(2, |seen, _| seen.detail != 150 || seen.kind != Kind::EchoReply);
+        let late = exchanges - 10;
+        story.keep(2, |seen, _| seen.detail != late || seen.kind != Kind::EchoRequest);
+        story.keep(2, |seen, _| seen.detail != late || seen.kind != Kind::EchoReply);
+        story.keep(1, |seen, _| seen.detail != late || seen.kind != Kind::EchoReply);
+        story.keep(0, |seen, _| seen.detail != late || seen.kind != Kind::EchoReply);
+        let time = i64::from(late) * 1_000 + STRETCH_US;
+        story.see(2, time + 40_000, Sighting { ttl: 62, ..request(late) });
+        let told = story.tell();
+        assert_eq!(told.findings().delayed, 1, "{exchanges}");
+        let first = told.findings().delay.unwrap();
+        assert_eq!((first.detail, told.source(first.stop.vantage)), (late, 2), "{exchanges}");
+        assert!(!told.findings().is_fault());
+        let stretch = told.stretch(1, 2);
+        assert!(stretch.is_timed);
+        let (half, most, max) =
+            (stretch.latency.percentile(50), stretch.latency.percentile(99), stretch.latency.max());
+        let about = |ns: u64, us: u64| ns.abs_diff(us * 1_000) <= us * 1_000 / 16;
+        assert!(about(half, 100) && about(most, 100) && about(max, 40_000), "{half} {most} {max}");
+        assert_eq!(stretch.latency.count(), u64::from(exchanges));
+    }
+}
+
+#[test]
+fn a_packet_that_takes_a_little_longer_is_not_delayed() {
+    let mut story = quiet(200);
+    story.keep(2, |seen, _| seen.detail != 150 || seen.kind != Kind::EchoRequest);
+    // Five times as long as the others.
+    story.see(2, 150_000 + STRETCH_US + 500, Sighting { ttl: 62, ..request(150) });
+    let told = story.tell();
+    assert_eq!((told.findings().delayed, told.findings().delay), (0, None));
+}
+
+// Order.
+
+#[test]
+fn a_packet_that_overtakes_another_of_its_flow_is_reordered() {
+    for is_one_flow in [true, false] {
+        let mut story = quiet(200);
+        for number in 0..50 {
+            let time = i64::from(number) * 2_000;
+            let packet = segment(9_000 + number);
+            let port = if is_one_flow { 40_000 } else { 40_000 + u16::try_from(number).unwrap() };
+            let packet = Sighting { source_port: port, ..packet };
+            let late = if number == 20 { 2_500 } else { 0 };
+            story.pass(time, &[0, 1], packet);
+            story.see(2, time + 2 * STRETCH_US + late, Sighting { ttl: 62, ..packet });
+        }
+        let told = story.tell();
+        if is_one_flow {
+            assert_eq!(told.findings().reordered, 1);
+            let first = told.findings().reordering.unwrap();
+            assert_eq!((first.detail, told.source(first.stop.vantage)), (9_021, 2), "who overtook");
+            assert!(!told.findings().is_fault());
+        } else {
+            assert_eq!((told.findings().reordered, told.findings().reordering), (0, None));
+        }
+    }
+}
+
+// Rewritten.
+
+#[test]
+fn what_is_rewritten_is_told_by_stretch() {
+    let mut story = quiet(200);
+    for number in 0..100 {
+        let time = i64::from(number) * 1_000 + 200;
+        let inside = Sighting { source_port: 40_000, ..segment(3_000 + number) };
+        story.see(0, time, inside);
+        let outside = Sighting { source: OUTSIDE, source_port: 1_024, ttl: 63, ..inside };
+        story.see(1, time + 100, outside);
+        story.see(2, time + 200, Sighting { tos: 0x2e, ttl: 60, ..outside });
+    }
+    let told = story.tell();
+    let (near, far) = (told.stretch(0, 1), told.stretch(1, 2));
+    assert_eq!((near.source, near.destination, near.ports, near.tos), (100, 0, 100, 0));
+    assert_eq!((far.source, far.destination, far.ports, far.tos), (0, 0, 0, 100));
+    assert_eq!(near.ttl.iter().map(|(by, count)| (*by, *count)).collect::<Vec<_>>(), [(1, 300)]);
+    assert_eq!(far.ttl.iter().map(|(by, count)| (*by, *count)).collect::<Vec<_>>(), [(1, 200), (3, 100)]);
+    let back = told.stretch(2, 1);
+    assert_eq!((back.source, back.destination, back.ports, back.tos), (0, 0, 0, 0));
+    let nat = Nat { inside: INSIDE, outside: OUTSIDE };
+    assert_eq!(told.report.nat.iter().collect::<Vec<_>>(), [(&nat, &100)]);
+}
+
+#[test]
+fn a_destination_that_is_rewritten_is_learned_with_its_inside() {
+    let mut story = Story::new(2);
+    for number in 0..20 {
+        let time = i64::from(number) * 1_000;
+        let outside = Sighting { source: SERVER, destination: OUTSIDE, ..request(number) };
+        story.see(0, time, outside);
+        story.see(1, time + 100, Sighting { destination: INSIDE, ttl: 63, ..outside });
+    }
+    let told = story.tell();
+    assert_eq!(told.report.journeys, 20);
+    assert_eq!(told.report.nat.keys().collect::<Vec<_>>(), [&Nat { inside: INSIDE, outside: OUTSIDE }]);
+}
+
+// Loops.
+
+#[test]
+fn a_packet_that_comes_again_with_less_ttl_loops_and_one_sent_back_does_not() {
+    for (rounds, loops) in [(1, 0), (2, 1), (30, 1)] {
+        let mut story = quiet(200);
+        for round in 0..=rounds {
+            let packet = Sighting { ttl: 64 - 2 * round, ..segment(8_000) };
+            story.see(1, 100_300 + i64::from(round) * 50, packet);
+        }
+        // It gets away in the end.
+        story.see(2, 110_000, Sighting { ttl: 63 - 2 * rounds, ..segment(8_000) });
+        let told = story.tell();
+        assert_eq!(told.findings().looping, loops, "{rounds} rounds");
+        let first = told.findings().loop_at.map(|at| (at.detail, told.source(at.stop.vantage)));
+        assert_eq!(first, (loops > 0).then_some((8_000, 1)));
+        assert_eq!(told.findings().is_fault(), loops > 0);
+        assert_eq!(told.findings().duplicates, 0);
+        assert_eq!(told.report.journeys, 401);
+    }
+}
+
+// Answered by someone else.
+
+fn arp(number: u32) -> [Sighting; 2] {
+    let of = |packet: Sighting, kind: Kind| Sighting { kind, protocol: 0, ttl: 0, length: 28, ..packet };
+    [of(request(number), Kind::ArpRequest), of(reply(number), Kind::ArpReply)]
+}
+
+#[test]
+fn two_machines_that_answer_one_request_are_told() {
+    let echo = [request(100), reply(100)];
+    for ([asked, answer], ids) in [(arp(100), [0, 0]), (echo, [7, 8]), (echo, [0, 0])] {
+        let [first, second] = ids.map(|ip_id| Sighting { ip_id, ..answer });
+        // The second answer of ARP has another identity, as its sender is a part of it.
+        let identity = if asked.kind == Kind::ArpRequest { answer.identity ^ 1 } else { answer.identity };
+        for is_other in [true, false] {
+            let mut story = Story::new(1);
+            story.exchanges(0..90, &[0]);
+            story.see(0, 100_000, asked);
+            story.see(0, 100_200, first);
+            if is_other {
+                story.see(0, 100_250, Sighting { sender: 0x0200_0000_0666, identity, ..second });
+            }
+            let told = story.tell();
+            let case = format!("{:?} {ids:?} {is_other}", asked.kind);
+            assert_eq!(told.findings().answered_twice, u64::from(is_other), "{case}");
+            assert_eq!(told.findings().duplicates, 0, "{case}");
+            if is_other {
+                let (packet, one, other) = told.findings().second_answer.unwrap();
+                assert_eq!((packet.kind, packet.detail), (answer.kind, 100), "{case}");
+                assert_eq!([one, other], [0x0200_0000_0002, 0x0200_0000_0666], "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_arp_answer_from_another_host_is_told() {
+    let mut story = Story::new(2);
+    story.exchanges(0..90, &[0]);
+    let [asked, answer] = arp(100);
+    for source in [0, 1] {
+        story.see(source, 100_000, asked);
+    }
+    story.see(0, 100_200, answer);
+    // The other machine is at the other source, where its answer is seen first.
+    let other = Sighting { sender: 0x0200_0000_0666, identity: answer.identity ^ 1, ..answer };
+    story.see(1, 100_250, other);
+    story.see(0, 100_300, other);
+    assert_eq!(story.tell().findings().answered_twice, 1);
+}
+
+#[test]
+fn an_address_that_has_moved_between_two_requests_is_answered_once_each() {
+    let mut story = Story::new(1);
+    story.exchanges(0..90, &[0]);
+    let [asked, answer] = arp(100);
+    story.see(0, 100_000, asked);
+    story.see(0, 100_200, answer);
+    story.see(0, 60_000_000, asked);
+    story.see(0, 60_000_200, Sighting { sender: 0x0200_0000_0666, identity: answer.identity ^ 1, ..answer });
+    story.tell().assert_silent();
+}
+
+#[test]
+fn an_answer_that_is_copied_is_one_answer() {
+    let mut story = Story::new(1);
+    story.exchanges(0..90, &[0]);
+    story.see(0, 89_560, reply(89));
+    let told = story.tell();
+    assert_eq!((told.findings().answered_twice, told.findings().duplicates), (0, 1));
+}
+
+// Ways.
+
+#[test]
+fn a_reply_that_takes_another_way_is_told_with_where_it_does() {
+    let mut story = Story::new(4);
+    for number in 0..200 {
+        let time = i64::from(number) * 1_000;
+        story.pass(time, &[0, 1, 3], request(number));
+        let back: &[usize] = if number == 100 { &[3, 2, 0] } else { &[3, 1, 0] };
+        story.pass(time + 500, back, reply(number));
+    }
+    let told = story.tell();
+    assert_eq!(told.findings().other_way, 1);
+    let first = told.findings().way.unwrap();
+    assert_eq!((first.detail, told.source(first.stop.vantage)), (100, 2));
+    assert_eq!(told.lost(), []);
+    assert!(!told.findings().is_fault());
+}
+
+// Fragments.
+
+/// A fragment behind the first of the packet of that number.
+fn fragment(number: u32, offset: u64) -> Sighting {
+    let ip_id = u16::try_from(number % 60_000 + 1).unwrap();
+    let identity = request(number).identity ^ (offset << 32);
+    Sighting { kind: Kind::Fragment, identity, ip_id, ask: 0, detail: u32::from(ip_id), ..request(number) }
+}
+
+#[test]
+fn fragments_are_followed_each_by_itself_and_a_lost_one_is_named() {
+    let mut story = quiet(200);
+    for number in 0..100 {
+        let time = i64::from(number) * 1_000 + 200;
+        story.pass(time, &WAY, Sighting { ip_id: fragment(number, 1).ip_id, ..segment(3_000 + number) });
+        for offset in [185, 370] {
+            let way: &[usize] = if (number, offset) == (50, 370) { &[0, 1] } else { &WAY };
+            story.pass(time + 5, way, fragment(number, offset));
+        }
+    }
+    let told = story.tell();
+    assert_eq!(told.lost(), [(51, 1, 2)]);
+    assert_eq!((told.findings().duplicates, told.findings().reordered), (0, 0));
+    assert_eq!(told.report.journeys, 700);
+}
+
+#[test]
+fn a_firewall_that_puts_fragments_together_has_lost_none() {
+    // nf_defrag_ipv4 hands whole packets on: what was two is one at the next vantage, and maybe two behind it.
+    for are_two_again in [false, true] {
+        let mut story = quiet(200);
+        for number in 0..100 {
+            let time = i64::from(number) * 1_000 + 200;
+            let later = fragment(number, 185);
+            story.pass(time, &WAY, Sighting { ip_id: later.ip_id, ..segment(3_000 + number) });
+            story.see(0, time + 5, later);
+            if are_two_again {
+                story.see(2, time + 2 * STRETCH_US + 5, Sighting { ttl: 62, ..later });
+            }
+        }
+        let told = story.tell();
+        assert_eq!(told.lost(), [], "{are_two_again}");
+        assert_eq!(told.missed(), [0, 0, 0], "{are_two_again}");
+        assert_eq!(told.findings().undecided, 0, "{are_two_again}");
+    }
+}
+
+// Clocks.
+
+#[test]
+fn requests_alone_bound_a_clock_from_one_side_and_replies_from_the_other() {
+    let mut requests = Story::new(2);
+    for number in 0..100 {
+        requests.pass(i64::from(number) * 1_000, &[0, 1], request(number));
+    }
+    assert_eq!(requests.tell().ahead_us(1), None);
+    let mut story = Story::new(2);
+    story.exchanges(0..100, &[0, 1]);
+    story.shift(1, |_| 250);
+    assert_eq!(story.clone().tell().ahead_us(1), Some((250 - STRETCH_US, 250 + STRETCH_US)));
+    // One exchange that is quicker is enough to know better.
+    story.see(0, 200_000, request(500));
+    story.see(1, 200_000 + 250 + 10, Sighting { ttl: 63, ..request(500) });
+    story.see(1, 200_000 + 250 + 20, reply(500));
+    story.see(0, 200_000 + 40, Sighting { ttl: 63, ..reply(500) });
+    let told = story.tell();
+    assert_eq!(told.ahead_us(1), Some((230, 260)));
+    assert!(!told.report.drifts);
+    assert_eq!(told.lost(), []);
+}
+
+#[test]
+fn bridged_requests_and_replies_bound_a_clock_without_any_ttl() {
+    let mut story = Story::new(2);
+    for number in 0..100 {
+        let time = i64::from(number) * 1_000;
+        story.see(0, time, request(number));
+        story.see(1, time + 30, request(number));
+        story.see(1, time + 500, reply(number));
+        story.see(0, time + 530, reply(number));
+    }
+    story.shift(1, |_| 4_000);
+    let told = story.tell();
+    assert_eq!(told.ahead_us(1), Some((3_970, 4_030)));
+    told.assert_silent();
+}
+
+#[test]
+fn a_clock_that_drifts_is_followed_and_said_to_drift() {
+    let mut story = Story::new(2);
+    // An exchange every 10 ms for 100 s, and a clock that gains a thousandth.
+    for number in 0..10_000 {
+        let time = i64::from(number) * 10_000;
+        story.pass(time, &[0, 1], request(number));
+        story.pass(time + 500, &[1, 0], reply(number));
+    }
+    story.keep(1, |seen, _| seen.detail != 8_000);
+    story.keep(0, |seen, _| seen.detail != 8_000 || seen.kind == Kind::EchoRequest);
+    story.shift(1, |time| time / 1_000);
+    let told = story.tell();
+    assert!(told.report.drifts);
+    assert_eq!(told.lost(), [(8_000, 0, 1)]);
+    assert_eq!(told.findings().duplicates, 0);
+    assert_eq!(told.report.journeys, 19_999);
+}
+
+#[test]
+fn the_window_that_was_used_is_reported_where_it_was_shortened() {
+    let mut story = quiet(2_000);
+    assert_eq!(story.clone().tell().report.window_shortened_ns, None);
+    story.options = Options { open_max: 400, ..Options::default() };
+    let told = story.tell();
+    let shortened = told.report.window_shortened_ns.unwrap();
+    assert!(shortened > 0 && shortened < 2_000_000_000, "{shortened}");
+    assert_eq!(told.lost(), []);
+}
+
+#[test]
+fn a_clock_that_drifts_for_long_delays_nothing() {
+    let mut story = Story::new(2);
+    // Few packets in a long time: an exchange a second for more than an hour, at fifty parts in a million.
+    for number in 0..4_000 {
+        let time = i64::from(number) * 1_000_000;
+        story.pass(time, &[0, 1], request(number));
+        story.pass(time + 500, &[1, 0], reply(number));
+    }
+    story.shift(1, |time| time / 20_000);
+    let told = story.tell();
+    assert!(told.report.drifts);
+    assert_eq!((told.findings().delayed, told.findings().lost_count), (0, 0));
+    let latency = &told.stretch(1, 0).latency;
+    // The clock is followed to within what it drifts between two looks.
+    assert!(latency.percentile(99) < 2_000_000, "{}", latency.percentile(99));
+    let latency = &told.stretch(0, 1).latency;
+    assert!(latency.percentile(99) < 2_000_000, "{}", latency.percentile(99));
+}
