@@ -16,7 +16,7 @@ pub struct Interval {
 
 impl Interval {
     fn middle(self) -> i64 {
-        self.low + (self.high - self.low) / 2
+        self.low.midpoint(self.high)
     }
 }
 
@@ -85,7 +85,7 @@ impl Bounds {
 
     fn interval(&self, sources: usize, a: usize, b: usize) -> Option<Interval> {
         let (high, low) = (self.get(sources, a, b), self.get(sources, b, a));
-        (high != NONE && low != NONE).then(|| Interval { low: -low, high })
+        (high != NONE && low != NONE).then(|| Interval { low: low.saturating_neg(), high })
     }
 }
 
@@ -128,7 +128,8 @@ impl Clocks {
 
     fn stretch(&mut self, now: i64) -> &mut Bounds {
         let begin = *self.begin.get_or_insert(now);
-        let mut index = usize::try_from((now - begin).max(0) / self.stretch_ns).unwrap_or_default();
+        let mut index =
+            usize::try_from(now.saturating_sub(begin).max(0) / self.stretch_ns).unwrap_or_default();
         while index >= STRETCHES_MAX {
             self.coarsen();
             index /= 2;

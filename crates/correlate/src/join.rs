@@ -15,7 +15,7 @@ use crate::{Merge, Options, Vantage};
 const CLOCKS_EVERY: u64 = 1 << 16;
 const CLOCKS_EVERY_NS: i64 = 10_000_000_000;
 /// Through NAT that leaves the TTL alone, a packet is looked for only this far away.
-const BRIDGED_NAT_NS: i64 = 10_000_000;
+const BRIDGED_NAT_NS: u64 = 10_000_000;
 
 /// Joins sightings, and learns from each journey that is over.
 #[derive(Debug)]
@@ -129,12 +129,11 @@ impl Correlator {
 
     fn copy(&mut self, stop: StopAt, seen: &Sighting) {
         let Some(stop) = self.open.stop_mut(stop) else { return };
-        if stop.copies == u16::MAX {
-            self.closing.uncounted_copies += 1;
-            return;
-        }
-        stop.copies += 1;
         stop.last_ns = u32::try_from(seen.time_ns.saturating_sub(stop.time_ns).max(0)).unwrap_or(u32::MAX);
+        match stop.copies.checked_add(1) {
+            Some(copies) => stop.copies = copies,
+            None => self.closing.uncounted_copies += 1,
+        }
     }
 
     fn close(&mut self, each: &mut impl FnMut(&Journey, &[Vantage])) {
@@ -178,7 +177,7 @@ impl Correlator {
             return self.other_place(stop, seen).map_or(Fit::Not, Fit::New);
         }
         let gap = seen.time_ns.saturating_sub(stop.time_ns).saturating_sub(i64::from(stop.last_ns));
-        if is_same && gap.abs() <= self.options.duplicate_ns { Fit::Copy(index) } else { Fit::Not }
+        if is_same && gap.saturating_abs() <= self.options.duplicate_ns { Fit::Copy(index) } else { Fit::Not }
     }
 
     /// How well a sighting fits one at another place; `None` where it does not.
@@ -212,8 +211,8 @@ impl Correlator {
             Kind::Icmp | Kind::DhcpClient | Kind::DhcpServer | Kind::ArpRequest | Kind::ArpReply => false,
             Kind::Fragment | Kind::Other => false,
         };
-        let apart =
-            self.closing.common(seen.vantage, seen.time_ns) - self.closing.common(stop.vantage, stop.time_ns);
-        (is_distinct && apart.abs() <= BRIDGED_NAT_NS).then_some(1)
+        let times = [(seen.vantage, seen.time_ns), (stop.vantage, stop.time_ns)];
+        let [here, there] = times.map(|(vantage, time_ns)| self.closing.common(vantage, time_ns));
+        (is_distinct && here.abs_diff(there) <= BRIDGED_NAT_NS).then_some(1)
     }
 }
