@@ -50,7 +50,9 @@ fn icmp(
     if kind != request && kind != reply {
         seen.kind = Kind::Icmp;
         seen.detail = u32::from(u16_at(octets, 0)?);
-        return None;
+        let is_error = if request == 8 { matches!(kind, 3 | 4 | 5 | 11 | 12) } else { kind < 5 };
+        seen.identity = if is_error { quoting(octets, inside)? } else { return None };
+        return Some(());
     }
     let id_and_sequence = u32_at(octets, 4)?;
     seen.detail = id_and_sequence;
@@ -64,6 +66,31 @@ fn icmp(
     seen.identity = identity.finish();
     *(if is_reply { &mut seen.answer } else { &mut seen.ask }) = exchange.finish();
     Some(())
+}
+
+/// An error is known by what it quotes: that is translated as the packet itself was
+/// (net/netfilter/nf_nat_proto.c, `nf_nat_icmp_reply_translation`), but for what is no address and no port.
+fn quoting(octets: &[u8], inside: Inside<'_>) -> Option<u64> {
+    let head = u64::from(u16_at(octets, 0)?) << 32 | u64::from(u32_at(octets, 4)?);
+    let quoted = octets.get(8..)?;
+    let first = *quoted.first()?;
+    let (protocol, header, word) = match first >> 4 {
+        4 => (*quoted.get(9)?, usize::from(first & 15) * 4, u32_at(quoted, 2)?),
+        6 => (*quoted.get(6)?, 40, u32::from(u16_at(quoted, 4)?)),
+        _ => return None,
+    };
+    // Length of UDP, id and sequence of an echo, sequence number of TCP; then what is behind their sums.
+    let (shift, data) = match protocol {
+        UDP => (16, 8),
+        ICMP | ICMPV6 => (0, 8),
+        TCP => (0, 20),
+        _ => (32, 8),
+    };
+    let number = u32_at(quoted, header + 4).unwrap_or_default();
+    let number = u64::from(number.checked_shr(shift).unwrap_or_default());
+    let what = u64::from(protocol) << 32 | u64::from(word);
+    let data = quoted.get(header + data..).unwrap_or_default();
+    Some(Hash::of(u64::from(ICMP)).word(head).word(what).word(number).octets(kept(data, inside)).finish())
 }
 
 fn tcp(payload: Payload<'_>, seen: &mut Sighting, inside: Inside<'_>) -> Option<()> {
