@@ -3,6 +3,7 @@
 mod conclude;
 mod kinds;
 mod live;
+mod stack;
 mod unanswered;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use model::sighting::{Address, Kind, Sighting};
 
 pub(crate) use self::kinds::is_only_answer;
 use self::kinds::{is_for_many, is_request, way};
+use self::stack::Stack;
 use self::unanswered::Unanswered;
 use crate::clock::Clocks;
 use crate::exchange::{Exchanges, Visit};
@@ -91,6 +93,7 @@ pub(crate) struct Closing {
     /// Requests by `ask` whose answers have not been seen.
     unanswered: HashMap<u64, Unanswered, BuildHasherDefault<AsItIs>>,
     flows: Vec<FlowEnd>,
+    stack: Stack,
     stretches: Vec<Option<Box<Stretch>>>,
     visits: Vec<Visit>,
     nat: HashMap<Nat, u64, BuildHasherDefault<Mixed>>,
@@ -116,6 +119,7 @@ impl Closing {
             pending: Vec::new(),
             unanswered: HashMap::default(),
             flows: vec![FlowEnd::default(); FLOWS],
+            stack: Stack::new(),
             stretches: vec![None; VANTAGES_MAX * VANTAGES_MAX],
             visits: Vec::new(),
             nat: HashMap::default(),
@@ -194,6 +198,7 @@ impl Closing {
     pub(crate) fn close(&mut self, journey: &mut Journey) {
         self.journeys += 1;
         self.order(journey);
+        self.settle(&mut journey.stops);
         self.visit(journey);
         self.copies(journey);
         self.learn_stretches(journey);

@@ -558,3 +558,47 @@ fn a_clock_that_drifts_for_long_delays_nothing() {
     let latency = &told.stretch(0, 1).latency;
     assert!(latency.percentile(99) < 2_000_000, "{}", latency.percentile(99));
 }
+
+// Order.
+
+#[test]
+fn devices_on_top_of_one_another_are_in_order_though_their_stamps_are_equal() {
+    const PORT: u16 = 0;
+    const TAGGED: u16 = 1;
+    const BRIDGE: u16 = 2;
+    let mut story = Story::new(2);
+    for number in 0..200 {
+        let time = i64::from(number) * 1_000;
+        // What is received has one stamp at all three, and the file has them in any order.
+        for local in [BRIDGE, TAGGED, PORT] {
+            if number != 100 || local == PORT {
+                story.see(0, time, Sighting { vantage: local, ..request(number) });
+            }
+        }
+        if number == 100 {
+            continue;
+        }
+        story.see(1, time + 100, Sighting { ttl: 63, ..request(number) });
+        story.see(1, time + 500, reply(number));
+        // What is sent has a stamp of its own at each.
+        for (later, local) in [(0, BRIDGE), (1, TAGGED), (2, PORT)] {
+            story.see(0, time + 600 + later, Sighting { ttl: 63, vantage: local, ..reply(number) });
+        }
+    }
+    let told = story.tell();
+    let local = |vantage: u16| told.report.vantages[usize::from(vantage)].local;
+    let lost: Vec<_> = told.findings().lost.iter().map(|lost| lost.packet).collect();
+    assert_eq!(
+        lost.iter().map(|lost| (lost.detail, local(lost.stop.vantage))).collect::<Vec<_>>(),
+        [(100, PORT)]
+    );
+    assert_eq!(local(told.findings().lost[0].expected_at), TAGGED);
+    // Before the first reply nothing tells.
+    for journey in told.journeys.iter().skip(2).filter(|journey| journey.detail != 100) {
+        let way: Vec<_> =
+            journey.stops.iter().map(|stop| (told.source(stop.vantage), local(stop.vantage))).collect();
+        let there = [(0, PORT), (0, TAGGED), (0, BRIDGE), (1, 0)];
+        let back = [(1, 0), (0, BRIDGE), (0, TAGGED), (0, PORT)];
+        assert_eq!(way, if journey.kind == Kind::EchoRequest { there } else { back }, "{}", journey.detail);
+    }
+}
