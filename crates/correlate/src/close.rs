@@ -75,6 +75,7 @@ struct FlowEnd {
     flow: u64,
     ends: (u16, u16),
     times: (i64, i64),
+    is_overtaken: bool,
 }
 
 #[derive(Debug)]
@@ -178,6 +179,11 @@ impl Closing {
     pub(crate) fn common(&self, vantage: u16, time_ns: i64) -> i64 {
         let ahead = self.ahead.get(usize::from(self.source(vantage))).copied().unwrap_or_default();
         time_ns.saturating_sub(ahead)
+    }
+
+    pub(crate) fn give_nat(&mut self, pairs: impl IntoIterator<Item = Nat>) {
+        // Not seen so far.
+        self.nat.extend(pairs.into_iter().take(NAT_MAX).map(|nat| (nat, 0)));
     }
 
     /// Both ends of a packet are translated, and each translation is known.
@@ -324,7 +330,7 @@ impl Closing {
         }
     }
 
-    /// Overtakes: first seen behind another of its flow, and last seen before it.
+    /// Overtaken: first seen before another of its flow, and last seen behind it.
     fn learn_order(&mut self, journey: &Journey) {
         let [first, .., last] = journey.stops.as_slice() else { return };
         let ports = u64::from(first.source_port) << 16 | u64::from(first.destination_port);
@@ -338,7 +344,8 @@ impl Closing {
         let (ends, times) = ((first.vantage, last.vantage), (first.time_ns, last.time_ns));
         if end.flow == flow && end.ends == ends {
             if times.0 > end.times.0 && times.1 < end.times.1 {
-                self.findings.reordered += 1;
+                self.findings.reordered += u64::from(!end.is_overtaken);
+                end.is_overtaken = true;
                 self.findings.reordering.get_or_insert(Example::of(journey, last));
                 return;
             }
@@ -346,7 +353,7 @@ impl Closing {
                 return;
             }
         }
-        *end = FlowEnd { flow, ends, times };
+        *end = FlowEnd { flow, ends, times, is_overtaken: false };
     }
 
     fn exchange(&mut self, journey: &Journey, visited: u64) {

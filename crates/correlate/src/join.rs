@@ -8,7 +8,7 @@ use crate::close::{Closing, is_only_answer};
 use crate::journey::{Journey, Stop};
 use crate::open::{OpenJourneys, StopAt};
 use crate::prelude;
-use crate::report::Report;
+use crate::report::{Nat, Report};
 use crate::{Merge, Options, Vantage};
 
 /// Sightings between two looks at the clocks; fewer where they take longer than this.
@@ -45,6 +45,12 @@ impl Correlator {
         let closing = Closing::new(options, is_mixed);
         let (open, journey) = (OpenJourneys::new(), Journey::blank());
         Correlator { options, open, closing, journey, pushed: 0, looked: (0, i64::MIN) }
+    }
+
+    /// Addresses that are known to be translated, before any packet tells it: both ends of one may be at once, and
+    /// then nothing but this joins the two sides.
+    pub fn give_nat(&mut self, pairs: impl IntoIterator<Item = Nat>) {
+        self.closing.give_nat(pairs);
     }
 
     /// Learns of the clocks from what waits in `merge`, before anything is joined. Sources whose clocks are far

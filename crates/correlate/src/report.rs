@@ -72,9 +72,9 @@ pub struct Findings {
     pub looping: u64,
     /// The first of them.
     pub loop_at: Option<Example>,
-    /// Packets that overtook an earlier one of the same flow.
+    /// Packets that were overtaken by later ones of the same flow.
     pub reordered: u64,
-    /// The first of them.
+    /// The first to overtake one.
     pub reordering: Option<Example>,
     /// Packets that took ten times as long as most on a stretch, and a millisecond more.
     pub delayed: u64,

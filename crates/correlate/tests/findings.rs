@@ -254,7 +254,8 @@ fn a_packet_that_overtakes_another_of_its_flow_is_reordered() {
             let packet = segment(9_000 + number);
             let port = if is_one_flow { 40_000 } else { 40_000 + u16::try_from(number).unwrap() };
             let packet = Sighting { source_port: port, ..packet };
-            let late = if number == 20 { 2_500 } else { 0 };
+            // As late as to be overtaken by three.
+            let late = if number == 20 { 6_500 } else { 0 };
             story.pass(time, &[0, 1], packet);
             story.see(2, time + 2 * STRETCH_US + late, Sighting { ttl: 62, ..packet });
         }
@@ -307,6 +308,33 @@ fn a_destination_that_is_rewritten_is_learned_with_its_inside() {
     let told = story.tell();
     assert_eq!(told.report.journeys, 20);
     assert_eq!(told.report.nat.keys().collect::<Vec<_>>(), [&Nat { inside: INSIDE, outside: OUTSIDE }]);
+}
+
+#[test]
+fn a_packet_that_is_translated_at_both_ends_is_joined_where_the_pairs_are_given() {
+    let inner = Address::v4([10, 0, 2, 99]);
+    let pairs = [Nat { inside: INSIDE, outside: OUTSIDE }, Nat { inside: inner, outside: SERVER }];
+    let unused = Nat { inside: Address::v4([10, 0, 2, 1]), outside: Address::v4([203, 0, 113, 1]) };
+    for is_given in [true, false] {
+        let mut story = Story::new(2);
+        for number in 0..100 {
+            let time = i64::from(number) * 1_000;
+            story.see(0, time, request(number));
+            let there = Sighting { source: OUTSIDE, destination: inner, ttl: 63, ..request(number) };
+            story.see(1, time + 100, there);
+            story.see(1, time + 500, Sighting { source: inner, destination: OUTSIDE, ..reply(number) });
+            story.see(0, time + 600, Sighting { ttl: 63, ..reply(number) });
+        }
+        if is_given {
+            story.nat = vec![pairs[0], pairs[1], unused];
+        }
+        let told = story.tell();
+        assert_eq!(told.report.journeys, if is_given { 200 } else { 400 });
+        let known: Vec<_> = told.report.nat.iter().map(|(nat, seen)| (*nat, *seen)).collect();
+        // The one that no packet has shown is not told as if one had.
+        let expected: Vec<_> = pairs.iter().map(|nat| (*nat, 200)).collect();
+        assert_eq!(known, if is_given { expected } else { Vec::new() });
+    }
 }
 
 // Loops.

@@ -13,6 +13,7 @@ impl Closing {
         self.look_at_clocks();
         self.judge();
         self.tell_all_unanswered();
+        self.nat.retain(|_, seen| *seen > 0);
         let mut findings = self.findings;
         findings.undecided += unplaced;
         findings.duplicates += self.uncounted_copies;

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
-use correlate::{Correlator, Findings, Journey, Merge, Options, Report, Stretch, Vantage};
+use correlate::{Correlator, Findings, Journey, Merge, Nat, Options, Report, Stretch, Vantage};
 use model::sighting::{Address, Kind, Sighting};
 
 /// Who asks and who answers, and what the asker is called outside.
@@ -72,12 +72,15 @@ pub(crate) struct Story {
     sources: Vec<Vec<Sighting>>,
     pub(crate) is_mixed: Vec<bool>,
     pub(crate) options: Options,
+    /// Given, not learned.
+    pub(crate) nat: Vec<Nat>,
 }
 
 impl Story {
     pub(crate) fn new(sources: usize) -> Story {
         let options = Options::default();
-        Story { sources: vec![Vec::new(); sources], is_mixed: vec![false; sources], options }
+        let is_mixed = vec![false; sources];
+        Story { sources: vec![Vec::new(); sources], is_mixed, options, nat: Vec::new() }
     }
 
     /// A packet is seen by a source, that many microseconds after the start by this source's clock.
@@ -137,6 +140,7 @@ impl Story {
             merge.give(source, Vec::new());
         }
         let mut correlator = Correlator::new(self.options, self.is_mixed);
+        correlator.give_nat(self.nat);
         correlator.look_ahead(&mut merge, count);
         let mut journeys = Vec::new();
         let mut each = |journey: &Journey, _: &[Vantage]| journeys.push(journey.clone());

@@ -95,7 +95,7 @@ fn faults(journeys: &Journeys<'_>) -> Vec<Told> {
 fn words(journeys: &Journeys<'_>) -> Vec<Told> {
     let findings = &journeys.report.findings;
     let delayed = "took more than ten times as long as most; the slowest is";
-    let reordered = "overtook an earlier one of the flow; first";
+    let reordered = "overtaken by a later one of the flow; first by";
     let other_way = "came back by another way than the request went; first";
     let kinds = [
         ("packet-delayed", &findings.delay, findings.delayed, delayed),
