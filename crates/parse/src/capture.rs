@@ -123,7 +123,7 @@ impl<R: Read> Read for Unpacked<R> {
 /// # Errors
 /// What kept the header from being read; a file in no known format is not an error but `Unknown`.
 pub fn open<R: Read + Send + 'static>(mut reader: R) -> Result<Opened<R>, Damage> {
-    let unreadable = |error: io::Error| Damage { offset: 0, why: error.to_string() };
+    let unreadable = |error: io::Error| Damage { offset: 0, why: why(&error) };
     let mut head = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut head).map_err(unreadable)?;
     let is_gzip = head.starts_with(&[0x1f, 0x8b]);
@@ -149,6 +149,14 @@ pub fn open<R: Read + Send + 'static>(mut reader: R) -> Result<Opened<R>, Damage
         return Ok(Opened::Unknown { head, rest: Box::new(rest) });
     };
     Ok(Opened::Capture(Box::new(Capture { window, format, frames: 0, is_over: false, options: 0..0 })))
+}
+
+/// What a reader failed of. A plain file just ends; a packed one that ends too early is cut off.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => format!("the packed file is cut off here ({error})"),
+        _ => error.to_string(),
+    }
 }
 
 impl<R: Read> Capture<R> {

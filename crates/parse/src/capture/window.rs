@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::Damage;
+use super::{Damage, why};
 
 /// Octets asked of the file at a time.
 const CHUNK: usize = 256 << 10;
@@ -73,7 +73,7 @@ impl<R: Read> Window<R> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     let offset = self.base + self.filled as u64;
-                    return Err(Damage { offset, why: error.to_string() });
+                    return Err(Damage { offset, why: why(&error) });
                 }
             }
         }
