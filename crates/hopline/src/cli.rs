@@ -1,5 +1,6 @@
 //! What was typed: the commands and flags of docs/contract.md, word for word.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -157,6 +158,10 @@ pub(crate) struct CorrelateArgs {
     /// was lost or copied
     #[arg(short = 'w', value_name = "FILE.pcapng")]
     pub(crate) merged: Option<PathBuf>,
+    /// An address inside, and what it is translated to outside; may be given more than once. Needed only
+    /// where both ends of a packet are translated at once: all else is learned
+    #[arg(long, value_name = "INSIDE=OUTSIDE", value_parser = translated)]
+    pub(crate) nat: Vec<(IpAddr, IpAddr)>,
 }
 
 #[derive(Debug, Args)]
@@ -288,6 +293,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(ms @ 1..=3_600_000) => Ok(Duration::from_millis(ms)),
         Some(_) | None => Err("expected 1ms to 60m".to_owned()),
     }
+}
+
+fn translated(text: &str) -> Result<(IpAddr, IpAddr), String> {
+    let pair = text.split_once('=').ok_or("expected two addresses: 10.0.2.24=203.0.113.30")?;
+    let address = |text: &str| text.parse().map_err(|_| format!("`{text}` is no IP address"));
+    let (inside, outside) = (address(pair.0)?, address(pair.1)?);
+    if inside == outside { Err("both addresses are the same".to_owned()) } else { Ok((inside, outside)) }
 }
 
 #[cfg(test)]

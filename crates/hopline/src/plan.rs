@@ -2,6 +2,7 @@
 //! terminal is settled here, once.
 
 use std::io::{self, IsTerminal};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -57,6 +58,8 @@ pub(crate) struct CorrelateQuestion {
     pub(crate) window: Duration,
     /// pcapng of all of them.
     pub(crate) merged: Option<PathBuf>,
+    /// Addresses inside, and what they are outside.
+    pub(crate) nat: Vec<(IpAddr, IpAddr)>,
 }
 
 #[derive(Debug)]
@@ -132,6 +135,7 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             each: typed.each,
             window: typed.window,
             merged: typed.merged,
+            nat: typed.nat,
         }),
         Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
         Command::Explain { code } => Action::Explain { code },

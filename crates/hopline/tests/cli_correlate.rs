@@ -6,12 +6,17 @@ mod cli_support;
 #[path = "../../correlate/tests/support/generate.rs"]
 #[allow(dead_code, reason = "the generator's names and clocks are for the tests of its own crate")]
 mod generate;
+#[path = "../../correlate/tests/support/octets.rs"]
+mod octets;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
-use cli_support::{Run, assert_refused, hopline};
+use cli_support::capture_files::pcapng;
+use cli_support::{Run, assert_refused, command, hopline, read};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,8 +35,11 @@ const GUIDE: [&str; 4] = ["correlate", "external-server.txt", "compute-node.txt"
 
 /// Four captures with losses and copies, and their key.
 fn captures(packets: u64) -> (TempDir, generate::Key) {
+    generated(generate::Plan { seed: 3, packets, lost_in: 300, duplicated_in: 100, lost_alone: None })
+}
+
+fn generated(plan: generate::Plan) -> (TempDir, generate::Key) {
     let folder = tempfile::tempdir().unwrap();
-    let plan = generate::Plan { seed: 3, packets, lost_in: 300, duplicated_in: 100, lost_alone: None };
     let mut files: [Vec<u8>; 4] = Default::default();
     let [a, b, c, d] = &mut files;
     let key = generate::generate(&plan, [a, b, c, d]).unwrap();
@@ -113,7 +121,7 @@ fn packed_captures_are_the_same() {
     let (folder, key) = captures(2_000);
     let path = |name: &str| folder.path().join(name);
     for (tool, ending) in [("gzip", "gz"), ("zstd", "zst")] {
-        let packed = std::process::Command::new(tool).arg("-kq").arg(path("router.pcap")).status().unwrap();
+        let packed = Command::new(tool).arg("-kq").arg(path("router.pcap")).status().unwrap();
         assert!(packed.success(), "{tool}");
         let file = format!("router.pcap.{ending}");
         let run =
@@ -164,6 +172,121 @@ fn what_is_no_capture_is_refused_in_one_line() {
     }
     assert_refused(&hopline(folder.path(), &["correlate"]), &["<FILE>..."]);
     assert_refused(&hopline(folder.path(), &["correlate", "empty.pcap", "--window", "0s"]), &["--window"]);
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret.pcap");
+    fs::write(&path, pcap(&[])).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+    let program = command(folder.path());
+    // Root reads everything, unless it may not.
+    let mut asked = if fs::metadata(&path).unwrap().uid() == 0 {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(program.get_program());
+        setpriv.current_dir(folder.path()).env("HOME", folder.path());
+        setpriv
+    } else {
+        program
+    };
+    let run = read(asked.args(["correlate", "secret.pcap"]).output().unwrap());
+    assert_refused(&run, &["cannot read secret.pcap: Permission denied"]);
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+}
+
+#[test]
+fn packed_captures_that_are_cut_off_or_damaged_say_where() {
+    let plan = generate::Plan { seed: 3, packets: 2_000, lost_in: 0, duplicated_in: 0, lost_alone: None };
+    let (folder, _) = generated(plan);
+    let path = |name: &str| folder.path().join(name);
+    for (tool, ending) in [("gzip", "gz"), ("zstd", "zst")] {
+        let packed = Command::new(tool).arg("-kq").arg(path("router.pcap")).status().unwrap();
+        assert!(packed.success(), "{tool}");
+        let file = format!("router.pcap.{ending}");
+        let whole = fs::read(path(&file)).unwrap();
+        fs::write(path(&file), &whole[..whole.len() * 9 / 10]).unwrap();
+        let run = hopline(folder.path(), &["correlate", "--json", &file]);
+        assert_eq!((run.code, run.stderr.lines().count()), (3, 1), "{run:?}");
+        assert!(run.stderr.contains(&format!("{file} broke at ")), "{run:?}");
+        assert!(run.stderr.contains("the packed file is cut off here"), "{run:?}");
+        let told = document(&run);
+        assert_eq!(told["unreadable"][0]["file"], file.as_str());
+        assert!(told["vantages"][0]["packets"].as_u64().unwrap() > 100, "what stands before is used: {told}");
+
+        let mut damaged = whole.clone();
+        let late = damaged.len() * 9 / 10;
+        damaged[late..late + 64].fill(0xff);
+        fs::write(path(&file), damaged).unwrap();
+        let run = hopline(folder.path(), &["correlate", "--json", &file]);
+        assert_eq!((run.code, run.stderr.lines().count()), (3, 1), "{run:?}");
+        assert_eq!(document(&run)["unreadable"].as_array().unwrap().len(), 1, "{run:?}");
+
+        for cut in [3, 4, 10] {
+            fs::write(path(&file), &whole[..cut]).unwrap();
+            let run = hopline(folder.path(), &["correlate", &file]);
+            assert_refused(&run, &[&file]);
+            assert_eq!(run.stderr.lines().filter(|line| line.contains(&file)).count(), 1, "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn one_bad_file_among_good_ones_is_named() {
+    let (folder, _) = captures(100);
+    fs::write(folder.path().join("empty.pcap"), "").unwrap();
+    let run = hopline(folder.path(), &["correlate", "tap.pcap", "empty.pcap", "server.pcap"]);
+    assert_refused(&run, &["cannot read empty.pcap: it is empty"]);
+}
+
+#[test]
+fn a_capture_without_a_packet_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("none.pcap"), pcap(&[])).unwrap();
+    fs::write(folder.path().join("none.pcapng"), pcapng(&["compute1//vnet1"], &[])).unwrap();
+    for file in ["none.pcap", "none.pcapng"] {
+        let run = hopline(folder.path(), &["correlate", "--json", file]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+        assert_eq!(document(&run)["journeys"], 0);
+    }
+}
+
+#[test]
+fn blocks_that_lie_about_their_length_are_told_and_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let packet = octets::plain(&empty_udp(1));
+    let good = pcapng(&["compute1//vnet1"], &[(0, 5, packet)]);
+    for length in [u32::MAX, u32::MAX - 3, 0x8000_0000, 0, 8, 13] {
+        let mut file = good.clone();
+        file.extend([6_u32.to_le_bytes(), length.to_le_bytes()].concat());
+        file.extend([0; 64]);
+        fs::write(folder.path().join("long.pcapng"), file).unwrap();
+        let run = hopline(folder.path(), &["correlate", "long.pcapng", "--json"]);
+        assert_eq!((run.code, run.stderr.lines().count()), (3, 1), "{length}: {run:?}");
+        let told = document(&run);
+        assert_eq!(told["unreadable"][0]["offset"], good.len(), "{length}: {told}");
+        assert_eq!(told["vantages"][0]["packets"], 1, "{length}: {told}");
+    }
+    // The very first one.
+    let mut file = good;
+    file[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    fs::write(folder.path().join("long.pcapng"), file).unwrap();
+    assert_refused(&hopline(folder.path(), &["correlate", "long.pcapng"]), &["cannot read long.pcapng"]);
+}
+
+#[test]
+fn packets_of_no_length_are_passed_over_in_pcapng_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let packet = octets::plain(&empty_udp(1));
+    let file = pcapng(&["compute1//vnet1"], &[(0, 5, Vec::new()), (0, 6, packet), (0, 7, Vec::new())]);
+    fs::write(folder.path().join("odd.pcapng"), file).unwrap();
+    let run = hopline(folder.path(), &["correlate", "odd.pcapng", "--json", "--each"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    let journey: Value = serde_json::from_str(run.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&journey["seen"][0]["vantage"], &journey["seen"][0]["frame"]),
+        (&"compute1//vnet1".into(), &2.into())
+    );
 }
 
 /// A pcap of raw IP with these packets.

@@ -5,9 +5,10 @@ mod readers;
 mod source;
 
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::net::IpAddr;
 use std::path::Path;
 
-use ::correlate::{Correlator, Journey, Merge, Options, Vantage};
+use ::correlate::{Correlator, Journey, Merge, Nat, Options, Vantage};
 use report::{Copied, Journeys, Layout, Unreadable};
 
 use self::readers::Readers;
@@ -25,7 +26,8 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
     let window_ns = i64::try_from(question.window.as_nanos()).unwrap_or(i64::MAX);
     let options = Options { window_ns, ..Options::default() };
     let shown = Shown::new(question.each, merged.is_some());
-    let joined = join(source::open_all(&question.files)?, options, shown, &[])?;
+    let known = Known { nat: &question.nat, onward: &[] };
+    let joined = join(source::open_all(&question.files)?, options, shown, known)?;
     for source in &joined.sources {
         if let Some(damage) = &source.damage {
             let place = &source.file;
@@ -56,7 +58,8 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
 /// A capture file of our own, as journeys with their copies; what is known of the order of its vantages is by the
 /// numbers of its interfaces.
 pub(super) fn captured(path: &Path, options: Options, onward: &[Onward]) -> Result<Joined, Failure> {
-    join(source::open_all(&[path.to_owned()])?, options, Shown::new(false, true), onward)
+    let known = Known { nat: &[], onward };
+    join(source::open_all(&[path.to_owned()])?, options, Shown::new(false, true), known)
 }
 
 /// Tells what is known of the order of one source's vantages.
@@ -85,17 +88,28 @@ impl Joined {
     }
 }
 
+/// What is known before any packet is.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// Addresses inside, and what they are outside.
+    nat: &'a [(IpAddr, IpAddr)],
+    onward: &'a [Onward],
+}
+
 fn join(
     sources: Vec<Source>,
     options: Options,
     mut shown: Shown,
-    onward: &[Onward],
+    known: Known<'_>,
 ) -> Result<Joined, Failure> {
     let count = sources.len();
     let mut merge = Merge::new(count);
     let is_mixed: Vec<bool> = sources.iter().map(|source| source.is_mixed).collect();
     let mut correlator = Correlator::new(options, is_mixed.clone());
-    teach(&mut correlator, &mut merge, onward);
+    let pairs = known.nat.iter().copied();
+    correlator
+        .give_nat(pairs.map(|(inside, outside)| Nat { inside: inside.into(), outside: outside.into() }));
+    teach(&mut correlator, &mut merge, known.onward);
     let mut readers = Readers::start(sources);
     for source in 0..count {
         // The clocks are told from a part of each source that is larger than one batch.

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+pub(crate) mod capture_files;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
