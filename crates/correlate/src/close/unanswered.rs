@@ -9,12 +9,12 @@ use crate::report::{Example, Lost};
 const UNANSWERED_MAX: usize = 2 * PENDING_MAX;
 
 /// What is told of a request that stays without an answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Unanswered {
     /// Whatever comes of this one in `pending`.
     Pending(u32),
-    /// It was lost.
-    Lost(Lost),
+    /// It was lost. Few are, and most places of the table are for others.
+    Lost(Box<Lost>),
     /// The vantage that should have seen it was not watching.
     Undecided,
 }
@@ -24,8 +24,11 @@ impl Closing {
     pub(super) fn lose(&mut self, packet: Example, expected_at: u16, opened: i64, ask: u64) {
         let time = self.common(packet.stop.vantage, packet.stop.time_ns);
         let is_watched = self.was_watching(expected_at, time);
-        let lost = Unanswered::Lost(Lost { packet, expected_at, opened });
-        let unanswered = if is_watched { lost } else { Unanswered::Undecided };
+        let unanswered = if is_watched {
+            Unanswered::Lost(Box::new(Lost { packet, expected_at, opened }))
+        } else {
+            Unanswered::Undecided
+        };
         if ask != 0 && self.unanswered.len() < UNANSWERED_MAX {
             self.unanswered.insert(ask, unanswered);
         } else {
@@ -69,7 +72,7 @@ impl Closing {
             Unanswered::Lost(lost) => {
                 self.findings.lost_count += 1;
                 if self.findings.lost.len() < self.options.listed_max {
-                    self.findings.lost.push(lost);
+                    self.findings.lost.push(*lost);
                 }
             }
             Unanswered::Undecided => self.findings.undecided += 1,
