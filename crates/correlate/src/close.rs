@@ -3,6 +3,7 @@
 mod conclude;
 mod kinds;
 mod live;
+mod pieces;
 mod stack;
 mod unanswered;
 
@@ -13,6 +14,7 @@ use model::sighting::{Address, Kind, Sighting};
 
 pub(crate) use self::kinds::is_only_answer;
 use self::kinds::{is_for_many, is_request, way};
+use self::pieces::Held;
 use self::stack::Stack;
 use self::unanswered::Unanswered;
 use crate::clock::Clocks;
@@ -93,6 +95,7 @@ pub(crate) struct Closing {
     pending: Vec<Pending>,
     /// Requests by `ask` whose answers have not been seen.
     unanswered: HashMap<u64, Unanswered, BuildHasherDefault<AsItIs>>,
+    held: Held,
     flows: Vec<FlowEnd>,
     stack: Stack,
     stretches: Vec<Option<Box<Stretch>>>,
@@ -119,6 +122,7 @@ impl Closing {
             exchanges: Exchanges::new(),
             pending: Vec::new(),
             unanswered: HashMap::default(),
+            held: Held::default(),
             flows: vec![FlowEnd::default(); FLOWS],
             stack: Stack::new(),
             stretches: vec![None; VANTAGES_MAX * VANTAGES_MAX],
@@ -213,6 +217,7 @@ impl Closing {
         if visited.count_ones() as usize != journey.stops.len() {
             self.learn_loop(journey);
         }
+        self.piece(journey);
         self.exchange(journey, visited);
         self.end(journey, visited);
     }
@@ -438,6 +443,7 @@ impl Closing {
                     if journey.ask != 0 {
                         let index = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
                         self.unanswered.insert(journey.ask, Unanswered::Pending(index));
+                        self.hold(&packet, journey.ask);
                     }
                     let opened = journey.opened;
                     self.pending.push(Pending { packet, before, visited, opened, is_answered: false });

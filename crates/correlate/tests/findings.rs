@@ -105,6 +105,47 @@ fn packets_with_their_last_hop_and_packets_for_many_end_anywhere() {
     assert_eq!(story.tell().lost(), []);
 }
 
+/// Octets from `from` to `to` of a flow, in one packet with headers of 52 octets.
+fn piece(from: u32, to: u32) -> Sighting {
+    let ask = u64::from(to).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let length = u16::try_from(to - from + 52).unwrap();
+    Sighting { detail: from, length, ask, identity: ask ^ u64::from(from), ..segment(0) }
+}
+
+#[test]
+fn tcp_that_is_cut_or_put_together_on_the_way_has_arrived() {
+    const DATA: u32 = 1_448;
+    for (cut_here, cut_there) in [(3, 1), (1, 3), (3, 2)] {
+        let mut story = Story::new(2);
+        for number in 0..200 {
+            let time = i64::from(number) * 1_000;
+            let start = number * 6 * DATA;
+            for (source, ttl, pieces) in [(0, 64, cut_here), (1, 63, cut_there)] {
+                for part in (0..6).step_by(pieces) {
+                    let part = u32::try_from(part).unwrap();
+                    let end = (part + u32::try_from(pieces).unwrap()).min(6);
+                    let packet = piece(start + part * DATA, start + end * DATA);
+                    let late = if source == 0 { 0 } else { 100 };
+                    // One is really lost, with all of its pieces.
+                    if number != 100 || source == 0 {
+                        story.see(source, time + late + i64::from(part), Sighting { ttl, ..packet });
+                    }
+                }
+            }
+            // Some go through as they are.
+            let same = Sighting { source_port: 50_000, ..segment(5_000 + number) };
+            story.pass(time + 500, &[0, 1], same);
+        }
+        let told = story.tell();
+        let lost: Vec<u32> = told.lost().iter().map(|(number, ..)| *number).collect();
+        let start = 600 * DATA;
+        let whole = u32::try_from(cut_here).unwrap() * DATA;
+        let expected: Vec<u32> = (start..start + 6 * DATA).step_by(whole.try_into().unwrap()).collect();
+        assert_eq!(lost, expected, "{cut_here} {cut_there}");
+        assert_eq!(told.findings().undecided, 0);
+    }
+}
+
 // Incomplete captures.
 
 #[test]

@@ -23,13 +23,14 @@ impl Closing {
     /// A packet ended where others go on to `expected_at`.
     pub(super) fn lose(&mut self, packet: Example, expected_at: u16, opened: i64, ask: u64) {
         let time = self.common(packet.stop.vantage, packet.stop.time_ns);
+        let lost = Lost { packet, expected_at, opened };
         let is_watched = self.was_watching(expected_at, time);
-        let unanswered = if is_watched {
-            Unanswered::Lost(Box::new(Lost { packet, expected_at, opened }))
-        } else {
-            Unanswered::Undecided
-        };
-        if ask != 0 && self.unanswered.len() < UNANSWERED_MAX {
+        let is_kept = ask != 0 && self.unanswered.len() < UNANSWERED_MAX;
+        if is_watched && is_kept {
+            self.hold(&packet, ask);
+        }
+        let unanswered = if is_watched { Unanswered::Lost(Box::new(lost)) } else { Unanswered::Undecided };
+        if is_kept {
             self.unanswered.insert(ask, unanswered);
         } else {
             self.tell_unanswered(unanswered);
