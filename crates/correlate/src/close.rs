@@ -3,6 +3,7 @@
 mod conclude;
 mod kinds;
 mod live;
+mod order;
 mod pieces;
 mod stack;
 mod unanswered;
@@ -14,6 +15,7 @@ use model::sighting::{Address, Kind, Sighting};
 
 pub(crate) use self::kinds::is_only_answer;
 use self::kinds::{is_for_many, is_request, way};
+use self::order::{FLOWS, FlowEnd};
 use self::pieces::Held;
 use self::stack::Stack;
 use self::unanswered::Unanswered;
@@ -29,8 +31,6 @@ use crate::{Options, VANTAGES_MAX, Vantage};
 const PENDING_MAX: usize = 65_536;
 /// Translations told apart.
 const NAT_MAX: usize = 4_096;
-/// Flows of which the order is watched.
-const FLOWS: usize = 1 << 12;
 
 /// What a vantage has seen so far.
 #[derive(Debug, Clone, Copy)]
@@ -69,15 +69,6 @@ struct Pending {
     visited: u64,
     opened: i64,
     is_answered: bool,
-}
-
-/// The last packet of a flow that came to where the flow goes.
-#[derive(Debug, Clone, Copy, Default)]
-struct FlowEnd {
-    flow: u64,
-    ends: (u16, u16),
-    times: (i64, i64),
-    is_overtaken: bool,
 }
 
 #[derive(Debug)]
@@ -333,32 +324,6 @@ impl Closing {
                 return;
             }
         }
-    }
-
-    /// Overtaken: first seen before another of its flow, and last seen behind it.
-    fn learn_order(&mut self, journey: &Journey) {
-        let [first, .., last] = journey.stops.as_slice() else { return };
-        let ports = u64::from(first.source_port) << 16 | u64::from(first.destination_port);
-        let fold = |address: Address| u64::try_from((address.0 ^ address.0 >> 64) & u128::from(u64::MAX));
-        let (from, to) =
-            (fold(first.source).unwrap_or_default(), fold(first.destination).unwrap_or_default());
-        let flow = (from.rotate_left(21) ^ to ^ ports << 40 ^ u64::from(journey.protocol))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let index = usize::try_from(flow >> 40).unwrap_or_default() % FLOWS;
-        let Some(end) = self.flows.get_mut(index) else { return };
-        let (ends, times) = ((first.vantage, last.vantage), (first.time_ns, last.time_ns));
-        if end.flow == flow && end.ends == ends {
-            if times.0 > end.times.0 && times.1 < end.times.1 {
-                self.findings.reordered += u64::from(!end.is_overtaken);
-                end.is_overtaken = true;
-                self.findings.reordering.get_or_insert(Example::of(journey, last));
-                return;
-            }
-            if times.0 < end.times.0 {
-                return;
-            }
-        }
-        *end = FlowEnd { flow, ends, times, is_overtaken: false };
     }
 
     fn exchange(&mut self, journey: &Journey, visited: u64) {

@@ -55,6 +55,9 @@ pub struct Options {
     pub open_max: usize,
     /// Lost packets that are told one by one; more are counted.
     pub listed_max: usize,
+    /// A loss is told as soon as its journey is over, and not only where no answer has shown that it arrived: for
+    /// a view of what goes on.
+    pub at_once: bool,
 }
 
 impl Default for Options {
@@ -64,6 +67,7 @@ impl Default for Options {
             duplicate_ns: 100_000_000,
             open_max: 1_600_000,
             listed_max: 100_000,
+            at_once: false,
         }
     }
 }

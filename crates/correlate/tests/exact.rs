@@ -177,7 +177,8 @@ fn a_run_can_be_watched_while_it_goes_on() {
         merge.give(source, sightings(file));
         merge.give(source, Vec::new());
     }
-    let mut correlator = Correlator::new(Options::default(), vec![false; 4]);
+    let options = Options { at_once: true, ..Options::default() };
+    let mut correlator = Correlator::new(options, vec![false; 4]);
     correlator.look_ahead(&mut merge, 4);
     let mut over = 0;
     let mut each = |_: &Journey, _: &[Vantage]| over += 1;

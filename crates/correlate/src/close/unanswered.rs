@@ -25,7 +25,7 @@ impl Closing {
         let time = self.common(packet.stop.vantage, packet.stop.time_ns);
         let lost = Lost { packet, expected_at, opened };
         let is_watched = self.was_watching(expected_at, time);
-        let is_kept = ask != 0 && self.unanswered.len() < UNANSWERED_MAX;
+        let is_kept = ask != 0 && !self.options.at_once && self.unanswered.len() < UNANSWERED_MAX;
         if is_watched && is_kept {
             self.hold(&packet, ask);
         }

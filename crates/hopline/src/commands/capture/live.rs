@@ -56,7 +56,7 @@ impl Live {
     /// Of vantages with these names and `LINKTYPE_` numbers, of whose order so much is known.
     pub(super) fn new(names: Vec<String>, link_types: Vec<u16>, room: Room, onward: &[Onward]) -> Live {
         let window_ns = i64::try_from(WINDOW.as_nanos()).unwrap_or(i64::MAX);
-        let options = Options { window_ns, open_max: OPEN_MAX, ..Options::default() };
+        let options = Options { window_ns, open_max: OPEN_MAX, at_once: true, ..Options::default() };
         let mut merge = Merge::new(1);
         let mut correlator = Correlator::new(options, vec![false]);
         teach(&mut correlator, &mut merge, onward);
