@@ -2,8 +2,9 @@
 //!
 //! They lie side by side in chunks that are used again when all of a chunk is over, so that what is begun,
 //! joined and closed at a time is near in memory, however many are open. A journey is found by its identity
-//! over a table of numbers: each bucket has the youngest of its journeys, and each journey the one before it.
-//! Nothing is taken out of the table: a number of a journey that is over is the end of its chain.
+//! over a table of numbers: each bucket has the youngest of its journeys, and a link for each journey has the one
+//! before it. Nothing is taken out of the table: a number of a journey that is over is the end of its chain. Links
+//! lie apart from what they are of, so that a search does not fetch journeys from far away to pass them by.
 
 use std::collections::VecDeque;
 
@@ -44,8 +45,6 @@ struct Packet {
     sender: u64,
     opened: i64,
     detail: u32,
-    /// The number of the journey before it in its bucket.
-    older: u32,
     /// The chain of stops beyond the journey's own place.
     first: u32,
     last: u32,
@@ -54,6 +53,15 @@ struct Packet {
     kind: Kind,
     /// Stops in the journey's own place.
     at_home: u8,
+}
+
+/// What of a journey is looked at in search of another.
+#[derive(Debug, Clone, Copy, Default)]
+struct Link {
+    /// The half of its identity that does not tell its bucket.
+    tag: u32,
+    /// The number of the journey before it in its bucket.
+    older: u32,
 }
 
 /// All open journeys. Numbers wrap around; only their distance is ever told.
@@ -67,6 +75,8 @@ pub(crate) struct OpenJourneys {
     next: u32,
     /// By identity: the youngest journey.
     buckets: Vec<u32>,
+    /// By number, as many as there are buckets: a power of two, and never fewer than open journeys.
+    links: Vec<Link>,
     chained: Vec<Stop>,
     free: Vec<u32>,
 }
@@ -79,6 +89,7 @@ impl OpenJourneys {
             oldest: 0,
             next: 0,
             buckets: vec![0; BUCKETS],
+            links: vec![Link::default(); BUCKETS],
             chained: Vec::new(),
             free: Vec::new(),
         }
@@ -124,24 +135,43 @@ impl OpenJourneys {
     }
 
     fn bucket(&self, identity: u64) -> usize {
-        // A power of two, so that this is a mask; an identity is a hash.
+        // An identity is a hash.
         usize::try_from(identity & (self.buckets.len() as u64 - 1)).unwrap_or_default()
+    }
+
+    fn link(&self, number: u32) -> Link {
+        self.links.get(number as usize & (self.links.len() - 1)).copied().unwrap_or_default()
     }
 
     /// The journeys that a packet of this identity may belong to, youngest first.
     pub(crate) fn alike(&self, identity: u64) -> impl Iterator<Item = u32> {
-        let mut link = self.buckets.get(self.bucket(identity)).copied().unwrap_or_default();
+        let mut next = self.buckets.get(self.bucket(identity)).copied().unwrap_or_default();
         // Each is older than the one before, or it is what is left of a journey long over.
         let mut left = self.count();
         let links = std::iter::from_fn(move || {
-            let open = self.get(link).filter(|_| link.wrapping_sub(self.oldest) < left)?;
-            left = link.wrapping_sub(self.oldest);
-            Some((std::mem::replace(&mut link, open.packet.older), open))
+            let age = next.wrapping_sub(self.oldest);
+            if age >= left {
+                return None;
+            }
+            left = age;
+            let link = self.link(next);
+            Some((std::mem::replace(&mut next, link.older), link.tag))
         });
-        links
-            .take(ALIKE_MAX)
-            .filter(move |(_, open)| open.packet.identity == identity)
-            .map(|(number, _)| number)
+        let tag = tag(identity);
+        let is_alike =
+            move |number: &u32| self.get(*number).is_some_and(|open| open.packet.identity == identity);
+        links.take(ALIKE_MAX).filter(move |link| link.1 == tag).map(|(number, _)| number).filter(is_alike)
+    }
+
+    /// Puts a journey before the others of its bucket.
+    fn enter(&mut self, number: u32, identity: u64) {
+        let bucket = self.bucket(identity);
+        let older =
+            self.buckets.get_mut(bucket).map_or(number, |youngest| std::mem::replace(youngest, number));
+        let at = number as usize & (self.links.len() - 1);
+        if let Some(link) = self.links.get_mut(at) {
+            *link = Link { tag: tag(identity), older };
+        }
     }
 
     /// Where a journey was seen, and where each stop is kept.
@@ -180,9 +210,7 @@ impl OpenJourneys {
             self.widen();
         }
         let number = self.next;
-        let bucket = self.bucket(seen.identity);
-        let older =
-            self.buckets.get_mut(bucket).map_or(number, |youngest| std::mem::replace(youngest, number));
+        self.enter(number, seen.identity);
         let stop = Stop::of(seen);
         let packet = Packet {
             identity: seen.identity,
@@ -191,7 +219,6 @@ impl OpenJourneys {
             sender: seen.sender,
             opened,
             detail: seen.detail,
-            older,
             first: NIL,
             last: NIL,
             length: seen.length,
@@ -279,17 +306,20 @@ impl OpenJourneys {
 
     /// Twice the buckets, and every journey in its new one.
     fn widen(&mut self) {
-        self.buckets = vec![self.oldest; self.buckets.len() * 2];
+        let count = self.buckets.len() * 2;
+        self.buckets = vec![self.oldest; count];
+        self.links = vec![Link::default(); count];
         for at in 0..self.count() {
             let number = self.oldest.wrapping_add(at);
-            let Some(identity) = self.get(number).map(|open| open.packet.identity) else { continue };
-            let bucket = self.bucket(identity);
-            let older = self.buckets.get_mut(bucket).map(|youngest| std::mem::replace(youngest, number));
-            if let (Some(open), Some(older)) = (self.get_mut(number), older) {
-                open.packet.older = older;
+            if let Some(identity) = self.get(number).map(|open| open.packet.identity) {
+                self.enter(number, identity);
             }
         }
     }
+}
+
+fn tag(identity: u64) -> u32 {
+    u32::try_from(identity >> 32).unwrap_or_default()
 }
 
 impl Packet {
