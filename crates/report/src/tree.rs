@@ -50,14 +50,17 @@ pub(crate) fn full(page: &mut Page<'_>, indent: usize, path: &Path, packets: Pac
     let device_columns = path.hops.iter().map(|hop| hop.at.device.chars().count()).max().unwrap_or(0);
     let mut machine = None;
     let mut packet = "";
-    for hop in &path.hops {
+    for (at, hop) in path.hops.iter().enumerate() {
         if machine != Some((&hop.at.host, &hop.at.netns)) {
             machine = Some((&hop.at.host, &hop.at.netns));
             page.text(indent + 2, &[Span::new(Role::Strong, &machine_name(&hop.at))])?;
         }
         let show = packets == Packets::Each || packet != hop.packet;
         packet = &hop.packet;
-        hop_line(page, indent + 4, hop, device_columns, show)?;
+        // Packets are watched at devices: once for all hops there.
+        let is_last = path.hops.get(at + 1).is_none_or(|next| !next.at.same_device(&hop.at));
+        let seen = if is_last { seen(hop.observed) } else { None };
+        hop_line(page, indent + 4, hop, (device_columns, show), seen)?;
         if page.style.verbose {
             for step in &hop.steps {
                 page.columns(indent + 6, &[plain("-")], &[Span::new(Role::Dim, &step_text(step))])?;
@@ -101,8 +104,8 @@ fn hop_line(
     page: &mut Page<'_>,
     indent: usize,
     hop: &Hop,
-    device_columns: usize,
-    show_packet: bool,
+    (device_columns, show_packet): (usize, bool),
+    seen: Option<Span>,
 ) -> io::Result<()> {
     let mark = Mark::of(hop.predicted);
     let fixed = [
@@ -113,7 +116,7 @@ fn hop_line(
     ];
     let packet = show_packet && !hop.packet.is_empty();
     let packet: Vec<Span> = packet.then(|| Span::new(Role::Dim, &hop.packet)).into_iter().collect();
-    let remark = remark(hop, mark);
+    let remark: Vec<Span> = decision(hop, mark).into_iter().chain(seen).collect();
     let separator = plain(if page.style.unicode { "·" } else { "|" });
     let in_one_line = [packet.as_slice(), &[separator], &remark].concat();
     if packet.is_empty() || remark.is_empty() {
@@ -127,16 +130,19 @@ fn hop_line(
     page.text(hang, &remark)
 }
 
-/// What the hop decides, and whether the packet was seen there.
-fn remark(hop: &Hop, mark: Mark) -> Vec<Span> {
+/// What the hop decides.
+fn decision(hop: &Hop, mark: Mark) -> Option<Span> {
     let role = if mark == Mark::PASS { Role::Plain } else { mark.role };
-    let detail = (!hop.detail.is_empty()).then(|| Span::new(role, &hop.detail));
-    let seen = match hop.observed {
-        Observed::Seen => Some(Span::new(Role::Good, "(seen there)")),
-        Observed::NotSeen => Some(Span::new(Role::Bad, "(watched, not seen there)")),
+    (!hop.detail.is_empty()).then(|| Span::new(role, &hop.detail))
+}
+
+/// Whether the packet was seen there.
+fn seen(observed: Observed) -> Option<Span> {
+    match observed {
+        Observed::Seen => Some(Span::new(Role::Good, "(packet seen)")),
+        Observed::NotSeen => Some(Span::new(Role::Bad, "(packet not seen)")),
         Observed::NotWatched => None,
-    };
-    detail.into_iter().chain(seen).collect()
+    }
 }
 
 fn mark(disposition: &Disposition) -> Mark {
