@@ -14,7 +14,7 @@ use std::hash::BuildHasherDefault;
 use model::sighting::{Address, Kind, Sighting};
 
 pub(crate) use self::kinds::is_only_answer;
-use self::kinds::{is_for_many, is_request, way};
+use self::kinds::{is_request, way};
 use self::order::{FLOWS, FlowEnd};
 use self::pieces::Held;
 use self::stack::Stack;
@@ -22,7 +22,7 @@ use self::unanswered::Unanswered;
 use crate::clock::Clocks;
 use crate::exchange::{Exchanges, Visit};
 use crate::hash::{AsItIs, Mixed};
-use crate::journey::{Journey, Stop};
+use crate::journey::{Journey, Stop, is_for_many};
 use crate::next_hop::{Expected, NextHops, Remembered, bit};
 use crate::report::{Example, Findings, Nat, Stretch};
 use crate::{Options, VANTAGES_MAX, Vantage};
@@ -250,6 +250,9 @@ impl Closing {
 
     /// A copy is made once, and seen at every vantage behind.
     fn copies(&mut self, journey: &Journey) {
+        if journey.is_said_again() {
+            return;
+        }
         let mut known = 1;
         for stop in &journey.stops {
             let is_mixed = self.is_mixed(stop.vantage);

@@ -69,6 +69,38 @@ impl Journey {
             opened: 0,
         }
     }
+
+    /// Its sender says the same more than once within moments, so that a copy tells of no fault of the network:
+    /// reports of membership in groups (RFC 3376, 5.1; RFC 3810, 6.1) and announcements of an address, which who
+    /// takes it over sends in bursts (RFC 5944, 4.6; RFC 4861, 7.2.6).
+    pub fn is_said_again(&self) -> bool {
+        const IGMP: u8 = 2;
+        const ICMPV6: u8 = 58;
+        let Some(first) = self.stops.first() else { return false };
+        match self.kind {
+            Kind::Icmp if self.protocol == ICMPV6 => match self.detail >> 8 {
+                // Queries and reports of MLD, versions 1 and 2.
+                130..=132 | 143 => true,
+                // A neighbour advertisement that nobody has asked for.
+                136 => is_for_many(first.destination),
+                _ => false,
+            },
+            Kind::ArpRequest | Kind::ArpReply => first.source == first.destination,
+            Kind::Other => self.protocol == IGMP,
+            Kind::EchoRequest | Kind::EchoReply | Kind::Icmp | Kind::Tcp | Kind::Udp => false,
+            Kind::DnsQuery | Kind::DnsResponse | Kind::DhcpClient | Kind::DhcpServer | Kind::Fragment => {
+                false
+            }
+        }
+    }
+}
+
+/// Multicast and broadcast end in many places.
+pub(crate) fn is_for_many(destination: Address) -> bool {
+    match destination.to_ip() {
+        std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+        std::net::IpAddr::V6(ip) => ip.is_multicast(),
+    }
 }
 
 impl Stop {

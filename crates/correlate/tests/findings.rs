@@ -190,6 +190,35 @@ fn copies_made_on_the_way_are_counted_once() {
 }
 
 #[test]
+fn what_senders_say_again_is_no_copy() {
+    let group: Address = "ff02::16".parse::<std::net::IpAddr>().unwrap().into();
+    let all: Address = "ff02::1".parse::<std::net::IpAddr>().unwrap().into();
+    let icmp = |kind: u32, destination| Sighting {
+        kind: Kind::Icmp,
+        protocol: 58,
+        detail: kind << 8,
+        destination,
+        ask: 0,
+        ..request(900)
+    };
+    let arp =
+        |destination| Sighting { kind: Kind::ArpRequest, protocol: 0, destination, ask: 0, ..request(900) };
+    let igmp = Sighting { kind: Kind::Other, protocol: 2, ask: 0, ..request(900) };
+    let told = |packet: Sighting| {
+        let mut story = quiet(200);
+        for time in [50_000, 90_000] {
+            story.see(0, time, packet);
+        }
+        story.tell().findings().duplicates
+    };
+    // A report of MLD, an announcement in IPv6 and one in IPv4, a report of IGMP.
+    assert_eq!([icmp(143, group), icmp(136, all), arp(INSIDE), igmp].map(told), [0; 4]);
+    // Unreachable; an answer to who asked; a question; another protocol.
+    let other = Sighting { protocol: 132, ..igmp };
+    assert_eq!([icmp(1, SERVER), icmp(136, SERVER), arp(SERVER), other].map(told), [1; 4]);
+}
+
+#[test]
 fn bridge_and_port_show_the_same_packet() {
     // As two devices of one capture, and as one capture of all devices that does not tell them apart.
     for is_mixed in [false, true] {

@@ -25,11 +25,3 @@ pub(super) fn is_request(kind: Kind) -> bool {
         Kind::Fragment | Kind::Other => false,
     }
 }
-
-/// Multicast and broadcast end in many places.
-pub(super) fn is_for_many(destination: Address) -> bool {
-    match destination.to_ip() {
-        std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
-        std::net::IpAddr::V6(ip) => ip.is_multicast(),
-    }
-}

@@ -175,7 +175,7 @@ impl Shown {
         if self.few.len() < FEW {
             self.few.push(journey.clone());
         }
-        if self.keeps_copies {
+        if self.keeps_copies && !journey.is_said_again() {
             self.keep_copies(journey, vantages, is_mixed);
         }
         if let Some(out) = &mut self.out
