@@ -34,3 +34,4 @@ pub use catalogue::{CATALOGUE, Check, explain};
 pub use diagnose::{Case, Request, Subject, diagnose, path};
 pub use ladder::{Rung, Symptom};
 pub use sim::{Endpoint, Protocol};
+pub use watched::shows;

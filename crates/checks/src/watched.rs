@@ -3,11 +3,11 @@
 
 use std::net::IpAddr;
 
-use model::Netns;
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::link::LinkKind;
 use model::path::{Direction, Exchange, Hop, Observed, Path, Place, Stage};
 use model::sighting::{DeviceWatch, EchoResult, PingSeen};
+use model::{Netns, Snapshot};
 
 use crate::diagnose::{Case, start_of};
 use crate::ladder::Rung;
@@ -48,7 +48,7 @@ fn mark(case: &Case, rung: &Rung, path: &Path, group: &[Hop]) -> Observed {
         return Observed::NotWatched;
     };
     match watch_of(case, at) {
-        Some(watch) if shows(case, group) => {
+        Some(watch) if shows(case.snapshot, group) => {
             let seen = watch.pings.iter().find(|ping| is_of(ping, rung));
             let count = seen.map_or(0, |ping| of_direction(ping, path.direction));
             if count > 0 { Observed::Seen } else { Observed::NotSeen }
@@ -76,17 +76,18 @@ fn of_direction(ping: &PingSeen, direction: Direction) -> u32 {
     }
 }
 
-/// A bridge shows at its own device what it hands up or gets from above, and not what goes from port to port.
-fn shows(case: &Case, group: &[Hop]) -> bool {
+/// Whether a device shows the packets that a path takes over it, `group` being its hops there. A bridge shows at its
+/// own device what it hands up or gets from above, and not what goes from port to port.
+pub fn shows(snapshot: &Snapshot, group: &[Hop]) -> bool {
     let Some(at) = group.first().map(|hop| &hop.at) else { return false };
-    let link = netns_of(case, at).and_then(|ns| ns.link_named(&at.device));
+    let link = netns_of(snapshot, at).and_then(|ns| ns.link_named(&at.device));
     let is_bridge = link.is_some_and(|link| link.kind == LinkKind::Bridge);
     let is_above = |hop: &Hop| matches!(hop.at.stage, Stage::Route | Stage::Local | Stage::Neighbour);
     !is_bridge || group.iter().any(is_above)
 }
 
-fn netns_of<'c>(case: &Case<'c>, at: &Place) -> Option<&'c Netns> {
-    case.snapshot.netns.iter().find(|ns| ns.machine == at.host && ns.name == at.netns)
+fn netns_of<'s>(snapshot: &'s Snapshot, at: &Place) -> Option<&'s Netns> {
+    snapshot.netns.iter().find(|ns| ns.machine == at.host && ns.name == at.netns)
 }
 
 /// Where our packets went missing on a way that was predicted to be open.
@@ -177,7 +178,7 @@ fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
             to.device, to.device
         );
     };
-    let is_inside = |at: &Place| netns_of(case, at).is_some_and(|ns| ns.instance);
+    let is_inside = |at: &Place| netns_of(case.snapshot, at).is_some_and(|ns| ns.instance);
     if from.same_device(to) {
         return format!(
             "beyond {} nobody answers, or the answer is dropped: the receiver's own firewall or \
@@ -187,9 +188,10 @@ fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
     }
     if (&from.host, &from.netns) == (&to.host, &to.netns) {
         return format!(
-            "between them on one machine: a tc filter or XDP program (`tc filter show dev {0} ingress`, `tc filter \
-             show dev {1} egress`, `ip -d link show dev {0}`), a queue that drops (`tc -s qdisc show dev {1}`), a \
-             full connection table (`conntrack -S`, `dmesg`)",
+            "between them on one machine: a next hop that no longer answers ARP (`ip neigh show dev {1}`), a tc \
+             filter or XDP program (`tc filter show dev {0} ingress`, `tc filter show dev {1} egress`, `ip -d link \
+             show dev {0}`), a queue that drops (`tc -s qdisc show dev {1}`), a full connection table (`conntrack \
+             -S`, `dmesg`)",
             from.device, to.device
         );
     }
@@ -238,6 +240,7 @@ mod tests {
         let finding = &found.findings[0];
         assert_eq!((finding.confidence, finding.direction), (Confidence::Likely, Direction::Request));
         assert!(finding.summary.contains("seen at compute1//vnet0"), "{}", finding.summary);
+        assert!(finding.cause.contains("`ip neigh show dev eth0`"), "{}", finding.cause);
         assert!(finding.cause.contains("tc filter show dev eth0 egress"), "{}", finding.cause);
         assert!(
             finding.evidence[0].text.contains("of 2 echo requests 2 were seen"),

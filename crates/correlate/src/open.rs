@@ -243,7 +243,7 @@ impl OpenJourneys {
     /// One sighting more.
     pub(crate) fn extend(&mut self, number: u32, seen: &Sighting) {
         let stop = Stop::of(seen);
-        // Slabs are bounded far below this by `Options::open_max`.
+        // Places are bounded far below this by `Options::open_max`.
         let free = self.free.last().copied();
         let index = free.unwrap_or_else(|| u32::try_from(self.chained.len()).unwrap_or(NIL));
         let Some(open) = self.get_mut(number) else { return };

@@ -15,6 +15,7 @@ mod plan;
 mod progress;
 mod proof;
 mod realm;
+mod sightings;
 mod site_file;
 mod vantages;
 mod watching;

@@ -8,8 +8,6 @@ use capture::vantage::Vantage;
 use checks::{Protocol, Symptom};
 use collect::At;
 use model::Path;
-use model::link::LinkKind;
-use model::path::{Hop, Stage};
 
 use crate::conclude::{self, Asked, Probed};
 use crate::failure::Failure;
@@ -154,22 +152,12 @@ fn stays(path: &Path, facts: &Facts, vantages: &[Vantage]) -> Vec<Stay> {
         let is_here = |v: &Vantage| (&v.host, &v.netns, &v.device) == (&at.host, &at.netns, &at.device);
         let index = vantages.iter().position(is_here).and_then(|index| u16::try_from(index).ok());
         if let Some(vantage) = index
-            && shows(facts, group)
+            && checks::shows(&facts.snapshot, group)
         {
             stays.push(Stay { vantage, destinations });
         }
     }
     stays
-}
-
-/// A bridge shows at its own device what it hands up or gets from above, and not what goes from port to port.
-fn shows(facts: &Facts, group: &[Hop]) -> bool {
-    let Some(at) = group.first().map(|hop| &hop.at) else { return false };
-    let of_place = |ns: &&model::Netns| ns.machine == at.host && ns.name == at.netns;
-    let link = facts.snapshot.netns.iter().find(of_place).and_then(|ns| ns.link_named(&at.device));
-    let is_bridge = link.is_some_and(|link| link.kind == LinkKind::Bridge);
-    let is_above = |hop: &Hop| matches!(hop.at.stage, Stage::Route | Stage::Local | Stage::Neighbour);
-    !is_bridge || group.iter().any(is_above)
 }
 
 /// `1.2.3.4` of `10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64`; of TCP and UDP without the port.

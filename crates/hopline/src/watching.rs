@@ -11,10 +11,11 @@ use capture::vantage::{self, Room, Selection, Vantage, Watched};
 use model::Diagnosis;
 use model::sighting::{DeviceWatch, Kind, PingSeen};
 use model::snapshot::Gap;
-use parse::dissect;
+use parse::dissect::Options;
 
 use crate::gather::Facts;
 use crate::pings::Ping;
+use crate::sightings;
 use crate::site_file::Site;
 use crate::vantages;
 
@@ -57,10 +58,10 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, expected: &Diagnosis) -> Opt
     let (stopped, stop) = io::pipe().ok()?;
     let session = thread::spawn(move || {
         let mut seen: Seen = vec![BTreeMap::new(); watched.len()];
-        let layers: Vec<u32> = watched.iter().map(|w: &Watched| w.layer.link_type().into()).collect();
+        let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();
         let limits = Limits { stop: Some(stopped.as_fd()), ..Limits::default() };
         let outcome = session::run(watched, ROOM, limits, &mut |event| {
-            note(event, &layers, &mut seen);
+            note(event, &link_types, &mut seen);
             Ok(())
         })?;
         Ok((seen, outcome))
@@ -68,19 +69,11 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, expected: &Diagnosis) -> Opt
     Some(Watching { vantages, stop, session })
 }
 
-fn note(event: Event<'_>, layers: &[u32], seen: &mut Seen) {
+fn note(event: Event<'_>, link_types: &[u16], seen: &mut Seen) {
     let Event::Packet { vantage, frame, .. } = event else { return };
-    let (Some(layer), Some(seen)) = (layers.get(vantage), seen.get_mut(vantage)) else { return };
-    let captured = parse::capture::Frame {
-        number: 0,
-        time_ns: 0,
-        interface: 0,
-        link_type: *layer,
-        data: frame.bytes,
-        length: frame.length,
-    };
-    let options = dissect::Options::for_snap_length(Some(SNAP));
-    let Some(sighting) = dissect::sighting(&captured, 0, &options) else { return };
+    let (Some(link_type), Some(seen)) = (link_types.get(vantage), seen.get_mut(vantage)) else { return };
+    let options = Options::for_snap_length(Some(SNAP));
+    let Some(sighting) = sightings::of(&frame, *link_type, 0, 0, &options) else { return };
     // An echo's detail is its identifier and sequence number.
     let id = u16::try_from(sighting.detail >> 16).unwrap_or_default();
     match sighting.kind {

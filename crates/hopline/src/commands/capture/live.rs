@@ -15,6 +15,7 @@ use parse::dissect;
 use sys::packet_ring::Frame;
 
 use crate::commands::correlate::teach;
+use crate::sightings;
 use crate::vantages::Onward;
 
 /// How long a packet is looked for at other vantages.
@@ -82,18 +83,10 @@ impl Live {
         self.frames = self.frames.saturating_add(1);
         let Some(link_type) = self.link_types.get(vantage) else { return Ok(()) };
         let time_ns = i64::try_from(frame.time_ns).unwrap_or(i64::MAX);
-        let captured = parse::capture::Frame {
-            number: self.frames,
-            time_ns,
-            interface: 0,
-            link_type: u32::from(*link_type),
-            data: frame.bytes,
-            length: frame.length,
-        };
         let vantage = u16::try_from(vantage).unwrap_or(u16::MAX);
         self.latest = self.latest.max(time_ns);
         self.is_new = true;
-        if let Some(sighting) = dissect::sighting(&captured, vantage, &self.dissecting) {
+        if let Some(sighting) = sightings::of(frame, *link_type, vantage, self.frames, &self.dissecting) {
             self.held.insert((time_ns, vantage, self.frames), sighting);
         }
         if self.held.len() >= HELD_MAX { self.join(HELD_MAX / 4, i64::MAX, tell) } else { Ok(()) }
