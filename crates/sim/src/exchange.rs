@@ -212,7 +212,9 @@ fn tell_other_stops(answer: &mut Answer, other: &Answer) {
 fn undecide(answer: &mut Answer, at: usize, choices: &Choices) {
     answer.answered = false;
     answer.refused = None;
-    answer.paths.truncate(at + 1);
+    // Where only one of the walks asks in vain for a neighbour, it is still the question that is undecided.
+    let own = answer.paths.iter().skip(at).position(|path| path.exchange != Exchange::Arp);
+    answer.paths.truncate(at + own.unwrap_or_default() + 1);
     if let Some(last) = answer.paths.last_mut() {
         let (why, would_need) = if choices.were_of_order() {
             let why = "legacy and nft chains hang at one hook with one priority, and which run first \

@@ -108,6 +108,17 @@ fn redirect_stays_here_on_another_port() {
 }
 
 #[test]
+fn a_choice_between_an_absent_neighbour_and_another_leaves_the_question_open() {
+    let mut cloud = Cloud::new();
+    // Nobody has the first of the two.
+    cloud.nat("-A OUTPUT -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.10-10.0.0.11");
+    let answer = cloud.ask("h", SERVER, Protocol::Tcp(80));
+    let last = answer.paths.last().expect("a path");
+    assert_eq!(last.exchange, model::path::Exchange::Tcp, "{:?}", answer.paths);
+    assert!(unknown(&answer).contains("NAT picks one"), "{:?}", answer.paths);
+}
+
+#[test]
 fn an_answer_that_is_not_translated_back_finds_no_asker() {
     let mut cloud = Cloud::new();
     cloud.nat("-A POSTROUTING -o up0 -j MASQUERADE --to-ports 7002");
