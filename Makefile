@@ -47,4 +47,5 @@ readme: ## Writes the diagnosis that README.md shows anew, from the real program
 
 install-deps: ## Installs the Debian packages that the tests use, where they are missing
 	scripts/packages.sh test
+	scripts/machines.sh
 	scripts/modules.sh

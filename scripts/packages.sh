@@ -36,6 +36,8 @@ test=(
     "socat socat"
     "curl curl"
     "python3 python3"
+    "qemu-system-x86_64 qemu-system-x86"
+    "depmod kmod"
     # The servers' binaries without the service that mariadb-server would start.
     "mariadbd mariadb-server-core"
     "my_print_defaults mariadb-client-core"

@@ -59,6 +59,8 @@ const FIXTURES: &[&str] = &[
     include_str!("fixtures/text/guide/tcpdump-dns-on-bridge.txt"),
     include_str!("fixtures/text/guide/tcpdump-external-server.txt"),
     include_str!("fixtures/text/guide/tcpdump-instance.txt"),
+    include_str!("fixtures/text/recorded/console-qemu-no-lease.txt"),
+    include_str!("fixtures/text/recorded/console-qemu.txt"),
     include_str!("fixtures/text/recorded/console-udhcpc-1.35.txt"),
     include_str!("fixtures/text/recorded/dnsmasq.leases"),
     include_str!("fixtures/text/recorded/dnsmasq.log"),

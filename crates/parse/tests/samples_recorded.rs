@@ -1,6 +1,6 @@
 //! Goal: today's tools are read like those of the guide's time.
 //! Method: `fixtures/text/recorded` holds what iproute2 6.1, dnsmasq 2.90, udhcpc 1.35, tcpdump 4.99,
-//! ping and host printed in one small namespace network.
+//! ping and host printed in one small namespace network, and the consoles of two instances under QEMU.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
@@ -110,6 +110,35 @@ fn console_of_udhcpc_1_35() {
         Kind::DhcpFailed,
     ];
     assert_eq!(kinds, expected);
+}
+
+#[test]
+fn consoles_of_instances_under_qemu() {
+    use ConsoleEventKind as Kind;
+    let kinds = |text: &str| -> Vec<_> {
+        parse::console::parse("c", text).events.into_iter().map(|event| (event.line, event.kind)).collect()
+    };
+    let leased = [
+        (2, Kind::DhcpStarted(Some("1.35.0".into()))),
+        (3, Kind::DhcpDiscover),
+        (4, Kind::DhcpSelect),
+        (5, Kind::DhcpLease(Ipv4Addr::new(192, 168, 100, 5))),
+        (6, Kind::MetadataAsked),
+        (8, Kind::Login),
+    ];
+    assert_eq!(kinds(include_str!("fixtures/text/recorded/console-qemu.txt")), leased);
+    let no_lease = [
+        (2, Kind::DhcpStarted(Some("1.35.0".into()))),
+        (3, Kind::DhcpDiscover),
+        (4, Kind::DhcpDiscover),
+        (5, Kind::DhcpDiscover),
+        (6, Kind::DhcpNoLease),
+        (7, Kind::MetadataAsked),
+        (8, Kind::MetadataUnreachable("Network is unreachable".into())),
+        (9, Kind::MetadataUnreachable("failed to read iid from metadata. tried 1".into())),
+        (10, Kind::Login),
+    ];
+    assert_eq!(kinds(include_str!("fixtures/text/recorded/console-qemu-no-lease.txt")), no_lease);
 }
 
 #[test]

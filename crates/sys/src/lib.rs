@@ -9,5 +9,6 @@ pub mod bpf;
 pub mod netns;
 pub mod packet_ring;
 pub mod programs;
+pub mod tap;
 pub mod tcp;
 pub mod userns;
