@@ -2,24 +2,15 @@
 
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{
-    AssertSqlSafe, ColumnIndex, ConnectOptions, Connection, Decode, MySqlConnection, PgConnection, Row,
-    SqliteConnection, Type,
-};
+use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Row, Type};
 
+use crate::connection::{Access, Connection};
 use crate::database_error::{DatabaseError, classify};
 use crate::records::{self, Records};
-use crate::secret_url::{DatabaseUrl, Server, Target};
+use crate::secret_url::{DatabaseUrl, Target};
 
-/// A connection of one of the three drivers, inside a read-only transaction.
-pub(crate) enum Session {
-    MySql(MySqlConnection),
-    Postgres(PgConnection),
-    Sqlite(SqliteConnection),
-}
+/// A connection inside a read-only transaction.
+pub(crate) struct Session(pub(crate) Connection);
 
 /// One value of a row, as text whatever its type in the database; `None` for NULL.
 pub(crate) type Cell = Option<String>;
@@ -50,41 +41,34 @@ async fn read_all(url: &DatabaseUrl, timeout: Duration) -> Result<Records, Datab
             return Err(DatabaseError::File { database: url.to_string(), why });
         }
     }
-    let mut session = Session::open(&url.target, timeout).await.map_err(|e| classify(url, &e))?;
+    let mut session = Session::open(url, timeout).await.map_err(|e| classify(url, &e))?;
     let records = records::read(&mut session, url).await;
     // What was read stands, whether or not the server hears our goodbye.
-    let _ = session.close().await;
+    let _ = session.0.close().await;
     records
 }
 
 impl Session {
-    async fn open(target: &Target, timeout: Duration) -> Result<Session, sqlx::Error> {
-        let mut session = match target {
-            Target::MySql(server) => Session::MySql(mysql_options(server).connect().await?),
-            Target::Postgres(server) => Session::Postgres(postgres_options(server).connect().await?),
-            Target::Sqlite(path) => {
-                let options = SqliteConnectOptions::new().filename(path).busy_timeout(timeout);
-                Session::Sqlite(options.read_only(true).create_if_missing(false).connect().await?)
-            }
-        };
+    async fn open(url: &DatabaseUrl, timeout: Duration) -> Result<Session, sqlx::Error> {
+        let mut session = Session(url.connect(Access::Read, timeout).await?);
         session.begin().await?;
         Ok(session)
     }
 
     /// One snapshot for all statements, so that rows read later fit those read before.
     async fn begin(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Session::MySql(connection) => {
+        match &mut self.0 {
+            Connection::MySql(connection) => {
                 let sql = "SET SESSION TRANSACTION READ ONLY; \
                            START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
                 sqlx::raw_sql(sql).execute(connection).await.map(drop)
             }
-            Session::Postgres(connection) => {
+            Connection::Postgres(connection) => {
                 let sql = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; \
                            BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 sqlx::raw_sql(sql).execute(connection).await.map(drop)
             }
-            Session::Sqlite(connection) => sqlx::raw_sql("BEGIN").execute(connection).await.map(drop),
+            Connection::Sqlite(connection) => sqlx::raw_sql("BEGIN").execute(connection).await.map(drop),
         }
     }
 
@@ -92,18 +76,12 @@ impl Session {
     /// nothing from outside ever needs to enter a statement here, so none has a parameter.
     pub(crate) async fn rows<const N: usize>(&mut self, sql: String) -> Result<Vec<[Cell; N]>, sqlx::Error> {
         let query = sqlx::raw_sql(AssertSqlSafe(sql));
-        match self {
-            Session::MySql(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
-            Session::Postgres(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
-            Session::Sqlite(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
-        }
-    }
-
-    async fn close(self) -> Result<(), sqlx::Error> {
-        match self {
-            Session::MySql(connection) => connection.close().await,
-            Session::Postgres(connection) => connection.close().await,
-            Session::Sqlite(connection) => connection.close().await,
+        match &mut self.0 {
+            Connection::MySql(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
+            Connection::Postgres(connection) => {
+                query.fetch_all(connection).await?.iter().map(cells).collect()
+            }
+            Connection::Sqlite(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
         }
     }
 }
@@ -118,61 +96,4 @@ where
         *cell = row.try_get(column)?;
     }
     Ok(cells)
-}
-
-/// SQLAlchemy's MySQL drivers name their TLS files `ssl_ca`, `ssl_cert` and `ssl_key`.
-fn mysql_options(server: &Server) -> MySqlConnectOptions {
-    let host = if server.host.is_empty() { "localhost" } else { &server.host };
-    let mut options = MySqlConnectOptions::new().host(host).database(&server.database);
-    options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
-    if let Some(port) = server.port {
-        options = options.port(port);
-    }
-    if let Some(socket) = &server.socket {
-        options = options.socket(socket);
-    }
-    if let Some(user) = &server.user {
-        options = options.username(user);
-    }
-    if let Some(password) = &server.password {
-        options = options.password(password);
-    }
-    if let Some(ca) = server.parameters.get("ssl_ca") {
-        options = options.ssl_ca(ca).ssl_mode(MySqlSslMode::VerifyCa);
-    }
-    if let (Some(cert), Some(key)) = (server.parameters.get("ssl_cert"), server.parameters.get("ssl_key")) {
-        options = options.ssl_client_cert(cert).ssl_client_key(key);
-    }
-    options
-}
-
-/// libpq's parameters, which psycopg2 hands on as they are.
-fn postgres_options(server: &Server) -> PgConnectOptions {
-    let mut options = PgConnectOptions::new_without_pgpass().database(&server.database);
-    options = options.application_name("hopline");
-    if !server.host.is_empty() {
-        options = options.host(&server.host);
-    }
-    if let Some(port) = server.port {
-        options = options.port(port);
-    }
-    if let Some(socket) = &server.socket {
-        options = options.socket(socket);
-    }
-    if let Some(user) = &server.user {
-        options = options.username(user);
-    }
-    if let Some(password) = &server.password {
-        options = options.password(password);
-    }
-    if let Some(mode) = server.parameters.get("sslmode").and_then(|mode| mode.parse::<PgSslMode>().ok()) {
-        options = options.ssl_mode(mode);
-    }
-    if let Some(ca) = server.parameters.get("sslrootcert") {
-        options = options.ssl_root_cert(ca);
-    }
-    if let (Some(cert), Some(key)) = (server.parameters.get("sslcert"), server.parameters.get("sslkey")) {
-        options = options.ssl_client_cert(cert).ssl_client_key(key);
-    }
-    options
 }

@@ -102,7 +102,7 @@ pub enum DatabaseError {
 
 /// The driver's error, told apart by the server's own numbers: MySQL error numbers, SQLSTATE for
 /// PostgreSQL, SQLite result codes.
-pub(crate) fn classify(url: &DatabaseUrl, error: &sqlx::Error) -> DatabaseError {
+pub fn classify(url: &DatabaseUrl, error: &sqlx::Error) -> DatabaseError {
     let database = url.to_string();
     let why = url.without_password(&reason(error));
     match error {

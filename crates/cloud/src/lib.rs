@@ -1,12 +1,13 @@
 //! What a cloud means to be true, from every place that tells: nova's database, libvirt's domains,
 //! nova.conf, dnsmasq's command lines and the site file's `[[instance]]` entries.
 //!
-//! [`read`] is the only function here with an effect, and it only reads: the session is told to be
-//! read-only, and a statement is never more than our own fixed words. [`intent`] and [`find`] are pure.
+//! [`read`] only reads: the session is told to be read-only, and a statement is never more than our own fixed
+//! words. Who writes ([`DatabaseUrl::connect`]) does so elsewhere. [`intent`] and [`find`] are pure.
 //! The state of the links and bridges is what `hopline` judges, so it is never taken for what is meant:
 //! a tap's current master does not tell the bridge that it belongs in.
 
 mod addresses;
+mod connection;
 mod database;
 mod database_error;
 mod domains;
@@ -19,8 +20,9 @@ mod schema;
 mod secret_url;
 mod taps;
 
+pub use connection::{Access, Connection};
 pub use database::read;
-pub use database_error::DatabaseError;
+pub use database_error::{DatabaseError, classify};
 pub use entries::InstanceEntry;
 pub use find::{Candidates, FindError, find};
 pub use intent::intent;

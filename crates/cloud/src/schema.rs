@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::connection::Connection;
 use crate::database::Session;
 
 /// The tables of nova-network that nothing can be said without.
@@ -42,10 +43,10 @@ pub(crate) struct Schema {
 impl Schema {
     /// Looks the columns up.
     pub(crate) async fn read(session: &mut Session) -> Result<Schema, sqlx::Error> {
-        let (text_type, sql) = match session {
-            Session::MySql(_) => ("CHAR", MYSQL_COLUMNS),
-            Session::Postgres(_) => ("TEXT", POSTGRES_COLUMNS),
-            Session::Sqlite(_) => ("TEXT", SQLITE_COLUMNS),
+        let (text_type, sql) = match &session.0 {
+            Connection::MySql(_) => ("CHAR", MYSQL_COLUMNS),
+            Connection::Postgres(_) => ("TEXT", POSTGRES_COLUMNS),
+            Connection::Sqlite(_) => ("TEXT", SQLITE_COLUMNS),
         };
         // A column that SQLite calls BOOLEAN holds 0 and 1; only PostgreSQL's type is spelled `boolean`.
         let column = |[table, column, kind]: [Option<String>; 3]| {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -85,6 +85,19 @@ impl DatabaseUrl {
     /// there; user and password are %-decoded; the last `@` ends the password, as in SQLAlchemy.
     pub fn parse(text: &str) -> Result<DatabaseUrl, UrlError> {
         parse_with(text, |name| std::env::var(name).ok())
+    }
+
+    /// A SQLite file.
+    pub fn sqlite(path: PathBuf) -> DatabaseUrl {
+        DatabaseUrl { target: Target::Sqlite(path) }
+    }
+
+    /// The file, of a SQLite database.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.target {
+            Target::Sqlite(path) => Some(path),
+            Target::MySql(_) | Target::Postgres(_) => None,
+        }
     }
 
     /// Blanks out the password wherever a driver's or server's message may repeat it.

@@ -1,0 +1,119 @@
+//! Connections to nova's database, of one of the three drivers.
+
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _, MySqlConnection, PgConnection, SqliteConnection};
+
+use crate::secret_url::{DatabaseUrl, Server, Target};
+
+/// A connection of one of the three drivers.
+#[derive(Debug)]
+pub enum Connection {
+    /// MySQL or MariaDB.
+    MySql(MySqlConnection),
+    /// PostgreSQL.
+    Postgres(PgConnection),
+    /// A file.
+    Sqlite(SqliteConnection),
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To read: a SQLite file is opened read-only, a server's session must be told.
+    Read,
+    /// To write. A SQLite file must be there already, and nothing waits for the disk: what is written so is
+    /// the lab's, which a machine that loses power loses anyway.
+    Write,
+}
+
+impl DatabaseUrl {
+    /// Connects. A SQLite file that another process writes to is waited for as long as `timeout`, and none is ever
+    /// made.
+    pub async fn connect(&self, access: Access, timeout: Duration) -> Result<Connection, sqlx::Error> {
+        Ok(match &self.target {
+            Target::MySql(server) => Connection::MySql(mysql_options(server).connect().await?),
+            Target::Postgres(server) => Connection::Postgres(postgres_options(server).connect().await?),
+            Target::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path).busy_timeout(timeout);
+                let options = match access {
+                    Access::Read => options.read_only(true),
+                    Access::Write => options.synchronous(SqliteSynchronous::Off),
+                };
+                let options = options.create_if_missing(false).disable_statement_logging();
+                Connection::Sqlite(options.connect().await?)
+            }
+        })
+    }
+}
+
+impl Connection {
+    /// Says goodbye.
+    pub async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Connection::MySql(connection) => connection.close().await,
+            Connection::Postgres(connection) => connection.close().await,
+            Connection::Sqlite(connection) => connection.close().await,
+        }
+    }
+}
+
+/// SQLAlchemy's MySQL drivers name their TLS files `ssl_ca`, `ssl_cert` and `ssl_key`.
+fn mysql_options(server: &Server) -> MySqlConnectOptions {
+    let host = if server.host.is_empty() { "localhost" } else { &server.host };
+    let mut options = MySqlConnectOptions::new().host(host).database(&server.database);
+    options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
+    if let Some(port) = server.port {
+        options = options.port(port);
+    }
+    if let Some(socket) = &server.socket {
+        options = options.socket(socket);
+    }
+    if let Some(user) = &server.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &server.password {
+        options = options.password(password);
+    }
+    if let Some(ca) = server.parameters.get("ssl_ca") {
+        options = options.ssl_ca(ca).ssl_mode(MySqlSslMode::VerifyCa);
+    }
+    if let (Some(cert), Some(key)) = (server.parameters.get("ssl_cert"), server.parameters.get("ssl_key")) {
+        options = options.ssl_client_cert(cert).ssl_client_key(key);
+    }
+    options
+}
+
+/// libpq's parameters, which psycopg2 hands on as they are.
+fn postgres_options(server: &Server) -> PgConnectOptions {
+    let mut options = PgConnectOptions::new_without_pgpass().database(&server.database);
+    options = options.application_name("hopline");
+    if !server.host.is_empty() {
+        options = options.host(&server.host);
+    }
+    if let Some(port) = server.port {
+        options = options.port(port);
+    }
+    if let Some(socket) = &server.socket {
+        options = options.socket(socket);
+    }
+    if let Some(user) = &server.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &server.password {
+        options = options.password(password);
+    }
+    if let Some(mode) = server.parameters.get("sslmode").and_then(|mode| mode.parse::<PgSslMode>().ok()) {
+        options = options.ssl_mode(mode);
+    }
+    if let Some(ca) = server.parameters.get("sslrootcert") {
+        options = options.ssl_root_cert(ca);
+    }
+    if let (Some(cert), Some(key)) = (server.parameters.get("sslcert"), server.parameters.get("sslkey")) {
+        options = options.ssl_client_cert(cert).ssl_client_key(key);
+    }
+    options
+}
