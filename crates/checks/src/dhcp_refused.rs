@@ -31,7 +31,7 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let bridge = seat.bridge_name()?;
     let serves =
         |d: &&Dnsmasq| d.listen.contains(&gateway.into()) || d.interfaces.iter().any(|i| i == bridge);
-    let server = seat.host.dnsmasq.iter().find(serves)?;
+    let server = seat.server.dnsmasq.iter().find(serves)?;
     let dynamic = server.ranges.iter().any(|r| !r.is_static && r.end.is_some());
     let log = last_word(seat, mac);
     let refused_in_log = log.as_ref().is_some_and(|(_, refused)| *refused);
@@ -41,7 +41,7 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
         Offer::Refused(_) | Offer::Unknown(_) | Offer::Address(_) => return None,
     };
     let mut evidence: Vec<Evidence> = Vec::new();
-    if let (Some((line, true)), Some(file)) = (log, &seat.host.dhcp_log_file) {
+    if let (Some((line, true)), Some(file)) = (log, &seat.server.dhcp_log_file) {
         evidence.push(evidence::record(EvidenceKind::Log, file.clone(), line));
     }
     let file = server.hosts_file.as_deref().unwrap_or("--dhcp-hostsfile");
@@ -57,7 +57,7 @@ pub(crate) fn by_bridge<'v>(
     let mut bridges: BTreeMap<(&'v str, &'v str), Vec<Refusal<'v>>> = BTreeMap::new();
     for refusal in view.vifs().filter_map(of).filter(wanted) {
         let bridge = refusal.seat.bridge_name().unwrap_or_default();
-        bridges.entry((&refusal.seat.host.name, bridge)).or_default().push(refusal);
+        bridges.entry((&refusal.seat.server.name, bridge)).or_default().push(refusal);
     }
     bridges.into_values()
 }
@@ -73,7 +73,7 @@ pub(crate) fn admit(refusals: &[Refusal]) -> Option<Mend> {
     let mut server = first.server.clone();
     let lines = refusals.iter().filter_map(|r| host_line(r.seat.vif));
     server.hosts.get_or_insert_default().extend(lines);
-    Some(Mend::Dnsmasq { machine: first.seat.host.name.clone(), server: Box::new(server) })
+    Some(Mend::Dnsmasq { machine: first.seat.server.name.clone(), server: Box::new(server) })
 }
 
 /// The line that nova writes for a NIC.
@@ -84,7 +84,7 @@ pub(crate) fn host_line(vif: &Vif) -> Option<DhcpHost> {
 /// The log's last DISCOVER or answer for this MAC on this NIC's bridge, and whether it is a refusal.
 fn last_word(seat: Seat, mac: model::Mac) -> Option<(String, bool)> {
     let bridge = seat.bridge_name()?;
-    let mine = seat.host.dhcp_log.iter().rev().find(|l| l.mac == Some(mac) && l.interface == bridge)?;
+    let mine = seat.server.dhcp_log.iter().rev().find(|l| l.mac == Some(mac) && l.interface == bridge)?;
     let refused = mine.kind == DhcpMessage::Discover && mine.rest.contains("no address available");
     Some((mine.text.clone(), refused))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
+use model::intent::Instance;
 use model::path::{Direction, Exchange, Place, Stage};
 use model::sighting::{DeviceWatch, EchoResult, MetRule, RulesSeen};
 use model::snapshot::Gap;
@@ -181,7 +182,7 @@ impl Scope {
             Subject::Instance(at) => Scope {
                 subject: case.intent.instances.get(*at).map(|i| i.name.clone()).unwrap_or_default(),
                 instances: vec![*at],
-                hosts: host_of(at).into_iter().collect(),
+                hosts: case.intent.instances.get(*at).map(|i| hosts_of(case.intent, i)).unwrap_or_default(),
                 only: None,
             },
             Subject::AllInstances => Scope {
@@ -207,6 +208,12 @@ impl Scope {
             }
         }
     }
+}
+
+/// The host that runs the instance, and its gateways.
+fn hosts_of(intent: &Intent, instance: &Instance) -> Vec<String> {
+    let servers = intent.servers_of(instance).into_iter().filter(|server| *server != instance.host);
+    [instance.host.as_str()].into_iter().chain(servers).map(str::to_owned).collect()
 }
 
 /// Sets what was predicted beside what was seen, and says what came out.

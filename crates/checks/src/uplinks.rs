@@ -6,11 +6,12 @@ use model::Netns;
 use model::link::Link;
 use model::path::Stop;
 use model::route::TABLE_MAIN;
+use model::snapshot::Host;
 
 use crate::nova;
 use crate::view::View;
 
-/// The uplink of every host in question that runs instances.
+/// The uplink of every host in question that is the gateway of instances.
 pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(&'v Netns, &'v Link)> {
     let floating: Vec<Ipv4Addr> = view
         .intent()
@@ -19,9 +20,14 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(&'v Netns, &'v Link)> {
         .flat_map(model::intent::Instance::floating)
         .map(|f| f.address)
         .collect();
-    let hosts = view.hosts().filter(|(host, _)| {
-        host.role == "compute" && view.intent().instances.iter().any(|i| i.host == host.name)
-    });
+    let is_server = |host: &Host| {
+        let networks = &view.intent().networks;
+        let is_network_host =
+            networks.iter().any(|n| !n.multi_host && n.host.as_deref() == Some(host.name.as_str()));
+        let serves = view.intent().instances.iter().any(|i| view.is_served_by(i, &host.name));
+        serves && (host.role == "compute" || is_network_host)
+    };
+    let hosts = view.hosts().filter(|(host, _)| is_server(host));
     hosts.filter_map(|(host, ns)| Some((ns, nova::uplink(host, ns, &floating)?))).collect()
 }
 

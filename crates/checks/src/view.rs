@@ -130,13 +130,12 @@ impl<'v> View<'v> {
             instance.vifs.iter().filter_map(move |vif| {
                 let host = world.snapshot.host(&instance.host)?;
                 let ns = world.snapshot.main_netns(&instance.host)?;
-                Some(Seat {
-                    instance,
-                    vif,
-                    host,
-                    ns,
-                    network: vif.network.and_then(|n| world.intent.networks.get(n)),
-                })
+                let network = vif.network.and_then(|n| world.intent.networks.get(n));
+                let server =
+                    network.map_or(instance.host.as_str(), |network| network.server_for(&instance.host));
+                let server_ns = world.snapshot.main_netns(server)?;
+                let server = world.snapshot.host(server)?;
+                Some(Seat { instance, vif, host, ns, server, server_ns, network })
             })
         })
     }
@@ -158,13 +157,18 @@ impl<'v> View<'v> {
     /// The link by which a host's instances reach it: the hop of what is wrong with the host as their
     /// router, whichever direction met it first.
     pub fn inner_link(&self, ns: &Netns) -> &'v str {
-        let seat = self.vifs().find(|seat| seat.ns.machine == ns.machine);
+        let seat = self.vifs().find(|seat| seat.server_ns.machine == ns.machine);
         seat.and_then(|seat| seat.bridge_name()).unwrap_or_default()
     }
 
-    /// Names of the instances of a host.
+    /// Whether the host is the instance's gateway: its own in multi-host mode, else its network's one host.
+    pub fn is_served_by(&self, instance: &Instance, host: &str) -> bool {
+        self.intent().servers_of(instance).contains(&host)
+    }
+
+    /// Names of the instances of a host: those that it runs, and those whose network it is the one host of.
     pub fn instances_on(&self, host: &str) -> Vec<String> {
-        let here = self.intent().instances.iter().filter(|i| i.host == host);
+        let here = self.intent().instances.iter().filter(|i| i.host == host || self.is_served_by(i, host));
         here.map(|i| i.name.clone()).collect()
     }
 }
@@ -180,6 +184,10 @@ pub struct Seat<'v> {
     pub host: &'v Host,
     /// That host's main namespace.
     pub ns: &'v Netns,
+    /// The host that is its gateway, DHCP and DNS server: the same in multi-host mode, else the network's one host.
+    pub server: &'v Host,
+    /// That host's main namespace.
+    pub server_ns: &'v Netns,
     /// The network it is on.
     pub network: Option<&'v Network>,
 }

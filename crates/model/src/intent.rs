@@ -122,7 +122,23 @@ pub struct Network {
     pub free: Option<(u64, u64)>,
 }
 
+impl Intent {
+    /// Hosts that are gateways of the instance: the one that it runs on in multi-host mode, else its networks' one
+    /// host. The former too where nothing tells its networks.
+    pub fn servers_of<'i>(&'i self, instance: &'i Instance) -> Vec<&'i str> {
+        let networks = instance.vifs.iter().filter_map(|vif| self.networks.get(vif.network?));
+        let mut servers: Vec<&str> = networks.map(|network| network.server_for(&instance.host)).collect();
+        servers.dedup();
+        if servers.is_empty() { vec![&instance.host] } else { servers }
+    }
+}
+
 impl Network {
+    /// The host that is gateway, DHCP and DNS server of instances that run on this one.
+    pub fn server_for<'n>(&'n self, host: &'n str) -> &'n str {
+        if self.multi_host { host } else { self.host.as_deref().unwrap_or(host) }
+    }
+
     /// The address that instances on this host have as gateway and DHCP server.
     pub fn gateway_on(&self, host: &str) -> Option<Ipv4Addr> {
         if self.multi_host && !self.share_address {

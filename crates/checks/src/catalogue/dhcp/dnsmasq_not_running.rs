@@ -47,53 +47,55 @@ pub fn check(view: &View) -> Vec<Found> {
 fn unserved<'v>(view: &View<'v>, seat: Seat<'v>, seen: &mut BTreeSet<(&'v str, &'v str)>) -> Option<Found> {
     let bridge = seat.bridge_name()?;
     let gateway = seat.gateway()?;
-    // Single-host networks are served elsewhere; processes that could not be read tell nothing; and
-    // only nova is known to mean a dnsmasq to be there.
-    if !view.intent().from_database && !nova::manages(seat.host, seat.ns) {
+    // Processes that could not be read tell nothing; and only nova is known to mean a dnsmasq to be there.
+    if !view.intent().from_database && !nova::manages(seat.server, seat.server_ns) {
         return None;
     }
-    let serves_here = seat.network.is_some_and(|n| n.multi_host || n.host.as_ref() == Some(&seat.host.name));
-    let unread =
-        view.snapshot().gaps.iter().any(|g| g.what.contains("processes") && g.what.contains(&seat.host.name));
+    let is_known = seat.network.is_some_and(|network| network.multi_host || network.host.is_some());
+    let unread = view
+        .snapshot()
+        .gaps
+        .iter()
+        .any(|g| g.what.contains("processes") && g.what.contains(&seat.server.name));
     let serves =
         |d: &Dnsmasq| d.listen.contains(&IpAddr::V4(gateway)) || d.interfaces.iter().any(|i| i == bridge);
-    let served = seat.host.dnsmasq.iter().any(serves);
+    let served = seat.server.dnsmasq.iter().any(serves);
     if served
         || unread
-        || !serves_here
-        || seat.host.kernel.is_empty()
-        || !seen.insert((&seat.host.name, bridge))
+        || !is_known
+        || seat.server.kernel.is_empty()
+        || !seen.insert((&seat.server.name, bridge))
     {
         return None;
     }
-    let others: Vec<String> = seat.host.dnsmasq.iter().map(describe).collect();
+    let others: Vec<String> = seat.server.dnsmasq.iter().map(describe).collect();
     let text = if others.is_empty() {
         "no dnsmasq at all".to_owned()
     } else {
         format!("only {}", others.join("; "))
     };
     let stopped = view.stop_of(seat.instance, |s| {
-        matches!(s.rung.purpose, Purpose::Dhcp | Purpose::Resolver) && s.is_at(seat.ns, bridge)
+        matches!(s.rung.purpose, Purpose::Dhcp | Purpose::Resolver) && s.is_at(seat.server_ns, bridge)
     });
     let fault = Fault {
         code: "dnsmasq-not-running",
-        hop: at(seat.ns, bridge, Stage::Service),
+        hop: at(seat.server_ns, bridge, Stage::Service),
         summary: format!(
             "no dnsmasq serves {bridge} on {}: no addresses and no names for its instances",
-            seat.host.name
+            seat.server.name
         ),
         cause: format!("no dnsmasq process listens on {gateway}"),
         confidence: Confidence::Proven,
-        evidence: vec![evidence::state(seat.ns, "ps aux", text)],
+        evidence: vec![evidence::state(seat.server_ns, "ps aux", text)],
         owner: "nova-network",
         remedy: vec![evidence::advice(
             "systemctl restart nova-network",
             "starts one dnsmasq a network; disturbs every network of the host for a moment",
         )],
-        instances: view.instances_on(&seat.host.name),
+        instances: view.instances_on(&seat.server.name),
         stopped,
         mend: vec![Mend::Dnsmasq {
-            machine: seat.host.name.clone(),
+            machine: seat.server.name.clone(),
             server: Box::new(as_nova_starts_it(view, seat, gateway)),
         }],
     };

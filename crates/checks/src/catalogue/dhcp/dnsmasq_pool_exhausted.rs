@@ -47,15 +47,15 @@ fn exhausted(view: &View, refusals: &[Refusal]) -> Option<Found> {
     let ranges: Vec<String> = server.ranges.iter().map(dhcp_refused::range_text).collect();
     let mut evidence: Vec<_> = refusals.iter().flat_map(|r| r.evidence.clone()).collect();
     evidence.push(evidence::state(
-        seat.ns,
+        seat.server_ns,
         "ps aux",
         format!("dnsmasq pid {}: --dhcp-range={}", server.pid, ranges.join(" --dhcp-range=")),
     ));
     let who = names.join(", ");
     let fault = Fault {
         code: "dnsmasq-pool-exhausted",
-        hop: at(seat.ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
-        summary: format!("no address for {who}: dnsmasq on {} has none left", seat.host.name),
+        hop: at(seat.server_ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
+        summary: format!("no address for {who}: dnsmasq on {} has none left", seat.server.name),
         cause: format!("{why}; --dhcp-range is {}", ranges.join(" and ")),
         confidence: Confidence::Likely,
         evidence,

@@ -44,8 +44,8 @@ fn stale(view: &View, refusals: &[Refusal]) -> Option<Found> {
     let macs: Vec<String> = refusals.iter().filter_map(|r| r.seat.vif.mac).map(|m| m.to_string()).collect();
     let fault = Fault {
         code: "dnsmasq-stale-hosts-file",
-        hop: at(seat.ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
-        summary: format!("no address for {who}: dnsmasq on {} does not know its MAC", seat.host.name),
+        hop: at(seat.server_ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
+        summary: format!("no address for {who}: dnsmasq on {} does not know its MAC", seat.server.name),
         cause: format!("{file} has no line for {}, and dnsmasq's range is static", macs.join(", ")),
         confidence: Confidence::Proven,
         evidence: refusals.iter().flat_map(|r| r.evidence.clone()).collect(),

@@ -39,7 +39,9 @@ use crate::view::View;
 /// Looks for hosts with instances and without nova's rules.
 pub fn check(view: &View) -> Vec<Found> {
     let bare = view.hosts().filter(|(host, ns)| {
-        view.vifs().any(|seat| seat.host.name == host.name) && nova::manages(host, ns) && is_bare(ns)
+        view.vifs().any(|seat| [seat.host, seat.server].iter().any(|of| of.name == host.name))
+            && nova::manages(host, ns)
+            && is_bare(ns)
     });
     bare.map(|(host, ns)| {
         let uplink = uplinks::all(view).into_iter().find(|(n, _)| std::ptr::eq(*n, ns));

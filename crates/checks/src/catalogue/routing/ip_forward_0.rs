@@ -37,7 +37,7 @@ use crate::view::View;
 pub fn check(view: &View) -> Vec<Found> {
     let gateways = view.hosts().filter(|(host, ns)| {
         let serves = view.vifs().any(|seat| {
-            seat.host.name == host.name && seat.gateway().is_some_and(|g| ns.has_address(g.into()))
+            seat.server.name == host.name && seat.gateway().is_some_and(|g| ns.has_address(g.into()))
         });
         serves && ns.sysctl("ipv4.ip_forward") == Some(0)
     });
