@@ -15,6 +15,8 @@ demo=(
     "iptables-nft iptables"
     "nft nftables"
     "dnsmasq dnsmasq-base"
+    "dhcp_release dnsmasq-utils"
+    "conntrack conntrack"
     "busybox busybox"
 )
 test=(
@@ -25,7 +27,6 @@ test=(
     "tcpdump tcpdump"
     "tshark tshark"
     "capinfos wireshark-common"
-    "conntrack conntrack"
     "ebtables ebtables"
     "arptables-legacy arptables"
     "ipset ipset"

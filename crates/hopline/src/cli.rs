@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli_lab::LabArgs;
+
 /// Follows a cloud instance's packets hop by hop and names the hop where they die, why, and what mends it
 #[derive(Debug, Parser)]
 #[command(name = "hopline", version, disable_help_subcommand = true)]
@@ -85,8 +87,7 @@ pub(crate) enum Command {
     /// Hold the prediction to this machine's kernel: build clouds, send packets, compare
     Selftest(SelftestArgs),
     /// A small real cloud on this machine, and the faults to break it with
-    #[command(subcommand)]
-    Lab(LabCommand),
+    Lab(LabArgs),
 }
 
 #[derive(Debug, Args)]
@@ -223,58 +224,6 @@ pub(crate) struct SelftestArgs {
     /// Build nothing: ask again about what an earlier run kept; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with_all = ["cases", "seed", "save", "unmodelled"])]
     pub(crate) replay: Vec<PathBuf>,
-}
-
-/// Which lab is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct LabName {
-    /// Name of the lab; several may stand side by side
-    #[arg(long, value_name = "LAB", default_value = "lab")]
-    pub(crate) name: String,
-    /// State directory [default: $XDG_RUNTIME_DIR/hopline/LAB or /run/hopline/LAB]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub(crate) enum LabCommand {
-    /// Build the lab and wait until its instances have their addresses
-    Up(LabName),
-    /// Remove the lab, whole or half built
-    Down(LabName),
-    /// Tell what there is of the lab, and which faults are in
-    Status(LabName),
-    /// Print names and addresses of the lab as shell assignments
-    Env(LabName),
-    /// List the faults that can be injected
-    Faults(LabName),
-    /// Inject a fault
-    Break {
-        /// The fault, from `lab faults`
-        #[arg(value_name = "ID")]
-        fault: String,
-        #[command(flatten)]
-        lab: LabName,
-    },
-    /// Take a fault out again, or all of them
-    Heal {
-        /// The fault; without one, all that are in
-        #[arg(value_name = "ID")]
-        fault: Option<String>,
-        #[command(flatten)]
-        lab: LabName,
-    },
-    /// Keeps the namespaces of an ordinary user's lab; `lab up` starts it
-    #[command(hide = true)]
-    Hold,
-    /// What the lab's dnsmasq calls, as nova's dnsmasq calls nova-dhcpbridge
-    #[command(hide = true)]
-    Dhcpbridge {
-        #[arg(long, value_name = "DIR")]
-        state: PathBuf,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
 }
 
 /// `500ms`, `10s`, `2m`; a bare number is seconds.

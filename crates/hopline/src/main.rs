@@ -4,6 +4,7 @@
 //! file for each thing that can be asked. The answer goes to stdout, everything else to stderr.
 
 mod cli;
+mod cli_lab;
 mod commands;
 mod conclude;
 mod failure;

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use checks::{Protocol, Symptom};
 use report::Style;
 
-use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, LabCommand, PathArgs, Proto};
+use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, PathArgs, Proto};
+use crate::cli_lab::LabArgs;
 use crate::failure::Failure;
 
 /// Columns where the terminal does not tell.
@@ -46,7 +47,7 @@ pub(crate) enum Action {
     Capture(CaptureQuestion),
     Explain { code: Option<String> },
     Selftest(SelftestQuestion),
-    Lab(LabCommand),
+    Lab(LabArgs),
 }
 
 #[derive(Debug)]

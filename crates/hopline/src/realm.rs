@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lab::LabError;
 
-use crate::cli::{LabCommand, LabName};
+use crate::cli_lab::{LabArgs, LabCommand, LabName};
 use crate::failure::Failure;
 use crate::plan::{Action, Plan};
 use crate::site_file;
@@ -27,7 +27,10 @@ pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
     let Some(state) = state else { return Ok(()) };
     match (lab::realm::enter(&state), &plan.action) {
         // What is left of a lab is seen and removed from outside.
-        (Err(LabError::RealmGone { .. }), Action::Lab(LabCommand::Down(_) | LabCommand::Status(_))) => Ok(()),
+        (
+            Err(LabError::RealmGone { .. }),
+            Action::Lab(LabArgs { command: LabCommand::Down | LabCommand::Status, .. }),
+        ) => Ok(()),
         (result, _) => result.map_err(|error| Failure::of(&error)),
     }
 }
@@ -38,12 +41,25 @@ fn site_folder(asked: Option<&Path>) -> Option<PathBuf> {
     Some(file.parent().unwrap_or(Path::new("")).to_owned())
 }
 
-fn state_of(command: &LabCommand) -> Option<PathBuf> {
+fn state_of(LabArgs { lab, command }: &LabArgs) -> Option<PathBuf> {
     match command {
-        LabCommand::Down(name) | LabCommand::Status(name) | LabCommand::Env(name) => state(name),
-        LabCommand::Break { lab: name, .. } | LabCommand::Heal { lab: name, .. } => state(name),
+        LabCommand::Down
+        | LabCommand::Status
+        | LabCommand::Env
+        | LabCommand::Break { .. }
+        | LabCommand::Heal { .. }
+        | LabCommand::Restart { .. }
+        | LabCommand::Boot { .. }
+        | LabCommand::Delete { .. }
+        | LabCommand::Stop { .. }
+        | LabCommand::Start { .. }
+        | LabCommand::Console { .. }
+        | LabCommand::Floating(_)
+        | LabCommand::Secgroup(_)
+        | LabCommand::Network(_)
+        | LabCommand::Show => state(lab),
         // `up` makes a realm; the others are called from inside one, or look at no lab.
-        LabCommand::Up(_) | LabCommand::Faults(_) | LabCommand::Hold | LabCommand::Dhcpbridge { .. } => None,
+        LabCommand::Up(_) | LabCommand::Faults | LabCommand::Hold | LabCommand::Dhcpbridge { .. } => None,
     }
 }
 

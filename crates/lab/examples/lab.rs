@@ -38,15 +38,16 @@ fn command(args: &[String], name: &str, state: Option<&Path>) -> Result<String, 
     match args.as_slice() {
         ["up"] => {
             let hopline = std::env::current_exe().map_err(|e| vec![e.to_string()])?;
-            let options = lab::Options { name: name.to_owned(), state: state.map(Path::to_owned), hopline };
+            let options =
+                lab::Options { state: state.map(Path::to_owned), ..lab::Options::small(name, hopline) };
             lab::up(&options).map(|lab| format!("up: {}\n", lab.state.display())).map_err(one)
         }
         ["down"] => lab::down(name, state).map(|removed| format!("{removed:?}\n")).map_err(many),
         ["status"] => lab::status(name, state).map(|status| format!("{status:?}\n")).map_err(one),
         ["env"] => {
             let lab = lab::open(name, state).map_err(one)?;
-            let line = |(key, value): (&str, String)| format!("{key}={}\n", lab::shell_quote(&value));
-            Ok(lab::env(&lab).into_iter().map(line).collect())
+            let line = |(key, value): (String, String)| format!("{key}={}\n", lab::shell_quote(&value));
+            Ok(lab::env(&lab).map_err(one)?.into_iter().map(line).collect())
         }
         ["faults"] => {
             let line = |fault: &lab::Fault| format!("{}: {}\n", fault.code, fault.summary);
@@ -58,9 +59,9 @@ fn command(args: &[String], name: &str, state: Option<&Path>) -> Result<String, 
         }
         ["heal"] => heal(name, state, None).map_err(many),
         ["heal", code] => heal(name, state, Some(code)).map_err(many),
-        ["dhcpbridge", rest @ ..] => {
+        ["dhcpbridge", "--host", host, rest @ ..] => {
             let rest: Vec<String> = rest.iter().map(|arg| (*arg).to_owned()).collect();
-            lab::dhcpbridge(state.unwrap_or(Path::new("")), &rest).map_err(one)
+            lab::dhcpbridge(state.unwrap_or(Path::new("")), host, &rest).map_err(one)
         }
         _ => Err(vec![format!("unknown command {args:?}")]),
     }

@@ -28,9 +28,20 @@ where
 
 /// Runs a program to its end, with `input` on its stdin; an unsuccessful end is an error.
 pub(crate) fn run(ns: &Namespace, mut command: Command, input: &str) -> Result<(), LabError> {
+    command.stdout(Stdio::null());
+    finish(ns, command, input).map(drop)
+}
+
+/// Runs a program to its end and returns what it printed.
+pub(crate) fn output(ns: &Namespace, mut command: Command) -> Result<String, LabError> {
+    command.stdout(Stdio::piped());
+    finish(ns, command, "").map(|stdout| String::from_utf8_lossy(&stdout).into_owned())
+}
+
+fn finish(ns: &Namespace, mut command: Command, input: &str) -> Result<Vec<u8>, LabError> {
     let line = command_line(&command);
     let start_error = |source| LabError::Start { program: line.clone(), netns: ns.name.clone(), source };
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut child = sys::netns::spawn_in(&ns.handle, &mut command).map_err(start_error)?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends without reading says why on stderr, which is the better message.
@@ -38,21 +49,21 @@ pub(crate) fn run(ns: &Namespace, mut command: Command, input: &str) -> Result<(
     }
     let output = child.wait_with_output().map_err(start_error)?;
     if output.status.success() {
-        return Ok(());
+        return Ok(output.stdout);
     }
     let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let status = output.status.to_string();
     Err(LabError::Program { program: line, netns: ns.name.clone(), status, stderr })
 }
 
-/// Starts a program that stays when hopline has ended, its output appended to a file.
-pub(crate) fn start(ns: &Namespace, mut command: Command, output: &Path) -> Result<(), LabError> {
+/// Starts a program that stays when hopline has ended, its output appended to a file; its process id.
+pub(crate) fn start(ns: &Namespace, mut command: Command, output: &Path) -> Result<u32, LabError> {
     let line = command_line(&command);
     let log = append_to(output)?;
     let errors = log.try_clone().map_err(file("open", output))?;
     command.stdout(log).stderr(errors);
     match sys::netns::spawn_in(&ns.handle, &mut command) {
-        Ok(_) => Ok(()),
+        Ok(child) => Ok(child.id()),
         Err(source) => Err(LabError::Start { program: line, netns: ns.name.clone(), source }),
     }
 }

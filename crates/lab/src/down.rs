@@ -4,9 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::database::ask;
 use crate::error::{LabError, file};
 use crate::namespace;
-use crate::place::{Lab, MARKER, check_name, default_state, named_namespaces};
+use crate::place::{MARKER, check_name, default_state, is_fixed_name, named_namespaces};
 use crate::{process, realm, record};
 
 /// What was removed.
@@ -18,6 +19,8 @@ pub struct Removed {
     pub processes: usize,
     /// The state directory, where there was one.
     pub state: Option<PathBuf>,
+    /// What could not be removed because the machine that has it is out of reach: tables on a server.
+    pub left: Vec<String>,
 }
 
 impl Removed {
@@ -35,10 +38,9 @@ pub fn down(name: &str, state: Option<&Path>) -> Result<Removed, Vec<LabError>> 
     let home = default_state(name);
     let given = state.map_or_else(|| fs::read_link(&home).unwrap_or(home), Path::to_owned);
     let given = std::path::absolute(&given).map_err(|e| vec![file("find", given)(e)])?;
-    let lab = Lab { name: name.to_owned(), state: given, hopline: PathBuf::new() };
-    let is_ours = record::marker(&lab.state).map_err(|e| vec![e])?.as_deref() == Some(name);
-    let _lock = if is_ours { Some(record::lock(&lab).map_err(|e| vec![e])?) } else { None };
-    remove_everything(name, &lab.state)
+    let is_ours = record::marker(&given).map_err(|e| vec![e])?.as_deref() == Some(name);
+    let _lock = if is_ours { Some(record::lock(name, &given).map_err(|e| vec![e])?) } else { None };
+    remove_everything(name, &given)
 }
 
 /// The same without the lock, for `up`, which has it.
@@ -52,7 +54,11 @@ pub(crate) fn remove_everything(name: &str, state: &Path) -> Result<Removed, Vec
             false
         }
     };
-    remove_namespaces(name, is_ours, &mut removed, &mut failures);
+    // Before dnsmasq ends, whose script would write into what is gone.
+    remove_namespaces(name, is_ours.then_some(state), &mut removed, &mut failures);
+    if is_ours && let Err(e) = drop_tables(state) {
+        removed.left.push(e.to_string());
+    }
     // Before the state directory, which tells of it.
     if failures.is_empty()
         && is_ours
@@ -88,22 +94,41 @@ pub(crate) fn remove_failures(failures: &[LabError]) -> String {
     failures.iter().map(LabError::to_string).collect::<Vec<_>>().join("; ")
 }
 
-fn remove_namespaces(name: &str, is_ours: bool, removed: &mut Removed, failures: &mut Vec<LabError>) {
+/// Drops nova's tables on a database server, where this lab has made them. The SQLite file goes with the state
+/// directory.
+fn drop_tables(state: &Path) -> Result<(), LabError> {
+    let lab = match record::of_state(state) {
+        Ok(lab) => lab,
+        // Killed before it was written: no database has been touched.
+        Err(LabError::NoLab { .. } | LabError::Record { .. }) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if lab.database_url.is_none() {
+        return Ok(());
+    }
+    ask(&lab, |db| db.drop_schema(&lab.name))
+}
+
+fn remove_namespaces(name: &str, state: Option<&Path>, removed: &mut Removed, failures: &mut Vec<LabError>) {
     let mut ours = Vec::new();
     let mut inodes = Vec::new();
     for netns in named_namespaces(name) {
+        let is_noted = state.is_some_and(|state| namespace::is_noted(state, &netns));
         match namespace::open_named(netns.clone()) {
             Ok(mut ns) => match namespace::is_marked(&mut ns, name) {
-                Ok(marked) if marked || is_ours => {
+                Ok(marked) if marked || is_noted => {
                     inodes.push(ns.inode());
                     ours.push(netns);
                 }
-                Ok(_) => failures.push(LabError::ForeignNamespace { netns }),
+                Ok(_) if is_fixed_name(name, &netns) => failures.push(LabError::ForeignNamespace { netns }),
+                // Another lab's, whose name begins like this one's.
+                Ok(_) => {}
                 Err(e) => failures.push(e),
             },
             // Killed between making the name and binding the namespace to it: nothing is inside.
-            Err(_) if is_ours => ours.push(netns),
-            Err(e) => failures.push(e),
+            Err(_) if is_noted => ours.push(netns),
+            Err(e) if is_fixed_name(name, &netns) => failures.push(e),
+            Err(_) => {}
         }
     }
     match process::end_every(&inodes, |_| true) {

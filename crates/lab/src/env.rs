@@ -2,46 +2,63 @@
 
 use std::net::Ipv4Addr;
 
-use crate::layout::{
-    BRIDGE, BRIDGE_ADDRESS, EXTERNAL, FLAT_LINK, GUEST_NIC, HOST_PUBLIC, NETWORK, PUBLIC_GATEWAY, Place,
-    UPLINK, WEB1, WEB2,
-};
+use crate::error::LabError;
+use crate::layout::{EXTERNAL, FLAT_LINK, GUEST_NIC, Host, PUBLIC_GATEWAY, UPLINK, place};
+use crate::operations::instance_named;
 use crate::place::Lab;
-use crate::realm;
+use crate::{libvirt, manager, realm};
 
 /// Names and values, in the order in which `hopline lab env` prints them. The values are not quoted.
 ///
-/// HOLDER and ENTER are empty where the lab is root's.
-pub fn env(lab: &Lab) -> Vec<(&'static str, String)> {
+/// Instances are numbered in the order of their ids. HOLDER and ENTER are empty where the lab is root's.
+pub fn env(lab: &Lab) -> Result<Vec<(String, String)>, LabError> {
     let holder = realm::entrance(&lab.state);
-    vec![
-        ("STATE", lab.state.display().to_string()),
-        ("SITE", lab.site_file().display().to_string()),
-        ("DB", lab.database().display().to_string()),
-        ("EXT_NS", lab.netns(Place::External)),
-        ("GW_NS", lab.netns(Place::Gateway)),
-        ("HOST_NS", lab.netns(Place::Compute)),
-        ("INST1_NS", lab.netns(Place::Web1)),
-        ("INST2_NS", lab.netns(Place::Web2)),
-        ("BRIDGE", BRIDGE.to_owned()),
-        ("UPLINK", UPLINK.to_owned()),
-        ("FLATIF", FLAT_LINK.to_owned()),
-        ("TAP1", WEB1.tap.to_owned()),
-        ("TAP2", WEB2.tap.to_owned()),
-        ("GIF", GUEST_NIC.to_owned()),
-        ("EXT_IP", EXTERNAL.addr().to_string()),
-        ("PUB_GW", PUBLIC_GATEWAY.addr().to_string()),
-        ("HOST_PUB", HOST_PUBLIC.addr().to_string()),
-        ("NET", NETWORK.to_string()),
-        ("GWIP", BRIDGE_ADDRESS.addr().to_string()),
-        ("I1_IP", WEB1.fixed.to_string()),
-        ("I2_IP", WEB2.fixed.to_string()),
-        ("F1_IP", WEB1.floating.as_ref().map(Ipv4Addr::to_string).unwrap_or_default()),
-        ("I1_MAC", WEB1.mac.to_string()),
-        ("I2_MAC", WEB2.mac.to_string()),
-        ("HOLDER", holder.map(|pid| pid.to_string()).unwrap_or_default()),
-        ("ENTER", holder.map(enter_command).unwrap_or_default()),
-    ]
+    let cloud = manager::read(lab)?;
+    let hosts = lab.shape.hosts();
+    let first = hosts.first().cloned().unwrap_or_else(|| Host::compute(1));
+    let network = cloud.networks.first();
+    let address = |ip: Option<Ipv4Addr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let mut pairs = vec![
+        ("STATE".to_owned(), lab.state.display().to_string()),
+        ("SITE".to_owned(), lab.site_file().display().to_string()),
+        ("DB".to_owned(), lab.database_url.clone().unwrap_or_else(|| lab.sqlite().display().to_string())),
+        ("EXT_NS".to_owned(), lab.netns(place::EXTERNAL)),
+        ("GW_NS".to_owned(), lab.netns(place::GATEWAY)),
+        ("FAB_NS".to_owned(), lab.netns(place::FABRIC)),
+        ("HOST_NS".to_owned(), lab.netns(&first.name)),
+        ("SERVER_NS".to_owned(), lab.netns(&lab.shape.server_of(&first.name))),
+        ("BRIDGE".to_owned(), network.map(|network| network.bridge.clone()).unwrap_or_default()),
+        ("UPLINK".to_owned(), UPLINK.to_owned()),
+        ("FLATIF".to_owned(), FLAT_LINK.to_owned()),
+        ("GIF".to_owned(), GUEST_NIC.to_owned()),
+        ("EXT_IP".to_owned(), EXTERNAL.addr().to_string()),
+        ("PUB_GW".to_owned(), PUBLIC_GATEWAY.addr().to_string()),
+        ("HOST_PUB".to_owned(), first.public().addr().to_string()),
+        ("NET".to_owned(), network.map(|network| network.cidr.to_string()).unwrap_or_default()),
+        ("GWIP".to_owned(), address(network.and_then(|network| network.gateway_on(&first.name)))),
+    ];
+    for (at, host) in hosts.iter().enumerate().skip(1) {
+        pairs.push((format!("HOST{}_NS", at + 1), lab.netns(&host.name)));
+    }
+    for (at, instance) in cloud.instances.iter().enumerate() {
+        let number = at + 1;
+        let (_, wanted) = instance_named(&cloud, &instance.name)?;
+        let nic = wanted.nics.first();
+        let fixed = nic.and_then(|nic| nic.fixed.first().copied());
+        let mut floating = cloud.floating.iter();
+        let floating = floating.find(|floating| fixed.is_some() && floating.fixed == fixed);
+        let taps = libvirt::taps(lab, &instance.host, &wanted.domain())?;
+        pairs.extend([
+            (format!("INST{number}_NS"), lab.netns(&instance.name)),
+            (format!("TAP{number}"), taps.first().cloned().unwrap_or_default()),
+            (format!("I{number}_IP"), address(fixed)),
+            (format!("I{number}_MAC"), nic.map(|nic| nic.mac.to_string()).unwrap_or_default()),
+            (format!("F{number}_IP"), address(floating.map(|floating| floating.address))),
+        ]);
+    }
+    pairs.push(("HOLDER".to_owned(), holder.map(|pid| pid.to_string()).unwrap_or_default()));
+    pairs.push(("ENTER".to_owned(), holder.map(enter_command).unwrap_or_default()));
+    Ok(pairs)
 }
 
 /// What an ordinary user puts in front of a command to run it in the lab's realm.

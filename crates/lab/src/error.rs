@@ -200,16 +200,83 @@ pub enum LabError {
         /// Their ids, separated by commas.
         pids: String,
     },
-    /// The database could not be made or changed.
-    #[error("could not {attempted} in the lab's database {}: {source}", path.display())]
-    Database {
-        /// What was attempted.
-        attempted: &'static str,
-        /// The SQLite file.
-        path: PathBuf,
-        /// Why not.
-        source: sqlx::Error,
+    /// The database could not be read or changed.
+    #[error(transparent)]
+    Database(#[from] novadb::DbError),
+    /// Flags of `lab up` that do not go together.
+    #[error("{complaint}")]
+    BadShape {
+        /// What is wrong and what would do.
+        complaint: String,
     },
+    /// The kernel cannot make VLAN devices.
+    #[error(
+        "this kernel has no VLAN devices (module 8021q), which VlanManager is made of: load it (modprobe \
+         8021q), or run the lab in a virtual machine whose kernel has it: docs/lab.md"
+    )]
+    NoVlans,
+    /// An instance's name is a host's or another place's, or cannot be one.
+    #[error(
+        "{name:?} cannot be an instance's name: take 1 to 63 characters of a-z, 0-9 and -, a letter first, \
+         and none of the lab's own names ({reserved})"
+    )]
+    BadInstanceName {
+        /// The name as it was given.
+        name: String,
+        /// Names that are taken by hosts and routers.
+        reserved: String,
+    },
+    /// There is no such host in the lab.
+    #[error("the lab has no host {name:?}; it has {known}")]
+    UnknownHost {
+        /// The name as it was given.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// There is no such instance.
+    #[error("the lab has no instance {name:?}; it has {known}")]
+    UnknownInstance {
+        /// The name as it was given.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// There is no such network.
+    #[error("the lab has no network {name:?}; it has {known}")]
+    UnknownNetwork {
+        /// The label as it was given.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A file that the lab keeps for itself is damaged.
+    #[error(
+        "{} is not what the lab wrote: {why}; restart the service that reads it: hopline lab restart",
+        path.display()
+    )]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The namespace from which the lab's database server is reached is gone or closed to us.
+    #[error(
+        "the lab's database server is reached from the network namespace that `lab up` ran in, which \
+         cannot be entered from here: {why}; give the server's socket in the URL instead (?unix_socket=PATH, \
+         ?host=DIRECTORY)"
+    )]
+    NoHome {
+        /// Why not.
+        why: String,
+    },
+    /// There is no place to keep the machines' image in.
+    #[error("there is nowhere to keep the image of virtual machine instances: set HOME or XDG_CACHE_HOME")]
+    NoCache,
+    /// A part of a virtual machine instance failed.
+    #[error(transparent)]
+    Vm(#[from] vm::VmError),
     /// dnsmasq called the bridge script with something else than it does.
     #[error("nova-dhcpbridge: expected init, or add|old|del MAC IP [HOSTNAME], and got {args:?}")]
     DhcpBridgeArgs {

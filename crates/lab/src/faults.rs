@@ -5,7 +5,7 @@
 
 use crate::error::LabError;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 mod bridge_down;
 mod default_route_missing;
@@ -40,8 +40,8 @@ pub struct Fault {
     pub code: &'static str,
     /// What is wrong while it is in.
     pub summary: &'static str,
-    pub(crate) inject: fn(&Lab, &mut Namespaces) -> Result<(), LabError>,
-    pub(crate) heal: fn(&Lab, &mut Namespaces) -> Result<(), LabError>,
+    pub(crate) inject: fn(&Lab, &mut Scene) -> Result<(), LabError>,
+    pub(crate) heal: fn(&Lab, &mut Scene) -> Result<(), LabError>,
 }
 
 const ALL: [Fault; 25] = [

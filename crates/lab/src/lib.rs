@@ -1,29 +1,41 @@
 //! A small real cloud in network namespaces, and the faults to break it with.
 //!
-//! `up` builds nova-network's FlatDHCPManager in multi-host mode out of kernel parts: a compute host
-//! with two instances, a switch, two routers and an external server. Everything it makes is inside
-//! its own namespaces or under its state directory, so `down` can remove it whatever happened in
-//! between. It refuses to touch what is not its own.
+//! `up` builds hosts, a switch, two routers and an external server; nova's database says what networks and
+//! instances there are; and nova-like services make the hosts match it: bridges, dnsmasq, iptables, domains.
+//! Everything is inside namespaces of the lab's own or under its state directory, so `down` can remove it whatever
+//! happened in between. It refuses to touch what is not its own.
 
+mod await_lease;
 mod break_heal;
 mod command;
+mod database;
+mod dhcp_release;
 mod down;
 mod env;
 mod error;
 mod faults;
+mod guest;
 pub mod layout;
+mod libvirt;
+mod machine;
+pub mod manager;
+mod memory;
 mod namespace;
 mod nova;
+pub mod operations;
 mod place;
 mod process;
 pub mod realm;
 mod record;
-mod services;
+mod rig;
+mod scene;
+mod seed;
+mod servers;
+mod shape;
 mod site;
 mod status;
 mod tools;
 mod up;
-mod wiring;
 
 pub use break_heal::{break_fault, heal, open};
 pub use down::{Removed, down};
@@ -31,6 +43,8 @@ pub use env::{enter_command, env, shell_quote};
 pub use error::LabError;
 pub use faults::{Fault, faults};
 pub use nova::dhcpbridge::dhcpbridge;
+pub use novadb::{NewRule, rows};
 pub use place::{Lab, MAX_NAME, state_of};
+pub use shape::{GuestKind, MAX_HOSTS, Manager, Shape};
 pub use status::{Condition, Status, status};
 pub use up::{Options, up};

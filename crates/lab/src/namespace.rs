@@ -1,15 +1,21 @@
 //! The lab's namespaces: made with its mark, opened, deleted.
 
+use std::fs;
+use std::path::Path;
+
 use plumbing::{Namespace, link};
 use sys::netns::{self, NetnsFd};
 
-use crate::LabError;
-use crate::layout::Place;
+use crate::error::{LabError, file};
 use crate::place::Lab;
 
-/// Opens a namespace of the lab.
-pub(crate) fn open(lab: &Lab, place: Place) -> Result<Namespace, LabError> {
-    open_named(lab.netns(place))
+/// In the state directory: an empty file for each namespace, there before the namespace is. What was killed
+/// between making one and marking it is still known by it.
+const NOTES: &str = "netns";
+
+/// Opens a namespace of the lab: a host's, an instance's or another place's.
+pub(crate) fn open(lab: &Lab, of: &str) -> Result<Namespace, LabError> {
+    open_named(lab.netns(of))
 }
 
 /// Opens a namespace by its name.
@@ -24,8 +30,10 @@ pub(crate) fn open_named(name: String) -> Result<Namespace, LabError> {
 
 /// Makes a namespace, marks it as the lab's and prepares what all have in common: lo is up, IPv6 is off
 /// so that the wires carry nothing that nobody sent, and reverse-path filtering is off as in nova's hosts.
-pub(crate) fn create(lab: &Lab, place: Place) -> Result<Namespace, LabError> {
-    let name = lab.netns(place);
+pub(crate) fn create(lab: &Lab, of: &str) -> Result<Namespace, LabError> {
+    let name = lab.netns(of);
+    let note = lab.path(NOTES).join(&name);
+    fs::write(&note, "").map_err(file("write", note))?;
     let handle = netns::create(&name).map_err(|source| LabError::Netns {
         attempted: "make",
         netns: name.clone(),
@@ -46,6 +54,19 @@ pub(crate) fn create(lab: &Lab, place: Place) -> Result<Namespace, LabError> {
     }
     link::set_up(&mut ns, "lo")?;
     Ok(ns)
+}
+
+/// Whether the lab with this state directory was about to make a namespace of this name.
+pub(crate) fn is_noted(state: &Path, name: &str) -> bool {
+    state.join(NOTES).join(name).exists()
+}
+
+/// Deletes the namespace of an instance, and what is noted of it.
+pub(crate) fn delete_of(lab: &Lab, of: &str) -> Result<(), LabError> {
+    let name = lab.netns(of);
+    delete(&name)?;
+    let note = lab.path(NOTES).join(&name);
+    fs::remove_file(&note).map_err(file("remove", note))
 }
 
 /// Deletes a namespace by its name.

@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::LabError;
-use crate::layout::{Instance, Place};
+use crate::layout::{Host, place};
+use crate::shape::Shape;
 
 /// Longest lab name, so that `NAME-compute1` and the like stay short enough for prompts and tables.
 pub const MAX_NAME: usize = 16;
@@ -15,7 +16,7 @@ pub(crate) const LABS: &str = "/run/hopline";
 /// The cloud's database, in the state directory.
 pub(crate) const DATABASE: &str = "nova.sqlite";
 
-/// A lab: its name, where its files are, and the program its scripts call back.
+/// A lab: its name, where its files are, what it was asked to be, and the program its scripts call back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lab {
     /// The name, first part of every namespace's.
@@ -24,12 +25,18 @@ pub struct Lab {
     pub state: PathBuf,
     /// hopline itself, which dnsmasq's script runs.
     pub hopline: PathBuf,
+    /// Manager, hosts, instances.
+    pub shape: Shape,
+    /// URL of the database, where it is not the SQLite file in the state directory.
+    pub database_url: Option<String>,
+    /// Inode of the network namespace in which `up` ran.
+    pub home: u64,
 }
 
 impl Lab {
-    /// Name of a namespace, under /run/netns.
-    pub fn netns(&self, place: Place) -> String {
-        netns_name(&self.name, place)
+    /// Name of a namespace, under /run/netns: of a host, an instance, or one of [`place`].
+    pub fn netns(&self, of: &str) -> String {
+        netns_name(&self.name, of)
     }
 
     /// A path under the state directory.
@@ -37,9 +44,19 @@ impl Lab {
         self.state.join(relative)
     }
 
-    /// The cloud's database.
-    pub fn database(&self) -> PathBuf {
+    /// A path under a host's part of the state directory, which has what would be under / there.
+    pub fn host_path(&self, host: &str, relative: impl AsRef<Path>) -> PathBuf {
+        self.state.join(host).join(relative)
+    }
+
+    /// The SQLite file that is the cloud's database, unless there is a server.
+    pub fn sqlite(&self) -> PathBuf {
         self.path(DATABASE)
+    }
+
+    /// URL of the cloud's database, with its password where it has one.
+    pub fn url(&self) -> String {
+        self.database_url.clone().unwrap_or_else(|| format!("sqlite:{}", self.sqlite().display()))
     }
 
     /// Whether every user may enter the state directory, so that a dnsmasq without privileges can read there.
@@ -52,15 +69,15 @@ impl Lab {
         self.path("site.toml")
     }
 
-    /// An instance's directory, as nova's `instances_path/UUID`.
-    pub fn instance_dir(&self, instance: &Instance) -> PathBuf {
-        self.path("instances").join(instance.uuid)
+    /// An instance's directory, nova's `instances_path/UUID`.
+    pub fn instance_dir(&self, host: &str, uuid: &str) -> PathBuf {
+        self.host_path(host, "instances").join(uuid)
     }
 }
 
-/// Name of the namespace of a lab's place.
-pub(crate) fn netns_name(lab: &str, place: Place) -> String {
-    format!("{lab}-{}", place.suffix())
+/// Name of the namespace of a host, an instance or another place of a lab.
+pub(crate) fn netns_name(lab: &str, of: &str) -> String {
+    format!("{lab}-{of}")
 }
 
 /// Refuses names that could not be part of a path, a namespace name or a shell assignment.
@@ -109,15 +126,25 @@ pub(crate) fn labs() -> PathBuf {
     runtime.map_or_else(|| PathBuf::from(format!("/tmp/hopline-{uid}")), |dir| dir.join("hopline"))
 }
 
-/// Which of a lab's places have a namespace of their name. Outside of a realm an ordinary user has
-/// none, and a lab of this name is root's.
+/// Namespaces that may be the lab's, by name. Outside of a realm an ordinary user has none, and a lab of this
+/// name is root's.
+///
+/// One of another lab may be among them whose name begins like this one's (`lab` and `lab-2`); the mark in the
+/// namespace tells.
 pub(crate) fn named_namespaces(lab: &str) -> Vec<String> {
     if !nix::unistd::geteuid().is_root() {
         return Vec::new();
     }
-    let existing = sys::netns::list_named();
-    let ours = Place::ALL.map(|place| netns_name(lab, place)).into_iter();
-    ours.filter(|netns| existing.contains(netns)).collect()
+    let prefix = netns_name(lab, "");
+    let mut names = sys::netns::list_named();
+    names.retain(|netns| netns.starts_with(&prefix));
+    names
+}
+
+/// Whether every lab has a namespace of this name, so that one without a mark is in the way of this one.
+pub(crate) fn is_fixed_name(lab: &str, netns: &str) -> bool {
+    let first = Host::compute(1).name;
+    place::ALL.into_iter().chain([first.as_str()]).any(|of| netns_name(lab, of) == netns)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, file};
 use crate::place::{Lab, MARKER, check_name, default_state};
+use crate::shape::Shape;
 
 const RECORD: &str = "lab.json";
 const LOCK: &str = "lock";
@@ -23,6 +24,12 @@ const POLL: Duration = Duration::from_millis(10);
 pub(crate) struct Record {
     /// The program that dnsmasq's script runs.
     pub hopline: PathBuf,
+    /// What the lab was asked to be.
+    pub shape: Shape,
+    /// URL of a database server, where the lab was given one.
+    pub database_url: Option<String>,
+    /// Inode of the network namespace that `up` ran in, from which such a server is reached.
+    pub home: u64,
     /// Codes of the faults, in the order in which they were injected.
     pub faults: Vec<String>,
     /// `up` came to its end.
@@ -35,18 +42,37 @@ pub(crate) fn open(name: &str, state: Option<&Path>) -> Result<(Lab, Record), La
     let given = state.map_or_else(|| default_state(name), Path::to_owned);
     let state = given.canonicalize().unwrap_or(given);
     let path = state.join(RECORD);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            return Err(LabError::NoLab { name: name.to_owned(), path });
-        }
-        Err(e) => return Err(file("read", path)(e)),
+    let Some(record) = recorded(&state)? else {
+        return Err(LabError::NoLab { name: name.to_owned(), path });
     };
-    let record: Record = serde_json::from_slice(&text).map_err(|source| LabError::Record { path, source })?;
     if marker(&state)?.as_deref() != Some(name) {
         return Err(LabError::NoLab { name: name.to_owned(), path: state.join(MARKER) });
     }
-    Ok((Lab { name: name.to_owned(), state, hopline: record.hopline.clone() }, record))
+    Ok((lab(name, state, &record), record))
+}
+
+/// The lab with this state directory, whatever its name.
+pub(crate) fn of_state(state: &Path) -> Result<Lab, LabError> {
+    let missing = || LabError::NoLab { name: String::new(), path: state.join(RECORD) };
+    let name = marker(state)?.ok_or_else(missing)?;
+    let record = recorded(state)?.ok_or_else(missing)?;
+    Ok(lab(&name, state.to_owned(), &record))
+}
+
+fn recorded(state: &Path) -> Result<Option<Record>, LabError> {
+    let path = state.join(RECORD);
+    match fs::read(&path) {
+        Ok(text) => {
+            serde_json::from_slice(&text).map(Some).map_err(|source| LabError::Record { path, source })
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(file("read", path)(e)),
+    }
+}
+
+fn lab(name: &str, state: PathBuf, record: &Record) -> Lab {
+    let Record { hopline, shape, database_url, home, .. } = record.clone();
+    Lab { name: name.to_owned(), state, hopline, shape, database_url, home }
 }
 
 /// The record of a lab.
@@ -76,15 +102,15 @@ pub(crate) fn marker(state: &Path) -> Result<Option<String>, LabError> {
 }
 
 /// Keeps other processes from changing the lab until dropped; the kernel drops it with the process.
-pub(crate) fn lock(lab: &Lab) -> Result<File, LabError> {
-    let path = lab.path(LOCK);
+pub(crate) fn lock(name: &str, state: &Path) -> Result<File, LabError> {
+    let path = state.join(LOCK);
     let lock = File::create(&path).map_err(file("open", &path))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(POLL),
-            Err(TryLockError::WouldBlock) => return Err(LabError::Busy { name: lab.name.clone() }),
+            Err(TryLockError::WouldBlock) => return Err(LabError::Busy { name: name.to_owned() }),
             Err(TryLockError::Error(e)) => return Err(file("lock", path)(e)),
         }
     }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::LabError;
-use crate::layout::Place;
-use crate::place::{check_name, default_state, named_namespaces};
+use crate::layout::place;
+use crate::place::{check_name, default_state, named_namespaces, netns_name};
+use crate::shape::Shape;
 use crate::{namespace, process, realm, record};
 
 /// How much of a lab there is.
@@ -25,6 +26,8 @@ pub struct Status {
     pub name: String,
     /// Whether it is there.
     pub condition: Condition,
+    /// What it was asked to be, where that is known.
+    pub shape: Option<Shape>,
     /// Its state directory, where it has one.
     pub state: Option<PathBuf>,
     /// Its namespaces that exist.
@@ -52,12 +55,16 @@ pub fn status(name: &str, state: Option<&Path>) -> Result<Status, LabError> {
     for netns in named_namespaces(name) {
         // One that cannot be opened is a name without a namespace: `up` was killed in between.
         let Ok(mut ns) = namespace::open_named(netns.clone()) else { continue };
-        if has_marker || namespace::is_marked(&mut ns, name)? {
+        if namespace::is_marked(&mut ns, name)? {
             inodes.push(ns.inode());
             namespaces.push(netns);
         }
     }
-    let whole = namespaces.len() == Place::ALL.len() && record.as_ref().is_some_and(|r| r.complete);
+    let has = |of: &str| namespaces.contains(&netns_name(name, of));
+    let whole = record.as_ref().is_some_and(|record| {
+        let hosts = record.shape.hosts();
+        record.complete && hosts.iter().all(|host| has(&host.name)) && place::ALL.into_iter().all(has)
+    });
     let condition = match (whole, has_marker || !namespaces.is_empty()) {
         (true, _) => Condition::Up,
         (false, true) => Condition::Half,
@@ -68,6 +75,7 @@ pub fn status(name: &str, state: Option<&Path>) -> Result<Status, LabError> {
         holder,
         name: name.to_owned(),
         condition,
+        shape: record.as_ref().map(|record| record.shape.clone()),
         state: has_marker.then_some(given),
         namespaces,
         processes: process::in_namespaces(&inodes)?.len(),

@@ -4,28 +4,23 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::thread;
 
-use plumbing::Namespace;
-use plumbing::address;
-use plumbing::route::{self, DEFAULT};
+use sys::netns::NetnsFd;
 
+use crate::await_lease::await_all;
 use crate::down::{remove_everything, remove_failures};
 use crate::error::{LabError, file};
-use crate::layout::{INSTANCES, Instance, WEB1, WEB2};
-use crate::namespace;
-use crate::nova::{conf, database, dnsmasq, domain_xml, iptables, ruleset};
-use crate::place::{Lab, MARKER, check_name, check_state, default_state, named_namespaces};
+use crate::nova::{conf, linux_net};
+use crate::place::{Lab, MARKER, check_name, check_state, default_state, is_fixed_name, named_namespaces};
 use crate::record::{self, Record};
-use crate::wiring::{self, Namespaces};
-use crate::{realm, services, site, tools};
+use crate::rig::{HostNamespace, Rig, await_settled};
+use crate::seed::{self, Seed};
+use crate::shape::{GuestKind, Manager, Shape};
+use crate::{guest, machine, manager, namespace, realm, servers, tools};
 
-/// How long instances may take to get their addresses.
-const DHCP_DEADLINE: Duration = Duration::from_secs(15);
-const POLL: Duration = Duration::from_millis(10);
-
-/// Every directory of the state directory.
-const DIRECTORIES: [&str; 8] = [
+/// Every directory of a host's part of the state directory.
+const HOST_DIRECTORIES: [&str; 10] = [
     "bin",
     "etc/nova",
     "etc/libvirt/qemu",
@@ -34,6 +29,8 @@ const DIRECTORIES: [&str; 8] = [
     "lib/libvirt/dnsmasq",
     "log",
     "networks",
+    "instances",
+    "memory",
 ];
 
 /// What `up` is told.
@@ -45,22 +42,50 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// The running executable, which dnsmasq's script calls as `HOPLINE lab dhcpbridge`.
     pub hopline: PathBuf,
+    /// Manager, hosts, instances.
+    pub shape: Shape,
+    /// How many instances to begin with; `None` for two, and one more for each further host.
+    pub instances: Option<u16>,
+    /// URL of an empty database of a server; `None` for a SQLite file of the lab's own.
+    pub database: Option<String>,
 }
 
-/// Builds the lab and waits until both instances have their addresses.
+impl Options {
+    /// The lab that the guide's chapter is about: one host, two instances.
+    pub fn small(name: &str, hopline: PathBuf) -> Options {
+        let name = name.to_owned();
+        Options { name, state: None, hopline, shape: Shape::default(), instances: None, database: None }
+    }
+}
+
+/// Builds the lab and waits until its instances have their addresses.
 ///
 /// Refused where any part of a lab of this name exists. What was made is removed again on failure.
 pub fn up(options: &Options) -> Result<Lab, LabError> {
     check_name(&options.name)?;
-    tools::check()?;
+    options.shape.check()?;
+    tools::check(&options.shape)?;
     let home = default_state(&options.name);
     let state = options.state.clone().unwrap_or_else(|| home.clone());
     let state = std::path::absolute(&state).map_err(file("find", state))?;
     check_state(&state)?;
     refuse_existing(&options.name, &home, &state)?;
-    let lab = Lab { name: options.name.clone(), state, hopline: options.hopline.clone() };
+    let here = NetnsFd::current().map_err(|source| LabError::Netns {
+        attempted: "look at",
+        netns: "that we are in".to_owned(),
+        source,
+    })?;
+    let lab = Lab {
+        name: options.name.clone(),
+        state,
+        hopline: options.hopline.clone(),
+        shape: options.shape.clone(),
+        database_url: options.database.clone(),
+        home: here.inode(),
+    };
     claim(&lab, &home)?;
-    let built = record::lock(&lab).and_then(|_lock| build(&lab));
+    let seed = seed::plan(&lab, options.instances);
+    let built = record::lock(&lab.name, &lab.state).and_then(|_lock| build(&lab, &seed));
     let Err(first) = built else { return Ok(lab) };
     match remove_everything(&lab.name, &lab.state) {
         Ok(_) => Err(first),
@@ -86,12 +111,19 @@ fn refuse_existing(name: &str, home: &Path, state: &Path) -> Result<(), LabError
             return Err(LabError::ForeignState { path: path.to_owned() });
         }
     }
-    let Some(netns) = named_namespaces(name).into_iter().next() else { return Ok(()) };
-    let mut found = namespace::open_named(netns.clone())?;
-    if namespace::is_marked(&mut found, name)? {
-        return Err(exists(format!("network namespace {netns}")));
+    for netns in named_namespaces(name) {
+        let is_ours =
+            namespace::open_named(netns.clone()).and_then(|mut ns| namespace::is_marked(&mut ns, name));
+        match is_ours {
+            Ok(true) => return Err(exists(format!("network namespace {netns}"))),
+            // A name that this lab would have one under, and not the lab's.
+            Ok(false) | Err(_) if is_fixed_name(name, &netns) => {
+                return Err(LabError::ForeignNamespace { netns });
+            }
+            Ok(false) | Err(_) => {}
+        }
     }
-    Err(LabError::ForeignNamespace { netns })
+    Ok(())
 }
 
 fn is_empty_or_absent(path: &Path) -> Result<bool, LabError> {
@@ -129,81 +161,63 @@ fn claim(lab: &Lab, home: &Path) -> Result<(), LabError> {
     realm::note(lab)
 }
 
-fn build(lab: &Lab) -> Result<(), LabError> {
-    write_files(lab)?;
-    let mut record = Record { hopline: lab.hopline.clone(), faults: Vec::new(), complete: false };
+fn build(lab: &Lab, seed: &Seed) -> Result<(), LabError> {
+    let Lab { hopline, shape, database_url, home, .. } = lab.clone();
+    let mut record = Record { hopline, shape, database_url, home, faults: Vec::new(), complete: false };
     record::write(lab, &record)?;
-    let mut all = wiring::create_namespaces(lab)?;
+    write_files(lab)?;
+    let mut rig = Rig::create(lab)?;
+    if lab.shape.manager == Manager::Vlan {
+        refuse_without_vlans(&mut rig)?;
+    }
     // The database takes as long as all the wiring.
-    std::thread::scope(|scope| {
-        let database = scope.spawn(|| database::create(&lab.database()));
-        let wired =
-            wiring::connect(&mut all).and_then(|()| iptables::apply(&all.compute, &ruleset::healthy()));
-        let created = database.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        wired.and(created)
-    })?;
-    start_programs(lab, &all)?;
-    await_working(lab, &mut all)?;
+    let (cloud, wired) = thread::scope(|scope| {
+        let database = scope.spawn(|| seed::sow(lab, seed));
+        // A bridge whose first port is not up yet says UNKNOWN ever after.
+        let wired = rig.connect().and_then(|()| await_settled(rig.each()));
+        (database.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), wired)
+    });
+    wired?;
+    let cloud = cloud?;
+    for HostNamespace { host, ns } in &rig.hosts {
+        servers::start_libvirt_dnsmasq(lab, &host.name, ns)?;
+        if manager::runs(lab, &host.name, manager::METADATA) {
+            manager::metadata(host, ns)?;
+            servers::start_metadata(lab, host, ns)?;
+        }
+    }
+    servers::start_external(lab, &cloud, &rig.external)?;
+    let cloud = manager::reconcile(lab, &mut rig)?;
+    await_all(lab, &cloud)?;
+    await_settled(rig.each())?;
     record.complete = true;
     record::write(lab, &record)
 }
 
+/// Tries it, since neither a list of modules nor one of options tells what a kernel can.
+fn refuse_without_vlans(rig: &mut Rig) -> Result<(), LabError> {
+    let ns = &mut rig.external;
+    let mac = model::Mac([0x02, 0, 0, 0, 0, 1]);
+    linux_net::ensure_vlan(ns, "vlan-trial", "lo", 1, mac)?;
+    Ok(plumbing::link::delete(ns, "vlan-trial")?)
+}
+
 fn write_files(lab: &Lab) -> Result<(), LabError> {
-    for directory in DIRECTORIES {
+    for directory in ["netns", "guest", "external"] {
         make_directory(&lab.path(directory))?;
     }
-    for instance in INSTANCES {
-        make_directory(&lab.instance_dir(&instance))?;
-        let name = format!("{}.xml", instance.libvirt_name());
-        write(lab, &format!("etc/libvirt/qemu/{name}"), &domain_xml::persistent(lab, &instance))?;
-        write(lab, &format!("run/libvirt/qemu/{name}"), &domain_xml::live(lab, &instance))?;
-    }
-    write(lab, "etc/nova/nova.conf", &conf::text(lab))?;
-    write(lab, "site.toml", &site::text(lab))?;
-    dnsmasq::write_files(lab)?;
-    services::write_files(lab)
-}
-
-fn start_programs(lab: &Lab, all: &Namespaces) -> Result<(), LabError> {
-    dnsmasq::start(lab, &all.compute, &dnsmasq::healthy())?;
-    services::start_libvirt_dnsmasq(lab, &all.compute)?;
-    services::start_metadata(lab, &all.compute)?;
-    services::start_external(lab, &all.external)?;
-    services::boot(lab, &all.web1, &WEB1)?;
-    services::boot(lab, &all.web2, &WEB2)
-}
-
-/// Waits until every link has settled and both instances have their addresses.
-pub(crate) fn await_working(lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    await_address(lab, &mut all.web1, &WEB1)?;
-    await_address(lab, &mut all.web2, &WEB2)?;
-    wiring::await_settled(all)
-}
-
-/// Waits until an instance's DHCP client has set its address and its way out, and nova's database knows
-/// of the lease.
-fn await_address(lab: &Lab, guest: &mut Namespace, instance: &Instance) -> Result<(), LabError> {
-    let deadline = Instant::now() + DHCP_DEADLINE;
-    let mac = instance.mac.to_string();
-    while !(address::exists(guest, instance.fixed_net())?
-        && route::exists(guest, DEFAULT)?
-        && database::leases(&lab.database())?.iter().any(|lease| lease.mac == mac))
-    {
-        if Instant::now() >= deadline {
-            return Err(LabError::Timeout {
-                seconds: DHCP_DEADLINE.as_secs(),
-                awaited: format!("{} to get {} by DHCP", instance.name, instance.fixed),
-                log: dnsmasq::log_file(lab),
-            });
+    for host in lab.shape.hosts() {
+        for directory in HOST_DIRECTORIES {
+            make_directory(&lab.host_path(&host.name, directory))?;
         }
-        std::thread::sleep(POLL);
+        let conf = lab.host_path(&host.name, "etc/nova/nova.conf");
+        fs::write(&conf, conf::text(lab, &host)).map_err(file("write", conf))?;
+        servers::write_host_files(lab, &host.name)?;
     }
-    Ok(())
-}
-
-fn write(lab: &Lab, relative: &str, text: &str) -> Result<(), LabError> {
-    let path = lab.path(relative);
-    fs::write(&path, text).map_err(file("write", path))
+    match lab.shape.guest {
+        GuestKind::Netns => guest::write_scripts(lab),
+        GuestKind::Qemu => machine::prepare(),
+    }
 }
 
 /// Makes a directory that the user whom dnsmasq becomes can enter, whatever the umask.

@@ -7,14 +7,13 @@ mod support;
 use std::process::Command;
 
 use lab::LabError;
-use lab::layout::Place;
 use support::{Capture, TestLab, assert_gone, example, machine, ping, run, run_in, state};
 
 #[test]
 fn instances_reach_what_they_should_with_the_guides_ttls() {
     let lab = TestLab::up("ht-lab-ping");
-    let (web1, compute) = (lab.ns(Place::Web1), lab.ns(Place::Compute));
-    let (external, request) = (lab.ns(Place::External), "icmp[icmptype] == icmp-echo");
+    let (web1, compute) = (lab.ns("web1"), lab.ns("compute1"));
+    let (external, request) = (lab.ns("ext"), "icmp[icmptype] == icmp-echo");
     let captures = [(&compute, "vnet0"), (&compute, "br100"), (&compute, "eth0"), (&external, "eth0")]
         .map(|(ns, device)| Capture::start(ns, device, request));
     assert!(ping(&web1, "1.2.3.4").0);
@@ -31,15 +30,15 @@ fn instances_reach_what_they_should_with_the_guides_ttls() {
     assert!(ping(&web1, "10.0.2.25").0);
     assert!(ping(&web1, "203.0.113.30").0, "an instance reaches its own floating address");
     let outside = Capture::start(&external, "eth0", request);
-    assert!(ping(&lab.ns(Place::Web2), "1.2.3.4").0);
+    assert!(ping(&lab.ns("web2"), "1.2.3.4").0);
     assert!(outside.packet().contains("203.0.113.34 > 1.2.3.4"));
 }
 
 #[test]
 fn services_answer_and_leave_their_words_in_the_logs() {
     let lab = TestLab::up("ht-lab-serv");
-    let web1 = lab.ns(Place::Web1);
-    let log = std::fs::read_to_string(lab.0.path("log/dnsmasq.log")).unwrap();
+    let web1 = lab.ns("web1");
+    let log = std::fs::read_to_string(lab.0.path("compute1/log/dnsmasq.log")).unwrap();
     for message in ["DHCPDISCOVER(br100)", "DHCPOFFER(br100)", "DHCPREQUEST(br100)", "DHCPACK(br100)"] {
         let line = log.lines().find(|l| l.contains(message) && l.contains("fa:16:3e:00:02:24"));
         assert!(line.is_some(), "{message} in {log}");
@@ -58,7 +57,7 @@ fn services_answer_and_leave_their_words_in_the_logs() {
     }
     let banner = run_in(&web1, &["timeout", "3", "busybox", "nc", "10.0.2.25", "22"]);
     assert!(banner.stdout.starts_with(b"SSH-2.0-"), "{banner:?}");
-    let console = lab.0.path("instances/8d7b1f36-5f4e-4b1c-9a55-2f0f6c0a1e01/console.log");
+    let console = lab.0.path("compute1/instances/8d7b1f36-5f4e-4b1c-9a55-2f0f6c0a1e01/console.log");
     support::eventually("web1's login prompt", || {
         let text = std::fs::read_to_string(&console).unwrap();
         text.contains("lease of 10.0.2.24 obtained") && text.contains("web1 login: ")
@@ -85,13 +84,13 @@ fn two_labs_stand_side_by_side_and_a_second_up_is_refused() {
     let one = TestLab::up("ht-lab-one");
     let two = TestLab::up("ht-lab-two");
     for lab in [&one, &two] {
-        assert!(ping(&lab.ns(Place::Web1), "1.2.3.4").0);
+        assert!(ping(&lab.ns("web1"), "1.2.3.4").0);
     }
-    let again = lab::Options { name: one.0.name.clone(), state: None, hopline: example() };
+    let again = lab::Options::small(&one.0.name, example());
     let refused = lab::up(&again).unwrap_err();
     assert!(matches!(refused, LabError::Exists { .. }), "{refused}");
     assert!(refused.to_string().contains("hopline lab down --name ht-lab-one"), "{refused}");
-    assert!(ping(&one.ns(Place::Web1), "1.2.3.4").0, "the refused up has left the first alone");
+    assert!(ping(&one.ns("web1"), "1.2.3.4").0, "the refused up has left the first alone");
 }
 
 #[test]
@@ -99,8 +98,7 @@ fn a_state_directory_of_ones_own_is_found_by_name_and_removed() {
     let parent = tempfile::tempdir().unwrap();
     let state = parent.path().join("cloud");
     lab::down("ht-lab-own", None).unwrap();
-    let options =
-        lab::Options { name: "ht-lab-own".to_owned(), state: Some(state.clone()), hopline: example() };
+    let options = lab::Options { state: Some(state.clone()), ..lab::Options::small("ht-lab-own", example()) };
     lab::up(&options).unwrap();
     let found = lab::open("ht-lab-own", None).unwrap();
     assert_eq!(found.state, state);
@@ -113,7 +111,7 @@ fn a_state_directory_of_ones_own_is_found_by_name_and_removed() {
 fn what_is_not_the_labs_is_left_alone() {
     let (name, foreign) = ("ht-lab-for", "ht-lab-for-gw");
     assert!(run("ip", &["netns", "add", foreign]).status.success());
-    let options = lab::Options { name: name.to_owned(), state: None, hopline: example() };
+    let options = lab::Options::small(name, example());
     let up = lab::up(&options);
     let down = lab::down(name, None);
     let is_left = run("ip", &["netns", "del", foreign]).status.success();
@@ -155,8 +153,8 @@ fn the_machines_own_namespace_is_left_as_it_was() {
 #[test]
 fn the_environment_is_what_a_shell_can_read() {
     let lab = TestLab::up("ht-lab-env");
-    let line = |(key, value): (&str, String)| format!("{key}={}\n", lab::shell_quote(&value));
-    let mut script: String = lab::env(&lab.0).into_iter().map(line).collect();
+    let line = |(key, value): (String, String)| format!("{key}={}\n", lab::shell_quote(&value));
+    let mut script: String = lab::env(&lab.0).unwrap().into_iter().map(line).collect();
     script.push_str("printf '%s' \"$I1_IP $F1_IP $TAP1 $HOST_NS $NET\"");
     let output = Command::new("sh").args(["-eu", "-c", &script]).output().unwrap();
     let expected = "10.0.2.24 203.0.113.30 vnet0 ht-lab-env-compute1 10.0.0.0/16";

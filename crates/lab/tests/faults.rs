@@ -4,7 +4,6 @@
 
 mod support;
 
-use lab::layout::Place;
 use lab::{Lab, LabError};
 use support::{Capture, TestLab, eventually, ping, run_in, state};
 
@@ -66,7 +65,7 @@ fn every_fault_has_its_symptom_and_heals_without_a_trace() {
     let codes: Vec<_> = lab::faults().iter().map(|fault| fault.code).collect();
     assert_eq!(codes, SYMPTOMS.map(|(code, _)| code), "each fault needs its symptom in this table");
     let lab = TestLab::up("ht-lab-fault");
-    let fabric = lab.ns(Place::Fabric);
+    let fabric = lab.ns("fab");
     run_in(&fabric, &["ip", "address", "add", ON_FLAT_NETWORK, "dev", "flat0"]);
     let healthy = state(&lab.0);
     assert_works(&lab.0);
@@ -128,7 +127,7 @@ fn what_cannot_be_broken_or_healed_is_refused() {
 }
 
 fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
-    let (web1, external) = (lab.netns(Place::Web1), lab.netns(Place::External));
+    let (web1, external) = (lab.netns("web1"), lab.netns("ext"));
     match symptom {
         Symptom::NoWayOut => assert!(!ping(&web1, EXTERNAL).0, "{code}"),
         Symptom::NoWayIn => {
@@ -136,7 +135,7 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::FlatNetworkCut => {
-            assert!(!ping(&lab.netns(Place::Fabric), WEB1).0, "{code}");
+            assert!(!ping(&lab.netns("fab"), WEB1).0, "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::HostAnswers => {
@@ -159,18 +158,18 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
         }
     }
     if code == "dnsmasq-pool-exhausted" {
-        let log = std::fs::read_to_string(lab.path("log/dnsmasq.log")).unwrap();
+        let log = std::fs::read_to_string(lab.path("compute1/log/dnsmasq.log")).unwrap();
         assert!(log.contains("DHCPDISCOVER(br100) fa:16:3e:00:02:24 no address available"), "{log}");
     }
 }
 
 fn assert_works(lab: &Lab) {
-    let (web1, external) = (lab.netns(Place::Web1), lab.netns(Place::External));
+    let (web1, external) = (lab.netns("web1"), lab.netns("ext"));
     for (ns, to, ttl) in [
         (&web1, EXTERNAL, "ttl=61"),
         (&external, FLOATING, "ttl=61"),
         (&web1, "10.0.2.25", "ttl=64"),
-        (&lab.netns(Place::Fabric), WEB1, "ttl=64"),
+        (&lab.netns("fab"), WEB1, "ttl=64"),
     ] {
         let (answered, text) = ping(ns, to);
         assert!(answered && text.contains(ttl), "{ns} to {to}: {text}");
@@ -188,10 +187,10 @@ fn answers_on_a_closed_port(external: &str) -> bool {
 
 /// Whether web1's DHCP client would get an address now; it keeps the one that it has.
 fn gets_lease(lab: &Lab) -> bool {
-    let script = lab.path("bin/no-op.script");
+    let script = lab.path("guest/no-op.script");
     let client = ["busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-t", "2", "-T", "1", "-s"];
     let argv = [&client[..], &[script.to_str().unwrap()]].concat();
-    run_in(&lab.netns(Place::Web1), &argv).status.success()
+    run_in(&lab.netns("web1"), &argv).status.success()
 }
 
 /// The state is what it was; link states may lag behind by a second.

@@ -7,7 +7,6 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::layout::Place;
 use support::{TestLab, assert_gone, eventually, example, machine, ping, state};
 
 /// The same delays in each run; another seed finds other moments.
@@ -60,7 +59,7 @@ fn a_killed_up_is_removed_by_down() {
     assert!(killed > 10, "seed {SEED:#x}: only {killed} of 30 were killed in time");
     assert_eq!(machine(), before, "seed {SEED:#x}");
     let lab = TestLab::up(name);
-    assert!(ping(&lab.ns(Place::Web1), "1.2.3.4").0);
+    assert!(ping(&lab.ns("web1"), "1.2.3.4").0);
 }
 
 #[test]
@@ -88,6 +87,6 @@ fn a_killed_break_or_heal_is_healed() {
         run_and_kill(&["heal", "--name", name], random.below(Duration::from_millis(40)));
         lab::heal(&lab.0, None).unwrap_or_else(|e| panic!("seed {SEED:#x}, {code}: {e:?}"));
         eventually(&format!("the healthy state after {code}, seed {SEED:#x}"), || state(&lab.0) == healthy);
-        assert!(ping(&lab.ns(Place::Web1), "1.2.3.4").0, "{code}");
+        assert!(ping(&lab.ns("web1"), "1.2.3.4").0, "{code}");
     }
 }

@@ -59,4 +59,15 @@ impl PlumbingError {
             PlumbingError::NoLink { .. } => false,
         }
     }
+
+    /// The kernel lacks what was asked for: `EOPNOTSUPP`, as rtnetlink(7) answers for an unknown kind of link
+    /// (`net/core/rtnetlink.c rtnl_newlink_create`).
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            PlumbingError::Netlink { source, .. } => source.is_unsupported(),
+            PlumbingError::Netns { .. } | PlumbingError::Sysctl { .. } | PlumbingError::NoLink { .. } => {
+                false
+            }
+        }
+    }
 }

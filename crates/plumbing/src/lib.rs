@@ -11,6 +11,7 @@ pub mod neighbour;
 pub mod route;
 pub mod rule;
 pub mod veth;
+pub mod vlan;
 
 mod error;
 mod namespace;

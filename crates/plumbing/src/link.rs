@@ -2,7 +2,7 @@
 
 use model::Mac;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State};
 
 use crate::{Namespace, PlumbingError};
 
@@ -83,14 +83,23 @@ pub fn alias_of(ns: &mut Namespace, link: &str) -> Result<Option<String>, Plumbi
     }))
 }
 
-/// Name of a link whose operational state (`IFF_RUNNING`) has not followed its carrier (`IFF_LOWER_UP`)
-/// yet (`net/core/dev.c dev_get_flags`).
+/// Name of a link whose operational state has not followed its carrier (`IFF_LOWER_UP`) yet: `IFF_RUNNING` differs
+/// (`net/core/dev.c dev_get_flags`), or, of a bridge that has just been set up, nothing is known yet.
 pub fn unsettled(ns: &mut Namespace) -> Result<Option<String>, PlumbingError> {
-    let lags = |flags: LinkFlags| {
-        flags.contains(LinkFlags::Up)
-            && flags.contains(LinkFlags::LowerUp) != flags.contains(LinkFlags::Running)
+    let lags = |message: &LinkMessage| {
+        let flags = message.header.flags;
+        let differs = flags.contains(LinkFlags::LowerUp) != flags.contains(LinkFlags::Running);
+        let is_unknown = message.attributes.contains(&LinkAttribute::OperState(State::Unknown));
+        flags.contains(LinkFlags::Up) && (differs || (is_unknown && is_bridge(message)))
     };
-    Ok(all(ns)?.into_iter().find(|message| lags(message.header.flags)).and_then(name))
+    Ok(all(ns)?.into_iter().find(lags).and_then(name))
+}
+
+fn is_bridge(message: &LinkMessage) -> bool {
+    message.attributes.iter().any(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+        _ => false,
+    })
 }
 
 fn name(message: LinkMessage) -> Option<String> {

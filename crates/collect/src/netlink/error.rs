@@ -70,6 +70,11 @@ impl NetlinkError {
     pub fn is_permission(&self) -> bool {
         matches!(self.errno(), Some(libc::EPERM | libc::EACCES))
     }
+
+    /// The kernel lacks what was asked for.
+    pub fn is_unsupported(&self) -> bool {
+        self.errno() == Some(libc::EOPNOTSUPP)
+    }
 }
 
 fn detail(text: Option<&str>) -> String {

@@ -1,42 +1,53 @@
-//! `hopline lab`: a small real cloud on this machine.
+//! `hopline lab`: a small real cloud on this machine. What its users and operators do with it is in `cloud`.
+
+mod cloud;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lab::realm::Realm;
-use lab::{Lab, LabError};
+use lab::{GuestKind, Lab, LabError, Manager, Shape};
 use serde_json::json;
 
-use crate::cli::{LabCommand, LabName};
+use crate::cli_lab::{GuestName, LabArgs, LabCommand, LabName, ManagerName, UpArgs};
 use crate::failure::Failure;
 use crate::output;
 use crate::plan::Format;
 use crate::progress;
 
-pub(super) fn run(command: &LabCommand, format: Format) -> Result<(), Failure> {
+pub(super) fn run(LabArgs { lab: name, command }: &LabArgs, format: Format) -> Result<(), Failure> {
     let json = format == Format::Json;
     match command {
-        LabCommand::Up(name) => up(name),
-        LabCommand::Down(name) => down(name),
-        LabCommand::Status(name) => status(name, json),
-        LabCommand::Env(name) => env(name, json),
-        LabCommand::Faults(_) => faults(json),
-        LabCommand::Break { fault, lab } => break_fault(lab, fault),
-        LabCommand::Heal { fault, lab } => heal(lab, fault.as_deref()),
+        LabCommand::Up(wanted) => up(name, wanted),
+        LabCommand::Down => down(name),
+        LabCommand::Status => status(name, json),
+        LabCommand::Env => env(name, json),
+        LabCommand::Faults => faults(json),
+        LabCommand::Break { fault } => break_fault(name, fault),
+        LabCommand::Heal { fault } => heal(name, fault.as_deref()),
         LabCommand::Hold => lab::realm::hold().map_err(|error| Failure::of(&error)),
-        LabCommand::Dhcpbridge { state, arguments } => dhcpbridge(state, arguments),
+        LabCommand::Dhcpbridge { host, arguments } => dhcpbridge(name, host, arguments),
+        LabCommand::Restart { .. }
+        | LabCommand::Boot { .. }
+        | LabCommand::Delete { .. }
+        | LabCommand::Stop { .. }
+        | LabCommand::Start { .. }
+        | LabCommand::Console { .. }
+        | LabCommand::Floating(_)
+        | LabCommand::Secgroup(_)
+        | LabCommand::Network(_)
+        | LabCommand::Show => cloud::run(&open(name)?, command, json),
     }
 }
 
-fn up(name: &LabName) -> Result<(), Failure> {
+fn up(name: &LabName, wanted: &UpArgs) -> Result<(), Failure> {
     let hopline = std::env::current_exe().map_err(|e| {
         Failure::new(format!("cannot tell where hopline itself is, which the lab calls: {e}"))
     })?;
     // Before the progress, which has a thread.
     let realm = lab::realm::make(&hopline).map_err(|error| Failure::of(&error))?;
     let _progress = progress::start("building the lab");
-    let options = lab::Options { name: name.name.clone(), state: name.state.clone(), hopline };
-    let lab = lab::up(&options).map_err(|error| Failure::of(&error))?;
+    let lab = lab::up(&options(name, wanted, hopline)).map_err(|error| Failure::of(&error))?;
     realm.map_or(Ok(()), Realm::keep).map_err(|error| Failure::of(&error))?;
     let site = lab.site_file();
     output::print(|out| {
@@ -48,6 +59,29 @@ fn up(name: &LabName) -> Result<(), Failure> {
     })
 }
 
+fn options(name: &LabName, wanted: &UpArgs, hopline: PathBuf) -> lab::Options {
+    lab::Options {
+        name: name.name.clone(),
+        state: name.state.clone(),
+        hopline,
+        shape: Shape {
+            manager: match wanted.manager {
+                ManagerName::FlatDhcp => Manager::FlatDhcp,
+                ManagerName::Vlan => Manager::Vlan,
+            },
+            hosts: wanted.hosts,
+            multi_host: !wanted.no_multi_host,
+            share_address: wanted.share_address,
+            guest: match wanted.guest {
+                GuestName::Netns => GuestKind::Netns,
+                GuestName::Qemu => GuestKind::Qemu,
+            },
+        },
+        instances: wanted.instances,
+        database: wanted.database.clone(),
+    }
+}
+
 fn down(name: &LabName) -> Result<(), Failure> {
     let _progress = progress::start("removing the lab");
     let removed = lab::down(&name.name, name.state.as_deref()).map_err(|errors| several(&errors))?;
@@ -56,7 +90,8 @@ fn down(name: &LabName) -> Result<(), Failure> {
             return writeln!(out, "there is no lab {}; nothing to remove", name.name);
         }
         let (namespaces, processes) = (removed.namespaces.len(), removed.processes);
-        writeln!(out, "lab {} is removed: {namespaces} namespaces, {processes} processes", name.name)
+        writeln!(out, "lab {} is removed: {namespaces} namespaces, {processes} processes", name.name)?;
+        removed.left.iter().try_for_each(|left| writeln!(out, "  left behind: {left}"))
     })
 }
 
@@ -97,14 +132,13 @@ fn status(name: &LabName, json: bool) -> Result<(), Failure> {
 
 fn env(name: &LabName, json: bool) -> Result<(), Failure> {
     let lab = open(name)?;
+    let pairs = lab::env(&lab).map_err(|error| Failure::of(&error))?;
     if json {
-        let pairs = lab::env(&lab).into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+        let pairs = pairs.into_iter().map(|(name, value)| (name, value.into()));
         return output::json(&serde_json::Value::Object(pairs.collect()));
     }
     output::print(|out| {
-        lab::env(&lab)
-            .iter()
-            .try_for_each(|(variable, value)| writeln!(out, "{variable}={}", lab::shell_quote(value)))
+        pairs.iter().try_for_each(|(variable, value)| writeln!(out, "{variable}={}", lab::shell_quote(value)))
     })
 }
 
@@ -137,8 +171,9 @@ fn heal(name: &LabName, code: Option<&str>) -> Result<(), Failure> {
     })
 }
 
-fn dhcpbridge(state: &Path, arguments: &[String]) -> Result<(), Failure> {
-    let answer = lab::dhcpbridge(state, arguments).map_err(|error| Failure::of(&error))?;
+fn dhcpbridge(name: &LabName, host: &str, arguments: &[String]) -> Result<(), Failure> {
+    let state = name.state.as_deref().unwrap_or(Path::new("."));
+    let answer = lab::dhcpbridge(state, host, arguments).map_err(|error| Failure::of(&error))?;
     output::print(|out| write!(out, "{answer}"))
 }
 

@@ -17,8 +17,13 @@ pub(crate) struct TestLab {
 impl TestLab {
     /// Builds one. `tag` tells apart the labs of one test program.
     pub(crate) fn up(tag: &str) -> TestLab {
+        TestLab::up_as(tag, &[])
+    }
+
+    /// Builds one of this shape.
+    pub(crate) fn up_as(tag: &str, shape: &[&str]) -> TestLab {
         let lab = TestLab::named(tag);
-        let run = lab.lab("up", &[]);
+        let run = lab.lab("up", shape);
         assert_eq!(run.code, 0, "{run:?}");
         lab
     }
@@ -54,6 +59,28 @@ impl TestLab {
     /// Runs `hopline lab VERB` on this lab.
     pub(crate) fn lab(&self, verb: &str, arguments: &[&str]) -> Run {
         self.hopline(&[&["lab", verb], arguments, &["--name", &self.name]].concat())
+    }
+
+    /// What `hopline lab VERB --json` prints.
+    pub(crate) fn lab_json(&self, arguments: &[&str]) -> serde_json::Value {
+        let (verb, rest) = arguments.split_first().expect("a verb");
+        let run = self.lab(verb, &[rest, &["--json"]].concat());
+        serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {run:?}"))
+    }
+
+    /// An instance's fixed address, as the cloud's database has it.
+    pub(crate) fn address(&self, instance: &str) -> String {
+        let show = self.lab_json(&["show"]);
+        let instances = show["instances"].as_array().expect("a list");
+        let found = instances.iter().find(|other| other["name"] == instance);
+        let found = found.unwrap_or_else(|| panic!("no {instance} in {show}"));
+        found["addresses"][0].as_str().expect("an address").to_owned()
+    }
+
+    /// The gateway that an instance has from its lease.
+    pub(crate) fn gateway_of(&self, instance: &str) -> String {
+        let routes = super::printed_in(&self.netns(instance), &["ip", "-4", "route", "show", "default"]);
+        routes.split_whitespace().nth(2).unwrap_or_else(|| panic!("{instance}: {routes}")).to_owned()
     }
 
     /// Runs hopline.

@@ -5,18 +5,17 @@ use plumbing::link;
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::BRIDGE;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "bridge-down", summary: "the instances' bridge is down", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_down(&mut all.compute, BRIDGE)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_down(&mut scene.compute.ns, &scene.nic.bridge.name)?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_up(&mut all.compute, BRIDGE)?)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_up(&mut scene.compute.ns, &scene.nic.bridge.name)?)
 }

@@ -5,17 +5,17 @@ use plumbing::route::{self, DEFAULT};
 use super::Fault;
 use crate::LabError;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
-use crate::wiring::default_route;
+use crate::rig::default_route;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "default-route-missing", summary: "the compute host has no default route", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(route::delete(&mut all.compute, DEFAULT)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(route::delete(&mut scene.server.ns, DEFAULT)?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    default_route(&mut all.compute)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    default_route(&mut scene.server.ns)
 }

@@ -8,8 +8,8 @@ use plumbing::route::{self, DEFAULT};
 use super::Fault;
 use crate::LabError;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
-use crate::wiring::default_route;
+use crate::rig::default_route;
+use crate::scene::Scene;
 
 /// An address of the public network that nobody has.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 254);
@@ -22,10 +22,10 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(route::replace(&mut all.compute, DEFAULT, NOBODY)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(route::replace(&mut scene.server.ns, DEFAULT, NOBODY)?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    default_route(&mut all.compute)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    default_route(&mut scene.server.ns)
 }

@@ -6,16 +6,16 @@ use plumbing::link;
 use super::Fault;
 use crate::LabError;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "ext-gateway-down", summary: "the gateway of the public network is down", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_down(&mut all.gateway, "eth0")?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_down(&mut scene.rig.gateway, "eth0")?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_up(&mut all.gateway, "eth0")?)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_up(&mut scene.rig.gateway, "eth0")?)
 }

@@ -7,16 +7,16 @@ use super::Fault;
 use crate::LabError;
 use crate::layout::FLAT_LINK;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "flatif-down", summary: "the flat network's physical link is down", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_down(&mut all.compute, FLAT_LINK)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_down(&mut scene.compute.ns, FLAT_LINK)?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_up(&mut all.compute, FLAT_LINK)?)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_up(&mut scene.compute.ns, FLAT_LINK)?)
 }

@@ -5,10 +5,9 @@ use plumbing::link;
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::FLAT_LINK;
+use crate::nova::linux_net::ensure_bridge;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
-use crate::wiring::enslave_flat_link;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault {
@@ -18,10 +17,10 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::release(&mut all.compute, FLAT_LINK)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::release(&mut scene.compute.ns, &scene.nic.bridge.port())?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    enslave_flat_link(&mut all.compute)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    ensure_bridge(&mut scene.compute.ns, &scene.compute.host, &scene.nic.bridge)
 }

@@ -8,9 +8,9 @@ use plumbing::{address, neighbour};
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::{UPLINK, WEB1};
+use crate::layout::UPLINK;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault {
@@ -20,13 +20,13 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let Some(floating) = WEB1.floating else { return Ok(()) };
-    address::delete(&mut all.compute, UPLINK, floating.into())?;
-    Ok(neighbour::flush(&mut all.gateway)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    let Some(floating) = scene.floating else { return Ok(()) };
+    address::delete(&mut scene.server.ns, UPLINK, floating.into())?;
+    Ok(neighbour::flush(&mut scene.rig.gateway)?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let Some(floating) = WEB1.floating else { return Ok(()) };
-    Ok(address::add(&mut all.compute, UPLINK, Ipv4Net::from(floating))?)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    let Some(floating) = scene.floating else { return Ok(()) };
+    Ok(address::add(&mut scene.server.ns, UPLINK, Ipv4Net::from(floating))?)
 }

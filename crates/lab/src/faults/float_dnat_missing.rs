@@ -3,10 +3,9 @@
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::WEB1;
-use crate::nova::{iptables, ruleset};
+use crate::nova::iptables;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault {
@@ -16,16 +15,16 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let Some(floating) = WEB1.floating.map(|ip| ip.to_string()) else { return Ok(()) };
-    let fixed = WEB1.fixed.to_string();
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    let Some(floating) = scene.floating.map(|ip| ip.to_string()) else { return Ok(()) };
+    let fixed = scene.fixed().to_string();
     let rule = ["-d", &floating, "-j", "DNAT", "--to-destination", &fixed];
     iptables::iptables(
-        &all.compute,
+        &scene.server.ns,
         &[&["-t", "nat", "-D", "nova-network-PREROUTING"], rule.as_slice()].concat(),
     )
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    iptables::apply(&all.compute, &ruleset::healthy())
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    scene.rewrite_rules(lab)
 }

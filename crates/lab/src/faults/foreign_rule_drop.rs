@@ -3,10 +3,10 @@
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::{EXTERNAL, WEB1};
-use crate::nova::{iptables, ruleset};
+use crate::layout::EXTERNAL;
+use crate::nova::iptables;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault {
@@ -16,12 +16,15 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let (source, destination) = (WEB1.fixed.to_string(), EXTERNAL.addr().to_string());
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    let (source, destination) = (scene.fixed().to_string(), EXTERNAL.addr().to_string());
     let matches = ["-s", &source, "-d", &destination, "-m", "comment", "--comment", "change 4711: block"];
-    iptables::iptables(&all.compute, &[&["-I", "FORWARD", "1"], matches.as_slice(), &["-j", "DROP"]].concat())
+    iptables::iptables(
+        &scene.server.ns,
+        &[&["-I", "FORWARD", "1"], matches.as_slice(), &["-j", "DROP"]].concat(),
+    )
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    iptables::apply(&all.compute, &ruleset::healthy())
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    scene.rewrite_rules(lab)
 }

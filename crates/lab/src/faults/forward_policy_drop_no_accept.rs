@@ -3,9 +3,9 @@
 
 use super::Fault;
 use crate::LabError;
-use crate::nova::{iptables, ruleset};
+use crate::nova::iptables;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault {
@@ -15,11 +15,11 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    iptables::iptables(&all.compute, &["-F", "nova-network-FORWARD"])?;
-    iptables::iptables(&all.compute, &["-P", "FORWARD", "DROP"])
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    iptables::iptables(&scene.server.ns, &["-F", "nova-network-FORWARD"])?;
+    iptables::iptables(&scene.server.ns, &["-P", "FORWARD", "DROP"])
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    iptables::apply(&all.compute, &ruleset::healthy())
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    scene.rewrite_rules(lab)
 }

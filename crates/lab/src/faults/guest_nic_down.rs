@@ -5,20 +5,28 @@ use plumbing::link;
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::{GUEST_NIC, WEB1};
+use crate::layout::GUEST_NIC;
 use crate::place::Lab;
-use crate::services;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
+use crate::{guest, machine};
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "guest-nic-down", summary: "web1's own NIC is down", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_down(&mut all.web1, GUEST_NIC)?)
+fn inject(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    match &mut scene.inside {
+        Some(inside) => Ok(link::set_down(inside, GUEST_NIC)?),
+        None => machine::set_link(lab, &scene.compute.host.name, &scene.web1, false),
+    }
 }
 
-fn heal(lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    link::set_up(&mut all.web1, GUEST_NIC)?;
-    services::restart_dhcp_client(lab, &mut all.web1, &WEB1)
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    match &mut scene.inside {
+        Some(inside) => {
+            link::set_up(inside, GUEST_NIC)?;
+            guest::restart_dhcp_client(lab, &scene.compute.host.name, inside, &scene.web1)
+        }
+        None => machine::set_link(lab, &scene.compute.host.name, &scene.web1, true),
+    }
 }

@@ -4,16 +4,16 @@
 use super::Fault;
 use crate::LabError;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "ip-forward-0", summary: "the compute host does not forward packets", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(all.compute.set_sysctl("ipv4/ip_forward", "0")?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(scene.server.ns.set_sysctl("ipv4/ip_forward", "0")?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(all.compute.set_sysctl("ipv4/ip_forward", "1")?)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(scene.server.ns.set_sysctl("ipv4/ip_forward", "1")?)
 }

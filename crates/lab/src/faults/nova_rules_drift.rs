@@ -4,10 +4,9 @@
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::WEB1;
-use crate::nova::{iptables, ruleset};
+use crate::nova::iptables;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault {
@@ -17,14 +16,14 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let chain = format!("nova-compute-inst-{}", WEB1.id);
-    let fixed = WEB1.fixed.to_string();
-    iptables::iptables(&all.compute, &["-D", "nova-compute-local", "-d", &fixed, "-j", &chain])?;
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    let chain = format!("nova-compute-inst-{}", scene.web1.id);
+    let fixed = scene.fixed().to_string();
+    iptables::iptables(&scene.compute.ns, &["-D", "nova-compute-local", "-d", &fixed, "-j", &chain])?;
     let counting = ["-I", &chain, "1", "-m", "comment", "--comment", "change 4712: count"];
-    iptables::iptables(&all.compute, &counting)
+    iptables::iptables(&scene.compute.ns, &counting)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    iptables::apply(&all.compute, &ruleset::healthy())
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    scene.rewrite_rules(lab)
 }

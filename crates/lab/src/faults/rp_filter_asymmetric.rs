@@ -10,11 +10,10 @@ use plumbing::{address, link, route};
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::{EXTERNAL, HOST_PUBLIC, NETWORK, UPLINK, WEB1};
-use crate::nova::iptables::{self, iptables};
-use crate::nova::ruleset;
+use crate::layout::{EXTERNAL, UPLINK};
+use crate::nova::iptables::iptables;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The compute host's second uplink.
 const SECOND_UPLINK: &str = "eth2";
@@ -31,8 +30,11 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let Namespaces { compute, gateway, .. } = all;
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    let (fixed, floating) = (scene.fixed(), scene.floating);
+    let source = scene.server.host.public().addr();
+    let cidr = scene.nic.cidr;
+    let (compute, gateway) = (&mut scene.server.ns, &mut scene.rig.gateway);
     let host_address = Ipv4Net::new_assert(HOST_ADDRESS, 24);
     let gateway_address = Ipv4Net::new_assert(GATEWAY_ADDRESS, 24);
     plug(
@@ -45,8 +47,8 @@ fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
     address::add(gateway, GATEWAY_END, gateway_address)?;
     route::replace(compute, EXTERNAL.addr().into(), GATEWAY_ADDRESS)?;
     for (chain, source, outside) in [
-        ("nova-network-float-snat", WEB1.fixed.to_string(), WEB1.floating),
-        ("nova-network-snat", NETWORK.to_string(), Some(HOST_PUBLIC.addr())),
+        ("nova-network-float-snat", fixed.to_string(), floating),
+        ("nova-network-snat", cidr.to_string(), Some(source)),
     ] {
         let Some(outside) = outside.map(|ip| ip.to_string()) else { continue };
         let rule = ["-s", &source, "-o", SECOND_UPLINK, "-j", "SNAT", "--to-source", &outside];
@@ -55,14 +57,14 @@ fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
     Ok(compute.set_sysctl(&rp_filter(), "1")?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let compute = &mut all.compute;
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    let compute = &mut scene.server.ns;
     compute.set_sysctl(&rp_filter(), "0")?;
     // Its routes and the other end go with it.
     if link::exists(compute, SECOND_UPLINK)? {
         link::delete(compute, SECOND_UPLINK)?;
     }
-    iptables::apply(compute, &ruleset::healthy())
+    scene.rewrite_rules(lab)
 }
 
 fn rp_filter() -> String {

@@ -3,19 +3,19 @@
 
 use super::Fault;
 use crate::LabError;
-use crate::nova::{iptables, ruleset};
+use crate::nova::iptables;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "rules-flushed", summary: "nova's iptables rules have been flushed", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    iptables::iptables(&all.compute, &["-F"])?;
-    iptables::iptables(&all.compute, &["-t", "nat", "-F"])
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    iptables::iptables(&scene.server.ns, &["-F"])?;
+    iptables::iptables(&scene.server.ns, &["-t", "nat", "-F"])
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    iptables::apply(&all.compute, &ruleset::healthy())
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    scene.rewrite_rules(lab)
 }

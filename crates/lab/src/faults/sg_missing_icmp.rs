@@ -2,26 +2,33 @@
 //! database: it is policy, and nothing is broken.
 
 use super::Fault;
+use novadb::rows::GroupRule;
+
 use crate::LabError;
-use crate::nova::ruleset::Traffic;
-use crate::nova::{database, iptables, ruleset};
+use crate::database::ask;
+use crate::layout::PROJECTS;
+use crate::manager;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "sg-missing-icmp", summary: "web1's security group does not let ICMP in", inject, heal };
 
-fn inject(lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    let mut rules = ruleset::healthy();
-    for instance in &mut rules.instances {
-        instance.groups.retain(|rule| rule.traffic != Traffic::Icmp);
-    }
-    database::delete_icmp_rule(&lab.database())?;
-    iptables::apply(&all.compute, &rules)
+fn inject(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    ask(lab, |db| {
+        let cloud = db.read()?;
+        let groups =
+            cloud.groups.iter().filter(|group| group.project == PROJECTS[0] && group.name == "default");
+        let icmp = |rule: &&GroupRule| rule.protocol.as_deref() == Some("icmp");
+        let rules = groups.flat_map(|group| group.rules.iter().filter(icmp));
+        rules.map(|rule| rule.id).try_for_each(|id| db.group_rule_delete(id))
+    })?;
+    manager::reconcile(lab, &mut scene.rig).map(drop)
 }
 
-fn heal(lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    database::restore_icmp_rule(&lab.database())?;
-    iptables::apply(&all.compute, &ruleset::healthy())
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    ask(lab, |db| db.group_rules_restore(PROJECTS[0], "default", "icmp"))?;
+    manager::reconcile(lab, &mut scene.rig)?;
+    scene.rewrite_rules(lab)
 }

@@ -4,17 +4,16 @@ use plumbing::link;
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::WEB1;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault { code: "tap-down", summary: "web1's tap is down", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_down(&mut all.compute, WEB1.tap)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_down(&mut scene.compute.ns, &scene.tap)?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_up(&mut all.compute, WEB1.tap)?)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_up(&mut scene.compute.ns, &scene.tap)?)
 }

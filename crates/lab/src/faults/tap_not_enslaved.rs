@@ -5,19 +5,18 @@ use plumbing::link;
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::WEB1;
+use crate::libvirt::enslave_tap;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
-use crate::wiring::enslave_tap;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault =
     Fault { code: "tap-not-enslaved", summary: "web1's tap is not in the bridge", inject, heal };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::release(&mut all.compute, WEB1.tap)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::release(&mut scene.compute.ns, &scene.tap)?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    enslave_tap(&mut all.compute, &WEB1)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    enslave_tap(&mut scene.compute.ns, &scene.nic, &scene.tap)
 }

@@ -5,9 +5,8 @@ use plumbing::link;
 
 use super::Fault;
 use crate::LabError;
-use crate::layout::UPLINK_SWITCH_PORT;
 use crate::place::Lab;
-use crate::wiring::Namespaces;
+use crate::scene::Scene;
 
 /// The fault.
 pub(super) const FAULT: Fault = Fault {
@@ -17,10 +16,10 @@ pub(super) const FAULT: Fault = Fault {
     heal,
 };
 
-fn inject(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_down(&mut all.fabric, UPLINK_SWITCH_PORT)?)
+fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_down(&mut scene.rig.fabric, &scene.server.host.uplink_port())?)
 }
 
-fn heal(_lab: &Lab, all: &mut Namespaces) -> Result<(), LabError> {
-    Ok(link::set_up(&mut all.fabric, UPLINK_SWITCH_PORT)?)
+fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    Ok(link::set_up(&mut scene.rig.fabric, &scene.server.host.uplink_port())?)
 }

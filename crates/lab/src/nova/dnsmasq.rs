@@ -1,20 +1,21 @@
-//! nova-network's dnsmasq for the bridge (nova/network/linux_net.py `restart_dhcp`): its files, its
-//! argument list, and finding it again.
+//! nova-network's dnsmasq for a bridge (nova/network/linux_net.py `restart_dhcp`): its files, its argument
+//! list, and finding it again.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use plumbing::Namespace;
 
 use super::conf::LEASE_SECONDS;
+use super::wanted::Served;
 use crate::command::{command, run};
 use crate::error::{LabError, file};
-use crate::layout::{
-    BRIDGE, BRIDGE_ADDRESS, DHCP_DOMAIN, DHCP_START, EXTERNAL, INSTANCES, NETWORK, NETWORK_LABEL,
-};
+use crate::layout::{DHCP_DOMAIN, EXTERNAL};
 use crate::place::Lab;
-use crate::process;
+use crate::process::{self, Process};
 use crate::realm;
 
 /// What differs between the dnsmasq of health and that of a fault.
@@ -27,39 +28,76 @@ pub(crate) struct Pool {
 }
 
 /// Every instance has its own line in the hosts file, and nobody else gets an address.
-pub(crate) fn healthy() -> Pool {
+pub(crate) fn healthy(served: &Served) -> Pool {
+    let Served { label, dhcp_start, cidr, .. } = served;
     Pool {
-        range: format!("set:{NETWORK_LABEL},{DHCP_START},static,{},{LEASE_SECONDS}s", NETWORK.netmask()),
+        range: format!("set:{label},{dhcp_start},static,{},{LEASE_SECONDS}s", cidr.netmask()),
         leases: None,
     }
 }
 
-/// `nova-br100.conf`: who gets which address. No newline at the end, as nova writes it.
-pub(crate) fn hosts_file(lab: &Lab) -> PathBuf {
-    lab.path(format!("networks/nova-{BRIDGE}.conf"))
+/// `nova-BRIDGE.conf`: who gets which address. No newline at the end, as nova writes it.
+pub(crate) fn hosts_file(lab: &Lab, host: &str, served: &Served) -> PathBuf {
+    network_file(lab, host, served, "conf")
 }
 
 /// Where its messages go. nova's goes to syslog, which a namespace has none of.
-pub(crate) fn log_file(lab: &Lab) -> PathBuf {
-    lab.path("log/dnsmasq.log")
+pub(crate) fn log_file(lab: &Lab, host: &str) -> PathBuf {
+    lab.host_path(host, "log/dnsmasq.log")
 }
 
-/// Writes the files that nova writes before it starts dnsmasq.
-pub(crate) fn write_files(lab: &Lab) -> Result<(), LabError> {
-    let hosts: Vec<_> =
-        INSTANCES.iter().map(|i| format!("{},{}.{DHCP_DOMAIN},{}", i.mac, i.name, i.fixed)).collect();
-    let path = hosts_file(lab);
-    fs::write(&path, hosts.join("\n")).map_err(file("write", path))?;
-    let path = lab.path(format!("networks/nova-{BRIDGE}.opts"));
-    fs::write(&path, format!("3,{}", BRIDGE_ADDRESS.addr())).map_err(file("write", path))
+fn network_file(lab: &Lab, host: &str, served: &Served, kind: &str) -> PathBuf {
+    lab.host_path(host, "networks").join(format!("nova-{}.{kind}", served.bridge.name))
+}
+
+/// Writes the files that nova writes before it starts dnsmasq or tells it to look again.
+pub(crate) fn write_files(lab: &Lab, host: &str, served: &Served) -> Result<(), LabError> {
+    let entries: Vec<_> = served
+        .entries
+        .iter()
+        .map(|entry| format!("{},{}.{DHCP_DOMAIN},{}", entry.mac, entry.hostname, entry.address))
+        .collect();
+    write_whole(&hosts_file(lab, host, served), &entries.join("\n"))?;
+    write_whole(&network_file(lab, host, served, "opts"), &format!("3,{}", served.gateway))
+}
+
+/// A reader, dnsmasq at its own time, never meets half a file.
+fn write_whole(path: &Path, text: &str) -> Result<(), LabError> {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, text).map_err(file("write", &fresh))?;
+    fs::rename(&fresh, path).map_err(file("write", path))
+}
+
+/// nova's `update_dhcp`: the files anew; a dnsmasq that runs is told to read them (SIGHUP), else one is
+/// started. What a HUP does not change stays as it was when it was started: range, listening address, lease time.
+pub(crate) fn update(lab: &Lab, host: &str, ns: &Namespace, served: &Served) -> Result<(), LabError> {
+    write_files(lab, host, served)?;
+    let running = processes(ns, served)?;
+    if running.is_empty() {
+        return start(lab, host, ns, served, &healthy(served));
+    }
+    // The pid file names dnsmasq itself; beside it runs root's helper for the script.
+    let pid_file = network_file(lab, host, served, "pid");
+    let pid = fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    for process in running.iter().filter(|process| pid.is_none_or(|pid| pid == process.pid)) {
+        // The only failure is that it has just ended.
+        let _ = kill(Pid::from_raw(process.pid), Signal::SIGHUP);
+    }
+    Ok(())
 }
 
 /// Starts it; it answers when this returns.
-pub(crate) fn start(lab: &Lab, compute: &Namespace, pool: &Pool) -> Result<(), LabError> {
-    let mut command = program(lab, arguments(lab, pool));
-    command.env("CONFIG_FILE", format!("[\"{}\"]", lab.path("etc/nova/nova.conf").display()));
-    command.env("NETWORK_ID", "1");
-    run(compute, command, "")
+pub(crate) fn start(
+    lab: &Lab,
+    host: &str,
+    ns: &Namespace,
+    served: &Served,
+    pool: &Pool,
+) -> Result<(), LabError> {
+    let mut command = program(lab, arguments(lab, host, served, pool));
+    command.env("CONFIG_FILE", format!("[\"{}\"]", lab.host_path(host, "etc/nova/nova.conf").display()));
+    command.env("NETWORK_ID", served.id.to_string());
+    run(ns, command, "")
 }
 
 /// dnsmasq with these arguments. It drops to the user nobody, or stays root where nobody could not
@@ -78,17 +116,28 @@ pub(crate) fn program(lab: &Lab, mut arguments: Vec<String>) -> Command {
     command("dnsmasq", arguments)
 }
 
-/// Ends it: one process without privileges, and root's helper for the script. Found as nova finds them, by
-/// the files in their arguments.
-pub(crate) fn stop(compute: &Namespace) -> Result<(), LabError> {
-    let file = format!("nova-{BRIDGE}.");
-    process::end_every(&[compute.inode()], |process| process.mentions(&file)).map(|_| ())
+/// Ends it: one process without privileges, and root's helper for the script.
+pub(crate) fn stop(ns: &Namespace, served: &Served) -> Result<(), LabError> {
+    let mark = mark(served);
+    process::end_every(&[ns.inode()], |process| process.mentions(&mark)).map(|_| ())
+}
+
+/// Found as nova finds them, by the files in their arguments.
+fn processes(ns: &Namespace, served: &Served) -> Result<Vec<Process>, LabError> {
+    let mark = mark(served);
+    let mut found = process::in_namespaces(&[ns.inode()])?;
+    found.retain(|process| process.mentions(&mark));
+    Ok(found)
+}
+
+fn mark(served: &Served) -> String {
+    format!("nova-{}.conf", served.bridge.name)
 }
 
 /// nova's argument list in nova's order; only the log facility at the end is ours, and what [`program`]
 /// appends.
-fn arguments(lab: &Lab, pool: &Pool) -> Vec<String> {
-    let path = |name: &str| lab.path("networks").join(name).display().to_string();
+fn arguments(lab: &Lab, host: &str, served: &Served, pool: &Pool) -> Vec<String> {
+    let path = |kind: &str| network_file(lab, host, served, kind).display().to_string();
     let leases = match &pool.leases {
         None => "--leasefile-ro".to_owned(),
         Some(leases) => format!("--dhcp-leasefile={}", leases.display()),
@@ -97,20 +146,20 @@ fn arguments(lab: &Lab, pool: &Pool) -> Vec<String> {
         "--strict-order".to_owned(),
         "--bind-interfaces".to_owned(),
         "--conf-file=".to_owned(),
-        format!("--pid-file={}", path(&format!("nova-{BRIDGE}.pid"))),
-        format!("--dhcp-optsfile={}", path(&format!("nova-{BRIDGE}.opts"))),
-        format!("--listen-address={}", BRIDGE_ADDRESS.addr()),
+        format!("--pid-file={}", path("pid")),
+        format!("--dhcp-optsfile={}", path("opts")),
+        format!("--listen-address={}", served.gateway),
         "--except-interface=lo".to_owned(),
         format!("--dhcp-range={}", pool.range),
-        format!("--dhcp-lease-max={}", 1_u64 << (32 - NETWORK.prefix_len())),
-        format!("--dhcp-hostsfile={}", hosts_file(lab).display()),
-        format!("--dhcp-script={}", lab.path("bin/nova-dhcpbridge").display()),
+        format!("--dhcp-lease-max={}", 1_u64 << (32 - served.cidr.prefix_len())),
+        format!("--dhcp-hostsfile={}", path("conf")),
+        format!("--dhcp-script={}", lab.host_path(host, "bin/nova-dhcpbridge").display()),
         "--no-hosts".to_owned(),
         leases,
         format!("--domain={DHCP_DOMAIN}"),
-        format!("--addn-hosts={}", path(&format!("nova-{BRIDGE}.hosts"))),
+        format!("--addn-hosts={}", path("hosts")),
         "--no-resolv".to_owned(),
         format!("--server={}", EXTERNAL.addr()),
-        format!("--log-facility={}", log_file(lab).display()),
+        format!("--log-facility={}", log_file(lab, host).display()),
     ]
 }

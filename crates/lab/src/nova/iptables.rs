@@ -1,18 +1,70 @@
-//! nova's chains and rules as input for iptables-restore, in the order in which nova leaves them
-//! (nova/network/linux_net.py `IptablesManager`, nova/virt/firewall.py `IptablesFirewallDriver`).
+//! How a nova service puts its rules among everybody's (nova/network/linux_net.py `IptablesManager`): it saves
+//! the tables, takes out every line with its own prefix, puts its chains and rules in front, and restores the
+//! lot. What others wrote in built-in chains stays, below nova's jumps.
+
+use std::collections::BTreeSet;
 
 use plumbing::Namespace;
 
-use super::ruleset::{FloatingRule, GroupRule, HostRules, InstanceRules, Traffic};
-use crate::command::{command, run};
+use super::rules::Ruleset;
+use crate::command::{command, output, run};
 use crate::error::LabError;
 
-/// Chain prefixes of the processes on a compute host: the script's name cut to 16 characters.
-const PROCESSES: [&str; 3] = ["nova-network", "nova-compute", "nova-api-metadat"];
+/// A table's part that is one service's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// `filter`, `nat` or `mangle`.
+    pub name: &'static str,
+    /// Its own chains, without the prefix.
+    pub chains: Vec<String>,
+    /// Chains that all services share.
+    pub shared: Vec<String>,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+}
 
-/// Replaces every rule of the tables filter, nat and mangle by these.
-pub(crate) fn apply(ns: &Namespace, rules: &HostRules) -> Result<(), LabError> {
-    run(ns, command("iptables-nft-restore", [""; 0]), &restore_input(rules))
+/// A rule without the leading `-A `.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Chain, matches and target, as iptables-save prints them.
+    pub text: String,
+    /// It is moved before all others.
+    pub top: bool,
+}
+
+impl Rule {
+    pub(crate) fn on_top(text: String) -> Rule {
+        Rule { text, top: true }
+    }
+}
+
+impl Table {
+    pub(crate) fn new(name: &'static str) -> Table {
+        Table { name, chains: Vec::new(), shared: Vec::new(), rules: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, text: String) {
+        self.rules.push(Rule { text, top: false });
+    }
+}
+
+/// Puts a service's rules in place, whether or not they are there.
+pub(crate) fn apply(ns: &Namespace, rules: &Ruleset) -> Result<(), LabError> {
+    let saved = output(ns, command("iptables-nft-save", ["-c"]))?;
+    let mut input = String::new();
+    for table in &rules.tables {
+        for line in modified(saved_table(&saved, table.name), rules.prefix, table) {
+            input.push_str(&line);
+            input.push('\n');
+        }
+    }
+    run(ns, command("iptables-nft-restore", ["-c"]), &input)
+}
+
+/// Empties the tables that nova uses: no chains, no rules, policies that accept.
+pub(crate) fn clear(ns: &Namespace) -> Result<(), LabError> {
+    let tables = ["filter", "nat", "mangle"].map(|name| format!("{}\n", built_in(name).join("\n")));
+    run(ns, command("iptables-nft-restore", [""; 0]), &tables.concat())
 }
 
 /// Runs `iptables ARGS`, as an operator would.
@@ -20,231 +72,146 @@ pub(crate) fn iptables(ns: &Namespace, args: &[&str]) -> Result<(), LabError> {
     run(ns, command("iptables-nft", args.iter().copied()), "")
 }
 
-/// The three tables as iptables-restore reads them.
-pub(crate) fn restore_input(rules: &HostRules) -> String {
-    let mut lines = Vec::new();
-    for (name, table) in [("filter", filter(rules)), ("nat", nat(rules)), ("mangle", mangle(rules))] {
-        lines.push(format!("*{name}"));
-        lines.extend(built_in(name).iter().map(|chain| format!(":{chain} ACCEPT [0:0]")));
-        lines.extend(table.chains.iter().map(|chain| format!(":{chain} - [0:0]")));
-        lines.extend(table.rules.iter().map(|rule| format!("-A {rule}")));
-        lines.push("COMMIT\n".to_owned());
+/// The lines of a table from `*NAME` to COMMIT; an empty one where nobody has used it yet.
+fn saved_table(saved: &str, name: &'static str) -> Vec<String> {
+    let opening = format!("*{name}");
+    let lines = saved.lines().skip_while(|line| *line != opening);
+    let mut table: Vec<String> = Vec::new();
+    for line in lines {
+        table.push(line.to_owned());
+        if line == "COMMIT" {
+            return table;
+        }
     }
-    lines.join("\n")
+    built_in(name)
 }
 
-/// A table's own chains, and its rules without the leading `-A `.
-#[derive(Default)]
-struct Table {
-    chains: Vec<String>,
-    rules: Vec<String>,
-}
-
-fn built_in(table: &str) -> &'static [&'static str] {
-    match table {
+fn built_in(table: &str) -> Vec<String> {
+    let chains: &[&str] = match table {
         "nat" => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
         "mangle" => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
         _ => &["INPUT", "FORWARD", "OUTPUT"],
-    }
+    };
+    let chains = chains.iter().map(|chain| format!(":{chain} ACCEPT [0:0]"));
+    [format!("*{table}")].into_iter().chain(chains).chain(["COMMIT".to_owned()]).collect()
 }
 
-fn filter(host: &HostRules) -> Table {
-    let mut table = Table::default();
-    for process in PROCESSES {
-        for chain in ["FORWARD", "INPUT", "OUTPUT", "local"] {
-            table.chains.push(format!("{process}-{chain}"));
+/// `IptablesManager._modify_rules`: the table with this service's part renewed.
+fn modified(current: Vec<String>, prefix: &str, table: &Table) -> Vec<String> {
+    // As a substring: nova-api's apply takes nova-api-metadat's rules with it.
+    let mut lines: Vec<String> = current.into_iter().filter(|line| !line.contains(prefix)).collect();
+    let mut ours = table.chains.clone();
+    ours.sort_unstable();
+    let mut ours: Vec<String> = ours.iter().map(|chain| format!(":{prefix}-{chain} - [0:0]")).collect();
+    ours.extend(table.shared.iter().map(|chain| format!(":{chain} - [0:0]")));
+    for Rule { text, .. } in table.rules.iter().filter(|rule| rule.top) {
+        let rule = format!("-A {text}");
+        // One that is there already moves, with its counters.
+        let (there, rest): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.contains(&rule));
+        lines = rest;
+        ours.push(there.into_iter().next_back().unwrap_or(rule));
+    }
+    let others = table.rules.iter().filter(|rule| !rule.top);
+    ours.extend(others.map(|rule| format!("-A {}", rule.text)));
+    let first_rule = lines.iter().position(|line| line.starts_with('[') || line.starts_with("-A"));
+    let at = first_rule.unwrap_or(lines.len().saturating_sub(1));
+    lines.splice(at..at, ours);
+    without_twins(lines)
+}
+
+/// Of lines that are the same but for their counters the last one stays.
+fn without_twins(lines: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut kept: Vec<String> = Vec::new();
+    for line in lines.into_iter().rev() {
+        let bare =
+            line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(&*line, |(_, bare)| bare);
+        let bare = if bare.starts_with(':') { bare.split(' ').next().unwrap_or(bare) } else { bare };
+        if seen.insert(bare.to_owned()) {
+            kept.push(line);
         }
     }
-    table.chains.push("nova-compute-sg-fallback".to_owned());
-    table.chains.extend(host.instances.iter().map(instance_chain));
-    table.chains.push("nova-filter-top".to_owned());
-
-    let rules = &mut table.rules;
-    jump_to_each(rules, "INPUT", "INPUT");
-    for hook in ["FORWARD", "OUTPUT"] {
-        rules.push(format!("{hook} -j nova-filter-top"));
-        jump_to_each(rules, hook, hook);
-    }
-    jump_to_each(rules, "nova-filter-top", "local");
-    let metadata = host.metadata;
-    rules.push(format!(
-        "nova-api-metadat-INPUT -d {}/32 -p tcp -m tcp --dport {} -j ACCEPT",
-        metadata.ip(),
-        metadata.port()
-    ));
-    filter_of_compute(host, rules);
-    filter_of_network(&host.bridge, rules);
-    table
-}
-
-/// Security groups: only what goes to an instance is filtered.
-fn filter_of_compute(host: &HostRules, rules: &mut Vec<String>) {
-    for chain in ["FORWARD", "INPUT"] {
-        rules.push(format!(
-            "nova-compute-{chain} -s 0.0.0.0/32 -d 255.255.255.255/32 -p udp -m udp --sport 68 --dport 67 \
-             -j ACCEPT"
-        ));
-    }
-    for instance in &host.instances {
-        let chain = instance_chain(instance);
-        rules.push(format!("nova-compute-local -d {}/32 -j {chain}", instance.fixed));
-        rules.push(format!("{chain} -m state --state INVALID -j DROP"));
-        rules.push(format!("{chain} -m state --state RELATED,ESTABLISHED -j ACCEPT"));
-        rules.push(format!(
-            "{chain} -s {}/32 -p udp -m udp --sport 67 --dport 68 -j ACCEPT",
-            host.dhcp_server
-        ));
-        rules.push(format!("{chain} -s {} -j ACCEPT", host.network));
-        rules.extend(instance.groups.iter().map(|rule| group_rule(&chain, rule)));
-        rules.push(format!("{chain} -j nova-compute-sg-fallback"));
-    }
-    rules.push("nova-compute-sg-fallback -j DROP".to_owned());
-}
-
-/// Forwarding for the bridge, and DHCP and DNS of the host's dnsmasq.
-fn filter_of_network(bridge: &str, rules: &mut Vec<String>) {
-    rules.push(format!("nova-network-FORWARD -i {bridge} -j ACCEPT"));
-    rules.push(format!("nova-network-FORWARD -o {bridge} -j ACCEPT"));
-    for port in [67, 53] {
-        for protocol in ["udp", "tcp"] {
-            rules.push(format!(
-                "nova-network-INPUT -i {bridge} -p {protocol} -m {protocol} --dport {port} -j ACCEPT"
-            ));
-        }
-    }
-}
-
-fn nat(host: &HostRules) -> Table {
-    let mut table = Table::default();
-    for process in PROCESSES {
-        for chain in ["OUTPUT", "POSTROUTING", "PREROUTING", "float-snat", "snat"] {
-            table.chains.push(format!("{process}-{chain}"));
-        }
-    }
-    table.chains.push("nova-postrouting-bottom".to_owned());
-
-    let rules = &mut table.rules;
-    for hook in ["PREROUTING", "OUTPUT", "POSTROUTING"] {
-        jump_to_each(rules, hook, hook);
-    }
-    rules.push("POSTROUTING -j nova-postrouting-bottom".to_owned());
-    jump_to_each(rules, "nova-postrouting-bottom", "snat");
-    // The jump comes first in snat: floating addresses go before the range's common source.
-    for process in PROCESSES {
-        rules.push(format!("{process}-snat -j {process}-float-snat"));
-    }
-    let HostRules { network, metadata, .. } = host;
-    rules.push(format!("nova-network-POSTROUTING -s {network} -d {}/32 -j ACCEPT", metadata.ip()));
-    rules.push(format!(
-        "nova-network-POSTROUTING -s {network} -d {network} -m conntrack ! --ctstate DNAT -j ACCEPT"
-    ));
-    rules.push(format!(
-        "nova-network-PREROUTING -d 169.254.169.254/32 -p tcp -m tcp --dport 80 -j DNAT \
-         --to-destination {metadata}"
-    ));
-    for floating in &host.floating {
-        rules.extend(floating_rules(*floating, &host.public_link));
-    }
-    rules.push(format!(
-        "nova-network-snat -s {network} -o {} -j SNAT --to-source {}",
-        host.public_link, host.source
-    ));
-    table
-}
-
-/// The five rules of a floating address (three up to Folsom).
-fn floating_rules(rule: FloatingRule, public_link: &str) -> [String; 5] {
-    let FloatingRule { floating, fixed } = rule;
-    [
-        format!("nova-network-PREROUTING -d {floating}/32 -j DNAT --to-destination {fixed}"),
-        format!("nova-network-OUTPUT -d {floating}/32 -j DNAT --to-destination {fixed}"),
-        format!("nova-network-float-snat -s {fixed}/32 -d {fixed}/32 -j SNAT --to-source {floating}"),
-        format!("nova-network-float-snat -s {fixed}/32 -o {public_link} -j SNAT --to-source {floating}"),
-        format!(
-            "nova-network-POSTROUTING -s {fixed}/32 -m conntrack --ctstate DNAT -j SNAT \
-             --to-source {floating}"
-        ),
-    ]
-}
-
-fn mangle(host: &HostRules) -> Table {
-    let mut table = Table::default();
-    table.chains.extend(PROCESSES.iter().map(|process| format!("{process}-POSTROUTING")));
-    jump_to_each(&mut table.rules, "POSTROUTING", "POSTROUTING");
-    // Old DHCP clients drop answers whose checksum is left to hardware that a tap does not have.
-    table.rules.push(format!(
-        "nova-network-POSTROUTING -o {} -p udp -m udp --dport 68 -j CHECKSUM --checksum-fill",
-        host.bridge
-    ));
-    table
-}
-
-fn jump_to_each(rules: &mut Vec<String>, from: &str, suffix: &str) {
-    rules.extend(PROCESSES.iter().map(|process| format!("{from} -j {process}-{suffix}")));
-}
-
-/// The chain's number is decimal, while libvirt's name for the same instance is hexadecimal.
-pub(crate) fn instance_chain(instance: &InstanceRules) -> String {
-    format!("nova-compute-inst-{}", instance.id)
-}
-
-fn group_rule(chain: &str, rule: &GroupRule) -> String {
-    let source = if rule.source.prefix_len() == 0 { String::new() } else { format!(" -s {}", rule.source) };
-    match rule.traffic {
-        Traffic::Icmp => format!("{chain}{source} -p icmp -j ACCEPT"),
-        Traffic::Tcp(first, last) if first == last => {
-            format!("{chain}{source} -p tcp -m tcp --dport {first} -j ACCEPT")
-        }
-        Traffic::Tcp(first, last) => {
-            format!("{chain}{source} -p tcp -m multiport --dports {first}:{last} -j ACCEPT")
-        }
-    }
+    kept.reverse();
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nova::ruleset;
 
-    #[test]
-    fn an_instances_chain_has_novas_order() {
-        let input = restore_input(&ruleset::healthy());
-        let chain: Vec<_> = input.lines().filter(|l| l.starts_with("-A nova-compute-inst-1 ")).collect();
-        assert_eq!(
-            chain,
-            [
-                "-A nova-compute-inst-1 -m state --state INVALID -j DROP",
-                "-A nova-compute-inst-1 -m state --state RELATED,ESTABLISHED -j ACCEPT",
-                "-A nova-compute-inst-1 -s 10.0.0.42/32 -p udp -m udp --sport 67 --dport 68 -j ACCEPT",
-                "-A nova-compute-inst-1 -s 10.0.0.0/16 -j ACCEPT",
-                "-A nova-compute-inst-1 -p icmp -j ACCEPT",
-                "-A nova-compute-inst-1 -p tcp -m tcp --dport 22 -j ACCEPT",
-                "-A nova-compute-inst-1 -p tcp -m tcp --dport 80 -j ACCEPT",
-                "-A nova-compute-inst-1 -j nova-compute-sg-fallback",
-            ]
-        );
+    fn table() -> Table {
+        let mut table = Table::new("filter");
+        table.chains.extend(["local", "INPUT"].map(str::to_owned));
+        table.shared.push("nova-filter-top".to_owned());
+        table.rules.push(Rule::on_top("FORWARD -j nova-filter-top".to_owned()));
+        table.push("nova-filter-top -j nova-network-local".to_owned());
+        table.push("INPUT -j nova-network-INPUT".to_owned());
+        table
+    }
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(|line| line.trim().to_owned()).collect()
     }
 
     #[test]
-    fn a_floating_address_comes_before_the_common_source() {
-        let input = restore_input(&ruleset::healthy());
-        let snat: Vec<_> = input.lines().filter(|l| l.starts_with("-A nova-network-snat ")).collect();
+    fn an_empty_table_gets_the_services_part() {
+        let result = modified(saved_table("", "filter"), "nova-network", &table());
         assert_eq!(
-            snat,
-            [
-                "-A nova-network-snat -j nova-network-float-snat",
-                "-A nova-network-snat -s 10.0.0.0/16 -o eth0 -j SNAT --to-source 203.0.113.34",
-            ]
+            result,
+            lines(
+                "*filter
+                :INPUT ACCEPT [0:0]
+                :FORWARD ACCEPT [0:0]
+                :OUTPUT ACCEPT [0:0]
+                :nova-network-INPUT - [0:0]
+                :nova-network-local - [0:0]
+                :nova-filter-top - [0:0]
+                -A FORWARD -j nova-filter-top
+                -A nova-filter-top -j nova-network-local
+                -A INPUT -j nova-network-INPUT
+                COMMIT"
+            )
         );
-        assert_eq!(input.matches("203.0.113.30").count(), 5);
     }
 
+    /// The guide: "you must restart nova-network" for rules; what really happens to a rule of one's own.
     #[test]
-    fn a_range_of_ports_needs_multiport() {
-        let rule = GroupRule { traffic: Traffic::Tcp(8000, 8010), source: "10.0.9.0/24".parse().unwrap() };
+    fn what_others_wrote_stays_below_and_what_bears_the_prefix_goes() {
+        let saved = "# Generated by iptables-save
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [3:4]
+:OUTPUT ACCEPT [0:0]
+:nova-compute-INPUT - [0:0]
+:nova-filter-top - [0:0]
+:nova-network-stray - [0:0]
+[7:8] -A INPUT -j nova-compute-INPUT
+[0:0] -A FORWARD -s 10.0.0.9/32 -j DROP
+[5:6] -A FORWARD -j nova-filter-top
+[0:0] -A nova-network-stray -j DROP
+[0:0] -A nova-filter-top -j nova-compute-local
+COMMIT
+";
+        let result = modified(saved_table(saved, "filter"), "nova-network", &table());
         assert_eq!(
-            group_rule("c", &rule),
-            "c -s 10.0.9.0/24 -p tcp -m multiport --dports 8000:8010 -j ACCEPT"
+            result,
+            lines(
+                "*filter
+                :INPUT ACCEPT [0:0]
+                :FORWARD DROP [3:4]
+                :OUTPUT ACCEPT [0:0]
+                :nova-compute-INPUT - [0:0]
+                :nova-network-INPUT - [0:0]
+                :nova-network-local - [0:0]
+                :nova-filter-top - [0:0]
+                [5:6] -A FORWARD -j nova-filter-top
+                -A nova-filter-top -j nova-network-local
+                -A INPUT -j nova-network-INPUT
+                [7:8] -A INPUT -j nova-compute-INPUT
+                [0:0] -A FORWARD -s 10.0.0.9/32 -j DROP
+                [0:0] -A nova-filter-top -j nova-compute-local
+                COMMIT"
+            )
         );
     }
 }

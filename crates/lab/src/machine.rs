@@ -1,0 +1,82 @@
+//! An instance that is a virtual machine: a tap in its bridge, and QEMU in the host's namespace.
+//!
+//! QEMU is the only one to hold the tap, so that the tap goes with it, however it ends.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+use plumbing::{Namespace, link};
+
+use crate::command::start as start_program;
+use crate::error::{LabError, file};
+use crate::layout::GUEST_NIC;
+use crate::libvirt::enslave_tap;
+use crate::nova::wanted::HostInstance;
+use crate::place::Lab;
+use crate::process;
+
+/// Sockets in an instance's directory: QEMU's monitor, and a shell in the machine.
+const MONITOR: &str = "monitor";
+const SHELL: &str = "shell";
+
+/// Fetches or builds what every machine boots from.
+pub(crate) fn prepare() -> Result<(), LabError> {
+    vm::guest_image(&cache()?)?;
+    Ok(())
+}
+
+fn cache() -> Result<PathBuf, LabError> {
+    vm::default_cache().ok_or(LabError::NoCache)
+}
+
+/// Makes the tap of the first NIC and starts QEMU; its process id.
+pub(crate) fn start(
+    host_ns: &mut Namespace,
+    directory: &Path,
+    instance: &HostInstance,
+    taps: &[String],
+) -> Result<u32, LabError> {
+    let cache = cache()?;
+    let image = vm::guest_image(&cache)?;
+    let accelerator = vm::accelerator(&cache, &image.kernel)?;
+    let (Some(nic), Some(tap)) = (instance.nics.first(), taps.first()) else {
+        return Err(LabError::UnknownNetwork { name: format!("of {}", instance.name), known: String::new() });
+    };
+    let handle = sys::tap::open(&host_ns.handle, tap).map_err(file("make the tap", tap))?;
+    link::set_mac(host_ns, tap, nic.tap_mac())?;
+    enslave_tap(host_ns, nic, tap)?;
+    link::set_up(host_ns, tap)?;
+    let guest = vm::Guest {
+        name: instance.name.clone(),
+        tap: handle,
+        mac: nic.mac,
+        console: directory.join("console.log"),
+        shell: directory.join(SHELL),
+        monitor: directory.join(MONITOR),
+        memory_mb: vm::MEMORY_MB,
+    };
+    let mut qemu = vm::command(&image, guest, accelerator)?;
+    qemu.process_group(0).current_dir("/");
+    start_program(host_ns, qemu, &directory.join("qemu.log"))
+}
+
+/// Pulls the machine's plug; its tap goes with it.
+pub(crate) fn stop(lab: &Lab, ns: &Namespace, host: &str, instance: &HostInstance) -> Result<(), LabError> {
+    // Its monitor's path is in its arguments, and nobody else's.
+    let monitor = lab.instance_dir(host, &instance.uuid).join(MONITOR).display().to_string();
+    process::end_every(&[ns.inode()], |process| process.mentions(&monitor)).map(drop)
+}
+
+/// Sets the machine's first NIC down or up again from inside; once up, it asks for its address anew.
+pub(crate) fn set_link(lab: &Lab, host: &str, instance: &HostInstance, is_up: bool) -> Result<(), LabError> {
+    let line = if is_up {
+        format!("ip link set {GUEST_NIC} up; killall -USR2 udhcpc; killall -USR1 udhcpc\n")
+    } else {
+        format!("ip link set {GUEST_NIC} down\n")
+    };
+    let shell = lab.instance_dir(host, &instance.uuid).join(SHELL);
+    let mut socket = UnixStream::connect(&shell).map_err(file("talk to the machine by", &shell))?;
+    socket.write_all(line.as_bytes()).map_err(file("talk to the machine by", shell))
+}

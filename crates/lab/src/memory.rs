@@ -1,0 +1,51 @@
+//! What a nova service on a host has in mind: what it was last told and has done. It acts where the database now
+//! says something else; restarted, it has nothing in mind and does everything anew.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{LabError, file};
+use crate::place::Lab;
+
+/// The service's memory; `None` where it has just been started.
+pub(crate) fn recall<T: DeserializeOwned>(
+    lab: &Lab,
+    host: &str,
+    service: &str,
+) -> Result<Option<T>, LabError> {
+    let path = path(lab, host, service);
+    match fs::read(&path) {
+        Ok(text) => {
+            serde_json::from_slice(&text).map(Some).map_err(|e| LabError::Memory { path, why: e.to_string() })
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(file("read", path)(e)),
+    }
+}
+
+/// Keeps it, whole or not at all. Written when the work is done: what was killed in between is done again.
+pub(crate) fn keep<T: Serialize>(lab: &Lab, host: &str, service: &str, mind: &T) -> Result<(), LabError> {
+    let path = path(lab, host, service);
+    let text =
+        serde_json::to_vec(mind).map_err(|e| LabError::Memory { path: path.clone(), why: e.to_string() })?;
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, text).map_err(file("write", &fresh))?;
+    fs::rename(&fresh, &path).map_err(file("write", path))
+}
+
+/// The service forgets all: it is restarted.
+pub(crate) fn forget(lab: &Lab, host: &str, service: &str) -> Result<(), LabError> {
+    let path = path(lab, host, service);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(file("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
+fn path(lab: &Lab, host: &str, service: &str) -> PathBuf {
+    lab.host_path(host, "memory").join(format!("{service}.json"))
+}

@@ -1,0 +1,119 @@
+//! The programs that are neither nova's nor in an instance: what runs on the external server, libvirt's
+//! dnsmasq, and the metadata service.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use novadb::rows::Cloud;
+use plumbing::Namespace;
+
+use crate::command::{command, run, start};
+use crate::error::{LabError, file};
+use crate::layout::{EXTERNAL, Host, LIBVIRT_ADDRESS, METADATA_PORT, PUBLIC_GATEWAY, ZONE};
+use crate::nova::dnsmasq;
+use crate::place::Lab;
+
+/// Where the EC2-style metadata of an instance is.
+const METADATA_PATH: &str = "2009-04-04/meta-data/instance-id";
+
+/// Writes a host's script for dnsmasq, and the pages that its metadata service serves.
+pub(crate) fn write_host_files(lab: &Lab, host: &str) -> Result<(), LabError> {
+    let hopline = crate::env::shell_quote(&lab.hopline.display().to_string());
+    let state = lab.state.display();
+    write_script(
+        &lab.host_path(host, "bin/nova-dhcpbridge"),
+        &format!("#!/bin/sh\nexec {hopline} lab dhcpbridge --state {state} --host {host} \"$@\"\n"),
+    )?;
+    write_page(&lab.host_path(host, "metadata").join(METADATA_PATH), "i-00000001")
+}
+
+/// libvirt's dnsmasq for its default network, with the argument list of libvirt 0.9. Only the user and
+/// the log are the lab's: no package has made the user, and no syslogd listens.
+pub(crate) fn start_libvirt_dnsmasq(lab: &Lab, host: &str, ns: &Namespace) -> Result<(), LabError> {
+    let path = |relative: &str| lab.host_path(host, relative).display().to_string();
+    let arguments = vec![
+        "--strict-order".to_owned(),
+        "--bind-interfaces".to_owned(),
+        format!("--pid-file={}", path("run/libvirt/network/default.pid")),
+        "--conf-file=".to_owned(),
+        "--except-interface".to_owned(),
+        "lo".to_owned(),
+        "--listen-address".to_owned(),
+        LIBVIRT_ADDRESS.addr().to_string(),
+        "--dhcp-range".to_owned(),
+        "192.168.122.2,192.168.122.254".to_owned(),
+        format!("--dhcp-leasefile={}", path("lib/libvirt/dnsmasq/default.leases")),
+        "--dhcp-lease-max=253".to_owned(),
+        "--dhcp-no-override".to_owned(),
+        format!("--log-facility={}", path("log/libvirt-dnsmasq.log")),
+    ];
+    run(ns, dnsmasq::program(lab, arguments), "")
+}
+
+/// nova-api-metadata, as far as an instance's boot asks.
+pub(crate) fn start_metadata(lab: &Lab, host: &Host, ns: &Namespace) -> Result<(), LabError> {
+    let address = format!("{}:{METADATA_PORT}", host.public().addr());
+    let root = lab.host_path(&host.name, "metadata").display().to_string();
+    let httpd = command("busybox", ["httpd", "-f", "-p", &address, "-h", &root]);
+    start(ns, httpd, &lab.host_path(&host.name, "log/metadata.log"))?;
+    Ok(())
+}
+
+/// The external server: DNS with forward and reverse zones, and the web. It knows the floating addresses of
+/// the instances that the lab begins with.
+pub(crate) fn start_external(lab: &Lab, cloud: &Cloud, external: &Namespace) -> Result<(), LabError> {
+    let address = EXTERNAL.addr();
+    let mut arguments = vec![
+        "--bind-interfaces".to_owned(),
+        "--conf-file=".to_owned(),
+        format!("--pid-file={}", lab.path("external/dns.pid").display()),
+        format!("--listen-address={address}"),
+        "--except-interface=lo".to_owned(),
+        "--no-hosts".to_owned(),
+        "--no-resolv".to_owned(),
+        format!("--local=/{ZONE}/"),
+        "--local=/4.3.2.1.in-addr.arpa/".to_owned(),
+        "--local=/113.0.203.in-addr.arpa/".to_owned(),
+        format!("--host-record={ZONE},{address}"),
+        format!("--host-record=ext.{ZONE},{address}"),
+        format!("--host-record=gw.{ZONE},{}", PUBLIC_GATEWAY.addr()),
+        format!("--log-facility={}", lab.path("external/dns.log").display()),
+    ];
+    let hosts = lab.shape.hosts();
+    let hosts = hosts.iter().map(|host| (host.name.as_str(), host.public().addr()));
+    let floating = cloud.floating.iter().filter_map(|floating| {
+        let fixed = floating.fixed?;
+        let has_it = |instance: &&novadb::rows::Instance| {
+            instance.vifs.iter().flat_map(|vif| &vif.fixed).any(|own| own.address == fixed)
+        };
+        Some((cloud.instances.iter().find(has_it)?.name.as_str(), floating.address))
+    });
+    let records = hosts.chain(floating);
+    arguments.extend(records.map(|(name, ip)| format!("--host-record={name}.{ZONE},{ip}")));
+    run(external, dnsmasq::program(lab, arguments), "")?;
+    let root = lab.path("external/www");
+    write_page(&root.join("index.html"), "the external server\n")?;
+    start_web(external, &root, &lab.path("external/web.log"))
+}
+
+/// A web server on port 80.
+pub(crate) fn start_web(ns: &Namespace, root: &Path, log: &Path) -> Result<(), LabError> {
+    let root = root.display().to_string();
+    start(ns, command("busybox", ["httpd", "-f", "-p", "80", "-h", &root]), log)?;
+    Ok(())
+}
+
+/// Writes a page, and the folders on the way to it.
+pub(crate) fn write_page(path: &Path, text: &str) -> Result<(), LabError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(file("make", parent))?;
+    }
+    fs::write(path, text).map_err(file("write", path))
+}
+
+/// Writes a program that everybody may run.
+pub(crate) fn write_script(path: &Path, text: &str) -> Result<(), LabError> {
+    fs::write(path, text).map_err(file("write", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(file("make executable", path))
+}

@@ -1,0 +1,20 @@
+//! VLAN devices (`ip link add link LOWER name NAME type vlan id ID`).
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVlan, LinkAttribute, LinkInfo};
+
+use crate::link;
+use crate::{Namespace, PlumbingError};
+
+/// A VLAN device (802.1Q, ids 1 to 4094) over a link, down.
+///
+/// [`PlumbingError::is_unsupported`] tells of a kernel without module 8021q.
+pub fn create(ns: &mut Namespace, name: &str, lower: &str, id: u16) -> Result<(), PlumbingError> {
+    let mut message = link::named(name);
+    message.attributes.push(LinkAttribute::Link(link::index_of(ns, lower)?));
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Vlan),
+        LinkInfo::Data(InfoData::Vlan(vec![InfoVlan::Id(id)])),
+    ]));
+    ns.make(format!("make the VLAN device {name}"), RouteNetlinkMessage::NewLink(message))
+}
