@@ -58,6 +58,8 @@ pub(crate) enum LabCommand {
         #[arg(value_name = "HOST|NETWORK")]
         which: Option<String>,
     },
+    /// Let every service do what the database asks for and it has not done yet
+    Reconcile,
     /// Boot an instance and wait until it has its address
     Boot {
         /// Its host name

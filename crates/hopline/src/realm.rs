@@ -49,6 +49,7 @@ fn state_of(LabArgs { lab, command }: &LabArgs) -> Option<PathBuf> {
         | LabCommand::Break { .. }
         | LabCommand::Heal { .. }
         | LabCommand::Restart { .. }
+        | LabCommand::Reconcile
         | LabCommand::Boot { .. }
         | LabCommand::Delete { .. }
         | LabCommand::Stop { .. }

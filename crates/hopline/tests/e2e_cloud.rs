@@ -226,6 +226,47 @@ fn a_restart_does_no_more_and_no_less_than_novas() {
     Reach::of(&lab).pings("web1", "10.0.2.25");
 }
 
+/// Rules, links, addresses and routes of a host, and who runs there.
+fn everything(lab: &TestLab, host: &str) -> String {
+    let netns = lab.netns(host);
+    let mut all = support::printed(&["ip", "netns", "pids", &netns]);
+    for argv in [
+        &["iptables-nft-save"][..],
+        &["ebtables-nft-save"],
+        &["ip", "address"],
+        &["ip", "route", "show", "table", "all"],
+        &["bridge", "-d", "link"],
+    ] {
+        all.push_str(&support::printed_in(&netns, argv));
+    }
+    // Neither dates nor counters.
+    let lines = all.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split(" [").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn an_unchanged_cloud_is_left_as_it_is_and_a_changed_one_caught_up_with() {
+    let lab = TestLab::up_as("rec", &["--hosts", "2", "--instances", "6"]);
+    let before = ["compute1", "compute2"].map(|host| everything(&lab, host));
+    let handles = |host: &str| support::printed_in(&lab.netns(host), &["nft", "-a", "-s", "list", "ruleset"]);
+    let generations = ["compute1", "compute2"].map(handles);
+    assert_eq!(lab.lab("reconcile", &[]).code, 0);
+    assert_eq!(["compute1", "compute2"].map(|host| everything(&lab, host)), before);
+    // Rules written anew would have new handles.
+    assert_eq!(["compute1", "compute2"].map(handles), generations);
+    // Somebody writes into the database by hand: a rule of the group is gone, an address belongs to nobody.
+    let database = lab.state().join("nova.sqlite");
+    let sql = "UPDATE security_group_rules SET deleted = id WHERE protocol = 'icmp'; \
+               UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE address = '203.0.113.30';";
+    support::sqlite(&database, sql);
+    let reach = Reach::of(&lab);
+    reach.pings("ext", "203.0.113.30");
+    assert_eq!(lab.lab("reconcile", &[]).code, 0);
+    assert!(!reach.answers("ext", "203.0.113.30"));
+    let nat = support::printed_in(&lab.netns("compute1"), &["iptables-nft-save", "-t", "nat"]);
+    assert!(!nat.contains("203.0.113.30"), "{nat}");
+}
+
 #[test]
 fn what_cannot_be_is_refused_and_changes_nothing() {
     let lab = TestLab::up("ref");

@@ -295,6 +295,12 @@ pub(crate) fn new_network(
     }
 }
 
+/// Lets every service do what the database asks for and it has not done yet: after a hand's change of the database, or
+/// an operation that could not be finished.
+pub fn reconcile(lab: &Lab) -> Result<(), LabError> {
+    change(lab, |_| Ok(())).map(drop)
+}
+
 /// Restarts a service on one host, or on every host that runs it.
 ///
 /// `dnsmasq` is not a service of nova's own: each is ended and started anew, of one network or of all.

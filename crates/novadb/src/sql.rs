@@ -295,11 +295,13 @@ mod tests {
         let sql = "SELECT {text:id} FROM t WHERE a = ? AND updated_at < {now} AND b = ? ORDER BY id";
         assert_eq!(
             Dialect::Sqlite.words(sql),
-            "SELECT CAST(id AS TEXT) AS as_text FROM t WHERE a = ? AND updated_at < datetime('now') AND b = ? ORDER BY id"
+            "SELECT CAST(id AS TEXT) AS as_text FROM t WHERE a = ? AND updated_at < datetime('now') \
+             AND b = ? ORDER BY id"
         );
         assert_eq!(
             Dialect::MySql.words(sql),
-            "SELECT CAST(id AS CHAR) AS as_text FROM t WHERE a = ? AND updated_at < UTC_TIMESTAMP() AND b = ? ORDER BY id"
+            "SELECT CAST(id AS CHAR) AS as_text FROM t WHERE a = ? AND updated_at < UTC_TIMESTAMP() \
+             AND b = ? ORDER BY id"
         );
         assert_eq!(
             Dialect::Postgres.words(sql),

@@ -28,6 +28,7 @@ pub(super) fn run(LabArgs { lab: name, command }: &LabArgs, format: Format) -> R
         LabCommand::Hold => lab::realm::hold().map_err(|error| Failure::of(&error)),
         LabCommand::Dhcpbridge { host, arguments } => dhcpbridge(name, host, arguments),
         LabCommand::Restart { .. }
+        | LabCommand::Reconcile
         | LabCommand::Boot { .. }
         | LabCommand::Delete { .. }
         | LabCommand::Stop { .. }

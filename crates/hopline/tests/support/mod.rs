@@ -9,6 +9,7 @@ pub(crate) mod reach;
 pub(crate) mod report;
 pub(crate) mod test_lab;
 
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,13 @@ pub(crate) fn printed(argv: &[&str]) -> String {
 /// Runs a command in a namespace and returns what it printed.
 pub(crate) fn printed_in(netns: &str, argv: &[&str]) -> String {
     printed(&[&["ip", "netns", "exec", netns], argv].concat())
+}
+
+/// Runs statements on a SQLite file, as an operator by hand.
+pub(crate) fn sqlite(database: &Path, sql: &str) {
+    let program =
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2]); c.commit()";
+    printed(&["python3", "-c", program, database.to_str().expect("UTF-8"), sql]);
 }
 
 /// Fails with every complaint of a test that goes on after the first.

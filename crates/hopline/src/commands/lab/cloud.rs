@@ -14,6 +14,10 @@ use crate::{output, progress};
 pub(super) fn run(lab: &Lab, command: &LabCommand, json: bool) -> Result<(), Failure> {
     match command {
         LabCommand::Restart { service, which } => restart(lab, *service, which.as_deref()),
+        LabCommand::Reconcile => {
+            done(operations::reconcile(lab))?;
+            say("the hosts are as the database says")
+        }
         LabCommand::Boot { instance, host, network, address, groups } => {
             let wanted = Boot {
                 name: instance.clone(),
