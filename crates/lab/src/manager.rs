@@ -16,7 +16,6 @@ use crate::nova::wanted::{self, Bridge, ComputeService, HostInstance, NetworkSer
 use crate::nova::{dnsmasq, ebtables, iptables, linux_net, rules};
 use crate::place::Lab;
 use crate::rig::{HostNamespace, Rig};
-use crate::shape::Manager;
 use crate::{libvirt, memory, site};
 
 /// nova's services on a host, by the names of their scripts.
@@ -70,11 +69,7 @@ pub(crate) fn read(lab: &Lab) -> Result<Cloud, LabError> {
         for host in lab.shape.hosts() {
             let has_address = network.host_addresses.iter().any(|(name, _)| *name == host.name);
             if !has_address && wanted::is_served(&cloud, network, &host.name) {
-                let chosen = match lab.shape.manager {
-                    Manager::FlatDhcp => Some(host.flat_gateway()).filter(|ip| network.cidr.contains(ip)),
-                    Manager::Vlan => None,
-                };
-                ask(lab, |db| db.host_address(network.id, &host.name, chosen))?;
+                ask(lab, |db| db.host_address(network.id, &host.name, None))?;
                 is_changed = true;
             }
         }

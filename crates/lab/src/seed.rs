@@ -122,6 +122,9 @@ pub(crate) fn sow(lab: &Lab, seed: &Seed) -> Result<Cloud, LabError> {
             }
             ids.push(id);
         }
+        for (id, host, address) in host_addresses(lab, &ids) {
+            db.host_address(id, &host, Some(address))?;
+        }
         floating(db)?;
         groups(db)?;
         for (instance, network) in &seed.instances {
@@ -135,6 +138,18 @@ pub(crate) fn sow(lab: &Lab, seed: &Seed) -> Result<Cloud, LabError> {
         Ok(())
     })?;
     manager::read(lab)
+}
+
+/// Hosts' own addresses in the flat network, before instances come to have them.
+fn host_addresses(lab: &Lab, networks: &[u64]) -> Vec<(u64, String, Ipv4Addr)> {
+    let has_own = lab.shape.multi_host && !lab.shape.share_address;
+    let flat = match lab.shape.manager {
+        Manager::FlatDhcp if has_own => networks.first(),
+        Manager::FlatDhcp | Manager::Vlan => None,
+    };
+    let of =
+        |id: u64| lab.shape.hosts().into_iter().map(move |host| (id, host.name.clone(), host.flat_gateway()));
+    flat.copied().into_iter().flat_map(of).collect()
 }
 
 fn services(host: &str, multi_host: bool) -> Vec<&'static str> {
