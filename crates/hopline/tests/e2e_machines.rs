@@ -30,6 +30,12 @@ fn machines_boot_are_reached_broken_healed_and_terminated() {
         lab.heal();
         lab.report(&["diagnose", "web1"]).assert_healthy(&format!("{fault} healed"));
     }
+    lab.break_fault("guest-nic-down");
+    let blind = lab.report(&["diagnose", "web1"]);
+    assert_eq!(blind.code, 1, "nobody can look into a machine, but it does not answer: {blind:?}");
+    assert!(blind.findings()[0].contains("//vnet0"), "its way ends at its tap: {:?}", blind.findings());
+    lab.heal();
+    lab.report(&["diagnose", "web1"]).assert_healthy("its NIC is up again");
     let deleted = lab.lab("delete", &["web2"]);
     assert_eq!(deleted.code, 0, "{deleted:?}");
     let booted = lab.lab("boot", &["web3"]);

@@ -2,10 +2,11 @@
 //!
 //! QEMU is the only one to hold the tap, so that the tap goes with it, however it ends.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plumbing::{Namespace, link};
 
@@ -17,6 +18,10 @@ use crate::nova::wanted::HostInstance;
 use crate::place::Lab;
 use crate::process;
 
+/// How long a machine may take to answer a line.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What it says when it has done what it was told.
+const DONE: &[u8] = b"done 42";
 /// Sockets in an instance's directory: QEMU's monitor, and a shell in the machine.
 const MONITOR: &str = "monitor";
 const SHELL: &str = "shell";
@@ -71,12 +76,28 @@ pub(crate) fn stop(lab: &Lab, ns: &Namespace, host: &str, instance: &HostInstanc
 
 /// Sets the machine's first NIC down or up again from inside; once up, it asks for its address anew.
 pub(crate) fn set_link(lab: &Lab, host: &str, instance: &HostInstance, is_up: bool) -> Result<(), LabError> {
-    let line = if is_up {
-        format!("ip link set {GUEST_NIC} up; killall -USR2 udhcpc; killall -USR1 udhcpc\n")
+    let command = if is_up {
+        format!("ip link set {GUEST_NIC} up; killall -USR2 udhcpc; killall -USR1 udhcpc")
     } else {
-        format!("ip link set {GUEST_NIC} down\n")
+        format!("ip link set {GUEST_NIC} down")
     };
     let shell = lab.instance_dir(host, &instance.uuid).join(SHELL);
-    let mut socket = UnixStream::connect(&shell).map_err(file("talk to the machine by", &shell))?;
-    socket.write_all(line.as_bytes()).map_err(file("talk to the machine by", shell))
+    type_in(&shell, &command).map_err(file("talk to the machine by", shell))
+}
+
+/// Types a command, and waits until it is done: a machine reads a serial line slowly, and what it has not read is lost
+/// when we hang up.
+fn type_in(shell: &Path, command: &str) -> io::Result<()> {
+    let mut socket = UnixStream::connect(shell)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    // The echo of what is typed has no sum in it.
+    socket.write_all(format!("{command}; echo done $((6 * 7))\n").as_bytes())?;
+    let (mut heard, mut piece) = (Vec::new(), [0; 256]);
+    while !heard.windows(DONE.len()).any(|window| window == DONE) {
+        match socket.read(&mut piece)? {
+            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up")),
+            count => heard.extend_from_slice(piece.get(..count).unwrap_or_default()),
+        }
+    }
+    Ok(())
 }
