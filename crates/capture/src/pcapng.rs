@@ -35,6 +35,8 @@ const TEXT_MAX: usize = 4096;
 
 /// How many bytes of Ethernet addresses stand before the tag.
 const TAG_AT: usize = 12;
+/// How many the tag has.
+const TAG_BYTES: u32 = 4;
 
 /// An interface of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,24 +77,33 @@ pub struct Statistics {
     pub dropped: u64,
 }
 
-/// A file under way.
+/// Bytes that are handed on at once: few enough to stay in the processor's cache meanwhile.
+const CHUNK: usize = 128 << 10;
+
+/// A file under way. It is handed on by whole blocks, many at a time, and to the end when it is dropped; whoever
+/// wants to know whether that went well flushes before.
 #[derive(Debug)]
-pub struct Writer<W> {
+pub struct Writer<W: Write> {
     out: W,
-    /// The block that is being put together.
-    block: Vec<u8>,
+    /// Blocks that are not yet handed on, and at the end the one that is being put together.
+    blocks: Vec<u8>,
+    /// Where that one begins.
+    start: usize,
+}
+
+impl<W: Write> Drop for Writer<W> {
+    fn drop(&mut self) {
+        // Nobody is left to be told.
+        let _ = self.flush();
+    }
 }
 
 impl<W: Write> Writer<W> {
     /// Starts a file; the interfaces are numbered in this order.
     pub fn new(out: W, interfaces: &[Interface]) -> io::Result<Writer<W>> {
-        let mut writer = Writer { out, block: Vec::with_capacity(1 << 12) };
-        writer.begin(SECTION);
-        writer.words(&[0x1a2b_3c4d]);
+        let mut writer = Writer { out, blocks: Vec::with_capacity(2 * CHUNK), start: 0 };
         // Version 1.0, and a length that is not known yet.
-        writer.block.extend(1_u16.to_ne_bytes());
-        writer.block.extend(0_u16.to_ne_bytes());
-        writer.words(&[u32::MAX, u32::MAX]);
+        writer.begin(SECTION, [0x1a2b_3c4d, pair(1, 0), u32::MAX, u32::MAX]);
         writer.text(SECTION_APPLICATION, concat!("hopline ", env!("CARGO_PKG_VERSION")));
         writer.finish()?;
         for interface in interfaces {
@@ -103,10 +114,7 @@ impl<W: Write> Writer<W> {
 
     /// One interface more; it has the next number.
     pub fn interface(&mut self, interface: &Interface) -> io::Result<()> {
-        self.begin(INTERFACE);
-        self.block.extend(interface.link_type.to_ne_bytes());
-        self.block.extend([0; 2]);
-        self.words(&[interface.snap]);
+        self.begin(INTERFACE, [pair(interface.link_type, 0), interface.snap]);
         self.text(INTERFACE_NAME, &interface.name);
         // Ten to the power of minus nine.
         self.option(INTERFACE_RESOLUTION, &[9]);
@@ -120,28 +128,26 @@ impl<W: Write> Writer<W> {
 
     /// A packet, its tag put back to where it is on the wire; with a comment, which Wireshark shows.
     pub fn packet(&mut self, interface: u32, frame: &Frame<'_>, comment: Option<&str>) -> io::Result<()> {
-        let (addresses, rest) = frame.bytes.split_at_checked(TAG_AT).unwrap_or((frame.bytes, &[]));
-        let tag = frame.tag.filter(|_| addresses.len() == TAG_AT).map(|(ether_type, tag)| {
-            let [a, b] = ether_type.to_be_bytes();
-            let [c, d] = tag.to_be_bytes();
-            [a, b, c, d]
-        });
-        let tag = tag.as_ref().map_or(&[][..], |tag| tag.as_slice());
-        let added = u32::try_from(tag.len()).unwrap_or(0);
+        let tag = frame.tag.filter(|_| frame.bytes.len() >= TAG_AT);
+        let added = if tag.is_some() { TAG_BYTES } else { 0 };
         let kept = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX).saturating_add(added);
         let (high, low) = halves(frame.time_ns);
-        self.begin(PACKET);
         // Millions of these are written: few and long steps.
-        let head = [interface, high, low, kept, frame.length.saturating_add(added)].map(u32::to_ne_bytes);
-        self.block.extend_from_slice(head.as_flattened());
-        self.block.extend_from_slice(addresses);
-        self.block.extend_from_slice(tag);
-        self.block.extend_from_slice(rest);
+        self.begin(PACKET, [interface, high, low, kept, frame.length.saturating_add(added)]);
+        match tag {
+            Some((ether_type, tag)) => {
+                let (addresses, rest) = frame.bytes.split_at(TAG_AT);
+                self.blocks.extend_from_slice(addresses);
+                self.blocks.extend_from_slice([ether_type, tag].map(u16::to_be_bytes).as_flattened());
+                self.blocks.extend_from_slice(rest);
+            }
+            None => self.blocks.extend_from_slice(frame.bytes),
+        }
         self.pad();
         if let Some(comment) = comment {
             self.text(COMMENT, comment);
         }
-        self.option(PACKET_FLAGS, &flags(frame.way).to_ne_bytes());
+        self.words([pair(PACKET_FLAGS, 4), flags(frame.way)]);
         self.finish()
     }
 
@@ -149,9 +155,8 @@ impl<W: Write> Writer<W> {
     pub fn copied(&mut self, interface: u32, packet: &Copied<'_>) -> io::Result<()> {
         let (high, low) = halves(packet.time_ns);
         let kept = u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX);
-        self.begin(PACKET);
-        self.words(&[interface, high, low, kept, packet.length]);
-        self.block.extend_from_slice(packet.bytes);
+        self.begin(PACKET, [interface, high, low, kept, packet.length]);
+        self.blocks.extend_from_slice(packet.bytes);
         self.pad();
         packet.comments.iter().for_each(|comment| self.text(COMMENT, comment));
         if let Some(flags) = packet.flags {
@@ -163,9 +168,8 @@ impl<W: Write> Writer<W> {
     /// What an interface counted, once its capture has ended.
     pub fn statistics(&mut self, interface: u32, counted: Statistics) -> io::Result<()> {
         let (start, end) = counted.times_ns;
-        self.begin(STATISTICS);
         let (high, low) = halves(end);
-        self.words(&[interface, high, low]);
+        self.begin(STATISTICS, [interface, high, low]);
         for (code, time) in [(STATISTICS_START, start), (STATISTICS_END, end)] {
             let (high, low) = halves(time);
             self.option(code, &[high.to_ne_bytes(), low.to_ne_bytes()].concat());
@@ -177,33 +181,39 @@ impl<W: Write> Writer<W> {
 
     /// What was written so far can be read by others now.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.hand_on()?;
         self.out.flush()
     }
 
-    /// The file, all of it handed on.
-    pub fn into_inner(self) -> W {
-        self.out
+    /// What failed once is not tried again: nobody knows how much of it has gone out.
+    fn hand_on(&mut self) -> io::Result<()> {
+        let result = self.out.write_all(&self.blocks);
+        self.blocks.clear();
+        self.start = 0;
+        result
     }
 
-    fn begin(&mut self, kind: u32) {
-        self.block.clear();
-        // Its length is put in when it is known.
-        self.block.extend_from_slice([kind, 0].map(u32::to_ne_bytes).as_flattened());
+    /// Its length is put in when it is known.
+    fn begin<const N: usize>(&mut self, kind: u32, fields: [u32; N]) {
+        self.words([kind, 0]);
+        self.words(fields);
     }
 
-    fn words(&mut self, words: &[u32]) {
-        words.iter().for_each(|word| self.block.extend_from_slice(&word.to_ne_bytes()));
+    fn words<const N: usize>(&mut self, words: [u32; N]) {
+        self.blocks.extend_from_slice(words.map(u32::to_ne_bytes).as_flattened());
     }
 
+    /// Blocks begin at multiples of four.
     fn pad(&mut self) {
-        let missing = self.block.len().next_multiple_of(4) - self.block.len();
-        self.block.extend_from_slice([0; 3].get(..missing).unwrap_or_default());
+        let missing = self.blocks.len().next_multiple_of(4) - self.blocks.len();
+        if missing > 0 {
+            self.blocks.extend_from_slice([0; 3].get(..missing).unwrap_or_default());
+        }
     }
 
     fn option(&mut self, code: u16, value: &[u8]) {
-        let length = u16::try_from(value.len()).unwrap_or(0);
-        self.block.extend_from_slice([code, length].map(u16::to_ne_bytes).as_flattened());
-        self.block.extend_from_slice(value);
+        self.words([pair(code, u16::try_from(value.len()).unwrap_or(0))]);
+        self.blocks.extend_from_slice(value);
         self.pad();
     }
 
@@ -213,14 +223,21 @@ impl<W: Write> Writer<W> {
 
     /// Every block here has options; this ends them and the block.
     fn finish(&mut self) -> io::Result<()> {
-        self.option(END, &[]);
-        let length = u32::try_from(self.block.len() + 4).map_err(|_| io::ErrorKind::InvalidData)?;
-        self.words(&[length]);
-        if let Some(slot) = self.block.get_mut(4..8) {
+        let length =
+            u32::try_from(self.blocks.len() - self.start + 8).map_err(|_| io::ErrorKind::InvalidData)?;
+        self.words([pair(END, 0), length]);
+        if let Some(slot) = self.blocks.get_mut(self.start + 4..self.start + 8) {
             slot.copy_from_slice(&length.to_ne_bytes());
         }
-        self.out.write_all(&self.block)
+        self.start = self.blocks.len();
+        if self.start < CHUNK { Ok(()) } else { self.hand_on() }
     }
+}
+
+/// Two halves of a word, in the order of the file: version, or what stands before an option's value.
+fn pair(first: u16, second: u16) -> u32 {
+    let [[a, b], [c, d]] = [first, second].map(u16::to_ne_bytes);
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// Bits 0 and 1 say the direction, 2 to 4 to whom (`epb_flags`).

@@ -3,6 +3,7 @@
 //! Memory is the rings and nothing else: what is not looked at in time is dropped by the kernel, counted, and
 //! told of.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
@@ -14,9 +15,6 @@ use sys::bpf;
 use sys::packet_ring::{Block, Frame, Frames};
 
 use crate::vantage::{Room, Watched};
-
-/// How often drops are asked for, and whether namespaces are still there.
-const TICK: Duration = Duration::from_millis(250);
 
 /// When it is enough.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,6 +79,9 @@ struct Seat {
     counts: Counts,
     /// Drops not yet told with a packet.
     lost: u64,
+    /// Its device has been down at least. That it goes after that is told by no error more (`packet_notifier`,
+    /// net/packet/af_packet.c), so it is asked for from then on.
+    is_suspect: bool,
 }
 
 /// Tells of every packet until a limit is met, every vantage has ended, or `tell` fails. What came before a
@@ -95,7 +96,8 @@ pub fn run(
     limits: Limits<'_>,
     tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>,
 ) -> io::Result<Outcome> {
-    let seat = |watched| Seat { watched: Some(watched), counts: Counts::default(), lost: 0 };
+    let seat =
+        |watched| Seat { watched: Some(watched), counts: Counts::default(), lost: 0, is_suspect: false };
     let mut seats: Vec<Seat> = vantages.into_iter().map(seat).collect();
     let result = watch(&mut seats, room, limits, tell);
     seats.iter_mut().for_each(count_drops);
@@ -118,12 +120,13 @@ fn watch(
 ) -> io::Result<Option<u64>> {
     let until = limits.time.map(|time| Instant::now() + time);
     let mut left = limits.packets.unwrap_or(u64::MAX);
-    let mut tick = Instant::now() + TICK;
+    let pause = Duration::from_millis(room.pause_ms.into());
+    let mut tick = Instant::now() + pause;
     loop {
         let now = Instant::now();
         if now >= tick {
             look_around(seats, tell)?;
-            tick = now + TICK;
+            tick = now + pause;
         }
         let is_over = until.is_some_and(|until| now >= until);
         if is_over || seats.iter().all(|seat| seat.watched.is_none()) {
@@ -175,7 +178,7 @@ enum Woken {
 }
 
 /// Waits until a ring has something, the stop is asked for, or the time is over.
-fn wait(seats: &[Seat], stop: Option<BorrowedFd<'_>>, time: Duration) -> io::Result<Woken> {
+fn wait(seats: &mut [Seat], stop: Option<BorrowedFd<'_>>, time: Duration) -> io::Result<Woken> {
     let rings = seats.iter().filter_map(|seat| seat.watched.as_ref()).map(|watched| watched.ring.as_fd());
     let mut fds: Vec<PollFd> =
         stop.into_iter().chain(rings).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
@@ -185,12 +188,16 @@ fn wait(seats: &[Seat], stop: Option<BorrowedFd<'_>>, time: Duration) -> io::Res
         Ok(_) | Err(Errno::EINTR) => {}
         Err(errno) => return Err(errno.into()),
     }
-    for watched in seats.iter().filter_map(|seat| seat.watched.as_ref()) {
-        // Read so that it does not wake again; whether the device has gone is asked at the next tick.
-        let _ = watched.ring.take_error();
-    }
     let is_stop = stop.is_some() && fds.first().is_some_and(|fd| fd.any() == Some(true));
     let has_any = fds.iter().any(|fd| fd.any() == Some(true));
+    let has_error = fds.iter().filter_map(PollFd::revents).any(|events| events.contains(PollFlags::POLLERR));
+    if has_error {
+        for seat in seats.iter_mut() {
+            // Read so that it does not wake again.
+            let error = seat.watched.as_ref().map(|watched| watched.ring.take_error());
+            seat.is_suspect |= error.is_some_and(|error| error.is_err());
+        }
+    }
     Ok(match (is_stop, has_any) {
         (true, _) => Woken::Stop,
         (false, true) => Woken::Packets,
@@ -198,11 +205,13 @@ fn wait(seats: &[Seat], stop: Option<BorrowedFd<'_>>, time: Duration) -> io::Res
     })
 }
 
-/// Drops are counted, and vantages whose device or namespace has gone are left.
+/// Vantages whose device or namespace has gone are left.
 fn look_around(seats: &mut [Seat], tell: &mut dyn FnMut(Event<'_>) -> io::Result<()>) -> io::Result<()> {
-    for (vantage, seat) in seats.iter_mut().enumerate() {
-        count_drops(seat);
-        let Some(why) = seat.watched.as_ref().and_then(Watched::ended) else { continue };
+    let mut inodes = BTreeMap::new();
+    let ended: Vec<Option<String>> =
+        seats.iter().map(|seat| seat.watched.as_ref()?.ended(seat.is_suspect, &mut inodes)).collect();
+    for (vantage, (seat, why)) in seats.iter_mut().zip(ended).enumerate() {
+        let Some(why) = why else { continue };
         // What it saw until then is still in its ring.
         let mut everything = u64::MAX;
         round(std::slice::from_mut(seat), &mut everything, &mut |event| match event {
@@ -220,7 +229,6 @@ fn count_drops(seat: &mut Seat) {
     // A ring that does not tell has been told of by other means.
     if let Some(Ok(new)) = seat.watched.as_ref().map(|watched| watched.ring.statistics()) {
         seat.counts.drops += u64::from(new.drops);
-        seat.lost += u64::from(new.drops);
     }
 }
 
@@ -256,8 +264,13 @@ fn one_block_each(
 ) -> io::Result<bool> {
     let mut figures = Vec::with_capacity(seats.len());
     let mut blocks: Vec<Option<Block<'_>>> = Vec::with_capacity(seats.len());
-    for Seat { watched, counts, lost } in seats {
-        blocks.push(watched.as_mut().and_then(|watched| watched.ring.next_block()));
+    for Seat { watched, counts, lost, .. } in seats {
+        let block = watched.as_mut().and_then(|watched| watched.ring.next_block());
+        if let Some(Ok(new)) = block.as_ref().filter(|block| block.is_losing()).map(Block::statistics) {
+            counts.drops += u64::from(new.drops);
+            *lost += u64::from(new.drops);
+        }
+        blocks.push(block);
         figures.push((counts, lost));
     }
     let mut cursors: Vec<Cursor<'_>> = Vec::new();
@@ -267,21 +280,36 @@ fn one_block_each(
             cursors.push(Cursor { vantage, frame, rest });
         }
     }
-    while let Some((at, _)) = cursors.iter().enumerate().min_by_key(|(_, cursor)| cursor.frame.time_ns)
+    while let Some((at, until)) = oldest(&cursors)
         && *left > 0
     {
-        let Some(cursor) = cursors.get_mut(at) else { break };
-        let Cursor { vantage, frame, .. } = *cursor;
-        if let Some((counts, lost)) = figures.get_mut(vantage) {
+        let Some(Cursor { vantage, frame, rest }) = cursors.get_mut(at) else { break };
+        let Some((counts, lost)) = figures.get_mut(*vantage) else { break };
+        // Not asked again who is the oldest before somebody else can be.
+        let is_over = loop {
             counts.packets += 1;
             counts.bytes += u64::from(frame.length);
             *left -= 1;
-            tell(Event::Packet { vantage, frame, lost_before: std::mem::take(*lost) })?;
-        }
-        match cursor.rest.next() {
-            Some(next) => cursor.frame = next,
-            None => drop(cursors.swap_remove(at)),
+            tell(Event::Packet { vantage: *vantage, frame: *frame, lost_before: std::mem::take(*lost) })?;
+            match rest.next() {
+                Some(next) => *frame = next,
+                None => break true,
+            }
+            if frame.time_ns > until || *left == 0 {
+                break false;
+            }
+        };
+        if is_over {
+            cursors.swap_remove(at);
         }
     }
     Ok(blocks.iter().any(Option::is_some))
+}
+
+/// Which cursor's packet is the oldest, and until which time those that follow there are.
+fn oldest(cursors: &[Cursor<'_>]) -> Option<(usize, u64)> {
+    let time = |at: &usize| cursors.get(*at).map_or(u64::MAX, |cursor| cursor.frame.time_ns);
+    let first = (0..cursors.len()).min_by_key(time)?;
+    let others = (0..cursors.len()).filter(|at| *at != first);
+    Some((first, others.map(|at| time(&at)).min().unwrap_or(u64::MAX)))
 }

@@ -1,5 +1,6 @@
 //! A vantage: a device of a namespace, at which packets are seen through a ring of its own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -60,6 +61,8 @@ pub struct Room {
     /// After the first packets, those of other vantages are waited for so long, so that most are told in
     /// order; 0 where the rings must be emptied as fast as can be.
     pub settle_ms: u32,
+    /// Packets or none, after this time `Event::Pause` is told at the latest, and it is asked what has gone.
+    pub pause_ms: u32,
 }
 
 /// Why a vantage cannot be watched.
@@ -151,7 +154,7 @@ pub struct Watched {
 }
 
 /// Blocks of a ring: enough that one is filled while others are looked at.
-const BLOCKS: u32 = 16;
+const BLOCKS: u32 = 8;
 /// Larger than any packet: 64 KiB of a TCP segment not yet cut, and headers.
 const BLOCK_BYTES_MIN: u32 = 128 << 10;
 
@@ -219,18 +222,24 @@ fn program(
 }
 
 impl Watched {
-    /// Why nothing more will be seen here; `None` while something may.
-    pub(crate) fn ended(&self) -> Option<String> {
-        match self.ring.bound() {
-            Ok(bound) if bound.index.is_none() => {
+    /// Why nothing more will be seen here; `None` while something may. The device is asked for where it is
+    /// suspect; `inodes` are those of namespaces by now, each asked once for all their vantages.
+    pub(crate) fn ended<'w>(
+        &'w self,
+        is_suspect: bool,
+        inodes: &mut BTreeMap<&'w str, Option<u64>>,
+    ) -> Option<String> {
+        match is_suspect.then(|| self.ring.bound()) {
+            Some(Ok(bound)) if bound.index.is_none() => {
                 return Some(format!("the device `{}` has gone", self.vantage.device));
             }
-            Ok(_) => {}
-            Err(error) => return Some(format!("the ring no longer tells its device: {error}")),
+            Some(Err(error)) => return Some(format!("the ring no longer tells its device: {error}")),
+            Some(Ok(_)) | None => {}
         }
         // The ring would keep a namespace alive that somebody wants gone.
         let name = self.vantage.enter.as_deref()?;
-        let still = std::fs::metadata(Path::new(netns::NAMED).join(name)).map(|m| m.ino());
-        (still.ok() != self.netns_inode).then(|| format!("the namespace `{name}` was deleted"))
+        let ask = || std::fs::metadata(Path::new(netns::NAMED).join(name)).map(|about| about.ino()).ok();
+        let inode = *inodes.entry(name).or_insert_with(ask);
+        (inode != self.netns_inode).then(|| format!("the namespace `{name}` was deleted"))
     }
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use capture::filter;
 use capture::session::{self, Counts, Event, Limits};
@@ -138,7 +138,6 @@ fn drops_are_counted_and_told_with_the_next_packet() {
     // Nobody looks meanwhile.
     wire.send(&frame, 2000);
     let (mut packets, mut lost, mut sent_more) = (0, 0, false);
-    let started = Instant::now();
     let limits = Limits { time: Some(LONG), ..Limits::default() };
     let outcome = session::run(vec![ring], room, limits, &mut |event| {
         match event {
@@ -150,9 +149,9 @@ fn drops_are_counted_and_told_with_the_next_packet() {
                     return Err(std::io::ErrorKind::BrokenPipe.into());
                 }
             }
-            Event::Pause if started.elapsed() > Duration::from_millis(600) && !sent_more => {
+            Event::Pause if packets > 0 && !sent_more => {
                 sent_more = true;
-                // By now, the drops of before have been asked for.
+                // There is room again, and its block says that there was none.
                 wire.send(&frame, 1);
             }
             Event::Pause | Event::Ended { .. } => {}
@@ -187,6 +186,27 @@ fn a_device_that_goes_ends_its_vantage_and_no_other() {
     assert_eq!(ended, [(0, "the device `other0` has gone".to_owned())]);
     assert_eq!(counts[0].ended.as_deref(), Some("the device `other0` has gone"));
     assert_eq!(counts[1], Counts { packets: 4, bytes: counts[1].bytes, drops: 0, ended: None }, "ARP too");
+}
+
+#[test]
+fn a_device_that_is_down_first_and_goes_then_ends_its_vantage() {
+    let wire = Wire::new("h");
+    let vantages = vec![open(&vantage(&wire.a, "wire0"), "", ROOM)];
+    let mut pauses = 0;
+    let limits = Limits { time: Some(LONG), ..Limits::default() };
+    let outcome = session::run(vantages, ROOM, limits, &mut |event| {
+        if let Event::Pause = event {
+            pauses += 1;
+            match pauses {
+                1 => drop(must(&["ip", "-n", &wire.a, "link", "set", "wire0", "down"])),
+                // By now it has been asked for once, and was there.
+                4 => drop(must(&["ip", "-n", &wire.a, "link", "delete", "wire0"])),
+                _ => {}
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(outcome.unwrap().counts[0].ended.as_deref(), Some("the device `wire0` has gone"));
 }
 
 #[test]

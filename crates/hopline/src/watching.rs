@@ -22,7 +22,7 @@ use crate::vantages;
 /// Of a packet the headers are enough, whatever tags it wears.
 const SNAP: u32 = 128;
 /// A few thousand packets at each device: more pings than that pass no host while a few of ours do.
-const ROOM: Room = Room { snap: SNAP, ring_bytes: 256 << 10, delay_ms: 10, settle_ms: 0 };
+const ROOM: Room = Room { snap: SNAP, ring_bytes: 256 << 10, delay_ms: 10, settle_ms: 0, pause_ms: 250 };
 
 /// Echoes at each vantage: by identifier, requests and replies.
 type Seen = Vec<BTreeMap<u16, (u32, u32)>>;

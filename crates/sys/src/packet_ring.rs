@@ -18,8 +18,9 @@ const STATUS: usize = 8;
 /// `num_pkts`, `offset_to_first_pkt`.
 const FRAMES: usize = 12;
 const FIRST: usize = 16;
-/// Where the address is in a frame: behind a `struct tpacket3_hdr`.
+/// A frame begins with a `struct tpacket3_hdr`; the address is behind it.
 const ADDRESS: usize = 48;
+const HEADER: usize = ADDRESS + size_of::<libc::sockaddr_ll>();
 
 /// How large a ring is, and how long it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,6 +231,17 @@ impl Drop for Ring {
 pub struct Block<'r>(&'r mut Ring);
 
 impl Block<'_> {
+    /// Whether packets found no room since the statistics were asked for last (`prb_close_block`,
+    /// net/packet/af_packet.c).
+    pub fn is_losing(&self) -> bool {
+        self.0.status().load(Ordering::Relaxed) & libc::TP_STATUS_LOSING != 0
+    }
+
+    /// What its ring counted since the last call.
+    pub fn statistics(&self) -> io::Result<Statistics> {
+        self.0.statistics()
+    }
+
     /// Its packets, in the order in which they were seen.
     pub fn frames(&self) -> Frames<'_> {
         // SAFETY: the block lies inside the mapping, which lives as long as the ring that is borrowed. Its
@@ -303,11 +315,13 @@ pub struct Frame<'b> {
 
 impl<'b> Frame<'b> {
     /// A `struct tpacket3_hdr` and what it tells of.
-    fn read(header: &'b [u8]) -> Option<Frame<'b>> {
+    fn read(frame: &'b [u8]) -> Option<Frame<'b>> {
+        // One look at whether it is all there: this is done for each of millions.
+        let header = frame.first_chunk::<HEADER>()?;
         let (seconds, nanoseconds) = (word(header, 4)?, word(header, 8)?);
         let (kept, length, status) = (word(header, 12)?, word(header, 16)?, word(header, 20)?);
         let start = usize::from(half(header, 24)?);
-        let bytes = header.get(start..start.checked_add(usize::try_from(kept).ok()?)?)?;
+        let bytes = frame.get(start..start.checked_add(usize::try_from(kept).ok()?)?)?;
         let tag = word(header, 32)? & 0xffff;
         let has = |flag: u32| status & flag != 0;
         let ether_type = if has(libc::TP_STATUS_VLAN_TPID_VALID) { half(header, 36)? } else { 0x8100 };

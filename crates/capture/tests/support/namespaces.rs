@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 use capture::vantage::{Room, Vantage};
 
 /// Small rings that are looked at soon.
-pub(crate) const ROOM: Room = Room { snap: 262_144, ring_bytes: 2 << 20, delay_ms: 20, settle_ms: 0 };
+pub(crate) const ROOM: Room =
+    Room { snap: 262_144, ring_bytes: 2 << 20, delay_ms: 20, settle_ms: 0, pause_ms: 250 };
 
 /// `a` with 10.9.8.1 and `b` with 10.9.8.2, each on its `wire0`.
 pub(crate) struct Wire {

@@ -7,7 +7,7 @@ mod story;
 mod summary;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,12 +31,6 @@ use crate::site_file::{self, Site};
 use crate::vantages::{self, Onward};
 use crate::widening;
 
-/// Bytes of the file that are written at once: few enough to stay in the processor's cache meanwhile.
-const FILE_BUFFER: usize = 128 << 10;
-/// How late a packet is looked at. On a screen it is soon, and mostly in order; into a file there is no hurry.
-const DELAY_LIVE_MS: u32 = 50;
-const DELAY_FILE_MS: u32 = 200;
-
 /// What is to be caught and where.
 struct Aim {
     selection: Selection,
@@ -59,9 +53,13 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     let started = Instant::now();
     let site = site_file::find(plan.site.as_deref())?;
     let aim = aim(&site, question, plan.timeout)?;
-    let to_file = question.file.is_some();
-    let (delay_ms, settle_ms) = if to_file { (DELAY_FILE_MS, 0) } else { (DELAY_LIVE_MS, DELAY_LIVE_MS) };
-    let room = Room { snap: question.snap, ring_bytes: question.ring_bytes, delay_ms, settle_ms };
+    let (snap, ring_bytes) = (question.snap, question.ring_bytes);
+    // On a screen a packet is seen soon, and mostly in order; into a file there is no hurry.
+    let room = if question.file.is_some() {
+        Room { snap, ring_bytes, delay_ms: 200, settle_ms: 0, pause_ms: 2000 }
+    } else {
+        Room { snap, ring_bytes, delay_ms: 50, settle_ms: 50, pause_ms: 250 }
+    };
     let Opened { watched, unwatched } = open(&aim, room)?;
     let names: Vec<(String, LinkLayer)> = watched.iter().map(|w| (w.vantage.to_string(), w.layer)).collect();
     let onward = onward(&aim, &watched);
@@ -114,7 +112,7 @@ fn sink<'n>(
             Interface { name, link_type, snap: question.snap, filter }
         };
         let interfaces: Vec<Interface> = names.iter().map(interface).collect();
-        let out = BufWriter::with_capacity(FILE_BUFFER, File::create(path).map_err(cannot)?);
+        let out = File::create(path).map_err(cannot)?;
         Writer::new(out, &interfaces).map_err(cannot)
     });
     // A file is read again when it is whole; meanwhile there is no time to lose.

@@ -189,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    const ROOM: Room = Room { snap: 256, ring_bytes: 0, delay_ms: 50, settle_ms: 50 };
+    const ROOM: Room = Room { snap: 256, ring_bytes: 0, delay_ms: 50, settle_ms: 50, pause_ms: 250 };
     /// 2026-11-25 20:00:00 UTC.
     const BEGIN_NS: u64 = 1_795_636_800_000_000_000;
     const SECOND_NS: u64 = 1_000_000_000;

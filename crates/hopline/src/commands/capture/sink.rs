@@ -1,7 +1,7 @@
 //! Where packets go: lines on stdout, journeys, a pcapng file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use capture::filter::LinkLayer;
@@ -22,7 +22,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// Where packets go.
 pub(super) struct Sink<'s> {
     pub(super) names: &'s [(String, LinkLayer)],
-    pub(super) file: Option<Writer<BufWriter<File>>>,
+    pub(super) file: Option<Writer<File>>,
     /// Each packet at each vantage is shown.
     pub(super) shows_packets: bool,
     /// Packets are joined.

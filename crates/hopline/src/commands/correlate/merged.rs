@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -163,7 +163,7 @@ impl Waiting {
 
 /// Takes from the file that is behind the others, and writes what no file can have anything before any more.
 fn merge(mut inputs: Vec<Input<'_>>, joined: &Joined, file: &File) -> io::Result<()> {
-    let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, file), &[])?;
+    let mut writer = Writer::new(file, &[])?;
     let mut waiting: BTreeMap<(i64, u64), Waiting> = BTreeMap::new();
     let (mut octets, mut number, mut interfaces) = (0, 0_u64, 0_u32);
     while let Some(input) = inputs.iter_mut().filter(|i| !i.is_over).min_by_key(|i| i.latest) {
