@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
 use novadb::rows::{Cloud, Instance, Network};
@@ -25,6 +26,9 @@ use crate::{dhcp_release, libvirt, manager, record};
 const CONSOLE_BYTES: usize = 100 * 1024;
 /// The group that every instance is in unless told otherwise.
 const DEFAULT_GROUP: &str = "default";
+/// How long dnsmasq and its script may take to hear of the end of a lease.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
 /// Longest host name (RFC 1123).
 const MAX_HOSTNAME: usize = 63;
 
@@ -145,12 +149,26 @@ pub fn delete(lab: &Lab, name: &str) -> Result<(), LabError> {
     ask(lab, |db| db.delete(name))?;
     let server = lab.shape.server_of(&instance.host);
     let server = namespace_of(&mut rig, &server)?;
+    let mut given_back = Vec::new();
     for (vif, nic) in instance.vifs.iter().zip(&wanted.nics) {
         for fixed in vif.fixed.iter().filter(|fixed| fixed.leased) {
             dhcp_release::send(&server.ns, &nic.bridge.name, fixed.address, vif.mac)?;
+            given_back.push(fixed.address);
         }
     }
     manager::reconcile(lab, &mut rig)?;
+    await_release(lab, &given_back)
+}
+
+/// Waits until dnsmasq's script has told the database that the leases are over. Where there is no dnsmasq to tell it,
+/// the addresses stay tied, as in nova, until somebody reclaims them.
+fn await_release(lab: &Lab, addresses: &[Ipv4Addr]) -> Result<(), LabError> {
+    let deadline = Instant::now() + RELEASE_PATIENCE;
+    for address in addresses {
+        while ask(lab, |db| db.is_leased(*address))? && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
+    }
     Ok(())
 }
 
