@@ -2,6 +2,7 @@
 
 mod conclude;
 mod kinds;
+mod known;
 mod live;
 mod order;
 mod pieces;
@@ -15,6 +16,7 @@ use model::sighting::{Address, Kind, Sighting};
 
 pub(crate) use self::kinds::is_only_answer;
 use self::kinds::{is_request, way};
+use self::known::KnownOrder;
 use self::order::{FLOWS, FlowEnd};
 use self::pieces::Held;
 use self::stack::Stack;
@@ -82,6 +84,7 @@ pub(crate) struct Closing {
     is_timed: Vec<bool>,
     watches: Vec<Watch>,
     next_hops: NextHops,
+    known_order: KnownOrder,
     exchanges: Exchanges,
     pending: Vec<Pending>,
     /// Requests by `ask` whose answers have not been seen.
@@ -110,6 +113,7 @@ impl Closing {
             is_timed: vec![false; sources],
             watches: vec![UNUSED; VANTAGES_MAX],
             next_hops: NextHops::new(),
+            known_order: KnownOrder::default(),
             exchanges: Exchanges::new(),
             pending: Vec::new(),
             unanswered: HashMap::default(),
@@ -213,7 +217,8 @@ impl Closing {
         self.end(journey, visited);
     }
 
-    /// Each router lowers the TTL; between routers, and where it is unknown, the clocks decide.
+    /// Each router lowers the TTL; between routers, and where it is unknown, what is known beforehand decides, and
+    /// then the clocks.
     fn order(&self, journey: &mut Journey) {
         let by_ttl = journey.stops.iter().all(|stop| stop.ttl > 0);
         let key = |stop: &Stop| {
@@ -223,6 +228,9 @@ impl Closing {
         if !journey.stops.is_sorted_by_key(key) {
             journey.stops.sort_unstable_by_key(key);
         }
+        if !self.known_order.is_empty() {
+            self.order_as_known(&mut journey.stops, by_ttl);
+        }
     }
 
     /// The sources that the packet came by, and what that tells of their clocks.
@@ -231,12 +239,16 @@ impl Closing {
         let mut before: Option<&Stop> = None;
         for stop in &journey.stops {
             let source = self.source(stop.vantage);
+            let has_passed = |before: &Stop| {
+                let is_routed = before.ttl > stop.ttl && stop.ttl > 0;
+                is_routed || self.is_known_before(before, stop, &journey.stops)
+            };
+            let has_passed = before.is_some_and(has_passed);
             match self.visits.last_mut() {
                 Some(visit) if visit.source == source => visit.last = visit.last.max(stop.time_ns),
                 last => {
-                    if let (Some(from), Some(before)) = (last, before)
-                        && before.ttl > stop.ttl
-                        && stop.ttl > 0
+                    if let Some(from) = last
+                        && has_passed
                     {
                         let from = (from.source, from.last);
                         self.clocks.passed(journey.opened, from, (source, stop.time_ns));

@@ -2,7 +2,7 @@
 
 mod live;
 
-use model::sighting::{Kind, Sighting};
+use model::sighting::{Address, Kind, Sighting};
 
 use crate::close::{Closing, is_only_answer};
 use crate::journey::{Journey, Stop};
@@ -51,6 +51,13 @@ impl Correlator {
     /// then nothing but this joins the two sides.
     pub fn give_nat(&mut self, pairs: impl IntoIterator<Item = Nat>) {
         self.closing.give_nat(pairs);
+    }
+
+    /// An order that is known beforehand: packets for `destination` come from the vantage `at` to `next`, if they come
+    /// so far. Nothing is expected for that: `next` may have been watched another time, or for other packets. The
+    /// numbers are those of [`Merge::introduce`].
+    pub fn teach_order(&mut self, at: u16, destination: Address, next: u16) {
+        self.closing.teach_order(at, destination, next);
     }
 
     /// Learns of the clocks from what waits in `merge`, before anything is joined. Sources whose clocks are far

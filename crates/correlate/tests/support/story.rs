@@ -74,13 +74,15 @@ pub(crate) struct Story {
     pub(crate) options: Options,
     /// Given, not learned.
     pub(crate) nat: Vec<Nat>,
+    /// Known, not inferred: packets for the address come from the one source to the other.
+    pub(crate) order: Vec<(usize, Address, usize)>,
 }
 
 impl Story {
     pub(crate) fn new(sources: usize) -> Story {
         let options = Options::default();
         let is_mixed = vec![false; sources];
-        Story { sources: vec![Vec::new(); sources], is_mixed, options, nat: Vec::new() }
+        Story { sources: vec![Vec::new(); sources], is_mixed, options, nat: Vec::new(), order: Vec::new() }
     }
 
     /// A packet is seen by a source, that many microseconds after the start by this source's clock.
@@ -141,6 +143,10 @@ impl Story {
         }
         let mut correlator = Correlator::new(self.options, self.is_mixed);
         correlator.give_nat(self.nat);
+        for (at, destination, next) in self.order {
+            let [at, next] = [at, next].map(|source| merge.introduce(source, 0).unwrap());
+            correlator.teach_order(at, destination, next);
+        }
         correlator.look_ahead(&mut merge, count);
         let mut journeys = Vec::new();
         let mut each = |journey: &Journey, _: &[Vantage]| journeys.push(journey.clone());

@@ -1,6 +1,7 @@
 //! `hopline correlate`: captures of several places as one story.
 
 mod merged;
+mod order;
 mod readers;
 mod source;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 use ::correlate::{Correlator, Journey, Merge, Nat, Options, Vantage};
 use report::{Copied, Journeys, Layout, Unreadable};
 
+use self::order::Placed;
 use self::readers::Readers;
 use self::source::Source;
 use crate::failure::Failure;
@@ -26,8 +28,10 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
     let window_ns = i64::try_from(question.window.as_nanos()).unwrap_or(i64::MAX);
     let options = Options { window_ns, ..Options::default() };
     let shown = Shown::new(question.each, merged.is_some());
-    let known = Known { nat: &question.nat, onward: &[] };
-    let joined = join(source::open_all(&question.files)?, options, shown, known)?;
+    let sources = source::open_all(&question.files)?;
+    let placed = order::placed(plan, &sources)?;
+    let known = Known { nat: &question.nat, onward: &[], placed: placed.as_ref() };
+    let joined = join(sources, options, shown, known)?;
     for source in &joined.sources {
         if let Some(damage) = &source.damage {
             let place = &source.file;
@@ -58,7 +62,7 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
 /// A capture file of our own, as journeys with their copies; what is known of the order of its vantages is by the
 /// numbers of its interfaces.
 pub(super) fn captured(path: &Path, options: Options, onward: &[Onward]) -> Result<Joined, Failure> {
-    let known = Known { nat: &[], onward };
+    let known = Known { nat: &[], onward, placed: None };
     join(source::open_all(&[path.to_owned()])?, options, Shown::new(false, true), known)
 }
 
@@ -94,6 +98,8 @@ struct Known<'a> {
     /// Addresses inside, and what they are outside.
     nat: &'a [(IpAddr, IpAddr)],
     onward: &'a [Onward],
+    /// Vantages of which the site tells the order.
+    placed: Option<&'a Placed>,
 }
 
 fn join(
@@ -121,6 +127,9 @@ fn join(
                 break;
             }
         }
+    }
+    if let Some(placed) = known.placed {
+        placed.teach(&mut merge, &mut correlator);
     }
     correlator.look_ahead(&mut merge, count);
     let mut numbered = Vec::new();
