@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Row, Type};
+use sqlx::AssertSqlSafe;
 
+use crate::cells::{Cell, cells};
 use crate::connection::{Access, Connection};
 use crate::database_error::{DatabaseError, classify};
 use crate::records::{self, Records};
@@ -11,9 +12,6 @@ use crate::secret_url::{DatabaseUrl, Target};
 
 /// A connection inside a read-only transaction.
 pub(crate) struct Session(pub(crate) Connection);
-
-/// One value of a row, as text whatever its type in the database; `None` for NULL.
-pub(crate) type Cell = Option<String>;
 
 /// Reads nova's records of living instances, waiting no longer than `timeout` for all of it.
 ///
@@ -84,16 +82,4 @@ impl Session {
             Connection::Sqlite(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
         }
     }
-}
-
-fn cells<R: Row, const N: usize>(row: &R) -> Result<[Cell; N], sqlx::Error>
-where
-    usize: ColumnIndex<R>,
-    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
-{
-    let mut cells = [const { None }; N];
-    for (column, cell) in cells.iter_mut().enumerate() {
-        *cell = row.try_get(column)?;
-    }
-    Ok(cells)
 }

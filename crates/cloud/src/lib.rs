@@ -7,6 +7,7 @@
 //! a tap's current master does not tell the bridge that it belongs in.
 
 mod addresses;
+mod cells;
 mod connection;
 mod database;
 mod database_error;
@@ -20,6 +21,7 @@ mod schema;
 mod secret_url;
 mod taps;
 
+pub use cells::{Cell, cells};
 pub use connection::{Access, Connection};
 pub use database::read;
 pub use database_error::{DatabaseError, classify};

@@ -11,7 +11,8 @@ use ipnet::Ipv4Net;
 use model::Mac;
 use model::intent::{Floating, Instance, Network, SecurityGroup, SecurityGroupRule, Vif};
 
-use crate::database::{Cell, Session};
+use crate::cells::Cell;
+use crate::database::Session;
 use crate::database_error::{DatabaseError, classify};
 use crate::schema::{self, Schema};
 use crate::secret_url::DatabaseUrl;

@@ -5,25 +5,16 @@
 #[path = "support/story.rs"]
 mod story;
 
-use std::collections::BTreeSet;
-
 use correlate::{Nat, Options};
 use model::sighting::{Address, Kind, Sighting};
-use story::{INSIDE, OUTSIDE, SERVER, STRETCH_US, Story, Told, reply, request, segment};
+use story::{INSIDE, OUTSIDE, SERVER, STRETCH_US, Story, reply, request, segment};
 
 const WAY: [usize; 3] = [0, 1, 2];
 const BACK: [usize; 3] = [2, 1, 0];
 
-/// Three vantages, each behind a router, and exchanges over all of them.
-fn quiet(exchanges: u32) -> Story {
-    let mut story = Story::new(3);
-    story.exchanges(0..exchanges, &WAY);
-    story
-}
-
 #[test]
 fn a_story_in_which_nothing_happens_is_silent() {
-    let told = quiet(200).tell();
+    let told = Story::quiet(200).tell();
     told.assert_silent();
     assert_eq!(told.report.journeys, 400);
     assert!(!told.findings().is_fault());
@@ -34,7 +25,7 @@ fn a_story_in_which_nothing_happens_is_silent() {
 
 #[test]
 fn lost_packets_have_the_last_vantage_and_the_next() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     let is = |seen: &Sighting, number: u32, kind: Kind| seen.detail == number && seen.kind == kind;
     story.keep(2, |seen, _| seen.detail != 100);
     story.keep(1, |seen, _| !is(seen, 100, Kind::EchoReply) && !is(seen, 150, Kind::EchoReply));
@@ -68,7 +59,7 @@ fn what_a_vantage_did_not_watch_is_not_lost() {
 
 #[test]
 fn an_answered_request_is_not_lost() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     story.keep(2, |seen, _| seen.kind != Kind::EchoRequest || seen.detail % 50 != 7);
     let told = story.tell();
     assert_eq!(told.lost(), []);
@@ -80,7 +71,7 @@ fn an_answered_request_is_not_lost() {
 
 #[test]
 fn a_request_that_was_sent_again_and_answered_then_was_lost_at_first() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     story.keep(2, |seen, _| seen.detail != 100);
     story.keep(1, |seen, _| seen.detail != 100 || seen.kind == Kind::EchoRequest);
     story.keep(0, |seen, _| seen.detail != 100 || seen.kind == Kind::EchoRequest);
@@ -96,7 +87,7 @@ fn a_request_that_was_sent_again_and_answered_then_was_lost_at_first() {
 
 #[test]
 fn packets_with_their_last_hop_and_packets_for_many_end_anywhere() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     story.pass(100_050, &[0, 1], Sighting { ttl: 2, ..request(900) });
     let group = Address::v4([224, 0, 0, 251]);
     for number in 1_000..1_100 {
@@ -105,64 +96,6 @@ fn packets_with_their_last_hop_and_packets_for_many_end_anywhere() {
         story.pass(i64::from(number) * 100, way, packet);
     }
     assert_eq!(story.tell().lost(), []);
-}
-
-/// Packets without answers over three bridges, whose clocks are apart so that the last seems to be the first; one is
-/// lost behind the first bridge, one behind the second. Behind the second they are for another address.
-fn one_way(translated: bool) -> Story {
-    let mut story = Story::new(3);
-    for number in 0..100 {
-        let (time_us, packet) = (i64::from(number) * 1_000, segment(number));
-        let seen_at = match number {
-            40 => 1,
-            60 => 2,
-            _ => 3,
-        };
-        for at in 0..seen_at {
-            let destination = if translated && at == 2 { OUTSIDE } else { SERVER };
-            story.see(
-                at,
-                time_us + i64::try_from(at).unwrap() * STRETCH_US,
-                Sighting { destination, ..packet },
-            );
-        }
-    }
-    story.shift(1, |_| -5_000);
-    story.shift(2, |_| -7_000);
-    story
-}
-
-#[test]
-fn where_ttl_and_clocks_tell_no_order_a_known_one_does() {
-    // What seems to be the way back tells of no loss: the packets end where others end.
-    let told = one_way(false).tell();
-    let stretches = |told: &Told| {
-        let stretches = told.report.stretches.keys().map(|(from, to)| (told.source(*from), told.source(*to)));
-        stretches.collect::<BTreeSet<_>>()
-    };
-    assert_eq!(stretches(&told), [(2, 1), (1, 0)].into(), "else this test is of nothing");
-    assert_eq!(told.lost(), []);
-    for (translated, destination) in [(false, SERVER), (true, OUTSIDE)] {
-        let mut story = one_way(translated);
-        story.order = vec![(0, SERVER, 1), (1, SERVER, 2), (1, OUTSIDE, 2)];
-        // The captures speak of other addresses too, and of one that would come back.
-        story.order.extend([(2, INSIDE, 1), (1, INSIDE, 0)]);
-        let told = story.tell();
-        assert_eq!(told.lost(), [(40, 0, 1), (60, 1, 2)], "for {destination}");
-        assert_eq!(stretches(&told), [(0, 1), (1, 2)].into());
-        assert_eq!(told.findings().lost_count, 2);
-    }
-}
-
-#[test]
-fn a_known_order_that_contradicts_itself_or_the_ttl_is_left() {
-    let mut story = quiet(200);
-    // Each of these vantages is behind a router.
-    story.order = vec![(1, SERVER, 0), (2, SERVER, 1), (0, INSIDE, 1), (1, INSIDE, 2)];
-    story.tell().assert_silent();
-    let mut story = one_way(false);
-    story.order = vec![(0, SERVER, 1), (1, SERVER, 0)];
-    assert_eq!(story.tell().report.journeys, 100);
 }
 
 /// Octets from `from` to `to` of a flow, in one packet with headers of 52 octets.
@@ -210,7 +143,7 @@ fn tcp_that_is_cut_or_put_together_on_the_way_has_arrived() {
 
 #[test]
 fn a_vantage_between_two_others_that_misses_packets_is_incomplete() {
-    let mut story = quiet(400);
+    let mut story = Story::quiet(400);
     story.keep(1, |seen, _| seen.detail < 100 || seen.detail % 20 != 3);
     let told = story.tell();
     assert_eq!(told.missed(), [0, 30, 0]);
@@ -235,7 +168,7 @@ fn a_vantage_that_only_some_packets_pass_has_missed_nothing() {
 
 #[test]
 fn copies_made_on_the_way_are_counted_once() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     for source in [1, 2] {
         let hops = u8::try_from(source).unwrap();
         let time = 100_000 + i64::from(hops) * STRETCH_US + 7;
@@ -265,7 +198,7 @@ fn what_senders_say_again_is_no_copy() {
         |destination| Sighting { kind: Kind::ArpRequest, protocol: 0, destination, ask: 0, ..request(900) };
     let igmp = Sighting { kind: Kind::Other, protocol: 2, ask: 0, ..request(900) };
     let told = |packet: Sighting| {
-        let mut story = quiet(200);
+        let mut story = Story::quiet(200);
         for time in [50_000, 90_000] {
             story.see(0, time, packet);
         }
@@ -299,7 +232,7 @@ fn bridge_and_port_show_the_same_packet() {
 
 #[test]
 fn a_copy_among_devices_that_are_not_told_apart_is_one_where_others_have_none() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     story.is_mixed[1] = true;
     let time = 100_000 + STRETCH_US;
     story.see(1, time + 7, Sighting { ttl: 63, ..request(100) });
@@ -311,7 +244,7 @@ fn a_copy_among_devices_that_are_not_told_apart_is_one_where_others_have_none() 
 
 #[test]
 fn what_is_sent_again_is_no_copy() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     for number in 20..30 {
         let time = i64::from(number) * 1_000;
         story.pass(time, &WAY, segment(5_000 + number));
@@ -324,7 +257,7 @@ fn what_is_sent_again_is_no_copy() {
 
 #[test]
 fn packets_that_look_alike_and_have_other_ids_are_no_copies() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     for number in 1..100_u16 {
         let packet = Sighting { identity: 77, ip_id: number, ..segment(7_000) };
         story.pass(50_000 + i64::from(number) * 10, &WAY, packet);
@@ -339,7 +272,7 @@ fn packets_that_look_alike_and_have_other_ids_are_no_copies() {
 #[test]
 fn a_late_packet_is_delayed_and_latencies_are_by_stretch() {
     for exchanges in [200, 6_000] {
-        let mut story = quiet(exchanges);
+        let mut story = Story::quiet(exchanges);
         story.keep(2, |seen, _| seen.detail != 150 || seen.kind != Kind::EchoReply);
         let late = exchanges - 10;
         story.keep(2, |seen, _| seen.detail != late || seen.kind != Kind::EchoRequest);
@@ -365,7 +298,7 @@ fn a_late_packet_is_delayed_and_latencies_are_by_stretch() {
 
 #[test]
 fn a_packet_that_takes_a_little_longer_is_not_delayed() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     story.keep(2, |seen, _| seen.detail != 150 || seen.kind != Kind::EchoRequest);
     // Five times as long as the others.
     story.see(2, 150_000 + STRETCH_US + 500, Sighting { ttl: 62, ..request(150) });
@@ -378,7 +311,7 @@ fn a_packet_that_takes_a_little_longer_is_not_delayed() {
 #[test]
 fn a_packet_that_overtakes_another_of_its_flow_is_reordered() {
     for is_one_flow in [true, false] {
-        let mut story = quiet(200);
+        let mut story = Story::quiet(200);
         for number in 0..50 {
             let time = i64::from(number) * 2_000;
             let packet = segment(9_000 + number);
@@ -405,7 +338,7 @@ fn a_packet_that_overtakes_another_of_its_flow_is_reordered() {
 
 #[test]
 fn what_is_rewritten_is_told_by_stretch() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     for number in 0..100 {
         let time = i64::from(number) * 1_000 + 200;
         let inside = Sighting { source_port: 40_000, ..segment(3_000 + number) };
@@ -472,7 +405,7 @@ fn a_packet_that_is_translated_at_both_ends_is_joined_where_the_pairs_are_given(
 #[test]
 fn a_packet_that_comes_again_with_less_ttl_loops_and_one_sent_back_does_not() {
     for (rounds, loops) in [(1, 0), (2, 1), (30, 1)] {
-        let mut story = quiet(200);
+        let mut story = Story::quiet(200);
         for round in 0..=rounds {
             let packet = Sighting { ttl: 64 - 2 * round, ..segment(8_000) };
             story.see(1, 100_300 + i64::from(round) * 50, packet);
@@ -591,7 +524,7 @@ fn fragment(number: u32, offset: u64) -> Sighting {
 
 #[test]
 fn fragments_are_followed_each_by_itself_and_a_lost_one_is_named() {
-    let mut story = quiet(200);
+    let mut story = Story::quiet(200);
     for number in 0..100 {
         let time = i64::from(number) * 1_000 + 200;
         story.pass(time, &WAY, Sighting { ip_id: fragment(number, 1).ip_id, ..segment(3_000 + number) });
@@ -610,7 +543,7 @@ fn fragments_are_followed_each_by_itself_and_a_lost_one_is_named() {
 fn a_firewall_that_puts_fragments_together_has_lost_none() {
     // nf_defrag_ipv4 hands whole packets on: what was two is one at the next vantage, and maybe two behind it.
     for are_two_again in [false, true] {
-        let mut story = quiet(200);
+        let mut story = Story::quiet(200);
         for number in 0..100 {
             let time = i64::from(number) * 1_000 + 200;
             let later = fragment(number, 185);
@@ -688,7 +621,7 @@ fn a_clock_that_drifts_is_followed_and_said_to_drift() {
 
 #[test]
 fn the_window_that_was_used_is_reported_where_it_was_shortened() {
-    let mut story = quiet(2_000);
+    let mut story = Story::quiet(2_000);
     assert_eq!(story.clone().tell().report.window_shortened_ns, None);
     story.options = Options { open_max: 400, ..Options::default() };
     let told = story.tell();

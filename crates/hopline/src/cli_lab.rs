@@ -50,6 +50,24 @@ pub(crate) enum LabCommand {
         #[arg(value_name = "ID")]
         fault: Option<String>,
     },
+    #[command(flatten)]
+    Cloud(CloudCommand),
+    /// Keeps the namespaces of an ordinary user's lab; `lab up` starts it
+    #[command(hide = true)]
+    Hold,
+    /// What the lab's dnsmasq calls, as nova's dnsmasq calls nova-dhcpbridge
+    #[command(hide = true)]
+    Dhcpbridge {
+        #[arg(long, value_name = "HOST")]
+        host: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// What the cloud's users and operators do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum CloudCommand {
     /// Restart a service: what its restart did in nova, no more and no less
     Restart {
         /// The service
@@ -112,17 +130,6 @@ pub(crate) enum LabCommand {
     Network(NetworkCommand),
     /// Show what the cloud's database says: networks, instances, floating addresses
     Show,
-    /// Keeps the namespaces of an ordinary user's lab; `lab up` starts it
-    #[command(hide = true)]
-    Hold,
-    /// What the lab's dnsmasq calls, as nova's dnsmasq calls nova-dhcpbridge
-    #[command(hide = true)]
-    Dhcpbridge {
-        #[arg(long, value_name = "HOST")]
-        host: String,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
 }
 
 /// What kind of cloud to build.

@@ -48,17 +48,7 @@ fn state_of(LabArgs { lab, command }: &LabArgs) -> Option<PathBuf> {
         | LabCommand::Env
         | LabCommand::Break { .. }
         | LabCommand::Heal { .. }
-        | LabCommand::Restart { .. }
-        | LabCommand::Reconcile
-        | LabCommand::Boot { .. }
-        | LabCommand::Delete { .. }
-        | LabCommand::Stop { .. }
-        | LabCommand::Start { .. }
-        | LabCommand::Console { .. }
-        | LabCommand::Floating(_)
-        | LabCommand::Secgroup(_)
-        | LabCommand::Network(_)
-        | LabCommand::Show => state(lab),
+        | LabCommand::Cloud(_) => state(lab),
         // `up` makes a realm; the others are called from inside one, or look at no lab.
         LabCommand::Up(_) | LabCommand::Faults | LabCommand::Hold | LabCommand::Dhcpbridge { .. } => None,
     }

@@ -7,16 +7,15 @@ mod support;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Stdio};
 
-use cli_support::capture_files::pcapng;
 use cli_support::{Run, assert_refused, command, hopline, read};
 use serde_json::Value;
 use support::report::{list, text};
 use support::test_lab::TestLab;
+use support::wire::Wire;
 use support::{eventually, printed, printed_in, run};
-use tempfile::TempDir;
 
 /// A capture under way; what it says is read as it comes, and kept.
 struct Capture {
@@ -50,55 +49,13 @@ impl Capture {
     }
 }
 
-/// Two namespaces joined by a wire, and a site of both: 10.9.8.1 on `left//wire0`, 10.9.8.2 on `right//wire0`.
-struct Wire {
-    left: String,
-    right: String,
-    folder: TempDir,
-}
-
 impl Wire {
-    fn new(tag: &str) -> Wire {
-        let name = |end: &str| format!("ht-e2ecap-{tag}{end}{}", std::process::id());
-        let (left, right) = (name("l"), name("r"));
-        for netns in [&left, &right] {
-            printed(&["ip", "netns", "add", netns]);
-        }
-        let wire = Wire { left, right, folder: tempfile::tempdir().unwrap() };
-        let (left, right) = (wire.left.as_str(), wire.right.as_str());
-        let peer = ["peer", "name", "wire0", "netns", right];
-        printed(&[&["ip", "-n", left, "link", "add", "wire0", "type", "veth"][..], &peer].concat());
-        for (netns, address) in [(left, "10.9.8.1/24"), (right, "10.9.8.2/24")] {
-            printed(&["ip", "-n", netns, "address", "add", address, "dev", "wire0"]);
-            printed(&["ip", "-n", netns, "link", "set", "wire0", "up"]);
-        }
-        let host = |name: &str, netns: &str| format!("[[host]]\nname = \"{name}\"\nat = \"netns:{netns}\"\n");
-        std::fs::write(wire.site(), host("left", left) + &host("right", right)).unwrap();
-        wire
-    }
-
-    fn site(&self) -> PathBuf {
-        self.folder.path().join("site.toml")
-    }
-
     fn start(&self, arguments: &[&str]) -> Capture {
         Capture::start(self.folder.path(), arguments)
     }
 
     fn refused(&self, arguments: &[&str], pieces: &[&str]) {
         assert_refused(&hopline(self.folder.path(), &[&["capture"], arguments].concat()), pieces);
-    }
-
-    fn ping(&self, count: u32) {
-        printed_in(&self.left, &["ping", "-q", "-i", "0.02", "-c", &count.to_string(), "10.9.8.2"]);
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        for netns in [&self.left, &self.right] {
-            run(&["ip", "netns", "delete", netns]);
-        }
     }
 }
 
@@ -633,71 +590,4 @@ fn a_reader_that_goes_away_ends_it() {
     wire.ping(1);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     drop(File::open(wire.site()).unwrap());
-}
-
-/// Datagrams from 10.9.8.1 to 10.9.8.2 that nobody answers, a millisecond apart, as two machines' captures. The
-/// second one's clock is 5 ms behind, so that it seems to be the first; number 40 is lost before it.
-fn one_way(folder: &Path) {
-    let datagram = |number: u8| {
-        let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
-        frame.extend([0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 9, 8, 1, 10, 9, 8, 2]);
-        frame.extend([0x9c, 0x40, 0x9c, 0x41, 0, 12, 0, 0, 7, 7, 7, number]);
-        frame
-    };
-    for (file, name, offset_ns) in [("left", "left//wire0", 0), ("right", "right//wire0", -5_000_000)] {
-        let time = |number: u8| 1_790_000_000_000_000_000 + i64::from(number) * 1_000_000 + offset_ns;
-        let seen = (0..80_u8).filter(|number| file == "left" || *number != 40);
-        let packets: Vec<_> = seen.map(|number| (0, time(number), datagram(number))).collect();
-        std::fs::write(folder.join(format!("{file}.pcapng")), pcapng(&[name], &packets)).unwrap();
-    }
-}
-
-#[test]
-fn captures_of_two_machines_are_in_the_order_that_the_site_tells() {
-    let wire = Wire::new("o");
-    let (with_site, without) = (wire.folder.path(), tempfile::tempdir().unwrap());
-    let site = wire.site();
-    let asked = ["--site", site.to_str().unwrap()];
-    [with_site, without.path()].into_iter().for_each(one_way);
-    let told = |folder: &Path, more: &[&str]| {
-        let arguments = ["correlate", "left.pcapng", "right.pcapng", "--json", "--each"];
-        let run = hopline(folder, &[&arguments[..], more].concat());
-        let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let [first, .., json] = lines.as_slice() else { panic!("{run:?}") };
-        let way: Vec<&str> = list(&first["seen"]).iter().map(|seen| text(&seen["vantage"])).collect();
-        let lost = list(&json["lost"]).iter().map(|l| (text(&l["last_seen"]), text(&l["expected_at"])));
-        let lost: Vec<_> = lost.map(|(last, next)| format!("{last} > {next}")).collect();
-        (run.code, way.join(" > "), lost.join(", "), run.stderr)
-    };
-    let inferred = |said: &str| (0, "right//wire0 > left//wire0".to_owned(), String::new(), said.to_owned());
-    let known = "left//wire0 > right//wire0".to_owned();
-    let known = (1, known.clone(), known, String::new());
-    assert_eq!(told(without.path(), &[]), inferred(""), "else this test is of nothing");
-    assert_eq!(told(with_site, &[]), known, "by the site file that is found");
-    assert_eq!(told(without.path(), &asked), known, "by the one that is asked for");
-
-    // Of a site that is not theirs nothing is known, and one that is out of reach is no obstacle.
-    std::fs::write(&site, "[[host]]\nname = \"other\"\nat = \"netns:ht-e2ecap-none\"\n").unwrap();
-    assert_eq!(told(with_site, &[]), inferred(""));
-    let (.., said) = told(without.path(), &asked);
-    assert_eq!(
-        said,
-        "hopline: the captures have no two vantages of the site: TTLs and clocks alone tell their order\n"
-    );
-    let gone = |name: &str| format!("[[host]]\nname = \"{name}\"\nat = \"netns:ht-e2ecap-none\"\n");
-    std::fs::write(&site, gone("left") + &gone("right")).unwrap();
-    let (code, way, lost, said) = told(with_site, &[]);
-    assert_eq!((code, way, lost), (0, "right//wire0 > left//wire0".to_owned(), String::new()));
-    assert!(
-        said.starts_with("hopline: the site does not tell the order of the vantages: left is out"),
-        "{said}"
-    );
-    std::fs::write(&site, "[[host").unwrap();
-    let (.., said) = told(with_site, &[]);
-    assert!(
-        said.starts_with("hopline: the site does not tell the order of the vantages: site file"),
-        "{said}"
-    );
-    let run = hopline(without.path(), &[&["correlate", "left.pcapng"], &asked[..]].concat());
-    assert_refused(&run, &["site file", "line 1"]);
 }

@@ -36,6 +36,7 @@ mod site;
 mod status;
 mod tools;
 mod up;
+mod whole_file;
 
 pub use break_heal::{break_fault, heal, open};
 pub use down::{Removed, down};

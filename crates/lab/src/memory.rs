@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{LabError, file};
 use crate::place::Lab;
+use crate::whole_file;
 
 /// The service's memory; `None` where it has just been started.
 pub(crate) fn recall<T: DeserializeOwned>(
@@ -27,14 +28,12 @@ pub(crate) fn recall<T: DeserializeOwned>(
     }
 }
 
-/// Keeps it, whole or not at all. Written when the work is done: what was killed in between is done again.
+/// Keeps it. Written when the work is done: what was killed in between is done again.
 pub(crate) fn keep<T: Serialize>(lab: &Lab, host: &str, service: &str, mind: &T) -> Result<(), LabError> {
     let path = path(lab, host, service);
     let text =
         serde_json::to_vec(mind).map_err(|e| LabError::Memory { path: path.clone(), why: e.to_string() })?;
-    let fresh = path.with_extension("new");
-    fs::write(&fresh, text).map_err(file("write", &fresh))?;
-    fs::rename(&fresh, &path).map_err(file("write", path))
+    whole_file::write(&path, text)
 }
 
 /// The service forgets all: it is restarted.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{LabError, file};
 use crate::place::{Lab, MARKER, check_name, default_state};
 use crate::shape::Shape;
+use crate::whole_file;
 
 const RECORD: &str = "lab.json";
 const LOCK: &str = "lock";
@@ -80,15 +81,13 @@ pub(crate) fn read(lab: &Lab) -> Result<Record, LabError> {
     Ok(open(&lab.name, Some(&lab.state))?.1)
 }
 
-/// Writes it whole or not at all: a reader never meets half a record.
+/// Writes it.
 pub(crate) fn write(lab: &Lab, record: &Record) -> Result<(), LabError> {
     let path = lab.path(RECORD);
-    let fresh = lab.path("lab.json.new");
     let mut text = serde_json::to_string_pretty(record)
         .map_err(|source| LabError::Record { path: path.clone(), source })?;
     text.push('\n');
-    fs::write(&fresh, text).map_err(file("write", &fresh))?;
-    fs::rename(&fresh, &path).map_err(file("write", path))
+    whole_file::write(&path, text)
 }
 
 /// Name of the lab that made this directory; `None` where none did.

@@ -5,24 +5,23 @@ use std::fs;
 
 use novadb::rows::{Cloud, Instance};
 
-use crate::error::{LabError, file};
+use crate::error::LabError;
 use crate::layout::{Host, NETWORK_HOST, place};
 use crate::libvirt;
 use crate::nova::dnsmasq;
 use crate::nova::wanted;
 use crate::place::Lab;
 use crate::shape::GuestKind;
+use crate::whole_file;
 
-/// Writes the file whole or not at all; leaves it alone where it would not change.
+/// Writes the file; leaves it alone where it would not change.
 pub(crate) fn write(lab: &Lab, cloud: &Cloud) -> Result<(), LabError> {
     let path = lab.site_file();
     let text = text(lab, cloud)?;
     if fs::read_to_string(&path).is_ok_and(|there| there == text) {
         return Ok(());
     }
-    let fresh = lab.path("site.toml.new");
-    fs::write(&fresh, text).map_err(file("write", &fresh))?;
-    fs::rename(&fresh, &path).map_err(file("write", path))
+    whole_file::write(&path, text)
 }
 
 /// The file's text. Paths need no escaping: `check_state` let only plain ones in; nor do names.
@@ -74,10 +73,8 @@ console_logs = \"{state}/instances\"
 }
 
 fn write_instance(text: &mut String, lab: &Lab, cloud: &Cloud, instance: &Instance) -> Result<(), LabError> {
-    let domain = format!("instance-{:08x}", instance.id);
-    let taps = libvirt::taps(lab, &instance.host, &domain)?;
-    let service = wanted::compute_service(cloud, &instance.host);
-    let Some(wanted) = service.instances.iter().find(|other| other.id == instance.id) else { return Ok(()) };
+    let wanted = wanted::host_instance(cloud, instance);
+    let taps = libvirt::taps(lab, &instance.host, &wanted.domain())?;
     let enters = lab.shape.guest == GuestKind::Netns && !taps.is_empty();
     for (at, nic) in wanted.nics.iter().enumerate() {
         let quoted: Vec<String> = nic.fixed.iter().map(|ip| format!("\"{ip}\"")).collect();

@@ -1,12 +1,11 @@
 //! Leases, as dnsmasq tells of them through nova-dhcpbridge (nova/network/manager.py `lease_fixed_ip`,
-//! `release_fixed_ip`), and the task that unties what was given back and never released.
+//! `release_fixed_ip`).
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use model::Mac;
 
-use crate::sql::{Cell, Dialect, values};
+use crate::sql::{Cell, values};
 use crate::{Database, DbError, read};
 
 /// A lease as dnsmasq's lease file has it.
@@ -90,24 +89,6 @@ impl Database {
                 });
             }
             Ok(leases)
-        })
-    }
-
-    /// Unties the addresses that were given back longer ago than this and never released
-    /// (`_disassociate_stale_fixed_ips`); how many.
-    pub fn reclaim(&self, older_than: Duration) -> Result<u64, DbError> {
-        let seconds = older_than.as_secs();
-        self.work(async |work| {
-            let before = match work.dialect() {
-                Dialect::Sqlite => format!("datetime('now', '-{seconds} seconds')"),
-                Dialect::MySql => format!("(UTC_TIMESTAMP() - INTERVAL {seconds} SECOND)"),
-                Dialect::Postgres => format!("(now() AT TIME ZONE 'utc' - INTERVAL '{seconds} seconds')"),
-            };
-            let sql = format!(
-                "UPDATE fixed_ips SET instance_uuid = NULL, leased = FALSE, updated_at = {{now}} \
-                 WHERE deleted = 0 AND allocated = FALSE AND instance_uuid IS NOT NULL AND updated_at < {before}"
-            );
-            work.execute(&sql, &[]).await
         })
     }
 }

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use cloud::{Access, Connection, DatabaseUrl, classify};
-use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Row, Type};
+pub(crate) use cloud::Cell;
+use cloud::{Access, Connection, DatabaseUrl, cells, classify};
+use sqlx::AssertSqlSafe;
 
 use crate::DbError;
 
@@ -66,9 +67,6 @@ macro_rules! values {
     };
 }
 pub(crate) use values;
-
-/// One value of a row, as text; `None` for NULL.
-pub(crate) type Cell = Option<String>;
 
 /// Binds the values to a query of any of the three drivers, whose types have nothing in common.
 macro_rules! bind {
@@ -217,18 +215,6 @@ impl Work {
     fn error(&self, error: &sqlx::Error) -> DbError {
         classify(&self.url, error).into()
     }
-}
-
-fn cells<R: Row, const N: usize>(row: &R) -> Result<[Cell; N], sqlx::Error>
-where
-    usize: ColumnIndex<R>,
-    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
-{
-    let mut cells = [const { None }; N];
-    for (column, cell) in cells.iter_mut().enumerate() {
-        *cell = row.try_get(column)?;
-    }
-    Ok(cells)
 }
 
 /// Which database's words.

@@ -85,6 +85,13 @@ impl Story {
         Story { sources: vec![Vec::new(); sources], is_mixed, options, nat: Vec::new(), order: Vec::new() }
     }
 
+    /// Three vantages, each behind a router, and exchanges over all of them.
+    pub(crate) fn quiet(exchanges: u32) -> Story {
+        let mut story = Story::new(3);
+        story.exchanges(0..exchanges, &[0, 1, 2]);
+        story
+    }
+
     /// A packet is seen by a source, that many microseconds after the start by this source's clock.
     pub(crate) fn see(&mut self, source: usize, time_us: i64, packet: Sighting) {
         self.sources[source].push(Sighting { time_ns: (START_US + time_us) * 1_000, ..packet });

@@ -27,17 +27,7 @@ pub(super) fn run(LabArgs { lab: name, command }: &LabArgs, format: Format) -> R
         LabCommand::Heal { fault } => heal(name, fault.as_deref()),
         LabCommand::Hold => lab::realm::hold().map_err(|error| Failure::of(&error)),
         LabCommand::Dhcpbridge { host, arguments } => dhcpbridge(name, host, arguments),
-        LabCommand::Restart { .. }
-        | LabCommand::Reconcile
-        | LabCommand::Boot { .. }
-        | LabCommand::Delete { .. }
-        | LabCommand::Stop { .. }
-        | LabCommand::Start { .. }
-        | LabCommand::Console { .. }
-        | LabCommand::Floating(_)
-        | LabCommand::Secgroup(_)
-        | LabCommand::Network(_)
-        | LabCommand::Show => cloud::run(&open(name)?, command, json),
+        LabCommand::Cloud(command) => cloud::run(&open(name)?, command, json),
     }
 }
 

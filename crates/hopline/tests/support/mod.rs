@@ -8,6 +8,7 @@ pub(crate) mod machine;
 pub(crate) mod reach;
 pub(crate) mod report;
 pub(crate) mod test_lab;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::process::{Command, Output};

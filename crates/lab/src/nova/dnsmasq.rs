@@ -2,7 +2,7 @@
 //! list, and finding it again.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
@@ -12,11 +12,12 @@ use plumbing::Namespace;
 use super::conf::LEASE_SECONDS;
 use super::wanted::Served;
 use crate::command::{command, run};
-use crate::error::{LabError, file};
+use crate::error::LabError;
 use crate::layout::{DHCP_DOMAIN, EXTERNAL};
 use crate::place::Lab;
 use crate::process::{self, Process};
 use crate::realm;
+use crate::whole_file;
 
 /// What differs between the dnsmasq of health and that of a fault.
 #[derive(Debug, Clone)]
@@ -57,15 +58,8 @@ pub(crate) fn write_files(lab: &Lab, host: &str, served: &Served) -> Result<(), 
         .iter()
         .map(|entry| format!("{},{}.{DHCP_DOMAIN},{}", entry.mac, entry.hostname, entry.address))
         .collect();
-    write_whole(&hosts_file(lab, host, served), &entries.join("\n"))?;
-    write_whole(&network_file(lab, host, served, "opts"), &format!("3,{}", served.gateway))
-}
-
-/// A reader, dnsmasq at its own time, never meets half a file.
-fn write_whole(path: &Path, text: &str) -> Result<(), LabError> {
-    let fresh = path.with_extension("new");
-    fs::write(&fresh, text).map_err(file("write", &fresh))?;
-    fs::rename(&fresh, path).map_err(file("write", path))
+    whole_file::write(&hosts_file(lab, host, served), entries.join("\n"))?;
+    whole_file::write(&network_file(lab, host, served, "opts"), format!("3,{}", served.gateway))
 }
 
 /// nova's `update_dhcp`: the files anew; a dnsmasq that runs is told to read them (SIGHUP), else one is

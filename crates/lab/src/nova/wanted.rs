@@ -224,17 +224,18 @@ fn dhcp_entries(cloud: &Cloud, network: &Network, host: &str) -> Vec<DhcpEntry> 
 /// What nova-compute wants on a host.
 pub(crate) fn compute_service(cloud: &Cloud, host: &str) -> ComputeService {
     let here = cloud.instances.iter().filter(|instance| instance.host == host);
-    ComputeService { instances: here.map(|instance| host_instance(cloud, instance, host)).collect() }
+    ComputeService { instances: here.map(|instance| host_instance(cloud, instance)).collect() }
 }
 
-fn host_instance(cloud: &Cloud, instance: &Instance, host: &str) -> HostInstance {
+/// What nova-compute wants of an instance, on the host that runs it.
+pub(crate) fn host_instance(cloud: &Cloud, instance: &Instance) -> HostInstance {
     let groups = cloud.groups.iter().filter(|group| instance.groups.contains(&group.id));
     HostInstance {
         id: instance.id,
         uuid: instance.uuid.clone(),
         name: instance.name.clone(),
         runs: instance.vm_state == "active",
-        nics: instance.vifs.iter().filter_map(|vif| nic(cloud, vif, host)).collect(),
+        nics: instance.vifs.iter().filter_map(|vif| nic(cloud, vif, &instance.host)).collect(),
         groups: groups.flat_map(|group| group_rules(cloud, group)).collect(),
     }
 }

@@ -7,18 +7,18 @@ use lab::rows::{Cloud, Floating, GroupRule, Instance, Network};
 use lab::{Lab, LabError, NewRule, manager};
 use serde_json::{Value, json};
 
-use crate::cli_lab::{FloatingCommand, LabCommand, NetworkCommand, RuleCommand, SecgroupCommand, Service};
+use crate::cli_lab::{CloudCommand, FloatingCommand, NetworkCommand, RuleCommand, SecgroupCommand, Service};
 use crate::failure::Failure;
 use crate::{output, progress};
 
-pub(super) fn run(lab: &Lab, command: &LabCommand, json: bool) -> Result<(), Failure> {
+pub(super) fn run(lab: &Lab, command: &CloudCommand, json: bool) -> Result<(), Failure> {
     match command {
-        LabCommand::Restart { service, which } => restart(lab, *service, which.as_deref()),
-        LabCommand::Reconcile => {
+        CloudCommand::Restart { service, which } => restart(lab, *service, which.as_deref()),
+        CloudCommand::Reconcile => {
             done(operations::reconcile(lab))?;
             say("the hosts are as the database says")
         }
-        LabCommand::Boot { instance, host, network, address, groups } => {
+        CloudCommand::Boot { instance, host, network, address, groups } => {
             let wanted = Boot {
                 name: instance.clone(),
                 host: host.clone(),
@@ -31,51 +31,42 @@ pub(super) fn run(lab: &Lab, command: &LabCommand, json: bool) -> Result<(), Fai
             drop(progress);
             say(&format!("{} runs on {} with {}", booted.name, booted.host, addresses(&booted)))
         }
-        LabCommand::Delete { instance, unclean: false } => {
+        CloudCommand::Delete { instance, unclean: false } => {
             done(operations::delete(lab, instance))?;
             say(&format!("{instance} is terminated"))
         }
-        LabCommand::Delete { instance, unclean: true } => {
+        CloudCommand::Delete { instance, unclean: true } => {
             done(operations::delete_unclean(lab, instance))?;
             say(&format!("{instance} has ended badly: its addresses are still its own in the database"))
         }
-        LabCommand::Stop { instance } => {
+        CloudCommand::Stop { instance } => {
             done(operations::stop(lab, instance))?;
             say(&format!("{instance} is switched off"))
         }
-        LabCommand::Start { instance } => {
+        CloudCommand::Start { instance } => {
             let progress = progress::start("starting the instance");
             done(operations::start(lab, instance))?;
             drop(progress);
             say(&format!("{instance} runs"))
         }
-        LabCommand::Console { instance } => {
+        CloudCommand::Console { instance } => {
             let log = done(operations::console(lab, instance))?;
             output::print(|out| write!(out, "{log}"))
         }
-        LabCommand::Floating(command) => floating(lab, command),
-        LabCommand::Secgroup(command) => secgroup(lab, command, json),
-        LabCommand::Network(NetworkCommand::Create { label, cidr, project }) => {
+        CloudCommand::Floating(command) => floating(lab, command),
+        CloudCommand::Secgroup(command) => secgroup(lab, command, json),
+        CloudCommand::Network(NetworkCommand::Create { label, cidr, project }) => {
             let id = done(operations::network_create(lab, label, *cidr, project.as_deref()))?;
             say(&format!("network {label} is made, number {id}"))
         }
-        LabCommand::Network(NetworkCommand::List) => {
+        CloudCommand::Network(NetworkCommand::List) => {
             let cloud = done(operations::show(lab))?;
             if json {
                 return output::json(&networks_json(&cloud));
             }
             output::print(|out| networks(out, &cloud))
         }
-        LabCommand::Show => show(lab, json),
-        LabCommand::Up(_)
-        | LabCommand::Down
-        | LabCommand::Status
-        | LabCommand::Env
-        | LabCommand::Faults
-        | LabCommand::Break { .. }
-        | LabCommand::Heal { .. }
-        | LabCommand::Hold
-        | LabCommand::Dhcpbridge { .. } => Ok(()),
+        CloudCommand::Show => show(lab, json),
     }
 }
 

@@ -1,0 +1,19 @@
+//! Rows as text, whatever the types of their columns in the database.
+
+use sqlx::{ColumnIndex, Decode, Row, Type};
+
+/// One value of a row; `None` for NULL.
+pub type Cell = Option<String>;
+
+/// A row of `N` columns, each of which the statement has cast to text.
+pub fn cells<R: Row, const N: usize>(row: &R) -> Result<[Cell; N], sqlx::Error>
+where
+    usize: ColumnIndex<R>,
+    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let mut cells = [const { None }; N];
+    for (column, cell) in cells.iter_mut().enumerate() {
+        *cell = row.try_get(column)?;
+    }
+    Ok(cells)
+}
