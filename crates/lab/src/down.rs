@@ -54,8 +54,8 @@ pub(crate) fn remove_everything(name: &str, state: &Path) -> Result<Removed, Vec
             false
         }
     };
-    // Before dnsmasq ends, whose script would write into what is gone.
     remove_namespaces(name, is_ours.then_some(state), &mut removed, &mut failures);
+    // When dnsmasq has ended, whose script would ask for what is gone.
     if is_ours && let Err(e) = drop_tables(state) {
         removed.left.push(e.to_string());
     }

@@ -8,8 +8,10 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
+use model::Mac;
 use novadb::rows::{Cloud, Instance, Network};
 use novadb::{Database, NewInstance, NewNetwork, NewRule};
+use plumbing::Namespace;
 
 use crate::await_lease::await_instance;
 use crate::database::ask;
@@ -26,8 +28,9 @@ use crate::{dhcp_release, libvirt, manager, record};
 const CONSOLE_BYTES: usize = 100 * 1024;
 /// The group that every instance is in unless told otherwise.
 const DEFAULT_GROUP: &str = "default";
-/// How long dnsmasq and its script may take to hear of the end of a lease.
+/// How long dnsmasq and its script may take to hear of the end of a lease, and when it is told again.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
+const RELEASE_AGAIN: Duration = Duration::from_millis(250);
 const POLL: Duration = Duration::from_millis(10);
 /// Longest host name (RFC 1123).
 const MAX_HOSTNAME: usize = 63;
@@ -120,9 +123,7 @@ pub(crate) fn instance_named<'c>(
     let known = || names(cloud.instances.iter().map(|instance| instance.name.as_str()));
     let unknown = || LabError::UnknownInstance { name: name.to_owned(), known: known() };
     let instance = cloud.instances.iter().find(|instance| instance.name == name).ok_or_else(unknown)?;
-    let service = wanted::compute_service(cloud, &instance.host);
-    let wanted = service.instances.into_iter().find(|other| other.id == instance.id).ok_or_else(unknown)?;
-    Ok((instance, wanted))
+    Ok((instance, wanted::host_instance(cloud, instance)))
 }
 
 fn names<'n>(names: impl Iterator<Item = &'n str>) -> String {
@@ -147,25 +148,36 @@ pub fn delete(lab: &Lab, name: &str) -> Result<(), LabError> {
     let compute = namespace_of(&mut rig, &instance.host)?;
     libvirt::destroy(lab, &instance.host, &mut compute.ns, &wanted)?;
     ask(lab, |db| db.delete(name))?;
-    let server = lab.shape.server_of(&instance.host);
-    let server = namespace_of(&mut rig, &server)?;
-    let mut given_back = Vec::new();
+    // With force_dhcp_release the hosts file is rewritten first, then the lease is given back.
+    manager::reconcile(lab, &mut rig)?;
+    let server = namespace_of(&mut rig, &lab.shape.server_of(&instance.host))?;
     for (vif, nic) in instance.vifs.iter().zip(&wanted.nics) {
         for fixed in vif.fixed.iter().filter(|fixed| fixed.leased) {
-            dhcp_release::send(&server.ns, &nic.bridge.name, fixed.address, vif.mac)?;
-            given_back.push(fixed.address);
+            give_back(lab, &server.ns, &nic.bridge.name, (fixed.address, vif.mac))?;
         }
     }
-    manager::reconcile(lab, &mut rig)?;
-    await_release(lab, &given_back)
+    Ok(())
 }
 
-/// Waits until dnsmasq's script has told the database that the leases are over. Where there is no dnsmasq to tell it,
-/// the addresses stay tied, as in nova, until somebody reclaims them.
-fn await_release(lab: &Lab, addresses: &[Ipv4Addr]) -> Result<(), LabError> {
+/// Tells dnsmasq that a lease is over until the database has heard of it. Where no dnsmasq is there to hear, the
+/// address stays tied, as in nova.
+///
+/// Once is not enough: libvirt's dnsmasq listens on port 67 of every address too, and of two sockets that share a port
+/// (`SO_REUSEPORT`) the kernel gives a unicast packet to one, by a hash in which the sender's port counts.
+fn give_back(
+    lab: &Lab,
+    ns: &Namespace,
+    bridge: &str,
+    (address, mac): (Ipv4Addr, Mac),
+) -> Result<(), LabError> {
     let deadline = Instant::now() + RELEASE_PATIENCE;
-    for address in addresses {
-        while ask(lab, |db| db.is_leased(*address))? && Instant::now() < deadline {
+    while Instant::now() < deadline {
+        dhcp_release::send(ns, bridge, address, mac)?;
+        let again = Instant::now() + RELEASE_AGAIN;
+        while Instant::now() < again {
+            if !ask(lab, |db| db.is_leased(address))? {
+                return Ok(());
+            }
             std::thread::sleep(POLL);
         }
     }
