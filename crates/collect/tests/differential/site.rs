@@ -175,8 +175,9 @@ fn what_a_host_runs_and_keeps_is_read() {
         console_logs: Some(folder.0.join("instances")),
         ..host(&scratch)
     };
-    let bound = |socket: &Socket| (socket.protocol, socket.port) == (17, 67);
-    let snapshot = read_until(&plan, |snapshot| snapshot.netns[0].sockets.iter().any(bound));
+    // The TCP socket of DNS is the last that dnsmasq opens.
+    let last = |socket: &Socket| (socket.protocol, socket.port) == (6, 53);
+    let snapshot = read_until(&plan, |snapshot| snapshot.netns[0].sockets.iter().any(last));
     let host = snapshot.host(&scratch.name).unwrap();
     assert_eq!(host.dnsmasq.len(), 1, "{:?}", host.processes);
     let served: Vec<String> = host.dnsmasq[0].hosts.iter().flatten().map(|h| h.mac.to_string()).collect();
