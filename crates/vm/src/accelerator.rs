@@ -27,12 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const CAME_UP: &str = "VFS: Unable to mount root";
 
 impl Accelerator {
-    /// What QEMU is told.
-    pub(crate) fn arguments(self) -> [&'static str; 4] {
+    /// What QEMU is told, for a machine with this much memory.
+    pub(crate) fn arguments(self, memory_mb: u32) -> [&'static str; 4] {
         match self {
             Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            // One thread for the one processor, and a buffer for translated code that is not QEMU's gigabyte.
-            Accelerator::Tcg => ["-accel", "tcg,thread=single,tb-size=32", "-cpu", "max"],
+            // One thread for the one processor, and a buffer for translated code that is not QEMU's gigabyte:
+            // what an instance runs fits into a small one.
+            Accelerator::Tcg if memory_mb < 256 => ["-accel", "tcg,thread=single,tb-size=32", "-cpu", "max"],
+            Accelerator::Tcg => ["-accel", "tcg,thread=single,tb-size=128", "-cpu", "max"],
         }
     }
 

@@ -3,8 +3,12 @@
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::VmError;
+
+/// What is not older may be in use.
+const YOUNG: Duration = Duration::from_hours(24);
 
 /// Where hopline keeps what it can make again: `$XDG_CACHE_HOME/hopline`, else `~/.cache/hopline` (XDG Base
 /// Directory Specification). `None` where neither variable names a place.
@@ -39,6 +43,29 @@ pub(crate) fn keep(
     Ok(kept)
 }
 
+/// The initramfs of this kind that is made from these parts: `KIND-DIGEST.cpio`. Where it is made anew, those
+/// made from other parts go, unless they are young, and so may be another checkout's.
+pub(crate) fn keep_initramfs(
+    cache: &Path,
+    kind: &str,
+    parts: &[&[u8]],
+    make: impl FnOnce(&Path) -> Result<(), VmError>,
+) -> Result<PathBuf, VmError> {
+    keep(cache, &format!("{kind}-{}.cpio", digest(parts)), |new| {
+        make(new)?;
+        for entry in fs::read_dir(cache).map_err(VmError::file("read", cache))?.flatten() {
+            let path = entry.path();
+            let is_of_kind = entry.file_name().to_string_lossy().starts_with(&format!("{kind}-"));
+            let is_other = is_of_kind && path.extension().is_some_and(|e| e == "cpio");
+            let age = entry.metadata().and_then(|told| told.modified()).map(|made| made.elapsed());
+            if is_other && matches!(age, Ok(Ok(age)) if age > YOUNG) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Holds the cache's lock of this name until dropped, or until the process ends.
 pub(crate) fn lock(cache: &Path, name: &str) -> Result<File, VmError> {
     let locks = cache.join("locks");
@@ -59,7 +86,7 @@ fn remove(path: &Path) -> Result<(), VmError> {
 }
 
 /// A short name for a recipe: the same parts in the same order have the same (64-bit FNV-1a).
-pub(crate) fn digest(parts: &[&[u8]]) -> String {
+fn digest(parts: &[&[u8]]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     // The length goes first, so that two parts cannot be taken for two others that are cut elsewhere.
     let lengths = parts.iter().map(|part| part.len().to_le_bytes());
@@ -73,6 +100,7 @@ pub(crate) fn digest(parts: &[&[u8]]) -> String {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::SystemTime;
 
     #[test]
     fn what_is_kept_is_made_once_however_many_ask() {
@@ -102,6 +130,21 @@ mod tests {
         let whole = |path: &Path| fs::create_dir(path).map_err(VmError::file("make", path));
         let kept = keep(cache.path(), "thing", whole).unwrap();
         assert!(!kept.join("half").exists());
+    }
+
+    #[test]
+    fn a_new_initramfs_replaces_those_that_are_old_and_of_its_kind() {
+        let cache = tempfile::tempdir().unwrap();
+        let cache = cache.path();
+        for (name, hours) in [("a-1.cpio", 25), ("a-2.cpio", 23), ("b-1.cpio", 25), ("a-folder", 25)] {
+            let made = SystemTime::now() - Duration::from_hours(hours);
+            File::create(cache.join(name)).unwrap().set_modified(made).unwrap();
+        }
+        let make = |path: &Path| fs::write(path, "").map_err(VmError::file("write", path));
+        let kept = keep_initramfs(cache, "a", &[b"recipe"], make).unwrap();
+        let there = ["a-1.cpio", "a-2.cpio", "b-1.cpio", "a-folder"].map(|name| cache.join(name).exists());
+        assert!(kept.exists());
+        assert_eq!(there, [false, true, true, true]);
     }
 
     #[test]

@@ -65,9 +65,8 @@ pub fn guest_image(cache: &Path) -> Result<Image, VmError> {
     let mut recipe = made_from.map(OsStr::as_encoded_bytes).to_vec();
     recipe.extend(MODULES.iter().map(|module| module.as_bytes()));
     recipe.extend([INIT, UDHCPC_SCRIPT].map(str::as_bytes));
-    let name = format!("instance-{}.cpio", cache::digest(&recipe));
     let kernel = Kernel::unpack(cache, &package)?;
-    let initramfs = cache::keep(cache, &name, |path| {
+    let initramfs = cache::keep_initramfs(cache, "instance", &recipe, |path| {
         let busybox = packages::unpack(cache, &busybox, |_| Ok(()))?.join("bin/busybox");
         let mut archive = Archive::create(path)?;
         archive.file("init", 0o755, INIT.as_bytes())?;

@@ -47,13 +47,19 @@ impl Kernel {
         let folder = self.folder.join(&place);
         let listed = folder.join("modules.dep");
         let listed = fs::read_to_string(&listed).map_err(VmError::file("read", &listed))?;
-        for module in with_what_they_need(&listed, wanted) {
+        let taken = with_what_they_need(&listed, wanted);
+        for module in &taken {
             archive.copy(&format!("{place}/{module}"), &folder.join(module))?;
         }
-        for list in ["modules.dep", "modules.alias", "modules.symbols", "modules.builtin"] {
-            archive.copy(&format!("{place}/{list}"), &folder.join(list))?;
-        }
-        Ok(())
+        // In full the lists would be most of what a machine reads at its start.
+        let dependencies =
+            kept_lines(&listed, |line| line.split(':').next().is_some_and(|m| taken.contains(m)));
+        archive.file(&format!("{place}/modules.dep"), 0o644, dependencies.as_bytes())?;
+        let aliases = folder.join("modules.alias");
+        let aliases = fs::read_to_string(&aliases).map_err(VmError::file("read", &aliases))?;
+        let names: BTreeSet<String> = taken.iter().map(|module| module_name(module)).collect();
+        let aliases = kept_lines(&aliases, |line| line.rsplit(' ').next().is_some_and(|m| names.contains(m)));
+        archive.file(&format!("{place}/modules.alias"), 0o644, aliases.as_bytes())
     }
 
     /// That a module which a machine cannot do without is there.
@@ -84,6 +90,18 @@ fn with_what_they_need(listed: &str, wanted: impl Fn(&str) -> bool) -> BTreeSet<
     lines.flat_map(|(module, needs)| needs.split_whitespace().chain([module])).collect()
 }
 
+/// The lines of a list that are wanted.
+fn kept_lines(list: &str, wanted: impl Fn(&str) -> bool) -> String {
+    list.lines().filter(|line| wanted(line)).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The name that a module's file is loaded by: the kernel does not tell `-` from `_` there, and modules.alias
+/// has the latter.
+fn module_name(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.split('.').next().unwrap_or(file).replace('-', "_")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +117,6 @@ mod tests {
             ["kernel/net/802/garp.ko", "kernel/net/802/stp.ko", "kernel/net/8021q/8021q.ko"]
         );
         assert!(with_what_they_need(listed, |_| false).is_empty());
+        assert_eq!(module_name("kernel/net/sched/sch_fq-codel.ko"), "sch_fq_codel");
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! [`guest_image`] and [`command`] make an instance: it asks for its address by DHCP, for its metadata, and
 //! answers ping, ssh's first line and the web. QEMU is all there is of it; when QEMU ends, its tap goes too.
+//!
+//! [`KernelWith`] lets tests run on a kernel that has what they need, wherever they are started.
 
 mod accelerator;
 mod archive;
@@ -17,9 +19,11 @@ mod monitor;
 mod packages;
 mod program;
 mod qemu;
+mod testbed;
 
 pub use accelerator::{Accelerator, accelerator};
 pub use cache::default_cache;
 pub use error::VmError;
 pub use guest::{Guest, Image, MEMORY_MB, command, guest_image};
 pub use monitor::{power_off, press_power_button};
+pub use testbed::{Feature, KernelWith};

@@ -14,7 +14,7 @@ use crate::{Accelerator, VmError};
 pub(crate) fn machine(accelerator: Accelerator, kernel: &Path, memory_mb: u32) -> Command {
     let mut qemu = program("qemu-system-x86_64");
     qemu.args(["-machine", "pc", "-smp", "1", "-m", &format!("{memory_mb}M")]);
-    qemu.args(accelerator.arguments());
+    qemu.args(accelerator.arguments(memory_mb));
     qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-bios", "qboot.rom"]);
     qemu.arg("-kernel").arg(kernel);
     qemu
