@@ -9,7 +9,9 @@ use sys::netns::NetnsFd;
 
 use crate::gaps::gap;
 use crate::netlink::links::RawLink;
-use crate::netlink::{NetlinkError, Socket, addresses, bridges, links, neighbours, peers, routes, rules};
+use crate::netlink::{
+    NetlinkError, Socket, addresses, bridge_vlans, bridges, links, neighbours, peers, routes, rules,
+};
 use crate::{connections, netfilter, sockets, sysctls};
 
 /// Reads the calling thread's namespace, which is `own`. `known` are the namespaces of the site,
@@ -72,6 +74,14 @@ fn by_netlink(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<G
     netns.rules6 = keep(fib_rules, machine, "FIB rules of IPv6", "ip -6 rule", &mut gaps);
     netns.neighbours = keep(neighbours::read(&mut socket), machine, "neighbours", "ip neigh", &mut gaps);
     if netns.links.iter().any(|l| l.kind == LinkKind::Bridge || l.kind == LinkKind::Vxlan) {
+        match bridge_vlans::read(&mut socket) {
+            Ok(mut vlans) => {
+                for link in &mut netns.links {
+                    link.bridge_vlans = vlans.remove(&link.index).unwrap_or_default();
+                }
+            }
+            Err(error) => gaps.push(gap(format!("VLANs of bridges of {machine}"), error, "bridge vlan show")),
+        }
         netns.fdb = keep(bridges::read(&mut socket), machine, "FDB entries", "bridge fdb", &mut gaps);
     }
     if socket.undecoded() > 0 {

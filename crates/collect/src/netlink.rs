@@ -7,6 +7,7 @@ mod socket;
 
 pub(crate) mod addresses;
 pub mod attribute;
+pub(crate) mod bridge_vlans;
 pub(crate) mod bridges;
 pub(crate) mod links;
 pub(crate) mod neighbours;

@@ -7,7 +7,7 @@ use std::fs;
 use crate::netlink::links::RawLink;
 
 /// Read from /proc/sys/net, which follows the calling thread's namespace.
-const GLOBAL: [&str; 10] = [
+const GLOBAL: [&str; 11] = [
     "ipv4.ip_forward",
     "ipv4.icmp_echo_ignore_all",
     "ipv6.icmp.echo_ignore_all",
@@ -16,6 +16,7 @@ const GLOBAL: [&str; 10] = [
     "bridge.bridge-nf-call-ip6tables",
     "bridge.bridge-nf-call-arptables",
     "bridge.bridge-nf-filter-vlan-tagged",
+    "bridge.bridge-nf-pass-vlan-input-dev",
     "netfilter.nf_conntrack_max",
     "netfilter.nf_conntrack_count",
 ];

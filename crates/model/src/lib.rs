@@ -18,6 +18,7 @@ pub mod route;
 pub mod service;
 pub mod sighting;
 pub mod snapshot;
+pub mod vlan;
 
 pub use addr::Mac;
 pub use finding::{Diagnosis, Finding};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
+use crate::vlan::{BridgeVlans, VlanDevice, VlanProtocol};
 
 /// One network device of one network namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +33,14 @@ pub struct Link {
     pub master_name: Option<String>,
     /// The other end, of a veth; the lower link, of a VLAN device.
     pub peer: Option<Peer>,
-    /// VLAN id and lower link of a VLAN device.
-    pub vlan: Option<u16>,
+    /// Settings of a VLAN device.
+    pub vlan: Option<VlanDevice>,
     /// Settings of a bridge device.
     pub bridge: Option<Bridge>,
     /// Settings of this link as a port of a bridge.
     pub port: Option<BridgePort>,
+    /// VLANs of this link as a port of a bridge or, of a bridge, of its own stack; ascending.
+    pub bridge_vlans: Vec<BridgeVlans>,
     /// `IFF_PROMISC`.
     pub promiscuous: bool,
     /// An XDP program is attached: it sees each packet before everything modelled here.
@@ -64,6 +67,7 @@ impl Default for Link {
             vlan: None,
             bridge: None,
             port: None,
+            bridge_vlans: Vec::new(),
             promiscuous: false,
             xdp: false,
             stats: None,
@@ -189,6 +193,10 @@ pub struct Bridge {
     pub forward_delay_cs: u32,
     /// `vlan_filtering` is on.
     pub vlan_filtering: bool,
+    /// `vlan_protocol`: tags of another kind are taken for part of the payload.
+    pub vlan_protocol: VlanProtocol,
+    /// `vlan_default_pvid`: the VLAN that a new port is given; 0 for none.
+    pub default_pvid: u16,
 }
 
 /// A bridge port's settings (`IFLA_BRPORT_*`).

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, Peer, PortState};
 use model::route::{Address, Standing};
+use model::vlan::{VlanDevice, VlanProtocol};
 
 use crate::{Parsed, Problem};
 
@@ -153,7 +154,7 @@ fn detail(
         "bridge_slave" => link.port = Some(bridge_port(&words)),
         "vlan" => {
             link.kind = LinkKind::Vlan;
-            link.vlan = Some(value_of(&words, "id")?.parse().ok()?);
+            link.vlan = Some(vlan_device(&words)?);
         }
         _ if first.starts_with("link/") => link.mac = words.get(1).and_then(|mac| mac.parse().ok()),
         _ if KINDS.contains(&first) => link.kind = LinkKind::from_kernel(first),
@@ -184,6 +185,25 @@ const KINDS: [&str; 19] = [
     "vxlan",
     "wireguard",
 ];
+
+/// `vlan protocol 802.1Q id 100 <REORDER_HDR>`; old versions of ip print no protocol.
+fn vlan_device(words: &[&str]) -> Option<VlanDevice> {
+    let flags = words.iter().find_map(|word| word.strip_prefix('<')?.strip_suffix('>')).unwrap_or_default();
+    let has = |flag| flags.split(',').any(|f| f == flag);
+    Some(VlanDevice {
+        id: value_of(words, "id")?.parse().ok()?,
+        protocol: vlan_protocol(words, "protocol"),
+        reorder_header: has("REORDER_HDR"),
+        loose_binding: has("LOOSE_BINDING"),
+    })
+}
+
+fn vlan_protocol(words: &[&str], key: &str) -> VlanProtocol {
+    match value_of(words, key) {
+        Some("802.1ad") => VlanProtocol::Dot1ad,
+        Some(_) | None => VlanProtocol::Dot1q,
+    }
+}
 
 /// The word after `key`.
 fn value_of<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
@@ -233,6 +253,8 @@ fn bridge(words: &[&str]) -> Bridge {
         stp: is_set("stp_state"),
         forward_delay_cs: value_of(words, "forward_delay").and_then(|v| v.parse().ok()).unwrap_or_default(),
         vlan_filtering: is_set("vlan_filtering"),
+        vlan_protocol: vlan_protocol(words, "vlan_protocol"),
+        default_pvid: value_of(words, "vlan_default_pvid").and_then(|v| v.parse().ok()).unwrap_or_default(),
     }
 }
 
@@ -308,9 +330,31 @@ mod tests {
         let [eth0, vlan100, tun0] = read.value.links.as_slice() else { panic!("three links") };
         assert!(eth0.xdp && eth0.promiscuous && eth0.admin_up && !eth0.carrier);
         assert_eq!(eth0.operstate, OperState::LowerLayerDown);
-        assert_eq!((vlan100.kind.clone(), vlan100.vlan, vlan100.mtu), (LinkKind::Vlan, Some(100), 1496));
+        assert_eq!((vlan100.kind.clone(), vlan100.mtu), (LinkKind::Vlan, 1496));
+        assert_eq!(vlan100.vlan, Some(VlanDevice::of(100)));
         assert_eq!(vlan100.peer, Some(Peer { index: 2, netns: None }));
         assert_eq!((tun0.name.as_str(), tun0.mac, tun0.peer), ("tun0", None, None));
+    }
+
+    #[test]
+    fn what_a_vlan_device_and_a_bridge_say_of_tags_is_read() {
+        let text = "\
+3: qinq@eth0: <BROADCAST,UP> mtu 1500
+    vlan protocol 802.1ad id 7 <LOOSE_BINDING>
+4: br0: <BROADCAST,UP> mtu 1500
+    bridge stp_state 0 vlan_filtering 1 vlan_protocol 802.1ad vlan_default_pvid 5
+5: old: <BROADCAST,UP> mtu 1500
+    vlan id 8 <REORDER_HDR>
+";
+        let read = parse(text);
+        assert_eq!(read.problems, []);
+        let [qinq, br0, old] = read.value.links.as_slice() else { panic!("three links") };
+        let outer =
+            VlanDevice { id: 7, protocol: VlanProtocol::Dot1ad, reorder_header: false, loose_binding: true };
+        assert_eq!((qinq.vlan, old.vlan), (Some(outer), Some(VlanDevice::of(8))));
+        let bridge = br0.bridge.unwrap();
+        assert!(bridge.vlan_filtering);
+        assert_eq!((bridge.vlan_protocol, bridge.default_pvid), (VlanProtocol::Dot1ad, 5));
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use model::Mac;
 use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, PortState};
+use model::vlan::{VlanDevice, VlanProtocol};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     AfSpecInet, AfSpecInet6, AfSpecUnspec, BridgePortState, BridgeStpState, Inet6DevConf, InetDevConf,
     InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo,
-    LinkLayerType, LinkMessage, LinkXdp, State,
+    LinkLayerType, LinkMessage, LinkXdp, State, VlanFlags, VlanProtocol as Protocol,
 };
 
 use super::{NetlinkError, Socket};
@@ -98,8 +99,7 @@ fn info(link: &mut Link, infos: Vec<LinkInfo>) {
             LinkInfo::Kind(kind) => link.kind = LinkKind::from_kernel(&kind.to_string()),
             LinkInfo::Data(InfoData::Bridge(settings)) => link.bridge = Some(bridge(&settings)),
             LinkInfo::Data(InfoData::Vlan(settings)) => {
-                link.vlan =
-                    settings.iter().find_map(|s| if let InfoVlan::Id(id) = s { Some(*id) } else { None });
+                link.vlan = Some(vlan(&settings));
             }
             LinkInfo::PortData(InfoPortData::BridgePort(settings)) => link.port = Some(port(&settings)),
             _ => {}
@@ -114,10 +114,33 @@ fn bridge(settings: &[InfoBridge]) -> Bridge {
             InfoBridge::StpState(state) => bridge.stp = *state != BridgeStpState::Disabled,
             InfoBridge::ForwardDelay(ticks) => bridge.forward_delay_cs = *ticks,
             InfoBridge::VlanFiltering(on) => bridge.vlan_filtering = *on,
+            InfoBridge::VlanProtocol(protocol) => bridge.vlan_protocol = vlan_protocol(*protocol),
+            InfoBridge::VlanDefaultPvid(id) => bridge.default_pvid = *id,
             _ => {}
         }
     }
     bridge
+}
+
+fn vlan(settings: &[InfoVlan]) -> VlanDevice {
+    // Flags are told only where some are set (`vlan_fill_info`).
+    let mut vlan = VlanDevice { reorder_header: false, ..VlanDevice::default() };
+    for setting in settings {
+        match setting {
+            InfoVlan::Id(id) => vlan.id = *id,
+            InfoVlan::Protocol(protocol) => vlan.protocol = vlan_protocol(*protocol),
+            InfoVlan::Flags((flags, _)) => {
+                vlan.reorder_header = flags.contains(VlanFlags::ReorderHdr);
+                vlan.loose_binding = flags.contains(VlanFlags::LooseBinding);
+            }
+            _ => {}
+        }
+    }
+    vlan
+}
+
+fn vlan_protocol(protocol: Protocol) -> VlanProtocol {
+    if protocol == Protocol::Ieee8021Ad { VlanProtocol::Dot1ad } else { VlanProtocol::Dot1q }
 }
 
 fn port(settings: &[InfoBridgePort]) -> BridgePort {
