@@ -233,6 +233,8 @@ fn innermost<'v>(world: &World, stopped: Stopped<'v>) -> Stopped<'v> {
         | Stop::NotEnslaved
         | Stop::BridgeDown
         | Stop::PortState(_)
+        | Stop::VlanNotTaken(_)
+        | Stop::VlanRefused(_)
         | Stop::NoRoute(_)
         | Stop::RouteRefuses(_)
         | Stop::ForwardingOff

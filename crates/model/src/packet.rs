@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
+use crate::vlan::Tags;
 
 /// An Ethernet frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +15,18 @@ pub struct Frame {
     pub source: Mac,
     /// Ethernet destination.
     pub destination: Mac,
+    /// VLAN tags.
+    #[serde(default)]
+    pub tags: Tags,
     /// What it carries.
     pub payload: Payload,
+}
+
+impl Frame {
+    /// Without tags.
+    pub fn untagged(source: Mac, destination: Mac, payload: Payload) -> Frame {
+        Frame { source, destination, tags: Tags::default(), payload }
+    }
 }
 
 /// What a frame carries.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::link::PortState;
 use crate::netfilter::{Dialect, Family, Hook, RejectWith};
+use crate::vlan::Tag;
 
 /// The predicted way of one packet, in one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,6 +227,10 @@ pub enum Stop {
     PortState(PortState),
     /// The bridge has no port to send the frame to.
     NoTarget(String),
+    /// The frame wears a VLAN's tag, and no VLAN device here takes it: the stack ignores it.
+    VlanNotTaken(Tag),
+    /// A bridge does not let the frame's VLAN in or out here: why.
+    VlanRefused(String),
     /// The frame's destination is another station: the stack ignores it.
     OtherHost,
     /// No route, or one that refuses: how `ip route` prints it, or which table has none.

@@ -175,7 +175,8 @@ impl BridgeVlans {
 mod tests {
     use super::*;
 
-    fn tag(id: u16) -> Tag {
+    fn tag(id: usize) -> Tag {
+        let id = u16::try_from(id).unwrap();
         Tag { protocol: VlanProtocol::Dot1q, id }
     }
 
@@ -195,9 +196,9 @@ mod tests {
     fn there_is_room_for_so_many_and_no_more() {
         let mut tags = Tags::default();
         for id in 1..=TAGS_MAX {
-            tags = tags.around(tag(id as u16)).unwrap();
+            tags = tags.around(tag(id)).unwrap();
         }
         assert_eq!(tags.around(tag(99)), None);
-        assert_eq!(tags.outermost(), Some(tag(TAGS_MAX as u16)));
+        assert_eq!(tags.outermost(), Some(tag(TAGS_MAX)));
     }
 }

@@ -3,5 +3,6 @@
 mod br_netfilter;
 pub mod fdb;
 mod forward;
+pub(crate) mod vlan;
 
 pub(crate) use forward::{input, output};

@@ -12,7 +12,7 @@ use model::service::{DhcpRange, Dnsmasq};
 
 use crate::guest;
 use crate::ip;
-use crate::trail::{Outcome, Skb, Trail, place};
+use crate::trail::{Carried, Outcome, Skb, Trail, place};
 use crate::wire;
 use crate::world::{LinkId, World};
 
@@ -41,7 +41,7 @@ pub fn ask(world: &World, instance: usize) -> Vec<Path> {
         Some((ns, nic)) => {
             let link = world.link(nic);
             let own = mac.or_else(|| link.and_then(|l| l.mac)).unwrap_or_default();
-            let frame = Frame { source: own, destination: Mac::BROADCAST, payload: discover };
+            let frame = Frame::untagged(own, Mac::BROADCAST, discover);
             let mut trail = Trail::default();
             trail.pass(place(world.ns(ns), link, Stage::Instance), &frame, "DISCOVER", Vec::new());
             wire::transmit(world, trail, nic, &Skb::new(frame))
@@ -117,16 +117,15 @@ fn offer(
         length: 328,
         transport: Transport::Udp { source: 67, destination: 68 },
     };
-    let trail = Trail { learned: asked.trail.learned.clone(), ..Trail::default() };
+    let trail = Trail::from(Carried { learned: asked.trail.learned.clone(), ..Carried::default() });
     let own = world.link(at).and_then(|l| l.mac).unwrap_or_default();
-    let frame =
-        Frame { source: own, destination: mac.unwrap_or(Mac::BROADCAST), payload: Payload::Ip(packet) };
+    let frame = Frame::untagged(own, mac.unwrap_or(Mac::BROADCAST), Payload::Ip(packet));
     ip::answer_on(world, trail, at, Skb::new(frame))
 }
 
 fn as_path(outcome: Outcome, direction: Direction) -> Path {
     let Outcome { trail, disposition, .. } = outcome;
-    Path { exchange: Exchange::Dhcp, direction, hops: trail.hops, disposition }
+    Path { exchange: Exchange::Dhcp, direction, hops: trail.into_hops(), disposition }
 }
 
 /// Whether a dnsmasq process answers DHCP that arrives by this link: it listens on one of the link's

@@ -13,7 +13,7 @@ use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 use crate::guest;
 use crate::ip;
 use crate::refusal;
-use crate::trail::{Choices, Outcome, Skb, Trail, stop_text};
+use crate::trail::{Carried, Choices, Outcome, Skb, Trail, stop_text};
 use crate::wire;
 use crate::world::{FarEnd, World};
 
@@ -130,7 +130,7 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
     let source = unspecified(question.to);
     let length = length(question.to, transport);
     let packet = Packet { source, destination: question.to, ttl: 64, length, transport };
-    let asked = send(world, Trail { choices, ..Trail::default() }, question.from, packet);
+    let asked = send(world, Trail::from(Carried { choices, ..Carried::default() }), question.from, packet);
     let mut answer =
         Answer { paths: Vec::new(), received_by: None, source_seen: None, answered: false, refused: None };
     let received = received_packet(&asked);
@@ -301,20 +301,21 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
         length: received.length,
         transport: answering(received.transport),
     };
-    let trail = Trail {
+    let trail = Trail::from(Carried {
         conntrack: asked.trail.conntrack.clone(),
         learned: asked.trail.learned.clone(),
         neighbours: asked.trail.neighbours.clone(),
         choices: asked.trail.choices.clone(),
         asker: asked.trail.asker,
         echoed_dscp: asked.trail.echoed_dscp,
-        ..Trail::default()
-    };
+        ..Carried::default()
+    });
     let at = asked.at?;
     match &asked.disposition {
         Disposition::LeftSite => {
             let back_to = asked.frame.source;
-            let frame = Frame { source: Mac::ZERO, destination: back_to, payload: Payload::Ip(packet) };
+            let answer = Frame::untagged(Mac::ZERO, back_to, Payload::Ip(packet));
+            let frame = Frame { tags: asked.frame.tags, ..answer };
             Some(wire::receive(world, trail, at, &Skb::new(frame)))
         }
         Disposition::Delivered { .. } => match world.far_end(at) {
@@ -361,7 +362,7 @@ pub(crate) fn path(outcome: Outcome, exchange: Exchange, direction: Direction) -
         | Disposition::LeftSite
         | Disposition::Unknown { .. } => None,
     };
-    let own = Path { exchange, direction, hops: trail.hops, disposition };
+    let own = Path { exchange, direction, hops: trail.into_hops(), disposition };
     arp.into_iter().chain([own]).collect()
 }
 

@@ -16,7 +16,7 @@ use crate::world::{LinkId, World};
 
 /// Sends a packet as an instance would: to its network directly, elsewhere by its gateway.
 pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packet) -> Outcome {
-    let blank = Frame { source: Mac::ZERO, destination: Mac::ZERO, payload: Payload::Ip(packet) };
+    let blank = Frame::untagged(Mac::ZERO, Mac::ZERO, Payload::Ip(packet));
     let Some(instance) = world.intent.instances.get(at) else {
         return trail.drop(instance_place(""), &blank, Stop::DeviceMissing, Vec::new());
     };
@@ -38,7 +38,7 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
     };
     trail.asker.get_or_insert(packet.source);
     let own = vif.mac.unwrap_or_default();
-    let frame = Frame { source: own, destination: Mac::ZERO, payload: Payload::Ip(packet) };
+    let frame = Frame::untagged(own, Mac::ZERO, Payload::Ip(packet));
     let tap = match tap_of(world, at, instance, vif) {
         Ok(tap) => tap,
         Err(Missing::Device(place)) => return trail.drop(place, &frame, Stop::DeviceMissing, Vec::new()),
@@ -84,7 +84,7 @@ pub(crate) fn arp_paths(world: &World, at: usize, ip: IpAddr) -> Option<Vec<Path
 pub(crate) fn send_frame(world: &World, mut trail: Trail, at: usize, payload: Payload) -> Outcome {
     let vif = world.intent.instances.get(at).and_then(|i| i.vifs.first().map(|v| (i, v)));
     let own = vif.and_then(|(_, v)| v.mac).unwrap_or_default();
-    let frame = Frame { source: own, destination: Mac::BROADCAST, payload };
+    let frame = Frame::untagged(own, Mac::BROADCAST, payload);
     let Some((instance, vif)) = vif else {
         return trail.drop(instance_place(""), &frame, Stop::DeviceMissing, Vec::new());
     };

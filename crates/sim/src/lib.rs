@@ -18,6 +18,7 @@ mod refusal;
 mod resolution;
 mod trail;
 mod wire;
+mod wiring;
 pub mod world;
 
 pub use exchange::{Answer, Endpoint, Protocol, Question, ask};

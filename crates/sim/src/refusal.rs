@@ -8,7 +8,7 @@ use model::path::Disposition;
 use crate::exchange::unspecified;
 use crate::ip;
 use crate::netfilter::conntrack::CtRef;
-use crate::trail::{Outcome, Skb, Trail};
+use crate::trail::{Carried, Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{LinkId, World};
 
@@ -34,17 +34,17 @@ pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
         return None;
     };
     let told = answer(world, refused, packet)?;
-    let trail = Trail {
+    let trail = Trail::from(Carried {
         conntrack: asked.trail.conntrack.clone(),
         learned: asked.trail.learned.clone(),
         neighbours: asked.trail.neighbours.clone(),
         choices: asked.trail.choices.clone(),
         asker: asked.trail.asker,
-        ..Trail::default()
-    };
+        ..Carried::default()
+    });
     let is_error = matches!(told.transport, Transport::IcmpError { .. });
     let back_to = asked.frame.source;
-    let frame = Frame { source: asked.frame.destination, destination: back_to, payload: Payload::Ip(told) };
+    let frame = Frame::untagged(asked.frame.destination, back_to, Payload::Ip(told));
     // An error is of precedence *internetwork control* (`__icmp_send`); IPv6's is of none.
     let dscp = if is_error && !packet.is_v6() { 0x30 } else { 0 };
     // The word is of the refused packet's connection before any hook has seen it (`nf_ct_attach`).

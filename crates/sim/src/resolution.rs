@@ -9,7 +9,7 @@ use model::packet::{Arp, Frame, Packet, Payload, Transport};
 use model::path::{Direction, Disposition, Exchange, Path, Stop};
 
 use crate::netfilter::{self, Around};
-use crate::trail::{Outcome, Skb, Trail};
+use crate::trail::{Carried, Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{FarEnd, LinkId, World};
 
@@ -74,7 +74,7 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) 
     let own = asker.ip;
     let question =
         Arp { reply: false, sender_mac: asker.mac, sender_ip: own, target_mac: Mac::ZERO, target_ip: ip };
-    let frame = Frame { source: asker.mac, destination: Mac::BROADCAST, payload: Payload::Arp(question) };
+    let frame = Frame::untagged(asker.mac, Mac::BROADCAST, Payload::Arp(question));
     let asked = send(world, trail, asker.link, asker.guest, frame);
     let (Disposition::Delivered { .. }, Some(at)) = (&asked.disposition, asked.at) else {
         return Resolution { question: asked, answer: None };
@@ -103,10 +103,11 @@ pub(crate) fn ask(world: &World, trail: &mut Trail, asker: Asker, ip: Ipv4Addr) 
         target_mac: heard.sender_mac,
         target_ip: heard.sender_ip,
     };
-    let frame = Frame { source: mac, destination: heard.sender_mac, payload: Payload::Arp(answer) };
+    let frame = Frame::untagged(mac, heard.sender_mac, Payload::Arp(answer));
     let by_guest = matches!(world.far_end(at), FarEnd::Guest(..));
     let mut answered = send(world, trail, at, by_guest, frame);
     settle_rewritten(&mut answered, (heard.sender_ip, own), ip);
+    settle_astray(&mut answered, asker);
     if matches!(answered.disposition, Disposition::Delivered { .. }) {
         trail.learned.clone_from(&answered.trail.learned);
     }
@@ -120,7 +121,7 @@ fn settle_rewritten(answered: &mut Outcome, (told, own): (Ipv4Addr, Ipv4Addr), a
     let tells = matches!(answered.frame.payload, Payload::Arp(arp) if arp.sender_ip == asked);
     match &answered.disposition {
         Disposition::Delivered { .. } if !tells => {
-            answered.disposition = Disposition::Dropped(Stop::OtherHost);
+            answered.is_lost(Stop::OtherHost);
         }
         Disposition::Dropped(Stop::OtherHost) if told != own => {
             let why = format!("rules make {told} ask in place of {own}, which is answered");
@@ -134,10 +135,19 @@ fn settle_rewritten(answered: &mut Outcome, (told, own): (Ipv4Addr, Ipv4Addr), a
     }
 }
 
+/// An answer that comes back by another link than the question left by changes no entry: those belong to
+/// their link (`arp_process`, `__neigh_lookup`).
+fn settle_astray(answered: &mut Outcome, asker: Asker) {
+    let elsewhere = answered.at.is_some_and(|at| at.ns == asker.link.ns && at != asker.link);
+    if !asker.guest && elsewhere && matches!(answered.disposition, Disposition::Delivered { .. }) {
+        answered.is_lost(Stop::OtherHost);
+    }
+}
+
 /// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.
 fn send(world: &World, trail: &Trail, link: LinkId, from_guest: bool, frame: Frame) -> Outcome {
     let (learned, asking) = (trail.learned.clone(), trail.asking);
-    let mut trail = Trail { learned, asking, ..Trail::default() };
+    let mut trail = Trail::from(Carried { learned, asking, ..Carried::default() });
     let mut skb = Skb::new(frame);
     if from_guest {
         return wire::receive(world, trail, link, &skb);
@@ -152,5 +162,5 @@ fn send(world: &World, trail: &Trail, link: LinkId, from_guest: bool, frame: Fra
 
 fn path(outcome: Outcome, direction: Direction) -> Path {
     let Outcome { trail, disposition, .. } = outcome;
-    Path { exchange: Exchange::Arp, direction, hops: trail.hops, disposition }
+    Path { exchange: Exchange::Arp, direction, hops: trail.into_hops(), disposition }
 }

@@ -1,6 +1,7 @@
 //! What a packet in flight carries along: hops so far, connections tracked, addresses learned.
 
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 
 use model::link::Link;
 use model::netfilter::Family;
@@ -18,16 +19,41 @@ const HOPS_MAX: usize = 300;
 /// Questions for a neighbour that are asked for the sake of another, at most.
 const ASKING_MAX: u8 = 3;
 
-/// The packet's way so far. Cloned where it forks.
+/// The packet's way so far. Cloned where it forks. Boxed, since it is handed on at every step and the steps of
+/// a long way are all on the stack at once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trail {
+pub(crate) struct Trail(Box<Carried>);
+
+impl Deref for Trail {
+    type Target = Carried;
+
+    fn deref(&self) -> &Carried {
+        &self.0
+    }
+}
+
+impl DerefMut for Trail {
+    fn deref_mut(&mut self) -> &mut Carried {
+        &mut self.0
+    }
+}
+
+impl From<Carried> for Trail {
+    fn from(carried: Carried) -> Trail {
+        Trail(Box::new(carried))
+    }
+}
+
+/// What a trail holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Carried {
     pub(crate) hops: Vec<Hop>,
     /// What the last hop tells the packet to be.
     pub(crate) told: Option<Payload>,
     /// Connections that this exchange opened, in every namespace it crossed.
     pub(crate) conntrack: Conntrack,
     /// MACs learned from this exchange's own frames: they overrule older FDB entries.
-    pub(crate) learned: Vec<(LinkId, Mac, u32)>,
+    pub(crate) learned: Vec<Learned>,
     /// Neighbours that asked for one of this machine's addresses in this exchange.
     pub(crate) neighbours: Vec<(LinkId, IpAddr, Mac)>,
     /// Frames that a bridge has had: having one again means that the ports are a ring.
@@ -43,6 +69,15 @@ pub(crate) struct Trail {
     pub(crate) refused: Option<Box<Refused>>,
     /// The address that the first packet was sent from, where answers are waited for.
     pub(crate) asker: Option<IpAddr>,
+}
+
+/// A MAC that a bridge was shown: in which VLAN, and behind which port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Learned {
+    pub(crate) bridge: LinkId,
+    pub(crate) vid: u16,
+    pub(crate) mac: Mac,
+    pub(crate) port: u32,
 }
 
 /// Choices that the kernel makes and nobody can foresee (an address of a NAT range): the walk follows
@@ -116,6 +151,9 @@ pub(crate) struct Skb {
     /// A rule of ebtables gave it to a station other than the bridge, whose stack ignores it then
     /// (`ebt_dnat_tg`).
     pub(crate) other_host: bool,
+    /// A link below the VLAN device that it is at took the frame for its own: so it is this machine's,
+    /// whatever the device's own address (`vlan_do_receive`).
+    pub(crate) taken_below: bool,
     /// Differentiated services code point; other than what the machine keeps of a packet, it goes along
     /// to the next.
     pub(crate) dscp: u8,
@@ -136,6 +174,7 @@ impl Skb {
             prerouted: false,
             addressed_to: frame.destination,
             other_host: false,
+            taken_below: false,
             zone: 0,
             dscp: 0,
             quoted: None,
@@ -186,6 +225,15 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// What arrived is thrown away where it arrived.
+    pub(crate) fn is_lost(&mut self, stop: Stop) {
+        if let Some(last) = self.trail.hops.last_mut() {
+            last.predicted = Predicted::Drop;
+            last.detail = stop_text(&stop);
+        }
+        self.disposition = Disposition::Dropped(stop);
+    }
+
     fn is_for_asker(&self) -> bool {
         match self.frame.payload {
             Payload::Ip(packet) => self.trail.asker == Some(packet.destination),
@@ -195,6 +243,11 @@ impl Outcome {
 }
 
 impl Trail {
+    /// Its hops.
+    pub(crate) fn into_hops(self) -> Vec<Hop> {
+        self.0.hops
+    }
+
     /// Appends a hop that passes.
     pub(crate) fn pass(&mut self, place: Place, frame: &Frame, detail: impl Into<String>, steps: Vec<Step>) {
         self.hop(place, Predicted::Pass, frame, detail.into(), steps);
@@ -274,6 +327,8 @@ pub fn stop_text(stop: &Stop) -> String {
         Stop::BridgeDown => "the bridge is administratively down".to_owned(),
         Stop::PortState(state) => format!("port state {}", format!("{state:?}").to_lowercase()),
         Stop::NoTarget(why) => why.clone(),
+        Stop::VlanNotTaken(tag) => format!("no VLAN device here takes frames of VLAN {tag}"),
+        Stop::VlanRefused(why) => why.clone(),
         Stop::OtherHost => "not for this station".to_owned(),
         Stop::NoRoute(what) => format!("no route to {what}"),
         Stop::RouteRefuses(route) => format!("refused by route: {route}"),

@@ -7,12 +7,14 @@ use model::packet::{Frame, Payload, Transport};
 use model::path::{Disposition, Place, Stage, Step, Stop};
 use model::route::{Route, RouteKind};
 use model::service::Dnsmasq;
+use model::vlan::Tags;
 
 use crate::bridge;
 use crate::dhcp::{self, Offer};
 use crate::ip::{self, neighbour_discovery, scope};
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
+use crate::wiring::Spot;
 use crate::world::{FarEnd, LinkId, Station, World};
 
 /// What would tell of an instance's IPv6, which records say nothing about.
@@ -49,7 +51,8 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
         return trail.drop(here, &skb.frame, Stop::TooBig { mtu: link.mtu }, Vec::new());
     }
     match link.kind {
-        LinkKind::Vlan | LinkKind::Vxlan | LinkKind::Bond | LinkKind::Other(_) => {
+        LinkKind::Vlan => return vlan_transmit(world, trail, egress, here, skb),
+        LinkKind::Vxlan | LinkKind::Bond | LinkKind::Other(_) => {
             let why = format!("sending through {} (kind {:?}) is not modelled", link.name, link.kind);
             let need = format!("a capture on {} and on what is below it", link.name);
             return trail.unknown(here, &skb.frame, why, need);
@@ -79,11 +82,37 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
     }
 }
 
+/// A VLAN device puts its tag on and hands the frame to its lower link (`vlan_dev_hard_start_xmit`). The tag
+/// takes no part in the lower link's MTU: cards leave room for one.
+fn vlan_transmit(world: &World, mut trail: Trail, egress: LinkId, here: Place, skb: &Skb) -> Outcome {
+    let vlan = world.link(egress).and_then(|link| link.vlan);
+    let (Some(vlan), Some(lower)) = (vlan, world.lower_of(egress)) else {
+        let why = format!("which link is below {}", here.device);
+        let need = format!("ip -d link show {}, and the namespace that its lower link is in", here.device);
+        return trail.unknown(here, &skb.frame, why, need);
+    };
+    let mut skb = skb.clone();
+    let has_it =
+        !vlan.reorder_header && skb.frame.tags.outermost().is_some_and(|tag| tag.protocol == vlan.protocol);
+    if !has_it {
+        let Some(tags) = skb.frame.tags.around(vlan.tag()) else {
+            let why = "a frame with more VLAN tags than are modelled";
+            return trail.unknown(here, &skb.frame, why, "a capture on the lower link");
+        };
+        skb.frame.tags = tags;
+    }
+    let detail =
+        format!("leaves by {} with the tag of VLAN {}", world.ns(lower.ns).link_name(lower.link), vlan.tag());
+    trail.pass(here, &skb.frame, detail, Vec::new());
+    transmit(world, trail, lower, &skb)
+}
+
 /// The cable leads where nothing was read. If the frame is meant for a machine of the site whose own
 /// cable leads there too, they share a segment; otherwise it has left the site.
 fn beyond(world: &World, mut trail: Trail, egress: LinkId, here: Place, skb: &Skb) -> Outcome {
-    let stations = meant_for(world, egress, &skb.frame);
-    let landing = stations.into_iter().find_map(|station| world.landing(egress, station));
+    let tags = skb.frame.tags;
+    let stations = meant_for(world, (egress, Spot::leaving(egress, tags)), &skb.frame);
+    let landing = stations.into_iter().find_map(|station| world.landing(egress, tags, station));
     trail.sent(here, &skb.frame);
     match landing {
         Some(ingress) => {
@@ -97,8 +126,9 @@ fn beyond(world: &World, mut trail: Trail, egress: LinkId, here: Place, skb: &Sk
     }
 }
 
-/// The stations that a frame sent out of `from` is meant for, by what it carries.
-pub(crate) fn meant_for(world: &World, from: LinkId, frame: &Frame) -> Vec<Station> {
+/// The stations that a frame is meant for, by what it carries: it is at `from`, and of the links there `own`
+/// might answer itself.
+pub(crate) fn meant_for(world: &World, (own, from): (LinkId, Spot), frame: &Frame) -> Vec<Station> {
     if !frame.destination.is_group() {
         return world.owners_of_mac(frame.destination);
     }
@@ -107,7 +137,7 @@ pub(crate) fn meant_for(world: &World, from: LinkId, frame: &Frame) -> Vec<Stati
         Payload::Ip(packet) => match packet.transport {
             Transport::Udp { destination: 67, .. } => dhcp_servers(world, frame.source),
             Transport::Neighbour { advertisement: false, target, .. } => {
-                neighbour_discovery::answerers(world, from, target)
+                neighbour_discovery::answerers(world, (own, from), target)
             }
             Transport::Udp { .. }
             | Transport::Tcp { .. }
@@ -156,6 +186,10 @@ pub(crate) fn receive(world: &World, mut trail: Trail, ingress: LinkId, skb: &Sk
     if let Err(end) = at_ingress(world, &mut trail, ingress, &mut skb) {
         return end.finish(trail, &skb.frame);
     }
+    // Before any bridge that the link is a port of.
+    if let Some((device, inner)) = world.vlan_taking(ingress, skb.frame.tags) {
+        return vlan_receive(world, trail, ingress, (device, inner), skb);
+    }
     if world.bridge_of(ingress).is_some() {
         return bridge::input(world, trail, ingress, &skb);
     }
@@ -168,7 +202,50 @@ pub(crate) fn receive(world: &World, mut trail: Trail, ingress: LinkId, skb: &Sk
         return trail.drop(here, &skb.frame, Stop::NotEnslaved, Vec::new());
     }
     skb.indev = Some(ingress.link);
-    ip::receive(world, trail, ingress, skb)
+    up(world, trail, ingress, skb)
+}
+
+/// A frame comes up to the stack: to a VLAN device on the link, to none where the tag is nobody's, or to IP.
+pub(crate) fn up(world: &World, trail: Trail, ingress: LinkId, mut skb: Skb) -> Outcome {
+    if let Some((device, inner)) = world.vlan_taking(ingress, skb.frame.tags) {
+        return vlan_receive(world, trail, ingress, (device, inner), skb);
+    }
+    match skb.frame.tags.outermost() {
+        None => ip::receive(world, trail, ingress, skb),
+        // A tag that only tells a priority is taken off (`check_vlan_id`).
+        Some(tag) if tag.id == 0 => {
+            skb.frame.tags = skb.frame.tags.inner();
+            up(world, trail, ingress, skb)
+        }
+        Some(tag) => {
+            let here = place(world.ns(ingress.ns), world.link(ingress), Stage::Wire);
+            trail.drop(here, &skb.frame, Stop::VlanNotTaken(tag), Vec::new())
+        }
+    }
+}
+
+/// A VLAN device takes the frame from its lower link, which then is as if it had arrived at the device
+/// (`vlan_do_receive`).
+fn vlan_receive(
+    world: &World,
+    mut trail: Trail,
+    lower: LinkId,
+    (device, inner): (LinkId, Tags),
+    mut skb: Skb,
+) -> Outcome {
+    let here = place(world.ns(lower.ns), world.link(lower), Stage::Wire);
+    let name = world.ns(device.ns).link_name(device.link);
+    let detail = match skb.frame.tags.outermost() {
+        Some(tag) => format!("of VLAN {tag}: taken by {name}"),
+        None => format!("taken by {name}"),
+    };
+    trail.pass(here, &skb.frame, detail, Vec::new());
+    let own = world.link(lower).and_then(|link| link.mac);
+    skb.taken_below |= own == Some(skb.frame.destination);
+    skb.frame.tags = inner;
+    // The bridge that the lower link is one of is left.
+    skb.physin = None;
+    receive(world, trail, device, &skb)
 }
 
 /// The device's own chains, before any bridge or protocol sees the frame (`nf_ingress`).
@@ -228,6 +305,10 @@ fn guest_receive(
     let addressed = frame.destination.is_group() || mac.is_none_or(|m| m == frame.destination);
     if !addressed {
         return trail.drop(here, frame, Stop::OtherHost, Vec::new());
+    }
+    if !frame.tags.is_empty() {
+        let why = format!("whether {} has a VLAN device for {}", meant.name, frame.tags);
+        return trail.unknown(here, frame, why, "ip -d link inside it");
     }
     trail.pass(here, frame, "handed to the instance, which cannot be looked into", Vec::new());
     trail.delivered(&meant.name, frame, Some(tap))

@@ -1,11 +1,12 @@
 //! A snapshot made searchable: who owns an address, what is at the other end of a wire.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use model::link::{Link, LinkKind};
 use model::netfilter::Family;
+use model::vlan::{Tag, Tags};
 use model::{Intent, Mac, Netns, Snapshot};
 
 use crate::netfilter::conntrack::Before;
@@ -57,6 +58,10 @@ pub struct World<'a> {
     links: Vec<Vec<(u32, usize)>>,
     far_ends: HashMap<LinkId, LinkId>,
     guests: HashMap<LinkId, (usize, usize)>,
+    /// VLAN devices by lower link and tag.
+    vlans: HashMap<(LinkId, Tag), LinkId>,
+    /// Lower links by VLAN device.
+    lowers: HashMap<LinkId, LinkId>,
     hooks: Vec<OnceCell<Hooks<'a>>>,
     connections: Vec<OnceCell<Before<'a>>>,
 }
@@ -68,8 +73,12 @@ impl<'a> World<'a> {
         let hooks = snapshot.netns.iter().map(|_| OnceCell::new()).collect();
         let connections = snapshot.netns.iter().map(|_| OnceCell::new()).collect();
         let (far_ends, guests) = (HashMap::new(), HashMap::new());
-        let mut world = World { snapshot, intent, links, far_ends, guests, hooks, connections };
-        world.far_ends = world.join_veths();
+        let (vlans, lowers) = (HashMap::new(), HashMap::new());
+        let mut world =
+            World { snapshot, intent, links, far_ends, guests, vlans, lowers, hooks, connections };
+        let inodes = inodes(snapshot);
+        world.far_ends = world.join_veths(&inodes);
+        world.stack_vlans(&inodes);
         world.guests = world.seat_guests();
         world
     }
@@ -121,6 +130,23 @@ impl<'a> World<'a> {
         self.link(master).filter(|m| m.kind == LinkKind::Bridge)
     }
 
+    /// The lower link of a VLAN device, where it was read.
+    pub(crate) fn lower_of(&self, device: LinkId) -> Option<LinkId> {
+        self.lowers.get(&device).copied()
+    }
+
+    /// VLAN devices on a link.
+    pub(crate) fn vlans_on(&self, lower: LinkId) -> impl Iterator<Item = LinkId> {
+        self.vlans.iter().filter(move |((on, _), _)| *on == lower).map(|(_, device)| *device)
+    }
+
+    /// The VLAN device that takes a frame which comes to a link, and the tags that are left of it then
+    /// (`vlan_do_receive`).
+    pub(crate) fn vlan_taking(&self, lower: LinkId, tags: Tags) -> Option<(LinkId, Tags)> {
+        let device = self.vlans.get(&(lower, tags.outermost()?))?;
+        Some((*device, tags.inner()))
+    }
+
     /// Base chains of a namespace by hook, made on first use.
     pub(crate) fn hooks(&self, ns: usize) -> &Hooks<'a> {
         self.hooks[ns].get_or_init(|| Hooks::new(&self.ns(ns).ruleset))
@@ -145,22 +171,14 @@ impl<'a> World<'a> {
         self.guests.get(&id).map_or(FarEnd::Beyond, |(instance, vif)| FarEnd::Guest(*instance, *vif))
     }
 
+    /// Instances that cannot be entered: the host's side of a NIC, and whose it is.
+    pub(crate) fn guests(&self) -> impl Iterator<Item = (LinkId, (usize, usize))> {
+        self.guests.iter().map(|(tap, seat)| (*tap, *seat))
+    }
+
     /// The host's side of a NIC of an instance that cannot be entered.
     pub fn tap(&self, instance: usize, vif: usize) -> Option<LinkId> {
         self.guests.iter().find(|(_, seat)| **seat == (instance, vif)).map(|(tap, _)| *tap)
-    }
-
-    /// Names of the instances that cannot be entered and that frames sent out of these links could reach.
-    pub(crate) fn guests_behind(&self, links: &[LinkId]) -> Vec<&'a str> {
-        let reached = self.guests.iter().filter(|(tap, (instance, vif))| {
-            let station = Station::Guest { tap: **tap, instance: *instance, vif: *vif };
-            links.iter().any(|link| self.leads_to(*link, station))
-        });
-        let instances = reached.filter_map(|(_, (at, _))| self.intent.instances.get(*at));
-        let mut names: Vec<&str> = instances.map(|instance| instance.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
     }
 
     /// The link carries an instance's frames: the host's side of its NIC.
@@ -178,7 +196,7 @@ impl<'a> World<'a> {
         self.owners_of_ip(ip).next()
     }
 
-    fn owners_of_ip(&self, ip: IpAddr) -> impl Iterator<Item = Station> {
+    pub(crate) fn owners_of_ip(&self, ip: IpAddr) -> impl Iterator<Item = Station> {
         let carried = self.snapshot.netns.iter().enumerate().flat_map(move |(ns, facts)| {
             let here = facts.addresses.iter().filter(move |a| a.net.addr() == ip);
             here.filter(|a| a.scope != "host" && a.scope != "link")
@@ -190,13 +208,6 @@ impl<'a> World<'a> {
             holds.then_some(Station::Guest { tap: *tap, instance: *instance, vif: *vif })
         });
         carried.chain(behind)
-    }
-
-    /// The address's owner as seen from a segment: the owner that this link's wires lead to, else
-    /// any owner. Private ranges may repeat over a site (every libvirt host has 192.168.122.1).
-    pub fn owner_of_ip_from(&self, from: LinkId, ip: IpAddr) -> Option<Station> {
-        let near = self.owners_of_ip(ip).find(|owner| self.leads_to(from, *owner));
-        near.or_else(|| self.owner_of_ip(ip))
     }
 
     /// The stations that wear this MAC. A bridge and its port may share one: the bridge's stack
@@ -219,93 +230,12 @@ impl<'a> World<'a> {
         if owners.is_empty() { ports } else { owners }
     }
 
-    /// Whether frames sent out of `from` could ever reach the station, going by cables and bridges
-    /// alone, whatever their state: tells the ports worth flooding to from the bystanders.
-    pub fn leads_to(&self, from: LinkId, station: Station) -> bool {
-        self.reaches(from, station, true)
-    }
-
-    /// `beyond`: also over segments that were not read, where both of their ends were.
-    fn reaches(&self, from: LinkId, station: Station, beyond: bool) -> bool {
-        let mut seen = HashSet::from([from]);
-        let mut queue = VecDeque::from([from]);
-        while let Some(egress) = queue.pop_front() {
-            if self.link(egress).is_some_and(|l| l.kind == LinkKind::Bridge) {
-                let ports = self.ns(egress.ns).ports(egress.link);
-                let ports = ports.map(|p| LinkId { ns: egress.ns, link: p.index });
-                queue.extend(ports.filter(|p| seen.insert(*p)));
-                continue;
-            }
-            let ingress = match self.far_end(egress) {
-                FarEnd::Guest(instance, vif) => {
-                    if station == (Station::Guest { tap: egress, instance, vif }) {
-                        return true;
-                    }
-                    continue;
-                }
-                FarEnd::Link(ingress) => ingress,
-                FarEnd::Beyond if beyond && self.landing(egress, station).is_some() => return true,
-                FarEnd::Beyond => continue,
-            };
-            if self.receives(ingress, station) {
-                return true;
-            }
-            queue.extend(self.siblings(ingress).filter(|p| seen.insert(*p)));
-        }
-        false
-    }
-
-    /// The station is the stack behind this link, or behind the bridge that the link is a port of.
-    fn receives(&self, ingress: LinkId, station: Station) -> bool {
-        let bridge = self.bridge_of(ingress).map(|b| LinkId { ns: ingress.ns, link: b.index });
-        station == Station::Link(ingress) || bridge.is_some_and(|b| station == Station::Link(b))
-    }
-
-    /// The other ports of the bridge that a link is a port of.
-    fn siblings(&self, port: LinkId) -> impl Iterator<Item = LinkId> + use<'a> {
-        let ns = self.ns(port.ns);
-        let bridge = self.bridge_of(port).map(|b| b.index);
-        let ports = bridge.into_iter().flat_map(move |b| ns.ports(b));
-        ports.map(move |p| LinkId { ns: port.ns, link: p.index }).filter(move |p| *p != port)
-    }
-
-    /// Two links of different machines whose cables lead where nothing was read may share a segment.
-    /// The link by which a frame sent out of `from` would arrive that leads on to the station.
-    pub fn landing(&self, from: LinkId, station: Station) -> Option<LinkId> {
-        if !self.leads_beyond(from) {
-            return None;
-        }
-        let links = self.snapshot.netns.iter().enumerate().filter(|(ns, _)| *ns != from.ns);
-        let links = links.flat_map(|(ns, n)| n.links.iter().map(move |l| LinkId { ns, link: l.index }));
-        links.into_iter().filter(|id| self.leads_beyond(*id)).find(|ingress| {
-            self.receives(*ingress, station)
-                || self.siblings(*ingress).any(|port| self.reaches(port, station, false))
-        })
-    }
-
     /// The MAC that answers ARP received at a link: the guest's, where the link is its tap.
     pub fn answering_mac(&self, at: LinkId) -> Option<Mac> {
         match self.far_end(at) {
             FarEnd::Guest(instance, vif) => self.intent.instances.get(instance)?.vifs.get(vif)?.mac,
             FarEnd::Link(_) | FarEnd::Beyond => self.link(at)?.mac,
         }
-    }
-
-    /// Frames sent out of this link go where nothing was read, at once or over bridges of the site.
-    pub fn leaves_site(&self, id: LinkId) -> bool {
-        let mut seen = HashSet::from([id]);
-        let mut queue = VecDeque::from([id]);
-        while let Some(egress) = queue.pop_front() {
-            if self.leads_beyond(egress) {
-                return true;
-            }
-            let FarEnd::Link(ingress) = self.far_end(egress) else { continue };
-            let Some(bridge) = self.bridge_of(ingress) else { continue };
-            let ports = self.ns(ingress.ns).ports(bridge.index);
-            let ports = ports.map(|p| LinkId { ns: ingress.ns, link: p.index });
-            queue.extend(ports.filter(|p| *p != ingress && seen.insert(*p)));
-        }
-        false
     }
 
     /// The MAC that a station answers ARP with.
@@ -316,22 +246,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A cable or tap whose far end was not read and that no known instance sits behind.
-    fn leads_beyond(&self, id: LinkId) -> bool {
-        let Some(link) = self.link(id) else { return false };
-        let cable = match link.kind {
-            LinkKind::Physical | LinkKind::Veth | LinkKind::Vlan | LinkKind::Bond => true,
-            LinkKind::Loopback | LinkKind::Bridge | LinkKind::Tun | LinkKind::Vxlan | LinkKind::Dummy => {
-                false
-            }
-            LinkKind::Other(_) => true,
-        };
-        cable && self.far_end(id) == FarEnd::Beyond
-    }
-
-    fn join_veths(&self) -> HashMap<LinkId, LinkId> {
-        let by_inode: HashMap<u64, usize> =
-            self.snapshot.netns.iter().enumerate().filter_map(|(at, n)| Some((n.inode?, at))).collect();
+    fn join_veths(&self, by_inode: &HashMap<u64, usize>) -> HashMap<LinkId, LinkId> {
         let mut ends = HashMap::new();
         for (ns, facts) in self.snapshot.netns.iter().enumerate() {
             for link in facts.links.iter().filter(|l| l.kind == LinkKind::Veth) {
@@ -344,6 +259,27 @@ impl<'a> World<'a> {
             }
         }
         ends
+    }
+
+    /// A VLAN device may be in another namespace than its lower link. Of two with one tag, which the kernel
+    /// forbids, the first counts.
+    fn stack_vlans(&mut self, by_inode: &HashMap<u64, usize>) {
+        for (ns, facts) in self.snapshot.netns.iter().enumerate() {
+            for (link, vlan) in facts.links.iter().filter_map(|l| Some((l, l.vlan?))) {
+                let Some(peer) = link.peer else { continue };
+                let lower_ns = match peer.netns {
+                    Some(inode) => by_inode.get(&inode).copied(),
+                    // Texts tell no namespaces, and mean their own.
+                    None => facts.inode.is_none().then_some(ns),
+                };
+                let Some(lower) = lower_ns.map(|ns| LinkId { ns, link: peer.index }) else { continue };
+                let device = LinkId { ns, link: link.index };
+                if self.link(lower).is_some() && lower != device {
+                    self.lowers.insert(device, lower);
+                    self.vlans.entry((lower, vlan.tag())).or_insert(device);
+                }
+            }
+        }
     }
 
     /// Instances whose inside was not read sit behind the tap that the records name, or that wears
@@ -368,6 +304,10 @@ impl<'a> World<'a> {
         }
         guests
     }
+}
+
+fn inodes(snapshot: &Snapshot) -> HashMap<u64, usize> {
+    snapshot.netns.iter().enumerate().filter_map(|(at, n)| Some((n.inode?, at))).collect()
 }
 
 fn by_index(ns: &Netns) -> Vec<(u32, usize)> {

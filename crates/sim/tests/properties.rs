@@ -5,13 +5,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::intent::{Instance, Vif};
-use model::link::{BridgePort, FdbEntry, FdbKind, Link, LinkKind, Peer};
+use model::link::{Bridge, BridgePort, FdbEntry, FdbKind, Link, LinkKind, Peer};
 use model::netfilter::{
     Action, BaseChain, Chain, ChainKind, Dialect, Family, Hook, Match, NatTarget, NfRule, Policy, Ruleset,
     Table, Test,
 };
 use model::path::{Disposition, Path, Predicted};
 use model::route::{Address, FibRule, Neighbour, NeighbourState, Nexthop, Route, RouteKind, RuleAction};
+use model::vlan::{BridgeVlans, VlanDevice, VlanProtocol};
 use model::{Intent, Mac, Netns, Snapshot};
 use proptest::prelude::*;
 use sim::{Endpoint, Protocol, Question, World};
@@ -32,6 +33,20 @@ fn net() -> impl Strategy<Value = ipnet::IpNet> {
         .prop_map(|(ip, length)| ipnet::IpNet::new(IpAddr::V4(ip), length).unwrap())
 }
 
+fn protocol(outer: bool) -> VlanProtocol {
+    if outer { VlanProtocol::Dot1ad } else { VlanProtocol::Dot1q }
+}
+
+fn bridge_vlans() -> impl Strategy<Value = BridgeVlans> {
+    let ids = (0u16..4, 0u16..4);
+    (ids, any::<bool>(), any::<bool>()).prop_map(|((low, high), untagged, pvid)| BridgeVlans {
+        low,
+        high,
+        untagged,
+        pvid,
+    })
+}
+
 fn link() -> impl Strategy<Value = Link> {
     let kind = prop::sample::select(vec![
         LinkKind::Bridge,
@@ -43,11 +58,28 @@ fn link() -> impl Strategy<Value = Link> {
         LinkKind::Tun,
         LinkKind::Loopback,
         LinkKind::Vxlan,
+        LinkKind::Vlan,
+        LinkKind::Vlan,
     ]);
+    // Tags of two kinds, ids of which 0 is none, and bridges that look at them.
+    let vlans =
+        (0u16..4, any::<bool>(), prop::bool::weighted(0.3), prop::collection::vec(bridge_vlans(), 0..3));
     let port = prop::option::of(any::<(bool, bool, bool, bool)>());
     let peer = prop::option::of((1u32..6, prop::option::of(0u64..4)));
-    (kind, prop::bool::weighted(0.9), prop::bool::weighted(0.9), mac(), prop::option::of(1u32..6), peer, port)
-        .prop_map(|(kind, admin_up, carrier, mac, master, peer, port)| Link {
+    let state = (prop::bool::weighted(0.9), prop::bool::weighted(0.9));
+    (kind, state, mac(), prop::option::of(1u32..6), peer, port, vlans).prop_map(
+        |(kind, (admin_up, carrier), mac, master, peer, port, (id, ad, vlan_filtering, bridge_vlans))| Link {
+            vlan: (kind == LinkKind::Vlan).then(|| VlanDevice {
+                reorder_header: !ad,
+                protocol: protocol(ad),
+                ..VlanDevice::of(id)
+            }),
+            bridge: (kind == LinkKind::Bridge).then(|| Bridge {
+                vlan_filtering,
+                vlan_protocol: protocol(ad),
+                ..Bridge::default()
+            }),
+            bridge_vlans,
             kind,
             admin_up,
             carrier,
@@ -62,7 +94,8 @@ fn link() -> impl Strategy<Value = Link> {
                 ..BridgePort::default()
             }),
             ..Link::default()
-        })
+        },
+    )
 }
 
 fn route() -> impl Strategy<Value = Route> {

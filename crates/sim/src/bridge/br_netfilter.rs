@@ -14,6 +14,23 @@ use crate::netfilter::{self, Around};
 use crate::trail::{Skb, Trail};
 use crate::world::{LinkId, World};
 
+/// A frame with a tag is shown to the tables only with `bridge-nf-filter-vlan-tagged`, and one with two never
+/// (`is_vlan_ip`). Inside a bridge that filters by VLAN every frame has one, until it is taken off for the port
+/// that it leaves by.
+fn is_looked_into(world: &World, ns: usize, skb: &Skb) -> bool {
+    let tags = skb.frame.tags;
+    let filters_tagged = || world.ns(ns).sysctl("bridge.bridge-nf-filter-vlan-tagged") == Some(1);
+    tags.is_empty() || (tags.inner().is_empty() && filters_tagged())
+}
+
+/// `bridge-nf-pass-vlan-input-dev`: the rules see a VLAN device on the bridge as the link of arrival
+/// (`brnf_get_logical_dev`).
+fn logical_in(world: &World, bridge_id: LinkId, skb: &Skb) -> u32 {
+    let passes = world.ns(bridge_id.ns).sysctl("bridge.bridge-nf-pass-vlan-input-dev") == Some(1);
+    let device = world.vlan_taking(bridge_id, skb.frame.tags).filter(|_| passes);
+    device.filter(|(device, _)| device.ns == bridge_id.ns).map_or(bridge_id.link, |(device, _)| device.link)
+}
+
 /// `bridge-nf-call-iptables`, `bridge-nf-call-ip6tables`: bridged packets also pass the tables of their
 /// family. Unset means that br_netfilter is not loaded.
 fn calls_iptables(world: &World, ns: usize, skb: &Skb) -> bool {
@@ -22,13 +39,14 @@ fn calls_iptables(world: &World, ns: usize, skb: &Skb) -> bool {
         Some(_) => "bridge.bridge-nf-call-iptables",
         None => return false,
     };
-    world.ns(ns).sysctl(tables) == Some(1)
+    world.ns(ns).sysctl(tables) == Some(1) && is_looked_into(world, ns, skb)
 }
 
 /// `bridge-nf-call-arptables`: bridged ARP also passes arptables' FORWARD.
 fn calls_arptables(world: &World, ns: usize, skb: &Skb) -> bool {
     let is_arp = matches!(skb.frame.payload, Payload::Arp(_));
-    is_arp && world.ns(ns).sysctl("bridge.bridge-nf-call-arptables") == Some(1)
+    let calls = world.ns(ns).sysctl("bridge.bridge-nf-call-arptables") == Some(1);
+    is_arp && calls && is_looked_into(world, ns, skb)
 }
 
 /// PREROUTING of iptables for a frame that came in by a port, and what a DNAT there does to the frame
@@ -43,7 +61,8 @@ pub(super) fn prerouting(
         return Ok(());
     }
     let before = skb.packet().map(|p| p.destination);
-    let around = Around { indev: Some(bridge_id.link), physin: skb.physin, ..Around::default() };
+    let indev = logical_in(world, bridge_id, skb);
+    let around = Around { indev: Some(indev), physin: skb.physin, ..Around::default() };
     netfilter::run(world, trail, bridge_id.ns, skb.family(), Hook::Prerouting, skb, &around)?;
     skb.prerouted = true;
     let Some(packet) = skb.packet().copied().filter(|p| before != Some(p.destination)) else {
@@ -119,11 +138,12 @@ pub(super) fn forwarded(
         let ports = Around { bridge: None, bridged: false, ..*out };
         return netfilter::run(world, trail, bridge_id.ns, Family::Arp, hook, skb, &ports);
     }
-    if !calls_iptables(world, bridge_id.ns, skb) {
+    // What PREROUTING was not shown, nothing later is (`nf_bridge_info_get`).
+    if !skb.prerouted || !calls_iptables(world, bridge_id.ns, skb) {
         return Ok(());
     }
     let around = Around {
-        indev: (hook == Hook::Forward).then_some(bridge_id.link),
+        indev: (hook == Hook::Forward).then(|| logical_in(world, bridge_id, skb)),
         outdev: Some(bridge_id.link),
         bridge: None,
         ..*out

@@ -8,13 +8,16 @@ use model::link::{Link, PortState};
 use model::netfilter::{Family, Hook};
 use model::packet::{Packet, Payload, Transport};
 use model::path::{Disposition, Stage, Stop};
+use model::vlan::Tags;
 
 use super::br_netfilter;
 use super::fdb::{self, Target};
-use crate::ip::{self, neighbour_discovery};
+use super::vlan;
+use crate::ip::neighbour_discovery;
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, best, place};
 use crate::wire;
+use crate::wiring::{Spot, Vlans};
 use crate::world::{FarEnd, LinkId, Station, World};
 
 /// A frame arrives at a bridge port (`br_handle_frame`).
@@ -37,17 +40,10 @@ pub(crate) fn input(world: &World, mut trail: Trail, ingress: LinkId, skb: &Skb)
         return trail.drop(at_port, &skb.frame, Stop::Loop, Vec::new());
     }
     trail.bridged.push((bridge_id, skb.frame));
-    if port.port.is_some_and(|p| p.locked)
-        && fdb::lookup(world, &trail, bridge_id, skb.frame.source) != Target::Port(port.index)
-    {
-        let why = format!("{} is locked and {} is not known behind it", port.name, skb.frame.source);
-        return trail.drop(at_port, &skb.frame, Stop::NoTarget(why), Vec::new());
-    }
-    fdb::learn(world, &mut trail, bridge_id, port, skb.frame.source);
     let mut skb = skb.clone();
     skb.physin = Some(port.index);
     skb.indev = Some(bridge.index);
-    trail.pass(at_port, &skb.frame, format!("port of {}", bridge.name), Vec::new());
+    trail.pass(at_port.clone(), &skb.frame, format!("port of {}", bridge.name), Vec::new());
 
     let around = Around { indev: Some(port.index), physin: Some(port.index), ..Around::bridge(bridge.index) };
     if let Err(end) =
@@ -58,7 +54,20 @@ pub(crate) fn input(world: &World, mut trail: Trail, ingress: LinkId, skb: &Skb)
     if let Err(end) = br_netfilter::prerouting(world, &mut trail, bridge_id, &mut skb) {
         return end.finish(trail, &skb.frame);
     }
-    dispatch(world, trail, bridge_id, Some(port), skb)
+    // From here on it is in a VLAN, where the bridge keeps them apart (`br_handle_frame_finish`).
+    match vlan::admit(bridge, port, skb.frame.tags) {
+        Ok(tags) => skb.frame.tags = tags,
+        Err(why) => return trail.drop(at_port, &skb.frame, Stop::VlanRefused(why), Vec::new()),
+    }
+    let vid = vlan::vid(bridge, skb.frame.tags);
+    if port.port.is_some_and(|p| p.locked)
+        && fdb::lookup(world, &trail, bridge_id, vid, skb.frame.source) != Target::Port(port.index)
+    {
+        let why = format!("{} is locked and {} is not known behind it", port.name, skb.frame.source);
+        return trail.drop(at_port, &skb.frame, Stop::NoTarget(why), Vec::new());
+    }
+    fdb::learn(world, &mut trail, (bridge_id, vid), port, skb.frame.source);
+    dispatch(world, trail, bridge_id, port, skb)
 }
 
 /// The host itself sends through its bridge device (`br_dev_xmit`).
@@ -75,17 +84,22 @@ pub(crate) fn output(world: &World, mut trail: Trail, bridge_id: LinkId, skb: &S
         return trail.drop(here, &skb.frame, Stop::Loop, Vec::new());
     }
     trail.bridged.push((bridge_id, skb.frame));
+    let mut skb = skb.clone();
+    match vlan::admit(bridge, bridge, skb.frame.tags) {
+        Ok(tags) => skb.frame.tags = tags,
+        Err(why) => return trail.drop(here, &skb.frame, Stop::VlanRefused(why), Vec::new()),
+    }
     let target = if skb.frame.destination.is_group() {
         Target::Unknown
     } else {
-        fdb::lookup(world, &trail, bridge_id, skb.frame.destination)
+        let vid = vlan::vid(bridge, skb.frame.tags);
+        fdb::lookup(world, &trail, bridge_id, vid, skb.frame.destination)
     };
     let detail = match target {
         Target::Port(link) => format!("to port {}", ns.link_name(link)),
         Target::Unknown | Target::Local => "flooded to its ports".to_owned(),
     };
     trail.pass(here, &skb.frame, detail, Vec::new());
-    let mut skb = skb.clone();
     skb.physin = None;
     match target {
         Target::Port(port) => to_port(world, trail, bridge_id, None, port, &skb),
@@ -94,47 +108,88 @@ pub(crate) fn output(world: &World, mut trail: Trail, bridge_id: LinkId, skb: &S
 }
 
 /// After PREROUTING: up the stack, to one port, or to all (`br_handle_frame_finish`).
-fn dispatch(world: &World, trail: Trail, bridge_id: LinkId, port: Option<&Link>, skb: Skb) -> Outcome {
-    let destination = skb.frame.destination;
-    if destination.is_group() {
-        return if meant_for_stack(world, bridge_id, &skb) {
-            up_the_stack(world, trail, bridge_id, skb)
-        } else {
-            flood(world, trail, bridge_id, port, &skb)
-        };
+fn dispatch(world: &World, trail: Trail, bridge_id: LinkId, port: &Link, skb: Skb) -> Outcome {
+    let Some(bridge) = world.link(bridge_id) else {
+        let here = place(world.ns(bridge_id.ns), None, Stage::Bridge);
+        return trail.drop(here, &skb.frame, Stop::DeviceMissing, Vec::new());
+    };
+    let (destination, group) = (skb.frame.destination, skb.frame.destination.is_group());
+    let vid = vlan::vid(bridge, skb.frame.tags);
+    let target =
+        if group { Target::Unknown } else { fdb::lookup(world, &trail, bridge_id, vid, destination) };
+    let up = match target {
+        Target::Local => true,
+        Target::Port(_) | Target::Unknown => group && meant_for_stack(world, bridge, bridge_id, &skb),
+    };
+    if up {
+        return up_the_stack(world, trail, bridge_id, skb);
     }
-    match fdb::lookup(world, &trail, bridge_id, destination) {
-        Target::Local => up_the_stack(world, trail, bridge_id, skb),
-        Target::Port(to) => to_port(world, trail, bridge_id, port, to, &skb),
-        Target::Unknown => flood(world, trail, bridge_id, port, &skb),
+    let also_up = taken_above(world, bridge, bridge_id, skb.frame.tags, group)
+        .then(|| up_the_stack(world, trail.clone(), bridge_id, skb.clone()));
+    let out = match target {
+        Target::Port(to) => to_port(world, trail, bridge_id, Some(port), to, &skb),
+        Target::Unknown | Target::Local => flood(world, trail, bridge_id, Some(port), &skb),
+    };
+    match also_up.filter(arrived) {
+        Some(above) if !arrived(&out) => above,
+        Some(_) | None => out,
     }
+}
+
+/// A copy goes up to a VLAN device that is a port of another bridge: of group frames always, of others where
+/// such a device makes this bridge listen to everything (`vlan_dev_change_rx_flags`).
+fn taken_above(world: &World, bridge: &Link, bridge_id: LinkId, tags: Tags, group: bool) -> bool {
+    let taking = vlan::discharge(bridge, bridge, tags).ok().and_then(|t| world.vlan_taking(bridge_id, t));
+    taking.is_some_and(|(device, _)| world.bridge_of(device).is_some()) && (group || bridge.promiscuous)
 }
 
 /// Group frames go both up and out; the walk follows the copy that can be answered: up, when the
 /// question is for an address of this machine, or a DHCP server is here, or the bridge has an address
 /// and no server is anywhere that its ports lead.
-fn meant_for_stack(world: &World, bridge_id: LinkId, skb: &Skb) -> bool {
+fn meant_for_stack(world: &World, bridge: &Link, bridge_id: LinkId, skb: &Skb) -> bool {
     let ns = world.ns(bridge_id.ns);
+    let Ok(worn) = vlan::discharge(bridge, bridge, skb.frame.tags) else { return false };
+    // A tagged frame is some VLAN device's, or nobody's here.
+    let device = match world.vlan_taking(bridge_id, worn) {
+        Some((device, _)) if world.bridge_of(device).is_some() => return false,
+        Some((device, _)) => device,
+        None => bridge_id,
+    };
+    // What the ports lead to, not the stack.
+    let out = Spot::inside(bridge_id, bridge_id.link, skb.frame.tags);
+    let leads = |station: &Station| world.leads_to(out, *station, Vlans::Kept);
+    if device == bridge_id && worn.outermost().is_some_and(|tag| tag.id != 0) {
+        // Nobody's here: it is lost here only where it gets to nobody else.
+        let own = matches!(&skb.frame.payload, Payload::Arp(arp) if ns.has_address(arp.target_ip.into()));
+        return own && !wire::meant_for(world, (bridge_id, out), &skb.frame).iter().any(leads);
+    }
     match &skb.frame.payload {
         Payload::Arp(arp) => ns.has_address(arp.target_ip.into()),
         Payload::Ip(Packet {
             transport: Transport::Neighbour { advertisement: false, target, .. }, ..
         }) => {
-            let answerers = neighbour_discovery::answerers(world, bridge_id, *target);
-            let elsewhere = || answerers.iter().any(|s| world.leads_to(bridge_id, *s));
+            let answerers = neighbour_discovery::answerers(world, (device, out), *target);
+            let elsewhere = || answerers.iter().any(leads);
             let carried = ns.has_address(IpAddr::V6(*target));
-            answerers.contains(&Station::Link(bridge_id)) || (carried && !elsewhere())
+            answerers.contains(&Station::Link(device)) || (carried && !elsewhere())
         }
         Payload::Ip(_) => {
-            let here = Station::Link(bridge_id);
-            let servers = wire::meant_for(world, bridge_id, &skb.frame);
-            let elsewhere = servers.iter().any(|s| *s != here && world.leads_to(bridge_id, *s));
-            servers.contains(&here) || (!elsewhere && ns.addresses_of(bridge_id.link).next().is_some())
+            let here = Station::Link(device);
+            let servers = wire::meant_for(world, (device, out), &skb.frame);
+            let elsewhere = servers.iter().any(|s| *s != here && leads(s));
+            servers.contains(&here) || (!elsewhere && ns.addresses_of(device.link).next().is_some())
         }
     }
 }
 
+/// `br_pass_frame_up`.
 fn up_the_stack(world: &World, mut trail: Trail, bridge_id: LinkId, mut skb: Skb) -> Outcome {
+    let here = place(world.ns(bridge_id.ns), world.link(bridge_id), Stage::Bridge);
+    match world.link(bridge_id).map(|bridge| vlan::discharge(bridge, bridge, skb.frame.tags)) {
+        Some(Ok(tags)) => skb.frame.tags = tags,
+        Some(Err(why)) => return trail.drop(here, &skb.frame, Stop::VlanRefused(why), Vec::new()),
+        None => return trail.drop(here, &skb.frame, Stop::DeviceMissing, Vec::new()),
+    }
     let around = Around { indev: skb.physin, physin: skb.physin, ..Around::bridge(bridge_id.link) };
     if let Err(end) =
         netfilter::run(world, &mut trail, bridge_id.ns, Family::Bridge, Hook::Input, &mut skb, &around)
@@ -145,10 +200,8 @@ fn up_the_stack(world: &World, mut trail: Trail, bridge_id: LinkId, mut skb: Skb
     if let Err(end) = wire::at_ingress(world, &mut trail, bridge_id, &mut skb) {
         return end.finish(trail, &skb.frame);
     }
-    let ns = world.ns(bridge_id.ns);
-    let here = place(ns, world.link(bridge_id), Stage::Bridge);
     trail.pass(here, &skb.frame, "up to the host's own stack", Vec::new());
-    ip::receive(world, trail, bridge_id, skb)
+    wire::up(world, trail, bridge_id, skb)
 }
 
 /// Forwards to one known port (`__br_forward`, `should_deliver`).
@@ -170,7 +223,7 @@ fn to_port(
         let here = place(ns, Some(port), Stage::Bridge);
         return trail.drop(here, &skb.frame, why, Vec::new());
     }
-    deliver(world, trail, bridge_id, from, egress, skb.clone())
+    deliver(world, trail, bridge_id, from, egress, skb)
 }
 
 /// Unknown unicast, broadcast and multicast go to every port but the one they came by
@@ -178,25 +231,14 @@ fn to_port(
 fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, skb: &Skb) -> Outcome {
     let ns = world.ns(bridge_id.ns);
     let here = place(ns, world.link(bridge_id), Stage::Bridge);
-    let meant = wire::meant_for(world, bridge_id, &skb.frame);
-    let ports: Vec<&Link> = ns.ports(bridge_id.link).collect();
-    let leads = |port: &Link, station: &Station| {
-        world.leads_to(LinkId { ns: bridge_id.ns, link: port.index }, *station)
-    };
-    let toward = ports.iter().filter(|p| meant.iter().any(|station| leads(p, station)));
-    let mut copies: Vec<&Link> = toward.copied().collect();
-    if copies.is_empty() {
-        // Nobody known is meant: what leaves by a cable may find somebody beyond the site.
-        let id = |port: &Link| LinkId { ns: bridge_id.ns, link: port.index };
-        copies = ports.into_iter().filter(|p| world.leaves_site(id(p))).collect();
-    }
+    let copies = copies(world, bridge_id, from, skb);
     let strays = strays(world, bridge_id, &copies, skb);
     let may_leave = |port: &&Link| from.is_none_or(|f| f.index != port.index || hairpin(f));
     let copy = |port: &Link| match refused(from, port).or_else(|| flood_refused(from, port, skb)) {
         Some(why) => trail.clone().drop(place(ns, Some(port), Stage::Bridge), &skb.frame, why, Vec::new()),
         None => {
             let egress = LinkId { ns: bridge_id.ns, link: port.index };
-            deliver(world, trail.clone(), bridge_id, from, egress, skb.clone())
+            deliver(world, trail.clone(), bridge_id, from, egress, skb)
         }
     };
     let mut outcomes: Vec<Outcome> = copies.into_iter().filter(may_leave).map(copy).collect();
@@ -204,9 +246,8 @@ fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, sk
     if !outcomes.iter().any(arrived)
         && let Some(target) = asked_for(skb)
     {
-        let ports = ns.ports(bridge_id.link).filter(|port| from.is_none_or(|f| f.index != port.index));
-        let ports: Vec<LinkId> = ports.map(|port| LinkId { ns: bridge_id.ns, link: port.index }).collect();
-        let guests = world.guests_behind(&ports);
+        let out = Spot::inside(bridge_id, from.map_or(bridge_id.link, |f| f.index), skb.frame.tags);
+        let guests = world.guests_behind(&[out]);
         if !guests.is_empty() {
             let why = format!("whether {} has {target}", guests.join(" or "));
             return trail.unknown(here, &skb.frame, why, wire::GUEST_NEEDS);
@@ -216,6 +257,34 @@ fn flood(world: &World, trail: Trail, bridge_id: LinkId, from: Option<&Link>, sk
         let why = format!("no port leads to {}", sought(&skb.frame.payload, skb));
         trail.drop(here, &skb.frame, Stop::NoTarget(why), Vec::new())
     })
+}
+
+/// The ports whose copies are worth following. Where the VLAN keeps the frame from everybody whom it is meant
+/// for, the ports where it would get to them otherwise: that is where it is lost.
+fn copies<'a>(world: &World<'a>, bridge_id: LinkId, from: Option<&Link>, skb: &Skb) -> Vec<&'a Link> {
+    let ns = world.ns(bridge_id.ns);
+    let inside = Spot::inside(bridge_id, from.map_or(bridge_id.link, |f| f.index), skb.frame.tags);
+    let meant = wire::meant_for(world, (bridge_id, inside), &skb.frame);
+    let leaving = |port: &Link| {
+        let discharged = world.link(bridge_id).map(|b| vlan::discharge(b, port, skb.frame.tags));
+        let tags = discharged.and_then(Result::ok)?;
+        Some(Spot::leaving(LinkId { ns: bridge_id.ns, link: port.index }, tags))
+    };
+    let toward = |port: &Link| {
+        let leads = |spot| meant.iter().any(|station| world.leads_to(spot, *station, Vlans::Kept));
+        leaving(port).is_some_and(leads)
+    };
+    let copies: Vec<&Link> = ns.ports(bridge_id.link).filter(|port| toward(port)).collect();
+    if !copies.is_empty() {
+        return copies;
+    }
+    let kept_from = |port: &Link| {
+        let spot = Spot::leaving(LinkId { ns: bridge_id.ns, link: port.index }, Tags::default());
+        meant.iter().any(|station| world.leads_to(spot, *station, Vlans::Ignored))
+    };
+    // Nobody known is meant: what leaves by a cable may find somebody beyond the site.
+    let leaves = |port: &Link| leaving(port).is_some_and(|spot| world.leaves_site(spot));
+    ns.ports(bridge_id.link).filter(|port| kept_from(port) || leaves(port)).collect()
 }
 
 /// Ports that lead to another bridge, where br_netfilter may rewrite a copy that is meant for nobody there,
@@ -266,9 +335,20 @@ fn deliver(
     bridge_id: LinkId,
     from: Option<&Link>,
     egress: LinkId,
-    mut skb: Skb,
+    skb: &Skb,
 ) -> Outcome {
     let ns = bridge_id.ns;
+    let mut skb = skb.clone();
+    // Before the hooks (`should_deliver`, `__br_forward`).
+    if let (Some(bridge), Some(port)) = (world.link(bridge_id), world.link(egress)) {
+        match vlan::discharge(bridge, port, skb.frame.tags) {
+            Ok(tags) => skb.frame.tags = tags,
+            Err(why) => {
+                let here = place(world.ns(ns), Some(port), Stage::Bridge);
+                return trail.drop(here, &skb.frame, Stop::VlanRefused(why), Vec::new());
+            }
+        }
+    }
     let out = Around {
         indev: from.map(|f| f.index),
         physin: from.map(|f| f.index),

@@ -32,7 +32,7 @@ pub(crate) fn answer(world: &World, trail: Trail, asked_on: LinkId, packet: Pack
 }
 
 fn unaddressed(packet: Packet) -> Frame {
-    Frame { source: model::Mac::ZERO, destination: model::Mac::ZERO, payload: Payload::Ip(packet) }
+    Frame::untagged(model::Mac::ZERO, model::Mac::ZERO, Payload::Ip(packet))
 }
 
 /// Where a packet is made, and the link that it is bound to or had better leave by: only IPv6 knows such.

@@ -17,8 +17,9 @@ use super::route::{self, Found, Key};
 use super::{scope, source_v6};
 use crate::netfilter::{self, Around};
 use crate::resolution::Resolution;
-use crate::trail::{Outcome, Skb, Trail, place};
+use crate::trail::{Carried, Outcome, Skb, Trail, place};
 use crate::wire;
+use crate::wiring::{Spot, Vlans};
 use crate::world::{LinkId, Station, World};
 
 /// The only hop limit that is taken: what came from farther away has less (RFC 4861, 7.1).
@@ -40,7 +41,8 @@ pub(super) fn ask(
     let transport = Transport::Neighbour { advertisement: false, target, mac };
     let from = own.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
     let frame = Frame { source: mac, ..framed(from, group.into(), group_mac, transport) };
-    let start = Trail { learned: trail.learned.clone(), asking: trail.asking, ..Trail::default() };
+    let start =
+        Trail::from(Carried { learned: trail.learned.clone(), asking: trail.asking, ..Carried::default() });
     if start.asks_too_much() {
         let here = place(world.ns(link.ns), world.link(link), Stage::Neighbour);
         let why = format!("asking for {target} needs an answer that needs to be asked for");
@@ -72,12 +74,12 @@ pub(super) fn ask(
 /// The advertisement: unicast, to the MAC that its sender knows the asker by.
 fn answer(world: &World, trail: &Trail, at: LinkId, (asker, target): (IpAddr, Ipv6Addr)) -> Outcome {
     let ns = world.ns(at.ns);
-    let start = Trail {
+    let start = Trail::from(Carried {
         learned: trail.learned.clone(),
         neighbours: trail.neighbours.clone(),
         asking: trail.asking,
-        ..Trail::default()
-    };
+        ..Carried::default()
+    });
     let mac = world.link(at).and_then(|l| l.mac).unwrap_or_default();
     let transport = Transport::Neighbour { advertisement: true, target, mac };
     // Who answers for another speaks for itself (`ndisc_send_na`).
@@ -100,7 +102,7 @@ fn speaks_to(ns: &Netns, link: u32, asker: IpAddr) -> Option<IpAddr> {
 
 fn framed(source: IpAddr, destination: IpAddr, to: Mac, transport: Transport) -> Frame {
     let packet = Packet { source, destination, ttl: HOP_LIMIT, length: LENGTH, transport };
-    Frame { source: Mac::ZERO, destination: to, payload: Payload::Ip(packet) }
+    Frame::untagged(Mac::ZERO, to, Payload::Ip(packet))
 }
 
 /// The packet's own source, where it is an address of the link, else the link-local address
@@ -216,12 +218,12 @@ fn proxies(ns: &Netns, link: u32, ip: Ipv6Addr) -> bool {
 /// The stations that answer for an address where a link's frames can get to: those that carry it before
 /// those that stand in for others, who take their time (`pneigh_enqueue`). All of the site, where none
 /// can be got to.
-pub(crate) fn answerers(world: &World, from: LinkId, target: Ipv6Addr) -> Vec<Station> {
+pub(crate) fn answerers(world: &World, (own, from): (LinkId, Spot), target: Ipv6Addr) -> Vec<Station> {
     let everywhere = all_answerers(world, target);
     let near: Vec<(Station, bool)> = everywhere
         .iter()
         .copied()
-        .filter(|(station, _)| *station == Station::Link(from) || world.leads_to(from, *station))
+        .filter(|(s, _)| *s == Station::Link(own) || world.leads_to(from, *s, Vlans::Kept))
         .collect();
     let answerers = if near.is_empty() { everywhere } else { near };
     let carried = answerers.iter().any(|(_, carries)| *carries);

@@ -23,8 +23,8 @@ pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: Skb) ->
     let link = world.link(ingress);
     let here = place(ns, link, Stage::Local);
     let to_here = || link.is_none_or(|l| l.mac.is_none_or(|mac| mac == skb.frame.destination));
-    let addressed =
-        !skb.other_host && (skb.frame.destination.is_group() || skb.physin.is_some() || to_here());
+    let addressed = !skb.other_host
+        && (skb.frame.destination.is_group() || skb.physin.is_some() || skb.taken_below || to_here());
     match skb.frame.payload {
         // Even a question about a foreign address teaches the asker nothing: ignored.
         Payload::Arp(question) => arp::receive(world, trail, ingress, &skb, question, addressed),

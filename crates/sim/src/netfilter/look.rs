@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::Mac;
 use model::link::LinkKind;
-use model::netfilter::{CtStates, Family, Field, Hook, Ipset, Match, NfRule, Test};
+use model::netfilter::{CtStates, Dialect, Family, Field, Hook, Ipset, Match, NfRule, Test};
 use model::packet::{Frame, Packet, Payload, TCP, Transport, UDP};
+use model::vlan::{Tag, VlanProtocol};
 
 use super::conntrack::{self, CtView};
 use super::hooks::{BaseRef, Hooks};
@@ -202,7 +203,7 @@ impl<'p, 'w> Look<'p, 'w> {
             Test::CtState(states) => self.ct_state(*states, now)?,
             Test::EtherSource(mac, mask) => masked(now.ether_source, *mac, *mask),
             Test::EtherDestination(mac, mask) => masked(now.ether_destination, *mac, *mask),
-            Test::EtherType(number) => self.ether_type() == *number,
+            Test::EtherType(number) => self.is_of_type(*number)?,
             Test::ArpOperation(op) => now.arp.is_some_and(|a| *op == if a.reply { 2 } else { 1 }),
             Test::ArpSourceIp(net) => now.arp.is_some_and(|a| net.contains(&IpAddr::V4(a.sender_ip))),
             Test::ArpTargetIp(net) => now.arp.is_some_and(|a| net.contains(&IpAddr::V4(a.target_ip))),
@@ -322,7 +323,43 @@ impl<'p, 'w> Look<'p, 'w> {
         })
     }
 
-    pub(super) fn ether_type(&self) -> u16 {
+    /// The tag that rules of frames see in front of what it carries; those of packets see none.
+    pub(super) fn tag(&self) -> Option<Tag> {
+        match self.family {
+            Family::Bridge | Family::Netdev => self.frame.tags.outermost(),
+            Family::Ip | Family::Ip6 | Family::Inet | Family::Arp => None,
+        }
+    }
+
+    /// A tagged frame is of its tag's type for ebtables (`ebt_basic_match`, which knows one kind of tag, and
+    /// `nft_payload_copy_vlan`). For nft's own rules it is that or of what is behind the tag, as they ask by
+    /// `ether type` or by `meta protocol`: the condition that a listing leaves out before `ip saddr` is one or
+    /// the other by the version that made it.
+    fn is_of_type(&self, number: u16) -> Result<bool, String> {
+        let Some(tag) = self.tag() else { return Ok(self.ether_type() == number) };
+        match self.table.dialect {
+            Dialect::EbtablesLegacy => Ok(number == VlanProtocol::Dot1q.ether_type()),
+            Dialect::Nft if number == self.ether_type() => Err(format!("what of VLAN {tag} a rule sees")),
+            Dialect::Nft
+            | Dialect::EbtablesNft
+            | Dialect::IptablesNft
+            | Dialect::IptablesLegacy
+            | Dialect::ArptablesNft
+            | Dialect::ArptablesLegacy => Ok(number == tag.protocol.ether_type()),
+        }
+    }
+
+    /// The type as a number to be looked up.
+    pub(super) fn told_ether_type(&self) -> Result<u16, String> {
+        match (self.tag(), self.table.dialect) {
+            (None, _) => Ok(self.ether_type()),
+            (Some(tag), Dialect::Nft) => Err(format!("what of VLAN {tag} a rule sees")),
+            (Some(_), Dialect::EbtablesLegacy) => Ok(VlanProtocol::Dot1q.ether_type()),
+            (Some(tag), _) => Ok(tag.protocol.ether_type()),
+        }
+    }
+
+    fn ether_type(&self) -> u16 {
         match &self.frame.payload {
             Payload::Arp(_) => 0x0806,
             Payload::Ip(packet) if packet.is_v6() => 0x86dd,

@@ -12,3 +12,4 @@ mod neighbours;
 mod routes;
 mod rulesets;
 mod translation;
+mod vlans;
