@@ -28,6 +28,9 @@ pub mod links {
     pub mod tap_wrong_bridge;
     pub mod uplink_down;
     pub mod uplink_no_carrier;
+    pub mod vlan_device_down;
+    pub mod vlan_device_missing;
+    pub mod vlan_tag_wrong;
 }
 
 /// Routes, forwarding, reverse path.
@@ -93,6 +96,9 @@ catalogue! {
         tap_not_enslaved => "tap-not-enslaved",
         tap_wrong_bridge => "tap-wrong-bridge",
         bridge_down => "bridge-down",
+        vlan_device_missing => "vlan-device-missing",
+        vlan_device_down => "vlan-device-down",
+        vlan_tag_wrong => "vlan-tag-wrong",
         flatif_down => "flatif-down",
         flatif_not_enslaved => "flatif-not-enslaved",
         uplink_down => "uplink-down",

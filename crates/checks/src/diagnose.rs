@@ -178,11 +178,13 @@ impl Scope {
         let all = || (0..case.intent.instances.len()).collect::<Vec<usize>>();
         let host_of = |at: &usize| case.intent.instances.get(*at).map(|i| i.host.clone());
         let every_host = || case.snapshot.hosts.iter().map(|h| h.name.clone()).collect::<Vec<String>>();
+        let hosts_at =
+            |at: usize| case.intent.instances.get(at).map(|i| hosts_of(case.intent, i)).unwrap_or_default();
         match subject {
             Subject::Instance(at) => Scope {
                 subject: case.intent.instances.get(*at).map(|i| i.name.clone()).unwrap_or_default(),
                 instances: vec![*at],
-                hosts: case.intent.instances.get(*at).map(|i| hosts_of(case.intent, i)).unwrap_or_default(),
+                hosts: hosts_at(*at),
                 only: None,
             },
             Subject::AllInstances => Scope {
@@ -204,7 +206,14 @@ impl Scope {
                         only: Some(hosts.clone()),
                     };
                 }
-                Scope { subject, instances: own, hosts: hosts.clone(), only: None }
+                // Those that serve its instances are part of the question.
+                let mut asked = hosts.clone();
+                for host in own.iter().flat_map(|at| hosts_at(*at)) {
+                    if !asked.contains(&host) {
+                        asked.push(host);
+                    }
+                }
+                Scope { subject, instances: own, hosts: asked, only: None }
             }
         }
     }

@@ -3,9 +3,13 @@
 
 mod faults;
 mod kernel;
+mod nova_clouds;
 mod queens;
 mod rules;
+mod site;
 mod tests_of_all;
+mod tests_of_shapes;
+mod written;
 
 use std::net::IpAddr;
 
@@ -21,6 +25,7 @@ use serde::Deserialize;
 use crate::{Case, Request, Subject, Symptom, diagnose};
 
 pub(crate) use faults::{CODES, broken, inject};
+pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
 pub(crate) use queens::queens;
 pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
 

@@ -1,13 +1,14 @@
-//! Which physical link belongs in which bridge: by nova.conf, by the database, or by what a walk to
-//! another host's instance lacks.
+//! Which link leads out of which bridge: by nova.conf, by the database, or by what a walk to another host's
+//! instance lacks. With VLANs it is the network's VLAN device.
 
 use model::Netns;
 use model::link::{Link, LinkKind};
 
 use crate::ladder::Purpose;
-use crate::view::View;
+use crate::view::{Stopped, View};
+use crate::vlans::{self, VlanSeat};
 
-/// A physical link and the bridge it belongs in.
+/// A physical link, or a VLAN device, and the bridge it belongs in.
 pub(crate) struct FlatInterface<'v> {
     pub(crate) ns: &'v Netns,
     pub(crate) link: &'v Link,
@@ -16,10 +17,36 @@ pub(crate) struct FlatInterface<'v> {
     pub(crate) source: String,
 }
 
-/// The flat interfaces of the hosts in question.
+impl<'v> FlatInterface<'v> {
+    /// The link that is set down where this one has it from there: a VLAN device goes down with its lower
+    /// link (`vlan_device_event`).
+    pub(crate) fn set_down(&self) -> Option<&'v Link> {
+        let lower = vlans::below(self.ns, self.link).filter(|lower| !lower.admin_up);
+        lower.or(Some(self.link).filter(|link| !link.admin_up))
+    }
+}
+
+/// What dies for want of a link that leads out of a host: at its devices, or on the way to its instances from
+/// others, who find nobody there.
+pub(crate) fn stopped<'v>(view: &View<'v>, ns: &Netns, devices: &[&str]) -> Option<Stopped<'v>> {
+    let here = |s: &Stopped| devices.iter().any(|device| s.is_at(ns, device));
+    let towards = |s: &Stopped| match s.rung.purpose {
+        Purpose::Other(at) => view.intent().instances.get(at).is_some_and(|i| i.host == ns.machine),
+        Purpose::Dhcp
+        | Purpose::Gateway
+        | Purpose::Outside
+        | Purpose::Inbound(_)
+        | Purpose::Resolver
+        | Purpose::Metadata => false,
+    };
+    view.stop(here).or_else(|| view.stop(towards))
+}
+
+/// The links that lead out of the bridges of the hosts in question, and of those at the other end.
 pub(crate) fn all<'v>(view: &View<'v>) -> Vec<FlatInterface<'v>> {
     let mut found: Vec<FlatInterface> = Vec::new();
-    for (host, ns) in view.hosts() {
+    let tagged = vlans::all(view);
+    for (host, ns) in view.hosts_at_both_ends() {
         let configured = host.nova.as_ref().and_then(|nova| {
             let link = ns.link_named(nova.get("flat_interface")?)?;
             let bridge = nova.get("flat_network_bridge").unwrap_or("br100").to_owned();
@@ -33,7 +60,14 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<FlatInterface<'v>> {
                 Some(FlatInterface { ns, link, bridge: n.bridge.clone()?, source })
             })
         };
-        found.extend(configured.or_else(recorded).or_else(|| missed(view, ns)));
+        let own: Vec<&VlanSeat> = tagged.iter().filter(|seat| std::ptr::eq(seat.ns, ns)).collect();
+        // What could be the way out is not asked where it is known.
+        let missed = || missed(view, ns).filter(|_| own.is_empty());
+        found.extend(configured.or_else(recorded).or_else(missed));
+        let devices = own.iter().filter_map(|VlanSeat { ns, device, bridge, source, .. }| {
+            Some(FlatInterface { ns, link: (*device)?, bridge: bridge.clone(), source: source.clone() })
+        });
+        found.extend(devices);
     }
     found
 }
@@ -56,10 +90,15 @@ fn missed<'v>(view: &View<'v>, ns: &'v Netns) -> Option<FlatInterface<'v>> {
         return None;
     }
     let is_tap = |l: &Link| view.world.link_named_in(ns, &l.name).is_some_and(|id| view.world.is_tap(id));
+    let carries_vlans = |l: &Link| {
+        let lower = |v: &Link| vlans::below(ns, v).is_some_and(|lower| lower.index == l.index);
+        ns.links.iter().any(lower)
+    };
     let cable = |l: &&Link| {
         matches!(l.kind, LinkKind::Physical | LinkKind::Veth | LinkKind::Bond | LinkKind::Vlan)
             && l.master.is_none_or(|m| m == bridge.index)
             && !is_tap(l)
+            && !carries_vlans(l)
             && !ns.addresses_of(l.index).any(|a| a.net.addr().is_ipv4())
     };
     let mut cables = ns.links.iter().filter(cable);

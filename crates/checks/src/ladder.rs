@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::netfilter::Hook;
-use model::path::{Disposition, Path, Stop};
+use model::path::{Disposition, Exchange, Path, Stop};
 use sim::{Answer, Endpoint, Protocol, Question, World};
 
 use crate::nova;
@@ -124,11 +124,13 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
     purposes
 }
 
-/// Whether the instance's host is meant to give addresses and names: nova-network runs one dnsmasq a
+/// Whether the host that serves the instance is meant to give addresses and names: nova-network runs one dnsmasq a
 /// network; elsewhere only a server that is seen to serve the bridge tells.
 fn serves_names(world: &World, instance: usize) -> bool {
     let Some(instance) = world.intent.instances.get(instance) else { return false };
-    let host = world.snapshot.host(&instance.host).zip(world.snapshot.main_netns(&instance.host));
+    let network = instance.vifs.iter().find_map(|v| world.intent.networks.get(v.network?));
+    let server = network.map_or(instance.host.as_str(), |n| n.server_for(&instance.host));
+    let host = world.snapshot.host(server).zip(world.snapshot.main_netns(server));
     let Some((host, ns)) = host else { return false };
     let bridges = instance.vifs.iter().filter_map(|v| ns.link_named(v.bridge.as_deref()?));
     let link = |bridge: &model::link::Link| world.link_named_in(ns, &bridge.name);
@@ -187,7 +189,9 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
 /// A gateway may refuse to be pinged, and another instance's groups may not let ping in: neither is
 /// this instance's fault, and neither keeps anything else from working.
 fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
-    let refusal = answer.paths.iter().find_map(|path| match path.stop() {
+    // Who does not hear the question for its address at all refuses nothing.
+    let own = answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    let refusal = own.into_iter().find_map(|path| match path.stop() {
         Some((_, Stop::Rule(rule) | Stop::Policy(rule))) => Some(rule),
         Some(_) | None => None,
     });

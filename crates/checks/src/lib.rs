@@ -25,6 +25,7 @@ mod proved;
 mod rules;
 mod uplinks;
 mod view;
+mod vlans;
 mod watched;
 
 #[cfg(test)]

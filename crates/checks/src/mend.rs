@@ -4,12 +4,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
-use model::link::{Link, LinkKind, OperState, PortState};
+use model::link::{Link, LinkKind, OperState, Peer, PortState};
 use model::netfilter::{Action, Chain, Dialect, Family, NfRule, Policy, Table};
 use model::path::RuleRef;
 use model::route::{Address, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
+use model::vlan::VlanDevice;
 use model::{Netns, Snapshot};
+
+use crate::vlans;
 
 /// One change to a machine's main namespace.
 #[derive(Debug, Clone)]
@@ -36,6 +39,28 @@ pub enum Mend {
         device: String,
         /// Bridge.
         bridge: String,
+    },
+    /// Makes a VLAN device on a link, up, as a port of a bridge.
+    VlanDevice {
+        /// Host.
+        machine: String,
+        /// Device to be made.
+        device: String,
+        /// Link below it.
+        lower: String,
+        /// VLAN id.
+        id: u16,
+        /// Bridge it belongs in.
+        bridge: String,
+    },
+    /// Gives a VLAN device another id.
+    VlanTag {
+        /// Host.
+        machine: String,
+        /// Device.
+        device: String,
+        /// VLAN id.
+        id: u16,
     },
     /// Plugs an instance's NIC in again, as a tap whose inside is taken to be in order.
     Replug {
@@ -139,6 +164,18 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 link.port = Some(model::link::BridgePort { hairpin: true, ..Default::default() });
             }
         }
+        Mend::VlanDevice { machine, device, lower, id, bridge } => {
+            if let Some(ns) = main_of(snapshot, machine) {
+                stack_vlan(ns, device, lower, *id, bridge);
+            }
+        }
+        Mend::VlanTag { machine, device, id } => {
+            let ns = main_of(snapshot, machine);
+            let link = ns.and_then(|ns| ns.links.iter_mut().find(|l| l.name == *device));
+            if let Some(vlan) = link.and_then(|link| link.vlan.as_mut()) {
+                vlan.id = *id;
+            }
+        }
         Mend::Replug { machine, device, bridge, instance } => {
             snapshot.netns.retain(|n| !(n.instance && n.machine == *instance));
             if let Some(ns) = main_of(snapshot, machine) {
@@ -220,7 +257,8 @@ fn main_of<'s>(snapshot: &'s mut Snapshot, machine: &str) -> Option<&'s mut Netn
 /// connected routes.
 fn on_link(snapshot: &mut Snapshot, machine: &str, device: &str, change: impl FnOnce(&mut Link)) {
     let far_up = far_end(snapshot, machine, device)
-        .and_then(|(ns, index)| snapshot.netns.get(ns)?.link(index).map(|l| l.admin_up));
+        .and_then(|(ns, index)| snapshot.netns.get(ns)?.link(index).map(|l| l.admin_up))
+        .or_else(|| Some(lower_of(snapshot, machine, device)?.is_running()));
     let Some(ns) = main_of(snapshot, machine) else { return };
     let Some(link) = ns.links.iter_mut().find(|l| l.name == device) else { return };
     change(link);
@@ -232,6 +270,7 @@ fn on_link(snapshot: &mut Snapshot, machine: &str, device: &str, change: impl Fn
         ns.links.iter_mut().filter(|l| l.master == Some(index)).for_each(settle);
     }
     connect(ns, index);
+    raise_vlans(ns, index, carrier);
     if !carrier {
         return;
     }
@@ -264,9 +303,31 @@ fn set_far_end_up(snapshot: &mut Snapshot, machine: &str, device: &str) {
     connect(far, index);
 }
 
+/// The link below a VLAN device, in the same namespace.
+fn lower_of<'s>(snapshot: &'s Snapshot, machine: &str, device: &str) -> Option<&'s Link> {
+    let ns = snapshot.main_netns(machine)?;
+    vlans::below(ns, ns.link_named(device)?)
+}
+
+/// A link that comes up brings its VLAN devices up, but for those that are bound loosely, and they have its
+/// carrier (`vlan_device_event`, `vlan_transfer_features`).
+fn raise_vlans(ns: &mut Netns, lower: u32, carrier: bool) {
+    let inode = ns.inode;
+    let on_it = |l: &Link| l.vlan.is_some() && l.peer.is_some_and(|p| p.index == lower && p.netns == inode);
+    let mut raised = Vec::new();
+    for link in ns.links.iter_mut().filter(|l| on_it(l)) {
+        link.admin_up |= link.vlan.is_some_and(|vlan| !vlan.loose_binding);
+        link.carrier = link.admin_up && carrier;
+        settle(link);
+        raised.push(link.index);
+    }
+    raised.into_iter().for_each(|index| connect(ns, index));
+}
+
 /// Index of the namespace, and ifindex, of a veth's other end.
 fn far_end(snapshot: &Snapshot, machine: &str, device: &str) -> Option<(usize, u32)> {
-    let peer = snapshot.main_netns(machine)?.link_named(device)?.peer?;
+    let link = snapshot.main_netns(machine)?.link_named(device)?;
+    let peer = link.peer.filter(|_| link.kind == LinkKind::Veth)?;
     let inode = peer.netns?;
     let ns = snapshot.netns.iter().position(|n| n.inode == Some(inode))?;
     Some((ns, peer.index))
@@ -293,6 +354,26 @@ fn connect(ns: &mut Netns, link: u32) {
     for nexthop in ns.routes.iter_mut().flat_map(|r| &mut r.nexthops).filter(|n| n.link == link) {
         (nexthop.dead, nexthop.linkdown) = (false, false);
     }
+}
+
+fn stack_vlan(ns: &mut Netns, device: &str, lower: &str, id: u16, bridge: &str) {
+    let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
+    let Some(below) = ns.link_named(lower).cloned() else { return };
+    let index = ns.links.iter().map(|l| l.index).max().unwrap_or(0) + 1;
+    ns.links.push(Link {
+        index,
+        name: device.to_owned(),
+        kind: LinkKind::Vlan,
+        admin_up: true,
+        carrier: below.is_running(),
+        mac: below.mac,
+        master: Some(master),
+        master_name: Some(bridge.to_owned()),
+        port: Some(model::link::BridgePort::default()),
+        peer: Some(Peer { index: below.index, netns: ns.inode }),
+        vlan: Some(VlanDevice::of(id)),
+        ..Link::default()
+    });
 }
 
 fn plug(ns: &mut Netns, device: &str, bridge: &str) {

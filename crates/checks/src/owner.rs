@@ -36,6 +36,13 @@ pub(crate) enum Owner {
     ByHand,
 }
 
+/// One of nova's rules that keep a gateway address apart which all hosts share: it is in nobody's chain, and
+/// what it drops is not this host's to answer.
+pub(crate) fn keeps_apart(ns: &Netns, rule: &RuleRef) -> bool {
+    matches!(rule.dialect, Dialect::EbtablesLegacy | Dialect::EbtablesNft)
+        && of(ns, rule) == Owner::NovaNetwork
+}
+
 impl Owner {
     /// As the contract's `owner` has it.
     pub(crate) fn name(self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::Netns;
-use model::link::Link;
+use model::link::{Link, LinkKind};
 use model::path::Stop;
 use model::route::TABLE_MAIN;
 use model::snapshot::Host;
@@ -77,7 +77,7 @@ pub(crate) fn default_text(ns: &Netns) -> String {
 
 /// The other end of a veth, where it was read.
 pub(crate) fn far_end<'v>(view: &View<'v>, link: &Link) -> Option<(&'v Netns, &'v Link)> {
-    let peer = link.peer?;
+    let peer = link.peer.filter(|_| link.kind == LinkKind::Veth)?;
     let ns = view.snapshot().netns.iter().find(|n| n.inode.is_some() && n.inode == peer.netns)?;
     Some((ns, ns.link(peer.index)?))
 }

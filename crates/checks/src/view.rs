@@ -12,6 +12,7 @@ use model::{Intent, Netns, Snapshot};
 use sim::World;
 
 use crate::ladder::{Purpose, Rung};
+use crate::owner;
 
 /// Everything that a check may look at.
 pub struct View<'v> {
@@ -80,13 +81,14 @@ impl<'v> View<'v> {
     }
 
     /// Every stop, in the ladder's order. A neighbour that nobody answers for is followed to where
-    /// the question or its answer died, when that says more.
+    /// the question or its answer died, when that says more. What another host rightly keeps to itself stops
+    /// nothing.
     pub fn stops(&self) -> impl Iterator<Item = Stopped<'v>> {
         let rungs: &'v [Rung] = self.rungs;
         let world = self.world;
         rungs.iter().enumerate().flat_map(move |(nth_rung, rung)| {
             rung.answer.paths.iter().enumerate().filter_map(move |(nth_path, path)| {
-                let (hop, stop) = path.stop()?;
+                let (hop, stop) = path.stop().filter(|(hop, stop)| !keeps_apart(world, hop, stop))?;
                 let order = (nth_rung, nth_path, path.hops.len());
                 let Stopped { hop, stop, .. } = innermost(
                     world,
@@ -107,6 +109,17 @@ impl<'v> View<'v> {
         let wanted = self.hosts;
         let snapshot = self.world.snapshot;
         let hosts = snapshot.hosts.iter().filter(move |h| wanted.contains(&h.name));
+        hosts.filter_map(move |h| Some((h, snapshot.main_netns(&h.name)?)))
+    }
+
+    /// The same, and the hosts of instances that those in question do not reach: what leads out of a host may be
+    /// at fault at either end.
+    pub fn hosts_at_both_ends(&self) -> impl Iterator<Item = (&'v Host, &'v Netns)> {
+        let far: BTreeSet<&str> = self.vifs().map(|seat| seat.host.name.as_str()).collect();
+        let snapshot = self.world.snapshot;
+        let wanted = self.hosts;
+        let hosts = snapshot.hosts.iter();
+        let hosts = hosts.filter(move |h| wanted.contains(&h.name) || far.contains(h.name.as_str()));
         hosts.filter_map(move |h| Some((h, snapshot.main_netns(&h.name)?)))
     }
 
@@ -133,8 +146,8 @@ impl<'v> View<'v> {
                 let network = vif.network.and_then(|n| world.intent.networks.get(n));
                 let server =
                     network.map_or(instance.host.as_str(), |network| network.server_for(&instance.host));
-                let server_ns = world.snapshot.main_netns(server)?;
-                let server = world.snapshot.host(server)?;
+                let read = world.snapshot.host(server).zip(world.snapshot.main_netns(server));
+                let (server, server_ns) = read.unwrap_or((host, ns));
                 Some(Seat { instance, vif, host, ns, server, server_ns, network })
             })
         })
@@ -184,7 +197,8 @@ pub struct Seat<'v> {
     pub host: &'v Host,
     /// That host's main namespace.
     pub ns: &'v Netns,
-    /// The host that is its gateway, DHCP and DNS server: the same in multi-host mode, else the network's one host.
+    /// The host that is its gateway, DHCP and DNS server: the same in multi-host mode, else the network's one host,
+    /// where that was read.
     pub server: &'v Host,
     /// That host's main namespace.
     pub server_ns: &'v Netns,
@@ -218,11 +232,20 @@ impl<'v> Seat<'v> {
     }
 }
 
+/// A rule of nova's by which a host keeps its share of a common address to itself.
+fn keeps_apart(world: &World, hop: &Hop, stop: &Stop) -> bool {
+    let Stop::Rule(rule) = stop else { return false };
+    let at = |ns: &&Netns| ns.machine == hop.at.host && ns.name == hop.at.netns;
+    world.snapshot.netns.iter().find(at).is_some_and(|ns| owner::keeps_apart(ns, rule))
+}
+
 /// A stop behind a stop: ARP that died somewhere says more than "nobody answers", unless it merely
 /// found nobody because nobody has the address.
 fn innermost<'v>(world: &World, stopped: Stopped<'v>) -> Stopped<'v> {
     let Stop::NeighbourUnresolved { because: Some(arp), ip } = stopped.stop else { return stopped };
-    let Some((hop, stop)) = arp.stop() else { return stopped };
+    let Some((hop, stop)) = arp.stop().filter(|(hop, stop)| !keeps_apart(world, hop, stop)) else {
+        return stopped;
+    };
     match stop {
         Stop::OtherHost => stopped,
         Stop::NoTarget(_) if world.owner_of_ip(*ip).is_none() => stopped,

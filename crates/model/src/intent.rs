@@ -203,3 +203,38 @@ impl SecurityGroupRule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+
+    fn network(multi_host: bool, share_address: bool) -> Network {
+        Network {
+            gateway: Some(GATEWAY),
+            dhcp_server: Some(GATEWAY),
+            multi_host,
+            share_address,
+            host_addresses: vec![("compute1".to_owned(), OWN)],
+            host: (!multi_host).then(|| "network1".to_owned()),
+            ..Network::default()
+        }
+    }
+
+    #[test]
+    fn each_mode_has_its_gateway() {
+        let gateways = [(true, false), (true, true), (false, false)]
+            .map(|(multi_host, share)| network(multi_host, share).gateway_on("compute1"));
+        assert_eq!(gateways, [Some(OWN), Some(GATEWAY), Some(GATEWAY)]);
+        assert_eq!(network(true, false).gateway_on("compute2"), Some(GATEWAY), "what the record says");
+    }
+
+    #[test]
+    fn who_serves_is_the_own_host_or_the_network_host() {
+        assert_eq!(network(true, true).server_for("compute1"), "compute1");
+        assert_eq!(network(false, false).server_for("compute1"), "network1");
+        assert_eq!(Network::default().server_for("compute1"), "compute1", "where no record tells");
+    }
+}

@@ -367,7 +367,8 @@ fn whether_nft_looks_past_the_tag_is_not_guessed() {
     let with = |rule: &str| {
         let mut cloud = trunked();
         let text = format!(
-            "table bridge t {{\n\tchain f {{\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t{rule}\n\t}}\n}}\n"
+            "table bridge t {{\n\tchain f {{\n\t\ttype filter hook forward priority filter; \
+             policy accept;\n\t\t{rule}\n\t}}\n}}\n"
         );
         let read = parse::nft_text::parse(&text, &|_, _| false);
         assert_eq!(read.problems, []);

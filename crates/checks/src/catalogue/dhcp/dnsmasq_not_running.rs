@@ -51,7 +51,10 @@ fn unserved<'v>(view: &View<'v>, seat: Seat<'v>, seen: &mut BTreeSet<(&'v str, &
     if !view.intent().from_database && !nova::manages(seat.server, seat.server_ns) {
         return None;
     }
-    let is_known = seat.network.is_some_and(|network| network.multi_host || network.host.is_some());
+    let is_known = seat.network.is_some_and(|network| {
+        let told = network.multi_host || network.host.is_some();
+        told && network.server_for(&seat.host.name) == seat.server.name
+    });
     let unread = view
         .snapshot()
         .gaps

@@ -38,7 +38,7 @@ use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
-use crate::owner::{self, Owner};
+use crate::owner;
 use crate::view::View;
 
 /// Looks for walks that a rule not written by nova ended: one finding a rule.
@@ -53,16 +53,10 @@ pub fn check(view: &View) -> Vec<Found> {
         else {
             continue;
         };
-        if known || nova::wrote(rule) {
+        if known || nova::wrote(rule) || owner::keeps_apart(ns, rule) {
             continue;
         }
         let owner = owner::of(ns, rule);
-        // What keeps a gateway address that all hosts share apart is nova's, and in nobody's chain.
-        if owner == Owner::NovaNetwork
-            && matches!(rule.dialect, Dialect::EbtablesLegacy | Dialect::EbtablesNft)
-        {
-            continue;
-        }
         let fault = Fault {
             code: "foreign-rule-drop",
             hop: place.clone(),

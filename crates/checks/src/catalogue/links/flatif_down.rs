@@ -8,13 +8,14 @@
 //!
 //! ## How hopline knows
 //! nova.conf's `flat_interface` or the network's `bridge_interface` names the link, or a walk to
-//! another host's instance dies at it; it lacks the `UP` flag.
+//! another host's instance dies at it; it lacks the `UP` flag. Its VLAN devices went down with it.
 //!
 //! ## What it looks like
 //! `bridge link`: `eth1 ... state disabled`. No drop counter moves: the bridge has nowhere to send.
 //!
 //! ## Nearest look-alikes
 //! * `flatif-not-enslaved`: the link is up, and no port of the bridge.
+//! * `vlan-device-down`: the physical link is up, and the VLAN device on it set down.
 //!
 //! ## Fix
 //! `ip link set eth1 up`. Undo: `ip link set eth1 down`.
@@ -24,6 +25,7 @@
 //! `flat_interface`.
 
 use model::finding::Confidence;
+use model::link::{Link, LinkKind};
 use model::path::Stage;
 
 use crate::evidence;
@@ -32,32 +34,48 @@ use crate::found::{Fault, Found, at};
 use crate::mend::Mend;
 use crate::view::View;
 
-/// Looks for flat interfaces that are set down.
+/// Looks for flat interfaces that are set down: one finding a link, which may have several VLANs on it.
 pub fn check(view: &View) -> Vec<Found> {
-    let down = flat_interface::all(view).into_iter().filter(|flat| !flat.link.admin_up);
-    down.map(|FlatInterface { ns, link, bridge, source }| {
-        let name = &link.name;
-        Fault {
-            code: "flatif-down",
-            hop: at(ns, name, Stage::Bridge),
-            summary: format!("instances on {} reach no other host's: {name} is set down", ns.machine),
-            cause: format!("{name}, the physical link of {bridge} ({source}), is administratively down"),
-            confidence: Confidence::Proven,
-            evidence: vec![evidence::link(ns, link)],
-            owner: "operator",
-            remedy: vec![evidence::remedy(
-                ns,
-                &format!("ip link set dev {name} up"),
-                &format!("ip link set dev {name} down"),
-                "",
-            )],
-            instances: view.instances_on(&ns.machine),
-            stopped: view.stop(|s| s.is_at(ns, name) || s.is_at(ns, &bridge)),
-            mend: vec![Mend::LinkUp { machine: ns.machine.clone(), device: name.clone() }],
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    let mut found = Vec::new();
+    for flat in flat_interface::all(view) {
+        let Some(link) = flat.set_down().filter(|link| link.kind != LinkKind::Vlan) else { continue };
+        if told.contains(&(&flat.ns.machine, &link.name)) {
+            continue;
         }
-        .found()
-    })
-    .collect()
+        told.push((&flat.ns.machine, &link.name));
+        found.push(down(view, &flat, link));
+    }
+    found
+}
+
+fn down(view: &View, flat: &FlatInterface, link: &Link) -> Found {
+    let FlatInterface { ns, link: port, bridge, source } = flat;
+    let name = &link.name;
+    let lower = if port.index == link.index { String::new() } else { format!(" below {}", port.name) };
+    let all = flat_interface::all(view);
+    let below = all.iter().filter(|f| f.set_down().is_some_and(|l| std::ptr::eq(l, link)));
+    let ports = below.flat_map(|f| [f.link.name.as_str(), f.bridge.as_str()]);
+    let devices: Vec<&str> = [name.as_str()].into_iter().chain(ports).collect();
+    let fault = Fault {
+        code: "flatif-down",
+        hop: at(ns, name, Stage::Bridge),
+        summary: format!("instances on {} reach no other host's: {name} is set down", ns.machine),
+        cause: format!("{name}, the physical link{lower} of {bridge} ({source}), is administratively down"),
+        confidence: Confidence::Proven,
+        evidence: vec![evidence::link(ns, link)],
+        owner: "operator",
+        remedy: vec![evidence::remedy(
+            ns,
+            &format!("ip link set dev {name} up"),
+            &format!("ip link set dev {name} down"),
+            "",
+        )],
+        instances: view.instances_on(&ns.machine),
+        stopped: flat_interface::stopped(view, ns, &devices),
+        mend: vec![Mend::LinkUp { machine: ns.machine.clone(), device: name.clone() }],
+    };
+    fault.found()
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! # flatif-not-enslaved
 //!
-//! The physical link that belongs in the instances' bridge is no port of it.
+//! The physical link, or the VLAN device, that belongs in the instances' bridge is no port of it.
 //!
 //! ## What it means
 //! The bridge has no way to other hosts: instances of different hosts cannot reach each other. Right
 //! after the change some instances also lose their gateway for a minute, because the bridge's MAC
-//! was the link's and changes with it.
+//! was the link's and changes with it. A VLAN device in another network's bridge joins two projects.
 //!
 //! ## How hopline knows
-//! nova.conf's `flat_interface` or the network's `bridge_interface` names the link and its master is
-//! not the bridge; or a walk to another host's instance finds no port that leads there, while a cable
+//! nova.conf's `flat_interface`, the network's `bridge_interface` or its VLAN names the link and its master
+//! is not the bridge; or a walk to another host's instance finds no port that leads there, while a cable
 //! of this host without address or master does.
 //!
 //! ## What it looks like
@@ -17,6 +17,7 @@
 //!
 //! ## Nearest look-alikes
 //! * `flatif-down`: it is a port, and down.
+//! * `vlan-tag-wrong`: it is a port, and of another VLAN.
 //!
 //! ## Fix
 //! `ip link set eth1 master br100`. Undo: `ip link set eth1 nomaster`.
@@ -43,6 +44,9 @@ pub fn check(view: &View) -> Vec<Found> {
         .filter_map(|FlatInterface { ns, link, bridge, source }| {
             let name = &link.name;
             let bridge_link = ns.link_named(&bridge)?;
+            let other = link.master.and_then(|m| ns.link(m)).map(|m| m.name.as_str());
+            let instead =
+                other.map_or_else(|| "no port of it".to_owned(), |other| format!("a port of {other}"));
             let fault = Fault {
                 code: "flatif-not-enslaved",
                 hop: at(ns, name, Stage::Bridge),
@@ -50,18 +54,21 @@ pub fn check(view: &View) -> Vec<Found> {
                     "{bridge} on {} has no way to other hosts: {name} is not its port",
                     ns.machine
                 ),
-                cause: format!("{name} belongs in {bridge} ({source}) and is no port of it"),
+                cause: format!("{name} belongs in {bridge} ({source}) and is {instead}"),
                 confidence: Confidence::Proven,
                 evidence: vec![evidence::link(ns, link), evidence::ports(ns, bridge_link)],
                 owner: "nova-network",
                 remedy: vec![evidence::remedy(
                     ns,
                     &format!("ip link set dev {name} master {bridge}"),
-                    &format!("ip link set dev {name} nomaster"),
+                    &other.map_or_else(
+                        || format!("ip link set dev {name} nomaster"),
+                        |other| format!("ip link set dev {name} master {other}"),
+                    ),
                     "",
                 )],
                 instances: view.instances_on(&ns.machine),
-                stopped: view.stop(|s| s.is_at(ns, &bridge)),
+                stopped: flat_interface::stopped(view, ns, &[&bridge, name, other.unwrap_or_default()]),
                 mend: vec![Mend::Enslave {
                     machine: ns.machine.clone(),
                     device: name.clone(),
@@ -75,7 +82,7 @@ pub fn check(view: &View) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, lacks, minicloud};
+    use crate::fixture::{Hosting, Manager, broken, codes, lacks, minicloud, nova_cloud};
 
     #[test]
     fn fires_on_the_flat_interface_outside_its_bridge() {
@@ -88,6 +95,24 @@ mod tests {
         let mut cloud = minicloud();
         cloud.nomaster("host", "eth1");
         assert_eq!(codes(&cloud.diagnose("inst1")), ["flatif-not-enslaved host//eth1"]);
+    }
+
+    /// `vlan101` in `br102`: one project's frames are on the other's bridge.
+    #[test]
+    fn fires_on_a_vlan_device_in_another_networks_bridge() {
+        for hosting in [Hosting::Each, Hosting::NetworkHost] {
+            let mut cloud = nova_cloud(Manager::Vlan, hosting);
+            cloud.enslave("compute2", "vlan101", "br102");
+            let diagnosis = cloud.diagnose("db1");
+            assert_eq!(codes(&diagnosis), ["flatif-not-enslaved compute2//vlan101"], "{hosting:?}");
+            assert!(diagnosis.findings[0].cause.ends_with("is a port of br102"));
+            // Asked from the other end it is the same.
+            assert_eq!(
+                codes(&cloud.diagnose("web1")),
+                ["flatif-not-enslaved compute2//vlan101"],
+                "{hosting:?}"
+            );
+        }
     }
 
     #[test]
