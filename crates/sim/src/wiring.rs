@@ -120,6 +120,26 @@ impl<'a> World<'a> {
         near(Vlans::Kept).or_else(|| near(Vlans::Ignored)).or_else(|| self.owner_of_ip(ip))
     }
 
+    /// Tags that a frame inside a bridge wears when it comes up to the bridge's own device, which is let in like a
+    /// port; but one that listens to everything is handed it as it is (`br_pass_frame_up`).
+    pub(crate) fn up_from_bridge(&self, bridge: LinkId, tags: Tags) -> Result<Tags, String> {
+        let Some(facts) = self.link(bridge) else { return Err("the bridge is gone".to_owned()) };
+        match vlan::discharge(facts, facts, tags) {
+            Err(_) if self.listens_to_everything(bridge) => Ok(tags),
+            discharged => discharged,
+        }
+    }
+
+    /// Ports of bridges listen to everything, and a VLAN device that does makes its lower link do so too
+    /// (`br_manage_promisc`, `vlan_dev_change_rx_flags`). The flag that is read tells only of what
+    /// somebody asked for (`dev_get_flags`).
+    fn listens_to_everything(&self, link: LinkId) -> bool {
+        let bridged = |device: LinkId| {
+            self.bridge_of(device).is_some() && self.link(device).is_some_and(|device| device.admin_up)
+        };
+        self.link(link).is_some_and(|link| link.promiscuous) || self.vlans_on(link).any(bridged)
+    }
+
     /// A cable or tap whose far end was not read and that no known instance sits behind.
     fn leads_beyond(&self, id: LinkId) -> bool {
         let Some(link) = self.link(id) else { return false };
@@ -216,11 +236,12 @@ impl<'a> World<'a> {
         let Some(facts) = self.link(bridge) else { return Vec::new() };
         let gates = self.ns(bridge.ns).ports(bridge.link).chain([facts]);
         let out = gates.filter(|gate| gate.index != from).filter_map(|gate| {
+            let link = LinkId { ns: bridge.ns, link: gate.index };
             let worn = match vlans {
+                Vlans::Kept if link == bridge => self.up_from_bridge(bridge, tags).ok()?,
                 Vlans::Kept => vlan::discharge(facts, gate, tags).ok()?,
                 Vlans::Ignored => tags,
             };
-            let link = LinkId { ns: bridge.ns, link: gate.index };
             let at = if link == bridge { At::Arriving(link) } else { At::Leaving(link) };
             Some(Spot { at, tags: worn })
         });

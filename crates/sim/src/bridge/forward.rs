@@ -119,12 +119,12 @@ fn dispatch(world: &World, trail: Trail, bridge_id: LinkId, port: &Link, skb: Sk
         if group { Target::Unknown } else { fdb::lookup(world, &trail, bridge_id, vid, destination) };
     let up = match target {
         Target::Local => true,
-        Target::Port(_) | Target::Unknown => group && meant_for_stack(world, bridge, bridge_id, &skb),
+        Target::Port(_) | Target::Unknown => group && meant_for_stack(world, bridge_id, &skb),
     };
     if up {
         return up_the_stack(world, trail, bridge_id, skb);
     }
-    let also_up = taken_above(world, bridge, bridge_id, skb.frame.tags, group)
+    let also_up = taken_above(world, bridge_id, skb.frame.tags)
         .then(|| up_the_stack(world, trail.clone(), bridge_id, skb.clone()));
     let out = match target {
         Target::Port(to) => to_port(world, trail, bridge_id, Some(port), to, &skb),
@@ -136,19 +136,19 @@ fn dispatch(world: &World, trail: Trail, bridge_id: LinkId, port: &Link, skb: Sk
     }
 }
 
-/// A copy goes up to a VLAN device that is a port of another bridge: of group frames always, of others where
-/// such a device makes this bridge listen to everything (`vlan_dev_change_rx_flags`).
-fn taken_above(world: &World, bridge: &Link, bridge_id: LinkId, tags: Tags, group: bool) -> bool {
-    let taking = vlan::discharge(bridge, bridge, tags).ok().and_then(|t| world.vlan_taking(bridge_id, t));
-    taking.is_some_and(|(device, _)| world.bridge_of(device).is_some()) && (group || bridge.promiscuous)
+/// A copy goes up to a VLAN device that is a port of another bridge, since such a device makes this bridge listen
+/// to everything.
+fn taken_above(world: &World, bridge_id: LinkId, tags: Tags) -> bool {
+    let taking = world.up_from_bridge(bridge_id, tags).ok().and_then(|t| world.vlan_taking(bridge_id, t));
+    taking.is_some_and(|(device, _)| world.bridge_of(device).is_some())
 }
 
 /// Group frames go both up and out; the walk follows the copy that can be answered: up, when the
 /// question is for an address of this machine, or a DHCP server is here, or the bridge has an address
 /// and no server is anywhere that its ports lead.
-fn meant_for_stack(world: &World, bridge: &Link, bridge_id: LinkId, skb: &Skb) -> bool {
+fn meant_for_stack(world: &World, bridge_id: LinkId, skb: &Skb) -> bool {
     let ns = world.ns(bridge_id.ns);
-    let Ok(worn) = vlan::discharge(bridge, bridge, skb.frame.tags) else { return false };
+    let Ok(worn) = world.up_from_bridge(bridge_id, skb.frame.tags) else { return false };
     // A tagged frame is some VLAN device's, or nobody's here.
     let device = match world.vlan_taking(bridge_id, worn) {
         Some((device, _)) if world.bridge_of(device).is_some() => return false,
@@ -185,10 +185,9 @@ fn meant_for_stack(world: &World, bridge: &Link, bridge_id: LinkId, skb: &Skb) -
 /// `br_pass_frame_up`.
 fn up_the_stack(world: &World, mut trail: Trail, bridge_id: LinkId, mut skb: Skb) -> Outcome {
     let here = place(world.ns(bridge_id.ns), world.link(bridge_id), Stage::Bridge);
-    match world.link(bridge_id).map(|bridge| vlan::discharge(bridge, bridge, skb.frame.tags)) {
-        Some(Ok(tags)) => skb.frame.tags = tags,
-        Some(Err(why)) => return trail.drop(here, &skb.frame, Stop::VlanRefused(why), Vec::new()),
-        None => return trail.drop(here, &skb.frame, Stop::DeviceMissing, Vec::new()),
+    match world.up_from_bridge(bridge_id, skb.frame.tags) {
+        Ok(tags) => skb.frame.tags = tags,
+        Err(why) => return trail.drop(here, &skb.frame, Stop::VlanRefused(why), Vec::new()),
     }
     let around = Around { indev: skb.physin, physin: skb.physin, ..Around::bridge(bridge_id.link) };
     if let Err(end) =

@@ -34,8 +34,6 @@ pub(crate) fn discharge(bridge: &Link, gate: &Link, tags: Tags) -> Result<Tags, 
     match of(gate, id) {
         Some(vlans) if vlans.untagged => Ok(tags.inner()),
         Some(_) => Ok(tags),
-        // Who listens to everything is handed it as it is (`br_pass_frame_up`).
-        None if gate.index == bridge.index && bridge.promiscuous => Ok(tags),
         None => Err(format!("{} is not in VLAN {id}", gate.name)),
     }
 }
@@ -122,15 +120,5 @@ mod tests {
         assert_eq!(discharge(&bridge(true), &untagging, tagged(5)), Ok(Tags::default()));
         assert_eq!(discharge(&bridge(true), &gate(&[only(5)]), tagged(5)), Ok(tagged(5)));
         assert!(discharge(&bridge(true), &gate(&[only(6)]), tagged(5)).is_err());
-    }
-
-    #[test]
-    fn the_bridge_itself_is_a_port_but_for_one_that_listens_to_everything() {
-        let mut bridge = bridge(true);
-        assert!(discharge(&bridge, &bridge, tagged(5)).is_err());
-        bridge.promiscuous = true;
-        assert_eq!(discharge(&bridge, &bridge, tagged(5)), Ok(tagged(5)));
-        bridge.bridge_vlans = vec![BridgeVlans { untagged: true, ..only(5) }];
-        assert_eq!(discharge(&bridge, &bridge, tagged(5)), Ok(Tags::default()));
     }
 }

@@ -234,13 +234,18 @@ fn a_vlan_device_on_one_bridge_may_be_a_port_of_another() {
     cloud.vlan("sw", "br0", "br0.100", 100);
     let tagged = BridgeVlans { low: 100, high: 100, untagged: false, pvid: false };
     cloud.link("sw", "br0").bridge_vlans = vec![tagged];
-    cloud.link("sw", "br0").promiscuous = true;
     cloud.bridge("sw", "br100", "02:00:00:00:0d:64");
     cloud.enslave("sw", "br0.100", "br100");
     cloud.address("sw", "br100", "10.0.0.6/24");
     cloud.passes("g1", "10.0.0.6");
     cloud.passes("sw", K);
     cloud.passes("g1", K);
+    // It makes the bridge below listen to everything, be that in the VLAN or not. What it sends must be.
+    cloud.link("sw", "br0").bridge_vlans.clear();
+    assert_eq!(
+        cloud.ping("g1", "10.0.0.6").paths[0].stop().map(|(hop, _)| hop.at.device.as_str()),
+        Some("br0")
+    );
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! VLANs, the walk against the kernel: small worlds of real namespaces, each with something of VLANs right or
+//! wrong, are read as hopline reads a site; then each machine pings, and must be answered where the walk says
+//! so. Needs root, and a kernel with 8021q and `CONFIG_BRIDGE_VLAN_FILTERING`.
+//!
+//! ```text
+//! g eth0 10.0.0.11 - tap1 br1 - vlan100 - trunk0 h --- p1 sw br0 p2 --- trunk0 k - vlan100 10.0.0.2
+//!                                         10.7.0.1                      10.7.0.2
+//! ```
+
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod lab;
+mod worlds;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use model::path::Disposition;
+use model::{Intent, Snapshot};
+use sim::{Endpoint, Question, World};
+
+use lab::{Lab, ROLES};
+use worlds::{PROBES, Probe, WORLDS};
+
+/// What the walk says of a ping, and how it tells it.
+struct Said {
+    /// `None` where it does not know.
+    answered: Option<bool>,
+    told: String,
+}
+
+#[test]
+fn pings_fare_in_every_world_as_the_walk_says() {
+    let mut failures = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for world in WORLDS {
+        let lab = Lab::build(world);
+        let snapshot = lab.read();
+        for probe in PROBES.iter().chain(world.probes) {
+            let said = ask(&snapshot, probe);
+            let seen = lab.ping(probe);
+            let outcome = match said.answered {
+                None => "unknown",
+                Some(said) if said == seen => {
+                    if said {
+                        "answered"
+                    } else {
+                        "lost"
+                    }
+                }
+                Some(_) => {
+                    let (from, to) = probe;
+                    failures.push(format!("{}: {from} > {to}: seen {seen}\n{}", world.name, said.told));
+                    "otherwise"
+                }
+            };
+            *counts.entry(outcome).or_default() += 1;
+        }
+    }
+    println!("{} worlds: {counts:?}", WORLDS.len());
+    assert!(failures.is_empty(), "{} fared otherwise:\n{}", failures.len(), failures.join("\n\n"));
+    let of = |outcome: &str| counts.get(outcome).copied().unwrap_or(0);
+    assert!(of("answered") > 30 && of("lost") > 30, "{counts:?}");
+    assert!(of("unknown") <= 4, "the walk knows VLANs: {counts:?}");
+}
+
+fn ask(snapshot: &Snapshot, (from, to): &Probe) -> Said {
+    let intent = Intent::default();
+    let world = World::new(snapshot, &intent);
+    let from = Endpoint::Machine(world.main_ns(from).expect("it was read"));
+    let to: IpAddr = to.parse().unwrap();
+    let answer = sim::ask(&world, &Question { from, to, protocol: sim::Protocol::Icmp, reply: true });
+    let unknown = answer.paths.iter().any(|path| match path.disposition {
+        Disposition::Unknown { .. } => true,
+        Disposition::Delivered { .. } | Disposition::Dropped(_) | Disposition::LeftSite => false,
+    });
+    let hop = |hop: &model::path::Hop| format!("  {} {:?}: {}", hop.at, hop.at.stage, hop.detail);
+    let told = answer.paths.iter().flat_map(|path| {
+        let title = format!(" {:?} {:?}: {:?}", path.exchange, path.direction, path.disposition);
+        std::iter::once(title).chain(path.hops.iter().map(hop))
+    });
+    let told = told.collect::<Vec<_>>().join("\n");
+    Said { answered: (!unknown).then_some(answer.answered), told }
+}
+
+/// Every probe names machines that are there.
+#[test]
+fn probes_are_of_the_worlds_machines() {
+    let probes = WORLDS.iter().flat_map(|world| world.probes).chain(PROBES);
+    for (from, to) in probes {
+        assert!(ROLES.contains(from) && to.parse::<IpAddr>().is_ok(), "{from} > {to}");
+    }
+}
