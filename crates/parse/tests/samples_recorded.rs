@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use model::link::{Bridge, BridgePort, LinkKind, LinkStats, OperState, Peer, PortState};
 use model::listing::SeenTransport;
 use model::service::{ConsoleEventKind, DhcpMessage};
+use model::vlan::VlanProtocol;
 use parse::host_lookup::LookupFailure;
 
 fn ip(text: &str) -> IpAddr {
@@ -23,7 +24,15 @@ fn ip_addr_with_details_and_counters() {
 
     assert_eq!((lo.kind.clone(), lo.operstate, lo.mtu), (LinkKind::Loopback, OperState::Unknown, 65536));
     assert_eq!(br100.kind, LinkKind::Bridge);
-    assert_eq!(br100.bridge, Some(Bridge { stp: false, forward_delay_cs: 1500, vlan_filtering: false }));
+    let bridge = Bridge {
+        stp: false,
+        forward_delay_cs: 1500,
+        vlan_filtering: false,
+        vlan_protocol: VlanProtocol::Dot1q,
+        // Its kernel has no VLANs in bridges.
+        default_pvid: 0,
+    };
+    assert_eq!(br100.bridge, Some(bridge));
     assert_eq!(br100.mac.map(|mac| mac.to_string()).as_deref(), Some("ae:21:55:94:58:99"));
     assert_eq!((br100.master, br100.peer, br100.port), (None, None, None));
 
