@@ -1,6 +1,7 @@
 //! What a journey that is over tells: the order of its stops, and from that everything else.
 
 mod conclude;
+mod copies;
 mod kinds;
 mod known;
 mod live;
@@ -46,6 +47,9 @@ struct Watch {
     copies: u64,
     /// The first with copies.
     copied: Option<Example>,
+    /// The same of those that their sender may have sent more than once.
+    repeats: u64,
+    repeated: Option<Example>,
     missed: u64,
     /// It is known to see whatever passes, so its silence tells as much as its packets.
     is_awake: bool,
@@ -59,6 +63,8 @@ const UNUSED: Watch = Watch {
     doubled: 0,
     copies: 0,
     copied: None,
+    repeats: 0,
+    repeated: None,
     missed: 0,
     is_awake: false,
 };
@@ -97,7 +103,9 @@ pub(crate) struct Closing {
     nat: HashMap<Nat, u64, BuildHasherDefault<Mixed>>,
     journeys: u64,
     findings: Findings,
+    /// Copies of a stop that has more than it can count, and packets that may have been sent so often.
     pub(crate) uncounted_copies: u64,
+    pub(crate) uncounted_repeats: u64,
     window_shortened_ns: Option<i64>,
 }
 
@@ -126,6 +134,7 @@ impl Closing {
             journeys: 0,
             findings: Findings::default(),
             uncounted_copies: 0,
+            uncounted_repeats: 0,
             window_shortened_ns: None,
         }
     }
@@ -257,33 +266,6 @@ impl Closing {
                 }
             }
             before = Some(stop);
-        }
-    }
-
-    /// A copy is made once, and seen at every vantage behind.
-    fn copies(&mut self, journey: &Journey) {
-        if journey.is_said_again() {
-            return;
-        }
-        let mut known = 1;
-        for stop in &journey.stops {
-            let is_mixed = self.is_mixed(stop.vantage);
-            let Some(watch) = self.watches.get_mut(usize::from(stop.vantage)) else { continue };
-            if is_mixed {
-                watch.stops += 1;
-                let copies = stop.copies.saturating_sub(known);
-                if copies > 0 {
-                    watch.doubled += 1;
-                    watch.copies += u64::from(copies);
-                    watch.copied.get_or_insert(Example::of(journey, stop));
-                }
-                continue;
-            }
-            if stop.copies > known {
-                self.findings.duplicates += u64::from(stop.copies - known);
-                self.findings.duplicate.get_or_insert(Example::of(journey, stop));
-            }
-            known = stop.copies;
         }
     }
 

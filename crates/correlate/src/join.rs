@@ -5,7 +5,7 @@ mod live;
 use model::sighting::{Address, Kind, Sighting};
 
 use crate::close::{Closing, is_only_answer};
-use crate::journey::{Journey, Stop};
+use crate::journey::{Journey, Stop, may_be_sent_again};
 use crate::open::{OpenJourneys, StopAt};
 use crate::prelude;
 use crate::report::{Nat, Report};
@@ -145,6 +145,7 @@ impl Correlator {
         stop.last_ns = u32::try_from(seen.time_ns.saturating_sub(stop.time_ns).max(0)).unwrap_or(u32::MAX);
         match stop.copies.checked_add(1) {
             Some(copies) => stop.copies = copies,
+            None if may_be_sent_again(seen.kind, seen.ip_id) => self.closing.uncounted_repeats += 1,
             None => self.closing.uncounted_copies += 1,
         }
     }

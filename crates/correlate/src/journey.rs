@@ -95,6 +95,24 @@ impl Journey {
     }
 }
 
+impl Journey {
+    /// The same octets once more where a packet was seen first may be two packets: nothing in them has to differ from
+    /// one datagram or acknowledgement to the next, but the IP id. Who sends no fragments need not fill that in
+    /// (RFC 6864, 4.1), IPv6 has none. Questions and their answers have numbers of their own.
+    pub fn may_be_sent_again(&self, stop: &Stop) -> bool {
+        may_be_sent_again(self.kind, stop.ip_id)
+    }
+}
+
+pub(crate) fn may_be_sent_again(kind: Kind, ip_id: u16) -> bool {
+    match kind {
+        Kind::Udp | Kind::Tcp | Kind::Icmp | Kind::Other => ip_id == 0,
+        Kind::EchoRequest | Kind::EchoReply | Kind::DnsQuery | Kind::DnsResponse => false,
+        Kind::DhcpClient | Kind::DhcpServer | Kind::ArpRequest | Kind::ArpReply => false,
+        Kind::Fragment => false,
+    }
+}
+
 /// Multicast and broadcast end in many places.
 pub(crate) fn is_for_many(destination: Address) -> bool {
     match destination.to_ip() {

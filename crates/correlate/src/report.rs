@@ -68,6 +68,11 @@ pub struct Findings {
     pub duplicates: u64,
     /// The first of them.
     pub duplicate: Option<Example>,
+    /// Packets seen once more where they were seen first, which their sender may have sent again, or else are copies
+    /// made before.
+    pub repeats: u64,
+    /// The first of them.
+    pub repeated: Option<Example>,
     /// Packets that came back to a vantage twice or more, with a lower TTL each time.
     pub looping: u64,
     /// The first of them.

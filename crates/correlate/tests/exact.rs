@@ -162,10 +162,12 @@ fn a_vantage_that_drops_now_and_then_is_told_as_incomplete() {
 fn identical_packets_by_the_hundred_thousand_are_counted() {
     let (files, _) = generated(&Plan { packets: 1, ..PLAN });
     let one = sightings(files[0].clone())[0];
-    let many =
-        (0..300_000).map(|at| Sighting { time_ns: one.time_ns + at, frame: 1, ip_id: 0, ..one }).collect();
-    let (report, _) = correlate(vec![many], Options::default());
-    assert_eq!((report.journeys, report.findings.duplicates), (1, 299_999));
+    for (ip_id, duplicates, repeats) in [(7, 299_999, 0), (0, 0, 299_999)] {
+        let many = (0..300_000).map(|at| Sighting { time_ns: one.time_ns + at, frame: 1, ip_id, ..one });
+        let (report, _) = correlate(vec![many.collect()], Options::default());
+        let findings = &report.findings;
+        assert_eq!((report.journeys, findings.duplicates, findings.repeats), (1, duplicates, repeats));
+    }
 }
 
 #[test]

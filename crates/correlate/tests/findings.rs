@@ -208,7 +208,42 @@ fn what_senders_say_again_is_no_copy() {
     assert_eq!([icmp(143, group), icmp(136, all), arp(INSIDE), igmp].map(told), [0; 4]);
     // Unreachable; an answer to who asked; a question; another protocol.
     let other = Sighting { protocol: 132, ..igmp };
-    assert_eq!([icmp(1, SERVER), icmp(136, SERVER), arp(SERVER), other].map(told), [1; 4]);
+    let with_id = |packet| Sighting { ip_id: 7, ..packet };
+    let copies = [with_id(icmp(1, SERVER)), with_id(icmp(136, SERVER)), arp(SERVER), with_id(other)];
+    assert_eq!(copies.map(told), [1; 4]);
+}
+
+#[test]
+fn what_a_sender_may_have_sent_again_is_no_copy_unless_one_was_made_on_the_way() {
+    let datagram = Sighting { kind: Kind::Udp, protocol: 17, ..segment(900) };
+    let acknowledgement = segment(900);
+    // At how many of the three vantages it was seen twice, from behind; by its id or without one.
+    let told = |packet: Sighting, twice_at: std::ops::Range<usize>, is_mixed: bool| {
+        let mut story = quiet(200);
+        story.is_mixed = vec![is_mixed, false, false];
+        for (at, hops) in WAY.into_iter().zip(0_u8..) {
+            let time = 100_250 + i64::from(hops) * STRETCH_US;
+            let times = if twice_at.contains(&at) { 2 } else { 1 };
+            (0..times).for_each(|n| story.see(at, time + n * 7, Sighting { ttl: 64 - hops, ..packet }));
+        }
+        let told = story.tell();
+        let findings = told.findings();
+        let first = findings.duplicate.or(findings.repeated).map(|first| told.source(first.stop.vantage));
+        (findings.duplicates, findings.repeats, first, findings.is_fault())
+    };
+    for packet in [datagram, acknowledgement] {
+        let with_id = Sighting { ip_id: 7, ..packet };
+        assert_eq!(told(packet, 0..3, false), (0, 1, Some(0), false), "from the first vantage on");
+        assert_eq!(told(with_id, 0..3, false), (1, 0, Some(0), true), "two packets have two ids");
+        for is_mixed in [false, true] {
+            assert_eq!(told(packet, 0..1, is_mixed), (0, 1, Some(0), false), "one of two is lost");
+            assert_eq!(told(with_id, 0..1, is_mixed), (1, 0, Some(0), true));
+        }
+        assert_eq!(told(packet, 1..3, false), (1, 0, Some(1), true), "made between the first two");
+        assert_eq!(told(packet, 2..3, false), (1, 0, Some(2), true), "made between the last two");
+        assert_eq!(told(packet, 0..0, false), (0, 0, None, false));
+    }
+    assert_eq!(told(request(900), 0..3, false), (1, 0, Some(0), true), "an echo has a number");
 }
 
 #[test]

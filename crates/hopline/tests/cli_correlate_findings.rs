@@ -114,6 +114,14 @@ fn duplicated() -> Captures {
     captures
 }
 
+fn repeated() -> Captures {
+    let mut captures = Captures::quiet(&[]);
+    let packet = segment(1);
+    captures.pass(100_000, &WAY, &packet);
+    captures.pass(100_020, &WAY, &packet);
+    captures
+}
+
 fn looping() -> Captures {
     let mut captures = Captures::quiet(&[]);
     let packet = segment(1);
@@ -175,9 +183,10 @@ fn incomplete() -> Captures {
 
 #[test]
 fn each_finding_is_told_with_its_code_and_its_vantage() {
-    let cases: [(&str, Captures, usize, i32, &str); 8] = [
+    let cases: [(&str, Captures, usize, i32, &str); 9] = [
         ("packet-lost", lost(), UPLINK, 1, "1 packet last seen here and expected at server//eth0"),
         ("packet-duplicated", duplicated(), SERVER, 1, "1 packet duplicated"),
+        ("packet-repeated", repeated(), TAP, 0, "1 packet seen once more where first seen, without an IP id"),
         ("packet-looping", looping(), UPLINK, 1, "1 packet came by again and again"),
         ("answered-twice", answered_twice(), TAP, 1, "02:00:00:00:00:01 and 02:00:00:00:00:66"),
         ("packet-delayed", delayed(), SERVER, 0, "1 packet took more than ten times as long"),

@@ -419,23 +419,32 @@ fn without_journeys_a_file_is_what_came_and_nothing_is_told() {
 }
 
 #[test]
-fn a_packet_sent_twice_is_a_copy() {
+fn a_packet_seen_twice_is_a_copy_unless_its_sender_may_have_sent_two() {
     let wire = Wire::new("c");
+    let copied = ("packet-duplicated at left//wire0: 1 packet duplicated", "duplicated: seen 2 times here");
+    let what = "packet-repeated at left//wire0: 1 packet seen once more";
+    let comment = "sent again by the sender, or duplicated before: seen 2 times here, without an IP id";
+    for (id, exit, (said, comment)) in [("1234", 1, copied), ("0000", 0, (what, comment))] {
+        let (run, comments) = sent_twice(&wire, id);
+        assert_eq!(run.code, exit, "{run:?}");
+        assert!(run.stdout.contains(said), "{run:?}");
+        assert_eq!(comments, [("left//wire0".to_owned(), comment.to_owned())]);
+    }
+}
+
+/// The same datagram is sent twice, with this IP id.
+fn sent_twice(wire: &Wire, id: &str) -> (Run, Vec<(String, String)>) {
     let capture = wire.start(&["--at", "left//wire0", "--at", "right//wire0", "-w", "out.pcapng", "udp"]);
     let program = "import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(('wire0', 0))
-ip = bytes.fromhex('45000030123440004011') + bytes(2) + bytes([10, 9, 8, 1, 10, 9, 8, 2])
+ip = bytes.fromhex('45000030' + sys.argv[1] + '40004011') + bytes(2) + bytes([10, 9, 8, 1, 10, 9, 8, 2])
 frame = b'\\xff' * 6 + bytes([2] * 6) + b'\\x08\\x00' + ip + bytes.fromhex('04d2 0929 001c 0000') + b'z' * 20
 for n in range(2): s.send(frame)
 ";
-    printed_in(&wire.left, &["python3", "-c", program]);
+    printed_in(&wire.left, &["python3", "-c", program, id]);
     capture.signal("INT");
-    let run = capture.finish();
-    assert_eq!(run.code, 1, "{run:?}");
-    assert!(run.stdout.contains("packet-duplicated at left//wire0: 1 packet duplicated"), "{run:?}");
-    let copied = ("left//wire0".to_owned(), "duplicated: seen 2 times here".to_owned());
-    assert_eq!(comments(&wire.folder.path().join("out.pcapng")), [copied]);
+    (capture.finish(), comments(&wire.folder.path().join("out.pcapng")))
 }
 
 #[test]

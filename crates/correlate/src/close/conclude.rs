@@ -17,6 +17,7 @@ impl Closing {
         let mut findings = self.findings;
         findings.undecided += unplaced;
         findings.duplicates += self.uncounted_copies;
+        findings.repeats += self.uncounted_repeats;
         findings.lost.sort_by_key(|lost| (lost.opened, lost.packet.stop.vantage, lost.packet.stop.frame));
         let reference = reference(&self.clocks, &self.vantages, &self.watches, self.is_mixed.len());
         let (offsets, drifts) = self.clocks.offsets(reference);
@@ -27,6 +28,8 @@ impl Closing {
             if !is_bridge {
                 findings.duplicates += watch.copies;
                 findings.duplicate = findings.duplicate.or(watch.copied);
+                findings.repeats += watch.repeats;
+                findings.repeated = findings.repeated.or(watch.repeated);
             }
             vantages.push(VantageReport {
                 source: vantage.source,

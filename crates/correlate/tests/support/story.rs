@@ -221,6 +221,8 @@ impl Told {
             undecided,
             duplicates,
             duplicate,
+            repeats,
+            repeated,
             looping,
             loop_at,
             reordered,
@@ -235,6 +237,7 @@ impl Told {
         } = self.findings();
         assert_eq!((lost.len(), lost_count, undecided), (0, &0, &0), "{lost:?}");
         assert_eq!((duplicates, duplicate), (&0, &None));
+        assert_eq!((repeats, repeated), (&0, &None));
         assert_eq!((looping, loop_at), (&0, &None));
         assert_eq!((reordered, reordering), (&0, &None));
         assert_eq!((delayed, delay), (&0, &None));

@@ -207,7 +207,14 @@ impl Shown {
                 continue;
             }
             if stop.copies > before.max(1) && self.copies.len() < COPIES_MAX {
-                self.copies.push(Copied { source, frame: stop.frame, copies: stop.copies, before });
+                let may_repeat = before == 0 && journey.may_be_sent_again(stop);
+                self.copies.push(Copied {
+                    source,
+                    frame: stop.frame,
+                    copies: stop.copies,
+                    before,
+                    may_repeat,
+                });
             }
             before = stop.copies;
         }

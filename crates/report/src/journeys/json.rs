@@ -58,6 +58,7 @@ pub(super) fn document(journeys: &Journeys<'_>) -> Value {
         "lost_count": findings.lost_count,
         "undecided": findings.undecided,
         "duplicates": findings.duplicates,
+        "repeated": findings.repeats,
         "reordered": findings.reordered,
         "delayed": findings.delayed,
         "looping": findings.looping,

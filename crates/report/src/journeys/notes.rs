@@ -29,6 +29,8 @@ pub struct Copied {
     pub copies: u16,
     /// How many there were at the vantage before; 0 where this is the first.
     pub before: u16,
+    /// Its sender may have sent it more than once.
+    pub may_repeat: bool,
 }
 
 impl Journeys<'_> {
@@ -68,7 +70,12 @@ impl Journeys<'_> {
                 at(packet, format!("{what}{more}"));
             }
         }
-        for Copied { source, frame, copies, before } in copied {
+        for Copied { source, frame, copies, before, may_repeat } in copied {
+            if *may_repeat {
+                let what = "sent again by the sender, or duplicated before";
+                add(*source, *frame, format!("{what}: seen {copies} times here, without an IP id"));
+                continue;
+            }
             let before = match before {
                 0 => String::new(),
                 1 => ", once at the vantage before".to_owned(),

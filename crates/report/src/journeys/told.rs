@@ -97,7 +97,10 @@ fn words(journeys: &Journeys<'_>) -> Vec<Told> {
     let delayed = "took more than ten times as long as most; the slowest is";
     let reordered = "overtaken by a later one of the flow; first by";
     let other_way = "came back by another way than the request went; first";
+    let repeated = "seen once more where first seen, without an IP id: sent again by the sender, or duplicated \
+                    before; first";
     let kinds = [
+        ("packet-repeated", &findings.repeated, findings.repeats, repeated),
         ("packet-delayed", &findings.delay, findings.delayed, delayed),
         ("packet-reordered", &findings.reordering, findings.reordered, reordered),
         ("reply-other-way", &findings.way, findings.other_way, other_way),
