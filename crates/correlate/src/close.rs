@@ -27,7 +27,7 @@ use crate::exchange::{Exchanges, Visit};
 use crate::hash::{AsItIs, Mixed};
 use crate::journey::{Journey, Stop, is_for_many};
 use crate::next_hop::{Expected, NextHops, Remembered, bit};
-use crate::report::{Example, Findings, Nat, Stretch};
+use crate::report::{Example, Findings, Nat, Stretch, keep};
 use crate::{Options, VANTAGES_MAX, Vantage};
 
 /// Journeys whose end is judged when all is known.
@@ -286,9 +286,7 @@ impl Closing {
             }
             stretch.is_timed |= both_timed;
             let took = u64::try_from(times[1].saturating_sub(times[0])).unwrap_or_default();
-            if took > stretch.latency.max() {
-                stretch.slowest = Some(Example::of(journey, after));
-            }
+            stretch.slowest.add(took, || Example::of(journey, after));
             stretch.latency.add(took);
         }
     }
@@ -317,7 +315,7 @@ impl Closing {
             // Once more is a packet that a router sends back where it came from.
             if lower >= 2 {
                 self.findings.looping += 1;
-                self.findings.loop_at.get_or_insert(Example::of(journey, stop));
+                keep(&mut self.findings.loops, Example::of(journey, stop));
                 return;
             }
         }
@@ -337,7 +335,7 @@ impl Closing {
             if let (Some(other), Some(first)) = (answer.other_sender, journey.stops.first()) {
                 self.findings.answered_twice += 1;
                 let second = (Example::of(journey, first), other, journey.sender);
-                self.findings.second_answer.get_or_insert(second);
+                keep(&mut self.findings.second_answers, second);
             }
             let (only_there, only_back) = (answer.request_at & !visited, visited & !answer.request_at);
             let is_elsewhere = |stop: &&Stop| only_back & bit(stop.vantage) != 0;
@@ -346,7 +344,7 @@ impl Closing {
                     *self.findings.request_missing.entry(stop.vantage).or_default() += 1;
                 } else if answer.request_at & visited != 0 {
                     self.findings.other_way += 1;
-                    self.findings.way.get_or_insert(Example::of(journey, stop));
+                    keep(&mut self.findings.other_ways, Example::of(journey, stop));
                 }
             }
         }

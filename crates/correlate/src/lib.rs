@@ -27,7 +27,7 @@ pub use clock::Interval;
 pub use join::Correlator;
 pub use journey::{Journey, Stop};
 pub use merge::Merge;
-pub use report::{Example, Findings, Lost, Nat, Report, Stretch, VantageReport};
+pub use report::{EXAMPLES_MAX, Example, Findings, Lost, Nat, Report, Stretch, VantageReport};
 pub use spread::Spread;
 
 /// Vantages that one run can tell apart.

@@ -55,6 +55,16 @@ pub struct VantageReport {
     pub missed: u64,
 }
 
+/// Packets of one finding that are told one by one; more are counted.
+pub const EXAMPLES_MAX: usize = 1_000;
+
+/// Keeps an example, as long as there are few.
+pub(crate) fn keep<T>(examples: &mut Vec<T>, example: T) {
+    if examples.len() < EXAMPLES_MAX {
+        examples.push(example);
+    }
+}
+
 /// What is wrong, or worth a word.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -75,24 +85,24 @@ pub struct Findings {
     pub repeated: Option<Example>,
     /// Packets that came back to a vantage twice or more, with a lower TTL each time.
     pub looping: u64,
-    /// The first of them.
-    pub loop_at: Option<Example>,
+    /// The first of them, at most [`EXAMPLES_MAX`].
+    pub loops: Vec<Example>,
     /// Packets that were overtaken by later ones of the same flow.
     pub reordered: u64,
-    /// The first to overtake one.
-    pub reordering: Option<Example>,
+    /// The first to overtake each of them, at most [`EXAMPLES_MAX`].
+    pub overtakers: Vec<Example>,
     /// Packets that took ten times as long as most on a stretch, and a millisecond more.
     pub delayed: u64,
-    /// The one that took longest.
-    pub delay: Option<Example>,
+    /// Those that took longest, the slowest first; at most [`EXAMPLES_MAX`], and a hundred of one stretch.
+    pub delays: Vec<Example>,
     /// Requests that two machines have answered.
     pub answered_twice: u64,
-    /// The first of them: the second answer, and the link-layer addresses of both.
-    pub second_answer: Option<(Example, u64, u64)>,
+    /// The first of them, at most [`EXAMPLES_MAX`]: the second answer, and the link-layer addresses of both.
+    pub second_answers: Vec<(Example, u64, u64)>,
     /// Answers that were not seen where the request was, and were seen where it was not.
     pub other_way: u64,
-    /// The first of them.
-    pub way: Option<Example>,
+    /// The first of them, at most [`EXAMPLES_MAX`].
+    pub other_ways: Vec<Example>,
     /// Answers seen at a vantage that lacks the request, by vantage.
     pub request_missing: BTreeMap<u16, u64>,
 }
@@ -145,8 +155,8 @@ pub struct Stretch {
     pub latency: Spread,
     /// Both vantages have the same clock, or the difference of their clocks is bounded on both sides.
     pub is_timed: bool,
-    /// The packet that took longest.
-    pub(crate) slowest: Option<Example>,
+    /// The packets that took longest, and how long.
+    pub(crate) slowest: Slowest,
     /// How often the TTL was lowered by how much.
     pub ttl: BTreeMap<u8, u64>,
     /// Packets whose source address changed.
@@ -157,6 +167,24 @@ pub struct Stretch {
     pub ports: u64,
     /// Packets whose type of service changed.
     pub tos: u64,
+}
+
+/// The packets that took longest, the slowest first; of equal ones those that came first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slowest(pub(crate) Vec<(u64, Example)>);
+
+impl Slowest {
+    pub(crate) fn add(&mut self, took: u64, example: impl FnOnce() -> Example) {
+        const MAX: usize = 100;
+        if self.0.len() >= MAX {
+            if self.0.last().is_some_and(|(known, _)| *known >= took) {
+                return;
+            }
+            self.0.pop();
+        }
+        let at = self.0.partition_point(|(known, _)| *known >= took);
+        self.0.insert(at, (took, example()));
+    }
 }
 
 impl Stretch {

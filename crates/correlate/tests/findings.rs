@@ -318,7 +318,7 @@ fn a_late_packet_is_delayed_and_latencies_are_by_stretch() {
         story.see(2, time + 40_000, Sighting { ttl: 62, ..request(late) });
         let told = story.tell();
         assert_eq!(told.findings().delayed, 1, "{exchanges}");
-        let first = told.findings().delay.unwrap();
+        let first = told.findings().delays[0];
         assert_eq!((first.detail, told.source(first.stop.vantage)), (late, 2), "{exchanges}");
         assert!(!told.findings().is_fault());
         let stretch = told.stretch(1, 2);
@@ -332,13 +332,33 @@ fn a_late_packet_is_delayed_and_latencies_are_by_stretch() {
 }
 
 #[test]
+fn each_delayed_packet_is_listed_and_the_slowest_first() {
+    let mut story = Story::new(2);
+    let late_ms = |number: u32| match number {
+        150..400 => 20 + i64::from(number),
+        _ => 0,
+    };
+    for number in 0..1_000 {
+        let time = i64::from(number) * 1_000;
+        story.see(0, time, request(number));
+        let seen = Sighting { ttl: 63, ..request(number) };
+        story.see(1, time + STRETCH_US + late_ms(number) * 1_000, seen);
+        story.pass(time + 500_000, &[1, 0], reply(number));
+    }
+    let told = story.tell();
+    let listed: Vec<u32> = told.findings().delays.iter().map(|packet| packet.detail).collect();
+    assert_eq!(told.findings().delayed, 250);
+    assert_eq!(listed, (300..400).rev().collect::<Vec<_>>(), "a hundred of a stretch");
+}
+
+#[test]
 fn a_packet_that_takes_a_little_longer_is_not_delayed() {
     let mut story = Story::quiet(200);
     story.keep(2, |seen, _| seen.detail != 150 || seen.kind != Kind::EchoRequest);
     // Five times as long as the others.
     story.see(2, 150_000 + STRETCH_US + 500, Sighting { ttl: 62, ..request(150) });
     let told = story.tell();
-    assert_eq!((told.findings().delayed, told.findings().delay), (0, None));
+    assert_eq!((told.findings().delayed, told.findings().delays.len()), (0, 0));
 }
 
 // Order.
@@ -360,11 +380,11 @@ fn a_packet_that_overtakes_another_of_its_flow_is_reordered() {
         let told = story.tell();
         if is_one_flow {
             assert_eq!(told.findings().reordered, 1);
-            let first = told.findings().reordering.unwrap();
+            let first = told.findings().overtakers[0];
             assert_eq!((first.detail, told.source(first.stop.vantage)), (9_021, 2), "who overtook");
             assert!(!told.findings().is_fault());
         } else {
-            assert_eq!((told.findings().reordered, told.findings().reordering), (0, None));
+            assert_eq!((told.findings().reordered, told.findings().overtakers.len()), (0, 0));
         }
     }
 }
@@ -449,7 +469,7 @@ fn a_packet_that_comes_again_with_less_ttl_loops_and_one_sent_back_does_not() {
         story.see(2, 110_000, Sighting { ttl: 63 - 2 * rounds, ..segment(8_000) });
         let told = story.tell();
         assert_eq!(told.findings().looping, loops, "{rounds} rounds");
-        let first = told.findings().loop_at.map(|at| (at.detail, told.source(at.stop.vantage)));
+        let first = told.findings().loops.first().map(|at| (at.detail, told.source(at.stop.vantage)));
         assert_eq!(first, (loops > 0).then_some((8_000, 1)));
         assert_eq!(told.findings().is_fault(), loops > 0);
         assert_eq!(told.findings().duplicates, 0);
@@ -484,7 +504,7 @@ fn two_machines_that_answer_one_request_are_told() {
             assert_eq!(told.findings().answered_twice, u64::from(is_other), "{case}");
             assert_eq!(told.findings().duplicates, 0, "{case}");
             if is_other {
-                let (packet, one, other) = told.findings().second_answer.unwrap();
+                let (packet, one, other) = told.findings().second_answers[0];
                 assert_eq!((packet.kind, packet.detail), (answer.kind, 100), "{case}");
                 assert_eq!([one, other], [0x0200_0000_0002, 0x0200_0000_0666], "{case}");
             }
@@ -542,7 +562,7 @@ fn a_reply_that_takes_another_way_is_told_with_where_it_does() {
     }
     let told = story.tell();
     assert_eq!(told.findings().other_way, 1);
-    let first = told.findings().way.unwrap();
+    let first = told.findings().other_ways[0];
     assert_eq!((first.detail, told.source(first.stop.vantage)), (100, 2));
     assert_eq!(told.lost(), []);
     assert!(!told.findings().is_fault());

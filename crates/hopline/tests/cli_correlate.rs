@@ -435,6 +435,26 @@ fn what_loops_and_who_else_answers_is_said_at_the_packet() {
     let expected = ["2|comes by again and again, with a lower TTL each time"];
     assert_eq!(comments("out.pcapng", path), expected);
 
+    // Each of several has a comment, up to a thousand; the first one says how many there are.
+    for (count, said) in
+        [(3, ", the first of 3"), (1_001, ", the first of 1001; 1000 of 1001 have a comment")]
+    {
+        let of = |number: u16, mut packet: [u8; 28]| {
+            packet[20..22].copy_from_slice(&number.to_be_bytes());
+            packet
+        };
+        let turns = (1..=count).flat_map(|number| [first, second, third].map(|turn| of(number, turn)));
+        let frames: Vec<[u8; 28]> = turns.collect();
+        let packets: Vec<(u32, &[u8])> = frames.iter().map(|frame| (9, &frame[..])).collect();
+        fs::write(path.join("loops.pcap"), pcap(&packets)).unwrap();
+        let run = hopline(path, &["correlate", "loops.pcap", "-w", "out.pcapng", "--minimal"]);
+        assert_eq!((run.code, run.stdout.as_str()), (1, "packet-looping loops\n"), "{run:?}");
+        let comments = comments("out.pcapng", path);
+        assert_eq!(comments.len(), usize::from(count).min(1_000));
+        assert_eq!(comments[0], format!("1|comes by again and again, with a lower TTL each time{said}"));
+        assert_eq!(comments[1], "4|comes by again and again, with a lower TTL each time");
+    }
+
     let arp = |operation: u8, mac: u8| {
         let head = [&[0xff; 6][..], &[2, 0, 0, 0, 0, mac], &[8, 6, 0, 1, 8, 0, 6, 4, 0, operation]].concat();
         let (asks, asked) = ([10, 0, 0, 1], [10, 0, 0, 2]);

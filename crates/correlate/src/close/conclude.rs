@@ -1,10 +1,11 @@
 //! What all journeys together tell, when the last is over.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Closing, Watch};
 use crate::clock::Clocks;
-use crate::report::{Report, VantageReport};
+use crate::report::{EXAMPLES_MAX, Report, VantageReport};
 use crate::{VANTAGES_MAX, Vantage};
 
 impl Closing {
@@ -41,19 +42,19 @@ impl Closing {
             });
         }
         let mut stretches = BTreeMap::new();
-        let mut longest = 0;
+        let mut delays = Vec::new();
         for (index, stretch) in self.stretches.into_iter().enumerate() {
             let ends = (u16::try_from(index / VANTAGES_MAX), u16::try_from(index % VANTAGES_MAX));
             if let (Some(stretch), (Ok(from), Ok(to))) = (stretch, ends) {
                 let delayed = stretch.delayed();
                 findings.delayed += delayed;
-                if delayed > 0 && stretch.latency.max() > longest {
-                    longest = stretch.latency.max();
-                    findings.delay = stretch.slowest;
-                }
+                let listed = usize::try_from(delayed).unwrap_or(usize::MAX);
+                delays.extend(stretch.slowest.0.iter().take(listed));
                 stretches.insert((from, to), *stretch);
             }
         }
+        delays.sort_by_key(|(took, _)| Reverse(*took));
+        findings.delays = delays.into_iter().take(EXAMPLES_MAX).map(|(_, packet)| packet).collect();
         Report {
             vantages,
             reference,
@@ -79,6 +80,6 @@ fn reference(clocks: &Clocks, vantages: &[Vantage], watches: &[Watch], sources: 
     let is_large = |source: &usize| {
         packets.get(*source).is_some_and(|packets| packets.saturating_mul(10) >= most.saturating_mul(9))
     };
-    let agreeing = |source: &usize| (clocks.agreeing(*source), is_large(source), std::cmp::Reverse(*source));
+    let agreeing = |source: &usize| (clocks.agreeing(*source), is_large(source), Reverse(*source));
     (0..sources).max_by_key(agreeing).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use model::sighting::Address;
 
 use super::Closing;
 use crate::journey::Journey;
-use crate::report::Example;
+use crate::report::{Example, keep};
 
 /// Flows of which the order is watched.
 pub(super) const FLOWS: usize = 1 << 12;
@@ -33,9 +33,10 @@ impl Closing {
         let (ends, times) = ((first.vantage, last.vantage), (first.time_ns, last.time_ns));
         if end.flow == flow && end.ends == ends {
             if times.0 > end.times.0 && times.1 < end.times.1 {
-                self.findings.reordered += u64::from(!end.is_overtaken);
-                end.is_overtaken = true;
-                self.findings.reordering.get_or_insert(Example::of(journey, last));
+                if !std::mem::replace(&mut end.is_overtaken, true) {
+                    self.findings.reordered += 1;
+                    keep(&mut self.findings.overtakers, Example::of(journey, last));
+                }
                 return;
             }
             if times.0 < end.times.0 {

@@ -34,8 +34,8 @@ pub struct Copied {
 }
 
 impl Journeys<'_> {
-    /// By source and position, one note a packet. Of findings that are told by their first example, that packet
-    /// has one; of losses and copies, each.
+    /// By source and position, one note a packet. Where a finding is of more packets than are told one by one, its
+    /// first note says so.
     pub fn notes(&self, copied: &[Copied]) -> Vec<Note> {
         let findings = &self.report.findings;
         let mut notes: BTreeMap<(u16, u32), String> = BTreeMap::new();
@@ -52,22 +52,25 @@ impl Journeys<'_> {
                 add(source, packet.stop.frame, text);
             }
         };
-        for lost in &findings.lost {
-            at(&lost.packet, format!("last seen here; expected at {}", self.name(lost.expected_at)));
+        for (number, lost) in findings.lost.iter().enumerate() {
+            let beyond = beyond(number, findings.lost.len(), findings.lost_count);
+            at(&lost.packet, format!("last seen here; expected at {}{beyond}", self.name(lost.expected_at)));
         }
-        if let Some((second, one, _)) = &findings.second_answer {
-            at(second, format!("a second answer to one request; the first came from {}", mac(*one)));
+        for (number, (second, one, _)) in findings.second_answers.iter().enumerate() {
+            let rank = rank("first", number, findings.second_answers.len(), findings.answered_twice);
+            at(second, format!("a second answer to one request; the first came from {}{rank}", mac(*one)));
         }
-        let examples = [
-            (&findings.loop_at, findings.looping, "comes by again and again, with a lower TTL each time"),
-            (&findings.delay, findings.delayed, "took more than ten times as long as most"),
-            (&findings.reordering, findings.reordered, "overtaken by a later packet of its flow"),
-            (&findings.way, findings.other_way, "came back by another way than the request went"),
+        let (loops, delays) = (&findings.loops, &findings.delays);
+        let (overtakers, ways) = (&findings.overtakers, &findings.other_ways);
+        let lists = [
+            (loops, findings.looping, "first", "comes by again and again, with a lower TTL each time"),
+            (delays, findings.delayed, "slowest", "took more than ten times as long as most"),
+            (overtakers, findings.reordered, "first", "has overtaken an earlier packet of its flow"),
+            (ways, findings.other_way, "first", "came back by another way than the request went"),
         ];
-        for (packet, count, what) in examples {
-            if let Some(packet) = packet {
-                let more = if count > 1 { format!(", the first of {count}") } else { String::new() };
-                at(packet, format!("{what}{more}"));
+        for (packets, count, which, what) in lists {
+            for (number, packet) in packets.iter().enumerate() {
+                at(packet, format!("{what}{}", rank(which, number, packets.len(), count)));
             }
         }
         for Copied { source, frame, copies, before, may_repeat } in copied {
@@ -84,5 +87,20 @@ impl Journeys<'_> {
             add(*source, *frame, format!("duplicated: seen {copies} times here{before}"));
         }
         notes.into_iter().map(|((source, frame), text)| Note { source, frame, text }).collect()
+    }
+}
+
+/// `, the first of 5000; 1000 of 5000 have a comment`, at the first of more than one.
+fn rank(which: &str, number: usize, listed: usize, count: u64) -> String {
+    let rank = if number == 0 && count > 1 { format!(", the {which} of {count}") } else { String::new() };
+    rank + &beyond(number, listed, count)
+}
+
+/// At the first of them, where not all are told one by one.
+fn beyond(number: usize, listed: usize, count: u64) -> String {
+    if number == 0 && count > listed as u64 {
+        format!("; {listed} of {count} have a comment")
+    } else {
+        String::new()
     }
 }

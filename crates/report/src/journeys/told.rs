@@ -61,7 +61,7 @@ fn faults(journeys: &Journeys<'_>) -> Vec<Told> {
             is_fault: true,
         });
     }
-    if let Some(first) = &findings.loop_at {
+    if let Some(first) = findings.loops.first() {
         let count = packets(findings.looping);
         told.push(Told {
             code: "packet-looping",
@@ -74,7 +74,7 @@ fn faults(journeys: &Journeys<'_>) -> Vec<Told> {
             is_fault: true,
         });
     }
-    if let Some((second, one, other)) = &findings.second_answer {
+    if let Some((second, one, other)) = findings.second_answers.first() {
         told.push(Told {
             code: "answered-twice",
             vantage: second.stop.vantage,
@@ -100,13 +100,13 @@ fn words(journeys: &Journeys<'_>) -> Vec<Told> {
     let repeated = "seen once more where first seen, without an IP id: sent again by the sender, or duplicated \
                     before; first";
     let kinds = [
-        ("packet-repeated", &findings.repeated, findings.repeats, repeated),
-        ("packet-delayed", &findings.delay, findings.delayed, delayed),
-        ("packet-reordered", &findings.reordering, findings.reordered, reordered),
-        ("reply-other-way", &findings.way, findings.other_way, other_way),
+        ("packet-repeated", findings.repeated.as_ref(), findings.repeats, repeated),
+        ("packet-delayed", findings.delays.first(), findings.delayed, delayed),
+        ("packet-reordered", findings.overtakers.first(), findings.reordered, reordered),
+        ("reply-other-way", findings.other_ways.first(), findings.other_way, other_way),
     ];
     let told = kinds.into_iter().filter_map(|(code, example, count, what)| {
-        let example = example.as_ref()?;
+        let example = example?;
         let sentence = format!("{} {what} frame {}, {}", packets(count), example.stop.frame, line(example));
         Some(Told { code, vantage: example.stop.vantage, sentence, is_fault: false })
     });
