@@ -108,7 +108,14 @@ pub fn run(
     }
 }
 
-fn outcome(seats: Vec<Seat>, closed_ns: Option<u64>) -> Outcome {
+fn outcome(mut seats: Vec<Seat>, closed_ns: Option<u64>) -> Outcome {
+    // The kernel lets a moment pass before a ring is gone (`packet_release`, net/packet/af_packet.c), and all wait
+    // for the same one.
+    thread::scope(|scope| {
+        for watched in seats.iter_mut().filter_map(|seat| seat.watched.take()) {
+            scope.spawn(move || drop(watched));
+        }
+    });
     Outcome { counts: seats.into_iter().map(|seat| seat.counts).collect(), closed_ns }
 }
 

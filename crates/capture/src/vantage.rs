@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
 
 use nix::net::if_::if_nametoindex;
 use sys::netns::{self, NetnsError, NetnsFd};
@@ -187,6 +188,17 @@ pub fn open(vantage: &Vantage, selection: &Selection, room: Room) -> Result<Watc
         source,
     })?;
     Ok(Watched { vantage: vantage.clone(), layer, ring, netns_inode: netns.map(|netns| netns.inode()) })
+}
+
+/// The same for many at once: the kernel lets a moment pass before a ring is bound (`synchronize_net`,
+/// net/packet/af_packet.c), and all wait for the same one.
+pub fn open_all(vantages: &[Vantage], selection: &Selection, room: Room) -> Vec<Result<Watched, OpenError>> {
+    thread::scope(|scope| {
+        let open = |vantage| scope.spawn(move || open(vantage, selection, room));
+        let running: Vec<_> = vantages.iter().map(open).collect();
+        let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
+        ended.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// A ring on the device that takes nothing yet, and what kind of device that is.

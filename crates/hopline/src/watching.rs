@@ -38,8 +38,9 @@ pub(crate) struct Watching {
 pub(crate) fn start(site: &Site, facts: &mut Facts, expected: &Diagnosis) -> Option<Watching> {
     let filter = Selection::Filter(filter::parse("icmp").ok()?);
     let (mut vantages, mut watched, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-    for at in vantages::on(&expected.paths, site, facts) {
-        match vantage::open(&at, &filter, ROOM) {
+    let wanted = vantages::on(&expected.paths, site, facts);
+    for (at, opened) in wanted.iter().cloned().zip(vantage::open_all(&wanted, &filter, ROOM)) {
+        match opened {
             Ok(open) => {
                 watched.push(open);
                 vantages.push(at);

@@ -71,3 +71,26 @@ fn a_queue_that_drops_everything_is_named_by_where_the_pings_were_seen_last() {
     let parts = |wanted: &str| there.iter().position(|hop| hop == wanted).expect(wanted);
     assert!(parts("compute1/br100 seen") < parts("compute1/eth0 not-seen"), "{there:#?}");
 }
+
+#[test]
+fn of_every_instance_the_pings_are_watched_too() {
+    let lab = TestLab::up("a");
+    let report = lab.report(&["diagnose", "--all"]);
+    assert_eq!(report.code, 0, "{:#}", report.json);
+    for (to, from) in
+        [("> 1.2.3.4 ", "request"), ("1.2.3.4 > ", "reply"), ("10.0.2.25 > 10.0.2.24 ", "request")]
+    {
+        let hops = hops(&report.json, to, from);
+        assert!(hops.iter().any(|hop| hop.ends_with(" seen")), "{to}: {hops:#?}");
+        assert!(!hops.iter().any(|hop| hop.ends_with(" not-seen")), "{to}: {hops:#?}");
+    }
+    printed_in(&lab.netns("compute1"), &["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "0"]);
+    let report = lab.report(&["diagnose", "--all"]);
+    assert_eq!(report.code, 1, "{:#}", report.json);
+    let of = |finding: &Value| {
+        let (code, hop) = (text(&finding["code"]).to_owned(), &finding["hop"]);
+        (code, format!("{}/{}", text(&hop["host"]), text(&hop["device"])))
+    };
+    let found: Vec<(String, String)> = list(&report.json["findings"]).iter().map(of).collect();
+    assert_eq!(found[0], ("lost-at-hop".to_owned(), "compute1/eth0".to_owned()), "{found:?}");
+}

@@ -224,8 +224,8 @@ struct Unwatched {
 fn open(aim: &Aim, room: Room) -> Result<Opened, Failure> {
     let (mut watched, mut unwatched) = (Vec::new(), Vec::new());
     let mut first = None;
-    for at in &aim.vantages {
-        match vantage::open(at, &aim.selection, room) {
+    for (at, opened) in aim.vantages.iter().zip(vantage::open_all(&aim.vantages, &aim.selection, room)) {
+        match opened {
             Ok(open) => watched.push(open),
             Err(error) => {
                 let failure = Failure::of(&error);

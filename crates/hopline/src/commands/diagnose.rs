@@ -26,7 +26,10 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }
 
-/// Pings; where the question is about one instance, with the rules and devices on their way watched.
+/// Pings up to which the devices on their way are watched: what each hop of each way has seen is looked up.
+const WATCHED_MAX: usize = 512;
+
+/// Pings, with the devices on their way watched; where the question is about one instance, with the rules there, too.
 fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Probed {
     let all = (0..facts.intent.instances.len()).collect();
     let instances = asked.instance.map_or(all, |at| vec![at]);
@@ -34,14 +37,14 @@ fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Pr
     if pings.is_empty() {
         return Probed::default();
     }
-    let (traced, watching) = match asked.instance {
-        Some(_) => {
-            let expected = conclude::diagnose(facts, &Probed::default(), asked);
-            let traced = proof::start(site, facts, &expected, &pings);
-            (traced, watching::start(site, facts, &expected))
+    let (mut traced, mut watching) = (Vec::new(), None);
+    if pings.len() <= WATCHED_MAX {
+        let expected = conclude::diagnose(facts, &Probed::default(), asked);
+        if asked.instance.is_some() {
+            traced = proof::start(site, facts, &expected, &pings);
         }
-        None => (Vec::new(), None),
-    };
+        watching = watching::start(site, facts, &expected);
+    }
     let echoes = pings::send(&pings, facts, timeout);
     let watches = watching.map(|watching| watching::finish(watching, &pings)).unwrap_or_default();
     Probed { echoes, rules: proof::finish(facts, traced), watches }
