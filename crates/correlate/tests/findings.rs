@@ -219,7 +219,7 @@ fn what_a_sender_may_have_sent_again_is_no_copy_unless_one_was_made_on_the_way()
     let acknowledgement = segment(900);
     // At how many of the three vantages it was seen twice, from behind; by its id or without one.
     let told = |packet: Sighting, twice_at: std::ops::Range<usize>, is_mixed: bool| {
-        let mut story = quiet(200);
+        let mut story = Story::quiet(200);
         story.is_mixed = vec![is_mixed, false, false];
         for (at, hops) in WAY.into_iter().zip(0_u8..) {
             let time = 100_250 + i64::from(hops) * STRETCH_US;
