@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 use model::link::{Link, LinkKind, OperState, Peer, PortState};
 use model::netfilter::{Action, Chain, Dialect, Family, NfRule, Policy, Table};
 use model::path::RuleRef;
-use model::route::{Address, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
+use model::route::{Address, NeighbourState, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
 use model::vlan::VlanDevice;
 use model::{Netns, Snapshot};
@@ -163,6 +163,7 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 link.master_name = Some(bridge.clone());
                 link.port = Some(model::link::BridgePort { hairpin: true, ..Default::default() });
             }
+            forget_learned(snapshot, machine, device);
         }
         Mend::VlanDevice { machine, device, lower, id, bridge } => {
             if let Some(ns) = main_of(snapshot, machine) {
@@ -322,6 +323,14 @@ fn raise_vlans(ns: &mut Netns, lower: u32, carrier: bool) {
         raised.push(link.index);
     }
     raised.into_iter().for_each(|index| connect(ns, index));
+}
+
+/// What the far end knows of its neighbours is of the segment that it was on. It forgets by itself, within seconds,
+/// when nobody answers its probes (`neigh_timer_handler`, net/core/neighbour.c).
+fn forget_learned(snapshot: &mut Snapshot, machine: &str, device: &str) {
+    let Some((ns, index)) = far_end(snapshot, machine, device) else { return };
+    let Some(far) = snapshot.netns.get_mut(ns) else { return };
+    far.neighbours.retain(|n| n.link != index || n.state == NeighbourState::Permanent);
 }
 
 /// Index of the namespace, and ifindex, of a veth's other end.

@@ -11,66 +11,38 @@ use cli_support::assert_refused;
 use support::reach::{self, Reach};
 use support::test_lab::TestLab;
 
-/// Outside and in, host to host, name and number: the same in every shape.
-fn assert_reaches(lab: &TestLab, across: &str) {
-    let reach = Reach::of(lab);
-    reach.pings("web1", "1.2.3.4");
-    reach.pings("ext", "203.0.113.30");
-    reach.pings("web2", "1.2.3.4");
-    reach.pings("web1", &lab.address("web2"));
-    reach.pings("web1", &lab.address(across));
-    reach.fetches("web1", "http://169.254.169.254/2009-04-04/meta-data/instance-id");
-    reach.fetches("ext", "http://203.0.113.30/");
-    reach.resolves("web1", "openstack.test", "1.2.3.4");
-    reach.resolves("web1", "203.0.113.30", "web1.openstack.test");
-    // The group lets in ping, ssh and the web.
-    assert!(!reach.connects("ext", "203.0.113.30", 8080));
-}
-
-/// Who an instance without a floating address is to the outside.
-fn assert_seen_as(lab: &TestLab, instance: &str, address: &str) {
-    let seen = reach::seen_outside(lab, instance);
-    assert!(seen.contains(&format!("{address} > 1.2.3.4")), "{seen}");
-}
-
-fn assert_healthy(lab: &TestLab) {
-    lab.report(&["check"]).assert_healthy("check");
-    lab.report(&["diagnose", "--all"]).assert_healthy("diagnose --all");
-    lab.report(&["diagnose", "--all", "--passive"]).assert_healthy("diagnose --all --passive");
-}
-
 #[test]
 fn two_hosts_each_gateway_of_its_own_instances() {
     let lab = TestLab::up_as("mh", &["--hosts", "2"]);
-    assert_reaches(&lab, "web3");
+    reach::assert_reaches(&lab, "web3");
     // By hairpin; a network host's bridge would send it back where it came from, which it does not.
     Reach::of(&lab).pings("web1", "203.0.113.30");
-    assert_seen_as(&lab, "web2", "203.0.113.34");
-    assert_seen_as(&lab, "web3", "203.0.113.35");
-    assert_healthy(&lab);
+    reach::assert_seen_as(&lab, "web2", "203.0.113.34");
+    reach::assert_seen_as(&lab, "web3", "203.0.113.35");
+    lab.assert_healthy();
     lab.break_fault("tap-not-enslaved");
     lab.report(&["diagnose", "web1"]).assert_finds(&["tap-not-enslaved compute1//vnet0"], "multi-host");
     lab.heal();
-    assert_healthy(&lab);
+    lab.assert_healthy();
 }
 
 #[test]
 fn two_hosts_with_one_gateway_address() {
     let lab = TestLab::up_as("sh", &["--hosts", "2", "--share-address"]);
-    assert_reaches(&lab, "web3");
-    assert_healthy(&lab);
+    reach::assert_reaches(&lab, "web3");
+    lab.assert_healthy();
     lab.break_fault("ip-forward-0");
     lab.report(&["diagnose", "web1"]).assert_finds(&["ip-forward-0 compute1//br100"], "shared address");
     lab.heal();
-    assert_healthy(&lab);
+    lab.assert_healthy();
 }
 
 #[test]
 fn one_network_host_for_all() {
     let lab = TestLab::up_as("nh", &["--hosts", "2", "--no-multi-host"]);
-    assert_reaches(&lab, "web3");
-    assert_seen_as(&lab, "web2", "203.0.113.50");
-    assert_healthy(&lab);
+    reach::assert_reaches(&lab, "web3");
+    reach::assert_seen_as(&lab, "web2", "203.0.113.50");
+    lab.assert_healthy();
     for (fault, finding) in [
         ("ip-forward-0", "ip-forward-0 network1//br100"),
         ("flatif-not-enslaved", "flatif-not-enslaved compute1//eth1"),
@@ -81,7 +53,7 @@ fn one_network_host_for_all() {
         lab.report(&["diagnose", "web1"]).assert_finds(&[finding], fault);
         lab.heal();
     }
-    assert_healthy(&lab);
+    lab.assert_healthy();
 }
 
 #[test]
@@ -99,7 +71,7 @@ fn instances_and_addresses_come_and_go() {
     let allocated = lab.lab("floating", &["allocate"]).stdout.trim().to_owned();
     assert_eq!(lab.lab("floating", &["associate", &allocated, "app1"]).code, 0);
     reach.pings("ext", &allocated);
-    assert_healthy(&lab);
+    lab.assert_healthy();
     assert_eq!(lab.lab("floating", &["disassociate", &allocated]).code, 0);
     assert!(!reach.answers("ext", &allocated), "the address went with the association");
     assert_eq!(lab.lab("floating", &["release", &allocated]).code, 0);
@@ -113,7 +85,7 @@ fn instances_and_addresses_come_and_go() {
     assert!(!left["instances"].to_string().contains("app1"), "{left}");
     let again = lab.lab("boot", &["app2", "--address", "10.0.9.1"]);
     assert_eq!(again.code, 0, "the address is free again: {again:?}");
-    assert_healthy(&lab);
+    lab.assert_healthy();
 }
 
 #[test]

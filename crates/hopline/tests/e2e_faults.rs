@@ -68,7 +68,7 @@ fn the_tables_name_every_fault_of_the_lab() {
     let lab = TestLab::named("n");
     let listed = lab.hopline(&["lab", "faults"]).stdout;
     let codes = listed.lines().filter_map(|line| line.split_whitespace().next());
-    let tables = LINKS.iter().chain(&WAY_OUT).chain(&SERVICES);
+    let tables = LINKS.iter().chain(&support::OF_VLANS).chain(&WAY_OUT).chain(&SERVICES);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
 

@@ -92,6 +92,11 @@ fn a_second_up_is_refused_and_two_labs_stand_side_by_side() {
     one.report(&["diagnose", "web1"]).assert_healthy("a second up changed nothing");
     let two = TestLab::up("b");
     two.break_fault("uplink-down");
+    assert_refused(
+        &two.lab("break", &["uplink-down"]),
+        &["injected already", "hopline lab heal uplink-down"],
+    );
+    assert_refused(&two.lab("break", &["vlan-tag-wrong"]), &["has none", "hopline lab up --manager vlan"]);
     one.report(&["diagnose", "web1"]).assert_healthy("the other lab is broken");
     two.report(&["diagnose", "web1", "--passive"]).assert_finds(&["uplink-down compute1//eth0"], "two labs");
     drop(one);

@@ -291,6 +291,14 @@ pub enum LabError {
         /// The nearest known one.
         nearest: Option<String>,
     },
+    /// The fault is in a VLAN, and the lab has none.
+    #[error(
+        "fault {code} is of VLANs, and this lab has none; build one that has: hopline lab up --manager vlan"
+    )]
+    NoVlanToBreak {
+        /// The fault.
+        code: &'static str,
+    },
     /// The fault is there already.
     #[error("fault {code} is injected already; run: hopline lab heal {code}")]
     AlreadyBroken {

@@ -6,6 +6,7 @@
 use crate::error::LabError;
 use crate::place::Lab;
 use crate::scene::Scene;
+use crate::shape::Manager;
 
 mod bridge_down;
 mod default_route_missing;
@@ -32,6 +33,9 @@ mod tap_not_enslaved;
 mod tap_wrong_bridge;
 mod uplink_down;
 mod uplink_no_carrier;
+mod vlan_device_down;
+mod vlan_device_missing;
+mod vlan_tag_wrong;
 
 /// A fault that can be injected and healed.
 #[derive(Debug)]
@@ -44,7 +48,8 @@ pub struct Fault {
     pub(crate) heal: fn(&Lab, &mut Scene) -> Result<(), LabError>,
 }
 
-const ALL: [Fault; 25] = [
+/// Those of both managers first.
+const ALL: [Fault; OF_BOTH + 3] = [
     uplink_down::FAULT,
     uplink_no_carrier::FAULT,
     flatif_down::FAULT,
@@ -70,11 +75,24 @@ const ALL: [Fault; 25] = [
     ext_gateway_down::FAULT,
     foreign_rule_drop::FAULT,
     nova_rules_drift::FAULT,
+    vlan_device_missing::FAULT,
+    vlan_device_down::FAULT,
+    vlan_tag_wrong::FAULT,
 ];
+
+const OF_BOTH: usize = 25;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {
     const { &ALL }
+}
+
+/// Those that a lab of this manager can have.
+pub fn faults_of(manager: Manager) -> &'static [Fault] {
+    match manager {
+        Manager::FlatDhcp => faults().split_at(OF_BOTH).0,
+        Manager::Vlan => faults(),
+    }
 }
 
 /// The fault of this code.

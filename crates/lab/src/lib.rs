@@ -42,7 +42,7 @@ pub use break_heal::{break_fault, heal, open};
 pub use down::{Removed, down};
 pub use env::{enter_command, env, shell_quote};
 pub use error::LabError;
-pub use faults::{Fault, faults};
+pub use faults::{Fault, faults, faults_of};
 pub use nova::dhcpbridge::dhcpbridge;
 pub use novadb::{NewRule, rows};
 pub use place::{Lab, MAX_NAME, state_of};

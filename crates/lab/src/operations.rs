@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv4Net;
 use model::Mac;
 use novadb::rows::{Cloud, Instance, Network};
-use novadb::{Database, NewInstance, NewNetwork, NewRule};
+use novadb::{DEFAULT_GROUP, Database, NewInstance, NewNetwork, NewRule};
 use plumbing::Namespace;
 
 use crate::await_lease::await_instance;
@@ -26,8 +26,6 @@ use crate::{dhcp_release, libvirt, manager, record};
 
 /// The last of a console's log that nova's API gives.
 const CONSOLE_BYTES: usize = 100 * 1024;
-/// The group that every instance is in unless told otherwise.
-const DEFAULT_GROUP: &str = "default";
 /// How long dnsmasq and its script may take to hear of the end of a lease, and when it is told again.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
 const RELEASE_AGAIN: Duration = Duration::from_millis(250);

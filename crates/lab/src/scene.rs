@@ -23,6 +23,8 @@ pub(crate) struct Scene {
     pub nic: Nic,
     /// The host's end of it; empty where web1 does not run.
     pub tap: String,
+    /// The bridge of another network on its host, where there is one.
+    pub bridge_of_others: Option<String>,
     /// Its network, as the host that is its gateway serves it.
     pub served: Served,
     /// Its floating address.
@@ -48,9 +50,14 @@ impl Scene {
         let mut taps = libvirt::taps(lab, &row.host, &web1.domain())?;
         let mut floating = cloud.floating.iter();
         let floating = floating.find(|floating| floating.fixed.is_some_and(|ip| nic.fixed.contains(&ip)));
+        let here = wanted::compute_service(&cloud, &row.host);
+        let mut bridges = here.instances.iter().flat_map(|instance| &instance.nics).map(|nic| &nic.bridge);
+        let bridge_of_others =
+            bridges.find(|bridge| **bridge != nic.bridge).map(|bridge| bridge.name.clone());
         let runs = !taps.is_empty() && lab.shape.guest == GuestKind::Netns;
         Ok(Scene {
             tap: if taps.is_empty() { String::new() } else { taps.swap_remove(0) },
+            bridge_of_others,
             served: served.ok_or_else(no_nic)?,
             floating: floating.map(|floating| floating.address),
             inside: if runs { Some(namespace::open(lab, WEB1)?) } else { None },

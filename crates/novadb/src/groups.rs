@@ -4,8 +4,11 @@ use ipnet::Ipv4Net;
 
 use crate::instances::USER;
 use crate::rows::{Cloud, Group};
-use crate::sql::values;
+use crate::sql::{Work, values};
 use crate::{Database, DbError, read};
+
+/// The group that every project has.
+pub const DEFAULT_GROUP: &str = "default";
 
 /// A rule to be added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,12 +33,7 @@ impl Database {
             if named(&cloud, project, name).is_ok() {
                 return Err(DbError::Exists { what: "security group", name: name.to_owned() });
             }
-            work.insert(
-                "INSERT INTO security_groups (created_at, name, description, user_id, project_id, deleted) \
-                 VALUES ({now}, ?, ?, ?, ?, 0)",
-                values![name, name, USER, project],
-            )
-            .await
+            insert(work, project, name).await
         })
     }
 
@@ -89,6 +87,30 @@ impl Database {
             .map(drop)
         })
     }
+}
+
+/// The group's id; that of a project's default group also where nothing has asked for it before
+/// (nova/db/sqlalchemy/api.py `security_group_ensure_default`).
+pub(crate) async fn ensure(
+    work: &mut Work,
+    cloud: &Cloud,
+    project: &str,
+    name: &str,
+) -> Result<u64, DbError> {
+    match named(cloud, project, name) {
+        Ok(group) => Ok(group.id),
+        Err(_) if name == DEFAULT_GROUP => insert(work, project, name).await,
+        Err(unknown) => Err(unknown),
+    }
+}
+
+async fn insert(work: &mut Work, project: &str, name: &str) -> Result<u64, DbError> {
+    work.insert(
+        "INSERT INTO security_groups (created_at, name, description, user_id, project_id, deleted) \
+         VALUES ({now}, ?, ?, ?, ?, 0)",
+        values![name, name, USER, project],
+    )
+    .await
 }
 
 fn named<'c>(cloud: &'c Cloud, project: &str, name: &str) -> Result<&'c Group, DbError> {

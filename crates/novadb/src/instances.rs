@@ -8,7 +8,7 @@ use model::Mac;
 use crate::networks::free_address;
 use crate::rows::{Cloud, Instance, Network};
 use crate::sql::{Work, values};
-use crate::{Database, DbError, info_cache, read};
+use crate::{Database, DbError, groups, info_cache, read};
 
 /// Who owns everything.
 pub(crate) const USER: &str = "0f3d6f1c8b8e4c2f9d37a2f3b7f1e9aa";
@@ -81,11 +81,9 @@ async fn boot(work: &mut Work, new: &NewInstance) -> Result<Instance, DbError> {
     if cloud.instances.iter().any(|instance| instance.name == new.name) {
         return Err(DbError::NameTaken { name: new.name.clone() });
     }
-    let mut groups = Vec::new();
+    let mut memberships = Vec::new();
     for name in &new.groups {
-        let found = cloud.groups.iter().find(|group| group.name == *name && group.project == new.project);
-        let unknown = || DbError::Unknown { what: "security group", name: name.clone() };
-        groups.push(found.ok_or_else(unknown)?.id);
+        memberships.push(groups::ensure(work, &cloud, &new.project, name).await?);
     }
     let id = work
         .insert(
@@ -111,7 +109,7 @@ async fn boot(work: &mut Work, new: &NewInstance) -> Result<Instance, DbError> {
         let network = usable_network(&cloud, *network, &new.project)?;
         add_nic(work, new, &uuid, at, (network, *address)).await?;
     }
-    for group in groups {
+    for group in memberships {
         work.insert(
             "INSERT INTO security_group_instance_association (created_at, security_group_id, instance_uuid, \
              deleted) VALUES ({now}, ?, ?, 0)",

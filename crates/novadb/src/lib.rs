@@ -19,7 +19,7 @@ mod sql;
 
 pub use database::Database;
 pub use error::DbError;
-pub use groups::NewRule;
+pub use groups::{DEFAULT_GROUP, NewRule};
 pub use instances::NewInstance;
 pub use leases::Lease;
 pub use networks::NewNetwork;

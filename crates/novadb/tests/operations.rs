@@ -92,9 +92,7 @@ fn without_numbers(mut cloud: Cloud) -> Cloud {
 fn live(db: &Database) -> Vec<Cloud> {
     let mut said = Vec::new();
     db.create_schema("a-lab").unwrap();
-    for project in [PROJECT, OTHER] {
-        db.group_create(project, "default").unwrap();
-    }
+    db.group_create(PROJECT, "default").unwrap();
     let icmp = NewRule {
         protocol: Some("icmp".to_owned()),
         cidr: Some("0.0.0.0/0".parse().unwrap()),
@@ -148,12 +146,17 @@ fn live(db: &Database) -> Vec<Cloud> {
     assert_eq!(after.floating[0].fixed, Some(address), "the guide's case");
     said.push(without_numbers(after));
     // Room in 10.1.0.0/29 after its own, the gateway's, the VPN's and the broadcast address: four.
+    // The other project's default group is there when it is first asked for; no other is.
     for name in ["db1", "db2", "db3", "db4"] {
         db.boot(&instance(name, "compute1", OTHER, vlan, None)).unwrap();
     }
     let full = db.boot(&instance("db5", "compute1", OTHER, vlan, None)).unwrap_err();
     assert!(full.to_string().starts_with("No fixed IP addresses available for network: "), "{full}");
-    said.push(without_numbers(db.read().unwrap()));
+    let after = db.read().unwrap();
+    let of_other: Vec<&str> =
+        after.groups.iter().filter(|group| group.project == OTHER).map(|group| group.name.as_str()).collect();
+    assert_eq!(of_other, ["default"]);
+    said.push(without_numbers(after));
     said
 }
 
@@ -170,6 +173,9 @@ fn refused(db: &Database, flat: u64, vlan: u64, floating: Ipv4Addr) {
     assert!(matches!(boot("x", flat, Some([192, 0, 2, 1])), DbError::AddressOutside { .. }));
     assert!(matches!(boot("x", vlan, None), DbError::WrongProject { .. }));
     assert!(matches!(boot("x", 99, None), DbError::Unknown { .. }));
+    let strange =
+        NewInstance { groups: vec!["strange".to_owned()], ..instance("x", "compute1", PROJECT, flat, None) };
+    assert!(matches!(db.boot(&strange), Err(DbError::Unknown { .. })));
     assert!(matches!(db.floating_release(floating), Err(DbError::Floating { .. })));
     assert!(matches!(db.floating_associate(floating, "web2", None), Err(DbError::Floating { .. })));
     let over = db.network_create(&network("over", "10.0.128.0/24", None, None));

@@ -14,6 +14,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+/// The faults of VLANs, and where each is found where web1 runs on compute1. Those that any lab can have are in
+/// `e2e_faults`; these in `e2e_vlan`.
+pub(crate) const OF_VLANS: [(&str, &str); 3] = [
+    ("vlan-device-missing", "compute1//vlan100"),
+    ("vlan-device-down", "compute1//vlan100"),
+    ("vlan-tag-wrong", "compute1//vlan100"),
+];
+
 /// Runs a command to its end.
 pub(crate) fn run(argv: &[&str]) -> Output {
     let (program, arguments) = argv.split_first().expect("a program");

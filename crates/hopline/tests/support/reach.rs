@@ -55,11 +55,36 @@ impl<'l> Reach<'l> {
     }
 }
 
+/// Demands that web1, with its floating address, reaches and is reached as in every shape of a cloud: outside and in,
+/// its neighbour, another host's instance of the same network, by number and by name.
+#[track_caller]
+pub(crate) fn assert_reaches(lab: &TestLab, across: &str) {
+    let reach = Reach::of(lab);
+    reach.pings("web1", "1.2.3.4");
+    reach.pings("ext", "203.0.113.30");
+    reach.pings("web2", "1.2.3.4");
+    reach.pings("web1", &lab.address("web2"));
+    reach.pings("web1", &lab.address(across));
+    reach.fetches("web1", "http://169.254.169.254/2009-04-04/meta-data/instance-id");
+    reach.fetches("ext", "http://203.0.113.30/");
+    reach.resolves("web1", "openstack.test", "1.2.3.4");
+    reach.resolves("web1", "203.0.113.30", "web1.openstack.test");
+    // The group lets in ping, ssh and the web.
+    assert!(!reach.connects("ext", "203.0.113.30", 8080));
+}
+
+/// Demands of an instance without a floating address that the outside sees it as this address.
+#[track_caller]
+pub(crate) fn assert_seen_as(lab: &TestLab, instance: &str, address: &str) {
+    let seen = seen_outside(lab, instance);
+    assert!(seen.contains(&format!("{address} > 1.2.3.4")), "{seen}");
+}
+
 /// The first ping of an instance to the external server, as that one's NIC sees it.
-pub(crate) fn seen_outside(lab: &TestLab, instance: &str) -> String {
+fn seen_outside(lab: &TestLab, instance: &str) -> String {
     let mut tcpdump = Command::new("ip")
         .args(["netns", "exec", &lab.netns("ext"), "timeout", "10"])
-        .args(["tcpdump", "-n", "-c", "1", "-i", "eth0", "icmp[icmptype] == icmp-echo"])
+        .args(["tcpdump", "-Z", "root", "-n", "-c", "1", "-i", "eth0", "icmp[icmptype] == icmp-echo"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -93,6 +93,14 @@ impl TestLab {
         Report::of(&self.run(&[arguments, &["--json"]].concat()), arguments)
     }
 
+    /// Demands that no question finds anything, with packets sent and without.
+    #[track_caller]
+    pub(crate) fn assert_healthy(&self) {
+        for question in [&["check"][..], &["diagnose", "--all"], &["diagnose", "--all", "--passive"]] {
+            self.report(question).assert_healthy(&question.join(" "));
+        }
+    }
+
     pub(crate) fn break_fault(&self, code: &str) {
         let run = self.lab("break", &[code]);
         assert_eq!(run.code, 0, "{run:?}");

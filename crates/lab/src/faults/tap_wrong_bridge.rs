@@ -1,5 +1,5 @@
-//! `tap-wrong-bridge`: web1's tap is in libvirt's bridge, where libvirt's dnsmasq offers it an address
-//! of its own.
+//! `tap-wrong-bridge`: web1's tap is in libvirt's bridge, where libvirt's dnsmasq offers it an address of its own;
+//! under VlanManager in the bridge of another project's VLAN, if web1's host has one.
 
 use plumbing::link;
 
@@ -15,7 +15,8 @@ pub(super) const FAULT: Fault =
     Fault { code: "tap-wrong-bridge", summary: "web1's tap is in another bridge", inject, heal };
 
 fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
-    Ok(link::enslave(&mut scene.compute.ns, &scene.tap, LIBVIRT_BRIDGE)?)
+    let other = scene.bridge_of_others.as_deref().unwrap_or(LIBVIRT_BRIDGE);
+    Ok(link::enslave(&mut scene.compute.ns, &scene.tap, other)?)
 }
 
 fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {

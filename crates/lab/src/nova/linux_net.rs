@@ -38,13 +38,18 @@ pub(crate) fn ensure_vlan(
     mac: Mac,
 ) -> Result<(), LabError> {
     if !link::exists(ns, name)? {
-        match vlan::create(ns, name, lower, id) {
-            Err(e) if e.is_unsupported() => return Err(LabError::NoVlans),
-            other => other?,
-        }
+        make_vlan(ns, name, lower, id)?;
         link::set_mac(ns, name, mac)?;
     }
     Ok(link::set_up(ns, name)?)
+}
+
+/// Makes a VLAN device, where the kernel has such.
+pub(crate) fn make_vlan(ns: &mut Namespace, name: &str, lower: &str, id: u16) -> Result<(), LabError> {
+    match vlan::create(ns, name, lower, id) {
+        Err(e) if e.is_unsupported() => Err(LabError::NoVlans),
+        other => Ok(other?),
+    }
 }
 
 /// nova takes a random one; here it follows from host and VLAN, so that two labs are alike.

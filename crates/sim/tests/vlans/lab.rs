@@ -81,7 +81,7 @@ impl Lab {
         command.args(["netns", "exec", self.name(role)]).args(words.split_whitespace());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let fed: String = fed.split(';').map(|line| format!("{}\n", line.trim())).collect();
+        let fed = fed.split(';').map(str::trim).collect::<Vec<_>>().join("\n") + "\n";
         child.stdin.take().unwrap().write_all(fed.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);

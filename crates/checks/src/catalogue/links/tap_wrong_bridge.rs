@@ -82,11 +82,34 @@ pub fn check(view: &View) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, healthy, lacks};
+    use model::Mac;
+    use model::route::{Neighbour, NeighbourState};
+
+    use crate::fixture::{Hosting, Manager, broken, codes, healthy, lacks, nova_cloud};
 
     #[test]
     fn fires_on_a_tap_in_libvirts_bridge() {
         assert_eq!(codes(&broken("tap-wrong-bridge").diagnose("web1")), ["tap-wrong-bridge compute1//vnet0"]);
+    }
+
+    #[test]
+    fn what_was_learned_on_the_wrong_segment_is_no_fault_of_its_own() {
+        // br102 has answered for an address that its host has on br101 (arp_ignore 0), and with its own MAC.
+        let mut cloud = nova_cloud(Manager::Vlan, Hosting::Each);
+        cloud.add_bridge("compute1", "br102", "fa:16:3e:ee:10:66");
+        cloud.plug("compute1", "vnet0", "br102");
+        let inside = cloud.netns("web1");
+        let nic = inside.link_named("eth0").unwrap().index;
+        let gateway = inside.routes.iter().find(|r| r.is_default()).unwrap().nexthops[0].via.unwrap();
+        inside.neighbours.retain(|neighbour| neighbour.link != nic);
+        inside.neighbours.push(Neighbour {
+            link: nic,
+            ip: gateway,
+            mac: Some(Mac([0xfa, 0x16, 0x3e, 0xee, 0x10, 0x66])),
+            state: NeighbourState::Stale,
+            proxy: false,
+        });
+        assert_eq!(codes(&cloud.diagnose("web1")), ["tap-wrong-bridge compute1//vnet0"]);
     }
 
     #[test]

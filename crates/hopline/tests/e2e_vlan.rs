@@ -1,0 +1,99 @@
+//! VlanManager's cloud, in both of its modes: what reaches what, that projects are kept apart, that hopline calls it
+//! healthy, and that each fault of VLANs is found at its hop. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use support::reach::{self, Reach};
+use support::test_lab::TestLab;
+use support::{assert_none, printed_in, run};
+use vm::{Feature, KernelWith};
+
+static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan], &[env!("CARGO_BIN_EXE_hopline")]);
+
+/// The other project's instances reach each other, and neither they nor web1 each other's: not through the hosts,
+/// and not over the wire.
+#[track_caller]
+fn assert_projects_are_apart(lab: &TestLab) {
+    let reach = Reach::of(lab);
+    let (db1, db2) = (lab.address("db1"), lab.address("db2"));
+    reach.pings("db1", &db2);
+    reach.pings("db1", "1.2.3.4");
+    for other in [&db1, &db2] {
+        assert!(!reach.answers("web1", other), "web1 reaches {other}");
+    }
+    // Who takes an address of the neighbours' still is on a wire of its own.
+    let db1 = lab.netns("db1");
+    printed_in(&db1, &["ip", "address", "add", "10.1.0.250/24", "dev", "eth0"]);
+    for web in ["web1", "web2", "web3"] {
+        let asked = ["ip", "netns", "exec", &db1, "arping", "-q", "-c", "2", "-w", "1", "-I", "eth0"];
+        let answered = run(&[&asked[..], &[&lab.address(web)]].concat());
+        assert_eq!(answered.status.code(), Some(1), "{web} answers db1: {answered:?}");
+    }
+    printed_in(&db1, &["ip", "address", "del", "10.1.0.250/24", "dev", "eth0"]);
+}
+
+/// Each fault is named with its hop, and nothing is left of it when it is healed. Without packets too: the same walk
+/// is `diagnose --passive`'s, as `e2e_faults` shows of all others.
+fn each_is_named_and_healed(lab: &TestLab, faults: &[(&str, &str)]) {
+    let mut wrong = Vec::new();
+    for (fault, hop) in faults {
+        lab.break_fault(fault);
+        let expected = [format!("{fault} {hop}")];
+        for question in [&["diagnose", "web1"][..], &["check"]] {
+            wrong.extend(lab.report(question).complaint(&expected, fault));
+        }
+        lab.heal();
+    }
+    assert_none(&wrong);
+    lab.assert_healthy();
+}
+
+#[test]
+fn each_host_is_gateway_of_its_own_instances() {
+    VLANS.run(|| {
+        let lab = TestLab::up_as("vm", &["--manager", "vlan", "--hosts", "2"]);
+        reach::assert_reaches(&lab, "web3");
+        reach::assert_seen_as(&lab, "web3", "203.0.113.35");
+        assert_projects_are_apart(&lab);
+        lab.assert_healthy();
+        // The last puts web1 into the bridge of another project's VLAN.
+        let [missing, down, tag] = support::OF_VLANS;
+        each_is_named_and_healed(&lab, &[missing, down, tag, ("tap-wrong-bridge", "compute1//vnet0")]);
+    });
+}
+
+#[test]
+fn one_network_host_is_gateway_of_every_project() {
+    VLANS.run(|| {
+        let lab = TestLab::up_as("vn", &["--manager", "vlan", "--hosts", "2", "--no-multi-host"]);
+        reach::assert_reaches(&lab, "web3");
+        reach::assert_seen_as(&lab, "web3", "203.0.113.50");
+        assert_projects_are_apart(&lab);
+        lab.assert_healthy();
+        let [missing, _, tag] = support::OF_VLANS;
+        let elsewhere =
+            [("flatif-not-enslaved", "compute1//vlan100"), ("dnsmasq-not-running", "network1//br100")];
+        each_is_named_and_healed(&lab, &[&[missing, tag], &elsewhere[..]].concat());
+    });
+}
+
+#[test]
+fn a_project_gets_a_network_with_a_vlan_of_its_own() {
+    VLANS.run(|| {
+        let lab = TestLab::up_as("vo", &["--manager", "vlan"]);
+        let made = lab.lab("network", &["create", "third", "10.1.2.0/24", "--project", "other"]);
+        assert_eq!(made.code, 0, "{made:?}");
+        let booted = lab.lab("boot", &["app1", "--network", "third"]);
+        assert_eq!(booted.code, 0, "{booted:?}");
+        let device = printed_in(&lab.netns("compute1"), &["ip", "-d", "link", "show", "dev", "vlan102"]);
+        assert!(
+            device.contains("vlan protocol 802.1Q id 102") && device.contains("master br102"),
+            "{device}"
+        );
+        Reach::of(&lab).pings("app1", "1.2.3.4");
+        lab.assert_healthy();
+    });
+}
