@@ -40,9 +40,9 @@ fn pings_fare_in_every_world_as_the_walk_says() {
         for world in WORLDS {
             let lab = Lab::build(world);
             let snapshot = lab.read();
-            for probe in PROBES.iter().chain(world.probes) {
+            let probes = [&PROBES, world.probes].concat();
+            for (probe, seen) in probes.iter().zip(lab.pings(&probes)) {
                 let said = ask(&snapshot, probe);
-                let seen = lab.ping(probe);
                 let outcome = match said.answered {
                     None => "unknown",
                     Some(said) if said == seen => {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 const READY: &[u8] = b"ready\n";
 /// From QEMU's start until then. Four seconds on an idle machine, with software emulation.
 const BOOT_PATIENCE: Duration = Duration::from_secs(90);
-/// For one test.
-pub(super) const TEST_PATIENCE: Duration = Duration::from_mins(5);
+/// For one test: ten times what the longest takes on an idle machine, with software emulation.
+pub(super) const TEST_PATIENCE: Duration = Duration::from_mins(15);
 /// Of what a program prints, the end is kept.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Of the console, the last lines are told where the machine is lost.
