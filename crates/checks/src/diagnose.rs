@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
-use model::intent::Instance;
 use model::path::{Direction, Exchange, Place, Stage};
 use model::sighting::{DeviceWatch, EchoResult, MetRule, RulesSeen};
 use model::snapshot::Gap;
@@ -16,6 +15,7 @@ use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
 use crate::proved;
+use crate::scope::{Scope, Subject, switched_off};
 use crate::view::{Claim, Order, View};
 use crate::watched;
 
@@ -43,17 +43,6 @@ pub struct Request {
     pub to: Option<Ipv4Addr>,
     /// What is complained of.
     pub symptom: Symptom,
-}
-
-/// About whom a diagnosis is asked.
-#[derive(Debug, Clone)]
-pub enum Subject {
-    /// One instance: index into `Intent::instances`.
-    Instance(usize),
-    /// Every instance.
-    AllInstances,
-    /// Hosts by name, with the instances on them.
-    Hosts(Vec<String>),
 }
 
 /// Each round mends at least one fault; more than this many at once are not told apart.
@@ -164,67 +153,6 @@ impl Log {
     }
 }
 
-/// Which instances and hosts a question is about.
-struct Scope {
-    subject: String,
-    instances: Vec<usize>,
-    hosts: Vec<String>,
-    /// Only findings at these hosts are wanted.
-    only: Option<Vec<String>>,
-}
-
-impl Scope {
-    fn of(case: &Case, subject: &Subject) -> Scope {
-        let all = || (0..case.intent.instances.len()).collect::<Vec<usize>>();
-        let host_of = |at: &usize| case.intent.instances.get(*at).map(|i| i.host.clone());
-        let every_host = || case.snapshot.hosts.iter().map(|h| h.name.clone()).collect::<Vec<String>>();
-        let hosts_at =
-            |at: usize| case.intent.instances.get(at).map(|i| hosts_of(case.intent, i)).unwrap_or_default();
-        match subject {
-            Subject::Instance(at) => Scope {
-                subject: case.intent.instances.get(*at).map(|i| i.name.clone()).unwrap_or_default(),
-                instances: vec![*at],
-                hosts: hosts_at(*at),
-                only: None,
-            },
-            Subject::AllInstances => Scope {
-                subject: "all instances".to_owned(),
-                instances: all(),
-                hosts: every_host(),
-                only: None,
-            },
-            Subject::Hosts(hosts) => {
-                let on_them = |i: &usize| host_of(i).is_some_and(|h| hosts.contains(&h));
-                let own: Vec<usize> = all().into_iter().filter(on_them).collect();
-                let subject = hosts.join(", ");
-                if own.is_empty() {
-                    // A router or a switch is judged by everybody's packets, and for itself only.
-                    return Scope {
-                        subject,
-                        instances: all(),
-                        hosts: every_host(),
-                        only: Some(hosts.clone()),
-                    };
-                }
-                // Those that serve its instances are part of the question.
-                let mut asked = hosts.clone();
-                for host in own.iter().flat_map(|at| hosts_at(*at)) {
-                    if !asked.contains(&host) {
-                        asked.push(host);
-                    }
-                }
-                Scope { subject, instances: own, hosts: asked, only: None }
-            }
-        }
-    }
-}
-
-/// The host that runs the instance, and its gateways.
-fn hosts_of(intent: &Intent, instance: &Instance) -> Vec<String> {
-    let servers = intent.servers_of(instance).into_iter().filter(|server| *server != instance.host);
-    [instance.host.as_str()].into_iter().chain(servers).map(str::to_owned).collect()
-}
-
 /// Sets what was predicted beside what was seen, and says what came out.
 fn conclude(
     case: &Case,
@@ -234,7 +162,9 @@ fn conclude(
     mut findings: Vec<Finding>,
 ) -> Diagnosis {
     let mut gaps: Vec<Gap> = case.snapshot.gaps.clone();
-    let mut undecided = false;
+    let off = switched_off(case, &request.subject);
+    let mut undecided = off.is_some();
+    gaps.extend(off);
     let mut paths = Vec::new();
     for rung in rungs {
         let echo = echo_of(case, &rung);

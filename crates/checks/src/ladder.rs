@@ -138,12 +138,13 @@ fn serves_names(world: &World, instance: usize) -> bool {
     nova::manages(host, ns) || served.any(|(id, server)| sim::dhcp::serves(world, id, server))
 }
 
-/// The other instances of the same network, those on the same host first.
+/// The other instances of the same network that are meant to run, those on the same host first.
 fn others(world: &World, instance: usize) -> Vec<usize> {
     let Some(own) = world.intent.instances.get(instance) else { return Vec::new() };
     let networks: Vec<_> = own.vifs.iter().filter_map(|v| v.network).collect();
     let shares = |at: &usize| {
-        let theirs = world.intent.instances.get(*at).into_iter().flat_map(|i| &i.vifs);
+        let other = world.intent.instances.get(*at).filter(|other| !other.is_meant_off());
+        let theirs = other.into_iter().flat_map(|i| &i.vifs);
         *at != instance && theirs.filter_map(|v| v.network).any(|n| same_network(world, &networks, n))
     };
     let mut all: Vec<usize> = (0..world.intent.instances.len()).filter(shares).collect();
@@ -234,6 +235,8 @@ pub(crate) fn outside(world: &World) -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    use model::finding::Outcome;
+
     use crate::fixture::{broken, codes, healthy};
 
     #[test]
@@ -259,6 +262,23 @@ mod tests {
         let chain = cloud.chain("compute1", "filter", "nova-compute-inst-2");
         chain.rules.retain(|r| !r.text.contains("-s 10.0.0.0/16") && !r.text.contains("-p icmp"));
         assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_instance_that_is_switched_off_is_missed_by_nobody() {
+        let mut cloud = healthy();
+        let off = cloud.intent.instances.iter().position(|i| i.name == "web2").unwrap();
+        cloud.intent.instances[off].vm_state = Some("stopped".to_owned());
+        cloud.delete_link("compute1", "vnet1");
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+        assert_eq!(codes(&cloud.check("compute1")), Vec::<String>::new());
+        let diagnosis = cloud.diagnose("web2");
+        assert_eq!((diagnosis.outcome, diagnosis.findings.len()), (Outcome::Undetermined, 0));
+        let [gap] = diagnosis.coverage.gaps.as_slice() else { panic!("{:?}", diagnosis.coverage.gaps) };
+        assert!(gap.why.contains("stopped"), "{gap:?}");
+        // One that is meant to run is missed.
+        cloud.intent.instances[off].vm_state = Some("active".to_owned());
+        assert_eq!(codes(&cloud.diagnose("web2")), ["tap-missing compute1//vnet1"]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod nova;
 mod owner;
 mod proved;
 mod rules;
+mod scope;
 mod uplinks;
 mod view;
 mod vlans;
@@ -32,7 +33,8 @@ mod watched;
 mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
-pub use diagnose::{Case, Request, Subject, diagnose, path};
+pub use diagnose::{Case, Request, diagnose, path};
 pub use ladder::{Rung, Symptom};
+pub use scope::Subject;
 pub use sim::{Endpoint, Protocol};
 pub use watched::shows;

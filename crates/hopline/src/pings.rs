@@ -84,7 +84,8 @@ pub(crate) fn plan<'a>(
         outside().find_map(|machine| who::address(facts.snapshot.main_netns(&machine.name)?));
     let mut seen = BTreeSet::new();
     let mut pings = Vec::new();
-    for instance in instances.iter().filter_map(|at| facts.intent.instances.get(*at)) {
+    let asked = instances.iter().filter_map(|at| facts.intent.instances.get(*at));
+    for instance in asked.filter(|instance| !instance.is_meant_off()) {
         let inside = site.machines.iter().filter(|m| m.instance && m.name == instance.name).filter(reached);
         let targets = gateways(facts, instance)
             .chain(to.or(outside_address))
@@ -114,6 +115,7 @@ fn neighbours<'a>(facts: &'a Facts, instance: &'a Instance) -> impl Iterator<Ite
     let shares = |other: &Instance| {
         let mine = || instance.vifs.iter().filter_map(|vif| vif.network);
         other.name != instance.name
+            && !other.is_meant_off()
             && other.vifs.iter().any(|vif| vif.network.is_some_and(|n| mine().any(|m| m == n)))
     };
     facts.intent.instances.iter().filter(move |other| shares(other)).filter_map(|other| other.fixed().next())

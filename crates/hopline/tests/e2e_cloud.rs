@@ -78,6 +78,11 @@ fn instances_and_addresses_come_and_go() {
 
     assert_eq!(lab.lab("stop", &["app1"]).code, 0);
     assert!(!reach.answers("web1", "10.0.9.1"));
+    lab.assert_healthy();
+    let asked = lab.report(&["diagnose", "app1"]);
+    assert_eq!(asked.code, 3, "{asked:?}");
+    let gap = asked.json["coverage"]["gaps"][0]["why"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(gap, "it is switched off: its vm_state is stopped");
     assert_eq!(lab.lab("start", &["app1"]).code, 0);
     reach.pings("web1", "10.0.9.1");
     assert_eq!(lab.lab("delete", &["app1"]).code, 0);

@@ -148,21 +148,68 @@ fn down(lab: &TestLab) -> Run {
 
 #[test]
 fn kill_at_any_moment_of_up_leaves_nothing_that_down_does_not_remove() {
+    each_killed_up_is_removed("u", &[], 14, Duration::from_millis(900));
+}
+
+#[test]
+fn kill_at_any_moment_of_up_with_a_network_host_leaves_nothing() {
+    each_killed_up_is_removed("un", &["--hosts", "3", "--no-multi-host"], 8, Duration::from_millis(1500));
+}
+
+#[test]
+fn kill_at_any_moment_of_up_with_machines_leaves_nothing() {
+    each_killed_up_is_removed("uq", &["--guest", "qemu"], 8, Duration::from_secs(5));
+}
+
+fn each_killed_up_is_removed(tag: &str, shape: &[&str], rounds: u32, longest: Duration) {
     let _alone = alone();
     let before = own_namespace();
-    let lab = TestLab::named("u");
+    let lab = TestLab::named(tag);
+    let up = [&["lab", "up", "--name", &lab.name], shape].concat();
     let mut random = Random(SEED);
     let mut killed = 0;
-    for round in 0..14 {
-        let moment = random.below(Duration::from_millis(900));
-        killed += usize::from(run_and_kill(&lab, &["lab", "up", "--name", &lab.name], moment));
+    for round in 0..rounds {
+        let moment = random.below(longest);
+        killed += u32::from(run_and_kill(&lab, &up, moment));
         let status = lab.lab("status", &[]);
         assert_eq!(status.code, 0, "seed {SEED:#x}, round {round}, {moment:?}: {status:?}");
         down(&lab);
         assert_eq!(left_of(&lab.name), [""; 0], "seed {SEED:#x}, round {round}, {moment:?}");
     }
-    assert!(killed > 4, "seed {SEED:#x}: only {killed} were killed in time");
+    assert!(killed > rounds / 4, "seed {SEED:#x}: only {killed} were killed in time");
     assert_eq!(own_namespace(), before, "seed {SEED:#x}");
+}
+
+/// An operation is one transaction, and what its services have not done of it they do at the next reconcile.
+#[test]
+fn kill_at_any_moment_of_an_operation_leaves_a_cloud_that_catches_up() {
+    let _alone = alone();
+    let lab = TestLab::up_as("ko", &["--hosts", "2"]);
+    let named = ["--name", &lab.name];
+    let mut random = Random(SEED);
+    for round in 0..6 {
+        for operation in [
+            &["boot", "app1"][..],
+            &["restart", "nova-network"],
+            &["stop", "app1"],
+            &["restart", "nova-compute"],
+            &["start", "app1"],
+            &["delete", "app1"],
+        ] {
+            let moment = random.below(Duration::from_millis(400));
+            run_and_kill(&lab, &[&["lab"], operation, &named].concat(), moment);
+        }
+        let caught_up = lab.lab("reconcile", &[]);
+        assert_eq!(caught_up.code, 0, "seed {SEED:#x}, round {round}: {caught_up:?}");
+        lab.report(&["check"]).assert_healthy(&format!("seed {SEED:#x}, round {round}"));
+        lab.report(&["diagnose", "--all"]).assert_healthy(&format!("seed {SEED:#x}, round {round}"));
+        if lab.lab_json(&["show"])["instances"].to_string().contains("app1") {
+            let deleted = lab.lab("delete", &["app1"]);
+            assert_eq!(deleted.code, 0, "seed {SEED:#x}, round {round}: {deleted:?}");
+        }
+    }
+    down(&lab);
+    assert_eq!(left_of(&lab.name), [""; 0], "seed {SEED:#x}");
 }
 
 #[test]

@@ -1,18 +1,17 @@
 //! What is inside an instance that is a network namespace: its NICs' far ends, its DHCP client, whose words are
 //! its console, and its servers.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use plumbing::{Namespace, address, link};
 
 use crate::command::{command, run, start};
-use crate::error::{LabError, file};
+use crate::error::LabError;
 use crate::layout::GUEST_NIC;
 use crate::nova::wanted::{HostInstance, Nic};
 use crate::place::Lab;
 use crate::servers::{start_web, write_page, write_script};
-use crate::{namespace, process};
+use crate::{namespace, process, whole_file};
 
 /// Name of a NIC, seen from inside: eth0, eth1 and so on.
 pub(crate) fn nic_name(at: usize) -> String {
@@ -40,7 +39,7 @@ pub(crate) fn boot(
     instance: &HostInstance,
 ) -> Result<(), LabError> {
     // It boots for the first time as far as it can remember.
-    remove_if_there(&directory.join("booted"))?;
+    whole_file::remove(&directory.join("booted"))?;
     for at in 0..instance.nics.len() {
         link::set_up(ns, &nic_name(at))?;
         start_dhcp_client(lab, ns, directory, instance, at)?;
@@ -102,23 +101,26 @@ pub(crate) fn restart_dhcp_client(
     start_dhcp_client(lab, ns, &lab.instance_dir(host, &instance.uuid), instance, 0)
 }
 
-/// The instance is switched off: nothing runs any more, and the NICs go, and with them the taps.
-pub(crate) fn destroy(lab: &Lab, name: &str) -> Result<(), LabError> {
-    let mut ns = namespace::open(lab, name)?;
-    process::end_every(&[ns.inode()], |_| true)?;
-    // The kernel takes a namespace apart when it finds the time; the taps are to go now.
-    let mut at = 0;
-    while link::exists(&mut ns, &nic_name(at))? {
-        link::delete(&mut ns, &nic_name(at))?;
-        at += 1;
-    }
-    drop(ns);
-    namespace::delete_of(lab, name)
+/// Whether the instance's namespace is there.
+fn is_there(lab: &Lab, name: &str) -> bool {
+    let netns = lab.netns(name);
+    sys::netns::list_named().contains(&netns) && namespace::is_noted(&lab.state, &netns)
 }
 
-fn remove_if_there(path: &Path) -> Result<(), LabError> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(file("remove", path)(e)),
-        _ => Ok(()),
+/// The instance is switched off: nothing runs any more, and the NICs go, and with them the taps.
+pub(crate) fn destroy(lab: &Lab, name: &str) -> Result<(), LabError> {
+    if !is_there(lab, name) {
+        return Ok(());
     }
+    // Killed between making the name and binding the namespace to it: nothing is inside.
+    if let Ok(mut ns) = namespace::open(lab, name) {
+        process::end_every(&[ns.inode()], |_| true)?;
+        // The kernel takes a namespace apart when it finds the time; the taps are to go now.
+        let mut at = 0;
+        while link::exists(&mut ns, &nic_name(at))? {
+            link::delete(&mut ns, &nic_name(at))?;
+            at += 1;
+        }
+    }
+    namespace::delete_of(lab, name)
 }

@@ -13,7 +13,7 @@ use crate::nova::domain_xml;
 use crate::nova::wanted::{HostInstance, Nic};
 use crate::place::Lab;
 use crate::shape::GuestKind;
-use crate::{guest, machine, namespace};
+use crate::{guest, machine, namespace, whole_file};
 
 /// A domain's XML in libvirt's folder of running domains; absent where it does not run.
 pub(crate) fn live_file(lab: &Lab, host: &str, domain: &str) -> PathBuf {
@@ -49,6 +49,9 @@ pub(crate) fn ensure_running(
     if live.exists() {
         return Ok(());
     }
+    // What an attempt that was killed has left.
+    end(lab, host, ns, instance)?;
+    let live = live_file(lab, host, &instance.domain());
     let taps = free_taps(lab, host, instance.nics.len())?;
     let pid = match lab.shape.guest {
         GuestKind::Netns => {
@@ -81,12 +84,6 @@ fn start_namespace(
     instance: &HostInstance,
     taps: &[String],
 ) -> Result<(), LabError> {
-    // What an attempt that was killed has left.
-    if sys::netns::list_named().contains(&lab.netns(&instance.name))
-        && namespace::is_noted(&lab.state, &lab.netns(&instance.name))
-    {
-        guest::destroy(lab, &instance.name)?;
-    }
     let mut inside = namespace::create(lab, &instance.name)?;
     for (at, (nic, tap)) in instance.nics.iter().zip(taps).enumerate() {
         plug_in(host_ns, &mut inside, nic, tap, &guest::nic_name(at))?;
@@ -119,22 +116,23 @@ pub(crate) fn enslave_tap(host_ns: &mut Namespace, nic: &Nic, tap: &str) -> Resu
     Ok(bridge::set_hairpin(host_ns, tap)?)
 }
 
-/// Switches the domain off, if it runs.
+/// Switches the domain off, if it runs or was about to. Its XML goes first, as it comes last: what is killed in
+/// between is started anew where it is to run.
 pub(crate) fn destroy(
     lab: &Lab,
     host: &str,
     ns: &mut Namespace,
     instance: &HostInstance,
 ) -> Result<(), LabError> {
-    let live = live_file(lab, host, &instance.domain());
-    if !live.exists() {
-        return Ok(());
-    }
+    whole_file::remove(&live_file(lab, host, &instance.domain()))?;
+    end(lab, host, ns, instance)
+}
+
+fn end(lab: &Lab, host: &str, ns: &Namespace, instance: &HostInstance) -> Result<(), LabError> {
     match lab.shape.guest {
-        GuestKind::Netns => guest::destroy(lab, &instance.name)?,
-        GuestKind::Qemu => machine::stop(lab, ns, host, instance)?,
+        GuestKind::Netns => guest::destroy(lab, &instance.name),
+        GuestKind::Qemu => machine::stop(lab, ns, host, instance),
     }
-    fs::remove_file(&live).map_err(file("remove", live))
 }
 
 /// Forgets the domain and removes the instance's directory, console and all.

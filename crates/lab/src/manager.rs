@@ -8,6 +8,7 @@ use std::thread;
 use novadb::Database;
 use novadb::rows::Cloud;
 use plumbing::Namespace;
+use serde::{Deserialize, Serialize};
 
 use crate::database::ask;
 use crate::error::LabError;
@@ -18,20 +19,35 @@ use crate::place::Lab;
 use crate::rig::{HostNamespace, Rig};
 use crate::{libvirt, memory, site};
 
-/// nova's services on a host, by the names of their scripts.
-pub const NETWORK: &str = "nova-network";
-/// The one that runs instances.
-pub const COMPUTE: &str = "nova-compute";
-/// The one that answers instances that ask who they are.
-pub const METADATA: &str = "nova-api-metadata";
+/// A service of nova's on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The one that makes bridges, serves addresses and translates them.
+    Network,
+    /// The one that runs instances.
+    Compute,
+    /// The one that answers instances that ask who they are.
+    Metadata,
+}
+
+impl Service {
+    /// The name of its script, which its chains begin with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Network => "nova-network",
+            Service::Compute => "nova-compute",
+            Service::Metadata => "nova-api-metadata",
+        }
+    }
+}
 
 /// Whether a host runs the service: in multi-host mode every host runs all, else the network host has the
 /// network's.
-pub(crate) fn runs(lab: &Lab, host: &str, service: &str) -> bool {
+pub(crate) fn runs(lab: &Lab, host: &str, service: Service) -> bool {
     let is_network_host = host == NETWORK_HOST;
     match service {
-        COMPUTE => !is_network_host,
-        _ => lab.shape.multi_host || is_network_host,
+        Service::Compute => !is_network_host,
+        Service::Network | Service::Metadata => lab.shape.multi_host || is_network_host,
     }
 }
 
@@ -52,10 +68,10 @@ pub(crate) fn reconcile(lab: &Lab, rig: &mut Rig) -> Result<Cloud, LabError> {
 
 fn reconcile_host(lab: &Lab, cloud: &Cloud, host: &mut HostNamespace) -> Result<(), LabError> {
     let HostNamespace { host, ns } = host;
-    if runs(lab, &host.name, NETWORK) {
+    if runs(lab, &host.name, Service::Network) {
         network(lab, cloud, host, ns)?;
     }
-    if runs(lab, &host.name, COMPUTE) {
+    if runs(lab, &host.name, Service::Compute) {
         compute(lab, cloud, host, ns)?;
     }
     Ok(())
@@ -80,7 +96,7 @@ pub(crate) fn read(lab: &Lab) -> Result<Cloud, LabError> {
 /// nova-network: bridges with the gateway's address, dnsmasq, floating addresses, and its rules.
 fn network(lab: &Lab, cloud: &Cloud, host: &Host, ns: &mut Namespace) -> Result<(), LabError> {
     let wants = wanted::network_service(cloud, &host.name);
-    let mind: Option<NetworkService> = memory::recall(lab, &host.name, NETWORK)?;
+    let mind: Option<NetworkService> = memory::recall(lab, &host.name, Service::Network)?;
     if mind.as_ref() == Some(&wants) {
         return Ok(());
     }
@@ -107,7 +123,7 @@ fn network(lab: &Lab, cloud: &Cloud, host: &Host, ns: &mut Namespace) -> Result<
     for rule in knew.floating.iter().filter(|rule| !still(rule.floating)) {
         linux_net::unbind_floating(ns, rule.floating, rule.fixed)?;
     }
-    memory::keep(lab, &host.name, NETWORK, &wants)
+    memory::keep(lab, &host.name, Service::Network, &wants)
 }
 
 fn network_rules(host: &Host, wants: &NetworkService) -> rules::Ruleset {
@@ -115,24 +131,45 @@ fn network_rules(host: &Host, wants: &NetworkService) -> rules::Ruleset {
     rules::of_network(wants, source, SocketAddrV4::new(source, METADATA_PORT))
 }
 
+/// What nova-compute on a host has in mind.
+#[derive(Default, Serialize, Deserialize)]
+struct ComputeMind {
+    /// What it has done.
+    done: ComputeService,
+    /// What it was at work on. Where it was killed then, it cannot tell how far it came with these.
+    begun: Vec<HostInstance>,
+}
+
 /// nova-compute: security groups and domains.
 fn compute(lab: &Lab, cloud: &Cloud, host: &Host, ns: &mut Namespace) -> Result<(), LabError> {
     let wants = wanted::compute_service(cloud, &host.name);
-    let mind: Option<ComputeService> = memory::recall(lab, &host.name, COMPUTE)?;
-    if mind.as_ref() == Some(&wants) {
+    let mind: Option<ComputeMind> = memory::recall(lab, &host.name, Service::Compute)?;
+    let is_sure = mind.as_ref().is_some_and(|mind| mind.begun.is_empty());
+    let ComputeMind { done: knew, begun } = mind.unwrap_or_default();
+    if is_sure && knew == wants {
         return Ok(());
     }
-    let knew = mind.clone().unwrap_or_default();
-    let same = |one: &HostInstance, other: &HostInstance| one.id == other.id;
-    for gone in knew.instances.iter().filter(|old| !wants.instances.iter().any(|new| same(old, new))) {
-        libvirt::destroy(lab, &host.name, ns, gone)?;
-        libvirt::undefine(lab, &host.name, gone)?;
+    let is_of = |all: &[HostInstance], id: u32| all.iter().any(|instance| instance.id == id);
+    let (mut kept, mut changed) = (Vec::new(), Vec::new());
+    for instance in &wants.instances {
+        let is_done = knew.instances.contains(instance) && !is_of(&begun, instance.id);
+        if is_done { kept.push(instance.clone()) } else { changed.push(instance.clone()) }
     }
+    let known = knew.instances.iter().chain(&begun);
+    let gone: Vec<HostInstance> = known.filter(|old| !is_of(&wants.instances, old.id)).cloned().collect();
     let rules = rules::of_compute(&wants);
-    if mind.is_none() || rules != rules::of_compute(&knew) {
+    let has_rules = is_sure && rules == rules::of_compute(&knew);
+    let begun = [changed.clone(), gone.clone()].concat();
+    let mind = ComputeMind { done: ComputeService { instances: kept }, begun };
+    memory::keep(lab, &host.name, Service::Compute, &mind)?;
+    for instance in &gone {
+        libvirt::destroy(lab, &host.name, ns, instance)?;
+        libvirt::undefine(lab, &host.name, instance)?;
+    }
+    if !has_rules {
         iptables::apply(ns, &rules)?;
     }
-    for instance in wants.instances.iter().filter(|instance| !knew.instances.contains(instance)) {
+    for instance in &changed {
         if instance.runs {
             ensure_bridges(host, ns, instance)?;
             libvirt::ensure_running(lab, &host.name, ns, instance)?;
@@ -140,7 +177,14 @@ fn compute(lab: &Lab, cloud: &Cloud, host: &Host, ns: &mut Namespace) -> Result<
             libvirt::destroy(lab, &host.name, ns, instance)?;
         }
     }
-    memory::keep(lab, &host.name, COMPUTE, &wants)
+    memory::keep(lab, &host.name, Service::Compute, &ComputeMind { done: wants, begun: Vec::new() })
+}
+
+/// nova-compute is at work on an instance, and has not done it if it is killed now.
+pub(crate) fn begin(lab: &Lab, host: &str, instance: &HostInstance) -> Result<(), LabError> {
+    let Some(mut mind) = memory::recall::<ComputeMind>(lab, host, Service::Compute)? else { return Ok(()) };
+    mind.begun.push(instance.clone());
+    memory::keep(lab, host, Service::Compute, &mind)
 }
 
 /// nova's VIF driver makes a bridge that nova-network on this host has not made: with a single network host
@@ -168,28 +212,28 @@ pub(crate) fn restart(
     lab: &Lab,
     cloud: &Cloud,
     host: &mut HostNamespace,
-    service: &str,
+    service: Service,
 ) -> Result<(), LabError> {
     let HostNamespace { host, ns } = host;
     memory::forget(lab, &host.name, service)?;
     match service {
-        NETWORK => network(lab, cloud, host, ns),
-        COMPUTE => compute(lab, cloud, host, ns),
-        _ => metadata(host, ns),
+        Service::Network => network(lab, cloud, host, ns),
+        Service::Compute => compute(lab, cloud, host, ns),
+        Service::Metadata => metadata(host, ns),
     }
 }
 
 /// Every rule of every service on the host as nova would have them, and no others.
 pub(crate) fn rewrite_rules(lab: &Lab, host: &Host, ns: &Namespace) -> Result<(), LabError> {
     iptables::clear(ns)?;
-    if runs(lab, &host.name, METADATA) {
+    if runs(lab, &host.name, Service::Metadata) {
         metadata(host, ns)?;
     }
-    if let Some(network) = memory::recall::<NetworkService>(lab, &host.name, NETWORK)? {
+    if let Some(network) = memory::recall::<NetworkService>(lab, &host.name, Service::Network)? {
         iptables::apply(ns, &network_rules(host, &network))?;
     }
-    if let Some(compute) = memory::recall::<ComputeService>(lab, &host.name, COMPUTE)? {
-        iptables::apply(ns, &rules::of_compute(&compute))?;
+    if let Some(compute) = memory::recall::<ComputeMind>(lab, &host.name, Service::Compute)? {
+        iptables::apply(ns, &rules::of_compute(&compute.done))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{LabError, file};
+use crate::manager::Service;
 use crate::place::Lab;
 use crate::whole_file;
 
@@ -16,7 +17,7 @@ use crate::whole_file;
 pub(crate) fn recall<T: DeserializeOwned>(
     lab: &Lab,
     host: &str,
-    service: &str,
+    service: Service,
 ) -> Result<Option<T>, LabError> {
     let path = path(lab, host, service);
     match fs::read(&path) {
@@ -29,7 +30,7 @@ pub(crate) fn recall<T: DeserializeOwned>(
 }
 
 /// Keeps it. Written when the work is done: what was killed in between is done again.
-pub(crate) fn keep<T: Serialize>(lab: &Lab, host: &str, service: &str, mind: &T) -> Result<(), LabError> {
+pub(crate) fn keep<T: Serialize>(lab: &Lab, host: &str, service: Service, mind: &T) -> Result<(), LabError> {
     let path = path(lab, host, service);
     let text =
         serde_json::to_vec(mind).map_err(|e| LabError::Memory { path: path.clone(), why: e.to_string() })?;
@@ -37,14 +38,10 @@ pub(crate) fn keep<T: Serialize>(lab: &Lab, host: &str, service: &str, mind: &T)
 }
 
 /// The service forgets all: it is restarted.
-pub(crate) fn forget(lab: &Lab, host: &str, service: &str) -> Result<(), LabError> {
-    let path = path(lab, host, service);
-    match fs::remove_file(&path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(file("remove", path)(e)),
-        _ => Ok(()),
-    }
+pub(crate) fn forget(lab: &Lab, host: &str, service: Service) -> Result<(), LabError> {
+    whole_file::remove(&path(lab, host, service))
 }
 
-fn path(lab: &Lab, host: &str, service: &str) -> PathBuf {
-    lab.host_path(host, "memory").join(format!("{service}.json"))
+fn path(lab: &Lab, host: &str, service: Service) -> PathBuf {
+    lab.host_path(host, "memory").join(format!("{}.json", service.name()))
 }

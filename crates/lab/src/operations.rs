@@ -17,6 +17,7 @@ use crate::await_lease::await_instance;
 use crate::database::ask;
 use crate::error::{LabError, file};
 use crate::layout::{FLAT_LINK, PROJECTS, place};
+use crate::manager::Service;
 use crate::nova::dnsmasq;
 use crate::nova::wanted::{self, HostInstance};
 use crate::place::Lab;
@@ -144,6 +145,7 @@ pub fn delete(lab: &Lab, name: &str) -> Result<(), LabError> {
     let (instance, wanted) = instance_named(&cloud, name)?;
     // nova destroys the domain first, then gives its addresses back.
     let compute = namespace_of(&mut rig, &instance.host)?;
+    manager::begin(lab, &instance.host, &wanted)?;
     libvirt::destroy(lab, &instance.host, &mut compute.ns, &wanted)?;
     ask(lab, |db| db.delete(name))?;
     // With force_dhcp_release the hosts file is rewritten first, then the lease is given back.
@@ -329,34 +331,37 @@ pub fn reconcile(lab: &Lab) -> Result<(), LabError> {
     change(lab, |_| Ok(())).map(drop)
 }
 
-/// Restarts a service on one host, or on every host that runs it.
-///
-/// `dnsmasq` is not a service of nova's own: each is ended and started anew, of one network or of all.
-pub fn restart(lab: &Lab, service: &str, which: Option<&str>) -> Result<Vec<String>, LabError> {
+/// Restarts a service of nova's on one host, or on every host that runs it. What was restarted, in words.
+pub fn restart(lab: &Lab, service: Service, host: Option<&str>) -> Result<Vec<String>, LabError> {
     let _lock = record::lock(&lab.name, &lab.state)?;
     let mut rig = Rig::open(lab)?;
     let cloud = manager::read(lab)?;
-    let mut restarted = Vec::new();
-    if service == "dnsmasq" {
-        let network =
-            which.map(|label| network_named(&cloud, Some(label))).transpose()?.map(|found| found.id);
-        for HostNamespace { host, ns } in &mut rig.hosts {
-            let wants = wanted::network_service(&cloud, &host.name);
-            for served in wants.networks.iter().filter(|served| network.is_none_or(|id| id == served.id)) {
-                dnsmasq::stop(ns, served)?;
-                dnsmasq::update(lab, &host.name, ns, served)?;
-                restarted.push(format!("dnsmasq of {} on {}", served.bridge.name, host.name));
-            }
-        }
-        return Ok(restarted);
-    }
-    if let Some(name) = which {
+    if let Some(name) = host {
         namespace_of(&mut rig, name)?;
     }
-    for host in rig.hosts.iter_mut().filter(|host| which.is_none_or(|name| host.host.name == name)) {
-        if manager::runs(lab, &host.host.name, service) {
-            manager::restart(lab, &cloud, host, service)?;
-            restarted.push(format!("{service} on {}", host.host.name));
+    let mut restarted = Vec::new();
+    for on in rig.hosts.iter_mut().filter(|on| host.is_none_or(|name| on.host.name == name)) {
+        if manager::runs(lab, &on.host.name, service) {
+            manager::restart(lab, &cloud, on, service)?;
+            restarted.push(format!("{} on {}", service.name(), on.host.name));
+        }
+    }
+    Ok(restarted)
+}
+
+/// Ends the dnsmasq of one network, or every one that nova runs, and starts it anew. What was restarted, in words.
+pub fn restart_dnsmasq(lab: &Lab, network: Option<&str>) -> Result<Vec<String>, LabError> {
+    let _lock = record::lock(&lab.name, &lab.state)?;
+    let mut rig = Rig::open(lab)?;
+    let cloud = manager::read(lab)?;
+    let only = network.map(|label| network_named(&cloud, Some(label))).transpose()?.map(|found| found.id);
+    let mut restarted = Vec::new();
+    for HostNamespace { host, ns } in &mut rig.hosts {
+        let wants = wanted::network_service(&cloud, &host.name);
+        for served in wants.networks.iter().filter(|served| only.is_none_or(|id| id == served.id)) {
+            dnsmasq::stop(ns, served)?;
+            dnsmasq::update(lab, &host.name, ns, served)?;
+            restarted.push(format!("dnsmasq of {} on {}", served.bridge.name, host.name));
         }
     }
     Ok(restarted)

@@ -181,7 +181,7 @@ fn build(lab: &Lab, seed: &Seed) -> Result<(), LabError> {
     let cloud = cloud?;
     for HostNamespace { host, ns } in &rig.hosts {
         servers::start_libvirt_dnsmasq(lab, &host.name, ns)?;
-        if manager::runs(lab, &host.name, manager::METADATA) {
+        if manager::runs(lab, &host.name, manager::Service::Metadata) {
             manager::metadata(host, ns)?;
             servers::start_metadata(lab, host, ns)?;
         }

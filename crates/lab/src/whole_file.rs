@@ -1,7 +1,8 @@
-//! Files that are written whole or not at all: a reader, dnsmasq or another hopline, never meets half of one.
+//! Files that are there whole or not at all: a reader, dnsmasq or another hopline, never meets half of one.
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::{LabError, file};
@@ -12,4 +13,12 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), LabErr
     fresh.push(".new");
     fs::write(&fresh, content).map_err(file("write", &fresh))?;
     fs::rename(&fresh, path).map_err(file("write", path))
+}
+
+/// Removes the file, unless it is gone.
+pub(crate) fn remove(path: &Path) -> Result<(), LabError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(file("remove", path)(e)),
+        _ => Ok(()),
+    }
 }

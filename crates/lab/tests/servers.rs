@@ -14,7 +14,7 @@ use cloud::{Access, Connection, DatabaseUrl};
 use novadb::Database;
 use servers::ADMIN_PASSWORD;
 use sqlx::AssertSqlSafe;
-use support::{TestLab, example, ping};
+use support::{TestLab, assert_gone, example, ping};
 
 fn execute(url: &str, sql: &str) {
     let url = DatabaseUrl::parse(url).unwrap();
@@ -70,4 +70,22 @@ fn on_mariadb() {
 fn on_postgresql() {
     let server = servers::postgresql();
     live("ht-lab-pg", &format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port));
+}
+
+#[test]
+fn a_lab_whose_server_is_gone_is_removed_all_the_same() {
+    let server = servers::postgresql();
+    let name = "ht-lab-gone";
+    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
+    let options = lab::Options { database: Some(url), ..lab::Options::small(name, example()) };
+    let lab = lab::up(&options).unwrap();
+    drop(server);
+    let refused = lab::operations::stop(&lab, "web1").unwrap_err();
+    assert!(!refused.to_string().contains(ADMIN_PASSWORD), "{refused}");
+    let state = lab.state.clone();
+    let removed = lab::down(name, None).unwrap();
+    assert_gone(name, &state);
+    let [left] = removed.left.as_slice() else { panic!("{removed:?}") };
+    assert!(left.contains("database") && !left.contains(ADMIN_PASSWORD), "{left}");
+    assert!(lab::down(name, None).unwrap().is_nothing());
 }

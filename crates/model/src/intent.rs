@@ -45,7 +45,15 @@ pub struct Instance {
     pub entered: bool,
 }
 
+/// `vm_state` of what is meant to have no domain that runs (nova/compute/vm_states.py).
+const OFF: [&str; 5] = ["stopped", "suspended", "shelved", "shelved_offloaded", "soft-delete"];
+
 impl Instance {
+    /// Switched off on purpose: it answers nobody, and that is no fault.
+    pub fn is_meant_off(&self) -> bool {
+        self.vm_state.as_deref().is_some_and(|state| OFF.contains(&state))
+    }
+
     /// Every fixed address.
     pub fn fixed(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.vifs.iter().flat_map(|v| v.fixed.iter().copied())

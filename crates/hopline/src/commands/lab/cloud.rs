@@ -79,16 +79,15 @@ fn say(line: &str) -> Result<(), Failure> {
 }
 
 fn restart(lab: &Lab, service: Service, which: Option<&str>) -> Result<(), Failure> {
-    let name = match service {
-        Service::NovaNetwork => manager::NETWORK,
-        Service::NovaCompute => manager::COMPUTE,
-        Service::NovaApiMetadata => manager::METADATA,
-        Service::Dnsmasq => "dnsmasq",
-    };
     let _progress = progress::start("restarting");
-    let restarted = done(operations::restart(lab, name, which))?;
+    let restarted = done(match service {
+        Service::NovaNetwork => operations::restart(lab, manager::Service::Network, which),
+        Service::NovaCompute => operations::restart(lab, manager::Service::Compute, which),
+        Service::NovaApiMetadata => operations::restart(lab, manager::Service::Metadata, which),
+        Service::Dnsmasq => operations::restart_dnsmasq(lab, which),
+    })?;
     output::print(|out| match restarted.as_slice() {
-        [] => writeln!(out, "nothing to restart: {name} runs on none of them"),
+        [] => writeln!(out, "nothing to restart: it runs on none of them"),
         restarted => restarted.iter().try_for_each(|what| writeln!(out, "restarted {what}")),
     })
 }
