@@ -6,8 +6,15 @@
 //! process, however that ends. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
 //! in the one whose rules it traces.
 
+pub mod dns;
 mod echo;
 mod icmp;
+mod icmp_error;
 pub mod rule_trace;
+mod socket;
+pub mod tcp;
+pub mod udp;
 
 pub use echo::{EchoPlan, ProbeError, echo};
+pub use icmp_error::IcmpError;
+pub use socket::{Arrival, AskError, Asker, NotSent, Took};

@@ -1,0 +1,271 @@
+//! One DNS question to one server from one namespace, timed, and everything that can come of it told apart.
+//!
+//! For the command line: a [`DnsPlan`] for each leg (the instance's resolver, dnsmasq's upstreams, the host's
+//! own resolver) and each of forward, reverse, UDP and TCP, each on a thread of its own, since [`ask`] blocks
+//! until the answer or the time-out. Its outcome names the leg's state; whether an answer is the *right* one is
+//! for the caller to say, who knows what the database means the name to be. The look-up that sshd waits for is
+//! [`Question::NameOf`] with the client's address, from where the instance stands.
+
+mod answer;
+mod query;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nix::poll::PollFlags;
+use socket2::Socket;
+
+pub use answer::{DnsAnswer, Found, Rcode, Reading, read as read_answer};
+pub use query::{DnsQuery, NameError, Question};
+
+use crate::icmp_error::IcmpError;
+use crate::socket::{self, AskError, Asker, NotSent, SentAt, Took};
+use crate::tcp::{self, TcpOutcome};
+use crate::udp::{self, UdpOutcome};
+
+/// Messages over one TCP connection that are no answer, after which the server is taken to make fun of us.
+const STRAY_MESSAGES_MAX: u32 = 64;
+
+/// What to ask, whom, how, and for how long.
+#[derive(Debug, Clone)]
+pub struct DnsPlan {
+    /// The question.
+    pub question: Question,
+    /// The server; its port is 53 unless somebody meant otherwise.
+    pub server: SocketAddr,
+    /// What to ask over.
+    pub transport: Transport,
+    /// From the question to giving up; for each transport where both are tried.
+    pub timeout: Duration,
+}
+
+/// What to ask over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP, and TCP where the answer is truncated, as resolvers do.
+    Udp,
+    /// TCP alone.
+    Tcp,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsResult {
+    /// What came of it, over the transport that was used last.
+    pub outcome: DnsOutcome,
+    /// Until then, by the transport that was used last; `None` where nothing came.
+    pub took: Option<Took>,
+    /// The answer over UDP was truncated: `outcome` and `took` are TCP's.
+    pub is_truncated: bool,
+    /// What came and was no answer.
+    pub strays: Strays,
+}
+
+/// What came and was no answer; we waited on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// From another address or port than was asked.
+    pub other_server: u32,
+    /// With another number.
+    pub wrong_id: u32,
+    /// To another question.
+    pub wrong_question: u32,
+}
+
+/// What can come of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DnsOutcome {
+    /// The server answered, were it to say no: see its [`Rcode`].
+    Answered(DnsAnswer),
+    /// It answered what cannot be read: why.
+    Malformed(String),
+    /// Nobody listens there: a reset (TCP), or port unreachable from this machine or rule (UDP, TCP).
+    PortClosed(Option<IcmpError>),
+    /// Another ICMP error came back.
+    Unreachable(IcmpError),
+    /// Our own stack did not send it.
+    NotSent(NotSent),
+    /// TCP: the server took the question and closed the connection before its answer was whole.
+    HungUp,
+    /// Nothing until the time was up.
+    Silent,
+    /// So much came that is no answer that waiting was given up.
+    Flooded,
+}
+
+/// The question could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DnsError {
+    /// The name is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// No socket, or not there.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+/// Asks, and waits for what comes of it. Blocks until then.
+pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
+    // The standard library's hasher is keyed at random for every RandomState, so the number cannot be guessed.
+    let [high, low, ..] = RandomState::new().hash_one(plan.server).to_be_bytes();
+    let query = DnsQuery::new(&plan.question, u16::from_be_bytes([high, low]))?;
+    let bytes = query.to_bytes()?;
+    match plan.transport {
+        Transport::Tcp => Ok(over_tcp(asker, plan, &query, &bytes)?),
+        Transport::Udp => match over_udp(asker, plan, &query, &bytes)? {
+            Some(result) => Ok(result),
+            None => Ok(DnsResult { is_truncated: true, ..over_tcp(asker, plan, &query, &bytes)? }),
+        },
+    }
+}
+
+/// `None` for an answer that was truncated.
+fn over_udp(
+    asker: &Asker<'_>,
+    plan: &DnsPlan,
+    query: &DnsQuery,
+    bytes: &[u8],
+) -> Result<Option<DnsResult>, AskError> {
+    let mut strays = Strays::default();
+    let said = udp::exchange_until(asker, plan.server, bytes, plan.timeout, |bytes| {
+        strays.sift(answer::read(bytes, query))
+    })?;
+    strays.other_server = said.other_senders;
+    let outcome = match said.outcome {
+        UdpOutcome::Answered(Sifted::Truncated) => return Ok(None),
+        UdpOutcome::Answered(Sifted::Settled(outcome)) => outcome,
+        UdpOutcome::Unreachable(icmp) => of_icmp(icmp),
+        UdpOutcome::NotSent(why) => DnsOutcome::NotSent(why),
+        UdpOutcome::Silent => DnsOutcome::Silent,
+        UdpOutcome::Flooded => DnsOutcome::Flooded,
+    };
+    Ok(Some(DnsResult { outcome, took: said.took, is_truncated: false, strays }))
+}
+
+/// An answer, as the transport sees it.
+enum Sifted {
+    Settled(DnsOutcome),
+    Truncated,
+}
+
+impl Strays {
+    /// Counts what is no answer.
+    fn sift(&mut self, reading: Reading) -> Option<Sifted> {
+        match reading {
+            Reading::Answer(answer) => Some(Sifted::Settled(DnsOutcome::Answered(answer))),
+            Reading::Malformed(why) => Some(Sifted::Settled(DnsOutcome::Malformed(why))),
+            Reading::Truncated => Some(Sifted::Truncated),
+            Reading::WrongId => {
+                self.wrong_id += 1;
+                None
+            }
+            Reading::WrongQuestion => {
+                self.wrong_question += 1;
+                None
+            }
+        }
+    }
+}
+
+fn of_icmp(icmp: IcmpError) -> DnsOutcome {
+    if icmp.is_port_unreachable() {
+        DnsOutcome::PortClosed(Some(icmp))
+    } else {
+        DnsOutcome::Unreachable(icmp)
+    }
+}
+
+/// The time taken is the whole of it, handshake included: that is what waits.
+fn over_tcp(
+    asker: &Asker<'_>,
+    plan: &DnsPlan,
+    query: &DnsQuery,
+    bytes: &[u8],
+) -> Result<DnsResult, AskError> {
+    let sent = SentAt::now();
+    let deadline = sent.steady + plan.timeout;
+    let mut strays = Strays::default();
+    let (socket, connected) = tcp::open(asker, plan.server, deadline)?;
+    let outcome = match connected.outcome {
+        TcpOutcome::Answered => converse(&socket, query, bytes, deadline, &mut strays)
+            .map_err(asker.failed("read an answer over TCP"))?,
+        TcpOutcome::Refused => DnsOutcome::PortClosed(None),
+        TcpOutcome::Unreachable(icmp) => of_icmp(icmp),
+        TcpOutcome::NotSent(why) => DnsOutcome::NotSent(why),
+        TcpOutcome::Silent => DnsOutcome::Silent,
+    };
+    let took = match outcome {
+        DnsOutcome::NotSent(_) | DnsOutcome::Silent => None,
+        DnsOutcome::Answered(_)
+        | DnsOutcome::Malformed(_)
+        | DnsOutcome::PortClosed(_)
+        | DnsOutcome::Unreachable(_)
+        | DnsOutcome::HungUp
+        | DnsOutcome::Flooded => Some(sent.until(None)),
+    };
+    Ok(DnsResult { outcome, took, is_truncated: false, strays })
+}
+
+/// Why a TCP conversation ended without an answer.
+enum Cut {
+    TimeUp,
+    HungUp,
+}
+
+fn converse(
+    socket: &Socket,
+    query: &DnsQuery,
+    bytes: &[u8],
+    deadline: Instant,
+    strays: &mut Strays,
+) -> io::Result<DnsOutcome> {
+    // Two bytes of length stand before each message (RFC 1035, 4.2.2). A query is far below a send buffer.
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
+    if (&mut &*socket).write_all(&[&length, bytes].concat()).is_err() {
+        return Ok(DnsOutcome::HungUp);
+    }
+    for _ in 0..STRAY_MESSAGES_MAX {
+        let message = match message(socket, deadline)? {
+            Ok(message) => message,
+            Err(Cut::TimeUp) => return Ok(DnsOutcome::Silent),
+            Err(Cut::HungUp) => return Ok(DnsOutcome::HungUp),
+        };
+        match strays.sift(answer::read(&message, query)) {
+            Some(Sifted::Settled(outcome)) => return Ok(outcome),
+            Some(Sifted::Truncated) => {
+                return Ok(DnsOutcome::Malformed("truncated, and that over TCP".to_owned()));
+            }
+            None => {}
+        }
+    }
+    Ok(DnsOutcome::Flooded)
+}
+
+fn message(socket: &Socket, deadline: Instant) -> io::Result<Result<Vec<u8>, Cut>> {
+    let mut length = [0; 2];
+    if let Err(cut) = fill(socket, &mut length, deadline)? {
+        return Ok(Err(cut));
+    }
+    let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
+    Ok(fill(socket, &mut bytes, deadline)?.map(|()| bytes))
+}
+
+/// Reads as many bytes as there is room for, drop by drop if they come so, until the deadline.
+fn fill(socket: &Socket, mut room: &mut [u8], deadline: Instant) -> io::Result<Result<(), Cut>> {
+    while !room.is_empty() {
+        if !socket::wait(socket, PollFlags::POLLIN, deadline)? {
+            return Ok(Err(Cut::TimeUp));
+        }
+        match (&mut &*socket).read(room) {
+            Ok(0) => return Ok(Err(Cut::HungUp)),
+            Ok(read) => room = room.get_mut(read..).unwrap_or_default(),
+            // Ready without anything to read is an ICMP error in the queue: it is none of a connection that stands.
+            Err(error) if socket::is_pending(&error) => drop(socket::take_error(socket)?),
+            // A reset, or an ICMP error while the connection stood.
+            Err(_) => return Ok(Err(Cut::HungUp)),
+        }
+    }
+    Ok(Ok(()))
+}

@@ -1,0 +1,281 @@
+//! Sockets that ask from a namespace: what came in and when the kernel saw it, what ICMP said of what we sent,
+//! and why our own stack would not send.
+//!
+//! `IP_RECVERR` makes the kernel queue each ICMP error about a packet of the socket's, with its sender
+//! (ip(7)); without it only some errors are told, and never by whom.
+
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+use socket2::{Domain, Socket, Type};
+use sys::netns::{self, NetnsFd};
+
+use crate::icmp_error::IcmpError;
+
+/// Origins of a queued error that came as a packet (linux/errqueue.h `SO_EE_ORIGIN_ICMP` and `_ICMP6`).
+const ORIGIN_ICMP: u8 = 2;
+const ORIGIN_ICMP6: u8 = 3;
+/// ICMP's fragmentation needed and ICMPv6's packet too big: their errors carry an MTU.
+const V4_TOO_BIG: (u8, u8) = (3, 4);
+const V6_TOO_BIG: u8 = 2;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// A host's or an instance's name, for messages.
+    pub name: &'a str,
+    /// The namespace that the question leaves from.
+    pub netns: &'a NetnsFd,
+    /// Source address; `None` for what the routing table gives.
+    pub source: Option<IpAddr>,
+}
+
+/// The question itself could not be asked; what the network does with it is an outcome, not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The namespace could not be entered.
+    #[error("cannot enter the network namespace of {name} to ask from it")]
+    Enter {
+        /// Who was to ask.
+        name: String,
+        /// Why.
+        source: netns::NetnsError,
+    },
+    /// A step with the socket failed.
+    #[error("cannot {step} as {name}: {source}")]
+    Socket {
+        /// `open a socket`, `use the source address 10.0.2.24`.
+        step: String,
+        /// Who was to ask.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Asker<'_> {
+    pub(crate) fn failed(&self, step: &str) -> impl FnOnce(io::Error) -> AskError {
+        let (step, name) = (step.to_owned(), self.name.to_owned());
+        move |source| AskError::Socket { step, name, source }
+    }
+}
+
+/// Why our own stack refused to send: told by `sendto` and `connect` themselves, without a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSent {
+    /// No route, or one of type unreachable (`ENETUNREACH`, `EHOSTUNREACH`).
+    NoRoute,
+    /// A route or FIB rule of type prohibit (`EACCES`).
+    Prohibited,
+    /// A netfilter rule of OUTPUT or POSTROUTING dropped it (`EPERM`).
+    Dropped,
+    /// Larger than the link it would leave by (`EMSGSIZE`).
+    TooBig,
+    /// Anything else, in the system's words.
+    Other(String),
+}
+
+impl NotSent {
+    pub(crate) fn of(error: &io::Error) -> NotSent {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => NotSent::NoRoute,
+            Some(Errno::EACCES) => NotSent::Prohibited,
+            Some(Errno::EPERM) => NotSent::Dropped,
+            Some(Errno::EMSGSIZE) => NotSent::TooBig,
+            _ => NotSent::Other(error.to_string()),
+        }
+    }
+}
+
+/// How long an answer took, and by which clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Took {
+    /// From handing the question over to the answer.
+    pub duration: Duration,
+    /// Whose word it is for when the answer came.
+    pub arrival: Arrival,
+}
+
+/// Who says when an answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// The kernel, when it received the packet (`SO_TIMESTAMPNS`, socket(7)).
+    Kernel,
+    /// We, when we had read it: later by what the scheduler took.
+    Reader,
+}
+
+/// When something was sent, by the clock that never steps and by the one that the kernel stamps packets with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentAt {
+    pub(crate) steady: Instant,
+    wall: SystemTime,
+}
+
+impl SentAt {
+    pub(crate) fn now() -> SentAt {
+        SentAt { steady: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// The kernel's stamp counts unless the wall clock was set meanwhile: then it lies before the sending or
+    /// after the reading.
+    pub(crate) fn until(&self, stamped: Option<SystemTime>) -> Took {
+        let read = self.steady.elapsed();
+        let stamped = stamped.and_then(|at| at.duration_since(self.wall).ok()).filter(|took| *took <= read);
+        match stamped {
+            Some(duration) => Took { duration, arrival: Arrival::Kernel },
+            None => Took { duration: read, arrival: Arrival::Reader },
+        }
+    }
+}
+
+/// Opens a socket towards an address: it never blocks, queues ICMP errors, stamps what comes in, and has the
+/// asker's source address. Opened inside, used from anywhere: a socket belongs to the namespace that it was
+/// made in.
+pub(crate) fn open(asker: &Asker<'_>, to: SocketAddr, kind: Type) -> Result<Socket, AskError> {
+    let made = netns::within(asker.netns, || Socket::new(Domain::for_address(to), kind, None));
+    let socket = made
+        .map_err(|source| AskError::Enter { name: asker.name.to_owned(), source })?
+        .map_err(asker.failed("open a socket"))?;
+    let configure = || -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        match to {
+            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?,
+            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
+        }
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+        Ok(())
+    };
+    configure().map_err(asker.failed("configure a socket"))?;
+    if let Some(address) = asker.source {
+        let step = format!("use the source address {address}");
+        socket.bind(&SocketAddr::new(address, 0).into()).map_err(asker.failed(&step))?;
+    }
+    Ok(socket)
+}
+
+/// What the socket had for us.
+#[derive(Debug)]
+pub(crate) enum Came {
+    /// A datagram of this many bytes, now at the buffer's start.
+    Datagram {
+        from: Option<SocketAddr>,
+        length: usize,
+        /// When the kernel received it.
+        stamped: Option<SystemTime>,
+    },
+    /// An ICMP error about a packet of ours.
+    Error(IcmpError),
+    /// The time is up.
+    Nothing,
+}
+
+/// Waits for a datagram or an ICMP error, until the deadline.
+pub(crate) fn next(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Result<Came> {
+    loop {
+        // What came in goes first: an answer that is there is worth more than an error about another packet.
+        match receive(socket, buffer) {
+            Ok(came) => return Ok(came),
+            // An error that is queued shows here too, once (net/ipv4/udp.c __udp4_lib_err, sk_err).
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH) => {}
+            Err(Errno::ENETUNREACH | Errno::EMSGSIZE | Errno::EACCES | Errno::EPROTO) => {}
+            Err(Errno::ENOPROTOOPT | Errno::EHOSTDOWN | Errno::EOPNOTSUPP | Errno::ENONET) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if let Some(error) = take_error(socket)? {
+            return Ok(Came::Error(error));
+        }
+        if !wait(socket, PollFlags::POLLIN, deadline)? {
+            return Ok(Came::Nothing);
+        }
+    }
+}
+
+/// Waits until the socket is ready, or has an error; `false` when the deadline came first.
+pub(crate) fn wait(socket: &Socket, what: PollFlags, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        // poll(2) counts milliseconds: rounded up, so that it never spins on the last one.
+        let wait = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(socket.as_fd(), what)], wait) {
+            Ok(ready) if ready > 0 => return Ok(true),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+fn receive(socket: &Socket, buffer: &mut [u8]) -> nix::Result<Came> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
+    let stamped = message.cmsgs().ok().and_then(|mut said| {
+        said.find_map(|one| match one {
+            ControlMessageOwned::ScmTimestampns(at) => Some(SystemTime::UNIX_EPOCH + Duration::from(at)),
+            _ => None,
+        })
+    });
+    Ok(Came::Datagram { from: message.address.and_then(|a| address(&a)), length: message.bytes, stamped })
+}
+
+/// Takes the first ICMP error from the queue. Errors of our own stack stand there too and are passed over:
+/// the call that met them has told of them.
+pub(crate) fn take_error(socket: &Socket) -> io::Result<Option<IcmpError>> {
+    loop {
+        // The quoted packet is not looked at here: only our own packets' errors are queued.
+        let mut quoted = [0; 1];
+        let mut slices = [IoSliceMut::new(&mut quoted)];
+        let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, TimeSpec);
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let message =
+            match recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags) {
+                Ok(message) => message,
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+        if let Some(error) = message.cmsgs().ok().and_then(|mut said| said.find_map(|one| queued(&one))) {
+            return Ok(Some(error));
+        }
+    }
+}
+
+fn queued(message: &ControlMessageOwned) -> Option<IcmpError> {
+    let (error, from) = match message {
+        ControlMessageOwned::Ipv4RecvErr(error, Some(from)) => {
+            (error, IpAddr::V4(u32::from_be(from.sin_addr.s_addr).into()))
+        }
+        ControlMessageOwned::Ipv6RecvErr(error, Some(from)) => {
+            (error, IpAddr::V6(from.sin6_addr.s6_addr.into()))
+        }
+        _ => return None,
+    };
+    let is_about_size = match error.ee_origin {
+        ORIGIN_ICMP => (error.ee_type, error.ee_code) == V4_TOO_BIG,
+        ORIGIN_ICMP6 => error.ee_type == V6_TOO_BIG,
+        _ => return None,
+    };
+    let next_mtu = (is_about_size && error.ee_info > 0).then_some(error.ee_info);
+    Some(IcmpError { from, kind: error.ee_type, code: error.ee_code, next_mtu })
+}
+
+fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = storage.as_sockaddr_in().map(|a| SocketAddr::V4(SocketAddrV4::from(*a)));
+    v4.or_else(|| storage.as_sockaddr_in6().map(|a| SocketAddr::V6(SocketAddrV6::from(*a))))
+}
+
+/// The error is only that there is nothing yet.
+pub(crate) fn is_pending(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+        || error.raw_os_error() == Some(libc::EINPROGRESS)
+}

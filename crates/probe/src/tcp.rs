@@ -1,0 +1,101 @@
+//! A TCP connection to one address: is the SYN answered, refused, turned away on the road, or lost?
+//!
+//! For the command line: [`connect`] to an instance's port 22, to the metadata service, to a resolver.
+//!
+//! ICMP errors about a SYN are queued for the socket since Linux 5.12 (net/ipv4/tcp_ipv4.c `tcp_v4_err`);
+//! before that a rule's port unreachable cannot be told from a reset.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nix::poll::PollFlags;
+use socket2::{Socket, Type};
+
+use crate::icmp_error::IcmpError;
+use crate::socket::{self, AskError, Asker, NotSent, SentAt, Took};
+
+/// What became of a SYN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TcpOutcome {
+    /// Answered with a SYN of its own: somebody listens.
+    Answered,
+    /// Answered with a reset: the machine is there and nobody listens, or a rule rejects with a reset.
+    Refused,
+    /// An ICMP error came back.
+    Unreachable(IcmpError),
+    /// Our own stack did not send it. A rule that drops it on its way out is silence here: TCP tries again
+    /// (net/ipv4/tcp_output.c `tcp_connect`).
+    NotSent(NotSent),
+    /// Nothing until the time was up; the kernel sends the SYN again after one second, three, seven.
+    Silent,
+}
+
+/// An outcome, and how long it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpResult {
+    /// What became of the SYN.
+    pub outcome: TcpOutcome,
+    /// Until it was settled; `None` for silence and what was never sent.
+    pub took: Option<Took>,
+}
+
+/// Connects and closes again with a reset, so that neither side keeps a connection that waits to be forgotten.
+pub fn connect(asker: &Asker<'_>, to: SocketAddr, timeout: Duration) -> Result<TcpResult, AskError> {
+    let (socket, result) = open(asker, to, Instant::now() + timeout)?;
+    socket.set_linger(Some(Duration::ZERO)).map_err(asker.failed("close a connection"))?;
+    Ok(result)
+}
+
+/// The same, with the connection, which stands only where the SYN was answered.
+pub(crate) fn open(
+    asker: &Asker<'_>,
+    to: SocketAddr,
+    deadline: Instant,
+) -> Result<(Socket, TcpResult), AskError> {
+    let socket = socket::open(asker, to, Type::STREAM)?;
+    let sent = SentAt::now();
+    let failed = || asker.failed("wait for a connection");
+    let outcome = match socket.connect(&to.into()) {
+        Ok(()) => TcpOutcome::Answered,
+        Err(error) if socket::is_pending(&error) => settle(&socket, deadline).map_err(failed())?,
+        // To an own address the handshake is over before connect returns.
+        Err(error) => ended(&socket, &error).map_err(failed())?,
+    };
+    let took = match outcome {
+        TcpOutcome::Answered | TcpOutcome::Refused | TcpOutcome::Unreachable(_) => Some(sent.until(None)),
+        TcpOutcome::NotSent(_) | TcpOutcome::Silent => None,
+    };
+    Ok((socket, TcpResult { outcome, took }))
+}
+
+/// Waits for what settles it. An ICMP error is queued, and wakes us, before the socket's own error is set
+/// (net/ipv4/tcp_ipv4.c `tcp_v4_err`), so that neither is there does not yet mean a connection.
+fn settle(socket: &Socket, deadline: Instant) -> io::Result<TcpOutcome> {
+    while socket::wait(socket, PollFlags::POLLOUT, deadline)? {
+        // Asked for first: taking one from the queue resets it (net/core/skbuff.c `sock_dequeue_err_skb`).
+        if let Some(error) = socket.take_error()? {
+            return ended(socket, &error);
+        }
+        if socket.peer_addr().is_ok() {
+            return Ok(TcpOutcome::Answered);
+        }
+        if let Some(icmp) = socket::take_error(socket)? {
+            return Ok(TcpOutcome::Unreachable(icmp));
+        }
+    }
+    Ok(TcpOutcome::Silent)
+}
+
+fn ended(socket: &Socket, error: &io::Error) -> io::Result<TcpOutcome> {
+    if let Some(icmp) = socket::take_error(socket)? {
+        return Ok(TcpOutcome::Unreachable(icmp));
+    }
+    Ok(match error.kind() {
+        io::ErrorKind::ConnectionRefused => TcpOutcome::Refused,
+        // A reset of what stood already (net/ipv4/tcp_input.c `tcp_reset`): the SYN had been answered.
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => TcpOutcome::Answered,
+        io::ErrorKind::TimedOut => TcpOutcome::Silent,
+        _ => TcpOutcome::NotSent(NotSent::of(error)),
+    })
+}

@@ -1,0 +1,108 @@
+//! A UDP datagram to one address, and what comes back: an answer, an ICMP error with its sender, nothing.
+//!
+//! For the command line: [`exchange`] with a payload that the far side answers. [`crate::dns`] asks through it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use socket2::Type;
+
+use crate::icmp_error::IcmpError;
+use crate::socket::{self, AskError, Asker, Came, NotSent, SentAt, Took};
+
+/// Datagrams that are no answer, after which waiting on is pointless: somebody floods us.
+const STRAYS_MAX: u32 = 10_000;
+/// What a UDP datagram can hold.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// What became of a datagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UdpOutcome<T> {
+    /// The answer.
+    Answered(T),
+    /// An ICMP error came back; port unreachable is one of them.
+    Unreachable(IcmpError),
+    /// Our own stack did not send it.
+    NotSent(NotSent),
+    /// Nothing until the time was up.
+    Silent,
+    /// 10000 datagrams came that are no answer; the rest is not looked at.
+    Flooded,
+}
+
+/// An outcome, and what is to be said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UdpResult<T> {
+    /// What became of the datagram.
+    pub outcome: UdpOutcome<T>,
+    /// Until the answer or the error; `None` where none came.
+    pub took: Option<Took>,
+    /// Datagrams from any other address or port than was asked.
+    pub other_senders: u32,
+    /// Datagrams from the address asked that are no answer to this question.
+    pub strays: u32,
+}
+
+/// Sends one datagram from a port chosen at random, and waits for the first that comes from where it went.
+pub fn exchange(
+    asker: &Asker<'_>,
+    to: SocketAddr,
+    payload: &[u8],
+    timeout: Duration,
+) -> Result<UdpResult<Vec<u8>>, AskError> {
+    exchange_until(asker, to, payload, timeout, |bytes| Some(bytes.to_vec()))
+}
+
+/// The same, and the first datagram that `read` knows as the answer.
+///
+/// The socket is left unconnected: a connected one would hide answers that come from another address, which is
+/// what NAT gone wrong and a server with two addresses look like. An unbound one gets a random port from the
+/// kernel (net/ipv4/udp.c `udp_lib_get_port`).
+pub(crate) fn exchange_until<T>(
+    asker: &Asker<'_>,
+    to: SocketAddr,
+    payload: &[u8],
+    timeout: Duration,
+    mut read: impl FnMut(&[u8]) -> Option<T>,
+) -> Result<UdpResult<T>, AskError> {
+    let socket = socket::open(asker, to, Type::DGRAM)?;
+    let mut result = UdpResult { outcome: UdpOutcome::Silent, took: None, other_senders: 0, strays: 0 };
+    let sent = SentAt::now();
+    let deadline: Instant = sent.steady + timeout;
+    if let Err(error) = socket.send_to(payload, &to.into()) {
+        result.outcome = UdpOutcome::NotSent(NotSent::of(&error));
+        return Ok(result);
+    }
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        let came = socket::next(&socket, &mut buffer, deadline).map_err(asker.failed("read an answer"))?;
+        match came {
+            Came::Nothing => return Ok(result),
+            Came::Error(error) => {
+                result.took = Some(sent.until(None));
+                result.outcome = UdpOutcome::Unreachable(error);
+                return Ok(result);
+            }
+            Came::Datagram { from, length, stamped } => {
+                if !from.is_some_and(|from| is_same(from, to)) {
+                    result.other_senders += 1;
+                } else if let Some(answer) = read(buffer.get(..length).unwrap_or_default()) {
+                    result.took = Some(sent.until(stamped));
+                    result.outcome = UdpOutcome::Answered(answer);
+                    return Ok(result);
+                } else {
+                    result.strays += 1;
+                }
+            }
+        }
+        if result.other_senders + result.strays >= STRAYS_MAX {
+            result.outcome = UdpOutcome::Flooded;
+            return Ok(result);
+        }
+    }
+}
+
+/// Address and port: an IPv6 address's scope and flow label are ours to choose, not the sender's to repeat.
+fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+    (a.ip(), a.port()) == (b.ip(), b.port())
+}

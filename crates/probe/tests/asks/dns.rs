@@ -1,0 +1,273 @@
+//! DNS: dnsmasq's answers, a server that is not there, and servers that mean harm.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use probe::dns::{DnsOutcome, DnsPlan, DnsResult, Found, Question, Rcode, Strays, Transport, ask};
+use probe::{Arrival, NotSent};
+use sys::netns;
+
+use crate::place::{Chain, PATIENCE, SHORT, dnsmasq, tcp_server, udp_server};
+
+const WEB1: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
+
+fn web1() -> Question {
+    Question::Ipv4Of("web1.novalocal".to_owned())
+}
+
+fn plan(server: SocketAddr, question: Question) -> DnsPlan {
+    DnsPlan { question, server, transport: Transport::Udp, timeout: PATIENCE }
+}
+
+/// Asks, and demands that it was settled by itself and not by the deadline.
+fn promptly(chain: &Chain, plan: &DnsPlan) -> DnsResult {
+    let started = Instant::now();
+    let result = ask(&chain.asker(), plan).unwrap();
+    assert!(started.elapsed() < PATIENCE, "{result:?}");
+    result
+}
+
+fn found(result: &DnsResult) -> (Rcode, Vec<Found>) {
+    match &result.outcome {
+        DnsOutcome::Answered(answer) => (answer.rcode, answer.found.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An answer that repeats the query's number and question. `flags` are the header's two bytes of them.
+fn reply(query: &[u8], flags: [u8; 2], records: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = query.to_vec();
+    bytes[2..4].copy_from_slice(&flags);
+    bytes[6..8].copy_from_slice(&(records.len() as u16).to_be_bytes());
+    bytes.extend(records.concat());
+    bytes
+}
+
+/// `A 10.0.0.3` for the name that was asked for, by a pointer to it.
+const RECORD: &[u8] = &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 3];
+/// An answer, recursion desired and available, no error.
+const FINE: [u8; 2] = [0x81, 0x80];
+
+fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
+    socket.send_to(bytes, to).unwrap();
+}
+
+#[test]
+fn dnsmasq_answers_forward_and_back_over_udp_and_tcp() {
+    let chain = Chain::new(2);
+    let alias = "--cname=www.novalocal,web1.novalocal";
+    let _dnsmasq = dnsmasq(&chain, &["--host-record=web1.novalocal,10.0.0.3,2001:db8::3", alias]);
+    let server = SocketAddr::new(chain.far().into(), 53);
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let with = |question| promptly(&chain, &DnsPlan { transport, ..plan(server, question) });
+        let forward = with(web1());
+        assert_eq!(found(&forward), (Rcode::NoError, vec![Found::Address(WEB1)]), "{transport:?}");
+        assert!(forward.took.unwrap().duration < PATIENCE);
+        let name = Found::Name("web1.novalocal.".to_owned());
+        assert_eq!(found(&with(Question::NameOf(WEB1))), (Rcode::NoError, vec![name]));
+        let v6 = Found::Address("2001:db8::3".parse().unwrap());
+        assert_eq!(found(&with(Question::Ipv6Of("WEB1.novalocal".to_owned()))), (Rcode::NoError, vec![v6]));
+        let DnsOutcome::Answered(answer) = with(Question::Ipv4Of("www.novalocal".to_owned())).outcome else {
+            panic!("no answer")
+        };
+        assert_eq!((answer.found, answer.beside), (vec![Found::Address(WEB1)], 0));
+        assert_eq!(answer.aliases, ["web1.novalocal."]);
+    }
+    assert_eq!(promptly(&chain, &plan(server, web1())).took.unwrap().arrival, Arrival::Kernel);
+}
+
+#[test]
+fn dnsmasq_says_no_in_each_of_its_ways() {
+    let chain = Chain::new(2);
+    let _dnsmasq = dnsmasq(&chain, &["--local=/novalocal/", "--host-record=only6.novalocal,2001:db8::3"]);
+    let server = SocketAddr::new(chain.far().into(), 53);
+    let code = |name: &str| found(&promptly(&chain, &plan(server, Question::Ipv4Of(name.to_owned()))));
+    assert_eq!(code("nobody.novalocal"), (Rcode::NxDomain, vec![]));
+    assert_eq!(code("only6.novalocal"), (Rcode::NoError, vec![]));
+    // Without an upstream server there is nobody to ask about other names.
+    assert_eq!(code("example.org"), (Rcode::Refused, vec![]));
+}
+
+#[test]
+fn other_codes_are_told_as_they_are() {
+    let chain = Chain::new(2);
+    let failing = udp_server(chain.far_netns(), chain.far(), |socket, query, from| {
+        send(socket, &reply(query, [0x81, 0x82], &[]), from);
+    });
+    assert_eq!(found(&promptly(&chain, &plan(failing.at, web1()))), (Rcode::ServFail, vec![]));
+    // A server that cannot read the question need not repeat it.
+    let puzzled = udp_server(chain.far_netns(), chain.far(), |socket, query, from| {
+        send(socket, &[query[0], query[1], 0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0], from);
+    });
+    assert_eq!(found(&promptly(&chain, &plan(puzzled.at, web1()))), (Rcode::Other(1), vec![]));
+}
+
+#[test]
+fn what_is_truncated_over_udp_is_asked_for_over_tcp() {
+    let chain = Chain::new(2);
+    let records: Vec<String> = (1..=60).map(|i| format!("--host-record=web1.novalocal,10.0.0.{i}")).collect();
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let _dnsmasq = dnsmasq(&chain, &records);
+    let server = SocketAddr::new(chain.far().into(), 53);
+    let result = promptly(&chain, &plan(server, web1()));
+    assert!(result.is_truncated);
+    assert_eq!(found(&result).1.len(), 60);
+    // And where TCP is dropped, that is what is told.
+    chain.rule(1, "input", "tcp dport 53 drop");
+    let result = ask(&chain.asker(), &DnsPlan { timeout: SHORT, ..plan(server, web1()) }).unwrap();
+    assert_eq!((result.is_truncated, result.outcome, result.took), (true, DnsOutcome::Silent, None));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_by_its_machine() {
+    let chain = Chain::new(2);
+    let server = SocketAddr::new(chain.far().into(), 53);
+    let DnsOutcome::PortClosed(Some(icmp)) = promptly(&chain, &plan(server, web1())).outcome else {
+        panic!("no ICMP")
+    };
+    assert_eq!(icmp.from, IpAddr::V4(chain.far()));
+    let over_tcp = DnsPlan { transport: Transport::Tcp, ..plan(server, web1()) };
+    assert_eq!(promptly(&chain, &over_tcp).outcome, DnsOutcome::PortClosed(None));
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_with_its_address() {
+    let chain = Chain::new(3);
+    let server = SocketAddr::new(chain.far().into(), 53);
+    chain.rule(1, "forward", "meta l4proto { tcp, udp } reject with icmp admin-prohibited");
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let result = promptly(&chain, &DnsPlan { transport, ..plan(server, web1()) });
+        let DnsOutcome::Unreachable(icmp) = result.outcome else { panic!("{transport:?}: {result:?}") };
+        assert_eq!((icmp.from, icmp.kind, icmp.code), ("10.77.0.2".parse().unwrap(), 3, 13));
+        assert!(result.took.is_some());
+    }
+    chain.ip(0, "route del default");
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let result = promptly(&chain, &DnsPlan { transport, ..plan(server, web1()) });
+        assert_eq!((result.outcome, result.took), (DnsOutcome::NotSent(NotSent::NoRoute), None));
+    }
+}
+
+#[test]
+fn silence_lasts_until_the_time_is_up() {
+    let chain = Chain::new(2);
+    chain.rule(1, "input", "meta l4proto { tcp, udp } drop");
+    let server = SocketAddr::new(chain.far().into(), 53);
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let started = Instant::now();
+        let short = DnsPlan { transport, timeout: SHORT, ..plan(server, web1()) };
+        let result = ask(&chain.asker(), &short).unwrap();
+        assert_eq!((result.outcome, result.took), (DnsOutcome::Silent, None));
+        assert!(started.elapsed() >= SHORT);
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_counted_and_waited_through() {
+    let chain = Chain::new(2);
+    let server = udp_server(chain.far_netns(), chain.far(), |socket, query, from| {
+        send(socket, &reply(&[&[!query[0], query[1]], &query[2..]].concat(), FINE, &[RECORD]), from);
+        let mut other = query.to_vec();
+        other[13] ^= 0x01;
+        send(socket, &reply(&other, FINE, &[RECORD]), from);
+        send(socket, &query[..1], from);
+        send(socket, &reply(query, FINE, &[RECORD]), from);
+    });
+    let result = promptly(&chain, &plan(server.at, web1()));
+    assert_eq!(found(&result), (Rcode::NoError, vec![Found::Address(WEB1)]));
+    assert_eq!(result.strays, Strays { other_server: 0, wrong_id: 2, wrong_question: 1 });
+}
+
+#[test]
+fn an_answer_from_another_address_is_not_taken() {
+    let chain = Chain::new(2);
+    chain.ip(1, "addr add 10.77.0.3/24 dev left");
+    let far = chain.far_netns();
+    let other = netns::within(far, || UdpSocket::bind("10.77.0.3:0")).unwrap().unwrap();
+    let server = udp_server(far, chain.far(), move |_, query, from| {
+        send(&other, &reply(query, FINE, &[RECORD]), from);
+    });
+    let result = ask(&chain.asker(), &DnsPlan { timeout: SHORT, ..plan(server.at, web1()) }).unwrap();
+    assert_eq!(result.outcome, DnsOutcome::Silent);
+    assert_eq!(result.strays, Strays { other_server: 1, ..Strays::default() });
+}
+
+#[test]
+fn a_flood_of_no_answers_ends_before_the_time_is_up() {
+    let chain = Chain::new(2);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let is_enough = is_over.clone();
+    let server = udp_server(chain.far_netns(), chain.far(), move |socket, _, from| {
+        let started = Instant::now();
+        while !is_enough.load(Ordering::Relaxed) && started.elapsed() < PATIENCE {
+            send(socket, b"flood", from);
+        }
+    });
+    let result = promptly(&chain, &DnsPlan { timeout: 6 * PATIENCE, ..plan(server.at, web1()) });
+    is_over.store(true, Ordering::Relaxed);
+    assert_eq!((result.outcome, result.strays.wrong_id), (DnsOutcome::Flooded, 10_000));
+}
+
+#[test]
+fn what_cannot_be_read_is_malformed_and_why() {
+    let chain = Chain::new(2);
+    // A name that points at itself, a record that is longer than the message, a name without an end.
+    let hostile: [fn(&UdpSocket, &[u8], SocketAddr); 4] = [
+        |socket, query, from| {
+            let at = query.len() as u8;
+            let own = [0xc0, at, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 3];
+            send(socket, &reply(query, FINE, &[&own]), from);
+        },
+        |socket, query, from| {
+            let lying = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0xff, 0xff, 10, 0, 0, 3];
+            send(socket, &reply(query, FINE, &[&lying]), from);
+        },
+        |socket, query, from| {
+            let endless = b"\x3faaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".repeat(700);
+            send(socket, &reply(query, FINE, &[&endless]), from);
+        },
+        |socket, query, from| send(socket, query, from),
+    ];
+    for answer in hostile {
+        let server = udp_server(chain.far_netns(), chain.far(), answer);
+        let result = promptly(&chain, &plan(server.at, web1()));
+        assert!(matches!(&result.outcome, DnsOutcome::Malformed(why) if !why.is_empty()), "{result:?}");
+    }
+}
+
+#[test]
+fn a_tcp_server_may_lie_dawdle_or_hang_up() {
+    let chain = Chain::new(2);
+    let over_tcp = |at, timeout| {
+        let plan = DnsPlan { transport: Transport::Tcp, timeout, ..plan(at, web1()) };
+        ask(&chain.asker(), &plan).unwrap().outcome
+    };
+    let far = chain.far_netns();
+    let silent = tcp_server(far, chain.far(), |_| {
+        std::thread::sleep(2 * SHORT);
+        Vec::new()
+    });
+    assert_eq!(over_tcp(silent.at, SHORT), DnsOutcome::Silent);
+    let short = tcp_server(far, chain.far(), |_| vec![0xff, 0xff, 1, 2, 3]);
+    assert_eq!(over_tcp(short.at, PATIENCE), DnsOutcome::HungUp);
+    let empty = tcp_server(far, chain.far(), |_| vec![0; 1000]);
+    assert_eq!(over_tcp(empty.at, PATIENCE), DnsOutcome::Flooded);
+    let truncated = tcp_server(far, chain.far(), |query| {
+        let answer = reply(&query[2..], [0x83, 0x80], &[]);
+        [&(answer.len() as u16).to_be_bytes(), answer.as_slice()].concat()
+    });
+    assert!(matches!(over_tcp(truncated.at, PATIENCE), DnsOutcome::Malformed(_)));
+}
+
+#[test]
+fn a_name_that_is_none_is_not_asked_for() {
+    let chain = Chain::new(2);
+    let server = SocketAddr::new(chain.far().into(), 53);
+    for name in ["a..b", &"x".repeat(64), &"x.".repeat(200)] {
+        let plan = DnsPlan { timeout: Duration::ZERO, ..plan(server, Question::Ipv4Of(name.to_owned())) };
+        let error = ask(&chain.asker(), &plan).unwrap_err().to_string();
+        assert!(error.contains("no name that DNS could be asked for"), "{error}");
+    }
+}
