@@ -6,6 +6,7 @@
 //! process, however that ends. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
 //! in the one whose rules it traces.
 
+pub mod dhcp;
 pub mod dns;
 mod echo;
 mod icmp;

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod dhcp;
 mod dns;
 mod place;
 mod reach;

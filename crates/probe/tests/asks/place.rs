@@ -105,6 +105,12 @@ fn succeed(command: &mut Command) {
 /// A program that ends with the value.
 pub(crate) struct Running(Child);
 
+impl Running {
+    pub(crate) fn new(child: Child) -> Running {
+        Running(child)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
