@@ -12,3 +12,4 @@ pub mod programs;
 pub mod tap;
 pub mod tcp;
 pub mod userns;
+pub mod whole_packets;

@@ -1,0 +1,53 @@
+//! Packets that nobody may fragment, whatever the kernel has learnt of their path.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Makes an IPv4 socket send with DF set, and measure its packets against the link they leave by alone: what ICMP
+/// once said of the path's MTU is passed over, so that a probe finds out anew (ip(7), `IP_PMTUDISC_PROBE`). A
+/// packet larger than the link is `EMSGSIZE`.
+///
+/// A header of the caller's own needs this too: it is sent like any other (net/ipv4/ip_output.c
+/// `__ip_finish_output`, include/net/ip.h `ip_skb_dst_mtu`).
+pub fn probe_path_mtu(socket: &impl AsFd) -> io::Result<()> {
+    let value: libc::c_int = libc::IP_PMTUDISC_PROBE;
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
+    // SAFETY: the kernel reads `length` bytes from the pointer during the call and keeps neither; both
+    // describe `value`, which lives until the call returns.
+    #[expect(unsafe_code, reason = "no safe wrapper knows IP_MTU_DISCOVER")]
+    let result = unsafe {
+        let value: *const libc::c_int = &raw const value;
+        let (fd, option) = (socket.as_fd().as_raw_fd(), libc::IP_MTU_DISCOVER);
+        libc::setsockopt(fd, libc::IPPROTO_IP, option, value.cast(), length)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn a_packet_larger_than_its_link_is_refused_and_not_cut() {
+        let netns = crate::netns::unnamed("ht-sys-whole").unwrap();
+        let sent = crate::netns::within(&netns, || {
+            let up =
+                std::process::Command::new("ip").args(["link", "set", "lo", "mtu", "1500", "up"]).status();
+            assert!(up.unwrap().success());
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let to = socket.local_addr().unwrap();
+            let large = [0; 2000];
+            socket.send_to(&large, to).expect("in pieces");
+            probe_path_mtu(&socket).unwrap();
+            socket.send_to(&large, to).unwrap_err().raw_os_error()
+        });
+        assert_eq!(sent.unwrap(), Some(libc::EMSGSIZE));
+    }
+
+    #[test]
+    fn what_has_no_path_is_an_error() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(probe_path_mtu(&file).unwrap_err().raw_os_error(), Some(libc::ENOTSOCK));
+    }
+}
