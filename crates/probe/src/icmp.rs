@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 const ECHO_REPLY: u8 = 0;
 const UNREACHABLE: u8 = 3;
+const FRAGMENTATION_NEEDED: u8 = 4;
 const ECHO_REQUEST: u8 = 8;
 const TIME_EXCEEDED: u8 = 11;
 const HEADER_BYTES: usize = 8;
@@ -65,6 +66,36 @@ pub(crate) fn parse(packet: &[u8]) -> Option<Message<'_>> {
     }
 }
 
+/// What an error's sender had in hand, which may be another packet than was sent: NAT on the way leaves its traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quotation<'a> {
+    /// Source of the quoted request.
+    pub(crate) from: Ipv4Addr,
+    /// Payload of the quoted request, as far as it is quoted.
+    pub(crate) payload: &'a [u8],
+    /// MTU of the next hop in bytes (RFC 1191); 0 where the error is not about size or says none.
+    pub(crate) next_mtu: u16,
+}
+
+/// Reads what a packet that [`parse`] knows as an error quotes; `None` for any other.
+pub(crate) fn quotation(packet: &[u8]) -> Option<Quotation<'_>> {
+    let (_, icmp) = split_ip(packet)?;
+    let [kind, code, _, _, _, _, mtu_high, mtu_low] = *icmp.first_chunk::<HEADER_BYTES>()?;
+    matches!(kind, UNREACHABLE | TIME_EXCEEDED).then_some(())?;
+    let (ip, quoted) = split_ip(icmp.get(HEADER_BYTES..)?)?;
+    let is_about_size = (kind, code) == (UNREACHABLE, FRAGMENTATION_NEEDED);
+    Some(Quotation {
+        from: address(ip, 12)?,
+        payload: quoted.get(HEADER_BYTES..).unwrap_or_default(),
+        next_mtu: if is_about_size { u16::from_be_bytes([mtu_high, mtu_low]) } else { 0 },
+    })
+}
+
+/// Who sent a packet that starts with its IPv4 header.
+pub(crate) fn sender(packet: &[u8]) -> Option<Ipv4Addr> {
+    address(packet, 12)
+}
+
 /// What an error says, in ping's words and RFC 1812's meaning.
 pub(crate) fn describe(kind: u8, code: u8) -> String {
     let known = match (kind, code) {
@@ -72,7 +103,7 @@ pub(crate) fn describe(kind: u8, code: u8) -> String {
         (UNREACHABLE, 1) => "host unreachable",
         (UNREACHABLE, 2) => "protocol unreachable",
         (UNREACHABLE, 3) => "port unreachable",
-        (UNREACHABLE, 4) => "fragmentation needed",
+        (UNREACHABLE, FRAGMENTATION_NEEDED) => "fragmentation needed",
         (UNREACHABLE, 9) => "network administratively prohibited",
         (UNREACHABLE, 10) => "host administratively prohibited",
         (UNREACHABLE, 13) => "communication administratively prohibited",
@@ -164,12 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn what_an_error_quotes_is_read_with_the_mtu_that_it_says() {
+        let quoted = ip([10, 0, 2, 24], [1, 2, 3, 4], 0, &request(ECHO, b"mark"));
+        let error = [&[UNREACHABLE, FRAGMENTATION_NEEDED, 0, 0, 0, 0, 5, 0xaa][..], &quoted].concat();
+        let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], 0, &error);
+        let from = Ipv4Addr::new(10, 0, 2, 24);
+        assert_eq!(quotation(&packet), Some(Quotation { from, payload: b"mark", next_mtu: 1450 }));
+        assert_eq!(sender(&packet), Some(Ipv4Addr::new(203, 0, 113, 33)));
+        let error = [&[TIME_EXCEEDED, 0, 0, 0, 0, 0, 5, 0xaa][..], &quoted].concat();
+        let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], 0, &error);
+        assert_eq!(quotation(&packet).map(|quotation| quotation.next_mtu), Some(0));
+        assert_eq!(quotation(&ip([1, 2, 3, 4], [10, 0, 2, 24], 0, &request(ECHO, b""))), None);
+    }
+
+    #[test]
     fn every_truncation_is_read_or_refused_without_a_panic() {
         let quoted = ip([10, 0, 2, 24], [1, 2, 3, 4], 3, &request(ECHO, b""));
         let error = [&[TIME_EXCEEDED, 0, 0, 0, 0, 0, 0, 0][..], &quoted].concat();
         let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], 1, &error);
         for length in 0..packet.len() {
             assert_eq!(parse(&packet[..length]), None, "{length}");
+            let _ = quotation(&packet[..length]);
         }
         assert!(parse(&packet).is_some());
     }
@@ -177,5 +223,24 @@ mod tests {
     #[test]
     fn a_request_of_others_is_no_answer() {
         assert_eq!(parse(&ip([1, 2, 3, 4], [10, 0, 2, 24], 0, &request(ECHO, b""))), None);
+    }
+
+    proptest::proptest! {
+        /// Any bytes behind an IPv4 header, as an error or a reply.
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            kind in 0_u8..13,
+            words in 0_u8..16,
+            icmp in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+            quoted in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
+        ) {
+            let inner = ip([10, 0, 2, 24], [1, 2, 3, 4], words % 11, &quoted);
+            let error = [&[kind, 0, 0, 0, 0, 0, 0, 0][..], &inner].concat();
+            for message in [icmp, error] {
+                let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], words % 11, &message);
+                let is_error = matches!(parse(&packet), Some(Message::Error { .. }));
+                proptest::prop_assert!(!is_error || quotation(&packet).is_some());
+            }
+        }
     }
 }

@@ -5,15 +5,24 @@
 //! table that belongs to a socket. Nothing else is configured, and the kernel removes both with the
 //! process, however that ends. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
 //! in the one whose rules it traces.
+//!
+//! Questions ([`dns`], [`tcp`], [`udp`], [`trace`](mod@trace), [`sized`](mod@sized)) are asked by an [`Asker`]
+//! and block until they are settled or the time is up: several at once are several threads. What the network does
+//! with one is an outcome of a closed set, never an error. DNS, TCP and UDP need no privilege but that of
+//! entering the namespace.
 
 pub mod dhcp;
 pub mod dns;
 mod echo;
 mod icmp;
 mod icmp_error;
+mod mark;
+mod raw_echo;
 pub mod rule_trace;
+pub mod sized;
 mod socket;
 pub mod tcp;
+pub mod trace;
 pub mod udp;
 
 pub use echo::{EchoPlan, ProbeError, echo};

@@ -13,8 +13,9 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use sys::netns::{self, NetnsFd};
+use sys::whole_packets;
 
 use crate::icmp_error::IcmpError;
 
@@ -136,27 +137,53 @@ impl SentAt {
 }
 
 /// Opens a socket towards an address: it never blocks, queues ICMP errors, stamps what comes in, and has the
-/// asker's source address. Opened inside, used from anywhere: a socket belongs to the namespace that it was
-/// made in.
+/// asker's source address.
 pub(crate) fn open(asker: &Asker<'_>, to: SocketAddr, kind: Type) -> Result<Socket, AskError> {
-    let made = netns::within(asker.netns, || Socket::new(Domain::for_address(to), kind, None));
-    let socket = made
-        .map_err(|source| AskError::Enter { name: asker.name.to_owned(), source })?
-        .map_err(asker.failed("open a socket"))?;
-    let configure = || -> io::Result<()> {
-        socket.set_nonblocking(true)?;
-        match to {
-            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?,
-            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
-        }
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-        Ok(())
+    let socket = make(asker, Domain::for_address(to), kind, None)?;
+    let queue = match to {
+        SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true),
+        SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true),
     };
-    configure().map_err(asker.failed("configure a socket"))?;
+    queue.map_err(io::Error::from).map_err(asker.failed("configure a socket"))?;
     if let Some(address) = asker.source {
         let step = format!("use the source address {address}");
         socket.bind(&SocketAddr::new(address, 0).into()).map_err(asker.failed(&step))?;
     }
+    Ok(socket)
+}
+
+/// Opens a raw ICMP socket, which hears all ICMP of its namespace and sends packets with an IPv4 header of ours
+/// (raw(7), `IP_HDRINCL`), never fragmented and never measured against what the kernel learnt of the path.
+pub(crate) fn open_raw(asker: &Asker<'_>) -> Result<Socket, AskError> {
+    let socket = make(asker, Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
+    let configured =
+        socket.set_header_included_v4(true).and_then(|()| whole_packets::probe_path_mtu(&socket));
+    configured.map_err(asker.failed("configure a raw socket"))?;
+    Ok(socket)
+}
+
+/// Opened inside, used from anywhere: a socket belongs to the namespace that it was made in.
+fn make(
+    asker: &Asker<'_>,
+    domain: Domain,
+    kind: Type,
+    protocol: Option<Protocol>,
+) -> Result<Socket, AskError> {
+    let made = netns::within(asker.netns, || Socket::new(domain, kind, protocol));
+    let step = if kind == Type::RAW {
+        "open a raw socket (which needs root or CAP_NET_RAW)"
+    } else {
+        "open a socket"
+    };
+    let socket = made
+        .map_err(|source| AskError::Enter { name: asker.name.to_owned(), source })?
+        .map_err(asker.failed(step))?;
+    let configure = || -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+        Ok(())
+    };
+    configure().map_err(asker.failed("configure a socket"))?;
     Ok(socket)
 }
 

@@ -13,3 +13,4 @@ mod dhcp;
 mod dns;
 mod place;
 mod reach;
+mod way;
