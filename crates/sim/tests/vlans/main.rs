@@ -40,7 +40,7 @@ fn pings_fare_in_every_world_as_the_walk_says() {
         for world in WORLDS {
             let lab = Lab::build(world);
             let snapshot = lab.read();
-            let probes = [&PROBES, world.probes].concat();
+            let probes = [PROBES, world.probes].concat();
             for (probe, seen) in probes.iter().zip(lab.pings(&probes)) {
                 let said = ask(&snapshot, probe);
                 let outcome = match said.answered {

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""How long a lab takes to come, to be looked after, and to go. Needs root and target/release/hopline.
+
+Prints the median and the longest of several rounds: of a small lab, of 50 instances on three hosts, and of two
+machines under QEMU, from nothing to their leases. Removes what it made.
+"""
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+HOPLINE = sys.argv[1] if len(sys.argv) > 1 else "target/release/hopline"
+LAB = "bench-lab"
+# What is asked of each, in seconds.
+SMALL = ("1 host, 2 instances", [], 5, {"up": 3, "down": 3})
+LARGE = ("3 hosts, 50 instances", ["--hosts", "3", "--instances", "50"], 3,
+         {"up": 30, "reconcile": 1, "diagnose --all": 10, "down": 3})
+MACHINES = ("1 host, 2 machines", ["--guest", "qemu"], 3, {"up": 30, "down": 3})
+
+
+def run(*arguments):
+    """Seconds that one command takes; its output is thrown away."""
+    started = time.monotonic()
+    ended = subprocess.run([HOPLINE, *arguments], stdout=subprocess.DEVNULL, check=False)
+    if ended.returncode != 0:
+        sys.exit(f"bench_lab: hopline {' '.join(arguments)} ended with exit code {ended.returncode}")
+    return time.monotonic() - started
+
+
+def lab(verb, *arguments):
+    return run("lab", verb, "--name", LAB, *arguments)
+
+
+def site():
+    env = subprocess.run([HOPLINE, "lab", "env", "--name", LAB, "--json"], check=True, capture_output=True)
+    return json.loads(env.stdout)["SITE"]
+
+
+def measure(name, shape, rounds, wanted):
+    took = {step: [] for step in wanted}
+    for _ in range(rounds):
+        took["up"].append(lab("up", *shape))
+        if "reconcile" in took:
+            took["reconcile"].append(lab("reconcile"))
+        if "diagnose --all" in took:
+            took["diagnose --all"].append(run("diagnose", "--all", "--site", site()))
+        took["down"].append(lab("down"))
+    for step, seconds in took.items():
+        print(f"{name:24} {step:15} {statistics.median(seconds):7.2f} s median  {max(seconds):7.2f} s longest  "
+              f"({wanted[step]} s asked)")
+
+
+try:
+    for shape in (SMALL, LARGE, MACHINES):
+        measure(*shape)
+finally:
+    subprocess.run([HOPLINE, "lab", "down", "--name", LAB], check=False, stdout=subprocess.DEVNULL)
