@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use cli_support::{Run, assert_refused, command};
 use support::machine::{left_of, own_namespace};
+use support::report::list;
 use support::test_lab::TestLab;
 use support::{Random, eventually, printed_in};
 
@@ -148,35 +149,42 @@ fn down(lab: &TestLab) -> Run {
 
 #[test]
 fn kill_at_any_moment_of_up_leaves_nothing_that_down_does_not_remove() {
-    each_killed_up_is_removed("u", &[], 14, Duration::from_millis(900));
+    each_killed_up_is_removed("u", &[], 14);
 }
 
 #[test]
 fn kill_at_any_moment_of_up_with_a_network_host_leaves_nothing() {
-    each_killed_up_is_removed("un", &["--hosts", "3", "--no-multi-host"], 8, Duration::from_millis(1500));
+    each_killed_up_is_removed("un", &["--hosts", "3", "--no-multi-host"], 8);
 }
 
 #[test]
 fn kill_at_any_moment_of_up_with_machines_leaves_nothing() {
-    each_killed_up_is_removed("uq", &["--guest", "qemu"], 8, Duration::from_secs(5));
+    each_killed_up_is_removed("uq", &["--guest", "qemu"], 8);
 }
 
-fn each_killed_up_is_removed(tag: &str, shape: &[&str], rounds: u32, longest: Duration) {
+fn each_killed_up_is_removed(tag: &str, shape: &[&str], rounds: u32) {
     let _alone = alone();
     let before = own_namespace();
     let lab = TestLab::named(tag);
     let up = [&["lab", "up", "--name", &lab.name], shape].concat();
+    // Any moment of all the time that it takes here.
+    let started = Instant::now();
+    assert_eq!(lab.lab("up", shape).code, 0);
+    let whole = started.elapsed();
+    down(&lab);
     let mut random = Random(SEED);
     let mut killed = 0;
     for round in 0..rounds {
-        let moment = random.below(longest);
+        let moment = random.below(whole);
         killed += u32::from(run_and_kill(&lab, &up, moment));
         let status = lab.lab("status", &[]);
         assert_eq!(status.code, 0, "seed {SEED:#x}, round {round}, {moment:?}: {status:?}");
         down(&lab);
-        assert_eq!(left_of(&lab.name), [""; 0], "seed {SEED:#x}, round {round}, {moment:?}");
+        // What a killed hopline was about to start may outlive it by no more than the kernel takes to end a process.
+        let nothing = format!("nothing is left, seed {SEED:#x}, round {round}, {moment:?}");
+        eventually(&nothing, || left_of(&lab.name).is_empty());
     }
-    assert!(killed > rounds / 4, "seed {SEED:#x}: only {killed} were killed in time");
+    assert!(killed > rounds / 2, "seed {SEED:#x}: only {killed} were killed in time");
     assert_eq!(own_namespace(), before, "seed {SEED:#x}");
 }
 
@@ -201,15 +209,21 @@ fn kill_at_any_moment_of_an_operation_leaves_a_cloud_that_catches_up() {
         }
         let caught_up = lab.lab("reconcile", &[]);
         assert_eq!(caught_up.code, 0, "seed {SEED:#x}, round {round}: {caught_up:?}");
+        let show = lab.lab_json(&["show"]);
+        let app1 = list(&show["instances"]).iter().find(|instance| instance["name"] == "app1").cloned();
+        if app1.as_ref().is_some_and(|app1| app1["state"] == "active") {
+            // It runs, and may still ask for its address: this waits until it has it.
+            assert_eq!(lab.lab("start", &["app1"]).code, 0, "seed {SEED:#x}, round {round}");
+        }
         lab.report(&["check"]).assert_healthy(&format!("seed {SEED:#x}, round {round}"));
         lab.report(&["diagnose", "--all"]).assert_healthy(&format!("seed {SEED:#x}, round {round}"));
-        if lab.lab_json(&["show"])["instances"].to_string().contains("app1") {
+        if app1.is_some() {
             let deleted = lab.lab("delete", &["app1"]);
             assert_eq!(deleted.code, 0, "seed {SEED:#x}, round {round}: {deleted:?}");
         }
     }
     down(&lab);
-    assert_eq!(left_of(&lab.name), [""; 0], "seed {SEED:#x}");
+    eventually(&format!("nothing is left, seed {SEED:#x}"), || left_of(&lab.name).is_empty());
 }
 
 #[test]

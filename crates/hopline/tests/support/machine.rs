@@ -76,7 +76,8 @@ pub(crate) fn left_of(lab: &str) -> Vec<String> {
     for process in fs::read_dir("/proc").expect("proc(5)").flatten() {
         let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(lab) {
+        // Another's, whose number begins with this one's, is none of ours.
+        if line.split(lab).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_digit())) {
             left.push(line);
         }
     }

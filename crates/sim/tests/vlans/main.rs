@@ -40,9 +40,11 @@ fn pings_fare_in_every_world_as_the_walk_says() {
         for world in WORLDS {
             let lab = Lab::build(world);
             let snapshot = lab.read();
-            let probes = [PROBES, world.probes].concat();
-            for (probe, seen) in probes.iter().zip(lab.pings(&probes)) {
-                let said = ask(&snapshot, probe);
+            let said: Vec<(Probe, Said)> =
+                PROBES.iter().chain(world.probes).map(|probe| (*probe, ask(&snapshot, probe))).collect();
+            let probes: Vec<(Probe, bool)> =
+                said.iter().map(|(probe, said)| (*probe, said.answered == Some(true))).collect();
+            for ((probe, said), seen) in said.iter().zip(lab.pings(&probes)) {
                 let outcome = match said.answered {
                     None => "unknown",
                     Some(said) if said == seen => {
