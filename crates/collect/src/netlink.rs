@@ -8,7 +8,7 @@ mod socket;
 pub(crate) mod addresses;
 pub mod attribute;
 pub(crate) mod bridge_vlans;
-pub(crate) mod bridges;
+pub mod bridges;
 pub(crate) mod links;
 pub(crate) mod neighbours;
 pub mod nftables;

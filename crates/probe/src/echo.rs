@@ -1,7 +1,6 @@
 //! Ping: echo requests through a raw socket of a namespace, and all that comes back.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -11,11 +10,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use sys::netns::{self, NetnsFd};
 
 use crate::icmp::{self, Echo, Message};
+use crate::mark;
 
-/// Starts every payload, so that whoever meets the packet in a capture knows whose it is; a random
-/// number follows, by which a reply is known as ours.
-const MARK: &[u8] = b"hopline ";
-const TAG_BYTES: usize = 16;
 /// Largest payload that an IPv4 packet holds in bytes: 65535 - 20 - 8.
 const PAYLOAD_BYTES_MAX: usize = 65_507;
 
@@ -135,7 +131,7 @@ fn open(plan: &EchoPlan) -> Result<Socket, ProbeError> {
 struct Session<'a> {
     plan: &'a EchoPlan,
     id: u16,
-    tag: [u8; TAG_BYTES],
+    tag: [u8; mark::BYTES],
     payload: Vec<u8>,
     started: Instant,
     sent_at: BTreeMap<u16, Instant>,
@@ -148,17 +144,12 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(plan: &'a EchoPlan) -> Session<'a> {
-        // The standard library's hasher is keyed at random for every RandomState.
-        let random = RandomState::new().hash_one((plan.to, &plan.from)).to_be_bytes();
-        let mut tag = [0; TAG_BYTES];
-        for (to, byte) in tag.iter_mut().zip(MARK.iter().chain(&random)) {
-            *to = *byte;
-        }
+        let (tag, random) = mark::draw((plan.to, &plan.from));
         let mut payload = tag.to_vec();
-        payload.resize(plan.size.clamp(TAG_BYTES, PAYLOAD_BYTES_MAX), b'.');
+        payload.resize(plan.size.clamp(mark::BYTES, PAYLOAD_BYTES_MAX), b'.');
         Session {
             plan,
-            id: plan.id.unwrap_or(u16::from_be_bytes([random[0], random[1]])),
+            id: plan.id.unwrap_or(random),
             tag,
             payload,
             started: Instant::now(),

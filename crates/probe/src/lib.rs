@@ -1,5 +1,5 @@
-//! Real packets, sent as a host or from inside an instance that may be entered, and the rules that they
-//! meet.
+//! Real packets, sent as a host, from inside an instance that may be entered, or as one that may not, and the
+//! rules that they meet.
 //!
 //! A probe is a socket of its own, opened inside the namespace that it speaks for; a rule trace is a
 //! table that belongs to a socket. Nothing else is configured, and the kernel removes both with the
@@ -11,6 +11,7 @@
 //! with one is an outcome of a closed set, never an error. DNS, TCP and UDP need no privilege but that of
 //! entering the namespace.
 
+pub mod as_instance;
 pub mod dhcp;
 pub mod dns;
 mod echo;

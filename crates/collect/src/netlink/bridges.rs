@@ -2,14 +2,21 @@
 
 use std::net::IpAddr;
 
-use model::link::{FdbEntry, FdbKind};
+use model::link::{FdbEntry, FdbKind, Link};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::neighbours::mac;
-use super::{NetlinkError, Socket};
+use super::{NetlinkError, Socket, links};
+
+/// Links and forwarding databases of the calling thread's namespace, as they are now.
+pub fn links_and_fdb() -> Result<(Vec<Link>, Vec<FdbEntry>), NetlinkError> {
+    let mut socket = Socket::open()?;
+    let links = links::read(&mut socket)?.into_iter().map(|raw| raw.link).collect();
+    Ok((links, read(&mut socket)?))
+}
 
 /// Every FDB entry of the namespace.
 pub(crate) fn read(socket: &mut Socket) -> Result<Vec<FdbEntry>, NetlinkError> {

@@ -1,0 +1,197 @@
+//! Being an instance that cannot be entered: frames that its host receives at the instance's NIC as if the instance
+//! had sent them, and the answers as they leave through that NIC.
+//!
+//! They pass what the real ones pass: ebtables, the bridge, br_netfilter, routing and NAT. Only the guest's own stack
+//! and its driver are left out. The instance gets the answers too, and ignores them as nothing that it asked for.
+//!
+//! Nothing is configured: the program that makes the device receive is never attached, the packet ring belongs to its
+//! socket, and the kernel removes both with the process. What stays is what the instance's own packets leave: its
+//! entry in the bridge's FDB is as fresh as if it had spoken, and connections are tracked until they time out.
+//! `guard` refuses all that would leave more. Counters of the NIC do not move, since its driver takes no part.
+//!
+//! Needs `CAP_BPF`, `CAP_NET_ADMIN` and `CAP_NET_RAW` over the machine, which root has.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use collect::netlink::NetlinkError;
+use collect::netlink::bridges;
+use model::Mac;
+use model::sighting::EchoResult;
+use sys::ingress::IngressError;
+use sys::netns::{self, NetnsError, NetnsFd};
+
+mod exchange;
+mod frame;
+mod guard;
+mod neighbour;
+mod nic;
+mod ping;
+
+pub use guard::Refusal;
+
+/// The instance, as far as its packets tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Its name, for the result.
+    pub name: String,
+    /// Its NIC on the host's side: a tap, or a veth.
+    pub device: String,
+    /// The NIC's MAC as the instance has it, from the cloud's records.
+    pub mac: Mac,
+    /// Its addresses, from the cloud's records.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// Whom to ping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Source: one of the instance's addresses.
+    pub source: Ipv4Addr,
+    /// Destination.
+    pub to: Ipv4Addr,
+    /// Whom the instance hands the packet to: its gateway, or the destination itself on the same network. Asked by
+    /// ARP for its MAC first.
+    pub next_hop: Ipv4Addr,
+    /// Identifier of the requests; `None` for a random one.
+    pub id: Option<u16>,
+}
+
+/// What to send as an instance, and how long to wait.
+#[derive(Debug)]
+pub struct Plan {
+    /// The namespace of its host that its NIC is in.
+    pub netns: NetnsFd,
+    /// Who sends.
+    pub sender: Sender,
+    /// Whom to ping, all at the same time.
+    pub targets: Vec<Target>,
+    /// Requests to each.
+    pub count: u32,
+    /// Between two requests to one.
+    pub interval: Duration,
+    /// From the first frame to giving up.
+    pub timeout: Duration,
+    /// TTL of the requests.
+    pub ttl: u8,
+    /// Payload of a request in bytes; raised to the 16 that the mark takes.
+    pub size: usize,
+}
+
+/// Who answered a question for a neighbour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighbourResult {
+    /// Who was asked for.
+    pub asked: Ipv4Addr,
+    /// Questions sent.
+    pub sent: u32,
+    /// Who said to have the address, each once, in the order of their answers. Two are one too many: the address is
+    /// there twice.
+    pub macs: Vec<Mac>,
+    /// From the first question to the first answer in microseconds, by the kernel's clock.
+    pub answered_us: Option<u64>,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answers {
+    /// By next hop, in the order in which the targets name them.
+    pub neighbours: Vec<NeighbourResult>,
+    /// By target.
+    pub echoes: Vec<EchoResult>,
+}
+
+/// The probe itself could not be made; what the network does with it is a result, not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum AsInstanceError {
+    /// The namespace could not be entered.
+    #[error("cannot enter the network namespace of {device}: {source}")]
+    Enter {
+        /// The NIC.
+        device: String,
+        /// Why.
+        source: NetnsError,
+    },
+    /// Links or FDB could not be read just before.
+    #[error("cannot read the links and the FDB beside {device}: {source}")]
+    Look {
+        /// The NIC.
+        device: String,
+        /// Why.
+        source: NetlinkError,
+    },
+    /// It would do harm, or mean nothing.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The NIC does not receive.
+    #[error("cannot have {device} receive a frame: {source}")]
+    Ingress {
+        /// The NIC.
+        device: String,
+        /// Why.
+        source: IngressError,
+    },
+    /// The NIC cannot be watched for answers.
+    #[error("cannot watch {device} for answers: could not {step}: {source}")]
+    Watch {
+        /// The NIC.
+        device: String,
+        /// `open a packet ring`, ...
+        step: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Silence means nothing, for something was missed.
+    #[error("{dropped} packets at {device} were not looked at in time, and the answer may be among them")]
+    Missed {
+        /// The NIC.
+        device: String,
+        /// How many.
+        dropped: u64,
+    },
+    /// Silence means nothing, for the frames never came in.
+    #[error(
+        "the kernel took {sent} frames for {device}, and none was seen to come in there: an XDP program on it may \
+         have taken them (`ip -d link show {device}`)"
+    )]
+    NotReceived {
+        /// The NIC.
+        device: String,
+        /// How many.
+        sent: u32,
+    },
+}
+
+impl AsInstanceError {
+    /// What is missing is a privilege.
+    pub fn is_permission(&self) -> bool {
+        match self {
+            AsInstanceError::Enter { source, .. } => source.is_permission(),
+            AsInstanceError::Look { source, .. } => source.is_permission(),
+            AsInstanceError::Ingress { source, .. } => source.is_permission(),
+            AsInstanceError::Watch { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            AsInstanceError::Refused(_)
+            | AsInstanceError::Missed { .. }
+            | AsInstanceError::NotReceived { .. } => false,
+        }
+    }
+}
+
+/// Asks for each next hop by ARP, pings the targets through those that answer, and gathers what leaves through the
+/// NIC, until each ping is answered, an ICMP error settles it, or the time is up.
+///
+/// A ping whose next hop nobody answers for is not sent; its `send_error` says so.
+pub fn echo(plan: &Plan) -> Result<Answers, AsInstanceError> {
+    guard::volume(plan)?;
+    let inside = || {
+        let device = || plan.sender.device.clone();
+        let (links, fdb) =
+            bridges::links_and_fdb().map_err(|source| AsInstanceError::Look { device: device(), source })?;
+        let port = guard::port(&plan.sender, &links, &fdb)?;
+        guard::size(plan, port)?;
+        exchange::run(plan, port.index)
+    };
+    // The kernel looks the device up in the namespace of the thread that has it receive.
+    netns::within(&plan.netns, inside)
+        .map_err(|source| AsInstanceError::Enter { device: plan.sender.device.clone(), source })?
+}

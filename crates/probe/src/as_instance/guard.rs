@@ -1,0 +1,268 @@
+//! What is never sent as an instance: whatever would harm it or others, or mean nothing.
+//!
+//! Pure: it is asked with the links and the FDB as they were read just before, and of every frame once more.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use model::Mac;
+use model::link::{FdbEntry, FdbKind, Link};
+
+use super::frame::{self, Carried};
+use super::{Plan, Sender};
+use crate::mark;
+
+/// Frames of one call, at most: questions for neighbours, each asked `ASKED_MAX` times, and requests.
+const FRAMES_MAX: u64 = 50;
+/// How often a neighbour is asked for, at most: as often as the kernel does (`mcast_solicit`, arp(7)).
+pub(super) const ASKED_MAX: u32 = 3;
+/// Between two requests to one target, at least.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// What a host sends by default (`net.ipv4.ip_default_ttl`): a loop ends after so many hops.
+const TTL_MAX: u8 = 64;
+/// An IPv4 and an ICMP header.
+const HEADERS_BYTES: usize = 28;
+const ETHERNET_BYTES: usize = 14;
+/// Where the ports of UDP are behind a header without options, and those of a DHCP client and its server.
+const UDP: u8 = 17;
+const DHCP_PORTS: [u8; 4] = [0, 68, 0, 67];
+
+/// Why nothing is sent as an instance.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The NIC is not there.
+    #[error("there is no device {device}; `ip link` there shows those that are")]
+    NoDevice {
+        /// Its name.
+        device: String,
+    },
+    /// The NIC would take a frame though it is down, which none of the instance's does.
+    #[error(
+        "{device} is down: the instance cannot send through it, so nothing is sent as the instance ({state})"
+    )]
+    Down {
+        /// Its name.
+        device: String,
+        /// As `ip link` prints it.
+        state: String,
+    },
+    /// Nobody is at the other end of the NIC.
+    #[error(
+        "{device} has no carrier: nobody is at its other end, so nothing is sent as the instance ({state})"
+    )]
+    NoCarrier {
+        /// Its name.
+        device: String,
+        /// As `ip link` prints it.
+        state: String,
+    },
+    /// The NIC leads nowhere.
+    #[error(
+        "{device} is in no bridge: what the instance sends ends there, so nothing is sent as it ({state})"
+    )]
+    NoBridge {
+        /// Its name.
+        device: String,
+        /// As `ip link` prints it.
+        state: String,
+    },
+    /// The MAC cannot be a station's.
+    #[error("{mac} cannot be an instance's MAC")]
+    NoStation {
+        /// It.
+        mac: Mac,
+    },
+    /// Another station speaks through the NIC, by the bridge's own book.
+    #[error(
+        "behind {device} the bridge knows {known} and not {mac}: the NIC is another's, or the instance has another \
+         MAC than its records say (`bridge fdb show dev {device}`)"
+    )]
+    AnotherStation {
+        /// The NIC.
+        device: String,
+        /// Who speaks there.
+        known: Mac,
+        /// The instance's MAC by its records.
+        mac: Mac,
+    },
+    /// The bridge would learn the MAC at the NIC, and send to it what belongs elsewhere.
+    #[error(
+        "the bridge knows {mac} behind {port} and not behind {device}: a frame from here would draw that station's \
+         traffic away (`bridge fdb show | grep {mac}`)"
+    )]
+    Elsewhere {
+        /// The instance's MAC.
+        mac: Mac,
+        /// Where it is known.
+        port: String,
+        /// The NIC.
+        device: String,
+    },
+    /// The address is another's.
+    #[error("{address} is no address of {name}: neighbours would learn a wrong MAC for it")]
+    NotItsAddress {
+        /// The source address.
+        address: Ipv4Addr,
+        /// The instance.
+        name: String,
+    },
+    /// The address stands for nobody, or for many.
+    #[error("{address} is no single machine's address, and many would answer or none")]
+    NotOneMachine {
+        /// The destination.
+        address: Ipv4Addr,
+    },
+    /// More than an instance under diagnosis is to be burdened with.
+    #[error("{what} would be {asked}, at most {most} is allowed")]
+    TooMuch {
+        /// `the TTL`, ...
+        what: &'static str,
+        /// What was asked for.
+        asked: u64,
+        /// What is allowed.
+        most: u64,
+    },
+    /// Requests would follow each other too fast.
+    #[error(
+        "requests would follow each other after {interval:?}, at least {INTERVAL_MIN:?} must lie between"
+    )]
+    TooFast {
+        /// What was asked for.
+        interval: Duration,
+    },
+    /// A frame that is neither ARP's question nor IPv4.
+    #[error("a frame that is neither an ARP request nor IPv4 is not sent as an instance")]
+    Kind,
+    /// A frame with another's MAC.
+    #[error("a frame from {mac} is not sent as an instance that has another MAC")]
+    ForeignMac {
+        /// The MAC in the frame.
+        mac: Mac,
+    },
+    /// A frame for all or many that needs not be.
+    #[error(
+        "a packet to {mac}, which many stations take, is not sent as an instance but to ask by ARP or DHCP"
+    )]
+    Group {
+        /// The destination.
+        mac: Mac,
+    },
+}
+
+/// The plan asks for no more than an instance under diagnosis can bear, from its own addresses to single machines.
+pub(super) fn volume(plan: &Plan) -> Result<(), Refusal> {
+    let Plan { sender, targets, count, interval, ttl, .. } = plan;
+    let most =
+        |what, asked, most| if asked > most { Err(Refusal::TooMuch { what, asked, most }) } else { Ok(()) };
+    if sender.mac.is_group() || sender.mac == Mac::ZERO {
+        return Err(Refusal::NoStation { mac: sender.mac });
+    }
+    for target in targets {
+        own_address(sender, target.source)?;
+        one_machine(target.to)?;
+        one_machine(target.next_hop)?;
+    }
+    let hops: BTreeSet<Ipv4Addr> = targets.iter().map(|target| target.next_hop).collect();
+    let frames = |each: u32, of: usize| u64::try_from(of).unwrap_or(u64::MAX).saturating_mul(each.into());
+    let all = frames(*count, targets.len()).saturating_add(frames(ASKED_MAX, hops.len()));
+    most("the number of frames", all, FRAMES_MAX)?;
+    most("the TTL", (*ttl).into(), TTL_MAX.into())?;
+    if *count > 1 && *interval < INTERVAL_MIN {
+        return Err(Refusal::TooFast { interval: *interval });
+    }
+    Ok(())
+}
+
+/// The NIC, where the instance could send through it, and the bridge learns nothing from its MAC that is wrong.
+pub(super) fn port<'l>(sender: &Sender, links: &'l [Link], fdb: &[FdbEntry]) -> Result<&'l Link, Refusal> {
+    let device = || sender.device.clone();
+    let Some(link) = links.iter().find(|link| link.name == sender.device) else {
+        return Err(Refusal::NoDevice { device: device() });
+    };
+    if !link.admin_up {
+        return Err(Refusal::Down { device: device(), state: link.state_text() });
+    }
+    if !link.carrier {
+        return Err(Refusal::NoCarrier { device: device(), state: link.state_text() });
+    }
+    let Some(bridge) = link.master else {
+        return Err(Refusal::NoBridge { device: device(), state: link.state_text() });
+    };
+    let is_of_bridge = |entry: &&FdbEntry| {
+        let port = links.iter().find(|link| link.index == entry.link);
+        !entry.on_self && (entry.link == bridge || port.is_some_and(|port| port.master == Some(bridge)))
+    };
+    let own = |entry: &&FdbEntry| entry.mac == sender.mac;
+    if let Some(entry) = fdb.iter().filter(is_of_bridge).filter(own).find(|entry| entry.link != link.index) {
+        let port = links.iter().find(|link| link.index == entry.link);
+        let port = port.map_or_else(|| format!("if{}", entry.link), |port| port.name.clone());
+        return Err(Refusal::Elsewhere { mac: sender.mac, port, device: device() });
+    }
+    let mut here = fdb.iter().filter(|entry| entry.link == link.index && entry.kind == FdbKind::Learned);
+    let is_known = here.clone().any(|entry| entry.mac == sender.mac);
+    match here.next().filter(|_| !is_known) {
+        Some(entry) => Err(Refusal::AnotherStation { device: device(), known: entry.mac, mac: sender.mac }),
+        None => Ok(link),
+    }
+}
+
+/// What the NIC's MTU lets through, and no more than the kernel takes at once.
+pub(super) fn size(plan: &Plan, port: &Link) -> Result<(), Refusal> {
+    let mtu = usize::try_from(port.mtu).unwrap_or(usize::MAX);
+    let most = mtu.min(sys::ingress::FRAME_BYTES_MAX - ETHERNET_BYTES).saturating_sub(HEADERS_BYTES);
+    if plan.size.max(mark::BYTES) <= most {
+        return Ok(());
+    }
+    let number = |bytes| u64::try_from(bytes).unwrap_or(u64::MAX);
+    let what = "the payload in bytes";
+    Err(Refusal::TooMuch { what, asked: number(plan.size.max(mark::BYTES)), most: number(most) })
+}
+
+/// A frame, as it is about to be given to the NIC: it says nothing of anybody but the instance.
+pub(super) fn frame(sender: &Sender, bytes: &[u8]) -> Result<(), Refusal> {
+    let frame = frame::read(bytes).ok_or(Refusal::Kind)?;
+    if frame.source != sender.mac {
+        return Err(Refusal::ForeignMac { mac: frame.source });
+    }
+    match frame.carried {
+        Carried::Arp(arp) => {
+            if !arp.is_request {
+                return Err(Refusal::Kind);
+            }
+            if arp.sender_mac != sender.mac {
+                return Err(Refusal::ForeignMac { mac: arp.sender_mac });
+            }
+            own_address(sender, arp.sender)
+        }
+        Carried::Ipv4 { source, destination, packet } => {
+            let is_dhcp = packet.get(9) == Some(&UDP) && packet.get(20..24) == Some(&DHCP_PORTS);
+            if frame.destination.is_group() && !is_dhcp {
+                return Err(Refusal::Group { mac: frame.destination });
+            }
+            if is_dhcp && source.is_unspecified() {
+                return Ok(());
+            }
+            own_address(sender, source)?;
+            if is_dhcp { Ok(()) } else { one_machine(destination) }
+        }
+    }
+}
+
+fn own_address(sender: &Sender, address: Ipv4Addr) -> Result<(), Refusal> {
+    if sender.addresses.contains(&address) {
+        return Ok(());
+    }
+    Err(Refusal::NotItsAddress { address, name: sender.name.clone() })
+}
+
+fn one_machine(address: Ipv4Addr) -> Result<(), Refusal> {
+    let is_none = address.is_unspecified() || address.is_loopback();
+    if is_none || address.is_multicast() || address.is_broadcast() {
+        return Err(Refusal::NotOneMachine { address });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

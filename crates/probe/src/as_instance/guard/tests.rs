@@ -1,0 +1,194 @@
+//! Each refusal by the nearest thing that is allowed, changed in one place.
+
+use super::super::Target;
+use super::super::frame::{Ip, icmp, who_has};
+use super::*;
+use crate::icmp::{Echo, request};
+use sys::netns::NetnsFd;
+
+const OWN: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x11]);
+const OTHER: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x12]);
+const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 24);
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 1);
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(1, 2, 3, 4);
+const BRIDGE: u32 = 5;
+const TAP: u32 = 7;
+const UPLINK: u32 = 2;
+
+fn sender() -> Sender {
+    Sender { name: "web1".to_owned(), device: "vnet0".to_owned(), mac: OWN, addresses: vec![SOURCE] }
+}
+
+fn plan() -> Plan {
+    let target = Target { source: SOURCE, to: OUTSIDE, next_hop: GATEWAY, id: None };
+    Plan {
+        netns: NetnsFd::current().unwrap(),
+        sender: sender(),
+        targets: vec![target],
+        count: 2,
+        interval: Duration::from_millis(200),
+        timeout: Duration::from_secs(1),
+        ttl: 64,
+        size: 56,
+    }
+}
+
+fn links() -> Vec<Link> {
+    let port = |index, name: &str| Link {
+        index,
+        name: name.to_owned(),
+        admin_up: true,
+        carrier: true,
+        master: Some(BRIDGE),
+        ..Link::default()
+    };
+    let bridge = Link { master: None, ..port(BRIDGE, "br100") };
+    vec![port(UPLINK, "eth1"), bridge, port(TAP, "vnet0")]
+}
+
+fn entry(mac: Mac, link: u32, kind: FdbKind) -> FdbEntry {
+    FdbEntry { mac, link, vlan: None, kind, sticky: false, remote: None, on_self: false }
+}
+
+#[test]
+fn a_nic_that_the_instance_could_send_through_is_let() {
+    // Its own address is known there, or nothing is; a tap's own and a stranger at the uplink do not matter.
+    let tap = entry(Mac([0xfe, 0x16, 0x3e, 0, 0, 0x11]), TAP, FdbKind::Local);
+    let stranger = entry(OTHER, UPLINK, FdbKind::Learned);
+    for known in [vec![], vec![entry(OWN, TAP, FdbKind::Learned)]] {
+        let fdb = [known, vec![tap.clone(), stranger.clone()]].concat();
+        assert_eq!(port(&sender(), &links(), &fdb).map(|link| link.index), Ok(TAP));
+    }
+}
+
+#[test]
+fn a_nic_that_is_down_unplugged_or_gone_is_refused_by_name() {
+    let refused = |change: fn(&mut Link)| {
+        let mut links = links();
+        change(&mut links[2]);
+        port(&sender(), &links, &[]).unwrap_err()
+    };
+    assert!(matches!(refused(|l| l.admin_up = false), Refusal::Down { .. }));
+    assert!(matches!(refused(|l| l.carrier = false), Refusal::NoCarrier { .. }));
+    assert!(matches!(refused(|l| l.master = None), Refusal::NoBridge { .. }));
+    assert!(matches!(refused(|l| l.name = "vnet1".to_owned()), Refusal::NoDevice { .. }));
+    let told = refused(|l| l.admin_up = false).to_string();
+    assert!(told.contains("vnet0 is down") && told.contains("state"), "{told}");
+}
+
+#[test]
+fn an_address_that_the_bridge_knows_elsewhere_is_not_taken_from_there() {
+    for kind in [FdbKind::Learned, FdbKind::Static, FdbKind::Local] {
+        let refused = port(&sender(), &links(), &[entry(OWN, UPLINK, kind)]).unwrap_err();
+        let expected = Refusal::Elsewhere { mac: OWN, port: "eth1".to_owned(), device: "vnet0".to_owned() };
+        assert_eq!(refused, expected);
+    }
+    let of_bridge = port(&sender(), &links(), &[entry(OWN, BRIDGE, FdbKind::Local)]).unwrap_err();
+    assert!(matches!(of_bridge, Refusal::Elsewhere { .. }), "{of_bridge}");
+    // Another bridge's book is about another network.
+    let mut links = links();
+    links.push(Link { index: 9, name: "vnet9".to_owned(), master: Some(8), ..Link::default() });
+    assert!(port(&sender(), &links, &[entry(OWN, 9, FdbKind::Learned)]).is_ok());
+}
+
+#[test]
+fn a_nic_that_another_station_speaks_through_is_not_the_instances() {
+    let refused = port(&sender(), &links(), &[entry(OTHER, TAP, FdbKind::Learned)]).unwrap_err();
+    assert!(matches!(refused, Refusal::AnotherStation { known: OTHER, mac: OWN, .. }), "{refused}");
+    let both = [entry(OTHER, TAP, FdbKind::Learned), entry(OWN, TAP, FdbKind::Learned)];
+    assert!(port(&sender(), &links(), &both).is_ok(), "a station behind the instance");
+}
+
+#[test]
+fn how_much_is_sent_is_bounded() {
+    assert_eq!(volume(&plan()), Ok(()));
+    let many = |count| Plan { count, ..plan() };
+    assert_eq!(volume(&many(47)), Ok(()));
+    let too_many = Refusal::TooMuch { what: "the number of frames", asked: 51, most: 50 };
+    assert_eq!(volume(&many(48)), Err(too_many));
+    let targets = |n| Plan { targets: vec![plan().targets[0]; n], ..plan() };
+    assert!(volume(&targets(23)).is_ok() && volume(&targets(24)).is_err());
+    assert!(matches!(volume(&many(u32::MAX)), Err(Refusal::TooMuch { .. })));
+    assert!(matches!(volume(&Plan { ttl: 65, ..plan() }), Err(Refusal::TooMuch { what: "the TTL", .. })));
+    let fast = Duration::from_millis(9);
+    assert_eq!(volume(&Plan { interval: fast, ..plan() }), Err(Refusal::TooFast { interval: fast }));
+    let port = Link { mtu: 1500, ..Link::default() };
+    assert_eq!(size(&Plan { size: 1472, ..plan() }, &port), Ok(()));
+    assert!(size(&Plan { size: 1473, ..plan() }, &port).is_err());
+    let jumbo = Link { mtu: 9000, ..Link::default() };
+    assert!(size(&Plan { size: 3358, ..plan() }, &jumbo).is_ok());
+    assert!(size(&Plan { size: 3359, ..plan() }, &jumbo).is_err());
+}
+
+#[test]
+fn who_is_asked_and_by_whom_is_one_machine_each() {
+    let with = |change: fn(&mut Target)| {
+        let mut plan = plan();
+        change(&mut plan.targets[0]);
+        volume(&plan).unwrap_err()
+    };
+    let foreign = with(|t| t.source = Ipv4Addr::new(10, 0, 2, 25));
+    assert!(matches!(foreign, Refusal::NotItsAddress { .. }), "{foreign}");
+    for many in [[255; 4], [224, 0, 0, 1], [0; 4], [127, 0, 0, 1]].map(Ipv4Addr::from) {
+        let mut plan = plan();
+        plan.targets[0].to = many;
+        assert_eq!(volume(&plan), Err(Refusal::NotOneMachine { address: many }));
+    }
+    assert!(matches!(with(|t| t.next_hop = Ipv4Addr::BROADCAST), Refusal::NotOneMachine { .. }));
+    for mac in [Mac::BROADCAST, Mac::ZERO, Mac([1, 0, 0x5e, 0, 0, 1])] {
+        let plan = Plan { sender: Sender { mac, ..sender() }, ..plan() };
+        assert_eq!(volume(&plan), Err(Refusal::NoStation { mac }));
+    }
+}
+
+/// An echo request as a frame.
+fn echo(to: Mac, from: Mac, source: Ipv4Addr, destination: Ipv4Addr) -> Vec<u8> {
+    icmp(to, from, Ip { source, destination, ttl: 64 }, &request(Echo { id: 1, sequence: 1 }, b""))
+}
+
+/// The same packet made a datagram between these ports.
+fn datagram(to: Mac, source: Ipv4Addr, ports: [u8; 4]) -> Vec<u8> {
+    let mut bytes = echo(to, OWN, source, Ipv4Addr::BROADCAST);
+    bytes[23] = UDP;
+    bytes[34..38].copy_from_slice(&ports);
+    bytes
+}
+
+#[test]
+fn every_frame_speaks_for_the_instance_alone() {
+    let ask = |bytes: &[u8]| frame(&sender(), bytes);
+    assert_eq!(ask(&who_has(OWN, SOURCE, GATEWAY)), Ok(()));
+    assert_eq!(ask(&echo(OTHER, OWN, SOURCE, OUTSIDE)), Ok(()));
+    assert_eq!(ask(&echo(OTHER, OTHER, SOURCE, OUTSIDE)), Err(Refusal::ForeignMac { mac: OTHER }));
+    assert!(matches!(ask(&echo(OTHER, OWN, GATEWAY, OUTSIDE)), Err(Refusal::NotItsAddress { .. })));
+    assert!(matches!(ask(&who_has(OWN, GATEWAY, SOURCE)), Err(Refusal::NotItsAddress { .. })));
+    // The MAC that neighbours learn is ARP's own.
+    let mut poisoned = who_has(OWN, SOURCE, GATEWAY);
+    poisoned[22..28].copy_from_slice(&OTHER.0);
+    assert_eq!(ask(&poisoned), Err(Refusal::ForeignMac { mac: OTHER }));
+    let mut answer = who_has(OWN, SOURCE, GATEWAY);
+    answer[21] = 2;
+    assert_eq!(ask(&answer), Err(Refusal::Kind));
+    for other in [&[][..], &[0; 60]] {
+        assert_eq!(ask(other), Err(Refusal::Kind));
+    }
+}
+
+#[test]
+fn all_stations_are_spoken_to_by_arp_and_dhcp_alone() {
+    let ask = |bytes: &[u8]| frame(&sender(), bytes);
+    for mac in [Mac::BROADCAST, Mac([1, 0, 0x5e, 0, 0, 1])] {
+        assert_eq!(ask(&echo(mac, OWN, SOURCE, OUTSIDE)), Err(Refusal::Group { mac }));
+    }
+    let discover = datagram(Mac::BROADCAST, Ipv4Addr::UNSPECIFIED, DHCP_PORTS);
+    assert_eq!(ask(&discover), Ok(()));
+    assert_eq!(ask(&datagram(Mac::BROADCAST, SOURCE, DHCP_PORTS)), Ok(()));
+    assert!(matches!(
+        ask(&datagram(Mac::BROADCAST, GATEWAY, DHCP_PORTS)),
+        Err(Refusal::NotItsAddress { .. })
+    ));
+    let answer = datagram(Mac::BROADCAST, SOURCE, [0, 67, 0, 68]);
+    assert_eq!(ask(&answer), Err(Refusal::Group { mac: Mac::BROADCAST }));
+    let unspecified = echo(OTHER, OWN, Ipv4Addr::UNSPECIFIED, OUTSIDE);
+    assert!(matches!(ask(&unspecified), Err(Refusal::NotItsAddress { .. })));
+}

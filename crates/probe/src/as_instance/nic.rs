@@ -1,0 +1,116 @@
+//! The instance's NIC while we speak through it: what it receives from us, and what leaves it for the instance.
+
+use std::time::{Duration, Instant};
+
+use sys::bpf::Instruction;
+use sys::ingress::{Ingress, Way};
+use sys::packet_ring::{Ring, RingSize, Way as Direction};
+
+use super::{AsInstanceError, Sender, guard};
+
+/// Bytes of a frame that are looked at: headers, what an ICMP error quotes, and the mark.
+const SNAP: u32 = 256;
+/// Hundreds of such frames; a block is looked at after 4 ms at the latest.
+const RING: RingSize = RingSize { block_bytes: 64 << 10, blocks: 4, retire_ms: 4 };
+
+/// A frame at the NIC.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'f> {
+    /// It came in over the NIC, as the instance's own and ours do; else it left for the instance.
+    pub(super) is_from_instance: bool,
+    /// When, in nanoseconds since 1970 by the kernel's clock.
+    pub(super) time_ns: u64,
+    /// As much of it as is looked at.
+    pub(super) bytes: &'f [u8],
+}
+
+/// The NIC. All of it must be used in its namespace.
+pub(super) struct Nic<'s> {
+    sender: &'s Sender,
+    ingress: Ingress,
+    ring: Ring,
+    sent: u32,
+    dropped: u64,
+}
+
+impl<'s> Nic<'s> {
+    /// Watches it from now on.
+    pub(super) fn open(sender: &'s Sender, index: u32) -> Result<Nic<'s>, AsInstanceError> {
+        let failed = |source| AsInstanceError::Ingress { device: sender.device.clone(), source };
+        let ingress = Ingress::open(index, Way::LiveFrames).map_err(failed)?;
+        let watch = |step| move |source| watch(sender, step, source);
+        let ring = Ring::open(RING).map_err(watch("open a packet ring"))?;
+        ring.bind(index).map_err(watch("bind it to the device"))?;
+        ring.filter(&ARP_AND_ICMP).map_err(watch("hang a filter on it"))?;
+        Ok(Nic { sender, ingress, ring, sent: 0, dropped: 0 })
+    }
+
+    /// Has it receive a frame that speaks for the instance alone.
+    pub(super) fn receive(&mut self, frame: &[u8]) -> Result<(), AsInstanceError> {
+        guard::frame(self.sender, frame)?;
+        let device = || self.sender.device.clone();
+        self.ingress
+            .receive(frame)
+            .map_err(|source| AsInstanceError::Ingress { device: device(), source })?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Tells of what is seen until `until`, or of what there is as soon as there is something.
+    pub(super) fn hear(
+        &mut self,
+        until: Instant,
+        tell: &mut dyn FnMut(Seen<'_>),
+    ) -> Result<(), AsInstanceError> {
+        let wait = until.saturating_duration_since(Instant::now());
+        self.ring.wait(wait).map_err(|source| watch(self.sender, "wait for packets", source))?;
+        self.ring.take_error().map_err(|source| watch(self.sender, "wait for packets", source))?;
+        while let Some(block) = self.ring.next_block() {
+            for frame in block.frames() {
+                let is_from_instance = frame.way != Direction::Out;
+                tell(Seen { is_from_instance, time_ns: frame.time_ns, bytes: frame.bytes });
+            }
+        }
+        let counted = self.ring.statistics();
+        let counted = counted.map_err(|source| watch(self.sender, "ask what was dropped", source))?;
+        self.dropped += u64::from(counted.drops);
+        Ok(())
+    }
+
+    /// How long a frame may be under way from the NIC to `hear`.
+    pub(super) fn delay() -> Duration {
+        Duration::from_millis(2 * u64::from(RING.retire_ms))
+    }
+
+    /// Frames that it was made to receive.
+    pub(super) fn sent(&self) -> u32 {
+        self.sent
+    }
+
+    /// Frames that were not looked at.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+/// A frame that was sent is seen as it was, as far as it is looked at; a redirected one may be padded.
+pub(super) fn is_same(sent: &[u8], seen: &[u8]) -> bool {
+    let kept = usize::try_from(SNAP).unwrap_or(0).min(sent.len());
+    sent.get(..kept).is_some_and(|sent| seen.starts_with(sent))
+}
+
+fn watch(sender: &Sender, step: &'static str, source: std::io::Error) -> AsInstanceError {
+    AsInstanceError::Watch { device: sender.device.clone(), step, source }
+}
+
+/// Takes ARP and IPv4's ICMP: the EtherType at 12, the protocol at 23 (`BPF_LD`, `BPF_JEQ`, `BPF_RET` of
+/// linux/bpf_common.h).
+const ARP_AND_ICMP: [Instruction; 7] = [
+    Instruction { code: 0x28, jt: 0, jf: 0, k: 12 },
+    Instruction { code: 0x15, jt: 3, jf: 0, k: 0x0806 },
+    Instruction { code: 0x15, jt: 0, jf: 3, k: 0x0800 },
+    Instruction { code: 0x30, jt: 0, jf: 0, k: 23 },
+    Instruction { code: 0x15, jt: 0, jf: 1, k: 1 },
+    Instruction { code: 0x06, jt: 0, jf: 0, k: SNAP },
+    Instruction { code: 0x06, jt: 0, jf: 0, k: 0 },
+];

@@ -1,0 +1,141 @@
+//! One ping as the instance: its requests, once its next hop is known, and what leaves for the instance in answer.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use model::Mac;
+use model::sighting::EchoResult;
+
+use super::frame::{self, Carried, Ip};
+use super::nic::{self, Nic, Seen};
+use super::{AsInstanceError, Plan, Target};
+use crate::icmp::{self, Echo, Message};
+use crate::mark;
+
+/// A request: the frame, and when it came in and was answered by the kernel's clock.
+struct Request {
+    frame: Vec<u8>,
+    came_ns: Option<u64>,
+    answered_ns: Option<u64>,
+}
+
+/// One ping.
+pub(super) struct Ping<'p> {
+    plan: &'p Plan,
+    pub(super) target: Target,
+    id: u16,
+    mark: [u8; mark::BYTES],
+    /// When the first request was sent.
+    started: Option<Instant>,
+    /// By sequence number.
+    requests: BTreeMap<u16, Request>,
+    reply_ttl: Option<u8>,
+    errors: Vec<(IpAddr, String)>,
+}
+
+impl<'p> Ping<'p> {
+    pub(super) fn new(plan: &'p Plan, target: Target) -> Ping<'p> {
+        let (mark, random) = mark::draw((target.to, &plan.sender.name));
+        let (requests, errors) = (BTreeMap::new(), Vec::new());
+        let id = target.id.unwrap_or(random);
+        Ping { plan, target, id, mark, started: None, requests, reply_ttl: None, errors }
+    }
+
+    /// Nothing that may still come would change the answer.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_answered = |request: &Request| request.answered_ns.is_some();
+        let all_answered = self.sent() >= self.plan.count && self.requests.values().all(is_answered);
+        all_answered || !self.errors.is_empty()
+    }
+
+    fn sent(&self) -> u32 {
+        u32::try_from(self.requests.len()).unwrap_or(u32::MAX)
+    }
+
+    /// When the next request is due, once its next hop is known; `None` where none is.
+    pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+        let is_due = self.sent() < self.plan.count && self.errors.is_empty();
+        is_due.then(|| self.started.map_or(now, |started| started + self.plan.interval * self.sent()))
+    }
+
+    /// Sends a request through its next hop, where it is time to.
+    pub(super) fn send(
+        &mut self,
+        nic: &mut Nic<'_>,
+        next_hop: Mac,
+        now: Instant,
+    ) -> Result<(), AsInstanceError> {
+        if self.next_at(now).is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        let sequence = u16::try_from(self.sent() + 1).unwrap_or(u16::MAX);
+        let mut payload = self.mark.to_vec();
+        payload.resize(self.plan.size.max(mark::BYTES), b'.');
+        let message = icmp::request(Echo { id: self.id, sequence }, &payload);
+        let ip = Ip { source: self.target.source, destination: self.target.to, ttl: self.plan.ttl };
+        let frame = frame::icmp(next_hop, self.plan.sender.mac, ip, &message);
+        nic.receive(&frame)?;
+        self.started.get_or_insert(now);
+        self.requests.insert(sequence, Request { frame, came_ns: None, answered_ns: None });
+        Ok(())
+    }
+
+    /// Notes a reply, an error, or that a request came in.
+    pub(super) fn note(&mut self, seen: Seen<'_>) {
+        if seen.is_from_instance {
+            let same = |request: &&mut Request| nic::is_same(&request.frame, seen.bytes);
+            if let Some(request) = self.requests.values_mut().find(same) {
+                request.came_ns.get_or_insert(seen.time_ns);
+            }
+            return;
+        }
+        let Some(frame) = frame::read(seen.bytes) else { return };
+        let Carried::Ipv4 { source: _, destination, packet } = frame.carried else { return };
+        if destination != self.target.source || frame.destination != self.plan.sender.mac {
+            return;
+        }
+        match icmp::parse(packet) {
+            Some(Message::Reply { ttl, echo, payload })
+                if echo.id == self.id && payload.starts_with(&self.mark) =>
+            {
+                if let Some(request) = self.requests.get_mut(&echo.sequence) {
+                    request.answered_ns.get_or_insert(seen.time_ns);
+                    self.reply_ttl = Some(ttl);
+                }
+            }
+            Some(Message::Error { from, kind, code, quoted_to, quoted })
+                if quoted.id == self.id && quoted_to == self.target.to =>
+            {
+                self.errors.push((IpAddr::V4(from), icmp::describe(kind, code)));
+            }
+            Some(Message::Reply { .. } | Message::Error { .. }) | None => {}
+        }
+    }
+
+    /// A request of ours was seen to come in.
+    pub(super) fn is_received(&self) -> bool {
+        self.requests.values().any(|request| request.came_ns.is_some())
+    }
+
+    /// `silence` is why nothing was sent, where nothing was.
+    pub(super) fn result(&self, silence: Option<String>) -> EchoResult {
+        let times = self.requests.values().filter_map(|request| {
+            let ns = request.answered_ns?.saturating_sub(request.came_ns?);
+            Some(ns / 1000)
+        });
+        let mut rtts_us: Vec<u64> = times.collect();
+        rtts_us.sort_unstable();
+        let received = self.requests.values().filter(|request| request.answered_ns.is_some()).count();
+        EchoResult {
+            from: self.plan.sender.name.clone(),
+            to: self.target.to,
+            sent: self.sent(),
+            received: u32::try_from(received).unwrap_or(u32::MAX),
+            reply_ttl: self.reply_ttl,
+            rtt_us: rtts_us.get(rtts_us.len() / 2).copied(),
+            errors: self.errors.clone(),
+            send_error: silence.filter(|_| self.requests.is_empty()),
+        }
+    }
+}
