@@ -319,9 +319,10 @@ fn traced(
 
 /// What a probe said, as evidence.
 fn probe(echo: &EchoResult) -> Evidence {
+    let how = if echo.by_host { "as" } else { "from" };
     Evidence {
         kind: EvidenceKind::Probe,
-        source: format!("ping {} from {}", echo.to, echo.from),
+        source: format!("ping {} {how} {}", echo.to, echo.from),
         text: said(echo),
     }
 }

@@ -25,7 +25,11 @@ pub(crate) fn observed(case: &Case, rung: Rung, echo: Option<&EchoResult>) -> Ve
             continue;
         }
         let end = if echo.received > 0 { Observed::Seen } else { Observed::NotSeen };
-        let is_known = path.direction == Direction::Reply || end == Observed::Seen;
+        let is_known = match end {
+            // What leaves for an instance that cannot be entered is not seen to arrive in it.
+            Observed::Seen => path.direction != Direction::Reply || !echo.by_host,
+            Observed::NotSeen | Observed::NotWatched => path.direction == Direction::Reply,
+        };
         if let Some(last) = path.hops.last_mut()
             && is_known
             && last.observed == Observed::NotWatched
@@ -216,6 +220,7 @@ mod tests {
     fn ping(received: u32) -> EchoResult {
         EchoResult {
             from: "web1".to_owned(),
+            by_host: false,
             to: "1.2.3.4".parse().unwrap(),
             sent: 2,
             received,
@@ -247,6 +252,21 @@ mod tests {
             "{:?}",
             finding.evidence
         );
+    }
+
+    #[test]
+    fn an_answer_to_what_its_host_sent_is_seen_up_to_the_instances_nic() {
+        let watches = [at("compute1", "vnet0", 2, 2)];
+        let inside = |by_host| {
+            let found = healthy().diagnose_watched("web1", &[EchoResult { by_host, ..ping(2) }], &watches);
+            let is_reply = |path: &&model::Path| path.direction == Direction::Reply && path.stop().is_none();
+            let paths = found.paths.iter().filter(|path| path.exchange == Exchange::Icmp).filter(is_reply);
+            let mut ends = paths.filter_map(|path| path.hops.last()).filter(|hop| hop.at.host == "web1");
+            let watched = |hop: &&model::path::Hop| hop.packet.starts_with("1.2.3.4 > ");
+            ends.find(watched).map(|hop| hop.observed)
+        };
+        assert_eq!(inside(false), Some(Observed::Seen));
+        assert_eq!(inside(true), Some(Observed::NotWatched));
     }
 
     #[test]

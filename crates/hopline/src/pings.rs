@@ -1,5 +1,7 @@
-//! Real echoes for a diagnosis: from inside instances that may be entered, and from outside the
-//! cloud to their floating addresses.
+//! Real echoes for a diagnosis: from inside instances that may be entered, as those that may not, and from
+//! outside the cloud to their floating addresses.
+
+mod as_instance;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -11,12 +13,14 @@ use model::intent::Instance;
 use model::sighting::EchoResult;
 use model::snapshot::Gap;
 use probe::EchoPlan;
-use sys::netns::NetnsFd;
+use sys::netns::{NetnsError, NetnsFd};
 
 use crate::gather::Facts;
 use crate::progress;
 use crate::site_file::Site;
 use crate::who;
+
+pub(crate) use as_instance::Nic;
 
 /// Two, so that the first may be lost to a neighbour that is still being resolved.
 pub(crate) const COUNT: u32 = 2;
@@ -31,12 +35,39 @@ const NEIGHBOURS_MAX: usize = 3;
 /// Pings under way at the same time.
 const AT_ONCE_MAX: usize = 32;
 
-/// One ping to be made: from which machine, to which address, under which identifier.
-#[derive(Debug, Clone, Copy)]
+/// One ping to be made: by whom, to which address, under which identifier.
+#[derive(Debug, Clone)]
 pub(crate) struct Ping<'a> {
-    pub(crate) from: &'a MachinePlan,
+    pub(crate) from: From<'a>,
     pub(crate) to: Ipv4Addr,
     pub(crate) id: u16,
+}
+
+/// Who sends, and how it is brought to it.
+#[derive(Debug, Clone)]
+pub(crate) enum From<'a> {
+    /// By a socket in the namespace of a host, or of an instance that may be entered.
+    Inside(&'a MachinePlan),
+    /// By its host's side of its NIC.
+    Outside(Nic<'a>),
+}
+
+impl Ping<'_> {
+    /// Name of the host or instance that sends.
+    pub(crate) fn sender(&self) -> &str {
+        match &self.from {
+            From::Inside(machine) => &machine.name,
+            From::Outside(nic) => &nic.sender.name,
+        }
+    }
+}
+
+/// What is sent at the same time from one place.
+enum Job<'p, 'a> {
+    /// By a socket of its own.
+    Alone(&'p Ping<'a>),
+    /// Through one NIC.
+    Together(&'p Nic<'a>, Vec<&'p Ping<'a>>),
 }
 
 /// Sends them, and returns what came back. What could not be sent becomes a gap.
@@ -46,16 +77,19 @@ pub(crate) fn send(pings: &[Ping], facts: &mut Facts, timeout: Duration) -> Vec<
     let patience = PATIENCE.min(timeout);
     let mut echoes = Vec::new();
     let mut gaps = Vec::new();
-    for batch in pings.chunks(AT_ONCE_MAX) {
+    for batch in jobs(pings).chunks(AT_ONCE_MAX) {
         // Silence means something only after the full wait, so a batch without time for it is left out.
         if Instant::now() + patience > deadline && !echoes.is_empty() {
-            gaps.extend(batch.iter().map(|ping| gap(ping, "the time was up", "a longer --timeout")));
+            gaps.extend(batch.iter().map(|job| gap(job, "the time was up", "a longer --timeout")));
             continue;
         }
-        for (ping, outcome) in batch.iter().zip(all_at_once(batch, patience)) {
+        for (job, outcome) in batch.iter().zip(all_at_once(batch, patience)) {
             match outcome {
-                Ok(result) => echoes.push(result),
-                Err(why) => gaps.push(gap(ping, &why, "root; --passive does without")),
+                Ok(Came { echoes: came, gaps: more }) => {
+                    echoes.extend(came);
+                    gaps.extend(more);
+                }
+                Err(Unsent { why, would_need }) => gaps.push(gap(job, &why, &would_need)),
             }
         }
     }
@@ -63,18 +97,56 @@ pub(crate) fn send(pings: &[Ping], facts: &mut Facts, timeout: Duration) -> Vec<
     echoes
 }
 
-fn gap(ping: &Ping<'_>, why: &str, would_need: &str) -> Gap {
-    Gap {
-        what: format!("whether {} answers {} for real", ping.to, ping.from.name),
-        why: why.to_owned(),
-        would_need: would_need.to_owned(),
+/// Pings through one NIC are one job.
+fn jobs<'p, 'a>(pings: &'p [Ping<'a>]) -> Vec<Job<'p, 'a>> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for ping in pings {
+        let From::Outside(nic) = &ping.from else {
+            jobs.push(Job::Alone(ping));
+            continue;
+        };
+        let same = jobs.iter_mut().find_map(|job| match job {
+            Job::Together(known, together) if known.is_same(nic) => Some(together),
+            Job::Together(..) | Job::Alone(_) => None,
+        });
+        match same {
+            Some(together) => together.push(ping),
+            None => jobs.push(Job::Together(nic, vec![ping])),
+        }
     }
+    jobs
+}
+
+/// What came of a job.
+#[derive(Default)]
+struct Came {
+    echoes: Vec<EchoResult>,
+    gaps: Vec<Gap>,
+}
+
+/// Why nothing was sent, and what would let it.
+struct Unsent {
+    why: String,
+    would_need: String,
+}
+
+/// What is not known since a job was not done.
+fn gap(job: &Job<'_, '_>, why: &str, would_need: &str) -> Gap {
+    let what = match job {
+        Job::Alone(ping) => format!("whether {} answers {} for real", ping.to, ping.sender()),
+        Job::Together(nic, pings) => {
+            let asked: Vec<String> = pings.iter().map(|ping| ping.to.to_string()).collect();
+            let verb = if asked.len() == 1 { "answers" } else { "answer" };
+            format!("whether {} {verb} {} for real", asked.join(", "), nic.sender.name)
+        }
+    };
+    Gap { what, why: why.to_owned(), would_need: would_need.to_owned() }
 }
 
 /// What these instances' diagnosis asks to ping: each pair once.
 pub(crate) fn plan<'a>(
     site: &'a Site,
-    facts: &Facts,
+    facts: &mut Facts,
     instances: &[usize],
     to: Option<Ipv4Addr>,
 ) -> Vec<Ping<'a>> {
@@ -83,26 +155,38 @@ pub(crate) fn plan<'a>(
     let outside_address =
         outside().find_map(|machine| who::address(facts.snapshot.main_netns(&machine.name)?));
     let mut seen = BTreeSet::new();
-    let mut pings = Vec::new();
+    let (mut pings, mut gaps): (Vec<Ping>, Vec<Gap>) = (Vec::new(), Vec::new());
     let asked = instances.iter().filter_map(|at| facts.intent.instances.get(*at));
     for instance in asked.filter(|instance| !instance.is_meant_off()) {
         let inside = site.machines.iter().filter(|m| m.instance && m.name == instance.name).filter(reached);
         let targets = gateways(facts, instance)
             .chain(to.or(outside_address))
             .chain(neighbours(facts, instance).take(NEIGHBOURS_MAX));
-        for from in inside {
-            pings.extend(targets.clone().map(|to| Ping { from, to, id: 0 }));
+        let inside: Vec<&MachinePlan> = inside.collect();
+        for from in &inside {
+            pings.extend(targets.clone().map(|to| Ping { from: From::Inside(from), to, id: 0 }));
         }
-        for from in outside() {
-            pings.extend(instance.floating().map(|floating| Ping { from, to: floating.address, id: 0 }));
+        if inside.is_empty() {
+            let (outside, gap) = as_instance::plan(site, facts, instance, targets);
+            pings.extend(outside);
+            gaps.extend(gap);
+        }
+        for machine in outside() {
+            let from = || From::Inside(machine);
+            pings.extend(instance.floating().map(|floating| Ping {
+                from: from(),
+                to: floating.address,
+                id: 0,
+            }));
         }
     }
-    pings.retain(|ping| seen.insert((&ping.from.name, ping.to)));
+    pings.retain(|ping| seen.insert((ping.sender().to_owned(), ping.to)));
     // Numbers that pings of other processes are not likely to have at the same time.
     let first = std::process::id().wrapping_mul(31);
     for (ping, number) in pings.iter_mut().zip(first..) {
         ping.id = u16::try_from(number & 0xffff).unwrap_or_default();
     }
+    facts.snapshot.gaps.extend(gaps);
     pings
 }
 
@@ -121,22 +205,24 @@ fn neighbours<'a>(facts: &'a Facts, instance: &'a Instance) -> impl Iterator<Ite
     facts.intent.instances.iter().filter(move |other| shares(other)).filter_map(|other| other.fixed().next())
 }
 
-fn all_at_once(pings: &[Ping<'_>], patience: Duration) -> Vec<Result<EchoResult, String>> {
+fn all_at_once(jobs: &[Job<'_, '_>], patience: Duration) -> Vec<Result<Came, Unsent>> {
     thread::scope(|scope| {
-        let running: Vec<_> = pings.iter().map(|ping| scope.spawn(|| one(*ping, patience))).collect();
+        let run = |job| match job {
+            &Job::Alone(ping) => alone(ping, patience),
+            Job::Together(nic, pings) => as_instance::send(nic, pings, patience),
+        };
+        let running: Vec<_> = jobs.iter().map(|job| scope.spawn(move || run(job))).collect();
         let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
         ended.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }
 
-fn one(ping: Ping<'_>, patience: Duration) -> Result<EchoResult, String> {
-    let netns = match &ping.from.at {
-        At::Local => NetnsFd::current(),
-        At::Netns(name) => NetnsFd::named(name),
-    };
+fn alone(ping: &Ping<'_>, patience: Duration) -> Result<Came, Unsent> {
+    let From::Inside(machine) = ping.from else { return Ok(Came::default()) };
+    let unsent = |why| Unsent { why, would_need: "root; --passive does without".to_owned() };
     let plan = EchoPlan {
-        from: ping.from.name.clone(),
-        netns: netns.map_err(|error| error.to_string())?,
+        from: machine.name.clone(),
+        netns: netns(machine).map_err(|error| unsent(error.to_string()))?,
         source: None,
         to: ping.to,
         count: COUNT,
@@ -146,5 +232,13 @@ fn one(ping: Ping<'_>, patience: Duration) -> Result<EchoResult, String> {
         id: Some(ping.id),
         size: SIZE,
     };
-    probe::echo(&plan).map_err(|error| crate::failure::Failure::of(&error).to_string())
+    let echo = probe::echo(&plan).map_err(|error| unsent(crate::failure::Failure::of(&error).to_string()))?;
+    Ok(Came { echoes: vec![echo], gaps: Vec::new() })
+}
+
+fn netns(machine: &MachinePlan) -> Result<NetnsFd, NetnsError> {
+    match &machine.at {
+        At::Local => NetnsFd::current(),
+        At::Netns(name) => NetnsFd::named(name),
+    }
 }

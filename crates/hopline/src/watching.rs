@@ -100,7 +100,7 @@ pub(crate) fn finish(watching: Watching, pings: &[Ping]) -> Vec<DeviceWatch> {
 fn device(vantage: Vantage, seen: &BTreeMap<u16, (u32, u32)>, pings: &[Ping]) -> DeviceWatch {
     let ping = |ping: &Ping| {
         let (requests, replies) = *seen.get(&ping.id)?;
-        Some(PingSeen { from: ping.from.name.clone(), to: ping.to, requests, replies })
+        Some(PingSeen { from: ping.sender().to_owned(), to: ping.to, requests, replies })
     };
     let pings = pings.iter().filter_map(ping).collect();
     DeviceWatch { machine: vantage.host, netns: vantage.netns, device: vantage.device, pings }

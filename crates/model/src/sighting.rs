@@ -124,6 +124,9 @@ impl fmt::Display for Address {
 pub struct EchoResult {
     /// Who sent: host or instance.
     pub from: String,
+    /// The instance's host sent it in its stead: what came back was seen to leave through the instance's NIC, and
+    /// whether it arrived inside nobody knows.
+    pub by_host: bool,
     /// Destination.
     pub to: std::net::Ipv4Addr,
     /// Requests sent.

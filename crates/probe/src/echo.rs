@@ -235,6 +235,7 @@ impl<'a> Session<'a> {
         EchoResult {
             sent: self.sent(),
             from: self.plan.from.clone(),
+            by_host: false,
             to: self.plan.to,
             received: u32::try_from(rtts_us.len()).unwrap_or(u32::MAX),
             reply_ttl: self.reply_ttl,

@@ -129,6 +129,7 @@ impl<'p> Ping<'p> {
         let received = self.requests.values().filter(|request| request.answered_ns.is_some()).count();
         EchoResult {
             from: self.plan.sender.name.clone(),
+            by_host: true,
             to: self.target.to,
             sent: self.sent(),
             received: u32::try_from(received).unwrap_or(u32::MAX),

@@ -117,6 +117,7 @@ mod tests {
     fn unanswered(to: &str) -> EchoResult {
         EchoResult {
             from: "web1".to_owned(),
+            by_host: false,
             to: to.parse().unwrap(),
             sent: 3,
             received: 0,

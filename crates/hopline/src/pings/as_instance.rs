@@ -1,0 +1,133 @@
+//! Pings of an instance that may not be entered: sent as it, by its host's side of its NIC.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use collect::MachinePlan;
+use model::Mac;
+use model::intent::{Instance, Vif};
+use model::snapshot::Gap;
+use probe::as_instance::{self, AsInstanceError, NeighbourResult, Plan, Sender, Target};
+
+use super::{COUNT, Came, From, INTERVAL, Ping, SIZE, Unsent};
+use crate::failure::Failure;
+use crate::gather::Facts;
+use crate::site_file::Site;
+
+/// A guest's default; what it really sends nobody outside knows.
+const TTL: u8 = 64;
+
+/// An instance's NIC, and whom the instance would hand a packet to.
+#[derive(Debug, Clone)]
+pub(crate) struct Nic<'a> {
+    /// The host that it is plugged into.
+    host: &'a MachinePlan,
+    pub(super) sender: Sender,
+    source: Ipv4Addr,
+    next_hop: Ipv4Addr,
+}
+
+impl Nic<'_> {
+    pub(super) fn is_same(&self, other: &Nic<'_>) -> bool {
+        self.host.name == other.host.name && self.sender == other.sender
+    }
+}
+
+/// What this instance's diagnosis asks to ping. What the records do not tell of its NICs becomes a gap.
+pub(super) fn plan<'a>(
+    site: &'a Site,
+    facts: &Facts,
+    instance: &Instance,
+    targets: impl Iterator<Item = Ipv4Addr>,
+) -> (Vec<Ping<'a>>, Option<Gap>) {
+    let is_reached = |host: &&MachinePlan| !facts.unreachable.iter().any(|(name, _)| *name == host.name);
+    let mut hosts = site.machines.iter().filter(|machine| !machine.instance && machine.name == instance.host);
+    // Of a host out of reach there is a gap already.
+    let Some(host) = hosts.next().filter(is_reached) else { return (Vec::new(), None) };
+    let (mut pings, mut gap) = (Vec::new(), None);
+    for to in targets {
+        match nic(facts, instance, host, to) {
+            Ok(nic) => pings.push(Ping { from: From::Outside(nic), to, id: 0 }),
+            Err(unknown) => gap = gap.or_else(|| Some(unsaid(instance, unknown))),
+        }
+    }
+    (pings, gap)
+}
+
+/// The NIC that the instance would send to this address by: the one in its network, else one that has a gateway.
+/// What is not known of it where it cannot be told.
+fn nic<'a>(
+    facts: &Facts,
+    instance: &Instance,
+    host: &'a MachinePlan,
+    to: Ipv4Addr,
+) -> Result<Nic<'a>, &'static str> {
+    let network = |vif: &Vif| facts.intent.networks.get(vif.network?);
+    let is_near = |vif: &&Vif| network(vif).and_then(|n| n.cidr).is_some_and(|cidr| cidr.contains(&to));
+    let gateway = |vif: &Vif| network(vif).and_then(|n| n.gateway_on(&instance.host));
+    let near = instance.vifs.iter().find(is_near).map(|vif| (vif, to));
+    let far = || instance.vifs.iter().find_map(|vif| Some((vif, gateway(vif)?)));
+    let (vif, next_hop) = near.or_else(far).ok_or("gateway")?;
+    let device = vif.device.clone().ok_or("NIC's device on the host")?;
+    let mac = vif.mac.ok_or("NIC's MAC")?;
+    let source = *vif.fixed.first().ok_or("fixed address")?;
+    let sender = Sender { name: instance.name.clone(), device, mac, addresses: vif.fixed.clone() };
+    Ok(Nic { host, sender, source, next_hop })
+}
+
+fn unsaid(instance: &Instance, unknown: &str) -> Gap {
+    Gap {
+        what: format!("whether anybody answers {} for real", instance.name),
+        why: format!("it cannot be entered, and no record tells its {unknown}, which sending as it takes"),
+        would_need: "libvirt's XML, nova's database, or an [[instance]] of the site file".to_owned(),
+    }
+}
+
+/// Sends them, and returns what came back.
+pub(super) fn send(nic: &Nic<'_>, pings: &[&Ping<'_>], patience: Duration) -> Result<Came, Unsent> {
+    let netns = super::netns(nic.host).map_err(|error| Unsent {
+        why: error.to_string(),
+        would_need: "root; --passive does without".to_owned(),
+    })?;
+    let target = |ping: &&Ping<'_>| match &ping.from {
+        From::Outside(nic) => {
+            Some(Target { source: nic.source, to: ping.to, next_hop: nic.next_hop, id: Some(ping.id) })
+        }
+        From::Inside(_) => None,
+    };
+    let plan = Plan {
+        netns,
+        sender: nic.sender.clone(),
+        targets: pings.iter().filter_map(target).collect(),
+        count: COUNT,
+        interval: INTERVAL,
+        timeout: patience,
+        ttl: TTL,
+        size: SIZE,
+    };
+    let answers = as_instance::echo(&plan).map_err(|error| Unsent {
+        why: Failure::of(&error).to_string(),
+        would_need: would_need(nic, &error),
+    })?;
+    let twice = answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1);
+    let gaps = twice.map(|neighbour| two_answers(nic, neighbour)).collect();
+    Ok(Came { echoes: answers.echoes, gaps })
+}
+
+fn would_need(nic: &Nic<'_>, error: &AsInstanceError) -> String {
+    if error.is_permission() {
+        return "root, or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW over the machine; --passive does without"
+            .to_owned();
+    }
+    format!("`ip -d link show dev {0}; bridge fdb show dev {0}` on {1}", nic.sender.device, nic.host.name)
+}
+
+/// Whom the instance sends to is a matter of chance.
+fn two_answers(nic: &Nic<'_>, neighbour: &NeighbourResult) -> Gap {
+    let macs: Vec<String> = neighbour.macs.iter().map(Mac::to_string).collect();
+    Gap {
+        what: format!("which machine {} is to {}", neighbour.asked, nic.sender.name),
+        why: format!("{} all answer ARP for it", macs.join(" and ")),
+        would_need: format!("the address on one of them only; `bridge fdb show | grep {}`", macs.join("\\|")),
+    }
+}
