@@ -6,7 +6,9 @@
 mod cli_support;
 mod support;
 
+use support::printed_in;
 use support::reach::Reach;
+use support::report::{hops, list, text};
 use support::test_lab::TestLab;
 
 #[test]
@@ -42,4 +44,37 @@ fn machines_boot_are_reached_broken_healed_and_terminated() {
     assert_eq!(booted.code, 0, "{booted:?}");
     reach.pings("compute1", &lab.address("web3"));
     lab.report(&["check"]).assert_healthy("one gone, one new");
+}
+
+#[test]
+fn machines_are_pinged_for_by_their_host() {
+    let lab = TestLab::up_as("vp", &["--guest", "qemu"]);
+    Reach::of(&lab).pings("ext", "203.0.113.30");
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_healthy("a machine");
+    let there = hops(&report.json, "> 1.2.3.4 ", "request");
+    assert!(there.contains(&"compute1/vnet0 seen".to_owned()), "{there:#?}");
+    assert!(there.iter().skip(1).all(|hop| hop.ends_with(" seen")), "{there:#?}");
+    let back = hops(&report.json, "1.2.3.4 > ", "reply");
+    assert!(back.contains(&"compute1/vnet0 seen".to_owned()), "{back:#?}");
+    assert_eq!(back.last().unwrap(), "web1/ not-watched", "it left for the machine, and more nobody knows");
+    // The machine's neighbour is a machine too, which hears the question and answers.
+    let neighbour = hops(&report.json, "10.0.2.25 > 10.0.2.24 ", "reply");
+    assert!(neighbour.contains(&"compute1/vnet1 seen".to_owned()), "{neighbour:#?}");
+    lab.break_fault("foreign-rule-drop");
+    let broken = lab.report(&["diagnose", "web1"]);
+    broken.assert_finds(&["foreign-rule-drop compute1//br100"], "a rule by hand");
+    let evidence = list(&broken.json["findings"][0]["evidence"]);
+    let told: Vec<&str> = evidence.iter().map(|line| text(&line["text"])).collect();
+    for wanted in ["met 4 times by our pings, and said drop", "0 of 2 answered"] {
+        assert!(told.iter().any(|line| line.contains(wanted)), "{told:#?}");
+    }
+    lab.heal();
+    lab.report(&["diagnose", "web1"]).assert_healthy("the rule is gone");
+    // A queue without room for a single packet: nothing that hopline reads tells of it.
+    printed_in(&lab.netns("compute1"), &["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "0"]);
+    let lost = lab.report(&["diagnose", "web1"]);
+    lost.assert_finds(&["lost-at-hop compute1//eth0"], "a queue without room");
+    let summary = text(&lost.json["findings"][0]["summary"]);
+    assert!(summary.contains("from web1 to 1.2.3.4 is seen at compute1//br100"), "{summary}");
 }

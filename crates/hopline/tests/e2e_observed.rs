@@ -8,19 +8,8 @@ mod support;
 
 use serde_json::Value;
 use support::printed_in;
-use support::report::{list, text};
+use support::report::{hops, list, text};
 use support::test_lab::TestLab;
-
-/// `HOST/DEVICE observed` of every hop of the paths of real pings, in one direction.
-fn hops(report: &Value, to: &str, direction: &str) -> Vec<String> {
-    let is_ours = |path: &&Value| text(&path["exchange"]) == "icmp" && text(&path["direction"]) == direction;
-    let hops = |path: &Value| list(&path["hops"]).to_vec();
-    let goes_there = |path: &&Value| hops(path).iter().any(|hop| text(&hop["packet"]).contains(to));
-    let path = list(&report["paths"]).iter().filter(is_ours).find(goes_there).expect("a path");
-    let told =
-        |hop: &Value| format!("{}/{} {}", text(&hop["host"]), text(&hop["device"]), text(&hop["observed"]));
-    hops(path).iter().map(told).collect()
-}
 
 #[test]
 fn every_hop_of_a_healthy_way_sees_the_ping_and_passive_watches_none() {

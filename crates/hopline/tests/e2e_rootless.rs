@@ -175,6 +175,32 @@ fn an_ordinary_user_builds_breaks_diagnoses_and_removes_a_lab() {
 }
 
 #[test]
+fn what_an_ordinary_user_cannot_send_as_an_instance_is_told_with_its_remedy() {
+    let user = User::new(61_004);
+    if !user.lab_up() {
+        return;
+    }
+    // A site file that does not say how its instances are entered.
+    let site = user.state().join("site.toml");
+    let open = fs::read_to_string(&site).unwrap();
+    let is_inside = |line: &&str| line.starts_with("at = ") && line.contains("-web");
+    let closed: Vec<&str> = open.lines().filter(|line| !is_inside(line)).collect();
+    fs::write(&site, closed.join("\n")).unwrap();
+    let report = user.diagnose();
+    report.assert_healthy("what is predicted needs no packet");
+    let gaps = list(&report.json["coverage"]["gaps"]);
+    let about_answers = gaps.iter().filter(|gap| gap["what"].as_str().unwrap().ends_with("for real"));
+    let told: Vec<&Value> = about_answers.collect();
+    assert_eq!(told.len(), 1, "{gaps:#?}");
+    for (key, word) in [("why", "load a BPF program"), ("would_need", "CAP_BPF"), ("would_need", "--passive")]
+    {
+        assert!(told[0][key].as_str().unwrap().contains(word), "{told:#?}");
+    }
+    user.succeeds(&["lab", "down", "--name", LAB]);
+    user.assert_nothing_is_left();
+}
+
+#[test]
 fn the_shell_assignments_lead_into_the_lab() {
     let user = User::new(61_002);
     if !user.lab_up() {

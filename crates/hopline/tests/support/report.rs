@@ -139,3 +139,14 @@ pub(crate) fn text(value: &Value) -> &str {
 pub(crate) fn place(hop: &Value) -> String {
     format!("{}/{}/{}", text(&hop["host"]), text(&hop["netns"]), text(&hop["device"]))
 }
+
+/// `HOST/DEVICE observed` of every hop of the paths of real pings, in one direction.
+pub(crate) fn hops(report: &Value, to: &str, direction: &str) -> Vec<String> {
+    let is_ours = |path: &&Value| text(&path["exchange"]) == "icmp" && text(&path["direction"]) == direction;
+    let hops = |path: &Value| list(&path["hops"]).to_vec();
+    let goes_there = |path: &&Value| hops(path).iter().any(|hop| text(&hop["packet"]).contains(to));
+    let path = list(&report["paths"]).iter().filter(is_ours).find(goes_there).expect("a path");
+    let told =
+        |hop: &Value| format!("{}/{} {}", text(&hop["host"]), text(&hop["device"]), text(&hop["observed"]));
+    hops(path).iter().map(told).collect()
+}

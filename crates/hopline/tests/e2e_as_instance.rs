@@ -1,0 +1,211 @@
+//! Instances that cannot be entered, pinged for by their host: the same lab as everywhere, and a site file that does
+//! not say how its instances are entered. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::process::Stdio;
+
+use cli_support::command;
+use serde_json::Value;
+use support::reach::Reach;
+use support::report::{Report, hops, list, text};
+use support::test_lab::TestLab;
+use support::{eventually, printed_in};
+use tempfile::TempDir;
+
+/// A lab whose insides nobody knows how to enter.
+struct Closed {
+    lab: TestLab,
+    folder: TempDir,
+}
+
+impl Closed {
+    fn up(tag: &str) -> Closed {
+        let lab = TestLab::up(tag);
+        let folder = tempfile::tempdir().unwrap();
+        let open = std::fs::read_to_string(lab.site()).unwrap();
+        let is_inside = |line: &&str| {
+            ["web1", "web2"].iter().any(|name| *line == format!("at = \"netns:{}\"", lab.netns(name)))
+        };
+        assert_eq!(open.lines().filter(is_inside).count(), 2, "{open}");
+        let closed: Vec<&str> = open.lines().filter(|line| !is_inside(line)).collect();
+        std::fs::write(folder.path().join("site.toml"), closed.join("\n")).unwrap();
+        // The cloud has been in use: its hosts know their neighbours.
+        let reach = Reach::of(&lab);
+        reach.pings("web1", "1.2.3.4");
+        reach.pings("web1", &lab.address("web2"));
+        reach.pings("ext", "203.0.113.30");
+        Closed { lab, folder }
+    }
+
+    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
+        let site = self.folder.path().join("site.toml").display().to_string();
+        let all = [arguments, &["--json", "--site", &site]].concat();
+        all.into_iter().map(str::to_owned).collect()
+    }
+
+    fn report(&self, arguments: &[&str]) -> Report {
+        let all = self.arguments(arguments);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        Report::of(&self.lab.hopline(&all), arguments)
+    }
+
+    fn on_host(&self, line: &str) -> String {
+        printed_in(&self.lab.netns("compute1"), &line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// What a host has besides connections, without what only counts or ages.
+    fn state(&self) -> Vec<String> {
+        let commands = [
+            "ip -o link",
+            "ip -o -d link show type bridge_slave",
+            "ip -o address",
+            "ip route show table all",
+            "tc qdisc show",
+            "tc filter show dev vnet0",
+            "nft -s list ruleset",
+            "bridge fdb show",
+        ];
+        let printed: String = commands.iter().map(|line| self.on_host(line)).collect();
+        let mut state: Vec<String> = printed.lines().map(without_timers).collect();
+        // How fresh an entry is changes by itself; whom it names must not.
+        let neighbours = self.on_host("ip neigh show");
+        state.extend(neighbours.lines().map(|line| line.split(' ').take(5).collect::<Vec<_>>().join(" ")));
+        state.sort();
+        state
+    }
+}
+
+fn without_timers(line: &str) -> String {
+    let is_timer = |word: &&str| word.contains('.') && word.parse::<f64>().is_ok();
+    line.split_whitespace().filter(|word| !is_timer(word)).collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn assert_same(before: &[String], after: &[String]) {
+    let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert!(before == after, "gone: {gone:#?}\nnew: {new:#?}");
+}
+
+/// What was not learned about real answers.
+fn unsent(report: &Report) -> Vec<String> {
+    let gaps = list(&report.json["coverage"]["gaps"]).iter();
+    let about_answers = gaps.filter(|gap| text(&gap["what"]).ends_with("for real"));
+    about_answers.map(|gap| format!("{}: {}", text(&gap["what"]), text(&gap["why"]))).collect()
+}
+
+/// Sources and texts of a finding's evidence of one kind.
+fn evidence(finding: &Value, kind: &str) -> Vec<String> {
+    let of_kind = list(&finding["evidence"]).iter().filter(|e| text(&e["kind"]) == kind);
+    of_kind.map(|e| format!("{}: {}", text(&e["source"]), text(&e["text"]))).collect()
+}
+
+#[test]
+fn every_hop_sees_what_the_host_sends_and_the_inside_stays_unknown() {
+    let closed = Closed::up("n");
+    let before = closed.state();
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_healthy("nothing is broken");
+    assert_eq!(unsent(&report), [""; 0]);
+    let there = hops(&report.json, "> 1.2.3.4 ", "request");
+    let (inside, on_the_way) = there.split_first().unwrap();
+    assert_eq!(inside, "web1/ not-watched");
+    assert!(on_the_way.len() > 10 && on_the_way.iter().all(|hop| hop.ends_with(" seen")), "{there:#?}");
+    let back = hops(&report.json, "1.2.3.4 > ", "reply");
+    let (inside, on_the_way) = back.split_last().unwrap();
+    assert_eq!(inside, "web1/ not-watched", "it left for the instance, and more nobody knows");
+    assert!(on_the_way.len() > 10 && on_the_way.iter().all(|hop| hop.ends_with(" seen")), "{back:#?}");
+    let neighbour = hops(&report.json, "10.0.2.24 > 10.0.2.25 ", "request");
+    for hop in ["compute1/vnet0 seen", "compute1/vnet1 seen"] {
+        assert!(neighbour.contains(&hop.to_owned()), "{neighbour:#?}");
+    }
+    assert_same(&before, &closed.state());
+    let passive = closed.report(&["diagnose", "web1", "--passive"]);
+    let there = hops(&passive.json, "> 1.2.3.4 ", "request");
+    assert!(there.iter().all(|hop| hop.ends_with(" not-watched")), "{there:#?}");
+    let all = closed.report(&["diagnose", "--all"]);
+    all.assert_healthy("of both at once");
+    assert_eq!(unsent(&all), [""; 0]);
+}
+
+#[test]
+fn a_rule_that_drops_is_proved_by_what_the_host_sends() {
+    let closed = Closed::up("r");
+    closed.lab.break_fault("foreign-rule-drop");
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["foreign-rule-drop compute1//br100"], "a rule by hand");
+    let finding = &list(&report.json["findings"])[0];
+    assert_eq!(evidence(finding, "probe"), ["ping 1.2.3.4 as web1: 0 of 2 answered"]);
+    let has = |kind: &str, wanted: &str| evidence(finding, kind).iter().any(|line| line.contains(wanted));
+    assert!(has("counter", "moved by 4: our 4 packets and nobody else's"), "{finding:#}");
+    assert!(has("rule", "met 4 times by our pings, and said drop"), "{finding:#}");
+}
+
+#[test]
+fn what_hopline_does_not_read_is_found_by_where_they_were_seen_last() {
+    let closed = Closed::up("q");
+    // No room for a single packet: nothing that hopline reads tells of it.
+    closed.on_host("tc qdisc add dev eth0 root pfifo limit 0");
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["lost-at-hop compute1//eth0"], "a queue without room");
+    let summary = text(&list(&report.json["findings"])[0]["summary"]);
+    assert!(summary.contains("from web1 to 1.2.3.4 is seen at compute1//br100"), "{summary}");
+}
+
+#[test]
+fn nothing_is_sent_where_the_bridge_knows_the_instance_elsewhere() {
+    let closed = Closed::up("f");
+    closed.on_host("bridge fdb replace fa:16:3e:00:02:24 dev vnet1 master static");
+    let before = closed.state();
+    let report = closed.report(&["diagnose", "web1"]);
+    let told = unsent(&report);
+    assert!(told.iter().any(|gap| gap.contains("behind vnet1 and not behind vnet0")), "{told:#?}");
+    assert_same(&before, &closed.state());
+    closed.on_host("bridge fdb del fa:16:3e:00:02:24 dev vnet1 master");
+    closed.on_host("ip link set vnet0 down");
+    let told = unsent(&closed.report(&["diagnose", "web1"]));
+    assert_eq!(told.len(), 1, "of one NIC it is said once: {told:#?}");
+    assert!(told[0].contains("vnet0 is down: the instance cannot send through it"), "{told:#?}");
+}
+
+#[test]
+fn two_machines_with_one_address_are_told_of() {
+    let closed = Closed::up("d");
+    // The other instance claims the gateway's address.
+    printed_in(&closed.lab.netns("web2"), &["ip", "address", "add", "10.0.0.42/32", "dev", "eth0"]);
+    let report = closed.report(&["diagnose", "web1"]);
+    let gaps = list(&report.json["coverage"]["gaps"]);
+    let told: Vec<&str> =
+        gaps.iter().map(|gap| text(&gap["why"])).filter(|why| why.contains("all answer ARP")).collect();
+    assert_eq!(told.len(), 1, "{gaps:#?}");
+    assert!(told[0].contains("fa:16:3e:00:02:25"), "{told:#?}");
+}
+
+#[test]
+fn killed_in_the_middle_it_leaves_nothing() {
+    let closed = Closed::up("k");
+    closed.lab.break_fault("foreign-rule-drop");
+    let before = closed.state();
+    let counted = || {
+        let rules = closed.on_host("iptables-save -c -t filter");
+        let rule =
+            rules.lines().find(|line| line.contains("change 4711")).expect("the fault's rule").to_owned();
+        rule.split(':').next().expect("packets").trim_start_matches('[').parse::<u64>().expect("a number")
+    };
+    let (quiet, folder) = (counted(), tempfile::tempdir().unwrap());
+    let mut hopline = command(folder.path())
+        .args(closed.arguments(&["diagnose", "web1"]))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("hopline starts");
+    // Its pings are under way, and it waits for answers that do not come.
+    eventually("our packets to meet the rule", || counted() > quiet);
+    hopline.kill().expect("it runs");
+    hopline.wait().expect("it ends");
+    // The kernel takes away what belonged to it a moment later.
+    eventually("all to be as before", || closed.state() == before);
+}
