@@ -176,7 +176,7 @@ fn an_ordinary_user_builds_breaks_diagnoses_and_removes_a_lab() {
 
 #[test]
 fn what_an_ordinary_user_cannot_send_as_an_instance_is_told_with_its_remedy() {
-    let user = User::new(61_004);
+    let user = User::new(61_005);
     if !user.lab_up() {
         return;
     }

@@ -112,8 +112,8 @@ pub enum AsInstanceError {
         /// Why.
         source: NetnsError,
     },
-    /// Links or FDB could not be read just before.
-    #[error("cannot read the links and the FDB beside {device}: {source}")]
+    /// Links, FDB or neighbours could not be read just before.
+    #[error("cannot read the links, the FDB and the neighbours beside {device}: {source}")]
     Look {
         /// The NIC.
         device: String,
@@ -185,9 +185,10 @@ pub fn echo(plan: &Plan) -> Result<Answers, AsInstanceError> {
     guard::volume(plan)?;
     let inside = || {
         let device = || plan.sender.device.clone();
-        let (links, fdb) =
-            bridges::links_and_fdb().map_err(|source| AsInstanceError::Look { device: device(), source })?;
-        let port = guard::port(&plan.sender, &links, &fdb)?;
+        let stations =
+            bridges::stations().map_err(|source| AsInstanceError::Look { device: device(), source })?;
+        let port = guard::port(&plan.sender, &stations)?;
+        guard::neighbours(&plan.sender, port, &stations)?;
         guard::size(plan, port)?;
         exchange::run(plan, port.index)
     };

@@ -3,19 +3,32 @@
 use std::net::IpAddr;
 
 use model::link::{FdbEntry, FdbKind, Link};
+use model::route::Neighbour;
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::neighbours::mac;
-use super::{NetlinkError, Socket, links};
+use super::{NetlinkError, Socket, links, neighbours};
 
-/// Links and forwarding databases of the calling thread's namespace, as they are now.
-pub fn links_and_fdb() -> Result<(Vec<Link>, Vec<FdbEntry>), NetlinkError> {
+/// Where frames go in a namespace: what its bridges and its own stack know of stations.
+#[derive(Debug, Clone, Default)]
+pub struct Stations {
+    /// Links, by ifindex.
+    pub links: Vec<Link>,
+    /// Forwarding databases of all bridges.
+    pub fdb: Vec<FdbEntry>,
+    /// Neighbour entries.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// Of the calling thread's namespace, as it is now.
+pub fn stations() -> Result<Stations, NetlinkError> {
     let mut socket = Socket::open()?;
     let links = links::read(&mut socket)?.into_iter().map(|raw| raw.link).collect();
-    Ok((links, read(&mut socket)?))
+    let fdb = read(&mut socket)?;
+    Ok(Stations { links, fdb, neighbours: neighbours::read(&mut socket)? })
 }
 
 /// Every FDB entry of the namespace.

@@ -3,11 +3,13 @@
 //! Pure: it is asked with the links and the FDB as they were read just before, and of every frame once more.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use collect::netlink::bridges::Stations;
 use model::Mac;
 use model::link::{FdbEntry, FdbKind, Link};
+use model::route::NeighbourState;
 
 use super::frame::{self, Carried};
 use super::{Plan, Sender};
@@ -99,6 +101,19 @@ pub enum Refusal {
         /// The NIC.
         device: String,
     },
+    /// The host would learn another MAC for the instance's address.
+    #[error(
+        "the host knows {address} at {known} and not at {mac}: a question from there would change what it knows \
+         (`ip neigh show {address}`)"
+    )]
+    KnownOtherwise {
+        /// The instance's address.
+        address: IpAddr,
+        /// Who has it by the host's neighbour entry.
+        known: Mac,
+        /// The instance's MAC.
+        mac: Mac,
+    },
     /// The address is another's.
     #[error("{address} is no address of {name}: neighbours would learn a wrong MAC for it")]
     NotItsAddress {
@@ -175,7 +190,8 @@ pub(super) fn volume(plan: &Plan) -> Result<(), Refusal> {
 }
 
 /// The NIC, where the instance could send through it, and the bridge learns nothing from its MAC that is wrong.
-pub(super) fn port<'l>(sender: &Sender, links: &'l [Link], fdb: &[FdbEntry]) -> Result<&'l Link, Refusal> {
+pub(super) fn port<'s>(sender: &Sender, stations: &'s Stations) -> Result<&'s Link, Refusal> {
+    let Stations { links, fdb, neighbours: _ } = stations;
     let device = || sender.device.clone();
     let Some(link) = links.iter().find(|link| link.name == sender.device) else {
         return Err(Refusal::NoDevice { device: device() });
@@ -204,6 +220,19 @@ pub(super) fn port<'l>(sender: &Sender, links: &'l [Link], fdb: &[FdbEntry]) -> 
     match here.next().filter(|_| !is_known) {
         Some(entry) => Err(Refusal::AnotherStation { device: device(), known: entry.mac, mac: sender.mac }),
         None => Ok(link),
+    }
+}
+
+/// The host's own stack learns no other MAC for the instance's addresses than it has.
+pub(super) fn neighbours(sender: &Sender, port: &Link, stations: &Stations) -> Result<(), Refusal> {
+    let is_own = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if sender.addresses.contains(&ip));
+    let on_bridge =
+        stations.neighbours.iter().filter(|entry| Some(entry.link) == port.master && !entry.proxy);
+    let mut known = on_bridge.filter(|entry| is_own(entry.ip) && entry.state != NeighbourState::Failed);
+    let other = known.find_map(|entry| Some((entry.ip, entry.mac.filter(|mac| *mac != sender.mac)?)));
+    match other {
+        Some((address, known)) => Err(Refusal::KnownOtherwise { address, known, mac: sender.mac }),
+        None => Ok(()),
     }
 }
 

@@ -13,6 +13,9 @@ use super::{AsInstanceError, NeighbourResult, Sender};
 /// Between two questions: as the kernel's (`retrans_time_ms`, arp(7)).
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Two are one too many; whoever sends more floods.
+const MACS_MAX: usize = 8;
+
 /// One neighbour that is asked for.
 pub(super) struct Neighbour<'s> {
     sender: &'s Sender,
@@ -75,7 +78,8 @@ impl<'s> Neighbour<'s> {
         // An address that two machines have is also told of by a question from it; only answers are counted, since
         // those are what the instance would follow.
         let is_answer = !arp.is_request && arp.sender == self.asked && arp.target == self.source;
-        if is_answer && frame.destination == self.sender.mac && !self.macs.contains(&arp.sender_mac) {
+        let is_new = !self.macs.contains(&arp.sender_mac) && self.macs.len() < MACS_MAX;
+        if is_answer && frame.destination == self.sender.mac && is_new {
             self.answered_ns.get_or_insert(seen.time_ns);
             self.macs.push(arp.sender_mac);
         }

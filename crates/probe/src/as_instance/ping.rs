@@ -13,6 +13,9 @@ use super::{AsInstanceError, Plan, Target};
 use crate::icmp::{self, Echo, Message};
 use crate::mark;
 
+/// The first settles it; whoever sends more floods.
+const ERRORS_MAX: usize = 8;
+
 /// A request: the frame, and when it came in and was answered by the kernel's clock.
 struct Request {
     frame: Vec<u8>,
@@ -105,7 +108,7 @@ impl<'p> Ping<'p> {
                 }
             }
             Some(Message::Error { from, kind, code, quoted_to, quoted })
-                if quoted.id == self.id && quoted_to == self.target.to =>
+                if quoted.id == self.id && quoted_to == self.target.to && self.errors.len() < ERRORS_MAX =>
             {
                 self.errors.push((IpAddr::V4(from), icmp::describe(kind, code)));
             }

@@ -4,6 +4,7 @@ use super::super::Target;
 use super::super::frame::{Ip, icmp, who_has};
 use super::*;
 use crate::icmp::{Echo, request};
+use model::route::Neighbour;
 use sys::netns::NetnsFd;
 
 const OWN: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x11]);
@@ -46,6 +47,10 @@ fn links() -> Vec<Link> {
     vec![port(UPLINK, "eth1"), bridge, port(TAP, "vnet0")]
 }
 
+fn stations(links: Vec<Link>, fdb: &[FdbEntry]) -> Stations {
+    Stations { links, fdb: fdb.to_vec(), neighbours: Vec::new() }
+}
+
 fn entry(mac: Mac, link: u32, kind: FdbKind) -> FdbEntry {
     FdbEntry { mac, link, vlan: None, kind, sticky: false, remote: None, on_self: false }
 }
@@ -57,7 +62,8 @@ fn a_nic_that_the_instance_could_send_through_is_let() {
     let stranger = entry(OTHER, UPLINK, FdbKind::Learned);
     for known in [vec![], vec![entry(OWN, TAP, FdbKind::Learned)]] {
         let fdb = [known, vec![tap.clone(), stranger.clone()]].concat();
-        assert_eq!(port(&sender(), &links(), &fdb).map(|link| link.index), Ok(TAP));
+        let stations = stations(links(), &fdb);
+        assert_eq!(port(&sender(), &stations).map(|link| link.index), Ok(TAP));
     }
 }
 
@@ -66,7 +72,7 @@ fn a_nic_that_is_down_unplugged_or_gone_is_refused_by_name() {
     let refused = |change: fn(&mut Link)| {
         let mut links = links();
         change(&mut links[2]);
-        port(&sender(), &links, &[]).unwrap_err()
+        port(&sender(), &stations(links, &[])).unwrap_err()
     };
     assert!(matches!(refused(|l| l.admin_up = false), Refusal::Down { .. }));
     assert!(matches!(refused(|l| l.carrier = false), Refusal::NoCarrier { .. }));
@@ -79,24 +85,42 @@ fn a_nic_that_is_down_unplugged_or_gone_is_refused_by_name() {
 #[test]
 fn an_address_that_the_bridge_knows_elsewhere_is_not_taken_from_there() {
     for kind in [FdbKind::Learned, FdbKind::Static, FdbKind::Local] {
-        let refused = port(&sender(), &links(), &[entry(OWN, UPLINK, kind)]).unwrap_err();
+        let refused = port(&sender(), &stations(links(), &[entry(OWN, UPLINK, kind)])).unwrap_err();
         let expected = Refusal::Elsewhere { mac: OWN, port: "eth1".to_owned(), device: "vnet0".to_owned() };
         assert_eq!(refused, expected);
     }
-    let of_bridge = port(&sender(), &links(), &[entry(OWN, BRIDGE, FdbKind::Local)]).unwrap_err();
+    let of_bridge = port(&sender(), &stations(links(), &[entry(OWN, BRIDGE, FdbKind::Local)])).unwrap_err();
     assert!(matches!(of_bridge, Refusal::Elsewhere { .. }), "{of_bridge}");
     // Another bridge's book is about another network.
     let mut links = links();
     links.push(Link { index: 9, name: "vnet9".to_owned(), master: Some(8), ..Link::default() });
-    assert!(port(&sender(), &links, &[entry(OWN, 9, FdbKind::Learned)]).is_ok());
+    assert!(port(&sender(), &stations(links, &[entry(OWN, 9, FdbKind::Learned)])).is_ok());
 }
 
 #[test]
 fn a_nic_that_another_station_speaks_through_is_not_the_instances() {
-    let refused = port(&sender(), &links(), &[entry(OTHER, TAP, FdbKind::Learned)]).unwrap_err();
+    let refused = port(&sender(), &stations(links(), &[entry(OTHER, TAP, FdbKind::Learned)])).unwrap_err();
     assert!(matches!(refused, Refusal::AnotherStation { known: OTHER, mac: OWN, .. }), "{refused}");
     let both = [entry(OTHER, TAP, FdbKind::Learned), entry(OWN, TAP, FdbKind::Learned)];
-    assert!(port(&sender(), &links(), &both).is_ok(), "a station behind the instance");
+    assert!(port(&sender(), &stations(links(), &both)).is_ok(), "a station behind the instance");
+}
+
+#[test]
+fn what_the_host_knows_of_the_address_is_not_changed() {
+    let ask = |link, ip: Ipv4Addr, mac, state| {
+        let entry = Neighbour { link, ip: ip.into(), mac, state, proxy: false };
+        let stations = Stations { neighbours: vec![entry], ..stations(links(), &[]) };
+        neighbours(&sender(), &links()[2], &stations)
+    };
+    let stale = NeighbourState::Stale;
+    let otherwise = Refusal::KnownOtherwise { address: SOURCE.into(), known: OTHER, mac: OWN };
+    assert_eq!(ask(BRIDGE, SOURCE, Some(OTHER), stale), Err(otherwise));
+    assert_eq!(ask(BRIDGE, SOURCE, Some(OWN), stale), Ok(()));
+    // Another address, another network, and what is known no more.
+    assert_eq!(ask(BRIDGE, GATEWAY, Some(OTHER), stale), Ok(()));
+    assert_eq!(ask(UPLINK, SOURCE, Some(OTHER), stale), Ok(()));
+    assert_eq!(ask(BRIDGE, SOURCE, Some(OTHER), NeighbourState::Failed), Ok(()));
+    assert_eq!(ask(BRIDGE, SOURCE, None, NeighbourState::Incomplete), Ok(()));
 }
 
 #[test]
