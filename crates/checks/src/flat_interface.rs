@@ -36,6 +36,7 @@ pub(crate) fn stopped<'v>(view: &View<'v>, ns: &Netns, devices: &[&str]) -> Opti
         | Purpose::Gateway
         | Purpose::Outside
         | Purpose::Inbound(_)
+        | Purpose::Served
         | Purpose::Resolver
         | Purpose::Metadata => false,
     };
@@ -82,6 +83,7 @@ fn missed<'v>(view: &View<'v>, ns: &'v Netns) -> Option<FlatInterface<'v>> {
         | Purpose::Gateway
         | Purpose::Outside
         | Purpose::Inbound(_)
+        | Purpose::Served
         | Purpose::Resolver
         | Purpose::Metadata => false,
     })?;

@@ -38,6 +38,9 @@ pub enum Purpose {
     Outside,
     /// The outside reaches the instance by this floating address.
     Inbound(Ipv4Addr),
+    /// The host that is the instance's gateway reaches it: asked where nobody outside can, for no floating address
+    /// leads there, and nobody inside, for it cannot be entered.
+    Served,
     /// The instance reaches another: index into `Intent::instances`.
     Other(usize),
     /// The instance reaches its resolver.
@@ -96,6 +99,11 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             world.intent.instances.get(instance).into_iter().flat_map(model::intent::Instance::floating);
         floating.map(|f| Purpose::Inbound(f.address))
     };
+    let served = || {
+        let instance = world.intent.instances.get(instance);
+        let is_closed = |i: &model::intent::Instance| !i.entered && i.floating().next().is_none();
+        instance.filter(|i| is_closed(i)).map(|_| Purpose::Served)
+    };
     let mut purposes = match symptom {
         Symptom::Auto | Symptom::Ping | Symptom::Ssh => vec![Purpose::Gateway, Purpose::Outside],
         Symptom::Dhcp => vec![Purpose::Dhcp],
@@ -105,6 +113,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
     match symptom {
         Symptom::Auto => {
             purposes.extend(inbound());
+            purposes.extend(served());
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
             }
@@ -114,11 +123,12 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         }
         Symptom::Ping => {
             purposes.extend(inbound());
+            purposes.extend(served());
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
             }
         }
-        Symptom::Ssh => purposes.extend(inbound()),
+        Symptom::Ssh => purposes.extend(inbound().chain(served())),
         Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => {}
     }
     purposes
@@ -175,6 +185,7 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         Purpose::Gateway => (own, gateway(world, at)?, Protocol::Icmp),
         Purpose::Outside => (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::Icmp),
         Purpose::Inbound(floating) => (external(world)?, floating, Protocol::Icmp),
+        Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?, Protocol::Icmp),
         Purpose::Other(other) => (own, world.intent.instances.get(other)?.fixed().next()?, Protocol::Icmp),
         Purpose::Resolver => (own, gateway(world, at)?, Protocol::Udp(53)),
         Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254), Protocol::Tcp(80)),
@@ -199,7 +210,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     let Some(rule) = refusal else { return false };
     match purpose {
         Purpose::Gateway => rule.hook == Hook::Input,
-        Purpose::Other(_) => nova::is_fallback(rule.chain()) && nova::wrote(rule),
+        Purpose::Other(_) | Purpose::Served => nova::is_fallback(rule.chain()) && nova::wrote(rule),
         Purpose::Dhcp | Purpose::Outside | Purpose::Inbound(_) | Purpose::Resolver | Purpose::Metadata => {
             false
         }
@@ -215,6 +226,12 @@ pub(crate) fn gateway(world: &World, instance: usize) -> Option<Ipv4Addr> {
     let instance = world.intent.instances.get(instance)?;
     let network = instance.vifs.iter().find_map(|v| v.network).and_then(|n| world.intent.networks.get(n))?;
     network.gateway_on(&instance.host)
+}
+
+/// The host that is the instance's gateway.
+fn gateways_host(world: &World, instance: usize) -> Option<Endpoint> {
+    let server = *world.intent.servers_of(world.intent.instances.get(instance)?).first()?;
+    world.main_ns(server).map(Endpoint::Machine)
 }
 
 /// The first host of role external, as someone who asks.
@@ -279,6 +296,24 @@ mod tests {
         // One that is meant to run is missed.
         cloud.intent.instances[off].vm_state = Some("active".to_owned());
         assert_eq!(codes(&cloud.diagnose("web2")), ["tap-missing compute1//vnet1"]);
+    }
+
+    #[test]
+    fn whether_it_answers_is_asked_of_its_host_where_nobody_else_can_tell() {
+        let asks = |cloud: &crate::fixture::Cloud, instance: &str| {
+            let found = cloud.diagnose(instance);
+            found.paths.iter().any(|path| {
+                path.hops.iter().any(|hop| hop.packet.starts_with("10.0.0.42 > 10.0.2.25 ICMP echo request"))
+            })
+        };
+        let mut cloud = healthy();
+        assert!(!asks(&cloud, "web2"), "it can be entered");
+        cloud.close("web2");
+        assert!(asks(&cloud, "web2"));
+        // Its groups let nobody ping it, which is no fault.
+        let chain = cloud.chain("compute1", "filter", "nova-compute-inst-2");
+        chain.rules.retain(|r| !r.text.contains("-s 10.0.0.0/16") && !r.text.contains("-p icmp"));
+        assert!(!asks(&cloud, "web2"));
     }
 
     #[test]

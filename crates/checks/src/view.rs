@@ -134,6 +134,7 @@ impl<'v> View<'v> {
             | Purpose::Gateway
             | Purpose::Outside
             | Purpose::Inbound(_)
+            | Purpose::Served
             | Purpose::Resolver
             | Purpose::Metadata => None,
         });

@@ -170,6 +170,16 @@ pub(crate) fn plan<'a>(
             let (outside, gap) = as_instance::plan(site, facts, instance, targets);
             pings.extend(outside);
             gaps.extend(gap);
+            // Nobody outside can tell whether it answers, where no floating address leads to it.
+            let server =
+                facts.intent.servers_of(instance).first().copied().filter(|_| !has_floating(instance));
+            let host =
+                site.machines.iter().filter(reached).find(|m| !m.instance && Some(m.name.as_str()) == server);
+            pings.extend(host.zip(instance.fixed().next()).map(|(host, to)| Ping {
+                from: From::Inside(host),
+                to,
+                id: 0,
+            }));
         }
         for machine in outside() {
             let from = || From::Inside(machine);
@@ -188,6 +198,10 @@ pub(crate) fn plan<'a>(
     }
     facts.snapshot.gaps.extend(gaps);
     pings
+}
+
+fn has_floating(instance: &Instance) -> bool {
+    instance.floating().next().is_some()
 }
 
 fn gateways<'a>(facts: &'a Facts, instance: &'a Instance) -> impl Iterator<Item = Ipv4Addr> + Clone {

@@ -186,6 +186,38 @@ fn two_machines_with_one_address_are_told_of() {
 }
 
 #[test]
+fn a_machine_without_a_floating_address_that_does_not_answer_is_found_by_its_host() {
+    let closed = Closed::up("g");
+    closed.report(&["diagnose", "web2"]).assert_healthy("it answers");
+    let web2 = closed.lab.netns("web2");
+    printed_in(
+        &web2,
+        &["iptables", "-A", "INPUT", "-p", "icmp", "--icmp-type", "echo-request", "-j", "DROP"],
+    );
+    let report = closed.report(&["diagnose", "web2"]);
+    report.assert_finds(&["lost-at-hop compute1//vnet1"], "its own firewall");
+    let finding = &list(&report.json["findings"])[0];
+    assert_eq!(evidence(finding, "probe"), ["ping 10.0.2.25 from compute1: 0 of 2 answered"]);
+    assert!(text(&finding["cause"]).contains("receiver's own firewall"), "{finding:#}");
+}
+
+#[test]
+fn an_instance_is_burdened_with_few_packets() {
+    let closed = Closed::up("c");
+    // All that comes in by its NIC: what is sent as it, and what it answers itself.
+    let chain = "add chain netdev ht in { type filter hook ingress device vnet0 priority 0; }";
+    for line in ["add table netdev ht", chain, "add rule netdev ht in counter"] {
+        closed.on_host(&format!("nft {line}"));
+    }
+    closed.report(&["diagnose", "web1"]);
+    let listing = closed.on_host("nft list table netdev ht");
+    let after = listing.split("packets ").nth(1).expect("a counter").split(' ').next().expect("a number");
+    let packets: u32 = after.parse().expect("a number");
+    // Two questions by ARP, three pings of two each, and two answers to the outside.
+    assert!((10..50).contains(&packets), "{packets}: {listing}");
+}
+
+#[test]
 fn killed_in_the_middle_it_leaves_nothing() {
     let closed = Closed::up("k");
     closed.lab.break_fault("foreign-rule-drop");
