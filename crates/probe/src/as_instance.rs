@@ -41,6 +41,8 @@ pub struct Sender {
     pub mac: Mac,
     /// Its addresses, from the cloud's records.
     pub addresses: Vec<Ipv4Addr>,
+    /// The bridge that the NIC belongs in, where a record tells it.
+    pub bridge: Option<String>,
 }
 
 /// Whom to ping.
@@ -53,6 +55,10 @@ pub struct Target {
     /// Whom the instance hands the packet to: its gateway, or the destination itself on the same network. Asked by
     /// ARP for its MAC first.
     pub next_hop: Ipv4Addr,
+    /// The next hop's MAC, where it is known who that is: asked alone first, and all only where it is silent. Whoever
+    /// answers is believed by the instance, too (`arp_process`, net/ipv4/arp.c: an answer overrides an entry, asked
+    /// for or not), so a question to all could make it leave the right one.
+    pub next_hop_mac: Option<Mac>,
     /// Identifier of the requests; `None` for a random one.
     pub id: Option<u16>,
 }

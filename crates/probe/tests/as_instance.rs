@@ -93,7 +93,13 @@ impl Cloud {
 
     fn plan(&self, targets: &[Ipv4Addr]) -> Plan {
         let next_hop = |to: Ipv4Addr| if to == OUTSIDE { GATEWAY } else { to };
-        let target = |to: &Ipv4Addr| Target { source: SOURCE, to: *to, next_hop: next_hop(*to), id: None };
+        let target = |to: &Ipv4Addr| Target {
+            source: SOURCE,
+            to: *to,
+            next_hop: next_hop(*to),
+            next_hop_mac: None,
+            id: None,
+        };
         Plan {
             netns: NetnsFd::named(&self.netns("H")).unwrap(),
             sender: Sender {
@@ -101,6 +107,7 @@ impl Cloud {
                 device: "vnet0".to_owned(),
                 mac: OWN,
                 addresses: vec![SOURCE],
+                bridge: Some("br100".to_owned()),
             },
             targets: targets.iter().map(target).collect(),
             count: 2,
@@ -274,7 +281,19 @@ fn two_machines_with_the_gateways_address_both_answer() {
     let answers = promptly(&cloud.plan(&[GATEWAY]));
     let mut macs = answers.neighbours[0].macs.clone();
     macs.sort();
-    assert_eq!(macs, [Mac([0xfa, 0x16, 0x3e, 0, 0, 1]), OTHER], "{answers:?}");
+    let bridge = Mac([0xfa, 0x16, 0x3e, 0, 0, 1]);
+    assert_eq!(macs, [bridge, OTHER], "{answers:?}");
+    // Who is known is asked alone, and the instance is told nothing else.
+    cloud.run("ip -n $I neigh replace 10.0.2.1 lladdr fa:16:3e:00:00:01 nud stale dev eth0");
+    let mut plan = cloud.plan(&[GATEWAY]);
+    plan.targets[0].next_hop_mac = Some(bridge);
+    assert_eq!(promptly(&plan).neighbours[0].macs, [bridge]);
+    let known = cloud.run("ip -n $I neigh show 10.0.2.1");
+    assert!(known.contains("fa:16:3e:00:00:01"), "{known}");
+    // Where it is silent all are asked, as the instance would by and by.
+    plan.targets[0].next_hop_mac = Some(Mac([0xfa, 0x16, 0x3e, 0, 0, 0x99]));
+    let answers = promptly(&plan);
+    assert_eq!((answers.neighbours[0].sent, answers.neighbours[0].macs.len()), (2, 2), "{answers:?}");
 }
 
 #[test]
@@ -310,6 +329,9 @@ fn a_nic_through_which_the_instance_cannot_send_is_refused_as_it_is() {
     cloud.run("ip -n $I link set eth0 up");
     cloud.run("ip -n $H link set vnet0 nomaster");
     assert!(matches!(refusal(&plan), Refusal::NoBridge { .. }));
+    cloud.run("ip -n $H link add br200 type bridge");
+    cloud.run("ip -n $H link set vnet0 master br200");
+    assert!(matches!(refusal(&plan), Refusal::AnotherBridge { .. }));
     cloud.run("ip -n $H link set vnet0 master br100 down");
     assert!(matches!(refusal(&plan), Refusal::Down { .. }));
     cloud.run("ip -n $H link del vnet0");

@@ -1,6 +1,6 @@
 //! Pings of an instance that may not be entered: sent as it, by its host's side of its NIC.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use collect::MachinePlan;
@@ -25,6 +25,7 @@ pub(crate) struct Nic<'a> {
     pub(super) sender: Sender,
     source: Ipv4Addr,
     next_hop: Ipv4Addr,
+    next_hop_mac: Option<Mac>,
 }
 
 impl Nic<'_> {
@@ -71,8 +72,27 @@ fn nic<'a>(
     let device = vif.device.clone().ok_or("NIC's device on the host")?;
     let mac = vif.mac.ok_or("NIC's MAC")?;
     let source = *vif.fixed.first().ok_or("fixed address")?;
-    let sender = Sender { name: instance.name.clone(), device, mac, addresses: vif.fixed.clone() };
-    Ok(Nic { host, sender, source, next_hop })
+    let sender = Sender {
+        name: instance.name.clone(),
+        device,
+        mac,
+        addresses: vif.fixed.clone(),
+        bridge: vif.bridge.clone(),
+    };
+    Ok(Nic { host, sender, source, next_hop, next_hop_mac: mac_of(facts, instance, next_hop) })
+}
+
+/// Who is meant to have an address: another instance by the records, or a host that serves this one.
+fn mac_of(facts: &Facts, instance: &Instance, address: Ipv4Addr) -> Option<Mac> {
+    let mut vifs = facts.intent.instances.iter().flat_map(|instance| &instance.vifs);
+    if let Some(vif) = vifs.find(|vif| vif.fixed.contains(&address)) {
+        return vif.mac;
+    }
+    let servers = facts.intent.servers_of(instance);
+    servers.into_iter().filter_map(|server| facts.snapshot.main_netns(server)).find_map(|ns| {
+        let carried = ns.addresses.iter().find(|carried| carried.net.addr() == IpAddr::V4(address))?;
+        ns.link(carried.link)?.mac
+    })
 }
 
 fn unsaid(instance: &Instance, unknown: &str) -> Gap {
@@ -91,7 +111,8 @@ pub(super) fn send(nic: &Nic<'_>, pings: &[&Ping<'_>], patience: Duration) -> Re
     })?;
     let target = |ping: &&Ping<'_>| match &ping.from {
         From::Outside(nic) => {
-            Some(Target { source: nic.source, to: ping.to, next_hop: nic.next_hop, id: Some(ping.id) })
+            let Nic { source, next_hop, next_hop_mac, .. } = *nic;
+            Some(Target { source, to: ping.to, next_hop, next_hop_mac, id: Some(ping.id) })
         }
         From::Inside(_) => None,
     };

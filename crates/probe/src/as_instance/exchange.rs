@@ -41,7 +41,7 @@ impl<'p> Talk<'p> {
         let mut neighbours: Vec<Neighbour> = Vec::new();
         for target in &plan.targets {
             if neighbours.iter().all(|known| known.address() != target.next_hop) {
-                neighbours.push(Neighbour::new(&plan.sender, target.source, target.next_hop, now));
+                neighbours.push(Neighbour::of(&plan.sender, target, now));
             }
         }
         Talk { neighbours, pings: plan.targets.iter().map(|target| Ping::new(plan, *target)).collect() }

@@ -72,9 +72,9 @@ fn arp(bytes: &[u8]) -> Option<Arp> {
     })
 }
 
-/// Who has this address? Asked of all.
-pub(super) fn who_has(own: Mac, source: Ipv4Addr, asked: Ipv4Addr) -> Vec<u8> {
-    let mut bytes = header(Mac::BROADCAST, own, ARP);
+/// Who has this address? Asked of one station or of all.
+pub(super) fn who_has(to: Mac, own: Mac, source: Ipv4Addr, asked: Ipv4Addr) -> Vec<u8> {
+    let mut bytes = header(to, own, ARP);
     bytes.extend(ARP_OF_IPV4);
     bytes.extend(ARP_REQUEST.to_be_bytes());
     bytes.extend(own.0);
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_question_is_read_back_as_it_was_asked() {
-        let bytes = who_has(OWN, SOURCE, OTHER);
+        let bytes = who_has(Mac::BROADCAST, OWN, SOURCE, OTHER);
         let arp = Arp { is_request: true, sender_mac: OWN, sender: SOURCE, target: OTHER };
         let expected = Frame { destination: Mac::BROADCAST, source: OWN, carried: Carried::Arp(arp) };
         assert_eq!((bytes.len(), read(&bytes)), (42, Some(expected)));
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_or_something_else_is_not_read() {
-        let question = who_has(OWN, SOURCE, OTHER);
+        let question = who_has(Mac::BROADCAST, OWN, SOURCE, OTHER);
         for length in 0..question.len() {
             assert_eq!(read(&question[..length]), None, "{length}");
         }

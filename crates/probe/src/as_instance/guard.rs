@@ -69,6 +69,19 @@ pub enum Refusal {
         /// As `ip link` prints it.
         state: String,
     },
+    /// The NIC leads to another network, where others answer for the same addresses.
+    #[error(
+        "{device} is in {bridge} and belongs in {wanted}: what is asked there would be answered by strangers, and the \
+         instance would believe them"
+    )]
+    AnotherBridge {
+        /// The NIC.
+        device: String,
+        /// The bridge it is in.
+        bridge: String,
+        /// The bridge of the instance's network.
+        wanted: String,
+    },
     /// The MAC cannot be a station's.
     #[error("{mac} cannot be an instance's MAC")]
     NoStation {
@@ -205,6 +218,10 @@ pub(super) fn port<'s>(sender: &Sender, stations: &'s Stations) -> Result<&'s Li
     let Some(bridge) = link.master else {
         return Err(Refusal::NoBridge { device: device(), state: link.state_text() });
     };
+    if let Some(wanted) = sender.bridge.as_ref().filter(|wanted| link.master_name.as_ref() != Some(*wanted)) {
+        let bridge = link.master_name.clone().unwrap_or_else(|| format!("if{bridge}"));
+        return Err(Refusal::AnotherBridge { device: device(), bridge, wanted: wanted.clone() });
+    }
     let is_of_bridge = |entry: &&FdbEntry| {
         let port = links.iter().find(|link| link.index == entry.link);
         !entry.on_self && (entry.link == bridge || port.is_some_and(|port| port.master == Some(bridge)))

@@ -8,7 +8,7 @@ use model::Mac;
 use super::frame::{self, Carried};
 use super::guard::ASKED_MAX;
 use super::nic::{self, Nic, Seen};
-use super::{AsInstanceError, NeighbourResult, Sender};
+use super::{AsInstanceError, NeighbourResult, Sender, Target};
 
 /// Between two questions: as the kernel's (`retrans_time_ms`, arp(7)).
 const AGAIN: Duration = Duration::from_secs(1);
@@ -21,6 +21,10 @@ pub(super) struct Neighbour<'s> {
     sender: &'s Sender,
     source: Ipv4Addr,
     asked: Ipv4Addr,
+    /// Whom to ask alone first.
+    expected: Option<Mac>,
+    /// The first question.
+    question: Vec<u8>,
     sent: u32,
     next_at: Instant,
     asked_ns: Option<u64>,
@@ -29,9 +33,20 @@ pub(super) struct Neighbour<'s> {
 }
 
 impl<'s> Neighbour<'s> {
-    pub(super) fn new(sender: &'s Sender, source: Ipv4Addr, asked: Ipv4Addr, now: Instant) -> Neighbour<'s> {
-        let (asked_ns, answered_ns, macs) = (None, None, Vec::new());
-        Neighbour { sender, source, asked, sent: 0, next_at: now, asked_ns, answered_ns, macs }
+    /// Who is the next hop of a target.
+    pub(super) fn of(sender: &'s Sender, target: &Target, now: Instant) -> Neighbour<'s> {
+        Neighbour {
+            sender,
+            source: target.source,
+            asked: target.next_hop,
+            expected: target.next_hop_mac,
+            question: Vec::new(),
+            sent: 0,
+            next_at: now,
+            asked_ns: None,
+            answered_ns: None,
+            macs: Vec::new(),
+        }
     }
 
     /// Whose neighbour it is.
@@ -57,7 +72,13 @@ impl<'s> Neighbour<'s> {
     /// Asks, where it is time to.
     pub(super) fn send(&mut self, nic: &mut Nic<'_>, now: Instant) -> Result<(), AsInstanceError> {
         if self.macs.is_empty() && self.sent < ASKED_MAX && now >= self.next_at {
-            nic.receive(&frame::who_has(self.sender.mac, self.source, self.asked))?;
+            let alone = self.expected.filter(|_| self.sent == 0);
+            let to = alone.unwrap_or(Mac::BROADCAST);
+            let question = frame::who_has(to, self.sender.mac, self.source, self.asked);
+            nic.receive(&question)?;
+            if self.sent == 0 {
+                self.question = question;
+            }
             self.sent += 1;
             self.next_at = now + AGAIN;
         }
@@ -67,8 +88,7 @@ impl<'s> Neighbour<'s> {
     /// Notes an answer, or that a question came in.
     pub(super) fn note(&mut self, seen: Seen<'_>) {
         if seen.is_from_instance {
-            let question = frame::who_has(self.sender.mac, self.source, self.asked);
-            if self.asked_ns.is_none() && nic::is_same(&question, seen.bytes) {
+            if self.asked_ns.is_none() && self.sent > 0 && nic::is_same(&self.question, seen.bytes) {
                 self.asked_ns = Some(seen.time_ns);
             }
             return;

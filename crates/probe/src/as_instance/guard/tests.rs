@@ -17,11 +17,17 @@ const TAP: u32 = 7;
 const UPLINK: u32 = 2;
 
 fn sender() -> Sender {
-    Sender { name: "web1".to_owned(), device: "vnet0".to_owned(), mac: OWN, addresses: vec![SOURCE] }
+    Sender {
+        name: "web1".to_owned(),
+        device: "vnet0".to_owned(),
+        mac: OWN,
+        addresses: vec![SOURCE],
+        bridge: None,
+    }
 }
 
 fn plan() -> Plan {
-    let target = Target { source: SOURCE, to: OUTSIDE, next_hop: GATEWAY, id: None };
+    let target = Target { source: SOURCE, to: OUTSIDE, next_hop: GATEWAY, next_hop_mac: None, id: None };
     Plan {
         netns: NetnsFd::current().unwrap(),
         sender: sender(),
@@ -41,9 +47,10 @@ fn links() -> Vec<Link> {
         admin_up: true,
         carrier: true,
         master: Some(BRIDGE),
+        master_name: Some("br100".to_owned()),
         ..Link::default()
     };
-    let bridge = Link { master: None, ..port(BRIDGE, "br100") };
+    let bridge = Link { master: None, master_name: None, ..port(BRIDGE, "br100") };
     vec![port(UPLINK, "eth1"), bridge, port(TAP, "vnet0")]
 }
 
@@ -80,6 +87,15 @@ fn a_nic_that_is_down_unplugged_or_gone_is_refused_by_name() {
     assert!(matches!(refused(|l| l.name = "vnet1".to_owned()), Refusal::NoDevice { .. }));
     let told = refused(|l| l.admin_up = false).to_string();
     assert!(told.contains("vnet0 is down") && told.contains("state"), "{told}");
+}
+
+#[test]
+fn a_nic_in_another_bridge_than_its_own_leads_to_strangers() {
+    let of = |bridge: &str| Sender { bridge: Some(bridge.to_owned()), ..sender() };
+    assert!(port(&of("br100"), &stations(links(), &[])).is_ok());
+    let refused = port(&of("br200"), &stations(links(), &[])).unwrap_err();
+    let (device, bridge, wanted) = ("vnet0".to_owned(), "br100".to_owned(), "br200".to_owned());
+    assert_eq!(refused, Refusal::AnotherBridge { device, bridge, wanted });
 }
 
 #[test]
@@ -181,16 +197,19 @@ fn datagram(to: Mac, source: Ipv4Addr, ports: [u8; 4]) -> Vec<u8> {
 #[test]
 fn every_frame_speaks_for_the_instance_alone() {
     let ask = |bytes: &[u8]| frame(&sender(), bytes);
-    assert_eq!(ask(&who_has(OWN, SOURCE, GATEWAY)), Ok(()));
+    assert_eq!(ask(&who_has(Mac::BROADCAST, OWN, SOURCE, GATEWAY)), Ok(()));
     assert_eq!(ask(&echo(OTHER, OWN, SOURCE, OUTSIDE)), Ok(()));
     assert_eq!(ask(&echo(OTHER, OTHER, SOURCE, OUTSIDE)), Err(Refusal::ForeignMac { mac: OTHER }));
     assert!(matches!(ask(&echo(OTHER, OWN, GATEWAY, OUTSIDE)), Err(Refusal::NotItsAddress { .. })));
-    assert!(matches!(ask(&who_has(OWN, GATEWAY, SOURCE)), Err(Refusal::NotItsAddress { .. })));
+    assert!(matches!(
+        ask(&who_has(Mac::BROADCAST, OWN, GATEWAY, SOURCE)),
+        Err(Refusal::NotItsAddress { .. })
+    ));
     // The MAC that neighbours learn is ARP's own.
-    let mut poisoned = who_has(OWN, SOURCE, GATEWAY);
+    let mut poisoned = who_has(Mac::BROADCAST, OWN, SOURCE, GATEWAY);
     poisoned[22..28].copy_from_slice(&OTHER.0);
     assert_eq!(ask(&poisoned), Err(Refusal::ForeignMac { mac: OTHER }));
-    let mut answer = who_has(OWN, SOURCE, GATEWAY);
+    let mut answer = who_has(Mac::BROADCAST, OWN, SOURCE, GATEWAY);
     answer[21] = 2;
     assert_eq!(ask(&answer), Err(Refusal::Kind));
     for other in [&[][..], &[0; 60]] {
