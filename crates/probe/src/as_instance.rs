@@ -2,7 +2,9 @@
 //! had sent them, and the answers as they leave through that NIC.
 //!
 //! They pass what the real ones pass: ebtables, the bridge, br_netfilter, routing and NAT. Only the guest's own stack
-//! and its driver are left out. The instance gets the answers too, and ignores them as nothing that it asked for.
+//! and its driver are left out, and what they leave to the NIC: checksums are whole and segments cut. The instance gets
+//! the answers too, and ignores those that it did not ask for; but it believes what ARP tells it, asked or not.
+//! Therefore who is known to be the next hop is asked alone, and nobody in a bridge that is not the instance's.
 //!
 //! Nothing is configured: the program that makes the device receive is never attached, the packet ring belongs to its
 //! socket, and the kernel removes both with the process. What stays is what the instance's own packets leave: its
@@ -41,8 +43,8 @@ pub struct Sender {
     pub mac: Mac,
     /// Its addresses, from the cloud's records.
     pub addresses: Vec<Ipv4Addr>,
-    /// The bridge that the NIC belongs in, where a record tells it.
-    pub bridge: Option<String>,
+    /// The bridge that the NIC belongs in, from the cloud's records: in another one strangers would answer.
+    pub bridge: String,
 }
 
 /// Whom to ping.

@@ -107,7 +107,7 @@ impl Cloud {
                 device: "vnet0".to_owned(),
                 mac: OWN,
                 addresses: vec![SOURCE],
-                bridge: Some("br100".to_owned()),
+                bridge: "br100".to_owned(),
             },
             targets: targets.iter().map(target).collect(),
             count: 2,

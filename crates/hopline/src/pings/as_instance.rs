@@ -70,15 +70,10 @@ fn nic<'a>(
     let far = || instance.vifs.iter().find_map(|vif| Some((vif, gateway(vif)?)));
     let (vif, next_hop) = near.or_else(far).ok_or("gateway")?;
     let device = vif.device.clone().ok_or("NIC's device on the host")?;
+    let bridge = vif.bridge.clone().ok_or("bridge")?;
     let mac = vif.mac.ok_or("NIC's MAC")?;
     let source = *vif.fixed.first().ok_or("fixed address")?;
-    let sender = Sender {
-        name: instance.name.clone(),
-        device,
-        mac,
-        addresses: vif.fixed.clone(),
-        bridge: vif.bridge.clone(),
-    };
+    let sender = Sender { name: instance.name.clone(), device, mac, addresses: vif.fixed.clone(), bridge };
     Ok(Nic { host, sender, source, next_hop, next_hop_mac: mac_of(facts, instance, next_hop) })
 }
 

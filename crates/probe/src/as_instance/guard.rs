@@ -218,9 +218,9 @@ pub(super) fn port<'s>(sender: &Sender, stations: &'s Stations) -> Result<&'s Li
     let Some(bridge) = link.master else {
         return Err(Refusal::NoBridge { device: device(), state: link.state_text() });
     };
-    if let Some(wanted) = sender.bridge.as_ref().filter(|wanted| link.master_name.as_ref() != Some(*wanted)) {
+    if link.master_name.as_ref() != Some(&sender.bridge) {
         let bridge = link.master_name.clone().unwrap_or_else(|| format!("if{bridge}"));
-        return Err(Refusal::AnotherBridge { device: device(), bridge, wanted: wanted.clone() });
+        return Err(Refusal::AnotherBridge { device: device(), bridge, wanted: sender.bridge.clone() });
     }
     let is_of_bridge = |entry: &&FdbEntry| {
         let port = links.iter().find(|link| link.index == entry.link);
