@@ -94,13 +94,13 @@ impl<'p> Talk<'p> {
             ping.result(hop.map(Neighbour::silence))
         };
         let echoes: Vec<_> = self.pings.iter().map(echo).collect();
-        let is_received = self.neighbours.iter().any(Neighbour::is_received);
-        if !is_received && !self.pings.iter().any(Ping::is_received) && nic.sent() > 0 {
-            return Err(AsInstanceError::NotReceived { device: device(), sent: nic.sent() });
-        }
         let is_silent = echoes.iter().any(|echo| echo.received < echo.sent || echo.send_error.is_some());
         if is_silent && nic.dropped() > 0 {
             return Err(AsInstanceError::Missed { device: device(), dropped: nic.dropped() });
+        }
+        let is_received = self.neighbours.iter().any(Neighbour::is_received);
+        if !is_received && !self.pings.iter().any(Ping::is_received) && nic.sent() > 0 {
+            return Err(AsInstanceError::NotReceived { device: device(), sent: nic.sent() });
         }
         Ok(Answers { neighbours, echoes })
     }
