@@ -4,15 +4,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use model::addr::Mac;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use probe::dhcp::{Client, DhcpReply, Framed, ReplyKind, UdpChecksum, discover_frame, framed, read};
-use sys::netns;
 
-use crate::place::{Chain, PATIENCE, Running};
+use crate::place::{Chain, PATIENCE, Running, start_dnsmasq};
 
 const CLIENT: Client = Client { mac: Mac([0xfa, 0x16, 0x3e, 1, 2, 3]), transaction: 0x5eed_cafe };
 /// The header before each frame of such a tap (linux/virtio_net.h `struct virtio_net_hdr`): nothing is left
@@ -37,34 +35,14 @@ impl Host {
         Host { chain, tap: tap.into() }
     }
 
-    /// dnsmasq as nova starts it: a static range, and a line for each instance.
+    /// dnsmasq as a DHCP server on the bridge, and nothing else.
     fn dnsmasq(&self, arguments: &[&str]) -> Running {
-        let mut command = Command::new("dnsmasq");
-        command
-            .args([
-                "--keep-in-foreground",
-                "--conf-file=/dev/null",
-                "--no-resolv",
-                "--no-hosts",
-                "--pid-file=",
-            ])
-            .args([
-                "--user=root",
-                "--port=0",
-                "--bind-interfaces",
-                "--interface=br100",
-                "--except-interface=lo",
-            ])
-            .args(["--leasefile-ro", "--dhcp-range=10.0.0.2,static,255.255.255.0,120s"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Running::new(netns::spawn_in(&self.chain.fds[1], &mut command).expect("dnsmasq is installed"))
+        let on_the_bridge = ["--port=0", "--interface=br100", "--except-interface=lo"];
+        start_dnsmasq(&self.chain.fds[1], &[&on_the_bridge, arguments].concat())
     }
 
     /// Writes DISCOVERs until one is answered, for dnsmasq may not be up when the first comes; what is read is
-    /// the first frame from a server.
+    /// the first frame from a server to this client. An earlier client's second OFFER may come before it.
     fn offered(&self, client: &Client, judge: fn(&Framed<'_>)) -> DhcpReply {
         let started = Instant::now();
         let mut frame = vec![0; 4096];
@@ -73,9 +51,12 @@ impl Host {
             while self.is_readable() {
                 let length = (&self.tap).read(&mut frame).unwrap();
                 let Some(framed) = framed(&frame[VNET_HEADER_BYTES..length]) else { continue };
-                judge(&framed);
                 match read(framed.payload, client) {
-                    Ok(reply) => return reply,
+                    Ok(reply) => {
+                        judge(&framed);
+                        return reply;
+                    }
+                    Err(problem) if problem.is_for_another() => {}
                     Err(problem) => panic!("{problem}"),
                 }
             }
@@ -93,7 +74,10 @@ impl Host {
 fn dnsmasq_offers_the_address_of_its_host_entry() {
     let host = Host::new();
     let entry = "--dhcp-host=fa:16:3e:01:02:03,web1.novalocal,10.0.0.3";
-    let _dnsmasq = host.dnsmasq(&[entry, "--dhcp-option=26,1450", "--dhcp-option=6,10.0.0.1,8.8.8.8"]);
+    // As nova starts it: a static range, and a line for each instance.
+    let range = "--dhcp-range=10.0.0.2,static,255.255.255.0,120s";
+    let options = ["--dhcp-option=26,1450", "--dhcp-option=6,10.0.0.1,8.8.8.8"];
+    let _dnsmasq = host.dnsmasq(&["--leasefile-ro", range, entry, options[0], options[1]]);
     let reply = host.offered(&CLIENT, |framed| {
         assert_eq!((framed.from, framed.to), (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 3)));
         assert_eq!((framed.to_mac, framed.checksum), (CLIENT.mac, UdpChecksum::Right));
@@ -111,22 +95,8 @@ fn a_discover_takes_no_lease() {
     let folder = tempfile::tempdir().unwrap();
     let leases = folder.path().join("leases");
     let keeping = format!("--dhcp-leasefile={}", leases.display());
-    let mut command = Command::new("dnsmasq");
-    command
-        .args([
-            "--keep-in-foreground",
-            "--conf-file=/dev/null",
-            "--port=0",
-            "--bind-interfaces",
-            "--pid-file=",
-        ])
-        .args(["--user=root", "--interface=br100", "--except-interface=lo", "--no-ping"])
-        // One address for everybody: were it taken by the first, the second would be offered nothing.
-        .args(["--dhcp-range=10.0.0.3,10.0.0.3,120s", &keeping])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let _dnsmasq = Running::new(netns::spawn_in(&host.chain.fds[1], &mut command).unwrap());
+    // One address for everybody: were it taken by the first, the second would be offered nothing.
+    let _dnsmasq = host.dnsmasq(&["--no-ping", "--dhcp-range=10.0.0.3,10.0.0.3,120s", &keeping]);
     let other = Client { mac: Mac([0xfa, 0x16, 0x3e, 9, 9, 9]), transaction: 7 };
     for client in [CLIENT, other] {
         assert_eq!(host.offered(&client, |_| {}).address, Some(Ipv4Addr::new(10, 0, 0, 3)));

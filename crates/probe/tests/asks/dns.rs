@@ -1,8 +1,8 @@
 //! DNS: dnsmasq's answers, a server that is not there, and servers that mean harm.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use probe::dns::{DnsOutcome, DnsPlan, DnsResult, Found, Question, Rcode, Strays, Transport, ask};
@@ -47,6 +47,8 @@ fn reply(query: &[u8], flags: [u8; 2], records: &[&[u8]]) -> Vec<u8> {
 
 /// `A 10.0.0.3` for the name that was asked for, by a pointer to it.
 const RECORD: &[u8] = &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 3];
+/// `A 10.0.0.9` for it.
+const OTHER_RECORD: &[u8] = &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 9];
 /// An answer, recursion desired and available, no error.
 const FINE: [u8; 2] = [0x81, 0x80];
 
@@ -114,10 +116,10 @@ fn what_is_truncated_over_udp_is_asked_for_over_tcp() {
     let result = promptly(&chain, &plan(server, web1()));
     assert!(result.is_truncated);
     assert_eq!(found(&result).1.len(), 60);
-    // And where TCP is dropped, that is what is told.
-    chain.rule(1, "input", "tcp dport 53 drop");
-    let result = ask(&chain.asker(), &DnsPlan { timeout: SHORT, ..plan(server, web1()) }).unwrap();
-    assert_eq!((result.is_truncated, result.outcome, result.took), (true, DnsOutcome::Silent, None));
+    // And where TCP is turned away, that is what is told.
+    chain.rule(1, "input", "tcp dport 53 reject with tcp reset");
+    let result = promptly(&chain, &plan(server, web1()));
+    assert_eq!((result.is_truncated, result.outcome), (true, DnsOutcome::PortClosed(None)));
 }
 
 #[test]
@@ -186,11 +188,12 @@ fn an_answer_from_another_address_is_not_taken() {
     chain.ip(1, "addr add 10.77.0.3/24 dev left");
     let far = chain.far_netns();
     let other = netns::within(far, || UdpSocket::bind("10.77.0.3:0")).unwrap().unwrap();
-    let server = udp_server(far, chain.far(), move |_, query, from| {
-        send(&other, &reply(query, FINE, &[RECORD]), from);
+    let server = udp_server(far, chain.far(), move |socket, query, from| {
+        send(&other, &reply(query, FINE, &[OTHER_RECORD]), from);
+        send(socket, &reply(query, FINE, &[RECORD]), from);
     });
-    let result = ask(&chain.asker(), &DnsPlan { timeout: SHORT, ..plan(server.at, web1()) }).unwrap();
-    assert_eq!(result.outcome, DnsOutcome::Silent);
+    let result = promptly(&chain, &plan(server.at, web1()));
+    assert_eq!(found(&result), (Rcode::NoError, vec![Found::Address(WEB1)]));
     assert_eq!(result.strays, Strays { other_server: 1, ..Strays::default() });
 }
 
@@ -199,10 +202,10 @@ fn a_flood_of_no_answers_ends_before_the_time_is_up() {
     let chain = Chain::new(2);
     let is_over = Arc::new(AtomicBool::new(false));
     let is_enough = is_over.clone();
-    let server = udp_server(chain.far_netns(), chain.far(), move |socket, _, from| {
+    let server = udp_server(chain.far_netns(), chain.far(), move |socket, query, from| {
         let started = Instant::now();
         while !is_enough.load(Ordering::Relaxed) && started.elapsed() < PATIENCE {
-            send(socket, b"flood", from);
+            send(socket, &[!query[0], query[1]], from);
         }
     });
     let result = promptly(&chain, &DnsPlan { timeout: 6 * PATIENCE, ..plan(server.at, web1()) });
@@ -245,11 +248,15 @@ fn a_tcp_server_may_lie_dawdle_or_hang_up() {
         ask(&chain.asker(), &plan).unwrap().outcome
     };
     let far = chain.far_netns();
-    let silent = tcp_server(far, chain.far(), |_| {
-        std::thread::sleep(2 * SHORT);
+    let (holding, held) = mpsc::channel::<()>();
+    let silent = tcp_server(far, chain.far(), move |_| {
+        // It says nothing until the other end of the channel is dropped.
+        let _ = held.recv_timeout(PATIENCE);
         Vec::new()
     });
-    assert_eq!(over_tcp(silent.at, SHORT), DnsOutcome::Silent);
+    let outcome = over_tcp(silent.at, SHORT);
+    drop(holding);
+    assert_eq!(outcome, DnsOutcome::Silent);
     let short = tcp_server(far, chain.far(), |_| vec![0xff, 0xff, 1, 2, 3]);
     assert_eq!(over_tcp(short.at, PATIENCE), DnsOutcome::HungUp);
     let empty = tcp_server(far, chain.far(), |_| vec![0; 1000]);

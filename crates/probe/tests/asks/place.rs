@@ -28,8 +28,13 @@ impl Chain {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("ht-ask-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let names: Vec<String> = (0..length).map(|i| format!("{name}-{i}")).collect();
-        let fds = names.iter().map(|name| netns::create(name).expect("root makes namespaces")).collect();
-        let chain = Chain { names, fds };
+        // The chain is there before its namespaces, so that it removes those made where a later one fails.
+        let mut chain = Chain { names: Vec::new(), fds: Vec::new() };
+        for name in names {
+            let fd = netns::create(&name).expect("root makes namespaces");
+            chain.names.push(name);
+            chain.fds.push(fd);
+        }
         for i in 0..length {
             chain.ip(i, "link set lo up");
             chain.run(i, "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0");
@@ -47,7 +52,14 @@ impl Chain {
                 chain.ip(i + 1, &format!("route add 10.77.{nearer}.0/24 via 10.77.{i}.1"));
             }
         }
+        chain.wait_for_links();
         chain
+    }
+
+    /// A veth passes nothing on until its queue is put into place, which the kernel does by a work item
+    /// (net/core/link_watch.c `linkwatch_do_dev`). Once the far end answers, all neighbours know each other too.
+    fn wait_for_links(&self) {
+        self.run(0, &format!("ping -n -q -c 1 -i 0.2 -w {} {}", PATIENCE.as_secs(), self.far()));
     }
 
     /// The near end, which asks.
@@ -105,12 +117,6 @@ fn succeed(command: &mut Command) {
 /// A program that ends with the value.
 pub(crate) struct Running(Child);
 
-impl Running {
-    pub(crate) fn new(child: Child) -> Running {
-        Running(child)
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -118,18 +124,28 @@ impl Drop for Running {
     }
 }
 
-/// Starts dnsmasq at the far end as a DNS server of just what the arguments say.
-pub(crate) fn dnsmasq(chain: &Chain, arguments: &[&str]) -> Running {
-    let far = chain.far().to_string();
+/// Starts a dnsmasq that knows just what the arguments say. It ends with the value, and with the calling thread
+/// where the run is killed.
+pub(crate) fn start_dnsmasq(netns: &NetnsFd, arguments: &[&str]) -> Running {
     let mut command = Command::new("dnsmasq");
     command
         .args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file="])
-        .args(["--user=root", "--bind-interfaces", "--listen-address", &far])
+        // Another group than its starter's would make the kernel forget the signal that it is to die by
+        // (kernel/cred.c `commit_creds`).
+        .args(["--user=root", "--group=root", "--bind-interfaces"])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let running = Running(netns::spawn_in(chain.far_netns(), &mut command).expect("dnsmasq is installed"));
+    sys::programs::die_with_starter(&mut command);
+    Running(netns::spawn_in(netns, &mut command).expect("dnsmasq is installed"))
+}
+
+/// Starts dnsmasq at the far end as a DNS server of just what the arguments say.
+pub(crate) fn dnsmasq(chain: &Chain, arguments: &[&str]) -> Running {
+    let far = chain.far().to_string();
+    let running =
+        start_dnsmasq(chain.far_netns(), &[&["--listen-address", far.as_str()], arguments].concat());
     let to = SocketAddr::new(chain.far().into(), 53);
     let started = Instant::now();
     while tcp::connect(&chain.asker(), to, PATIENCE).unwrap().outcome != TcpOutcome::Answered {
