@@ -4,7 +4,8 @@
 //! For the command line: [`discover_frame`] is handed to whatever makes frames be received on the host's side of
 //! the instance's NIC; each frame that leaves by that NIC goes through [`framed`] and [`read`] with the same
 //! [`Client`]. Two `Ok` with different [`DhcpReply::server`] are two servers. A problem that
-//! [`DhcpProblem::is_for_another`] is passed over; any other is a reply that a real client would refuse too.
+//! [`DhcpProblem::is_for_another`] is passed over; any other is a reply that breaks the RFC. Clients differ in how much of
+//! that they put up with.
 //!
 //! A DISCOVER takes no lease: dnsmasq records one only for a REQUEST (dnsmasq's src/rfc2131.c, `dhcp_reply`),
 //! and no REQUEST is made here. The message bears the instance's MAC and no client identifier, by which a

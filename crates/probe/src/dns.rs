@@ -14,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::PollFlags;
 use socket2::Socket;
 
@@ -59,7 +60,7 @@ pub struct DnsResult {
     pub took: Option<Took>,
     /// The answer over UDP was truncated: `outcome` and `took` are TCP's.
     pub is_truncated: bool,
-    /// What came and was no answer.
+    /// What came and was no answer, over both transports.
     pub strays: Strays,
 }
 
@@ -87,9 +88,10 @@ pub enum DnsOutcome {
     Unreachable(IcmpError),
     /// Our own stack did not send it.
     NotSent(NotSent),
-    /// TCP: the server took the question and closed the connection before its answer was whole.
+    /// TCP: the server closed or reset the connection before its answer was whole.
     HungUp,
-    /// Nothing until the time was up.
+    /// Nothing until the time was up. An ICMP error about a TCP connection that stands is passed over: TCP itself
+    /// tries again, and the kernel does not say who sent it (net/ipv4/tcp_ipv4.c `tcp_v4_err`).
     Silent,
     /// So much came that is no answer that waiting was given up.
     Flooded,
@@ -113,35 +115,42 @@ pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
     let query = DnsQuery::new(&plan.question, u16::from_be_bytes([high, low]))?;
     let bytes = query.to_bytes()?;
     match plan.transport {
-        Transport::Tcp => Ok(over_tcp(asker, plan, &query, &bytes)?),
+        Transport::Tcp => Ok(over_tcp(asker, plan, &query, &bytes, Strays::default())?),
         Transport::Udp => match over_udp(asker, plan, &query, &bytes)? {
-            Some(result) => Ok(result),
-            None => Ok(DnsResult { is_truncated: true, ..over_tcp(asker, plan, &query, &bytes)? }),
+            Ok(result) => Ok(result),
+            Err(Truncated { strays }) => {
+                let result = over_tcp(asker, plan, &query, &bytes, strays)?;
+                Ok(DnsResult { is_truncated: true, ..result })
+            }
         },
     }
 }
 
-/// `None` for an answer that was truncated.
+/// An answer came that was truncated, and before it what was none.
+struct Truncated {
+    strays: Strays,
+}
+
 fn over_udp(
     asker: &Asker<'_>,
     plan: &DnsPlan,
     query: &DnsQuery,
     bytes: &[u8],
-) -> Result<Option<DnsResult>, AskError> {
+) -> Result<Result<DnsResult, Truncated>, AskError> {
     let mut strays = Strays::default();
     let said = udp::exchange_until(asker, plan.server, bytes, plan.timeout, |bytes| {
         strays.sift(answer::read(bytes, query))
     })?;
     strays.other_server = said.other_senders;
     let outcome = match said.outcome {
-        UdpOutcome::Answered(Sifted::Truncated) => return Ok(None),
+        UdpOutcome::Answered(Sifted::Truncated) => return Ok(Err(Truncated { strays })),
         UdpOutcome::Answered(Sifted::Settled(outcome)) => outcome,
         UdpOutcome::Unreachable(icmp) => of_icmp(icmp),
         UdpOutcome::NotSent(why) => DnsOutcome::NotSent(why),
         UdpOutcome::Silent => DnsOutcome::Silent,
         UdpOutcome::Flooded => DnsOutcome::Flooded,
     };
-    Ok(Some(DnsResult { outcome, took: said.took, is_truncated: false, strays }))
+    Ok(Ok(DnsResult { outcome, took: said.took, is_truncated: false, strays }))
 }
 
 /// An answer, as the transport sees it.
@@ -183,10 +192,10 @@ fn over_tcp(
     plan: &DnsPlan,
     query: &DnsQuery,
     bytes: &[u8],
+    mut strays: Strays,
 ) -> Result<DnsResult, AskError> {
     let sent = SentAt::now();
     let deadline = sent.steady + plan.timeout;
-    let mut strays = Strays::default();
     let (socket, connected) = tcp::open(asker, plan.server, deadline)?;
     let outcome = match connected.outcome {
         TcpOutcome::Answered => converse(&socket, query, bytes, deadline, &mut strays)
@@ -214,6 +223,26 @@ enum Cut {
     HungUp,
 }
 
+impl Cut {
+    fn outcome(&self) -> DnsOutcome {
+        match self {
+            Cut::TimeUp => DnsOutcome::Silent,
+            Cut::HungUp => DnsOutcome::HungUp,
+        }
+    }
+
+    /// What an error of a connection that stood means; `None` where the connection goes on standing: an ICMP error
+    /// shows once as the socket's own and ends nothing (net/ipv4/tcp_ipv4.c `tcp_v4_err`).
+    fn of(error: &io::Error) -> Option<Cut> {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(errno) if socket::is_by_icmp(errno) => None,
+            Some(Errno::ETIMEDOUT) => Some(Cut::TimeUp),
+            // A reset, or what follows one.
+            _ => Some(Cut::HungUp),
+        }
+    }
+}
+
 fn converse(
     socket: &Socket,
     query: &DnsQuery,
@@ -223,14 +252,13 @@ fn converse(
 ) -> io::Result<DnsOutcome> {
     // Two bytes of length stand before each message (RFC 1035, 4.2.2). A query is far below a send buffer.
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-    if (&mut &*socket).write_all(&[&length, bytes].concat()).is_err() {
-        return Ok(DnsOutcome::HungUp);
+    if let Err(cut) = say(socket, &[&length, bytes].concat(), deadline) {
+        return Ok(cut.outcome());
     }
     for _ in 0..STRAY_MESSAGES_MAX {
         let message = match message(socket, deadline)? {
             Ok(message) => message,
-            Err(Cut::TimeUp) => return Ok(DnsOutcome::Silent),
-            Err(Cut::HungUp) => return Ok(DnsOutcome::HungUp),
+            Err(cut) => return Ok(cut.outcome()),
         };
         match strays.sift(answer::read(&message, query)) {
             Some(Sifted::Settled(outcome)) => return Ok(outcome),
@@ -241,6 +269,16 @@ fn converse(
         }
     }
     Ok(DnsOutcome::Flooded)
+}
+
+fn say(socket: &Socket, bytes: &[u8], deadline: Instant) -> Result<(), Cut> {
+    while Instant::now() < deadline {
+        let Err(error) = (&mut &*socket).write_all(bytes) else { return Ok(()) };
+        if let Some(cut) = Cut::of(&error) {
+            return Err(cut);
+        }
+    }
+    Err(Cut::TimeUp)
 }
 
 fn message(socket: &Socket, deadline: Instant) -> io::Result<Result<Vec<u8>, Cut>> {
@@ -263,8 +301,11 @@ fn fill(socket: &Socket, mut room: &mut [u8], deadline: Instant) -> io::Result<R
             Ok(read) => room = room.get_mut(read..).unwrap_or_default(),
             // Ready without anything to read is an ICMP error in the queue: it is none of a connection that stands.
             Err(error) if socket::is_pending(&error) => drop(socket::take_error(socket)?),
-            // A reset, or an ICMP error while the connection stood.
-            Err(_) => return Ok(Err(Cut::HungUp)),
+            Err(error) => {
+                if let Some(cut) = Cut::of(&error) {
+                    return Ok(Err(cut));
+                }
+            }
         }
     }
     Ok(Ok(()))

@@ -1,7 +1,7 @@
 //! Echo requests with IPv4 headers of our own: one socket, many at once, each with its own TTL and size, none
 //! ever fragmented.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -54,11 +54,15 @@ pub struct Quoted {
 }
 
 /// Opens the socket and finds out the source address. Where there is no route, there is none, and nothing can be
-/// sent.
+/// sent. An error for a source that is IPv6, or not an address of the namespace.
 pub(crate) fn open(asker: &Asker<'_>, to: Ipv4Addr) -> Result<Result<RawEcho, NotSent>, AskError> {
     let source = match asker.source {
         Some(IpAddr::V4(source)) => source,
-        Some(IpAddr::V6(_)) | None => match source_towards(asker, to)? {
+        Some(IpAddr::V6(source)) => {
+            let why = io::Error::new(ErrorKind::InvalidInput, "the requests are IPv4");
+            return Err(asker.failed(&format!("use the source address {source}"))(why));
+        }
+        None => match source_towards(asker, to)? {
             Ok(source) => source,
             Err(why) => return Ok(Err(why)),
         },

@@ -68,7 +68,15 @@ pub enum PathMtu {
         /// Who drops it, and whether they say so.
         limit: Limit,
     },
-    /// None lived, so size is not what is wrong; or none was tried.
+    /// None lived, and the smallest died of its size: smaller ones than were tried may live.
+    Below {
+        /// The smallest that was tried, in bytes.
+        dies: u16,
+        /// Who drops it: [`Limit::OwnLink`] or [`Limit::Told`].
+        limit: Limit,
+    },
+    /// None lived, and nobody says that the smallest is too large: size is not known to be what is wrong. Or none
+    /// was tried.
     NothingLives,
 }
 
@@ -91,16 +99,31 @@ impl Sized {
     pub fn conclude(&self) -> PathMtu {
         let lived = self.probes.iter().rposition(|probe| probe.outcome == SizedOutcome::Lived);
         let Some((at, largest)) = lived.and_then(|at| Some((at, self.probes.get(at)?))) else {
-            return PathMtu::NothingLives;
+            return self.conclude_of_the_dead();
         };
         let Some(dead) = self.probes.get(at + 1) else { return PathMtu::AtLeast(largest.packet_bytes) };
-        let limit = match &dead.outcome {
-            SizedOutcome::TooBig(error) => Limit::Told(*error),
-            SizedOutcome::NotSent(NotSent::TooBig) => Limit::OwnLink,
-            SizedOutcome::Silent => Limit::Silence,
-            SizedOutcome::Unreachable(_) | SizedOutcome::NotSent(_) | SizedOutcome::Lived => Limit::Other,
-        };
+        let limit = limit(&dead.outcome);
         PathMtu::Between { lives: largest.packet_bytes, dies: dead.packet_bytes, limit }
+    }
+
+    /// What the smallest says where none lived.
+    fn conclude_of_the_dead(&self) -> PathMtu {
+        let Some(smallest) = self.probes.first() else { return PathMtu::NothingLives };
+        match limit(&smallest.outcome) {
+            limit @ (Limit::OwnLink | Limit::Told(_)) => {
+                PathMtu::Below { dies: smallest.packet_bytes, limit }
+            }
+            Limit::Silence | Limit::Other => PathMtu::NothingLives,
+        }
+    }
+}
+
+fn limit(dead: &SizedOutcome) -> Limit {
+    match dead {
+        SizedOutcome::TooBig(error) => Limit::Told(*error),
+        SizedOutcome::NotSent(NotSent::TooBig) => Limit::OwnLink,
+        SizedOutcome::Silent => Limit::Silence,
+        SizedOutcome::Unreachable(_) | SizedOutcome::NotSent(_) | SizedOutcome::Lived => Limit::Other,
     }
 }
 

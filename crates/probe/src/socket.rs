@@ -74,7 +74,10 @@ pub enum NotSent {
     NoRoute,
     /// A route or FIB rule of type prohibit (`EACCES`).
     Prohibited,
-    /// A netfilter rule of OUTPUT or POSTROUTING dropped it (`EPERM`).
+    /// A route or FIB rule of type blackhole (`EINVAL`). The kernel has the same word for a datagram to port 0 and
+    /// for a connection to a link-local address without a scope.
+    Blackhole,
+    /// A netfilter rule of OUTPUT or POSTROUTING dropped it, or connection tracking that is full (`EPERM`).
     Dropped,
     /// Larger than the link it would leave by (`EMSGSIZE`).
     TooBig,
@@ -87,6 +90,7 @@ impl NotSent {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH) => NotSent::NoRoute,
             Some(Errno::EACCES) => NotSent::Prohibited,
+            Some(Errno::EINVAL) => NotSent::Blackhole,
             Some(Errno::EPERM) => NotSent::Dropped,
             Some(Errno::EMSGSIZE) => NotSent::TooBig,
             _ => NotSent::Other(error.to_string()),
@@ -145,21 +149,28 @@ pub(crate) fn open(asker: &Asker<'_>, to: SocketAddr, kind: Type) -> Result<Sock
         SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true),
     };
     queue.map_err(io::Error::from).map_err(asker.failed("configure a socket"))?;
-    if let Some(address) = asker.source {
-        let step = format!("use the source address {address}");
-        socket.bind(&SocketAddr::new(address, 0).into()).map_err(asker.failed(&step))?;
-    }
+    use_source(asker, &socket)?;
     Ok(socket)
 }
 
 /// Opens a raw ICMP socket, which hears all ICMP of its namespace and sends packets with an IPv4 header of ours
 /// (raw(7), `IP_HDRINCL`), never fragmented and never measured against what the kernel learnt of the path.
+///
+/// The asker's source address is the socket's too: the route is looked up by that one, not by the header's
+/// (net/ipv4/raw.c `raw_sendmsg`), and an address that is not the namespace's is refused rather than forged.
 pub(crate) fn open_raw(asker: &Asker<'_>) -> Result<Socket, AskError> {
     let socket = make(asker, Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
     let configured =
         socket.set_header_included_v4(true).and_then(|()| whole_packets::probe_path_mtu(&socket));
     configured.map_err(asker.failed("configure a raw socket"))?;
+    use_source(asker, &socket)?;
     Ok(socket)
+}
+
+fn use_source(asker: &Asker<'_>, socket: &Socket) -> Result<(), AskError> {
+    let Some(address) = asker.source else { return Ok(()) };
+    let step = format!("use the source address {address}");
+    socket.bind(&SocketAddr::new(address, 0).into()).map_err(asker.failed(&step))
 }
 
 /// Opened inside, used from anywhere: a socket belongs to the namespace that it was made in.
@@ -209,10 +220,9 @@ pub(crate) fn next(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io:
         // What came in goes first: an answer that is there is worth more than an error about another packet.
         match receive(socket, buffer) {
             Ok(came) => return Ok(came),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
             // An error that is queued shows here too, once (net/ipv4/udp.c __udp4_lib_err, sk_err).
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH) => {}
-            Err(Errno::ENETUNREACH | Errno::EMSGSIZE | Errno::EACCES | Errno::EPROTO) => {}
-            Err(Errno::ENOPROTOOPT | Errno::EHOSTDOWN | Errno::EOPNOTSUPP | Errno::ENONET) => {}
+            Err(errno) if is_by_icmp(errno) => {}
             Err(errno) => return Err(errno.into()),
         }
         if let Some(error) = take_error(socket)? {
@@ -299,6 +309,13 @@ fn queued(message: &ControlMessageOwned) -> Option<IcmpError> {
 fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = storage.as_sockaddr_in().map(|a| SocketAddr::V4(SocketAddrV4::from(*a)));
     v4.or_else(|| storage.as_sockaddr_in6().map(|a| SocketAddr::V6(SocketAddrV6::from(*a))))
+}
+
+/// What the kernel makes of ICMP errors (net/ipv4/icmp.c `icmp_err_convert`, net/ipv6/icmp.c `tab_unreach`).
+pub(crate) fn is_by_icmp(errno: Errno) -> bool {
+    matches!(errno, Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EMSGSIZE)
+        || matches!(errno, Errno::EACCES | Errno::EPROTO | Errno::ENOPROTOOPT | Errno::EHOSTDOWN)
+        || matches!(errno, Errno::EOPNOTSUPP | Errno::ENONET)
 }
 
 /// The error is only that there is nothing yet.

@@ -35,7 +35,7 @@ pub enum UdpOutcome<T> {
 pub struct UdpResult<T> {
     /// What became of the datagram.
     pub outcome: UdpOutcome<T>,
-    /// Until the answer or the error; `None` where none came.
+    /// Until the answer, the error, or the giving up on a flood; `None` where nothing came.
     pub took: Option<Took>,
     /// Datagrams from any other address or port than was asked.
     pub other_senders: u32,
@@ -96,6 +96,7 @@ pub(crate) fn exchange_until<T>(
             }
         }
         if result.other_senders + result.strays >= STRAYS_MAX {
+            result.took = Some(sent.until(None));
             result.outcome = UdpOutcome::Flooded;
             return Ok(result);
         }

@@ -183,6 +183,36 @@ fn what_is_no_answer_is_counted_and_waited_through() {
 }
 
 #[test]
+fn what_came_before_a_truncated_answer_is_counted_too() {
+    let chain = Chain::new(2);
+    let server = udp_server(chain.far_netns(), chain.far(), |socket, query, from| {
+        send(socket, &[!query[0], query[1]], from);
+        send(socket, &reply(query, [0x83, 0x80], &[]), from);
+    });
+    // The server has no TCP.
+    let result = promptly(&chain, &plan(server.at, web1()));
+    assert_eq!((result.is_truncated, result.outcome), (true, DnsOutcome::PortClosed(None)));
+    assert_eq!(result.strays, Strays { wrong_id: 1, ..Strays::default() });
+}
+
+#[test]
+fn an_icmp_error_does_not_end_a_connection_that_stands() {
+    let chain = Chain::new(3);
+    let server = tcp_server(chain.far_netns(), chain.far(), |query| {
+        let answer = reply(&query[2..], FINE, &[RECORD]);
+        [&(answer.len() as u16).to_be_bytes(), answer.as_slice()].concat()
+    });
+    // The question is lost, then turned away, then passes. What is turned away at once would not show: while we
+    // write, the kernel does not tell the socket of it (net/ipv4/tcp_ipv4.c tcp_v4_err, sock_owned_by_user).
+    for verdict in ["drop", "reject with icmp admin-prohibited"] {
+        let question = "tcp flags & psh == psh limit rate 1/hour burst 1 packets";
+        chain.rule(1, "forward", &format!("{question} {verdict}"));
+    }
+    let result = promptly(&chain, &DnsPlan { transport: Transport::Tcp, ..plan(server.at, web1()) });
+    assert_eq!(found(&result), (Rcode::NoError, vec![Found::Address(WEB1)]));
+}
+
+#[test]
 fn an_answer_from_another_address_is_not_taken() {
     let chain = Chain::new(2);
     chain.ip(1, "addr add 10.77.0.3/24 dev left");
@@ -210,6 +240,7 @@ fn a_flood_of_no_answers_ends_before_the_time_is_up() {
     });
     let result = promptly(&chain, &DnsPlan { timeout: 6 * PATIENCE, ..plan(server.at, web1()) });
     is_over.store(true, Ordering::Relaxed);
+    assert!(result.took.is_some());
     assert_eq!((result.outcome, result.strays.wrong_id), (DnsOutcome::Flooded, 10_000));
 }
 

@@ -52,9 +52,12 @@ fn a_syn_that_is_dropped_or_never_sent() {
     let result = tcp::connect(&chain.asker(), ssh, SHORT).unwrap();
     assert_eq!((result.outcome, result.took), (TcpOutcome::Silent, None));
     assert!(started.elapsed() >= SHORT);
-    chain.ip(0, "route add prohibit 203.0.113.0/24");
-    let prohibited = "203.0.113.1:22".parse().unwrap();
-    assert_eq!(connect(&chain, prohibited), TcpOutcome::NotSent(NotSent::Prohibited));
+    for (kind, told) in [("prohibit", NotSent::Prohibited), ("blackhole", NotSent::Blackhole)] {
+        chain.ip(0, &format!("route replace {kind} 203.0.113.0/24"));
+        let barred = "203.0.113.1:22".parse().unwrap();
+        assert_eq!(connect(&chain, barred), TcpOutcome::NotSent(told.clone()));
+        assert_eq!(exchange(&chain, barred), UdpOutcome::NotSent(told));
+    }
     chain.ip(0, "route del default");
     let routeless = "198.51.100.1:22".parse().unwrap();
     assert_eq!(connect(&chain, routeless), TcpOutcome::NotSent(NotSent::NoRoute));

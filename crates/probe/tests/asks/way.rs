@@ -137,6 +137,22 @@ fn the_source_is_the_one_that_was_asked_for() {
     let quoted = Quoted { from: source, to: chain.far() };
     assert_eq!(trace.hops[0].outcome, HopOutcome::Passed { router: FIRST, quoted });
     assert_eq!((trace.from, trace.first_rewritten()), (Some(source), None));
+    // Routes are chosen by it.
+    chain.ip(0, "rule add from 10.77.0.7 table 7");
+    chain.ip(0, "route add unreachable default table 7");
+    let no_route = HopOutcome::NotSent(NotSent::NoRoute);
+    assert_eq!(outcomes(&probe::trace::trace(&asker, chain.far(), TTLS, PATIENCE).unwrap()), [no_route]);
+    assert_eq!(promptly(&chain, chain.far()).hops.len(), 2);
+}
+
+#[test]
+fn a_source_that_is_not_the_askers_is_refused() {
+    let chain = Chain::new(2);
+    for source in ["203.0.113.7", "2001:db8::7"] {
+        let asker = Asker { source: Some(source.parse().unwrap()), ..chain.asker() };
+        let error = trace(&asker, chain.far(), TTLS, PATIENCE).unwrap_err().to_string();
+        assert!(error.contains(&format!("use the source address {source}")), "{error}");
+    }
 }
 
 fn sizes(chain: &Chain, sizes: &[u16]) -> Sized {
@@ -162,6 +178,8 @@ fn a_narrow_stretch_is_measured_and_its_router_named() {
         assert_eq!(sized.conclude(), PathMtu::Between { lives: 1450, dies: 1451, limit });
         assert_eq!(sized.probes[3].outcome, SizedOutcome::TooBig(error));
     }
+    let limit = Limit::Told(error);
+    assert_eq!(sizes(&chain, &[1500, 1451]).conclude(), PathMtu::Below { dies: 1451, limit });
 }
 
 #[test]
@@ -182,6 +200,8 @@ fn the_own_links_limit_and_other_reasons_are_not_taken_for_the_paths() {
     chain.ip(0, "link set right mtu 1400");
     let conclusion = sizes(&chain, &[1400, 1401]).conclude();
     assert_eq!(conclusion, PathMtu::Between { lives: 1400, dies: 1401, limit: Limit::OwnLink });
+    let conclusion = sizes(&chain, &[1401, 1500]).conclude();
+    assert_eq!(conclusion, PathMtu::Below { dies: 1401, limit: Limit::OwnLink });
     chain.rule(1, "forward", "meta length > 1000 reject with icmp admin-prohibited");
     let conclusion = sizes(&chain, &[1000, 1001]).conclude();
     assert_eq!(conclusion, PathMtu::Between { lives: 1000, dies: 1001, limit: Limit::Other });
