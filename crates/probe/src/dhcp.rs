@@ -1,11 +1,10 @@
 //! DHCP as bytes (RFC 2131, 2132): the DISCOVER that an instance would broadcast, and what servers say to it,
 //! read without trust. Nothing is sent or received here.
 //!
-//! For the command line: [`discover_frame`] is handed to whatever makes frames be received on the host's side of
-//! the instance's NIC; each frame that leaves by that NIC goes through [`framed`] and [`read`] with the same
-//! [`Client`]. Two `Ok` with different [`DhcpReply::server`] are two servers. A problem that
-//! [`DhcpProblem::is_for_another`] is passed over; any other is a reply that breaks the RFC. Clients differ in how much of
-//! that they put up with.
+//! [`discover_frame`] is what the instance's NIC would emit; each frame that leaves by that NIC goes through
+//! [`framed`] and [`read`] with the same [`Client`]. Two `Ok` with different [`DhcpReply::server`] are two servers.
+//! A problem that [`DhcpProblem::is_for_another`] is passed over; any other is a reply that breaks the RFC, and
+//! clients differ in how much of that they put up with.
 //!
 //! A DISCOVER takes no lease: dnsmasq records one only for a REQUEST (dnsmasq's src/rfc2131.c, `dhcp_reply`),
 //! and no REQUEST is made here. The message bears the instance's MAC and no client identifier, by which a
@@ -64,7 +63,7 @@ pub fn discover(client: &Client) -> Vec<u8> {
     bytes.extend([options::MESSAGE_TYPE, 1, reply::DISCOVER]);
     bytes.extend([options::SIZE_MAX, 2]);
     bytes.extend(PACKET_BYTES_MAX.to_be_bytes());
-    bytes.extend([options::WANTED_LIST, 9]);
+    bytes.extend([options::WANTED_LIST, u8::try_from(WANTED.len()).unwrap_or(u8::MAX)]);
     bytes.extend(WANTED);
     bytes.push(options::END);
     bytes.resize(MESSAGE_BYTES_MIN, options::PAD);

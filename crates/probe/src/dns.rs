@@ -1,10 +1,9 @@
 //! One DNS question to one server from one namespace, timed, and everything that can come of it told apart.
 //!
-//! For the command line: a [`DnsPlan`] for each leg (the instance's resolver, dnsmasq's upstreams, the host's
-//! own resolver) and each of forward, reverse, UDP and TCP, each on a thread of its own, since [`ask`] blocks
-//! until the answer or the time-out. Its outcome names the leg's state; whether an answer is the *right* one is
-//! for the caller to say, who knows what the database means the name to be. The look-up that sshd waits for is
-//! [`Question::NameOf`] with the client's address, from where the instance stands.
+//! [`ask`] blocks until the answer or the time-out. An answer is one to this very question, with its number, from
+//! the address that was asked; whether it is the *right* one is for the caller to say, who knows what the database
+//! means the name to be. The look-up that sshd waits for is [`Question::NameOf`] with the client's address, from
+//! where the instance stands.
 
 mod answer;
 mod query;
@@ -110,7 +109,8 @@ pub enum DnsError {
 
 /// Asks, and waits for what comes of it. Blocks until then.
 pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
-    // The standard library's hasher is keyed at random for every RandomState, so the number cannot be guessed.
+    // The standard library draws its hasher's keys at random once a thread and counts one of them up for every
+    // RandomState: the number is another each time and cannot be guessed.
     let [high, low, ..] = RandomState::new().hash_one(plan.server).to_be_bytes();
     let query = DnsQuery::new(&plan.question, u16::from_be_bytes([high, low]))?;
     let bytes = query.to_bytes()?;

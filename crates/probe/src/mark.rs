@@ -10,7 +10,8 @@ pub(crate) const BYTES: usize = 16;
 
 /// A mark that no other probe has, and a random number besides.
 pub(crate) fn draw(of: impl Hash) -> ([u8; BYTES], u16) {
-    // The standard library's hasher is keyed at random for every RandomState.
+    // The standard library draws its hasher's keys at random once a thread and counts one of them up for every
+    // RandomState: what comes of it is another each time.
     let random = RandomState::new().hash_one(of).to_be_bytes();
     let mut mark = [0; BYTES];
     for (to, byte) in mark.iter_mut().zip(MARK.iter().chain(&random)) {

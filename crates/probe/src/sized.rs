@@ -1,13 +1,13 @@
 //! How large a packet may be: echo requests of several sizes at once that nobody may fragment, the largest that
 //! lives and the smallest that dies, and whether the one who drops it says so.
 //!
-//! For the command line: [`sized`] with the sizes that matter, such as 576, 1400, 1450, 1500 and the instance's
-//! own MTU, from where the instance stands; [`Sized::conclude`] is the answer. A stretch where large packets die in
-//! silence is what hangs ssh after its greeting.
+//! [`sized`] tells of each size what became of it, [`PathSizes::conclude`] what they say together. A stretch where
+//! large packets die in silence is what hangs ssh after its greeting.
 //!
 //! Only the way there is measured: Linux lets its replies be fragmented (net/ipv4/icmp.c `icmp_init`). IPv4
-//! only. An error about size makes the asking namespace's kernel remember the path's MTU for that destination
-//! (net/ipv4/icmp.c `icmp_err`), as any packet's would, for ten minutes; nothing else stays.
+//! only. An error about size makes the asking namespace's kernel remember the path's MTU for that destination, as
+//! any packet's would, for ten minutes: our own raw socket is what it does so for (net/ipv4/raw.c `raw_err`,
+//! `ipv4_sk_update_pmtu`). Nothing else stays.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ const TTL: u8 = 64;
 
 /// What became of each size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sized {
+pub struct PathSizes {
     /// By size, ascending, each once.
     pub probes: Vec<SizedProbe>,
 }
@@ -93,7 +93,7 @@ pub enum Limit {
     Other,
 }
 
-impl Sized {
+impl PathSizes {
     /// The limit between what lives and what dies. A size that lives above one that dies is a packet lost by
     /// accident: it counts for all below it.
     pub fn conclude(&self) -> PathMtu {
@@ -130,7 +130,12 @@ fn limit(dead: &SizedOutcome) -> Limit {
 /// Sends one request of each size, smallest first, and gathers what is said of them, until all is known or the
 /// time is up. Once one was answered, the others are given ten times as long as that took, and no less than
 /// 200 ms. Sizes are IP packets' lengths in bytes, raised to the 44 that our mark takes.
-pub fn sized(asker: &Asker<'_>, to: Ipv4Addr, sizes: &[u16], timeout: Duration) -> Result<Sized, AskError> {
+pub fn sized(
+    asker: &Asker<'_>,
+    to: Ipv4Addr,
+    sizes: &[u16],
+    timeout: Duration,
+) -> Result<PathSizes, AskError> {
     let mut sizes: Vec<u16> = sizes.iter().map(|size| (*size).max(PACKET_BYTES_MIN)).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -140,7 +145,7 @@ pub fn sized(asker: &Asker<'_>, to: Ipv4Addr, sizes: &[u16], timeout: Duration) 
         Err(why) => {
             let outcome = SizedOutcome::NotSent(why);
             let unsent = |packet_bytes| SizedProbe { packet_bytes, outcome: outcome.clone(), took: None };
-            return Ok(Sized { probes: sizes.into_iter().map(unsent).collect() });
+            return Ok(PathSizes { probes: sizes.into_iter().map(unsent).collect() });
         }
     };
     let mut probes = Vec::new();
@@ -173,7 +178,7 @@ pub fn sized(asker: &Asker<'_>, to: Ipv4Addr, sizes: &[u16], timeout: Duration) 
             (probe.outcome, probe.took) = (outcome, Some(took));
         }
     }
-    Ok(Sized { probes })
+    Ok(PathSizes { probes })
 }
 
 /// Fragmentation needed is type 3, code 4 (RFC 792).

@@ -110,7 +110,9 @@ pub struct Took {
 /// Who says when an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// The kernel, when it received the packet (`SO_TIMESTAMPNS`, socket(7)).
+    /// The kernel, when it received the packet (`SO_TIMESTAMPNS`, socket(7)). Where nobody else has packets stamped,
+    /// the first socket's wish is granted by a work item (net/core/dev.c `net_enable_timestamp`): a packet that
+    /// came before it ran is stamped when it is read (net/socket.c `__sock_recv_timestamp`).
     Kernel,
     /// We, when we had read it: later by what the scheduler took.
     Reader,

@@ -1,6 +1,6 @@
 //! A TCP connection to one address: is the SYN answered, refused, turned away on the road, or lost?
 //!
-//! For the command line: [`connect`] to an instance's port 22, to the metadata service, to a resolver.
+//! [`connect`] sends no byte of payload and leaves no connection behind, on either side.
 //!
 //! ICMP errors about a SYN are queued for the socket since Linux 5.12 (net/ipv4/tcp_ipv4.c `tcp_v4_err`);
 //! before that a rule's port unreachable cannot be told from a reset.
@@ -27,7 +27,9 @@ pub enum TcpOutcome {
     /// Our own stack did not send it. A rule that drops it on its way out is silence here: TCP tries again
     /// (net/ipv4/tcp_output.c `tcp_connect`).
     NotSent(NotSent),
-    /// Nothing until the time was up; the kernel sends the SYN again after one second, three, seven.
+    /// Nothing until the time was up. Meanwhile the kernel sends the SYN again: since Linux 6.5 four times one second
+    /// apart (ip-sysctl.rst, `tcp_syn_linear_timeouts`), then each time after twice as long; before that it doubles
+    /// from the first second on.
     Silent,
 }
 

@@ -1,8 +1,7 @@
 //! Which routers a packet passes: echo requests with TTL 1, 2, 3, ... all in flight at once, and what each
 //! machine on the way says of the one that it drops.
 //!
-//! For the command line: [`trace`] from where the instance stands towards the address that does not answer. A
-//! router quotes the request as it had it in hand: where the quoted addresses are others than were sent, NAT
+//! A router quotes the request as it had it in hand: where the quoted addresses are others than were sent, NAT
 //! lies before that hop and translates no errors back, see [`Trace::first_rewritten`].
 //!
 //! IPv4 only, as the echo is. Packets sent: as many as TTLs are tried, which is at most 64.

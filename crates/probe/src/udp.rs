@@ -1,6 +1,6 @@
 //! A UDP datagram to one address, and what comes back: an answer, an ICMP error with its sender, nothing.
 //!
-//! For the command line: [`exchange`] with a payload that the far side answers. [`crate::dns`] asks through it.
+//! [`exchange`] sends one datagram and no second; [`crate::dns`] asks in the same way.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -15,14 +15,14 @@ const CLIENT_PORT: u16 = 68;
 const TTL: u8 = 64;
 
 /// A DISCOVER as the instance's NIC would emit it, without a VLAN tag: from its MAC and no address yet, to
-/// everybody.
+/// everybody. The message's length is fixed and far below what makes a frame fail; one that failed would be empty.
 pub fn discover_frame(client: &Client) -> Vec<u8> {
     let payload = super::discover(client);
     let builder = PacketBuilder::ethernet2(client.mac.0, Mac::BROADCAST.0)
         .ipv4([0; 4], [255; 4], TTL)
         .udp(CLIENT_PORT, SERVER_PORT);
     let mut frame = Vec::with_capacity(builder.size(payload.len()));
-    // It fails only for a payload beyond 64 KiB; then there is no frame that could do harm.
+    // It fails only for a payload beyond 64 KiB; half a frame must not go out then.
     if builder.write(&mut frame, &payload).is_err() {
         frame.clear();
     }

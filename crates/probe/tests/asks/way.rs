@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use probe::sized::{Limit, PathMtu, Sized, SizedOutcome, sized};
+use probe::sized::{Limit, PathMtu, PathSizes, SizedOutcome, sized};
 use probe::trace::{Hop, HopOutcome, Quoted, Trace, trace};
 use probe::{Arrival, Asker, IcmpError, NotSent};
 
@@ -155,7 +155,7 @@ fn a_source_that_is_not_the_askers_is_refused() {
     }
 }
 
-fn sizes(chain: &Chain, sizes: &[u16]) -> Sized {
+fn sizes(chain: &Chain, sizes: &[u16]) -> PathSizes {
     let started = Instant::now();
     let sized = sized(&chain.asker(), chain.far(), sizes, PATIENCE).unwrap();
     assert!(started.elapsed() < PATIENCE, "{sized:?}");
