@@ -1,4 +1,4 @@
-//! VlanManager's cloud, in both of its modes: what reaches what, that projects are kept apart, that hopline calls it
+//! VlanManager's cloud, in each of its modes: what reaches what, that projects are kept apart, that hopline calls it
 //! healthy, and that each fault of VLANs is found at its hop. Needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -81,12 +81,14 @@ fn one_network_host_is_gateway_of_every_project() {
 }
 
 #[test]
-fn a_project_gets_a_network_with_a_vlan_of_its_own() {
+fn hosts_share_the_gateways_address_of_each_project_and_of_one_that_is_new() {
     VLANS.run(|| {
-        let lab = TestLab::up_as("vo", &["--manager", "vlan"]);
-        let made = lab.lab("network", &["create", "third", "10.1.2.0/24", "--project", "other"]);
+        let lab = TestLab::up_as("vs", &["--manager", "vlan", "--hosts", "2", "--share-address"]);
+        reach::assert_reaches(&lab, "web3");
+        assert_projects_are_apart(&lab);
+        let made = lab.lab("network", &["create", "third", "10.1.2.0/24", "--project", "third"]);
         assert_eq!(made.code, 0, "{made:?}");
-        let booted = lab.lab("boot", &["app1", "--network", "third"]);
+        let booted = lab.lab("boot", &["app1", "--network", "third", "--host", "compute1"]);
         assert_eq!(booted.code, 0, "{booted:?}");
         let device = printed_in(&lab.netns("compute1"), &["ip", "-d", "link", "show", "dev", "vlan102"]);
         assert!(
@@ -94,6 +96,7 @@ fn a_project_gets_a_network_with_a_vlan_of_its_own() {
             "{device}"
         );
         Reach::of(&lab).pings("app1", "1.2.3.4");
-        lab.assert_healthy();
+        let [_, _, tag] = support::OF_VLANS;
+        each_is_named_and_healed(&lab, &[tag]);
     });
 }
