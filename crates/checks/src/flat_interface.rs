@@ -4,7 +4,6 @@
 use model::Netns;
 use model::link::{Link, LinkKind};
 
-use crate::ladder::Purpose;
 use crate::view::{Stopped, View};
 use crate::vlans::{self, VlanSeat};
 
@@ -30,16 +29,8 @@ impl<'v> FlatInterface<'v> {
 /// others, who find nobody there.
 pub(crate) fn stopped<'v>(view: &View<'v>, ns: &Netns, devices: &[&str]) -> Option<Stopped<'v>> {
     let here = |s: &Stopped| devices.iter().any(|device| s.is_at(ns, device));
-    let towards = |s: &Stopped| match s.rung.purpose {
-        Purpose::Other(at) => view.intent().instances.get(at).is_some_and(|i| i.host == ns.machine),
-        Purpose::Dhcp
-        | Purpose::Gateway
-        | Purpose::Outside
-        | Purpose::Inbound(_)
-        | Purpose::Served
-        | Purpose::Resolver
-        | Purpose::Metadata => false,
-    };
+    let is_here = |at: usize| view.intent().instances.get(at).is_some_and(|i| i.host == ns.machine);
+    let towards = |s: &Stopped| s.rung.purpose.other().is_some_and(is_here);
     view.stop(here).or_else(|| view.stop(towards))
 }
 
@@ -77,16 +68,7 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<FlatInterface<'v>> {
 /// address that is, or could be, the bridge's way out.
 fn missed<'v>(view: &View<'v>, ns: &'v Netns) -> Option<FlatInterface<'v>> {
     let elsewhere = |at: usize| view.intent().instances.get(at).is_some_and(|i| i.host != ns.machine);
-    let died = view.stop(|s| match s.rung.purpose {
-        Purpose::Other(at) => elsewhere(at) && s.is_in(ns),
-        Purpose::Dhcp
-        | Purpose::Gateway
-        | Purpose::Outside
-        | Purpose::Inbound(_)
-        | Purpose::Served
-        | Purpose::Resolver
-        | Purpose::Metadata => false,
-    })?;
+    let died = view.stop(|s| s.rung.purpose.other().is_some_and(elsewhere) && s.is_in(ns))?;
     let bridge = view.vifs().find(|seat| std::ptr::eq(seat.ns, ns)).and_then(|seat| seat.bridge())?;
     if died.hop.at.device != bridge.name && ns.link_named(&died.hop.at.device)?.master != Some(bridge.index) {
         return None;

@@ -49,6 +49,22 @@ pub enum Purpose {
     Metadata,
 }
 
+impl Purpose {
+    /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.
+    pub(crate) fn other(self) -> Option<usize> {
+        match self {
+            Purpose::Other(at) => Some(at),
+            Purpose::Dhcp
+            | Purpose::Gateway
+            | Purpose::Outside
+            | Purpose::Inbound(_)
+            | Purpose::Served
+            | Purpose::Resolver
+            | Purpose::Metadata => None,
+        }
+    }
+}
+
 /// One question of the ladder and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rung {

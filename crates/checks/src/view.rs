@@ -127,17 +127,8 @@ impl<'v> View<'v> {
     /// fault may be at the other end.
     pub fn vifs(&self) -> impl Iterator<Item = Seat<'v>> {
         let world = self.world;
-        let unreached = self.rungs.iter().filter_map(|rung| match rung.purpose {
-            Purpose::Other(at) if rung.answer.paths.iter().any(|p| p.stop().is_some()) => Some(at),
-            Purpose::Other(_)
-            | Purpose::Dhcp
-            | Purpose::Gateway
-            | Purpose::Outside
-            | Purpose::Inbound(_)
-            | Purpose::Served
-            | Purpose::Resolver
-            | Purpose::Metadata => None,
-        });
+        let dies = |rung: &&Rung| rung.answer.paths.iter().any(|p| p.stop().is_some());
+        let unreached = self.rungs.iter().filter(dies).filter_map(|rung| rung.purpose.other());
         let asked: BTreeSet<usize> = self.instances.iter().copied().chain(unreached).collect();
         let instances = asked.into_iter().filter_map(move |at| world.intent.instances.get(at));
         instances.flat_map(move |instance| {

@@ -1,7 +1,9 @@
 //! Classic BPF programs: the packet filter that a socket carries (`struct sock_filter`, linux/filter.h).
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
+
+use crate::socket_option;
 
 /// One instruction, laid out as `struct sock_filter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +31,6 @@ pub fn attach(socket: &impl AsFd, program: &[Instruction]) -> io::Result<()> {
     let filters: Vec<libc::sock_filter> =
         program.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
     let filter = libc::sock_fprog { len: length, filter: filters.as_ptr().cast_mut() };
-    let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap_or(0);
-    // SAFETY: the kernel reads one `sock_fprog` and the `len` instructions it points at during the call,
-    // writes to neither and keeps no pointer; `filter` and `filters` live until the call returns.
-    #[expect(unsafe_code, reason = "no safe wrapper takes a filter program")]
-    let result = unsafe {
-        let pointer: *const libc::sock_fprog = &raw const filter;
-        let socket = socket.as_fd().as_raw_fd();
-        libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, pointer.cast(), size)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    // The kernel copies the instructions that it points at; `filters` lives until it has.
+    socket_option::set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
 }

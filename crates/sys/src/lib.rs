@@ -10,6 +10,7 @@ pub mod ingress;
 pub mod netns;
 pub mod packet_ring;
 pub mod programs;
+mod socket_option;
 pub mod tap;
 pub mod tcp;
 pub mod userns;

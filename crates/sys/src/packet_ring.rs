@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 
 use crate::bpf::{self, Instruction};
+use crate::socket_option;
 
 /// Where `block_status` is in a block (`struct tpacket_block_desc`).
 const STATUS: usize = 8;
@@ -388,14 +389,7 @@ fn length_of<T>() -> libc::socklen_t {
 }
 
 fn set<T>(socket: &OwnedFd, option: libc::c_int, value: &T) -> io::Result<()> {
-    // SAFETY: the kernel reads the bytes of `value` during the call and keeps no pointer.
-    #[expect(unsafe_code, reason = "no safe wrapper knows the options of packet sockets")]
-    let result = unsafe {
-        let value: *const T = ptr::from_ref(value);
-        let (level, socket) = (libc::SOL_PACKET, socket.as_raw_fd());
-        libc::setsockopt(socket, level, option, value.cast(), length_of::<T>())
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    socket_option::set(socket, libc::SOL_PACKET, option, value)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Packets that nobody may fragment, whatever the kernel has learnt of their path.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
+
+use crate::socket_option;
 
 /// Makes an IPv4 socket send with DF set, and measure its packets against the link they leave by alone: what ICMP
 /// once said of the path's MTU is passed over, so that a probe finds out anew (ip(7), `IP_PMTUDISC_PROBE`). A
@@ -10,17 +12,7 @@ use std::os::fd::{AsFd, AsRawFd};
 /// A header of the caller's own needs this too: it is sent like any other (net/ipv4/ip_output.c
 /// `__ip_finish_output`, include/net/ip.h `ip_skb_dst_mtu`).
 pub fn probe_path_mtu(socket: &impl AsFd) -> io::Result<()> {
-    let value: libc::c_int = libc::IP_PMTUDISC_PROBE;
-    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
-    // SAFETY: the kernel reads `length` bytes from the pointer during the call and keeps neither; both
-    // describe `value`, which lives until the call returns.
-    #[expect(unsafe_code, reason = "no safe wrapper knows IP_MTU_DISCOVER")]
-    let result = unsafe {
-        let value: *const libc::c_int = &raw const value;
-        let (fd, option) = (socket.as_fd().as_raw_fd(), libc::IP_MTU_DISCOVER);
-        libc::setsockopt(fd, libc::IPPROTO_IP, option, value.cast(), length)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    socket_option::set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_PROBE)
 }
 
 #[cfg(test)]
