@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
 use model::path::{Direction, Exchange, Place, Stage};
-use model::sighting::{DeviceWatch, EchoResult, MetRule, RulesSeen};
+use model::probe::{Asked, DeviceWatch, MetRule, ProbeResult, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -15,6 +15,7 @@ use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
 use crate::proved;
+use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
 use crate::view::{Claim, Order, View};
 use crate::watched;
@@ -26,8 +27,8 @@ pub struct Case<'c> {
     pub snapshot: &'c Snapshot,
     /// What is meant.
     pub intent: &'c Intent,
-    /// Answers to what was really sent; empty when nothing was.
-    pub echoes: &'c [EchoResult],
+    /// What came of what was really asked; empty when nothing was.
+    pub probes: &'c [ProbeResult],
     /// What that met of the rules on its way.
     pub rules: &'c [RulesSeen],
     /// What was seen of it at devices that were watched meanwhile.
@@ -64,7 +65,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             rungs: &rungs,
             hosts: &scope.hosts,
             instances: &scope.instances,
-            echoes: case.echoes,
+            probes: case.probes,
             rules: case.rules,
             claimed: None,
         };
@@ -87,6 +88,14 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
         findings.retain(|f| only.contains(&f.hop.host));
     }
     conclude(case, request, &scope, rungs, findings)
+}
+
+/// The ladder's questions about the facts as they were read, and what the walk predicts of each.
+pub fn climb(case: &Case, request: &Request) -> Vec<Rung> {
+    let scope = Scope::of(case, &request.subject);
+    let world = World::new(case.snapshot, case.intent);
+    let climb = |at: &usize| ladder::climb(&world, *at, request.to, request.symptom);
+    scope.instances.iter().flat_map(climb).collect()
 }
 
 fn look(view: &View) -> Vec<Found> {
@@ -140,8 +149,8 @@ impl Log {
     /// All findings, each with what a probe of its question said.
     fn into_findings(self, case: &Case, rungs: &[Rung]) -> Vec<Finding> {
         let probed = |(mut finding, rung): (Finding, Option<usize>)| {
-            let echo = rung.and_then(|nth| rungs.get(nth)).and_then(|rung| echo_of(case, rung));
-            finding.evidence.extend(echo.map(probe));
+            let probe = rung.and_then(|nth| rungs.get(nth)).and_then(|rung| probe_of(case, rung));
+            finding.evidence.extend(probe.map(said::evidence));
             finding
         };
         self.findings.into_iter().map(probed).chain(self.idle).collect()
@@ -167,10 +176,10 @@ fn conclude(
     gaps.extend(off);
     let mut paths = Vec::new();
     for rung in rungs {
-        let echo = echo_of(case, &rung);
+        let probe = probe_of(case, &rung);
         if let Some((why, would_need)) = rung.undecided() {
-            match echo {
-                Some(e) if e.received > 0 => {}
+            match probe {
+                Some(probe) if probe.received > 0 => {}
                 Some(_) | None => {
                     undecided = true;
                     let what = format!("whether {} reaches {}", rung.from, rung.to);
@@ -180,11 +189,11 @@ fn conclude(
         }
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         if let Some(contradiction) =
-            echo.and_then(|e| contradicted(case, &rung, instance, e, &mut findings, &mut gaps))
+            probe.and_then(|p| contradicted(case, &rung, instance, p, &mut findings, &mut gaps))
         {
             findings.push(contradiction);
         }
-        paths.extend(watched::observed(case, rung, echo));
+        paths.extend(watched::observed(case, rung, probe));
     }
     gaps.sort();
     gaps.dedup();
@@ -208,15 +217,15 @@ fn conclude(
 }
 
 /// What was really sent for a rung's question.
-fn echo_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c EchoResult> {
-    case.echoes.iter().find(|echo| is_echo_of(echo, rung))
+fn probe_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c ProbeResult> {
+    case.probes.iter().find(|probe| is_probe_of(probe, rung))
 }
 
-/// The echo asks what the rung asks.
-pub(crate) fn is_echo_of(echo: &EchoResult, rung: &Rung) -> bool {
-    let icmp = rung.answer.paths.iter().any(|p| p.exchange == Exchange::Icmp);
-    let tried = echo.sent > 0 || echo.send_error.is_some();
-    icmp && tried && echo.from == rung.from && IpAddr::V4(echo.to) == rung.to
+/// The probe asks what the rung asks.
+pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
+    let same = rung.answer.paths.iter().any(|p| p.exchange == probe.asked.exchange());
+    let tried = probe.sent > 0 || probe.send_error.is_some();
+    same && tried && probe.from == rung.from && IpAddr::V4(probe.to) == rung.to
 }
 
 /// Prediction and probe disagree: predicted to be answered and was not, which is a finding by
@@ -225,22 +234,23 @@ fn contradicted(
     case: &Case,
     rung: &Rung,
     instance: &str,
-    echo: &EchoResult,
+    probe: &ProbeResult,
     findings: &mut Vec<Finding>,
     gaps: &mut Vec<Gap>,
 ) -> Option<Finding> {
-    let probe = probe(echo);
+    let exchange = probe.asked.exchange();
     let open = rung.answer.answered || rung.undecided().is_some();
-    if open && echo.received == 0 && findings.is_empty() {
+    if open && probe.received == 0 && findings.is_empty() {
         // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
-        if let Some((seen, met)) = proved::traced_drop(case.rules, rung.to) {
-            return Some(traced(seen, met, (rung, instance, echo), probe));
+        let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
+        if let Some((seen, met)) = traced {
+            return Some(traced_to(seen, met, (rung, instance, probe)));
         }
         if !rung.answer.answered {
             return None;
         }
         if let Some(parted) = watched::parted(case, rung) {
-            return Some(watched::finding(case, &parted, (rung, instance, echo), probe));
+            return Some(watched::finding(case, &parted, (rung, instance, probe)));
         }
         let last = rung.answer.paths.iter().filter_map(|p| p.hops.last()).next_back();
         let hop = last.map_or_else(|| start_of(rung), |h| h.at.clone());
@@ -248,38 +258,52 @@ fn contradicted(
             code: "lost-at-hop".to_owned(),
             hop,
             direction: Direction::Both,
-            exchange: Exchange::Icmp,
+            exchange,
             summary: format!(
-                "{} gets no answer from {}, though everything that was read would let it pass",
-                echo.from, echo.to
+                "{} gets no answer {}, though everything that was read would let it pass",
+                probe.from,
+                said::answer_from(probe)
             ),
             cause: "something on the way that hopline does not read or model drops it".to_owned(),
             confidence: Confidence::Possible,
-            evidence: vec![probe],
+            evidence: vec![said::evidence(probe)],
             owner: "unknown".to_owned(),
             remedy: Vec::new(),
             instances: vec![instance.to_owned()],
         });
     }
     let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
-    if dies && echo.received > 0 {
-        findings.retain(|f| f.exchange != Exchange::Icmp || f.confidence == Confidence::Proven);
+    if dies && is_answered(case, rung, probe) {
+        findings.retain(|f| f.exchange != exchange || f.confidence == Confidence::Proven);
         gaps.push(Gap {
-            what: format!("why {} reaches {}", echo.from, echo.to),
-            why: format!("the walk says that it dies, and yet {}", probe.text),
+            what: format!("why {} reaches {}", probe.from, probe.to),
+            why: format!("the walk says that it dies, and yet {}", said::text(probe)),
             would_need: "a capture at each hop of the path".to_owned(),
         });
     }
     None
 }
 
+/// Whom the question was meant for has answered: of DHCP, where anybody may, the network's own server.
+fn is_answered(case: &Case, rung: &Rung, probe: &ProbeResult) -> bool {
+    let Asked::Address { offers, .. } = &probe.asked else { return probe.received > 0 };
+    let instance = case.intent.instances.get(rung.instance);
+    let networks = || {
+        let vifs = instance.into_iter().flat_map(|i| &i.vifs);
+        vifs.filter_map(|vif| case.intent.networks.get(vif.network?))
+    };
+    let meant = |server| {
+        instance.is_some_and(|i| networks().any(|network| network.gateway_on(&i.host) == Some(server)))
+    };
+    offers.iter().any(|heard| meant(heard.reply.server.unwrap_or(heard.from)))
+}
+
 /// The walk would let it pass, or could not tell, and the kernel's own trace shows the rule at which it
 /// died.
-fn traced(
+fn traced_to(
     seen: &RulesSeen,
     met: &MetRule,
-    (rung, instance, echo): (&Rung, &str, &EchoResult),
-    probe: Evidence,
+    (rung, instance, probe): (&Rung, &str, &ProbeResult),
 ) -> Finding {
     let rule = &met.rule;
     let at_seen = |hop: &&model::path::Hop| hop.at.host == seen.machine && hop.at.netns == seen.netns;
@@ -298,8 +322,8 @@ fn traced(
         exchange: Exchange::Icmp,
         summary: format!(
             "what {} sends to {} dies on {}: {named} in {} {}",
-            echo.from,
-            echo.to,
+            probe.from,
+            probe.to,
             seen.machine,
             rule.family.name(),
             rule.table
@@ -309,36 +333,12 @@ fn traced(
         evidence: vec![
             Evidence { kind: EvidenceKind::Rule, source: rule.shown_by(), text: rule.text.clone() },
             Evidence { kind: EvidenceKind::Rule, source, text: format!("it said {}", met.verdict) },
-            probe,
+            said::evidence(probe),
         ],
         owner: "unknown".to_owned(),
         remedy: Vec::new(),
         instances: vec![instance.to_owned()],
     }
-}
-
-/// What a probe said, as evidence.
-fn probe(echo: &EchoResult) -> Evidence {
-    let how = if echo.by_host { "as" } else { "from" };
-    Evidence {
-        kind: EvidenceKind::Probe,
-        source: format!("ping {} {how} {}", echo.to, echo.from),
-        text: said(echo),
-    }
-}
-
-fn said(echo: &EchoResult) -> String {
-    let mut text = format!("{} of {} answered", echo.received, echo.sent);
-    if let Some(ttl) = echo.reply_ttl {
-        text.push_str(&format!(", ttl {ttl}"));
-    }
-    for (from, what) in &echo.errors {
-        text.push_str(&format!("; {from} says {what}"));
-    }
-    if let Some(error) = &echo.send_error {
-        text.push_str(&format!("; {error}"));
-    }
-    text
 }
 
 /// The asker, where not one hop of its question is known.
@@ -382,7 +382,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         rungs: &rungs,
         hosts: &hosts,
         instances: &instances,
-        echoes: &[],
+        probes: &[],
         rules: &[],
         claimed: None,
     };

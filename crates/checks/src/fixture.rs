@@ -16,8 +16,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::link::Link;
 use model::netfilter::{Chain, Dialect, Family};
+use model::probe::{DeviceWatch, ProbeResult};
 use model::service::Dnsmasq;
-use model::sighting::{DeviceWatch, EchoResult};
 use model::snapshot::Host;
 use model::{Diagnosis, Intent, Netns, Snapshot};
 use serde::Deserialize;
@@ -64,20 +64,20 @@ impl Cloud {
     }
 
     /// The same, with answers to what was really sent.
-    pub(crate) fn diagnose_with(&self, instance: &str, echoes: &[EchoResult]) -> Diagnosis {
+    pub(crate) fn diagnose_with(&self, instance: &str, probes: &[ProbeResult]) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
-        self.ask(Subject::Instance(at), echoes, &[])
+        self.ask(Subject::Instance(at), probes, &[])
     }
 
     /// The same, with what was seen of it on its way.
     pub(crate) fn diagnose_watched(
         &self,
         instance: &str,
-        echoes: &[EchoResult],
+        probes: &[ProbeResult],
         watches: &[DeviceWatch],
     ) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
-        self.ask(Subject::Instance(at), echoes, watches)
+        self.ask(Subject::Instance(at), probes, watches)
     }
 
     /// What `hopline check` concludes of a host.
@@ -90,8 +90,8 @@ impl Cloud {
         self.ask(Subject::AllInstances, &[], &[])
     }
 
-    fn ask(&self, subject: Subject, echoes: &[EchoResult], watches: &[DeviceWatch]) -> Diagnosis {
-        let case = Case { snapshot: &self.snapshot, intent: &self.intent, echoes, rules: &[], watches };
+    fn ask(&self, subject: Subject, probes: &[ProbeResult], watches: &[DeviceWatch]) -> Diagnosis {
+        let case = Case { snapshot: &self.snapshot, intent: &self.intent, probes, rules: &[], watches };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

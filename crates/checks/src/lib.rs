@@ -23,6 +23,7 @@ mod nova;
 mod owner;
 mod proved;
 mod rules;
+mod said;
 mod scope;
 mod uplinks;
 mod view;
@@ -33,8 +34,8 @@ mod watched;
 mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
-pub use diagnose::{Case, Request, diagnose, path};
-pub use ladder::{Rung, Symptom};
+pub use diagnose::{Case, Request, climb, diagnose, path};
+pub use ladder::{Purpose, Rung, Symptom};
 pub use scope::Subject;
 pub use sim::{Endpoint, Protocol};
 pub use watched::shows;

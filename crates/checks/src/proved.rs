@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use model::finding::{Evidence, EvidenceKind};
 use model::netfilter::{Counters, Ruleset};
 use model::path::{Place, RuleRef};
-use model::sighting::{MetRule, RulesSeen};
+use model::probe::{MetRule, RulesSeen};
 
-use crate::diagnose::is_echo_of;
+use crate::diagnose::is_probe_of;
 use crate::evidence::within;
 use crate::view::View;
 
@@ -29,7 +29,7 @@ pub(crate) fn by_pings(view: &View, place: &Place, by: &RuleRef) -> Vec<Evidence
     counted.into_iter().chain(traced).collect()
 }
 
-/// Echoes that were sent and that the walk says end there.
+/// Packets that were sent and that the walk says end there.
 fn pings_that_end_at(view: &View, place: &Place, by: &RuleRef) -> u64 {
     let ends_there = |path: &model::Path| {
         path.stop().is_some_and(|(hop, stop)| {
@@ -41,8 +41,8 @@ fn pings_that_end_at(view: &View, place: &Place, by: &RuleRef) -> u64 {
         })
     };
     let rungs = view.rungs.iter().filter(|rung| rung.answer.paths.iter().any(ends_there));
-    let sent = rungs.filter_map(|rung| view.echoes.iter().find(|echo| is_echo_of(echo, rung)));
-    sent.map(|echo| u64::from(echo.sent)).sum()
+    let sent = rungs.filter_map(|rung| view.probes.iter().find(|probe| is_probe_of(probe, rung)));
+    sent.map(|probe| u64::from(probe.sent)).sum()
 }
 
 /// How far the counter moved.

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use model::intent::{Instance, Network, Vif};
 use model::link::Link;
 use model::path::{Direction, Exchange, Hop, Place, Stop};
-use model::sighting::{EchoResult, RulesSeen};
+use model::probe::{ProbeResult, RulesSeen};
 use model::snapshot::Host;
 use model::{Intent, Netns, Snapshot};
 use sim::World;
@@ -26,8 +26,8 @@ pub struct View<'v> {
     pub hosts: &'v [String],
     /// Instances that the question is about: indices into `Intent::instances`.
     pub instances: &'v [usize],
-    /// Answers to what was really sent.
-    pub echoes: &'v [EchoResult],
+    /// What came of what was really asked.
+    pub probes: &'v [ProbeResult],
     /// What those met of the rules on their way.
     pub rules: &'v [RulesSeen],
     /// On the last pass of the last round: the stops that some finding already accounts for.

@@ -6,28 +6,29 @@ use std::net::IpAddr;
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::link::LinkKind;
 use model::path::{Direction, Exchange, Hop, Observed, Path, Place, Stage};
-use model::sighting::{DeviceWatch, EchoResult, PingSeen};
+use model::probe::{Asked, DeviceWatch, ProbeResult, ProbeSeen};
 use model::{Netns, Snapshot};
 
 use crate::diagnose::{Case, start_of};
 use crate::ladder::Rung;
+use crate::said;
 
 /// A rung's paths with what was seen. The ends are known of the answer too; between them only what was watched is.
-pub(crate) fn observed(case: &Case, rung: Rung, echo: Option<&EchoResult>) -> Vec<Path> {
-    let Some(echo) = echo else { return rung.answer.paths };
+pub(crate) fn observed(case: &Case, rung: Rung, probe: Option<&ProbeResult>) -> Vec<Path> {
+    let Some(probe) = probe else { return rung.answer.paths };
     let marks: Vec<Vec<Observed>> = rung.answer.paths.iter().map(|path| marks(case, &rung, path)).collect();
     let mut paths = rung.answer.paths;
     for (path, marks) in paths.iter_mut().zip(marks) {
         for (hop, mark) in path.hops.iter_mut().zip(marks) {
             hop.observed = mark;
         }
-        if path.exchange != Exchange::Icmp || path.stop().is_some() {
+        if path.exchange != probe.asked.exchange() || path.stop().is_some() {
             continue;
         }
-        let end = if echo.received > 0 { Observed::Seen } else { Observed::NotSeen };
+        let end = if probe.received > 0 { Observed::Seen } else { Observed::NotSeen };
         let is_known = match end {
             // What leaves for an instance that cannot be entered is not seen to arrive in it.
-            Observed::Seen => path.direction != Direction::Reply || !echo.by_host,
+            Observed::Seen => path.direction != Direction::Reply || !probe.by_host,
             Observed::NotSeen | Observed::NotWatched => path.direction == Direction::Reply,
         };
         if let Some(last) = path.hops.last_mut()
@@ -48,13 +49,13 @@ fn marks(case: &Case, rung: &Rung, path: &Path) -> Vec<Observed> {
 
 /// What was seen at a device that a path crosses, `group` being its hops there.
 fn mark(case: &Case, rung: &Rung, path: &Path, group: &[Hop]) -> Observed {
-    let Some(at) = group.first().map(|hop| &hop.at).filter(|_| path.exchange == Exchange::Icmp) else {
+    let Some(at) = group.first().map(|hop| &hop.at).filter(|_| path.exchange != Exchange::Arp) else {
         return Observed::NotWatched;
     };
     match watch_of(case, at) {
         Some(watch) if shows(case.snapshot, group) => {
-            let seen = watch.pings.iter().find(|ping| is_of(ping, rung));
-            let count = seen.map_or(0, |ping| of_direction(ping, path.direction));
+            let seen = watch.probes.iter().find(|seen| is_of(seen, rung, path.exchange));
+            let count = seen.map_or(0, |seen| of_direction(seen, path.direction));
             if count > 0 { Observed::Seen } else { Observed::NotSeen }
         }
         Some(_) | None => Observed::NotWatched,
@@ -68,15 +69,15 @@ fn watch_of<'c>(case: &Case<'c>, at: &Place) -> Option<&'c DeviceWatch> {
     case.watches.iter().find(is_here)
 }
 
-fn is_of(ping: &PingSeen, rung: &Rung) -> bool {
-    ping.from == rung.from && IpAddr::V4(ping.to) == rung.to
+fn is_of(seen: &ProbeSeen, rung: &Rung, exchange: Exchange) -> bool {
+    seen.exchange == exchange && seen.from == rung.from && IpAddr::V4(seen.to) == rung.to
 }
 
-fn of_direction(ping: &PingSeen, direction: Direction) -> u32 {
+fn of_direction(seen: &ProbeSeen, direction: Direction) -> u32 {
     match direction {
-        Direction::Request => ping.requests,
-        Direction::Reply => ping.replies,
-        Direction::Both => ping.requests + ping.replies,
+        Direction::Request => seen.requests,
+        Direction::Reply => seen.replies,
+        Direction::Both => seen.requests + seen.replies,
     }
 }
 
@@ -106,7 +107,7 @@ pub(crate) struct Parted<'r> {
 /// The first watched device, in the order of the way there and back, that our packets did not reach, behind the last
 /// one that they did. `None` where no device tells.
 pub(crate) fn parted<'r>(case: &Case, rung: &'r Rung) -> Option<Parted<'r>> {
-    let paths = rung.answer.paths.iter().filter(|path| path.exchange == Exchange::Icmp);
+    let paths = rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
     let hops = paths.flat_map(|path| {
         path.hops.iter().zip(marks(case, rung, path)).map(|(hop, mark)| (path.direction, hop, mark))
     });
@@ -122,13 +123,14 @@ pub(crate) fn parted<'r>(case: &Case, rung: &'r Rung) -> Option<Parted<'r>> {
 pub(crate) fn finding(
     case: &Case,
     parted: &Parted,
-    (rung, instance, echo): (&Rung, &str, &EchoResult),
-    probe: Evidence,
+    (rung, instance, probe): (&Rung, &str, &ProbeResult),
 ) -> Finding {
     let Parted { direction, before, at } = parted;
+    let exchange = probe.asked.exchange();
+    let asked = said::question(exchange);
     let what = match direction {
-        Direction::Reply => "the answer to the ping",
-        Direction::Request | Direction::Both => "the ping",
+        Direction::Reply => format!("the answer to {asked}"),
+        Direction::Request | Direction::Both => asked.to_owned(),
     };
     let seen_at = before.map_or_else(|| start_of(rung), |hop| hop.at.clone());
     let way = match before {
@@ -140,26 +142,27 @@ pub(crate) fn finding(
     };
     let is_turn = before.is_some_and(|hop| hop.at.same_device(&at.at)) && *direction == Direction::Reply;
     let summary = if is_turn {
-        format!("the ping from {} to {} {way}", echo.from, echo.to)
+        format!("{asked} from {} to {} {way}", probe.from, probe.to)
     } else {
-        format!("{what} from {} to {} {way}", echo.from, echo.to)
+        format!("{what} from {} to {} {way}", probe.from, probe.to)
     };
     let counted = |hop: &Hop| {
         let watch = watch_of(case, &hop.at)?;
-        let ping = watch.pings.iter().find(|ping| is_of(ping, rung));
-        let (requests, replies) = ping.map_or((0, 0), |ping| (ping.requests, ping.replies));
+        let seen = watch.probes.iter().find(|seen| is_of(seen, rung, exchange));
+        let (requests, replies) = seen.map_or((0, 0), |seen| (seen.requests, seen.replies));
         Some(Evidence {
             kind: EvidenceKind::Capture,
-            source: format!("hopline capture --at {} 'icmp and host {}'", hop.at, echo.to),
-            text: format!("of {} echo requests {requests} were seen here, and {replies} replies", echo.sent),
+            source: format!("hopline capture --at {} '{}'", hop.at, said::filter(probe)),
+            text: format!("of {} {requests} were seen here, and {replies} replies", counted_as(probe)),
         })
     };
-    let evidence = before.iter().copied().chain([*at]).filter_map(counted).chain([probe]).collect();
+    let evidence =
+        before.iter().copied().chain([*at]).filter_map(counted).chain([said::evidence(probe)]).collect();
     Finding {
         code: "lost-at-hop".to_owned(),
         hop: at.at.clone(),
         direction: *direction,
-        exchange: Exchange::Icmp,
+        exchange,
         summary,
         cause: format!(
             "everything that was read would let it pass; {}",
@@ -171,6 +174,17 @@ pub(crate) fn finding(
         remedy: Vec::new(),
         instances: vec![instance.to_owned()],
     }
+}
+
+/// `2 echo requests`.
+fn counted_as(probe: &ProbeResult) -> String {
+    let what = match probe.asked {
+        Asked::Echo => "echo requests",
+        Asked::Address { .. } => "DISCOVER",
+        Asked::Name { .. } => "DNS questions",
+        Asked::Connection { .. } => "SYN",
+    };
+    format!("{} {what}", probe.sent)
 }
 
 /// What drops packets without a word between two devices, as far as their kinds make it possible.
@@ -213,15 +227,16 @@ fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
 mod tests {
     use model::finding::Confidence;
     use model::path::{Direction, Exchange, Observed};
-    use model::sighting::{DeviceWatch, EchoResult, PingSeen};
+    use model::probe::{Asked, DeviceWatch, ProbeResult, ProbeSeen};
 
     use crate::fixture::{codes, healthy};
 
-    fn ping(received: u32) -> EchoResult {
-        EchoResult {
+    fn ping(received: u32) -> ProbeResult {
+        ProbeResult {
             from: "web1".to_owned(),
             by_host: false,
             to: "1.2.3.4".parse().unwrap(),
+            asked: Asked::Echo,
             sent: 2,
             received,
             reply_ttl: None,
@@ -232,9 +247,10 @@ mod tests {
     }
 
     fn at(machine: &str, device: &str, requests: u32, replies: u32) -> DeviceWatch {
-        let seen = PingSeen { from: "web1".to_owned(), to: "1.2.3.4".parse().unwrap(), requests, replies };
-        let pings = if requests + replies > 0 { vec![seen] } else { Vec::new() };
-        DeviceWatch { machine: machine.to_owned(), netns: String::new(), device: device.to_owned(), pings }
+        let (from, to) = ("web1".to_owned(), "1.2.3.4".parse().unwrap());
+        let seen = ProbeSeen { from, to, exchange: Exchange::Icmp, requests, replies };
+        let probes = if requests + replies > 0 { vec![seen] } else { Vec::new() };
+        DeviceWatch { machine: machine.to_owned(), netns: String::new(), device: device.to_owned(), probes }
     }
 
     #[test]
@@ -258,7 +274,7 @@ mod tests {
     fn an_answer_to_what_its_host_sent_is_seen_up_to_the_instances_nic() {
         let watches = [at("compute1", "vnet0", 2, 2)];
         let inside = |by_host| {
-            let found = healthy().diagnose_watched("web1", &[EchoResult { by_host, ..ping(2) }], &watches);
+            let found = healthy().diagnose_watched("web1", &[ProbeResult { by_host, ..ping(2) }], &watches);
             let is_reply = |path: &&model::Path| path.direction == Direction::Reply && path.stop().is_none();
             let paths = found.paths.iter().filter(|path| path.exchange == Exchange::Icmp).filter(is_reply);
             let mut ends = paths.filter_map(|path| path.hops.last()).filter(|hop| hop.at.host == "web1");

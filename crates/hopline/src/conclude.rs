@@ -3,10 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use checks::{Case, Endpoint, Protocol, Request, Subject, Symptom};
+use checks::{Case, Endpoint, Protocol, Request, Rung, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
-use model::sighting::{DeviceWatch, EchoResult, RulesSeen};
+use model::probe::{DeviceWatch, ProbeResult, RulesSeen};
 
 use crate::gather::Facts;
 
@@ -29,17 +29,26 @@ pub(crate) struct Asked {
 /// What was really sent, and what it met.
 #[derive(Debug, Default)]
 pub(crate) struct Probed {
-    pub(crate) echoes: Vec<EchoResult>,
+    pub(crate) probes: Vec<ProbeResult>,
     pub(crate) rules: Vec<RulesSeen>,
     pub(crate) watches: Vec<DeviceWatch>,
 }
 
 /// One instance, or all of them.
 pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnosis {
+    let diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
+    if asked.instance.is_some() { diagnosis } else { doubted(facts, diagnosis) }
+}
+
+/// The ladder's questions, with what the walk predicts of each.
+pub(crate) fn rungs(facts: &Facts, asked: &Asked) -> Vec<Rung> {
+    checks::climb(&case(facts, &Probed::default()), &request(asked))
+}
+
+fn request(asked: &Asked) -> Request {
     let Asked { instance, to, symptom } = *asked;
     let subject = instance.map_or(Subject::AllInstances, Subject::Instance);
-    let diagnosis = checks::diagnose(&case(facts, probed), &Request { subject, to, symptom });
-    if instance.is_some() { diagnosis } else { doubted(facts, diagnosis) }
+    Request { subject, to, symptom }
 }
 
 /// The predicted way, and where asked the way back.
@@ -48,8 +57,8 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { echoes, rules, watches } = probed;
-    Case { snapshot: &facts.snapshot, intent: &facts.intent, echoes, rules, watches }
+    let Probed { probes, rules, watches } = probed;
+    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches }
 }
 
 /// A question about all of a site is not answered with "healthy" while part of it was not seen.

@@ -4,15 +4,16 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use collect::{At, MachinePlan};
-use model::Diagnosis;
+use model::Path;
 use model::intent::Instance;
-use model::sighting::{MetRule, RulesSeen};
+use model::probe::{MetRule, RulesSeen};
+use probe::as_instance::Asks;
 use probe::rule_trace::{self, Flow, Handles, Identity, Trace, TraceEvent};
 use sys::netns::NetnsFd;
 
 use crate::failure::Failure;
 use crate::gather::Facts;
-use crate::pings::Ping;
+use crate::probes::{self, Probe};
 use crate::site_file::Site;
 
 /// Namespaces that are watched at once, at most: a diagnosis of one instance crosses a handful.
@@ -29,26 +30,23 @@ pub(crate) struct Watch<'s> {
 pub(crate) fn start<'s>(
     site: &'s Site,
     facts: &Facts,
-    expected: &Diagnosis,
-    pings: &[Ping<'s>],
+    ways: &[Path],
+    probes: &[Probe<'s>],
 ) -> Vec<Watch<'s>> {
     let crossed = |plan: &&MachinePlan| {
         !plan.instance
-            && expected
-                .paths
-                .iter()
-                .flat_map(|p| &p.hops)
-                .any(|h| h.at.host == plan.name && h.at.netns.is_empty())
+            && ways.iter().flat_map(|p| &p.hops).any(|h| h.at.host == plan.name && h.at.netns.is_empty())
     };
-    let flows: Vec<Flow> = pings.iter().flat_map(|ping| flows(facts, ping)).collect();
-    let sent = u32::try_from(pings.len()).unwrap_or(u32::MAX).saturating_mul(crate::pings::COUNT);
+    let pings = || probes.iter().filter(|probe| probe.asks == Asks::Echo);
+    let flows: Vec<Flow> = pings().flat_map(|ping| flows(facts, ping)).collect();
+    let sent = u32::try_from(pings().count()).unwrap_or(u32::MAX).saturating_mul(probes::COUNT);
     let watched = site.machines.iter().filter(crossed).take(WATCHED_MAX);
     watched.map(|plan| Watch { plan, sent, trace: trace(facts, plan, &flows) }).collect()
 }
 
 /// A ping and its answers, whatever NAT does to the far end's address; by the fixed address too where
 /// a floating one is pinged.
-fn flows(facts: &Facts, ping: &Ping) -> Vec<Flow> {
+fn flows(facts: &Facts, ping: &Probe) -> Vec<Flow> {
     let instances = facts.intent.instances.iter();
     let fixed = instances.flat_map(Instance::floating).find(|f| f.address == ping.to).map(|f| f.fixed);
     let towards = |peer: Ipv4Addr| {

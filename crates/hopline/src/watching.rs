@@ -1,4 +1,4 @@
-//! Our own pings, watched at every device of their predicted way while they are under way.
+//! Our own probes, watched at every device of their predicted way while they are under way.
 
 use std::collections::BTreeMap;
 use std::io::{self, PipeWriter, Write};
@@ -8,37 +8,42 @@ use std::thread::{self, JoinHandle};
 use capture::filter;
 use capture::session::{self, Event, Limits};
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
-use model::Diagnosis;
-use model::sighting::{DeviceWatch, Kind, PingSeen};
+use model::Path;
+use model::path::Exchange;
+use model::probe::{DeviceWatch, ProbeSeen};
+use model::sighting::Kind;
 use model::snapshot::Gap;
 use parse::dissect::Options;
 
 use crate::gather::Facts;
-use crate::pings::Ping;
+use crate::probes::Probe;
 use crate::sightings;
 use crate::site_file::Site;
 use crate::vantages;
 
 /// Of a packet the headers are enough, whatever tags it wears.
 const SNAP: u32 = 128;
-/// A few thousand packets at each device: more pings than that pass no host while a few of ours do.
+/// A few thousand packets at each device: more of the kind than that pass no host while a few of ours do.
 const ROOM: Room = Room { snap: SNAP, ring_bytes: 256 << 10, delay_ms: 10, settle_ms: 0, pause_ms: 250 };
 
-/// Echoes at each vantage: by identifier, requests and replies.
-type Seen = Vec<BTreeMap<u16, (u32, u32)>>;
+/// What is looked for: pings, DHCP, DNS, and TCP from ports that only we use (`probe::as_instance::own_port`).
+const FILTER: &str = "icmp or udp port 53 or (udp and portrange 67-68) or tcp portrange 61000-65535";
+
+/// Questions and answers at a vantage, by the mark that their packets bear.
+type Seen = BTreeMap<(Exchange, u32), (u32, u32)>;
 
 /// Devices that are watched. Nothing of it outlives the process.
 pub(crate) struct Watching {
     vantages: Vec<Vantage>,
     stop: PipeWriter,
-    session: JoinHandle<io::Result<(Seen, session::Outcome)>>,
+    session: JoinHandle<io::Result<(Vec<Seen>, session::Outcome)>>,
 }
 
 /// Starts to watch. What cannot be watched is left out: without root nothing can, and the diagnosis goes on.
-pub(crate) fn start(site: &Site, facts: &mut Facts, expected: &Diagnosis) -> Option<Watching> {
-    let filter = Selection::Filter(filter::parse("icmp").ok()?);
+pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path]) -> Option<Watching> {
+    let filter = Selection::Filter(filter::parse(FILTER).ok()?);
     let (mut vantages, mut watched, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-    let wanted = vantages::on(&expected.paths, site, facts);
+    let wanted = vantages::on(ways, site, facts);
     for (at, opened) in wanted.iter().cloned().zip(vantage::open_all(&wanted, &filter, ROOM)) {
         match opened {
             Ok(open) => {
@@ -46,7 +51,7 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, expected: &Diagnosis) -> Opt
                 vantages.push(at);
             }
             Err(error) => gaps.push(Gap {
-                what: format!("whether our pings pass {at}"),
+                what: format!("whether our probes pass {at}"),
                 why: crate::failure::Failure::of(&error).to_string(),
                 would_need: if error.is_permission() { "root" } else { "`ip -d link` there" }.to_owned(),
             }),
@@ -58,7 +63,7 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, expected: &Diagnosis) -> Opt
     facts.snapshot.gaps.extend(gaps);
     let (stopped, stop) = io::pipe().ok()?;
     let session = thread::spawn(move || {
-        let mut seen: Seen = vec![BTreeMap::new(); watched.len()];
+        let mut seen: Vec<Seen> = vec![Seen::new(); watched.len()];
         let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();
         let limits = Limits { stop: Some(stopped.as_fd()), ..Limits::default() };
         let outcome = session::run(watched, ROOM, limits, &mut |event| {
@@ -70,23 +75,30 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, expected: &Diagnosis) -> Opt
     Some(Watching { vantages, stop, session })
 }
 
-fn note(event: Event<'_>, link_types: &[u16], seen: &mut Seen) {
+fn note(event: Event<'_>, link_types: &[u16], seen: &mut [Seen]) {
     let Event::Packet { vantage, frame, .. } = event else { return };
     let (Some(link_type), Some(seen)) = (link_types.get(vantage), seen.get_mut(vantage)) else { return };
     let options = Options::for_snap_length(Some(SNAP));
     let Some(sighting) = sightings::of(&frame, *link_type, 0, 0, &options) else { return };
-    // An echo's detail is its identifier and sequence number.
-    let id = u16::try_from(sighting.detail >> 16).unwrap_or_default();
-    match sighting.kind {
-        Kind::EchoRequest => seen.entry(id).or_default().0 += 1,
-        Kind::EchoReply => seen.entry(id).or_default().1 += 1,
-        Kind::Icmp | Kind::Tcp | Kind::Udp | Kind::DnsQuery | Kind::DnsResponse | Kind::DhcpClient => {}
-        Kind::DhcpServer | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => {}
-    }
+    let (from, to) = (sighting.source_port, sighting.destination_port);
+    let (exchange, number, is_question) = match sighting.kind {
+        // An echo's detail is its identifier and sequence number.
+        Kind::EchoRequest => (Exchange::Icmp, sighting.detail >> 16, true),
+        Kind::EchoReply => (Exchange::Icmp, sighting.detail >> 16, false),
+        Kind::DhcpClient => (Exchange::Dhcp, sighting.detail, true),
+        Kind::DhcpServer => (Exchange::Dhcp, sighting.detail, false),
+        Kind::DnsQuery => (Exchange::Dns, sighting.detail, true),
+        Kind::DnsResponse => (Exchange::Dns, sighting.detail, false),
+        // Our own port is the higher one.
+        Kind::Tcp => (Exchange::Tcp, from.max(to).into(), from > to),
+        Kind::Icmp | Kind::Udp | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => return,
+    };
+    let (questions, answers) = seen.entry((exchange, number)).or_default();
+    *(if is_question { questions } else { answers }) += 1;
 }
 
 /// Ends the watch. A device at which packets were dropped, or that went away, tells nothing.
-pub(crate) fn finish(watching: Watching, pings: &[Ping]) -> Vec<DeviceWatch> {
+pub(crate) fn finish(watching: Watching, probes: &[Probe]) -> Vec<DeviceWatch> {
     let Watching { vantages, mut stop, session } = watching;
     // The reader is the session: if it has ended, there is nobody to stop.
     let _ = stop.write_all(&[0]);
@@ -94,14 +106,15 @@ pub(crate) fn finish(watching: Watching, pings: &[Ping]) -> Vec<DeviceWatch> {
     let Ok((seen, outcome)) = ended else { return Vec::new() };
     let watched = vantages.into_iter().zip(seen).zip(outcome.counts);
     let whole = watched.filter(|(_, counts)| counts.drops == 0 && counts.ended.is_none());
-    whole.map(|((vantage, seen), _)| device(vantage, &seen, pings)).collect()
+    whole.map(|((vantage, seen), _)| device(vantage, &seen, probes)).collect()
 }
 
-fn device(vantage: Vantage, seen: &BTreeMap<u16, (u32, u32)>, pings: &[Ping]) -> DeviceWatch {
-    let ping = |ping: &Ping| {
-        let (requests, replies) = *seen.get(&ping.id)?;
-        Some(PingSeen { from: ping.sender().to_owned(), to: ping.to, requests, replies })
+fn device(vantage: Vantage, seen: &Seen, probes: &[Probe]) -> DeviceWatch {
+    let probe = |probe: &Probe| {
+        let (exchange, number) = probe.mark();
+        let (requests, replies) = *seen.get(&(exchange, number))?;
+        Some(ProbeSeen { from: probe.sender().to_owned(), to: probe.to, exchange, requests, replies })
     };
-    let pings = pings.iter().filter_map(ping).collect();
-    DeviceWatch { machine: vantage.host, netns: vantage.netns, device: vantage.device, pings }
+    let probes = probes.iter().filter_map(probe).collect();
+    DeviceWatch { machine: vantage.host, netns: vantage.netns, device: vantage.device, probes }
 }

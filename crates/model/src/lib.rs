@@ -6,6 +6,8 @@
 
 pub mod addr;
 pub mod conntrack;
+pub mod dhcp;
+pub mod dns;
 pub mod finding;
 pub mod intent;
 pub mod link;
@@ -14,6 +16,7 @@ pub mod netfilter;
 pub mod netns;
 pub mod packet;
 pub mod path;
+pub mod probe;
 pub mod route;
 pub mod service;
 pub mod sighting;

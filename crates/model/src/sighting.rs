@@ -1,12 +1,7 @@
-//! Sightings: one packet seen at one vantage; and replies to what we send.
+//! Sightings: one packet seen at one vantage.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use serde::{Deserialize, Serialize};
-
-use crate::netfilter::Ruleset;
-use crate::path::RuleRef;
 
 /// One packet seen at one vantage: what is needed to know it again elsewhere, and to tell of it.
 ///
@@ -117,85 +112,4 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_ip().fmt(f)
     }
-}
-
-/// What came of an echo that was really sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EchoResult {
-    /// Who sent: host or instance.
-    pub from: String,
-    /// The instance's host sent it in its stead: what came back was seen to leave through the instance's NIC, and
-    /// whether it arrived inside nobody knows.
-    pub by_host: bool,
-    /// Destination.
-    pub to: std::net::Ipv4Addr,
-    /// Requests sent.
-    pub sent: u32,
-    /// Replies received.
-    pub received: u32,
-    /// TTL of the replies, where any.
-    pub reply_ttl: Option<u8>,
-    /// Median round-trip time in microseconds, where any.
-    pub rtt_us: Option<u64>,
-    /// ICMP errors that came instead: who sent them and what they say.
-    pub errors: Vec<(IpAddr, String)>,
-    /// The socket refused to send: why.
-    pub send_error: Option<String>,
-}
-
-/// What of our own pings was seen at a device while they were under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceWatch {
-    /// Host, or instance whose inside is meant.
-    pub machine: String,
-    /// Empty for its main namespace.
-    pub netns: String,
-    /// Device.
-    pub device: String,
-    /// By ping: those of which anything was seen.
-    pub pings: Vec<PingSeen>,
-}
-
-/// How often a ping's packets were seen at one device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PingSeen {
-    /// Who sent it: host or instance, as in [`EchoResult`].
-    pub from: String,
-    /// Destination.
-    pub to: Ipv4Addr,
-    /// Echo requests.
-    pub requests: u32,
-    /// Echo replies.
-    pub replies: u32,
-}
-
-/// What our own probes met of a namespace's rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RulesSeen {
-    /// Host.
-    pub machine: String,
-    /// Empty for its main namespace.
-    pub netns: String,
-    /// Packets that were sent on their way through it.
-    pub sent: u32,
-    /// The rules after the probes, with their counters; `None` where they could not be read again.
-    pub after: Option<Ruleset>,
-    /// Rules and policies that our packets met, in order, as the kernel traced them; `None` where it
-    /// did not: why.
-    pub met: Result<Vec<MetRule>, String>,
-}
-
-/// A rule that one of our packets met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MetRule {
-    /// The kernel's number for the packet: events of one packet in one family share it.
-    pub packet: u32,
-    /// The rule, or policy.
-    pub rule: RuleRef,
-    /// Source and destination of the packet, where the kernel told.
-    pub ends: Option<(IpAddr, IpAddr)>,
-    /// What it did: `drop`, `accept`, `jump nova-compute-local`.
-    pub verdict: String,
-    /// It ended the packet's way.
-    pub drops: bool,
 }

@@ -19,9 +19,11 @@ use std::time::Duration;
 use collect::netlink::NetlinkError;
 use collect::netlink::bridges;
 use model::Mac;
-use model::sighting::EchoResult;
+use model::probe::ProbeResult;
 use sys::ingress::IngressError;
 use sys::netns::{self, NetnsError, NetnsFd};
+
+use crate::dns;
 
 mod exchange;
 mod frame;
@@ -29,6 +31,7 @@ mod guard;
 mod neighbour;
 mod nic;
 mod ping;
+mod question;
 
 pub use guard::Refusal;
 
@@ -47,13 +50,15 @@ pub struct Sender {
     pub bridge: String,
 }
 
-/// Whom to ping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whom to ask, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Source: one of the instance's addresses.
     pub source: Ipv4Addr,
     /// Destination.
     pub to: Ipv4Addr,
+    /// What it is asked.
+    pub asks: Asks,
     /// Whom the instance hands the packet to: its gateway, or the destination itself on the same network. Asked by
     /// ARP for its MAC first.
     pub next_hop: Ipv4Addr,
@@ -61,8 +66,71 @@ pub struct Target {
     /// answers is believed by the instance, too (`arp_process`, net/ipv4/arp.c: an answer overrides an entry, asked
     /// for or not), so a question to all could make it leave the right one.
     pub next_hop_mac: Option<Mac>,
-    /// Identifier of the requests; `None` for a random one.
-    pub id: Option<u16>,
+    /// Number by which the packets are known: the echo requests' identifier, the DNS question's, the source port as
+    /// [`own_port`] makes it, the DISCOVER's as [`transaction`] does.
+    pub id: u16,
+}
+
+/// What to ask of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asks {
+    /// ICMP echo.
+    Echo,
+    /// An address, by a DISCOVER to everybody, as [`Target::everybody`] is: no lease is taken by it.
+    Address,
+    /// A name, over UDP.
+    Name(dns::Question),
+    /// A connection to this port, by a SYN. Its answer is reset by the instance, which never asked for it.
+    Connection {
+        /// It.
+        port: u16,
+    },
+}
+
+/// The source port of a question with this number: outside of what Linux and most guests choose from by themselves
+/// (`net.ipv4.ip_local_port_range`, 32768 to 60999) as far as 4536 numbers go, so that no connection of the
+/// instance's is mistaken.
+pub fn own_port(number: u16) -> u16 {
+    PORTS_FIRST + number % (u16::MAX - PORTS_FIRST)
+}
+
+const PORTS_FIRST: u16 = 61_000;
+
+/// The transaction's number of a DISCOVER with this number.
+pub fn transaction(number: u16) -> u32 {
+    let [high, low] = number.to_be_bytes();
+    u32::from_be_bytes([b'h', b'o', high, low])
+}
+
+impl Target {
+    /// Every DHCP server of the instance's network, asked for an address.
+    pub fn everybody(id: u16) -> Target {
+        let (source, to) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
+        Target { source, to, next_hop: to, next_hop_mac: Some(Mac::BROADCAST), asks: Asks::Address, id }
+    }
+
+    /// Whom it is handed to needs not be asked for.
+    pub(crate) fn is_for_everybody(&self) -> bool {
+        self.asks == Asks::Address
+    }
+
+    pub(crate) fn own_port(&self) -> u16 {
+        match self.asks {
+            Asks::Echo => 0,
+            Asks::Address => 68,
+            Asks::Name(_) | Asks::Connection { .. } => own_port(self.id),
+        }
+    }
+
+    /// Destination port; 0 of what has none.
+    pub(crate) fn port(&self) -> u16 {
+        match self.asks {
+            Asks::Echo => 0,
+            Asks::Address => 67,
+            Asks::Name(_) => 53,
+            Asks::Connection { port } => port,
+        }
+    }
 }
 
 /// What to send as an instance, and how long to wait.
@@ -72,7 +140,7 @@ pub struct Plan {
     pub netns: NetnsFd,
     /// Who sends.
     pub sender: Sender,
-    /// Whom to ping, all at the same time.
+    /// Whom to ask, all at the same time.
     pub targets: Vec<Target>,
     /// Requests to each.
     pub count: u32,
@@ -105,8 +173,8 @@ pub struct NeighbourResult {
 pub struct Answers {
     /// By next hop, in the order in which the targets name them.
     pub neighbours: Vec<NeighbourResult>,
-    /// By target.
-    pub echoes: Vec<EchoResult>,
+    /// By target: the pings first.
+    pub probes: Vec<ProbeResult>,
 }
 
 /// The probe itself could not be made; what the network does with it is a result, not an error.
@@ -185,11 +253,11 @@ impl AsInstanceError {
     }
 }
 
-/// Asks for each next hop by ARP, pings the targets through those that answer, and gathers what leaves through the
-/// NIC, until each ping is answered, an ICMP error settles it, or the time is up.
+/// Asks for each next hop by ARP, asks the targets through those that answer, and gathers what leaves through the
+/// NIC, until each is answered, an ICMP error settles it, or the time is up.
 ///
-/// A ping whose next hop nobody answers for is not sent; its `send_error` says so.
-pub fn echo(plan: &Plan) -> Result<Answers, AsInstanceError> {
+/// What would go by a next hop that nobody answers for is not sent; its `send_error` says so.
+pub fn ask(plan: &Plan) -> Result<Answers, AsInstanceError> {
     guard::volume(plan)?;
     let inside = || {
         let device = || plan.sender.device.clone();

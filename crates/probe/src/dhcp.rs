@@ -17,8 +17,8 @@ mod reply;
 
 use model::addr::Mac;
 
-pub use frame::{Framed, UdpChecksum, discover_frame, framed};
-pub use reply::{DhcpProblem, DhcpReply, ReplyKind, read};
+pub use frame::{Framed, discover_frame, framed};
+pub use reply::{DhcpProblem, read};
 
 /// What stands before the options: the fixed fields (RFC 2131, 2) and the cookie (RFC 2132, 2).
 const FIXED_BYTES: usize = 240;

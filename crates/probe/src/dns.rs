@@ -13,11 +13,12 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use model::dns::DnsAnswer;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use socket2::Socket;
 
-pub use answer::{DnsAnswer, Found, Rcode, Reading, read as read_answer};
+pub use answer::{Reading, read as read_answer};
 pub use query::{DnsQuery, NameError, Question};
 
 use crate::icmp_error::IcmpError;
@@ -37,6 +38,8 @@ pub struct DnsPlan {
     pub server: SocketAddr,
     /// What to ask over.
     pub transport: Transport,
+    /// Number by which the answer is known; `None` for a random one.
+    pub id: Option<u16>,
     /// From the question to giving up; for each transport where both are tried.
     pub timeout: Duration,
 }
@@ -77,7 +80,7 @@ pub struct Strays {
 /// What can come of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DnsOutcome {
-    /// The server answered, were it to say no: see its [`Rcode`].
+    /// The server answered, were it to say no: see its [`Rcode`](model::dns::Rcode).
     Answered(DnsAnswer),
     /// It answered what cannot be read: why.
     Malformed(String),
@@ -112,7 +115,7 @@ pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
     // The standard library draws its hasher's keys at random once a thread and counts one of them up for every
     // RandomState: the number is another each time and cannot be guessed.
     let [high, low, ..] = RandomState::new().hash_one(plan.server).to_be_bytes();
-    let query = DnsQuery::new(&plan.question, u16::from_be_bytes([high, low]))?;
+    let query = DnsQuery::new(&plan.question, plan.id.unwrap_or(u16::from_be_bytes([high, low])))?;
     let bytes = query.to_bytes()?;
     match plan.transport {
         Transport::Tcp => Ok(over_tcp(asker, plan, &query, &bytes, Strays::default())?),
@@ -196,7 +199,7 @@ fn over_tcp(
 ) -> Result<DnsResult, AskError> {
     let sent = SentAt::now();
     let deadline = sent.steady + plan.timeout;
-    let (socket, connected) = tcp::open(asker, plan.server, deadline)?;
+    let (socket, connected) = tcp::open(asker, 0, plan.server, deadline)?;
     let outcome = match connected.outcome {
         TcpOutcome::Answered => converse(&socket, query, bytes, deadline, &mut strays)
             .map_err(asker.failed("read an answer over TCP"))?,

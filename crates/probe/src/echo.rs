@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use model::sighting::EchoResult;
+use model::probe::{Asked, ProbeResult};
 use socket2::{Domain, Protocol, Socket, Type};
 use sys::netns::{self, NetnsFd};
 
@@ -83,7 +83,7 @@ pub enum ProbeError {
 
 /// Sends the requests and gathers what comes back, until each is answered, an ICMP error or the
 /// socket's own refusal settles it, or the time is up.
-pub fn echo(plan: &EchoPlan) -> Result<EchoResult, ProbeError> {
+pub fn echo(plan: &EchoPlan) -> Result<ProbeResult, ProbeError> {
     let socket = open(plan)?;
     let mut session = Session::new(plan);
     let deadline = session.started + plan.timeout;
@@ -229,14 +229,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn result(self) -> EchoResult {
+    fn result(self) -> ProbeResult {
         let mut rtts_us: Vec<u64> = self.rtts_us.values().copied().collect();
         rtts_us.sort_unstable();
-        EchoResult {
+        ProbeResult {
             sent: self.sent(),
             from: self.plan.from.clone(),
             by_host: false,
             to: self.plan.to,
+            asked: Asked::Echo,
             received: u32::try_from(rtts_us.len()).unwrap_or(u32::MAX),
             reply_ttl: self.reply_ttl,
             rtt_us: rtts_us.get(rtts_us.len() / 2).copied(),

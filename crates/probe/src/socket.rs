@@ -5,7 +5,7 @@
 //! (ip(7)); without it only some errors are told, and never by whom.
 
 use std::io::{self, ErrorKind, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -145,13 +145,23 @@ impl SentAt {
 /// Opens a socket towards an address: it never blocks, queues ICMP errors, stamps what comes in, and has the
 /// asker's source address.
 pub(crate) fn open(asker: &Asker<'_>, to: SocketAddr, kind: Type) -> Result<Socket, AskError> {
+    open_from(asker, 0, to, kind)
+}
+
+/// The same with a port of ours; 0 for any.
+pub(crate) fn open_from(
+    asker: &Asker<'_>,
+    own_port: u16,
+    to: SocketAddr,
+    kind: Type,
+) -> Result<Socket, AskError> {
     let socket = make(asker, Domain::for_address(to), kind, None)?;
     let queue = match to {
         SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true),
         SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true),
     };
     queue.map_err(io::Error::from).map_err(asker.failed("configure a socket"))?;
-    use_source(asker, &socket)?;
+    use_source(asker, &socket, to, own_port)?;
     Ok(socket)
 }
 
@@ -165,14 +175,21 @@ pub(crate) fn open_raw(asker: &Asker<'_>) -> Result<Socket, AskError> {
     let configured =
         socket.set_header_included_v4(true).and_then(|()| whole_packets::probe_path_mtu(&socket));
     configured.map_err(asker.failed("configure a raw socket"))?;
-    use_source(asker, &socket)?;
+    use_source(asker, &socket, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0).into(), 0)?;
     Ok(socket)
 }
 
-fn use_source(asker: &Asker<'_>, socket: &Socket) -> Result<(), AskError> {
-    let Some(address) = asker.source else { return Ok(()) };
-    let step = format!("use the source address {address}");
-    socket.bind(&SocketAddr::new(address, 0).into()).map_err(asker.failed(&step))
+fn use_source(asker: &Asker<'_>, socket: &Socket, to: SocketAddr, own_port: u16) -> Result<(), AskError> {
+    if asker.source.is_none() && own_port == 0 {
+        return Ok(());
+    }
+    let any = match to {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let source = SocketAddr::new(asker.source.unwrap_or(any), own_port);
+    let step = format!("use the source address {source}");
+    socket.bind(&source.into()).map_err(asker.failed(&step))
 }
 
 /// Opened inside, used from anywhere: a socket belongs to the namespace that it was made in.

@@ -44,7 +44,17 @@ pub struct TcpResult {
 
 /// Connects and closes again with a reset, so that neither side keeps a connection that waits to be forgotten.
 pub fn connect(asker: &Asker<'_>, to: SocketAddr, timeout: Duration) -> Result<TcpResult, AskError> {
-    let (socket, result) = open(asker, to, Instant::now() + timeout)?;
+    connect_from(asker, 0, to, timeout)
+}
+
+/// The same from a port of ours, by which the SYN is known on its way; 0 for any. One that is taken is an error.
+pub fn connect_from(
+    asker: &Asker<'_>,
+    own_port: u16,
+    to: SocketAddr,
+    timeout: Duration,
+) -> Result<TcpResult, AskError> {
+    let (socket, result) = open(asker, own_port, to, Instant::now() + timeout)?;
     socket.set_linger(Some(Duration::ZERO)).map_err(asker.failed("close a connection"))?;
     Ok(result)
 }
@@ -52,10 +62,11 @@ pub fn connect(asker: &Asker<'_>, to: SocketAddr, timeout: Duration) -> Result<T
 /// The same, with the connection, which stands only where the SYN was answered.
 pub(crate) fn open(
     asker: &Asker<'_>,
+    own_port: u16,
     to: SocketAddr,
     deadline: Instant,
 ) -> Result<(Socket, TcpResult), AskError> {
-    let socket = socket::open(asker, to, Type::STREAM)?;
+    let socket = socket::open_from(asker, own_port, to, Type::STREAM)?;
     let sent = SentAt::now();
     let failed = || asker.failed("wait for a connection");
     let outcome = match socket.connect(&to.into()) {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use model::sighting::EchoResult;
+use model::probe::ProbeResult;
 use probe::{EchoPlan, echo};
 use sys::netns::NetnsFd;
 
@@ -76,7 +76,7 @@ fn ip(arguments: &[&str]) {
 }
 
 /// Sends, and demands that the answer came by itself and not by the deadline.
-fn promptly(plan: &EchoPlan) -> EchoResult {
+fn promptly(plan: &EchoPlan) -> ProbeResult {
     let started = Instant::now();
     let result = echo(plan).unwrap();
     assert!(started.elapsed() < PATIENCE, "{result:?}");

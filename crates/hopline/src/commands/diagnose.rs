@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use model::Path;
+
 use crate::conclude::{self, Asked, Probed};
 use crate::failure::Failure;
 use crate::gather::{self, Facts};
 use crate::output;
-use crate::pings;
 use crate::plan::{DiagnoseQuestion, Plan};
+use crate::probes;
 use crate::proof;
 use crate::site_file::{self, Site};
 use crate::watching;
@@ -26,28 +28,27 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }
 
-/// Pings up to which the devices on their way are watched: what each hop of each way has seen is looked up.
+/// Questions up to which the devices on their way are watched: what each hop of each way has seen is looked up.
 const WATCHED_MAX: usize = 512;
 
-/// Pings, with the devices on their way watched; where the question is about one instance, with the rules there, too.
+/// The questions asked for real, with the devices on their way watched; of one instance, with the rules there, too.
 fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Probed {
-    let all = (0..facts.intent.instances.len()).collect();
-    let instances = asked.instance.map_or(all, |at| vec![at]);
-    let pings = pings::plan(site, facts, &instances, asked.to);
-    if pings.is_empty() {
+    let rungs = conclude::rungs(facts, asked);
+    let probes = probes::plan(site, facts, &rungs);
+    if probes.is_empty() {
         return Probed::default();
     }
     let (mut traced, mut watching) = (Vec::new(), None);
-    if pings.len() <= WATCHED_MAX {
-        let expected = conclude::diagnose(facts, &Probed::default(), asked);
+    if probes.len() <= WATCHED_MAX {
+        let ways: Vec<Path> = rungs.into_iter().flat_map(|rung| rung.answer.paths).collect();
         if asked.instance.is_some() {
-            traced = proof::start(site, facts, &expected, &pings);
+            traced = proof::start(site, facts, &ways, &probes);
         }
-        watching = watching::start(site, facts, &expected);
+        watching = watching::start(site, facts, &ways);
     }
-    let echoes = pings::send(&pings, facts, timeout);
-    let watches = watching.map(|watching| watching::finish(watching, &pings)).unwrap_or_default();
-    Probed { echoes, rules: proof::finish(facts, traced), watches }
+    let results = probes::send(&probes, facts, timeout);
+    let watches = watching.map(|watching| watching::finish(watching, &probes)).unwrap_or_default();
+    Probed { probes: results, rules: proof::finish(facts, traced), watches }
 }
 
 /// The instance, whose host and inside must be in reach.

@@ -3,10 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
+use model::Mac;
+use model::probe::Asked;
+
 use super::neighbour::Neighbour;
 use super::nic::{Nic, Seen};
 use super::ping::Ping;
-use super::{Answers, AsInstanceError, Plan};
+use super::question::Question;
+use super::{Answers, AsInstanceError, Asks, Plan, Target};
 
 /// Runs it in the calling thread's namespace, at the device of this index.
 pub(super) fn run(plan: &Plan, index: u32) -> Result<Answers, AsInstanceError> {
@@ -34,17 +38,21 @@ pub(super) fn run(plan: &Plan, index: u32) -> Result<Answers, AsInstanceError> {
 struct Talk<'p> {
     neighbours: Vec<Neighbour<'p>>,
     pings: Vec<Ping<'p>>,
+    questions: Vec<Question<'p>>,
 }
 
 impl<'p> Talk<'p> {
     fn new(plan: &'p Plan, now: Instant) -> Talk<'p> {
         let mut neighbours: Vec<Neighbour> = Vec::new();
-        for target in &plan.targets {
+        for target in plan.targets.iter().filter(|target| !target.is_for_everybody()) {
             if neighbours.iter().all(|known| known.address() != target.next_hop) {
                 neighbours.push(Neighbour::of(&plan.sender, target, now));
             }
         }
-        Talk { neighbours, pings: plan.targets.iter().map(|target| Ping::new(plan, *target)).collect() }
+        let is_echo = |target: &&Target| target.asks == Asks::Echo;
+        let pings = plan.targets.iter().filter(is_echo).map(|target| Ping::new(plan, target.clone()));
+        let asked = plan.targets.iter().filter_map(|target| Question::of(plan, target));
+        Talk { neighbours, pings: pings.collect(), questions: asked.collect() }
     }
 
     fn neighbour(&self, address: Ipv4Addr) -> Option<&Neighbour<'p>> {
@@ -53,9 +61,20 @@ impl<'p> Talk<'p> {
 
     /// Nothing that may still come would change an answer.
     fn is_settled(&self, now: Instant) -> bool {
-        let is_lost =
-            |ping: &Ping| self.neighbour(ping.target.next_hop).is_none_or(|hop| hop.is_given_up(now));
-        self.pings.iter().all(|ping| ping.is_settled() || is_lost(ping))
+        let is_lost = |target: &Target| {
+            let hop = self.neighbour(target.next_hop);
+            !target.is_for_everybody() && hop.is_none_or(|hop| hop.is_given_up(now))
+        };
+        self.pings.iter().all(|ping| ping.is_settled() || is_lost(&ping.target))
+            && self.questions.iter().all(|question| question.is_settled(now) || is_lost(question.target))
+    }
+
+    /// Whom a question is handed to, once that is known; of DHCP everybody.
+    fn next_hop(neighbours: &[Neighbour<'_>], target: &Target) -> Option<Mac> {
+        if target.is_for_everybody() {
+            return Some(Mac::BROADCAST);
+        }
+        neighbours.iter().find(|hop| hop.address() == target.next_hop).and_then(Neighbour::mac)
     }
 
     /// Sends all that is due.
@@ -69,6 +88,11 @@ impl<'p> Talk<'p> {
                 ping.send(nic, mac, now)?;
             }
         }
+        for question in &mut self.questions {
+            if let Some(mac) = Talk::next_hop(&self.neighbours, question.target) {
+                question.send(nic, mac, now)?;
+            }
+        }
         Ok(())
     }
 
@@ -77,31 +101,48 @@ impl<'p> Talk<'p> {
         let is_open =
             |ping: &&Ping| self.neighbour(ping.target.next_hop).is_some_and(|hop| hop.mac().is_some());
         let pings = self.pings.iter().filter(is_open).filter_map(|ping| ping.next_at(now));
-        self.neighbours.iter().filter_map(|hop| hop.next_at(now)).chain(pings).min()
+        let is_asked = |question: &&Question| Talk::next_hop(&self.neighbours, question.target).is_some();
+        let questions = self.questions.iter().filter(is_asked).filter_map(|question| question.next_at(now));
+        self.neighbours.iter().filter_map(|hop| hop.next_at(now)).chain(pings).chain(questions).min()
     }
 
     fn note(&mut self, seen: Seen<'_>) {
         self.neighbours.iter_mut().for_each(|neighbour| neighbour.note(seen));
         self.pings.iter_mut().for_each(|ping| ping.note(seen));
+        let now = Instant::now();
+        self.questions.iter_mut().for_each(|question| question.note(seen, now));
     }
 
     /// What came back, where silence can be told from what was missed.
-    fn answers(&self, plan: &Plan, nic: &Nic<'_>) -> Result<Answers, AsInstanceError> {
+    fn answers(self, plan: &Plan, nic: &Nic<'_>) -> Result<Answers, AsInstanceError> {
+        let is_received = self.neighbours.iter().any(Neighbour::is_received)
+            || self.pings.iter().any(Ping::is_received)
+            || self.questions.iter().any(Question::is_received);
         let device = || plan.sender.device.clone();
         let neighbours: Vec<_> = self.neighbours.iter().map(Neighbour::result).collect();
         let echo = |ping: &Ping| {
             let hop = self.neighbour(ping.target.next_hop);
             ping.result(hop.map(Neighbour::silence))
         };
-        let echoes: Vec<_> = self.pings.iter().map(echo).collect();
-        let is_silent = echoes.iter().any(|echo| echo.received < echo.sent || echo.send_error.is_some());
+        let mut probes: Vec<_> = self.pings.iter().map(echo).collect();
+        let silences: Vec<_> = self.questions.iter().map(|question| self.silence(question)).collect();
+        let asked = self.questions.into_iter().zip(silences);
+        probes.extend(asked.map(|(question, silence)| question.result(silence)));
+        let is_silent = probes.iter().any(|probe| match probe.asked {
+            Asked::Echo => probe.received < probe.sent || probe.send_error.is_some(),
+            Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { .. } => probe.received == 0,
+        });
         if is_silent && nic.dropped() > 0 {
             return Err(AsInstanceError::Missed { device: device(), dropped: nic.dropped() });
         }
-        let is_received = self.neighbours.iter().any(Neighbour::is_received);
-        if !is_received && !self.pings.iter().any(Ping::is_received) && nic.sent() > 0 {
+        if !is_received && nic.sent() > 0 {
             return Err(AsInstanceError::NotReceived { device: device(), sent: nic.sent() });
         }
-        Ok(Answers { neighbours, echoes })
+        Ok(Answers { neighbours, probes })
+    }
+
+    /// Why a question's next hop was not known.
+    fn silence(&self, question: &Question) -> Option<String> {
+        self.neighbour(question.target.next_hop).map(Neighbour::silence)
     }
 }

@@ -186,12 +186,13 @@ pub(super) fn volume(plan: &Plan) -> Result<(), Refusal> {
     if sender.mac.is_group() || sender.mac == Mac::ZERO {
         return Err(Refusal::NoStation { mac: sender.mac });
     }
-    for target in targets {
+    let to_one = || targets.iter().filter(|target| !target.is_for_everybody());
+    for target in to_one() {
         own_address(sender, target.source)?;
         one_machine(target.to)?;
         one_machine(target.next_hop)?;
     }
-    let hops: BTreeSet<Ipv4Addr> = targets.iter().map(|target| target.next_hop).collect();
+    let hops: BTreeSet<Ipv4Addr> = to_one().map(|target| target.next_hop).collect();
     let frames = |each: u32, of: usize| u64::try_from(of).unwrap_or(u64::MAX).saturating_mul(each.into());
     let all = frames(*count, targets.len()).saturating_add(frames(ASKED_MAX, hops.len()));
     most("the number of frames", all, FRAMES_MAX)?;

@@ -8,8 +8,8 @@ use sys::packet_ring::{Ring, RingSize, Way as Direction};
 
 use super::{AsInstanceError, Sender, guard};
 
-/// Bytes of a frame that are looked at: headers, what an ICMP error quotes, and the mark.
-const SNAP: u32 = 256;
+/// Bytes of a frame that are looked at: the longest answer of DHCP or DNS that is not in pieces.
+const SNAP: u32 = 2048;
 /// Hundreds of such frames; a block is looked at after 4 ms at the latest.
 const RING: RingSize = RingSize { block_bytes: 64 << 10, blocks: 4, retire_ms: 4 };
 
@@ -41,7 +41,7 @@ impl<'s> Nic<'s> {
         let watch = |step| move |source| watch(sender, step, source);
         let ring = Ring::open(RING).map_err(watch("open a packet ring"))?;
         ring.bind(index).map_err(watch("bind it to the device"))?;
-        ring.filter(&ARP_AND_ICMP).map_err(watch("hang a filter on it"))?;
+        ring.filter(&ANSWERS).map_err(watch("hang a filter on it"))?;
         Ok(Nic { sender, ingress, ring, sent: 0, dropped: 0 })
     }
 
@@ -105,14 +105,37 @@ fn watch(sender: &Sender, step: &'static str, source: std::io::Error) -> AsInsta
     AsInstanceError::Watch { device: sender.device.clone(), step, source }
 }
 
-/// Takes ARP and IPv4's ICMP: the EtherType at 12, the protocol at 23 (`BPF_LD`, `BPF_JEQ`, `BPF_RET` of
-/// linux/bpf_common.h).
-const ARP_AND_ICMP: [Instruction; 7] = [
-    Instruction { code: 0x28, jt: 0, jf: 0, k: 12 },
-    Instruction { code: 0x15, jt: 3, jf: 0, k: 0x0806 },
-    Instruction { code: 0x15, jt: 0, jf: 3, k: 0x0800 },
-    Instruction { code: 0x30, jt: 0, jf: 0, k: 23 },
-    Instruction { code: 0x15, jt: 0, jf: 1, k: 1 },
+/// Takes ARP, IPv4's ICMP, DHCP for a client, and UDP and TCP from or to a port of ours: the EtherType at 12, the
+/// protocol at 23, the ports behind the header's length at 14 (`BPF_LD`, `BPF_LDX`, `BPF_JEQ`, `BPF_JGE`, `BPF_RET`
+/// of linux/bpf_common.h).
+const ANSWERS: [Instruction; 18] = [
+    Instruction { code: LOAD_HALF, jt: 0, jf: 0, k: 12 },
+    Instruction { code: EQUAL, jt: 14, jf: 0, k: 0x0806 },
+    Instruction { code: EQUAL, jt: 0, jf: 14, k: 0x0800 },
+    Instruction { code: LOAD_BYTE, jt: 0, jf: 0, k: 23 },
+    Instruction { code: EQUAL, jt: 11, jf: 0, k: 1 },
+    Instruction { code: EQUAL, jt: 1, jf: 0, k: 6 },
+    Instruction { code: EQUAL, jt: 0, jf: 10, k: 17 },
+    // A piece behind the first has no ports.
+    Instruction { code: LOAD_HALF, jt: 0, jf: 0, k: 20 },
+    Instruction { code: ANY_BIT, jt: 8, jf: 0, k: 0x1fff },
+    Instruction { code: LOAD_HEADER_LENGTH, jt: 0, jf: 0, k: 14 },
+    Instruction { code: LOAD_HALF_BEHIND, jt: 0, jf: 0, k: 14 },
+    Instruction { code: EQUAL, jt: 4, jf: 0, k: DHCP_CLIENT },
+    Instruction { code: AT_LEAST, jt: 3, jf: 0, k: OWN_PORTS },
+    Instruction { code: LOAD_HALF_BEHIND, jt: 0, jf: 0, k: 16 },
+    Instruction { code: EQUAL, jt: 1, jf: 0, k: DHCP_CLIENT },
+    Instruction { code: AT_LEAST, jt: 0, jf: 1, k: OWN_PORTS },
     Instruction { code: 0x06, jt: 0, jf: 0, k: SNAP },
     Instruction { code: 0x06, jt: 0, jf: 0, k: 0 },
 ];
+
+const LOAD_HALF: u16 = 0x28;
+const LOAD_BYTE: u16 = 0x30;
+const LOAD_HEADER_LENGTH: u16 = 0xb1;
+const LOAD_HALF_BEHIND: u16 = 0x48;
+const EQUAL: u16 = 0x15;
+const AT_LEAST: u16 = 0x35;
+const ANY_BIT: u16 = 0x45;
+const DHCP_CLIENT: u32 = 68;
+const OWN_PORTS: u32 = super::PORTS_FIRST as u32;

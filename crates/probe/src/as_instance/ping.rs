@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use model::Mac;
-use model::sighting::EchoResult;
+use model::probe::{Asked, ProbeResult};
 
 use super::frame::{self, Carried, Ip};
 use super::nic::{self, Nic, Seen};
@@ -39,9 +39,9 @@ pub(super) struct Ping<'p> {
 
 impl<'p> Ping<'p> {
     pub(super) fn new(plan: &'p Plan, target: Target) -> Ping<'p> {
-        let (mark, random) = mark::draw((target.to, &plan.sender.name));
+        let (mark, _) = mark::draw((target.to, &plan.sender.name));
         let (requests, errors) = (BTreeMap::new(), Vec::new());
-        let id = target.id.unwrap_or(random);
+        let id = target.id;
         Ping { plan, target, id, mark, started: None, requests, reply_ttl: None, errors }
     }
 
@@ -122,7 +122,7 @@ impl<'p> Ping<'p> {
     }
 
     /// `silence` is why nothing was sent, where nothing was.
-    pub(super) fn result(&self, silence: Option<String>) -> EchoResult {
+    pub(super) fn result(&self, silence: Option<String>) -> ProbeResult {
         let times = self.requests.values().filter_map(|request| {
             let ns = request.answered_ns?.saturating_sub(request.came_ns?);
             Some(ns / 1000)
@@ -130,10 +130,11 @@ impl<'p> Ping<'p> {
         let mut rtts_us: Vec<u64> = times.collect();
         rtts_us.sort_unstable();
         let received = self.requests.values().filter(|request| request.answered_ns.is_some()).count();
-        EchoResult {
+        ProbeResult {
             from: self.plan.sender.name.clone(),
             by_host: true,
             to: self.target.to,
+            asked: Asked::Echo,
             sent: self.sent(),
             received: u32::try_from(received).unwrap_or(u32::MAX),
             reply_ttl: self.reply_ttl,

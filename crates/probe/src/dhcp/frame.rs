@@ -6,6 +6,7 @@ use etherparse::{
     Ethernet2Header, LinkSlice, NetSlice, PacketBuilder, SlicedPacket, TransportSlice, UdpSlice, ip_number,
 };
 use model::addr::Mac;
+use model::dhcp::UdpChecksum;
 
 use super::Client;
 
@@ -44,21 +45,6 @@ pub struct Framed<'a> {
     pub checksum: UdpChecksum,
     /// What [`super::read`] reads.
     pub payload: &'a [u8],
-}
-
-/// A UDP checksum, compared with its datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UdpChecksum {
-    /// It is right.
-    Right,
-    /// There is none, which UDP over IPv4 allows.
-    Absent,
-    /// Only the pseudo header is summed up, and the rest was left to hardware (skbuff.h `CHECKSUM_PARTIAL`).
-    /// An instance sees that where a tap's offload is on and its client reads raw packets: old dhclients
-    /// drop such replies.
-    Unfinished,
-    /// It is wrong.
-    Wrong,
 }
 
 /// Takes the frame off a packet from a DHCP server; `None` for any other. VLAN tags are passed over. A piece of

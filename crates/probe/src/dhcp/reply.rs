@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use model::addr::Mac;
+use model::dhcp::{DhcpReply, ReplyKind};
 
 use super::options::{self, Options};
 use super::{COOKIE, Client, ETHERNET, FIXED_BYTES, MAC_BYTES, MESSAGE_BYTES_MAX, OP_REPLY};
@@ -12,45 +13,6 @@ pub(super) const DISCOVER: u8 = 1;
 const OFFER: u8 = 2;
 const ACK: u8 = 5;
 const NAK: u8 = 6;
-
-/// A reply to a client, as a server means it. What it lacks is `None` or empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DhcpReply {
-    /// What it is.
-    pub kind: ReplyKind,
-    /// The address for the client.
-    pub address: Option<Ipv4Addr>,
-    /// Who says so (option 54): whom a REQUEST would name.
-    pub server: Option<Ipv4Addr>,
-    /// The relay that it went through.
-    pub relay: Option<Ipv4Addr>,
-    /// The network's prefix length, 0 to 32.
-    pub prefix_bits: Option<u8>,
-    /// Default gateways, the preferred one first. A client passes over them where `codes` has 121, the
-    /// classless routes (RFC 3442).
-    pub routers: Vec<Ipv4Addr>,
-    /// DNS servers, the preferred one first.
-    pub dns: Vec<Ipv4Addr>,
-    /// The link's MTU in bytes, 68 or more.
-    pub mtu: Option<u16>,
-    /// The lease's length in seconds; `u32::MAX` is for ever.
-    pub lease_s: Option<u32>,
-    /// The server's words, with a NAK as a rule; what is no UTF-8 is replaced.
-    pub message: Option<String>,
-    /// The codes of all options in it, ascending.
-    pub codes: Vec<u8>,
-}
-
-/// What a server may say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplyKind {
-    /// An address is offered.
-    Offer,
-    /// A lease is given.
-    Ack,
-    /// The address asked for is refused.
-    Nak,
-}
 
 /// Why bytes are no reply that a client could take. Offsets are from the UDP payload's start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

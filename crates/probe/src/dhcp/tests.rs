@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use dhcproto::v4::{self, DhcpOption, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder, Encodable};
+use model::dhcp::{DhcpReply, ReplyKind, UdpChecksum};
 use proptest::prelude::*;
 
 use super::*;

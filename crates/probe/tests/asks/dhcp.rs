@@ -7,8 +7,9 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use model::addr::Mac;
+use model::dhcp::{DhcpReply, ReplyKind, UdpChecksum};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use probe::dhcp::{Client, DhcpReply, Framed, ReplyKind, UdpChecksum, discover_frame, framed, read};
+use probe::dhcp::{Client, Framed, discover_frame, framed, read};
 
 use crate::place::{Chain, PATIENCE, Running, start_dnsmasq};
 

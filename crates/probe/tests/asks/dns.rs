@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use probe::dns::{DnsOutcome, DnsPlan, DnsResult, Found, Question, Rcode, Strays, Transport, ask};
+use model::dns::{Found, Rcode};
+use probe::dns::{DnsOutcome, DnsPlan, DnsResult, Question, Strays, Transport, ask};
 use probe::{Arrival, NotSent};
 use sys::netns;
 
@@ -18,7 +19,7 @@ fn web1() -> Question {
 }
 
 fn plan(server: SocketAddr, question: Question) -> DnsPlan {
-    DnsPlan { question, server, transport: Transport::Udp, timeout: PATIENCE }
+    DnsPlan { question, server, transport: Transport::Udp, id: None, timeout: PATIENCE }
 }
 
 /// Asks, and demands that it was settled by itself and not by the deadline.

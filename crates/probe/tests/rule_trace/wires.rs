@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use collect::{At, MachinePlan};
 use model::netfilter::Ruleset;
-use model::sighting::EchoResult;
+use model::probe::ProbeResult;
 use probe::EchoPlan;
 use probe::rule_trace::{self, Flow, RuleMet, Trace, Traced};
 use sys::netns::NetnsFd;
@@ -81,7 +81,7 @@ impl Wires {
     }
 
     /// One echo request from `a` to `b` and whatever came of it.
-    pub(crate) fn ping(&self, id: u16, timeout: Duration) -> EchoResult {
+    pub(crate) fn ping(&self, id: u16, timeout: Duration) -> ProbeResult {
         let plan = EchoPlan {
             from: "a".to_owned(),
             netns: NetnsFd::named(&self.a).unwrap(),

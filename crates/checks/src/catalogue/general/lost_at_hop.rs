@@ -109,16 +109,17 @@ fn exchange(exchange: model::path::Exchange) -> &'static str {
 #[cfg(test)]
 mod tests {
     use model::finding::{Confidence, Outcome};
+    use model::probe::{Asked, ProbeResult};
     use model::route::RouteKind;
-    use model::sighting::EchoResult;
 
     use crate::fixture::{codes, healthy};
 
-    fn unanswered(to: &str) -> EchoResult {
-        EchoResult {
+    fn unanswered(to: &str) -> ProbeResult {
+        ProbeResult {
             from: "web1".to_owned(),
             by_host: false,
             to: to.parse().unwrap(),
+            asked: Asked::Echo,
             sent: 3,
             received: 0,
             reply_ttl: None,
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn stays_silent_when_the_probe_is_answered() {
-        let answered = EchoResult { received: 3, reply_ttl: Some(61), ..unanswered("1.2.3.4") };
+        let answered = ProbeResult { received: 3, reply_ttl: Some(61), ..unanswered("1.2.3.4") };
         assert_eq!(codes(&healthy().diagnose_with("web1", &[answered])), Vec::<String>::new());
     }
 }

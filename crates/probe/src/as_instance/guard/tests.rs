@@ -1,7 +1,7 @@
 //! Each refusal by the nearest thing that is allowed, changed in one place.
 
-use super::super::Target;
 use super::super::frame::{Ip, icmp, who_has};
+use super::super::{Asks, Target};
 use super::*;
 use crate::icmp::{Echo, request};
 use model::route::Neighbour;
@@ -27,7 +27,14 @@ fn sender() -> Sender {
 }
 
 fn plan() -> Plan {
-    let target = Target { source: SOURCE, to: OUTSIDE, next_hop: GATEWAY, next_hop_mac: None, id: None };
+    let target = Target {
+        source: SOURCE,
+        to: OUTSIDE,
+        next_hop: GATEWAY,
+        next_hop_mac: None,
+        id: 7,
+        asks: Asks::Echo,
+    };
     Plan {
         netns: NetnsFd::current().unwrap(),
         sender: sender(),
@@ -146,7 +153,7 @@ fn how_much_is_sent_is_bounded() {
     assert_eq!(volume(&many(47)), Ok(()));
     let too_many = Refusal::TooMuch { what: "the number of frames", asked: 51, most: 50 };
     assert_eq!(volume(&many(48)), Err(too_many));
-    let targets = |n| Plan { targets: vec![plan().targets[0]; n], ..plan() };
+    let targets = |n| Plan { targets: vec![plan().targets[0].clone(); n], ..plan() };
     assert!(volume(&targets(23)).is_ok() && volume(&targets(24)).is_err());
     assert!(matches!(volume(&many(u32::MAX)), Err(Refusal::TooMuch { .. })));
     assert!(matches!(volume(&Plan { ttl: 65, ..plan() }), Err(Refusal::TooMuch { what: "the TTL", .. })));

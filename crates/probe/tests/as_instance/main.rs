@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use model::Mac;
-use probe::as_instance::{Answers, AsInstanceError, Plan, Refusal, Sender, Target, echo};
+use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Sender, Target, ask};
 use sys::netns::{self, NetnsFd};
 use sys::tap;
+
+mod questions;
 
 const OWN: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x11]);
 const OTHER: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x12]);
@@ -98,7 +100,8 @@ impl Cloud {
             to: *to,
             next_hop: next_hop(*to),
             next_hop_mac: None,
-            id: None,
+            id: 0x1234,
+            asks: Asks::Echo,
         };
         Plan {
             netns: NetnsFd::named(&self.netns("H")).unwrap(),
@@ -187,13 +190,13 @@ impl Drop for Cloud {
 /// Sends, and demands that the answers came by themselves and not by the deadline.
 fn promptly(plan: &Plan) -> Answers {
     let started = Instant::now();
-    let answers = echo(plan).unwrap();
+    let answers = ask(plan).unwrap();
     assert!(started.elapsed() < PATIENCE, "{answers:?}");
     answers
 }
 
 fn refusal(plan: &Plan) -> Refusal {
-    match echo(plan).unwrap_err() {
+    match ask(plan).unwrap_err() {
         AsInstanceError::Refused(refusal) => refusal,
         other => panic!("{other}"),
     }
@@ -201,10 +204,10 @@ fn refusal(plan: &Plan) -> Refusal {
 
 #[track_caller]
 fn all_are_answered(answers: &Answers) {
-    let told = answers.echoes.iter().map(|e| (e.to, e.sent, e.received, e.reply_ttl)).collect::<Vec<_>>();
+    let told = answers.probes.iter().map(|e| (e.to, e.sent, e.received, e.reply_ttl)).collect::<Vec<_>>();
     let expected = [(GATEWAY, 2, 2, Some(64)), (OUTSIDE, 2, 2, Some(63)), (NEIGHBOUR, 2, 2, Some(64))];
     assert_eq!(told, expected, "{answers:?}");
-    for echo in &answers.echoes {
+    for echo in &answers.probes {
         assert!(echo.rtt_us.is_some_and(|us| us > 0 && us < 5_000_000), "{echo:?}");
         assert!(echo.errors.is_empty() && echo.send_error.is_none(), "{echo:?}");
     }
@@ -242,8 +245,8 @@ fn a_rule_that_drops_what_the_instance_sends_drops_this() {
     let cloud = Cloud::up();
     cloud.iptables("H", "-A FORWARD -s 10.0.2.24 -o eth0 -j DROP");
     let plan = Plan { timeout: Duration::from_secs(1), ..cloud.plan(&[GATEWAY, OUTSIDE]) };
-    let answers = echo(&plan).unwrap();
-    let told: Vec<_> = answers.echoes.iter().map(|e| (e.sent, e.received)).collect();
+    let answers = ask(&plan).unwrap();
+    let told: Vec<_> = answers.probes.iter().map(|e| (e.sent, e.received)).collect();
     assert_eq!(told, [(2, 2), (2, 0)], "{answers:?}");
     assert_eq!(cloud.counted("H", "-j DROP"), 2);
 }
@@ -254,8 +257,8 @@ fn a_refusal_is_told_with_who_refused() {
     cloud.iptables("O", "-A INPUT -p icmp -j REJECT --reject-with icmp-admin-prohibited");
     let answers = promptly(&cloud.plan(&[OUTSIDE]));
     let expected = (IpAddr::V4(OUTSIDE), "communication administratively prohibited".to_owned());
-    assert_eq!(answers.echoes[0].errors.first(), Some(&expected), "{answers:?}");
-    assert_eq!(answers.echoes[0].received, 0);
+    assert_eq!(answers.probes[0].errors.first(), Some(&expected), "{answers:?}");
+    assert_eq!(answers.probes[0].received, 0);
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn a_gateway_that_nobody_answers_for_is_asked_thrice_and_nothing_else_is_sent() 
     cloud.run("ip netns exec $H ebtables -A INPUT -i vnet0 -p ARP -j DROP");
     let answers = promptly(&cloud.plan(&[OUTSIDE, NEIGHBOUR]));
     assert_eq!((answers.neighbours[0].sent, answers.neighbours[0].macs.len()), (3, 0), "{answers:?}");
-    let [outside, neighbour] = answers.echoes.as_slice() else { panic!("{answers:?}") };
+    let [outside, neighbour] = answers.probes.as_slice() else { panic!("{answers:?}") };
     assert_eq!((outside.sent, outside.received), (0, 0));
     let said = outside.send_error.as_deref().unwrap();
     assert_eq!(said, "nobody answers ARP who has 10.0.2.1 tell 10.0.2.24, asked 3 times");

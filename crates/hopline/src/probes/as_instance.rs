@@ -1,4 +1,4 @@
-//! Pings of an instance that may not be entered: sent as it, by its host's side of its NIC.
+//! Questions of an instance that may not be entered: asked as it, by its host's side of its NIC.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -7,12 +7,11 @@ use collect::MachinePlan;
 use model::Mac;
 use model::intent::{Instance, Vif};
 use model::snapshot::Gap;
-use probe::as_instance::{self, AsInstanceError, NeighbourResult, Plan, Sender, Target};
+use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
 
-use super::{COUNT, Came, From, INTERVAL, Ping, SIZE, Unsent};
+use super::{COUNT, Came, From, INTERVAL, Probe, SIZE, Unsent, inside};
 use crate::failure::Failure;
 use crate::gather::Facts;
-use crate::site_file::Site;
 
 /// A guest's default; what it really sends nobody outside knows.
 const TTL: u8 = 64;
@@ -34,30 +33,19 @@ impl Nic<'_> {
     }
 }
 
-/// What this instance's diagnosis asks to ping. What the records do not tell of its NICs becomes a gap.
-pub(super) fn plan<'a>(
-    site: &'a Site,
+/// The NIC that the instance would send to this address by: the one in its network, else one that has a gateway.
+/// Where the records do not tell it, a gap.
+pub(super) fn nic<'a>(
     facts: &Facts,
     instance: &Instance,
-    targets: impl Iterator<Item = Ipv4Addr>,
-) -> (Vec<Ping<'a>>, Option<Gap>) {
-    let is_reached = |host: &&MachinePlan| !facts.unreachable.iter().any(|(name, _)| *name == host.name);
-    let mut hosts = site.machines.iter().filter(|machine| !machine.instance && machine.name == instance.host);
-    // Of a host out of reach there is a gap already.
-    let Some(host) = hosts.next().filter(is_reached) else { return (Vec::new(), None) };
-    let (mut pings, mut gap) = (Vec::new(), None);
-    for to in targets {
-        match nic(facts, instance, host, to) {
-            Ok(nic) => pings.push(Ping { from: From::Outside(nic), to, id: 0 }),
-            Err(unknown) => gap = gap.or_else(|| Some(unsaid(instance, unknown))),
-        }
-    }
-    (pings, gap)
+    host: &'a MachinePlan,
+    to: Ipv4Addr,
+) -> Result<Nic<'a>, Gap> {
+    known(facts, instance, host, to).map_err(|unknown| unsaid(instance, unknown))
 }
 
-/// The NIC that the instance would send to this address by: the one in its network, else one that has a gateway.
 /// What is not known of it where it cannot be told.
-fn nic<'a>(
+fn known<'a>(
     facts: &Facts,
     instance: &Instance,
     host: &'a MachinePlan,
@@ -99,35 +87,37 @@ fn unsaid(instance: &Instance, unknown: &str) -> Gap {
 }
 
 /// Sends them, and returns what came back.
-pub(super) fn send(nic: &Nic<'_>, pings: &[&Ping<'_>], patience: Duration) -> Result<Came, Unsent> {
-    let netns = super::netns(nic.host).map_err(|error| Unsent {
+pub(super) fn send(nic: &Nic<'_>, probes: &[&Probe<'_>], patience: Duration) -> Result<Came, Unsent> {
+    let netns = inside::netns(nic.host).map_err(|error| Unsent {
         why: error.to_string(),
         would_need: "root; --passive does without".to_owned(),
     })?;
-    let target = |ping: &&Ping<'_>| match &ping.from {
+    let target = |probe: &&Probe<'_>| match &probe.from {
+        From::Outside(_) if probe.asks == Asks::Address => Some(Target::everybody(probe.id)),
         From::Outside(nic) => {
             let Nic { source, next_hop, next_hop_mac, .. } = *nic;
-            Some(Target { source, to: ping.to, next_hop, next_hop_mac, id: Some(ping.id) })
+            let (asks, id) = (probe.asks.clone(), probe.id);
+            Some(Target { source, to: probe.to, asks, next_hop, next_hop_mac, id })
         }
         From::Inside(_) => None,
     };
     let plan = Plan {
         netns,
         sender: nic.sender.clone(),
-        targets: pings.iter().filter_map(target).collect(),
+        targets: probes.iter().filter_map(target).collect(),
         count: COUNT,
         interval: INTERVAL,
         timeout: patience,
         ttl: TTL,
         size: SIZE,
     };
-    let answers = as_instance::echo(&plan).map_err(|error| Unsent {
+    let answers = as_instance::ask(&plan).map_err(|error| Unsent {
         why: Failure::of(&error).to_string(),
         would_need: would_need(nic, &error),
     })?;
     let twice = answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1);
     let gaps = twice.map(|neighbour| two_answers(nic, neighbour)).collect();
-    Ok(Came { echoes: answers.echoes, gaps })
+    Ok(Came { results: answers.probes, gaps })
 }
 
 fn would_need(nic: &Nic<'_>, error: &AsInstanceError) -> String {

@@ -1,0 +1,155 @@
+//! What came of our own probes, as evidence and in a sentence's words.
+
+use model::dhcp::{HeardReply, ReplyKind, UdpChecksum};
+use model::dns::{DnsAnswer, Found, Rcode};
+use model::finding::{Evidence, EvidenceKind};
+use model::path::Exchange;
+use model::probe::{Asked, ProbeResult};
+
+/// What a probe said, as evidence.
+pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
+    let how = if probe.by_host { "as" } else { "from" };
+    let what = match &probe.asked {
+        Asked::Echo => format!("ping {}", probe.to),
+        Asked::Address { .. } => "DHCPDISCOVER".to_owned(),
+        Asked::Name { question, over_tcp, .. } => {
+            format!("dig @{} {question}{}", probe.to, if *over_tcp { " +tcp" } else { "" })
+        }
+        Asked::Connection { port, .. } => format!("nc -z {} {port}", probe.to),
+    };
+    Evidence { kind: EvidenceKind::Probe, source: format!("{what} {how} {}", probe.from), text: text(probe) }
+}
+
+/// What a probe sends, with its article: `the ping`.
+pub(crate) fn question(exchange: Exchange) -> &'static str {
+    match exchange {
+        Exchange::Arp => "the ARP question",
+        Exchange::Dhcp => "the DHCPDISCOVER",
+        Exchange::Dns => "the DNS question",
+        Exchange::Icmp => "the ping",
+        Exchange::Tcp => "the SYN",
+        Exchange::Udp => "the datagram",
+        Exchange::None => "the packet",
+    }
+}
+
+/// Whose answer it would be, to follow "no answer": `from 1.2.3.4`.
+pub(crate) fn answer_from(probe: &ProbeResult) -> String {
+    match &probe.asked {
+        Asked::Echo => format!("from {}", probe.to),
+        Asked::Address { .. } => "to a DHCPDISCOVER".to_owned(),
+        Asked::Name { question, .. } => format!("from {} about {question}", probe.to),
+        Asked::Connection { port, .. } => format!("from {}:{port}", probe.to),
+    }
+}
+
+/// The filter that shows a probe's packets, as `tcpdump` and `hopline capture` take it.
+pub(crate) fn filter(probe: &ProbeResult) -> String {
+    match &probe.asked {
+        Asked::Echo => format!("icmp and host {}", probe.to),
+        Asked::Address { .. } => "udp and portrange 67-68".to_owned(),
+        Asked::Name { .. } => "port 53".to_owned(),
+        // Its address may be translated on the way, and its port with it.
+        Asked::Connection { .. } => "tcp[tcpflags] & tcp-syn != 0".to_owned(),
+    }
+}
+
+/// What a probe said, in one line.
+pub(crate) fn text(probe: &ProbeResult) -> String {
+    let mut text = match &probe.asked {
+        Asked::Echo => format!("{} of {} answered", probe.received, probe.sent),
+        Asked::Address { offers, unreadable } => offered(probe.sent, offers, unreadable.len()),
+        Asked::Name { answer, unreadable, .. } => named(answer.as_ref(), unreadable.as_deref()),
+        Asked::Connection { accepted: true, .. } => "a SYN is answered by a SYN".to_owned(),
+        Asked::Connection { .. } if probe.received > 0 => "connection refused".to_owned(),
+        Asked::Connection { .. } => format!("no answer to {} SYN", probe.sent),
+    };
+    if let Some(ttl) = probe.reply_ttl {
+        text.push_str(&format!(", ttl {ttl}"));
+    }
+    if let Some(us) = probe.rtt_us.filter(|_| probe.asked.exchange() != Exchange::Icmp) {
+        text.push_str(&format!(", after {} ms", milliseconds(us)));
+    }
+    for (from, what) in &probe.errors {
+        text.push_str(&format!("; {from} says {what}"));
+    }
+    if let Some(error) = &probe.send_error {
+        text.push_str(&format!("; {error}"));
+    }
+    text
+}
+
+/// With one digit behind the point.
+pub(crate) fn milliseconds(us: u64) -> String {
+    format!("{}.{}", us / 1000, us % 1000 / 100)
+}
+
+fn offered(sent: u32, offers: &[HeardReply], unreadable: usize) -> String {
+    let mut parts: Vec<String> = offers.iter().map(offer).collect();
+    if unreadable > 0 {
+        parts.push(format!("{unreadable} replies that no client could read"));
+    }
+    if parts.is_empty() { format!("no answer to {sent} DISCOVER") } else { parts.join("; ") }
+}
+
+/// `10.0.0.1 (fa:16:3e:00:00:01) offers 10.0.0.3/24, router 10.0.0.1, DNS 10.0.0.1`.
+pub(crate) fn offer(heard: &HeardReply) -> String {
+    let HeardReply { reply, from, from_mac, checksum } = heard;
+    let list = |addresses: &[std::net::Ipv4Addr]| {
+        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let address = reply.address.map_or_else(|| "no address".to_owned(), |address| address.to_string());
+    let mut text = match reply.kind {
+        ReplyKind::Offer => format!("{from} ({from_mac}) offers {address}"),
+        ReplyKind::Ack => format!("{from} ({from_mac}) gives {address}"),
+        ReplyKind::Nak => format!("{from} ({from_mac}) refuses"),
+    };
+    if let Some(bits) = reply.prefix_bits {
+        text.push_str(&format!("/{bits}"));
+    }
+    let options = [("router", list(&reply.routers)), ("DNS", list(&reply.dns))];
+    for (name, value) in options.iter().filter(|(_, value)| !value.is_empty()) {
+        text.push_str(&format!(", {name} {value}"));
+    }
+    if let Some(mtu) = reply.mtu {
+        text.push_str(&format!(", mtu {mtu}"));
+    }
+    match checksum {
+        UdpChecksum::Right | UdpChecksum::Absent => {}
+        UdpChecksum::Unfinished => text.push_str(", with an unfinished UDP checksum"),
+        UdpChecksum::Wrong => text.push_str(", with a wrong UDP checksum"),
+    }
+    text
+}
+
+fn named(answer: Option<&DnsAnswer>, unreadable: Option<&str>) -> String {
+    match (answer, unreadable) {
+        (Some(answer), _) => {
+            let found: Vec<String> = answer.found.iter().map(name).collect();
+            match (rcode(answer.rcode), found.is_empty()) {
+                (word, false) => format!("{word}: {}", found.join(" ")),
+                (word, true) => word,
+            }
+        }
+        (None, Some(why)) => format!("an answer that cannot be read: {why}"),
+        (None, None) => "no answer".to_owned(),
+    }
+}
+
+fn name(found: &Found) -> String {
+    match found {
+        Found::Address(address) => address.to_string(),
+        Found::Name(name) => name.clone(),
+    }
+}
+
+/// As dig prints it.
+pub(crate) fn rcode(rcode: Rcode) -> String {
+    match rcode {
+        Rcode::NoError => "NOERROR".to_owned(),
+        Rcode::NxDomain => "NXDOMAIN".to_owned(),
+        Rcode::ServFail => "SERVFAIL".to_owned(),
+        Rcode::Refused => "REFUSED".to_owned(),
+        Rcode::Other(number) => format!("RCODE{number}"),
+    }
+}

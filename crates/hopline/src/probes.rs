@@ -1,0 +1,260 @@
+//! The ladder's questions asked for real: from inside instances that may be entered, as those that may not, from their
+//! hosts, and from outside to their floating addresses.
+
+mod as_instance;
+mod inside;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use checks::{Purpose, Rung};
+use collect::MachinePlan;
+use model::path::Exchange;
+use model::probe::ProbeResult;
+use model::snapshot::Gap;
+use probe::as_instance::{Asks, own_port, transaction};
+use probe::dns::Question;
+
+use crate::gather::Facts;
+use crate::progress;
+use crate::site_file::Site;
+
+pub(crate) use as_instance::Nic;
+
+/// Two, so that the first may be lost to a neighbour that is still being resolved.
+pub(crate) const COUNT: u32 = 2;
+const INTERVAL: Duration = Duration::from_millis(200);
+/// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
+/// our own stack has said that the neighbour is absent.
+const PATIENCE: Duration = Duration::from_millis(3500);
+/// Payload in bytes: ping's default.
+const SIZE: usize = 56;
+/// Instances of the same network that one instance pings, at most.
+const OTHERS_MAX: usize = 4;
+/// Jobs under way at the same time.
+const AT_ONCE_MAX: usize = 32;
+
+/// One question to be asked: by whom, of whom, what, and the number that its packets are known by.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe<'a> {
+    pub(crate) from: From<'a>,
+    pub(crate) to: Ipv4Addr,
+    pub(crate) asks: Asks,
+    pub(crate) id: u16,
+}
+
+/// Who asks, and how it is brought to it.
+#[derive(Debug, Clone)]
+pub(crate) enum From<'a> {
+    /// By a socket in the namespace of a host, or of an instance that may be entered.
+    Inside(&'a MachinePlan),
+    /// By its host's side of its NIC.
+    Outside(Nic<'a>),
+}
+
+impl Probe<'_> {
+    /// Name of the host or instance that asks.
+    pub(crate) fn sender(&self) -> &str {
+        match &self.from {
+            From::Inside(machine) => &machine.name,
+            From::Outside(nic) => &nic.sender.name,
+        }
+    }
+
+    /// The conversation, and the number that tells its packets from all others of its kind: the echo's identifier, the
+    /// DNS question's, the DHCP transaction's, the TCP connection's port at our end.
+    pub(crate) fn mark(&self) -> (Exchange, u32) {
+        match self.asks {
+            Asks::Echo => (Exchange::Icmp, self.id.into()),
+            Asks::Address => (Exchange::Dhcp, transaction(self.id)),
+            Asks::Name(_) => (Exchange::Dns, self.id.into()),
+            Asks::Connection { .. } => (Exchange::Tcp, own_port(self.id).into()),
+        }
+    }
+}
+
+/// What these rungs ask: each question once.
+pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, rungs: &[Rung]) -> Vec<Probe<'a>> {
+    let mut others: BTreeMap<usize, usize> = BTreeMap::new();
+    let (mut probes, mut gaps): (Vec<Probe>, BTreeMap<usize, Gap>) = (Vec::new(), BTreeMap::new());
+    for rung in rungs {
+        let IpAddr::V4(to) = rung.to else { continue };
+        if let Purpose::Other(_) = rung.purpose {
+            let asked = others.entry(rung.instance).or_default();
+            *asked += 1;
+            if *asked > OTHERS_MAX {
+                continue;
+            }
+        }
+        for asks in asks(facts, rung) {
+            match from(site, facts, rung, &asks) {
+                Ok(from) => probes.extend(from.map(|from| Probe { from, to, asks, id: 0 })),
+                Err(gap) => drop(gaps.entry(rung.instance).or_insert(gap)),
+            }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    probes.retain(|probe| {
+        let what = format!("{:?}", probe.asks);
+        seen.insert((probe.sender().to_owned(), probe.to, what))
+    });
+    // Numbers that packets of other processes are not likely to have at the same time.
+    let first = std::process::id().wrapping_mul(31);
+    for (probe, number) in probes.iter_mut().zip(first..) {
+        probe.id = u16::try_from(number & 0xffff).unwrap_or_default();
+    }
+    facts.snapshot.gaps.extend(gaps.into_values());
+    probes
+}
+
+/// The packets that ask a rung's question.
+fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
+    match rung.purpose {
+        Purpose::Dhcp => vec![Asks::Address],
+        Purpose::Gateway | Purpose::Outside | Purpose::Inbound(_) | Purpose::Served | Purpose::Other(_) => {
+            vec![Asks::Echo]
+        }
+        // Whether it is there at all, and what it finds out from others: the name of somebody outside, as sshd asks.
+        Purpose::Resolver => {
+            let client = outside(facts).map(|address| Asks::Name(Question::NameOf(address.into())));
+            std::iter::once(Asks::Name(Question::Version)).chain(client).collect()
+        }
+        Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],
+    }
+}
+
+/// The port of the metadata service as instances see it (EC2's).
+const METADATA_PORT: u16 = 80;
+
+/// An address of the outside.
+fn outside(facts: &Facts) -> Option<Ipv4Addr> {
+    let host = facts.snapshot.hosts.iter().find(|host| host.role == "external")?;
+    crate::who::address(facts.snapshot.main_netns(&host.name)?)
+}
+
+/// Who asks: inside where that may be entered, else by its host. `None` for a host out of reach, of which there is a
+/// gap already.
+fn from<'a>(site: &'a Site, facts: &Facts, rung: &Rung, asks: &Asks) -> Result<Option<From<'a>>, Gap> {
+    let is_reached =
+        |machine: &&MachinePlan| !facts.unreachable.iter().any(|(name, _)| *name == machine.name);
+    let by_host = |name: &str| {
+        let named = |machine: &&MachinePlan| !machine.instance && machine.name == name;
+        site.machines.iter().find(named).filter(is_reached)
+    };
+    let instance = facts.intent.instances.get(rung.instance).filter(|instance| instance.name == rung.from);
+    let Some(instance) = instance else { return Ok(by_host(&rung.from).map(From::Inside)) };
+    let mut inside = site.machines.iter().filter(|machine| machine.instance && machine.name == rung.from);
+    // A DISCOVER comes from no address, and from a NIC that may have none: only its host can bring it forth.
+    if let Some(machine) = inside.find(is_reached).filter(|_| *asks != Asks::Address) {
+        return Ok(Some(From::Inside(machine)));
+    }
+    let Some(host) = by_host(&instance.host) else { return Ok(None) };
+    let IpAddr::V4(to) = rung.to else { return Ok(None) };
+    as_instance::nic(facts, instance, host, to).map(|nic| Some(From::Outside(nic)))
+}
+
+/// What is sent at the same time from one place.
+enum Job<'p, 'a> {
+    /// By a socket of its own.
+    Alone(&'p MachinePlan, &'p Probe<'a>),
+    /// Through one NIC.
+    Together(&'p Nic<'a>, Vec<&'p Probe<'a>>),
+}
+
+/// Asks them, and returns what came back. What could not be asked becomes a gap.
+pub(crate) fn send(probes: &[Probe], facts: &mut Facts, timeout: Duration) -> Vec<ProbeResult> {
+    let _progress = progress::start("waiting for answers");
+    let deadline = Instant::now() + timeout;
+    let patience = PATIENCE.min(timeout);
+    let mut results = Vec::new();
+    let mut gaps = Vec::new();
+    for batch in jobs(probes).chunks(AT_ONCE_MAX) {
+        // Silence means something only after the full wait, so a batch without time for it is left out.
+        if Instant::now() + patience > deadline && !results.is_empty() {
+            gaps.extend(batch.iter().map(|job| gap(job, "the time was up", "a longer --timeout")));
+            continue;
+        }
+        for (job, outcome) in batch.iter().zip(all_at_once(batch, patience)) {
+            match outcome {
+                Ok(Came { results: came, gaps: more }) => {
+                    results.extend(came);
+                    gaps.extend(more);
+                }
+                Err(Unsent { why, would_need }) => gaps.push(gap(job, &why, &would_need)),
+            }
+        }
+    }
+    facts.snapshot.gaps.extend(gaps);
+    results
+}
+
+/// Questions through one NIC are one job.
+fn jobs<'p, 'a>(probes: &'p [Probe<'a>]) -> Vec<Job<'p, 'a>> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for probe in probes {
+        let nic = match &probe.from {
+            From::Inside(machine) => {
+                jobs.push(Job::Alone(machine, probe));
+                continue;
+            }
+            From::Outside(nic) => nic,
+        };
+        let same = jobs.iter_mut().find_map(|job| match job {
+            Job::Together(known, together) if known.is_same(nic) => Some(together),
+            Job::Together(..) | Job::Alone(..) => None,
+        });
+        match same {
+            Some(together) => together.push(probe),
+            None => jobs.push(Job::Together(nic, vec![probe])),
+        }
+    }
+    jobs
+}
+
+/// What came of a job.
+#[derive(Default)]
+struct Came {
+    results: Vec<ProbeResult>,
+    gaps: Vec<Gap>,
+}
+
+/// Why nothing was sent, and what would let it.
+struct Unsent {
+    why: String,
+    would_need: String,
+}
+
+/// What is not known since a job was not done.
+fn gap(job: &Job<'_, '_>, why: &str, would_need: &str) -> Gap {
+    let (sender, probes) = match job {
+        Job::Alone(machine, probe) => (&machine.name, vec![*probe]),
+        Job::Together(nic, probes) => (&nic.sender.name, probes.clone()),
+    };
+    let mut asked: Vec<String> = probes.iter().map(|probe| whom(probe)).collect();
+    asked.dedup();
+    let verb = if asked.len() == 1 { "answers" } else { "answer" };
+    let what = format!("whether {} {verb} {sender} for real", asked.join(", "));
+    Gap { what, why: why.to_owned(), would_need: would_need.to_owned() }
+}
+
+fn whom(probe: &Probe<'_>) -> String {
+    match probe.asks {
+        Asks::Echo | Asks::Name(_) => probe.to.to_string(),
+        Asks::Address => "any DHCP server".to_owned(),
+        Asks::Connection { port } => format!("{}:{port}", probe.to),
+    }
+}
+
+fn all_at_once(jobs: &[Job<'_, '_>], patience: Duration) -> Vec<Result<Came, Unsent>> {
+    thread::scope(|scope| {
+        let run = |job| match job {
+            &Job::Alone(machine, probe) => inside::send(machine, probe, patience),
+            Job::Together(nic, probes) => as_instance::send(nic, probes, patience),
+        };
+        let running: Vec<_> = jobs.iter().map(|job| scope.spawn(move || run(job))).collect();
+        let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
+        ended.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}

@@ -1,0 +1,173 @@
+//! Questions from inside a namespace that may be entered: each by a socket of its own.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use collect::{At, MachinePlan};
+use model::probe::{Asked, ProbeResult};
+use probe::as_instance::{Asks, own_port};
+use probe::dns::{DnsOutcome, DnsPlan, Question, Transport};
+use probe::tcp::TcpOutcome;
+use probe::{Asker, EchoPlan, IcmpError, NotSent, Took, dns, tcp};
+use sys::netns::{NetnsError, NetnsFd};
+
+use super::{COUNT, Came, INTERVAL, Probe, SIZE, Unsent};
+use crate::failure::Failure;
+
+const DNS_PORT: u16 = 53;
+/// How long a resolver waits before it asks again; the shortest that is common (musl's, in half of five seconds).
+const ASK_AGAIN: Duration = Duration::from_millis(1500);
+
+/// Asks one, and waits for what comes of it.
+pub(super) fn send(machine: &MachinePlan, probe: &Probe<'_>, patience: Duration) -> Result<Came, Unsent> {
+    let unsent = |why| Unsent { why, would_need: "root; --passive does without".to_owned() };
+    let netns = netns(machine).map_err(|error| unsent(error.to_string()))?;
+    let asker = Asker { name: &machine.name, netns: &netns, source: None };
+    let result = match &probe.asks {
+        Asks::Echo => {
+            let plan = EchoPlan {
+                from: machine.name.clone(),
+                netns,
+                source: None,
+                to: probe.to,
+                count: COUNT,
+                interval: INTERVAL,
+                timeout: patience,
+                ttl: None,
+                id: Some(probe.id),
+                size: SIZE,
+            };
+            probe::echo(&plan).map_err(|error| unsent(Failure::of(&error).to_string()))?
+        }
+        // Nobody asks for an address from inside: see `super::from`.
+        Asks::Address => return Ok(Came::default()),
+        Asks::Name(question) => name(&asker, probe, question, patience)
+            .map_err(|error| unsent(Failure::of(&error).to_string()))?,
+        Asks::Connection { port } => {
+            let to = SocketAddr::new(probe.to.into(), *port);
+            let result = tcp::connect_from(&asker, own_port(probe.id), to, patience)
+                .map_err(|error| unsent(Failure::of(&error).to_string()))?;
+            connection(&asker, probe, *port, result)
+        }
+    };
+    Ok(Came { results: vec![result], gaps: Vec::new() })
+}
+
+pub(super) fn netns(machine: &MachinePlan) -> Result<NetnsFd, NetnsError> {
+    match &machine.at {
+        At::Local => NetnsFd::current(),
+        At::Netns(name) => NetnsFd::named(name),
+    }
+}
+
+/// A result of which nothing has come yet.
+fn nothing(asker: &Asker<'_>, probe: &Probe<'_>, asked: Asked) -> ProbeResult {
+    ProbeResult {
+        from: asker.name.to_owned(),
+        by_host: false,
+        to: probe.to,
+        asked,
+        sent: 1,
+        received: 0,
+        reply_ttl: None,
+        rtt_us: None,
+        errors: Vec::new(),
+        send_error: None,
+    }
+}
+
+/// Asks twice, as resolvers do: UDP may be lost.
+fn name(
+    asker: &Asker<'_>,
+    probe: &Probe<'_>,
+    question: &Question,
+    patience: Duration,
+) -> Result<ProbeResult, dns::DnsError> {
+    let server = SocketAddr::new(probe.to.into(), DNS_PORT);
+    let deadline = Instant::now() + patience;
+    let mut sent = 0;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let plan = DnsPlan {
+            question: question.clone(),
+            server,
+            transport: Transport::Udp,
+            id: Some(probe.id),
+            timeout: if sent == 0 { ASK_AGAIN.min(left) } else { left },
+        };
+        let result = dns::ask(asker, &plan)?;
+        sent += 1;
+        if result.outcome != DnsOutcome::Silent || sent == COUNT || Instant::now() >= deadline {
+            let asked = Asked::Name {
+                question: question.to_string(),
+                over_tcp: result.is_truncated,
+                answer: None,
+                unreadable: None,
+            };
+            let rtt_us = result.took.map(microseconds);
+            let nothing = ProbeResult { sent, rtt_us, ..nothing(asker, probe, asked) };
+            return Ok(answered(nothing, result.outcome));
+        }
+    }
+}
+
+/// With what came of a question for a name.
+fn answered(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
+    let to = result.to;
+    let Asked::Name { answer, unreadable, .. } = &mut result.asked else { return result };
+    match outcome {
+        DnsOutcome::Answered(said) => {
+            *answer = Some(said);
+            result.received = 1;
+        }
+        DnsOutcome::Malformed(why) => {
+            *unreadable = Some(why);
+            result.received = 1;
+        }
+        DnsOutcome::HungUp => {
+            *unreadable = Some("the connection was closed before the answer was whole".to_owned());
+            result.received = 1;
+        }
+        DnsOutcome::PortClosed(None) => result.errors.push((to.into(), "connection refused".to_owned())),
+        DnsOutcome::PortClosed(Some(icmp)) | DnsOutcome::Unreachable(icmp) => result.errors.push(said(&icmp)),
+        DnsOutcome::NotSent(why) => result.send_error = Some(refused(&why)),
+        DnsOutcome::Flooded => {
+            *unreadable = Some("so much came that was no answer that waiting ended".to_owned());
+        }
+        DnsOutcome::Silent => {}
+    }
+    result
+}
+
+fn connection(asker: &Asker<'_>, probe: &Probe<'_>, port: u16, came: tcp::TcpResult) -> ProbeResult {
+    let accepted = came.outcome == TcpOutcome::Answered;
+    let nothing = nothing(asker, probe, Asked::Connection { port, accepted });
+    let mut result = ProbeResult { rtt_us: came.took.map(microseconds), ..nothing };
+    match came.outcome {
+        TcpOutcome::Answered | TcpOutcome::Refused => result.received = 1,
+        TcpOutcome::Unreachable(icmp) => result.errors.push(said(&icmp)),
+        TcpOutcome::NotSent(why) => result.send_error = Some(refused(&why)),
+        TcpOutcome::Silent => {}
+    }
+    result
+}
+
+fn microseconds(took: Took) -> u64 {
+    u64::try_from(took.duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn said(icmp: &IcmpError) -> (std::net::IpAddr, String) {
+    (icmp.from, icmp.meaning())
+}
+
+/// Why our own stack would not send, in ping's words.
+fn refused(why: &NotSent) -> String {
+    match why {
+        NotSent::NoRoute => "Network is unreachable".to_owned(),
+        NotSent::Prohibited => "the route prohibits it".to_owned(),
+        NotSent::Blackhole => "the route is a blackhole".to_owned(),
+        NotSent::Dropped => "Operation not permitted: a rule of its own drops it".to_owned(),
+        NotSent::TooBig => "Message too long".to_owned(),
+        NotSent::Other(why) => why.clone(),
+    }
+}

@@ -1,0 +1,46 @@
+//! What a DNS server answers (RFC 1035).
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// What a server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsAnswer {
+    /// Whether it worked.
+    pub rcode: Rcode,
+    /// What was asked for, in the message's order; empty where the name has nothing of the kind.
+    pub found: Vec<Found>,
+    /// The names that the one asked for is an alias of, in turn.
+    pub aliases: Vec<String>,
+    /// Records of the answer's section that answer nothing that was asked.
+    pub beside: usize,
+    /// The server would look elsewhere for what it does not know itself.
+    pub recursion_available: bool,
+    /// The server knows it at first hand.
+    pub authoritative: bool,
+}
+
+/// Something that was asked for. Names are ASCII, with what is not escaped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Found {
+    /// An address of the name.
+    Address(IpAddr),
+    /// A name of the address, with a dot at its end.
+    Name(String),
+}
+
+/// A server's own word for how it went (RFC 1035, 4.1.1; RFC 6895 for what came later).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rcode {
+    /// It worked; that nothing is found may still be.
+    NoError,
+    /// There is no such name.
+    NxDomain,
+    /// The server could not find out: the servers it asks in turn did not answer, or not rightly.
+    ServFail,
+    /// The server does not want to.
+    Refused,
+    /// Any other, as its number.
+    Other(u16),
+}

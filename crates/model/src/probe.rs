@@ -1,0 +1,141 @@
+//! Questions that were really asked with packets of our own: what came of them, where they were seen, and which
+//! rules they met.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dhcp::HeardReply;
+use crate::dns::DnsAnswer;
+use crate::netfilter::Ruleset;
+use crate::path::{Exchange, RuleRef};
+
+/// What came of a question that was really asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeResult {
+    /// Who asked: host or instance.
+    pub from: String,
+    /// The instance's host asked in its stead: what came back was seen to leave through the instance's NIC, and
+    /// whether it arrived inside nobody knows.
+    pub by_host: bool,
+    /// Whom: the limited broadcast of DHCP, the server of DNS.
+    pub to: Ipv4Addr,
+    /// What was asked, and what the answers say.
+    pub asked: Asked,
+    /// Questions sent.
+    pub sent: u32,
+    /// Answers received.
+    pub received: u32,
+    /// TTL of the answers, where any and known.
+    pub reply_ttl: Option<u8>,
+    /// Median round-trip time in microseconds, where any.
+    pub rtt_us: Option<u64>,
+    /// ICMP errors that came instead: who sent them and what they say.
+    pub errors: Vec<(IpAddr, String)>,
+    /// It could not be sent: why.
+    pub send_error: Option<String>,
+}
+
+/// What was asked, and what the answers say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
+    /// ICMP echo, whose answer says nothing but that it is one.
+    Echo,
+    /// A DISCOVER.
+    Address {
+        /// What servers offer, in the order of their coming.
+        offers: Vec<HeardReply>,
+        /// What a server sent that no client could take: who, and what is wrong with it.
+        unreadable: Vec<(IpAddr, String)>,
+    },
+    /// A question for a name's address or an address's name.
+    Name {
+        /// As it is read: `www.example.net`, `the name of 1.2.3.4`.
+        question: String,
+        /// What was asked over last: TCP, after a truncated answer or from the start.
+        over_tcp: bool,
+        /// What the server says; `None` where no answer came, or none that can be read.
+        answer: Option<DnsAnswer>,
+        /// It answered what cannot be read: why.
+        unreadable: Option<String>,
+    },
+    /// A SYN.
+    Connection {
+        /// To this port.
+        port: u16,
+        /// It was answered by a SYN; `false` with an answer is a reset.
+        accepted: bool,
+    },
+}
+
+impl Asked {
+    /// The conversation that it is of.
+    pub fn exchange(&self) -> Exchange {
+        match self {
+            Asked::Echo => Exchange::Icmp,
+            Asked::Address { .. } => Exchange::Dhcp,
+            Asked::Name { .. } => Exchange::Dns,
+            Asked::Connection { .. } => Exchange::Tcp,
+        }
+    }
+}
+
+/// What of our own probes was seen at a device while they were under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceWatch {
+    /// Host, or instance whose inside is meant.
+    pub machine: String,
+    /// Empty for its main namespace.
+    pub netns: String,
+    /// Device.
+    pub device: String,
+    /// By probe: those of which anything was seen.
+    pub probes: Vec<ProbeSeen>,
+}
+
+/// How often a probe's packets were seen at one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSeen {
+    /// Who sent it: host or instance, as in [`ProbeResult`].
+    pub from: String,
+    /// Destination.
+    pub to: Ipv4Addr,
+    /// The kind of conversation.
+    pub exchange: Exchange,
+    /// Questions.
+    pub requests: u32,
+    /// Answers.
+    pub replies: u32,
+}
+
+/// What our own probes met of a namespace's rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesSeen {
+    /// Host.
+    pub machine: String,
+    /// Empty for its main namespace.
+    pub netns: String,
+    /// Packets that were sent on their way through it.
+    pub sent: u32,
+    /// The rules after the probes, with their counters; `None` where they could not be read again.
+    pub after: Option<Ruleset>,
+    /// Rules and policies that our packets met, in order, as the kernel traced them; `None` where it
+    /// did not: why.
+    pub met: Result<Vec<MetRule>, String>,
+}
+
+/// A rule that one of our packets met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetRule {
+    /// The kernel's number for the packet: events of one packet in one family share it.
+    pub packet: u32,
+    /// The rule, or policy.
+    pub rule: RuleRef,
+    /// Source and destination of the packet, where the kernel told.
+    pub ends: Option<(IpAddr, IpAddr)>,
+    /// What it did: `drop`, `accept`, `jump nova-compute-local`.
+    pub verdict: String,
+    /// It ended the packet's way.
+    pub drops: bool,
+}

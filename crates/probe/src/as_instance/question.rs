@@ -1,0 +1,304 @@
+//! One question as the instance that is no ping: for an address by DHCP, for a name by DNS, for a connection by TCP.
+//!
+//! What the instance itself says to the answer is its own affair: its stack resets the connection that it never asked
+//! for and refuses the datagram, and its DHCP client passes over another transaction's OFFER.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use etherparse::{Icmpv4Slice, Icmpv4Type, NetSlice, PacketBuilder, SlicedPacket, TransportSlice, ip_number};
+use model::Mac;
+use model::dhcp::HeardReply;
+use model::probe::{Asked, ProbeResult};
+
+use super::nic::{self, Nic, Seen};
+use super::{AsInstanceError, Asks, Plan, Target};
+use crate::dhcp::{self, Client};
+use crate::dns::{DnsQuery, Reading, read_answer};
+use crate::icmp;
+
+/// Between two tries: what the kernel waits before it sends a SYN again (`TCP_TIMEOUT_INIT`), and resolvers less.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long a second server may take longer than the first.
+const SECOND_SERVER: Duration = Duration::from_millis(100);
+/// Two servers are one too many; whoever sends more floods.
+const ANSWERS_MAX: usize = 8;
+const TCP_WINDOW: u16 = 64240;
+
+/// What is asked, and by what the answer is known.
+enum Ask {
+    Address { client: Client, offers: Vec<HeardReply>, unreadable: Vec<(IpAddr, String)> },
+    Name { query: DnsQuery, read: Option<Reading> },
+    Connection { port: u16, sequence: u32, accepted: Option<bool> },
+}
+
+/// One question.
+pub(super) struct Question<'p> {
+    plan: &'p Plan,
+    pub(super) target: &'p Target,
+    ask: Ask,
+    frame: Vec<u8>,
+    sent: u32,
+    next_at: Option<Instant>,
+    came_ns: Option<u64>,
+    answered_ns: Option<u64>,
+    answered_at: Option<Instant>,
+    reply_ttl: Option<u8>,
+    errors: Vec<(IpAddr, String)>,
+}
+
+impl<'p> Question<'p> {
+    /// What a target is asked for; `None` where that is an echo, or a name that cannot be asked for.
+    pub(super) fn of(plan: &'p Plan, target: &'p Target) -> Option<Question<'p>> {
+        let ask = match &target.asks {
+            Asks::Echo => return None,
+            Asks::Address => {
+                let client = Client { mac: plan.sender.mac, transaction: super::transaction(target.id) };
+                Ask::Address { client, offers: Vec::new(), unreadable: Vec::new() }
+            }
+            Asks::Name(question) => Ask::Name { query: DnsQuery::new(question, target.id).ok()?, read: None },
+            Asks::Connection { port } => {
+                Ask::Connection { port: *port, sequence: target.id.into(), accepted: None }
+            }
+        };
+        Some(Question {
+            plan,
+            target,
+            ask,
+            frame: Vec::new(),
+            sent: 0,
+            next_at: None,
+            came_ns: None,
+            answered_ns: None,
+            answered_at: None,
+            reply_ttl: None,
+            errors: Vec::new(),
+        })
+    }
+
+    /// Nothing that may still come would change the answer.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        let heard_out = match self.ask {
+            Ask::Address { .. } => SECOND_SERVER,
+            Ask::Name { .. } | Ask::Connection { .. } => Duration::ZERO,
+        };
+        self.answered_at.is_some_and(|at| now >= at + heard_out) || !self.errors.is_empty()
+    }
+
+    /// When something is to be done next, once its next hop is known; `None` where nothing is.
+    pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+        if let Some(at) = self.answered_at {
+            return (!self.is_settled(now)).then_some(at + SECOND_SERVER);
+        }
+        let is_due = self.sent < self.plan.count && self.errors.is_empty();
+        is_due.then(|| self.next_at.unwrap_or(now))
+    }
+
+    /// Asks, where it is time to, through the next hop; of DHCP, where there is none, everybody.
+    pub(super) fn send(
+        &mut self,
+        nic: &mut Nic<'_>,
+        next_hop: Mac,
+        now: Instant,
+    ) -> Result<(), AsInstanceError> {
+        if self.answered_at.is_some() || self.next_at(now).is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        if self.sent == 0 {
+            self.frame = self.frame(next_hop).unwrap_or_default();
+        }
+        nic.receive(&self.frame)?;
+        self.sent += 1;
+        self.next_at = Some(now + AGAIN);
+        Ok(())
+    }
+
+    /// `None` for what a frame cannot hold, which nothing of ours is.
+    fn frame(&self, next_hop: Mac) -> Option<Vec<u8>> {
+        if let Ask::Address { client, .. } = &self.ask {
+            return Some(dhcp::discover_frame(client));
+        }
+        let target = self.target;
+        let ip = PacketBuilder::ethernet2(self.plan.sender.mac.0, next_hop.0).ipv4(
+            target.source.octets(),
+            target.to.octets(),
+            self.plan.ttl,
+        );
+        let mut frame = Vec::new();
+        let written = match &self.ask {
+            Ask::Address { .. } => return None,
+            Ask::Name { query, .. } => {
+                ip.udp(target.own_port(), target.port()).write(&mut frame, &query.to_bytes().ok()?)
+            }
+            Ask::Connection { sequence, .. } => {
+                ip.tcp(target.own_port(), target.port(), *sequence, TCP_WINDOW).syn().write(&mut frame, &[])
+            }
+        };
+        written.is_ok().then_some(frame)
+    }
+
+    /// Notes an answer, an error, or that the question came in.
+    pub(super) fn note(&mut self, seen: Seen<'_>, now: Instant) {
+        if self.sent == 0 {
+            return;
+        }
+        if seen.is_from_instance {
+            if nic::is_same(&self.frame, seen.bytes) {
+                self.came_ns.get_or_insert(seen.time_ns);
+            }
+            return;
+        }
+        if self.is_answered_by(seen.bytes) {
+            self.answered_ns.get_or_insert(seen.time_ns);
+            self.answered_at.get_or_insert(now);
+        }
+    }
+
+    fn is_answered_by(&mut self, bytes: &[u8]) -> bool {
+        if let Ask::Address { client, offers, unreadable } = &mut self.ask {
+            return hears(bytes, client, offers, unreadable);
+        }
+        let target = self.target;
+        let Ok(packet) = SlicedPacket::from_ethernet(bytes) else { return false };
+        let Some(NetSlice::Ipv4(ip)) = &packet.net else { return false };
+        let header = ip.header();
+        if header.destination_addr() != target.source {
+            return false;
+        }
+        let ours = |from: u16, to: u16| {
+            header.source_addr() == target.to && from == target.port() && to == target.own_port()
+        };
+        let answered = match (&packet.transport, &mut self.ask) {
+            (Some(TransportSlice::Icmpv4(icmp)), _) => {
+                let is_ours = quotes(icmp, target);
+                if let Some((kind, code)) = is_ours.filter(|_| self.errors.len() < ANSWERS_MAX) {
+                    let from = IpAddr::V4(header.source_addr());
+                    self.errors.push((from, icmp::describe(kind, code)));
+                }
+                false
+            }
+            (Some(TransportSlice::Udp(udp)), Ask::Name { query, read })
+                if ours(udp.source_port(), udp.destination_port()) && read.is_none() =>
+            {
+                match read_answer(udp.payload(), query) {
+                    Reading::WrongId | Reading::WrongQuestion => false,
+                    answer @ (Reading::Answer(_) | Reading::Truncated | Reading::Malformed(_)) => {
+                        *read = Some(answer);
+                        true
+                    }
+                }
+            }
+            (Some(TransportSlice::Tcp(tcp)), Ask::Connection { sequence, accepted, .. })
+                if ours(tcp.source_port(), tcp.destination_port())
+                    && tcp.ack()
+                    && tcp.acknowledgment_number() == sequence.wrapping_add(1) =>
+            {
+                *accepted = Some(tcp.syn() && !tcp.rst());
+                true
+            }
+            _ => false,
+        };
+        if answered {
+            self.reply_ttl = Some(header.ttl());
+        }
+        answered
+    }
+
+    /// A question of ours was seen to come in.
+    pub(super) fn is_received(&self) -> bool {
+        self.came_ns.is_some()
+    }
+
+    /// `silence` is why nothing was sent, where nothing was.
+    pub(super) fn result(self, silence: Option<String>) -> ProbeResult {
+        let took_ns = self.came_ns.zip(self.answered_ns).map(|(from, to)| to.saturating_sub(from));
+        let mut received = u32::from(self.answered_ns.is_some());
+        let asked = match self.ask {
+            Ask::Address { offers, unreadable, .. } => {
+                received = u32::try_from(offers.len()).unwrap_or(u32::MAX);
+                Asked::Address { offers, unreadable }
+            }
+            Ask::Name { read, .. } => {
+                let question = match &self.target.asks {
+                    Asks::Name(question) => question.to_string(),
+                    Asks::Echo | Asks::Address | Asks::Connection { .. } => String::new(),
+                };
+                let (answer, unreadable) = match read {
+                    Some(Reading::Answer(answer)) => (Some(answer), None),
+                    Some(Reading::Malformed(why)) => (None, Some(why)),
+                    Some(Reading::Truncated) => {
+                        (None, Some("it is cut short, and is had over TCP".to_owned()))
+                    }
+                    Some(Reading::WrongId | Reading::WrongQuestion) | None => (None, None),
+                };
+                Asked::Name { question, over_tcp: false, answer, unreadable }
+            }
+            Ask::Connection { port, accepted, .. } => {
+                Asked::Connection { port, accepted: accepted == Some(true) }
+            }
+        };
+        ProbeResult {
+            from: self.plan.sender.name.clone(),
+            by_host: true,
+            to: self.target.to,
+            asked,
+            sent: self.sent,
+            received,
+            reply_ttl: self.reply_ttl,
+            rtt_us: took_ns.map(|ns| ns / 1000),
+            errors: self.errors,
+            send_error: silence.filter(|_| self.sent == 0),
+        }
+    }
+}
+
+/// Takes a frame for a DHCP server's word to this client. Each server is heard once; a reply that no client could
+/// read answers nothing and is kept for the report.
+fn hears(
+    bytes: &[u8],
+    client: &Client,
+    offers: &mut Vec<HeardReply>,
+    unreadable: &mut Vec<(IpAddr, String)>,
+) -> bool {
+    let Some(framed) = dhcp::framed(bytes) else { return false };
+    match dhcp::read(framed.payload, client) {
+        Ok(reply) => {
+            let is_new = offers.iter().all(|known| {
+                (known.from, known.from_mac, known.reply.server)
+                    != (framed.from, framed.from_mac, reply.server)
+            });
+            if is_new && offers.len() < ANSWERS_MAX {
+                let (from, from_mac, checksum) = (framed.from, framed.from_mac, framed.checksum);
+                offers.push(HeardReply { reply, from, from_mac, checksum });
+            }
+            true
+        }
+        Err(problem) => {
+            if !problem.is_for_another() && unreadable.len() < ANSWERS_MAX {
+                unreadable.push((IpAddr::V4(framed.from), problem.to_string()));
+            }
+            false
+        }
+    }
+}
+
+/// Type and code of an error that quotes our question: an IPv4 header and at least the ports (RFC 792).
+fn quotes(icmp: &Icmpv4Slice<'_>, target: &Target) -> Option<(u8, u8)> {
+    match icmp.icmp_type() {
+        Icmpv4Type::DestinationUnreachable(_) | Icmpv4Type::TimeExceeded(_) => {}
+        _ => return None,
+    }
+    let quoted = icmp.payload();
+    let header_bytes = usize::from(quoted.first()? & 0x0f) * 4;
+    let protocol = match target.asks {
+        Asks::Name(_) => ip_number::UDP.0,
+        Asks::Connection { .. } => ip_number::TCP.0,
+        Asks::Echo | Asks::Address => return None,
+    };
+    let to = quoted.get(16..)?.first_chunk::<4>()?;
+    let ports = quoted.get(header_bytes..)?.first_chunk::<4>()?;
+    let [a, b] = target.own_port().to_be_bytes();
+    let [c, d] = target.port().to_be_bytes();
+    let is_ours = *quoted.get(9)? == protocol && *to == target.to.octets() && *ports == [a, b, c, d];
+    is_ours.then(|| (icmp.type_u8(), icmp.code_u8()))
+}
