@@ -55,9 +55,11 @@ pub mod firewall {
 
 /// Addresses: dnsmasq.
 pub mod dhcp {
+    pub mod dhcp_offer_wrong;
     pub mod dnsmasq_not_running;
     pub mod dnsmasq_pool_exhausted;
     pub mod dnsmasq_stale_hosts_file;
+    pub mod rogue_dhcp;
 }
 
 /// Beyond the hosts.
@@ -124,6 +126,8 @@ catalogue! {
         dnsmasq_not_running => "dnsmasq-not-running",
         dnsmasq_pool_exhausted => "dnsmasq-pool-exhausted",
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
+        dhcp_offer_wrong => "dhcp-offer-wrong",
+        rogue_dhcp => "rogue-dhcp",
     }
     external {
         ext_gateway_down => "ext-gateway-down",

@@ -4,6 +4,7 @@
 mod faults;
 mod kernel;
 mod nova_clouds;
+mod probes;
 mod queens;
 mod rules;
 mod site;
@@ -26,6 +27,7 @@ use crate::{Case, Request, Subject, Symptom, diagnose};
 
 pub(crate) use faults::{CODES, broken, inject};
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
+pub(crate) use probes::{offer, offered};
 pub(crate) use queens::queens;
 pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
 
@@ -34,6 +36,9 @@ pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
 pub(crate) struct Cloud {
     pub(crate) snapshot: Snapshot,
     pub(crate) intent: Intent,
+    /// What comes of what is asked, where a test says so.
+    #[serde(default)]
+    pub(crate) probes: Vec<ProbeResult>,
 }
 
 /// `hopline lab up`: one compute host, nova's database, two instances that can be entered.
@@ -60,7 +65,7 @@ pub(crate) fn lacks(diagnosis: &Diagnosis, code: &str) -> bool {
 impl Cloud {
     /// What `hopline diagnose INSTANCE --passive` concludes.
     pub(crate) fn diagnose(&self, instance: &str) -> Diagnosis {
-        self.diagnose_with(instance, &[])
+        self.diagnose_with(instance, &self.probes)
     }
 
     /// The same, with answers to what was really sent.
@@ -82,12 +87,12 @@ impl Cloud {
 
     /// What `hopline check` concludes of a host.
     pub(crate) fn check(&self, host: &str) -> Diagnosis {
-        self.ask(Subject::Hosts(vec![host.to_owned()]), &[], &[])
+        self.ask(Subject::Hosts(vec![host.to_owned()]), &self.probes, &[])
     }
 
     /// What `hopline diagnose --all --passive` concludes.
     pub(crate) fn diagnose_all(&self) -> Diagnosis {
-        self.ask(Subject::AllInstances, &[], &[])
+        self.ask(Subject::AllInstances, &self.probes, &[])
     }
 
     fn ask(&self, subject: Subject, probes: &[ProbeResult], watches: &[DeviceWatch]) -> Diagnosis {

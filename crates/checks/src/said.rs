@@ -1,5 +1,7 @@
 //! What came of our own probes, as evidence and in a sentence's words.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use model::dhcp::{HeardReply, ReplyKind, UdpChecksum};
 use model::dns::{DnsAnswer, Found, Rcode};
 use model::finding::{Evidence, EvidenceKind};
@@ -18,6 +20,29 @@ pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
         Asked::Connection { port, .. } => format!("nc -z {} {port}", probe.to),
     };
     Evidence { kind: EvidenceKind::Probe, source: format!("{what} {how} {}", probe.from), text: text(probe) }
+}
+
+/// What servers said to an instance's DISCOVER.
+pub(crate) fn offers<'p>(probes: &'p [ProbeResult], instance: &str) -> impl Iterator<Item = &'p HeardReply> {
+    addresses(probes, instance).flat_map(|(offers, _)| offers)
+}
+
+/// Who sent what no client could read, and why.
+pub(crate) fn unreadable<'p>(
+    probes: &'p [ProbeResult],
+    instance: &str,
+) -> impl Iterator<Item = &'p (IpAddr, String)> {
+    addresses(probes, instance).flat_map(|(_, unreadable)| unreadable)
+}
+
+fn addresses<'p>(
+    probes: &'p [ProbeResult],
+    instance: &str,
+) -> impl Iterator<Item = (&'p [HeardReply], &'p [(IpAddr, String)])> {
+    probes.iter().filter(move |probe| probe.from == instance).filter_map(|probe| match &probe.asked {
+        Asked::Address { offers, unreadable } => Some((offers.as_slice(), unreadable.as_slice())),
+        Asked::Echo | Asked::Name { .. } | Asked::Connection { .. } => None,
+    })
 }
 
 /// What a probe sends, with its article: `the ping`.
@@ -95,9 +120,8 @@ fn offered(sent: u32, offers: &[HeardReply], unreadable: usize) -> String {
 /// `10.0.0.1 (fa:16:3e:00:00:01) offers 10.0.0.3/24, router 10.0.0.1, DNS 10.0.0.1`.
 pub(crate) fn offer(heard: &HeardReply) -> String {
     let HeardReply { reply, from, from_mac, checksum } = heard;
-    let list = |addresses: &[std::net::Ipv4Addr]| {
-        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-    };
+    let list =
+        |addresses: &[Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let address = reply.address.map_or_else(|| "no address".to_owned(), |address| address.to_string());
     let mut text = match reply.kind {
         ReplyKind::Offer => format!("{from} ({from_mac}) offers {address}"),

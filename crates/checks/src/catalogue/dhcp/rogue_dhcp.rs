@@ -1,0 +1,171 @@
+//! # rogue-dhcp
+//!
+//! A second DHCP server answers on the instance's network.
+//!
+//! ## What it means
+//! Whoever answers first decides which address, gateway and resolver an instance gets. A foreign server hands out
+//! what is outside the cloud's plan, and renewals go wrong at random.
+//!
+//! ## How hopline knows
+//! A DISCOVER in the instance's name, which takes no lease, was answered by a server that is neither the network's
+//! own nor any host of the cloud. Its MAC tells behind which port it is: an instance's, or the physical link.
+//! Read passively there is no sign of it.
+//!
+//! ## What it looks like
+//! `tcpdump -eni br100 udp port 67 or udp port 68` shows two OFFERs to one DISCOVER, from two MACs.
+//!
+//! ## Nearest look-alikes
+//! * `tap-wrong-bridge`: the instance hangs on libvirt's bridge and libvirt's own server answers.
+//! * `dhcp-offer-wrong`: the cloud's own server offers what does not fit.
+//!
+//! ## Fix
+//! Stop the server. libvirt's nwfilter `no-dhcp-server` (in `clean-traffic`'s neighbourhood) keeps instances from being
+//! one. Instances that took its lease have to ask again (`dhclient -r; dhclient`).
+//!
+//! ## References
+//! OpenStack Operations Guide, "Network Troubleshooting" (two dnsmasq); libvirt, "Network Filters".
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::Mac;
+use model::dhcp::{HeardReply, ReplyKind};
+use model::finding::{Confidence, Evidence};
+use model::path::{Place, Stage};
+
+use crate::dhcp_refused;
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::ladder::Purpose;
+use crate::said;
+use crate::view::{Seat, View};
+
+/// Looks for offers from strangers: one finding a server.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for seat in view.vifs() {
+        let heard = said::offers(view.probes, &seat.instance.name);
+        let strangers =
+            heard.filter(|heard| heard.reply.kind == ReplyKind::Offer && is_stranger(view, seat, heard));
+        for heard in strangers {
+            let Some((hop, shown)) = whereabouts(view, seat, heard.from_mac) else { continue };
+            match found.iter_mut().find(|known| known.finding.hop == hop) {
+                Some(known) => known.finding.instances.push(seat.instance.name.clone()),
+                None => found.push(rogue(view, seat, heard, hop, shown)),
+            }
+        }
+    }
+    found
+}
+
+/// The server that it says it is.
+fn server(heard: &HeardReply) -> Ipv4Addr {
+    heard.reply.server.unwrap_or(heard.from)
+}
+
+/// Neither the network's own server nor an address of any host of the cloud, whose dnsmasq may still know the MAC.
+fn is_stranger(view: &View, seat: Seat, heard: &HeardReply) -> bool {
+    let server = server(heard);
+    let is_hosts = || {
+        let hosts = view.snapshot().hosts.iter().filter_map(|host| view.snapshot().main_netns(&host.name));
+        hosts.flat_map(|ns| &ns.addresses).any(|address| address.net.addr() == IpAddr::V4(server))
+    };
+    seat.gateway().is_some_and(|own| own != server) && !is_hosts()
+}
+
+/// Where the server is: the NIC of an instance that has its MAC, or the port that the bridge has learned it at.
+fn whereabouts(view: &View, seat: Seat, mac: Mac) -> Option<(Place, Evidence)> {
+    let intent = view.intent();
+    let owner = intent.instances.iter().find(|i| i.vifs.iter().any(|vif| vif.mac == Some(mac)));
+    if let Some(instance) = owner {
+        let vif = instance.vifs.iter().find(|vif| vif.mac == Some(mac))?;
+        let inside = view.snapshot().main_netns(&instance.name);
+        let nic = inside.and_then(|ns| Some((ns, ns.links.iter().find(|link| link.mac == Some(mac))?)));
+        if let Some((ns, link)) = nic {
+            return Some((at(ns, &link.name, Stage::Service), evidence::link(ns, link)));
+        }
+        let (ns, device) = (view.snapshot().main_netns(&instance.host)?, vif.device.as_deref()?);
+        let text = format!("{device} is the NIC of {}, whose MAC is {mac}", instance.name);
+        return Some((at(ns, device, Stage::Bridge), evidence::state(ns, "ip link", text)));
+    }
+    let learned = |ns: &model::Netns| {
+        let entry = ns.fdb.iter().find(|entry| entry.mac == mac && !entry.on_self)?;
+        Some(ns.link_name(entry.link))
+    };
+    let namespaces = [seat.server_ns, seat.ns];
+    let port = namespaces.into_iter().find_map(|ns| Some((ns, learned(ns)?)));
+    let (ns, device) = port.unwrap_or((seat.ns, seat.bridge_name()?.to_owned()));
+    let command = format!("bridge fdb show | grep {mac}");
+    Some((at(ns, &device, Stage::Bridge), evidence::state(ns, &command, format!("{mac} is behind {device}"))))
+}
+
+fn rogue(view: &View, seat: Seat, heard: &HeardReply, hop: Place, shown: Evidence) -> Found {
+    let server = server(heard);
+    let name = &seat.instance.name;
+    let offers: Vec<String> = said::offers(view.probes, name).map(said::offer).collect();
+    let source = format!("DHCPDISCOVER as {name}");
+    let asked = offers.into_iter();
+    let mut evidence: Vec<Evidence> =
+        asked.map(|text| evidence::record(model::finding::EvidenceKind::Probe, &source, text)).collect();
+    evidence.push(shown);
+    let address = heard.reply.address.map_or_else(|| "an address".to_owned(), |address| address.to_string());
+    let fault = Fault {
+        code: "rogue-dhcp",
+        summary: format!("a foreign DHCP server, {server}, offers {name} {address}; it is at {hop}"),
+        cause: format!("{server} ({}) answers DHCP on the network of {name}", heard.from_mac),
+        hop,
+        confidence: Confidence::Proven,
+        evidence,
+        owner: "unknown",
+        remedy: vec![evidence::advice(
+            format!(
+                "stop the DHCP server at {server}, or keep its replies off the bridge with libvirt's nwfilter \
+                     `no-dhcp-server`"
+            ),
+            "instances that have a lease from it must ask again",
+        )],
+        stopped: view.stop_of(seat.instance, |s| s.rung.purpose == Purpose::Dhcp),
+        mend: Vec::new(),
+        instances: vec![name.clone()],
+    };
+    dhcp_refused::breaks_dhcp(fault.found())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use crate::fixture::{codes, healthy, offer, offered};
+
+    const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 200);
+
+    #[test]
+    fn fires_where_another_instance_answers_too() {
+        let cloud = healthy();
+        let mac = cloud.intent.instances[1].vifs[0].mac.unwrap();
+        let own = offer(&cloud, "web1");
+        let mut foreign = own.clone();
+        (foreign.from, foreign.from_mac, foreign.reply.server) = (STRANGER, mac, Some(STRANGER));
+        let found = cloud.diagnose_with("web1", &[offered("web1", vec![own, foreign])]);
+        assert_eq!(codes(&found), ["rogue-dhcp web2//eth0"]);
+        let texts: Vec<&str> = found.findings[0].evidence.iter().map(|e| e.text.as_str()).collect();
+        assert!(texts.iter().any(|text| text.contains("10.0.2.200") && text.contains("offers")), "{texts:?}");
+    }
+
+    #[test]
+    fn stays_silent_where_the_networks_own_server_answers() {
+        let cloud = healthy();
+        let own = offer(&cloud, "web1");
+        assert_eq!(codes(&cloud.diagnose_with("web1", &[offered("web1", vec![own])])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stays_silent_where_another_host_of_the_cloud_still_knows_the_instance() {
+        let cloud = healthy();
+        let own = offer(&cloud, "web1");
+        let mut other = own.clone();
+        let public = Ipv4Addr::new(203, 0, 113, 34);
+        (other.from, other.reply.server) = (public, Some(public));
+        let found = cloud.diagnose_with("web1", &[offered("web1", vec![own, other])]);
+        assert_eq!(codes(&found), Vec::<String>::new());
+    }
+}
