@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::finding::{Confidence, Coverage, Diagnosis, Evidence, EvidenceKind, Finding, Outcome};
-use model::path::{Direction, Exchange, Place, Stage};
-use model::probe::{Asked, DeviceWatch, MetRule, ProbeResult, RulesSeen};
+use model::finding::{Coverage, Diagnosis, Finding, Outcome};
+use model::path::{Place, Stage};
+use model::probe::{DeviceWatch, ProbeResult, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
 
 use crate::catalogue::CATALOGUE;
+use crate::contradiction::{self, Asking};
 use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
-use crate::proved;
 use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
+use crate::steps;
 use crate::view::{Claim, Order, View};
 use crate::watched;
 
@@ -83,19 +84,46 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
         }
     }
     let rungs = first.unwrap_or_default();
+    let steps = asked_steps(case, &rungs);
     let mut findings = log.into_findings(case, &rungs);
     if let Some(only) = &scope.only {
         findings.retain(|f| only.contains(&f.hop.host));
     }
-    conclude(case, request, &scope, rungs, findings)
+    conclude(case, request, &scope, Climbed { rungs, steps }, findings)
 }
 
-/// The ladder's questions about the facts as they were read, and what the walk predicts of each.
-pub fn climb(case: &Case, request: &Request) -> Vec<Rung> {
+/// The ladder as it was climbed in the facts, and the steps that were asked to part its ways.
+struct Climbed {
+    rungs: Vec<Rung>,
+    steps: Vec<Rung>,
+}
+
+/// The steps that were really asked.
+fn asked_steps(case: &Case, rungs: &[Rung]) -> Vec<Rung> {
+    if case.probes.is_empty() {
+        return Vec::new();
+    }
+    let world = World::new(case.snapshot, case.intent);
+    let mut steps = steps::of(&world, rungs);
+    steps.retain(|step| {
+        let is_rung = rungs.iter().any(|rung| (&rung.from, rung.to) == (&step.from, step.to));
+        !is_rung && probe_of(case, step).is_some()
+    });
+    steps
+}
+
+/// The ladder's questions about the facts as they were read, with what the walk predicts of each, and the steps that
+/// part their ways.
+pub fn climb(case: &Case, request: &Request) -> (Vec<Rung>, Vec<Rung>) {
     let scope = Scope::of(case, &request.subject);
     let world = World::new(case.snapshot, case.intent);
     let climb = |at: &usize| ladder::climb(&world, *at, request.to, request.symptom);
-    scope.instances.iter().flat_map(climb).collect()
+    let rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
+    let steps = match request.subject {
+        Subject::Instance(_) => steps::of(&world, &rungs),
+        Subject::AllInstances | Subject::Hosts(_) => Vec::new(),
+    };
+    (rungs, steps)
 }
 
 fn look(view: &View) -> Vec<Found> {
@@ -167,13 +195,16 @@ fn conclude(
     case: &Case,
     request: &Request,
     scope: &Scope,
-    rungs: Vec<Rung>,
+    climbed: Climbed,
     mut findings: Vec<Finding>,
 ) -> Diagnosis {
     let mut gaps: Vec<Gap> = case.snapshot.gaps.clone();
     let off = switched_off(case, &request.subject);
     let mut undecided = off.is_some();
     gaps.extend(off);
+    let Climbed { rungs, steps } = climbed;
+    let answered: Vec<Rung> =
+        rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
     let mut paths = Vec::new();
     for rung in rungs {
         let probe = probe_of(case, &rung);
@@ -188,12 +219,16 @@ fn conclude(
             }
         }
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
-        if let Some(contradiction) =
-            probe.and_then(|p| contradicted(case, &rung, instance, p, &mut findings, &mut gaps))
-        {
-            findings.push(contradiction);
+        if let Some(probe) = probe {
+            let asked = Asking { case, rung: &rung, instance, probe };
+            let found = contradiction::found(&asked, &answered, &mut findings, &mut gaps);
+            findings.extend(found);
         }
         paths.extend(watched::observed(case, rung, probe));
+    }
+    for step in steps {
+        let probe = probe_of(case, &step);
+        paths.extend(watched::observed(case, step, probe));
     }
     gaps.sort();
     gaps.dedup();
@@ -217,8 +252,13 @@ fn conclude(
 }
 
 /// What was really sent for a rung's question.
-fn probe_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c ProbeResult> {
+pub(crate) fn probe_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c ProbeResult> {
     case.probes.iter().find(|probe| is_probe_of(probe, rung))
+}
+
+/// It was asked, and an answer came.
+fn is_answered(case: &Case, rung: &Rung) -> bool {
+    probe_of(case, rung).is_some_and(|probe| probe.received > 0)
 }
 
 /// The probe asks what the rung asks.
@@ -226,119 +266,6 @@ pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
     let same = rung.answer.paths.iter().any(|p| p.exchange == probe.asked.exchange());
     let tried = probe.sent > 0 || probe.send_error.is_some();
     same && tried && probe.from == rung.from && IpAddr::V4(probe.to) == rung.to
-}
-
-/// Prediction and probe disagree: predicted to be answered and was not, which is a finding by
-/// itself; or predicted to die and was answered, which takes the prediction back.
-fn contradicted(
-    case: &Case,
-    rung: &Rung,
-    instance: &str,
-    probe: &ProbeResult,
-    findings: &mut Vec<Finding>,
-    gaps: &mut Vec<Gap>,
-) -> Option<Finding> {
-    let exchange = probe.asked.exchange();
-    let open = rung.answer.answered || rung.undecided().is_some();
-    if open && probe.received == 0 && findings.is_empty() {
-        // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
-        let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
-        if let Some((seen, met)) = traced {
-            return Some(traced_to(seen, met, (rung, instance, probe)));
-        }
-        if !rung.answer.answered {
-            return None;
-        }
-        if let Some(parted) = watched::parted(case, rung) {
-            return Some(watched::finding(case, &parted, (rung, instance, probe)));
-        }
-        let last = rung.answer.paths.iter().filter_map(|p| p.hops.last()).next_back();
-        let hop = last.map_or_else(|| start_of(rung), |h| h.at.clone());
-        return Some(Finding {
-            code: "lost-at-hop".to_owned(),
-            hop,
-            direction: Direction::Both,
-            exchange,
-            summary: format!(
-                "{} gets no answer {}, though everything that was read would let it pass",
-                probe.from,
-                said::answer_from(probe)
-            ),
-            cause: "something on the way that hopline does not read or model drops it".to_owned(),
-            confidence: Confidence::Possible,
-            evidence: vec![said::evidence(probe)],
-            owner: "unknown".to_owned(),
-            remedy: Vec::new(),
-            instances: vec![instance.to_owned()],
-        });
-    }
-    let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
-    if dies && is_answered(case, rung, probe) {
-        findings.retain(|f| f.exchange != exchange || f.confidence == Confidence::Proven);
-        gaps.push(Gap {
-            what: format!("why {} reaches {}", probe.from, probe.to),
-            why: format!("the walk says that it dies, and yet {}", said::text(probe)),
-            would_need: "a capture at each hop of the path".to_owned(),
-        });
-    }
-    None
-}
-
-/// Whom the question was meant for has answered: of DHCP, where anybody may, the network's own server.
-fn is_answered(case: &Case, rung: &Rung, probe: &ProbeResult) -> bool {
-    let Asked::Address { offers, .. } = &probe.asked else { return probe.received > 0 };
-    let instance = case.intent.instances.get(rung.instance);
-    let networks = || {
-        let vifs = instance.into_iter().flat_map(|i| &i.vifs);
-        vifs.filter_map(|vif| case.intent.networks.get(vif.network?))
-    };
-    let meant = |server| {
-        instance.is_some_and(|i| networks().any(|network| network.gateway_on(&i.host) == Some(server)))
-    };
-    offers.iter().any(|heard| meant(heard.reply.server.unwrap_or(heard.from)))
-}
-
-/// The walk would let it pass, or could not tell, and the kernel's own trace shows the rule at which it
-/// died.
-fn traced_to(
-    seen: &RulesSeen,
-    met: &MetRule,
-    (rung, instance, probe): (&Rung, &str, &ProbeResult),
-) -> Finding {
-    let rule = &met.rule;
-    let at_seen = |hop: &&model::path::Hop| hop.at.host == seen.machine && hop.at.netns == seen.netns;
-    let hops = rung.answer.paths.iter().flat_map(|p| &p.hops);
-    let hop = hops.filter(at_seen).map(|h| h.at.clone()).next().unwrap_or_else(|| start_of(rung));
-    let named = if rule.number == 0 {
-        format!("the policy of {}", rule.chain())
-    } else {
-        format!("rule {} of {}", rule.number, rule.chain_path())
-    };
-    let source = format!("nftrace of our own pings on {}", seen.machine);
-    Finding {
-        code: "lost-at-hop".to_owned(),
-        hop: Place { stage: Stage::Filter, ..hop },
-        direction: Direction::Both,
-        exchange: Exchange::Icmp,
-        summary: format!(
-            "what {} sends to {} dies on {}: {named} in {} {}",
-            probe.from,
-            probe.to,
-            seen.machine,
-            rule.family.name(),
-            rule.table
-        ),
-        cause: format!("the kernel traced our own packet to `{}`, which dropped it", rule.text),
-        confidence: Confidence::Proven,
-        evidence: vec![
-            Evidence { kind: EvidenceKind::Rule, source: rule.shown_by(), text: rule.text.clone() },
-            Evidence { kind: EvidenceKind::Rule, source, text: format!("it said {}", met.verdict) },
-            said::evidence(probe),
-        ],
-        owner: "unknown".to_owned(),
-        remedy: Vec::new(),
-        instances: vec![instance.to_owned()],
-    }
 }
 
 /// The asker, where not one hop of its question is known.

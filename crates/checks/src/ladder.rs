@@ -47,6 +47,8 @@ pub enum Purpose {
     Resolver,
     /// The instance reaches the metadata service.
     Metadata,
+    /// A host on the way reaches what lies beyond: see [`crate::steps`].
+    Step,
 }
 
 impl Purpose {
@@ -60,7 +62,8 @@ impl Purpose {
             | Purpose::Inbound(_)
             | Purpose::Served
             | Purpose::Resolver
-            | Purpose::Metadata => None,
+            | Purpose::Metadata
+            | Purpose::Step => None,
         }
     }
 }
@@ -205,6 +208,7 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         Purpose::Other(other) => (own, world.intent.instances.get(other)?.fixed().next()?, Protocol::Icmp),
         Purpose::Resolver => (own, gateway(world, at)?, Protocol::Udp(53)),
         Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254), Protocol::Tcp(80)),
+        Purpose::Step => return None,
     };
     let question = Question { from, to: target.into(), protocol, reply: true };
     let answer = sim::ask(world, &question);
@@ -227,9 +231,12 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     match purpose {
         Purpose::Gateway => rule.hook == Hook::Input,
         Purpose::Other(_) | Purpose::Served => nova::is_fallback(rule.chain()) && nova::wrote(rule),
-        Purpose::Dhcp | Purpose::Outside | Purpose::Inbound(_) | Purpose::Resolver | Purpose::Metadata => {
-            false
-        }
+        Purpose::Dhcp
+        | Purpose::Outside
+        | Purpose::Inbound(_)
+        | Purpose::Resolver
+        | Purpose::Metadata
+        | Purpose::Step => false,
     }
 }
 

@@ -22,6 +22,12 @@ pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
     Evidence { kind: EvidenceKind::Probe, source: format!("{what} {how} {}", probe.from), text: text(probe) }
 }
 
+/// What was asked, and what came of it: `ping 1.2.3.4 from web1: 2 of 2 answered, ttl 61`.
+pub fn told(probe: &ProbeResult) -> String {
+    let Evidence { source, text, .. } = evidence(probe);
+    format!("{source}: {text}")
+}
+
 /// What servers said to an instance's DISCOVER.
 pub(crate) fn offers<'p>(probes: &'p [ProbeResult], instance: &str) -> impl Iterator<Item = &'p HeardReply> {
     addresses(probes, instance).flat_map(|(offers, _)| offers)

@@ -8,6 +8,7 @@ use model::Diagnosis;
 use model::finding::Outcome;
 use model::probe::{DeviceWatch, ProbeResult, RulesSeen};
 
+use crate::asking::Turn;
 use crate::gather::Facts;
 
 /// Every check, on these hosts.
@@ -32,16 +33,33 @@ pub(crate) struct Probed {
     pub(crate) probes: Vec<ProbeResult>,
     pub(crate) rules: Vec<RulesSeen>,
     pub(crate) watches: Vec<DeviceWatch>,
+    /// In which order, and why.
+    pub(crate) turns: Vec<Turn>,
 }
 
 /// One instance, or all of them.
 pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnosis {
-    let diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
+    let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
+    diagnosis.coverage.looked_at.extend(told(probed));
     if asked.instance.is_some() { diagnosis } else { doubted(facts, diagnosis) }
 }
 
-/// The ladder's questions, with what the walk predicts of each.
-pub(crate) fn rungs(facts: &Facts, asked: &Asked) -> Vec<Rung> {
+/// What was asked, wave by wave, why just then, and what came of it.
+fn told(probed: &Probed) -> Vec<String> {
+    let mut lines = Vec::new();
+    for Turn { wave, from, to, exchange, why } in &probed.turns {
+        let of_it = |probe: &&ProbeResult| {
+            probe.from == *from && IpAddr::V4(probe.to) == *to && probe.asked.exchange() == *exchange
+        };
+        for probe in probed.probes.iter().filter(of_it) {
+            lines.push(format!("asked, wave {wave}: {} ({why})", checks::told(probe)));
+        }
+    }
+    lines
+}
+
+/// The ladder's questions with what the walk predicts of each, and the steps that part their ways.
+pub(crate) fn questions(facts: &Facts, asked: &Asked) -> (Vec<Rung>, Vec<Rung>) {
     checks::climb(&case(facts, &Probed::default()), &request(asked))
 }
 
@@ -57,7 +75,7 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, watches } = probed;
+    let Probed { probes, rules, watches, turns: _ } = probed;
     Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches }
 }
 

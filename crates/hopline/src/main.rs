@@ -3,6 +3,7 @@
 //! Two steps, then one call: [`cli`] is what was typed, [`plan`] what it means, [`commands`] has a
 //! file for each thing that can be asked. The answer goes to stdout, everything else to stderr.
 
+mod asking;
 mod cli;
 mod cli_lab;
 mod commands;

@@ -6,8 +6,7 @@ mod inside;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use checks::{Purpose, Rung};
 use collect::MachinePlan;
@@ -15,10 +14,10 @@ use model::path::Exchange;
 use model::probe::ProbeResult;
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
-use probe::dns::Question;
+use probe::dns;
 
+use crate::asking::Question;
 use crate::gather::Facts;
-use crate::progress;
 use crate::site_file::Site;
 
 pub(crate) use as_instance::Nic;
@@ -26,15 +25,10 @@ pub(crate) use as_instance::Nic;
 /// Two, so that the first may be lost to a neighbour that is still being resolved.
 pub(crate) const COUNT: u32 = 2;
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
-/// our own stack has said that the neighbour is absent.
-const PATIENCE: Duration = Duration::from_millis(3500);
 /// Payload in bytes: ping's default.
 const SIZE: usize = 56;
 /// Instances of the same network that one instance pings, at most.
 const OTHERS_MAX: usize = 4;
-/// Jobs under way at the same time.
-const AT_ONCE_MAX: usize = 32;
 
 /// One question to be asked: by whom, of whom, what, and the number that its packets are known by.
 #[derive(Debug, Clone)]
@@ -76,10 +70,19 @@ impl Probe<'_> {
 }
 
 /// What these rungs ask: each question once.
-pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, rungs: &[Rung]) -> Vec<Probe<'a>> {
+pub(crate) fn plan<'a>(
+    site: &'a Site,
+    facts: &mut Facts,
+    (rungs, steps): (Vec<Rung>, Vec<Rung>),
+) -> Vec<Question<'a>> {
     let mut others: BTreeMap<usize, usize> = BTreeMap::new();
-    let (mut probes, mut gaps): (Vec<Probe>, BTreeMap<usize, Gap>) = (Vec::new(), BTreeMap::new());
-    for rung in rungs {
+    let mut gaps: BTreeMap<usize, Gap> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    // Numbers that packets of other processes are not likely to have at the same time.
+    let mut number = std::process::id().wrapping_mul(31);
+    let mut questions = Vec::new();
+    let own = rungs.into_iter().map(|rung| (rung, true));
+    for (rung, is_own) in own.chain(steps.into_iter().map(|step| (step, false))) {
         let IpAddr::V4(to) = rung.to else { continue };
         if let Purpose::Other(_) = rung.purpose {
             let asked = others.entry(rung.instance).or_default();
@@ -88,38 +91,40 @@ pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, rungs: &[Rung]) -> Vec
                 continue;
             }
         }
-        for asks in asks(facts, rung) {
-            match from(site, facts, rung, &asks) {
-                Ok(from) => probes.extend(from.map(|from| Probe { from, to, asks, id: 0 })),
+        let mut probes = Vec::new();
+        for asks in asks(facts, &rung) {
+            match from(site, facts, &rung, &asks) {
+                Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
+                    number = number.wrapping_add(1);
+                    let id = u16::try_from(number & 0xffff).unwrap_or_default();
+                    probes.push(Probe { from, to, asks, id });
+                }
+                Ok(_) => {}
                 Err(gap) => drop(gaps.entry(rung.instance).or_insert(gap)),
             }
         }
-    }
-    let mut seen = BTreeSet::new();
-    probes.retain(|probe| {
-        let what = format!("{:?}", probe.asks);
-        seen.insert((probe.sender().to_owned(), probe.to, what))
-    });
-    // Numbers that packets of other processes are not likely to have at the same time.
-    let first = std::process::id().wrapping_mul(31);
-    for (probe, number) in probes.iter_mut().zip(first..) {
-        probe.id = u16::try_from(number & 0xffff).unwrap_or_default();
+        questions.push(Question { rung, is_own, probes });
     }
     facts.snapshot.gaps.extend(gaps.into_values());
-    probes
+    questions
 }
 
 /// The packets that ask a rung's question.
 fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
     match rung.purpose {
         Purpose::Dhcp => vec![Asks::Address],
-        Purpose::Gateway | Purpose::Outside | Purpose::Inbound(_) | Purpose::Served | Purpose::Other(_) => {
+        Purpose::Gateway
+        | Purpose::Outside
+        | Purpose::Inbound(_)
+        | Purpose::Served
+        | Purpose::Other(_)
+        | Purpose::Step => {
             vec![Asks::Echo]
         }
         // Whether it is there at all, and what it finds out from others: the name of somebody outside, as sshd asks.
         Purpose::Resolver => {
-            let client = outside(facts).map(|address| Asks::Name(Question::NameOf(address.into())));
-            std::iter::once(Asks::Name(Question::Version)).chain(client).collect()
+            let client = outside(facts).map(|address| Asks::Name(dns::Question::NameOf(address.into())));
+            std::iter::once(Asks::Name(dns::Question::Version)).chain(client).collect()
         }
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],
     }
@@ -156,42 +161,15 @@ fn from<'a>(site: &'a Site, facts: &Facts, rung: &Rung, asks: &Asks) -> Result<O
 }
 
 /// What is sent at the same time from one place.
-enum Job<'p, 'a> {
+pub(crate) enum Job<'p, 'a> {
     /// By a socket of its own.
     Alone(&'p MachinePlan, &'p Probe<'a>),
     /// Through one NIC.
     Together(&'p Nic<'a>, Vec<&'p Probe<'a>>),
 }
 
-/// Asks them, and returns what came back. What could not be asked becomes a gap.
-pub(crate) fn send(probes: &[Probe], facts: &mut Facts, timeout: Duration) -> Vec<ProbeResult> {
-    let _progress = progress::start("waiting for answers");
-    let deadline = Instant::now() + timeout;
-    let patience = PATIENCE.min(timeout);
-    let mut results = Vec::new();
-    let mut gaps = Vec::new();
-    for batch in jobs(probes).chunks(AT_ONCE_MAX) {
-        // Silence means something only after the full wait, so a batch without time for it is left out.
-        if Instant::now() + patience > deadline && !results.is_empty() {
-            gaps.extend(batch.iter().map(|job| gap(job, "the time was up", "a longer --timeout")));
-            continue;
-        }
-        for (job, outcome) in batch.iter().zip(all_at_once(batch, patience)) {
-            match outcome {
-                Ok(Came { results: came, gaps: more }) => {
-                    results.extend(came);
-                    gaps.extend(more);
-                }
-                Err(Unsent { why, would_need }) => gaps.push(gap(job, &why, &would_need)),
-            }
-        }
-    }
-    facts.snapshot.gaps.extend(gaps);
-    results
-}
-
 /// Questions through one NIC are one job.
-fn jobs<'p, 'a>(probes: &'p [Probe<'a>]) -> Vec<Job<'p, 'a>> {
+pub(crate) fn jobs<'p, 'a: 'p>(probes: impl Iterator<Item = &'p Probe<'a>>) -> Vec<Job<'p, 'a>> {
     let mut jobs: Vec<Job> = Vec::new();
     for probe in probes {
         let nic = match &probe.from {
@@ -213,25 +191,45 @@ fn jobs<'p, 'a>(probes: &'p [Probe<'a>]) -> Vec<Job<'p, 'a>> {
     jobs
 }
 
+impl<'p, 'a> Job<'p, 'a> {
+    /// All that it sends.
+    pub(crate) fn probes(&self) -> Vec<&'p Probe<'a>> {
+        match self {
+            Job::Alone(_, probe) => vec![*probe],
+            Job::Together(_, probes) => probes.clone(),
+        }
+    }
+}
+
 /// What came of a job.
 #[derive(Default)]
-struct Came {
-    results: Vec<ProbeResult>,
-    gaps: Vec<Gap>,
+pub(crate) struct Came {
+    pub(crate) results: Vec<ProbeResult>,
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// Why nothing was sent, and what would let it.
-struct Unsent {
-    why: String,
-    would_need: String,
+pub(crate) struct Unsent {
+    pub(crate) why: String,
+    pub(crate) would_need: String,
+}
+
+/// Sends a job, and tells the numbers of the probes that are answered as they are.
+pub(crate) fn run(
+    job: &Job<'_, '_>,
+    patience: Duration,
+    mut answered: impl FnMut(u16) + Send,
+) -> Result<Came, Unsent> {
+    match job {
+        Job::Alone(machine, probe) => inside::send(machine, probe, patience, &mut answered),
+        Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
+    }
 }
 
 /// What is not known since a job was not done.
-fn gap(job: &Job<'_, '_>, why: &str, would_need: &str) -> Gap {
-    let (sender, probes) = match job {
-        Job::Alone(machine, probe) => (&machine.name, vec![*probe]),
-        Job::Together(nic, probes) => (&nic.sender.name, probes.clone()),
-    };
+pub(crate) fn gap(job: &Job<'_, '_>, why: &str, would_need: &str) -> Gap {
+    let probes = job.probes();
+    let sender = probes.first().map_or("", |probe| probe.sender());
     let mut asked: Vec<String> = probes.iter().map(|probe| whom(probe)).collect();
     asked.dedup();
     let verb = if asked.len() == 1 { "answers" } else { "answer" };
@@ -245,16 +243,4 @@ fn whom(probe: &Probe<'_>) -> String {
         Asks::Address => "any DHCP server".to_owned(),
         Asks::Connection { port } => format!("{}:{port}", probe.to),
     }
-}
-
-fn all_at_once(jobs: &[Job<'_, '_>], patience: Duration) -> Vec<Result<Came, Unsent>> {
-    thread::scope(|scope| {
-        let run = |job| match job {
-            &Job::Alone(machine, probe) => inside::send(machine, probe, patience),
-            Job::Together(nic, probes) => as_instance::send(nic, probes, patience),
-        };
-        let running: Vec<_> = jobs.iter().map(|job| scope.spawn(move || run(job))).collect();
-        let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
-        ended.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    })
 }

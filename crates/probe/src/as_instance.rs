@@ -256,8 +256,9 @@ impl AsInstanceError {
 /// Asks for each next hop by ARP, asks the targets through those that answer, and gathers what leaves through the
 /// NIC, until each is answered, an ICMP error settles it, or the time is up.
 ///
-/// What would go by a next hop that nobody answers for is not sent; its `send_error` says so.
-pub fn ask(plan: &Plan) -> Result<Answers, AsInstanceError> {
+/// What would go by a next hop that nobody answers for is not sent; its `send_error` says so. `tell` hears the number
+/// of each target as soon as that has answered.
+pub fn ask(plan: &Plan, tell: &mut (dyn FnMut(u16) + Send)) -> Result<Answers, AsInstanceError> {
     guard::volume(plan)?;
     let inside = || {
         let device = || plan.sender.device.clone();
@@ -266,7 +267,7 @@ pub fn ask(plan: &Plan) -> Result<Answers, AsInstanceError> {
         let port = guard::port(&plan.sender, &stations)?;
         guard::neighbours(&plan.sender, port, &stations)?;
         guard::size(plan, port)?;
-        exchange::run(plan, port.index)
+        exchange::run(plan, port.index, tell)
     };
     // The kernel looks the device up in the namespace of the thread that has it receive.
     netns::within(&plan.netns, inside)

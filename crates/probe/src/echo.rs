@@ -84,10 +84,21 @@ pub enum ProbeError {
 /// Sends the requests and gathers what comes back, until each is answered, an ICMP error or the
 /// socket's own refusal settles it, or the time is up.
 pub fn echo(plan: &EchoPlan) -> Result<ProbeResult, ProbeError> {
+    echo_and_tell(plan, || ())
+}
+
+/// The same, and tells as soon as the first reply is there.
+pub fn echo_and_tell(plan: &EchoPlan, answered: impl FnOnce()) -> Result<ProbeResult, ProbeError> {
     let socket = open(plan)?;
     let mut session = Session::new(plan);
     let deadline = session.started + plan.timeout;
+    let mut answered = Some(answered);
     while !session.is_settled() {
+        if !session.rtts_us.is_empty()
+            && let Some(answered) = answered.take()
+        {
+            answered();
+        }
         let now = Instant::now();
         if now >= deadline {
             break;
@@ -99,6 +110,11 @@ pub fn echo(plan: &EchoPlan) -> Result<ProbeResult, ProbeError> {
         }
         let until = next.map_or(deadline, |at| at.min(deadline));
         session.receive(&socket, until - now)?;
+    }
+    if !session.rtts_us.is_empty()
+        && let Some(answered) = answered.take()
+    {
+        answered();
     }
     Ok(session.result())
 }

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use model::Path;
 
+use crate::asking::{self, Answers};
 use crate::conclude::{self, Asked, Probed};
 use crate::failure::Failure;
 use crate::gather::{self, Facts};
 use crate::output;
 use crate::plan::{DiagnoseQuestion, Plan};
-use crate::probes;
+use crate::probes::{self, Probe};
 use crate::proof;
 use crate::site_file::{self, Site};
 use crate::watching;
@@ -33,22 +34,24 @@ const WATCHED_MAX: usize = 512;
 
 /// The questions asked for real, with the devices on their way watched; of one instance, with the rules there, too.
 fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Probed {
-    let rungs = conclude::rungs(facts, asked);
-    let probes = probes::plan(site, facts, &rungs);
+    let questions = conclude::questions(facts, asked);
+    let questions = probes::plan(site, facts, questions);
+    let probes: Vec<Probe> = questions.iter().flat_map(|question| question.probes.iter().cloned()).collect();
     if probes.is_empty() {
         return Probed::default();
     }
     let (mut traced, mut watching) = (Vec::new(), None);
     if probes.len() <= WATCHED_MAX {
-        let ways: Vec<Path> = rungs.into_iter().flat_map(|rung| rung.answer.paths).collect();
+        let ways: Vec<Path> =
+            questions.iter().flat_map(|question| question.rung.answer.paths.clone()).collect();
         if asked.instance.is_some() {
             traced = proof::start(site, facts, &ways, &probes);
         }
         watching = watching::start(site, facts, &ways);
     }
-    let results = probes::send(&probes, facts, timeout);
+    let Answers { results, turns } = asking::ask(&questions, facts, timeout);
     let watches = watching.map(|watching| watching::finish(watching, &probes)).unwrap_or_default();
-    Probed { probes: results, rules: proof::finish(facts, traced), watches }
+    Probed { probes: results, rules: proof::finish(facts, traced), watches, turns }
 }
 
 /// The instance, whose host and inside must be in reach.

@@ -87,7 +87,12 @@ fn unsaid(instance: &Instance, unknown: &str) -> Gap {
 }
 
 /// Sends them, and returns what came back.
-pub(super) fn send(nic: &Nic<'_>, probes: &[&Probe<'_>], patience: Duration) -> Result<Came, Unsent> {
+pub(super) fn send(
+    nic: &Nic<'_>,
+    probes: &[&Probe<'_>],
+    patience: Duration,
+    answered: &mut (dyn FnMut(u16) + Send),
+) -> Result<Came, Unsent> {
     let netns = inside::netns(nic.host).map_err(|error| Unsent {
         why: error.to_string(),
         would_need: "root; --passive does without".to_owned(),
@@ -111,7 +116,7 @@ pub(super) fn send(nic: &Nic<'_>, probes: &[&Probe<'_>], patience: Duration) -> 
         ttl: TTL,
         size: SIZE,
     };
-    let answers = as_instance::ask(&plan).map_err(|error| Unsent {
+    let answers = as_instance::ask(&plan, answered).map_err(|error| Unsent {
         why: Failure::of(&error).to_string(),
         would_need: would_need(nic, &error),
     })?;

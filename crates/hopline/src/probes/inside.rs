@@ -19,7 +19,12 @@ const DNS_PORT: u16 = 53;
 const ASK_AGAIN: Duration = Duration::from_millis(1500);
 
 /// Asks one, and waits for what comes of it.
-pub(super) fn send(machine: &MachinePlan, probe: &Probe<'_>, patience: Duration) -> Result<Came, Unsent> {
+pub(super) fn send(
+    machine: &MachinePlan,
+    probe: &Probe<'_>,
+    patience: Duration,
+    answered: &mut (dyn FnMut(u16) + Send),
+) -> Result<Came, Unsent> {
     let unsent = |why| Unsent { why, would_need: "root; --passive does without".to_owned() };
     let netns = netns(machine).map_err(|error| unsent(error.to_string()))?;
     let asker = Asker { name: &machine.name, netns: &netns, source: None };
@@ -37,7 +42,8 @@ pub(super) fn send(machine: &MachinePlan, probe: &Probe<'_>, patience: Duration)
                 id: Some(probe.id),
                 size: SIZE,
             };
-            probe::echo(&plan).map_err(|error| unsent(Failure::of(&error).to_string()))?
+            probe::echo_and_tell(&plan, || answered(probe.id))
+                .map_err(|error| unsent(Failure::of(&error).to_string()))?
         }
         // Nobody asks for an address from inside: see `super::from`.
         Asks::Address => return Ok(Came::default()),
@@ -50,6 +56,9 @@ pub(super) fn send(machine: &MachinePlan, probe: &Probe<'_>, patience: Duration)
             connection(&asker, probe, *port, result)
         }
     };
+    if result.received > 0 && probe.asks != Asks::Echo {
+        answered(probe.id);
+    }
     Ok(Came { results: vec![result], gaps: Vec::new() })
 }
 
@@ -106,13 +115,13 @@ fn name(
             };
             let rtt_us = result.took.map(microseconds);
             let nothing = ProbeResult { sent, rtt_us, ..nothing(asker, probe, asked) };
-            return Ok(answered(nothing, result.outcome));
+            return Ok(with_outcome(nothing, result.outcome));
         }
     }
 }
 
 /// With what came of a question for a name.
-fn answered(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
+fn with_outcome(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
     let to = result.to;
     let Asked::Name { answer, unreadable, .. } = &mut result.asked else { return result };
     match outcome {

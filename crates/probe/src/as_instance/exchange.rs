@@ -1,5 +1,6 @@
 //! The exchange as it runs: neighbours asked for, pings sent through those that answer, and all of it heard at once.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
@@ -13,7 +14,11 @@ use super::question::Question;
 use super::{Answers, AsInstanceError, Asks, Plan, Target};
 
 /// Runs it in the calling thread's namespace, at the device of this index.
-pub(super) fn run(plan: &Plan, index: u32) -> Result<Answers, AsInstanceError> {
+pub(super) fn run(
+    plan: &Plan,
+    index: u32,
+    tell: &mut (dyn FnMut(u16) + Send),
+) -> Result<Answers, AsInstanceError> {
     let mut nic = Nic::open(&plan.sender, index)?;
     let started = Instant::now();
     let deadline = started + plan.timeout;
@@ -26,6 +31,7 @@ pub(super) fn run(plan: &Plan, index: u32) -> Result<Answers, AsInstanceError> {
         talk.send(&mut nic, now)?;
         let until = talk.next_at(now).map_or(deadline, |at| at.min(deadline));
         nic.hear(until, &mut |seen| talk.note(seen))?;
+        talk.tell_of_answers(tell);
     }
     // What has come may not have been handed over yet: a second answer for a neighbour, the last reply of a deadline.
     let end = Instant::now() + Nic::delay();
@@ -39,6 +45,8 @@ struct Talk<'p> {
     neighbours: Vec<Neighbour<'p>>,
     pings: Vec<Ping<'p>>,
     questions: Vec<Question<'p>>,
+    /// Numbers of the targets of whose answer it was told.
+    told: BTreeSet<u16>,
 }
 
 impl<'p> Talk<'p> {
@@ -52,7 +60,7 @@ impl<'p> Talk<'p> {
         let is_echo = |target: &&Target| target.asks == Asks::Echo;
         let pings = plan.targets.iter().filter(is_echo).map(|target| Ping::new(plan, target.clone()));
         let asked = plan.targets.iter().filter_map(|target| Question::of(plan, target));
-        Talk { neighbours, pings: pings.collect(), questions: asked.collect() }
+        Talk { neighbours, pings: pings.collect(), questions: asked.collect(), told: BTreeSet::new() }
     }
 
     fn neighbour(&self, address: Ipv4Addr) -> Option<&Neighbour<'p>> {
@@ -111,6 +119,16 @@ impl<'p> Talk<'p> {
         self.pings.iter_mut().for_each(|ping| ping.note(seen));
         let now = Instant::now();
         self.questions.iter_mut().for_each(|question| question.note(seen, now));
+    }
+
+    fn tell_of_answers(&mut self, tell: &mut (dyn FnMut(u16) + Send)) {
+        let pings = self.pings.iter().filter(|ping| ping.is_answered()).map(|ping| ping.target.id);
+        let questions = self.questions.iter().filter(|question| question.is_answered());
+        for number in pings.chain(questions.map(|question| question.target.id)) {
+            if self.told.insert(number) {
+                tell(number);
+            }
+        }
     }
 
     /// What came back, where silence can be told from what was missed.

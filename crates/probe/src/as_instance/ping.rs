@@ -52,6 +52,11 @@ impl<'p> Ping<'p> {
         all_answered || !self.errors.is_empty()
     }
 
+    /// A reply has come.
+    pub(super) fn is_answered(&self) -> bool {
+        self.reply_ttl.is_some()
+    }
+
     fn sent(&self) -> u32 {
         u32::try_from(self.requests.len()).unwrap_or(u32::MAX)
     }

@@ -85,6 +85,11 @@ impl<'p> Question<'p> {
         self.answered_at.is_some_and(|at| now >= at + heard_out) || !self.errors.is_empty()
     }
 
+    /// An answer has come.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered_at.is_some()
+    }
+
     /// When something is to be done next, once its next hop is known; `None` where nothing is.
     pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
         if let Some(at) = self.answered_at {

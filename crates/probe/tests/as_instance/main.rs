@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use model::Mac;
-use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Sender, Target, ask};
+use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Sender, Target};
 use sys::netns::{self, NetnsFd};
 use sys::tap;
 
@@ -185,6 +185,19 @@ impl Drop for Cloud {
             let _ = Command::new("ip").args(["netns", "del", &self.netns(place)]).status();
         }
     }
+}
+
+/// Asks, and demands that who has answered was told of meanwhile.
+fn ask(plan: &Plan) -> Result<Answers, AsInstanceError> {
+    let mut told = Vec::new();
+    let answers = probe::as_instance::ask(plan, &mut |number| told.push(number))?;
+    let is_answered =
+        |id: u16| plan.targets.iter().zip(&answers.probes).any(|(t, p)| t.id == id && p.received > 0);
+    assert!(told.iter().all(|number| is_answered(*number)), "{told:?} {answers:?}");
+    if plan.targets.len() == 1 {
+        assert_eq!(told.len(), usize::from(answers.probes[0].received > 0), "{answers:?}");
+    }
+    Ok(answers)
 }
 
 /// Sends, and demands that the answers came by themselves and not by the deadline.

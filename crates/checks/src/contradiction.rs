@@ -1,0 +1,140 @@
+//! What was predicted and what came of the real question disagree.
+
+use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
+use model::path::{Direction, Exchange, Place, Stage};
+use model::probe::{Asked, MetRule, ProbeResult, RulesSeen};
+use model::snapshot::Gap;
+
+use crate::diagnose::{Case, probe_of, start_of};
+use crate::ladder::Rung;
+use crate::{next, proved, said, watched};
+
+/// A question that was really asked, and what came of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) case: &'a Case<'a>,
+    pub(crate) rung: &'a Rung,
+    /// The name of the instance that it is about.
+    pub(crate) instance: &'a str,
+    pub(crate) probe: &'a ProbeResult,
+}
+
+/// Prediction and probe disagree: predicted to be answered and was not, which is a finding by
+/// itself; or predicted to die and was answered, which takes the prediction back.
+pub(crate) fn found(
+    asking: &Asking,
+    answered: &[Rung],
+    findings: &mut Vec<Finding>,
+    gaps: &mut Vec<Gap>,
+) -> Option<Finding> {
+    let Asking { case, rung, instance, probe } = *asking;
+    let exchange = probe.asked.exchange();
+    let open = rung.answer.answered || rung.undecided().is_some();
+    if open && probe.received == 0 && findings.is_empty() {
+        // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
+        let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
+        if let Some((seen, met)) = traced {
+            return Some(traced_to(seen, met, (rung, instance, probe)));
+        }
+        if !rung.answer.answered {
+            return None;
+        }
+        if let Some(parted) = watched::parted(case, rung) {
+            return Some(watched::finding(case, &parted, (rung, instance, probe)));
+        }
+        let others: Vec<&Rung> = answered.iter().collect();
+        let parted = next::uncleared(rung, &others);
+        let last = rung.answer.paths.iter().filter_map(|p| p.hops.last().map(|hop| &hop.at)).next_back();
+        let hop = parted.or(last).map_or_else(|| start_of(rung), Clone::clone);
+        return Some(Finding {
+            code: "lost-at-hop".to_owned(),
+            hop,
+            direction: Direction::Both,
+            exchange,
+            summary: format!(
+                "{} gets no answer {}, though everything that was read would let it pass",
+                probe.from,
+                said::answer_from(probe)
+            ),
+            cause: "something on the way that hopline does not read or model drops it".to_owned(),
+            confidence: if parted.is_some() { Confidence::Likely } else { Confidence::Possible },
+            evidence: std::iter::once(said::evidence(probe)).chain(shorter(case, rung, answered)).collect(),
+            owner: "unknown".to_owned(),
+            remedy: Vec::new(),
+            instances: vec![instance.to_owned()],
+        });
+    }
+    let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
+    if dies && is_from_whom_it_was_meant(case, rung, probe) {
+        findings.retain(|f| f.exchange != exchange || f.confidence == Confidence::Proven);
+        gaps.push(Gap {
+            what: format!("why {} reaches {}", probe.from, probe.to),
+            why: format!("the walk says that it dies, and yet {}", said::text(probe)),
+            would_need: "a capture at each hop of the path".to_owned(),
+        });
+    }
+    None
+}
+
+/// Whom the question was meant for has answered: of DHCP, where anybody may, the network's own server.
+fn is_from_whom_it_was_meant(case: &Case, rung: &Rung, probe: &ProbeResult) -> bool {
+    let Asked::Address { offers, .. } = &probe.asked else { return probe.received > 0 };
+    let instance = case.intent.instances.get(rung.instance);
+    let networks = || {
+        let vifs = instance.into_iter().flat_map(|i| &i.vifs);
+        vifs.filter_map(|vif| case.intent.networks.get(vif.network?))
+    };
+    let meant = |server| {
+        instance.is_some_and(|i| networks().any(|network| network.gateway_on(&i.host) == Some(server)))
+    };
+    offers.iter().any(|heard| meant(heard.reply.server.unwrap_or(heard.from)))
+}
+
+/// The walk would let it pass, or could not tell, and the kernel's own trace shows the rule at which it
+/// died.
+fn traced_to(
+    seen: &RulesSeen,
+    met: &MetRule,
+    (rung, instance, probe): (&Rung, &str, &ProbeResult),
+) -> Finding {
+    let rule = &met.rule;
+    let at_seen = |hop: &&model::path::Hop| hop.at.host == seen.machine && hop.at.netns == seen.netns;
+    let hops = rung.answer.paths.iter().flat_map(|p| &p.hops);
+    let hop = hops.filter(at_seen).map(|h| h.at.clone()).next().unwrap_or_else(|| start_of(rung));
+    let named = if rule.number == 0 {
+        format!("the policy of {}", rule.chain())
+    } else {
+        format!("rule {} of {}", rule.number, rule.chain_path())
+    };
+    let source = format!("nftrace of our own pings on {}", seen.machine);
+    Finding {
+        code: "lost-at-hop".to_owned(),
+        hop: Place { stage: Stage::Filter, ..hop },
+        direction: Direction::Both,
+        exchange: Exchange::Icmp,
+        summary: format!(
+            "what {} sends to {} dies on {}: {named} in {} {}",
+            probe.from,
+            probe.to,
+            seen.machine,
+            rule.family.name(),
+            rule.table
+        ),
+        cause: format!("the kernel traced our own packet to `{}`, which dropped it", rule.text),
+        confidence: Confidence::Proven,
+        evidence: vec![
+            Evidence { kind: EvidenceKind::Rule, source: rule.shown_by(), text: rule.text.clone() },
+            Evidence { kind: EvidenceKind::Rule, source, text: format!("it said {}", met.verdict) },
+            said::evidence(probe),
+        ],
+        owner: "unknown".to_owned(),
+        remedy: Vec::new(),
+        instances: vec![instance.to_owned()],
+    }
+}
+
+/// The shorter questions towards the same end that were answered: the loss is before them.
+fn shorter(case: &Case, silent: &Rung, answered: &[Rung]) -> Vec<Evidence> {
+    let towards = answered.iter().filter(|rung| rung.to == silent.to && rung.from != silent.from);
+    towards.filter_map(|rung| probe_of(case, rung)).map(said::evidence).collect()
+}

@@ -1,0 +1,232 @@
+//! Which question to ask next: as long as nothing is wrong, whatever shows most of what nothing has shown yet; once an
+//! answer is missing, whatever parts what may have eaten it into halves.
+//!
+//! What may be wrong is a **stretch**: a device's way to the next one, in one direction, and where rules, addresses or
+//! services decide, for one kind of conversation. An answer clears all stretches of its way there and back; silence
+//! leaves those of its way that no other answer clears.
+
+use std::collections::BTreeSet;
+
+use model::path::{Direction, Exchange, Path, Place, Stage};
+
+use crate::ladder::Rung;
+
+/// Where a question stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// Nobody has asked it.
+    NotAsked,
+    /// It is under way, and no longer than answers take.
+    Asked,
+    /// It is under way for longer than others took: no verdict, and a reason to look closer.
+    Late,
+    /// It was answered.
+    Answered,
+    /// It was given up.
+    Silent,
+}
+
+/// A question of a ladder as the choice sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'r> {
+    /// The question and its predicted way.
+    pub rung: &'r Rung,
+    /// It is asked of itself; else only to part what another's silence leaves possible.
+    pub is_own: bool,
+    /// Where it stands.
+    pub stand: Stand,
+}
+
+/// A question to ask now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// Index of the candidate.
+    pub candidate: usize,
+    /// Why this one: `3 of the 12 places where the ping to 1.2.3.4 may be lost are on its way`.
+    pub why: String,
+}
+
+/// What the answer to a question tells of: a stretch of its way, and where that matters the conversation and which half
+/// of it.
+type Stretch<'p> = (&'p Place, Option<&'p Place>, Option<(Exchange, Direction)>);
+
+/// What to ask now; empty where nothing more can be learned, or where what is under way must be awaited first.
+pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
+    let ways: Vec<BTreeSet<Stretch>> = candidates.iter().map(|candidate| stretches(candidate.rung)).collect();
+    let cleared = union(&ways, candidates, |candidate| candidate.stand == Stand::Answered);
+    let mut chosen = broad(candidates, &ways, &cleared);
+    for (at, missing) in candidates.iter().enumerate().filter(|(_, one)| is_missing(one.stand)) {
+        let possible: BTreeSet<Stretch> = ways
+            .get(at)
+            .into_iter()
+            .flatten()
+            .filter(|stretch| !cleared.contains(*stretch))
+            .copied()
+            .collect();
+        let known = |other: &usize| chosen.iter().any(|choice| choice.candidate == *other);
+        if let Some((other, inside)) =
+            halving(candidates, &ways, &possible).filter(|(other, _)| !known(other))
+        {
+            let why = format!(
+                "{inside} of the {} places where the question from {} to {} may be lost are on its way",
+                possible.len(),
+                missing.rung.from,
+                missing.rung.to
+            );
+            chosen.push(Choice { candidate: other, why });
+        }
+    }
+    chosen
+}
+
+fn is_missing(stand: Stand) -> bool {
+    match stand {
+        Stand::Late | Stand::Silent => true,
+        Stand::NotAsked | Stand::Asked | Stand::Answered => false,
+    }
+}
+
+/// The questions of their own that show most, until all is shown that any of them would.
+fn broad<'p>(
+    candidates: &[Candidate],
+    ways: &[BTreeSet<Stretch<'p>>],
+    cleared: &BTreeSet<Stretch<'p>>,
+) -> Vec<Choice> {
+    let under_way =
+        union(ways, candidates, |candidate| candidate.is_own && candidate.stand != Stand::NotAsked);
+    let mut shown: BTreeSet<Stretch> = cleared.union(&under_way).copied().collect();
+    let mut chosen: Vec<Choice> = Vec::new();
+    loop {
+        let is_open = |at: &usize| chosen.iter().all(|choice| choice.candidate != *at);
+        let open = candidates.iter().zip(ways).enumerate();
+        let open = open.filter(|(_, (one, _))| one.is_own && one.stand == Stand::NotAsked);
+        let gains =
+            open.filter(|(at, _)| is_open(at)).map(|(at, (_, way))| (way.difference(&shown).count(), at));
+        // Of equals the first, as the ladder has them.
+        let Some((gain, at)) = gains.max_by_key(|(gain, at)| (*gain, usize::MAX - at)) else { break };
+        if gain == 0 {
+            break;
+        }
+        shown.extend(ways.get(at).into_iter().flatten().copied());
+        chosen.push(Choice { candidate: at, why: format!("nothing else shows {gain} places of its way") });
+    }
+    chosen
+}
+
+/// The question whose way holds nearest to half of what is possible, and how much of it. None while one that parts it
+/// is under way.
+fn halving<'p>(
+    candidates: &[Candidate],
+    ways: &[BTreeSet<Stretch<'p>>],
+    possible: &BTreeSet<Stretch<'p>>,
+) -> Option<(usize, usize)> {
+    let parts = |way: &BTreeSet<Stretch<'p>>| {
+        let inside = way.intersection(possible).count();
+        (inside > 0 && inside < possible.len()).then_some(inside)
+    };
+    let all = || candidates.iter().zip(ways).enumerate();
+    if all().any(|(_, (one, way))| one.stand == Stand::Asked && parts(way).is_some()) {
+        return None;
+    }
+    let open = all().filter(|(_, (one, _))| one.stand == Stand::NotAsked);
+    let parting = open.filter_map(|(at, (_, way))| Some((at, parts(way)?)));
+    parting.min_by_key(|(_, inside)| (2 * inside).abs_diff(possible.len()))
+}
+
+fn union<'p>(
+    ways: &[BTreeSet<Stretch<'p>>],
+    candidates: &[Candidate],
+    is_meant: impl Fn(&Candidate) -> bool,
+) -> BTreeSet<Stretch<'p>> {
+    let meant = candidates.iter().zip(ways).filter(|(candidate, _)| is_meant(candidate));
+    meant.flat_map(|(_, way)| way.iter().copied()).collect()
+}
+
+/// What an answer to this question would clear.
+pub(crate) fn stretches(rung: &Rung) -> BTreeSet<Stretch<'_>> {
+    let own = rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    own.flat_map(of_path).collect()
+}
+
+fn of_path(path: &Path) -> impl Iterator<Item = Stretch<'_>> {
+    let next = path.hops.iter().skip(1).map(|hop| Some(&hop.at)).chain([None]);
+    path.hops.iter().zip(next).map(|(hop, next)| stretch(&hop.at, next, path))
+}
+
+/// A frame's way does not depend on what it carries; what rules and services do with it does, and rules let answers
+/// pass where they would not let a question.
+fn stretch<'p>(at: &'p Place, next: Option<&'p Place>, path: &Path) -> Stretch<'p> {
+    match at.stage {
+        Stage::Bridge | Stage::Wire | Stage::Neighbour | Stage::Route | Stage::Instance => (at, next, None),
+        Stage::Nat | Stage::Filter | Stage::Local | Stage::Service => {
+            (at, next, Some((path.exchange, path.direction)))
+        }
+    }
+}
+
+/// The first place of a silent question's way that no answer to another clears, where any clears some of it.
+pub(crate) fn uncleared<'r>(silent: &'r Rung, answered: &[&Rung]) -> Option<&'r Place> {
+    let cleared: BTreeSet<Stretch> = answered.iter().flat_map(|rung| stretches(rung)).collect();
+    let own = silent.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    let mut way = own.flat_map(of_path);
+    let is_some_cleared = stretches(silent).iter().any(|stretch| cleared.contains(stretch));
+    let first = way.find(|stretch| !cleared.contains(stretch));
+    first.map(|(at, _, _)| at).filter(|_| is_some_cleared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::healthy;
+    use crate::ladder::{self, Purpose, Symptom};
+    use crate::steps;
+    use sim::World;
+
+    /// What is chosen, wave after wave, where these questions are answered and all others are silent.
+    fn waves(answers: impl Fn(&Rung) -> bool) -> Vec<Vec<Purpose>> {
+        let cloud = healthy();
+        let world = World::new(&cloud.snapshot, &cloud.intent);
+        let own = ladder::climb(&world, 0, None, Symptom::Auto);
+        let finer = steps::of(&world, &own);
+        let rungs: Vec<(&Rung, bool)> =
+            own.iter().map(|rung| (rung, true)).chain(finer.iter().map(|rung| (rung, false))).collect();
+        let mut stands = vec![Stand::NotAsked; rungs.len()];
+        let mut waves = Vec::new();
+        loop {
+            let candidates: Vec<Candidate> = rungs
+                .iter()
+                .zip(&stands)
+                .map(|((rung, is_own), stand)| Candidate { rung, is_own: *is_own, stand: *stand })
+                .collect();
+            let chosen = next(&candidates);
+            if chosen.is_empty() {
+                return waves;
+            }
+            for Choice { candidate, .. } in &chosen {
+                let answered = answers(rungs[*candidate].0);
+                stands[*candidate] = if answered { Stand::Answered } else { Stand::Silent };
+            }
+            waves.push(chosen.iter().map(|choice| rungs[choice.candidate].0.purpose).collect());
+        }
+    }
+
+    #[test]
+    fn in_health_one_wave_shows_all_and_the_longest_way_comes_first() {
+        let [wave] = &waves(|_| true)[..] else { panic!("more than one") };
+        assert_eq!(wave[0], Purpose::Outside);
+        assert!(!wave.iter().any(|purpose| matches!(purpose, Purpose::Step)), "{wave:?}");
+    }
+
+    #[test]
+    fn where_the_way_out_is_silent_the_hosts_on_it_are_asked() {
+        let waves = waves(|rung| !matches!(rung.purpose, Purpose::Outside | Purpose::Inbound(_)));
+        assert!(waves.len() > 1, "{waves:?}");
+        assert!(waves[1..].iter().flatten().any(|purpose| matches!(purpose, Purpose::Step)), "{waves:?}");
+    }
+
+    #[test]
+    fn it_ends_where_nothing_can_be_parted_any_more() {
+        let waves = waves(|_| false);
+        assert!(waves.len() < 12, "{waves:?}");
+    }
+}

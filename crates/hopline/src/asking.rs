@@ -1,0 +1,292 @@
+//! Asks the ladder's questions, each wave chosen by what the last one showed.
+//!
+//! Nobody is waited for in vain: a question that takes longer than others took is reason enough to ask the next, and
+//! goes on waiting meanwhile. Only the full patience makes a silence of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use checks::Rung;
+use checks::next::{self, Candidate, Choice, Stand};
+use model::path::Exchange;
+use model::probe::ProbeResult;
+use model::snapshot::Gap;
+
+use crate::gather::Facts;
+use crate::probes::{self, Came, Job, Probe, Unsent};
+use crate::progress;
+
+/// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
+/// our own stack has said that the neighbour is absent.
+const PATIENCE: Duration = Duration::from_millis(3500);
+/// How much longer than the slowest answer so far is late, and between which bounds.
+const LATE_TIMES: u32 = 4;
+const LATE_MIN: Duration = Duration::from_millis(100);
+const LATE_MAX: Duration = Duration::from_secs(1);
+/// Jobs under way at the same time.
+const AT_ONCE_MAX: usize = 32;
+
+/// A question of the ladder, and the packets that ask it.
+pub(crate) struct Question<'a> {
+    pub(crate) rung: Rung,
+    /// It is asked of itself; else only to part another's silence.
+    pub(crate) is_own: bool,
+    pub(crate) probes: Vec<Probe<'a>>,
+}
+
+/// A question that was asked, and why just then.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    /// From 1.
+    pub(crate) wave: usize,
+    /// Who asked whom.
+    pub(crate) from: String,
+    pub(crate) to: std::net::IpAddr,
+    pub(crate) exchange: Exchange,
+    pub(crate) why: String,
+}
+
+/// What came of them all.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) results: Vec<ProbeResult>,
+    pub(crate) turns: Vec<Turn>,
+}
+
+/// What a job tells of.
+enum Event<'p, 'a> {
+    /// The probe with this number was answered; its result will come.
+    Answered(u16),
+    Ended(Job<'p, 'a>, Result<Came, Unsent>),
+}
+
+/// Asks until nothing more can be learned, or the time is up. What could not be asked becomes a gap.
+pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) -> Answers {
+    let _progress = progress::start("waiting for answers");
+    let deadline = Instant::now() + timeout;
+    let patience = PATIENCE.min(timeout);
+    let mut talk = Talk::new(questions);
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        talk.choose_for_all();
+        loop {
+            while talk.under_way < AT_ONCE_MAX
+                && let Some(job) = talk.waiting.pop_front()
+            {
+                // Silence means something only after the full wait.
+                if Instant::now() + patience > deadline && talk.has_asked() {
+                    talk.leave_out(&job, "the time was up", "a longer --timeout");
+                    continue;
+                }
+                talk.begin(&job);
+                let tell = tell.clone();
+                scope.spawn(move || {
+                    let answered = |number| drop(tell.send(Event::Answered(number)));
+                    let came = probes::run(&job, patience, answered);
+                    // Nobody listens any more only where another job has panicked.
+                    drop(tell.send(Event::Ended(job, came)));
+                });
+            }
+            if talk.under_way == 0 {
+                break;
+            }
+            match told.recv_timeout(talk.until_late(Instant::now())) {
+                Ok(Event::Answered(number)) => talk.answered(number),
+                Ok(Event::Ended(job, came)) => talk.ended(&job, came),
+                Err(RecvTimeoutError::Timeout) => talk.note_late(Instant::now()),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    });
+    facts.snapshot.gaps.extend(talk.gaps);
+    talk.answers
+}
+
+struct Talk<'q, 'a> {
+    questions: &'q [Question<'a>],
+    /// The questions of one instance, by which the next is chosen.
+    groups: BTreeMap<usize, Vec<usize>>,
+    stands: Vec<Stand>,
+    asked_at: Vec<Option<Instant>>,
+    /// Numbers of a question's probes that are not answered yet.
+    open: Vec<Vec<u16>>,
+    /// Which question a probe belongs to, by its number.
+    owner: BTreeMap<u16, usize>,
+    waves: BTreeMap<usize, usize>,
+    waiting: VecDeque<Job<'q, 'a>>,
+    under_way: usize,
+    slowest: Duration,
+    answers: Answers,
+    gaps: Vec<Gap>,
+}
+
+impl<'q, 'a> Talk<'q, 'a> {
+    fn new(questions: &'q [Question<'a>]) -> Talk<'q, 'a> {
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut owner = BTreeMap::new();
+        for (at, question) in questions.iter().enumerate().filter(|(_, question)| !question.probes.is_empty())
+        {
+            groups.entry(question.rung.instance).or_default().push(at);
+            owner.extend(question.probes.iter().map(|probe| (probe.id, at)));
+        }
+        Talk {
+            questions,
+            groups,
+            stands: vec![Stand::NotAsked; questions.len()],
+            asked_at: vec![None; questions.len()],
+            open: questions.iter().map(|one| one.probes.iter().map(|probe| probe.id).collect()).collect(),
+            owner,
+            waves: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            under_way: 0,
+            slowest: Duration::ZERO,
+            answers: Answers::default(),
+            gaps: Vec::new(),
+        }
+    }
+
+    fn has_asked(&self) -> bool {
+        self.asked_at.iter().any(Option::is_some)
+    }
+
+    fn choose_for_all(&mut self) {
+        let instances: Vec<usize> = self.groups.keys().copied().collect();
+        let chosen: Vec<usize> = instances.iter().flat_map(|instance| self.choose(*instance)).collect();
+        self.line_up(&chosen);
+    }
+
+    /// The questions of an instance that are to be asked now.
+    fn choose(&mut self, instance: usize) -> Vec<usize> {
+        let of_it = self.groups.get(&instance).cloned().unwrap_or_default();
+        let candidates: Vec<Candidate> = of_it
+            .iter()
+            .filter_map(|at| {
+                let question = self.questions.get(*at)?;
+                let stand = *self.stands.get(*at)?;
+                Some(Candidate { rung: &question.rung, is_own: question.is_own, stand })
+            })
+            .collect();
+        let chosen = next::next(&candidates);
+        if chosen.is_empty() {
+            return Vec::new();
+        }
+        let wave = self.waves.entry(instance).or_default();
+        *wave += 1;
+        let wave = *wave;
+        let mut asked = Vec::new();
+        for Choice { candidate, why } in chosen {
+            let Some((at, question)) =
+                of_it.get(candidate).and_then(|at| Some((*at, self.questions.get(*at)?)))
+            else {
+                continue;
+            };
+            let (from, to) = (question.rung.from.clone(), question.rung.to);
+            let exchange = question.probes.first().map_or(Exchange::None, |probe| probe.mark().0);
+            self.answers.turns.push(Turn { wave, from, to, exchange, why });
+            self.set(at, Stand::Asked);
+            asked.push(at);
+        }
+        asked
+    }
+
+    fn line_up(&mut self, chosen: &[usize]) {
+        let questions = chosen.iter().filter_map(|at| self.questions.get(*at));
+        self.waiting.extend(probes::jobs(questions.flat_map(|question| &question.probes)));
+    }
+
+    fn begin(&mut self, job: &Job<'_, '_>) {
+        self.under_way += 1;
+        for at in self.of_job(job) {
+            if let Some(asked_at) = self.asked_at.get_mut(at) {
+                asked_at.get_or_insert(Instant::now());
+            }
+        }
+    }
+
+    fn of_job(&self, job: &Job<'_, '_>) -> Vec<usize> {
+        let mut of_it: Vec<usize> =
+            job.probes().iter().filter_map(|probe| self.owner.get(&probe.id).copied()).collect();
+        of_it.dedup();
+        of_it
+    }
+
+    fn set(&mut self, at: usize, stand: Stand) {
+        if let Some(known) = self.stands.get_mut(at) {
+            *known = stand;
+        }
+    }
+
+    /// A question is answered when all of its probes are.
+    fn answered(&mut self, number: u16) {
+        let Some(at) = self.owner.get(&number).copied() else { return };
+        let Some(open) = self.open.get_mut(at) else { return };
+        open.retain(|id| *id != number);
+        if !open.is_empty() {
+            return;
+        }
+        if let Some(asked_at) = self.asked_at.get(at).copied().flatten() {
+            self.slowest = self.slowest.max(asked_at.elapsed());
+        }
+        self.set(at, Stand::Answered);
+        self.go_on(&[at]);
+    }
+
+    fn ended(&mut self, job: &Job<'_, '_>, came: Result<Came, Unsent>) {
+        self.under_way -= 1;
+        match came {
+            Ok(Came { results, gaps }) => {
+                self.answers.results.extend(results);
+                self.gaps.extend(gaps);
+            }
+            Err(Unsent { why, would_need }) => self.gaps.push(probes::gap(job, &why, &would_need)),
+        }
+        let of_it = self.of_job(job);
+        for at in &of_it {
+            if self.open.get(*at).is_some_and(|open| !open.is_empty()) {
+                self.set(*at, Stand::Silent);
+            }
+        }
+        self.go_on(&of_it);
+    }
+
+    fn leave_out(&mut self, job: &Job<'_, '_>, why: &str, would_need: &str) {
+        self.gaps.push(probes::gap(job, why, would_need));
+    }
+
+    /// Asks what follows, where an answer to one of these questions is missing or tells more of another that is.
+    fn go_on(&mut self, changed: &[usize]) {
+        let mut instances: Vec<usize> =
+            changed.iter().filter_map(|at| Some(self.questions.get(*at)?.rung.instance)).collect();
+        instances.dedup();
+        let is_missing = |at: &usize| matches!(self.stands.get(*at), Some(Stand::Late | Stand::Silent));
+        instances
+            .retain(|instance| self.groups.get(instance).is_some_and(|of_it| of_it.iter().any(is_missing)));
+        let chosen: Vec<usize> = instances.iter().flat_map(|instance| self.choose(*instance)).collect();
+        self.line_up(&chosen);
+    }
+
+    fn late_after(&self) -> Duration {
+        (self.slowest * LATE_TIMES).clamp(LATE_MIN, LATE_MAX)
+    }
+
+    /// How long until a question that is under way is late; as long as patience lasts where none is left to be.
+    fn until_late(&self, now: Instant) -> Duration {
+        let late = self.late_after();
+        let under_way = self.stands.iter().zip(&self.asked_at).filter(|(stand, _)| **stand == Stand::Asked);
+        let until = under_way.filter_map(|(_, at)| Some((*at)? + late)).min();
+        until.map_or(PATIENCE, |until| until.saturating_duration_since(now))
+    }
+
+    fn note_late(&mut self, now: Instant) {
+        let late = self.late_after();
+        let is_late = |at: &usize| {
+            let asked_at = self.asked_at.get(*at).copied().flatten();
+            self.stands.get(*at) == Some(&Stand::Asked) && asked_at.is_some_and(|at| at + late <= now)
+        };
+        let late: Vec<usize> = (0..self.questions.len()).filter(is_late).collect();
+        late.iter().for_each(|at| self.set(*at, Stand::Late));
+        self.go_on(&late);
+    }
+}
