@@ -142,11 +142,23 @@ pub(crate) fn place(hop: &Value) -> String {
 
 /// `HOST/DEVICE observed` of every hop of the paths of real pings, in one direction.
 pub(crate) fn hops(report: &Value, to: &str, direction: &str) -> Vec<String> {
-    let is_ours = |path: &&Value| text(&path["exchange"]) == "icmp" && text(&path["direction"]) == direction;
+    legs(report, "icmp", to, direction)
+}
+
+/// The same of any conversation. `to` is in what a packet of it is printed as.
+pub(crate) fn legs(report: &Value, exchange: &str, to: &str, direction: &str) -> Vec<String> {
+    let is_ours =
+        |path: &&Value| text(&path["exchange"]) == exchange && text(&path["direction"]) == direction;
     let hops = |path: &Value| list(&path["hops"]).to_vec();
     let goes_there = |path: &&Value| hops(path).iter().any(|hop| text(&hop["packet"]).contains(to));
     let path = list(&report["paths"]).iter().filter(is_ours).find(goes_there).expect("a path");
     let told =
         |hop: &Value| format!("{}/{} {}", text(&hop["host"]), text(&hop["device"]), text(&hop["observed"]));
     hops(path).iter().map(told).collect()
+}
+
+/// What was asked, in its order: the question, what came of it, and why it was asked.
+pub(crate) fn asked(report: &Value) -> Vec<String> {
+    let lines = list(&report["coverage"]["looked_at"]).iter().map(text);
+    lines.filter_map(|line| line.strip_prefix("asked, ")).map(str::to_owned).collect()
 }

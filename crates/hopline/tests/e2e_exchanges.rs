@@ -1,0 +1,98 @@
+//! DHCP, DNS and metadata asked for real: every leg is seen in health, and where one is lost, the hop is named. What is
+//! asked next follows from what came. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use support::printed_in;
+use support::report::{Report, asked, legs, list, text};
+use support::test_lab::TestLab;
+
+/// No room for a single packet: nothing that hopline reads tells of it.
+fn clog(lab: &TestLab, host: &str, device: &str) {
+    let line = ["tc", "qdisc", "add", "dev", device, "root", "pfifo", "limit", "0"];
+    printed_in(&lab.netns(host), &line);
+}
+
+fn all_seen(report: &Report, exchange: &str, to: &str) {
+    for direction in ["request", "reply"] {
+        let hops = legs(&report.json, exchange, to, direction);
+        // Between two ports the bridge itself sees nothing.
+        let watched: Vec<&String> = hops.iter().filter(|hop| !hop.ends_with(" not-watched")).collect();
+        assert!(
+            watched.len() > 1 && watched.iter().all(|hop| hop.ends_with(" seen")),
+            "{direction}: {hops:#?}"
+        );
+    }
+}
+
+fn said(report: &Report, start: &str) -> String {
+    let lines = asked(&report.json);
+    lines.iter().find(|line| line.contains(start)).unwrap_or_else(|| panic!("{start}: {lines:#?}")).clone()
+}
+
+#[test]
+fn every_leg_of_a_healthy_exchange_is_seen() {
+    let lab = TestLab::up("h");
+    let dhcp = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    dhcp.assert_healthy("DHCP");
+    all_seen(&dhcp, "dhcp", ":67");
+    let offered = said(&dhcp, "DHCPDISCOVER as web1");
+    assert!(offered.contains("offers 10.0.2.24/16, router 10.0.0.42"), "{offered}");
+    let dns = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    dns.assert_healthy("DNS");
+    all_seen(&dns, "dns", ":53");
+    // It is there, and it finds out what it does not know itself.
+    assert!(said(&dns, "version.bind").contains(": NOERROR"));
+    assert!(said(&dns, "-x 1.2.3.4 from web1").contains(": NOERROR: openstack.test."));
+    let metadata = lab.report(&["diagnose", "web1", "--symptom", "metadata"]);
+    metadata.assert_healthy("metadata");
+    all_seen(&metadata, "tcp", "10.0.2.24:");
+    assert!(said(&metadata, "nc -z 169.254.169.254 80").contains("a SYN is answered by a SYN"));
+    let passive = lab.report(&["diagnose", "web1", "--symptom", "dhcp", "--passive"]);
+    passive.assert_healthy("nothing sent");
+    assert_eq!(asked(&passive.json), [""; 0]);
+}
+
+#[test]
+fn an_offer_that_is_lost_on_its_way_back_is_told_with_the_hop() {
+    let lab = TestLab::up("o");
+    clog(&lab, "compute1", "vnet0");
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    report.assert_finds(&["lost-at-hop compute1//vnet0"], "the tap's queue has no room");
+    let finding = &list(&report.json["findings"])[0];
+    assert_eq!((text(&finding["exchange"]), text(&finding["direction"])), ("dhcp", "reply"), "{finding:#}");
+    let summary = text(&finding["summary"]);
+    assert!(summary.starts_with("the answer to the DHCPDISCOVER"), "{summary}");
+    // dnsmasq has heard every DISCOVER and answered it.
+    let log = std::fs::read_to_string(lab.state().join("compute1/log/dnsmasq.log")).unwrap();
+    let lines = |word: &str| log.lines().filter(|line| line.contains(word)).count();
+    assert!(lines("DHCPOFFER(br100)") > 1, "{log}");
+}
+
+#[test]
+fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
+    let lab = TestLab::up("w");
+    let healthy = lab.report(&["diagnose", "web1", "--symptom", "ping"]);
+    healthy.assert_healthy("nothing is broken");
+    let waves = |report: &Report| {
+        let lines = asked(&report.json);
+        let wave = |line: &str| line.split([' ', ':']).nth(1).unwrap().parse::<u32>().unwrap();
+        lines.iter().map(|line| (wave(line), line.clone())).collect::<Vec<_>>()
+    };
+    let (first, why) = waves(&healthy).first().cloned().unwrap();
+    assert!(first == 1 && why.contains("ping 1.2.3.4 from web1"), "the longest way shows most: {why}");
+    assert!(waves(&healthy).iter().all(|(wave, _)| *wave == 1), "{:#?}", waves(&healthy));
+    clog(&lab, "compute1", "eth0");
+    let broken = lab.report(&["diagnose", "web1", "--symptom", "ping"]);
+    broken.assert_finds(&["lost-at-hop compute1//eth0"], "the uplink's queue has no room");
+    let later: Vec<String> =
+        waves(&broken).into_iter().filter(|(wave, _)| *wave > 1).map(|(_, l)| l).collect();
+    let beyond = later.iter().find(|line| line.contains("ping 1.2.3.4 from gw"));
+    assert!(beyond.is_some_and(|line| line.contains("2 of 2 answered")), "{later:#?}");
+    assert!(later.iter().any(|line| line.contains("ping 1.2.3.4 from compute1: 0 of 2")), "{later:#?}");
+    // What the neighbour answers needs not be parted.
+    assert!(!later.iter().any(|line| line.contains(&lab.address("web2"))), "{later:#?}");
+}
