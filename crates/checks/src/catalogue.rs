@@ -62,6 +62,13 @@ pub mod dhcp {
     pub mod rogue_dhcp;
 }
 
+/// Metadata: 169.254.169.254.
+pub mod metadata {
+    pub mod metadata_dnat_missing;
+    pub mod metadata_service_down;
+    pub mod metadata_zeroconf_route;
+}
+
 /// Beyond the hosts.
 pub mod external {
     pub mod ext_gateway_down;
@@ -128,6 +135,11 @@ catalogue! {
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
         dhcp_offer_wrong => "dhcp-offer-wrong",
         rogue_dhcp => "rogue-dhcp",
+    }
+    metadata {
+        metadata_zeroconf_route => "metadata-zeroconf-route",
+        metadata_dnat_missing => "metadata-dnat-missing",
+        metadata_service_down => "metadata-service-down",
     }
     external {
         ext_gateway_down => "ext-gateway-down",

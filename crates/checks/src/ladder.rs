@@ -139,6 +139,9 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             if serves_names(world, instance) {
                 purposes.extend([Purpose::Dhcp, Purpose::Resolver]);
             }
+            if serves_metadata(world, instance) {
+                purposes.push(Purpose::Metadata);
+            }
         }
         Symptom::Ping => {
             purposes.extend(inbound());
@@ -165,6 +168,14 @@ fn serves_names(world: &World, instance: usize) -> bool {
     let link = |bridge: &model::link::Link| world.link_named_in(ns, &bridge.name);
     let mut served = bridges.filter_map(link).flat_map(|id| host.dnsmasq.iter().map(move |d| (id, d)));
     nova::manages(host, ns) || served.any(|(id, server)| sim::dhcp::serves(world, id, server))
+}
+
+/// Whether the host that serves the instance is meant to lead it to the metadata service: nova-network does.
+fn serves_metadata(world: &World, instance: usize) -> bool {
+    let Some(instance) = world.intent.instances.get(instance) else { return false };
+    let servers = world.intent.servers_of(instance);
+    let read = |name: &&str| world.snapshot.host(name).zip(world.snapshot.main_netns(name));
+    servers.iter().find_map(read).is_some_and(|(host, ns)| nova::manages(host, ns))
 }
 
 /// The other instances of the same network that are meant to run, those on the same host first.

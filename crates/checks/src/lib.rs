@@ -21,6 +21,7 @@ mod ladder;
 mod lasting;
 mod mend;
 pub mod next;
+mod metadata;
 mod nova;
 mod owner;
 mod proved;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 use model::link::{Link, LinkKind, OperState, Peer, PortState};
 use model::netfilter::{Action, Chain, Dialect, Family, NfRule, Policy, Table};
+use model::netns::Socket;
 use model::path::RuleRef;
 use model::route::{Address, NeighbourState, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
@@ -114,7 +115,7 @@ pub enum Mend {
         /// The policy.
         rule: RuleRef,
     },
-    /// Puts a rule at the head of a chain of the IPv4 table of this name.
+    /// Puts a rule at the head of a chain of the IPv4 table of this name, where it does not stand in it.
     InsertRule {
         /// Host.
         machine: String,
@@ -144,6 +145,20 @@ pub enum Mend {
         machine: String,
         /// The server, boxed for its size.
         server: Box<Dnsmasq>,
+    },
+    /// Lets a service listen.
+    Listen {
+        /// Host.
+        machine: String,
+        /// Its socket.
+        socket: Socket,
+    },
+    /// Deletes the routes of the main table to just this prefix.
+    RemoveRoute {
+        /// Host or instance.
+        machine: String,
+        /// The prefix.
+        destination: IpNet,
     },
 }
 
@@ -218,7 +233,7 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             let found = tables
                 .find(|t| t.family == Family::Ip && t.name == *table && t.chain(chain).is_some())
                 .and_then(|t| t.chains.iter_mut().find(|c| c.name == *chain));
-            if let Some(found) = found {
+            if let Some(found) = found.filter(|chain| chain.rules.iter().all(|r| r.text != rule.text)) {
                 found.rules.insert(0, (**rule).clone());
             }
         }
@@ -237,14 +252,25 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 host.dnsmasq.retain(|d| d.listen != server.listen);
                 host.dnsmasq.push((**server).clone());
             }
-            if let Some(ns) = main_of(snapshot, machine) {
-                ns.sockets.extend(server.listen.iter().map(|address| model::netns::Socket {
+            // Without any, sockets were not read, and one alone would say that nothing else listens.
+            if let Some(ns) = main_of(snapshot, machine).filter(|ns| !ns.sockets.is_empty()) {
+                ns.sockets.extend(server.listen.iter().map(|address| Socket {
                     protocol: 17,
                     address: *address,
                     port: 53,
                     device: None,
                     receive_queue: 0,
                 }));
+            }
+        }
+        Mend::Listen { machine, socket } => {
+            if let Some(ns) = main_of(snapshot, machine) {
+                ns.sockets.push(socket.clone());
+            }
+        }
+        Mend::RemoveRoute { machine, destination } => {
+            if let Some(ns) = main_of(snapshot, machine) {
+                ns.routes.retain(|r| r.table != TABLE_MAIN || r.destination != *destination);
             }
         }
     }

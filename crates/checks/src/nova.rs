@@ -4,7 +4,7 @@
 mod compute_rules;
 pub(crate) mod line;
 mod network_rules;
-mod options;
+pub(crate) mod options;
 pub(crate) mod plan;
 pub(crate) mod shape;
 

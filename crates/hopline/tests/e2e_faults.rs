@@ -49,6 +49,13 @@ const SERVICES: [(&str, &str); 10] = [
     ("dnsmasq-pool-exhausted", "compute1//br100"),
 ];
 
+/// Metadata and names.
+const METADATA: [(&str, &str); 3] = [
+    ("metadata-dnat-missing", "compute1//br100"),
+    ("metadata-service-down", "compute1//br100"),
+    ("metadata-zeroconf-route", "web1//eth0"),
+];
+
 /// Two faults at once, in the order in which web1's packets meet them.
 const PAIRS: [[(&str, &str); 2]; 9] = [
     [("guest-nic-down", "web1//eth0"), ("uplink-down", "compute1//eth0")],
@@ -68,7 +75,7 @@ fn the_tables_name_every_fault_of_the_lab() {
     let lab = TestLab::named("n");
     let listed = lab.hopline(&["lab", "faults"]).stdout;
     let codes = listed.lines().filter_map(|line| line.split_whitespace().next());
-    let tables = LINKS.iter().chain(&support::OF_VLANS).chain(&WAY_OUT).chain(&SERVICES);
+    let tables = LINKS.iter().chain(&support::OF_VLANS).chain(&WAY_OUT).chain(&SERVICES).chain(&METADATA);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
 
@@ -85,6 +92,11 @@ fn faults_of_the_way_out_are_named_and_healed() {
 #[test]
 fn faults_of_rules_and_services_are_named_and_healed() {
     each_is_named_and_healed("s", &SERVICES);
+}
+
+#[test]
+fn faults_of_metadata_are_named_and_healed() {
+    each_is_named_and_healed("m", &METADATA);
 }
 
 fn each_is_named_and_healed(tag: &str, faults: &[(&str, &str)]) {

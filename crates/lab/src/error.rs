@@ -299,6 +299,15 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
+    /// A fault of an instance's inside in a lab of virtual machines.
+    #[error(
+        "fault {code} is made inside web1, and a virtual machine cannot be entered; build a lab of namespaces: \
+         hopline lab up --guest netns"
+    )]
+    NoInside {
+        /// The fault.
+        code: &'static str,
+    },
     /// The fault is there already.
     #[error("fault {code} is injected already; run: hopline lab heal {code}")]
     AlreadyBroken {

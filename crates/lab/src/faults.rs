@@ -23,6 +23,9 @@ mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
 mod ip_forward_0;
+mod metadata_dnat_missing;
+mod metadata_service_down;
+mod metadata_zeroconf_route;
 mod nova_rules_drift;
 mod rp_filter_asymmetric;
 mod rules_flushed;
@@ -75,12 +78,15 @@ const ALL: [Fault; OF_BOTH + 3] = [
     ext_gateway_down::FAULT,
     foreign_rule_drop::FAULT,
     nova_rules_drift::FAULT,
+    metadata_dnat_missing::FAULT,
+    metadata_service_down::FAULT,
+    metadata_zeroconf_route::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 25;
+const OF_BOTH: usize = 28;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -2,8 +2,10 @@
 //! dnsmasq, and the metadata service.
 
 use std::fs;
+use std::net::{SocketAddrV4, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use novadb::rows::Cloud;
 use plumbing::Namespace;
@@ -13,9 +15,14 @@ use crate::error::{LabError, file};
 use crate::layout::{EXTERNAL, Host, LIBVIRT_ADDRESS, METADATA_PORT, PUBLIC_GATEWAY, ZONE};
 use crate::nova::dnsmasq;
 use crate::place::Lab;
+use crate::process;
 
 /// Where the EC2-style metadata of an instance is.
 const METADATA_PATH: &str = "2009-04-04/meta-data/instance-id";
+
+/// How long a server may take until it listens.
+const PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
 
 /// Writes a host's script for dnsmasq, and the pages that its metadata service serves.
 pub(crate) fn write_host_files(lab: &Lab, host: &str) -> Result<(), LabError> {
@@ -51,13 +58,33 @@ pub(crate) fn start_libvirt_dnsmasq(lab: &Lab, host: &str, ns: &Namespace) -> Re
     run(ns, dnsmasq::program(lab, arguments), "")
 }
 
-/// nova-api-metadata, as far as an instance's boot asks.
+/// nova-api-metadata, as far as an instance's boot asks. It listens when this returns.
 pub(crate) fn start_metadata(lab: &Lab, host: &Host, ns: &Namespace) -> Result<(), LabError> {
-    let address = format!("{}:{METADATA_PORT}", host.public().addr());
+    let address = metadata_address(host);
     let root = lab.host_path(&host.name, "metadata").display().to_string();
-    let httpd = command("busybox", ["httpd", "-f", "-p", &address, "-h", &root]);
-    start(ns, httpd, &lab.host_path(&host.name, "log/metadata.log"))?;
+    let httpd = command("busybox", ["httpd", "-f", "-p", &address.to_string(), "-h", &root]);
+    let log = lab.host_path(&host.name, "log/metadata.log");
+    start(ns, httpd, &log)?;
+    let deadline = Instant::now() + PATIENCE;
+    let connect = || TcpStream::connect_timeout(&address.into(), PATIENCE).is_ok();
+    while !sys::netns::within(&ns.handle, connect).is_ok_and(|listens| listens) {
+        if Instant::now() >= deadline {
+            let awaited = format!("the metadata service of {} to listen on {address}", host.name);
+            return Err(LabError::Timeout { seconds: PATIENCE.as_secs(), awaited, log });
+        }
+        std::thread::sleep(POLL);
+    }
     Ok(())
+}
+
+/// Ends it.
+pub(crate) fn stop_metadata(host: &Host, ns: &Namespace) -> Result<(), LabError> {
+    let address = metadata_address(host).to_string();
+    process::end_every(&[ns.inode()], |process| process.args.contains(&address)).map(drop)
+}
+
+fn metadata_address(host: &Host) -> SocketAddrV4 {
+    SocketAddrV4::new(host.public().addr(), METADATA_PORT)
 }
 
 /// The external server: DNS with forward and reverse zones, and the web. It knows the floating addresses of

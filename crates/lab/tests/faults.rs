@@ -22,11 +22,13 @@ enum Symptom {
     HostsSource,
     /// web1's DHCP client gets no answer; everything else works.
     NoLease,
+    /// web1 gets no metadata; everything else works.
+    NoMetadata,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 25] = [
+const SYMPTOMS: [(&str, Symptom); 28] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -52,6 +54,9 @@ const SYMPTOMS: [(&str, Symptom); 25] = [
     ("ext-gateway-down", Symptom::NoWayOut),
     ("foreign-rule-drop", Symptom::NoWayOut),
     ("nova-rules-drift", Symptom::StandsOpen),
+    ("metadata-dnat-missing", Symptom::NoMetadata),
+    ("metadata-service-down", Symptom::NoMetadata),
+    ("metadata-zeroconf-route", Symptom::NoMetadata),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -152,6 +157,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             assert!(!gets_lease(lab), "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
+        Symptom::NoMetadata => {
+            assert!(!gets_metadata(&web1), "{code}");
+            assert!(ping(&web1, EXTERNAL).0 && gets_lease(lab), "{code}");
+        }
         Symptom::StandsOpen => {
             assert!(answers_on_a_closed_port(&external), "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
@@ -176,6 +185,15 @@ fn assert_works(lab: &Lab) {
     }
     assert!(!answers_on_a_closed_port(&external));
     assert!(gets_lease(lab));
+    assert!(gets_metadata(&web1));
+}
+
+/// Whether web1 learns who it is.
+fn gets_metadata(web1: &str) -> bool {
+    let ask = "exec 3<>/dev/tcp/169.254.169.254/80 && \
+               printf 'GET /2009-04-04/meta-data/instance-id HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
+    let output = run_in(web1, &["timeout", "2", "bash", "-c", ask]);
+    String::from_utf8_lossy(&output.stdout).ends_with("i-00000001")
 }
 
 /// Whether web1 says that nothing listens on a port which no group opens, rather than nothing at all.

@@ -71,7 +71,7 @@ pub(crate) fn calls(chain: impl Into<String>) -> Line {
 
 impl Then {
     /// `None` for what no rule of nova's does.
-    fn of(action: &Action) -> Option<Then> {
+    pub(crate) fn of(action: &Action) -> Option<Then> {
         if let Action::NonTerminal(text) = action {
             return (text == FILL_CHECKSUM).then_some(Then::FillChecksum);
         }

@@ -91,11 +91,8 @@ fn bridge_forwards<'h>(here: &Here<'h>, plan: &mut Plan<'h>, served: Served<'h>)
 fn destinations<'h>(here: &'h Here<'h>, hook: &str) -> Plan<'h> {
     let mut plan = plan("nat", hook);
     if hook == "PREROUTING" {
-        let port = here.options.metadata_port;
-        match here.options.metadata_host {
-            Some(host) => {
-                let local = Then::Redirect(port);
-                let action = if host == Ipv4Addr::LOCALHOST { local } else { Then::Dnat(host, Some(port)) };
+        match here.options.metadata_target() {
+            Some(action) => {
                 let must = here.networks().iter().any(|served| served.must);
                 plan.want(0, must, vec![shape::metadata_forward(action)]);
             }

@@ -101,6 +101,12 @@ impl Options {
         }
     }
 
+    /// Where metadata_forward leads instances that ask for metadata.
+    pub(crate) fn metadata_target(&self) -> Option<Then> {
+        let (host, port) = (self.metadata_host?, self.metadata_port);
+        Some(if host == Ipv4Addr::LOCALHOST { Then::Redirect(port) } else { Then::Dnat(host, Some(port)) })
+    }
+
     fn unknown() -> Options {
         Options {
             known: false,

@@ -29,12 +29,14 @@ use model::Netns;
 use model::finding::Confidence;
 use model::netfilter::Dialect;
 use model::path::{Direction, Stage};
+use model::snapshot::Host;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::ladder::Purpose;
 use crate::nova;
 use crate::uplinks;
-use crate::view::View;
+use crate::view::{Stopped, View};
 
 /// Looks for hosts with instances and without nova's rules.
 pub fn check(view: &View) -> Vec<Found> {
@@ -43,41 +45,55 @@ pub fn check(view: &View) -> Vec<Found> {
             && nova::manages(host, ns)
             && is_bare(ns)
     });
-    bare.map(|(host, ns)| {
-        let uplink = uplinks::all(view).into_iter().find(|(n, _)| std::ptr::eq(*n, ns));
-        let device = uplink.map(|(_, link)| link.name.clone()).unwrap_or_default();
-        let dialect = nova::iptables(ns).next().map_or(Dialect::IptablesNft, |t| t.dialect);
-        let chains: usize = nova::iptables(ns).map(|t| nova::weight(t).0).sum();
-        let source = evidence::within(ns, dialect.save_command(model::netfilter::Family::Ip));
-        let text = format!("{chains} chains of nova's, and not one rule in the tables that were emptied");
-        let direct = view.stop(|s| s.is_in(ns)).or_else(|| {
-            // Nothing dies on this host: the packet leaves with an address that no answer finds.
-            view.stop(|s| s.rung.answer.source_seen.is_none() || s.direction == Direction::Reply)
-        });
-        Fault {
-            code: "rules-flushed",
-            hop: at(ns, &device, Stage::Filter),
-            summary: format!(
-                "nova's rules are gone from {}: no NAT, no floating IPs, no security groups",
-                host.name
-            ),
-            cause: "nova's chains are empty or gone; somebody flushed them, \
-                    and nova writes them only at its next change or restart"
-                .to_owned(),
-            confidence: Confidence::Proven,
-            evidence: vec![evidence::record(model::finding::EvidenceKind::Rule, source, text)],
-            owner: "nova-network",
-            remedy: vec![evidence::advice(
-                "systemctl restart nova-network nova-compute",
-                "each writes its own chains again; disturbs every network of the host for a moment",
-            )],
-            instances: view.instances_on(&host.name),
-            stopped: direct.or_else(|| view.stops().next()),
-            mend: Vec::new(),
-        }
-        .found()
+    bare.flat_map(|(host, ns)| {
+        stops(view, ns).into_iter().map(|s| finding(view, host, ns, s)).collect::<Vec<_>>()
     })
     .collect()
+}
+
+/// What the absence stops: the way of a packet with an address that no answer finds, and a question for metadata that
+/// nobody leads on. Of one cause, they are told once.
+fn stops<'v>(view: &View<'v>, ns: &Netns) -> Vec<Option<Stopped<'v>>> {
+    let of_metadata = |s: &Stopped| s.rung.purpose == Purpose::Metadata;
+    let direct = view.stop(|s| s.is_in(ns) && !of_metadata(s)).or_else(|| {
+        // Nothing dies on this host: the packet leaves with an address that no answer finds.
+        let lost = |s: &Stopped| s.rung.answer.source_seen.is_none() || s.direction == Direction::Reply;
+        view.stop(|s| lost(s) && !of_metadata(s))
+    });
+    let first = direct.or_else(|| view.stops().next());
+    let metadata = view.stop(of_metadata).filter(|s| first.is_none_or(|first| first.order != s.order));
+    [first].into_iter().chain(metadata.map(Some)).collect()
+}
+
+fn finding(view: &View, host: &Host, ns: &Netns, stopped: Option<Stopped>) -> Found {
+    let uplink = uplinks::all(view).into_iter().find(|(n, _)| std::ptr::eq(*n, ns));
+    let device = uplink.map(|(_, link)| link.name.clone()).unwrap_or_default();
+    let dialect = nova::iptables(ns).next().map_or(Dialect::IptablesNft, |t| t.dialect);
+    let chains: usize = nova::iptables(ns).map(|t| nova::weight(t).0).sum();
+    let source = evidence::within(ns, dialect.save_command(model::netfilter::Family::Ip));
+    let text = format!("{chains} chains of nova's, and not one rule in the tables that were emptied");
+    let fault = Fault {
+        code: "rules-flushed",
+        hop: at(ns, &device, Stage::Filter),
+        summary: format!(
+            "nova's rules are gone from {}: no NAT, no floating IPs, no security groups",
+            host.name
+        ),
+        cause: "nova's chains are empty or gone; somebody flushed them, \
+                and nova writes them only at its next change or restart"
+            .to_owned(),
+        confidence: Confidence::Proven,
+        evidence: vec![evidence::record(model::finding::EvidenceKind::Rule, source, text)],
+        owner: "nova-network",
+        remedy: vec![evidence::advice(
+            "systemctl restart nova-network nova-compute",
+            "each writes its own chains again; disturbs every network of the host for a moment",
+        )],
+        instances: view.instances_on(&host.name),
+        stopped,
+        mend: Vec::new(),
+    };
+    fault.found()
 }
 
 /// One of filter and nat has lost every rule of nova's. A table that nova never touched does not

@@ -1,0 +1,94 @@
+//! The metadata service as an instance meets it: the host that is to lead it there, the rule by which it does, and
+//! what the console says of it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use model::Netns;
+use model::finding::{Evidence, EvidenceKind};
+use model::intent::Instance;
+use model::netfilter::{Action, NfRule, Test};
+use model::path::{Direction, Disposition, Hop, Stage};
+use model::service::{ConsoleEventKind, NovaOptions};
+use model::snapshot::Host;
+
+use crate::evidence;
+use crate::ladder::{Purpose, Rung};
+use crate::nova::{self, line::Then, options::Options};
+use crate::view::View;
+
+/// Where instances look for it.
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// An instance's question for metadata that its host did not get answered.
+pub(crate) struct Unserved<'v> {
+    pub(crate) instance: &'v Instance,
+    /// The host that is to lead it on, and its main namespace.
+    pub(crate) server: &'v Host,
+    pub(crate) ns: &'v Netns,
+    /// The question, and its place in the ladder.
+    pub(crate) rung: &'v Rung,
+    pub(crate) at: usize,
+}
+
+/// Questions for metadata that came as far as the host that serves the instance, and died there or beyond, or left
+/// the site: nobody outside has that address.
+pub(crate) fn unserved<'v>(view: &View<'v>) -> Vec<Unserved<'v>> {
+    let asked = view.rungs.iter().enumerate().filter(|(_, rung)| rung.purpose == Purpose::Metadata);
+    let of_rung = |(at, rung): (usize, &'v Rung)| {
+        let instance = view.intent().instances.get(rung.instance)?;
+        let name = *view.intent().servers_of(instance).first()?;
+        let server = view.snapshot().host(name)?;
+        let ns = view.snapshot().main_netns(name)?;
+        let went = |hop: &Hop| {
+            let routed = matches!(hop.at.stage, Stage::Nat | Stage::Route | Stage::Local | Stage::Service);
+            hop.at.host == ns.machine && hop.at.netns == ns.name && routed
+        };
+        let mut paths = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
+        let lost = |end: &Disposition| matches!(end, Disposition::Dropped(_) | Disposition::LeftSite);
+        let is_lost = paths.any(|path| path.hops.iter().any(went) && lost(&path.disposition));
+        is_lost.then_some(Unserved { instance, server, ns, rung, at })
+    };
+    asked.filter_map(of_rung).collect()
+}
+
+/// Where nova.conf wants a host to lead the question; `None` where it does not tell.
+pub(crate) fn meant(server: &Host, ns: &Netns) -> Option<Then> {
+    Options::of(server, ns).metadata_target()
+}
+
+/// The rules of a host that lead the question somewhere.
+pub(crate) fn rules(ns: &Netns) -> impl Iterator<Item = &NfRule> {
+    let nat = nova::iptables(ns).filter(|table| table.name == "nat").flat_map(|table| &table.chains);
+    let rules = nat.filter(|chain| chain.name.ends_with("PREROUTING")).flat_map(|chain| &chain.rules);
+    rules.filter(|rule| matches!(rule.action, Action::Dnat(_) | Action::Redirect(_)) && is_for_it(rule))
+}
+
+fn is_for_it(rule: &NfRule) -> bool {
+    let holds = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&IpAddr::V4(ADDRESS)));
+    rule.matches.iter().any(|m| matches!(&m.test, Test::Destination(nets) if !m.negated && holds(nets)))
+}
+
+/// Whether a rule leads to where it is meant to; any will do where that is not known.
+pub(crate) fn leads_right(rule: &NfRule, meant: Option<&Then>) -> bool {
+    meant.is_none_or(|meant| Then::of(&rule.action).as_ref() == Some(meant))
+}
+
+/// What an instance's console last said of metadata, where it did not get any.
+pub(crate) fn console(view: &View, instance: &Instance) -> Option<Evidence> {
+    let names = [instance.uuid.as_deref(), instance.libvirt_name.as_deref(), Some(instance.name.as_str())];
+    let consoles = view.snapshot().host(&instance.host)?.consoles.iter();
+    let (_, console) = consoles.into_iter().find(|(name, _)| names.contains(&Some(name.as_str())))?;
+    let failed = |kind: &ConsoleEventKind| matches!(kind, ConsoleEventKind::MetadataUnreachable(_));
+    let event = console.events.iter().rev().find(|event| failed(&event.kind))?;
+    let source = format!("{}:{}", console.file, event.line);
+    Some(evidence::record(EvidenceKind::Log, source, event.text.clone()))
+}
+
+/// The line of nova.conf that an answer to the question hangs on.
+pub(crate) fn configured(nova: &NovaOptions) -> Evidence {
+    let said = |option: &str, default: &str| nova.get(option).unwrap_or(default).to_owned();
+    let (host, port) = (said("metadata_host", "$my_ip"), said("metadata_port", "8775"));
+    let text = format!("metadata_host = {host}, metadata_port = {port}");
+    evidence::record(EvidenceKind::Config, nova.file.clone(), text)
+}
