@@ -62,6 +62,15 @@ pub mod dhcp {
     pub mod rogue_dhcp;
 }
 
+/// Names: whom an instance asks, and whom that one asks.
+pub mod dns {
+    pub mod dns_port53_blocked;
+    pub mod dns_upstream_dead;
+    pub mod dns_upstream_wrong;
+    pub mod guest_resolv_conf_wrong;
+    pub mod ssh_slow_reverse_dns;
+}
+
 /// Metadata: 169.254.169.254.
 pub mod metadata {
     pub mod metadata_dnat_missing;
@@ -135,6 +144,13 @@ catalogue! {
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
         dhcp_offer_wrong => "dhcp-offer-wrong",
         rogue_dhcp => "rogue-dhcp",
+    }
+    dns {
+        guest_resolv_conf_wrong => "guest-resolv-conf-wrong",
+        dns_port53_blocked => "dns-port53-blocked",
+        dns_upstream_wrong => "dns-upstream-wrong",
+        dns_upstream_dead => "dns-upstream-dead",
+        ssh_slow_reverse_dns => "ssh-slow-reverse-dns",
     }
     metadata {
         metadata_zeroconf_route => "metadata-zeroconf-route",

@@ -75,6 +75,14 @@ impl Cloud {
         self.ask(Subject::Instance(at), probes, &[])
     }
 
+    /// The same, with something that is complained of.
+    pub(crate) fn diagnose_for(&self, instance: &str, symptom: Symptom) -> Diagnosis {
+        let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
+        let case =
+            Case { snapshot: &self.snapshot, intent: &self.intent, echoes: &[], rules: &[], watches: &[] };
+        diagnose(&case, &Request { subject: Subject::Instance(at), to: None, symptom })
+    }
+
     /// The same, with what was seen of it on its way.
     pub(crate) fn diagnose_watched(
         &self,

@@ -1,12 +1,13 @@
 //! The ladder: the questions an operator asks, in the order that narrows a fault down fastest
 //! (the guide's chapter, "Network Troubleshooting").
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use model::netfilter::Hook;
 use model::path::{Disposition, Exchange, Path, Stop};
 use sim::{Answer, Endpoint, Protocol, Question, World};
 
+use crate::dns;
 use crate::nova;
 
 /// What the user complains of; narrows the ladder.
@@ -45,6 +46,12 @@ pub enum Purpose {
     Other(usize),
     /// The instance reaches its resolver.
     Resolver,
+    /// The instance reaches a server of its own resolv.conf's, which is not its network's.
+    Inside(Ipv4Addr),
+    /// Its network's dnsmasq reaches the server that it asks.
+    Upstream(SocketAddrV4),
+    /// The same, asked for the name of who comes by ssh, which the instance waits for.
+    Reverse(SocketAddrV4),
     /// The instance reaches the metadata service.
     Metadata,
     /// A host on the way reaches what lies beyond: see [`crate::steps`].
@@ -62,6 +69,9 @@ impl Purpose {
             | Purpose::Inbound(_)
             | Purpose::Served
             | Purpose::Resolver
+            | Purpose::Inside(_)
+            | Purpose::Upstream(_)
+            | Purpose::Reverse(_)
             | Purpose::Metadata
             | Purpose::Step => None,
         }
@@ -137,7 +147,8 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
             }
             if serves_names(world, instance) {
-                purposes.extend([Purpose::Dhcp, Purpose::Resolver]);
+                purposes.push(Purpose::Dhcp);
+                purposes.extend(names(world, instance));
             }
             if serves_metadata(world, instance) {
                 purposes.push(Purpose::Metadata);
@@ -150,8 +161,15 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
             }
         }
-        Symptom::Ssh => purposes.extend(inbound().chain(served())),
-        Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => {}
+        Symptom::Ssh => {
+            purposes.extend(inbound().chain(served()));
+            if serves_names(world, instance) {
+                purposes.push(Purpose::Resolver);
+                purposes.extend(upstreams(world, instance).into_iter().map(Purpose::Reverse));
+            }
+        }
+        Symptom::Dns => purposes.extend(names(world, instance).into_iter().skip(1)),
+        Symptom::Dhcp | Symptom::Metadata => {}
     }
     purposes
 }
@@ -168,6 +186,18 @@ fn serves_names(world: &World, instance: usize) -> bool {
     let link = |bridge: &model::link::Link| world.link_named_in(ns, &bridge.name);
     let mut served = bridges.filter_map(link).flat_map(|id| host.dnsmasq.iter().map(move |d| (id, d)));
     nova::manages(host, ns) || served.any(|(id, server)| sim::dhcp::serves(world, id, server))
+}
+
+/// Its network's own server for names, whom that one asks, and whom the instance asks beside.
+fn names(world: &World, instance: usize) -> Vec<Purpose> {
+    let upstreams = upstreams(world, instance).into_iter().map(Purpose::Upstream);
+    let inside = dns::asked_inside(world, instance).into_iter().map(Purpose::Inside);
+    [Purpose::Resolver].into_iter().chain(upstreams).chain(inside).collect()
+}
+
+fn upstreams(world: &World, instance: usize) -> Vec<SocketAddrV4> {
+    let server = dns::server(world, instance);
+    server.iter().flat_map(dns::Server::upstreams).map(|upstream| upstream.address).collect()
 }
 
 /// Whether the host that serves the instance is meant to lead it to the metadata service: nova-network does.
@@ -218,6 +248,10 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?, Protocol::Icmp),
         Purpose::Other(other) => (own, world.intent.instances.get(other)?.fixed().next()?, Protocol::Icmp),
         Purpose::Resolver => (own, gateway(world, at)?, Protocol::Udp(53)),
+        Purpose::Inside(server) => (own, server, Protocol::Udp(dns::PORT)),
+        Purpose::Upstream(server) | Purpose::Reverse(server) => {
+            (gateways_host(world, at)?, *server.ip(), Protocol::Udp(server.port()))
+        }
         Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254), Protocol::Tcp(80)),
         Purpose::Step => return None,
     };
@@ -246,6 +280,9 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::Outside
         | Purpose::Inbound(_)
         | Purpose::Resolver
+        | Purpose::Inside(_)
+        | Purpose::Upstream(_)
+        | Purpose::Reverse(_)
         | Purpose::Metadata
         | Purpose::Step => false,
     }

@@ -12,6 +12,7 @@ pub mod catalogue;
 mod contradiction;
 mod dhcp_refused;
 mod diagnose;
+mod dns;
 mod drift;
 mod evidence;
 mod flat_interface;

@@ -153,6 +153,13 @@ pub enum Mend {
         /// Its socket.
         socket: Socket,
     },
+    /// Names other servers in a resolv.conf.
+    Resolver {
+        /// Host or instance.
+        machine: String,
+        /// The servers.
+        servers: Vec<IpAddr>,
+    },
     /// Deletes the routes of the main table to just this prefix.
     RemoveRoute {
         /// Host or instance.
@@ -266,6 +273,11 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
         Mend::Listen { machine, socket } => {
             if let Some(ns) = main_of(snapshot, machine) {
                 ns.sockets.push(socket.clone());
+            }
+        }
+        Mend::Resolver { machine, servers } => {
+            if let Some(conf) = main_of(snapshot, machine).and_then(|ns| ns.resolver.as_mut()) {
+                conf.servers.clone_from(servers);
             }
         }
         Mend::RemoveRoute { machine, destination } => {

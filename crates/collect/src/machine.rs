@@ -1,11 +1,12 @@
 //! The machines of a site, each read on a thread in its own namespace, all at once.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::netfilter::Ruleset;
 use model::netns::Netns;
-use model::service::{Console, Dnsmasq, Domain, Process};
+use model::service::{Console, Dnsmasq, Domain, Process, ResolvConf};
 use model::snapshot::{Gap, Host, Snapshot};
 use sys::netns::{self, NetnsError, NetnsFd};
 
@@ -71,6 +72,7 @@ pub struct Collected {
 /// Sizes that are read at most: an XML file, a hosts or lease file, the tails of logs.
 const XML_MAX: u64 = 4 * 1024 * 1024;
 const LIST_MAX: u64 = 16 * 1024 * 1024;
+const RESOLV_CONF_MAX: u64 = 64 * 1024;
 const LOG_TAIL: u64 = 8 * 1024 * 1024;
 const CONSOLE_TAIL: u64 = 100 * 1024;
 const FILES_MAX: usize = 10_000;
@@ -166,8 +168,31 @@ fn machine(
         At::Local => None,
         At::Netns(name) => Some(name.clone()),
     };
+    facts.resolver = resolver(&plan.at, &mut gaps);
     let host = (!plan.instance).then(|| host(plan, netns.inode(), scanned, &mut gaps));
     Ok(Machine { netns: facts, host, gaps })
+}
+
+/// What programs of the machine find as /etc/resolv.conf. In a namespace with a name that is a file of its own
+/// (ip-netns(8)); where it has none they share another machine's, which tells nothing of this one.
+fn resolver(at: &At, gaps: &mut Vec<Gap>) -> Option<ResolvConf> {
+    let path = match at {
+        At::Local => PathBuf::from("/etc/resolv.conf"),
+        At::Netns(name) => Path::new("/etc/netns").join(name).join("resolv.conf"),
+    };
+    let name = path.display().to_string();
+    match files::whole(&path, RESOLV_CONF_MAX) {
+        Ok(text) => {
+            let parsed = parse::resolv_conf::parse(&name, &text);
+            gaps.extend(unparsed(&name, &parsed.problems));
+            Some(parsed.value)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => {
+            gaps.push(gap(&name, error, format!("read access to {name}")));
+            None
+        }
+    }
 }
 
 fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], gaps: &mut Vec<Gap>) -> Host {

@@ -49,7 +49,18 @@ const SERVICES: [(&str, &str); 10] = [
     ("dnsmasq-pool-exhausted", "compute1//br100"),
 ];
 
-/// Metadata and names.
+/// Names.
+const NAMES: [(&str, &str); 4] = [
+    ("guest-resolv-conf-wrong", "web1//eth0"),
+    ("dns-port53-blocked", "compute1//br100"),
+    ("dns-upstream-wrong", "compute1//br100"),
+    ("dns-upstream-dead", "external//eth0"),
+];
+
+/// Told where ssh is complained of; else it is the rule that makes it.
+const OF_SSH: (&str, &str) = ("ssh-slow-reverse-dns", "gw//eth0");
+
+/// Metadata.
 const METADATA: [(&str, &str); 3] = [
     ("metadata-dnat-missing", "compute1//br100"),
     ("metadata-service-down", "compute1//br100"),
@@ -75,7 +86,14 @@ fn the_tables_name_every_fault_of_the_lab() {
     let lab = TestLab::named("n");
     let listed = lab.hopline(&["lab", "faults"]).stdout;
     let codes = listed.lines().filter_map(|line| line.split_whitespace().next());
-    let tables = LINKS.iter().chain(&support::OF_VLANS).chain(&WAY_OUT).chain(&SERVICES).chain(&METADATA);
+    let tables = LINKS
+        .iter()
+        .chain(&support::OF_VLANS)
+        .chain(&WAY_OUT)
+        .chain(&SERVICES)
+        .chain(&METADATA)
+        .chain(&NAMES)
+        .chain([&OF_SSH]);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
 
@@ -97,6 +115,30 @@ fn faults_of_rules_and_services_are_named_and_healed() {
 #[test]
 fn faults_of_metadata_are_named_and_healed() {
     each_is_named_and_healed("m", &METADATA);
+}
+
+#[test]
+fn faults_of_names_are_named_and_healed() {
+    each_is_named_and_healed("d", &NAMES);
+}
+
+#[test]
+fn a_slow_ssh_is_told_with_how_long_it_waits() {
+    let lab = TestLab::up("h");
+    let question = ["diagnose", "web1", "--symptom", "ssh"];
+    lab.report(&question).assert_healthy("a new lab");
+    let (code, hop) = OF_SSH;
+    lab.break_fault(code);
+    let report = lab.report(&question);
+    report.assert_finds(&[&format!("{code} {hop}")], "ssh is complained of");
+    let summary = text(&report.json["findings"][0]["summary"]);
+    assert!(summary.contains("up to 10 s late"), "{summary}");
+    lab.report(&[&question[..], &["--passive"]].concat())
+        .assert_finds(&[&format!("{code} {hop}")], "passive");
+    lab.report(&["diagnose", "web1"])
+        .assert_finds(&[&format!("foreign-rule-drop {hop}")], "nothing is said of ssh");
+    lab.heal();
+    lab.report(&question).assert_healthy("after it");
 }
 
 fn each_is_named_and_healed(tag: &str, faults: &[(&str, &str)]) {

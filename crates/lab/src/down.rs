@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::database::ask;
 use crate::error::{LabError, file};
-use crate::namespace;
 use crate::place::{MARKER, check_name, default_state, is_fixed_name, named_namespaces};
+use crate::{guest, namespace};
 use crate::{process, realm, record};
 
 /// What was removed.
@@ -136,6 +136,9 @@ fn remove_namespaces(name: &str, state: Option<&Path>, removed: &mut Removed, fa
         Err(e) => failures.push(e),
     }
     for netns in ours {
+        if let Err(e) = guest::remove_resolv_conf(&netns) {
+            failures.push(e);
+        }
         match namespace::delete(&netns) {
             Ok(()) => removed.namespaces.push(netns),
             Err(e) => failures.push(e),

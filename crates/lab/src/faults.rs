@@ -11,6 +11,9 @@ use crate::shape::Manager;
 mod bridge_down;
 mod default_route_missing;
 mod default_route_wrong_gw;
+mod dns_port53_blocked;
+mod dns_upstream_dead;
+mod dns_upstream_wrong;
 mod dnsmasq_not_running;
 mod dnsmasq_pool_exhausted;
 mod ext_gateway_down;
@@ -22,6 +25,7 @@ mod float_snat_missing;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
+mod guest_resolv_conf_wrong;
 mod ip_forward_0;
 mod metadata_dnat_missing;
 mod metadata_service_down;
@@ -30,6 +34,7 @@ mod nova_rules_drift;
 mod rp_filter_asymmetric;
 mod rules_flushed;
 mod sg_missing_icmp;
+mod ssh_slow_reverse_dns;
 mod tap_down;
 mod tap_missing;
 mod tap_not_enslaved;
@@ -81,12 +86,17 @@ const ALL: [Fault; OF_BOTH + 3] = [
     metadata_dnat_missing::FAULT,
     metadata_service_down::FAULT,
     metadata_zeroconf_route::FAULT,
+    guest_resolv_conf_wrong::FAULT,
+    dns_port53_blocked::FAULT,
+    dns_upstream_wrong::FAULT,
+    dns_upstream_dead::FAULT,
+    ssh_slow_reverse_dns::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 28;
+const OF_BOTH: usize = 33;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {
@@ -125,7 +135,11 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), faults().len());
-        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b"-0".contains(&b))));
+        assert!(
+            codes
+                .iter()
+                .all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+        );
     }
 
     #[test]

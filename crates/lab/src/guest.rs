@@ -1,17 +1,53 @@
 //! What is inside an instance that is a network namespace: its NICs' far ends, its DHCP client, whose words are
 //! its console, and its servers.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use plumbing::{Namespace, address, link};
 
 use crate::command::{command, run, start};
-use crate::error::LabError;
+use crate::error::{LabError, file};
 use crate::layout::GUEST_NIC;
 use crate::nova::wanted::{HostInstance, Nic};
 use crate::place::Lab;
 use crate::servers::{start_web, write_page, write_script};
 use crate::{namespace, process, whole_file};
+
+/// What a resolv.conf of the lab's begins with.
+const RESOLV_CONF_MARK: &str = "# hopline lab";
+
+/// Names a server in the resolv.conf that programs in a namespace find (ip-netns(8)). One that somebody else wrote is
+/// left alone, and the error says so.
+pub(crate) fn write_resolv_conf(netns: &str, server: Ipv4Addr) -> Result<(), LabError> {
+    let path = resolv_conf(netns);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(file("make", folder))?;
+    }
+    let mut new = File::create_new(&path).map_err(file("make", &path))?;
+    writeln!(new, "{RESOLV_CONF_MARK}\nnameserver {server}").map_err(file("write", path))
+}
+
+/// Removes it, and the folders that are empty then, where the lab has written it.
+pub(crate) fn remove_resolv_conf(netns: &str) -> Result<(), LabError> {
+    let path = resolv_conf(netns);
+    let is_ours = fs::read_to_string(&path).is_ok_and(|text| text.starts_with(RESOLV_CONF_MARK));
+    if !is_ours {
+        return Ok(());
+    }
+    whole_file::remove(&path)?;
+    for folder in path.ancestors().skip(1).take(2) {
+        // That it holds something else is no failure.
+        let _ = fs::remove_dir(folder);
+    }
+    Ok(())
+}
+
+fn resolv_conf(netns: &str) -> PathBuf {
+    Path::new("/etc/netns").join(netns).join("resolv.conf")
+}
 
 /// Name of a NIC, seen from inside: eth0, eth1 and so on.
 pub(crate) fn nic_name(at: usize) -> String {

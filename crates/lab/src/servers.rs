@@ -87,14 +87,21 @@ fn metadata_address(host: &Host) -> SocketAddrV4 {
     SocketAddrV4::new(host.public().addr(), METADATA_PORT)
 }
 
-/// The external server: DNS with forward and reverse zones, and the web. It knows the floating addresses of
-/// the instances that the lab begins with.
+/// The external server: DNS and the web.
 pub(crate) fn start_external(lab: &Lab, cloud: &Cloud, external: &Namespace) -> Result<(), LabError> {
+    start_dns(lab, cloud, external)?;
+    let root = lab.path("external/www");
+    write_page(&root.join("index.html"), "the external server\n")?;
+    start_web(external, &root, &lab.path("external/web.log"))
+}
+
+/// The external server's DNS, forward and reverse. It knows the floating addresses that instances have now.
+pub(crate) fn start_dns(lab: &Lab, cloud: &Cloud, external: &Namespace) -> Result<(), LabError> {
     let address = EXTERNAL.addr();
     let mut arguments = vec![
         "--bind-interfaces".to_owned(),
         "--conf-file=".to_owned(),
-        format!("--pid-file={}", lab.path("external/dns.pid").display()),
+        dns_pid_file(lab),
         format!("--listen-address={address}"),
         "--except-interface=lo".to_owned(),
         "--no-hosts".to_owned(),
@@ -118,10 +125,17 @@ pub(crate) fn start_external(lab: &Lab, cloud: &Cloud, external: &Namespace) -> 
     });
     let records = hosts.chain(floating);
     arguments.extend(records.map(|(name, ip)| format!("--host-record={name}.{ZONE},{ip}")));
-    run(external, dnsmasq::program(lab, arguments), "")?;
-    let root = lab.path("external/www");
-    write_page(&root.join("index.html"), "the external server\n")?;
-    start_web(external, &root, &lab.path("external/web.log"))
+    run(external, dnsmasq::program(lab, arguments), "")
+}
+
+/// Ends it.
+pub(crate) fn stop_dns(lab: &Lab, external: &Namespace) -> Result<(), LabError> {
+    let mark = dns_pid_file(lab);
+    process::end_every(&[external.inode()], |process| process.mentions(&mark)).map(drop)
+}
+
+fn dns_pid_file(lab: &Lab) -> String {
+    format!("--pid-file={}", lab.path("external/dns.pid").display())
 }
 
 /// A web server on port 80.

@@ -24,11 +24,13 @@ enum Symptom {
     NoLease,
     /// web1 gets no metadata; everything else works.
     NoMetadata,
+    /// web1 resolves no names of the outside; everything else works.
+    NoNames,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 28] = [
+const SYMPTOMS: [(&str, Symptom); 33] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -57,6 +59,11 @@ const SYMPTOMS: [(&str, Symptom); 28] = [
     ("metadata-dnat-missing", Symptom::NoMetadata),
     ("metadata-service-down", Symptom::NoMetadata),
     ("metadata-zeroconf-route", Symptom::NoMetadata),
+    ("guest-resolv-conf-wrong", Symptom::NoNames),
+    ("dns-port53-blocked", Symptom::NoNames),
+    ("dns-upstream-wrong", Symptom::NoNames),
+    ("dns-upstream-dead", Symptom::NoNames),
+    ("ssh-slow-reverse-dns", Symptom::NoNames),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -161,6 +168,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             assert!(!gets_metadata(&web1), "{code}");
             assert!(ping(&web1, EXTERNAL).0 && gets_lease(lab), "{code}");
         }
+        Symptom::NoNames => {
+            assert!(!resolves(lab, code), "{code}");
+            assert!(ping(&web1, EXTERNAL).0 && gets_lease(lab), "{code}");
+        }
         Symptom::StandsOpen => {
             assert!(answers_on_a_closed_port(&external), "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
@@ -186,6 +197,17 @@ fn assert_works(lab: &Lab) {
     assert!(!answers_on_a_closed_port(&external));
     assert!(gets_lease(lab));
     assert!(gets_metadata(&web1));
+    assert!(resolves(lab, "health"));
+}
+
+/// Whether web1 learns the name of the external server: from its gateway, or, where its own resolv.conf is at fault,
+/// from whom that names.
+fn resolves(lab: &Lab, code: &str) -> bool {
+    let own = ["dig", "+short", "+time=1", "+tries=1", "-x", EXTERNAL];
+    let gateway = ["@10.0.0.42"];
+    let argv = if code == "guest-resolv-conf-wrong" { own.to_vec() } else { [&own[..], &gateway].concat() };
+    let output = run_in(&lab.netns("web1"), &argv);
+    String::from_utf8_lossy(&output.stdout).contains("openstack.test.")
 }
 
 /// Whether web1 learns who it is.

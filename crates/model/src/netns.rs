@@ -9,6 +9,7 @@ use crate::conntrack::CtEntry;
 use crate::link::{FdbEntry, Link, LinkKind};
 use crate::netfilter::Ruleset;
 use crate::route::{Address, FibRule, Neighbour, Route};
+use crate::service::ResolvConf;
 
 /// A network namespace as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub struct Netns {
     pub sysctls: BTreeMap<String, String>,
     /// Bound sockets that receive: UDP and TCP listeners.
     pub sockets: Vec<Socket>,
+    /// Whom programs in it ask for names; `None` where that is not known.
+    pub resolver: Option<ResolvConf>,
 }
 
 impl Netns {

@@ -258,6 +258,27 @@ pub enum ConsoleEventKind {
     Login,
 }
 
+/// What a machine's resolv.conf says (resolv.conf(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResolvConf {
+    /// The file.
+    pub file: String,
+    /// Servers in the order in which they are asked, three at most; none means one on the machine itself.
+    pub servers: Vec<std::net::IpAddr>,
+    /// Seconds that each is waited for; 0 to 30.
+    pub timeout_seconds: u32,
+    /// How often all of them are asked; 0 to 5.
+    pub attempts: u32,
+}
+
+impl Default for ResolvConf {
+    /// The resolver's own defaults (`RES_TIMEOUT`, `RES_DFLRETRY`, glibc resolv.h).
+    fn default() -> ResolvConf {
+        ResolvConf { file: String::new(), servers: Vec::new(), timeout_seconds: 5, attempts: 2 }
+    }
+}
+
 /// What an oslo.config file says, every assignment with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -27,6 +27,7 @@ pub mod nft_text;
 pub mod oslo_config;
 pub mod ping;
 pub mod ps_aux;
+pub mod resolv_conf;
 pub mod tcpdump;
 
 /// What was read, and what could not be.

@@ -142,6 +142,42 @@ fn a_namespace_is_not_credited_with_the_machines_own_files() {
     assert_eq!((host.dhcp_log_file.clone(), host.processes.len()), (None, 0));
 }
 
+/// A namespace's own file under /etc/netns, removed with the folder that was made for it.
+struct OwnFile(std::path::PathBuf);
+
+impl OwnFile {
+    fn write(netns: &str, text: &str) -> OwnFile {
+        let folder = Path::new("/etc/netns").join(netns);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("resolv.conf"), text).unwrap();
+        OwnFile(folder)
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+        // That another test has its own there is no failure.
+        let _ = std::fs::remove_dir("/etc/netns");
+    }
+}
+
+#[test]
+fn whom_a_namespace_asks_for_names_is_told_where_it_has_a_file_of_its_own() {
+    let (own, none) = (Scratch::new("resolv"), Scratch::new("shared"));
+    let _file = OwnFile::write(&own.name, "nameserver 10.0.0.53\nnameserver nobody\n");
+    let plans = [MachinePlan { instance: true, ..own.plan() }, none.plan()];
+    let collected = collect::site(&plans);
+    let resolver = main_netns(&collected, &own.name).resolver.clone().unwrap();
+    assert_eq!(resolver.servers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.53"]);
+    // The tool that runs programs there has them read that very file (ip-netns(8)).
+    let seen = own.text("cat /etc/resolv.conf");
+    assert!(seen.contains("nameserver 10.0.0.53"), "{seen}");
+    assert_eq!(main_netns(&collected, &none.name).resolver, None, "another machine's file is not its own");
+    let gaps = &collected.snapshot.gaps;
+    assert!(gaps.iter().any(|gap| gap.what.contains("resolv.conf")), "{gaps:?}");
+}
+
 #[test]
 fn what_a_host_runs_and_keeps_is_read() {
     let (scratch, folder) = (Scratch::new("host"), Folder::new("host"));

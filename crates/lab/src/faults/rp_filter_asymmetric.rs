@@ -5,6 +5,7 @@
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use model::route::{Nexthop, Route, RouteKind, TABLE_MAIN};
 use plumbing::veth::{End, plug};
 use plumbing::{address, link, route};
 
@@ -45,7 +46,22 @@ fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
     link::set_up(gateway, GATEWAY_END)?;
     address::add(compute, SECOND_UPLINK, host_address)?;
     address::add(gateway, GATEWAY_END, gateway_address)?;
-    route::replace(compute, EXTERNAL.addr().into(), GATEWAY_ADDRESS)?;
+    // With the host's usual source: nobody outside knows the second uplink's network.
+    let nexthop = Nexthop {
+        via: Some(GATEWAY_ADDRESS.into()),
+        link: link::index_of(compute, SECOND_UPLINK)?,
+        weight: 1,
+        onlink: false,
+        dead: false,
+        linkdown: false,
+    };
+    let destination = Ipv4Net::from(EXTERNAL.addr()).into();
+    let way_back = Route {
+        nexthops: vec![nexthop],
+        preferred_source: Some(source.into()),
+        ..Route::new(TABLE_MAIN, destination, RouteKind::Unicast)
+    };
+    route::add(compute, &way_back)?;
     for (chain, source, outside) in [
         ("nova-network-float-snat", fixed.to_string(), floating),
         ("nova-network-snat", cidr.to_string(), Some(source)),

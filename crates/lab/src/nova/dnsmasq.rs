@@ -2,6 +2,7 @@
 //! list, and finding it again.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -26,6 +27,8 @@ pub(crate) struct Pool {
     pub range: String,
     /// A lease file in place of nova's database, for a fault that needs ghosts in it.
     pub leases: Option<PathBuf>,
+    /// `--server`.
+    pub upstream: Ipv4Addr,
 }
 
 /// Every instance has its own line in the hosts file, and nobody else gets an address.
@@ -34,6 +37,7 @@ pub(crate) fn healthy(served: &Served) -> Pool {
     Pool {
         range: format!("set:{label},{dhcp_start},static,{},{LEASE_SECONDS}s", cidr.netmask()),
         leases: None,
+        upstream: EXTERNAL.addr(),
     }
 }
 
@@ -153,7 +157,7 @@ fn arguments(lab: &Lab, host: &str, served: &Served, pool: &Pool) -> Vec<String>
         format!("--domain={DHCP_DOMAIN}"),
         format!("--addn-hosts={}", path("hosts")),
         "--no-resolv".to_owned(),
-        format!("--server={}", EXTERNAL.addr()),
+        format!("--server={}", pool.upstream),
         format!("--log-facility={}", log_file(lab, host).display()),
     ]
 }

@@ -19,6 +19,7 @@
 //! ## Nearest look-alikes
 //! * `sg-missing-icmp`: nova's own fallback drops, which is policy.
 //! * `forward-policy-drop-no-accept`: no rule, the policy.
+//! * `dns-port53-blocked`: the rule takes what instances ask their resolver, and nothing else.
 //!
 //! ## Fix
 //! Delete the rule. One in a built-in chain survives every restart of nova's services; one in a chain
@@ -34,6 +35,7 @@ use model::finding::{Confidence, Remedy};
 use model::netfilter::Dialect;
 use model::path::{RuleRef, Stop};
 
+use crate::catalogue::dns::{dns_port53_blocked, ssh_slow_reverse_dns};
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
@@ -53,7 +55,10 @@ pub fn check(view: &View) -> Vec<Found> {
         else {
             continue;
         };
-        if known || nova::wrote(rule) || owner::keeps_apart(ns, rule) {
+        // Told with what it does to names.
+        let of_names =
+            dns_port53_blocked::blocking(ns, &stopped).is_some() || ssh_slow_reverse_dns::waits(&stopped);
+        if known || of_names || nova::wrote(rule) || owner::keeps_apart(ns, rule) {
             continue;
         }
         let owner = owner::of(ns, rule);
@@ -99,7 +104,7 @@ fn same_rule(a: &RuleRef, b: &RuleRef) -> bool {
 }
 
 /// Deletes the rule by its number, or its handle in native nftables; the undo puts it back there.
-fn removal(ns: &Netns, rule: &RuleRef) -> Remedy {
+pub(crate) fn removal(ns: &Netns, rule: &RuleRef) -> Remedy {
     let chain = rule.chain();
     match rule.dialect {
         Dialect::Nft => {

@@ -1,0 +1,146 @@
+//! Where an instance's names come from: the dnsmasq that serves its bridge, and the servers which that one asks.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+
+use model::Netns;
+use model::finding::Evidence;
+use model::service::{Dnsmasq, NovaOptions};
+use model::snapshot::Host;
+use sim::World;
+
+use crate::evidence;
+use crate::ladder::gateway;
+
+/// DNS's port.
+pub(crate) const PORT: u16 = 53;
+
+/// The dnsmasq that answers an instance, and where it runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Server<'w> {
+    pub(crate) host: &'w Host,
+    pub(crate) ns: &'w Netns,
+    pub(crate) dnsmasq: &'w Dnsmasq,
+    /// The instances' bridge.
+    pub(crate) bridge: &'w str,
+}
+
+/// A server that dnsmasq asks, and what made it do so: `--server=1.2.3.4`, or a line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddrV4,
+    pub(crate) by: String,
+}
+
+/// The dnsmasq of an instance's network.
+pub(crate) fn server<'w>(world: &World<'w>, at: usize) -> Option<Server<'w>> {
+    let instance = world.intent.instances.get(at)?;
+    let gateway = IpAddr::V4(gateway(world, at)?);
+    let name = *world.intent.servers_of(instance).first()?;
+    let (host, ns) = world.snapshot.host(name).zip(world.snapshot.main_netns(name))?;
+    let bridge = instance.vifs.iter().find_map(|vif| vif.bridge.as_deref())?;
+    let serves = |d: &&Dnsmasq| d.listen.contains(&gateway) || d.interfaces.iter().any(|i| i == bridge);
+    let dnsmasq = host.dnsmasq.iter().find(serves)?;
+    Some(Server { host, ns, dnsmasq, bridge })
+}
+
+impl Server<'_> {
+    /// Whom it asks for what it does not know itself, over IPv4. Servers of single domains are left out.
+    pub(crate) fn upstreams(&self) -> Vec<Upstream> {
+        let named = self.dnsmasq.servers.iter().filter_map(|server| {
+            Some(Upstream { address: address(server)?, by: format!("--server={server}") })
+        });
+        named.chain(self.by_resolv_conf()).collect()
+    }
+
+    /// dnsmasq asks whom its host asks, unless it is told not to, or to look elsewhere (dnsmasq(8)).
+    fn by_resolv_conf(&self) -> Vec<Upstream> {
+        let elsewhere = |word: &String| word.starts_with("--resolv-file") || word.starts_with("-r");
+        let told = self.dnsmasq.no_resolv || self.dnsmasq.conf_file.is_some();
+        if told || self.dnsmasq.argv.iter().any(elsewhere) {
+            return Vec::new();
+        }
+        let conf = self.ns.resolver.iter();
+        let servers = conf.flat_map(|conf| conf.servers.iter().map(|server| (&conf.file, server)));
+        let upstream = |(file, server): (&String, &IpAddr)| match server {
+            IpAddr::V4(ip) => {
+                let by = format!("nameserver {ip} in {file}");
+                Some(Upstream { address: SocketAddrV4::new(*ip, PORT), by })
+            }
+            IpAddr::V6(_) => None,
+        };
+        servers.filter_map(upstream).collect()
+    }
+
+    /// The server that nova.conf wants it to ask, where it names one. Of several lines only the last is known.
+    pub(crate) fn meant(&self) -> Option<Ipv4Addr> {
+        self.host.nova.as_ref().and_then(|nova: &NovaOptions| nova.get("dns_server")?.parse().ok())
+    }
+
+    /// What makes it ask a server.
+    pub(crate) fn asks(&self, address: SocketAddrV4) -> Evidence {
+        let by =
+            self.upstreams().into_iter().find(|upstream| upstream.address == address).map(|found| found.by);
+        let text = format!("pid {}: {}", self.dnsmasq.pid, by.unwrap_or_else(|| address.to_string()));
+        evidence::state(self.ns, "ps -fC dnsmasq", text)
+    }
+}
+
+/// `[/DOMAIN/]ADDRESS[#PORT][@SOURCE]`; `None` for a server of single domains, and for IPv6.
+fn address(server: &str) -> Option<SocketAddrV4> {
+    let address = server.split('@').next()?;
+    let (ip, port) = address.split_once('#').unwrap_or((address, ""));
+    let port = if port.is_empty() { PORT } else { port.parse().ok()? };
+    Some(SocketAddrV4::new(ip.parse().ok()?, port))
+}
+
+/// Whom programs inside an instance ask beside their network's own server: none where that is not known.
+pub(crate) fn asked_inside(world: &World, at: usize) -> Vec<Ipv4Addr> {
+    let Some(conf) = world.inside(at).and_then(|ns| world.ns(ns).resolver.as_ref()) else {
+        return Vec::new();
+    };
+    let own = gateway(world, at);
+    // Without any, glibc asks the machine itself.
+    let local = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    let servers = if conf.servers.is_empty() { &local[..] } else { &conf.servers };
+    let v4 = servers.iter().filter_map(|server| match server {
+        IpAddr::V4(ip) => Some(*ip),
+        IpAddr::V6(_) => None,
+    });
+    v4.filter(|ip| Some(*ip) != own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_read_as_dnsmasq_reads_them() {
+        let read = |text: &str| address(text).map(|a| a.to_string());
+        assert_eq!(read("1.2.3.4").as_deref(), Some("1.2.3.4:53"));
+        assert_eq!(read("1.2.3.4#5353@eth0").as_deref(), Some("1.2.3.4:5353"));
+        for other in ["/example.net/1.2.3.4", "/novalocal/", "fe80::1", "", "1.2.3.4#x"] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_file_counts_unless_dnsmasq_is_told_otherwise() {
+        let mut cloud = crate::fixture::healthy();
+        let conf = model::service::ResolvConf {
+            file: "/etc/resolv.conf".to_owned(),
+            servers: vec!["9.9.9.9".parse().unwrap(), "fe80::1".parse().unwrap()],
+            ..Default::default()
+        };
+        cloud.netns("compute1").resolver = Some(conf);
+        let asked = |cloud: &crate::fixture::Cloud| {
+            let world = World::new(&cloud.snapshot, &cloud.intent);
+            let upstreams = server(&world, 0).unwrap().upstreams();
+            upstreams.into_iter().map(|u| u.by).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&cloud), ["--server=1.2.3.4"]);
+        cloud.dnsmasq("compute1").no_resolv = false;
+        assert_eq!(asked(&cloud), ["--server=1.2.3.4", "nameserver 9.9.9.9 in /etc/resolv.conf"]);
+        cloud.dnsmasq("compute1").argv.push("--resolv-file=/run/resolv.conf".to_owned());
+        assert_eq!(asked(&cloud), ["--server=1.2.3.4"]);
+    }
+}
