@@ -8,6 +8,7 @@ use model::path::{Direction, Exchange};
 use model::service::{DhcpHost, DhcpMessage, DhcpRange, Dnsmasq};
 use sim::dhcp::Offer;
 
+use crate::dhcp_server;
 use crate::evidence;
 use crate::found::Found;
 use crate::mend::Mend;
@@ -27,11 +28,7 @@ pub(crate) struct Refusal<'v> {
 /// its own last word in the log where its leases cannot be read.
 pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let mac = seat.vif.mac?;
-    let gateway = seat.gateway()?;
-    let bridge = seat.bridge_name()?;
-    let serves =
-        |d: &&Dnsmasq| d.listen.contains(&gateway.into()) || d.interfaces.iter().any(|i| i == bridge);
-    let server = seat.server.dnsmasq.iter().find(serves)?;
+    let server = dhcp_server::of(&seat)?;
     let dynamic = server.ranges.iter().any(|r| !r.is_static && r.end.is_some());
     let log = last_word(seat, mac);
     let refused_in_log = log.as_ref().is_some_and(|(_, refused)| *refused);

@@ -153,10 +153,11 @@ async fn count_addresses(
 }
 
 async fn instances(session: &mut Session, schema: &Schema) -> Result<Vec<Instance>, sqlx::Error> {
-    let columns = schema.texts("instances", &["id", "uuid", "hostname", "display_name", "host", "vm_state"]);
+    let columns = schema
+        .texts("instances", &["id", "uuid", "hostname", "display_name", "host", "vm_state", "project_id"]);
     let live = schema.live("instances");
     let sql = format!("SELECT {columns} FROM instances WHERE {live} ORDER BY instances.id");
-    let instance = |[id, uuid, hostname, display_name, host, vm_state]: [Cell; 6]| {
+    let instance = |[id, uuid, hostname, display_name, host, vm_state, project]: [Cell; 7]| {
         let id = number(id.as_ref());
         let libvirt_name = id.map(|id: u64| format!("instance-{id:08x}"));
         let name = filled(hostname).or(filled(display_name));
@@ -167,6 +168,7 @@ async fn instances(session: &mut Session, schema: &Schema) -> Result<Vec<Instanc
             libvirt_name,
             host: host.unwrap_or_default(),
             vm_state: filled(vm_state),
+            project: filled(project),
             ..Instance::default()
         }
     };

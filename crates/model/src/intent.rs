@@ -37,6 +37,8 @@ pub struct Instance {
     pub host: String,
     /// nova's vm_state, where known.
     pub vm_state: Option<String>,
+    /// `instances.project_id`: whose it is, where known.
+    pub project: Option<String>,
     /// Its NICs.
     pub vifs: Vec<Vif>,
     /// Its security groups.

@@ -64,6 +64,7 @@ pub(crate) fn assert_queens(records: &Records) {
     assert_eq!((web1.id, web1.uuid.as_deref(), web1.name.as_str()), (Some(10), Some(WEB1), "web1"));
     assert_eq!(web1.libvirt_name.as_deref(), Some("instance-0000000a"));
     assert_eq!((web1.host.as_str(), web1.vm_state.as_deref()), ("compute1", Some("active")));
+    assert_eq!(web1.project.as_deref(), Some("p1"));
     let [vif] = web1.vifs.as_slice() else { panic!("{:?}", web1.vifs) };
     assert_eq!(vif.mac, Some("fa:16:3e:00:00:10".parse().unwrap()));
     assert_eq!((vif.network, vif.device.as_deref()), (Some(0), None));

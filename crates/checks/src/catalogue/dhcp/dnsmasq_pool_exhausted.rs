@@ -33,6 +33,7 @@ use crate::dhcp_refused::{self, Refusal};
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
+use crate::restart;
 use crate::view::View;
 
 /// Looks for NICs that dnsmasq refuses although it gives addresses to strangers: one finding a bridge.
@@ -60,11 +61,14 @@ fn exhausted(view: &View, refusals: &[Refusal]) -> Option<Found> {
         confidence: Confidence::Likely,
         evidence,
         owner: "nova-network",
-        remedy: vec![evidence::advice(
-            "free the fixed IPs that ended instances still hold, or create a larger network, \
-             then restart nova-network",
-            "restarting disturbs every network of the host for a moment",
-        )],
+        remedy: [
+            vec![evidence::advice(
+                "free the fixed IPs that ended instances still hold, or create a larger network",
+                "what is freed is given again at once; a larger network has a dnsmasq with another range",
+            )],
+            restart::dnsmasq(view, *seat, server, "TERM", "ends the one whose range is full"),
+        ]
+        .concat(),
         stopped: view.stop(|s| s.rung.purpose == Purpose::Dhcp && names.contains(&s.rung.from)),
         mend: dhcp_refused::admit(refusals).into_iter().collect(),
         instances: names.clone(),

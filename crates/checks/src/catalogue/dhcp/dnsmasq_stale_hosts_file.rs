@@ -16,18 +16,19 @@
 //! * `dnsmasq-pool-exhausted`: the range gives addresses to strangers, and none is left.
 //!
 //! ## Fix
-//! Restart nova-network, which writes the file and signals dnsmasq (`kill -HUP`). No undo needed.
+//! Add the line and let dnsmasq read its file again (`kill -HUP`), which disturbs nobody; or restart nova-network,
+//! which does so for every network of the host. Undo: take the line out again.
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; dnsmasq(8) `--dhcp-hostsfile`.
 
-use model::finding::Confidence;
+use model::finding::{Confidence, Remedy};
 use model::path::Stage;
 
 use crate::dhcp_refused::{self, Refusal};
-use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
+use crate::restart;
 use crate::view::View;
 
 /// Looks for NICs that a static-only dnsmasq does not know: one finding a bridge.
@@ -50,16 +51,32 @@ fn stale(view: &View, refusals: &[Refusal]) -> Option<Found> {
         confidence: Confidence::Proven,
         evidence: refusals.iter().flat_map(|r| r.evidence.clone()).collect(),
         owner: "nova-network",
-        remedy: vec![evidence::advice(
-            "systemctl restart nova-network",
-            "writes the hosts file again and signals dnsmasq; \
-             disturbs every network of the host for a moment",
-        )],
+        remedy: lines(refusals)
+            .into_iter()
+            .chain([restart::network(
+                view,
+                &seat.server.name,
+                "writes every hosts file again and signals each dnsmasq",
+            )])
+            .collect(),
         stopped: view.stop(|s| s.rung.purpose == Purpose::Dhcp && names.contains(&s.rung.from)),
         mend: dhcp_refused::admit(refusals).into_iter().collect(),
         instances: names.clone(),
     };
     Some(fault.found())
+}
+
+/// The narrow way: the lines that nova would write, behind its own, which end without a newline.
+fn lines(refusals: &[Refusal]) -> Option<Remedy> {
+    let Refusal { server, .. } = refusals.first()?;
+    let file = restart::typed(server.hosts_file.as_deref()?);
+    let named = refusals.iter().filter_map(|r| Some((r.seat.vif.mac?, *r.seat.vif.fixed.first()?)));
+    let (macs, lines): (Vec<String>, Vec<String>) =
+        named.map(|(mac, ip)| (format!("-e /{mac}/d"), format!("{mac},{ip}"))).unzip();
+    let add = format!("printf '\\n%s' {} >> {file}", lines.join(" "));
+    let remove = format!("sed -i {} {file}", macs.join(" "));
+    let does = "dnsmasq reads the file again, in which nova writes these lines too when it next writes it";
+    Some(restart::reread(server, &add, &remove, does))
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use crate::floats;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
 use crate::mend::Mend;
+use crate::restart;
 use crate::uplinks;
 use crate::view::View;
 
@@ -80,7 +81,7 @@ pub fn check(view: &View) -> Vec<Found> {
             ],
             owner: "nova-network",
             remedy: vec![
-                evidence::advice("systemctl restart nova-network", "writes all its rules again"),
+                restart::network(view, &ns.machine, "writes all its rules again"),
                 evidence::remedy(ns, &add, &add.replace(" -A ", " -D "), ""),
             ],
             instances: vec![name.clone()],

@@ -33,6 +33,7 @@ use crate::drift;
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
+use crate::restart;
 use crate::view::View;
 
 /// Looks for walks that a forward policy ended: one finding a chain.
@@ -60,10 +61,7 @@ pub fn check(view: &View) -> Vec<Found> {
             evidence: evidence::stopping(view, ns, &stopped, rule),
             owner: "nova-network",
             remedy: vec![
-                evidence::advice(
-                    "systemctl restart nova-network",
-                    "writes nova's accept rules again; disturbs every network of the host for a moment",
-                ),
+                restart::network(view, &place.host, "writes nova's accept rules again"),
                 evidence::remedy(
                     ns,
                     &format!("{edit} -P {} ACCEPT", rule.chain()),

@@ -46,6 +46,7 @@ use crate::drift::{self, Drift, DriftKind, DriftLine};
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::nova::plan::Process;
+use crate::restart;
 use crate::view::View;
 
 /// Lines of evidence at most; a host with more is best restarted than read.
@@ -120,7 +121,7 @@ fn finding(view: &View, host: &Host, ns: &Netns, process: Process, drifts: &[Dri
         confidence: if certain { Confidence::Proven } else { Confidence::Likely },
         evidence: diff(ns, drifts),
         owner: process.name(),
-        remedy: vec![restart(process)],
+        remedy: vec![restarted(view, host, process)],
         instances,
         stopped: None,
         mend: drifts.iter().map(|drift| drift.mend(ns)).collect(),
@@ -165,16 +166,15 @@ fn diff(ns: &Netns, drifts: &[Drift]) -> Vec<Evidence> {
     all
 }
 
-fn restart(process: Process) -> Remedy {
-    let note = match process {
-        Process::Network => {
-            "writes all of its chains again, and starts or reloads the dnsmasq of every network of the host"
-        }
-        Process::Compute => {
-            "writes all of its chains again; instances run on, requests for this host wait until it is back"
-        }
-    };
-    evidence::advice(format!("systemctl restart {}", process.name()), note)
+fn restarted(view: &View, host: &Host, process: Process) -> Remedy {
+    match process {
+        Process::Network => restart::network(
+            view,
+            &host.name,
+            "writes all of its chains again, and starts or reloads the dnsmasq of every network of the host",
+        ),
+        Process::Compute => restart::compute(view, &host.name, "writes all of its chains again"),
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
 use crate::nova;
+use crate::restart;
 use crate::uplinks;
 use crate::view::{Stopped, View};
 
@@ -85,10 +86,7 @@ fn finding(view: &View, host: &Host, ns: &Netns, stopped: Option<Stopped>) -> Fo
         confidence: Confidence::Proven,
         evidence: vec![evidence::record(model::finding::EvidenceKind::Rule, source, text)],
         owner: "nova-network",
-        remedy: vec![evidence::advice(
-            "systemctl restart nova-network nova-compute",
-            "each writes its own chains again; disturbs every network of the host for a moment",
-        )],
+        remedy: restart::both(view, &host.name, "writes its own chains again"),
         instances: view.instances_on(&host.name),
         stopped,
         mend: Vec::new(),

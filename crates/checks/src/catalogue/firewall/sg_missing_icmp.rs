@@ -40,6 +40,7 @@ use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
 use crate::nova::line::{ICMP, Line, Then, always};
+use crate::restart;
 use crate::view::View;
 
 /// Looks for pings that ended at nova's fallback: one finding an instance.
@@ -83,7 +84,7 @@ pub fn check(view: &View) -> Vec<Found> {
             confidence: Confidence::Proven,
             evidence,
             owner: "nova-compute",
-            remedy: vec![remedy(instance, means)],
+            remedy: vec![remedy(view, &ns.machine, instance, means)],
             instances: vec![instance.name.clone()],
             stopped: Some(stopped),
             mend: vec![accept(ns, chain, rule)],
@@ -125,9 +126,9 @@ fn groups(instance: &Instance) -> Option<Evidence> {
     Some(evidence::record(EvidenceKind::Db, "security_group_rules", text))
 }
 
-fn remedy(instance: &Instance, meant: Option<bool>) -> Remedy {
+fn remedy(view: &View, host: &str, instance: &Instance, meant: Option<bool>) -> Remedy {
     if meant == Some(true) {
-        return evidence::advice("systemctl restart nova-compute", "writes the instances' chains again");
+        return restart::compute(view, host, "writes the instances' chains again");
     }
     let group = instance.security_groups.first().map_or("default", |g| g.name.as_str());
     Remedy {
