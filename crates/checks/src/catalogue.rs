@@ -56,9 +56,14 @@ pub mod firewall {
 /// Addresses: dnsmasq.
 pub mod dhcp {
     pub mod dhcp_offer_wrong;
+    pub mod dnsmasq_hung;
+    pub mod dnsmasq_lease_max;
     pub mod dnsmasq_not_running;
     pub mod dnsmasq_pool_exhausted;
     pub mod dnsmasq_stale_hosts_file;
+    pub mod dnsmasq_wrong_interface;
+    pub mod dnsmasq_wrong_subnet;
+    pub mod libvirt_dnsmasq_steals_port;
     pub mod rogue_dhcp;
 }
 
@@ -139,9 +144,14 @@ catalogue! {
         nova_rules_drift => "nova-rules-drift",
     }
     dhcp {
+        dnsmasq_wrong_interface => "dnsmasq-wrong-interface",
+        libvirt_dnsmasq_steals_port => "libvirt-dnsmasq-steals-port",
         dnsmasq_not_running => "dnsmasq-not-running",
+        dnsmasq_hung => "dnsmasq-hung",
+        dnsmasq_wrong_subnet => "dnsmasq-wrong-subnet",
         dnsmasq_pool_exhausted => "dnsmasq-pool-exhausted",
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
+        dnsmasq_lease_max => "dnsmasq-lease-max",
         dhcp_offer_wrong => "dhcp-offer-wrong",
         rogue_dhcp => "rogue-dhcp",
     }

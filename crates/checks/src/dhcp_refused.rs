@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::finding::{Evidence, EvidenceKind};
 use model::intent::Vif;
 use model::path::{Direction, Exchange};
-use model::service::{DhcpHost, DhcpMessage, DhcpRange, Dnsmasq};
+use model::service::{DhcpHost, DhcpLogLine, DhcpMessage, DhcpRange, Dnsmasq};
 use sim::dhcp::Offer;
 
 use crate::dhcp_server;
@@ -30,16 +30,18 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let mac = seat.vif.mac?;
     let server = dhcp_server::of(&seat)?;
     let dynamic = server.ranges.iter().any(|r| !r.is_static && r.end.is_some());
-    let log = last_word(seat, mac);
-    let refused_in_log = log.as_ref().is_some_and(|(_, refused)| *refused);
+    let is_refusal =
+        |l: &&DhcpLogLine| l.kind == DhcpMessage::Discover && l.rest.contains("no address available");
+    let log = last_word(&seat, mac).filter(is_refusal);
+    let refused_in_log = log.is_some();
     let why = match sim::dhcp::would_offer(server, Some(mac), 0) {
         Offer::Refused(why) if why.starts_with("no address available") => why,
         Offer::Unknown(_) if refused_in_log => "dnsmasq said so in its log".to_owned(),
         Offer::Refused(_) | Offer::Unknown(_) | Offer::Address(_) => return None,
     };
     let mut evidence: Vec<Evidence> = Vec::new();
-    if let (Some((line, true)), Some(file)) = (log, &seat.server.dhcp_log_file) {
-        evidence.push(evidence::record(EvidenceKind::Log, file.clone(), line));
+    if let (Some(line), Some(file)) = (log, &seat.server.dhcp_log_file) {
+        evidence.push(evidence::record(EvidenceKind::Log, file.clone(), line.text.clone()));
     }
     let file = server.hosts_file.as_deref().unwrap_or("--dhcp-hostsfile");
     evidence.push(evidence::record(EvidenceKind::Config, file, format!("no line for {mac}")));
@@ -78,12 +80,10 @@ pub(crate) fn host_line(vif: &Vif) -> Option<DhcpHost> {
     Some(DhcpHost { mac: vif.mac?, hostname: None, ip: vif.fixed.first().copied(), line: 0 })
 }
 
-/// The log's last DISCOVER or answer for this MAC on this NIC's bridge, and whether it is a refusal.
-fn last_word(seat: Seat, mac: model::Mac) -> Option<(String, bool)> {
+/// The log's last DISCOVER or answer for this MAC on this NIC's bridge.
+pub(crate) fn last_word<'v>(seat: &Seat<'v>, mac: model::Mac) -> Option<&'v DhcpLogLine> {
     let bridge = seat.bridge_name()?;
-    let mine = seat.server.dhcp_log.iter().rev().find(|l| l.mac == Some(mac) && l.interface == bridge)?;
-    let refused = mine.kind == DhcpMessage::Discover && mine.rest.contains("no address available");
-    Some((mine.text.clone(), refused))
+    seat.server.dhcp_log.iter().rev().find(|l| l.mac == Some(mac) && l.interface == bridge)
 }
 
 /// A range as dnsmasq's argument writes it.

@@ -1,11 +1,12 @@
 //! The dnsmasq of a NIC's bridge: the one that serves it, and, where none does, the one that was meant to.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use model::intent::Instance;
+use model::netns::Socket;
 use model::path::Stage;
-use model::service::{DhcpRange, Dnsmasq};
+use model::service::{DhcpRange, Dnsmasq, range_network};
 
 use crate::dhcp_refused;
 use crate::ladder::Purpose;
@@ -50,7 +51,7 @@ pub(crate) fn unserved<'v>(view: &View<'v>) -> Vec<(Seat<'v>, Ipv4Addr)> {
 }
 
 /// Where the ladder found that the host answers no DISCOVER, or none of an instance's names.
-pub(crate) fn stop<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Stopped<'v>> {
+pub(crate) fn stop<'v>(view: &View<'v>, seat: &Seat) -> Option<Stopped<'v>> {
     let bridge = seat.bridge_name()?;
     view.stop_of(seat.instance, |s| {
         matches!(s.rung.purpose, Purpose::Dhcp | Purpose::Resolver)
@@ -88,11 +89,59 @@ pub(crate) fn start_anew(view: &View, seat: &Seat, gateway: Ipv4Addr) -> Mend {
     Mend::Dnsmasq { machine: seat.server.name.clone(), server: Box::new(server) }
 }
 
+/// Where a server listens, by its arguments.
+pub(crate) fn listens(server: &Dnsmasq) -> String {
+    let addresses: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
+    let named = [addresses.as_slice(), server.interfaces.as_slice()].concat();
+    if named.is_empty() { "every link".to_owned() } else { named.join(", ") }
+}
+
 /// What the processes of a host that are dnsmasq say of themselves, as `ps aux` shows them.
 pub(crate) fn described(server: &Dnsmasq) -> String {
-    let listens: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
-    let named = [listens.as_slice(), server.interfaces.as_slice()].concat();
     let whose = if server.is_libvirts() { "libvirt's" } else { "another" };
-    let on = if named.is_empty() { "every link".to_owned() } else { named.join(", ") };
-    format!("{whose}, pid {}, on {on}", server.pid)
+    format!("{whose}, pid {}, on {}", server.pid, listens(server))
+}
+/// Every bridge of the instances in question with the dnsmasq that serves it.
+pub(crate) fn each<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Dnsmasq)> {
+    let mut seen = BTreeSet::new();
+    let served = view.vifs().filter_map(|seat| Some((seat, of(&seat)?)));
+    served.filter(|(seat, _)| seen.insert((seat.server.name.as_str(), seat.bridge_name()))).collect()
+}
+
+/// A dnsmasq that was started for this NIC's network, wherever it listens: by nova's name for its hosts file, or by
+/// its range.
+pub(crate) fn started_for<'v>(seat: &Seat<'v>) -> Option<&'v Dnsmasq> {
+    let file = format!("nova-{}.conf", seat.bridge_name()?);
+    let cidr = seat.network.and_then(|network| network.cidr);
+    let is_of_network = |range: &DhcpRange| match range_network(range) {
+        Some(network) => Some(network) == cidr,
+        None => cidr.is_some_and(|cidr| cidr.contains(&range.start)),
+    };
+    seat.server.dnsmasq.iter().filter(|server| !server.is_libvirts()).find(|server| {
+        let named = server.hosts_file.as_deref().and_then(|path| path.rsplit('/').next());
+        named == Some(file.as_str()) || server.ranges.iter().any(is_of_network)
+    })
+}
+
+/// In the model, a server that runs has been put right.
+pub(crate) fn put_right(seat: &Seat, server: Dnsmasq) -> Mend {
+    Mend::Dnsmasq { machine: seat.server.name.clone(), server: Box::new(server) }
+}
+
+/// The sockets of DHCP and DNS that this server may have open: all of port 67 look alike, those of 53 have its
+/// addresses.
+pub(crate) fn sockets<'v>(seat: &Seat<'v>, server: &'v Dnsmasq) -> impl Iterator<Item = &'v Socket> {
+    let is_its = |socket: &&Socket| match socket.port {
+        67 => socket.protocol == 17,
+        53 => server.listen.contains(&socket.address),
+        _ => false,
+    };
+    seat.server_ns.sockets.iter().filter(is_its)
+}
+
+/// A socket as `ss -lun` shows it.
+pub(crate) fn socket_text(socket: &Socket) -> String {
+    let protocol = if socket.protocol == 6 { "tcp" } else { "udp" };
+    let bound = SocketAddr::new(socket.address, socket.port);
+    format!("{protocol} {bound}, Recv-Q {}", socket.receive_queue)
 }

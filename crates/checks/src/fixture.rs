@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use crate::{Case, Request, Subject, Symptom, diagnose};
 
-pub(crate) use faults::{CODES, broken, inject};
+pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
 pub(crate) use probes::{offer, offered};

@@ -36,7 +36,7 @@ const WAY_OUT: [(&str, &str); 7] = [
 ];
 
 /// Rules, addresses and services.
-const SERVICES: [(&str, &str); 10] = [
+const SERVICES: [(&str, &str); 15] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -47,6 +47,11 @@ const SERVICES: [(&str, &str); 10] = [
     ("nova-rules-drift", "compute1//br100"),
     ("dnsmasq-not-running", "compute1//br100"),
     ("dnsmasq-pool-exhausted", "compute1//br100"),
+    ("dnsmasq-hung", "compute1//br100"),
+    ("dnsmasq-wrong-interface", "compute1//br100"),
+    ("dnsmasq-wrong-subnet", "compute1//br100"),
+    ("dnsmasq-lease-max", "compute1//br100"),
+    ("libvirt-dnsmasq-steals-port", "compute1//br100"),
 ];
 
 /// Names.

@@ -14,8 +14,12 @@ mod default_route_wrong_gw;
 mod dns_port53_blocked;
 mod dns_upstream_dead;
 mod dns_upstream_wrong;
+mod dnsmasq_hung;
+mod dnsmasq_lease_max;
 mod dnsmasq_not_running;
 mod dnsmasq_pool_exhausted;
+mod dnsmasq_wrong_interface;
+mod dnsmasq_wrong_subnet;
 mod ext_gateway_down;
 mod flatif_down;
 mod flatif_not_enslaved;
@@ -30,6 +34,7 @@ mod ip_forward_0;
 mod metadata_dnat_missing;
 mod metadata_service_down;
 mod metadata_zeroconf_route;
+mod libvirt_dnsmasq_steals_port;
 mod nova_rules_drift;
 mod rp_filter_asymmetric;
 mod rules_flushed;
@@ -80,6 +85,11 @@ const ALL: [Fault; OF_BOTH + 3] = [
     rules_flushed::FAULT,
     dnsmasq_not_running::FAULT,
     dnsmasq_pool_exhausted::FAULT,
+    dnsmasq_hung::FAULT,
+    dnsmasq_wrong_interface::FAULT,
+    dnsmasq_wrong_subnet::FAULT,
+    dnsmasq_lease_max::FAULT,
+    libvirt_dnsmasq_steals_port::FAULT,
     ext_gateway_down::FAULT,
     foreign_rule_drop::FAULT,
     nova_rules_drift::FAULT,
@@ -96,7 +106,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 33;
+const OF_BOTH: usize = 99;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

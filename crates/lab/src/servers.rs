@@ -35,14 +35,30 @@ pub(crate) fn write_host_files(lab: &Lab, host: &str) -> Result<(), LabError> {
     write_page(&lab.host_path(host, "metadata").join(METADATA_PATH), "i-00000001")
 }
 
+/// The pid file of libvirt's dnsmasq, by which it is told from others.
+const LIBVIRT_PID_FILE: &str = "run/libvirt/network/default.pid";
+
+/// What a dnsmasq binds its ports on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// Its own addresses, sharing port 67 with whoever does likewise.
+    EachInterface,
+    /// Every address of the host, shared with nobody.
+    Wildcard,
+}
+
 /// libvirt's dnsmasq for its default network, with the argument list of libvirt 0.9. Only the user and
 /// the log are the lab's: no package has made the user, and no syslogd listens.
-pub(crate) fn start_libvirt_dnsmasq(lab: &Lab, host: &str, ns: &Namespace) -> Result<(), LabError> {
+pub(crate) fn start_libvirt_dnsmasq(
+    lab: &Lab,
+    host: &str,
+    ns: &Namespace,
+    binding: Binding,
+) -> Result<(), LabError> {
     let path = |relative: &str| lab.host_path(host, relative).display().to_string();
-    let arguments = vec![
+    let mut arguments = vec![
         "--strict-order".to_owned(),
-        "--bind-interfaces".to_owned(),
-        format!("--pid-file={}", path("run/libvirt/network/default.pid")),
+        format!("--pid-file={}", path(LIBVIRT_PID_FILE)),
         "--conf-file=".to_owned(),
         "--except-interface".to_owned(),
         "lo".to_owned(),
@@ -55,7 +71,16 @@ pub(crate) fn start_libvirt_dnsmasq(lab: &Lab, host: &str, ns: &Namespace) -> Re
         "--dhcp-no-override".to_owned(),
         format!("--log-facility={}", path("log/libvirt-dnsmasq.log")),
     ];
+    match binding {
+        Binding::EachInterface => arguments.insert(1, "--bind-interfaces".to_owned()),
+        Binding::Wildcard => {}
+    }
     run(ns, dnsmasq::program(lab, arguments), "")
+}
+
+/// Ends it.
+pub(crate) fn stop_libvirt_dnsmasq(ns: &Namespace) -> Result<(), LabError> {
+    process::end_every(&[ns.inode()], |process| process.mentions(LIBVIRT_PID_FILE)).map(drop)
 }
 
 /// nova-api-metadata, as far as an instance's boot asks. It listens when this returns.

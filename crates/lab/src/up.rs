@@ -180,7 +180,7 @@ fn build(lab: &Lab, seed: &Seed) -> Result<(), LabError> {
     wired?;
     let cloud = cloud?;
     for HostNamespace { host, ns } in &rig.hosts {
-        servers::start_libvirt_dnsmasq(lab, &host.name, ns)?;
+        servers::start_libvirt_dnsmasq(lab, &host.name, ns, servers::Binding::EachInterface)?;
         if manager::runs(lab, &host.name, manager::Service::Metadata) {
             manager::metadata(host, ns)?;
             servers::start_metadata(lab, host, ns)?;

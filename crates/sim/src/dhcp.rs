@@ -1,14 +1,16 @@
 //! DHCP: the DISCOVER's way to the server, whether that server would answer, the OFFER's way back.
 //!
-//! REQUEST travels as DISCOVER does, ACK as OFFER does, so two legs tell all four.
+//! REQUEST travels as DISCOVER does, ACK as OFFER does, so two legs tell all four, but for a server that has no lease
+//! left: it offers, and refuses the REQUEST.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::Mac;
+use ipnet::IpNet;
 use model::link::LinkKind;
 use model::packet::{Frame, Packet, Payload, Transport};
-use model::path::{Direction, Disposition, Exchange, Path, Stage, Stop};
+use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 use model::service::{DhcpRange, Dnsmasq};
+use model::{Mac, Netns};
 
 use crate::guest;
 use crate::ip;
@@ -37,26 +39,36 @@ pub fn ask(world: &World, instance: usize) -> Vec<Path> {
         transport: Transport::Udp { source: 68, destination: 67 },
     });
     let mac = world.intent.instances.get(instance).and_then(|i| i.vifs.first()).and_then(|v| v.mac);
-    let asked = match world.inside(instance).and_then(|ns| Some((ns, nic(world, ns, mac)?))) {
+    let arrived = send(world, instance, mac, discover, "DISCOVER");
+    let (asked, offered) = match (&arrived.disposition, arrived.at) {
+        (Disposition::Delivered { .. }, Some(at)) => serve(world, arrived, at, mac),
+        (Disposition::Delivered { .. }, None)
+        | (Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. }, _) => {
+            (arrived, None)
+        }
+    };
+    let back = offered.map(|(at, from, address)| offer(world, &asked, at, from, address, mac));
+    let is_offered = back.as_ref().is_some_and(|b| matches!(b.disposition, Disposition::Delivered { .. }));
+    let refused = is_offered.then(|| request(world, send(world, instance, mac, discover, "REQUEST"), mac));
+    let mut paths = vec![as_path(asked, Direction::Request)];
+    paths.extend(back.map(|outcome| as_path(outcome, Direction::Reply)));
+    paths.extend(refused.flatten().map(|outcome| as_path(outcome, Direction::Request)));
+    paths
+}
+
+/// A client's broadcast, until a machine receives it.
+fn send(world: &World, instance: usize, mac: Option<Mac>, message: Payload, name: &str) -> Outcome {
+    match world.inside(instance).and_then(|ns| Some((ns, nic(world, ns, mac)?))) {
         Some((ns, nic)) => {
             let link = world.link(nic);
             let own = mac.or_else(|| link.and_then(|l| l.mac)).unwrap_or_default();
-            let frame = Frame::untagged(own, Mac::BROADCAST, discover);
+            let frame = Frame::untagged(own, Mac::BROADCAST, message);
             let mut trail = Trail::default();
-            trail.pass(place(world.ns(ns), link, Stage::Instance), &frame, "DISCOVER", Vec::new());
+            trail.pass(place(world.ns(ns), link, Stage::Instance), &frame, name, Vec::new());
             wire::transmit(world, trail, nic, &Skb::new(frame))
         }
-        None => guest::send_frame(world, Trail::default(), instance, discover),
-    };
-    let (asked, offered) = match (&asked.disposition, asked.at) {
-        (Disposition::Delivered { .. }, Some(at)) => serve(world, asked, at, mac),
-        (Disposition::Delivered { .. }, None)
-        | (Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. }, _) => (asked, None),
-    };
-    let back = offered.map(|(at, from, address)| offer(world, &asked, at, from, address, mac));
-    let mut paths = vec![as_path(asked, Direction::Request)];
-    paths.extend(back.map(|outcome| as_path(outcome, Direction::Reply)));
-    paths
+        None => guest::send_frame(world, Trail::default(), instance, message),
+    }
 }
 
 /// The instance's NIC inside it: the link of this MAC, else its only cable.
@@ -74,16 +86,20 @@ fn serve(
     mac: Option<Mac>,
 ) -> (Outcome, Option<(LinkId, Ipv4Addr, Ipv4Addr)>) {
     let ns = world.ns(at.ns);
-    let mut here = place(ns, world.link(at), Stage::Service);
-    here.stage = Stage::Service;
-    let host = world.snapshot.host(&ns.machine);
-    let servers = host.map(|h| h.dnsmasq.as_slice()).unwrap_or_default();
-    let Some(server) = servers.iter().find(|d| serves(world, at, d)) else {
+    let here = service(world, at);
+    let Some(server) = server_on(world, at) else {
         let stop = Stop::NoListener { protocol: 17, port: 67 };
         return (asked.trail.drop(here, &asked.frame, stop, Vec::new()), None);
     };
     let own = server_address(ns, at.link, server);
-    match would_offer(server, mac, world.snapshot.taken_at) {
+    let offer = match would_offer(server, mac, world.snapshot.taken_at) {
+        Offer::Address(_) | Offer::Unknown(_) if !has_range(ns, at.link, server) => {
+            let device = ns.link_name(at.link);
+            Offer::Refused(format!("no address range available for DHCP request via {device}"))
+        }
+        other => other,
+    };
+    match offer {
         Offer::Address(address) => {
             let detail = format!("dnsmasq (pid {}) offers {address}", server.pid);
             asked.trail.pass(here, &asked.frame, detail, Vec::new());
@@ -98,6 +114,29 @@ fn serve(
             (asked.trail.unknown(here, &asked.frame, why, need), None)
         }
     }
+}
+
+/// The REQUEST that follows an OFFER, where the server refuses it.
+fn request(world: &World, asked: Outcome, mac: Option<Mac>) -> Option<Outcome> {
+    let at = asked.at?;
+    let server = server_on(world, at)?;
+    let held = leases_all_held(server, mac, world.snapshot.taken_at)?;
+    let why = format!(
+        "dnsmasq (pid {}) answers NAK: no leases left, all {held} of --dhcp-lease-max are held",
+        server.pid
+    );
+    Some(asked.trail.drop(service(world, at), &asked.frame, Stop::Unanswered(why), Vec::new()))
+}
+
+/// The place of a server of the machine that a link belongs to.
+fn service(world: &World, at: LinkId) -> Place {
+    Place { stage: Stage::Service, ..place(world.ns(at.ns), world.link(at), Stage::Service) }
+}
+
+/// The dnsmasq that answers what comes in by this link.
+fn server_on<'w>(world: &World<'w>, at: LinkId) -> Option<&'w Dnsmasq> {
+    let host = world.snapshot.host(&world.ns(at.ns).machine)?;
+    host.dnsmasq.iter().find(|d| serves(world, at, d))
 }
 
 /// The OFFER: dnsmasq sends it straight to the offered address and the client's MAC
@@ -146,6 +185,29 @@ pub fn serves(world: &World, link: LinkId, dnsmasq: &Dnsmasq) -> bool {
     listens || dnsmasq.interfaces.contains(&name) || (open && has_address)
 }
 
+/// Whether one of its ranges is of a network that the link has an address in: dnsmasq looks no further for whom it has
+/// none (`complete_context`, src/dhcp.c).
+pub fn has_range(ns: &Netns, link: u32, dnsmasq: &Dnsmasq) -> bool {
+    ns.addresses_of(link).any(|address| {
+        let holds = |range: &DhcpRange| match model::service::range_network(range) {
+            Some(network) => IpNet::from(network).contains(&address.net.addr()),
+            // Without a netmask dnsmasq takes the link's own.
+            None => address.net.contains(&IpAddr::V4(range.start)),
+        };
+        dnsmasq.ranges.iter().any(holds)
+    })
+}
+
+/// How many leases are held, where that is all that `--dhcp-lease-max` allows and this MAC has none of them. A client
+/// is offered an address all the same: the lease is made when it asks for it, and the REQUEST is answered NAK with
+/// `no leases left` (`dhcp_reply`, src/rfc2131.c). `now` is in Unix seconds.
+pub fn leases_all_held(dnsmasq: &Dnsmasq, mac: Option<Mac>, now: u64) -> Option<usize> {
+    let held = || dnsmasq.leases.iter().flatten().filter(|l| l.expires == 0 || l.expires > now);
+    let count = held().count();
+    let is_full = count >= usize::try_from(dnsmasq.lease_max?).ok()? && !held().any(|l| Some(l.mac) == mac);
+    (dnsmasq.leases.is_some() && is_full).then_some(count)
+}
+
 /// What a dnsmasq would do with a DISCOVER from this MAC, by its arguments, hosts file and leases
 /// (dnsmasq(8), `--dhcp-range` `static`, `--dhcp-hostsfile`). `now` is in Unix seconds; leases that
 /// have expired by then are free.
@@ -179,12 +241,6 @@ pub fn would_offer(dnsmasq: &Dnsmasq, mac: Option<Mac>, now: u64) -> Offer {
         return Offer::Address(own.ip);
     }
     let live = |ip: Ipv4Addr| leases.iter().any(|l| l.ip == ip && (l.expires == 0 || l.expires > now));
-    let held = leases.iter().filter(|l| l.expires == 0 || l.expires > now).count();
-    if dnsmasq.lease_max.is_some_and(|max| held >= max as usize) {
-        return Offer::Refused(format!(
-            "no address available: all {held} leases of --dhcp-lease-max are held"
-        ));
-    }
     let free = dynamic.iter().find_map(|r| {
         let end = r.end?;
         (u32::from(r.start)..=u32::from(end)).map(Ipv4Addr::from).find(|ip| !live(*ip))
@@ -205,7 +261,7 @@ fn covers(range: &DhcpRange, ip: Ipv4Addr) -> bool {
     }
 }
 
-fn server_address(ns: &model::Netns, link: u32, dnsmasq: &Dnsmasq) -> Option<Ipv4Addr> {
+fn server_address(ns: &Netns, link: u32, dnsmasq: &Dnsmasq) -> Option<Ipv4Addr> {
     let v4 = |ip: IpAddr| match ip {
         IpAddr::V4(v4) => Some(v4),
         IpAddr::V6(_) => None,

@@ -20,6 +20,13 @@ use crate::process::{self, Process};
 use crate::realm;
 use crate::whole_file;
 
+/// A lease file in which a ghost is.
+const GHOST_LEASES: &str = "networks/ghost.leases";
+/// Who holds it.
+const GHOST_MAC: &str = "fa:16:3e:aa:aa:aa";
+/// End of its lease, in seconds since 1970: long after any lab.
+const FAR_FUTURE: u64 = 4_102_444_800;
+
 /// What differs between the dnsmasq of health and that of a fault.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
@@ -29,6 +36,10 @@ pub(crate) struct Pool {
     pub leases: Option<PathBuf>,
     /// `--server`.
     pub upstream: Ipv4Addr,
+    /// `--listen-address`.
+    pub listen: Ipv4Addr,
+    /// `--dhcp-lease-max`.
+    pub lease_max: u64,
 }
 
 /// Every instance has its own line in the hosts file, and nobody else gets an address.
@@ -38,7 +49,26 @@ pub(crate) fn healthy(served: &Served) -> Pool {
         range: format!("set:{label},{dhcp_start},static,{},{LEASE_SECONDS}s", cidr.netmask()),
         leases: None,
         upstream: EXTERNAL.addr(),
+        listen: served.gateway,
+        lease_max: 1_u64 << (32 - cidr.prefix_len()),
     }
+}
+
+/// A lease file in which a ghost has an address, for longer than any lab lasts.
+pub(crate) fn haunt(lab: &Lab, host: &str, address: Ipv4Addr) -> Result<PathBuf, LabError> {
+    let leases = lab.host_path(host, GHOST_LEASES);
+    whole_file::write(&leases, format!("{FAR_FUTURE} {GHOST_MAC} {address} ghost *\n"))?;
+    Ok(leases)
+}
+
+/// That file is gone again.
+pub(crate) fn exorcise(lab: &Lab, host: &str) -> Result<(), LabError> {
+    whole_file::remove(&lab.host_path(host, GHOST_LEASES))
+}
+
+/// The last address before the broadcast address, which no instance of a lab has.
+pub(crate) fn last_address(served: &Served) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(served.cidr.broadcast()) - 1)
 }
 
 /// `nova-BRIDGE.conf`: who gets which address. No newline at the end, as nova writes it.
@@ -70,16 +100,26 @@ pub(crate) fn write_files(lab: &Lab, host: &str, served: &Served) -> Result<(), 
 /// started. What a HUP does not change stays as it was when it was started: range, listening address, lease time.
 pub(crate) fn update(lab: &Lab, host: &str, ns: &Namespace, served: &Served) -> Result<(), LabError> {
     write_files(lab, host, served)?;
-    let running = processes(ns, served)?;
-    if running.is_empty() {
+    if processes(ns, served)?.is_empty() {
         return start(lab, host, ns, served, &healthy(served));
     }
+    signal(lab, host, ns, served, Signal::SIGHUP)
+}
+
+/// Signals it, if it runs.
+pub(crate) fn signal(
+    lab: &Lab,
+    host: &str,
+    ns: &Namespace,
+    served: &Served,
+    signal: Signal,
+) -> Result<(), LabError> {
     // The pid file names dnsmasq itself; beside it runs root's helper for the script.
     let pid_file = network_file(lab, host, served, "pid");
     let pid = fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse::<i32>().ok());
-    for process in running.iter().filter(|process| pid.is_none_or(|pid| pid == process.pid)) {
+    for process in processes(ns, served)?.iter().filter(|process| pid.is_none_or(|pid| pid == process.pid)) {
         // The only failure is that it has just ended.
-        let _ = kill(Pid::from_raw(process.pid), Signal::SIGHUP);
+        let _ = kill(Pid::from_raw(process.pid), signal);
     }
     Ok(())
 }
@@ -146,10 +186,10 @@ fn arguments(lab: &Lab, host: &str, served: &Served, pool: &Pool) -> Vec<String>
         "--conf-file=".to_owned(),
         format!("--pid-file={}", path("pid")),
         format!("--dhcp-optsfile={}", path("opts")),
-        format!("--listen-address={}", served.gateway),
+        format!("--listen-address={}", pool.listen),
         "--except-interface=lo".to_owned(),
         format!("--dhcp-range={}", pool.range),
-        format!("--dhcp-lease-max={}", 1_u64 << (32 - served.cidr.prefix_len())),
+        format!("--dhcp-lease-max={}", pool.lease_max),
         format!("--dhcp-hostsfile={}", path("conf")),
         format!("--dhcp-script={}", lab.host_path(host, "bin/nova-dhcpbridge").display()),
         "--no-hosts".to_owned(),

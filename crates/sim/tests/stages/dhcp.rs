@@ -6,7 +6,7 @@ use model::path::{Disposition, Stop};
 use model::service::{DhcpHost, DhcpLease, DhcpRange, Dnsmasq};
 use model::snapshot::Host;
 use sim::World;
-use sim::dhcp::{Offer, would_offer};
+use sim::dhcp::{Offer, leases_all_held, would_offer};
 
 use crate::cloud::{Cloud, ip, mac};
 
@@ -83,10 +83,48 @@ fn a_full_pool_refuses_until_a_lease_has_expired() {
 #[test]
 fn the_most_leases_count_only_those_that_live() {
     let mut server = dynamic("10.0.0.99", &[("10.0.0.10", 0), ("10.0.0.11", NOW)]);
+    let held = |server: &Dnsmasq| leases_all_held(server, Some(mac(GUEST)), NOW);
     server.lease_max = Some(2);
-    assert_eq!(offer(&server), Offer::Address(ip("10.0.0.11")));
+    assert_eq!(held(&server), None);
     server.lease_max = Some(1);
-    assert!(refusal(&server).contains("--dhcp-lease-max"));
+    assert_eq!(held(&server), Some(1));
+    // An address is offered all the same, and who has a lease keeps it.
+    assert_eq!(offer(&server), Offer::Address(ip("10.0.0.11")));
+    server.leases.iter_mut().flatten().for_each(|lease| lease.mac = mac(GUEST));
+    assert_eq!(held(&server), None);
+    assert_eq!(
+        held(&Dnsmasq { leases: None, lease_max: Some(0), ..novas() }),
+        None,
+        "nothing is known of them"
+    );
+}
+
+/// dnsmasq 2.90 offers, and answers the REQUEST with NAK and `no leases left` in its log.
+#[test]
+fn without_a_lease_left_the_offer_comes_and_the_request_is_refused() {
+    let full = Dnsmasq { lease_max: Some(0), leases: Some(Vec::new()), ..novas() };
+    let paths = exchange(&mut Cloud::new(), vec![full]);
+    let (hop, stop) = paths.last().and_then(|p| p.stop()).unwrap();
+    assert!(matches!(stop, Stop::Unanswered(why) if why.contains("NAK: no leases left")), "{stop:?}");
+    assert_eq!((paths.len(), hop.at.host.as_str()), (3, "h"));
+    assert!(paths[..2].iter().all(|p| p.stop().is_none()), "{paths:#?}");
+}
+
+/// dnsmasq 2.90 logs this line and nothing of the client.
+#[test]
+fn a_range_of_another_network_serves_nobody() {
+    let mut elsewhere = novas();
+    elsewhere.ranges[0].start = ip("10.9.0.10");
+    let entry = elsewhere.hosts.as_mut().unwrap();
+    entry[0].ip = Some(ip("10.9.0.11"));
+    let paths = exchange(&mut Cloud::new(), vec![elsewhere.clone()]);
+    let (_, stop) = paths.last().and_then(|p| p.stop()).unwrap();
+    let why = "no address range available for DHCP request via br1";
+    assert_eq!(*stop, Stop::Unanswered(why.to_owned()));
+    // Without a netmask of its own a range is of the link's network, or of none.
+    elsewhere.ranges[0].netmask = None;
+    let paths = exchange(&mut Cloud::new(), vec![elsewhere]);
+    assert!(paths.last().and_then(|p| p.stop()).is_some());
 }
 
 #[test]

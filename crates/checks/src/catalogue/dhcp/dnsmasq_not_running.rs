@@ -14,7 +14,9 @@
 //! answers; DNS queries get ICMP port unreachable.
 //!
 //! ## Nearest look-alikes
-//! * a dnsmasq that hangs: the process is there, state `T` or `D`, and its receive queue grows.
+//! * `dnsmasq-hung`: the process is there, state `T` or `D`, and its receive queue grows.
+//! * `dnsmasq-wrong-interface`: the process is there, with this network's files, and listens elsewhere.
+//! * `libvirt-dnsmasq-steals-port`: it cannot start, for another holds its ports.
 //! * a rule that blocks DHCP: the process is fine.
 //!
 //! ## Fix
@@ -27,15 +29,21 @@
 use model::finding::Confidence;
 use model::path::Stage;
 
+use super::libvirt_dnsmasq_steals_port;
 use crate::dhcp_server;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::restart;
-use crate::view::View;
+use crate::view::{Seat, View};
 
 /// Looks for bridges of instances that nobody serves: one finding a bridge.
 pub fn check(view: &View) -> Vec<Found> {
     let unserved = dhcp_server::unserved(view).into_iter();
+    // One that is there listens elsewhere, or another holds the ports: that is told by its own name.
+    let explained = |seat: &Seat| {
+        dhcp_server::started_for(seat).is_some() || libvirt_dnsmasq_steals_port::holder(seat).is_some()
+    };
+    let unserved = unserved.filter(|(seat, _)| !explained(seat));
     unserved
         .map(|(seat, gateway)| {
             let bridge = seat.bridge_name().unwrap_or_default();
