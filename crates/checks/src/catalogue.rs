@@ -56,6 +56,7 @@ pub mod firewall {
 /// Addresses: dnsmasq.
 pub mod dhcp {
     pub mod dhcp_offer_wrong;
+    pub mod dhcp_reply_lost;
     pub mod dnsmasq_hung;
     pub mod dnsmasq_lease_max;
     pub mod dnsmasq_not_running;
@@ -63,6 +64,7 @@ pub mod dhcp {
     pub mod dnsmasq_stale_hosts_file;
     pub mod dnsmasq_wrong_interface;
     pub mod dnsmasq_wrong_subnet;
+    pub mod input_blocks_dhcp;
     pub mod libvirt_dnsmasq_steals_port;
     pub mod rogue_dhcp;
 }
@@ -146,12 +148,14 @@ catalogue! {
     dhcp {
         dnsmasq_wrong_interface => "dnsmasq-wrong-interface",
         libvirt_dnsmasq_steals_port => "libvirt-dnsmasq-steals-port",
+        input_blocks_dhcp => "input-blocks-dhcp",
         dnsmasq_not_running => "dnsmasq-not-running",
         dnsmasq_hung => "dnsmasq-hung",
         dnsmasq_wrong_subnet => "dnsmasq-wrong-subnet",
         dnsmasq_pool_exhausted => "dnsmasq-pool-exhausted",
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
         dnsmasq_lease_max => "dnsmasq-lease-max",
+        dhcp_reply_lost => "dhcp-reply-lost",
         dhcp_offer_wrong => "dhcp-offer-wrong",
         rogue_dhcp => "rogue-dhcp",
     }

@@ -9,11 +9,13 @@ use ipnet::IpNet;
 use model::Netns;
 use model::intent::Intent;
 use model::netfilter::{Dialect, NfRule};
+use model::path::RuleRef;
 use model::snapshot::Host;
 
 use crate::mend::Mend;
 use crate::nova::line::Line;
 use crate::nova::plan::{self, Here, Others, Plan, Process, Wanted};
+use crate::view::View;
 
 /// How one chain differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +89,20 @@ pub(crate) fn of(host: &Host, ns: &Netns, intent: &Intent) -> Vec<Drift> {
         (!drift.lines.is_empty()).then_some(drift)
     };
     plan::plans(&here).iter().filter_map(drift).collect()
+}
+
+/// What mends a chain of nova's that differs, once its process has written it again.
+pub(crate) fn rewritten(view: &View, ns: &Netns, chain: &str) -> Vec<Mend> {
+    let host = view.snapshot().host(&ns.machine);
+    let drifts = host.map(|host| of(host, ns, view.intent())).unwrap_or_default();
+    drifts.iter().filter(|drift| drift.chain == chain).map(|drift| drift.mend(ns)).collect()
+}
+
+/// What mends a policy that drops for want of nova-network's accepts: a restart writes them again, where what is meant
+/// tells which; that something else passes too is what the open policy is for.
+pub(crate) fn opened(view: &View, ns: &Netns, chain: &str, policy: &RuleRef) -> Vec<Mend> {
+    let policy = Mend::AcceptPolicy { machine: ns.machine.clone(), rule: policy.clone() };
+    rewritten(view, ns, chain).into_iter().chain([policy]).collect()
 }
 
 /// A rule that is there, once it is told what it is.

@@ -36,7 +36,7 @@ const WAY_OUT: [(&str, &str); 7] = [
 ];
 
 /// Rules, addresses and services.
-const SERVICES: [(&str, &str); 15] = [
+const SERVICES: [(&str, &str); 17] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -52,6 +52,8 @@ const SERVICES: [(&str, &str); 15] = [
     ("dnsmasq-wrong-subnet", "compute1//br100"),
     ("dnsmasq-lease-max", "compute1//br100"),
     ("libvirt-dnsmasq-steals-port", "compute1//br100"),
+    ("input-blocks-dhcp", "compute1//br100"),
+    ("dhcp-reply-lost", "compute1//br100"),
 ];
 
 /// Names.

@@ -14,6 +14,7 @@ mod default_route_wrong_gw;
 mod dns_port53_blocked;
 mod dns_upstream_dead;
 mod dns_upstream_wrong;
+mod dhcp_reply_lost;
 mod dnsmasq_hung;
 mod dnsmasq_lease_max;
 mod dnsmasq_not_running;
@@ -30,6 +31,7 @@ mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
 mod guest_resolv_conf_wrong;
+mod input_blocks_dhcp;
 mod ip_forward_0;
 mod metadata_dnat_missing;
 mod metadata_service_down;
@@ -90,6 +92,8 @@ const ALL: [Fault; OF_BOTH + 3] = [
     dnsmasq_wrong_subnet::FAULT,
     dnsmasq_lease_max::FAULT,
     libvirt_dnsmasq_steals_port::FAULT,
+    input_blocks_dhcp::FAULT,
+    dhcp_reply_lost::FAULT,
     ext_gateway_down::FAULT,
     foreign_rule_drop::FAULT,
     nova_rules_drift::FAULT,

@@ -58,6 +58,8 @@ const SYMPTOMS: [(&str, Symptom); 33] = [
     ("dnsmasq-wrong-subnet", Symptom::NoLease),
     ("dnsmasq-lease-max", Symptom::NoLease),
     ("libvirt-dnsmasq-steals-port", Symptom::NoLease),
+    ("input-blocks-dhcp", Symptom::NoLease),
+    ("dhcp-reply-lost", Symptom::NoLease),
     ("ext-gateway-down", Symptom::NoWayOut),
     ("foreign-rule-drop", Symptom::NoWayOut),
     ("nova-rules-drift", Symptom::StandsOpen),
@@ -233,7 +235,9 @@ fn answers_on_a_closed_port(external: &str) -> bool {
 /// Whether web1's DHCP client would get an address now; it keeps the one that it has.
 fn gets_lease(lab: &Lab) -> bool {
     let script = lab.path("guest/no-op.script");
-    let client = ["busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-t", "2", "-T", "1", "-s"];
+    // A server that offers and refuses keeps a client busy for ever.
+    let client =
+        ["timeout", "5", "busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-t", "2", "-T", "1", "-s"];
     let argv = [&client[..], &[script.to_str().unwrap()]].concat();
     run_in(&lab.netns("web1"), &argv).status.success()
 }

@@ -15,7 +15,7 @@
 //!
 //! ## Nearest look-alikes
 //! * `dnsmasq-not-running`: no process, and DNS is refused by ICMP port unreachable.
-//! * a rule that blocks DHCP: the process is fine, and `Recv-Q` is 0.
+//! * `input-blocks-dhcp`: the process is fine, and `Recv-Q` is 0.
 //!
 //! ## Fix
 //! Let it go on (`kill -CONT PID`); if it stops again, look at what stopped it. Else kill that one, or restart

@@ -17,7 +17,7 @@
 //! * `dnsmasq-hung`: the process is there, state `T` or `D`, and its receive queue grows.
 //! * `dnsmasq-wrong-interface`: the process is there, with this network's files, and listens elsewhere.
 //! * `libvirt-dnsmasq-steals-port`: it cannot start, for another holds its ports.
-//! * a rule that blocks DHCP: the process is fine.
+//! * `input-blocks-dhcp`: the process is fine.
 //!
 //! ## Fix
 //! Restart nova-network, which starts one dnsmasq a network. Undo: none needed. A restart disturbs the other networks

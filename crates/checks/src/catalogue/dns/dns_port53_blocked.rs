@@ -32,7 +32,7 @@ use model::finding::Confidence;
 use model::netfilter::{Hook, Test};
 use model::path::{RuleRef, Stop};
 
-use crate::catalogue::firewall::foreign_rule_drop;
+use crate::removal;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -87,7 +87,7 @@ fn finding<'f>(view: &View<'f>, ns: &Netns, stopped: Stopped<'f>, rule: &RuleRef
         confidence: Confidence::Proven,
         evidence: evidence::stopping(view, ns, &stopped, rule),
         owner: owner.name(),
-        remedy: vec![foreign_rule_drop::removal(ns, rule)],
+        remedy: vec![removal::of(ns, rule)],
         instances: view.instances_on(&ns.machine),
         stopped: Some(stopped),
         mend: vec![Mend::RemoveRule { machine: ns.machine.clone(), rule: rule.clone() }],

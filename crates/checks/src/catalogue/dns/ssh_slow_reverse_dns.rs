@@ -35,7 +35,7 @@ use model::netns::Socket;
 use model::path::{Direction, Place, Stop};
 use model::service::ResolvConf;
 
-use crate::catalogue::firewall::foreign_rule_drop;
+use crate::removal;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -134,7 +134,7 @@ fn shown(view: &View, ns: Option<&Netns>, stopped: &Stopped) -> Vec<Evidence> {
 
 fn remedies(ns: Option<&Netns>, stop: &Stop) -> Vec<model::finding::Remedy> {
     let rule = if let Stop::Rule(rule) = stop { Some(rule) } else { None };
-    let repair = ns.zip(rule).map(|(ns, rule)| foreign_rule_drop::removal(ns, rule));
+    let repair = ns.zip(rule).map(|(ns, rule)| removal::of(ns, rule));
     let around =
         evidence::advice("UseDNS no", "in the instance's /etc/ssh/sshd_config, until names resolve again");
     repair.into_iter().chain([around]).collect()

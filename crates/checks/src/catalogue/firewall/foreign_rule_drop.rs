@@ -20,6 +20,7 @@
 //! * `sg-missing-icmp`: nova's own fallback drops, which is policy.
 //! * `forward-policy-drop-no-accept`: no rule, the policy.
 //! * `dns-port53-blocked`: the rule takes what instances ask their resolver, and nothing else.
+//! * `input-blocks-dhcp`, `dhcp-reply-lost`: it names DHCP's ports, and stops nothing else.
 //!
 //! ## Fix
 //! Delete the rule. One in a built-in chain survives every restart of nova's services; one in a chain
@@ -28,19 +29,18 @@
 //! ## References
 //! iptables-save(8); nft(8); nova `linux_net.py` `IptablesManager`.
 
-use std::collections::BTreeSet;
-
-use model::Netns;
-use model::finding::{Confidence, Remedy};
-use model::netfilter::Dialect;
+use model::finding::Confidence;
 use model::path::{RuleRef, Stop};
 
 use crate::catalogue::dns::{dns_port53_blocked, ssh_slow_reverse_dns};
+use crate::dhcp_rules;
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
 use crate::owner;
+use crate::removal;
+use crate::rules;
 use crate::view::View;
 
 /// Looks for walks that a rule not written by nova ended: one finding a rule.
@@ -49,16 +49,18 @@ pub fn check(view: &View) -> Vec<Found> {
     for stopped in view.stops() {
         let Stop::Rule(rule) = stopped.stop else { continue };
         let place = &stopped.hop.at;
-        let known = found.iter().any(|(r, f)| same_rule(r, rule) && f.finding.hop.host == place.host);
+        let known = found.iter().any(|(r, f)| rules::is_same(r, rule) && f.finding.hop.host == place.host);
         let Some(ns) =
             view.snapshot().netns.iter().find(|n| n.machine == place.host && n.name == place.netns)
         else {
             continue;
         };
-        // Told with what it does to names.
-        let of_names =
-            dns_port53_blocked::blocking(ns, &stopped).is_some() || ssh_slow_reverse_dns::waits(&stopped);
-        if known || of_names || nova::wrote(rule) || owner::keeps_apart(ns, rule) {
+        // What stops DHCP alone, or names, is told by a name of its own.
+        let is_named = dhcp_rules::blocks(view, &stopped).is_some()
+            || dhcp_rules::loses(view, &stopped).is_some()
+            || dns_port53_blocked::blocking(ns, &stopped).is_some()
+            || ssh_slow_reverse_dns::waits(&stopped);
+        if known || is_named || nova::wrote(rule) || owner::keeps_apart(ns, rule) {
             continue;
         }
         let owner = owner::of(ns, rule);
@@ -79,63 +81,14 @@ pub fn check(view: &View) -> Vec<Found> {
             confidence: Confidence::Proven,
             evidence: evidence::stopping(view, ns, &stopped, rule),
             owner: owner.name(),
-            remedy: vec![removal(ns, rule)],
-            instances: hit(view, rule, &place.host),
+            remedy: vec![removal::of(ns, rule)],
+            instances: rules::victims(view, &stopped),
             stopped: Some(stopped),
             mend: vec![Mend::RemoveRule { machine: place.host.clone(), rule: rule.clone() }],
         };
         found.push((rule.clone(), fault.found()));
     }
     found.into_iter().map(|(_, f)| f).collect()
-}
-
-/// The instances in question whose walks end at the rule.
-fn hit(view: &View, rule: &RuleRef, host: &str) -> Vec<String> {
-    let here = view
-        .stops()
-        .filter(|s| s.hop.at.host == host && matches!(s.stop, Stop::Rule(other) if same_rule(other, rule)));
-    let instances: BTreeSet<usize> = here.map(|s| s.rung.instance).collect();
-    instances.into_iter().filter_map(|at| Some(view.intent().instances.get(at)?.name.clone())).collect()
-}
-
-fn same_rule(a: &RuleRef, b: &RuleRef) -> bool {
-    (a.dialect, a.family, &a.table, a.chain(), a.number)
-        == (b.dialect, b.family, &b.table, b.chain(), b.number)
-}
-
-/// Deletes the rule by its number, or its handle in native nftables; the undo puts it back there.
-pub(crate) fn removal(ns: &Netns, rule: &RuleRef) -> Remedy {
-    let chain = rule.chain();
-    match rule.dialect {
-        Dialect::Nft => {
-            let family = rule.family.name();
-            let handle = rule.handle.map_or_else(|| "HANDLE".to_owned(), |h| h.to_string());
-            let delete = format!("nft delete rule {family} {} {chain} handle {handle}", rule.table);
-            // nft counts from 0, and adds behind the rule that it is told; the first has none before it.
-            let place = format!("{family} {} {chain}", rule.table);
-            let undo = match rule.number.checked_sub(2) {
-                Some(before) => format!("nft add rule {place} index {before} {}", rule.text),
-                None => format!("nft insert rule {place} {}", rule.text),
-            };
-            evidence::remedy(ns, &delete, &undo, "")
-        }
-        Dialect::IptablesLegacy
-        | Dialect::IptablesNft
-        | Dialect::EbtablesLegacy
-        | Dialect::EbtablesNft
-        | Dialect::ArptablesLegacy
-        | Dialect::ArptablesNft => {
-            let edit = rule.dialect.edit_command(rule.family);
-            let delete = format!("{edit} -t {} -D {chain} {}", rule.table, rule.number);
-            let spec = rule.text.strip_prefix(&format!("-A {chain} ")).unwrap_or(&rule.text);
-            // iptables itself refuses a DROP in nat: who loaded it did so in another way.
-            let undo = match rule.table.as_str() {
-                "nat" => String::new(),
-                table => format!("{edit} -t {table} -I {chain} {} {spec}", rule.number),
-            };
-            evidence::remedy(ns, &delete, &undo, "")
-        }
-    }
 }
 
 #[cfg(test)]

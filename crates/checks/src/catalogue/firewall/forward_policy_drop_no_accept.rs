@@ -24,15 +24,13 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting" (iptables); moby/moby#39439.
 
-use model::Netns;
 use model::finding::Confidence;
 use model::netfilter::Hook;
-use model::path::{RuleRef, Stop};
+use model::path::Stop;
 
 use crate::drift;
 use crate::evidence;
 use crate::found::{Fault, Found};
-use crate::mend::Mend;
 use crate::restart;
 use crate::view::View;
 
@@ -71,21 +69,11 @@ pub fn check(view: &View) -> Vec<Found> {
             ],
             instances: view.instances_on(&place.host),
             stopped: Some(stopped),
-            mend: mends(view, ns, rule),
+            mend: drift::opened(view, ns, "nova-network-FORWARD", rule),
         };
         found.push(fault.found());
     }
     found
-}
-
-/// A restart of nova-network writes its accepts again, where what is meant tells which; that something
-/// else passes too is what the open policy is for.
-fn mends(view: &View, ns: &Netns, rule: &RuleRef) -> Vec<Mend> {
-    let host = view.snapshot().host(&ns.machine);
-    let drifts = host.map(|host| drift::of(host, ns, view.intent())).unwrap_or_default();
-    let written = drifts.iter().filter(|drift| drift.chain == "nova-network-FORWARD").map(|d| d.mend(ns));
-    let policy = Mend::AcceptPolicy { machine: ns.machine.clone(), rule: rule.clone() };
-    written.chain([policy]).collect()
 }
 
 #[cfg(test)]

@@ -32,15 +32,15 @@ use ipnet::IpNet;
 use model::Netns;
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::intent::Instance;
-use model::netfilter::{Action, NfRule, Test};
-use model::path::{Exchange, Place, RuleRef, Stop};
+use model::netfilter::{Action, Test};
+use model::path::{Exchange, Place, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found};
-use crate::mend::Mend;
 use crate::nova;
 use crate::nova::line::{ICMP, Line, Then, always};
 use crate::restart;
+use crate::rules;
 use crate::view::View;
 
 /// Looks for pings that ended at nova's fallback: one finding an instance.
@@ -87,7 +87,12 @@ pub fn check(view: &View) -> Vec<Found> {
             remedy: vec![remedy(view, &ns.machine, instance, means)],
             instances: vec![instance.name.clone()],
             stopped: Some(stopped),
-            mend: vec![accept(ns, chain, rule)],
+            mend: vec![rules::before_fallback(
+                ns,
+                chain,
+                rule,
+                &Line { protocol: Some(ICMP), ..always(Then::Accept) },
+            )],
         };
         found.push(fault.found());
     }
@@ -135,23 +140,6 @@ fn remedy(view: &View, host: &str, instance: &Instance, meant: Option<bool>) -> 
         command: format!("nova secgroup-add-rule {group} icmp -1 -1 0.0.0.0/0"),
         undo: format!("nova secgroup-delete-rule {group} icmp -1 -1 0.0.0.0/0"),
         note: "only if ping is wanted; applies to every instance of the group".to_owned(),
-    }
-}
-
-/// In the model, the rule that would let ICMP in, where nova puts a group's rules: before the fallback.
-fn accept(ns: &Netns, chain: &str, like: &RuleRef) -> Mend {
-    let table = ns.ruleset.table(like.dialect, like.family, &like.table);
-    let mut rules = table.and_then(|t| t.chain(chain)).map(|c| c.rules.clone()).unwrap_or_default();
-    let falls_back = |rule: &NfRule| matches!(&rule.action, Action::Jump(to) if nova::is_fallback(to));
-    let last = rules.iter().position(falls_back).unwrap_or(rules.len());
-    let icmp = Line { protocol: Some(ICMP), ..always(Then::Accept) };
-    rules.insert(last, icmp.rule(chain));
-    Mend::RewriteChain {
-        machine: ns.machine.clone(),
-        dialect: like.dialect,
-        table: like.table.clone(),
-        chain: chain.to_owned(),
-        rules,
     }
 }
 
