@@ -22,6 +22,7 @@ pub mod links {
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
     pub mod guest_nic_down;
+    pub mod stp_forward_delay;
     pub mod tap_down;
     pub mod tap_missing;
     pub mod tap_not_enslaved;
@@ -120,6 +121,7 @@ catalogue! {
         tap_down => "tap-down",
         tap_not_enslaved => "tap-not-enslaved",
         tap_wrong_bridge => "tap-wrong-bridge",
+        stp_forward_delay => "stp-forward-delay",
         bridge_down => "bridge-down",
         vlan_device_missing => "vlan-device-missing",
         vlan_device_down => "vlan-device-down",

@@ -13,7 +13,7 @@ use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run};
 
 /// What stands on the links, and where each is found.
-const LINKS: [(&str, &str); 8] = [
+const LINKS: [(&str, &str); 9] = [
     ("guest-nic-down", "web1//eth0"),
     ("tap-down", "compute1//vnet0"),
     ("tap-missing", "compute1//vnet0"),
@@ -22,6 +22,7 @@ const LINKS: [(&str, &str); 8] = [
     ("bridge-down", "compute1//br100"),
     ("flatif-down", "compute1//eth1"),
     ("flatif-not-enslaved", "compute1//eth1"),
+    ("stp-forward-delay", "compute1//vnet0"),
 ];
 
 /// The way to the outside.

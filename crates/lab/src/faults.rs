@@ -42,6 +42,7 @@ mod rp_filter_asymmetric;
 mod rules_flushed;
 mod sg_missing_icmp;
 mod ssh_slow_reverse_dns;
+mod stp_forward_delay;
 mod tap_down;
 mod tap_missing;
 mod tap_not_enslaved;
@@ -94,6 +95,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     libvirt_dnsmasq_steals_port::FAULT,
     input_blocks_dhcp::FAULT,
     dhcp_reply_lost::FAULT,
+    stp_forward_delay::FAULT,
     ext_gateway_down::FAULT,
     foreign_rule_drop::FAULT,
     nova_rules_drift::FAULT,

@@ -60,6 +60,7 @@ const SYMPTOMS: [(&str, Symptom); 33] = [
     ("libvirt-dnsmasq-steals-port", Symptom::NoLease),
     ("input-blocks-dhcp", Symptom::NoLease),
     ("dhcp-reply-lost", Symptom::NoLease),
+    ("stp-forward-delay", Symptom::NoWayOut),
     ("ext-gateway-down", Symptom::NoWayOut),
     ("foreign-rule-drop", Symptom::NoWayOut),
     ("nova-rules-drift", Symptom::StandsOpen),

@@ -32,6 +32,29 @@ pub fn create(ns: &mut Namespace, name: &str, mac: Option<Mac>) -> Result<(), Pl
     ns.make(attempted, RouteNetlinkMessage::NewLink(message))
 }
 
+/// Spanning tree with this forward delay, in hundredths of a second; `None` for none, as nova wants it. Ports stay in the
+/// state that they are in.
+pub fn set_spanning_tree(
+    ns: &mut Namespace,
+    name: &str,
+    forward_delay_cs: Option<u32>,
+) -> Result<(), PlumbingError> {
+    // The kernel takes a delay of 0 only while there is no spanning tree (`br_set_forward_delay`).
+    let steps = match forward_delay_cs {
+        Some(delay) => vec![InfoBridge::StpState(BridgeStpState::KernelStp), InfoBridge::ForwardDelay(delay)],
+        None => vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::ForwardDelay(0)],
+    };
+    for step in steps {
+        let mut message = link::named(name);
+        message.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Bridge),
+            LinkInfo::Data(InfoData::Bridge(vec![step])),
+        ]));
+        ns.change(format!("set the spanning tree of {name}"), RouteNetlinkMessage::NewLink(message))?;
+    }
+    Ok(())
+}
+
 /// `bridge link set dev PORT hairpin on`: nova's `_enable_hairpin`, without which an instance cannot
 /// reach its own floating address.
 pub fn set_hairpin(ns: &mut Namespace, port: &str) -> Result<(), PlumbingError> {

@@ -17,7 +17,7 @@
 //! ## Nearest look-alikes
 //! * `dnsmasq-hung`: the DISCOVER gets to the socket, and waits there (`Recv-Q`).
 //! * `foreign-rule-drop`: the rule stops more than DHCP.
-//! * a port of the bridge that does not forward yet: the DISCOVER never gets to the bridge.
+//! * `stp-forward-delay`: the DISCOVER never gets to the bridge.
 //!
 //! ## Fix
 //! Delete the rule; of a policy, let nova-network write its accepts again (`-i BRIDGE -p udp --dport 67`). Undo: insert
