@@ -78,8 +78,13 @@ impl Cloud {
     /// The same, with something that is complained of.
     pub(crate) fn diagnose_for(&self, instance: &str, symptom: Symptom) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
-        let case =
-            Case { snapshot: &self.snapshot, intent: &self.intent, echoes: &[], rules: &[], watches: &[] };
+        let case = Case {
+            snapshot: &self.snapshot,
+            intent: &self.intent,
+            probes: &self.probes,
+            rules: &[],
+            watches: &[],
+        };
         diagnose(&case, &Request { subject: Subject::Instance(at), to: None, symptom })
     }
 

@@ -123,15 +123,26 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         }
         // Whether it is there at all, and what it finds out from others: the name of somebody outside, as sshd asks.
         Purpose::Resolver => {
-            let client = outside(facts).map(|address| Asks::Name(dns::Question::NameOf(address.into())));
-            std::iter::once(Asks::Name(dns::Question::Version)).chain(client).collect()
+            std::iter::once(dns::Question::Version).chain(client(facts)).map(Asks::Name).collect()
         }
+        Purpose::Inside(_) => vec![Asks::Name(client(facts).unwrap_or(dns::Question::Version))],
+        Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
+            vec![Asks::Name(client(facts).unwrap_or(dns::Question::Version))]
+        }
+        Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],
     }
 }
 
 /// The port of the metadata service as instances see it (EC2's).
 const METADATA_PORT: u16 = 80;
+
+const DNS_PORT: u16 = 53;
+
+/// Who comes from outside, as sshd asks for their name.
+fn client(facts: &Facts) -> Option<dns::Question> {
+    outside(facts).map(|address| dns::Question::NameOf(address.into()))
+}
 
 /// An address of the outside.
 fn outside(facts: &Facts) -> Option<Ipv4Addr> {

@@ -75,6 +75,9 @@ const METADATA: [(&str, &str); 3] = [
     ("metadata-zeroconf-route", "web1//eth0"),
 ];
 
+/// Told by what is answered, and by nothing that can be read.
+const ANSWERS: [(&str, &str); 2] = [("dhcp-offer-wrong", "compute1//br100"), ("rogue-dhcp", "web2//eth0")];
+
 /// Two faults at once, in the order in which web1's packets meet them.
 const PAIRS: [[(&str, &str); 2]; 9] = [
     [("guest-nic-down", "web1//eth0"), ("uplink-down", "compute1//eth0")],
@@ -101,6 +104,7 @@ fn the_tables_name_every_fault_of_the_lab() {
         .chain(&SERVICES)
         .chain(&METADATA)
         .chain(&NAMES)
+        .chain(&ANSWERS)
         .chain([&OF_SSH]);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
@@ -175,6 +179,22 @@ fn each_is_named_and_healed(tag: &str, faults: &[(&str, &str)]) {
         }
     }
     assert_none(&wrong);
+}
+
+#[test]
+fn what_a_discover_is_answered_is_judged_and_healed() {
+    let lab = TestLab::up("a");
+    for (code, hop) in ANSWERS {
+        lab.break_fault(code);
+        let report = lab.report(&["diagnose", "web1"]);
+        report.assert_finds(&[format!("{code} {hop}")], code);
+        let evidence = list(&report.json["findings"][0]["evidence"]);
+        let heard = evidence.iter().find(|line| text(&line["kind"]) == "probe").expect("the offer");
+        assert!(text(&heard["text"]).contains("offers"), "{code}: {heard:#}");
+        lab.report(&["diagnose", "web1", "--passive"]).assert_healthy(code);
+        lab.heal();
+        lab.report(&["diagnose", "web1"]).assert_healthy(&format!("after {code}"));
+    }
 }
 
 #[test]

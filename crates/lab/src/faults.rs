@@ -11,10 +11,11 @@ use crate::shape::Manager;
 mod bridge_down;
 mod default_route_missing;
 mod default_route_wrong_gw;
+mod dhcp_offer_wrong;
+mod dhcp_reply_lost;
 mod dns_port53_blocked;
 mod dns_upstream_dead;
 mod dns_upstream_wrong;
-mod dhcp_reply_lost;
 mod dnsmasq_hung;
 mod dnsmasq_lease_max;
 mod dnsmasq_not_running;
@@ -33,11 +34,12 @@ mod guest_nic_down;
 mod guest_resolv_conf_wrong;
 mod input_blocks_dhcp;
 mod ip_forward_0;
+mod libvirt_dnsmasq_steals_port;
 mod metadata_dnat_missing;
 mod metadata_service_down;
 mod metadata_zeroconf_route;
-mod libvirt_dnsmasq_steals_port;
 mod nova_rules_drift;
+mod rogue_dhcp;
 mod rp_filter_asymmetric;
 mod rules_flushed;
 mod sg_missing_icmp;
@@ -96,6 +98,8 @@ const ALL: [Fault; OF_BOTH + 3] = [
     input_blocks_dhcp::FAULT,
     dhcp_reply_lost::FAULT,
     stp_forward_delay::FAULT,
+    dhcp_offer_wrong::FAULT,
+    rogue_dhcp::FAULT,
     ext_gateway_down::FAULT,
     foreign_rule_drop::FAULT,
     nova_rules_drift::FAULT,
@@ -112,7 +116,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 99;
+const OF_BOTH: usize = 43;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

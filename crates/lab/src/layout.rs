@@ -143,7 +143,7 @@ pub const FIRST_INSTANCES: [FirstInstance; 2] = [
     FirstInstance {
         uuid: "8d7b1f36-5f4e-4b1c-9a55-2f0f6c0a1e02",
         vif_uuid: "b1c3e0d2-76a4-4f0e-8f5d-0a52c7e41a02",
-        name: "web2",
+        name: WEB2,
         mac: Mac([0xfa, 0x16, 0x3e, 0x00, 0x02, 0x25]),
         fixed: Ipv4Addr::new(10, 0, 2, 25),
     },
@@ -151,6 +151,8 @@ pub const FIRST_INSTANCES: [FirstInstance; 2] = [
 
 /// The instance that faults act on.
 pub const WEB1: &str = "web1";
+/// The name of the other.
+pub const WEB2: &str = "web2";
 /// Its floating address.
 pub const WEB1_FLOATING: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 30);
 

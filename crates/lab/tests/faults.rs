@@ -26,11 +26,15 @@ enum Symptom {
     NoMetadata,
     /// web1 resolves no names of the outside; everything else works.
     NoNames,
+    /// web1's DHCP client is told an MTU.
+    OffersMtu,
+    /// web2 answers web1's DHCP client, too.
+    SecondServer,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 33] = [
+const SYMPTOMS: [(&str, Symptom); 43] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -61,6 +65,8 @@ const SYMPTOMS: [(&str, Symptom); 33] = [
     ("input-blocks-dhcp", Symptom::NoLease),
     ("dhcp-reply-lost", Symptom::NoLease),
     ("stp-forward-delay", Symptom::NoWayOut),
+    ("dhcp-offer-wrong", Symptom::OffersMtu),
+    ("rogue-dhcp", Symptom::SecondServer),
     ("ext-gateway-down", Symptom::NoWayOut),
     ("foreign-rule-drop", Symptom::NoWayOut),
     ("nova-rules-drift", Symptom::StandsOpen),
@@ -179,6 +185,21 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
         Symptom::NoNames => {
             assert!(!resolves(lab, code), "{code}");
             assert!(ping(&web1, EXTERNAL).0 && gets_lease(lab), "{code}");
+        }
+        Symptom::OffersMtu => {
+            let script = lab.path("guest/print-mtu.script");
+            std::fs::write(&script, "#!/bin/sh\necho mtu=$mtu\n").unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&script, mode).unwrap();
+            let client = ["busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-O", "mtu", "-s"];
+            let output = run_in(&web1, &[&client[..], &[script.to_str().unwrap()]].concat());
+            assert!(String::from_utf8_lossy(&output.stdout).contains("mtu=9000"), "{code}: {output:?}");
+        }
+        Symptom::SecondServer => {
+            let answers = Capture::start(&web1, "eth0", "udp src port 67 and src host 10.0.2.25");
+            assert!(gets_lease(lab), "{code}");
+            let packet = answers.packet();
+            assert!(packet.contains("10.0.2.25"), "{code}: {packet}");
         }
         Symptom::StandsOpen => {
             assert!(answers_on_a_closed_port(&external), "{code}");

@@ -96,6 +96,12 @@ pub(crate) fn write_files(lab: &Lab, host: &str, served: &Served) -> Result<(), 
     whole_file::write(&network_file(lab, host, served, "opts"), format!("3,{}", served.gateway))
 }
 
+/// Adds a line to its options, which the next writing of its files takes out again.
+pub(crate) fn add_option(lab: &Lab, host: &str, served: &Served, option: &str) -> Result<(), LabError> {
+    let lines = format!("3,{}\n{option}", served.gateway);
+    whole_file::write(&network_file(lab, host, served, "opts"), lines)
+}
+
 /// nova's `update_dhcp`: the files anew; a dnsmasq that runs is told to read them (SIGHUP), else one is
 /// started. What a HUP does not change stays as it was when it was started: range, listening address, lease time.
 pub(crate) fn update(lab: &Lab, host: &str, ns: &Namespace, served: &Served) -> Result<(), LabError> {

@@ -32,7 +32,6 @@ use model::finding::Confidence;
 use model::netfilter::{Hook, Test};
 use model::path::{RuleRef, Stop};
 
-use crate::removal;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -40,6 +39,7 @@ use crate::ladder::Purpose;
 use crate::mend::Mend;
 use crate::nova;
 use crate::owner;
+use crate::removal;
 use crate::rules;
 use crate::view::{Stopped, View};
 

@@ -35,12 +35,12 @@ use model::netns::Socket;
 use model::path::{Direction, Place, Stop};
 use model::service::ResolvConf;
 
-use crate::removal;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::ladder::Purpose;
 use crate::mend::Mend;
+use crate::removal;
 use crate::view::{Stopped, View};
 
 /// LoginGraceTime's default, in seconds (sshd_config(5)).
