@@ -56,6 +56,7 @@ pub mod firewall {
 
 /// Addresses: dnsmasq.
 pub mod dhcp {
+    pub mod dhcp_bad_udp_checksum;
     pub mod dhcp_offer_wrong;
     pub mod dhcp_reply_lost;
     pub mod dnsmasq_hung;
@@ -158,6 +159,7 @@ catalogue! {
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
         dnsmasq_lease_max => "dnsmasq-lease-max",
         dhcp_reply_lost => "dhcp-reply-lost",
+        dhcp_bad_udp_checksum => "dhcp-bad-udp-checksum",
         dhcp_offer_wrong => "dhcp-offer-wrong",
         rogue_dhcp => "rogue-dhcp",
     }

@@ -37,7 +37,7 @@ const WAY_OUT: [(&str, &str); 7] = [
 ];
 
 /// Rules, addresses and services.
-const SERVICES: [(&str, &str); 17] = [
+const SERVICES: [(&str, &str); 18] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -55,6 +55,7 @@ const SERVICES: [(&str, &str); 17] = [
     ("libvirt-dnsmasq-steals-port", "compute1//br100"),
     ("input-blocks-dhcp", "compute1//br100"),
     ("dhcp-reply-lost", "compute1//br100"),
+    ("dhcp-bad-udp-checksum", "compute1//br100"),
 ];
 
 /// Names.

@@ -11,6 +11,7 @@ use crate::shape::Manager;
 mod bridge_down;
 mod default_route_missing;
 mod default_route_wrong_gw;
+mod dhcp_bad_udp_checksum;
 mod dhcp_offer_wrong;
 mod dhcp_reply_lost;
 mod dns_port53_blocked;
@@ -98,6 +99,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     input_blocks_dhcp::FAULT,
     dhcp_reply_lost::FAULT,
     stp_forward_delay::FAULT,
+    dhcp_bad_udp_checksum::FAULT,
     dhcp_offer_wrong::FAULT,
     rogue_dhcp::FAULT,
     ext_gateway_down::FAULT,
@@ -116,7 +118,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 43;
+const OF_BOTH: usize = 44;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -26,6 +26,8 @@ enum Symptom {
     NoMetadata,
     /// web1 resolves no names of the outside; everything else works.
     NoNames,
+    /// Everything works, but for clients that the lab does not have.
+    OldClients,
     /// web1's DHCP client is told an MTU.
     OffersMtu,
     /// web2 answers web1's DHCP client, too.
@@ -34,7 +36,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 43] = [
+const SYMPTOMS: [(&str, Symptom); 44] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -65,6 +67,7 @@ const SYMPTOMS: [(&str, Symptom); 43] = [
     ("input-blocks-dhcp", Symptom::NoLease),
     ("dhcp-reply-lost", Symptom::NoLease),
     ("stp-forward-delay", Symptom::NoWayOut),
+    ("dhcp-bad-udp-checksum", Symptom::OldClients),
     ("dhcp-offer-wrong", Symptom::OffersMtu),
     ("rogue-dhcp", Symptom::SecondServer),
     ("ext-gateway-down", Symptom::NoWayOut),
@@ -200,6 +203,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             assert!(gets_lease(lab), "{code}");
             let packet = answers.packet();
             assert!(packet.contains("10.0.2.25"), "{code}: {packet}");
+        }
+        Symptom::OldClients => {
+            assert!(gets_lease(lab), "{code}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::StandsOpen => {
             assert!(answers_on_a_closed_port(&external), "{code}");

@@ -45,6 +45,9 @@ pub struct Link {
     pub promiscuous: bool,
     /// An XDP program is attached: it sees each packet before everything modelled here.
     pub xdp: bool,
+    /// Packets leave by it with a checksum yet to be filled in (`tx-checksumming` of ethtool(8)); read of bridges only,
+    /// `None` where nothing tells.
+    pub leaves_checksums: Option<bool>,
     /// Counters since the link was made.
     pub stats: Option<LinkStats>,
 }
@@ -70,6 +73,7 @@ impl Default for Link {
             bridge_vlans: Vec::new(),
             promiscuous: false,
             xdp: false,
+            leaves_checksums: None,
             stats: None,
         }
     }

@@ -62,6 +62,19 @@ fn every_port_is_as_bridge_tells_it() {
     assert_same("bridge ports", &told.collect::<Vec<_>>(), &read.collect::<Vec<_>>());
 }
 
+#[test]
+fn unfinished_checksums_are_as_ethtool_tells_them() {
+    let scratch = bridged();
+    for (setting, leaves) in [("off", false), ("on", true)] {
+        scratch.run(&format!("ethtool -K br0 tx {setting}"));
+        assert!(scratch.text("ethtool -k br0").contains(&format!("tx-checksumming: {setting}")));
+        let netns = scratch.read();
+        let bridge = netns.link_named("br0").unwrap();
+        assert_eq!(bridge.leaves_checksums, Some(leaves));
+        assert_eq!(netns.link_named("p1").unwrap().leaves_checksums, None, "asked of bridges only");
+    }
+}
+
 fn told_entry(entry: &Value) -> Value {
     let kind = match entry["state"].as_str() {
         Some("permanent") => "local",

@@ -23,6 +23,7 @@
 //! * `float-dnat-missing`, `float-snat-missing`, `forward-policy-drop-no-accept`: the missing rule breaks
 //!   something, and is told there.
 //! * `foreign-rule-drop`: the extra rule drops what was looked at.
+//! * `dhcp-bad-udp-checksum`: the missing rule completes checksums, without which old clients get no address.
 //! * a rule in a built-in chain: it is nobody's, and no drift.
 //!
 //! ## Fix
@@ -42,6 +43,7 @@ use model::path::Stage;
 use model::snapshot::Host;
 
 use super::rules_flushed;
+use crate::catalogue::dhcp::dhcp_bad_udp_checksum;
 use crate::drift::{self, Drift, DriftKind, DriftLine};
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -79,7 +81,14 @@ fn unexplained(view: &View, host: &Host, ns: &Netns) -> Vec<Drift> {
     let asked = |line: &DriftLine| line.instance.is_none_or(|at| view.instances.contains(&at));
     let mut drifts = if before.is_empty() { Vec::new() } else { drift::of(host, ns, view.intent()) };
     for drift in &mut drifts {
-        drift.lines.retain(|line| before.contains(line) && asked(line));
+        let told: Vec<DriftLine> = drift
+            .lines
+            .iter()
+            .filter(|line| before.contains(line) && asked(line))
+            .filter(|line| !dhcp_bad_udp_checksum::is_told(ns, drift, line))
+            .cloned()
+            .collect();
+        drift.lines = told;
     }
     drifts
 }
