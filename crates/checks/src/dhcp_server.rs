@@ -14,11 +14,23 @@ use crate::mend::Mend;
 use crate::nova;
 use crate::view::{Seat, Stopped, View};
 
-/// It listens on the gateway's address or on the bridge.
+/// It listens on the gateway's address or on the bridge, or it was told nothing of the kind and has the network's
+/// range.
 fn serves(seat: &Seat, server: &Dnsmasq) -> bool {
     let gateway = seat.gateway().map(IpAddr::V4);
+    let is_open = server.listen.is_empty() && server.interfaces.is_empty();
     gateway.is_some_and(|ip| server.listen.contains(&ip))
         || seat.bridge_name().is_some_and(|bridge| server.interfaces.iter().any(|i| i == bridge))
+        || (is_open && has_range_of(seat, server))
+}
+
+/// One of its ranges is the network's.
+fn has_range_of(seat: &Seat, server: &Dnsmasq) -> bool {
+    let Some(cidr) = seat.network.and_then(|network| network.cidr) else { return false };
+    server.ranges.iter().any(|range| match range_network(range) {
+        Some(network) => network == cidr,
+        None => cidr.contains(&range.start),
+    })
 }
 
 /// The one that serves this NIC's bridge.
@@ -112,14 +124,9 @@ pub(crate) fn each<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Dnsmasq)> {
 /// its range.
 pub(crate) fn started_for<'v>(seat: &Seat<'v>) -> Option<&'v Dnsmasq> {
     let file = format!("nova-{}.conf", seat.bridge_name()?);
-    let cidr = seat.network.and_then(|network| network.cidr);
-    let is_of_network = |range: &DhcpRange| match range_network(range) {
-        Some(network) => Some(network) == cidr,
-        None => cidr.is_some_and(|cidr| cidr.contains(&range.start)),
-    };
     seat.server.dnsmasq.iter().filter(|server| !server.is_libvirts()).find(|server| {
         let named = server.hosts_file.as_deref().and_then(|path| path.rsplit('/').next());
-        named == Some(file.as_str()) || server.ranges.iter().any(is_of_network)
+        named == Some(file.as_str()) || has_range_of(seat, server)
     })
 }
 

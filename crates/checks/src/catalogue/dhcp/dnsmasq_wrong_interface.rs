@@ -92,12 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn stays_silent_when_the_bridge_is_named_instead_of_its_address() {
+    fn stays_silent_when_the_bridge_is_named_or_nothing_is() {
         let mut cloud = healthy();
         let server = cloud.dnsmasq("compute1");
         server.listen.clear();
         server.interfaces = vec!["br100".to_owned()];
         assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+        cloud.dnsmasq("compute1").interfaces.clear();
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new(), "it listens everywhere");
     }
 
     #[test]
