@@ -32,8 +32,8 @@ pub fn create(ns: &mut Namespace, name: &str, mac: Option<Mac>) -> Result<(), Pl
     ns.make(attempted, RouteNetlinkMessage::NewLink(message))
 }
 
-/// Spanning tree with this forward delay, in hundredths of a second; `None` for none, as nova wants it. Ports stay in the
-/// state that they are in.
+/// Spanning tree with this forward delay, in hundredths of a second; `None` for none, as nova wants it. Ports stay
+/// in the state that they are in.
 pub fn set_spanning_tree(
     ns: &mut Namespace,
     name: &str,

@@ -1,5 +1,5 @@
-//! `dhcp-reply-lost`: web1's chain has lost the rules that let DHCP's answers in: the OFFER dies at nova's fallback. Where
-//! the host that serves web1 is not the one that runs it, it dies on the latter.
+//! `dhcp-reply-lost`: web1's chain has lost the rules that let DHCP's answers in: the OFFER dies at nova's
+//! fallback. Where the host that serves web1 is not the one that runs it, it dies on the latter.
 
 use super::Fault;
 use crate::LabError;

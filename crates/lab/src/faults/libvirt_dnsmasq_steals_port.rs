@@ -1,5 +1,5 @@
-//! `libvirt-dnsmasq-steals-port`: libvirt's dnsmasq was started without `--bind-interfaces` while nova's was gone: nova's
-//! cannot bind its ports any more.
+//! `libvirt-dnsmasq-steals-port`: libvirt's dnsmasq was started without `--bind-interfaces` while nova's was gone:
+//! nova's cannot bind its ports any more.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -49,8 +49,8 @@ fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
     dnsmasq::update(lab, host, &server.ns, served)
 }
 
-/// Ends both servers, and returns when port 67 is free: the kernel closes the sockets of a process a little after it has
-/// left its namespaces (`do_exit`, kernel/exit.c).
+/// Ends both servers, and returns when port 67 is free: the kernel closes the sockets of a process a little after
+/// it has left its namespaces (`do_exit`, kernel/exit.c).
 fn stop_both(ns: &Namespace, served: &Served) -> Result<(), LabError> {
     dnsmasq::stop(ns, served)?;
     servers::stop_libvirt_dnsmasq(ns)?;

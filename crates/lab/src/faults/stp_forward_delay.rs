@@ -1,5 +1,5 @@
-//! `stp-forward-delay`: the instances' bridge runs spanning tree, and web1's tap was plugged in just now: its port listens,
-//! then learns, and forwards after a minute.
+//! `stp-forward-delay`: the instances' bridge runs spanning tree, and web1's tap was plugged in just now: its port
+//! listens, then learns, and forwards after a minute.
 
 use plumbing::{bridge, link};
 

@@ -7,8 +7,8 @@
 //! for ever. Leases of instances that have ended count until they expire.
 //!
 //! ## How hopline knows
-//! The leases that dnsmasq's file holds are as many as `--dhcp-lease-max`, and none is the instance's; where they cannot
-//! be read, dnsmasq's last word to its MAC is a NAK with `no leases left`.
+//! The leases that dnsmasq's file holds are as many as `--dhcp-lease-max`, and none is the instance's; where they
+//! cannot be read, dnsmasq's last word to its MAC is a NAK with `no leases left`.
 //!
 //! ## What it looks like
 //! Log: `DHCPOFFER`, `DHCPREQUEST`, `DHCPNAK(br100) 10.0.0.11 fa:16:... no leases left`, round and round. The console

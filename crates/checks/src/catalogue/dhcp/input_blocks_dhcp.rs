@@ -3,9 +3,9 @@
 //! The host's own firewall keeps DISCOVERs from its dnsmasq.
 //!
 //! ## What it means
-//! The question arrives at the bridge and dies in INPUT: a rule drops udp/67, or nothing accepts it and the policy drops.
-//! New instances get no address, everything else works. tcpdump shows the DISCOVER all the same, as it looks before
-//! INPUT does.
+//! The question arrives at the bridge and dies in INPUT: a rule drops udp/67, or nothing accepts it and the policy
+//! drops. New instances get no address, everything else works. tcpdump shows the DISCOVER all the same, as it looks
+//! before INPUT does.
 //!
 //! ## How hopline knows
 //! The walk of the DISCOVER ended in a chain that INPUT leads to: at a rule that names DHCP's ports and stops nothing

@@ -3,9 +3,10 @@
 //! The instance's port does not forward yet: the bridge runs spanning tree.
 //!
 //! ## What it means
-//! A port that joins such a bridge listens, then learns, each for the forward delay, before the bridge takes a frame from
-//! it: 30 s with the usual 15. An instance that boots meanwhile asks for an address in vain; it works later, and what
-//! was missed at boot (the address, the metadata) stays missed. It begins again whenever the tap is plugged in anew.
+//! A port that joins such a bridge listens, then learns, each for the forward delay, before the bridge takes a
+//! frame from it: 30 s with the usual 15. An instance that boots meanwhile asks for an address in vain; it works
+//! later, and what was missed at boot (the address, the metadata) stays missed. It begins again whenever the tap is
+//! plugged in anew.
 //!
 //! ## How hopline knows
 //! The bridge has spanning tree on, and the tap's port is in state `listening` or `learning`.
