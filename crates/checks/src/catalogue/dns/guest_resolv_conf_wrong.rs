@@ -61,8 +61,7 @@ fn wrong(view: &View, rung: &Rung) -> Option<Found> {
     let device = nic.map(|link| link.name.clone()).unwrap_or_default();
     let listed: Vec<String> = conf.servers.iter().map(ToString::to_string).collect();
     let listed = if listed.is_empty() { "no nameserver: itself".to_owned() } else { listed.join(", ") };
-    let ends =
-        rung.answer.paths.iter().filter_map(|path| path.stop()).last().map(|(hop, _)| hop.detail.clone());
+    let ends = rung.answer.paths.iter().rev().find_map(|path| path.stop()).map(|(hop, _)| hop.detail.clone());
     let mut evidence =
         vec![evidence::record(EvidenceKind::Config, conf.file.clone(), format!("asks {listed}"))];
     evidence.extend(ends.map(|text| evidence::record(EvidenceKind::State, "the walk", text)));
