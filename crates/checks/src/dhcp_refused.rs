@@ -93,11 +93,6 @@ pub(crate) fn range_text(range: &DhcpRange) -> String {
 }
 
 /// A refusal breaks the DHCP exchange even where the walk could not see it: the log did.
-pub(crate) fn breaks_dhcp(mut found: Found) -> Found {
-    if found.finding.exchange == Exchange::None {
-        found.finding.exchange = Exchange::Dhcp;
-        found.finding.direction = Direction::Reply;
-        found.order = Some((usize::MAX - 1, 0, 0));
-    }
-    found
+pub(crate) fn breaks_dhcp(found: Found) -> Found {
+    found.breaks(Exchange::Dhcp, Direction::Reply)
 }

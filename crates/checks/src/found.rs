@@ -17,6 +17,18 @@ pub struct Found {
     pub order: Option<Order>,
 }
 
+impl Found {
+    /// What no walk stops at is told with the conversation that it breaks all the same, behind what a walk does.
+    pub(crate) fn breaks(mut self, exchange: Exchange, direction: Direction) -> Found {
+        if self.finding.exchange == Exchange::None {
+            self.finding.exchange = exchange;
+            self.finding.direction = direction;
+            self.order = Some((usize::MAX - 1, 0, 0));
+        }
+        self
+    }
+}
+
 /// What a check says of a fault; the rest follows from where it stops the ladder.
 pub(crate) struct Fault<'f> {
     pub(crate) code: &'static str,

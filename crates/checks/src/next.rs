@@ -6,8 +6,9 @@
 //! leaves those of its way that no other answer clears.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use model::path::{Direction, Exchange, Path, Place, Stage};
+use model::path::{Direction, Disposition, Exchange, Path, Place, Stage};
 
 use crate::ladder::Rung;
 
@@ -46,9 +47,16 @@ pub struct Choice {
     pub why: String,
 }
 
-/// What the answer to a question tells of: a stretch of its way, and where that matters the conversation and which half
-/// of it.
-type Stretch<'p> = (&'p Place, Option<&'p Place>, Option<(Exchange, Direction)>);
+/// What the answer to a question tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stretch<'p> {
+    at: &'p Place,
+    next: Option<&'p Place>,
+    /// The conversation and which half of it, where that matters.
+    of: Option<(Exchange, Direction)>,
+    /// Who was asked, where the way is not known to its end.
+    beyond: Option<IpAddr>,
+}
 
 /// What to ask now; empty where nothing more can be learned, or where what is under way must be awaited first.
 pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
@@ -100,8 +108,10 @@ fn broad<'p>(
         let is_open = |at: &usize| chosen.iter().all(|choice| choice.candidate != *at);
         let open = candidates.iter().zip(ways).enumerate();
         let open = open.filter(|(_, (one, _))| one.is_own && one.stand == Stand::NotAsked);
-        let gains =
-            open.filter(|(at, _)| is_open(at)).map(|(at, (_, way))| (way.difference(&shown).count(), at));
+        let gains = open.filter(|(at, _)| is_open(at)).map(|(at, (_, way))| {
+            // A question that dies before its first hop has no way to show, and is asked all the same.
+            (way.difference(&shown).count().max(usize::from(way.is_empty())), at)
+        });
         // Of equals the first, as the ladder has them.
         let Some((gain, at)) = gains.max_by_key(|(gain, at)| (*gain, usize::MAX - at)) else { break };
         if gain == 0 {
@@ -145,33 +155,37 @@ fn union<'p>(
 /// What an answer to this question would clear.
 pub(crate) fn stretches(rung: &Rung) -> BTreeSet<Stretch<'_>> {
     let own = rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
-    own.flat_map(of_path).collect()
+    own.flat_map(|path| of_path(rung, path)).collect()
 }
 
-fn of_path(path: &Path) -> impl Iterator<Item = Stretch<'_>> {
+fn of_path<'r>(rung: &Rung, path: &'r Path) -> impl Iterator<Item = Stretch<'r>> {
     let next = path.hops.iter().skip(1).map(|hop| Some(&hop.at)).chain([None]);
-    path.hops.iter().zip(next).map(|(hop, next)| stretch(&hop.at, next, path))
+    let beyond = match path.disposition {
+        Disposition::Delivered { .. } => None,
+        Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. } => Some(rung.to),
+    };
+    path.hops.iter().zip(next).map(move |(hop, next)| stretch(&hop.at, next, path, beyond))
 }
 
 /// A frame's way does not depend on what it carries; what rules and services do with it does, and rules let answers
 /// pass where they would not let a question.
-fn stretch<'p>(at: &'p Place, next: Option<&'p Place>, path: &Path) -> Stretch<'p> {
-    match at.stage {
-        Stage::Bridge | Stage::Wire | Stage::Neighbour | Stage::Route | Stage::Instance => (at, next, None),
-        Stage::Nat | Stage::Filter | Stage::Local | Stage::Service => {
-            (at, next, Some((path.exchange, path.direction)))
-        }
-    }
+fn stretch<'p>(at: &'p Place, next: Option<&'p Place>, path: &Path, beyond: Option<IpAddr>) -> Stretch<'p> {
+    let beyond = beyond.filter(|_| next.is_none());
+    let of = match at.stage {
+        Stage::Bridge | Stage::Wire | Stage::Neighbour | Stage::Route | Stage::Instance => None,
+        Stage::Nat | Stage::Filter | Stage::Local | Stage::Service => Some((path.exchange, path.direction)),
+    };
+    Stretch { at, next, of, beyond }
 }
 
 /// The first place of a silent question's way that no answer to another clears, where any clears some of it.
 pub(crate) fn uncleared<'r>(silent: &'r Rung, answered: &[&Rung]) -> Option<&'r Place> {
     let cleared: BTreeSet<Stretch> = answered.iter().flat_map(|rung| stretches(rung)).collect();
     let own = silent.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
-    let mut way = own.flat_map(of_path);
+    let mut way = own.flat_map(|path| of_path(silent, path));
     let is_some_cleared = stretches(silent).iter().any(|stretch| cleared.contains(stretch));
     let first = way.find(|stretch| !cleared.contains(stretch));
-    first.map(|(at, _, _)| at).filter(|_| is_some_cleared)
+    first.map(|stretch| stretch.at).filter(|_| is_some_cleared)
 }
 
 #[cfg(test)]

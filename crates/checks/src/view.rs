@@ -11,6 +11,7 @@ use model::snapshot::Host;
 use model::{Intent, Netns, Snapshot};
 use sim::World;
 
+use crate::diagnose::is_probe_of;
 use crate::ladder::{Purpose, Rung};
 use crate::owner;
 
@@ -143,6 +144,11 @@ impl<'v> View<'v> {
                 Some(Seat { instance, vif, host, ns, server, server_ns, network })
             })
         })
+    }
+
+    /// What was really asked for a rung, where no answer came.
+    pub fn silent(&self, rung: &Rung) -> Option<&'v ProbeResult> {
+        self.probes.iter().find(|probe| is_probe_of(probe, rung)).filter(|probe| probe.received == 0)
     }
 
     /// The rungs of an instance.

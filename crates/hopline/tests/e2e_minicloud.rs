@@ -279,6 +279,122 @@ const RULES: [Fault; 15] = [
     fault("foreign-rule-drop", &["gw//eth1"], "g $IPT -I FORWARD -i eth1 -j DROP", "g $IPT -F FORWARD"),
 ];
 
+/// What DHCP, DNS and metadata suffer from, as the same cloud's operator would break it.
+const SERVICES: [Fault; 12] = [
+    fault(
+        "dnsmasq-hung",
+        &["host//br100"],
+        "kill -STOP $(cat $STATE/nova-$BRIDGE-1.pid)",
+        "kill -CONT $(cat $STATE/nova-$BRIDGE-1.pid)",
+    ),
+    fault(
+        "dnsmasq-wrong-interface",
+        &["host//br100"],
+        "stop1; LISTEN=--listen-address=$HOST_PUB dns1",
+        "stop1; dns1",
+    ),
+    fault(
+        "dnsmasq-wrong-subnet",
+        &["host//br100"],
+        "stop1; RANGE=--dhcp-range=set:novanetwork,10.0.1.3,static,255.255.255.0,120s dns1",
+        "stop1; dns1",
+    ),
+    fault(
+        "dnsmasq-stale-hosts-file",
+        &["host//br100"],
+        "stop1; sed -i /$I1_MAC/d $STATE/nova-$BRIDGE-1.conf; dns1",
+        "stop1; printf '%s,inst1.novalocal,%s\n' $I1_MAC $I1_IP >>$STATE/nova-$BRIDGE-1.conf; dns1",
+    ),
+    fault(
+        "dnsmasq-lease-max",
+        &["host//br100"],
+        "stop1
+         echo \"$(($(date +%s) + 9999)) fa:16:3e:aa:aa:aa 10.0.0.50 ghost *\" >$STATE/nova-$BRIDGE-1.leases
+         LMAX=--dhcp-lease-max=1 dns1",
+        "stop1; rm -f $STATE/nova-$BRIDGE-1.leases; dns1",
+    ),
+    fault(
+        "input-blocks-dhcp",
+        &["host//br100"],
+        "h $IPT -I INPUT -i $BRIDGE -p udp --dport 67 -j DROP",
+        "h $IPT -D INPUT 1",
+    ),
+    fault(
+        "dhcp-reply-lost",
+        &["host//br100"],
+        "h $IPT -D $SG1 -s $GWIP/32 -p udp -m udp --sport 67 --dport 68 -j ACCEPT
+         h $IPT -D $SG1 -s $NET -j ACCEPT",
+        "h $IPT -I $SG1 4 -s $GWIP/32 -p udp -m udp --sport 67 --dport 68 -j ACCEPT
+         h $IPT -I $SG1 5 -s $NET -j ACCEPT",
+    ),
+    fault("dns-upstream-wrong", &["host//br100"], "stop1; UPSTREAM=--server=192.0.2.53 dns1", "stop1; dns1"),
+    fault(
+        "dns-port53-blocked",
+        &["host//br100"],
+        "h $IPT -I INPUT -i $BRIDGE -p udp --dport 53 -j DROP",
+        "h $IPT -D INPUT 1",
+    ),
+    fault(
+        "metadata-dnat-missing",
+        &["host//br100"],
+        "h $IPT -t nat -D nova-network-PREROUTING 1",
+        "h $IPT -t nat -I nova-network-PREROUTING 1 -d 169.254.169.254/32 -p tcp --dport 80 -j DNAT \
+           --to-destination $HOST_PUB:8775",
+    ),
+    // The guide's old bridge, on which a tap that was plugged in just now does not forward yet.
+    fault(
+        "stp-forward-delay",
+        &["host//vnet1"],
+        "h ip link set $BRIDGE type bridge forward_delay 3000 stp_state 1; h ip link set $TAP1 nomaster
+         h ip link set $TAP1 master $BRIDGE",
+        "h ip link set $BRIDGE type bridge stp_state 0; h ip link set $BRIDGE type bridge forward_delay 0
+         h ip link set $TAP1 nomaster; h ip link set $TAP1 master $BRIDGE
+         h bridge link set dev $TAP1 hairpin on
+         h ip link set $FLATIF nomaster; h ip link set $FLATIF master $BRIDGE",
+    ),
+    fault("dns-upstream-dead", &["ext//eth0"], "extdns stop", "extdns start"),
+];
+
+/// Beyond the hosts is a switch that nobody looks into: that nobody is there is known when nobody answers.
+const SILENCES: [Fault; 2] = [
+    fault(
+        "guest-resolv-conf-wrong",
+        &[INSIDE],
+        "echo nameserver 10.0.0.53 >/etc/netns/$INST1_NS/resolv.conf",
+        "echo nameserver $GWIP >/etc/netns/$INST1_NS/resolv.conf",
+    ),
+    fault(
+        "metadata-zeroconf-route",
+        &[INSIDE],
+        "i1 ip route add 169.254.0.0/16 dev eth0",
+        "i1 ip route del 169.254.0.0/16 dev eth0",
+    ),
+];
+
+#[test]
+fn what_only_silence_tells_is_told_by_asking() {
+    let cloud = Minicloud::up("s");
+    let mut wrong = Vec::new();
+    for fault in &SILENCES {
+        cloud.bash(fault.inject);
+        // First, for whoever asks leaves a neighbour entry that failed.
+        let passive: [&[&str]; 1] = [&["diagnose", "inst1", "--passive"]];
+        wrong.extend(cloud.complaints(&passive, &Expected::default(), fault.inject));
+        let entered = vec![format!("{} {INSIDE}", fault.code)];
+        let asked = Expected { entered, outside: Vec::new() };
+        wrong.extend(cloud.complaints(&[&["diagnose", "inst1"]], &asked, fault.inject));
+        cloud.bash(fault.heal);
+        let after = format!("after {}", fault.inject);
+        wrong.extend(cloud.complaints(&[&["diagnose", "inst1"]], &Expected::default(), &after));
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn faults_of_dhcp_dns_and_metadata_are_named_and_healed() {
+    each_is_named_and_healed("d", &SERVICES);
+}
+
 #[test]
 fn faults_of_links_are_named_and_healed() {
     each_is_named_and_healed("l", &LINKS);

@@ -27,26 +27,29 @@
 //! resolv.conf(5); ip-netns(8) on /etc/netns/NAME; dnsmasq(8) `--dhcp-option`.
 
 use model::finding::{Confidence, EvidenceKind};
-use model::path::Stage;
+use model::path::{Direction, Exchange, Stage};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung, gateway};
 use crate::mend::Mend;
+use crate::said;
 use crate::view::View;
 
 /// Looks for servers of an instance's own that do not answer: one finding an instance.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for rung in view.rungs.iter().filter(|rung| is_in_vain(rung)) {
+    for rung in view.rungs.iter().filter(|rung| is_in_vain(view, rung)) {
         let new = wrong(view, rung);
         found.extend(new.filter(|new| found.iter().all(|f| f.finding.instances != new.finding.instances)));
     }
     found
 }
 
-fn is_in_vain(rung: &Rung) -> bool {
-    matches!(rung.purpose, Purpose::Inside(_)) && rung.answer.paths.iter().any(|path| path.stop().is_some())
+/// The walk says so, or what was really asked.
+fn is_in_vain(view: &View, rung: &Rung) -> bool {
+    let is_stopped = rung.answer.paths.iter().any(|path| path.stop().is_some());
+    matches!(rung.purpose, Purpose::Inside(_)) && (is_stopped || view.silent(rung).is_some())
 }
 
 fn wrong(view: &View, rung: &Rung) -> Option<Found> {
@@ -65,6 +68,9 @@ fn wrong(view: &View, rung: &Rung) -> Option<Found> {
     let mut evidence =
         vec![evidence::record(EvidenceKind::Config, conf.file.clone(), format!("asks {listed}"))];
     evidence.extend(ends.map(|text| evidence::record(EvidenceKind::State, "the walk", text)));
+    let stopped = view.stop(|s| std::ptr::eq(s.rung, rung));
+    // Where a walk stops, the diagnosis itself adds what was asked.
+    evidence.extend(view.silent(rung).filter(|_| stopped.is_none()).map(said::evidence));
     let fault = Fault {
         code: "guest-resolv-conf-wrong",
         hop: at(inside, &device, Stage::Instance),
@@ -79,10 +85,10 @@ fn wrong(view: &View, rung: &Rung) -> Option<Found> {
              keeps that file",
         )],
         instances: vec![instance.name.clone()],
-        stopped: view.stop(|s| std::ptr::eq(s.rung, rung)),
+        stopped,
         mend: vec![Mend::Resolver { machine: inside.machine.clone(), servers: vec![gateway.into()] }],
     };
-    Some(fault.found())
+    Some(fault.found().breaks(Exchange::Dns, Direction::Both))
 }
 
 #[cfg(test)]

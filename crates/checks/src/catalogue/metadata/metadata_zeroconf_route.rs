@@ -34,7 +34,7 @@ use std::net::IpAddr;
 
 use model::Netns;
 use model::finding::Confidence;
-use model::path::{Disposition, Stage, Stop};
+use model::path::{Direction, Disposition, Exchange, Stage, Stop};
 use model::route::{Route, RouteKind, TABLE_MAIN};
 
 use crate::evidence;
@@ -42,11 +42,13 @@ use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung};
 use crate::mend::Mend;
 use crate::metadata;
+use crate::said;
 use crate::view::View;
 
 /// Looks for instances that ask their own segment in vain.
 pub fn check(view: &View) -> Vec<Found> {
-    let asked = view.rungs.iter().filter(|rung| rung.purpose == Purpose::Metadata && asks_in_vain(rung));
+    let in_vain = |rung: &&Rung| asks_in_vain(rung) || view.silent(rung).is_some();
+    let asked = view.rungs.iter().filter(|rung| rung.purpose == Purpose::Metadata).filter(in_vain);
     asked.filter_map(|rung| zeroconf(view, rung)).collect()
 }
 
@@ -72,6 +74,9 @@ fn zeroconf(view: &View, rung: &Rung) -> Option<Found> {
     let server = view.intent().servers_of(instance).first().and_then(|name| view.snapshot().main_netns(name));
     evidence.extend(server.map(|ns| host_says(view, ns)));
     evidence.extend(metadata::console(view, instance));
+    let stopped = view.stop(|s| std::ptr::eq(s.rung, rung));
+    // Where a walk stops, the diagnosis itself adds what was asked.
+    evidence.extend(view.silent(rung).filter(|_| stopped.is_none()).map(said::evidence));
     let on_host = server.map(|ns| {
         let [add, delete] =
             ["add", "del"].map(|verb| format!("ip addr {verb} 169.254.169.254/32 scope link dev lo"));
@@ -96,10 +101,10 @@ fn zeroconf(view: &View, rung: &Rung) -> Option<Found> {
         owner: "guest",
         remedy: [inside_it].into_iter().chain(on_host).collect(),
         instances: vec![instance.name.clone()],
-        stopped: view.stop(|s| std::ptr::eq(s.rung, rung)),
+        stopped,
         mend: vec![Mend::RemoveRoute { machine: inside.machine.clone(), destination: net }],
     };
-    Some(fault.found())
+    Some(fault.found().breaks(Exchange::Tcp, Direction::Both))
 }
 
 /// The route that the address is looked up to, where it has no gateway and is not the default.
