@@ -201,10 +201,14 @@ impl Transport {
     }
 }
 
+/// A usual ping's packets are no longer: ping(8)'s default, over IPv6.
+const PING_LENGTH_MAX: u16 = 104;
+
 impl fmt::Display for Packet {
-    /// `10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64`, the contract's wording; `hlim` of IPv6.
+    /// `10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64`, the contract's wording; `hlim` of IPv6. Of an echo that is
+    /// longer than usual its length, too.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Packet { source, destination, ttl, .. } = self;
+        let Packet { source, destination, ttl, length, .. } = self;
         let (icmp, limit) = if self.is_v6() { ("ICMPv6", "hlim") } else { ("ICMP", "ttl") };
         let end = |address: &IpAddr, port: u16| match address {
             IpAddr::V4(v4) => format!("{v4}:{port}"),
@@ -213,7 +217,8 @@ impl fmt::Display for Packet {
         match self.transport {
             Transport::Echo { reply, .. } => {
                 let kind = if reply { "reply" } else { "request" };
-                write!(f, "{source} > {destination} {icmp} echo {kind} {limit} {ttl}")
+                write!(f, "{source} > {destination} {icmp} echo {kind} {limit} {ttl}")?;
+                if *length > PING_LENGTH_MAX { write!(f, " length {length}") } else { Ok(()) }
             }
             Transport::IcmpError { kind, code } => {
                 let name = error_name(self.is_v6(), kind, code);

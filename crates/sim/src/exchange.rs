@@ -49,6 +49,8 @@ pub enum Protocol {
     Arp,
     /// Echo request and reply.
     Icmp,
+    /// The same in packets of this many octets, IP header included, that nobody may fragment.
+    WholeIcmp(u16),
     /// SYN and SYN-ACK to a port.
     Tcp(u16),
     /// A datagram to a port, and one back.
@@ -60,7 +62,7 @@ impl Protocol {
     pub fn exchange(self) -> Exchange {
         match self {
             Protocol::Arp => Exchange::Arp,
-            Protocol::Icmp => Exchange::Icmp,
+            Protocol::Icmp | Protocol::WholeIcmp(_) => Exchange::Icmp,
             Protocol::Tcp(_) => Exchange::Tcp,
             Protocol::Udp(53) => Exchange::Dns,
             Protocol::Udp(_) => Exchange::Udp,
@@ -128,7 +130,12 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
         return (ask_arp(world, question), Choices::default());
     };
     let source = unspecified(question.to);
-    let length = length(question.to, transport);
+    let length = match question.protocol {
+        Protocol::WholeIcmp(octets) => octets,
+        Protocol::Arp | Protocol::Icmp | Protocol::Tcp(_) | Protocol::Udp(_) => {
+            length(question.to, transport)
+        }
+    };
     let packet = Packet { source, destination: question.to, ttl: 64, length, transport };
     let asked = send(world, Trail::from(Carried { choices, ..Carried::default() }), question.from, packet);
     let mut answer =
@@ -245,7 +252,9 @@ pub(crate) fn send(world: &World, trail: Trail, from: Endpoint, packet: Packet) 
 fn asking(protocol: Protocol) -> Option<Transport> {
     Some(match protocol {
         Protocol::Arp => return None,
-        Protocol::Icmp => Transport::Echo { reply: false, id: ASKING_PORT, sequence: 1 },
+        Protocol::Icmp | Protocol::WholeIcmp(_) => {
+            Transport::Echo { reply: false, id: ASKING_PORT, sequence: 1 }
+        }
         Protocol::Tcp(port) => {
             Transport::Tcp { source: ASKING_PORT, destination: port, segment: Segment::Syn }
         }
@@ -347,7 +356,7 @@ fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
     let arrived = matches!(&back.disposition, Disposition::Delivered { machine } if machine == from);
     let asked_port = |p: &Packet| match question.protocol {
         Protocol::Tcp(port) | Protocol::Udp(port) => p.transport.ports() == (port, ASKING_PORT),
-        Protocol::Arp | Protocol::Icmp => true,
+        Protocol::Arp | Protocol::Icmp | Protocol::WholeIcmp(_) => true,
     };
     arrived && received_packet(back).is_some_and(|p| p.source == question.to && asked_port(&p))
 }

@@ -67,6 +67,10 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
     match world.far_end(egress) {
         FarEnd::Link(ingress) => {
             trail.sent(here, &skb.frame);
+            if let Some(mtu) = refused_by(world, ingress, &skb.frame) {
+                let there = place(world.ns(ingress.ns), world.link(ingress), Stage::Wire);
+                return trail.drop(there, &skb.frame, Stop::TooBig { mtu }, Vec::new());
+            }
             let mut arrived = skb.scrubbed();
             if ingress.ns == egress.ns {
                 // The mark only stays behind at a namespace's border.
@@ -81,6 +85,17 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
         FarEnd::Beyond => beyond(world, trail, egress, here, skb),
     }
 }
+
+/// The MTU of a veth that does not take a packet from its peer, which may have a larger one: its own, and room for one
+/// VLAN tag (`__dev_forward_skb`, `__is_skb_forwardable`, include/linux/netdevice.h).
+fn refused_by(world: &World, ingress: LinkId, frame: &Frame) -> Option<u32> {
+    let link = world.link(ingress).filter(|link| link.kind == LinkKind::Veth)?;
+    let Payload::Ip(packet) = &frame.payload else { return None };
+    (u32::from(packet.length) > link.mtu.saturating_add(VLAN_TAG_BYTES)).then_some(link.mtu)
+}
+
+/// `VLAN_HLEN`.
+const VLAN_TAG_BYTES: u32 = 4;
 
 /// A VLAN device puts its tag on and hands the frame to its lower link (`vlan_dev_hard_start_xmit`). The tag
 /// takes no part in the lower link's MTU: cards leave room for one.

@@ -13,6 +13,7 @@ mod lab;
 mod random;
 mod sets;
 mod single;
+mod sizes;
 mod wire;
 
 use std::net::Ipv4Addr;
