@@ -22,6 +22,7 @@ pub mod links {
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
     pub mod guest_nic_down;
+    pub mod mtu_tap_small;
     pub mod stp_forward_delay;
     pub mod tap_down;
     pub mod tap_missing;
@@ -90,6 +91,7 @@ pub mod metadata {
 /// Beyond the hosts.
 pub mod external {
     pub mod ext_gateway_down;
+    pub mod pmtu_blackhole;
 }
 
 /// The last resort.
@@ -122,6 +124,7 @@ catalogue! {
         tap_down => "tap-down",
         tap_not_enslaved => "tap-not-enslaved",
         tap_wrong_bridge => "tap-wrong-bridge",
+        mtu_tap_small => "mtu-tap-small",
         stp_forward_delay => "stp-forward-delay",
         bridge_down => "bridge-down",
         vlan_device_missing => "vlan-device-missing",
@@ -177,6 +180,7 @@ catalogue! {
     }
     external {
         ext_gateway_down => "ext-gateway-down",
+        pmtu_blackhole => "pmtu-blackhole",
     }
     general {
         lost_at_hop => "lost-at-hop",

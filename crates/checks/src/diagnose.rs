@@ -11,6 +11,7 @@ use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
 
 use crate::catalogue::CATALOGUE;
+use crate::catalogue::external::pmtu_blackhole;
 use crate::contradiction::{self, Asking};
 use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
@@ -221,7 +222,21 @@ fn conclude(
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         if let Some(probe) = probe {
             let asked = Asking { case, rung: &rung, instance, probe };
-            let found = contradiction::found(&asked, &answered, &mut findings, &mut gaps);
+            let found = match rung.purpose {
+                Purpose::Large(octets) => pmtu_blackhole::found(&asked, octets, &answered, &findings),
+                Purpose::Dhcp
+                | Purpose::Gateway
+                | Purpose::Outside
+                | Purpose::Inbound(_)
+                | Purpose::Served
+                | Purpose::Other(_)
+                | Purpose::Resolver
+                | Purpose::Inside(_)
+                | Purpose::Upstream(_)
+                | Purpose::Reverse(_)
+                | Purpose::Metadata
+                | Purpose::Step => contradiction::found(&asked, &answered, &mut findings, &mut gaps),
+            };
             findings.extend(found);
         }
         paths.extend(watched::observed(case, rung, probe));
@@ -265,7 +280,8 @@ fn is_answered(case: &Case, rung: &Rung) -> bool {
 pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
     let same = rung.answer.paths.iter().any(|p| p.exchange == probe.asked.exchange());
     let tried = probe.sent > 0 || probe.send_error.is_some();
-    same && tried && probe.from == rung.from && IpAddr::V4(probe.to) == rung.to
+    let same_size = probe.asked.octets().is_none_or(|octets| octets == rung.octets());
+    same && same_size && tried && probe.from == rung.from && IpAddr::V4(probe.to) == rung.to
 }
 
 /// The asker, where not one hop of its question is known.

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use model::netfilter::Hook;
 use model::path::{Disposition, Exchange, Path, Stop};
+use model::probe::PING_OCTETS;
 use sim::{Answer, Endpoint, Protocol, Question, World};
 
 use crate::dns;
-use crate::nova;
+use crate::{nova, size};
 
 /// What the user complains of; narrows the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +38,8 @@ pub enum Purpose {
     Gateway,
     /// The instance reaches the outside.
     Outside,
+    /// The instance reaches the outside by packets of this many octets that nobody may fragment.
+    Large(u16),
     /// The outside reaches the instance by this floating address.
     Inbound(Ipv4Addr),
     /// The host that is the instance's gateway reaches it: asked where nobody outside can, for no floating address
@@ -66,6 +69,7 @@ impl Purpose {
             Purpose::Dhcp
             | Purpose::Gateway
             | Purpose::Outside
+            | Purpose::Large(_)
             | Purpose::Inbound(_)
             | Purpose::Served
             | Purpose::Resolver
@@ -94,6 +98,25 @@ pub struct Rung {
 }
 
 impl Rung {
+    /// How long an echo's packets are that ask this; of what is no echo nobody asks.
+    pub fn octets(&self) -> u16 {
+        match self.purpose {
+            Purpose::Large(octets) => octets,
+            Purpose::Dhcp
+            | Purpose::Gateway
+            | Purpose::Outside
+            | Purpose::Inbound(_)
+            | Purpose::Served
+            | Purpose::Other(_)
+            | Purpose::Resolver
+            | Purpose::Inside(_)
+            | Purpose::Upstream(_)
+            | Purpose::Reverse(_)
+            | Purpose::Metadata
+            | Purpose::Step => PING_OCTETS,
+        }
+    }
+
     /// A path of this rung that could not be decided: why, and what would settle it.
     pub fn undecided(&self) -> Option<(&str, &str)> {
         self.answer.paths.iter().find_map(|p| match &p.disposition {
@@ -171,6 +194,12 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         Symptom::Dns => purposes.extend(names(world, instance).into_iter().skip(1)),
         Symptom::Dhcp | Symptom::Metadata => {}
     }
+    match symptom {
+        Symptom::Auto | Symptom::Ping | Symptom::Ssh => {
+            purposes.extend(size::largest(world, instance).map(Purpose::Large));
+        }
+        Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => {}
+    }
     purposes
 }
 
@@ -244,6 +273,9 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         }
         Purpose::Gateway => (own, gateway(world, at)?, Protocol::Icmp),
         Purpose::Outside => (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::Icmp),
+        Purpose::Large(octets) => {
+            (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::WholeIcmp(octets))
+        }
         Purpose::Inbound(floating) => (external(world)?, floating, Protocol::Icmp),
         Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?, Protocol::Icmp),
         Purpose::Other(other) => (own, world.intent.instances.get(other)?.fixed().next()?, Protocol::Icmp),
@@ -278,6 +310,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         Purpose::Other(_) | Purpose::Served => nova::is_fallback(rule.chain()) && nova::wrote(rule),
         Purpose::Dhcp
         | Purpose::Outside
+        | Purpose::Large(_)
         | Purpose::Inbound(_)
         | Purpose::Resolver
         | Purpose::Inside(_)

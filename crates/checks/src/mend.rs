@@ -32,6 +32,15 @@ pub enum Mend {
         /// Link.
         device: String,
     },
+    /// Gives a link another MTU, and its bridge the least of its ports'.
+    Mtu {
+        /// Host.
+        machine: String,
+        /// Link.
+        device: String,
+        /// In bytes.
+        mtu: u32,
+    },
     /// Makes a link a port of a bridge.
     Enslave {
         /// Host.
@@ -177,6 +186,11 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             set_far_end_up(snapshot, machine, device);
             on_link(snapshot, machine, device, |link| link.carrier = true);
         }
+        Mend::Mtu { machine, device, mtu } => {
+            if let Some(ns) = main_of(snapshot, machine) {
+                set_mtu(ns, device, *mtu);
+            }
+        }
         Mend::Enslave { machine, device, bridge } => {
             let Some(ns) = main_of(snapshot, machine) else { return };
             let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
@@ -285,6 +299,18 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 ns.routes.retain(|r| r.table != TABLE_MAIN || r.destination != *destination);
             }
         }
+    }
+}
+
+/// A bridge follows its ports unless somebody gave it an MTU of its own (`br_mtu_auto_adjust`).
+fn set_mtu(ns: &mut Netns, device: &str, mtu: u32) {
+    let Some(link) = ns.links.iter_mut().find(|link| link.name == device) else { return };
+    let followed = link.mtu;
+    link.mtu = mtu;
+    let Some(bridge) = link.master else { return };
+    let least = ns.ports(bridge).map(|port| port.mtu).min().unwrap_or(mtu);
+    if let Some(bridge) = ns.links.iter_mut().find(|link| link.index == bridge && link.mtu == followed) {
+        bridge.mtu = least;
     }
 }
 

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use model::path::{Direction, Disposition, Exchange, Path, Place, Stage};
 
-use crate::ladder::Rung;
+use crate::ladder::{Purpose, Rung};
 
 /// Where a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,7 @@ pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
     let ways: Vec<BTreeSet<Stretch>> = candidates.iter().map(|candidate| stretches(candidate.rung)).collect();
     let cleared = union(&ways, candidates, |candidate| candidate.stand == Stand::Answered);
     let mut chosen = broad(candidates, &ways, &cleared);
+    chosen.extend(large(candidates));
     for (at, missing) in candidates.iter().enumerate().filter(|(_, one)| is_missing(one.stand)) {
         let possible: BTreeSet<Stretch> = ways
             .get(at)
@@ -94,6 +95,31 @@ fn is_missing(stand: Stand) -> bool {
     }
 }
 
+/// Nobody has asked it, and what it shows is not only how large a packet may be.
+fn is_unasked(candidate: &Candidate) -> bool {
+    candidate.stand == Stand::NotAsked && !matches!(candidate.rung.purpose, Purpose::Large(_))
+}
+
+/// The answer to this question makes that one worth asking: the same of the same end, by larger packets.
+pub fn opens(answered: &Rung, other: &Rung) -> bool {
+    let is_small = answered.purpose == Purpose::Outside;
+    let is_large = matches!(other.purpose, Purpose::Large(_));
+    is_small && is_large && (&answered.from, answered.to) == (&other.from, other.to)
+}
+
+/// Large packets where small ones are answered: where those die, these tell nothing.
+fn large(candidates: &[Candidate]) -> Vec<Choice> {
+    let answered = || candidates.iter().filter(|one| one.stand == Stand::Answered);
+    let is_open =
+        |one: &Candidate| one.stand == Stand::NotAsked && answered().any(|small| opens(small.rung, one.rung));
+    let open = candidates.iter().enumerate().filter(|(_, one)| is_open(one));
+    let choice = |(candidate, one): (usize, &Candidate)| {
+        let why = format!("small packets are answered; {} octets may be too many", one.rung.octets());
+        Choice { candidate, why }
+    };
+    open.map(choice).collect()
+}
+
 /// The questions of their own that show most, until all is shown that any of them would.
 fn broad<'p>(
     candidates: &[Candidate],
@@ -107,7 +133,7 @@ fn broad<'p>(
     loop {
         let is_open = |at: &usize| chosen.iter().all(|choice| choice.candidate != *at);
         let open = candidates.iter().zip(ways).enumerate();
-        let open = open.filter(|(_, (one, _))| one.is_own && one.stand == Stand::NotAsked);
+        let open = open.filter(|(_, (one, _))| one.is_own && is_unasked(one));
         let gains = open.filter(|(at, _)| is_open(at)).map(|(at, (_, way))| {
             // A question that dies before its first hop has no way to show, and is asked all the same.
             (way.difference(&shown).count().max(usize::from(way.is_empty())), at)
@@ -138,7 +164,7 @@ fn halving<'p>(
     if all().any(|(_, (one, way))| one.stand == Stand::Asked && parts(way).is_some()) {
         return None;
     }
-    let open = all().filter(|(_, (one, _))| one.stand == Stand::NotAsked);
+    let open = all().filter(|(_, (one, _))| is_unasked(one));
     let parting = open.filter_map(|(at, (_, way))| Some((at, parts(way)?)));
     parting.min_by_key(|(_, inside)| (2 * inside).abs_diff(possible.len()))
 }
@@ -225,8 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn in_health_one_wave_shows_all_and_the_longest_way_comes_first() {
-        let [wave] = &waves(|_| true)[..] else { panic!("more than one") };
+    fn in_health_one_wave_shows_all_but_sizes_and_the_longest_way_comes_first() {
+        let waves = waves(|_| true);
+        let [wave, large] = &waves[..] else { panic!("{waves:?}") };
+        // What small packets do not show is asked by large ones, once they are known to live.
+        assert_eq!(large[..], [Purpose::Large(1500)]);
         assert_eq!(wave[0], Purpose::Outside);
         assert!(!wave.iter().any(|purpose| matches!(purpose, Purpose::Step)), "{wave:?}");
     }
@@ -235,6 +264,7 @@ mod tests {
     fn where_the_way_out_is_silent_the_hosts_on_it_are_asked() {
         let waves = waves(|rung| !matches!(rung.purpose, Purpose::Outside | Purpose::Inbound(_)));
         assert!(waves.len() > 1, "{waves:?}");
+        assert!(!waves.iter().flatten().any(|purpose| matches!(purpose, Purpose::Large(_))), "{waves:?}");
         assert!(waves[1..].iter().flatten().any(|purpose| matches!(purpose, Purpose::Step)), "{waves:?}");
     }
 

@@ -6,13 +6,19 @@ use model::dhcp::{HeardReply, ReplyKind, UdpChecksum};
 use model::dns::{DnsAnswer, Found, Rcode};
 use model::finding::{Evidence, EvidenceKind};
 use model::path::Exchange;
-use model::probe::{Asked, ProbeResult};
+use model::probe::{Asked, PING_OCTETS, ProbeResult};
+
+/// What ping(8) does not count: an IPv4 header and the echo's own.
+const HEADERS_OCTETS: u16 = 28;
 
 /// What a probe said, as evidence.
 pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
     let how = if probe.by_host { "as" } else { "from" };
     let what = match &probe.asked {
-        Asked::Echo => format!("ping {}", probe.to),
+        Asked::Echo { octets: PING_OCTETS } => format!("ping {}", probe.to),
+        Asked::Echo { octets } => {
+            format!("ping -M do -s {} {}", octets.saturating_sub(HEADERS_OCTETS), probe.to)
+        }
         Asked::Address { .. } => "DHCPDISCOVER".to_owned(),
         Asked::Name { question, over_tcp, .. } => {
             format!("dig @{} {question}{}", probe.to, if *over_tcp { " +tcp" } else { "" })
@@ -47,7 +53,7 @@ fn addresses<'p>(
 ) -> impl Iterator<Item = (&'p [HeardReply], &'p [(IpAddr, String)])> {
     probes.iter().filter(move |probe| probe.from == instance).filter_map(|probe| match &probe.asked {
         Asked::Address { offers, unreadable } => Some((offers.as_slice(), unreadable.as_slice())),
-        Asked::Echo | Asked::Name { .. } | Asked::Connection { .. } => None,
+        Asked::Echo { .. } | Asked::Name { .. } | Asked::Connection { .. } => None,
     })
 }
 
@@ -67,7 +73,7 @@ pub(crate) fn question(exchange: Exchange) -> &'static str {
 /// Whose answer it would be, to follow "no answer": `from 1.2.3.4`.
 pub(crate) fn answer_from(probe: &ProbeResult) -> String {
     match &probe.asked {
-        Asked::Echo => format!("from {}", probe.to),
+        Asked::Echo { .. } => format!("from {}", probe.to),
         Asked::Address { .. } => "to a DHCPDISCOVER".to_owned(),
         Asked::Name { question, .. } => format!("from {} about {question}", probe.to),
         Asked::Connection { port, .. } => format!("from {}:{port}", probe.to),
@@ -77,7 +83,7 @@ pub(crate) fn answer_from(probe: &ProbeResult) -> String {
 /// The filter that shows a probe's packets, as `tcpdump` and `hopline capture` take it.
 pub(crate) fn filter(probe: &ProbeResult) -> String {
     match &probe.asked {
-        Asked::Echo => format!("icmp and host {}", probe.to),
+        Asked::Echo { .. } => format!("icmp and host {}", probe.to),
         Asked::Address { .. } => "udp and portrange 67-68".to_owned(),
         Asked::Name { .. } => "port 53".to_owned(),
         // Its address may be translated on the way, and its port with it.
@@ -88,7 +94,7 @@ pub(crate) fn filter(probe: &ProbeResult) -> String {
 /// What a probe said, in one line.
 pub(crate) fn text(probe: &ProbeResult) -> String {
     let mut text = match &probe.asked {
-        Asked::Echo => format!("{} of {} answered", probe.received, probe.sent),
+        Asked::Echo { .. } => format!("{} of {} answered", probe.received, probe.sent),
         Asked::Address { offers, unreadable } => offered(probe.sent, offers, unreadable.len()),
         Asked::Name { answer, unreadable, .. } => named(answer.as_ref(), unreadable.as_deref()),
         Asked::Connection { accepted: true, .. } => "a SYN is answered by a SYN".to_owned(),

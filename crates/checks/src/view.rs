@@ -13,7 +13,7 @@ use sim::World;
 
 use crate::diagnose::is_probe_of;
 use crate::ladder::{Purpose, Rung};
-use crate::owner;
+use crate::{owner, size};
 
 /// Everything that a check may look at.
 pub struct View<'v> {
@@ -83,13 +83,15 @@ impl<'v> View<'v> {
 
     /// Every stop, in the ladder's order. A neighbour that nobody answers for is followed to where
     /// the question or its answer died, when that says more. What another host rightly keeps to itself stops
-    /// nothing.
+    /// nothing, nor does what is too large and is told so.
     pub fn stops(&self) -> impl Iterator<Item = Stopped<'v>> {
         let rungs: &'v [Rung] = self.rungs;
         let world = self.world;
         rungs.iter().enumerate().flat_map(move |(nth_rung, rung)| {
             rung.answer.paths.iter().enumerate().filter_map(move |(nth_path, path)| {
-                let (hop, stop) = path.stop().filter(|(hop, stop)| !keeps_apart(world, hop, stop))?;
+                let (hop, stop) = path.stop().filter(|(hop, stop)| {
+                    !keeps_apart(world, hop, stop) && !size::is_told(rung, path, &hop.at, stop)
+                })?;
                 let order = (nth_rung, nth_path, path.hops.len());
                 let Stopped { hop, stop, .. } = innermost(
                     world,

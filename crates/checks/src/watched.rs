@@ -70,7 +70,8 @@ fn watch_of<'c>(case: &Case<'c>, at: &Place) -> Option<&'c DeviceWatch> {
 }
 
 fn is_of(seen: &ProbeSeen, rung: &Rung, exchange: Exchange) -> bool {
-    seen.exchange == exchange && seen.from == rung.from && IpAddr::V4(seen.to) == rung.to
+    let same_size = seen.octets.is_none_or(|octets| octets == rung.octets());
+    seen.exchange == exchange && same_size && seen.from == rung.from && IpAddr::V4(seen.to) == rung.to
 }
 
 fn of_direction(seen: &ProbeSeen, direction: Direction) -> u32 {
@@ -97,11 +98,11 @@ fn netns_of<'s>(snapshot: &'s Snapshot, at: &Place) -> Option<&'s Netns> {
 
 /// Where our packets went missing on a way that was predicted to be open.
 pub(crate) struct Parted<'r> {
-    direction: Direction,
+    pub(crate) direction: Direction,
     /// The last device that saw them; `None` where not even the first did.
     before: Option<&'r Hop>,
     /// The device behind it that was watched and did not.
-    at: &'r Hop,
+    pub(crate) at: &'r Hop,
 }
 
 /// The first watched device, in the order of the way there and back, that our packets did not reach, behind the last
@@ -146,18 +147,6 @@ pub(crate) fn finding(
     } else {
         format!("{what} from {} to {} {way}", probe.from, probe.to)
     };
-    let counted = |hop: &Hop| {
-        let watch = watch_of(case, &hop.at)?;
-        let seen = watch.probes.iter().find(|seen| is_of(seen, rung, exchange));
-        let (requests, replies) = seen.map_or((0, 0), |seen| (seen.requests, seen.replies));
-        Some(Evidence {
-            kind: EvidenceKind::Capture,
-            source: format!("hopline capture --at {} '{}'", hop.at, said::filter(probe)),
-            text: format!("of {} {requests} were seen here, and {replies} replies", counted_as(probe)),
-        })
-    };
-    let evidence =
-        before.iter().copied().chain([*at]).filter_map(counted).chain([said::evidence(probe)]).collect();
     Finding {
         code: "lost-at-hop".to_owned(),
         hop: at.at.clone(),
@@ -169,17 +158,33 @@ pub(crate) fn finding(
             silent_killers(case, before.map(|_| &seen_at), &at.at)
         ),
         confidence: Confidence::Likely,
-        evidence,
+        evidence: counted(case, parted, rung, probe).into_iter().chain([said::evidence(probe)]).collect(),
         owner: "unknown".to_owned(),
         remedy: Vec::new(),
         instances: vec![instance.to_owned()],
     }
 }
 
+/// How many of them were seen at the two devices.
+pub(crate) fn counted(case: &Case, parted: &Parted, rung: &Rung, probe: &ProbeResult) -> Vec<Evidence> {
+    let exchange = probe.asked.exchange();
+    let counted = |hop: &Hop| {
+        let watch = watch_of(case, &hop.at)?;
+        let seen = watch.probes.iter().find(|seen| is_of(seen, rung, exchange));
+        let (requests, replies) = seen.map_or((0, 0), |seen| (seen.requests, seen.replies));
+        Some(Evidence {
+            kind: EvidenceKind::Capture,
+            source: format!("hopline capture --at {} '{}'", hop.at, said::filter(probe)),
+            text: format!("of {} {requests} were seen here, and {replies} replies", counted_as(probe)),
+        })
+    };
+    parted.before.iter().copied().chain([parted.at]).filter_map(counted).collect()
+}
+
 /// `2 echo requests`.
 fn counted_as(probe: &ProbeResult) -> String {
     let what = match probe.asked {
-        Asked::Echo => "echo requests",
+        Asked::Echo { .. } => "echo requests",
         Asked::Address { .. } => "DISCOVER",
         Asked::Name { .. } => "DNS questions",
         Asked::Connection { .. } => "SYN",
@@ -227,7 +232,7 @@ fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
 mod tests {
     use model::finding::Confidence;
     use model::path::{Direction, Exchange, Observed};
-    use model::probe::{Asked, DeviceWatch, ProbeResult, ProbeSeen};
+    use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
 
     use crate::fixture::{codes, healthy};
 
@@ -236,7 +241,7 @@ mod tests {
             from: "web1".to_owned(),
             by_host: false,
             to: "1.2.3.4".parse().unwrap(),
-            asked: Asked::Echo,
+            asked: Asked::Echo { octets: PING_OCTETS },
             sent: 2,
             received,
             reply_ttl: None,
@@ -248,7 +253,8 @@ mod tests {
 
     fn at(machine: &str, device: &str, requests: u32, replies: u32) -> DeviceWatch {
         let (from, to) = ("web1".to_owned(), "1.2.3.4".parse().unwrap());
-        let seen = ProbeSeen { from, to, exchange: Exchange::Icmp, requests, replies };
+        let seen =
+            ProbeSeen { from, to, exchange: Exchange::Icmp, octets: Some(PING_OCTETS), requests, replies };
         let probes = if requests + replies > 0 { vec![seen] } else { Vec::new() };
         DeviceWatch { machine: machine.to_owned(), netns: String::new(), device: device.to_owned(), probes }
     }

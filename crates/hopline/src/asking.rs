@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(3500);
 const LATE_TIMES: u32 = 4;
 const LATE_MIN: Duration = Duration::from_millis(100);
 const LATE_MAX: Duration = Duration::from_secs(1);
+/// How much longer than the slowest answer so far large packets are waited for, and how long at least.
+const SIZED_TIMES: u32 = 10;
+const SIZED_MIN: Duration = Duration::from_millis(1500);
 /// Jobs under way at the same time.
 const AT_ONCE_MAX: usize = 32;
 
@@ -45,6 +48,8 @@ pub(crate) struct Turn {
     pub(crate) from: String,
     pub(crate) to: std::net::IpAddr,
     pub(crate) exchange: Exchange,
+    /// How long its packets are, of an echo.
+    pub(crate) octets: Option<u16>,
     pub(crate) why: String,
 }
 
@@ -75,6 +80,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
             while talk.under_way < AT_ONCE_MAX
                 && let Some(job) = talk.waiting.pop_front()
             {
+                let patience = talk.patience(&job, patience);
                 // Silence means something only after the full wait.
                 if Instant::now() + patience > deadline && talk.has_asked() {
                     talk.leave_out(&job, "the time was up", "a longer --timeout");
@@ -183,8 +189,10 @@ impl<'q, 'a> Talk<'q, 'a> {
                 continue;
             };
             let (from, to) = (question.rung.from.clone(), question.rung.to);
-            let exchange = question.probes.first().map_or(Exchange::None, |probe| probe.mark().0);
-            self.answers.turns.push(Turn { wave, from, to, exchange, why });
+            let probe = question.probes.first();
+            let exchange = probe.map_or(Exchange::None, |probe| probe.mark().0);
+            let octets = probe.and_then(Probe::octets);
+            self.answers.turns.push(Turn { wave, from, to, exchange, octets, why });
             self.set(at, Stand::Asked);
             asked.push(at);
         }
@@ -194,6 +202,13 @@ impl<'q, 'a> Talk<'q, 'a> {
     fn line_up(&mut self, chosen: &[usize]) {
         let questions = chosen.iter().filter_map(|at| self.questions.get(*at));
         self.waiting.extend(probes::jobs(questions.flat_map(|question| &question.probes)));
+    }
+
+    /// How long to wait for what a job asks. Of sizes much is known already: small packets have made their way, and how
+    /// long that takes.
+    fn patience(&self, job: &Job<'_, '_>, most: Duration) -> Duration {
+        let is_sized = job.probes().iter().all(|probe| probe.is_sized());
+        if is_sized { (self.slowest * SIZED_TIMES).max(SIZED_MIN).min(most) } else { most }
     }
 
     fn begin(&mut self, job: &Job<'_, '_>) {
@@ -261,10 +276,23 @@ impl<'q, 'a> Talk<'q, 'a> {
             changed.iter().filter_map(|at| Some(self.questions.get(*at)?.rung.instance)).collect();
         instances.dedup();
         let is_missing = |at: &usize| matches!(self.stands.get(*at), Some(Stand::Late | Stand::Silent));
-        instances
-            .retain(|instance| self.groups.get(instance).is_some_and(|of_it| of_it.iter().any(is_missing)));
+        let is_opened = |at: &usize| {
+            self.stands.get(*at) == Some(&Stand::NotAsked)
+                && self.questions.get(*at).is_some_and(|other| self.opens(changed, other))
+        };
+        instances.retain(|instance| {
+            let mut of_it = self.groups.get(instance).into_iter().flatten();
+            of_it.any(|at| is_missing(at) || is_opened(at))
+        });
         let chosen: Vec<usize> = instances.iter().flat_map(|instance| self.choose(*instance)).collect();
         self.line_up(&chosen);
+    }
+
+    /// The answer to one of these questions makes that one worth asking.
+    fn opens(&self, changed: &[usize], other: &Question) -> bool {
+        let answered = changed.iter().filter(|at| self.stands.get(**at) == Some(&Stand::Answered));
+        let mut rungs = answered.filter_map(|at| Some(&self.questions.get(*at)?.rung));
+        rungs.any(|rung| next::opens(rung, &other.rung))
     }
 
     fn late_after(&self) -> Duration {

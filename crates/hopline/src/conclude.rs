@@ -47,9 +47,10 @@ pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnos
 /// What was asked, wave by wave, why just then, and what came of it.
 fn told(probed: &Probed) -> Vec<String> {
     let mut lines = Vec::new();
-    for Turn { wave, from, to, exchange, why } in &probed.turns {
+    for Turn { wave, from, to, exchange, octets, why } in &probed.turns {
         let of_it = |probe: &&ProbeResult| {
-            probe.from == *from && IpAddr::V4(probe.to) == *to && probe.asked.exchange() == *exchange
+            (&probe.from, IpAddr::V4(probe.to)) == (from, *to)
+                && (probe.asked.exchange(), probe.asked.octets()) == (*exchange, *octets)
         };
         for probe in probed.probes.iter().filter(of_it) {
             lines.push(format!("asked, wave {wave}: {} ({why})", checks::told(probe)));

@@ -11,10 +11,10 @@ use std::time::Duration;
 use checks::{Purpose, Rung};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::ProbeResult;
+use model::probe::{PING_OCTETS, ProbeResult};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
-use probe::dns;
+use probe::{EchoSize, dns};
 
 use crate::asking::Question;
 use crate::gather::Facts;
@@ -25,8 +25,6 @@ pub(crate) use as_instance::Nic;
 /// Two, so that the first may be lost to a neighbour that is still being resolved.
 pub(crate) const COUNT: u32 = 2;
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Payload in bytes: ping's default.
-const SIZE: usize = 56;
 /// Instances of the same network that one instance pings, at most.
 const OTHERS_MAX: usize = 4;
 
@@ -48,7 +46,26 @@ pub(crate) enum From<'a> {
     Outside(Nic<'a>),
 }
 
+/// What `checks` asks as an instance can be sent as one.
+const _: () = assert!(checks::AS_INSTANCE_OCTETS_MAX as usize + 14 <= sys::ingress::FRAME_BYTES_MAX);
+
 impl Probe<'_> {
+    /// It asks how large a packet may be.
+    pub(crate) fn is_sized(&self) -> bool {
+        match self.asks {
+            Asks::Echo(size) => size.whole,
+            Asks::Address | Asks::Name(_) | Asks::Connection { .. } => false,
+        }
+    }
+
+    /// How long its packets are, of an echo.
+    pub(crate) fn octets(&self) -> Option<u16> {
+        match self.asks {
+            Asks::Echo(size) => Some(size.octets),
+            Asks::Address | Asks::Name(_) | Asks::Connection { .. } => None,
+        }
+    }
+
     /// Name of the host or instance that asks.
     pub(crate) fn sender(&self) -> &str {
         match &self.from {
@@ -61,7 +78,7 @@ impl Probe<'_> {
     /// DNS question's, the DHCP transaction's, the TCP connection's port at our end.
     pub(crate) fn mark(&self) -> (Exchange, u32) {
         match self.asks {
-            Asks::Echo => (Exchange::Icmp, self.id.into()),
+            Asks::Echo(_) => (Exchange::Icmp, self.id.into()),
             Asks::Address => (Exchange::Dhcp, transaction(self.id)),
             Asks::Name(_) => (Exchange::Dns, self.id.into()),
             Asks::Connection { .. } => (Exchange::Tcp, own_port(self.id).into()),
@@ -118,9 +135,8 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         | Purpose::Inbound(_)
         | Purpose::Served
         | Purpose::Other(_)
-        | Purpose::Step => {
-            vec![Asks::Echo]
-        }
+        | Purpose::Step => vec![Asks::Echo(EchoSize { octets: PING_OCTETS, whole: false })],
+        Purpose::Large(octets) => vec![Asks::Echo(EchoSize { octets, whole: true })],
         // Whether it is there at all, and what it finds out from others: the name of somebody outside, as sshd asks.
         Purpose::Resolver => {
             std::iter::once(dns::Question::Version).chain(client(facts)).map(Asks::Name).collect()
@@ -250,7 +266,8 @@ pub(crate) fn gap(job: &Job<'_, '_>, why: &str, would_need: &str) -> Gap {
 
 fn whom(probe: &Probe<'_>) -> String {
     match probe.asks {
-        Asks::Echo | Asks::Name(_) => probe.to.to_string(),
+        Asks::Echo(EchoSize { octets, whole: true }) => format!("{} by {octets} octets", probe.to),
+        Asks::Echo(_) | Asks::Name(_) => probe.to.to_string(),
         Asks::Address => "any DHCP server".to_owned(),
         Asks::Connection { port } => format!("{}:{port}", probe.to),
     }

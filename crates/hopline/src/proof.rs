@@ -37,7 +37,7 @@ pub(crate) fn start<'s>(
         !plan.instance
             && ways.iter().flat_map(|p| &p.hops).any(|h| h.at.host == plan.name && h.at.netns.is_empty())
     };
-    let pings = || probes.iter().filter(|probe| probe.asks == Asks::Echo);
+    let pings = || probes.iter().filter(|probe| matches!(probe.asks, Asks::Echo(_)));
     let flows: Vec<Flow> = pings().flat_map(|ping| flows(facts, ping)).collect();
     let sent = u32::try_from(pings().count()).unwrap_or(u32::MAX).saturating_mul(probes::COUNT);
     let watched = site.machines.iter().filter(crossed).take(WATCHED_MAX);

@@ -113,7 +113,8 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe]) -> DeviceWatch {
     let probe = |probe: &Probe| {
         let (exchange, number) = probe.mark();
         let (requests, replies) = *seen.get(&(exchange, number))?;
-        Some(ProbeSeen { from: probe.sender().to_owned(), to: probe.to, exchange, requests, replies })
+        let (from, to, octets) = (probe.sender().to_owned(), probe.to, probe.octets());
+        Some(ProbeSeen { from, to, exchange, octets, requests, replies })
     };
     let probes = probes.iter().filter_map(probe).collect();
     DeviceWatch { machine: vantage.host, netns: vantage.netns, device: vantage.device, probes }

@@ -209,6 +209,35 @@ fn a_machine_without_a_floating_address_that_does_not_answer_is_found_by_its_hos
 }
 
 #[test]
+fn packets_of_full_size_are_sent_as_it_too() {
+    let closed = Closed::up("z");
+    let asked = |report: &Report| {
+        let lines = list(&report.json["coverage"]["looked_at"]).iter().map(text);
+        lines.filter(|line| line.contains("ping -M do")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_healthy("nothing is broken");
+    let large = asked(&report);
+    assert!(large.len() == 1 && large[0].contains("-s 1472 1.2.3.4 as web1: 1 of 1 answered"), "{large:?}");
+    closed.lab.break_fault("pmtu-blackhole");
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["pmtu-blackhole gw//eth0"], "as web1");
+    let finding = &list(&report.json["findings"])[0];
+    let said =
+        ["ping -M do -s 1472 1.2.3.4 as web1: 0 of 2 answered", "ping 1.2.3.4 as web1: 2 of 2 answered"];
+    let probes = evidence(finding, "probe");
+    assert!(said.iter().zip(&probes).all(|(said, line)| line.starts_with(said)), "{probes:?}");
+    closed.lab.heal();
+    // What a closed instance sends nobody knows: the ports beside its own tell.
+    closed.lab.break_fault("mtu-tap-small");
+    for question in [&["diagnose", "web1"][..], &["check"]] {
+        closed.report(question).assert_finds(&["mtu-tap-small compute1//vnet0"], "beside the other ports");
+    }
+    closed.lab.heal();
+    closed.report(&["diagnose", "web1"]).assert_healthy("it is healed");
+}
+
+#[test]
 fn an_instance_is_burdened_with_few_packets() {
     let closed = Closed::up("c");
     // All that comes in by its NIC: what is sent as it, and what it answers itself.

@@ -13,12 +13,13 @@ use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run};
 
 /// What stands on the links, and where each is found.
-const LINKS: [(&str, &str); 9] = [
+const LINKS: [(&str, &str); 10] = [
     ("guest-nic-down", "web1//eth0"),
     ("tap-down", "compute1//vnet0"),
     ("tap-missing", "compute1//vnet0"),
     ("tap-not-enslaved", "compute1//vnet0"),
     ("tap-wrong-bridge", "compute1//vnet0"),
+    ("mtu-tap-small", "compute1//vnet0"),
     ("bridge-down", "compute1//br100"),
     ("flatif-down", "compute1//eth1"),
     ("flatif-not-enslaved", "compute1//eth1"),
@@ -78,6 +79,8 @@ const METADATA: [(&str, &str); 3] = [
 
 /// Told by what is answered, and by nothing that can be read.
 const ANSWERS: [(&str, &str); 2] = [("dhcp-offer-wrong", "compute1//br100"), ("rogue-dhcp", "web2//eth0")];
+/// What only answers tell of, and nothing that is read.
+const OF_ANSWERS: [(&str, &str); 1] = [("pmtu-blackhole", "gw//eth0")];
 
 /// Two faults at once, in the order in which web1's packets meet them.
 const PAIRS: [[(&str, &str); 2]; 9] = [
@@ -106,6 +109,7 @@ fn the_tables_name_every_fault_of_the_lab() {
         .chain(&METADATA)
         .chain(&NAMES)
         .chain(&ANSWERS)
+        .chain(&OF_ANSWERS)
         .chain([&OF_SSH]);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
@@ -152,6 +156,33 @@ fn a_slow_ssh_is_told_with_how_long_it_waits() {
         .assert_finds(&[&format!("foreign-rule-drop {hop}")], "nothing is said of ssh");
     lab.heal();
     lab.report(&question).assert_healthy("after it");
+}
+
+#[test]
+fn what_only_answers_tell_of_is_named_by_them_and_by_nothing_else() {
+    let lab = TestLab::up("b");
+    for (code, hop) in OF_ANSWERS {
+        lab.break_fault(code);
+        for question in [&["diagnose", "web1"][..], &["diagnose", "--all"]] {
+            lab.report(question).assert_finds(&[&format!("{code} {hop}")], code);
+        }
+        for question in [&["diagnose", "web1", "--passive"][..], &["check"]] {
+            lab.report(question).assert_healthy("nothing that was read is wrong");
+        }
+        lab.heal();
+        lab.report(&["diagnose", "web1"]).assert_healthy("it is healed");
+    }
+}
+
+#[test]
+fn a_link_too_small_of_which_the_router_tells_is_no_fault() {
+    let lab = TestLab::up("m");
+    printed_in(&lab.netns("gw"), &["ip", "link", "set", "eth1", "mtu", "1400"]);
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_healthy("web1 is told, and sends less");
+    let asked = list(&report.json["coverage"]["looked_at"]).iter().map(text);
+    let large: Vec<&str> = asked.filter(|line| line.contains("ping -M do -s 1472 1.2.3.4")).collect();
+    assert!(large.len() == 1 && large[0].contains("says fragmentation needed"), "{large:?}");
 }
 
 fn each_is_named_and_healed(tag: &str, faults: &[(&str, &str)]) {

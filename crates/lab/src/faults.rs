@@ -39,7 +39,9 @@ mod libvirt_dnsmasq_steals_port;
 mod metadata_dnat_missing;
 mod metadata_service_down;
 mod metadata_zeroconf_route;
+mod mtu_tap_small;
 mod nova_rules_drift;
+mod pmtu_blackhole;
 mod rogue_dhcp;
 mod rp_filter_asymmetric;
 mod rules_flushed;
@@ -78,6 +80,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     tap_missing::FAULT,
     tap_not_enslaved::FAULT,
     tap_wrong_bridge::FAULT,
+    mtu_tap_small::FAULT,
     guest_nic_down::FAULT,
     ip_forward_0::FAULT,
     default_route_missing::FAULT,
@@ -103,6 +106,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     dhcp_offer_wrong::FAULT,
     rogue_dhcp::FAULT,
     ext_gateway_down::FAULT,
+    pmtu_blackhole::FAULT,
     foreign_rule_drop::FAULT,
     nova_rules_drift::FAULT,
     metadata_dnat_missing::FAULT,
@@ -118,7 +122,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 44;
+const OF_BOTH: usize = 46;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -17,6 +17,10 @@ pub const BRIDGE: &str = "br100";
 pub const LIBVIRT_BRIDGE: &str = "virbr0";
 /// An instance's NIC, seen from inside it.
 pub const GUEST_NIC: &str = "eth0";
+/// What every link of the lab takes, in octets.
+pub const ETHERNET_MTU: u32 = 1500;
+/// What a link takes that was made too small.
+pub const SMALL_MTU: u32 = 1400;
 /// The switch's bridge for the public network.
 pub const PUBLIC_SWITCH: &str = "pub0";
 /// The switch's bridge for the flat network.

@@ -32,11 +32,13 @@ enum Symptom {
     OffersMtu,
     /// web2 answers web1's DHCP client, too.
     SecondServer,
+    /// web1 reaches the external server by small packets, and by packets of full size it does not and learns nothing.
+    LargeDie,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 44] = [
+const SYMPTOMS: [(&str, Symptom); 46] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -46,6 +48,7 @@ const SYMPTOMS: [(&str, Symptom); 44] = [
     ("tap-missing", Symptom::NoWayOut),
     ("tap-not-enslaved", Symptom::NoWayOut),
     ("tap-wrong-bridge", Symptom::NoWayOut),
+    ("mtu-tap-small", Symptom::LargeDie),
     ("guest-nic-down", Symptom::NoWayOut),
     ("ip-forward-0", Symptom::NoWayOut),
     ("default-route-missing", Symptom::NoWayOut),
@@ -71,6 +74,7 @@ const SYMPTOMS: [(&str, Symptom); 44] = [
     ("dhcp-offer-wrong", Symptom::OffersMtu),
     ("rogue-dhcp", Symptom::SecondServer),
     ("ext-gateway-down", Symptom::NoWayOut),
+    ("pmtu-blackhole", Symptom::LargeDie),
     ("foreign-rule-drop", Symptom::NoWayOut),
     ("nova-rules-drift", Symptom::StandsOpen),
     ("metadata-dnat-missing", Symptom::NoMetadata),
@@ -208,6 +212,11 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             assert!(gets_lease(lab), "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
+        Symptom::LargeDie => {
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+            let (answered, text) = large_ping(&web1);
+            assert!(!answered && !text.contains("Frag needed"), "{code}: {text}");
+        }
         Symptom::StandsOpen => {
             assert!(answers_on_a_closed_port(&external), "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
@@ -230,6 +239,7 @@ fn assert_works(lab: &Lab) {
         let (answered, text) = ping(ns, to);
         assert!(answered && text.contains(ttl), "{ns} to {to}: {text}");
     }
+    assert!(large_ping(&web1).0);
     assert!(!answers_on_a_closed_port(&external));
     assert!(gets_lease(lab));
     assert!(gets_metadata(&web1));
@@ -252,6 +262,12 @@ fn gets_metadata(web1: &str) -> bool {
                printf 'GET /2009-04-04/meta-data/instance-id HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
     let output = run_in(web1, &["timeout", "2", "bash", "-c", ask]);
     String::from_utf8_lossy(&output.stdout).ends_with("i-00000001")
+}
+
+/// One packet of 1500 octets that nobody may fragment.
+fn large_ping(ns: &str) -> (bool, String) {
+    let output = run_in(ns, &["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472", EXTERNAL]);
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Whether web1 says that nothing listens on a port which no group opens, rather than nothing at all.

@@ -10,6 +10,9 @@ use crate::dns::DnsAnswer;
 use crate::netfilter::Ruleset;
 use crate::path::{Exchange, RuleRef};
 
+/// The length of a usual ping's packets in octets, its IPv4 header included: ping(8)'s default of 56 octets of data.
+pub const PING_OCTETS: u16 = 84;
+
 /// What came of a question that was really asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeResult {
@@ -41,7 +44,10 @@ pub struct ProbeResult {
 #[serde(rename_all = "kebab-case")]
 pub enum Asked {
     /// ICMP echo, whose answer says nothing but that it is one.
-    Echo,
+    Echo {
+        /// The length of its packets, their IPv4 headers included.
+        octets: u16,
+    },
     /// A DISCOVER.
     Address {
         /// What servers offer, in the order of their coming.
@@ -73,10 +79,18 @@ impl Asked {
     /// The conversation that it is of.
     pub fn exchange(&self) -> Exchange {
         match self {
-            Asked::Echo => Exchange::Icmp,
+            Asked::Echo { .. } => Exchange::Icmp,
             Asked::Address { .. } => Exchange::Dhcp,
             Asked::Name { .. } => Exchange::Dns,
             Asked::Connection { .. } => Exchange::Tcp,
+        }
+    }
+
+    /// How long its packets are, of an echo: two of different lengths are different questions.
+    pub fn octets(&self) -> Option<u16> {
+        match self {
+            Asked::Echo { octets } => Some(*octets),
+            Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { .. } => None,
         }
     }
 }
@@ -103,6 +117,8 @@ pub struct ProbeSeen {
     pub to: Ipv4Addr,
     /// The kind of conversation.
     pub exchange: Exchange,
+    /// Of an echo, the length of its packets, as in [`Asked::octets`].
+    pub octets: Option<u16>,
     /// Questions.
     pub requests: u32,
     /// Answers.

@@ -28,6 +28,13 @@ pub fn set_mac(ns: &mut Namespace, link: &str, mac: Mac) -> Result<(), PlumbingE
     ns.change(format!("give {link} the MAC {mac}"), RouteNetlinkMessage::SetLink(message))
 }
 
+/// `ip link set LINK mtu MTU`.
+pub fn set_mtu(ns: &mut Namespace, link: &str, mtu: u32) -> Result<(), PlumbingError> {
+    let mut message = named(link);
+    message.attributes.push(LinkAttribute::Mtu(mtu));
+    ns.change(format!("give {link} an MTU of {mtu}"), RouteNetlinkMessage::SetLink(message))
+}
+
 /// `ip link set LINK alias TEXT`.
 pub fn set_alias(ns: &mut Namespace, link: &str, alias: &str) -> Result<(), PlumbingError> {
     let mut message = named(link);

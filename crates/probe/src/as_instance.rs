@@ -24,6 +24,7 @@ use sys::ingress::IngressError;
 use sys::netns::{self, NetnsError, NetnsFd};
 
 use crate::dns;
+use crate::echo::EchoSize;
 
 mod exchange;
 mod frame;
@@ -75,7 +76,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asks {
     /// ICMP echo.
-    Echo,
+    Echo(EchoSize),
     /// An address, by a DISCOVER to everybody, as [`Target::everybody`] is: no lease is taken by it.
     Address,
     /// A name, over UDP.
@@ -116,7 +117,7 @@ impl Target {
 
     pub(crate) fn own_port(&self) -> u16 {
         match self.asks {
-            Asks::Echo => 0,
+            Asks::Echo(_) => 0,
             Asks::Address => 68,
             Asks::Name(_) | Asks::Connection { .. } => own_port(self.id),
         }
@@ -125,7 +126,7 @@ impl Target {
     /// Destination port; 0 of what has none.
     pub(crate) fn port(&self) -> u16 {
         match self.asks {
-            Asks::Echo => 0,
+            Asks::Echo(_) => 0,
             Asks::Address => 67,
             Asks::Name(_) => 53,
             Asks::Connection { port } => port,
@@ -150,8 +151,6 @@ pub struct Plan {
     pub timeout: Duration,
     /// TTL of the requests.
     pub ttl: u8,
-    /// Payload of a request in bytes; raised to the 16 that the mark takes.
-    pub size: usize,
 }
 
 /// Who answered a question for a neighbour.

@@ -8,12 +8,38 @@ use std::time::{Duration, Instant};
 use model::probe::{Asked, ProbeResult};
 use socket2::{Domain, Protocol, Socket, Type};
 use sys::netns::{self, NetnsFd};
+use sys::whole_packets;
 
 use crate::icmp::{self, Echo, Message};
 use crate::mark;
+use crate::raw_echo::PACKET_BYTES_MIN;
 
-/// Largest payload that an IPv4 packet holds in bytes: 65535 - 20 - 8.
-const PAYLOAD_BYTES_MAX: usize = 65_507;
+/// The headers of IPv4, without options, and of an echo.
+const HEADER_BYTES: u16 = 20 + 8;
+
+/// How long the packets of an echo are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EchoSize {
+    /// Their length in octets, the IPv4 header included.
+    pub octets: u16,
+    /// They are to arrive as they were sent or not at all: nobody may fragment them. Once one is answered all is known
+    /// of their length, so that no further one is sent.
+    pub whole: bool,
+}
+
+impl EchoSize {
+    /// The length as it is sent: our mark takes 44.
+    pub(crate) fn octets(self) -> u16 {
+        self.octets.max(PACKET_BYTES_MIN)
+    }
+
+    /// What lies behind the headers.
+    pub(crate) fn payload(self, mark: [u8; mark::BYTES]) -> Vec<u8> {
+        let mut payload = mark.to_vec();
+        payload.resize(usize::from(self.octets() - HEADER_BYTES), b'.');
+        payload
+    }
+}
 
 /// What to send, from where, and how long to wait.
 #[derive(Debug)]
@@ -36,8 +62,8 @@ pub struct EchoPlan {
     pub ttl: Option<u8>,
     /// Identifier of the requests, where somebody must know it beforehand; `None` for a random one.
     pub id: Option<u16>,
-    /// Payload in bytes; raised to the 16 that the mark takes, lowered to what IPv4 holds.
-    pub size: usize,
+    /// How long the requests are, and whether they may be fragmented.
+    pub size: EchoSize,
 }
 
 /// The probe itself could not be made; what the network does with it is a result, not an error.
@@ -61,7 +87,7 @@ pub enum ProbeError {
         /// Why.
         source: io::Error,
     },
-    /// The source address or the TTL was refused.
+    /// The source address, the TTL or what forbids fragments was refused.
     #[error("cannot set the {what} of the echo from {from}: {source}")]
     Configure {
         /// `source address 10.0.2.24`, `TTL`.
@@ -140,6 +166,13 @@ fn open(plan: &EchoPlan) -> Result<Socket, ProbeError> {
             source,
         })?;
     }
+    if plan.size.whole {
+        whole_packets::probe_path_mtu(&socket).map_err(|source| ProbeError::Configure {
+            what: "ban on fragments".to_owned(),
+            from: from(),
+            source,
+        })?;
+    }
     Ok(socket)
 }
 
@@ -161,8 +194,7 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(plan: &'a EchoPlan) -> Session<'a> {
         let (tag, random) = mark::draw((plan.to, &plan.from));
-        let mut payload = tag.to_vec();
-        payload.resize(plan.size.clamp(mark::BYTES, PAYLOAD_BYTES_MAX), b'.');
+        let payload = plan.size.payload(tag);
         Session {
             plan,
             id: plan.id.unwrap_or(random),
@@ -180,7 +212,8 @@ impl<'a> Session<'a> {
     /// Nothing that may still come would change the answer.
     fn is_settled(&self) -> bool {
         let all_answered = self.sent() >= self.plan.count && self.rtts_us.len() >= self.sent_at.len();
-        all_answered || !self.errors.is_empty() || self.send_error.is_some()
+        let one_is_enough = self.plan.size.whole && !self.rtts_us.is_empty();
+        all_answered || one_is_enough || !self.errors.is_empty() || self.send_error.is_some()
     }
 
     fn sent(&self) -> u32 {
@@ -253,7 +286,7 @@ impl<'a> Session<'a> {
             from: self.plan.from.clone(),
             by_host: false,
             to: self.plan.to,
-            asked: Asked::Echo,
+            asked: Asked::Echo { octets: self.plan.size.octets() },
             received: u32::try_from(rtts_us.len()).unwrap_or(u32::MAX),
             reply_ttl: self.reply_ttl,
             rtt_us: rtts_us.get(rtts_us.len() / 2).copied(),

@@ -26,6 +26,6 @@ pub mod tcp;
 pub mod trace;
 pub mod udp;
 
-pub use echo::{EchoPlan, ProbeError, echo, echo_and_tell};
+pub use echo::{EchoPlan, EchoSize, ProbeError, echo, echo_and_tell};
 pub use icmp_error::IcmpError;
 pub use socket::{Arrival, AskError, Asker, NotSent, Took};

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use model::probe::ProbeResult;
-use probe::{EchoPlan, echo};
+use model::probe::{Asked, ProbeResult};
+use probe::{EchoPlan, EchoSize, echo};
 use sys::netns::NetnsFd;
 
 const NEAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -52,7 +52,7 @@ impl Pair {
             timeout: PATIENCE,
             ttl: None,
             id: None,
-            size: 56,
+            size: EchoSize { octets: 84, whole: false },
         }
     }
 }
@@ -86,9 +86,34 @@ fn promptly(plan: &EchoPlan) -> ProbeResult {
 #[test]
 fn replies_are_counted_with_ttl_and_time() {
     let pair = Pair::new();
-    let result = promptly(&EchoPlan { source: Some(NEAR), size: 1200, ..pair.plan(FAR) });
+    let size = EchoSize { octets: 1228, whole: false };
+    let result = promptly(&EchoPlan { source: Some(NEAR), size, ..pair.plan(FAR) });
     assert_eq!((result.sent, result.received, result.reply_ttl), (3, 3, Some(64)));
     assert!(result.rtt_us.is_some() && result.errors.is_empty() && result.send_error.is_none(), "{result:?}");
+}
+
+#[test]
+fn of_packets_that_nobody_may_fragment_one_answer_is_enough_and_one_word_too() {
+    let pair = Pair::new();
+    let whole = |octets, to| EchoPlan { size: EchoSize { octets, whole: true }, ..pair.plan(to) };
+    let result = promptly(&whole(1500, FAR));
+    assert_eq!((result.sent, result.received, result.asked), (1, 1, Asked::Echo { octets: 1500 }));
+    // Larger than the link that it would leave by.
+    let result = promptly(&whole(1501, FAR));
+    assert!(result.send_error.as_deref().is_some_and(|e| e.contains("Message too long")), "{result:?}");
+    assert_eq!((result.sent, result.received), (0, 0));
+    // Larger than a router's next link, which it says.
+    let beyond = Ipv4Addr::new(198, 51, 100, 1);
+    ip(&["-n", &pair.far, "link", "add", "small", "mtu", "1400", "type", "bridge"]);
+    ip(&["-n", &pair.far, "link", "set", "small", "up"]);
+    ip(&["-n", &pair.far, "route", "add", "198.51.100.0/24", "dev", "small"]);
+    ip(&["netns", "exec", &pair.far, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+    ip(&["-n", &pair.near, "route", "add", "default", "via", "192.0.2.2"]);
+    for _ in 0..2 {
+        // What the router said is not held against the next probe.
+        let result = promptly(&whole(1500, beyond));
+        assert_eq!(result.errors, [(IpAddr::V4(FAR), "fragmentation needed".to_owned())], "{result:?}");
+    }
 }
 
 #[test]

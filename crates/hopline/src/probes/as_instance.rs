@@ -9,7 +9,7 @@ use model::intent::{Instance, Vif};
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
 
-use super::{COUNT, Came, From, INTERVAL, Probe, SIZE, Unsent, inside};
+use super::{COUNT, Came, From, INTERVAL, Probe, Unsent, inside};
 use crate::failure::Failure;
 use crate::gather::Facts;
 
@@ -114,7 +114,6 @@ pub(super) fn send(
         interval: INTERVAL,
         timeout: patience,
         ttl: TTL,
-        size: SIZE,
     };
     let answers = as_instance::ask(&plan, answered).map_err(|error| Unsent {
         why: Failure::of(&error).to_string(),

@@ -11,7 +11,7 @@ use probe::tcp::TcpOutcome;
 use probe::{Asker, EchoPlan, IcmpError, NotSent, Took, dns, tcp};
 use sys::netns::{NetnsError, NetnsFd};
 
-use super::{COUNT, Came, INTERVAL, Probe, SIZE, Unsent};
+use super::{COUNT, Came, INTERVAL, Probe, Unsent};
 use crate::failure::Failure;
 
 const DNS_PORT: u16 = 53;
@@ -29,7 +29,7 @@ pub(super) fn send(
     let netns = netns(machine).map_err(|error| unsent(error.to_string()))?;
     let asker = Asker { name: &machine.name, netns: &netns, source: None };
     let result = match &probe.asks {
-        Asks::Echo => {
+        Asks::Echo(size) => {
             let plan = EchoPlan {
                 from: machine.name.clone(),
                 netns,
@@ -40,7 +40,7 @@ pub(super) fn send(
                 timeout: patience,
                 ttl: None,
                 id: Some(probe.id),
-                size: SIZE,
+                size: *size,
             };
             probe::echo_and_tell(&plan, || answered(probe.id))
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?
@@ -56,7 +56,7 @@ pub(super) fn send(
             connection(&asker, probe, *port, result)
         }
     };
-    if result.received > 0 && probe.asks != Asks::Echo {
+    if result.received > 0 && !matches!(probe.asks, Asks::Echo(_)) {
         answered(probe.id);
     }
     Ok(Came { results: vec![result], gaps: Vec::new() })

@@ -57,8 +57,11 @@ impl<'p> Talk<'p> {
                 neighbours.push(Neighbour::of(&plan.sender, target, now));
             }
         }
-        let is_echo = |target: &&Target| target.asks == Asks::Echo;
-        let pings = plan.targets.iter().filter(is_echo).map(|target| Ping::new(plan, target.clone()));
+        let echo = |target: &'p Target| match target.asks {
+            Asks::Echo(size) => Some(Ping::new(plan, target.clone(), size)),
+            Asks::Address | Asks::Name(_) | Asks::Connection { .. } => None,
+        };
+        let pings = plan.targets.iter().filter_map(echo);
         let asked = plan.targets.iter().filter_map(|target| Question::of(plan, target));
         Talk { neighbours, pings: pings.collect(), questions: asked.collect(), told: BTreeSet::new() }
     }
@@ -147,7 +150,7 @@ impl<'p> Talk<'p> {
         let asked = self.questions.into_iter().zip(silences);
         probes.extend(asked.map(|(question, silence)| question.result(silence)));
         let is_silent = probes.iter().any(|probe| match probe.asked {
-            Asked::Echo => probe.received < probe.sent || probe.send_error.is_some(),
+            Asked::Echo { .. } => probe.received < probe.sent || probe.send_error.is_some(),
             Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { .. } => probe.received == 0,
         });
         if is_silent && nic.dropped() > 0 {

@@ -12,8 +12,7 @@ use model::link::{FdbEntry, FdbKind, Link};
 use model::route::NeighbourState;
 
 use super::frame::{self, Carried};
-use super::{Plan, Sender};
-use crate::mark;
+use super::{Asks, Plan, Sender, Target};
 
 /// Frames of one call, at most: questions for neighbours, each asked `ASKED_MAX` times, and requests.
 const FRAMES_MAX: u64 = 50;
@@ -23,8 +22,6 @@ pub(super) const ASKED_MAX: u32 = 3;
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// What a host sends by default (`net.ipv4.ip_default_ttl`): a loop ends after so many hops.
 const TTL_MAX: u8 = 64;
-/// An IPv4 and an ICMP header.
-const HEADERS_BYTES: usize = 28;
 const ETHERNET_BYTES: usize = 14;
 /// Where the ports of UDP are behind a header without options, and those of a DHCP client and its server.
 const UDP: u8 = 17;
@@ -257,13 +254,17 @@ pub(super) fn neighbours(sender: &Sender, port: &Link, stations: &Stations) -> R
 /// What the NIC's MTU lets through, and no more than the kernel takes at once.
 pub(super) fn size(plan: &Plan, port: &Link) -> Result<(), Refusal> {
     let mtu = usize::try_from(port.mtu).unwrap_or(usize::MAX);
-    let most = mtu.min(sys::ingress::FRAME_BYTES_MAX - ETHERNET_BYTES).saturating_sub(HEADERS_BYTES);
-    if plan.size.max(mark::BYTES) <= most {
+    let most = mtu.min(sys::ingress::FRAME_BYTES_MAX - ETHERNET_BYTES);
+    let octets = |target: &Target| match target.asks {
+        Asks::Echo(size) => usize::from(size.octets()),
+        Asks::Address | Asks::Name(_) | Asks::Connection { .. } => 0,
+    };
+    let longest = plan.targets.iter().map(octets).max().unwrap_or_default();
+    if longest <= most {
         return Ok(());
     }
     let number = |bytes| u64::try_from(bytes).unwrap_or(u64::MAX);
-    let what = "the payload in bytes";
-    Err(Refusal::TooMuch { what, asked: number(plan.size.max(mark::BYTES)), most: number(most) })
+    Err(Refusal::TooMuch { what: "the length of a packet", asked: number(longest), most: number(most) })
 }
 
 /// A frame, as it is about to be given to the NIC: it says nothing of anybody but the instance.

@@ -10,6 +10,7 @@ use model::probe::{Asked, ProbeResult};
 use super::frame::{self, Carried, Ip};
 use super::nic::{self, Nic, Seen};
 use super::{AsInstanceError, Plan, Target};
+use crate::echo::EchoSize;
 use crate::icmp::{self, Echo, Message};
 use crate::mark;
 
@@ -27,6 +28,7 @@ struct Request {
 pub(super) struct Ping<'p> {
     plan: &'p Plan,
     pub(super) target: Target,
+    size: EchoSize,
     id: u16,
     mark: [u8; mark::BYTES],
     /// When the first request was sent.
@@ -38,23 +40,28 @@ pub(super) struct Ping<'p> {
 }
 
 impl<'p> Ping<'p> {
-    pub(super) fn new(plan: &'p Plan, target: Target) -> Ping<'p> {
+    pub(super) fn new(plan: &'p Plan, target: Target, size: EchoSize) -> Ping<'p> {
         let (mark, _) = mark::draw((target.to, &plan.sender.name));
         let (requests, errors) = (BTreeMap::new(), Vec::new());
         let id = target.id;
-        Ping { plan, target, id, mark, started: None, requests, reply_ttl: None, errors }
+        Ping { plan, target, size, id, mark, started: None, requests, reply_ttl: None, errors }
     }
 
     /// Nothing that may still come would change the answer.
     pub(super) fn is_settled(&self) -> bool {
         let is_answered = |request: &Request| request.answered_ns.is_some();
         let all_answered = self.sent() >= self.plan.count && self.requests.values().all(is_answered);
-        all_answered || !self.errors.is_empty()
+        all_answered || self.is_told() || !self.errors.is_empty()
     }
 
     /// A reply has come.
     pub(super) fn is_answered(&self) -> bool {
         self.reply_ttl.is_some()
+    }
+
+    /// What became of packets of this length is known by the first answer.
+    fn is_told(&self) -> bool {
+        self.size.whole && self.is_answered()
     }
 
     fn sent(&self) -> u32 {
@@ -63,7 +70,7 @@ impl<'p> Ping<'p> {
 
     /// When the next request is due, once its next hop is known; `None` where none is.
     pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
-        let is_due = self.sent() < self.plan.count && self.errors.is_empty();
+        let is_due = self.sent() < self.plan.count && !self.is_told() && self.errors.is_empty();
         is_due.then(|| self.started.map_or(now, |started| started + self.plan.interval * self.sent()))
     }
 
@@ -78,9 +85,7 @@ impl<'p> Ping<'p> {
             return Ok(());
         }
         let sequence = u16::try_from(self.sent() + 1).unwrap_or(u16::MAX);
-        let mut payload = self.mark.to_vec();
-        payload.resize(self.plan.size.max(mark::BYTES), b'.');
-        let message = icmp::request(Echo { id: self.id, sequence }, &payload);
+        let message = icmp::request(Echo { id: self.id, sequence }, &self.size.payload(self.mark));
         let ip = Ip { source: self.target.source, destination: self.target.to, ttl: self.plan.ttl };
         let frame = frame::icmp(next_hop, self.plan.sender.mac, ip, &message);
         nic.receive(&frame)?;
@@ -139,7 +144,7 @@ impl<'p> Ping<'p> {
             from: self.plan.sender.name.clone(),
             by_host: true,
             to: self.target.to,
-            asked: Asked::Echo,
+            asked: Asked::Echo { octets: self.size.octets() },
             sent: self.sent(),
             received: u32::try_from(received).unwrap_or(u32::MAX),
             reply_ttl: self.reply_ttl,

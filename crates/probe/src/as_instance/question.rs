@@ -51,7 +51,7 @@ impl<'p> Question<'p> {
     /// What a target is asked for; `None` where that is an echo, or a name that cannot be asked for.
     pub(super) fn of(plan: &'p Plan, target: &'p Target) -> Option<Question<'p>> {
         let ask = match &target.asks {
-            Asks::Echo => return None,
+            Asks::Echo(_) => return None,
             Asks::Address => {
                 let client = Client { mac: plan.sender.mac, transaction: super::transaction(target.id) };
                 Ask::Address { client, offers: Vec::new(), unreadable: Vec::new() }
@@ -226,7 +226,7 @@ impl<'p> Question<'p> {
             Ask::Name { read, .. } => {
                 let question = match &self.target.asks {
                     Asks::Name(question) => question.to_string(),
-                    Asks::Echo | Asks::Address | Asks::Connection { .. } => String::new(),
+                    Asks::Echo(_) | Asks::Address | Asks::Connection { .. } => String::new(),
                 };
                 let (answer, unreadable) = match read {
                     Some(Reading::Answer(answer)) => (Some(answer), None),
@@ -298,7 +298,7 @@ fn quotes(icmp: &Icmpv4Slice<'_>, target: &Target) -> Option<(u8, u8)> {
     let protocol = match target.asks {
         Asks::Name(_) => ip_number::UDP.0,
         Asks::Connection { .. } => ip_number::TCP.0,
-        Asks::Echo | Asks::Address => return None,
+        Asks::Echo(_) | Asks::Address => return None,
     };
     let to = quoted.get(16..)?.first_chunk::<4>()?;
     let ports = quoted.get(header_bytes..)?.first_chunk::<4>()?;

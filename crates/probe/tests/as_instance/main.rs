@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use model::Mac;
+use model::probe::Asked;
+use probe::EchoSize;
 use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Sender, Target};
 use sys::netns::{self, NetnsFd};
 use sys::tap;
@@ -101,7 +103,7 @@ impl Cloud {
             next_hop: next_hop(*to),
             next_hop_mac: None,
             id: 0x1234,
-            asks: Asks::Echo,
+            asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
         };
         Plan {
             netns: NetnsFd::named(&self.netns("H")).unwrap(),
@@ -117,7 +119,6 @@ impl Cloud {
             interval: Duration::from_millis(20),
             timeout: PATIENCE,
             ttl: 64,
-            size: 56,
         }
     }
 
@@ -242,6 +243,28 @@ fn gateway_outside_and_neighbour_answer_and_nothing_is_left() {
     // They came in by the port, as bridged packets do, and went out translated.
     assert_eq!(cloud.counted("H", "--physdev-in vnet0"), 2);
     assert_eq!(cloud.counted("O", "203.0.113.2"), 2);
+}
+
+#[test]
+fn a_packet_as_long_as_the_nic_takes_is_answered_or_spoken_of() {
+    let cloud = Cloud::up();
+    let whole = |octets| {
+        let mut plan = cloud.plan(&[OUTSIDE]);
+        plan.targets[0].asks = Asks::Echo(EchoSize { octets, whole: true });
+        plan
+    };
+    let told = |answers: &Answers| {
+        let echo = &answers.probes[0];
+        (echo.asked.clone(), echo.sent, echo.received, echo.errors.clone())
+    };
+    let asked = Asked::Echo { octets: 1500 };
+    assert_eq!(told(&promptly(&whole(1500))), (asked.clone(), 1, 1, Vec::new()), "one answer is enough");
+    let refused = refusal(&whole(1501));
+    assert_eq!(refused, Refusal::TooMuch { what: "the length of a packet", asked: 1501, most: 1500 });
+    cloud.run("ip -n $H link set eth0 mtu 1400");
+    let errors = vec![(IpAddr::V4(GATEWAY), "fragmentation needed".to_owned())];
+    let answers = promptly(&whole(1500));
+    assert_eq!(told(&answers), (asked, answers.probes[0].sent, 0, errors));
 }
 
 #[test]

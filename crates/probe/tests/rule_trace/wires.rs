@@ -92,7 +92,7 @@ impl Wires {
             timeout,
             ttl: None,
             id: Some(id),
-            size: 56,
+            size: probe::EchoSize { octets: 84, whole: false },
         };
         probe::echo(&plan).unwrap()
     }

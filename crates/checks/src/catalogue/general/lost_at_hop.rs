@@ -109,7 +109,7 @@ fn exchange(exchange: model::path::Exchange) -> &'static str {
 #[cfg(test)]
 mod tests {
     use model::finding::{Confidence, Outcome};
-    use model::probe::{Asked, ProbeResult};
+    use model::probe::{Asked, PING_OCTETS, ProbeResult};
     use model::route::RouteKind;
 
     use crate::fixture::{codes, healthy};
@@ -119,7 +119,7 @@ mod tests {
             from: "web1".to_owned(),
             by_host: false,
             to: to.parse().unwrap(),
-            asked: Asked::Echo,
+            asked: Asked::Echo { octets: PING_OCTETS },
             sent: 3,
             received: 0,
             reply_ttl: None,

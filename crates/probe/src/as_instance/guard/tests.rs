@@ -3,6 +3,7 @@
 use super::super::frame::{Ip, icmp, who_has};
 use super::super::{Asks, Target};
 use super::*;
+use crate::echo::EchoSize;
 use crate::icmp::{Echo, request};
 use model::route::Neighbour;
 use sys::netns::NetnsFd;
@@ -33,7 +34,7 @@ fn plan() -> Plan {
         next_hop: GATEWAY,
         next_hop_mac: None,
         id: 7,
-        asks: Asks::Echo,
+        asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
     };
     Plan {
         netns: NetnsFd::current().unwrap(),
@@ -43,7 +44,6 @@ fn plan() -> Plan {
         interval: Duration::from_millis(200),
         timeout: Duration::from_secs(1),
         ttl: 64,
-        size: 56,
     }
 }
 
@@ -160,11 +160,16 @@ fn how_much_is_sent_is_bounded() {
     let fast = Duration::from_millis(9);
     assert_eq!(volume(&Plan { interval: fast, ..plan() }), Err(Refusal::TooFast { interval: fast }));
     let port = Link { mtu: 1500, ..Link::default() };
-    assert_eq!(size(&Plan { size: 1472, ..plan() }, &port), Ok(()));
-    assert!(size(&Plan { size: 1473, ..plan() }, &port).is_err());
+    let long = |octets| {
+        let target =
+            Target { asks: Asks::Echo(EchoSize { octets, whole: true }), ..plan().targets[0].clone() };
+        Plan { targets: vec![plan().targets[0].clone(), target], ..plan() }
+    };
+    assert_eq!(size(&long(1500), &port), Ok(()));
+    assert!(size(&long(1501), &port).is_err());
     let jumbo = Link { mtu: 9000, ..Link::default() };
-    assert!(size(&Plan { size: 3358, ..plan() }, &jumbo).is_ok());
-    assert!(size(&Plan { size: 3359, ..plan() }, &jumbo).is_err());
+    assert!(size(&long(3386), &jumbo).is_ok());
+    assert!(size(&long(3387), &jumbo).is_err());
 }
 
 #[test]
