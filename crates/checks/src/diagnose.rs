@@ -11,6 +11,7 @@ use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
 
 use crate::catalogue::CATALOGUE;
+use crate::catalogue::dns::ssh_slow_reverse_dns;
 use crate::catalogue::external::pmtu_blackhole;
 use crate::contradiction::{self, Asking};
 use crate::found::Found;
@@ -223,6 +224,11 @@ fn conclude(
         if let Some(probe) = probe {
             let asked = Asking { case, rung: &rung, instance, probe };
             let found = match rung.purpose {
+                Purpose::Reverse(_) => {
+                    let lost = contradiction::found(&asked, &answered, &mut findings, &mut gaps);
+                    let inside = case.snapshot.main_netns(instance);
+                    lost.map(|lost| ssh_slow_reverse_dns::told_as(lost, instance, inside))
+                }
                 Purpose::Large(octets) => pmtu_blackhole::found(&asked, octets, &answered, &findings),
                 Purpose::Dhcp
                 | Purpose::Gateway
@@ -233,7 +239,6 @@ fn conclude(
                 | Purpose::Resolver
                 | Purpose::Inside(_)
                 | Purpose::Upstream(_)
-                | Purpose::Reverse(_)
                 | Purpose::Metadata
                 | Purpose::Step => contradiction::found(&asked, &answered, &mut findings, &mut gaps),
             };

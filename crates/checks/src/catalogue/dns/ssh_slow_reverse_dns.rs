@@ -29,7 +29,7 @@
 //! `LoginGraceTime`; resolv.conf(5) `timeout`, `attempts`.
 
 use model::Netns;
-use model::finding::{Confidence, Evidence, EvidenceKind};
+use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::netfilter::Hook;
 use model::netns::Socket;
 use model::path::{Direction, Place, Stop};
@@ -106,6 +106,25 @@ fn finding(view: &View, stopped: Stopped) -> Found {
     fault.found()
 }
 
+/// What only a real question's silence tells: the finding that names its hop, told as what ssh suffers from it.
+pub(crate) fn told_as(lost: Finding, instance: &str, inside: Option<&Netns>) -> Finding {
+    let conf = inside.and_then(|ns| ns.resolver.clone()).unwrap_or_default();
+    let (wait, budget) = budget(&conf);
+    let told = evidence::record(EvidenceKind::Config, "resolv.conf(5), sshd_config(5)", budget);
+    let around =
+        evidence::advice("UseDNS no", "in the instance's /etc/ssh/sshd_config, until names resolve again");
+    Finding {
+        code: "ssh-slow-reverse-dns".to_owned(),
+        summary: format!(
+            "ssh to {instance} prompts up to {wait} s late: its look-up of the client's name gets no answer; {}",
+            lost.summary
+        ),
+        evidence: std::iter::once(told).chain(lost.evidence).collect(),
+        remedy: vec![around],
+        ..lost
+    }
+}
+
 /// How long a look-up waits at most, in seconds, and how that comes about.
 fn budget(conf: &ResolvConf) -> (u32, String) {
     let servers = u32::try_from(conf.servers.len()).unwrap_or(u32::MAX).max(1);
@@ -167,6 +186,20 @@ mod tests {
         let finding = &diagnosis.findings[0];
         assert!(finding.summary.contains("up to 10 s late"), "{}", finding.summary);
         assert!(finding.remedy[0].command.contains("iptables -t filter -D FORWARD 1"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_server_beyond_what_is_read_is_waited_for_where_it_is_silent() {
+        let mut cloud = healthy();
+        cloud.netns("external").sockets.clear();
+        let silent = crate::fixture::asked_for_a_name("compute1", [1, 2, 3, 4].into());
+        cloud.probes = vec![silent];
+        let diagnosis = cloud.diagnose_for("web1", Symptom::Ssh);
+        let [finding] = diagnosis.findings.as_slice() else { panic!("{:?}", codes(&diagnosis)) };
+        assert_eq!(finding.code, "ssh-slow-reverse-dns");
+        assert!(finding.summary.contains("up to 10 s late"), "{}", finding.summary);
+        // Of names alone it is told as what it is.
+        assert!(codes(&cloud.diagnose("web1"))[0].starts_with("lost-at-hop "));
     }
 
     #[test]
