@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How long a lab takes to come, to be looked after, and to go. Needs root and target/release/hopline.
+"""How long a lab takes to come, to be looked after, to be diagnosed, and to go. Needs root and target/release/hopline.
 
-Prints the median and the longest of several rounds: of a small lab, of 50 instances on three hosts, and of two
-machines under QEMU, from nothing to their leases. Removes what it made.
+Prints the median and the longest of several rounds: of a small lab, healthy and with each of a few faults, of 50
+instances on three hosts, and of two machines under QEMU, from nothing to their leases. Removes what it made.
 """
 import json
 import statistics
@@ -12,18 +12,20 @@ import time
 
 HOPLINE = sys.argv[1] if len(sys.argv) > 1 else "target/release/hopline"
 LAB = "bench-lab"
+# Faults of which a question's silence tells, and one that a rule makes.
+BROKEN = ["uplink-no-carrier", "dnsmasq-hung", "ext-gateway-down", "foreign-rule-drop"]
 # What is asked of each, in seconds.
-SMALL = ("1 host, 2 instances", [], 5, {"up": 3, "down": 3})
+SMALL = ("1 host, 2 instances", [], 5, {"up": 3, "diagnose": 1, "diagnose broken": 5, "down": 3})
 LARGE = ("3 hosts, 50 instances", ["--hosts", "3", "--instances", "50"], 3,
          {"up": 30, "reconcile": 1, "diagnose --all": 10, "down": 3})
 MACHINES = ("1 host, 2 machines", ["--guest", "qemu"], 3, {"up": 30, "down": 3})
 
 
-def run(*arguments):
+def run(*arguments, wanted=0):
     """Seconds that one command takes; its output is thrown away."""
     started = time.monotonic()
     ended = subprocess.run([HOPLINE, *arguments], stdout=subprocess.DEVNULL, check=False)
-    if ended.returncode != 0:
+    if ended.returncode != wanted:
         sys.exit(f"bench_lab: hopline {' '.join(arguments)} ended with exit code {ended.returncode}")
     return time.monotonic() - started
 
@@ -45,6 +47,12 @@ def measure(name, shape, rounds, wanted):
             took["reconcile"].append(lab("reconcile"))
         if "diagnose --all" in took:
             took["diagnose --all"].append(run("diagnose", "--all", "--site", site()))
+        if "diagnose" in took:
+            took["diagnose"].append(run("diagnose", "web1", "--site", site()))
+            for fault in BROKEN:
+                lab("break", fault)
+                took["diagnose broken"].append(run("diagnose", "web1", "--site", site(), wanted=1))
+                lab("heal")
         took["down"].append(lab("down"))
     for step, seconds in took.items():
         print(f"{name:24} {step:15} {statistics.median(seconds):7.2f} s median  {max(seconds):7.2f} s longest  "

@@ -8,7 +8,7 @@ mod support;
 
 use support::printed_in;
 use support::reach::Reach;
-use support::report::{hops, list, text};
+use support::report::{asked, hops, legs, list, text};
 use support::test_lab::TestLab;
 
 #[test]
@@ -61,6 +61,23 @@ fn machines_are_pinged_for_by_their_host() {
     // The machine's neighbour is a machine too, which hears the question and answers.
     let neighbour = hops(&report.json, "10.0.2.25 > 10.0.2.24 ", "reply");
     assert!(neighbour.contains(&"compute1/vnet1 seen".to_owned()), "{neighbour:#?}");
+    // Its host asks for an address as the machine, and sees the offer leave for it with a whole checksum.
+    let said = asked(&report.json);
+    let told =
+        |start: &str| said.iter().find(|line| line.contains(start)).unwrap_or_else(|| panic!("{said:#?}"));
+    let offered = told("DHCPDISCOVER as web1");
+    assert!(offered.contains("offers 10.0.2.24/16") && !offered.contains("checksum"), "{offered}");
+    assert!(told("-x 1.2.3.4 as web1").contains(": NOERROR: openstack.test."), "{said:#?}");
+    assert!(told("nc -z 169.254.169.254 80 as web1").contains("a SYN is answered"), "{said:#?}");
+    let leg = legs(&report.json, "dhcp", ":68", "reply");
+    assert!(leg.contains(&"compute1/vnet0 seen".to_owned()), "{leg:#?}");
+    // Without nova's rule the tap's offload leaves the sum to a card that is not there.
+    lab.break_fault("dhcp-bad-udp-checksum");
+    let unfinished = lab.report(&["diagnose", "web1"]);
+    unfinished.assert_finds(&["dhcp-bad-udp-checksum compute1//br100"], "nova's rule is gone");
+    let said = asked(&unfinished.json);
+    assert!(said.iter().any(|line| line.contains("with an unfinished UDP checksum")), "{said:#?}");
+    lab.heal();
     lab.break_fault("foreign-rule-drop");
     let broken = lab.report(&["diagnose", "web1"]);
     broken.assert_finds(&["foreign-rule-drop compute1//br100"], "a rule by hand");
