@@ -74,6 +74,7 @@ pub mod dhcp {
 
 /// Names: whom an instance asks, and whom that one asks.
 pub mod dns {
+    pub mod dns_lookup_fails;
     pub mod dns_port53_blocked;
     pub mod dns_upstream_dead;
     pub mod dns_upstream_wrong;
@@ -171,6 +172,7 @@ catalogue! {
         dns_port53_blocked => "dns-port53-blocked",
         dns_upstream_wrong => "dns-upstream-wrong",
         dns_upstream_dead => "dns-upstream-dead",
+        dns_lookup_fails => "dns-lookup-fails",
         ssh_slow_reverse_dns => "ssh-slow-reverse-dns",
     }
     metadata {

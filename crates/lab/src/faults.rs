@@ -14,6 +14,7 @@ mod default_route_wrong_gw;
 mod dhcp_bad_udp_checksum;
 mod dhcp_offer_wrong;
 mod dhcp_reply_lost;
+mod dns_lookup_fails;
 mod dns_port53_blocked;
 mod dns_upstream_dead;
 mod dns_upstream_wrong;
@@ -116,13 +117,14 @@ const ALL: [Fault; OF_BOTH + 3] = [
     dns_port53_blocked::FAULT,
     dns_upstream_wrong::FAULT,
     dns_upstream_dead::FAULT,
+    dns_lookup_fails::FAULT,
     ssh_slow_reverse_dns::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 46;
+const OF_BOTH: usize = 47;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -124,20 +124,12 @@ pub(crate) fn start_external(lab: &Lab, cloud: &Cloud, external: &Namespace) -> 
 pub(crate) fn start_dns(lab: &Lab, cloud: &Cloud, external: &Namespace) -> Result<(), LabError> {
     let address = EXTERNAL.addr();
     let mut arguments = vec![
-        "--bind-interfaces".to_owned(),
-        "--conf-file=".to_owned(),
-        dns_pid_file(lab),
-        format!("--listen-address={address}"),
-        "--except-interface=lo".to_owned(),
-        "--no-hosts".to_owned(),
-        "--no-resolv".to_owned(),
         format!("--local=/{ZONE}/"),
         "--local=/4.3.2.1.in-addr.arpa/".to_owned(),
         "--local=/113.0.203.in-addr.arpa/".to_owned(),
         format!("--host-record={ZONE},{address}"),
         format!("--host-record=ext.{ZONE},{address}"),
         format!("--host-record=gw.{ZONE},{}", PUBLIC_GATEWAY.addr()),
-        format!("--log-facility={}", lab.path("external/dns.log").display()),
     ];
     let hosts = lab.shape.hosts();
     let hosts = hosts.iter().map(|host| (host.name.as_str(), host.public().addr()));
@@ -150,6 +142,26 @@ pub(crate) fn start_dns(lab: &Lab, cloud: &Cloud, external: &Namespace) -> Resul
     });
     let records = hosts.chain(floating);
     arguments.extend(records.map(|(name, ip)| format!("--host-record={name}.{ZONE},{ip}")));
+    run_dns(lab, external, arguments)
+}
+
+/// The same, knowing nothing: it refuses whatever it is asked.
+pub(crate) fn start_dns_without_zones(lab: &Lab, external: &Namespace) -> Result<(), LabError> {
+    run_dns(lab, external, Vec::new())
+}
+
+fn run_dns(lab: &Lab, external: &Namespace, knowledge: Vec<String>) -> Result<(), LabError> {
+    let mut arguments = vec![
+        "--bind-interfaces".to_owned(),
+        "--conf-file=".to_owned(),
+        dns_pid_file(lab),
+        format!("--listen-address={}", EXTERNAL.addr()),
+        "--except-interface=lo".to_owned(),
+        "--no-hosts".to_owned(),
+        "--no-resolv".to_owned(),
+        format!("--log-facility={}", lab.path("external/dns.log").display()),
+    ];
+    arguments.extend(knowledge);
     run(external, dnsmasq::program(lab, arguments), "")
 }
 

@@ -38,7 +38,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 46] = [
+const SYMPTOMS: [(&str, Symptom); 47] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -84,6 +84,7 @@ const SYMPTOMS: [(&str, Symptom); 46] = [
     ("dns-port53-blocked", Symptom::NoNames),
     ("dns-upstream-wrong", Symptom::NoNames),
     ("dns-upstream-dead", Symptom::NoNames),
+    ("dns-lookup-fails", Symptom::NoNames),
     ("ssh-slow-reverse-dns", Symptom::NoNames),
 ];
 

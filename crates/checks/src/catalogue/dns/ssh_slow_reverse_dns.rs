@@ -192,7 +192,7 @@ mod tests {
     fn a_server_beyond_what_is_read_is_waited_for_where_it_is_silent() {
         let mut cloud = healthy();
         cloud.netns("external").sockets.clear();
-        let silent = crate::fixture::asked_for_a_name("compute1", [1, 2, 3, 4].into());
+        let silent = crate::fixture::looked_up("compute1", [1, 2, 3, 4].into(), None);
         cloud.probes = vec![silent];
         let diagnosis = cloud.diagnose_for("web1", Symptom::Ssh);
         let [finding] = diagnosis.findings.as_slice() else { panic!("{:?}", codes(&diagnosis)) };

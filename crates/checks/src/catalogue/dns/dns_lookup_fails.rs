@@ -1,0 +1,207 @@
+//! # dns-lookup-fails
+//!
+//! The instance's resolver is there, and does not find out what it is asked.
+//!
+//! ## What it means
+//! dnsmasq answers for itself and not for others: a name of the outside ends in a refusal, in a failure that the server
+//! behind it does not share, or in nothing at all. Programs in the instance wait, or say that the host is unknown.
+//!
+//! ## How hopline knows
+//! Two questions were asked as the instance: one for dnsmasq's own version, which it answered, and one for the name of
+//! somebody outside. The same was asked of the server behind it from the host. A refusal is told wherever it comes from;
+//! a failure or silence only where the server behind answered better: a reverse zone may be broken far away, and that
+//! is nobody's fault here.
+//!
+//! ## What it looks like
+//! `dig @GATEWAY -x ADDRESS` in the instance: `status: REFUSED`, `status: SERVFAIL`, or no servers could be reached;
+//! `dig @UPSTREAM -x ADDRESS` on the host: `status: NOERROR`.
+//!
+//! ## Nearest look-alikes
+//! * `dns-upstream-dead`: nothing listens at the server behind.
+//! * `dns-port53-blocked`: not even dnsmasq's own version is told.
+//!
+//! ## Fix
+//! Where the server behind refuses, have it serve the hosts' addresses, or name another (`dns_server` in nova.conf).
+//! Where dnsmasq alone fails, look at its arguments (`--server`, `--no-resolv`) and restart it.
+//!
+//! ## References
+//! OpenStack Operations Guide, "Network Troubleshooting"; RFC 1035, 4.1.1 (RCODE); dnsmasq(8).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::dns::{DnsAnswer, Rcode};
+use model::finding::{Confidence, Evidence};
+use model::path::{Direction, Exchange, Place, Stage};
+use model::probe::{Asked, ProbeResult};
+
+use crate::dns;
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::ladder::{Purpose, Rung};
+use crate::restart;
+use crate::said;
+use crate::view::View;
+
+/// Looks for resolvers that answer for themselves alone: one finding a place.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for rung in view.rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver) {
+        let Some(new) = failing(view, rung) else { continue };
+        match found.iter_mut().find(|known| known.finding.hop == new.finding.hop) {
+            Some(known) => known.finding.instances.extend(new.finding.instances),
+            None => found.push(new),
+        }
+    }
+    found
+}
+
+fn failing(view: &View, rung: &Rung) -> Option<Found> {
+    let asked = || of(view, &rung.from, rung.to);
+    let is_there = asked().any(|probe| is_version(probe) && probe.received > 0);
+    let lookup = asked().find(|probe| !is_version(probe)).filter(|_| is_there)?;
+    let upstreams = upstreams(view, rung);
+    // Where a walk or a silence says more, it is told there.
+    if upstreams
+        .iter()
+        .any(|(walk, probe)| walk.answer.paths.iter().any(|p| p.stop().is_some()) || is_silent(*probe))
+    {
+        return None;
+    }
+    let behind: Vec<&ProbeResult> = upstreams.iter().filter_map(|(_, probe)| *probe).collect();
+    if !fails(lookup, &behind) {
+        return None;
+    }
+    let server = dns::server(view.world, rung.instance)?;
+    let refusing = behind.iter().find(|probe| rcode(probe) == Some(Rcode::Refused));
+    let beyond = refusing.and_then(|probe| place_of(view, probe.to));
+    let hop = beyond.unwrap_or_else(|| at(server.ns, server.bridge, Stage::Service));
+    let instance = view.intent().instances.get(rung.instance)?;
+    let evidence: Vec<Evidence> = asked().chain(behind.iter().copied()).map(said::evidence).collect();
+    let remedy = match refusing {
+        Some(probe) => vec![evidence::advice(
+            format!(
+                "have {} answer the hosts of the cloud, or set another dns_server in nova.conf",
+                probe.to
+            ),
+            "",
+        )],
+        None => restart::both(view, &server.host.name, "starts dnsmasq with the servers of nova.conf"),
+    };
+    let what = said::text(lookup);
+    let fault = Fault {
+        code: "dns-lookup-fails",
+        hop,
+        summary: format!("{} asks {} for a name of the outside: {what}", instance.name, rung.to),
+        cause: match refusing {
+            Some(probe) => format!("{}, whom dnsmasq asks, refuses", probe.to),
+            None => "dnsmasq is there, and does not learn what the servers behind it know".to_owned(),
+        },
+        confidence: Confidence::Likely,
+        evidence,
+        owner: if refusing.is_some() { "operator" } else { "nova-network" },
+        remedy,
+        instances: vec![instance.name.clone()],
+        stopped: None,
+        mend: Vec::new(),
+    };
+    Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
+}
+
+/// The questions for names that were put to this server.
+fn of<'v>(view: &View<'v>, from: &str, to: IpAddr) -> impl Iterator<Item = &'v ProbeResult> {
+    view.probes.iter().filter(move |probe| {
+        probe.from == from && IpAddr::V4(probe.to) == to && probe.asked.exchange() == Exchange::Dns
+    })
+}
+
+/// The servers behind, each with what came of the same question from the host.
+fn upstreams<'v>(view: &View<'v>, rung: &Rung) -> Vec<(&'v Rung, Option<&'v ProbeResult>)> {
+    let rungs: &'v [Rung] = view.rungs;
+    let same = rungs.iter().filter(|other| other.instance == rung.instance);
+    let behind = same.filter(|other| matches!(other.purpose, Purpose::Upstream(_) | Purpose::Reverse(_)));
+    behind.map(|other| (other, of(view, &other.from, other.to).next())).collect()
+}
+
+fn is_silent(probe: Option<&ProbeResult>) -> bool {
+    probe.is_some_and(|probe| probe.received == 0)
+}
+
+fn is_version(probe: &ProbeResult) -> bool {
+    matches!(&probe.asked, Asked::Name { question, .. } if question.starts_with("version.bind"))
+}
+
+fn answer(probe: &ProbeResult) -> Option<&DnsAnswer> {
+    match &probe.asked {
+        Asked::Name { answer, .. } => answer.as_ref(),
+        Asked::Echo { .. } | Asked::Address { .. } | Asked::Connection { .. } => None,
+    }
+}
+
+fn rcode(probe: &ProbeResult) -> Option<Rcode> {
+    answer(probe).map(|answer| answer.rcode)
+}
+
+/// Refused by anybody, or worse than what the servers behind answer. dnsmasq passes a refusal on to those who ask with
+/// EDNS, as dig does; others, as most programs are, hear nothing.
+fn fails(lookup: &ProbeResult, behind: &[&ProbeResult]) -> bool {
+    let is_known = |probe: &&ProbeResult| {
+        matches!(rcode(probe), Some(Rcode::NoError | Rcode::NxDomain | Rcode::Refused))
+    };
+    match rcode(lookup) {
+        Some(Rcode::NoError | Rcode::NxDomain) => false,
+        Some(Rcode::Refused) => true,
+        Some(Rcode::ServFail | Rcode::Other(_)) | None => behind.iter().any(is_known),
+    }
+}
+
+/// The device that carries an address, where its machine was read.
+fn place_of(view: &View, address: Ipv4Addr) -> Option<Place> {
+    view.snapshot().netns.iter().find_map(|ns| {
+        let carried = ns.addresses.iter().find(|carried| carried.net.addr() == IpAddr::V4(address))?;
+        Some(at(ns, &ns.link_name(carried.link), Stage::Service))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use model::dns::Rcode;
+
+    use crate::fixture::{Cloud, codes, healthy, looked_up, told_its_version};
+
+    /// What is found where the resolver and the server behind it answer so; `None` for silence.
+    fn found(resolver: Option<Rcode>, upstream: Option<Rcode>) -> Vec<String> {
+        let mut cloud: Cloud = healthy();
+        let (gateway, server) = ([10, 0, 0, 42].into(), [1, 2, 3, 4].into());
+        cloud.probes = vec![
+            told_its_version("web1", gateway),
+            looked_up("web1", gateway, resolver),
+            looked_up("compute1", server, upstream),
+        ];
+        codes(&cloud.diagnose("web1"))
+    }
+
+    #[test]
+    fn fires_where_anybody_refuses() {
+        assert_eq!(found(Some(Rcode::Refused), Some(Rcode::Refused)), ["dns-lookup-fails external//eth0"]);
+        assert_eq!(found(Some(Rcode::Refused), Some(Rcode::NoError)), ["dns-lookup-fails compute1//br100"]);
+        assert_eq!(found(None, Some(Rcode::Refused)), ["dns-lookup-fails external//eth0"]);
+    }
+
+    #[test]
+    fn fires_where_the_server_behind_answers_better() {
+        assert_eq!(found(Some(Rcode::ServFail), Some(Rcode::NxDomain)), ["dns-lookup-fails compute1//br100"]);
+        assert_eq!(found(None, Some(Rcode::NoError)), ["dns-lookup-fails compute1//br100"]);
+    }
+
+    #[test]
+    fn stays_silent_where_a_zone_is_broken_far_away_or_has_no_such_name() {
+        assert_eq!(found(Some(Rcode::ServFail), Some(Rcode::ServFail)), [""; 0]);
+        assert_eq!(found(Some(Rcode::NxDomain), Some(Rcode::NoError)), [""; 0]);
+    }
+
+    #[test]
+    fn leaves_the_server_behind_that_is_silent_to_where_it_is_lost() {
+        let found = found(None, None);
+        assert!(found.len() == 1 && found[0].starts_with("lost-at-hop "), "{found:?}");
+    }
+}
