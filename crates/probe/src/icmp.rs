@@ -1,6 +1,10 @@
-//! ICMP echo on the wire (RFC 792): made, and read from whatever a raw socket hands over.
+//! ICMP echo on the wire (RFC 792): made, and read from whatever a raw socket hands over. What is read has one
+//! shape for ICMP and [ICMPv6](crate::icmp6).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::icmp_error::IcmpError;
+use crate::mark;
 
 const ECHO_REPLY: u8 = 0;
 const UNREACHABLE: u8 = 3;
@@ -14,17 +18,32 @@ const PROTOCOL_ICMP: u8 = 1;
 /// What came in, as far as echo is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Message<'a> {
-    /// An echo reply.
-    Reply { ttl: u8, echo: Echo, payload: &'a [u8] },
+    /// An echo reply; its TTL or hop limit, where that is known.
+    Reply { ttl: Option<u8>, echo: Echo, payload: &'a [u8] },
     /// An error that quotes an echo request.
-    Error {
-        from: Ipv4Addr,
-        kind: u8,
-        code: u8,
-        /// Destination of the quoted request.
-        quoted_to: Ipv4Addr,
-        quoted: Echo,
-    },
+    Error { error: IcmpError, quoted: Quotation<'a> },
+}
+
+/// The echo request that an error's sender had in hand, which may be another packet than was sent: NAT on the way
+/// leaves its traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quotation<'a> {
+    /// Source.
+    pub(crate) from: IpAddr,
+    /// Destination.
+    pub(crate) to: IpAddr,
+    pub(crate) echo: Echo,
+    /// Payload, as far as it is quoted.
+    pub(crate) payload: &'a [u8],
+}
+
+impl Quotation<'_> {
+    /// It is a request with this mark. An error may quote no more than the header, so the identifier stands for the
+    /// mark where that is cut off.
+    pub(crate) fn is_of(&self, mark: &[u8; mark::BYTES], id: u16) -> bool {
+        let is_whole = self.payload.len() >= mark::BYTES;
+        if is_whole { self.payload.starts_with(mark) } else { self.echo.id == id }
+    }
 }
 
 /// What tells one echo from another.
@@ -36,13 +55,19 @@ pub(crate) struct Echo {
 
 /// An echo request with its checksum.
 pub(crate) fn request(echo: Echo, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = echo_message(ECHO_REQUEST, echo, payload);
+    let sum = checksum(&bytes).to_be_bytes();
+    bytes.splice(2..4, sum);
+    bytes
+}
+
+/// An echo message of some type, its checksum still zero: ICMPv6 has the same shape (RFC 4443).
+pub(crate) fn echo_message(kind: u8, echo: Echo, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
-    bytes.extend([ECHO_REQUEST, 0, 0, 0]);
+    bytes.extend([kind, 0, 0, 0]);
     bytes.extend(echo.id.to_be_bytes());
     bytes.extend(echo.sequence.to_be_bytes());
     bytes.extend(payload);
-    let sum = checksum(&bytes).to_be_bytes();
-    bytes.splice(2..4, sum);
     bytes
 }
 
@@ -50,45 +75,30 @@ pub(crate) fn request(echo: Echo, payload: &[u8]) -> Vec<u8> {
 /// anything that is no echo reply and no error about an echo request.
 pub(crate) fn parse(packet: &[u8]) -> Option<Message<'_>> {
     let (ip, icmp) = split_ip(packet)?;
-    let [kind, code] = *icmp.first_chunk::<2>()?;
+    let [kind, code, _, _, _, _, mtu_high, mtu_low] = *icmp.first_chunk::<HEADER_BYTES>()?;
     match kind {
         ECHO_REPLY => {
-            let ttl = *ip.get(8)?;
+            let ttl = Some(*ip.get(8)?);
             Some(Message::Reply { ttl, echo: echo_of(icmp)?, payload: icmp.get(HEADER_BYTES..)? })
         }
         UNREACHABLE | TIME_EXCEEDED => {
             let (quoted_ip, quoted) = split_ip(icmp.get(HEADER_BYTES..)?)?;
             (*quoted.first()? == ECHO_REQUEST).then_some(())?;
-            let quoted_to = address(quoted_ip, 16)?;
-            Some(Message::Error { from: address(ip, 12)?, kind, code, quoted_to, quoted: echo_of(quoted)? })
+            let is_about_size = (kind, code) == (UNREACHABLE, FRAGMENTATION_NEEDED);
+            // The next hop's MTU (RFC 1191); machines older than that say 0.
+            let next_mtu = u32::from(u16::from_be_bytes([mtu_high, mtu_low]));
+            let next_mtu = (is_about_size && next_mtu > 0).then_some(next_mtu);
+            let error = IcmpError { from: address(ip, 12)?.into(), kind, code, next_mtu };
+            let quoted = Quotation {
+                from: address(quoted_ip, 12)?.into(),
+                to: address(quoted_ip, 16)?.into(),
+                echo: echo_of(quoted)?,
+                payload: quoted.get(HEADER_BYTES..).unwrap_or_default(),
+            };
+            Some(Message::Error { error, quoted })
         }
         _ => None,
     }
-}
-
-/// What an error's sender had in hand, which may be another packet than was sent: NAT on the way leaves its traces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Quotation<'a> {
-    /// Source of the quoted request.
-    pub(crate) from: Ipv4Addr,
-    /// Payload of the quoted request, as far as it is quoted.
-    pub(crate) payload: &'a [u8],
-    /// MTU of the next hop in bytes (RFC 1191); 0 where the error is not about size or says none.
-    pub(crate) next_mtu: u16,
-}
-
-/// Reads what a packet that [`parse`] knows as an error quotes; `None` for any other.
-pub(crate) fn quotation(packet: &[u8]) -> Option<Quotation<'_>> {
-    let (_, icmp) = split_ip(packet)?;
-    let [kind, code, _, _, _, _, mtu_high, mtu_low] = *icmp.first_chunk::<HEADER_BYTES>()?;
-    matches!(kind, UNREACHABLE | TIME_EXCEEDED).then_some(())?;
-    let (ip, quoted) = split_ip(icmp.get(HEADER_BYTES..)?)?;
-    let is_about_size = (kind, code) == (UNREACHABLE, FRAGMENTATION_NEEDED);
-    Some(Quotation {
-        from: address(ip, 12)?,
-        payload: quoted.get(HEADER_BYTES..).unwrap_or_default(),
-        next_mtu: if is_about_size { u16::from_be_bytes([mtu_high, mtu_low]) } else { 0 },
-    })
 }
 
 /// Who sent a packet that starts with its IPv4 header.
@@ -121,7 +131,8 @@ fn split_ip(packet: &[u8]) -> Option<(&[u8], &[u8])> {
     if is_icmp { packet.split_at_checked(header_bytes) } else { None }
 }
 
-fn echo_of(icmp: &[u8]) -> Option<Echo> {
+/// Identifier and sequence number of an echo message.
+pub(crate) fn echo_of(icmp: &[u8]) -> Option<Echo> {
     let [id_high, id_low, sequence_high, sequence_low] = *icmp.get(4..)?.first_chunk::<4>()?;
     Some(Echo {
         id: u16::from_be_bytes([id_high, id_low]),
@@ -175,7 +186,7 @@ mod tests {
         let mut reply = request(ECHO, b"mark");
         reply[0] = ECHO_REPLY;
         let packet = ip([1, 2, 3, 4], [10, 0, 2, 24], 2, &reply);
-        assert_eq!(parse(&packet), Some(Message::Reply { ttl: 61, echo: ECHO, payload: b"mark" }));
+        assert_eq!(parse(&packet), Some(Message::Reply { ttl: Some(61), echo: ECHO, payload: b"mark" }));
     }
 
     #[test]
@@ -183,12 +194,15 @@ mod tests {
         let quoted = ip([10, 0, 2, 24], [1, 2, 3, 4], 0, &request(ECHO, b"")[..8]);
         let error = [&[UNREACHABLE, 13, 0, 0, 0, 0, 0, 0][..], &quoted].concat();
         let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], 0, &error);
+        let from = Ipv4Addr::new(203, 0, 113, 33).into();
         let expected = Message::Error {
-            from: Ipv4Addr::new(203, 0, 113, 33),
-            kind: UNREACHABLE,
-            code: 13,
-            quoted_to: Ipv4Addr::new(1, 2, 3, 4),
-            quoted: ECHO,
+            error: IcmpError { from, kind: UNREACHABLE, code: 13, next_mtu: None },
+            quoted: Quotation {
+                from: Ipv4Addr::new(10, 0, 2, 24).into(),
+                to: Ipv4Addr::new(1, 2, 3, 4).into(),
+                echo: ECHO,
+                payload: b"",
+            },
         };
         assert_eq!(parse(&packet), Some(expected));
         assert_eq!(describe(UNREACHABLE, 13), "communication administratively prohibited");
@@ -199,13 +213,22 @@ mod tests {
         let quoted = ip([10, 0, 2, 24], [1, 2, 3, 4], 0, &request(ECHO, b"mark"));
         let error = [&[UNREACHABLE, FRAGMENTATION_NEEDED, 0, 0, 0, 0, 5, 0xaa][..], &quoted].concat();
         let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], 0, &error);
-        let from = Ipv4Addr::new(10, 0, 2, 24);
-        assert_eq!(quotation(&packet), Some(Quotation { from, payload: b"mark", next_mtu: 1450 }));
+        let Some(Message::Error { error, quoted: told }) = parse(&packet) else { panic!("{packet:02x?}") };
+        assert_eq!((error.next_mtu, told.payload), (Some(1450), &b"mark"[..]));
         assert_eq!(sender(&packet), Some(Ipv4Addr::new(203, 0, 113, 33)));
         let error = [&[TIME_EXCEEDED, 0, 0, 0, 0, 0, 5, 0xaa][..], &quoted].concat();
         let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], 0, &error);
-        assert_eq!(quotation(&packet).map(|quotation| quotation.next_mtu), Some(0));
-        assert_eq!(quotation(&ip([1, 2, 3, 4], [10, 0, 2, 24], 0, &request(ECHO, b""))), None);
+        let Some(Message::Error { error, .. }) = parse(&packet) else { panic!("{packet:02x?}") };
+        assert_eq!(error.next_mtu, None);
+    }
+
+    #[test]
+    fn the_identifier_stands_for_a_mark_that_is_cut_off() {
+        let any = Ipv4Addr::UNSPECIFIED.into();
+        let quoted = |payload| Quotation { from: any, to: any, echo: ECHO, payload };
+        let (mark, other) = (b"hopline 01234567", b"hopline 76543210");
+        assert!(quoted(mark).is_of(mark, !ECHO.id) && !quoted(other).is_of(mark, ECHO.id));
+        assert!(quoted(&mark[..8]).is_of(mark, ECHO.id) && !quoted(&mark[..8]).is_of(mark, !ECHO.id));
     }
 
     #[test]
@@ -215,7 +238,6 @@ mod tests {
         let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], 1, &error);
         for length in 0..packet.len() {
             assert_eq!(parse(&packet[..length]), None, "{length}");
-            let _ = quotation(&packet[..length]);
         }
         assert!(parse(&packet).is_some());
     }
@@ -238,8 +260,14 @@ mod tests {
             let error = [&[kind, 0, 0, 0, 0, 0, 0, 0][..], &inner].concat();
             for message in [icmp, error] {
                 let packet = ip([203, 0, 113, 33], [10, 0, 2, 24], words % 11, &message);
-                let is_error = matches!(parse(&packet), Some(Message::Error { .. }));
-                proptest::prop_assert!(!is_error || quotation(&packet).is_some());
+                let headers = IP_HEADER_BYTES + HEADER_BYTES;
+                let fits = |payload: &[u8]| payload.is_empty() || payload.len() + headers <= packet.len();
+                let payload = match parse(&packet) {
+                    Some(Message::Reply { payload, .. }) => payload,
+                    Some(Message::Error { quoted, .. }) => quoted.payload,
+                    None => &[],
+                };
+                proptest::prop_assert!(fits(payload));
             }
         }
     }

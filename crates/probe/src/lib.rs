@@ -6,16 +6,19 @@
 //! process, however that ends. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
 //! in the one whose rules it traces.
 //!
-//! Questions ([`dns`], [`tcp`], [`udp`], [`trace`](mod@trace), [`sized`](mod@sized)) are asked by an [`Asker`]
-//! and block until they are settled or the time is up: several at once are several threads. What the network does
-//! with one is an outcome of a closed set, never an error. DNS, TCP and UDP need no privilege but that of
-//! entering the namespace.
+//! Questions ([`echo()`], [`dns`], [`tcp`], [`udp`], [`trace`](mod@trace), [`sized`](mod@sized)) are
+//! asked by an [`Asker`] and block until they are settled or the time is up: several at once are several threads. What
+//! the network does with one is an outcome of a closed set, never an error. DNS, TCP and UDP need no privilege but
+//! that of entering the namespace.
 
+mod arp;
 pub mod as_instance;
 pub mod dhcp;
 pub mod dns;
 mod echo;
+mod ethernet;
 mod icmp;
+mod icmp6;
 mod icmp_error;
 mod mark;
 mod raw_echo;
@@ -26,6 +29,6 @@ pub mod tcp;
 pub mod trace;
 pub mod udp;
 
-pub use echo::{EchoPlan, EchoSize, ProbeError, echo, echo_and_tell};
+pub use echo::{EchoPlan, EchoResult, EchoSize, echo, echo_and_tell};
 pub use icmp_error::IcmpError;
 pub use socket::{Arrival, AskError, Asker, NotSent, Took};

@@ -110,7 +110,7 @@ impl RawEcho {
             let (length, stamped) = match socket::next(&self.socket, &mut self.buffer, deadline)? {
                 Came::Nothing => return Ok(Heard::Nothing),
                 Came::Error(_) => continue,
-                Came::Datagram { length, stamped, from: _ } => (length, stamped),
+                Came::Datagram { length, stamped, from: _, hop_limit: _ } => (length, stamped),
             };
             let packet = self.buffer.get(..length).unwrap_or_default();
             if let Some(heard) = self.known(packet, stamped) {
@@ -123,25 +123,16 @@ impl RawEcho {
         }
     }
 
-    /// A reply repeats the mark. An error may quote no more than the header, so the number stands for it where
-    /// the mark is cut off.
+    /// A reply repeats the mark.
     fn known(&self, packet: &[u8], stamped: Option<SystemTime>) -> Option<Heard> {
         match icmp::parse(packet)? {
             Message::Reply { echo, payload, ttl: _ } => payload
                 .starts_with(&self.mark)
                 .then_some(Heard::Reply { sequence: echo.sequence, from: icmp::sender(packet)?, stamped }),
-            Message::Error { from, kind, code, quoted_to, quoted } => {
-                let quotation = icmp::quotation(packet)?;
-                let is_whole = quotation.payload.len() >= mark::BYTES;
-                let is_ours =
-                    if is_whole { quotation.payload.starts_with(&self.mark) } else { quoted.id == self.id };
-                let next_mtu = (quotation.next_mtu > 0).then_some(u32::from(quotation.next_mtu));
-                is_ours.then_some(Heard::Error {
-                    sequence: quoted.sequence,
-                    error: IcmpError { from: IpAddr::V4(from), kind, code, next_mtu },
-                    quoted: Quoted { from: quotation.from, to: quoted_to },
-                    stamped,
-                })
+            Message::Error { error, quoted } => {
+                let (IpAddr::V4(from), IpAddr::V4(to)) = (quoted.from, quoted.to) else { return None };
+                let (sequence, is_ours) = (quoted.echo.sequence, quoted.is_of(&self.mark, self.id));
+                is_ours.then_some(Heard::Error { sequence, error, quoted: Quoted { from, to }, stamped })
             }
         }
     }

@@ -179,6 +179,22 @@ pub(crate) fn open_raw(asker: &Asker<'_>) -> Result<Socket, AskError> {
     Ok(socket)
 }
 
+/// Opens a raw socket for echoes towards an address, which hears all ICMP or ICMPv6 of its namespace and tells the
+/// hop limit of what it hears; the IP header is the kernel's to write (raw(7), ipv6(7)).
+pub(crate) fn open_echo(asker: &Asker<'_>, to: SocketAddr) -> Result<Socket, AskError> {
+    let protocol = match to {
+        SocketAddr::V4(_) => Protocol::ICMPV4,
+        SocketAddr::V6(_) => Protocol::ICMPV6,
+    };
+    let socket = make(asker, Domain::for_address(to), Type::RAW, Some(protocol))?;
+    if to.is_ipv6() {
+        socket.set_recv_hoplimit_v6(true).map_err(asker.failed("configure a raw socket"))?;
+    }
+    use_source(asker, &socket, to, 0)?;
+    Ok(socket)
+}
+
+/// A link-local source stands on the link of the address it speaks to.
 fn use_source(asker: &Asker<'_>, socket: &Socket, to: SocketAddr, own_port: u16) -> Result<(), AskError> {
     if asker.source.is_none() && own_port == 0 {
         return Ok(());
@@ -187,8 +203,16 @@ fn use_source(asker: &Asker<'_>, socket: &Socket, to: SocketAddr, own_port: u16)
         SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    let source = SocketAddr::new(asker.source.unwrap_or(any), own_port);
+    let mut source = SocketAddr::new(asker.source.unwrap_or(any), own_port);
+    if let (SocketAddr::V6(source), SocketAddr::V6(to)) = (&mut source, to) {
+        source.set_scope_id(to.scope_id());
+    }
     let step = format!("use the source address {source}");
+    if source.is_ipv4() != to.is_ipv4() {
+        // A raw socket would take the first bytes of one for the other (net/ipv4/raw.c `raw_bind`).
+        let why = io::Error::new(ErrorKind::InvalidInput, "it is of another family than what is asked");
+        return Err(asker.failed(&step)(why));
+    }
     socket.bind(&source.into()).map_err(asker.failed(&step))
 }
 
@@ -226,6 +250,8 @@ pub(crate) enum Came {
         length: usize,
         /// When the kernel received it.
         stamped: Option<SystemTime>,
+        /// IPv6's hop limit, where the socket was asked to tell it.
+        hop_limit: Option<u8>,
     },
     /// An ICMP error about a packet of ours.
     Error(IcmpError),
@@ -271,17 +297,22 @@ pub(crate) fn wait(socket: &Socket, what: PollFlags, deadline: Instant) -> io::R
 }
 
 fn receive(socket: &Socket, buffer: &mut [u8]) -> nix::Result<Came> {
-    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut control = nix::cmsg_space!(TimeSpec, libc::c_int);
     let mut slices = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT;
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-    let stamped = message.cmsgs().ok().and_then(|mut said| {
-        said.find_map(|one| match one {
-            ControlMessageOwned::ScmTimestampns(at) => Some(SystemTime::UNIX_EPOCH + Duration::from(at)),
-            _ => None,
-        })
-    });
-    Ok(Came::Datagram { from: message.address.and_then(|a| address(&a)), length: message.bytes, stamped })
+    let (mut stamped, mut hop_limit) = (None, None);
+    for said in message.cmsgs().into_iter().flatten() {
+        match said {
+            ControlMessageOwned::ScmTimestampns(at) => {
+                stamped = Some(SystemTime::UNIX_EPOCH + Duration::from(at));
+            }
+            ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = u8::try_from(limit).ok(),
+            _ => {}
+        }
+    }
+    let from = message.address.and_then(|a| address(&a));
+    Ok(Came::Datagram { from, length: message.bytes, stamped, hop_limit })
 }
 
 /// Takes the first ICMP error from the queue. Errors of our own stack stand there too and are passed over:

@@ -83,7 +83,7 @@ pub(crate) fn exchange_until<T>(
                 result.outcome = UdpOutcome::Unreachable(error);
                 return Ok(result);
             }
-            Came::Datagram { from, length, stamped } => {
+            Came::Datagram { from, length, stamped, hop_limit: _ } => {
                 if !from.is_some_and(|from| is_same(from, to)) {
                     result.other_senders += 1;
                 } else if let Some(answer) = read(buffer.get(..length).unwrap_or_default()) {

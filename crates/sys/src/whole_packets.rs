@@ -15,6 +15,15 @@ pub fn probe_path_mtu(socket: &impl AsFd) -> io::Result<()> {
     socket_option::set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_PROBE)
 }
 
+/// The same for an IPv6 socket, whose sender alone could cut a packet (ipv6(7), `IPV6_PMTUDISC_PROBE`,
+/// `IPV6_DONTFRAG`).
+pub fn probe_path_mtu_v6(socket: &impl AsFd) -> io::Result<()> {
+    let level = libc::IPPROTO_IPV6;
+    socket_option::set(socket, level, libc::IPV6_MTU_DISCOVER, &libc::IPV6_PMTUDISC_PROBE)?;
+    let yes: libc::c_int = 1;
+    socket_option::set(socket, level, libc::IPV6_DONTFRAG, &yes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use model::probe::{Asked, ProbeResult};
 use probe::as_instance::{Asks, own_port};
 use probe::dns::{DnsOutcome, DnsPlan, Question, Transport};
 use probe::tcp::TcpOutcome;
-use probe::{Asker, EchoPlan, IcmpError, NotSent, Took, dns, tcp};
+use probe::{Asker, EchoPlan, EchoResult, IcmpError, NotSent, Took, dns, tcp};
 use sys::netns::{NetnsError, NetnsFd};
 
 use super::{COUNT, Came, INTERVAL, Probe, Unsent};
@@ -31,10 +31,8 @@ pub(super) fn send(
     let result = match &probe.asks {
         Asks::Echo(size) => {
             let plan = EchoPlan {
-                from: machine.name.clone(),
-                netns,
-                source: None,
-                to: probe.to,
+                to: probe.to.into(),
+                scope: 0,
                 count: COUNT,
                 interval: INTERVAL,
                 timeout: patience,
@@ -42,8 +40,9 @@ pub(super) fn send(
                 id: Some(probe.id),
                 size: *size,
             };
-            probe::echo_and_tell(&plan, || answered(probe.id))
-                .map_err(|error| unsent(Failure::of(&error).to_string()))?
+            let result = probe::echo_and_tell(&asker, &plan, || answered(probe.id))
+                .map_err(|error| unsent(Failure::of(&error).to_string()))?;
+            echo(nothing(&asker, probe, Asked::Echo { octets: result.octets }), result)
         }
         // Nobody asks for an address from inside: see `super::from`.
         Asks::Address => return Ok(Came::default()),
@@ -82,6 +81,18 @@ fn nothing(asker: &Asker<'_>, probe: &Probe<'_>, asked: Asked) -> ProbeResult {
         rtt_us: None,
         errors: Vec::new(),
         send_error: None,
+    }
+}
+
+fn echo(nothing: ProbeResult, came: EchoResult) -> ProbeResult {
+    ProbeResult {
+        sent: came.sent,
+        received: u32::try_from(came.replies.len()).unwrap_or(u32::MAX),
+        reply_ttl: came.reply_ttl,
+        rtt_us: came.median().map(microseconds),
+        errors: came.error.iter().map(said).collect(),
+        send_error: came.not_sent.as_ref().map(refused),
+        ..nothing
     }
 }
 

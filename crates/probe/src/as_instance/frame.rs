@@ -1,17 +1,14 @@
-//! Frames as an instance would send them, and what is read from those that it is sent: ARP (RFC 826) and IPv4.
+//! Frames as an instance would send them, and what is read from those that it is sent: ARP and IPv4.
 
 use std::net::Ipv4Addr;
 
 use model::Mac;
 
+use crate::arp::{self, Arp};
+use crate::ethernet::{self, header};
 use crate::icmp;
 
-const ARP: [u8; 2] = [0x08, 0x06];
 const IPV4: [u8; 2] = [0x08, 0x00];
-/// Ethernet and IPv4 as ARP numbers them, with the lengths of their addresses.
-const ARP_OF_IPV4: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
-const ARP_REQUEST: u16 = 1;
-const ARP_REPLY: u16 = 2;
 const ICMP: u8 = 1;
 
 /// What a frame carries, as far as it matters here.
@@ -21,15 +18,6 @@ pub(super) enum Carried<'f> {
     Arp(Arp),
     /// An IPv4 packet: its header first, and whatever pads the frame behind it.
     Ipv4 { source: Ipv4Addr, destination: Ipv4Addr, packet: &'f [u8] },
-}
-
-/// ARP between IPv4 addresses on Ethernet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Arp {
-    pub(super) is_request: bool,
-    pub(super) sender_mac: Mac,
-    pub(super) sender: Ipv4Addr,
-    pub(super) target: Ipv4Addr,
 }
 
 /// Who sends a frame to whom, and what.
@@ -42,46 +30,17 @@ pub(super) struct Frame<'f> {
 
 /// Reads a frame; `None` where it carries anything else, or less than it says.
 pub(super) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
-    let (destination, rest) = bytes.split_first_chunk::<6>()?;
-    let (source, rest) = rest.split_first_chunk::<6>()?;
-    let (ether_type, carried) = rest.split_first_chunk::<2>()?;
-    let carried = match *ether_type {
-        ARP => Carried::Arp(arp(carried)?),
+    let frame = ethernet::read(bytes)?;
+    let carried = match frame.ether_type {
+        arp::ETHER_TYPE => Carried::Arp(arp::read(frame.payload)?),
         IPV4 => Carried::Ipv4 {
-            source: address(carried, 12)?,
-            destination: address(carried, 16)?,
-            packet: carried,
+            source: address(frame.payload, 12)?,
+            destination: address(frame.payload, 16)?,
+            packet: frame.payload,
         },
         _ => return None,
     };
-    Some(Frame { destination: Mac(*destination), source: Mac(*source), carried })
-}
-
-fn arp(bytes: &[u8]) -> Option<Arp> {
-    let (kind, rest) = bytes.split_first_chunk::<6>()?;
-    let (operation, rest) = rest.split_first_chunk::<2>()?;
-    let operation = u16::from_be_bytes(*operation);
-    if *kind != ARP_OF_IPV4 || !matches!(operation, ARP_REQUEST | ARP_REPLY) {
-        return None;
-    }
-    Some(Arp {
-        is_request: operation == ARP_REQUEST,
-        sender_mac: Mac(*rest.first_chunk::<6>()?),
-        sender: address(rest, 6)?,
-        target: address(rest, 16)?,
-    })
-}
-
-/// Who has this address? Asked of one station or of all.
-pub(super) fn who_has(to: Mac, own: Mac, source: Ipv4Addr, asked: Ipv4Addr) -> Vec<u8> {
-    let mut bytes = header(to, own, ARP);
-    bytes.extend(ARP_OF_IPV4);
-    bytes.extend(ARP_REQUEST.to_be_bytes());
-    bytes.extend(own.0);
-    bytes.extend(source.octets());
-    bytes.extend(Mac::ZERO.0);
-    bytes.extend(asked.octets());
-    bytes
+    Some(Frame { destination: frame.destination, source: frame.source, carried })
 }
 
 /// An IPv4 packet's header, as far as it differs between ours.
@@ -107,10 +66,6 @@ pub(super) fn icmp(to: Mac, own: Mac, ip: Ip, message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn header(to: Mac, from: Mac, ether_type: [u8; 2]) -> Vec<u8> {
-    [&to.0[..], &from.0, &ether_type].concat()
-}
-
 fn address(bytes: &[u8], at: usize) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(*bytes.get(at..)?.first_chunk::<4>()?))
 }
@@ -118,6 +73,7 @@ fn address(bytes: &[u8], at: usize) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arp::who_has;
     use crate::icmp::{Echo, Message};
 
     const OWN: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x11]);
@@ -149,7 +105,7 @@ mod tests {
         let Carried::Ipv4 { source: SOURCE, destination: OTHER, packet } = carried else {
             panic!("{carried:?}");
         };
-        let Some(Message::Reply { ttl: 64, echo: ECHO, payload }) = icmp::parse(packet) else {
+        let Some(Message::Reply { ttl: Some(64), echo: ECHO, payload }) = icmp::parse(packet) else {
             panic!("{packet:02x?}");
         };
         assert!(payload.starts_with(b"mark"));

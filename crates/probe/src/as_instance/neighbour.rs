@@ -9,6 +9,7 @@ use super::frame::{self, Carried};
 use super::guard::ASKED_MAX;
 use super::nic::{self, Nic, Seen};
 use super::{AsInstanceError, NeighbourResult, Sender, Target};
+use crate::arp;
 
 /// Between two questions: as the kernel's (`retrans_time_ms`, arp(7)).
 const AGAIN: Duration = Duration::from_secs(1);
@@ -74,7 +75,7 @@ impl<'s> Neighbour<'s> {
         if self.macs.is_empty() && self.sent < ASKED_MAX && now >= self.next_at {
             let alone = self.expected.filter(|_| self.sent == 0);
             let to = alone.unwrap_or(Mac::BROADCAST);
-            let question = frame::who_has(to, self.sender.mac, self.source, self.asked);
+            let question = arp::who_has(to, self.sender.mac, self.source, self.asked);
             nic.receive(&question)?;
             if self.sent == 0 {
                 self.question = question;

@@ -114,13 +114,15 @@ impl<'p> Ping<'p> {
             {
                 if let Some(request) = self.requests.get_mut(&echo.sequence) {
                     request.answered_ns.get_or_insert(seen.time_ns);
-                    self.reply_ttl = Some(ttl);
+                    self.reply_ttl = ttl;
                 }
             }
-            Some(Message::Error { from, kind, code, quoted_to, quoted })
-                if quoted.id == self.id && quoted_to == self.target.to && self.errors.len() < ERRORS_MAX =>
+            Some(Message::Error { error, quoted })
+                if quoted.echo.id == self.id
+                    && quoted.to == self.target.to
+                    && self.errors.len() < ERRORS_MAX =>
             {
-                self.errors.push((IpAddr::V4(from), icmp::describe(kind, code)));
+                self.errors.push((error.from, error.meaning()));
             }
             Some(Message::Reply { .. } | Message::Error { .. }) | None => {}
         }

@@ -11,6 +11,7 @@
 
 mod dhcp;
 mod dns;
+mod echo;
 mod place;
 mod reach;
 mod way;

@@ -1,7 +1,8 @@
 //! A chain of network namespaces, `ht-ask-PID-N-0`, `-1`, ... and what is put into them. Between the i-th and
-//! the next lies 10.77.i.0/24, of which the i-th has .1 and the next .2; all of them forward.
+//! the next lies 10.77.i.0/24, of which the i-th has .1 and the next .2; all of them forward. Where it is asked for,
+//! there is fd77:0:0:i::/64 too.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -62,6 +63,30 @@ impl Chain {
         self.run(0, &format!("ping -n -q -c 1 -i 0.2 -w {} {}", PATIENCE.as_secs(), self.far()));
     }
 
+    /// The same in IPv6. Once the far end answers, all neighbours know each other, which takes until nobody is found to
+    /// have the link-local addresses that they ask by (RFC 4862).
+    pub(crate) fn with_ipv6(self) -> Chain {
+        let length = self.fds.len();
+        for i in 0..length {
+            self.run(i, "sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.icmp.ratelimit=0");
+        }
+        for i in 0..length - 1 {
+            self.ip(i, &format!("addr add fd77:0:0:{i}::1/64 dev right nodad"));
+            self.ip(i + 1, &format!("addr add fd77:0:0:{i}::2/64 dev left nodad"));
+            self.ip(i, &format!("route add default via fd77:0:0:{i}::2"));
+            for nearer in 0..i {
+                self.ip(i + 1, &format!("route add fd77:0:0:{nearer}::/64 via fd77:0:0:{i}::1"));
+            }
+        }
+        self.run(0, &format!("ping -n -q -c 1 -i 0.2 -w {} {}", PATIENCE.as_secs(), self.far_v6()));
+        self
+    }
+
+    /// The far end's IPv6 address.
+    pub(crate) fn far_v6(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd77, 0, 0, u16::try_from(self.fds.len() - 2).unwrap(), 0, 0, 0, 2)
+    }
+
     /// The near end, which asks.
     pub(crate) fn asker(&self) -> Asker<'_> {
         Asker { name: "near", netns: &self.fds[0], source: None }
@@ -93,10 +118,10 @@ impl Chain {
 
     /// A chain at a hook, and a rule in it.
     pub(crate) fn rule(&self, at: usize, hook: &str, rule: &str) {
-        self.nft(at, "add table ip t");
+        self.nft(at, "add table inet t");
         let kind = "type filter hook";
-        self.nft(at, &format!("add chain ip t {hook} {{ {kind} {hook} priority -300; }}"));
-        self.nft(at, &format!("add rule ip t {hook} {rule}"));
+        self.nft(at, &format!("add chain inet t {hook} {{ {kind} {hook} priority -300; }}"));
+        self.nft(at, &format!("add rule inet t {hook} {rule}"));
     }
 }
 

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use collect::{At, MachinePlan};
 use model::netfilter::Ruleset;
-use model::probe::ProbeResult;
-use probe::EchoPlan;
 use probe::rule_trace::{self, Flow, RuleMet, Trace, Traced};
+use probe::{Asker, EchoPlan, EchoResult};
 use sys::netns::NetnsFd;
 
 /// Longer than anything takes that happens.
@@ -81,12 +80,10 @@ impl Wires {
     }
 
     /// One echo request from `a` to `b` and whatever came of it.
-    pub(crate) fn ping(&self, id: u16, timeout: Duration) -> ProbeResult {
+    pub(crate) fn ping(&self, id: u16, timeout: Duration) -> EchoResult {
         let plan = EchoPlan {
-            from: "a".to_owned(),
-            netns: NetnsFd::named(&self.a).unwrap(),
-            source: None,
-            to: self.b_ip,
+            to: self.b_ip.into(),
+            scope: 0,
             count: 1,
             interval: Duration::from_millis(10),
             timeout,
@@ -94,13 +91,14 @@ impl Wires {
             id: Some(id),
             size: probe::EchoSize { octets: 84, whole: false },
         };
-        probe::echo(&plan).unwrap()
+        let netns = NetnsFd::named(&self.a).unwrap();
+        probe::echo(&Asker { name: "a", netns: &netns, source: None }, &plan).unwrap()
     }
 
     /// One that must be answered.
     pub(crate) fn ping_through(&self, id: u16) {
         let result = self.ping(id, PATIENCE);
-        assert_eq!(result.received, 1, "{result:?}");
+        assert_eq!(result.replies.len(), 1, "{result:?}");
     }
 
     /// The flow of such a request.

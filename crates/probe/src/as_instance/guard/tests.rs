@@ -1,8 +1,9 @@
 //! Each refusal by the nearest thing that is allowed, changed in one place.
 
-use super::super::frame::{Ip, icmp, who_has};
+use super::super::frame::{Ip, icmp};
 use super::super::{Asks, Target};
 use super::*;
+use crate::arp::who_has;
 use crate::echo::EchoSize;
 use crate::icmp::{Echo, request};
 use model::route::Neighbour;
