@@ -5,7 +5,7 @@ mod error;
 mod exchange;
 mod socket;
 
-pub(crate) mod addresses;
+pub mod addresses;
 pub mod attribute;
 pub(crate) mod bridge_vlans;
 pub mod bridges;

@@ -6,7 +6,7 @@
 //! process, however that ends. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
 //! in the one whose rules it traces.
 //!
-//! Questions ([`echo()`], [`dns`], [`tcp`], [`udp`], [`trace`](mod@trace), [`sized`](mod@sized)) are
+//! Questions ([`echo()`], [`neighbour`], [`dns`], [`tcp`], [`udp`], [`trace`](mod@trace), [`sized`](mod@sized)) are
 //! asked by an [`Asker`] and block until they are settled or the time is up: several at once are several threads. What
 //! the network does with one is an outcome of a closed set, never an error. DNS, TCP and UDP need no privilege but
 //! that of entering the namespace.
@@ -21,6 +21,7 @@ mod icmp;
 mod icmp6;
 mod icmp_error;
 mod mark;
+pub mod neighbour;
 mod raw_echo;
 pub mod rule_trace;
 pub mod sized;

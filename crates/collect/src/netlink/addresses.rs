@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use model::link::Link;
 use model::route::{Address, Standing};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
 
-use super::{NetlinkError, Socket};
+use super::{NetlinkError, Socket, links};
 
 /// Every address of the namespace, in the kernel's order.
 pub(crate) fn read(socket: &mut Socket) -> Result<Vec<Address>, NetlinkError> {
@@ -17,6 +18,19 @@ pub(crate) fn read(socket: &mut Socket) -> Result<Vec<Address>, NetlinkError> {
         _ => None,
     });
     Ok(addresses.collect())
+}
+
+/// A link of the calling thread's namespace and the addresses that it bears, as they are now; `None` where there is
+/// no link of this name.
+pub fn of_link(name: &str) -> Result<Option<(Link, Vec<Address>)>, NetlinkError> {
+    let mut socket = Socket::open()?;
+    let links = links::read(&mut socket)?;
+    let Some(link) = links.into_iter().map(|raw| raw.link).find(|link| link.name == name) else {
+        return Ok(None);
+    };
+    let mut addresses = read(&mut socket)?;
+    addresses.retain(|address| address.link == link.index);
+    Ok(Some((link, addresses)))
 }
 
 fn address(message: &AddressMessage) -> Option<Address> {

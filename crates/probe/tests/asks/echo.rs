@@ -49,7 +49,7 @@ fn replies_are_counted_with_hop_limit_and_the_kernels_time() {
     let chain = Chain::new(3).with_ipv6();
     for (to, source) in far(&chain).into_iter().zip(NEAR) {
         let asker = Asker { source: Some(source), ..chain.asker() };
-        // Larger than the links, and sent in pieces.
+        // As short as our mark allows; larger than the links, and sent in pieces.
         for octets in [0, 1200, 4000] {
             let started = Instant::now();
             let size = EchoSize { octets, whole: false };
@@ -64,16 +64,23 @@ fn replies_are_counted_with_hop_limit_and_the_kernels_time() {
 }
 
 #[test]
-fn another_ping_on_the_same_host_is_not_mistaken_for_ours() {
+fn the_answers_to_another_ping_are_not_mistaken_for_ours() {
     let chain = Chain::new(2).with_ipv6();
-    for to in far(&chain) {
-        // Even one of the same identifier: the mark tells them apart.
-        let plan = EchoPlan { id: Some(7), ..plan(to) };
-        let both = std::thread::scope(|scope| {
-            let runs = [scope.spawn(|| promptly(&chain, &plan)), scope.spawn(|| promptly(&chain, &plan))];
-            runs.map(|run| run.join().unwrap()).map(|result| (result.sent, result.replies.len()))
+    chain.ip(1, "addr add 10.77.0.3/24 dev left");
+    chain.ip(1, "addr add fd77::3/64 dev left nodad");
+    chain.rule(1, "input", "ip daddr 10.77.0.3 drop");
+    chain.rule(1, "input", "ip6 daddr fd77::3 icmpv6 type echo-request drop");
+    for (to, silent) in far(&chain).into_iter().zip(["10.77.0.3", "fd77::3"]) {
+        // Even of the same identifier: the mark tells them apart.
+        let mine = EchoPlan { id: Some(7), timeout: SHORT, ..plan(silent.parse().unwrap()) };
+        let other = EchoPlan { id: Some(7), ..plan(to) };
+        let (mine, other) = std::thread::scope(|scope| {
+            let mine = scope.spawn(|| echo(&chain.asker(), &mine).unwrap());
+            let other = promptly(&chain, &other);
+            (mine.join().unwrap(), other)
         });
-        assert_eq!(both, [(3, 3), (3, 3)]);
+        assert_eq!((mine.sent, mine.replies, mine.error), (3, vec![], None));
+        assert_eq!((other.sent, other.replies.len()), (3, 3));
     }
 }
 

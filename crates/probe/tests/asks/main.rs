@@ -12,6 +12,7 @@
 mod dhcp;
 mod dns;
 mod echo;
+mod neighbour;
 mod place;
 mod reach;
 mod way;
