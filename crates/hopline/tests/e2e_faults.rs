@@ -7,6 +7,7 @@ mod cli_support;
 mod support;
 
 use std::collections::BTreeSet;
+use std::thread;
 
 use support::report::{list, text};
 use support::test_lab::TestLab;
@@ -197,21 +198,31 @@ fn each_is_named_and_healed(tag: &str, faults: &[(&str, &str)]) {
         let expected = [format!("{code} {hop}")];
         // web1 runs on compute1.
         let host = hop.split('/').next().filter(|host| *host != "web1").unwrap_or("compute1");
-        for question in [
+        let mut questions = vec![
             &["diagnose", "web1"][..],
             &["diagnose", "web1", "--passive"],
-            &["check", host],
             &["check", "compute1"],
             &["check"],
-        ] {
-            wrong.extend(lab.report(question).complaint(&expected, code));
+        ];
+        let of_host = ["check", host];
+        if host != "compute1" {
+            questions.push(&of_host);
         }
+        wrong.extend(complaints(&lab, &questions, &expected, code));
         lab.heal();
-        for question in [&["diagnose", "web1"][..], &["check"]] {
-            wrong.extend(lab.report(question).complaint(&[""; 0], &format!("after {code}")));
-        }
+        let after = format!("after {code}");
+        wrong.extend(complaints(&lab, &[&["diagnose", "web1"], &["check"]], &[], &after));
     }
     assert_none(&wrong);
+}
+
+/// Asks all questions at the same time, and returns what is wrong.
+fn complaints(lab: &TestLab, questions: &[&[&str]], expected: &[String], when: &str) -> Vec<String> {
+    thread::scope(|scope| {
+        let ask = |question| scope.spawn(move || lab.report(question).complaint(expected, when));
+        let asked: Vec<_> = questions.iter().copied().map(ask).collect();
+        asked.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+    })
 }
 
 /// What the first, narrowest remedy of a finding changes is enough, and its undo brings the fault back.

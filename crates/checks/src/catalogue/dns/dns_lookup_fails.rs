@@ -7,10 +7,10 @@
 //! behind it does not share, or in nothing at all. Programs in the instance wait, or say that the host is unknown.
 //!
 //! ## How hopline knows
-//! Two questions were asked as the instance: one for dnsmasq's own version, which it answered, and one for the name of
-//! somebody outside. The same was asked of the server behind it from the host. A refusal is told wherever it comes from;
-//! a failure or silence only where the server behind answered better: a reverse zone may be broken far away, and that
-//! is nobody's fault here.
+//! Two questions were asked as the instance: one for dnsmasq's own version, which it answered, and one for the
+//! name of somebody outside. The same was asked of the server behind it from the host. A refusal is told wherever
+//! it comes from; a failure or silence only where the server behind answered better: a reverse zone may be broken
+//! far away, and that is nobody's fault here.
 //!
 //! ## What it looks like
 //! `dig @GATEWAY -x ADDRESS` in the instance: `status: REFUSED`, `status: SERVFAIL`, or no servers could be reached;
