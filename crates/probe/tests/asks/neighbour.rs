@@ -72,30 +72,13 @@ fn flush(chain: &Chain) {
     }
 }
 
-/// A link-local address is used once nobody has it (RFC 4862), which is asked for a second or two.
-fn wait_for_link_local(chain: &Chain) -> String {
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
-        let show = [
-            "-n",
-            &chain.names[0],
-            "-6",
-            "-o",
-            "addr",
-            "show",
-            "dev",
-            "right",
-            "scope",
-            "link",
-            "-tentative",
-        ];
-        let output = Command::new("ip").args(show).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        if let Some(address) = text.split_whitespace().find_map(|word| word.strip_suffix("/64")) {
-            return address.to_owned();
-        }
-    }
-    panic!("no link-local address");
+/// The near end's link-local address.
+fn link_local(chain: &Chain) -> String {
+    let show = ["-n", &chain.names[0], "-6", "-o", "addr", "show", "dev", "right", "scope", "link"];
+    let output = Command::new("ip").args(show).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let address = text.split_whitespace().find_map(|word| word.strip_suffix("/64"));
+    address.expect("a link-local address").to_owned()
 }
 
 #[test]
@@ -117,7 +100,7 @@ fn two_machines_with_one_address_are_both_told() {
     let chain = three();
     chain.ip(2, "addr add 10.77.0.2/24 dev third");
     chain.ip(2, "addr add fd77::2/64 dev third nodad");
-    let link_local = wait_for_link_local(&chain);
+    let link_local = link_local(&chain);
     for (asked, asked_as) in [("10.77.0.2", "10.77.0.1"), ("fd77::2", link_local.as_str())] {
         let result = promptly(&chain, &plan(asked));
         assert_eq!((result.sent, &result.outcome), (1, &NeighbourOutcome::Duplicate));
@@ -129,7 +112,7 @@ fn two_machines_with_one_address_are_both_told() {
 fn a_question_teaches_neighbours_what_is_so_and_makes_no_entry_of_our_own() {
     let chain = three();
     chain.ip(2, "addr add 10.77.0.3/24 dev third");
-    let link_local = wait_for_link_local(&chain);
+    let link_local = link_local(&chain);
     flush(&chain);
     for asked in ["10.77.0.2", "fd77::2"] {
         promptly(&chain, &plan(asked));

@@ -39,6 +39,8 @@ impl Chain {
         for i in 0..length {
             chain.ip(i, "link set lo up");
             chain.run(i, "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0");
+            // Nobody else can have an address here: link-local ones are used at once (ip-sysctl.rst, `accept_dad`).
+            chain.run(i, "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0");
         }
         for i in 0..length - 1 {
             chain.ip(i, &format!("link add right type veth peer name left netns {}", chain.names[i + 1]));
@@ -63,8 +65,7 @@ impl Chain {
         self.run(0, &format!("ping -n -q -c 1 -i 0.2 -w {} {}", PATIENCE.as_secs(), self.far()));
     }
 
-    /// The same in IPv6. Once the far end answers, all neighbours know each other, which takes until nobody is found to
-    /// have the link-local addresses that they ask by (RFC 4862).
+    /// The same in IPv6. Once the far end answers, all neighbours know each other.
     pub(crate) fn with_ipv6(self) -> Chain {
         let length = self.fds.len();
         for i in 0..length {
