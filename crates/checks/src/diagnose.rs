@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Coverage, Diagnosis, Finding, Outcome};
-use model::path::{Place, Stage};
+use model::path::{Exchange, Place, Stage};
 use model::probe::{DeviceWatch, ProbeResult, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
@@ -14,6 +14,7 @@ use crate::catalogue::CATALOGUE;
 use crate::catalogue::dns::ssh_slow_reverse_dns;
 use crate::catalogue::external::pmtu_blackhole;
 use crate::contradiction::{self, Asking};
+use crate::dhcp_told;
 use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
@@ -249,6 +250,11 @@ fn conclude(
     for step in steps {
         let probe = probe_of(case, &step);
         paths.extend(watched::observed(case, step, probe));
+    }
+    for finding in findings.iter_mut().filter(|finding| finding.exchange == Exchange::Dhcp) {
+        let hit = case.intent.instances.iter().find(|instance| finding.instances.contains(&instance.name));
+        let told = hit.map(|hit| dhcp_told::evidence(case.snapshot, case.intent, hit)).unwrap_or_default();
+        finding.evidence.extend(told);
     }
     gaps.sort();
     gaps.dedup();

@@ -13,6 +13,7 @@ mod contradiction;
 mod dhcp_refused;
 mod dhcp_rules;
 mod dhcp_server;
+mod dhcp_told;
 mod diagnose;
 mod dns;
 mod drift;

@@ -12,6 +12,7 @@ use model::path::{Direction, Disposition, Hop, Stage};
 use model::service::{ConsoleEventKind, NovaOptions};
 use model::snapshot::Host;
 
+use crate::dhcp_told;
 use crate::evidence;
 use crate::ladder::{Purpose, Rung};
 use crate::nova::{self, line::Then, options::Options};
@@ -76,9 +77,7 @@ pub(crate) fn leads_right(rule: &NfRule, meant: Option<&Then>) -> bool {
 
 /// What an instance's console last said of metadata, where it did not get any.
 pub(crate) fn console(view: &View, instance: &Instance) -> Option<Evidence> {
-    let names = [instance.uuid.as_deref(), instance.libvirt_name.as_deref(), Some(instance.name.as_str())];
-    let consoles = view.snapshot().host(&instance.host)?.consoles.iter();
-    let (_, console) = consoles.into_iter().find(|(name, _)| names.contains(&Some(name.as_str())))?;
+    let console = dhcp_told::console_of(view.snapshot().host(&instance.host)?, instance)?;
     let failed = |kind: &ConsoleEventKind| matches!(kind, ConsoleEventKind::MetadataUnreachable(_));
     let event = console.events.iter().rev().find(|event| failed(&event.kind))?;
     let source = format!("{}:{}", console.file, event.line);

@@ -66,6 +66,10 @@ fn an_offer_that_is_lost_on_its_way_back_is_told_with_the_hop() {
     assert_eq!((text(&finding["exchange"]), text(&finding["direction"])), ("dhcp", "reply"), "{finding:#}");
     let summary = text(&finding["summary"]);
     assert!(summary.starts_with("the answer to the DHCPDISCOVER"), "{summary}");
+    // The guide's four lines of web1's boot, and what its console said then.
+    let told: Vec<&str> = list(&finding["evidence"]).iter().map(|line| text(&line["text"])).collect();
+    assert!(told.iter().any(|line| line.contains("DISCOVER, OFFER, REQUEST, ACK)")), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("lease of 10.0.2.24 obtained")), "{told:#?}");
     // dnsmasq has heard every DISCOVER and answered it.
     let log = std::fs::read_to_string(lab.state().join("compute1/log/dnsmasq.log")).unwrap();
     let lines = |word: &str| log.lines().filter(|line| line.contains(word)).count();

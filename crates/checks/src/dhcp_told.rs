@@ -1,0 +1,142 @@
+//! What the two ends of DHCP last told: the instance on its console, its server in dnsmasq's log. The guide goes by
+//! them: all four lines in the log and no address is the way back.
+
+use model::Intent;
+use model::Snapshot;
+use model::finding::{Evidence, EvidenceKind};
+use model::intent::Instance;
+use model::service::{Console, ConsoleEventKind, DhcpLogLine, DhcpMessage};
+use model::snapshot::Host;
+
+use crate::evidence;
+
+/// Lines of evidence for an instance's DHCP: nothing where neither end was read.
+pub(crate) fn evidence(snapshot: &Snapshot, intent: &Intent, instance: &Instance) -> Vec<Evidence> {
+    let host = |name: &str| snapshot.hosts.iter().find(|host| host.name == name);
+    let server = intent.servers_of(instance).first().and_then(|name| host(name));
+    let log = server.and_then(|server| log(server, instance));
+    log.into_iter().chain(host(&instance.host).and_then(|host| on_console(host, instance))).collect()
+}
+
+/// What an instance's console is kept under.
+pub(crate) fn console_of<'h>(host: &'h Host, instance: &Instance) -> Option<&'h Console> {
+    let names = [instance.uuid.as_deref(), instance.libvirt_name.as_deref(), Some(instance.name.as_str())];
+    let named = |(name, _): &&(String, Console)| names.contains(&Some(name.as_str()));
+    host.consoles.iter().find(named).map(|(_, console)| console)
+}
+
+/// The client's last word: the lease that it got, or that it got none.
+fn on_console(host: &Host, instance: &Instance) -> Option<Evidence> {
+    let console = console_of(host, instance)?;
+    let is_dhcp = |kind: &ConsoleEventKind| match kind {
+        ConsoleEventKind::DhcpStarted(_)
+        | ConsoleEventKind::DhcpDiscover
+        | ConsoleEventKind::DhcpSelect
+        | ConsoleEventKind::DhcpLease(_)
+        | ConsoleEventKind::DhcpNoLease
+        | ConsoleEventKind::DhcpFailed => true,
+        ConsoleEventKind::MetadataAsked
+        | ConsoleEventKind::MetadataUnreachable(_)
+        | ConsoleEventKind::Login => false,
+    };
+    let last = console.events.iter().rev().find(|event| is_dhcp(&event.kind))?;
+    Some(evidence::record(EvidenceKind::Log, format!("{}:{}", console.file, last.line), last.text.clone()))
+}
+
+/// Which of the four lines of the last conversation stand in dnsmasq's log, and the last of them.
+fn log(server: &Host, instance: &Instance) -> Option<Evidence> {
+    let file = server.dhcp_log_file.as_ref()?;
+    let macs: Vec<_> = instance.vifs.iter().filter_map(|vif| vif.mac).collect();
+    let own: Vec<&DhcpLogLine> =
+        server.dhcp_log.iter().filter(|line| line.mac.is_some_and(|mac| macs.contains(&mac))).collect();
+    let Some(last) = own.last() else {
+        let macs: Vec<String> = macs.iter().map(ToString::to_string).collect();
+        return Some(evidence::record(
+            EvidenceKind::Log,
+            file,
+            format!("not one line of {}", macs.join(" ")),
+        ));
+    };
+    // The last conversation begins at the last question; a renewal has no DISCOVER.
+    let begins = |line: &&DhcpLogLine| line.kind == DhcpMessage::Discover;
+    let from = own.iter().rposition(begins).unwrap_or(own.len() - 1);
+    let said: Vec<&str> = own.iter().skip(from).map(|line| name(line.kind)).collect();
+    let text = format!("{} (the last conversation: {})", last.text, said.join(", "));
+    Some(evidence::record(EvidenceKind::Log, format!("{file}:{}", last.line), text))
+}
+
+fn name(kind: DhcpMessage) -> &'static str {
+    match kind {
+        DhcpMessage::Discover => "DISCOVER",
+        DhcpMessage::Offer => "OFFER",
+        DhcpMessage::Request => "REQUEST",
+        DhcpMessage::Ack => "ACK",
+        DhcpMessage::Nak => "NAK",
+        DhcpMessage::Decline => "DECLINE",
+        DhcpMessage::Release => "RELEASE",
+        DhcpMessage::Inform => "INFORM",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::service::{Console, ConsoleEvent, ConsoleEventKind, DhcpLogLine, DhcpMessage};
+
+    use crate::fixture::{Cloud, broken, codes};
+
+    fn log(cloud: &mut Cloud, kinds: &[DhcpMessage]) {
+        let mac = cloud.intent.instances[0].vifs[0].mac;
+        let host = cloud.host("compute1");
+        host.dhcp_log_file = Some("/var/log/syslog".to_owned());
+        host.dhcp_log = kinds
+            .iter()
+            .zip(1..)
+            .map(|(kind, line)| DhcpLogLine {
+                time: String::new(),
+                pid: 7,
+                kind: *kind,
+                interface: "br100".to_owned(),
+                ip: None,
+                mac,
+                rest: String::new(),
+                line,
+                text: format!("line {line}"),
+            })
+            .collect();
+    }
+
+    fn told(cloud: &Cloud) -> Vec<String> {
+        let diagnosis = cloud.diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["dhcp-reply-lost compute1//br100"]);
+        let lines = diagnosis.findings[0].evidence.iter();
+        lines.map(|line| format!("{}: {}", line.source, line.text)).collect()
+    }
+
+    #[test]
+    fn the_log_tells_how_far_the_last_conversation_came() {
+        use DhcpMessage::{Ack, Discover, Offer, Request};
+        let mut cloud = broken("dhcp-reply-lost");
+        log(&mut cloud, &[Discover, Offer, Request, Ack, Discover, Offer, Discover, Offer]);
+        let expected = "/var/log/syslog:8: line 8 (the last conversation: DISCOVER, OFFER)";
+        assert!(told(&cloud).contains(&expected.to_owned()), "{:#?}", told(&cloud));
+        log(&mut cloud, &[Discover, Offer, Request, Ack]);
+        assert!(told(&cloud).iter().any(|line| line.ends_with("DISCOVER, OFFER, REQUEST, ACK)")));
+        log(&mut cloud, &[]);
+        assert!(told(&cloud).iter().any(|line| line.contains("not one line of fa:16:3e:")));
+    }
+
+    #[test]
+    fn the_console_tells_what_the_client_said_last() {
+        let mut cloud = broken("dhcp-reply-lost");
+        let event = |line, kind, text: &str| ConsoleEvent { line, kind, text: text.to_owned() };
+        let events = vec![
+            event(3, ConsoleEventKind::DhcpDiscover, "Sending discover..."),
+            event(4, ConsoleEventKind::DhcpNoLease, "No lease, failing"),
+            event(9, ConsoleEventKind::Login, "login:"),
+        ];
+        let console = Console { file: "/var/lib/nova/instances/x/console.log".to_owned(), events };
+        cloud.host("compute1").consoles = vec![("web1".to_owned(), console)];
+        let expected = "/var/lib/nova/instances/x/console.log:4: No lease, failing";
+        assert!(told(&cloud).contains(&expected.to_owned()), "{:#?}", told(&cloud));
+    }
+}
