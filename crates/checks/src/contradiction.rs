@@ -30,7 +30,7 @@ pub(crate) fn found(
     let Asking { case, rung, instance, probe } = *asking;
     let exchange = probe.asked.exchange();
     let open = rung.answer.answered || rung.undecided().is_some();
-    if open && probe.received == 0 && findings.is_empty() {
+    if open && (probe.received == 0 || probe.is_refused()) && !is_explained(findings, instance) {
         // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
         let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
         if let Some((seen, met)) = traced {
@@ -38,6 +38,9 @@ pub(crate) fn found(
         }
         if !rung.answer.answered {
             return None;
+        }
+        if probe.is_refused() {
+            return Some(refused(rung, instance, probe));
         }
         if let Some(parted) = watched::parted(case, rung) {
             return Some(watched::finding(case, &parted, (rung, instance, probe)));
@@ -66,7 +69,9 @@ pub(crate) fn found(
     }
     let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
     if dies && is_from_whom_it_was_meant(case, rung, probe) {
-        findings.retain(|f| f.exchange != exchange || f.confidence == Confidence::Proven);
+        findings.retain(|f| {
+            f.exchange != exchange || f.confidence == Confidence::Proven || !f.instances.contains(&probe.from)
+        });
         gaps.push(Gap {
             what: format!("why {} reaches {}", probe.from, probe.to),
             why: format!("the walk says that it dies, and yet {}", said::text(probe)),
@@ -76,9 +81,41 @@ pub(crate) fn found(
     None
 }
 
+/// Something that stops packets of this instance was found. What stops nothing, or others, explains no silence.
+pub(crate) fn is_explained(findings: &[Finding], instance: &str) -> bool {
+    let is_his = |finding: &Finding| finding.instances.iter().any(|name| name == instance);
+    findings.iter().any(|finding| finding.exchange != Exchange::None && is_his(finding))
+}
+
+/// The walk would have a listener, and the connection was refused.
+fn refused(rung: &Rung, instance: &str, probe: &ProbeResult) -> Finding {
+    let asked = rung.answer.paths.iter().find(|path| path.direction == Direction::Request);
+    let last = asked.and_then(|path| path.hops.last());
+    Finding {
+        code: "lost-at-hop".to_owned(),
+        hop: last.map_or_else(|| start_of(rung), |hop| hop.at.clone()),
+        direction: Direction::Request,
+        exchange: probe.asked.exchange(),
+        summary: format!(
+            "{} is refused {}, though everything that was read would let it pass",
+            probe.from,
+            said::answer_from(probe).replacen("from", "by", 1)
+        ),
+        cause: "nobody listens where the connection is led to, or a rule that was not read rejects it"
+            .to_owned(),
+        confidence: Confidence::Likely,
+        evidence: vec![said::evidence(probe)],
+        owner: "unknown".to_owned(),
+        remedy: Vec::new(),
+        instances: vec![instance.to_owned()],
+    }
+}
+
 /// Whom the question was meant for has answered: of DHCP, where anybody may, the network's own server.
 fn is_from_whom_it_was_meant(case: &Case, rung: &Rung, probe: &ProbeResult) -> bool {
-    let Asked::Address { offers, .. } = &probe.asked else { return probe.received > 0 };
+    let Asked::Address { offers, .. } = &probe.asked else {
+        return probe.received > 0 && !probe.is_refused();
+    };
     let instance = case.intent.instances.get(rung.instance);
     let networks = || {
         let vifs = instance.into_iter().flat_map(|i| &i.vifs);
@@ -137,4 +174,55 @@ fn traced_to(
 fn shorter(case: &Case, silent: &Rung, answered: &[Rung]) -> Vec<Evidence> {
     let towards = answered.iter().filter(|rung| rung.to == silent.to && rung.from != silent.from);
     towards.filter_map(|rung| probe_of(case, rung)).map(said::evidence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::finding::Outcome;
+    use model::probe::{Asked, ProbeResult};
+
+    use crate::fixture::{broken, codes, healthy, looked_up};
+
+    /// A SYN to the metadata service and a reset.
+    fn refused(accepted: bool) -> ProbeResult {
+        let metadata = [169, 254, 169, 254].into();
+        let asked = Asked::Connection { port: 80, accepted };
+        ProbeResult { asked, sent: 1, received: 1, ..looked_up("web1", metadata, None) }
+    }
+
+    #[test]
+    fn a_connection_that_is_refused_is_no_answer_of_the_service() {
+        let found = healthy().diagnose_with("web1", &[refused(false)]);
+        assert_eq!((codes(&found).len(), found.outcome), (1, Outcome::Fault), "{:?}", codes(&found));
+        assert!(
+            found.findings[0].summary.contains("is refused by 169.254.169.254:80"),
+            "{:?}",
+            found.findings
+        );
+        assert_eq!(codes(&healthy().diagnose_with("web1", &[refused(true)])), [""; 0]);
+        // Where the walk says so too, it agrees.
+        let found = broken("metadata-service-down").diagnose_with("web1", &[refused(false)]);
+        assert_eq!(codes(&found), ["metadata-service-down compute1//br100"]);
+        assert!(found.coverage.gaps.is_empty(), "{:?}", found.coverage.gaps);
+    }
+
+    #[test]
+    fn what_stops_nothing_does_not_hide_a_loss() {
+        let silent = looked_up("web1", [10, 0, 0, 42].into(), None);
+        let found = codes(&broken("nova-rules-drift").diagnose_with("web1", &[silent]));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().any(|code| code.starts_with("lost-at-hop ")), "{found:?}");
+    }
+
+    #[test]
+    fn a_silence_that_a_fault_explains_is_no_second_fault() {
+        let mut cloud = broken("ip-forward-0");
+        let elsewhere = [1, 2, 3, 4].into();
+        let file = "/etc/netns/lab-web1/resolv.conf".to_owned();
+        let servers = vec![std::net::IpAddr::V4(elsewhere)];
+        cloud.netns("web1").resolver =
+            Some(model::service::ResolvConf { file, servers, ..Default::default() });
+        let found = codes(&cloud.diagnose_with("web1", &[looked_up("web1", elsewhere, None)]));
+        assert_eq!(found, ["ip-forward-0 compute1//br100"]);
+    }
 }

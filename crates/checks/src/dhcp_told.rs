@@ -10,6 +10,9 @@ use model::snapshot::Host;
 
 use crate::evidence;
 
+/// Lines of one conversation that are told, at most: it has four.
+const LINES_MAX: usize = 8;
+
 /// Lines of evidence for an instance's DHCP: nothing where neither end was read.
 pub(crate) fn evidence(snapshot: &Snapshot, intent: &Intent, instance: &Instance) -> Vec<Evidence> {
     let host = |name: &str| snapshot.hosts.iter().find(|host| host.name == name);
@@ -57,10 +60,25 @@ fn log(server: &Host, instance: &Instance) -> Option<Evidence> {
             format!("not one line of {}", macs.join(" ")),
         ));
     };
-    // The last conversation begins at the last question; a renewal has no DISCOVER.
-    let begins = |line: &&DhcpLogLine| line.kind == DhcpMessage::Discover;
-    let from = own.iter().rposition(begins).unwrap_or(own.len() - 1);
-    let said: Vec<&str> = own.iter().skip(from).map(|line| name(line.kind)).collect();
+    // The last conversation begins at the last DISCOVER, or, of a renewal, at a REQUEST that no OFFER comes before.
+    let kind = |at: usize| own.get(at).map(|line| line.kind);
+    let begins = |at: &usize| match kind(*at) {
+        Some(DhcpMessage::Discover) => true,
+        Some(DhcpMessage::Request) => {
+            at.checked_sub(1).and_then(kind).is_none_or(|before| before != DhcpMessage::Offer)
+        }
+        Some(
+            DhcpMessage::Offer
+            | DhcpMessage::Ack
+            | DhcpMessage::Nak
+            | DhcpMessage::Decline
+            | DhcpMessage::Release
+            | DhcpMessage::Inform,
+        )
+        | None => false,
+    };
+    let from = (0..own.len()).rev().find(begins).unwrap_or(own.len() - 1);
+    let said: Vec<&str> = own.iter().skip(from).take(LINES_MAX).map(|line| name(line.kind)).collect();
     let text = format!("{} (the last conversation: {})", last.text, said.join(", "));
     Some(evidence::record(EvidenceKind::Log, format!("{file}:{}", last.line), text))
 }
@@ -119,6 +137,8 @@ mod tests {
         log(&mut cloud, &[Discover, Offer, Request, Ack, Discover, Offer, Discover, Offer]);
         let expected = "/var/log/syslog:8: line 8 (the last conversation: DISCOVER, OFFER)";
         assert!(told(&cloud).contains(&expected.to_owned()), "{:#?}", told(&cloud));
+        log(&mut cloud, &[Discover, Offer, Request, Ack, Request, Ack]);
+        assert!(told(&cloud).iter().any(|line| line.ends_with("(the last conversation: REQUEST, ACK)")));
         log(&mut cloud, &[Discover, Offer, Request, Ack]);
         assert!(told(&cloud).iter().any(|line| line.ends_with("DISCOVER, OFFER, REQUEST, ACK)")));
         log(&mut cloud, &[]);

@@ -69,6 +69,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             rungs: &rungs,
             hosts: &scope.hosts,
             instances: &scope.instances,
+            is_as_read: round == 0,
             probes: case.probes,
             rules: case.rules,
             claimed: None,
@@ -243,7 +244,7 @@ fn conclude(
                 | Purpose::Metadata
                 | Purpose::Step => contradiction::found(&asked, &answered, &mut findings, &mut gaps),
             };
-            findings.extend(found);
+            found.into_iter().for_each(|found| add(&mut findings, found));
         }
         paths.extend(watched::observed(case, rung, probe));
     }
@@ -277,9 +278,19 @@ fn conclude(
     }
 }
 
-/// What was really sent for a rung's question.
+/// Adds what an answer or a silence tells; of several instances that it hits at one hop, once.
+fn add(findings: &mut Vec<Finding>, found: Finding) {
+    let is_same = |known: &&mut Finding| known.code == found.code && known.hop.same_device(&found.hop);
+    match findings.iter_mut().find(is_same) {
+        Some(known) => known.instances.extend(found.instances),
+        None => findings.push(found),
+    }
+}
+
+/// What was really sent for a rung's question; of several the first that was answered.
 pub(crate) fn probe_of<'c>(case: &Case<'c>, rung: &Rung) -> Option<&'c ProbeResult> {
-    case.probes.iter().find(|probe| is_probe_of(probe, rung))
+    let of_it = || case.probes.iter().filter(|probe| is_probe_of(probe, rung));
+    of_it().find(|probe| probe.received > 0).or_else(|| of_it().next())
 }
 
 /// It was asked, and an answer came.
@@ -336,6 +347,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         rungs: &rungs,
         hosts: &hosts,
         instances: &instances,
+        is_as_read: true,
         probes: &[],
         rules: &[],
         claimed: None,

@@ -19,12 +19,14 @@ pub enum Stand {
     NotAsked,
     /// It is under way, and no longer than answers take.
     Asked,
-    /// It is under way for longer than others took: no verdict, and a reason to look closer.
+    /// It is under way for longer than others took: which proves nothing, and is a reason to look closer.
     Late,
     /// It was answered.
     Answered,
     /// It was given up.
     Silent,
+    /// It could not be asked, which tells nothing.
+    Unsent,
 }
 
 /// A question of a ladder as the choice sees it.
@@ -91,7 +93,7 @@ pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
 fn is_missing(stand: Stand) -> bool {
     match stand {
         Stand::Late | Stand::Silent => true,
-        Stand::NotAsked | Stand::Asked | Stand::Answered => false,
+        Stand::NotAsked | Stand::Asked | Stand::Answered | Stand::Unsent => false,
     }
 }
 

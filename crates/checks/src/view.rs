@@ -27,6 +27,8 @@ pub struct View<'v> {
     pub hosts: &'v [String],
     /// Instances that the question is about: indices into `Intent::instances`.
     pub instances: &'v [usize],
+    /// Nothing is mended yet: the first round.
+    pub is_as_read: bool,
     /// What came of what was really asked.
     pub probes: &'v [ProbeResult],
     /// What those met of the rules on their way.
@@ -148,9 +150,12 @@ impl<'v> View<'v> {
         })
     }
 
-    /// What was really asked for a rung, where no answer came.
+    /// What was really asked for a rung, where no answer came though the walk is open in the facts as they were read.
+    /// In a world that is mended, a silence from before tells nothing.
     pub fn silent(&self, rung: &Rung) -> Option<&'v ProbeResult> {
-        self.probes.iter().find(|probe| is_probe_of(probe, rung)).filter(|probe| probe.received == 0)
+        let of_it = || self.probes.iter().filter(|probe| is_probe_of(probe, rung));
+        let is_open = self.is_as_read && rung.answer.paths.iter().all(|path| path.stop().is_none());
+        of_it().next().filter(|_| is_open && of_it().all(|probe| probe.received == 0))
     }
 
     /// The rungs of an instance.

@@ -4,6 +4,7 @@
 //! goes on waiting meanwhile. Only the full patience makes a silence of it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -90,9 +91,14 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
                 let tell = tell.clone();
                 scope.spawn(move || {
                     let answered = |number| drop(tell.send(Event::Answered(number)));
-                    let came = probes::run(&job, patience, answered);
-                    // Nobody listens any more only where another job has panicked.
+                    let ran = AssertUnwindSafe(|| probes::run(&job, patience, answered));
+                    let (came, panic) = match panic::catch_unwind(ran) {
+                        Ok(came) => (came, None),
+                        Err(panic) => (Ok(Came::default()), Some(panic)),
+                    };
+                    // Told in any case, for the loop waits for it; the scope tells of the panic.
                     drop(tell.send(Event::Ended(job, came)));
+                    panic.map(|panic| panic::resume_unwind(panic))
                 });
             }
             if talk.under_way == 0 {
@@ -118,6 +124,8 @@ struct Talk<'q, 'a> {
     asked_at: Vec<Option<Instant>>,
     /// Numbers of a question's probes that are not answered yet.
     open: Vec<Vec<u16>>,
+    /// A question's jobs that have not ended.
+    jobs: Vec<usize>,
     /// Which question a probe belongs to, by its number.
     owner: BTreeMap<u16, usize>,
     waves: BTreeMap<usize, usize>,
@@ -143,6 +151,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             stands: vec![Stand::NotAsked; questions.len()],
             asked_at: vec![None; questions.len()],
             open: questions.iter().map(|one| one.probes.iter().map(|probe| probe.id).collect()).collect(),
+            jobs: vec![0; questions.len()],
             owner,
             waves: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -201,7 +210,12 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     fn line_up(&mut self, chosen: &[usize]) {
         let questions = chosen.iter().filter_map(|at| self.questions.get(*at));
-        self.waiting.extend(probes::jobs(questions.flat_map(|question| &question.probes)));
+        for job in probes::jobs(questions.flat_map(|question| &question.probes)) {
+            for at in self.of_job(&job) {
+                self.jobs.get_mut(at).into_iter().for_each(|jobs| *jobs += 1);
+            }
+            self.waiting.push_back(job);
+        }
     }
 
     /// How long to wait for what a job asks. Of sizes much is known already: small packets have made their way, and how
@@ -250,17 +264,23 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     fn ended(&mut self, job: &Job<'_, '_>, came: Result<Came, Unsent>) {
         self.under_way -= 1;
-        match came {
+        let stand = match came {
             Ok(Came { results, gaps }) => {
                 self.answers.results.extend(results);
                 self.gaps.extend(gaps);
+                Stand::Silent
             }
-            Err(Unsent { why, would_need }) => self.gaps.push(probes::gap(job, &why, &would_need)),
-        }
+            Err(Unsent { why, would_need }) => {
+                self.gaps.push(probes::gap(job, &why, &would_need));
+                Stand::Unsent
+            }
+        };
         let of_it = self.of_job(job);
         for at in &of_it {
-            if self.open.get(*at).is_some_and(|open| !open.is_empty()) {
-                self.set(*at, Stand::Silent);
+            self.jobs.get_mut(*at).into_iter().for_each(|jobs| *jobs = jobs.saturating_sub(1));
+            let is_over = self.jobs.get(*at) == Some(&0);
+            if is_over && self.open.get(*at).is_some_and(|open| !open.is_empty()) {
+                self.set(*at, stand);
             }
         }
         self.go_on(&of_it);

@@ -5,6 +5,7 @@ mod as_instance;
 mod inside;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -95,8 +96,9 @@ pub(crate) fn plan<'a>(
     let mut others: BTreeMap<usize, usize> = BTreeMap::new();
     let mut gaps: BTreeMap<usize, Gap> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    // Numbers that packets of other processes are not likely to have at the same time.
-    let mut number = std::process::id().wrapping_mul(31);
+    // Numbers that packets of other processes are not likely to have at the same time: the standard library draws its
+    // hasher's keys at random.
+    let mut number = RandomState::new().hash_one(std::process::id());
     let mut questions = Vec::new();
     let own = rungs.into_iter().map(|rung| (rung, true));
     for (rung, is_own) in own.chain(steps.into_iter().map(|step| (step, false))) {
@@ -141,9 +143,10 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         Purpose::Resolver => {
             std::iter::once(dns::Question::Version).chain(client(facts)).map(Asks::Name).collect()
         }
-        Purpose::Inside(_) => vec![Asks::Name(client(facts).unwrap_or(dns::Question::Version))],
+        // Where nobody outside is known, for its own name: what only servers ask of each other is dropped by some.
+        Purpose::Inside(_) => vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))],
         Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
-            vec![Asks::Name(client(facts).unwrap_or(dns::Question::Version))]
+            vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],

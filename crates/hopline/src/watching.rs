@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, PipeWriter, Write};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 
@@ -23,11 +24,16 @@ use crate::vantages;
 
 /// Of a packet the headers are enough, whatever tags it wears.
 const SNAP: u32 = 128;
-/// A few thousand packets at each device: more of the kind than that pass no host while a few of ours do.
-const ROOM: Room = Room { snap: SNAP, ring_bytes: 256 << 10, delay_ms: 10, settle_ms: 0, pause_ms: 250 };
+/// A few thousand packets at each device, more of the kind than pass while a few of ours do; and eight blocks that
+/// are handed over after 40 ms each, full or not, so that a machine that is busy for a while loses none.
+const ROOM: Room = Room { snap: SNAP, ring_bytes: 1 << 20, delay_ms: 40, settle_ms: 0, pause_ms: 250 };
 
-/// What is looked for: pings, DHCP, DNS, and TCP from ports that only we use (`probe::as_instance::own_port`).
+/// What is looked for: pings, DHCP, DNS, and TCP from ports as `probe::as_instance::own_port` chooses them. Of these
+/// only what bears one of our marks is kept.
 const FILTER: &str = "icmp or udp port 53 or (udp and portrange 67-68) or tcp portrange 61000-65535";
+
+/// Whom each of our probes asks, by the mark that its packets bear.
+type Marks = BTreeMap<(Exchange, u32), IpAddr>;
 
 /// Questions and answers at a vantage, by the mark that their packets bear.
 type Seen = BTreeMap<(Exchange, u32), (u32, u32)>;
@@ -40,7 +46,7 @@ pub(crate) struct Watching {
 }
 
 /// Starts to watch. What cannot be watched is left out: without root nothing can, and the diagnosis goes on.
-pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path]) -> Option<Watching> {
+pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Probe]) -> Option<Watching> {
     let filter = Selection::Filter(filter::parse(FILTER).ok()?);
     let (mut vantages, mut watched, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
     let wanted = vantages::on(ways, site, facts);
@@ -62,12 +68,13 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path]) -> Option<Wat
     }
     facts.snapshot.gaps.extend(gaps);
     let (stopped, stop) = io::pipe().ok()?;
+    let marks: Marks = probes.iter().map(|probe| (probe.mark(), probe.to.into())).collect();
     let session = thread::spawn(move || {
         let mut seen: Vec<Seen> = vec![Seen::new(); watched.len()];
         let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();
         let limits = Limits { stop: Some(stopped.as_fd()), ..Limits::default() };
         let outcome = session::run(watched, ROOM, limits, &mut |event| {
-            note(event, &link_types, &mut seen);
+            note(event, &link_types, &marks, &mut seen);
             Ok(())
         })?;
         Ok((seen, outcome))
@@ -75,7 +82,7 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path]) -> Option<Wat
     Some(Watching { vantages, stop, session })
 }
 
-fn note(event: Event<'_>, link_types: &[u16], seen: &mut [Seen]) {
+fn note(event: Event<'_>, link_types: &[u16], marks: &Marks, seen: &mut [Seen]) {
     let Event::Packet { vantage, frame, .. } = event else { return };
     let (Some(link_type), Some(seen)) = (link_types.get(vantage), seen.get_mut(vantage)) else { return };
     let options = Options::for_snap_length(Some(SNAP));
@@ -93,6 +100,12 @@ fn note(event: Event<'_>, link_types: &[u16], seen: &mut [Seen]) {
         Kind::Tcp => (Exchange::Tcp, from.max(to).into(), from > to),
         Kind::Icmp | Kind::Udp | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => return,
     };
+    // A stranger's question may bear the same number; of DNS, which has many, the server's address tells, too.
+    let server = if is_question { sighting.destination } else { sighting.source };
+    let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;
+    if !marks.get(&(exchange, number)).is_some_and(is_ours) {
+        return;
+    }
     let (questions, answers) = seen.entry((exchange, number)).or_default();
     *(if is_question { questions } else { answers }) += 1;
 }

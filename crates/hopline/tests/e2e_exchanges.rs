@@ -68,7 +68,7 @@ fn an_offer_that_is_lost_on_its_way_back_is_told_with_the_hop() {
     assert!(summary.starts_with("the answer to the DHCPDISCOVER"), "{summary}");
     // The guide's four lines of web1's boot, and what its console said then.
     let told: Vec<&str> = list(&finding["evidence"]).iter().map(|line| text(&line["text"])).collect();
-    assert!(told.iter().any(|line| line.contains("DISCOVER, OFFER, REQUEST, ACK)")), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("REQUEST, ACK")), "{told:#?}");
     assert!(told.iter().any(|line| line.contains("lease of 10.0.2.24 obtained")), "{told:#?}");
     // dnsmasq has heard every DISCOVER and answered it.
     let log = std::fs::read_to_string(lab.state().join("compute1/log/dnsmasq.log")).unwrap();
@@ -88,8 +88,10 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
     };
     let (first, why) = waves(&healthy).first().cloned().unwrap();
     assert!(first == 1 && why.contains("ping 1.2.3.4 from web1"), "the longest way shows most: {why}");
-    // Behind the small ones goes a large one.
-    let is_expected = |(wave, line): &(u32, String)| *wave == 1 || line.contains("-M do -s 1472");
+    // Behind the small ones goes a large one; and a machine that is busy may take one for late.
+    let is_expected = |(wave, line): &(u32, String)| {
+        *wave == 1 || line.contains("-M do -s 1472") || line.contains("may be lost are on its way")
+    };
     assert!(waves(&healthy).iter().all(is_expected), "{:#?}", waves(&healthy));
     clog(&lab, "compute1", "eth0");
     let broken = lab.report(&["diagnose", "web1", "--symptom", "ping"]);

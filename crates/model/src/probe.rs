@@ -75,6 +75,16 @@ pub enum Asked {
     },
 }
 
+impl ProbeResult {
+    /// An answer came that is none of the service's: the machine is there, and nobody listens, or a rule rejects.
+    pub fn is_refused(&self) -> bool {
+        match self.asked {
+            Asked::Connection { accepted, .. } => self.received > 0 && !accepted,
+            Asked::Echo { .. } | Asked::Address { .. } | Asked::Name { .. } => false,
+        }
+    }
+}
+
 impl Asked {
     /// The conversation that it is of.
     pub fn exchange(&self) -> Exchange {

@@ -92,10 +92,11 @@ pub enum Asks {
 /// (`net.ipv4.ip_local_port_range`, 32768 to 60999) as far as 4536 numbers go, so that no connection of the
 /// instance's is mistaken.
 pub fn own_port(number: u16) -> u16 {
-    PORTS_FIRST + number % (u16::MAX - PORTS_FIRST)
+    PORTS_FIRST + number % PORTS
 }
 
 const PORTS_FIRST: u16 = 61_000;
+const PORTS: u16 = u16::MAX - PORTS_FIRST + 1;
 
 /// The transaction's number of a DISCOVER with this number.
 pub fn transaction(number: u16) -> u32 {

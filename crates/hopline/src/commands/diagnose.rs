@@ -47,7 +47,7 @@ fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Pr
         if asked.instance.is_some() {
             traced = proof::start(site, facts, &ways, &probes);
         }
-        watching = watching::start(site, facts, &ways);
+        watching = watching::start(site, facts, &ways, &probes);
     }
     let Answers { results, turns } = asking::ask(&questions, facts, timeout);
     let watches = watching.map(|watching| watching::finish(watching, &probes)).unwrap_or_default();

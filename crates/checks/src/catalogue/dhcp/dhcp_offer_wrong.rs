@@ -10,7 +10,8 @@
 //! ## How hopline knows
 //! A DISCOVER in the instance's name, which takes no lease, was answered by the network's server, and the OFFER was
 //! compared with the database and with the NIC on the host. A gateway is missed only on the instance's first network,
-//! and not where classless routes (option 121) stand in its place.
+//! and not where classless routes (option 121) stand in its place, or dnsmasq was given options or a file of its own:
+//! a hardware gateway is set that way.
 //!
 //! ## What it looks like
 //! `ip route` in the instance shows no default route, or one that leads nowhere; large packets vanish; its console says
@@ -32,6 +33,7 @@ use std::net::IpAddr;
 use model::dhcp::{HeardReply, ReplyKind};
 use model::finding::{Confidence, EvidenceKind};
 use model::path::Stage;
+use model::service::Dnsmasq;
 
 use crate::dhcp_refused;
 use crate::evidence;
@@ -68,8 +70,8 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
         return None;
     }
     let bridge = seat.bridge_name()?;
-    let dnsmasq = seat.server.dnsmasq.iter().find(|server| server.listen.contains(&IpAddr::V4(gateway)));
-    let started = dnsmasq.map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
+    let started =
+        dnsmasq(seat).map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
     let fault = Fault {
         code: "dhcp-offer-wrong",
         hop: at(seat.server_ns, bridge, Stage::Service),
@@ -95,6 +97,12 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     Some(dhcp_refused::breaks_dhcp(fault.found()))
 }
 
+/// The server of the NIC's network.
+fn dnsmasq(seat: Seat<'_>) -> Option<&Dnsmasq> {
+    let gateway = IpAddr::V4(seat.gateway()?);
+    seat.server.dnsmasq.iter().find(|server| server.listen.contains(&gateway))
+}
+
 /// What of an offer does not fit the records and the host.
 fn differences(seat: Seat, heard: &HeardReply) -> Vec<String> {
     let reply = &heard.reply;
@@ -109,7 +117,11 @@ fn differences(seat: Seat, heard: &HeardReply) -> Vec<String> {
     if let Some((said, meant)) = reply.prefix_bits.zip(prefix).filter(|(said, meant)| said != meant) {
         wrong.push(format!("a mask of {said} bits, and the network has {meant}"));
     }
-    let has_routes = reply.codes.contains(&CLASSLESS_ROUTES);
+    // Another router than nova-network's host may be meant: dnsmasq_config_file is how it is set.
+    let is_set = dnsmasq(seat).is_some_and(|server| {
+        server.conf_file.is_some() || server.argv.iter().any(|a| a.starts_with("--dhcp-option"))
+    });
+    let has_routes = is_set || reply.codes.contains(&CLASSLESS_ROUTES);
     match (seat.gateway(), reply.routers.first()) {
         (Some(meant), None) if !has_routes => wrong.push(format!("no router, and {meant} is the gateway")),
         (Some(meant), Some(said)) if !has_routes && *said != meant => {

@@ -79,8 +79,9 @@ pub(crate) fn holder<'v>(seat: &Seat<'v>) -> Option<&'v Dnsmasq> {
     let all_of = |port: u16| sockets.iter().any(|s| s.port == port && s.address.is_unspecified());
     let holds = |server: &&Dnsmasq| {
         let elsewhere = server.netns.zip(seat.server_ns.inode).is_some_and(|(theirs, here)| theirs != here);
-        let gives = !server.ranges.is_empty() && server.conf_file.is_none() && all_of(67);
-        !elsewhere && !binds(server) && (all_of(53) || gives)
+        // What a file of its own says, `bind-dynamic` as libvirt's does, is not known.
+        let gives = !server.ranges.is_empty() && all_of(67);
+        !elsewhere && server.conf_file.is_none() && !binds(server) && (all_of(53) || gives)
     };
     seat.server.dnsmasq.iter().find(holds)
 }

@@ -68,7 +68,8 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
         return None;
     }
     let behind: Vec<&ProbeResult> = upstreams.iter().filter_map(|(_, probe)| *probe).collect();
-    if !fails(lookup, &behind) {
+    // A resolver that is given nobody to ask refuses by intention.
+    if behind.is_empty() || !fails(lookup, &behind) {
         return None;
     }
     let server = dns::server(view.world, rung.instance)?;
@@ -148,6 +149,8 @@ fn fails(lookup: &ProbeResult, behind: &[&ProbeResult]) -> bool {
         matches!(rcode(probe), Some(Rcode::NoError | Rcode::NxDomain | Rcode::Refused))
     };
     match rcode(lookup) {
+        // What came and cannot be read, or was cut short, is no failure to find out.
+        None if lookup.received > 0 => false,
         Some(Rcode::NoError | Rcode::NxDomain) => false,
         Some(Rcode::Refused) => true,
         Some(Rcode::ServFail | Rcode::Other(_)) | None => behind.iter().any(is_known),

@@ -29,6 +29,7 @@
 use model::finding::{Confidence, EvidenceKind};
 use model::path::{Direction, Exchange, Stage};
 
+use crate::diagnose::is_probe_of;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung, gateway};
@@ -49,7 +50,16 @@ pub fn check(view: &View) -> Vec<Found> {
 /// The walk says so, or what was really asked.
 fn is_in_vain(view: &View, rung: &Rung) -> bool {
     let is_stopped = rung.answer.paths.iter().any(|path| path.stop().is_some());
-    matches!(rung.purpose, Purpose::Inside(_)) && (is_stopped || view.silent(rung).is_some())
+    matches!(rung.purpose, Purpose::Inside(_)) && (is_stopped || is_nobody(view, rung))
+}
+
+/// Silence is that server's own where somebody says so, or where the instance reaches others outside.
+fn is_nobody(view: &View, rung: &Rung) -> bool {
+    let Some(silent) = view.silent(rung) else { return false };
+    let outside = view.rungs.iter().filter(|other| other.instance == rung.instance);
+    let mut outside = outside.filter(|other| other.purpose == Purpose::Outside);
+    let is_answered = |other: &Rung| view.probes.iter().any(|p| is_probe_of(p, other) && p.received > 0);
+    !silent.errors.is_empty() || outside.any(is_answered)
 }
 
 fn wrong(view: &View, rung: &Rung) -> Option<Found> {
@@ -76,7 +86,7 @@ fn wrong(view: &View, rung: &Rung) -> Option<Found> {
         hop: at(inside, &device, Stage::Instance),
         summary: format!("{} asks {} for names, which does not answer", instance.name, rung.to),
         cause: format!("its resolv.conf names {}, and not its network's server {gateway}", rung.to),
-        confidence: Confidence::Proven,
+        confidence: if stopped.is_some() { Confidence::Proven } else { Confidence::Likely },
         evidence,
         owner: "guest",
         remedy: vec![evidence::advice(

@@ -47,7 +47,9 @@ use crate::view::View;
 
 /// Looks for instances that ask their own segment in vain.
 pub fn check(view: &View) -> Vec<Found> {
-    let in_vain = |rung: &&Rung| asks_in_vain(rung) || view.silent(rung).is_some();
+    // Where nobody can look at the segment, the asker's own stack says that the neighbour is absent.
+    let is_absent = |rung: &Rung| view.silent(rung).is_some_and(|silent| !silent.errors.is_empty());
+    let in_vain = |rung: &&Rung| asks_in_vain(rung) || is_absent(rung);
     let asked = view.rungs.iter().filter(|rung| rung.purpose == Purpose::Metadata).filter(in_vain);
     asked.filter_map(|rung| zeroconf(view, rung)).collect()
 }
