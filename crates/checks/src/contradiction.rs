@@ -30,7 +30,7 @@ pub(crate) fn found(
     let Asking { case, rung, instance, probe } = *asking;
     let exchange = probe.asked.exchange();
     let open = rung.answer.answered || rung.undecided().is_some();
-    if open && (probe.received == 0 || probe.is_refused()) && !is_explained(findings, instance) {
+    if open && (probe.received == 0 || probe.is_refused()) && findings.is_empty() {
         // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
         let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
         if let Some((seen, met)) = traced {
@@ -79,12 +79,6 @@ pub(crate) fn found(
         });
     }
     None
-}
-
-/// Something that stops packets of this instance was found. What stops nothing, or others, explains no silence.
-pub(crate) fn is_explained(findings: &[Finding], instance: &str) -> bool {
-    let is_his = |finding: &Finding| finding.instances.iter().any(|name| name == instance);
-    findings.iter().any(|finding| finding.exchange != Exchange::None && is_his(finding))
 }
 
 /// The walk would have a listener, and the connection was refused.
@@ -204,14 +198,6 @@ mod tests {
         let found = broken("metadata-service-down").diagnose_with("web1", &[refused(false)]);
         assert_eq!(codes(&found), ["metadata-service-down compute1//br100"]);
         assert!(found.coverage.gaps.is_empty(), "{:?}", found.coverage.gaps);
-    }
-
-    #[test]
-    fn what_stops_nothing_does_not_hide_a_loss() {
-        let silent = looked_up("web1", [10, 0, 0, 42].into(), None);
-        let found = codes(&broken("nova-rules-drift").diagnose_with("web1", &[silent]));
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found.iter().any(|code| code.starts_with("lost-at-hop ")), "{found:?}");
     }
 
     #[test]

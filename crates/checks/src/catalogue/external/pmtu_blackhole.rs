@@ -34,7 +34,7 @@ use model::finding::{Confidence, Finding, Remedy};
 use model::path::{Direction, Exchange, Place, Stop};
 use model::probe::ProbeResult;
 
-use crate::contradiction::{self, Asking};
+use crate::contradiction::Asking;
 use crate::diagnose::{probe_of, start_of};
 use crate::evidence;
 use crate::found::Found;
@@ -59,7 +59,7 @@ pub(crate) fn found(
 ) -> Option<Finding> {
     let Asking { case, rung, instance, probe } = *asking;
     let small = answered.iter().find(|small| next::opens(small, rung))?;
-    if contradiction::is_explained(findings, instance) || !is_silent(probe) {
+    if !findings.is_empty() || !is_silent(probe) {
         return None;
     }
     let parted = watched::parted(case, rung);
