@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 use cli_support::{Run, assert_refused, read};
 use serde_json::Value;
 use support::machine::own_namespace;
-use support::report::{Report, list};
+use support::report::{Report, list, text};
 use support::{eventually, printed};
 use tempfile::TempDir;
 
@@ -152,7 +152,10 @@ fn an_ordinary_user_builds_breaks_diagnoses_and_removes_a_lab() {
     assert_eq!(machine(), before, "the machine's own namespaces have changed");
     let healthy = user.diagnose();
     healthy.assert_healthy("after lab up");
-    assert_eq!(list(&healthy.json["coverage"]["gaps"]).len(), 0, "{:#}", healthy.json["coverage"]);
+    // A DISCOVER comes from no address: only the instance's NIC can bring it forth, which takes more than this.
+    let gaps = list(&healthy.json["coverage"]["gaps"]);
+    let missing: Vec<&str> = gaps.iter().map(|gap| text(&gap["what"])).collect();
+    assert_eq!(missing, ["whether any DHCP server answers web1 for real"], "{gaps:#?}");
     let mut hops = list(&healthy.json["paths"]).iter().flat_map(|path| list(&path["hops"]));
     assert!(hops.any(|hop| hop["observed"] == "seen"), "no ping was answered: {:#}", healthy.json);
 
