@@ -88,7 +88,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
         }
     }
     let rungs = first.unwrap_or_default();
-    let steps = asked_steps(case, &rungs);
+    let steps = asked_steps(case, request, &rungs);
     let mut findings = log.into_findings(case, &rungs);
     if let Some(only) = &scope.only {
         findings.retain(|f| only.contains(&f.hop.host));
@@ -102,13 +102,20 @@ struct Climbed {
     steps: Vec<Rung>,
 }
 
-/// The steps that were really asked.
-fn asked_steps(case: &Case, rungs: &[Rung]) -> Vec<Rung> {
+/// The steps that part the ways of one instance's questions: of many at once none is asked.
+fn steps_of(world: &World, request: &Request, rungs: &[Rung]) -> Vec<Rung> {
+    match request.subject {
+        Subject::Instance(_) => steps::of(world, rungs),
+        Subject::AllInstances | Subject::Hosts(_) => Vec::new(),
+    }
+}
+
+/// Those that were really asked.
+fn asked_steps(case: &Case, request: &Request, rungs: &[Rung]) -> Vec<Rung> {
     if case.probes.is_empty() {
         return Vec::new();
     }
-    let world = World::new(case.snapshot, case.intent);
-    let mut steps = steps::of(&world, rungs);
+    let mut steps = steps_of(&World::new(case.snapshot, case.intent), request, rungs);
     steps.retain(|step| {
         let is_rung = rungs.iter().any(|rung| (&rung.from, rung.to) == (&step.from, step.to));
         !is_rung && probe_of(case, step).is_some()
@@ -123,10 +130,7 @@ pub fn climb(case: &Case, request: &Request) -> (Vec<Rung>, Vec<Rung>) {
     let world = World::new(case.snapshot, case.intent);
     let climb = |at: &usize| ladder::climb(&world, *at, request.to, request.symptom);
     let rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
-    let steps = match request.subject {
-        Subject::Instance(_) => steps::of(&world, &rungs),
-        Subject::AllInstances | Subject::Hosts(_) => Vec::new(),
-    };
+    let steps = steps_of(&world, request, &rungs);
     (rungs, steps)
 }
 
@@ -225,26 +229,19 @@ fn conclude(
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         if let Some(probe) = probe {
             let asked = Asking { case, rung: &rung, instance, probe };
-            let found = match rung.purpose {
-                Purpose::Reverse(_) => {
-                    let lost = contradiction::found(&asked, &answered, &mut findings, &mut gaps);
-                    let inside = case.snapshot.main_netns(instance);
-                    lost.map(|lost| ssh_slow_reverse_dns::told_as(lost, instance, inside))
-                }
-                Purpose::Large(octets) => pmtu_blackhole::found(&asked, octets, &answered, &findings),
-                Purpose::Dhcp
-                | Purpose::Gateway
-                | Purpose::Outside
-                | Purpose::Inbound(_)
-                | Purpose::Served
-                | Purpose::Other(_)
-                | Purpose::Resolver
-                | Purpose::Inside(_)
-                | Purpose::Upstream(_)
-                | Purpose::Metadata
-                | Purpose::Step => contradiction::found(&asked, &answered, &mut findings, &mut gaps),
+            let found = if let Purpose::Large(octets) = rung.purpose {
+                pmtu_blackhole::found(&asked, octets, &answered, &findings)
+            } else {
+                contradiction::found(&asked, &answered, &mut findings, &mut gaps)
             };
-            found.into_iter().for_each(|found| add(&mut findings, found));
+            let told = |lost| {
+                if matches!(rung.purpose, Purpose::Reverse(_)) {
+                    ssh_slow_reverse_dns::told_as(lost, instance, case.snapshot.main_netns(instance))
+                } else {
+                    lost
+                }
+            };
+            findings.extend(found.map(told));
         }
         paths.extend(watched::observed(case, rung, probe));
     }
@@ -275,15 +272,6 @@ fn conclude(
         findings,
         paths,
         coverage: Coverage { looked_at: looked_at(case), gaps },
-    }
-}
-
-/// Adds what an answer or a silence tells; of several instances that it hits at one hop, once.
-fn add(findings: &mut Vec<Finding>, found: Finding) {
-    let is_same = |known: &&mut Finding| known.code == found.code && known.hop.same_device(&found.hop);
-    match findings.iter_mut().find(is_same) {
-        Some(known) => known.instances.extend(found.instances),
-        None => findings.push(found),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Our own pings as they were seen at the devices of their way: which hop saw them, and between which two they
+//! Our own probes as they were seen at the devices of their way: which hop saw them, and between which two they
 //! went missing.
 
 use std::net::IpAddr;

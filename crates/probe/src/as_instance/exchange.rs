@@ -1,4 +1,5 @@
-//! The exchange as it runs: neighbours asked for, pings sent through those that answer, and all of it heard at once.
+//! The exchange as it runs: neighbours asked for, pings and questions sent through those that answer, and all of it
+//! heard at once.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;

@@ -1,7 +1,8 @@
 //! One question as the instance that is no ping: for an address by DHCP, for a name by DNS, for a connection by TCP.
 //!
-//! What the instance itself says to the answer is its own affair: its stack resets the connection that it never asked
-//! for and refuses the datagram, and its DHCP client passes over another transaction's OFFER.
+//! What the instance itself says to the answer is its own affair: as a rule its stack resets the connection that it
+//! never asked for and refuses the datagram, and its DHCP client passes over another transaction's OFFER. Where its
+//! firewall drops a SYN's answer, the service waits for the rest of a handshake until it gives up.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

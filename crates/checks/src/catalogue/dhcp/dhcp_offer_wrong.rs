@@ -33,9 +33,9 @@ use std::net::IpAddr;
 use model::dhcp::{HeardReply, ReplyKind};
 use model::finding::{Confidence, EvidenceKind};
 use model::path::Stage;
-use model::service::Dnsmasq;
 
 use crate::dhcp_refused;
+use crate::dhcp_server;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
@@ -71,7 +71,7 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     }
     let bridge = seat.bridge_name()?;
     let started =
-        dnsmasq(seat).map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
+        dhcp_server::of(&seat).map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
     let fault = Fault {
         code: "dhcp-offer-wrong",
         hop: at(seat.server_ns, bridge, Stage::Service),
@@ -97,12 +97,6 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     Some(dhcp_refused::breaks_dhcp(fault.found()))
 }
 
-/// The server of the NIC's network.
-fn dnsmasq(seat: Seat<'_>) -> Option<&Dnsmasq> {
-    let gateway = IpAddr::V4(seat.gateway()?);
-    seat.server.dnsmasq.iter().find(|server| server.listen.contains(&gateway))
-}
-
 /// What of an offer does not fit the records and the host.
 fn differences(seat: Seat, heard: &HeardReply) -> Vec<String> {
     let reply = &heard.reply;
@@ -118,7 +112,7 @@ fn differences(seat: Seat, heard: &HeardReply) -> Vec<String> {
         wrong.push(format!("a mask of {said} bits, and the network has {meant}"));
     }
     // Another router than nova-network's host may be meant: dnsmasq_config_file is how it is set.
-    let is_set = dnsmasq(seat).is_some_and(|server| {
+    let is_set = dhcp_server::of(&seat).is_some_and(|server| {
         server.conf_file.is_some() || server.argv.iter().any(|a| a.starts_with("--dhcp-option"))
     });
     let has_routes = is_set || reply.codes.contains(&CLASSLESS_ROUTES);
