@@ -81,7 +81,7 @@ pub enum Asks {
     Address,
     /// A name, over UDP.
     Name(dns::Question),
-    /// A connection to this port, by a SYN. Its answer is reset by the instance, which never asked for it.
+    /// A connection to this port, by a SYN. Its answer is reset by us and by the instance, which never asked for it.
     Connection {
         /// It.
         port: u16,

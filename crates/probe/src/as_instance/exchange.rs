@@ -20,7 +20,7 @@ pub(super) fn run(
     index: u32,
     tell: &mut (dyn FnMut(u16) + Send),
 ) -> Result<Answers, AsInstanceError> {
-    let mut nic = Nic::open(&plan.sender, index)?;
+    let mut nic = Nic::open(plan, index)?;
     let started = Instant::now();
     let deadline = started + plan.timeout;
     let mut talk = Talk::new(plan, started);

@@ -1,12 +1,13 @@
 //! The instance's NIC while we speak through it: what it receives from us, and what leaves it for the instance.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use sys::bpf::Instruction;
+use capture::filter::{self, Instruction, LinkLayer};
 use sys::ingress::{Ingress, Way};
 use sys::packet_ring::{Ring, RingSize, Way as Direction};
 
-use super::{AsInstanceError, Sender, guard};
+use super::{AsInstanceError, Plan, Sender, Target, guard};
 
 /// Bytes of a frame that are looked at: the longest answer of DHCP or DNS that is not in pieces.
 const SNAP: u32 = 2048;
@@ -35,13 +36,15 @@ pub(super) struct Nic<'s> {
 
 impl<'s> Nic<'s> {
     /// Watches it from now on.
-    pub(super) fn open(sender: &'s Sender, index: u32) -> Result<Nic<'s>, AsInstanceError> {
+    pub(super) fn open(plan: &'s Plan, index: u32) -> Result<Nic<'s>, AsInstanceError> {
+        let sender = &plan.sender;
         let failed = |source| AsInstanceError::Ingress { device: sender.device.clone(), source };
         let ingress = Ingress::open(index, Way::LiveFrames).map_err(failed)?;
         let watch = |step| move |source| watch(sender, step, source);
         let ring = Ring::open(RING).map_err(watch("open a packet ring"))?;
         ring.bind(index).map_err(watch("bind it to the device"))?;
-        ring.filter(&ANSWERS).map_err(watch("hang a filter on it"))?;
+        let filter = watch("hang a filter on it");
+        answers(plan).and_then(|program| ring.filter(&program)).map_err(filter)?;
         Ok(Nic { sender, ingress, ring, sent: 0, dropped: 0 })
     }
 
@@ -101,41 +104,15 @@ pub(super) fn is_same(sent: &[u8], seen: &[u8]) -> bool {
     sent.get(..kept).is_some_and(|sent| seen.starts_with(sent))
 }
 
-fn watch(sender: &Sender, step: &'static str, source: std::io::Error) -> AsInstanceError {
+fn watch(sender: &Sender, step: &'static str, source: io::Error) -> AsInstanceError {
     AsInstanceError::Watch { device: sender.device.clone(), step, source }
 }
 
-/// Takes ARP, IPv4's ICMP, DHCP for a client, and UDP and TCP from or to a port of ours: the EtherType at 12, the
-/// protocol at 23, the ports behind the header's length at 14 (`BPF_LD`, `BPF_LDX`, `BPF_JEQ`, `BPF_JGE`, `BPF_RET`
-/// of linux/bpf_common.h).
-const ANSWERS: [Instruction; 18] = [
-    Instruction { code: LOAD_HALF, jt: 0, jf: 0, k: 12 },
-    Instruction { code: EQUAL, jt: 14, jf: 0, k: 0x0806 },
-    Instruction { code: EQUAL, jt: 0, jf: 14, k: 0x0800 },
-    Instruction { code: LOAD_BYTE, jt: 0, jf: 0, k: 23 },
-    Instruction { code: EQUAL, jt: 11, jf: 0, k: 1 },
-    Instruction { code: EQUAL, jt: 1, jf: 0, k: 6 },
-    Instruction { code: EQUAL, jt: 0, jf: 10, k: 17 },
-    // A piece behind the first has no ports.
-    Instruction { code: LOAD_HALF, jt: 0, jf: 0, k: 20 },
-    Instruction { code: ANY_BIT, jt: 8, jf: 0, k: 0x1fff },
-    Instruction { code: LOAD_HEADER_LENGTH, jt: 0, jf: 0, k: 14 },
-    Instruction { code: LOAD_HALF_BEHIND, jt: 0, jf: 0, k: 14 },
-    Instruction { code: EQUAL, jt: 4, jf: 0, k: DHCP_CLIENT },
-    Instruction { code: AT_LEAST, jt: 3, jf: 0, k: OWN_PORTS },
-    Instruction { code: LOAD_HALF_BEHIND, jt: 0, jf: 0, k: 16 },
-    Instruction { code: EQUAL, jt: 1, jf: 0, k: DHCP_CLIENT },
-    Instruction { code: AT_LEAST, jt: 0, jf: 1, k: OWN_PORTS },
-    Instruction { code: 0x06, jt: 0, jf: 0, k: SNAP },
-    Instruction { code: 0x06, jt: 0, jf: 0, k: 0 },
-];
-
-const LOAD_HALF: u16 = 0x28;
-const LOAD_BYTE: u16 = 0x30;
-const LOAD_HEADER_LENGTH: u16 = 0xb1;
-const LOAD_HALF_BEHIND: u16 = 0x48;
-const EQUAL: u16 = 0x15;
-const AT_LEAST: u16 = 0x35;
-const ANY_BIT: u16 = 0x45;
-const DHCP_CLIENT: u32 = 68;
-const OWN_PORTS: u32 = super::PORTS_FIRST as u32;
+/// Takes ARP, ICMP, and what comes from or goes to a port that is asked from: a busy instance's own connections have
+/// others, and do not fill the ring.
+fn answers(plan: &Plan) -> io::Result<Vec<Instruction>> {
+    let ports = plan.targets.iter().map(Target::own_port).filter(|port| *port != 0);
+    let text = ports.fold("arp or icmp".to_owned(), |text, port| format!("{text} or port {port}"));
+    let wanted = filter::parse(&text).map_err(io::Error::other)?;
+    filter::compile(&wanted, LinkLayer::Ethernet, SNAP).map_err(io::Error::other)
+}

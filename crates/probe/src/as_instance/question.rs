@@ -1,13 +1,16 @@
 //! One question as the instance that is no ping: for an address by DHCP, for a name by DNS, for a connection by TCP.
 //!
 //! What the instance itself says to the answer is its own affair: as a rule its stack resets the connection that it
-//! never asked for and refuses the datagram, and its DHCP client passes over another transaction's OFFER. Where its
-//! firewall drops a SYN's answer, the service waits for the rest of a handshake until it gives up.
+//! never asked for and refuses the datagram, and its DHCP client passes over another transaction's OFFER. Its firewall
+//! may drop a SYN's answer in silence, and the service would wait for the rest of a handshake: the reset is ours, too.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use etherparse::{Icmpv4Slice, Icmpv4Type, NetSlice, PacketBuilder, SlicedPacket, TransportSlice, ip_number};
+use etherparse::{
+    Icmpv4Slice, Icmpv4Type, IpHeaders, NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket,
+    TransportSlice, ip_number,
+};
 use model::Mac;
 use model::dhcp::HeardReply;
 use model::probe::{Asked, ProbeResult};
@@ -30,7 +33,7 @@ const TCP_WINDOW: u16 = 64240;
 enum Ask {
     Address { client: Client, offers: Vec<HeardReply>, unreadable: Vec<(IpAddr, String)> },
     Name { query: DnsQuery, read: Option<Reading> },
-    Connection { port: u16, sequence: u32, accepted: Option<bool> },
+    Connection { port: u16, sequence: u32, accepted: Option<bool>, is_reset: bool },
 }
 
 /// One question.
@@ -59,7 +62,7 @@ impl<'p> Question<'p> {
             }
             Asks::Name(question) => Ask::Name { query: DnsQuery::new(question, target.id).ok()?, read: None },
             Asks::Connection { port } => {
-                Ask::Connection { port: *port, sequence: target.id.into(), accepted: None }
+                Ask::Connection { port: *port, sequence: target.id.into(), accepted: None, is_reset: false }
             }
         };
         Some(Question {
@@ -83,7 +86,16 @@ impl<'p> Question<'p> {
             Ask::Address { .. } => SECOND_SERVER,
             Ask::Name { .. } | Ask::Connection { .. } => Duration::ZERO,
         };
-        self.answered_at.is_some_and(|at| now >= at + heard_out) || !self.errors.is_empty()
+        let is_heard_out = self.answered_at.is_some_and(|at| now >= at + heard_out);
+        (is_heard_out || !self.errors.is_empty()) && !self.is_to_be_reset()
+    }
+
+    /// The service has answered our SYN, and waits.
+    fn is_to_be_reset(&self) -> bool {
+        match self.ask {
+            Ask::Connection { accepted, is_reset, .. } => accepted == Some(true) && !is_reset,
+            Ask::Address { .. } | Ask::Name { .. } => false,
+        }
     }
 
     /// An answer has come.
@@ -93,6 +105,9 @@ impl<'p> Question<'p> {
 
     /// When something is to be done next, once its next hop is known; `None` where nothing is.
     pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+        if self.is_to_be_reset() {
+            return Some(now);
+        }
         if let Some(at) = self.answered_at {
             return (!self.is_settled(now)).then_some(at + SECOND_SERVER);
         }
@@ -107,6 +122,9 @@ impl<'p> Question<'p> {
         next_hop: Mac,
         now: Instant,
     ) -> Result<(), AsInstanceError> {
+        if self.is_to_be_reset() {
+            return self.reset(nic, next_hop);
+        }
         if self.answered_at.is_some() || self.next_at(now).is_none_or(|at| at > now) {
             return Ok(());
         }
@@ -119,17 +137,32 @@ impl<'p> Question<'p> {
         Ok(())
     }
 
+    /// Takes the connection back, at the number that the service expects next (RFC 9293, 3.10.7.4).
+    fn reset(&mut self, nic: &mut Nic<'_>, next_hop: Mac) -> Result<(), AsInstanceError> {
+        let Ask::Connection { sequence, is_reset, .. } = &mut self.ask else { return Ok(()) };
+        *is_reset = true;
+        let next = sequence.wrapping_add(1);
+        let tcp = self.ip(next_hop).tcp(self.target.own_port(), self.target.port(), next, 0).rst();
+        let mut frame = Vec::new();
+        if tcp.write(&mut frame, &[]).is_ok() {
+            nic.receive(&frame)?;
+        }
+        Ok(())
+    }
+
+    /// The headers below the question's own.
+    fn ip(&self, next_hop: Mac) -> PacketBuilderStep<IpHeaders> {
+        let (source, to) = (self.target.source.octets(), self.target.to.octets());
+        PacketBuilder::ethernet2(self.plan.sender.mac.0, next_hop.0).ipv4(source, to, self.plan.ttl)
+    }
+
     /// `None` for what a frame cannot hold, which nothing of ours is.
     fn frame(&self, next_hop: Mac) -> Option<Vec<u8>> {
         if let Ask::Address { client, .. } = &self.ask {
             return Some(dhcp::discover_frame(client));
         }
         let target = self.target;
-        let ip = PacketBuilder::ethernet2(self.plan.sender.mac.0, next_hop.0).ipv4(
-            target.source.octets(),
-            target.to.octets(),
-            self.plan.ttl,
-        );
+        let ip = self.ip(next_hop);
         let mut frame = Vec::new();
         let written = match &self.ask {
             Ask::Address { .. } => return None,

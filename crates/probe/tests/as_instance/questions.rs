@@ -175,3 +175,50 @@ fn a_connection_is_answered_refused_or_lost() {
     assert_eq!(connect(OUTSIDE, 9999, Duration::from_millis(1500)), (2, 0, false));
     assert_eq!(cloud.counted("H", "-j DROP"), 2);
 }
+
+#[test]
+fn no_service_is_left_waiting_by_an_instance_that_says_nothing() {
+    let cloud = Cloud::up();
+    let _listener = cloud.listener("O", 8775);
+    cloud.iptables("I", "-A INPUT -p tcp -j DROP");
+    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 8775 });
+    plan.targets[0].next_hop = GATEWAY;
+    assert!(matches!(only(&promptly(&plan)).asked, Asked::Connection { accepted: true, .. }));
+    // Left alone it waits for half a minute and more (`tcp_synack_retries`, ip-sysctl.rst).
+    let started = Instant::now();
+    while cloud.run("ip netns exec $O ss -Htan state syn-recv").contains(":8775") {
+        assert!(started.elapsed() < PATIENCE, "it still waits for the handshake");
+    }
+}
+
+#[test]
+fn a_busy_instance_does_not_fill_the_ring() {
+    let cloud = Cloud::up();
+    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 9999 });
+    plan.targets[0].next_hop = GATEWAY;
+    plan.timeout = Duration::from_millis(1500);
+    cloud.iptables("H", "-A FORWARD -p tcp --dport 9999 -j DROP");
+    // Ports that some guests choose, and some thousands of packets.
+    let busy = netns::within(&NetnsFd::named(&cloud.netns("I")).unwrap(), || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:64000")?;
+        socket.connect((OUTSIDE, 64001))?;
+        Ok::<_, std::io::Error>(socket)
+    });
+    let busy = busy.unwrap().unwrap();
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let flood = std::thread::spawn(move || {
+        let full = [0; 1400];
+        let mut packets = 0;
+        while told.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) && packets < 200_000 {
+            // Refusals come back as errors, and are no concern.
+            let _ = busy.send(&full);
+            packets += 1;
+        }
+        packets
+    });
+    let answers = ask(&plan);
+    drop(tell);
+    assert!(flood.join().unwrap() > 2_000);
+    let answers = answers.expect("silence is known");
+    assert_eq!(only(&answers).received, 0);
+}
