@@ -45,6 +45,8 @@ pub struct Candidate<'r> {
 pub struct Choice {
     /// Index of the candidate.
     pub candidate: usize,
+    /// Index of the one whose silence or answer makes it worth asking; `None` for what is asked of itself.
+    pub after: Option<usize>,
     /// Why this one: `3 of the 12 places where the ping to 1.2.3.4 may be lost are on its way`.
     pub why: String,
 }
@@ -84,7 +86,7 @@ pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
                 missing.rung.from,
                 missing.rung.to
             );
-            chosen.push(Choice { candidate: other, why });
+            chosen.push(Choice { candidate: other, after: Some(at), why });
         }
     }
     chosen
@@ -111,15 +113,16 @@ pub fn opens(answered: &Rung, other: &Rung) -> bool {
 
 /// Large packets where small ones are answered: where those die, these tell nothing.
 fn large(candidates: &[Candidate]) -> Vec<Choice> {
-    let answered = || candidates.iter().filter(|one| one.stand == Stand::Answered);
-    let is_open =
-        |one: &Candidate| one.stand == Stand::NotAsked && answered().any(|small| opens(small.rung, one.rung));
-    let open = candidates.iter().enumerate().filter(|(_, one)| is_open(one));
-    let choice = |(candidate, one): (usize, &Candidate)| {
-        let why = format!("small packets are answered; {} octets may be too many", one.rung.octets());
-        Choice { candidate, why }
+    let opener = |one: &Candidate| {
+        candidates.iter().position(|small| small.stand == Stand::Answered && opens(small.rung, one.rung))
     };
-    open.map(choice).collect()
+    let unasked = candidates.iter().enumerate().filter(|(_, one)| one.stand == Stand::NotAsked);
+    let choice = |(candidate, one): (usize, &Candidate)| {
+        let after = Some(opener(one)?);
+        let why = format!("small packets are answered; {} octets may be too many", one.rung.octets());
+        Some(Choice { candidate, after, why })
+    };
+    unasked.filter_map(choice).collect()
 }
 
 /// The questions of their own that show most, until all is shown that any of them would.
@@ -146,7 +149,8 @@ fn broad<'p>(
             break;
         }
         shown.extend(ways.get(at).into_iter().flatten().copied());
-        chosen.push(Choice { candidate: at, why: format!("nothing else shows {gain} places of its way") });
+        let why = format!("nothing else shows {gain} places of its way");
+        chosen.push(Choice { candidate: at, after: None, why });
     }
     chosen
 }

@@ -16,7 +16,7 @@ use model::probe::ProbeResult;
 use model::snapshot::Gap;
 
 use crate::gather::Facts;
-use crate::probes::{self, Came, Job, Probe, Unsent};
+use crate::probes::{self, Came, Job, Probe, Unasked, Unsent};
 use crate::progress;
 
 /// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
@@ -45,6 +45,8 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Turn {
     /// From 1.
     pub(crate) wave: usize,
+    /// Which of the turns made it worth asking; `None` for what is asked of itself.
+    pub(crate) after: Option<usize>,
     /// Who asked whom.
     pub(crate) from: String,
     pub(crate) to: std::net::IpAddr,
@@ -113,6 +115,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
         }
     });
     facts.snapshot.gaps.extend(talk.gaps);
+    facts.snapshot.gaps.extend(talk.unasked.into_iter().map(Unasked::gap));
     talk.answers
 }
 
@@ -121,6 +124,8 @@ struct Talk<'q, 'a> {
     /// The questions of one instance, by which the next is chosen.
     groups: BTreeMap<usize, Vec<usize>>,
     stands: Vec<Stand>,
+    /// A question's place among the turns.
+    turn_of: Vec<Option<usize>>,
     asked_at: Vec<Option<Instant>>,
     /// Numbers of a question's probes that are not answered yet.
     open: Vec<Vec<u16>>,
@@ -134,6 +139,7 @@ struct Talk<'q, 'a> {
     slowest: Duration,
     answers: Answers,
     gaps: Vec<Gap>,
+    unasked: Vec<Unasked>,
 }
 
 impl<'q, 'a> Talk<'q, 'a> {
@@ -149,6 +155,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             questions,
             groups,
             stands: vec![Stand::NotAsked; questions.len()],
+            turn_of: vec![None; questions.len()],
             asked_at: vec![None; questions.len()],
             open: questions.iter().map(|one| one.probes.iter().map(|probe| probe.id).collect()).collect(),
             jobs: vec![0; questions.len()],
@@ -159,6 +166,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             slowest: Duration::ZERO,
             answers: Answers::default(),
             gaps: Vec::new(),
+            unasked: Vec::new(),
         }
     }
 
@@ -191,7 +199,7 @@ impl<'q, 'a> Talk<'q, 'a> {
         *wave += 1;
         let wave = *wave;
         let mut asked = Vec::new();
-        for Choice { candidate, why } in chosen {
+        for Choice { candidate, after, why } in chosen {
             let Some((at, question)) =
                 of_it.get(candidate).and_then(|at| Some((*at, self.questions.get(*at)?)))
             else {
@@ -201,7 +209,9 @@ impl<'q, 'a> Talk<'q, 'a> {
             let probe = question.probes.first();
             let exchange = probe.map_or(Exchange::None, |probe| probe.mark().0);
             let octets = probe.and_then(Probe::octets);
-            self.answers.turns.push(Turn { wave, from, to, exchange, octets, why });
+            let after = after.and_then(|after| *self.turn_of.get(*of_it.get(after)?)?);
+            self.turn_of.get_mut(at).into_iter().for_each(|turn| *turn = Some(self.answers.turns.len()));
+            self.answers.turns.push(Turn { wave, after, from, to, exchange, octets, why });
             self.set(at, Stand::Asked);
             asked.push(at);
         }
@@ -270,8 +280,8 @@ impl<'q, 'a> Talk<'q, 'a> {
                 self.gaps.extend(gaps);
                 Stand::Silent
             }
-            Err(Unsent { why, would_need }) => {
-                self.gaps.push(probes::gap(job, &why, &would_need));
+            Err(unsent) => {
+                Unasked::note(&mut self.unasked, job, unsent);
                 Stand::Unsent
             }
         };
@@ -287,7 +297,8 @@ impl<'q, 'a> Talk<'q, 'a> {
     }
 
     fn leave_out(&mut self, job: &Job<'_, '_>, why: &str, would_need: &str) {
-        self.gaps.push(probes::gap(job, why, would_need));
+        let unsent = Unsent { why: why.to_owned(), would_need: would_need.to_owned() };
+        Unasked::note(&mut self.unasked, job, unsent);
     }
 
     /// Asks what follows, where an answer to one of these questions is missing or tells more of another that is.

@@ -10,6 +10,7 @@ use model::probe::{DeviceWatch, ProbeResult, RulesSeen};
 
 use crate::asking::Turn;
 use crate::gather::Facts;
+use crate::tree;
 
 /// Every check, on these hosts.
 pub(crate) fn check(facts: &Facts, hosts: Vec<String>) -> Diagnosis {
@@ -40,23 +41,8 @@ pub(crate) struct Probed {
 /// One instance, or all of them.
 pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnosis {
     let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
-    diagnosis.coverage.looked_at.extend(told(probed));
+    diagnosis.coverage.looked_at.extend(tree::lines(&probed.turns, &probed.probes));
     if asked.instance.is_some() { diagnosis } else { doubted(facts, diagnosis) }
-}
-
-/// What was asked, wave by wave, why just then, and what came of it.
-fn told(probed: &Probed) -> Vec<String> {
-    let mut lines = Vec::new();
-    for Turn { wave, from, to, exchange, octets, why } in &probed.turns {
-        let of_it = |probe: &&ProbeResult| {
-            (&probe.from, IpAddr::V4(probe.to)) == (from, *to)
-                && (probe.asked.exchange(), probe.asked.octets()) == (*exchange, *octets)
-        };
-        for probe in probed.probes.iter().filter(of_it) {
-            lines.push(format!("asked, wave {wave}: {} ({why})", checks::told(probe)));
-        }
-    }
-    lines
 }
 
 /// The ladder's questions with what the walk predicts of each, and the steps that part their ways.

@@ -19,6 +19,7 @@ mod proof;
 mod realm;
 mod sightings;
 mod site_file;
+mod tree;
 mod vantages;
 mod watching;
 mod who;

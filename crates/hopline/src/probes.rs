@@ -3,6 +3,7 @@
 
 mod as_instance;
 mod inside;
+mod unasked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -22,6 +23,7 @@ use crate::gather::Facts;
 use crate::site_file::Site;
 
 pub(crate) use as_instance::Nic;
+pub(crate) use unasked::Unasked;
 
 /// Two, so that the first may be lost to a neighbour that is still being resolved.
 pub(crate) const COUNT: u32 = 2;
@@ -239,6 +241,7 @@ pub(crate) struct Came {
 }
 
 /// Why nothing was sent, and what would let it.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsent {
     pub(crate) why: String,
     pub(crate) would_need: String,
@@ -253,25 +256,5 @@ pub(crate) fn run(
     match job {
         Job::Alone(machine, probe) => inside::send(machine, probe, patience, &mut answered),
         Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
-    }
-}
-
-/// What is not known since a job was not done.
-pub(crate) fn gap(job: &Job<'_, '_>, why: &str, would_need: &str) -> Gap {
-    let probes = job.probes();
-    let sender = probes.first().map_or("", |probe| probe.sender());
-    let mut asked: Vec<String> = probes.iter().map(|probe| whom(probe)).collect();
-    asked.dedup();
-    let verb = if asked.len() == 1 { "answers" } else { "answer" };
-    let what = format!("whether {} {verb} {sender} for real", asked.join(", "));
-    Gap { what, why: why.to_owned(), would_need: would_need.to_owned() }
-}
-
-fn whom(probe: &Probe<'_>) -> String {
-    match probe.asks {
-        Asks::Echo(EchoSize { octets, whole: true }) => format!("{} by {octets} octets", probe.to),
-        Asks::Echo(_) | Asks::Name(_) => probe.to.to_string(),
-        Asks::Address => "any DHCP server".to_owned(),
-        Asks::Connection { port } => format!("{}:{port}", probe.to),
     }
 }

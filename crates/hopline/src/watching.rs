@@ -28,9 +28,18 @@ const SNAP: u32 = 128;
 /// are handed over after 40 ms each, full or not, so that a machine that is busy for a while loses none.
 const ROOM: Room = Room { snap: SNAP, ring_bytes: 1 << 20, delay_ms: 40, settle_ms: 0, pause_ms: 250 };
 
-/// What is looked for: pings, DHCP, DNS, and TCP from ports as `probe::as_instance::own_port` chooses them. Of these
-/// only what bears one of our marks is kept.
-const FILTER: &str = "icmp or udp port 53 or (udp and portrange 67-68) or tcp portrange 61000-65535";
+/// What is looked for: pings, DHCP, DNS, and TCP from our own ports. Of these only what bears one of our marks is kept.
+fn wanted(probes: &[Probe]) -> String {
+    let ports = probes.iter().filter_map(|probe| match probe.mark() {
+        (Exchange::Tcp, port) => Some(port),
+        (
+            Exchange::Icmp | Exchange::Arp | Exchange::Dhcp | Exchange::Dns | Exchange::Udp | Exchange::None,
+            _,
+        ) => None,
+    });
+    let rest = "icmp or udp port 53 or (udp and portrange 67-68)".to_owned();
+    ports.fold(rest, |text, port| format!("{text} or tcp port {port}"))
+}
 
 /// Whom each of our probes asks, by the mark that its packets bear.
 type Marks = BTreeMap<(Exchange, u32), IpAddr>;
@@ -47,7 +56,7 @@ pub(crate) struct Watching {
 
 /// Starts to watch. What cannot be watched is left out: without root nothing can, and the diagnosis goes on.
 pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Probe]) -> Option<Watching> {
-    let filter = Selection::Filter(filter::parse(FILTER).ok()?);
+    let filter = Selection::Filter(filter::parse(&wanted(probes)).ok()?);
     let (mut vantages, mut watched, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
     let wanted = vantages::on(ways, site, facts);
     for (at, opened) in wanted.iter().cloned().zip(vantage::open_all(&wanted, &filter, ROOM)) {

@@ -1,0 +1,84 @@
+//! Questions that were not asked, and what is not known for that.
+
+use std::collections::BTreeSet;
+
+use model::snapshot::Gap;
+use probe::EchoSize;
+use probe::as_instance::Asks;
+
+use super::{Job, Probe, Unsent};
+
+/// Askers that are told by name, at most.
+const NAMED_MAX: usize = 4;
+
+/// Questions that were not asked for one reason.
+#[derive(Debug)]
+pub(crate) struct Unasked {
+    sent: Unsent,
+    /// Who would have asked whom, in words.
+    asked: Vec<(String, String)>,
+}
+
+impl Unasked {
+    /// Notes that a job was not done, beside others that were not for the same reason.
+    pub(crate) fn note(known: &mut Vec<Unasked>, job: &Job<'_, '_>, sent: Unsent) {
+        let asked = job.probes().into_iter().map(|probe| (probe.sender().to_owned(), whom(probe)));
+        match known.iter_mut().find(|one| one.sent == sent) {
+            Some(same) => same.asked.extend(asked),
+            None => known.push(Unasked { sent, asked: asked.collect() }),
+        }
+    }
+
+    /// What is not known.
+    pub(crate) fn gap(self) -> Gap {
+        let Unasked { sent: Unsent { why, would_need }, asked } = self;
+        let (mut senders, mut whom): (Vec<String>, Vec<String>) = asked.into_iter().unzip();
+        // In the order in which they were to be asked.
+        for names in [&mut senders, &mut whom] {
+            let mut known = BTreeSet::new();
+            names.retain(|name| known.insert(name.clone()));
+        }
+        let what = match (senders.as_slice(), whom.as_slice()) {
+            ([sender], [whom]) => format!("whether {whom} answers {sender} for real"),
+            ([sender], whom) => format!("whether {} answer {sender} for real", whom.join(", ")),
+            (senders, _) => {
+                let named: Vec<&str> = senders.iter().take(NAMED_MAX).map(String::as_str).collect();
+                let more = match senders.len().saturating_sub(NAMED_MAX) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                format!("whether anybody answers {}{more} for real", named.join(", "))
+            }
+        };
+        Gap { what, why, would_need }
+    }
+}
+
+fn whom(probe: &Probe<'_>) -> String {
+    match probe.asks {
+        Asks::Echo(EchoSize { octets, whole: true }) => format!("{} by {octets} octets", probe.to),
+        Asks::Echo(_) | Asks::Name(_) => probe.to.to_string(),
+        Asks::Address => "any DHCP server".to_owned(),
+        Asks::Connection { port } => format!("{}:{port}", probe.to),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unasked(asked: &[(&str, &str)]) -> String {
+        let sent = Unsent { why: String::new(), would_need: String::new() };
+        let owned = |(from, to): &(&str, &str)| ((*from).to_owned(), (*to).to_owned());
+        Unasked { sent, asked: asked.iter().map(owned).collect() }.gap().what
+    }
+
+    #[test]
+    fn one_reason_is_one_gap() {
+        assert_eq!(unasked(&[("web1", "1.2.3.4")]), "whether 1.2.3.4 answers web1 for real");
+        let twice = [("web1", "1.2.3.4"), ("web1", "10.0.2.1"), ("web1", "1.2.3.4")];
+        assert_eq!(unasked(&twice), "whether 1.2.3.4, 10.0.2.1 answer web1 for real");
+        let many = ["web5", "web1", "web2", "web3", "web4", "web6"].map(|name| (name, "1.2.3.4"));
+        assert_eq!(unasked(&many), "whether anybody answers web5, web1, web2, web3 and 2 more for real");
+    }
+}
