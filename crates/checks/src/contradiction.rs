@@ -7,7 +7,8 @@ use model::snapshot::Gap;
 
 use crate::diagnose::{Case, probe_of, start_of};
 use crate::ladder::Rung;
-use crate::{next, proved, said, watched};
+use crate::ranking::Ranked;
+use crate::{explained, next, proved, said, watched};
 
 /// A question that was really asked, and what came of it.
 #[derive(Clone, Copy)]
@@ -17,20 +18,21 @@ pub(crate) struct Asking<'a> {
     /// The name of the instance that it is about.
     pub(crate) instance: &'a str,
     pub(crate) probe: &'a ProbeResult,
+    /// All questions of the ladder.
+    pub(crate) rungs: &'a [Rung],
+    /// Those of them, and of the steps between, that were answered.
+    pub(crate) answered: &'a [Rung],
 }
 
 /// Prediction and probe disagree: predicted to be answered and was not, which is a finding by
 /// itself; or predicted to die and was answered, which takes the prediction back.
-pub(crate) fn found(
-    asking: &Asking,
-    answered: &[Rung],
-    findings: &mut Vec<Finding>,
-    gaps: &mut Vec<Gap>,
-) -> Option<Finding> {
-    let Asking { case, rung, instance, probe } = *asking;
+pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<Gap>) -> Option<Finding> {
+    let Asking { case, rung, instance, probe, answered, .. } = *asking;
     let exchange = probe.asked.exchange();
     let open = rung.answer.answered || rung.undecided().is_some();
-    if open && (probe.received == 0 || probe.is_refused()) && findings.is_empty() {
+    let parted = watched::parted(case, rung);
+    let is_explained = || explained::is_by(findings, asking, parted.as_ref());
+    if open && (probe.received == 0 || probe.is_refused()) && !is_explained() {
         // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
         let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
         if let Some((seen, met)) = traced {
@@ -42,7 +44,7 @@ pub(crate) fn found(
         if probe.is_refused() {
             return Some(refused(rung, instance, probe));
         }
-        if let Some(parted) = watched::parted(case, rung) {
+        if let Some(parted) = parted {
             return Some(watched::finding(case, &parted, (rung, instance, probe)));
         }
         let others: Vec<&Rung> = answered.iter().collect();
@@ -69,7 +71,7 @@ pub(crate) fn found(
     }
     let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
     if dies && is_from_whom_it_was_meant(case, rung, probe) {
-        findings.retain(|f| {
+        findings.retain(|Ranked { finding: f, .. }| {
             f.exchange != exchange || f.confidence == Confidence::Proven || !f.instances.contains(&probe.from)
         });
         gaps.push(Gap {

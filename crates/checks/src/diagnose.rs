@@ -18,6 +18,7 @@ use crate::dhcp_told;
 use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
+use crate::ranking::{self, Rank, Ranked};
 use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
 use crate::steps;
@@ -91,7 +92,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
     let steps = asked_steps(case, request, &rungs);
     let mut findings = log.into_findings(case, &rungs);
     if let Some(only) = &scope.only {
-        findings.retain(|f| only.contains(&f.hop.host));
+        findings.retain(|ranked| only.contains(&ranked.finding.hop.host));
     }
     conclude(case, request, &scope, Climbed { rungs, steps }, findings)
 }
@@ -141,8 +142,8 @@ fn look(view: &View) -> Vec<Found> {
 /// Findings as they come in, round by round.
 #[derive(Default)]
 struct Log {
-    /// What stops packets, in path order; of the first round, with the rung that it stops.
-    findings: Vec<(Finding, Option<usize>)>,
+    /// What stops packets, in path order.
+    findings: Vec<Ranked>,
     /// What is wrong and stops nothing.
     idle: Vec<Finding>,
     /// The stops that the findings account for.
@@ -177,23 +178,31 @@ impl Log {
             let claimed = view.stops().filter(|s| s.order == order);
             self.claims.extend(claimed.map(|s| (s.hop.at.clone(), s.stop.clone())));
             mends.extend(found.mend);
-            self.findings.push((found.finding, (round == 0).then_some(order.0)));
+            let rank = if round == 0 { Rank::Rung(order.0) } else { Rank::Behind };
+            let is_foreseen = view.rungs.get(order.0).is_some();
+            self.findings.push(Ranked { rank, is_foreseen, finding: found.finding });
         }
         Some(mends)
     }
 
     /// All findings, each with what a probe of its question said.
-    fn into_findings(self, case: &Case, rungs: &[Rung]) -> Vec<Finding> {
-        let probed = |(mut finding, rung): (Finding, Option<usize>)| {
-            let probe = rung.and_then(|nth| rungs.get(nth)).and_then(|rung| probe_of(case, rung));
-            finding.evidence.extend(probe.map(said::evidence));
-            finding
+    fn into_findings(self, case: &Case, rungs: &[Rung]) -> Vec<Ranked> {
+        let probed = |mut ranked: Ranked| {
+            let rung = match ranked.rank {
+                Rank::Rung(nth) => rungs.get(nth),
+                Rank::Behind | Rank::Idle => None,
+            };
+            let probe = rung.and_then(|rung| probe_of(case, rung));
+            ranked.finding.evidence.extend(probe.map(said::evidence));
+            ranked
         };
-        self.findings.into_iter().map(probed).chain(self.idle).collect()
+        let idle =
+            self.idle.into_iter().map(|finding| Ranked { rank: Rank::Idle, is_foreseen: false, finding });
+        self.findings.into_iter().map(probed).chain(idle).collect()
     }
 
     fn knows(&self, finding: &Finding) -> bool {
-        let mut known = self.findings.iter().map(|(finding, _)| finding).chain(&self.idle);
+        let mut known = self.findings.iter().map(|ranked| &ranked.finding).chain(&self.idle);
         known.any(|k| k.code == finding.code && k.hop.same_device(&finding.hop) && k.cause == finding.cause)
     }
 }
@@ -204,7 +213,7 @@ fn conclude(
     request: &Request,
     scope: &Scope,
     climbed: Climbed,
-    mut findings: Vec<Finding>,
+    mut findings: Vec<Ranked>,
 ) -> Diagnosis {
     let mut gaps: Vec<Gap> = case.snapshot.gaps.clone();
     let off = switched_off(case, &request.subject);
@@ -213,9 +222,8 @@ fn conclude(
     let Climbed { rungs, steps } = climbed;
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
-    let mut paths = Vec::new();
-    for rung in rungs {
-        let probe = probe_of(case, &rung);
+    for (nth, rung) in rungs.iter().enumerate() {
+        let probe = probe_of(case, rung);
         if let Some((why, would_need)) = rung.undecided() {
             match probe {
                 Some(probe) if probe.received > 0 => {}
@@ -226,23 +234,28 @@ fn conclude(
                 }
             }
         }
+        let Some(probe) = probe else { continue };
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
-        if let Some(probe) = probe {
-            let asked = Asking { case, rung: &rung, instance, probe };
-            let found = if let Purpose::Large(octets) = rung.purpose {
-                pmtu_blackhole::found(&asked, octets, &answered, &findings)
+        let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
+        let found = if let Purpose::Large(octets) = rung.purpose {
+            pmtu_blackhole::found(&asking, octets, &findings)
+        } else {
+            contradiction::found(&asking, &mut findings, &mut gaps)
+        };
+        let told = |lost| {
+            if matches!(rung.purpose, Purpose::Reverse(_)) {
+                ssh_slow_reverse_dns::told_as(lost, instance, case.snapshot.main_netns(instance))
             } else {
-                contradiction::found(&asked, &answered, &mut findings, &mut gaps)
-            };
-            let told = |lost| {
-                if matches!(rung.purpose, Purpose::Reverse(_)) {
-                    ssh_slow_reverse_dns::told_as(lost, instance, case.snapshot.main_netns(instance))
-                } else {
-                    lost
-                }
-            };
-            findings.extend(found.map(told));
-        }
+                lost
+            }
+        };
+        let rank = Rank::Rung(nth);
+        findings.extend(found.map(|lost| Ranked { rank, is_foreseen: false, finding: told(lost) }));
+    }
+    let mut findings = ranking::ordered(findings);
+    let mut paths = Vec::new();
+    for rung in rungs {
+        let probe = probe_of(case, &rung);
         paths.extend(watched::observed(case, rung, probe));
     }
     for step in steps {

@@ -100,9 +100,12 @@ fn netns_of<'s>(snapshot: &'s Snapshot, at: &Place) -> Option<&'s Netns> {
 pub(crate) struct Parted<'r> {
     pub(crate) direction: Direction,
     /// The last device that saw them; `None` where not even the first did.
-    before: Option<&'r Hop>,
+    pub(crate) before: Option<&'r Hop>,
     /// The device behind it that was watched and did not.
     pub(crate) at: &'r Hop,
+    /// Where that one asks for a neighbour, the way on to that: what dies there, too, leaves the question unanswered,
+    /// and nothing is sent.
+    pub(crate) behind: Vec<&'r Hop>,
 }
 
 /// The first watched device, in the order of the way there and back, that our packets did not reach, behind the last
@@ -117,7 +120,21 @@ pub(crate) fn parted<'r>(case: &Case, rung: &'r Rung) -> Option<Parted<'r>> {
     let next = last_seen.map_or(0, |at| at + 1);
     let (direction, at, _) = *watched.get(next)?;
     let before = last_seen.and_then(|at| watched.get(at)).map(|(_, hop, _)| *hop);
-    Some(Parted { direction, before, at })
+    Some(Parted { direction, before, at, behind: behind(rung, at) })
+}
+
+/// The hops from a device to the neighbour that it asks for, that one's first included.
+fn behind<'r>(rung: &'r Rung, at: &Hop) -> Vec<&'r Hop> {
+    let own = rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    let way: Vec<&Hop> = own.flat_map(|path| &path.hops).skip_while(|hop| !std::ptr::eq(*hop, at)).collect();
+    let here = way.iter().take_while(|hop| hop.at.same_device(&at.at)).count();
+    let (here, beyond) = way.split_at(here);
+    if here.iter().all(|hop| hop.at.stage != Stage::Neighbour) {
+        return Vec::new();
+    }
+    let is_switched = |hop: &&&Hop| matches!(hop.at.stage, Stage::Bridge | Stage::Wire);
+    let switched = beyond.iter().take_while(is_switched).count();
+    beyond.iter().take(switched + 1).copied().collect()
 }
 
 /// A hop that is predicted to pass and is not seen.
@@ -126,7 +143,7 @@ pub(crate) fn finding(
     parted: &Parted,
     (rung, instance, probe): (&Rung, &str, &ProbeResult),
 ) -> Finding {
-    let Parted { direction, before, at } = parted;
+    let Parted { direction, before, at, behind: _ } = parted;
     let exchange = probe.asked.exchange();
     let asked = said::question(exchange);
     let what = match direction {
@@ -234,7 +251,7 @@ mod tests {
     use model::path::{Direction, Exchange, Observed};
     use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
 
-    use crate::fixture::{codes, healthy};
+    use crate::fixture::{broken, codes, healthy};
 
     fn ping(received: u32) -> ProbeResult {
         ProbeResult {
@@ -273,6 +290,21 @@ mod tests {
             finding.evidence[0].text.contains("of 2 echo requests 2 were seen"),
             "{:?}",
             finding.evidence
+        );
+    }
+
+    #[test]
+    fn a_loss_is_told_before_what_stops_nothing_and_not_beside_what_may_explain_it() {
+        let watches = [at("compute1", "vnet0", 2, 0), at("compute1", "eth0", 0, 0)];
+        let told = |fault: &str| codes(&broken(fault).diagnose_watched("web1", &[ping(0)], &watches));
+        assert_eq!(
+            told("nova-rules-drift"),
+            ["lost-at-hop compute1//eth0", "nova-rules-drift compute1//br100"]
+        );
+        // What a walk ends at stops what it stops, and nothing else at its device.
+        assert_eq!(
+            told("float-dnat-missing"),
+            ["lost-at-hop compute1//eth0", "float-dnat-missing compute1//eth0"]
         );
     }
 

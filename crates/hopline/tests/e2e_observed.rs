@@ -83,3 +83,24 @@ fn of_every_instance_the_pings_are_watched_too() {
     let found: Vec<(String, String)> = list(&report.json["findings"]).iter().map(of).collect();
     assert_eq!(found[0], ("lost-at-hop".to_owned(), "compute1/eth0".to_owned()), "{found:?}");
 }
+
+#[test]
+fn a_silent_loss_does_not_hide_behind_a_fault_with_a_name() {
+    let lab = TestLab::up("b");
+    let lost = "lost-at-hop compute1//eth0".to_owned();
+    for (code, hop) in [
+        ("dnsmasq-not-running", "compute1//br100"),
+        ("float-dnat-missing", "compute1//eth0"),
+        ("flatif-down", "compute1//eth1"),
+        // It stops nothing.
+        ("nova-rules-drift", "compute1//br100"),
+    ] {
+        lab.break_fault(code);
+        let clog = |verb| ["tc", "qdisc", verb, "dev", "eth0", "root", "pfifo", "limit", "0"];
+        printed_in(&lab.netns("compute1"), &clog("add"));
+        let expected = [lost.clone(), format!("{code} {hop}")];
+        lab.report(&["diagnose", "web1"]).assert_finds(&expected, code);
+        printed_in(&lab.netns("compute1"), &clog("del"));
+        lab.heal();
+    }
+}

@@ -39,8 +39,9 @@ use crate::diagnose::{probe_of, start_of};
 use crate::evidence;
 use crate::found::Found;
 use crate::ladder::Rung;
+use crate::ranking::Ranked;
 use crate::view::View;
-use crate::{next, said, watched};
+use crate::{explained, next, said, watched};
 
 /// Octets of a TCP segment's headers.
 const TCP_HEADERS_OCTETS: u32 = 40;
@@ -51,18 +52,13 @@ pub fn check(_: &View) -> Vec<Found> {
 }
 
 /// Packets of this many octets were sent and are lost in silence, and nothing that was found explains it.
-pub(crate) fn found(
-    asking: &Asking,
-    octets: u16,
-    answered: &[Rung],
-    findings: &[Finding],
-) -> Option<Finding> {
-    let Asking { case, rung, instance, probe } = *asking;
+pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option<Finding> {
+    let Asking { case, rung, instance, probe, answered, .. } = *asking;
     let small = answered.iter().find(|small| next::opens(small, rung))?;
-    if !findings.is_empty() || !is_silent(probe) {
+    let parted = watched::parted(case, rung);
+    if explained::is_by(findings, asking, parted.as_ref()) || !is_silent(probe) {
         return None;
     }
-    let parted = watched::parted(case, rung);
     let stopped = rung.answer.paths.iter().find_map(|path| match path.stop() {
         Some((hop, Stop::TooBig { mtu })) => Some((&hop.at, *mtu)),
         Some(_) | None => None,

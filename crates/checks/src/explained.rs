@@ -1,0 +1,87 @@
+//! Whether what was found already explains a loss that no walk foresaw.
+//!
+//! Two faults at once are not rare, and the second must not hide behind the first. What a walk stops at explains the
+//! questions that it stops, and those were not foreseen to be answered. What is left are findings of which the walk
+//! does not know all consequences: they explain what is lost beside them.
+
+use model::path::{Disposition, Exchange, Hop};
+
+use crate::contradiction::Asking;
+use crate::diagnose::probe_of;
+use crate::ladder::{Purpose, Rung};
+use crate::ranking::{Rank, Ranked};
+use crate::watched::Parted;
+
+/// One of the findings explains why this question, which was foreseen to be answered, was not.
+pub(crate) fn is_by(findings: &[Ranked], asking: &Asking, parted: Option<&Parted<'_>>) -> bool {
+    waits_for_another(asking) || findings.iter().any(|ranked| explains(ranked, asking, parted))
+}
+
+fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bool {
+    let Ranked { rank, finding, is_foreseen } = ranked;
+    let Asking { rung, instance, probe, .. } = *asking;
+    let exchange = probe.asked.exchange();
+    let is_hit = || finding.instances.iter().any(|name| name == instance);
+    // A dnsmasq is one for addresses and names, and why it is silent is told once.
+    let is_of_server = |exchange| matches!(exchange, Exchange::Dhcp | Exchange::Dns);
+    if is_of_server(finding.exchange) && is_of_server(exchange) && is_hit() {
+        return true;
+    }
+    if *is_foreseen && rung.answer.answered {
+        return is_guessed(rung) && is_hit();
+    }
+    let is_there = |hop: &Hop| hop.at.same_device(&finding.hop);
+    if let Some(parted) = parted {
+        // What stops nothing that a walk knows of may stop what never leaves its device; of two losses side by side
+        // the second is the first one's echo.
+        let before = parted.before.filter(|_| *rank != Rank::Idle);
+        let mut around = before.into_iter().chain([parted.at]).chain(parted.behind.iter().copied());
+        return around.any(is_there);
+    }
+    // Where it was lost nobody knows.
+    let mut way = rung.answer.paths.iter().flat_map(|path| &path.hops);
+    way.any(|hop| hop.at.host == finding.hop.host)
+}
+
+/// The instance that is to be reached is in the site, and the walk lets the question leave it: somebody out there may
+/// have the instance's address, which where the instance is cut off is a guess and no more.
+fn is_guessed(rung: &Rung) -> bool {
+    let is_to_instance = match rung.purpose {
+        Purpose::Inbound(_) | Purpose::Served | Purpose::Other(_) => true,
+        Purpose::Dhcp
+        | Purpose::Gateway
+        | Purpose::Outside
+        | Purpose::Large(_)
+        | Purpose::Resolver
+        | Purpose::Inside(_)
+        | Purpose::Upstream(_)
+        | Purpose::Reverse(_)
+        | Purpose::Metadata
+        | Purpose::Step => false,
+    };
+    let mut paths = rung.answer.paths.iter();
+    is_to_instance && paths.any(|path| path.disposition == Disposition::LeftSite)
+}
+
+/// A resolver is silent while those that it asks itself are.
+fn waits_for_another(asking: &Asking) -> bool {
+    let Asking { case, rung, rungs, .. } = *asking;
+    let is_asked_by_it = |other: &&Rung| match other.purpose {
+        Purpose::Upstream(_) | Purpose::Reverse(_) => other.instance == rung.instance,
+        Purpose::Dhcp
+        | Purpose::Gateway
+        | Purpose::Outside
+        | Purpose::Large(_)
+        | Purpose::Inbound(_)
+        | Purpose::Served
+        | Purpose::Other(_)
+        | Purpose::Resolver
+        | Purpose::Inside(_)
+        | Purpose::Metadata
+        | Purpose::Step => false,
+    };
+    let is_silent = |other: &Rung| {
+        !other.answer.answered || probe_of(case, other).is_some_and(|probe| probe.received == 0)
+    };
+    rung.purpose == Purpose::Resolver && rungs.iter().filter(is_asked_by_it).any(is_silent)
+}
