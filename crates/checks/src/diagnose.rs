@@ -180,7 +180,7 @@ impl Log {
             mends.extend(found.mend);
             let rank = if round == 0 { Rank::Rung(order.0) } else { Rank::Behind };
             let is_foreseen = view.rungs.get(order.0).is_some();
-            self.findings.push(Ranked { rank, is_foreseen, finding: found.finding });
+            self.findings.push(Ranked { rank, is_foreseen, seen_at: None, finding: found.finding });
         }
         Some(mends)
     }
@@ -196,8 +196,12 @@ impl Log {
             ranked.finding.evidence.extend(probe.map(said::evidence));
             ranked
         };
-        let idle =
-            self.idle.into_iter().map(|finding| Ranked { rank: Rank::Idle, is_foreseen: false, finding });
+        let idle = self.idle.into_iter().map(|finding| Ranked {
+            rank: Rank::Idle,
+            is_foreseen: false,
+            seen_at: None,
+            finding,
+        });
         self.findings.into_iter().map(probed).chain(idle).collect()
     }
 
@@ -250,7 +254,10 @@ fn conclude(
             }
         };
         let rank = Rank::Rung(nth);
-        findings.extend(found.map(|lost| Ranked { rank, is_foreseen: false, finding: told(lost) }));
+        findings.extend(found.map(|lost| {
+            let seen_at = watched::parted(case, rung).and_then(|parted| Some(parted.before?.at.clone()));
+            Ranked { rank, is_foreseen: false, seen_at, finding: told(lost) }
+        }));
     }
     let mut findings = ranking::ordered(findings);
     let mut paths = Vec::new();

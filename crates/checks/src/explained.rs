@@ -18,7 +18,7 @@ pub(crate) fn is_by(findings: &[Ranked], asking: &Asking, parted: Option<&Parted
 }
 
 fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bool {
-    let Ranked { rank, finding, is_foreseen } = ranked;
+    let Ranked { rank, finding, is_foreseen, seen_at } = ranked;
     let Asking { rung, instance, probe, .. } = *asking;
     let exchange = probe.asked.exchange();
     let is_hit = || finding.instances.iter().any(|name| name == instance);
@@ -30,7 +30,9 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if *is_foreseen && rung.answer.answered {
         return is_guessed(rung) && is_hit();
     }
-    let is_there = |hop: &Hop| hop.at.same_device(&finding.hop);
+    let is_there = |hop: &Hop| {
+        [Some(&finding.hop), seen_at.as_ref()].into_iter().flatten().any(|at| hop.at.same_device(at))
+    };
     if let Some(parted) = parted {
         // What stops nothing that a walk knows of may stop what never leaves its device; of two losses side by side
         // the second is the first one's echo.

@@ -1,6 +1,7 @@
 //! The order in which findings are told: what stops a packet first comes first, what stops nothing comes last.
 
 use model::finding::Finding;
+use model::path::Place;
 
 /// Where a finding stands among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +20,8 @@ pub(crate) struct Ranked {
     pub(crate) rank: Rank,
     /// A walk ends at it, and so foresees whatever it stops.
     pub(crate) is_foreseen: bool,
+    /// Of a loss, the last device that saw the packets, where one did.
+    pub(crate) seen_at: Option<Place>,
     pub(crate) finding: Finding,
 }
 
