@@ -3,6 +3,7 @@
 
 mod faults;
 mod kernel;
+mod misled;
 mod nova_clouds;
 mod probes;
 mod queens;
@@ -73,6 +74,15 @@ impl Cloud {
     pub(crate) fn diagnose_with(&self, instance: &str, probes: &[ProbeResult]) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
         self.ask(Subject::Instance(at), probes, &[])
+    }
+
+    /// The same, with a destination that is complained of.
+    pub(crate) fn diagnose_to(&self, instance: &str, to: &str) -> Diagnosis {
+        let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
+        let (snapshot, intent, probes) = (&self.snapshot, &self.intent, &self.probes[..]);
+        let case = Case { snapshot, intent, probes, rules: &[], watches: &[] };
+        let (subject, to) = (Subject::Instance(at), to.parse().ok());
+        diagnose(&case, &Request { subject, to, symptom: Symptom::Auto })
     }
 
     /// The same, with something that is complained of.

@@ -4,16 +4,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
-use model::link::{Link, LinkKind, OperState, Peer, PortState};
+use model::link::{Link, LinkKind, OperState, PortState};
 use model::netfilter::{Action, Chain, Dialect, Family, NfRule, Policy, Table};
 use model::netns::Socket;
 use model::path::RuleRef;
 use model::route::{Address, NeighbourState, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
-use model::vlan::VlanDevice;
 use model::{Netns, Snapshot};
 
+pub(crate) use entry::{Entry, Setting};
+
 use crate::vlans;
+
+mod entry;
+mod made;
 
 /// One change to a machine's main namespace.
 #[derive(Debug, Clone)]
@@ -169,12 +173,21 @@ pub enum Mend {
         /// The servers.
         servers: Vec<IpAddr>,
     },
-    /// Deletes the routes of the main table to just this prefix.
-    RemoveRoute {
+    /// Takes an entry out of a table.
+    Forget {
         /// Host or instance.
         machine: String,
-        /// The prefix.
-        destination: IpNet,
+        /// The entry.
+        entry: Entry,
+    },
+    /// Sets what a link is known by, or does as a port.
+    Set {
+        /// Host or instance.
+        machine: String,
+        /// Link.
+        device: String,
+        /// What is set.
+        setting: Setting,
     },
 }
 
@@ -203,7 +216,7 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
         }
         Mend::VlanDevice { machine, device, lower, id, bridge } => {
             if let Some(ns) = main_of(snapshot, machine) {
-                stack_vlan(ns, device, lower, *id, bridge);
+                made::stack_vlan(ns, device, lower, *id, bridge);
             }
         }
         Mend::VlanTag { machine, device, id } => {
@@ -216,7 +229,7 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
         Mend::Replug { machine, device, bridge, instance } => {
             snapshot.netns.retain(|n| !(n.instance && n.machine == *instance));
             if let Some(ns) = main_of(snapshot, machine) {
-                plug(ns, device, bridge);
+                made::plug(ns, device, bridge);
             }
         }
         Mend::DefaultRoute { machine, via, device } => {
@@ -294,9 +307,14 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 conf.servers.clone_from(servers);
             }
         }
-        Mend::RemoveRoute { machine, destination } => {
+        Mend::Forget { machine, entry } => {
             if let Some(ns) = main_of(snapshot, machine) {
-                ns.routes.retain(|r| r.table != TABLE_MAIN || r.destination != *destination);
+                entry::forget(ns, entry);
+            }
+        }
+        Mend::Set { machine, device, setting } => {
+            if let Some(ns) = main_of(snapshot, machine) {
+                entry::set(ns, device, setting);
             }
         }
     }
@@ -427,43 +445,6 @@ fn connect(ns: &mut Netns, link: u32) {
     for nexthop in ns.routes.iter_mut().flat_map(|r| &mut r.nexthops).filter(|n| n.link == link) {
         (nexthop.dead, nexthop.linkdown) = (false, false);
     }
-}
-
-fn stack_vlan(ns: &mut Netns, device: &str, lower: &str, id: u16, bridge: &str) {
-    let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
-    let Some(below) = ns.link_named(lower).cloned() else { return };
-    let index = ns.links.iter().map(|l| l.index).max().unwrap_or(0) + 1;
-    ns.links.push(Link {
-        index,
-        name: device.to_owned(),
-        kind: LinkKind::Vlan,
-        admin_up: true,
-        carrier: below.is_running(),
-        mac: below.mac,
-        master: Some(master),
-        master_name: Some(bridge.to_owned()),
-        port: Some(model::link::BridgePort::default()),
-        peer: Some(Peer { index: below.index, netns: ns.inode }),
-        vlan: Some(VlanDevice::of(id)),
-        ..Link::default()
-    });
-}
-
-fn plug(ns: &mut Netns, device: &str, bridge: &str) {
-    let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
-    ns.links.retain(|l| l.name != device);
-    let index = ns.links.iter().map(|l| l.index).max().unwrap_or(0) + 1;
-    ns.links.push(Link {
-        index,
-        name: device.to_owned(),
-        kind: LinkKind::Tun,
-        admin_up: true,
-        carrier: true,
-        master: Some(master),
-        master_name: Some(bridge.to_owned()),
-        port: Some(model::link::BridgePort { hairpin: true, ..Default::default() }),
-        ..Link::default()
-    });
 }
 
 fn set_sysctl(snapshot: &mut Snapshot, machine: &str, name: &str, value: &str) {

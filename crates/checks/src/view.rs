@@ -131,10 +131,19 @@ impl<'v> View<'v> {
     /// The instances in question with their NICs, and those that they were found not to reach: the
     /// fault may be at the other end.
     pub fn vifs(&self) -> impl Iterator<Item = Seat<'v>> {
-        let world = self.world;
         let dies = |rung: &&Rung| rung.answer.paths.iter().any(|p| p.stop().is_some());
         let unreached = self.rungs.iter().filter(dies).filter_map(|rung| rung.purpose.other());
         let asked: BTreeSet<usize> = self.instances.iter().copied().chain(unreached).collect();
+        self.seats(asked)
+    }
+
+    /// Every instance with its NICs, whoever is asked about.
+    pub fn seats_of_all(&self) -> impl Iterator<Item = Seat<'v>> {
+        self.seats((0..self.intent().instances.len()).collect())
+    }
+
+    fn seats(&self, asked: BTreeSet<usize>) -> impl Iterator<Item = Seat<'v>> {
+        let world = self.world;
         let instances = asked.into_iter().filter_map(move |at| world.intent.instances.get(at));
         instances.flat_map(move |instance| {
             instance.vifs.iter().filter_map(move |vif| {
@@ -156,6 +165,11 @@ impl<'v> View<'v> {
         let of_it = || self.probes.iter().filter(|probe| is_probe_of(probe, rung));
         let is_open = self.is_as_read && rung.answer.paths.iter().all(|path| path.stop().is_none());
         of_it().next().filter(|_| is_open && of_it().all(|probe| probe.received == 0))
+    }
+
+    /// The namespace of a place, where it was read.
+    pub fn netns_at(&self, place: &Place) -> Option<&'v Netns> {
+        self.snapshot().netns.iter().find(|ns| ns.machine == place.host && ns.name == place.netns)
     }
 
     /// The rungs of an instance.
@@ -182,6 +196,14 @@ impl<'v> View<'v> {
     /// Whether the host is the instance's gateway: its own in multi-host mode, else its network's one host.
     pub fn is_served_by(&self, instance: &Instance, host: &str) -> bool {
         self.intent().servers_of(instance).contains(&host)
+    }
+
+    /// Names of the instances whose questions, or answers, die at this device.
+    pub fn hit_at(&self, place: &Place) -> Vec<String> {
+        let there = self.stops().filter(|s| s.hop.at.same_device(place)).map(|s| s.rung.instance);
+        let hit: BTreeSet<usize> = there.collect();
+        let instances = hit.into_iter().filter_map(|at| self.intent().instances.get(at));
+        instances.map(|instance| instance.name.clone()).collect()
     }
 
     /// Names of the instances of a host: those that it runs, and those whose network it is the one host of.
@@ -219,6 +241,14 @@ impl<'v> Seat<'v> {
             let worn = |l: &&Link| l.mac.zip(self.vif.mac).is_some_and(|(tap, mac)| tap.is_tap_of(mac));
             self.ns.links.iter().find(worn)
         })
+    }
+
+    /// The instance's own side of it, by the tap's far end, where the instance can be entered.
+    pub fn inside<'w>(&self, view: &View<'w>) -> Option<(&'w Netns, &'w Link)> {
+        let peer = self.tap()?.peer?;
+        let is_inside = |ns: &&Netns| ns.instance && ns.inode.is_some() && ns.inode == peer.netns;
+        let ns = view.snapshot().netns.iter().find(is_inside)?;
+        Some((ns, ns.link(peer.index)?))
     }
 
     /// The bridge that the NIC belongs in, where it is there.

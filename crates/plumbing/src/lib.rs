@@ -1,4 +1,4 @@
-//! Writes to the kernel: links, addresses, routes, FIB rules, neighbours and sysctls of a network
+//! Writes to the kernel: links, addresses, routes, FIB rules, neighbours, FDB entries and sysctls of a network
 //! namespace, one small function each; what `collect` reads, the other way round.
 //!
 //! Each goes through a socket of the namespace that it changes, so nothing is entered for it. The
@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod bridge;
+pub mod fdb;
 pub mod link;
 pub mod neighbour;
 pub mod route;

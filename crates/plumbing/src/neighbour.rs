@@ -34,6 +34,12 @@ pub fn pin(ns: &mut Namespace, link: &str, ip: IpAddr, mac: Mac) -> Result<(), P
     ns.put(format!("say that {ip} is at {mac} on {link}"), RouteNetlinkMessage::NewNeighbour(message))
 }
 
+/// `ip neighbour del IP dev LINK`. An entry that is not there is fine.
+pub fn forget(ns: &mut Namespace, link: &str, ip: IpAddr) -> Result<(), PlumbingError> {
+    let message = entry(ns, link, ip)?;
+    ns.remove(format!("forget who has {ip} on {link}"), RouteNetlinkMessage::DelNeighbour(message))
+}
+
 /// `ip neighbour add proxy IP dev LINK`: this machine answers for the address.
 pub fn proxy(ns: &mut Namespace, link: &str, ip: IpAddr) -> Result<(), PlumbingError> {
     let mut message = entry(ns, link, ip)?;

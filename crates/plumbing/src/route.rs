@@ -64,6 +64,17 @@ fn route_message(net: Ipv4Net) -> RouteMessage {
 /// `ip route add`, for every kind of route in any table. Of its nexthops only the first is taken: what
 /// is made here has one way.
 pub fn add(ns: &mut Namespace, route: &Route) -> Result<(), PlumbingError> {
+    let attempted = format!("route {} in table {}", route.destination, route.table);
+    ns.make(attempted, RouteNetlinkMessage::NewRoute(message_of(route)))
+}
+
+/// `ip route del`, of a route that [`add`] made. One that is not there is fine.
+pub fn remove(ns: &mut Namespace, route: &Route) -> Result<(), PlumbingError> {
+    let attempted = format!("delete the route {} of table {}", route.destination, route.table);
+    ns.remove(attempted, RouteNetlinkMessage::DelRoute(message_of(route)))
+}
+
+fn message_of(route: &Route) -> RouteMessage {
     let mut message = RouteMessage::default();
     let nexthop = route.nexthops.first();
     message.header.address_family = match route.destination {
@@ -92,8 +103,7 @@ pub fn add(ns: &mut Namespace, route: &Route) -> Result<(), PlumbingError> {
             message.attributes.push(RouteAttribute::Oif(nexthop.link));
         }
     }
-    let attempted = format!("route {} in table {}", route.destination, route.table);
-    ns.make(attempted, RouteNetlinkMessage::NewRoute(message))
+    message
 }
 
 /// `ip route get IP`: the link that a packet would leave by, and the address it would ask for there.

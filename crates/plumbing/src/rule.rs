@@ -17,6 +17,17 @@ pub enum Protocol {
 
 /// `ip rule add`, with every selector that the model knows.
 pub fn add(ns: &mut Namespace, protocol: Protocol, rule: &FibRule) -> Result<(), PlumbingError> {
+    let attempted = format!("add the FIB rule of priority {}", rule.priority);
+    ns.make(attempted, RouteNetlinkMessage::NewRule(message_of(protocol, rule)))
+}
+
+/// `ip rule del`, of the rule with just these selectors. One that is not there is fine.
+pub fn delete(ns: &mut Namespace, protocol: Protocol, rule: &FibRule) -> Result<(), PlumbingError> {
+    let attempted = format!("delete the FIB rule of priority {}", rule.priority);
+    ns.remove(attempted, RouteNetlinkMessage::DelRule(message_of(protocol, rule)))
+}
+
+fn message_of(protocol: Protocol, rule: &FibRule) -> RuleMessage {
     let mut message = RuleMessage::default();
     let header = &mut message.header;
     header.family = match protocol {
@@ -49,5 +60,5 @@ pub fn add(ns: &mut Namespace, protocol: Protocol, rule: &FibRule) -> Result<(),
         attributes.push(RuleAttribute::FwMark(value));
         attributes.push(RuleAttribute::FwMask(mask));
     }
-    ns.make(format!("add the FIB rule of priority {}", rule.priority), RouteNetlinkMessage::NewRule(message))
+    message
 }

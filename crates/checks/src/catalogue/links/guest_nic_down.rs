@@ -25,9 +25,8 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting".
 
-use model::Netns;
 use model::finding::Confidence;
-use model::link::{Link, LinkKind};
+use model::link::LinkKind;
 use model::path::{Place, Stage};
 
 use crate::evidence;
@@ -43,7 +42,7 @@ pub fn check(view: &View) -> Vec<Found> {
 fn nic_down<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Found> {
     let tap = seat.tap().filter(|tap| tap.admin_up && !tap.carrier)?;
     let name = &seat.instance.name;
-    let inside = inside(view, seat, tap);
+    let inside = seat.inside(view);
     let nic = match inside {
         Some((_, nic)) if nic.admin_up => return None,
         Some((ns, nic)) => Some((ns, nic)),
@@ -91,15 +90,6 @@ fn nic_down<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Found> {
         hop,
     };
     Some(fault.found())
-}
-
-/// The namespace and NIC of an entered instance, by the tap's far end.
-fn inside<'v>(view: &View<'v>, seat: Seat<'v>, tap: &Link) -> Option<(&'v Netns, &'v Link)> {
-    let peer = tap.peer?;
-    let ns =
-        view.snapshot().netns.iter().find(|n| n.instance && n.inode.is_some() && n.inode == peer.netns)?;
-    let nic = ns.link(peer.index).or_else(|| ns.links.iter().find(|l| l.mac == seat.vif.mac))?;
-    Some((ns, nic))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ use model::route::{Route, RouteKind, TABLE_MAIN};
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung};
-use crate::mend::Mend;
+use crate::mend::{Entry, Mend};
 use crate::metadata;
 use crate::said;
 use crate::view::View;
@@ -104,7 +104,10 @@ fn zeroconf(view: &View, rung: &Rung) -> Option<Found> {
         remedy: [inside_it].into_iter().chain(on_host).collect(),
         instances: vec![instance.name.clone()],
         stopped,
-        mend: vec![Mend::RemoveRoute { machine: inside.machine.clone(), destination: net }],
+        mend: vec![Mend::Forget {
+            machine: inside.machine.clone(),
+            entry: Entry::Route { table: TABLE_MAIN, destination: net, kind: RouteKind::Unicast },
+        }],
     };
     Some(fault.found().breaks(Exchange::Tcp, Direction::Both))
 }

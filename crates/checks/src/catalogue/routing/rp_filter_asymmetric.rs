@@ -40,11 +40,7 @@ pub fn check(view: &View) -> Vec<Found> {
         let Stop::ReversePath { value, back } = stopped.stop else { continue };
         let value = *value;
         let place = &stopped.hop.at;
-        let Some(ns) =
-            view.snapshot().netns.iter().find(|n| n.machine == place.host && n.name == place.netns)
-        else {
-            continue;
-        };
+        let Some(ns) = view.netns_at(place) else { continue };
         if seen.contains(&place) || back.starts_with("no route") {
             continue;
         }
