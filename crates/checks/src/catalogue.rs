@@ -37,6 +37,7 @@ pub mod links {
 
 /// Routes, forwarding, reverse path.
 pub mod routing {
+    pub mod blackhole_route;
     pub mod default_route_missing;
     pub mod default_route_wrong_gw;
     pub mod ip_forward_0;
@@ -140,6 +141,7 @@ catalogue! {
         ip_forward_0 => "ip-forward-0",
         default_route_missing => "default-route-missing",
         default_route_wrong_gw => "default-route-wrong-gw",
+        blackhole_route => "blackhole-route",
         rp_filter_asymmetric => "rp-filter-asymmetric",
     }
     firewall {

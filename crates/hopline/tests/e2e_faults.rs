@@ -28,7 +28,7 @@ const LINKS: [(&str, &str); 10] = [
 ];
 
 /// The way to the outside.
-const WAY_OUT: [(&str, &str); 7] = [
+const WAY_OUT: [(&str, &str); 8] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
     ("ip-forward-0", "compute1//br100"),
@@ -36,6 +36,7 @@ const WAY_OUT: [(&str, &str); 7] = [
     ("default-route-wrong-gw", "compute1//eth0"),
     ("rp-filter-asymmetric", "compute1//eth0"),
     ("ext-gateway-down", "gw//eth0"),
+    ("blackhole-route", "compute1//br100"),
 ];
 
 /// Rules, addresses and services.

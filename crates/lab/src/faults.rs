@@ -8,6 +8,7 @@ use crate::place::Lab;
 use crate::scene::Scene;
 use crate::shape::Manager;
 
+mod blackhole_route;
 mod bridge_down;
 mod default_route_missing;
 mod default_route_wrong_gw;
@@ -119,12 +120,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     dns_upstream_dead::FAULT,
     dns_lookup_fails::FAULT,
     ssh_slow_reverse_dns::FAULT,
+    blackhole_route::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 47;
+const OF_BOTH: usize = 48;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

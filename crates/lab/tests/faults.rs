@@ -38,7 +38,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 47] = [
+const SYMPTOMS: [(&str, Symptom); 48] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -86,6 +86,7 @@ const SYMPTOMS: [(&str, Symptom); 47] = [
     ("dns-upstream-dead", Symptom::NoNames),
     ("dns-lookup-fails", Symptom::NoNames),
     ("ssh-slow-reverse-dns", Symptom::NoNames),
+    ("blackhole-route", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

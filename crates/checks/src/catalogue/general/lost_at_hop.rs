@@ -48,7 +48,7 @@ pub fn check(view: &View) -> Vec<Found> {
 
 fn lost(view: &View, stopped: Stopped) -> Found {
     let place = &stopped.hop.at;
-    let ns = view.snapshot().netns.iter().find(|n| n.machine == place.host && n.name == place.netns);
+    let ns = view.netns_at(place);
     let said = || evidence::record(EvidenceKind::State, "the walk", stopped.hop.detail.clone());
     let evidence = match (ns, stopped.stop) {
         (Some(ns), Stop::Rule(rule) | Stop::Policy(rule)) => evidence::stopping(view, ns, &stopped, rule),
@@ -110,7 +110,6 @@ fn exchange(exchange: model::path::Exchange) -> &'static str {
 mod tests {
     use model::finding::{Confidence, Outcome};
     use model::probe::{Asked, PING_OCTETS, ProbeResult};
-    use model::route::RouteKind;
 
     use crate::fixture::{codes, healthy};
 
@@ -132,10 +131,11 @@ mod tests {
     #[test]
     fn fires_where_a_walk_ends_for_a_reason_that_has_no_page() {
         let mut cloud = healthy();
-        let defaults = cloud.netns("compute1").routes.iter_mut().filter(|r| r.is_default());
-        defaults.for_each(|r| (r.kind, r.nexthops) = (RouteKind::Prohibit, Vec::new()));
+        let (tap, mac) = (cloud.link("compute1", "vnet0").index, cloud.intent.instances[0].vifs[0].mac);
+        cloud.link("compute1", "vnet0").port.as_mut().unwrap().locked = true;
+        cloud.netns("compute1").fdb.retain(|e| e.link != tap || Some(e.mac) != mac);
         let diagnosis = cloud.diagnose("web1");
-        assert_eq!(codes(&diagnosis), ["lost-at-hop compute1//br100"]);
+        assert_eq!(codes(&diagnosis), ["lost-at-hop compute1//vnet0"]);
         assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
     }
 

@@ -26,6 +26,7 @@
 
 use model::finding::Confidence;
 use model::path::{Stage, Stop};
+use model::route::{Route, RouteKind};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -36,10 +37,11 @@ use crate::view::View;
 /// Looks for hosts whose walks end for want of a route although their uplink is up.
 pub fn check(view: &View) -> Vec<Found> {
     let lost = uplinks::all(view).into_iter().filter(|(ns, link)| {
-        link.admin_up && !ns.routes.iter().any(|r| r.is_default() && r.destination.addr().is_ipv4())
+        let leads = |r: &Route| r.is_default() && r.destination.addr().is_ipv4() && !is_fallback(r);
+        link.admin_up && !ns.routes.iter().any(leads)
     });
     lost.filter_map(|(ns, link)| {
-        let stopped = view.stop(|s| s.is_in(ns) && matches!(s.stop, Stop::NoRoute(_)))?;
+        let stopped = view.stop(|s| s.is_in(ns) && finds_none(s.stop))?;
         let gateway = uplinks::meant_gateway(view, ns, link);
         let via = gateway.map_or_else(|| "GATEWAY".to_owned(), |g| g.to_string());
         let mend = gateway.map(|via| Mend::DefaultRoute {
@@ -76,6 +78,16 @@ pub fn check(view: &View) -> Vec<Found> {
     .collect()
 }
 
+/// What is left when the default route is gone: one that refuses, behind all others.
+fn is_fallback(route: &Route) -> bool {
+    route.metric != 0 && route.kind == RouteKind::Unreachable
+}
+
+fn finds_none(stop: &Stop) -> bool {
+    let refuses = matches!(stop, Stop::RouteRefuses(text) if text.starts_with("unreachable default metric "));
+    refuses || matches!(stop, Stop::NoRoute(_))
+}
+
 #[cfg(test)]
 mod tests {
     use model::route::RouteKind;
@@ -98,6 +110,6 @@ mod tests {
         let mut cloud = healthy();
         let defaults = cloud.netns("compute1").routes.iter_mut().filter(|r| r.is_default());
         defaults.for_each(|r| (r.kind, r.nexthops) = (RouteKind::Blackhole, Vec::new()));
-        assert_eq!(codes(&cloud.diagnose("web1")), ["lost-at-hop compute1//br100"]);
+        assert_eq!(codes(&cloud.diagnose("web1")), ["blackhole-route compute1//br100"]);
     }
 }
