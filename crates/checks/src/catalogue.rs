@@ -41,6 +41,7 @@ pub mod routing {
     pub mod default_route_missing;
     pub mod default_route_wrong_gw;
     pub mod ip_forward_0;
+    pub mod policy_route_wrong;
     pub mod rp_filter_asymmetric;
 }
 
@@ -142,6 +143,7 @@ catalogue! {
         default_route_missing => "default-route-missing",
         default_route_wrong_gw => "default-route-wrong-gw",
         blackhole_route => "blackhole-route",
+        policy_route_wrong => "policy-route-wrong",
         rp_filter_asymmetric => "rp-filter-asymmetric",
     }
     firewall {

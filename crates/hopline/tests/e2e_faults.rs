@@ -28,7 +28,7 @@ const LINKS: [(&str, &str); 10] = [
 ];
 
 /// The way to the outside.
-const WAY_OUT: [(&str, &str); 8] = [
+const WAY_OUT: [(&str, &str); 9] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
     ("ip-forward-0", "compute1//br100"),
@@ -37,6 +37,7 @@ const WAY_OUT: [(&str, &str); 8] = [
     ("rp-filter-asymmetric", "compute1//eth0"),
     ("ext-gateway-down", "gw//eth0"),
     ("blackhole-route", "compute1//br100"),
+    ("policy-route-wrong", "compute1//virbr0"),
 ];
 
 /// Rules, addresses and services.

@@ -44,6 +44,7 @@ mod metadata_zeroconf_route;
 mod mtu_tap_small;
 mod nova_rules_drift;
 mod pmtu_blackhole;
+mod policy_route_wrong;
 mod rogue_dhcp;
 mod rp_filter_asymmetric;
 mod rules_flushed;
@@ -121,12 +122,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     dns_lookup_fails::FAULT,
     ssh_slow_reverse_dns::FAULT,
     blackhole_route::FAULT,
+    policy_route_wrong::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 48;
+const OF_BOTH: usize = 49;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

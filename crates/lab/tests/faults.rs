@@ -38,7 +38,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 48] = [
+const SYMPTOMS: [(&str, Symptom); 49] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -87,6 +87,7 @@ const SYMPTOMS: [(&str, Symptom); 48] = [
     ("dns-lookup-fails", Symptom::NoNames),
     ("ssh-slow-reverse-dns", Symptom::NoNames),
     ("blackhole-route", Symptom::NoWayOut),
+    ("policy-route-wrong", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
