@@ -40,6 +40,7 @@ pub mod routing {
     pub mod blackhole_route;
     pub mod default_route_missing;
     pub mod default_route_wrong_gw;
+    pub mod host_subnet_overlap;
     pub mod ip_forward_0;
     pub mod policy_route_wrong;
     pub mod rp_filter_asymmetric;
@@ -144,6 +145,7 @@ catalogue! {
         default_route_wrong_gw => "default-route-wrong-gw",
         blackhole_route => "blackhole-route",
         policy_route_wrong => "policy-route-wrong",
+        host_subnet_overlap => "host-subnet-overlap",
         rp_filter_asymmetric => "rp-filter-asymmetric",
     }
     firewall {

@@ -28,7 +28,7 @@ const LINKS: [(&str, &str); 10] = [
 ];
 
 /// The way to the outside.
-const WAY_OUT: [(&str, &str); 9] = [
+const WAY_OUT: [(&str, &str); 10] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
     ("ip-forward-0", "compute1//br100"),
@@ -38,6 +38,7 @@ const WAY_OUT: [(&str, &str); 9] = [
     ("ext-gateway-down", "gw//eth0"),
     ("blackhole-route", "compute1//br100"),
     ("policy-route-wrong", "compute1//virbr0"),
+    ("host-subnet-overlap", "compute1//docker0"),
 ];
 
 /// Rules, addresses and services.

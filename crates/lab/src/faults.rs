@@ -35,6 +35,7 @@ mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
 mod guest_resolv_conf_wrong;
+mod host_subnet_overlap;
 mod input_blocks_dhcp;
 mod ip_forward_0;
 mod libvirt_dnsmasq_steals_port;
@@ -123,12 +124,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     ssh_slow_reverse_dns::FAULT,
     blackhole_route::FAULT,
     policy_route_wrong::FAULT,
+    host_subnet_overlap::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 49;
+const OF_BOTH: usize = 50;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -100,6 +100,11 @@ fn routers(gateway: &mut Namespace, isp: &mut Namespace, external: &mut Namespac
     address::add(external, "eth0", EXTERNAL)?;
     gateway_route(gateway)?;
     route::replace(isp, PUBLIC_NETWORK, GATEWAY_OUTER.addr())?;
+    external_route(external)
+}
+
+/// The external server's way back.
+pub(crate) fn external_route(external: &mut Namespace) -> Result<(), LabError> {
     Ok(route::replace(external, DEFAULT, ISP_OUTER.addr())?)
 }
 
@@ -126,19 +131,29 @@ pub(crate) fn default_route(ns: &mut Namespace) -> Result<(), LabError> {
 }
 
 /// libvirt's default network without instances: DOWN, NO-CARRIER.
-///
-/// A bridge that never had a port says UNKNOWN with a carrier; one port come and gone makes it the
-/// state that operators know.
 fn idle_libvirt_bridge(ns: &mut Namespace) -> Result<(), LabError> {
-    bridge::create(ns, LIBVIRT_BRIDGE, Some(LIBVIRT_MAC))?;
-    address::add(ns, LIBVIRT_BRIDGE, LIBVIRT_ADDRESS)?;
-    link::set_up(ns, LIBVIRT_BRIDGE)?;
-    let (port, other) = ("virbr0-nic", "virbr0-nic-end");
-    plug_within(ns, port, other)?;
-    link::enslave(ns, port, LIBVIRT_BRIDGE)?;
-    link::set_up(ns, port)?;
-    link::set_up(ns, other)?;
-    Ok(link::delete(ns, port)?)
+    idle_bridge(ns, LIBVIRT_BRIDGE, Some(LIBVIRT_MAC), LIBVIRT_ADDRESS)
+}
+
+/// A bridge with an address and nobody plugged in.
+///
+/// One that never had a port says UNKNOWN with a carrier; one port come and gone makes it the
+/// state that operators know.
+pub(crate) fn idle_bridge(
+    ns: &mut Namespace,
+    name: &str,
+    mac: Option<model::Mac>,
+    net: ipnet::Ipv4Net,
+) -> Result<(), LabError> {
+    bridge::create(ns, name, mac)?;
+    address::add(ns, name, net)?;
+    link::set_up(ns, name)?;
+    let (port, other) = (format!("{name}-nic"), format!("{name}-end"));
+    plug_within(ns, &port, &other)?;
+    link::enslave(ns, &port, name)?;
+    link::set_up(ns, &port)?;
+    link::set_up(ns, &other)?;
+    Ok(link::delete(ns, &port)?)
 }
 
 /// Waits until the kernel has worked off every change of carrier.

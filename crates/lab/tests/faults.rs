@@ -38,7 +38,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 49] = [
+const SYMPTOMS: [(&str, Symptom); 50] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -88,6 +88,7 @@ const SYMPTOMS: [(&str, Symptom); 49] = [
     ("ssh-slow-reverse-dns", Symptom::NoNames),
     ("blackhole-route", Symptom::NoWayOut),
     ("policy-route-wrong", Symptom::NoWayOut),
+    ("host-subnet-overlap", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
