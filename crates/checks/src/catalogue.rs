@@ -37,6 +37,7 @@ pub mod links {
 
 /// Routes, forwarding, reverse path.
 pub mod routing {
+    pub mod arp_ignore;
     pub mod blackhole_route;
     pub mod default_route_missing;
     pub mod default_route_wrong_gw;
@@ -140,6 +141,7 @@ catalogue! {
         uplink_no_carrier => "uplink-no-carrier",
     }
     routing {
+        arp_ignore => "arp-ignore",
         ip_forward_0 => "ip-forward-0",
         default_route_missing => "default-route-missing",
         default_route_wrong_gw => "default-route-wrong-gw",

@@ -28,7 +28,7 @@ const LINKS: [(&str, &str); 10] = [
 ];
 
 /// The way to the outside.
-const WAY_OUT: [(&str, &str); 10] = [
+const WAY_OUT: [(&str, &str); 11] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
     ("ip-forward-0", "compute1//br100"),
@@ -39,6 +39,7 @@ const WAY_OUT: [(&str, &str); 10] = [
     ("blackhole-route", "compute1//br100"),
     ("policy-route-wrong", "compute1//virbr0"),
     ("host-subnet-overlap", "compute1//docker0"),
+    ("arp-ignore", "compute1//br100"),
 ];
 
 /// Rules, addresses and services.

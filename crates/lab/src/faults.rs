@@ -8,6 +8,7 @@ use crate::place::Lab;
 use crate::scene::Scene;
 use crate::shape::Manager;
 
+mod arp_ignore;
 mod blackhole_route;
 mod bridge_down;
 mod default_route_missing;
@@ -125,12 +126,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     blackhole_route::FAULT,
     policy_route_wrong::FAULT,
     host_subnet_overlap::FAULT,
+    arp_ignore::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 50;
+const OF_BOTH: usize = 51;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -38,7 +38,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 50] = [
+const SYMPTOMS: [(&str, Symptom); 51] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -89,6 +89,7 @@ const SYMPTOMS: [(&str, Symptom); 50] = [
     ("blackhole-route", Symptom::NoWayOut),
     ("policy-route-wrong", Symptom::NoWayOut),
     ("host-subnet-overlap", Symptom::NoWayOut),
+    ("arp-ignore", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

@@ -1,6 +1,6 @@
 //! The IP layer of one namespace: received packets, routing, neighbours, packets made here.
 
-mod arp;
+pub mod arp;
 mod deliver;
 mod local;
 pub(crate) mod neighbour;

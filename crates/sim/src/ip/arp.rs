@@ -70,7 +70,7 @@ fn answers(world: &World, ingress: LinkId, arp: Arp) -> bool {
         return false;
     }
     match route.kind {
-        RouteKind::Local => !ignores(ns, ingress.link, &name, arp) && !filters(ns, ingress.link, &name, arp),
+        RouteKind::Local => !ignores(ns, ingress.link, arp) && !filters(ns, ingress.link, &name, arp),
         RouteKind::Unicast => {
             let entry = |n: &Neighbour| n.proxy && n.ip == IpAddr::V4(target_ip) && n.link == ingress.link;
             let proxies = either(ns, &name, "proxy_arp") || ns.neighbours.iter().any(entry);
@@ -87,12 +87,14 @@ fn answers(world: &World, ingress: LinkId, arp: Arp) -> bool {
     }
 }
 
-/// `arp_ignore`, the larger of `all` and the link's own (`ip-sysctl.rst`).
-fn ignores(ns: &Netns, link: u32, name: &str, arp: Arp) -> bool {
+/// A question for an address of this machine's that comes by this link stays unanswered: `arp_ignore`, the larger of
+/// `all` and the link's own (`ip-sysctl.rst`).
+pub fn ignores(ns: &Netns, link: u32, arp: Arp) -> bool {
+    let name = ns.link_name(link);
     let of = |link: &str| ns.sysctl(&format!("ipv4.conf.{link}.arp_ignore")).unwrap_or(0);
     let wanted = IpAddr::V4(arp.target_ip);
     let here = || ns.addresses_of(link).filter(|a| a.net.addr() == wanted && a.scope != "host");
-    match of("all").max(of(name)) {
+    match of("all").max(of(&name)) {
         1 => here().next().is_none(),
         2 => {
             // One subnet of the link must hold both, not that of the address itself (`confirm_addr_indev`).
