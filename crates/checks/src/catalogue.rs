@@ -22,6 +22,7 @@ pub mod links {
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
     pub mod guest_nic_down;
+    pub mod hairpin_off;
     pub mod mtu_tap_small;
     pub mod stp_forward_delay;
     pub mod tap_down;
@@ -131,6 +132,7 @@ catalogue! {
         tap_wrong_bridge => "tap-wrong-bridge",
         mtu_tap_small => "mtu-tap-small",
         stp_forward_delay => "stp-forward-delay",
+        hairpin_off => "hairpin-off",
         bridge_down => "bridge-down",
         vlan_device_missing => "vlan-device-missing",
         vlan_device_down => "vlan-device-down",

@@ -42,6 +42,8 @@ pub enum Purpose {
     Large(u16),
     /// The outside reaches the instance by this floating address.
     Inbound(Ipv4Addr),
+    /// The instance reaches itself by this floating address: asked where the host that runs it carries that address.
+    Itself(Ipv4Addr),
     /// The host that is the instance's gateway reaches it: asked where nobody outside can, for no floating address
     /// leads there, and nobody inside, for it cannot be entered.
     Served,
@@ -71,6 +73,7 @@ impl Purpose {
             | Purpose::Outside
             | Purpose::Large(_)
             | Purpose::Inbound(_)
+            | Purpose::Itself(_)
             | Purpose::Served
             | Purpose::Resolver
             | Purpose::Inside(_)
@@ -106,6 +109,7 @@ impl Rung {
             | Purpose::Gateway
             | Purpose::Outside
             | Purpose::Inbound(_)
+            | Purpose::Itself(_)
             | Purpose::Served
             | Purpose::Other(_)
             | Purpose::Resolver
@@ -151,6 +155,11 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             world.intent.instances.get(instance).into_iter().flat_map(model::intent::Instance::floating);
         floating.map(|f| Purpose::Inbound(f.address))
     };
+    let itself = || {
+        let own = world.intent.instances.get(instance).into_iter();
+        let carried = own.filter(|own| world.intent.servers_of(own).contains(&own.host.as_str()));
+        carried.flat_map(model::intent::Instance::floating).map(|f| Purpose::Itself(f.address))
+    };
     let served = || {
         let instance = world.intent.instances.get(instance);
         let is_closed = |i: &model::intent::Instance| !i.entered && i.floating().next().is_none();
@@ -168,6 +177,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             purposes.extend(served());
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
+                purposes.extend(itself());
             }
             if serves_names(world, instance) {
                 purposes.push(Purpose::Dhcp);
@@ -182,6 +192,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             purposes.extend(served());
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
+                purposes.extend(itself());
             }
         }
         Symptom::Ssh => {
@@ -277,6 +288,7 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
             (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::WholeIcmp(octets))
         }
         Purpose::Inbound(floating) => (external(world)?, floating, Protocol::Icmp),
+        Purpose::Itself(floating) => (own, floating, Protocol::Icmp),
         Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?, Protocol::Icmp),
         Purpose::Other(other) => (own, world.intent.instances.get(other)?.fixed().next()?, Protocol::Icmp),
         Purpose::Resolver => (own, gateway(world, at)?, Protocol::Udp(53)),
@@ -307,7 +319,9 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     let Some(rule) = refusal else { return false };
     match purpose {
         Purpose::Gateway => rule.hook == Hook::Input,
-        Purpose::Other(_) | Purpose::Served => nova::is_fallback(rule.chain()) && nova::wrote(rule),
+        Purpose::Other(_) | Purpose::Served | Purpose::Itself(_) => {
+            nova::is_fallback(rule.chain()) && nova::wrote(rule)
+        }
         Purpose::Dhcp
         | Purpose::Outside
         | Purpose::Large(_)

@@ -29,6 +29,7 @@ mod metadata;
 pub mod next;
 mod nova;
 mod owner;
+mod port_flags;
 mod proved;
 mod ranking;
 mod removal;

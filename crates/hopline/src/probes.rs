@@ -137,6 +137,7 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         Purpose::Gateway
         | Purpose::Outside
         | Purpose::Inbound(_)
+        | Purpose::Itself(_)
         | Purpose::Served
         | Purpose::Other(_)
         | Purpose::Step => vec![Asks::Echo(EchoSize { octets: PING_OCTETS, whole: false })],

@@ -36,6 +36,7 @@ mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
 mod guest_resolv_conf_wrong;
+mod hairpin_off;
 mod host_subnet_overlap;
 mod input_blocks_dhcp;
 mod ip_forward_0;
@@ -127,12 +128,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     policy_route_wrong::FAULT,
     host_subnet_overlap::FAULT,
     arp_ignore::FAULT,
+    hairpin_off::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 51;
+const OF_BOTH: usize = 52;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -16,6 +16,8 @@ enum Symptom {
     NoWayIn,
     /// The flat network does not reach web1, which reaches the outside.
     FlatNetworkCut,
+    /// web1 does not reach itself by its floating address; it reaches the outside.
+    NotItself,
     /// The host answers in web1's place: one hop less.
     HostAnswers,
     /// web1 is seen outside with the host's address.
@@ -38,7 +40,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 51] = [
+const SYMPTOMS: [(&str, Symptom); 52] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -90,6 +92,7 @@ const SYMPTOMS: [(&str, Symptom); 51] = [
     ("policy-route-wrong", Symptom::NoWayOut),
     ("host-subnet-overlap", Symptom::NoWayOut),
     ("arp-ignore", Symptom::NoWayOut),
+    ("hairpin-off", Symptom::NotItself),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -174,6 +177,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
         }
         Symptom::FlatNetworkCut => {
             assert!(!ping(&lab.netns("fab"), WEB1).0, "{code}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::NotItself => {
+            assert!(!ping(&web1, FLOATING).0, "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::HostAnswers => {
