@@ -24,6 +24,7 @@ pub mod links {
     pub mod guest_nic_down;
     pub mod hairpin_off;
     pub mod mtu_tap_small;
+    pub mod port_isolated;
     pub mod stp_forward_delay;
     pub mod tap_down;
     pub mod tap_missing;
@@ -132,6 +133,7 @@ catalogue! {
         tap_wrong_bridge => "tap-wrong-bridge",
         mtu_tap_small => "mtu-tap-small",
         stp_forward_delay => "stp-forward-delay",
+        port_isolated => "port-isolated",
         hairpin_off => "hairpin-off",
         bridge_down => "bridge-down",
         vlan_device_missing => "vlan-device-missing",

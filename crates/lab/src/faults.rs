@@ -48,6 +48,7 @@ mod mtu_tap_small;
 mod nova_rules_drift;
 mod pmtu_blackhole;
 mod policy_route_wrong;
+mod port_isolated;
 mod rogue_dhcp;
 mod rp_filter_asymmetric;
 mod rules_flushed;
@@ -129,12 +130,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     host_subnet_overlap::FAULT,
     arp_ignore::FAULT,
     hairpin_off::FAULT,
+    port_isolated::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 52;
+const OF_BOTH: usize = 53;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

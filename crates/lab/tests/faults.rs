@@ -18,6 +18,8 @@ enum Symptom {
     FlatNetworkCut,
     /// web1 does not reach itself by its floating address; it reaches the outside.
     NotItself,
+    /// web1 does not reach web2; it reaches the outside.
+    NeighboursApart,
     /// The host answers in web1's place: one hop less.
     HostAnswers,
     /// web1 is seen outside with the host's address.
@@ -40,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 52] = [
+const SYMPTOMS: [(&str, Symptom); 53] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -93,6 +95,7 @@ const SYMPTOMS: [(&str, Symptom); 52] = [
     ("host-subnet-overlap", Symptom::NoWayOut),
     ("arp-ignore", Symptom::NoWayOut),
     ("hairpin-off", Symptom::NotItself),
+    ("port-isolated", Symptom::NeighboursApart),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -181,6 +184,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
         }
         Symptom::NotItself => {
             assert!(!ping(&web1, FLOATING).0, "{code}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::NeighboursApart => {
+            assert!(!ping(&web1, "10.0.2.25").0, "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::HostAnswers => {
