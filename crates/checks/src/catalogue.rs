@@ -19,6 +19,7 @@ pub struct Check {
 /// Links, bridges, taps.
 pub mod links {
     pub mod bridge_down;
+    pub mod fdb_static_stale;
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
     pub mod guest_nic_down;
@@ -126,6 +127,7 @@ macro_rules! catalogue {
 
 catalogue! {
     links {
+        fdb_static_stale => "fdb-static-stale",
         guest_nic_down => "guest-nic-down",
         tap_missing => "tap-missing",
         tap_down => "tap-down",

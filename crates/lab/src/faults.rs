@@ -27,6 +27,7 @@ mod dnsmasq_pool_exhausted;
 mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
 mod ext_gateway_down;
+mod fdb_static_stale;
 mod flatif_down;
 mod flatif_not_enslaved;
 mod float_address_missing;
@@ -131,12 +132,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     arp_ignore::FAULT,
     hairpin_off::FAULT,
     port_isolated::FAULT,
+    fdb_static_stale::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 53;
+const OF_BOTH: usize = 54;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

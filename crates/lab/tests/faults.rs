@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 53] = [
+const SYMPTOMS: [(&str, Symptom); 54] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -96,6 +96,7 @@ const SYMPTOMS: [(&str, Symptom); 53] = [
     ("arp-ignore", Symptom::NoWayOut),
     ("hairpin-off", Symptom::NotItself),
     ("port-isolated", Symptom::NeighboursApart),
+    ("fdb-static-stale", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
