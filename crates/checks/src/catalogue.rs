@@ -22,6 +22,7 @@ pub mod links {
     pub mod fdb_static_stale;
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
+    pub mod flood_off_unknown_unicast;
     pub mod guest_nic_down;
     pub mod hairpin_off;
     pub mod mtu_tap_small;
@@ -136,6 +137,7 @@ catalogue! {
         mtu_tap_small => "mtu-tap-small",
         stp_forward_delay => "stp-forward-delay",
         port_isolated => "port-isolated",
+        flood_off_unknown_unicast => "flood-off-unknown-unicast",
         hairpin_off => "hairpin-off",
         bridge_down => "bridge-down",
         vlan_device_missing => "vlan-device-missing",

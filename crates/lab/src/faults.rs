@@ -33,6 +33,7 @@ mod flatif_not_enslaved;
 mod float_address_missing;
 mod float_dnat_missing;
 mod float_snat_missing;
+mod flood_off_unknown_unicast;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
@@ -133,12 +134,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     hairpin_off::FAULT,
     port_isolated::FAULT,
     fdb_static_stale::FAULT,
+    flood_off_unknown_unicast::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 54;
+const OF_BOTH: usize = 55;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

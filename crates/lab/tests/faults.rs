@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 54] = [
+const SYMPTOMS: [(&str, Symptom); 55] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -97,6 +97,7 @@ const SYMPTOMS: [(&str, Symptom); 54] = [
     ("hairpin-off", Symptom::NotItself),
     ("port-isolated", Symptom::NeighboursApart),
     ("fdb-static-stale", Symptom::NoWayOut),
+    ("flood-off-unknown-unicast", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
