@@ -19,6 +19,7 @@ pub struct Check {
 /// Links, bridges, taps.
 pub mod links {
     pub mod bridge_down;
+    pub mod duplicate_mac;
     pub mod fdb_static_stale;
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
@@ -129,6 +130,7 @@ macro_rules! catalogue {
 catalogue! {
     links {
         fdb_static_stale => "fdb-static-stale",
+        duplicate_mac => "duplicate-mac",
         guest_nic_down => "guest-nic-down",
         tap_missing => "tap-missing",
         tap_down => "tap-down",

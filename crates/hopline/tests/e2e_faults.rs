@@ -14,7 +14,7 @@ use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run};
 
 /// What stands on the links, and where each is found.
-const LINKS: [(&str, &str); 14] = [
+const LINKS: [(&str, &str); 15] = [
     ("guest-nic-down", "web1//eth0"),
     ("tap-down", "compute1//vnet0"),
     ("tap-missing", "compute1//vnet0"),
@@ -29,6 +29,7 @@ const LINKS: [(&str, &str); 14] = [
     ("port-isolated", "compute1//vnet1"),
     ("fdb-static-stale", "compute1//br100"),
     ("flood-off-unknown-unicast", "compute1//vnet0"),
+    ("duplicate-mac", "compute1//vnet1"),
 ];
 
 /// The way to the outside.

@@ -26,6 +26,7 @@ mod dnsmasq_not_running;
 mod dnsmasq_pool_exhausted;
 mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
+mod duplicate_mac;
 mod ext_gateway_down;
 mod fdb_static_stale;
 mod flatif_down;
@@ -135,12 +136,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     port_isolated::FAULT,
     fdb_static_stale::FAULT,
     flood_off_unknown_unicast::FAULT,
+    duplicate_mac::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 55;
+const OF_BOTH: usize = 56;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

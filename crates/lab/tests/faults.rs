@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 55] = [
+const SYMPTOMS: [(&str, Symptom); 56] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -98,6 +98,7 @@ const SYMPTOMS: [(&str, Symptom); 55] = [
     ("port-isolated", Symptom::NeighboursApart),
     ("fdb-static-stale", Symptom::NoWayOut),
     ("flood-off-unknown-unicast", Symptom::NoWayOut),
+    ("duplicate-mac", Symptom::NeighboursApart),
 ];
 
 /// An address on the flat network that is not the compute host's.
