@@ -16,6 +16,11 @@ pub struct Check {
     pub(crate) run: fn(&View) -> Vec<Found>,
 }
 
+/// Inside the instance: addresses, routes, neighbours, its own firewall.
+pub mod guest {
+    pub mod guest_wrong_ip;
+}
+
 /// Links, bridges, taps.
 pub mod links {
     pub mod bridge_down;
@@ -128,6 +133,9 @@ macro_rules! catalogue {
 }
 
 catalogue! {
+    guest {
+        guest_wrong_ip => "guest-wrong-ip",
+    }
     links {
         fdb_static_stale => "fdb-static-stale",
         duplicate_mac => "duplicate-mac",

@@ -32,6 +32,9 @@ const LINKS: [(&str, &str); 15] = [
     ("duplicate-mac", "compute1//vnet1"),
 ];
 
+/// What stands inside the instance.
+const GUESTS: [(&str, &str); 1] = [("guest-wrong-ip", "web1//eth0")];
+
 /// The way to the outside.
 const WAY_OUT: [(&str, &str); 11] = [
     ("uplink-down", "compute1//eth0"),
@@ -115,6 +118,7 @@ fn the_tables_name_every_fault_of_the_lab() {
     let tables = LINKS
         .iter()
         .chain(&support::OF_VLANS)
+        .chain(&GUESTS)
         .chain(&WAY_OUT)
         .chain(&SERVICES)
         .chain(&METADATA)
@@ -128,6 +132,11 @@ fn the_tables_name_every_fault_of_the_lab() {
 #[test]
 fn faults_of_links_are_named_and_healed() {
     each_is_named_and_healed("l", &LINKS);
+}
+
+#[test]
+fn faults_inside_an_instance_are_named_and_healed() {
+    each_is_named_and_healed("g", &GUESTS);
 }
 
 #[test]

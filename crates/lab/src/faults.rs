@@ -39,6 +39,7 @@ mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
 mod guest_resolv_conf_wrong;
+mod guest_wrong_ip;
 mod hairpin_off;
 mod host_subnet_overlap;
 mod input_blocks_dhcp;
@@ -137,12 +138,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     fdb_static_stale::FAULT,
     flood_off_unknown_unicast::FAULT,
     duplicate_mac::FAULT,
+    guest_wrong_ip::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 56;
+const OF_BOTH: usize = 57;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

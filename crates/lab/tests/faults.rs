@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 56] = [
+const SYMPTOMS: [(&str, Symptom); 57] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -99,6 +99,7 @@ const SYMPTOMS: [(&str, Symptom); 56] = [
     ("fdb-static-stale", Symptom::NoWayOut),
     ("flood-off-unknown-unicast", Symptom::NoWayOut),
     ("duplicate-mac", Symptom::NeighboursApart),
+    ("guest-wrong-ip", Symptom::NoWayIn),
 ];
 
 /// An address on the flat network that is not the compute host's.

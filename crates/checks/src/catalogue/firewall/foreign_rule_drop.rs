@@ -33,6 +33,7 @@ use model::finding::Confidence;
 use model::path::{RuleRef, Stop};
 
 use crate::catalogue::dns::{dns_port53_blocked, ssh_slow_reverse_dns};
+use crate::catalogue::guest::guest_wrong_ip;
 use crate::dhcp_rules;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -50,13 +51,11 @@ pub fn check(view: &View) -> Vec<Found> {
         let Stop::Rule(rule) = stopped.stop else { continue };
         let place = &stopped.hop.at;
         let known = found.iter().any(|(r, f)| rules::is_same(r, rule) && f.finding.hop.host == place.host);
-        let Some(ns) =
-            view.snapshot().netns.iter().find(|n| n.machine == place.host && n.name == place.netns)
-        else {
-            continue;
-        };
-        // What stops DHCP alone, or names, is told by a name of its own.
-        let is_named = dhcp_rules::blocks(view, &stopped).is_some()
+        let Some(ns) = view.netns_at(place) else { continue };
+        // What stops DHCP alone, or names, is told by a name of its own, and so is what stands inside an instance.
+        let is_named = ns.instance
+            || guest_wrong_ip::explains(view, &stopped)
+            || dhcp_rules::blocks(view, &stopped).is_some()
             || dhcp_rules::loses(view, &stopped).is_some()
             || dns_port53_blocked::blocking(ns, &stopped).is_some()
             || ssh_slow_reverse_dns::waits(&stopped);
