@@ -38,6 +38,7 @@ mod flood_off_unknown_unicast;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_nic_down;
+mod guest_no_default_route;
 mod guest_resolv_conf_wrong;
 mod guest_wrong_ip;
 mod hairpin_off;
@@ -139,12 +140,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     flood_off_unknown_unicast::FAULT,
     duplicate_mac::FAULT,
     guest_wrong_ip::FAULT,
+    guest_no_default_route::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 57;
+const OF_BOTH: usize = 58;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

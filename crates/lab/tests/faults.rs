@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 57] = [
+const SYMPTOMS: [(&str, Symptom); 58] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -100,6 +100,7 @@ const SYMPTOMS: [(&str, Symptom); 57] = [
     ("flood-off-unknown-unicast", Symptom::NoWayOut),
     ("duplicate-mac", Symptom::NeighboursApart),
     ("guest-wrong-ip", Symptom::NoWayIn),
+    ("guest-no-default-route", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
