@@ -19,6 +19,7 @@ pub struct Check {
 /// Inside the instance: addresses, routes, neighbours, its own firewall.
 pub mod guest {
     pub mod guest_no_default_route;
+    pub mod guest_wrong_gateway;
     pub mod guest_wrong_ip;
 }
 
@@ -136,6 +137,7 @@ macro_rules! catalogue {
 catalogue! {
     guest {
         guest_no_default_route => "guest-no-default-route",
+        guest_wrong_gateway => "guest-wrong-gateway",
         guest_wrong_ip => "guest-wrong-ip",
     }
     links {

@@ -40,6 +40,7 @@ mod forward_policy_drop_no_accept;
 mod guest_nic_down;
 mod guest_no_default_route;
 mod guest_resolv_conf_wrong;
+mod guest_wrong_gateway;
 mod guest_wrong_ip;
 mod hairpin_off;
 mod host_subnet_overlap;
@@ -141,12 +142,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     duplicate_mac::FAULT,
     guest_wrong_ip::FAULT,
     guest_no_default_route::FAULT,
+    guest_wrong_gateway::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 58;
+const OF_BOTH: usize = 59;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

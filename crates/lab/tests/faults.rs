@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 58] = [
+const SYMPTOMS: [(&str, Symptom); 59] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -101,6 +101,7 @@ const SYMPTOMS: [(&str, Symptom); 58] = [
     ("duplicate-mac", Symptom::NeighboursApart),
     ("guest-wrong-ip", Symptom::NoWayIn),
     ("guest-no-default-route", Symptom::NoWayOut),
+    ("guest-wrong-gateway", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

@@ -1,0 +1,136 @@
+//! # guest-wrong-gateway
+//!
+//! The instance's default route leads to an address that is not its gateway.
+//!
+//! ## What it means
+//! The instance asks for the MAC of an address that nobody has, or that a station has which forwards nothing. Its
+//! neighbours it reaches; the outside dies after 3 s.
+//!
+//! ## How hopline knows
+//! Inside the instance, the default route names another address than the network's record, and the walks die there: no
+//! answer to ARP for it, or at the machine that has it.
+//!
+//! ## What it looks like
+//! Inside: `ip neigh` has 10.0.0.254 FAILED. On the tap and on the bridge: ARP for 10.0.0.254 without an answer.
+//!
+//! ## Nearest look-alikes
+//! * `arp-ignore`: there ARP for the right gateway stays unanswered.
+//! * `guest-arp-poisoned`: there the right gateway has a wrong MAC.
+//! * `default-route-wrong-gw`: there it is the host's.
+//!
+//! ## Fix
+//! In the instance: `ip route replace default via GATEWAY`. Undo: the same with the old address.
+//!
+//! ## References
+//! nova `networks.gateway`, in multi-host mode `fixed_ips.host`; RFC 2132 option 3.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::Netns;
+use model::finding::Confidence;
+use model::path::{Exchange, Stage, Stop};
+use sim::world::Station;
+
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::mend::Mend;
+use crate::uplinks;
+use crate::view::{Seat, Stopped, View};
+
+/// Looks inside the instances that can be entered.
+pub fn check(view: &View) -> Vec<Found> {
+    view.vifs().filter_map(|seat| astray(view, &seat)).collect()
+}
+
+fn astray(view: &View, seat: &Seat) -> Option<Found> {
+    let (inside, nic) = seat.inside(view)?;
+    let (via, out) = uplinks::default_via(inside)?;
+    let gateway = seat.gateway().filter(|gateway| *gateway != via && out == nic.index)?;
+    let stopped = view.stop_of(seat.instance, |s| is_there(view, s, inside, via))?;
+    let owner = view.world.owner_of_ip(via.into());
+    let name = &seat.instance.name;
+    let whose = match owner {
+        Some(Station::Link(id)) => format!("{} is {}'s", via, view.world.ns(id.ns).machine),
+        Some(Station::Guest { .. }) | None => format!("nobody answers for {via}"),
+    };
+    let fault = Fault {
+        code: "guest-wrong-gateway",
+        hop: at(inside, &nic.name, Stage::Instance),
+        summary: format!("{name} reaches its own subnet only: its default route leads to {via}"),
+        cause: format!("{whose}; the gateway of its network is {gateway}"),
+        confidence: Confidence::Proven,
+        evidence: vec![
+            evidence::state(inside, "ip route show default", uplinks::default_text(inside)),
+            evidence::neighbour(inside, nic, via),
+        ],
+        owner: "instance",
+        remedy: vec![evidence::remedy(
+            inside,
+            &format!("ip route replace default via {gateway} dev {}", nic.name),
+            &format!("ip route replace default via {via} dev {}", nic.name),
+            "in the instance; lasting by its DHCP client, or its network configuration",
+        )],
+        instances: vec![name.clone()],
+        stopped: Some(stopped),
+        mend: vec![Mend::DefaultRoute {
+            machine: inside.machine.clone(),
+            via: gateway,
+            device: nic.name.clone(),
+        }],
+    };
+    Some(fault.found())
+}
+
+/// The walk died for that gateway: nobody answers for it, or the machine that has it does not lead on.
+fn is_there(view: &View, stopped: &Stopped, inside: &Netns, via: Ipv4Addr) -> bool {
+    let unresolved = matches!(
+        stopped.stop,
+        Stop::NeighbourUnresolved { ip, .. } if *ip == IpAddr::V4(via) && stopped.is_in(inside)
+    );
+    let asked = stopped.exchange == Exchange::Arp && stopped.hop.detail.ends_with(&format!(" {via}"));
+    let at_its_owner = match view.world.owner_of_ip(via.into()) {
+        Some(Station::Link(id)) => stopped.is_in(view.world.ns(id.ns)),
+        Some(Station::Guest { .. }) | None => false,
+    };
+    unresolved || asked || at_its_owner
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use crate::fixture::{Cloud, broken, codes, healthy, inject, lacks};
+
+    const CODE: &str = "guest-wrong-gateway";
+
+    fn via(cloud: &mut Cloud, gateway: &str) {
+        let gateway: IpAddr = gateway.parse().unwrap();
+        let defaults = cloud.netns("web1").routes.iter_mut().filter(|r| r.is_default());
+        defaults.flat_map(|r| &mut r.nexthops).for_each(|n| n.via = Some(gateway));
+    }
+
+    #[test]
+    fn fires_on_a_gateway_that_nobody_is() {
+        assert_eq!(codes(&broken(CODE).diagnose("web1")), ["guest-wrong-gateway web1//eth0"]);
+    }
+
+    #[test]
+    fn fires_on_a_neighbour_that_forwards_nothing() {
+        let mut cloud = healthy();
+        via(&mut cloud, "10.0.2.25");
+        let diagnosis = cloud.diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["guest-wrong-gateway web1//eth0"]);
+        assert!(diagnosis.findings[0].cause.contains("web2"), "{}", diagnosis.findings[0].cause);
+    }
+
+    #[test]
+    fn stays_silent_on_what_is_wrong_behind_the_right_one() {
+        for other in ["guest-arp-poisoned", "arp-ignore", "default-route-wrong-gw", "ip-forward-0"] {
+            assert!(lacks(&broken(other).diagnose("web1"), CODE), "{other}");
+        }
+        let mut cloud = broken("ip-forward-0");
+        inject(&mut cloud, CODE);
+        let found = codes(&cloud.diagnose("web1"));
+        assert_eq!(found, ["guest-wrong-gateway web1//eth0", "ip-forward-0 compute1//br100"]);
+    }
+}
