@@ -37,6 +37,7 @@ mod float_snat_missing;
 mod flood_off_unknown_unicast;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
+mod guest_arp_poisoned;
 mod guest_nic_down;
 mod guest_no_default_route;
 mod guest_resolv_conf_wrong;
@@ -143,12 +144,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     guest_wrong_ip::FAULT,
     guest_no_default_route::FAULT,
     guest_wrong_gateway::FAULT,
+    guest_arp_poisoned::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 59;
+const OF_BOTH: usize = 60;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

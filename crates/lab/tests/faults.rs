@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 59] = [
+const SYMPTOMS: [(&str, Symptom); 60] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -102,6 +102,7 @@ const SYMPTOMS: [(&str, Symptom); 59] = [
     ("guest-wrong-ip", Symptom::NoWayIn),
     ("guest-no-default-route", Symptom::NoWayOut),
     ("guest-wrong-gateway", Symptom::NoWayOut),
+    ("guest-arp-poisoned", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

@@ -1,0 +1,141 @@
+//! # guest-arp-poisoned
+//!
+//! The instance takes its gateway to be at a MAC that the gateway has not got.
+//!
+//! ## What it means
+//! What it sends outside goes to another station, or to nobody. Somebody on the segment answers ARP for the gateway's
+//! address, or has said so unasked, or the entry was set by hand. Neighbours on the same subnet are reached.
+//!
+//! ## How hopline knows
+//! Inside the instance, the neighbour entry for the gateway has another MAC than the link of the host that carries that
+//! address.
+//!
+//! ## What it looks like
+//! Inside: `ip neigh show GATEWAY` with a MAC that is not the bridge's. On the tap: frames to that MAC. With bridged
+//! packets that meet iptables, metadata still works: DNAT brings those packets to the host whatever their MAC.
+//!
+//! ## Nearest look-alikes
+//! * `arp-ignore`: there the entry has no MAC at all.
+//! * `guest-wrong-gateway`: there it is another address that is asked for.
+//!
+//! ## Fix
+//! In the instance: `ip neigh del GATEWAY dev eth0`; then find who answers in the gateway's place
+//! (`arping -I br100 GATEWAY` from the host, `bridge fdb show` for the port of that MAC).
+//!
+//! ## References
+//! `net/ipv4/arp.c` `arp_process`; ip-neighbour(8).
+
+use std::net::IpAddr;
+
+use model::finding::Confidence;
+use model::path::{Direction, Exchange, Stage};
+use model::route::{Neighbour, NeighbourState};
+
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::mend::{Entry, Mend};
+use crate::view::{Seat, View};
+
+/// Looks inside the instances that can be entered.
+pub fn check(view: &View) -> Vec<Found> {
+    view.vifs().filter_map(|seat| poisoned(view, &seat)).collect()
+}
+
+fn poisoned(view: &View, seat: &Seat) -> Option<Found> {
+    // What was learned on a wrong segment is no fault of its own.
+    let is_plugged =
+        seat.bridge().is_some_and(|bridge| seat.tap().and_then(|tap| tap.master) == Some(bridge.index));
+    let (inside, nic) = seat.inside(view).filter(|_| is_plugged)?;
+    let gateway = seat.gateway()?;
+    let ip = IpAddr::V4(gateway);
+    let is_of_gateway = |n: &&Neighbour| n.link == nic.index && n.ip == ip && !n.proxy && n.state.is_valid();
+    let entry = inside.neighbours.iter().find(is_of_gateway)?;
+    let taken = entry.mac?;
+    let carried = seat.server_ns.addresses.iter().find(|address| address.net.addr() == ip)?;
+    let link = seat.server_ns.link(carried.link)?;
+    let right = link.mac.filter(|mac| *mac != taken)?;
+    // Where the segment goes on beyond what was read, no walk can tell that nobody is there.
+    let stopped = view.stop_of(seat.instance, |_| true);
+    let name = &seat.instance.name;
+    let fdb = seat.ns.fdb.iter().find(|e| e.mac == taken && !e.on_self);
+    let behind = fdb.map_or_else(
+        || "which no bridge here has seen".to_owned(),
+        |e| format!("which is behind {} of {}", seat.ns.link_name(e.link), seat.ns.machine),
+    );
+    let by_hand = if entry.state == NeighbourState::Permanent { ", set by hand" } else { "" };
+    let fault = Fault {
+        code: "guest-arp-poisoned",
+        hop: at(inside, &nic.name, Stage::Neighbour),
+        summary: format!("{name} sends what is for its gateway to {taken}, which is not the gateway's MAC"),
+        cause: format!("its entry for {gateway} has {taken}{by_hand}, {behind}; the gateway is at {right}"),
+        confidence: Confidence::Proven,
+        evidence: vec![evidence::neighbour(inside, nic, gateway), evidence::link(seat.server_ns, link)],
+        owner: "instance",
+        remedy: vec![
+            evidence::remedy(
+                inside,
+                &format!("ip neigh del {gateway} dev {}", nic.name),
+                &format!("ip neigh replace {gateway} lladdr {taken} dev {}", nic.name),
+                "in the instance; it asks anew",
+            ),
+            evidence::remedy(
+                seat.server_ns,
+                &format!("arping -c 2 -D -I {} {gateway}", link.name),
+                "",
+                "mends nothing: shows who else answers for the gateway",
+            ),
+        ],
+        instances: vec![name.clone()],
+        stopped,
+        mend: vec![Mend::Forget {
+            machine: inside.machine.clone(),
+            entry: Entry::Neighbour { device: nic.name.clone(), ip },
+        }],
+    };
+    Some(fault.found().breaks(Exchange::Icmp, Direction::Request))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::route::NeighbourState;
+
+    use crate::fixture::{broken, codes, lacks};
+
+    const CODE: &str = "guest-arp-poisoned";
+
+    #[test]
+    fn fires_on_an_entry_that_is_not_the_gateways() {
+        let diagnosis = broken(CODE).diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["guest-arp-poisoned web1//eth0"]);
+        assert!(diagnosis.findings[0].cause.contains("set by hand"), "{}", diagnosis.findings[0].cause);
+    }
+
+    #[test]
+    fn fires_where_the_segment_goes_on_beyond_what_was_read() {
+        let mut cloud = broken(CODE);
+        cloud.snapshot.hosts.retain(|h| h.name != "fabric");
+        cloud.snapshot.netns.retain(|n| n.machine != "fabric");
+        assert_eq!(codes(&cloud.diagnose("web1")), ["guest-arp-poisoned web1//eth0"]);
+    }
+
+    #[test]
+    fn stays_silent_on_an_entry_that_failed_or_is_right() {
+        let mut cloud = broken(CODE);
+        let right = cloud.link("compute1", "br100").mac;
+        for entry in &mut cloud.netns("web1").neighbours {
+            entry.mac = right;
+        }
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
+        for entry in &mut cloud.netns("web1").neighbours {
+            (entry.mac, entry.state) = (None, NeighbourState::Failed);
+        }
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
+    }
+
+    #[test]
+    fn stays_silent_on_a_gateway_that_does_not_answer_and_on_another_gateway() {
+        for other in ["arp-ignore", "guest-wrong-gateway", "bridge-down"] {
+            assert!(lacks(&broken(other).diagnose("web1"), CODE), "{other}");
+        }
+    }
+}
