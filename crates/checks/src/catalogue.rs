@@ -19,6 +19,7 @@ pub struct Check {
 /// Inside the instance: addresses, routes, neighbours, its own firewall.
 pub mod guest {
     pub mod guest_arp_poisoned;
+    pub mod guest_firewall;
     pub mod guest_no_default_route;
     pub mod guest_wrong_gateway;
     pub mod guest_wrong_ip;
@@ -140,6 +141,7 @@ catalogue! {
         guest_no_default_route => "guest-no-default-route",
         guest_wrong_gateway => "guest-wrong-gateway",
         guest_arp_poisoned => "guest-arp-poisoned",
+        guest_firewall => "guest-firewall",
         guest_wrong_ip => "guest-wrong-ip",
     }
     links {

@@ -38,6 +38,7 @@ mod flood_off_unknown_unicast;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_arp_poisoned;
+mod guest_firewall;
 mod guest_nic_down;
 mod guest_no_default_route;
 mod guest_resolv_conf_wrong;
@@ -145,12 +146,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     guest_no_default_route::FAULT,
     guest_wrong_gateway::FAULT,
     guest_arp_poisoned::FAULT,
+    guest_firewall::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 60;
+const OF_BOTH: usize = 61;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 60] = [
+const SYMPTOMS: [(&str, Symptom); 61] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -103,6 +103,7 @@ const SYMPTOMS: [(&str, Symptom); 60] = [
     ("guest-no-default-route", Symptom::NoWayOut),
     ("guest-wrong-gateway", Symptom::NoWayOut),
     ("guest-arp-poisoned", Symptom::NoWayOut),
+    ("guest-firewall", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::netfilter::Hook;
-use model::packet::{Packet, Payload};
+use model::packet::{Packet, Payload, Transport};
 use model::path::{Stage, Step, Stop};
 use model::route::RouteKind;
 
@@ -29,9 +29,20 @@ pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: Skb) ->
         // Even a question about a foreign address teaches the asker nothing: ignored.
         Payload::Arp(question) => arp::receive(world, trail, ingress, &skb, question, addressed),
         Payload::Ip(_) if !addressed => trail.drop(here, &skb.frame, Stop::OtherHost, Vec::new()),
+        Payload::Ip(packet) if ns.instance && is_for_a_dhcp_client(&packet) => {
+            let mut trail = trail;
+            trail.pass(here, &skb.frame, "read by its DHCP client", Vec::new());
+            trail.delivered(&ns.machine, &skb.frame, Some(ingress))
+        }
         Payload::Ip(packet) if packet.is_v6() => receive_v6::receive(world, trail, ingress, skb, packet),
         Payload::Ip(packet) => ip(world, trail, ingress, skb, packet),
     }
+}
+
+/// A client without an address reads by a packet socket, before any rule and whatever addresses there are
+/// (`__netif_receive_skb_core`).
+fn is_for_a_dhcp_client(packet: &Packet) -> bool {
+    matches!(packet.transport, Transport::Udp { source: 67, destination: 68 })
 }
 
 fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Packet) -> Outcome {

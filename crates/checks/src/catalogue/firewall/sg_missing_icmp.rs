@@ -172,7 +172,7 @@ mod tests {
         inside_firewall(&mut cloud, "web1");
         let diagnosis = cloud.diagnose("web1");
         assert!(lacks(&diagnosis, "sg-missing-icmp"));
-        assert_eq!(codes(&diagnosis), ["foreign-rule-drop web1//eth0"]);
+        assert_eq!(codes(&diagnosis), ["guest-firewall web1//eth0"]);
     }
 
     #[test]
