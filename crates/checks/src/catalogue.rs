@@ -110,6 +110,7 @@ pub mod metadata {
 /// Beyond the hosts.
 pub mod external {
     pub mod ext_gateway_down;
+    pub mod ext_gateway_not_forwarding;
     pub mod pmtu_blackhole;
 }
 
@@ -216,6 +217,7 @@ catalogue! {
     }
     external {
         ext_gateway_down => "ext-gateway-down",
+        ext_gateway_not_forwarding => "ext-gateway-not-forwarding",
         pmtu_blackhole => "pmtu-blackhole",
     }
     general {

@@ -28,6 +28,7 @@ mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
 mod duplicate_mac;
 mod ext_gateway_down;
+mod ext_gateway_not_forwarding;
 mod fdb_static_stale;
 mod flatif_down;
 mod flatif_not_enslaved;
@@ -147,12 +148,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     guest_wrong_gateway::FAULT,
     guest_arp_poisoned::FAULT,
     guest_firewall::FAULT,
+    ext_gateway_not_forwarding::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 61;
+const OF_BOTH: usize = 62;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

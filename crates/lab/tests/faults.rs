@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 61] = [
+const SYMPTOMS: [(&str, Symptom); 62] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -104,6 +104,7 @@ const SYMPTOMS: [(&str, Symptom); 61] = [
     ("guest-wrong-gateway", Symptom::NoWayOut),
     ("guest-arp-poisoned", Symptom::NoWayOut),
     ("guest-firewall", Symptom::NoWayOut),
+    ("ext-gateway-not-forwarding", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
