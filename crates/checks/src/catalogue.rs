@@ -111,6 +111,7 @@ pub mod metadata {
 pub mod external {
     pub mod ext_gateway_down;
     pub mod ext_gateway_not_forwarding;
+    pub mod ext_no_return_route;
     pub mod pmtu_blackhole;
 }
 
@@ -218,6 +219,7 @@ catalogue! {
     external {
         ext_gateway_down => "ext-gateway-down",
         ext_gateway_not_forwarding => "ext-gateway-not-forwarding",
+        ext_no_return_route => "ext-no-return-route",
         pmtu_blackhole => "pmtu-blackhole",
     }
     general {

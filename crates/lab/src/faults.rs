@@ -29,6 +29,7 @@ mod dnsmasq_wrong_subnet;
 mod duplicate_mac;
 mod ext_gateway_down;
 mod ext_gateway_not_forwarding;
+mod ext_no_return_route;
 mod fdb_static_stale;
 mod flatif_down;
 mod flatif_not_enslaved;
@@ -149,12 +150,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     guest_arp_poisoned::FAULT,
     guest_firewall::FAULT,
     ext_gateway_not_forwarding::FAULT,
+    ext_no_return_route::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 62;
+const OF_BOTH: usize = 63;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 62] = [
+const SYMPTOMS: [(&str, Symptom); 63] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -105,6 +105,7 @@ const SYMPTOMS: [(&str, Symptom); 62] = [
     ("guest-arp-poisoned", Symptom::NoWayOut),
     ("guest-firewall", Symptom::NoWayOut),
     ("ext-gateway-not-forwarding", Symptom::NoWayOut),
+    ("ext-no-return-route", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
