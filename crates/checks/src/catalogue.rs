@@ -112,6 +112,7 @@ pub mod external {
     pub mod ext_gateway_down;
     pub mod ext_gateway_not_forwarding;
     pub mod ext_no_return_route;
+    pub mod ext_server_down;
     pub mod pmtu_blackhole;
 }
 
@@ -220,6 +221,7 @@ catalogue! {
         ext_gateway_down => "ext-gateway-down",
         ext_gateway_not_forwarding => "ext-gateway-not-forwarding",
         ext_no_return_route => "ext-no-return-route",
+        ext_server_down => "ext-server-down",
         pmtu_blackhole => "pmtu-blackhole",
     }
     general {

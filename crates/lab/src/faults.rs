@@ -30,6 +30,7 @@ mod duplicate_mac;
 mod ext_gateway_down;
 mod ext_gateway_not_forwarding;
 mod ext_no_return_route;
+mod ext_server_down;
 mod fdb_static_stale;
 mod flatif_down;
 mod flatif_not_enslaved;
@@ -151,12 +152,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     guest_firewall::FAULT,
     ext_gateway_not_forwarding::FAULT,
     ext_no_return_route::FAULT,
+    ext_server_down::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 63;
+const OF_BOTH: usize = 64;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

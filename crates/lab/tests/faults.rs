@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 63] = [
+const SYMPTOMS: [(&str, Symptom); 64] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -106,6 +106,7 @@ const SYMPTOMS: [(&str, Symptom); 63] = [
     ("guest-firewall", Symptom::NoWayOut),
     ("ext-gateway-not-forwarding", Symptom::NoWayOut),
     ("ext-no-return-route", Symptom::NoWayOut),
+    ("ext-server-down", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
