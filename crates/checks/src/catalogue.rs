@@ -114,6 +114,7 @@ pub mod external {
     pub mod ext_no_return_route;
     pub mod ext_server_down;
     pub mod pmtu_blackhole;
+    pub mod stale_arp_after_float_move;
 }
 
 /// The last resort.
@@ -222,6 +223,7 @@ catalogue! {
         ext_gateway_not_forwarding => "ext-gateway-not-forwarding",
         ext_no_return_route => "ext-no-return-route",
         ext_server_down => "ext-server-down",
+        stale_arp_after_float_move => "stale-arp-after-float-move",
         pmtu_blackhole => "pmtu-blackhole",
     }
     general {

@@ -39,7 +39,7 @@ const GUESTS: [(&str, &str); 5] = [("guest-wrong-ip", "web1//eth0")("guest-no-de
 )("guest-arp-poisoned", "web1//eth0")("guest-firewall", "web1//eth0")];
 
 /// The way to the outside.
-const WAY_OUT: [(&str, &str); 14] = [
+const WAY_OUT: [(&str, &str); 15] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
     ("ip-forward-0", "compute1//br100"),
@@ -54,6 +54,7 @@ const WAY_OUT: [(&str, &str); 14] = [
     ("ext-gateway-not-forwarding", "gw//eth0"),
     ("ext-no-return-route", "external//eth0"),
     ("ext-server-down", "external//eth0"),
+    ("stale-arp-after-float-move", "gw//eth0"),
 ];
 
 /// Rules, addresses and services.

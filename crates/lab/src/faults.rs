@@ -65,6 +65,7 @@ mod rp_filter_asymmetric;
 mod rules_flushed;
 mod sg_missing_icmp;
 mod ssh_slow_reverse_dns;
+mod stale_arp_after_float_move;
 mod stp_forward_delay;
 mod tap_down;
 mod tap_missing;
@@ -153,12 +154,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     ext_gateway_not_forwarding::FAULT,
     ext_no_return_route::FAULT,
     ext_server_down::FAULT,
+    stale_arp_after_float_move::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 64;
+const OF_BOTH: usize = 65;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -42,7 +42,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 64] = [
+const SYMPTOMS: [(&str, Symptom); 65] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -107,6 +107,7 @@ const SYMPTOMS: [(&str, Symptom); 64] = [
     ("ext-gateway-not-forwarding", Symptom::NoWayOut),
     ("ext-no-return-route", Symptom::NoWayOut),
     ("ext-server-down", Symptom::NoWayOut),
+    ("stale-arp-after-float-move", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.
