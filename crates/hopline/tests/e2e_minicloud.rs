@@ -13,7 +13,7 @@ use std::process::Command;
 use std::thread;
 
 use support::assert_none;
-use support::report::Report;
+use support::report::{Report, list};
 use tempfile::TempDir;
 
 /// minicloud, built for a test and removed with it.
@@ -186,6 +186,117 @@ const LINKS: [Fault; 12] = [
          done
          h sysctl -qw net.ipv4.conf.$UPLINK.rp_filter=1",
         "h sysctl -qw net.ipv4.conf.$UPLINK.rp_filter=2",
+    ),
+];
+
+/// By which packets are led astray: what bridges and neighbours know, and routes.
+const ASTRAY: [Fault; 12] = [
+    fault(
+        "hairpin-off",
+        &["host//vnet1"],
+        "h bridge link set dev $TAP1 hairpin off",
+        "h bridge link set dev $TAP1 hairpin on",
+    ),
+    fault(
+        "port-isolated",
+        &["host//vnet2"],
+        "h bridge link set dev $TAP1 isolated on; h bridge link set dev $TAP2 isolated on",
+        "h bridge link set dev $TAP1 isolated off; h bridge link set dev $TAP2 isolated off",
+    ),
+    fault(
+        "flood-off-unknown-unicast",
+        &["host//vnet1"],
+        "h bridge link set dev $TAP1 learning off flood off; h bridge fdb del $I1_MAC dev $TAP1 master || true",
+        "h bridge link set dev $TAP1 learning on flood on",
+    ),
+    fault(
+        "fdb-static-stale",
+        &["host//br100"],
+        "h bridge fdb replace $I1_MAC dev $FLATIF master static sticky",
+        "h bridge fdb del $I1_MAC dev $FLATIF master",
+    ),
+    fault(
+        "blackhole-route",
+        &["host//br100"],
+        "h ip route add blackhole 198.51.100.0/24",
+        "h ip route del blackhole 198.51.100.0/24",
+    ),
+    fault(
+        "policy-route-wrong",
+        &["host//virbr0"],
+        "h ip rule add from $NET lookup 100 pref 100
+         h ip route add default via 192.168.122.2 dev virbr0 onlink table 100",
+        "h ip rule del pref 100; h ip route flush table 100",
+    ),
+    fault(
+        "host-subnet-overlap",
+        &["host//docker0"],
+        "h ip link add docker0 type bridge; h ip addr add 198.51.100.1/24 dev docker0; h ip link set docker0 up",
+        "h ip link del docker0",
+    ),
+    fault(
+        "arp-ignore",
+        &["host//br100"],
+        "h sysctl -qw net.ipv4.conf.$BRIDGE.arp_ignore=8; i1 ip neigh flush all",
+        "h sysctl -qw net.ipv4.conf.$BRIDGE.arp_ignore=0; i1 ip neigh flush all",
+    ),
+    fault(
+        "ext-gateway-not-forwarding",
+        &["gw//eth1"],
+        "g sysctl -qw net.ipv4.ip_forward=0",
+        "g sysctl -qw net.ipv4.ip_forward=1",
+    ),
+    fault(
+        "ext-no-return-route",
+        &["ext//eth0"],
+        "x ip route del default",
+        "x ip route add default via $EXT_GW",
+    ),
+    fault(
+        "ext-server-down",
+        &["ext//eth0"],
+        "x ip link set eth0 down",
+        "x ip link set eth0 up; x ip route add default via $EXT_GW",
+    ),
+    fault(
+        "stale-arp-after-float-move",
+        &["gw//eth1"],
+        "g ip neigh replace $F1_IP lladdr 02:00:5e:00:53:01 dev eth1 nud permanent",
+        "g ip neigh del $F1_IP dev eth1",
+    ),
+];
+
+/// Inside inst1.
+const GUESTS: [Fault; 5] = [
+    fault(
+        "guest-no-default-route",
+        &[INSIDE],
+        "i1 ip route del default",
+        "i1 ip route add default via $GWIP",
+    ),
+    fault(
+        "guest-wrong-gateway",
+        &[INSIDE],
+        "i1 ip route replace default via $NET3.254",
+        "i1 ip route replace default via $GWIP",
+    ),
+    fault(
+        "guest-wrong-ip",
+        &[INSIDE],
+        "i1 ip addr flush dev eth0; i1 ip addr add $NET3.77/24 dev eth0; i1 ip route add default via $GWIP",
+        "i1 ip addr flush dev eth0; i1 ip addr add $I1_IP/24 dev eth0; i1 ip route replace default via $GWIP",
+    ),
+    fault(
+        "guest-firewall",
+        &[INSIDE],
+        "i1 $IPT -P INPUT DROP; i1 $IPT -A INPUT -i lo -j ACCEPT",
+        "i1 $IPT -P INPUT ACCEPT; i1 $IPT -F",
+    ),
+    fault(
+        "guest-arp-poisoned",
+        &[INSIDE],
+        "i1 ip neigh replace $GWIP lladdr 02:de:ad:00:00:01 dev eth0 nud permanent",
+        "i1 ip neigh del $GWIP dev eth0",
     ),
 ];
 
@@ -398,6 +509,34 @@ fn faults_of_dhcp_dns_and_metadata_are_named_and_healed() {
 #[test]
 fn faults_of_links_are_named_and_healed() {
     each_is_named_and_healed("l", &LINKS);
+}
+
+#[test]
+fn faults_that_lead_packets_astray_are_named_and_healed() {
+    each_is_named_and_healed("a", &ASTRAY);
+}
+
+/// Whoever cannot look inside an instance is told that it does not answer, and not that all is well.
+#[test]
+fn faults_inside_an_instance_are_named_where_it_can_be_entered() {
+    let cloud = Minicloud::up("g");
+    let mut wrong = Vec::new();
+    for fault in &GUESTS {
+        cloud.bash(fault.inject);
+        let expected = [format!("{} {INSIDE}", fault.code)];
+        for question in [&["diagnose", "inst1"][..], &["diagnose", "inst1", "--passive"], &["check", "host"]]
+        {
+            wrong.extend(cloud.report(&cloud.entered(), question).complaint(&expected, fault.inject));
+        }
+        let outside = cloud.report(&cloud.outside(), &["diagnose", "inst1"]);
+        if list(&outside.json["findings"]).is_empty() {
+            wrong.push(format!("{}: nothing is found from outside", fault.inject));
+        }
+        cloud.bash(fault.heal);
+        let after = format!("after {}", fault.inject);
+        wrong.extend(cloud.complaints(&[&["diagnose", "inst1"], &["check"]], &Expected::default(), &after));
+    }
+    assert_none(&wrong);
 }
 
 #[test]

@@ -5,6 +5,7 @@ g() { ip netns exec "$GW_NS" "$@"; }
 i1() { ip netns exec "$INST1_NS" "$@"; }
 
 i2() { ip netns exec "$INST2_NS" "$@"; }
+x() { ip netns exec "$EXT_NS" "$@"; }
 
 # Host's dnsmasq with nova's arguments, of which LISTEN, RANGE, LMAX, HOSTSFILE and UPSTREAM replace one each.
 dns1() {
