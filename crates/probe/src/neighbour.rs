@@ -13,6 +13,7 @@
 //! that spoke IPv6 (net/ipv6/ndisc.c `ndisc_recv_na`). Needs `CAP_NET_RAW`.
 
 mod question;
+mod right;
 mod solicit;
 mod wire;
 
@@ -45,6 +46,12 @@ pub struct NeighbourPlan<'a> {
     pub link: &'a str,
     /// The address that is asked for.
     pub asked: IpAddr,
+    /// Ask for an IPv4 address as nobody: nobody learns anything of the question, and who answers for others is silent
+    /// (net/ipv4/arp.c `arp_process`).
+    pub as_nobody: bool,
+    /// The MAC that an IPv4 address is meant to have, where that is known. Where the asking stack's own entry had it, and
+    /// followed another's answer, this one is asked alone once more, when the entry may change again.
+    pub right: Option<Mac>,
     /// How much longer than the first answer others may take. Machines answer at once; who answers for another waits
     /// up to 0.8 s (`proxy_delay`, arp(7)).
     pub gather: Duration,
@@ -176,8 +183,15 @@ pub fn ask(asker: &Asker<'_>, plan: &NeighbourPlan<'_>) -> Result<NeighbourResul
     }
     let opened = netns::within(asker.netns, || open(asker, plan));
     let place = opened.map_err(|source| NeighbourError::Enter { name: asker.name.to_owned(), source })??;
+    let before = right::known(asker, plan)?;
     let mut inquiry = Inquiry::new(plan, place);
     let ended = inquiry.run();
+    if let Some(mac) = before.filter(|_| before == plan.right)
+        && inquiry.macs.len() > 1
+        && right::known(asker, plan)? != before
+    {
+        right::ask(asker, &mut inquiry, mac)?;
+    }
     let Inquiry { place, sent, macs, .. } = inquiry;
     let outcome = match ended {
         Ok(Some(outcome)) => outcome,
@@ -223,7 +237,12 @@ fn open(asker: &Asker<'_>, plan: &NeighbourPlan<'_>) -> Result<Place, NeighbourE
     let (found, own) = found.ok_or_else(|| NeighbourError::NoLink { name: name(), link: link() })?;
     let not_ethernet = || NeighbourError::NotEthernet { name: name(), link: link() };
     let mac = found.mac.filter(|mac| !mac.is_group() && *mac != Mac::ZERO).ok_or_else(not_ethernet)?;
-    let source = source(plan.asked, asker.source, &own).map_err(|source_address| NeighbourError::NotOwn {
+    let wished = if plan.as_nobody && plan.asked.is_ipv4() {
+        Ok(None)
+    } else {
+        source(plan.asked, asker.source, &own)
+    };
+    let source = wished.map_err(|source_address| NeighbourError::NotOwn {
         source_address,
         name: name(),
         link: link(),
@@ -313,6 +332,15 @@ impl<'a> Inquiry<'a> {
                 end = deadline.min(Instant::now() + self.plan.gather);
             }
         }
+    }
+
+    /// Hears for so long, whatever comes.
+    fn pause(&mut self, length: Duration) -> io::Result<()> {
+        let end = Instant::now() + length;
+        while Instant::now() < end && self.came < ANSWERS_MAX {
+            self.hear(end.saturating_duration_since(Instant::now()))?;
+        }
+        Ok(())
     }
 
     fn hear(&mut self, wait: Duration) -> io::Result<()> {

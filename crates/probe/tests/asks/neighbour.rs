@@ -35,7 +35,8 @@ fn three() -> Chain {
 }
 
 fn plan(asked: &str) -> NeighbourPlan<'static> {
-    NeighbourPlan { link: "right", asked: asked.parse().unwrap(), gather: GATHER, timeout: PATIENCE }
+    let asked = asked.parse().unwrap();
+    NeighbourPlan { link: "right", asked, as_nobody: false, right: None, gather: GATHER, timeout: PATIENCE }
 }
 
 /// Asks, and demands that it was settled by itself and not by the deadline.
@@ -137,6 +138,39 @@ fn who_has_no_address_of_that_net_asks_as_nobody_and_teaches_nothing() {
         assert_eq!((macs(&result), result.outcome), ((None, vec![FAR_MAC]), NeighbourOutcome::Answered));
     }
     assert_eq!(known(&chain, 1), Vec::<String>::new());
+}
+
+#[test]
+fn asked_as_nobody_it_teaches_nobody_and_who_answers_for_others_is_silent() {
+    let chain = three();
+    flush(&chain);
+    let as_nobody = |asked| NeighbourPlan { as_nobody: true, timeout: 3 * GATHER, ..plan(asked) };
+    let result = promptly(&chain, &as_nobody("10.77.0.2"));
+    assert_eq!((macs(&result), result.outcome), ((None, vec![FAR_MAC]), NeighbourOutcome::Answered));
+    assert_eq!(known(&chain, 1), Vec::<String>::new());
+    chain.ip(1, "neigh add proxy 10.77.0.98 dev left");
+    chain.ip(1, "route add 10.77.0.98 via 10.77.1.2");
+    let result = ask(&chain.asker(), &as_nobody("10.77.0.98")).unwrap();
+    assert_eq!((result.macs, result.outcome), (vec![], NeighbourOutcome::Silent));
+}
+
+#[test]
+fn an_entry_that_was_right_is_right_again() {
+    let chain = three();
+    chain.ip(2, "addr add 10.77.0.2/24 dev third");
+    let both = (vec![FAR_MAC, THIRD_MAC], NeighbourOutcome::Duplicate);
+    // For how long an entry follows no other answer: none, so that it may follow the wrong one, and hours.
+    for (locktime, sent) in [("0", 1..=2), ("999999", 1..=1)] {
+        chain.run(0, &format!("sysctl -qw net.ipv4.neigh.right.locktime={locktime}"));
+        for right in [FAR_MAC, THIRD_MAC] {
+            chain.ip(0, &format!("neigh replace 10.77.0.2 lladdr {right} dev right nud reachable"));
+            let plan = NeighbourPlan { as_nobody: true, right: Some(right), ..plan("10.77.0.2") };
+            let result = promptly(&chain, &plan);
+            assert_eq!((macs(&result).1, result.outcome), both);
+            assert_eq!(known(&chain, 0), [format!("10.77.0.2 dev right lladdr {right}")]);
+            assert!(sent.contains(&result.sent), "{locktime}: {}", result.sent);
+        }
+    }
 }
 
 #[test]
