@@ -30,6 +30,7 @@ pub mod links {
     pub mod bridge_down;
     pub mod duplicate_mac;
     pub mod fdb_static_stale;
+    pub mod duplicate_ip_foreign;
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
     pub mod flood_off_unknown_unicast;
@@ -161,6 +162,7 @@ catalogue! {
         port_isolated => "port-isolated",
         flood_off_unknown_unicast => "flood-off-unknown-unicast",
         hairpin_off => "hairpin-off",
+        duplicate_ip_foreign => "duplicate-ip-foreign",
         bridge_down => "bridge-down",
         vlan_device_missing => "vlan-device-missing",
         vlan_device_down => "vlan-device-down",

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::path::{Exchange, Place, Stage};
-use model::probe::{DeviceWatch, ProbeResult, RulesSeen};
+use model::probe::{DeviceWatch, Holders, ProbeResult, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -38,6 +38,8 @@ pub struct Case<'c> {
     pub rules: &'c [RulesSeen],
     /// What was seen of it at devices that were watched meanwhile.
     pub watches: &'c [DeviceWatch],
+    /// Who answered for the addresses in question.
+    pub holders: &'c [Holders],
 }
 
 /// What is asked.
@@ -73,6 +75,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             is_as_read: round == 0,
             probes: case.probes,
             rules: case.rules,
+            holders: case.holders,
             claimed: None,
         };
         let mut taken = log.take(look(&view), &view, round);
@@ -358,6 +361,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         is_as_read: true,
         probes: &[],
         rules: &[],
+        holders: &[],
         claimed: None,
     };
     let mut found = stopping(&view);

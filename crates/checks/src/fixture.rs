@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::link::Link;
 use model::netfilter::{Chain, Dialect, Family};
-use model::probe::{DeviceWatch, ProbeResult};
+use model::probe::{DeviceWatch, Holders, ProbeResult};
 use model::service::Dnsmasq;
 use model::snapshot::Host;
 use model::{Diagnosis, Intent, Netns, Snapshot};
@@ -29,7 +29,7 @@ use crate::{Case, Request, Subject, Symptom, diagnose};
 pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
-pub(crate) use probes::{looked_up, offer, offered, pinged, told_its_version};
+pub(crate) use probes::{held, looked_up, offer, offered, pinged, told_its_version};
 pub(crate) use queens::queens;
 pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
 
@@ -41,6 +41,9 @@ pub(crate) struct Cloud {
     /// What comes of what is asked, where a test says so.
     #[serde(default)]
     pub(crate) probes: Vec<ProbeResult>,
+    /// Who answers for which address, where a test says so.
+    #[serde(default)]
+    pub(crate) holders: Vec<Holders>,
 }
 
 /// `hopline lab up`: one compute host, nova's database, two instances that can be entered.
@@ -94,6 +97,7 @@ impl Cloud {
             probes: &self.probes,
             rules: &[],
             watches: &[],
+            holders: &self.holders,
         };
         diagnose(&case, &Request { subject: Subject::Instance(at), to: None, symptom })
     }
@@ -120,7 +124,8 @@ impl Cloud {
     }
 
     fn ask(&self, subject: Subject, probes: &[ProbeResult], watches: &[DeviceWatch]) -> Diagnosis {
-        let case = Case { snapshot: &self.snapshot, intent: &self.intent, probes, rules: &[], watches };
+        let (snapshot, intent, holders) = (&self.snapshot, &self.intent, &self.holders);
+        let case = Case { snapshot, intent, probes, rules: &[], watches, holders };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

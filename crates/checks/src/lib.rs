@@ -38,6 +38,7 @@ mod rules;
 mod said;
 mod scope;
 mod size;
+mod stations;
 mod steps;
 mod uplinks;
 mod view;

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use model::intent::{Instance, Network, Vif};
 use model::link::Link;
 use model::path::{Direction, Exchange, Hop, Place, Stop};
-use model::probe::{ProbeResult, RulesSeen};
+use model::probe::{Holders, ProbeResult, RulesSeen};
 use model::snapshot::Host;
 use model::{Intent, Netns, Snapshot};
 use sim::World;
@@ -33,6 +33,8 @@ pub struct View<'v> {
     pub probes: &'v [ProbeResult],
     /// What those met of the rules on their way.
     pub rules: &'v [RulesSeen],
+    /// Who answered for the addresses in question.
+    pub holders: &'v [Holders],
     /// On the last pass of the last round: the stops that some finding already accounts for.
     pub claimed: Option<&'v [Claim]>,
 }

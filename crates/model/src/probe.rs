@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Mac;
 use crate::dhcp::HeardReply;
 use crate::dns::DnsAnswer;
 use crate::netfilter::Ruleset;
@@ -103,6 +104,30 @@ impl Asked {
             Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { .. } => None,
         }
     }
+}
+
+/// Who has an address, as those say who answered the question for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holders {
+    /// Host in whose main namespace it was asked.
+    pub machine: String,
+    /// The link that it was asked on.
+    pub link: String,
+    /// The address.
+    pub address: IpAddr,
+    /// The asking namespace has it itself on that link: it does not answer itself.
+    pub is_own: bool,
+    /// Who answered, each once, in the order of their coming.
+    pub stations: Vec<Station>,
+}
+
+/// A machine as others on its link know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Station {
+    /// Its MAC.
+    pub mac: Mac,
+    /// The port of the asking host's bridge that it is behind, by what the bridge has learned.
+    pub port: Option<String>,
 }
 
 /// What of our own probes was seen at a device while they were under way.

@@ -27,16 +27,16 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::Mac;
 use model::dhcp::{HeardReply, ReplyKind};
 use model::finding::{Confidence, Evidence};
-use model::path::{Place, Stage};
+use model::path::Place;
 
 use crate::dhcp_refused;
 use crate::evidence;
-use crate::found::{Fault, Found, at};
+use crate::found::{Fault, Found};
 use crate::ladder::Purpose;
 use crate::said;
+use crate::stations;
 use crate::view::{Seat, View};
 
 /// Looks for offers from strangers: one finding a server.
@@ -47,7 +47,11 @@ pub fn check(view: &View) -> Vec<Found> {
         let strangers =
             heard.filter(|heard| heard.reply.kind == ReplyKind::Offer && is_stranger(view, seat, heard));
         for heard in strangers {
-            let Some((hop, shown)) = whereabouts(view, seat, heard.from_mac) else { continue };
+            let Some(bridge) = seat.bridge_name() else { continue };
+            let seen_from = [(seat.server_ns, bridge), (seat.ns, bridge)];
+            let Some((hop, shown)) = stations::whereabouts(view, heard.from_mac, &seen_from) else {
+                continue;
+            };
             match found.iter_mut().find(|known| known.finding.hop == hop) {
                 Some(known) => known.finding.instances.push(seat.instance.name.clone()),
                 None => found.push(rogue(view, seat, heard, hop, shown)),
@@ -70,32 +74,6 @@ fn is_stranger(view: &View, seat: Seat, heard: &HeardReply) -> bool {
         hosts.flat_map(|ns| &ns.addresses).any(|address| address.net.addr() == IpAddr::V4(server))
     };
     seat.gateway().is_some_and(|own| own != server) && !is_hosts()
-}
-
-/// Where the server is: the NIC of an instance that has its MAC, or the port that the bridge has learned it at.
-fn whereabouts(view: &View, seat: Seat, mac: Mac) -> Option<(Place, Evidence)> {
-    let intent = view.intent();
-    let owner = intent.instances.iter().find(|i| i.vifs.iter().any(|vif| vif.mac == Some(mac)));
-    if let Some(instance) = owner {
-        let vif = instance.vifs.iter().find(|vif| vif.mac == Some(mac))?;
-        let inside = view.snapshot().main_netns(&instance.name);
-        let nic = inside.and_then(|ns| Some((ns, ns.links.iter().find(|link| link.mac == Some(mac))?)));
-        if let Some((ns, link)) = nic {
-            return Some((at(ns, &link.name, Stage::Service), evidence::link(ns, link)));
-        }
-        let (ns, device) = (view.snapshot().main_netns(&instance.host)?, vif.device.as_deref()?);
-        let text = format!("{device} is the NIC of {}, whose MAC is {mac}", instance.name);
-        return Some((at(ns, device, Stage::Bridge), evidence::state(ns, "ip link", text)));
-    }
-    let learned = |ns: &model::Netns| {
-        let entry = ns.fdb.iter().find(|entry| entry.mac == mac && !entry.on_self)?;
-        Some(ns.link_name(entry.link))
-    };
-    let namespaces = [seat.server_ns, seat.ns];
-    let port = namespaces.into_iter().find_map(|ns| Some((ns, learned(ns)?)));
-    let (ns, device) = port.unwrap_or((seat.ns, seat.bridge_name()?.to_owned()));
-    let command = format!("bridge fdb show | grep {mac}");
-    Some((at(ns, &device, Stage::Bridge), evidence::state(ns, &command, format!("{mac} is behind {device}"))))
 }
 
 fn rogue(view: &View, seat: Seat, heard: &HeardReply, hop: Place, shown: Evidence) -> Found {

@@ -1,0 +1,333 @@
+//! # duplicate-ip-foreign
+//!
+//! A second machine answers for an address that the cloud has given to one.
+//!
+//! ## What it means
+//! An instance's fixed address, its gateway's or its floating one is taken by a machine that is not meant to have it: a
+//! box on the physical network, an instance whose owner typed it in, or a host. Whoever asks for the address follows one
+//! of the two answers, so it works, then does not, then works; ssh warns of a changed host key.
+//!
+//! ## How hopline knows
+//! The host asked by ARP who has the address, on the instances' bridge, or of a floating one on the link that carries
+//! it, as nobody: so nobody learns anything of the question, and proxy ARP stays silent. Two MACs answered, or one
+//! other than the host's own for an address that the host has itself. The bridge tells behind which port the other is.
+//! Read passively there is no sign of it.
+//!
+//! ## What it looks like
+//! `arping -D -I br100 10.0.2.24` gets answers from two MACs; `ip neigh show 10.0.2.24` on the host has the wrong one.
+//!
+//! ## Nearest look-alikes
+//! * proxy ARP: a router answers for addresses that it has not got. A machine of the site that answers without having
+//!   the address is passed over.
+//! * a machine whose two NICs are on one network answers by both (`arp_ignore` 0).
+//! * the instance itself has another MAC than the records say: only one answers then, and nothing is said.
+//!
+//! ## Fix
+//! Take the address off the other machine, then `ip neigh flush to ADDRESS` wherever the wrong MAC is known. libvirt's
+//! nwfilter `no-arp-spoofing` keeps instances from it.
+//!
+//! ## References
+//! RFC 5227 (address conflict detection); arp(7); net/ipv4/arp.c `arp_process`.
+
+use model::Mac;
+use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
+use model::path::{Direction, Exchange, Place, Stage};
+use model::probe::{Holders, Station};
+
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::stations;
+use crate::view::View;
+
+/// Looks for addresses that two machines have: one finding for each machine too many.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for holders in view.holders {
+        let Some(meant) = meant(view, holders) else { continue };
+        let all = all(view, holders);
+        let is_meant = |station: &&Station| meant.macs.contains(&station.mac);
+        if !all.iter().any(|station| is_meant(&station)) {
+            continue;
+        }
+        let others = all.iter().filter(|station| !is_meant(station));
+        let foreign = others.filter(|station| !answers_for_others(view, holders, station.mac));
+        for station in foreign {
+            let one = duplicate(view, holders, &meant, &all, station);
+            // The host and an instance may have asked for the same address.
+            let is_known = |known: &Found| {
+                (&known.finding.cause, &known.finding.hop) == (&one.finding.cause, &one.finding.hop)
+            };
+            if !found.iter().any(is_known) {
+                found.push(one);
+            }
+        }
+    }
+    found
+}
+
+/// Who is meant to have an address.
+struct Meant {
+    /// As it is read: `the address of web1`, `the gateway of web1`.
+    role: String,
+    /// Its MACs.
+    macs: Vec<Mac>,
+    /// Instances that a second holder hurts.
+    instances: Vec<String>,
+}
+
+fn meant(view: &View, holders: &Holders) -> Option<Meant> {
+    let address = holders.address;
+    let mut vifs = view.intent().instances.iter().flat_map(|i| i.vifs.iter().map(move |vif| (i, vif)));
+    if let Some((instance, vif)) = vifs.find(|(_, vif)| vif.fixed.iter().any(|ip| address == *ip)) {
+        let role = format!("the address of {}", instance.name);
+        return Some(Meant { role, macs: vec![vif.mac?], instances: vec![instance.name.clone()] });
+    }
+    let (role, instances) = carried(view, holders)?;
+    let asking = [holders.machine.as_str()].into_iter();
+    let servers = view.vifs().map(|seat| seat.server_ns.machine.as_str());
+    let mut carriers = asking.chain(servers).filter_map(|host| view.snapshot().main_netns(host));
+    let macs = carriers.find_map(|ns| {
+        let of_it = ns.addresses.iter().filter(|carried| carried.net.addr() == address);
+        let macs: Vec<Mac> = of_it.filter_map(|carried| ns.link(carried.link)?.mac).collect();
+        (!macs.is_empty()).then_some(macs)
+    });
+    Some(Meant { role, macs: macs?, instances })
+}
+
+/// What a host has the address for, and which of the instances in question need it.
+fn carried(view: &View, holders: &Holders) -> Option<(String, Vec<String>)> {
+    let address = holders.address;
+    let floating = view.intent().instances.iter().find(|i| i.floating().any(|f| address == f.address));
+    if let Some(instance) = floating {
+        return Some((format!("a floating address of {}", instance.name), vec![instance.name.clone()]));
+    }
+    let served = view.vifs().filter(|seat| seat.gateway().is_some_and(|gateway| address == gateway));
+    let mut names: Vec<String> = served.map(|seat| seat.instance.name.clone()).collect();
+    names.dedup();
+    let role = format!("the gateway of {}", names.first()?);
+    Some((role, names))
+}
+
+/// Everybody who has it: those that answered, and the asking host, which does not answer itself.
+fn all(view: &View, holders: &Holders) -> Vec<Station> {
+    let ns = view.snapshot().main_netns(&holders.machine);
+    let own = ns.and_then(|ns| ns.link_named(&holders.link)).and_then(|link| link.mac);
+    let own = own.filter(|_| holders.is_own).map(|mac| Station { mac, port: None });
+    let mut all: Vec<Station> = own.into_iter().chain(holders.stations.iter().cloned()).collect();
+    let mut seen = Vec::new();
+    all.retain(|station| {
+        let is_new = !seen.contains(&station.mac);
+        seen.push(station.mac);
+        is_new
+    });
+    all
+}
+
+/// A machine of the site that has not got the address: it answers for who has.
+fn answers_for_others(view: &View, holders: &Holders, mac: Mac) -> bool {
+    stations::machine(view, mac).is_some_and(|(ns, _)| !ns.has_address(holders.address))
+}
+
+fn duplicate(view: &View, holders: &Holders, meant: &Meant, all: &[Station], foreign: &Station) -> Found {
+    let Holders { machine, link, address, .. } = holders;
+    let Meant { role, instances, .. } = meant;
+    let mac = foreign.mac;
+    let (hop, shown) = place(view, holders, foreign);
+    let foreigner = who(view, mac);
+    let list: Vec<String> =
+        all.iter().map(|Station { mac, .. }| format!("{mac} ({})", who(view, *mac))).collect();
+    let answered = list.join(" and ");
+    let source = format!("ARP who has {address} on {link} of {machine}");
+    let asked = evidence::record(EvidenceKind::Probe, source, format!("{answered} have it"));
+    Fault {
+        code: "duplicate-ip-foreign",
+        summary: format!("two machines have {address}, {role}: {answered}; the foreign one is at {hop}"),
+        cause: format!(
+            "{foreigner} ({mac}) has {address}, {role}: whoever asks for it follows one of two answers"
+        ),
+        hop,
+        confidence: Confidence::Proven,
+        evidence: [asked].into_iter().chain(shown).collect(),
+        owner: "unknown",
+        remedy: remedy(view, holders, mac),
+        stopped: None,
+        mend: Vec::new(),
+        instances: instances.clone(),
+    }
+    .found()
+    .breaks(Exchange::Arp, Direction::Both)
+}
+
+/// Where the foreign machine is: by what the bridge knew right after the answers, or by what was read before.
+fn place(view: &View, holders: &Holders, foreign: &Station) -> (Place, Option<Evidence>) {
+    let Holders { machine, link, .. } = holders;
+    let unread = || Place {
+        host: machine.clone(),
+        netns: String::new(),
+        device: link.clone(),
+        stage: Stage::Neighbour,
+    };
+    let Some(ns) = view.snapshot().main_netns(machine) else { return (unread(), None) };
+    let is_known = stations::instance(view, foreign.mac).is_some();
+    if let Some(port) = foreign.port.as_ref().filter(|_| !is_known) {
+        let (hop, shown) = stations::behind(ns, foreign.mac, port);
+        return (hop, Some(shown));
+    }
+    let is_bridge = ns.bridges().any(|bridge| bridge.name == *link);
+    if !is_bridge || holders.is_own && ns.link_named(link).is_some_and(|own| own.mac == Some(foreign.mac)) {
+        return (at(ns, link, Stage::Neighbour), None);
+    }
+    let found = stations::whereabouts(view, foreign.mac, &[(ns, link)]);
+    found.map_or_else(|| (unread(), None), |(hop, shown)| (hop, Some(shown)))
+}
+
+/// Whose a MAC is.
+fn who(view: &View, mac: Mac) -> String {
+    let instance = stations::instance(view, mac).map(|(instance, _)| instance.name.clone());
+    let machine =
+        || stations::machine(view, mac).map(|(ns, link)| format!("{} of {}", link.name, ns.machine));
+    instance.or_else(machine).unwrap_or_else(|| "a machine that the cloud does not know".to_owned())
+}
+
+fn remedy(view: &View, holders: &Holders, mac: Mac) -> Vec<Remedy> {
+    let Holders { machine, link, address, .. } = holders;
+    let carried = stations::machine(view, mac).and_then(|(ns, _)| {
+        let carried = ns.addresses.iter().find(|carried| carried.net.addr() == *address)?;
+        Some((ns, carried.net, ns.link_name(carried.link)))
+    });
+    let off = match carried {
+        Some((ns, net, device)) => {
+            let undo = format!("ip address add {net} dev {device}");
+            evidence::remedy(ns, &format!("ip address del {net} dev {device}"), &undo, "")
+        }
+        None => evidence::advice(
+            format!("take {address} off the machine with the MAC {mac}, or that machine off the network"),
+            "nothing on the hosts is wrong",
+        ),
+    };
+    let ns = view.snapshot().main_netns(machine);
+    let forget = ns.map(|ns| {
+        let command = format!("ip neigh flush to {address} dev {link}");
+        evidence::remedy(ns, &command, "", "wherever the wrong MAC is known, when the address is off")
+    });
+    [off].into_iter().chain(forget).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Mac;
+    use model::finding::Outcome;
+    use model::probe::{Holders, Station};
+
+    use crate::fixture::{Cloud, broken, codes, healthy, held};
+
+    const STRANGER: Mac = Mac([2, 0, 0, 0, 0, 0x99]);
+
+    /// What is found in a healthy cloud where these are heard of.
+    fn found(mut cloud: Cloud, holders: Holders) -> Vec<String> {
+        cloud.holders = vec![holders];
+        codes(&cloud.diagnose("web1"))
+    }
+
+    fn mac(cloud: &Cloud, instance: usize) -> Mac {
+        cloud.intent.instances[instance].vifs[0].mac.unwrap()
+    }
+
+    #[test]
+    fn fires_where_a_stranger_answers_too_and_says_behind_which_port() {
+        let cloud = broken("duplicate-ip-foreign");
+        let diagnosis = cloud.diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["duplicate-ip-foreign compute1//eth1"]);
+        let finding = &diagnosis.findings[0];
+        let said = "fa:16:3e:00:02:24 (web1) and 02:00:00:00:00:99 (a machine that the cloud does not know)";
+        assert!(finding.summary.contains(said), "{}", finding.summary);
+        assert_eq!(finding.instances, ["web1"]);
+        assert_eq!(
+            finding.remedy[1].command,
+            "ip netns exec lab-compute1 ip neigh flush to 10.0.2.24 dev br100"
+        );
+    }
+
+    #[test]
+    fn an_instance_that_took_the_address_is_named_with_what_takes_it_off() {
+        let mut cloud = healthy();
+        let (web1, web2) = (mac(&cloud, 0), mac(&cloud, 1));
+        let inside = cloud.netns("web2");
+        let mut taken =
+            inside.addresses.iter().find(|a| a.net.addr().to_string() == "10.0.2.25").unwrap().clone();
+        taken.net = "10.0.2.24/16".parse().unwrap();
+        inside.addresses.push(taken);
+        cloud.holders = vec![held("br100", "10.0.2.24", &[web1, web2], false)];
+        let diagnosis = cloud.diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["duplicate-ip-foreign web2//eth0"]);
+        let remedy = &diagnosis.findings[0].remedy[0];
+        assert!(remedy.command.ends_with("ip address del 10.0.2.24/16 dev eth0"), "{remedy:?}");
+        // One that cannot be entered is told by its NIC's MAC.
+        cloud.close("web2");
+        assert_eq!(codes(&cloud.diagnose("web1")), ["duplicate-ip-foreign compute1//vnet1"]);
+    }
+
+    #[test]
+    fn the_gateways_and_the_floating_address_are_hosts_own() {
+        let gateway = held("br100", "10.0.0.42", &[STRANGER], true);
+        assert_eq!(found(healthy(), gateway), ["duplicate-ip-foreign compute1//br100"]);
+        let floating = held("eth0", "203.0.113.30", &[STRANGER], true);
+        assert_eq!(found(healthy(), floating), ["duplicate-ip-foreign compute1//eth0"]);
+        // Asked as the instance, the host answers as well.
+        let cloud = healthy();
+        let bridge = cloud.snapshot.main_netns("compute1").unwrap().link_named("br100").unwrap().mac.unwrap();
+        let gateway = held("br100", "10.0.0.42", &[STRANGER, bridge], false);
+        assert_eq!(found(cloud, gateway), ["duplicate-ip-foreign compute1//br100"]);
+    }
+
+    #[test]
+    fn the_host_itself_may_be_the_foreigner() {
+        let mut cloud = healthy();
+        let web1 = mac(&cloud, 0);
+        let host = cloud.netns("compute1");
+        let mut taken =
+            host.addresses.iter().find(|a| a.net.addr().to_string() == "10.0.0.42").unwrap().clone();
+        taken.net = "10.0.2.24/32".parse().unwrap();
+        host.addresses.push(taken);
+        let codes = found(cloud, held("br100", "10.0.2.24", &[web1], true));
+        assert!(codes.contains(&"duplicate-ip-foreign compute1//br100".to_owned()), "{codes:?}");
+    }
+
+    #[test]
+    fn stays_silent_where_one_answers_or_one_answers_for_others() {
+        let cloud = healthy();
+        let (web1, web2) = (mac(&cloud, 0), mac(&cloud, 1));
+        let gw = cloud.snapshot.main_netns("gw").unwrap().link_named("eth0").unwrap().mac.unwrap();
+        for (link, address, macs, is_own) in [
+            ("br100", "10.0.2.24", vec![web1], false),
+            ("br100", "10.0.2.24", vec![], false),
+            // The same machine twice, and only another.
+            ("br100", "10.0.2.24", vec![web1, web1], false),
+            ("br100", "10.0.2.24", vec![STRANGER], false),
+            // web2 has not got it, nor has the router: proxy ARP.
+            ("br100", "10.0.2.24", vec![web1, web2], false),
+            ("eth0", "203.0.113.30", vec![gw], true),
+            // Of nobody's address nobody misses anything.
+            ("br100", "10.0.7.7", vec![web1, STRANGER], false),
+            // The host's own alone.
+            ("br100", "10.0.0.42", vec![], true),
+        ] {
+            let mut cloud = healthy();
+            cloud.holders = vec![held(link, address, &macs, is_own)];
+            let diagnosis = cloud.diagnose("web1");
+            assert_eq!(
+                (codes(&diagnosis), diagnosis.outcome),
+                (Vec::new(), Outcome::Healthy),
+                "{address} {macs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn asked_for_twice_it_is_told_once() {
+        let mut cloud = broken("duplicate-ip-foreign");
+        cloud.holders.push(cloud.holders[0].clone());
+        assert_eq!(codes(&cloud.diagnose("web1")).len(), 1);
+        assert_eq!(cloud.holders[0].stations[1], Station { mac: STRANGER, port: Some("eth1".to_owned()) });
+    }
+}
