@@ -25,8 +25,8 @@ pub(crate) fn machine<'v>(view: &View<'v>, mac: Mac) -> Option<(&'v Netns, &'v L
     links.filter(|(_, link)| link.mac == Some(mac)).min_by_key(|(_, link)| link.master.is_some())
 }
 
-/// Where a machine is: the NIC of an instance that has its MAC, or the port that one of these hosts' bridges has learned
-/// it at, or the last one's bridge.
+/// Where a machine is: the NIC of an instance that has its MAC, or the port that one of these hosts' bridges has
+/// learned it at, or the last one's bridge.
 pub(crate) fn whereabouts(view: &View, mac: Mac, seen_from: &[(&Netns, &str)]) -> Option<(Place, Evidence)> {
     if let Some((instance, vif)) = instance(view, mac) {
         let inside = view.snapshot().main_netns(&instance.name);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use checks::Rung;
 use checks::next::{self, Candidate, Choice, Stand};
 use model::path::Exchange;
-use model::probe::ProbeResult;
+use model::probe::{Holders, ProbeResult};
 use model::snapshot::Gap;
 
 use crate::gather::Facts;
@@ -61,6 +61,8 @@ pub(crate) struct Turn {
 pub(crate) struct Answers {
     pub(crate) results: Vec<ProbeResult>,
     pub(crate) turns: Vec<Turn>,
+    /// Where several answered for one address.
+    pub(crate) holders: Vec<Holders>,
 }
 
 /// What a job tells of.
@@ -275,7 +277,8 @@ impl<'q, 'a> Talk<'q, 'a> {
     fn ended(&mut self, job: &Job<'_, '_>, came: Result<Came, Unsent>) {
         self.under_way -= 1;
         let stand = match came {
-            Ok(Came { results, gaps }) => {
+            Ok(Came { results, gaps, holders }) => {
+                self.answers.holders.extend(holders);
                 self.answers.results.extend(results);
                 self.gaps.extend(gaps);
                 Stand::Silent

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use checks::{Case, Endpoint, Protocol, Request, Rung, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
-use model::probe::{DeviceWatch, ProbeResult, RulesSeen};
+use model::probe::{DeviceWatch, Holders, ProbeResult, RulesSeen};
 
 use crate::asking::Turn;
 use crate::gather::Facts;
@@ -34,6 +34,8 @@ pub(crate) struct Probed {
     pub(crate) probes: Vec<ProbeResult>,
     pub(crate) rules: Vec<RulesSeen>,
     pub(crate) watches: Vec<DeviceWatch>,
+    /// Who answered for the addresses in question.
+    pub(crate) holders: Vec<Holders>,
     /// In which order, and why.
     pub(crate) turns: Vec<Turn>,
 }
@@ -62,8 +64,8 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, watches, turns: _ } = probed;
-    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches }
+    let Probed { probes, rules, watches, holders, turns: _ } = probed;
+    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches, holders }
 }
 
 /// A question about all of a site is not answered with "healthy" while part of it was not seen.

@@ -10,6 +10,7 @@ mod commands;
 mod conclude;
 mod failure;
 mod gather;
+mod holders;
 mod nearest;
 mod output;
 mod plan;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use checks::{Purpose, Rung};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{PING_OCTETS, ProbeResult};
+use model::probe::{Holders, PING_OCTETS, ProbeResult};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
 use probe::{EchoSize, dns};
@@ -23,6 +23,7 @@ use crate::gather::Facts;
 use crate::site_file::Site;
 
 pub(crate) use as_instance::Nic;
+pub(crate) use inside::netns;
 pub(crate) use unasked::Unasked;
 
 /// Two, so that the first may be lost to a neighbour that is still being resolved.
@@ -239,6 +240,8 @@ impl<'p, 'a> Job<'p, 'a> {
 pub(crate) struct Came {
     pub(crate) results: Vec<ProbeResult>,
     pub(crate) gaps: Vec<Gap>,
+    /// Where several answered for one address.
+    pub(crate) holders: Vec<Holders>,
 }
 
 /// Why nothing was sent, and what would let it.

@@ -183,7 +183,8 @@ fn what_the_instance_knows_of_its_gateway_is_left() {
     assert!(before.is_some());
     // The other instance claims the gateway's address, and would answer a question to all.
     printed_in(&closed.lab.netns("web2"), &["ip", "address", "add", "10.0.0.42/32", "dev", "eth0"]);
-    closed.report(&["diagnose", "web1"]);
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["duplicate-ip-foreign compute1//vnet1"], "web2 has the gateway's address");
     assert_eq!(known(), before);
     // In another bridge everybody that answers is a stranger.
     closed.on_host("ip link set vnet0 master virbr0");

@@ -104,3 +104,26 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
     // What the neighbour answers needs not be parted.
     assert!(!later.iter().any(|line| line.contains(&lab.address("web2"))), "{later:#?}");
 }
+
+#[test]
+fn a_floating_address_that_another_has_is_told_and_nobody_is_led_astray() {
+    let lab = TestLab::up("h");
+    let known = |of: &str, address: &str| {
+        let entry = printed_in(&lab.netns(of), &["ip", "neigh", "show", address]);
+        entry.split_whitespace().skip_while(|word| *word != "lladdr").nth(1).map(str::to_owned)
+    };
+    lab.report(&["diagnose", "web1"]).assert_healthy("a new lab");
+    let (router, host) = (known("gw", "203.0.113.30"), known("compute1", "10.0.2.24"));
+    assert!(router.is_some() && host.as_deref() == Some("fa:16:3e:00:02:24"), "{router:?} {host:?}");
+    // Behind the router's port, and not its own: the router itself goes on as before.
+    let switch = lab.netns("fab");
+    printed_in(&switch, &["ip", "link", "add", "dup", "type", "bridge"]);
+    printed_in(&switch, &["ip", "address", "add", "203.0.113.30/32", "dev", "dup"]);
+    let report = lab.report(&["diagnose", "web1"]);
+    let codes = list(&report.json["findings"]).iter().map(|finding| text(&finding["code"]));
+    assert_eq!(codes.collect::<Vec<_>>(), ["duplicate-ip-foreign"], "{:#}", report.json);
+    assert_eq!(text(&report.json["findings"][0]["hop"]["device"]), "eth0", "{:#}", report.json);
+    assert_eq!((known("gw", "203.0.113.30"), known("compute1", "10.0.2.24")), (router, host));
+    let passive = lab.report(&["diagnose", "web1", "--passive"]);
+    passive.assert_healthy("nobody was asked");
+}

@@ -100,8 +100,11 @@ const METADATA: [(&str, &str); 3] = [
 /// Told by what is answered, and by nothing that can be read.
 const ANSWERS: [(&str, &str); 2] = [("dhcp-offer-wrong", "compute1//br100"), ("rogue-dhcp", "web2//eth0")];
 /// What only answers tell of, and nothing that is read.
-const OF_ANSWERS: [(&str, &str); 2] =
-    [("pmtu-blackhole", "gw//eth0"), ("dns-lookup-fails", "external//eth0")];
+const OF_ANSWERS: [(&str, &str); 3] = [
+    ("pmtu-blackhole", "gw//eth0"),
+    ("dns-lookup-fails", "external//eth0"),
+    ("duplicate-ip-foreign", "compute1//eth1"),
+];
 
 /// Two faults at once, in the order in which web1's packets meet them.
 const PAIRS: [[(&str, &str); 2]; 9] = [

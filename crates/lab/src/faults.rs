@@ -27,6 +27,7 @@ mod dnsmasq_pool_exhausted;
 mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
 mod duplicate_mac;
+mod duplicate_ip_foreign;
 mod ext_gateway_down;
 mod ext_gateway_not_forwarding;
 mod ext_no_return_route;
@@ -99,6 +100,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     tap_missing::FAULT,
     tap_not_enslaved::FAULT,
     tap_wrong_bridge::FAULT,
+    duplicate_ip_foreign::FAULT,
     mtu_tap_small::FAULT,
     guest_nic_down::FAULT,
     ip_forward_0::FAULT,
@@ -161,6 +163,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
 ];
 
 const OF_BOTH: usize = 65;
+const OF_BOTH: usize = 48;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

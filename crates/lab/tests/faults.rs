@@ -38,11 +38,14 @@ enum Symptom {
     SecondServer,
     /// web1 reaches the external server by small packets, and by packets of full size it does not and learns nothing.
     LargeDie,
+    /// Two machines answer the host's question who has web1's address.
+    TwoAnswer,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
 }
 
 const SYMPTOMS: [(&str, Symptom); 65] = [
+const SYMPTOMS: [(&str, Symptom); 48] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -52,6 +55,7 @@ const SYMPTOMS: [(&str, Symptom); 65] = [
     ("tap-missing", Symptom::NoWayOut),
     ("tap-not-enslaved", Symptom::NoWayOut),
     ("tap-wrong-bridge", Symptom::NoWayOut),
+    ("duplicate-ip-foreign", Symptom::TwoAnswer),
     ("mtu-tap-small", Symptom::LargeDie),
     ("guest-nic-down", Symptom::NoWayOut),
     ("ip-forward-0", Symptom::NoWayOut),
@@ -238,6 +242,13 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             assert!(gets_lease(lab), "{code}");
             let packet = answers.packet();
             assert!(packet.contains("10.0.2.25"), "{code}: {packet}");
+        }
+        Symptom::TwoAnswer => {
+            let compute = lab.netns("compute1");
+            let answers = Capture::start(&compute, "br100", "arp[7] = 2 and ether src 02:00:00:00:00:99");
+            run_in(&compute, &["busybox", "arping", "-D", "-c", "1", "-w", "1", "-I", "br100", WEB1]);
+            let packet = answers.packet();
+            assert!(packet.contains("10.0.2.24 is-at 02:00:00:00:00:99"), "{code}: {packet}");
         }
         Symptom::OldClients => {
             assert!(gets_lease(lab), "{code}");

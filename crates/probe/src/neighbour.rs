@@ -49,8 +49,8 @@ pub struct NeighbourPlan<'a> {
     /// Ask for an IPv4 address as nobody: nobody learns anything of the question, and who answers for others is silent
     /// (net/ipv4/arp.c `arp_process`).
     pub as_nobody: bool,
-    /// The MAC that an IPv4 address is meant to have, where that is known. Where the asking stack's own entry had it, and
-    /// followed another's answer, this one is asked alone once more, when the entry may change again.
+    /// The MAC that an IPv4 address is meant to have, where that is known. Where the asking stack's own entry had it,
+    /// and followed another's answer, this one is asked alone once more, when the entry may change again.
     pub right: Option<Mac>,
     /// How much longer than the first answer others may take. Machines answer at once; who answers for another waits
     /// up to 0.8 s (`proxy_delay`, arp(7)).

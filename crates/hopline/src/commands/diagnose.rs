@@ -1,5 +1,6 @@
 //! `hopline diagnose`: predict, probe, observe, conclude.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use model::Path;
@@ -8,6 +9,7 @@ use crate::asking::{self, Answers};
 use crate::conclude::{self, Asked, Probed};
 use crate::failure::Failure;
 use crate::gather::{self, Facts};
+use crate::holders;
 use crate::output;
 use crate::plan::{DiagnoseQuestion, Plan};
 use crate::probes::{self, Probe};
@@ -34,6 +36,7 @@ const WATCHED_MAX: usize = 512;
 
 /// The questions asked for real, with the devices on their way watched; of one instance, with the rules there, too.
 fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Probed {
+    let addresses = holders::plan(site, facts, asked);
     let questions = conclude::questions(facts, asked);
     let questions = probes::plan(site, facts, questions);
     let probes: Vec<Probe> = questions.iter().flat_map(|question| question.probes.iter().cloned()).collect();
@@ -49,9 +52,16 @@ fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Pr
         }
         watching = watching::start(site, facts, &ways, &probes);
     }
-    let Answers { results, turns } = asking::ask(&questions, facts, timeout);
+    let (answers, (held, unasked)) = thread::scope(|scope| {
+        let held = scope.spawn(|| holders::ask(&addresses));
+        let answers = asking::ask(&questions, facts, timeout);
+        (answers, held.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    facts.snapshot.gaps.extend(unasked);
+    let Answers { results, turns, mut holders } = answers;
+    holders.extend(held);
     let watches = watching.map(|watching| watching::finish(watching, &probes)).unwrap_or_default();
-    Probed { probes: results, rules: proof::finish(facts, traced), watches, turns }
+    Probed { probes: results, rules: proof::finish(facts, traced), watches, holders, turns }
 }
 
 /// The instance, whose host and inside must be in reach.

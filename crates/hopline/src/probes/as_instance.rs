@@ -6,12 +6,14 @@ use std::time::Duration;
 use collect::MachinePlan;
 use model::Mac;
 use model::intent::{Instance, Vif};
+use model::probe::Holders;
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
 
 use super::{COUNT, Came, From, INTERVAL, Probe, Unsent, inside};
 use crate::failure::Failure;
 use crate::gather::Facts;
+use crate::holders;
 
 /// A guest's default; what it really sends nobody outside knows.
 const TTL: u8 = 64;
@@ -119,9 +121,27 @@ pub(super) fn send(
         why: Failure::of(&error).to_string(),
         would_need: would_need(nic, &error),
     })?;
-    let twice = answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1);
-    let gaps = twice.map(|neighbour| two_answers(nic, neighbour)).collect();
-    Ok(Came { results: answers.probes, gaps })
+    let mut came = Came { results: answers.probes, ..Came::default() };
+    for neighbour in answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1) {
+        let is_meant = probes.iter().any(|probe| match &probe.from {
+            From::Outside(nic) => nic.next_hop == neighbour.asked && nic.next_hop_mac.is_some(),
+            From::Inside(_) => false,
+        });
+        if is_meant {
+            let stations = holders::stations(&plan.netns, &neighbour.macs, false);
+            let (machine, link) = (nic.host.name.clone(), nic.sender.bridge.clone());
+            came.holders.push(Holders {
+                machine,
+                link,
+                address: neighbour.asked.into(),
+                is_own: false,
+                stations,
+            });
+        } else {
+            came.gaps.push(two_answers(nic, neighbour));
+        }
+    }
+    Ok(came)
 }
 
 fn would_need(nic: &Nic<'_>, error: &AsInstanceError) -> String {
@@ -132,7 +152,7 @@ fn would_need(nic: &Nic<'_>, error: &AsInstanceError) -> String {
     format!("`ip -d link show dev {0}; bridge fdb show dev {0}` on {1}", nic.sender.device, nic.host.name)
 }
 
-/// Whom the instance sends to is a matter of chance.
+/// Whom the instance sends to is a matter of chance, and who is meant no record tells.
 fn two_answers(nic: &Nic<'_>, neighbour: &NeighbourResult) -> Gap {
     let macs: Vec<String> = neighbour.macs.iter().map(Mac::to_string).collect();
     Gap {

@@ -58,10 +58,10 @@ pub(super) fn send(
     if result.received > 0 && !matches!(probe.asks, Asks::Echo(_)) {
         answered(probe.id);
     }
-    Ok(Came { results: vec![result], gaps: Vec::new() })
+    Ok(Came { results: vec![result], ..Came::default() })
 }
 
-pub(super) fn netns(machine: &MachinePlan) -> Result<NetnsFd, NetnsError> {
+pub(crate) fn netns(machine: &MachinePlan) -> Result<NetnsFd, NetnsError> {
     match &machine.at {
         At::Local => NetnsFd::current(),
         At::Netns(name) => NetnsFd::named(name),

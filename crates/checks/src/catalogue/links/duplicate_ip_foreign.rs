@@ -3,9 +3,9 @@
 //! A second machine answers for an address that the cloud has given to one.
 //!
 //! ## What it means
-//! An instance's fixed address, its gateway's or its floating one is taken by a machine that is not meant to have it: a
-//! box on the physical network, an instance whose owner typed it in, or a host. Whoever asks for the address follows one
-//! of the two answers, so it works, then does not, then works; ssh warns of a changed host key.
+//! An instance's fixed address, its gateway's or its floating one is taken by a machine that is not meant to have it:
+//! a box on the physical network, an instance whose owner typed it in, or a host. Whoever asks for the address follows
+//! one of the two answers, so it works, then does not, then works; ssh warns of a changed host key.
 //!
 //! ## How hopline knows
 //! The host asked by ARP who has the address, on the instances' bridge, or of a floating one on the link that carries
