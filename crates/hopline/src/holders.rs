@@ -1,6 +1,6 @@
 //! Who has the addresses of the instances that are asked about, by ARP from their hosts: two are one too many.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 use std::thread;
@@ -32,6 +32,8 @@ const PATIENCE_OWN: Duration = GATHER;
 /// Questions of one diagnosis, and those under way at the same time.
 const QUESTIONS_MAX: usize = 128;
 const AT_ONCE_MAX: usize = 8;
+/// Addresses that are told by name where they could not be asked for, at most.
+const NAMED_MAX: usize = 4;
 
 /// One address, and where it is asked for.
 pub(crate) struct Question<'a> {
@@ -144,26 +146,49 @@ pub(crate) fn ask(questions: &[Question]) -> (Vec<Holders>, Vec<Gap>) {
                     let mut came = locked(&came);
                     match one {
                         Ok(holders) => came.0.push(holders),
-                        Err(gap) => came.1.push(gap),
+                        Err(unasked) => came.1.push(unasked),
                     }
                 }
             });
         }
     });
-    came.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let (holders, unasked) = came.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    (holders, gaps(unasked))
+}
+
+/// One gap for one reason.
+fn gaps(unasked: Vec<Unasked>) -> Vec<Gap> {
+    let mut by_reason: BTreeMap<(String, &'static str), Vec<Ipv4Addr>> = BTreeMap::new();
+    for Unasked { address, why, would_need } in unasked {
+        by_reason.entry((why, would_need)).or_default().push(address);
+    }
+    let gap = |((why, would_need), mut addresses): ((String, &str), Vec<Ipv4Addr>)| {
+        addresses.sort_unstable();
+        let named: Vec<String> = addresses.iter().take(NAMED_MAX).map(Ipv4Addr::to_string).collect();
+        let more = match addresses.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let what = format!("whether only one machine has {}{more}", named.join(", "));
+        Gap { what, why, would_need: would_need.to_owned() }
+    };
+    by_reason.into_iter().map(gap).collect()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn one(question: &Question) -> Result<Holders, Gap> {
+/// A question that could not be asked.
+struct Unasked {
+    address: Ipv4Addr,
+    why: String,
+    would_need: &'static str,
+}
+
+fn one(question: &Question) -> Result<Holders, Unasked> {
     let Question { host, link, address, right, is_own } = question;
-    let unasked = |why: String, would_need: &str| Gap {
-        what: format!("whether only one machine has {address}"),
-        why,
-        would_need: would_need.to_owned(),
-    };
+    let unasked = |why: String, would_need: &'static str| Unasked { address: *address, why, would_need };
     let root = "root, or CAP_NET_RAW on the host; --passive does without";
     let netns = probes::netns(host).map_err(|error| unasked(error.to_string(), root))?;
     let asker = Asker { name: &host.name, netns: &netns, source: None };
