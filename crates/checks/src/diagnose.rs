@@ -314,7 +314,7 @@ pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
     let same = rung.answer.paths.iter().any(|p| p.exchange == probe.asked.exchange());
     let tried = probe.sent > 0 || probe.send_error.is_some();
     let same_size = probe.asked.octets().is_none_or(|octets| octets == rung.octets());
-    same && same_size && tried && probe.from == rung.from && IpAddr::V4(probe.to) == rung.to
+    same && same_size && tried && probe.from == rung.from && probe.to == rung.to
 }
 
 /// The asker, where not one hop of its question is known.

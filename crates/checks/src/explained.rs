@@ -49,9 +49,10 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
 /// have the instance's address, which where the instance is cut off is a guess and no more.
 fn is_guessed(rung: &Rung) -> bool {
     let is_to_instance = match rung.purpose {
-        Purpose::Inbound(_) | Purpose::Itself(_) | Purpose::Served | Purpose::Other(_) => true,
+        Purpose::Inbound(_) | Purpose::Itself(_) | Purpose::Served | Purpose::Served6(_) | Purpose::Other(_) => true,
         Purpose::Dhcp
         | Purpose::Gateway
+        | Purpose::Gateway6(_)
         | Purpose::Outside
         | Purpose::Large(_)
         | Purpose::Resolver
@@ -77,6 +78,8 @@ fn waits_for_another(asking: &Asking) -> bool {
         | Purpose::Inbound(_)
         | Purpose::Itself(_)
         | Purpose::Served
+        | Purpose::Gateway6(_)
+        | Purpose::Served6(_)
         | Purpose::Other(_)
         | Purpose::Resolver
         | Purpose::Inside(_)

@@ -1,7 +1,7 @@
 //! The ladder: the questions an operator asks, in the order that narrows a fault down fastest
 //! (the guide's chapter, "Network Troubleshooting").
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use model::netfilter::Hook;
 use model::path::{Disposition, Exchange, Path, Stop};
@@ -9,7 +9,7 @@ use model::probe::PING_OCTETS;
 use sim::{Answer, Endpoint, Protocol, Question, World};
 
 use crate::dns;
-use crate::{nova, size};
+use crate::{ipv6, nova, size};
 
 /// What the user complains of; narrows the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +47,10 @@ pub enum Purpose {
     /// The host that is the instance's gateway reaches it: asked where nobody outside can, for no floating address
     /// leads there, and nobody inside, for it cannot be entered.
     Served,
+    /// The instance reaches its gateway over IPv6, at this address.
+    Gateway6(Ipv6Addr),
+    /// That gateway's host reaches the instance over IPv6, at this address.
+    Served6(Ipv6Addr),
     /// The instance reaches another: index into `Intent::instances`.
     Other(usize),
     /// The instance reaches its resolver.
@@ -75,6 +79,8 @@ impl Purpose {
             | Purpose::Inbound(_)
             | Purpose::Itself(_)
             | Purpose::Served
+            | Purpose::Gateway6(_)
+            | Purpose::Served6(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
             | Purpose::Upstream(_)
@@ -111,6 +117,8 @@ impl Rung {
             | Purpose::Inbound(_)
             | Purpose::Itself(_)
             | Purpose::Served
+            | Purpose::Gateway6(_)
+            | Purpose::Served6(_)
             | Purpose::Other(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
@@ -143,10 +151,14 @@ pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, sympto
     purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect()
 }
 
-/// The same question in another world. The ladder asks over IPv4 only.
+/// The same question in another world.
 pub(crate) fn again(world: &World, rung: &Rung) -> Option<Rung> {
-    let IpAddr::V4(to) = rung.to else { return None };
-    ask(world, rung.instance, Some(to), rung.purpose)
+    let to = match rung.to {
+        IpAddr::V4(to) => Some(to),
+        // The purpose tells it.
+        IpAddr::V6(_) => None,
+    };
+    ask(world, rung.instance, to, rung.purpose)
 }
 
 fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Purpose> {
@@ -175,6 +187,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         Symptom::Auto => {
             purposes.extend(inbound());
             purposes.extend(served());
+            purposes.extend(over_ipv6(world, instance));
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
                 purposes.extend(itself());
@@ -190,6 +203,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         Symptom::Ping => {
             purposes.extend(inbound());
             purposes.extend(served());
+            purposes.extend(over_ipv6(world, instance));
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
                 purposes.extend(itself());
@@ -212,6 +226,15 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => {}
     }
     purposes
+}
+
+/// Between the instance and the host that serves it, where both have IPv6.
+fn over_ipv6(world: &World, instance: usize) -> Vec<Purpose> {
+    let Some(((own, _), gateway)) = ipv6::of_instance(world, instance).zip(ipv6::gateway(world, instance))
+    else {
+        return Vec::new();
+    };
+    vec![Purpose::Gateway6(gateway), Purpose::Served6(own)]
 }
 
 /// Whether the host that serves the instance is meant to give addresses and names: nova-network runs one dnsmasq a
@@ -274,7 +297,7 @@ fn same_network(world: &World, own: &[usize], other: usize) -> bool {
 fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Option<Rung> {
     let instance = world.intent.instances.get(at)?;
     let own = Endpoint::instance(world, at);
-    let (from, target, protocol) = match purpose {
+    let (from, target, protocol): (Endpoint, IpAddr, Protocol) = match purpose {
         Purpose::Dhcp => {
             let paths = sim::dhcp::ask(world, at);
             let answered = paths.len() > 1 && paths.iter().all(is_delivered);
@@ -282,29 +305,33 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
             let from = instance.name.clone();
             return Some(Rung { instance: at, purpose, from, to: Ipv4Addr::BROADCAST.into(), answer });
         }
-        Purpose::Gateway => (own, gateway(world, at)?, Protocol::Icmp),
-        Purpose::Outside => (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::Icmp),
+        Purpose::Gateway => (own, gateway(world, at)?.into(), Protocol::Icmp),
+        Purpose::Outside => (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE).into(), Protocol::Icmp),
         Purpose::Large(octets) => {
-            (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE), Protocol::WholeIcmp(octets))
+            (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE).into(), Protocol::WholeIcmp(octets))
         }
-        Purpose::Inbound(floating) => (external(world)?, floating, Protocol::Icmp),
-        Purpose::Itself(floating) => (own, floating, Protocol::Icmp),
-        Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?, Protocol::Icmp),
-        Purpose::Other(other) => (own, world.intent.instances.get(other)?.fixed().next()?, Protocol::Icmp),
-        Purpose::Resolver => (own, gateway(world, at)?, Protocol::Udp(53)),
-        Purpose::Inside(server) => (own, server, Protocol::Udp(dns::PORT)),
+        Purpose::Inbound(floating) => (external(world)?, floating.into(), Protocol::Icmp),
+        Purpose::Itself(floating) => (own, floating.into(), Protocol::Icmp),
+        Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Icmp),
+        Purpose::Gateway6(gateway) => (own, gateway.into(), Protocol::Icmp),
+        Purpose::Served6(own) => (gateways_host(world, at)?, own.into(), Protocol::Icmp),
+        Purpose::Other(other) => {
+            (own, world.intent.instances.get(other)?.fixed().next()?.into(), Protocol::Icmp)
+        }
+        Purpose::Resolver => (own, gateway(world, at)?.into(), Protocol::Udp(53)),
+        Purpose::Inside(server) => (own, server.into(), Protocol::Udp(dns::PORT)),
         Purpose::Upstream(server) | Purpose::Reverse(server) => {
-            (gateways_host(world, at)?, *server.ip(), Protocol::Udp(server.port()))
+            (gateways_host(world, at)?, (*server.ip()).into(), Protocol::Udp(server.port()))
         }
-        Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254), Protocol::Tcp(80)),
+        Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254).into(), Protocol::Tcp(80)),
         Purpose::Step => return None,
     };
-    let question = Question { from, to: target.into(), protocol, reply: true };
+    let question = Question { from, to: target, protocol, reply: true };
     let answer = sim::ask(world, &question);
     if is_policy(purpose, &answer) {
         return None;
     }
-    Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target.into(), answer })
+    Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target, answer })
 }
 
 /// A gateway may refuse to be pinged, and another instance's groups may not let ping in: neither is
@@ -318,8 +345,8 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     });
     let Some(rule) = refusal else { return false };
     match purpose {
-        Purpose::Gateway => rule.hook == Hook::Input,
-        Purpose::Other(_) | Purpose::Served | Purpose::Itself(_) => {
+        Purpose::Gateway | Purpose::Gateway6(_) => rule.hook == Hook::Input,
+        Purpose::Other(_) | Purpose::Served | Purpose::Served6(_) | Purpose::Itself(_) => {
             nova::is_fallback(rule.chain()) && nova::wrote(rule)
         }
         Purpose::Dhcp

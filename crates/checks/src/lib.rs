@@ -22,6 +22,7 @@ mod explained;
 mod flat_interface;
 mod floats;
 mod found;
+mod ipv6;
 mod ladder;
 mod lasting;
 mod mend;

@@ -56,6 +56,8 @@ pub struct Choice {
 pub(crate) struct Stretch<'p> {
     at: &'p Place,
     next: Option<&'p Place>,
+    /// What decides there decides for IPv6 alone.
+    is_ipv6: bool,
     /// The conversation and which half of it, where that matters.
     of: Option<(Exchange, Direction)>,
     /// Who was asked, where the way is not known to its end.
@@ -196,18 +198,34 @@ fn of_path<'r>(rung: &Rung, path: &'r Path) -> impl Iterator<Item = Stretch<'r>>
         Disposition::Delivered { .. } => None,
         Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. } => Some(rung.to),
     };
-    path.hops.iter().zip(next).map(move |(hop, next)| stretch(&hop.at, next, path, beyond))
+    let is_ipv6 = rung.to.is_ipv6();
+    path.hops.iter().zip(next).map(move |(hop, next)| stretch((&hop.at, next), path, is_ipv6, beyond))
 }
 
-/// A frame's way does not depend on what it carries; what rules and services do with it does, and rules let answers
-/// pass where they would not let a question.
-fn stretch<'p>(at: &'p Place, next: Option<&'p Place>, path: &Path, beyond: Option<IpAddr>) -> Stretch<'p> {
+/// A frame's way does not depend on what it carries, a packet's on nothing but its addresses' family; what rules and
+/// services do with it does, and rules let answers pass where they would not let a question.
+fn stretch<'p>(
+    (at, next): (&'p Place, Option<&'p Place>),
+    path: &Path,
+    is_ipv6: bool,
+    beyond: Option<IpAddr>,
+) -> Stretch<'p> {
     let beyond = beyond.filter(|_| next.is_none());
     let of = match at.stage {
         Stage::Bridge | Stage::Wire | Stage::Neighbour | Stage::Route | Stage::Instance => None,
         Stage::Nat | Stage::Filter | Stage::Local | Stage::Service => Some((path.exchange, path.direction)),
     };
-    Stretch { at, next, of, beyond }
+    let is_ipv6 = match at.stage {
+        Stage::Bridge | Stage::Wire => false,
+        Stage::Neighbour
+        | Stage::Route
+        | Stage::Instance
+        | Stage::Nat
+        | Stage::Filter
+        | Stage::Local
+        | Stage::Service => is_ipv6,
+    };
+    Stretch { at, next, is_ipv6, of, beyond }
 }
 
 /// The first place of a silent question's way that no answer to another clears, where any clears some of it.

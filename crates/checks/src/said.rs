@@ -83,6 +83,7 @@ pub(crate) fn answer_from(probe: &ProbeResult) -> String {
 /// The filter that shows a probe's packets, as `tcpdump` and `hopline capture` take it.
 pub(crate) fn filter(probe: &ProbeResult) -> String {
     match &probe.asked {
+        Asked::Echo { .. } if probe.to.is_ipv6() => format!("icmp6 and host {}", probe.to),
         Asked::Echo { .. } => format!("icmp and host {}", probe.to),
         Asked::Address { .. } => "udp and portrange 67-68".to_owned(),
         Asked::Name { .. } => "port 53".to_owned(),

@@ -1,8 +1,6 @@
 //! Our own probes as they were seen at the devices of their way: which hop saw them, and between which two they
 //! went missing.
 
-use std::net::IpAddr;
-
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::link::LinkKind;
 use model::path::{Direction, Exchange, Hop, Observed, Path, Place, Stage};
@@ -71,7 +69,7 @@ fn watch_of<'c>(case: &Case<'c>, at: &Place) -> Option<&'c DeviceWatch> {
 
 fn is_of(seen: &ProbeSeen, rung: &Rung, exchange: Exchange) -> bool {
     let same_size = seen.octets.is_none_or(|octets| octets == rung.octets());
-    seen.exchange == exchange && same_size && seen.from == rung.from && IpAddr::V4(seen.to) == rung.to
+    seen.exchange == exchange && same_size && seen.from == rung.from && seen.to == rung.to
 }
 
 fn of_direction(seen: &ProbeSeen, direction: Direction) -> u32 {

@@ -36,7 +36,7 @@ const OTHERS_MAX: usize = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Probe<'a> {
     pub(crate) from: From<'a>,
-    pub(crate) to: Ipv4Addr,
+    pub(crate) to: IpAddr,
     pub(crate) asks: Asks,
     pub(crate) id: u16,
 }
@@ -105,7 +105,7 @@ pub(crate) fn plan<'a>(
     let mut questions = Vec::new();
     let own = rungs.into_iter().map(|rung| (rung, true));
     for (rung, is_own) in own.chain(steps.into_iter().map(|step| (step, false))) {
-        let IpAddr::V4(to) = rung.to else { continue };
+        let to = rung.to;
         if let Purpose::Other(_) = rung.purpose {
             let asked = others.entry(rung.instance).or_default();
             *asked += 1;
@@ -140,6 +140,8 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         | Purpose::Inbound(_)
         | Purpose::Itself(_)
         | Purpose::Served
+        | Purpose::Gateway6(_)
+        | Purpose::Served6(_)
         | Purpose::Other(_)
         | Purpose::Step => vec![Asks::Echo(EchoSize { octets: PING_OCTETS, whole: false })],
         Purpose::Large(octets) => vec![Asks::Echo(EchoSize { octets, whole: true })],

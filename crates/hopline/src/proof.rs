@@ -1,7 +1,7 @@
 //! The second proof: which rules our own pings really met, as the kernel traced them, and how far the
 //! counters moved meanwhile.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use collect::{At, MachinePlan};
 use model::Path;
@@ -48,9 +48,9 @@ pub(crate) fn start<'s>(
 /// a floating one is pinged.
 fn flows(facts: &Facts, ping: &Probe) -> Vec<Flow> {
     let instances = facts.intent.instances.iter();
-    let fixed = instances.flat_map(Instance::floating).find(|f| f.address == ping.to).map(|f| f.fixed);
-    let towards = |peer: Ipv4Addr| {
-        let peer = IpAddr::V4(peer);
+    let fixed =
+        instances.flat_map(Instance::floating).find(|f| ping.to == f.address).map(|f| IpAddr::V4(f.fixed));
+    let towards = |peer: IpAddr| {
         let identity = Identity::Echo(ping.id);
         let asked = Flow { source: None, destination: Some(peer), identity };
         [asked, asked.reply()]

@@ -1,7 +1,4 @@
 //! What was asked, as a tree: below each question those that its silence or its answer made worth asking.
-
-use std::net::IpAddr;
-
 use model::probe::ProbeResult;
 
 use crate::asking::Turn;
@@ -31,7 +28,7 @@ fn below(turns: &[Turn], parent: Option<usize>) -> impl Iterator<Item = usize> {
 }
 
 fn is_of(probe: &ProbeResult, turn: &Turn) -> bool {
-    (&probe.from, IpAddr::V4(probe.to)) == (&turn.from, turn.to)
+    (&probe.from, probe.to) == (&turn.from, turn.to)
         && (probe.asked.exchange(), probe.asked.octets()) == (turn.exchange, turn.octets)
 }
 
@@ -44,12 +41,12 @@ mod tests {
 
     #[test]
     fn what_a_silence_opened_is_below_it() {
-        let to = [1, 2, 3, 4].into();
+        let to = std::net::IpAddr::from([1, 2, 3, 4]);
         let turn = |wave, after, from: &str| Turn {
             wave,
             after,
             from: from.to_owned(),
-            to: IpAddr::V4(to),
+            to,
             exchange: Exchange::Icmp,
             octets: Some(PING_OCTETS),
             why: "why".to_owned(),

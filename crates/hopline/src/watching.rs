@@ -37,7 +37,9 @@ fn wanted(probes: &[Probe]) -> String {
             _,
         ) => None,
     });
-    let rest = "icmp or udp port 53 or (udp and portrange 67-68)".to_owned();
+    let is_over_ipv6 = probes.iter().any(|probe| probe.to.is_ipv6());
+    let pings = if is_over_ipv6 { "icmp or icmp6" } else { "icmp" };
+    let rest = format!("{pings} or udp port 53 or (udp and portrange 67-68)");
     ports.fold(rest, |text, port| format!("{text} or tcp port {port}"))
 }
 
@@ -77,7 +79,7 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Pro
     }
     facts.snapshot.gaps.extend(gaps);
     let (stopped, stop) = io::pipe().ok()?;
-    let marks: Marks = probes.iter().map(|probe| (probe.mark(), probe.to.into())).collect();
+    let marks: Marks = probes.iter().map(|probe| (probe.mark(), probe.to)).collect();
     let session = thread::spawn(move || {
         let mut seen: Vec<Seen> = vec![Seen::new(); watched.len()];
         let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();

@@ -1,7 +1,7 @@
 //! Questions that were really asked with packets of our own: what came of them, where they were seen, and which
 //! rules they met.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,8 @@ use crate::dns::DnsAnswer;
 use crate::netfilter::Ruleset;
 use crate::path::{Exchange, RuleRef};
 
-/// The length of a usual ping's packets in octets, its IPv4 header included: ping(8)'s default of 56 octets of data.
+/// The length of a usual ping's packets in octets, IP header included: over IPv4 it is that of ping(8)'s default of 56
+/// octets of data.
 pub const PING_OCTETS: u16 = 84;
 
 /// What came of a question that was really asked.
@@ -23,7 +24,7 @@ pub struct ProbeResult {
     /// whether it arrived inside nobody knows.
     pub by_host: bool,
     /// Whom: the limited broadcast of DHCP, the server of DNS.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// What was asked, and what the answers say.
     pub asked: Asked,
     /// Questions sent.
@@ -46,7 +47,7 @@ pub struct ProbeResult {
 pub enum Asked {
     /// ICMP echo, whose answer says nothing but that it is one.
     Echo {
-        /// The length of its packets, their IPv4 headers included.
+        /// The length of its packets, their IP headers included.
         octets: u16,
     },
     /// A DISCOVER.
@@ -149,7 +150,7 @@ pub struct ProbeSeen {
     /// Who sent it: host or instance, as in [`ProbeResult`].
     pub from: String,
     /// Destination.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// The kind of conversation.
     pub exchange: Exchange,
     /// Of an echo, the length of its packets, as in [`Asked::octets`].

@@ -104,7 +104,9 @@ pub(super) fn send(
         From::Outside(nic) => {
             let Nic { source, next_hop, next_hop_mac, .. } = *nic;
             let (asks, id) = (probe.asks.clone(), probe.id);
-            Some(Target { source, to: probe.to, asks, next_hop, next_hop_mac, id })
+            // Frames that are sent as an instance are IPv4: see `super::from`.
+            let IpAddr::V4(to) = probe.to else { return None };
+            Some(Target { source, to, asks, next_hop, next_hop_mac, id })
         }
         From::Inside(_) => None,
     };

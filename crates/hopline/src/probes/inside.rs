@@ -31,7 +31,7 @@ pub(super) fn send(
     let result = match &probe.asks {
         Asks::Echo(size) => {
             let plan = EchoPlan {
-                to: probe.to.into(),
+                to: probe.to,
                 scope: 0,
                 count: COUNT,
                 interval: INTERVAL,
@@ -49,7 +49,7 @@ pub(super) fn send(
         Asks::Name(question) => name(&asker, probe, question, patience)
             .map_err(|error| unsent(Failure::of(&error).to_string()))?,
         Asks::Connection { port } => {
-            let to = SocketAddr::new(probe.to.into(), *port);
+            let to = SocketAddr::new(probe.to, *port);
             let result = tcp::connect_from(&asker, own_port(probe.id), to, patience)
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?;
             connection(&asker, probe, *port, result)
@@ -103,7 +103,7 @@ fn name(
     question: &Question,
     patience: Duration,
 ) -> Result<ProbeResult, dns::DnsError> {
-    let server = SocketAddr::new(probe.to.into(), DNS_PORT);
+    let server = SocketAddr::new(probe.to, DNS_PORT);
     let deadline = Instant::now() + patience;
     let mut sent = 0;
     loop {
@@ -148,7 +148,7 @@ fn with_outcome(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
             *unreadable = Some("the connection was closed before the answer was whole".to_owned());
             result.received = 1;
         }
-        DnsOutcome::PortClosed(None) => result.errors.push((to.into(), "connection refused".to_owned())),
+        DnsOutcome::PortClosed(None) => result.errors.push((to, "connection refused".to_owned())),
         DnsOutcome::PortClosed(Some(icmp)) | DnsOutcome::Unreachable(icmp) => result.errors.push(said(&icmp)),
         DnsOutcome::NotSent(why) => result.send_error = Some(refused(&why)),
         DnsOutcome::Flooded => {

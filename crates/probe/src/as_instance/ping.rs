@@ -145,7 +145,7 @@ impl<'p> Ping<'p> {
         ProbeResult {
             from: self.plan.sender.name.clone(),
             by_host: true,
-            to: self.target.to,
+            to: self.target.to.into(),
             asked: Asked::Echo { octets: self.size.octets() },
             sent: self.sent(),
             received: u32::try_from(received).unwrap_or(u32::MAX),

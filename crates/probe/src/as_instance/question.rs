@@ -279,7 +279,7 @@ impl<'p> Question<'p> {
         ProbeResult {
             from: self.plan.sender.name.clone(),
             by_host: true,
-            to: self.target.to,
+            to: self.target.to.into(),
             asked,
             sent: self.sent,
             received,

@@ -220,6 +220,7 @@ fn refusal(plan: &Plan) -> Refusal {
 fn all_are_answered(answers: &Answers) {
     let told = answers.probes.iter().map(|e| (e.to, e.sent, e.received, e.reply_ttl)).collect::<Vec<_>>();
     let expected = [(GATEWAY, 2, 2, Some(64)), (OUTSIDE, 2, 2, Some(63)), (NEIGHBOUR, 2, 2, Some(64))];
+    let expected = expected.map(|(to, sent, received, ttl)| (IpAddr::V4(to), sent, received, ttl));
     assert_eq!(told, expected, "{answers:?}");
     for echo in &answers.probes {
         assert!(echo.rtt_us.is_some_and(|us| us > 0 && us < 5_000_000), "{echo:?}");

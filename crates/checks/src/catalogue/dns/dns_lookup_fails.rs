@@ -27,7 +27,7 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; RFC 1035, 4.1.1 (RCODE); dnsmasq(8).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use model::dns::{DnsAnswer, Rcode};
 use model::finding::{Confidence, Evidence};
@@ -110,9 +110,9 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
 
 /// The questions for names that were put to this server.
 fn of<'v>(view: &View<'v>, from: &str, to: IpAddr) -> impl Iterator<Item = &'v ProbeResult> {
-    view.probes.iter().filter(move |probe| {
-        probe.from == from && IpAddr::V4(probe.to) == to && probe.asked.exchange() == Exchange::Dns
-    })
+    view.probes
+        .iter()
+        .filter(move |probe| probe.from == from && probe.to == to && probe.asked.exchange() == Exchange::Dns)
 }
 
 /// The servers behind, each with what came of the same question from the host.
@@ -158,9 +158,9 @@ fn fails(lookup: &ProbeResult, behind: &[&ProbeResult]) -> bool {
 }
 
 /// The device that carries an address, where its machine was read.
-fn place_of(view: &View, address: Ipv4Addr) -> Option<Place> {
+fn place_of(view: &View, address: IpAddr) -> Option<Place> {
     view.snapshot().netns.iter().find_map(|ns| {
-        let carried = ns.addresses.iter().find(|carried| carried.net.addr() == IpAddr::V4(address))?;
+        let carried = ns.addresses.iter().find(|carried| carried.net.addr() == address)?;
         Some(at(ns, &ns.link_name(carried.link), Stage::Service))
     })
 }

@@ -220,7 +220,7 @@ mod tests {
         let at = |machine: &str, device: &str, large_ones: u32| {
             let seen = |octets, requests, replies| ProbeSeen {
                 from: "web1".to_owned(),
-                to: Ipv4Addr::new(1, 2, 3, 4),
+                to: Ipv4Addr::new(1, 2, 3, 4).into(),
                 exchange: Exchange::Icmp,
                 octets: Some(octets),
                 requests,
