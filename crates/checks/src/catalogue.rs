@@ -79,6 +79,7 @@ pub mod dhcp {
     pub mod dhcp_bad_udp_checksum;
     pub mod dhcp_offer_wrong;
     pub mod dhcp_reply_lost;
+    pub mod dnsmasq_hosts_not_reloaded;
     pub mod dnsmasq_hung;
     pub mod dnsmasq_lease_max;
     pub mod dnsmasq_not_running;
@@ -201,6 +202,7 @@ catalogue! {
         dnsmasq_wrong_subnet => "dnsmasq-wrong-subnet",
         dnsmasq_pool_exhausted => "dnsmasq-pool-exhausted",
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
+        dnsmasq_hosts_not_reloaded => "dnsmasq-hosts-not-reloaded",
         dnsmasq_lease_max => "dnsmasq-lease-max",
         dhcp_reply_lost => "dhcp-reply-lost",
         dhcp_bad_udp_checksum => "dhcp-bad-udp-checksum",

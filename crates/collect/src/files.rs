@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// Device number of /dev/null (major 1, minor 3): empty, and what people name for "no file".
 const DEV_NULL: u64 = 1 << 8 | 3;
@@ -33,6 +34,12 @@ pub(crate) fn tail(path: &Path, bytes_max: u64) -> io::Result<String> {
         Some(first) if cut => text[first + 1..].to_owned(),
         Some(_) | None => text,
     })
+}
+
+/// When a file was last written, in Unix milliseconds.
+pub(crate) fn written_ms(path: &Path) -> Option<u64> {
+    let written = fs::metadata(path).ok()?.modified().ok()?;
+    u64::try_from(written.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 /// Opens a file, but no pipe or device: reading such may wait for ever, and paths come from processes'

@@ -245,6 +245,8 @@ fn usual(local: bool, paths: &[&str]) -> Vec<PathBuf> {
 
 fn with_files(mut server: Dnsmasq, gaps: &mut Vec<Gap>) -> Dnsmasq {
     if let Some(file) = server.hosts_file.clone() {
+        // Before it is read, so that what is written meanwhile is not taken for what was read.
+        server.hosts_written_ms = files::written_ms(Path::new(&file));
         server.hosts = list(&file, gaps, parse::dnsmasq_hosts::parse);
     }
     if let Some(file) = server.lease_file.clone().filter(|_| !server.leasefile_ro) {
@@ -284,6 +286,9 @@ fn read_log(host: &mut Host, path: &Path, named: bool, gaps: &mut Vec<Gap>) {
             let mut lines = parse::dnsmasq_log::parse(&text).value;
             lines.drain(..lines.len().saturating_sub(LOG_LINES_MAX));
             host.dhcp_log = lines;
+            let mut reads = parse::dnsmasq_log::reads(&text);
+            reads.drain(..reads.len().saturating_sub(LOG_LINES_MAX));
+            host.dhcp_reads = reads;
             host.dhcp_log_file = Some(name);
         }
         Err(error) if named => gaps.push(gap(&name, error, format!("read access to {name}"))),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use model::service::Process;
 
@@ -42,5 +43,22 @@ fn process(pid: u32, folder: &Path) -> Option<Process> {
         state: field("State:").unwrap_or_default(),
         argv,
         netns: fs::metadata(folder.join("ns/net")).ok().map(|m| m.ino()),
+        started_ms: started_ms(folder),
     })
+}
+
+/// Ticks of a second in what the kernel tells users (`USER_HZ`, include/asm-generic/param.h).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// When a process was started: the kernel tells it in ticks since the machine came up (proc_pid_stat(5), `starttime`).
+fn started_ms(folder: &Path) -> Option<u64> {
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    // The name in parentheses may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let up: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    let up = Duration::try_from_secs_f64(up).ok()?;
+    let booted = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.checked_sub(up)?;
+    u64::try_from(booted.as_millis()).ok()?.checked_add(ticks.checked_mul(1000)? / TICKS_PER_SECOND)
 }

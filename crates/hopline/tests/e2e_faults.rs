@@ -33,7 +33,7 @@ const LINKS: [(&str, &str); 15] = [
 ];
 
 /// What stands inside the instance.
-const GUESTS: [(&str, &str); 5] = [("guest-wrong-ip", "web1//eth0")("guest-no-default-route", "web1//eth0")(
+const GUESTS: [(&str, &str); 4] = [("guest-wrong-ip", "web1//eth0")("guest-no-default-route", "web1//eth0")(
     "guest-wrong-gateway",
     "web1//eth0",
 )("guest-arp-poisoned", "web1//eth0")("guest-firewall", "web1//eth0")];
@@ -58,7 +58,7 @@ const WAY_OUT: [(&str, &str); 15] = [
 ];
 
 /// Rules, addresses and services.
-const SERVICES: [(&str, &str); 18] = [
+const SERVICES: [(&str, &str); 19] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -69,6 +69,7 @@ const SERVICES: [(&str, &str); 18] = [
     ("nova-rules-drift", "compute1//br100"),
     ("dnsmasq-not-running", "compute1//br100"),
     ("dnsmasq-pool-exhausted", "compute1//br100"),
+    ("dnsmasq-hosts-not-reloaded", "compute1//br100"),
     ("dnsmasq-hung", "compute1//br100"),
     ("dnsmasq-wrong-interface", "compute1//br100"),
     ("dnsmasq-wrong-subnet", "compute1//br100"),

@@ -391,7 +391,7 @@ const RULES: [Fault; 15] = [
 ];
 
 /// What DHCP, DNS and metadata suffer from, as the same cloud's operator would break it.
-const SERVICES: [Fault; 12] = [
+const SERVICES: [Fault; 13] = [
     fault(
         "dnsmasq-hung",
         &["host//br100"],
@@ -415,6 +415,14 @@ const SERVICES: [Fault; 12] = [
         &["host//br100"],
         "stop1; sed -i /$I1_MAC/d $STATE/nova-$BRIDGE-1.conf; dns1",
         "stop1; printf '%s,inst1.novalocal,%s\n' $I1_MAC $I1_IP >>$STATE/nova-$BRIDGE-1.conf; dns1",
+    ),
+    fault(
+        "dnsmasq-hosts-not-reloaded",
+        &["host//br100"],
+        "stop1; sed -i /$I1_MAC/d $STATE/nova-$BRIDGE-1.conf; dns1
+         i1 busybox udhcpc -f -n -q -i $GIF -t 1 -T 1 -s /bin/true || true
+         printf '%s,inst1.novalocal,%s\n' $I1_MAC $I1_IP >>$STATE/nova-$BRIDGE-1.conf",
+        "kill -HUP $(cat $STATE/nova-$BRIDGE-1.pid)",
     ),
     fault(
         "dnsmasq-lease-max",

@@ -20,14 +20,15 @@ mod dns_lookup_fails;
 mod dns_port53_blocked;
 mod dns_upstream_dead;
 mod dns_upstream_wrong;
+mod dnsmasq_hosts_not_reloaded;
 mod dnsmasq_hung;
 mod dnsmasq_lease_max;
 mod dnsmasq_not_running;
 mod dnsmasq_pool_exhausted;
 mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
-mod duplicate_mac;
 mod duplicate_ip_foreign;
+mod duplicate_mac;
 mod ext_gateway_down;
 mod ext_gateway_not_forwarding;
 mod ext_no_return_route;
@@ -115,6 +116,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     rules_flushed::FAULT,
     dnsmasq_not_running::FAULT,
     dnsmasq_pool_exhausted::FAULT,
+    dnsmasq_hosts_not_reloaded::FAULT,
     dnsmasq_hung::FAULT,
     dnsmasq_wrong_interface::FAULT,
     dnsmasq_wrong_subnet::FAULT,
@@ -162,8 +164,8 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 65;
-const OF_BOTH: usize = 48;
+const OF_BOTH: usize = 67;
+const OF_BOTH: usize = 67;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -44,8 +44,8 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 65] = [
-const SYMPTOMS: [(&str, Symptom); 48] = [
+const SYMPTOMS: [(&str, Symptom); 67] = [
+const SYMPTOMS: [(&str, Symptom); 67] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -70,6 +70,7 @@ const SYMPTOMS: [(&str, Symptom); 48] = [
     ("rules-flushed", Symptom::NoWayOut),
     ("dnsmasq-not-running", Symptom::NoLease),
     ("dnsmasq-pool-exhausted", Symptom::NoLease),
+    ("dnsmasq-hosts-not-reloaded", Symptom::NoLease),
     ("dnsmasq-hung", Symptom::NoLease),
     ("dnsmasq-wrong-interface", Symptom::NoLease),
     ("dnsmasq-wrong-subnet", Symptom::NoLease),

@@ -22,6 +22,8 @@ pub struct Process {
     pub argv: Vec<String>,
     /// Inode of its network namespace, where known.
     pub netns: Option<u64>,
+    /// When it was started, in Unix milliseconds, a hundredth of a second exact; `None` where unknown.
+    pub started_ms: Option<u64>,
 }
 
 /// A dnsmasq process and what its arguments say. Of each pair (server and script helper) only the
@@ -37,6 +39,8 @@ pub struct Dnsmasq {
     pub state: String,
     /// Inode of its network namespace, where known.
     pub netns: Option<u64>,
+    /// When it was started, in Unix milliseconds, a hundredth of a second exact; `None` where unknown.
+    pub started_ms: Option<u64>,
     /// `--listen-address`, repeated or comma-separated.
     pub listen: Vec<std::net::IpAddr>,
     /// `--interface`, repeated.
@@ -73,6 +77,8 @@ pub struct Dnsmasq {
     pub argv: Vec<String>,
     /// Contents of `hosts_file`; `None` where it could not be read.
     pub hosts: Option<Vec<DhcpHost>>,
+    /// When `hosts_file` was last written, in Unix milliseconds; `None` where it could not be read.
+    pub hosts_written_ms: Option<u64>,
     /// Leases held: from `lease_file`; `None` where there is none or it could not be read.
     pub leases: Option<Vec<DhcpLease>>,
 }
@@ -146,6 +152,19 @@ pub struct DhcpLogLine {
     /// What follows: host name of an ACK, reason of a refusal (`no address available`).
     pub rest: String,
     /// 1-based line in its file.
+    pub line: u32,
+    /// The whole line.
+    pub text: String,
+}
+
+/// A line of dnsmasq's log by which it has read a file of its DHCP part: when it started, and at each SIGHUP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpFileRead {
+    /// pid of the dnsmasq process; 0 where the line has none.
+    pub pid: u32,
+    /// The file.
+    pub file: String,
+    /// 1-based line in the log.
     pub line: u32,
     /// The whole line.
     pub text: String,

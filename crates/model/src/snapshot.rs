@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::netns::Netns;
-use crate::service::{Console, DhcpLogLine, Dnsmasq, Domain, NovaOptions, Process};
+use crate::service::{Console, DhcpFileRead, DhcpLogLine, Dnsmasq, Domain, NovaOptions, Process};
 
 /// Facts of a whole site, and what could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub struct Host {
     pub dnsmasq: Vec<Dnsmasq>,
     /// DHCP lines of dnsmasq's log, oldest first, at most the newest few thousand.
     pub dhcp_log: Vec<DhcpLogLine>,
+    /// By the same log, which files dnsmasq's DHCP part has read, oldest first, as many at most.
+    pub dhcp_reads: Vec<DhcpFileRead>,
     /// The file they are from.
     pub dhcp_log_file: Option<String>,
     /// libvirt's domains; a live one and its persistent twin are one entry, the live.

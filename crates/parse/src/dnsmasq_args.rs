@@ -17,6 +17,7 @@ pub fn parse(process: &Process) -> Option<Dnsmasq> {
         pid: process.pid,
         state: process.state.clone(),
         netns: process.netns,
+        started_ms: process.started_ms,
         argv: process.argv.clone(),
         ..Dnsmasq::default()
     };
@@ -172,7 +173,7 @@ mod tests {
 
     fn process(pid: u32, command: &str) -> Process {
         let argv = command.split_whitespace().map(str::to_owned).collect();
-        Process { pid, user: "nobody".into(), state: "S".into(), argv, netns: None }
+        Process { pid, user: "nobody".into(), state: "S".into(), argv, netns: None, started_ms: None }
     }
 
     #[test]

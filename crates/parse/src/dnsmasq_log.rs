@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use model::service::{DhcpLogLine, DhcpMessage};
+use model::service::{DhcpFileRead, DhcpLogLine, DhcpMessage};
 
 use crate::{Parsed, Problem, line_number};
 
@@ -31,6 +31,17 @@ pub fn parse(text: &str) -> Parsed<Vec<DhcpLogLine>> {
         }
     }
     out
+}
+
+/// Picks out which files dnsmasq's DHCP part has read: `dnsmasq-dhcp[PID]: read FILE` (`one_file`, src/option.c).
+pub fn reads(text: &str) -> Vec<DhcpFileRead> {
+    let lines = text.lines().enumerate().filter(|(_, line)| line.contains(": read "));
+    let read = lines.filter_map(|(index, line)| {
+        let entry = entry(line)?;
+        let file = entry.body.strip_prefix("read ")?.trim_end().to_owned();
+        Some(DhcpFileRead { pid: entry.pid, file, line: line_number(index), text: line.to_owned() })
+    });
+    read.collect()
 }
 
 /// A log line that dnsmasq's DHCP part wrote.
@@ -176,6 +187,20 @@ Feb 27 22:01:36 mynode evil: dnsmasq-dhcp[2438]: DHCPACK(br100) 10.0.0.9 fa:16:3
 Feb 27 22:01:36 mynode dnsmasq[2438]: query[A] DHCPACK.example from 10.0.0.9
 ";
         assert_eq!(parse(text), Parsed::default());
+    }
+
+    #[test]
+    fn files_are_read_when_it_starts_and_at_each_signal() {
+        let text = "\
+Nov 26 16:21:58 dnsmasq[7400]: read /etc/hosts - 3 names
+Nov 26 16:21:58 dnsmasq-dhcp[7400]: read /var/lib/nova/networks/nova-br100.conf
+Nov 26 16:21:58 dnsmasq-dhcp[7400]: DHCPDISCOVER(br100) fa:16:3e:00:00:77 no address available
+Nov 26 16:21:59 n1 evil: dnsmasq-dhcp[7400]: read /etc/shadow
+";
+        let read = reads(text);
+        assert_eq!(read.len(), 1, "{read:?}");
+        let file = "/var/lib/nova/networks/nova-br100.conf";
+        assert_eq!((read[0].pid, read[0].file.as_str(), read[0].line), (7400, file, 2));
     }
 
     #[test]

@@ -56,5 +56,6 @@ fn process(line: &str) -> Option<Process> {
         state: state.chars().take(1).collect(),
         argv: command.iter().map(|word| (*word).to_owned()).collect(),
         netns: None,
+        started_ms: None,
     })
 }
