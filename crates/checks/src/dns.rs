@@ -8,8 +8,10 @@ use model::service::{Dnsmasq, NovaOptions};
 use model::snapshot::Host;
 use sim::World;
 
+use crate::diagnose::is_probe_of;
 use crate::evidence;
-use crate::ladder::gateway;
+use crate::ladder::{Purpose, Rung, gateway};
+use crate::view::View;
 
 /// DNS's port.
 pub(crate) const PORT: u16 = 53;
@@ -107,6 +109,24 @@ pub(crate) fn asked_inside(world: &World, at: usize) -> Vec<Ipv4Addr> {
         IpAddr::V6(_) => None,
     });
     v4.filter(|ip| Some(*ip) != own).collect()
+}
+
+/// Whom an instance is told to ask by DHCP, other than its network's own server.
+pub(crate) fn offered(world: &World, at: usize) -> Vec<Ipv4Addr> {
+    let own = gateway(world, at);
+    let mut offered = server(world, at).map(|server| server.dnsmasq.offered_dns.clone()).unwrap_or_default();
+    offered.retain(|ip| Some(*ip) != own);
+    offered
+}
+
+/// Silence to a question for a name is the server's own where somebody says so, or where the instance reaches others
+/// outside.
+pub(crate) fn is_nobody(view: &View, rung: &Rung) -> bool {
+    let Some(silent) = view.silent(rung) else { return false };
+    let outside = view.rungs.iter().filter(|other| other.instance == rung.instance);
+    let mut outside = outside.filter(|other| other.purpose == Purpose::Outside);
+    let is_answered = |other: &Rung| view.probes.iter().any(|p| is_probe_of(p, other) && p.received > 0);
+    !silent.errors.is_empty() || outside.any(is_answered)
 }
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ pub enum Purpose {
     Resolver,
     /// The instance reaches a server of its own resolv.conf's, which is not its network's.
     Inside(Ipv4Addr),
+    /// The instance reaches a server for names that its network's dnsmasq offers it (option 6) and is not.
+    Offered(Ipv4Addr),
     /// Its network's dnsmasq reaches the server that it asks.
     Upstream(SocketAddrV4),
     /// The same, asked for the name of who comes by ssh, which the instance waits for.
@@ -83,6 +85,7 @@ impl Purpose {
             | Purpose::Served6(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
+            | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
             | Purpose::Metadata
@@ -122,6 +125,7 @@ impl Rung {
             | Purpose::Other(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
+            | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
             | Purpose::Metadata
@@ -217,7 +221,8 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             }
         }
         Symptom::Dns => purposes.extend(names(world, instance).into_iter().skip(1)),
-        Symptom::Dhcp | Symptom::Metadata => {}
+        Symptom::Dhcp => purposes.extend(offered(world, instance)),
+        Symptom::Metadata => {}
     }
     match symptom {
         Symptom::Auto | Symptom::Ping | Symptom::Ssh => {
@@ -255,7 +260,11 @@ fn serves_names(world: &World, instance: usize) -> bool {
 fn names(world: &World, instance: usize) -> Vec<Purpose> {
     let upstreams = upstreams(world, instance).into_iter().map(Purpose::Upstream);
     let inside = dns::asked_inside(world, instance).into_iter().map(Purpose::Inside);
-    [Purpose::Resolver].into_iter().chain(upstreams).chain(inside).collect()
+    [Purpose::Resolver].into_iter().chain(upstreams).chain(inside).chain(offered(world, instance)).collect()
+}
+
+fn offered(world: &World, instance: usize) -> impl Iterator<Item = Purpose> {
+    dns::offered(world, instance).into_iter().map(Purpose::Offered)
 }
 
 fn upstreams(world: &World, instance: usize) -> Vec<SocketAddrV4> {
@@ -319,7 +328,7 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
             (own, world.intent.instances.get(other)?.fixed().next()?.into(), Protocol::Icmp)
         }
         Purpose::Resolver => (own, gateway(world, at)?.into(), Protocol::Udp(53)),
-        Purpose::Inside(server) => (own, server.into(), Protocol::Udp(dns::PORT)),
+        Purpose::Inside(server) | Purpose::Offered(server) => (own, server.into(), Protocol::Udp(dns::PORT)),
         Purpose::Upstream(server) | Purpose::Reverse(server) => {
             (gateways_host(world, at)?, (*server.ip()).into(), Protocol::Udp(server.port()))
         }
@@ -355,6 +364,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::Inbound(_)
         | Purpose::Resolver
         | Purpose::Inside(_)
+        | Purpose::Offered(_)
         | Purpose::Upstream(_)
         | Purpose::Reverse(_)
         | Purpose::Metadata

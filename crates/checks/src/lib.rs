@@ -29,6 +29,7 @@ mod mend;
 mod metadata;
 pub mod next;
 mod nova;
+mod offered_dns;
 mod owner;
 mod port_flags;
 mod proved;

@@ -249,6 +249,15 @@ fn with_files(mut server: Dnsmasq, gaps: &mut Vec<Gap>) -> Dnsmasq {
         server.hosts_written_ms = files::written_ms(Path::new(&file));
         server.hosts = list(&file, gaps, parse::dnsmasq_hosts::parse);
     }
+    let of_file = |file: &str, read: fn(&str) -> Vec<String>| {
+        files::whole(Path::new(file), LIST_MAX).map(|text| read(&text)).unwrap_or_default()
+    };
+    let named = server.opts_file.iter().flat_map(|file| of_file(file, parse::dnsmasq_options::optsfile));
+    let configured =
+        server.conf_file.iter().flat_map(|file| of_file(file, parse::dnsmasq_options::conf_file));
+    let more: Vec<String> = named.chain(configured).collect();
+    server.options.extend(more);
+    server.offered_dns = parse::dnsmasq_options::dns_servers(&server.options);
     if let Some(file) = server.lease_file.clone().filter(|_| !server.leasefile_ro) {
         server.leases = list(&file, gaps, parse::dnsmasq_leases::parse);
     }

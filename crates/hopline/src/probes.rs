@@ -150,7 +150,9 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
             std::iter::once(dns::Question::Version).chain(client(facts)).map(Asks::Name).collect()
         }
         // Where nobody outside is known, for its own name: what only servers ask of each other is dropped by some.
-        Purpose::Inside(_) => vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))],
+        Purpose::Inside(_) | Purpose::Offered(_) => {
+            vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
+        }
         Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
             vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
         }

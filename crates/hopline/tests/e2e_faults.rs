@@ -325,6 +325,45 @@ fn what_a_discover_is_answered_is_judged_and_healed() {
 }
 
 #[test]
+fn a_dns_server_that_dhcp_offers_is_judged_by_its_answers() {
+    let lab = TestLab::up("o");
+    let networks = lab.state().join("compute1/networks");
+    let offer = |option: &str| {
+        std::fs::write(networks.join("nova-br100.opts"), format!("3,10.0.0.42{option}")).unwrap();
+        let pid = std::fs::read_to_string(networks.join("nova-br100.pid")).unwrap();
+        assert!(run(&["kill", "-HUP", pid.trim()]).status.success());
+    };
+    let expected = ["dhcp-offer-wrong compute1//br100"];
+    // Nobody has this address.
+    offer("\n6,10.0.255.254");
+    for question in [&["diagnose", "web1"][..], &["diagnose", "web1", "--passive"], &["check"]] {
+        lab.report(question).assert_finds(&expected, "nobody");
+    }
+    // A server of the operator's own, which answers.
+    offer("\n6,1.2.3.4");
+    lab.report(&["diagnose", "web1"]).assert_healthy("it answers");
+    lab.report(&["diagnose", "web1", "--symptom", "dns"]).assert_healthy("it answers");
+    // One that takes questions and never answers.
+    let external = lab.netns("ext");
+    let pid_file = lab.state().join("mute-dns.pid");
+    let own_pid = format!("--pid-file={}", pid_file.display());
+    let server = ["dnsmasq", "--conf-file=", "--bind-interfaces", "--listen-address=1.2.3.5", "--no-resolv"];
+    printed_in(&external, &["ip", "address", "add", "1.2.3.5/24", "dev", "eth0"]);
+    printed_in(&external, &[&server[..], &["--user=root", &own_pid]].concat());
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    assert!(run(&["kill", "-STOP", pid.trim()]).status.success());
+    offer("\n6,1.2.3.5");
+    let report = lab.report(&["diagnose", "web1"]);
+    lab.report(&["diagnose", "web1", "--passive"]).assert_healthy("nothing that is read says so");
+    assert!(run(&["kill", "-KILL", pid.trim()]).status.success());
+    report.assert_finds(&expected, "silent");
+    let said = text(&report.json["findings"][0]["cause"]);
+    assert!(said.contains("DNS server 1.2.3.5, which does not answer"), "{said}");
+    offer("");
+    lab.report(&["diagnose", "web1"]).assert_healthy("after it");
+}
+
+#[test]
 fn two_faults_at_once_are_both_named_in_path_order() {
     let lab = TestLab::up("p");
     let mut wrong = Vec::new();

@@ -69,6 +69,11 @@ pub struct Dnsmasq {
     pub domain: Option<String>,
     /// `--server`, each.
     pub servers: Vec<String>,
+    /// `--dhcp-option` and `--dhcp-option-force`, each as it is written: from its arguments, and from `opts_file` and
+    /// `conf_file` where they could be read.
+    pub options: Vec<String>,
+    /// The DNS servers that those give to every client.
+    pub offered_dns: Vec<Ipv4Addr>,
     /// `--no-resolv`.
     pub no_resolv: bool,
     /// `--log-facility`.

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::service::{DhcpRange, Dnsmasq, Process};
 
+use crate::dnsmasq_options;
+
 /// What the process serves; `None` where its program is not dnsmasq.
 ///
 /// An option that cannot be read is left out: the whole command line stays in `argv`.
@@ -28,6 +30,7 @@ pub fn parse(process: &Process) -> Option<Dnsmasq> {
             apply(&mut dnsmasq, name, value);
         }
     }
+    dnsmasq.offered_dns = dnsmasq_options::dns_servers(&dnsmasq.options);
     Some(dnsmasq)
 }
 
@@ -84,6 +87,7 @@ fn option_of(argument: &str) -> Option<(&str, Option<&str>)> {
         'C' => "conf-file",
         's' => "domain",
         'S' => "server",
+        'O' => "dhcp-option",
         'R' => "no-resolv",
         '8' => "log-facility",
         _ => return None,
@@ -110,6 +114,7 @@ fn apply(dnsmasq: &mut Dnsmasq, name: &str, value: &str) {
         // Subnets that the domain is limited to may follow a comma.
         "domain" => dnsmasq.domain = list().next().map(str::to_owned),
         "server" => dnsmasq.servers.extend(text()),
+        option if dnsmasq_options::is_option(option) => dnsmasq.options.extend(text()),
         "no-resolv" => dnsmasq.no_resolv = true,
         "log-facility" => dnsmasq.log_facility = text(),
         _ => {}

@@ -16,6 +16,7 @@ pub mod dnsmasq_args;
 pub mod dnsmasq_hosts;
 pub mod dnsmasq_leases;
 pub mod dnsmasq_log;
+pub mod dnsmasq_options;
 pub mod ebtables_save;
 pub mod host_lookup;
 pub mod ip_addr;

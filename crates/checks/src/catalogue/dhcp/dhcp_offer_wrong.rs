@@ -4,14 +4,15 @@
 //!
 //! ## What it means
 //! The instance gets an address and yet no network, or refuses the OFFER: the address is not the one that is recorded
-//! for it, the mask or the gateway does not fit the network, the MTU is more than the way takes, or the message itself
-//! cannot be read.
+//! for it, the mask or the gateway does not fit the network, the MTU is more than the way takes, it is sent to a DNS
+//! server that does not answer, or the message itself cannot be read.
 //!
 //! ## How hopline knows
 //! A DISCOVER in the instance's name, which takes no lease, was answered by the network's server, and the OFFER was
 //! compared with the database and with the NIC on the host. A gateway is missed only on the instance's first network,
 //! and not where classless routes (option 121) stand in its place, or dnsmasq was given options or a file of its own:
-//! a hardware gateway is set that way.
+//! a hardware gateway is set that way. A DNS server (option 6) other than the network's dnsmasq is judged by its
+//! answers: it was asked as the instance, and it is silent or refuses while dnsmasq is there; or by the walk to it.
 //!
 //! ## What it looks like
 //! `ip route` in the instance shows no default route, or one that leads nowhere; large packets vanish; its console says
@@ -19,6 +20,7 @@
 //!
 //! ## Nearest look-alikes
 //! * `rogue-dhcp`: another server has made the offer.
+//! * `guest-resolv-conf-wrong`: one instance alone asks a server that does not answer.
 //! * `guest-nic-down`: the offer is right and the instance has not taken it.
 //!
 //! ## Fix
@@ -39,15 +41,26 @@ use crate::dhcp_server;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
+use crate::offered_dns;
 use crate::said;
 use crate::view::{Seat, View};
 
 /// Classless static routes (RFC 3442): a client that knows them passes over the router option.
 const CLASSLESS_ROUTES: u8 = 121;
 
-/// Looks for offers of the right server that do not fit: one finding a NIC.
+/// Looks for offers of the right server that do not fit: one finding for all NICs that it is offered alike.
 pub fn check(view: &View) -> Vec<Found> {
-    view.vifs().filter_map(|seat| unfit(view, seat)).collect()
+    let mut found: Vec<Found> = Vec::new();
+    for new in view.vifs().filter_map(|seat| unfit(view, seat)) {
+        let is_alike = |known: &Found| {
+            (&known.finding.hop, &known.finding.cause) == (&new.finding.hop, &new.finding.cause)
+        };
+        match found.iter_mut().find(|known| is_alike(known)) {
+            Some(known) => known.finding.instances.extend(new.finding.instances),
+            None => found.push(new),
+        }
+    }
+    found
 }
 
 fn unfit(view: &View, seat: Seat) -> Option<Found> {
@@ -59,39 +72,43 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     let heard =
         said::offers(view.probes, name).filter(own).find(|heard| heard.reply.kind == ReplyKind::Offer);
     let unreadable = said::unreadable(view.probes, name).find(|(from, _)| *from == IpAddr::V4(gateway));
-    let (wrong, offer) = match (heard, unreadable) {
-        (Some(heard), _) => (differences(seat, heard), said::offer(heard)),
+    let (mut wrong, offer) = match (heard, unreadable) {
+        (Some(heard), _) => (differences(seat, heard), Some(said::offer(heard))),
         (None, Some((from, why))) => {
-            (vec![why.clone()], format!("{from} sends what no client can read: {why}"))
+            (vec![why.clone()], Some(format!("{from} sends what no client can read: {why}")))
         }
-        (None, None) => return None,
+        (None, None) => (Vec::new(), None),
     };
+    let mute = offered_dns::mute(view, &seat, heard);
+    wrong.extend(mute.iter().map(|server| server.said.clone()));
     if wrong.is_empty() {
         return None;
     }
     let bridge = seat.bridge_name()?;
-    let started =
-        dhcp_server::of(&seat).map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
+    let server = dhcp_server::of(&seat);
+    let started = server.map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
+    let probe = || format!("DHCPDISCOVER as {name}");
+    let offer = offer.map(|offer| evidence::record(EvidenceKind::Probe, probe(), offer));
     let fault = Fault {
         code: "dhcp-offer-wrong",
         hop: at(seat.server_ns, bridge, Stage::Service),
         summary: format!("what DHCP offers {name} does not fit: {}", wrong.join("; ")),
         cause: format!("the dnsmasq at {gateway} offers {}", wrong.join(" and ")),
         confidence: Confidence::Proven,
-        evidence: std::iter::once(evidence::record(
-            EvidenceKind::Probe,
-            format!("DHCPDISCOVER as {name}"),
-            offer,
-        ))
-        .chain(started)
-        .collect(),
+        evidence: offer
+            .into_iter()
+            .chain(mute.iter().flat_map(|server| server.evidence.clone()))
+            .chain(started)
+            .collect(),
         owner: "nova-network",
         remedy: vec![evidence::advice(
             "correct dnsmasq's options (nova.conf: dnsmasq_config_file), then restart that dnsmasq",
             "no names and no addresses for its network meanwhile; instances learn of it at half of their lease",
         )],
-        stopped: view.stop_of(seat.instance, |s| s.rung.purpose == Purpose::Dhcp),
-        mend: Vec::new(),
+        stopped: view.stop_of(seat.instance, |s| {
+            s.rung.purpose == Purpose::Dhcp || mute.iter().any(|server| std::ptr::eq(server.rung, s.rung))
+        }),
+        mend: server.map(|server| offered_dns::without(view, &seat, server, &mute)).unwrap_or_default(),
         instances: vec![name.clone()],
     };
     Some(dhcp_refused::breaks_dhcp(fault.found()))
@@ -135,8 +152,11 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use model::dhcp::HeardReply;
+    use model::dns::Rcode;
+    use model::netns::Socket;
+    use model::probe::PING_OCTETS;
 
-    use crate::fixture::{codes, healthy, offer, offered};
+    use crate::fixture::{Cloud, codes, healthy, looked_up, offer, offered, pinged, told_its_version};
 
     fn found_of(change: impl Fn(&mut HeardReply)) -> Vec<String> {
         let cloud = healthy();
@@ -170,6 +190,56 @@ mod tests {
             heard.reply.codes.push(121);
         };
         assert_eq!(found_of(routes), Vec::<String>::new());
+    }
+
+    /// The network's dnsmasq is told to offer this DNS server.
+    fn offering(server: Ipv4Addr) -> Cloud {
+        let mut cloud = healthy();
+        let dnsmasq = cloud.dnsmasq("compute1");
+        (dnsmasq.options, dnsmasq.offered_dns) = (vec![format!("6,{server}")], vec![server]);
+        cloud
+    }
+
+    #[test]
+    fn a_dns_server_that_is_nowhere_is_told_unasked() {
+        let nobody = Ipv4Addr::new(10, 0, 255, 254);
+        let found = offering(nobody).diagnose("web1");
+        assert_eq!(codes(&found), ["dhcp-offer-wrong compute1//br100"]);
+        assert!(found.findings[0].cause.contains("10.0.255.254"), "{:?}", found.findings[0]);
+        // A router that was read, on which no DNS server runs.
+        let mut router = offering(Ipv4Addr::new(203, 0, 113, 1));
+        let clock = router.netns("external").sockets[0].clone();
+        router.netns("gw").sockets = vec![Socket { port: 123, ..clock }];
+        assert_eq!(codes(&router.diagnose("web1")), ["dhcp-offer-wrong compute1//br100"]);
+        // What the instance then asks is no fault of its own.
+        let mut cloud = offering(nobody);
+        let file = "/etc/netns/lab-web1/resolv.conf".to_owned();
+        cloud.netns("web1").resolver =
+            Some(model::service::ResolvConf { file, servers: vec![nobody.into()], ..Default::default() });
+        assert_eq!(codes(&cloud.diagnose("web1")), ["dhcp-offer-wrong compute1//br100"]);
+    }
+
+    #[test]
+    fn a_dns_server_is_judged_by_its_answers() {
+        let (server, gateway) = (Ipv4Addr::new(1, 2, 3, 4), Ipv4Addr::new(10, 0, 0, 42));
+        let answers = |rcode: Option<Rcode>| {
+            let cloud = offering(server);
+            let mut heard = offer(&cloud, "web1");
+            heard.reply.dns = vec![server];
+            let probes = [
+                pinged("web1", PING_OCTETS, 2),
+                told_its_version("web1", gateway),
+                offered("web1", vec![heard]),
+                looked_up("web1", server, rcode),
+            ];
+            codes(&cloud.diagnose_with("web1", &probes))
+        };
+        assert_eq!(answers(Some(Rcode::NoError)), [""; 0]);
+        assert_eq!(answers(Some(Rcode::NxDomain)), [""; 0]);
+        assert_eq!(answers(Some(Rcode::Refused)), ["dhcp-offer-wrong compute1//br100"]);
+        assert_eq!(answers(None), ["dhcp-offer-wrong compute1//br100"]);
+        assert_eq!(codes(&offering(server).diagnose("web1")), [""; 0], "nobody was asked");
+        assert_eq!(codes(&offering(gateway).diagnose("web1")), [""; 0], "it is the network's own");
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //!
 //! ## Nearest look-alikes
 //! * `dnsmasq-not-running`, `dns-port53-blocked`: `dig @GATEWAY` fails too.
+//! * `dhcp-offer-wrong`: it is DHCP that names the server (option 6), to every instance of the network.
 //! * `dns-upstream-dead`, `dns-upstream-wrong`: all instances of the host fail.
 //!
 //! ## Fix
@@ -29,7 +30,7 @@
 use model::finding::{Confidence, EvidenceKind};
 use model::path::{Direction, Exchange, Stage};
 
-use crate::diagnose::is_probe_of;
+use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung, gateway};
@@ -47,19 +48,12 @@ pub fn check(view: &View) -> Vec<Found> {
     found
 }
 
-/// The walk says so, or what was really asked.
+/// The walk says so, or what was really asked. What DHCP told the instance is DHCP's fault.
 fn is_in_vain(view: &View, rung: &Rung) -> bool {
+    let Purpose::Inside(server) = rung.purpose else { return false };
     let is_stopped = rung.answer.paths.iter().any(|path| path.stop().is_some());
-    matches!(rung.purpose, Purpose::Inside(_)) && (is_stopped || is_nobody(view, rung))
-}
-
-/// Silence is that server's own where somebody says so, or where the instance reaches others outside.
-fn is_nobody(view: &View, rung: &Rung) -> bool {
-    let Some(silent) = view.silent(rung) else { return false };
-    let outside = view.rungs.iter().filter(|other| other.instance == rung.instance);
-    let mut outside = outside.filter(|other| other.purpose == Purpose::Outside);
-    let is_answered = |other: &Rung| view.probes.iter().any(|p| is_probe_of(p, other) && p.received > 0);
-    !silent.errors.is_empty() || outside.any(is_answered)
+    let is_offered = dns::offered(view.world, rung.instance).contains(&server);
+    !is_offered && (is_stopped || dns::is_nobody(view, rung))
 }
 
 fn wrong(view: &View, rung: &Rung) -> Option<Found> {

@@ -1,0 +1,141 @@
+//! DNS servers that an instance is told of by DHCP, other than its network's dnsmasq, and that do not answer it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::dhcp::HeardReply;
+use model::dns::Rcode;
+use model::finding::{Evidence, EvidenceKind};
+use model::path::Stop;
+use model::probe::{Asked, ProbeResult};
+use model::service::Dnsmasq;
+
+use crate::dhcp_server;
+use crate::diagnose::is_probe_of;
+use crate::dns;
+use crate::evidence;
+use crate::ladder::{Purpose, Rung};
+use crate::mend::Mend;
+use crate::said;
+use crate::view::{Seat, View};
+
+/// A server that does not answer.
+pub(crate) struct Mute<'v> {
+    pub(crate) rung: &'v Rung,
+    address: Ipv4Addr,
+    /// As an offer has it: `DNS server 10.0.0.53, which does not answer`.
+    pub(crate) said: String,
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+/// Those of a NIC's network, by what is configured; where an offer was heard, only those that stand in it.
+pub(crate) fn mute<'v>(view: &View<'v>, seat: &Seat, heard: Option<&HeardReply>) -> Vec<Mute<'v>> {
+    let is_in_it = |server: &Ipv4Addr| heard.is_none_or(|heard| heard.reply.dns.contains(server));
+    let rungs = view.rungs_of(seat.instance);
+    let offered = rungs.filter_map(|rung| match rung.purpose {
+        Purpose::Offered(server) if is_in_it(&server) => Some((rung, server)),
+        Purpose::Offered(_)
+        | Purpose::Dhcp
+        | Purpose::Gateway
+        | Purpose::Outside
+        | Purpose::Large(_)
+        | Purpose::Inbound(_)
+        | Purpose::Itself(_)
+        | Purpose::Served
+        | Purpose::Gateway6(_)
+        | Purpose::Served6(_)
+        | Purpose::Other(_)
+        | Purpose::Resolver
+        | Purpose::Inside(_)
+        | Purpose::Upstream(_)
+        | Purpose::Reverse(_)
+        | Purpose::Metadata
+        | Purpose::Step => None,
+    });
+    offered.filter_map(|(rung, server)| judged(view, seat, rung, server)).collect()
+}
+
+fn judged<'v>(view: &View<'v>, seat: &Seat, rung: &'v Rung, address: Ipv4Addr) -> Option<Mute<'v>> {
+    let probe = view.probes.iter().find(|probe| is_probe_of(probe, rung));
+    let (how, seen) = if let Some(text) = is_nowhere(rung) {
+        ("which is not there", evidence::record(EvidenceKind::State, "the walk", text))
+    } else if dns::is_nobody(view, rung) && dnsmasq_is_there(view, rung) {
+        ("which does not answer", said::evidence(probe?))
+    } else if refuses(probe) && dnsmasq_is_there(view, rung) {
+        ("which refuses", said::evidence(probe?))
+    } else {
+        return None;
+    };
+    let server = dhcp_server::of(seat)?;
+    let mut named = server.options.iter().filter(|option| option.contains(&address.to_string()));
+    let option = named.next().map(|option| {
+        let file =
+            server.opts_file.as_deref().filter(|_| !server.argv.iter().any(|a| a.contains(option.as_str())));
+        evidence::record(EvidenceKind::Config, file.unwrap_or("dnsmasq's --dhcp-option"), option.clone())
+    });
+    let said = format!("DNS server {address}, {how}");
+    Some(Mute { rung, address, said, evidence: option.into_iter().chain([seen]).collect() })
+}
+
+/// Where the walk ends for want of anybody: no route, no neighbour of that address, no listener.
+fn is_nowhere(rung: &Rung) -> Option<String> {
+    rung.answer.paths.iter().find_map(|path| {
+        let (hop, stop) = path.stop()?;
+        let is_absent = match stop {
+            Stop::NeighbourUnresolved { ip, .. } => *ip == rung.to,
+            Stop::NoRoute(_) | Stop::RouteRefuses(_) | Stop::NoListener { .. } => true,
+            Stop::LinkDown
+            | Stop::NoCarrier
+            | Stop::DeviceMissing
+            | Stop::NoTarget(_)
+            | Stop::NotEnslaved
+            | Stop::BridgeDown
+            | Stop::PortState(_)
+            | Stop::VlanNotTaken(_)
+            | Stop::VlanRefused(_)
+            | Stop::OtherHost
+            | Stop::ForwardingOff
+            | Stop::ReversePath { .. }
+            | Stop::MartianSource
+            | Stop::BeyondScope
+            | Stop::Ipv6Off(_)
+            | Stop::TtlExceeded
+            | Stop::Rule(_)
+            | Stop::Policy(_)
+            | Stop::Unanswered(_)
+            | Stop::TooBig { .. }
+            | Stop::Loop => false,
+        };
+        is_absent.then(|| hop.detail.clone())
+    })
+}
+
+/// The network's own server answers the instance: names are to be had.
+fn dnsmasq_is_there(view: &View, rung: &Rung) -> bool {
+    let mut own = view.rungs.iter().filter(|other| other.instance == rung.instance);
+    let is_answered =
+        |other: &Rung| view.probes.iter().any(|probe| is_probe_of(probe, other) && probe.received > 0);
+    own.any(|other| other.purpose == Purpose::Resolver && is_answered(other))
+}
+
+fn refuses(probe: Option<&ProbeResult>) -> bool {
+    probe.is_some_and(|probe| match &probe.asked {
+        Asked::Name { answer, .. } => answer.as_ref().is_some_and(|said| said.rcode == Rcode::Refused),
+        Asked::Echo { .. } | Asked::Address { .. } | Asked::Connection { .. } => false,
+    })
+}
+
+/// In the model, the same dnsmasq that no longer names them, and an instance that no longer asks them.
+pub(crate) fn without(view: &View, seat: &Seat, server: &Dnsmasq, mute: &[Mute]) -> Vec<Mend> {
+    if mute.is_empty() {
+        return Vec::new();
+    }
+    let mut server = server.clone();
+    let is_gone = |ip: Ipv4Addr| mute.iter().any(|gone| gone.address == ip);
+    server.offered_dns.retain(|ip| !is_gone(*ip));
+    let machine = seat.instance.name.clone();
+    let conf = view.snapshot().main_netns(&machine).and_then(|ns| ns.resolver.as_ref());
+    let asked = conf.iter().flat_map(|conf| conf.servers.iter().copied());
+    let asked = asked.filter(|server| !matches!(server, IpAddr::V4(ip) if is_gone(*ip)));
+    let servers = asked.chain(seat.gateway().map(IpAddr::V4)).collect();
+    vec![dhcp_server::put_right(seat, server), Mend::Resolver { machine, servers }]
+}
