@@ -18,6 +18,7 @@ use crate::dhcp_told;
 use crate::found::Found;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
+use crate::next;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
@@ -65,7 +66,8 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
     for round in 0..ROUNDS_MAX {
         let world = World::new(&snapshot, case.intent);
         let climb = |i: &usize| ladder::climb(&world, *i, request.to, request.symptom);
-        let rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
+        let mut rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
+        rungs.retain(|rung| next::is_called_for(rung, case.probes));
         let mut view = View {
             world: &world,
             read: case.snapshot,

@@ -29,7 +29,7 @@ use crate::{Case, Request, Subject, Symptom, diagnose};
 pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
-pub(crate) use probes::{held, looked_up, offer, offered, pinged, told_its_version};
+pub(crate) use probes::{connected, cut_short, held, looked_up, offer, offered, pinged, told_its_version};
 pub(crate) use queens::queens;
 pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
 

@@ -63,6 +63,10 @@ pub enum Purpose {
     Upstream(SocketAddrV4),
     /// The same, asked for the name of who comes by ssh, which the instance waits for.
     Reverse(SocketAddrV4),
+    /// The instance reaches its resolver over TCP, where the answer over UDP was cut short.
+    ResolverTcp,
+    /// The host of that resolver asks it the same, itself.
+    ResolverAtHome,
     /// The instance reaches the metadata service.
     Metadata,
     /// A host on the way reaches what lies beyond: see [`crate::steps`].
@@ -88,6 +92,8 @@ impl Purpose {
             | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
+            | Purpose::ResolverTcp
+            | Purpose::ResolverAtHome
             | Purpose::Metadata
             | Purpose::Step => None,
         }
@@ -128,6 +134,8 @@ impl Rung {
             | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
+            | Purpose::ResolverTcp
+            | Purpose::ResolverAtHome
             | Purpose::Metadata
             | Purpose::Step => PING_OCTETS,
         }
@@ -216,7 +224,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         Symptom::Ssh => {
             purposes.extend(inbound().chain(served()));
             if serves_names(world, instance) {
-                purposes.push(Purpose::Resolver);
+                purposes.extend([Purpose::Resolver, Purpose::ResolverTcp, Purpose::ResolverAtHome]);
                 purposes.extend(upstreams(world, instance).into_iter().map(Purpose::Reverse));
             }
         }
@@ -260,7 +268,9 @@ fn serves_names(world: &World, instance: usize) -> bool {
 fn names(world: &World, instance: usize) -> Vec<Purpose> {
     let upstreams = upstreams(world, instance).into_iter().map(Purpose::Upstream);
     let inside = dns::asked_inside(world, instance).into_iter().map(Purpose::Inside);
-    [Purpose::Resolver].into_iter().chain(upstreams).chain(inside).chain(offered(world, instance)).collect()
+    let over_tcp = [Purpose::ResolverTcp, Purpose::ResolverAtHome];
+    let own = [Purpose::Resolver].into_iter().chain(upstreams).chain(inside);
+    own.chain(offered(world, instance)).chain(over_tcp).collect()
 }
 
 fn offered(world: &World, instance: usize) -> impl Iterator<Item = Purpose> {
@@ -332,6 +342,10 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         Purpose::Upstream(server) | Purpose::Reverse(server) => {
             (gateways_host(world, at)?, (*server.ip()).into(), Protocol::Udp(server.port()))
         }
+        Purpose::ResolverTcp => (own, gateway(world, at)?.into(), Protocol::Tcp(dns::PORT)),
+        Purpose::ResolverAtHome => {
+            (gateways_host(world, at)?, gateway(world, at)?.into(), Protocol::Udp(dns::PORT))
+        }
         Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254).into(), Protocol::Tcp(80)),
         Purpose::Step => return None,
     };
@@ -367,6 +381,8 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::Offered(_)
         | Purpose::Upstream(_)
         | Purpose::Reverse(_)
+        | Purpose::ResolverTcp
+        | Purpose::ResolverAtHome
         | Purpose::Metadata
         | Purpose::Step => false,
     }

@@ -288,13 +288,15 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             }
             // Without any, sockets were not read, and one alone would say that nothing else listens.
             if let Some(ns) = main_of(snapshot, machine).filter(|ns| !ns.sockets.is_empty()) {
-                ns.sockets.extend(server.listen.iter().map(|address| Socket {
-                    protocol: 17,
+                let socket = |address: &IpAddr, protocol| Socket {
+                    protocol,
                     address: *address,
                     port: 53,
                     device: None,
                     receive_queue: 0,
-                }));
+                };
+                let listens = |address| [socket(address, 17), socket(address, 6)];
+                ns.sockets.extend(server.listen.iter().flat_map(listens));
             }
         }
         Mend::Listen { machine, socket } => {

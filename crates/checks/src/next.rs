@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use model::path::{Direction, Disposition, Exchange, Path, Place, Stage};
+use model::probe::ProbeResult;
 
 use crate::ladder::{Purpose, Rung};
 
@@ -101,9 +102,24 @@ fn is_missing(stand: Stand) -> bool {
     }
 }
 
-/// Nobody has asked it, and what it shows is not only how large a packet may be.
+/// Nobody has asked it, and it waits for no other's answer.
 fn is_unasked(candidate: &Candidate) -> bool {
-    candidate.stand == Stand::NotAsked && !matches!(candidate.rung.purpose, Purpose::Large(_))
+    let waits =
+        matches!(candidate.rung.purpose, Purpose::Large(_) | Purpose::ResolverTcp | Purpose::ResolverAtHome);
+    candidate.stand == Stand::NotAsked && !waits
+}
+
+/// What came of a question makes this one of the same instance worth asking: an answer for a name was cut short, and
+/// who wants the whole of it asks over TCP.
+pub fn follows(came: &ProbeResult, other: &Rung) -> bool {
+    let is_over_tcp = matches!(other.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome);
+    came.is_cut_short() && is_over_tcp && IpAddr::V4(came.to) == other.to
+}
+
+/// It is no part of the ladder unless another's answer makes it one.
+pub(crate) fn is_called_for(rung: &Rung, probes: &[ProbeResult]) -> bool {
+    let waits = matches!(rung.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome);
+    !waits || probes.iter().any(|came| follows(came, rung))
 }
 
 /// The answer to this question makes that one worth asking: the same of the same end, by larger packets.

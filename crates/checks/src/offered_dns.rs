@@ -48,6 +48,8 @@ pub(crate) fn mute<'v>(view: &View<'v>, seat: &Seat, heard: Option<&HeardReply>)
         | Purpose::Inside(_)
         | Purpose::Upstream(_)
         | Purpose::Reverse(_)
+        | Purpose::ResolverTcp
+        | Purpose::ResolverAtHome
         | Purpose::Metadata
         | Purpose::Step => None,
     });

@@ -3,13 +3,13 @@
 //! Nobody is waited for in vain: a question that takes longer than others took is reason enough to ask the next, and
 //! goes on waiting meanwhile. Only the full patience makes a silence of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use checks::Rung;
+use checks::{Purpose, Rung};
 use checks::next::{self, Candidate, Choice, Stand};
 use model::path::Exchange;
 use model::probe::{Holders, ProbeResult};
@@ -63,6 +63,19 @@ pub(crate) struct Answers {
     pub(crate) turns: Vec<Turn>,
     /// Where several answered for one address.
     pub(crate) holders: Vec<Holders>,
+}
+
+fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> Turn {
+    let probe = question.probes.first();
+    Turn {
+        wave,
+        after,
+        from: question.rung.from.clone(),
+        to: question.rung.to,
+        exchange: probe.map_or(Exchange::None, |probe| probe.mark().0),
+        octets: probe.and_then(Probe::octets),
+        why,
+    }
 }
 
 /// What a job tells of.
@@ -207,13 +220,8 @@ impl<'q, 'a> Talk<'q, 'a> {
             else {
                 continue;
             };
-            let (from, to) = (question.rung.from.clone(), question.rung.to);
-            let probe = question.probes.first();
-            let exchange = probe.map_or(Exchange::None, |probe| probe.mark().0);
-            let octets = probe.and_then(Probe::octets);
             let after = after.and_then(|after| *self.turn_of.get(*of_it.get(after)?)?);
-            self.turn_of.get_mut(at).into_iter().for_each(|turn| *turn = Some(self.answers.turns.len()));
-            self.answers.turns.push(Turn { wave, after, from, to, exchange, octets, why });
+            self.take_turn(at, turn(wave, after, question, why));
             self.set(at, Stand::Asked);
             asked.push(at);
         }
@@ -276,8 +284,10 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     fn ended(&mut self, job: &Job<'_, '_>, came: Result<Came, Unsent>) {
         self.under_way -= 1;
+        let mut following = Vec::new();
         let stand = match came {
             Ok(Came { results, gaps, holders }) => {
+                following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
                 self.answers.results.extend(results);
                 self.gaps.extend(gaps);
@@ -296,7 +306,45 @@ impl<'q, 'a> Talk<'q, 'a> {
                 self.set(*at, stand);
             }
         }
+        self.follow(&following, &of_it);
         self.go_on(&of_it);
+    }
+
+    /// Questions of the same instance, not asked so far, which this result is reason to ask.
+    fn following(&self, job: &Job<'_, '_>, came: &ProbeResult) -> Vec<usize> {
+        let questions = || self.of_job(job).into_iter().filter_map(|at| self.questions.get(at));
+        let groups = questions().filter_map(|question| self.groups.get(&question.rung.instance));
+        let is_next = |at: &usize| {
+            self.stands.get(*at) == Some(&Stand::NotAsked)
+                && self.questions.get(*at).is_some_and(|other| next::follows(came, &other.rung))
+        };
+        groups.flatten().copied().filter(is_next).collect()
+    }
+
+    /// The question is asked now.
+    fn take_turn(&mut self, at: usize, turn: Turn) {
+        self.turn_of.get_mut(at).into_iter().for_each(|own| *own = Some(self.answers.turns.len()));
+        self.answers.turns.push(turn);
+    }
+
+    /// Asks these, each once, behind the one of this job that was answered too briefly.
+    fn follow(&mut self, questions: &[usize], job: &[usize]) {
+        let chosen: BTreeSet<usize> = questions.iter().copied().collect();
+        let is_cut_short = |at: &&usize| {
+            self.questions.get(**at).is_some_and(|question| question.rung.purpose == Purpose::Resolver)
+        };
+        let after = job.iter().find(is_cut_short).and_then(|at| *self.turn_of.get(*at)?);
+        let mut asked = Vec::new();
+        for at in chosen {
+            let Some(question) = self.questions.get(at) else { continue };
+            let wave = self.waves.entry(question.rung.instance).or_default();
+            *wave += 1;
+            let wave = *wave;
+            self.take_turn(at, turn(wave, after, question, "the answer over UDP was cut short".to_owned()));
+            self.set(at, Stand::Asked);
+            asked.push(at);
+        }
+        self.line_up(&asked);
     }
 
     fn leave_out(&mut self, job: &Job<'_, '_>, why: &str, would_need: &str) {

@@ -157,6 +157,8 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
             vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
+        Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT }],
+        Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],
     }
 }

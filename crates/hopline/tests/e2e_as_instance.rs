@@ -11,9 +11,9 @@ use std::process::Stdio;
 use cli_support::command;
 use serde_json::Value;
 use support::reach::Reach;
-use support::report::{Report, hops, list, text};
+use support::report::{Report, asked, hops, list, text};
 use support::test_lab::TestLab;
-use support::{eventually, printed_in};
+use support::{eventually, printed, printed_in, run};
 use tempfile::TempDir;
 
 /// A lab whose insides nobody knows how to enter.
@@ -277,4 +277,48 @@ fn killed_in_the_middle_it_leaves_nothing() {
     hopline.wait().expect("it ends");
     // The kernel takes away what belonged to it a moment later.
     eventually("all to be as before", || closed.state() == before);
+}
+
+/// A name's answer that is too large for UDP is fetched over TCP: that way is looked at where it is needed, from inside
+/// and as the instance alike.
+#[test]
+fn an_answer_that_was_cut_short_is_followed_over_tcp() {
+    let closed = Closed::up("t");
+    answer_at_length(&closed.lab);
+    let asks = |expected: &[&str], when: &str| {
+        let inside = closed.lab.report(&["diagnose", "web1"]);
+        let outside = closed.report(&["diagnose", "web1"]);
+        for report in [&inside, &outside] {
+            report.assert_finds(expected, when);
+            let lines = asked(&report.json);
+            let follows = |line: &&String| {
+                line.contains("nc -z 10.0.0.42 53") && line.contains("the answer over UDP was cut short")
+            };
+            assert!(lines.iter().any(|line| follows(&line)), "{when}: {lines:#?}");
+        }
+    };
+    asks(&[], "it is had over TCP");
+    closed.on_host("iptables -I INPUT -p tcp --dport 53 -j DROP");
+    asks(&["dns-port53-blocked compute1//br100"], "a rule takes TCP");
+    closed.on_host("iptables -D INPUT 1");
+    asks(&[], "after it");
+}
+
+/// The DNS server outside knows so many names of its own address that they are too many for UDP.
+fn answer_at_length(lab: &TestLab) {
+    let pid = std::fs::read_to_string(lab.state().join("external/dns.pid")).unwrap();
+    printed(&["kill", pid.trim()]);
+    let name = |n| {
+        format!("--ptr-record=4.3.2.1.in-addr.arpa,a-long-name-of-the-same-server-number-{n}.openstack.test")
+    };
+    let names: Vec<String> = (1..=40).map(name).collect();
+    let netns = lab.netns("ext");
+    let pid_file = format!("--pid-file={}", lab.state().join("external/long.pid").display());
+    let server =
+        ["ip", "netns", "exec", &netns, "dnsmasq", "--conf-file=", "--bind-interfaces", "--no-resolv"];
+    let own = ["--listen-address=1.2.3.4", "--user=root", &pid_file];
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let argv = [&server[..], &own, &names].concat();
+    // The other may not have let go of the port yet.
+    eventually("a server that answers at length", || run(&argv).status.success());
 }

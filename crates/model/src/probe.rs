@@ -63,6 +63,8 @@ pub enum Asked {
         question: String,
         /// What was asked over last: TCP, after a truncated answer or from the start.
         over_tcp: bool,
+        /// The answer over UDP was cut short (RFC 1035, 4.1.1, TC): the whole of it is had over TCP only.
+        cut_short: bool,
         /// What the server says; `None` where no answer came, or none that can be read.
         answer: Option<DnsAnswer>,
         /// It answered what cannot be read: why.
@@ -78,6 +80,14 @@ pub enum Asked {
 }
 
 impl ProbeResult {
+    /// An answer came over UDP that was cut short.
+    pub fn is_cut_short(&self) -> bool {
+        match self.asked {
+            Asked::Name { cut_short, .. } => cut_short,
+            Asked::Echo { .. } | Asked::Address { .. } | Asked::Connection { .. } => false,
+        }
+    }
+
     /// An answer came that is none of the service's: the machine is there, and nobody listens, or a rule rejects.
     pub fn is_refused(&self) -> bool {
         match self.asked {

@@ -121,14 +121,27 @@ fn name(
             let asked = Asked::Name {
                 question: question.to_string(),
                 over_tcp: result.is_truncated,
+                cut_short: result.is_truncated,
                 answer: None,
                 unreadable: None,
             };
             let rtt_us = result.took.map(microseconds);
             let nothing = ProbeResult { sent, rtt_us, ..nothing(asker, probe, asked) };
-            return Ok(with_outcome(nothing, result.outcome));
+            return Ok(answered_over_udp(with_outcome(nothing, result.outcome)));
         }
     }
+}
+
+/// Where the answer over UDP was cut short and none came over TCP, UDP has answered all the same.
+fn answered_over_udp(mut result: ProbeResult) -> ProbeResult {
+    let is_lost = result.is_cut_short() && result.received == 0;
+    if let Asked::Name { unreadable, .. } = &mut result.asked
+        && is_lost
+    {
+        *unreadable = Some("it is cut short, and nothing came over TCP".to_owned());
+        result.received = 1;
+    }
+    result
 }
 
 /// With what came of a question for a name.

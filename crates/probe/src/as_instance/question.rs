@@ -262,6 +262,7 @@ impl<'p> Question<'p> {
                     Asks::Name(question) => question.to_string(),
                     Asks::Echo(_) | Asks::Address | Asks::Connection { .. } => String::new(),
                 };
+                let cut_short = matches!(read, Some(Reading::Truncated));
                 let (answer, unreadable) = match read {
                     Some(Reading::Answer(answer)) => (Some(answer), None),
                     Some(Reading::Malformed(why)) => (None, Some(why)),
@@ -270,7 +271,7 @@ impl<'p> Question<'p> {
                     }
                     Some(Reading::WrongId | Reading::WrongQuestion) | None => (None, None),
                 };
-                Asked::Name { question, over_tcp: false, answer, unreadable }
+                Asked::Name { question, over_tcp: false, cut_short, answer, unreadable }
             }
             Ask::Connection { port, accepted, .. } => {
                 Asked::Connection { port, accepted: accepted == Some(true) }

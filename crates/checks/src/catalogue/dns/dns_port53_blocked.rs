@@ -5,11 +5,12 @@
 //! ## What it means
 //! dnsmasq runs and could answer, but a rule in INPUT takes udp/53 away before it gets there. No name
 //! resolves in the instances of that bridge, and whatever looks names up is slow: ssh, apt, mail. The host
-//! itself resolves, and addresses are reached.
+//! itself resolves, and addresses are reached. A rule that takes tcp/53 does so with answers that are too large for
+//! UDP alone.
 //!
 //! ## How hopline knows
 //! The walk of the instance's question to its gateway's port 53 ended in INPUT at a rule that names that
-//! port and that nova did not write.
+//! port and that nova did not write. To tcp/53 a walk is made where an answer over UDP was cut short.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each question; `tcpdump -ni br100 udp port 53` shows questions and no
@@ -68,17 +69,23 @@ pub(crate) fn blocking<'s>(ns: &Netns, stopped: &Stopped<'s>) -> Option<&'s Rule
         .matches
         .iter()
         .any(|m| matches!(&m.test, Test::DestinationPort(ports) if !m.negated && holds(ports)));
-    let asks = stopped.rung.purpose == Purpose::Resolver && rule.hook == Hook::Input;
+    let asks = matches!(stopped.rung.purpose, Purpose::Resolver | Purpose::ResolverTcp);
+    let asks = asks && rule.hook == Hook::Input;
     (asks && names_it && !nova::wrote(rule)).then_some(rule)
 }
 
 fn finding<'f>(view: &View<'f>, ns: &Netns, stopped: Stopped<'f>, rule: &RuleRef) -> Fault<'f> {
     let owner = owner::of(ns, rule);
+    let (what, port) = if stopped.rung.purpose == Purpose::ResolverTcp {
+        ("what instances fetch over TCP of answers that were cut short", "tcp/53")
+    } else {
+        ("what instances ask their resolver", "udp/53")
+    };
     Fault {
         code: "dns-port53-blocked",
         hop: stopped.hop.at.clone(),
         summary: format!(
-            "{} drops what instances ask their resolver: rule {} of {} takes udp/53",
+            "{} drops {what}: rule {} of {} takes {port}",
             ns.machine,
             rule.number,
             rule.chain()
@@ -98,7 +105,7 @@ fn finding<'f>(view: &View<'f>, ns: &Netns, stopped: Stopped<'f>, rule: &RuleRef
 mod tests {
     use model::netfilter::{Match, Test};
 
-    use crate::fixture::{broken, codes, drops, healthy, lacks, udp_by};
+    use crate::fixture::{broken, codes, connected, cut_short, drops, healthy, lacks, udp_by};
 
     #[test]
     fn fires_on_a_rule_that_names_the_port() {
@@ -107,6 +114,31 @@ mod tests {
         let finding = &diagnosis.findings[0];
         assert!(finding.remedy[0].command.ends_with("iptables -t filter -D INPUT 1"), "{finding:?}");
         assert_eq!(finding.owner, "operator");
+    }
+
+    #[test]
+    fn a_rule_that_takes_tcp_is_told_where_an_answer_was_cut_short() {
+        let mut cloud = healthy();
+        let port = Match { negated: false, test: Test::DestinationPort(vec![(53, 53)]) };
+        let tcp = Match { negated: false, test: Test::Protocol(6) };
+        let rule = drops("-A INPUT -p tcp -m tcp --dport 53 -j DROP", vec![tcp, port]);
+        cloud.chain("compute1", "filter", "INPUT").rules.insert(0, rule);
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "nothing is too large for UDP");
+        let found = cloud.diagnose_with("web1", &[cut_short("web1", [10, 0, 0, 42].into())]);
+        assert_eq!(codes(&found), ["dns-port53-blocked compute1//br100"]);
+        assert!(found.findings[0].summary.contains("takes tcp/53"), "{:?}", found.findings[0]);
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_short_and_is_had_over_tcp_is_no_fault() {
+        let gateway = [10, 0, 0, 42].into();
+        let found = |accepted| {
+            let probes = [cut_short("web1", gateway), connected("web1", gateway, 53, accepted)];
+            codes(&healthy().diagnose_with("web1", &probes))
+        };
+        assert_eq!(found(true), [""; 0]);
+        let lost = found(false);
+        assert!(lost.len() == 1 && lost[0].starts_with("lost-at-hop compute1/"), "{lost:?}");
     }
 
     #[test]
