@@ -96,7 +96,8 @@ mod tests {
     /// What the evidence of the only finding says of the other back end.
     fn said(cloud: &Cloud) -> Vec<(String, String)> {
         let diagnosis = cloud.diagnose("web1");
-        assert_eq!(codes(&diagnosis), ["foreign-rule-drop compute1//br100"]);
+        let found = codes(&diagnosis);
+        assert!(found.len() == 1 && found[0].ends_with(" compute1//br100"), "{found:?}");
         let all = diagnosis.findings.into_iter().flat_map(|f| f.evidence);
         all.filter(|e| e.text.contains("does not show")).map(|e| (e.source, e.text)).collect()
     }

@@ -64,12 +64,17 @@ pub mod routing {
 
 /// Netfilter: filters, NAT, floating addresses.
 pub mod firewall {
+    pub mod antispoof_mac;
+    pub mod ebtables_drop;
     pub mod float_address_missing;
     pub mod float_dnat_missing;
     pub mod float_snat_missing;
     pub mod foreign_rule_drop;
     pub mod forward_policy_drop_no_accept;
+    pub mod iptables_legacy_hidden;
+    pub mod nft_other_priority;
     pub mod nova_rules_drift;
+    pub mod rule_order_wrong;
     pub mod rules_flushed;
     pub mod sg_missing_icmp;
 }
@@ -184,6 +189,11 @@ catalogue! {
         rp_filter_asymmetric => "rp-filter-asymmetric",
     }
     firewall {
+        antispoof_mac => "antispoof-mac",
+        ebtables_drop => "ebtables-drop",
+        rule_order_wrong => "rule-order-wrong",
+        nft_other_priority => "nft-other-priority",
+        iptables_legacy_hidden => "iptables-legacy-hidden",
         foreign_rule_drop => "foreign-rule-drop",
         forward_policy_drop_no_accept => "forward-policy-drop-no-accept",
         sg_missing_icmp => "sg-missing-icmp",

@@ -2,6 +2,7 @@
 //! when something in them changes, and every fault of the catalogue made that way.
 
 mod faults;
+mod foreign;
 mod kernel;
 mod misled;
 mod nova_clouds;

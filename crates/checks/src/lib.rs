@@ -21,6 +21,7 @@ mod evidence;
 mod explained;
 mod flat_interface;
 mod floats;
+mod foreign_rules;
 mod found;
 mod ipv6;
 mod ladder;

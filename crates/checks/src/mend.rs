@@ -10,7 +10,7 @@ use model::netns::Socket;
 use model::path::RuleRef;
 use model::route::{Address, NeighbourState, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
-use model::{Netns, Snapshot};
+use model::{Mac, Netns, Snapshot};
 
 pub(crate) use entry::{Entry, Setting};
 
@@ -44,6 +44,15 @@ pub enum Mend {
         device: String,
         /// In bytes.
         mtu: u32,
+    },
+    /// Gives a link another MAC.
+    Mac {
+        /// Host or instance.
+        machine: String,
+        /// Link.
+        device: String,
+        /// MAC.
+        mac: Mac,
     },
     /// Makes a link a port of a bridge.
     Enslave {
@@ -203,6 +212,9 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             if let Some(ns) = main_of(snapshot, machine) {
                 set_mtu(ns, device, *mtu);
             }
+        }
+        Mend::Mac { machine, device, mac } => {
+            on_link(snapshot, machine, device, |link| link.mac = Some(*mac))
         }
         Mend::Enslave { machine, device, bridge } => {
             let Some(ns) = main_of(snapshot, machine) else { return };

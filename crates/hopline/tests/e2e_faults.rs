@@ -80,6 +80,15 @@ const SERVICES: [(&str, &str); 19] = [
     ("dhcp-bad-udp-checksum", "compute1//br100"),
 ];
 
+/// Rules that hide, and translations that lead astray.
+const RULES: [(&str, &str); 5] = [
+    ("antispoof-mac", "compute1//vnet0"),
+    ("ebtables-drop", "compute1//vnet0"),
+    ("nft-other-priority", "compute1//br100"),
+    ("iptables-legacy-hidden", "compute1//br100"),
+    ("rule-order-wrong", "compute1//eth0"),
+];
+
 /// Names.
 const NAMES: [(&str, &str); 4] = [
     ("guest-resolv-conf-wrong", "web1//eth0"),
@@ -132,6 +141,7 @@ fn the_tables_name_every_fault_of_the_lab() {
         .chain(&GUESTS)
         .chain(&WAY_OUT)
         .chain(&SERVICES)
+        .chain(&RULES)
         .chain(&METADATA)
         .chain(&NAMES)
         .chain(&ANSWERS)
@@ -158,6 +168,11 @@ fn faults_of_the_way_out_are_named_and_healed() {
 #[test]
 fn faults_of_rules_and_services_are_named_and_healed() {
     each_is_named_and_healed("s", &SERVICES);
+}
+
+#[test]
+fn faults_of_rules_that_hide_are_named_and_healed() {
+    each_is_named_and_healed("r", &RULES);
 }
 
 #[test]
@@ -393,6 +408,8 @@ fn a_source_address_that_is_wrong_is_a_fault_though_pings_are_answered() {
 
 /// A rule that nova did not write, put in by hand, and what must be said of it.
 struct Foreign<'a> {
+    /// What it is called.
+    code: &'a str,
     /// Suffix of the namespace that it is put in.
     host: &'a str,
     /// Commands that put it in.
@@ -409,6 +426,7 @@ struct Foreign<'a> {
 
 const FOREIGN: [Foreign; 9] = [
     Foreign {
+        code: "nft-other-priority",
         host: "compute1",
         inject: &[
             &["nft", "add", "table", "inet", "lockdown"],
@@ -421,6 +439,7 @@ const FOREIGN: [Foreign; 9] = [
         rules: &[("lockdown", "fw", 1, "iifname \"br100\" oifname \"eth0\" counter drop")],
     },
     Foreign {
+        code: "iptables-legacy-hidden",
         host: "compute1",
         inject: &[&["iptables-legacy", "-I", "FORWARD", "-i", "br100", "-o", "eth0", "-j", "DROP"]],
         remove: &[&["iptables-legacy", "-F", "FORWARD"]],
@@ -429,6 +448,7 @@ const FOREIGN: [Foreign; 9] = [
         rules: &[("filter", "FORWARD", 1, "-A FORWARD -i br100 -o eth0 -j DROP")],
     },
     Foreign {
+        code: "foreign-rule-drop",
         host: "compute1",
         inject: &[&[
             "iptables",
@@ -449,6 +469,7 @@ const FOREIGN: [Foreign; 9] = [
         rules: &[("mangle", "PREROUTING", 1, "-A PREROUTING -s 10.0.2.24/32 -d 1.2.3.4/32 -j DROP")],
     },
     Foreign {
+        code: "foreign-rule-drop",
         host: "compute1",
         // iptables(8) refuses DROP in nat; nft(8) does not.
         inject: &[&["nft", "insert rule ip nat PREROUTING ip saddr 10.0.2.24 ip daddr 1.2.3.4 counter drop"]],
@@ -458,6 +479,7 @@ const FOREIGN: [Foreign; 9] = [
         rules: &[("nat", "PREROUTING", 1, "-A PREROUTING -s 10.0.2.24/32 -d 1.2.3.4/32 -j DROP")],
     },
     Foreign {
+        code: "foreign-rule-drop",
         host: "gw",
         inject: &[
             &["iptables", "-A", "OUTPUT", "-o", "lo", "-j", "ACCEPT"],
@@ -469,6 +491,7 @@ const FOREIGN: [Foreign; 9] = [
         rules: &[("filter", "OUTPUT", 2, "-A OUTPUT -p icmp -j DROP")],
     },
     Foreign {
+        code: "foreign-rule-drop",
         host: "gw",
         inject: &[&["iptables", "-A", "FORWARD", "-p", "icmp", "-j", "DROP"]],
         remove: &[&["iptables", "-F", "FORWARD"]],
@@ -477,6 +500,7 @@ const FOREIGN: [Foreign; 9] = [
         rules: &[("filter", "FORWARD", 1, "-A FORWARD -p icmp -j DROP")],
     },
     Foreign {
+        code: "foreign-rule-drop",
         host: "isp",
         inject: &[&["iptables", "-A", "FORWARD", "-s", "1.2.3.4", "-j", "DROP"]],
         remove: &[&["iptables", "-F", "FORWARD"]],
@@ -485,6 +509,7 @@ const FOREIGN: [Foreign; 9] = [
         rules: &[("filter", "FORWARD", 1, "-A FORWARD -s 1.2.3.4/32 -j DROP")],
     },
     Foreign {
+        code: "foreign-rule-drop",
         host: "compute1",
         inject: &[&[
             "iptables",
@@ -509,6 +534,7 @@ const FOREIGN: [Foreign; 9] = [
         )],
     },
     Foreign {
+        code: "ebtables-drop",
         host: "compute1",
         inject: &[
             &["ebtables", "-A", "FORWARD", "-p", "IPv4", "-i", "vnet0", "-j", "DROP"],
@@ -533,7 +559,7 @@ fn a_foreign_rule_is_named_wherever_it_stands_and_its_remedy_works() {
         foreign.inject.iter().for_each(|command| drop(printed_in(&netns, command)));
         let question = [&["diagnose", "web1", "--passive"], foreign.asked].concat();
         let when = foreign.inject.concat().join(" ");
-        let expected = vec![format!("foreign-rule-drop {}", foreign.hop); foreign.rules.len()];
+        let expected = vec![format!("{} {}", foreign.code, foreign.hop); foreign.rules.len()];
         let report = lab.report(&question);
         wrong.extend(report.complaint(&expected, &when));
         let findings = list(&report.json["findings"]);

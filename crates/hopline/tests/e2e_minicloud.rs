@@ -300,7 +300,7 @@ const GUESTS: [Fault; 5] = [
     ),
 ];
 
-const RULES: [Fault; 15] = [
+const RULES: [Fault; 16] = [
     fault(
         "ip-forward-0",
         &["host//br100"],
@@ -367,13 +367,13 @@ const RULES: [Fault; 15] = [
         "stop1; rm -f $STATE/nova-$BRIDGE-1.leases; dns1",
     ),
     fault(
-        "foreign-rule-drop",
+        "iptables-legacy-hidden",
         &["host//br100"],
         "h iptables-legacy -I FORWARD -i $BRIDGE -o $UPLINK -j DROP",
         "h iptables-legacy -F FORWARD",
     ),
     fault(
-        "foreign-rule-drop",
+        "nft-other-priority",
         &["host//br100"],
         "h nft add table inet lockdown
          h nft 'add chain inet lockdown fw { type filter hook forward priority 10; policy accept; }'
@@ -382,10 +382,16 @@ const RULES: [Fault; 15] = [
     ),
     // Two rules, both on the way: one for the gateway, one for the neighbours.
     fault(
-        "foreign-rule-drop",
+        "ebtables-drop",
         &["host//vnet1", "host//vnet1"],
         "h $EBT -A FORWARD -p IPv4 -i $TAP1 -j DROP; h $EBT -A INPUT -p IPv4 -i $TAP1 -j DROP",
         "h $EBT -F",
+    ),
+    fault(
+        "rule-order-wrong",
+        &["host//eth0"],
+        "h $IPT -I FORWARD 1 -d $I1_IP -j REJECT --reject-with icmp-host-prohibited",
+        "h $IPT -D FORWARD 1",
     ),
     fault("foreign-rule-drop", &["gw//eth1"], "g $IPT -I FORWARD -i eth1 -j DROP", "g $IPT -F FORWARD"),
 ];

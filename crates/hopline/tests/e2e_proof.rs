@@ -76,7 +76,7 @@ fn a_legacy_rule_is_proved_by_its_counter() {
     let lab = TestLab::up("y");
     iptables(&lab, "iptables-legacy", &["-I", "FORWARD", "-s", "10.0.2.24", "-d", "1.2.3.4", "-j", "DROP"]);
     let report = lab.report(&["diagnose", "web1"]);
-    report.assert_finds(&["foreign-rule-drop compute1//br100"], "a legacy rule");
+    report.assert_finds(&["iptables-legacy-hidden compute1//br100"], "a legacy rule");
     let finding = &list(&report.json["findings"])[0];
     assert!(has(&evidence(finding, "counter"), "moved by 4: our 4 packets"), "{finding:#}");
 }

@@ -8,6 +8,7 @@ use crate::place::Lab;
 use crate::scene::Scene;
 use crate::shape::Manager;
 
+mod antispoof_mac;
 mod arp_ignore;
 mod blackhole_route;
 mod bridge_down;
@@ -29,6 +30,7 @@ mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
 mod duplicate_ip_foreign;
 mod duplicate_mac;
+mod ebtables_drop;
 mod ext_gateway_down;
 mod ext_gateway_not_forwarding;
 mod ext_no_return_route;
@@ -53,17 +55,20 @@ mod hairpin_off;
 mod host_subnet_overlap;
 mod input_blocks_dhcp;
 mod ip_forward_0;
+mod iptables_legacy_hidden;
 mod libvirt_dnsmasq_steals_port;
 mod metadata_dnat_missing;
 mod metadata_service_down;
 mod metadata_zeroconf_route;
 mod mtu_tap_small;
+mod nft_other_priority;
 mod nova_rules_drift;
 mod pmtu_blackhole;
 mod policy_route_wrong;
 mod port_isolated;
 mod rogue_dhcp;
 mod rp_filter_asymmetric;
+mod rule_order_wrong;
 mod rules_flushed;
 mod sg_missing_icmp;
 mod ssh_slow_reverse_dns;
@@ -131,6 +136,11 @@ const ALL: [Fault; OF_BOTH + 3] = [
     ext_gateway_down::FAULT,
     pmtu_blackhole::FAULT,
     foreign_rule_drop::FAULT,
+    antispoof_mac::FAULT,
+    ebtables_drop::FAULT,
+    nft_other_priority::FAULT,
+    iptables_legacy_hidden::FAULT,
+    rule_order_wrong::FAULT,
     nova_rules_drift::FAULT,
     metadata_dnat_missing::FAULT,
     metadata_service_down::FAULT,
@@ -164,8 +174,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 67;
-const OF_BOTH: usize = 67;
+const OF_BOTH: usize = 72;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

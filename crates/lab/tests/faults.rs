@@ -44,8 +44,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 67] = [
-const SYMPTOMS: [(&str, Symptom); 67] = [
+const SYMPTOMS: [(&str, Symptom); 72] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -85,6 +84,11 @@ const SYMPTOMS: [(&str, Symptom); 67] = [
     ("ext-gateway-down", Symptom::NoWayOut),
     ("pmtu-blackhole", Symptom::LargeDie),
     ("foreign-rule-drop", Symptom::NoWayOut),
+    ("antispoof-mac", Symptom::NoWayOut),
+    ("ebtables-drop", Symptom::NoWayOut),
+    ("nft-other-priority", Symptom::NoWayOut),
+    ("iptables-legacy-hidden", Symptom::NoWayOut),
+    ("rule-order-wrong", Symptom::NoWayOut),
     ("nova-rules-drift", Symptom::StandsOpen),
     ("metadata-dnat-missing", Symptom::NoMetadata),
     ("metadata-service-down", Symptom::NoMetadata),

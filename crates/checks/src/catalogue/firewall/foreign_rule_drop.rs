@@ -4,7 +4,7 @@
 //!
 //! ## What it means
 //! Somebody, or some other program, put a rule in the way: by hand, Docker, firewalld, a hardening
-//! script, another nftables table. Which rule it is, is said: table, chains that lead to it, number,
+//! script. Which rule it is, is said: table, chains that lead to it, number,
 //! text and counter; who wrote it, and whether it goes away by itself.
 //!
 //! ## How hopline knows
@@ -20,6 +20,9 @@
 //! * `sg-missing-icmp`: nova's own fallback drops, which is policy.
 //! * `forward-policy-drop-no-accept`: no rule, the policy.
 //! * `dns-port53-blocked`: the rule takes what instances ask their resolver, and nothing else.
+//! * `ebtables-drop`, `nft-other-priority`, `iptables-legacy-hidden`: the tool that one looks with does not show the
+//!   rule.
+//! * `rule-order-wrong`: it takes what the security groups let in, and stands above them.
 //! * `input-blocks-dhcp`, `dhcp-reply-lost`: it names DHCP's ports, and stops nothing else.
 //!
 //! ## Fix
@@ -29,65 +32,13 @@
 //! ## References
 //! iptables-save(8); nft(8); nova `linux_net.py` `IptablesManager`.
 
-use model::finding::Confidence;
-use model::path::{RuleRef, Stop};
-
-use crate::catalogue::dns::{dns_port53_blocked, ssh_slow_reverse_dns};
-use crate::catalogue::guest::guest_wrong_ip;
-use crate::dhcp_rules;
-use crate::evidence;
-use crate::found::{Fault, Found};
-use crate::mend::Mend;
-use crate::nova;
-use crate::owner;
-use crate::removal;
-use crate::rules;
+use crate::foreign_rules::{self, Guise};
+use crate::found::Found;
 use crate::view::View;
 
 /// Looks for walks that a rule not written by nova ended: one finding a rule.
 pub fn check(view: &View) -> Vec<Found> {
-    let mut found: Vec<(RuleRef, Found)> = Vec::new();
-    for stopped in view.stops() {
-        let Stop::Rule(rule) = stopped.stop else { continue };
-        let place = &stopped.hop.at;
-        let known = found.iter().any(|(r, f)| rules::is_same(r, rule) && f.finding.hop.host == place.host);
-        let Some(ns) = view.netns_at(place) else { continue };
-        // What stops DHCP alone, or names, is told by a name of its own, and so is what stands inside an instance.
-        let is_named = ns.instance
-            || guest_wrong_ip::explains(view, &stopped)
-            || dhcp_rules::blocks(view, &stopped).is_some()
-            || dhcp_rules::loses(view, &stopped).is_some()
-            || dns_port53_blocked::blocking(ns, &stopped).is_some()
-            || ssh_slow_reverse_dns::waits(&stopped);
-        if known || is_named || nova::wrote(rule) || owner::keeps_apart(ns, rule) {
-            continue;
-        }
-        let owner = owner::of(ns, rule);
-        let fault = Fault {
-            code: "foreign-rule-drop",
-            hop: place.clone(),
-            summary: format!(
-                "what {} sends to {} dies on {}: rule {} of {} in {} {}, which nova did not write",
-                stopped.rung.from,
-                stopped.rung.to,
-                place.host,
-                rule.number,
-                rule.chain(),
-                rule.family.name(),
-                rule.table
-            ),
-            cause: format!("`{}` matches, {}", rule.text, owner.wrote()),
-            confidence: Confidence::Proven,
-            evidence: evidence::stopping(view, ns, &stopped, rule),
-            owner: owner.name(),
-            remedy: vec![removal::of(ns, rule)],
-            instances: rules::victims(view, &stopped),
-            stopped: Some(stopped),
-            mend: vec![Mend::RemoveRule { machine: place.host.clone(), rule: rule.clone() }],
-        };
-        found.push((rule.clone(), fault.found()));
-    }
-    found.into_iter().map(|(_, f)| f).collect()
+    foreign_rules::found(view, Guise::Plain)
 }
 
 #[cfg(test)]

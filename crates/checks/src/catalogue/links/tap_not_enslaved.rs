@@ -98,6 +98,6 @@ mod tests {
     fn stays_silent_when_an_ebtables_rule_drops_the_frames() {
         let mut cloud = healthy();
         anti_spoofing(&mut cloud, "compute1", "vnet0");
-        assert_eq!(codes(&cloud.diagnose("web1")), ["foreign-rule-drop compute1//vnet0"]);
+        assert_eq!(codes(&cloud.diagnose("web1")), ["ebtables-drop compute1//vnet0"]);
     }
 }
