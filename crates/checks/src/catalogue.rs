@@ -65,6 +65,7 @@ pub mod routing {
 /// Netfilter: filters, NAT, floating addresses.
 pub mod firewall {
     pub mod antispoof_mac;
+    pub mod dnat_wrong_fixed_ip;
     pub mod ebtables_drop;
     pub mod float_address_missing;
     pub mod float_dnat_missing;
@@ -77,6 +78,8 @@ pub mod firewall {
     pub mod rule_order_wrong;
     pub mod rules_flushed;
     pub mod sg_missing_icmp;
+    pub mod snat_missing;
+    pub mod snat_wrong_address;
 }
 
 /// Addresses: dnsmasq.
@@ -198,6 +201,9 @@ catalogue! {
         forward_policy_drop_no_accept => "forward-policy-drop-no-accept",
         sg_missing_icmp => "sg-missing-icmp",
         rules_flushed => "rules-flushed",
+        snat_missing => "snat-missing",
+        snat_wrong_address => "snat-wrong-address",
+        dnat_wrong_fixed_ip => "dnat-wrong-fixed-ip",
         float_dnat_missing => "float-dnat-missing",
         float_snat_missing => "float-snat-missing",
         float_address_missing => "float-address-missing",

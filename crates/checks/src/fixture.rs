@@ -12,6 +12,7 @@ mod rules;
 mod site;
 mod tests_of_all;
 mod tests_of_shapes;
+mod translations;
 mod written;
 
 use std::net::IpAddr;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use model::Netns;
 use model::intent::Floating;
-use model::netfilter::{Action, Match, NfRule, Test};
+use model::netfilter::{Action, Chain, Match, NfRule, Table, Test};
 
 use crate::nova;
 use crate::view::{Seat, View};
@@ -25,9 +25,16 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Floating, &'v Netns
 
 /// Whether some DNAT rule is for this floating address.
 pub(crate) fn has_dnat(ns: &Netns, floating: Ipv4Addr) -> bool {
-    let nat = nova::iptables(ns).filter(|t| t.name == "nat").flat_map(|t| &t.chains);
-    let rules = nat.filter(|c| c.name.ends_with("PREROUTING")).flat_map(|c| &c.rules);
-    rules.into_iter().any(|rule| matches!(rule.action, Action::Dnat(_)) && is_for(rule, floating))
+    dnat_of(ns, floating).is_some()
+}
+
+/// The first DNAT rule for a floating address, with the chain and table that it is in.
+pub(crate) fn dnat_of(ns: &Netns, floating: Ipv4Addr) -> Option<(&Table, &Chain, &NfRule)> {
+    let is_it = |rule: &&NfRule| matches!(rule.action, Action::Dnat(_)) && is_for(rule, floating);
+    nova::iptables(ns).filter(|t| t.name == "nat").find_map(|table| {
+        let mut chains = table.chains.iter().filter(|c| c.name.ends_with("PREROUTING"));
+        chains.find_map(|chain| Some((table, chain, chain.rules.iter().find(is_it)?)))
+    })
 }
 
 /// Whether some SNAT rule gives what leaves from the fixed address this floating one.

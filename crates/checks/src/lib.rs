@@ -26,6 +26,7 @@ mod found;
 mod ipv6;
 mod ladder;
 mod lasting;
+mod left_as;
 mod mend;
 mod metadata;
 pub mod next;

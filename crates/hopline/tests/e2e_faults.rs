@@ -81,12 +81,15 @@ const SERVICES: [(&str, &str); 19] = [
 ];
 
 /// Rules that hide, and translations that lead astray.
-const RULES: [(&str, &str); 5] = [
+const RULES: [(&str, &str); 8] = [
     ("antispoof-mac", "compute1//vnet0"),
     ("ebtables-drop", "compute1//vnet0"),
     ("nft-other-priority", "compute1//br100"),
     ("iptables-legacy-hidden", "compute1//br100"),
     ("rule-order-wrong", "compute1//eth0"),
+    ("snat-missing", "compute1//eth0"),
+    ("snat-wrong-address", "compute1//eth0"),
+    ("dnat-wrong-fixed-ip", "compute1//eth0"),
 ];
 
 /// Names.

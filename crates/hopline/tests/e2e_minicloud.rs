@@ -300,7 +300,7 @@ const GUESTS: [Fault; 5] = [
     ),
 ];
 
-const RULES: [Fault; 16] = [
+const RULES: [Fault; 19] = [
     fault(
         "ip-forward-0",
         &["host//br100"],
@@ -386,6 +386,25 @@ const RULES: [Fault; 16] = [
         &["host//vnet1", "host//vnet1"],
         "h $EBT -A FORWARD -p IPv4 -i $TAP1 -j DROP; h $EBT -A INPUT -p IPv4 -i $TAP1 -j DROP",
         "h $EBT -F",
+    ),
+    fault(
+        "snat-missing",
+        &["host//eth0"],
+        "h $IPT -t nat -D POSTROUTING -j nova-postrouting-bottom",
+        "h $IPT -t nat -A POSTROUTING -j nova-postrouting-bottom",
+    ),
+    fault(
+        "snat-wrong-address",
+        &["host//eth0"],
+        "h $IPT -t nat -F nova-network-float-snat
+         h $IPT -t nat -R nova-network-snat 2 -s $NET -o $UPLINK -j SNAT --to-source 203.0.113.99",
+        "h $IPT-restore <$STATE/iptables-$HOST_NS.rules",
+    ),
+    fault(
+        "dnat-wrong-fixed-ip",
+        &["host//eth0"],
+        "h $IPT -t nat -R nova-network-PREROUTING 2 -d $F1_IP/32 -j DNAT --to-destination $NET3.99",
+        "h $IPT -t nat -R nova-network-PREROUTING 2 -d $F1_IP/32 -j DNAT --to-destination $I1_IP",
     ),
     fault(
         "rule-order-wrong",

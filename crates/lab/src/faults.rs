@@ -17,6 +17,7 @@ mod default_route_wrong_gw;
 mod dhcp_bad_udp_checksum;
 mod dhcp_offer_wrong;
 mod dhcp_reply_lost;
+mod dnat_wrong_fixed_ip;
 mod dns_lookup_fails;
 mod dns_port53_blocked;
 mod dns_upstream_dead;
@@ -71,6 +72,8 @@ mod rp_filter_asymmetric;
 mod rule_order_wrong;
 mod rules_flushed;
 mod sg_missing_icmp;
+mod snat_missing;
+mod snat_wrong_address;
 mod ssh_slow_reverse_dns;
 mod stale_arp_after_float_move;
 mod stp_forward_delay;
@@ -141,6 +144,9 @@ const ALL: [Fault; OF_BOTH + 3] = [
     nft_other_priority::FAULT,
     iptables_legacy_hidden::FAULT,
     rule_order_wrong::FAULT,
+    snat_missing::FAULT,
+    snat_wrong_address::FAULT,
+    dnat_wrong_fixed_ip::FAULT,
     nova_rules_drift::FAULT,
     metadata_dnat_missing::FAULT,
     metadata_service_down::FAULT,
@@ -174,7 +180,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 72;
+const OF_BOTH: usize = 75;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

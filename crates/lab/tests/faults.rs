@@ -44,7 +44,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 72] = [
+const SYMPTOMS: [(&str, Symptom); 75] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -89,6 +89,9 @@ const SYMPTOMS: [(&str, Symptom); 72] = [
     ("nft-other-priority", Symptom::NoWayOut),
     ("iptables-legacy-hidden", Symptom::NoWayOut),
     ("rule-order-wrong", Symptom::NoWayOut),
+    ("snat-missing", Symptom::NoWayOut),
+    ("snat-wrong-address", Symptom::NoWayOut),
+    ("dnat-wrong-fixed-ip", Symptom::NoWayIn),
     ("nova-rules-drift", Symptom::StandsOpen),
     ("metadata-dnat-missing", Symptom::NoMetadata),
     ("metadata-service-down", Symptom::NoMetadata),

@@ -29,11 +29,12 @@
 use model::finding::Confidence;
 use model::path::{Direction, Exchange, Stage};
 
-use super::rules_flushed;
+use super::{rules_flushed, snat_wrong_address};
 use crate::evidence;
 use crate::floats;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
+use crate::left_as;
 use crate::mend::Mend;
 use crate::restart;
 use crate::uplinks;
@@ -53,8 +54,13 @@ pub fn check(view: &View) -> Vec<Found> {
         let several = seat.instance.floating().any(|f| f.address == seen);
         let uplink = uplinks::all(view).into_iter().find(|(n, _)| std::ptr::eq(*n, ns));
         let Some((_, uplink)) = uplink else { continue };
-        let other_cause =
-            seen == floating.fixed || rules_flushed::is_bare(ns) || floats::has_snat(ns, floating);
+        let is_strangers = left_as::unanswered(view).iter().any(|left| {
+            std::ptr::eq(left.seat.instance, seat.instance) && snat_wrong_address::is_wrong(left)
+        });
+        let other_cause = is_strangers
+            || seen == floating.fixed
+            || rules_flushed::is_bare(ns)
+            || floats::has_snat(ns, floating);
         if seen == floating.address || several || other_cause {
             continue;
         }
