@@ -65,6 +65,7 @@ pub mod routing {
 /// Netfilter: filters, NAT, floating addresses.
 pub mod firewall {
     pub mod antispoof_mac;
+    pub mod br_netfilter_docker_drop;
     pub mod dnat_wrong_fixed_ip;
     pub mod ebtables_drop;
     pub mod float_address_missing;
@@ -78,6 +79,7 @@ pub mod firewall {
     pub mod rule_order_wrong;
     pub mod rules_flushed;
     pub mod sg_missing_icmp;
+    pub mod sg_missing_ssh;
     pub mod snat_missing;
     pub mod snat_wrong_address;
 }
@@ -199,7 +201,9 @@ catalogue! {
         iptables_legacy_hidden => "iptables-legacy-hidden",
         foreign_rule_drop => "foreign-rule-drop",
         forward_policy_drop_no_accept => "forward-policy-drop-no-accept",
+        br_netfilter_docker_drop => "br-netfilter-docker-drop",
         sg_missing_icmp => "sg-missing-icmp",
+        sg_missing_ssh => "sg-missing-ssh",
         rules_flushed => "rules-flushed",
         snat_missing => "snat-missing",
         snat_wrong_address => "snat-wrong-address",

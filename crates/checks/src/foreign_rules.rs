@@ -127,7 +127,12 @@ fn is_above_novas(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) ->
 
 fn goes_to_an_instance(stopped: &Stopped) -> bool {
     match stopped.rung.purpose {
-        Purpose::Inbound(_) | Purpose::Itself(_) | Purpose::Served | Purpose::Served6(_) | Purpose::Other(_) => true,
+        Purpose::Inbound(_)
+        | Purpose::Ssh(_)
+        | Purpose::Itself(_)
+        | Purpose::Served
+        | Purpose::Served6(_)
+        | Purpose::Other(_) => true,
         Purpose::Dhcp
         | Purpose::Gateway
         | Purpose::Gateway6(_)

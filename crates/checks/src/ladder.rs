@@ -44,6 +44,8 @@ pub enum Purpose {
     Inbound(Ipv4Addr),
     /// The instance reaches itself by this floating address: asked where the host that runs it carries that address.
     Itself(Ipv4Addr),
+    /// The outside reaches the instance's port for ssh by this floating address.
+    Ssh(Ipv4Addr),
     /// The host that is the instance's gateway reaches it: asked where nobody outside can, for no floating address
     /// leads there, and nobody inside, for it cannot be entered.
     Served,
@@ -84,6 +86,7 @@ impl Purpose {
             | Purpose::Large(_)
             | Purpose::Inbound(_)
             | Purpose::Itself(_)
+            | Purpose::Ssh(_)
             | Purpose::Served
             | Purpose::Gateway6(_)
             | Purpose::Served6(_)
@@ -125,6 +128,7 @@ impl Rung {
             | Purpose::Outside
             | Purpose::Inbound(_)
             | Purpose::Itself(_)
+            | Purpose::Ssh(_)
             | Purpose::Served
             | Purpose::Gateway6(_)
             | Purpose::Served6(_)
@@ -154,6 +158,9 @@ impl Rung {
 /// neighbours already tells what the bridge does, one instance a further host what the segment does.
 const OTHERS_MAX: usize = 8;
 
+/// ssh's port.
+pub(crate) const SSH_PORT: u16 = 22;
+
 /// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
 const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
@@ -174,11 +181,7 @@ pub(crate) fn again(world: &World, rung: &Rung) -> Option<Rung> {
 }
 
 fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Purpose> {
-    let inbound = || {
-        let floating =
-            world.intent.instances.get(instance).into_iter().flat_map(model::intent::Instance::floating);
-        floating.map(|f| Purpose::Inbound(f.address))
-    };
+    let inbound = || floating(world, instance).map(Purpose::Inbound);
     let itself = || {
         let own = world.intent.instances.get(instance).into_iter();
         let carried = own.filter(|own| world.intent.servers_of(own).contains(&own.host.as_str()));
@@ -189,6 +192,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         let is_closed = |i: &model::intent::Instance| !i.entered && i.floating().next().is_none();
         instance.filter(|i| is_closed(i)).map(|_| Purpose::Served)
     };
+    let ssh = floating(world, instance).map(Purpose::Ssh);
     let mut purposes = match symptom {
         Symptom::Auto | Symptom::Ping | Symptom::Ssh => vec![Purpose::Gateway, Purpose::Outside],
         Symptom::Dhcp => vec![Purpose::Dhcp],
@@ -222,7 +226,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             }
         }
         Symptom::Ssh => {
-            purposes.extend(inbound().chain(served()));
+            purposes.extend(inbound().chain(served()).chain(ssh));
             if serves_names(world, instance) {
                 purposes.extend([Purpose::Resolver, Purpose::ResolverTcp, Purpose::ResolverAtHome]);
                 purposes.extend(upstreams(world, instance).into_iter().map(Purpose::Reverse));
@@ -248,6 +252,11 @@ fn over_ipv6(world: &World, instance: usize) -> Vec<Purpose> {
         return Vec::new();
     };
     vec![Purpose::Gateway6(gateway), Purpose::Served6(own)]
+}
+
+fn floating(world: &World, instance: usize) -> impl Iterator<Item = Ipv4Addr> {
+    let instance = world.intent.instances.get(instance).into_iter();
+    instance.flat_map(model::intent::Instance::floating).map(|floating| floating.address)
 }
 
 /// Whether the host that serves the instance is meant to give addresses and names: nova-network runs one dnsmasq a
@@ -330,6 +339,7 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
             (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE).into(), Protocol::WholeIcmp(octets))
         }
         Purpose::Inbound(floating) => (external(world)?, floating.into(), Protocol::Icmp),
+        Purpose::Ssh(floating) => (external(world)?, floating.into(), Protocol::Tcp(SSH_PORT)),
         Purpose::Itself(floating) => (own, floating.into(), Protocol::Icmp),
         Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Icmp),
         Purpose::Gateway6(gateway) => (own, gateway.into(), Protocol::Icmp),
@@ -376,6 +386,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::Outside
         | Purpose::Large(_)
         | Purpose::Inbound(_)
+        | Purpose::Ssh(_)
         | Purpose::Resolver
         | Purpose::Inside(_)
         | Purpose::Offered(_)

@@ -41,6 +41,7 @@ mod restart;
 mod rules;
 mod said;
 mod scope;
+mod sg_missing;
 mod size;
 mod stations;
 mod steps;

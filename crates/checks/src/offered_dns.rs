@@ -40,6 +40,7 @@ pub(crate) fn mute<'v>(view: &View<'v>, seat: &Seat, heard: Option<&HeardReply>)
         | Purpose::Large(_)
         | Purpose::Inbound(_)
         | Purpose::Itself(_)
+        | Purpose::Ssh(_)
         | Purpose::Served
         | Purpose::Gateway6(_)
         | Purpose::Served6(_)

@@ -157,6 +157,7 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
             vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
+        Purpose::Ssh(_) => vec![Asks::Connection { port: SSH_PORT }],
         Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT }],
         Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],
@@ -165,6 +166,8 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
 
 /// The port of the metadata service as instances see it (EC2's).
 const METADATA_PORT: u16 = 80;
+
+const SSH_PORT: u16 = 22;
 
 const DNS_PORT: u16 = 53;
 

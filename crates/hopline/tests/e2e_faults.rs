@@ -81,7 +81,7 @@ const SERVICES: [(&str, &str); 19] = [
 ];
 
 /// Rules that hide, and translations that lead astray.
-const RULES: [(&str, &str); 8] = [
+const RULES: [(&str, &str); 9] = [
     ("antispoof-mac", "compute1//vnet0"),
     ("ebtables-drop", "compute1//vnet0"),
     ("nft-other-priority", "compute1//br100"),
@@ -90,6 +90,7 @@ const RULES: [(&str, &str); 8] = [
     ("snat-missing", "compute1//eth0"),
     ("snat-wrong-address", "compute1//eth0"),
     ("dnat-wrong-fixed-ip", "compute1//eth0"),
+    ("br-netfilter-docker-drop", "compute1//vnet0"),
 ];
 
 /// Names.
@@ -99,6 +100,9 @@ const NAMES: [(&str, &str); 4] = [
     ("dns-upstream-wrong", "compute1//br100"),
     ("dns-upstream-dead", "external//eth0"),
 ];
+
+/// What only who complains of ssh is told.
+const NO_SSH: [(&str, &str); 1] = [("sg-missing-ssh", "compute1//eth0")];
 
 /// Told where ssh is complained of; else it is the rule that makes it.
 const OF_SSH: (&str, &str) = ("ssh-slow-reverse-dns", "gw//eth0");
@@ -149,6 +153,7 @@ fn the_tables_name_every_fault_of_the_lab() {
         .chain(&NAMES)
         .chain(&ANSWERS)
         .chain(&OF_ANSWERS)
+        .chain(&NO_SSH)
         .chain([&OF_SSH]);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
@@ -186,6 +191,19 @@ fn faults_of_metadata_are_named_and_healed() {
 #[test]
 fn faults_of_names_are_named_and_healed() {
     each_is_named_and_healed("d", &NAMES);
+}
+
+#[test]
+fn a_group_without_ssh_is_told_to_who_complains_of_it() {
+    let lab = TestLab::up("g");
+    let question = ["diagnose", "web1", "--symptom", "ssh"];
+    lab.report(&question).assert_healthy("a new lab");
+    let [(code, hop)] = NO_SSH;
+    lab.break_fault(code);
+    lab.report(&question).assert_finds(&[&format!("{code} {hop}")], "ssh is complained of");
+    lab.report(&["diagnose", "web1"]).assert_healthy("nobody complains of ssh");
+    lab.heal();
+    lab.report(&question).assert_healthy("after it");
 }
 
 #[test]

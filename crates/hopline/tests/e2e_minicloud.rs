@@ -300,7 +300,7 @@ const GUESTS: [Fault; 5] = [
     ),
 ];
 
-const RULES: [Fault; 19] = [
+const RULES: [Fault; 20] = [
     fault(
         "ip-forward-0",
         &["host//br100"],
@@ -386,6 +386,16 @@ const RULES: [Fault; 19] = [
         &["host//vnet1", "host//vnet1"],
         "h $EBT -A FORWARD -p IPv4 -i $TAP1 -j DROP; h $EBT -A INPUT -p IPv4 -i $TAP1 -j DROP",
         "h $EBT -F",
+    ),
+    fault(
+        "br-netfilter-docker-drop",
+        &["host//vnet1"],
+        "h $IPT -F nova-network-FORWARD
+         h $IPT -A nova-network-FORWARD -i $BRIDGE -o $UPLINK -j ACCEPT
+         h $IPT -A nova-network-FORWARD -i $UPLINK -o $BRIDGE -j ACCEPT
+         h $IPT -P FORWARD DROP; h $IPT -D FORWARD -j nova-filter-top
+         h $IPT -N DOCKER-USER; h $IPT -A FORWARD -j DOCKER-USER",
+        "h $IPT -P FORWARD ACCEPT; h $IPT-restore <$STATE/iptables-$HOST_NS.rules",
     ),
     fault(
         "snat-missing",

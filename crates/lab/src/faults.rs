@@ -11,6 +11,7 @@ use crate::shape::Manager;
 mod antispoof_mac;
 mod arp_ignore;
 mod blackhole_route;
+mod br_netfilter_docker_drop;
 mod bridge_down;
 mod default_route_missing;
 mod default_route_wrong_gw;
@@ -72,6 +73,7 @@ mod rp_filter_asymmetric;
 mod rule_order_wrong;
 mod rules_flushed;
 mod sg_missing_icmp;
+mod sg_missing_ssh;
 mod snat_missing;
 mod snat_wrong_address;
 mod ssh_slow_reverse_dns;
@@ -118,6 +120,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     rp_filter_asymmetric::FAULT,
     forward_policy_drop_no_accept::FAULT,
     sg_missing_icmp::FAULT,
+    sg_missing_ssh::FAULT,
     float_dnat_missing::FAULT,
     float_snat_missing::FAULT,
     float_address_missing::FAULT,
@@ -147,6 +150,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     snat_missing::FAULT,
     snat_wrong_address::FAULT,
     dnat_wrong_fixed_ip::FAULT,
+    br_netfilter_docker_drop::FAULT,
     nova_rules_drift::FAULT,
     metadata_dnat_missing::FAULT,
     metadata_service_down::FAULT,
@@ -180,7 +184,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 75;
+const OF_BOTH: usize = 77;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -40,11 +40,13 @@ enum Symptom {
     LargeDie,
     /// Two machines answer the host's question who has web1's address.
     TwoAnswer,
+    /// The outside does not reach web1's port for ssh; everything else works.
+    NoSsh,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 75] = [
+const SYMPTOMS: [(&str, Symptom); 77] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -63,6 +65,7 @@ const SYMPTOMS: [(&str, Symptom); 75] = [
     ("rp-filter-asymmetric", Symptom::NoWayOut),
     ("forward-policy-drop-no-accept", Symptom::NoWayOut),
     ("sg-missing-icmp", Symptom::NoWayIn),
+    ("sg-missing-ssh", Symptom::NoSsh),
     ("float-dnat-missing", Symptom::HostAnswers),
     ("float-snat-missing", Symptom::HostsSource),
     ("float-address-missing", Symptom::NoWayOut),
@@ -92,6 +95,7 @@ const SYMPTOMS: [(&str, Symptom); 75] = [
     ("snat-missing", Symptom::NoWayOut),
     ("snat-wrong-address", Symptom::NoWayOut),
     ("dnat-wrong-fixed-ip", Symptom::NoWayIn),
+    ("br-netfilter-docker-drop", Symptom::FlatNetworkCut),
     ("nova-rules-drift", Symptom::StandsOpen),
     ("metadata-dnat-missing", Symptom::NoMetadata),
     ("metadata-service-down", Symptom::NoMetadata),
@@ -267,6 +271,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let (answered, text) = large_ping(&web1);
             assert!(!answered && !text.contains("Frag needed"), "{code}: {text}");
         }
+        Symptom::NoSsh => {
+            assert!(!accepts_ssh(&external), "{code}");
+            assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
+        }
         Symptom::StandsOpen => {
             assert!(answers_on_a_closed_port(&external), "{code}");
             assert!(ping(&web1, EXTERNAL).0, "{code}");
@@ -292,7 +300,7 @@ fn assert_works(lab: &Lab) {
     assert!(large_ping(&web1).0);
     assert!(!answers_on_a_closed_port(&external));
     assert!(gets_lease(lab));
-    assert!(gets_metadata(&web1));
+    assert!(gets_metadata(&web1) && accepts_ssh(&external));
     assert!(resolves(lab, "health"));
 }
 
@@ -318,6 +326,12 @@ fn gets_metadata(web1: &str) -> bool {
 fn large_ping(ns: &str) -> (bool, String) {
     let output = run_in(ns, &["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472", EXTERNAL]);
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether web1 takes a connection from outside to its port for ssh.
+fn accepts_ssh(external: &str) -> bool {
+    let connect = format!("exec 3<>/dev/tcp/{FLOATING}/22");
+    run_in(external, &["timeout", "1", "bash", "-c", &connect]).status.success()
 }
 
 /// Whether web1 says that nothing listens on a port which no group opens, rather than nothing at all.

@@ -15,6 +15,7 @@
 //!
 //! ## Nearest look-alikes
 //! * `ip-forward-0`: no netfilter counter moves.
+//! * `br-netfilter-docker-drop`: only what is bridged dies there.
 //! * `foreign-rule-drop`: a rule drops, not the policy.
 //!
 //! ## Fix
@@ -28,6 +29,7 @@ use model::finding::Confidence;
 use model::netfilter::Hook;
 use model::path::Stop;
 
+use super::br_netfilter_docker_drop;
 use crate::drift;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -42,7 +44,8 @@ pub fn check(view: &View) -> Vec<Found> {
         let place = &stopped.hop.at;
         let main = view.snapshot().main_netns(&place.host);
         let (Hook::Forward, Some(ns)) = (rule.hook, main) else { continue };
-        if found.iter().any(|f| f.finding.hop.host == place.host) {
+        let is_bridges = br_netfilter_docker_drop::only_bridged(view, &stopped).is_some();
+        if is_bridges || found.iter().any(|f| f.finding.hop.host == place.host) {
             continue;
         }
         let edit = rule.dialect.edit_command(rule.family);

@@ -26,121 +26,25 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; nova `virt/firewall.py`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use model::path::Exchange;
 
-use ipnet::IpNet;
-use model::Netns;
-use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
-use model::intent::Instance;
-use model::netfilter::{Action, Test};
-use model::path::{Exchange, Place, Stop};
-
-use crate::evidence;
-use crate::found::{Fault, Found};
-use crate::nova;
+use crate::found::Found;
 use crate::nova::line::{ICMP, Line, Then, always};
-use crate::restart;
-use crate::rules;
+use crate::sg_missing::{self, Wanted};
 use crate::view::View;
 
 /// Looks for pings that ended at nova's fallback: one finding an instance.
 pub fn check(view: &View) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
-    for stopped in view.stops().filter(|s| s.exchange == Exchange::Icmp) {
-        let Stop::Rule(rule) = stopped.stop else { continue };
-        let Some(ns) = view.snapshot().main_netns(&stopped.hop.at.host) else { continue };
-        let Some(chain) = rule.chains.iter().rev().find(|c| nova::is_instance_chain(c)) else { continue };
-        if !nova::is_fallback(rule.chain()) || !nova::wrote(rule) {
-            continue;
-        }
-        let Some(instance) = guarded(view, ns, chain) else { continue };
-        if found.iter().any(|f| f.finding.instances.contains(&instance.name)) {
-            continue;
-        }
-        let means = meant(instance);
-        let mut evidence = evidence::stopping(view, ns, &stopped, rule);
-        evidence.extend(groups(instance));
-        let cause = if means == Some(true) {
-            format!(
-                "a group of {} allows ICMP, but {chain} has no rule for it; {} dropped it",
-                instance.name,
-                rule.chain()
-            )
-        } else {
-            format!(
-                "no group of {} allows ICMP, so {} dropped it: that is policy",
-                instance.name,
-                rule.chain()
-            )
-        };
-        let fault = Fault {
-            code: "sg-missing-icmp",
-            hop: Place { ..stopped.hop.at.clone() },
-            summary: format!(
-                "{} does not let ping in: its security groups have no rule for ICMP",
-                instance.name
-            ),
-            cause,
-            confidence: Confidence::Proven,
-            evidence,
-            owner: "nova-compute",
-            remedy: vec![remedy(view, &ns.machine, instance, means)],
-            instances: vec![instance.name.clone()],
-            stopped: Some(stopped),
-            mend: vec![rules::before_fallback(
-                ns,
-                chain,
-                rule,
-                &Line { protocol: Some(ICMP), ..always(Then::Accept) },
-            )],
-        };
-        found.push(fault.found());
-    }
-    found
-}
-
-/// The instance whose chain it is: by the jump to it, `-d FIXED/32 -j CHAIN`.
-fn guarded<'v>(view: &View<'v>, ns: &Netns, chain: &str) -> Option<&'v Instance> {
-    let jumps = nova::iptables(ns).flat_map(|t| &t.chains).flat_map(|c| &c.rules);
-    let fixed: Vec<IpNet> = jumps
-        .filter(|r| matches!(&r.action, Action::Jump(to) if to == chain))
-        .flat_map(|r| &r.matches)
-        .flat_map(|m| if let Test::Destination(nets) = &m.test { nets.clone() } else { Vec::new() })
-        .collect();
-    let has = |ip: Ipv4Addr| fixed.iter().any(|net| net.addr() == IpAddr::V4(ip));
-    view.intent().instances.iter().find(|i| i.fixed().any(has))
-}
-
-/// Whether the database's groups let ping in from anywhere; `None` without a database.
-fn meant(instance: &Instance) -> Option<bool> {
-    let rules = instance.security_groups.iter().flat_map(|g| &g.rules);
-    let anywhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    let allows = rules.map(|r| r.allows(1, None, anywhere)).any(|a| a == Some(true));
-    (!instance.security_groups.is_empty()).then_some(allows)
-}
-
-fn groups(instance: &Instance) -> Option<Evidence> {
-    let names: Vec<&str> = instance.security_groups.iter().map(|g| g.name.as_str()).collect();
-    let icmp = meant(instance)?;
-    let text = format!(
-        "groups of {}: {}; ICMP {}",
-        instance.name,
-        names.join(", "),
-        if icmp { "allowed" } else { "not allowed" }
-    );
-    Some(evidence::record(EvidenceKind::Db, "security_group_rules", text))
-}
-
-fn remedy(view: &View, host: &str, instance: &Instance, meant: Option<bool>) -> Remedy {
-    if meant == Some(true) {
-        return restart::compute(view, host, "writes the instances' chains again");
-    }
-    let group = instance.security_groups.first().map_or("default", |g| g.name.as_str());
-    Remedy {
-        command: format!("nova secgroup-add-rule {group} icmp -1 -1 0.0.0.0/0"),
-        undo: format!("nova secgroup-delete-rule {group} icmp -1 -1 0.0.0.0/0"),
-        note: "only if ping is wanted; applies to every instance of the group".to_owned(),
-    }
+    let wanted = Wanted {
+        code: "sg-missing-icmp",
+        what: "ping",
+        protocol: "ICMP",
+        number: ICMP,
+        port: None,
+        words: "icmp -1 -1 0.0.0.0/0",
+        line: Line { protocol: Some(ICMP), ..always(Then::Accept) },
+    };
+    sg_missing::found(view, &wanted, |stopped| stopped.exchange == Exchange::Icmp)
 }
 
 #[cfg(test)]
