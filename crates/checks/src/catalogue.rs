@@ -66,10 +66,13 @@ pub mod routing {
 pub mod firewall {
     pub mod antispoof_mac;
     pub mod br_netfilter_docker_drop;
+    pub mod conntrack_full;
+    pub mod conntrack_stale_dnat;
     pub mod dnat_wrong_fixed_ip;
     pub mod ebtables_drop;
     pub mod float_address_missing;
     pub mod float_dnat_missing;
+    pub mod float_on_two_hosts;
     pub mod float_snat_missing;
     pub mod foreign_rule_drop;
     pub mod forward_policy_drop_no_accept;
@@ -194,6 +197,7 @@ catalogue! {
         rp_filter_asymmetric => "rp-filter-asymmetric",
     }
     firewall {
+        conntrack_full => "conntrack-full",
         antispoof_mac => "antispoof-mac",
         ebtables_drop => "ebtables-drop",
         rule_order_wrong => "rule-order-wrong",
@@ -210,6 +214,8 @@ catalogue! {
         dnat_wrong_fixed_ip => "dnat-wrong-fixed-ip",
         float_dnat_missing => "float-dnat-missing",
         float_snat_missing => "float-snat-missing",
+        conntrack_stale_dnat => "conntrack-stale-dnat",
+        float_on_two_hosts => "float-on-two-hosts",
         float_address_missing => "float-address-missing",
         nova_rules_drift => "nova-rules-drift",
     }

@@ -114,6 +114,13 @@ pub enum Mend {
         /// Link.
         device: String,
     },
+    /// Takes an address from every link.
+    RemoveAddress {
+        /// Host.
+        machine: String,
+        /// Address.
+        ip: Ipv4Addr,
+    },
     /// Sets a sysctl (name without `net.`), and the per-link settings that follow it.
     Sysctl {
         /// Host.
@@ -258,6 +265,12 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             let net = IpNet::from(IpAddr::V4(*ip));
             ns.addresses.push(Address::global(link, net));
             ns.routes.push(route(TABLE_LOCAL, net, RouteKind::Local, nexthop(link)));
+        }
+        Mend::RemoveAddress { machine, ip } => {
+            let Some(ns) = main_of(snapshot, machine) else { return };
+            let net = IpNet::from(IpAddr::V4(*ip));
+            ns.addresses.retain(|own| own.net.addr() != net.addr());
+            ns.routes.retain(|route| route.table != TABLE_LOCAL || route.destination != net);
         }
         Mend::Sysctl { machine, name, value } => set_sysctl(snapshot, machine, name, value),
         Mend::RemoveRule { machine, rule } => {

@@ -81,7 +81,7 @@ const SERVICES: [(&str, &str); 19] = [
 ];
 
 /// Rules that hide, and translations that lead astray.
-const RULES: [(&str, &str); 9] = [
+const RULES: [(&str, &str); 11] = [
     ("antispoof-mac", "compute1//vnet0"),
     ("ebtables-drop", "compute1//vnet0"),
     ("nft-other-priority", "compute1//br100"),
@@ -91,6 +91,8 @@ const RULES: [(&str, &str); 9] = [
     ("snat-wrong-address", "compute1//eth0"),
     ("dnat-wrong-fixed-ip", "compute1//eth0"),
     ("br-netfilter-docker-drop", "compute1//vnet0"),
+    ("conntrack-stale-dnat", "compute1//eth0"),
+    ("conntrack-full", "compute1//br100"),
 ];
 
 /// Names.

@@ -300,7 +300,7 @@ const GUESTS: [Fault; 5] = [
     ),
 ];
 
-const RULES: [Fault; 20] = [
+const RULES: [Fault; 22] = [
     fault(
         "ip-forward-0",
         &["host//br100"],
@@ -396,6 +396,22 @@ const RULES: [Fault; 20] = [
          h $IPT -P FORWARD DROP; h $IPT -D FORWARD -j nova-filter-top
          h $IPT -N DOCKER-USER; h $IPT -A FORWARD -j DOCKER-USER",
         "h $IPT -P FORWARD ACCEPT; h $IPT-restore <$STATE/iptables-$HOST_NS.rules",
+    ),
+    fault(
+        "conntrack-stale-dnat",
+        &["host//eth0"],
+        "h conntrack -I -p udp -s $EXT_IP -d $F1_IP --sport 40000 --dport 9000 -r $I2_IP -q $EXT_IP \
+           --reply-port-src 9000 --reply-port-dst 40000 -t 600 -u SEEN_REPLY,ASSURED",
+        "h conntrack -D -p udp --orig-dst $F1_IP --sport 40000",
+    ),
+    fault(
+        "conntrack-full",
+        &["host//br100"],
+        "for n in $(seq 0 $(($(cat /proc/sys/net/netfilter/nf_conntrack_max) - 1))); do
+           echo \"-I -s 10.1.$((n >> 8 & 255)).$((n & 255)) -d 10.2.0.1 -p udp --sport $((1024 + (n >> 16))) \
+             --dport 9 -t 600 -u SEEN_REPLY,ASSURED\"
+         done >$STATE/ct.txt; h conntrack -R $STATE/ct.txt >/dev/null 2>&1 || true",
+        "h conntrack -F",
     ),
     fault(
         "snat-missing",
@@ -541,6 +557,25 @@ fn what_only_silence_tells_is_told_by_asking() {
         let after = format!("after {}", fault.inject);
         wrong.extend(cloud.complaints(&[&["diagnose", "inst1"]], &Expected::default(), &after));
     }
+    assert_none(&wrong);
+}
+
+#[test]
+fn a_floating_address_on_two_hosts_is_told_at_the_one_that_is_not_meant() {
+    let cloud = Minicloud::up("f");
+    cloud.bash(
+        "h2 ip addr add $F1_IP/32 dev $UPLINK
+         h2 $IPT -t nat -I nova-network-PREROUTING -d $F1_IP/32 -j DNAT --to-destination $I3_IP
+         g ip neigh flush all",
+    );
+    let told = || vec!["float-on-two-hosts host2//eth0".to_owned()];
+    let asked: [&[&str]; 3] = [&["diagnose", "inst1"], &["diagnose", "inst1", "--passive"], &["check"]];
+    let mut wrong = cloud.complaints(&asked, &Expected { entered: told(), outside: told() }, "on two hosts");
+    cloud.bash(
+        "h2 ip addr del $F1_IP/32 dev $UPLINK; h2 $IPT -t nat -D nova-network-PREROUTING 1
+         g ip neigh flush all",
+    );
+    wrong.extend(cloud.complaints(&asked, &Expected::default(), "after it"));
     assert_none(&wrong);
 }
 

@@ -13,6 +13,8 @@ mod arp_ignore;
 mod blackhole_route;
 mod br_netfilter_docker_drop;
 mod bridge_down;
+mod conntrack_full;
+mod conntrack_stale_dnat;
 mod default_route_missing;
 mod default_route_wrong_gw;
 mod dhcp_bad_udp_checksum;
@@ -151,6 +153,8 @@ const ALL: [Fault; OF_BOTH + 3] = [
     snat_wrong_address::FAULT,
     dnat_wrong_fixed_ip::FAULT,
     br_netfilter_docker_drop::FAULT,
+    conntrack_stale_dnat::FAULT,
+    conntrack_full::FAULT,
     nova_rules_drift::FAULT,
     metadata_dnat_missing::FAULT,
     metadata_service_down::FAULT,
@@ -184,7 +188,7 @@ const ALL: [Fault; OF_BOTH + 3] = [
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 77;
+const OF_BOTH: usize = 79;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

@@ -42,11 +42,13 @@ enum Symptom {
     TwoAnswer,
     /// The outside does not reach web1's port for ssh; everything else works.
     NoSsh,
+    /// What the outside sends to web1's floating address from one port arrives at web2.
+    OldFlow,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 77] = [
+const SYMPTOMS: [(&str, Symptom); 79] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -96,6 +98,8 @@ const SYMPTOMS: [(&str, Symptom); 77] = [
     ("snat-wrong-address", Symptom::NoWayOut),
     ("dnat-wrong-fixed-ip", Symptom::NoWayIn),
     ("br-netfilter-docker-drop", Symptom::FlatNetworkCut),
+    ("conntrack-stale-dnat", Symptom::OldFlow),
+    ("conntrack-full", Symptom::NoWayOut),
     ("nova-rules-drift", Symptom::StandsOpen),
     ("metadata-dnat-missing", Symptom::NoMetadata),
     ("metadata-service-down", Symptom::NoMetadata),
@@ -273,6 +277,16 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
         }
         Symptom::NoSsh => {
             assert!(!accepts_ssh(&external), "{code}");
+            assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::OldFlow => {
+            let other = Capture::start(&lab.netns("web2"), "eth0", "udp dst port 9000");
+            // Nobody answers there: what counts is who is asked.
+            let ask =
+                ["dig", "-b", "1.2.3.4#40000", "@203.0.113.30", "-p", "9000", "+time=1", "+tries=1", "x"];
+            run_in(&external, &ask);
+            let packet = other.packet();
+            assert!(packet.contains("10.0.2.25.9000"), "{code}: {packet}");
             assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::StandsOpen => {

@@ -1,5 +1,6 @@
 # The words in which the injectors below speak of minicloud's parts; sourced after `minicloud.sh env`.
 h() { ip netns exec "$HOST_NS" "$@"; }
+h2() { ip netns exec "$HOST2_NS" "$@"; }
 f() { ip netns exec "$FAB_NS" "$@"; }
 g() { ip netns exec "$GW_NS" "$@"; }
 i1() { ip netns exec "$INST1_NS" "$@"; }

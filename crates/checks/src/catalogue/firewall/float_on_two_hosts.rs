@@ -1,0 +1,140 @@
+//! # float-on-two-hosts
+//!
+//! Two hosts carry the same floating address.
+//!
+//! ## What it means
+//! After a move that failed half way both answer ARP for it, and who is asked last wins: packets for the instance, and
+//! the answers to its own, go now to one host and now to the other.
+//!
+//! ## How hopline knows
+//! The address is on the host that the database (or the site file) names, and on another host of the site too.
+//!
+//! ## What it looks like
+//! `arping -I eth0 FLOATING` on the gateway: answers from two MACs, both of hosts of the cloud.
+//!
+//! ## Nearest look-alikes
+//! * `float-address-missing`: the host that should carry it does not.
+//! * `conntrack-stale-dnat`: one host carries it, and old connections are led to the old instance.
+//!
+//! ## Fix
+//! Take it from the host that `floating_ips.host` does not name, with the rules for it (restart nova-network there);
+//! then let the right one announce it (`arping -U`). Undo: add it again.
+//!
+//! ## References
+//! nova `network/floating_ips.py` `migrate_instance_start`; arping(8); rcbops/chef-cookbooks#316.
+
+use std::net::IpAddr;
+
+use model::Netns;
+use model::finding::{Confidence, EvidenceKind, Remedy};
+use model::intent::Floating;
+use model::path::{Direction, Exchange, Stage};
+
+use crate::evidence;
+use crate::floats;
+use crate::found::{Fault, Found, at};
+use crate::ladder::Purpose;
+use crate::mend::Mend;
+use crate::restart;
+use crate::view::{Seat, View};
+
+/// Looks for floating addresses on hosts that are not meant to carry them: one finding an address and host.
+pub fn check(view: &View) -> Vec<Found> {
+    let both = floats::all(view).into_iter();
+    let both = both.filter(|(_, floating, ns)| ns.has_address(IpAddr::V4(floating.address)));
+    both.flat_map(|(seat, floating, ns)| stale(view, seat, floating, ns)).collect()
+}
+
+fn stale(view: &View, seat: Seat, floating: &Floating, meant: &Netns) -> Vec<Found> {
+    let hosts = view.snapshot().hosts.iter().filter(|host| host.name != meant.machine);
+    let others = hosts.filter_map(|host| view.snapshot().main_netns(&host.name));
+    let carries = |ns: &&Netns| ns.has_address(IpAddr::V4(floating.address));
+    others.filter(carries).map(|ns| finding(view, seat, floating, (meant, ns))).collect()
+}
+
+fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns, &Netns)) -> Found {
+    let address = floating.address;
+    let name = &seat.instance.name;
+    let on = |ns: &Netns| {
+        let carrier = ns.addresses.iter().find(|own| own.net.addr() == IpAddr::V4(address));
+        carrier.map_or_else(String::new, |own| ns.link_name(own.link))
+    };
+    let (device, right) = (on(stale), on(meant));
+    let shown = |ns: &Netns, device: &str| {
+        let text = format!("{address} is on {device} of {}", ns.machine);
+        evidence::state(ns, &format!("ip -4 address show dev {device}"), text)
+    };
+    let delete = format!("ip address del {address}/32 dev {device}");
+    let nth = view.rungs.iter().position(|rung| rung.purpose == Purpose::Inbound(address));
+    let fault = Fault {
+        code: "float-on-two-hosts",
+        hop: at(stale, &device, Stage::Neighbour),
+        summary: format!("{address} of {name} is on {} and on {} too", meant.machine, stale.machine),
+        cause: format!("{} still carries it, and answers for it as {} does", stale.machine, meant.machine),
+        confidence: Confidence::Proven,
+        evidence: vec![
+            shown(meant, &right),
+            shown(stale, &device),
+            evidence::record(EvidenceKind::Db, "floating_ips", format!("{address} is for {}", meant.machine)),
+        ],
+        owner: "nova-network",
+        remedy: vec![
+            Remedy {
+                note: "the rules for it go with a restart of nova-network there".to_owned(),
+                ..evidence::remedy(stale, &delete, &delete.replace(" del ", " add "), "")
+            },
+            restart::network(view, &stale.machine, "writes its rules again, without those for this address"),
+            evidence::remedy(meant, &format!("arping -U -c 2 -I {right} {address}"), "", "tells the gateway"),
+        ],
+        instances: vec![name.clone()],
+        stopped: None,
+        mend: mended(stale, floating),
+    };
+    let mut found = fault.found();
+    if let Some(nth) = nth {
+        found.order = Some((nth, 0, 0));
+        (found.finding.exchange, found.finding.direction) = (Exchange::Icmp, Direction::Request);
+    }
+    found
+}
+
+/// In the model, the other host without the address and without its rule.
+fn mended(stale: &Netns, floating: &Floating) -> Vec<Mend> {
+    let machine = stale.machine.clone();
+    let rule = floats::dnat_of(stale, floating.address).map(|(table, chain, rule)| Mend::RewriteChain {
+        machine: machine.clone(),
+        dialect: table.dialect,
+        table: table.name.clone(),
+        chain: chain.name.clone(),
+        rules: chain.rules.iter().filter(|other| !std::ptr::eq(*other, rule)).cloned().collect(),
+    });
+    let address = Mend::RemoveAddress { machine: machine.clone(), ip: floating.address };
+    rule.into_iter().chain([address]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{codes, minicloud};
+
+    #[test]
+    fn fires_on_the_host_that_is_not_meant() {
+        let mut cloud = minicloud();
+        let uplink = cloud.link("host2", "eth0").index;
+        let copy = model::route::Address::global(uplink, "203.0.113.101/32".parse().unwrap());
+        cloud.netns("host2").addresses.push(copy);
+        let found = cloud.diagnose("inst1");
+        assert_eq!(codes(&found), ["float-on-two-hosts host2//eth0"]);
+        assert_eq!(found.findings[0].instances, ["inst1"]);
+        // Another's floating address is no matter of inst3's.
+        assert_eq!(codes(&cloud.diagnose("inst3")), [""; 0]);
+    }
+
+    #[test]
+    fn stays_silent_where_it_has_moved_and_not_come() {
+        let mut cloud = minicloud();
+        let carried = |a: &model::route::Address| a.net.addr().to_string() == "203.0.113.101";
+        cloud.netns("host").addresses.retain(|a| !carried(a));
+        let found = codes(&cloud.diagnose("inst1"));
+        assert!(found.iter().all(|code| !code.starts_with("float-on-two-hosts")), "{found:?}");
+    }
+}
