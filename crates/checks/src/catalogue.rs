@@ -28,9 +28,9 @@ pub mod guest {
 /// Links, bridges, taps.
 pub mod links {
     pub mod bridge_down;
+    pub mod duplicate_ip_foreign;
     pub mod duplicate_mac;
     pub mod fdb_static_stale;
-    pub mod duplicate_ip_foreign;
     pub mod flatif_down;
     pub mod flatif_not_enslaved;
     pub mod flood_off_unknown_unicast;

@@ -49,7 +49,11 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
 /// have the instance's address, which where the instance is cut off is a guess and no more.
 fn is_guessed(rung: &Rung) -> bool {
     let is_to_instance = match rung.purpose {
-        Purpose::Inbound(_) | Purpose::Itself(_) | Purpose::Served | Purpose::Served6(_) | Purpose::Other(_) => true,
+        Purpose::Inbound(_)
+        | Purpose::Itself(_)
+        | Purpose::Served
+        | Purpose::Served6(_)
+        | Purpose::Other(_) => true,
         Purpose::Dhcp
         | Purpose::Gateway
         | Purpose::Gateway6(_)
