@@ -19,13 +19,19 @@ pub(crate) fn is_by(findings: &[Ranked], asking: &Asking, parted: Option<&Parted
 
 fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bool {
     let Ranked { rank, finding, is_foreseen, seen_at } = ranked;
-    let Asking { rung, instance, probe, .. } = *asking;
+    let Asking { case, rung, instance, probe, .. } = *asking;
     let exchange = probe.asked.exchange();
     let is_hit = || finding.instances.iter().any(|name| name == instance);
     // A dnsmasq is one for addresses and names, and why it is silent is told once.
     let is_of_server = |exchange| matches!(exchange, Exchange::Dhcp | Exchange::Dns);
     if is_of_server(finding.exchange) && is_of_server(exchange) && is_hit() {
         return true;
+    }
+    // What is meant for an address that two machines have goes now to the one and now to the other.
+    if finding.exchange == Exchange::Arp && !is_foreseen {
+        let other = rung.purpose.other().and_then(|at| case.intent.instances.get(at));
+        let is_met = other.is_some_and(|other| finding.instances.contains(&other.name));
+        return rung.to.is_ipv4() && (is_hit() || is_met);
     }
     if *is_foreseen && rung.answer.answered {
         return is_guessed(rung) && is_hit();

@@ -85,7 +85,7 @@ impl Cloud {
     pub(crate) fn diagnose_to(&self, instance: &str, to: &str) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
         let (snapshot, intent, probes) = (&self.snapshot, &self.intent, &self.probes[..]);
-        let case = Case { snapshot, intent, probes, rules: &[], watches: &[] };
+        let case = Case { snapshot, intent, probes, rules: &[], watches: &[], holders: &self.holders };
         let (subject, to) = (Subject::Instance(at), to.parse().ok());
         diagnose(&case, &Request { subject, to, symptom: Symptom::Auto })
     }

@@ -217,9 +217,9 @@ fn remedy(view: &View, holders: &Holders, mac: Mac) -> Vec<Remedy> {
 mod tests {
     use model::Mac;
     use model::finding::Outcome;
-    use model::probe::{Holders, Station};
+    use model::probe::{Holders, PING_OCTETS, Station};
 
-    use crate::fixture::{Cloud, broken, codes, healthy, held};
+    use crate::fixture::{Cloud, broken, codes, healthy, held, looked_up, pinged};
 
     const STRANGER: Mac = Mac([2, 0, 0, 0, 0, 0x99]);
 
@@ -321,6 +321,18 @@ mod tests {
                 "{address} {macs:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_lost_meanwhile_is_no_second_fault() {
+        let cloud = broken("duplicate-ip-foreign");
+        for lost in [pinged("web1", PING_OCTETS, 0), looked_up("web1", [10, 0, 0, 42].into(), None)] {
+            let found = codes(&cloud.diagnose_with("web1", &[lost]));
+            assert_eq!(found, ["duplicate-ip-foreign compute1//eth1"]);
+        }
+        // What another instance loses has another reason.
+        let found = codes(&cloud.diagnose_with("web2", &[pinged("web2", PING_OCTETS, 0)]));
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]
