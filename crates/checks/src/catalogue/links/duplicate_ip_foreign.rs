@@ -29,6 +29,8 @@
 //! ## References
 //! RFC 5227 (address conflict detection); arp(7); net/ipv4/arp.c `arp_process`.
 
+use std::net::IpAddr;
+
 use model::Mac;
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::path::{Direction, Exchange, Place, Stage};
@@ -83,15 +85,26 @@ fn meant(view: &View, holders: &Holders) -> Option<Meant> {
         return Some(Meant { role, macs: vec![vif.mac?], instances: vec![instance.name.clone()] });
     }
     let (role, instances) = carried(view, holders)?;
+    let macs_of = |host: &str| -> Vec<Mac> {
+        let ns = view.snapshot().main_netns(host);
+        let of_it = ns.into_iter().flat_map(|ns| ns.addresses.iter().map(move |carried| (ns, carried)));
+        let of_it = of_it.filter(|(_, carried)| carried.net.addr() == address);
+        of_it.filter_map(|(ns, carried)| ns.link(carried.link)?.mac).collect()
+    };
+    if is_shared(view, address) {
+        let macs = view.snapshot().hosts.iter().flat_map(|host| macs_of(&host.name)).collect();
+        return Some(Meant { role, macs, instances });
+    }
     let asking = [holders.machine.as_str()].into_iter();
     let servers = view.vifs().map(|seat| seat.server_ns.machine.as_str());
-    let mut carriers = asking.chain(servers).filter_map(|host| view.snapshot().main_netns(host));
-    let macs = carriers.find_map(|ns| {
-        let of_it = ns.addresses.iter().filter(|carried| carried.net.addr() == address);
-        let macs: Vec<Mac> = of_it.filter_map(|carried| ns.link(carried.link)?.mac).collect();
-        (!macs.is_empty()).then_some(macs)
-    });
-    Some(Meant { role, macs: macs?, instances })
+    let macs = asking.chain(servers).map(macs_of).find(|macs| !macs.is_empty())?;
+    Some(Meant { role, macs, instances })
+}
+
+/// It is the gateway's on every host (`share_dhcp_address`), each for its own instances.
+fn is_shared(view: &View, address: IpAddr) -> bool {
+    let mut networks = view.vifs().filter_map(|seat| seat.network);
+    networks.any(|network| network.share_address && network.gateway.is_some_and(|own| address == own))
 }
 
 /// What a host has the address for, and which of the instances in question need it.
@@ -219,7 +232,9 @@ mod tests {
     use model::finding::Outcome;
     use model::probe::{Holders, PING_OCTETS, Station};
 
-    use crate::fixture::{Cloud, broken, codes, healthy, held, looked_up, pinged};
+    use crate::fixture::{
+        Cloud, Hosting, Manager, broken, codes, healthy, held, looked_up, nova_cloud, pinged,
+    };
 
     const STRANGER: Mac = Mac([2, 0, 0, 0, 0, 0x99]);
 
@@ -321,6 +336,26 @@ mod tests {
                 "{address} {macs:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_gateway_that_all_hosts_share_is_no_hosts_alone() {
+        let mut cloud = nova_cloud(Manager::FlatDhcp, Hosting::Shared);
+        let gateway = cloud.intent.networks[0].gateway.unwrap();
+        let carries = |ns: &&model::Netns| !ns.instance && ns.has_address(gateway.into());
+        let carriers = cloud.snapshot.netns.iter().filter(carries);
+        let macs: Vec<Mac> = carriers
+            .flat_map(|ns| ns.addresses.iter().map(move |carried| (ns, carried)))
+            .filter(|(_, carried)| carried.net.addr() == std::net::IpAddr::V4(gateway))
+            .filter_map(|(ns, carried)| ns.link(carried.link)?.mac)
+            .collect();
+        assert!(macs.len() > 1, "{macs:?}");
+        let bridge = cloud.intent.networks[0].bridge.clone().unwrap();
+        cloud.holders = vec![held(&bridge, &gateway.to_string(), &macs, false)];
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+        let with_stranger = [&macs[..], &[STRANGER]].concat();
+        cloud.holders = vec![held(&bridge, &gateway.to_string(), &with_stranger, false)];
+        assert_eq!(codes(&cloud.diagnose("web1")).len(), 1);
     }
 
     #[test]
