@@ -10,6 +10,7 @@ use model::probe::{DeviceWatch, Holders, ProbeResult, RulesSeen};
 
 use crate::asking::Turn;
 use crate::gather::Facts;
+use crate::holders;
 use crate::tree;
 
 /// Every check, on these hosts.
@@ -44,6 +45,7 @@ pub(crate) struct Probed {
 pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnosis {
     let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
     diagnosis.coverage.looked_at.extend(tree::lines(&probed.turns, &probed.probes));
+    diagnosis.coverage.looked_at.extend(holders::told(&probed.holders));
     if asked.instance.is_some() { diagnosis } else { doubted(facts, diagnosis) }
 }
 

@@ -51,10 +51,8 @@ pub(crate) struct Question<'a> {
 pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, asked: &Asked) -> Vec<Question<'a>> {
     let mut gaps = Vec::new();
     let all = facts.intent.instances.iter().enumerate();
-    let wanted = all.filter(|(at, instance)| match asked.instance {
-        Some(one) => one == *at,
-        None => !instance.is_meant_off(),
-    });
+    let wanted =
+        all.filter(|(at, one)| asked.instance.is_none_or(|asked| asked == *at) && !one.is_meant_off());
     let mut seen = BTreeSet::new();
     let mut questions: Vec<Question> = Vec::new();
     for (instance, vif) in wanted.flat_map(|(_, one)| one.vifs.iter().map(move |vif| (one, vif))) {
@@ -67,7 +65,14 @@ pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, asked: &Asked) -> Vec<
         let of_it = fixed.into_iter().chain(gateway(site, facts, instance, vif)).chain(floating);
         questions.extend(of_it.filter(|one| seen.insert((one.host.name.clone(), one.address))));
     }
-    questions.truncate(QUESTIONS_MAX);
+    if questions.len() > QUESTIONS_MAX {
+        gaps.push(Gap {
+            what: format!("whether only one machine has {} more addresses", questions.len() - QUESTIONS_MAX),
+            why: format!("at most {QUESTIONS_MAX} are asked for at once"),
+            would_need: "`hopline diagnose INSTANCE` for each".to_owned(),
+        });
+        questions.truncate(QUESTIONS_MAX);
+    }
     facts.snapshot.gaps.extend(gaps);
     questions
 }
@@ -177,6 +182,17 @@ fn gaps(unasked: Vec<Unasked>) -> Vec<Gap> {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What was asked, and who answered.
+pub(crate) fn told(holders: &[Holders]) -> impl Iterator<Item = String> {
+    holders.iter().map(|Holders { machine, link, address, is_own, stations }| {
+        let own = is_own.then(|| format!("{machine} itself"));
+        let others = stations.iter().map(|station| station.mac.to_string());
+        let all: Vec<String> = own.into_iter().chain(others).collect();
+        let who = if all.is_empty() { "nobody".to_owned() } else { all.join(", ") };
+        format!("asked who has {address} on {link} of {machine}: {who}")
+    })
 }
 
 /// A question that could not be asked.

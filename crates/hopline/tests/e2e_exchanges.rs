@@ -113,6 +113,14 @@ fn a_floating_address_that_another_has_is_told_and_nobody_is_led_astray() {
         entry.split_whitespace().skip_while(|word| *word != "lladdr").nth(1).map(str::to_owned)
     };
     lab.report(&["diagnose", "web1"]).assert_healthy("a new lab");
+    let report = lab.report(&["diagnose", "web1"]);
+    for line in [
+        "asked who has 10.0.2.24 on br100 of compute1: fa:16:3e:00:02:24",
+        "asked who has 10.0.0.42 on br100 of compute1: compute1 itself",
+        "asked who has 203.0.113.30 on eth0 of compute1: compute1 itself",
+    ] {
+        assert!(list(&report.json["coverage"]["looked_at"]).iter().any(|one| text(one) == line), "{line}");
+    }
     let (router, host) = (known("gw", "203.0.113.30"), known("compute1", "10.0.2.24"));
     assert!(router.is_some() && host.as_deref() == Some("fa:16:3e:00:02:24"), "{router:?} {host:?}");
     // Behind the router's port, and not its own: the router itself goes on as before.
