@@ -37,6 +37,13 @@ const GUESTS: [(&str, &str); 4] = [("guest-wrong-ip", "web1//eth0")("guest-no-de
     "guest-wrong-gateway",
     "web1//eth0",
 )("guest-arp-poisoned", "web1//eth0")("guest-firewall", "web1//eth0")];
+const GUESTS: [(&str, &str); 5] = [
+    ("guest-wrong-ip", "web1//eth0"),
+    ("guest-no-default-route", "web1//eth0"),
+    ("guest-wrong-gateway", "web1//eth0"),
+    ("guest-arp-poisoned", "web1//eth0"),
+    ("guest-firewall", "web1//eth0"),
+];
 
 /// The way to the outside.
 const WAY_OUT: [(&str, &str); 15] = [
