@@ -56,6 +56,7 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
 fn is_guessed(rung: &Rung) -> bool {
     let is_to_instance = match rung.purpose {
         Purpose::Inbound(_)
+        | Purpose::Ssh(_)
         | Purpose::Itself(_)
         | Purpose::Served
         | Purpose::Served6(_)
@@ -67,8 +68,11 @@ fn is_guessed(rung: &Rung) -> bool {
         | Purpose::Large(_)
         | Purpose::Resolver
         | Purpose::Inside(_)
+        | Purpose::Offered(_)
         | Purpose::Upstream(_)
         | Purpose::Reverse(_)
+        | Purpose::ResolverTcp
+        | Purpose::ResolverAtHome
         | Purpose::Metadata
         | Purpose::Step => false,
     };
@@ -86,6 +90,7 @@ fn waits_for_another(asking: &Asking) -> bool {
         | Purpose::Outside
         | Purpose::Large(_)
         | Purpose::Inbound(_)
+        | Purpose::Ssh(_)
         | Purpose::Itself(_)
         | Purpose::Served
         | Purpose::Gateway6(_)
@@ -93,6 +98,9 @@ fn waits_for_another(asking: &Asking) -> bool {
         | Purpose::Other(_)
         | Purpose::Resolver
         | Purpose::Inside(_)
+        | Purpose::Offered(_)
+        | Purpose::ResolverTcp
+        | Purpose::ResolverAtHome
         | Purpose::Metadata
         | Purpose::Step => false,
     };

@@ -1,12 +1,14 @@
 //! The ladder: the questions an operator asks, in the order that narrows a fault down fastest
 //! (the guide's chapter, "Network Troubleshooting").
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use model::netfilter::Hook;
 use model::path::{Disposition, Exchange, Path, Stop};
 use model::probe::PING_OCTETS;
 use sim::{Answer, Endpoint, Protocol, Question, World};
+
+pub use crate::purpose::Purpose;
 
 use crate::dns;
 use crate::{ipv6, nova, size};
@@ -27,80 +29,6 @@ pub enum Symptom {
     Ssh,
     /// No metadata.
     Metadata,
-}
-
-/// Why a question is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The instance asks for an address.
-    Dhcp,
-    /// The instance reaches its gateway.
-    Gateway,
-    /// The instance reaches the outside.
-    Outside,
-    /// The instance reaches the outside by packets of this many octets that nobody may fragment.
-    Large(u16),
-    /// The outside reaches the instance by this floating address.
-    Inbound(Ipv4Addr),
-    /// The instance reaches itself by this floating address: asked where the host that runs it carries that address.
-    Itself(Ipv4Addr),
-    /// The outside reaches the instance's port for ssh by this floating address.
-    Ssh(Ipv4Addr),
-    /// The host that is the instance's gateway reaches it: asked where nobody outside can, for no floating address
-    /// leads there, and nobody inside, for it cannot be entered.
-    Served,
-    /// The instance reaches its gateway over IPv6, at this address.
-    Gateway6(Ipv6Addr),
-    /// That gateway's host reaches the instance over IPv6, at this address.
-    Served6(Ipv6Addr),
-    /// The instance reaches another: index into `Intent::instances`.
-    Other(usize),
-    /// The instance reaches its resolver.
-    Resolver,
-    /// The instance reaches a server of its own resolv.conf's, which is not its network's.
-    Inside(Ipv4Addr),
-    /// The instance reaches a server for names that its network's dnsmasq offers it (option 6) and is not.
-    Offered(Ipv4Addr),
-    /// Its network's dnsmasq reaches the server that it asks.
-    Upstream(SocketAddrV4),
-    /// The same, asked for the name of who comes by ssh, which the instance waits for.
-    Reverse(SocketAddrV4),
-    /// The instance reaches its resolver over TCP, where the answer over UDP was cut short.
-    ResolverTcp,
-    /// The host of that resolver asks it the same, itself.
-    ResolverAtHome,
-    /// The instance reaches the metadata service.
-    Metadata,
-    /// A host on the way reaches what lies beyond: see [`crate::steps`].
-    Step,
-}
-
-impl Purpose {
-    /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.
-    pub(crate) fn other(self) -> Option<usize> {
-        match self {
-            Purpose::Other(at) => Some(at),
-            Purpose::Dhcp
-            | Purpose::Gateway
-            | Purpose::Outside
-            | Purpose::Large(_)
-            | Purpose::Inbound(_)
-            | Purpose::Itself(_)
-            | Purpose::Ssh(_)
-            | Purpose::Served
-            | Purpose::Gateway6(_)
-            | Purpose::Served6(_)
-            | Purpose::Resolver
-            | Purpose::Inside(_)
-            | Purpose::Offered(_)
-            | Purpose::Upstream(_)
-            | Purpose::Reverse(_)
-            | Purpose::ResolverTcp
-            | Purpose::ResolverAtHome
-            | Purpose::Metadata
-            | Purpose::Step => None,
-        }
-    }
 }
 
 /// One question of the ladder and what became of it.

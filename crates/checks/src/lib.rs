@@ -35,6 +35,7 @@ mod offered_dns;
 mod owner;
 mod port_flags;
 mod proved;
+mod purpose;
 mod ranking;
 mod removal;
 mod restart;

@@ -10,7 +10,7 @@ use model::netns::Socket;
 use model::path::RuleRef;
 use model::route::{Address, NeighbourState, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
-use model::{Mac, Netns, Snapshot};
+use model::{Netns, Snapshot};
 
 pub(crate) use entry::{Entry, Setting};
 
@@ -44,15 +44,6 @@ pub enum Mend {
         device: String,
         /// In bytes.
         mtu: u32,
-    },
-    /// Gives a link another MAC.
-    Mac {
-        /// Host or instance.
-        machine: String,
-        /// Link.
-        device: String,
-        /// MAC.
-        mac: Mac,
     },
     /// Makes a link a port of a bridge.
     Enslave {
@@ -113,13 +104,6 @@ pub enum Mend {
         ip: Ipv4Addr,
         /// Link.
         device: String,
-    },
-    /// Takes an address from every link.
-    RemoveAddress {
-        /// Host.
-        machine: String,
-        /// Address.
-        ip: Ipv4Addr,
     },
     /// Sets a sysctl (name without `net.`), and the per-link settings that follow it.
     Sysctl {
@@ -220,9 +204,6 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 set_mtu(ns, device, *mtu);
             }
         }
-        Mend::Mac { machine, device, mac } => {
-            on_link(snapshot, machine, device, |link| link.mac = Some(*mac))
-        }
         Mend::Enslave { machine, device, bridge } => {
             let Some(ns) = main_of(snapshot, machine) else { return };
             let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
@@ -265,12 +246,6 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             let net = IpNet::from(IpAddr::V4(*ip));
             ns.addresses.push(Address::global(link, net));
             ns.routes.push(route(TABLE_LOCAL, net, RouteKind::Local, nexthop(link)));
-        }
-        Mend::RemoveAddress { machine, ip } => {
-            let Some(ns) = main_of(snapshot, machine) else { return };
-            let net = IpNet::from(IpAddr::V4(*ip));
-            ns.addresses.retain(|own| own.net.addr() != net.addr());
-            ns.routes.retain(|route| route.table != TABLE_LOCAL || route.destination != net);
         }
         Mend::Sysctl { machine, name, value } => set_sysctl(snapshot, machine, name, value),
         Mend::RemoveRule { machine, rule } => {

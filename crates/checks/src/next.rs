@@ -113,7 +113,7 @@ fn is_unasked(candidate: &Candidate) -> bool {
 /// who wants the whole of it asks over TCP.
 pub fn follows(came: &ProbeResult, other: &Rung) -> bool {
     let is_over_tcp = matches!(other.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome);
-    came.is_cut_short() && is_over_tcp && IpAddr::V4(came.to) == other.to
+    came.is_cut_short() && is_over_tcp && came.to == other.to
 }
 
 /// It is no part of the ladder unless another's answer makes it one.

@@ -9,8 +9,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use checks::{Purpose, Rung};
 use checks::next::{self, Candidate, Choice, Stand};
+use checks::{Purpose, Rung};
 use model::path::Exchange;
 use model::probe::{Holders, ProbeResult};
 use model::snapshot::Gap;

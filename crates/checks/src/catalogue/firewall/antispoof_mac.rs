@@ -32,7 +32,7 @@ use model::path::{RuleRef, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found};
-use crate::mend::Mend;
+use crate::mend::{Mend, Setting};
 use crate::view::{Seat, Stopped, View};
 
 /// An instance's NIC that has another MAC than the records, and the rule that its frames end at.
@@ -111,7 +111,11 @@ fn finding(view: &View, stopped: Stopped, forged: &Forged) -> Found {
         }],
         instances: vec![name.clone()],
         stopped: Some(stopped),
-        mend: vec![Mend::Mac { machine: name.clone(), device: (*nic).to_owned(), mac: *recorded }],
+        mend: vec![Mend::Set {
+            machine: name.clone(),
+            device: (*nic).to_owned(),
+            setting: Setting::Mac(*recorded),
+        }],
     };
     fault.found()
 }

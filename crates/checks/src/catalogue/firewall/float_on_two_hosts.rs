@@ -34,7 +34,7 @@ use crate::evidence;
 use crate::floats;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
-use crate::mend::Mend;
+use crate::mend::{Entry, Mend};
 use crate::restart;
 use crate::view::{Seat, View};
 
@@ -108,8 +108,13 @@ fn mended(stale: &Netns, floating: &Floating) -> Vec<Mend> {
         chain: chain.name.clone(),
         rules: chain.rules.iter().filter(|other| !std::ptr::eq(*other, rule)).cloned().collect(),
     });
-    let address = Mend::RemoveAddress { machine: machine.clone(), ip: floating.address };
-    rule.into_iter().chain([address]).collect()
+    let address = IpAddr::V4(floating.address);
+    let copies = stale.addresses.iter().filter(|own| own.net.addr() == address);
+    let copies = copies.map(|own| Mend::Forget {
+        machine: machine.clone(),
+        entry: Entry::Address { device: stale.link_name(own.link), net: own.net },
+    });
+    rule.into_iter().chain(copies).collect()
 }
 
 #[cfg(test)]
