@@ -33,10 +33,6 @@ const LINKS: [(&str, &str); 15] = [
 ];
 
 /// What stands inside the instance.
-const GUESTS: [(&str, &str); 4] = [("guest-wrong-ip", "web1//eth0")("guest-no-default-route", "web1//eth0")(
-    "guest-wrong-gateway",
-    "web1//eth0",
-)("guest-arp-poisoned", "web1//eth0")("guest-firewall", "web1//eth0")];
 const GUESTS: [(&str, &str); 5] = [
     ("guest-wrong-ip", "web1//eth0"),
     ("guest-no-default-route", "web1//eth0"),

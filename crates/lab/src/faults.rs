@@ -189,7 +189,6 @@ const ALL: [Fault; OF_BOTH + 3] = [
 ];
 
 const OF_BOTH: usize = 79;
-const OF_BOTH: usize = 66;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

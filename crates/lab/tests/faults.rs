@@ -49,7 +49,6 @@ enum Symptom {
 }
 
 const SYMPTOMS: [(&str, Symptom); 79] = [
-const SYMPTOMS: [(&str, Symptom); 66] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
