@@ -23,8 +23,14 @@ pub(crate) fn receive(world: &World, trail: Trail, ingress: LinkId, skb: Skb) ->
     let link = world.link(ingress);
     let here = place(ns, link, Stage::Local);
     let to_here = || link.is_none_or(|l| l.mac.is_none_or(|mac| mac == skb.frame.destination));
+    // A bridge takes what is for any of its ports, but its stack only what is for itself, or for the very port that it
+    // came in by (`eth_type_trans`, `br_handle_frame`).
+    let by_its_port = || {
+        let port = skb.physin.and_then(|port| ns.link(port)?.mac);
+        port == Some(skb.frame.destination)
+    };
     let addressed = !skb.other_host
-        && (skb.frame.destination.is_group() || skb.physin.is_some() || skb.taken_below || to_here());
+        && (skb.frame.destination.is_group() || skb.taken_below || to_here() || by_its_port());
     match skb.frame.payload {
         // Even a question about a foreign address teaches the asker nothing: ignored.
         Payload::Arp(question) => arp::receive(world, trail, ingress, &skb, question, addressed),

@@ -6,6 +6,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bridged;
 mod case;
 mod conditions;
 mod frames;
