@@ -62,6 +62,12 @@ fn each_host_is_gateway_of_its_own_instances() {
         // The last puts web1 into the bridge of another project's VLAN.
         let [missing, down, tag] = support::OF_VLANS;
         each_is_named_and_healed(&lab, &[missing, down, tag, ("tap-wrong-bridge", "compute1//vnet0")]);
+        // A stranger on the wire of web1's VLAN is heard of by its answers alone.
+        lab.break_fault("duplicate-ip-foreign");
+        let report = lab.report(&["diagnose", "web1"]);
+        report.assert_finds(&["duplicate-ip-foreign compute1//vlan100"], "web1's address is had twice");
+        lab.heal();
+        lab.assert_healthy();
     });
 }
 
