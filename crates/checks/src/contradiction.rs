@@ -7,7 +7,7 @@ use model::snapshot::Gap;
 
 use crate::diagnose::{Case, probe_of, start_of};
 use crate::ladder::Rung;
-use crate::ranking::Ranked;
+use crate::ranking::{Rank, Ranked};
 use crate::{explained, next, proved, said, watched};
 
 /// A question that was really asked, and what came of it.
@@ -71,8 +71,11 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
     }
     let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
     if dies && is_from_whom_it_was_meant(case, rung, probe) {
-        findings.retain(|Ranked { finding: f, .. }| {
-            f.exchange != exchange || f.confidence == Confidence::Proven || !f.instances.contains(&probe.from)
+        let nth = asking.rungs.iter().position(|other| std::ptr::eq(other, rung));
+        findings.retain(|Ranked { rank, finding: f, .. }| {
+            let is_of_it =
+                nth.is_some_and(|nth| *rank == Rank::Rung(nth)) || f.instances.contains(&probe.from);
+            f.exchange != exchange || f.confidence == Confidence::Proven || !is_of_it
         });
         gaps.push(Gap {
             what: format!("why {} reaches {}", probe.from, probe.to),
@@ -132,8 +135,10 @@ fn traced_to(
 ) -> Finding {
     let rule = &met.rule;
     let at_seen = |hop: &&model::path::Hop| hop.at.host == seen.machine && hop.at.netns == seen.netns;
-    let hops = rung.answer.paths.iter().flat_map(|p| &p.hops);
-    let hop = hops.filter(at_seen).map(|h| h.at.clone()).next().unwrap_or_else(|| start_of(rung));
+    let hops = || rung.answer.paths.iter().flat_map(|path| &path.hops).filter(at_seen);
+    // Where the walk meets rules, rather than where it enters the machine.
+    let met_at = hops().find(|hop| hop.at.stage == Stage::Filter).or_else(|| hops().next());
+    let hop = met_at.map_or_else(|| start_of(rung), |hop| hop.at.clone());
     let named = if rule.number == 0 {
         format!("the policy of {}", rule.chain())
     } else {

@@ -246,7 +246,9 @@ fn conclude(
         let Some(probe) = probe else { continue };
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
-        let found = if let Purpose::Large(octets) = rung.purpose {
+        let found = if let Purpose::Large(octets) = rung.purpose
+            && !pmtu_blackhole::is_lossy(&asking)
+        {
             pmtu_blackhole::found(&asking, octets, &findings)
         } else {
             contradiction::found(&asking, &mut findings, &mut gaps)

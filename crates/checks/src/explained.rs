@@ -33,6 +33,10 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
         let is_met = other.is_some_and(|other| finding.instances.contains(&other.name));
         return rung.to.is_ipv4() && (is_hit() || is_met);
     }
+    // It crosses the same devices there and back, and which of the two was seen nobody can tell.
+    if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {
+        return true;
+    }
     if *is_foreseen && rung.answer.answered {
         return is_guessed(rung) && is_hit();
     }

@@ -87,6 +87,13 @@ pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option
     })
 }
 
+/// Of the small packets some are lost too: what becomes of a large one tells of the way, and not of its size.
+pub(crate) fn is_lossy(asking: &Asking) -> bool {
+    let Asking { case, rung, answered, .. } = *asking;
+    let small = answered.iter().find(|small| next::opens(small, rung));
+    small.and_then(|small| probe_of(case, small)).is_some_and(|probe| probe.received < probe.sent)
+}
+
 /// It was sent, and neither its receiver, a router nor the sender's own stack said anything.
 fn is_silent(probe: &ProbeResult) -> bool {
     probe.sent > 0 && probe.received == 0 && probe.errors.is_empty() && probe.send_error.is_none()
@@ -238,6 +245,14 @@ mod tests {
         let counts: Vec<&str> = finding.evidence.iter().skip(2).map(|e| e.text.as_str()).collect();
         assert!(counts[0].starts_with("of 2 echo requests 2 were seen"), "{counts:?}");
         assert!(counts[1].starts_with("of 2 echo requests 0 were seen"), "{counts:?}");
+    }
+
+    #[test]
+    fn where_small_ones_are_lost_too_size_is_not_to_blame() {
+        let lossy = ProbeResult { received: 1, ..small(2) };
+        let found = codes(&healthy().diagnose_with("web1", &[lossy, large(0)]));
+        assert!(found.iter().all(|code| code.starts_with("lost-at-hop ")), "{found:?}");
+        assert_eq!(found.len(), 1, "{found:?}");
     }
 
     #[test]
