@@ -28,6 +28,7 @@ pub mod guest {
 /// Links, bridges, taps.
 pub mod links {
     pub mod bridge_down;
+    pub mod bridge_mac_flap;
     pub mod duplicate_ip_foreign;
     pub mod duplicate_mac;
     pub mod fdb_static_stale;
@@ -178,6 +179,7 @@ catalogue! {
         hairpin_off => "hairpin-off",
         duplicate_ip_foreign => "duplicate-ip-foreign",
         bridge_down => "bridge-down",
+        bridge_mac_flap => "bridge-mac-flap",
         vlan_device_missing => "vlan-device-missing",
         vlan_device_down => "vlan-device-down",
         vlan_tag_wrong => "vlan-tag-wrong",

@@ -23,6 +23,7 @@ mod flat_interface;
 mod floats;
 mod foreign_rules;
 mod found;
+mod gateway_entry;
 mod ipv6;
 mod ladder;
 mod lasting;

@@ -128,6 +128,9 @@ const OF_ANSWERS: [(&str, &str); 3] = [
     ("duplicate-ip-foreign", "compute1//eth1"),
 ];
 
+/// What a question of the host's mends, and an instance's neighbour by its own.
+const FLEETING: (&str, &str) = ("bridge-mac-flap", "compute1//br100");
+
 /// Two faults at once, in the order in which web1's packets meet them.
 const PAIRS: [[(&str, &str); 2]; 9] = [
     [("guest-nic-down", "web1//eth0"), ("uplink-down", "compute1//eth0")],
@@ -159,7 +162,7 @@ fn the_tables_name_every_fault_of_the_lab() {
         .chain(&ANSWERS)
         .chain(&OF_ANSWERS)
         .chain(&NO_SSH)
-        .chain([&OF_SSH]);
+        .chain([&OF_SSH, &FLEETING]);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
 
@@ -209,6 +212,20 @@ fn a_group_without_ssh_is_told_to_who_complains_of_it() {
     lab.report(&["diagnose", "web1"]).assert_healthy("nobody complains of ssh");
     lab.heal();
     lab.report(&question).assert_healthy("after it");
+}
+
+#[test]
+fn what_asking_mends_is_told_by_who_reads_before() {
+    let lab = TestLab::up("y");
+    let (code, hop) = FLEETING;
+    let expected = [format!("{code} {hop}")];
+    lab.break_fault(code);
+    lab.report(&["check", "compute1"]).assert_finds(&expected, code);
+    lab.report(&["diagnose", "web1", "--passive"]).assert_finds(&expected, code);
+    // What is asked teaches web1 the new MAC, and was read before.
+    lab.report(&["diagnose", "web1"]).assert_finds(&expected, code);
+    lab.heal();
+    lab.report(&["diagnose", "web1"]).assert_healthy("after it");
 }
 
 #[test]

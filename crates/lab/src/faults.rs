@@ -13,6 +13,7 @@ mod arp_ignore;
 mod blackhole_route;
 mod br_netfilter_docker_drop;
 mod bridge_down;
+mod bridge_mac_flap;
 mod conntrack_full;
 mod conntrack_stale_dnat;
 mod default_route_missing;
@@ -183,12 +184,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     ext_no_return_route::FAULT,
     ext_server_down::FAULT,
     stale_arp_after_float_move::FAULT,
+    bridge_mac_flap::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 79;
+const OF_BOTH: usize = 80;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

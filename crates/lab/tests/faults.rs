@@ -48,7 +48,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 79] = [
+const SYMPTOMS: [(&str, Symptom); 80] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -128,6 +128,7 @@ const SYMPTOMS: [(&str, Symptom); 79] = [
     ("ext-no-return-route", Symptom::NoWayOut),
     ("ext-server-down", Symptom::NoWayOut),
     ("stale-arp-after-float-move", Symptom::NoWayOut),
+    ("bridge-mac-flap", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

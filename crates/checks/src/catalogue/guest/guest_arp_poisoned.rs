@@ -8,13 +8,14 @@
 //!
 //! ## How hopline knows
 //! Inside the instance, the neighbour entry for the gateway has another MAC than the link of the host that carries that
-//! address.
+//! address; and it was set by hand, or another station wears it, or a bridge has learned it.
 //!
 //! ## What it looks like
 //! Inside: `ip neigh show GATEWAY` with a MAC that is not the bridge's. On the tap: frames to that MAC. With bridged
 //! packets that meet iptables, metadata still works: DNAT brings those packets to the host whatever their MAC.
 //!
 //! ## Nearest look-alikes
+//! * `bridge-mac-flap`: there it is an old MAC of the gateway's, which no other station has.
 //! * `arp-ignore`: there the entry has no MAC at all.
 //! * `guest-wrong-gateway`: there it is another address that is asked for.
 //!
@@ -29,10 +30,10 @@ use std::net::IpAddr;
 
 use model::finding::Confidence;
 use model::path::{Direction, Exchange, Stage};
-use model::route::{Neighbour, NeighbourState};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::gateway_entry::{self, Taken, Whose};
 use crate::mend::{Entry, Mend};
 use crate::view::{Seat, View};
 
@@ -41,19 +42,10 @@ pub fn check(view: &View) -> Vec<Found> {
     view.vifs().filter_map(|seat| poisoned(view, &seat)).collect()
 }
 
-fn poisoned(view: &View, seat: &Seat) -> Option<Found> {
-    // What was learned on a wrong segment is no fault of its own.
-    let is_plugged =
-        seat.bridge().is_some_and(|bridge| seat.tap().and_then(|tap| tap.master) == Some(bridge.index));
-    let (inside, nic) = seat.inside(view).filter(|_| is_plugged)?;
-    let gateway = seat.gateway()?;
+fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
+    let taken = gateway_entry::wrong(view, seat).filter(|taken| taken.whose != Whose::Nobodys)?;
+    let Taken { inside, nic, gateway, link, mac: taken, right, whose } = taken;
     let ip = IpAddr::V4(gateway);
-    let is_of_gateway = |n: &&Neighbour| n.link == nic.index && n.ip == ip && !n.proxy && n.state.is_valid();
-    let entry = inside.neighbours.iter().find(is_of_gateway)?;
-    let taken = entry.mac?;
-    let carried = seat.server_ns.addresses.iter().find(|address| address.net.addr() == ip)?;
-    let link = seat.server_ns.link(carried.link)?;
-    let right = link.mac.filter(|mac| *mac != taken)?;
     // Where the segment goes on beyond what was read, no walk can tell that nobody is there.
     let stopped = view.stop_of(seat.instance, |_| true);
     let name = &seat.instance.name;
@@ -62,7 +54,7 @@ fn poisoned(view: &View, seat: &Seat) -> Option<Found> {
         || "which no bridge here has seen".to_owned(),
         |e| format!("which is behind {} of {}", seat.ns.link_name(e.link), seat.ns.machine),
     );
-    let by_hand = if entry.state == NeighbourState::Permanent { ", set by hand" } else { "" };
+    let by_hand = if whose == Whose::ByHand { ", set by hand" } else { "" };
     let fault = Fault {
         code: "guest-arp-poisoned",
         hop: at(inside, &nic.name, Stage::Neighbour),

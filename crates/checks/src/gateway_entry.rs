@@ -1,0 +1,83 @@
+//! Where an instance that can be entered takes its gateway to be, and whose that MAC is.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::link::{FdbKind, Link};
+use model::route::{Neighbour, NeighbourState};
+use model::{Mac, Netns};
+use sim::world::Station;
+
+use crate::view::{Seat, View};
+
+/// Whose MAC an entry has that is not the gateway's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Set by hand.
+    ByHand,
+    /// Some station's that is there.
+    Another,
+    /// No station's that is known: at most a port of the gateway's bridge wears it.
+    Nobodys,
+}
+
+/// An entry for the gateway with a MAC that the gateway has not got.
+pub(crate) struct Taken<'v> {
+    pub(crate) inside: &'v Netns,
+    pub(crate) nic: &'v Link,
+    pub(crate) gateway: Ipv4Addr,
+    /// The link that carries the gateway's address.
+    pub(crate) link: &'v Link,
+    /// What the entry says.
+    pub(crate) mac: Mac,
+    /// What that link wears.
+    pub(crate) right: Mac,
+    pub(crate) whose: Whose,
+}
+
+/// The instance's entry for its gateway, where it is wrong. What was learned on a wrong segment is no fault of its own.
+pub(crate) fn wrong<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Taken<'v>> {
+    let bridge = seat.bridge()?;
+    let is_plugged = seat.tap().and_then(|tap| tap.master) == Some(bridge.index);
+    let (inside, nic) = seat.inside(view).filter(|_| is_plugged)?;
+    let gateway = seat.gateway()?;
+    let ip = IpAddr::V4(gateway);
+    let is_of_gateway = |n: &&Neighbour| n.link == nic.index && n.ip == ip && !n.proxy && n.state.is_valid();
+    let entry = inside.neighbours.iter().find(is_of_gateway)?;
+    let mac = entry.mac?;
+    let carried = seat.server_ns.addresses.iter().find(|address| address.net.addr() == ip)?;
+    let link = seat.server_ns.link(carried.link)?;
+    let right = link.mac.filter(|right| *right != mac)?;
+    let whose = match entry.state {
+        NeighbourState::Permanent | NeighbourState::Noarp => Whose::ByHand,
+        NeighbourState::Incomplete
+        | NeighbourState::Reachable
+        | NeighbourState::Stale
+        | NeighbourState::Delay
+        | NeighbourState::Probe
+        | NeighbourState::Failed
+        | NeighbourState::None => {
+            if is_anothers(view, seat.server_ns, link, mac) {
+                Whose::Another
+            } else {
+                Whose::Nobodys
+            }
+        }
+    };
+    Some(Taken { inside, nic, gateway, link, mac, right, whose })
+}
+
+/// Some station wears it that is no port of this bridge, or a bridge has learned it behind a port.
+fn is_anothers(view: &View, ns: &Netns, bridge: &Link, mac: Mac) -> bool {
+    let is_port = |station: &Station| match station {
+        Station::Link(id) => {
+            let link = view.world.link(*id);
+            std::ptr::eq(view.world.ns(id.ns), ns) && link.is_some_and(|l| l.master == Some(bridge.index))
+        }
+        Station::Guest { .. } => false,
+    };
+    let is_learned = || {
+        let mut entries = view.snapshot().netns.iter().flat_map(|ns| &ns.fdb);
+        entries.any(|entry| entry.mac == mac && entry.kind == FdbKind::Learned && !entry.on_self)
+    };
+    view.world.owners_of_mac(mac).iter().any(|station| !is_port(station)) || is_learned()
+}
