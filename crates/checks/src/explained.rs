@@ -4,7 +4,8 @@
 //! questions that it stops, and those were not foreseen to be answered. What is left are findings of which the walk
 //! does not know all consequences: they explain what is lost beside them.
 
-use model::path::{Disposition, Exchange, Hop};
+use model::finding::Confidence;
+use model::path::{Disposition, Exchange, Hop, Stage};
 
 use crate::contradiction::Asking;
 use crate::diagnose::probe_of;
@@ -43,6 +44,12 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     let is_there = |hop: &Hop| {
         [Some(&finding.hop), seen_at.as_ref()].into_iter().flatten().any(|at| hop.at.same_device(at))
     };
+    let mut way = rung.answer.paths.iter().flat_map(|path| &path.hops);
+    // What is sent to a wrong neighbour is lost wherever it gets to.
+    let is_misled = finding.hop.stage == Stage::Neighbour && finding.confidence == Confidence::Proven;
+    if is_misled && is_hit() && way.clone().any(is_there) {
+        return true;
+    }
     if let Some(parted) = parted {
         // What stops nothing that a walk knows of may stop what never leaves its device; of two losses side by side
         // the second is the first one's echo.
@@ -51,7 +58,6 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
         return around.any(is_there);
     }
     // Where it was lost nobody knows.
-    let mut way = rung.answer.paths.iter().flat_map(|path| &path.hops);
     way.any(|hop| hop.at.host == finding.hop.host)
 }
 

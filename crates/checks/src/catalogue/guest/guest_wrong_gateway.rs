@@ -8,7 +8,8 @@
 //!
 //! ## How hopline knows
 //! Inside the instance, the default route names another address than the network's record, and the walks die there: no
-//! answer to ARP for it, or at the machine that has it.
+//! answer to ARP for it, or at the machine that has it. Where the segment goes on beyond what was read, nobody knows
+//! who is there until the outside is asked in vain.
 //!
 //! ## What it looks like
 //! Inside: `ip neigh` has 10.0.0.254 FAILED. On the tap and on the bridge: ARP for 10.0.0.254 without an answer.
@@ -28,12 +29,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::Netns;
 use model::finding::Confidence;
-use model::path::{Exchange, Stage, Stop};
+use model::path::{Direction, Exchange, Stage, Stop};
 use sim::world::Station;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::ladder::Purpose;
 use crate::mend::Mend;
+use crate::said;
 use crate::uplinks;
 use crate::view::{Seat, Stopped, View};
 
@@ -46,8 +49,14 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
     let (inside, nic) = seat.inside(view)?;
     let (via, out) = uplinks::default_via(inside)?;
     let gateway = seat.gateway().filter(|gateway| *gateway != via && out == nic.index)?;
-    let stopped = view.stop_of(seat.instance, |s| is_there(view, s, inside, via))?;
+    let stopped = view.stop_of(seat.instance, |s| is_there(view, s, inside, via));
     let owner = view.world.owner_of_ip(via.into());
+    // Where the segment goes on beyond what was read, only an answer that does not come tells that nobody is there.
+    let mut outside = view.rungs_of(seat.instance).filter(|rung| rung.purpose == Purpose::Outside);
+    let silent = outside.find_map(|rung| view.silent(rung)).filter(|_| stopped.is_none() && owner.is_none());
+    if stopped.is_none() && silent.is_none() {
+        return None;
+    }
     let name = &seat.instance.name;
     let whose = match owner {
         Some(Station::Link(id)) => format!("{} is {}'s", via, view.world.ns(id.ns).machine),
@@ -58,11 +67,14 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
         hop: at(inside, &nic.name, Stage::Instance),
         summary: format!("{name} reaches its own subnet only: its default route leads to {via}"),
         cause: format!("{whose}; the gateway of its network is {gateway}"),
-        confidence: Confidence::Proven,
-        evidence: vec![
+        confidence: if stopped.is_some() { Confidence::Proven } else { Confidence::Likely },
+        evidence: [
             evidence::state(inside, "ip route show default", uplinks::default_text(inside)),
             evidence::neighbour(inside, nic, via),
-        ],
+        ]
+        .into_iter()
+        .chain(silent.map(said::evidence))
+        .collect(),
         owner: "instance",
         remedy: vec![evidence::remedy(
             inside,
@@ -71,14 +83,14 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
             "in the instance; lasting by its DHCP client, or its network configuration",
         )],
         instances: vec![name.clone()],
-        stopped: Some(stopped),
+        stopped,
         mend: vec![Mend::DefaultRoute {
             machine: inside.machine.clone(),
             via: gateway,
             device: nic.name.clone(),
         }],
     };
-    Some(fault.found())
+    Some(fault.found().breaks(Exchange::Icmp, Direction::Request))
 }
 
 /// The walk died for that gateway: nobody answers for it, or the machine that has it does not lead on.
@@ -99,7 +111,9 @@ fn is_there(view: &View, stopped: &Stopped, inside: &Netns, via: Ipv4Addr) -> bo
 mod tests {
     use std::net::IpAddr;
 
-    use crate::fixture::{Cloud, broken, codes, healthy, inject, lacks};
+    use model::probe::PING_OCTETS;
+
+    use crate::fixture::{Cloud, broken, codes, healthy, inject, lacks, pinged};
 
     const CODE: &str = "guest-wrong-gateway";
 
@@ -121,6 +135,18 @@ mod tests {
         let diagnosis = cloud.diagnose("web1");
         assert_eq!(codes(&diagnosis), ["guest-wrong-gateway web1//eth0"]);
         assert!(diagnosis.findings[0].cause.contains("web2"), "{}", diagnosis.findings[0].cause);
+    }
+
+    #[test]
+    fn is_told_by_silence_where_the_segment_goes_on_beyond_what_was_read() {
+        let mut cloud = broken(CODE);
+        cloud.snapshot.hosts.retain(|h| h.name != "fabric");
+        cloud.snapshot.netns.retain(|n| n.machine != "fabric");
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
+        let asked = [pinged("web1", PING_OCTETS, 0)];
+        assert_eq!(codes(&cloud.diagnose_with("web1", &asked)), ["guest-wrong-gateway web1//eth0"]);
+        let answered = [pinged("web1", PING_OCTETS, 2)];
+        assert!(lacks(&cloud.diagnose_with("web1", &answered), CODE));
     }
 
     #[test]
