@@ -49,6 +49,7 @@ pub mod links {
     pub mod vlan_device_down;
     pub mod vlan_device_missing;
     pub mod vlan_tag_wrong;
+    pub mod xdp_drop;
 }
 
 /// Routes, forwarding, reverse path.
@@ -187,6 +188,7 @@ catalogue! {
         flatif_not_enslaved => "flatif-not-enslaved",
         uplink_down => "uplink-down",
         uplink_no_carrier => "uplink-no-carrier",
+        xdp_drop => "xdp-drop",
     }
     routing {
         arp_ignore => "arp-ignore",

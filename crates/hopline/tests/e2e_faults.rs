@@ -131,6 +131,9 @@ const OF_ANSWERS: [(&str, &str); 3] = [
 /// What a question of the host's mends, and an instance's neighbour by its own.
 const FLEETING: (&str, &str) = ("bridge-mac-flap", "compute1//br100");
 
+/// What a walk cannot tell, and an answer that does not come does.
+const UNREAD: (&str, &str) = ("xdp-drop", "compute1//eth0");
+
 /// Two faults at once, in the order in which web1's packets meet them.
 const PAIRS: [[(&str, &str); 2]; 9] = [
     [("guest-nic-down", "web1//eth0"), ("uplink-down", "compute1//eth0")],
@@ -162,7 +165,7 @@ fn the_tables_name_every_fault_of_the_lab() {
         .chain(&ANSWERS)
         .chain(&OF_ANSWERS)
         .chain(&NO_SSH)
-        .chain([&OF_SSH, &FLEETING]);
+        .chain([&OF_SSH, &FLEETING, &UNREAD]);
     assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
 
@@ -212,6 +215,18 @@ fn a_group_without_ssh_is_told_to_who_complains_of_it() {
     lab.report(&["diagnose", "web1"]).assert_healthy("nobody complains of ssh");
     lab.heal();
     lab.report(&question).assert_healthy("after it");
+}
+
+#[test]
+fn a_program_that_cannot_be_read_is_blamed_only_where_nobody_answers() {
+    let lab = TestLab::up("x");
+    let (code, hop) = UNREAD;
+    lab.break_fault(code);
+    let passive = lab.report(&["diagnose", "web1", "--passive"]);
+    assert_eq!(passive.json["outcome"], "undetermined", "{:#}", passive.json["findings"]);
+    lab.report(&["diagnose", "web1"]).assert_finds(&[&format!("{code} {hop}")], code);
+    lab.heal();
+    lab.report(&["diagnose", "web1"]).assert_healthy("after it");
 }
 
 #[test]

@@ -308,6 +308,12 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
+    /// No XDP program could be had.
+    #[error("no XDP program could be made: {source}")]
+    Xdp {
+        /// What the system said.
+        source: sys::ingress::IngressError,
+    },
     /// The fault is there already.
     #[error("fault {code} is injected already; run: hopline lab heal {code}")]
     AlreadyBroken {

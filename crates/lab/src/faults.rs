@@ -91,6 +91,7 @@ mod uplink_no_carrier;
 mod vlan_device_down;
 mod vlan_device_missing;
 mod vlan_tag_wrong;
+mod xdp_drop;
 
 /// A fault that can be injected and healed.
 #[derive(Debug)]
@@ -185,12 +186,13 @@ const ALL: [Fault; OF_BOTH + 3] = [
     ext_server_down::FAULT,
     stale_arp_after_float_move::FAULT,
     bridge_mac_flap::FAULT,
+    xdp_drop::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
 ];
 
-const OF_BOTH: usize = 80;
+const OF_BOTH: usize = 81;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

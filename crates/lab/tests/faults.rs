@@ -48,7 +48,7 @@ enum Symptom {
     StandsOpen,
 }
 
-const SYMPTOMS: [(&str, Symptom); 80] = [
+const SYMPTOMS: [(&str, Symptom); 81] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -129,6 +129,7 @@ const SYMPTOMS: [(&str, Symptom); 80] = [
     ("ext-server-down", Symptom::NoWayOut),
     ("stale-arp-after-float-move", Symptom::NoWayOut),
     ("bridge-mac-flap", Symptom::NoWayOut),
+    ("xdp-drop", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

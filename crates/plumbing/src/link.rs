@@ -1,8 +1,10 @@
 //! Any link: up, down, gone, its MAC, its master (ip-link(8)).
 
+use std::os::fd::{AsRawFd, BorrowedFd};
+
 use model::Mac;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp, State};
 
 use crate::{Namespace, PlumbingError};
 
@@ -33,6 +35,14 @@ pub fn set_mtu(ns: &mut Namespace, link: &str, mtu: u32) -> Result<(), PlumbingE
     let mut message = named(link);
     message.attributes.push(LinkAttribute::Mtu(mtu));
     ns.change(format!("give {link} an MTU of {mtu}"), RouteNetlinkMessage::SetLink(message))
+}
+
+/// `ip link set LINK xdp`, a program by its descriptor, or `xdp off`. What is attached outlives the descriptor.
+pub fn set_xdp(ns: &mut Namespace, link: &str, program: Option<BorrowedFd>) -> Result<(), PlumbingError> {
+    let mut message = named(link);
+    let fd = program.map_or(-1, |program| program.as_raw_fd());
+    message.attributes.push(LinkAttribute::Xdp(vec![LinkXdp::Fd(fd)]));
+    ns.change(format!("set the XDP program of {link}"), RouteNetlinkMessage::SetLink(message))
 }
 
 /// `ip link set LINK alias TEXT`.

@@ -231,12 +231,22 @@ fn instructions(index: u32, way: Way) -> Vec<u64> {
 }
 
 fn load(index: u32, way: Way) -> Result<OwnedFd, IngressError> {
-    let program = instructions(index, way);
+    let kind = match way {
+        Way::LiveFrames => TYPE_XDP,
+        Way::Redirect => TYPE_SCHED_CLS,
+    };
+    load_program(kind, &instructions(index, way))
+}
+
+/// An XDP program that drops whatever a device receives that it is attached to.
+pub fn dropping() -> Result<OwnedFd, IngressError> {
+    // r0 = XDP_DROP, exit.
+    load_program(TYPE_XDP, &[0x0000_0001_0000_00b7, 0x95])
+}
+
+fn load_program(kind: u32, program: &[u64]) -> Result<OwnedFd, IngressError> {
     let mut attributes = Load {
-        kind: match way {
-            Way::LiveFrames => TYPE_XDP,
-            Way::Redirect => TYPE_SCHED_CLS,
-        },
+        kind,
         instruction_count: u32::try_from(program.len()).unwrap_or(0),
         instructions: address(program.as_ptr()),
         license: address(c"GPL".as_ptr()),

@@ -53,6 +53,8 @@ pub enum Setting {
     Mac(Mac),
     /// Its one IPv4 address.
     Address(Ipv4Net),
+    /// No XDP program on it.
+    NoXdp,
 }
 
 /// Takes an entry out.
@@ -91,6 +93,7 @@ pub(super) fn set(ns: &mut Netns, device: &str, setting: &Setting) {
     match setting {
         Setting::Port(port) => link.port = Some(*port),
         Setting::Mac(mac) => link.mac = Some(*mac),
+        Setting::NoXdp => link.xdp = false,
         Setting::Address(net) => {
             let index = link.index;
             readdress(ns, index, *net);

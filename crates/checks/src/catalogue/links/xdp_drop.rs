@@ -1,0 +1,135 @@
+//! # xdp-drop
+//!
+//! An XDP program drops what a link receives, before anything else sees it.
+//!
+//! ## What it means
+//! A program attached to the link looks at each frame first, and what it drops is seen by no tcpdump, counted by no
+//! rule and answered by nobody. The carrier is there, and the switch counts packets out.
+//!
+//! ## How hopline knows
+//! A program is attached to a link on the way, what was really asked got no answer, and the walk would pass if the
+//! program were not there. What the program does is not read, so this is likely and not proven; without asking, the
+//! diagnosis stays undetermined.
+//!
+//! ## What it looks like
+//! `ip link show dev eth0`: `xdp` with `prog/xdp id N`; tcpdump on it sees nothing come in; both sides' `ip neigh` has
+//! FAILED. `ethtool -S eth0` may count `rx_queue_0_xdp_drops`; `rx_dropped` stays 0.
+//!
+//! ## Nearest look-alikes
+//! * `uplink-no-carrier`: there the link has no carrier.
+//! * `ext-gateway-down`: there other hosts lose the gateway, too.
+//!
+//! ## Fix
+//! `ip link set dev LINK xdp off`, after a look at what attached it (`bpftool net`). Nothing but that program's own
+//! loader puts it back.
+//!
+//! ## References
+//! ip-link(8) `xdp`; `net/core/dev.c` `do_xdp_generic`; xdp-project/xdp-tools#456.
+
+use model::Netns;
+use model::finding::Confidence;
+use model::link::Link;
+use model::path::{Direction, Disposition, Place};
+use sim::World;
+
+use crate::evidence;
+use crate::found::{Fault, Found};
+use crate::ladder::{self, Rung};
+use crate::mend::{self, Mend, Setting};
+use crate::said;
+use crate::view::View;
+
+/// Looks for questions that were asked in vain and whose walk cannot tell what a program does: one finding a link.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for rung in view.rungs {
+        let Some((place, ns, link)) = undecided_at(view, rung) else { continue };
+        if found.iter().all(|f| !f.finding.hop.same_device(place)) {
+            found.extend(dropped(view, rung, place, (ns, link)));
+        }
+    }
+    found
+}
+
+/// The link with a program at which the walk of a question could not tell.
+fn undecided_at<'v>(view: &View<'v>, rung: &'v Rung) -> Option<(&'v Place, &'v Netns, &'v Link)> {
+    let is_undecided = |path: &&model::path::Path| matches!(path.disposition, Disposition::Unknown { .. });
+    let last = rung.answer.paths.iter().find(is_undecided)?.hops.last()?;
+    let ns = view.netns_at(&last.at)?;
+    let link = ns.link_named(&last.at.device).filter(|link| link.xdp)?;
+    Some((&last.at, ns, link))
+}
+
+fn dropped(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link)) -> Option<Found> {
+    let silent = view.silent(rung)?;
+    let (machine, device) = (ns.machine.clone(), link.name.clone());
+    let without = Mend::Set { machine, device, setting: Setting::NoXdp };
+    let mut snapshot = view.snapshot().clone();
+    mend::apply(&mut snapshot, &without);
+    let world = World::new(&snapshot, view.intent());
+    // What dies without the program too is not its doing, as far as anybody can tell.
+    if !ladder::again(&world, rung)?.answer.answered {
+        return None;
+    }
+    let instance = view.intent().instances.get(rung.instance)?;
+    let fault = Fault {
+        code: "xdp-drop",
+        hop: place.clone(),
+        summary: format!(
+            "what comes back to {} by {} of {} is lost, where an XDP program sees it first",
+            rung.from, link.name, ns.machine
+        ),
+        cause: format!("an XDP program is attached to {}, and everything else would let it pass", link.name),
+        confidence: Confidence::Likely,
+        evidence: vec![
+            evidence::state(
+                ns,
+                &format!("ip -d link show dev {}", link.name),
+                format!("{} has xdp", link.name),
+            ),
+            said::evidence(silent),
+        ],
+        owner: "operator",
+        remedy: vec![evidence::remedy(
+            ns,
+            &format!("ip link set dev {} xdp off", link.name),
+            "",
+            "after a look at what attached it (bpftool net), which alone can put it back",
+        )],
+        instances: vec![instance.name.clone()],
+        stopped: None,
+        mend: vec![without],
+    };
+    Some(fault.found().breaks(silent.asked.exchange(), Direction::Both))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::finding::Outcome;
+    use model::probe::PING_OCTETS;
+
+    use crate::fixture::{broken, codes, healthy, inject, lacks, pinged};
+
+    #[test]
+    fn fires_where_a_program_is_attached_and_nobody_answers() {
+        assert_eq!(codes(&broken("xdp-drop").diagnose("web1")), ["xdp-drop compute1//eth0"]);
+    }
+
+    #[test]
+    fn stays_silent_where_somebody_answers_or_nobody_was_asked() {
+        let answered = [pinged("web1", PING_OCTETS, 2)];
+        assert_eq!(codes(&broken("xdp-drop").diagnose_with("web1", &answered)), [""; 0]);
+        let unasked = broken("xdp-drop").diagnose_with("web1", &[]);
+        assert_eq!((codes(&unasked).len(), unasked.outcome), (0, Outcome::Undetermined));
+    }
+
+    #[test]
+    fn stays_silent_where_something_else_is_wrong_behind_it() {
+        let mut cloud = broken("xdp-drop");
+        inject(&mut cloud, "ext-gateway-down");
+        assert!(lacks(&cloud.diagnose("web1"), "xdp-drop"));
+        let silent = [pinged("web1", PING_OCTETS, 0)];
+        assert!(lacks(&healthy().diagnose_with("web1", &silent), "xdp-drop"), "there is no program");
+        assert!(lacks(&broken("uplink-no-carrier").diagnose("web1"), "xdp-drop"));
+    }
+}
