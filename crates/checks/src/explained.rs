@@ -7,6 +7,7 @@
 use model::finding::Confidence;
 use model::path::{Disposition, Exchange, Hop, Stage};
 
+use crate::catalogue::firewall::conntrack_full;
 use crate::contradiction::Asking;
 use crate::diagnose::probe_of;
 use crate::ladder::{Purpose, Rung};
@@ -41,6 +42,8 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if *is_foreseen && rung.answer.answered {
         return is_guessed(rung) && is_hit();
     }
+    // Where no more can be tracked, every device of the host is one at which packets are lost.
+    let is_everywhere = finding.code == conntrack_full::CODE;
     let is_there = |hop: &Hop| {
         [Some(&finding.hop), seen_at.as_ref()].into_iter().flatten().any(|at| hop.at.same_device(at))
     };
@@ -50,7 +53,7 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if is_misled && is_hit() && way.clone().any(is_there) {
         return true;
     }
-    if let Some(parted) = parted {
+    if let Some(parted) = parted.filter(|_| !is_everywhere) {
         // What stops nothing that a walk knows of may stop what never leaves its device; of two losses side by side
         // the second is the first one's echo.
         let before = parted.before.filter(|_| *rank != Rank::Idle);

@@ -33,6 +33,9 @@ use crate::found::{Fault, Found, at};
 use crate::mend::Mend;
 use crate::view::View;
 
+/// As findings have it.
+pub(crate) const CODE: &str = "conntrack-full";
+
 const COUNT: &str = "netfilter.nf_conntrack_count";
 const MAX: &str = "netfilter.nf_conntrack_max";
 
@@ -62,7 +65,7 @@ fn finding(view: &View, ns: &Netns, count: u64) -> Option<Found> {
     let raise = |to: u64| format!("sysctl -w net.{MAX}={to}");
     let max: u64 = ns.sysctls.get(MAX)?.trim().parse().ok()?;
     let fault = Fault {
-        code: "conntrack-full",
+        code: CODE,
         hop: at(ns, view.inner_link(ns), Stage::Filter),
         summary: format!(
             "{} tracks {count} connections, which is all it may: new ones are dropped",
