@@ -1,5 +1,5 @@
-//! `br-netfilter-docker-drop`: Docker has set the policy of FORWARD to DROP, and of nova's accepts only those of the way
-//! out are left: what the bridge carries from port to port is shown to iptables, and dies there.
+//! `br-netfilter-docker-drop`: Docker has set the policy of FORWARD to DROP, and of nova's accepts only those of the
+//! way out are left: what the bridge carries from port to port is shown to iptables, and dies there.
 
 use super::Fault;
 use crate::LabError;

@@ -1,5 +1,5 @@
-//! `sg-missing-ssh`: the security group does not let ssh in, neither in its chain nor in the database: it is policy, and
-//! nothing is broken.
+//! `sg-missing-ssh`: the security group does not let ssh in, neither in its chain nor in the database: it is policy,
+//! and nothing is broken.
 
 use super::Fault;
 use novadb::rows::GroupRule;

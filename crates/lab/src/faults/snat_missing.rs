@@ -1,4 +1,5 @@
-//! `snat-missing`: the call of nova's translations of what leaves is gone, so that instances leave with fixed addresses.
+//! `snat-missing`: the call of nova's translations of what leaves is gone, so that instances leave with fixed
+//! addresses.
 
 use super::Fault;
 use crate::LabError;

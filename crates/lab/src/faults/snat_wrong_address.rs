@@ -1,4 +1,5 @@
-//! `snat-wrong-address`: what leaves is given an address that nobody has, and floating addresses are not given any more.
+//! `snat-wrong-address`: what leaves is given an address that nobody has, and floating addresses are not given any
+//! more.
 
 use super::Fault;
 use crate::LabError;

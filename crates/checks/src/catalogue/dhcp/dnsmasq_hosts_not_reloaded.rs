@@ -107,7 +107,8 @@ fn is_offered(view: &View, seat: &Seat) -> bool {
         .any(|heard| Some(heard.reply.server.unwrap_or(heard.from)) == seat.gateway())
 }
 
-/// Our DISCOVER from this NIC was answered by nobody, and nothing that was read stops it. It is the first NIC that asks.
+/// Our DISCOVER from this NIC was answered by nobody, and nothing that was read stops it. It is the first NIC that
+/// asks.
 fn is_silent(view: &View, seat: &Seat) -> bool {
     let is_first = seat.instance.vifs.first().is_some_and(|first| std::ptr::eq(first, seat.vif));
     let mut rungs = view.rungs_of(seat.instance).filter(|rung| rung.purpose == Purpose::Dhcp);

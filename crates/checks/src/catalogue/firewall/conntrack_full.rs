@@ -7,12 +7,12 @@
 //! own included. What is tracked already goes on, and so does what is not tracked: ARP, and DHCP's broadcasts.
 //!
 //! ## How hopline knows
-//! `nf_conntrack_count` has reached `nf_conntrack_max`, or as good as, and of the connections that were read nearly all are assured,
-//! so that there is nothing to give up (`early_drop`).
+//! `nf_conntrack_count` has reached `nf_conntrack_max`, or as good as, and of the connections that were read nearly all
+//! are assured, so that there is nothing to give up (`early_drop`).
 //!
 //! ## What it looks like
-//! `dmesg`: `nf_conntrack: table full, dropping packet`; `drop` of `conntrack -S` rises; some connections work and others
-//! do not.
+//! `dmesg`: `nf_conntrack: table full, dropping packet`; `drop` of `conntrack -S` rises; some connections work and
+//! others do not.
 //!
 //! ## Nearest look-alikes
 //! * `foreign-rule-drop`: a rule's counter rises, and `conntrack -S` stands still.

@@ -3,13 +3,13 @@
 //! A floating address leads to another fixed address than the one that it is recorded for.
 //!
 //! ## What it means
-//! The rule was left from before the address was associated anew, or was written by hand. Packets for the instance go to
-//! another one, or to an address that nobody has; then the sender hears `Destination Host Unreachable`, from the
+//! The rule was left from before the address was associated anew, or was written by hand. Packets for the instance go
+//! to another one, or to an address that nobody has; then the sender hears `Destination Host Unreachable`, from the
 //! floating address itself.
 //!
 //! ## How hopline knows
-//! The first rule in nat PREROUTING for the address rewrites it to another than the database, or the site file, has, and
-//! the walk from outside does not arrive at the instance.
+//! The first rule in nat PREROUTING for the address rewrites it to another than the database, or the site file, has,
+//! and the walk from outside does not arrive at the instance.
 //!
 //! ## What it looks like
 //! The rule's counter rises; `ip neigh` on the host has the other address, FAILED where nobody has it.

@@ -4,8 +4,8 @@
 //!
 //! ## What it means
 //! Nobody outside knows the way to a fixed address. nova-network translates what leaves to the floating address, or to
-//! the host's own; the rule, or the call of the chain that it is in, is gone. Questions arrive, their answers go astray.
-//! Floating addresses work inwards, for their translation is another rule.
+//! the host's own; the rule, or the call of the chain that it is in, is gone. Questions arrive, their answers go
+//! astray. Floating addresses work inwards, for their translation is another rule.
 //!
 //! ## How hopline knows
 //! The walk outwards arrives with the fixed address as its source, and the answer dies beyond the host.

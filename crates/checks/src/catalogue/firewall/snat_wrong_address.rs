@@ -3,8 +3,8 @@
 //! What instances send outside is given an address that their host does not have.
 //!
 //! ## What it means
-//! A rule translates the source to an address that was moved, mistyped, or belonged to the host before. Questions arrive
-//! outside; their answers are asked for on the public network, and nobody answers, or somebody else.
+//! A rule translates the source to an address that was moved, mistyped, or belonged to the host before. Questions
+//! arrive outside; their answers are asked for on the public network, and nobody answers, or somebody else.
 //!
 //! ## How hopline knows
 //! The walk outwards arrives with a source that is none of the host's addresses, and no answer is known to
