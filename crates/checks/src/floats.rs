@@ -97,6 +97,21 @@ pub(crate) fn snat_rule(floating: &Floating, uplink: &str) -> NfRule {
     }
 }
 
+/// The rule by which an instance that asks its own floating address is answered from there.
+pub(crate) fn own_snat_rule(floating: &Floating) -> NfRule {
+    let fixed: IpNet = IpAddr::V4(floating.fixed).into();
+    let outward = snat_rule(floating, "");
+    let plain = |test| Match { negated: false, test };
+    NfRule {
+        text: format!(
+            "-A nova-network-float-snat -s {fixed} -d {fixed} -j SNAT --to-source {}",
+            floating.address
+        ),
+        matches: vec![plain(Test::Source(vec![fixed])), plain(Test::Destination(vec![fixed]))],
+        ..outward
+    }
+}
+
 fn blank() -> NfRule {
     NfRule {
         text: String::new(),

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use model::Netns;
 use model::finding::{Evidence, EvidenceKind};
-use model::intent::Floating;
 use model::link::Link;
 use model::netfilter::{Action, Chain, NfRule, Table};
 use model::path::{Direction, Exchange};
@@ -95,16 +94,19 @@ pub(crate) fn restored(view: &View, left: &Left) -> Vec<Mend> {
     let lost = floats::all(view)
         .into_iter()
         .filter(|(_, floating, of)| std::ptr::eq(*of, ns) && !floats::has_snat(ns, floating));
-    mends.extend(lost.map(|(_, floating, _)| insert(ns, floating, &left.uplink.name)));
+    mends.extend(lost.flat_map(|(_, floating, _)| {
+        [floats::snat_rule(floating, &left.uplink.name), floats::own_snat_rule(floating)]
+            .map(|rule| insert(ns, rule))
+    }));
     mends
 }
 
-fn insert(ns: &Netns, floating: &Floating, uplink: &str) -> Mend {
+fn insert(ns: &Netns, rule: NfRule) -> Mend {
     Mend::InsertRule {
         machine: ns.machine.clone(),
         table: "nat".to_owned(),
         chain: "nova-network-float-snat".to_owned(),
-        rule: Box::new(floats::snat_rule(floating, uplink)),
+        rule: Box::new(rule),
     }
 }
 

@@ -45,6 +45,13 @@ pub fn check(view: &View) -> Vec<Found> {
     both.flat_map(|(seat, floating, ns)| stale(view, seat, floating, ns)).collect()
 }
 
+/// As it was read, more than one host carries this floating address.
+pub(crate) fn tells(view: &View, address: IpAddr) -> bool {
+    let mut floating = view.intent().instances.iter().flat_map(model::intent::Instance::floating);
+    let hosts = view.read.hosts.iter().filter_map(|host| view.read.main_netns(&host.name));
+    floating.any(|f| address == f.address) && hosts.filter(|ns| ns.has_address(address)).count() > 1
+}
+
 fn stale(view: &View, seat: Seat, floating: &Floating, meant: &Netns) -> Vec<Found> {
     let hosts = view.snapshot().hosts.iter().filter(|host| host.name != meant.machine);
     let others = hosts.filter_map(|host| view.snapshot().main_netns(&host.name));

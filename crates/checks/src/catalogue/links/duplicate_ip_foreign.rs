@@ -36,6 +36,7 @@ use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::path::{Direction, Exchange, Place, Stage};
 use model::probe::{Holders, Station};
 
+use crate::catalogue::firewall::float_on_two_hosts;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::stations;
@@ -45,6 +46,10 @@ use crate::view::View;
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for holders in view.holders {
+        // Two hosts of the cloud that carry a floating address are told by that name.
+        if float_on_two_hosts::tells(view, holders.address) {
+            continue;
+        }
         let Some(meant) = meant(view, holders) else { continue };
         let all = all(view, holders);
         let is_meant = |station: &&Station| meant.macs.contains(&station.mac);
