@@ -7,7 +7,7 @@
 use model::finding::Confidence;
 use model::path::{Disposition, Exchange, Hop, Stage};
 
-use crate::catalogue::firewall::conntrack_full;
+use crate::catalogue::firewall::{conntrack_full, float_on_two_hosts};
 use crate::contradiction::Asking;
 use crate::diagnose::probe_of;
 use crate::ladder::{Purpose, Rung};
@@ -37,6 +37,10 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     }
     // It crosses the same devices there and back, and which of the two was seen nobody can tell.
     if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {
+        return true;
+    }
+    // Of two hosts that carry an address either may be sent what is for the instance.
+    if finding.code == float_on_two_hosts::CODE && is_hit() {
         return true;
     }
     if *is_foreseen && rung.answer.answered {

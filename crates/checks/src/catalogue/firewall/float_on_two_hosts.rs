@@ -38,6 +38,9 @@ use crate::mend::{Entry, Mend};
 use crate::restart;
 use crate::view::{Seat, View};
 
+/// As findings have it.
+pub(crate) const CODE: &str = "float-on-two-hosts";
+
 /// Looks for floating addresses on hosts that are not meant to carry them: one finding an address and host.
 pub fn check(view: &View) -> Vec<Found> {
     let both = floats::all(view).into_iter();
@@ -74,7 +77,7 @@ fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns
     let delete = format!("ip address del {address}/32 dev {device}");
     let nth = view.rungs.iter().position(|rung| rung.purpose == Purpose::Inbound(address));
     let fault = Fault {
-        code: "float-on-two-hosts",
+        code: CODE,
         hop: at(stale, &device, Stage::Neighbour),
         summary: format!("{address} of {name} is on {} and on {} too", meant.machine, stale.machine),
         cause: format!("{} still carries it, and answers for it as {} does", stale.machine, meant.machine),
