@@ -25,9 +25,9 @@ fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
         (EXTERNAL.addr().to_string(), std::net::Ipv4Addr::from(u32::from(scene.fixed()) + 1).to_string());
     let [from, to] = PORTS;
     let asked = ["-I", "-p", "udp", "-s", &outside, "-d", &floating, "--sport", from, "--dport", to];
-    let answers = ["-r", &old, "-q", &outside, "--reply-port-src", to, "--reply-port-dst", from];
-    let kept = ["-t", "600", "-u", "SEEN_REPLY,ASSURED"];
-    run(&scene.server.ns, command("conntrack", [&asked[..], &answers, &kept].concat()), "")
+    // Without its translation spelled out an entry translates nothing, whatever addresses it has.
+    let kept = ["--dst-nat", &old, "-t", "600", "-u", "SEEN_REPLY,ASSURED"];
+    run(&scene.server.ns, command("conntrack", [&asked[..], &kept].concat()), "")
 }
 
 fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
