@@ -16,7 +16,7 @@ pub(crate) enum Whose {
     ByHand,
     /// Some station's that is there.
     Another,
-    /// No station's that is known: at most a port of the gateway's bridge wears it.
+    /// No station's that is known: at most a link of the gateway's own host wears it.
     Nobodys,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn wrong<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Taken<'v>> {
         | NeighbourState::Probe
         | NeighbourState::Failed
         | NeighbourState::None => {
-            if is_anothers(view, seat.server_ns, link, mac) {
+            if is_anothers(view, seat.server_ns, mac) {
                 Whose::Another
             } else {
                 Whose::Nobodys
@@ -66,18 +66,16 @@ pub(crate) fn wrong<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Taken<'v>> {
     Some(Taken { inside, nic, gateway, link, mac, right, whose })
 }
 
-/// Some station wears it that is no port of this bridge, or a bridge has learned it behind a port.
-fn is_anothers(view: &View, ns: &Netns, bridge: &Link, mac: Mac) -> bool {
-    let is_port = |station: &Station| match station {
-        Station::Link(id) => {
-            let link = view.world.link(*id);
-            std::ptr::eq(view.world.ns(id.ns), ns) && link.is_some_and(|l| l.master == Some(bridge.index))
-        }
+/// Some station wears it that is not the gateway's own host, or a bridge has learned it from one that is not known.
+fn is_anothers(view: &View, ns: &Netns, mac: Mac) -> bool {
+    let is_own = |station: &Station| match station {
+        Station::Link(id) => std::ptr::eq(view.world.ns(id.ns), ns),
         Station::Guest { .. } => false,
     };
-    let is_learned = || {
-        let mut entries = view.snapshot().netns.iter().flat_map(|ns| &ns.fdb);
-        entries.any(|entry| entry.mac == mac && entry.kind == FdbKind::Learned && !entry.on_self)
-    };
-    view.world.owners_of_mac(mac).iter().any(|station| !is_port(station)) || is_learned()
+    let owners = view.world.owners_of_mac(mac);
+    if !owners.is_empty() {
+        return !owners.iter().all(is_own);
+    }
+    let mut entries = view.snapshot().netns.iter().flat_map(|ns| &ns.fdb);
+    entries.any(|entry| entry.mac == mac && entry.kind == FdbKind::Learned && !entry.on_self)
 }

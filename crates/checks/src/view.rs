@@ -174,6 +174,11 @@ impl<'v> View<'v> {
         self.snapshot().netns.iter().find(|ns| ns.machine == place.host && ns.name == place.netns)
     }
 
+    /// It was really asked, and answered.
+    pub fn is_answered(&self, rung: &Rung) -> bool {
+        self.probes.iter().any(|probe| is_probe_of(probe, rung) && probe.received > 0)
+    }
+
     /// The rungs of an instance.
     pub fn rungs_of<'s>(&'s self, instance: &'s Instance) -> impl Iterator<Item = &'v Rung> + 's {
         let at = self.intent().instances.iter().position(|i| std::ptr::eq(i, instance));

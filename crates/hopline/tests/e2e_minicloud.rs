@@ -144,8 +144,9 @@ const LINKS: [Fault; 12] = [
     fault(
         "flatif-not-enslaved",
         &["host//eth1"],
-        "h ip link set $FLATIF nomaster",
-        "h ip link set $FLATIF master $BRIDGE",
+        // The bridge's MAC changes with its ports, and who remembers the old one is a matter of its own.
+        "h ip link set $FLATIF nomaster; i1 ip neigh flush all; i2 ip neigh flush all",
+        "h ip link set $FLATIF master $BRIDGE; i1 ip neigh flush all; i2 ip neigh flush all",
     ),
     fault("bridge-down", &["host//br100"], "h ip link set $BRIDGE down", "h ip link set $BRIDGE up"),
     fault("tap-down", &["host//vnet1"], "h ip link set $TAP1 down", "h ip link set $TAP1 up"),
@@ -516,7 +517,7 @@ const SERVICES: [Fault; 13] = [
         "stp-forward-delay",
         &["host//vnet1"],
         "h ip link set $BRIDGE type bridge forward_delay 3000 stp_state 1; h ip link set $TAP1 nomaster
-         h ip link set $TAP1 master $BRIDGE",
+         h ip link set $TAP1 master $BRIDGE; h bridge link set dev $TAP1 hairpin on",
         "h ip link set $BRIDGE type bridge stp_state 0; h ip link set $BRIDGE type bridge forward_delay 0
          h ip link set $TAP1 nomaster; h ip link set $TAP1 master $BRIDGE
          h bridge link set dev $TAP1 hairpin on

@@ -30,6 +30,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use model::Netns;
 use model::finding::Confidence;
 use model::path::{Direction, Exchange, Stage, Stop};
+use model::route::Neighbour;
 use sim::world::Station;
 
 use crate::evidence;
@@ -51,10 +52,15 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
     let gateway = seat.gateway().filter(|gateway| *gateway != via && out == nic.index)?;
     let stopped = view.stop_of(seat.instance, |s| is_there(view, s, inside, via));
     let owner = view.world.owner_of_ip(via.into());
-    // Where the segment goes on beyond what was read, only an answer that does not come tells that nobody is there.
-    let mut outside = view.rungs_of(seat.instance).filter(|rung| rung.purpose == Purpose::Outside);
-    let silent = outside.find_map(|rung| view.silent(rung)).filter(|_| stopped.is_none() && owner.is_none());
-    if stopped.is_none() && silent.is_none() {
+    // Where the segment goes on beyond what was read, an answer that does not come tells that nobody is there; where
+    // nobody asked, that the instance has never heard of anybody.
+    let outside = || view.rungs_of(seat.instance).filter(|rung| rung.purpose == Purpose::Outside);
+    let silent =
+        outside().find_map(|rung| view.silent(rung)).filter(|_| stopped.is_none() && owner.is_none());
+    let is_answered = outside().any(|rung| view.is_answered(rung));
+    let answers = |n: &Neighbour| n.ip == IpAddr::V4(via) && n.mac.is_some() && n.state.is_valid();
+    let is_alive = owner.is_some() || is_answered || inside.neighbours.iter().any(answers);
+    if stopped.is_none() && silent.is_none() && is_alive {
         return None;
     }
     let name = &seat.instance.name;
@@ -67,7 +73,11 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
         hop: at(inside, &nic.name, Stage::Instance),
         summary: format!("{name} reaches its own subnet only: its default route leads to {via}"),
         cause: format!("{whose}; the gateway of its network is {gateway}"),
-        confidence: if stopped.is_some() { Confidence::Proven } else { Confidence::Likely },
+        confidence: match (stopped.is_some(), silent.is_some()) {
+            (true, _) => Confidence::Proven,
+            (false, true) => Confidence::Likely,
+            (false, false) => Confidence::Possible,
+        },
         evidence: [
             evidence::state(inside, "ip route show default", uplinks::default_text(inside)),
             evidence::neighbour(inside, nic, via),
@@ -111,7 +121,9 @@ fn is_there(view: &View, stopped: &Stopped, inside: &Netns, via: Ipv4Addr) -> bo
 mod tests {
     use std::net::IpAddr;
 
+    use model::finding::Confidence;
     use model::probe::PING_OCTETS;
+    use model::route::{Neighbour, NeighbourState};
 
     use crate::fixture::{Cloud, broken, codes, healthy, inject, lacks, pinged};
 
@@ -142,11 +154,20 @@ mod tests {
         let mut cloud = broken(CODE);
         cloud.snapshot.hosts.retain(|h| h.name != "fabric");
         cloud.snapshot.netns.retain(|n| n.machine != "fabric");
-        assert!(lacks(&cloud.diagnose("web1"), CODE));
+        let passive = cloud.diagnose("web1");
+        assert_eq!(codes(&passive), ["guest-wrong-gateway web1//eth0"]);
+        assert_eq!(passive.findings[0].confidence, Confidence::Possible);
         let asked = [pinged("web1", PING_OCTETS, 0)];
         assert_eq!(codes(&cloud.diagnose_with("web1", &asked)), ["guest-wrong-gateway web1//eth0"]);
         let answered = [pinged("web1", PING_OCTETS, 2)];
         assert!(lacks(&cloud.diagnose_with("web1", &answered), CODE));
+        // A router of somebody's own, which it knows.
+        let (link, ip) = (cloud.link("web1", "eth0").index, "10.0.255.254".parse().unwrap());
+        let mac = "02:de:ad:00:00:01".parse().ok();
+        let router = Neighbour { link, ip, mac, state: NeighbourState::Stale, proxy: false };
+        cloud.netns("web1").neighbours.retain(|known| known.ip != ip);
+        cloud.netns("web1").neighbours.push(router);
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
     }
 
     #[test]
