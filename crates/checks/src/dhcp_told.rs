@@ -1,24 +1,47 @@
-//! What the two ends of DHCP last told: the instance on its console, its server in dnsmasq's log. The guide goes by
-//! them: all four lines in the log and no address is the way back.
+//! What the two ends of DHCP last told: the instance on its console, its server in dnsmasq's log; and what was seen of
+//! the instance's own client while devices were watched. The guide goes by them: all four lines in the log and no
+//! address is the way back.
 
-use model::Intent;
-use model::Snapshot;
 use model::finding::{Evidence, EvidenceKind};
 use model::intent::Instance;
+use model::probe::{ClientSeen, DeviceWatch};
 use model::service::{Console, ConsoleEventKind, DhcpLogLine, DhcpMessage};
 use model::snapshot::Host;
 
+use crate::diagnose::Case;
 use crate::evidence;
 
 /// Lines of one conversation that are told, at most: it has four.
 const LINES_MAX: usize = 8;
 
-/// Lines of evidence for an instance's DHCP: nothing where neither end was read.
-pub(crate) fn evidence(snapshot: &Snapshot, intent: &Intent, instance: &Instance) -> Vec<Evidence> {
-    let host = |name: &str| snapshot.hosts.iter().find(|host| host.name == name);
-    let server = intent.servers_of(instance).first().and_then(|name| host(name));
+/// Devices that are told to have seen the instance's own client, at most.
+const DEVICES_MAX: usize = 4;
+
+/// Lines of evidence for an instance's DHCP: nothing where neither end was read and its client was not seen.
+pub(crate) fn evidence(case: &Case, instance: &Instance) -> Vec<Evidence> {
+    let host = |name: &str| case.snapshot.hosts.iter().find(|host| host.name == name);
+    let server = case.intent.servers_of(instance).first().and_then(|name| host(name));
     let log = server.and_then(|server| log(server, instance));
-    log.into_iter().chain(host(&instance.host).and_then(|host| on_console(host, instance))).collect()
+    let console = host(&instance.host).and_then(|host| on_console(host, instance));
+    let seen = case.watches.iter().filter_map(|watch| own_client(watch, instance)).take(DEVICES_MAX);
+    log.into_iter().chain(console).chain(seen).collect()
+}
+
+/// What a device saw of the instance's own client.
+fn own_client(watch: &DeviceWatch, instance: &Instance) -> Option<Evidence> {
+    let macs = || instance.vifs.iter().filter_map(|vif| vif.mac);
+    let ClientSeen { mac, questions, answers } =
+        watch.clients.iter().find(|client| macs().any(|mac| mac == client.mac))?;
+    let DeviceWatch { machine, netns, device, .. } = watch;
+    Some(evidence::record(
+        EvidenceKind::Capture,
+        format!(
+            "hopline capture --at {machine}/{netns}/{device} 'udp and portrange 67-68 and ether host {mac}'"
+        ),
+        format!(
+            "its own client asked meanwhile: {questions} messages from it were seen here, and {answers} answers"
+        ),
+    ))
 }
 
 /// What an instance's console is kept under.
@@ -98,6 +121,8 @@ fn name(kind: DhcpMessage) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use model::Mac;
+    use model::probe::{ClientSeen, DeviceWatch};
     use model::service::{Console, ConsoleEvent, ConsoleEventKind, DhcpLogLine, DhcpMessage};
 
     use crate::fixture::{Cloud, broken, codes};
@@ -158,5 +183,30 @@ mod tests {
         cloud.host("compute1").consoles = vec![("web1".to_owned(), console)];
         let expected = "/var/lib/nova/instances/x/console.log:4: No lease, failing";
         assert!(told(&cloud).contains(&expected.to_owned()), "{:#?}", told(&cloud));
+    }
+
+    #[test]
+    fn what_was_seen_of_the_instances_own_client_is_told_and_of_others_not() {
+        let cloud = broken("dhcp-reply-lost");
+        let own = cloud.intent.instances[0].vifs[0].mac.unwrap();
+        let client = |mac, answers| ClientSeen { mac, questions: 3, answers };
+        let watch = DeviceWatch {
+            machine: "compute1".to_owned(),
+            netns: String::new(),
+            device: "vnet0".to_owned(),
+            probes: Vec::new(),
+            clients: vec![client(Mac([2, 0, 0, 0, 0, 9]), 7), client(own, 0)],
+        };
+        let found = cloud.diagnose_watched("web1", &[], &[watch]);
+        let seen: Vec<&str> = found.findings[0]
+            .evidence
+            .iter()
+            .map(|line| line.text.as_str())
+            .filter(|t| t.contains("seen here"))
+            .collect();
+        assert_eq!(
+            seen,
+            ["its own client asked meanwhile: 3 messages from it were seen here, and 0 answers"]
+        );
     }
 }

@@ -278,7 +278,7 @@ fn conclude(
     }
     for finding in findings.iter_mut().filter(|finding| finding.exchange == Exchange::Dhcp) {
         let hit = case.intent.instances.iter().find(|instance| finding.instances.contains(&instance.name));
-        let told = hit.map(|hit| dhcp_told::evidence(case.snapshot, case.intent, hit)).unwrap_or_default();
+        let told = hit.map(|hit| dhcp_told::evidence(case, hit)).unwrap_or_default();
         finding.evidence.extend(told);
     }
     gaps.sort();

@@ -271,7 +271,13 @@ mod tests {
         let seen =
             ProbeSeen { from, to, exchange: Exchange::Icmp, octets: Some(PING_OCTETS), requests, replies };
         let probes = if requests + replies > 0 { vec![seen] } else { Vec::new() };
-        DeviceWatch { machine: machine.to_owned(), netns: String::new(), device: device.to_owned(), probes }
+        DeviceWatch {
+            machine: machine.to_owned(),
+            netns: String::new(),
+            device: device.to_owned(),
+            probes,
+            clients: Vec::new(),
+        }
     }
 
     #[test]

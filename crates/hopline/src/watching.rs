@@ -9,11 +9,11 @@ use std::thread::{self, JoinHandle};
 use capture::filter;
 use capture::session::{self, Event, Limits};
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
-use model::Path;
 use model::path::Exchange;
-use model::probe::{DeviceWatch, ProbeSeen};
+use model::probe::{ClientSeen, DeviceWatch, ProbeSeen};
 use model::sighting::Kind;
 use model::snapshot::Gap;
+use model::{Mac, Path};
 use parse::dissect::Options;
 
 use crate::gather::Facts;
@@ -46,8 +46,19 @@ fn wanted(probes: &[Probe]) -> String {
 /// Whom each of our probes asks, by the mark that its packets bear.
 type Marks = BTreeMap<(Exchange, u32), IpAddr>;
 
-/// Questions and answers at a vantage, by the mark that their packets bear.
-type Seen = BTreeMap<(Exchange, u32), (u32, u32)>;
+/// What was seen at a vantage.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    /// Questions and answers, by the mark that their packets bear.
+    ours: BTreeMap<(Exchange, u32), (u32, u32)>,
+    /// The same of other DHCP clients, by transaction: an instance that has no address goes on asking for one.
+    clients: BTreeMap<u32, (u32, u32)>,
+    /// Who sent the questions of a transaction.
+    senders: BTreeMap<u32, Mac>,
+}
+
+/// Transactions of others that are counted at a vantage, at most.
+const TRANSACTIONS_MAX: usize = 1024;
 
 /// Devices that are watched. Nothing of it outlives the process.
 pub(crate) struct Watching {
@@ -81,7 +92,7 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Pro
     let (stopped, stop) = io::pipe().ok()?;
     let marks: Marks = probes.iter().map(|probe| (probe.mark(), probe.to)).collect();
     let session = thread::spawn(move || {
-        let mut seen: Vec<Seen> = vec![Seen::new(); watched.len()];
+        let mut seen: Vec<Seen> = vec![Seen::default(); watched.len()];
         let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();
         let limits = Limits { stop: Some(stopped.as_fd()), ..Limits::default() };
         let outcome = session::run(watched, ROOM, limits, &mut |event| {
@@ -115,10 +126,31 @@ fn note(event: Event<'_>, link_types: &[u16], marks: &Marks, seen: &mut [Seen]) 
     let server = if is_question { sighting.destination } else { sighting.source };
     let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;
     if !marks.get(&(exchange, number)).is_some_and(is_ours) {
+        if exchange == Exchange::Dhcp {
+            seen.note_client(number, is_question.then_some(sighting.sender));
+        }
         return;
     }
-    let (questions, answers) = seen.entry((exchange, number)).or_default();
+    let (questions, answers) = seen.ours.entry((exchange, number)).or_default();
     *(if is_question { questions } else { answers }) += 1;
+}
+
+impl Seen {
+    /// A packet of another's DHCP, a client's with its MAC as a number.
+    fn note_client(&mut self, transaction: u32, sender: Option<u64>) {
+        if self.clients.len() >= TRANSACTIONS_MAX && !self.clients.contains_key(&transaction) {
+            return;
+        }
+        let (questions, answers) = self.clients.entry(transaction).or_default();
+        match sender {
+            Some(sender) => {
+                *questions += 1;
+                let [_, _, mac @ ..] = sender.to_be_bytes();
+                self.senders.insert(transaction, Mac(mac));
+            }
+            None => *answers += 1,
+        }
+    }
 }
 
 /// Ends the watch. A device at which packets were dropped, or that went away, tells nothing.
@@ -128,18 +160,32 @@ pub(crate) fn finish(watching: Watching, probes: &[Probe]) -> Vec<DeviceWatch> {
     let _ = stop.write_all(&[0]);
     let ended = session.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let Ok((seen, outcome)) = ended else { return Vec::new() };
+    // Who asks is seen where the question is, and the answer may come by where that was not.
+    let senders: BTreeMap<u32, Mac> =
+        seen.iter().flat_map(|seen| &seen.senders).map(|(k, v)| (*k, *v)).collect();
     let watched = vantages.into_iter().zip(seen).zip(outcome.counts);
     let whole = watched.filter(|(_, counts)| counts.drops == 0 && counts.ended.is_none());
-    whole.map(|((vantage, seen), _)| device(vantage, &seen, probes)).collect()
+    whole.map(|((vantage, seen), _)| device(vantage, &seen, probes, &senders)).collect()
 }
 
-fn device(vantage: Vantage, seen: &Seen, probes: &[Probe]) -> DeviceWatch {
+fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u32, Mac>) -> DeviceWatch {
     let probe = |probe: &Probe| {
         let (exchange, number) = probe.mark();
-        let (requests, replies) = *seen.get(&(exchange, number))?;
+        let (requests, replies) = *seen.ours.get(&(exchange, number))?;
         let (from, to, octets) = (probe.sender().to_owned(), probe.to, probe.octets());
         Some(ProbeSeen { from, to, exchange, octets, requests, replies })
     };
     let probes = probes.iter().filter_map(probe).collect();
-    DeviceWatch { machine: vantage.host, netns: vantage.netns, device: vantage.device, probes }
+    let mut clients: Vec<ClientSeen> = Vec::new();
+    for (transaction, (questions, answers)) in &seen.clients {
+        let Some(mac) = senders.get(transaction).copied() else { continue };
+        match clients.iter_mut().find(|known| known.mac == mac) {
+            Some(known) => {
+                known.questions += questions;
+                known.answers += answers;
+            }
+            None => clients.push(ClientSeen { mac, questions: *questions, answers: *answers }),
+        }
+    }
+    DeviceWatch { machine: vantage.host, netns: vantage.netns, device: vantage.device, probes, clients }
 }

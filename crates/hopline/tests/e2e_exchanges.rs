@@ -6,9 +6,10 @@
 mod cli_support;
 mod support;
 
-use support::printed_in;
+use serde_json::Value;
 use support::report::{Report, asked, legs, list, text};
 use support::test_lab::TestLab;
+use support::{Background, printed_in};
 
 /// No room for a single packet: nothing that hopline reads tells of it.
 fn clog(lab: &TestLab, host: &str, device: &str) {
@@ -74,6 +75,25 @@ fn an_offer_that_is_lost_on_its_way_back_is_told_with_the_hop() {
     let log = std::fs::read_to_string(lab.state().join("compute1/log/dnsmasq.log")).unwrap();
     let lines = |word: &str| log.lines().filter(|line| line.contains(word)).count();
     assert!(lines("DHCPOFFER(br100)") > 1, "{log}");
+}
+
+#[test]
+fn what_the_instances_own_client_says_meanwhile_is_told_where_it_was_seen() {
+    let lab = TestLab::up("c");
+    lab.break_fault("dnsmasq-hung");
+    // Asks once a second, and takes no address whatever it hears.
+    let script = lab.state().join("guest/no-op.script");
+    let asks =
+        ["busybox", "udhcpc", "-f", "-i", "eth0", "-t", "60", "-T", "1", "-s", script.to_str().unwrap()];
+    let client = Background::within(&lab.netns("web1"), &asks);
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    drop(client);
+    report.assert_finds(&["dnsmasq-hung compute1//br100"], "it is stopped");
+    let evidence = list(&report.json["findings"][0]["evidence"]);
+    let of_client = |line: &&Value| text(&line["text"]).starts_with("its own client asked meanwhile");
+    let at_tap = |line: &&Value| text(&line["source"]).starts_with("hopline capture --at compute1//vnet0 ");
+    let seen = evidence.iter().filter(of_client).find(at_tap).unwrap_or_else(|| panic!("{evidence:#?}"));
+    assert!(text(&seen["text"]).ends_with("and 0 answers"), "{seen:#}");
 }
 
 #[test]

@@ -6,12 +6,10 @@
 mod cli_support;
 mod support;
 
-use std::process::{Child, Command, Stdio};
-
 use serde_json::Value;
 use support::report::{list, text};
 use support::test_lab::TestLab;
-use support::{printed_in, run};
+use support::{Background, printed_in, run};
 
 /// Texts of the first finding's evidence of one kind.
 fn evidence<'r>(finding: &'r Value, kind: &str) -> Vec<&'r str> {
@@ -44,26 +42,12 @@ fn a_rule_is_proved_by_its_counter_and_by_the_trace_of_our_own_pings() {
     assert_eq!(before, after, "the table that traced is gone");
 }
 
-/// A ping that goes on until it is dropped.
-struct Background(Child);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn other_traffic_of_the_rule_is_told_from_ours() {
     let lab = TestLab::up("o");
     lab.break_fault("foreign-rule-drop");
-    let ping = Command::new("ip")
-        .args(["netns", "exec", &lab.netns("web1"), "ping", "-q", "-i", "0.05", "-c", "2000", "1.2.3.4"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _others = Background(ping.expect("ping starts"));
+    let ping = ["ping", "-q", "-i", "0.05", "-c", "2000", "1.2.3.4"];
+    let _others = Background::within(&lab.netns("web1"), &ping);
     let report = lab.report(&["diagnose", "web1"]);
     let finding = &list(&report.json["findings"])[0];
     let counters = evidence(finding, "counter");

@@ -152,6 +152,19 @@ pub struct DeviceWatch {
     pub device: String,
     /// By probe: those of which anything was seen.
     pub probes: Vec<ProbeSeen>,
+    /// By DHCP client, ours aside: those that asked meanwhile.
+    pub clients: Vec<ClientSeen>,
+}
+
+/// What was seen of a DHCP client of somebody else's at one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSeen {
+    /// The station that sent its questions.
+    pub mac: Mac,
+    /// Messages from it.
+    pub questions: u32,
+    /// Servers' messages of the same transactions.
+    pub answers: u32,
 }
 
 /// How often a probe's packets were seen at one device.

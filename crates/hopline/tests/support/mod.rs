@@ -11,7 +11,7 @@ pub(crate) mod test_lab;
 pub(crate) mod wire;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The faults of VLANs, and where each is found where web1 runs on compute1. Those that any lab can have are in
@@ -38,6 +38,25 @@ pub(crate) fn printed(argv: &[&str]) -> String {
 /// Runs a command in a namespace and returns what it printed.
 pub(crate) fn printed_in(netns: &str, argv: &[&str]) -> String {
     printed(&[&["ip", "netns", "exec", netns], argv].concat())
+}
+
+/// A command that goes on until it is dropped.
+pub(crate) struct Background(Child);
+
+impl Background {
+    /// Starts it in a namespace.
+    pub(crate) fn within(netns: &str, argv: &[&str]) -> Background {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", netns]).args(argv).stdout(Stdio::null()).stderr(Stdio::null());
+        Background(command.spawn().unwrap_or_else(|e| panic!("{argv:?}: {e}")))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs statements on a SQLite file, as an operator by hand.

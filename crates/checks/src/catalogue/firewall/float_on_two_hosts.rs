@@ -29,6 +29,7 @@ use model::Netns;
 use model::finding::{Confidence, EvidenceKind, Remedy};
 use model::intent::Floating;
 use model::path::{Direction, Exchange, Stage};
+use model::snapshot::Host;
 
 use crate::evidence;
 use crate::floats;
@@ -51,12 +52,20 @@ pub fn check(view: &View) -> Vec<Found> {
 /// As it was read, more than one host carries this floating address.
 pub(crate) fn tells(view: &View, address: IpAddr) -> bool {
     let mut floating = view.intent().instances.iter().flat_map(model::intent::Instance::floating);
-    let hosts = view.read.hosts.iter().filter_map(|host| view.read.main_netns(&host.name));
+    let hosts = view.read.hosts.iter().filter(|host| is_of_cloud(view, host));
+    let hosts = hosts.filter_map(|host| view.read.main_netns(&host.name));
     floating.any(|f| address == f.address) && hosts.filter(|ns| ns.has_address(address)).count() > 1
 }
 
+/// nova may have put the address there. Who else has it, a router or a switch, is a stranger to it.
+fn is_of_cloud(view: &View, host: &Host) -> bool {
+    let mut networks = view.intent().networks.iter();
+    host.role == "compute" || networks.any(|network| network.host.as_deref() == Some(host.name.as_str()))
+}
+
 fn stale(view: &View, seat: Seat, floating: &Floating, meant: &Netns) -> Vec<Found> {
-    let hosts = view.snapshot().hosts.iter().filter(|host| host.name != meant.machine);
+    let hosts =
+        view.snapshot().hosts.iter().filter(|host| host.name != meant.machine && is_of_cloud(view, host));
     let others = hosts.filter_map(|host| view.snapshot().main_netns(&host.name));
     let carries = |ns: &&Netns| ns.has_address(IpAddr::V4(floating.address));
     others.filter(carries).map(|ns| finding(view, seat, floating, (meant, ns))).collect()
