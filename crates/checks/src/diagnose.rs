@@ -15,7 +15,7 @@ use crate::catalogue::dns::ssh_slow_reverse_dns;
 use crate::catalogue::external::pmtu_blackhole;
 use crate::contradiction::{self, Asking};
 use crate::dhcp_told;
-use crate::found::Found;
+use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
 use crate::next;
@@ -185,7 +185,13 @@ impl Log {
             mends.extend(found.mend);
             let rank = if round == 0 { Rank::Rung(order.0) } else { Rank::Behind };
             let is_foreseen = view.rungs.get(order.0).is_some();
-            self.findings.push(Ranked { rank, is_foreseen, seen_at: None, finding: found.finding });
+            self.findings.push(Ranked {
+                rank,
+                reach: found.reach,
+                is_foreseen,
+                seen_at: None,
+                finding: found.finding,
+            });
         }
         Some(mends)
     }
@@ -203,6 +209,7 @@ impl Log {
         };
         let idle = self.idle.into_iter().map(|finding| Ranked {
             rank: Rank::Idle,
+            reach: Reach::Device,
             is_foreseen: false,
             seen_at: None,
             finding,
@@ -263,7 +270,7 @@ fn conclude(
         let rank = Rank::Rung(nth);
         findings.extend(found.map(|lost| {
             let seen_at = watched::parted(case, rung).and_then(|parted| Some(parted.before?.at.clone()));
-            Ranked { rank, is_foreseen: false, seen_at, finding: told(lost) }
+            Ranked { rank, reach: Reach::Device, is_foreseen: false, seen_at, finding: told(lost) }
         }));
     }
     let mut findings = ranking::ordered(findings);

@@ -7,9 +7,9 @@
 use model::finding::Confidence;
 use model::path::{Disposition, Exchange, Hop, Stage};
 
-use crate::catalogue::firewall::{conntrack_full, float_on_two_hosts};
 use crate::contradiction::Asking;
 use crate::diagnose::probe_of;
+use crate::found::Reach;
 use crate::ladder::{Purpose, Rung};
 use crate::ranking::{Rank, Ranked};
 use crate::watched::Parted;
@@ -20,7 +20,7 @@ pub(crate) fn is_by(findings: &[Ranked], asking: &Asking, parted: Option<&Parted
 }
 
 fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bool {
-    let Ranked { rank, finding, is_foreseen, seen_at } = ranked;
+    let Ranked { rank, finding, reach, is_foreseen, seen_at } = ranked;
     let Asking { case, rung, instance, probe, .. } = *asking;
     let exchange = probe.asked.exchange();
     let is_hit = || finding.instances.iter().any(|name| name == instance);
@@ -29,25 +29,18 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if is_of_server(finding.exchange) && is_of_server(exchange) && is_hit() {
         return true;
     }
-    // What is meant for an address that two machines have goes now to the one and now to the other.
-    if finding.exchange == Exchange::Arp && !is_foreseen {
-        let other = rung.purpose.other().and_then(|at| case.intent.instances.get(at));
-        let is_met = other.is_some_and(|other| finding.instances.contains(&other.name));
+    let other = rung.purpose.other().and_then(|at| case.intent.instances.get(at));
+    let is_met = other.is_some_and(|other| finding.instances.contains(&other.name));
+    if *reach == Reach::Instances {
         return rung.to.is_ipv4() && (is_hit() || is_met);
     }
     // It crosses the same devices there and back, and which of the two was seen nobody can tell.
     if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {
         return true;
     }
-    // Of two hosts that carry an address either may be sent what is for the instance.
-    if finding.code == float_on_two_hosts::CODE && is_hit() {
-        return true;
-    }
     if *is_foreseen && rung.answer.answered {
         return is_guessed(rung) && is_hit();
     }
-    // Where no more can be tracked, every device of the host is one at which packets are lost.
-    let is_everywhere = finding.code == conntrack_full::CODE;
     let is_there = |hop: &Hop| {
         [Some(&finding.hop), seen_at.as_ref()].into_iter().flatten().any(|at| hop.at.same_device(at))
     };
@@ -57,14 +50,14 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if is_misled && is_hit() && way.clone().any(is_there) {
         return true;
     }
-    if let Some(parted) = parted.filter(|_| !is_everywhere) {
+    if let Some(parted) = parted.filter(|_| *reach != Reach::Host) {
         // What stops nothing that a walk knows of may stop what never leaves its device; of two losses side by side
         // the second is the first one's echo.
         let before = parted.before.filter(|_| *rank != Rank::Idle);
         let mut around = before.into_iter().chain([parted.at]).chain(parted.behind.iter().copied());
         return around.any(is_there);
     }
-    // Where it was lost nobody knows.
+    // Where it was lost nobody knows, or all of the host is to blame.
     way.any(|hop| hop.at.host == finding.hop.host)
 }
 

@@ -15,9 +15,28 @@ pub struct Found {
     pub mend: Vec<Mend>,
     /// Where in the ladder it stops a packet; `None` for what stops nothing.
     pub order: Option<Order>,
+    /// How far it goes beyond what walks foresee.
+    pub(crate) reach: Reach,
+}
+
+/// How far the consequences of a fault go that no walk foresees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To what is lost at its device.
+    Device,
+    /// To whatever its host loses: every device of it is one at which packets are lost.
+    Host,
+    /// To what is meant for the instances that it hits, wherever that is lost: it goes now to the one who has their
+    /// address, and now to the other.
+    Instances,
 }
 
 impl Found {
+    /// Its consequences go so far.
+    pub(crate) fn reaching(self, reach: Reach) -> Found {
+        Found { reach, ..self }
+    }
+
     /// What no walk stops at is told with the conversation that it breaks all the same, behind what a walk does.
     pub(crate) fn breaks(mut self, exchange: Exchange, direction: Direction) -> Found {
         if self.finding.exchange == Exchange::None {
@@ -61,7 +80,7 @@ impl Fault<'_> {
             remedy: self.remedy,
             instances: self.instances,
         };
-        Found { finding, mend: self.mend, order: stopped.map(|s| s.order) }
+        Found { finding, mend: self.mend, order: stopped.map(|s| s.order), reach: Reach::Device }
     }
 }
 

@@ -3,6 +3,8 @@
 use model::finding::Finding;
 use model::path::Place;
 
+use crate::found::Reach;
+
 /// Where a finding stands among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
@@ -18,6 +20,8 @@ pub(crate) enum Rank {
 #[derive(Debug)]
 pub(crate) struct Ranked {
     pub(crate) rank: Rank,
+    /// How far it goes beyond what walks foresee.
+    pub(crate) reach: Reach,
     /// A walk ends at it, and so foresees whatever it stops.
     pub(crate) is_foreseen: bool,
     /// Of a loss, the last device that saw the packets, where one did.

@@ -29,12 +29,9 @@ use model::finding::{Confidence, Remedy};
 use model::path::{Direction, Exchange, Stage};
 
 use crate::evidence;
-use crate::found::{Fault, Found, at};
+use crate::found::{Fault, Found, Reach, at};
 use crate::mend::Mend;
 use crate::view::View;
-
-/// As findings have it.
-pub(crate) const CODE: &str = "conntrack-full";
 
 const COUNT: &str = "netfilter.nf_conntrack_count";
 const MAX: &str = "netfilter.nf_conntrack_max";
@@ -65,7 +62,7 @@ fn finding(view: &View, ns: &Netns, count: u64) -> Option<Found> {
     let raise = |to: u64| format!("sysctl -w net.{MAX}={to}");
     let max: u64 = ns.sysctls.get(MAX)?.trim().parse().ok()?;
     let fault = Fault {
-        code: CODE,
+        code: "conntrack-full",
         hop: at(ns, view.inner_link(ns), Stage::Filter),
         summary: format!(
             "{} tracks {count} connections, which is all it may: new ones are dropped",
@@ -92,7 +89,7 @@ fn finding(view: &View, ns: &Netns, count: u64) -> Option<Found> {
             value: "0".to_owned(),
         }],
     };
-    Some(fault.found().breaks(Exchange::Icmp, Direction::Both))
+    Some(fault.found().breaks(Exchange::Icmp, Direction::Both).reaching(Reach::Host))
 }
 
 #[cfg(test)]

@@ -33,14 +33,11 @@ use model::snapshot::Host;
 
 use crate::evidence;
 use crate::floats;
-use crate::found::{Fault, Found, at};
+use crate::found::{Fault, Found, Reach, at};
 use crate::ladder::Purpose;
 use crate::mend::{Entry, Mend};
 use crate::restart;
 use crate::view::{Seat, View};
-
-/// As findings have it.
-pub(crate) const CODE: &str = "float-on-two-hosts";
 
 /// Looks for floating addresses on hosts that are not meant to carry them: one finding an address and host.
 pub fn check(view: &View) -> Vec<Found> {
@@ -86,7 +83,7 @@ fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns
     let delete = format!("ip address del {address}/32 dev {device}");
     let nth = view.rungs.iter().position(|rung| rung.purpose == Purpose::Inbound(address));
     let fault = Fault {
-        code: CODE,
+        code: "float-on-two-hosts",
         hop: at(stale, &device, Stage::Neighbour),
         summary: format!("{address} of {name} is on {} and on {} too", meant.machine, stale.machine),
         cause: format!("{} still carries it, and answers for it as {} does", stale.machine, meant.machine),
@@ -109,7 +106,7 @@ fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns
         stopped: None,
         mend: mended(stale, floating),
     };
-    let mut found = fault.found();
+    let mut found = fault.found().reaching(Reach::Instances);
     if let Some(nth) = nth {
         found.order = Some((nth, 0, 0));
         (found.finding.exchange, found.finding.direction) = (Exchange::Icmp, Direction::Request);

@@ -36,9 +36,6 @@ use crate::left_as::{self, Left};
 use crate::restart;
 use crate::view::View;
 
-/// As findings have it.
-pub(crate) const CODE: &str = "snat-missing";
-
 /// Looks for instances that leave with their fixed address and get no answers: one finding a host.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
@@ -61,7 +58,7 @@ fn finding(view: &View, left: &Left) -> Found {
     let seen = format!("source seen outside: {}", left.seen);
     let calls = evidence::within(ns, "iptables-save -t nat");
     let fault = Fault {
-        code: CODE,
+        code: "snat-missing",
         hop: at(ns, &uplink.name, Stage::Nat),
         summary: format!(
             "{name} leaves {} with its fixed address {}, to which no answer finds back",

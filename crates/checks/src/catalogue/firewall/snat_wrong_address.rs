@@ -35,9 +35,6 @@ use crate::left_as::{self, Left};
 use crate::restart;
 use crate::view::View;
 
-/// As findings have it.
-pub(crate) const CODE: &str = "snat-wrong-address";
-
 /// Looks for instances that leave with an address that is not their host's: one finding a host and address.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<(Left, Found)> = Vec::new();
@@ -71,7 +68,7 @@ fn finding(view: &View, left: &Left) -> Found {
     let lines = rule.map(|(_, _, rule)| evidence::record(EvidenceKind::Rule, save, rule.text.clone()));
     let carried: Vec<String> = ns.addresses_of(uplink.index).map(|own| own.net.to_string()).collect();
     let fault = Fault {
-        code: CODE,
+        code: "snat-wrong-address",
         hop: at(ns, &uplink.name, Stage::Nat),
         summary: format!("{name} leaves {} as {seen}, which is not an address of that host", ns.machine),
         cause: rule.map_or_else(

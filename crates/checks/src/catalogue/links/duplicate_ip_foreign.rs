@@ -38,7 +38,7 @@ use model::probe::{Holders, Station};
 
 use crate::catalogue::firewall::float_on_two_hosts;
 use crate::evidence;
-use crate::found::{Fault, Found, at};
+use crate::found::{Fault, Found, Reach, at};
 use crate::stations;
 use crate::view::View;
 
@@ -174,6 +174,7 @@ fn duplicate(view: &View, holders: &Holders, meant: &Meant, all: &[Station], for
     }
     .found()
     .breaks(Exchange::Arp, Direction::Both)
+    .reaching(Reach::Instances)
 }
 
 /// Where the foreign machine is: by what the bridge knew right after the answers, or by what was read before.
