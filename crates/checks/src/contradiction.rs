@@ -30,15 +30,16 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
     let Asking { case, rung, instance, probe, answered, .. } = *asking;
     let exchange = probe.asked.exchange();
     let open = rung.answer.answered || rung.undecided().is_some();
-    let parted = watched::parted(case, rung);
-    let is_explained = || explained::is_by(findings, asking, parted.as_ref());
-    if open && (probe.received == 0 || probe.is_refused()) && !is_explained() {
+    if open && (probe.received == 0 || probe.is_refused()) {
         // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
         let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
         if let Some((seen, met)) = traced {
-            return Some(traced_to(seen, met, (rung, instance, probe)));
+            let traced = traced_to(seen, met, (rung, instance, probe));
+            let is_told = findings.iter().any(|known| known.finding.cause == traced.cause);
+            return Some(traced).filter(|_| !is_told);
         }
-        if !rung.answer.answered {
+        let parted = watched::parted(case, rung);
+        if !rung.answer.answered || explained::is_by(findings, asking, parted.as_ref()) {
             return None;
         }
         if probe.is_refused() {
@@ -72,9 +73,10 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
     let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
     if dies && is_from_whom_it_was_meant(case, rung, probe) {
         let nth = asking.rungs.iter().position(|other| std::ptr::eq(other, rung));
-        findings.retain(|Ranked { rank, finding: f, .. }| {
-            let is_of_it =
-                nth.is_some_and(|nth| *rank == Rank::Rung(nth)) || f.instances.contains(&probe.from);
+        // What another question has lost for real stays.
+        findings.retain(|Ranked { rank, is_foreseen, finding: f, .. }| {
+            let is_of_it = nth.is_some_and(|nth| *rank == Rank::Rung(nth))
+                || (*is_foreseen && f.instances.contains(&probe.from));
             f.exchange != exchange || f.confidence == Confidence::Proven || !is_of_it
         });
         gaps.push(Gap {

@@ -32,7 +32,7 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     let other = rung.purpose.other().and_then(|at| case.intent.instances.get(at));
     let is_met = other.is_some_and(|other| finding.instances.contains(&other.name));
     if *reach == Reach::Instances {
-        return rung.to.is_ipv4() && (is_hit() || is_met);
+        return bears_its_address(rung.purpose) && (is_hit() || is_met);
     }
     // It crosses the same devices there and back, and which of the two was seen nobody can tell.
     if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {
@@ -50,7 +50,9 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if is_misled && is_hit() && way.clone().any(is_there) {
         return true;
     }
-    if let Some(parted) = parted.filter(|_| *reach != Reach::Host) {
+    // A client that has no address yet speaks past what its host tracks (packet(7)).
+    let is_everywhere = *reach == Reach::Host && exchange != Exchange::Dhcp;
+    if let Some(parted) = parted.filter(|_| !is_everywhere) {
         // What stops nothing that a walk knows of may stop what never leaves its device; of two losses side by side
         // the second is the first one's echo.
         let before = parted.before.filter(|_| *rank != Rank::Idle);
@@ -90,32 +92,41 @@ fn is_guessed(rung: &Rung) -> bool {
     is_to_instance && paths.any(|path| path.disposition == Disposition::LeftSite)
 }
 
-/// A resolver is silent while those that it asks itself are.
-fn waits_for_another(asking: &Asking) -> bool {
-    let Asking { case, rung, rungs, .. } = *asking;
-    let is_asked_by_it = |other: &&Rung| match other.purpose {
-        Purpose::Upstream(_) | Purpose::Reverse(_) => other.instance == rung.instance,
-        Purpose::Dhcp
-        | Purpose::Gateway
+/// The question or its answer is for an IPv4 address of the instance's.
+fn bears_its_address(purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::Gateway
         | Purpose::Outside
         | Purpose::Large(_)
         | Purpose::Inbound(_)
         | Purpose::Ssh(_)
         | Purpose::Itself(_)
         | Purpose::Served
-        | Purpose::Gateway6(_)
-        | Purpose::Served6(_)
         | Purpose::Other(_)
         | Purpose::Resolver
+        | Purpose::ResolverTcp
         | Purpose::Inside(_)
         | Purpose::Offered(_)
-        | Purpose::ResolverTcp
+        | Purpose::Metadata => true,
+        Purpose::Dhcp
+        | Purpose::Gateway6(_)
+        | Purpose::Served6(_)
         | Purpose::ResolverAtHome
-        | Purpose::Metadata
+        | Purpose::Upstream(_)
+        | Purpose::Reverse(_)
         | Purpose::Step => false,
-    };
+    }
+}
+
+/// A resolver is silent while all that it asks itself are, or the one that knows who comes.
+fn waits_for_another(asking: &Asking) -> bool {
+    let Asking { case, rung, rungs, .. } = *asking;
     let is_silent = |other: &Rung| {
         !other.answer.answered || probe_of(case, other).is_some_and(|probe| probe.received == 0)
     };
-    rung.purpose == Purpose::Resolver && rungs.iter().filter(is_asked_by_it).any(is_silent)
+    let own = || rungs.iter().filter(|other| other.instance == rung.instance);
+    let upstream: Vec<&Rung> = own().filter(|other| matches!(other.purpose, Purpose::Upstream(_))).collect();
+    let mut reverse = own().filter(|other| matches!(other.purpose, Purpose::Reverse(_)));
+    let are_all_silent = !upstream.is_empty() && upstream.into_iter().all(is_silent);
+    rung.purpose == Purpose::Resolver && (are_all_silent || reverse.any(is_silent))
 }

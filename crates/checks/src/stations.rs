@@ -38,11 +38,15 @@ pub(crate) fn whereabouts(view: &View, mac: Mac, seen_from: &[(&Netns, &str)]) -
         let text = format!("{device} is the NIC of {}, whose MAC is {mac}", instance.name);
         return Some((at(ns, device, Stage::Bridge), evidence::state(ns, "ip link", text)));
     }
-    let learned = |ns: &Netns| {
-        let entry = ns.fdb.iter().find(|entry| entry.mac == mac && !entry.on_self)?;
-        Some(ns.link_name(entry.link))
+    // The same MAC may stand behind a port of each bridge: a router's does, of each of its VLANs.
+    let learned = |ns: &Netns, bridge: &str| {
+        let bridge = ns.link_named(bridge)?.index;
+        let mut entries = ns.fdb.iter().filter(|entry| entry.mac == mac && !entry.on_self);
+        let port =
+            entries.find_map(|entry| ns.link(entry.link).filter(|port| port.master == Some(bridge)))?;
+        Some(port.name.clone())
     };
-    let port = seen_from.iter().find_map(|(ns, _)| Some((*ns, learned(ns)?)));
+    let port = seen_from.iter().find_map(|(ns, bridge)| Some((*ns, learned(ns, bridge)?)));
     let (ns, device) = port.or_else(|| seen_from.last().map(|(ns, bridge)| (*ns, (*bridge).to_owned())))?;
     Some(behind(ns, mac, &device))
 }

@@ -228,20 +228,25 @@ fn one(question: &Question) -> Result<Holders, Unasked> {
         unasked(Failure::of(&error).to_string(), would_need)
     })?;
     let macs: Vec<Mac> = came.macs.iter().map(|answer| answer.mac).collect();
-    let stations = stations(&netns, &macs, *is_own);
+    let stations = stations(&netns, link, &macs, *is_own);
     let (machine, address) = (host.name.clone(), IpAddr::V4(*address));
     Ok(Holders { machine, link: link.clone(), address, is_own: *is_own, stations })
 }
 
-/// Who answered, and behind which port, where that matters: a bridge has learned it by the answer.
-pub(crate) fn stations(netns: &NetnsFd, macs: &[Mac], is_own: bool) -> Vec<Station> {
+/// Who answered, and behind which port of the bridge that was asked on, where that matters: it has learned it by the
+/// answer.
+pub(crate) fn stations(netns: &NetnsFd, bridge: &str, macs: &[Mac], is_own: bool) -> Vec<Station> {
     let is_several = macs.len() + usize::from(is_own) > 1;
     let read = is_several.then(|| sys::netns::within(netns, bridges::stations).ok()?.ok()).flatten();
     let port = |mac: Mac| {
         let stations = read.as_ref()?;
         let is_it = |entry: &&FdbEntry| entry.mac == mac && !entry.on_self && entry.kind != FdbKind::Local;
-        let entry = stations.fdb.iter().find(is_it)?;
-        stations.links.iter().find(|link| link.index == entry.link).map(|link| link.name.clone())
+        let is_port = |link: &&Link| link.master_name.as_deref() == Some(bridge);
+        let mut ports =
+            stations.fdb.iter().filter(is_it).filter_map(|entry| {
+                stations.links.iter().filter(is_port).find(|link| link.index == entry.link)
+            });
+        ports.next().map(|port| port.name.clone())
     };
     macs.iter().map(|mac| Station { mac: *mac, port: port(*mac) }).collect()
 }

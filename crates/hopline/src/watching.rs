@@ -40,8 +40,18 @@ fn wanted(probes: &[Probe]) -> String {
     let is_over_ipv6 = probes.iter().any(|probe| probe.to.is_ipv6());
     let pings = if is_over_ipv6 { "icmp or icmp6" } else { "icmp" };
     let rest = format!("{pings} or udp port 53 or (udp and portrange 67-68)");
-    ports.fold(rest, |text, port| format!("{text} or tcp port {port}"))
+    let ports: Vec<u32> = ports.collect();
+    match (ports.iter().min(), ports.iter().max()) {
+        (Some(first), Some(last)) if ports.len() > PORTS_MAX => {
+            format!("{rest} or tcp portrange {first}-{last}")
+        }
+        _ => ports.iter().fold(rest, |text, port| format!("{text} or tcp port {port}")),
+    }
 }
+
+/// Ports that are looked for one by one, at most: the kernel takes programs of no more than 4096 instructions, and
+/// each costs some fifty.
+const PORTS_MAX: usize = 32;
 
 /// Whom each of our probes asks, by the mark that its packets bear.
 type Marks = BTreeMap<(Exchange, u32), IpAddr>;

@@ -183,13 +183,13 @@ pub fn ask(asker: &Asker<'_>, plan: &NeighbourPlan<'_>) -> Result<NeighbourResul
     }
     let opened = netns::within(asker.netns, || open(asker, plan));
     let place = opened.map_err(|source| NeighbourError::Enter { name: asker.name.to_owned(), source })??;
-    let before = right::known(asker, plan)?;
+    // Only of an entry that was right it is known what it should be again.
+    let known = || plan.right.and_then(|_| right::known(asker, plan).ok().flatten());
+    let right = known().filter(|known| Some(*known) == plan.right);
     let mut inquiry = Inquiry::new(plan, place);
     let ended = inquiry.run();
-    if let Some(mac) = before.filter(|_| before == plan.right)
-        && inquiry.macs.len() > 1
-        && right::known(asker, plan)? != before
-    {
+    // Though a single one answered: the right machine may be slower than is waited for.
+    if let Some(mac) = right.filter(|_| known() != right) {
         right::ask(asker, &mut inquiry, mac)?;
     }
     let Inquiry { place, sent, macs, .. } = inquiry;

@@ -39,6 +39,7 @@ pub(super) fn run(
     while Instant::now() < end {
         nic.hear(end, &mut |seen| talk.note(seen))?;
     }
+    talk.take_back(&mut nic)?;
     talk.answers(plan, &nic)
 }
 
@@ -103,6 +104,16 @@ impl<'p> Talk<'p> {
         for question in &mut self.questions {
             if let Some(mac) = Talk::next_hop(&self.neighbours, question.target) {
                 question.send(nic, mac, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back connections that were answered too late to go on.
+    fn take_back(&mut self, nic: &mut Nic<'_>) -> Result<(), AsInstanceError> {
+        for question in &mut self.questions {
+            if let Some(mac) = Talk::next_hop(&self.neighbours, question.target) {
+                question.take_back(nic, mac)?;
             }
         }
         Ok(())

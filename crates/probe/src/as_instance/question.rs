@@ -122,9 +122,7 @@ impl<'p> Question<'p> {
         next_hop: Mac,
         now: Instant,
     ) -> Result<(), AsInstanceError> {
-        if self.is_to_be_reset() {
-            return self.reset(nic, next_hop);
-        }
+        self.take_back(nic, next_hop)?;
         if self.answered_at.is_some() || self.next_at(now).is_none_or(|at| at > now) {
             return Ok(());
         }
@@ -137,8 +135,11 @@ impl<'p> Question<'p> {
         Ok(())
     }
 
-    /// Takes the connection back, at the number that the service expects next (RFC 9293, 3.10.7.4).
-    fn reset(&mut self, nic: &mut Nic<'_>, next_hop: Mac) -> Result<(), AsInstanceError> {
+    /// Takes a connection back that was answered, at the number that the service expects next (RFC 9293, 3.10.7.4).
+    pub(super) fn take_back(&mut self, nic: &mut Nic<'_>, next_hop: Mac) -> Result<(), AsInstanceError> {
+        if !self.is_to_be_reset() {
+            return Ok(());
+        }
         let Ask::Connection { sequence, is_reset, .. } = &mut self.ask else { return Ok(()) };
         *is_reset = true;
         let next = sequence.wrapping_add(1);

@@ -34,8 +34,8 @@ pub(super) fn known(asker: &Asker<'_>, plan: &NeighbourPlan<'_>) -> Result<Optio
     Ok(entry.and_then(|entry| entry.mac))
 }
 
-/// Asks the right machine alone, once the entry may change again, and waits until it has. As long as it does not,
-/// nothing is lost: the kernel asks for itself in half a minute (`base_reachable_time`, arp(7)).
+/// Asks the right machine alone, once the entry may change again, and waits until it has. It would not by itself: the
+/// kernel asks only the one that it knows (`neigh_probe`, net/core/neighbour.c), who goes on answering.
 pub(super) fn ask(asker: &Asker<'_>, inquiry: &mut Inquiry<'_>, right: Mac) -> Result<(), NeighbourError> {
     let IpAddr::V4(asked) = inquiry.plan.asked else { return Ok(()) };
     let plan = inquiry.plan;

@@ -57,7 +57,9 @@ pub fn check(view: &View) -> Vec<Found> {
             continue;
         }
         let others = all.iter().filter(|station| !is_meant(station));
-        let foreign = others.filter(|station| !answers_for_others(view, holders, station.mac));
+        let foreign = others.filter(|station| {
+            !answers_for_others(view, holders, station.mac) && !is_another_nic(view, &meant, station.mac)
+        });
         for station in foreign {
             let one = duplicate(view, holders, &meant, &all, station);
             // The host and an instance may have asked for the same address.
@@ -78,6 +80,8 @@ struct Meant {
     role: String,
     /// Its MACs.
     macs: Vec<Mac>,
+    /// The machines that wear them.
+    machines: Vec<String>,
     /// Instances that a second holder hurts.
     instances: Vec<String>,
 }
@@ -87,7 +91,8 @@ fn meant(view: &View, holders: &Holders) -> Option<Meant> {
     let mut vifs = view.intent().instances.iter().flat_map(|i| i.vifs.iter().map(move |vif| (i, vif)));
     if let Some((instance, vif)) = vifs.find(|(_, vif)| vif.fixed.iter().any(|ip| address == *ip)) {
         let role = format!("the address of {}", instance.name);
-        return Some(Meant { role, macs: vec![vif.mac?], instances: vec![instance.name.clone()] });
+        let instances = vec![instance.name.clone()];
+        return Some(Meant { role, macs: vec![vif.mac?], machines: instances.clone(), instances });
     }
     let (role, instances) = carried(view, holders)?;
     let macs_of = |host: &str| -> Vec<Mac> {
@@ -97,13 +102,15 @@ fn meant(view: &View, holders: &Holders) -> Option<Meant> {
         of_it.filter_map(|(ns, carried)| ns.link(carried.link)?.mac).collect()
     };
     if is_shared(view, address) {
-        let macs = view.snapshot().hosts.iter().flat_map(|host| macs_of(&host.name)).collect();
-        return Some(Meant { role, macs, instances });
+        let machines: Vec<String> = view.snapshot().hosts.iter().map(|host| host.name.clone()).collect();
+        let macs = machines.iter().flat_map(|host| macs_of(host)).collect();
+        return Some(Meant { role, macs, machines, instances });
     }
     let asking = [holders.machine.as_str()].into_iter();
     let servers = view.vifs().map(|seat| seat.server_ns.machine.as_str());
-    let macs = asking.chain(servers).map(macs_of).find(|macs| !macs.is_empty())?;
-    Some(Meant { role, macs, instances })
+    let carrying = asking.chain(servers).map(|host| (host, macs_of(host)));
+    let (host, macs) = carrying.into_iter().find(|(_, macs)| !macs.is_empty())?;
+    Some(Meant { role, macs, machines: vec![host.to_owned()], instances })
 }
 
 /// It is the gateway's on every host (`share_dhcp_address`), each for its own instances.
@@ -144,6 +151,14 @@ fn all(view: &View, holders: &Holders) -> Vec<Station> {
 /// A machine of the site that has not got the address: it answers for who has.
 fn answers_for_others(view: &View, holders: &Holders, mac: Mac) -> bool {
     stations::machine(view, mac).is_some_and(|(ns, _)| !ns.has_address(holders.address))
+}
+
+/// Another NIC of the machine that is meant, on the same segment: Linux answers by each for all of its addresses
+/// (`arp_ignore` 0, ip-sysctl.rst).
+fn is_another_nic(view: &View, meant: &Meant, mac: Mac) -> bool {
+    let is_meant = |name: &String| meant.machines.contains(name);
+    stations::machine(view, mac).is_some_and(|(ns, _)| is_meant(&ns.machine))
+        || stations::instance(view, mac).is_some_and(|(instance, _)| is_meant(&instance.name))
 }
 
 fn duplicate(view: &View, holders: &Holders, meant: &Meant, all: &[Station], foreign: &Station) -> Found {
@@ -362,6 +377,16 @@ mod tests {
         let with_stranger = [&macs[..], &[STRANGER]].concat();
         cloud.holders = vec![held(&bridge, &gateway.to_string(), &with_stranger, false)];
         assert_eq!(codes(&cloud.diagnose("web1")).len(), 1);
+    }
+
+    #[test]
+    fn stays_silent_on_a_machine_that_answers_by_two_nics() {
+        let mut cloud = broken("duplicate-ip-foreign");
+        assert_eq!(codes(&cloud.diagnose("web1")), ["duplicate-ip-foreign compute1//eth1"]);
+        let mut second = cloud.link("web1", "eth0").clone();
+        (second.index, second.name, second.mac) = (99, "eth1".to_owned(), Some(STRANGER));
+        cloud.netns("web1").links.push(second);
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
     }
 
     #[test]
