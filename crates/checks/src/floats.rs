@@ -23,18 +23,37 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Floating, &'v Netns
     view.vifs().flat_map(of_seat).collect()
 }
 
-/// Whether some DNAT rule is for this floating address.
-pub(crate) fn has_dnat(ns: &Netns, floating: Ipv4Addr) -> bool {
-    dnat_of(ns, floating).is_some()
+/// Whether some DNAT rule is for all that this floating address receives, or leads something to its fixed one.
+pub(crate) fn has_dnat(ns: &Netns, floating: &Floating) -> bool {
+    dnat_of(ns, floating.address).is_some() || leads(ns, floating.address, IpAddr::V4(floating.fixed))
 }
 
-/// The first DNAT rule for a floating address, with the chain and table that it is in.
+/// The first DNAT rule for all that a floating address receives, with the chain and table that it is in.
 pub(crate) fn dnat_of(ns: &Netns, floating: Ipv4Addr) -> Option<(&Table, &Chain, &NfRule)> {
-    let is_it = |rule: &&NfRule| matches!(rule.action, Action::Dnat(_)) && is_for(rule, floating);
+    let is_it = |rule: &&NfRule| {
+        matches!(rule.action, Action::Dnat(_)) && is_for(rule, floating) && rule.matches.iter().all(is_plain)
+    };
     nova::iptables(ns).filter(|t| t.name == "nat").find_map(|table| {
         let mut chains = table.chains.iter().filter(|c| c.name.ends_with("PREROUTING"));
         chains.find_map(|chain| Some((table, chain, chain.rules.iter().find(is_it)?)))
     })
+}
+
+/// Some DNAT rule leads what this floating address receives from others, or a part of it, to that address. What the
+/// host itself sends passes OUTPUT, whose rules tell nothing of that.
+pub(crate) fn leads(ns: &Netns, floating: Ipv4Addr, to: IpAddr) -> bool {
+    let chains = ns.ruleset.tables.iter().flat_map(|table| &table.chains);
+    let rules = chains.filter(|chain| !chain.name.ends_with("OUTPUT")).flat_map(|chain| &chain.rules);
+    rules.filter(|rule| is_for(rule, floating)).any(|rule| match rule.action {
+        Action::Dnat(target) => target.addresses.is_some_and(|(low, high)| (low..=high).contains(&to)),
+        _ => false,
+    })
+}
+
+/// It leaves nothing of what an address receives to other rules, as a port or a source would: an operator forwards
+/// single ports of a floating address beside nova's rule for the rest.
+fn is_plain(tested: &Match) -> bool {
+    matches!(tested.test, Test::Destination(_) | Test::In(_) | Test::Always)
 }
 
 /// Whether some SNAT rule gives what leaves from the fixed address this floating one.

@@ -8,8 +8,9 @@
 //! the entry alive.
 //!
 //! ## How hopline knows
-//! The host tracks a connection to the floating address whose answers come from another fixed address than the one
-//! that is recorded. It is past its opening; what was never answered ends by itself within seconds, and echoes do.
+//! The host tracks a connection to the floating address whose answers come from another fixed address than the one that
+//! is recorded, and no rule that is there now leads the address to that one. It is past its opening; what was never
+//! answered ends by itself within seconds, and echoes do.
 //!
 //! ## What it looks like
 //! `conntrack -L --orig-dst FLOATING`: `src=` of the second half is the old fixed address. A new connection, from
@@ -52,7 +53,7 @@ pub fn check(view: &View) -> Vec<Found> {
 
 fn pinned(seat: Seat, floating: &Floating, ns: &Netns) -> Option<Found> {
     let (address, fixed) = (floating.address, floating.fixed);
-    let stale: Vec<&CtEntry> = ns.conntrack.iter().filter(|entry| is_stale(entry, floating)).collect();
+    let stale: Vec<&CtEntry> = ns.conntrack.iter().filter(|entry| is_stale(ns, entry, floating)).collect();
     let first = stale.first()?;
     let name = &seat.instance.name;
     let carrier = ns.addresses.iter().find(|a| a.net.addr() == IpAddr::V4(address));
@@ -85,14 +86,16 @@ fn pinned(seat: Seat, floating: &Floating, ns: &Netns) -> Option<Found> {
     Some(fault.found().breaks(exchange, Direction::Request))
 }
 
-/// It is for this address and alive, and leads neither to the fixed address nor to the host itself.
-fn is_stale(entry: &CtEntry, floating: &Floating) -> bool {
+/// It is for this address and alive, and leads neither to the fixed address nor to the host itself, nor where a rule
+/// that is there now leads some of what the address receives: an operator's port forward.
+fn is_stale(ns: &Netns, entry: &CtEntry, floating: &Floating) -> bool {
     let (to, from) = (entry.original.destination, entry.reply.source);
     let is_alive = entry.assured && !entry.unreplied && matches!(entry.protocol, TCP | UDP);
     is_alive
         && to == IpAddr::V4(floating.address)
         && from != IpAddr::V4(floating.fixed)
         && from != IpAddr::V4(floating.address)
+        && !floats::leads(ns, floating.address, from)
 }
 
 fn text(entry: &CtEntry) -> String {
@@ -112,6 +115,8 @@ fn text(entry: &CtEntry) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::netfilter::{Match, Test};
+
     use crate::fixture::{Cloud, broken, codes};
 
     fn stale() -> Cloud {
@@ -124,6 +129,18 @@ mod tests {
         assert_eq!(codes(&found), ["conntrack-stale-dnat compute1//eth0"]);
         let evidence = &found.findings[0].evidence[0].text;
         assert_eq!(evidence, "udp 1.2.3.4:40000 > 203.0.113.30:9000, answered by 10.0.2.25:9000, 600 s left");
+    }
+
+    #[test]
+    fn stays_silent_where_a_rule_leads_a_part_of_it_there() {
+        let mut cloud = stale();
+        let mut floating = cloud.intent.instances[0].vifs[0].floating[0].clone();
+        floating.fixed = [10, 0, 2, 25].into();
+        let mut forward = crate::floats::dnat_rule(&floating);
+        let tests = [Test::Protocol(17), Test::DestinationPort(vec![(9000, 9000)])];
+        forward.matches.extend(tests.map(|test| Match { negated: false, test }));
+        cloud.chain("compute1", "nat", "PREROUTING").rules.insert(0, forward);
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //! floating address itself.
 //!
 //! ## How hopline knows
-//! The first rule in nat PREROUTING for the address rewrites it to another than the database, or the site file, has,
-//! and the walk from outside does not arrive at the instance.
+//! The first rule in nat PREROUTING for all that the address receives rewrites it to another than the database, or the
+//! site file, has, and the walk from outside does not arrive at the instance. A rule for a single port or source is an
+//! operator's own.
 //!
 //! ## What it looks like
 //! The rule's counter rises; `ip neigh` on the host has the other address, FAILED where nobody has it.
@@ -137,6 +138,8 @@ fn right(ns: &Netns, floating: &Floating, astray: &Astray) -> Mend {
 
 #[cfg(test)]
 mod tests {
+    use model::netfilter::{Match, Test};
+
     use crate::fixture::{broken, codes, healthy, lacks};
 
     #[test]
@@ -158,6 +161,26 @@ mod tests {
         let found = cloud.diagnose("web1");
         assert_eq!(codes(&found), ["dnat-wrong-fixed-ip compute1//eth0"]);
         assert!(found.findings[0].summary.contains("10.0.2.25, web2's"), "{found:#?}");
+    }
+
+    #[test]
+    fn stays_silent_where_one_port_is_led_elsewhere() {
+        let forwarded = |code: &str| {
+            let mut cloud = broken(code);
+            let mut floating = cloud.intent.instances[0].vifs[0].floating[0].clone();
+            floating.fixed = [10, 0, 0, 50].into();
+            let mut forward = crate::floats::dnat_rule(&floating);
+            forward.text =
+                forward.text.replace("nova-network-", "").replace(" -j ", " -p tcp -m tcp --dport 8080 -j ");
+            let tests = [Test::Protocol(6), Test::DestinationPort(vec![(8080, 8080)])];
+            forward.matches.extend(tests.map(|test| Match { negated: false, test }));
+            cloud.chain("compute1", "nat", "PREROUTING").rules.insert(0, forward);
+            codes(&cloud.diagnose("web1"))
+        };
+        for other in ["guest-nic-down", "float-dnat-missing"] {
+            let found = forwarded(other);
+            assert!(found.len() == 1 && found[0].starts_with(other), "{found:?}");
+        }
     }
 
     #[test]

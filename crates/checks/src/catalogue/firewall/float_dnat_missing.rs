@@ -47,7 +47,7 @@ pub fn check(view: &View) -> Vec<Found> {
     };
     let missing = floats::all(view).into_iter().filter(|(seat, floating, ns)| {
         !rules_flushed::is_bare(ns)
-            && !floats::has_dnat(ns, floating.address)
+            && !floats::has_dnat(ns, floating)
             && !arrives(&seat.instance.name, floating.address)
     });
     missing
