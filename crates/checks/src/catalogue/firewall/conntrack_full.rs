@@ -7,7 +7,7 @@
 //! own included. What is tracked already goes on, and so does what is not tracked: ARP, and DHCP's broadcasts.
 //!
 //! ## How hopline knows
-//! `nf_conntrack_count` has reached `nf_conntrack_max`, or as good as, and of the connections that were read nearly all
+//! `nf_conntrack_count` has reached `nf_conntrack_max`, or as good as, and connections were read, of which nearly all
 //! are assured, so that there is nothing to give up (`early_drop`).
 //!
 //! ## What it looks like
@@ -52,7 +52,8 @@ fn full(ns: &Netns) -> Option<u64> {
     let number = |name: &str| ns.sysctls.get(name)?.trim().parse::<u64>().ok();
     let (count, max) = (number(COUNT)?, number(MAX)?);
     let assured = ns.conntrack.iter().filter(|entry| entry.assured).count();
-    let is_kept = assured * 100 >= ns.conntrack.len() * ASSURED_OF_100;
+    // Where none was read, nothing is known of how they stand.
+    let is_kept = !ns.conntrack.is_empty() && assured * 100 >= ns.conntrack.len() * ASSURED_OF_100;
     // Of 0 the kernel makes "as many as you like". What ends by itself leaves room for a moment.
     let is_full = count.saturating_mul(100) >= max.saturating_mul(FULL_OF_100);
     (max > 0 && is_full && is_kept).then_some(count)
@@ -110,6 +111,13 @@ mod tests {
         assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
         let mut cloud = broken("conntrack-full");
         cloud.netns("compute1").conntrack.iter_mut().for_each(|entry| entry.assured = false);
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
+    }
+
+    #[test]
+    fn stays_silent_where_no_connection_could_be_read() {
+        let mut cloud = broken("conntrack-full");
+        cloud.netns("compute1").conntrack.clear();
         assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
     }
 }
