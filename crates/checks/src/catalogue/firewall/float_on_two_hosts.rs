@@ -71,16 +71,16 @@ fn stale(view: &View, seat: Seat, floating: &Floating, meant: &Netns) -> Vec<Fou
 fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns, &Netns)) -> Found {
     let address = floating.address;
     let name = &seat.instance.name;
-    let on = |ns: &Netns| {
-        let carrier = ns.addresses.iter().find(|own| own.net.addr() == IpAddr::V4(address));
-        carrier.map_or_else(String::new, |own| ns.link_name(own.link))
-    };
+    let carrier = |ns: &Netns| ns.addresses.iter().find(|own| own.net.addr() == IpAddr::V4(address)).cloned();
+    let on = |ns: &Netns| carrier(ns).map_or_else(String::new, |own| ns.link_name(own.link));
     let (device, right) = (on(stale), on(meant));
     let shown = |ns: &Netns, device: &str| {
         let text = format!("{address} is on {device} of {}", ns.machine);
         evidence::state(ns, &format!("ip -4 address show dev {device}"), text)
     };
-    let delete = format!("ip address del {address}/32 dev {device}");
+    // Someone may have added it by hand, with the network's prefix; the kernel deletes what is named as it is.
+    let net = carrier(stale).map_or_else(|| format!("{address}/32"), |own| own.net.to_string());
+    let delete = format!("ip address del {net} dev {device}");
     let nth = view.rungs.iter().position(|rung| rung.purpose == Purpose::Inbound(address));
     let fault = Fault {
         code: "float-on-two-hosts",
@@ -148,6 +148,17 @@ mod tests {
         assert_eq!(found.findings[0].instances, ["inst1"]);
         // Another's floating address is no matter of inst3's.
         assert_eq!(codes(&cloud.diagnose("inst3")), [""; 0]);
+    }
+
+    #[test]
+    fn takes_the_address_away_with_the_prefix_that_it_has() {
+        let mut cloud = minicloud();
+        let uplink = cloud.link("host2", "eth0").index;
+        let copy = model::route::Address::global(uplink, "203.0.113.101/24".parse().unwrap());
+        cloud.netns("host2").addresses.push(copy);
+        let remedy = &cloud.diagnose("inst1").findings[0].remedy[0];
+        assert!(remedy.command.ends_with("ip address del 203.0.113.101/24 dev eth0"), "{remedy:?}");
+        assert!(remedy.undo.ends_with("ip address add 203.0.113.101/24 dev eth0"), "{remedy:?}");
     }
 
     #[test]
