@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use model::dhcp::HeardReply;
 use model::dns::Rcode;
 use model::finding::{Evidence, EvidenceKind};
-use model::path::Stop;
+use model::path::{Direction, Stop};
 use model::probe::{Asked, ProbeResult};
 use model::service::Dnsmasq;
 
@@ -69,7 +69,7 @@ fn judged<'v>(view: &View<'v>, seat: &Seat, rung: &'v Rung, address: Ipv4Addr) -
         return None;
     };
     let server = dhcp_server::of(seat)?;
-    let mut named = server.options.iter().filter(|option| option.contains(&address.to_string()));
+    let mut named = server.options.iter().filter(|option| names(option, address));
     let option = named.next().map(|option| {
         let file =
             server.opts_file.as_deref().filter(|_| !server.argv.iter().any(|a| a.contains(option.as_str())));
@@ -79,14 +79,23 @@ fn judged<'v>(view: &View<'v>, seat: &Seat, rung: &'v Rung, address: Ipv4Addr) -
     Some(Mute { rung, address, said, evidence: option.into_iter().chain([seen]).collect() })
 }
 
-/// Where the walk ends for want of anybody: no route, no neighbour of that address, no listener.
+/// The server is among the values of an option: `6,10.0.0.53,10.0.0.54`.
+fn names(option: &str, server: Ipv4Addr) -> bool {
+    option.split(',').any(|value| value.trim().parse() == Ok(server))
+}
+
+/// Where the question ends for want of anybody: no neighbour of that address, no listener. A router without a route
+/// says nothing of the server, and a way back that is broken even less.
 fn is_nowhere(rung: &Rung) -> Option<String> {
-    rung.answer.paths.iter().find_map(|path| {
+    let mut asked = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
+    asked.find_map(|path| {
         let (hop, stop) = path.stop()?;
         let is_absent = match stop {
             Stop::NeighbourUnresolved { ip, .. } => *ip == rung.to,
-            Stop::NoRoute(_) | Stop::RouteRefuses(_) | Stop::NoListener { .. } => true,
-            Stop::LinkDown
+            Stop::NoListener { .. } => true,
+            Stop::NoRoute(_)
+            | Stop::RouteRefuses(_)
+            | Stop::LinkDown
             | Stop::NoCarrier
             | Stop::DeviceMissing
             | Stop::NoTarget(_)

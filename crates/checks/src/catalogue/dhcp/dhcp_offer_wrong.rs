@@ -156,7 +156,7 @@ mod tests {
     use model::netns::Socket;
     use model::probe::PING_OCTETS;
 
-    use crate::fixture::{Cloud, codes, healthy, looked_up, offer, offered, pinged, told_its_version};
+    use crate::fixture::{Cloud, codes, healthy, lacks, looked_up, offer, offered, pinged, told_its_version};
 
     fn found_of(change: impl Fn(&mut HeardReply)) -> Vec<String> {
         let cloud = healthy();
@@ -217,6 +217,23 @@ mod tests {
         cloud.netns("web1").resolver =
             Some(model::service::ResolvConf { file, servers: vec![nobody.into()], ..Default::default() });
         assert_eq!(codes(&cloud.diagnose("web1")), ["dhcp-offer-wrong compute1//br100"]);
+    }
+
+    #[test]
+    fn a_dns_server_is_not_nowhere_because_a_router_lacks_a_route() {
+        let found = offering(Ipv4Addr::new(172, 16, 0, 53)).diagnose("web1");
+        assert!(lacks(&found, "dhcp-offer-wrong"), "{:?}", codes(&found));
+    }
+
+    #[test]
+    fn the_option_that_is_shown_is_the_one_that_names_the_server() {
+        let nobody = Ipv4Addr::new(10, 0, 255, 25);
+        let mut cloud = offering(nobody);
+        cloud.dnsmasq("compute1").options.insert(0, "42,10.0.255.253".to_owned());
+        let found = cloud.diagnose("web1");
+        let evidence = &found.findings[0].evidence;
+        assert!(evidence.iter().any(|shown| shown.text == "6,10.0.255.25"), "{evidence:?}");
+        assert!(evidence.iter().all(|shown| !shown.text.contains("10.0.255.253")), "{evidence:?}");
     }
 
     #[test]
