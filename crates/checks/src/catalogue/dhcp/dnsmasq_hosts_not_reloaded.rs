@@ -10,8 +10,9 @@
 //! ## How hopline knows
 //! The file has the instance's line, with the address that is recorded, and was written after this dnsmasq was
 //! started. Either its last word to the MAC is `no address available`, with no `read FILE` behind it in the log; or it
-//! is silent to a DISCOVER in the instance's name that nothing on the way stops, and its log has no `read FILE` but the
-//! first.
+//! is silent to a DISCOVER in the instance's name that nothing on the way stops, and its log has no `read FILE` but
+//! one. Of that one it is not known that it is from the start, for older lines may be in a log that was rotated away: it
+//! is possible, and no more.
 //!
 //! ## What it looks like
 //! `DHCPDISCOVER(br100) fa:16:... no address available`, while `grep fa:16:... nova-br100.conf` finds the line.
@@ -85,9 +86,8 @@ fn of<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Unread<'v>> {
     let log = host.dhcp_log_file.as_ref();
     let confidence = match (refusal, log, reads.len()) {
         (Some(_), Some(_), _) => Confidence::Proven,
-        // Its first reading is when it started.
-        (None, Some(_), 1) if is_silent(view, &seat) => Confidence::Likely,
-        (None, None, _) if is_silent(view, &seat) => Confidence::Possible,
+        // The only reading is when it started, unless the log was begun anew since.
+        (None, Some(_), 1) | (None, None, _) if is_silent(view, &seat) => Confidence::Possible,
         (_, None, _) | (None, Some(_), _) => return None,
     };
     let logged = refusal.into_iter().map(|line| (line.line, &line.text));
@@ -229,7 +229,8 @@ mod tests {
         let silence = [offered("web1", Vec::new())];
         let found = cloud.diagnose_with("web1", &silence);
         assert_eq!(codes(&found), ["dnsmasq-hosts-not-reloaded compute1//br100"]);
-        assert_eq!(found.findings[0].confidence, Confidence::Likely);
+        // The reading may be a signal's, where the log was rotated since dnsmasq was started.
+        assert_eq!(found.findings[0].confidence, Confidence::Possible);
         // Read again since: whether before or after the file was written, the log does not tell.
         read_at(&mut cloud, &[1, 2]);
         let found = codes(&cloud.diagnose_with("web1", &silence));
