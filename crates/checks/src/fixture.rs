@@ -33,7 +33,9 @@ pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
 pub(crate) use probes::{connected, cut_short, held, looked_up, offer, offered, pinged, told_its_version};
 pub(crate) use queens::queens;
-pub(crate) use rules::{anti_spoofing, drops, from, inside_firewall, to, udp_by};
+pub(crate) use rules::{
+    anti_spoofing, base_chain, drops, forwards_by, from, inside_firewall, perhaps_drops, to, udp_by,
+};
 
 /// Facts and intent of a cloud, free to be changed.
 #[derive(Debug, Clone, Deserialize)]

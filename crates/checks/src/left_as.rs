@@ -28,6 +28,8 @@ pub(crate) struct Left<'v> {
     pub(crate) seat: Seat<'v>,
     /// The uplink of the host that leads it out.
     pub(crate) uplink: &'v Link,
+    /// Whom it asked.
+    pub(crate) to: IpAddr,
     /// The address that the outside answers to.
     pub(crate) seen: Ipv4Addr,
     /// Its question's place in the ladder.
@@ -50,12 +52,25 @@ pub(crate) fn unanswered<'v>(view: &View<'v>) -> Vec<Left<'v>> {
         let stopped = view.stop(|s| std::ptr::eq(s.rung, rung) && s.direction == Direction::Reply);
         let is_back = stopped.is_some_and(|s| s.is_in(seat.server_ns) || s.is_in(seat.ns));
         let is_its_fault = !rung.answer.answered && !is_back && !rules_flushed::is_bare(seat.server_ns);
-        is_its_fault.then(|| Left { seat, uplink, seen, nth, stopped, silent: view.silent(rung) })
+        is_its_fault.then(|| Left {
+            seat,
+            uplink,
+            to: rung.to,
+            seen,
+            nth,
+            stopped,
+            silent: view.silent(rung),
+        })
     });
     left.collect()
 }
 
 impl Left<'_> {
+    /// The walk of the answer dies, or our own question was not answered.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.stopped.is_some() || self.silent.is_some()
+    }
+
     /// How it is known that answers are lost.
     pub(crate) fn evidence(&self) -> Option<Evidence> {
         let walk = |s: Stopped| {
@@ -118,6 +133,18 @@ pub(crate) fn rule_to(ns: &Netns, address: Ipv4Addr) -> Option<(&Table, &Chain, 
             let rule = chain.rules.iter().find(|rule| gives(rule, address))?;
             Some((table, chain, rule))
         })
+    })
+}
+
+/// Some rule of the host, of whatever kind, gives what leaves this address. What is given by a router beyond it tells
+/// nothing of the host.
+pub(crate) fn is_given(ns: &Netns, address: Ipv4Addr) -> bool {
+    let chains = ns.ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.flat_map(|chain| &chain.rules).any(|rule| match rule.action {
+        Action::Snat(to) => {
+            to.addresses.is_some_and(|(low, high)| (low..=high).contains(&IpAddr::V4(address)))
+        }
+        _ => false,
     })
 }
 

@@ -8,7 +8,10 @@
 //! astray. Floating addresses work inwards, for their translation is another rule.
 //!
 //! ## How hopline knows
-//! The walk outwards arrives with the fixed address as its source, and the answer dies beyond the host.
+//! The walk outwards arrives with the fixed address as its source, and the answer finds no way: beyond the host some
+//! router has no route for it, or nobody answers for its next hop. Where a rule drops it out there the way is known. It
+//! is likely where only our own question was not answered, and the walk cannot tell why. What nova itself leaves
+//! untranslated, `dmz_cidr`, is passed over.
 //!
 //! ## What it looks like
 //! `tcpdump -ni EXTERNAL icmp` shows requests from 10.0.0.x and the answers to them; `conntrack -L` on the host has
@@ -28,21 +31,21 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, EvidenceKind};
-use model::path::Stage;
+use model::path::{Stage, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::left_as::{self, Left};
+use crate::nova::options::Options;
 use crate::restart;
 use crate::view::View;
 
 /// Looks for instances that leave with their fixed address and get no answers: one finding a host.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    let is_lost = |left: &Left| left.stopped.is_some() || left.silent.is_some();
+    let is_kept = |left: &Left| left.seat.vif.fixed.contains(&left.seen) && !is_meant(left);
     let all = left_as::unanswered(view).into_iter();
-    let left = all.filter(|left| left.seat.vif.fixed.contains(&left.seen) && is_lost(left));
-    for left in left {
+    for left in all.filter(|left| is_kept(left) && finds_no_way(left)) {
         let host = &left.seat.server.name;
         match found.iter_mut().find(|known| known.finding.hop.host == *host) {
             Some(known) => known.finding.instances.push(left.seat.instance.name.clone()),
@@ -50,6 +53,26 @@ pub fn check(view: &View) -> Vec<Found> {
         }
     }
     found
+}
+
+/// nova leaves what goes there untranslated: `dmz_cidr`.
+fn is_meant(left: &Left) -> bool {
+    Options::of(left.seat.server, left.seat.server_ns).dmz.iter().any(|net| net.contains(&left.to))
+}
+
+/// The answer dies for want of a way back; or it is lost, and the walk does not know where.
+fn finds_no_way(left: &Left) -> bool {
+    left.stopped.map_or(left.silent.is_some(), |stopped| {
+        matches!(
+            stopped.stop,
+            // Routers that send it on to each other know no way either.
+            Stop::NoRoute(_)
+                | Stop::RouteRefuses(_)
+                | Stop::NeighbourUnresolved { .. }
+                | Stop::Loop
+                | Stop::TtlExceeded
+        )
+    })
 }
 
 fn finding(view: &View, left: &Left) -> Found {
@@ -65,7 +88,7 @@ fn finding(view: &View, left: &Left) -> Found {
             ns.machine, left.seen
         ),
         cause: "no rule in nat POSTROUTING translates what instances send outside".to_owned(),
-        confidence: Confidence::Proven,
+        confidence: if left.stopped.is_some() { Confidence::Proven } else { Confidence::Likely },
         evidence: [
             evidence::record(EvidenceKind::Rule, calls, unmet(left)),
             evidence::state(ns, "conntrack -L", seen),
@@ -98,7 +121,12 @@ fn unmet(left: &Left) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, healthy, lacks};
+    use model::finding::Confidence;
+    use model::probe::PING_OCTETS;
+
+    use crate::fixture::{
+        Cloud, broken, codes, drops, forwards_by, healthy, lacks, perhaps_drops, pinged, to,
+    };
 
     #[test]
     fn fires_where_the_call_of_novas_chain_is_gone() {
@@ -107,15 +135,49 @@ mod tests {
         assert_eq!(found.findings[0].instances, ["web1", "web2"]);
     }
 
-    #[test]
-    fn stays_silent_where_the_outside_knows_the_way_back() {
+    /// Routers beyond the host know the way to fixed addresses.
+    fn with_way_back() -> Cloud {
         let mut cloud = broken("snat-missing");
         for (machine, via, by) in [("gw", "203.0.113.34", "eth0"), ("isp", "198.51.100.1", "eth0")] {
             let link = cloud.link(machine, by).index;
             let route = crate::fixture::reachable_route("10.0.0.0/16", Some(via), link);
             cloud.netns(machine).routes.push(route);
         }
-        assert!(lacks(&cloud.diagnose("web1"), "snat-missing"), "{:?}", codes(&cloud.diagnose("web1")));
+        cloud
+    }
+
+    #[test]
+    fn stays_silent_where_the_outside_knows_the_way_back() {
+        let found = with_way_back().diagnose("web1");
+        assert!(lacks(&found, "snat-missing"), "{:?}", codes(&found));
+    }
+
+    #[test]
+    fn stays_silent_where_a_rule_out_there_drops_the_answer() {
+        let mut cloud = with_way_back();
+        forwards_by(&mut cloud, "isp", drops("-A FORWARD -d 10.0.0.0/8 -j DROP", vec![to("10.0.0.0/8")]));
+        let found = codes(&cloud.diagnose("web1"));
+        assert!(found.iter().any(|code| code == "foreign-rule-drop isp//eth1"), "{found:?}");
+        assert!(found.iter().all(|code| !code.starts_with("snat-missing")), "{found:?}");
+    }
+
+    #[test]
+    fn a_silence_alone_makes_it_likely() {
+        let mut cloud = with_way_back();
+        perhaps_drops(&mut cloud, "isp", "10.0.0.0/8");
+        assert!(lacks(&cloud.diagnose("web1"), "snat-missing"), "nobody has asked");
+        let found = cloud.diagnose_with("web1", &[pinged("web1", PING_OCTETS, 0)]);
+        let finding = found.findings.iter().find(|f| f.code == "snat-missing");
+        assert_eq!(finding.map(|f| f.confidence), Some(Confidence::Likely), "{:?}", codes(&found));
+    }
+
+    #[test]
+    fn stays_silent_towards_what_nova_leaves_untranslated() {
+        let mut cloud = broken("snat-missing");
+        let nova = cloud.host("compute1").nova.as_mut().unwrap();
+        nova.values.insert("dmz_cidr".to_owned(), "1.2.0.0/16".to_owned());
+        let found = cloud.diagnose("web1");
+        assert!(lacks(&found, "snat-missing"), "{:?}", codes(&found));
     }
 
     #[test]

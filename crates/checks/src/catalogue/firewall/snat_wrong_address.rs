@@ -7,8 +7,8 @@
 //! arrive outside; their answers are asked for on the public network, and nobody answers, or somebody else.
 //!
 //! ## How hopline knows
-//! The walk outwards arrives with a source that is none of the host's addresses, and no answer is known to
-//! find back.
+//! The walk outwards arrives with a source that is none of the host's addresses and that a rule of the host gives. The
+//! walk of the answer dies, or our own question from the instance was not answered.
 //!
 //! ## What it looks like
 //! `conntrack -L` shows answers expected at that address; the gateway's neighbour entry for it is INCOMPLETE or FAILED.
@@ -38,7 +38,7 @@ use crate::view::View;
 /// Looks for instances that leave with an address that is not their host's: one finding a host and address.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<(Left, Found)> = Vec::new();
-    for left in left_as::unanswered(view).into_iter().filter(is_wrong) {
+    for left in left_as::unanswered(view).into_iter().filter(|left| is_wrong(left) && left.is_lost()) {
         let is_same =
             |known: &Left| (&known.seat.server.name, known.seen) == (&left.seat.server.name, left.seen);
         match found.iter_mut().find(|(known, _)| is_same(known)) {
@@ -52,12 +52,15 @@ pub fn check(view: &View) -> Vec<Found> {
     found.into_iter().map(|(_, found)| found).collect()
 }
 
-/// It is neither the instance's own, by either record, nor one that the host carries.
+/// A rule of the host gives it, and it is neither the instance's own, by either record, nor one that the host carries.
 pub(crate) fn is_wrong(left: &Left) -> bool {
     let seen = left.seen;
     let is_floating = left.seat.instance.floating().any(|floating| floating.address == seen);
     let is_carried = left.seat.server_ns.addresses.iter().any(|own| own.net.addr() == IpAddr::V4(seen));
-    !is_floating && !is_carried && !left.seat.vif.fixed.contains(&seen)
+    left_as::is_given(left.seat.server_ns, seen)
+        && !is_floating
+        && !is_carried
+        && !left.seat.vif.fixed.contains(&seen)
 }
 
 fn finding(view: &View, left: &Left) -> Found {
@@ -104,7 +107,10 @@ fn finding(view: &View, left: &Left) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, lacks};
+    use model::netfilter::{Action, ChainKind, Dialect, Family, Hook, Match, NfRule, Table, Test};
+    use model::probe::PING_OCTETS;
+
+    use crate::fixture::{base_chain, broken, codes, drops, healthy, lacks, perhaps_drops, pinged};
 
     #[test]
     fn fires_on_an_address_that_nobody_has() {
@@ -112,6 +118,38 @@ mod tests {
         assert_eq!(codes(&found), ["snat-wrong-address compute1//eth0"]);
         assert!(found.findings[0].cause.contains("--to-source 203.0.113.99"), "{:?}", found.findings[0]);
         assert_eq!(found.findings[0].instances, ["web1", "web2"]);
+    }
+
+    #[test]
+    fn stays_silent_where_a_router_beyond_the_host_gives_it() {
+        let mut cloud = healthy();
+        let leaves = vec![Match { negated: false, test: Test::Out("eth1".to_owned()) }];
+        let rule = NfRule {
+            action: Action::Masquerade(None),
+            ..drops("-A POSTROUTING -o eth1 -j MASQUERADE", leaves)
+        };
+        let mut chain = base_chain(Hook::Postrouting, 100, rule);
+        chain.base.as_mut().unwrap().kind = ChainKind::Nat;
+        cloud.netns("gw").ruleset.tables.push(Table {
+            sets: Vec::new(),
+            family: Family::Ip,
+            name: "nat".to_owned(),
+            dialect: Dialect::IptablesNft,
+            chains: vec![chain],
+        });
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
+        cloud.netns("external").routes.retain(|route| route.destination.prefix_len() > 0);
+        let found = cloud.diagnose("web1");
+        assert!(!found.findings.is_empty() && lacks(&found, "snat-wrong-address"), "{:?}", codes(&found));
+    }
+
+    #[test]
+    fn fires_only_where_an_answer_is_lost() {
+        let mut cloud = broken("snat-wrong-address");
+        perhaps_drops(&mut cloud, "isp", "203.0.113.99/32");
+        assert!(lacks(&cloud.diagnose("web1"), "snat-wrong-address"), "nobody has asked");
+        let found = cloud.diagnose_with("web1", &[pinged("web1", PING_OCTETS, 0)]);
+        assert_eq!(codes(&found), ["snat-wrong-address compute1//eth0"]);
     }
 
     #[test]
