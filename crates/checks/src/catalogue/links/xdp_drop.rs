@@ -9,7 +9,8 @@
 //! ## How hopline knows
 //! A program is attached to a link on the way, what was really asked got no answer, and the walk would pass if the
 //! program were not there. What the program does is not read, so this is likely and not proven; without asking, the
-//! diagnosis stays undetermined.
+//! diagnosis stays undetermined. Where any question gets its answer through that link, the program lets packets pass,
+//! and is not blamed for the others.
 //!
 //! ## What it looks like
 //! `ip link show dev eth0`: `xdp` with `prog/xdp id N`; tcpdump on it sees nothing come in; both sides' `ip neigh` has
@@ -44,11 +45,18 @@ pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for rung in view.rungs {
         let Some((place, ns, link)) = undecided_at(view, rung) else { continue };
-        if found.iter().all(|f| !f.finding.hop.same_device(place)) {
+        let is_told = found.iter().any(|f| f.finding.hop.same_device(place));
+        if !is_told && !lets_pass(view, place) {
             found.extend(dropped(view, rung, place, (ns, link)));
         }
     }
     found
+}
+
+/// Some question whose walk cannot tell there either was answered.
+fn lets_pass(view: &View, place: &Place) -> bool {
+    let mut answered = view.rungs.iter().filter(|rung| view.is_answered(rung));
+    answered.any(|rung| undecided_at(view, rung).is_some_and(|(at, ..)| at.same_device(place)))
 }
 
 /// The link with a program at which the walk of a question could not tell.
@@ -121,6 +129,12 @@ mod tests {
         assert_eq!(codes(&broken("xdp-drop").diagnose_with("web1", &answered)), [""; 0]);
         let unasked = broken("xdp-drop").diagnose_with("web1", &[]);
         assert_eq!((codes(&unasked).len(), unasked.outcome), (0, Outcome::Undetermined));
+    }
+
+    #[test]
+    fn stays_silent_where_another_question_is_answered_through_it() {
+        let probes = [pinged("web1", PING_OCTETS, 2), pinged("web1", 1500, 0)];
+        assert!(lacks(&broken("xdp-drop").diagnose_with("web1", &probes), "xdp-drop"));
     }
 
     #[test]
