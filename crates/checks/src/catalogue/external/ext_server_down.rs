@@ -7,7 +7,8 @@
 //!
 //! ## How hopline knows
 //! The machine is named in the site file as external, its link is seen to be set down or without a carrier, and walks
-//! to it, or from it, die there or at the last cable before it.
+//! to it, or from it, die at that link or at the last cable before it; or it has no route, and no other link of its own
+//! that runs has an address.
 //!
 //! ## What it looks like
 //! `Destination Host Unreachable` from the last router after 3 s; that router has it FAILED in `ip neigh`.
@@ -26,7 +27,7 @@
 use model::Netns;
 use model::finding::Confidence;
 use model::link::{Link, LinkKind};
-use model::path::Stage;
+use model::path::{Stage, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -44,7 +45,10 @@ pub fn check(view: &View) -> Vec<Found> {
 fn down(view: &View, ns: &Netns, link: &Link) -> Option<Found> {
     let is_dead = link.kind != LinkKind::Loopback && !link.is_running();
     let far = uplinks::far_end(view, link).filter(|_| is_dead);
-    let dies_there = |s: &Stopped| s.is_in(ns) || far.is_some_and(|(ns, link)| s.is_at(ns, &link.name));
+    let dies_there = |s: &Stopped| {
+        let is_cut_off = s.is_in(ns) && matches!(s.stop, Stop::NoRoute(_)) && !has_another_way(ns);
+        is_cut_off || s.is_at(ns, &link.name) || far.is_some_and(|(ns, link)| s.is_at(ns, &link.name))
+    };
     let stopped = if is_dead { view.stop(dies_there) } else { None }?;
     // A carrier that the other end has taken is that one's fault.
     if far.is_some_and(|(_, far)| !far.admin_up) {
@@ -79,9 +83,18 @@ fn down(view: &View, ns: &Netns, link: &Link) -> Option<Found> {
     Some(fault.found())
 }
 
+/// A link runs and has an address: that another one is dead does not keep the machine from being reached.
+fn has_another_way(ns: &Netns) -> bool {
+    let mut running = ns.links.iter().filter(|l| l.kind != LinkKind::Loopback && l.is_running());
+    running.any(|l| ns.addresses_of(l.index).any(|address| address.net.addr().is_ipv4()))
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, healthy, lacks};
+    use model::link::{Link, LinkKind};
+    use model::netfilter::Action;
+
+    use crate::fixture::{broken, codes, healthy, inside_firewall, lacks};
 
     const CODE: &str = "ext-server-down";
 
@@ -95,6 +108,30 @@ mod tests {
     fn stays_silent_where_the_router_has_set_its_end_down() {
         let mut cloud = healthy();
         cloud.set_down("isp", "eth1");
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
+    }
+
+    #[test]
+    fn stays_silent_on_an_unused_link_where_a_rule_of_its_own_drops() {
+        let mut cloud = healthy();
+        inside_firewall(&mut cloud, "external");
+        let rule = &mut cloud.chain("external", "filter", "INPUT").rules[0];
+        rule.matches.clear();
+        assert_eq!(rule.action, Action::Drop);
+        let (name, kind) = ("docker0".to_owned(), LinkKind::Bridge);
+        let docker = Link { index: 99, name, kind, admin_up: true, carrier: false, ..Link::default() };
+        cloud.netns("external").links.push(docker);
+        let found = cloud.diagnose("web1");
+        assert!(lacks(&found, CODE) && !found.findings.is_empty(), "{:?}", codes(&found));
+        // Nor where it has no route to who asks, by the link that runs.
+        let mut cloud = broken("ext-no-return-route");
+        let kind = LinkKind::Physical;
+        cloud.netns("external").links.push(Link {
+            index: 99,
+            name: "eth9".to_owned(),
+            kind,
+            ..Link::default()
+        });
         assert!(lacks(&cloud.diagnose("web1"), CODE));
     }
 
