@@ -8,7 +8,8 @@
 //! record: what is sent to that one is nobody's, and what the instance sends may be dropped at its tap.
 //!
 //! ## How hopline knows
-//! Inside the instance, its NIC has an IPv4 address and none of those of the record.
+//! Inside the instance, its NIC has an IPv4 address and none of those of the record. A link-local one (169.254/16) does
+//! not count: a client that gets no lease gives itself one.
 //!
 //! ## What it looks like
 //! ARP on the tap says `tell 10.0.2.77`; with nwfilter the counter of `--arp-ip-src ! 10.0.2.24 -j DROP` rises; inside,
@@ -22,7 +23,7 @@
 //! In the instance: DHCP in place of the static address, or the address of the record. Undo: the old configuration.
 //!
 //! ## References
-//! nova `fixed_ips`; libvirt `nwfilter` `no-arp-ip-spoofing`.
+//! nova `fixed_ips`; libvirt `nwfilter` `no-arp-ip-spoofing`; RFC 3927.
 
 use std::net::IpAddr;
 
@@ -53,7 +54,8 @@ struct Misaddressed<'v> {
 
 fn worn<'v>(view: &View<'v>, seat: &Seat) -> Option<Misaddressed<'v>> {
     let (inside, nic) = seat.inside(view)?;
-    let own = || inside.addresses_of(nic.index).map(|a| a.net).filter(|net| net.addr().is_ipv4());
+    let is_given = |net: &IpNet| matches!(net.addr(), IpAddr::V4(ip) if !ip.is_link_local());
+    let own = || inside.addresses_of(nic.index).map(|a| a.net).filter(is_given);
     let recorded = |net: IpNet| seat.vif.fixed.iter().any(|ip| IpAddr::V4(*ip) == net.addr());
     let worn = own().next().filter(|_| !own().any(recorded))?;
     let cidr = seat.network?.cidr?;
@@ -155,6 +157,13 @@ mod tests {
         let second = model::route::Address::global(nic, "10.0.2.77/16".parse().unwrap());
         cloud.netns("web1").addresses.push(model::route::Address { secondary: true, ..second });
         assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
+    }
+
+    #[test]
+    fn stays_silent_where_it_gave_itself_a_link_local_one() {
+        let mut cloud = healthy();
+        cloud.readdress("web1", "10.0.2.24", "169.254.7.9");
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
     }
 
     #[test]
