@@ -8,7 +8,8 @@
 //!
 //! ## How hopline knows
 //! The walk dies on a link that is no uplink and no network's bridge, by the route that an address of that very link
-//! has brought; and another machine of the site has the destination's address, or none that was read.
+//! has brought; and another machine of the site has the destination's address, or none that was read and the link is a
+//! bridge: behind a second NIC without a carrier the destination may well be.
 //!
 //! ## What it looks like
 //! `ip route get EXTERNAL` says `dev docker0`; `ip neigh` has EXTERNAL FAILED there; the host itself tells the instance
@@ -29,7 +30,7 @@ use std::net::IpAddr;
 
 use model::Netns;
 use model::finding::Confidence;
-use model::link::Link;
+use model::link::{Link, LinkKind};
 use model::path::Stop;
 use model::route::Address;
 
@@ -64,6 +65,9 @@ fn swallowed(view: &View, stopped: &Stopped) -> Option<Found> {
     }
     let (wanted, address) = asked_there(view, ns, link, stopped)?;
     let owner = view.world.owner_of_ip(wanted);
+    if owner.is_none() && link.kind != LinkKind::Bridge {
+        return None;
+    }
     let net = address.net;
     let fault = Fault {
         code: "host-subnet-overlap",
@@ -124,6 +128,7 @@ fn asked_there<'n>(
 #[cfg(test)]
 mod tests {
     use model::finding::Confidence;
+    use model::link::LinkKind;
 
     use crate::fixture::{broken, codes, lacks};
 
@@ -142,6 +147,16 @@ mod tests {
         let diagnosis = cloud.diagnose_to("web1", "1.2.3.4");
         assert_eq!(codes(&diagnosis), ["host-subnet-overlap compute1//docker0"]);
         assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn stays_silent_on_a_second_nic_without_a_carrier_where_nobody_knows_the_server() {
+        let mut cloud = broken("host-subnet-overlap");
+        cloud.snapshot.hosts.retain(|h| h.name != "external");
+        cloud.snapshot.netns.retain(|n| n.machine != "external");
+        let nic = cloud.link("compute1", "docker0");
+        (nic.kind, nic.carrier, nic.bridge) = (LinkKind::Physical, false, None);
+        assert!(lacks(&cloud.diagnose_to("web1", "1.2.3.4"), "host-subnet-overlap"));
     }
 
     #[test]
