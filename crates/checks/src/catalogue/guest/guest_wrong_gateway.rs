@@ -9,7 +9,8 @@
 //! ## How hopline knows
 //! Inside the instance, the default route names another address than the network's record, and the walks die there: no
 //! answer to ARP for it, or at the machine that has it. Where the segment goes on beyond what was read, nobody knows
-//! who is there until the outside is asked in vain.
+//! who is there until the outside is asked in vain. A router that the network's own dnsmasq gives out (option 3) is
+//! meant, whatever the record says.
 //!
 //! ## What it looks like
 //! Inside: `ip neigh` has 10.0.0.254 FAILED. On the tap and on the bridge: ARP for 10.0.0.254 without an answer.
@@ -33,6 +34,7 @@ use model::path::{Direction, Exchange, Stage, Stop};
 use model::route::Neighbour;
 use sim::world::Station;
 
+use crate::dhcp_server;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
@@ -50,6 +52,9 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
     let (inside, nic) = seat.inside(view)?;
     let (via, out) = uplinks::default_via(inside)?;
     let gateway = seat.gateway().filter(|gateway| *gateway != via && out == nic.index)?;
+    if is_given_out(seat, via) {
+        return None;
+    }
     let stopped = view.stop_of(seat.instance, |s| is_there(view, s, inside, via));
     let owner = view.world.owner_of_ip(via.into());
     // Where the segment goes on beyond what was read, an answer that does not come tells that nobody is there; where
@@ -64,19 +69,22 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
         return None;
     }
     let name = &seat.instance.name;
+    let is_guess = stopped.is_none() && silent.is_none();
     let whose = match owner {
         Some(Station::Link(id)) => format!("{} is {}'s", via, view.world.ns(id.ns).machine),
+        Some(Station::Guest { .. }) | None if is_guess => format!("nobody is known to have {via}"),
         Some(Station::Guest { .. }) | None => format!("nobody answers for {via}"),
     };
+    let reach = if is_guess { "may reach" } else { "reaches" };
     let fault = Fault {
         code: "guest-wrong-gateway",
         hop: at(inside, &nic.name, Stage::Instance),
-        summary: format!("{name} reaches its own subnet only: its default route leads to {via}"),
+        summary: format!("{name} {reach} its own subnet only: its default route leads to {via}"),
         cause: format!("{whose}; the gateway of its network is {gateway}"),
-        confidence: match (stopped.is_some(), silent.is_some()) {
+        confidence: match (stopped.is_some(), is_guess) {
             (true, _) => Confidence::Proven,
-            (false, true) => Confidence::Likely,
-            (false, false) => Confidence::Possible,
+            (false, false) => Confidence::Likely,
+            (false, true) => Confidence::Possible,
         },
         evidence: [
             evidence::state(inside, "ip route show default", uplinks::default_text(inside)),
@@ -101,6 +109,17 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
         }],
     };
     Some(fault.found().breaks(Exchange::Icmp, Direction::Request))
+}
+
+/// The dnsmasq of the NIC's network gives it out as a router: `3` or `option:router`, behind tags where it has some.
+/// An operator's own router is set that way (nova.conf: `dnsmasq_config_file`).
+fn is_given_out(seat: &Seat, via: Ipv4Addr) -> bool {
+    let is_number = |word: &&str| word.starts_with("option:") || word.parse::<u8>().is_ok();
+    let names_it = |option: &String| {
+        let mut words = option.split(',').map(str::trim).skip_while(|word| !is_number(word));
+        matches!(words.next(), Some("3" | "option:router")) && words.any(|word| word.parse() == Ok(via))
+    };
+    dhcp_server::of(seat).is_some_and(|server| server.options.iter().any(names_it))
 }
 
 /// The walk died for that gateway: nobody answers for it, or the machine that has it does not lead on.
@@ -156,9 +175,12 @@ mod tests {
         cloud.snapshot.netns.retain(|n| n.machine != "fabric");
         let passive = cloud.diagnose("web1");
         assert_eq!(codes(&passive), ["guest-wrong-gateway web1//eth0"]);
-        assert_eq!(passive.findings[0].confidence, Confidence::Possible);
-        let asked = [pinged("web1", PING_OCTETS, 0)];
-        assert_eq!(codes(&cloud.diagnose_with("web1", &asked)), ["guest-wrong-gateway web1//eth0"]);
+        let told = &passive.findings[0];
+        assert_eq!(told.confidence, Confidence::Possible);
+        assert!(told.summary.contains("may reach") && told.cause.contains("is known to have"), "{told:?}");
+        let asked = cloud.diagnose_with("web1", &[pinged("web1", PING_OCTETS, 0)]);
+        assert_eq!(codes(&asked), ["guest-wrong-gateway web1//eth0"]);
+        assert!(asked.findings[0].cause.contains("nobody answers for"), "{:?}", asked.findings[0]);
         let answered = [pinged("web1", PING_OCTETS, 2)];
         assert!(lacks(&cloud.diagnose_with("web1", &answered), CODE));
         // A router of somebody's own, which it knows.
@@ -168,6 +190,21 @@ mod tests {
         cloud.netns("web1").neighbours.retain(|known| known.ip != ip);
         cloud.netns("web1").neighbours.push(router);
         assert!(lacks(&cloud.diagnose("web1"), CODE));
+    }
+
+    #[test]
+    fn stays_silent_on_the_router_that_dnsmasq_gives_out() {
+        let given = |option: &str| {
+            let mut cloud = broken(CODE);
+            cloud.dnsmasq("compute1").options = vec![option.to_owned()];
+            !lacks(&cloud.diagnose("web1"), CODE)
+        };
+        for own in ["3,10.0.255.254", "option:router, 10.0.255.254", "tag:NW-7,3,10.0.255.254"] {
+            assert!(!given(own), "{own}");
+        }
+        for other in ["3,10.0.0.42", "3", "6,3,10.0.255.254", "option:ntp-server,10.0.255.254"] {
+            assert!(given(other), "{other}");
+        }
     }
 
     #[test]
