@@ -8,8 +8,8 @@
 //! the other nothing.
 //!
 //! ## How hopline knows
-//! Inside the instance, its NIC has a MAC that the records give to another; or the bridge has learned the MAC of one
-//! instance behind the tap of another.
+//! Inside the instance, its NIC has a MAC that the records give to another on the same network or bridge; or the bridge
+//! has learned the MAC of one instance behind the tap of another. One of the two is in question, or is not reached.
 //!
 //! ## What it looks like
 //! The port of the MAC in `bridge fdb` changes between two looks; two taps show frames with that source.
@@ -38,16 +38,29 @@ use crate::found::{Fault, Found, at};
 use crate::mend::{Entry, Mend, Setting};
 use crate::view::{Seat, View};
 
-/// Looks at every seat on the hosts in question: the liar need not be the one who is asked about.
+/// Looks at every seat: the liar need not be the one who is asked about.
 pub fn check(view: &View) -> Vec<Found> {
     let seats: Vec<Seat> = view.seats_of_all().collect();
     seats.iter().filter_map(|seat| lying(view, seat, &seats)).collect()
 }
 
-/// Whose MAC it is, of those on the same host.
+/// Whose MAC it is, of those who would notice: MACs need only differ on one segment.
 fn rightful<'s, 'v>(seat: &Seat, mac: Mac, seats: &'s [Seat<'v>]) -> Option<&'s Seat<'v>> {
     let is_another = |other: &&Seat| !std::ptr::eq(other.instance, seat.instance);
-    seats.iter().filter(is_another).find(|other| other.vif.mac == Some(mac))
+    let mut others = seats.iter().filter(is_another);
+    others.find(|other| other.vif.mac == Some(mac) && is_same_segment(seat, other))
+}
+
+/// Both are on one network, or behind one bridge of one host.
+fn is_same_segment(one: &Seat, other: &Seat) -> bool {
+    let is_same_network = one.vif.network.is_some() && one.vif.network == other.vif.network;
+    let is_same_bridge = one.bridge_name().is_some() && one.bridge_name() == other.bridge_name();
+    is_same_network || (is_same_bridge && std::ptr::eq(one.ns, other.ns))
+}
+
+/// It is in question, or was found not to be reached by one that is.
+fn is_asked(view: &View, instance: &Instance) -> bool {
+    view.vifs().any(|seat| std::ptr::eq(seat.instance, instance))
 }
 
 fn lying(view: &View, seat: &Seat, seats: &[Seat]) -> Option<Found> {
@@ -56,6 +69,9 @@ fn lying(view: &View, seat: &Seat, seats: &[Seat]) -> Option<Found> {
     let (mac, proof, mut mend) =
         by_its_inside(view, seat, own).or_else(|| by_the_bridge(seat, tap, seats))?;
     let owner = rightful(seat, mac, seats)?;
+    if !is_asked(view, seat.instance) && !is_asked(view, owner.instance) {
+        return None;
+    }
     let (liar, victim) = (&seat.instance.name, &owner.instance.name);
     let is_hit = |instance: &Instance| view.stop_of(instance, |_| true);
     let stopped = is_hit(seat.instance).or_else(|| is_hit(owner.instance));
@@ -141,6 +157,27 @@ mod tests {
         let mut cloud = healthy();
         cloud.link("web2", "eth0").mac = "02:de:ad:00:00:02".parse().ok();
         assert!(lacks(&cloud.diagnose("web1"), "duplicate-mac"));
+    }
+
+    #[test]
+    fn stays_silent_where_strangers_are_asked_about() {
+        let mut cloud = broken("duplicate-mac");
+        let mut stranger = cloud.intent.instances[0].clone();
+        (stranger.name, stranger.entered) = ("web3".to_owned(), false);
+        let vif = &mut stranger.vifs[0];
+        (vif.mac, vif.network, vif.bridge) = ("fa:16:3e:00:00:33".parse().ok(), None, Some("br9".to_owned()));
+        (vif.fixed, vif.floating, vif.device) = (vec!["10.9.0.9".parse().unwrap()], Vec::new(), None);
+        cloud.intent.instances.push(stranger);
+        assert!(lacks(&cloud.diagnose("web3"), "duplicate-mac"));
+        assert!(!lacks(&cloud.diagnose("web2"), "duplicate-mac"));
+    }
+
+    #[test]
+    fn stays_silent_on_the_mac_of_one_on_another_network() {
+        let mut cloud = broken("duplicate-mac");
+        let vif = &mut cloud.intent.instances[0].vifs[0];
+        (vif.network, vif.bridge) = (None, Some("br9".to_owned()));
+        assert!(lacks(&cloud.diagnose("web2"), "duplicate-mac"));
     }
 
     #[test]
