@@ -8,13 +8,14 @@
 //!
 //! ## How hopline knows
 //! A router of the site has a neighbour entry for the floating address whose MAC no link of the host wears that carries
-//! the address; and what is for the address dies.
+//! the address. Where the address is pinged from outside and answers, it is not told, nor where two hosts carry it.
 //!
 //! ## What it looks like
 //! On the router: `ip neigh show FLOATING` with an old MAC. On the public switch: frames to that MAC. The right host's
 //! uplink sees nothing.
 //!
 //! ## Nearest look-alikes
+//! * `float-on-two-hosts`: there the router's MAC is a host's, too, that should not have the address.
 //! * `float-address-missing`: there the router asks in vain, and has no MAC.
 //! * `float-dnat-missing`: there the packet gets to the host.
 //!
@@ -27,12 +28,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::Confidence;
+use model::intent::Instance;
 use model::path::{Direction, Exchange, Stage};
 use model::route::{Neighbour, NeighbourState};
 use model::{Mac, Netns};
 
+use crate::catalogue::firewall::float_on_two_hosts;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::ladder::{Purpose, Rung};
 use crate::mend::{Entry, Mend};
 use crate::view::{Stopped, View};
 
@@ -40,7 +44,16 @@ use crate::view::{Stopped, View};
 pub fn check(view: &View) -> Vec<Found> {
     let instances = view.vifs().flat_map(|seat| seat.vif.floating.iter().map(move |f| (seat.instance, f)));
     let floating = instances.map(|(instance, floating)| (instance, floating.address));
-    floating.flat_map(|(instance, ip)| stale(view, &instance.name, ip)).collect()
+    let moved = floating.filter(|(instance, ip)| {
+        !float_on_two_hosts::tells(view, IpAddr::V4(*ip)) && !is_reached(view, instance, *ip)
+    });
+    moved.flat_map(|(instance, ip)| stale(view, instance, ip)).collect()
+}
+
+/// Somebody outside asked the address and was answered: whatever the entry says, it does no harm.
+fn is_reached(view: &View, instance: &Instance, ip: Ipv4Addr) -> bool {
+    let is_inbound = |rung: &Rung| rung.purpose == Purpose::Inbound(ip);
+    view.rungs_of(instance).any(|rung| is_inbound(rung) && view.is_answered(rung))
 }
 
 /// The machine of the site that carries the address.
@@ -48,7 +61,7 @@ fn holder<'v>(view: &View<'v>, ip: Ipv4Addr) -> Option<&'v Netns> {
     view.snapshot().netns.iter().find(|ns| !ns.instance && ns.has_address(IpAddr::V4(ip)))
 }
 
-fn stale(view: &View, name: &str, ip: Ipv4Addr) -> Vec<Found> {
+fn stale(view: &View, instance: &Instance, ip: Ipv4Addr) -> Vec<Found> {
     let Some(holder) = holder(view, ip) else { return Vec::new() };
     let routers = view.snapshot().hosts.iter().filter(|host| host.role == "router");
     let routers = routers.filter_map(|host| view.snapshot().main_netns(&host.name));
@@ -57,12 +70,14 @@ fn stale(view: &View, name: &str, ip: Ipv4Addr) -> Vec<Found> {
         n.ip == IpAddr::V4(ip) && n.state.is_valid() && !n.proxy && n.mac.is_some_and(|mac| !wears(mac))
     };
     let entries = routers.flat_map(|ns| ns.neighbours.iter().filter(is_stale).map(move |n| (ns, n)));
-    entries.filter_map(|(router, entry)| taken_elsewhere(view, (name, ip), holder, router, entry)).collect()
+    entries
+        .filter_map(|(router, entry)| taken_elsewhere(view, (instance, ip), holder, router, entry))
+        .collect()
 }
 
 fn taken_elsewhere(
     view: &View,
-    (name, ip): (&str, Ipv4Addr),
+    (instance, ip): (&Instance, Ipv4Addr),
     holder: &Netns,
     router: &Netns,
     entry: &Neighbour,
@@ -73,8 +88,11 @@ fn taken_elsewhere(
     let uplink = holder.link(carried.link)?;
     let right = uplink.mac?;
     let goes_back = |s: &Stopped| s.direction == Direction::Reply || s.rung.to == IpAddr::V4(ip);
-    let stopped =
-        view.stop(|s| goes_back(s) && s.exchange == Exchange::Icmp && s.hop.at.host != holder.machine);
+    let name = &instance.name;
+    let is_own = |s: &Stopped| view.rungs_of(instance).any(|rung| std::ptr::eq(rung, s.rung));
+    let stopped = view.stop(|s| {
+        is_own(s) && goes_back(s) && s.exchange == Exchange::Icmp && s.hop.at.host != holder.machine
+    });
     let by_hand = if entry.state == NeighbourState::Permanent { ", set by hand" } else { "" };
     let fault = Fault {
         code: "stale-arp-after-float-move",
@@ -104,7 +122,7 @@ fn taken_elsewhere(
                 "the router asks anew",
             ),
         ],
-        instances: vec![name.to_owned()],
+        instances: vec![name.clone()],
         stopped,
         mend: vec![Mend::Forget {
             machine: router.machine.clone(),
@@ -116,7 +134,10 @@ fn taken_elsewhere(
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, lacks, minicloud};
+    use model::probe::{PING_OCTETS, ProbeResult};
+    use model::route::Address;
+
+    use crate::fixture::{broken, codes, lacks, minicloud, pinged};
 
     const CODE: &str = "stale-arp-after-float-move";
 
@@ -141,6 +162,22 @@ mod tests {
         let mac = cloud.link("compute1", "eth1").mac;
         cloud.netns("gw").neighbours.iter_mut().for_each(|n| n.mac = mac);
         assert!(lacks(&cloud.diagnose("web1"), CODE));
+    }
+
+    #[test]
+    fn stays_silent_where_the_address_answers_or_two_hosts_carry_it() {
+        let mut cloud = minicloud();
+        let ip: std::net::IpAddr = "203.0.113.101".parse().unwrap();
+        let second = cloud.link("host2", "eth0").mac;
+        let entries = cloud.netns("gw").neighbours.iter_mut();
+        entries.filter(|n| n.ip == ip).for_each(|n| n.mac = second);
+        let inbound = ProbeResult { from: "ext".to_owned(), to: ip, ..pinged("ext", PING_OCTETS, 2) };
+        assert!(!lacks(&cloud.diagnose("inst1"), CODE));
+        assert!(lacks(&cloud.diagnose_with("inst1", &[inbound]), CODE));
+        let nic = cloud.link("host2", "eth0").index;
+        cloud.netns("host2").addresses.push(Address::global(nic, "203.0.113.101/32".parse().unwrap()));
+        let found = cloud.diagnose("inst1");
+        assert!(lacks(&found, CODE) && !lacks(&found, "float-on-two-hosts"), "{:?}", codes(&found));
     }
 
     #[test]
