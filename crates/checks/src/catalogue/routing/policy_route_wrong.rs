@@ -8,7 +8,8 @@
 //!
 //! ## How hopline knows
 //! The walk looks every packet up as the kernel does, rule by rule. Where it dies behind such an entry, it is walked
-//! again without the entry, and does not die there. An entry whose way is only down is not blamed: its link is.
+//! again without the entry, and does not die there. An entry whose way is only down is not blamed: its link is. Where
+//! the table's next hop does not answer, the entry may be right and the next hop dead: that is likely, and not proven.
 //!
 //! ## What it looks like
 //! `ip route get EXTERNAL from FIXED iif br100` differs from `ip route get EXTERNAL`; the next hop is FAILED on a link
@@ -46,18 +47,32 @@ const TRIED_MAX: usize = 16;
 /// Looks for entries without which a walk would get on: one finding an entry.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
+    let mut tried: Vec<(&Netns, &Stop)> = Vec::new();
     for stopped in view.stops().filter(|stopped| leads_nowhere(stopped.stop)) {
         let Some(ns) = view.netns_at(&stopped.hop.at).filter(|ns| ns.name.is_empty()) else { continue };
         let is_told = found.iter().any(|f| f.finding.hop.same_device(&stopped.hop.at));
-        if is_told || blackhole_route::refusing(ns, &stopped).is_some() {
+        let is_tried = tried.iter().any(|(at, stop)| std::ptr::eq(*at, ns) && is_alike(stop, stopped.stop));
+        if is_told || is_tried || blackhole_route::refusing(ns, &stopped).is_some() {
             continue;
         }
+        // Each try copies all facts and asks again: what did not help one question helps none that dies alike.
+        tried.push((ns, stopped.stop));
         let own = default_rules();
         let entries = ns.rules.iter().filter(|rule| !own.contains(rule)).take(TRIED_MAX);
         let astray = entries.into_iter().find(|rule| gets_on_without(view, ns, &stopped, rule));
         found.extend(astray.map(|rule| led_astray(view, ns, &stopped, rule)));
     }
     found
+}
+
+/// The same end, whoever asked: of a next hop that does not answer, where each question for it died is no matter.
+fn is_alike(one: &Stop, other: &Stop) -> bool {
+    match (one, other) {
+        (Stop::NeighbourUnresolved { ip: one, .. }, Stop::NeighbourUnresolved { ip: other, .. }) => {
+            one == other
+        }
+        (one, other) => one == other,
+    }
 }
 
 /// What a route does to a packet that it should not get; a link that is down is at fault itself.
@@ -92,6 +107,12 @@ fn led_astray(view: &View, ns: &Netns, stopped: &Stopped, rule: &FibRule) -> Fou
     {
         evidence.push(evidence::neighbour(ns, link, *ip));
     }
+    let (confidence, or) = match stopped.stop {
+        Stop::NeighbourUnresolved { ip, .. } => {
+            (Confidence::Likely, format!("; or the entry is right, and its next hop {ip} is dead"))
+        }
+        _ => (Confidence::Proven, String::new()),
+    };
     let fault = Fault {
         code: "policy-route-wrong",
         hop: stopped.hop.at.clone(),
@@ -99,8 +120,8 @@ fn led_astray(view: &View, ns: &Netns, stopped: &Stopped, rule: &FibRule) -> Fou
             "{} leads what {} sends to {} astray: by {}, by an entry of policy routing",
             ns.machine, stopped.rung.from, stopped.rung.to, stopped.hop.at.device
         ),
-        cause: format!("`{text}` picks a way on which {}", stopped.hop.detail),
-        confidence: Confidence::Proven,
+        cause: format!("`{text}` picks a way on which {}{or}", stopped.hop.detail),
+        confidence,
         evidence,
         owner: "operator",
         remedy: vec![evidence::remedy(
@@ -140,6 +161,7 @@ fn text(rule: &FibRule) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::finding::Confidence;
     use model::route::{FibRule, RuleAction};
 
     use crate::fixture::{Cloud, broken, codes, healthy, inject, reachable_route};
@@ -158,6 +180,28 @@ mod tests {
         assert_eq!(codes(&diagnosis), ["policy-route-wrong compute1//virbr0"]);
         let command = &diagnosis.findings[0].remedy[0].command;
         assert!(command.ends_with("ip rule del pref 100 from 10.0.0.0/16 lookup 100"), "{command}");
+        assert_eq!(
+            diagnosis.findings[0].confidence,
+            Confidence::Proven,
+            "a bridge without ports leads to nobody"
+        );
+    }
+
+    #[test]
+    fn is_only_likely_where_the_next_hop_may_be_dead() {
+        let mut cloud = healthy();
+        rule(&mut cloud, RuleAction::Lookup(100));
+        let uplink = cloud.link("compute1", "eth0").index;
+        let mut way = reachable_route("0.0.0.0/0", Some("203.0.113.77"), uplink);
+        way.table = 100;
+        let mut own = reachable_route("10.0.0.0/16", None, cloud.link("compute1", "br100").index);
+        own.table = 100;
+        cloud.netns("compute1").routes.extend([way, own]);
+        let diagnosis = cloud.diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["policy-route-wrong compute1//eth0"]);
+        let told = &diagnosis.findings[0];
+        assert_eq!(told.confidence, Confidence::Likely, "{told:?}");
+        assert!(told.cause.ends_with("its next hop 203.0.113.77 is dead"), "{}", told.cause);
     }
 
     #[test]
@@ -167,6 +211,7 @@ mod tests {
         let diagnosis = cloud.diagnose("web1");
         assert!(codes(&diagnosis).iter().all(|code| code.starts_with("policy-route-wrong compute1/")));
         assert!(!diagnosis.findings.is_empty());
+        assert!(diagnosis.findings.iter().all(|f| f.confidence == Confidence::Proven));
     }
 
     #[test]
