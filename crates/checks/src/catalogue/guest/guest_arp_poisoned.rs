@@ -28,14 +28,16 @@
 
 use std::net::IpAddr;
 
+use model::Mac;
 use model::finding::Confidence;
 use model::path::{Direction, Exchange, Stage};
+use sim::world::Station;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::gateway_entry::{self, Taken, Whose};
 use crate::mend::{Entry, Mend};
-use crate::view::{Seat, View};
+use crate::view::{Seat, Stopped, View};
 
 /// Looks inside the instances that can be entered.
 pub fn check(view: &View) -> Vec<Found> {
@@ -47,7 +49,7 @@ fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
     let Taken { inside, nic, gateway, link, mac: taken, right, whose } = taken;
     let ip = IpAddr::V4(gateway);
     // Where the segment goes on beyond what was read, no walk can tell that nobody is there.
-    let stopped = view.stop_of(seat.instance, |_| true);
+    let stopped = view.stop_of(seat.instance, |s| s.is_misled() || is_at_its_owner(view, s, taken));
     let name = &seat.instance.name;
     let fdb = seat.ns.fdb.iter().find(|e| e.mac == taken && !e.on_self);
     let behind = fdb.map_or_else(
@@ -85,6 +87,14 @@ fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
         }],
     };
     Some(fault.found().breaks(Exchange::Icmp, Direction::Request))
+}
+
+/// A machine that wears this MAC got what is not for it.
+fn is_at_its_owner(view: &View, stopped: &Stopped, mac: Mac) -> bool {
+    view.world.owners_of_mac(mac).iter().any(|owner| match owner {
+        Station::Link(id) => stopped.is_in(view.world.ns(id.ns)),
+        Station::Guest { .. } => false,
+    })
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn outdated<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
             evidence::remedy(ns, &keep, "", "keeps the MAC that it has now, whatever ports come and go"),
         ],
         instances: vec![name.clone()],
-        stopped: view.stop_of(seat.instance, |_| true),
+        stopped: view.stop_of(seat.instance, |s| s.is_misled()),
         mend: vec![Mend::Forget {
             machine: inside.machine.clone(),
             entry: Entry::Neighbour { device: nic.name.clone(), ip: IpAddr::V4(gateway) },

@@ -8,7 +8,8 @@
 //! entries are left behind by migrations and by overlays. A plain `static` entry roams, and does no harm.
 //!
 //! ## How hopline knows
-//! The instance's MAC is pinned behind a port that is not its tap, and its walks die.
+//! The instance's MAC is pinned behind a port that is not its tap, in a VLAN of the tap's where the bridge keeps VLANs
+//! apart, and its walks die because nobody gets or answers what was sent.
 //!
 //! ## What it looks like
 //! `bridge fdb show | grep MAC`: `dev eth1 ... static sticky`, while the tap is vnet0. The instance's frames go out; it
@@ -25,7 +26,7 @@
 //! bridge(8); `net/bridge/br_fdb.c` `br_fdb_update`, `BR_FDB_STICKY`.
 
 use model::finding::Confidence;
-use model::link::{FdbEntry, FdbKind};
+use model::link::{FdbEntry, FdbKind, Link};
 use model::path::Stage;
 
 use crate::evidence;
@@ -49,11 +50,11 @@ fn pinned(view: &View, seat: &Seat) -> Option<Found> {
             FdbKind::Static => entry.sticky,
             FdbKind::Learned => false,
         };
-        entry.mac == mac && is_elsewhere && stays && !entry.on_self
+        entry.mac == mac && is_elsewhere && stays && !entry.on_self && is_in_vlan(bridge, tap, entry)
     };
     let entry = seat.ns.fdb.iter().find(is_stale)?;
     let port = seat.ns.link_name(entry.link);
-    let stopped = view.stop_of(seat.instance, |_| true)?;
+    let stopped = view.stop_of(seat.instance, |s| s.is_misled())?;
     let kind = if entry.kind == FdbKind::Local { "permanent" } else { "static sticky" };
     let vlan = entry.vlan.map(|vlan| format!(" vlan {vlan}")).unwrap_or_default();
     let name = &seat.instance.name;
@@ -97,11 +98,19 @@ fn pinned(view: &View, seat: &Seat) -> Option<Found> {
     Some(fault.found())
 }
 
+/// The entry is looked up for the tap's frames: one of a VLAN only by a bridge that keeps VLANs apart, for a port in it.
+fn is_in_vlan(bridge: &Link, tap: &Link, entry: &FdbEntry) -> bool {
+    let keeps_apart = bridge.bridge.as_ref().is_some_and(|settings| settings.vlan_filtering);
+    let has = |vlan: u16| tap.bridge_vlans.iter().any(|vlans| vlans.contains(vlan));
+    entry.vlan.is_none_or(|vlan| keeps_apart && has(vlan))
+}
+
 #[cfg(test)]
 mod tests {
-    use model::link::FdbKind;
+    use model::link::{FdbKind, Link};
+    use model::vlan::BridgeVlans;
 
-    use crate::fixture::{broken, codes, lacks};
+    use crate::fixture::{broken, codes, inject, lacks};
 
     const CODE: &str = "fdb-static-stale";
 
@@ -122,6 +131,28 @@ mod tests {
             own.for_each(|entry| (entry.kind, entry.sticky) = (kind, false));
             assert!(lacks(&cloud.diagnose("web1"), CODE), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn stays_silent_on_an_entry_of_another_vlan() {
+        let mut cloud = broken(CODE);
+        cloud.netns("compute1").fdb.iter_mut().filter(|e| e.sticky).for_each(|e| e.vlan = Some(7));
+        inject(&mut cloud, "arp-ignore");
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
+    }
+
+    #[test]
+    fn stays_silent_where_a_rule_drops_and_the_bridge_never_looks_the_entry_up() {
+        let mut cloud = broken(CODE);
+        let bridge = cloud.link("compute1", "br100").index;
+        let of_bridge = |link: &&mut Link| link.index == bridge || link.master == Some(bridge);
+        for link in cloud.netns("compute1").links.iter_mut().filter(of_bridge) {
+            link.bridge_vlans = vec![BridgeVlans::default()];
+        }
+        cloud.link("compute1", "br100").bridge.as_mut().unwrap().vlan_filtering = true;
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
+        inject(&mut cloud, "foreign-rule-drop");
+        assert_eq!(codes(&cloud.diagnose("web1")), ["foreign-rule-drop compute1//br100"]);
     }
 
     #[test]
