@@ -7,6 +7,7 @@ use model::finding::{Evidence, EvidenceKind, Remedy};
 use model::link::Link;
 use model::path::RuleRef;
 
+use crate::restart::typed;
 use crate::view::{Stopped, View};
 use crate::{backends, lasting, proved};
 
@@ -20,7 +21,7 @@ pub(crate) fn within(ns: &Netns, command: &str) -> String {
 
 /// A link's state.
 pub(crate) fn link(ns: &Netns, link: &Link) -> Evidence {
-    let source = within(ns, &format!("ip link show dev {}", link.name));
+    let source = within(ns, &format!("ip link show dev {}", typed(&link.name)));
     Evidence { kind: EvidenceKind::State, source, text: link.state_text() }
 }
 
@@ -35,7 +36,7 @@ pub(crate) fn ports(ns: &Netns, bridge: &Link) -> Evidence {
     let list = if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
     state(
         ns,
-        &format!("bridge link show master {}", bridge.name),
+        &format!("bridge link show master {}", typed(&bridge.name)),
         format!("ports of {}: {list}", bridge.name),
     )
 }
@@ -50,13 +51,17 @@ pub(crate) fn neighbour(ns: &Netns, link: &Link, ip: Ipv4Addr) -> Evidence {
         }
         None => format!("no entry for {ip} on {}", link.name),
     };
-    state(ns, &format!("ip neigh show dev {}", link.name), text)
+    state(ns, &format!("ip neigh show dev {}", typed(&link.name)), text)
 }
 
 /// A sysctl.
 pub(crate) fn sysctl(ns: &Netns, name: &str) -> Evidence {
     let text = format!("net.{name} = {}", ns.sysctls.get(name).map_or("?", String::as_str));
-    Evidence { kind: EvidenceKind::Sysctl, source: within(ns, &format!("sysctl net.{name}")), text }
+    Evidence {
+        kind: EvidenceKind::Sysctl,
+        source: within(ns, &format!("sysctl {}", typed(&format!("net.{name}")))),
+        text,
+    }
 }
 
 /// A rule, or a policy: its text, the chains that lead to it, its counters, who wrote it and how long it

@@ -6,20 +6,23 @@ use model::netfilter::Dialect;
 use model::path::RuleRef;
 
 use crate::evidence;
+use crate::restart::typed;
 
 /// Deletes the rule by its number, or its handle in native nftables; the undo puts it back there.
 pub(crate) fn of(ns: &Netns, rule: &RuleRef) -> Remedy {
-    let chain = rule.chain();
+    let (chain, name) = (typed(rule.chain()), typed(&rule.table));
     match rule.dialect {
         Dialect::Nft => {
             let family = rule.family.name();
             let handle = rule.handle.map_or_else(|| "HANDLE".to_owned(), |h| h.to_string());
-            let delete = format!("nft delete rule {family} {} {chain} handle {handle}", rule.table);
+            let delete = format!("nft delete rule {family} {name} {chain} handle {handle}");
             // nft counts from 0, and adds behind the rule that it is told; the first has none before it.
-            let place = format!("{family} {} {chain}", rule.table);
+            let place = format!("{family} {name} {chain}");
+            // nft takes what stands in one word as it does several.
+            let text = if is_plain(&rule.text) { rule.text.clone() } else { typed(&rule.text) };
             let undo = match rule.number.checked_sub(2) {
-                Some(before) => format!("nft add rule {place} index {before} {}", rule.text),
-                None => format!("nft insert rule {place} {}", rule.text),
+                Some(before) => format!("nft add rule {place} index {before} {text}"),
+                None => format!("nft insert rule {place} {text}"),
             };
             evidence::remedy(ns, &delete, &undo, "")
         }
@@ -30,14 +33,54 @@ pub(crate) fn of(ns: &Netns, rule: &RuleRef) -> Remedy {
         | Dialect::ArptablesLegacy
         | Dialect::ArptablesNft => {
             let edit = rule.dialect.edit_command(rule.family);
-            let delete = format!("{edit} -t {} -D {chain} {}", rule.table, rule.number);
-            let spec = rule.text.strip_prefix(&format!("-A {chain} ")).unwrap_or(&rule.text);
+            let delete = format!("{edit} -t {name} -D {chain} {}", rule.number);
+            let spec = rule.text.strip_prefix(&format!("-A {} ", rule.chain())).unwrap_or(&rule.text);
+            let spec = if is_plain(&spec.replace('"', "")) { spec.to_owned() } else { retyped(spec) };
             // iptables itself refuses a DROP in nat: who loaded it did so in another way.
             let undo = match rule.table.as_str() {
                 "nat" => String::new(),
-                table => format!("{edit} -t {table} -I {chain} {} {spec}", rule.number),
+                _ => format!("{edit} -t {name} -I {chain} {} {spec}", rule.number),
             };
             evidence::remedy(ns, &delete, &undo, "")
+        }
+    }
+}
+
+/// A shell reads nothing into it but words.
+fn is_plain(text: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || " /._-+:,=@%{}[]^".contains(c);
+    text.replace("! ", " ").chars().all(is_word)
+}
+
+/// A rule as iptables-save writes it, each word as it must be typed: within its double quotes a shell would still run
+/// `$(x)`. A quote and a backslash stand behind a backslash there (`xtables_save_string`, iptables libxtables/xtables.c).
+fn retyped(spec: &str) -> String {
+    let (mut words, mut word) = (Vec::new(), String::new());
+    let (mut is_quoted, mut letters) = (false, spec.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            '\\' if is_quoted => word.extend(letters.next()),
+            ' ' if !is_quoted => words.push(std::mem::take(&mut word)),
+            other => word.push(other),
+        }
+    }
+    words.push(word);
+    words.iter().map(|word| typed(word)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_run_is_quoted() {
+        let spec = r#"-s 1.2.3.4/32 -m comment --comment "a $(x) \"b\"" -i ;reboot -j DROP"#;
+        let meant = r#"-s 1.2.3.4/32 -m comment --comment 'a $(x) "b"' -i ';reboot' -j DROP"#;
+        assert_eq!(retyped(spec), meant);
+        assert!(is_plain("! -s 10.0.0.0/8 -p tcp -m multiport --dports 22,80 -j DROP"));
+        for active in ["a;b", "$(x)", "`x`", "a|b", "a&b", "a>b", "it's", "a!b", "\\n", "a\nb"] {
+            assert!(!is_plain(active), "{active}");
         }
     }
 }

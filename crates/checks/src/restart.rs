@@ -60,10 +60,15 @@ pub(crate) fn reread(server: &Dnsmasq, command: &str, undo: &str, does: &str) ->
     Remedy { command: then(command), undo: then(undo), note: format!("{does}; disturbs nobody") }
 }
 
-/// A path as it must be typed: paths come from other programs' arguments.
+/// A path or a name as it must be typed: paths come from other programs' arguments, and inside an instance anybody may
+/// call a link `;reboot`.
 pub(crate) fn typed(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
-    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+    if !path.is_empty() && path.chars().all(is_plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
 }
 
 /// Those that run, by name and project, or counted where they are more than a handful.
@@ -152,5 +157,6 @@ mod tests {
         assert_eq!(typed("/var/lib/nova/networks/nova-br100.conf"), "/var/lib/nova/networks/nova-br100.conf");
         assert_eq!(typed("/a b;reboot"), "'/a b;reboot'");
         assert_eq!(typed("/it's"), "'/it'\\''s'");
+        assert_eq!(typed("$(x)"), "'$(x)'");
     }
 }

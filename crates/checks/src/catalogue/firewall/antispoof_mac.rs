@@ -33,6 +33,7 @@ use model::path::{RuleRef, Stop};
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::{Mend, Setting};
+use crate::restart::typed;
 use crate::view::{Seat, Stopped, View};
 
 /// An instance's NIC that has another MAC than the records, and the rule that its frames end at.
@@ -82,17 +83,17 @@ pub(crate) fn forged<'v>(view: &View<'v>, stopped: &Stopped<'v>) -> Option<Forge
 
 fn finding(view: &View, stopped: Stopped, forged: &Forged) -> Found {
     let Forged { seat, nic, own, recorded, rule } = forged;
-    let name = &seat.instance.name;
+    let (name, typed) = (&seat.instance.name, typed(nic));
     let mut lines = evidence::stopping(view, seat.ns, &stopped, rule);
     lines.extend([
         evidence::record(
             EvidenceKind::State,
-            format!("ip link show dev {nic} in {name}"),
+            format!("ip link show dev {typed} in {name}"),
             format!("MAC {own}"),
         ),
         evidence::record(EvidenceKind::Config, seat.vif.source.clone(), format!("MAC {recorded}")),
     ]);
-    let set = |mac: &Mac| format!("ip link set dev {nic} address {mac}");
+    let set = |mac: &Mac| format!("ip link set dev {typed} address {mac}");
     let fault = Fault {
         code: "antispoof-mac",
         hop: stopped.hop.at.clone(),

@@ -37,6 +37,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::gateway_entry::{self, Taken, Whose};
 use crate::mend::{Entry, Mend};
+use crate::restart::typed;
 use crate::view::{Seat, Stopped, View};
 
 /// Looks inside the instances that can be entered.
@@ -68,8 +69,8 @@ fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
         remedy: vec![
             evidence::remedy(
                 inside,
-                &format!("ip neigh del {gateway} dev {}", nic.name),
-                &format!("ip neigh replace {gateway} lladdr {taken} dev {}", nic.name),
+                &format!("ip neigh del {gateway} dev {}", typed(&nic.name)),
+                &format!("ip neigh replace {gateway} lladdr {taken} dev {}", typed(&nic.name)),
                 "in the instance; it asks anew",
             ),
             evidence::remedy(

@@ -33,6 +33,7 @@ use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::removal;
+use crate::restart::typed;
 use crate::rules;
 use crate::view::{Stopped, View};
 
@@ -88,7 +89,7 @@ fn opened(ns: &Netns, rule: &RuleRef) -> Remedy {
     if rule.number != 0 {
         return removal::of(ns, rule);
     }
-    let (chain, table) = (rule.chain(), &rule.table);
+    let (chain, table) = (typed(rule.chain()), typed(&rule.table));
     let note = "in the instance; or a rule that lets the packet in";
     if rule.dialect == Dialect::Nft {
         let change = |policy| {

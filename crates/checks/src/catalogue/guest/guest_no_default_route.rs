@@ -32,6 +32,7 @@ use model::route::RouteKind;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::Mend;
+use crate::restart::typed;
 use crate::uplinks;
 use crate::view::{Seat, View};
 
@@ -64,7 +65,7 @@ fn routeless(view: &View, seat: &Seat) -> Option<Found> {
         owner: "instance",
         remedy: vec![evidence::remedy(
             inside,
-            &format!("ip route add default via {gateway} dev {}", nic.name),
+            &format!("ip route add default via {gateway} dev {}", typed(&nic.name)),
             "ip route del default",
             "in the instance; lasting by its DHCP client, or its network configuration",
         )],

@@ -39,6 +39,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Purpose;
 use crate::mend::Mend;
+use crate::restart::typed;
 use crate::said;
 use crate::uplinks;
 use crate::view::{Seat, Stopped, View};
@@ -96,8 +97,8 @@ fn astray(view: &View, seat: &Seat) -> Option<Found> {
         owner: "instance",
         remedy: vec![evidence::remedy(
             inside,
-            &format!("ip route replace default via {gateway} dev {}", nic.name),
-            &format!("ip route replace default via {via} dev {}", nic.name),
+            &format!("ip route replace default via {gateway} dev {}", typed(&nic.name)),
+            &format!("ip route replace default via {via} dev {}", typed(&nic.name)),
             "in the instance; lasting by its DHCP client, or its network configuration",
         )],
         instances: vec![name.clone()],
@@ -157,6 +158,19 @@ mod tests {
     #[test]
     fn fires_on_a_gateway_that_nobody_is() {
         assert_eq!(codes(&broken(CODE).diagnose("web1")), ["guest-wrong-gateway web1//eth0"]);
+    }
+
+    #[test]
+    fn types_the_name_of_a_link_that_a_shell_would_read() {
+        let mut cloud = broken(CODE);
+        cloud.link("web1", "eth0").name = ";reboot".to_owned();
+        let diagnosis = cloud.diagnose("web1");
+        let told = diagnosis.findings.iter().find(|f| f.code == CODE).unwrap();
+        let commands = told.remedy.iter().flat_map(|remedy| [&remedy.command, &remedy.undo]);
+        for command in commands.chain(told.evidence.iter().map(|evidence| &evidence.source)) {
+            assert!(!command.replace("';reboot'", "").contains(";reboot"), "{command}");
+        }
+        assert!(told.remedy[0].command.ends_with("dev ';reboot'"), "{:?}", told.remedy);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use model::path::{Stage, Stop};
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::{Mend, Setting};
+use crate::restart::typed;
 use crate::uplinks;
 use crate::view::{Seat, Stopped, View};
 
@@ -86,19 +87,19 @@ fn misaddressed(view: &View, seat: &Seat) -> Option<Found> {
     let stopped = view.stop_of(seat.instance, |s| is_of_it(s, seat, &of))?;
     let Misaddressed { inside, nic, worn, meant } = of;
     let name = &seat.instance.name;
-    let (address, device) = (meant.addr(), &nic.name);
+    let (address, device, typed) = (meant.addr(), &nic.name, typed(&nic.name));
     let rule = match stopped.stop {
         Stop::Rule(rule) | Stop::Policy(rule) => evidence::rule(seat.ns, rule),
         _ => Vec::new(),
     };
     let mut remedy = vec![evidence::advice(
-        format!("in {name}: its DHCP client (dhclient {device}), in place of the static address"),
+        format!("in {name}: its DHCP client (dhclient {typed}), in place of the static address"),
         "the lasting remedy",
     )];
     remedy.push(evidence::remedy(
         inside,
-        &format!("ip addr replace {meant} dev {device}"),
-        &format!("ip addr del {meant} dev {device}"),
+        &format!("ip addr replace {meant} dev {typed}"),
+        &format!("ip addr del {meant} dev {typed}"),
         &format!("beside {worn}, which then is to go"),
     ));
     let set = Mend::Set {
@@ -121,13 +122,10 @@ fn misaddressed(view: &View, seat: &Seat) -> Option<Found> {
         summary: format!("{name} is not reached: it uses {}, and its record says {address}", worn.addr()),
         cause: format!("{device} in {name} carries {worn} in place of {address}"),
         confidence: Confidence::Proven,
-        evidence: [
-            evidence::state(inside, &format!("ip addr show dev {device}"), worn.to_string()),
-            recorded,
-        ]
-        .into_iter()
-        .chain(rule)
-        .collect(),
+        evidence: [evidence::state(inside, &format!("ip addr show dev {typed}"), worn.to_string()), recorded]
+            .into_iter()
+            .chain(rule)
+            .collect(),
         owner: "instance",
         remedy,
         instances: vec![name.clone()],

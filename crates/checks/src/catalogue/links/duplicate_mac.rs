@@ -36,6 +36,7 @@ use model::path::Stage;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::{Entry, Mend, Setting};
+use crate::restart::typed;
 use crate::view::{Seat, Stopped, View};
 
 /// Looks at every seat: the liar need not be the one who is asked about.
@@ -112,8 +113,11 @@ fn lying(view: &View, seat: &Seat, seats: &[Seat]) -> Option<Found> {
 fn by_its_inside(view: &View, seat: &Seat, own: Mac) -> Option<(Mac, Evidence, Vec<Mend>)> {
     let (inside, nic) = seat.inside(view)?;
     let mac = nic.mac.filter(|mac| *mac != own)?;
-    let proof =
-        evidence::state(inside, &format!("ip link show dev {}", nic.name), format!("link/ether {mac}"));
+    let proof = evidence::state(
+        inside,
+        &format!("ip link show dev {}", typed(&nic.name)),
+        format!("link/ether {mac}"),
+    );
     let (machine, device) = (inside.machine.clone(), nic.name.clone());
     Some((mac, proof, vec![Mend::Set { machine, device, setting: Setting::Mac(own) }]))
 }
