@@ -34,6 +34,9 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if *reach == Reach::Instances {
         return bears_its_address(rung.purpose) && (is_hit() || is_met);
     }
+    if *reach == Reach::Nothing {
+        return false;
+    }
     // It crosses the same devices there and back, and which of the two was seen nobody can tell.
     if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {
         return true;

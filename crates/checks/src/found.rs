@@ -22,6 +22,8 @@ pub struct Found {
 /// How far the consequences of a fault go that no walk foresees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
+    /// To nothing else.
+    Nothing,
     /// To what is lost at its device.
     Device,
     /// To whatever its host loses: every device of it is one at which packets are lost.

@@ -45,7 +45,7 @@ pub(crate) fn mariadb() -> Server {
     let mut command = as_account(account.as_ref(), &install);
     command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
     run(command.arg(format!("--datadir={}", data.display())));
-    start(dir, account.as_ref(), &daemon, |dir, port| {
+    let arguments = |dir: &Path, port| {
         let dir = dir.display();
         vec![
             "--no-defaults".to_owned(),
@@ -57,7 +57,8 @@ pub(crate) fn mariadb() -> Server {
             format!("--port={port}"),
             "--innodb-flush-log-at-trx-commit=0".to_owned(),
         ]
-    })
+    };
+    start(dir, account.as_ref(), &daemon, arguments, |_| true)
 }
 
 pub(crate) fn postgresql() -> Server {
@@ -73,11 +74,17 @@ pub(crate) fn postgresql() -> Server {
     command.args(["-U", "postgres", "--auth=scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C"]);
     command.arg("--pwfile").arg(&password);
     run(command.arg("-D").arg(dir.path().join("data")));
-    start(dir, account.as_ref(), &daemon, |dir, port| {
+    let arguments = |dir: &Path, port: u16| {
         let [data, socket] = [dir.join("data"), dir.to_owned()].map(|path| path.display().to_string());
         let port = port.to_string();
         ["-D", &data, "-k", &socket, "-p", &port, "-h", "127.0.0.1", "-F"].map(str::to_owned).into()
-    })
+    };
+    // It listens before it answers: the last line of its pid file tells (`AddToDataDirLockFile`, `PM_STATUS_READY`).
+    let is_ready = |dir: &Path| {
+        let told = fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
+        told.lines().last().is_some_and(|status| status.trim() == "ready")
+    };
+    start(dir, account.as_ref(), &daemon, arguments, is_ready)
 }
 
 fn program(path: impl AsRef<Path>, package: &str) -> PathBuf {
@@ -120,11 +127,13 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
 }
 
+/// Starts it and waits until it answers: it listens, and nothing in its directory says that it is not ready yet.
 fn start(
     dir: TempDir,
     account: Option<&User>,
     daemon: &Path,
     arguments: impl Fn(&Path, u16) -> Vec<String>,
+    is_ready: impl Fn(&Path) -> bool,
 ) -> Server {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let log_path = dir.path().join("log");
@@ -133,7 +142,7 @@ fn start(
     command.args(arguments(dir.path(), port)).stdout(log.try_clone().unwrap()).stderr(log);
     let mut server = Server { process: command.spawn().unwrap(), dir, port };
     let deadline = Instant::now() + Duration::from_mins(2);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while TcpStream::connect(("127.0.0.1", port)).is_err() || !is_ready(server.dir.path()) {
         let said = || fs::read_to_string(&log_path).unwrap_or_default();
         if let Some(status) = server.process.try_wait().unwrap() {
             panic!("{} ended: {status}\n{}", daemon.display(), said());

@@ -36,7 +36,7 @@ use model::path::{Direction, Exchange, Stage};
 
 use crate::evidence;
 use crate::floats;
-use crate::found::{Fault, Found, at};
+use crate::found::{Fault, Found, Reach, at};
 use crate::view::{Seat, View};
 
 /// As many connections are told.
@@ -83,7 +83,7 @@ fn pinned(seat: Seat, floating: &Floating, ns: &Netns) -> Option<Found> {
         mend: Vec::new(),
     };
     let exchange = if first.protocol == TCP { Exchange::Tcp } else { Exchange::Udp };
-    Some(fault.found().breaks(exchange, Direction::Request))
+    Some(fault.found().breaks(exchange, Direction::Request).reaching(Reach::Nothing))
 }
 
 /// It is for this address and alive, and leads neither to the fixed address nor to the host itself, nor where a rule

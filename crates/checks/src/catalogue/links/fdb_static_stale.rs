@@ -32,7 +32,7 @@ use model::path::Stage;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::{Entry, Mend};
-use crate::view::{Seat, View};
+use crate::view::{Seat, Stopped, View};
 
 /// Looks for instances whose MAC is pinned where they are not.
 pub fn check(view: &View) -> Vec<Found> {
@@ -54,7 +54,7 @@ fn pinned(view: &View, seat: &Seat) -> Option<Found> {
     };
     let entry = seat.ns.fdb.iter().find(is_stale)?;
     let port = seat.ns.link_name(entry.link);
-    let stopped = view.stop_of(seat.instance, |s| s.is_misled())?;
+    let stopped = view.stop_of(seat.instance, Stopped::is_misled)?;
     let kind = if entry.kind == FdbKind::Local { "permanent" } else { "static sticky" };
     let vlan = entry.vlan.map(|vlan| format!(" vlan {vlan}")).unwrap_or_default();
     let name = &seat.instance.name;
