@@ -65,19 +65,19 @@ impl Stopped<'_> {
         self.hop.at.host == ns.machine && self.hop.at.netns == ns.name && self.hop.at.device == device
     }
 
-    /// It died of a frame or a packet that did not get to whom it is for, as a MAC causes that is wrong or is looked for
-    /// in a wrong place: nothing takes it, or nobody answers. A rule, a route or a link that is down is another's doing.
-    pub fn is_misled(&self) -> bool {
-        let is_unanswered = matches!(self.stop, Stop::Unanswered(_));
-        let is_lost =
-            matches!(self.stop, Stop::NoTarget(_) | Stop::NeighbourUnresolved { .. } | Stop::OtherHost);
-        is_lost || (is_unanswered && matches!(self.exchange, Exchange::Arp | Exchange::Icmp))
-    }
-
     /// It died somewhere in this namespace.
     pub fn is_in(&self, ns: &Netns) -> bool {
         self.hop.at.host == ns.machine && self.hop.at.netns == ns.name
     }
+}
+
+/// It died of a frame or a packet that did not get to whom it is for, as a MAC causes that is wrong or is looked for
+/// in a wrong place: nothing takes it, or nobody answers. A rule, a route or a link that is down is another's doing.
+pub(crate) fn is_misled(stopped: &Stopped) -> bool {
+    let is_unanswered = matches!(stopped.stop, Stop::Unanswered(_));
+    let is_lost =
+        matches!(stopped.stop, Stop::NoTarget(_) | Stop::NeighbourUnresolved { .. } | Stop::OtherHost);
+    is_lost || (is_unanswered && matches!(stopped.exchange, Exchange::Arp | Exchange::Icmp))
 }
 
 /// Place in the ladder's order: rung, path of the rung, hop of the path.

@@ -38,7 +38,7 @@ use crate::found::{Fault, Found, at};
 use crate::gateway_entry::{self, Taken, Whose};
 use crate::mend::{Entry, Mend};
 use crate::restart::typed;
-use crate::view::{Seat, Stopped, View};
+use crate::view::{Seat, Stopped, View, is_misled};
 
 /// Looks inside the instances that can be entered.
 pub fn check(view: &View) -> Vec<Found> {
@@ -50,7 +50,7 @@ fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
     let Taken { inside, nic, gateway, link, mac: taken, right, whose } = taken;
     let ip = IpAddr::V4(gateway);
     // Where the segment goes on beyond what was read, no walk can tell that nobody is there.
-    let stopped = view.stop_of(seat.instance, |s| s.is_misled() || is_at_its_owner(view, s, taken));
+    let stopped = view.stop_of(seat.instance, |s| is_misled(s) || is_at_its_owner(view, s, taken));
     let name = &seat.instance.name;
     let fdb = seat.ns.fdb.iter().find(|e| e.mac == taken && !e.on_self);
     let behind = fdb.map_or_else(

@@ -35,7 +35,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::gateway_entry::{self, Taken, Whose};
 use crate::mend::{Entry, Mend};
-use crate::view::{Seat, Stopped, View};
+use crate::view::{Seat, View, is_misled};
 
 /// Looks inside the instances that can be entered: one finding a bridge.
 pub fn check(view: &View) -> Vec<Found> {
@@ -77,7 +77,7 @@ fn outdated<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
             evidence::remedy(ns, &keep, "", "keeps the MAC that it has now, whatever ports come and go"),
         ],
         instances: vec![name.clone()],
-        stopped: view.stop_of(seat.instance, Stopped::is_misled),
+        stopped: view.stop_of(seat.instance, is_misled),
         mend: vec![Mend::Forget {
             machine: inside.machine.clone(),
             entry: Entry::Neighbour { device: nic.name.clone(), ip: IpAddr::V4(gateway) },

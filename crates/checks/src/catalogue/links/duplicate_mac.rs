@@ -37,7 +37,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::{Entry, Mend, Setting};
 use crate::restart::typed;
-use crate::view::{Seat, Stopped, View};
+use crate::view::{Seat, Stopped, View, is_misled};
 
 /// Looks at every seat: the liar need not be the one who is asked about.
 pub fn check(view: &View) -> Vec<Found> {
@@ -77,7 +77,7 @@ fn lying(view: &View, seat: &Seat, seats: &[Seat]) -> Option<Found> {
     // The liar gets what is for the other, and a filter at its tap may take it for a forger.
     let is_liars =
         |s: &Stopped| s.is_at(seat.ns, &tap.name) || seat.inside(view).is_some_and(|(ns, _)| s.is_in(ns));
-    let is_hit = |instance: &Instance| view.stop_of(instance, |s| s.is_misled() || is_liars(s));
+    let is_hit = |instance: &Instance| view.stop_of(instance, |s| is_misled(s) || is_liars(s));
     let stopped = is_hit(seat.instance).or_else(|| is_hit(owner.instance));
     if stopped.is_none() && mend.is_empty() {
         return None;

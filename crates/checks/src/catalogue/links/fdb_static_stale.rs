@@ -32,7 +32,7 @@ use model::path::Stage;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::{Entry, Mend};
-use crate::view::{Seat, Stopped, View};
+use crate::view::{Seat, View, is_misled};
 
 /// Looks for instances whose MAC is pinned where they are not.
 pub fn check(view: &View) -> Vec<Found> {
@@ -54,7 +54,7 @@ fn pinned(view: &View, seat: &Seat) -> Option<Found> {
     };
     let entry = seat.ns.fdb.iter().find(is_stale)?;
     let port = seat.ns.link_name(entry.link);
-    let stopped = view.stop_of(seat.instance, Stopped::is_misled)?;
+    let stopped = view.stop_of(seat.instance, is_misled)?;
     let kind = if entry.kind == FdbKind::Local { "permanent" } else { "static sticky" };
     let vlan = entry.vlan.map(|vlan| format!(" vlan {vlan}")).unwrap_or_default();
     let name = &seat.instance.name;
@@ -98,7 +98,7 @@ fn pinned(view: &View, seat: &Seat) -> Option<Found> {
     Some(fault.found())
 }
 
-/// The entry is looked up for the tap's frames: one of a VLAN only by a bridge that keeps VLANs apart, for a port in it.
+/// The entry is looked up for the tap's frames: one of a VLAN only by a bridge that keeps VLANs apart, for its ports.
 fn is_in_vlan(bridge: &Link, tap: &Link, entry: &FdbEntry) -> bool {
     let keeps_apart = bridge.bridge.as_ref().is_some_and(|settings| settings.vlan_filtering);
     let has = |vlan: u16| tap.bridge_vlans.iter().any(|vlans| vlans.contains(vlan));
