@@ -53,7 +53,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// A rule as iptables-save writes it, each word as it must be typed: within its double quotes a shell would still run
-/// `$(x)`. A quote and a backslash stand behind a backslash there (`xtables_save_string`, iptables libxtables/xtables.c).
+/// `$(x)`. A quote and a backslash stand behind a backslash there (`xtables_save_string`, libxtables/xtables.c).
 fn retyped(spec: &str) -> String {
     let (mut words, mut word) = (Vec::new(), String::new());
     let (mut is_quoted, mut letters) = (false, spec.chars());
