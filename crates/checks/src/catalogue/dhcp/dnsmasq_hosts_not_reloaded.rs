@@ -11,8 +11,8 @@
 //! The file has the instance's line, with the address that is recorded, and was written after this dnsmasq was
 //! started. Either its last word to the MAC is `no address available`, with no `read FILE` behind it in the log; or it
 //! is silent to a DISCOVER in the instance's name that nothing on the way stops, and its log has no `read FILE` but
-//! one. Of that one it is not known that it is from the start, for older lines may be in a log that was rotated away: it
-//! is possible, and no more.
+//! one. Of that one it is not known that it is from the start, for older lines may be in a log that was rotated away:
+//! it is possible, and no more.
 //!
 //! ## What it looks like
 //! `DHCPDISCOVER(br100) fa:16:... no address available`, while `grep fa:16:... nova-br100.conf` finds the line.
