@@ -41,9 +41,6 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {
         return true;
     }
-    if *is_foreseen && rung.answer.answered {
-        return is_guessed(rung) && is_hit();
-    }
     let is_there = |hop: &Hop| {
         [Some(&finding.hop), seen_at.as_ref()].into_iter().flatten().any(|at| hop.at.same_device(at))
     };
@@ -52,6 +49,9 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     let is_misled = finding.hop.stage == Stage::Neighbour && finding.confidence == Confidence::Proven;
     if is_misled && is_hit() && way.clone().any(is_there) {
         return true;
+    }
+    if *is_foreseen && rung.answer.answered {
+        return is_guessed(rung) && is_hit();
     }
     // A client that has no address yet speaks past what its host tracks (packet(7)).
     let is_everywhere = *reach == Reach::Host && exchange != Exchange::Dhcp;
