@@ -66,11 +66,6 @@ pub(crate) fn unanswered<'v>(view: &View<'v>) -> Vec<Left<'v>> {
 }
 
 impl Left<'_> {
-    /// The walk of the answer dies, or our own question was not answered.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.stopped.is_some() || self.silent.is_some()
-    }
-
     /// How it is known that answers are lost.
     pub(crate) fn evidence(&self) -> Option<Evidence> {
         let walk = |s: Stopped| {
