@@ -7,8 +7,8 @@
 //! arrive outside; their answers are asked for on the public network, and nobody answers, or somebody else.
 //!
 //! ## How hopline knows
-//! The walk outwards arrives with a source that is none of the host's addresses and that a rule of the host gives, and no
-//! answer is known to find back.
+//! The walk outwards arrives with a source that is none of the host's addresses and that a rule of the host gives, and
+//! no answer is known to find back.
 //!
 //! ## What it looks like
 //! `conntrack -L` shows answers expected at that address; the gateway's neighbour entry for it is INCOMPLETE or FAILED.
