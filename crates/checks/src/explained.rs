@@ -11,6 +11,7 @@ use crate::contradiction::Asking;
 use crate::diagnose::probe_of;
 use crate::found::Reach;
 use crate::ladder::{Purpose, Rung};
+use crate::purpose::Part;
 use crate::ranking::{Rank, Ranked};
 use crate::watched::Parted;
 
@@ -32,7 +33,9 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     let other = rung.purpose.other().and_then(|at| case.intent.instances.get(at));
     let is_met = other.is_some_and(|other| finding.instances.contains(&other.name));
     if *reach == Reach::Instances {
-        return bears_its_address(rung.purpose) && (is_hit() || is_met);
+        // What bears an IPv4 address of the instance's, there or back.
+        let is_borne = rung.purpose.part() != Part::Neither && exchange != Exchange::Dhcp;
+        return is_borne && rung.to.is_ipv4() && (is_hit() || is_met);
     }
     if *reach == Reach::Nothing {
         return false;
@@ -69,56 +72,8 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
 /// The instance that is to be reached is in the site, and the walk lets the question leave it: somebody out there may
 /// have the instance's address, which where the instance is cut off is a guess and no more.
 fn is_guessed(rung: &Rung) -> bool {
-    let is_to_instance = match rung.purpose {
-        Purpose::Inbound(_)
-        | Purpose::Ssh(_)
-        | Purpose::Itself(_)
-        | Purpose::Served
-        | Purpose::Served6(_)
-        | Purpose::Other(_) => true,
-        Purpose::Dhcp
-        | Purpose::Gateway
-        | Purpose::Gateway6(_)
-        | Purpose::Outside
-        | Purpose::Large(_)
-        | Purpose::Resolver
-        | Purpose::Inside(_)
-        | Purpose::Offered(_)
-        | Purpose::Upstream(_)
-        | Purpose::Reverse(_)
-        | Purpose::ResolverTcp
-        | Purpose::ResolverAtHome
-        | Purpose::Metadata
-        | Purpose::Step => false,
-    };
     let mut paths = rung.answer.paths.iter();
-    is_to_instance && paths.any(|path| path.disposition == Disposition::LeftSite)
-}
-
-/// The question or its answer is for an IPv4 address of the instance's.
-fn bears_its_address(purpose: Purpose) -> bool {
-    match purpose {
-        Purpose::Gateway
-        | Purpose::Outside
-        | Purpose::Large(_)
-        | Purpose::Inbound(_)
-        | Purpose::Ssh(_)
-        | Purpose::Itself(_)
-        | Purpose::Served
-        | Purpose::Other(_)
-        | Purpose::Resolver
-        | Purpose::ResolverTcp
-        | Purpose::Inside(_)
-        | Purpose::Offered(_)
-        | Purpose::Metadata => true,
-        Purpose::Dhcp
-        | Purpose::Gateway6(_)
-        | Purpose::Served6(_)
-        | Purpose::ResolverAtHome
-        | Purpose::Upstream(_)
-        | Purpose::Reverse(_)
-        | Purpose::Step => false,
-    }
+    rung.purpose.part() == Part::IsAsked && paths.any(|path| path.disposition == Disposition::LeftSite)
 }
 
 /// A resolver is silent while all that it asks itself are, or the one that knows who comes.

@@ -11,10 +11,10 @@ use crate::catalogue::guest::guest_wrong_ip;
 use crate::dhcp_rules;
 use crate::evidence;
 use crate::found::{Fault, Found};
-use crate::ladder::Purpose;
 use crate::mend::Mend;
 use crate::nova;
 use crate::owner;
+use crate::purpose::Part;
 use crate::removal;
 use crate::rules;
 use crate::view::{Stopped, View};
@@ -126,24 +126,10 @@ fn is_above_novas(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) ->
 }
 
 fn goes_to_an_instance(stopped: &Stopped) -> bool {
-    match stopped.rung.purpose {
-        Purpose::Inbound(_)
-        | Purpose::Ssh(_)
-        | Purpose::Itself(_)
-        | Purpose::Served
-        | Purpose::Served6(_)
-        | Purpose::Other(_) => true,
-        Purpose::Dhcp
-        | Purpose::Gateway
-        | Purpose::Gateway6(_)
-        | Purpose::Outside
-        | Purpose::Large(_)
-        | Purpose::Resolver
-        | Purpose::Inside(_)
-        | Purpose::Offered(_)
-        | Purpose::ResolverTcp
-        | Purpose::Metadata => stopped.direction == Direction::Reply,
-        Purpose::Upstream(_) | Purpose::Reverse(_) | Purpose::ResolverAtHome | Purpose::Step => false,
+    match stopped.rung.purpose.part() {
+        Part::IsAsked => true,
+        Part::Asks => stopped.direction == Direction::Reply,
+        Part::Neither => false,
     }
 }
 

@@ -31,28 +31,9 @@ pub(crate) struct Mute<'v> {
 pub(crate) fn mute<'v>(view: &View<'v>, seat: &Seat, heard: Option<&HeardReply>) -> Vec<Mute<'v>> {
     let is_in_it = |server: &Ipv4Addr| heard.is_none_or(|heard| heard.reply.dns.contains(server));
     let rungs = view.rungs_of(seat.instance);
-    let offered = rungs.filter_map(|rung| match rung.purpose {
-        Purpose::Offered(server) if is_in_it(&server) => Some((rung, server)),
-        Purpose::Offered(_)
-        | Purpose::Dhcp
-        | Purpose::Gateway
-        | Purpose::Outside
-        | Purpose::Large(_)
-        | Purpose::Inbound(_)
-        | Purpose::Itself(_)
-        | Purpose::Ssh(_)
-        | Purpose::Served
-        | Purpose::Gateway6(_)
-        | Purpose::Served6(_)
-        | Purpose::Other(_)
-        | Purpose::Resolver
-        | Purpose::Inside(_)
-        | Purpose::Upstream(_)
-        | Purpose::Reverse(_)
-        | Purpose::ResolverTcp
-        | Purpose::ResolverAtHome
-        | Purpose::Metadata
-        | Purpose::Step => None,
+    let offered = rungs.filter_map(|rung| {
+        let Purpose::Offered(server) = rung.purpose else { return None };
+        is_in_it(&server).then_some((rung, server))
     });
     offered.filter_map(|(rung, server)| judged(view, seat, rung, server)).collect()
 }

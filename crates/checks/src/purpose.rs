@@ -48,7 +48,43 @@ pub enum Purpose {
     Step,
 }
 
+/// What the instance has to do with a question that is about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It is to be reached, or the other one is that it asks.
+    IsAsked,
+    /// It asks.
+    Asks,
+    /// It has none: machines ask each other in its interest.
+    Neither,
+}
+
 impl Purpose {
+    /// The instance's part in the question.
+    pub(crate) fn part(self) -> Part {
+        match self {
+            Purpose::Inbound(_)
+            | Purpose::Ssh(_)
+            | Purpose::Itself(_)
+            | Purpose::Served
+            | Purpose::Served6(_)
+            | Purpose::Other(_) => Part::IsAsked,
+            Purpose::Dhcp
+            | Purpose::Gateway
+            | Purpose::Gateway6(_)
+            | Purpose::Outside
+            | Purpose::Large(_)
+            | Purpose::Resolver
+            | Purpose::Inside(_)
+            | Purpose::Offered(_)
+            | Purpose::ResolverTcp
+            | Purpose::Metadata => Part::Asks,
+            Purpose::Upstream(_) | Purpose::Reverse(_) | Purpose::ResolverAtHome | Purpose::Step => {
+                Part::Neither
+            }
+        }
+    }
+
     /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.
     pub(crate) fn other(self) -> Option<usize> {
         match self {

@@ -14,6 +14,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// The faults of VLANs, and where each is found where web1 runs on compute1. Those that any lab can have are in
 /// `e2e_faults`; these in `e2e_vlan`.
 pub(crate) const OF_VLANS: [(&str, &str); 3] = [
@@ -38,6 +40,15 @@ pub(crate) fn printed(argv: &[&str]) -> String {
 /// Runs a command in a namespace and returns what it printed.
 pub(crate) fn printed_in(netns: &str, argv: &[&str]) -> String {
     printed(&[&["ip", "netns", "exec", netns], argv].concat())
+}
+
+/// Types what hopline advises, as it stands; returns what failed.
+pub(crate) fn typed<'v>(commands: impl Iterator<Item = &'v Value>) -> Vec<String> {
+    let failure = |command: &Value| {
+        let output = run(&["bash", "-c", report::text(command)]);
+        (!output.status.success()).then(|| format!("{command}: {output:?}"))
+    };
+    commands.filter_map(failure).collect()
 }
 
 /// A command that goes on until it is dropped.
