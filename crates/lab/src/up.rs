@@ -1,7 +1,7 @@
 //! `hopline lab up`: builds the lab, whole or not at all.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -138,9 +138,15 @@ fn is_empty_or_absent(path: &Path) -> Result<bool, LabError> {
 /// of one's own choice gets a symbolic link in the default place, by which it is found by name.
 fn claim(lab: &Lab, home: &Path) -> Result<(), LabError> {
     let parent = home.parent().unwrap_or(Path::new("/"));
-    make_directory(parent)?;
-    if lab.state != home {
-        match symlink(&lab.state, home) {
+    if lab.state == home {
+        put_into(parent, || match fs::create_dir(home) {
+            // Empty, as was looked at before.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        })
+        .map_err(file("make", home))?;
+    } else {
+        match put_into(parent, || symlink(&lab.state, home)) {
             // A link left by a lab whose directory is gone, or another `up` at this moment.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 let found = home.display().to_string();
@@ -222,8 +228,48 @@ fn write_files(lab: &Lab) -> Result<(), LabError> {
     }
 }
 
-/// Makes a directory that the user whom dnsmasq becomes can enter, whatever the umask.
+/// Puts an entry into a folder, which is made where it is missing. `down` of another lab takes the folder of labs
+/// away as long as nothing is in it, also between making it and putting the entry there; then it is made again.
+fn put_into(folder: &Path, put: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match open_directory(folder).and_then(|()| put()) {
+            Err(e) if e.kind() == ErrorKind::NotFound && folder.parent().is_some_and(Path::exists) => {}
+            other => return other,
+        }
+    }
+}
+
 fn make_directory(path: &Path) -> Result<(), LabError> {
-    fs::create_dir_all(path).map_err(file("make", path))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(file("open up", path))
+    open_directory(path).map_err(file("make", path))
+}
+
+/// Makes a directory that the user whom dnsmasq becomes can enter, whatever the umask.
+fn open_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_another_lab_takes_away_meanwhile_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("labs");
+        let goes_away = Cell::new(3);
+        put_into(&folder, || {
+            if goes_away.get() > 0 {
+                goes_away.set(goes_away.get() - 1);
+                fs::remove_dir(&folder)?;
+            }
+            fs::create_dir(folder.join("mine"))
+        })
+        .unwrap();
+        assert!(folder.join("mine").is_dir());
+        let refused = put_into(&folder, || fs::create_dir(folder.join("mine"))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    }
 }
