@@ -21,6 +21,8 @@ pub mod guest {
     pub mod guest_arp_poisoned;
     pub mod guest_firewall;
     pub mod guest_no_default_route;
+    pub mod guest_paused_tap_full;
+    pub mod guest_powered_off;
     pub mod guest_wrong_gateway;
     pub mod guest_wrong_ip;
 }
@@ -159,6 +161,8 @@ macro_rules! catalogue {
 
 catalogue! {
     guest {
+        guest_powered_off => "guest-powered-off",
+        guest_paused_tap_full => "guest-paused-tap-full",
         guest_no_default_route => "guest-no-default-route",
         guest_wrong_gateway => "guest-wrong-gateway",
         guest_arp_poisoned => "guest-arp-poisoned",

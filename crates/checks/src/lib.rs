@@ -35,6 +35,7 @@ mod nova;
 mod offered_dns;
 mod owner;
 mod port_flags;
+mod power;
 mod proved;
 mod purpose;
 mod ranking;

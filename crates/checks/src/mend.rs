@@ -10,7 +10,7 @@ use model::netns::Socket;
 use model::path::RuleRef;
 use model::route::{Address, NeighbourState, Nexthop, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN};
 use model::service::Dnsmasq;
-use model::{Netns, Snapshot};
+use model::{Mac, Netns, Snapshot};
 
 pub(crate) use entry::{Entry, Setting};
 
@@ -86,6 +86,8 @@ pub enum Mend {
         bridge: String,
         /// Name of the instance.
         instance: String,
+        /// MAC of the NIC, where known.
+        mac: Option<Mac>,
     },
     /// Replaces the default route of the main table.
     DefaultRoute {
@@ -226,10 +228,10 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 vlan.id = *id;
             }
         }
-        Mend::Replug { machine, device, bridge, instance } => {
+        Mend::Replug { machine, device, bridge, instance, mac } => {
             snapshot.netns.retain(|n| !(n.instance && n.machine == *instance));
             if let Some(ns) = main_of(snapshot, machine) {
-                made::plug(ns, device, bridge);
+                made::plug(ns, device, bridge, *mac);
             }
         }
         Mend::DefaultRoute { machine, via, device } => {

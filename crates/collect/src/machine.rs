@@ -215,7 +215,16 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], gaps: &mut Vec<Gap>
         .libvirt
         .clone()
         .map_or_else(|| usual(local, &["/etc/libvirt/qemu", "/run/libvirt/qemu"]), |folder| vec![folder]);
-    host.domains = domains(&xml, plan.libvirt.is_some(), gaps);
+    // Init is root's: who may look at its namespace may look at everybody's (ptrace(2), access modes).
+    host.sees_every_process = std::fs::metadata("/proc/1/ns/net").is_ok();
+    for folder in &xml {
+        let is_whole = add_domains(&mut host.domains, folder, plan.libvirt.is_some(), gaps);
+        if is_whole && folder.ends_with("run/libvirt/qemu") {
+            host.running_domains = Some(folder.display().to_string());
+        }
+    }
+    host.domains.sort_by_key(|d| (d.name.clone(), !d.live));
+    host.domains.dedup_by(|later, kept| later.name == kept.name);
     let consoles = plan.console_logs.clone().or_else(|| usual(local, &["/var/lib/nova/instances"]).pop());
     if let Some(folder) = consoles {
         host.consoles = read_consoles(&folder, gaps);
@@ -305,32 +314,32 @@ fn read_log(host: &mut Host, path: &Path, named: bool, gaps: &mut Vec<Gap>) {
     }
 }
 
-/// Domains of every folder; a live one hides its persistent twin.
-fn domains(folders: &[PathBuf], named: bool, gaps: &mut Vec<Gap>) -> Vec<Domain> {
-    let mut found: Vec<Domain> = Vec::new();
-    for folder in folders {
-        let paths = match files::entries(folder, FILES_MAX) {
-            Ok(paths) => paths,
-            Err(error) => {
-                if named {
-                    let name = folder.display().to_string();
-                    gaps.push(gap(&name, error, format!("read access to {name}")));
-                }
+/// Adds a folder's domains; whether every one of them was read.
+fn add_domains(found: &mut Vec<Domain>, folder: &Path, named: bool, gaps: &mut Vec<Gap>) -> bool {
+    let paths = match files::entries(folder, FILES_MAX) {
+        Ok(paths) => paths,
+        Err(error) => {
+            if named {
+                let name = folder.display().to_string();
+                gaps.push(gap(&name, error, format!("read access to {name}")));
+            }
+            return false;
+        }
+    };
+    let mut is_whole = paths.len() < FILES_MAX;
+    for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "xml")) {
+        let name = path.display().to_string();
+        match files::whole(path, XML_MAX).map(|text| parse::libvirt_xml::parse(&name, &text)) {
+            Ok(Ok(domain)) => {
+                found.push(domain);
                 continue;
             }
-        };
-        for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "xml")) {
-            let name = path.display().to_string();
-            match files::whole(path, XML_MAX).map(|text| parse::libvirt_xml::parse(&name, &text)) {
-                Ok(Ok(domain)) => found.push(domain),
-                Ok(Err(problem)) => gaps.push(gap(&name, problem, format!("an undamaged {name}"))),
-                Err(error) => gaps.push(gap(&name, error, format!("read access to {name}"))),
-            }
+            Ok(Err(problem)) => gaps.push(gap(&name, problem, format!("an undamaged {name}"))),
+            Err(error) => gaps.push(gap(&name, error, format!("read access to {name}"))),
         }
+        is_whole = false;
     }
-    found.sort_by_key(|d| (d.name.clone(), !d.live));
-    found.dedup_by(|later, kept| later.name == kept.name);
-    found
+    is_whole
 }
 
 fn read_consoles(folder: &Path, gaps: &mut Vec<Gap>) -> Vec<(String, Console)> {

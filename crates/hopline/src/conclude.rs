@@ -46,7 +46,9 @@ pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnos
     let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
     diagnosis.coverage.looked_at.extend(tree::lines(&probed.turns, &probed.probes));
     diagnosis.coverage.looked_at.extend(holders::told(&probed.holders));
-    if asked.instance.is_some() { diagnosis } else { doubted(facts, diagnosis) }
+    let own = asked.instance.and_then(|at| facts.intent.instances.get(at));
+    let is_in_reach = |name: &str| facts.unreachable.iter().all(|(machine, _)| machine != name);
+    if own.is_some_and(|own| is_in_reach(&own.name)) { diagnosis } else { doubted(facts, diagnosis) }
 }
 
 /// The ladder's questions with what the walk predicts of each, and the steps that part their ways.
@@ -70,7 +72,8 @@ fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
     Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches, holders }
 }
 
-/// A question about all of a site is not answered with "healthy" while part of it was not seen.
+/// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with
+/// "healthy" while part of it was not seen.
 fn doubted(facts: &Facts, mut diagnosis: Diagnosis) -> Diagnosis {
     if diagnosis.outcome == Outcome::Healthy && !facts.unreachable.is_empty() {
         diagnosis.outcome = Outcome::Undetermined;

@@ -33,7 +33,8 @@ const LINKS: [(&str, &str); 15] = [
 ];
 
 /// What stands inside the instance.
-const GUESTS: [(&str, &str); 5] = [
+const GUESTS: [(&str, &str); 6] = [
+    ("guest-powered-off", "web1//"),
     ("guest-wrong-ip", "web1//eth0"),
     ("guest-no-default-route", "web1//eth0"),
     ("guest-wrong-gateway", "web1//eth0"),
@@ -156,6 +157,7 @@ fn the_tables_name_every_fault_of_the_lab() {
     let tables = LINKS
         .iter()
         .chain(&support::OF_VLANS)
+        .chain(&support::OF_MACHINES)
         .chain(&GUESTS)
         .chain(&WAY_OUT)
         .chain(&SERVICES)

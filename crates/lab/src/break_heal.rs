@@ -6,7 +6,7 @@ use plumbing::neighbour;
 
 use crate::await_lease::await_all;
 use crate::error::LabError;
-use crate::faults::{Fault, faults_of, find};
+use crate::faults::{Fault, faults_of, find, refusal};
 use crate::place::Lab;
 use crate::record::{self, Record};
 use crate::rig::await_settled;
@@ -26,8 +26,8 @@ pub fn open(name: &str, state: Option<&Path>) -> Result<Lab, LabError> {
 /// Injects a fault. Several may be in at once, each once.
 pub fn break_fault(lab: &Lab, code: &str) -> Result<&'static Fault, LabError> {
     let fault = find(code)?;
-    if !faults_of(lab.shape.manager).iter().any(|possible| possible.code == fault.code) {
-        return Err(LabError::NoVlanToBreak { code: fault.code });
+    if !faults_of(&lab.shape).any(|possible| possible.code == fault.code) {
+        return Err(refusal(fault));
     }
     let _lock = record::lock(&lab.name, &lab.state)?;
     let mut record = record::read(lab)?;

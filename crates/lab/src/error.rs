@@ -299,6 +299,15 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
+    /// The fault is a virtual machine's, and the lab's instances are namespaces.
+    #[error(
+        "fault {code} is a virtual machine's, and this lab's instances are namespaces; build one of machines: \
+         hopline lab up --guest qemu"
+    )]
+    NoMachineToBreak {
+        /// The fault.
+        code: &'static str,
+    },
     /// A fault of an instance's inside in a lab of virtual machines.
     #[error(
         "fault {code} is made inside web1, and a virtual machine cannot be entered; build a lab of namespaces: \

@@ -6,7 +6,7 @@
 use crate::error::LabError;
 use crate::place::Lab;
 use crate::scene::Scene;
-use crate::shape::Manager;
+use crate::shape::{GuestKind, Manager, Shape};
 
 mod antispoof_mac;
 mod arp_ignore;
@@ -53,6 +53,8 @@ mod guest_arp_poisoned;
 mod guest_firewall;
 mod guest_nic_down;
 mod guest_no_default_route;
+mod guest_paused_tap_full;
+mod guest_powered_off;
 mod guest_resolv_conf_wrong;
 mod guest_wrong_gateway;
 mod guest_wrong_ip;
@@ -104,8 +106,8 @@ pub struct Fault {
     pub(crate) heal: fn(&Lab, &mut Scene) -> Result<(), LabError>,
 }
 
-/// Those of both managers first.
-const ALL: [Fault; OF_BOTH + 3] = [
+/// Those that every lab can have first.
+const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     uplink_down::FAULT,
     uplink_no_carrier::FAULT,
     flatif_down::FAULT,
@@ -187,24 +189,39 @@ const ALL: [Fault; OF_BOTH + 3] = [
     stale_arp_after_float_move::FAULT,
     bridge_mac_flap::FAULT,
     xdp_drop::FAULT,
+    guest_powered_off::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
+    guest_paused_tap_full::FAULT,
 ];
 
-const OF_BOTH: usize = 81;
+const OF_ALL: usize = 82;
+const OF_VLANS: usize = 3;
+/// Those of instances that are virtual machines.
+const OF_MACHINES: usize = 1;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {
     const { &ALL }
 }
 
-/// Those that a lab of this manager can have.
-pub fn faults_of(manager: Manager) -> &'static [Fault] {
-    match manager {
-        Manager::FlatDhcp => faults().split_at(OF_BOTH).0,
-        Manager::Vlan => faults(),
+/// Those that a lab of this shape can have.
+pub fn faults_of(shape: &Shape) -> impl Iterator<Item = &'static Fault> {
+    let (of_all, rest) = faults().split_at(OF_ALL);
+    let (of_vlans, of_machines) = rest.split_at(OF_VLANS);
+    let vlans = of_vlans.iter().filter(|_| shape.manager == Manager::Vlan);
+    let machines = of_machines.iter().filter(|_| shape.guest == GuestKind::Qemu);
+    of_all.iter().chain(vlans).chain(machines)
+}
+
+/// Why a lab of another shape cannot have it.
+pub(crate) fn refusal(fault: &Fault) -> LabError {
+    let Fault { code, .. } = *fault;
+    if faults().iter().rev().take(OF_MACHINES).any(|of_machines| of_machines.code == code) {
+        return LabError::NoMachineToBreak { code };
     }
+    LabError::NoVlanToBreak { code }
 }
 
 /// The fault of this code.

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use plumbing::{Namespace, link};
 
 use crate::command::start as start_program;
@@ -69,9 +70,28 @@ pub(crate) fn start(
 
 /// Pulls the machine's plug; its tap goes with it.
 pub(crate) fn stop(lab: &Lab, ns: &Namespace, host: &str, instance: &HostInstance) -> Result<(), LabError> {
-    // Its monitor's path is in its arguments, and nobody else's.
-    let monitor = lab.instance_dir(host, &instance.uuid).join(MONITOR).display().to_string();
+    let monitor = monitor(lab, host, instance);
     process::end_every(&[ns.inode()], |process| process.mentions(&monitor)).map(drop)
+}
+
+/// Sends the machine's QEMU a signal.
+pub(crate) fn signal(
+    lab: &Lab,
+    ns: &Namespace,
+    host: &str,
+    instance: &HostInstance,
+    signal: Signal,
+) -> Result<(), LabError> {
+    let monitor = monitor(lab, host, instance);
+    let mut running = process::in_namespaces(&[ns.inode()])?;
+    running.retain(|process| process.mentions(&monitor));
+    process::signal_all(&running, signal);
+    Ok(())
+}
+
+/// Its monitor's path, which is in its QEMU's arguments and nobody else's.
+fn monitor(lab: &Lab, host: &str, instance: &HostInstance) -> String {
+    lab.instance_dir(host, &instance.uuid).join(MONITOR).display().to_string()
 }
 
 /// Sets the machine's first NIC down or up again from inside; once up, it asks for its address anew.

@@ -82,7 +82,7 @@ pub(crate) fn end(processes: &[Process]) -> Result<(), LabError> {
     Err(LabError::Unkillable { pids })
 }
 
-fn signal_all(processes: &[Process], signal: Signal) {
+pub(crate) fn signal_all(processes: &[Process], signal: Signal) {
     for process in processes {
         // The only failure is that it has ended already, which is what is wanted.
         let _ = kill(Pid::from_raw(process.pid), signal);

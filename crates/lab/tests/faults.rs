@@ -4,7 +4,7 @@
 
 mod support;
 
-use lab::{Lab, LabError, Manager};
+use lab::{Lab, LabError};
 use support::{Capture, TestLab, eventually, ping, run_in, state};
 
 /// What shows that a fault is in.
@@ -46,9 +46,11 @@ enum Symptom {
     OldFlow,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
+    /// web1 is nowhere; its neighbour reaches the outside.
+    NotThere,
 }
 
-const SYMPTOMS: [(&str, Symptom); 81] = [
+const SYMPTOMS: [(&str, Symptom); 82] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -130,6 +132,7 @@ const SYMPTOMS: [(&str, Symptom); 81] = [
     ("stale-arp-after-float-move", Symptom::NoWayOut),
     ("bridge-mac-flap", Symptom::NoWayOut),
     ("xdp-drop", Symptom::NoWayOut),
+    ("guest-powered-off", Symptom::NotThere),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -140,9 +143,9 @@ const EXTERNAL: &str = "1.2.3.4";
 
 #[test]
 fn every_fault_has_its_symptom_and_heals_without_a_trace() {
-    let codes: Vec<_> = lab::faults_of(Manager::FlatDhcp).iter().map(|fault| fault.code).collect();
-    assert_eq!(codes, SYMPTOMS.map(|(code, _)| code), "each fault needs its symptom in this table");
     let lab = TestLab::up("ht-lab-fault");
+    let codes: Vec<_> = lab::faults_of(&lab.0.shape).map(|fault| fault.code).collect();
+    assert_eq!(codes, SYMPTOMS.map(|(code, _)| code), "each fault needs its symptom in this table");
     let fabric = lab.ns("fab");
     run_in(&fabric, &["ip", "address", "add", ON_FLAT_NETWORK, "dev", "flat0"]);
     let healthy = state(&lab.0);
@@ -290,6 +293,10 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let packet = other.packet();
             assert!(packet.contains("10.0.2.25.9000"), "{code}: {packet}");
             assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::NotThere => {
+            assert!(!ping(&external, FLOATING).0, "{code}");
+            assert!(ping(&lab.netns("web2"), EXTERNAL).0, "{code}");
         }
         Symptom::StandsOpen => {
             assert!(answers_on_a_closed_port(&external), "{code}");

@@ -81,7 +81,7 @@ fn a_killed_break_or_heal_is_healed() {
     let lab = TestLab::up(name);
     let healthy = state(&lab.0);
     let mut random = Random(SEED);
-    for fault in lab::faults_of(lab::Manager::FlatDhcp) {
+    for fault in lab::faults_of(&lab.0.shape) {
         let code = fault.code;
         run_and_kill(&["break", code, "--name", name], random.below(Duration::from_millis(40)));
         run_and_kill(&["heal", "--name", name], random.below(Duration::from_millis(40)));

@@ -23,7 +23,15 @@ impl Mac {
     /// The last five octets equal: libvirt gives the host's side of an instance's NIC the
     /// instance's MAC with `fe` as first octet (libvirt `virnetdevtap.c`).
     pub fn is_tap_of(self, guest: Mac) -> bool {
-        self.0[0] == 0xfe && self.0[1..] == guest.0[1..]
+        self == guest.of_tap()
+    }
+
+    /// The MAC that libvirt gives the host's side of the NIC that has this one.
+    #[must_use]
+    pub fn of_tap(self) -> Mac {
+        let mut octets = self.0;
+        octets[0] = 0xfe;
+        Mac(octets)
     }
 }
 

@@ -47,8 +47,8 @@ pub struct Instance {
     pub entered: bool,
 }
 
-/// `vm_state` of what is meant to have no domain that runs (nova/compute/vm_states.py).
-const OFF: [&str; 5] = ["stopped", "suspended", "shelved", "shelved_offloaded", "soft-delete"];
+/// `vm_state` of what is meant to have no domain that works (nova/compute/vm_states.py).
+const OFF: [&str; 6] = ["stopped", "paused", "suspended", "shelved", "shelved_offloaded", "soft-delete"];
 
 impl Instance {
     /// Switched off on purpose: it answers nobody, and that is no fault.

@@ -207,6 +207,10 @@ pub struct Domain {
     pub uuid: Option<String>,
     /// From the live XML (/run/libvirt/qemu): it runs, and tap names are known.
     pub live: bool,
+    /// libvirt's word for what a live one does: running, paused, ... (`<domstatus state>`, `virDomainState`).
+    pub state: Option<String>,
+    /// Process id of its QEMU, of a live one that has one.
+    pub pid: Option<u32>,
     /// The file it was read from.
     pub file: String,
     /// `<nova:name>` of the metadata, where nova wrote it.

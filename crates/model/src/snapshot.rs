@@ -53,6 +53,10 @@ pub struct Host {
     pub dhcp_log_file: Option<String>,
     /// libvirt's domains; a live one and its persistent twin are one entry, the live.
     pub domains: Vec<Domain>,
+    /// libvirt's folder of running domains, where it was read whole: what is not in it does not run.
+    pub running_domains: Option<String>,
+    /// Every user's processes were looked at, so that one that is not among them is not there.
+    pub sees_every_process: bool,
     /// Console logs, by instance name or uuid (the directory's name).
     pub consoles: Vec<(String, Console)>,
     /// nova.conf, where there is one.

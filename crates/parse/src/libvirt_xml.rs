@@ -26,11 +26,17 @@ pub fn parse(file: &str, text: &str) -> Result<Domain, Problem> {
     };
     let in_run = ["/run/libvirt/", "/var/run/libvirt/"].iter().any(|folder| file.starts_with(folder));
     let devices = child(domain, "devices");
+    // A container's process is not what holds its NIC.
+    let is_machine = matches!(domain.attribute("type"), Some("kvm" | "qemu"));
+    let pid = root.attribute("pid").filter(|_| has_status && is_machine).and_then(|pid| pid.parse().ok());
     Ok(Domain {
         name,
         uuid: text_of(domain, "uuid"),
         // libvirt gives a domain an id while it runs, and at no other time.
         live: has_status || in_run || domain.has_attribute("id"),
+        state: root.attribute("state").filter(|_| has_status).map(str::to_owned),
+        // 0 stands for none.
+        pid: pid.filter(|pid| *pid != 0),
         file: file.to_owned(),
         display_name: display_name(domain),
         interfaces: devices.iter().flat_map(|d| children(*d, "interface")).map(interface).collect(),
@@ -150,6 +156,20 @@ mod tests {
         assert!(live("a.xml", "<domain id='3'><name>a</name></domain>"));
         assert!(live("/run/libvirt/qemu/a.xml", "<domain><name>a</name></domain>"));
         assert!(!live("/etc/libvirt/qemu/a.xml", "<domain><name>a</name></domain>"));
+    }
+
+    #[test]
+    fn what_a_running_domain_does_and_its_process_are_libvirts_word() {
+        let status = |kind, pid| {
+            let domain = format!("<domain type='{kind}' id='3'><name>a</name></domain>");
+            parse("a.xml", &format!("<domstatus state='paused' pid='{pid}'>{domain}</domstatus>")).unwrap()
+        };
+        assert_eq!(status("kvm", "812").state.as_deref(), Some("paused"));
+        assert_eq!(status("qemu", "812").pid, Some(812));
+        assert_eq!(status("lxc", "812").pid, None, "a container's NIC is not its process's");
+        assert_eq!(status("qemu", "0").pid, None);
+        let defined = parse("a.xml", "<domain type='kvm' state='x' pid='1'><name>a</name></domain>").unwrap();
+        assert_eq!((defined.state, defined.pid), (None, None));
     }
 
     #[test]

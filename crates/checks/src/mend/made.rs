@@ -1,8 +1,8 @@
 //! Links that a remedy makes.
 
-use model::Netns;
 use model::link::{BridgePort, Link, LinkKind, Peer};
 use model::vlan::VlanDevice;
+use model::{Mac, Netns};
 
 /// A VLAN device on a link, up, as a port of a bridge.
 pub(super) fn stack_vlan(ns: &mut Netns, device: &str, lower: &str, id: u16, bridge: &str) {
@@ -26,7 +26,7 @@ pub(super) fn stack_vlan(ns: &mut Netns, device: &str, lower: &str, id: u16, bri
 }
 
 /// A tap whose inside is taken to be in order, as a port of a bridge.
-pub(super) fn plug(ns: &mut Netns, device: &str, bridge: &str) {
+pub(super) fn plug(ns: &mut Netns, device: &str, bridge: &str, mac: Option<Mac>) {
     let Some(master) = ns.link_named(bridge).map(|b| b.index) else { return };
     ns.links.retain(|l| l.name != device);
     let index = ns.links.iter().map(|l| l.index).max().unwrap_or(0) + 1;
@@ -34,6 +34,7 @@ pub(super) fn plug(ns: &mut Netns, device: &str, bridge: &str) {
         index,
         name: device.to_owned(),
         kind: LinkKind::Tun,
+        mac: mac.map(Mac::of_tap),
         admin_up: true,
         carrier: true,
         master: Some(master),

@@ -24,6 +24,9 @@ pub(crate) const OF_VLANS: [(&str, &str); 3] = [
     ("vlan-tag-wrong", "compute1//vlan100"),
 ];
 
+/// The fault of virtual machines, and where it is found: in `e2e_machines`.
+pub(crate) const OF_MACHINES: [(&str, &str); 1] = [("guest-paused-tap-full", "compute1//vnet0")];
+
 /// Runs a command to its end.
 pub(crate) fn run(argv: &[&str]) -> Output {
     let (program, arguments) = argv.split_first().expect("a program");

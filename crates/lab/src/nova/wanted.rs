@@ -139,9 +139,7 @@ pub(crate) struct Nic {
 impl Nic {
     /// The tap wears the instance's MAC with `fe` in front (libvirt `virnetdevtap.c`).
     pub(crate) fn tap_mac(&self) -> Mac {
-        let mut octets = self.mac.0;
-        octets[0] = 0xfe;
-        Mac(octets)
+        self.mac.of_tap()
     }
 
     /// Its first address with the network's prefix length.

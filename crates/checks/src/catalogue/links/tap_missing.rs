@@ -16,7 +16,7 @@
 //!
 //! ## Nearest look-alikes
 //! * `tap-down`: the link is there.
-//! * an instance that is powered off: no live XML names a tap then.
+//! * `guest-powered-off`: there no domain of the instance runs.
 //!
 //! ## Fix
 //! `nova reboot --hard NAME`, which plugs the NIC again. It restarts the instance. No undo.
@@ -30,13 +30,16 @@ use model::path::Stage;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::Mend;
+use crate::power;
 use crate::view::View;
 
 /// Looks for NICs whose host side is named and not there.
 pub fn check(view: &View) -> Vec<Found> {
     let gone = view.vifs().filter_map(|seat| {
         let device = seat.vif.device.as_ref()?;
-        (!seat.ns.links.is_empty() && seat.tap().is_none()).then_some((seat, device))
+        let is_gone = !seat.ns.links.is_empty() && seat.tap().is_none();
+        // A tap goes with the QEMU that holds it; what does not run has none.
+        (is_gone && power::off(&seat).is_none()).then_some((seat, device))
     });
     gone.map(|(seat, device)| {
         let name = &seat.instance.name;
@@ -46,6 +49,7 @@ pub fn check(view: &View) -> Vec<Found> {
             device: device.clone(),
             bridge: bridge.to_owned(),
             instance: name.clone(),
+            mac: seat.vif.mac,
         });
         Fault {
             code: "tap-missing",
