@@ -26,9 +26,13 @@ const PATIENCE: Duration = Duration::from_millis(3500);
 const LATE_TIMES: u32 = 4;
 const LATE_MIN: Duration = Duration::from_millis(100);
 const LATE_MAX: Duration = Duration::from_secs(1);
-/// How much longer than the slowest answer so far large packets are waited for, and how long at least.
-const SIZED_TIMES: u32 = 10;
+/// How much longer than the slowest answer so far those are waited for of which something is known already.
+const ANSWER_TIMES: u32 = 10;
+/// How long large packets are waited for, at least.
 const SIZED_MIN: Duration = Duration::from_millis(1500);
+/// How long an answer is waited for that the walk foresees to be lost, at least: one that comes all the same would
+/// contradict it, and comes as soon as any other.
+const FORESEEN_MIN: Duration = Duration::from_millis(1200);
 /// Jobs under way at the same time.
 const AT_ONCE_MAX: usize = 32;
 
@@ -239,10 +243,18 @@ impl<'q, 'a> Talk<'q, 'a> {
     }
 
     /// How long to wait for what a job asks. Of sizes much is known already: small packets have made their way, and how
-    /// long that takes.
+    /// long that takes. A silence that was foreseen needs no more than to be seen.
     fn patience(&self, job: &Job<'_, '_>, most: Duration) -> Duration {
         let is_sized = job.probes().iter().all(|probe| probe.is_sized());
-        if is_sized { (self.slowest * SIZED_TIMES).max(SIZED_MIN).min(most) } else { most }
+        let rungs =
+            || self.of_job(job).into_iter().filter_map(|at| self.questions.get(at)).map(|one| &one.rung);
+        let is_foreseen = rungs().all(|rung| !rung.answer.answered && rung.undecided().is_none());
+        let least = match (is_sized, is_foreseen) {
+            (_, true) => FORESEEN_MIN,
+            (true, false) => SIZED_MIN,
+            (false, false) => return most,
+        };
+        (self.slowest * ANSWER_TIMES).max(least).min(most)
     }
 
     fn begin(&mut self, job: &Job<'_, '_>) {
