@@ -16,7 +16,7 @@ use model::probe::{Holders, ProbeResult};
 use model::snapshot::Gap;
 
 use crate::gather::Facts;
-use crate::probes::{self, Came, Job, Probe, Unasked, Unsent};
+use crate::probes::{self, Came, Job, Patience, Probe, Unasked, Unsent};
 use crate::progress;
 
 /// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
@@ -104,7 +104,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
             {
                 let patience = talk.patience(&job, patience);
                 // Silence means something only after the full wait.
-                if Instant::now() + patience > deadline && talk.has_asked() {
+                if Instant::now() + patience.of(&job) > deadline && talk.has_asked() {
                     talk.leave_out(&job, "the time was up", "a longer --timeout");
                     continue;
                 }
@@ -112,7 +112,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
                 let tell = tell.clone();
                 scope.spawn(move || {
                     let answered = |number| drop(tell.send(Event::Answered(number)));
-                    let ran = AssertUnwindSafe(|| probes::run(&job, patience, answered));
+                    let ran = AssertUnwindSafe(|| probes::run(&job, &patience, answered));
                     let (came, panic) = match panic::catch_unwind(ran) {
                         Ok(came) => (came, None),
                         Err(panic) => (Ok(Came::default()), Some(panic)),
@@ -244,17 +244,11 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     /// How long to wait for what a job asks. Of sizes much is known already: small packets have made their way, and how
     /// long that takes. A silence that was foreseen needs no more than to be seen.
-    fn patience(&self, job: &Job<'_, '_>, most: Duration) -> Duration {
+    fn patience(&self, job: &Job<'_, '_>, most: Duration) -> Patience {
+        let least = |least: Duration| (self.slowest * ANSWER_TIMES).max(least).min(most);
         let is_sized = job.probes().iter().all(|probe| probe.is_sized());
-        let rungs =
-            || self.of_job(job).into_iter().filter_map(|at| self.questions.get(at)).map(|one| &one.rung);
-        let is_foreseen = rungs().all(|rung| !rung.answer.answered && rung.undecided().is_none());
-        let least = match (is_sized, is_foreseen) {
-            (_, true) => FORESEEN_MIN,
-            (true, false) => SIZED_MIN,
-            (false, false) => return most,
-        };
-        (self.slowest * ANSWER_TIMES).max(least).min(most)
+        let usual = if is_sized { least(SIZED_MIN) } else { most };
+        Patience { usual, foreseen: least(FORESEEN_MIN).min(usual) }
     }
 
     fn begin(&mut self, job: &Job<'_, '_>) {

@@ -39,6 +39,8 @@ pub(crate) struct Probe<'a> {
     pub(crate) to: IpAddr,
     pub(crate) asks: Asks,
     pub(crate) id: u16,
+    /// The walk has it die: its silence is what is expected.
+    pub(crate) is_foreseen_silent: bool,
 }
 
 /// Who asks, and how it is brought to it.
@@ -53,7 +55,28 @@ pub(crate) enum From<'a> {
 /// What `checks` asks as an instance can be sent as one.
 const _: () = assert!(checks::AS_INSTANCE_OCTETS_MAX as usize + 14 <= sys::ingress::FRAME_BYTES_MAX);
 
+/// How long answers are waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// As a rule.
+    pub(crate) usual: Duration,
+    /// Where the walk has the question or its answer die, so that its silence is what is expected.
+    pub(crate) foreseen: Duration,
+}
+
+impl Patience {
+    /// How long all that a job asks is waited for.
+    pub(crate) fn of(&self, job: &Job<'_, '_>) -> Duration {
+        job.probes().iter().map(|probe| probe.patience(self)).max().unwrap_or_default()
+    }
+}
+
 impl Probe<'_> {
+    /// How long its answer is waited for.
+    pub(crate) fn patience(&self, patience: &Patience) -> Duration {
+        if self.is_foreseen_silent { patience.foreseen } else { patience.usual }
+    }
+
     /// It asks how large a packet may be.
     pub(crate) fn is_sized(&self) -> bool {
         match self.asks {
@@ -114,12 +137,13 @@ pub(crate) fn plan<'a>(
             }
         }
         let mut probes = Vec::new();
+        let is_foreseen_silent = !rung.answer.answered && rung.undecided().is_none();
         for asks in asks(facts, &rung) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
                     number = number.wrapping_add(1);
                     let id = u16::try_from(number & 0xffff).unwrap_or_default();
-                    probes.push(Probe { from, to, asks, id });
+                    probes.push(Probe { from, to, asks, id, is_foreseen_silent });
                 }
                 Ok(_) => {}
                 Err(gap) => drop(gaps.entry(rung.instance).or_insert(gap)),
@@ -263,11 +287,11 @@ pub(crate) struct Unsent {
 /// Sends a job, and tells the numbers of the probes that are answered as they are.
 pub(crate) fn run(
     job: &Job<'_, '_>,
-    patience: Duration,
+    patience: &Patience,
     mut answered: impl FnMut(u16) + Send,
 ) -> Result<Came, Unsent> {
     match job {
-        Job::Alone(machine, probe) => inside::send(machine, probe, patience, &mut answered),
+        Job::Alone(machine, probe) => inside::send(machine, probe, probe.patience(patience), &mut answered),
         Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
     }
 }

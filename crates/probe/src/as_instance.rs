@@ -70,6 +70,8 @@ pub struct Target {
     /// Number by which the packets are known: the echo requests' identifier, the DNS question's, the source port as
     /// [`own_port`] makes it, the DISCOVER's as [`transaction`] does.
     pub id: u16,
+    /// How long its answer is waited for; the plan's timeout ends it in any case.
+    pub patience: Duration,
 }
 
 /// What to ask of a target.
@@ -106,9 +108,10 @@ pub fn transaction(number: u16) -> u32 {
 
 impl Target {
     /// Every DHCP server of the instance's network, asked for an address.
-    pub fn everybody(id: u16) -> Target {
+    pub fn everybody(id: u16, patience: Duration) -> Target {
         let (source, to) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
-        Target { source, to, next_hop: to, next_hop_mac: Some(Mac::BROADCAST), asks: Asks::Address, id }
+        let (asks, next_hop_mac) = (Asks::Address, Some(Mac::BROADCAST));
+        Target { source, to, next_hop: to, next_hop_mac, asks, id, patience }
     }
 
     /// Whom it is handed to needs not be asked for.

@@ -1,7 +1,6 @@
 //! Questions of an instance that may not be entered: asked as it, by its host's side of its NIC.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use collect::MachinePlan;
 use model::Mac;
@@ -10,7 +9,7 @@ use model::probe::Holders;
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
 
-use super::{COUNT, Came, From, INTERVAL, Probe, Unsent, inside};
+use super::{COUNT, Came, From, INTERVAL, Patience, Probe, Unsent, inside};
 use crate::failure::Failure;
 use crate::gather::Facts;
 use crate::holders;
@@ -92,7 +91,7 @@ fn unsaid(instance: &Instance, unknown: &str) -> Gap {
 pub(super) fn send(
     nic: &Nic<'_>,
     probes: &[&Probe<'_>],
-    patience: Duration,
+    patience: &Patience,
     answered: &mut (dyn FnMut(u16) + Send),
 ) -> Result<Came, Unsent> {
     let netns = inside::netns(nic.host).map_err(|error| Unsent {
@@ -100,13 +99,15 @@ pub(super) fn send(
         would_need: "root; --passive does without".to_owned(),
     })?;
     let target = |probe: &&Probe<'_>| match &probe.from {
-        From::Outside(_) if probe.asks == Asks::Address => Some(Target::everybody(probe.id)),
+        From::Outside(_) if probe.asks == Asks::Address => {
+            Some(Target::everybody(probe.id, probe.patience(patience)))
+        }
         From::Outside(nic) => {
             let Nic { source, next_hop, next_hop_mac, .. } = *nic;
             let (asks, id) = (probe.asks.clone(), probe.id);
             // Frames that are sent as an instance are IPv4: see `super::from`.
             let IpAddr::V4(to) = probe.to else { return None };
-            Some(Target { source, to, asks, next_hop, next_hop_mac, id })
+            Some(Target { source, to, asks, next_hop, next_hop_mac, id, patience: probe.patience(patience) })
         }
         From::Inside(_) => None,
     };
@@ -116,7 +117,7 @@ pub(super) fn send(
         targets: probes.iter().filter_map(target).collect(),
         count: COUNT,
         interval: INTERVAL,
-        timeout: patience,
+        timeout: patience.usual,
         ttl: TTL,
     };
     let answers = as_instance::ask(&plan, answered).map_err(|error| Unsent {

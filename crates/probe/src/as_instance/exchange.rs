@@ -44,6 +44,7 @@ pub(super) fn run(
 }
 
 struct Talk<'p> {
+    started: Instant,
     neighbours: Vec<Neighbour<'p>>,
     pings: Vec<Ping<'p>>,
     questions: Vec<Question<'p>>,
@@ -65,7 +66,18 @@ impl<'p> Talk<'p> {
         };
         let pings = plan.targets.iter().filter_map(echo);
         let asked = plan.targets.iter().filter_map(|target| Question::of(plan, target));
-        Talk { neighbours, pings: pings.collect(), questions: asked.collect(), told: BTreeSet::new() }
+        Talk {
+            started: now,
+            neighbours,
+            pings: pings.collect(),
+            questions: asked.collect(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        let pinged = self.pings.iter().map(|ping| &ping.target);
+        pinged.chain(self.questions.iter().map(|question| question.target))
     }
 
     fn neighbour(&self, address: Ipv4Addr) -> Option<&Neighbour<'p>> {
@@ -76,7 +88,8 @@ impl<'p> Talk<'p> {
     fn is_settled(&self, now: Instant) -> bool {
         let is_lost = |target: &Target| {
             let hop = self.neighbour(target.next_hop);
-            !target.is_for_everybody() && hop.is_none_or(|hop| hop.is_given_up(now))
+            now >= self.started + target.patience
+                || (!target.is_for_everybody() && hop.is_none_or(|hop| hop.is_given_up(now)))
         };
         self.pings.iter().all(|ping| ping.is_settled() || is_lost(&ping.target))
             && self.questions.iter().all(|question| question.is_settled(now) || is_lost(question.target))
@@ -126,7 +139,9 @@ impl<'p> Talk<'p> {
         let pings = self.pings.iter().filter(is_open).filter_map(|ping| ping.next_at(now));
         let is_asked = |question: &&Question| Talk::next_hop(&self.neighbours, question.target).is_some();
         let questions = self.questions.iter().filter(is_asked).filter_map(|question| question.next_at(now));
-        self.neighbours.iter().filter_map(|hop| hop.next_at(now)).chain(pings).chain(questions).min()
+        let ends = self.targets().map(|target| self.started + target.patience).filter(|end| *end > now);
+        let neighbours = self.neighbours.iter().filter_map(|hop| hop.next_at(now));
+        neighbours.chain(pings).chain(questions).chain(ends).min()
     }
 
     fn note(&mut self, seen: Seen<'_>) {

@@ -104,6 +104,7 @@ impl Cloud {
             next_hop_mac: None,
             id: 0x1234,
             asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
+            patience: PATIENCE,
         };
         Plan {
             netns: NetnsFd::named(&self.netns("H")).unwrap(),
@@ -231,6 +232,17 @@ fn all_are_answered(answers: &Answers) {
     // The gateway is asked for once, though two pings go through it.
     assert_eq!(told, [(GATEWAY, 1, vec![bridge]), (NEIGHBOUR, 1, vec![OTHER])]);
     assert!(answers.neighbours.iter().all(|n| n.answered_us.is_some()), "{answers:?}");
+}
+
+#[test]
+fn an_answer_that_nobody_expects_is_not_waited_for_as_long_as_others() {
+    let cloud = Cloud::up();
+    cloud.iptables("H", "-A FORWARD -d 1.2.3.4 -j DROP");
+    let mut plan = cloud.plan(&[GATEWAY, OUTSIDE]);
+    plan.targets[1].patience = Duration::from_millis(200);
+    let answers = promptly(&plan);
+    let received: Vec<u32> = answers.probes.iter().map(|echo| echo.received).collect();
+    assert_eq!(received, [2, 0], "{answers:?}");
 }
 
 #[test]

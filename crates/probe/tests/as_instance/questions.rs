@@ -56,7 +56,7 @@ impl Cloud {
     }
 
     fn discover(&self) -> Plan {
-        Plan { targets: vec![Target::everybody(0x1234)], ..self.plan(&[]) }
+        Plan { targets: vec![Target::everybody(0x1234, PATIENCE)], ..self.plan(&[]) }
     }
 
     fn question(&self, to: Ipv4Addr, asks: Asks) -> Plan {

@@ -36,6 +36,7 @@ fn plan() -> Plan {
         next_hop_mac: None,
         id: 7,
         asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
+        patience: Duration::from_secs(1),
     };
     Plan {
         netns: NetnsFd::current().unwrap(),
