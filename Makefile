@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-lab bench-capture bench-correlate selftest readme install-deps
+.PHONY: help demo test bench bench-lab bench-capture bench-correlate selftest score readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ bench-capture: install-deps ## Measures a capture beside tcpdump: CPU a packet, 
 selftest: install-deps ## Holds the prediction to this kernel: 20,000 clouds over ten seeds
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/selftest.sh
+
+score: install-deps ## Takes the score: every fault made, diagnosed and healed, in every cloud (docs/score.md)
+	cargo build --release --locked -p hopline -p score
+	$(SUDO) target/release/score
 
 bench-correlate: ## Measures hopline correlate on generated captures, beside tshark and a hash join in C
 	scripts/packages.sh bench-correlate

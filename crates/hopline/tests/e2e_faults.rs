@@ -9,131 +9,13 @@ mod support;
 use std::collections::BTreeSet;
 use std::thread;
 
+use score::tables::{
+    self, ANSWERS, FLEETING, GUESTS, LINKS, METADATA, NAMES, NO_SSH, OF_ANSWERS, OF_SSH, RULES, SERVICES,
+    UNREAD, WAY_OUT,
+};
 use support::report::{list, text};
 use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run, typed};
-
-/// What stands on the links, and where each is found.
-const LINKS: [(&str, &str); 15] = [
-    ("guest-nic-down", "web1//eth0"),
-    ("tap-down", "compute1//vnet0"),
-    ("tap-missing", "compute1//vnet0"),
-    ("tap-not-enslaved", "compute1//vnet0"),
-    ("tap-wrong-bridge", "compute1//vnet0"),
-    ("mtu-tap-small", "compute1//vnet0"),
-    ("bridge-down", "compute1//br100"),
-    ("flatif-down", "compute1//eth1"),
-    ("flatif-not-enslaved", "compute1//eth1"),
-    ("stp-forward-delay", "compute1//vnet0"),
-    ("hairpin-off", "compute1//vnet0"),
-    ("port-isolated", "compute1//vnet1"),
-    ("fdb-static-stale", "compute1//br100"),
-    ("flood-off-unknown-unicast", "compute1//vnet0"),
-    ("duplicate-mac", "compute1//vnet1"),
-];
-
-/// What stands inside the instance.
-const GUESTS: [(&str, &str); 6] = [
-    ("guest-powered-off", "web1//"),
-    ("guest-wrong-ip", "web1//eth0"),
-    ("guest-no-default-route", "web1//eth0"),
-    ("guest-wrong-gateway", "web1//eth0"),
-    ("guest-arp-poisoned", "web1//eth0"),
-    ("guest-firewall", "web1//eth0"),
-];
-
-/// The way to the outside.
-const WAY_OUT: [(&str, &str); 15] = [
-    ("uplink-down", "compute1//eth0"),
-    ("uplink-no-carrier", "compute1//eth0"),
-    ("ip-forward-0", "compute1//br100"),
-    ("default-route-missing", "compute1//br100"),
-    ("default-route-wrong-gw", "compute1//eth0"),
-    ("rp-filter-asymmetric", "compute1//eth0"),
-    ("ext-gateway-down", "gw//eth0"),
-    ("blackhole-route", "compute1//br100"),
-    ("policy-route-wrong", "compute1//virbr0"),
-    ("host-subnet-overlap", "compute1//docker0"),
-    ("arp-ignore", "compute1//br100"),
-    ("ext-gateway-not-forwarding", "gw//eth0"),
-    ("ext-no-return-route", "external//eth0"),
-    ("ext-server-down", "external//eth0"),
-    ("stale-arp-after-float-move", "gw//eth0"),
-];
-
-/// Rules, addresses and services.
-const SERVICES: [(&str, &str); 19] = [
-    ("foreign-rule-drop", "compute1//br100"),
-    ("forward-policy-drop-no-accept", "compute1//br100"),
-    ("sg-missing-icmp", "compute1//eth0"),
-    ("rules-flushed", "compute1//eth0"),
-    ("float-dnat-missing", "compute1//eth0"),
-    ("float-snat-missing", "compute1//eth0"),
-    ("float-address-missing", "compute1//eth0"),
-    ("nova-rules-drift", "compute1//br100"),
-    ("dnsmasq-not-running", "compute1//br100"),
-    ("dnsmasq-pool-exhausted", "compute1//br100"),
-    ("dnsmasq-hosts-not-reloaded", "compute1//br100"),
-    ("dnsmasq-hung", "compute1//br100"),
-    ("dnsmasq-wrong-interface", "compute1//br100"),
-    ("dnsmasq-wrong-subnet", "compute1//br100"),
-    ("dnsmasq-lease-max", "compute1//br100"),
-    ("libvirt-dnsmasq-steals-port", "compute1//br100"),
-    ("input-blocks-dhcp", "compute1//br100"),
-    ("dhcp-reply-lost", "compute1//br100"),
-    ("dhcp-bad-udp-checksum", "compute1//br100"),
-];
-
-/// Rules that hide, and translations that lead astray.
-const RULES: [(&str, &str); 11] = [
-    ("antispoof-mac", "compute1//vnet0"),
-    ("ebtables-drop", "compute1//vnet0"),
-    ("nft-other-priority", "compute1//br100"),
-    ("iptables-legacy-hidden", "compute1//br100"),
-    ("rule-order-wrong", "compute1//eth0"),
-    ("snat-missing", "compute1//eth0"),
-    ("snat-wrong-address", "compute1//eth0"),
-    ("dnat-wrong-fixed-ip", "compute1//eth0"),
-    ("br-netfilter-docker-drop", "compute1//vnet0"),
-    ("conntrack-stale-dnat", "compute1//eth0"),
-    ("conntrack-full", "compute1//br100"),
-];
-
-/// Names.
-const NAMES: [(&str, &str); 4] = [
-    ("guest-resolv-conf-wrong", "web1//eth0"),
-    ("dns-port53-blocked", "compute1//br100"),
-    ("dns-upstream-wrong", "compute1//br100"),
-    ("dns-upstream-dead", "external//eth0"),
-];
-
-/// What only who complains of ssh is told.
-const NO_SSH: [(&str, &str); 1] = [("sg-missing-ssh", "compute1//eth0")];
-
-/// Told where ssh is complained of; else it is the rule that makes it.
-const OF_SSH: (&str, &str) = ("ssh-slow-reverse-dns", "gw//eth0");
-
-/// Metadata.
-const METADATA: [(&str, &str); 3] = [
-    ("metadata-dnat-missing", "compute1//br100"),
-    ("metadata-service-down", "compute1//br100"),
-    ("metadata-zeroconf-route", "web1//eth0"),
-];
-
-/// Told by what is answered, and by nothing that can be read.
-const ANSWERS: [(&str, &str); 2] = [("dhcp-offer-wrong", "compute1//br100"), ("rogue-dhcp", "web2//eth0")];
-/// What only answers tell of, and nothing that is read.
-const OF_ANSWERS: [(&str, &str); 3] = [
-    ("pmtu-blackhole", "gw//eth0"),
-    ("dns-lookup-fails", "external//eth0"),
-    ("duplicate-ip-foreign", "compute1//eth1"),
-];
-
-/// What a question of the host's mends, and an instance's neighbour by its own.
-const FLEETING: (&str, &str) = ("bridge-mac-flap", "compute1//br100");
-
-/// What a walk cannot tell, and an answer that does not come does.
-const UNREAD: (&str, &str) = ("xdp-drop", "compute1//eth0");
 
 /// Two faults at once, in the order in which web1's packets meet them.
 const PAIRS: [[(&str, &str); 2]; 9] = [
@@ -154,21 +36,8 @@ fn the_tables_name_every_fault_of_the_lab() {
     let lab = TestLab::named("n");
     let listed = lab.hopline(&["lab", "faults"]).stdout;
     let codes = listed.lines().filter_map(|line| line.split_whitespace().next());
-    let tables = LINKS
-        .iter()
-        .chain(&support::OF_VLANS)
-        .chain(&support::OF_MACHINES)
-        .chain(&GUESTS)
-        .chain(&WAY_OUT)
-        .chain(&SERVICES)
-        .chain(&RULES)
-        .chain(&METADATA)
-        .chain(&NAMES)
-        .chain(&ANSWERS)
-        .chain(&OF_ANSWERS)
-        .chain(&NO_SSH)
-        .chain([&OF_SSH, &FLEETING, &UNREAD]);
-    assert_eq!(codes.collect::<BTreeSet<_>>(), tables.map(|(code, _)| *code).collect::<BTreeSet<_>>());
+    let tables = tables::all();
+    assert_eq!(codes.collect::<BTreeSet<_>>(), tables.iter().map(|(code, _)| *code).collect::<BTreeSet<_>>());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod cli_support;
 mod support;
 
+use score::tables::OF_MACHINES;
 use support::printed_in;
 use support::reach::Reach;
 use support::report::{asked, hops, legs, list, text};
@@ -22,7 +23,7 @@ fn machines_boot_are_reached_broken_healed_and_terminated() {
         assert!(console.contains(words), "{words}: {console}");
     }
     lab.report(&["diagnose", "--all"]).assert_healthy("two machines");
-    let [(paused, at_its_tap)] = support::OF_MACHINES;
+    let [(paused, at_its_tap)] = OF_MACHINES;
     for (fault, finding) in [
         ("tap-down", "tap-down compute1//vnet0"),
         ("tap-missing", "tap-missing compute1//vnet0"),

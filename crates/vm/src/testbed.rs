@@ -85,6 +85,24 @@ impl KernelWith {
     }
 }
 
+/// What of these the running kernel lacks, with the words of the tool that tried.
+///
+/// # Panics
+///
+/// Where no namespace can be made to try in.
+pub fn lacking(features: &[Feature]) -> Option<String> {
+    features.iter().find_map(|feature| Some(format!("{feature:?}: {}", feature.lack()?)))
+}
+
+/// Runs this very program once more, with these arguments, in a virtual machine with Debian's kernel, the network's
+/// tools of this machine, and these programs as [`KernelWith::new`] has them. Returns all that it printed; `Err` where
+/// it failed there, or there is no machine, with what was printed until then.
+pub fn run_elsewhere(programs: &[&str], arguments: &[&str]) -> Result<String, String> {
+    let mut machine = start::machine(programs)?;
+    let ended = machine.run(&[&[start::TEST_PROGRAM], arguments].concat(), machine::TEST_PATIENCE)?;
+    if ended.status == 0 { Ok(ended.output) } else { Err(ended.output) }
+}
+
 /// What a test program's end says of one test. That it succeeded without having run any is no success.
 fn judge(name: &str, ended: machine::Ended) -> Result<(), String> {
     let machine::Ended { status, output } = ended;

@@ -16,17 +16,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The faults of VLANs, and where each is found where web1 runs on compute1. Those that any lab can have are in
-/// `e2e_faults`; these in `e2e_vlan`.
-pub(crate) const OF_VLANS: [(&str, &str); 3] = [
-    ("vlan-device-missing", "compute1//vlan100"),
-    ("vlan-device-down", "compute1//vlan100"),
-    ("vlan-tag-wrong", "compute1//vlan100"),
-];
-
-/// The fault of virtual machines, and where it is found: in `e2e_machines`.
-pub(crate) const OF_MACHINES: [(&str, &str); 1] = [("guest-paused-tap-full", "compute1//vnet0")];
-
 /// Runs a command to its end.
 pub(crate) fn run(argv: &[&str]) -> Output {
     let (program, arguments) = argv.split_first().expect("a program");

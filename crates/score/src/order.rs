@@ -1,0 +1,200 @@
+//! Which of two faults web1's packets meet first.
+//!
+//! Conversations are gone through in the order of an operator's questions: with the gateway, with the outside, from
+//! the outside, with neighbours, then DHCP, names, metadata, large packets, ssh. Within one, a packet meets places in
+//! the order of its way, there and back. A fault is met where it first stops one of these, or bends it. Between two
+//! that are met in one place nothing is first, and between what stops nothing and what stops something, the latter.
+
+/// Where a fault is first met, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Met {
+    /// Inside web1, by whatever it sends.
+    Inside,
+    /// At its tap.
+    Tap,
+    /// At its bridge.
+    Bridge,
+    /// At the gateway, by whatever is for it.
+    Gateway,
+    /// On the way from the gateway back to web1.
+    BackToWeb1,
+    /// Inside web1, by what it sends to the outside.
+    InsideOutward,
+    /// Where the gateway routes and filters what leaves.
+    Routed,
+    /// At the gateway's public link, by what leaves.
+    Uplink,
+    /// Beyond the hosts.
+    Beyond,
+    /// On the outside's way back.
+    BackFromOutside,
+    /// Only by what comes from the outside by itself.
+    Inbound,
+    /// Between neighbours.
+    Neighbours,
+    /// By DHCP.
+    Dhcp,
+    /// By what asks for names.
+    Names,
+    /// By what asks for metadata.
+    Metadata,
+    /// By large packets.
+    Large,
+    /// By ssh.
+    Ssh,
+    /// By nothing that web1 sends or gets.
+    Nothing,
+}
+
+use Met::{
+    BackFromOutside, BackToWeb1, Beyond, Bridge, Dhcp, Gateway, Inbound, Inside, InsideOutward, Large,
+    Metadata, Names, Neighbours, Nothing, Routed, Ssh, Tap, Uplink,
+};
+
+/// Every fault, by where it is met.
+const ORDER: [(Met, &[&str]); 18] = [
+    (Inside, &["guest-nic-down", "guest-wrong-ip", "guest-arp-poisoned"]),
+    (
+        Tap,
+        &[
+            "tap-missing",
+            "tap-down",
+            "tap-not-enslaved",
+            "tap-wrong-bridge",
+            "antispoof-mac",
+            "ebtables-drop",
+            "stp-forward-delay",
+        ],
+    ),
+    (Bridge, &["bridge-down", "arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"]),
+    (Gateway, &["conntrack-full"]),
+    (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "duplicate-mac", "guest-firewall"]),
+    (InsideOutward, &["guest-no-default-route", "guest-wrong-gateway"]),
+    (
+        Routed,
+        &[
+            "ip-forward-0",
+            "default-route-missing",
+            "blackhole-route",
+            "policy-route-wrong",
+            "host-subnet-overlap",
+            "foreign-rule-drop",
+            "forward-policy-drop-no-accept",
+            "nft-other-priority",
+            "iptables-legacy-hidden",
+        ],
+    ),
+    (
+        Uplink,
+        &[
+            "uplink-down",
+            "uplink-no-carrier",
+            "default-route-wrong-gw",
+            "snat-missing",
+            "snat-wrong-address",
+            "float-snat-missing",
+            "rules-flushed",
+        ],
+    ),
+    (Beyond, &["ext-gateway-down", "ext-gateway-not-forwarding", "ext-server-down", "ext-no-return-route"]),
+    (
+        BackFromOutside,
+        &[
+            "rp-filter-asymmetric",
+            "stale-arp-after-float-move",
+            "float-address-missing",
+            "rule-order-wrong",
+            "xdp-drop",
+        ],
+    ),
+    (
+        Inbound,
+        &[
+            "float-dnat-missing",
+            "dnat-wrong-fixed-ip",
+            "conntrack-stale-dnat",
+            "sg-missing-icmp",
+            "sg-missing-ssh",
+        ],
+    ),
+    (
+        Neighbours,
+        &[
+            "hairpin-off",
+            "port-isolated",
+            "br-netfilter-docker-drop",
+            "flatif-down",
+            "flatif-not-enslaved",
+            "vlan-device-down",
+        ],
+    ),
+    (
+        Dhcp,
+        &[
+            "dnsmasq-not-running",
+            "dnsmasq-pool-exhausted",
+            "dnsmasq-hosts-not-reloaded",
+            "dnsmasq-hung",
+            "dnsmasq-wrong-interface",
+            "dnsmasq-wrong-subnet",
+            "dnsmasq-lease-max",
+            "libvirt-dnsmasq-steals-port",
+            "input-blocks-dhcp",
+            "dhcp-reply-lost",
+            "dhcp-bad-udp-checksum",
+            "dhcp-offer-wrong",
+            "rogue-dhcp",
+        ],
+    ),
+    (
+        Names,
+        &[
+            "guest-resolv-conf-wrong",
+            "dns-port53-blocked",
+            "dns-upstream-wrong",
+            "dns-upstream-dead",
+            "dns-lookup-fails",
+        ],
+    ),
+    (Metadata, &["metadata-dnat-missing", "metadata-service-down", "metadata-zeroconf-route"]),
+    (Large, &["mtu-tap-small", "pmtu-blackhole"]),
+    (Ssh, &["ssh-slow-reverse-dns"]),
+    (Nothing, &["nova-rules-drift", "duplicate-ip-foreign"]),
+];
+
+/// Where a fault of the corpus is first met.
+pub(crate) fn met(code: &str) -> Option<Met> {
+    ORDER.iter().find(|(_, codes)| codes.contains(&code)).map(|(met, _)| *met)
+}
+
+/// Which of two may be named first: one, or either.
+pub(crate) fn firsts<'c>(one: &'c str, other: &'c str) -> Vec<&'c str> {
+    match met(one).cmp(&met(other)) {
+        std::cmp::Ordering::Less => vec![one],
+        std::cmp::Ordering::Equal => vec![one, other],
+        std::cmp::Ordering::Greater => vec![other],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables;
+
+    #[test]
+    fn every_fault_is_met_in_one_place() {
+        for (code, _) in tables::all() {
+            let places = ORDER.iter().filter(|(_, codes)| codes.contains(&code)).count();
+            assert_eq!(places, 1, "{code}");
+        }
+        assert_eq!(ORDER.iter().map(|(_, codes)| codes.len()).sum::<usize>(), tables::all().len());
+        assert!(ORDER.is_sorted_by_key(|(met, _)| *met));
+    }
+
+    #[test]
+    fn of_two_the_nearer_is_first_and_of_one_place_either() {
+        assert_eq!(firsts("uplink-down", "tap-down"), ["tap-down"]);
+        assert_eq!(firsts("dnsmasq-hung", "uplink-down"), ["uplink-down"]);
+        assert_eq!(firsts("foreign-rule-drop", "ip-forward-0"), ["foreign-rule-drop", "ip-forward-0"]);
+    }
+}
