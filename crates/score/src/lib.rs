@@ -1,5 +1,5 @@
-//! How often hopline is right: a corpus of faults, each made for real in a lab, each diagnosed through the command line,
-//! and what was said held to what was done.
+//! How often hopline is right: a corpus of faults, each made for real in a lab, each diagnosed by the command line, and
+//! what was said held to what was done.
 //!
 //! The corpus (`tables`, `shape`, `healthy`, `pair`, `order`), what is right (`said`, `case`) and what is told of it
 //! (`figures`, `record`, `page`) look at nothing but what they are given. `program`, `bench`, `trial` and `run` do it.

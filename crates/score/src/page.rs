@@ -117,7 +117,7 @@ fn healthy(record: &Record) -> String {
 
 fn pairs(record: &Record) -> String {
     let mut rows = String::from(
-        "| asked | pairs | both named | the first first | told beside | median | p95 |\n|---|---|---|---|---|---|---|\n",
+        "| asked | pairs | both named | first first | told beside | median | p95 |\n|---|---|---|---|---|---|---|\n",
     );
     for mode in [Mode::Probes, Mode::Passive, Mode::Bundle] {
         let figures = Figures::select(&record.cases, Kind::Pair, mode, |_| true);

@@ -113,8 +113,8 @@ const OF_MACHINES: [&str; 14] = [
     "metadata-service-down",
 ];
 
-/// Faults made in VlanManager's cloud: those of VLANs, and a few of each other kind. Where a virtual machine has to lend
-/// its kernel, without KVM, a fault takes half a minute.
+/// Faults made in VlanManager's cloud: those of VLANs, and a few of each other kind. Where a virtual machine has to
+/// lend its kernel, without KVM, a fault takes half a minute.
 const OF_VLAN_CLOUDS: [&str; 16] = [
     "vlan-device-missing",
     "vlan-device-down",
