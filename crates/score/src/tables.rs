@@ -55,7 +55,7 @@ pub const WAY_OUT: [Row; 15] = [
 ];
 
 /// Rules, addresses and services.
-pub const SERVICES: [Row; 19] = [
+pub const SERVICES: [Row; 20] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -75,6 +75,7 @@ pub const SERVICES: [Row; 19] = [
     ("input-blocks-dhcp", "compute1//br100"),
     ("dhcp-reply-lost", "compute1//br100"),
     ("dhcp-bad-udp-checksum", "compute1//br100"),
+    ("dhcp-offer-wrong", "compute1//br100"),
 ];
 
 /// Rules that hide, and translations that lead astray.
@@ -114,7 +115,7 @@ pub const METADATA: [Row; 3] = [
 ];
 
 /// Told by what is answered, and by nothing that can be read.
-pub const ANSWERS: [Row; 2] = [("dhcp-offer-wrong", "compute1//br100"), ("rogue-dhcp", "web2//eth0")];
+pub const ANSWERS: [Row; 1] = [("rogue-dhcp", "web2//eth0")];
 
 /// What only answers tell of, and nothing that is read.
 pub const OF_ANSWERS: [Row; 3] = [

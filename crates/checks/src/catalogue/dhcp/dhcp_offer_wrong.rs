@@ -13,6 +13,7 @@
 //! and not where classless routes (option 121) stand in its place, or dnsmasq was given options or a file of its own:
 //! a hardware gateway is set that way. A DNS server (option 6) other than the network's dnsmasq is judged by its
 //! answers: it was asked as the instance, and it is silent or refuses while dnsmasq is there; or by the walk to it.
+//! Where no offer was heard, the MTU of dnsmasq's own options is compared instead, as far as they are for everybody.
 //!
 //! ## What it looks like
 //! `ip route` in the instance shows no default route, or one that leads nowhere; large packets vanish; its console says
@@ -35,6 +36,7 @@ use std::net::IpAddr;
 use model::dhcp::{HeardReply, ReplyKind};
 use model::finding::{Confidence, EvidenceKind};
 use model::path::Stage;
+use model::service::Dnsmasq;
 
 use crate::dhcp_refused;
 use crate::dhcp_server;
@@ -81,11 +83,18 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     };
     let mute = offered_dns::mute(view, &seat, heard);
     wrong.extend(mute.iter().map(|server| server.said.clone()));
+    let server = dhcp_server::of(&seat);
+    let read = server.filter(|_| offer.is_none()).and_then(mtu_option);
+    let read = read.and_then(|(option, mtu)| Some((option, too_large(seat, mtu)?)));
+    wrong.extend(read.iter().map(|(_, said)| said.clone()));
     if wrong.is_empty() {
         return None;
     }
     let bridge = seat.bridge_name()?;
-    let server = dhcp_server::of(&seat);
+    let option = read.map(|(option, _)| {
+        let file = server.and_then(|server| server.opts_file.as_deref()).unwrap_or("dnsmasq's options");
+        evidence::record(EvidenceKind::Config, file, option)
+    });
     let started = server.map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
     let probe = || format!("DHCPDISCOVER as {name}");
     let offer = offer.map(|offer| evidence::record(EvidenceKind::Probe, probe(), offer));
@@ -97,6 +106,7 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
         confidence: Confidence::Proven,
         evidence: offer
             .into_iter()
+            .chain(option)
             .chain(mute.iter().flat_map(|server| server.evidence.clone()))
             .chain(started)
             .collect(),
@@ -140,11 +150,25 @@ fn differences(seat: Seat, heard: &HeardReply) -> Vec<String> {
         }
         (Some(_) | None, _) => {}
     }
-    let takes = seat.tap().map(|tap| tap.mtu);
-    if let Some((said, takes)) = reply.mtu.zip(takes).filter(|(said, takes)| u32::from(*said) > *takes) {
-        wrong.push(format!("an MTU of {said}, and the NIC on the host takes {takes}"));
-    }
+    wrong.extend(reply.mtu.and_then(|mtu| too_large(seat, mtu)));
     wrong
+}
+
+/// What is wrong with this MTU, if anything is.
+fn too_large(seat: Seat, said: u16) -> Option<String> {
+    let takes = seat.tap().map(|tap| tap.mtu).filter(|takes| u32::from(said) > *takes)?;
+    Some(format!("an MTU of {said}, and the NIC on the host takes {takes}"))
+}
+
+/// The option that gives every client an MTU (RFC 2132, 5.1), as it is written, where there is one and no other. One
+/// that begins with a tag is for some.
+fn mtu_option(server: &Dnsmasq) -> Option<(&str, u16)> {
+    let mut said = server.options.iter().filter_map(|option| {
+        let (number, value) = option.split_once(',')?;
+        let is_mtu = matches!(number.trim(), "26" | "option:mtu");
+        Some((option.as_str(), value.trim().parse().ok().filter(|_| is_mtu)?))
+    });
+    said.next().filter(|_| said.next().is_none())
 }
 
 #[cfg(test)]
@@ -190,6 +214,22 @@ mod tests {
             heard.reply.codes.push(121);
         };
         assert_eq!(found_of(routes), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_mtu_of_its_options_is_told_unasked() {
+        let found = |options: &[&str]| {
+            let mut cloud = healthy();
+            cloud.dnsmasq("compute1").options = options.iter().map(|option| (*option).to_owned()).collect();
+            codes(&cloud.diagnose("web1"))
+        };
+        for jumbo in ["26,9000", "option:mtu, 9000"] {
+            assert_eq!(found(&["3,10.0.0.42", jumbo]), ["dhcp-offer-wrong compute1//br100"], "{jumbo}");
+        }
+        for other in ["26,1500", "26,1400", "tag:big,26,9000", "26", "27,9000", "26,70000"] {
+            assert_eq!(found(&[other]), [""; 0], "{other}");
+        }
+        assert_eq!(found(&["26,9000", "26,1400"]), [""; 0], "which one is sent is not known");
     }
 
     /// The network's dnsmasq is told to offer this DNS server.
