@@ -15,8 +15,6 @@ use score::{Case, Hopline, Means, Record, Runner, ScoreError, Shape, Trial, Trie
 
 /// The seed that half of the pairs are always drawn by.
 const FIXED_SEED: u64 = 1;
-/// Labs at once: more of them would measure each other.
-const LABS: usize = 2;
 /// Trials that one virtual machine is booted for.
 const TRIALS_A_MACHINE: usize = 4;
 
@@ -44,6 +42,9 @@ struct Typed {
     /// Go on with the record that is there: only what it lacks is tried
     #[arg(long)]
     resume: bool,
+    /// Labs at once, 1 to 4; more measure each other
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
+    labs: u8,
     /// Begin nothing after so many seconds
     #[arg(long, value_name = "SECONDS")]
     within: Option<u64>,
@@ -101,7 +102,7 @@ fn run(typed: &Typed) -> Result<bool, ScoreError> {
     let (commit, folder) = (hopline.commit(), Folder::new()?);
     let bundles = hopline.can("collect")?.then(|| folder.0.clone());
     let prefix = format!("hs-{}-", std::process::id());
-    let runner = Runner { hopline, prefix, labs: LABS, means: Means { bundles }, stop: &stop };
+    let runner = Runner { hopline, prefix, labs: typed.labs.into(), means: Means { bundles }, stop: &stop };
     let keeps = typed.sample.is_none() && !typed.print;
     let (of, emulated) = (trials.len(), typed.print);
     let score = Mutex::new(Score { record, done: 0, of, is_right: true, commit, emulated });
@@ -284,9 +285,10 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     sources.fold(error.to_string().trim().to_owned(), |text, source| format!("{text}: {source}"))
 }
 
+/// The kernel's version, without what its builder calls it.
 fn kernel() -> String {
-    let release = fs::read_to_string(Path::new("/proc/sys/kernel/osrelease"));
-    release.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    let release = fs::read_to_string(Path::new("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    release.trim().split('-').next().unwrap_or_default().to_owned()
 }
 
 fn today() -> Result<String, ScoreError> {

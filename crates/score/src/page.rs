@@ -8,21 +8,23 @@ use crate::pair;
 use crate::record::Record;
 use crate::shape::Shape;
 
-/// What is asked in the issue that asks for the score.
+/// What the figures mean, and how they are taken.
 const HEAD: &str = include_str!("page_head.md");
+/// What is right of two, before the list of those that cannot be.
 const PAIRS: &str = include_str!("page_pairs.md");
 
 /// The page of a record.
 pub fn page(record: &Record) -> String {
     let mut page = HEAD.to_owned();
     page.push_str(&taken(record));
+    page.push('\n');
+    page.push_str(&goals(record));
     page.push_str("\n## One fault\n\n");
     page.push_str(&singles(record));
     page.push_str("\n## Nothing wrong\n\n");
     page.push_str(&healthy(record));
     page.push_str("\n## Two faults at once\n\n");
     page.push_str(PAIRS);
-    page.push('\n');
     pair::reasons().for_each(|why| page.push_str(&format!("* {why}\n")));
     page.push('\n');
     page.push_str(&pairs(record));
@@ -43,6 +45,38 @@ fn taken(record: &Record) -> String {
         seeds.join(" and "),
         record.cases.len()
     )
+}
+
+/// What hopline is to reach, and what it does.
+fn goals(record: &Record) -> String {
+    let of = |kind, mode| Figures::select(&record.cases, kind, mode, |_| true);
+    let measured = |figures: Figures, reached: String| match figures.cases {
+        0 => "not measured".to_owned(),
+        _ => reached,
+    };
+    let mut rows = String::from("| | goal | reached |\n|---|---|---|\n");
+    let mut row = |what: &str, goal: &str, reached: String| {
+        rows.push_str(&format!("| {what} | {goal} | {reached} |\n"));
+    };
+    for (mode, goal) in [(Mode::Probes, "100 %"), (Mode::Passive, "95 %"), (Mode::Bundle, "95 %")] {
+        let one = of(Kind::Fault, mode);
+        let reached = measured(one, share(one.right, one.cases));
+        row(&format!("cause and hop of one fault, {}", asked(mode)), goal, reached);
+    }
+    let healthy = Figures::of(record.cases.iter().filter(|case| case.kind == Kind::Healthy));
+    let healed = Figures::of(record.cases.iter().filter(|case| case.kind == Kind::Healed));
+    let alarms = |of: Figures| measured(of, format!("{} in {} cases", of.cases - of.right, of.cases));
+    row("false alarms in healthy clouds, 20 at least", "0", alarms(healthy));
+    row("false alarms in healed clouds", "0", alarms(healed));
+    let pairs = of(Kind::Pair, Mode::Probes);
+    row("of two faults both named, with probes", "90 %", measured(pairs, share(pairs.all, pairs.cases)));
+    row(
+        "of two faults the first first, with probes",
+        "99 %",
+        measured(pairs, share(pairs.first, pairs.cases)),
+    );
+    row("median time of one fault, with probes", "2 s", seconds(of(Kind::Fault, Mode::Probes).median_ms));
+    rows
 }
 
 fn singles(record: &Record) -> String {

@@ -63,7 +63,8 @@ impl Hopline {
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
         let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else { return "unknown".to_owned() };
-        let changed = git(&["status", "--porcelain", "--", ":/crates", ":/Cargo.lock"]);
+        let changed =
+            git(&["status", "--porcelain", "--", ":/crates", ":/Cargo.lock", ":(top,exclude)crates/score"]);
         let is_changed = changed.is_none_or(|lines| !lines.is_empty());
         if is_changed { format!("{commit}+") } else { commit }
     }
