@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use model::netfilter::Hook;
-use model::path::{Disposition, Exchange, Path, Stop};
+use model::path::{Direction, Disposition, Exchange, Path, Stop};
 use model::probe::PING_OCTETS;
 use sim::{Answer, Endpoint, Protocol, Question, World};
 
@@ -298,8 +298,9 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
 /// A gateway may refuse to be pinged, and another instance's groups may not let ping in: neither is
 /// this instance's fault, and neither keeps anything else from working.
 fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
-    // Who does not hear the question for its address at all refuses nothing.
-    let own = answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    // Who does not hear the question for its address at all refuses nothing, nor does who is answered and loses that.
+    let is_question = |path: &&Path| path.exchange != Exchange::Arp && path.direction == Direction::Request;
+    let own = answer.paths.iter().filter(is_question);
     let refusal = own.into_iter().find_map(|path| match path.stop() {
         Some((_, Stop::Rule(rule) | Stop::Policy(rule))) => Some(rule),
         Some(_) | None => None,

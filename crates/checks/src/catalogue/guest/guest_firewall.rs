@@ -107,7 +107,7 @@ fn opened(ns: &Netns, rule: &RuleRef) -> Remedy {
 mod tests {
     use model::netfilter::Action;
 
-    use crate::fixture::{broken, codes, healthy, inside_firewall, lacks};
+    use crate::fixture::{broken, codes, healthy, inject, inside_firewall, lacks};
 
     const CODE: &str = "guest-firewall";
 
@@ -117,6 +117,16 @@ mod tests {
         assert_eq!(codes(&diagnosis), ["guest-firewall web1//eth0"]);
         let command = &diagnosis.findings[0].remedy[0].command;
         assert!(command.ends_with("-t filter -P INPUT ACCEPT"), "{command}");
+    }
+
+    #[test]
+    fn is_met_by_the_gateways_answer_before_the_outside_is_asked() {
+        let mut cloud = broken(CODE);
+        inject(&mut cloud, "ext-gateway-down");
+        assert_eq!(
+            codes(&cloud.diagnose("web1")),
+            ["guest-firewall web1//eth0", "ext-gateway-down gw//eth0"]
+        );
     }
 
     #[test]
