@@ -81,7 +81,8 @@ pub fn check(view: &View) -> Vec<Found> {
                 .stop(|s| s.is_in(ns) && uplinks::kills(s.stop))
                 .or_else(|| view.stop(|s| s.is_at(ns, name)))
                 // Another fault may kill the way out first; from outside it is still this one.
-                .or_else(|| view.stop(|s| matches!(s.rung.purpose, Purpose::Inbound(_) | Purpose::Outside))),
+                .or_else(|| view.stop(|s| matches!(s.rung.purpose, Purpose::Inbound(_))))
+                .or_else(|| view.stop(|s| s.rung.purpose == Purpose::Outside)),
             mend,
         }
         .found()
@@ -91,11 +92,21 @@ pub fn check(view: &View) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, minicloud};
+    use crate::fixture::{broken, codes, inject, minicloud};
 
     #[test]
     fn fires_on_an_uplink_set_down_and_not_on_the_route_it_took_along() {
         assert_eq!(codes(&broken("uplink-down").diagnose("web1")), ["uplink-down compute1//eth0"]);
+    }
+
+    #[test]
+    fn comes_behind_what_has_the_packets_before_it() {
+        let mut cloud = broken("uplink-down");
+        inject(&mut cloud, "host-subnet-overlap");
+        assert_eq!(
+            codes(&cloud.diagnose("web1")),
+            ["host-subnet-overlap compute1//docker0", "uplink-down compute1//eth0"]
+        );
     }
 
     #[test]
