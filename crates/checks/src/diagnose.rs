@@ -184,7 +184,7 @@ impl Log {
             self.claims.extend(claimed.map(|s| (s.hop.at.clone(), s.stop.clone())));
             mends.extend(found.mend);
             let rank = if round == 0 { Rank::Rung(order.0) } else { Rank::Behind };
-            let is_foreseen = view.rungs.get(order.0).is_some();
+            let is_foreseen = found.is_foreseen && view.rungs.get(order.0).is_some();
             self.findings.push(Ranked {
                 rank,
                 reach: found.reach,

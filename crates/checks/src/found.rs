@@ -17,6 +17,8 @@ pub struct Found {
     pub order: Option<Order>,
     /// How far it goes beyond what walks foresee.
     pub(crate) reach: Reach,
+    /// It has its place in the ladder from a walk that ends at it.
+    pub(crate) is_foreseen: bool,
 }
 
 /// How far the consequences of a fault go that no walk foresees.
@@ -47,6 +49,11 @@ impl Found {
             self.order = Some((usize::MAX - 1, 0, 0));
         }
         self
+    }
+
+    /// What no walk stops at is met here all the same, and told in the order of what a walk stops at.
+    pub(crate) fn met_at(self, order: Option<Order>) -> Found {
+        Found { order: order.or(self.order), is_foreseen: order.is_none() && self.is_foreseen, ..self }
     }
 }
 
@@ -82,7 +89,13 @@ impl Fault<'_> {
             remedy: self.remedy,
             instances: self.instances,
         };
-        Found { finding, mend: self.mend, order: stopped.map(|s| s.order), reach: Reach::Device }
+        Found {
+            finding,
+            mend: self.mend,
+            order: stopped.map(|s| s.order),
+            reach: Reach::Device,
+            is_foreseen: true,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use model::intent::{Instance, Network, Vif};
 use model::link::Link;
-use model::path::{Direction, Exchange, Hop, Place, Stop};
+use model::path::{Direction, Exchange, Hop, Place, Stage, Stop};
 use model::probe::{Holders, ProbeResult, RulesSeen};
 use model::snapshot::Host;
 use model::{Intent, Netns, Snapshot};
@@ -118,6 +118,24 @@ impl<'v> View<'v> {
     /// The first stop that this holds for.
     pub fn stop(&self, holds: impl Fn(&Stopped) -> bool) -> Option<Stopped<'v>> {
         self.stops().find(|s| holds(s))
+    }
+
+    /// Where the ladder first has a packet come to a host's own stack: what bridges and cables see is no part of it.
+    pub(crate) fn first_in(&self, ns: &Netns) -> Option<Order> {
+        let is_stack = |stage: Stage| match stage {
+            Stage::Route | Stage::Nat | Stage::Filter | Stage::Local | Stage::Service => true,
+            Stage::Instance | Stage::Bridge | Stage::Neighbour | Stage::Wire => false,
+        };
+        self.rungs.iter().enumerate().find_map(|(nth_rung, rung)| {
+            let paths =
+                rung.answer.paths.iter().enumerate().filter(|(_, path)| path.exchange != Exchange::Arp);
+            paths.into_iter().find_map(|(nth_path, path)| {
+                let is_there = |hop: &Hop| hop.at.host == ns.machine && hop.at.netns == ns.name;
+                let at = path.hops.iter().position(|hop| is_there(hop) && is_stack(hop.at.stage))?;
+                // As stops are counted: by the hops up to it.
+                Some((nth_rung, nth_path, at + 1))
+            })
+        })
     }
 
     /// The hosts in question that were read.

@@ -90,18 +90,32 @@ fn finding(view: &View, ns: &Netns, count: u64) -> Option<Found> {
             value: "0".to_owned(),
         }],
     };
-    Some(fault.found().breaks(Exchange::Icmp, Direction::Both).reaching(Reach::Host))
+    let found = fault.found().breaks(Exchange::Icmp, Direction::Both).reaching(Reach::Host);
+    Some(found.met_at(view.first_in(ns)))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes};
+    use crate::fixture::{broken, codes, inject};
 
     #[test]
     fn fires_on_a_full_table() {
         let found = broken("conntrack-full").diagnose("web1");
         assert_eq!(codes(&found), ["conntrack-full compute1//br100"]);
         assert!(found.findings[0].remedy[0].command.ends_with("nf_conntrack_max=524288"), "{found:#?}");
+    }
+
+    #[test]
+    fn is_met_where_a_packet_first_comes_to_the_host() {
+        let found = |other: &str| {
+            let mut cloud = broken("conntrack-full");
+            inject(&mut cloud, other);
+            codes(&cloud.diagnose("web1"))
+        };
+        let full = "conntrack-full compute1//br100";
+        assert_eq!(found("default-route-wrong-gw"), [full, "default-route-wrong-gw compute1//eth0"]);
+        assert_eq!(found("dnsmasq-not-running"), [full, "dnsmasq-not-running compute1//br100"]);
+        assert_eq!(found("tap-down"), ["tap-down compute1//vnet0", full]);
     }
 
     #[test]
