@@ -2,16 +2,21 @@
 //!
 //! Conversations are gone through in the order of an operator's questions: with the gateway, with the outside, from
 //! the outside, with neighbours, then DHCP, names, metadata, large packets, ssh. Within one, a packet meets places in
-//! the order of its way, there and back. A fault is met where it first stops one of these, or bends it. Between two
-//! that are met in one place nothing is first, and between what stops nothing and what stops something, the latter.
+//! the order of its way, there and back. A fault is met where it first stops one of these: what bends a packet, such as
+//! a source that is not translated, where that has it lost. Between two that are met in one place nothing is first, and
+//! between what stops nothing and what stops something, the latter.
 
 /// Where a fault is first met, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Met {
     /// Inside web1, by whatever it sends.
     Inside,
-    /// At its tap.
+    /// At its tap, before any bridge has the frame.
     Tap,
+    /// Where the bridge looks at its port's state, before any rule (`br_handle_frame`, net/bridge/br_input.c).
+    Port,
+    /// By the bridge's rules for what comes in.
+    BridgeRules,
     /// At its bridge.
     Bridge,
     /// At the gateway, by whatever is for it.
@@ -47,26 +52,17 @@ pub(crate) enum Met {
 }
 
 use Met::{
-    BackFromOutside, BackToWeb1, Beyond, Bridge, Dhcp, Gateway, Inbound, Inside, InsideOutward, Large,
-    Metadata, Names, Neighbours, Nothing, Routed, Ssh, Tap, Uplink,
+    BackFromOutside, BackToWeb1, Beyond, Bridge, BridgeRules, Dhcp, Gateway, Inbound, Inside, InsideOutward,
+    Large, Metadata, Names, Neighbours, Nothing, Port, Routed, Ssh, Tap, Uplink,
 };
 
 /// Every fault, by where it is met.
-const ORDER: [(Met, &[&str]); 18] = [
+const ORDER: [(Met, &[&str]); 20] = [
     (Inside, &["guest-nic-down", "guest-wrong-ip", "guest-arp-poisoned"]),
-    (
-        Tap,
-        &[
-            "tap-missing",
-            "tap-down",
-            "tap-not-enslaved",
-            "tap-wrong-bridge",
-            "antispoof-mac",
-            "ebtables-drop",
-            "stp-forward-delay",
-        ],
-    ),
-    (Bridge, &["bridge-down", "arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"]),
+    (Tap, &["tap-missing", "tap-down", "tap-not-enslaved", "tap-wrong-bridge"]),
+    (Port, &["stp-forward-delay", "bridge-down"]),
+    (BridgeRules, &["antispoof-mac", "ebtables-drop"]),
+    (Bridge, &["arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"]),
     (Gateway, &["conntrack-full"]),
     (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "duplicate-mac", "guest-firewall"]),
     (InsideOutward, &["guest-no-default-route", "guest-wrong-gateway"]),
@@ -84,22 +80,14 @@ const ORDER: [(Met, &[&str]); 18] = [
             "iptables-legacy-hidden",
         ],
     ),
-    (
-        Uplink,
-        &[
-            "uplink-down",
-            "uplink-no-carrier",
-            "default-route-wrong-gw",
-            "snat-missing",
-            "snat-wrong-address",
-            "float-snat-missing",
-            "rules-flushed",
-        ],
-    ),
+    (Uplink, &["uplink-down", "uplink-no-carrier", "default-route-wrong-gw"]),
     (Beyond, &["ext-gateway-down", "ext-gateway-not-forwarding", "ext-server-down", "ext-no-return-route"]),
     (
         BackFromOutside,
         &[
+            "snat-missing",
+            "snat-wrong-address",
+            "rules-flushed",
             "rp-filter-asymmetric",
             "stale-arp-after-float-move",
             "float-address-missing",
@@ -159,7 +147,8 @@ const ORDER: [(Met, &[&str]); 18] = [
     (Metadata, &["metadata-dnat-missing", "metadata-service-down", "metadata-zeroconf-route"]),
     (Large, &["mtu-tap-small", "pmtu-blackhole"]),
     (Ssh, &["ssh-slow-reverse-dns"]),
-    (Nothing, &["nova-rules-drift", "duplicate-ip-foreign"]),
+    // With another source than is meant, and answered all the same.
+    (Nothing, &["float-snat-missing", "nova-rules-drift", "duplicate-ip-foreign"]),
 ];
 
 /// Where a fault of the corpus is first met.
