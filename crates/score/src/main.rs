@@ -1,16 +1,17 @@
 //! `score`: takes hopline's score and writes it down. `make score` builds and runs it; it needs root, as labs do.
 
+mod guarded;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use nix::sys::signal::{SigSet, Signal};
 use score::{Case, Hopline, Means, Record, Runner, ScoreError, Shape, Trial, Tried, page, write_whole};
 
 /// The seed that half of the pairs are always drawn by.
@@ -54,6 +55,9 @@ struct Typed {
     /// Print the record, and write nothing: in a virtual machine, whose time is no measure
     #[arg(long, hide = true)]
     print: bool,
+    /// What is started by this very program, which ends it by closing its standard input
+    #[arg(long, hide = true)]
+    guarded: bool,
     /// Write the page of the record that is there, and try nothing
     #[arg(long)]
     page: bool,
@@ -61,6 +65,12 @@ struct Typed {
 
 fn main() -> ExitCode {
     let typed = Typed::parse();
+    if !typed.guarded {
+        return guarded::run().unwrap_or_else(|error| {
+            tell(&format!("score: error: could not start itself: {error}"));
+            ExitCode::from(2)
+        });
+    }
     match run(&typed) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -78,9 +88,8 @@ fn run(typed: &Typed) -> Result<bool, ScoreError> {
         let record = Record::read(&files.json)?;
         return files.write(&record).map(|()| true);
     }
-    let stop = stopped_by_signals();
+    let stop = guarded::stop();
     if let Some(seconds) = typed.within {
-        let stop = Arc::clone(&stop);
         thread::spawn(move || {
             thread::sleep(Duration::from_secs(seconds));
             stop.store(true, Ordering::Relaxed);
@@ -102,7 +111,7 @@ fn run(typed: &Typed) -> Result<bool, ScoreError> {
     let (commit, folder) = (hopline.commit(), Folder::new()?);
     let bundles = hopline.can("collect")?.then(|| folder.0.clone());
     let prefix = format!("hs-{}-", std::process::id());
-    let runner = Runner { hopline, prefix, labs: typed.labs.into(), means: Means { bundles }, stop: &stop };
+    let runner = Runner { hopline, prefix, labs: typed.labs.into(), means: Means { bundles }, stop };
     let keeps = typed.sample.is_none() && !typed.print;
     let (of, emulated) = (trials.len(), typed.print);
     let score = Mutex::new(Score { record, done: 0, of, is_right: true, commit, emulated });
@@ -256,23 +265,6 @@ impl Drop for Folder {
         // There is nobody to tell.
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// Set by the first SIGINT, SIGTERM or SIGHUP, so that labs are removed before the end. Called while there is one
-/// thread, whose mask the others have.
-fn stopped_by_signals() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
-    if signals.thread_block().is_ok() {
-        let told = Arc::clone(&stop);
-        thread::spawn(move || {
-            if let Ok(signal) = signals.wait() {
-                tell(&format!("score: {signal}; ending what has begun"));
-                told.store(true, Ordering::Relaxed);
-            }
-        });
-    }
-    stop
 }
 
 fn tell(line: &str) {

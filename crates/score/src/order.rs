@@ -35,6 +35,8 @@ pub(crate) enum Met {
     BackFromOutside,
     /// Only by what comes from the outside by itself.
     Inbound,
+    /// By what comes from the outside, at its end: web1 is looked for by the address that is recorded.
+    Arrival,
     /// Between neighbours.
     Neighbours,
     /// By DHCP.
@@ -52,19 +54,19 @@ pub(crate) enum Met {
 }
 
 use Met::{
-    BackFromOutside, BackToWeb1, Beyond, Bridge, BridgeRules, Dhcp, Gateway, Inbound, Inside, InsideOutward,
-    Large, Metadata, Names, Neighbours, Nothing, Port, Routed, Ssh, Tap, Uplink,
+    Arrival, BackFromOutside, BackToWeb1, Beyond, Bridge, BridgeRules, Dhcp, Gateway, Inbound, Inside,
+    InsideOutward, Large, Metadata, Names, Neighbours, Nothing, Port, Routed, Ssh, Tap, Uplink,
 };
 
 /// Every fault, by where it is met.
-const ORDER: [(Met, &[&str]); 20] = [
-    (Inside, &["guest-nic-down", "guest-wrong-ip", "guest-arp-poisoned"]),
+const ORDER: [(Met, &[&str]); 21] = [
+    (Inside, &["guest-nic-down", "guest-arp-poisoned"]),
     (Tap, &["tap-missing", "tap-down", "tap-not-enslaved", "tap-wrong-bridge"]),
     (Port, &["stp-forward-delay", "bridge-down"]),
     (BridgeRules, &["antispoof-mac", "ebtables-drop"]),
     (Bridge, &["arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"]),
     (Gateway, &["conntrack-full"]),
-    (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "duplicate-mac", "guest-firewall"]),
+    (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "guest-firewall"]),
     (InsideOutward, &["guest-no-default-route", "guest-wrong-gateway"]),
     (
         Routed,
@@ -105,16 +107,10 @@ const ORDER: [(Met, &[&str]); 20] = [
             "sg-missing-ssh",
         ],
     ),
+    (Arrival, &["guest-wrong-ip"]),
     (
         Neighbours,
-        &[
-            "hairpin-off",
-            "port-isolated",
-            "br-netfilter-docker-drop",
-            "flatif-down",
-            "flatif-not-enslaved",
-            "vlan-device-down",
-        ],
+        &["hairpin-off", "port-isolated", "duplicate-mac", "br-netfilter-docker-drop", "vlan-device-down"],
     ),
     (
         Dhcp,
@@ -129,7 +125,6 @@ const ORDER: [(Met, &[&str]); 20] = [
             "libvirt-dnsmasq-steals-port",
             "input-blocks-dhcp",
             "dhcp-reply-lost",
-            "dhcp-bad-udp-checksum",
             "dhcp-offer-wrong",
             "rogue-dhcp",
         ],
@@ -147,8 +142,20 @@ const ORDER: [(Met, &[&str]); 20] = [
     (Metadata, &["metadata-dnat-missing", "metadata-service-down", "metadata-zeroconf-route"]),
     (Large, &["mtu-tap-small", "pmtu-blackhole"]),
     (Ssh, &["ssh-slow-reverse-dns"]),
-    // With another source than is meant, and answered all the same.
-    (Nothing, &["float-snat-missing", "nova-rules-drift", "duplicate-ip-foreign"]),
+    (
+        Nothing,
+        &[
+            // With another source than is meant, and answered all the same.
+            "float-snat-missing",
+            "nova-rules-drift",
+            "duplicate-ip-foreign",
+            // With one host there is nobody behind it.
+            "flatif-down",
+            "flatif-not-enslaved",
+            // Only old clients throw such answers away.
+            "dhcp-bad-udp-checksum",
+        ],
+    ),
 ];
 
 /// Where a fault of the corpus is first met.

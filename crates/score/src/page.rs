@@ -6,7 +6,7 @@ use crate::case::{Case, Ended, Kind, Mode};
 use crate::figures::Figures;
 use crate::pair;
 use crate::record::Record;
-use crate::shape::Shape;
+use crate::shape::{NONE_WITH_A_NETWORK_HOST, Shape};
 
 /// What the figures mean, and how they are taken.
 const HEAD: &str = include_str!("page_head.md");
@@ -21,6 +21,8 @@ pub fn page(record: &Record) -> String {
     page.push_str(&goals(record));
     page.push_str("\n## One fault\n\n");
     page.push_str(&singles(record));
+    page.push_str("\nWith a network host some are left out:\n\n");
+    NONE_WITH_A_NETWORK_HOST.iter().for_each(|(code, why)| page.push_str(&format!("* {code}: {why}\n")));
     page.push_str("\n## Nothing wrong\n\n");
     page.push_str(&healthy(record));
     page.push_str("\n## Two faults at once\n\n");

@@ -45,7 +45,8 @@ impl Trial {
     /// So many pairs of the faults of a cloud, drawn by the seed.
     pub fn pairs(shape: Shape, seed: u64, count: usize) -> Vec<Trial> {
         let faults = shape.faults();
-        let codes: Vec<&str> = faults.iter().map(|made| made.code).collect();
+        let codes = faults.iter().map(|made| made.code).filter(|code| !OF_SSH.contains(code));
+        let codes: Vec<&str> = codes.collect();
         let made = |code: &str| faults.iter().find(|made| made.code == code).cloned();
         let pairs = pair::drawn(&codes, seed, count).into_iter();
         pairs.map(|codes| Trial::Faults(shape, codes.into_iter().filter_map(made).collect())).collect()
