@@ -61,7 +61,17 @@ use Met::{
 /// Every fault, by where it is met.
 const ORDER: [(Met, &[&str]); 21] = [
     (Inside, &["guest-nic-down", "guest-arp-poisoned"]),
-    (Tap, &["tap-missing", "tap-down", "tap-not-enslaved", "tap-wrong-bridge"]),
+    (
+        Tap,
+        &[
+            "guest-powered-off",
+            "guest-paused-tap-full",
+            "tap-missing",
+            "tap-down",
+            "tap-not-enslaved",
+            "tap-wrong-bridge",
+        ],
+    ),
     (Port, &["stp-forward-delay", "bridge-down"]),
     (BridgeRules, &["antispoof-mac", "ebtables-drop"]),
     (Bridge, &["arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"]),

@@ -8,7 +8,11 @@ const IMPOSSIBLE: [(&str, &[&str], &[&str]); 9] = [
     ("web1's server of DHCP and names is one process, which is in one state", DNSMASQ, DNSMASQ),
     ("a tap is in one bridge or in none, and its flags are those of that port", WHICH_BRIDGE, PORT),
     ("a port's flags are set as a whole, and anew when it is plugged in", PORT, PORT),
-    ("without a tap there is neither a port nor web1's NIC", &["tap-missing"], TAP_AND_NIC),
+    (
+        "without a tap there is neither a port nor web1's NIC",
+        &["tap-missing", "guest-powered-off"],
+        TAP_AND_NIC,
+    ),
     (
         "web1's addresses, routes and neighbours go with its NIC, and its routes with its address",
         &["guest-nic-down", "guest-wrong-ip"],
@@ -46,6 +50,7 @@ const PORT: &[&str] = &[
     "flood-off-unknown-unicast",
 ];
 const TAP_AND_NIC: &[&str] = &[
+    "tap-missing",
     "tap-down",
     "tap-not-enslaved",
     "tap-wrong-bridge",

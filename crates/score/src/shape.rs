@@ -66,14 +66,19 @@ impl Shape {
     /// The faults that are made in it, each with where it stands there.
     pub fn faults(self) -> Vec<Made> {
         let every = tables::all();
-        let of_vlans = |(code, _): &Row| tables::OF_VLANS.iter().any(|(vlan, _)| vlan == code);
+        let is_of = |table: &[Row], row: &Row| table.iter().any(|(code, _)| *code == row.0);
+        // What any cloud can have.
+        let is_common = |row: &Row| !is_of(&tables::OF_VLANS, row) && !is_of(&tables::OF_MACHINES, row);
         let rows: Vec<Row> = match self {
-            Shape::OneHost | Shape::TwoHosts => every.into_iter().filter(|row| !of_vlans(row)).collect(),
+            Shape::OneHost | Shape::TwoHosts => every.into_iter().filter(is_common).collect(),
             Shape::NetworkHost => {
                 let is_none = |code: &str| NONE_WITH_A_NETWORK_HOST.iter().any(|(none, _)| *none == code);
-                every.into_iter().filter(|row| !of_vlans(row) && !is_none(row.0)).collect()
+                every.into_iter().filter(|row| is_common(row) && !is_none(row.0)).collect()
             }
-            Shape::Machines => every.into_iter().filter(|(code, _)| OF_MACHINES.contains(code)).collect(),
+            Shape::Machines => {
+                let is_made = |row: &Row| OF_MACHINES.contains(&row.0) || is_of(&tables::OF_MACHINES, row);
+                every.into_iter().filter(is_made).collect()
+            }
             Shape::Vlan => every.into_iter().filter(|(code, _)| OF_VLAN_CLOUDS.contains(code)).collect(),
         };
         rows.into_iter().map(|(code, place)| Made { code, place: self.place(code, place) }).collect()
@@ -98,7 +103,8 @@ impl Shape {
 
 /// Faults made around virtual machines: those of their taps, and a few of each other kind. A machine takes seconds
 /// to boot, and all that differs is that nobody can look into it.
-const OF_MACHINES: [&str; 14] = [
+const OF_MACHINES: [&str; 15] = [
+    "guest-powered-off",
     "tap-down",
     "tap-missing",
     "tap-not-enslaved",
