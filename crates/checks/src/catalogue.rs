@@ -136,6 +136,13 @@ pub mod external {
     pub mod stale_arp_after_float_move;
 }
 
+/// What the cloud's database records, and nobody has.
+pub mod database {
+    pub mod db_host_mismatch;
+    pub mod fixed_ip_leaked;
+    pub mod float_tied_to_deleted_instance;
+}
+
 /// The last resort.
 pub mod general {
     pub mod lost_at_hop;
@@ -263,6 +270,11 @@ catalogue! {
         ext_server_down => "ext-server-down",
         stale_arp_after_float_move => "stale-arp-after-float-move",
         pmtu_blackhole => "pmtu-blackhole",
+    }
+    database {
+        float_tied_to_deleted_instance => "float-tied-to-deleted-instance",
+        fixed_ip_leaked => "fixed-ip-leaked",
+        db_host_mismatch => "db-host-mismatch",
     }
     general {
         lost_at_hop => "lost-at-hop",

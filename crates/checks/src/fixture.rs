@@ -8,6 +8,7 @@ mod misled;
 mod nova_clouds;
 mod probes;
 mod queens;
+mod recorded;
 mod rules;
 mod site;
 mod tests_of_all;

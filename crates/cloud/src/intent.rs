@@ -23,8 +23,8 @@ pub fn intent(records: Option<Records>, snapshot: &Snapshot, entries: &[Instance
         sources.push("site file".to_owned());
     }
     name_hosts_as_the_site_does(&mut records, snapshot);
-    let Records { source, instances, networks, vif_uuids, .. } = records;
-    let mut intent = Intent { sources, from_database, instances, networks };
+    let Records { source, instances, networks, vif_uuids, remains, .. } = records;
+    let mut intent = Intent { sources, from_database, instances, networks, remains };
     name_networks_devices(&mut intent.networks, snapshot);
     give_vifs_their_networks_bridge(&mut intent, &source);
 
@@ -52,9 +52,11 @@ fn name_hosts_as_the_site_does(records: &mut Records, snapshot: &Snapshot) {
     };
     for instance in &mut records.instances {
         rename(&mut instance.host);
+        instance.recorded_host.iter_mut().for_each(rename);
         let floating = instance.vifs.iter_mut().flat_map(|vif| vif.floating.iter_mut());
         floating.filter_map(|f| f.host.as_mut()).for_each(rename);
     }
+    records.remains.floating.iter_mut().filter_map(|tied| tied.floating.host.as_mut()).for_each(rename);
     for network in &mut records.networks {
         network.host.iter_mut().for_each(rename);
         network.host_addresses.iter_mut().map(|(host, _)| host).for_each(rename);

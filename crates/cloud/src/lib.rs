@@ -17,6 +17,7 @@ mod find;
 mod intent;
 mod networks;
 mod records;
+mod remains;
 mod schema;
 mod secret_url;
 mod taps;

@@ -9,11 +9,12 @@ use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 use model::Mac;
-use model::intent::{Floating, Instance, Network, SecurityGroup, SecurityGroupRule, Vif};
+use model::intent::{Floating, Instance, Network, Remains, SecurityGroup, SecurityGroupRule, Vif};
 
 use crate::cells::Cell;
 use crate::database::Session;
 use crate::database_error::{DatabaseError, classify};
+use crate::remains;
 use crate::schema::{self, Schema};
 use crate::secret_url::DatabaseUrl;
 
@@ -28,6 +29,8 @@ pub struct Records {
     pub vif_uuids: BTreeMap<Mac, String>,
     /// Networks by ascending id.
     pub networks: Vec<Network>,
+    /// Rows of instances that live no more.
+    pub remains: Remains,
     /// Tables of security groups that the database lacks: groups are unknown then, not empty.
     pub missing_tables: Vec<String>,
 }
@@ -56,6 +59,7 @@ async fn fill(records: &mut Records, session: &mut Session, schema: &Schema) -> 
     let vifs = vifs(session, schema, records, &keys, &ids).await?;
     let fixed = fixed_addresses(session, schema, records, &keys, &ids, &vifs).await?;
     floating_addresses(session, schema, records, &fixed).await?;
+    records.remains = remains::read(session, schema, &ids).await?;
     if records.missing_tables.is_empty() {
         security_groups(session, schema, records, &keys).await?;
     }
@@ -63,7 +67,7 @@ async fn fill(records: &mut Records, session: &mut Session, schema: &Schema) -> 
 }
 
 /// Where a row of `networks` went, by its id.
-type NetworkIndex = BTreeMap<u64, usize>;
+pub(crate) type NetworkIndex = BTreeMap<u64, usize>;
 /// Where an instance went, by its uuid and, for Essex, by its number.
 type InstanceIndex = BTreeMap<String, usize>;
 /// (instance, vif) by the id of a row of another table.
@@ -153,11 +157,11 @@ async fn count_addresses(
 }
 
 async fn instances(session: &mut Session, schema: &Schema) -> Result<Vec<Instance>, sqlx::Error> {
-    let columns = schema
-        .texts("instances", &["id", "uuid", "hostname", "display_name", "host", "vm_state", "project_id"]);
+    let columns = ["id", "uuid", "hostname", "display_name", "host", "vm_state", "task_state", "project_id"];
+    let columns = schema.texts("instances", &columns);
     let live = schema.live("instances");
     let sql = format!("SELECT {columns} FROM instances WHERE {live} ORDER BY instances.id");
-    let instance = |[id, uuid, hostname, display_name, host, vm_state, project]: [Cell; 7]| {
+    let instance = |[id, uuid, hostname, display_name, host, vm_state, task, project]: [Cell; 8]| {
         let id = number(id.as_ref());
         let libvirt_name = id.map(|id: u64| format!("instance-{id:08x}"));
         let name = filled(hostname).or(filled(display_name));
@@ -166,8 +170,10 @@ async fn instances(session: &mut Session, schema: &Schema) -> Result<Vec<Instanc
             name: name.or_else(|| libvirt_name.clone()).unwrap_or_default(),
             uuid: filled(uuid),
             libvirt_name,
-            host: host.unwrap_or_default(),
+            host: host.clone().unwrap_or_default(),
+            recorded_host: filled(host),
             vm_state: filled(vm_state),
+            task: filled(task),
             project: filled(project),
             ..Instance::default()
         }
@@ -340,21 +346,21 @@ async fn security_group_rules(
 }
 
 /// NULL and the empty string both mean "none" in nova's tables.
-fn filled(cell: Cell) -> Option<String> {
+pub(crate) fn filled(cell: Cell) -> Option<String> {
     cell.filter(|text| !text.is_empty())
 }
 
-fn number<T: FromStr>(cell: Option<&String>) -> Option<T> {
+pub(crate) fn number<T: FromStr>(cell: Option<&String>) -> Option<T> {
     cell?.trim().parse().ok()
 }
 
 /// `1` from MySQL and SQLite, `true` from PostgreSQL.
-fn flag(cell: Option<&String>) -> bool {
+pub(crate) fn flag(cell: Option<&String>) -> bool {
     cell.is_some_and(|text| matches!(text.as_str(), "1" | "true"))
 }
 
 /// PostgreSQL's `inet` prints a single address with `/32` once it is cast to text.
-fn address(cell: Option<&String>) -> Option<Ipv4Addr> {
+pub(crate) fn address(cell: Option<&String>) -> Option<Ipv4Addr> {
     cell?.split('/').next()?.trim().parse().ok()
 }
 

@@ -18,6 +18,26 @@ fn queens_is_read_whole() {
 }
 
 #[test]
+fn what_is_left_of_instances_that_are_gone() {
+    let queens = include_str!("fixtures/queens.sql");
+    // web1 is deleted and all else of it stays; 10.0.0.7 is allocated to nobody.
+    let badly_ended = "UPDATE instances SET deleted = 10 WHERE id = 10; \
+                       UPDATE fixed_ips SET allocated = 1 WHERE id = 7;";
+    let remains = sqlite_records(&format!("{queens}{badly_ended}")).remains;
+    let floating: Vec<_> = remains.floating.iter().map(|tied| (tied.id, tied.fixed_id)).collect();
+    assert_eq!(floating, [(1, 2)]);
+    assert_eq!(remains.floating[0].name.as_deref(), Some("web1"));
+    assert_eq!(remains.floating[0].floating.host.as_deref(), Some("compute1"));
+    // 9 was given back and ends by itself, 12 is invisible to nova.
+    let fixed: Vec<_> = remains.fixed.iter().map(|leaked| (leaked.id, leaked.network)).collect();
+    assert_eq!(fixed, [(2, Some(0)), (5, Some(0)), (7, Some(0)), (8, Some(0))]);
+
+    let as_it_is = sqlite_records(queens).remains;
+    assert_eq!(as_it_is.floating, []);
+    assert_eq!(as_it_is.fixed.iter().map(|leaked| leaked.id).collect::<Vec<_>>(), [8], "leased by nobody");
+}
+
+#[test]
 fn havana_has_no_share_address() {
     let records = sqlite_records(include_str!("fixtures/havana.sql"));
     let network = &records.networks[0];

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use score::tables::{
-    self, ANSWERS, FLEETING, GUESTS, LINKS, METADATA, NAMES, NO_SSH, OF_ANSWERS, OF_SSH, RULES, SERVICES,
-    UNREAD, WAY_OUT,
+    self, ANSWERS, FLEETING, GUESTS, LINKS, METADATA, NAMES, NO_SSH, OF_ANSWERS, OF_SSH, RECORDS, RULES,
+    SERVICES, UNREAD, WAY_OUT,
 };
 use support::report::{list, text};
 use support::test_lab::TestLab;
@@ -73,6 +73,11 @@ fn faults_of_metadata_are_named_and_healed() {
 #[test]
 fn faults_of_names_are_named_and_healed() {
     each_is_named_and_healed("d", &NAMES);
+}
+
+#[test]
+fn faults_of_the_database_are_named_and_healed() {
+    each_is_named_and_healed("q", &RECORDS);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod bridge_down;
 mod bridge_mac_flap;
 mod conntrack_full;
 mod conntrack_stale_dnat;
+mod db_host_mismatch;
 mod default_route_missing;
 mod default_route_wrong_gw;
 mod dhcp_bad_udp_checksum;
@@ -41,11 +42,13 @@ mod ext_gateway_not_forwarding;
 mod ext_no_return_route;
 mod ext_server_down;
 mod fdb_static_stale;
+mod fixed_ip_leaked;
 mod flatif_down;
 mod flatif_not_enslaved;
 mod float_address_missing;
 mod float_dnat_missing;
 mod float_snat_missing;
+mod float_tied_to_deleted_instance;
 mod flood_off_unknown_unicast;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
@@ -190,13 +193,16 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     bridge_mac_flap::FAULT,
     xdp_drop::FAULT,
     guest_powered_off::FAULT,
+    float_tied_to_deleted_instance::FAULT,
+    fixed_ip_leaked::FAULT,
+    db_host_mismatch::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
     guest_paused_tap_full::FAULT,
 ];
 
-const OF_ALL: usize = 82;
+const OF_ALL: usize = 85;
 const OF_VLANS: usize = 3;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 1;

@@ -6,6 +6,7 @@
 //! happened in between. It refuses to touch what is not its own.
 
 mod await_lease;
+mod badly_ended;
 mod break_heal;
 mod command;
 mod database;

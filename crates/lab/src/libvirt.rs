@@ -9,6 +9,7 @@ use plumbing::veth::{End, plug};
 use plumbing::{Namespace, bridge, link};
 
 use crate::error::{LabError, file};
+use crate::layout::Host;
 use crate::nova::domain_xml;
 use crate::nova::wanted::{HostInstance, Nic};
 use crate::place::Lab;
@@ -22,6 +23,12 @@ pub(crate) fn live_file(lab: &Lab, host: &str, domain: &str) -> PathBuf {
 
 fn persistent_file(lab: &Lab, host: &str, domain: &str) -> PathBuf {
     lab.host_path(host, "etc/libvirt/qemu").join(format!("{domain}.xml"))
+}
+
+/// The host that has the domain, running or not, whatever the database says.
+pub(crate) fn host_of<'h>(lab: &Lab, hosts: &'h [Host], domain: &str) -> Option<&'h str> {
+    let mut hosts = hosts.iter().map(|host| host.name.as_str());
+    hosts.find(|host| persistent_file(lab, host, domain).exists())
 }
 
 /// Names of the taps of a running domain, one a NIC; none where it does not run.

@@ -42,15 +42,18 @@ impl Scene {
     pub(crate) fn open(lab: &Lab) -> Result<Scene, LabError> {
         let cloud: Cloud = manager::read(lab)?;
         let (row, web1) = instance_named(&cloud, WEB1)?;
-        let server_name = lab.shape.server_of(&row.host);
+        // A fault may have it recorded elsewhere.
+        let hosts = lab.shape.hosts();
+        let host = libvirt::host_of(lab, &hosts, &web1.domain()).unwrap_or(&row.host);
+        let server_name = lab.shape.server_of(host);
         let no_nic = || LabError::UnknownNetwork { name: format!("of {WEB1}"), known: String::new() };
         let nic = web1.nics.first().cloned().ok_or_else(no_nic)?;
         let service = wanted::network_service(&cloud, &server_name);
         let served = service.networks.into_iter().find(|served| served.bridge == nic.bridge);
-        let mut taps = libvirt::taps(lab, &row.host, &web1.domain())?;
+        let mut taps = libvirt::taps(lab, host, &web1.domain())?;
         let mut floating = cloud.floating.iter();
         let floating = floating.find(|floating| floating.fixed.is_some_and(|ip| nic.fixed.contains(&ip)));
-        let here = wanted::compute_service(&cloud, &row.host);
+        let here = wanted::compute_service(&cloud, host);
         let mut bridges = here.instances.iter().flat_map(|instance| &instance.nics).map(|nic| &nic.bridge);
         let bridge_of_others =
             bridges.find(|bridge| **bridge != nic.bridge).map(|bridge| bridge.name.clone());
@@ -61,7 +64,7 @@ impl Scene {
             served: served.ok_or_else(no_nic)?,
             floating: floating.map(|floating| floating.address),
             inside: if runs { Some(namespace::open(lab, WEB1)?) } else { None },
-            compute: open_host(lab, &row.host)?,
+            compute: open_host(lab, host)?,
             server: open_host(lab, &server_name)?,
             rig: Rig::open(lab)?,
             web1,

@@ -19,6 +19,52 @@ pub struct Intent {
     pub instances: Vec<Instance>,
     /// Networks.
     pub networks: Vec<Network>,
+    /// What is still recorded of instances that live no more.
+    pub remains: Remains,
+}
+
+/// Rows of the database that speak of instances which live no more: nothing gives them back by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remains {
+    /// Floating addresses that hang on a fixed address of nobody's.
+    pub floating: Vec<TiedFloating>,
+    /// Fixed addresses that are out of the pool, with nobody who has them.
+    pub fixed: Vec<LeakedFixed>,
+}
+
+/// A floating address that hangs on a fixed address of nobody's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TiedFloating {
+    /// `floating_ips.id`.
+    pub id: u64,
+    /// The outside address, the fixed one, and the host that carries it.
+    pub floating: Floating,
+    /// `fixed_ips.id`.
+    pub fixed_id: u64,
+    /// Whose it was, by uuid (Essex: number); `None` where the fixed address is tied to nobody any more.
+    pub instance: Option<String>,
+    /// Its name, where its row is still there.
+    pub name: Option<String>,
+}
+
+/// A fixed address that is out of the pool, with nobody who has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeakedFixed {
+    /// `fixed_ips.id`.
+    pub id: u64,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Index into `Intent::networks`.
+    pub network: Option<usize>,
+    /// `fixed_ips.allocated`.
+    pub allocated: bool,
+    /// `fixed_ips.leased`.
+    pub leased: bool,
+    /// Whose it was, by uuid (Essex: number); `None` where it is tied to nobody.
+    pub instance: Option<String>,
+    /// Its name, where its row is still there.
+    pub name: Option<String>,
 }
 
 /// A cloud instance.
@@ -35,8 +81,12 @@ pub struct Instance {
     pub libvirt_name: Option<String>,
     /// Host it runs on, by its name in the site.
     pub host: String,
+    /// `instances.host`, by its name in the site: where the database has it; `None` where no database tells.
+    pub recorded_host: Option<String>,
     /// nova's vm_state, where known.
     pub vm_state: Option<String>,
+    /// nova's task_state: what is being done with it at the moment.
+    pub task: Option<String>,
     /// `instances.project_id`: whose it is, where known.
     pub project: Option<String>,
     /// Its NICs.

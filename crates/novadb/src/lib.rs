@@ -13,6 +13,7 @@ mod instances;
 mod leases;
 mod networks;
 mod read;
+mod remains;
 pub mod rows;
 mod schema;
 mod sql;

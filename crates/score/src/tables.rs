@@ -124,6 +124,13 @@ pub const OF_ANSWERS: [Row; 3] = [
     ("duplicate-ip-foreign", "compute1//eth1"),
 ];
 
+/// What the database records, and nobody has.
+pub const RECORDS: [Row; 3] = [
+    ("float-tied-to-deleted-instance", "compute1//eth0"),
+    ("fixed-ip-leaked", "compute1//br100"),
+    ("db-host-mismatch", "compute1//vnet0"),
+];
+
 /// What a question of the host's mends, and an instance's neighbour by its own.
 pub const FLEETING: Row = ("bridge-mac-flap", "compute1//br100");
 
@@ -153,6 +160,7 @@ pub fn all() -> Vec<Row> {
         &NAMES,
         &ANSWERS,
         &OF_ANSWERS,
+        &RECORDS,
         &single,
         &OF_VLANS,
         &OF_MACHINES,

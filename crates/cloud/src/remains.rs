@@ -1,0 +1,94 @@
+//! Rows that speak of instances which live no more: what nova gives back by itself in time is not among them.
+
+use std::net::Ipv4Addr;
+
+use model::intent::{Floating, LeakedFixed, Remains, TiedFloating};
+
+use crate::cells::Cell;
+use crate::database::Session;
+use crate::records::{NetworkIndex, address, filled, flag, number};
+use crate::schema::Schema;
+
+/// Reads them, each list by ascending id.
+pub(crate) async fn read(
+    session: &mut Session,
+    schema: &Schema,
+    networks: &NetworkIndex,
+) -> Result<Remains, sqlx::Error> {
+    let floating = session.rows(floating_sql(schema)).await?.into_iter().filter_map(tied).collect();
+    let fixed = session.rows(fixed_sql(schema)).await?;
+    let fixed = fixed.into_iter().filter_map(|row| leaked(row, networks)).collect();
+    Ok(Remains { floating, fixed })
+}
+
+/// Joins `instances` to `fixed_ips`, deleted ones too, and the name that people use.
+fn owner(schema: &Schema) -> (String, String) {
+    let key = schema.instance_key("fixed_ips");
+    let theirs = if key == "instance_uuid" { "uuid" } else { "id" };
+    let join = format!("LEFT JOIN instances ON instances.{theirs} = fixed_ips.{key}");
+    let names = [schema.text("instances", "hostname"), schema.text("instances", "display_name")];
+    (join, format!("COALESCE({})", names.join(", ")))
+}
+
+/// Condition: the row joined by [`owner`] is missing or deleted. One whose `deleted` is NULL is invisible to nova and
+/// may be anything.
+fn is_gone(schema: &Schema) -> String {
+    format!("(instances.id IS NULL OR NOT ({}))", schema.live("instances"))
+}
+
+fn floating_sql(schema: &Schema) -> String {
+    let (join, name) = owner(schema);
+    let columns = schema.texts("floating_ips", &["id", "address", "host"]);
+    let fixed = schema.texts("fixed_ips", &["id", "address", schema.instance_key("fixed_ips")]);
+    format!(
+        "SELECT {columns}, {fixed}, {name} FROM floating_ips \
+         JOIN fixed_ips ON fixed_ips.id = floating_ips.fixed_ip_id {join} \
+         WHERE {} AND {} AND {} ORDER BY floating_ips.id",
+        schema.live("floating_ips"),
+        schema.live("fixed_ips"),
+        is_gone(schema),
+    )
+}
+
+fn tied(row: [Cell; 7]) -> Option<TiedFloating> {
+    let [id, floating, host, fixed_id, fixed, instance, name] = row;
+    let ip = |cell: Cell| -> Option<Ipv4Addr> { address(cell.as_ref()) };
+    Some(TiedFloating {
+        id: number(id.as_ref())?,
+        floating: Floating { address: ip(floating)?, fixed: ip(fixed)?, host: filled(host) },
+        fixed_id: number(fixed_id.as_ref())?,
+        instance: filled(instance),
+        name: filled(name),
+    })
+}
+
+/// Allocated to who is deleted, never was or is not named; or leased by nobody, which nova's pool query never takes
+/// again and its time-out never ends. What an instance gave back and has still leased is on its way to be free.
+fn fixed_sql(schema: &Schema) -> String {
+    let (join, name) = owner(schema);
+    let key = schema.instance_key("fixed_ips");
+    let columns = ["id", "address", "network_id", "allocated", "leased", key];
+    let columns = schema.texts("fixed_ips", &columns);
+    let allocated = schema.is("fixed_ips", "allocated", true);
+    let leased = schema.is("fixed_ips", "leased", true);
+    format!(
+        "SELECT {columns}, {name} FROM fixed_ips {join} WHERE {} AND {} \
+         AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})) ORDER BY fixed_ips.id",
+        schema.live("fixed_ips"),
+        schema.is("fixed_ips", "reserved", false),
+        gone = is_gone(schema),
+    )
+}
+
+fn leaked(row: [Cell; 7], networks: &NetworkIndex) -> Option<LeakedFixed> {
+    let [id, ip, network, allocated, leased, instance, name] = row;
+    Some(LeakedFixed {
+        id: number(id.as_ref())?,
+        address: address(ip.as_ref())?,
+        network: number(network.as_ref()).and_then(|id| networks.get(&id)).copied(),
+        allocated: flag(allocated.as_ref()),
+        leased: flag(leased.as_ref()),
+        instance: filled(instance),
+        name: filled(name),
+    })
+}
