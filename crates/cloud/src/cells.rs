@@ -17,3 +17,12 @@ where
     }
     Ok(cells)
 }
+
+/// A row of as many columns as the statement has, each cast to text.
+pub(crate) fn every_cell<R: Row>(row: &R) -> Result<Vec<Cell>, sqlx::Error>
+where
+    usize: ColumnIndex<R>,
+    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    (0..row.len()).map(|column| row.try_get(column)).collect()
+}

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use sqlx::AssertSqlSafe;
 
-use crate::cells::{Cell, cells};
+use crate::cells::{Cell, cells, every_cell};
 use crate::connection::{Access, Connection};
 use crate::database_error::{DatabaseError, classify};
 use crate::records::{self, Records};
@@ -18,16 +19,32 @@ pub(crate) struct Session(pub(crate) Connection);
 /// Blocks, on a runtime of its own: not to be called from inside another. Writes nothing: the session
 /// is read-only by the server's own rule, and a SQLite file is opened read-only and never made.
 pub fn read(url: &DatabaseUrl, timeout: Duration) -> Result<Records, DatabaseError> {
+    block_on(url, timeout, async {
+        let mut session = Session::start(url, timeout).await?;
+        let records = records::read(&mut session, url).await;
+        // What was read stands, whether or not the server hears our goodbye.
+        let _ = session.0.close().await;
+        records
+    })
+}
+
+/// Runs the work on a runtime of its own, no longer than `timeout`.
+pub(crate) fn block_on<T>(
+    url: &DatabaseUrl,
+    timeout: Duration,
+    work: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         DatabaseError::Failed { database: url.to_string(), why: format!("no runtime: {error}") }
     })?;
-    let outcome = runtime.block_on(async { tokio::time::timeout(timeout, read_all(url, timeout)).await });
+    let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
     // A host name being looked up holds a thread of the runtime, which must not hold us.
     runtime.shutdown_background();
     outcome.unwrap_or_else(|_| Err(DatabaseError::Timeout { database: url.to_string(), after: timeout }))
 }
 
-async fn read_all(url: &DatabaseUrl, timeout: Duration) -> Result<Records, DatabaseError> {
+/// Refuses a SQLite file that is none.
+fn check_file(url: &DatabaseUrl) -> Result<(), DatabaseError> {
     if let Target::Sqlite(path) = &url.target {
         let file = std::fs::File::open(path).and_then(|file| file.metadata());
         let why = match file {
@@ -39,14 +56,18 @@ async fn read_all(url: &DatabaseUrl, timeout: Duration) -> Result<Records, Datab
             return Err(DatabaseError::File { database: url.to_string(), why });
         }
     }
-    let mut session = Session::open(url, timeout).await.map_err(|e| classify(url, &e))?;
-    let records = records::read(&mut session, url).await;
-    // What was read stands, whether or not the server hears our goodbye.
-    let _ = session.0.close().await;
-    records
+    Ok(())
 }
 
 impl Session {
+    /// Connects and begins, waiting no longer than `timeout`.
+    pub(crate) async fn start(url: &DatabaseUrl, timeout: Duration) -> Result<Session, DatabaseError> {
+        check_file(url)?;
+        let opened = tokio::time::timeout(timeout, Session::open(url, timeout)).await;
+        let late = |_| DatabaseError::Timeout { database: url.to_string(), after: timeout };
+        opened.map_err(late)?.map_err(|e| classify(url, &e))
+    }
+
     async fn open(url: &DatabaseUrl, timeout: Duration) -> Result<Session, sqlx::Error> {
         let mut session = Session(url.connect(Access::Read, timeout).await?);
         session.begin().await?;
@@ -81,5 +102,36 @@ impl Session {
             }
             Connection::Sqlite(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
         }
+    }
+
+    /// Hands each row of a SELECT on as it comes, its columns cast to text: none is kept here. As with
+    /// [`Session::rows`], `sql` is of this crate's own words.
+    pub(crate) async fn each(
+        &mut self,
+        sql: String,
+        mut take: impl FnMut(Vec<Cell>),
+    ) -> Result<(), sqlx::Error> {
+        let query = sqlx::raw_sql(AssertSqlSafe(sql));
+        match &mut self.0 {
+            Connection::MySql(connection) => {
+                let mut rows = query.fetch(connection);
+                while let Some(row) = rows.try_next().await? {
+                    take(every_cell(&row)?);
+                }
+            }
+            Connection::Postgres(connection) => {
+                let mut rows = query.fetch(connection);
+                while let Some(row) = rows.try_next().await? {
+                    take(every_cell(&row)?);
+                }
+            }
+            Connection::Sqlite(connection) => {
+                let mut rows = query.fetch(connection);
+                while let Some(row) = rows.try_next().await? {
+                    take(every_cell(&row)?);
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod cells;
+mod check;
 mod connection;
 mod database;
 mod database_error;
@@ -23,6 +24,7 @@ mod secret_url;
 mod taps;
 
 pub use cells::{Cell, cells};
+pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check};
 pub use connection::{Access, Connection};
 pub use database::read;
 pub use database_error::{DatabaseError, classify};

@@ -20,20 +20,34 @@ const MYSQL_COLUMNS: &str = "\
      SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), CAST(data_type AS CHAR) \
      FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN \
      ('instances', 'networks', 'fixed_ips', 'floating_ips', 'virtual_interfaces', 'security_groups', \
-     'security_group_rules', 'security_group_instance_association')";
+     'security_group_rules', 'security_group_instance_association', 'services', 'instance_info_caches')";
 /// From the catalogue itself: information_schema hides tables that the user may not read, which would
 /// pass for tables that are not there.
 const POSTGRES_COLUMNS: &str = "\
      SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), pg_catalog.format_type(a.atttypid, NULL) \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
      WHERE c.relname IN ('instances', 'networks', 'fixed_ips', 'floating_ips', 'virtual_interfaces', \
-     'security_groups', 'security_group_rules', 'security_group_instance_association') \
+     'security_groups', 'security_group_rules', 'security_group_instance_association', 'services', \
+     'instance_info_caches') \
      AND pg_catalog.pg_table_is_visible(c.oid) AND a.attnum > 0 AND NOT a.attisdropped";
 const SQLITE_COLUMNS: &str =
     "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c";
 
+/// Which server's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// MySQL and MariaDB.
+    MySql,
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
 /// Columns of nova's tables as one database has them.
 pub(crate) struct Schema {
+    /// Whose words to use.
+    pub(crate) dialect: Dialect,
     /// The type that a value is cast to for reading.
     text_type: &'static str,
     /// (table, column) -> it is of PostgreSQL's type boolean, which does not compare with a number.
@@ -43,10 +57,10 @@ pub(crate) struct Schema {
 impl Schema {
     /// Looks the columns up.
     pub(crate) async fn read(session: &mut Session) -> Result<Schema, sqlx::Error> {
-        let (text_type, sql) = match &session.0 {
-            Connection::MySql(_) => ("CHAR", MYSQL_COLUMNS),
-            Connection::Postgres(_) => ("TEXT", POSTGRES_COLUMNS),
-            Connection::Sqlite(_) => ("TEXT", SQLITE_COLUMNS),
+        let (dialect, text_type, sql) = match &session.0 {
+            Connection::MySql(_) => (Dialect::MySql, "CHAR", MYSQL_COLUMNS),
+            Connection::Postgres(_) => (Dialect::Postgres, "TEXT", POSTGRES_COLUMNS),
+            Connection::Sqlite(_) => (Dialect::Sqlite, "TEXT", SQLITE_COLUMNS),
         };
         // A column that SQLite calls BOOLEAN holds 0 and 1; only PostgreSQL's type is spelled `boolean`.
         let column = |[table, column, kind]: [Option<String>; 3]| {
@@ -54,7 +68,7 @@ impl Schema {
             Some(((table?, column?), is_boolean))
         };
         let columns = session.rows(sql.to_owned()).await?.into_iter().filter_map(column).collect();
-        Ok(Schema { text_type, columns })
+        Ok(Schema { dialect, text_type, columns })
     }
 
     /// Those of `tables` that the database does not have.
@@ -92,6 +106,11 @@ impl Schema {
         self.is(table, "deleted", false)
     }
 
+    /// The flag is of PostgreSQL's type boolean; `None` where this series has no such column.
+    pub(crate) fn is_boolean(&self, table: &str, column: &str) -> Option<bool> {
+        self.columns.get(&(table.to_owned(), column.to_owned())).copied()
+    }
+
     /// Condition on a flag; always true of a flag that this series does not have.
     pub(crate) fn is(&self, table: &str, column: &str, wanted: bool) -> String {
         match self.columns.get(&(table.to_owned(), column.to_owned())) {
@@ -101,7 +120,8 @@ impl Schema {
         }
     }
 
-    fn has(&self, table: &str, column: &str) -> bool {
+    /// The column is there.
+    pub(crate) fn has(&self, table: &str, column: &str) -> bool {
         self.columns.contains_key(&(table.to_owned(), column.to_owned()))
     }
 }

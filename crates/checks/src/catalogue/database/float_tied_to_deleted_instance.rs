@@ -112,8 +112,8 @@ fn remedy(view: &View, ns: &Netns, device: &str, tied: &TiedFloating) -> Vec<Rem
     if let Some(uuid) = tied.instance.as_ref().map(|uuid| uuid.replace('\'', "''")) {
         remedy.push(evidence::advice(
             format!(
-                "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_uuid = NULL, virtual_interface_id = NULL \
-                 WHERE id = {fixed_id} AND instance_uuid = '{uuid}'"
+                "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_uuid = NULL, \
+                 virtual_interface_id = NULL WHERE id = {fixed_id} AND instance_uuid = '{uuid}'"
             ),
             "one row: the fixed IP goes back to its network's pool",
         ));

@@ -1,0 +1,140 @@
+//! What is inconsistent in the cloud's database: one file a finding, its page above the statement that finds it.
+//!
+//! Every statement looks at whole tables at once, and its rows are counted as they come; of each finding the first
+//! [`ROWS_MAX`] are kept. Rows that nova cannot see (`deleted` is NULL) are not looked at, nor what it will put right
+//! by itself.
+
+mod caches;
+mod looks;
+mod networks;
+mod told;
+mod words;
+
+pub use looks::{Checked, Clock, check};
+
+use model::finding::Confidence;
+
+use crate::cells::Cell;
+
+/// Rows of a finding that are kept; more are counted.
+pub const ROWS_MAX: usize = 1000;
+
+/// An inconsistency that is looked for.
+pub struct DbCheck {
+    /// Kebab-case, stable for ever.
+    pub code: &'static str,
+    /// The file's text; its leading doc comment is the page.
+    source: &'static str,
+    inconsistency: Spec,
+}
+
+/// How an inconsistency is found, and what is said of it.
+struct Spec {
+    /// The table whose rows are wrong.
+    table: &'static str,
+    /// Tables beyond the five that nothing can be said without.
+    needs: &'static [&'static str],
+    look: Look,
+    /// What the columns are called; the first is the id of a row of `table`. One named `instance` names whom it hits.
+    columns: &'static [&'static str],
+    /// The summary of one row, with columns in braces.
+    one: &'static str,
+    /// The summary of several, with `{count}`.
+    many: &'static str,
+    /// What it breaks, in a sentence.
+    cause: &'static str,
+    confidence: Confidence,
+    /// The repair of one row, with columns in braces.
+    repair: &'static str,
+    /// What the repair disturbs.
+    note: &'static str,
+}
+
+/// How rows are found.
+enum Look {
+    /// By a statement, see `words`.
+    Sql(&'static str),
+    /// By a statement whose rows are looked at once more.
+    Sieved { sql: &'static str, keep: fn(&[Cell]) -> bool },
+    /// Among the networks, of which there are few.
+    Networks(fn(&[networks::Network]) -> Vec<Vec<Cell>>),
+    /// In the info caches.
+    Caches,
+}
+
+/// An inconsistency that was found.
+pub struct Inconsistency {
+    /// Which.
+    pub check: &'static DbCheck,
+    /// The statement that shows it.
+    pub select: String,
+    /// How many rows there are.
+    pub count: u64,
+    /// The first of them.
+    rows: Vec<Vec<Cell>>,
+}
+
+impl DbCheck {
+    /// The page: the file's leading doc comment, as Markdown; none where the finding is the diagnosis's too, whose
+    /// page it is.
+    pub fn page(&self) -> Option<String> {
+        let lines = self.source.lines().map_while(|line| line.strip_prefix("//!"));
+        let page: String =
+            lines.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+        page.starts_with("# ").then_some(page)
+    }
+
+    /// The page's first sentence, without its heading.
+    pub fn summary(&self) -> Option<String> {
+        let page = self.page()?;
+        page.lines().find(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned)
+    }
+}
+
+/// The list, from `module => code`.
+macro_rules! catalogue {
+    ($($module:ident => $code:literal),* $(,)?) => {
+        $(mod $module;)*
+
+        /// Every inconsistency, in the order in which they are told: floating addresses, fixed ones, NICs, instances,
+        /// networks, security groups.
+        pub const DB_CATALOGUE: &[DbCheck] = &[
+            $(DbCheck {
+                code: $code,
+                source: include_str!(concat!("check/", stringify!($module), ".rs")),
+                inconsistency: $module::SPEC,
+            },)*
+        ];
+    };
+}
+
+catalogue! {
+    float_tied_to_deleted_instance => "float-tied-to-deleted-instance",
+    float_fixed_ip_gone => "float-fixed-ip-gone",
+    float_host_without_fixed_ip => "float-host-without-fixed-ip",
+    float_without_project => "float-without-project",
+    float_host_mismatch => "float-host-mismatch",
+    float_twice_to_one => "float-twice-to-one",
+    floating_ip_twice => "floating-ip-twice",
+    fixed_ip_leaked => "fixed-ip-leaked",
+    fixed_ip_not_released => "fixed-ip-not-released",
+    fixed_ip_without_vif => "fixed-ip-without-vif",
+    fixed_ip_vif_mismatch => "fixed-ip-vif-mismatch",
+    fixed_ip_reserved_in_use => "fixed-ip-reserved-in-use",
+    host_address_in_use => "host-address-in-use",
+    host_address_without_service => "host-address-without-service",
+    fixed_ip_outside_network => "fixed-ip-outside-network",
+    fixed_ip_of_other_project => "fixed-ip-of-other-project",
+    fixed_ip_twice => "fixed-ip-twice",
+    mac_twice => "mac-twice",
+    vif_orphan => "vif-orphan",
+    instance_without_address => "instance-without-address",
+    info_cache_differs => "info-cache-differs",
+    network_full => "network-full",
+    network_overlap => "network-overlap",
+    network_vlan_twice => "network-vlan-twice",
+    network_bridge_twice => "network-bridge-twice",
+    network_mask_wrong => "network-mask-wrong",
+    group_rule_of_deleted_group => "group-rule-of-deleted-group",
+    group_membership_of_deleted_group => "group-membership-of-deleted-group",
+}

@@ -1,0 +1,51 @@
+//! # fixed-ip-twice
+//!
+//! A fixed IP has two rows.
+//!
+//! ## What it means
+//! Both can be given out: two instances, or an instance and a host, have the same address.
+//!
+//! ## How hopline knows
+//! Two live rows of `fixed_ips` have the address, on one network or two. A deleted twin is history; tables since
+//! Havana refuse a second live one.
+//!
+//! ## What it looks like
+//! Two instances disturb each other; which one answers changes with ARP.
+//!
+//! ## Nearest look-alikes
+//! * `network-overlap`: two networks have all their addresses twice.
+//!
+//! ## Fix
+//! Delete the row that is free. Where both are in use, give one instance another address first. Undo: `deleted = 0`.
+//!
+//! ## References
+//! nova migration 185 (unique keys with `deleted`).
+
+use model::finding::Confidence;
+
+use super::{Look, Spec};
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "fixed_ips",
+    needs: &[],
+    look: Look::Sql(
+        "SELECT {f.id}, {f.address}, {f.network_id}, {key f as text}, {name i} \
+         FROM fixed_ips f \
+         JOIN (SELECT f2.address AS address \
+         FROM fixed_ips f2 \
+         WHERE {live f2} \
+         GROUP BY f2.address HAVING COUNT(*) > 1) twice ON twice.address = f.address \
+         LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
+         WHERE {live f} \
+         ORDER BY f.id",
+    ),
+    columns: &["id", "address", "network_id", "instance_uuid", "instance"],
+    one: "fixed IP {address} has a second row",
+    many: "{count} rows of fixed IPs share their address with another",
+    cause: "two instances can get the same address",
+    confidence: Confidence::Proven,
+    repair: "UPDATE fixed_ips SET deleted = id WHERE id = {id} AND instance_uuid IS NULL AND host IS NULL AND \
+        deleted = 0",
+    note: "one row, of the one that is free",
+};

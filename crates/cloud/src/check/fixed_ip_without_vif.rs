@@ -1,0 +1,50 @@
+//! # fixed-ip-without-vif
+//!
+//! A fixed IP of an instance has no NIC.
+//!
+//! ## What it means
+//! dnsmasq's hosts file is written from NICs and their addresses together: without the NIC's row the instance has no
+//! line, and gets no lease.
+//!
+//! ## How hopline knows
+//! The row is allocated to a living instance, and no live row of `virtual_interfaces` has its `virtual_interface_id`.
+//! Not while nova is at work with the instance: a boot writes one after the other.
+//!
+//! ## What it looks like
+//! `DHCPDISCOVER ... no address available`; the instance has an address in the API.
+//!
+//! ## Nearest look-alikes
+//! * `fixed-ip-vif-mismatch`: there is a NIC, of another.
+//!
+//! ## Fix
+//! Tie it to the instance's NIC on that network, or take the address off and add it again through the API. Undo: the
+//! old value.
+//!
+//! ## References
+//! nova `db/sqlalchemy/api.py` `network_get_associated_fixed_ips`.
+
+use model::finding::Confidence;
+
+use super::{Look, Spec};
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "fixed_ips",
+    needs: &[],
+    look: Look::Sql(
+        "SELECT {f.id}, {f.address}, {f.virtual_interface_id}, {key f as text}, {name i} \
+         FROM fixed_ips f \
+         JOIN instances i ON {own i} = {key f} AND {live i} \
+         LEFT JOIN virtual_interfaces v ON v.id = f.virtual_interface_id AND {live v} \
+         WHERE {live f} AND {yes f.allocated} AND {raw i.task_state} IS NULL AND v.id IS NULL \
+         ORDER BY f.id",
+    ),
+    columns: &["id", "address", "virtual_interface_id", "instance_uuid", "instance"],
+    one: "fixed IP {address} of {instance} belongs to no NIC",
+    many: "{count} fixed IPs of instances belong to no NIC",
+    cause: "the instance has no line in the hosts file of dnsmasq, and gets no lease",
+    confidence: Confidence::Proven,
+    repair: "SELECT id, address FROM virtual_interfaces WHERE instance_uuid = {instance_uuid} AND deleted = 0",
+    note: "reads; then remove and add the fixed IP through the API, or set virtual_interface_id to the NIC \
+        of that network",
+};

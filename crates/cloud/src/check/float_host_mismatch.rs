@@ -1,0 +1,53 @@
+//! # float-host-mismatch
+//!
+//! A floating IP is recorded on a host that cannot carry it.
+//!
+//! ## What it means
+//! In multi-host mode the host of the instance carries a floating IP, else the network's one host. Another is
+//! recorded, or none: after its next restart nova-network writes the rules there, and the address leads nowhere.
+//!
+//! ## How hopline knows
+//! The host differs from `instances.host`, or from `networks.host` where the network is not multi-host. Not while
+//! nova is at work with the instance (`task_state`: a resize clears the host for a while), nor where it has no host
+//! (shelved).
+//!
+//! ## What it looks like
+//! The floating IP stopped after a migration, an evacuation or an UPDATE of `instances.host`.
+//!
+//! ## Nearest look-alikes
+//! * `db-host-mismatch`: it is the instance's host that is recorded wrongly.
+//!
+//! ## Fix
+//! Record the host that has the instance, then restart nova-network on both: the old one drops its rules, the new one
+//! writes them. The address on the old host's public link must be taken off by hand. Undo: the old host.
+//!
+//! ## References
+//! nova `network/manager.py` `migrate_instance_finish`.
+
+use model::finding::Confidence;
+
+use super::{Look, Spec};
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "floating_ips",
+    needs: &[],
+    look: Look::Sql(
+        "SELECT {fl.id}, {fl.address}, {fl.host}, \
+         {text CASE WHEN {yes n.multi_host} THEN {raw i.host} ELSE {raw n.host} END}, {name i} \
+         FROM floating_ips fl \
+         JOIN fixed_ips f ON f.id = fl.fixed_ip_id AND {live f} \
+         JOIN networks n ON n.id = f.network_id AND {live n} \
+         JOIN instances i ON {own i} = {key f} AND {live i} \
+         WHERE {live fl} AND {raw i.task_state} IS NULL AND {raw i.host} <> '' AND CASE WHEN \
+         {yes n.multi_host} THEN {raw i.host} ELSE {raw n.host} END <> COALESCE({raw fl.host}, '') \
+         ORDER BY fl.id",
+    ),
+    columns: &["id", "address", "host", "right host", "instance"],
+    one: "floating IP {address} of {instance} is recorded on {host}, and {right host} must carry it",
+    many: "{count} floating IPs are recorded on hosts that cannot carry them",
+    cause: "at its next restart nova-network writes the rules on a host that does not have the instance",
+    confidence: Confidence::Proven,
+    repair: "UPDATE floating_ips SET host = {right host} WHERE id = {id} AND deleted = 0",
+    note: "one row; nova-network on both hosts must restart to follow",
+};

@@ -1,0 +1,42 @@
+//! # info-cache-differs
+//!
+//! What the API says of an instance's addresses differs from the tables.
+//!
+//! ## What it means
+//! nova's API answers from `instance_info_caches`, and nova-compute plugs NICs and writes rules of security groups by
+//! it. Users see addresses that the instance has not, or miss some that it has.
+//!
+//! ## How hopline knows
+//! The addresses in the cache's JSON are compared with the allocated fixed IPs and the floating ones; the tables are
+//! right. Not while nova is at work with the instance.
+//!
+//! ## What it looks like
+//! `nova list` shows an old address, or none; source-group rules name the wrong one.
+//!
+//! ## Nearest look-alikes
+//! * `instance-without-address`: the tables have none either.
+//!
+//! ## Fix
+//! Have nova write it again: `nova refresh-network`, or any change of the instance's addresses; nova-compute does so
+//! in turn by itself. Undo: none needed.
+//!
+//! ## References
+//! nova `network/base_api.py` `refresh_cache`.
+
+use model::finding::Confidence;
+
+use super::{Look, Spec};
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "instance_info_caches",
+    needs: &["instance_info_caches"],
+    look: Look::Caches,
+    columns: &["id", "instance_uuid", "instance", "cache", "tables"],
+    one: "the API says {cache} of {instance}, and the tables say {tables}",
+    many: "{count} instances have other addresses in the API than in the tables",
+    cause: "a change of the tables did not reach the cache, as after one by hand",
+    confidence: Confidence::Proven,
+    repair: "nova refresh-network {instance_uuid}",
+    note: "reads the tables again; disturbs nobody",
+};

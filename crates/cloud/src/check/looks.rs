@@ -1,0 +1,140 @@
+//! Looks for every inconsistency in one read-only snapshot of the database.
+
+use std::time::Duration;
+
+use super::words::{For, Words};
+use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, caches, networks};
+use crate::cells::Cell;
+use crate::database::{Session, block_on};
+use crate::database_error::{DatabaseError, classify};
+use crate::schema::{self, Schema};
+use crate::secret_url::DatabaseUrl;
+
+/// What nova gave back must be free a minute after its time-out: the task that frees it runs once a minute
+/// (nova/network/manager.py `_disassociate_stale_fixed_ips`).
+const TASK_PERIOD_S: u64 = 60;
+/// A statement over a whole table may take so many times the patience for an answer.
+const STATEMENT_PATIENCE: u32 = 60;
+
+/// What time it is, and how long nova waits.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    /// `YYYY-MM-DD HH:MM:SS` in UTC, of digits and nothing else: it becomes part of statements. The server's own time
+    /// where none is given.
+    pub now: Option<String>,
+    /// nova.conf's `fixed_ip_disassociate_timeout`, in seconds.
+    pub timeout_s: u64,
+}
+
+impl Default for Clock {
+    /// Now, and nova's default.
+    fn default() -> Clock {
+        Clock { now: None, timeout_s: 600 }
+    }
+}
+
+/// What was found, and what could not be looked for.
+pub struct Checked {
+    /// Those that there are, in the catalogue's order.
+    pub found: Vec<Inconsistency>,
+    /// Codes that were looked for.
+    pub looked_for: Vec<&'static str>,
+    /// Codes that were not, each with the table that the database lacks.
+    pub not_looked_for: Vec<(&'static str, &'static str)>,
+}
+
+/// Looks for every inconsistency. `timeout` is the patience for connecting; a statement may take sixty times as long.
+/// `progress` is told each code before it is looked for.
+///
+/// Blocks, on a runtime of its own: not to be called from inside another. Writes nothing.
+pub fn check(
+    url: &DatabaseUrl,
+    timeout: Duration,
+    clock: &Clock,
+    progress: impl Fn(&'static str),
+) -> Result<Checked, DatabaseError> {
+    block_on(url, timeout * STATEMENT_PATIENCE, async {
+        let mut session = Session::start(url, timeout).await?;
+        let failed = |error: sqlx::Error| classify(url, &error);
+        let schema = Schema::read(&mut session).await.map_err(failed)?;
+        let missing = schema.missing(&schema::NEEDED);
+        if !missing.is_empty() {
+            let missing = missing.into_iter().map(str::to_owned).collect();
+            return Err(DatabaseError::NotNova { database: url.to_string(), missing });
+        }
+        let checked = look_for_all(&mut session, &schema, clock, progress).await.map_err(failed);
+        // What was read stands, whether or not the server hears our goodbye.
+        let _ = session.0.close().await;
+        checked
+    })
+}
+
+async fn look_for_all(
+    session: &mut Session,
+    schema: &Schema,
+    clock: &Clock,
+    progress: impl Fn(&'static str),
+) -> Result<Checked, sqlx::Error> {
+    let mut checked = Checked { found: Vec::new(), looked_for: Vec::new(), not_looked_for: Vec::new() };
+    for check in DB_CATALOGUE {
+        if let Some(lacking) = schema.missing(check.inconsistency.needs).first() {
+            checked.not_looked_for.push((check.code, lacking));
+            continue;
+        }
+        progress(check.code);
+        let found = look_for(session, schema, clock, check).await?;
+        checked.looked_for.push(check.code);
+        checked.found.extend((found.count > 0).then_some(found));
+    }
+    Ok(checked)
+}
+
+async fn look_for(
+    session: &mut Session,
+    schema: &Schema,
+    clock: &Clock,
+    check: &'static DbCheck,
+) -> Result<Inconsistency, sqlx::Error> {
+    let words = |reader| Words {
+        schema,
+        now: clock.now.as_deref(),
+        expiry_s: clock.timeout_s + TASK_PERIOD_S,
+        reader,
+    };
+    let (server, people) = (words(For::Server), words(For::People));
+    let mut found = Inconsistency { check, select: String::new(), count: 0, rows: Vec::new() };
+    match &check.inconsistency.look {
+        Look::Sql(sql) => {
+            found.select = people.of(sql);
+            session.each(server.of(sql), |row| found.take(row)).await?;
+        }
+        Look::Sieved { sql, keep } => {
+            found.select = people.of(sql);
+            let take = |row: Vec<Cell>| {
+                if keep(&row) {
+                    found.take(row)
+                }
+            };
+            session.each(server.of(sql), take).await?;
+        }
+        Look::Networks(look) => {
+            found.select = people.of(networks::SQL);
+            let rows = networks::read(session, &server).await?;
+            look(&rows).into_iter().for_each(|row| found.take(row));
+        }
+        Look::Caches => {
+            found.select = people.of(caches::SQL);
+            caches::look(session, &server, |row| found.take(row)).await?;
+        }
+    }
+    Ok(found)
+}
+
+impl Inconsistency {
+    fn take(&mut self, row: Vec<Cell>) {
+        self.count += 1;
+        if self.rows.len() < ROWS_MAX {
+            self.rows.push(row);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! # network-bridge-twice
+//!
+//! Two networks have the same bridge.
+//!
+//! ## What it means
+//! nova runs one dnsmasq a bridge, with one file of hosts and one of its process: the second network's takes the
+//! place of the first's, whose instances get no leases any more.
+//!
+//! ## How hopline knows
+//! Two live networks with DHCP have the same `bridge`. FlatManager runs no dnsmasq and may do so rightly; the
+//! database does not tell the manager, so it is only possible.
+//!
+//! ## What it looks like
+//! After a second network was made, instances of the first lose their addresses one by one.
+//!
+//! ## Nearest look-alikes
+//! * `network-vlan-twice`: the same of VLANs.
+//! * `dnsmasq-wrong-subnet`: what it looks like on the host.
+//!
+//! ## Fix
+//! Give one of them a bridge of its own, and restart nova-network on its hosts. Undo: the old name.
+//!
+//! ## References
+//! nova `network/linux_net.py` `_dhcp_file`, `restart_dhcp`.
+
+use model::finding::Confidence;
+
+use super::networks::{self, Network};
+use super::{Look, Spec};
+use crate::cells::Cell;
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "networks",
+    needs: &[],
+    look: Look::Networks(doubled),
+    columns: &["id", "label", "bridge", "other"],
+    one: "network {label} has bridge {bridge}, and so has {other}",
+    many: "{count} networks have a bridge that another has",
+    cause: "one dnsmasq a bridge serves one of them",
+    confidence: Confidence::Possible,
+    repair: "UPDATE networks SET bridge = CONCAT(bridge, '-2') WHERE id = {id} AND deleted = 0",
+    note: "takes the instances of the network off the net until they are plugged into the new bridge",
+};
+
+fn doubled(networks: &[Network]) -> Vec<Vec<Cell>> {
+    let row = |(network, first): (&Network, &Network)| {
+        vec![Some(network.id.to_string()), network.label.clone(), network.bridge.clone(), first.label.clone()]
+    };
+    let bridge = |network: &Network| network.bridge.clone().filter(|_| !network.is_without_dhcp);
+    networks::twice(networks, bridge).into_iter().map(row).collect()
+}

@@ -1,0 +1,66 @@
+//! # network-full
+//!
+//! A network has no fixed IP left to give, or hardly any.
+//!
+//! ## What it means
+//! The next instance on it does not start. Addresses that leaked come back once they are freed.
+//!
+//! ## How hopline knows
+//! Counted as nova chooses: not reserved, not leased, with neither instance nor host. None is a fault; less than one
+//! in fifty is a warning, and only possible. Beside it stands how many rows `fixed-ip-leaked` would free.
+//!
+//! ## What it looks like
+//! `No fixed IP addresses available for network`.
+//!
+//! ## Nearest look-alikes
+//! * `dnsmasq-pool-exhausted`: dnsmasq's range is full, not nova's table.
+//! * `fixed-ip-leaked`: addresses that nobody has.
+//!
+//! ## Fix
+//! Free what leaked (`fixed-ip-leaked`, `fixed-ip-not-released`), or add a network. Undo: as there.
+//!
+//! ## References
+//! nova `db/sqlalchemy/api.py` `fixed_ip_associate_pool`.
+
+use model::finding::Confidence;
+
+use super::{Look, Spec};
+use crate::cells::Cell;
+use crate::records::number;
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "networks",
+    needs: &[],
+    look: Look::Sieved {
+        sql: "SELECT {n.id}, {n.label}, {n.cidr}, \
+              {text SUM(CASE WHEN {no f.reserved} AND {no f.leased} AND {key f} IS NULL AND {raw f.host} IS NULL THEN 1 ELSE 0 END)}, \
+              {text SUM(CASE WHEN {no f.reserved} THEN 1 ELSE 0 END)}, \
+              {text SUM(CASE WHEN {no f.reserved} AND (({yes f.allocated} AND {gone i}) OR ({yes f.leased} AND {key f} IS NULL)) THEN 1 ELSE 0 END)} \
+              FROM networks n \
+              JOIN fixed_ips f ON f.network_id = n.id AND {live f} \
+              LEFT JOIN instances i ON {own i} = {key f} \
+              WHERE {live n} \
+              GROUP BY n.id, n.label, n.cidr \
+              ORDER BY n.id",
+        keep: is_full,
+    },
+    columns: &["id", "label", "range", "free", "of", "leaked"],
+    one: "network {label} has {free} of {of} fixed IPs left; {leaked} are with nobody",
+    many: "{count} networks have hardly any fixed IPs left",
+    cause: "nova gives out no address that is leased, tied or reserved",
+    confidence: Confidence::Likely,
+    repair: "SELECT id, address, instance_uuid FROM fixed_ips WHERE network_id = {id} AND allocated = FALSE \
+        AND instance_uuid IS NOT NULL AND deleted = 0",
+    note: "reads what is on its way to be free; free what leaked, or add a network",
+};
+
+/// One in so many must be free, or it is said.
+const FEW: u64 = 50;
+
+fn is_full(row: &[Cell]) -> bool {
+    let [_, _, _, free, all, _] = row else { return false };
+    // Sums are decimals in MySQL and PostgreSQL.
+    let sum = |cell: &Cell| -> Option<u64> { number(cell.as_ref().and_then(|text| text.split('.').next()).map(str::to_owned).as_ref()) };
+    sum(free).zip(sum(all)).is_some_and(|(free, all)| all > 0 && free < all.div_ceil(FEW))
+}

@@ -1,0 +1,68 @@
+//! # network-overlap
+//!
+//! Two networks have ranges that overlap.
+//!
+//! ## What it means
+//! An address in both can be given out twice, and a host that serves both routes it to one bridge only: instances on
+//! the other are cut off from it.
+//!
+//! ## How hopline knows
+//! The prefixes of all live networks are compared. nova refuses such a network; rows written by hand are not asked.
+//!
+//! ## What it looks like
+//! Instances of one network reach their gateway, and are not reached from outside.
+//!
+//! ## Nearest look-alikes
+//! * `fixed-ip-twice`: single addresses stand twice.
+//! * `host-subnet-overlap`: a network of the host's own is in the way.
+//!
+//! ## Fix
+//! Move the instances off one of them, and delete it (`nova network-delete`). Undo: none.
+//!
+//! ## References
+//! nova `network/manager.py` `_do_create_networks`.
+
+use ipnet::Ipv4Net;
+use model::finding::Confidence;
+
+use super::networks::Network;
+use super::{Look, Spec};
+use crate::cells::Cell;
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "networks",
+    needs: &[],
+    look: Look::Networks(overlapping),
+    columns: &["id", "label", "range", "other", "other's range"],
+    one: "the range of network {label} ({range}) overlaps that of {other} ({other's range})",
+    many: "{count} networks overlap with another",
+    cause: "a host routes a range to one bridge only",
+    confidence: Confidence::Proven,
+    repair: "SELECT COUNT(*) FROM fixed_ips WHERE network_id = {id} AND instance_uuid IS NOT NULL AND deleted \
+        = 0",
+    note: "reads how many addresses are in use there; move them off before it is deleted",
+};
+
+/// By ascending range: one that begins before the widest so far ends overlaps it.
+fn overlapping(networks: &[Network]) -> Vec<Vec<Cell>> {
+    let mut ranges: Vec<(Ipv4Net, &Network)> =
+        networks.iter().filter_map(|network| Some((network.cidr?.trunc(), network))).collect();
+    ranges.sort_by_key(|(range, network)| (range.network(), range.prefix_len(), network.id));
+    let mut widest: Option<(Ipv4Net, &Network)> = None;
+    let mut rows = Vec::new();
+    for (range, network) in ranges {
+        match widest {
+            Some((other, first)) if other.contains(&range) => rows.push(vec![
+                Some(network.id.to_string()),
+                network.label.clone(),
+                Some(range.to_string()),
+                first.label.clone(),
+                Some(other.to_string()),
+            ]),
+            _ => widest = Some((range, network)),
+        }
+    }
+    rows.sort_by_key(|row| row.first().cloned().flatten().and_then(|id| id.parse::<u64>().ok()));
+    rows
+}

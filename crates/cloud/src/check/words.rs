@@ -1,0 +1,187 @@
+//! Statements are written once, with words in braces for what differs between servers and nova's series.
+//!
+//! A table goes by its alias, one of [`TABLES`], with a digit behind it where a table stands twice:
+//!
+//! | word | means |
+//! |---|---|
+//! | `{f.address}` | the column as text; NULL where this series has none |
+//! | `{raw f.host}` | the column as it is; NULL likewise |
+//! | `{binary s}` | that column of `services`, whose name is a word of MySQL's |
+//! | `{live f}` | the row is not deleted: nova compares with 0, so one with NULL there is invisible, to nova and to us |
+//! | `{gone i}` | the row, outer joined, is missing or deleted |
+//! | `{yes f.allocated}`, `{no f.reserved}` | the flag is set, is not set |
+//! | `{flag f.leased}` | the flag as text, `1` or `0` |
+//! | `{key f}`, `{key f as text}` | what ties a row to an instance: uuid, or the number that Essex used |
+//! | `{own i}` | that of the instance itself |
+//! | `{name i}` | the name that people use |
+//! | `{text EXPRESSION}` | any expression as text |
+//! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute |
+//! | `{outside f n}` | the address may be outside the network's range; PostgreSQL and SQLite do not say, and leave all |
+
+use crate::schema::{Dialect, Schema};
+
+/// Tables by alias.
+pub(super) const TABLES: [(&str, &str); 10] = [
+    ("fl", "floating_ips"),
+    ("f", "fixed_ips"),
+    ("i", "instances"),
+    ("v", "virtual_interfaces"),
+    ("n", "networks"),
+    ("s", "services"),
+    ("g", "security_groups"),
+    ("r", "security_group_rules"),
+    ("m", "security_group_instance_association"),
+    ("c", "instance_info_caches"),
+];
+
+/// For whom a statement is put into words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// The server: every column as text.
+    Server,
+    /// A person, who types it into the server's own client.
+    People,
+}
+
+/// What a statement's words depend on.
+pub(super) struct Words<'w> {
+    pub(super) schema: &'w Schema,
+    /// The time, as `YYYY-MM-DD HH:MM:SS` in UTC; the server's own where none is given.
+    pub(super) now: Option<&'w str>,
+    /// Seconds after which what was given back must be free.
+    pub(super) expiry_s: u64,
+    pub(super) reader: For,
+}
+
+impl Words<'_> {
+    /// The statement in this server's words.
+    pub(super) fn of(&self, statement: &str) -> String {
+        let mut text = String::with_capacity(statement.len() * 2);
+        let mut rest = statement;
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            let (word, after) = after.split_at(end_of_word(after));
+            text.push_str(&self.word(word));
+            rest = after.strip_prefix('}').unwrap_or(after);
+        }
+        text.push_str(rest);
+        text
+    }
+
+    fn word(&self, word: &str) -> String {
+        match word.split_once(' ') {
+            None => self.text(&self.column(word)),
+            Some(("raw", column)) => self.column(column),
+            Some(("binary", alias)) => match self.schema.dialect {
+                Dialect::MySql => format!("{alias}.`binary`"),
+                Dialect::Postgres | Dialect::Sqlite => format!("{alias}.\"binary\""),
+            },
+            Some(("live", alias)) => self.live(alias),
+            Some(("gone", alias)) => format!("({alias}.id IS NULL OR NOT ({}))", self.live(alias)),
+            Some(("yes", flag)) => self.flag(flag, true),
+            Some(("no", flag)) => self.flag(flag, false),
+            Some(("flag", flag)) => match self.reader {
+                For::Server => format!("CASE WHEN {} THEN '1' ELSE '0' END", self.flag(flag, true)),
+                For::People => self.column(flag),
+            },
+            Some(("key", alias)) => match alias.strip_suffix(" as text") {
+                Some(alias) => self.text(&self.key(alias)),
+                None => self.key(alias),
+            },
+            Some(("own", alias)) => {
+                let by_uuid = self.schema.instance_key("fixed_ips") == "instance_uuid";
+                format!("{alias}.{}", if by_uuid { "uuid" } else { "id" })
+            }
+            Some(("name", alias)) => {
+                let names = ["hostname", "display_name"].map(|name| self.column(&format!("{alias}.{name}")));
+                format!("COALESCE({})", names.map(|name| self.text(&name)).join(", "))
+            }
+            Some(("text", expression)) => self.text(&self.of(expression)),
+            Some(("expired", column)) => self.expired(&self.column(column)),
+            Some(("outside", _)) => self.outside().to_owned(),
+            Some(_) => format!("{{{word}}}"),
+        }
+    }
+
+    fn text(&self, expression: &str) -> String {
+        match self.reader {
+            For::Server => self.schema.as_text(expression),
+            For::People => expression.to_owned(),
+        }
+    }
+
+    fn column(&self, column: &str) -> String {
+        let exists = |(alias, name): (&str, &str)| self.schema.has(table(alias), name);
+        if column.split_once('.').is_some_and(exists) { column.to_owned() } else { "NULL".to_owned() }
+    }
+
+    fn live(&self, alias: &str) -> String {
+        self.flag(&format!("{alias}.deleted"), false)
+    }
+
+    /// Always true of a flag that this series does not have.
+    fn flag(&self, column: &str, wanted: bool) -> String {
+        let boolean =
+            column.split_once('.').and_then(|(alias, name)| self.schema.is_boolean(table(alias), name));
+        match boolean {
+            Some(true) => format!("{column} = {}", if wanted { "TRUE" } else { "FALSE" }),
+            Some(false) => format!("{column} = {}", u8::from(wanted)),
+            None => "1 = 1".to_owned(),
+        }
+    }
+
+    fn key(&self, alias: &str) -> String {
+        format!("{alias}.{}", self.schema.instance_key(table(alias)))
+    }
+
+    fn expired(&self, column: &str) -> String {
+        let seconds = self.expiry_s;
+        let now = self.now.map(|now| format!("'{now}'"));
+        match self.schema.dialect {
+            Dialect::MySql => {
+                let now = now.map_or("UTC_TIMESTAMP()".to_owned(), |now| format!("TIMESTAMP {now}"));
+                format!("{column} < {now} - INTERVAL {seconds} SECOND")
+            }
+            Dialect::Postgres => {
+                let now =
+                    now.map_or("(now() AT TIME ZONE 'utc')".to_owned(), |now| format!("TIMESTAMP {now}"));
+                format!("{column} < {now} - INTERVAL '{seconds} seconds'")
+            }
+            Dialect::Sqlite => {
+                format!("{column} < datetime({}, '-{seconds} seconds')", now.as_deref().unwrap_or("'now'"))
+            }
+        }
+    }
+
+    /// By the prefix of `cidr`: `netmask` may itself be wrong. What is no address is not inside either.
+    fn outside(&self) -> &'static str {
+        match self.schema.dialect {
+            Dialect::MySql => {
+                "NOT COALESCE((INET_ATON(f.address) >> (32 - SUBSTRING_INDEX(n.cidr, '/', -1))) = \
+                 (INET_ATON(SUBSTRING_INDEX(n.cidr, '/', 1)) >> (32 - SUBSTRING_INDEX(n.cidr, '/', -1))), FALSE)"
+            }
+            Dialect::Postgres | Dialect::Sqlite => "1 = 1",
+        }
+    }
+}
+
+/// Where a word's closing brace is: one with words in it has several.
+fn end_of_word(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let closes = |(_, letter): &(usize, char)| {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => return true,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        false
+    };
+    text.char_indices().find(closes).map_or(text.len(), |(at, _)| at)
+}
+
+/// The table of an alias; empty for none.
+fn table(alias: &str) -> &'static str {
+    let alias = alias.trim_end_matches(|c: char| c.is_ascii_digit());
+    TABLES.iter().find(|(known, _)| *known == alias).map_or("", |(_, table)| table)
+}

@@ -1,0 +1,178 @@
+//! Every inconsistency, planted in a cloud that is full of what looks odd and is in order: each is found alone, with
+//! the rows that are meant and no others, and all together on SQLite, MariaDB and PostgreSQL alike.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "this test uses a part")]
+#[path = "../../cloud/tests/support/servers.rs"]
+mod servers;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cloud::{Access, Clock, Connection, DB_CATALOGUE, DatabaseUrl, ROWS_MAX};
+use servers::ADMIN_PASSWORD;
+use sqlx::AssertSqlSafe;
+
+const PLANTED: &str = include_str!("planted.sql");
+const SCHEMA: &str = include_str!("../src/schema.sql");
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the lines of `planted.sql` begin with, and what that stands for.
+const INSERTS: [(&str, &str); 6] = [
+    ("I ", "instances (id, uuid, hostname, host, project_id, vm_state, task_state, deleted)"),
+    ("V ", "virtual_interfaces (id, address, network_id, uuid, instance_uuid, deleted)"),
+    (
+        "F ",
+        "fixed_ips (id, address, network_id, allocated, leased, reserved, virtual_interface_id, host, instance_uuid, \
+         updated_at, deleted)",
+    ),
+    ("L ", "floating_ips (id, address, fixed_ip_id, project_id, host, deleted)"),
+    ("C ", "instance_info_caches (id, network_info, instance_uuid, deleted)"),
+    (
+        "N ",
+        "networks (id, label, cidr, netmask, broadcast, bridge, vlan, multi_host, project_id, host, \
+         vpn_private_address, deleted)",
+    ),
+];
+
+/// A piece of `planted.sql`.
+struct Piece<'p> {
+    /// The line that it begins with.
+    name: &'p str,
+    sql: String,
+    /// `CODE ROW`.
+    finds: Vec<&'p str>,
+}
+
+fn pieces() -> (String, Vec<Piece<'static>>) {
+    let mut base = String::new();
+    let mut pieces: Vec<Piece> = Vec::new();
+    for line in PLANTED.lines() {
+        if let Some(name) = line.strip_prefix("-- plant ").or_else(|| line.strip_prefix("-- near ")) {
+            pieces.push(Piece { name, sql: String::new(), finds: Vec::new() });
+        } else if let Some(row) = line.strip_prefix("-- finds ") {
+            pieces.last_mut().unwrap().finds.push(row);
+        } else if !line.starts_with("--") {
+            let insert = INSERTS.iter().find_map(|(short, table)| Some((table, line.strip_prefix(short)?)));
+            let line = insert
+                .map_or(line.to_owned(), |(table, values)| format!("INSERT INTO {table} VALUES {values}"));
+            let sql = pieces.last_mut().map_or(&mut base, |piece| &mut piece.sql);
+            sql.push_str(&line);
+            sql.push('\n');
+        }
+    }
+    (base, pieces)
+}
+
+/// nova's tables without what keeps them consistent: older ones had neither unique nor foreign keys, and rows are
+/// also written with these switched off.
+fn lax_schema() -> String {
+    let kept = |line: &&str| {
+        let line = line.trim_start();
+        !["CONSTRAINT", "FOREIGN KEY", "--"].iter().any(|word| line.starts_with(word))
+    };
+    let text: Vec<&str> = SCHEMA.lines().filter(kept).collect();
+    text.join("\n").replace(",\n);", "\n);")
+}
+
+fn in_words_of(url: &DatabaseUrl, sql: &str) -> String {
+    let scheme = url.to_string();
+    if scheme.starts_with("mysql") {
+        return sql.replace("\"binary\"", "`binary`").replace(" TEXT", " MEDIUMTEXT");
+    }
+    let is_postgres = scheme.starts_with("postgresql");
+    if is_postgres { sql.replace("DATETIME", "TIMESTAMP WITHOUT TIME ZONE") } else { sql.to_owned() }
+}
+
+fn run(url: &DatabaseUrl, sql: &str) {
+    let sql = AssertSqlSafe(in_words_of(url, sql));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let query = sqlx::raw_sql(sql);
+        match url.connect(Access::Write, PATIENCE).await.unwrap() {
+            Connection::MySql(mut connection) => drop(query.execute(&mut connection).await.unwrap()),
+            Connection::Postgres(mut connection) => drop(query.execute(&mut connection).await.unwrap()),
+            Connection::Sqlite(mut connection) => drop(query.execute(&mut connection).await.unwrap()),
+        }
+    });
+}
+
+/// All that is found, `CODE ROW`.
+fn found(url: &DatabaseUrl) -> Vec<String> {
+    let clock = Clock { now: Some("2026-11-26 12:00:00".to_owned()), ..Clock::default() };
+    let checked = cloud::check(url, PATIENCE, &clock, |_| ()).unwrap();
+    assert_eq!(checked.looked_for.len(), DB_CATALOGUE.len(), "{:?}", checked.not_looked_for);
+    let findings = checked.found.iter().map(|inconsistency| inconsistency.finding(ROWS_MAX));
+    findings
+        .flat_map(|finding| {
+            assert!(!finding.remedy.is_empty() && !finding.summary.contains('{'), "{finding:?}");
+            assert!(finding.evidence.iter().all(|line| line.source.starts_with("SELECT ")), "{finding:?}");
+            let code = finding.code;
+            finding.evidence.into_iter().map(move |line| format!("{code} {}", line.text))
+        })
+        .collect()
+}
+
+/// A SQLite file with these statements run.
+fn sqlite(sql: &str) -> (tempfile::TempDir, DatabaseUrl) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nova.sqlite");
+    std::fs::File::create_new(&path).unwrap();
+    let url = DatabaseUrl::sqlite(path);
+    run(&url, sql);
+    (dir, url)
+}
+
+#[test]
+fn what_only_looks_odd_is_not_reported() {
+    let (base, _) = pieces();
+    let (_dir, url) = sqlite(&format!("{}\n{base}", lax_schema()));
+    assert_eq!(found(&url), [""; 0]);
+}
+
+#[test]
+fn each_is_found_alone_and_near_misses_are_not() {
+    let (base, pieces) = pieces();
+    let planted: BTreeSet<&str> =
+        pieces.iter().filter(|piece| !piece.finds.is_empty()).map(|piece| piece.name).collect();
+    let codes: BTreeSet<&str> = DB_CATALOGUE.iter().map(|check| check.code).collect();
+    assert_eq!(planted, codes, "every code is planted");
+    for piece in &pieces {
+        let (_dir, url) = sqlite(&format!("{}\n{base}\n{}", lax_schema(), piece.sql));
+        assert_eq!(sorted(&found(&url)), sorted(&piece.finds), "{}", piece.name);
+    }
+}
+
+fn sorted(rows: &[impl AsRef<str>]) -> Vec<&str> {
+    let mut rows: Vec<&str> = rows.iter().map(AsRef::as_ref).collect();
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn three_databases_find_the_same() {
+    let (base, pieces) = pieces();
+    let planted = pieces.iter().filter(|piece| !piece.finds.is_empty());
+    let (sql, finds): (Vec<&str>, Vec<&Vec<&str>>) =
+        planted.map(|piece| (piece.sql.as_str(), &piece.finds)).unzip();
+    let finds: Vec<&str> = finds.into_iter().flatten().copied().collect();
+    let all = format!("{}\n{base}\n{}", lax_schema(), sql.join("\n"));
+    let (_dir, file) = sqlite(&all);
+    let in_file = found(&file);
+    assert_eq!(sorted(&in_file), sorted(&finds));
+    let (mysql, postgres) = (servers::mariadb(), servers::postgresql());
+    let base = |scheme: &str, user: &str, port: u16, name: &str| {
+        let url = format!("{scheme}://{user}:{ADMIN_PASSWORD}@127.0.0.1:{port}/{name}");
+        DatabaseUrl::parse(&url).unwrap()
+    };
+    run(&base("mysql", "root", mysql.port, "mysql"), "CREATE DATABASE nova");
+    let servers = [
+        base("mysql", "root", mysql.port, "nova"),
+        base("postgresql", "postgres", postgres.port, "postgres"),
+    ];
+    for url in servers {
+        run(&url, &all);
+        assert_eq!(found(&url), in_file, "{url}");
+    }
+}
