@@ -10,9 +10,10 @@ mod networks;
 mod told;
 mod words;
 
-pub use looks::{Checked, Clock, check};
+pub use looks::{Checked, Clock, check, check_hosts};
 
-use model::finding::Confidence;
+use model::finding::{Confidence, EvidenceKind};
+use model::{Intent, Snapshot};
 
 use crate::cells::Cell;
 
@@ -60,13 +61,17 @@ enum Look {
     Networks(fn(&[networks::Network]) -> Vec<Vec<Cell>>),
     /// In the info caches.
     Caches,
+    /// On the hosts, beside what is meant; with what shows it there.
+    Hosts { look: fn(&Snapshot, &Intent) -> Vec<Vec<Cell>>, kind: EvidenceKind, shown_by: &'static str },
 }
 
 /// An inconsistency that was found.
 pub struct Inconsistency {
     /// Which.
     pub check: &'static DbCheck,
-    /// The statement that shows it.
+    /// What sort of thing its rows are.
+    kind: EvidenceKind,
+    /// The statement that shows it, or the command.
     pub select: String,
     /// How many rows there are.
     pub count: u64,
@@ -137,4 +142,6 @@ catalogue! {
     network_mask_wrong => "network-mask-wrong",
     group_rule_of_deleted_group => "group-rule-of-deleted-group",
     group_membership_of_deleted_group => "group-membership-of-deleted-group",
+    domain_of_deleted_instance => "domain-of-deleted-instance",
+    dhcp_line_of_nobody => "dhcp-line-of-nobody",
 }

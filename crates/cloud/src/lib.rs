@@ -24,7 +24,7 @@ mod secret_url;
 mod taps;
 
 pub use cells::{Cell, cells};
-pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check};
+pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts};
 pub use connection::{Access, Connection};
 pub use database::read;
 pub use database_error::{DatabaseError, classify};

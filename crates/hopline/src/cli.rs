@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli_db::DbArgs;
 use crate::cli_lab::LabArgs;
 
 /// Follows a cloud instance's packets hop by hop and names the hop where they die, why, and what mends it
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     Correlate(CorrelateArgs),
     /// Watch packets at several devices at once, live or into a pcapng file
     Capture(CaptureArgs),
+    /// The cloud's database: what is inconsistent in it
+    Db(DbArgs),
     /// Tell what a finding means, how it is proved and how it is fixed
     Explain {
         /// A finding's code; without one, all codes are listed

@@ -3,6 +3,7 @@
 mod capture;
 mod check;
 mod correlate;
+mod db;
 mod diagnose;
 mod explain;
 mod lab;
@@ -22,6 +23,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
         Action::Diagnose(question) => diagnose::run(plan, question),
         Action::Correlate(question) => correlate::run(plan, question),
         Action::Capture(question) => capture::run(plan, question),
+        Action::DbCheck { now } => db::check(plan, now.as_deref()),
         Action::Explain { code } => explain::run(code.as_deref(), plan.format).map(|()| 0),
         Action::Selftest(question) => selftest::run(plan, question),
         Action::Lab(command) => lab::run(command, plan.format).map(|()| 0),

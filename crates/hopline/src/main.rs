@@ -5,6 +5,7 @@
 
 mod asking;
 mod cli;
+mod cli_db;
 mod cli_lab;
 mod commands;
 mod conclude;

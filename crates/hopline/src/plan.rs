@@ -10,6 +10,7 @@ use checks::{Protocol, Symptom};
 use report::Style;
 
 use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, PathArgs, Proto};
+use crate::cli_db::{DbArgs, DbCommand};
 use crate::cli_lab::LabArgs;
 use crate::failure::Failure;
 
@@ -45,6 +46,7 @@ pub(crate) enum Action {
     Diagnose(DiagnoseQuestion),
     Correlate(CorrelateQuestion),
     Capture(CaptureQuestion),
+    DbCheck { now: Option<String> },
     Explain { code: Option<String> },
     Selftest(SelftestQuestion),
     Lab(LabArgs),
@@ -139,6 +141,7 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             nat: typed.nat,
         }),
         Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
+        Command::Db(DbArgs { command: DbCommand::Check { now } }) => Action::DbCheck { now },
         Command::Explain { code } => Action::Explain { code },
         Command::Selftest(typed) => Action::Selftest(SelftestQuestion {
             seed: typed.seed.unwrap_or_else(clock),

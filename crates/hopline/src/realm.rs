@@ -14,9 +14,11 @@ use crate::site_file;
 /// starts a thread: setns(2) wants a single one.
 pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
     let state = match &plan.action {
-        Action::Check { .. } | Action::Path(_) | Action::Diagnose(_) | Action::Capture(_) => {
-            site_folder(plan.site.as_deref())
-        }
+        Action::Check { .. }
+        | Action::Path(_)
+        | Action::Diagnose(_)
+        | Action::Capture(_)
+        | Action::DbCheck { .. } => site_folder(plan.site.as_deref()),
         Action::Lab(command) => state_of(command),
         Action::Selftest(question) if question.replay.is_empty() => {
             return selftest::enter_realm().map_err(|error| Failure::of(&error));

@@ -52,6 +52,11 @@ fn help_of_explain() {
 }
 
 #[test]
+fn help_of_db() {
+    insta::assert_snapshot!(help(&["db", "check", "--help"]));
+}
+
+#[test]
 fn help_of_lab() {
     insta::assert_snapshot!(help(&["lab", "--help"]));
 }

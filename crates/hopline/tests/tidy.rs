@@ -127,6 +127,32 @@ fn every_finding_has_a_whole_page() {
     assert!(offences.is_empty(), "{}", offences.join("\n"));
 }
 
+/// Pages of the database's findings, which stand above their statements; two have theirs in the catalogue.
+#[test]
+fn every_inconsistency_of_the_database_has_a_whole_page() {
+    let text = read("crates/cloud/src/check.rs");
+    let (_, listed) = text.split_once("\ncatalogue! {\n").expect("the list");
+    let codes: Vec<(&str, &str)> = listed
+        .lines()
+        .filter_map(|line| line.trim().split_once(" => "))
+        .map(|(module, code)| (module, code.trim_matches(['"', ','])))
+        .collect();
+    let told_there: BTreeSet<String> = catalogue().into_iter().map(|entry| entry.code).collect();
+    let mut offences = Vec::new();
+    for (module, code) in &codes {
+        let file = format!("crates/cloud/src/check/{module}.rs");
+        let page = read(&file);
+        let page: Vec<&str> =
+            page.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+        let found: Vec<&str> = page.iter().filter_map(|line| line.strip_prefix("## ")).collect();
+        let whole = page.first() == Some(&format!("# {code}").as_str()) && found == HEADINGS;
+        if *module != code.replace('-', "_") || whole == told_there.contains(*code) {
+            offences.push(format!("{file}: its page is whole: {whole}"));
+        }
+    }
+    assert!(codes.len() > 20 && offences.is_empty(), "{}", offences.join("\n"));
+}
+
 #[test]
 fn every_finding_is_tested_where_it_fires_and_where_it_must_not() {
     let mut offences = Vec::new();

@@ -36,6 +36,9 @@ const INSERTS: [(&str, &str); 6] = [
     ),
 ];
 
+/// What takes hosts beside the tables.
+const OF_HOSTS: [&str; 2] = ["domain-of-deleted-instance", "dhcp-line-of-nobody"];
+
 /// A piece of `planted.sql`.
 struct Piece<'p> {
     /// The line that it begins with.
@@ -102,7 +105,7 @@ fn run(url: &DatabaseUrl, sql: &str) {
 fn found(url: &DatabaseUrl) -> Vec<String> {
     let clock = Clock { now: Some("2026-11-26 12:00:00".to_owned()), ..Clock::default() };
     let checked = cloud::check(url, PATIENCE, &clock, |_| ()).unwrap();
-    assert_eq!(checked.looked_for.len(), DB_CATALOGUE.len(), "{:?}", checked.not_looked_for);
+    assert_eq!(checked.not_looked_for, []);
     let findings = checked.found.iter().map(|inconsistency| inconsistency.finding(ROWS_MAX));
     findings
         .flat_map(|finding| {
@@ -136,7 +139,8 @@ fn each_is_found_alone_and_near_misses_are_not() {
     let (base, pieces) = pieces();
     let planted: BTreeSet<&str> =
         pieces.iter().filter(|piece| !piece.finds.is_empty()).map(|piece| piece.name).collect();
-    let codes: BTreeSet<&str> = DB_CATALOGUE.iter().map(|check| check.code).collect();
+    let of_tables = DB_CATALOGUE.iter().map(|check| check.code).filter(|code| !OF_HOSTS.contains(code));
+    let codes: BTreeSet<&str> = of_tables.collect();
     assert_eq!(planted, codes, "every code is planted");
     for piece in &pieces {
         let (_dir, url) = sqlite(&format!("{}\n{base}\n{}", lax_schema(), piece.sql));

@@ -1,4 +1,4 @@
-//! `fixed-ip-leaked` in all of the database. Its page is the diagnosis's, which finds it where it matters.
+//! `fixed-ip-leaked` in all of the database; its page is the diagnosis's.
 
 use model::finding::Confidence;
 

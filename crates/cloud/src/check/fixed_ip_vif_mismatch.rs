@@ -40,7 +40,16 @@ pub(super) const SPEC: Spec = Spec {
          WHERE {live f} AND {key f} IS NOT NULL AND ({key v} <> {key f} OR v.network_id <> f.network_id) \
          ORDER BY f.id",
     ),
-    columns: &["id", "address", "network_id", "virtual_interface_id", "NIC's network_id", "instance_uuid", "NIC's instance_uuid", "instance"],
+    columns: &[
+        "id",
+        "address",
+        "network_id",
+        "virtual_interface_id",
+        "NIC's network_id",
+        "instance_uuid",
+        "NIC's instance_uuid",
+        "instance",
+    ],
     one: "fixed IP {address} of {instance} is tied to a NIC that is not its own",
     many: "{count} fixed IPs are tied to NICs of another instance or network",
     cause: "DHCP and the filters disagree whose address it is",

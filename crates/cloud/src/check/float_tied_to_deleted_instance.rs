@@ -1,4 +1,4 @@
-//! `float-tied-to-deleted-instance` in all of the database. Its page is the diagnosis's, which finds it where it matters.
+//! `float-tied-to-deleted-instance` in all of the database; its page is the diagnosis's.
 
 use model::finding::Confidence;
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use model::finding::EvidenceKind;
+use model::{Intent, Snapshot};
+
 use super::words::{For, Words};
 use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, caches, networks};
 use crate::cells::Cell;
@@ -81,6 +84,9 @@ async fn look_for_all(
             checked.not_looked_for.push((check.code, lacking));
             continue;
         }
+        if matches!(check.inconsistency.look, Look::Hosts { .. }) {
+            continue;
+        }
         progress(check.code);
         let found = look_for(session, schema, clock, check).await?;
         checked.looked_for.push(check.code);
@@ -102,7 +108,7 @@ async fn look_for(
         reader,
     };
     let (server, people) = (words(For::Server), words(For::People));
-    let mut found = Inconsistency { check, select: String::new(), count: 0, rows: Vec::new() };
+    let mut found = Inconsistency::none(check);
     match &check.inconsistency.look {
         Look::Sql(sql) => {
             found.select = people.of(sql);
@@ -126,11 +132,30 @@ async fn look_for(
             found.select = people.of(caches::SQL);
             caches::look(session, &server, |row| found.take(row)).await?;
         }
+        // Not of the database alone: `check_hosts` looks.
+        Look::Hosts { .. } => {}
     }
     Ok(found)
 }
 
+/// Looks for what the hosts have and the database has not. Pure; `intent` must come of the database.
+pub fn check_hosts(snapshot: &Snapshot, intent: &Intent) -> Vec<Inconsistency> {
+    let mut all = Vec::new();
+    for check in DB_CATALOGUE {
+        if let Look::Hosts { look, kind, shown_by } = check.inconsistency.look {
+            let mut found = Inconsistency { kind, select: shown_by.to_owned(), ..Inconsistency::none(check) };
+            look(snapshot, intent).into_iter().for_each(|row| found.take(row));
+            all.extend((found.count > 0).then_some(found));
+        }
+    }
+    all
+}
+
 impl Inconsistency {
+    fn none(check: &'static DbCheck) -> Inconsistency {
+        Inconsistency { check, kind: EvidenceKind::Db, select: String::new(), count: 0, rows: Vec::new() }
+    }
+
     fn take(&mut self, row: Vec<Cell>) {
         self.count += 1;
         if self.rows.len() < ROWS_MAX {

@@ -6,8 +6,9 @@
 //! The next instance on it does not start. Addresses that leaked come back once they are freed.
 //!
 //! ## How hopline knows
-//! Counted as nova chooses: not reserved, not leased, with neither instance nor host. None is a fault; less than one
-//! in fifty is a warning, and only possible. Beside it stands how many rows `fixed-ip-leaked` would free.
+//! Counted as nova chooses: not reserved, not leased, with neither instance nor host. Told where fewer than one in
+//! fifty is left; whether more are wanted nobody knows, so it is only likely a fault. Beside it stands how many rows
+//! `fixed-ip-leaked` would free.
 //!
 //! ## What it looks like
 //! `No fixed IP addresses available for network`.
@@ -26,17 +27,16 @@ use model::finding::Confidence;
 
 use super::{Look, Spec};
 use crate::cells::Cell;
-use crate::records::number;
 
 /// What is looked for, and what is said of it.
 pub(super) const SPEC: Spec = Spec {
     table: "networks",
     needs: &[],
     look: Look::Sieved {
-        sql: "SELECT {n.id}, {n.label}, {n.cidr}, \
-              {text SUM(CASE WHEN {no f.reserved} AND {no f.leased} AND {key f} IS NULL AND {raw f.host} IS NULL THEN 1 ELSE 0 END)}, \
-              {text SUM(CASE WHEN {no f.reserved} THEN 1 ELSE 0 END)}, \
-              {text SUM(CASE WHEN {no f.reserved} AND (({yes f.allocated} AND {gone i}) OR ({yes f.leased} AND {key f} IS NULL)) THEN 1 ELSE 0 END)} \
+        sql: "SELECT {n.id}, {n.label}, {n.cidr}, {text SUM(CASE WHEN {no f.reserved} AND {no f.leased} AND \
+              {key f} IS NULL AND {raw f.host} IS NULL THEN 1 ELSE 0 END)}, {text SUM(CASE WHEN {no f.reserved} \
+              THEN 1 ELSE 0 END)}, {text SUM(CASE WHEN {no f.reserved} AND (({yes f.allocated} AND {gone i}) OR \
+              ({yes f.leased} AND {key f} IS NULL)) THEN 1 ELSE 0 END)} \
               FROM networks n \
               JOIN fixed_ips f ON f.network_id = n.id AND {live f} \
               LEFT JOIN instances i ON {own i} = {key f} \
@@ -61,6 +61,6 @@ const FEW: u64 = 50;
 fn is_full(row: &[Cell]) -> bool {
     let [_, _, _, free, all, _] = row else { return false };
     // Sums are decimals in MySQL and PostgreSQL.
-    let sum = |cell: &Cell| -> Option<u64> { number(cell.as_ref().and_then(|text| text.split('.').next()).map(str::to_owned).as_ref()) };
+    let sum = |cell: &Cell| -> Option<u64> { cell.as_ref()?.split('.').next()?.parse().ok() };
     sum(free).zip(sum(all)).is_some_and(|(free, all)| all > 0 && free < all.div_ceil(FEW))
 }

@@ -1,7 +1,7 @@
 //! What was found, as findings of the contract's report.
 
 use model::Finding;
-use model::finding::{Evidence, EvidenceKind, Remedy};
+use model::finding::{Evidence, Remedy};
 use model::path::{Direction, Exchange, Place, Stage};
 
 use super::{Inconsistency, Spec};
@@ -22,11 +22,8 @@ impl Inconsistency {
         if let (1.., Some(last)) = (more, texts.last_mut()) {
             last.push_str(&format!(" (and {more} more)"));
         }
-        let evidence = texts.into_iter().map(|text| Evidence {
-            kind: EvidenceKind::Db,
-            source: self.select.clone(),
-            text,
-        });
+        let evidence =
+            texts.into_iter().map(|text| Evidence { kind: self.kind, source: self.select.clone(), text });
         let summary = match (self.count, self.rows.first()) {
             (1, Some(only)) => filled(spec, spec.one, only, Quoting::None),
             _ => spec.many.replace("{count}", &self.count.to_string()),

@@ -7,7 +7,7 @@
 //! | `{f.address}` | the column as text; NULL where this series has none |
 //! | `{raw f.host}` | the column as it is; NULL likewise |
 //! | `{binary s}` | that column of `services`, whose name is a word of MySQL's |
-//! | `{live f}` | the row is not deleted: nova compares with 0, so one with NULL there is invisible, to nova and to us |
+//! | `{live f}` | the row is not deleted; one with NULL there is invisible to nova, and to us |
 //! | `{gone i}` | the row, outer joined, is missing or deleted |
 //! | `{yes f.allocated}`, `{no f.reserved}` | the flag is set, is not set |
 //! | `{flag f.leased}` | the flag as text, `1` or `0` |
@@ -16,7 +16,7 @@
 //! | `{name i}` | the name that people use |
 //! | `{text EXPRESSION}` | any expression as text |
 //! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute |
-//! | `{outside f n}` | the address may be outside the network's range; PostgreSQL and SQLite do not say, and leave all |
+//! | `{outside f n}` | the address may be outside the network's range; always true but in MySQL |
 
 use crate::schema::{Dialect, Schema};
 

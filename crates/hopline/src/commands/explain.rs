@@ -1,7 +1,8 @@
-//! `hopline explain`: the catalogue's pages.
+//! `hopline explain`: the pages of the findings, of the diagnosis and of the database.
 
-use checks::{CATALOGUE, Check};
-use serde_json::json;
+use checks::CATALOGUE;
+use cloud::DB_CATALOGUE;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::nearest::meant;
@@ -10,9 +11,11 @@ use crate::plan::Format;
 
 pub(super) fn run(code: Option<&str>, format: Format) -> Result<(), Failure> {
     let Some(code) = code else { return list(format) };
-    let page = checks::explain(code).ok_or_else(|| {
+    let of_database = || DB_CATALOGUE.iter().find(|check| check.code == code)?.page();
+    let page = checks::explain(code).or_else(of_database).ok_or_else(|| {
         let failure = Failure::new(format!("there is no finding `{code}`"));
-        match meant(code, CATALOGUE.iter().map(|check| check.code)) {
+        let entries = entries();
+        match meant(code, entries.iter().map(|(known, _)| *known)) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure.hint("`hopline explain` lists all"),
         }
@@ -23,13 +26,21 @@ pub(super) fn run(code: Option<&str>, format: Format) -> Result<(), Failure> {
     }
 }
 
+/// Every code that has a page, with its first sentence; what both the diagnosis and the database tell, once.
+fn entries() -> Vec<(&'static str, String)> {
+    let of_diagnosis = CATALOGUE.iter().map(|check| (check.code, check.summary()));
+    let of_database = DB_CATALOGUE.iter().filter_map(|check| Some((check.code, check.summary()?)));
+    of_diagnosis.chain(of_database).collect()
+}
+
 fn list(format: Format) -> Result<(), Failure> {
+    let entries = entries();
     if format == Format::Json {
-        let entry = |check: &Check| json!({ "code": check.code, "summary": check.summary() });
-        return output::json(&CATALOGUE.iter().map(entry).collect());
+        let entry = |(code, summary): &(&str, String)| json!({ "code": code, "summary": summary });
+        return output::json(&entries.iter().map(entry).collect::<Value>());
     }
-    let columns = CATALOGUE.iter().map(|check| check.code.len()).max().unwrap_or(0);
+    let columns = entries.iter().map(|(code, _)| code.len()).max().unwrap_or(0);
     output::print(|out| {
-        CATALOGUE.iter().try_for_each(|check| writeln!(out, "{:columns$}  {}", check.code, check.summary()))
+        entries.iter().try_for_each(|(code, summary)| writeln!(out, "{code:columns$}  {summary}"))
     })
 }

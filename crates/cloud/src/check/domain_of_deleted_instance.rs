@@ -1,0 +1,63 @@
+//! # domain-of-deleted-instance
+//!
+//! A host runs a domain whose instance is not in the database any more.
+//!
+//! ## What it means
+//! nova gave the instance up, and libvirt runs it on: it keeps memory and disk, answers for an address that nova
+//! gives to somebody else, and no security group holds for it.
+//!
+//! ## How hopline knows
+//! libvirt runs a domain of nova's name (`instance-0000000a`), and no living instance has its uuid. Domains of other
+//! names are the operator's.
+//!
+//! ## What it looks like
+//! Two machines answer for one address, one of which nobody has ordered.
+//!
+//! ## Nearest look-alikes
+//! * `db-host-mismatch`: the instance lives, and is recorded on another host.
+//! * `duplicate-ip-foreign`: what it looks like on the wire.
+//!
+//! ## Fix
+//! Make sure that nobody needs it, then end it: `virsh destroy`, `virsh undefine`. nova-compute does so by itself
+//! with `running_deleted_instance_action = reap`. Undo: none for what is undefined.
+//!
+//! ## References
+//! nova `compute/manager.py` `_cleanup_running_deleted_instances`.
+
+use model::intent::Instance;
+use model::service::Domain;
+use model::{Intent, Snapshot};
+use model::finding::{Confidence, EvidenceKind};
+
+use super::{Look, Spec};
+use crate::cells::Cell;
+
+/// What is looked for, and what is said of it.
+pub(super) const SPEC: Spec = Spec {
+    table: "instances",
+    needs: &[],
+    look: Look::Hosts { look: unknown, kind: EvidenceKind::State, shown_by: "virsh list --uuid --name" },
+    columns: &["domain", "host", "instance_uuid"],
+    one: "{host} runs {domain}, and no living instance is it",
+    many: "{count} domains run whose instances are not in the database any more",
+    cause: "the domain keeps its address, which nova may give to another",
+    confidence: Confidence::Proven,
+    repair: "virsh destroy {domain}",
+    note: "ends it at once, on the host named",
+};
+
+fn unknown(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
+    let lives = |domain: &Domain| {
+        let is_it = |instance: &Instance| match (&domain.uuid, &instance.uuid) {
+            (Some(theirs), Some(own)) => theirs.eq_ignore_ascii_case(own),
+            (None, _) | (_, None) => instance.libvirt_name.as_ref() == Some(&domain.name),
+        };
+        intent.instances.iter().filter(|instance| instance.recorded_host.is_some()).any(is_it)
+    };
+    let all = snapshot.hosts.iter().flat_map(|host| host.domains.iter().map(move |domain| (host, domain)));
+    let ours = all.filter(|(_, domain)| domain.live && domain.name.starts_with("instance-"));
+    let unknown = ours.filter(|(_, domain)| !lives(domain));
+    unknown
+        .map(|(host, domain)| vec![Some(domain.name.clone()), Some(host.name.clone()), domain.uuid.clone()])
+        .collect()
+}

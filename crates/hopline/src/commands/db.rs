@@ -1,0 +1,120 @@
+//! `hopline db check`: what is inconsistent in the cloud's database, and between it and the hosts.
+
+use std::time::Instant;
+
+use cloud::{Checked, Clock, DatabaseUrl};
+use model::finding::{Coverage, Outcome};
+use model::snapshot::Gap;
+use model::{Diagnosis, Finding};
+
+use crate::conclude;
+use crate::failure::Failure;
+use crate::gather::{self, Facts};
+use crate::output;
+use crate::plan::{Format, Plan};
+use crate::progress;
+use crate::site_file::{self, Site};
+
+/// Rows of a finding that a person is shown; all that are kept are in the JSON.
+const ROWS_SHOWN: usize = 20;
+/// The checks of the hosts that hold them to the database.
+const OF_HOSTS: [&str; 7] = [
+    "db-host-mismatch",
+    "tap-missing",
+    "float-address-missing",
+    "float-dnat-missing",
+    "float-snat-missing",
+    "float-on-two-hosts",
+    "dnsmasq-stale-hosts-file",
+];
+
+pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let site = site_file::find(plan.site.as_deref())?;
+    let url = site.database.as_ref().ok_or_else(no_database)?;
+    // A dump is of another time than the hosts.
+    let hosts = match now {
+        Some(_) => Err("the time is given, so the database is a dump of another time".to_owned()),
+        None => gather::gather(&site, plan.timeout).map_err(|failure| failure.to_string()),
+    };
+    let clock = Clock {
+        now: now.map(str::to_owned),
+        timeout_s: hosts.as_ref().ok().and_then(timeout_s).unwrap_or(Clock::default().timeout_s),
+    };
+    let progress = progress::Steps::start("looking in the database for");
+    let checked = cloud::check(url, plan.timeout, &clock, |code| progress.step(code));
+    drop(progress);
+    let checked = checked.map_err(|error| Failure::of(&error))?;
+    let rows_max = if plan.format == Format::Json { cloud::ROWS_MAX } else { ROWS_SHOWN };
+    let diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
+    output::diagnosis(&diagnosis, plan.format, report::terminal, started)
+}
+
+fn no_database() -> Failure {
+    Failure::new("no database is named")
+        .hint("name it in the site file: [cloud] kind = \"nova-network\", database = \"mysql://...\"")
+}
+
+/// nova.conf's `fixed_ip_disassociate_timeout`; the longest, where hosts differ.
+fn timeout_s(facts: &Facts) -> Option<u64> {
+    let told = facts.snapshot.hosts.iter().filter_map(|host| host.nova.as_ref());
+    told.filter_map(|nova| nova.get("fixed_ip_disassociate_timeout")?.trim().parse().ok()).max()
+}
+
+fn conclude(
+    url: &DatabaseUrl,
+    site: &Site,
+    checked: &Checked,
+    hosts: Result<&Facts, &String>,
+    rows_max: usize,
+) -> Diagnosis {
+    let mut findings: Vec<Finding> = checked.found.iter().map(|found| found.finding(rows_max)).collect();
+    let mut coverage = Coverage {
+        looked_at: vec![format!("database {url}: {}", checked.looked_for.join(", "))],
+        gaps: checked.not_looked_for.iter().map(|(code, table)| no_table(code, table)).collect(),
+    };
+    match hosts {
+        Ok(facts) => {
+            let names: Vec<String> = facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect();
+            let of_hosts = conclude::check(facts, names).findings;
+            findings.extend(of_hosts.into_iter().filter(|finding| OF_HOSTS.contains(&finding.code.as_str())));
+            let beside = cloud::check_hosts(&facts.snapshot, &facts.intent);
+            findings.extend(beside.iter().map(|found| found.finding(rows_max)));
+            coverage
+                .looked_at
+                .extend(facts.snapshot.hosts.iter().map(|host| format!("{}: as it is", host.name)));
+            coverage.gaps.extend(facts.unreachable.iter().map(|(name, why)| not_seen(name, why)));
+        }
+        Err(why) => coverage.gaps.extend(
+            site.machines
+                .iter()
+                .filter(|machine| !machine.instance)
+                .map(|machine| not_seen(&machine.name, why)),
+        ),
+    }
+    let outcome = if findings.is_empty() { Outcome::Healthy } else { Outcome::Fault };
+    Diagnosis {
+        command: "db check".to_owned(),
+        subject: url.to_string(),
+        outcome,
+        findings,
+        paths: Vec::new(),
+        coverage,
+    }
+}
+
+fn no_table(code: &str, table: &str) -> Gap {
+    Gap {
+        what: code.to_owned(),
+        why: format!("the database has no table {table}"),
+        would_need: format!("a dump with {table}"),
+    }
+}
+
+fn not_seen(host: &str, why: &str) -> Gap {
+    Gap {
+        what: format!("whether {host} has what the database says"),
+        why: why.to_owned(),
+        would_need: format!("`hopline db check` without `--now`, where {host} is in reach"),
+    }
+}
