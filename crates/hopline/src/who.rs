@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use checks::Endpoint;
-use model::intent::Instance;
+use model::intent::{Instance, Remains, TiedFloating};
 use model::{Netns, Snapshot};
 use sim::World;
 
@@ -13,7 +13,29 @@ use crate::nearest::meant;
 
 /// The instance of this name, uuid, libvirt name, address or MAC: an index into the intent.
 pub(crate) fn instance(facts: &Facts, name: &str) -> Result<usize, Failure> {
-    cloud::find(&facts.intent, name).map_err(|error| Failure::of(&error))
+    cloud::find(&facts.intent, name).map_err(|error| {
+        let failure = Failure::of(&error);
+        if !is_of_the_gone(&facts.intent.remains, name) {
+            return failure;
+        }
+        failure.hint(
+            "it is deleted, and the database still has rows of it: `hopline db check` names and mends them",
+        )
+    })
+}
+
+/// The name, uuid or address of an instance that lives no more, of which rows are left.
+fn is_of_the_gone(remains: &Remains, word: &str) -> bool {
+    let ip = word.parse::<Ipv4Addr>().ok();
+    let is_it = |name: &Option<String>, uuid: &Option<String>, ips: &[Ipv4Addr]| {
+        [name, uuid].iter().any(|known| known.as_deref() == Some(word))
+            || ip.is_some_and(|ip| ips.contains(&ip))
+    };
+    let floats = |tied: &TiedFloating| {
+        is_it(&tied.name, &tied.instance, &[tied.floating.address, tied.floating.fixed])
+    };
+    remains.floating.iter().any(floats)
+        || remains.fixed.iter().any(|leaked| is_it(&leaked.name, &leaked.instance, &[leaked.address]))
 }
 
 /// The host of this name.

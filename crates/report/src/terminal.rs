@@ -158,7 +158,8 @@ fn further(page: &mut Page<'_>, heading: &str, findings: &[&Finding]) -> io::Res
     findings.iter().try_for_each(|finding| finding::compact(page, finding))
 }
 
-fn gaps(page: &mut Page<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
+/// What could not be seen.
+pub(crate) fn gaps(page: &mut Page<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
     if diagnosis.coverage.gaps.is_empty() {
         return Ok(());
     }

@@ -322,3 +322,19 @@ fn json_gives_hostile_names_back_and_shows_none_of_them() {
     assert_eq!(back["subject"], "we\u{200b}b1\x1b[0m");
     assert_eq!(back["findings"][0]["summary"], "\u{202e}nwod si 0hte\u{9b}31m");
 }
+
+#[test]
+fn what_a_database_contradicts_itself_in_is_told_with_its_rows() {
+    let style = Style { width: 80, ..Style::default() };
+    let mut out = Vec::new();
+    let remedy = |id| Remedy {
+        command: format!("UPDATE floating_ips SET fixed_ip_id = NULL WHERE id = {id}"),
+        undo: String::new(),
+        note: "one row".to_owned(),
+    };
+    let hop = place("database", "floating_ips", Stage::Service);
+    let leaked = Finding { hop, remedy: (1..=5).map(remedy).collect(), ..leaked_row() };
+    report::records(&diagnosis(Outcome::Fault, vec![leaked.clone(), leaked], Vec::new()), &style, &mut out)
+        .unwrap();
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}

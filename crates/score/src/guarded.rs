@@ -1,4 +1,5 @@
-//! Labs are removed whatever ends the run: the work is done by a second process, which ends when its standard input does.
+//! Labs are removed whatever ends the run: the work is done by a second process, which ends when its standard input
+//! does.
 //!
 //! Signals are for the first, which does nothing else. They cannot be blocked or caught where the work is done: what is
 //! started there would inherit it, and a dnsmasq that SIGHUP does not reach is a fault of its own.

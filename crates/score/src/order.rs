@@ -158,6 +158,9 @@ const ORDER: [(Met, &[&str]); 21] = [
             // With another source than is meant, and answered all the same.
             "float-snat-missing",
             "nova-rules-drift",
+            "float-tied-to-deleted-instance",
+            "fixed-ip-leaked",
+            "db-host-mismatch",
             "duplicate-ip-foreign",
             // With one host there is nobody behind it.
             "flatif-down",

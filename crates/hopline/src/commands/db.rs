@@ -47,7 +47,7 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     let checked = checked.map_err(|error| Failure::of(&error))?;
     let rows_max = if plan.format == Format::Json { cloud::ROWS_MAX } else { ROWS_SHOWN };
     let diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
-    output::diagnosis(&diagnosis, plan.format, report::terminal, started)
+    output::diagnosis(&diagnosis, plan.format, report::records, started)
 }
 
 fn no_database() -> Failure {

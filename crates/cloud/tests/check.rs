@@ -1,0 +1,69 @@
+//! Tables of older series, which lack columns and tables, are checked as far as they go.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy takes a test's helpers for production code")]
+
+mod support;
+
+use cloud::{Clock, DatabaseError, DatabaseUrl, ROWS_MAX};
+use support::{PATIENCE, make_sqlite};
+
+/// `CODE: ROW` of all that is found, and which codes could not be looked for.
+fn checked(sql: &str) -> (Vec<String>, Vec<&'static str>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nova.db");
+    make_sqlite(&path, sql);
+    let checked = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &Clock::default(), |_| ()).unwrap();
+    let findings = checked.found.iter().map(|found| found.finding(ROWS_MAX));
+    let found = findings.flat_map(|finding| {
+        let code = finding.code;
+        finding.evidence.into_iter().map(move |row| {
+            let id = row.text.split(':').next().unwrap_or_default().to_owned();
+            format!("{code}: {id}")
+        })
+    });
+    (found.collect(), checked.not_looked_for.iter().map(|(code, _)| *code).collect())
+}
+
+#[test]
+fn essex_points_at_instances_by_number_and_deletes_by_a_flag() {
+    let essex = include_str!("fixtures/essex.sql");
+    let (found, not_looked_for) = checked(essex);
+    // 2 is allocated to an instance that is deleted.
+    assert_eq!(found, ["fixed-ip-leaked: fixed_ips 2"]);
+    assert_eq!(not_looked_for, ["host-address-without-service", "info-cache-differs"]);
+    // The same of a floating address.
+    let (found, _) = checked(&format!("{essex} UPDATE floating_ips SET fixed_ip_id = 2;"));
+    assert_eq!(found, ["float-tied-to-deleted-instance: floating_ips 1", "fixed-ip-leaked: fixed_ips 2"]);
+}
+
+#[test]
+fn havana_is_checked_without_share_address() {
+    let (found, _) = checked(include_str!("fixtures/havana.sql"));
+    // The fixture has no row that is free.
+    assert_eq!(found, ["network-full: networks 1"]);
+}
+
+#[test]
+fn queens_has_what_its_fixture_says() {
+    let (found, _) = checked(include_str!("fixtures/queens.sql"));
+    let expected = [
+        // On a fixed address that is deleted, and leased by nobody.
+        "float-fixed-ip-gone: floating_ips 4",
+        "fixed-ip-leaked: fixed_ips 8",
+        // Its one row is db1's.
+        "network-full: networks 2",
+        // By a rule whose source is deleted, and an instance that is in it.
+        "group-rule-of-deleted-group: security_group_rules 5",
+        "group-membership-of-deleted-group: security_group_instance_association 3",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_not_novas_is_said_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.db");
+    make_sqlite(&path, "CREATE TABLE networks (id int)");
+    let error = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &Clock::default(), |_| ()).err();
+    assert!(matches!(error, Some(DatabaseError::NotNova { missing, .. }) if missing.len() == 4));
+}

@@ -1,0 +1,78 @@
+//! `hopline db check` on a real cloud: in order, after what ends badly, and as a dump without its hosts. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "this test uses a part")]
+mod cli_support;
+#[allow(dead_code, reason = "this test uses a part")]
+mod support;
+
+use cli_support::{assert_refused, hopline, site};
+use support::report::{list, text};
+use support::test_lab::TestLab;
+
+#[test]
+fn a_cloud_in_order_has_nothing_to_tell() {
+    let lab = TestLab::up("o");
+    lab.report(&["db", "check"]).assert_healthy("a new lab");
+    assert_eq!(lab.lab("boot", &["web3"]).code, 0);
+    assert_eq!(lab.lab("delete", &["web2"]).code, 0);
+    lab.report(&["db", "check"]).assert_healthy("one came, one went");
+}
+
+#[test]
+fn what_ends_badly_is_told_with_its_rows_and_where_the_hosts_have_it() {
+    let lab = TestLab::up("b");
+    assert_eq!(lab.lab("delete", &["web1", "--unclean"]).code, 0);
+    let of_tables = [
+        "float-tied-to-deleted-instance database//floating_ips",
+        "fixed-ip-leaked database//fixed_ips",
+        "vif-orphan database//virtual_interfaces",
+    ];
+    let report = lab.report(&["db", "check"]);
+    report.assert_finds(
+        &[&of_tables[..], &["dhcp-line-of-nobody database//fixed_ips"]].concat(),
+        "web1 is gone",
+    );
+    let first = &report.json["findings"][0];
+    assert_eq!((text(&first["exchange"]), text(&first["confidence"])), ("none", "proven"));
+    let row = &first["evidence"][0];
+    assert_eq!(text(&row["kind"]), "db");
+    assert!(text(&row["source"]).starts_with("SELECT fl.id, fl.address"), "{row}");
+    assert!(text(&row["text"]).starts_with("floating_ips 1: address 203.0.113.30, host compute1"), "{row}");
+    // What is typed repairs it.
+    for finding in list(&report.json["findings"]).iter().take(3) {
+        support::sqlite(&lab.state().join("nova.sqlite"), text(&finding["remedy"][0]["command"]));
+    }
+    assert_eq!(lab.lab("restart", &["nova-network"]).code, 0);
+    lab.report(&["db", "check"]).assert_healthy("all is repaired");
+
+    // By hand nova-compute is made to forget web2, whose domain runs on.
+    let gone = "UPDATE instances SET deleted = id WHERE hostname = 'web2'";
+    support::sqlite(&lab.state().join("nova.sqlite"), gone);
+    let report = lab.report(&["db", "check"]);
+    let codes: Vec<&str> =
+        list(&report.json["findings"]).iter().map(|finding| text(&finding["code"])).collect();
+    assert!(codes.contains(&"domain-of-deleted-instance"), "{codes:?}");
+    let dump = lab.report(&["db", "check", "--now", "2026-11-26T12:00:00"]);
+    let codes: Vec<&str> =
+        list(&dump.json["findings"]).iter().map(|finding| text(&finding["code"])).collect();
+    assert_eq!(codes, ["fixed-ip-leaked", "vif-orphan"], "of a dump the hosts are not asked");
+    assert!(dump.json["coverage"]["gaps"].to_string().contains("whether compute1 has"), "{:#}", dump.json);
+    // Who asks for what is gone is led there.
+    let refused = lab.run(&["diagnose", "web2", "--passive"]);
+    assert_refused(&refused, &["there is no instance `web2`", "hopline db check"]);
+}
+
+#[test]
+fn what_keeps_it_from_its_work_is_said() {
+    let (folder, _) = site("");
+    assert_refused(&hopline(folder.path(), &["db", "check"]), &["no database is named", "[cloud]"]);
+    let (folder, _) = site("[cloud]\nkind = \"nova-network\"\ndatabase = \"sqlite:nova.sqlite\"\n");
+    assert_refused(&hopline(folder.path(), &["db", "check"]), &["nova.sqlite"]);
+    std::fs::write(folder.path().join("nova.sqlite"), "").unwrap();
+    let empty = hopline(folder.path(), &["db", "check", "--now", "2026-11-26"]);
+    assert_refused(&empty, &["nova.sqlite", "instances, networks"]);
+    let bad = hopline(folder.path(), &["db", "check", "--now", "yesterday"]);
+    assert_refused(&bad, &["2026-11-26T12:00:00"]);
+}
