@@ -8,6 +8,7 @@ use std::fmt;
 mod arp;
 pub mod arptables_save;
 pub mod brctl_show;
+pub mod btf;
 pub mod capture;
 pub mod conntrack_list;
 pub mod console;

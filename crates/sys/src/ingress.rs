@@ -5,13 +5,10 @@
 //! descriptor, so nothing is left behind, however the process ends.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-/// Commands of bpf(2), and program types (linux/bpf.h).
-const PROG_LOAD: libc::c_int = 5;
-const PROG_TEST_RUN: libc::c_int = 10;
-const TYPE_SCHED_CLS: u32 = 3;
-const TYPE_XDP: u32 = 6;
+use crate::ebpf::{self, Command, Kind, address};
+
 /// `BPF_F_TEST_XDP_LIVE_FRAMES`: what the program passes goes up the stack instead of being thrown away.
 const LIVE_FRAMES: u32 = 2;
 /// Shortest and longest frame in bytes: an Ethernet header, and what a page holds beside the kernel's own
@@ -164,22 +161,6 @@ fn failed(step: &'static str, source: io::Error) -> IngressError {
     }
 }
 
-/// The part of `union bpf_attr` that loads a program. No field is followed by padding, which the kernel demands
-/// to be zero.
-#[repr(C, align(8))]
-#[derive(Default)]
-struct Load {
-    kind: u32,
-    instruction_count: u32,
-    instructions: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-}
-
 /// The part of `union bpf_attr` that runs one.
 #[repr(C, align(8))]
 #[derive(Default)]
@@ -232,8 +213,8 @@ fn instructions(index: u32, way: Way) -> Vec<u64> {
 
 fn load(index: u32, way: Way) -> Result<OwnedFd, IngressError> {
     let kind = match way {
-        Way::LiveFrames => TYPE_XDP,
-        Way::Redirect => TYPE_SCHED_CLS,
+        Way::LiveFrames => Kind::Xdp,
+        Way::Redirect => Kind::Classifier,
     };
     load_program(kind, &instructions(index, way))
 }
@@ -241,25 +222,11 @@ fn load(index: u32, way: Way) -> Result<OwnedFd, IngressError> {
 /// An XDP program that drops whatever a device receives that it is attached to.
 pub fn dropping() -> Result<OwnedFd, IngressError> {
     // r0 = XDP_DROP, exit.
-    load_program(TYPE_XDP, &[0x0000_0001_0000_00b7, 0x95])
+    load_program(Kind::Xdp, &[0x0000_0001_0000_00b7, 0x95])
 }
 
-fn load_program(kind: u32, program: &[u64]) -> Result<OwnedFd, IngressError> {
-    let mut attributes = Load {
-        kind,
-        instruction_count: u32::try_from(program.len()).unwrap_or(0),
-        instructions: address(program.as_ptr()),
-        license: address(c"GPL".as_ptr()),
-        ..Load::default()
-    };
-    // SAFETY: the kernel reads `attributes` and, during the call, the program and the licence at the addresses
-    // in it, which live until it returns.
-    #[expect(unsafe_code, reason = "no safe wrapper loads a BPF program")]
-    let fd = unsafe { bpf(PROG_LOAD, (&raw mut attributes).cast(), size_of::<Load>()) };
-    let fd = fd.map_err(|source| failed("load a BPF program", source))?;
-    // SAFETY: the descriptor was just made (close-on-exec, as all of bpf(2)), and nobody else knows of it.
-    #[expect(unsafe_code, reason = "the descriptor gets its owner")]
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+fn load_program(kind: Kind, program: &[u64]) -> Result<OwnedFd, IngressError> {
+    ebpf::load(kind, program).map_err(|source| failed("load a BPF program", source))
 }
 
 /// Runs the program once on a frame; what it returned.
@@ -271,7 +238,7 @@ fn run(program: &OwnedFd, index: u32, way: Way, frame: &[u8]) -> io::Result<i32>
     let length = u32::try_from(padded.len()).map_err(io::Error::other)?;
     let context = Context { data_end: length, ingress_ifindex: index, ..Context::default() };
     let mut attributes = TestRun {
-        program: u32::try_from(program.as_raw_fd()).map_err(io::Error::other)?,
+        program: ebpf::number(program)?,
         data_in_bytes: length,
         data_in: address(padded.as_ptr()),
         repeat: 1,
@@ -290,33 +257,8 @@ fn run(program: &OwnedFd, index: u32, way: Way, frame: &[u8]) -> io::Result<i32>
     // and the context at the addresses in it during the call, both of the lengths told, and was given no place to
     // write data to.
     #[expect(unsafe_code, reason = "no safe wrapper test-runs a BPF program")]
-    unsafe { bpf(PROG_TEST_RUN, (&raw mut attributes).cast(), bytes) }?;
+    unsafe { ebpf::bpf(Command::ProgramTestRun, (&raw mut attributes).cast(), bytes) }?;
     Ok(attributes.returned.cast_signed())
-}
-
-/// A pointer as bpf(2) takes it.
-fn address<T>(pointer: *const T) -> u64 {
-    u64::try_from(pointer.addr()).unwrap_or(0)
-}
-
-/// The system call. `EAGAIN` is the verifier having been interrupted (bpf(2)).
-///
-/// # Safety
-///
-/// `attributes` points to so many bytes, and what they point to is as `command` wants it.
-#[expect(unsafe_code, reason = "the system call has no safe wrapper")]
-unsafe fn bpf(command: libc::c_int, attributes: *mut libc::c_void, bytes: usize) -> io::Result<i32> {
-    loop {
-        // SAFETY: the caller vouches for what is pointed to; the call keeps no pointer.
-        let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, bytes) };
-        if result >= 0 {
-            return i32::try_from(result).map_err(io::Error::other);
-        }
-        let error = io::Error::last_os_error();
-        if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) {
-            return Err(error);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! What the system needs said in its own words: entering namespaces, packet rings and their filters, devices made
-//! to receive, a socket option, what drivers do, where programs are.
+//! What the system needs said in its own words: entering namespaces, packet rings and their filters, BPF programs,
+//! devices made to receive, a socket option, what drivers do, where programs are.
 //! `unsafe` is needed here and nowhere else.
 //!
 //! Every function says what it leaves behind. Nothing here outlives the process but what its name
 //! says (`create`).
 
 pub mod bpf;
+pub mod ebpf;
 pub mod ethtool;
 pub mod ingress;
 pub mod netns;
