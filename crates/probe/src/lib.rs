@@ -3,7 +3,7 @@
 //!
 //! A probe is a socket of its own, opened inside the namespace that it speaks for; a rule trace is a
 //! table that belongs to a socket. Nothing else is configured, and the kernel removes both with the
-//! process, however that ends. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
+//! process, however that ends; and what tells of their [`drops`] belongs to its descriptors. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
 //! in the one whose rules it traces.
 //!
 //! Questions ([`echo()`], [`neighbour`], [`dns`], [`tcp`], [`udp`], [`trace`](mod@trace), [`sized`](mod@sized)) are
@@ -15,6 +15,7 @@ mod arp;
 pub mod as_instance;
 pub mod dhcp;
 pub mod dns;
+pub mod drops;
 mod echo;
 mod ethernet;
 mod icmp;

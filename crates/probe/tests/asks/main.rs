@@ -11,6 +11,7 @@
 
 mod dhcp;
 mod dns;
+mod drops;
 mod echo;
 mod neighbour;
 mod place;
