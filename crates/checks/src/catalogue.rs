@@ -145,6 +145,7 @@ pub mod database {
 
 /// The last resort.
 pub mod general {
+    pub mod dropped_by_unmodelled;
     pub mod lost_at_hop;
 }
 
@@ -277,6 +278,7 @@ catalogue! {
         db_host_mismatch => "db-host-mismatch",
     }
     general {
+        dropped_by_unmodelled => "dropped-by-unmodelled",
         lost_at_hop => "lost-at-hop",
     }
 }

@@ -5,10 +5,12 @@ use model::path::{Direction, Exchange, Place, Stage};
 use model::probe::{Asked, MetRule, ProbeResult, RulesSeen};
 use model::snapshot::Gap;
 
+use crate::catalogue::general::dropped_by_unmodelled;
 use crate::diagnose::{Case, probe_of, start_of};
+use crate::explained::Lost;
 use crate::ladder::Rung;
 use crate::ranking::{Rank, Ranked};
-use crate::{explained, next, proved, said, watched};
+use crate::{dropped, explained, next, proved, said, watched};
 
 /// A question that was really asked, and what came of it.
 #[derive(Clone, Copy)]
@@ -39,7 +41,16 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
             return Some(traced).filter(|_| !is_told);
         }
         let parted = watched::parted(case, rung);
-        if !rung.answer.answered || explained::is_by(findings, asking, parted.as_ref()) {
+        let telling = dropped::telling(case, rung, probe).filter(|_| probe.received == 0);
+        let dropped = telling.as_ref().filter(|telling| telling.is_on_way).map(|telling| &telling.at);
+        if explained::is_by(findings, asking, Lost { parted: parted.as_ref(), dropped }) {
+            return None;
+        }
+        // What the walk can tell matters no more where the kernel has told.
+        if let Some(telling) = telling {
+            return dropped_by_unmodelled::found(asking, &telling, findings);
+        }
+        if !rung.answer.answered {
             return None;
         }
         if probe.is_refused() {
@@ -64,7 +75,10 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
             ),
             cause: "something on the way that hopline does not read or model drops it".to_owned(),
             confidence: if parted.is_some() { Confidence::Likely } else { Confidence::Possible },
-            evidence: std::iter::once(said::evidence(probe)).chain(shorter(case, rung, answered)).collect(),
+            evidence: std::iter::once(said::evidence(probe))
+                .chain(shorter(case, rung, answered))
+                .chain(dropped::of(case, probe))
+                .collect(),
             owner: "unknown".to_owned(),
             remedy: Vec::new(),
             instances: vec![instance.to_owned()],

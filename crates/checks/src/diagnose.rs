@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Coverage, Diagnosis, Finding, Outcome};
+use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
 use model::probe::{DeviceWatch, Holders, ProbeResult, RulesSeen};
 use model::snapshot::Gap;
@@ -15,6 +16,7 @@ use crate::catalogue::dns::ssh_slow_reverse_dns;
 use crate::catalogue::external::pmtu_blackhole;
 use crate::contradiction::{self, Asking};
 use crate::dhcp_told;
+use crate::dropped;
 use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
@@ -39,6 +41,8 @@ pub struct Case<'c> {
     pub rules: &'c [RulesSeen],
     /// What was seen of it at devices that were watched meanwhile.
     pub watches: &'c [DeviceWatch],
+    /// Where and why the kernel dropped it.
+    pub drops: &'c [KernelDrop],
     /// Who answered for the addresses in question.
     pub holders: &'c [Holders],
 }
@@ -273,6 +277,7 @@ fn conclude(
             Ranked { rank, reach: Reach::Device, is_foreseen: false, seen_at, finding: told(lost) }
         }));
     }
+    dropped::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);
     let mut paths = Vec::new();
     for rung in rungs {

@@ -5,7 +5,7 @@
 //! does not know all consequences: they explain what is lost beside them.
 
 use model::finding::Confidence;
-use model::path::{Disposition, Exchange, Hop, Stage};
+use model::path::{Disposition, Exchange, Hop, Place, Stage};
 
 use crate::contradiction::Asking;
 use crate::diagnose::probe_of;
@@ -15,12 +15,21 @@ use crate::purpose::Part;
 use crate::ranking::{Rank, Ranked};
 use crate::watched::Parted;
 
-/// One of the findings explains why this question, which was foreseen to be answered, was not.
-pub(crate) fn is_by(findings: &[Ranked], asking: &Asking, parted: Option<&Parted<'_>>) -> bool {
-    waits_for_another(asking) || findings.iter().any(|ranked| explains(ranked, asking, parted))
+/// Where a question's packets went missing, as far as that is known.
+#[derive(Clone, Copy)]
+pub(crate) struct Lost<'l> {
+    /// Between which devices.
+    pub(crate) parted: Option<&'l Parted<'l>>,
+    /// Where the kernel says that it dropped them.
+    pub(crate) dropped: Option<&'l Place>,
 }
 
-fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bool {
+/// One of the findings explains why this question, which was foreseen to be answered, was not.
+pub(crate) fn is_by(findings: &[Ranked], asking: &Asking, lost: Lost<'_>) -> bool {
+    waits_for_another(asking) || findings.iter().any(|ranked| explains(ranked, asking, lost))
+}
+
+fn explains(ranked: &Ranked, asking: &Asking, Lost { parted, dropped }: Lost<'_>) -> bool {
     let Ranked { rank, finding, reach, is_foreseen, seen_at } = ranked;
     let Asking { case, rung, instance, probe, .. } = *asking;
     let exchange = probe.asked.exchange();
@@ -58,6 +67,12 @@ fn explains(ranked: &Ranked, asking: &Asking, parted: Option<&Parted<'_>>) -> bo
     }
     // A client that has no address yet speaks past what its host tracks (packet(7)).
     let is_everywhere = *reach == Reach::Host && exchange != Exchange::Dhcp;
+    if let Some(at) = dropped.filter(|_| !is_everywhere) {
+        // The kernel's word is exact: what stops nothing that a walk knows of must be of the very stage.
+        let is_of_stage = *rank != Rank::Idle || finding.hop.stage == at.stage;
+        return is_of_stage
+            && [Some(&finding.hop), seen_at.as_ref()].into_iter().flatten().any(|hop| hop.same_device(at));
+    }
     if let Some(parted) = parted.filter(|_| !is_everywhere) {
         // What stops nothing that a walk knows of may stop what never leaves its device; of two losses side by side
         // the second is the first one's echo.

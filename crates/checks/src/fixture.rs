@@ -19,6 +19,7 @@ mod written;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use model::kernel_drop::KernelDrop;
 use model::link::Link;
 use model::netfilter::{Chain, Dialect, Family};
 use model::probe::{DeviceWatch, Holders, ProbeResult};
@@ -32,7 +33,9 @@ use crate::{Case, Request, Subject, Symptom, diagnose};
 pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
-pub(crate) use probes::{connected, cut_short, held, looked_up, offer, offered, pinged, told_its_version};
+pub(crate) use probes::{
+    connected, cut_short, dropped_at, held, looked_up, offer, offered, pinged, told_its_version,
+};
 pub(crate) use queens::queens;
 pub(crate) use rules::{
     anti_spoofing, base_chain, drops, forwards_by, from, inside_firewall, perhaps_drops, to, udp_by,
@@ -49,6 +52,9 @@ pub(crate) struct Cloud {
     /// Who answers for which address, where a test says so.
     #[serde(default)]
     pub(crate) holders: Vec<Holders>,
+    /// What the kernel says that it dropped, where a test says so.
+    #[serde(default)]
+    pub(crate) drops: Vec<KernelDrop>,
 }
 
 /// `hopline lab up`: one compute host, nova's database, two instances that can be entered.
@@ -88,7 +94,15 @@ impl Cloud {
     pub(crate) fn diagnose_to(&self, instance: &str, to: &str) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
         let (snapshot, intent, probes) = (&self.snapshot, &self.intent, &self.probes[..]);
-        let case = Case { snapshot, intent, probes, rules: &[], watches: &[], holders: &self.holders };
+        let case = Case {
+            snapshot,
+            intent,
+            probes,
+            rules: &[],
+            watches: &[],
+            drops: &self.drops,
+            holders: &self.holders,
+        };
         let (subject, to) = (Subject::Instance(at), to.parse().ok());
         diagnose(&case, &Request { subject, to, symptom: Symptom::Auto })
     }
@@ -102,6 +116,7 @@ impl Cloud {
             probes: &self.probes,
             rules: &[],
             watches: &[],
+            drops: &self.drops,
             holders: &self.holders,
         };
         diagnose(&case, &Request { subject: Subject::Instance(at), to: None, symptom })
@@ -130,7 +145,7 @@ impl Cloud {
 
     fn ask(&self, subject: Subject, probes: &[ProbeResult], watches: &[DeviceWatch]) -> Diagnosis {
         let (snapshot, intent, holders) = (&self.snapshot, &self.intent, &self.holders);
-        let case = Case { snapshot, intent, probes, rules: &[], watches, holders };
+        let case = Case { snapshot, intent, probes, rules: &[], watches, drops: &self.drops, holders };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

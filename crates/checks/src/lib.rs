@@ -17,6 +17,8 @@ mod dhcp_told;
 mod diagnose;
 mod dns;
 mod drift;
+mod drop_reasons;
+mod dropped;
 mod evidence;
 mod explained;
 mod flat_interface;

@@ -9,7 +9,7 @@ use model::{Netns, Snapshot};
 
 use crate::diagnose::{Case, start_of};
 use crate::ladder::Rung;
-use crate::said;
+use crate::{dropped, said};
 
 /// A rung's paths with what was seen. The ends are known of the answer too; between them only what was watched is.
 pub(crate) fn observed(case: &Case, rung: Rung, probe: Option<&ProbeResult>) -> Vec<Path> {
@@ -173,7 +173,11 @@ pub(crate) fn finding(
             silent_killers(case, before.map(|_| &seen_at), &at.at)
         ),
         confidence: Confidence::Likely,
-        evidence: counted(case, parted, rung, probe).into_iter().chain([said::evidence(probe)]).collect(),
+        evidence: counted(case, parted, rung, probe)
+            .into_iter()
+            .chain(dropped::of(case, probe))
+            .chain([said::evidence(probe)])
+            .collect(),
         owner: "unknown".to_owned(),
         remedy: Vec::new(),
         instances: vec![instance.to_owned()],

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use checks::{Case, Endpoint, Protocol, Request, Rung, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
+use model::kernel_drop::KernelDrop;
 use model::probe::{DeviceWatch, Holders, ProbeResult, RulesSeen};
 
 use crate::asking::Turn;
@@ -35,6 +36,8 @@ pub(crate) struct Probed {
     pub(crate) probes: Vec<ProbeResult>,
     pub(crate) rules: Vec<RulesSeen>,
     pub(crate) watches: Vec<DeviceWatch>,
+    /// Where and why the kernel dropped it.
+    pub(crate) drops: Vec<KernelDrop>,
     /// Who answered for the addresses in question.
     pub(crate) holders: Vec<Holders>,
     /// In which order, and why.
@@ -68,8 +71,8 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, watches, holders, turns: _ } = probed;
-    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches, holders }
+    let Probed { probes, rules, watches, drops, holders, turns: _ } = probed;
+    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches, drops, holders }
 }
 
 /// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with

@@ -9,6 +9,7 @@ mod cli_db;
 mod cli_lab;
 mod commands;
 mod conclude;
+mod dropping;
 mod failure;
 mod gather;
 mod holders;

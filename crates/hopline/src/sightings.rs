@@ -1,6 +1,7 @@
-//! A ring's frame as a sighting.
+//! A ring's frame as a sighting, and a sighting as one of a question that was asked.
 
-use model::sighting::Sighting;
+use model::path::Exchange;
+use model::sighting::{Kind, Sighting};
 use parse::capture::Frame as Captured;
 use parse::dissect::{self, Options};
 use sys::packet_ring::Frame;
@@ -22,4 +23,32 @@ pub(crate) fn of(
         length: frame.length,
     };
     dissect::sighting(&captured, vantage, options)
+}
+
+/// What a question and its answers are known by: the conversation, the number that they bear, and which of the two it
+/// is. `None` for what nobody asks.
+pub(crate) fn mark(seen: &Sighting) -> Option<(Exchange, u32, Half)> {
+    let (from, to) = (seen.source_port, seen.destination_port);
+    Some(match seen.kind {
+        // An echo's detail is its identifier and sequence number.
+        Kind::EchoRequest => (Exchange::Icmp, seen.detail >> 16, Half::Question),
+        Kind::EchoReply => (Exchange::Icmp, seen.detail >> 16, Half::Answer),
+        Kind::DhcpClient => (Exchange::Dhcp, seen.detail, Half::Question),
+        Kind::DhcpServer => (Exchange::Dhcp, seen.detail, Half::Answer),
+        Kind::DnsQuery => (Exchange::Dns, seen.detail, Half::Question),
+        Kind::DnsResponse => (Exchange::Dns, seen.detail, Half::Answer),
+        // Our own port is the higher one.
+        Kind::Tcp if from > to => (Exchange::Tcp, from.into(), Half::Question),
+        Kind::Tcp => (Exchange::Tcp, to.into(), Half::Answer),
+        Kind::Icmp | Kind::Udp | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => {
+            return None;
+        }
+    })
+}
+
+/// Half of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    Question,
+    Answer,
 }

@@ -11,14 +11,13 @@ use capture::session::{self, Event, Limits};
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
 use model::path::Exchange;
 use model::probe::{ClientSeen, DeviceWatch, ProbeSeen};
-use model::sighting::Kind;
 use model::snapshot::Gap;
 use model::{Mac, Path};
 use parse::dissect::Options;
 
 use crate::gather::Facts;
 use crate::probes::Probe;
-use crate::sightings;
+use crate::sightings::{self, Half};
 use crate::site_file::Site;
 use crate::vantages;
 
@@ -119,19 +118,8 @@ fn note(event: Event<'_>, link_types: &[u16], marks: &Marks, seen: &mut [Seen]) 
     let (Some(link_type), Some(seen)) = (link_types.get(vantage), seen.get_mut(vantage)) else { return };
     let options = Options::for_snap_length(Some(SNAP));
     let Some(sighting) = sightings::of(&frame, *link_type, 0, 0, &options) else { return };
-    let (from, to) = (sighting.source_port, sighting.destination_port);
-    let (exchange, number, is_question) = match sighting.kind {
-        // An echo's detail is its identifier and sequence number.
-        Kind::EchoRequest => (Exchange::Icmp, sighting.detail >> 16, true),
-        Kind::EchoReply => (Exchange::Icmp, sighting.detail >> 16, false),
-        Kind::DhcpClient => (Exchange::Dhcp, sighting.detail, true),
-        Kind::DhcpServer => (Exchange::Dhcp, sighting.detail, false),
-        Kind::DnsQuery => (Exchange::Dns, sighting.detail, true),
-        Kind::DnsResponse => (Exchange::Dns, sighting.detail, false),
-        // Our own port is the higher one.
-        Kind::Tcp => (Exchange::Tcp, from.max(to).into(), from > to),
-        Kind::Icmp | Kind::Udp | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => return,
-    };
+    let Some((exchange, number, half)) = sightings::mark(&sighting) else { return };
+    let is_question = half == Half::Question;
     // A stranger's question may bear the same number; of DNS, which has many, the server's address tells, too.
     let server = if is_question { sighting.destination } else { sighting.source };
     let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;

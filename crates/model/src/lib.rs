@@ -10,6 +10,7 @@ pub mod dhcp;
 pub mod dns;
 pub mod finding;
 pub mod intent;
+pub mod kernel_drop;
 pub mod link;
 pub mod listing;
 pub mod netfilter;

@@ -7,6 +7,7 @@ use model::Path;
 
 use crate::asking::{self, Answers};
 use crate::conclude::{self, Asked, Probed};
+use crate::dropping;
 use crate::failure::Failure;
 use crate::gather::{self, Facts};
 use crate::holders;
@@ -21,12 +22,16 @@ use crate::who;
 pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
     let site = site_file::find(plan.site.as_deref())?;
+    // Loaded while the machines are read: whoever only reads has no use for it.
+    let dropping = (!plan.passive).then(dropping::start);
     let mut facts = gather::gather(&site, plan.timeout)?;
     let instance = question.instance.as_deref().map(|name| subject(&facts, name)).transpose()?;
     let to = question.to.as_deref().map(|name| who::destination(&facts, name, false)).transpose()?;
     let asked = Asked { instance, to, symptom: question.symptom };
-    let probed =
-        if plan.passive { Probed::default() } else { probe(&site, &mut facts, &asked, plan.timeout) };
+    let probed = match dropping {
+        Some(dropping) => probe(&site, &mut facts, &asked, (plan.timeout, dropping)),
+        None => Probed::default(),
+    };
     let diagnosis = conclude::diagnose(&facts, &probed, &asked);
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }
@@ -35,7 +40,12 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
 const WATCHED_MAX: usize = 512;
 
 /// The questions asked for real, with the devices on their way watched; of one instance, with the rules there, too.
-fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Probed {
+fn probe(
+    site: &Site,
+    facts: &mut Facts,
+    asked: &Asked,
+    (timeout, dropping): (Duration, dropping::Starting),
+) -> Probed {
     let addresses = holders::plan(site, facts, asked);
     let questions = conclude::questions(facts, asked);
     let questions = probes::plan(site, facts, questions);
@@ -52,6 +62,7 @@ fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Pr
         }
         watching = watching::start(site, facts, &ways, &probes);
     }
+    let dropping = dropping.watch(&probes);
     let (answers, (held, unasked)) = thread::scope(|scope| {
         let held = scope.spawn(|| holders::ask(&addresses));
         let answers = asking::ask(&questions, facts, timeout);
@@ -60,8 +71,9 @@ fn probe(site: &Site, facts: &mut Facts, asked: &Asked, timeout: Duration) -> Pr
     facts.snapshot.gaps.extend(unasked);
     let Answers { results, turns, mut holders } = answers;
     holders.extend(held);
+    let drops = dropping::finish(dropping, facts, &probes, &results);
     let watches = watching.map(|watching| watching::finish(watching, &probes)).unwrap_or_default();
-    Probed { probes: results, rules: proof::finish(facts, traced), watches, holders, turns }
+    Probed { probes: results, rules: proof::finish(facts, traced), watches, drops, holders, turns }
 }
 
 /// The instance, whose host must be in reach. Its inside need not be: that it is gone may be what is wrong.

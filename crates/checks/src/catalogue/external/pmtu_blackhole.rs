@@ -37,6 +37,7 @@ use model::probe::ProbeResult;
 use crate::contradiction::Asking;
 use crate::diagnose::{probe_of, start_of};
 use crate::evidence;
+use crate::explained::Lost;
 use crate::found::Found;
 use crate::ladder::Rung;
 use crate::ranking::Ranked;
@@ -56,7 +57,9 @@ pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option
     let Asking { case, rung, instance, probe, answered, .. } = *asking;
     let small = answered.iter().find(|small| next::opens(small, rung))?;
     let parted = watched::parted(case, rung);
-    if explained::is_by(findings, asking, parted.as_ref()) || !is_silent(probe) {
+    if explained::is_by(findings, asking, Lost { parted: parted.as_ref(), dropped: None })
+        || !is_silent(probe)
+    {
         return None;
     }
     let stopped = rung.answer.paths.iter().find_map(|path| match path.stop() {

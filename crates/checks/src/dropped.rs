@@ -1,0 +1,129 @@
+//! What the kernel said of the packets of a question that was lost: which of its drops is the loss, and the evidence.
+
+use model::finding::{Evidence, EvidenceKind, Finding};
+use model::kernel_drop::KernelDrop;
+use model::path::{Direction, Hop, Place};
+use model::probe::ProbeResult;
+
+use crate::diagnose::{Case, is_probe_of};
+use crate::drop_reasons::{self, Meaning, Weight};
+use crate::ladder::Rung;
+use crate::ranking::{Rank, Ranked};
+
+/// Lines of evidence that one finding gets, at most.
+const LINES_MAX: usize = 4;
+
+/// A drop that tells where a question was lost.
+#[derive(Debug, Clone)]
+pub(crate) struct Telling<'c> {
+    pub(crate) drop: &'c KernelDrop,
+    pub(crate) meaning: Meaning,
+    /// The device, and the stage that the function is of.
+    pub(crate) at: Place,
+    /// The walk foresaw that the packet comes there.
+    pub(crate) is_on_way: bool,
+}
+
+/// The drop that tells best where this question was lost: on its way rather than beside it, where a flooded copy may
+/// have died; of the answer rather than of the question, which then has arrived; and of more packets rather than fewer.
+pub(crate) fn telling<'c>(case: &Case<'c>, rung: &Rung, probe: &ProbeResult) -> Option<Telling<'c>> {
+    let of_it = case.drops.iter().filter(|drop| is_of(drop, probe)).filter_map(|drop| told(rung, drop));
+    let is_loss = |(weight, told): &(Weight, Telling)| match weight {
+        Weight::Place => true,
+        Weight::Flooded => told.is_on_way,
+        Weight::Noise | Weight::Consequence => false,
+    };
+    let losses = of_it.filter(is_loss);
+    let best = losses.max_by_key(|(weight, told)| {
+        (told.is_on_way, *weight, told.drop.direction == Direction::Reply, told.drop.count)
+    });
+    best.map(|(_, told)| told)
+}
+
+fn told<'c>(rung: &Rung, drop: &'c KernelDrop) -> Option<(Weight, Telling<'c>)> {
+    let meaning = drop_reasons::meaning(&drop.reason, &drop.function);
+    let weight = drop_reasons::weight(&meaning, &drop.reason, (drop.exchange, drop.direction));
+    let owner = drop.owner.as_ref()?;
+    let is_there = |hop: &&Hop| hop.at.host == owner.machine && hop.at.netns == owner.netns;
+    let way = || {
+        let paths = rung.answer.paths.iter().filter(|path| path.direction == drop.direction);
+        paths.flat_map(|path| &path.hops).filter(is_there).collect::<Vec<_>>()
+    };
+    // What a local socket sends has no device yet, and leaves by the first of its way there.
+    let device = if drop.device.is_empty() {
+        way().first().map(|hop| hop.at.device.clone()).unwrap_or_default()
+    } else {
+        drop.device.clone()
+    };
+    let is_on_way = way().iter().any(|hop| hop.at.device == device);
+    let (host, netns) = (owner.machine.clone(), owner.netns.clone());
+    let at = Place { host, netns, device, stage: meaning.stage };
+    Some((weight, Telling { drop, meaning, at, is_on_way }))
+}
+
+/// The drop is of this question's packets.
+fn is_of(drop: &KernelDrop, probe: &ProbeResult) -> bool {
+    (&drop.from, drop.to, drop.exchange, drop.octets)
+        == (&probe.from, probe.to, probe.asked.exchange(), probe.asked.octets())
+}
+
+/// All that the kernel said of this question's packets that is no noise, as evidence.
+pub(crate) fn of(case: &Case, probe: &ProbeResult) -> Vec<Evidence> {
+    let of_it = case.drops.iter().filter(|drop| is_of(drop, probe) && !is_noise(drop));
+    of_it.take(LINES_MAX).map(evidence).collect()
+}
+
+fn is_noise(drop: &KernelDrop) -> bool {
+    let meaning = drop_reasons::meaning(&drop.reason, &drop.function);
+    let weight = drop_reasons::weight(&meaning, &drop.reason, (drop.exchange, drop.direction));
+    matches!(weight, Weight::Noise | Weight::Flooded)
+}
+
+/// A drop, and the command that shows it to others: perf-trace(1) prints reason and function of each.
+pub(crate) fn evidence(drop: &KernelDrop) -> Evidence {
+    let KernelDrop { device, reason, function, packet, count, .. } = drop;
+    let machine = match &drop.owner {
+        Some(owner) if owner.netns.is_empty() => owner.machine.clone(),
+        Some(owner) => format!("{}/{}", owner.machine, owner.netns),
+        None => "a namespace that is not of this site".to_owned(),
+    };
+    let at = if device.is_empty() { String::new() } else { format!("{device} of ") };
+    let meaning = drop_reasons::meaning(reason, function);
+    Evidence {
+        kind: EvidenceKind::Capture,
+        source: "perf trace -a -e skb:kfree_skb".to_owned(),
+        text: format!(
+            "the kernel dropped {count} of our packets at {at}{machine}: {reason} in {function}, because {}; the \
+             first: {packet}",
+            meaning.words
+        ),
+    }
+}
+
+/// Adds to each finding what the kernel said of our packets that died at its device.
+pub(crate) fn attach(case: &Case, rungs: &[Rung], findings: &mut [Ranked]) {
+    for Ranked { rank, finding, .. } in findings.iter_mut().filter(|ranked| ranked.rank != Rank::Idle) {
+        let rung = match rank {
+            Rank::Rung(nth) => rungs.get(*nth),
+            Rank::Behind | Rank::Idle => None,
+        };
+        let is_of_it = |drop: &&KernelDrop| {
+            let of_rung = rung.is_none_or(|rung| {
+                case.probes.iter().any(|probe| is_probe_of(probe, rung) && is_of(drop, probe))
+            });
+            of_rung && is_at(drop, finding) && !is_noise(drop)
+        };
+        let said = case.drops.iter().filter(is_of_it).take(LINES_MAX).map(evidence);
+        let new: Vec<Evidence> = said.filter(|said| !finding.evidence.contains(said)).collect();
+        finding.evidence.extend(new);
+    }
+}
+
+/// It was dropped at the finding's device; where it had none yet, on its machine.
+fn is_at(drop: &KernelDrop, finding: &Finding) -> bool {
+    let is_there = |owner: &model::kernel_drop::Owner| {
+        (&owner.machine, &owner.netns) == (&finding.hop.host, &finding.hop.netns)
+    };
+    let is_device = drop.device.is_empty() || drop.device == finding.hop.device;
+    drop.owner.as_ref().is_some_and(is_there) && is_device
+}

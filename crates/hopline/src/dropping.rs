@@ -1,0 +1,148 @@
+//! What the kernel says of our own packets that it freed before their end, in whatever namespace of this machine.
+
+use std::thread::{self, JoinHandle};
+
+use model::kernel_drop::{KernelDrop, Owner};
+use model::path::{Direction, Exchange};
+use model::probe::ProbeResult;
+use model::sighting::{Kind, Sighting};
+use model::snapshot::Gap;
+use parse::capture::Frame;
+use parse::dissect::{self, Options};
+use probe::drops::{self, DropsError, PacketDrop, Told, Watch};
+
+use crate::gather::Facts;
+use crate::probes::Probe;
+use crate::sightings::{self, Half};
+
+/// `LINKTYPE_RAW`: from the IP header on.
+const LINK_RAW: u32 = 101;
+/// Different drops told of at most: a question that is lost dies in one or two places.
+const TOLD_MAX: usize = 256;
+
+/// The program that watches, being loaded beside other work: the kernel's types take a while to read.
+pub(crate) struct Starting(JoinHandle<Result<Watch, DropsError>>);
+
+/// The program, or why there is none.
+pub(crate) struct Watching(Result<Watch, DropsError>);
+
+/// Begins to load it. Nothing of it outlives the process.
+pub(crate) fn start() -> Starting {
+    Starting(thread::spawn(drops::start))
+}
+
+impl Starting {
+    /// From now on the packets of these probes are told of.
+    pub(crate) fn watch(self, probes: &[Probe]) -> Watching {
+        let started = self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Watching(started.and_then(|watch| {
+            let mut marks = probes.iter().map(Probe::mark);
+            marks.try_for_each(|(exchange, number)| watch.add(exchange, number))?;
+            Ok(watch)
+        }))
+    }
+}
+
+/// Ends it: what was told of questions that are not all answered. A healthy network drops much that nobody misses.
+pub(crate) fn finish(
+    watching: Watching,
+    facts: &mut Facts,
+    probes: &[Probe],
+    results: &[ProbeResult],
+) -> Vec<KernelDrop> {
+    if results.iter().all(|result| result.received >= result.sent) {
+        return Vec::new();
+    }
+    match watching.0.and_then(Watch::finish) {
+        Ok(told) => {
+            facts.snapshot.gaps.extend(told.is_full.then(too_many));
+            kernel_drops(&told, facts, probes)
+        }
+        Err(error) => {
+            facts.snapshot.gaps.push(Gap {
+                what: "where and why the kernel drops our probes".to_owned(),
+                why: crate::failure::Failure::of(&error).to_string(),
+                would_need: error.would_need().to_owned(),
+            });
+            Vec::new()
+        }
+    }
+}
+
+fn too_many() -> Gap {
+    Gap {
+        what: "all of the places where the kernel drops our probes".to_owned(),
+        why: format!("it dropped more than {} of our packets, and only the first are told", drops::DROPS_MAX),
+        would_need: "fewer questions at once: `hopline diagnose` of one instance".to_owned(),
+    }
+}
+
+/// Drops of one kind at one place are one, in the order in which they first came.
+fn kernel_drops(told: &Told, facts: &Facts, probes: &[Probe]) -> Vec<KernelDrop> {
+    let mut all: Vec<KernelDrop> = Vec::new();
+    for drop in told.drops.iter().filter_map(|drop| kernel_drop(drop, facts, probes)) {
+        let is_same = |known: &KernelDrop| {
+            let (packet, count) = (known.packet.clone(), known.count);
+            *known == KernelDrop { packet, count, ..drop.clone() }
+        };
+        match all.iter().position(is_same) {
+            Some(at) => all.get_mut(at).into_iter().for_each(|known| known.count += 1),
+            None if all.len() < TOLD_MAX => all.push(drop),
+            None => {}
+        }
+    }
+    all
+}
+
+/// One that is of a question of ours.
+fn kernel_drop(drop: &PacketDrop, facts: &Facts, probes: &[Probe]) -> Option<KernelDrop> {
+    let seen = sighting(&drop.packet)?;
+    let (exchange, number, half) = sightings::mark(&seen)?;
+    let probe = probes.iter().find(|probe| probe.mark() == (exchange, number))?;
+    // Of DNS, which has many questions, the server's address tells, too.
+    let has_server = [seen.source, seen.destination].iter().any(|address| address.to_ip() == probe.to);
+    if exchange == Exchange::Dns && !has_server {
+        return None;
+    }
+    let owner = facts.snapshot.netns.iter().find(|netns| netns.inode.is_some() && netns.inode == drop.inode);
+    Some(KernelDrop {
+        from: probe.sender().to_owned(),
+        to: probe.to,
+        exchange,
+        octets: probe.octets(),
+        direction: match half {
+            Half::Question => Direction::Request,
+            Half::Answer => Direction::Reply,
+        },
+        owner: owner.map(|ns| Owner { machine: ns.machine.clone(), netns: ns.name.clone() }),
+        device: drop.device.as_ref().map(|device| device.name.clone()).unwrap_or_default(),
+        reason: drop.reason.clone(),
+        function: drop.function.clone(),
+        packet: packet(&seen),
+        count: 1,
+    })
+}
+
+fn sighting(packet: &[u8]) -> Option<Sighting> {
+    let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+    let frame = Frame { number: 0, time_ns: 0, interface: 0, link_type: LINK_RAW, data: packet, length };
+    dissect::sighting(&frame, 0, &Options::for_snap_length(Some(length)))
+}
+
+/// `10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64`, as paths tell it.
+fn packet(seen: &Sighting) -> String {
+    let what = match seen.kind {
+        Kind::EchoRequest => "ICMP echo request",
+        Kind::EchoReply => "ICMP echo reply",
+        Kind::DhcpClient => "DHCP from a client",
+        Kind::DhcpServer => "DHCP from a server",
+        Kind::DnsQuery => "DNS query",
+        Kind::DnsResponse => "DNS response",
+        Kind::Tcp => "TCP",
+        Kind::Udp => "UDP",
+        Kind::Icmp => "ICMP",
+        Kind::ArpRequest | Kind::ArpReply => "ARP",
+        Kind::Fragment | Kind::Other => "packet",
+    };
+    format!("{} > {} {what} ttl {}", seen.source, seen.destination, seen.ttl)
+}
