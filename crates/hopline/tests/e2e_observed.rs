@@ -29,7 +29,7 @@ fn every_hop_of_a_healthy_way_sees_the_ping_and_passive_watches_none() {
 }
 
 #[test]
-fn a_queue_that_drops_everything_is_named_by_where_the_pings_were_seen_last() {
+fn a_queue_that_drops_everything_is_named_by_the_kernel_and_by_where_the_pings_were_seen_last() {
     let lab = TestLab::up("q");
     // No room for a single packet: nothing that hopline reads tells of it.
     printed_in(&lab.netns("compute1"), &["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "0"]);
@@ -39,18 +39,22 @@ fn a_queue_that_drops_everything_is_named_by_where_the_pings_were_seen_last() {
     let hop = &finding["hop"];
     assert_eq!(
         (text(&finding["code"]), text(&hop["host"]), text(&hop["device"]), text(&finding["confidence"])),
-        ("lost-at-hop", "compute1", "eth0", "likely"),
+        ("dropped-by-unmodelled", "compute1", "eth0", "proven"),
         "{finding:#}"
     );
-    assert!(text(&finding["summary"]).contains("is seen at compute1//br100"), "{finding:#}");
-    assert!(text(&finding["cause"]).contains("tc -s qdisc show dev eth0"), "{finding:#}");
+    assert!(text(&finding["cause"]).contains("QDISC_DROP"), "{finding:#}");
+    assert!(text(&finding["remedy"][0]["command"]).contains("tc -s qdisc show dev eth0"), "{finding:#}");
     let captures: Vec<&str> = list(&finding["evidence"])
         .iter()
         .filter(|evidence| text(&evidence["kind"]) == "capture")
         .map(|evidence| text(&evidence["text"]))
         .collect();
+    assert!(
+        captures[0].starts_with("the kernel dropped 2 of our packets at eth0 of compute1"),
+        "{captures:?}"
+    );
     assert_eq!(
-        captures,
+        captures[1..],
         [
             "of 2 echo requests 2 were seen here, and 0 replies",
             "of 2 echo requests 0 were seen here, and 0 replies"
@@ -81,13 +85,13 @@ fn of_every_instance_the_pings_are_watched_too() {
         (code, format!("{}/{}", text(&hop["host"]), text(&hop["device"])))
     };
     let found: Vec<(String, String)> = list(&report.json["findings"]).iter().map(of).collect();
-    assert_eq!(found[0], ("lost-at-hop".to_owned(), "compute1/eth0".to_owned()), "{found:?}");
+    assert_eq!(found[0], ("dropped-by-unmodelled".to_owned(), "compute1/eth0".to_owned()), "{found:?}");
 }
 
 #[test]
 fn a_silent_loss_does_not_hide_behind_a_fault_with_a_name() {
     let lab = TestLab::up("b");
-    let lost = "lost-at-hop compute1//eth0".to_owned();
+    let lost = "dropped-by-unmodelled compute1//eth0".to_owned();
     for (code, hop) in [
         ("dnsmasq-not-running", "compute1//br100"),
         ("float-dnat-missing", "compute1//eth0"),

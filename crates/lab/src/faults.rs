@@ -34,6 +34,7 @@ mod dnsmasq_not_running;
 mod dnsmasq_pool_exhausted;
 mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
+mod dropped_by_unmodelled;
 mod duplicate_ip_foreign;
 mod duplicate_mac;
 mod ebtables_drop;
@@ -196,13 +197,14 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     float_tied_to_deleted_instance::FAULT,
     fixed_ip_leaked::FAULT,
     db_host_mismatch::FAULT,
+    dropped_by_unmodelled::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
     guest_paused_tap_full::FAULT,
 ];
 
-const OF_ALL: usize = 85;
+const OF_ALL: usize = 86;
 const OF_VLANS: usize = 3;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 1;

@@ -52,7 +52,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 85] = [
+const SYMPTOMS: [(&str, Symptom); 86] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -138,6 +138,7 @@ const SYMPTOMS: [(&str, Symptom); 85] = [
     ("float-tied-to-deleted-instance", Symptom::Recorded),
     ("fixed-ip-leaked", Symptom::Recorded),
     ("db-host-mismatch", Symptom::Recorded),
+    ("dropped-by-unmodelled", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

@@ -90,6 +90,7 @@ const ORDER: [(Met, &[&str]); 21] = [
             "forward-policy-drop-no-accept",
             "nft-other-priority",
             "iptables-legacy-hidden",
+            "dropped-by-unmodelled",
         ],
     ),
     (Uplink, &["uplink-down", "uplink-no-carrier", "default-route-wrong-gw"]),

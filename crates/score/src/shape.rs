@@ -143,7 +143,7 @@ const OF_VLAN_CLOUDS: [&str; 16] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 41] = [
+const OF_THE_GATEWAY: [&str; 42] = [
     "uplink-down",
     "uplink-no-carrier",
     "ip-forward-0",
@@ -185,6 +185,7 @@ const OF_THE_GATEWAY: [&str; 41] = [
     "dhcp-offer-wrong",
     "bridge-mac-flap",
     "xdp-drop",
+    "dropped-by-unmodelled",
 ];
 
 /// The flat network's link carries VLANs there, and it is the VLAN's device that is a port of the bridge.

@@ -118,7 +118,8 @@ pub const METADATA: [Row; 3] = [
 pub const ANSWERS: [Row; 1] = [("rogue-dhcp", "web2//eth0")];
 
 /// What only answers tell of, and nothing that is read.
-pub const OF_ANSWERS: [Row; 3] = [
+pub const OF_ANSWERS: [Row; 4] = [
+    ("dropped-by-unmodelled", "compute1//br100"),
     ("pmtu-blackhole", "gw//eth0"),
     ("dns-lookup-fails", "external//eth0"),
     ("duplicate-ip-foreign", "compute1//eth1"),

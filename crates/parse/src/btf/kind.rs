@@ -24,7 +24,7 @@ const ENUM64: u32 = 19;
 /// Kind, how many parts, and a flag.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
-    kind: u32,
+    number: u32,
     count: u16,
     flag: bool,
 }
@@ -32,7 +32,7 @@ pub(super) struct Kind {
 impl Kind {
     pub(super) fn of(info: u32) -> Kind {
         let [low, high, ..] = info.to_le_bytes();
-        Kind { kind: info >> 24 & 0x1f, count: u16::from_le_bytes([low, high]), flag: info >> 31 == 1 }
+        Kind { number: info >> 24 & 0x1f, count: u16::from_le_bytes([low, high]), flag: info >> 31 == 1 }
     }
 
     /// Members, enumerators or parameters.
@@ -42,7 +42,7 @@ impl Kind {
 
     /// Bytes behind `struct btf_type`; `None` for kinds of which nobody knows.
     pub(super) fn more_bytes(self) -> Option<usize> {
-        match self.kind {
+        match self.number {
             INT | VAR | DECL_TAG => Some(4),
             ARRAY => Some(12),
             STRUCT | UNION | DATASEC | ENUM64 => Some(12 * self.count()),
@@ -53,25 +53,25 @@ impl Kind {
     }
 
     pub(super) fn is_structure(self) -> bool {
-        self.kind == STRUCT
+        self.number == STRUCT
     }
 
     /// It has members.
     pub(super) fn is_aggregate(self) -> bool {
-        matches!(self.kind, STRUCT | UNION)
+        matches!(self.number, STRUCT | UNION)
     }
 
     pub(super) fn is_enumeration(self) -> bool {
-        self.kind == ENUM
+        self.number == ENUM
     }
 
     pub(super) fn is_prototype(self) -> bool {
-        self.kind == FUNC_PROTO
+        self.number == FUNC_PROTO
     }
 
     /// It stands for another.
     pub(super) fn is_alias(self) -> bool {
-        matches!(self.kind, TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG)
+        matches!(self.number, TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG)
     }
 
     /// Where a member is, in bits: with bit fields in the structure the upper eight bits tell their size.

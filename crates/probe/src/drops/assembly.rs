@@ -120,7 +120,7 @@ impl Assembly {
     }
 
     /// Turns what was loaded from a packet into a number; `bits` are 16 or 32.
-    pub(super) fn from_network(&mut self, of: Register, bits: i32) {
+    pub(super) fn swap_to_number(&mut self, of: Register, bits: i32) {
         self.put(TO_BIG_ENDIAN, of, 0, 0, bits);
     }
 

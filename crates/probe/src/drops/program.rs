@@ -168,7 +168,7 @@ fn network(to: &mut Assembly, places: &Places, out: Label) {
     to.here(ipv4);
     // Of fragments the first has the numbers.
     to.load(Two, R1, Frame, record(PACKET + 6));
-    to.from_network(R1, 16);
+    to.swap_to_number(R1, 16);
     to.and(R1, 0x1fff);
     to.jump_if(R1, Is::Not, 0, out);
     to.load(One, R1, Frame, record(PACKET));
@@ -187,7 +187,7 @@ fn network(to: &mut Assembly, places: &Places, out: Label) {
 /// A number of the transport header into R2.
 fn number(to: &mut Assembly, offset: i16, bits: i32) {
     to.load(if bits == 16 { Two } else { Four }, R2, Frame, TRANSPORT + offset);
-    to.from_network(R2, bits);
+    to.swap_to_number(R2, bits);
 }
 
 /// Whether the packet bears a mark of ours.

@@ -40,8 +40,8 @@ use crate::evidence;
 use crate::found::Found;
 use crate::ranking::Ranked;
 use crate::restart::typed;
-use crate::said;
 use crate::view::View;
+use crate::{said, watched};
 
 const CODE: &str = "dropped-by-unmodelled";
 
@@ -52,7 +52,7 @@ pub fn check(_: &View) -> Vec<Found> {
 
 /// The kernel dropped what was asked, or the answer; `None` where that is told already, of another question.
 pub(crate) fn found(asking: &Asking, telling: &Telling, findings: &[Ranked]) -> Option<Finding> {
-    let Asking { case, instance, probe, .. } = *asking;
+    let Asking { case, rung, instance, probe, .. } = *asking;
     let Telling { drop, meaning, at, is_on_way } = telling;
     let is_told = |Ranked { finding, .. }: &Ranked| finding.code == CODE && finding.hop.same_device(at);
     if findings.iter().any(is_told) {
@@ -88,7 +88,15 @@ pub(crate) fn found(asking: &Asking, telling: &Telling, findings: &[Ranked]) -> 
             drop.function, drop.reason
         ),
         confidence: if *is_on_way { Confidence::Proven } else { Confidence::Likely },
-        evidence: dropped::of(case, probe).into_iter().chain([said::evidence(probe)]).collect(),
+        evidence: dropped::of(case, probe)
+            .into_iter()
+            .chain(
+                watched::parted(case, rung)
+                    .iter()
+                    .flat_map(|parted| watched::counted(case, parted, rung, probe)),
+            )
+            .chain([said::evidence(probe)])
+            .collect(),
         owner: "unknown".to_owned(),
         remedy,
         instances: vec![instance.to_owned()],
