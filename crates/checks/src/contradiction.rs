@@ -77,7 +77,7 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
             confidence: if parted.is_some() { Confidence::Likely } else { Confidence::Possible },
             evidence: std::iter::once(said::evidence(probe))
                 .chain(shorter(case, rung, answered))
-                .chain(dropped::of(case, probe))
+                .chain(dropped::of(case, rung, probe))
                 .collect(),
             owner: "unknown".to_owned(),
             remedy: Vec::new(),

@@ -2,10 +2,10 @@
 
 use model::finding::{Evidence, EvidenceKind, Finding};
 use model::kernel_drop::KernelDrop;
-use model::path::{Direction, Hop, Place};
+use model::path::{Direction, Exchange, Hop, Path, Place};
 use model::probe::ProbeResult;
 
-use crate::diagnose::{Case, is_probe_of};
+use crate::diagnose::{Case, probe_of};
 use crate::drop_reasons::{self, Meaning, Weight};
 use crate::ladder::Rung;
 use crate::ranking::{Rank, Ranked};
@@ -27,15 +27,22 @@ pub(crate) struct Telling<'c> {
 /// The drop that tells best where this question was lost: on its way rather than beside it, where a flooded copy may
 /// have died; of the answer rather than of the question, which then has arrived; and of more packets rather than fewer.
 pub(crate) fn telling<'c>(case: &Case<'c>, rung: &Rung, probe: &ProbeResult) -> Option<Telling<'c>> {
-    let of_it = case.drops.iter().filter(|drop| is_of(drop, probe)).filter_map(|drop| told(rung, drop));
+    let of_it = of_question(case, rung, probe).filter_map(|drop| told(rung, drop));
     let is_loss = |(weight, told): &(Weight, Telling)| match weight {
-        Weight::Place => true,
+        // Somebody else may ask for the same neighbour, too.
+        Weight::Place => told.is_on_way || told.drop.exchange != Exchange::Arp,
         Weight::Flooded => told.is_on_way,
         Weight::Noise | Weight::Consequence => false,
     };
     let losses = of_it.filter(is_loss);
     let best = losses.max_by_key(|(weight, told)| {
-        (told.is_on_way, *weight, told.drop.direction == Direction::Reply, told.drop.count)
+        (
+            told.is_on_way,
+            *weight,
+            told.drop.exchange != Exchange::Arp,
+            told.drop.direction == Direction::Reply,
+            told.drop.count,
+        )
     });
     best.map(|(_, told)| told)
 }
@@ -46,7 +53,9 @@ fn told<'c>(rung: &Rung, drop: &'c KernelDrop) -> Option<(Weight, Telling<'c>)> 
     let owner = drop.owner.as_ref()?;
     let is_there = |hop: &&Hop| hop.at.host == owner.machine && hop.at.netns == owner.netns;
     let way = || {
-        let paths = rung.answer.paths.iter().filter(|path| path.direction == drop.direction);
+        // ARP goes to the neighbour and back by the same devices, on whichever way it is asked.
+        let is_leg = |path: &&Path| path.direction == drop.direction || drop.exchange == Exchange::Arp;
+        let paths = rung.answer.paths.iter().filter(is_leg);
         paths.flat_map(|path| &path.hops).filter(is_there).collect::<Vec<_>>()
     };
     // What a local socket sends has no device yet, and leaves by the first of its way there.
@@ -61,6 +70,34 @@ fn told<'c>(rung: &Rung, drop: &'c KernelDrop) -> Option<(Weight, Telling<'c>)> 
     Some((weight, Telling { drop, meaning, at, is_on_way }))
 }
 
+/// What was dropped of this question's packets, and of ARP that they wait for.
+fn of_question<'c>(
+    case: &Case<'c>,
+    rung: &Rung,
+    probe: &ProbeResult,
+) -> impl Iterator<Item = &'c KernelDrop> {
+    let askers = askers(case, rung, probe);
+    let is_arp = move |drop: &KernelDrop| drop.exchange == Exchange::Arp && askers.contains(&drop.from);
+    case.drops.iter().filter(move |drop| is_of(drop, probe) || is_arp(drop))
+}
+
+/// Addresses of those who ask for a neighbour before they send this question's packets on: where these were seen to
+/// wait in vain, and the instance that its host speaks for.
+fn askers(case: &Case, rung: &Rung, probe: &ProbeResult) -> Vec<String> {
+    let is_waiting = |drop: &&KernelDrop| {
+        is_of(drop, probe)
+            && drop_reasons::meaning(&drop.reason, &drop.function).weight == Weight::Consequence
+    };
+    let owners = case.drops.iter().filter(is_waiting).filter_map(|drop| drop.owner.as_ref());
+    let netns = owners.filter_map(|owner| {
+        case.snapshot.netns.iter().find(|ns| ns.machine == owner.machine && ns.name == owner.netns)
+    });
+    let waiting = netns.flat_map(|ns| &ns.addresses).map(|address| address.net.addr().to_string());
+    let instance = case.intent.instances.get(rung.instance).filter(|_| probe.by_host);
+    let fixed = instance.into_iter().flat_map(|instance| instance.vifs.iter().flat_map(|vif| &vif.fixed));
+    waiting.chain(fixed.map(ToString::to_string)).collect()
+}
+
 /// The drop is of this question's packets.
 fn is_of(drop: &KernelDrop, probe: &ProbeResult) -> bool {
     (&drop.from, drop.to, drop.exchange, drop.octets)
@@ -68,8 +105,8 @@ fn is_of(drop: &KernelDrop, probe: &ProbeResult) -> bool {
 }
 
 /// All that the kernel said of this question's packets that is no noise, as evidence.
-pub(crate) fn of(case: &Case, probe: &ProbeResult) -> Vec<Evidence> {
-    let of_it = case.drops.iter().filter(|drop| is_of(drop, probe) && !is_noise(drop));
+pub(crate) fn of(case: &Case, rung: &Rung, probe: &ProbeResult) -> Vec<Evidence> {
+    let of_it = of_question(case, rung, probe).filter(|drop| !is_noise(drop));
     of_it.take(LINES_MAX).map(evidence).collect()
 }
 
@@ -89,11 +126,13 @@ pub(crate) fn evidence(drop: &KernelDrop) -> Evidence {
     };
     let at = if device.is_empty() { String::new() } else { format!("{device} of ") };
     let meaning = drop_reasons::meaning(reason, function);
+    let is_arp = drop.exchange == Exchange::Arp;
+    let whose = if is_arp { "ARP's packets that ours wait for" } else { "our packets" };
     Evidence {
         kind: EvidenceKind::Capture,
         source: "perf trace -a -e skb:kfree_skb".to_owned(),
         text: format!(
-            "the kernel dropped {count} of our packets at {at}{machine}: {reason} in {function}, because {}; the \
+            "the kernel dropped {count} of {whose} at {at}{machine}: {reason} in {function}, because {}; the \
              first: {packet}",
             meaning.words
         ),
@@ -107,13 +146,12 @@ pub(crate) fn attach(case: &Case, rungs: &[Rung], findings: &mut [Ranked]) {
             Rank::Rung(nth) => rungs.get(*nth),
             Rank::Behind | Rank::Idle => None,
         };
-        let is_of_it = |drop: &&KernelDrop| {
-            let of_rung = rung.is_none_or(|rung| {
-                case.probes.iter().any(|probe| is_probe_of(probe, rung) && is_of(drop, probe))
-            });
-            of_rung && is_at(drop, finding) && !is_noise(drop)
+        let of_it: Vec<&KernelDrop> = match rung.and_then(|rung| Some((rung, probe_of(case, rung)?))) {
+            Some((rung, probe)) => of_question(case, rung, probe).collect(),
+            None => case.drops.iter().collect(),
         };
-        let said = case.drops.iter().filter(is_of_it).take(LINES_MAX).map(evidence);
+        let is_there = |drop: &&KernelDrop| is_at(drop, finding) && !is_noise(drop);
+        let said = of_it.into_iter().filter(is_there).take(LINES_MAX).map(evidence);
         let new: Vec<Evidence> = said.filter(|said| !finding.evidence.contains(said)).collect();
         finding.evidence.extend(new);
     }

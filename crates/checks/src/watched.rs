@@ -175,7 +175,7 @@ pub(crate) fn finding(
         confidence: Confidence::Likely,
         evidence: counted(case, parted, rung, probe)
             .into_iter()
-            .chain(dropped::of(case, probe))
+            .chain(dropped::of(case, rung, probe))
             .chain([said::evidence(probe)])
             .collect(),
         owner: "unknown".to_owned(),

@@ -1,5 +1,7 @@
 //! What the kernel says of our own packets that it freed before their end, in whatever namespace of this machine.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::thread::{self, JoinHandle};
 
 use model::kernel_drop::{KernelDrop, Owner};
@@ -15,8 +17,11 @@ use crate::gather::Facts;
 use crate::probes::Probe;
 use crate::sightings::{self, Half};
 
-/// `LINKTYPE_RAW`: from the IP header on.
+/// `LINKTYPE_RAW`, from the IP header on, and `LINKTYPE_ETHERNET`.
 const LINK_RAW: u32 = 101;
+const LINK_ETHERNET: u32 = 1;
+/// Probes, and addresses asked for, that are looked for at most: half of what the program takes.
+const MARKS_MAX: usize = drops::MARKS_MAX as usize / 2;
 /// Different drops told of at most: a question that is lost dies in one or two places.
 const TOLD_MAX: usize = 256;
 
@@ -32,15 +37,31 @@ pub(crate) fn start() -> Starting {
 }
 
 impl Starting {
-    /// From now on the packets of these probes are told of.
-    pub(crate) fn watch(self, probes: &[Probe]) -> Watching {
+    /// From now on the packets of these probes are told of, and ARP for whom they may wait.
+    pub(crate) fn watch(self, facts: &Facts, probes: &[Probe]) -> Watching {
         let started = self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Watching(started.and_then(|watch| {
-            let mut marks = probes.iter().map(Probe::mark);
+            let mut marks = probes.iter().map(Probe::mark).take(MARKS_MAX);
             marks.try_for_each(|(exchange, number)| watch.add(exchange, number))?;
+            let mut neighbours = neighbours(facts).into_iter().take(MARKS_MAX);
+            neighbours.try_for_each(|address| watch.add_address(address))?;
             Ok(watch)
         }))
     }
+}
+
+/// Whom the machines of the site may ask for: routers, each other, and the instances.
+fn neighbours(facts: &Facts) -> BTreeSet<Ipv4Addr> {
+    let all = || facts.snapshot.netns.iter();
+    let routers = all().flat_map(|ns| &ns.routes).flat_map(|route| &route.nexthops).filter_map(|hop| hop.via);
+    let own = all().flat_map(|ns| &ns.addresses).map(|address| address.net.addr());
+    let vifs = facts.intent.instances.iter().flat_map(|instance| &instance.vifs);
+    let fixed = vifs.flat_map(|vif| vif.fixed.iter().copied().map(IpAddr::V4));
+    let ipv4 = |address| match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    };
+    routers.chain(own).chain(fixed).filter_map(ipv4).collect()
 }
 
 /// Ends it: what was told of questions that are not all answered. A healthy network drops much that nobody misses.
@@ -94,22 +115,15 @@ fn kernel_drops(told: &Told, facts: &Facts, probes: &[Probe]) -> Vec<KernelDrop>
     all
 }
 
-/// One that is of a question of ours.
+/// One that is of a question of ours, or of ARP's that one waits for.
 fn kernel_drop(drop: &PacketDrop, facts: &Facts, probes: &[Probe]) -> Option<KernelDrop> {
     let seen = sighting(&drop.packet)?;
-    let (exchange, number, half) = sightings::mark(&seen)?;
-    let probe = probes.iter().find(|probe| probe.mark() == (exchange, number))?;
-    // Of DNS, which has many questions, the server's address tells, too.
-    let has_server = [seen.source, seen.destination].iter().any(|address| address.to_ip() == probe.to);
-    if exchange == Exchange::Dns && !has_server {
-        return None;
-    }
     let owner = facts.snapshot.netns.iter().find(|netns| netns.inode.is_some() && netns.inode == drop.inode);
-    Some(KernelDrop {
-        from: probe.sender().to_owned(),
-        to: probe.to,
+    let of = |(from, to): (String, IpAddr), (exchange, octets), half| KernelDrop {
+        from,
+        to,
         exchange,
-        octets: probe.octets(),
+        octets,
         direction: match half {
             Half::Question => Direction::Request,
             Half::Answer => Direction::Reply,
@@ -120,12 +134,43 @@ fn kernel_drop(drop: &PacketDrop, facts: &Facts, probes: &[Probe]) -> Option<Ker
         function: drop.function.clone(),
         packet: packet(&seen),
         count: 1,
-    })
+    };
+    let (source, destination) = (seen.source.to_ip(), seen.destination.to_ip());
+    match seen.kind {
+        Kind::ArpRequest => {
+            return Some(of((source.to_string(), destination), (Exchange::Arp, None), Half::Question));
+        }
+        Kind::ArpReply => {
+            return Some(of((destination.to_string(), source), (Exchange::Arp, None), Half::Answer));
+        }
+        Kind::EchoRequest
+        | Kind::EchoReply
+        | Kind::Icmp
+        | Kind::Tcp
+        | Kind::Udp
+        | Kind::DnsQuery
+        | Kind::DnsResponse
+        | Kind::DhcpClient
+        | Kind::DhcpServer
+        | Kind::Fragment
+        | Kind::Other => {}
+    }
+    let (exchange, number, half) = sightings::mark(&seen)?;
+    let probe = probes.iter().find(|probe| probe.mark() == (exchange, number))?;
+    // Of DNS, which has many questions, the server's address tells, too.
+    if exchange == Exchange::Dns && source != probe.to && destination != probe.to {
+        return None;
+    }
+    Some(of((probe.sender().to_owned(), probe.to), (exchange, probe.octets()), half))
 }
 
+/// A packet from its IP header on, or ARP's, which begins with the kind of its hardware (RFC 826).
 fn sighting(packet: &[u8]) -> Option<Sighting> {
-    let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
-    let frame = Frame { number: 0, time_ns: 0, interface: 0, link_type: LINK_RAW, data: packet, length };
+    let is_arp = packet.starts_with(&[0, 1]);
+    let ethernet = [&[0; 12], &[0x08, 0x06][..], packet].concat();
+    let (link_type, data) = if is_arp { (LINK_ETHERNET, &ethernet[..]) } else { (LINK_RAW, packet) };
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let frame = Frame { number: 0, time_ns: 0, interface: 0, link_type, data, length };
     dissect::sighting(&frame, 0, &Options::for_snap_length(Some(length)))
 }
 
@@ -141,7 +186,8 @@ fn packet(seen: &Sighting) -> String {
         Kind::Tcp => "TCP",
         Kind::Udp => "UDP",
         Kind::Icmp => "ICMP",
-        Kind::ArpRequest | Kind::ArpReply => "ARP",
+        Kind::ArpRequest => return format!("ARP who has {} tell {}", seen.destination, seen.source),
+        Kind::ArpReply => return format!("ARP {} is at", seen.source),
         Kind::Fragment | Kind::Other => "packet",
     };
     format!("{} > {} {what} ttl {}", seen.source, seen.destination, seen.ttl)

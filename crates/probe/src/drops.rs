@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use model::path::Exchange;
@@ -112,7 +113,7 @@ pub struct PacketDrop {
     pub reason: String,
     /// The function that freed it: `nft_do_chain`.
     pub function: String,
-    /// The packet's first bytes, from its IP header on.
+    /// The packet's first bytes, from its IP header on, or ARP's.
     pub packet: Vec<u8>,
 }
 
@@ -189,6 +190,12 @@ impl Watch {
         let Some(key) = program::key(exchange, number) else { return Ok(()) };
         let step = "tell the program that tells drops which packets are ours";
         self.marks.insert(&key, &[1]).map_err(|source| refused(step, source))
+    }
+
+    /// From now on, ARP's questions for this address and the answers are ours, too: our packets wait for them.
+    pub fn add_address(&self, address: Ipv4Addr) -> Result<(), DropsError> {
+        let step = "tell the program that tells drops which addresses are asked for";
+        self.marks.insert(&program::key_of_arp(address), &[1]).map_err(|source| refused(step, source))
     }
 
     /// Ends it and returns everything that was told until now.

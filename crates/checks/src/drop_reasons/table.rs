@@ -28,6 +28,22 @@ pub(super) const TABLE: &[Row] = &[
     ("TCP_OLD_DATA", ANY, Local, Noise, "it came a second time", &[]),
     ("NOT_SPECIFIED", "tcp_v4_rcv", Local, Noise, "the connection is closed", &[]),
     ("NOT_SPECIFIED", "__udp4_lib_rcv", Local, Noise, "no socket wants this broadcast", &[]),
+    (
+        "NOT_SPECIFIED",
+        "arp_process",
+        Local,
+        Noise,
+        "it asks for an address that this machine does not answer for",
+        &[],
+    ),
+    (
+        "NOT_SPECIFIED",
+        "arp_rcv",
+        Local,
+        Noise,
+        "it asks for an address that this machine does not answer for",
+        &[],
+    ),
     ("NOT_SPECIFIED", "ip6_mc_input", Local, Noise, "nobody here is in this multicast group", &[]),
     (
         "NOT_SPECIFIED",

@@ -62,7 +62,7 @@ fn probe(
         }
         watching = watching::start(site, facts, &ways, &probes);
     }
-    let dropping = dropping.watch(&probes);
+    let dropping = dropping.watch(facts, &probes);
     let (answers, (held, unasked)) = thread::scope(|scope| {
         let held = scope.spawn(|| holders::ask(&addresses));
         let answers = asking::ask(&questions, facts, timeout);

@@ -1,6 +1,7 @@
 //! The program on the tracepoint `kfree_skb` (include/trace/events/skb.h): which packets are ours, and what is told
 //! of each.
 
+use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 
 use model::path::Exchange;
@@ -55,7 +56,7 @@ pub(super) struct Maps {
 }
 
 /// Bytes of a record, and where in it is what: the reason and two numbers, two names, and the packet from its IP
-/// header on.
+/// header on, or ARP's.
 pub(super) const RECORD_BYTES: usize = 224;
 pub(super) const REASON: usize = 0;
 pub(super) const INDEX: usize = 4;
@@ -80,18 +81,30 @@ pub(super) fn key(exchange: Exchange, number: u32) -> Option<[u8; KEY_BYTES]> {
         Exchange::Dhcp => DHCP,
         Exchange::Arp | Exchange::Udp | Exchange::None => return None,
     };
+    Some(mark(kind, number))
+}
+
+fn mark(kind: i32, number: u32) -> [u8; KEY_BYTES] {
     let mut key = [0; KEY_BYTES];
     let parts = number.to_ne_bytes().into_iter().chain(kind.to_ne_bytes());
     key.iter_mut().zip(parts).for_each(|(to, byte)| *to = byte);
-    Some(key)
+    key
 }
 
-/// Kinds of conversation in a mark: an IP protocol or a UDP port.
+/// The same of ARP: the address that is asked for.
+pub(super) fn key_of_arp(address: Ipv4Addr) -> [u8; KEY_BYTES] {
+    mark(ARP, u32::from(address))
+}
+
+/// Kinds of conversation in a mark: an EtherType, an IP protocol or a UDP port.
+const ARP: i32 = 0x0806;
 const ECHO: i32 = 1;
 const TCP: i32 = 6;
 const DNS: i32 = 53;
 const DHCP: i32 = 67;
 
+/// How ARP begins that asks for IPv4 addresses on Ethernet.
+const ARP_OF_IPV4: i32 = 0x0001_0800;
 const UDP: i32 = 17;
 const ICMPV6: i32 = 58;
 const DHCP_CLIENT: i32 = 68;
@@ -124,14 +137,16 @@ fn bytes(count: usize) -> i32 {
 /// The program. R6 is what it is given, R7 the packet, R8 a place in its headers, R9 its protocol.
 pub(super) fn program(places: &Places, maps: Maps) -> Vec<u64> {
     let mut to = Assembly::default();
-    let (ours, out) = (to.label(), to.label());
+    let (ours, out, arp) = (to.label(), to.label(), to.label());
     to.copy(R6, R1);
     to.load(Eight, R7, R6, PACKET_ARGUMENT);
     for offset in (RECORD..0).step_by(8) {
         to.clear(offset);
     }
-    network(&mut to, places, out);
+    network(&mut to, places, (arp, out));
     transport(&mut to, maps, (ours, out));
+    to.here(arp);
+    address(&mut to, maps, out);
     to.here(ours);
     device(&mut to, places);
     tell(&mut to, maps);
@@ -150,8 +165,8 @@ fn read(to: &mut Assembly, place: i16, count: i32, (from, offset): (Register, i3
     to.call(Helper::ProbeReadKernel);
 }
 
-/// Copies the packet from its IP header on, and finds what is above that: R8 and R9.
-fn network(to: &mut Assembly, places: &Places, out: Label) {
+/// Copies the packet from its IP header on, or ARP's, and finds what is above the former: R8 and R9.
+fn network(to: &mut Assembly, places: &Places, (arp, out): (Label, Label)) {
     let (ipv4, ipv6, found) = (to.label(), to.label(), to.label());
     read(to, READ, 8, (R7, places.head));
     to.load(Eight, R8, Frame, READ);
@@ -160,6 +175,9 @@ fn network(to: &mut Assembly, places: &Places, out: Label) {
     to.load(Two, R1, Frame, READ);
     to.add(R8, R1);
     read(to, record(PACKET), bytes(PACKET_BYTES), (R8, 0));
+    to.load(Four, R1, Frame, record(PACKET));
+    to.swap_to_number(R1, 32);
+    to.jump_if(R1, Is::Equal, ARP_OF_IPV4, arp);
     to.load(One, R1, Frame, record(PACKET));
     to.shift_right(R1, 4);
     to.jump_if(R1, Is::Equal, 4, ipv4);
@@ -233,6 +251,36 @@ fn transport(to: &mut Assembly, maps: Maps, (ours, out): (Label, Label)) {
     to.here(dhcp);
     number(to, 12, 32);
     is_marked(to, maps, DHCP);
+    to.jump_if(R0, Is::Not, 0, ours);
+    to.jump(out);
+}
+
+/// Whether it is ARP for an address that is ours to ask for: the target of a question, the sender of an answer.
+fn address(to: &mut Assembly, maps: Maps, out: Label) {
+    /// Where ARP has its operation, and the addresses of sender and target (RFC 826).
+    const OPERATION: usize = PACKET + 6;
+    const SENDER: usize = PACKET + 14;
+    const TARGET: usize = PACKET + 24;
+    let (question, known) = (to.label(), to.label());
+    // The stack is read by halves, which are where halves may be.
+    let read_address = |to: &mut Assembly, at: usize| {
+        to.load(Two, R2, Frame, record(at));
+        to.swap_to_number(R2, 16);
+        to.shift_left(R2, 16);
+        to.load(Two, R1, Frame, record(at + 2));
+        to.swap_to_number(R1, 16);
+        to.add(R2, R1);
+    };
+    to.load(Two, R1, Frame, record(OPERATION));
+    to.swap_to_number(R1, 16);
+    to.jump_if(R1, Is::Equal, 1, question);
+    to.jump_if(R1, Is::Not, 2, out);
+    read_address(to, SENDER);
+    to.jump(known);
+    to.here(question);
+    read_address(to, TARGET);
+    to.here(known);
+    is_marked(to, maps, ARP);
     to.jump_if(R0, Is::Equal, 0, out);
 }
 

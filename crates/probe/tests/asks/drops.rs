@@ -114,6 +114,31 @@ fn a_neighbour_that_does_not_answer() {
 }
 
 #[test]
+fn the_question_for_a_neighbour_and_the_answer() {
+    let chain = Chain::new(3);
+    for (at, hook, expected) in [
+        (1, "output", "1 right NETFILTER_DROP nft_do_chain"),
+        (2, "input", "2 left NETFILTER_DROP nft_do_chain"),
+        (2, "output", "2 left NETFILTER_DROP nft_do_chain"),
+        (1, "input", "1 right NETFILTER_DROP nft_do_chain"),
+    ] {
+        chain.nft(at, "add table arp t");
+        chain.nft(
+            at,
+            &format!("add chain arp t {hook} {{ type filter hook {hook} priority 0; policy drop; }}"),
+        );
+        chain.ip(1, "neigh flush dev right");
+        let watch = drops::start().unwrap();
+        watch.add_address(chain.far()).unwrap();
+        echo(&chain.asker(), &ping(chain.far().into(), own_number(), SHORT)).unwrap();
+        let told = watch.finish().unwrap();
+        let lines: Vec<String> = told.drops.iter().map(|drop| line(&chain, drop)).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line == expected), "{hook} of {at}: {lines:?}");
+        chain.nft(at, "delete table arp t");
+    }
+}
+
+#[test]
 fn over_ipv6_too() {
     let chain = Chain::new(3).with_ipv6();
     chain.rule(1, "forward", "icmpv6 type echo-request drop");

@@ -32,7 +32,8 @@
 //! dropwatch(1).
 
 use model::finding::{Confidence, Finding};
-use model::path::Direction;
+use model::path::{Direction, Exchange};
+use model::probe::ProbeResult;
 
 use crate::contradiction::Asking;
 use crate::dropped::{self, Telling};
@@ -58,11 +59,7 @@ pub(crate) fn found(asking: &Asking, telling: &Telling, findings: &[Ranked]) -> 
     if findings.iter().any(is_told) {
         return None;
     }
-    let asked = said::question(drop.exchange);
-    let what = match drop.direction {
-        Direction::Reply => format!("the answer to {asked}"),
-        Direction::Request | Direction::Both => asked.to_owned(),
-    };
+    let what = what(telling, probe);
     let place = match at.device.as_str() {
         "" => at.host.clone(),
         device => format!("{device} of {}", at.host),
@@ -79,16 +76,13 @@ pub(crate) fn found(asking: &Asking, telling: &Telling, findings: &[Ranked]) -> 
         code: CODE.to_owned(),
         direction: drop.direction,
         exchange: drop.exchange,
-        summary: format!(
-            "{what} from {} to {} is dropped at {place} by the kernel, because {}",
-            probe.from, probe.to, meaning.words
-        ),
+        summary: format!("{what} is dropped at {place} by the kernel, because {}", meaning.words),
         cause: format!(
             "the kernel's {} freed it for the reason {}, and nothing that was read explains it",
             drop.function, drop.reason
         ),
         confidence: if *is_on_way { Confidence::Proven } else { Confidence::Likely },
-        evidence: dropped::of(case, probe)
+        evidence: dropped::of(case, rung, probe)
             .into_iter()
             .chain(
                 watched::parted(case, rung)
@@ -104,11 +98,30 @@ pub(crate) fn found(asking: &Asking, telling: &Telling, findings: &[Ranked]) -> 
     })
 }
 
+/// What died: `the answer to the ping from web1 to 1.2.3.4`.
+fn what(telling: &Telling, probe: &ProbeResult) -> String {
+    let drop = telling.drop;
+    let asked = said::question(drop.exchange);
+    let what = match drop.direction {
+        Direction::Reply => format!("the answer to {asked}"),
+        Direction::Request | Direction::Both => asked.to_owned(),
+    };
+    match drop.exchange {
+        Exchange::Arp => {
+            let waiting = said::question(probe.asked.exchange());
+            format!("{what} for {}, which {waiting} from {} to {} waits for,", drop.to, probe.from, probe.to)
+        }
+        Exchange::Dhcp | Exchange::Dns | Exchange::Icmp | Exchange::Tcp | Exchange::Udp | Exchange::None => {
+            format!("{what} from {} to {}", probe.from, probe.to)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use model::finding::{Confidence, EvidenceKind, Outcome};
     use model::kernel_drop::KernelDrop;
-    use model::path::{Direction, Stage};
+    use model::path::{Direction, Exchange, Stage};
     use model::probe::PING_OCTETS;
 
     use crate::fixture::{Cloud, broken, codes, dropped_at, healthy, pinged};
@@ -196,6 +209,30 @@ mod tests {
         let found = told(&mut healthy(), &[drop], 0);
         assert_eq!(codes(&found), ["dropped-by-unmodelled external//eth0"]);
         assert_eq!(found.findings[0].direction, Direction::Reply);
+    }
+
+    #[test]
+    fn the_neighbours_question_that_ours_waits_for_tells_where_both_die() {
+        let waiting = dropped_at("compute1", "eth0", ("NEIGH_FAILED", "neigh_invalidate"));
+        let asking = KernelDrop {
+            from: "203.0.113.30".to_owned(),
+            to: "203.0.113.1".parse().unwrap(),
+            exchange: Exchange::Arp,
+            octets: None,
+            ..dropped_at("gw", "eth0", ("TC_INGRESS", "__netif_receive_skb_core"))
+        };
+        let found = told(&mut healthy(), &[waiting.clone(), asking.clone()], 0);
+        assert_eq!(codes(&found), ["dropped-by-unmodelled gw//eth0"]);
+        let finding = &found.findings[0];
+        assert!(
+            finding.summary.starts_with("the ARP question for 203.0.113.1, which the ping"),
+            "{}",
+            finding.summary
+        );
+        // Somebody else's is none of it.
+        let other = KernelDrop { from: "203.0.113.77".to_owned(), ..asking };
+        let found = codes(&told(&mut healthy(), &[waiting, other], 0));
+        assert!(found.len() == 1 && found[0].starts_with("lost-at-hop "), "{found:?}");
     }
 
     #[test]
