@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::path::{Direction, Exchange};
 
-/// Packets of one question of ours, or answers to them, or ARP that they wait for, that were dropped at one place for one
-/// reason.
+/// Packets of one question of ours, or answers to them, or ARP that they wait for, that were dropped at one place for
+/// one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelDrop {
     /// Who asked: host or instance, as in [`ProbeResult`](crate::probe::ProbeResult); of ARP, the address that did.

@@ -1,5 +1,5 @@
-//! Where and why the kernel frees packets of ours, and their answers, in whatever namespace of this machine: the device,
-//! the drop reason and the function.
+//! Where and why the kernel frees packets of ours, and their answers, in whatever namespace of this machine: the
+//! device, the drop reason and the function.
 //!
 //! A BPF program hangs on the tracepoint `kfree_skb`. It is written here, at run time, with the places of members and
 //! the names of reasons that this kernel tells itself (BTF), so nothing is compiled and no version is assumed. It

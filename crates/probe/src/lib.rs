@@ -2,9 +2,9 @@
 //! rules that they meet.
 //!
 //! A probe is a socket of its own, opened inside the namespace that it speaks for; a rule trace is a
-//! table that belongs to a socket. Nothing else is configured, and the kernel removes both with the
-//! process, however that ends; and what tells of their [`drops`] belongs to its descriptors. Needs `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN`
-//! in the one whose rules it traces.
+//! table that belongs to a socket, and what tells of [`drops`] is a program that belongs to a descriptor.
+//! Nothing else is configured, and the kernel removes all of it with the process, however that ends. Needs
+//! `CAP_NET_RAW` in the namespace it sends from, and `CAP_NET_ADMIN` in the one whose rules it traces.
 //!
 //! Questions ([`echo()`], [`neighbour`], [`dns`], [`tcp`], [`udp`], [`trace`](mod@trace), [`sized`](mod@sized)) are
 //! asked by an [`Asker`] and block until they are settled or the time is up: several at once are several threads. What

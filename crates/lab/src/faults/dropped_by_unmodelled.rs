@@ -1,5 +1,5 @@
-//! `dropped-by-unmodelled`: an IPsec policy on the host that is web1's gateway, as a VPN's daemon leaves it behind, blocks
-//! what web1 sends to the external server. No check reads such policies.
+//! `dropped-by-unmodelled`: an IPsec policy on the host that is web1's gateway, as a VPN's daemon leaves it behind,
+//! blocks what web1 sends to the external server. No check reads such policies.
 
 use plumbing::ipsec;
 

@@ -42,7 +42,7 @@ use crate::found::Found;
 use crate::ladder::Rung;
 use crate::ranking::Ranked;
 use crate::view::View;
-use crate::{explained, next, said, watched};
+use crate::{dropped, explained, next, said, watched};
 
 /// Octets of a TCP segment's headers.
 const TCP_HEADERS_OCTETS: u32 = 40;
@@ -67,7 +67,9 @@ pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option
         Some(_) | None => None,
     });
     let as_large: Vec<&Rung> = answered.iter().filter(|other| other.octets() >= octets).collect();
-    let seen = parted.as_ref().map(|parted| &parted.at.at).or(stopped.map(|(at, _)| at));
+    let telling = dropped::telling(case, rung, probe).filter(|telling| telling.is_on_way);
+    let told = telling.as_ref().map(|telling| &telling.at);
+    let seen = told.or(parted.as_ref().map(|parted| &parted.at.at)).or(stopped.map(|(at, _)| at));
     let known = seen.or_else(|| next::uncleared(rung, &as_large));
     let hop = known.or_else(|| farthest(rung)).map_or_else(|| start_of(rung), Clone::clone);
     let counted = parted.iter().flat_map(|parted| watched::counted(case, parted, rung, probe));
@@ -82,7 +84,12 @@ pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option
         ),
         cause: cause(&hop, stopped.map(|(_, mtu)| mtu)),
         confidence: if known.is_some() { Confidence::Likely } else { Confidence::Possible },
-        evidence: [said::evidence(probe)].into_iter().chain(small).chain(counted).collect(),
+        evidence: [said::evidence(probe)]
+            .into_iter()
+            .chain(small)
+            .chain(counted)
+            .chain(dropped::of(case, rung, probe))
+            .collect(),
         owner: "unknown".to_owned(),
         remedy: remedies(asking, &hop, stopped.map(|(_, mtu)| mtu)),
         instances: vec![instance.to_owned()],

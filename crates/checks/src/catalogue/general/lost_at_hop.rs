@@ -10,13 +10,15 @@
 //! ## How hopline knows
 //! By the walk, stage by stage; or by an answer that did not come. `diagnose` watches its own pings at
 //! every device of their predicted way, so the hop is the first one that they did not come to behind the
-//! last one that saw them. A device whose capture lost packets is not counted as one that was watched.
+//! last one that saw them. A device whose capture lost packets is not counted as one that was watched. What the kernel
+//! says of packets that waited in vain for a neighbour, or died in a namespace that is not of the site, is evidence.
 //!
 //! ## What it looks like
 //! As the evidence says.
 //!
 //! ## Nearest look-alikes
-//! Every other page: this one is given only where none of them fits.
+//! * `dropped-by-unmodelled`: there the kernel names the place where it dropped them.
+//! * Every other page: this one is given only where none of them fits.
 //!
 //! ## Fix
 //! Look at this hop first. `hopline explain` lists the faults that are known by name.
