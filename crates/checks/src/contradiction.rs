@@ -42,12 +42,13 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         }
         let parted = watched::parted(case, rung);
         let telling = dropped::telling(case, rung, probe).filter(|_| probe.received == 0);
-        let dropped = telling.as_ref().filter(|telling| telling.is_on_way).map(|telling| &telling.at);
+        let exact = telling.as_ref().filter(|told| told.is_on_way && told.drop.exchange != Exchange::Arp);
+        let dropped = exact.map(|telling| &telling.at);
         if explained::is_by(findings, asking, Lost { parted: parted.as_ref(), dropped }) {
             return None;
         }
-        // What the walk can tell matters no more where the kernel has told.
-        if let Some(telling) = telling {
+        // What the walk can tell matters no more where the kernel has told; of a copy beside the way it has not.
+        if let Some(telling) = telling.filter(|telling| telling.is_on_way || rung.answer.answered) {
             return dropped_by_unmodelled::found(asking, &telling, findings);
         }
         if !rung.answer.answered {

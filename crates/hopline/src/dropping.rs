@@ -76,7 +76,8 @@ pub(crate) fn finish(
     }
     match watching.0.and_then(Watch::finish) {
         Ok(told) => {
-            facts.snapshot.gaps.extend(told.is_full.then(too_many));
+            let is_whole = !told.is_full && probes.len() <= MARKS_MAX;
+            facts.snapshot.gaps.extend((!is_whole).then(too_many));
             kernel_drops(&told, facts, probes)
         }
         Err(error) => {
@@ -93,7 +94,10 @@ pub(crate) fn finish(
 fn too_many() -> Gap {
     Gap {
         what: "all of the places where the kernel drops our probes".to_owned(),
-        why: format!("it dropped more than {} of our packets, and only the first are told", drops::DROPS_MAX),
+        why: format!(
+            "only the first {} drops are told, and those of the first {MARKS_MAX} probes",
+            drops::DROPS_MAX
+        ),
         would_need: "fewer questions at once: `hopline diagnose` of one instance".to_owned(),
     }
 }

@@ -183,6 +183,19 @@ mod tests {
     }
 
     #[test]
+    fn where_the_walk_cannot_tell_a_drop_on_the_way_counts_and_a_copy_beside_it_does_not() {
+        let told = |machine: &str, device: &str, reason: (&str, &str)| {
+            let mut cloud = broken("xdp-drop");
+            let mut drop = dropped_at(machine, device, reason);
+            drop.direction = Direction::Reply;
+            cloud.drops = vec![drop];
+            codes(&cloud.diagnose("web1"))
+        };
+        assert_eq!(told("compute1", "eth0", ("XDP", "do_xdp_generic")), ["xdp-drop compute1//eth0"]);
+        assert_eq!(told("web2", "eth0", ("NETFILTER_DROP", "nft_do_chain")), ["xdp-drop compute1//eth0"]);
+    }
+
+    #[test]
     fn it_does_not_hide_behind_a_fault_that_stops_nothing() {
         let drop = dropped_at("compute1", "br100", ("XFRM_POLICY", "ip_forward"));
         let found = told(&mut broken("nova-rules-drift"), &[drop], 0);
