@@ -55,10 +55,13 @@ class Server:
             [path, "--no-defaults", f"--datadir={folder}/data", f"--socket={self.socket}", "--skip-networking",
              f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=0", *account],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while subprocess.run(["mariadb-admin", "--no-defaults", "-uroot", f"--socket={self.socket}", "ping"],
+        self.deadline = time.monotonic() + 60
+
+    def wait(self):
+        """Until it answers."""
+        while subprocess.run(["mariadb", "--no-defaults", "-uroot", f"--socket={self.socket}", "-e", "SELECT 1"],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() > self.deadline:
                 sys.exit("bench_db: MariaDB does not start")
             time.sleep(0.1)
 
@@ -97,6 +100,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="hopline-bench-db-") as folder:
         server = Server(folder)
         try:
+            server.wait()
             started = time.monotonic()
             server.client("CREATE DATABASE nova CHARACTER SET utf8", database="")
             server.client(schema() + (ROOT / "scripts/db/large.sql").read_text())

@@ -41,16 +41,19 @@ INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, auto_assig
   IF(seq <= 70000 AND seq % 2000, CONCAT('p', seq % 500), NULL),
   CASE WHEN seq <= 60200 THEN CONCAT('compute', IF(seq % 1500, 1 + seq % 200, 1 + (seq + 1) % 200))
        WHEN seq <= 60250 THEN 'compute3' END, 0, 'nova', 0 FROM seq_1_to_100000;
+ANALYZE TABLE instances, virtual_interfaces, fixed_ips, floating_ips;
 INSERT INTO instance_info_caches (id, network_info, instance_uuid, deleted)
  SELECT i.id, CONCAT('[{"id": "', v.uuid, '", "address": "', v.address, '", "type": "bridge", "network": {"id": "n", ',
   '"bridge": "br100", "label": "net", "meta": {"multi_host": true}, "subnets": [{"cidr": "10.0.0.0/16", "version": 4, ',
   '"gateway": {"address": "10.0.0.1", "type": "gateway", "version": 4, "meta": {}}, "dns": [{"address": "8.8.4.4", ',
   '"type": "dns", "version": 4, "meta": {}}], "routes": [], "ips": [{"address": "', IF(i.id % 997, f.address, '10.9.9.9'),
   '", "type": "fixed", "version": 4, "meta": {}, "floating_ips": [',
-  IFNULL((SELECT GROUP_CONCAT('{"address": "', fl.address, '", "type": "floating", "version": 4, "meta": {}}')
-   FROM floating_ips fl WHERE fl.id IN (i.id, i.id + 60000) AND fl.fixed_ip_id = f.id), ''),
+  IFNULL(CONCAT('{"address": "', a.address, '", "type": "floating", "version": 4, "meta": {}}'), ''),
+  IFNULL(CONCAT(', {"address": "', b.address, '", "type": "floating", "version": 4, "meta": {}}'), ''),
   ']}], "meta": {"dhcp_server": "10.0.0.1"}}]}, "meta": {}}]'), i.uuid, 0
- FROM instances i JOIN fixed_ips f ON f.id = i.id JOIN virtual_interfaces v ON v.id = i.id WHERE i.id <= 100000;
+ FROM instances i JOIN fixed_ips f ON f.id = i.id JOIN virtual_interfaces v ON v.id = i.id
+  LEFT JOIN floating_ips a ON a.id = i.id AND a.fixed_ip_id = f.id
+  LEFT JOIN floating_ips b ON b.id = i.id + 60000 AND b.fixed_ip_id = f.id WHERE i.id <= 100000;
 INSERT INTO security_groups (id, name, project_id, deleted)
  SELECT seq, 'default', CONCAT('p', seq), IF(seq % 100, 0, seq) FROM seq_1_to_500;
 INSERT INTO security_group_rules (id, parent_group_id, protocol, from_port, to_port, group_id, deleted)

@@ -55,6 +55,8 @@ struct Spec {
 enum Look {
     /// By a statement, see `words`.
     Sql(&'static str),
+    /// By a statement that is asked only where the guard has a row: the server joins what it groups in the wrong order.
+    Guarded { guard: &'static str, sql: &'static str },
     /// By a statement whose rows are looked at once more.
     Sieved { sql: &'static str, keep: fn(&[Cell]) -> bool },
     /// Among the networks, of which there are few.

@@ -29,17 +29,21 @@ use super::{Look, Spec};
 pub(super) const SPEC: Spec = Spec {
     table: "fixed_ips",
     needs: &[],
-    look: Look::Sql(
-        "SELECT {f.id}, {f.address}, {f.network_id}, {key f as text}, {name i} \
-         FROM fixed_ips f \
-         JOIN (SELECT f2.address AS address \
-         FROM fixed_ips f2 \
-         WHERE {live f2} \
-         GROUP BY f2.address HAVING COUNT(*) > 1) twice ON twice.address = f.address \
-         LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
-         WHERE {live f} \
-         ORDER BY f.id",
-    ),
+    look: Look::Guarded {
+        guard: "SELECT {f.address} \
+              FROM fixed_ips f \
+              WHERE {live f} \
+              GROUP BY f.address HAVING COUNT(*) > 1 LIMIT 1",
+        sql: "SELECT {f.id}, {f.address}, {f.network_id}, {key f as text}, {name i} \
+              FROM fixed_ips f \
+              JOIN (SELECT f2.address AS address \
+              FROM fixed_ips f2 \
+              WHERE {live f2} \
+              GROUP BY f2.address HAVING COUNT(*) > 1) twice ON twice.address = f.address \
+              LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
+              WHERE {live f} \
+              ORDER BY f.id",
+    },
     columns: &["id", "address", "network_id", "instance_uuid", "instance"],
     one: "fixed IP {address} has a second row",
     many: "{count} rows of fixed IPs share their address with another",

@@ -30,16 +30,20 @@ use super::{Look, Spec};
 pub(super) const SPEC: Spec = Spec {
     table: "floating_ips",
     needs: &[],
-    look: Look::Sql(
-        "SELECT {fl.id}, {fl.address}, {fl.fixed_ip_id}, {fl.project_id} \
-         FROM floating_ips fl \
-         JOIN (SELECT fl2.address AS address \
-         FROM floating_ips fl2 \
-         WHERE {live fl2} \
-         GROUP BY fl2.address HAVING COUNT(*) > 1) twice ON twice.address = fl.address \
-         WHERE {live fl} \
-         ORDER BY fl.id",
-    ),
+    look: Look::Guarded {
+        guard: "SELECT {fl.address} \
+              FROM floating_ips fl \
+              WHERE {live fl} \
+              GROUP BY fl.address HAVING COUNT(*) > 1 LIMIT 1",
+        sql: "SELECT {fl.id}, {fl.address}, {fl.fixed_ip_id}, {fl.project_id} \
+              FROM floating_ips fl \
+              JOIN (SELECT fl2.address AS address \
+              FROM floating_ips fl2 \
+              WHERE {live fl2} \
+              GROUP BY fl2.address HAVING COUNT(*) > 1) twice ON twice.address = fl.address \
+              WHERE {live fl} \
+              ORDER BY fl.id",
+    },
     columns: &["id", "address", "fixed_ip_id", "project_id"],
     one: "floating IP {address} has a second row",
     many: "{count} rows of floating IPs share their address with another",

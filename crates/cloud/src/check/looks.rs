@@ -114,6 +114,14 @@ async fn look_for(
             found.select = people.of(sql);
             session.each(server.of(sql), |row| found.take(row)).await?;
         }
+        Look::Guarded { guard, sql } => {
+            found.select = people.of(sql);
+            let mut is_there = false;
+            session.each(server.of(guard), |_| is_there = true).await?;
+            if is_there {
+                session.each(server.of(sql), |row| found.take(row)).await?;
+            }
+        }
         Look::Sieved { sql, keep } => {
             found.select = people.of(sql);
             let take = |row: Vec<Cell>| {

@@ -28,17 +28,21 @@ use super::{Look, Spec};
 pub(super) const SPEC: Spec = Spec {
     table: "virtual_interfaces",
     needs: &[],
-    look: Look::Sql(
-        "SELECT {v.id}, {text LOWER(v.address)}, {v.network_id}, {key v as text}, {name i} \
-         FROM virtual_interfaces v \
-         JOIN (SELECT LOWER(v2.address) AS address \
-         FROM virtual_interfaces v2 \
-         WHERE {live v2} \
-         GROUP BY LOWER(v2.address) HAVING COUNT(*) > 1) twice ON twice.address = LOWER(v.address) \
-         LEFT JOIN instances i ON {own i} = {key v} AND {live i} \
-         WHERE {live v} \
-         ORDER BY v.id",
-    ),
+    look: Look::Guarded {
+        guard: "SELECT {text LOWER(v.address)} \
+              FROM virtual_interfaces v \
+              WHERE {live v} \
+              GROUP BY LOWER(v.address) HAVING COUNT(*) > 1 LIMIT 1",
+        sql: "SELECT {v.id}, {text LOWER(v.address)}, {v.network_id}, {key v as text}, {name i} \
+              FROM virtual_interfaces v \
+              JOIN (SELECT LOWER(v2.address) AS address \
+              FROM virtual_interfaces v2 \
+              WHERE {live v2} \
+              GROUP BY LOWER(v2.address) HAVING COUNT(*) > 1) twice ON twice.address = LOWER(v.address) \
+              LEFT JOIN instances i ON {own i} = {key v} AND {live i} \
+              WHERE {live v} \
+              ORDER BY v.id",
+    },
     columns: &["id", "MAC", "network_id", "instance_uuid", "instance"],
     one: "MAC {MAC} has a second NIC",
     many: "{count} NICs share their MAC with another",
