@@ -85,9 +85,11 @@ impl DbCheck {
     /// The page: the file's leading doc comment, as Markdown; none where the finding is the diagnosis's too, whose
     /// page it is.
     pub fn page(&self) -> Option<String> {
-        let lines = self.source.lines().map_while(|line| line.strip_prefix("//!"));
-        let page: String =
-            lines.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+        let mut page = String::new();
+        for line in self.source.lines().map_while(|line| line.strip_prefix("//!")) {
+            page.push_str(line.strip_prefix(' ').unwrap_or(line));
+            page.push('\n');
+        }
         page.starts_with("# ").then_some(page)
     }
 

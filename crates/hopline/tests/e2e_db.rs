@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "this test uses a part")]
 mod cli_support;
-#[allow(dead_code, reason = "this test uses a part")]
 mod support;
 
 use cli_support::{assert_refused, hopline, site};

@@ -126,7 +126,7 @@ async fn look_for(
             found.select = people.of(sql);
             let take = |row: Vec<Cell>| {
                 if keep(&row) {
-                    found.take(row)
+                    found.take(row);
                 }
             };
             session.each(server.of(sql), take).await?;
