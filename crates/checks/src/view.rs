@@ -221,9 +221,10 @@ impl<'v> View<'v> {
     }
 
     /// The link by which a host's instances reach it: the hop of what is wrong with the host as their
-    /// router, whichever direction met it first.
+    /// router, whichever direction met it first. Of one that is nobody's router, the bridge of those that it runs.
     pub fn inner_link(&self, ns: &Netns) -> &'v str {
-        let seat = self.vifs().find(|seat| seat.server_ns.machine == ns.machine);
+        let served = self.vifs().find(|seat| seat.server_ns.machine == ns.machine);
+        let seat = served.or_else(|| self.vifs().find(|seat| seat.ns.machine == ns.machine));
         seat.and_then(|seat| seat.bridge_name()).unwrap_or_default()
     }
 

@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all that was tried is right.
+/// Whether all was tried, and is right.
 fn run(typed: &Typed) -> Result<bool, ScoreError> {
     let files = Files { json: typed.out.join("score.json"), page: typed.out.join("score.md") };
     if typed.page {
@@ -135,7 +135,7 @@ fn run(typed: &Typed) -> Result<bool, ScoreError> {
         let _ = io::stdout().write_all(score.record.text().as_bytes());
         return Ok(true);
     }
-    Ok(score.is_right)
+    Ok(score.is_right && score.done == score.of)
 }
 
 /// Tries what takes a kernel with VLANs: on this one, or in a virtual machine, by this very program.

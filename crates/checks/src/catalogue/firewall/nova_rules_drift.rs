@@ -191,7 +191,9 @@ mod tests {
     use model::finding::{Confidence, Outcome};
     use model::path::Exchange;
 
-    use crate::fixture::{Cloud, broken, codes, drops, from, healthy, lacks, minicloud};
+    use crate::fixture::{
+        Cloud, Hosting, Manager, broken, codes, drops, from, healthy, lacks, minicloud, nova_cloud,
+    };
 
     fn drop_calls(cloud: &mut Cloud, host: &str, chain: &str, text: &str) {
         cloud.chain(host, "filter", chain).rules.retain(|rule| !rule.text.contains(text));
@@ -215,6 +217,13 @@ mod tests {
             ]
         );
         assert_eq!(finding.remedy[0].command, "systemctl restart nova-compute");
+    }
+
+    #[test]
+    fn stands_at_the_bridge_of_a_compute_host_that_is_nobodys_router() {
+        let mut cloud = nova_cloud(Manager::FlatDhcp, Hosting::NetworkHost);
+        drop_calls(&mut cloud, "compute1", "nova-compute-local", "-j nova-compute-inst-");
+        assert_eq!(codes(&cloud.diagnose("web1")), ["nova-rules-drift compute1//br100"]);
     }
 
     #[test]
