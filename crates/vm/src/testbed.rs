@@ -140,6 +140,17 @@ mod tests {
     }
 
     #[test]
+    fn this_very_program_runs_elsewhere_and_its_failure_is_told() {
+        let listed = run_elsewhere(&[], &["--list"]).unwrap();
+        assert!(
+            listed.contains("this_very_program_runs_elsewhere_and_its_failure_is_told: test"),
+            "{listed}"
+        );
+        let refused = run_elsewhere(&[], &["--no-such-option"]).unwrap_err();
+        assert!(refused.contains("no-such-option"), "{refused}");
+    }
+
+    #[test]
     fn only_a_test_that_ran_and_passed_has_passed() {
         let ended = |status, output: &str| judge("t", Ended { status, output: output.to_owned() });
         assert_eq!(ended(0, "running 1 test\ntest result: ok. 1 passed; 0 failed; 0 ignored\n"), Ok(()));
