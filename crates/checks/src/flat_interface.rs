@@ -3,6 +3,7 @@
 
 use model::Netns;
 use model::link::{Link, LinkKind};
+use model::path::Stage;
 
 use crate::view::{Stopped, View};
 use crate::vlans::{self, VlanSeat};
@@ -28,7 +29,9 @@ impl<'v> FlatInterface<'v> {
 /// What dies for want of a link that leads out of a host: at its devices, or on the way to its instances from
 /// others, who find nobody there.
 pub(crate) fn stopped<'v>(view: &View<'v>, ns: &Netns, devices: &[&str]) -> Option<Stopped<'v>> {
-    let here = |s: &Stopped| devices.iter().any(|device| s.is_at(ns, device));
+    // What the host's own stack does with a packet at the same device is none of the link's.
+    let is_between_ports = |s: &Stopped| matches!(s.hop.at.stage, Stage::Bridge | Stage::Wire);
+    let here = |s: &Stopped| is_between_ports(s) && devices.iter().any(|device| s.is_at(ns, device));
     let is_here = |at: usize| view.intent().instances.get(at).is_some_and(|i| i.host == ns.machine);
     let towards = |s: &Stopped| s.rung.purpose.other().is_some_and(is_here);
     view.stop(here).or_else(|| view.stop(towards))

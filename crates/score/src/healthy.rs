@@ -51,7 +51,7 @@ pub(crate) const VARIANTS: [Variant; 33] = [
         "odd-names",
         &[
             Lab(&["boot", "a"]),
-            Lab(&["boot", "0"]),
+            Lab(&["boot", "x-0"]),
             Lab(&["boot", "br100"]),
             Lab(&["boot", "x--y-0123456789-0123456789"]),
         ],

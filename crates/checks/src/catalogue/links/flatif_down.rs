@@ -80,7 +80,17 @@ fn down(view: &View, flat: &FlatInterface, link: &Link) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, lacks, minicloud};
+    use crate::fixture::{broken, codes, inject, lacks, minicloud};
+
+    #[test]
+    fn stops_nothing_that_the_host_itself_stops() {
+        for other in ["metadata-service-down", "iptables-legacy-hidden"] {
+            let mut cloud = broken("flatif-down");
+            inject(&mut cloud, other);
+            let named = [format!("{other} compute1//br100"), "flatif-down compute1//eth1".to_owned()];
+            assert_eq!(codes(&cloud.diagnose("web1")), named);
+        }
+    }
 
     #[test]
     fn fires_on_the_flat_interface_set_down() {
