@@ -38,7 +38,7 @@ const fn shaped(name: &'static str, up: &'static [&'static str]) -> Variant {
 }
 
 /// All of them.
-pub(crate) const VARIANTS: [Variant; 33] = [
+pub(crate) const VARIANTS: [Variant; 32] = [
     shaped("one-host", &[]),
     shaped("two-hosts", &["--hosts", "2"]),
     shaped("network-host", &["--hosts", "2", "--no-multi-host"]),
@@ -270,13 +270,6 @@ pub(crate) const VARIANTS: [Variant; 33] = [
     variant(
         "instances-let-in-less",
         &[Lab(&["secgroup", "create", "closed"]), Lab(&["boot", "shut1", "--secgroup", "closed"])],
-    ),
-    variant(
-        "a-second-network",
-        &[
-            Lab(&["network", "create", "second", "10.7.0.0/24"]),
-            Lab(&["boot", "app1", "--network", "second"]),
-        ],
     ),
     variant(
         "sysctls-of-a-hardened-host",
