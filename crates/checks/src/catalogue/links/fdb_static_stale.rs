@@ -27,12 +27,12 @@
 
 use model::finding::Confidence;
 use model::link::{FdbEntry, FdbKind, Link};
-use model::path::Stage;
+use model::path::{Exchange, Stage, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::{Entry, Mend};
-use crate::view::{Seat, View, is_misled};
+use crate::view::{Seat, Stopped, View, is_misled};
 
 /// Looks for instances whose MAC is pinned where they are not.
 pub fn check(view: &View) -> Vec<Found> {
@@ -54,7 +54,9 @@ fn pinned(view: &View, seat: &Seat) -> Option<Found> {
     };
     let entry = seat.ns.fdb.iter().find(is_stale)?;
     let port = seat.ns.link_name(entry.link);
-    let stopped = view.stop_of(seat.instance, is_misled)?;
+    // What is asked by ARP is for everybody, and gets there whatever the bridge knows.
+    let is_question = |s: &Stopped| s.exchange == Exchange::Arp && matches!(s.stop, Stop::OtherHost);
+    let stopped = view.stop_of(seat.instance, |s| is_misled(s) && !is_question(s))?;
     let kind = if entry.kind == FdbKind::Local { "permanent" } else { "static sticky" };
     let vlan = entry.vlan.map(|vlan| format!(" vlan {vlan}")).unwrap_or_default();
     let name = &seat.instance.name;
@@ -113,6 +115,14 @@ mod tests {
     use crate::fixture::{broken, codes, inject, lacks};
 
     const CODE: &str = "fdb-static-stale";
+
+    #[test]
+    fn comes_behind_a_question_that_nobody_hears() {
+        let mut cloud = broken("arp-ignore");
+        inject(&mut cloud, CODE);
+        let found = codes(&cloud.diagnose("web1"));
+        assert_eq!(found, ["arp-ignore compute1//br100", "fdb-static-stale compute1//br100"]);
+    }
 
     #[test]
     fn fires_on_a_pinned_entry_whether_the_instance_can_be_entered_or_not() {
