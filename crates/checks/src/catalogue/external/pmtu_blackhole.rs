@@ -38,7 +38,7 @@ use crate::contradiction::Asking;
 use crate::diagnose::{probe_of, start_of};
 use crate::evidence;
 use crate::explained::Lost;
-use crate::found::Found;
+use crate::found::{Found, Reach};
 use crate::ladder::Rung;
 use crate::ranking::Ranked;
 use crate::view::View;
@@ -57,15 +57,20 @@ pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option
     let Asking { case, rung, instance, probe, answered, .. } = *asking;
     let small = answered.iter().find(|small| next::opens(small, rung))?;
     let parted = watched::parted(case, rung);
-    if explained::is_by(findings, asking, Lost { parted: parted.as_ref(), dropped: None })
-        || !is_silent(probe)
-    {
-        return None;
-    }
     let stopped = rung.answer.paths.iter().find_map(|path| match path.stop() {
         Some((hop, Stop::TooBig { mtu })) => Some((&hop.at, *mtu)),
         Some(_) | None => None,
     });
+    // Where it is known to die, nothing explains it that stops other things elsewhere.
+    let is_elsewhere = |ranked: &Ranked| {
+        let at_host = stopped.is_some_and(|(at, _)| ranked.finding.hop.host == at.host);
+        !at_host && ranked.reach != Reach::Host
+    };
+    let is_known = stopped.is_some() && findings.iter().all(is_elsewhere);
+    let lost = Lost { parted: parted.as_ref(), dropped: None };
+    if (!is_known && explained::is_by(findings, asking, lost)) || !is_silent(probe) {
+        return None;
+    }
     let as_large: Vec<&Rung> = answered.iter().filter(|other| other.octets() >= octets).collect();
     let telling = dropped::telling(case, rung, probe).filter(|telling| telling.is_on_way);
     let told = telling.as_ref().map(|telling| &telling.at);
@@ -171,7 +176,7 @@ mod tests {
     use model::path::{Direction, Exchange};
     use model::probe::{DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
 
-    use crate::fixture::{Cloud, broken, codes, healthy, pinged};
+    use crate::fixture::{Cloud, broken, codes, healthy, inject, pinged};
 
     const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
@@ -199,6 +204,19 @@ mod tests {
         let sources: Vec<&str> = finding.evidence.iter().map(|e| e.source.as_str()).collect();
         assert_eq!(sources, ["ping -M do -s 1472 1.2.3.4 from web1", "ping 1.2.3.4 from web1"]);
         assert!(finding.remedy[1].command.ends_with("--set-mss 1360"), "{:?}", finding.remedy);
+    }
+
+    #[test]
+    fn does_not_hide_behind_what_stops_other_things() {
+        let found = |other: &str| {
+            let mut cloud = narrow();
+            inject(&mut cloud, other);
+            codes(&cloud.diagnose_with("web1", &[small(2), large(0)]))
+        };
+        let hole = "pmtu-blackhole gw//eth0";
+        assert_eq!(found("flatif-down"), [hole, "flatif-down compute1//eth1"]);
+        let leases = found("dnsmasq-lease-max");
+        assert!(leases.contains(&hole.to_owned()) && leases.len() == 2, "{leases:?}");
     }
 
     #[test]
