@@ -110,14 +110,18 @@ impl Case {
             Err(words) => (Ended::Failed, vec![words]),
         };
         let (took_ms, emulated, commit) = (0, false, String::new());
-        let mut case =
-            Case { name, kind, mode, made, told, outcome, took_ms, emulated, right: false, commit };
-        case.right = match kind {
-            Kind::Fault => case.cause_is_right() && case.hop_is_right(),
-            Kind::Pair => case.all_are_told() && case.first_is_right(),
-            Kind::Healthy | Kind::Healed => case.outcome == Ended::Healthy && case.told.is_empty(),
+        let right = false;
+        Case { name, kind, mode, made, told, outcome, took_ms, emulated, right, commit }.judged()
+    }
+
+    /// With what is right by this corpus, whatever was right by another.
+    pub(crate) fn judged(self) -> Case {
+        let right = match self.kind {
+            Kind::Fault => self.cause_is_right() && self.hop_is_right(),
+            Kind::Pair => self.all_are_told() && self.first_is_right(),
+            Kind::Healthy | Kind::Healed => self.outcome == Ended::Healthy && self.told.is_empty(),
         };
-        case
+        Case { right, ..self }
     }
 
     /// Of one fault: the first finding has its code.

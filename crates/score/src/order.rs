@@ -49,18 +49,20 @@ pub(crate) enum Met {
     Large,
     /// By ssh.
     Ssh,
+    /// By connections from before, and by no new one.
+    Tracked,
     /// By nothing that web1 sends or gets.
     Nothing,
 }
 
 use Met::{
     Arrival, BackFromOutside, BackToWeb1, Beyond, Bridge, BridgeRules, Dhcp, Gateway, Inbound, Inside,
-    InsideOutward, Large, Metadata, Names, Neighbours, Nothing, Port, Routed, Ssh, Tap, Uplink,
+    InsideOutward, Large, Metadata, Names, Neighbours, Nothing, Port, Routed, Ssh, Tap, Tracked, Uplink,
 };
 
 /// Every fault, by where it is met.
-const ORDER: [(Met, &[&str]); 21] = [
-    (Inside, &["guest-nic-down", "guest-arp-poisoned"]),
+const ORDER: [(Met, &[&str]); 22] = [
+    (Inside, &["guest-nic-down"]),
     (
         Tap,
         &[
@@ -74,7 +76,11 @@ const ORDER: [(Met, &[&str]); 21] = [
     ),
     (Port, &["stp-forward-delay", "bridge-down"]),
     (BridgeRules, &["antispoof-mac", "ebtables-drop"]),
-    (Bridge, &["arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"]),
+    // Whatever web1 takes for its gateway, it is the bridge that has no port for it.
+    (
+        Bridge,
+        &["guest-arp-poisoned", "arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"],
+    ),
     (Gateway, &["conntrack-full"]),
     (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "guest-firewall"]),
     (InsideOutward, &["guest-no-default-route", "guest-wrong-gateway"]),
@@ -108,16 +114,7 @@ const ORDER: [(Met, &[&str]); 21] = [
             "xdp-drop",
         ],
     ),
-    (
-        Inbound,
-        &[
-            "float-dnat-missing",
-            "dnat-wrong-fixed-ip",
-            "conntrack-stale-dnat",
-            "sg-missing-icmp",
-            "sg-missing-ssh",
-        ],
-    ),
+    (Inbound, &["float-dnat-missing", "dnat-wrong-fixed-ip", "sg-missing-icmp", "sg-missing-ssh"]),
     (Arrival, &["guest-wrong-ip"]),
     (
         Neighbours,
@@ -153,11 +150,10 @@ const ORDER: [(Met, &[&str]); 21] = [
     (Metadata, &["metadata-dnat-missing", "metadata-service-down", "metadata-zeroconf-route"]),
     (Large, &["mtu-tap-small", "pmtu-blackhole"]),
     (Ssh, &["ssh-slow-reverse-dns"]),
+    (Tracked, &["conntrack-stale-dnat"]),
     (
         Nothing,
         &[
-            // With another source than is meant, and answered all the same.
-            "float-snat-missing",
             "nova-rules-drift",
             "float-tied-to-deleted-instance",
             "fixed-ip-leaked",

@@ -53,12 +53,13 @@ impl Record {
         Record::parse(&text).map_err(|why| ScoreError::Record { path: path.to_owned(), why })
     }
 
-    /// The same of its text; `Err` says what is wrong with it.
+    /// The same of its text, judged by this corpus; `Err` says what is wrong with it.
     pub fn parse(text: &str) -> Result<Record, String> {
         let mut record: Record = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if record.schema != SCHEMA {
             return Err(format!("its schema is {:?}", record.schema));
         }
+        record.cases = record.cases.into_iter().map(Case::judged).collect();
         record.cases.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(record)
     }
