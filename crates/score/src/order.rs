@@ -99,7 +99,8 @@ const ORDER: [(Met, &[&str]); 22] = [
             "dropped-by-unmodelled",
         ],
     ),
-    (Uplink, &["uplink-down", "uplink-no-carrier", "default-route-wrong-gw"]),
+    // By the last nothing is lost; who looks at what leaves sees it here.
+    (Uplink, &["uplink-down", "uplink-no-carrier", "default-route-wrong-gw", "float-snat-missing"]),
     (Beyond, &["ext-gateway-down", "ext-gateway-not-forwarding", "ext-server-down", "ext-no-return-route"]),
     (
         BackFromOutside,
