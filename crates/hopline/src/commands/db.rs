@@ -43,7 +43,6 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     };
     let progress = progress::Steps::start("looking in the database for");
     let checked = cloud::check(url, plan.timeout, &clock, |code| progress.step(code));
-    drop(progress);
     let checked = checked.map_err(|error| Failure::of(&error))?;
     let rows_max = if plan.format == Format::Json { cloud::ROWS_MAX } else { ROWS_SHOWN };
     let diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
