@@ -151,9 +151,9 @@ fn what_hopline_does_not_read_is_found_by_where_they_were_seen_last() {
     // No room for a single packet: nothing that hopline reads tells of it.
     closed.on_host("tc qdisc add dev eth0 root pfifo limit 0");
     let report = closed.report(&["diagnose", "web1"]);
-    report.assert_finds(&["lost-at-hop compute1//eth0"], "a queue without room");
+    report.assert_finds(&["dropped-by-unmodelled compute1//eth0"], "a queue without room");
     let summary = text(&list(&report.json["findings"])[0]["summary"]);
-    assert!(summary.contains("from web1 to 1.2.3.4 is seen at compute1//br100"), "{summary}");
+    assert!(summary.contains("from web1 to 1.2.3.4 is dropped at eth0 of compute1"), "{summary}");
 }
 
 #[test]

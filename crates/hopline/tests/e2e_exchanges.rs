@@ -73,7 +73,7 @@ fn an_offer_that_is_lost_on_its_way_back_is_told_with_the_hop() {
     let lab = TestLab::up("o");
     clog(&lab, "compute1", "vnet0");
     let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
-    report.assert_finds(&["lost-at-hop compute1//vnet0"], "the tap's queue has no room");
+    report.assert_finds(&["dropped-by-unmodelled compute1//vnet0"], "the tap's queue has no room");
     let finding = &list(&report.json["findings"])[0];
     assert_eq!((text(&finding["exchange"]), text(&finding["direction"])), ("dhcp", "reply"), "{finding:#}");
     let summary = text(&finding["summary"]);
@@ -126,7 +126,7 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
     assert!(waves(&healthy).iter().all(is_expected), "{:#?}", waves(&healthy));
     clog(&lab, "compute1", "eth0");
     let broken = lab.report(&["diagnose", "web1", "--symptom", "ping"]);
-    broken.assert_finds(&["lost-at-hop compute1//eth0"], "the uplink's queue has no room");
+    broken.assert_finds(&["dropped-by-unmodelled compute1//eth0"], "the uplink's queue has no room");
     let later: Vec<String> =
         waves(&broken).into_iter().filter(|(wave, _)| *wave > 1).map(|(_, l)| l).collect();
     let beyond = later.iter().find(|line| line.contains("ping 1.2.3.4 from gw"));

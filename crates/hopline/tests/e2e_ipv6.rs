@@ -81,7 +81,7 @@ fn what_nothing_that_was_read_tells_of_is_found_by_where_it_was_seen_last() {
     let add = [&["ip", "xfrm", "policy", "add"], &policy[..], &["action", "block"]].concat();
     printed_in(&lab.netns("web1"), &add);
     let report = lab.report(&["diagnose", "web1"]);
-    report.assert_finds(&["lost-at-hop web1//eth0"], "web1 does not answer");
+    report.assert_finds(&["dropped-by-unmodelled web1//eth0"], "web1 does not answer");
     let finding = &list(&report.json["findings"])[0];
     let summary = text(&finding["summary"]);
     assert!(summary.contains("the ping from compute1 to fd77::24"), "{finding:#}");

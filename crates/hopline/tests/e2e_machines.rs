@@ -95,7 +95,7 @@ fn machines_are_pinged_for_by_their_host() {
     // A queue without room for a single packet: nothing that hopline reads tells of it.
     printed_in(&lab.netns("compute1"), &["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "0"]);
     let lost = lab.report(&["diagnose", "web1"]);
-    lost.assert_finds(&["lost-at-hop compute1//eth0"], "a queue without room");
+    lost.assert_finds(&["dropped-by-unmodelled compute1//eth0"], "a queue without room");
     let summary = text(&lost.json["findings"][0]["summary"]);
-    assert!(summary.contains("from web1 to 1.2.3.4 is seen at compute1//br100"), "{summary}");
+    assert!(summary.contains("from web1 to 1.2.3.4 is dropped at eth0 of compute1"), "{summary}");
 }
