@@ -143,7 +143,9 @@ const OF_VLAN_CLOUDS: [&str; 16] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 42] = [
+const OF_THE_GATEWAY: [&str; 44] = [
+    "float-tied-to-deleted-instance",
+    "fixed-ip-leaked",
     "uplink-down",
     "uplink-no-carrier",
     "ip-forward-0",
