@@ -39,13 +39,17 @@ pub mod links {
     pub mod flood_off_unknown_unicast;
     pub mod guest_nic_down;
     pub mod hairpin_off;
+    pub mod link_queue_drops;
     pub mod mtu_tap_small;
     pub mod port_isolated;
+    pub mod random_loss;
     pub mod stp_forward_delay;
     pub mod tap_down;
     pub mod tap_missing;
     pub mod tap_not_enslaved;
+    pub mod tap_tx_queue_drops;
     pub mod tap_wrong_bridge;
+    pub mod tc_bpf_drop;
     pub mod uplink_down;
     pub mod uplink_no_carrier;
     pub mod vlan_device_down;
@@ -186,6 +190,7 @@ catalogue! {
         tap_not_enslaved => "tap-not-enslaved",
         tap_wrong_bridge => "tap-wrong-bridge",
         mtu_tap_small => "mtu-tap-small",
+        tap_tx_queue_drops => "tap-tx-queue-drops",
         stp_forward_delay => "stp-forward-delay",
         port_isolated => "port-isolated",
         flood_off_unknown_unicast => "flood-off-unknown-unicast",
@@ -201,6 +206,9 @@ catalogue! {
         uplink_down => "uplink-down",
         uplink_no_carrier => "uplink-no-carrier",
         xdp_drop => "xdp-drop",
+        tc_bpf_drop => "tc-bpf-drop",
+        link_queue_drops => "link-queue-drops",
+        random_loss => "random-loss",
     }
     routing {
         arp_ignore => "arp-ignore",

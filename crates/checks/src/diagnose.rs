@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
-use model::probe::{DeviceWatch, Holders, ProbeResult, RulesSeen};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -14,6 +14,7 @@ use sim::{Endpoint, Protocol, Question, World};
 use crate::catalogue::CATALOGUE;
 use crate::catalogue::dns::ssh_slow_reverse_dns;
 use crate::catalogue::external::pmtu_blackhole;
+use crate::catalogue::links::random_loss;
 use crate::contradiction::{self, Asking};
 use crate::dhcp_told;
 use crate::dropped;
@@ -21,6 +22,7 @@ use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
 use crate::next;
+use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
@@ -39,6 +41,8 @@ pub struct Case<'c> {
     pub probes: &'c [ProbeResult],
     /// What that met of the rules on its way.
     pub rules: &'c [RulesSeen],
+    /// The queues on its way afterwards.
+    pub queues: &'c [QueuesSeen],
     /// What was seen of it at devices that were watched meanwhile.
     pub watches: &'c [DeviceWatch],
     /// Where and why the kernel dropped it.
@@ -65,6 +69,7 @@ const ROUNDS_MAX: usize = 12;
 pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
     let scope = Scope::of(case, &request.subject);
     let mut snapshot = case.snapshot.clone();
+    queues::forget_idle_filters(&mut snapshot, case.queues);
     let mut log = Log::default();
     let mut first: Option<Vec<Rung>> = None;
     for round in 0..ROUNDS_MAX {
@@ -81,6 +86,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             is_as_read: round == 0,
             probes: case.probes,
             rules: case.rules,
+            queues: case.queues,
             holders: case.holders,
             claimed: None,
         };
@@ -134,10 +140,11 @@ fn asked_steps(case: &Case, request: &Request, rungs: &[Rung]) -> Vec<Rung> {
 }
 
 /// The ladder's questions about the facts as they were read, with what the walk predicts of each, and the steps that
-/// part their ways.
+/// part their ways. What a tc filter does is not known: the way is told as though it let everything pass.
 pub fn climb(case: &Case, request: &Request) -> (Vec<Rung>, Vec<Rung>) {
     let scope = Scope::of(case, &request.subject);
-    let world = World::new(case.snapshot, case.intent);
+    let snapshot = queues::without_filters(case.snapshot);
+    let world = World::new(&snapshot, case.intent);
     let climb = |at: &usize| ladder::climb(&world, *at, request.to, request.symptom);
     let rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
     let steps = steps_of(&world, request, &rungs);
@@ -242,6 +249,13 @@ fn conclude(
     let Climbed { rungs, steps } = climbed;
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
+    for (nth, rung) in rungs.iter().enumerate() {
+        let Some(probe) = probe_of(case, rung) else { continue };
+        let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
+        let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
+        findings.extend(random_loss::found(&asking, Rank::Rung(nth), &findings));
+    }
+    random_loss::take_back_echoes(&mut findings, &rungs);
     for (nth, rung) in rungs.iter().enumerate() {
         let probe = probe_of(case, rung);
         if let Some((why, would_need)) = rung.undecided() {
@@ -377,6 +391,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         is_as_read: true,
         probes: &[],
         rules: &[],
+        queues: &[],
         holders: &[],
         claimed: None,
     };

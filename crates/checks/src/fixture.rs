@@ -8,6 +8,7 @@ mod misled;
 mod nova_clouds;
 mod probes;
 mod queens;
+mod queued;
 mod recorded;
 mod rules;
 mod site;
@@ -22,7 +23,7 @@ use ipnet::IpNet;
 use model::kernel_drop::KernelDrop;
 use model::link::Link;
 use model::netfilter::{Chain, Dialect, Family};
-use model::probe::{DeviceWatch, Holders, ProbeResult};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen};
 use model::service::Dnsmasq;
 use model::snapshot::Host;
 use model::{Diagnosis, Intent, Netns, Snapshot};
@@ -49,6 +50,12 @@ pub(crate) struct Cloud {
     /// What comes of what is asked, where a test says so.
     #[serde(default)]
     pub(crate) probes: Vec<ProbeResult>,
+    /// The queues afterwards, where a test says so.
+    #[serde(default)]
+    pub(crate) queues: Vec<QueuesSeen>,
+    /// Where it is seen, where a test says so.
+    #[serde(default)]
+    pub(crate) watches: Vec<DeviceWatch>,
     /// Who answers for which address, where a test says so.
     #[serde(default)]
     pub(crate) holders: Vec<Holders>,
@@ -99,6 +106,7 @@ impl Cloud {
             intent,
             probes,
             rules: &[],
+            queues: &self.queues,
             watches: &[],
             drops: &self.drops,
             holders: &self.holders,
@@ -115,6 +123,7 @@ impl Cloud {
             intent: &self.intent,
             probes: &self.probes,
             rules: &[],
+            queues: &self.queues,
             watches: &[],
             drops: &self.drops,
             holders: &self.holders,
@@ -145,7 +154,9 @@ impl Cloud {
 
     fn ask(&self, subject: Subject, probes: &[ProbeResult], watches: &[DeviceWatch]) -> Diagnosis {
         let (snapshot, intent, holders) = (&self.snapshot, &self.intent, &self.holders);
-        let case = Case { snapshot, intent, probes, rules: &[], watches, drops: &self.drops, holders };
+        let watches = if watches.is_empty() { &self.watches[..] } else { watches };
+        let (queues, drops) = (&self.queues[..], &self.drops[..]);
+        let case = Case { snapshot, intent, probes, rules: &[], queues, watches, drops, holders };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

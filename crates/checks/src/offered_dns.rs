@@ -96,6 +96,7 @@ fn is_nowhere(rung: &Rung) -> Option<String> {
             | Stop::Policy(_)
             | Stop::Unanswered(_)
             | Stop::TooBig { .. }
+            | Stop::QueueRefuses(_)
             | Stop::Loop => false,
         };
         is_absent.then(|| hop.detail.clone())

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use model::intent::{Instance, Network, Vif};
 use model::link::Link;
 use model::path::{Direction, Exchange, Hop, Place, Stage, Stop};
-use model::probe::{Holders, ProbeResult, RulesSeen};
+use model::probe::{Holders, ProbeResult, QueuesSeen, RulesSeen};
 use model::snapshot::Host;
 use model::{Intent, Netns, Snapshot};
 use sim::World;
@@ -33,6 +33,8 @@ pub struct View<'v> {
     pub probes: &'v [ProbeResult],
     /// What those met of the rules on their way.
     pub rules: &'v [RulesSeen],
+    /// What waited on the way of those, afterwards.
+    pub queues: &'v [QueuesSeen],
     /// Who answered for the addresses in question.
     pub holders: &'v [Holders],
     /// On the last pass of the last round: the stops that some finding already accounts for.
@@ -342,6 +344,7 @@ fn innermost<'v>(world: &World, stopped: Stopped<'v>) -> Stopped<'v> {
         | Stop::NoListener { .. }
         | Stop::Unanswered(_)
         | Stop::TooBig { .. }
+        | Stop::QueueRefuses(_)
         | Stop::Loop => innermost(world, Stopped { hop, stop, ..stopped }),
     }
 }

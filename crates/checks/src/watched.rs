@@ -3,7 +3,7 @@
 
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::link::LinkKind;
-use model::path::{Direction, Exchange, Hop, Observed, Path, Place, Stage};
+use model::path::{Direction, Disposition, Exchange, Hop, Observed, Path, Place, Stage};
 use model::probe::{Asked, DeviceWatch, ProbeResult, ProbeSeen};
 use model::{Netns, Snapshot};
 
@@ -119,6 +119,62 @@ pub(crate) fn parted<'r>(case: &Case, rung: &'r Rung) -> Option<Parted<'r>> {
     let (direction, at, _) = *watched.get(next)?;
     let before = last_seen.and_then(|at| watched.get(at)).map(|(_, hop, _)| *hop);
     Some(Parted { direction, before, at, behind: behind(rung, at) })
+}
+
+/// Where our packets became fewer on a way on which some of them got through.
+pub(crate) struct Thinned<'r> {
+    pub(crate) direction: Direction,
+    /// The last watched device that all of those passed which got so far; `None` where the first one misses some.
+    pub(crate) before: Option<&'r Hop>,
+    /// The watched device behind it, to which fewer came; the same one where they were lost behind it.
+    pub(crate) at: &'r Hop,
+    /// How many passed there, and how many of these came.
+    pub(crate) passed: u32,
+    pub(crate) came: u32,
+}
+
+/// The stretch on which most of a question's packets, or of their answers, were lost. What is seen further on has
+/// passed all before it, whether it was seen there or not. Where no device was watched, all of the way is one stretch.
+pub(crate) fn thinned<'r>(case: &Case, rung: &'r Rung, probe: &ProbeResult) -> Option<Thinned<'r>> {
+    let own = || rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    let mut counts: Vec<(Direction, &Hop, u32)> = Vec::new();
+    for path in own() {
+        for group in path.hops.chunk_by(|a, b| a.at.same_device(&b.at)) {
+            let Some(at) = group.first() else { continue };
+            let Some(watch) = watch_of(case, &at.at).filter(|_| shows(case.snapshot, group)) else {
+                continue;
+            };
+            let seen = watch.probes.iter().find(|seen| is_of(seen, rung, path.exchange));
+            let count = seen.map_or(0, |seen| of_direction(seen, path.direction));
+            counts.push((path.direction, at, count.min(probe.sent)));
+        }
+    }
+    let path = own().next_back()?;
+    let (last, direction) = (path.hops.last()?, path.direction);
+    let arrives = direction == Direction::Reply && matches!(path.disposition, Disposition::Delivered { .. });
+    let is_home = |at: &Place| arrives && (at.same_device(&last.at) || probe.by_host);
+    match counts.last() {
+        // What has come to the asker's own device is late, and not lost.
+        Some((of, hop, _)) if *of == Direction::Reply && is_home(&hop.at) => {}
+        Some((_, hop, _)) => counts.push((direction, hop, probe.received)),
+        None => counts.push((direction, last, probe.received)),
+    }
+    let mut least = 0;
+    for (_, _, count) in counts.iter_mut().rev() {
+        least = (*count).max(least);
+        *count = least;
+    }
+    let mut before: Option<&Hop> = None;
+    let mut passed = probe.sent;
+    let mut worst: Option<Thinned> = None;
+    for (direction, at, came) in counts {
+        let lost = passed.saturating_sub(came);
+        if lost > worst.as_ref().map_or(0, |worst| worst.passed - worst.came) {
+            worst = Some(Thinned { direction, before, at, passed, came });
+        }
+        (before, passed) = (Some(at), came);
+    }
+    worst
 }
 
 /// The hops from a device to the neighbour that it asks for, that one's first included.

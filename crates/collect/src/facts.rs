@@ -10,7 +10,7 @@ use sys::netns::NetnsFd;
 use crate::gaps::gap;
 use crate::netlink::links::RawLink;
 use crate::netlink::{
-    NetlinkError, Socket, addresses, bridge_vlans, bridges, links, neighbours, peers, routes, rules,
+    NetlinkError, Socket, addresses, bridge_vlans, bridges, links, neighbours, peers, queues, routes, rules,
 };
 use crate::{connections, netfilter, sockets, sysctls};
 
@@ -70,6 +70,9 @@ fn by_netlink(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<G
             link
         })
         .collect();
+    if let Err(error) = queues::add_to(&mut netns.links) {
+        gaps.push(gap(format!("queues and tc filters of {machine}"), error, "tc -s qdisc; tc filter"));
+    }
     netns.addresses = keep(addresses::read(&mut socket), machine, "addresses", "ip addr", &mut gaps);
     netns.routes = keep(routes::read(&mut socket), machine, "routes", "ip route show table all", &mut gaps);
     let fib_rules = rules::read(&mut socket, AddressFamily::Inet);

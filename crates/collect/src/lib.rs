@@ -16,4 +16,4 @@ mod processes;
 mod sockets;
 mod sysctls;
 
-pub use machine::{At, CollectError, Collected, MachinePlan, namespace, ruleset, site};
+pub use machine::{At, CollectError, Collected, MachinePlan, namespace, queues, ruleset, site};

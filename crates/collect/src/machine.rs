@@ -6,11 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::netfilter::Ruleset;
 use model::netns::Netns;
+use model::queueing::Qdisc;
 use model::service::{Console, Dnsmasq, Domain, Process, ResolvConf};
 use model::snapshot::{Gap, Host, Snapshot};
 use sys::netns::{self, NetnsError, NetnsFd};
 
 use crate::gaps::{gap, unparsed};
+use crate::netlink::{NetlinkError, Socket, links, queues};
 use crate::{facts, files, netfilter, processes};
 
 /// Where a machine is.
@@ -49,6 +51,9 @@ pub enum CollectError {
     /// Its namespace could not be entered.
     #[error("{0}")]
     Netns(#[from] NetnsError),
+    /// The kernel did not tell what was asked for.
+    #[error("{0}")]
+    Netlink(#[from] NetlinkError),
 }
 
 impl CollectError {
@@ -56,6 +61,7 @@ impl CollectError {
     pub fn is_permission(&self) -> bool {
         match self {
             CollectError::Netns(error) => error.is_permission(),
+            CollectError::Netlink(error) => error.is_permission(),
         }
     }
 }
@@ -83,6 +89,17 @@ const LOG_LINES_MAX: usize = 5_000;
 pub fn ruleset(plan: &MachinePlan) -> Result<(Ruleset, Vec<Gap>), CollectError> {
     let netns = enter(&plan.at)?;
     Ok(netns::within(&netns, || netfilter::read(&plan.name))?)
+}
+
+/// Reads the queueing disciplines of a machine's main namespace once more: their counters have moved. By link's name.
+pub fn queues(plan: &MachinePlan) -> Result<Vec<(String, Vec<Qdisc>)>, CollectError> {
+    let netns = enter(&plan.at)?;
+    Ok(netns::within(&netns, || -> Result<_, NetlinkError> {
+        let links = links::read(&mut Socket::open()?)?;
+        let mut queues = queues::read()?;
+        let named = links.into_iter().map(|raw| raw.link);
+        Ok(named.filter_map(|link| Some((link.name, queues.remove(&link.index)?))).collect())
+    })??)
 }
 
 /// Reads every machine. What one of them lacks never keeps the others from being read.

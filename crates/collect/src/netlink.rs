@@ -13,6 +13,7 @@ pub(crate) mod links;
 pub(crate) mod neighbours;
 pub mod nftables;
 pub(crate) mod peers;
+pub mod queues;
 pub(crate) mod routes;
 pub(crate) mod rules;
 

@@ -3,6 +3,8 @@
 //! Nobody is waited for in vain: a question that takes longer than others took is reason enough to ask the next, and
 //! goes on waiting meanwhile. Only the full patience makes a silence of it.
 
+mod more;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -33,6 +35,10 @@ const SIZED_MIN: Duration = Duration::from_millis(1500);
 /// How long an answer is waited for that the walk foresees to be lost, at least: one that comes all the same would
 /// contradict it, and comes as soon as any other.
 const FORESEEN_MIN: Duration = Duration::from_millis(1200);
+/// How long many more of a question are waited for at least, once some were answered.
+const MORE_MIN: Duration = Duration::from_secs(1);
+/// How often more are asked, an instance.
+const MORE_TIMES: u32 = 2;
 /// Jobs under way at the same time.
 const AT_ONCE_MAX: usize = 32;
 
@@ -42,6 +48,8 @@ pub(crate) struct Question<'a> {
     /// It is asked of itself; else only to part another's silence.
     pub(crate) is_own: bool,
     pub(crate) probes: Vec<Probe<'a>>,
+    /// The same again, many times, where some of them are lost.
+    pub(crate) more: Option<Probe<'a>>,
 }
 
 /// A question that was asked, and why just then.
@@ -80,6 +88,11 @@ fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> 
         octets: probe.and_then(Probe::octets),
         why,
     }
+}
+
+/// The walk lets it be answered, or cannot tell.
+fn is_open(question: &Question) -> bool {
+    question.rung.answer.answered || question.rung.undecided().is_some()
 }
 
 /// What a job tells of.
@@ -138,6 +151,13 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
     talk.answers
 }
 
+/// How often many more of an instance's questions were asked.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    times: u32,
+    is_under_way: bool,
+}
+
 struct Talk<'q, 'a> {
     questions: &'q [Question<'a>],
     /// The questions of one instance, by which the next is chosen.
@@ -153,6 +173,10 @@ struct Talk<'q, 'a> {
     /// Which question a probe belongs to, by its number.
     owner: BTreeMap<u16, usize>,
     waves: BTreeMap<usize, usize>,
+    /// The same of all of a question's probes, those beyond the first included.
+    any_owner: BTreeMap<u16, usize>,
+    /// How often many more were asked of some question of an instance.
+    counted: BTreeMap<usize, Counted>,
     waiting: VecDeque<Job<'q, 'a>>,
     under_way: usize,
     slowest: Duration,
@@ -165,10 +189,12 @@ impl<'q, 'a> Talk<'q, 'a> {
     fn new(questions: &'q [Question<'a>]) -> Talk<'q, 'a> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut owner = BTreeMap::new();
+        let mut any_owner = BTreeMap::new();
         for (at, question) in questions.iter().enumerate().filter(|(_, question)| !question.probes.is_empty())
         {
             groups.entry(question.rung.instance).or_default().push(at);
             owner.extend(question.probes.iter().map(|probe| (probe.id, at)));
+            any_owner.extend(question.probes.iter().chain(&question.more).map(|probe| (probe.id, at)));
         }
         Talk {
             questions,
@@ -180,6 +206,8 @@ impl<'q, 'a> Talk<'q, 'a> {
             jobs: vec![0; questions.len()],
             owner,
             waves: BTreeMap::new(),
+            any_owner,
+            counted: BTreeMap::new(),
             waiting: VecDeque::new(),
             under_way: 0,
             slowest: Duration::ZERO,
@@ -246,8 +274,13 @@ impl<'q, 'a> Talk<'q, 'a> {
     /// long that takes. A silence that was foreseen needs no more than to be seen.
     fn patience(&self, job: &Job<'_, '_>, most: Duration) -> Patience {
         let least = |least: Duration| (self.slowest * ANSWER_TIMES).max(least).min(most);
-        let is_sized = job.probes().iter().all(|probe| probe.is_sized());
-        let usual = if is_sized { least(SIZED_MIN) } else { most };
+        let usual = if job.probes().iter().all(|probe| probe.is_sized()) {
+            least(SIZED_MIN)
+        } else if job.probes().iter().all(|probe| probe.is_more()) {
+            least(MORE_MIN)
+        } else {
+            most
+        };
         Patience { usual, foreseen: least(FORESEEN_MIN).min(usual) }
     }
 
@@ -295,7 +328,8 @@ impl<'q, 'a> Talk<'q, 'a> {
             Ok(Came { results, gaps, holders }) => {
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
-                self.answers.results.extend(results);
+                self.ask_more(job, &results);
+                results.into_iter().for_each(|came| more::add(&mut self.answers.results, came));
                 self.gaps.extend(gaps);
                 Stand::Silent
             }
@@ -325,6 +359,46 @@ impl<'q, 'a> Talk<'q, 'a> {
                 && self.questions.get(*at).is_some_and(|other| next::follows(came, &other.rung))
         };
         groups.flatten().copied().filter(is_next).collect()
+    }
+
+    /// Asks many more of a question where some of this job's packets were lost that were foreseen to be answered; of
+    /// the way out also where none were, for two say little of what is lost by chance.
+    fn ask_more(&mut self, job: &Job<'_, '_>, results: &[ProbeResult]) {
+        let asked: Vec<usize> =
+            job.probes().iter().filter_map(|probe| self.any_owner.get(&probe.id).copied()).collect();
+        let is_first = job.probes().iter().all(|probe| !probe.is_more());
+        let instances = asked.iter().filter_map(|at| Some(self.questions.get(*at)?.rung.instance));
+        for instance in instances.filter(|_| !is_first) {
+            self.counted.entry(instance).or_default().is_under_way = false;
+        }
+        // A silence that lasted through the first ten is one.
+        let has_answers = is_first && self.slowest > Duration::ZERO;
+        let chosen = asked.iter().find_map(|at| {
+            let question = self.questions.get(*at)?;
+            let rung = &question.rung;
+            let of_it = || results.iter().filter(|came| (&came.from, came.to) == (&rung.from, rung.to));
+            let is_lossy = is_open(question) && of_it().any(|came| more::is_lossy(came, has_answers));
+            let is_sample = is_first
+                && self.groups.len() == 1
+                && rung.purpose == Purpose::Outside
+                && of_it().any(|came| came.received > 0 && came.received >= came.sent);
+            if !is_lossy && !is_sample {
+                return None;
+            }
+            let is_outside =
+                |at: &usize| self.questions.get(*at).is_some_and(|one| one.rung.purpose == Purpose::Outside);
+            let group = self.groups.get(&rung.instance)?;
+            let may_be =
+                |at: &usize| self.questions.get(*at).is_some_and(|one| one.more.is_some() && is_open(one));
+            [*at].into_iter().chain(group.iter().copied().filter(is_outside)).find(may_be)
+        });
+        let Some(question) = chosen.and_then(|at| self.questions.get(at)) else { return };
+        // Two at the same pace would share what is lost by count: one all of it, the other none.
+        let counted = self.counted.entry(question.rung.instance).or_default();
+        if counted.times < MORE_TIMES && !counted.is_under_way {
+            *counted = Counted { times: counted.times + 1, is_under_way: true };
+            self.waiting.extend(probes::jobs(question.more.iter()));
+        }
     }
 
     /// The question is asked now.

@@ -7,7 +7,7 @@ use checks::{Case, Endpoint, Protocol, Request, Rung, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
 use model::kernel_drop::KernelDrop;
-use model::probe::{DeviceWatch, Holders, ProbeResult, RulesSeen};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
 
 use crate::asking::Turn;
 use crate::gather::Facts;
@@ -35,6 +35,8 @@ pub(crate) struct Asked {
 pub(crate) struct Probed {
     pub(crate) probes: Vec<ProbeResult>,
     pub(crate) rules: Vec<RulesSeen>,
+    /// The queues on its way afterwards.
+    pub(crate) queues: Vec<QueuesSeen>,
     pub(crate) watches: Vec<DeviceWatch>,
     /// Where and why the kernel dropped it.
     pub(crate) drops: Vec<KernelDrop>,
@@ -71,8 +73,8 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, watches, drops, holders, turns: _ } = probed;
-    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, watches, drops, holders }
+    let Probed { probes, rules, queues, watches, drops, holders, turns: _ } = probed;
+    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, queues, watches, drops, holders }
 }
 
 /// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with

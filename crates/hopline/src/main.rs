@@ -19,6 +19,7 @@ mod plan;
 mod probes;
 mod progress;
 mod proof;
+mod queues;
 mod realm;
 mod sightings;
 mod site_file;

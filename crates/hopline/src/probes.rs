@@ -29,6 +29,20 @@ pub(crate) use unasked::Unasked;
 /// Two, so that the first may be lost to a neighbour that is still being resolved.
 pub(crate) const COUNT: u32 = 2;
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How often a question is asked, and how soon again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    pub(crate) count: u32,
+    pub(crate) interval: Duration,
+}
+
+/// As everybody asks.
+const USUAL: Pace = Pace { count: COUNT, interval: INTERVAL };
+/// Where a queue on the way may have little room: as many full-sized packets at once as TCP sends at first (RFC 6928).
+const BURST: Pace = Pace { count: 10, interval: Duration::ZERO };
+/// Where it is to be told whether some are lost: enough to count, and twice of it no more than an instance bears.
+pub(crate) const MORE: Pace = Pace { count: 10, interval: Duration::from_millis(12) };
+
 /// Instances of the same network that one instance pings, at most.
 const OTHERS_MAX: usize = 4;
 
@@ -38,6 +52,7 @@ pub(crate) struct Probe<'a> {
     pub(crate) from: From<'a>,
     pub(crate) to: IpAddr,
     pub(crate) asks: Asks,
+    pub(crate) pace: Pace,
     pub(crate) id: u16,
     /// The walk has it die: its silence is what is expected.
     pub(crate) is_foreseen_silent: bool,
@@ -85,6 +100,11 @@ impl Probe<'_> {
         }
     }
 
+    /// It asks for more of what was lost in part.
+    pub(crate) fn is_more(&self) -> bool {
+        self.pace == MORE
+    }
+
     /// How long its packets are, of an echo.
     pub(crate) fn octets(&self) -> Option<u16> {
         match self.asks {
@@ -125,6 +145,10 @@ pub(crate) fn plan<'a>(
     // Numbers that packets of other processes are not likely to have at the same time: the standard library draws its
     // hasher's keys at random.
     let mut number = RandomState::new().hash_one(std::process::id());
+    let mut next_id = || {
+        number = number.wrapping_add(1);
+        u16::try_from(number & 0xffff).unwrap_or_default()
+    };
     let mut questions = Vec::new();
     let own = rungs.into_iter().map(|rung| (rung, true));
     for (rung, is_own) in own.chain(steps.into_iter().map(|step| (step, false))) {
@@ -136,20 +160,23 @@ pub(crate) fn plan<'a>(
                 continue;
             }
         }
-        let mut probes = Vec::new();
+        let (mut probes, mut more) = (Vec::new(), None);
+        let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
         let is_foreseen_silent = !rung.answer.answered && rung.undecided().is_none();
         for asks in asks(facts, &rung) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
-                    number = number.wrapping_add(1);
-                    let id = u16::try_from(number & 0xffff).unwrap_or_default();
-                    probes.push(Probe { from, to, asks, id, is_foreseen_silent });
+                    let probe = Probe { from, to, asks, pace: USUAL, id: next_id(), is_foreseen_silent };
+                    let is_counted = is_own && matches!(probe.asks, Asks::Echo(_)) && !probe.is_sized();
+                    more = is_counted.then(|| Probe { pace: MORE, id: next_id(), ..probe.clone() });
+                    let pace = if probe.is_sized() && is_narrow { BURST } else { USUAL };
+                    probes.push(Probe { pace, ..probe });
                 }
                 Ok(_) => {}
                 Err(gap) => drop(gaps.entry(rung.instance).or_insert(gap)),
             }
         }
-        questions.push(Question { rung, is_own, probes });
+        questions.push(Question { rung, is_own, probes, more });
     }
     facts.snapshot.gaps.extend(gaps.into_values());
     questions
@@ -235,7 +262,7 @@ pub(crate) enum Job<'p, 'a> {
     Together(&'p Nic<'a>, Vec<&'p Probe<'a>>),
 }
 
-/// Questions through one NIC are one job.
+/// Questions through one NIC at one pace are one job.
 pub(crate) fn jobs<'p, 'a: 'p>(probes: impl Iterator<Item = &'p Probe<'a>>) -> Vec<Job<'p, 'a>> {
     let mut jobs: Vec<Job> = Vec::new();
     for probe in probes {
@@ -247,7 +274,11 @@ pub(crate) fn jobs<'p, 'a: 'p>(probes: impl Iterator<Item = &'p Probe<'a>>) -> V
             From::Outside(nic) => nic,
         };
         let same = jobs.iter_mut().find_map(|job| match job {
-            Job::Together(known, together) if known.is_same(nic) => Some(together),
+            Job::Together(known, together)
+                if known.is_same(nic) && together.iter().all(|one| one.pace == probe.pace) =>
+            {
+                Some(together)
+            }
             Job::Together(..) | Job::Alone(..) => None,
         });
         match same {

@@ -173,7 +173,22 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u3
         let (from, to, octets) = (probe.sender().to_owned(), probe.to, probe.octets());
         Some(ProbeSeen { from, to, exchange, octets, requests, replies })
     };
-    let probes = probes.iter().filter_map(probe).collect();
+    let mut seen_of: Vec<ProbeSeen> = Vec::new();
+    for one in probes.iter().filter_map(probe) {
+        // The same question asked many times more bears another mark.
+        let is_same = |known: &&mut ProbeSeen| {
+            let is_echo = one.octets.is_some() && one.octets == known.octets;
+            is_echo && (&known.from, known.to) == (&one.from, one.to)
+        };
+        match seen_of.iter_mut().find(is_same) {
+            Some(known) => {
+                known.requests += one.requests;
+                known.replies += one.replies;
+            }
+            None => seen_of.push(one),
+        }
+    }
+    let probes = seen_of;
     let mut clients: Vec<ClientSeen> = Vec::new();
     for (transaction, (questions, answers)) in &seen.clients {
         let Some(mac) = senders.get(transaction).copied() else { continue };

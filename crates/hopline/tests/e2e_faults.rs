@@ -94,15 +94,67 @@ fn a_group_without_ssh_is_told_to_who_complains_of_it() {
 }
 
 #[test]
-fn a_program_that_cannot_be_read_is_blamed_only_where_nobody_answers() {
+fn what_cannot_be_read_is_blamed_only_where_answers_are_missing() {
     let lab = TestLab::up("x");
-    let (code, hop) = UNREAD;
-    lab.break_fault(code);
-    let passive = lab.report(&["diagnose", "web1", "--passive"]);
-    assert_eq!(passive.json["outcome"], "undetermined", "{:#}", passive.json["findings"]);
-    lab.report(&["diagnose", "web1"]).assert_finds(&[&format!("{code} {hop}")], code);
-    lab.heal();
-    lab.report(&["diagnose", "web1"]).assert_healthy("after it");
+    for (code, hop) in UNREAD {
+        lab.break_fault(code);
+        let passive = lab.report(&["diagnose", "web1", "--passive"]);
+        assert_eq!(passive.json["outcome"], "undetermined", "{code}: {:#}", passive.json["findings"]);
+        lab.report(&["diagnose", "web1"]).assert_finds(&[&format!("{code} {hop}")], code);
+        lab.heal();
+        lab.report(&["diagnose", "web1"]).assert_healthy(&format!("after {code}"));
+    }
+}
+
+/// A shaper with room for what TCP sends at first, a filter that only copies, drops from before: none is a fault.
+#[test]
+fn queues_and_filters_that_lose_nothing_are_no_faults() {
+    let lab = TestLab::up("q");
+    let compute = lab.netns("compute1");
+    let tc = |line: &str| {
+        printed_in(&compute, &[&["tc"][..], &line.split(' ').collect::<Vec<_>>()].concat());
+    };
+    for shaper in ["tbf rate 1mbit burst 10k limit 15k", "pfifo limit 1", "htb"] {
+        tc(&format!("qdisc add dev vnet0 root {shaper}"));
+        lab.report(&["diagnose", "web1"]).assert_healthy(shaper);
+        lab.report(&["check"]).assert_healthy(shaper);
+        tc("qdisc del dev vnet0 root");
+    }
+    tc("qdisc add dev eth0 clsact");
+    let copies = "match ip protocol 1 0xff action mirred egress mirror dev virbr0";
+    tc(&format!("filter add dev eth0 ingress protocol ip u32 {copies}"));
+    lab.report(&["diagnose", "web1"]).assert_healthy("it copies");
+    tc("qdisc del dev eth0 clsact");
+    // What leads pings away counts nothing, and is told by the silence.
+    tc("qdisc add dev eth0 clsact");
+    let leads = copies.replace("mirror", "redirect");
+    tc(&format!("filter add dev eth0 ingress protocol ip u32 {leads}"));
+    lab.report(&["diagnose", "web1"]).assert_finds(&["tc-bpf-drop compute1//eth0"], "it leads pings away");
+}
+
+/// A loss at a switch that nobody can look into.
+#[test]
+fn a_partial_loss_is_told_between_the_devices_that_were_watched() {
+    let lab = TestLab::up("z");
+    let site = std::fs::read_to_string(lab.site()).unwrap();
+    let (head, hosts) = site.split_once("[[").unwrap();
+    let tables = hosts.split("\n[[").filter(|table| !table.contains("name = \"fabric\""));
+    let without = format!("{head}[[{}", tables.collect::<Vec<_>>().join("\n[["));
+    assert_ne!(without, site);
+    let blind = lab.state().join("blind.toml");
+    std::fs::write(&blind, without).unwrap();
+    let ask = || {
+        let arguments = ["diagnose", "web1", "--json", "--site", blind.to_str().unwrap()];
+        support::report::Report::of(&lab.hopline(&arguments), &arguments)
+    };
+    ask().assert_healthy("a new lab");
+    lab.break_fault("random-loss");
+    let report = ask();
+    report.assert_finds(&["random-loss gw//eth0"], "nobody reads the switch");
+    let finding = &report.json["findings"][0];
+    assert_eq!(finding["confidence"], "likely");
+    let counts = list(&finding["evidence"]).iter().filter(|line| text(&line["kind"]) == "capture");
+    assert_eq!(counts.count(), 2, "{finding:#}");
 }
 
 #[test]

@@ -317,9 +317,9 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
-    /// No XDP program could be had.
-    #[error("no XDP program could be made: {source}")]
-    Xdp {
+    /// No BPF program could be had.
+    #[error("no BPF program could be made: {source}")]
+    BpfProgram {
         /// What the system said.
         source: sys::ingress::IngressError,
     },

@@ -68,6 +68,7 @@ mod input_blocks_dhcp;
 mod ip_forward_0;
 mod iptables_legacy_hidden;
 mod libvirt_dnsmasq_steals_port;
+mod link_queue_drops;
 mod metadata_dnat_missing;
 mod metadata_service_down;
 mod metadata_zeroconf_route;
@@ -77,6 +78,7 @@ mod nova_rules_drift;
 mod pmtu_blackhole;
 mod policy_route_wrong;
 mod port_isolated;
+mod random_loss;
 mod rogue_dhcp;
 mod rp_filter_asymmetric;
 mod rule_order_wrong;
@@ -91,7 +93,9 @@ mod stp_forward_delay;
 mod tap_down;
 mod tap_missing;
 mod tap_not_enslaved;
+mod tap_tx_queue_drops;
 mod tap_wrong_bridge;
+mod tc_bpf_drop;
 mod uplink_down;
 mod uplink_no_carrier;
 mod vlan_device_down;
@@ -198,13 +202,17 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     fixed_ip_leaked::FAULT,
     db_host_mismatch::FAULT,
     dropped_by_unmodelled::FAULT,
+    tc_bpf_drop::FAULT,
+    tap_tx_queue_drops::FAULT,
+    link_queue_drops::FAULT,
+    random_loss::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
     guest_paused_tap_full::FAULT,
 ];
 
-const OF_ALL: usize = 86;
+const OF_ALL: usize = 90;
 const OF_VLANS: usize = 3;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 1;

@@ -10,6 +10,12 @@ use support::{Capture, TestLab, eventually, ping, run_in, state};
 /// What shows that a fault is in.
 #[derive(Debug, Clone, Copy)]
 enum Symptom {
+    /// web1's pings die, and other packets live.
+    PingsDie,
+    /// Single packets are answered, and most of ten large ones at once are not.
+    BurstsDie,
+    /// Some pings are answered and others are not.
+    SomeDie,
     /// web1 does not reach the external server.
     NoWayOut,
     /// The external server does not reach web1's floating address; web1 reaches the server.
@@ -52,7 +58,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 86] = [
+const SYMPTOMS: [(&str, Symptom); 90] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -139,6 +145,10 @@ const SYMPTOMS: [(&str, Symptom); 86] = [
     ("fixed-ip-leaked", Symptom::Recorded),
     ("db-host-mismatch", Symptom::Recorded),
     ("dropped-by-unmodelled", Symptom::NoWayOut),
+    ("tc-bpf-drop", Symptom::PingsDie),
+    ("tap-tx-queue-drops", Symptom::BurstsDie),
+    ("link-queue-drops", Symptom::NoWayOut),
+    ("random-loss", Symptom::SomeDie),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -286,6 +296,21 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let (answered, text) = large_ping(&web1);
             assert!(!answered && !text.contains("Frag needed"), "{code}: {text}");
         }
+        Symptom::PingsDie => {
+            assert!(!ping(&web1, EXTERNAL).0, "{code}");
+            assert!(resolves(lab, code) && accepts_ssh(&external), "{code}");
+        }
+        Symptom::BurstsDie => {
+            assert!(ping(&web1, EXTERNAL).0 && large_ping(&web1).0, "{code}");
+            let burst = ["ping", "-n", "-q", "-c", "10", "-l", "10", "-W", "1", "-s", "1472", EXTERNAL];
+            let answered = answered_of(&web1, &burst);
+            assert!(answered < 5, "{code}: {answered} of 10");
+        }
+        Symptom::SomeDie => {
+            let many = ["ping", "-n", "-q", "-c", "10", "-i", "0.02", "-W", "1", EXTERNAL];
+            let answered = answered_of(&web1, &many);
+            assert!((1..10).contains(&answered), "{code}: {answered} of 10");
+        }
         Symptom::NoSsh => {
             assert!(!accepts_ssh(&external), "{code}");
             assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
@@ -355,6 +380,14 @@ fn gets_metadata(web1: &str) -> bool {
 fn large_ping(ns: &str) -> (bool, String) {
     let output = run_in(ns, &["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472", EXTERNAL]);
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// How many pings were answered.
+fn answered_of(ns: &str, argv: &[&str]) -> u32 {
+    let output = run_in(ns, argv);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let before = told.split(" received").next().unwrap();
+    before.rsplit(' ').next().unwrap().parse().unwrap_or_else(|_| panic!("{told}"))
 }
 
 /// Whether web1 takes a connection from outside to its port for ssh.

@@ -18,6 +18,7 @@ pub mod netns;
 pub mod packet;
 pub mod path;
 pub mod probe;
+pub mod queueing;
 pub mod route;
 pub mod service;
 pub mod sighting;

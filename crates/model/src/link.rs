@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
+use crate::queueing::{Qdisc, QdiscPlace, TcFilter, TcSide};
 use crate::vlan::{BridgeVlans, VlanDevice, VlanProtocol};
 
 /// One network device of one network namespace.
@@ -27,6 +28,10 @@ pub struct Link {
     pub mtu: u32,
     /// Name of the root qdisc (`noqueue`, `fq_codel`, `noop` while down).
     pub qdisc: Option<String>,
+    /// Its queueing disciplines with their counters, the root first; empty where they were not read.
+    pub qdiscs: Vec<Qdisc>,
+    /// Filters that see its packets, by side and priority.
+    pub filters: Vec<TcFilter>,
     /// ifindex of the bridge or bond that this link is enslaved to.
     pub master: Option<u32>,
     /// Name of that master; the only thing that text sources tell.
@@ -64,6 +69,8 @@ impl Default for Link {
             mac: None,
             mtu: 1500,
             qdisc: None,
+            qdiscs: Vec::new(),
+            filters: Vec::new(),
             master: None,
             master_name: None,
             peer: None,
@@ -83,6 +90,16 @@ impl Link {
     /// Can pass frames as far as the link layer goes: up, and with a carrier.
     pub fn is_running(&self) -> bool {
         self.admin_up && self.carrier
+    }
+
+    /// What all that leaves by it waits in, where that was read.
+    pub fn root_qdisc(&self) -> Option<&Qdisc> {
+        self.qdiscs.iter().find(|qdisc| qdisc.place == QdiscPlace::Root)
+    }
+
+    /// The first of its filters on these sides that may drop packets.
+    pub fn dropping_filter(&self, sides: &[TcSide]) -> Option<&TcFilter> {
+        self.filters.iter().find(|filter| sides.contains(&filter.side) && filter.may_drop())
     }
 
     /// The flags and state as `ip link` prints them, for evidence.

@@ -279,6 +279,8 @@ pub enum Stop {
         /// The device's MTU in bytes.
         mtu: u32,
     },
+    /// The queueing discipline that it would wait in takes none like it, as `tc qdisc` prints that.
+    QueueRefuses(String),
     /// It went round in a circle.
     Loop,
 }

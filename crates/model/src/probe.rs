@@ -10,6 +10,7 @@ use crate::dhcp::HeardReply;
 use crate::dns::DnsAnswer;
 use crate::netfilter::Ruleset;
 use crate::path::{Exchange, RuleRef};
+use crate::queueing::Qdisc;
 
 /// The length of a usual ping's packets in octets, IP header included: over IPv4 it is that of ping(8)'s default of 56
 /// octets of data.
@@ -213,4 +214,15 @@ pub struct MetRule {
     pub verdict: String,
     /// It ended the packet's way.
     pub drops: bool,
+}
+
+/// The queueing disciplines of a namespace after our probes: their counters have moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuesSeen {
+    /// Host, or instance whose inside is meant.
+    pub machine: String,
+    /// Empty for its main namespace.
+    pub netns: String,
+    /// By link's name.
+    pub queues: Vec<(String, Vec<Qdisc>)>,
 }

@@ -149,7 +149,7 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Requests to each.
     pub count: u32,
-    /// Between two requests to one.
+    /// Between two requests to one; zero for all at once.
     pub interval: Duration,
     /// From the first frame to giving up.
     pub timeout: Duration,

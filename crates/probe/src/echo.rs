@@ -56,7 +56,7 @@ pub struct EchoPlan {
     pub scope: u32,
     /// Requests to send; lowered to the 65535 that have a number of their own.
     pub count: u32,
-    /// Between two requests.
+    /// Between two requests; zero for all at once, of which each is waited for.
     pub interval: Duration,
     /// From the first request to giving up.
     pub timeout: Duration,
@@ -205,7 +205,8 @@ impl<'a> Session<'a> {
     /// Nothing that may still come would change the answer.
     fn is_settled(&self) -> bool {
         let all_answered = self.next_at().is_none() && self.replies.len() >= self.sent_at.len();
-        let one_is_enough = self.plan.size.whole && !self.replies.is_empty();
+        let is_at_once = self.plan.interval.is_zero();
+        let one_is_enough = self.plan.size.whole && !self.replies.is_empty() && !is_at_once;
         all_answered || one_is_enough || self.error.is_some() || self.not_sent.is_some()
     }
 

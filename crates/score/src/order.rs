@@ -100,8 +100,26 @@ const ORDER: [(Met, &[&str]); 22] = [
         ],
     ),
     // By the last nothing is lost; who looks at what leaves sees it here.
-    (Uplink, &["uplink-down", "uplink-no-carrier", "default-route-wrong-gw", "float-snat-missing"]),
-    (Beyond, &["ext-gateway-down", "ext-gateway-not-forwarding", "ext-server-down", "ext-no-return-route"]),
+    (
+        Uplink,
+        &[
+            "uplink-down",
+            "uplink-no-carrier",
+            "link-queue-drops",
+            "default-route-wrong-gw",
+            "float-snat-missing",
+        ],
+    ),
+    (
+        Beyond,
+        &[
+            "random-loss",
+            "ext-gateway-down",
+            "ext-gateway-not-forwarding",
+            "ext-server-down",
+            "ext-no-return-route",
+        ],
+    ),
     (
         BackFromOutside,
         &[
@@ -113,10 +131,11 @@ const ORDER: [(Met, &[&str]); 22] = [
             "float-address-missing",
             "rule-order-wrong",
             "xdp-drop",
+            "tc-bpf-drop",
         ],
     ),
     (Inbound, &["float-dnat-missing", "dnat-wrong-fixed-ip", "sg-missing-icmp", "sg-missing-ssh"]),
-    (Arrival, &["guest-wrong-ip"]),
+    (Arrival, &["guest-wrong-ip", "tap-tx-queue-drops"]),
     (
         Neighbours,
         &["hairpin-off", "port-isolated", "duplicate-mac", "br-netfilter-docker-drop", "vlan-device-down"],

@@ -143,7 +143,7 @@ const OF_VLAN_CLOUDS: [&str; 16] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 44] = [
+const OF_THE_GATEWAY: [&str; 46] = [
     "float-tied-to-deleted-instance",
     "fixed-ip-leaked",
     "uplink-down",
@@ -187,6 +187,8 @@ const OF_THE_GATEWAY: [&str; 44] = [
     "dhcp-offer-wrong",
     "bridge-mac-flap",
     "xdp-drop",
+    "tc-bpf-drop",
+    "link-queue-drops",
     "dropped-by-unmodelled",
 ];
 

@@ -36,9 +36,10 @@ pub const GUESTS: [Row; 6] = [
 ];
 
 /// The way to the outside.
-pub const WAY_OUT: [Row; 15] = [
+pub const WAY_OUT: [Row; 16] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
+    ("link-queue-drops", "compute1//eth0"),
     ("ip-forward-0", "compute1//br100"),
     ("default-route-missing", "compute1//br100"),
     ("default-route-wrong-gw", "compute1//eth0"),
@@ -118,11 +119,12 @@ pub const METADATA: [Row; 3] = [
 pub const ANSWERS: [Row; 1] = [("rogue-dhcp", "web2//eth0")];
 
 /// What only answers tell of, and nothing that is read.
-pub const OF_ANSWERS: [Row; 4] = [
+pub const OF_ANSWERS: [Row; 5] = [
     ("dropped-by-unmodelled", "compute1//br100"),
     ("pmtu-blackhole", "gw//eth0"),
     ("dns-lookup-fails", "external//eth0"),
     ("duplicate-ip-foreign", "compute1//eth1"),
+    ("tap-tx-queue-drops", "compute1//vnet0"),
 ];
 
 /// What the database records, and nobody has.
@@ -135,8 +137,9 @@ pub const RECORDS: [Row; 3] = [
 /// What a question of the host's mends, and an instance's neighbour by its own.
 pub const FLEETING: Row = ("bridge-mac-flap", "compute1//br100");
 
-/// What a walk cannot tell, and an answer that does not come does.
-pub const UNREAD: Row = ("xdp-drop", "compute1//eth0");
+/// What a walk cannot tell, and answers that do not come do.
+pub const UNREAD: [Row; 3] =
+    [("xdp-drop", "compute1//eth0"), ("tc-bpf-drop", "compute1//eth0"), ("random-loss", "fabric//pubh1")];
 
 /// The faults of VLANs. Those above can be had by any lab.
 pub const OF_VLANS: [Row; 3] = [
@@ -150,7 +153,7 @@ pub const OF_MACHINES: [Row; 1] = [("guest-paused-tap-full", "compute1//vnet0")]
 
 /// Every row.
 pub fn all() -> Vec<Row> {
-    let single = [NO_SSH[0], OF_SSH, FLEETING, UNREAD];
+    let single = [NO_SSH[0], OF_SSH, FLEETING];
     [
         &LINKS[..],
         &GUESTS,
@@ -162,6 +165,7 @@ pub fn all() -> Vec<Row> {
         &ANSWERS,
         &OF_ANSWERS,
         &RECORDS,
+        &UNREAD,
         &single,
         &OF_VLANS,
         &OF_MACHINES,

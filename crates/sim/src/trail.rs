@@ -348,6 +348,7 @@ pub fn stop_text(stop: &Stop) -> String {
         }
         Stop::Unanswered(why) => why.clone(),
         Stop::TooBig { mtu } => format!("larger than the MTU of {mtu} bytes"),
+        Stop::QueueRefuses(qdisc) => format!("the queue takes none like it: {qdisc}"),
         Stop::Loop => "goes round in a circle".to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use model::link::LinkKind;
 use model::netfilter::{Family, Hook};
 use model::packet::{Frame, Payload, Transport};
 use model::path::{Disposition, Place, Stage, Step, Stop};
+use model::queueing::{TcFilter, TcSide};
 use model::route::{Route, RouteKind};
 use model::service::Dnsmasq;
 use model::vlan::Tags;
@@ -35,6 +36,14 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
     let here = place(ns, Some(link), Stage::Wire);
     if trail.is_loop() {
         return trail.drop(here, &skb.frame, Stop::Loop, Vec::new());
+    }
+    if link.is_running() {
+        if let Some(filter) = link.dropping_filter(&[TcSide::Egress, TcSide::Root]) {
+            return filtered(trail, here, filter, skb);
+        }
+        if let Some(qdisc) = link.root_qdisc().filter(|qdisc| qdisc.refuses(frame_octets(&skb.frame))) {
+            return trail.drop(here, &skb.frame, Stop::QueueRefuses(qdisc.to_string()), Vec::new());
+        }
     }
     if link.kind == LinkKind::Bridge {
         return bridge::output(world, trail, egress, skb);
@@ -85,6 +94,28 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
         FarEnd::Beyond => beyond(world, trail, egress, here, skb),
     }
 }
+
+/// What a filter does that may drop is not read.
+fn filtered(trail: Trail, here: Place, filter: &TcFilter, skb: &Skb) -> Outcome {
+    let (device, side) = (here.device.clone(), filter.side.word());
+    let why = format!("a tc filter on {device} sees each packet first, {side}: {filter}");
+    let need = format!("`tc -s qdisc show dev {device}` twice: whether its drops rise meanwhile");
+    trail.unknown(here, &skb.frame, why, need)
+}
+
+/// How long a frame is as a queue counts it: with its Ethernet header, without a VLAN's tag, which travels beside it.
+fn frame_octets(frame: &Frame) -> u64 {
+    let payload = match &frame.payload {
+        Payload::Arp(_) => ARP_BYTES,
+        Payload::Ip(packet) => packet.length.into(),
+    };
+    ETHERNET_BYTES + payload
+}
+
+/// `ETH_HLEN`.
+const ETHERNET_BYTES: u64 = 14;
+/// ARP for IPv4 over Ethernet (RFC 826).
+const ARP_BYTES: u64 = 28;
 
 /// The MTU of a veth that does not take a packet from its peer, which may have a larger one: its own, and room for one
 /// VLAN tag (`__dev_forward_skb`, `__is_skb_forwardable`, include/linux/netdevice.h).
@@ -196,6 +227,10 @@ pub(crate) fn receive(world: &World, mut trail: Trail, ingress: LinkId, skb: &Sk
         let here = place(ns, Some(link), Stage::Wire);
         let why = format!("an XDP program on {} sees each packet first", link.name);
         return trail.unknown(here, &skb.frame, why, "a capture behind it, or detaching the program");
+    }
+    if let Some(filter) = link.dropping_filter(&[TcSide::Ingress]) {
+        let here = place(ns, Some(link), Stage::Wire);
+        return filtered(trail, here, filter, skb);
     }
     let mut skb = skb.clone();
     if let Err(end) = at_ingress(world, &mut trail, ingress, &mut skb) {

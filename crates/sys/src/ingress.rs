@@ -225,6 +225,29 @@ pub fn dropping() -> Result<OwnedFd, IngressError> {
     load_program(Kind::Xdp, &[0x0000_0001_0000_00b7, 0x95])
 }
 
+/// A program for `clsact` that drops pings and their answers over IPv4 without a VLAN's tag, and lets all else pass.
+pub fn dropping_icmp() -> Result<OwnedFd, IngressError> {
+    let program = [
+        // r6 = r1, the packet.
+        0x0000_0000_0000_16bf,
+        // r2 = its `protocol`; unless that is IPv4 (in network order), to the end.
+        0x0000_0000_0010_6261,
+        0x0000_0008_0003_0255,
+        // r0 = the protocol behind 14 octets of Ethernet and 9 of IPv4; unless that is ICMP, to the end.
+        0x0000_0017_0000_0030,
+        0x0000_0001_0001_0055,
+        // To TC_ACT_SHOT.
+        0x0000_0000_0002_0005,
+        // r0 = TC_ACT_OK, exit.
+        0x0000_0000_0000_00b7,
+        0x95,
+        // r0 = TC_ACT_SHOT, exit.
+        0x0000_0002_0000_00b7,
+        0x95,
+    ];
+    load_program(Kind::Classifier, &program)
+}
+
 fn load_program(kind: Kind, program: &[u64]) -> Result<OwnedFd, IngressError> {
     ebpf::load(kind, program).map_err(|source| failed("load a BPF program", source))
 }

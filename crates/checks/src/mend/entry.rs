@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use model::link::BridgePort;
+use model::queueing::QdiscPlace;
 use model::route::{Address, FibRule, RouteKind, TABLE_LOCAL};
 use model::{Mac, Netns};
 
@@ -55,6 +56,10 @@ pub enum Setting {
     Address(Ipv4Net),
     /// No XDP program on it.
     NoXdp,
+    /// No tc filter on it.
+    NoFilters,
+    /// The kernel's own queueing discipline.
+    NoQueue,
 }
 
 /// Takes an entry out.
@@ -94,6 +99,8 @@ pub(super) fn set(ns: &mut Netns, device: &str, setting: &Setting) {
         Setting::Port(port) => link.port = Some(*port),
         Setting::Mac(mac) => link.mac = Some(*mac),
         Setting::NoXdp => link.xdp = false,
+        Setting::NoFilters => link.filters.clear(),
+        Setting::NoQueue => link.qdiscs.retain(|qdisc| qdisc.place != QdiscPlace::Root),
         Setting::Address(net) => {
             let index = link.index;
             readdress(ns, index, *net);

@@ -7,6 +7,7 @@ mod bridges;
 mod canonical;
 mod links;
 mod netfilter;
+mod queues;
 mod routing;
 mod scratch;
 mod site;

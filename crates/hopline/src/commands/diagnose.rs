@@ -15,6 +15,7 @@ use crate::output;
 use crate::plan::{DiagnoseQuestion, Plan};
 use crate::probes::{self, Probe};
 use crate::proof;
+use crate::queues;
 use crate::site_file::{self, Site};
 use crate::watching;
 use crate::who;
@@ -53,14 +54,17 @@ fn probe(
     if probes.is_empty() {
         return Probed::default();
     }
-    let (mut traced, mut watching) = (Vec::new(), None);
+    let more = questions.iter().filter_map(|question| question.more.clone());
+    let watched: Vec<Probe> = probes.iter().cloned().chain(more).collect();
+    let (mut traced, mut watching, mut queued) = (Vec::new(), None, Vec::new());
     if probes.len() <= WATCHED_MAX {
         let ways: Vec<Path> =
             questions.iter().flat_map(|question| question.rung.answer.paths.clone()).collect();
         if asked.instance.is_some() {
             traced = proof::start(site, facts, &ways, &probes);
         }
-        watching = watching::start(site, facts, &ways, &probes);
+        queued.clone_from(&ways);
+        watching = watching::start(site, facts, &ways, &watched);
     }
     let dropping = dropping.watch(facts, &probes);
     let (answers, (held, unasked)) = thread::scope(|scope| {
@@ -72,8 +76,10 @@ fn probe(
     let Answers { results, turns, mut holders } = answers;
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &probes, &results);
-    let watches = watching.map(|watching| watching::finish(watching, &probes)).unwrap_or_default();
-    Probed { probes: results, rules: proof::finish(facts, traced), watches, drops, holders, turns }
+    let watches = watching.map(|watching| watching::finish(watching, &watched)).unwrap_or_default();
+    let queues = queues::after(site, facts, &queued);
+    let rules = proof::finish(facts, traced);
+    Probed { probes: results, rules, queues, watches, drops, holders, turns }
 }
 
 /// The instance, whose host must be in reach. Its inside need not be: that it is gone may be what is wrong.

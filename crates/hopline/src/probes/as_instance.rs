@@ -9,7 +9,7 @@ use model::probe::Holders;
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
 
-use super::{COUNT, Came, From, INTERVAL, Patience, Probe, Unsent, inside};
+use super::{Came, From, Pace, Patience, Probe, USUAL, Unsent, inside};
 use crate::failure::Failure;
 use crate::gather::Facts;
 use crate::holders;
@@ -111,12 +111,13 @@ pub(super) fn send(
         }
         From::Inside(_) => None,
     };
+    let Pace { count, interval } = probes.first().map_or(USUAL, |probe| probe.pace);
     let plan = Plan {
         netns,
         sender: nic.sender.clone(),
         targets: probes.iter().filter_map(target).collect(),
-        count: COUNT,
-        interval: INTERVAL,
+        count,
+        interval,
         timeout: patience.usual,
         ttl: TTL,
     };

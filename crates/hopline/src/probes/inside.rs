@@ -11,7 +11,7 @@ use probe::tcp::TcpOutcome;
 use probe::{Asker, EchoPlan, EchoResult, IcmpError, NotSent, Took, dns, tcp};
 use sys::netns::{NetnsError, NetnsFd};
 
-use super::{COUNT, Came, INTERVAL, Probe, Unsent};
+use super::{COUNT, Came, Probe, Unsent};
 use crate::failure::Failure;
 
 const DNS_PORT: u16 = 53;
@@ -33,8 +33,8 @@ pub(super) fn send(
             let plan = EchoPlan {
                 to: probe.to,
                 scope: 0,
-                count: COUNT,
-                interval: INTERVAL,
+                count: probe.pace.count,
+                interval: probe.pace.interval,
                 timeout: patience,
                 ttl: None,
                 id: Some(probe.id),

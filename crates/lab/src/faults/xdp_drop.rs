@@ -19,7 +19,7 @@ pub(super) const FAULT: Fault = Fault {
 };
 
 fn inject(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
-    let program = sys::ingress::dropping().map_err(|source| LabError::Xdp { source })?;
+    let program = sys::ingress::dropping().map_err(|source| LabError::BpfProgram { source })?;
     Ok(link::set_xdp(&mut scene.server.ns, UPLINK, Some(program.as_fd()))?)
 }
 

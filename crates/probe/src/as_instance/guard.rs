@@ -20,6 +20,8 @@ const FRAMES_MAX: u64 = 50;
 pub(super) const ASKED_MAX: u32 = 3;
 /// Between two requests to one target, at least.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// Requests that may go all at once: as many segments as TCP sends at first (RFC 6928).
+const BURST_MAX: u32 = 10;
 /// What a host sends by default (`net.ipv4.ip_default_ttl`): a loop ends after so many hops.
 const TTL_MAX: u8 = 64;
 const ETHERNET_BYTES: usize = 14;
@@ -194,7 +196,8 @@ pub(super) fn volume(plan: &Plan) -> Result<(), Refusal> {
     let all = frames(*count, targets.len()).saturating_add(frames(ASKED_MAX, hops.len()));
     most("the number of frames", all, FRAMES_MAX)?;
     most("the TTL", (*ttl).into(), TTL_MAX.into())?;
-    if *count > 1 && *interval < INTERVAL_MIN {
+    let is_burst = interval.is_zero() && *count <= BURST_MAX;
+    if *count > 1 && *interval < INTERVAL_MIN && !is_burst {
         return Err(Refusal::TooFast { interval: *interval });
     }
     Ok(())

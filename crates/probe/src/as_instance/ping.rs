@@ -59,9 +59,10 @@ impl<'p> Ping<'p> {
         self.reply_ttl.is_some()
     }
 
-    /// What became of packets of this length is known by the first answer.
+    /// What became of packets of this length is known by the first answer, unless all go at once: then it counts how
+    /// many live.
     fn is_told(&self) -> bool {
-        self.size.whole && self.is_answered()
+        self.size.whole && self.is_answered() && !self.plan.interval.is_zero()
     }
 
     fn sent(&self) -> u32 {
@@ -74,16 +75,20 @@ impl<'p> Ping<'p> {
         is_due.then(|| self.started.map_or(now, |started| started + self.plan.interval * self.sent()))
     }
 
-    /// Sends a request through its next hop, where it is time to.
+    /// Sends the requests through its next hop that it is time for.
     pub(super) fn send(
         &mut self,
         nic: &mut Nic<'_>,
         next_hop: Mac,
         now: Instant,
     ) -> Result<(), AsInstanceError> {
-        if self.next_at(now).is_none_or(|at| at > now) {
-            return Ok(());
+        while self.next_at(now).is_some_and(|at| at <= now) {
+            self.send_one(nic, next_hop, now)?;
         }
+        Ok(())
+    }
+
+    fn send_one(&mut self, nic: &mut Nic<'_>, next_hop: Mac, now: Instant) -> Result<(), AsInstanceError> {
         let sequence = u16::try_from(self.sent() + 1).unwrap_or(u16::MAX);
         let message = icmp::request(Echo { id: self.id, sequence }, &self.size.payload(self.mark));
         let ip = Ip { source: self.target.source, destination: self.target.to, ttl: self.plan.ttl };

@@ -69,6 +69,7 @@ fn finds_no_way(left: &Left) -> bool {
             Stop::NoRoute(_)
                 | Stop::RouteRefuses(_)
                 | Stop::NeighbourUnresolved { .. }
+                | Stop::QueueRefuses(_)
                 | Stop::Loop
                 | Stop::TtlExceeded
         )

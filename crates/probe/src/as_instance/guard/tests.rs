@@ -161,6 +161,9 @@ fn how_much_is_sent_is_bounded() {
     assert!(matches!(volume(&Plan { ttl: 65, ..plan() }), Err(Refusal::TooMuch { what: "the TTL", .. })));
     let fast = Duration::from_millis(9);
     assert_eq!(volume(&Plan { interval: fast, ..plan() }), Err(Refusal::TooFast { interval: fast }));
+    let at_once = |count| Plan { interval: Duration::ZERO, count, ..plan() };
+    assert_eq!(volume(&at_once(10)), Ok(()));
+    assert_eq!(volume(&at_once(11)), Err(Refusal::TooFast { interval: Duration::ZERO }));
     let port = Link { mtu: 1500, ..Link::default() };
     let long = |octets| {
         let target =
