@@ -5,9 +5,11 @@ use std::net::Ipv4Addr;
 
 use model::Mac;
 use model::intent::{Floating, Instance, Intent, Vif};
+use serde::{Deserialize, Serialize};
 
 /// One `[[instance]]` of the site file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct InstanceEntry {
     /// `name`; where the entry has `at`, also the machine's name in the snapshot.
     pub name: String,

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use ipnet::Ipv4Net;
 use model::Mac;
 use model::intent::{Floating, Instance, Network, Remains, SecurityGroup, SecurityGroupRule, Vif};
+use serde::{Deserialize, Serialize};
 
 use crate::cells::Cell;
 use crate::database::Session;
@@ -19,7 +20,8 @@ use crate::schema::{self, Schema};
 use crate::secret_url::DatabaseUrl;
 
 /// Living instances and their networks as nova's database tells.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Records {
     /// The database's URL, without its password.
     pub source: String,

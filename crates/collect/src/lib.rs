@@ -16,4 +16,7 @@ mod processes;
 mod sockets;
 mod sysctls;
 
-pub use machine::{At, CollectError, Collected, MachinePlan, namespace, queues, ruleset, site};
+pub use machine::{
+    At, CollectError, Collected, Machine, MachinePlan, add, machines, namespace, now, queues, ruleset,
+    site,
+};

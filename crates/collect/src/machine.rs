@@ -54,6 +54,9 @@ pub enum CollectError {
     /// The kernel did not tell what was asked for.
     #[error("{0}")]
     Netlink(#[from] NetlinkError),
+    /// A mistake of ours.
+    #[error("its reader panicked")]
+    Panicked,
 }
 
 impl CollectError {
@@ -62,8 +65,31 @@ impl CollectError {
         match self {
             CollectError::Netns(error) => error.is_permission(),
             CollectError::Netlink(error) => error.is_permission(),
+            CollectError::Panicked => false,
         }
     }
+
+    /// What is missing where the machine of this name could not be read.
+    pub fn gap(&self, name: &str) -> Gap {
+        let need = match self {
+            _ if self.is_permission() => "root",
+            CollectError::Netns(_) => "the namespace, or a corrected site file",
+            CollectError::Netlink(_) => "netlink sockets to be allowed",
+            CollectError::Panicked => "a bug report",
+        };
+        gap(format!("everything of {name}"), self, need)
+    }
+}
+
+/// What was read of one machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Machine {
+    /// Its main namespace.
+    pub netns: Netns,
+    /// What it runs and keeps; `None` for the inside of an instance.
+    pub host: Option<Host>,
+    /// What of it could not be learned.
+    pub gaps: Vec<Gap>,
 }
 
 /// A snapshot, and the machines that are missing from it.
@@ -104,46 +130,46 @@ pub fn queues(plan: &MachinePlan) -> Result<Vec<(String, Vec<Qdisc>)>, CollectEr
 
 /// Reads every machine. What one of them lacks never keeps the others from being read.
 pub fn site(plans: &[MachinePlan]) -> Collected {
+    let mut snapshot = Snapshot { taken_at: now(), ..Snapshot::default() };
     let mut unreachable = Vec::new();
-    let mut open = Vec::new();
-    for plan in plans {
-        match enter(&plan.at) {
-            Ok(netns) => open.push((plan, netns)),
-            Err(error) => unreachable.push((plan.name.clone(), CollectError::from(error))),
+    for (plan, outcome) in plans.iter().zip(machines(plans)) {
+        match outcome {
+            Ok(machine) => add(&mut snapshot, machine),
+            Err(error) => unreachable.push((plan.name.clone(), error)),
         }
     }
+    snapshot.gaps.extend(unreachable.iter().map(|(name, error)| error.gap(name)));
+    Collected { snapshot, unreachable }
+}
+
+/// Adds a machine to a snapshot, behind those that are there.
+pub fn add(snapshot: &mut Snapshot, machine: Machine) {
+    let Machine { netns, host, gaps } = machine;
+    snapshot.netns.push(netns);
+    snapshot.hosts.extend(host);
+    snapshot.gaps.extend(gaps);
+}
+
+/// Reads every machine, each on a thread of its own; one outcome for each plan, in their order.
+pub fn machines(plans: &[MachinePlan]) -> Vec<Result<Machine, CollectError>> {
+    let open: Vec<_> = plans.iter().map(|plan| enter(&plan.at)).collect();
     // A link's other end may be in any machine's namespace, or in the reader's.
-    let places = open.iter().map(|(plan, _)| &plan.at).chain([&At::Local]);
+    let reached = plans.iter().zip(&open).filter(|(_, netns)| netns.is_ok());
+    let places = reached.map(|(plan, _)| &plan.at).chain([&At::Local]);
     let known: Vec<NetnsFd> = places.filter_map(|at| enter(at).ok()).collect();
     let known: Vec<&NetnsFd> = known.iter().collect();
     let scanned = processes::scan();
-    let mut snapshot = Snapshot { taken_at: now(), ..Snapshot::default() };
-    let read: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = open
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = plans
             .iter()
+            .zip(open)
             .map(|(plan, netns)| {
                 let (known, scanned) = (&known, &scanned);
-                scope.spawn(move || machine(plan, netns, known, scanned))
+                scope.spawn(move || Ok(machine(plan, &netns?, known, scanned)?))
             })
             .collect();
-        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
-    });
-    for ((plan, _), result) in open.iter().zip(read) {
-        match result {
-            Ok(Ok(Machine { netns, host, gaps })) => {
-                snapshot.netns.push(netns);
-                snapshot.hosts.extend(host);
-                snapshot.gaps.extend(gaps);
-            }
-            Ok(Err(error)) => unreachable.push((plan.name.clone(), CollectError::from(error))),
-            Err(_) => snapshot.gaps.push(gap(plan.name.clone(), "its reader panicked", "a bug report")),
-        }
-    }
-    for (name, error) in &unreachable {
-        let need = if error.is_permission() { "root" } else { "the namespace, or a corrected site file" };
-        snapshot.gaps.push(gap(format!("everything of {name}"), error, need));
-    }
-    Collected { snapshot, unreachable }
+        threads.into_iter().map(|thread| thread.join().unwrap_or(Err(CollectError::Panicked))).collect()
+    })
 }
 
 /// Reads the facts of one open namespace, and says what could not be read. `known` are the namespaces
@@ -163,14 +189,9 @@ fn enter(at: &At) -> Result<NetnsFd, NetnsError> {
     }
 }
 
-fn now() -> u64 {
+/// Now, in Unix seconds: the moment that a snapshot is of.
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
-
-struct Machine {
-    netns: Netns,
-    host: Option<Host>,
-    gaps: Vec<Gap>,
 }
 
 fn machine(

@@ -71,11 +71,15 @@ pub(crate) enum Command {
     Check {
         /// Name of a host of the site
         host: Option<String>,
+        #[command(flatten)]
+        bundles: BundleArgs,
     },
     /// Show the predicted way of a packet, there and back
     Path(PathArgs),
     /// Predict, probe, observe, and conclude what is wrong with an instance's network
     Diagnose(DiagnoseArgs),
+    /// Write all that is read of the site, or of some of its hosts, into one file
+    Collect(CollectArgs),
     /// Join captures of several places into journeys, and name the packets that did not arrive
     Correlate(CorrelateArgs),
     /// Watch packets at several devices at once, live or into a pcapng file
@@ -110,6 +114,28 @@ pub(crate) struct PathArgs {
     /// Leave the answer's way back out
     #[arg(long)]
     pub(crate) no_reply: bool,
+    #[command(flatten)]
+    pub(crate) bundles: BundleArgs,
+}
+
+/// Files in place of a site.
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// Read the site from this file of `hopline collect`, and send nothing; may be given more than once, for
+    /// the hosts of one site
+    #[arg(long = "bundle", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CollectArgs {
+    /// Hosts of the site, with their instances as far as they can be entered [default: all]
+    #[arg(value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// The file to write: a tar of plain files, packed with zstd. One of that name is replaced when the new
+    /// one is whole
+    #[arg(short = 'o', long = "output", value_name = "FILE.tar.zst")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,6 +160,8 @@ pub(crate) struct DiagnoseArgs {
     /// What is complained of
     #[arg(long, value_name = "SYMPTOM", default_value = "auto")]
     pub(crate) symptom: Symptom,
+    #[command(flatten)]
+    pub(crate) bundles: BundleArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 mod capture;
 mod check;
+mod collect;
 mod correlate;
 mod db;
 mod diagnose;
@@ -21,6 +22,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
         Action::Check { host } => check::run(plan, host.as_deref()),
         Action::Path(question) => path::run(plan, question),
         Action::Diagnose(question) => diagnose::run(plan, question),
+        Action::Collect(question) => collect::run(plan, question),
         Action::Correlate(question) => correlate::run(plan, question),
         Action::Capture(question) => capture::run(plan, question),
         Action::DbCheck { now } => db::check(plan, now.as_deref()),

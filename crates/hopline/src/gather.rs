@@ -1,10 +1,16 @@
-//! A site, read: what its machines would do, what its cloud means, and who was out of reach.
+//! A site, read: what its machines would do, what its cloud means, and who was out of reach. Machines are read now, or
+//! were when their bundle was made; from here on nobody can tell which.
 
 use std::thread;
 use std::time::Duration;
 
+use bundle::{Assembled, Member, Missing};
+use cloud::{InstanceEntry, Records};
+use collect::CollectError;
+use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 
+use crate::bundled;
 use crate::failure::Failure;
 use crate::progress;
 use crate::site_file::Site;
@@ -15,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) intent: Intent,
     /// Machines that could not be read, and why; each is a gap of the snapshot too.
     pub(crate) unreachable: Vec<(String, String)>,
+    /// Some of them are read from bundles.
+    offline: bool,
 }
 
 impl Facts {
@@ -22,39 +30,83 @@ impl Facts {
     pub(crate) fn must_reach(&self, machine: &str) -> Result<(), Failure> {
         match self.unreachable.iter().find(|(name, _)| name == machine) {
             None => Ok(()),
-            Some((name, why)) => Err(out_of_reach(name, why)),
+            Some((name, why)) => Err(out_of_reach(name, why, self.offline)),
         }
     }
+}
+
+/// A site's parts, before they are put together.
+#[derive(Default)]
+pub(crate) struct Parts {
+    pub(crate) members: Vec<Member>,
+    pub(crate) records: Option<Records>,
+    pub(crate) entries: Vec<InstanceEntry>,
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// Reads every machine and the cloud's database at the same time.
 pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
     let _progress = progress::start("reading the site");
-    let (collected, records) = thread::scope(|scope| {
+    let (members, records) = thread::scope(|scope| {
         let database =
             scope.spawn(|| site.database.as_ref().map(|url| cloud::read(url, timeout)).transpose());
-        (collect::site(&site.machines), database.join())
+        (reached(site), database.join())
     });
     let records = match records {
         Ok(read) => read.map_err(|error| Failure::of(&error))?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    let snapshot = collected.snapshot;
-    let unreachable: Vec<(String, String)> = collected
-        .unreachable
-        .into_iter()
-        .map(|(name, error)| (name, Failure::of(&error).to_string()))
-        .collect();
-    let is_out_of_reach = |name: &str| unreachable.iter().any(|(machine, _)| machine == name);
-    let mut hosts = site.machines.iter().filter(|machine| !machine.instance);
-    if let (true, Some((name, why))) = (hosts.all(|h| is_out_of_reach(&h.name)), unreachable.first()) {
-        return Err(out_of_reach(name, why));
-    }
-    let intent = cloud::intent(records, &snapshot, &site.instances);
-    Ok(Facts { snapshot, intent, unreachable })
+    let mut parts = Parts { members, records, entries: site.instances.clone(), gaps: Vec::new() };
+    bundled::add(site, &mut parts)?;
+    conclude(parts, site.is_offline())
 }
 
-fn out_of_reach(name: &str, why: &str) -> Failure {
-    Failure::new(format!("{name} is out of reach: {why}"))
-        .hint(format!("check `at` of `{name}` in the site file; entering a namespace needs root"))
+/// The machines that can be looked into now.
+fn reached(site: &Site) -> Vec<Member> {
+    let boot_id = boot_id();
+    let taken_at = collect::now();
+    let outcomes = collect::machines(&site.machines);
+    let members = site.machines.iter().zip(outcomes).map(|(plan, outcome)| Member {
+        name: plan.name.clone(),
+        inside: plan.instance,
+        position: site.position(&plan.name),
+        boot_id: boot_id.clone(),
+        taken_at,
+        outcome: outcome.map_err(|error| missing(&plan.name, &error)),
+    });
+    members.collect()
+}
+
+/// Names the kernel that runs: namespaces' numbers are its own. Empty where it does not tell.
+pub(crate) fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+pub(crate) fn missing(name: &str, error: &CollectError) -> Missing {
+    let Gap { why, would_need, .. } = error.gap(name);
+    Missing { why, would_need }
+}
+
+fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
+    let Parts { members, records, entries, gaps } = parts;
+    let hosts = members.iter().filter(|member| !member.inside);
+    let no_host = hosts.clone().all(|member| member.outcome.is_err());
+    if let (true, Some(Member { name, outcome: Err(missing), .. })) = (no_host, hosts.clone().next()) {
+        return Err(out_of_reach(name, &missing.why, offline));
+    }
+    let Assembled { mut snapshot, missing } = bundle::assemble(members);
+    snapshot.gaps.extend(gaps);
+    let intent = cloud::intent(records, &snapshot, &entries);
+    Ok(Facts { snapshot, intent, unreachable: missing, offline })
+}
+
+fn out_of_reach(name: &str, why: &str, offline: bool) -> Failure {
+    let failure = Failure::new(format!("{name} is out of reach: {why}"));
+    if offline {
+        return failure.hint(format!(
+            "its facts are needed: `hopline collect -o FILE.tar.zst {name}` takes them there"
+        ));
+    }
+    failure.hint(format!("check `at` of `{name}` in the site file; entering a namespace needs root"))
 }

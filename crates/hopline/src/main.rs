@@ -4,6 +4,7 @@
 //! file for each thing that can be asked. The answer goes to stdout, everything else to stderr.
 
 mod asking;
+mod bundled;
 mod cli;
 mod cli_db;
 mod cli_lab;

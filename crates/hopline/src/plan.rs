@@ -13,6 +13,7 @@ use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, PathArgs, Proto
 use crate::cli_db::{DbArgs, DbCommand};
 use crate::cli_lab::LabArgs;
 use crate::failure::Failure;
+use crate::site_file::{self, Site};
 
 /// Columns where the terminal does not tell.
 const WIDTH_DEFAULT: usize = 80;
@@ -23,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) format: Format,
     /// The site file asked for; `None` for the usual places.
     pub(crate) site: Option<PathBuf>,
+    /// Bundles to read in place of a site file.
+    pub(crate) bundles: Vec<PathBuf>,
     /// Send nothing.
     pub(crate) passive: bool,
     /// How long to wait for answers.
@@ -44,12 +47,20 @@ pub(crate) enum Action {
     Check { host: Option<String> },
     Path(PathQuestion),
     Diagnose(DiagnoseQuestion),
+    Collect(CollectQuestion),
     Correlate(CorrelateQuestion),
     Capture(CaptureQuestion),
     DbCheck { now: Option<String> },
     Explain { code: Option<String> },
     Selftest(SelftestQuestion),
     Lab(LabArgs),
+}
+
+#[derive(Debug)]
+pub(crate) struct CollectQuestion {
+    /// None for all.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug)]
@@ -125,14 +136,27 @@ pub(crate) struct DiagnoseQuestion {
 pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
     let format = format(&typed.global);
     let typed_verbose = typed.global.verbose;
+    let mut bundles = Vec::new();
     let action = match typed.command {
-        Command::Check { host } => Action::Check { host },
-        Command::Path(path) => Action::Path(path_question(path)?),
-        Command::Diagnose(diagnose) => Action::Diagnose(DiagnoseQuestion {
-            instance: diagnose.instance,
-            to: diagnose.to,
-            symptom: symptom(diagnose.symptom),
-        }),
+        Command::Check { host, bundles: given } => {
+            bundles = given.files;
+            Action::Check { host }
+        }
+        Command::Path(mut path) => {
+            bundles = std::mem::take(&mut path.bundles.files);
+            Action::Path(path_question(path)?)
+        }
+        Command::Diagnose(diagnose) => {
+            bundles = diagnose.bundles.files;
+            Action::Diagnose(DiagnoseQuestion {
+                instance: diagnose.instance,
+                to: diagnose.to,
+                symptom: symptom(diagnose.symptom),
+            })
+        }
+        Command::Collect(typed) => {
+            Action::Collect(CollectQuestion { hosts: typed.hosts, output: typed.output })
+        }
         Command::Correlate(typed) => Action::Correlate(CorrelateQuestion {
             files: typed.files,
             each: typed.each,
@@ -153,7 +177,11 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
         Command::Lab(lab) => Action::Lab(lab),
     };
     let Global { site, passive, timeout, .. } = typed.global;
-    Ok(Plan { format, site, passive, timeout, action })
+    if site.is_some() && !bundles.is_empty() {
+        return Err(Failure::new("`--site` and `--bundle` cannot both be given")
+            .hint("a site file takes bundles too: `at = \"bundle:FILE\"`"));
+    }
+    Ok(Plan { format, site, bundles, passive, timeout, action })
 }
 
 /// Bytes of a packet that are kept: what tcpdump keeps in a file; enough for every header on a screen.
@@ -217,6 +245,16 @@ fn unicode() -> bool {
     let Some(locale) = of("LC_ALL").or_else(|| of("LC_CTYPE")).or_else(|| of("LANG")) else { return true };
     let locale = locale.to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+impl Plan {
+    /// The site that is asked about: bundles, or what the site file tells.
+    pub(crate) fn find_site(&self) -> Result<Site, Failure> {
+        if self.bundles.is_empty() {
+            return site_file::find(self.site.as_deref());
+        }
+        Ok(Site::of_bundles(self.bundles.clone()))
+    }
 }
 
 fn path_question(typed: PathArgs) -> Result<PathQuestion, Failure> {

@@ -14,16 +14,18 @@ use crate::site_file;
 /// starts a thread: setns(2) wants a single one.
 pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
     let state = match &plan.action {
+        // Files are plain data, wherever they were made.
+        Action::Check { .. } | Action::Path(_) | Action::Diagnose(_) if !plan.bundles.is_empty() => None,
         Action::Check { .. }
         | Action::Path(_)
         | Action::Diagnose(_)
+        | Action::Collect(_)
         | Action::Capture(_)
         | Action::DbCheck { .. } => site_folder(plan.site.as_deref()),
         Action::Lab(command) => state_of(command),
         Action::Selftest(question) if question.replay.is_empty() => {
             return selftest::enter_realm().map_err(|error| Failure::of(&error));
         }
-        // Files are plain data.
         Action::Correlate(_) | Action::Explain { .. } | Action::Selftest(_) => None,
     };
     let Some(state) = state else { return Ok(()) };

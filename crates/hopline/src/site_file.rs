@@ -26,12 +26,53 @@ const BYTES_MAX: u64 = 1 << 20;
 /// What a site consists of.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// Hosts, then the instances that can be entered, in the file's order.
+    /// Hosts, then the instances that can be entered, in the file's order: those that can be looked into now.
     pub(crate) machines: Vec<MachinePlan>,
+    /// Those whose facts are in a bundle.
+    pub(crate) bundled: Vec<Bundled>,
+    /// Bundles that make up the site, in place of a site file.
+    pub(crate) bundles: Vec<PathBuf>,
+    /// The names of all machines, in the file's order.
+    order: Vec<String>,
     /// Instances that the file itself tells of.
     pub(crate) instances: Vec<InstanceEntry>,
     /// The cloud's database, where the file names one.
     pub(crate) database: Option<DatabaseUrl>,
+}
+
+/// A machine whose facts are in a bundle.
+#[derive(Debug)]
+pub(crate) struct Bundled {
+    pub(crate) name: String,
+    /// Empty for what the bundle says.
+    pub(crate) role: String,
+    /// It is the inside of an instance.
+    pub(crate) inside: bool,
+    pub(crate) file: PathBuf,
+}
+
+impl Site {
+    /// The site that these bundles make up.
+    pub(crate) fn of_bundles(bundles: Vec<PathBuf>) -> Site {
+        Site {
+            machines: Vec::new(),
+            bundled: Vec::new(),
+            bundles,
+            order: Vec::new(),
+            instances: Vec::new(),
+            database: None,
+        }
+    }
+
+    /// A machine's place in the file.
+    pub(crate) fn position(&self, name: &str) -> usize {
+        self.order.iter().position(|known| known == name).unwrap_or(self.order.len())
+    }
+
+    /// Some of it is known from files alone, so nothing is asked for real.
+    pub(crate) fn is_offline(&self) -> bool {
+        !self.bundled.is_empty() || !self.bundles.is_empty()
+    }
 }
 
 #[derive(Deserialize)]
@@ -118,7 +159,9 @@ fn this_machine() -> Result<Site, Failure> {
         dnsmasq_log: None,
         console_logs: None,
     };
-    Ok(Site { machines: vec![host], instances: Vec::new(), database: None })
+    let order = vec![host.name.clone()];
+    let (bundled, bundles) = (Vec::new(), Vec::new());
+    Ok(Site { machines: vec![host], bundled, bundles, order, instances: Vec::new(), database: None })
 }
 
 /// A site file's text with its name, for messages and for what is relative to it.
@@ -147,40 +190,67 @@ fn parse(path: &Path, text: &str) -> Result<Site, Failure> {
     keys::check(&source, toml::de::DeTable::parse(text).map_err(syntax)?.get_ref())?;
     let table: SiteTable = toml::from_str(text).map_err(syntax)?;
     names::check(&source, &table)?;
-    let hosts = table.host.iter().map(|host| host_plan(&source, host));
-    let inside = table.instance.iter().filter_map(|instance| inside_plan(&source, instance));
-    let machines = hosts.chain(inside).collect::<Result<Vec<_>, _>>()?;
+    let hosts = table.host.iter().map(|host| host_place(&source, host));
+    let inside = table.instance.iter().filter_map(|instance| inside_place(&source, instance));
+    let (mut machines, mut bundled, mut order) = (Vec::new(), Vec::new(), Vec::new());
+    for place in hosts.chain(inside) {
+        match place? {
+            Place::Now(plan) => {
+                order.push(plan.name.clone());
+                machines.push(plan);
+            }
+            Place::Bundle(machine) => {
+                order.push(machine.name.clone());
+                bundled.push(machine);
+            }
+        }
+    }
     let database = table.cloud.as_ref().map(|cloud| database::of(&source, cloud)).transpose()?;
     let instances = table.instance.into_iter().map(instance_entry).collect();
-    Ok(Site { machines, instances, database: database.flatten() })
+    Ok(Site { machines, bundled, bundles: Vec::new(), order, instances, database: database.flatten() })
 }
 
-fn host_plan(source: &Source<'_>, host: &HostTable) -> Result<MachinePlan, Failure> {
+/// Where a machine's facts are.
+enum Place {
+    Now(MachinePlan),
+    Bundle(Bundled),
+}
+
+fn host_place(source: &Source<'_>, host: &HostTable) -> Result<Place, Failure> {
     let beside = |path: &Option<PathBuf>| path.as_ref().map(|p| source.beside(p));
-    Ok(MachinePlan {
-        name: host.name.get_ref().clone(),
-        role: host.role.clone(),
-        at: at(source, &host.at)?,
+    let (name, role) = (host.name.get_ref().clone(), host.role.clone());
+    let at = match at(source, &host.at)? {
+        Way::Bundle(file) => return Ok(Place::Bundle(Bundled { name, role, inside: false, file })),
+        Way::Now(at) => at,
+    };
+    Ok(Place::Now(MachinePlan {
+        name,
+        role,
+        at,
         instance: false,
         nova_conf: beside(&host.nova_conf),
         libvirt: beside(&host.libvirt),
         dnsmasq_log: beside(&host.dnsmasq_log),
         console_logs: beside(&host.console_logs),
-    })
+    }))
 }
 
 /// The inside of an instance, where the file says how it is entered.
-fn inside_plan(source: &Source<'_>, instance: &InstanceTable) -> Option<Result<MachinePlan, Failure>> {
+fn inside_place(source: &Source<'_>, instance: &InstanceTable) -> Option<Result<Place, Failure>> {
+    let name = instance.name.get_ref().clone();
     let entered = at(source, instance.at.as_ref()?);
-    Some(entered.map(|at| MachinePlan {
-        name: instance.name.get_ref().clone(),
-        role: "instance".to_owned(),
-        at,
-        instance: true,
-        nova_conf: None,
-        libvirt: None,
-        dnsmasq_log: None,
-        console_logs: None,
+    Some(entered.map(|way| match way {
+        Way::Bundle(file) => Place::Bundle(Bundled { name, role: String::new(), inside: true, file }),
+        Way::Now(at) => Place::Now(MachinePlan {
+            name,
+            role: "instance".to_owned(),
+            at,
+            instance: true,
+            nova_conf: None,
+            libvirt: None,
+            dnsmasq_log: None,
+            console_logs: None,
+        }),
     }))
 }
 
@@ -196,19 +266,33 @@ fn instance_entry(instance: InstanceTable) -> InstanceEntry {
     }
 }
 
-/// `local`, `netns:NAME`; the contract's other forms are answered with what they wait for.
-fn at(source: &Source<'_>, at: &Spanned<String>) -> Result<At, Failure> {
+/// How a machine's facts are come by.
+enum Way {
+    Now(At),
+    Bundle(PathBuf),
+}
+
+/// `local`, `netns:NAME`, `bundle:FILE`; the contract's other forms are answered with what they wait for.
+fn at(source: &Source<'_>, at: &Spanned<String>) -> Result<Way, Failure> {
     let text = at.get_ref().as_str();
     let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-    let forms = "`local` and `netns:NAME` can be reached";
+    let forms = "`local`, `netns:NAME` and `bundle:FILE` can be reached";
     match (kind, rest) {
-        ("local", "") if text == "local" => Ok(At::Local),
-        ("netns", name) if !name.is_empty() && !name.contains('/') => Ok(At::Netns(name.to_owned())),
+        ("local", "") if text == "local" => Ok(Way::Now(At::Local)),
+        ("netns", name) if !name.is_empty() && !name.contains('/') => {
+            Ok(Way::Now(At::Netns(name.to_owned())))
+        }
         ("netns", _) => {
             let what = format!("`{text}` names no network namespace");
             Err(source.failure(&at.span(), what).hint("write `netns:NAME`; `ip netns list` shows the names"))
         }
-        ("ssh" | "nats" | "bundle", _) => {
+        ("bundle", file) if !file.is_empty() => Ok(Way::Bundle(source.beside(Path::new(file)))),
+        ("bundle", _) => {
+            let what = format!("`{text}` names no bundle");
+            let hint = "write `bundle:FILE.tar.zst`; `hopline collect -o FILE.tar.zst` makes one";
+            Err(source.failure(&at.span(), what).hint(hint))
+        }
+        ("ssh" | "nats", _) => {
             let what = format!("`at = \"{text}\"`: {kind} is not yet in this version");
             Err(source.failure(&at.span(), what).hint(format!("so far {forms}")))
         }

@@ -40,14 +40,18 @@ fn is_of_the_gone(remains: &Remains, word: &str) -> bool {
 
 /// The host of this name.
 pub(crate) fn host<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a str, Failure> {
-    let known = || snapshot.hosts.iter().map(|host| host.name.as_str());
-    if let Some(found) = known().find(|host| *host == name) {
+    among(&snapshot.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>(), name)
+}
+
+/// This name among those of the site's hosts.
+pub(crate) fn among<'a>(known: &[&'a str], name: &str) -> Result<&'a str, Failure> {
+    if let Some(found) = known.iter().find(|host| **host == name) {
         return Ok(found);
     }
     let failure = Failure::new(format!("there is no host `{name}` in the site"));
-    Err(match meant(name, known()) {
+    Err(match meant(name, known.iter().copied()) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure.hint(format!("its hosts are: {}", known().collect::<Vec<_>>().join(", "))),
+        None => failure.hint(format!("its hosts are: {}", known.join(", "))),
     })
 }
 

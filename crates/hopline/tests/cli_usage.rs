@@ -37,6 +37,11 @@ fn help_of_diagnose() {
 }
 
 #[test]
+fn help_of_collect() {
+    insta::assert_snapshot!(help(&["collect", "--help"]));
+}
+
+#[test]
 fn help_of_correlate() {
     insta::assert_snapshot!(help(&["correlate", "--help"]));
 }

@@ -16,15 +16,15 @@ use crate::plan::{DiagnoseQuestion, Plan};
 use crate::probes::{self, Probe};
 use crate::proof;
 use crate::queues;
-use crate::site_file::{self, Site};
+use crate::site_file::Site;
 use crate::watching;
 use crate::who;
 
 pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
-    let site = site_file::find(plan.site.as_deref())?;
+    let site = plan.find_site()?;
     // Loaded while the machines are read: whoever only reads has no use for it.
-    let dropping = (!plan.passive).then(dropping::start);
+    let dropping = (!plan.passive && !site.is_offline()).then(dropping::start);
     let mut facts = gather::gather(&site, plan.timeout)?;
     let instance = question.instance.as_deref().map(|name| subject(&facts, name)).transpose()?;
     let to = question.to.as_deref().map(|name| who::destination(&facts, name, false)).transpose()?;

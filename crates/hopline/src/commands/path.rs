@@ -7,12 +7,11 @@ use crate::failure::Failure;
 use crate::gather;
 use crate::output;
 use crate::plan::{PathQuestion, Plan};
-use crate::site_file;
 use crate::who;
 
 pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
-    let site = site_file::find(plan.site.as_deref())?;
+    let site = plan.find_site()?;
     let facts = gather::gather(&site, plan.timeout)?;
     let from = who::sender(&facts, &question.from)?;
     let to = match question.to.parse() {

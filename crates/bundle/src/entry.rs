@@ -1,0 +1,30 @@
+//! One plain file as tar has it (POSIX ustar): a header block, the bytes, and zeros up to a whole block.
+
+use std::io::{self, Write};
+
+use tar::{EntryType, Header};
+
+const BLOCK: usize = 512;
+
+/// Writes a file.
+pub(crate) fn write(out: &mut impl Write, path: &str, bytes: &[u8], mtime: u64) -> io::Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_path(path)?;
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o600);
+    header.set_mtime(mtime);
+    header.set_entry_type(EntryType::Regular);
+    header.set_cksum();
+    out.write_all(header.as_bytes())?;
+    out.write_all(bytes)?;
+    let over = bytes.len() % BLOCK;
+    if over > 0 {
+        out.write_all(&[0; BLOCK][over..])?;
+    }
+    Ok(())
+}
+
+/// Two blocks of zeros end an archive.
+pub(crate) fn end(out: &mut impl Write) -> io::Result<()> {
+    out.write_all(&[0; 2 * BLOCK])
+}

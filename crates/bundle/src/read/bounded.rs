@@ -1,0 +1,85 @@
+//! zstd unpacked within bounds: of all that comes out, and of how much comes out of how little.
+
+use std::io::{self, BufReader, Read};
+
+use crate::error::ReadError;
+use crate::limits::{RATIO_FREE, RATIO_MAX, UNPACKED_MAX, WINDOW_LOG_MAX};
+
+/// The unpacked octets.
+pub(crate) struct Bounded<R: Read> {
+    unpacked: zstd::Decoder<'static, BufReader<Counted<R>>>,
+    out: u64,
+}
+
+impl<R: Read> Bounded<R> {
+    pub(crate) fn new(packed: R) -> io::Result<Bounded<R>> {
+        let packed = BufReader::with_capacity(128 * 1024, Counted { inner: packed, bytes: 0 });
+        let mut unpacked = zstd::Decoder::with_buffer(packed)?;
+        unpacked.window_log_max(WINDOW_LOG_MAX)?;
+        Ok(Bounded { unpacked, out: 0 })
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.unpacked.read(buffer)?;
+        self.out += read as u64;
+        if self.out > UNPACKED_MAX {
+            return Err(Refusal::Length.into());
+        }
+        let packed = self.unpacked.get_ref().get_ref().bytes;
+        if self.out > RATIO_FREE && self.out / RATIO_MAX > packed {
+            return Err(Refusal::Ratio.into());
+        }
+        Ok(read)
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// A bound that was met, on its way through `io::Error`.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum Refusal {
+    #[error("too long")]
+    Length,
+    #[error("a decompression bomb")]
+    Ratio,
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, refusal)
+    }
+}
+
+/// The bound behind an error, however often it was wrapped.
+pub(crate) fn refusal(error: &io::Error) -> Option<ReadError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> =
+        error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    while let Some(error) = cause {
+        match error.downcast_ref::<Refusal>() {
+            Some(Refusal::Length) => {
+                return Some(ReadError::TooLarge { what: "bytes", limit: UNPACKED_MAX });
+            }
+            Some(Refusal::Ratio) => return Some(ReadError::Bomb { ratio: RATIO_MAX }),
+            None => {}
+        }
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            cause = Some(inner);
+            continue;
+        }
+        cause = error.source();
+    }
+    None
+}

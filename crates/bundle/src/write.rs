@@ -1,0 +1,171 @@
+//! A bundle, written: what people read is packed as it comes, the manifest and the facts are put before it.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, PoisonError};
+
+use collect::Machine;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::assemble::Missing;
+use crate::entry;
+use crate::error::WriteError;
+use crate::manifest::{
+    CLOUD, CLOUD_SCHEMA, CloudFacts, FACTS, FACTS_SCHEMA, FactsOf, FileEntry, MANIFEST, MANIFEST_SCHEMA,
+    MachineEntry, Manifest,
+};
+use crate::{mapped, names, secrets};
+
+/// zstd's own default: three to five times smaller than level 1 would be worth is not to be had for the time.
+const LEVEL: i32 = 3;
+
+/// What a bundle is made of, beside the plain files.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Its own fields but `schema`, `machines` and `files`, which are filled in.
+    pub manifest: Manifest,
+    /// Every machine of the site in its order: name, whether it is an instance's inside, and what was read.
+    pub machines: Vec<(String, bool, Result<Machine, Missing>)>,
+    /// The cloud's records and the site file's entries.
+    pub cloud: CloudFacts,
+}
+
+/// Takes plain files, from several threads at once, and then the facts. The spool is a file that goes away by itself.
+pub struct Writer<S: Write> {
+    spool: Mutex<Spool<S>>,
+    taken_at: u64,
+}
+
+struct Spool<S: Write> {
+    packed: zstd::Encoder<'static, S>,
+    files: Vec<FileEntry>,
+    /// Their paths, none of which may come twice.
+    paths: BTreeSet<String>,
+    /// The first thing that went wrong; later files are not taken any more.
+    failed: Option<WriteError>,
+}
+
+impl<S: Read + Write + Seek> Writer<S> {
+    /// Begins. `taken_at` is the time that all files get, in Unix seconds.
+    pub fn new(spool: S, taken_at: u64) -> Result<Writer<S>, WriteError> {
+        let packed = zstd::Encoder::new(spool, LEVEL).map_err(failed("the first file"))?;
+        Ok(Writer {
+            spool: Mutex::new(Spool { packed, files: Vec::new(), paths: BTreeSet::new(), failed: None }),
+            taken_at,
+        })
+    }
+
+    /// Takes a plain file of a machine, or of the site where the machine's name is empty. Secrets are taken out.
+    /// What fails is told by [`Writer::finish`].
+    pub fn add(&self, machine: &str, file: &str, text: &str) {
+        let folder = if machine.is_empty() { String::new() } else { format!("{}/", names::part(machine)) };
+        let parts: Vec<String> = file.split('/').map(names::part).collect();
+        let path = format!("{folder}{}", parts.join("/"));
+        let text = secrets::scrub_file(&path, text);
+        let listed = listed(&path, text.as_bytes());
+        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        if spool.failed.is_some() || !spool.paths.insert(path.clone()) {
+            return;
+        }
+        match entry::write(&mut spool.packed, &path, text.as_bytes(), self.taken_at) {
+            Ok(()) => spool.files.push(listed),
+            Err(error) => spool.failed = Some(failed(&path)(error)),
+        }
+    }
+
+    /// Writes the whole bundle; returns how long it is.
+    pub fn finish(self, facts: &Facts, out: impl Write) -> Result<u64, WriteError> {
+        let Writer { spool, taken_at } = self;
+        let Spool { mut packed, files, failed: earlier, .. } =
+            spool.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = earlier {
+            return Err(error);
+        }
+        entry::end(&mut packed).map_err(failed("the archive's end"))?;
+        let mut spool = packed.finish().map_err(failed("the archive's end"))?;
+
+        let mut manifest = facts.manifest.clone();
+        MANIFEST_SCHEMA.clone_into(&mut manifest.schema);
+        manifest.files.clear();
+        let cloud = CloudFacts { schema: CLOUD_SCHEMA.to_owned(), ..facts.cloud.clone() };
+        // Facts are told with their hashes before they are written, so they are put into words twice: that costs less
+        // memory than to keep those of all machines.
+        let mut count = |path: String, bytes: &[u8]| manifest.files.push(listed(&path, bytes));
+        count(CLOUD.to_owned(), &json(CLOUD, &cloud)?);
+        let mut entries = Vec::new();
+        for (position, (name, inside, outcome)) in facts.machines.iter().enumerate() {
+            let folder = names::part(name);
+            if let Ok(machine) = outcome {
+                let path = format!("{folder}/{FACTS}");
+                count(path.clone(), &json(&path, &of_machine(machine))?);
+            }
+            let missing = outcome.as_ref().err().cloned();
+            entries.push(MachineEntry { name: name.clone(), folder, inside: *inside, position, missing });
+        }
+        manifest.machines = entries;
+        manifest.files.extend(files);
+
+        let unfinished = failed(MANIFEST);
+        let counted = Counted { out, bytes: 0 };
+        let mut head = zstd::Encoder::new(counted, LEVEL).map_err(unfinished)?;
+        let mut put =
+            |path: &str, bytes: &[u8]| entry::write(&mut head, path, bytes, taken_at).map_err(failed(path));
+        put(MANIFEST, &pretty(&manifest)?)?;
+        put(CLOUD, &json(CLOUD, &cloud)?)?;
+        for (name, _, outcome) in &facts.machines {
+            if let Ok(machine) = outcome {
+                let path = format!("{}/{FACTS}", names::part(name));
+                put(&path, &json(&path, &of_machine(machine))?)?;
+            }
+        }
+        // A stream of zstd may be several, one behind the other (RFC 8878, 3.1), and tar sees one archive.
+        let mut out = head.finish().map_err(failed("the plain files"))?;
+        spool.seek(SeekFrom::Start(0)).map_err(failed("the plain files"))?;
+        io::copy(&mut spool, &mut out).map_err(failed("the plain files"))?;
+        out.flush().map_err(failed("the plain files"))?;
+        Ok(out.bytes)
+    }
+}
+
+fn failed(file: &str) -> impl Fn(io::Error) -> WriteError {
+    let file = file.to_owned();
+    move |source| WriteError::File { file: file.clone(), source }
+}
+
+fn listed(path: &str, bytes: &[u8]) -> FileEntry {
+    let sha256 = names::hex(&Sha256::digest(bytes));
+    FileEntry { path: path.to_owned(), bytes: bytes.len() as u64, sha256 }
+}
+
+fn of_machine(machine: &Machine) -> FactsOf<'_> {
+    FactsOf { schema: FACTS_SCHEMA, netns: &machine.netns, host: &machine.host, gaps: &machine.gaps }
+}
+
+/// JSON without secrets.
+fn json(file: &str, value: &impl Serialize) -> Result<Vec<u8>, WriteError> {
+    let wrong = |source| WriteError::Json { file: file.to_owned(), source };
+    mapped::to_vec(value, &secrets::Scrub).map_err(wrong)
+}
+
+fn pretty(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
+    let wrong = |source| WriteError::Json { file: MANIFEST.to_owned(), source };
+    serde_json::to_vec_pretty(manifest).map_err(wrong)
+}
+
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,137 @@
+//! Machines whose facts are in bundles: whole sites of them, or single ones that a site file names.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use bundle::{Bundle, Member, Missing};
+use model::snapshot::Gap;
+
+use crate::failure::Failure;
+use crate::gather::Parts;
+use crate::nearest::meant;
+use crate::site_file::{Bundled, Site};
+
+/// Adds what the site's bundles hold to what was read otherwise, which goes first where both tell.
+pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
+    let mut read = BTreeMap::new();
+    for path in site.bundles.iter().chain(site.bundled.iter().map(|machine| &machine.file)) {
+        if !read.contains_key(path) {
+            read.insert(path.clone(), open(path)?);
+        }
+    }
+    let of_each = |path: &PathBuf| read.get(path);
+    let whole: Vec<(&PathBuf, &Bundle)> =
+        site.bundles.iter().filter_map(|path| Some((path, of_each(path)?))).collect();
+    parts.members.extend(all_members(&whole)?);
+    for machine in &site.bundled {
+        if let Some(bundle) = of_each(&machine.file) {
+            parts.members.push(named(site, machine, bundle)?);
+        }
+    }
+    // The newest of several is nearest to the truth.
+    let mut newest: Vec<&Bundle> = read.values().collect();
+    newest.sort_by_key(|bundle| std::cmp::Reverse(bundle.manifest.taken_at));
+    if parts.records.is_none() {
+        parts.records = newest.iter().find_map(|bundle| bundle.cloud.records.clone());
+    }
+    for entry in newest.iter().flat_map(|bundle| &bundle.cloud.entries) {
+        if parts.entries.iter().all(|known| known.name != entry.name) {
+            parts.entries.push(entry.clone());
+        }
+    }
+    let mut gaps: Vec<Gap> = read.values().flat_map(|bundle| bundle.gaps.clone()).collect();
+    gaps.sort();
+    gaps.dedup();
+    parts.gaps.extend(gaps);
+    Ok(())
+}
+
+/// Reads a bundle's facts.
+pub(crate) fn open(path: &Path) -> Result<Bundle, Failure> {
+    let shown = path.display();
+    let file = File::open(path).map_err(|error| {
+        Failure::new(format!("cannot read the bundle {shown}: {error}"))
+            .hint("`hopline collect -o FILE.tar.zst` makes one")
+    })?;
+    bundle::read(file, &shown.to_string()).map_err(|error| {
+        let failure = Failure::of(&error);
+        Failure::new(format!("cannot read the bundle {shown}: {failure}")).hint(hint(&error))
+    })
+}
+
+fn hint(error: &bundle::ReadError) -> &'static str {
+    match error {
+        bundle::ReadError::Schema { .. } => {
+            "read it with the version of hopline that made it, or a newer one"
+        }
+        bundle::ReadError::Damaged { .. }
+        | bundle::ReadError::NoManifest
+        | bundle::ReadError::Manifest { .. } => {
+            "take the file as `hopline collect -o FILE.tar.zst` wrote it; it may have been cut off on its way"
+        }
+        bundle::ReadError::Path { .. }
+        | bundle::ReadError::NotAFile { .. }
+        | bundle::ReadError::Twice { .. }
+        | bundle::ReadError::TooLarge { .. }
+        | bundle::ReadError::Bomb { .. } => {
+            "`hopline collect` writes no such thing: ask where the file comes from. Nothing was unpacked"
+        }
+    }
+}
+
+/// Every machine of several bundles, which make one site. One that a bundle lacks may be in another; one that two have
+/// would be told twice.
+fn all_members(bundles: &[(&PathBuf, &Bundle)]) -> Result<Vec<Member>, Failure> {
+    let mut found: Vec<(&PathBuf, Member)> = Vec::new();
+    let mut lacking: Vec<Member> = Vec::new();
+    for (path, member) in
+        bundles.iter().flat_map(|(path, bundle)| bundle.members.iter().map(move |m| (*path, m)))
+    {
+        if member.outcome.is_err() {
+            lacking.push(member.clone());
+            continue;
+        }
+        if let Some((other, _)) = found.iter().find(|(_, known)| known.name == member.name) {
+            let (name, one, two) = (&member.name, other.display(), path.display());
+            return Err(Failure::new(format!("`{name}` is in two bundles: {one} and {two}"))
+                .hint("give one bundle of each host; for another moment, ask again with the other"));
+        }
+        found.push((path, member.clone()));
+    }
+    let mut members: Vec<Member> = found.into_iter().map(|(_, member)| member).collect();
+    for member in lacking {
+        if members.iter().all(|known| known.name != member.name) {
+            members.push(member);
+        }
+    }
+    Ok(members)
+}
+
+/// The machine that a site file looks for in a bundle.
+fn named(site: &Site, machine: &Bundled, bundle: &Bundle) -> Result<Member, Failure> {
+    let fits = |member: &&Member| member.name == machine.name && member.inside == machine.inside;
+    let Some(member) = bundle.members.iter().find(fits) else {
+        return Err(not_in_it(machine, bundle));
+    };
+    let mut member = Member { position: site.position(&machine.name), ..member.clone() };
+    if let (Ok(found), false) = (&mut member.outcome, machine.role.is_empty())
+        && let Some(host) = &mut found.host
+    {
+        host.role.clone_from(&machine.role);
+    }
+    if let Err(Missing { why, .. }) = &mut member.outcome {
+        *why = format!("{}: {why}", machine.file.display());
+    }
+    Ok(member)
+}
+
+fn not_in_it(machine: &Bundled, bundle: &Bundle) -> Failure {
+    let names = || bundle.members.iter().filter(|m| m.inside == machine.inside).map(|m| m.name.as_str());
+    let failure =
+        Failure::new(format!("there is no `{}` in the bundle {}", machine.name, machine.file.display()));
+    match meant(&machine.name, names()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint(format!("it is of: {}", names().collect::<Vec<_>>().join(", "))),
+    }
+}

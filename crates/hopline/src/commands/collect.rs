@@ -1,0 +1,186 @@
+//! `hopline collect`: all that is read of the site, or of some of its hosts, as one file.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
+
+use bundle::{CloudFacts, Facts, Manifest, Missing, Writer};
+use capture::replace::Replacement;
+use cloud::{DatabaseError, Records};
+use collect::MachinePlan;
+use model::snapshot::Gap;
+
+use crate::failure::Failure;
+use crate::gather;
+use crate::output;
+use crate::plan::{CollectQuestion, Format, Plan};
+use crate::progress;
+use crate::site_file::Site;
+use crate::who;
+
+/// The bundle holds less than was asked for.
+const EXIT_INCOMPLETE: u8 = 3;
+
+pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure> {
+    let site = plan.find_site()?;
+    if site.is_offline() {
+        return Err(Failure::new(
+            "the site file takes machines from bundles, which cannot be collected again",
+        )
+        .hint("collect where the machines can be reached; a bundle is read with `at = \"bundle:FILE\"`"));
+    }
+    let wanted = wanted(&site, &question.hosts)?;
+    let _progress = progress::start("collecting");
+    let output = &question.output;
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("cannot write the bundle {}: {error}", output.display()))
+            .hint("`-o FILE.tar.zst` names a file in a folder that can be written to")
+    };
+    let taken_at = collect::now();
+    let spool = private(output).map_err(|error| cannot(&error))?;
+    let writer = Writer::new(&spool.file, taken_at).map_err(|error| cannot(&error))?;
+    let facts = facts(&site, &wanted, plan, taken_at);
+    let told = Told::of(&facts, &wanted);
+    let mut bundle = private(output).map_err(|error| cannot(&error))?;
+    let bytes =
+        writer.finish(&facts, io::BufWriter::new(&mut bundle.file)).map_err(|error| cannot(&error))?;
+    bundle.commit().map_err(|error| cannot(&error))?;
+    told.print(output, bytes, plan.format)
+}
+
+/// A file in the place of the bundle that nobody else can read, and that goes away unless it is put there.
+fn private(output: &Path) -> io::Result<Replacement> {
+    let file = Replacement::of(output)?;
+    file.file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// The machines to be read: the hosts that were named, and the instances on them that can be entered.
+fn wanted<'s>(site: &'s Site, hosts: &[String]) -> Result<Vec<&'s MachinePlan>, Failure> {
+    let known: Vec<&str> = site.machines.iter().filter(|m| !m.instance).map(|m| m.name.as_str()).collect();
+    for host in hosts {
+        who::among(&known, host)?;
+    }
+    let on_them = |machine: &&MachinePlan| {
+        let entry = site.instances.iter().find(|entry| machine.instance && entry.name == machine.name);
+        let host = entry.and_then(|entry| entry.host.as_ref()).unwrap_or(&machine.name);
+        hosts.is_empty() || hosts.contains(host)
+    };
+    Ok(site.machines.iter().filter(on_them).collect())
+}
+
+fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64) -> Facts {
+    let plans: Vec<MachinePlan> = wanted.iter().copied().cloned().collect();
+    let (outcomes, records) = thread::scope(|scope| {
+        let database =
+            scope.spawn(|| site.database.as_ref().map(|url| cloud::read(url, plan.timeout)).transpose());
+        (collect::machines(&plans), database.join())
+    });
+    let mut outcomes: Vec<_> = plans.iter().map(|plan| &plan.name).zip(outcomes).collect();
+    let mut outcome = |machine: &MachinePlan| {
+        let Some(at) = outcomes.iter().position(|(name, _)| **name == machine.name) else {
+            return Err(not_asked_for(machine));
+        };
+        let (name, outcome) = outcomes.swap_remove(at);
+        outcome.map_err(|error| gather::missing(name, &error))
+    };
+    let machines = site
+        .machines
+        .iter()
+        .map(|machine| (machine.name.clone(), machine.instance, outcome(machine)))
+        .collect();
+    let mut gaps = Vec::new();
+    let records = match records {
+        Ok(read) => read.unwrap_or_else(|error| {
+            gaps.push(unread(&error));
+            None
+        }),
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    Facts { manifest: manifest(taken_at, gaps), machines, cloud: cloud_facts(site, records) }
+}
+
+fn not_asked_for(machine: &MachinePlan) -> Missing {
+    Missing {
+        why: "it was left out when the bundle was made".to_owned(),
+        would_need: format!("hopline collect -o FILE.tar.zst {}, and that file too", machine.name),
+    }
+}
+
+fn unread(error: &DatabaseError) -> Gap {
+    Gap {
+        what: "the cloud's database".to_owned(),
+        why: Failure::of(error).to_string(),
+        would_need: "`[cloud] database` of the site file, in reach of where the bundle is made".to_owned(),
+    }
+}
+
+fn manifest(taken_at: u64, gaps: Vec<Gap>) -> Manifest {
+    Manifest {
+        hopline: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_at,
+        boot_id: gather::boot_id(),
+        read_as: reader(),
+        gaps,
+        ..Manifest::default()
+    }
+}
+
+/// As whom it was read.
+fn reader() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next().map(str::to_owned))
+    };
+    let uid = field("Uid:").unwrap_or_default();
+    let user = if uid == "0" { "root".to_owned() } else { format!("user {uid}") };
+    format!("{user}, capabilities {}", field("CapEff:").unwrap_or_default())
+}
+
+fn cloud_facts(site: &Site, records: Option<Records>) -> CloudFacts {
+    CloudFacts { records, entries: site.instances.clone(), ..CloudFacts::default() }
+}
+
+/// What is told when the bundle is there.
+struct Told {
+    machines: usize,
+    /// Asked for, and not read.
+    lacking: Vec<(String, String)>,
+    gaps: usize,
+}
+
+impl Told {
+    fn of(facts: &Facts, wanted: &[&MachinePlan]) -> Told {
+        let read = facts.machines.iter().filter_map(|(_, _, outcome)| outcome.as_ref().ok());
+        let gaps = read.clone().map(|machine| machine.gaps.len()).sum::<usize>() + facts.manifest.gaps.len();
+        let lacking = facts.machines.iter().filter_map(|(name, _, outcome)| {
+            let missing = outcome.as_ref().err()?;
+            let asked_for = wanted.iter().any(|machine| machine.name == *name);
+            asked_for.then(|| (name.clone(), missing.why.clone()))
+        });
+        Told { machines: read.count(), lacking: lacking.collect(), gaps }
+    }
+
+    fn print(&self, output: &Path, bytes: u64, format: Format) -> Result<u8, Failure> {
+        let file = output.display();
+        for (name, why) in &self.lacking {
+            let failure = Failure::new(format!("{name} is not in the bundle: {why}"));
+            let _ = failure.print(&mut io::stderr().lock());
+        }
+        let code = if self.lacking.is_empty() { 0 } else { EXIT_INCOMPLETE };
+        let (machines, gaps) = (self.machines, self.gaps);
+        match format {
+            Format::Json => output::json(&serde_json::json!({
+                "schema": "hopline.collected/1", "file": file.to_string(), "bytes": bytes, "machines": machines,
+                "missing": self.lacking.iter().map(|(name, _)| name).collect::<Vec<_>>(), "gaps": gaps,
+            }))?,
+            Format::Terminal(_) | Format::Minimal => output::print(|out| {
+                let name = report::clean(&file.to_string()).into_owned();
+                writeln!(out, "{name}: {machines} machines, {gaps} gaps, {bytes} bytes")
+            })?,
+        }
+        Ok(code)
+    }
+}
