@@ -20,6 +20,20 @@ pub(crate) fn part(name: &str) -> String {
     format!("{safe}-{}", hash.get(..8).unwrap_or_default())
 }
 
+/// Longest path: of a longer one, tar's two fields cannot always hold the halves.
+const PATH_MAX: usize = 160;
+
+/// A file of a machine as a path in the archive.
+pub(crate) fn path(machine: &str, file: &str) -> String {
+    let parts: Vec<String> =
+        [machine].into_iter().chain(file.split('/')).filter(|p| !p.is_empty()).map(part).collect();
+    let path = parts.join("/");
+    if path.len() <= PATH_MAX {
+        return path;
+    }
+    format!("{}/deep/{}", part(machine), part(file))
+}
+
 /// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');

@@ -59,9 +59,7 @@ impl<S: Read + Write + Seek> Writer<S> {
     /// Takes a plain file of a machine, or of the site where the machine's name is empty. Secrets are taken out.
     /// What fails is told by [`Writer::finish`].
     pub fn add(&self, machine: &str, file: &str, text: &str) {
-        let folder = if machine.is_empty() { String::new() } else { format!("{}/", names::part(machine)) };
-        let parts: Vec<String> = file.split('/').map(names::part).collect();
-        let path = format!("{folder}{}", parts.join("/"));
+        let path = names::path(machine, file);
         let text = secrets::scrub_file(&path, text);
         let listed = listed(&path, text.as_bytes());
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,7 @@ use model::snapshot::Gap;
 use sys::programs;
 
 use crate::gaps::{gap, unparsed};
+use crate::kept::Kept;
 
 /// Lines read at most: a busy gateway has millions, and the newest are as good as any.
 const LINES_MAX: usize = 100_000;
@@ -19,10 +20,11 @@ const LINES_MAX: usize = 100_000;
 const LINE_MAX: u64 = 4096;
 
 /// What is tracked, and what of it could not be read.
-pub(crate) fn read(machine: &str) -> (Vec<CtEntry>, Vec<Gap>) {
-    let what = format!("tracked connections of {machine}");
+pub(crate) fn read(kept: Kept<'_>) -> (Vec<CtEntry>, Vec<Gap>) {
+    let what = format!("tracked connections of {}", kept.machine);
     match lines() {
         Ok(Some((text, cut))) => {
+            kept.of_netns("nf_conntrack.txt", &text);
             let parsed = parse::conntrack_list::parse(&text);
             let mut gaps = unparsed(&what, &parsed.problems);
             if cut {

@@ -8,6 +8,7 @@ use netlink_packet_route::AddressFamily;
 use sys::netns::NetnsFd;
 
 use crate::gaps::gap;
+use crate::kept::Kept;
 use crate::netlink::links::RawLink;
 use crate::netlink::{
     NetlinkError, Socket, addresses, bridge_vlans, bridges, links, neighbours, peers, queues, routes, rules,
@@ -16,14 +17,15 @@ use crate::{connections, netfilter, sockets, sysctls};
 
 /// Reads the calling thread's namespace, which is `own`. `known` are the namespaces of the site,
 /// which the other ends of its links may be in.
-pub(crate) fn read(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<Gap>) {
+pub(crate) fn read(kept: Kept<'_>, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<Gap>) {
+    let machine = kept.machine;
     std::thread::scope(|scope| {
         // The tools take longest: they run while netlink is read. A thread inherits the namespace of
         // the one that starts it.
-        let rules = scope.spawn(|| netfilter::read(machine));
+        let rules = scope.spawn(|| netfilter::read(kept));
         let (mut netns, mut gaps) = by_netlink(machine, own, known);
         netns.sockets = sockets::read(&netns.links);
-        let (tracked, more) = connections::read(machine);
+        let (tracked, more) = connections::read(kept);
         netns.conntrack = tracked;
         gaps.extend(more);
         match rules.join() {

@@ -11,11 +11,13 @@ mod connections;
 mod facts;
 mod files;
 mod gaps;
+mod kept;
 mod netfilter;
 mod processes;
 mod sockets;
 mod sysctls;
 
+pub use kept::{Keep, NOTHING};
 pub use machine::{
     At, CollectError, Collected, Machine, MachinePlan, add, machines, namespace, now, queues, ruleset,
     site,

@@ -12,6 +12,7 @@ use model::snapshot::{Gap, Host, Snapshot};
 use sys::netns::{self, NetnsError, NetnsFd};
 
 use crate::gaps::{gap, unparsed};
+use crate::kept::{Keep, Kept, NOTHING};
 use crate::netlink::{NetlinkError, Socket, links, queues};
 use crate::{facts, files, netfilter, processes};
 
@@ -107,6 +108,8 @@ const LIST_MAX: u64 = 16 * 1024 * 1024;
 const RESOLV_CONF_MAX: u64 = 64 * 1024;
 const LOG_TAIL: u64 = 8 * 1024 * 1024;
 const CONSOLE_TAIL: u64 = 100 * 1024;
+/// What is handed on of a console's: a thousand of them are to fit in a mail.
+const CONSOLE_KEPT: usize = 32 * 1024;
 const FILES_MAX: usize = 10_000;
 const CONSOLES_MAX: usize = 1_000;
 const LOG_LINES_MAX: usize = 5_000;
@@ -114,7 +117,8 @@ const LOG_LINES_MAX: usize = 5_000;
 /// Reads the netfilter rules of a machine's main namespace once more: their counters have moved.
 pub fn ruleset(plan: &MachinePlan) -> Result<(Ruleset, Vec<Gap>), CollectError> {
     let netns = enter(&plan.at)?;
-    Ok(netns::within(&netns, || netfilter::read(&plan.name))?)
+    let kept = Kept { machine: &plan.name, keep: NOTHING };
+    Ok(netns::within(&netns, || netfilter::read(kept))?)
 }
 
 /// Reads the queueing disciplines of a machine's main namespace once more: their counters have moved. By link's name.
@@ -132,7 +136,7 @@ pub fn queues(plan: &MachinePlan) -> Result<Vec<(String, Vec<Qdisc>)>, CollectEr
 pub fn site(plans: &[MachinePlan]) -> Collected {
     let mut snapshot = Snapshot { taken_at: now(), ..Snapshot::default() };
     let mut unreachable = Vec::new();
-    for (plan, outcome) in plans.iter().zip(machines(plans)) {
+    for (plan, outcome) in plans.iter().zip(machines(plans, NOTHING)) {
         match outcome {
             Ok(machine) => add(&mut snapshot, machine),
             Err(error) => unreachable.push((plan.name.clone(), error)),
@@ -150,8 +154,8 @@ pub fn add(snapshot: &mut Snapshot, machine: Machine) {
     snapshot.gaps.extend(gaps);
 }
 
-/// Reads every machine, each on a thread of its own; one outcome for each plan, in their order.
-pub fn machines(plans: &[MachinePlan]) -> Vec<Result<Machine, CollectError>> {
+/// Reads every machine, each on a thread of its own; one outcome for each plan, in their order. `keep` gets the texts.
+pub fn machines(plans: &[MachinePlan], keep: Keep<'_>) -> Vec<Result<Machine, CollectError>> {
     let open: Vec<_> = plans.iter().map(|plan| enter(&plan.at)).collect();
     // A link's other end may be in any machine's namespace, or in the reader's.
     let reached = plans.iter().zip(&open).filter(|(_, netns)| netns.is_ok());
@@ -165,7 +169,7 @@ pub fn machines(plans: &[MachinePlan]) -> Vec<Result<Machine, CollectError>> {
             .zip(open)
             .map(|(plan, netns)| {
                 let (known, scanned) = (&known, &scanned);
-                scope.spawn(move || Ok(machine(plan, &netns?, known, scanned)?))
+                scope.spawn(move || Ok(machine(plan, &netns?, known, scanned, keep)?))
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or(Err(CollectError::Panicked))).collect()
@@ -179,7 +183,11 @@ pub fn namespace(
     netns: &NetnsFd,
     known: &[&NetnsFd],
 ) -> Result<(Netns, Vec<Gap>), NetnsError> {
-    netns::within(netns, || facts::read(machine, netns, known))
+    read_netns(Kept { machine, keep: NOTHING }, netns, known)
+}
+
+fn read_netns(kept: Kept<'_>, netns: &NetnsFd, known: &[&NetnsFd]) -> Result<(Netns, Vec<Gap>), NetnsError> {
+    netns::within(netns, || facts::read(kept, netns, known))
 }
 
 fn enter(at: &At) -> Result<NetnsFd, NetnsError> {
@@ -199,21 +207,23 @@ fn machine(
     netns: &NetnsFd,
     known: &[&NetnsFd],
     scanned: &[Process],
+    keep: Keep<'_>,
 ) -> Result<Machine, NetnsError> {
-    let (mut facts, mut gaps) = namespace(&plan.name, netns, known)?;
+    let kept = Kept { machine: &plan.name, keep };
+    let (mut facts, mut gaps) = read_netns(kept, netns, known)?;
     facts.instance = plan.instance;
     facts.enter = match &plan.at {
         At::Local => None,
         At::Netns(name) => Some(name.clone()),
     };
-    facts.resolver = resolver(&plan.at, &mut gaps);
-    let host = (!plan.instance).then(|| host(plan, netns.inode(), scanned, &mut gaps));
+    facts.resolver = resolver(&plan.at, kept, &mut gaps);
+    let host = (!plan.instance).then(|| host(plan, netns.inode(), scanned, kept, &mut gaps));
     Ok(Machine { netns: facts, host, gaps })
 }
 
 /// What programs of the machine find as /etc/resolv.conf. In a namespace with a name that is a file of its own
 /// (ip-netns(8)); where it has none they share another machine's, which tells nothing of this one.
-fn resolver(at: &At, gaps: &mut Vec<Gap>) -> Option<ResolvConf> {
+fn resolver(at: &At, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Option<ResolvConf> {
     let path = match at {
         At::Local => PathBuf::from("/etc/resolv.conf"),
         At::Netns(name) => Path::new("/etc/netns").join(name).join("resolv.conf"),
@@ -221,6 +231,7 @@ fn resolver(at: &At, gaps: &mut Vec<Gap>) -> Option<ResolvConf> {
     let name = path.display().to_string();
     match files::whole(&path, RESOLV_CONF_MAX) {
         Ok(text) => {
+            kept.file(&path, &text);
             let parsed = parse::resolv_conf::parse(&name, &text);
             gaps.extend(unparsed(&name, &parsed.problems));
             Some(parsed.value)
@@ -233,12 +244,12 @@ fn resolver(at: &At, gaps: &mut Vec<Gap>) -> Option<ResolvConf> {
     }
 }
 
-fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], gaps: &mut Vec<Gap>) -> Host {
+fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Host {
     let own = scanned.iter().filter(|p| p.netns == Some(inode));
     let processes: Vec<Process> = own.cloned().collect();
     let servers = processes.iter().filter_map(parse::dnsmasq_args::parse).collect();
     let dnsmasq: Vec<Dnsmasq> =
-        parse::dnsmasq_args::pair(servers).into_iter().map(|d| with_files(d, gaps)).collect();
+        parse::dnsmasq_args::pair(servers).into_iter().map(|d| with_files(d, kept, gaps)).collect();
     let local = plan.at == At::Local;
     let mut host = Host {
         name: plan.name.clone(),
@@ -247,7 +258,7 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], gaps: &mut Vec<Gap>
         ..Host::default()
     };
     if let Some(path) = log_path(plan, &dnsmasq, local) {
-        read_log(&mut host, &path, plan.dnsmasq_log.is_some(), gaps);
+        read_log(&mut host, &path, plan.dnsmasq_log.is_some(), kept, gaps);
     }
     let xml = plan
         .libvirt
@@ -256,7 +267,7 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], gaps: &mut Vec<Gap>
     // Init is root's: who may look at its namespace may look at everybody's (ptrace(2), access modes).
     host.sees_every_process = std::fs::metadata("/proc/1/ns/net").is_ok();
     for folder in &xml {
-        let is_whole = add_domains(&mut host.domains, folder, plan.libvirt.is_some(), gaps);
+        let is_whole = add_domains(&mut host.domains, folder, plan.libvirt.is_some(), kept, gaps);
         if is_whole && folder.ends_with("run/libvirt/qemu") {
             host.running_domains = Some(folder.display().to_string());
         }
@@ -265,13 +276,14 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], gaps: &mut Vec<Gap>
     host.domains.dedup_by(|later, kept| later.name == kept.name);
     let consoles = plan.console_logs.clone().or_else(|| usual(local, &["/var/lib/nova/instances"]).pop());
     if let Some(folder) = consoles {
-        host.consoles = read_consoles(&folder, gaps);
+        host.consoles = read_consoles(&folder, kept, gaps);
     }
     let conf = plan.nova_conf.clone().or_else(|| usual(local, &["/etc/nova/nova.conf"]).pop());
     if let Some(path) = conf {
         let name = path.display().to_string();
         match files::whole(&path, LIST_MAX) {
             Ok(text) => {
+                kept.file(&path, &text);
                 let parsed = parse::oslo_config::parse(&name, &text);
                 gaps.extend(unparsed(&name, &parsed.problems));
                 host.nova = Some(parse::oslo_config::nova_options(&parsed.value));
@@ -290,14 +302,15 @@ fn usual(local: bool, paths: &[&str]) -> Vec<PathBuf> {
     exist.collect()
 }
 
-fn with_files(mut server: Dnsmasq, gaps: &mut Vec<Gap>) -> Dnsmasq {
+fn with_files(mut server: Dnsmasq, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Dnsmasq {
     if let Some(file) = server.hosts_file.clone() {
         // Before it is read, so that what is written meanwhile is not taken for what was read.
         server.hosts_written_ms = files::written_ms(Path::new(&file));
-        server.hosts = list(&file, gaps, parse::dnsmasq_hosts::parse);
+        server.hosts = list(&file, kept, gaps, parse::dnsmasq_hosts::parse);
     }
     let of_file = |file: &str, read: fn(&str) -> Vec<String>| {
-        files::whole(Path::new(file), LIST_MAX).map(|text| read(&text)).unwrap_or_default()
+        let text = files::whole(Path::new(file), LIST_MAX);
+        text.map(|text| (kept.file(Path::new(file), &text), read(&text)).1).unwrap_or_default()
     };
     let named = server.opts_file.iter().flat_map(|file| of_file(file, parse::dnsmasq_options::optsfile));
     let configured =
@@ -306,14 +319,20 @@ fn with_files(mut server: Dnsmasq, gaps: &mut Vec<Gap>) -> Dnsmasq {
     server.options.extend(more);
     server.offered_dns = parse::dnsmasq_options::dns_servers(&server.options);
     if let Some(file) = server.lease_file.clone().filter(|_| !server.leasefile_ro) {
-        server.leases = list(&file, gaps, parse::dnsmasq_leases::parse);
+        server.leases = list(&file, kept, gaps, parse::dnsmasq_leases::parse);
     }
     server
 }
 
-fn list<T>(file: &str, gaps: &mut Vec<Gap>, parse: impl Fn(&str) -> parse::Parsed<T>) -> Option<T> {
+fn list<T>(
+    file: &str,
+    kept: Kept<'_>,
+    gaps: &mut Vec<Gap>,
+    parse: impl Fn(&str) -> parse::Parsed<T>,
+) -> Option<T> {
     match files::whole(Path::new(file), LIST_MAX) {
         Ok(text) => {
+            kept.file(Path::new(file), &text);
             let parsed = parse(&text);
             gaps.extend(unparsed(file, &parsed.problems));
             Some(parsed.value)
@@ -335,10 +354,11 @@ fn log_path(plan: &MachinePlan, servers: &[Dnsmasq], local: bool) -> Option<Path
     plan.dnsmasq_log.clone().or_else(own).or_else(syslog)
 }
 
-fn read_log(host: &mut Host, path: &Path, named: bool, gaps: &mut Vec<Gap>) {
+fn read_log(host: &mut Host, path: &Path, named: bool, kept: Kept<'_>, gaps: &mut Vec<Gap>) {
     let name = path.display().to_string();
     match files::tail(path, LOG_TAIL) {
         Ok(text) => {
+            kept.file(path, &text);
             let mut lines = parse::dnsmasq_log::parse(&text).value;
             lines.drain(..lines.len().saturating_sub(LOG_LINES_MAX));
             host.dhcp_log = lines;
@@ -353,7 +373,13 @@ fn read_log(host: &mut Host, path: &Path, named: bool, gaps: &mut Vec<Gap>) {
 }
 
 /// Adds a folder's domains; whether every one of them was read.
-fn add_domains(found: &mut Vec<Domain>, folder: &Path, named: bool, gaps: &mut Vec<Gap>) -> bool {
+fn add_domains(
+    found: &mut Vec<Domain>,
+    folder: &Path,
+    named: bool,
+    kept: Kept<'_>,
+    gaps: &mut Vec<Gap>,
+) -> bool {
     let paths = match files::entries(folder, FILES_MAX) {
         Ok(paths) => paths,
         Err(error) => {
@@ -367,7 +393,11 @@ fn add_domains(found: &mut Vec<Domain>, folder: &Path, named: bool, gaps: &mut V
     let mut is_whole = paths.len() < FILES_MAX;
     for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "xml")) {
         let name = path.display().to_string();
-        match files::whole(path, XML_MAX).map(|text| parse::libvirt_xml::parse(&name, &text)) {
+        let text = files::whole(path, XML_MAX);
+        if let Ok(text) = &text {
+            kept.file(path, text);
+        }
+        match text.map(|text| parse::libvirt_xml::parse(&name, &text)) {
             Ok(Ok(domain)) => {
                 found.push(domain);
                 continue;
@@ -380,7 +410,7 @@ fn add_domains(found: &mut Vec<Domain>, folder: &Path, named: bool, gaps: &mut V
     is_whole
 }
 
-fn read_consoles(folder: &Path, gaps: &mut Vec<Gap>) -> Vec<(String, Console)> {
+fn read_consoles(folder: &Path, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Vec<(String, Console)> {
     let paths = match files::entries(folder, CONSOLES_MAX) {
         Ok(paths) => paths,
         Err(error) => {
@@ -392,8 +422,20 @@ fn read_consoles(folder: &Path, gaps: &mut Vec<Gap>) -> Vec<(String, Console)> {
     let read = paths.iter().filter_map(|instance| {
         let path = instance.join("console.log");
         let text = files::tail(&path, CONSOLE_TAIL).ok()?;
+        kept.file(&path, last_lines(&text, CONSOLE_KEPT));
         let name = instance.file_name()?.to_str()?.to_owned();
         Some((name, parse::console::parse(&path.display().to_string(), &text)))
     });
     read.collect()
+}
+
+/// The last `bytes_max` bytes of a text, from the start of a line.
+fn last_lines(text: &str, bytes_max: usize) -> &str {
+    let from = text.len().saturating_sub(bytes_max);
+    let from = if from == 0 {
+        Some(0)
+    } else {
+        text.bytes().skip(from).position(|b| b == b'\n').map(|at| from + at + 1)
+    };
+    from.and_then(|from| text.get(from..)).unwrap_or_default()
 }

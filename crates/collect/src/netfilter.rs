@@ -10,6 +10,7 @@ use model::netfilter::{Dialect, Family, Ruleset, Table};
 use model::snapshot::Gap;
 
 use crate::gaps::{gap, unparsed};
+use crate::kept::Kept;
 use crate::netlink::nftables;
 
 mod ipsets;
@@ -31,7 +32,8 @@ type Key = (Family, String);
 const RUNS_MAX: usize = 8;
 
 /// Everything that the namespace's netfilter holds, and what could not be read.
-pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
+pub(crate) fn read(kept: Kept<'_>) -> (Ruleset, Vec<Gap>) {
+    let machine = kept.machine;
     let mut gaps = Vec::new();
     let found = nftables::tables().unwrap_or_else(|error| {
         let need = "root, or CAP_NET_ADMIN in that namespace";
@@ -41,7 +43,7 @@ pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
     let is_trace = |table: &nftables::Table| table.owned && nftables::is_trace(&table.name);
     let others = found.into_iter().filter(|table| !is_trace(table));
     let nft: Vec<Key> = others.map(|table| (table.family, table.name)).collect();
-    let mut reader = Reader { machine, nft: &nft, tables: Vec::new(), arp: Vec::new(), gaps };
+    let mut reader = Reader { machine, kept, nft: &nft, tables: Vec::new(), arp: Vec::new(), gaps };
     let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
     let outputs = run_all(jobs(&nft, &modules));
     let mut left_out = Vec::new();
@@ -57,7 +59,7 @@ pub(crate) fn read(machine: &str) -> (Ruleset, Vec<Gap>) {
     let place = |table: &Table| nft.iter().position(|(f, n)| *f == table.family && *n == table.name);
     reader.tables.sort_by_key(|table| (!table.dialect.is_legacy(), place(table)));
     let mut ruleset = Ruleset { tables: reader.tables, ipsets: Vec::new() };
-    reader.gaps.extend(ipsets::read(machine, &mut ruleset));
+    reader.gaps.extend(ipsets::read(kept, &mut ruleset));
     (ruleset, reader.gaps)
 }
 
@@ -137,6 +139,7 @@ fn is_plain(name: &str) -> bool {
 
 struct Reader<'r> {
     machine: &'r str,
+    kept: Kept<'r>,
     /// What nf_tables has.
     nft: &'r [Key],
     tables: Vec<Table>,
@@ -154,6 +157,7 @@ impl Reader<'_> {
             Ok(text) => text,
             Err(error) => return self.failed(job, &error),
         };
+        self.kept.of_netns(&job.file(), &text);
         let (parsed, left_out) = job.read(&text);
         if matches!(job, Job::ArptablesNft) {
             self.arp = if parsed.problems.is_empty() { parsed.value } else { Vec::new() };

@@ -65,7 +65,7 @@ pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
 fn reached(site: &Site) -> Vec<Member> {
     let boot_id = boot_id();
     let taken_at = collect::now();
-    let outcomes = collect::machines(&site.machines);
+    let outcomes = collect::machines(&site.machines, collect::NOTHING);
     let members = site.machines.iter().zip(outcomes).map(|(plan, outcome)| Member {
         name: plan.name.clone(),
         inside: plan.instance,

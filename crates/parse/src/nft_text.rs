@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::Parsed;
 use crate::nft_json::assembly::Assembly;
+use crate::nft_json::objects::Object;
 use cursor::Cursor;
 use objects::Listing;
 
@@ -45,6 +46,27 @@ pub fn parse(text: &str, skip: &dyn Fn(Family, &str) -> bool) -> Parsed<Vec<Tabl
     let tables = assembly.finish(&mut problems);
     Parsed { value: tables, problems }
 }
+
+/// The same text as the JSON that nft would print of it (libnftables-json(5)): what is not understood of a rule is left
+/// out of its `expr`.
+pub fn json(text: &str) -> Value {
+    let tokens = lexer::read(text);
+    let mut objects = Vec::new();
+    let mut found = |object: Object| {
+        let entry = std::iter::once((object.kind, object.body));
+        objects.push(Value::Object(entry.collect()));
+    };
+    let mut listing = Listing {
+        text,
+        cursor: Cursor::new(&tokens),
+        braces: rule::Braces::of(&tokens),
+        problems: Vec::new(),
+        found: &mut found,
+    };
+    objects::read(&mut listing);
+    serde_json::json!({ "nftables": objects })
+}
+
 /// The statements that a text says, where it is understood to its end: some have no JSON in nft, which
 /// then prints their text in JSON's place.
 pub(crate) fn statements_of(text: &str, family: Family) -> Option<Vec<Value>> {

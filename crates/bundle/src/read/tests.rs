@@ -131,7 +131,8 @@ fn planted_secrets_are_nowhere_in_the_archive() {
     writer.add("compute1", "nova.conf", conf);
     let xml = "<domain><graphics passwd='SECRETm'/><password>SECRETn</password></domain>";
     writer.add("compute1", "libvirt/a.xml", xml);
-    let console = "-----BEGIN RSA PRIVATE KEY-----\nSECRETo\n-----END RSA PRIVATE KEY-----\npassword: SECRETp\n";
+    let console =
+        "-----BEGIN RSA PRIVATE KEY-----\nSECRETo\n-----END RSA PRIVATE KEY-----\npassword: SECRETp\n";
     writer.add("compute1", "consoles/a.log", console);
     let mut out = Vec::new();
     writer.finish(&facts, &mut out).unwrap();

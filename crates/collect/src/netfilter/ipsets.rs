@@ -8,14 +8,17 @@ use parse::{Parsed, ipset_save};
 
 use super::tool;
 use crate::gaps::{gap, unparsed};
+use crate::kept::Kept;
 
 /// Reads the ipsets into the ruleset whose rules ask for them.
-pub(super) fn read(machine: &str, ruleset: &mut Ruleset) -> Vec<Gap> {
+pub(super) fn read(kept: Kept<'_>, ruleset: &mut Ruleset) -> Vec<Gap> {
     if !asked_for(ruleset) {
         return Vec::new();
     }
+    let machine = kept.machine;
     match tool::run("ipset", &["save"]) {
         Ok(text) => {
+            kept.of_netns("ipset-save.txt", &text);
             let Parsed { value, problems } = ipset_save::parse(&text);
             ruleset.ipsets = value;
             ipset_save::note_changes(ruleset);

@@ -37,6 +37,14 @@ impl<'t> Job<'t> {
         }
     }
 
+    /// What the file is called that holds what it printed.
+    pub(super) fn file(self) -> String {
+        let (program, arguments) = self.argv();
+        let words = arguments.iter().filter(|word| !word.starts_with('-') && **word != "list");
+        let name = words.fold(program.to_owned(), |name, word| format!("{name}-{}", word.replace('/', "_")));
+        format!("{name}.txt")
+    }
+
     /// Debian's package of the tool.
     pub(super) fn package(self) -> &'static str {
         match self {

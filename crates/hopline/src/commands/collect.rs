@@ -9,7 +9,7 @@ use std::thread;
 use bundle::{CloudFacts, Facts, Manifest, Missing, Writer};
 use capture::replace::Replacement;
 use cloud::{DatabaseError, Records};
-use collect::MachinePlan;
+use collect::{Keep, MachinePlan};
 use model::snapshot::Gap;
 
 use crate::failure::Failure;
@@ -41,7 +41,14 @@ pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure
     let taken_at = collect::now();
     let spool = private(output).map_err(|error| cannot(&error))?;
     let writer = Writer::new(&spool.file, taken_at).map_err(|error| cannot(&error))?;
-    let facts = facts(&site, &wanted, plan, taken_at);
+    let keep = |machine: &str, file: &str, text: &str| {
+        writer.add(machine, file, text);
+        if let Some(name) = file.strip_prefix("main/nft-").and_then(|name| name.strip_suffix(".txt")) {
+            writer.add(machine, &format!("main/nft-{name}.json"), &parse::nft_text::json(text).to_string());
+        }
+    };
+    let facts = facts(&site, &wanted, plan, taken_at, &keep);
+    bundle::add_plain(&writer, &facts);
     let told = Told::of(&facts, &wanted);
     let mut bundle = private(output).map_err(|error| cannot(&error))?;
     let bytes =
@@ -71,12 +78,12 @@ fn wanted<'s>(site: &'s Site, hosts: &[String]) -> Result<Vec<&'s MachinePlan>, 
     Ok(site.machines.iter().filter(on_them).collect())
 }
 
-fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64) -> Facts {
+fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64, keep: Keep<'_>) -> Facts {
     let plans: Vec<MachinePlan> = wanted.iter().copied().cloned().collect();
     let (outcomes, records) = thread::scope(|scope| {
         let database =
             scope.spawn(|| site.database.as_ref().map(|url| cloud::read(url, plan.timeout)).transpose());
-        (collect::machines(&plans), database.join())
+        (collect::machines(&plans, keep), database.join())
     });
     let mut outcomes: Vec<_> = plans.iter().map(|plan| &plan.name).zip(outcomes).collect();
     let mut outcome = |machine: &MachinePlan| {

@@ -1,0 +1,319 @@
+//! Bundles of a real lab: the same diagnosis as where they were made, whatever is broken; what people read in them is
+//! what the tools print; and nothing secret. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cli_support::{Run, assert_refused};
+use serde_json::Value;
+use support::report::{list, text};
+use support::test_lab::TestLab;
+use support::{assert_none, printed, printed_in, run};
+use tempfile::TempDir;
+
+/// A lab, and a folder for its bundles.
+struct Bundles {
+    lab: TestLab,
+    folder: TempDir,
+}
+
+impl Bundles {
+    fn of(lab: TestLab) -> Bundles {
+        Bundles { lab, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Collects into a file of this name.
+    fn collect(&self, name: &str, hosts: &[&str]) -> PathBuf {
+        let path = self.path(name);
+        let run = self.lab.run(&[&["collect", "-o", path.to_str().unwrap()], hosts].concat());
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+        path
+    }
+
+    /// Asks the bundles.
+    fn ask(&self, question: &[&str], bundles: &[&Path]) -> Run {
+        let mut arguments = question.to_vec();
+        for bundle in bundles {
+            arguments.extend(["--bundle", bundle.to_str().unwrap()]);
+        }
+        self.lab.hopline(&arguments)
+    }
+
+    /// The files of a bundle, unpacked by tar itself.
+    fn unpacked(&self, bundle: &Path) -> TempDir {
+        let to = tempfile::tempdir().unwrap();
+        let argv = ["tar", "--zstd", "-xf", bundle.to_str().unwrap(), "-C", to.path().to_str().unwrap()];
+        printed(&argv);
+        to
+    }
+}
+
+/// A report without what the clock moves: how long it took, how sure the kernel is of its neighbours just now, and how
+/// many packets a rule has seen.
+fn timeless(run: &Run) -> String {
+    let lines = run.stdout.lines().filter(|line| !line.contains("\"elapsed_ms\""));
+    let mut report = lines.collect::<Vec<_>>().join("\n");
+    for state in ["REACHABLE", "STALE", "DELAY", "PROBE"] {
+        report = report.replace(state, "KNOWN");
+    }
+    let mut out = String::new();
+    let mut counter = false;
+    for c in report.chars() {
+        counter = match c {
+            '[' => true,
+            c if c.is_ascii_digit() || c == ':' => counter,
+            _ => false,
+        };
+        out.push(if counter && c.is_ascii_digit() { 'N' } else { c });
+    }
+    while out.contains("NN") {
+        out = out.replace("NN", "N");
+    }
+    out
+}
+
+#[test]
+fn whatever_is_broken_a_bundle_tells_the_same() {
+    let bundles = Bundles::of(TestLab::up("u"));
+    let listed = bundles.lab.hopline(&["lab", "faults"]).stdout;
+    let codes: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let question = ["diagnose", "web1", "--json"];
+    let live = || bundles.lab.run(&[&question[..], &["--passive"]].concat());
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for code in [&["nothing"], &codes[..]].concat() {
+        // What needs another shape of cloud is refused here.
+        if code != "nothing" && bundles.lab.lab("break", &[code]).code != 0 {
+            continue;
+        }
+        let before = live();
+        let bundle = bundles.collect("all.tar.zst", &[]);
+        let after = live();
+        let told = bundles.ask(&question, &[&bundle]);
+        compared += 1;
+        // What happens by itself meanwhile is in neither or in the second.
+        if ![&before, &after].iter().any(|live| timeless(live) == timeless(&told) && live.code == told.code) {
+            wrong.push(format!("{code}: live {}\nbundle {}{}", after.stdout, told.stdout, told.stderr));
+        }
+        if code != "nothing" {
+            bundles.lab.heal();
+        }
+    }
+    assert!(compared > 60, "only {compared} of {} were compared", codes.len());
+    assert_none(&wrong);
+}
+
+#[test]
+fn bundles_of_hosts_make_a_site() {
+    let bundles = Bundles::of(TestLab::up("h"));
+    bundles.lab.break_fault("default-route-missing");
+    let live = bundles.lab.run(&["diagnose", "web1", "--json", "--passive"]);
+    let one = bundles.collect("one.tar.zst", &["compute1"]);
+    let others = bundles.collect("others.tar.zst", &["gw", "isp", "external", "fabric"]);
+    // The order in which they are given does not matter, nor is any packet sent.
+    for both in [[&one, &others], [&others, &one]] {
+        let told = bundles.ask(&["diagnose", "web1", "--json"], &both.map(PathBuf::as_path));
+        assert_eq!(timeless(&told), timeless(&live));
+    }
+    // What is missing is told.
+    let told = bundles.ask(&["check", "--json"], &[&one]);
+    let report: Value = serde_json::from_str(&told.stdout).unwrap();
+    let gaps = report["coverage"]["gaps"].to_string();
+    assert!(
+        gaps.contains("everything of gw") && gaps.contains("hopline collect -o FILE.tar.zst gw"),
+        "{gaps}"
+    );
+    assert_refused(&bundles.ask(&["check", "gw"], &[&one]), &["gw is out of reach", "left out"]);
+    assert_refused(&bundles.ask(&["diagnose", "web1"], &[&others]), &["compute1 is out of reach"]);
+    // One host in two bundles would be told of twice.
+    let again = bundles.collect("again.tar.zst", &["compute1"]);
+    assert_refused(&bundles.ask(&["check"], &[&one, &again]), &["`compute1` is in two bundles"]);
+
+    let hosts = |name: &str, file: &Path| {
+        format!(
+            "[[host]]\nname = \"{name}\"\nat = \"bundle:{}\"\n",
+            file.file_name().unwrap().to_str().unwrap()
+        )
+    };
+    let site = bundles.path("site.toml");
+    let others = ["gw", "isp", "external", "fabric"].map(|name| hosts(name, &others)).concat();
+    let instances = ["web1", "web2"].map(|name| {
+        format!("[[instance]]\nname = \"{name}\"\nhost = \"compute1\"\nat = \"bundle:one.tar.zst\"\n")
+    });
+    fs::write(&site, hosts("compute1", &one) + &others + &instances.concat()).unwrap();
+    let site = ["--site", site.to_str().unwrap()];
+    let told = bundles.lab.hopline(&[&["diagnose", "web1", "--json"], &site[..]].concat());
+    assert_eq!(timeless(&told), timeless(&live));
+    let path = bundles.lab.hopline(&[&["path", "web1", "1.2.3.4"], &site[..]].concat());
+    assert_eq!((path.code, path.stderr.as_str()), (1, ""), "{path:?}");
+    let collected = bundles.lab.hopline(&[&["collect", "-o", "x"], &site[..]].concat());
+    assert_refused(&collected, &["cannot be collected again"]);
+    let mistyped = bundles.path("mistyped.toml");
+    fs::write(&mistyped, hosts("compute2", &one)).unwrap();
+    let run = bundles.lab.hopline(&["check", "--site", mistyped.to_str().unwrap()]);
+    assert_refused(&run, &["there is no `compute2` in the bundle", "did you mean `compute1`"]);
+}
+
+#[test]
+fn what_people_read_is_what_the_tools_print() {
+    let bundles = Bundles::of(TestLab::up("t"));
+    let lab = &bundles.lab;
+    let host = lab.netns("compute1");
+    printed_in(
+        &host,
+        &["nft", "add table inet mine; add chain inet mine c { type filter hook input priority 5; }"],
+    );
+    printed_in(&host, &["nft", "add rule inet mine c ip saddr 10.9.9.9 counter drop"]);
+    printed_in(&host, &["ip", "rule", "add", "from", "10.9.0.0/16", "fwmark", "0x7/0xff", "lookup", "100"]);
+    printed_in(&host, &["ip", "route", "add", "blackhole", "10.9.9.0/24", "table", "100"]);
+    let files = bundles.unpacked(&bundles.collect("all.tar.zst", &[]));
+    let read =
+        |file: &str| fs::read_to_string(files.path().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let mut wrong = Vec::new();
+    let listings: [(&str, &[&str]); 8] = [
+        ("ip-d-j-link.json", &["ip", "-s", "-d", "-j", "link"]),
+        ("ip-j-address.json", &["ip", "-d", "-j", "address"]),
+        ("ip-j-route-show-table-all.json", &["ip", "-j", "route", "show", "table", "all"]),
+        ("ip-j-rule.json", &["ip", "-j", "rule"]),
+        ("ip-6-j-rule.json", &["ip", "-6", "-j", "rule"]),
+        ("ip-j-neighbour-show-nud-all.json", &["ip", "-j", "neighbour", "show", "nud", "all"]),
+        ("bridge-j-fdb.json", &["bridge", "-j", "fdb"]),
+        ("bridge-j-vlan.json", &["bridge", "-j", "vlan"]),
+    ];
+    for machine in ["compute1", "gw", "web1"] {
+        for (file, tool) in listings {
+            let ours: Value = serde_json::from_str(&read(&format!("{machine}/main/{file}"))).unwrap();
+            let theirs: Value = serde_json::from_str(&printed_in(&lab.netns(machine), tool)).unwrap();
+            // IPv6 routes are of a listing of their own.
+            let ours: Vec<&Value> = list(&ours).iter().filter(|one| one.get("pref").is_none()).collect();
+            let unlike = |one: &&&Value| !list(&theirs).iter().any(|other| agrees(one, other));
+            wrong.extend(ours.iter().filter(unlike).map(|one| format!("{machine} {file}: {one}")));
+            let told =
+                list(&theirs).iter().filter(|one| !file.contains("neighbour") && !one["dst"].is_null());
+            if ours.len() < told.count() {
+                wrong.push(format!("{machine} {file}: {} entries of {theirs}", ours.len()));
+            }
+        }
+    }
+    assert_none(&wrong);
+
+    let rules = |text: &str| {
+        let kept = text.lines().filter(|line| !line.starts_with('#'));
+        kept.map(|line| line.split_once(']').map_or(line, |(_, rule)| rule).to_owned()).collect::<Vec<_>>()
+    };
+    let saved = read("compute1/main/iptables-nft-save.txt");
+    assert_eq!(rules(&saved), rules(&printed_in(&host, &["iptables-nft-save", "-c"])));
+    assert!(
+        read("compute1/main/nft-table-inet-mine.txt").contains("ip saddr 10.9.9.9 counter"),
+        "nft's text"
+    );
+    let json: Value = serde_json::from_str(&read("compute1/main/nft-table-inet-mine.json")).unwrap();
+    let rule = list(&json["nftables"]).iter().find(|object| !object["rule"].is_null()).expect("the rule");
+    assert_eq!(rule["rule"]["expr"][0]["match"]["right"], "10.9.9.9", "{rule}");
+    for (file, expected) in [
+        ("compute1/main/sysctl.txt", "net.ipv4.ip_forward = 1"),
+        ("compute1/main/ss-lntu.txt", "udp 0 0.0.0.0"),
+        ("compute1/ps.txt", "--dhcp-hostsfile="),
+        ("cloud/instances.csv", "web1"),
+        ("cloud/floating_ips.csv", "203.0.113.30,10.0.2.24,compute1,web1"),
+        ("cloud/networks.csv", "br100"),
+    ] {
+        let text = read(file);
+        assert!(text.contains(expected), "{file}: {text}");
+    }
+    let names = printed(&["find", files.path().to_str().unwrap(), "-type", "f"]);
+    for name in [
+        "/etc/nova/nova.conf",
+        "/nova-br100.conf",
+        "/dnsmasq.log",
+        ".xml",
+        "/console.log",
+        "/nf_conntrack.txt",
+    ] {
+        assert!(
+            names.lines().any(|line| line.contains("/compute1/") && line.ends_with(name)),
+            "{name} in {names}"
+        );
+    }
+}
+
+/// All that we say is said there, but for numbers and states that move by themselves.
+fn agrees(ours: &Value, theirs: &Value) -> bool {
+    const MOVING: [&str; 5] = ["stats64", "state", "flags", "lladdr", "operstate"];
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => ours.iter().all(|(key, value)| {
+            MOVING.contains(&key.as_str()) || theirs.get(key).is_some_and(|other| agrees(value, other))
+        }),
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.iter().all(|one| theirs.iter().any(|other| agrees(one, other)))
+        }
+        (ours, theirs) => ours == theirs,
+    }
+}
+
+#[test]
+fn nothing_secret_enters_and_nobody_else_reads_it() {
+    let bundles = Bundles::of(TestLab::up("s"));
+    let conf = bundles.lab.state().join("compute1/etc/nova/nova.conf");
+    let more = "\nrabbit_password = PLANTEDa\nadmin_token=PLANTEDb\nsql_connection = mysql://nova:PLANTEDc@db/nova\n\
+                [database]\nconnection = mysql+pymysql://nova:p/PLANTEDd@db/nova\n";
+    fs::write(&conf, fs::read_to_string(&conf).unwrap() + more).unwrap();
+    let xml = bundles.lab.state().join("compute1/run/libvirt/qemu");
+    let domain = fs::read_dir(&xml).unwrap().flatten().map(|entry| entry.path());
+    let domain = domain.filter(|path| path.extension().is_some_and(|e| e == "xml")).min().expect("a domain");
+    let vnc = "<graphics type='vnc' passwd='PLANTEDe'/></devices>";
+    fs::write(&domain, fs::read_to_string(&domain).unwrap().replace("</devices>", vnc)).unwrap();
+    let consoles = fs::read_dir(bundles.lab.state().join("compute1/instances")).unwrap();
+    let console = consoles.flatten().map(|entry| entry.path().join("console.log")).min().expect("a console");
+    let log =
+        "\n-----BEGIN RSA PRIVATE KEY-----\nPLANTEDf\n-----END RSA PRIVATE KEY-----\npassword: PLANTEDg\n";
+    fs::write(&console, fs::read_to_string(&console).unwrap() + log).unwrap();
+
+    let path = bundles.path("b.tar.zst");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let bundle = bundles.collect("b.tar.zst", &[]);
+    assert_eq!(fs::metadata(&bundle).unwrap().permissions().mode() & 0o777, 0o600);
+    let names: Vec<_> =
+        fs::read_dir(bundles.folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(names, ["b.tar.zst"], "nothing else is left there");
+    let files = bundles.unpacked(&bundle);
+    let found = run(&["grep", "-ra", "PLANTED", files.path().to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+    let kept = fs::read_to_string(files.path().join(format!("compute1{}", conf.display()))).unwrap();
+    assert!(kept.contains("rabbit_password = ***") && kept.contains("flat_network_bridge"), "{kept}");
+    let manifest = fs::read_to_string(files.path().join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert!(text(&manifest["read_as"]).starts_with("root, capabilities "), "{manifest:#}");
+}
+
+#[test]
+fn bad_bundles_and_places_are_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let hopline = |arguments: &[&str]| cli_support::hopline(folder.path(), arguments);
+    fs::write(folder.path().join("text"), "hello").unwrap();
+    assert_refused(&hopline(&["check", "--bundle", "text"]), &["cannot read the bundle text", "hint: "]);
+    assert_refused(
+        &hopline(&["check", "--bundle", "none"]),
+        &["cannot read the bundle none", "No such file"],
+    );
+    assert_refused(
+        &hopline(&["check", "--bundle", "text", "--site", "x"]),
+        &["`--site` and `--bundle` cannot both be given"],
+    );
+    assert_refused(
+        &hopline(&["collect", "-o", "none/b.tar.zst"]),
+        &["cannot write the bundle none/b.tar.zst"],
+    );
+    fs::write(folder.path().join("site.toml"), "[[host]]\nname = \"a\"\nat = \"bundle:\"\n").unwrap();
+    assert_refused(&hopline(&["check"]), &["line 3", "names no bundle", "bundle:FILE.tar.zst"]);
+}
