@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-lab bench-capture bench-correlate bench-db selftest score readme install-deps
+.PHONY: help demo test bench bench-lab bench-bundle bench-capture bench-correlate bench-db selftest score readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ bench: install-deps ## Measures the snapshot and the walk, beside the tools an o
 bench-lab: install-deps ## Measures how long a lab takes to come, to be looked after, and to go
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench_lab.py
+
+bench-bundle: ## Measures a bundle of a host with 1,000 instances: written, read, one instance diagnosed
+	cargo build --release --locked -p hopline
+	cargo build --release --locked -p bundle --example synthetic
+	scripts/bench_bundle.py
 
 bench-capture: install-deps ## Measures a capture beside tcpdump: CPU a packet, drops, memory
 	cargo build --release --locked -p hopline

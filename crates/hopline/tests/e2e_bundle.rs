@@ -48,14 +48,13 @@ impl Bundles {
         }
         self.lab.hopline(&arguments)
     }
+}
 
-    /// The files of a bundle, unpacked by tar itself.
-    fn unpacked(&self, bundle: &Path) -> TempDir {
-        let to = tempfile::tempdir().unwrap();
-        let argv = ["tar", "--zstd", "-xf", bundle.to_str().unwrap(), "-C", to.path().to_str().unwrap()];
-        printed(&argv);
-        to
-    }
+/// The files of a bundle, unpacked by tar itself.
+fn unpacked(bundle: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    printed(&["tar", "--zstd", "-xf", bundle.to_str().unwrap(), "-C", to.path().to_str().unwrap()]);
+    to
 }
 
 /// A report without what the clock moves: how long it took, how sure the kernel is of its neighbours just now, and how
@@ -175,7 +174,7 @@ fn what_people_read_is_what_the_tools_print() {
     printed_in(&host, &["nft", "add rule inet mine c ip saddr 10.9.9.9 counter drop"]);
     printed_in(&host, &["ip", "rule", "add", "from", "10.9.0.0/16", "fwmark", "0x7/0xff", "lookup", "100"]);
     printed_in(&host, &["ip", "route", "add", "blackhole", "10.9.9.0/24", "table", "100"]);
-    let files = bundles.unpacked(&bundles.collect("all.tar.zst", &[]));
+    let files = unpacked(&bundles.collect("all.tar.zst", &[]));
     let read =
         |file: &str| fs::read_to_string(files.path().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
     let mut wrong = Vec::new();
@@ -286,7 +285,7 @@ fn nothing_secret_enters_and_nobody_else_reads_it() {
     let names: Vec<_> =
         fs::read_dir(bundles.folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(names, ["b.tar.zst"], "nothing else is left there");
-    let files = bundles.unpacked(&bundle);
+    let files = unpacked(&bundle);
     let found = run(&["grep", "-ra", "PLANTED", files.path().to_str().unwrap()]);
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
     let kept = fs::read_to_string(files.path().join(format!("compute1{}", conf.display()))).unwrap();

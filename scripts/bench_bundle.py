@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""How long a bundle of a host with a thousand instances takes to write, to read and to diagnose one of them.
+
+The host is made up (crates/bundle/examples/synthetic.rs); its sizes are those of a real one. Beside hopline stands
+what a support desk would type: `tar` with zstd, which unpacks the same file.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+INSTANCES = 1000
+RUNS = 5
+WRITTEN_MAX_S, DIAGNOSED_MAX_S, BYTES_MAX = 10.0, 2.0, 20_000_000
+
+
+def timed(argv, codes):
+    """Shortest of some runs, in seconds, and the largest memory of all, in MiB."""
+    best, peak = float("inf"), 0
+    for _ in range(RUNS):
+        started = time.monotonic()
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        best = min(best, time.monotonic() - started)
+        peak = max(peak, usage.ru_maxrss // 1024)
+        assert process.returncode in codes, (argv, process.returncode)
+    return best, peak
+
+
+def main():
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    release = os.path.join(root, "target/release")
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = os.path.join(folder, "host.tar.zst")
+        made = subprocess.run(
+            [os.path.join(release, "examples/synthetic"), bundle, str(INSTANCES)],
+            check=True, capture_output=True, text=True,
+        )
+        made = json.loads(made.stdout)
+        written = made["written_ms"] / 1000
+        question = ["diagnose", f"web{INSTANCES // 2}", "--bundle", bundle, "--json"]
+        diagnosed, memory = timed([os.path.join(release, "hopline"), *question], (0, 1, 3))
+        unpacked, _ = timed(["tar", "--zstd", "-xf", bundle, "-C", folder], (0,))
+    print(f"a host of {INSTANCES} instances, shortest of {RUNS} runs")
+    print(f"  written in               {written:6.2f} s   (at most {WRITTEN_MAX_S} s)")
+    print(f"  size                     {made['bytes'] / 1e6:6.2f} MB  (at most {BYTES_MAX / 1e6} MB)")
+    print(f"  one instance diagnosed   {diagnosed:6.2f} s   (at most {DIAGNOSED_MAX_S} s), {memory} MiB")
+    print(f"  tar unpacks it in        {unpacked:6.2f} s")
+    return int(written > WRITTEN_MAX_S or made["bytes"] > BYTES_MAX or diagnosed > DIAGNOSED_MAX_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
