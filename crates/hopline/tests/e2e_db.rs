@@ -38,6 +38,9 @@ fn what_ends_badly_is_told_with_its_rows_and_where_the_hosts_have_it() {
     assert_eq!(text(&row["kind"]), "db");
     assert!(text(&row["source"]).starts_with("SELECT fl.id, fl.address"), "{row}");
     assert!(text(&row["text"]).starts_with("floating_ips 1: address 203.0.113.30, host compute1"), "{row}");
+    // Who asks for what is gone is led there.
+    let refused = lab.run(&["diagnose", "web1", "--passive"]);
+    assert_refused(&refused, &["there is no instance `web1`", "hopline db check"]);
     // What is typed repairs it.
     for finding in list(&report.json["findings"]).iter().take(3) {
         support::sqlite(&lab.state().join("nova.sqlite"), text(&finding["remedy"][0]["command"]));
@@ -57,9 +60,6 @@ fn what_ends_badly_is_told_with_its_rows_and_where_the_hosts_have_it() {
         list(&dump.json["findings"]).iter().map(|finding| text(&finding["code"])).collect();
     assert_eq!(codes, ["fixed-ip-leaked", "vif-orphan"], "of a dump the hosts are not asked");
     assert!(dump.json["coverage"]["gaps"].to_string().contains("whether compute1 has"), "{:#}", dump.json);
-    // Who asks for what is gone is led there.
-    let refused = lab.run(&["diagnose", "web2", "--passive"]);
-    assert_refused(&refused, &["there is no instance `web2`", "hopline db check"]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Report {
     fn assert_contract(&self) {
         let report = &self.json;
         assert_eq!(report["schema"], "hopline.report/1");
-        one_of(report, "command", &["diagnose", "check", "path"]);
+        one_of(report, "command", &["diagnose", "check", "path", "db check"]);
         one_of(report, "outcome", &["fault", "healthy", "undetermined"]);
         texts(report, &["subject"]);
         assert!(report["elapsed_ms"].is_u64(), "{report}");
