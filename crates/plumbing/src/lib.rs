@@ -1,5 +1,5 @@
-//! Writes to the kernel: links, addresses, routes, FIB rules, neighbours, FDB entries, IPsec policies, queues and sysctls
-//! of a network namespace, one small function each; what `collect` reads, the other way round.
+//! Writes to the kernel: links, addresses, routes, FIB rules, neighbours, FDB entries, IPsec policies, queues and
+//! sysctls of a network namespace, one small function each; what `collect` reads, the other way round.
 //!
 //! Each goes through a socket of the namespace that it changes, so nothing is entered for it. The
 //! exceptions are sysctls: /proc/sys/net shows a thread the namespace that it is in.

@@ -8,11 +8,11 @@
 //! device that is overloaded. TCP slows down to a crawl where a few of a hundred are lost.
 //!
 //! ## How hopline knows
-//! `diagnose` sends ten more pings to the outside where the first ones are answered, and up to twenty more of a question
-//! that is answered in part, and counts them at every device of their predicted way. The hop is the device to which
-//! fewer come than have passed the one before it. A single loss is told of no more than an answer that is late: at least
-//! two must be missing, and the devices must agree. Where nothing can be watched the hop is a guess, and said to be
-//! possible only. Nothing is said of who limits pings by a rule.
+//! `diagnose` sends ten more pings to the outside where the first ones are answered, and up to twenty more of a
+//! question that is answered in part, and counts them at every device of their predicted way. The hop is the device
+//! to which fewer come than have passed the one before it. A single loss is told of no more than an answer that is
+//! late: at least two must be missing, and the devices must agree. Where nothing can be watched the hop is a guess,
+//! and said to be possible only. Nothing is said of who limits pings by a rule.
 //!
 //! ## What it looks like
 //! `ping -c 100 -i 0.1 1.2.3.4` prints `37% packet loss`; `ip -s -s link show eth0` may count errors, `ethtool -S eth0`
