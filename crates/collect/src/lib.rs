@@ -19,6 +19,5 @@ mod sysctls;
 
 pub use kept::{Keep, NOTHING};
 pub use machine::{
-    At, CollectError, Collected, Machine, MachinePlan, add, machines, namespace, now, queues, ruleset,
-    site,
+    At, CollectError, Collected, Machine, MachinePlan, add, machines, namespace, now, queues, ruleset, site,
 };
