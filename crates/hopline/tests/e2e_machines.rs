@@ -7,7 +7,6 @@ mod cli_support;
 mod support;
 
 use score::tables::OF_MACHINES;
-use support::printed_in;
 use support::reach::Reach;
 use support::report::{asked, hops, legs, list, text};
 use support::test_lab::TestLab;
@@ -92,10 +91,10 @@ fn machines_are_pinged_for_by_their_host() {
     }
     lab.heal();
     lab.report(&["diagnose", "web1"]).assert_healthy("the rule is gone");
-    // A queue without room for a single packet: nothing that hopline reads tells of it.
-    printed_in(&lab.netns("compute1"), &["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "0"]);
+    // An IPsec policy: nothing that hopline reads tells of it.
+    lab.break_fault("dropped-by-unmodelled");
     let lost = lab.report(&["diagnose", "web1"]);
-    lost.assert_finds(&["dropped-by-unmodelled compute1//eth0"], "a queue without room");
+    lost.assert_finds(&["dropped-by-unmodelled compute1//br100"], "an IPsec policy");
     let summary = text(&lost.json["findings"][0]["summary"]);
-    assert!(summary.contains("from web1 to 1.2.3.4 is dropped at eth0 of compute1"), "{summary}");
+    assert!(summary.contains("from web1 to 1.2.3.4 is dropped at br100 of compute1"), "{summary}");
 }

@@ -66,7 +66,7 @@ fn probe(
         queued.clone_from(&ways);
         watching = watching::start(site, facts, &ways, &watched);
     }
-    let dropping = dropping.watch(facts, &probes);
+    let dropping = dropping.watch(facts, &watched);
     let (answers, (held, unasked)) = thread::scope(|scope| {
         let held = scope.spawn(|| holders::ask(&addresses));
         let answers = asking::ask(&questions, facts, timeout);
@@ -75,7 +75,7 @@ fn probe(
     facts.snapshot.gaps.extend(unasked);
     let Answers { results, turns, mut holders } = answers;
     holders.extend(held);
-    let drops = dropping::finish(dropping, facts, &probes, &results);
+    let drops = dropping::finish(dropping, facts, &watched, &results);
     let watches = watching.map(|watching| watching::finish(watching, &watched)).unwrap_or_default();
     let queues = queues::after(site, facts, &queued);
     let rules = proof::finish(facts, traced);
