@@ -1,13 +1,16 @@
-//! The published score holds: of what docs/score.json calls right, a part that changes is tried again. Needs root.
+//! The published score holds: of what docs/score.json calls right, a part is tried again. Needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use score::{Case, Hopline, Means, Record, Runner, Shape, Trial};
+
+/// Which part is tried: always the same, so that what fails has been broken by the change at hand. `make score` draws
+/// another every time, and so does who sets `HOPLINE_SCORE_SEED`.
+const SEED: u64 = 7;
 
 /// Of each kind, as many as take a minute together.
 const SINGLES: usize = 12;
@@ -19,7 +22,7 @@ fn what_the_published_score_calls_right_is_right_still() {
     let record = Record::parse(include_str!("../../../docs/score.json")).expect("docs/score.json");
     let seed = match std::env::var("HOPLINE_SCORE_SEED") {
         Ok(seed) => seed.parse().expect("a number"),
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs(),
+        Err(_) => SEED,
     };
     let repeat = format!("HOPLINE_SCORE_SEED={seed} tries the same");
     let known = |mut trials: Vec<Trial>, count| {
