@@ -32,7 +32,7 @@ fn a_drop_that_nothing_read_explains_is_named_with_device_reason_and_function() 
     assert_eq!((text(&finding["confidence"]), text(&finding["direction"])), ("proven", "request"));
     assert!(text(&finding["summary"]).contains("an IPsec policy blocks it"), "{finding:#}");
     let told = kernels_word(finding);
-    let expected = "the kernel dropped 2 of our packets at br100 of compute1: XFRM_POLICY in ip_forward";
+    let expected = "the kernel dropped 12 of our packets at br100 of compute1: XFRM_POLICY in ip_forward";
     assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
     lab.heal();
     let report = lab.report(&["diagnose", "web1"]);
