@@ -7,6 +7,7 @@ use model::snapshot::Gap;
 
 use crate::catalogue::general::dropped_by_unmodelled;
 use crate::diagnose::{Case, probe_of, start_of};
+use crate::dropped::Telling;
 use crate::explained::Lost;
 use crate::ladder::Rung;
 use crate::ranking::{Rank, Ranked};
@@ -47,8 +48,11 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         if explained::is_by(findings, asking, Lost { parted: parted.as_ref(), dropped }) {
             return None;
         }
-        // What the walk can tell matters no more where the kernel has told; of a copy beside the way it has not.
-        if let Some(telling) = telling.filter(|telling| telling.is_on_way || rung.answer.answered) {
+        // What the walk can tell matters no more where the kernel has told; of a copy beside the way it has not, nor where
+        // devices have seen the packet go by.
+        let is_seen = parted.as_ref().is_some_and(|parted| parted.before.is_some());
+        let is_telling = |telling: &Telling| telling.is_on_way || (rung.answer.answered && !is_seen);
+        if let Some(telling) = telling.filter(is_telling) {
             return dropped_by_unmodelled::found(asking, &telling, findings);
         }
         if !rung.answer.answered {

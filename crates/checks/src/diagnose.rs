@@ -87,6 +87,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             probes: case.probes,
             rules: case.rules,
             queues: case.queues,
+            watches: case.watches,
             holders: case.holders,
             claimed: None,
         };
@@ -392,6 +393,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         probes: &[],
         rules: &[],
         queues: &[],
+        watches: &[],
         holders: &[],
         claimed: None,
     };

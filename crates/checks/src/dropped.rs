@@ -2,7 +2,7 @@
 
 use model::finding::{Evidence, EvidenceKind, Finding};
 use model::kernel_drop::KernelDrop;
-use model::path::{Direction, Exchange, Hop, Path, Place};
+use model::path::{Direction, Exchange, Hop, Path, Place, Stage};
 use model::probe::ProbeResult;
 
 use crate::diagnose::{Case, probe_of};
@@ -29,6 +29,12 @@ pub(crate) struct Telling<'c> {
 pub(crate) fn telling<'c>(case: &Case<'c>, rung: &Rung, probe: &ProbeResult) -> Option<Telling<'c>> {
     let of_it = of_question(case, rung, probe).filter_map(|drop| told(rung, drop));
     let is_loss = |(weight, told): &(Weight, Telling)| match weight {
+        // Of what goes to everybody each machine drops its copy: only its server's stack loses it, or a device of the
+        // way itself.
+        Weight::Place if is_for_everybody(told.drop) => {
+            let is_stack = matches!(told.meaning.stage, Stage::Filter | Stage::Local | Stage::Route);
+            told.is_on_way && (!is_stack || is_end(rung, &told.at))
+        }
         // Somebody else may ask for the same neighbour, too.
         Weight::Place => told.is_on_way || told.drop.exchange != Exchange::Arp,
         Weight::Flooded => told.is_on_way,
@@ -45,6 +51,17 @@ pub(crate) fn telling<'c>(case: &Case<'c>, rung: &Rung, probe: &ProbeResult) -> 
         )
     });
     best.map(|(_, told)| told)
+}
+
+fn is_for_everybody(drop: &KernelDrop) -> bool {
+    drop.exchange == Exchange::Dhcp && drop.direction == Direction::Request
+}
+
+/// The question is for this machine, or ends there.
+fn is_end(rung: &Rung, at: &Place) -> bool {
+    let there = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
+    let mut ends = there.filter_map(|path| path.hops.last());
+    ends.any(|hop| hop.at.host == at.host && hop.at.netns == at.netns)
 }
 
 fn told<'c>(rung: &Rung, drop: &'c KernelDrop) -> Option<(Weight, Telling<'c>)> {

@@ -30,7 +30,9 @@ pub(crate) fn domain<'v>(seat: &Seat<'v>) -> Option<&'v Domain> {
 ///
 /// Its tap goes with its QEMU, so where there is one somebody holds it.
 pub(crate) fn off(seat: &Seat) -> Option<Vec<Evidence>> {
-    let state = seat.instance.vm_state.as_deref().filter(|state| ON.contains(state))?;
+    // While nova moves, resizes or reboots it there rightly is none for a while.
+    let is_at_rest = seat.instance.task.is_none();
+    let state = seat.instance.vm_state.as_deref().filter(|state| is_at_rest && ON.contains(state))?;
     if seat.ns.links.is_empty() || seat.tap().is_some() {
         return None;
     }
@@ -76,7 +78,7 @@ fn no_process(seat: &Seat, domain: &Domain) -> Option<Vec<Evidence>> {
 /// What shows that nobody works on what the instance is sent: libvirt's word, or its QEMU that was stopped. `None`
 /// where that is meant.
 pub(crate) fn paused(seat: &Seat) -> Option<Vec<Evidence>> {
-    let is_meant = seat.instance.is_meant_off();
+    let is_meant = seat.instance.is_meant_off() || seat.instance.task.is_some();
     let domain = domain(seat).filter(|domain| domain.live && !is_meant)?;
     let mut shown = Vec::new();
     if domain.state.as_deref() == Some("paused") {

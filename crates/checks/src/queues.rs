@@ -4,8 +4,8 @@
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::link::Link;
 use model::path::{Direction, Exchange, Hop, Place, Stop};
-use model::probe::{ProbeResult, QueuesSeen};
-use model::queueing::{Qdisc, QdiscPlace};
+use model::probe::{DeviceWatch, ProbeResult, QueuesSeen};
+use model::queueing::{Qdisc, QdiscPlace, TcSide};
 use model::{Netns, Snapshot};
 
 use crate::diagnose::is_probe_of;
@@ -60,7 +60,12 @@ pub(crate) fn check(view: &View, code: &'static str, whose: Whose) -> Vec<Found>
     }
     for rung in view.rungs.iter().filter(|_| view.is_as_read) {
         let Some(probe) = lossy_probe(view, rung) else { continue };
-        for hop in rung.answer.paths.iter().flat_map(|path| &path.hops) {
+        let hops =
+            rung.answer.paths.iter().flat_map(|path| path.hops.iter().map(|hop| (path.direction, hop)));
+        for (direction, hop) in hops {
+            if has_left(view, direction, hop, probe) {
+                continue;
+            }
             let Some(lossy) = counting(view, hop, probe).filter(|lossy| is_whose(view, lossy, whose)) else {
                 continue;
             };
@@ -94,13 +99,33 @@ fn lossy_probe<'v>(view: &View<'v>, rung: &Rung) -> Option<&'v ProbeResult> {
     probes.find(|probe| probe.received < probe.sent)
 }
 
+/// Whatever the device's queue has dropped was somebody else's: all of ours was seen behind it, where captures see what
+/// leaves (`dev_hard_start_xmit`, net/core/dev.c).
+fn has_left(view: &View, direction: Direction, hop: &Hop, probe: &ProbeResult) -> bool {
+    let at = &hop.at;
+    let is_there = |watch: &&DeviceWatch| {
+        (&watch.machine, &watch.netns, &watch.device) == (&at.host, &at.netns, &at.device)
+    };
+    let asked = (&probe.from, probe.to, probe.asked.exchange(), probe.asked.octets());
+    view.watches.iter().filter(is_there).flat_map(|watch| &watch.probes).any(|seen| {
+        let is_it = (&seen.from, seen.to, seen.exchange, seen.octets) == asked;
+        let is_whole = match direction {
+            Direction::Reply => seen.replies > 0 && seen.replies >= seen.requests.min(probe.sent),
+            Direction::Request | Direction::Both => seen.requests >= probe.sent,
+        };
+        is_it && is_whole
+    })
+}
+
 /// The link of a hop, where its queue counted drops meanwhile, or holds packets back that it cannot send on.
 fn counting<'v>(view: &View<'v>, hop: &Hop, probe: &'v ProbeResult) -> Option<Lossy<'v>> {
     let ns = view.netns_at(&hop.at)?;
     let link = ns.link_named(&hop.at.device)?;
     let (before, after) = (link.root_qdisc()?, after(view.queues, ns, link)?);
     let drops = risen(before, after);
-    let how = if drops > 0 {
+    // A roomy queue that the kernel attached drops what is too much for the link, and never all that is ours.
+    let is_usual = after.handle == 0 && after.is_roomy() && probe.received == 0;
+    let how = if drops > 0 && !is_usual {
         How::Counted { drops, probe }
     } else if after.stats.backlog_packets > 0 && !after.is_roomy() {
         How::Holds { probe }
@@ -124,7 +149,8 @@ fn of_link<'v>(queues: &'v [QueuesSeen], ns: &Netns, link: &Link) -> Option<&'v 
 }
 
 fn risen(before: &Qdisc, after: &Qdisc) -> u32 {
-    after.stats.drops.wrapping_sub(before.stats.drops)
+    // Less than before is a device that was made anew.
+    after.stats.drops.saturating_sub(before.stats.drops)
 }
 
 /// How many packets the filters of a link, and the root that asks some, dropped while our probes were under way. `None`
@@ -135,7 +161,12 @@ pub(crate) fn dropped_by_filters(queues: &[QueuesSeen], ns: &Netns, link: &Link)
         let same = again.iter().find(|after| (after.place, after.handle) == (before.place, before.handle));
         same.map(|after| risen(before, after))
     };
-    let holds_filters = |qdisc: &&Qdisc| matches!(qdisc.place, QdiscPlace::Filters | QdiscPlace::Root);
+    let is_root_asking = link.filters.iter().any(|filter| filter.side == TcSide::Root);
+    let holds_filters = |qdisc: &&Qdisc| match qdisc.place {
+        QdiscPlace::Filters => true,
+        QdiscPlace::Root => is_root_asking,
+        QdiscPlace::Class(_) => false,
+    };
     link.qdiscs.iter().filter(holds_filters).filter_map(risen).reduce(u32::saturating_add)
 }
 

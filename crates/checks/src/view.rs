@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use model::intent::{Instance, Network, Vif};
 use model::link::Link;
 use model::path::{Direction, Exchange, Hop, Place, Stage, Stop};
-use model::probe::{Holders, ProbeResult, QueuesSeen, RulesSeen};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
 use model::snapshot::Host;
 use model::{Intent, Netns, Snapshot};
 use sim::World;
@@ -35,6 +35,8 @@ pub struct View<'v> {
     pub rules: &'v [RulesSeen],
     /// What waited on the way of those, afterwards.
     pub queues: &'v [QueuesSeen],
+    /// What devices saw of what was really asked.
+    pub watches: &'v [DeviceWatch],
     /// Who answered for the addresses in question.
     pub holders: &'v [Holders],
     /// On the last pass of the last round: the stops that some finding already accounts for.

@@ -118,6 +118,10 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
                 let patience = talk.patience(&job, patience);
                 // Silence means something only after the full wait.
                 if Instant::now() + patience.of(&job) > deadline && talk.has_asked() {
+                    // More of what was asked already is no question left out.
+                    if job.probes().iter().all(|probe| probe.is_more()) {
+                        continue;
+                    }
                     talk.leave_out(&job, "the time was up", "a longer --timeout");
                     continue;
                 }
@@ -371,8 +375,8 @@ impl<'q, 'a> Talk<'q, 'a> {
         for instance in instances.filter(|_| !is_first) {
             self.counted.entry(instance).or_default().is_under_way = false;
         }
-        // A silence that lasted through the first ten is one.
-        let has_answers = is_first && self.slowest > Duration::ZERO;
+        // A silence that lasted through the first ten is one; and of many instances at once many rightly are.
+        let has_answers = is_first && self.groups.len() == 1 && self.slowest > Duration::ZERO;
         let chosen = asked.iter().find_map(|at| {
             let question = self.questions.get(*at)?;
             let rung = &question.rung;

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use cli_support::command;
 use serde_json::Value;
 use support::reach::Reach;
-use support::report::{Report, asked, hops, list, text};
+use support::report::{Report, asked, hops, list, text, without_more};
 use support::test_lab::TestLab;
 use support::{eventually, printed, printed_in, run};
 use tempfile::TempDir;
@@ -204,7 +204,8 @@ fn a_machine_without_a_floating_address_that_does_not_answer_is_found_by_its_hos
     let report = closed.report(&["diagnose", "web2"]);
     report.assert_finds(&["lost-at-hop compute1//vnet1"], "its own firewall");
     let finding = &list(&report.json["findings"])[0];
-    assert_eq!(evidence(finding, "probe"), ["ping 10.0.2.25 from compute1: 0 of 12 answered"]);
+    let asked: Vec<String> = evidence(finding, "probe").iter().map(|line| without_more(line)).collect();
+    assert_eq!(asked, ["ping 10.0.2.25 from compute1: 0 of 2 answered"]);
     assert!(text(&finding["cause"]).contains("receiver's own firewall"), "{finding:#}");
 }
 
@@ -224,9 +225,9 @@ fn packets_of_full_size_are_sent_as_it_too() {
     report.assert_finds(&["pmtu-blackhole gw//eth0"], "as web1");
     let finding = &list(&report.json["findings"])[0];
     let said =
-        ["ping -M do -s 1472 1.2.3.4 as web1: 0 of 2 answered", "ping 1.2.3.4 as web1: 12 of 12 answered"];
+        ["ping -M do -s 1472 1.2.3.4 as web1: 0 of 2 answered", "ping 1.2.3.4 as web1: 2 of 2 answered"];
     let probes = evidence(finding, "probe");
-    assert!(said.iter().zip(&probes).all(|(said, line)| line.starts_with(said)), "{probes:?}");
+    assert!(said.iter().zip(&probes).all(|(said, line)| without_more(line).starts_with(said)), "{probes:?}");
     closed.lab.heal();
     // What a closed instance sends nobody knows: the ports beside its own tell.
     closed.lab.break_fault("mtu-tap-small");

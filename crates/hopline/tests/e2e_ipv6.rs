@@ -7,7 +7,7 @@ mod cli_support;
 mod support;
 
 use support::printed_in;
-use support::report::{Report, asked, hops, list, text};
+use support::report::{Report, asked, hops, list, text, without_more};
 use support::test_lab::TestLab;
 
 const HOST: &str = "fd77::1";
@@ -86,8 +86,9 @@ fn what_nothing_that_was_read_tells_of_is_found_by_where_it_was_seen_last() {
     let summary = text(&finding["summary"]);
     assert!(summary.contains("the ping from compute1 to fd77::24"), "{finding:#}");
     let lines = list(&finding["evidence"]).iter().map(|e| (text(&e["source"]), text(&e["text"])));
-    let lines: Vec<_> = lines.collect();
-    assert!(lines.contains(&("ping fd77::24 from compute1", "0 of 12 answered")), "{finding:#}");
+    let lines: Vec<(&str, String)> = lines.map(|(source, line)| (source, without_more(line))).collect();
+    let silent = ("ping fd77::24 from compute1", "0 of 2 answered".to_owned());
+    assert!(lines.contains(&silent), "{finding:#}");
     assert!(lines.iter().any(|(source, _)| source.contains("icmp6 and host fd77::24")), "{finding:#}");
     assert_eq!(told(&report)[0], "::1 from web1: 2 of 2 answered", "{finding:#}");
 }

@@ -168,10 +168,13 @@ pub struct TcProgram {
     pub decides: bool,
 }
 
+/// Actions that change a packet or its marks, and let it pass (tc-actions(8)).
+const PASSING: [&str; 8] = ["skbedit", "vlan", "csum", "sample", "skbmod", "connmark", "tunnel_key", "mpls"];
+
 impl TcFilter {
     /// It may drop packets, or lead them elsewhere: as far as its kind tells, for what it does is not read.
     pub fn may_drop(&self) -> bool {
-        if !self.actions.is_empty() {
+        if self.actions.iter().any(|action| !PASSING.contains(&action.as_str())) {
             return true;
         }
         match (self.kind.as_str(), &self.program) {

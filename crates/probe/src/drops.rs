@@ -230,7 +230,8 @@ impl Watch {
             inode: (inode != 0).then(|| inode.into()),
             device: Some(device).filter(|_| index != 0),
             reason: self.reason(number(program::REASON)),
-            function: place.split(['+', ' ']).next().unwrap_or_default().to_owned(),
+            // Without what the compiler adds to a part of it: `.constprop.0`, `.cold`.
+            function: place.split(['+', ' ', '.']).next().unwrap_or_default().to_owned(),
             packet: record.get(program::PACKET..).unwrap_or_default().to_vec(),
         }
     }

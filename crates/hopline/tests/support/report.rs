@@ -162,3 +162,9 @@ pub(crate) fn asked(report: &Value) -> Vec<String> {
     let lines = list(&report["coverage"]["looked_at"]).iter().map(text);
     lines.filter_map(|line| line.strip_prefix("asked, ")).map(str::to_owned).collect()
 }
+
+/// A count of pings as though nobody had asked ten times more: which of several lossy questions is, is a matter of
+/// which answer is missing first.
+pub(crate) fn without_more(told: &str) -> String {
+    told.replace("12", "2")
+}

@@ -98,6 +98,7 @@ fn off(view: &View, seat: &Seat) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
+    use model::finding::Confidence;
     use model::service::{Domain, Process};
 
     use crate::fixture::{broken, codes, lacks};
@@ -117,6 +118,11 @@ mod tests {
 
     #[test]
     fn stays_silent_on_one_that_is_meant_to_be_off_or_of_which_nobody_knows() {
+        let mut moving = broken("guest-powered-off");
+        moving.intent.instances[0].task = Some("resize_migrating".to_owned());
+        let found = moving.diagnose("web1");
+        assert_eq!(codes(&found), ["tap-missing compute1//vnet0"], "nova is at work");
+        assert_eq!(found.findings[0].confidence, Confidence::Possible);
         for state in ["stopped", "building"] {
             let mut cloud = broken("guest-powered-off");
             cloud.intent.instances[0].vm_state = Some(state.to_owned());

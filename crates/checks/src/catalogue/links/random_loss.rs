@@ -76,6 +76,7 @@ pub(crate) fn found(asking: &Asking, rank: Rank, findings: &[Ranked]) -> Option<
     let what =
         if direction == Direction::Reply { format!("answers to {asked}s") } else { format!("{asked}s") };
     let stretch = stretch(before, at);
+    let counted = watched::counted(case, &parted, rung, probe);
     let finding = Finding {
         code: "random-loss".to_owned(),
         hop: at.at.clone(),
@@ -86,12 +87,8 @@ pub(crate) fn found(asking: &Asking, rank: Rank, findings: &[Ranked]) -> Option<
             probe.from, probe.to
         ),
         cause: cause(asking, &stretch),
-        confidence: if case.watches.is_empty() { Confidence::Possible } else { Confidence::Likely },
-        evidence: watched::counted(case, &parted, rung, probe)
-            .into_iter()
-            .chain([said::evidence(probe)])
-            .chain(errors(asking, at))
-            .collect(),
+        confidence: if counted.is_empty() { Confidence::Possible } else { Confidence::Likely },
+        evidence: counted.into_iter().chain([said::evidence(probe)]).chain(errors(asking, at)).collect(),
         owner: "unknown".to_owned(),
         remedy: vec![evidence::advice(
             format!("ip -s -s link show dev {0}; ethtool -S {0}; tc qdisc show dev {0}", at.at.device),

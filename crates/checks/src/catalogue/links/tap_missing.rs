@@ -55,8 +55,15 @@ pub fn check(view: &View) -> Vec<Found> {
             code: "tap-missing",
             hop: at(seat.ns, device, Stage::Bridge),
             summary: format!("{name} has no NIC on {}: {device} does not exist", seat.ns.machine),
-            cause: format!("{source} names {device} as its NIC, and the host has no such link"),
-            confidence: Confidence::Proven,
+            cause: match &seat.instance.task {
+                None => format!("{source} names {device} as its NIC, and the host has no such link"),
+                Some(task) => format!(
+                    "{source} names {device} as its NIC, which is gone while nova is at work on {name} (task_state \
+                     {task}): it may come back by itself"
+                ),
+            },
+            // While nova works on an instance its NIC may rightly be gone.
+            confidence: seat.instance.task.as_ref().map_or(Confidence::Proven, |_| Confidence::Possible),
             evidence: vec![
                 evidence::record(EvidenceKind::Config, source, format!("{name}: target dev {device}")),
                 evidence::state(
