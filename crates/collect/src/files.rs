@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -9,19 +10,38 @@ use std::time::UNIX_EPOCH;
 /// Device number of /dev/null (major 1, minor 3): empty, and what people name for "no file".
 const DEV_NULL: u64 = 1 << 8 | 3;
 
+/// What a file says.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    /// Every user of the machine may read it.
+    pub(crate) is_public: bool,
+}
+
 /// A whole file as text, refused when larger than `bytes_max`; bytes that are not UTF-8 are replaced.
-pub(crate) fn whole(path: &Path, bytes_max: u64) -> io::Result<String> {
+pub(crate) fn whole(path: &Path, bytes_max: u64) -> io::Result<Text> {
+    let file = regular(path, 0)?;
+    let is_public = is_public(&file);
     let mut bytes = Vec::new();
-    regular(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(io::Error::other(format!("larger than {bytes_max} bytes")));
     }
-    Ok(into_text(bytes))
+    Ok(Text { text: into_text(bytes), is_public })
 }
 
 /// The last `bytes_max` bytes of a file, from the start of a line.
-pub(crate) fn tail(path: &Path, bytes_max: u64) -> io::Result<String> {
-    let mut file = regular(path)?;
+pub(crate) fn tail(path: &Path, bytes_max: u64) -> io::Result<Text> {
+    let file = regular(path, 0)?;
+    Ok(Text { is_public: is_public(&file), text: last_bytes(file, bytes_max)? })
+}
+
+/// The same of a file whose folder is another user's, who may have put a link to a file of ours in its place.
+pub(crate) fn tail_behind_no_link(path: &Path, bytes_max: u64) -> io::Result<String> {
+    last_bytes(regular(path, libc::O_NOFOLLOW)?, bytes_max)
+}
+
+fn last_bytes(mut file: File, bytes_max: u64) -> io::Result<String> {
     let length = file.metadata()?.len();
     let cut = length > bytes_max;
     if cut {
@@ -45,11 +65,20 @@ pub(crate) fn written_ms(path: &Path) -> Option<u64> {
 /// Opens a file, but no pipe or device: reading such may wait for ever, and paths come from processes'
 /// arguments, which any user writes. Opened without waiting, then looked at, so that nothing can be
 /// put in its place in between.
-fn regular(path: &Path) -> io::Result<File> {
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+fn regular(path: &Path, flags: i32) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | flags).open(path)?;
     let metadata = file.metadata()?;
     let readable = metadata.is_file() || metadata.rdev() == DEV_NULL;
     if readable { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+/// Every user may read it, and enter every folder above it.
+fn is_public(file: &File) -> bool {
+    let of_others = |path: &Path| fs::metadata(path).map_or(0, |about| about.mode() & 0o007);
+    let is_readable = file.metadata().is_ok_and(|about| about.mode() & 0o004 != 0);
+    let place = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    is_readable
+        && place.is_ok_and(|path| path.ancestors().skip(1).all(|folder| of_others(folder) & 0o001 != 0))
 }
 
 /// Entries of a folder, sorted, at most `entries_max`.
@@ -62,4 +91,32 @@ pub(crate) fn entries(folder: &Path, entries_max: usize) -> io::Result<Vec<PathB
 
 fn into_text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn what_not_everybody_may_read_is_told_apart() {
+        let folder = std::env::temp_dir().join(format!("hopline-collect-files-{}", std::process::id()));
+        let file = folder.join("file");
+        let link = folder.join("link");
+        fs::create_dir(&folder).unwrap();
+        fs::write(&file, "text").unwrap();
+        symlink(&file, &link).unwrap();
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let mut seen = Vec::new();
+        for (above, own) in [(0o755, 0o644), (0o755, 0o640), (0o700, 0o644)] {
+            mode(&folder, above);
+            mode(&file, own);
+            seen.push([whole(&link, 10).unwrap().is_public, tail(&link, 10).unwrap().is_public]);
+        }
+        let followed = [&file, &link].map(|path| tail_behind_no_link(path, 10).is_ok());
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(seen, [[true; 2], [false; 2], [false; 2]]);
+        assert_eq!(followed, [true, false]);
+    }
 }

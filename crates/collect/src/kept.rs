@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use crate::files::Text;
+
 /// Takes a text: of which machine, under which name, and the text itself. Called from several threads at once.
 pub type Keep<'k> = &'k (dyn Fn(&str, &str, &str) + Sync);
 
@@ -26,5 +28,13 @@ impl Kept<'_> {
     pub(crate) fn file(self, path: &Path, text: &str) {
         let path = path.display().to_string();
         (self.keep)(self.machine, path.trim_start_matches('/'), text);
+    }
+
+    /// A file that a process's arguments name. Every user can start a process that is called as he likes, so what only
+    /// root may read is kept where root's process named it, and never for anybody else.
+    pub(crate) fn named_file(self, path: &Path, read: &Text, by_root: bool) {
+        if path.is_absolute() && (by_root || read.is_public) {
+            self.file(path, &read.text);
+        }
     }
 }

@@ -11,6 +11,7 @@ use model::service::{Console, Dnsmasq, Domain, Process, ResolvConf};
 use model::snapshot::{Gap, Host, Snapshot};
 use sys::netns::{self, NetnsError, NetnsFd};
 
+use crate::files::Text;
 use crate::gaps::{gap, unparsed};
 use crate::kept::{Keep, Kept, NOTHING};
 use crate::netlink::{NetlinkError, Socket, links, queues};
@@ -230,7 +231,7 @@ fn resolver(at: &At, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Option<ResolvConf> 
     };
     let name = path.display().to_string();
     match files::whole(&path, RESOLV_CONF_MAX) {
-        Ok(text) => {
+        Ok(Text { text, .. }) => {
             kept.file(&path, &text);
             let parsed = parse::resolv_conf::parse(&name, &text);
             gaps.extend(unparsed(&name, &parsed.problems));
@@ -248,8 +249,10 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gap
     let own = scanned.iter().filter(|p| p.netns == Some(inode));
     let processes: Vec<Process> = own.cloned().collect();
     let servers = processes.iter().filter_map(parse::dnsmasq_args::parse).collect();
-    let dnsmasq: Vec<Dnsmasq> =
-        parse::dnsmasq_args::pair(servers).into_iter().map(|d| with_files(d, kept, gaps)).collect();
+    let dnsmasq: Vec<Dnsmasq> = parse::dnsmasq_args::pair(servers)
+        .into_iter()
+        .map(|d| with_files(d, &processes, kept, gaps))
+        .collect();
     let local = plan.at == At::Local;
     let mut host = Host {
         name: plan.name.clone(),
@@ -257,8 +260,8 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gap
         kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
         ..Host::default()
     };
-    if let Some(path) = log_path(plan, &dnsmasq, local) {
-        read_log(&mut host, &path, plan.dnsmasq_log.is_some(), kept, gaps);
+    if let Some((path, by_root)) = log_path(plan, &dnsmasq, &processes, local) {
+        read_log(&mut host, &path, by_root, plan.dnsmasq_log.is_some(), kept, gaps);
     }
     let xml = plan
         .libvirt
@@ -282,7 +285,7 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gap
     if let Some(path) = conf {
         let name = path.display().to_string();
         match files::whole(&path, LIST_MAX) {
-            Ok(text) => {
+            Ok(Text { text, .. }) => {
                 kept.file(&path, &text);
                 let parsed = parse::oslo_config::parse(&name, &text);
                 gaps.extend(unparsed(&name, &parsed.problems));
@@ -302,15 +305,25 @@ fn usual(local: bool, paths: &[&str]) -> Vec<PathBuf> {
     exist.collect()
 }
 
-fn with_files(mut server: Dnsmasq, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Dnsmasq {
+/// Root gave the server its arguments: to it, or to its helper with the same ones. The user is the real one, so that
+/// a set-user-ID program is nobody's but its caller's.
+fn is_roots(server: &Dnsmasq, processes: &[Process]) -> bool {
+    let of_it = processes.iter().filter(|p| p.pid == server.pid || Some(p.pid) == server.helper_pid);
+    of_it.into_iter().any(|process| process.user == "0")
+}
+
+fn with_files(mut server: Dnsmasq, processes: &[Process], kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Dnsmasq {
+    let by_root = is_roots(&server, processes);
     if let Some(file) = server.hosts_file.clone() {
         // Before it is read, so that what is written meanwhile is not taken for what was read.
         server.hosts_written_ms = files::written_ms(Path::new(&file));
-        server.hosts = list(&file, kept, gaps, parse::dnsmasq_hosts::parse);
+        server.hosts = list(&file, by_root, kept, gaps, parse::dnsmasq_hosts::parse);
     }
     let of_file = |file: &str, read: fn(&str) -> Vec<String>| {
         let text = files::whole(Path::new(file), LIST_MAX);
-        text.map(|text| (kept.file(Path::new(file), &text), read(&text)).1).unwrap_or_default()
+        let Ok(text) = text else { return Vec::new() };
+        kept.named_file(Path::new(file), &text, by_root);
+        read(&text.text)
     };
     let named = server.opts_file.iter().flat_map(|file| of_file(file, parse::dnsmasq_options::optsfile));
     let configured =
@@ -319,21 +332,22 @@ fn with_files(mut server: Dnsmasq, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Dnsma
     server.options.extend(more);
     server.offered_dns = parse::dnsmasq_options::dns_servers(&server.options);
     if let Some(file) = server.lease_file.clone().filter(|_| !server.leasefile_ro) {
-        server.leases = list(&file, kept, gaps, parse::dnsmasq_leases::parse);
+        server.leases = list(&file, by_root, kept, gaps, parse::dnsmasq_leases::parse);
     }
     server
 }
 
 fn list<T>(
     file: &str,
+    by_root: bool,
     kept: Kept<'_>,
     gaps: &mut Vec<Gap>,
     parse: impl Fn(&str) -> parse::Parsed<T>,
 ) -> Option<T> {
     match files::whole(Path::new(file), LIST_MAX) {
         Ok(text) => {
-            kept.file(Path::new(file), &text);
-            let parsed = parse(&text);
+            kept.named_file(Path::new(file), &text, by_root);
+            let parsed = parse(&text.text);
             gaps.extend(unparsed(file, &parsed.problems));
             Some(parsed.value)
         }
@@ -344,21 +358,34 @@ fn list<T>(
     }
 }
 
-/// The file that is named, else where dnsmasq itself logs to, else syslog's usual file.
-fn log_path(plan: &MachinePlan, servers: &[Dnsmasq], local: bool) -> Option<PathBuf> {
-    let own = || {
-        servers.iter().find_map(|d| d.log_facility.as_ref().filter(|f| f.starts_with('/')).map(PathBuf::from))
+/// The file that is named, else where dnsmasq itself logs to, else syslog's usual file; whether root chose it.
+fn log_path(
+    plan: &MachinePlan,
+    servers: &[Dnsmasq],
+    processes: &[Process],
+    local: bool,
+) -> Option<(PathBuf, bool)> {
+    let of_server = |server: &Dnsmasq| {
+        let path = server.log_facility.as_ref().filter(|f| f.starts_with('/'))?;
+        Some((PathBuf::from(path), is_roots(server, processes)))
     };
+    let own = || servers.iter().find_map(of_server);
     let syslog =
         || usual(local, &["/var/log/syslog", "/var/log/daemon.log", "/var/log/messages"]).into_iter().next();
-    plan.dnsmasq_log.clone().or_else(own).or_else(syslog)
+    plan.dnsmasq_log.clone().map(|path| (path, true)).or_else(own).or_else(|| Some((syslog()?, true)))
 }
 
-fn read_log(host: &mut Host, path: &Path, named: bool, kept: Kept<'_>, gaps: &mut Vec<Gap>) {
+fn read_log(host: &mut Host, path: &Path, by_root: bool, named: bool, kept: Kept<'_>, gaps: &mut Vec<Gap>) {
     let name = path.display().to_string();
     match files::tail(path, LOG_TAIL) {
-        Ok(text) => {
-            kept.file(path, &text);
+        Ok(Text { text, is_public }) => {
+            // Others' messages in syslog's file are none of ours.
+            let told = text.split_inclusive('\n').filter(|line| line.contains("dnsmasq")).collect();
+            kept.named_file(
+                &std::path::absolute(path).unwrap_or_default(),
+                &Text { text: told, is_public },
+                by_root,
+            );
             let mut lines = parse::dnsmasq_log::parse(&text).value;
             lines.drain(..lines.len().saturating_sub(LOG_LINES_MAX));
             host.dhcp_log = lines;
@@ -393,7 +420,7 @@ fn add_domains(
     let mut is_whole = paths.len() < FILES_MAX;
     for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "xml")) {
         let name = path.display().to_string();
-        let text = files::whole(path, XML_MAX);
+        let text = files::whole(path, XML_MAX).map(|read| read.text);
         if let Ok(text) = &text {
             kept.file(path, text);
         }
@@ -421,7 +448,7 @@ fn read_consoles(folder: &Path, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Vec<(Str
     };
     let read = paths.iter().filter_map(|instance| {
         let path = instance.join("console.log");
-        let text = files::tail(&path, CONSOLE_TAIL).ok()?;
+        let text = files::tail_behind_no_link(&path, CONSOLE_TAIL).ok()?;
         kept.file(&path, last_lines(&text, CONSOLE_KEPT));
         let name = instance.file_name()?.to_str()?.to_owned();
         Some((name, parse::console::parse(&path.display().to_string(), &text)))
