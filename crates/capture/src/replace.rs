@@ -2,10 +2,10 @@
 //! and nothing else.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -27,13 +27,30 @@ impl Replacement {
     pub fn of(target: &Path) -> io::Result<Replacement> {
         // The file behind a link is replaced, and not the link.
         let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-        let old = match fs::metadata(&target) {
-            Ok(old) => Some(old),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let old = old(fs::metadata(&target))?;
+        let replacement = Replacement::open(target, 0o666)?;
+        if let Some(old) = old {
+            let new = replacement.file.metadata()?;
+            if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+                fchown(&replacement.file, Some(old.uid()), Some(old.gid()))?;
+            }
+            replacement.file.set_permissions(old.permissions())?;
+        }
+        Ok(replacement)
+    }
+
+    /// The same for what nobody else may read: whose the old file was does not count, and a link is refused, since it
+    /// may be another user's.
+    pub fn private(target: &Path) -> io::Result<Replacement> {
+        old(fs::symlink_metadata(target))?;
+        let replacement = Replacement::open(target.to_owned(), 0o600)?;
+        replacement.file.set_permissions(Permissions::from_mode(0o600))?;
+        Ok(replacement)
+    }
+
+    fn open(target: PathBuf, mode: u32) -> io::Result<Replacement> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o666);
+        options.read(true).write(true).mode(mode);
         // A file without a name goes with the process, however that ends (open(2), O_TMPFILE).
         let unnamed = options.clone().custom_flags(libc::O_TMPFILE).open(folder(&target));
         let (file, named) = match unnamed {
@@ -45,15 +62,7 @@ impl Replacement {
             }
             Err(error) => return Err(error),
         };
-        let replacement = Replacement { file, target, named };
-        if let Some(old) = old {
-            let new = replacement.file.metadata()?;
-            if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-                fchown(&replacement.file, Some(old.uid()), Some(old.gid()))?;
-            }
-            replacement.file.set_permissions(old.permissions())?;
-        }
-        Ok(replacement)
+        Ok(Replacement { file, target, named })
     }
 
     /// It is written, and takes its place.
@@ -84,6 +93,16 @@ impl Drop for Replacement {
     }
 }
 
+/// What is to be replaced. A device or a folder is not: /dev/null as a file would fill the disk.
+fn old(about: io::Result<Metadata>) -> io::Result<Option<Metadata>> {
+    match about {
+        Ok(old) if old.is_file() => Ok(Some(old)),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is there and not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn folder(target: &Path) -> &Path {
     target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -104,7 +123,7 @@ fn hidden(target: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -120,7 +139,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (old, link) = (folder.path().join("old"), folder.path().join("link"));
         fs::write(&old, "old").unwrap();
-        fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o640)).unwrap();
         symlink("old", &link).unwrap();
         let mut replacement = Replacement::of(&link).unwrap();
         replacement.file.write_all(b"new").unwrap();
@@ -133,6 +152,23 @@ mod tests {
         assert_eq!((fs::read(&old).unwrap().as_slice(), names(folder.path()).len()), (&b"new"[..], 2));
         assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn only_a_file_is_replaced_and_a_private_one_takes_no_ones_rights() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, link) = (folder.path().join("old"), folder.path().join("link"));
+        fs::write(&old, "old").unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o666)).unwrap();
+        symlink("old", &link).unwrap();
+        let refused = |made: io::Result<Replacement>| made.unwrap_err().kind() == io::ErrorKind::InvalidInput;
+        for other in [Path::new("/dev/null"), folder.path()] {
+            assert!(refused(Replacement::of(other)) && refused(Replacement::private(other)), "{other:?}");
+        }
+        assert!(refused(Replacement::private(&link)));
+        Replacement::private(&old).unwrap().commit().unwrap();
+        assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(names(folder.path()), ["link", "old"]);
     }
 
     #[test]

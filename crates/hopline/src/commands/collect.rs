@@ -1,8 +1,6 @@
 //! `hopline collect`: all that is read of the site, or of some of its hosts, as one file.
 
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 
@@ -39,7 +37,10 @@ pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure
             .hint("`-o FILE.tar.zst` names a file in a folder that can be written to")
     };
     let taken_at = collect::now();
-    let spool = private(output).map_err(|error| cannot(&error))?;
+    // Where files cannot be without a name, the two need one each.
+    let mut spool = output.as_os_str().to_owned();
+    spool.push(".spool");
+    let spool = Replacement::private(Path::new(&spool)).map_err(|error| cannot(&error))?;
     let writer = Writer::new(&spool.file, taken_at).map_err(|error| cannot(&error))?;
     let keep = |machine: &str, file: &str, text: &str| {
         writer.add(machine, file, text);
@@ -50,18 +51,11 @@ pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure
     let facts = facts(&site, &wanted, plan, taken_at, &keep);
     bundle::add_plain(&writer, &facts);
     let told = Told::of(&facts, &wanted);
-    let mut bundle = private(output).map_err(|error| cannot(&error))?;
+    let mut bundle = Replacement::private(output).map_err(|error| cannot(&error))?;
     let bytes =
         writer.finish(&facts, io::BufWriter::new(&mut bundle.file)).map_err(|error| cannot(&error))?;
     bundle.commit().map_err(|error| cannot(&error))?;
     told.print(output, bytes, plan.format)
-}
-
-/// A file in the place of the bundle that nobody else can read, and that goes away unless it is put there.
-fn private(output: &Path) -> io::Result<Replacement> {
-    let file = Replacement::of(output)?;
-    file.file.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(file)
 }
 
 /// The machines to be read: the hosts that were named, and the instances on them that can be entered.
