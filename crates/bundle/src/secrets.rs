@@ -2,9 +2,9 @@
 //! name, private keys. Rather too much is taken out than too little.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::cell::Cell;
 
-use crate::mapped::Texts;
+use crate::mapped::{self, Texts};
 
 /// Stands where something was.
 const HIDDEN: &str = "***";
@@ -13,14 +13,30 @@ const HIDDEN: &str = "***";
 const NAMES: [&str; 9] =
     ["password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "private_key", "credential"];
 
-/// Letters before a URL's `://`, and longest URL that is looked at.
+/// Longest URL that is looked at.
 const URL_MAX: usize = 4096;
 
+/// Bytes before a mark, on its line, that are looked at: a line of megabytes is not searched anew for each of its marks.
+const BEFORE_MAX: usize = 4096;
+
+/// Bytes after `-----BEGIN ` in which the kind of a key stands.
+const KIND_MAX: usize = 128;
+
+/// Endings of configuration, besides those that come behind `.conf`.
+const CONFIGURATION: [&str; 4] = ["conf", "cfg", "ini", "lab"];
+
 /// The scrubbing of every text of a JSON file.
-pub(crate) struct Scrub;
+#[derive(Default)]
+pub(crate) struct Scrub {
+    arguments: Arguments,
+}
 
 impl Texts for Scrub {
     fn text<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        if key == Some("argv") {
+            return self.arguments.next(text);
+        }
+        self.arguments.end();
         if key.is_some_and(is_secret_option) && !text.is_empty() {
             return Cow::Borrowed(HIDDEN);
         }
@@ -31,16 +47,30 @@ impl Texts for Scrub {
 /// A file's text without secrets. Of configuration, options that are called a secret's name lose their value, also
 /// where it goes on in the next line.
 pub(crate) fn scrub_file<'t>(path: &str, text: &'t str) -> Cow<'t, str> {
-    if Path::new(path).extension().is_some_and(|ending| ending == "conf") {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let ending = file.rsplit_once('.').map(|(_, ending)| ending);
+    if file.contains(".conf") || ending.is_some_and(|ending| CONFIGURATION.contains(&ending)) {
         return Cow::Owned(scrub(&options(text)).into_owned());
     }
-    scrub(text)
+    let scrubbed = scrub(text);
+    if let (Cow::Owned(_), Some("json")) = (&scrubbed, ending)
+        && let Some(json) = json_without(text)
+    {
+        return Cow::Owned(json);
+    }
+    scrubbed
+}
+
+/// JSON with each of its texts scrubbed by itself, so that it stays JSON. Most has nothing to hide, and stays as it is.
+fn json_without(text: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    String::from_utf8(mapped::to_vec(&value, &Scrub::default()).ok()?).ok()
 }
 
 /// A text without secrets.
 pub fn scrub(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    for hide in [urls, values, keys] {
+    for hide in [urls, values, keys, random_passwords] {
         if let Some(changed) = hide(&text) {
             text = Cow::Owned(changed);
         }
@@ -57,7 +87,36 @@ fn is_secret_option(key: &str) -> bool {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    NAMES.iter().any(|secret| name.contains(secret))
+    NAMES.iter().any(|secret| name.contains(secret)) || name.ends_with("pass") && !name.ends_with("bypass")
+}
+
+/// Reads a command line word by word, since a secret may be the word behind its name.
+#[derive(Default)]
+pub(crate) struct Arguments {
+    hides_next: Cell<bool>,
+}
+
+impl Arguments {
+    /// The next word, without secrets.
+    pub(crate) fn next<'t>(&self, word: &'t str) -> Cow<'t, str> {
+        let is_hidden = self.hides_next.take();
+        let option = word.starts_with('-').then(|| word.split_once('=').map_or(word, |(name, _)| name));
+        match option.filter(|name| is_secret(name)) {
+            // The whole rest is its value, blanks and all.
+            Some(name) if name.len() < word.len() => Cow::Owned(format!("{name}={HIDDEN}")),
+            Some(_) => {
+                self.hides_next.set(true);
+                Cow::Borrowed(word)
+            }
+            None if is_hidden => Cow::Borrowed(HIDDEN),
+            None => scrub(word),
+        }
+    }
+
+    /// Another text stands between.
+    fn end(&self) {
+        self.hides_next.set(false);
+    }
 }
 
 /// Configuration by lines: `key = value`, and indented lines that go on.
@@ -115,11 +174,15 @@ fn values(text: &str) -> Option<String> {
     // Where what is not yet copied begins.
     let mut from = 0;
     for (at, mark) in text.char_indices().filter(|(_, c)| matches!(c, '=' | ':' | '>')) {
-        if at < from || !tells_a_secret(text.get(..at).unwrap_or_default()) {
+        if at < from {
+            continue;
+        }
+        let before = line_before(text, at);
+        if !tells_a_secret(before, mark) {
             continue;
         }
         let after = at + mark.len_utf8();
-        let Some((start, end)) = value_at(text, after) else { continue };
+        let Some((start, end)) = value_at(text, after, Ends::of(before, mark)) else { continue };
         out.push_str(text.get(from..start).unwrap_or_default());
         out.push_str(HIDDEN);
         from = end;
@@ -128,11 +191,49 @@ fn values(text: &str) -> Option<String> {
     (from > 0).then_some(out)
 }
 
-/// What follows such a text is nobody's business. QEMU's `-object secret,data=...` calls its value by another name.
-fn tells_a_secret(before: &str) -> bool {
-    let word = word_before(before);
-    is_secret(word)
-        || word == "data" && before.rsplit('\n').next().is_some_and(|line| line.contains("secret"))
+/// What stands before a place on its line, as far as it matters.
+fn line_before(text: &str, at: usize) -> &str {
+    let from = (at.saturating_sub(BEFORE_MAX)..=at).find(|from| text.is_char_boundary(*from)).unwrap_or(at);
+    text.get(from..at).and_then(|before| before.rsplit('\n').next()).unwrap_or_default()
+}
+
+/// What follows such a text is nobody's business. QEMU's `-object secret,data=...` and ceph's `:key=...` call their
+/// values by other names.
+fn tells_a_secret(before: &str, mark: char) -> bool {
+    match word_before(before) {
+        "key" if mark == '=' => true,
+        "data" => before.contains("secret"),
+        word => is_secret(word),
+    }
+}
+
+/// What ends a value that is not in quotes.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// A blank: a password may hold any mark.
+    Blank,
+    /// A comma too: another option of QEMU's follows.
+    Comma,
+    /// The tag behind it.
+    Tag,
+}
+
+impl Ends {
+    fn of(before: &str, mark: char) -> Ends {
+        match mark {
+            '>' => Ends::Tag,
+            _ if before.contains("-object") || before.contains("-drive") => Ends::Comma,
+            _ => Ends::Blank,
+        }
+    }
+
+    fn at(self, c: char) -> bool {
+        match self {
+            Ends::Blank => c.is_whitespace(),
+            Ends::Comma => c.is_whitespace() || c == ',',
+            Ends::Tag => matches!(c, '<' | '\n'),
+        }
+    }
 }
 
 /// The name before a mark, without quotes and blanks between.
@@ -144,8 +245,8 @@ fn word_before(text: &str) -> &str {
     words.rsplit(' ').next().unwrap_or_default()
 }
 
-/// Where the value that begins there lies: up to the quote that ends it, else to the next blank or mark.
-fn value_at(text: &str, from: usize) -> Option<(usize, usize)> {
+/// Where the value that begins there lies: up to the quote that ends it where it begins with one.
+fn value_at(text: &str, from: usize, ends_at: Ends) -> Option<(usize, usize)> {
     let rest = text.get(from..)?;
     let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
     let rest = rest.get(blanks..)?;
@@ -155,10 +256,7 @@ fn value_at(text: &str, from: usize) -> Option<(usize, usize)> {
         (Some(at), Some(quote)) => {
             (at + 1, Box::new(move |c| c == quote || c == '\n' || at > 0 && c == '\\'))
         }
-        _ => (
-            0,
-            Box::new(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '&' | '<' | '"' | '\'' | '}')),
-        ),
+        _ => (0, Box::new(move |c| ends_at.at(c))),
     };
     let start = from + blanks + skipped;
     let value = text.get(start..)?;
@@ -174,8 +272,9 @@ fn keys(text: &str) -> Option<String> {
     while let Some(at) = rest.find(BEGIN) {
         let (before, key) = rest.split_at(at);
         out.push_str(before);
-        let first = key.lines().next().unwrap_or_default();
-        if !first.contains("PRIVATE KEY") {
+        let kind_max = (0..=KIND_MAX.min(key.len())).rev().find(|at| key.is_char_boundary(*at));
+        let kind = kind_max.and_then(|at| key.get(..at)?.lines().next()).unwrap_or_default();
+        if !kind.contains("PRIVATE KEY") {
             out.push_str(BEGIN);
             rest = key.get(BEGIN.len()..).unwrap_or_default();
             continue;
@@ -187,6 +286,38 @@ fn keys(text: &str) -> Option<String> {
             .map_or("", |end| end.split_once("-----").map_or("", |(_, behind)| behind));
     }
     out.push_str(rest);
+    (out != text).then_some(out)
+}
+
+/// Lines after cloud-init's heading on a console that its users' new passwords may stand in, between others' messages.
+const RANDOM_MAX: usize = 20;
+
+/// What cloud-init prints where it made up passwords (`cc_set_passwords.py`): a heading, and lines with `user:password`.
+fn random_passwords(text: &str) -> Option<String> {
+    const HEADING: &str = "Set the following 'random' passwords";
+    if !text.contains(HEADING) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut left = 0_usize;
+    for line in text.split_inclusive('\n') {
+        if line.contains(HEADING) {
+            left = RANDOM_MAX;
+            out.push_str(line);
+            continue;
+        }
+        let written = line.trim_end();
+        let word = written.rsplit([' ', '\t']).next().unwrap_or_default();
+        match word.split_once(':') {
+            Some((_, password)) if left > 0 && !password.is_empty() => {
+                out.push_str(written.strip_suffix(password).unwrap_or_default());
+                out.push_str(HIDDEN);
+                out.push_str(line.strip_prefix(written).unwrap_or_default());
+            }
+            Some(_) | None => out.push_str(line),
+        }
+        left = left.saturating_sub(1);
+    }
     (out != text).then_some(out)
 }
 

@@ -143,7 +143,7 @@ fn of_machine(machine: &Machine) -> FactsOf<'_> {
 /// JSON without secrets.
 fn json(file: &str, value: &impl Serialize) -> Result<Vec<u8>, WriteError> {
     let wrong = |source| WriteError::Json { file: file.to_owned(), source };
-    mapped::to_vec(value, &secrets::Scrub).map_err(wrong)
+    mapped::to_vec(value, &secrets::Scrub::default()).map_err(wrong)
 }
 
 fn pretty(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {

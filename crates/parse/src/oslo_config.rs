@@ -90,16 +90,26 @@ fn unquoted(value: &str) -> &str {
     value
 }
 
-/// The options of group DEFAULT with references replaced; of a repeated key the last value.
+/// Pieces of the names of options whose values are not to be spread into others: passwords, keys, and URLs that hold one.
+const CONFIDED: [&str; 7] = ["pass", "secret", "token", "apikey", "_key", "credential", "connection"];
+
+/// The options of group DEFAULT with references replaced; of a repeated key the last value. References to what is
+/// confidential stay as written: who hides that by its name would not know it under another.
 pub fn nova_options(config: &OsloConfig) -> NovaOptions {
     let mut values = BTreeMap::new();
     for assignment in config.assignments.iter().filter(|a| a.section == "DEFAULT") {
         values.insert(assignment.key.clone(), assignment.value.clone());
     }
+    let is_open = |key: &str| {
+        let key = key.to_ascii_lowercase();
+        key != "transport_url" && !CONFIDED.iter().any(|piece| key.contains(piece))
+    };
+    let open = config.assignments.iter().filter(|assignment| is_open(&assignment.key)).cloned();
+    let open = OsloConfig { file: config.file.clone(), assignments: open.collect() };
     // Only values with a reference are looked up again: each look-up walks the whole file.
     for (key, value) in &mut values {
         if value.contains('$')
-            && let Some(expanded) = config.get("DEFAULT", key)
+            && let Some(expanded) = open.get("DEFAULT", key)
         {
             *value = expanded;
         }
@@ -160,11 +170,13 @@ connection = mysql://nova:p=w@db/nova
     #[test]
     fn novas_options_are_interpolated() {
         let text = "[DEFAULT]\nmy_ip=10.0.0.1\nmy_ip=10.0.0.2\nrouting_source_ip=$my_ip\n\
-                    networks_path=${DEFAULT.state_path}/networks\nstate_path=/srv/nova\n[other]\nmy_ip=1\n";
+                    networks_path=${DEFAULT.state_path}/networks\nstate_path=/srv/nova\n\
+                    rabbit_password=x\nhint=$more\nmore=${rabbit_password}!\n[other]\nmy_ip=1\n";
         let options = nova_options(&parse("nova.conf", text).value);
         assert_eq!(options.file, "nova.conf");
         assert_eq!(options.get("routing_source_ip"), Some("10.0.0.2"));
         assert_eq!(options.get("networks_path"), Some("/srv/nova/networks"));
-        assert_eq!(options.values.len(), 4);
+        assert_eq!(options.get("hint"), Some("${rabbit_password}!"));
+        assert_eq!(options.values.len(), 7);
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use model::Netns;
 use model::snapshot::Host;
 
+use crate::secrets::Arguments;
+
 pub(super) fn sysctls(ns: &Netns) -> String {
     let lines = ns.sysctls.iter().map(|(name, value)| format!("net.{name} = {value}\n"));
     lines.collect()
@@ -33,9 +35,10 @@ pub(super) fn sockets(ns: &Netns) -> String {
 pub(super) fn processes(host: &Host) -> String {
     let mut out = "USER PID STAT COMMAND\n".to_owned();
     for process in &host.processes {
-        let argv = process.argv.iter().map(|word| {
+        let arguments = Arguments::default();
+        let argv = process.argv.iter().map(|word| arguments.next(word)).map(|word| {
             let plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control());
-            if plain { word.clone() } else { format!("{word:?}") }
+            if plain { word.into_owned() } else { format!("{word:?}") }
         });
         let argv = argv.collect::<Vec<_>>().join(" ");
         let _ = writeln!(out, "{} {} {} {argv}", process.user, process.pid, process.state);

@@ -14,6 +14,16 @@ fn what_is_secret_goes() {
         ("<password>hunter2</password>", "<password>***</password>"),
         ("a\n-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nb", "a\n***\nb"),
         ("-----BEGIN PRIVATE KEY-----\nMII", "***"),
+        ("rbd:images/x:id=nova:key=AQBz==:auth_supported=none x", "rbd:images/x:id=nova:key=*** x"),
+        (
+            "-object secret,id=k,data=AbC=,iv=x -drive file=x",
+            "-object secret,id=k,data=***,iv=x -drive file=x",
+        ),
+        ("db_pass=ab,c\"d;e&f then", "db_pass=*** then"),
+        (
+            "Set the following 'random' passwords\n[ 9.1] cloud-init[3]: ubuntu:s3:cr\r\n[ OK ] up\nroot:x y\n",
+            "Set the following 'random' passwords\n[ 9.1] cloud-init[3]: ubuntu:***\r\n[ OK ] up\nroot:x y\n",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(scrub(text), expected, "{text}");
@@ -29,6 +39,8 @@ fn what_is_not_secret_stays() {
         "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----",
         "ssh-rsa AAAA user@host: comment",
         "fa:16:3e:00:00:01",
+        "queue flags bypass: 3",
+        r#"{"meta":{"key":"iifname"}}"#,
     ] {
         assert!(matches!(scrub(text), Cow::Borrowed(_)), "{text} -> {}", scrub(text));
     }
@@ -39,6 +51,9 @@ fn options_lose_their_values_with_the_lines_that_go_on() {
     let text = "[DEFAULT]\nmy_ip = 10.0.0.1\nrabbit_password: a b=c\n  more\n#admin_password = old\n\
                 sql_connection=mysql://nova:x@db/nova\nmetadata_proxy_shared_secret=\nxen_key = abc\n";
     let scrubbed = scrub_file("nova.conf", text);
+    for other in ["nova.conf.lab", "etc/nova.lab", "x.ini", "x.cfg"] {
+        assert_eq!(scrub_file(other, text), scrubbed, "{other}");
+    }
     assert_eq!(
         scrubbed,
         "[DEFAULT]\nmy_ip = 10.0.0.1\nrabbit_password = ***\n#admin_password = ***\n\
@@ -47,10 +62,52 @@ fn options_lose_their_values_with_the_lines_that_go_on() {
 }
 
 #[test]
+fn json_stays_json() {
+    let json = r#"[{"comment":"password=a\"b","chain":"x"},{"token":"t","chain":"y"}]"#;
+    let expected = r#"[{"chain":"x","comment":"password=***"},{"chain":"y","token":"***"}]"#;
+    assert_eq!(scrub_file("main/nft.json", json), expected);
+    assert_eq!(scrub_file("main/nft.json", "[{\n}]\n"), "[{\n}]\n");
+}
+
+#[test]
 fn the_options_of_a_map_lose_theirs() {
     let options = std::collections::BTreeMap::from([("rabbit_password", "x"), ("my_ip", "10.0.0.1")]);
-    let json = crate::mapped::to_vec(&options, &Scrub).unwrap();
+    let json = crate::mapped::to_vec(&options, &Scrub::default()).unwrap();
     assert_eq!(json, br#"{"my_ip":"10.0.0.1","rabbit_password":"***"}"#);
+}
+
+#[test]
+fn the_word_behind_a_secrets_name_goes_too() {
+    let words = [
+        "dnsmasq",
+        "--password",
+        "hunter2",
+        "-p",
+        "--token=a b",
+        "x",
+        "--passwd",
+        "--other",
+        "y",
+        "--secret",
+    ];
+    let arguments = Arguments::default();
+    let hidden: Vec<_> = words.iter().map(|word| arguments.next(word)).collect();
+    let expected =
+        ["dnsmasq", "--password", "***", "-p", "--token=***", "x", "--passwd", "***", "y", "--secret"];
+    assert_eq!(hidden, expected);
+    let process = model::service::Process { argv: words.map(str::to_owned).into(), ..Default::default() };
+    let json = crate::mapped::to_vec(&[&process, &process], &Scrub::default()).unwrap();
+    let json = String::from_utf8(json).unwrap();
+    assert_eq!((json.contains("hunter2"), json.matches("\"dnsmasq\"").count()), (false, 2), "{json}");
+}
+
+#[test]
+fn a_long_line_takes_no_longer_for_its_marks() {
+    let started = std::time::Instant::now();
+    for piece in ["data=", "password=", "-----BEGIN ", "://", "é: "] {
+        scrub(&piece.repeat((1 << 20) / piece.len()));
+    }
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 proptest::proptest! {
