@@ -6,6 +6,9 @@ pub(crate) const FILES_MAX: usize = 200_000;
 /// Bytes of the manifest, and of one file with facts: ten times what a host of a thousand instances needs.
 pub(crate) const MANIFEST_MAX: u64 = 64 << 20;
 pub(crate) const FACTS_MAX: u64 = 256 << 20;
+/// Lists and objects in one file with facts, and in the manifest: a `{}` of two bytes is hundreds once it is read.
+pub(crate) const FACTS_PARTS_MAX: usize = 3_000_000;
+pub(crate) const MANIFEST_PARTS_MAX: usize = 2 * MACHINES_MAX + FILES_MAX + 10_000;
 /// Bytes of all facts of one archive.
 pub(crate) const ALL_FACTS_MAX: u64 = 1 << 30;
 /// Bytes of the whole archive, unpacked.

@@ -5,6 +5,7 @@
 
 mod bounded;
 mod path;
+mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -17,7 +18,10 @@ use tar::{Archive, Entry};
 
 use crate::assemble::{Member, Missing};
 use crate::error::ReadError;
-use crate::limits::{ALL_FACTS_MAX, FACTS_MAX, FILES_MAX, MACHINES_MAX, MANIFEST_MAX, UNPACKED_MAX};
+use crate::limits::{
+    ALL_FACTS_MAX, FACTS_MAX, FACTS_PARTS_MAX, FILES_MAX, MACHINES_MAX, MANIFEST_MAX, MANIFEST_PARTS_MAX,
+    UNPACKED_MAX,
+};
 use crate::manifest::{
     CLOUD, CLOUD_SCHEMA, CloudFacts, FACTS, FACTS_SCHEMA, MANIFEST, MANIFEST_SCHEMA, MachineFacts, Manifest,
 };
@@ -133,7 +137,13 @@ fn too_large(what: &'static str, limit: u64) -> Stop {
     Stop::Refused(ReadError::TooLarge { what, limit })
 }
 
-fn is_ours(path: &str) -> bool {
+/// How many lists and objects JSON has at most: the marks within texts count too.
+fn parts(json: &[u8]) -> usize {
+    json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
+}
+
+/// A bundle's own file, beside the manifest.
+pub(crate) fn is_ours(path: &str) -> bool {
     path == CLOUD || path.split_once('/').is_some_and(|(_, file)| file == FACTS)
 }
 
@@ -160,6 +170,9 @@ fn manifest(bytes: &[u8]) -> Result<Manifest, ReadError> {
     struct Schema {
         #[serde(default)]
         schema: String,
+    }
+    if parts(bytes) > MANIFEST_PARTS_MAX {
+        return Err(ReadError::TooLarge { what: "parts of the manifest", limit: MANIFEST_PARTS_MAX as u64 });
     }
     let wrong = |source| ReadError::Manifest { source };
     // First the schema alone: another version's fields may be of other types.
@@ -190,6 +203,9 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
             CloudFacts::default()
         }
     };
+    // Two bundles that do not tell it are not of one kernel.
+    let boot_id =
+        Some(&manifest.boot_id).filter(|id| !id.is_empty()).cloned().unwrap_or(format!("of {name}"));
     let members = manifest.machines.iter().map(|entry| {
         let outcome = match &entry.missing {
             Some(missing) => Err(missing.clone()),
@@ -206,9 +222,9 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
             name: entry.name.clone(),
             inside: entry.inside,
             position: entry.position,
-            boot_id: manifest.boot_id.clone(),
+            boot_id: boot_id.clone(),
             taken_at: manifest.taken_at,
-            outcome: outcome.and_then(|machine| called(&entry.name, machine)),
+            outcome: outcome.and_then(|machine| called(&entry.name, machine)).and_then(said::plainly),
         }
     });
     let members = members.collect();
@@ -246,6 +262,9 @@ fn part<T: DeserializeOwned>(
     let listed = manifest.files.iter().find(|file| file.path == path);
     if listed.map(|file| &file.sha256) != taken.seen.get(path).map(|(_, hash)| hash) {
         return Err(missing(format!("{path} was changed after it was collected: its SHA-256 is another")));
+    }
+    if parts(&bytes) > FACTS_PARTS_MAX {
+        return Err(missing(format!("{path} has more than {FACTS_PARTS_MAX} lists and objects")));
     }
     let unread = |error: serde_json::Error| missing(format!("{path} cannot be read: {error}"));
     let Schema { schema: found } = serde_json::from_slice(&bytes).map_err(unread)?;

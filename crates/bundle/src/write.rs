@@ -15,7 +15,7 @@ use crate::manifest::{
     CLOUD, CLOUD_SCHEMA, CloudFacts, FACTS, FACTS_SCHEMA, FactsOf, FileEntry, MANIFEST, MANIFEST_SCHEMA,
     MachineEntry, Manifest,
 };
-use crate::{mapped, names, secrets};
+use crate::{mapped, names, read, secrets};
 
 /// zstd's own default: three to five times smaller than level 1 would be worth is not to be had for the time.
 const LEVEL: i32 = 3;
@@ -60,6 +60,10 @@ impl<S: Read + Write + Seek> Writer<S> {
     /// What fails is told by [`Writer::finish`].
     pub fn add(&self, machine: &str, file: &str, text: &str) {
         let path = names::path(machine, file);
+        // A process may name its own file so; it would come twice, and the whole bundle would be refused.
+        if path == MANIFEST || read::is_ours(&path) {
+            return;
+        }
         let text = secrets::scrub_file(&path, text);
         let listed = listed(&path, text.as_bytes());
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);

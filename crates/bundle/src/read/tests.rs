@@ -279,6 +279,49 @@ fn bombs_are_refused_before_they_go_off() {
 }
 
 #[test]
+fn more_parts_than_any_site_has_are_refused_before_they_are_read() {
+    for piece in ["{},", "[],"] {
+        let many = format!(r#"{{"schema":"{FACTS_SCHEMA}","gaps":[{}{{}}]}}"#, piece.repeat(FACTS_PARTS_MAX));
+        let bundle = read(&bundle_of(&[("a/facts.json", many.as_bytes())])[..], "x").unwrap();
+        let why = &bundle.members[0].outcome.as_ref().unwrap_err().why;
+        assert!(why.contains("lists and objects"), "{why}");
+        let many = format!(r#"{{"machines":[{}{{}}]}}"#, piece.repeat(MANIFEST_PARTS_MAX));
+        let archive = packed(|tar| entry::write(tar, MANIFEST, many.as_bytes(), 0).unwrap());
+        assert!(matches!(read(&archive[..], "x"), Err(ReadError::TooLarge { .. })), "{piece}");
+    }
+}
+
+#[test]
+fn a_machine_whose_devices_have_commands_for_names_is_missing() {
+    let mut facts = facts();
+    let Ok(machine) = &mut facts.machines[0].2 else { panic!("a machine") };
+    machine.netns.links.push(model::link::Link { name: "a;reboot".to_owned(), ..Default::default() });
+    let bundle = read(&written(&facts)[..], "x").unwrap();
+    let outcomes: Vec<bool> = bundle.members.iter().map(|member| member.outcome.is_ok()).collect();
+    assert_eq!(outcomes, [false, true, false]);
+}
+
+#[test]
+fn a_plain_file_never_takes_the_place_of_facts() {
+    let writer = Writer::new(Cursor::new(Vec::new()), 0).unwrap();
+    writer.add("compute1", "facts.json", "{}");
+    writer.add("", "cloud.json", "{}");
+    writer.add("", "manifest.json", "{}");
+    let mut out = Vec::new();
+    writer.finish(&facts(), &mut out).unwrap();
+    let bundle = read(&out[..], "x").unwrap();
+    assert_eq!((bundle.gaps.len(), bundle.members[0].outcome.is_ok()), (0, true));
+}
+
+#[test]
+fn bundles_that_do_not_tell_their_kernel_have_not_the_same() {
+    let empty = Facts { manifest: Manifest { boot_id: String::new(), ..facts().manifest }, ..facts() };
+    let archive = written(&empty);
+    let boot_ids = ["x", "y"].map(|name| read(&archive[..], name).unwrap().members[0].boot_id.clone());
+    assert_ne!(boot_ids[0], boot_ids[1]);
+}
+
+#[test]
 fn another_file_is_told_as_such() {
     for (bytes, expected) in [
         (&b""[..], "it is no bundle"),
