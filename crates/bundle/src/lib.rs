@@ -24,7 +24,7 @@ mod write;
 
 pub use assemble::{Assembled, Member, Missing, assemble};
 pub use error::{ReadError, WriteError};
-pub use manifest::{CloudFacts, MachineEntry, Manifest};
+pub use manifest::{CloudFacts, DATABASE, MachineEntry, Manifest};
 pub use plain::add_plain;
 pub use read::{Bundle, read};
 pub use secrets::scrub;

@@ -11,6 +11,8 @@ use crate::assemble::Missing;
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// What the cloud's records and the site file say.
 pub(crate) const CLOUD: &str = "cloud.json";
+/// What a gap of the manifest calls the database that could not be read.
+pub const DATABASE: &str = "the cloud's database";
 /// In each machine's folder.
 pub(crate) const FACTS: &str = "facts.json";
 

@@ -23,7 +23,8 @@ use crate::limits::{
     UNPACKED_MAX,
 };
 use crate::manifest::{
-    CLOUD, CLOUD_SCHEMA, CloudFacts, FACTS, FACTS_SCHEMA, MANIFEST, MANIFEST_SCHEMA, MachineFacts, Manifest,
+    CLOUD, CLOUD_SCHEMA, CloudFacts, DATABASE, FACTS, FACTS_SCHEMA, MANIFEST, MANIFEST_SCHEMA, MachineFacts,
+    Manifest,
 };
 use crate::names::hex;
 use bounded::Bounded;
@@ -37,6 +38,8 @@ pub struct Bundle {
     pub members: Vec<Member>,
     /// The cloud's records.
     pub cloud: CloudFacts,
+    /// There are records of the cloud, and they are not here: nothing is known to be as it should.
+    pub lacks_cloud: bool,
     /// What the collector could not learn of the site, and what of the bundle could not be read.
     pub gaps: Vec<Gap>,
 }
@@ -196,10 +199,12 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
             would_need: "the whole file, as `hopline collect` wrote it".to_owned(),
         });
     }
+    let mut lacks_cloud = manifest.gaps.iter().any(|gap| gap.what == DATABASE);
     let cloud = match part::<CloudFacts>(&manifest, &mut taken, CLOUD, CLOUD_SCHEMA) {
         Ok(cloud) => cloud,
         Err(Missing { why, would_need }) => {
             gaps.push(Gap { what: format!("the cloud's records in {name}"), why, would_need });
+            lacks_cloud = true;
             CloudFacts::default()
         }
     };
@@ -229,7 +234,7 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
     });
     let members = members.collect();
     gaps.extend(changed(name, &manifest, &taken, damage.is_some()));
-    Bundle { manifest, members, cloud, gaps }
+    Bundle { manifest, members, cloud, lacks_cloud, gaps }
 }
 
 /// A machine's facts must be of the machine that the manifest names.

@@ -35,6 +35,7 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     if parts.records.is_none() {
         parts.records = newest.iter().find_map(|bundle| bundle.cloud.records.clone());
     }
+    parts.lacks_cloud = parts.records.is_none() && newest.iter().any(|bundle| bundle.lacks_cloud);
     for entry in newest.iter().flat_map(|bundle| &bundle.cloud.entries) {
         if parts.entries.iter().all(|known| known.name != entry.name) {
             parts.entries.push(entry.clone());

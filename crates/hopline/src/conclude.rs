@@ -53,7 +53,8 @@ pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnos
     diagnosis.coverage.looked_at.extend(holders::told(&probed.holders));
     let own = asked.instance.and_then(|at| facts.intent.instances.get(at));
     let is_in_reach = |name: &str| facts.unreachable.iter().all(|(machine, _)| machine != name);
-    if own.is_some_and(|own| is_in_reach(&own.name)) { diagnosis } else { doubted(facts, diagnosis) }
+    let is_seen = own.is_some_and(|own| is_in_reach(&own.name)) && !facts.lacks_cloud;
+    if is_seen { diagnosis } else { doubted(facts, diagnosis) }
 }
 
 /// The ladder's questions with what the walk predicts of each, and the steps that part their ways.
@@ -78,9 +79,10 @@ fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
 }
 
 /// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with
-/// "healthy" while part of it was not seen.
+/// "healthy" while part of it was not seen; and none is where the cloud's records should be there and are not.
 fn doubted(facts: &Facts, mut diagnosis: Diagnosis) -> Diagnosis {
-    if diagnosis.outcome == Outcome::Healthy && !facts.unreachable.is_empty() {
+    let is_whole = facts.unreachable.is_empty() && !facts.lacks_cloud;
+    if diagnosis.outcome == Outcome::Healthy && !is_whole {
         diagnosis.outcome = Outcome::Undetermined;
     }
     diagnosis

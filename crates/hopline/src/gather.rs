@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) intent: Intent,
     /// Machines that could not be read, and why; each is a gap of the snapshot too.
     pub(crate) unreachable: Vec<(String, String)>,
+    /// The cloud's records are in none of the bundles, though one was to have them: its gaps tell why.
+    pub(crate) lacks_cloud: bool,
     /// Some of them are read from bundles.
     offline: bool,
 }
@@ -41,6 +43,7 @@ pub(crate) struct Parts {
     pub(crate) members: Vec<Member>,
     pub(crate) records: Option<Records>,
     pub(crate) entries: Vec<InstanceEntry>,
+    pub(crate) lacks_cloud: bool,
     pub(crate) gaps: Vec<Gap>,
 }
 
@@ -56,7 +59,7 @@ pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
         Ok(read) => read.map_err(|error| Failure::of(&error))?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    let mut parts = Parts { members, records, entries: site.instances.clone(), gaps: Vec::new() };
+    let mut parts = Parts { members, records, entries: site.instances.clone(), ..Parts::default() };
     bundled::add(site, &mut parts)?;
     conclude(parts, site.is_offline())
 }
@@ -89,7 +92,7 @@ pub(crate) fn missing(name: &str, error: &CollectError) -> Missing {
 }
 
 fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
-    let Parts { members, records, entries, gaps } = parts;
+    let Parts { members, records, entries, lacks_cloud, gaps } = parts;
     let hosts = members.iter().filter(|member| !member.inside);
     let no_host = hosts.clone().all(|member| member.outcome.is_err());
     if let (true, Some(Member { name, outcome: Err(missing), .. })) = (no_host, hosts.clone().next()) {
@@ -98,7 +101,7 @@ fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
     let Assembled { mut snapshot, missing } = bundle::assemble(members);
     snapshot.gaps.extend(gaps);
     let intent = cloud::intent(records, &snapshot, &entries);
-    Ok(Facts { snapshot, intent, unreachable: missing, offline })
+    Ok(Facts { snapshot, intent, unreachable: missing, lacks_cloud, offline })
 }
 
 fn out_of_reach(name: &str, why: &str, offline: bool) -> Failure {

@@ -7,7 +7,7 @@ mod cli_support;
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use cli_support::{Run, assert_refused};
@@ -333,6 +333,27 @@ fn bad_bundles_and_places_are_refused_in_words() {
         &hopline(&["collect", "-o", "none/b.tar.zst"]),
         &["cannot write the bundle none/b.tar.zst"],
     );
+    symlink("text", folder.path().join("link")).unwrap();
+    assert_refused(&hopline(&["collect", "-o", "link"]), &["cannot write the bundle link", "regular file"]);
     fs::write(folder.path().join("site.toml"), "[[host]]\nname = \"a\"\nat = \"bundle:\"\n").unwrap();
     assert_refused(&hopline(&["check"]), &["line 3", "names no bundle", "bundle:FILE.tar.zst"]);
+}
+
+#[test]
+fn without_the_clouds_database_a_bundle_is_not_whole_and_nothing_is_healthy() {
+    let folder = tempfile::tempdir().unwrap();
+    let hopline = |arguments: &[&str]| cli_support::hopline(folder.path(), arguments);
+    let site = "[[host]]\nname = \"a\"\nat = \"local\"\n\n[cloud]\nkind = \"nova-network\"\n\
+                database = \"sqlite:none/nova.sqlite\"\n";
+    fs::write(folder.path().join("site.toml"), site).unwrap();
+    let run = hopline(&["collect", "-o", "b.tar.zst", "--json"]);
+    let told: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (run.code, list(&told["missing"])),
+        (3, [Value::from("the cloud's database")].as_slice()),
+        "{run:?}"
+    );
+    // The machine itself may have a fault.
+    let run = hopline(&["check", "--bundle", "b.tar.zst"]);
+    assert!([1, 3].contains(&run.code) && run.stdout.contains("the cloud's database"), "{run:?}");
 }

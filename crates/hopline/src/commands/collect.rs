@@ -112,7 +112,7 @@ fn not_asked_for(machine: &MachinePlan) -> Missing {
 
 fn unread(error: &DatabaseError) -> Gap {
     Gap {
-        what: "the cloud's database".to_owned(),
+        what: bundle::DATABASE.to_owned(),
         why: Failure::of(error).to_string(),
         would_need: "`[cloud] database` of the site file, in reach of where the bundle is made".to_owned(),
     }
@@ -161,6 +161,8 @@ impl Told {
             let asked_for = wanted.iter().any(|machine| machine.name == *name);
             asked_for.then(|| (name.clone(), missing.why.clone()))
         });
+        let unread = facts.manifest.gaps.iter().filter(|gap| gap.what == bundle::DATABASE);
+        let lacking = lacking.chain(unread.map(|gap| (gap.what.clone(), gap.why.clone())));
         Told { machines: read.count(), lacking: lacking.collect(), gaps }
     }
 
