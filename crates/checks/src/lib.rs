@@ -49,6 +49,7 @@ mod said;
 mod scope;
 mod sg_missing;
 mod size;
+mod sql;
 mod stations;
 mod steps;
 mod uplinks;

@@ -47,13 +47,17 @@ fn of_finding(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
     }
     let shown = if page.style.verbose { finding.remedy.len() } else { REPAIRS_MAX };
     for remedy in finding.remedy.iter().take(shown) {
-        page.verbatim(4, "fix: ", &remedy.command)?;
+        match remedy.command.as_str() {
+            "" => page.columns(4, &[plain("fix:")], &[plain(&remedy.note)])?,
+            command => page.verbatim(4, "fix: ", command)?,
+        }
     }
     match finding.remedy.len().saturating_sub(shown) {
         0 => {}
         more => page.text(4, &[Span::new(Role::Dim, &format!("and so on ({more} more: -v)"))])?,
     }
-    match finding.remedy.first() {
+    // Rows without a statement have said their own.
+    match finding.remedy.iter().find(|remedy| !remedy.command.is_empty()) {
         Some(first) if !first.note.is_empty() => page.columns(4, &[plain("note:")], &[plain(&first.note)]),
         Some(_) | None => Ok(()),
     }

@@ -25,7 +25,7 @@ impl Inconsistency {
         let evidence =
             texts.into_iter().map(|text| Evidence { kind: self.kind, source: self.select.clone(), text });
         let summary = match (self.count, self.rows.first()) {
-            (1, Some(only)) => filled(spec, spec.one, only, Quoting::None),
+            (1, Some(only)) => filled(spec, spec.one, only, |cell| cell.unwrap_or("none").to_owned()),
             _ => spec.many.replace("{count}", &self.count.to_string()),
         };
         Finding {
@@ -49,13 +49,20 @@ impl Inconsistency {
     }
 
     fn remedy(&self, spec: &Spec) -> Vec<Remedy> {
-        let repair = |row: &Vec<Cell>| Remedy {
-            command: filled(spec, spec.repair, row, Quoting::Sql),
-            undo: String::new(),
-            note: spec.note.to_owned(),
+        let repair = |row: &Vec<Cell>| match untypable(spec, row) {
+            None => Remedy {
+                command: filled(spec, spec.repair, row, |cell| quoted(cell)),
+                undo: String::new(),
+                note: spec.note.to_owned(),
+            },
+            Some(column) => Remedy {
+                command: String::new(),
+                undo: String::new(),
+                note: format!("no statement for this row: its {column} has characters that no name has"),
+            },
         };
         let mut remedy: Vec<Remedy> = self.rows.iter().take(REPAIRS_MAX).map(repair).collect();
-        remedy.dedup_by(|a, b| a.command == b.command);
+        remedy.dedup();
         remedy
     }
 
@@ -81,27 +88,85 @@ fn line(spec: &Spec, row: &[Cell]) -> String {
     line
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Quoting {
-    /// For people.
-    None,
-    /// As a value of a statement: a number as it is, all else as a string.
-    Sql,
+/// The column that the repair uses and nobody should type: MySQL takes a backslash for the beginning of an escape, so
+/// that a row's value could end its string and go on as a statement; control characters do the like to terminals.
+fn untypable(spec: &Spec, row: &[Cell]) -> Option<&'static str> {
+    let is_used = |column: &str| spec.repair.contains(&format!("{{{column}}}"));
+    let is_odd = |cell: &Cell| cell.iter().flat_map(|text| text.chars()).any(|c| c == '\\' || c.is_control());
+    let mut pairs = spec.columns.iter().copied().zip(row);
+    pairs.find(|(column, cell)| is_used(column) && is_odd(cell)).map(|(column, _)| column)
 }
 
-/// A sentence or statement with the row's values in place of `{column}`.
-fn filled(spec: &Spec, template: &str, row: &[Cell], quoting: Quoting) -> String {
-    let mut text = template.to_owned();
-    for (column, cell) in spec.columns.iter().zip(row) {
-        let value = match (cell, quoting) {
-            (Some(cell), Quoting::Sql) if cell.parse::<u64>().is_err() => {
-                format!("'{}'", cell.replace('\'', "''"))
-            }
-            (Some(cell), Quoting::None | Quoting::Sql) => cell.clone(),
-            (None, Quoting::Sql) => "NULL".to_owned(),
-            (None, Quoting::None) => "none".to_owned(),
-        };
-        text = text.replace(&format!("{{{column}}}"), &value);
+/// A value of a statement: a number as it is, all else as a string.
+fn quoted(cell: Option<&str>) -> String {
+    match cell {
+        Some(cell) if cell.parse::<u64>().is_ok() => cell.to_owned(),
+        Some(cell) => format!("'{}'", cell.replace('\'', "''")),
+        None => "NULL".to_owned(),
     }
+}
+
+/// A sentence or statement with the row's values in place of `{column}`, in one pass: what a row holds may itself look
+/// like a column in braces.
+fn filled(spec: &Spec, template: &str, row: &[Cell], value: impl Fn(Option<&str>) -> String) -> String {
+    let mut text = String::with_capacity(template.len() * 2);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let (column, after) = after.split_once('}').unwrap_or((after, ""));
+        let at = spec.columns.iter().position(|known| *known == column);
+        text.push_str(&value(at.and_then(|at| row.get(at)?.as_deref())));
+        rest = after;
+    }
+    text.push_str(rest);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DB_CATALOGUE;
+    use super::*;
+
+    fn found(code: &str, row: &[&str]) -> Finding {
+        let check = DB_CATALOGUE.iter().find(|check| check.code == code).unwrap();
+        let row = row.iter().map(|cell| Some((*cell).to_owned())).collect();
+        let (kind, select) = (model::finding::EvidenceKind::Db, String::new());
+        Inconsistency { check, kind, select, count: 1, rows: vec![row] }.finding(1)
+    }
+
+    #[test]
+    fn what_a_row_holds_does_not_become_a_statement() {
+        let finding =
+            found("host-address-in-use", &["7", "10.0.0.7", "{instance}' x", "c1", "u", "' OR 1=1 -- "]);
+        assert_eq!(
+            finding.remedy[0].command,
+            "UPDATE fixed_ips SET host = NULL WHERE id = 7 AND host = '{instance}'' x' AND deleted = 0"
+        );
+        assert!(finding.summary.contains("of {instance}' x, and"), "{finding:?}");
+    }
+
+    #[test]
+    fn what_mysql_would_unescape_is_told_in_words() {
+        for host in ["x\\' OR 1=1 -- ", "x\n", "x\u{1b}[2K"] {
+            let remedy = &found("host-address-in-use", &["7", "10.0.0.7", host, "c1", "u", "web"]).remedy[0];
+            assert_eq!(remedy.command, "", "{host:?}");
+            assert!(remedy.note.contains("its host has characters"), "{remedy:?}");
+        }
+        // The repair does not say the instance's name.
+        let finding = found("host-address-in-use", &["7", "10.0.0.7", "c2", "c1", "u", "we\\b"]);
+        assert!(finding.remedy[0].command.starts_with("UPDATE "), "{finding:?}");
+    }
+
+    #[test]
+    fn every_template_names_columns_that_are_there() {
+        for check in DB_CATALOGUE {
+            let spec = &check.inconsistency;
+            for template in [spec.one, spec.repair] {
+                let named = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+                named.for_each(|(column, _)| {
+                    assert!(spec.columns.contains(&column), "{}: {column}", check.code)
+                });
+            }
+        }
+    }
 }

@@ -34,6 +34,7 @@ use model::snapshot::Host;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::restart::typed;
+use crate::sql;
 use crate::view::{Seat, View};
 
 /// Looks for instances in question that run elsewhere than recorded.
@@ -63,24 +64,17 @@ fn finding(view: &View, seat: &Seat, recorded: &str) -> Option<Found> {
         return None;
     }
     let key = match (&instance.uuid, instance.id) {
-        (Some(uuid), _) => format!("uuid = '{}'", uuid.replace('\'', "''")),
-        (None, Some(id)) => format!("id = {id}"),
+        (Some(uuid), _) => sql::string(uuid).map(|uuid| format!("uuid = {uuid}")),
+        (None, Some(id)) => Some(format!("id = {id}")),
         (None, None) => return None,
     };
     let domain = instance.libvirt_name.as_deref().unwrap_or(&instance.name);
     let device = seat.tap().map(|tap| tap.name.as_str()).or(seat.vif.device.as_deref()).unwrap_or_default();
-    let quoted = |host: &str| host.replace('\'', "''");
-    let set = |host: &str, from: &str| {
-        format!(
-            "UPDATE instances SET host = '{}' WHERE {key} AND host = '{}' AND deleted = 0",
-            quoted(host),
-            quoted(from)
-        )
-    };
+    let select = key.as_ref().map_or(String::new(), |key| format!(" WHERE {key} AND deleted = 0"));
     let mut proof = vec![
         evidence::record(
             EvidenceKind::Db,
-            format!("SELECT hostname, host, vm_state, task_state FROM instances WHERE {key} AND deleted = 0"),
+            format!("SELECT hostname, host, vm_state, task_state FROM instances{select}"),
             format!("{}: host {recorded}", instance.name),
         ),
         evidence::state(
@@ -111,18 +105,27 @@ fn finding(view: &View, seat: &Seat, recorded: &str) -> Option<Found> {
         confidence: if there.is_some() { Confidence::Proven } else { Confidence::Likely },
         evidence: proof,
         owner: "nova-compute",
-        remedy: vec![Remedy {
-            command: set(&seat.host.name, recorded),
-            undo: set(recorded, &seat.host.name),
-            note:
-                "one row; first make sure that nothing is moving it, and that its disk is nowhere else in use"
-                    .to_owned(),
-        }],
+        remedy: vec![remedy(key.as_deref(), recorded, &seat.host.name)],
         instances: vec![instance.name.clone()],
         stopped: None,
         mend: Vec::new(),
     };
     Some(fault.found())
+}
+
+fn remedy(key: Option<&str>, recorded: &str, real: &str) -> Remedy {
+    let (Some(key), Some(recorded), Some(real)) = (key, sql::string(recorded), sql::string(real)) else {
+        return sql::untypable("instances.host");
+    };
+    let set = |host: &str, from: &str| {
+        format!("UPDATE instances SET host = {host} WHERE {key} AND host = {from} AND deleted = 0")
+    };
+    Remedy {
+        command: set(&real, &recorded),
+        undo: set(&recorded, &real),
+        note: "one row; first make sure that nothing is moving it, and that its disk is nowhere else in use"
+            .to_owned(),
+    }
 }
 
 /// libvirt runs the instance's domain there.
@@ -151,6 +154,14 @@ mod tests {
         // Nobody has looked at the other host.
         assert_eq!((finding.exchange, finding.confidence), (Exchange::None, Confidence::Likely));
         assert!(finding.remedy[0].command.starts_with("UPDATE instances SET host = 'compute1' WHERE uuid"));
+    }
+
+    #[test]
+    fn a_host_that_would_end_its_string_is_in_no_statement() {
+        let mut cloud = broken("db-host-mismatch");
+        cloud.intent.instances[0].recorded_host = Some("x\\' OR 1=1 -- ".to_owned());
+        let remedy = &cloud.diagnose("web1").findings[0].remedy[0];
+        assert_eq!((remedy.command.as_str(), remedy.undo.as_str()), ("", ""));
     }
 
     #[test]

@@ -35,6 +35,7 @@ use model::path::{Place, Stage};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::sql;
 use crate::view::View;
 
 /// Rows named in evidence and remedy; a network with more is counted.
@@ -120,11 +121,9 @@ fn row(leaked: &LeakedFixed) -> String {
 }
 
 fn freed(leaked: &LeakedFixed) -> Remedy {
-    let (is_it, was) = match &leaked.instance {
-        Some(uuid) => {
-            let uuid = uuid.replace('\'', "''");
-            (format!("instance_uuid = '{uuid}'"), format!("'{uuid}'"))
-        }
+    let (is_it, was) = match leaked.instance.as_deref().map(sql::string) {
+        Some(Some(uuid)) => (format!("instance_uuid = {uuid}"), uuid),
+        Some(None) => return sql::untypable("instance_uuid"),
         None => ("instance_uuid IS NULL".to_owned(), "NULL".to_owned()),
     };
     let LeakedFixed { id, allocated, leased, .. } = leaked;

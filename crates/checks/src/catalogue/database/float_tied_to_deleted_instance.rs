@@ -39,6 +39,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::nova;
 use crate::restart;
+use crate::sql;
 use crate::view::View;
 
 /// Looks for floating addresses of nobody's on the hosts in question.
@@ -97,27 +98,31 @@ fn carrier<'v>(view: &View<'v>, tied: &TiedFloating) -> Option<(&'v Netns, Strin
 
 fn remedy(view: &View, ns: &Netns, device: &str, tied: &TiedFloating) -> Vec<Remedy> {
     let TiedFloating { id, fixed_id, floating, .. } = tied;
-    let host =
-        floating.host.as_ref().map_or("NULL".to_owned(), |host| format!("'{}'", host.replace('\'', "''")));
+    let host = floating.host.as_deref().map_or(Some("NULL".to_owned()), sql::string);
+    // Without it the link can be cut all the same, and only not be tied again.
+    let undo = host.map(|host| {
+        format!(
+            "UPDATE floating_ips SET fixed_ip_id = {fixed_id}, host = {host} WHERE id = {id} AND fixed_ip_id IS NULL"
+        )
+    });
     let mut remedy = vec![Remedy {
         command: format!(
             "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND fixed_ip_id = {fixed_id}"
         ),
-        undo: format!(
-            "UPDATE floating_ips SET fixed_ip_id = {fixed_id}, host = {host} WHERE id = {id} AND fixed_ip_id IS NULL"
-        ),
+        undo: undo.unwrap_or_default(),
         note: "one row; its project keeps the address, and what the host carries stays until the steps below"
             .to_owned(),
     }];
-    if let Some(uuid) = tied.instance.as_ref().map(|uuid| uuid.replace('\'', "''")) {
-        remedy.push(evidence::advice(
+    remedy.extend(tied.instance.as_deref().map(|uuid| match sql::string(uuid) {
+        Some(uuid) => evidence::advice(
             format!(
                 "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_uuid = NULL, \
-                 virtual_interface_id = NULL WHERE id = {fixed_id} AND instance_uuid = '{uuid}'"
+                 virtual_interface_id = NULL WHERE id = {fixed_id} AND instance_uuid = {uuid}"
             ),
             "one row: the fixed IP goes back to its network's pool",
-        ));
-    }
+        ),
+        None => sql::untypable("instance_uuid"),
+    }));
     remedy.push(restart::network(view, &ns.machine, "drops the rules of the floating IP"));
     if ns.has_address(floating.address.into()) && !device.is_empty() {
         let add = format!("ip addr add {}/32 dev {device}", floating.address);
