@@ -49,6 +49,10 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} rows of floating IPs share their address with another",
     cause: "two instances can get the same address",
     confidence: Confidence::Proven,
-    repair: "UPDATE floating_ips SET deleted = id WHERE id = {id} AND fixed_ip_id IS NULL AND deleted = 0",
-    note: "one row, of the one that nobody uses",
+    // Of several that are typed one after the other the last changes nothing. MySQL reads the table that it changes
+    // only as a derived one that it cannot merge (DISTINCT).
+    repair: "UPDATE floating_ips SET deleted = id WHERE id = {id} AND fixed_ip_id IS NULL AND deleted = 0 AND EXISTS \
+        (SELECT 1 FROM (SELECT DISTINCT id FROM floating_ips WHERE address = {address} AND deleted = 0) AS other WHERE \
+        other.id <> {id})",
+    note: "one row, of the one that nobody uses; the last one is left alone",
 };
