@@ -7,7 +7,7 @@
 //! nova-network that was down, has left: dnsmasq gives the address to the MAC all the same.
 //!
 //! ## How hopline knows
-//! The hosts file of a dnsmasq that nova started was read; a line's MAC is no living NIC's, or the NIC has another
+//! The hosts file of a dnsmasq that nova started (`nova-BRIDGE.conf`) was read; a line's MAC is no living NIC's, or the NIC has another
 //! address. Lines without an address say nothing.
 //!
 //! ## What it looks like
@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use model::Mac;
+use model::service::Dnsmasq;
 use model::{Intent, Snapshot};
 use model::finding::{Confidence, EvidenceKind};
 
@@ -57,7 +58,7 @@ fn stray(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
         .collect();
     let mut rows = Vec::new();
     for host in &snapshot.hosts {
-        for server in host.dnsmasq.iter().filter(|server| !server.is_libvirts()) {
+        for server in host.dnsmasq.iter().filter(|server| is_novas(server)) {
             let file = server.hosts_file.clone();
             for line in server.hosts.iter().flatten() {
                 let Some(ip) = line.ip.filter(|ip| !known.contains(&(line.mac, *ip))) else { continue };
@@ -67,4 +68,25 @@ fn stray(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
         }
     }
     rows
+}
+
+/// nova calls the file after the bridge: `networks/nova-br100.conf`. Of another's dnsmasq the tables know nothing.
+fn is_novas(server: &Dnsmasq) -> bool {
+    let name = server.hosts_file.as_deref().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    name.starts_with("nova-") && name.ends_with(".conf")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_novas_files_are_held_to_its_tables() {
+        let of = |file: &str| Dnsmasq { hosts_file: Some(file.to_owned()), ..Dnsmasq::default() };
+        assert!(is_novas(&of("/var/lib/nova/networks/nova-br100.conf")));
+        for file in ["/etc/lab/pxe-hosts", "/var/lib/nova/networks/nova-br100.leases", "/srv/nova-x/hosts.conf"] {
+            assert!(!is_novas(&of(file)), "{file}");
+        }
+        assert!(!is_novas(&Dnsmasq::default()));
+    }
 }

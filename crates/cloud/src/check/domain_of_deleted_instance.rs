@@ -52,7 +52,9 @@ fn unknown(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
             (Some(theirs), Some(own)) => theirs.eq_ignore_ascii_case(own),
             (None, _) | (_, None) => instance.libvirt_name.as_ref() == Some(&domain.name),
         };
-        intent.instances.iter().filter(|instance| instance.recorded_host.is_some()).any(is_it)
+        // Only what the database has bears its number: libvirt's word for the domain itself proves nothing. A living row
+        // without a host is alive all the same.
+        intent.instances.iter().filter(|instance| instance.id.is_some()).any(is_it)
     };
     let all = snapshot.hosts.iter().flat_map(|host| host.domains.iter().map(move |domain| (host, domain)));
     let ours = all.filter(|(_, domain)| domain.live && domain.name.starts_with("instance-"));
@@ -60,4 +62,23 @@ fn unknown(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
     unknown
         .map(|(host, domain)| vec![Some(domain.name.clone()), Some(host.name.clone()), domain.uuid.clone()])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::snapshot::Host;
+
+    use super::*;
+
+    #[test]
+    fn an_instance_without_a_host_lives() {
+        let domain = Domain { name: "instance-00000007".to_owned(), live: true, ..Domain::default() };
+        let host = Host { name: "c1".to_owned(), domains: vec![domain], ..Host::default() };
+        let snapshot = Snapshot { hosts: vec![host], ..Snapshot::default() };
+        let named = |id| Instance { id, libvirt_name: Some("instance-00000007".to_owned()), ..Instance::default() };
+        let intent = |id| Intent { instances: vec![named(id)], ..Intent::default() };
+        assert_eq!(unknown(&snapshot, &intent(Some(7))), Vec::<Vec<Cell>>::new());
+        // What libvirt alone tells of is the domain itself.
+        assert_eq!(unknown(&snapshot, &intent(None)).len(), 1);
+    }
 }

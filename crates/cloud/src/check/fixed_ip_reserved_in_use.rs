@@ -36,8 +36,8 @@ pub(super) const SPEC: Spec = Spec {
          FROM fixed_ips f \
          LEFT JOIN networks n ON n.id = f.network_id AND {live n} \
          LEFT JOIN instances i ON {own i} = {key f} \
-         WHERE {live f} AND {yes f.reserved} AND {key f} IS NOT NULL AND {f.address} <> \
-         COALESCE({n.vpn_private_address}, '') \
+         WHERE {live f} AND {yes f.reserved} AND {key f} IS NOT NULL AND \
+         ({n.vpn_private_address} IS NULL OR {f.address} <> {n.vpn_private_address}) \
          ORDER BY f.id",
     ),
     columns: &["id", "address", "allocated", "instance_uuid", "instance"],

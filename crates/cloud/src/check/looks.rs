@@ -16,6 +16,8 @@ use crate::secret_url::DatabaseUrl;
 /// What nova gave back must be free a minute after its time-out: the task that frees it runs once a minute
 /// (nova/network/manager.py `_disassociate_stale_fixed_ips`).
 const TASK_PERIOD_S: u64 = 60;
+/// Ten years: more than any clock that a server subtracts it from can need, and less than what overflows.
+const TIMEOUT_MAX_S: u64 = 315_360_000;
 /// A statement over a whole table may take so many times the patience for an answer.
 const STATEMENT_PATIENCE: u32 = 60;
 
@@ -104,7 +106,7 @@ async fn look_for(
     let words = |reader| Words {
         schema,
         now: clock.now.as_deref(),
-        expiry_s: clock.timeout_s + TASK_PERIOD_S,
+        expiry_s: clock.timeout_s.min(TIMEOUT_MAX_S) + TASK_PERIOD_S,
         reader,
     };
     let (server, people) = (words(For::Server), words(For::People));

@@ -39,8 +39,9 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} networks have a bridge that another has",
     cause: "one dnsmasq a bridge serves one of them",
     confidence: Confidence::Possible,
-    repair: "UPDATE networks SET bridge = CONCAT(bridge, '-2') WHERE id = {id} AND deleted = 0",
-    note: "takes the instances of the network off the net until they are plugged into the new bridge",
+    repair: "SELECT address, instance_uuid FROM fixed_ips WHERE network_id = {id} AND instance_uuid IS NOT NULL AND \
+        deleted = 0",
+    note: "reads who is on the network; another bridge takes them off the net until they are plugged into it",
 };
 
 fn doubled(networks: &[Network]) -> Vec<Vec<Cell>> {
