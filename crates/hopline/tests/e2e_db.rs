@@ -74,3 +74,21 @@ fn what_keeps_it_from_its_work_is_said() {
     let bad = hopline(folder.path(), &["db", "check", "--now", "yesterday"]);
     assert_refused(&bad, &["2026-11-26T12:00:00"]);
 }
+
+#[test]
+fn hosts_of_bundles_are_of_another_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[host]]\nname = \"compute1\"\nat = \"bundle:before.tar.zst\"\n\n\
+                [cloud]\nkind = \"nova-network\"\ndatabase = \"sqlite:nova.sqlite\"\n";
+    std::fs::write(folder.path().join("site.toml"), text).unwrap();
+    std::fs::write(folder.path().join("nova.sqlite"), "").unwrap();
+    support::sqlite(
+        &folder.path().join("nova.sqlite"),
+        include_str!("../../cloud/tests/fixtures/queens.sql"),
+    );
+    let run = hopline(folder.path(), &["db", "check", "--json"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let gaps = report["coverage"]["gaps"].to_string();
+    assert!(gaps.contains("whether compute1 has") && gaps.contains("read from bundles"), "{gaps}");
+}

@@ -1,5 +1,6 @@
 //! Looks for every inconsistency in one read-only snapshot of the database.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::finding::EvidenceKind;
@@ -148,13 +149,16 @@ async fn look_for(
     Ok(found)
 }
 
-/// Looks for what the hosts have and the database has not. Pure; `intent` must come of the database.
-pub fn check_hosts(snapshot: &Snapshot, intent: &Intent) -> Vec<Inconsistency> {
+/// Looks for what the hosts have and the database has not, neither `before` they were read nor `after`: what came
+/// meanwhile is only in the later, and what went only in the earlier. Pure; both must come of the database.
+pub fn check_hosts(snapshot: &Snapshot, before: &Intent, after: &Intent) -> Vec<Inconsistency> {
     let mut all = Vec::new();
     for check in DB_CATALOGUE {
         if let Look::Hosts { look, kind, shown_by } = check.inconsistency.look {
             let mut found = Inconsistency { kind, select: shown_by.to_owned(), ..Inconsistency::none(check) };
-            look(snapshot, intent).into_iter().for_each(|row| found.take(row));
+            let earlier: BTreeSet<Vec<Cell>> = look(snapshot, before).into_iter().collect();
+            let both = look(snapshot, after).into_iter().filter(|row| earlier.contains(row));
+            both.for_each(|row| found.take(row));
             all.extend((found.count > 0).then_some(found));
         }
     }
@@ -171,5 +175,29 @@ impl Inconsistency {
         if self.rows.len() < ROWS_MAX {
             self.rows.push(row);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::intent::Instance;
+    use model::service::Domain;
+    use model::snapshot::Host;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_or_goes_while_the_hosts_are_read_is_somebodys() {
+        let domain = Domain { name: "instance-00000007".to_owned(), live: true, ..Domain::default() };
+        let host = Host { name: "c1".to_owned(), domains: vec![domain], ..Host::default() };
+        let snapshot = Snapshot { hosts: vec![host], ..Snapshot::default() };
+        let libvirt_name = Some("instance-00000007".to_owned());
+        let with = Intent {
+            instances: vec![Instance { id: Some(7), libvirt_name, ..Instance::default() }],
+            ..Intent::default()
+        };
+        let without = Intent::default();
+        let count = |before, after| check_hosts(&snapshot, before, after).len();
+        assert_eq!((count(&without, &with), count(&with, &without), count(&without, &without)), (0, 0, 1));
     }
 }

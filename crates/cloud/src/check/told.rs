@@ -51,7 +51,7 @@ impl Inconsistency {
     fn remedy(&self, spec: &Spec) -> Vec<Remedy> {
         let repair = |row: &Vec<Cell>| match untypable(spec, row) {
             None => Remedy {
-                command: filled(spec, spec.repair, row, |cell| quoted(cell)),
+                command: filled(spec, spec.repair, row, quoted),
                 undo: String::new(),
                 note: spec.note.to_owned(),
             },

@@ -5,7 +5,7 @@ use std::time::Instant;
 use cloud::{Checked, Clock, DatabaseUrl};
 use model::finding::{Coverage, Outcome};
 use model::snapshot::Gap;
-use model::{Diagnosis, Finding};
+use model::{Diagnosis, Finding, Intent};
 
 use crate::conclude;
 use crate::failure::Failure;
@@ -32,14 +32,14 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     let started = Instant::now();
     let site = site_file::find(plan.site.as_deref())?;
     let url = site.database.as_ref().ok_or_else(no_database)?;
-    // A dump is of another time than the hosts.
-    let hosts = match now {
-        Some(_) => Err("the time is given, so the database is a dump of another time".to_owned()),
-        None => gather::gather(&site, plan.timeout).map_err(|failure| failure.to_string()),
-    };
+    let hosts = hosts(&site, url, plan, now);
     let clock = Clock {
         now: now.map(str::to_owned),
-        timeout_s: hosts.as_ref().ok().and_then(timeout_s).unwrap_or(Clock::default().timeout_s),
+        timeout_s: hosts
+            .as_ref()
+            .ok()
+            .and_then(|hosts| timeout_s(&hosts.facts))
+            .unwrap_or(Clock::default().timeout_s),
     };
     let progress = progress::Steps::start("looking in the database for");
     let checked = cloud::check(url, plan.timeout, &clock, |code| progress.step(code));
@@ -47,6 +47,28 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     let rows_max = if plan.format == Format::Json { cloud::ROWS_MAX } else { ROWS_SHOWN };
     let diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
     output::diagnosis(&diagnosis, plan.format, report::records, started)
+}
+
+/// The hosts, and what the database meant of them before and after they were read: each takes seconds, in which
+/// instances come and go.
+struct Hosts {
+    facts: Facts,
+    before: Intent,
+}
+
+/// Where they cannot be held to the database: why.
+fn hosts(site: &Site, url: &DatabaseUrl, plan: &Plan, now: Option<&str>) -> Result<Hosts, String> {
+    if now.is_some() {
+        return Err("the time is given, so the database is a dump of another time".to_owned());
+    }
+    if site.is_offline() {
+        return Err("the hosts are read from bundles, of another time than the database".to_owned());
+    }
+    let mut facts = gather::gather(site, plan.timeout).map_err(|failure| failure.to_string())?;
+    let records = cloud::read(url, plan.timeout).map_err(|error| error.to_string())?;
+    let after = cloud::intent(Some(records), &facts.snapshot, &site.instances);
+    let before = std::mem::replace(&mut facts.intent, after);
+    Ok(Hosts { facts, before })
 }
 
 fn no_database() -> Failure {
@@ -64,7 +86,7 @@ fn conclude(
     url: &DatabaseUrl,
     site: &Site,
     checked: &Checked,
-    hosts: Result<&Facts, &String>,
+    hosts: Result<&Hosts, &String>,
     rows_max: usize,
 ) -> Diagnosis {
     let mut findings: Vec<Finding> = checked.found.iter().map(|found| found.finding(rows_max)).collect();
@@ -73,23 +95,22 @@ fn conclude(
         gaps: checked.not_looked_for.iter().map(|(code, table)| no_table(code, table)).collect(),
     };
     match hosts {
-        Ok(facts) => {
+        Ok(Hosts { facts, before }) => {
             let names: Vec<String> = facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect();
             let of_hosts = conclude::check(facts, names).findings;
             findings.extend(of_hosts.into_iter().filter(|finding| OF_HOSTS.contains(&finding.code.as_str())));
-            let beside = cloud::check_hosts(&facts.snapshot, &facts.intent);
+            let beside = cloud::check_hosts(&facts.snapshot, before, &facts.intent);
             findings.extend(beside.iter().map(|found| found.finding(rows_max)));
             coverage
                 .looked_at
                 .extend(facts.snapshot.hosts.iter().map(|host| format!("{}: as it is", host.name)));
             coverage.gaps.extend(facts.unreachable.iter().map(|(name, why)| not_seen(name, why)));
         }
-        Err(why) => coverage.gaps.extend(
-            site.machines
-                .iter()
-                .filter(|machine| !machine.instance)
-                .map(|machine| not_seen(&machine.name, why)),
-        ),
+        Err(why) => {
+            let live = site.machines.iter().filter(|machine| !machine.instance).map(|machine| &machine.name);
+            let bundled = site.bundled.iter().filter(|machine| !machine.inside).map(|machine| &machine.name);
+            coverage.gaps.extend(live.chain(bundled).map(|name| not_seen(name, why)));
+        }
     }
     let outcome = if findings.is_empty() { Outcome::Healthy } else { Outcome::Fault };
     Diagnosis {
