@@ -67,3 +67,13 @@ fn what_is_not_novas_is_said_so() {
     let error = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &Clock::default(), |_| ()).err();
     assert!(matches!(error, Some(DatabaseError::NotNova { missing, .. }) if missing.len() == 4));
 }
+
+#[test]
+fn a_time_out_out_of_all_bounds_is_a_long_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nova.db");
+    make_sqlite(&path, include_str!("fixtures/queens.sql"));
+    let clock = Clock { timeout_s: u64::MAX, ..Clock::default() };
+    let checked = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &clock, |_| ()).unwrap();
+    assert!(checked.looked_for.contains(&"fixed-ip-not-released"));
+}

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cloud::{Access, Clock, Connection, DB_CATALOGUE, DatabaseUrl, ROWS_MAX};
+use model::Finding;
 use servers::ADMIN_PASSWORD;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -122,13 +123,16 @@ fn count(url: &DatabaseUrl, sql: &'static str) -> i64 {
     })
 }
 
-/// Every repair that is printed of twins is typed, one after the other, and one of each pair is left.
-fn repair_twins(url: &DatabaseUrl) {
+/// Whatever is printed is typed, one after the other, those of twins first, of which one each is left.
+fn type_all(url: &DatabaseUrl) {
     let checked = cloud::check(url, PATIENCE, &Clock::default(), |_| ()).unwrap();
-    for finding in checked.found.iter().map(|inconsistency| inconsistency.finding(ROWS_MAX)) {
-        if OF_TWINS.iter().any(|(code, _)| *code == finding.code) {
-            finding.remedy.iter().for_each(|remedy| run(url, &remedy.command));
-        }
+    let findings = checked.found.iter().map(|inconsistency| inconsistency.finding(ROWS_MAX));
+    let is_of_twins = |finding: &Finding| OF_TWINS.iter().any(|(code, _)| *code == finding.code);
+    let (twins, others): (Vec<Finding>, Vec<Finding>) = findings.partition(is_of_twins);
+    for finding in twins.iter().chain(&others) {
+        finding.evidence.iter().take(1).for_each(|row| run(url, &row.source));
+        let commands = finding.remedy.iter().map(|remedy| remedy.command.as_str());
+        commands.filter(|command| !command.starts_with("nova ")).for_each(|command| run(url, command));
     }
     for (code, sql) in OF_TWINS {
         assert_eq!(count(url, sql), 1, "{code}, {url}");
@@ -199,7 +203,7 @@ fn three_databases_find_the_same() {
     let (_dir, file) = sqlite(&all);
     let in_file = found(&file);
     assert_eq!(sorted(&in_file), sorted(&finds));
-    repair_twins(&file);
+    type_all(&file);
     let (mysql, postgres) = (servers::mariadb(), servers::postgresql());
     let base = |scheme: &str, user: &str, port: u16, name: &str| {
         let url = format!("{scheme}://{user}:{ADMIN_PASSWORD}@127.0.0.1:{port}/{name}");
@@ -213,6 +217,6 @@ fn three_databases_find_the_same() {
     for url in servers {
         run(&url, &all);
         assert_eq!(found(&url), in_file, "{url}");
-        repair_twins(&url);
+        type_all(&url);
     }
 }
