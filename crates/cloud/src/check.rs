@@ -7,6 +7,7 @@
 mod caches;
 mod looks;
 mod networks;
+mod repairs;
 mod told;
 mod words;
 
@@ -79,6 +80,8 @@ pub struct Inconsistency {
     pub count: u64,
     /// The first of them.
     rows: Vec<Vec<Cell>>,
+    /// Why its repair cannot be said to this series of nova; `None` where it can.
+    unsayable: Option<String>,
 }
 
 impl DbCheck {

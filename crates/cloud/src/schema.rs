@@ -50,8 +50,30 @@ pub(crate) struct Schema {
     pub(crate) dialect: Dialect,
     /// The type that a value is cast to for reading.
     text_type: &'static str,
-    /// (table, column) -> it is of PostgreSQL's type boolean, which does not compare with a number.
-    columns: BTreeMap<(String, String), bool>,
+    /// By table and column.
+    columns: BTreeMap<(String, String), Kind>,
+}
+
+/// How far a column is a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Of PostgreSQL's type boolean, which does not compare with a number.
+    Boolean,
+    /// A number that is meant to be 0 or 1: `tinyint` in MySQL, and what SQLite calls BOOLEAN.
+    Flag,
+    Other,
+}
+
+impl Kind {
+    /// Only PostgreSQL's type is spelled `boolean`.
+    fn of(name: &str) -> Kind {
+        let lower = name.to_ascii_lowercase();
+        match lower.as_str() {
+            "boolean" if name == "boolean" => Kind::Boolean,
+            _ if lower.starts_with("bool") || lower.starts_with("tinyint") => Kind::Flag,
+            _ => Kind::Other,
+        }
+    }
 }
 
 impl Schema {
@@ -62,10 +84,8 @@ impl Schema {
             Connection::Postgres(_) => (Dialect::Postgres, "TEXT", POSTGRES_COLUMNS),
             Connection::Sqlite(_) => (Dialect::Sqlite, "TEXT", SQLITE_COLUMNS),
         };
-        // A column that SQLite calls BOOLEAN holds 0 and 1; only PostgreSQL's type is spelled `boolean`.
         let column = |[table, column, kind]: [Option<String>; 3]| {
-            let is_boolean = kind.is_some_and(|kind| kind == "boolean");
-            Some(((table?, column?), is_boolean))
+            Some(((table?, column?), kind.map_or(Kind::Other, |kind| Kind::of(&kind))))
         };
         let columns = session.rows(sql.to_owned()).await?.into_iter().filter_map(column).collect();
         Ok(Schema { dialect, text_type, columns })
@@ -108,14 +128,23 @@ impl Schema {
 
     /// The flag is of PostgreSQL's type boolean; `None` where this series has no such column.
     pub(crate) fn is_boolean(&self, table: &str, column: &str) -> Option<bool> {
+        self.kind(table, column).map(|kind| kind == Kind::Boolean)
+    }
+
+    /// The column is there, and holds no more than a flag.
+    pub(crate) fn is_flag(&self, table: &str, column: &str) -> bool {
+        matches!(self.kind(table, column), Some(Kind::Boolean | Kind::Flag))
+    }
+
+    fn kind(&self, table: &str, column: &str) -> Option<Kind> {
         self.columns.get(&(table.to_owned(), column.to_owned())).copied()
     }
 
     /// Condition on a flag; always true of a flag that this series does not have.
     pub(crate) fn is(&self, table: &str, column: &str, wanted: bool) -> String {
-        match self.columns.get(&(table.to_owned(), column.to_owned())) {
-            Some(true) => format!("{table}.{column} = {wanted}"),
-            Some(false) => format!("{table}.{column} = {}", u8::from(wanted)),
+        match self.kind(table, column) {
+            Some(Kind::Boolean) => format!("{table}.{column} = {wanted}"),
+            Some(Kind::Flag | Kind::Other) => format!("{table}.{column} = {}", u8::from(wanted)),
             None => "1 = 1".to_owned(),
         }
     }

@@ -77,3 +77,22 @@ fn a_time_out_out_of_all_bounds_is_a_long_one() {
     let checked = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &clock, |_| ()).unwrap();
     assert!(checked.looked_for.contains(&"fixed-ip-not-released"));
 }
+
+#[test]
+fn repairs_that_a_series_cannot_be_told_are_not_printed() {
+    let repairs = |sql: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nova.db");
+        make_sqlite(&path, sql);
+        let checked = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &Clock::default(), |_| ()).unwrap();
+        let remedies = checked.found.iter().flat_map(|found| found.finding(ROWS_MAX).remedy);
+        remedies.map(|remedy| (remedy.command, remedy.note)).collect::<Vec<_>>()
+    };
+    let essex = include_str!("fixtures/essex.sql");
+    let why = |why: &str| (String::new(), format!("no statement for its rows: {why}"));
+    assert_eq!(repairs(essex), [why("this database has no fixed_ips.instance_uuid")]);
+    let orphan = "UPDATE fixed_ips SET instance_id = NULL, allocated = 0, leased = 0 WHERE id = 2;\
+                  INSERT INTO virtual_interfaces VALUES (9, 'fa:16:3e:00:00:09', 1, 2, 'dddd', 0);";
+    let is_flag = why("in this database virtual_interfaces.deleted is a flag");
+    assert_eq!(repairs(&format!("{essex}{orphan}")), [is_flag]);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::finding::EvidenceKind;
 use model::{Intent, Snapshot};
 
+use super::repairs::unsayable;
 use super::words::{For, Words};
 use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, caches, networks};
 use crate::cells::Cell;
@@ -111,7 +112,7 @@ async fn look_for(
         reader,
     };
     let (server, people) = (words(For::Server), words(For::People));
-    let mut found = Inconsistency::none(check);
+    let mut found = Inconsistency { unsayable: unsayable(schema, check), ..Inconsistency::none(check) };
     match &check.inconsistency.look {
         Look::Sql(sql) => {
             found.select = people.of(sql);
@@ -167,7 +168,14 @@ pub fn check_hosts(snapshot: &Snapshot, before: &Intent, after: &Intent) -> Vec<
 
 impl Inconsistency {
     fn none(check: &'static DbCheck) -> Inconsistency {
-        Inconsistency { check, kind: EvidenceKind::Db, select: String::new(), count: 0, rows: Vec::new() }
+        Inconsistency {
+            check,
+            kind: EvidenceKind::Db,
+            select: String::new(),
+            count: 0,
+            rows: Vec::new(),
+            unsayable: None,
+        }
     }
 
     fn take(&mut self, row: Vec<Cell>) {

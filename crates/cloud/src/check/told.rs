@@ -49,6 +49,10 @@ impl Inconsistency {
     }
 
     fn remedy(&self, spec: &Spec) -> Vec<Remedy> {
+        if let Some(why) = &self.unsayable {
+            let (command, undo) = (String::new(), String::new());
+            return vec![Remedy { command, undo, note: format!("no statement for its rows: {why}") }];
+        }
         let repair = |row: &Vec<Cell>| match untypable(spec, row) {
             None => Remedy {
                 command: filled(spec, spec.repair, row, quoted),
@@ -131,7 +135,7 @@ mod tests {
         let check = DB_CATALOGUE.iter().find(|check| check.code == code).unwrap();
         let row = row.iter().map(|cell| Some((*cell).to_owned())).collect();
         let (kind, select) = (model::finding::EvidenceKind::Db, String::new());
-        Inconsistency { check, kind, select, count: 1, rows: vec![row] }.finding(1)
+        Inconsistency { check, kind, select, count: 1, rows: vec![row], unsayable: None }.finding(1)
     }
 
     #[test]
@@ -164,7 +168,7 @@ mod tests {
             for template in [spec.one, spec.repair] {
                 let named = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
                 named.for_each(|(column, _)| {
-                    assert!(spec.columns.contains(&column), "{}: {column}", check.code)
+                    assert!(spec.columns.contains(&column), "{}: {column}", check.code);
                 });
             }
         }
