@@ -7,8 +7,8 @@
 //! nova-network that was down, has left: dnsmasq gives the address to the MAC all the same.
 //!
 //! ## How hopline knows
-//! The hosts file of a dnsmasq that nova started (`nova-BRIDGE.conf`) was read; a line's MAC is no living NIC's, or the NIC has another
-//! address. Lines without an address say nothing.
+//! The hosts file of a dnsmasq that nova started (`nova-BRIDGE.conf`) was read; a line's MAC is no living NIC's, or the
+//! NIC has another address. Lines without an address say nothing.
 //!
 //! ## What it looks like
 //! An instance asks and gets the address that it had before.

@@ -52,8 +52,8 @@ fn unknown(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
             (Some(theirs), Some(own)) => theirs.eq_ignore_ascii_case(own),
             (None, _) | (_, None) => instance.libvirt_name.as_ref() == Some(&domain.name),
         };
-        // Only what the database has bears its number: libvirt's word for the domain itself proves nothing. A living row
-        // without a host is alive all the same.
+        // Only what the database has bears its number: libvirt's word for the domain itself proves nothing. A living
+        // row without a host is alive all the same.
         intent.instances.iter().filter(|instance| instance.id.is_some()).any(is_it)
     };
     let all = snapshot.hosts.iter().flat_map(|host| host.domains.iter().map(move |domain| (host, domain)));

@@ -52,7 +52,7 @@ pub(super) const SPEC: Spec = Spec {
     // Of several that are typed one after the other the last changes nothing. MySQL reads the table that it changes
     // only as a derived one that it cannot merge (DISTINCT).
     repair: "UPDATE fixed_ips SET deleted = id WHERE id = {id} AND instance_uuid IS NULL AND host IS NULL AND \
-        deleted = 0 AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM fixed_ips WHERE address = {address} AND deleted = 0) AS \
-        other WHERE other.id <> {id})",
+        deleted = 0 AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM fixed_ips WHERE address = {address} AND \
+        deleted = 0) AS other WHERE other.id <> {id})",
     note: "one row, of the one that is free; the last one is left alone",
 };
