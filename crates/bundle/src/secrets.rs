@@ -16,7 +16,7 @@ const NAMES: [&str; 9] =
 /// Longest URL that is looked at.
 const URL_MAX: usize = 4096;
 
-/// Bytes before a mark, on its line, that are looked at: a line of megabytes is not searched anew for each of its marks.
+/// Bytes before a mark, on its line, that are looked at: a line of megabytes is not searched anew for each mark.
 const BEFORE_MAX: usize = 4096;
 
 /// Bytes after `-----BEGIN ` in which the kind of a key stands.
@@ -292,7 +292,7 @@ fn keys(text: &str) -> Option<String> {
 /// Lines after cloud-init's heading on a console that its users' new passwords may stand in, between others' messages.
 const RANDOM_MAX: usize = 20;
 
-/// What cloud-init prints where it made up passwords (`cc_set_passwords.py`): a heading, and lines with `user:password`.
+/// What cloud-init prints where it made up passwords (`cc_set_passwords.py`): a heading, then `user:password`.
 fn random_passwords(text: &str) -> Option<String> {
     const HEADING: &str = "Set the following 'random' passwords";
     if !text.contains(HEADING) {

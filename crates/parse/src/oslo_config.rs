@@ -90,7 +90,7 @@ fn unquoted(value: &str) -> &str {
     value
 }
 
-/// Pieces of the names of options whose values are not to be spread into others: passwords, keys, and URLs that hold one.
+/// Pieces of the names of options whose values are not spread into others: passwords, keys, URLs that hold one.
 const CONFIDED: [&str; 7] = ["pass", "secret", "token", "apikey", "_key", "credential", "connection"];
 
 /// The options of group DEFAULT with references replaced; of a repeated key the last value. References to what is
