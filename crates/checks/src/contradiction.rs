@@ -48,8 +48,8 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         if explained::is_by(findings, asking, Lost { parted: parted.as_ref(), dropped }) {
             return None;
         }
-        // What the walk can tell matters no more where the kernel has told; of a copy beside the way it has not, nor where
-        // devices have seen the packet go by.
+        // What the walk can tell matters no more where the kernel has told; of a copy beside the way it has not, nor
+        // where devices have seen the packet go by.
         let is_seen = parted.as_ref().is_some_and(|parted| parted.before.is_some());
         let is_telling = |telling: &Telling| telling.is_on_way || (rung.answer.answered && !is_seen);
         if let Some(telling) = telling.filter(is_telling) {

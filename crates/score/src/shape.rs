@@ -197,10 +197,11 @@ const WITH_VLANS: [Row; 2] =
     [("flatif-not-enslaved", "compute1//vlan100"), ("duplicate-ip-foreign", "compute1//vlan100")];
 
 /// Places that differ with a network host, beyond the host's name: what is for an instance comes to its host bridged.
-const WITH_A_NETWORK_HOST: [Row; 3] = [
+const WITH_A_NETWORK_HOST: [Row; 4] = [
     ("sg-missing-icmp", "compute1//eth1"),
     ("sg-missing-ssh", "compute1//eth1"),
     ("dhcp-reply-lost", "compute1//eth1"),
+    ("random-loss", "fabric//pubh17"),
 ];
 
 /// What is no fault with a network host, or cannot be made there, and why.
