@@ -168,8 +168,8 @@ fn ask(bench: &Bench, means: &Means, mode: Mode, about: &[&str]) -> Result<Optio
             let file = folder.join(format!("{}.tar.zst", bench.name()));
             let Some(path) = file.to_str() else { return Ok(None) };
             let collected = bench.tell(&["collect", "-o", path])?;
-            // What could not be collected is as good as not diagnosed.
-            if collected.code != Some(0) {
+            // What could not be collected is as good as not diagnosed; 3 is for a machine that is not there to be read.
+            if !matches!(collected.code, Some(0 | 3)) {
                 return Ok(Some(collected));
             }
             bench.ask_elsewhere(&[&["diagnose"], about, &["--bundle", path]].concat()).map(Some)
