@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::program::program;
 use crate::{VmError, qemu};
 
 /// What carries a machine's code.
@@ -84,10 +85,15 @@ pub fn accelerator(cache: &Path, kernel: &Path) -> Result<Accelerator, VmError> 
 
 /// Whether a kernel comes up under KVM.
 fn comes_up(kernel: &Path) -> Result<bool, VmError> {
-    let mut qemu = qemu::machine(Accelerator::Kvm, kernel, 128);
+    let machine = qemu::machine(Accelerator::Kvm, kernel, 128);
+    // One that hangs would outlive us, were we killed meanwhile (setpriv(1), PR_SET_PDEATHSIG(2const)).
+    let mut qemu = program("setpriv");
+    qemu.args(["--pdeathsig", "KILL", "--"]).arg(machine.get_program()).args(machine.get_args());
     qemu.args(["-append", "console=ttyS0 panic=-1", "-serial", "stdio"]);
     qemu.stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = qemu.spawn().map_err(qemu::not_started)?;
+    let not_started =
+        |source| VmError::NoProgram { program: "setpriv".to_owned(), package: "util-linux", source };
+    let mut child = qemu.spawn().map_err(not_started)?;
     let came_up = says_so(&mut child);
     // It may have ended by itself; then there is nothing to kill.
     let _ = child.kill();

@@ -1,7 +1,6 @@
 //! QEMU's command line, as far as every machine has it in common.
 
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::process::Command;
@@ -28,10 +27,6 @@ pub(crate) fn option_with_path(words: &str, path: &Path) -> OsString {
         option.extend(std::iter::repeat_n(*byte, repeat));
     }
     OsString::from_vec(option)
-}
-
-pub(crate) fn not_started(source: io::Error) -> VmError {
-    VmError::NoProgram { program: "qemu-system-x86_64".to_owned(), package: "qemu-system-x86", source }
 }
 
 /// The longest path of a socket (`sun_path` of unix(7), with its NUL).
