@@ -5,11 +5,10 @@ use model::Netns;
 use model::finding::{Evidence, EvidenceKind};
 use model::netfilter::{Action, Family};
 use model::path::{Hop, Path, RuleRef, Step};
-use sim::World;
 
 use crate::evidence;
 use crate::ladder;
-use crate::mend::{self, Mend};
+use crate::mend::Mend;
 use crate::rules;
 use crate::view::{Stopped, View};
 
@@ -59,10 +58,7 @@ fn accepted_behind(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -
     } else {
         Mend::RemoveRule { machine, rule: rule.clone() }
     };
-    let mut snapshot = view.snapshot().clone();
-    mend::apply(&mut snapshot, &without);
-    let world = World::new(&snapshot, view.intent());
-    let again = ladder::again(&world, stopped.rung)?;
+    let again = ladder::again_with(view, stopped.rung, &without)?;
     let same = |path: &&Path| path.exchange == stopped.exchange && path.direction == stopped.direction;
     let here = |hop: &&Hop| hop.at.host == ns.machine && hop.at.netns == ns.name;
     let hops = again.answer.paths.iter().filter(same).flat_map(|path| path.hops.iter().filter(here));

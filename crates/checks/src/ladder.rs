@@ -10,8 +10,9 @@ use sim::{Answer, Endpoint, Protocol, Question, World};
 
 pub use crate::purpose::Purpose;
 
-use crate::dns;
-use crate::{ipv6, nova, size};
+use crate::mend::{self, Mend};
+use crate::view::View;
+use crate::{dns, ipv6, nova, size};
 
 /// What the user complains of; narrows the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,14 +99,21 @@ pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, sympto
     purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect()
 }
 
-/// The same question in another world.
-pub(crate) fn again(world: &World, rung: &Rung) -> Option<Rung> {
+/// The same question in facts that are so changed; `None` where nobody would ask it there.
+pub(crate) fn again_with(view: &View, rung: &Rung, change: &Mend) -> Option<Rung> {
+    let mut snapshot = view.snapshot().clone();
+    mend::apply(&mut snapshot, change);
     let to = match rung.to {
         IpAddr::V4(to) => Some(to),
         // The purpose tells it.
         IpAddr::V6(_) => None,
     };
-    ask(world, rung.instance, to, rung.purpose)
+    ask(&World::new(&snapshot, view.intent()), rung.instance, to, rung.purpose)
+}
+
+/// It would be answered then; where not, what is changed is not what it dies of, as far as anybody can tell.
+pub(crate) fn is_answered_with(view: &View, rung: &Rung, change: &Mend) -> bool {
+    again_with(view, rung, change).is_some_and(|again| again.answer.answered)
 }
 
 fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Purpose> {

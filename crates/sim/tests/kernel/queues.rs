@@ -11,14 +11,6 @@ use crate::single::{Scratch, read};
 
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 9, 1, 1);
 
-/// Pings that the far end has received.
-fn received(far: &Scratch) -> u64 {
-    let argv = ["netns", "exec", &far.name, "iptables", "-nvxL", "INPUT"];
-    let listed = String::from_utf8(Command::new("ip").args(argv).output().unwrap().stdout).unwrap();
-    let rule = listed.lines().nth(2).unwrap();
-    rule.split_whitespace().next().unwrap().parse().unwrap()
-}
-
 #[test]
 fn what_a_queue_never_takes_is_lost_for_the_walk_and_the_kernel() {
     let (far, near) = (Scratch::new("queues", "far"), Scratch::new("queues", "near"));
@@ -55,11 +47,11 @@ fn what_a_queue_never_takes_is_lost_for_the_walk_and_the_kernel() {
             let arrives = matches!(end.disposition, Disposition::Delivered { .. });
             assert_eq!(!arrives, lost.contains(&octets), "{queue}, {octets}: {end:?}");
             assert!(arrives || matches!(end.stop(), Some((_, Stop::QueueRefuses(_)))), "{queue}, {octets}");
-            let before = received(&far);
+            let before = far.received();
             let size = (octets - 28).to_string();
             let ping = ["ping", "-q", "-n", "-c", "1", "-W", "0.2", "-M", "do", "-s", &size, "10.9.1.1"];
             Command::new("ip").args(["netns", "exec", &near.name]).args(ping).output().unwrap();
-            assert_eq!(received(&far) > before, arrives, "{queue}, {octets}");
+            assert_eq!(far.received() > before, arrives, "{queue}, {octets}");
         }
         near.run("tc qdisc del dev v0 root", "");
     }

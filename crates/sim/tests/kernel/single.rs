@@ -36,6 +36,14 @@ impl Scratch {
         assert!(output.status.success(), "{argv}: {}\n{input}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Packets that the first rule of its INPUT chain has counted.
+    pub(crate) fn received(&self) -> u64 {
+        let argv = ["netns", "exec", &self.name, "iptables", "-nvxL", "INPUT"];
+        let listed = String::from_utf8(Command::new("ip").args(argv).output().unwrap().stdout).unwrap();
+        let rule = listed.lines().nth(2).unwrap();
+        rule.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Sends one packet, whether anybody answers or not; of ARP, an echo follows the question.
     pub(crate) fn send(&self, to: SocketAddr, protocol: Protocol) {
         if protocol == Protocol::Arp {

@@ -26,14 +26,6 @@ fn veth() -> (Scratch, Scratch) {
     (far, near)
 }
 
-/// Pings that the far end has received.
-fn received(far: &Scratch) -> u64 {
-    let argv = ["netns", "exec", &far.name, "iptables", "-nvxL", "INPUT"];
-    let listed = String::from_utf8(Command::new("ip").args(argv).output().unwrap().stdout).unwrap();
-    let rule = listed.lines().nth(2).unwrap();
-    rule.split_whitespace().next().unwrap().parse().unwrap()
-}
-
 #[test]
 fn what_a_veths_other_end_does_not_take_is_lost_for_the_walk_and_the_kernel() {
     let (far, near) = veth();
@@ -56,11 +48,11 @@ fn what_a_veths_other_end_does_not_take_is_lost_for_the_walk_and_the_kernel() {
             assert!(matches!(stop, Stop::TooBig { .. }), "{octets}: {stop:?}");
             lost.push((octets, hop.at.host.clone()));
         }
-        let before = received(&far);
+        let before = far.received();
         let size = (octets - 28).to_string();
         let ping = ["ping", "-q", "-n", "-c", "1", "-W", "0.2", "-M", "do", "-s", &size, "10.9.0.1"];
         Command::new("ip").args(["netns", "exec", &near.name]).args(ping).output().unwrap();
-        assert_eq!(received(&far) > before, arrives, "{octets}: {end:?}");
+        assert_eq!(far.received() > before, arrives, "{octets}: {end:?}");
     }
     let lost: Vec<(u16, &str)> = lost.iter().map(|(octets, host)| (*octets, host.as_str())).collect();
     assert_eq!(lost, [(1405, "far"), (1500, "far"), (1501, "near")]);

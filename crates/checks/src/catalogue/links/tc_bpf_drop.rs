@@ -36,13 +36,12 @@ use model::link::Link;
 use model::path::{Direction, Disposition, Place};
 use model::probe::ProbeResult;
 use model::queueing::{QdiscPlace, TcFilter, TcSide};
-use sim::World;
 
 use crate::diagnose::is_probe_of;
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::ladder::{self, Rung};
-use crate::mend::{self, Mend, Setting};
+use crate::mend::{Mend, Setting};
 use crate::queues;
 use crate::restart::typed;
 use crate::said;
@@ -100,11 +99,7 @@ fn dropped(view: &View, rung: &Rung, at: &Undecided) -> Option<Found> {
     }
     let (machine, device) = (ns.machine.clone(), link.name.clone());
     let without = Mend::Set { machine, device, setting: Setting::NoFilters };
-    let mut snapshot = view.snapshot().clone();
-    mend::apply(&mut snapshot, &without);
-    let world = World::new(&snapshot, view.intent());
-    // What dies without the filter too is not its doing, as far as anybody can tell.
-    if !ladder::again(&world, rung)?.answer.answered {
+    if !ladder::is_answered_with(view, rung, &without) {
         return None;
     }
     let instance = view.intent().instances.get(rung.instance)?;

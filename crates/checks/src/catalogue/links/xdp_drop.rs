@@ -31,12 +31,11 @@ use model::Netns;
 use model::finding::Confidence;
 use model::link::Link;
 use model::path::{Direction, Disposition, Place};
-use sim::World;
 
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::ladder::{self, Rung};
-use crate::mend::{self, Mend, Setting};
+use crate::mend::{Mend, Setting};
 use crate::said;
 use crate::view::View;
 
@@ -72,11 +71,7 @@ fn dropped(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link))
     let silent = view.silent(rung)?;
     let (machine, device) = (ns.machine.clone(), link.name.clone());
     let without = Mend::Set { machine, device, setting: Setting::NoXdp };
-    let mut snapshot = view.snapshot().clone();
-    mend::apply(&mut snapshot, &without);
-    let world = World::new(&snapshot, view.intent());
-    // What dies without the program too is not its doing, as far as anybody can tell.
-    if !ladder::again(&world, rung)?.answer.answered {
+    if !ladder::is_answered_with(view, rung, &without) {
         return None;
     }
     let instance = view.intent().instances.get(rung.instance)?;

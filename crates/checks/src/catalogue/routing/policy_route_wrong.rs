@@ -31,14 +31,13 @@ use model::Netns;
 use model::finding::Confidence;
 use model::path::Stop;
 use model::route::{FibRule, RuleAction, default_rules};
-use sim::World;
 use sim::ip::route;
 
 use crate::catalogue::routing::blackhole_route;
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::ladder;
-use crate::mend::{self, Entry, Mend};
+use crate::mend::{Entry, Mend};
 use crate::view::{Stopped, View};
 
 /// Entries of policy routing that are tried at most on one machine: more are some program's, and not one by hand.
@@ -85,10 +84,7 @@ fn without(ns: &Netns, rule: &FibRule) -> Mend {
 }
 
 fn gets_on_without(view: &View, ns: &Netns, stopped: &Stopped, rule: &FibRule) -> bool {
-    let mut snapshot = view.snapshot().clone();
-    mend::apply(&mut snapshot, &without(ns, rule));
-    let world = World::new(&snapshot, view.intent());
-    let Some(again) = ladder::again(&world, stopped.rung) else { return false };
+    let Some(again) = ladder::again_with(view, stopped.rung, &without(ns, rule)) else { return false };
     let mut stops = again.answer.paths.iter().filter_map(|path| path.stop());
     stops.all(|(hop, _)| !hop.at.same_device(&stopped.hop.at))
 }
