@@ -1,6 +1,8 @@
 //! Queues that lose packets: what the facts say of them, and what their own counters say of the time in which our
 //! probes were under way.
 
+use std::borrow::Cow;
+
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::link::Link;
 use model::path::{Direction, Exchange, Hop, Place, Stop};
@@ -187,10 +189,14 @@ pub(crate) fn forget_idle_filters(snapshot: &mut Snapshot, queues: &[QueuesSeen]
 }
 
 /// The facts as though no filter dropped anything: the way that is to be watched, as far as it may go.
-pub(crate) fn without_filters(snapshot: &Snapshot) -> Snapshot {
-    let mut snapshot = snapshot.clone();
+pub(crate) fn without_filters(read: &Snapshot) -> Cow<'_, Snapshot> {
+    // Few machines have any, and rulesets are large.
+    if read.netns.iter().flat_map(|ns| &ns.links).all(|link| link.filters.is_empty()) {
+        return Cow::Borrowed(read);
+    }
+    let mut snapshot = read.clone();
     snapshot.netns.iter_mut().flat_map(|ns| &mut ns.links).for_each(|link| link.filters.clear());
-    snapshot
+    Cow::Owned(snapshot)
 }
 
 /// Some device on a question's way makes what leaves wait in a queue that is not a usual, roomy one.

@@ -56,14 +56,15 @@ fn probe(
     }
     let more = questions.iter().filter_map(|question| question.more.clone());
     let watched: Vec<Probe> = probes.iter().cloned().chain(more).collect();
-    let (mut traced, mut watching, mut queued) = (Vec::new(), None, Vec::new());
-    if probes.len() <= WATCHED_MAX {
-        let ways: Vec<Path> =
-            questions.iter().flat_map(|question| question.rung.answer.paths.clone()).collect();
+    let is_watched = probes.len() <= WATCHED_MAX;
+    let ways =
+        questions.iter().filter(|_| is_watched).flat_map(|question| question.rung.answer.paths.clone());
+    let ways: Vec<Path> = ways.collect();
+    let (mut traced, mut watching) = (Vec::new(), None);
+    if is_watched {
         if asked.instance.is_some() {
             traced = proof::start(site, facts, &ways, &probes);
         }
-        queued.clone_from(&ways);
         watching = watching::start(site, facts, &ways, &watched);
     }
     let dropping = dropping.watch(facts, &watched);
@@ -77,7 +78,7 @@ fn probe(
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &watched, &results);
     let watches = watching.map(|watching| watching::finish(watching, &watched)).unwrap_or_default();
-    let queues = queues::after(site, facts, &queued);
+    let queues = queues::after(site, facts, &ways);
     let rules = proof::finish(facts, traced);
     Probed { probes: results, rules, queues, watches, drops, holders, turns }
 }
