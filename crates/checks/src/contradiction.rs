@@ -93,9 +93,13 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
     if dies && is_from_whom_it_was_meant(case, rung, probe) {
         let nth = asking.rungs.iter().position(|other| std::ptr::eq(other, rung));
         // What another question has lost for real stays.
+        let is_lost = |other: &Rung| {
+            probe_of(case, other).is_some_and(|probe| probe.received == 0 && probe.asked.exchange() == exchange)
+        };
+        let is_lost_elsewhere = asking.rungs.iter().any(is_lost);
         findings.retain(|Ranked { rank, is_foreseen, finding: f, .. }| {
             let is_of_it = nth.is_some_and(|nth| *rank == Rank::Rung(nth))
-                || (*is_foreseen && f.instances.contains(&probe.from));
+                || (*is_foreseen && !is_lost_elsewhere && f.instances.contains(&probe.from));
             f.exchange != exchange || f.confidence == Confidence::Proven || !is_of_it
         });
         gaps.push(Gap {
@@ -201,9 +205,9 @@ fn shorter(case: &Case, silent: &Rung, answered: &[Rung]) -> Vec<Evidence> {
 #[cfg(test)]
 mod tests {
     use model::finding::Outcome;
-    use model::probe::{Asked, ProbeResult};
+    use model::probe::{Asked, PING_OCTETS, ProbeResult};
 
-    use crate::fixture::{broken, codes, healthy, looked_up};
+    use crate::fixture::{broken, codes, healthy, looked_up, pinged};
 
     /// A SYN to the metadata service and a reset.
     fn refused(accepted: bool) -> ProbeResult {
@@ -238,5 +242,18 @@ mod tests {
             Some(model::service::ResolvConf { file, servers, ..Default::default() });
         let found = codes(&cloud.diagnose_with("web1", &[looked_up("web1", elsewhere, None)]));
         assert_eq!(found, ["ip-forward-0 compute1//br100"]);
+    }
+
+    #[test]
+    fn an_answer_that_was_not_foreseen_takes_back_nothing_of_what_another_lost() {
+        let mut cloud = broken("default-route-wrong-gw");
+        cloud.sysctl("compute1", "ipv4.conf.br100.arp_ignore", "8");
+        cloud.netns("web1").neighbours.clear();
+        let outside = pinged("web1", PING_OCTETS, 0);
+        // The gateway's own question to web1 has told web1 its address meanwhile.
+        let to_gateway = ProbeResult { to: [10, 0, 0, 42].into(), received: 2, ..outside.clone() };
+        let mut found = codes(&cloud.diagnose_with("web1", &[to_gateway, outside]));
+        found.sort();
+        assert_eq!(found, ["arp-ignore compute1//br100", "default-route-wrong-gw compute1//eth0"]);
     }
 }
