@@ -94,7 +94,8 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         let nth = asking.rungs.iter().position(|other| std::ptr::eq(other, rung));
         // What another question has lost for real stays.
         let is_lost = |other: &Rung| {
-            probe_of(case, other).is_some_and(|probe| probe.received == 0 && probe.asked.exchange() == exchange)
+            probe_of(case, other)
+                .is_some_and(|probe| probe.received == 0 && probe.asked.exchange() == exchange)
         };
         let is_lost_elsewhere = asking.rungs.iter().any(is_lost);
         findings.retain(|Ranked { rank, is_foreseen, finding: f, .. }| {

@@ -26,6 +26,7 @@ use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
+use crate::settling;
 use crate::steps;
 use crate::view::{Claim, Order, View};
 use crate::watched;
@@ -173,6 +174,7 @@ impl Log {
     fn take(&mut self, found: Vec<Found>, view: &View, round: usize) -> Option<Vec<mend::Mend>> {
         let (known, mut new): (Vec<Found>, Vec<Found>) =
             found.into_iter().partition(|f| self.knows(&f.finding));
+        settling::yield_to_who_settles(&mut new, view);
         // What cannot be mended in the model goes on stopping packets, and accounts for those too.
         let orders: Vec<Order> = known.iter().filter_map(|f| f.order).collect();
         let again = view.stops().filter(|s| orders.contains(&s.order));

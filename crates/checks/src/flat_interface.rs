@@ -33,7 +33,8 @@ pub(crate) fn stopped<'v>(view: &View<'v>, ns: &Netns, devices: &[&str]) -> Opti
     let is_between_ports = |s: &Stopped| matches!(s.hop.at.stage, Stage::Bridge | Stage::Wire);
     let here = |s: &Stopped| is_between_ports(s) && devices.iter().any(|device| s.is_at(ns, device));
     let is_here = |at: usize| view.intent().instances.get(at).is_some_and(|i| i.host == ns.machine);
-    let towards = |s: &Stopped| s.rung.purpose.other().is_some_and(is_here);
+    // Two instances of one host do not need it.
+    let towards = |s: &Stopped| s.rung.purpose.other().is_some_and(is_here) && !is_here(s.rung.instance);
     view.stop(here).or_else(|| view.stop(towards))
 }
 

@@ -42,11 +42,20 @@ impl Found {
     }
 
     /// What no walk stops at is told with the conversation that it breaks all the same, behind what a walk does.
-    pub(crate) fn breaks(mut self, exchange: Exchange, direction: Direction) -> Found {
+    pub(crate) fn breaks(self, exchange: Exchange, direction: Direction) -> Found {
+        self.breaks_at((usize::MAX - 1, 0, 0), exchange, direction)
+    }
+
+    /// The same of what breaks connections that are open, and no new one: it comes behind what does.
+    pub(crate) fn breaks_open_ones(self, exchange: Exchange, direction: Direction) -> Found {
+        self.breaks_at((usize::MAX - 1, 1, 0), exchange, direction)
+    }
+
+    fn breaks_at(mut self, order: Order, exchange: Exchange, direction: Direction) -> Found {
         if self.finding.exchange == Exchange::None {
             self.finding.exchange = exchange;
             self.finding.direction = direction;
-            self.order = Some((usize::MAX - 1, 0, 0));
+            self.order = Some(order);
         }
         self
     }

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
+use model::Snapshot;
 use model::netfilter::Hook;
 use model::path::{Direction, Disposition, Exchange, Path, Stop};
 use model::probe::PING_OCTETS;
@@ -101,14 +102,33 @@ pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, sympto
 
 /// The same question in facts that are so changed; `None` where nobody would ask it there.
 pub(crate) fn again_with(view: &View, rung: &Rung, change: &Mend) -> Option<Rung> {
+    again_with_all(view, rung, std::slice::from_ref(change))
+}
+
+fn mended(view: &View, mends: &[Mend]) -> Snapshot {
     let mut snapshot = view.snapshot().clone();
-    mend::apply(&mut snapshot, change);
+    mends.iter().for_each(|change| mend::apply(&mut snapshot, change));
+    snapshot
+}
+
+fn again_with_all(view: &View, rung: &Rung, mends: &[Mend]) -> Option<Rung> {
+    let snapshot = mended(view, mends);
     let to = match rung.to {
         IpAddr::V4(to) => Some(to),
         // The purpose tells it.
         IpAddr::V6(_) => None,
     };
     ask(&World::new(&snapshot, view.intent()), rung.instance, to, rung.purpose)
+}
+
+/// It would be answered when all of this is mended, or nobody would ask it any more.
+pub(crate) fn is_settled_with(view: &View, rung: &Rung, mends: &[Mend]) -> bool {
+    let is_asked = |snapshot: &Snapshot| {
+        let world = World::new(snapshot, view.intent());
+        purposes(&world, rung.instance, None, Symptom::Auto).contains(&rung.purpose)
+    };
+    let is_needless = || is_asked(view.snapshot()) && !is_asked(&mended(view, mends));
+    again_with_all(view, rung, mends).is_none_or(|again| again.answer.answered) || is_needless()
 }
 
 /// It would be answered then; where not, what is changed is not what it dies of, as far as anybody can tell.

@@ -47,6 +47,7 @@ mod restart;
 mod rules;
 mod said;
 mod scope;
+mod settling;
 mod sg_missing;
 mod size;
 mod sql;

@@ -83,7 +83,7 @@ fn pinned(seat: Seat, floating: &Floating, ns: &Netns) -> Option<Found> {
         mend: Vec::new(),
     };
     let exchange = if first.protocol == TCP { Exchange::Tcp } else { Exchange::Udp };
-    Some(fault.found().breaks(exchange, Direction::Request).reaching(Reach::Nothing))
+    Some(fault.found().breaks_open_ones(exchange, Direction::Request).reaching(Reach::Nothing))
 }
 
 /// It is for this address and alive, and leads neither to the fixed address nor to the host itself, nor where a rule
