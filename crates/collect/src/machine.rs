@@ -248,8 +248,7 @@ fn resolver(at: &At, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Option<ResolvConf> 
 fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Host {
     let own = scanned.iter().filter(|p| p.netns == Some(inode));
     let processes: Vec<Process> = own.cloned().collect();
-    let servers = processes.iter().filter_map(parse::dnsmasq_args::parse).collect();
-    let dnsmasq: Vec<Dnsmasq> = parse::dnsmasq_args::pair(servers)
+    let dnsmasq: Vec<Dnsmasq> = parse::dnsmasq_args::servers(&processes)
         .into_iter()
         .map(|d| with_files(d, &processes, kept, gaps))
         .collect();

@@ -39,6 +39,7 @@ fn process(pid: u32, folder: &Path) -> Option<Process> {
     };
     Some(Process {
         pid,
+        parent: field("PPid:").and_then(|pid| pid.parse().ok()),
         user: field("Uid:").unwrap_or_default(),
         state: field("State:").unwrap_or_default(),
         argv,

@@ -14,6 +14,8 @@ use crate::Mac;
 pub struct Process {
     /// Process id.
     pub pid: u32,
+    /// Its parent's, where known.
+    pub parent: Option<u32>,
     /// User name or number it runs as.
     pub user: String,
     /// State letter of ps (R, S, D, T, Z), or a blank where unknown.

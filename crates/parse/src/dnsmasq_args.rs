@@ -34,31 +34,42 @@ pub fn parse(process: &Process) -> Option<Dnsmasq> {
     Some(dnsmasq)
 }
 
-/// Folds each pair of server and script helper into the server.
+/// The servers among these processes; each pair of server and script helper is one.
 ///
-/// With `--dhcp-script` dnsmasq forks a helper that stays root (dnsmasq `src/helper.c`); both show
-/// the same command line. The parents are not known here, so of two alike the one with the higher
-/// pid is taken for the helper, which holds unless pids wrapped round between the two.
-pub fn pair(servers: Vec<Dnsmasq>) -> Vec<Dnsmasq> {
-    let mut alike: BTreeMap<(Vec<String>, Option<u64>), Vec<Dnsmasq>> = BTreeMap::new();
-    for server in servers {
-        alike.entry((server.argv.clone(), server.netns)).or_default().push(server);
+/// With `--dhcp-script` dnsmasq forks a helper that stays root (dnsmasq `src/helper.c`); both show the same command
+/// line. The helper is the other's child. Where the parents are not known, it is of two alike the one that runs as
+/// root, and else the one that was started later.
+pub fn servers(processes: &[Process]) -> Vec<Dnsmasq> {
+    let mut alike: BTreeMap<_, Vec<(&Process, Dnsmasq)>> = BTreeMap::new();
+    for (process, server) in processes.iter().filter_map(|process| Some((process, parse(process)?))) {
+        alike.entry((process.argv.as_slice(), process.netns)).or_default().push((process, server));
     }
-    let mut paired: Vec<Dnsmasq> = alike.into_values().flat_map(pair_alike).collect();
-    paired.sort_by_key(|server| server.pid);
-    paired
+    let mut servers: Vec<Dnsmasq> = alike.into_values().flat_map(pair_alike).collect();
+    servers.sort_by_key(|server| server.pid);
+    servers
 }
 
 /// Pairs processes of one command line. Without a script there is no helper, and each is a server.
-fn pair_alike(mut alike: Vec<Dnsmasq>) -> Vec<Dnsmasq> {
-    alike.sort_by_key(|process| process.pid);
+fn pair_alike(mut alike: Vec<(&Process, Dnsmasq)>) -> Vec<Dnsmasq> {
+    let is_root = |process: &Process| matches!(process.user.as_str(), "root" | "0");
+    alike.sort_by_key(|(process, _)| (is_root(process), process.started_ms, process.pid));
     let mut servers: Vec<Dnsmasq> = Vec::new();
-    for process in alike {
-        match servers.last_mut() {
-            Some(server) if server.script.is_some() && server.helper_pid.is_none() => {
-                server.helper_pid = Some(process.pid);
-            }
-            Some(_) | None => servers.push(process),
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        alike.into_iter().partition(|(process, _)| process.parent.is_some());
+    let pids: Vec<u32> = known.iter().map(|(process, _)| process.pid).collect();
+    let (children, parents): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .partition(|(process, _)| process.parent.is_some_and(|parent| pids.contains(&parent)));
+    servers.extend(parents.into_iter().map(|(_, server)| server));
+    for (helper, _) in children {
+        if let Some(server) = servers.iter_mut().find(|server| Some(server.pid) == helper.parent) {
+            server.helper_pid = Some(helper.pid);
+        }
+    }
+    for (process, server) in unknown {
+        match servers.iter_mut().find(|server| server.script.is_some() && server.helper_pid.is_none()) {
+            Some(server) => server.helper_pid = Some(process.pid),
+            None => servers.push(server),
         }
     }
     servers
@@ -178,7 +189,7 @@ mod tests {
 
     fn process(pid: u32, command: &str) -> Process {
         let argv = command.split_whitespace().map(str::to_owned).collect();
-        Process { pid, user: "nobody".into(), state: "S".into(), argv, netns: None, started_ms: None }
+        Process { pid, user: "nobody".into(), state: "S".into(), argv, ..Process::default() }
     }
 
     #[test]
@@ -223,6 +234,10 @@ mod tests {
         assert_eq!(parse(&process(9, "")), None);
     }
 
+    fn pids(all: &[Process]) -> Vec<(u32, Option<u32>)> {
+        servers(all).iter().map(|server| (server.pid, server.helper_pid)).collect()
+    }
+
     #[test]
     fn only_processes_alike_with_a_script_are_paired() {
         let all = [
@@ -232,8 +247,20 @@ mod tests {
             process(40, "dnsmasq -i c"),
             process(41, "dnsmasq -i c"),
         ];
-        let paired = pair(all.iter().filter_map(parse).collect());
-        let pids: Vec<_> = paired.iter().map(|d| (d.pid, d.helper_pid)).collect();
-        assert_eq!(pids, [(20, Some(30)), (21, None), (40, None), (41, None)]);
+        assert_eq!(pids(&all), [(20, Some(30)), (21, None), (40, None), (41, None)]);
+    }
+
+    /// Pids wrap round: the helper's may be the lower one.
+    #[test]
+    fn the_helper_is_the_child_or_roots_or_the_later_one() {
+        let line = "dnsmasq --dhcp-script=/s -i a";
+        let of = |pid, parent| Process { parent: Some(parent), ..process(pid, line) };
+        assert_eq!(pids(&[of(300, 32767), of(32767, 1)]), [(32767, Some(300))]);
+        // Two that were started by somebody else are two servers.
+        assert_eq!(pids(&[of(300, 1), of(32767, 1)]), [(300, None), (32767, None)]);
+        let roots = |pid| Process { user: "root".into(), ..process(pid, line) };
+        assert_eq!(pids(&[roots(300), process(32767, line)]), [(32767, Some(300))]);
+        let at = |pid, started| Process { started_ms: Some(started), ..process(pid, line) };
+        assert_eq!(pids(&[at(300, 20), at(32767, 10)]), [(32767, Some(300))]);
     }
 }

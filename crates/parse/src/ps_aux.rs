@@ -55,7 +55,6 @@ fn process(line: &str) -> Option<Process> {
         // The letters after the first (`Ss`, `S<l+`) tell of sessions and priorities.
         state: state.chars().take(1).collect(),
         argv: command.iter().map(|word| (*word).to_owned()).collect(),
-        netns: None,
-        started_ms: None,
+        ..Process::default()
     })
 }

@@ -16,7 +16,7 @@ fn read_with_every_parser(text: &str) {
     assert_places(text, &parse::brctl_show::parse(text).problems);
     let processes = parse::ps_aux::parse(text);
     assert_places(text, &processes.problems);
-    parse::dnsmasq_args::pair(processes.value.iter().filter_map(parse::dnsmasq_args::parse).collect());
+    parse::dnsmasq_args::servers(&processes.value);
     assert_places(text, &parse::dnsmasq_hosts::parse(text).problems);
     assert_places(text, &parse::dnsmasq_leases::parse(text).problems);
     assert_places(text, &parse::dnsmasq_log::parse(text).problems);

@@ -94,8 +94,7 @@ fn ps_aux_dnsmasq_one_network() {
     assert_eq!(seen, [(3735, "nobody", "S"), (3736, "root", "S")]);
     assert_eq!(read.value[0].argv, read.value[1].argv);
 
-    let servers =
-        parse::dnsmasq_args::pair(read.value.iter().filter_map(parse::dnsmasq_args::parse).collect());
+    let servers = parse::dnsmasq_args::servers(&read.value);
     assert_eq!(servers.iter().map(|d| (d.pid, d.helper_pid)).collect::<Vec<_>>(), [(3735, Some(3736))]);
     assert_novas(&servers[0]);
 }
@@ -107,8 +106,7 @@ fn ps_aux_dnsmasq_with_libvirt() {
     assert_eq!(read.value.len(), 3);
     assert_eq!((read.value[0].user.as_str(), read.value[0].pid), ("108", 1695));
 
-    let servers =
-        parse::dnsmasq_args::pair(read.value.iter().filter_map(parse::dnsmasq_args::parse).collect());
+    let servers = parse::dnsmasq_args::servers(&read.value);
     let pids: Vec<_> = servers.iter().map(|d| (d.pid, d.helper_pid)).collect();
     assert_eq!(pids, [(1695, None), (2438, Some(2439))]);
     assert_novas(&servers[1]);
