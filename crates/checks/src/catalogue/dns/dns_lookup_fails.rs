@@ -34,6 +34,7 @@ use model::finding::{Confidence, Evidence};
 use model::path::{Direction, Exchange, Place, Stage};
 use model::probe::{Asked, ProbeResult};
 
+use crate::catalogue::firewall::conntrack_full;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -73,6 +74,10 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
         return None;
     }
     let server = dns::server(view.world, rung.instance)?;
+    // Whom its own host forbids to ask answers that it refuses.
+    if view.read.main_netns(&server.host.name).is_some_and(conntrack_full::is_full) {
+        return None;
+    }
     let refusing = behind.iter().find(|probe| rcode(probe) == Some(Rcode::Refused));
     let beyond = refusing.and_then(|probe| place_of(view, probe.to));
     let hop = beyond.unwrap_or_else(|| at(server.ns, server.bridge, Stage::Service));
@@ -169,11 +174,14 @@ fn place_of(view: &View, address: IpAddr) -> Option<Place> {
 mod tests {
     use model::dns::Rcode;
 
-    use crate::fixture::{Cloud, codes, healthy, looked_up, told_its_version};
+    use crate::fixture::{Cloud, broken, codes, healthy, looked_up, told_its_version};
 
     /// What is found where the resolver and the server behind it answer so; `None` for silence.
     fn found(resolver: Option<Rcode>, upstream: Option<Rcode>) -> Vec<String> {
-        let mut cloud: Cloud = healthy();
+        found_in(healthy(), resolver, upstream)
+    }
+
+    fn found_in(mut cloud: Cloud, resolver: Option<Rcode>, upstream: Option<Rcode>) -> Vec<String> {
         let (gateway, server) = ([10, 0, 0, 42].into(), [1, 2, 3, 4].into());
         cloud.probes = vec![
             told_its_version("web1", gateway),
@@ -200,6 +208,13 @@ mod tests {
     fn stays_silent_where_a_zone_is_broken_far_away_or_has_no_such_name() {
         assert_eq!(found(Some(Rcode::ServFail), Some(Rcode::ServFail)), [""; 0]);
         assert_eq!(found(Some(Rcode::NxDomain), Some(Rcode::NoError)), [""; 0]);
+    }
+
+    /// Now and then there is room for one more, and the host is answered where its dnsmasq was not let out.
+    #[test]
+    fn stays_silent_where_its_host_can_open_no_connection() {
+        let found = found_in(broken("conntrack-full"), Some(Rcode::Refused), Some(Rcode::NoError));
+        assert_eq!(found, ["conntrack-full compute1//br100"]);
     }
 
     #[test]

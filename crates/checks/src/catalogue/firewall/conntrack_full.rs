@@ -47,6 +47,11 @@ pub fn check(view: &View) -> Vec<Found> {
     view.hosts_at_both_ends().filter_map(|(_, ns)| finding(view, ns, full(ns)?)).collect()
 }
 
+/// The host can track no more: whatever it asks itself may be lost, or refused it at once.
+pub(crate) fn is_full(ns: &Netns) -> bool {
+    full(ns).is_some()
+}
+
 /// How many are tracked, where that is all that may be and none of them is given up.
 fn full(ns: &Netns) -> Option<u64> {
     let number = |name: &str| ns.sysctls.get(name)?.trim().parse::<u64>().ok();
