@@ -65,6 +65,16 @@ pub(crate) struct Stretch<'p> {
     beyond: Option<IpAddr>,
 }
 
+/// A silence that the walks foresee: the question's own, or, of a resolver, those of all whom it asks itself.
+pub fn is_foreseen_silent(rung: &Rung, rungs: &[Rung]) -> bool {
+    let is_silent = |rung: &Rung| !rung.answer.answered && rung.undecided().is_none();
+    let is_behind =
+        |other: &&Rung| other.instance == rung.instance && matches!(other.purpose, Purpose::Upstream(_));
+    let mut behind = rungs.iter().filter(is_behind).peekable();
+    let asks_in_vain = rung.purpose == Purpose::Resolver && behind.peek().is_some() && behind.all(is_silent);
+    is_silent(rung) || asks_in_vain
+}
+
 /// What to ask now; empty where nothing more can be learned, or where what is under way must be awaited first.
 pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
     let ways: Vec<BTreeSet<Stretch>> = candidates.iter().map(|candidate| stretches(candidate.rung)).collect();
@@ -257,7 +267,7 @@ pub(crate) fn uncleared<'r>(silent: &'r Rung, answered: &[&Rung]) -> Option<&'r 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::healthy;
+    use crate::fixture::{broken, healthy};
     use crate::ladder::{self, Purpose, Symptom};
     use crate::steps;
     use sim::World;
@@ -288,6 +298,23 @@ mod tests {
             }
             waves.push(chosen.iter().map(|choice| rungs[choice.candidate].0.purpose).collect());
         }
+    }
+
+    /// Of these questions of web1's, those that the walks foresee to be silent.
+    fn foreseen(code: &str) -> Vec<Purpose> {
+        let cloud = broken(code);
+        let world = World::new(&cloud.snapshot, &cloud.intent);
+        let rungs = ladder::climb(&world, 0, None, Symptom::Auto);
+        rungs.iter().filter(|rung| is_foreseen_silent(rung, &rungs)).map(|rung| rung.purpose).collect()
+    }
+
+    #[test]
+    fn a_resolver_is_foreseen_silent_that_is_stopped_or_asks_in_vain() {
+        assert!(foreseen("dnsmasq-hung").contains(&Purpose::Resolver));
+        let without_a_way_out = foreseen("uplink-no-carrier");
+        assert!(without_a_way_out.contains(&Purpose::Resolver), "{without_a_way_out:?}");
+        assert!(!without_a_way_out.contains(&Purpose::Gateway), "{without_a_way_out:?}");
+        assert!(!foreseen("metadata-service-down").contains(&Purpose::Resolver));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use checks::{Purpose, Rung};
+use checks::{Purpose, Rung, next};
 use collect::MachinePlan;
 use model::path::Exchange;
 use model::probe::{Holders, PING_OCTETS, ProbeResult};
@@ -150,8 +150,14 @@ pub(crate) fn plan<'a>(
         u16::try_from(number & 0xffff).unwrap_or_default()
     };
     let mut questions = Vec::new();
-    let own = rungs.into_iter().map(|rung| (rung, true));
-    for (rung, is_own) in own.chain(steps.into_iter().map(|step| (step, false))) {
+    let silent: Vec<bool> = rungs.iter().map(|rung| next::is_foreseen_silent(rung, &rungs)).collect();
+    let own =
+        rungs.into_iter().zip(silent).map(|(rung, is_foreseen_silent)| (rung, true, is_foreseen_silent));
+    let steps = steps.into_iter().map(|step| {
+        let is_foreseen_silent = next::is_foreseen_silent(&step, &[]);
+        (step, false, is_foreseen_silent)
+    });
+    for (rung, is_own, is_foreseen_silent) in own.chain(steps) {
         let to = rung.to;
         if let Purpose::Other(_) = rung.purpose {
             let asked = others.entry(rung.instance).or_default();
@@ -162,7 +168,6 @@ pub(crate) fn plan<'a>(
         }
         let (mut probes, mut more) = (Vec::new(), None);
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
-        let is_foreseen_silent = !rung.answer.answered && rung.undecided().is_none();
         for asks in asks(facts, &rung) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {

@@ -91,6 +91,11 @@ pub struct Dnsmasq {
 }
 
 impl Dnsmasq {
+    /// Stopped by a signal or a debugger (proc(5)): what comes for it waits in its sockets.
+    pub fn is_stopped(&self) -> bool {
+        self.state.starts_with(['T', 't'])
+    }
+
     /// libvirt's own server for one of its networks, never nova's.
     pub fn is_libvirts(&self) -> bool {
         let of = |path: &Option<String>| path.as_deref().is_some_and(|p| p.contains("/libvirt/"));

@@ -212,7 +212,7 @@ pub fn leases_all_held(dnsmasq: &Dnsmasq, mac: Option<Mac>, now: u64) -> Option<
 /// (dnsmasq(8), `--dhcp-range` `static`, `--dhcp-hostsfile`). `now` is in Unix seconds; leases that
 /// have expired by then are free.
 pub fn would_offer(dnsmasq: &Dnsmasq, mac: Option<Mac>, now: u64) -> Offer {
-    if dnsmasq.state.starts_with('T') {
+    if dnsmasq.is_stopped() {
         return Offer::Refused(format!("dnsmasq (pid {}) is stopped", dnsmasq.pid));
     }
     let entry = match (&dnsmasq.hosts, &dnsmasq.hosts_file) {

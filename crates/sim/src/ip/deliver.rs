@@ -5,6 +5,7 @@ use model::netfilter::Hook;
 use model::packet::{Packet, Segment, Transport};
 use model::path::{Stage, Stop};
 use model::route::RouteKind;
+use model::service::Dnsmasq;
 
 use super::{neighbour_discovery, route};
 use crate::exchange::ASKING_PORT;
@@ -28,7 +29,9 @@ pub(super) fn deliver(world: &World, mut trail: Trail, ingress: LinkId, mut skb:
         return neighbour_discovery::receive(world, trail, ingress, skb.frame, message);
     }
     let here = place(ns, world.link(ingress), Stage::Local);
-    let deaf = skb.packet().copied().and_then(|p| unheard(ns, &p).or_else(|| ignored(ns, &p)));
+    let deaf = skb.packet().copied().and_then(|p| {
+        unheard(ns, &p).or_else(|| stopped_resolver(world, ns, &p)).or_else(|| ignored(ns, &p))
+    });
     if let Some(stop) = deaf {
         return trail.drop(here, &skb.frame, stop, Vec::new());
     }
@@ -63,6 +66,18 @@ fn unheard(ns: &Netns, packet: &Packet) -> Option<Stop> {
         s.protocol == protocol && s.port == port && address
     });
     (!hears).then_some(Stop::NoListener { protocol, port })
+}
+
+/// A question for names whose dnsmasq is stopped by a signal: it waits in the socket. A connection is opened all the
+/// same, since that is the kernel's doing.
+fn stopped_resolver(world: &World, ns: &Netns, packet: &Packet) -> Option<Stop> {
+    let Transport::Udp { destination: 53, .. } = packet.transport else { return None };
+    let host = world.snapshot.host(&ns.machine)?;
+    let is_there = |server: &&Dnsmasq| server.netns.is_none() || server.netns == ns.inode;
+    let mut servers = host.dnsmasq.iter().filter(is_there);
+    let stopped =
+        servers.find(|server| server.listen.contains(&packet.destination) && server.is_stopped())?;
+    Some(Stop::Unanswered(format!("dnsmasq (pid {}) is stopped", stopped.pid)))
 }
 
 /// An echo request that the machine was told not to answer (`icmp_echo`, `icmpv6_rcv`).
