@@ -13,7 +13,7 @@ pub use crate::purpose::Purpose;
 
 use crate::mend::{self, Mend};
 use crate::view::View;
-use crate::{dns, ipv6, nova, size};
+use crate::{dns, ipv6, nova, protocols, size};
 
 /// What the user complains of; narrows the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +56,9 @@ impl Rung {
             Purpose::Dhcp
             | Purpose::Gateway
             | Purpose::Outside
+            | Purpose::OutsideBy(_)
             | Purpose::Inbound(_)
+            | Purpose::InboundBy(..)
             | Purpose::Itself(_)
             | Purpose::Ssh(_)
             | Purpose::Served
@@ -97,7 +99,13 @@ const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Climbs the ladder for one instance.
 pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Rung> {
     let purposes = purposes(world, instance, to, symptom);
-    purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect()
+    let mut rungs: Vec<Rung> =
+        purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect();
+    match symptom {
+        Symptom::Auto => rungs.extend(protocols::rungs(world, instance, to, &rungs)),
+        Symptom::Ping | Symptom::Dhcp | Symptom::Dns | Symptom::Ssh | Symptom::Metadata => {}
+    }
+    rungs
 }
 
 /// The same question in facts that are so changed; `None` where nobody would ask it there.
@@ -278,7 +286,7 @@ fn same_network(world: &World, own: &[usize], other: usize) -> bool {
     own.iter().any(|n| *n == other || (cidr(*n).is_some() && cidr(*n) == cidr(other)))
 }
 
-fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Option<Rung> {
+pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Option<Rung> {
     let instance = world.intent.instances.get(at)?;
     let own = Endpoint::instance(world, at);
     let (from, target, protocol): (Endpoint, IpAddr, Protocol) = match purpose {
@@ -294,7 +302,11 @@ fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpose) -> Opti
         Purpose::Large(octets) => {
             (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE).into(), Protocol::WholeIcmp(octets))
         }
+        Purpose::OutsideBy(service) => {
+            (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE).into(), service.protocol())
+        }
         Purpose::Inbound(floating) => (external(world)?, floating.into(), Protocol::Icmp),
+        Purpose::InboundBy(floating, service) => (external(world)?, floating.into(), service.protocol()),
         Purpose::Ssh(floating) => (external(world)?, floating.into(), Protocol::Tcp(SSH_PORT)),
         Purpose::Itself(floating) => (own, floating.into(), Protocol::Icmp),
         Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Icmp),
@@ -341,8 +353,10 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         }
         Purpose::Dhcp
         | Purpose::Outside
+        | Purpose::OutsideBy(_)
         | Purpose::Large(_)
         | Purpose::Inbound(_)
+        | Purpose::InboundBy(..)
         | Purpose::Ssh(_)
         | Purpose::Resolver
         | Purpose::Inside(_)

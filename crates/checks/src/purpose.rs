@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
+use crate::protocols::Service;
+
 /// Why a question is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -13,8 +15,12 @@ pub enum Purpose {
     Outside,
     /// The instance reaches the outside by packets of this many octets that nobody may fragment.
     Large(u16),
+    /// The same by another protocol than ping.
+    OutsideBy(Service),
     /// The outside reaches the instance by this floating address.
     Inbound(Ipv4Addr),
+    /// The outside reaches a port by it that the instance's groups open.
+    InboundBy(Ipv4Addr, Service),
     /// The instance reaches itself by this floating address: asked where the host that runs it carries that address.
     Itself(Ipv4Addr),
     /// The outside reaches the instance's port for ssh by this floating address.
@@ -64,6 +70,7 @@ impl Purpose {
     pub(crate) fn part(self) -> Part {
         match self {
             Purpose::Inbound(_)
+            | Purpose::InboundBy(..)
             | Purpose::Ssh(_)
             | Purpose::Itself(_)
             | Purpose::Served
@@ -73,6 +80,7 @@ impl Purpose {
             | Purpose::Gateway
             | Purpose::Gateway6(_)
             | Purpose::Outside
+            | Purpose::OutsideBy(_)
             | Purpose::Large(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
@@ -92,8 +100,10 @@ impl Purpose {
             Purpose::Dhcp
             | Purpose::Gateway
             | Purpose::Outside
+            | Purpose::OutsideBy(_)
             | Purpose::Large(_)
             | Purpose::Inbound(_)
+            | Purpose::InboundBy(..)
             | Purpose::Itself(_)
             | Purpose::Ssh(_)
             | Purpose::Served

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use checks::{Purpose, Rung, next};
+use checks::{Purpose, Rung, Service, next};
 use collect::MachinePlan;
 use model::path::Exchange;
 use model::probe::{Holders, PING_OCTETS, ProbeResult};
@@ -214,6 +214,11 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
         Purpose::Ssh(_) => vec![Asks::Connection { port: SSH_PORT }],
+        Purpose::OutsideBy(Service::Tcp(port)) | Purpose::InboundBy(_, Service::Tcp(port)) => {
+            vec![Asks::Connection { port }]
+        }
+        // Whether a datagram came is told by its receiver alone.
+        Purpose::OutsideBy(Service::Udp(_)) | Purpose::InboundBy(_, Service::Udp(_)) => Vec::new(),
         Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT }],
         Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],
