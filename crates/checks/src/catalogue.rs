@@ -82,6 +82,7 @@ pub mod firewall {
     pub mod float_dnat_missing;
     pub mod float_on_two_hosts;
     pub mod float_snat_missing;
+    pub mod foreign_rule_bends;
     pub mod foreign_rule_drop;
     pub mod forward_policy_drop_no_accept;
     pub mod iptables_legacy_hidden;
@@ -228,6 +229,7 @@ catalogue! {
         nft_other_priority => "nft-other-priority",
         iptables_legacy_hidden => "iptables-legacy-hidden",
         foreign_rule_drop => "foreign-rule-drop",
+        foreign_rule_bends => "foreign-rule-bends",
         forward_policy_drop_no_accept => "forward-policy-drop-no-accept",
         br_netfilter_docker_drop => "br-netfilter-docker-drop",
         sg_missing_icmp => "sg-missing-icmp",

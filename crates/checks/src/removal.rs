@@ -38,7 +38,7 @@ pub(crate) fn of(ns: &Netns, rule: &RuleRef) -> Remedy {
             let spec = if is_plain(&spec.replace('"', "")) { spec.to_owned() } else { retyped(spec) };
             // iptables itself refuses a DROP in nat: who loaded it did so in another way.
             let undo = match rule.table.as_str() {
-                "nat" => String::new(),
+                "nat" if rule.text.contains("-j DROP") => String::new(),
                 _ => format!("{edit} -t {name} -I {chain} {} {spec}", rule.number),
             };
             evidence::remedy(ns, &delete, &undo, "")

@@ -28,7 +28,7 @@ struct Foreign<'a> {
     rules: &'a [(&'a str, &'a str, u32, &'a str)],
 }
 
-const FOREIGN: [Foreign; 9] = [
+const FOREIGN: [Foreign; 12] = [
     Foreign {
         code: "nft-other-priority",
         host: "compute1",
@@ -136,6 +136,45 @@ const FOREIGN: [Foreign; 9] = [
             1,
             "-A nova-compute-inst-1 -s 1.2.3.4/32 -p icmp -j DROP",
         )],
+    },
+    Foreign {
+        code: "foreign-rule-drop",
+        host: "compute1",
+        inject: &[&["iptables", "-I", "FORWARD", "1", "-p", "udp", "-j", "DROP"]],
+        remove: &[&["iptables", "-D", "FORWARD", "1"]],
+        asked: &[],
+        hop: "compute1//br100",
+        rules: &[("filter", "FORWARD", 1, "-A FORWARD -p udp -j DROP")],
+    },
+    Foreign {
+        code: "foreign-rule-bends",
+        host: "compute1",
+        inject: &[&["iptables", "-t", "raw", "-I", "PREROUTING", "-s", "10.0.2.24", "-j", "CT", "--notrack"]],
+        remove: &[&["iptables", "-t", "raw", "-D", "PREROUTING", "1"]],
+        asked: &[],
+        hop: "compute1//br100",
+        rules: &[("raw", "PREROUTING", 1, "-A PREROUTING -s 10.0.2.24/32 -j CT --notrack")],
+    },
+    Foreign {
+        code: "foreign-rule-bends",
+        host: "compute1",
+        inject: &[&[
+            "iptables",
+            "-t",
+            "mangle",
+            "-I",
+            "POSTROUTING",
+            "-o",
+            "eth0",
+            "-j",
+            "TTL",
+            "--ttl-set",
+            "1",
+        ]],
+        remove: &[&["iptables", "-t", "mangle", "-D", "POSTROUTING", "1"]],
+        asked: &[],
+        hop: "compute1//eth0",
+        rules: &[("mangle", "POSTROUTING", 1, "-A POSTROUTING -o eth0 -j TTL --ttl-set 1")],
     },
     Foreign {
         code: "ebtables-drop",

@@ -1,0 +1,231 @@
+//! # foreign-rule-bends
+//!
+//! A rule that nova did not write changes packets, and so they get lost somewhere else.
+//!
+//! ## What it means
+//! The rule drops nothing. It exempts packets from tracking, so that no address is translated and no rule for
+//! established connections holds; it leads them to another address or port; it takes their TTL; it rewrites the
+//! addresses of frames. Where the packets die everything is in order.
+//!
+//! ## How hopline knows
+//! The walk dies. Each rule that changes packets and is none of nova's, on the machines of its way, is taken out of the
+//! model, and the same question is walked again: without this one it does not die there.
+//!
+//! ## What it looks like
+//! The rule's counter rises with each packet. `conntrack -L` lacks what is exempt from tracking; a capture behind the
+//! rule shows other addresses, ports or TTLs than before it.
+//!
+//! ## Nearest look-alikes
+//! * `snat-missing`: the rule that translates is not there; here it is there, and passed by.
+//! * `foreign-rule-drop`: the packet dies at the rule itself.
+//! * `policy-route-wrong`: a rule marks the packet, and what the mark picks leads astray.
+//!
+//! ## Fix
+//! Delete the rule, or narrow it to what it was meant for. Undo: insert it again.
+//!
+//! ## References
+//! iptables-extensions(8), CT, TTL, DNAT, REDIRECT; `nf_conntrack_in`, net/netfilter/nf_conntrack_core.c.
+
+use model::Netns;
+use model::finding::Confidence;
+use model::netfilter::{Action, Chain, Family, Hook, NfRule, Table};
+use model::path::{Hop, Place, RuleRef, Stage};
+
+use crate::evidence;
+use crate::found::{Fault, Found, at};
+use crate::ladder;
+use crate::mend::Mend;
+use crate::view::{Stopped, View};
+use crate::{nova, owner, removal, rules};
+
+/// Rules of one machine that are tried at most: more are some program's, and not one by hand.
+const TRIED_MAX: usize = 16;
+
+/// Looks for rules without which a walk would get on: one finding a rule.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<(RuleRef, Found)> = Vec::new();
+    let mut tried: Vec<(&Place, usize)> = Vec::new();
+    for stopped in view.stops() {
+        // Each try copies all facts: what did not help one question of an instance helps none that dies in one place.
+        let place = (&stopped.hop.at, stopped.rung.instance);
+        if tried.contains(&place) {
+            continue;
+        }
+        tried.push(place);
+        for (ns, rule) in met(view, &stopped) {
+            let is_known = found.iter().any(|(known, _)| rules::is_same(known, &rule));
+            let mend = Mend::RemoveRule { machine: ns.machine.clone(), rule: rule.clone() };
+            if !is_known && gets_on_without(view, &stopped, &mend) {
+                let bent = bent(view, ns, stopped, &rule, mend);
+                found.push((rule, bent));
+            }
+        }
+    }
+    found.into_iter().map(|(_, f)| f).collect()
+}
+
+/// The rules that change packets on the machines of its way, nova's own left out.
+fn met<'v>(view: &View<'v>, stopped: &Stopped<'v>) -> Vec<(&'v Netns, RuleRef)> {
+    let hops = stopped.rung.answer.paths.iter().flat_map(|path| &path.hops);
+    let mut way: Vec<&Netns> = hops.filter_map(|hop| view.netns_at(&hop.at)).collect();
+    way.dedup_by(|a, b| std::ptr::eq(*a, *b));
+    let mut met: Vec<(&Netns, RuleRef)> = Vec::new();
+    for ns in way.into_iter().filter(|ns| !ns.instance && ns.name.is_empty()) {
+        if met.iter().any(|(known, _)| std::ptr::eq(*known, ns)) {
+            continue;
+        }
+        let all =
+            ns.ruleset.tables.iter().flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));
+        let bending = all.flat_map(|(table, chain)| {
+            let numbered = chain.rules.iter().zip(1_u32..).filter(|(rule, _)| bends(&rule.action));
+            numbered.filter_map(move |(rule, number)| reference(table, chain, rule, number))
+        });
+        // What stands in nova's chains has findings of its own.
+        met.extend(
+            bending.filter(|rule| !nova::is_chain(rule.chain())).take(TRIED_MAX).map(|rule| (ns, rule)),
+        );
+    }
+    met
+}
+
+/// It lets the packet go on as another. What only picks a source or a table has findings of its own.
+fn bends(action: &Action) -> bool {
+    match action {
+        Action::Notrack
+        | Action::CtZone(_)
+        | Action::Ttl(_)
+        | Action::Dnat(_)
+        | Action::DnatMap(_)
+        | Action::Redirect(_)
+        | Action::Netmap(_)
+        | Action::Ether(_)
+        | Action::Arp(_) => true,
+        Action::Several(actions) => actions.iter().any(bends),
+        Action::Continue
+        | Action::Accept
+        | Action::Drop
+        | Action::Reject(_)
+        | Action::Return
+        | Action::Jump(_)
+        | Action::Goto(_)
+        | Action::VerdictMap(_)
+        | Action::Snat(_)
+        | Action::SnatMap(_)
+        | Action::Masquerade(_)
+        | Action::SetMark { .. }
+        | Action::SetMarkMap(_)
+        | Action::SetCtMark { .. }
+        | Action::SaveMark { .. }
+        | Action::RestoreMark { .. }
+        | Action::Dscp { .. }
+        | Action::NonTerminal(_)
+        | Action::Elsewhere(..)
+        | Action::Unmodelled(_) => false,
+    }
+}
+
+/// A rule by its place; that of a chain which no hook calls by itself, under the first hook of its table.
+fn reference(table: &Table, chain: &Chain, rule: &NfRule, number: u32) -> Option<RuleRef> {
+    let hook = |chain: &Chain| chain.base.as_ref().map(|base| base.hook);
+    Some(RuleRef {
+        dialect: table.dialect,
+        family: table.family,
+        table: table.name.clone(),
+        hook: hook(chain).or_else(|| table.chains.iter().find_map(hook))?,
+        chains: vec![chain.name.clone()],
+        number,
+        text: rule.text.clone(),
+        counters: rule.counters.map(|counters| (counters.packets, counters.bytes)),
+        handle: rule.handle,
+        rejects_with: None,
+    })
+}
+
+fn gets_on_without(view: &View, stopped: &Stopped, change: &Mend) -> bool {
+    let Some(again) = ladder::again_with(view, stopped.rung, change) else { return false };
+    let is_whole = again.answer.answered;
+    let mut stops = again.answer.paths.iter().filter_map(|path| path.stop());
+    is_whole || stops.all(|(hop, _)| !hop.at.same_device(&stopped.hop.at))
+}
+
+/// A packet that meets the rule is there, or nearly: before its route is known it is at the link by which it came, and
+/// afterwards at the one by which it leaves.
+fn is_met_at(rule: &RuleRef, stage: Stage) -> bool {
+    let is_bridges = matches!(rule.family, Family::Bridge | Family::Netdev | Family::Arp);
+    match stage {
+        Stage::Route | Stage::Local => !is_bridges && matches!(rule.hook, Hook::Prerouting | Hook::Input),
+        Stage::Filter => !is_bridges && matches!(rule.hook, Hook::Input | Hook::Forward),
+        Stage::Nat | Stage::Neighbour => !is_bridges && matches!(rule.hook, Hook::Output | Hook::Postrouting),
+        Stage::Instance | Stage::Bridge | Stage::Service | Stage::Wire => false,
+    }
+}
+
+fn bent<'v>(view: &View<'v>, ns: &Netns, stopped: Stopped<'v>, rule: &RuleRef, mend: Mend) -> Found {
+    let owner = owner::of(ns, rule);
+    let own = |hop: &&Hop| hop.at.host == ns.machine && hop.at.netns == ns.name;
+    let hops = || stopped.rung.answer.paths.iter().flat_map(|path| &path.hops).filter(own);
+    let device = hops().find(|hop| is_met_at(rule, hop.at.stage)).or_else(|| hops().next());
+    let device = device.map_or_else(|| view.inner_link(ns), |hop| &hop.at.device);
+    let stage = if rule.table == "nat" { Stage::Nat } else { Stage::Filter };
+    let dies = &stopped.hop.at;
+    let fault = Fault {
+        code: "foreign-rule-bends",
+        hop: at(ns, device, stage),
+        summary: format!(
+            "what {} sends to {} is changed on {} and dies at {} {}: rule {} of {} in {} {}, which nova did not write",
+            stopped.rung.from,
+            stopped.rung.to,
+            ns.machine,
+            dies.host,
+            dies.device,
+            rule.number,
+            rule.chain(),
+            rule.family.name(),
+            rule.table,
+        ),
+        cause: format!("without `{}`, {}, it would not die there", rule.text, owner.wrote()),
+        confidence: Confidence::Proven,
+        evidence: evidence::rule(ns, rule),
+        owner: owner.name(),
+        remedy: vec![removal::of(ns, rule)],
+        instances: rules::victims(view, &stopped),
+        stopped: Some(stopped),
+        mend: vec![mend],
+    };
+    let mut found = fault.found();
+    if found.finding.instances.is_empty() {
+        found.finding.instances = view.hit_at(dies);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use model::netfilter::{Action, TtlChange};
+
+    use crate::fixture::{broken, codes};
+
+    /// What is found where the rule does this to what web1 sends.
+    fn found(action: Action) -> Vec<String> {
+        let mut cloud = broken("foreign-rule-bends");
+        cloud.chain("compute1", "raw", "PREROUTING").rules[0].action = action;
+        codes(&cloud.diagnose("web1"))
+    }
+
+    #[test]
+    fn fires_on_what_is_not_tracked_and_so_not_translated() {
+        let found = broken("foreign-rule-bends").diagnose("web1");
+        assert_eq!(codes(&found), ["foreign-rule-bends compute1//br100"]);
+        assert!(found.findings[0].remedy[0].command.ends_with("-t raw -D PREROUTING 1"), "{found:#?}");
+    }
+
+    #[test]
+    fn fires_on_a_packet_that_lives_too_short() {
+        assert_eq!(found(Action::Ttl(TtlChange::Set(2))), ["foreign-rule-bends compute1//br100"]);
+    }
+
+    #[test]
+    fn stays_silent_where_the_packet_arrives_all_the_same() {
+        assert_eq!(found(Action::Ttl(TtlChange::Set(64))), [""; 0]);
+    }
+}
