@@ -51,6 +51,7 @@ mod float_dnat_missing;
 mod float_snat_missing;
 mod float_tied_to_deleted_instance;
 mod flood_off_unknown_unicast;
+mod foreign_rule_bends;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_arp_poisoned;
@@ -156,6 +157,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     ext_gateway_down::FAULT,
     pmtu_blackhole::FAULT,
     foreign_rule_drop::FAULT,
+    foreign_rule_bends::FAULT,
     antispoof_mac::FAULT,
     ebtables_drop::FAULT,
     nft_other_priority::FAULT,
@@ -212,7 +214,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     guest_paused_tap_full::FAULT,
 ];
 
-const OF_ALL: usize = 90;
+const OF_ALL: usize = 91;
 const OF_VLANS: usize = 3;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 1;

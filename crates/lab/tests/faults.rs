@@ -58,7 +58,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 90] = [
+const SYMPTOMS: [(&str, Symptom); 91] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -99,6 +99,7 @@ const SYMPTOMS: [(&str, Symptom); 90] = [
     ("ext-gateway-down", Symptom::NoWayOut),
     ("pmtu-blackhole", Symptom::LargeDie),
     ("foreign-rule-drop", Symptom::NoWayOut),
+    ("foreign-rule-bends", Symptom::NoWayOut),
     ("antispoof-mac", Symptom::NoWayOut),
     ("ebtables-drop", Symptom::NoWayOut),
     ("nft-other-priority", Symptom::NoWayOut),

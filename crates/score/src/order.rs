@@ -82,7 +82,7 @@ const ORDER: [(Met, &[&str]); 22] = [
         &["guest-arp-poisoned", "arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"],
     ),
     (Gateway, &["conntrack-full"]),
-    (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "guest-firewall"]),
+    (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "guest-firewall", "foreign-rule-bends"]),
     (InsideOutward, &["guest-no-default-route", "guest-wrong-gateway"]),
     (
         Routed,

@@ -143,7 +143,8 @@ const OF_VLAN_CLOUDS: [&str; 16] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 46] = [
+const OF_THE_GATEWAY: [&str; 47] = [
+    "foreign-rule-bends",
     "float-tied-to-deleted-instance",
     "fixed-ip-leaked",
     "uplink-down",

@@ -80,12 +80,13 @@ pub const SERVICES: [Row; 20] = [
 ];
 
 /// Rules that hide, and translations that lead astray.
-pub const RULES: [Row; 11] = [
+pub const RULES: [Row; 12] = [
     ("antispoof-mac", "compute1//vnet0"),
     ("ebtables-drop", "compute1//vnet0"),
     ("nft-other-priority", "compute1//br100"),
     ("iptables-legacy-hidden", "compute1//br100"),
     ("rule-order-wrong", "compute1//eth0"),
+    ("foreign-rule-bends", "compute1//br100"),
     ("snat-missing", "compute1//eth0"),
     ("snat-wrong-address", "compute1//eth0"),
     ("dnat-wrong-fixed-ip", "compute1//eth0"),
