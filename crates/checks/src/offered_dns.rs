@@ -40,8 +40,8 @@ pub(crate) fn mute<'v>(view: &View<'v>, seat: &Seat, heard: Option<&HeardReply>)
 
 fn judged<'v>(view: &View<'v>, seat: &Seat, rung: &'v Rung, address: Ipv4Addr) -> Option<Mute<'v>> {
     let probe = view.probes.iter().find(|probe| is_probe_of(probe, rung));
-    let (how, seen) = if let Some(text) = is_nowhere(rung) {
-        ("which is not there", evidence::record(EvidenceKind::State, "the walk", text))
+    let (how, seen) = if let Some((how, text)) = ends(rung) {
+        (how, evidence::record(EvidenceKind::State, "the walk", text))
     } else if dns::is_nobody(view, rung) && dnsmasq_is_there(view, rung) {
         ("which does not answer", said::evidence(probe?))
     } else if refuses(probe) && dnsmasq_is_there(view, rung) {
@@ -65,16 +65,18 @@ fn names(option: &str, server: Ipv4Addr) -> bool {
     option.split(',').any(|value| value.trim().parse() == Ok(server))
 }
 
-/// Where the question ends for want of anybody: no neighbour of that address, no listener. A router without a route
-/// says nothing of the server, and a way back that is broken even less.
-fn is_nowhere(rung: &Rung) -> Option<String> {
+/// Where the question ends for want of anybody: no neighbour of that address, no listener, or one that is stopped. A
+/// router without a route says nothing of the server, and a way back that is broken even less.
+fn ends(rung: &Rung) -> Option<(&'static str, String)> {
     let mut asked = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
     asked.find_map(|path| {
         let (hop, stop) = path.stop()?;
-        let is_absent = match stop {
-            Stop::NeighbourUnresolved { ip, .. } => *ip == rung.to,
-            Stop::NoListener { .. } => true,
-            Stop::NoRoute(_)
+        let how = match stop {
+            Stop::NeighbourUnresolved { ip, .. } if *ip == rung.to => "which is not there",
+            Stop::NoListener { .. } => "which is not there",
+            Stop::Unanswered(_) => "which does not answer",
+            Stop::NeighbourUnresolved { .. }
+            | Stop::NoRoute(_)
             | Stop::RouteRefuses(_)
             | Stop::LinkDown
             | Stop::NoCarrier
@@ -94,12 +96,11 @@ fn is_nowhere(rung: &Rung) -> Option<String> {
             | Stop::TtlExceeded
             | Stop::Rule(_)
             | Stop::Policy(_)
-            | Stop::Unanswered(_)
             | Stop::TooBig { .. }
             | Stop::QueueRefuses(_)
-            | Stop::Loop => false,
+            | Stop::Loop => return None,
         };
-        is_absent.then(|| hop.detail.clone())
+        Some((how, hop.detail.clone()))
     })
 }
 
