@@ -19,6 +19,7 @@ pub struct Check {
 /// Inside the instance: addresses, routes, neighbours, its own firewall.
 pub mod guest {
     pub mod guest_arp_poisoned;
+    pub mod guest_driver_absent;
     pub mod guest_firewall;
     pub mod guest_no_default_route;
     pub mod guest_paused_tap_full;
@@ -176,6 +177,7 @@ catalogue! {
     guest {
         guest_powered_off => "guest-powered-off",
         guest_paused_tap_full => "guest-paused-tap-full",
+        guest_driver_absent => "guest-driver-absent",
         guest_no_default_route => "guest-no-default-route",
         guest_wrong_gateway => "guest-wrong-gateway",
         guest_arp_poisoned => "guest-arp-poisoned",

@@ -63,6 +63,7 @@ fn on_console(host: &Host, instance: &Instance) -> Option<Evidence> {
         | ConsoleEventKind::DhcpFailed => true,
         ConsoleEventKind::MetadataAsked
         | ConsoleEventKind::MetadataUnreachable(_)
+        | ConsoleEventKind::NicMissing
         | ConsoleEventKind::Login => false,
     };
     let last = console.events.iter().rev().find(|event| is_dhcp(&event.kind))?;

@@ -4,6 +4,7 @@
 mod faults;
 mod foreign;
 mod kernel;
+mod machines;
 mod misled;
 mod nova_clouds;
 mod probes;

@@ -22,13 +22,14 @@ fn machines_boot_are_reached_broken_healed_and_terminated() {
         assert!(console.contains(words), "{words}: {console}");
     }
     lab.report(&["diagnose", "--all"]).assert_healthy("two machines");
-    let [(paused, at_its_tap)] = OF_MACHINES;
+    let [(paused, at_its_tap), (driverless, inside)] = OF_MACHINES;
     for (fault, finding) in [
         ("tap-down", "tap-down compute1//vnet0"),
         ("tap-missing", "tap-missing compute1//vnet0"),
         ("dnsmasq-not-running", "dnsmasq-not-running compute1//br100"),
         ("guest-powered-off", "guest-powered-off web1//"),
         (paused, &format!("{paused} {at_its_tap}")),
+        (driverless, &format!("{driverless} {inside}")),
     ] {
         lab.break_fault(fault);
         lab.report(&["diagnose", "web1"]).assert_finds(&[finding], fault);

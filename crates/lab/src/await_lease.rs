@@ -20,8 +20,9 @@ use crate::shape::GuestKind;
 /// How long an instance may take, beside however many others.
 const NETNS_DEADLINE: Duration = Duration::from_secs(30);
 /// A machine boots first, under software emulation and perhaps beside others.
-const QEMU_DEADLINE: Duration = Duration::from_mins(3);
-const POLL: Duration = Duration::from_millis(10);
+pub(crate) const QEMU_DEADLINE: Duration = Duration::from_mins(3);
+/// How long between two looks.
+pub(crate) const POLL: Duration = Duration::from_millis(10);
 
 /// Waits for every instance that is meant to run.
 pub(crate) fn await_all(lab: &Lab, cloud: &Cloud) -> Result<(), LabError> {

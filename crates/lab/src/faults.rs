@@ -55,6 +55,7 @@ mod foreign_rule_bends;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
 mod guest_arp_poisoned;
+mod guest_driver_absent;
 mod guest_firewall;
 mod guest_nic_down;
 mod guest_no_default_route;
@@ -212,12 +213,13 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
     guest_paused_tap_full::FAULT,
+    guest_driver_absent::FAULT,
 ];
 
 const OF_ALL: usize = 91;
 const OF_VLANS: usize = 3;
 /// Those of instances that are virtual machines.
-const OF_MACHINES: usize = 1;
+const OF_MACHINES: usize = 2;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

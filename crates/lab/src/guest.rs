@@ -10,7 +10,7 @@ use plumbing::{Namespace, address, link};
 
 use crate::command::{command, run, start};
 use crate::error::{LabError, file};
-use crate::layout::GUEST_NIC;
+use crate::layout::{CONSOLE_LOG, GUEST_NIC};
 use crate::nova::wanted::{HostInstance, Nic};
 use crate::place::Lab;
 use crate::servers::{start_web, write_page, write_script};
@@ -105,7 +105,7 @@ fn start_dhcp_client(
     client.env("INSTANCE_DIR", directory);
     client.env("CLOUD_SETUP", lab.path("guest/cloud-setup"));
     client.env("HOSTNAME", &instance.name);
-    start(ns, client, &directory.join("console.log"))?;
+    start(ns, client, &directory.join(CONSOLE_LOG))?;
     Ok(())
 }
 

@@ -17,6 +17,8 @@ pub const BRIDGE: &str = "br100";
 pub const LIBVIRT_BRIDGE: &str = "virbr0";
 /// An instance's NIC, seen from inside it.
 pub const GUEST_NIC: &str = "eth0";
+/// What an instance prints, in a file of its directory.
+pub const CONSOLE_LOG: &str = "console.log";
 /// What every link of the lab takes, in octets.
 pub const ETHERNET_MTU: u32 = 1500;
 /// What a link takes that was made too small.

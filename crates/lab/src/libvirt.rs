@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use plumbing::veth::{End, plug};
 use plumbing::{Namespace, bridge, link};
+use vm::NicDriver;
 
 use crate::error::{LabError, file};
 use crate::layout::Host;
@@ -48,6 +49,17 @@ pub(crate) fn ensure_running(
     ns: &mut Namespace,
     instance: &HostInstance,
 ) -> Result<(), LabError> {
+    ensure_running_with(lab, host, ns, instance, NicDriver::Present)
+}
+
+/// The same, from an image that may lack its NIC's driver; that matters to machines alone.
+pub(crate) fn ensure_running_with(
+    lab: &Lab,
+    host: &str,
+    ns: &mut Namespace,
+    instance: &HostInstance,
+    driver: NicDriver,
+) -> Result<(), LabError> {
     let directory = lab.instance_dir(host, &instance.uuid);
     fs::create_dir_all(&directory).map_err(file("make", &directory))?;
     let defined = persistent_file(lab, host, &instance.domain());
@@ -65,7 +77,7 @@ pub(crate) fn ensure_running(
             start_namespace(lab, ns, &directory, instance, &taps)?;
             0
         }
-        GuestKind::Qemu => machine::start(ns, &directory, instance, &taps)?,
+        GuestKind::Qemu => machine::start(ns, &directory, instance, &taps, driver)?,
     };
     let text = domain_xml::live(lab, host, instance, &taps, pid);
     fs::write(&live, text).map_err(file("write", live))

@@ -2,18 +2,21 @@
 //!
 //! QEMU is the only one to hold the tap, so that the tap goes with it, however it ends.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use plumbing::{Namespace, link};
+use vm::NicDriver;
 
+use crate::await_lease::{POLL, QEMU_DEADLINE};
 use crate::command::start as start_program;
 use crate::error::{LabError, file};
-use crate::layout::GUEST_NIC;
+use crate::layout::{CONSOLE_LOG, GUEST_NIC};
 use crate::libvirt::enslave_tap;
 use crate::nova::wanted::HostInstance;
 use crate::place::Lab;
@@ -43,6 +46,7 @@ pub(crate) fn start(
     directory: &Path,
     instance: &HostInstance,
     taps: &[String],
+    driver: NicDriver,
 ) -> Result<u32, LabError> {
     let cache = cache()?;
     let image = vm::guest_image(&cache)?;
@@ -54,18 +58,43 @@ pub(crate) fn start(
     link::set_mac(host_ns, tap, nic.tap_mac())?;
     enslave_tap(host_ns, nic, tap)?;
     link::set_up(host_ns, tap)?;
+    let console = directory.join(CONSOLE_LOG);
+    // QEMU empties it, too, but only once it runs: until then the last machine's words stand there.
+    fs::write(&console, "").map_err(file("empty", &console))?;
     let guest = vm::Guest {
         name: instance.name.clone(),
         tap: handle,
         mac: nic.mac,
-        console: directory.join("console.log"),
+        console,
         shell: directory.join(SHELL),
         monitor: directory.join(MONITOR),
         memory_mb: vm::MEMORY_MB,
+        driver,
     };
     let mut qemu = vm::command(&image, guest, accelerator)?;
     qemu.process_group(0).current_dir("/");
     start_program(host_ns, qemu, &directory.join("qemu.log"))
+}
+
+/// Waits until a machine that was just started has booted, by the prompt on its console.
+pub(crate) fn await_login(lab: &Lab, host: &str, instance: &HostInstance) -> Result<(), LabError> {
+    let console = lab.instance_dir(host, &instance.uuid).join(CONSOLE_LOG);
+    let prompt = format!("{} login:", instance.name);
+    let deadline = Instant::now() + QEMU_DEADLINE;
+    loop {
+        let said = fs::read(&console).map_err(file("read", &console))?;
+        if String::from_utf8_lossy(&said).contains(&prompt) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(LabError::Timeout {
+                seconds: QEMU_DEADLINE.as_secs(),
+                awaited: format!("{} to boot", instance.name),
+                log: console,
+            });
+        }
+        std::thread::sleep(POLL);
+    }
 }
 
 /// Pulls the machine's plug; its tap goes with it.

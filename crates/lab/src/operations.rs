@@ -16,7 +16,7 @@ use plumbing::Namespace;
 use crate::await_lease::await_instance;
 use crate::database::ask;
 use crate::error::{LabError, file};
-use crate::layout::{FLAT_LINK, PROJECTS, place};
+use crate::layout::{CONSOLE_LOG, FLAT_LINK, PROJECTS, place};
 use crate::manager::Service;
 use crate::nova::dnsmasq;
 use crate::nova::wanted::{self, HostInstance};
@@ -230,7 +230,7 @@ fn change<T>(lab: &Lab, work: impl FnOnce(&Cloud) -> Result<T, LabError>) -> Res
 pub fn console(lab: &Lab, name: &str) -> Result<String, LabError> {
     let cloud = ask(lab, Database::read)?;
     let (instance, _) = instance_named(&cloud, name)?;
-    let path = lab.instance_dir(&instance.host, &instance.uuid).join("console.log");
+    let path = lab.instance_dir(&instance.host, &instance.uuid).join(CONSOLE_LOG);
     let log = fs::read(&path).map_err(file("read", path))?;
     let end = log.get(log.len().saturating_sub(CONSOLE_BYTES)..).unwrap_or_default();
     Ok(String::from_utf8_lossy(end).into_owned())

@@ -289,6 +289,8 @@ pub enum ConsoleEventKind {
     MetadataAsked,
     /// It could not be reached: why.
     MetadataUnreachable(String),
+    /// Something looked for a NIC by its name, and the instance has none of that name.
+    NicMissing,
     /// A login prompt: the boot is over.
     Login,
 }

@@ -15,7 +15,8 @@ pub fn parse(file: &str, text: &str) -> Console {
     let mut console = Console { file: file.to_owned(), events: Vec::new() };
     for (index, line) in text.split('\n').enumerate() {
         let line = plain(line);
-        let Some(kind) = dhcp(&line).or_else(|| metadata(&line)).or_else(|| login(&line)) else { continue };
+        let kind = dhcp(&line).or_else(|| no_nic(&line)).or_else(|| metadata(&line));
+        let Some(kind) = kind.or_else(|| login(&line)) else { continue };
         let last = console.events.last();
         // dhclient tells of one lease twice: `DHCPACK of X` and `bound to X`.
         let repeated = matches!(kind, ConsoleEventKind::DhcpLease(_)) && last.is_some_and(|e| e.kind == kind);
@@ -152,6 +153,33 @@ fn metadata(line: &str) -> Option<ConsoleEventKind> {
     line.contains("http://169.254.169.254").then_some(ConsoleEventKind::MetadataAsked)
 }
 
+/// `udhcpc: SIOCGIFINDEX: No such device`, `ip: can't find device 'eth0'`, `Cannot find device "eth0"` (iproute2 and
+/// dhclient), `eth0: error fetching interface information: Device not found` (net-tools), `Device eth0 does not seem to
+/// be present, delaying initialization.` (Red Hat's initscripts), `ifup: interface eth0 does not exist`.
+fn no_nic(line: &str) -> Option<ConsoleEventKind> {
+    let of_client = line.starts_with("udhcpc: ") && line.ends_with(": No such device");
+    let words = [
+        ("can't find device '", "'"),
+        ("Cannot find device \"", "\""),
+        ("Device ", " does not seem to be present"),
+        ("nterface ", " does not exist"),
+        ("", ": error fetching interface information: Device not found"),
+    ];
+    let named = words.iter().any(|(before, after)| {
+        let rest = line.split_once(before).and_then(|(_, rest)| rest.split_once(after));
+        rest.is_some_and(|(name, _)| is_nic_name(name.rsplit(' ').next().unwrap_or(name)))
+    });
+    (of_client || named).then_some(ConsoleEventKind::NicMissing)
+}
+
+/// As Linux names an Ethernet NIC: `eth0`, `ens3`, `enp0s3`, `eno1`. A bridge or a tunnel is none.
+fn is_nic_name(name: &str) -> bool {
+    ["eth", "ens", "enp", "eno"].iter().any(|start| {
+        let number = name.strip_prefix(start);
+        number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    })
+}
+
 /// `cirros login:`, with or without something typed or a kernel message after it; but not the
 /// `Last login:` of a session.
 fn login(line: &str) -> Option<ConsoleEventKind> {
@@ -223,6 +251,28 @@ mod tests {
         let dhcpcd_kinds =
             [Kind::DhcpStarted(Some("9.4.1".into())), Kind::DhcpDiscover, Kind::DhcpSelect, lease(3)];
         assert_eq!(kinds(dhcpcd), dhcpcd_kinds);
+    }
+
+    #[test]
+    fn a_nic_that_is_not_there_is_told_by_whoever_looks_for_it() {
+        for line in [
+            "udhcpc: SIOCGIFINDEX: No such device",
+            "ip: can't find device 'eth0'",
+            "Cannot find device \"ens3\"",
+            "eth0: error fetching interface information: Device not found",
+            "Bringing up interface eth0:  Device eth0 does not seem to be present, delaying initialization.",
+            "ifup: interface enp0s3 does not exist",
+        ] {
+            assert_eq!(kinds(line), [Kind::NicMissing], "{line}");
+        }
+        for line in [
+            "Cannot find device \"docker0\"",
+            "mount: /dev/sdb: No such device",
+            "Device or resource busy: eth0",
+            "ethtool: error fetching interface information: Device not found",
+        ] {
+            assert_eq!(kinds(line), [], "{line}");
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ use Met::{
 
 /// Every fault, by where it is met.
 const ORDER: [(Met, &[&str]); 22] = [
-    (Inside, &["guest-nic-down"]),
+    (Inside, &["guest-nic-down", "guest-driver-absent"]),
     (
         Tap,
         &[

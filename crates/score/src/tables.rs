@@ -149,8 +149,9 @@ pub const OF_VLANS: [Row; 3] = [
     ("vlan-tag-wrong", "compute1//vlan100"),
 ];
 
-/// The fault of virtual machines: a namespace cannot be paused.
-pub const OF_MACHINES: [Row; 1] = [("guest-paused-tap-full", "compute1//vnet0")];
+/// The faults of virtual machines: a namespace cannot be paused, and its NIC needs no driver.
+pub const OF_MACHINES: [Row; 2] =
+    [("guest-paused-tap-full", "compute1//vnet0"), ("guest-driver-absent", "web1//")];
 
 /// Every row.
 pub fn all() -> Vec<Row> {

@@ -54,6 +54,28 @@ pub struct Guest {
     pub monitor: PathBuf,
     /// Its memory; [`MEMORY_MB`] suffices.
     pub memory_mb: u32,
+    /// Whether its image has a driver for its NIC.
+    pub driver: NicDriver,
+}
+
+/// Whether an instance's image has a driver for the NIC that QEMU gives it, which is virtio's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NicDriver {
+    /// It has.
+    Present,
+    /// It has none, as an old or a trimmed image: its kernel has a PCI device that nothing claims.
+    Absent,
+}
+
+impl NicDriver {
+    /// What the kernel is told: the module is in the image's one archive and refused by its name
+    /// (`kernel/module/main.c blacklisted`).
+    fn kernel_arguments(self) -> &'static str {
+        match self {
+            NicDriver::Present => "",
+            NicDriver::Absent => "module_blacklist=virtio_net",
+        }
+    }
 }
 
 /// The image in this cache, built where it is not there yet: that takes seconds, and where Debian's kernel is
@@ -83,14 +105,14 @@ pub fn guest_image(cache: &Path) -> Result<Image, VmError> {
 /// The command that is the instance while it runs. It is to be started in its host's network namespace, with
 /// its standard input left as it is: that is the tap.
 pub fn command(image: &Image, guest: Guest, accelerator: Accelerator) -> Result<Command, VmError> {
-    let Guest { name, tap, mac, console, shell, monitor, memory_mb } = guest;
+    let Guest { name, tap, mac, console, shell, monitor, memory_mb, driver } = guest;
     if !is_hostname(&name) {
         let why = "a hostname has letters, digits and hyphens, at most 63, and no hyphen first or last";
         return Err(VmError::Unfit { what: "an instance's name", value: name, why });
     }
     let mut qemu = qemu::machine(accelerator, &image.kernel, memory_mb);
     qemu.args(["-name", &name]).arg("-initrd").arg(&image.initramfs);
-    let told = accelerator.kernel_arguments();
+    let told = [accelerator.kernel_arguments(), driver.kernel_arguments()].join(" ");
     let told = format!("console=ttyS0 quiet panic=-1 mitigations=off {told} hopline.name={name}");
     qemu.args(["-append", &told]);
     let log = qemu::option_with_path(",server=on,wait=off,logappend=off,logfile=", &console);

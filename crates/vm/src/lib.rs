@@ -24,6 +24,6 @@ mod testbed;
 pub use accelerator::{Accelerator, accelerator};
 pub use cache::default_cache;
 pub use error::VmError;
-pub use guest::{Guest, Image, MEMORY_MB, command, guest_image};
+pub use guest::{Guest, Image, MEMORY_MB, NicDriver, command, guest_image};
 pub use monitor::{power_off, press_power_button};
 pub use testbed::{Feature, KernelWith, lacking, run_elsewhere};

@@ -22,7 +22,7 @@ use model::Mac;
 use model::service::ConsoleEventKind as Kind;
 use plumbing::{Namespace, address, bridge, link};
 use sys::netns;
-use vm::Guest;
+use vm::{Guest, NicDriver};
 
 /// What a boot may take, up to the lease and on to its last line. On an idle machine it is a quarter of that,
 /// with software emulation.
@@ -136,6 +136,7 @@ fn boot(host: &mut Namespace, folder: &Path) -> Running {
         shell: folder.join("shell"),
         monitor: folder.join("monitor"),
         memory_mb: vm::MEMORY_MB,
+        driver: NicDriver::Present,
     };
     Running::start(host, vm::command(&image, guest, accelerator).unwrap())
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::wanted::{HostInstance, Nic};
+use crate::layout::CONSOLE_LOG;
 use crate::place::Lab;
 
 /// What nova gave libvirt (/etc/libvirt/qemu/NAME.xml). libvirt chooses the taps' names when it starts the
@@ -26,7 +27,7 @@ pub(crate) fn taps_of(live: &str) -> Vec<String> {
 fn domain(lab: &Lab, host: &str, instance: &HostInstance, opening: &str, taps: &[String]) -> String {
     let HostInstance { uuid, nics, .. } = instance;
     let name = instance.domain();
-    let console = lab.instance_dir(host, uuid).join("console.log");
+    let console = lab.instance_dir(host, uuid).join(CONSOLE_LOG);
     let mut interfaces = String::new();
     for (at, nic) in nics.iter().enumerate() {
         let target = taps.get(at).map(|tap| format!("\n      <target dev='{tap}'/>")).unwrap_or_default();
