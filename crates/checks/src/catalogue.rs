@@ -55,6 +55,7 @@ pub mod links {
     pub mod uplink_no_carrier;
     pub mod vlan_device_down;
     pub mod vlan_device_missing;
+    pub mod vlan_double_tag_or_mtu;
     pub mod vlan_tag_wrong;
     pub mod xdp_drop;
 }
@@ -204,6 +205,7 @@ catalogue! {
         vlan_device_missing => "vlan-device-missing",
         vlan_device_down => "vlan-device-down",
         vlan_tag_wrong => "vlan-tag-wrong",
+        vlan_double_tag_or_mtu => "vlan-double-tag-or-mtu",
         flatif_down => "flatif-down",
         flatif_not_enslaved => "flatif-not-enslaved",
         uplink_down => "uplink-down",

@@ -1,13 +1,17 @@
 //! How large packets may be: what an instance can send at once, and which loss of a large packet nobody needs to miss.
 
 use model::Netns;
+use model::finding::{Evidence, EvidenceKind};
 use model::intent::{Instance, Vif};
 use model::link::Link;
 use model::path::{Path, Stage, Stop};
 use model::probe::PING_OCTETS;
+use model::service::Dnsmasq;
 use sim::World;
 
+use crate::evidence;
 use crate::ladder::{Purpose, Rung};
+use crate::view::{Seat, View};
 
 /// The longest packet that a host can send as an instance, in octets: a page beside the kernel's own
 /// (`TEST_XDP_FRAME_SIZE`, net/bpf/test_run.c), less the Ethernet header.
@@ -35,6 +39,47 @@ pub(crate) fn nic<'w>(world: &World<'w>, instance: &Instance, vif: &Vif) -> Opti
     let at = world.intent.instances.iter().position(|known| known.name == instance.name)?;
     let ns = world.snapshot.netns.get(world.inside(at)?)?;
     Some((ns, ns.links.iter().find(|link| link.mac.is_some() && link.mac == vif.mac)?))
+}
+
+/// How long packets are that an instance sends, and how that is known.
+pub(crate) struct Sent {
+    /// In octets, with the IP header.
+    pub(crate) octets: u32,
+    /// To follow "and": `web1's own NIC sends up to 1500 octets`.
+    pub(crate) why: String,
+    pub(crate) evidence: Evidence,
+}
+
+/// What an instance sends by a NIC: by the NIC itself, else by what DHCP tells it, else by the host's end of it, which
+/// QEMU gives a NIC that nobody told otherwise. `None` where there is none of it.
+pub(crate) fn sent(view: &View, seat: &Seat) -> Option<Sent> {
+    let name = &seat.instance.name;
+    if let Some((ns, nic)) = nic(view.world, seat.instance, seat.vif) {
+        let why = format!("{name}'s own NIC sends up to {} octets", nic.mtu);
+        return Some(Sent { octets: nic.mtu, why, evidence: evidence::link(ns, nic) });
+    }
+    let tap = seat.tap()?;
+    let servers = seat.server.dnsmasq.iter().filter(|server| !server.is_libvirts());
+    let offered =
+        servers.filter_map(|server| Some((server, offered_mtu(server)?))).min_by_key(|(_, mtu)| *mtu);
+    if let Some((server, octets)) = offered.filter(|(_, mtu)| *mtu < tap.mtu) {
+        let why = format!("{name} is told by DHCP to send up to {octets} octets");
+        let source = server.opts_file.clone().unwrap_or_else(|| format!("ps -o args -p {}", server.pid));
+        let evidence = evidence::record(EvidenceKind::Config, source, format!("option 26 (mtu), {octets}"));
+        return Some(Sent { octets, why, evidence });
+    }
+    let why = format!("{name}'s end of {} sends up to {} octets", tap.name, tap.mtu);
+    Some(Sent { octets: tap.mtu, why, evidence: evidence::link(seat.ns, tap) })
+}
+
+/// The MTU that a server gives its clients: option 26 (RFC 2132, 5.1), by its number or by dnsmasq's name of it.
+fn offered_mtu(server: &Dnsmasq) -> Option<u32> {
+    let given = server.options.iter().filter_map(|option| {
+        let mut fields = option.split(',').map(str::trim);
+        fields.find(|field| ["26", "option:mtu"].contains(field))?;
+        fields.next()?.parse().ok()
+    });
+    given.min()
 }
 
 /// A router, or the sender itself, that does not pass a packet on whole says so, and the sender makes smaller ones (RFC

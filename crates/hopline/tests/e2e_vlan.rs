@@ -61,8 +61,11 @@ fn each_host_is_gateway_of_its_own_instances() {
         assert_projects_are_apart(&lab);
         lab.assert_healthy();
         // The last puts web1 into the bridge of another project's VLAN.
-        let [missing, down, tag] = OF_VLANS;
-        each_is_named_and_healed(&lab, &[missing, down, tag, ("tap-wrong-bridge", "compute1//vnet0")]);
+        let [missing, down, tag, narrow] = OF_VLANS;
+        each_is_named_and_healed(
+            &lab,
+            &[missing, down, tag, narrow, ("tap-wrong-bridge", "compute1//vnet0")],
+        );
         // A stranger on the wire of web1's VLAN is heard of by its answers alone.
         lab.break_fault("duplicate-ip-foreign");
         let report = lab.report(&["diagnose", "web1"]);
@@ -80,10 +83,10 @@ fn one_network_host_is_gateway_of_every_project() {
         reach::assert_seen_as(&lab, "web3", "203.0.113.50");
         assert_projects_are_apart(&lab);
         lab.assert_healthy();
-        let [missing, _, tag] = OF_VLANS;
+        let [missing, _, tag, narrow] = OF_VLANS;
         let elsewhere =
             [("flatif-not-enslaved", "compute1//vlan100"), ("dnsmasq-not-running", "network1//br100")];
-        each_is_named_and_healed(&lab, &[&[missing, tag], &elsewhere[..]].concat());
+        each_is_named_and_healed(&lab, &[&[missing, tag, narrow], &elsewhere[..]].concat());
     });
 }
 
@@ -103,7 +106,7 @@ fn hosts_share_the_gateways_address_of_each_project_and_of_one_that_is_new() {
             "{device}"
         );
         Reach::of(&lab).pings("app1", "1.2.3.4");
-        let [_, _, tag] = OF_VLANS;
+        let [_, _, tag, _] = OF_VLANS;
         each_is_named_and_healed(&lab, &[tag]);
     });
 }

@@ -102,6 +102,7 @@ mod uplink_down;
 mod uplink_no_carrier;
 mod vlan_device_down;
 mod vlan_device_missing;
+mod vlan_double_tag_or_mtu;
 mod vlan_tag_wrong;
 mod xdp_drop;
 
@@ -212,12 +213,13 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
+    vlan_double_tag_or_mtu::FAULT,
     guest_paused_tap_full::FAULT,
     guest_driver_absent::FAULT,
 ];
 
 const OF_ALL: usize = 91;
-const OF_VLANS: usize = 3;
+const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;
 

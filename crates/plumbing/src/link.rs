@@ -107,19 +107,20 @@ pub fn unsettled(ns: &mut Namespace) -> Result<Option<String>, PlumbingError> {
         let flags = message.header.flags;
         let differs = flags.contains(LinkFlags::LowerUp) != flags.contains(LinkFlags::Running);
         let is_unknown = message.attributes.contains(&LinkAttribute::OperState(State::Unknown));
-        flags.contains(LinkFlags::Up) && (differs || (is_unknown && is_bridge(message)))
+        flags.contains(LinkFlags::Up) && (differs || (is_unknown && is_of(message, &InfoKind::Bridge)))
     };
     Ok(all(ns)?.into_iter().find(lags).and_then(name))
 }
 
-fn is_bridge(message: &LinkMessage) -> bool {
+/// The link is of this kind.
+pub(crate) fn is_of(message: &LinkMessage, kind: &InfoKind) -> bool {
     message.attributes.iter().any(|attribute| match attribute {
-        LinkAttribute::LinkInfo(info) => info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+        LinkAttribute::LinkInfo(info) => info.contains(&LinkInfo::Kind(kind.clone())),
         _ => false,
     })
 }
 
-fn name(message: LinkMessage) -> Option<String> {
+pub(crate) fn name(message: LinkMessage) -> Option<String> {
     message.attributes.into_iter().find_map(|attribute| match attribute {
         LinkAttribute::IfName(name) => Some(name),
         _ => None,
@@ -131,7 +132,7 @@ fn find(ns: &mut Namespace, link: &str) -> Result<Option<LinkMessage>, PlumbingE
     Ok(all(ns)?.into_iter().find(|message| message.attributes.contains(&name)))
 }
 
-fn all(ns: &mut Namespace) -> Result<Vec<LinkMessage>, PlumbingError> {
+pub(crate) fn all(ns: &mut Namespace) -> Result<Vec<LinkMessage>, PlumbingError> {
     let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
     let answers = ns.dump("list the links".to_owned(), question)?;
     let links = answers.into_iter().filter_map(|answer| match answer {

@@ -143,10 +143,11 @@ pub const UNREAD: [Row; 3] =
     [("xdp-drop", "compute1//eth0"), ("tc-bpf-drop", "compute1//eth0"), ("random-loss", "fabric//pubh1")];
 
 /// The faults of VLANs. Those above can be had by any lab.
-pub const OF_VLANS: [Row; 3] = [
+pub const OF_VLANS: [Row; 4] = [
     ("vlan-device-missing", "compute1//vlan100"),
     ("vlan-device-down", "compute1//vlan100"),
     ("vlan-tag-wrong", "compute1//vlan100"),
+    ("vlan-double-tag-or-mtu", "compute1//eth1"),
 ];
 
 /// The faults of virtual machines: a namespace cannot be paused, and its NIC needs no driver.

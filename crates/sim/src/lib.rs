@@ -23,4 +23,4 @@ pub mod world;
 
 pub use exchange::{Answer, Endpoint, Protocol, Question, ask};
 pub use trail::stop_text;
-pub use world::{LinkId, World};
+pub use world::{FarEnd, LinkId, World};
