@@ -203,7 +203,7 @@ impl Log {
                 rank,
                 reach: found.reach,
                 is_foreseen,
-                seen_at: None,
+                seen_at: found.lost_at,
                 finding: found.finding,
             });
         }

@@ -17,6 +17,8 @@ pub struct Found {
     pub order: Option<Order>,
     /// How far it goes beyond what walks foresee.
     pub(crate) reach: Reach,
+    /// Where packets are lost by it, where that is another device than the one to mend.
+    pub(crate) lost_at: Option<Place>,
     /// It has its place in the ladder from a walk that ends at it.
     pub(crate) is_foreseen: bool,
 }
@@ -39,6 +41,11 @@ impl Found {
     /// Its consequences go so far.
     pub(crate) fn reaching(self, reach: Reach) -> Found {
         Found { reach, ..self }
+    }
+
+    /// Packets are lost by it at another device.
+    pub(crate) fn losing_at(self, lost_at: Option<Place>) -> Found {
+        Found { lost_at, ..self }
     }
 
     /// What no walk stops at is told with the conversation that it breaks all the same, behind what a walk does.
@@ -103,6 +110,7 @@ impl Fault<'_> {
             mend: self.mend,
             order: stopped.map(|s| s.order),
             reach: Reach::Device,
+            lost_at: None,
             is_foreseen: true,
         }
     }

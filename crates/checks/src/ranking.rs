@@ -24,7 +24,8 @@ pub(crate) struct Ranked {
     pub(crate) reach: Reach,
     /// A walk ends at it, and so foresees whatever it stops.
     pub(crate) is_foreseen: bool,
-    /// Of a loss, the last device that saw the packets, where one did.
+    /// Of a loss, the last device that saw the packets, where one did; of a fault, where it loses them, where that is
+    /// not its own hop.
     pub(crate) seen_at: Option<Place>,
     pub(crate) finding: Finding,
 }

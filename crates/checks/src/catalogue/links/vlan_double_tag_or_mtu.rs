@@ -36,7 +36,7 @@
 use model::Netns;
 use model::finding::{Confidence, Evidence, Remedy};
 use model::link::Link;
-use model::path::{Direction, Exchange, Stage, Stop};
+use model::path::{Direction, Exchange, Place, Stage, Stop};
 use sim::FarEnd;
 
 use crate::evidence;
@@ -50,67 +50,83 @@ use crate::vlans::{self, VlanSeat};
 /// What a veth takes beyond its MTU (`VLAN_HLEN`; `__is_skb_forwardable`, include/linux/netdevice.h).
 const TAG_OCTETS: u32 = 4;
 
-/// Looks for VLANs whose way out is narrower than what their instances send.
+/// Looks for VLANs whose way out is narrower than what their instances send: one finding a link, whatever VLANs it
+/// carries.
 pub fn check(view: &View) -> Vec<Found> {
-    vlans::all(view).iter().filter_map(|seat| narrow(view, seat)).collect()
+    let seats = vlans::all(view);
+    let mut narrow: Vec<Narrow> = Vec::new();
+    for part in seats.iter().filter_map(|seat| narrowest(view, seat)) {
+        match narrow.iter_mut().find(|known| std::ptr::eq(known.link, part.link)) {
+            Some(known) => known.vlans.extend(part.vlans),
+            None => narrow.push(part),
+        }
+    }
+    narrow.iter().map(|narrow| found(view, narrow)).collect()
 }
 
-/// The narrowest part of a VLAN's way out of a host.
+/// The narrowest part of the way of VLANs out of a host.
 struct Narrow<'v> {
+    /// Where the part is: the host, or the switch.
     ns: &'v Netns,
     link: &'v Link,
     /// What it takes of a packet, in octets.
     takes: u32,
+    /// The host.
+    host: &'v Netns,
+    /// The link below the VLAN devices.
+    lower: &'v Link,
+    /// Id and device of each VLAN on it.
+    vlans: Vec<(u16, &'v Link)>,
+    sent: Sent,
 }
 
-fn narrow(view: &View, seat: &VlanSeat) -> Option<Found> {
+fn narrowest<'v>(view: &View<'v>, seat: &VlanSeat<'v>) -> Option<Narrow<'v>> {
     let device = seat.device.filter(|device| device.is_running())?;
     let sent = sent(view, seat)?;
     let lower = seat.lower.unwrap_or(device);
-    let far = far_end(view, seat.ns, lower);
     // What is nearer to the cable forces the rest down, and so comes first.
-    let way = [far, Some((seat.ns, lower, 0)), Some((seat.ns, device, 0))];
-    let parts = way.into_iter().flatten().map(|(ns, link, room)| {
-        let takes = link.mtu.saturating_add(room);
-        Narrow { ns, link, takes }
-    });
-    let narrow = parts.min_by_key(|part| part.takes).filter(|part| part.takes < sent.octets)?;
-    // A switch's port is named with what is plugged into it: it is there that somebody looks.
-    let link = if std::ptr::eq(narrow.ns, seat.ns) { narrow.link } else { lower };
-    let where_ = if std::ptr::eq(narrow.ns, seat.ns) {
-        format!("{} of {}", link.name, seat.ns.machine)
-    } else {
-        format!("{} of {}, behind {} of {}", narrow.link.name, narrow.ns.machine, lower.name, seat.ns.machine)
+    let way = [far_end(view, seat.ns, lower), Some((seat.ns, lower, 0)), Some((seat.ns, device, 0))];
+    let way = way.into_iter().flatten().map(|(ns, link, room)| (ns, link, link.mtu.saturating_add(room)));
+    let (ns, link, takes) =
+        way.min_by_key(|(.., takes)| *takes).filter(|(.., takes)| *takes < sent.octets)?;
+    Some(Narrow { ns, link, takes, host: seat.ns, lower, vlans: vec![(seat.id, device)], sent })
+}
+
+fn found(view: &View, narrow: &Narrow) -> Found {
+    let Narrow { ns, link, takes, host, lower, vlans, sent } = narrow;
+    let is_on_host = std::ptr::eq(*ns, *host);
+    let own = format!("{} of {}", if is_on_host { &link.name } else { &lower.name }, host.machine);
+    let place = if is_on_host { own } else { format!("{} of {}, behind {own}", link.name, ns.machine) };
+    let ids: Vec<String> = vlans.iter().map(|(id, _)| id.to_string()).collect();
+    let is_its = |at: &Place| {
+        let is_named =
+            |ns: &Netns, link: &Link| at.host == ns.machine && at.netns == ns.name && at.device == link.name;
+        is_named(ns, link) || is_named(host, lower) || vlans.iter().any(|(_, device)| is_named(host, device))
     };
-    let is_its = |ns: &Netns, name: &str, stop: &Stop| {
-        let on_host = std::ptr::eq(ns, seat.ns) && [&device.name, &lower.name].iter().any(|own| *own == name);
-        let at_it = std::ptr::eq(ns, narrow.ns) && narrow.link.name == name;
-        matches!(stop, Stop::TooBig { .. }) && (on_host || at_it)
-    };
-    let stopped = view.stop(|s| {
-        let ns = view.netns_at(&s.hop.at);
-        ns.is_some_and(|ns| is_its(ns, &s.hop.at.device, s.stop))
-    });
+    let stopped = view.stop(|s| matches!(s.stop, Stop::TooBig { .. }) && is_its(&s.hop.at));
     let fault = Fault {
         code: "vlan-double-tag-or-mtu",
-        hop: at(seat.ns, &link.name, Stage::Wire),
+        // A switch's port is named with what is plugged into it: it is there that somebody looks.
+        hop: at(host, if is_on_host { &link.name } else { &lower.name }, Stage::Wire),
         summary: format!(
-            "large packets of VLAN {} die at {where_}, which takes {} octets and should take {}",
-            seat.id, narrow.takes, sent.octets
+            "large packets of VLAN {} die at {place}, which takes {takes} octets and should take {}",
+            ids.join(" and "),
+            sent.octets
         ),
         cause: format!(
             "the MTU of {} is {}, and {}; a tag takes {TAG_OCTETS} octets more",
-            narrow.link.name, narrow.link.mtu, sent.why
+            link.name, link.mtu, sent.why
         ),
         confidence: Confidence::Proven,
-        evidence: shown(seat, &narrow, &sent),
+        evidence: shown(narrow),
         owner: "operator",
-        remedy: remedies(seat, device, &narrow, sent.octets),
-        instances: view.instances_on(&seat.ns.machine),
+        remedy: remedies(narrow),
+        instances: view.instances_on(&host.machine),
         stopped,
-        mend: widened(seat, device, &narrow, sent.octets),
+        mend: widened(narrow),
     };
-    Some(fault.found().breaks(Exchange::Icmp, Direction::Both))
+    let lost_at = stopped.map(|stopped| stopped.hop.at.clone());
+    fault.found().losing_at(lost_at).breaks(Exchange::Icmp, Direction::Both)
 }
 
 /// The most that an instance in question sends into the VLAN.
@@ -127,53 +143,61 @@ fn far_end<'v>(view: &View<'v>, ns: &Netns, lower: &Link) -> Option<(&'v Netns, 
     }
 }
 
-fn shown(seat: &VlanSeat, narrow: &Narrow, sent: &Sent) -> Vec<Evidence> {
-    let own = [seat.device, seat.lower].into_iter().flatten().map(|link| evidence::link(seat.ns, link));
-    let far = (!std::ptr::eq(narrow.ns, seat.ns)).then(|| evidence::link(narrow.ns, narrow.link));
-    own.chain(far).chain([sent.evidence.clone()]).collect()
+fn shown(narrow: &Narrow) -> Vec<Evidence> {
+    let Narrow { ns, link, host, lower, vlans, sent, .. } = narrow;
+    let mut links: Vec<(&Netns, &Link)> = vec![(ns, link), (host, lower)];
+    links.extend(vlans.iter().map(|(_, device)| (*host, *device)));
+    // The narrow one may be any of the others.
+    let mut known: Vec<&Link> = Vec::new();
+    links.retain(|(_, link)| {
+        let is_new = !known.iter().any(|other| std::ptr::eq(*other, *link));
+        known.push(link);
+        is_new
+    });
+    links.into_iter().map(|(ns, link)| evidence::link(ns, link)).chain([sent.evidence.clone()]).collect()
 }
 
 /// The links that are to take more, in the order in which the kernel lets them.
-fn small<'v>(
-    device: &'v Link,
-    narrow: &Narrow<'v>,
-    octets: u32,
-    seat: &VlanSeat<'v>,
-) -> Vec<(&'v Netns, &'v Link)> {
-    let follows = !std::ptr::eq(narrow.link, device) && device.mtu < octets;
-    let device = follows.then_some((seat.ns, device));
-    [Some((narrow.ns, narrow.link)), device].into_iter().flatten().collect()
+fn small<'n, 'v>(narrow: &'n Narrow<'v>) -> impl Iterator<Item = (&'v Netns, &'v Link)> + 'n {
+    let followed = narrow.vlans.iter().map(|(_, device)| *device);
+    let followed = followed
+        .filter(|device| device.mtu < narrow.sent.octets && !std::ptr::eq(*device, narrow.link))
+        .map(|device| (narrow.host, device));
+    [(narrow.ns, narrow.link)].into_iter().chain(followed)
 }
 
-fn remedies(seat: &VlanSeat, device: &Link, narrow: &Narrow, octets: u32) -> Vec<Remedy> {
-    let links = small(device, narrow, octets, seat).into_iter();
+fn remedies(narrow: &Narrow) -> Vec<Remedy> {
+    let octets = narrow.sent.octets;
     let set = |link: &Link, mtu: u32| format!("ip link set dev {} mtu {mtu}", typed(&link.name));
+    let is_device = |link: &Link| narrow.vlans.iter().any(|(_, device)| std::ptr::eq(*device, link));
     let note = |link: &Link| {
-        let is_cable = std::ptr::eq(link, narrow.link) && !std::ptr::eq(link, device);
-        if is_cable {
-            format!("{} where the card counts the tag; every VLAN of it is wider then", octets + TAG_OCTETS)
-        } else {
+        if is_device(link) {
             "the bridge follows unless it was given an MTU by hand".to_owned()
+        } else {
+            format!("{} where the card counts the tag; every VLAN of it is wider then", octets + TAG_OCTETS)
         }
     };
-    links
-        .map(|(ns, link)| evidence::remedy(ns, &set(link, octets), &set(link, link.mtu), &note(link)))
-        .collect()
+    let each = |(ns, link): (&Netns, &Link)| {
+        evidence::remedy(ns, &set(link, octets), &set(link, link.mtu), &note(link))
+    };
+    small(narrow).map(each).collect()
 }
 
-fn widened(seat: &VlanSeat, device: &Link, narrow: &Narrow, octets: u32) -> Vec<Mend> {
-    let links = small(device, narrow, octets, seat).into_iter();
+fn widened(narrow: &Narrow) -> Vec<Mend> {
     let mend = |(ns, link): (&Netns, &Link)| Mend::Mtu {
         machine: ns.machine.clone(),
         device: link.name.clone(),
-        mtu: octets,
+        mtu: narrow.sent.octets,
     };
-    links.map(mend).collect()
+    small(narrow).map(mend).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{Cloud, Hosting, Manager, broken, codes, inject, lacks, nova_cloud};
+    use model::path::Exchange;
+    use model::probe::{DeviceWatch, PING_OCTETS, ProbeSeen};
+
+    use crate::fixture::{Cloud, Hosting, Manager, broken, codes, inject, lacks, nova_cloud, pinged};
 
     const CODE: &str = "vlan-double-tag-or-mtu";
 
@@ -194,9 +218,28 @@ mod tests {
 
     #[test]
     fn is_what_large_packets_die_of_on_the_way_to_a_network_host() {
-        let found = on_the_network_host().diagnose("web1");
+        let mut cloud = on_the_network_host();
+        assert_eq!(codes(&cloud.diagnose("web1")), ["vlan-double-tag-or-mtu compute1//eth1"]);
+        // It is at the VLAN device that they are lost, and the probe says no more than that.
+        cloud.probes = vec![pinged("web1", PING_OCTETS, 2), pinged("web1", 1500, 0)];
+        cloud.probes.iter_mut().for_each(|probe| probe.to = [198, 51, 100, 10].into());
+        let large = |device: &str, requests| {
+            let to = [198, 51, 100, 10].into();
+            let seen = ProbeSeen {
+                from: "web1".to_owned(),
+                to,
+                exchange: Exchange::Icmp,
+                octets: Some(1500),
+                requests,
+                replies: 0,
+            };
+            let (machine, device) = ("compute1".to_owned(), device.to_owned());
+            DeviceWatch { machine, netns: String::new(), device, probes: vec![seen], clients: Vec::new() }
+        };
+        cloud.watches = vec![large("vnet0", 2), large("vlan101", 0)];
+        let found = cloud.diagnose("web1");
         assert_eq!(codes(&found), ["vlan-double-tag-or-mtu compute1//eth1"]);
-        assert_eq!(found.findings[0].exchange, model::path::Exchange::Icmp);
+        assert_eq!(found.findings[0].exchange, Exchange::Icmp);
     }
 
     #[test]
@@ -222,6 +265,18 @@ mod tests {
             cloud.host(host).dnsmasq.iter_mut().for_each(|d| d.options = vec!["26,1450".to_owned()]);
         }
         assert!(lacks(&cloud.diagnose("web1"), CODE), "they are told to send less");
+    }
+
+    #[test]
+    fn is_told_once_for_all_vlans_of_a_link() {
+        let mut cloud = nova_cloud(Manager::Vlan, Hosting::Each);
+        ["eth1", "vlan101", "br101", "vlan102", "br102"]
+            .iter()
+            .for_each(|link| cloud.link("compute2", link).mtu = 1496);
+        let found = cloud.diagnose_all();
+        assert_eq!(codes(&found), ["vlan-double-tag-or-mtu compute2//eth1"]);
+        assert!(found.findings[0].summary.contains("VLAN 101 and 102"), "{}", found.findings[0].summary);
+        assert_eq!(found.findings[0].remedy.len(), 3);
     }
 
     #[test]
