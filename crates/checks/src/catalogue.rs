@@ -68,6 +68,7 @@ pub mod routing {
     pub mod default_route_wrong_gw;
     pub mod host_subnet_overlap;
     pub mod ip_forward_0;
+    pub mod neigh_table_overflow;
     pub mod policy_route_wrong;
     pub mod rp_filter_asymmetric;
 }
@@ -217,6 +218,7 @@ catalogue! {
     }
     routing {
         arp_ignore => "arp-ignore",
+        neigh_table_overflow => "neigh-table-overflow",
         ip_forward_0 => "ip-forward-0",
         default_route_missing => "default-route-missing",
         default_route_wrong_gw => "default-route-wrong-gw",

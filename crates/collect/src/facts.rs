@@ -11,7 +11,8 @@ use crate::gaps::gap;
 use crate::kept::Kept;
 use crate::netlink::links::RawLink;
 use crate::netlink::{
-    NetlinkError, Socket, addresses, bridge_vlans, bridges, links, neighbours, peers, queues, routes, rules,
+    NetlinkError, Socket, addresses, bridge_vlans, bridges, links, neighbour_tables, neighbours, peers,
+    queues, routes, rules,
 };
 use crate::{connections, netfilter, sockets, sysctls};
 
@@ -82,6 +83,8 @@ fn by_netlink(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<G
     let fib_rules = rules::read(&mut socket, AddressFamily::Inet6);
     netns.rules6 = keep(fib_rules, machine, "FIB rules of IPv6", "ip -6 rule", &mut gaps);
     netns.neighbours = keep(neighbours::read(&mut socket), machine, "neighbours", "ip neigh", &mut gaps);
+    let tables = neighbour_tables::read(&mut socket);
+    netns.neighbour_tables = keep(tables, machine, "tables of neighbours", "ip -s ntable", &mut gaps);
     if netns.links.iter().any(|l| l.kind == LinkKind::Bridge || l.kind == LinkKind::Vxlan) {
         match bridge_vlans::read(&mut socket) {
             Ok(mut vlans) => {

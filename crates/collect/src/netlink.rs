@@ -10,6 +10,7 @@ pub mod attribute;
 pub(crate) mod bridge_vlans;
 pub mod bridges;
 pub(crate) mod links;
+pub(crate) mod neighbour_tables;
 pub(crate) mod neighbours;
 pub mod nftables;
 pub(crate) mod peers;

@@ -6,7 +6,7 @@
 mod cli_support;
 mod support;
 
-use score::tables::OF_VLANS;
+use score::tables::{OF_KERNELS, OF_VLANS};
 use support::reach::{self, Reach};
 use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run};
@@ -61,10 +61,10 @@ fn each_host_is_gateway_of_its_own_instances() {
         assert_projects_are_apart(&lab);
         lab.assert_healthy();
         // The last puts web1 into the bridge of another project's VLAN.
-        let [missing, down, tag, narrow] = OF_VLANS;
+        let ([missing, down, tag, narrow], [full]) = (OF_VLANS, OF_KERNELS);
         each_is_named_and_healed(
             &lab,
-            &[missing, down, tag, narrow, ("tap-wrong-bridge", "compute1//vnet0")],
+            &[missing, down, tag, narrow, full, ("tap-wrong-bridge", "compute1//vnet0")],
         );
         // A stranger on the wire of web1's VLAN is heard of by its answers alone.
         lab.break_fault("duplicate-ip-foreign");

@@ -308,6 +308,15 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
+    /// The fault is of what all namespaces of a kernel share, and this kernel is others' too.
+    #[error(
+        "fault {code} is of the kernel itself, which this machine's other networks need; build the lab as root in a \
+         virtual machine without a network of its own"
+    )]
+    KernelOfOthers {
+        /// The fault.
+        code: &'static str,
+    },
     /// A fault of an instance's inside in a lab of virtual machines.
     #[error(
         "fault {code} is made inside web1, and a virtual machine cannot be entered; build a lab of namespaces: \

@@ -4,6 +4,7 @@
 //! they are in, so that a fault half injected is healed like a whole one.
 
 use crate::error::LabError;
+use crate::kernel;
 use crate::place::Lab;
 use crate::scene::Scene;
 use crate::shape::{GuestKind, Manager, Shape};
@@ -75,6 +76,7 @@ mod metadata_dnat_missing;
 mod metadata_service_down;
 mod metadata_zeroconf_route;
 mod mtu_tap_small;
+mod neigh_table_overflow;
 mod nft_other_priority;
 mod nova_rules_drift;
 mod pmtu_blackhole;
@@ -118,7 +120,7 @@ pub struct Fault {
 }
 
 /// Those that every lab can have first.
-const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
+const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     uplink_down::FAULT,
     uplink_no_carrier::FAULT,
     flatif_down::FAULT,
@@ -216,32 +218,48 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES] = [
     vlan_double_tag_or_mtu::FAULT,
     guest_paused_tap_full::FAULT,
     guest_driver_absent::FAULT,
+    neigh_table_overflow::FAULT,
 ];
 
 const OF_ALL: usize = 91;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;
+/// Those of what all namespaces of a kernel share.
+const OF_KERNELS: usize = 1;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {
     const { &ALL }
 }
 
-/// Those that a lab of this shape can have.
-pub fn faults_of(shape: &Shape) -> impl Iterator<Item = &'static Fault> {
+/// Every fault, by what a lab needs to have it: nothing, VLANs, machines, a kernel of its own.
+fn by_need() -> [&'static [Fault]; 4] {
     let (of_all, rest) = faults().split_at(OF_ALL);
-    let (of_vlans, of_machines) = rest.split_at(OF_VLANS);
+    let (of_vlans, rest) = rest.split_at(OF_VLANS);
+    let (of_machines, of_kernels) = rest.split_at(OF_MACHINES);
+    [of_all, of_vlans, of_machines, of_kernels]
+}
+
+/// Those that a lab of this shape can have here.
+pub fn faults_of(shape: &Shape) -> impl Iterator<Item = &'static Fault> {
+    let [of_all, of_vlans, of_machines, of_kernels] = by_need();
     let vlans = of_vlans.iter().filter(|_| shape.manager == Manager::Vlan);
     let machines = of_machines.iter().filter(|_| shape.guest == GuestKind::Qemu);
-    of_all.iter().chain(vlans).chain(machines)
+    let kernels = of_kernels.iter().filter(|_| kernel::is_ours_alone());
+    of_all.iter().chain(vlans).chain(machines).chain(kernels)
 }
 
 /// Why a lab of another shape cannot have it.
 pub(crate) fn refusal(fault: &Fault) -> LabError {
     let Fault { code, .. } = *fault;
-    if faults().iter().rev().take(OF_MACHINES).any(|of_machines| of_machines.code == code) {
+    let [_, _, of_machines, of_kernels] = by_need();
+    let is_of = |list: &[Fault]| list.iter().any(|listed| listed.code == code);
+    if is_of(of_machines) {
         return LabError::NoMachineToBreak { code };
+    }
+    if is_of(of_kernels) {
+        return LabError::KernelOfOthers { code };
     }
     LabError::NoVlanToBreak { code }
 }

@@ -16,6 +16,7 @@ mod env;
 mod error;
 mod faults;
 mod guest;
+mod kernel;
 pub mod layout;
 mod libvirt;
 mod machine;

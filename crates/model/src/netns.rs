@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::conntrack::CtEntry;
 use crate::link::{FdbEntry, Link, LinkKind};
 use crate::netfilter::Ruleset;
-use crate::route::{Address, FibRule, Neighbour, Route};
+use crate::route::{Address, FibRule, Neighbour, NeighbourTable, Route};
 use crate::service::ResolvConf;
 
 /// A network namespace as it was read.
@@ -37,6 +37,8 @@ pub struct Netns {
     pub rules6: Vec<FibRule>,
     /// Neighbour entries.
     pub neighbours: Vec<Neighbour>,
+    /// The machine's tables that these are in; empty where they were not read.
+    pub neighbour_tables: Vec<NeighbourTable>,
     /// Forwarding databases of all bridges.
     pub fdb: Vec<FdbEntry>,
     /// Netfilter.

@@ -294,6 +294,21 @@ pub struct Neighbour {
     pub proxy: bool,
 }
 
+/// One of the kernel's tables of neighbours, as ip-ntable(8) tells it. All namespaces of a machine share it: so do its
+/// limit and its counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NeighbourTable {
+    /// `arp_cache`, `ndisc_cache`.
+    pub name: String,
+    /// `gc_thresh3`: entries that it may have, permanent ones aside.
+    pub entries_max: u32,
+    /// Entries of all namespaces, permanent ones too.
+    pub entries: u32,
+    /// How often an entry was refused since the machine started, as there was no room (`table_fulls`).
+    pub refused: u64,
+}
+
 /// Neighbour reachability (`NUD_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

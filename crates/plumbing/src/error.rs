@@ -60,6 +60,16 @@ impl PlumbingError {
         }
     }
 
+    /// There is no room for it: `ENOBUFS`, as `neigh_add` says of a table of neighbours that is full.
+    pub fn is_no_room(&self) -> bool {
+        match self {
+            PlumbingError::Netlink { source, .. } => source.is_no_room(),
+            PlumbingError::Netns { .. } | PlumbingError::Sysctl { .. } | PlumbingError::NoLink { .. } => {
+                false
+            }
+        }
+    }
+
     /// The kernel lacks what was asked for: `EOPNOTSUPP`, as rtnetlink(7) answers for an unknown kind of link
     /// (`net/core/rtnetlink.c rtnl_newlink_create`).
     pub fn is_unsupported(&self) -> bool {

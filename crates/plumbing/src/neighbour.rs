@@ -34,6 +34,30 @@ pub fn pin(ns: &mut Namespace, link: &str, ip: IpAddr, mac: Mac) -> Result<(), P
     ns.put(format!("say that {ip} is at {mac} on {link}"), RouteNetlinkMessage::NewNeighbour(message))
 }
 
+/// `ip neighbour replace IP lladdr MAC dev LINK nud reachable`, as if each had just been heard of there, until the
+/// kernel's table has no room; how many it took.
+pub fn learn(
+    ns: &mut Namespace,
+    link: &str,
+    ips: impl IntoIterator<Item = IpAddr>,
+    mac: Mac,
+) -> Result<usize, PlumbingError> {
+    let index = link::index_of(ns, link)?;
+    let mut learned = 0;
+    for ip in ips {
+        let mut message = of_link(index, ip);
+        message.header.state = NeighbourState::Reachable;
+        message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.0.to_vec()));
+        let told = format!("say that {ip} was heard of on {link}");
+        match ns.put(told, RouteNetlinkMessage::NewNeighbour(message)) {
+            Err(e) if e.is_no_room() => break,
+            other => other?,
+        }
+        learned += 1;
+    }
+    Ok(learned)
+}
+
 /// `ip neighbour del IP dev LINK`. An entry that is not there is fine.
 pub fn forget(ns: &mut Namespace, link: &str, ip: IpAddr) -> Result<(), PlumbingError> {
     let message = entry(ns, link, ip)?;
@@ -78,13 +102,17 @@ pub fn mac_of(ns: &mut Namespace, link: &str, ip: IpAddr) -> Result<Option<Mac>,
 }
 
 fn entry(ns: &mut Namespace, link: &str, ip: IpAddr) -> Result<NeighbourMessage, PlumbingError> {
+    Ok(of_link(link::index_of(ns, link)?, ip))
+}
+
+fn of_link(index: u32, ip: IpAddr) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();
-    message.header.ifindex = link::index_of(ns, link)?;
+    message.header.ifindex = index;
     let (family, address) = match ip {
         IpAddr::V4(v4) => (AddressFamily::Inet, NeighbourAddress::Inet(v4)),
         IpAddr::V6(v6) => (AddressFamily::Inet6, NeighbourAddress::Inet6(v6)),
     };
     message.header.family = family;
     message.attributes.push(NeighbourAttribute::Destination(address));
-    Ok(message)
+    message
 }

@@ -81,7 +81,7 @@ const ORDER: [(Met, &[&str]); 22] = [
         Bridge,
         &["guest-arp-poisoned", "arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"],
     ),
-    (Gateway, &["conntrack-full"]),
+    (Gateway, &["conntrack-full", "neigh-table-overflow"]),
     (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "guest-firewall", "foreign-rule-bends"]),
     (InsideOutward, &["guest-no-default-route", "guest-wrong-gateway"]),
     (

@@ -68,7 +68,8 @@ impl Shape {
         let every = tables::all();
         let is_of = |table: &[Row], row: &Row| table.iter().any(|(code, _)| *code == row.0);
         // What any cloud can have.
-        let is_common = |row: &Row| !is_of(&tables::OF_VLANS, row) && !is_of(&tables::OF_MACHINES, row);
+        let of_some = [&tables::OF_VLANS[..], &tables::OF_MACHINES, &tables::OF_KERNELS];
+        let is_common = |row: &Row| of_some.iter().all(|table| !is_of(table, row));
         let rows: Vec<Row> = match self {
             Shape::OneHost | Shape::TwoHosts => every.into_iter().filter(is_common).collect(),
             Shape::NetworkHost => {
@@ -123,11 +124,12 @@ const OF_MACHINES: [&str; 15] = [
 
 /// Faults made in VlanManager's cloud: those of VLANs, and a few of each other kind. Where a virtual machine has to
 /// lend its kernel, without KVM, a fault takes half a minute.
-const OF_VLAN_CLOUDS: [&str; 17] = [
+const OF_VLAN_CLOUDS: [&str; 18] = [
     "vlan-device-missing",
     "vlan-device-down",
     "vlan-tag-wrong",
     "vlan-double-tag-or-mtu",
+    "neigh-table-overflow",
     "tap-down",
     "tap-not-enslaved",
     "tap-wrong-bridge",

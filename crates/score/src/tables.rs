@@ -154,6 +154,9 @@ pub const OF_VLANS: [Row; 4] = [
 pub const OF_MACHINES: [Row; 2] =
     [("guest-paused-tap-full", "compute1//vnet0"), ("guest-driver-absent", "web1//")];
 
+/// The fault of what all namespaces of a kernel share: made where the kernel is the lab's alone.
+pub const OF_KERNELS: [Row; 1] = [("neigh-table-overflow", "compute1//br100")];
+
 /// Every row.
 pub fn all() -> Vec<Row> {
     let single = [NO_SSH[0], OF_SSH, FLEETING];
@@ -172,6 +175,7 @@ pub fn all() -> Vec<Row> {
         &single,
         &OF_VLANS,
         &OF_MACHINES,
+        &OF_KERNELS,
     ]
     .concat()
 }

@@ -71,6 +71,11 @@ impl NetlinkError {
         matches!(self.errno(), Some(libc::EPERM | libc::EACCES))
     }
 
+    /// The kernel has no room for what was asked for.
+    pub fn is_no_room(&self) -> bool {
+        self.errno() == Some(libc::ENOBUFS)
+    }
+
     /// The kernel lacks what was asked for.
     pub fn is_unsupported(&self) -> bool {
         self.errno() == Some(libc::EOPNOTSUPP)
