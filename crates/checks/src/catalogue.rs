@@ -30,6 +30,7 @@ pub mod guest {
 
 /// Links, bridges, taps.
 pub mod links {
+    pub mod bond_half_dead;
     pub mod bridge_down;
     pub mod bridge_mac_flap;
     pub mod duplicate_ip_foreign;
@@ -209,6 +210,7 @@ catalogue! {
         vlan_double_tag_or_mtu => "vlan-double-tag-or-mtu",
         flatif_down => "flatif-down",
         flatif_not_enslaved => "flatif-not-enslaved",
+        bond_half_dead => "bond-half-dead",
         uplink_down => "uplink-down",
         uplink_no_carrier => "uplink-no-carrier",
         xdp_drop => "xdp-drop",

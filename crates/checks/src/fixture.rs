@@ -1,6 +1,7 @@
 //! Clouds to break in tests: two healthy ones as they were read from the kernel, what the kernel does
 //! when something in them changes, and every fault of the catalogue made that way.
 
+mod bonded;
 mod faults;
 mod foreign;
 mod kernel;
@@ -32,6 +33,7 @@ use serde::Deserialize;
 
 use crate::{Case, Request, Subject, Symptom, diagnose};
 
+pub(crate) use bonded::bond;
 pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};

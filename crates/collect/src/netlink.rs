@@ -7,6 +7,7 @@ mod socket;
 
 pub mod addresses;
 pub mod attribute;
+mod bonds;
 pub(crate) mod bridge_vlans;
 pub mod bridges;
 pub(crate) mod links;

@@ -12,7 +12,8 @@ use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run};
 use vm::{Feature, KernelWith};
 
-static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan], &[env!("CARGO_BIN_EXE_hopline")]);
+static VLANS: KernelWith =
+    KernelWith::new(&[Feature::Vlan, Feature::NoOthers], &[env!("CARGO_BIN_EXE_hopline")]);
 
 /// The other project's instances reach each other, and neither they nor web1 each other's: not through the hosts,
 /// and not over the wire.
@@ -61,10 +62,10 @@ fn each_host_is_gateway_of_its_own_instances() {
         assert_projects_are_apart(&lab);
         lab.assert_healthy();
         // The last puts web1 into the bridge of another project's VLAN.
-        let ([missing, down, tag, narrow], [full]) = (OF_VLANS, OF_KERNELS);
+        let ([missing, down, tag, _], [full, bond]) = (OF_VLANS, OF_KERNELS);
         each_is_named_and_healed(
             &lab,
-            &[missing, down, tag, narrow, full, ("tap-wrong-bridge", "compute1//vnet0")],
+            &[missing, down, tag, full, bond, ("tap-wrong-bridge", "compute1//vnet0")],
         );
         // A stranger on the wire of web1's VLAN is heard of by its answers alone.
         lab.break_fault("duplicate-ip-foreign");

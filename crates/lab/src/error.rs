@@ -308,10 +308,10 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
-    /// The fault is of what all namespaces of a kernel share, and this kernel is others' too.
+    /// The fault touches what all namespaces of a kernel share, or the first of them, and this kernel is others' too.
     #[error(
-        "fault {code} is of the kernel itself, which this machine's other networks need; build the lab as root in a \
-         virtual machine without a network of its own"
+        "fault {code} touches what this machine's other networks share with the lab; build it as root in a virtual \
+         machine without a network of its own"
     )]
     KernelOfOthers {
         /// The fault.

@@ -12,6 +12,7 @@ use crate::shape::{GuestKind, Manager, Shape};
 mod antispoof_mac;
 mod arp_ignore;
 mod blackhole_route;
+mod bond_half_dead;
 mod br_netfilter_docker_drop;
 mod bridge_down;
 mod bridge_mac_flap;
@@ -219,14 +220,15 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     guest_paused_tap_full::FAULT,
     guest_driver_absent::FAULT,
     neigh_table_overflow::FAULT,
+    bond_half_dead::FAULT,
 ];
 
 const OF_ALL: usize = 91;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;
-/// Those of what all namespaces of a kernel share.
-const OF_KERNELS: usize = 1;
+/// Those of what all namespaces of a kernel share, or that leave their mark on its first one.
+const OF_KERNELS: usize = 2;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {

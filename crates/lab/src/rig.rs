@@ -173,7 +173,8 @@ pub(crate) fn await_settled<'n>(all: impl Iterator<Item = &'n mut Namespace>) ->
     Ok(())
 }
 
-fn cable(
+/// A cable between two namespaces, both ends up.
+pub(crate) fn cable(
     near: &mut Namespace,
     near_link: &str,
     mac: Option<model::Mac>,

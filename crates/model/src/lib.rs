@@ -5,6 +5,7 @@
 //! I/O, reads no clock. Everything serialises, so a fixture or a bundle is these types as JSON.
 
 pub mod addr;
+pub mod bond;
 pub mod conntrack;
 pub mod dhcp;
 pub mod dns;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
+use crate::bond::{Bond, BondSlave};
 use crate::queueing::{Qdisc, QdiscPlace, TcFilter, TcSide};
 use crate::vlan::{BridgeVlans, VlanDevice, VlanProtocol};
 
@@ -40,6 +41,10 @@ pub struct Link {
     pub peer: Option<Peer>,
     /// Settings of a VLAN device.
     pub vlan: Option<VlanDevice>,
+    /// Settings of a bonding master.
+    pub bond: Option<Bond>,
+    /// This link's part in its bond.
+    pub bond_slave: Option<BondSlave>,
     /// Settings of a bridge device.
     pub bridge: Option<Bridge>,
     /// Settings of this link as a port of a bridge.
@@ -75,6 +80,8 @@ impl Default for Link {
             master_name: None,
             peer: None,
             vlan: None,
+            bond: None,
+            bond_slave: None,
             bridge: None,
             port: None,
             bridge_vlans: Vec::new(),

@@ -5,6 +5,7 @@
 //! exceptions are sysctls: /proc/sys/net shows a thread the namespace that it is in.
 
 pub mod address;
+pub mod bond;
 pub mod bridge;
 pub mod fdb;
 pub mod ipsec;

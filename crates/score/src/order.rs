@@ -138,7 +138,14 @@ const ORDER: [(Met, &[&str]); 22] = [
     (Arrival, &["guest-wrong-ip", "tap-tx-queue-drops"]),
     (
         Neighbours,
-        &["hairpin-off", "port-isolated", "duplicate-mac", "br-netfilter-docker-drop", "vlan-device-down"],
+        &[
+            "hairpin-off",
+            "port-isolated",
+            "duplicate-mac",
+            "br-netfilter-docker-drop",
+            "vlan-device-down",
+            "bond-half-dead",
+        ],
     ),
     (
         Dhcp,

@@ -124,12 +124,13 @@ const OF_MACHINES: [&str; 15] = [
 
 /// Faults made in VlanManager's cloud: those of VLANs, and a few of each other kind. Where a virtual machine has to
 /// lend its kernel, without KVM, a fault takes half a minute.
-const OF_VLAN_CLOUDS: [&str; 18] = [
+const OF_VLAN_CLOUDS: [&str; 19] = [
     "vlan-device-missing",
     "vlan-device-down",
     "vlan-tag-wrong",
     "vlan-double-tag-or-mtu",
     "neigh-table-overflow",
+    "bond-half-dead",
     "tap-down",
     "tap-not-enslaved",
     "tap-wrong-bridge",

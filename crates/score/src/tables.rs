@@ -154,8 +154,9 @@ pub const OF_VLANS: [Row; 4] = [
 pub const OF_MACHINES: [Row; 2] =
     [("guest-paused-tap-full", "compute1//vnet0"), ("guest-driver-absent", "web1//")];
 
-/// The fault of what all namespaces of a kernel share: made where the kernel is the lab's alone.
-pub const OF_KERNELS: [Row; 1] = [("neigh-table-overflow", "compute1//br100")];
+/// The faults of what all namespaces of a kernel share: made where the kernel is the lab's alone.
+pub const OF_KERNELS: [Row; 2] =
+    [("neigh-table-overflow", "compute1//br100"), ("bond-half-dead", "compute1//eth1")];
 
 /// Every row.
 pub fn all() -> Vec<Row> {

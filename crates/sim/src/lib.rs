@@ -8,6 +8,7 @@
 //! Three values everywhere: what is not known or not modelled ends a path as *unknown*, named, and
 //! is never guessed. No I/O, no clock: the same snapshot gives the same paths.
 
+mod bond;
 pub mod bridge;
 pub mod dhcp;
 pub mod exchange;

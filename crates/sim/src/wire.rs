@@ -10,6 +10,7 @@ use model::route::{Route, RouteKind};
 use model::service::Dnsmasq;
 use model::vlan::Tags;
 
+use crate::bond;
 use crate::bridge;
 use crate::dhcp::{self, Offer};
 use crate::ip::{self, neighbour_discovery, scope};
@@ -61,7 +62,8 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
     }
     match link.kind {
         LinkKind::Vlan => return vlan_transmit(world, trail, egress, here, skb),
-        LinkKind::Vxlan | LinkKind::Bond | LinkKind::Other(_) => {
+        LinkKind::Bond => return bond::transmit(world, trail, egress, here, skb),
+        LinkKind::Vxlan | LinkKind::Other(_) => {
             let why = format!("sending through {} (kind {:?}) is not modelled", link.name, link.kind);
             let need = format!("a capture on {} and on what is below it", link.name);
             return trail.unknown(here, &skb.frame, why, need);
@@ -236,9 +238,12 @@ pub(crate) fn receive(world: &World, mut trail: Trail, ingress: LinkId, skb: &Sk
     if let Err(end) = at_ingress(world, &mut trail, ingress, &mut skb) {
         return end.finish(trail, &skb.frame);
     }
-    // Before any bridge that the link is a port of.
+    // Before any bridge or bond that the link is a port of.
     if let Some((device, inner)) = world.vlan_taking(ingress, skb.frame.tags) {
         return vlan_receive(world, trail, ingress, (device, inner), skb);
+    }
+    if let Some(master) = world.bond_of(ingress) {
+        return bond::receive(world, trail, ingress, master, &skb);
     }
     if world.bridge_of(ingress).is_some() {
         return bridge::input(world, trail, ingress, &skb);

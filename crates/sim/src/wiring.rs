@@ -83,7 +83,9 @@ impl<'a> World<'a> {
         let mut links = links.flat_map(|(ns, n)| n.links.iter().map(move |l| LinkId { ns, link: l.index }));
         links.find(|ingress| {
             let there = Spot { at: At::Arriving(*ingress), tags: from.tags };
-            self.leads_beyond(*ingress) && self.reaches(there, station, vlans)
+            // What a bond's slave gets is the bond's.
+            let is_slave = self.bond_of(*ingress).is_some();
+            !is_slave && self.leads_beyond(*ingress) && self.reaches(there, station, vlans)
         })
     }
 
@@ -144,7 +146,12 @@ impl<'a> World<'a> {
     fn leads_beyond(&self, id: LinkId) -> bool {
         let Some(link) = self.link(id) else { return false };
         let cable = match link.kind {
-            LinkKind::Physical | LinkKind::Veth | LinkKind::Bond => true,
+            LinkKind::Physical | LinkKind::Veth => true,
+            // Without slaves that were read nobody knows.
+            LinkKind::Bond => {
+                let mut slaves = self.slaves(id).peekable();
+                slaves.peek().is_none() || slaves.any(|slave| self.leads_beyond(slave))
+            }
             LinkKind::Vlan => self.lower_of(id).is_none(),
             LinkKind::Loopback | LinkKind::Bridge | LinkKind::Tun | LinkKind::Vxlan | LinkKind::Dummy => {
                 false
@@ -179,7 +186,7 @@ impl<'a> World<'a> {
                 return true;
             }
             let next = match spot.at {
-                At::Leaving(link) => self.after_leaving(link, spot.tags, vlans).into_iter().collect(),
+                At::Leaving(link) => self.after_leaving(link, spot.tags, vlans),
                 At::Arriving(link) => self.after_arriving(link, spot.tags, vlans),
                 At::Inside { bridge, from } => self.out_of_bridge(bridge, from, spot.tags, vlans),
             };
@@ -188,7 +195,12 @@ impl<'a> World<'a> {
         false
     }
 
-    fn after_leaving(&self, link: LinkId, tags: Tags, vlans: Vlans) -> Option<Spot> {
+    fn after_leaving(&self, link: LinkId, tags: Tags, vlans: Vlans) -> Vec<Spot> {
+        let slaves = self.slaves(link).map(|slave| Spot::leaving(slave, tags));
+        slaves.chain(self.after_leaving_alone(link, tags, vlans)).collect()
+    }
+
+    fn after_leaving_alone(&self, link: LinkId, tags: Tags, vlans: Vlans) -> Option<Spot> {
         let facts = self.link(link)?;
         if facts.kind == LinkKind::Bridge {
             return self.entering(link, link.link, tags, vlans);
@@ -215,6 +227,7 @@ impl<'a> World<'a> {
                 next.extend(self.vlans_on(link).map(|upper| Spot { at: At::Arriving(upper), tags }));
             }
         }
+        next.extend(self.bond_of(link).map(|bond| Spot { at: At::Arriving(bond), tags }));
         if let Some(bridge) = self.bridge_of(link) {
             let bridge = LinkId { ns: link.ns, link: bridge.index };
             next.extend(self.entering(bridge, link.link, tags, vlans));

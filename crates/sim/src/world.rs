@@ -130,6 +130,19 @@ impl<'a> World<'a> {
         self.link(master).filter(|m| m.kind == LinkKind::Bridge)
     }
 
+    /// The bond that a link is a slave of.
+    pub(crate) fn bond_of(&self, id: LinkId) -> Option<LinkId> {
+        let master = LinkId { ns: id.ns, link: self.link(id)?.master? };
+        self.link(master).filter(|m| m.kind == LinkKind::Bond).map(|_| master)
+    }
+
+    /// The slaves of a bond, by ifindex.
+    pub(crate) fn slaves(&self, bond: LinkId) -> impl Iterator<Item = LinkId> {
+        let is_bond = self.link(bond).is_some_and(|link| link.kind == LinkKind::Bond);
+        let slaves = self.ns(bond.ns).ports(bond.link).filter(move |_| is_bond);
+        slaves.map(move |slave| LinkId { ns: bond.ns, link: slave.index })
+    }
+
     /// The lower link of a VLAN device, where it was read.
     pub(crate) fn lower_of(&self, device: LinkId) -> Option<LinkId> {
         self.lowers.get(&device).copied()

@@ -12,7 +12,7 @@ use netlink_packet_route::link::{
     LinkLayerType, LinkMessage, LinkXdp, State, VlanFlags, VlanProtocol as Protocol,
 };
 
-use super::{NetlinkError, Socket};
+use super::{NetlinkError, Socket, bonds};
 
 /// A link, and where its other end is: ifindex and namespace id, resolved later.
 pub(crate) struct RawLink {
@@ -100,6 +100,10 @@ fn info(link: &mut Link, infos: Vec<LinkInfo>) {
             LinkInfo::Data(InfoData::Bridge(settings)) => link.bridge = Some(bridge(&settings)),
             LinkInfo::Data(InfoData::Vlan(settings)) => {
                 link.vlan = Some(vlan(&settings));
+            }
+            LinkInfo::Data(InfoData::Bond(settings)) => link.bond = Some(bonds::bond(&settings)),
+            LinkInfo::PortData(InfoPortData::BondPort(settings)) => {
+                link.bond_slave = Some(bonds::slave(&settings));
             }
             LinkInfo::PortData(InfoPortData::BridgePort(settings)) => link.port = Some(port(&settings)),
             _ => {}

@@ -1,5 +1,6 @@
-//! The kernel's tables of neighbours (`RTM_GETNEIGHTBL`), which tell of the whole machine in any of its namespaces, where
-//! /proc has their limits in the first one alone (`net/core/neighbour.c neightbl_fill_info`, `neigh_sysctl_register`).
+//! The kernel's tables of neighbours (`RTM_GETNEIGHTBL`), which tell of the whole machine in any of its namespaces,
+//! where /proc has their limits in the first one alone (`net/core/neighbour.c neightbl_fill_info`,
+//! `neigh_sysctl_register`).
 
 use model::route::NeighbourTable;
 use netlink_packet_route::RouteNetlinkMessage;

@@ -20,7 +20,7 @@ use scratch::Scratch;
 use sys::netns::NetnsFd;
 use vm::{Feature, KernelWith};
 
-static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan], &[]);
+static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan, Feature::NoOthers], &[]);
 
 #[test]
 fn every_vlan_device_is_as_ip_tells_it() {
@@ -69,6 +69,56 @@ fn read_device(netns: &Netns, link: &Link) -> Option<Value> {
     let vlan = link.vlan?;
     let lower = name(netns, link.peer.expect("it has a lower link").index);
     Some(json!([link.name, lower, vlan.id, vlan.protocol, vlan.reorder_header, vlan.loose_binding]))
+}
+
+#[test]
+fn every_bond_is_as_ip_tells_it() {
+    VLANS.run(|| {
+        let scratch = Scratch::new("bond");
+        for (bond, mode) in [("bond0", "active-backup"), ("bond1", "802.3ad"), ("bond2", "balance-alb")] {
+            scratch.ip(&format!("link add {bond} type bond miimon 50 mode {mode}"));
+            for slave in ["a", "b"] {
+                let slave = format!("{bond}{slave}");
+                scratch
+                    .ip(&format!("link add {slave} type veth peer name {slave}-far"))
+                    .ip(&format!("link set {slave} master {bond}"))
+                    .ip(&format!("link set {slave}-far up"));
+            }
+            scratch.ip(&format!("link set {bond} up"));
+        }
+        let (told, netns) = scratch.settled(|scratch| scratch.ip_json("-d link"));
+        let told: Vec<Value> = list(&told).iter().filter_map(told_bond).collect();
+        let read: Vec<Value> = netns.links.iter().filter_map(read_bond).collect();
+        assert_eq!(read.len(), 9);
+        assert_same("bonds", &told, &read);
+    });
+}
+
+fn told_bond(link: &Value) -> Option<Value> {
+    let info = &link["linkinfo"];
+    if info["info_kind"] == "bond" {
+        let (data, agreed) = (&info["info_data"], &info["info_data"]["ad_info"]);
+        return Some(json!([link["ifname"], data["mode"], agreed["aggregator"], agreed["partner_mac"]]));
+    }
+    let data = &info["info_slave_data"];
+    let slave = || {
+        json!([
+            link["ifname"],
+            data["mii_status"] == "UP",
+            data["state"] == "ACTIVE",
+            data["ad_aggregator_id"].clone()
+        ])
+    };
+    (info["info_slave_kind"] == "bond").then(slave)
+}
+
+fn read_bond(link: &Link) -> Option<Value> {
+    if let Some(bond) = link.bond {
+        let partner = bond.partner.map(|mac| mac.to_string());
+        return Some(json!([link.name, bond.mode.name(), bond.aggregator, partner]));
+    }
+    let slave = link.bond_slave?;
+    Some(json!([link.name, slave.is_up, slave.is_active, slave.aggregator]))
 }
 
 #[test]

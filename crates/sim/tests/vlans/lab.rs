@@ -153,17 +153,19 @@ fn is_settled(snapshot: &Snapshot, ns: &Netns, link: &Link) -> bool {
         LinkKind::Vlan if link.vlan.is_some_and(|vlan| vlan.loose_binding) => link.carrier,
         LinkKind::Vlan => link.admin_up && peer().is_some_and(|lower| lower.carrier),
         LinkKind::Bridge => link.admin_up && ns.ports(link.index).any(Link::is_running),
+        LinkKind::Bond => link.admin_up && ns.ports(link.index).any(|slave| slave.carrier),
         LinkKind::Physical
         | LinkKind::Loopback
         | LinkKind::Tun
         | LinkKind::Vxlan
-        | LinkKind::Bond
         | LinkKind::Dummy
         | LinkKind::Other(_) => link.carrier,
     };
     let forwards = link.port.is_none_or(|port| port.state == PortState::Forwarding);
+    // A bond looks at its slaves now and then.
+    let is_known = link.bond_slave.is_none_or(|slave| slave.is_up == carrier);
     let bridge_up = link.master.and_then(|m| ns.link(m)).is_some_and(|bridge| bridge.admin_up);
-    link.carrier == carrier && (forwards || !carrier || !bridge_up)
+    link.carrier == carrier && is_known && (forwards || !carrier || !bridge_up)
 }
 
 /// What all worlds have: the drawing of the test, in which everything is right.

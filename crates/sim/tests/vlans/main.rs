@@ -23,7 +23,7 @@ use lab::{Lab, ROLES};
 use vm::{Feature, KernelWith};
 use worlds::{PROBES, Probe, WORLDS};
 
-static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan], &[]);
+static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan, Feature::NoOthers], &[]);
 
 /// What the walk says of a ping, and how it tells it.
 struct Said {
@@ -67,7 +67,8 @@ fn pings_fare_in_every_world_as_the_walk_says() {
         assert!(failures.is_empty(), "{} fared otherwise:\n{}", failures.len(), failures.join("\n\n"));
         let of = |outcome: &str| counts.get(outcome).copied().unwrap_or(0);
         assert!(of("answered") > 30 && of("lost") > 30, "{counts:?}");
-        assert!(of("unknown") <= 4, "the walk knows VLANs: {counts:?}");
+        // Four of them are of the bond that spreads over what differs.
+        assert!(of("unknown") <= 8, "the walk knows VLANs: {counts:?}");
     });
 }
 

@@ -20,7 +20,34 @@ const fn world(name: &'static str, made: &'static str, probes: &'static [Probe])
     WorldPlan { name, made, probes }
 }
 
+/// k's trunk becomes a bond in this mode, of these slaves in this order; `spare` leads into nothing.
+macro_rules! bonded {
+    ($mode:literal, $first:literal $(, $second:literal)?) => {
+        concat!(
+            "k: ip link del vlan100
+             k: ip addr del 10.7.0.2/24 dev trunk0
+             k: ip link set trunk0 down
+             k: ip link add spare type veth peer name nothing
+             k: ip link set nothing up
+             k: ip link add bond0 address 02:00:00:00:0c:01 type bond miimon 50 mode ",
+            $mode,
+            "\nk: ip link set ", $first, " master bond0",
+            $("\nk: ip link set ", $second, " master bond0",)?
+            "
+             k: ip link set bond0 up
+             k: ip link add link bond0 name vlan100 type vlan id 100
+             k: ip addr add 10.0.0.2/24 dev vlan100
+             k: ip addr add 10.7.0.2/24 dev bond0
+             k: ip link set vlan100 up"
+        )
+    };
+}
+
 pub(crate) const WORLDS: &[WorldPlan] = &[
+    world("a bond of one slave", bonded!("balance-xor", "trunk0"), &[]),
+    world("a bond whose backup leads nowhere", bonded!("active-backup", "trunk0", "spare"), &[]),
+    world("a bond whose active slave leads nowhere", bonded!("active-backup", "spare", "trunk0"), &[]),
+    world("a bond that spreads over one that leads nowhere", bonded!("balance-xor", "trunk0", "spare"), &[]),
     world("as drawn", "", &[]),
     world("a switch that does not look at tags", "sw: ip link set br0 type bridge vlan_filtering 0", &[]),
     world(

@@ -2,13 +2,16 @@
 
 use std::process::{Command, Stdio};
 
-/// What a kernel may be built without.
+/// What a kernel may be built without, or be used for beside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
     /// VLAN devices (`CONFIG_VLAN_8021Q`).
     Vlan,
     /// Delay and loss on purpose (`CONFIG_NET_SCH_NETEM`).
     Netem,
+    /// Nobody else's network hangs on it: a test may fill what all its namespaces share, and load modules that leave
+    /// something in the first of them. Only the virtual machine's has that.
+    NoOthers,
 }
 
 impl Feature {
@@ -21,6 +24,10 @@ impl Feature {
     #[expect(clippy::panic, reason = "part of a test, which fails by panicking")]
     pub(super) fn lack(self) -> Option<String> {
         let tries: &[&[&str]] = match self {
+            Feature::NoOthers => {
+                let is_inside = std::env::var_os(super::INSIDE).is_some();
+                return (!is_inside).then(|| "other networks of this machine share it".to_owned());
+            }
             Feature::Vlan => &[
                 &["ip", "link", "add", "lower", "type", "veth", "peer", "name", "other"],
                 &["ip", "link", "add", "link", "lower", "name", "tagged", "type", "vlan", "id", "5"],
