@@ -18,6 +18,7 @@ use crate::vlans;
 
 mod entry;
 mod made;
+mod mtu;
 
 /// One change to a machine's main namespace.
 #[derive(Debug, Clone)]
@@ -72,6 +73,15 @@ pub enum Mend {
         /// Host.
         machine: String,
         /// Device.
+        device: String,
+        /// VLAN id.
+        id: u16,
+    },
+    /// Has a bridge's port leave the tag on what it hands on of a VLAN, and of those that are told with it.
+    KeepTag {
+        /// Machine.
+        machine: String,
+        /// Port.
         device: String,
         /// VLAN id.
         id: u16,
@@ -203,7 +213,7 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
         }
         Mend::Mtu { machine, device, mtu } => {
             if let Some(ns) = main_of(snapshot, machine) {
-                set_mtu(ns, device, *mtu);
+                mtu::set(ns, device, *mtu);
             }
         }
         Mend::Enslave { machine, device, bridge } => {
@@ -227,6 +237,13 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             if let Some(vlan) = link.and_then(|link| link.vlan.as_mut()) {
                 vlan.id = *id;
             }
+        }
+        Mend::KeepTag { machine, device, id } => {
+            on_link(snapshot, machine, device, |link| {
+                let of_it =
+                    link.bridge_vlans.iter_mut().filter(|vlans| (vlans.low..=vlans.high).contains(id));
+                of_it.for_each(|vlans| vlans.untagged = false);
+            });
         }
         Mend::Replug { machine, device, bridge, instance, mac } => {
             snapshot.netns.retain(|n| !(n.instance && n.machine == *instance));
@@ -321,18 +338,6 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 entry::set(ns, device, setting);
             }
         }
-    }
-}
-
-/// A bridge follows its ports unless somebody gave it an MTU of its own (`br_mtu_auto_adjust`).
-fn set_mtu(ns: &mut Netns, device: &str, mtu: u32) {
-    let Some(link) = ns.links.iter_mut().find(|link| link.name == device) else { return };
-    let followed = link.mtu;
-    link.mtu = mtu;
-    let Some(bridge) = link.master else { return };
-    let least = ns.ports(bridge).map(|port| port.mtu).min().unwrap_or(mtu);
-    if let Some(bridge) = ns.links.iter_mut().find(|link| link.index == bridge && link.mtu == followed) {
-        bridge.mtu = least;
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ip -d -j link` and `ip -j address`.
 
 use model::Netns;
+use model::bond::{Bond, BondSlave};
 use model::link::{Bridge, BridgePort, Link, LinkKind, PortState};
 use model::route::{Address, Standing};
 use serde_json::{Value, json};
@@ -66,15 +67,16 @@ fn flags(link: &Link) -> Vec<&'static str> {
 fn linkinfo(link: &Link) -> Option<Value> {
     let kind = kind(&link.kind);
     let of_vlan = link.vlan.map(|vlan| json!({ "protocol": vlan.protocol.name(), "id": vlan.id }));
-    let data = link.bridge.map(bridge).or(of_vlan);
-    let slave = link.port.map(port);
+    let data = link.bridge.map(bridge).or(of_vlan).or(link.bond.map(bond));
+    let of_bond = link.bond_slave.map(|slave| ("bond", bond_slave(slave)));
+    let (slave_kind, slave) = link.port.map(|of| ("bridge", port(of))).or(of_bond).unzip();
     if kind.is_none() && slave.is_none() {
         return None;
     }
     Some(object([
         ("info_kind", kind.map(Value::from)),
         ("info_data", data),
-        ("info_slave_kind", slave.is_some().then(|| "bridge".into())),
+        ("info_slave_kind", slave_kind.map(Value::from)),
         ("info_slave_data", slave),
     ]))
 }
@@ -103,6 +105,25 @@ fn bridge(bridge: Bridge) -> Value {
         ("vlan_filtering", Some(u8::from(bridge.vlan_filtering).into())),
         ("vlan_protocol", filters.then(|| bridge.vlan_protocol.name().into())),
         ("vlan_default_pvid", filters.then(|| bridge.default_pvid.into())),
+    ])
+}
+
+fn bond(bond: Bond) -> Value {
+    let agreed = [
+        ("aggregator", bond.aggregator.map(Value::from)),
+        ("partner_mac", bond.partner.map(|mac| mac.to_string().into())),
+    ];
+    object([
+        ("mode", Some(bond.mode.name().into())),
+        ("ad_info", bond.aggregator.is_some().then(|| object(agreed))),
+    ])
+}
+
+fn bond_slave(slave: BondSlave) -> Value {
+    object([
+        ("state", Some(if slave.is_active { "ACTIVE" } else { "BACKUP" }.into())),
+        ("mii_status", Some(if slave.is_up { "UP" } else { "DOWN" }.into())),
+        ("ad_aggregator_id", slave.aggregator.map(Value::from)),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! # vlan-double-tag-or-mtu
 //!
-//! The way of a VLAN out of a host has no room for full-sized packets and their tag.
+//! The way of a VLAN out of a host has no room for full-sized packets and their tag, or takes the tag off.
 //!
 //! ## What it means
 //! A tag makes every frame four octets longer. Cards and switches mostly leave room for it; where one does not, or was
@@ -8,11 +8,14 @@
 //! bridge and a cable have none. Small packets pass. A VLAN device takes no more than its lower link, and the bridge
 //! no more than the least of its ports, so what the host itself sends to its instances is cut into pieces.
 //!
+//! A port of a switch that hands a VLAN's frames on without their tag is meant for a machine that knows of no VLANs. On
+//! a host that does, no VLAN device takes them: nothing of the VLAN comes in, whatever its size.
+//!
 //! ## How hopline knows
 //! By the MTUs as they are set: of the VLAN device, of the link below it and, where that was read, of the switch's port
 //! behind it, against what the instances' NICs send: the NIC itself where it may be looked at, else the host's end of
-//! it, or the MTU that dnsmasq offers. A switch that was not read is not judged: there `diagnose` sends a ping of full
-//! size.
+//! it, or the MTU that dnsmasq offers. By the VLANs of that port, where it is a bridge's that keeps VLANs apart:
+//! `Egress Untagged`. A switch that was not read is not judged: there `diagnose` sends a ping of full size.
 //!
 //! ## What it looks like
 //! Instances of one host reach each other, and ping works everywhere; between hosts large transfers stall. `ip link
@@ -27,7 +30,7 @@
 //! ## Fix
 //! `ip link set dev eth1 mtu 1504` (1500 where the card does not count the tag), then `ip link set dev vlan100 mtu
 //! 1500`, which does not follow by itself; the bridge does. Undo: the old MTUs in reverse order. On the switch: the
-//! port's MTU, or jumbo frames.
+//! port's MTU, or jumbo frames; and the VLAN tagged on the port (`bridge vlan add vid 100 dev PORT`).
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting", "The Issue"; `vlan_dev_change_mtu`, net/8021q/vlan_dev.c;
@@ -37,6 +40,7 @@ use model::Netns;
 use model::finding::{Confidence, Evidence, Remedy};
 use model::link::Link;
 use model::path::{Direction, Exchange, Place, Stage, Stop};
+use model::vlan::BridgeVlans;
 use sim::FarEnd;
 
 use crate::evidence;
@@ -44,7 +48,7 @@ use crate::found::{Fault, Found, at};
 use crate::mend::Mend;
 use crate::restart::typed;
 use crate::size::{self, Sent};
-use crate::view::View;
+use crate::view::{Stopped, View};
 use crate::vlans::{self, VlanSeat};
 
 /// What a veth takes beyond its MTU (`VLAN_HLEN`; `__is_skb_forwardable`, include/linux/netdevice.h).
@@ -61,7 +65,52 @@ pub fn check(view: &View) -> Vec<Found> {
             None => narrow.push(part),
         }
     }
-    narrow.iter().map(|narrow| found(view, narrow)).collect()
+    let narrow = narrow.iter().map(|narrow| found(view, narrow));
+    narrow.chain(seats.iter().filter_map(|seat| stripped(view, seat))).collect()
+}
+
+/// The switch's port hands on what is for the VLAN device without the tag that it is known by.
+fn stripped(view: &View, seat: &VlanSeat) -> Option<Found> {
+    let (device, lower) = seat.device.zip(seat.lower)?;
+    let (far_ns, far, _) = far_end(view, seat.ns, lower)?;
+    let is_aware = |bridge: &Link| bridge.bridge.is_some_and(|bridge| bridge.vlan_filtering);
+    far.master.and_then(|bridge| far_ns.link(bridge)).filter(|bridge| is_aware(bridge))?;
+    let takes_off = |vlans: &&BridgeVlans| vlans.untagged && (vlans.low..=vlans.high).contains(&seat.id);
+    far.bridge_vlans.iter().find(takes_off)?;
+    let (id, port) = (seat.id, typed(&far.name));
+    // Untagged, it is nobody's: the host's own stack has it, where it would have been the VLAN device's.
+    let is_astray = |s: &Stopped| s.is_in(seat.ns) && [&lower.name, &device.name].contains(&&s.hop.at.device);
+    let towards = |s: &Stopped| s.rung.purpose.other().is_some() && s.is_in(far_ns);
+    let stopped = view.stop(is_astray).or_else(|| view.stop(towards));
+    let fault = Fault {
+        code: "vlan-double-tag-or-mtu",
+        hop: at(seat.ns, &lower.name, Stage::Wire),
+        summary: format!(
+            "frames of VLAN {id} come to {} of {} without their tag",
+            lower.name, seat.ns.machine
+        ),
+        cause: format!(
+            "{} of {}, behind {}, takes the tag off, and {} takes none without it",
+            far.name, far_ns.machine, lower.name, device.name
+        ),
+        confidence: Confidence::Proven,
+        evidence: vec![
+            evidence::state(far_ns, &format!("bridge vlan show dev {port}"), format!("{id} Egress Untagged")),
+            evidence::link(seat.ns, device),
+        ],
+        owner: "operator",
+        remedy: vec![evidence::remedy(
+            far_ns,
+            &format!("bridge vlan add vid {id} dev {port}"),
+            &format!("bridge vlan add vid {id} dev {port} untagged"),
+            "who is behind the port and knows of no VLANs is cut off by it",
+        )],
+        instances: view.instances_on(&seat.ns.machine),
+        stopped,
+        mend: vec![Mend::KeepTag { machine: far_ns.machine.clone(), device: far.name.clone(), id }],
+    };
+    let lost_at = stopped.map(|stopped| stopped.hop.at.clone());
+    Some(fault.found().losing_at(lost_at).breaks(Exchange::Icmp, Direction::Both))
 }
 
 /// The narrowest part of the way of VLANs out of a host.
@@ -277,6 +326,16 @@ mod tests {
         assert_eq!(codes(&found), ["vlan-double-tag-or-mtu compute2//eth1"]);
         assert!(found.findings[0].summary.contains("VLAN 101 and 102"), "{}", found.findings[0].summary);
         assert_eq!(found.findings[0].remedy.len(), 3);
+    }
+
+    #[test]
+    fn a_port_that_takes_the_tag_off_is_told_and_one_that_does_not_look_at_tags_is_not() {
+        let mut cloud = nova_cloud(Manager::Vlan, Hosting::NetworkHost);
+        cloud.link("fabric", "compute1-1").bridge_vlans[0].untagged = true;
+        assert_eq!(codes(&cloud.diagnose("web1")), ["vlan-double-tag-or-mtu compute1//eth1"]);
+        let bridge = cloud.link("fabric", "trunk").bridge.as_mut().unwrap();
+        bridge.vlan_filtering = false;
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
     }
 
     #[test]
