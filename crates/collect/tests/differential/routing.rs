@@ -181,6 +181,24 @@ fn every_neighbour_is_as_ip_tells_it() {
     );
 }
 
+/// Entries are the whole machine's, and come and go.
+#[test]
+fn every_table_of_neighbours_is_as_ip_tells_it() {
+    let scratch = addressed();
+    scratch.ip("neigh add 10.0.0.50 lladdr 02:00:00:00:00:50 dev live nud permanent");
+    let tables = |scratch: &Scratch| {
+        let told = scratch.ip_json("-s ntable show");
+        let whole = list(&told).iter().filter(|table| !table["thresh3"].is_null());
+        whole.map(|table| json!([table["name"], table["thresh3"], table["table_fulls"]])).collect()
+    };
+    let (told, netns) = scratch.settled(tables);
+    let read = netns.neighbour_tables.iter();
+    let read: Vec<Value> = read.map(|table| json!([table.name, table.entries_max, table.refused])).collect();
+    assert_same("tables of neighbours", list(&told), &read);
+    let of_arp = netns.neighbour_tables.iter().find(|table| table.name == "arp_cache").unwrap();
+    assert!(of_arp.entries > 0, "{of_arp:?}");
+}
+
 fn told_address(link: &str, address: &Value) -> Value {
     let flags = ["optimistic", "tentative", "deprecated"];
     json!({
