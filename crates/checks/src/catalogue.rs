@@ -78,6 +78,7 @@ pub mod routing {
 pub mod firewall {
     pub mod antispoof_mac;
     pub mod br_netfilter_docker_drop;
+    pub mod bridge_mac_change_unnat;
     pub mod conntrack_full;
     pub mod conntrack_stale_dnat;
     pub mod dnat_wrong_fixed_ip;
@@ -249,6 +250,7 @@ catalogue! {
         float_dnat_missing => "float-dnat-missing",
         float_snat_missing => "float-snat-missing",
         conntrack_stale_dnat => "conntrack-stale-dnat",
+        bridge_mac_change_unnat => "bridge-mac-change-unnat",
         float_on_two_hosts => "float-on-two-hosts",
         float_address_missing => "float-address-missing",
         nova_rules_drift => "nova-rules-drift",

@@ -7,7 +7,7 @@ use std::fs;
 use crate::netlink::links::RawLink;
 
 /// Read from /proc/sys/net, which follows the calling thread's namespace.
-const GLOBAL: [&str; 11] = [
+const GLOBAL: [&str; 14] = [
     "ipv4.ip_forward",
     "ipv4.icmp_echo_ignore_all",
     "ipv6.icmp.echo_ignore_all",
@@ -19,6 +19,9 @@ const GLOBAL: [&str; 11] = [
     "bridge.bridge-nf-pass-vlan-input-dev",
     "netfilter.nf_conntrack_max",
     "netfilter.nf_conntrack_count",
+    "netfilter.nf_conntrack_icmp_timeout",
+    "netfilter.nf_conntrack_udp_timeout",
+    "netfilter.nf_conntrack_tcp_timeout_syn_sent",
 ];
 const OF_ALL: [(&str, &[&str]); 2] = [
     (

@@ -326,6 +326,14 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
+    /// A packet of web1's was not tracked by its gateway.
+    #[error(
+        "fault {code}: no entry of web1's ping in `conntrack -L`; is net.bridge.bridge-nf-call-iptables 1?"
+    )]
+    NotTracked {
+        /// The fault.
+        code: &'static str,
+    },
     /// No BPF program could be had.
     #[error("no BPF program could be made: {source}")]
     BpfProgram {

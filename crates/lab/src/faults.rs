@@ -15,6 +15,7 @@ mod blackhole_route;
 mod bond_half_dead;
 mod br_netfilter_docker_drop;
 mod bridge_down;
+mod bridge_mac_change_unnat;
 mod bridge_mac_flap;
 mod conntrack_full;
 mod conntrack_stale_dnat;
@@ -213,6 +214,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     tap_tx_queue_drops::FAULT,
     link_queue_drops::FAULT,
     random_loss::FAULT,
+    bridge_mac_change_unnat::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -223,7 +225,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     bond_half_dead::FAULT,
 ];
 
-const OF_ALL: usize = 91;
+const OF_ALL: usize = 92;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

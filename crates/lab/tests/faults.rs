@@ -50,6 +50,8 @@ enum Symptom {
     NoSsh,
     /// What the outside sends to web1's floating address from one port arrives at web2.
     OldFlow,
+    /// A ping that web1 began a while ago is seen outside with its fixed address; a new one is answered.
+    OneFlowDies,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
     /// web1 is nowhere; its neighbour reaches the outside.
@@ -58,7 +60,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 91] = [
+const SYMPTOMS: [(&str, Symptom); 92] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -150,6 +152,7 @@ const SYMPTOMS: [(&str, Symptom); 91] = [
     ("tap-tx-queue-drops", Symptom::BurstsDie),
     ("link-queue-drops", Symptom::NoWayOut),
     ("random-loss", Symptom::SomeDie),
+    ("bridge-mac-change-unnat", Symptom::OneFlowDies),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -337,6 +340,13 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let packet = other.packet();
             assert!(packet.contains("10.0.2.25.9000"), "{code}: {packet}");
             assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::OneFlowDies => {
+            let outside =
+                Capture::start(&external, "eth0", "icmp[icmptype] == icmp-echo and src net 10.0.0.0/8");
+            let packet = outside.packet();
+            assert!(packet.contains("10.0.2.24 > 1.2.3.4"), "{code}: {packet}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::NotThere => {
             assert!(!ping(&external, FLOATING).0, "{code}");

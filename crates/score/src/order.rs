@@ -177,7 +177,7 @@ const ORDER: [(Met, &[&str]); 22] = [
     (Metadata, &["metadata-dnat-missing", "metadata-service-down", "metadata-zeroconf-route"]),
     (Large, &["mtu-tap-small", "vlan-double-tag-or-mtu", "pmtu-blackhole"]),
     (Ssh, &["ssh-slow-reverse-dns"]),
-    (Tracked, &["conntrack-stale-dnat"]),
+    (Tracked, &["conntrack-stale-dnat", "bridge-mac-change-unnat"]),
     (
         Nothing,
         &[

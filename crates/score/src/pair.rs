@@ -4,7 +4,7 @@ use crate::draw;
 
 /// Two faults that cannot both be, whoever makes them: what both set has one value, or one takes away what the other
 /// is made of. Each with the reason.
-const IMPOSSIBLE: [(&str, &[&str], &[&str]); 9] = [
+const IMPOSSIBLE: [(&str, &[&str], &[&str]); 10] = [
     ("web1's server of DHCP and names is one process, which is in one state", DNSMASQ, DNSMASQ),
     ("a tap is in one bridge or in none, and its flags are those of that port", WHICH_BRIDGE, PORT),
     ("a port's flags are set as a whole, and anew when it is plugged in", PORT, PORT),
@@ -25,6 +25,11 @@ const IMPOSSIBLE: [(&str, &[&str], &[&str]); 9] = [
         "where nobody calls the security groups, nothing in them matters",
         &["br-netfilter-docker-drop"],
         GROUPS,
+    ),
+    (
+        "a connection is in use only while web1's packets come to a gateway that could translate them",
+        &["bridge-mac-change-unnat"],
+        CUT_OFF,
     ),
 ];
 
@@ -103,16 +108,36 @@ const GROUPS: &[&str] = &[
     "nova-rules-drift",
     "forward-policy-drop-no-accept",
 ];
+const CUT_OFF: &[&str] = &[
+    "guest-nic-down",
+    "guest-powered-off",
+    "guest-wrong-ip",
+    "guest-no-default-route",
+    "guest-wrong-gateway",
+    "tap-missing",
+    "tap-down",
+    "tap-not-enslaved",
+    "tap-wrong-bridge",
+    "stp-forward-delay",
+    "bridge-down",
+    "antispoof-mac",
+    "ebtables-drop",
+    "arp-ignore",
+    "fdb-static-stale",
+    "flood-off-unknown-unicast",
+    "rules-flushed",
+];
 
 /// Made before the other: rules are flushed or written anew by it, which would undo the other, or web1 must be able to
 /// ask for something once, so that there is a trace.
-const MADE_FIRST: [&str; 6] = [
+const MADE_FIRST: [&str; 7] = [
     "rules-flushed",
     "sg-missing-icmp",
     "sg-missing-ssh",
     "bridge-mac-flap",
     "dnsmasq-hosts-not-reloaded",
     "dnsmasq-pool-exhausted",
+    "bridge-mac-change-unnat",
 ];
 
 /// Why two faults cannot both be, where they cannot.

@@ -210,11 +210,15 @@ const WITH_A_NETWORK_HOST: [Row; 4] = [
 ];
 
 /// What is no fault with a network host, or cannot be made there, and why.
-pub(crate) const NONE_WITH_A_NETWORK_HOST: [(&str, &str); 3] = [
+pub(crate) const NONE_WITH_A_NETWORK_HOST: [(&str, &str); 4] = [
     (
         "hairpin-off",
         "an instance's own floating address leads through the network host, and never back by its port",
     ),
     ("br-netfilter-docker-drop", "compute hosts have none of the chains of nova-network that it takes away"),
+    (
+        "bridge-mac-change-unnat",
+        "the network host has no second port by which a frame for an old MAC could be bridged, and tracked",
+    ),
     ("dhcp-bad-udp-checksum", "answers leave by a network card, which fills in the checksum"),
 ];

@@ -80,7 +80,7 @@ pub const SERVICES: [Row; 20] = [
 ];
 
 /// Rules that hide, and translations that lead astray.
-pub const RULES: [Row; 12] = [
+pub const RULES: [Row; 13] = [
     ("antispoof-mac", "compute1//vnet0"),
     ("ebtables-drop", "compute1//vnet0"),
     ("nft-other-priority", "compute1//br100"),
@@ -92,6 +92,7 @@ pub const RULES: [Row; 12] = [
     ("dnat-wrong-fixed-ip", "compute1//eth0"),
     ("br-netfilter-docker-drop", "compute1//vnet0"),
     ("conntrack-stale-dnat", "compute1//eth0"),
+    ("bridge-mac-change-unnat", "compute1//eth0"),
     ("conntrack-full", "compute1//br100"),
 ];
 
