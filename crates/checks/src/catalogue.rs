@@ -104,6 +104,7 @@ pub mod firewall {
 /// Addresses: dnsmasq.
 pub mod dhcp {
     pub mod dhcp_bad_udp_checksum;
+    pub mod dhcp_not_authoritative;
     pub mod dhcp_offer_wrong;
     pub mod dhcp_reply_lost;
     pub mod dnsmasq_hosts_not_reloaded;
@@ -266,6 +267,7 @@ catalogue! {
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
         dnsmasq_hosts_not_reloaded => "dnsmasq-hosts-not-reloaded",
         dnsmasq_lease_max => "dnsmasq-lease-max",
+        dhcp_not_authoritative => "dhcp-not-authoritative",
         dhcp_reply_lost => "dhcp-reply-lost",
         dhcp_bad_udp_checksum => "dhcp-bad-udp-checksum",
         dhcp_offer_wrong => "dhcp-offer-wrong",

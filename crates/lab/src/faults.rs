@@ -23,6 +23,7 @@ mod db_host_mismatch;
 mod default_route_missing;
 mod default_route_wrong_gw;
 mod dhcp_bad_udp_checksum;
+mod dhcp_not_authoritative;
 mod dhcp_offer_wrong;
 mod dhcp_reply_lost;
 mod dnat_wrong_fixed_ip;
@@ -215,6 +216,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     link_queue_drops::FAULT,
     random_loss::FAULT,
     bridge_mac_change_unnat::FAULT,
+    dhcp_not_authoritative::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -225,7 +227,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     bond_half_dead::FAULT,
 ];
 
-const OF_ALL: usize = 92;
+const OF_ALL: usize = 93;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -5,6 +5,7 @@
 mod support;
 
 use lab::{Lab, LabError};
+use support::old_lease::asked_for;
 use support::{Capture, TestLab, eventually, ping, run_in, state};
 
 /// What shows that a fault is in.
@@ -52,6 +53,8 @@ enum Symptom {
     OldFlow,
     /// A ping that web1 began a while ago is seen outside with its fixed address; a new one is answered.
     OneFlowDies,
+    /// Who asks for the address that it had hears nothing, and who asks for any gets it.
+    OldLeaseIgnored,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
     /// web1 is nowhere; its neighbour reaches the outside.
@@ -60,7 +63,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 92] = [
+const SYMPTOMS: [(&str, Symptom); 93] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -153,11 +156,14 @@ const SYMPTOMS: [(&str, Symptom); 92] = [
     ("link-queue-drops", Symptom::NoWayOut),
     ("random-loss", Symptom::SomeDie),
     ("bridge-mac-change-unnat", Symptom::OneFlowDies),
+    ("dhcp-not-authoritative", Symptom::OldLeaseIgnored),
 ];
 
 /// An address on the flat network that is not the compute host's.
 const ON_FLAT_NETWORK: &str = "10.0.9.9/16";
 const WEB1: &str = "10.0.2.24";
+const WEB1_MAC: [u8; 6] = [0xfa, 0x16, 0x3e, 0x00, 0x02, 0x24];
+const DHCP_ACK: u8 = 5;
 const FLOATING: &str = "203.0.113.30";
 const EXTERNAL: &str = "1.2.3.4";
 
@@ -340,6 +346,13 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let packet = other.packet();
             assert!(packet.contains("10.0.2.25.9000"), "{code}: {packet}");
             assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::OldLeaseIgnored => {
+            let asked = || asked_for(&web1, WEB1_MAC, WEB1.parse().unwrap());
+            assert_eq!(asked(), None, "{code}");
+            assert!(gets_lease(lab), "{code}");
+            // It knows this one.
+            assert_eq!(asked(), Some(DHCP_ACK), "{code}");
         }
         Symptom::OneFlowDies => {
             let outside =

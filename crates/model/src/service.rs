@@ -61,6 +61,8 @@ pub struct Dnsmasq {
     pub lease_file: Option<String>,
     /// `--leasefile-ro`: leases live in the dhcp-script's database.
     pub leasefile_ro: bool,
+    /// `--dhcp-authoritative`: it answers for leases that it does not know, too.
+    pub authoritative: bool,
     /// `--dhcp-script`.
     pub script: Option<String>,
     /// `--pid-file`.

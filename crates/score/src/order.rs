@@ -162,6 +162,7 @@ const ORDER: [(Met, &[&str]); 22] = [
             "dhcp-reply-lost",
             "dhcp-offer-wrong",
             "rogue-dhcp",
+            "dhcp-not-authoritative",
         ],
     ),
     (

@@ -43,6 +43,7 @@ const DNSMASQ: &[&str] = &[
     "dnsmasq-lease-max",
     "libvirt-dnsmasq-steals-port",
     "dhcp-offer-wrong",
+    "dhcp-not-authoritative",
     "dns-upstream-wrong",
 ];
 const WHICH_BRIDGE: &[&str] = &["tap-not-enslaved", "tap-wrong-bridge"];

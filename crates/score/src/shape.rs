@@ -147,7 +147,7 @@ const OF_VLAN_CLOUDS: [&str; 19] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 47] = [
+const OF_THE_GATEWAY: [&str; 48] = [
     "foreign-rule-bends",
     "float-tied-to-deleted-instance",
     "fixed-ip-leaked",
@@ -174,6 +174,7 @@ const OF_THE_GATEWAY: [&str; 47] = [
     "dnsmasq-wrong-interface",
     "dnsmasq-wrong-subnet",
     "dnsmasq-lease-max",
+    "dhcp-not-authoritative",
     "libvirt-dnsmasq-steals-port",
     "input-blocks-dhcp",
     "dhcp-bad-udp-checksum",

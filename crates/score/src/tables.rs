@@ -56,7 +56,7 @@ pub const WAY_OUT: [Row; 16] = [
 ];
 
 /// Rules, addresses and services.
-pub const SERVICES: [Row; 20] = [
+pub const SERVICES: [Row; 21] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -77,6 +77,7 @@ pub const SERVICES: [Row; 20] = [
     ("dhcp-reply-lost", "compute1//br100"),
     ("dhcp-bad-udp-checksum", "compute1//br100"),
     ("dhcp-offer-wrong", "compute1//br100"),
+    ("dhcp-not-authoritative", "compute1//br100"),
 ];
 
 /// Rules that hide, and translations that lead astray.
