@@ -41,6 +41,7 @@ pub mod links {
     pub mod flood_off_unknown_unicast;
     pub mod guest_nic_down;
     pub mod hairpin_off;
+    pub mod l2_loop;
     pub mod link_queue_drops;
     pub mod mtu_tap_small;
     pub mod port_isolated;
@@ -205,6 +206,7 @@ catalogue! {
         hairpin_off => "hairpin-off",
         duplicate_ip_foreign => "duplicate-ip-foreign",
         bridge_down => "bridge-down",
+        l2_loop => "l2-loop",
         bridge_mac_flap => "bridge-mac-flap",
         vlan_device_missing => "vlan-device-missing",
         vlan_device_down => "vlan-device-down",

@@ -4,6 +4,7 @@
 mod bonded;
 mod faults;
 mod foreign;
+mod forgotten;
 mod kernel;
 mod machines;
 mod misled;

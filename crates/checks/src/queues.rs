@@ -10,6 +10,7 @@ use model::probe::{DeviceWatch, ProbeResult, QueuesSeen};
 use model::queueing::{Qdisc, QdiscPlace, TcSide};
 use model::{Netns, Snapshot};
 
+use crate::catalogue::links::l2_loop;
 use crate::diagnose::is_probe_of;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -123,6 +124,10 @@ fn has_left(view: &View, direction: Direction, hop: &Hop, probe: &ProbeResult) -
 fn counting<'v>(view: &View<'v>, hop: &Hop, probe: &'v ProbeResult) -> Option<Lossy<'v>> {
     let ns = view.netns_at(&hop.at)?;
     let link = ns.link_named(&hop.at.device)?;
+    // What goes round fills any queue.
+    if l2_loop::is_on_circle(view.world, ns, link) {
+        return None;
+    }
     let (before, after) = (link.root_qdisc()?, after(view.queues, ns, link)?);
     let drops = risen(before, after);
     // A roomy queue that the kernel attached drops what is too much for the link, and never all that is ours.

@@ -73,6 +73,7 @@ mod host_subnet_overlap;
 mod input_blocks_dhcp;
 mod ip_forward_0;
 mod iptables_legacy_hidden;
+mod l2_loop;
 mod libvirt_dnsmasq_steals_port;
 mod link_queue_drops;
 mod metadata_dnat_missing;
@@ -217,6 +218,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     random_loss::FAULT,
     bridge_mac_change_unnat::FAULT,
     dhcp_not_authoritative::FAULT,
+    l2_loop::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -227,7 +229,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     bond_half_dead::FAULT,
 ];
 
-const OF_ALL: usize = 93;
+const OF_ALL: usize = 94;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -55,6 +55,8 @@ enum Symptom {
     OneFlowDies,
     /// Who asks for the address that it had hears nothing, and who asks for any gets it.
     OldLeaseIgnored,
+    /// What web1 asked everybody comes back by the cables of its bridge, again and again.
+    GoesRound,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
     /// web1 is nowhere; its neighbour reaches the outside.
@@ -63,7 +65,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 93] = [
+const SYMPTOMS: [(&str, Symptom); 94] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -157,6 +159,7 @@ const SYMPTOMS: [(&str, Symptom); 93] = [
     ("random-loss", Symptom::SomeDie),
     ("bridge-mac-change-unnat", Symptom::OneFlowDies),
     ("dhcp-not-authoritative", Symptom::OldLeaseIgnored),
+    ("l2-loop", Symptom::GoesRound),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -346,6 +349,13 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let packet = other.packet();
             assert!(packet.contains("10.0.2.25.9000"), "{code}: {packet}");
             assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::GoesRound => {
+            // web1 itself asked it once.
+            let back =
+                Capture::start(&web1, "eth0", "arp[7] = 1 and ether src fa:16:3e:00:02:24 and inbound");
+            let packet = back.packet();
+            assert!(packet.contains("tell 10.0.2.24"), "{code}: {packet}");
         }
         Symptom::OldLeaseIgnored => {
             let asked = || asked_for(&web1, WEB1_MAC, WEB1.parse().unwrap());

@@ -77,6 +77,15 @@ pub fn set_port(ns: &mut Namespace, port: &str, settings: &BridgePort) -> Result
     set(ns, port, format!("set the switches of bridge port {port}"), settings)
 }
 
+/// `ip link set dev PORT type bridge_slave fdb_flush`: every station that was learned behind it. Of a link that is
+/// not there, or no port, there is nothing to forget.
+pub fn forget_all(ns: &mut Namespace, port: &str) -> Result<(), PlumbingError> {
+    if !link::has_master(ns, port)? {
+        return Ok(());
+    }
+    set(ns, port, format!("forget who is behind {port}"), vec![InfoBridgePort::Flush])
+}
+
 fn set(
     ns: &mut Namespace,
     port: &str,

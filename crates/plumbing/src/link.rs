@@ -77,6 +77,13 @@ pub fn exists(ns: &mut Namespace, link: &str) -> Result<bool, PlumbingError> {
     Ok(find(ns, link)?.is_some())
 }
 
+/// Whether the link is there and a port of some bridge, or part of a bond.
+pub fn has_master(ns: &mut Namespace, link: &str) -> Result<bool, PlumbingError> {
+    let is_master =
+        |attribute: &LinkAttribute| matches!(attribute, LinkAttribute::Controller(index) if *index != 0);
+    Ok(find(ns, link)?.is_some_and(|message| message.attributes.iter().any(is_master)))
+}
+
 /// The link's ifindex, which addresses, routes and masters are keyed by.
 pub fn index_of(ns: &mut Namespace, link: &str) -> Result<u32, PlumbingError> {
     match find(ns, link)? {

@@ -79,7 +79,14 @@ const ORDER: [(Met, &[&str]); 22] = [
     // Whatever web1 takes for its gateway, it is the bridge that has no port for it.
     (
         Bridge,
-        &["guest-arp-poisoned", "arp-ignore", "bridge-mac-flap", "vlan-device-missing", "vlan-tag-wrong"],
+        &[
+            "guest-arp-poisoned",
+            "arp-ignore",
+            "bridge-mac-flap",
+            "vlan-device-missing",
+            "vlan-tag-wrong",
+            "l2-loop",
+        ],
     ),
     (Gateway, &["conntrack-full", "neigh-table-overflow"]),
     (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "guest-firewall", "foreign-rule-bends"]),

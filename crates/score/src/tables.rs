@@ -7,7 +7,7 @@
 pub type Row = (&'static str, &'static str);
 
 /// What stands on the links, and where each is found.
-pub const LINKS: [Row; 15] = [
+pub const LINKS: [Row; 16] = [
     ("guest-nic-down", "web1//eth0"),
     ("tap-down", "compute1//vnet0"),
     ("tap-missing", "compute1//vnet0"),
@@ -23,6 +23,7 @@ pub const LINKS: [Row; 15] = [
     ("fdb-static-stale", "compute1//br100"),
     ("flood-off-unknown-unicast", "compute1//vnet0"),
     ("duplicate-mac", "compute1//vnet1"),
+    ("l2-loop", "compute1//eth2"),
 ];
 
 /// What stands inside the instance.

@@ -56,6 +56,8 @@ pub enum Setting {
     Address(Ipv4Net),
     /// No XDP program on it.
     NoXdp,
+    /// A port of no bridge; what was learned behind it is forgotten.
+    NoMaster,
     /// No tc filter on it.
     NoFilters,
     /// The kernel's own queueing discipline.
@@ -99,6 +101,11 @@ pub(super) fn set(ns: &mut Netns, device: &str, setting: &Setting) {
         Setting::Port(port) => link.port = Some(*port),
         Setting::Mac(mac) => link.mac = Some(*mac),
         Setting::NoXdp => link.xdp = false,
+        Setting::NoMaster => {
+            let index = link.index;
+            (link.master, link.master_name, link.port) = (None, None, None);
+            ns.fdb.retain(|entry| entry.link != index);
+        }
         Setting::NoFilters => link.filters.clear(),
         Setting::NoQueue => link.qdiscs.retain(|qdisc| qdisc.place != QdiscPlace::Root),
         Setting::Address(net) => {

@@ -35,6 +35,7 @@ use model::path::{Direction, Exchange, Place, Stage};
 use model::probe::{Asked, ProbeResult};
 
 use crate::catalogue::firewall::conntrack_full;
+use crate::catalogue::links::l2_loop;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -76,6 +77,11 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
     let server = dns::server(view.world, rung.instance)?;
     // Whom its own host forbids to ask answers that it refuses.
     if view.read.main_netns(&server.host.name).is_some_and(conntrack_full::is_full) {
+        return None;
+    }
+    // What goes round crowds out some of it.
+    let read = sim::World::new(view.read, view.intent());
+    if view.read.main_netns(&server.host.name).is_some_and(|ns| l2_loop::has_circle(&read, ns)) {
         return None;
     }
     let refusing = behind.iter().find(|probe| rcode(probe) == Some(Rcode::Refused));
