@@ -14,11 +14,14 @@ use crate::catalogue::links::l2_loop;
 use crate::diagnose::is_probe_of;
 use crate::evidence;
 use crate::found::{Fault, Found};
-use crate::ladder::Rung;
+use crate::ladder::{Purpose, Rung};
 use crate::mend::{Mend, Setting};
 use crate::restart::typed;
 use crate::said;
 use crate::view::{Stopped, View};
+
+/// Octets of a frame's header, which queues count.
+const ETHERNET_OCTETS: u64 = 14;
 
 /// Whose queues a check tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ struct Lossy<'v> {
 enum How<'v> {
     /// A walk ends there: it takes none like that packet.
     Refuses(Stopped<'v>),
+    /// It has no room for ten full-sized packets at once, and nobody sent any to see.
+    TooNarrow { octets: u16 },
     /// It counted drops while these packets of ours were lost.
     Counted { drops: u32, probe: &'v ProbeResult },
     /// What it holds back are packets that were waited for.
@@ -59,6 +64,11 @@ pub(crate) fn check(view: &View, code: &'static str, whose: Whose) -> Vec<Found>
         };
         if !is_told(&found, &lossy.place) {
             found.push(told(view, code, stopped.rung, &lossy));
+        }
+    }
+    for (rung, lossy) in view.rungs.iter().flat_map(|rung| too_narrow(view, rung).map(move |it| (rung, it))) {
+        if is_whose(view, &lossy, whose) && !is_told(&found, &lossy.place) {
+            found.push(told(view, code, rung, &lossy));
         }
     }
     for rung in view.rungs.iter().filter(|_| view.is_as_read) {
@@ -86,6 +96,26 @@ fn refusing<'v>(view: &View<'v>, stopped: Stopped<'v>) -> Option<Lossy<'v>> {
     let link = ns.link_named(&place.device)?;
     let qdisc = link.root_qdisc()?.clone();
     Some(Lossy { place: place.clone(), ns, link, qdisc, how: How::Refuses(stopped) })
+}
+
+/// The queues on the way of a large packet that are bound to lose some of a TCP connection's first ones, where nobody
+/// has tried: who has sent as many in one go knows better.
+fn too_narrow<'v>(view: &View<'v>, rung: &'v Rung) -> impl Iterator<Item = Lossy<'v>> {
+    let (netns, is_asked) = (view.snapshot(), view.probes.iter().any(|probe| is_probe_of(probe, rung)));
+    let is_large = matches!(rung.purpose, Purpose::Large(_));
+    let is_open = rung.answer.paths.iter().all(|path| path.stop().is_none());
+    let paths = rung.answer.paths.iter().filter(move |_| is_large && is_open && !is_asked);
+    let octets = rung.octets();
+    paths.flat_map(|path| &path.hops).filter_map(move |hop| {
+        let ns = netns.netns.iter().find(|ns| (&ns.machine, &ns.name) == (&hop.at.host, &hop.at.netns))?;
+        let link = ns.link_named(&hop.at.device)?;
+        let root = link.root_qdisc()?;
+        // Another queue in its place holds what that says.
+        let is_own = link.qdiscs.iter().all(|qdisc| !matches!(qdisc.place, QdiscPlace::Class(_)));
+        let is_narrow = is_own && root.loses_first_window(u64::from(octets) + ETHERNET_OCTETS);
+        let how = How::TooNarrow { octets };
+        is_narrow.then(|| Lossy { place: hop.at.clone(), ns, link, qdisc: root.clone(), how })
+    })
 }
 
 fn is_whose(view: &View, lossy: &Lossy, whose: Whose) -> bool {
@@ -231,6 +261,14 @@ fn told(view: &View, code: &'static str, rung: &Rung, lossy: &Lossy) -> Found {
             ),
             Confidence::Proven,
         ),
+        How::TooNarrow { octets } => (
+            format!("the queue of {device} of {machine} has no room for what comes in one go"),
+            format!(
+                "{qdisc} lets through or holds less than ten packets of {octets} octets, as many as TCP sends at first, \
+                 and drops the rest"
+            ),
+            Confidence::Likely,
+        ),
         How::Counted { drops, .. } => (
             format!("packets are lost in the queue of {device} of {machine}, which has no room for them"),
             format!(
@@ -249,7 +287,7 @@ fn told(view: &View, code: &'static str, rung: &Rung, lossy: &Lossy) -> Found {
     };
     let stopped = match how {
         How::Refuses(stopped) => Some(*stopped),
-        How::Counted { .. } | How::Holds { .. } => None,
+        How::TooNarrow { .. } | How::Counted { .. } | How::Holds { .. } => None,
     };
     let fault = Fault {
         code,
@@ -266,6 +304,7 @@ fn told(view: &View, code: &'static str, rung: &Rung, lossy: &Lossy) -> Found {
     };
     match how {
         How::Refuses(_) => fault.found(),
+        How::TooNarrow { .. } => fault.found().breaks(Exchange::Icmp, Direction::Both),
         How::Counted { probe, .. } | How::Holds { probe } => {
             fault.found().breaks(exchange(probe), Direction::Both)
         }
@@ -282,7 +321,7 @@ fn shown(lossy: &Lossy) -> Vec<Evidence> {
     let before = link.root_qdisc().map_or(0, |root| root.stats.drops);
     let stats = qdisc.stats;
     let (text, probe) = match how {
-        How::Refuses(_) => (format!("{qdisc}, dropped {} so far", stats.drops), None),
+        How::Refuses(_) | How::TooNarrow { .. } => (format!("{qdisc}, dropped {} so far", stats.drops), None),
         How::Counted { probe, .. } | How::Holds { probe } => (
             format!(
                 "{qdisc}, dropped {before} before our probes and {} behind them, overlimits {}, backlog {}b {}p",

@@ -72,6 +72,11 @@ pub struct QdiscStats {
     pub backlog_octets: u32,
 }
 
+/// Segments that a TCP connection sends before it hears of any (RFC 6928).
+const FIRST_WINDOW: u64 = 10;
+/// 100 Mbit a second.
+const SLOW_ARRIVAL_OCTETS_PER_S: u64 = 12_500_000;
+
 impl Qdisc {
     /// No frame of this many octets ever passes, however idle the link is: what it says of itself.
     ///
@@ -89,6 +94,21 @@ impl Qdisc {
             "tbf" => !fits() || self.rate.is_some_and(|rate| frame_octets > rate.burst_octets),
             _ => false,
         }
+    }
+
+    /// It drops some of ten frames of this many octets that come in one go, as a TCP connection's first segments do (RFC
+    /// 6928), however idle the link is. What is sent on while they come is reckoned at 100 Mbit a second, which is slow
+    /// for who sends to an instance; so this errs towards room.
+    ///
+    /// `tbf_enqueue`, `tbf_dequeue` (net/sched/sch_tbf.c): as much as the burst passes at once, and a bfifo of the limit
+    /// holds the rest. Of one that was given another queue the limit says nothing: see [`crate::link::Link::qdiscs`].
+    pub fn loses_first_window(&self, frame_octets: u64) -> bool {
+        let (Some(rate), Some(QueueLimit::Octets(limit))) = (self.rate, self.limit) else { return false };
+        let window = frame_octets.saturating_mul(FIRST_WINDOW);
+        let meanwhile =
+            u128::from(rate.octets_per_s) * u128::from(window) / u128::from(SLOW_ARRIVAL_OCTETS_PER_S);
+        let room = u128::from(rate.burst_octets) + u128::from(limit) + meanwhile;
+        self.kind == "tbf" && u128::from(window) > room
     }
 
     /// A usual queue with room for all that a TCP connection sends at first (RFC 6928: ten segments), at whatever rate
@@ -227,6 +247,26 @@ mod tests {
             (qdisc("fq_codel", Some(QueueLimit::Packets(0)), None), [false, false]),
         ] {
             assert_eq!([98, 1514].map(|octets| qdisc.refuses(octets)), refused, "{qdisc}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_loses_some_of_ten_frames_where_neither_burst_nor_limit_nor_rate_makes_room() {
+        let tbf = |octets_per_s, burst_octets, limit| {
+            qdisc("tbf", Some(QueueLimit::Octets(limit)), Some(Rate { octets_per_s, burst_octets }))
+        };
+        for (qdisc, lost) in [
+            (tbf(8000, 1600, 3000), true),
+            (tbf(8000, 1600, 13_530), true),
+            (tbf(8000, 1600, 13_540), false),
+            (tbf(8000, 15_140, 0), false),
+            (tbf(12_500_000, 1600, 3000), false),
+            (tbf(u64::MAX, u64::MAX, u32::MAX), false),
+            (qdisc("bfifo", Some(QueueLimit::Octets(3000)), None), false),
+            (qdisc("pfifo", Some(QueueLimit::Packets(1)), None), false),
+            (qdisc("tbf", None, Some(Rate { octets_per_s: 8000, burst_octets: 1600 })), false),
+        ] {
+            assert_eq!(qdisc.loses_first_window(1514), lost, "{qdisc}");
         }
     }
 

@@ -10,7 +10,8 @@
 //! ## How hopline knows
 //! By the queueing discipline where that takes no packet like it at all, however idle it is: then the walk ends there.
 //! Else by its counters, read before the probes and after them: it dropped packets while ours were lost, or holds some
-//! back that were waited for.
+//! back that were waited for. Where nobody sends ten full-sized packets at once to see (`--passive`, a bundle), a `tbf`
+//! is told that has no room for them.
 //!
 //! ## What it looks like
 //! `tc -s qdisc show dev eth0`: `dropped` rises. A capture on the device sees nothing leave, and `ip -s link
@@ -69,11 +70,18 @@ mod tests {
     }
 
     #[test]
+    fn fires_where_ten_full_sized_packets_do_not_fit_at_once() {
+        let rate = Rate { octets_per_s: 125_000, burst_octets: 1600 };
+        let narrow = with("tbf", Some(QueueLimit::Octets(3000)), Some(rate));
+        assert_eq!(codes(&narrow.diagnose("web1")), THERE);
+    }
+
+    #[test]
     fn stays_silent_on_queues_that_are_idle_and_take_what_comes() {
         let rate = Rate { octets_per_s: 125_000, burst_octets: 1600 };
         for cloud in [
             with("pfifo", Some(QueueLimit::Packets(1)), None),
-            with("tbf", Some(QueueLimit::Octets(3000)), Some(rate)),
+            with("tbf", Some(QueueLimit::Octets(15_000)), Some(rate)),
             with("fq_codel", None, None),
             with("htb", None, None),
         ] {

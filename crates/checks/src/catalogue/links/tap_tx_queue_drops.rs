@@ -12,7 +12,8 @@
 //! burst is smaller than the packet). Else by its counters, read before the probes and after them: it dropped packets
 //! while ours were lost, or holds some back that were waited for. Where a queue on the way is not a usual, roomy one,
 //! `diagnose` sends ten full-sized pings at once, as many as TCP sends at first (RFC 6928). A shaper that all of these
-//! pass is no fault.
+//! pass is no fault. Where nobody sends any (`--passive`, a bundle), a `tbf` is told whose burst and limit together are
+//! less than ten such packets, and whose rate is too low to send the rest on while they come at 100 Mbit a second.
 //!
 //! ## What it looks like
 //! Ping works while nothing else is under way; downloads crawl, ssh hangs. `tc -s qdisc show dev vnet0` prints `tbf` or
@@ -41,7 +42,7 @@ pub fn check(view: &View) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
-    use model::queueing::QdiscStats;
+    use model::queueing::{Qdisc, QdiscPlace, QdiscStats, QueueLimit};
 
     use crate::fixture::{broken, codes, pinged};
 
@@ -67,6 +68,27 @@ mod tests {
         let mut cloud = broken("tap-tx-queue-drops");
         cloud.link("compute1", "vnet0").qdiscs[0].stats = QdiscStats { drops: 7, ..QdiscStats::default() };
         assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "its drops are from before");
+    }
+
+    #[test]
+    fn fires_unasked_where_ten_packets_do_not_fit() {
+        let mut cloud = broken("tap-tx-queue-drops");
+        (cloud.probes, cloud.queues) = (Vec::new(), Vec::new());
+        let found = cloud.diagnose("web1");
+        assert_eq!(codes(&found), ["tap-tx-queue-drops compute1//vnet0"]);
+        let finding = &found.findings[0];
+        assert!(finding.cause.contains("less than ten packets of 1500 octets"), "{}", finding.cause);
+        assert!(
+            finding.evidence[0].text.ends_with("limit 3000b, dropped 0 so far"),
+            "{:?}",
+            finding.evidence
+        );
+        cloud.link("compute1", "vnet0").qdiscs[0].limit = Some(QueueLimit::Octets(15_000));
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "they fit");
+        cloud.link("compute1", "vnet0").qdiscs[0].limit = Some(QueueLimit::Octets(3000));
+        let inner = Qdisc { kind: "fq_codel".to_owned(), place: QdiscPlace::Class(1), ..Qdisc::default() };
+        cloud.link("compute1", "vnet0").qdiscs.push(inner);
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "another queue holds them");
     }
 
     #[test]
