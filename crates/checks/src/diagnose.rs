@@ -261,7 +261,7 @@ fn conclude(
     random_loss::take_back_echoes(&mut findings, &rungs);
     for (nth, rung) in rungs.iter().enumerate() {
         let probe = probe_of(case, rung);
-        if let Some((why, would_need)) = rung.undecided() {
+        if let Some((why, would_need)) = rung.undecided().filter(|_| !random_loss::is_told(&findings, rung)) {
             match probe {
                 Some(probe) if probe.received > 0 => {}
                 Some(_) | None => {

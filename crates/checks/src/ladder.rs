@@ -120,13 +120,17 @@ fn mended(view: &View, mends: &[Mend]) -> Snapshot {
 }
 
 fn again_with_all(view: &View, rung: &Rung, mends: &[Mend]) -> Option<Rung> {
-    let snapshot = mended(view, mends);
+    again_in(view, rung, &mended(view, mends))
+}
+
+/// The same question in other facts.
+pub(crate) fn again_in(view: &View, rung: &Rung, snapshot: &Snapshot) -> Option<Rung> {
     let to = match rung.to {
         IpAddr::V4(to) => Some(to),
         // The purpose tells it.
         IpAddr::V6(_) => None,
     };
-    ask(&World::new(&snapshot, view.intent()), rung.instance, to, rung.purpose)
+    ask(&World::new(snapshot, view.intent()), rung.instance, to, rung.purpose)
 }
 
 /// It would be answered when all of this is mended, or nobody would ask it any more.

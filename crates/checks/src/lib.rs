@@ -9,6 +9,7 @@
 
 mod backends;
 pub mod catalogue;
+mod chance;
 mod contradiction;
 mod dhcp_refused;
 mod dhcp_rules;
@@ -50,6 +51,7 @@ mod said;
 mod scope;
 mod settling;
 mod sg_missing;
+mod share;
 mod size;
 mod sql;
 mod stations;

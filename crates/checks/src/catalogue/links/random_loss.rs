@@ -3,12 +3,13 @@
 //! On one stretch of the way some packets die, and others like them pass.
 //!
 //! ## What it means
-//! Nothing that was read says why one packet should pass and the next one die. A bad cable, transceiver or NIC loses
+//! One packet passes, and the next one like it dies. A bad cable, transceiver or NIC loses
 //! packets by chance; so does a rule that drops at random or every so many, a member of a bond that is dead, or a
 //! device that is overloaded. TCP slows down to a crawl where a few of a hundred are lost.
 //!
 //! ## How hopline knows
-//! `diagnose` sends ten more pings to the outside where the first ones are answered, and up to twenty more of a
+//! A netfilter rule that drops by `numgen` or `statistic`, and that the walk would end at if its number came up, is
+//! told as it is, with its share. Else `diagnose` sends ten more pings to the outside where the first ones are answered, and up to twenty more of a
 //! question that is answered in part, and counts them at every device of their predicted way. The hop is the device
 //! to which fewer come than have passed the one before it. A single loss is told of no more than an answer that is
 //! late: at least two must be missing, and the devices must agree. Where nothing can be watched the hop is a guess,
@@ -31,7 +32,7 @@
 //! ip-link(8) `-s -s`; ethtool(8) `-S`; nft(8) `numgen`; iptables-extensions(8) `statistic`; tc-netem(8).
 
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
-use model::path::{Direction, Hop, Place};
+use model::path::{Direction, Disposition, Hop, Path, Place};
 
 use crate::contradiction::Asking;
 use crate::explained::Lost;
@@ -40,16 +41,29 @@ use crate::ladder::{Purpose, Rung};
 use crate::ranking::{Rank, Ranked};
 use crate::view::View;
 use crate::watched::{self, Parted, Thinned};
-use crate::{evidence, explained, proved, said};
+use crate::{chance, evidence, explained, proved, said};
 
 /// Fewer packets than this tell nothing of a loss.
 const SENT_MIN: u32 = 10;
 /// One loss is an accident.
 const LOST_MIN: u32 = 2;
 
-/// What was read tells of no chance: answers are judged.
-pub fn check(_: &View) -> Vec<Found> {
-    Vec::new()
+/// Looks for rules that drop by chance or by count; what else does so only answers tell.
+pub fn check(view: &View) -> Vec<Found> {
+    chance::found(view, "random-loss")
+}
+
+/// A rule that drops by chance is all that a question's walk cannot tell of: the one finding of it says so.
+pub(crate) fn is_told(findings: &[Ranked], rung: &Rung) -> bool {
+    let is_unknown = |path: &&Path| matches!(path.disposition, Disposition::Unknown { .. });
+    let ends = rung.answer.paths.iter().filter(is_unknown).filter_map(|path| path.hops.last());
+    let is_at = |hop: &Hop, known: &Ranked| {
+        let Ranked { finding, .. } = known;
+        finding.code == "random-loss"
+            && finding.confidence == Confidence::Proven
+            && finding.hop.same_device(&hop.at)
+    };
+    ends.into_iter().any(|hop| findings.iter().any(|known| is_at(hop, known)))
 }
 
 /// Of many packets that asked this question some were lost, and nothing that was found explains it.
@@ -157,9 +171,11 @@ fn errors(asking: &Asking, at: &Hop) -> Option<Evidence> {
 #[cfg(test)]
 mod tests {
     use model::finding::{Confidence, Outcome};
+    use model::netfilter::{Because, Match, Test};
+    use model::path::Direction;
     use model::probe::{DeviceWatch, PING_OCTETS, ProbeResult};
 
-    use crate::fixture::{broken, codes, healthy, inject, lacks, pinged};
+    use crate::fixture::{Cloud, broken, codes, drops, forwards_by, healthy, inject, lacks, pinged, to};
 
     fn many(received: u32) -> ProbeResult {
         ProbeResult { sent: 22, ..pinged("web1", PING_OCTETS, received) }
@@ -177,6 +193,46 @@ mod tests {
             finding.summary
         );
         assert!(finding.evidence.iter().any(|line| line.text.contains("of 22 echo requests 13 were seen")));
+    }
+
+    /// A rule of the router's that drops by chance.
+    fn with_rule(text: &str, matches: Vec<Match>) -> Cloud {
+        let mut cloud = healthy();
+        forwards_by(&mut cloud, "gw", drops(text, matches));
+        cloud
+    }
+
+    fn by_chance(text: &str) -> Match {
+        Match { negated: false, test: Test::Unpredictable(text.to_owned(), Because::Chance) }
+    }
+
+    #[test]
+    fn fires_unasked_on_a_rule_that_drops_a_share() {
+        let chance = "-m statistic --mode nth --every 4";
+        let text = "-A FORWARD -d 1.2.3.4/32 -m statistic --mode nth --every 4 -j DROP";
+        let found = with_rule(text, vec![to("1.2.3.4/32"), by_chance(chance)]).diagnose("web1");
+        assert_eq!(codes(&found), ["random-loss gw//eth0"]);
+        let finding = &found.findings[0];
+        assert_eq!((finding.confidence, finding.direction), (Confidence::Proven, Direction::Request));
+        assert!(finding.summary.ends_with("drops 25.0 % of them"), "{}", finding.summary);
+        assert!(finding.remedy[0].command.ends_with("-D FORWARD 1"), "{:?}", finding.remedy);
+        let gaps = &found.coverage.gaps;
+        assert!(gaps.iter().all(|gap| !gap.why.contains("statistic")), "{gaps:?}");
+    }
+
+    #[test]
+    fn stays_undecided_where_it_may_drop_nothing_of_ours() {
+        let never = vec![by_chance("-m statistic --mode random --probability 0.0")];
+        let hashed = vec![by_chance("jhash ip saddr mod 4 0")];
+        let unknown = Match { negated: false, test: Test::Unmodelled("-m geoip".to_owned()) };
+        let perhaps = vec![by_chance("numgen random mod 2 0"), unknown];
+        for matches in [never, hashed, perhaps] {
+            let found = with_rule("a rule", matches).diagnose("web1");
+            assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Undetermined));
+        }
+        let elsewhere = vec![to("192.0.2.77/32"), by_chance("numgen random mod 2 0")];
+        let found = with_rule("a rule", elsewhere).diagnose("web1");
+        assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Healthy));
     }
 
     #[test]
