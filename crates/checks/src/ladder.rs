@@ -297,7 +297,7 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::Dhcp => {
             let paths = sim::dhcp::ask(world, at);
             let answered = paths.len() > 1 && paths.iter().all(is_delivered);
-            let answer = Answer { paths, received_by: None, source_seen: None, answered, refused: None };
+            let answer = Answer { answered, ..Answer::of(paths) };
             let from = instance.name.clone();
             return Some(Rung { instance: at, purpose, from, to: Ipv4Addr::BROADCAST.into(), answer });
         }

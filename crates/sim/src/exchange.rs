@@ -97,6 +97,23 @@ pub struct Answer {
     pub answered: bool,
     /// A rule refused the question and the asker was told: how.
     pub refused: Option<RejectWith>,
+    /// Where a router could not pass the question on whole: the way of its word of that, ICMP's "fragmentation needed"
+    /// (`ip_forward`, RFC 1191). Not among `paths`: a sender that gets it loses nothing.
+    pub too_big_told: Option<Path>,
+}
+
+impl Answer {
+    /// Nobody received it, nor said anything.
+    pub fn of(paths: Vec<Path>) -> Answer {
+        Answer {
+            paths,
+            received_by: None,
+            source_seen: None,
+            answered: false,
+            refused: None,
+            too_big_told: None,
+        }
+    }
 }
 
 /// Port and echo identifier that imagined questions come from: any high one behaves the same.
@@ -138,8 +155,7 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
     };
     let packet = Packet { source, destination: question.to, ttl: 64, length, transport };
     let asked = send(world, Trail::from(Carried { choices, ..Carried::default() }), question.from, packet);
-    let mut answer =
-        Answer { paths: Vec::new(), received_by: None, source_seen: None, answered: false, refused: None };
+    let mut answer = Answer::of(Vec::new());
     let received = received_packet(&asked);
     if let Disposition::Delivered { machine } = &asked.disposition {
         answer.received_by = Some(machine.clone());
@@ -147,7 +163,12 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
     answer.source_seen = received.map(|p| p.source);
     let mut met = asked.trail.choices.clone();
     let back = if question.reply { reply(world, &asked) } else { None };
-    let refusal = refusal::walk(world, &asked).filter(|told| reaches(world, question, told));
+    let is_too_big = matches!(asked.disposition, Disposition::Dropped(Stop::TooBig { .. }));
+    let (too_big, refusal) = match refusal::walk(world, &asked) {
+        Some(told) if is_too_big => (Some(told), None),
+        told => (None, told.filter(|told| reaches(world, question, told))),
+    };
+    answer.too_big_told = too_big.and_then(|told| path(told, exchange, Direction::Reply).pop());
     let refused = asked.trail.refused.as_deref().map(|refused| refused.with);
     answer.paths.extend(path(asked, exchange, Direction::Request));
     if let Some(told) = refusal {
@@ -280,7 +301,7 @@ fn ask_arp(world: &World, question: &Question) -> Answer {
     let answered =
         paths.len() > 1 && paths.iter().all(|p| matches!(p.disposition, Disposition::Delivered { .. }));
     paths.truncate(if question.reply { 2 } else { 1 });
-    Answer { paths, received_by, source_seen: None, answered, refused: None }
+    Answer { received_by, answered, ..Answer::of(paths) }
 }
 
 /// The address that says "not chosen yet", of the other's family.

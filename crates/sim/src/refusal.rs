@@ -1,5 +1,6 @@
-//! What a rejected packet's sender is told (`nf_reject_ipv4.c`, `nf_reject_ipv6.c`): an ICMP error or a
-//! TCP reset, sent by the machine whose rule refused, and walked like any other packet.
+//! What a rejected packet's sender is told (`nf_reject_ipv4.c`, `nf_reject_ipv6.c`), and the sender of one that is too
+//! large (`ip_forward`): an ICMP error or a TCP reset, sent by the machine that refused, and walked like any other
+//! packet.
 
 use model::netfilter::RejectWith;
 use model::packet::{Frame, Packet, Payload, Segment, Transport};
@@ -12,7 +13,7 @@ use crate::trail::{Carried, Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{LinkId, World};
 
-/// Where a rule refused a packet.
+/// Where a rule, or a route's MTU, refused a packet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refused {
     /// In which namespace.

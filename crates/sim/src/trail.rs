@@ -65,7 +65,7 @@ pub(crate) struct Carried {
     /// The code point of an echo request as it was received, which its reply has too (`icmp_reply`,
     /// `icmpv6_echo_reply`).
     pub(crate) echoed_dscp: u8,
-    /// A rule refused the packet, and its sender is told.
+    /// A rule refused the packet, or it is too large to be passed on, and its sender is told.
     pub(crate) refused: Option<Box<Refused>>,
     /// The address that the first packet was sent from, where answers are waited for.
     pub(crate) asker: Option<IpAddr>,

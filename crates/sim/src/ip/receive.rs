@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::netfilter::Hook;
+use model::netfilter::{Hook, RejectWith};
 use model::packet::{Packet, Payload, Transport};
 use model::path::{Stage, Step, Stop};
 use model::route::RouteKind;
@@ -14,6 +14,7 @@ use super::reverse_path::{self, Arrival};
 use super::route::{self, Found, Key};
 use super::{arp, receive_v6};
 use crate::netfilter::{self, Around};
+use crate::refusal::Refused;
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{LinkId, World};
 
@@ -128,10 +129,13 @@ fn ip(world: &World, mut trail: Trail, ingress: LinkId, mut skb: Skb, before: Pa
     }
 }
 
+/// The code of an ICMP error that says which size would pass (RFC 1191).
+const FRAGMENTATION_NEEDED: u8 = 4;
+
 /// `ip_forward`: TTL and size, then on.
 fn forward(
     world: &World,
-    trail: Trail,
+    mut trail: Trail,
     ingress: LinkId,
     skb: Skb,
     packet: Packet,
@@ -145,6 +149,8 @@ fn forward(
     }
     let egress = world.link(LinkId { ns: ingress.ns, link: towards.link });
     if let Some(out) = egress.filter(|out| u32::from(packet.length) > out.mtu) {
+        let (link, with) = (Some(ingress.link), RejectWith::Icmp(FRAGMENTATION_NEEDED));
+        trail.refused = Some(Box::new(Refused { ns: ingress.ns, link, port: None, ct: skb.ct, with }));
         return trail.drop(at_route, &skb.frame, Stop::TooBig { mtu: out.mtu }, Vec::new());
     }
     pass_on(world, trail, ingress, skb, towards, route)

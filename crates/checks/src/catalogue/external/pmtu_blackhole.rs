@@ -11,7 +11,9 @@
 //! `diagnose` sends an echo as long as the instance's NIC takes, which nobody may fragment, beside a small one. The
 //! small one is answered, the long one is not, and no error about it comes either. It is watched at every device of its
 //! way: the hop is the first that it does not come to; or, where what was read tells it, the router whose next link is
-//! too small. Without packets (`--passive`) nobody knows.
+//! too small. Without packets (`--passive`, a bundle) it is told where all of that router, and of what is on the way
+//! back, was read: the walk of the long one ends at its next link, and that of its word about it at a rule, a route or
+//! whatever else that does not let it come back.
 //!
 //! ## What it looks like
 //! Ping works; ssh hangs after the greeting, uploads stall. `ping -M do -s 1472 1.2.3.4` prints nothing and `-s 1372`
@@ -30,31 +32,101 @@
 //! RFC 1191; RFC 2923; `ip_forward`, net/ipv4/ip_forward.c; iptables-extensions(8), TCPMSS; flannel-io/flannel
 //! issue 463.
 
-use model::finding::{Confidence, Finding, Remedy};
-use model::path::{Direction, Exchange, Place, Stop};
+use model::finding::{Confidence, Evidence, Finding, Remedy};
+use model::path::{Direction, Exchange, Hop, Place, Stop};
 use model::probe::ProbeResult;
 
 use crate::contradiction::Asking;
-use crate::diagnose::{probe_of, start_of};
+use crate::diagnose::{is_probe_of, probe_of, start_of};
 use crate::evidence;
 use crate::explained::Lost;
-use crate::found::{Found, Reach};
-use crate::ladder::Rung;
+use crate::found::{Fault, Found, Reach};
+use crate::ladder::{Purpose, Rung};
+use crate::mend::Mend;
 use crate::ranking::Ranked;
 use crate::view::View;
-use crate::{dropped, explained, next, said, watched};
+use crate::{dropped, explained, next, owner, removal, said, watched};
 
 /// Octets of a TCP segment's headers.
 const TCP_HEADERS_OCTETS: u32 = 40;
 
-/// What was read tells of no black hole by itself: answers are judged where nothing else was found.
-pub fn check(_: &View) -> Vec<Found> {
-    Vec::new()
+/// Looks for routers that cannot pass a large packet on and whose word of that is known not to come back. Where anything
+/// did when it was really sent, that is believed; what no walk knows of is judged by answers, in `found`.
+pub fn check(view: &View) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for (nth, rung) in view.rungs.iter().enumerate() {
+        let Purpose::Large(octets) = rung.purpose else { continue };
+        let is_known = |probe: &ProbeResult| is_probe_of(probe, rung) && !is_silent(probe);
+        let dying = rung.answer.paths.iter().zip(0_usize..).find_map(|(path, at)| match path.stop() {
+            Some((hop, Stop::TooBig { mtu })) => Some((hop, *mtu, (nth, at, path.hops.len()))),
+            Some(_) | None => None,
+        });
+        let lost = rung.answer.too_big_told.as_ref().and_then(|word| word.stop());
+        let (Some((hop, mtu, order)), Some(lost), false) = (dying, lost, view.probes.iter().any(is_known))
+        else {
+            continue;
+        };
+        let name = view.intent().instances.get(rung.instance).map(|instance| instance.name.clone());
+        match found.iter_mut().find(|known| known.finding.hop.same_device(&hop.at)) {
+            Some(known) => known.finding.instances.extend(name),
+            None => found.extend(foreseen(view, rung, (octets, mtu, &hop.at), lost).map(|fault| {
+                let fault = Fault { instances: name.into_iter().collect(), ..fault };
+                fault.found().breaks(Exchange::Icmp, Direction::Request).met_at(Some(order))
+            })),
+        }
+    }
+    found
+}
+
+/// Packets of so many octets die at a router whose next link takes less, and its word of that dies too.
+fn foreseen<'v>(
+    view: &View<'v>,
+    rung: &Rung,
+    (octets, mtu, at): (u16, u32, &Place),
+    (lost_at, stop): (&Hop, &Stop),
+) -> Option<Fault<'v>> {
+    let router = view.netns_at(at)?;
+    let narrow = router.links.iter().filter(|link| link.mtu == mtu && link.admin_up);
+    let mut evidence: Vec<Evidence> = narrow.map(|link| evidence::link(router, link)).collect();
+    let rule = match stop {
+        Stop::Rule(rule) | Stop::Policy(rule) => view.netns_at(&lost_at.at).map(|ns| (ns, rule)),
+        _ => None,
+    };
+    evidence.extend(rule.iter().flat_map(|(ns, rule)| evidence::rule(ns, rule)));
+    let (remedy, mend) = match (rule, stop) {
+        (Some((ns, rule)), Stop::Rule(_)) => (
+            vec![removal::of(ns, rule)],
+            vec![Mend::RemoveRule { machine: lost_at.at.host.clone(), rule: rule.clone() }],
+        ),
+        _ => (Vec::new(), Vec::new()),
+    };
+    Some(Fault {
+        code: "pmtu-blackhole",
+        hop: at.clone(),
+        summary: format!(
+            "packets of {octets} octets from {} to {} vanish without a word: behind {at} they may have {mtu}",
+            rung.from, rung.to
+        ),
+        cause: format!(
+            "its word of it, ICMP's \"fragmentation needed\", dies at {}: {}",
+            lost_at.at, lost_at.detail
+        ),
+        confidence: Confidence::Proven,
+        evidence,
+        owner: rule.map_or("unknown", |(ns, rule)| owner::of(ns, rule).name()),
+        remedy,
+        instances: Vec::new(),
+        stopped: None,
+        mend,
+    })
 }
 
 /// Packets of this many octets were sent and are lost in silence, and nothing that was found explains it.
 pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option<Finding> {
     let Asking { case, rung, instance, probe, answered, .. } = *asking;
+    if is_foreseen(findings, rung) {
+        return None;
+    }
     let small = answered.iter().find(|small| next::opens(small, rung))?;
     let parted = watched::parted(case, rung);
     let stopped = rung.answer.paths.iter().find_map(|path| match path.stop() {
@@ -99,6 +171,16 @@ pub(crate) fn found(asking: &Asking, octets: u16, findings: &[Ranked]) -> Option
         remedy: remedies(asking, &hop, stopped.map(|(_, mtu)| mtu)),
         instances: vec![instance.to_owned()],
         hop,
+    })
+}
+
+/// It was told already, from what was read.
+fn is_foreseen(findings: &[Ranked], rung: &Rung) -> bool {
+    let mut ends = rung.answer.paths.iter().filter_map(|path| path.stop());
+    ends.any(|(hop, _)| {
+        let is_it =
+            |known: &Ranked| known.finding.code == "pmtu-blackhole" && known.finding.hop.same_device(&hop.at);
+        findings.iter().any(is_it)
     })
 }
 
@@ -173,10 +255,11 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use model::finding::{Confidence, Outcome};
+    use model::netfilter::{Hook, Match, Test};
     use model::path::{Direction, Exchange};
     use model::probe::{DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
 
-    use crate::fixture::{Cloud, broken, codes, healthy, inject, pinged};
+    use crate::fixture::{Cloud, base_chain, broken, codes, drops, forwards_by, healthy, inject, pinged};
 
     const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
@@ -204,6 +287,28 @@ mod tests {
         let sources: Vec<&str> = finding.evidence.iter().map(|e| e.source.as_str()).collect();
         assert_eq!(sources, ["ping -M do -s 1472 1.2.3.4 from web1", "ping 1.2.3.4 from web1"]);
         assert!(finding.remedy[1].command.ends_with("--set-mss 1360"), "{:?}", finding.remedy);
+    }
+
+    #[test]
+    fn fires_unasked_where_the_routers_word_is_known_to_die() {
+        let mut cloud = narrow();
+        let text = "-A OUTPUT -p icmp --icmp-type 3/4 -j DROP";
+        let is_word = |test| Match { negated: false, test };
+        let rule = drops(text, vec![is_word(Test::Protocol(1)), is_word(Test::Icmp(3, Some((4, 4))))]);
+        forwards_by(&mut cloud, "gw", rule.clone());
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "it does not pass FORWARD there");
+        let tables = &mut cloud.netns("gw").ruleset.tables;
+        tables.last_mut().unwrap().chains = vec![base_chain(Hook::Output, 0, rule)];
+        let diagnosis = cloud.diagnose("web1");
+        assert_eq!(codes(&diagnosis), ["pmtu-blackhole gw//eth0"]);
+        let finding = &diagnosis.findings[0];
+        assert_eq!((finding.confidence, finding.direction), (Confidence::Proven, Direction::Request));
+        assert!(finding.summary.ends_with("they may have 1400"), "{}", finding.summary);
+        assert!(finding.evidence.iter().any(|line| line.text == text), "{:?}", finding.evidence);
+        assert!(finding.remedy[0].command.ends_with("-D OUTPUT 1"), "{:?}", finding.remedy);
+        // Asked, it is told once; and what was answered lives, whatever was read.
+        assert_eq!(codes(&cloud.diagnose_with("web1", &[small(2), large(0)])), ["pmtu-blackhole gw//eth0"]);
+        assert_eq!(codes(&cloud.diagnose_with("web1", &[small(2), large(2)])), [""; 0]);
     }
 
     #[test]
