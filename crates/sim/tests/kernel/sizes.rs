@@ -57,3 +57,43 @@ fn what_a_veths_other_end_does_not_take_is_lost_for_the_walk_and_the_kernel() {
     let lost: Vec<(u16, &str)> = lost.iter().map(|(octets, host)| (*octets, host.as_str())).collect();
     assert_eq!(lost, [(1405, "far"), (1500, "far"), (1501, "near")]);
 }
+
+#[test]
+fn a_routers_word_that_a_packet_is_too_large_comes_back_for_the_walk_where_it_does_for_the_kernel() {
+    let [far, router, near] = ["wordfar", "wordrouter", "wordnear"].map(|name| Scratch::new("sizes", name));
+    router.run(&format!("ip link add v0 type veth peer name v0 netns {}", near.name), "");
+    router.run(&format!("ip link add v1 mtu 1400 type veth peer name v0 mtu 1400 netns {}", far.name), "");
+    for (place, address, device) in [
+        (&near, "10.9.1.2/24", "v0"),
+        (&router, "10.9.1.1/24", "v0"),
+        (&router, "10.9.2.1/24", "v1"),
+        (&far, "10.9.2.2/24", "v0"),
+    ] {
+        place.run(&format!("ip address add {address} dev {device}"), "");
+        place.run(&format!("ip link set {device} up"), "");
+    }
+    near.run("ip route add default via 10.9.1.1", "");
+    far.run("ip route add default via 10.9.2.1", "");
+    router.run("sysctl -qw net.ipv4.ip_forward=1", "");
+    near.run("ping -q -n -c 1 -W 5 10.9.2.2", "");
+    for rule in ["", "iptables -A OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP"] {
+        if !rule.is_empty() {
+            router.run(rule, "");
+        }
+        let snapshot = read(&[&far, &router, &near]);
+        let intent = Intent::default();
+        let world = World::new(&snapshot, &intent);
+        let to = IpAddr::V4(Ipv4Addr::new(10, 9, 2, 2));
+        let protocol = Protocol::WholeIcmp(1500);
+        let answer = sim::ask(&world, &Question { from: Endpoint::Machine(2), to, protocol, reply: true });
+        assert!(matches!(answer.paths.last().unwrap().stop(), Some((_, Stop::TooBig { mtu: 1400 }))));
+        let word = answer.too_big_told.unwrap();
+        // What was told before is remembered, and would be told by the sender's own stack.
+        near.run("ip route flush cache", "");
+        let ping = ["ping", "-n", "-c", "1", "-W", "0.5", "-M", "do", "-s", "1472", "10.9.2.2"];
+        let out = Command::new("ip").args(["netns", "exec", &near.name]).args(ping).output().unwrap();
+        let is_told = String::from_utf8_lossy(&out.stdout).contains("From 10.9.1.1");
+        assert_eq!(matches!(word.disposition, Disposition::Delivered { .. }), is_told, "{rule}: {word:?}");
+        assert_eq!(is_told, rule.is_empty());
+    }
+}
