@@ -40,6 +40,7 @@ pub mod links {
     pub mod flatif_not_enslaved;
     pub mod flood_off_unknown_unicast;
     pub mod guest_nic_down;
+    pub mod hairpin_ipv6_dad;
     pub mod hairpin_off;
     pub mod l2_loop;
     pub mod link_queue_drops;
@@ -204,6 +205,7 @@ catalogue! {
         port_isolated => "port-isolated",
         flood_off_unknown_unicast => "flood-off-unknown-unicast",
         hairpin_off => "hairpin-off",
+        hairpin_ipv6_dad => "hairpin-ipv6-dad",
         duplicate_ip_foreign => "duplicate-ip-foreign",
         bridge_down => "bridge-down",
         l2_loop => "l2-loop",

@@ -38,7 +38,7 @@ const OF_ALL: [(&str, &[&str]); 2] = [
             "ignore_routes_with_linkdown",
         ],
     ),
-    ("ipv6", &["disable_ipv6", "forwarding", "proxy_ndp"]),
+    ("ipv6", &["disable_ipv6", "enhanced_dad", "forwarding", "proxy_ndp"]),
 ];
 
 /// Every sysctl of interest, without the `net.` prefix. Those that the kernel has not got are left out.

@@ -334,6 +334,14 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
+    /// web1's IPv6 address stands, though its question for it must have come back.
+    #[error(
+        "fault {code}: web1 has an IPv6 address and keeps it; is hairpin on at its tap? bridge -d link show"
+    )]
+    AddressKept {
+        /// The fault.
+        code: &'static str,
+    },
     /// No BPF program could be had.
     #[error("no BPF program could be made: {source}")]
     BpfProgram {

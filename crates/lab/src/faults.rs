@@ -68,6 +68,7 @@ mod guest_powered_off;
 mod guest_resolv_conf_wrong;
 mod guest_wrong_gateway;
 mod guest_wrong_ip;
+mod hairpin_ipv6_dad;
 mod hairpin_off;
 mod host_subnet_overlap;
 mod input_blocks_dhcp;
@@ -219,6 +220,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     bridge_mac_change_unnat::FAULT,
     dhcp_not_authoritative::FAULT,
     l2_loop::FAULT,
+    hairpin_ipv6_dad::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -229,7 +231,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     bond_half_dead::FAULT,
 ];
 
-const OF_ALL: usize = 94;
+const OF_ALL: usize = 95;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -57,6 +57,8 @@ enum Symptom {
     OldLeaseIgnored,
     /// What web1 asked everybody comes back by the cables of its bridge, again and again.
     GoesRound,
+    /// web1's IPv6 address is flagged as somebody else's; IPv4 works.
+    GivesUpAddress,
     /// The outside gets an answer from a port of web1's that no group opens.
     StandsOpen,
     /// web1 is nowhere; its neighbour reaches the outside.
@@ -65,7 +67,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 94] = [
+const SYMPTOMS: [(&str, Symptom); 95] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -160,6 +162,7 @@ const SYMPTOMS: [(&str, Symptom); 94] = [
     ("bridge-mac-change-unnat", Symptom::OneFlowDies),
     ("dhcp-not-authoritative", Symptom::OldLeaseIgnored),
     ("l2-loop", Symptom::GoesRound),
+    ("hairpin-ipv6-dad", Symptom::GivesUpAddress),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -349,6 +352,12 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let packet = other.packet();
             assert!(packet.contains("10.0.2.25.9000"), "{code}: {packet}");
             assert!(ping(&external, FLOATING).0 && ping(&web1, EXTERNAL).0, "{code}");
+        }
+        Symptom::GivesUpAddress => {
+            let output = run_in(&web1, &["ip", "-6", "address", "show", "dev", "eth0"]);
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(text.contains("fe80::f816:3eff:fe00:224/64 scope link dadfailed"), "{code}: {text}");
+            assert!(ping(&web1, EXTERNAL).0, "{code}");
         }
         Symptom::GoesRound => {
             // web1 itself asked it once.

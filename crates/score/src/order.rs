@@ -194,6 +194,7 @@ const ORDER: [(Met, &[&str]); 22] = [
             "fixed-ip-leaked",
             "db-host-mismatch",
             "duplicate-ip-foreign",
+            "hairpin-ipv6-dad",
             // With one host there is nobody behind it.
             "flatif-down",
             "flatif-not-enslaved",

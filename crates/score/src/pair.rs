@@ -54,6 +54,7 @@ const PORT: &[&str] = &[
     "hairpin-off",
     "port-isolated",
     "flood-off-unknown-unicast",
+    "hairpin-ipv6-dad",
 ];
 const TAP_AND_NIC: &[&str] = &[
     "tap-missing",
@@ -77,6 +78,7 @@ const TAP_AND_NIC: &[&str] = &[
     "dnsmasq-hosts-not-reloaded",
     "dnsmasq-pool-exhausted",
     "bridge-mac-flap",
+    "hairpin-ipv6-dad",
 ];
 const GUEST_ROUTES: &[&str] = &[
     "guest-nic-down",

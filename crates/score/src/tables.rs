@@ -7,7 +7,7 @@
 pub type Row = (&'static str, &'static str);
 
 /// What stands on the links, and where each is found.
-pub const LINKS: [Row; 16] = [
+pub const LINKS: [Row; 17] = [
     ("guest-nic-down", "web1//eth0"),
     ("tap-down", "compute1//vnet0"),
     ("tap-missing", "compute1//vnet0"),
@@ -24,6 +24,7 @@ pub const LINKS: [Row; 16] = [
     ("flood-off-unknown-unicast", "compute1//vnet0"),
     ("duplicate-mac", "compute1//vnet1"),
     ("l2-loop", "compute1//eth2"),
+    ("hairpin-ipv6-dad", "compute1//vnet0"),
 ];
 
 /// What stands inside the instance.

@@ -227,6 +227,7 @@ fn v4_settings(conf: &InetDevConf) -> impl Iterator<Item = Setting> + use<> {
 fn v6_settings(conf: &Inet6DevConf) -> impl Iterator<Item = Setting> + use<> {
     let settings = [
         ("disable_ipv6", conf.disable_ipv6),
+        ("enhanced_dad", conf.enhanced_dad),
         ("force_forwarding", conf.force_forwarding),
         ("forwarding", conf.forwarding),
         ("hop_limit", conf.hoplimit),
