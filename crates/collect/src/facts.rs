@@ -66,6 +66,9 @@ fn by_netlink(machine: &str, own: &NetnsFd, known: &[&NetnsFd]) -> (Netns, Vec<G
             let has_peer = matches!(link.kind, LinkKind::Veth | LinkKind::Vlan);
             let other = peer.filter(|p| has_peer && (*p != link.index || peer_nsid.is_some()) && *p != 0);
             link.peer = other.map(|index| Peer { index, netns: inode });
+            if let Some(vxlan) = &mut link.vxlan {
+                vxlan.underlay_netns = inode;
+            }
             if link.kind == LinkKind::Bridge {
                 // A link that has just gone tells nothing, and is told as gone by the next reading.
                 link.leaves_checksums = sys::ethtool::leaves_checksums(&link.name).ok();

@@ -25,6 +25,7 @@ pub mod service;
 pub mod sighting;
 pub mod snapshot;
 pub mod vlan;
+pub mod vxlan;
 
 pub use addr::Mac;
 pub use finding::{Diagnosis, Finding};

@@ -6,6 +6,7 @@ use crate::Mac;
 use crate::bond::{Bond, BondSlave};
 use crate::queueing::{Qdisc, QdiscPlace, TcFilter, TcSide};
 use crate::vlan::{BridgeVlans, VlanDevice, VlanProtocol};
+use crate::vxlan::{VxlanDevice, VxlanRemote};
 
 /// One network device of one network namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub struct Link {
     pub bond: Option<Bond>,
     /// This link's part in its bond.
     pub bond_slave: Option<BondSlave>,
+    /// Settings of a VXLAN device.
+    pub vxlan: Option<VxlanDevice>,
     /// Settings of a bridge device.
     pub bridge: Option<Bridge>,
     /// Settings of this link as a port of a bridge.
@@ -82,6 +85,7 @@ impl Default for Link {
             vlan: None,
             bond: None,
             bond_slave: None,
+            vxlan: None,
             bridge: None,
             port: None,
             bridge_vlans: Vec::new(),
@@ -316,9 +320,9 @@ pub struct FdbEntry {
     /// `sticky`: does not move when the MAC is seen elsewhere.
     #[serde(default)]
     pub sticky: bool,
-    /// Remote VTEP, of a VXLAN link's own entries.
+    /// Where a VXLAN link's own entry sends frames.
     #[serde(default)]
-    pub remote: Option<std::net::IpAddr>,
+    pub remote: Option<VxlanRemote>,
     /// The entry belongs to the link itself (`self`), not to its master's FDB.
     #[serde(default)]
     pub on_self: bool,

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, Peer, PortState};
 use model::route::{Address, Standing};
 use model::vlan::{VlanDevice, VlanProtocol};
+use model::vxlan::VxlanDevice;
 
 use crate::{Parsed, Problem};
 
@@ -156,6 +157,11 @@ fn detail(
             link.kind = LinkKind::Vlan;
             link.vlan = Some(vlan_device(&words)?);
         }
+        "vxlan" => {
+            link.kind = LinkKind::Vxlan;
+            // The line of a device of which ip knows only the kind has that word alone.
+            link.vxlan = vxlan_device(&words);
+        }
         _ if first.starts_with("link/") => link.mac = words.get(1).and_then(|mac| mac.parse().ok()),
         _ if KINDS.contains(&first) => link.kind = LinkKind::from_kernel(first),
         _ => {}
@@ -164,7 +170,7 @@ fn detail(
 }
 
 /// Kinds (`IFLA_INFO_KIND`) that `ip -d` prints as the first word of a line of their own.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 18] = [
     "bond",
     "dummy",
     "geneve",
@@ -182,7 +188,6 @@ const KINDS: [&str; 19] = [
     "tun",
     "veth",
     "vrf",
-    "vxlan",
     "wireguard",
 ];
 
@@ -195,6 +200,23 @@ fn vlan_device(words: &[&str]) -> Option<VlanDevice> {
         protocol: vlan_protocol(words, "protocol"),
         reorder_header: has("REORDER_HDR"),
         loose_binding: has("LOOSE_BINDING"),
+    })
+}
+
+/// `vxlan id 100 remote 203.0.113.35 local 203.0.113.34 dev eth0 srcport 0 0 dstport 4789 nolearning ttl auto`.
+///
+/// The link below is told by name alone, so its index stays out. `None` where nothing tells the VNI.
+fn vxlan_device(words: &[&str]) -> Option<VxlanDevice> {
+    let usual = VxlanDevice::default();
+    let ip = |key| value_of(words, key).and_then(|ip| ip.parse().ok());
+    Some(VxlanDevice {
+        vni: value_of(words, "id")?.parse().ok()?,
+        local: ip("local"),
+        remote: ip("remote").or_else(|| ip("group")),
+        port: value_of(words, "dstport").and_then(|port| port.parse().ok()).unwrap_or(usual.port),
+        learning: !words.contains(&"nolearning"),
+        external: words.contains(&"external"),
+        ..usual
     })
 }
 
@@ -312,6 +334,40 @@ fn resolve_names(links: &mut [Link], lower_names: &[Option<String>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vxlan_devices_are_read() {
+        let text = "\
+5: vxlan100: <BROADCAST,MULTICAST> mtu 1450 qdisc noop state DOWN mode DEFAULT group default qlen 1000
+    link/ether 02:00:00:00:00:05 brd ff:ff:ff:ff:ff:ff promiscuity 0
+    vxlan id 100 remote 10.0.0.3 local 10.0.0.1 dev eth0 srcport 0 0 dstport 4789 ttl auto ageing 300 udpcsum
+6: vx2: <BROADCAST,MULTICAST> mtu 1450 qdisc noop state DOWN mode DEFAULT group default qlen 1000
+    vxlan id 9 group 239.1.1.1 dev eth0 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum
+7: vx3: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN mode DEFAULT group default qlen 1000
+    vxlan external id 0 srcport 0 0 dstport 4790 nolearning ttl auto ageing 300 udpcsum
+8: vx4: <BROADCAST,MULTICAST> mtu 1450 qdisc noop state DOWN
+    vxlan
+";
+        let read = parse(text);
+        assert_eq!(read.problems, []);
+        let ip = |text: &str| text.parse::<IpAddr>().ok();
+        let usual = VxlanDevice::default();
+        let devices = [
+            Some(VxlanDevice {
+                vni: 100,
+                local: ip("10.0.0.1"),
+                remote: ip("10.0.0.3"),
+                port: 4789,
+                ..usual
+            }),
+            Some(VxlanDevice { vni: 9, remote: ip("239.1.1.1"), learning: false, ..usual }),
+            Some(VxlanDevice { port: 4790, learning: false, external: true, ..usual }),
+            None,
+        ];
+        let of_links: Vec<_> = read.value.links.iter().map(|link| link.vxlan).collect();
+        assert_eq!(of_links, devices);
+        assert!(read.value.links.iter().all(|link| link.kind == LinkKind::Vxlan));
+    }
 
     #[test]
     fn vlan_devices_and_what_filters_before_the_stack_are_read() {

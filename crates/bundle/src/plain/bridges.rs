@@ -20,8 +20,11 @@ pub(super) fn fdb(ns: &Netns) -> Vec<Value> {
         object([
             ("mac", Some(entry.mac.to_string().into())),
             ("ifname", Some(name(ns, entry.link))),
-            ("dst", entry.remote.map(|remote| remote.to_string().into())),
+            ("dst", entry.remote.map(|remote| remote.ip.to_string().into())),
             ("vlan", entry.vlan.map(Value::from)),
+            ("port", entry.remote.and_then(|remote| remote.port).map(Value::from)),
+            ("vni", entry.remote.and_then(|remote| remote.vni).map(Value::from)),
+            ("viaIf", entry.remote.and_then(|remote| remote.via).map(|link| name(ns, link))),
             ("flags", Some(flags.into())),
             ("master", master.map(|master| name(ns, master))),
             ("state", Some(state.into())),

@@ -4,6 +4,7 @@ use model::Netns;
 use model::bond::{Bond, BondSlave};
 use model::link::{Bridge, BridgePort, Link, LinkKind, PortState};
 use model::route::{Address, Standing};
+use model::vxlan::VxlanDevice;
 use serde_json::{Value, json};
 
 use super::{flag, object};
@@ -43,7 +44,7 @@ fn link_fields(ns: &Netns, link: &Link) -> serde_json::Map<String, Value> {
         ("operstate", Some(link.operstate.to_string().into())),
         ("address", link.mac.map(|mac| mac.to_string().into())),
         ("xdp", flag(link.xdp)),
-        ("linkinfo", linkinfo(link)),
+        ("linkinfo", linkinfo(ns, link)),
         ("stats64", stats(link)),
     ]);
     match value {
@@ -64,10 +65,11 @@ fn flags(link: &Link) -> Vec<&'static str> {
     flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }
 
-fn linkinfo(link: &Link) -> Option<Value> {
+fn linkinfo(ns: &Netns, link: &Link) -> Option<Value> {
     let kind = kind(&link.kind);
     let of_vlan = link.vlan.map(|vlan| json!({ "protocol": vlan.protocol.name(), "id": vlan.id }));
-    let data = link.bridge.map(bridge).or(of_vlan).or(link.bond.map(bond));
+    let of_vxlan = link.vxlan.map(|device| vxlan(ns, &device));
+    let data = link.bridge.map(bridge).or(of_vlan).or(of_vxlan).or(link.bond.map(bond));
     let of_bond = link.bond_slave.map(|slave| ("bond", bond_slave(slave)));
     let (slave_kind, slave) = link.port.map(|of| ("bridge", port(of))).or(of_bond).unzip();
     if kind.is_none() && slave.is_none() {
@@ -125,6 +127,29 @@ fn bond_slave(slave: BondSlave) -> Value {
         ("mii_status", Some(if slave.is_up { "UP" } else { "DOWN" }.into())),
         ("ad_aggregator_id", slave.aggregator.map(Value::from)),
     ])
+}
+
+fn vxlan(ns: &Netns, device: &VxlanDevice) -> Value {
+    let far = if device.remote.is_some_and(|ip| ip.is_multicast()) { "group" } else { "remote" };
+    let far = if device.remote.is_some_and(|ip| ip.is_ipv6()) { [far, "6"].concat() } else { far.to_owned() };
+    let local = if device.local.is_some_and(|ip| ip.is_ipv6()) { "local6" } else { "local" };
+    // Of a link elsewhere, ip prints the number.
+    let underlay = device.underlay.map(|index| match ns.link(index) {
+        Some(link) if device.underlay_netns == ns.inode => ("link", Value::from(link.name.as_str())),
+        Some(_) | None => ("link_index", index.into()),
+    });
+    let mut data = object([
+        ("external", device.external.then_some(true.into())),
+        ("id", Some(device.vni.into())),
+        (local, device.local.map(|ip| ip.to_string().into())),
+        underlay.map_or(("link", None), |(key, value)| (key, Some(value))),
+        ("port", Some(device.port.into())),
+        ("learning", Some(device.learning.into())),
+    ]);
+    if let (Some(ip), Some(fields)) = (device.remote, data.as_object_mut()) {
+        fields.insert(far, ip.to_string().into());
+    }
+    data
 }
 
 fn port(port: BridgePort) -> Value {

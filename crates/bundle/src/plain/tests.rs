@@ -2,9 +2,10 @@
 
 use cloud::Records;
 use model::intent::Instance;
-use model::link::{Link, LinkKind};
+use model::link::{FdbEntry, FdbKind, Link, LinkKind};
 use model::service::Process;
 use model::snapshot::Host;
+use model::vxlan::{VxlanDevice, VxlanRemote};
 
 use super::*;
 
@@ -29,6 +30,64 @@ fn kinds_are_the_kernels_words() {
         let listed = links::links(&Netns { links: vec![link], ..Netns::default() });
         assert_eq!(listed[0]["linkinfo"]["info_kind"], word);
     }
+}
+
+#[test]
+fn a_vxlan_device_and_its_entries_are_as_ip_and_bridge_print_them() {
+    let ip = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+    let device = |remote, underlay_netns| {
+        let remote = Some(ip(remote));
+        Some(VxlanDevice {
+            vni: 100,
+            remote,
+            port: 4789,
+            underlay: Some(1),
+            underlay_netns,
+            ..VxlanDevice::default()
+        })
+    };
+    let link = |index, name: &str, vxlan| Link {
+        index,
+        name: name.to_owned(),
+        kind: LinkKind::Vxlan,
+        vxlan,
+        ..Link::default()
+    };
+    let remote = VxlanRemote { ip: ip("10.0.0.10"), port: Some(4790), vni: Some(9), via: Some(1) };
+    let ns = Netns {
+        inode: Some(7),
+        links: vec![
+            Link { index: 1, name: "eth0".to_owned(), ..Link::default() },
+            link(2, "vx0", device("10.0.0.3", Some(7))),
+            link(3, "vx1", device("ff05::100", Some(8))),
+        ],
+        fdb: vec![FdbEntry {
+            mac: model::Mac([2, 0, 0, 0, 0, 5]),
+            link: 2,
+            vlan: None,
+            kind: FdbKind::Local,
+            sticky: false,
+            remote: Some(remote),
+            on_self: true,
+        }],
+        ..Netns::default()
+    };
+    let listed = links::links(&ns);
+    assert_eq!(
+        listed[1]["linkinfo"]["info_data"],
+        serde_json::json!({ "id": 100, "remote": "10.0.0.3", "link": "eth0", "port": 4789, "learning": true })
+    );
+    assert_eq!(
+        listed[2]["linkinfo"]["info_data"],
+        serde_json::json!({ "id": 100, "group6": "ff05::100", "link_index": 1, "port": 4789, "learning": true })
+    );
+    assert_eq!(
+        bridges::fdb(&ns)[0],
+        serde_json::json!({
+            "mac": "02:00:00:00:00:05", "ifname": "vx0", "dst": "10.0.0.10", "port": 4790, "vni": 9,
+            "viaIf": "eth0", "flags": ["self"], "state": "permanent",
+        })
+    );
 }
 
 #[test]

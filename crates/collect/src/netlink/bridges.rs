@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use model::link::{FdbEntry, FdbKind, Link};
 use model::route::Neighbour;
+use model::vxlan::VxlanRemote;
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -60,20 +61,34 @@ fn entry(message: &NeighbourMessage) -> Option<FdbEntry> {
         NeighbourAttribute::Vlan(id) => Some(*id),
         _ => None,
     });
-    let remote = message.attributes.iter().find_map(|a| match a {
-        // Addresses are decoded by the message's family, which here is the bridge's: bytes they stay.
-        NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => ip(bytes),
-        _ => None,
-    });
     Some(FdbEntry {
         mac: mac(message)?,
         link: header.ifindex,
         vlan,
         kind,
         sticky: header.flags.contains(NeighbourFlags::Sticky),
-        remote,
+        remote: remote(&message.attributes),
         on_self: header.flags.contains(NeighbourFlags::Own),
     })
+}
+
+/// What an entry of a VXLAN link leaves out is the link's own (`vxlan_fdb_info`).
+fn remote(attributes: &[NeighbourAttribute]) -> Option<VxlanRemote> {
+    // Addresses are decoded by the message's family, which here is the bridge's: bytes they stay.
+    let ip = attributes.iter().find_map(|a| match a {
+        NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => ip(bytes),
+        _ => None,
+    })?;
+    let mut remote = VxlanRemote { ip, port: None, vni: None, via: None };
+    for attribute in attributes {
+        match attribute {
+            NeighbourAttribute::Port(port) => remote.port = Some(*port),
+            NeighbourAttribute::Vni(vni) => remote.vni = Some(*vni),
+            NeighbourAttribute::IfIndex(link) => remote.via = Some(*link),
+            _ => {}
+        }
+    }
+    Some(remote)
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {

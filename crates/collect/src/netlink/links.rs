@@ -1,15 +1,17 @@
 //! Links (`RTM_GETLINK`), with the per-link IP settings that ride along in `IFLA_AF_SPEC`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use model::Mac;
 use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, PortState};
 use model::vlan::{VlanDevice, VlanProtocol};
+use model::vxlan::VxlanDevice;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     AfSpecInet, AfSpecInet6, AfSpecUnspec, BridgePortState, BridgeStpState, Inet6DevConf, InetDevConf,
-    InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo,
-    LinkLayerType, LinkMessage, LinkXdp, State, VlanFlags, VlanProtocol as Protocol,
+    InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVlan, InfoVxlan, LinkAttribute, LinkFlags,
+    LinkInfo, LinkLayerType, LinkMessage, LinkXdp, State, VlanFlags, VlanProtocol as Protocol,
 };
 
 use super::{NetlinkError, Socket, bonds};
@@ -105,6 +107,7 @@ fn info(link: &mut Link, infos: Vec<LinkInfo>) {
             LinkInfo::PortData(InfoPortData::BondPort(settings)) => {
                 link.bond_slave = Some(bonds::slave(&settings));
             }
+            LinkInfo::Data(InfoData::Vxlan(settings)) => link.vxlan = Some(vxlan(&settings)),
             LinkInfo::PortData(InfoPortData::BridgePort(settings)) => link.port = Some(port(&settings)),
             _ => {}
         }
@@ -141,6 +144,25 @@ fn vlan(settings: &[InfoVlan]) -> VlanDevice {
         }
     }
     vlan
+}
+
+fn vxlan(settings: &[InfoVxlan]) -> VxlanDevice {
+    let mut vxlan = VxlanDevice::default();
+    for setting in settings {
+        match setting {
+            InfoVxlan::Id(vni) => vxlan.vni = *vni,
+            InfoVxlan::Group(ip) => vxlan.remote = Some(IpAddr::V4(*ip)),
+            InfoVxlan::Group6(ip) => vxlan.remote = Some(IpAddr::V6(*ip)),
+            InfoVxlan::Local(ip) => vxlan.local = Some(IpAddr::V4(*ip)),
+            InfoVxlan::Local6(ip) => vxlan.local = Some(IpAddr::V6(*ip)),
+            InfoVxlan::Link(index) => vxlan.underlay = Some(*index),
+            InfoVxlan::Port(port) => vxlan.port = *port,
+            InfoVxlan::Learning(on) => vxlan.learning = *on,
+            InfoVxlan::CollectMetadata(on) => vxlan.external = *on,
+            _ => {}
+        }
+    }
+    vxlan
 }
 
 fn vlan_protocol(protocol: Protocol) -> VlanProtocol {

@@ -35,7 +35,8 @@ fn every_fdb_entry_is_as_bridge_tells_it() {
         .bridge("fdb add 02:00:00:00:00:04 dev p3 master permanent")
         .bridge("fdb append 00:00:00:00:00:00 dev vx0 dst 10.0.0.9")
         .bridge("fdb add 02:00:00:00:00:05 dev vx0 dst 10.0.0.10")
-        .bridge("fdb add 02:00:00:00:00:06 dev p1 self");
+        .bridge("fdb add 02:00:00:00:00:06 dev p1 self")
+        .bridge("fdb append 02:00:00:00:00:07 dev vx0 dst 10.0.0.11 port 4790 vni 9 via q2");
     let (told, netns) = scratch.settled(|scratch| scratch.bridge_json("fdb"));
     let read: Vec<Value> = netns.fdb.iter().map(|entry| read_entry(&netns, entry)).collect();
     assert_same("FDB entries", &list(&told).iter().map(told_entry).collect::<Vec<_>>(), &read);
@@ -84,6 +85,7 @@ fn told_entry(entry: &Value) -> Value {
     json!({
         "mac": entry["mac"], "link": entry["ifname"], "kind": kind, "vlan": entry["vlan"],
         "sticky": has_flag(entry, "sticky"), "self": has_flag(entry, "self"), "remote": entry["dst"],
+        "port": entry["port"], "vni": entry["vni"], "via": entry["viaIf"],
     })
 }
 
@@ -96,6 +98,8 @@ fn read_entry(netns: &Netns, entry: &FdbEntry) -> Value {
     };
     json!({
         "mac": Mac::to_string(mac), "link": name(netns, *link), "kind": kind, "vlan": vlan,
-        "sticky": sticky, "self": on_self, "remote": remote,
+        "sticky": sticky, "self": on_self, "remote": remote.map(|remote| remote.ip),
+        "port": remote.and_then(|remote| remote.port), "vni": remote.and_then(|remote| remote.vni),
+        "via": remote.and_then(|remote| remote.via).map(|link| name(netns, link)),
     })
 }

@@ -1,9 +1,10 @@
 //! Links against `ip -s -d link`, and their settings against /proc/sys.
 
+use model::Netns;
 use model::link::{Link, LinkKind};
 use serde_json::{Value, json};
 
-use crate::canonical::{assert_same, has_flag, list, text};
+use crate::canonical::{assert_same, has_flag, list, name, text};
 use crate::scratch::Scratch;
 
 /// The settings that are listed with each link rather than read from its files.
@@ -41,6 +42,10 @@ fn every_link_is_as_ip_tells_it() {
         .ip("link add va type veth peer name vb")
         .ip("link add ifb9 type ifb")
         .ip("link add vx0 type vxlan id 7 dstport 4789 local 10.0.0.1")
+        .ip("link add vx1 type vxlan id 8 dstport 8472 local 10.0.0.1 remote 10.0.0.3 dev va nolearning")
+        .ip("link add vx2 type vxlan id 9 dstport 4791 group 239.1.1.1 dev vb")
+        .ip("link add vx3 type vxlan id 10 dstport 4792 local 2001:db8::1 remote 2001:db8::3")
+        .ip("link add vx4 type vxlan external dstport 4793")
         .ip("tuntap add dev tap0 mode tap")
         .ip("tuntap add dev tun0 mode tun")
         .ip("link set v0 master br0 mtu 1400")
@@ -55,8 +60,21 @@ fn every_link_is_as_ip_tells_it() {
     assert_same(
         "links",
         &list(&told).iter().map(told_link).collect::<Vec<_>>(),
-        &netns.links.iter().map(read_link).collect::<Vec<_>>(),
+        &netns.links.iter().map(|link| read_link(&netns, link)).collect::<Vec<_>>(),
     );
+}
+
+/// Its outer packets stay in the namespace that it was made in.
+#[test]
+fn a_vxlan_device_made_elsewhere_is_not_said_to_send_here() {
+    let (here, there) = (Scratch::new("vxm"), Scratch::new("vxm"));
+    there
+        .ip("link add vx0 type vxlan id 7 dstport 4789 local 10.0.0.1")
+        .ip(&format!("link set vx0 netns {}", here.name));
+    let netns = here.read();
+    let vxlan = netns.link_named("vx0").and_then(|link| link.vxlan).expect("a VXLAN device");
+    assert_eq!((vxlan.vni, vxlan.port), (7, 4789));
+    assert_ne!(vxlan.underlay_netns, netns.inode);
 }
 
 #[test]
@@ -120,6 +138,7 @@ fn told_link(link: &Value) -> Value {
         "state": link["operstate"], "master": link["master"], "xdp": !link["xdp"].is_null(),
         "mac": if is_ether { link["address"].clone() } else { Value::Null },
         "bridge": told_bridge(info), "port": told_port(info), "stats": told_stats(&link["stats64"]),
+        "vxlan": told_vxlan(info),
     })
 }
 
@@ -129,6 +148,19 @@ fn told_bridge(info: &Value) -> Value {
     }
     let data = &info["info_data"];
     json!([data["stp_state"] != 0, data["forward_delay"], data["vlan_filtering"] != 0])
+}
+
+/// A far end is a `remote` or a `group`, and those of IPv6 have names of their own.
+fn told_vxlan(info: &Value) -> Value {
+    if info["info_kind"] != "vxlan" {
+        return Value::Null;
+    }
+    let data = &info["info_data"];
+    let any_of = |keys: &[&str]| keys.iter().map(|key| data[*key].clone()).find(|value| !value.is_null());
+    let remote = any_of(&["remote", "group", "remote6", "group6"]);
+    let local = any_of(&["local", "local6"]);
+    let external = data["external"] == true;
+    json!([data["id"], local, remote, data["link"], data["port"], data["learning"], external])
 }
 
 fn told_port(info: &Value) -> Value {
@@ -145,7 +177,7 @@ fn told_stats(stats: &Value) -> Value {
     json!([both("packets"), both("bytes"), both("errors"), both("dropped")])
 }
 
-fn read_link(link: &Link) -> Value {
+fn read_link(netns: &Netns, link: &Link) -> Value {
     let kind = match &link.kind {
         LinkKind::Physical => "",
         LinkKind::Loopback => "loopback",
@@ -169,12 +201,17 @@ fn read_link(link: &Link) -> Value {
             [s.rx_dropped, s.tx_dropped]
         ])
     });
+    let vxlan = link.vxlan.map(|v| {
+        assert_eq!(v.underlay_netns, netns.inode, "{} was made here", link.name);
+        let underlay = v.underlay.map(|index| name(netns, index));
+        json!([v.vni, v.local, v.remote, underlay, v.port, v.learning, v.external])
+    });
     json!({
         "index": link.index, "name": link.name, "mtu": link.mtu, "qdisc": link.qdisc, "kind": kind,
         "up": link.admin_up, "carrier": link.carrier, "promisc": link.promiscuous,
         "state": link.operstate, "master": link.master_name, "xdp": link.xdp,
         "mac": link.mac.map(|mac| mac.to_string()),
         "bridge": link.bridge.map(|b| json!([b.stp, b.forward_delay_cs, b.vlan_filtering])),
-        "port": port, "stats": stats,
+        "port": port, "stats": stats, "vxlan": vxlan,
     })
 }
