@@ -264,8 +264,8 @@ fn told(view: &View, code: &'static str, rung: &Rung, lossy: &Lossy) -> Found {
         How::TooNarrow { octets } => (
             format!("the queue of {device} of {machine} has no room for what comes in one go"),
             format!(
-                "{qdisc} lets through or holds less than ten packets of {octets} octets, as many as TCP sends at first, \
-                 and drops the rest"
+                "{qdisc} lets through or holds less than ten packets of {octets} octets, as many as TCP sends at \
+                 first, and drops the rest"
             ),
             Confidence::Likely,
         ),

@@ -96,12 +96,12 @@ impl Qdisc {
         }
     }
 
-    /// It drops some of ten frames of this many octets that come in one go, as a TCP connection's first segments do (RFC
-    /// 6928), however idle the link is. What is sent on while they come is reckoned at 100 Mbit a second, which is slow
-    /// for who sends to an instance; so this errs towards room.
+    /// It drops some of ten frames of this many octets that come in one go, as a TCP connection's first segments do
+    /// (RFC 6928), however idle the link is. What is sent on while they come is reckoned at 100 Mbit a second, which
+    /// is slow for who sends to an instance; so this errs towards room.
     ///
-    /// `tbf_enqueue`, `tbf_dequeue` (net/sched/sch_tbf.c): as much as the burst passes at once, and a bfifo of the limit
-    /// holds the rest. Of one that was given another queue the limit says nothing: see [`crate::link::Link::qdiscs`].
+    /// `tbf_enqueue`, `tbf_dequeue` (net/sched/sch_tbf.c): the burst passes at once, and a bfifo of the limit holds the
+    /// rest. Of one that was given another queue the limit says nothing: see [`crate::link::Link::qdiscs`].
     pub fn loses_first_window(&self, frame_octets: u64) -> bool {
         let (Some(rate), Some(QueueLimit::Octets(limit))) = (self.rate, self.limit) else { return false };
         let window = frame_octets.saturating_mul(FIRST_WINDOW);

@@ -50,8 +50,8 @@ use crate::{dropped, explained, next, owner, removal, said, watched};
 /// Octets of a TCP segment's headers.
 const TCP_HEADERS_OCTETS: u32 = 40;
 
-/// Looks for routers that cannot pass a large packet on and whose word of that is known not to come back. Where anything
-/// did when it was really sent, that is believed; what no walk knows of is judged by answers, in `found`.
+/// Looks for routers that cannot pass a large packet on and whose word of that is known not to come back. Where it was
+/// really sent and anything came back, that is believed; what no walk knows of is judged by answers, in `found`.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for (nth, rung) in view.rungs.iter().enumerate() {

@@ -3,17 +3,18 @@
 //! On one stretch of the way some packets die, and others like them pass.
 //!
 //! ## What it means
-//! One packet passes, and the next one like it dies. A bad cable, transceiver or NIC loses
-//! packets by chance; so does a rule that drops at random or every so many, a member of a bond that is dead, or a
+//! One packet passes, and the next one like it dies. A bad cable, transceiver or NIC loses packets by chance; so does a
+//! rule that drops at random or every so many, a member of a bond that is dead, or a
 //! device that is overloaded. TCP slows down to a crawl where a few of a hundred are lost.
 //!
 //! ## How hopline knows
 //! A netfilter rule that drops by `numgen` or `statistic`, and that the walk would end at if its number came up, is
-//! told as it is, with its share. Else `diagnose` sends ten more pings to the outside where the first ones are answered, and up to twenty more of a
-//! question that is answered in part, and counts them at every device of their predicted way. The hop is the device
-//! to which fewer come than have passed the one before it. A single loss is told of no more than an answer that is
-//! late: at least two must be missing, and the devices must agree. Where nothing can be watched the hop is a guess,
-//! and said to be possible only. Nothing is said of who limits pings by a rule.
+//! told as it is, with its share. Else `diagnose` sends ten more pings to the outside where the first ones are
+//! answered, and up to twenty more of a question that is answered in part, and counts them at every device of
+//! their predicted way. The hop is the device to which fewer come than have passed the one before it. A single loss is
+//! told of no more than an answer that is late: at least two must be missing, and the devices must agree. Where
+//! nothing can be watched the hop is a guess, and said to be possible only. Nothing is said of who limits pings by a
+//! rule.
 //!
 //! ## What it looks like
 //! `ping -c 100 -i 0.1 1.2.3.4` prints `37% packet loss`; `ip -s -s link show eth0` may count errors, `ethtool -S eth0`
