@@ -7,11 +7,13 @@
 mod caches;
 mod looks;
 mod networks;
+mod one;
 mod repairs;
 mod told;
 mod words;
 
 pub use looks::{Checked, Clock, check, check_hosts};
+pub(crate) use one::{Repair, Template, repair};
 
 use model::finding::{Confidence, EvidenceKind};
 use model::{Intent, Snapshot};

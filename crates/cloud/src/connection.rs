@@ -28,6 +28,8 @@ pub enum Access {
     /// To write. A SQLite file must be there already, and nothing waits for the disk: what is written so is
     /// the lab's, which a machine that loses power loses anyway.
     Write,
+    /// To change a cloud that somebody lives on: as [`Access::Write`], and what is committed is on the disk.
+    Change,
 }
 
 impl DatabaseUrl {
@@ -42,6 +44,7 @@ impl DatabaseUrl {
                 let options = match access {
                     Access::Read => options.read_only(true),
                     Access::Write => options.synchronous(SqliteSynchronous::Off),
+                    Access::Change => options.synchronous(SqliteSynchronous::Full),
                 };
                 let options = options.create_if_missing(false).disable_statement_logging();
                 Connection::Sqlite(options.connect().await?)

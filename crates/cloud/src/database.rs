@@ -29,18 +29,19 @@ pub fn read(url: &DatabaseUrl, timeout: Duration) -> Result<Records, DatabaseErr
 }
 
 /// Runs the work on a runtime of its own, no longer than `timeout`.
-pub(crate) fn block_on<T>(
+pub(crate) fn block_on<T, E: From<DatabaseError>>(
     url: &DatabaseUrl,
     timeout: Duration,
-    work: impl Future<Output = Result<T, DatabaseError>>,
-) -> Result<T, DatabaseError> {
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         DatabaseError::Failed { database: url.to_string(), why: format!("no runtime: {error}") }
     })?;
     let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
     // A host name being looked up holds a thread of the runtime, which must not hold us.
     runtime.shutdown_background();
-    outcome.unwrap_or_else(|_| Err(DatabaseError::Timeout { database: url.to_string(), after: timeout }))
+    let late = DatabaseError::Timeout { database: url.to_string(), after: timeout };
+    outcome.unwrap_or_else(|_| Err(late.into()))
 }
 
 /// Refuses a SQLite file that is none.
@@ -62,8 +63,25 @@ fn check_file(url: &DatabaseUrl) -> Result<(), DatabaseError> {
 impl Session {
     /// Connects and begins, waiting no longer than `timeout`.
     pub(crate) async fn start(url: &DatabaseUrl, timeout: Duration) -> Result<Session, DatabaseError> {
+        Session::start_with(url, timeout, Session::open(url, timeout)).await
+    }
+
+    /// The same to change what is there: a transaction of its own, which ends whole or not at all. Whoever holds a row
+    /// is waited for as long as `timeout`.
+    pub(crate) async fn start_to_change(
+        url: &DatabaseUrl,
+        timeout: Duration,
+    ) -> Result<Session, DatabaseError> {
+        Session::start_with(url, timeout, Session::open_to_change(url, timeout)).await
+    }
+
+    async fn start_with(
+        url: &DatabaseUrl,
+        timeout: Duration,
+        open: impl Future<Output = Result<Session, sqlx::Error>>,
+    ) -> Result<Session, DatabaseError> {
         check_file(url)?;
-        let opened = tokio::time::timeout(timeout, Session::open(url, timeout)).await;
+        let opened = tokio::time::timeout(timeout, open).await;
         let late = |_| DatabaseError::Timeout { database: url.to_string(), after: timeout };
         opened.map_err(late)?.map_err(|e| classify(url, &e))
     }
@@ -72,6 +90,38 @@ impl Session {
         let mut session = Session(url.connect(Access::Read, timeout).await?);
         session.begin().await?;
         Ok(session)
+    }
+
+    /// What is read after a lock was waited for is what its holder left: no snapshot of an earlier time. A SQLite
+    /// transaction takes the right to write at once. It is not asked for on a server, where whoever made sessions
+    /// read-only meant it.
+    async fn open_to_change(url: &DatabaseUrl, timeout: Duration) -> Result<Session, sqlx::Error> {
+        let mut session = Session(url.connect(Access::Change, timeout).await?);
+        let begin = match &session.0 {
+            Connection::MySql(_) => format!(
+                "SET SESSION innodb_lock_wait_timeout = {}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+                 START TRANSACTION",
+                timeout.as_secs().clamp(1, 600)
+            ),
+            Connection::Postgres(_) => format!(
+                "SET SESSION lock_timeout = {}; SET SESSION synchronous_commit = on; \
+                 BEGIN ISOLATION LEVEL READ COMMITTED",
+                timeout.as_millis().clamp(1, 600_000)
+            ),
+            Connection::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
+        };
+        session.run(begin).await?;
+        Ok(session)
+    }
+
+    /// Runs statements of this crate's own words.
+    pub(crate) async fn run(&mut self, sql: String) -> Result<(), sqlx::Error> {
+        let query = sqlx::raw_sql(AssertSqlSafe(sql));
+        match &mut self.0 {
+            Connection::MySql(connection) => query.execute(connection).await.map(drop),
+            Connection::Postgres(connection) => query.execute(connection).await.map(drop),
+            Connection::Sqlite(connection) => query.execute(connection).await.map(drop),
+        }
     }
 
     /// One snapshot for all statements, so that rows read later fit those read before.

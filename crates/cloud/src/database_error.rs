@@ -76,6 +76,25 @@ pub enum DatabaseError {
         /// The server's reason.
         why: String,
     },
+    /// Nothing can be written there.
+    #[error(
+        "the database {database} cannot be written: {why}; nothing was changed. \
+         Where it is a replica, name the server that nova writes to in [cloud] database"
+    )]
+    ReadOnly {
+        /// The URL.
+        database: String,
+        /// The server's reason.
+        why: String,
+    },
+    /// Somebody else holds the row.
+    #[error("another session of {database} holds the row: {why}; nothing was changed, try again")]
+    Held {
+        /// The URL.
+        database: String,
+        /// The server's reason.
+        why: String,
+    },
     /// It took too long.
     #[error(
         "the database {database} did not answer within {} s; \
@@ -125,6 +144,8 @@ pub fn classify(url: &DatabaseUrl, error: &sqlx::Error) -> DatabaseError {
                 Refusal::Login => DatabaseError::Login { database, why },
                 Refusal::Unknown => DatabaseError::Unknown { database },
                 Refusal::Denied => DatabaseError::Denied { database, why },
+                Refusal::ReadOnly => DatabaseError::ReadOnly { database, why },
+                Refusal::Held => DatabaseError::Held { database, why },
                 Refusal::Other => DatabaseError::Failed { database, why },
             }
         }
@@ -138,37 +159,47 @@ enum Refusal {
     Login,
     Unknown,
     Denied,
+    ReadOnly,
+    Held,
     Other,
 }
 
 /// MariaDB `mysqld_error.h`: `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_BAD_DB_ERROR`,
 /// `ER_HOST_NOT_PRIVILEGED`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`,
-/// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`.
+/// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; `ER_OPTION_PREVENTS_STATEMENT`, `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`,
+/// `ER_READ_ONLY_MODE`; `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`.
 fn mysql(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
         Some(1045 | 1130 | 1698) => Refusal::Login,
         Some(1049) => Refusal::Unknown,
         Some(1044 | 1142 | 1143) => Refusal::Denied,
+        Some(1290 | 1792 | 1836) => Refusal::ReadOnly,
+        Some(1205 | 1213) => Refusal::Held,
         Some(_) | None => Refusal::Other,
     }
 }
 
 /// PostgreSQL manual, appendix A: class 28 invalid authorization, 3D000 invalid catalog name, 42501
-/// insufficient privilege.
+/// insufficient privilege, 25006 read only SQL transaction, 55P03 lock not available, class 40 rolled back.
 fn postgres(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     match error.code().as_deref() {
         Some("28P01" | "28000") => Refusal::Login,
         Some("3D000") => Refusal::Unknown,
         Some("42501") => Refusal::Denied,
+        Some("25006") => Refusal::ReadOnly,
+        Some("55P03" | "40001" | "40P01") => Refusal::Held,
         Some(_) | None => Refusal::Other,
     }
 }
 
-/// sqlite.org/rescode.html: `SQLITE_CANTOPEN` 14 and its extensions, `SQLITE_NOTADB` 26.
+/// sqlite.org/rescode.html: `SQLITE_CANTOPEN` 14 and its extensions, `SQLITE_NOTADB` 26, `SQLITE_BUSY` 5,
+/// `SQLITE_READONLY` 8.
 fn sqlite(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     let code = error.code().and_then(|c| c.parse::<i32>().ok());
     match code.map(|c| c & 0xff) {
         Some(14 | 26) => Refusal::File,
+        Some(5) => Refusal::Held,
+        Some(8) => Refusal::ReadOnly,
         Some(_) | None => Refusal::Other,
     }
 }

@@ -1,8 +1,9 @@
 //! What a cloud means to be true, from every place that tells: nova's database, libvirt's domains,
 //! nova.conf, dnsmasq's command lines and the site file's `[[instance]]` entries.
 //!
-//! [`read`] only reads: the session is told to be read-only, and a statement is never more than our own fixed
-//! words. Who writes ([`DatabaseUrl::connect`]) does so elsewhere. [`intent`] and [`find`] are pure.
+//! [`read`], [`check`] and [`plan`] only read: the session is told to be read-only, and a statement is never more than
+//! our own fixed words. [`apply`] and [`undo`] change one row, and bind whatever comes from outside. Who writes
+//! otherwise ([`DatabaseUrl::connect`]) does so elsewhere. [`intent`] and [`find`] are pure.
 //! The state of the links and bridges is what `hopline` judges, so it is never taken for what is meant:
 //! a tap's current master does not tell the bridge that it belongs in.
 
@@ -16,6 +17,7 @@ mod domains;
 mod entries;
 mod find;
 mod intent;
+mod mend;
 mod networks;
 mod records;
 mod remains;
@@ -31,5 +33,6 @@ pub use database_error::{DatabaseError, classify};
 pub use entries::InstanceEntry;
 pub use find::{Candidates, FindError, find};
 pub use intent::intent;
+pub use mend::{Applied, Ask, Change, MendError, RecordError, Row, Undone, Value, apply, plan, undo};
 pub use records::Records;
 pub use secret_url::{DatabaseUrl, UrlError};

@@ -51,7 +51,14 @@ pub(crate) struct Schema {
     /// The type that a value is cast to for reading.
     text_type: &'static str,
     /// By table and column.
-    columns: BTreeMap<(String, String), Kind>,
+    columns: BTreeMap<(String, String), Column>,
+}
+
+/// What a column holds.
+struct Column {
+    kind: Kind,
+    /// Its type in the server's words.
+    type_name: String,
 }
 
 /// How far a column is a flag.
@@ -85,7 +92,8 @@ impl Schema {
             Connection::Sqlite(_) => (Dialect::Sqlite, "TEXT", SQLITE_COLUMNS),
         };
         let column = |[table, column, kind]: [Option<String>; 3]| {
-            Some(((table?, column?), kind.map_or(Kind::Other, |kind| Kind::of(&kind))))
+            let type_name = kind.unwrap_or_default();
+            Some(((table?, column?), Column { kind: Kind::of(&type_name), type_name }))
         };
         let columns = session.rows(sql.to_owned()).await?.into_iter().filter_map(column).collect();
         Ok(Schema { dialect, text_type, columns })
@@ -137,7 +145,7 @@ impl Schema {
     }
 
     fn kind(&self, table: &str, column: &str) -> Option<Kind> {
-        self.columns.get(&(table.to_owned(), column.to_owned())).copied()
+        self.columns.get(&(table.to_owned(), column.to_owned())).map(|column| column.kind)
     }
 
     /// Condition on a flag; always true of a flag that this series does not have.
@@ -146,6 +154,26 @@ impl Schema {
             Some(Kind::Boolean) => format!("{table}.{column} = {wanted}"),
             Some(Kind::Flag | Kind::Other) => format!("{table}.{column} = {}", u8::from(wanted)),
             None => "1 = 1".to_owned(),
+        }
+    }
+
+    /// Columns of one table, by name.
+    pub(crate) fn columns(&self, table: &str) -> Vec<&str> {
+        self.columns.keys().filter(|(of, _)| of == table).map(|(_, column)| column.as_str()).collect()
+    }
+
+    /// The type that a value bound as text is cast to for this column: only PostgreSQL does not cast by itself.
+    pub(crate) fn cast_to(&self, table: &str, column: &str) -> Option<&str> {
+        let column = self.columns.get(&(table.to_owned(), column.to_owned()))?;
+        (self.dialect == Dialect::Postgres).then_some(column.type_name.as_str())
+    }
+
+    /// The time in UTC, as nova writes it.
+    pub(crate) fn now(&self) -> &'static str {
+        match self.dialect {
+            Dialect::MySql => "UTC_TIMESTAMP()",
+            Dialect::Postgres => "(now() AT TIME ZONE 'utc')",
+            Dialect::Sqlite => "datetime('now')",
         }
     }
 

@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Correlate(CorrelateArgs),
     /// Watch packets at several devices at once, live or into a pcapng file
     Capture(CaptureArgs),
-    /// The cloud's database: what is inconsistent in it
+    /// The cloud's database: what is inconsistent in it, and putting that right
     Db(DbArgs),
     /// Tell what a finding means, how it is proved and how it is fixed
     Explain {

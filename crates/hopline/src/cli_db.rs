@@ -1,5 +1,7 @@
 //! What was typed after `hopline db`.
 
+use std::net::Ipv4Addr;
+
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Args)]
@@ -17,6 +19,39 @@ pub(crate) enum DbCommand {
         #[arg(long, value_name = "TIME", value_parser = time)]
         now: Option<String>,
     },
+    /// Ties a floating IP to nothing, as nova would: where the instance behind it is deleted, or there is none. Without
+    /// --apply it says what it would do
+    Release {
+        /// The floating IP
+        #[arg(value_name = "FLOATING_IP")]
+        address: Ipv4Addr,
+        /// Takes it from its project, too, so that it is free in its pool
+        #[arg(long)]
+        from_pool: bool,
+        #[command(flatten)]
+        apply: Apply,
+    },
+    /// Puts one row of a finding of `db check` right. Without --apply it says what it would do
+    Repair {
+        /// The finding's code
+        code: String,
+        /// The row's number, which the evidence names behind the table
+        row: u64,
+        #[command(flatten)]
+        apply: Apply,
+    },
+    /// Restores what `--apply` changed, unless the row has changed since
+    Undo {
+        /// The name that `--apply` printed
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// Changes the row, in one transaction and with a record by which `db undo` takes it back
+    #[arg(long)]
+    pub(crate) apply: bool,
 }
 
 /// A date and a time of day, as every database takes them: `YYYY-MM-DD HH:MM:SS`.

@@ -51,6 +51,8 @@ pub(crate) enum Action {
     Correlate(CorrelateQuestion),
     Capture(CaptureQuestion),
     DbCheck { now: Option<String> },
+    DbMend { ask: cloud::Ask, apply: bool },
+    DbUndo { id: String },
     Explain { code: Option<String> },
     Selftest(SelftestQuestion),
     Lab(LabArgs),
@@ -165,7 +167,16 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             nat: typed.nat,
         }),
         Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
-        Command::Db(DbArgs { command: DbCommand::Check { now } }) => Action::DbCheck { now },
+        Command::Db(DbArgs { command }) => match command {
+            DbCommand::Check { now } => Action::DbCheck { now },
+            DbCommand::Release { address, from_pool, apply } => {
+                Action::DbMend { ask: cloud::Ask::Release { address, from_pool }, apply: apply.apply }
+            }
+            DbCommand::Repair { code, row, apply } => {
+                Action::DbMend { ask: cloud::Ask::Repair { code, row }, apply: apply.apply }
+            }
+            DbCommand::Undo { id } => Action::DbUndo { id },
+        },
         Command::Explain { code } => Action::Explain { code },
         Command::Selftest(typed) => Action::Selftest(SelftestQuestion {
             seed: typed.seed.unwrap_or_else(clock),

@@ -21,7 +21,9 @@ pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
         | Action::Diagnose(_)
         | Action::Collect(_)
         | Action::Capture(_)
-        | Action::DbCheck { .. } => site_folder(plan.site.as_deref()),
+        | Action::DbCheck { .. }
+        | Action::DbMend { .. }
+        | Action::DbUndo { .. } => site_folder(plan.site.as_deref()),
         Action::Lab(command) => state_of(command),
         Action::Selftest(question) if question.replay.is_empty() => {
             return selftest::enter_realm().map_err(|error| Failure::of(&error));

@@ -59,6 +59,11 @@ fn help_of_explain() {
 #[test]
 fn help_of_db() {
     insta::assert_snapshot!(help(&["db", "check", "--help"]));
+    let own = |command: &str| {
+        let text = help(&["db", command, "--help"]);
+        text.split("\nGlobal options:").next().unwrap_or_default().to_owned()
+    };
+    insta::assert_snapshot!("help_of_db_changes", ["release", "repair", "undo"].map(own).join("\n"));
 }
 
 #[test]

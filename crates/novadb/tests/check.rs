@@ -3,39 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/planted.rs"]
+mod planted;
 #[allow(dead_code, reason = "this test uses a part")]
 #[path = "../../cloud/tests/support/servers.rs"]
 mod servers;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use cloud::{Access, Clock, Connection, DB_CATALOGUE, DatabaseUrl, ROWS_MAX};
 use model::Finding;
+use planted::{PATIENCE, lax_schema, pieces, run, sqlite};
 use servers::ADMIN_PASSWORD;
-use sqlx::{AssertSqlSafe, Row};
-
-const PLANTED: &str = include_str!("planted.sql");
-const SCHEMA: &str = include_str!("../src/schema.sql");
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What the lines of `planted.sql` begin with, and what that stands for.
-const INSERTS: [(&str, &str); 6] = [
-    ("I ", "instances (id, uuid, hostname, host, project_id, vm_state, task_state, deleted)"),
-    ("V ", "virtual_interfaces (id, address, network_id, uuid, instance_uuid, deleted)"),
-    (
-        "F ",
-        "fixed_ips (id, address, network_id, allocated, leased, reserved, virtual_interface_id, host, instance_uuid, \
-         updated_at, deleted)",
-    ),
-    ("L ", "floating_ips (id, address, fixed_ip_id, project_id, host, deleted)"),
-    ("C ", "instance_info_caches (id, network_info, instance_uuid, deleted)"),
-    (
-        "N ",
-        "networks (id, label, cidr, netmask, broadcast, bridge, vlan, multi_host, project_id, host, \
-         vpn_private_address, deleted)",
-    ),
-];
+use sqlx::Row;
 
 /// Findings whose repairs leave one row of each pair, and the rows that `planted.sql` has in pairs.
 const OF_TWINS: [(&str, &str); 3] = [
@@ -48,68 +28,6 @@ const OF_TWINS: [(&str, &str); 3] = [
 ];
 /// What takes hosts beside the tables.
 const OF_HOSTS: [&str; 2] = ["domain-of-deleted-instance", "dhcp-line-of-nobody"];
-
-/// A piece of `planted.sql`.
-struct Piece<'p> {
-    /// The line that it begins with.
-    name: &'p str,
-    sql: String,
-    /// `CODE ROW`.
-    finds: Vec<&'p str>,
-}
-
-fn pieces() -> (String, Vec<Piece<'static>>) {
-    let mut base = String::new();
-    let mut pieces: Vec<Piece> = Vec::new();
-    for line in PLANTED.lines() {
-        if let Some(name) = line.strip_prefix("-- plant ").or_else(|| line.strip_prefix("-- near ")) {
-            pieces.push(Piece { name, sql: String::new(), finds: Vec::new() });
-        } else if let Some(row) = line.strip_prefix("-- finds ") {
-            pieces.last_mut().unwrap().finds.push(row);
-        } else if !line.starts_with("--") {
-            let insert = INSERTS.iter().find_map(|(short, table)| Some((table, line.strip_prefix(short)?)));
-            let line = insert
-                .map_or(line.to_owned(), |(table, values)| format!("INSERT INTO {table} VALUES {values}"));
-            let sql = pieces.last_mut().map_or(&mut base, |piece| &mut piece.sql);
-            sql.push_str(&line);
-            sql.push('\n');
-        }
-    }
-    (base, pieces)
-}
-
-/// nova's tables without what keeps them consistent: older ones had neither unique nor foreign keys, and rows are
-/// also written with these switched off.
-fn lax_schema() -> String {
-    let kept = |line: &&str| {
-        let line = line.trim_start();
-        !["CONSTRAINT", "FOREIGN KEY", "--"].iter().any(|word| line.starts_with(word))
-    };
-    let text: Vec<&str> = SCHEMA.lines().filter(kept).collect();
-    text.join("\n").replace(",\n);", "\n);")
-}
-
-fn in_words_of(url: &DatabaseUrl, sql: &str) -> String {
-    let scheme = url.to_string();
-    if scheme.starts_with("mysql") {
-        return sql.replace("\"binary\"", "`binary`").replace(" TEXT", " MEDIUMTEXT");
-    }
-    let is_postgres = scheme.starts_with("postgresql");
-    if is_postgres { sql.replace("DATETIME", "TIMESTAMP WITHOUT TIME ZONE") } else { sql.to_owned() }
-}
-
-fn run(url: &DatabaseUrl, sql: &str) {
-    let sql = AssertSqlSafe(in_words_of(url, sql));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let query = sqlx::raw_sql(sql);
-        match url.connect(Access::Write, PATIENCE).await.unwrap() {
-            Connection::MySql(mut connection) => drop(query.execute(&mut connection).await.unwrap()),
-            Connection::Postgres(mut connection) => drop(query.execute(&mut connection).await.unwrap()),
-            Connection::Sqlite(mut connection) => drop(query.execute(&mut connection).await.unwrap()),
-        }
-    });
-}
 
 fn count(url: &DatabaseUrl, sql: &'static str) -> i64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -153,16 +71,6 @@ fn found(url: &DatabaseUrl) -> Vec<String> {
             finding.evidence.into_iter().map(move |line| format!("{code} {}", line.text))
         })
         .collect()
-}
-
-/// A SQLite file with these statements run.
-fn sqlite(sql: &str) -> (tempfile::TempDir, DatabaseUrl) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("nova.sqlite");
-    std::fs::File::create_new(&path).unwrap();
-    let url = DatabaseUrl::sqlite(path);
-    run(&url, sql);
-    (dir, url)
 }
 
 #[test]

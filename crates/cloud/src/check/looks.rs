@@ -99,19 +99,19 @@ async fn look_for_all(
     Ok(checked)
 }
 
+/// What statements are put into.
+pub(super) fn words<'w>(schema: &'w Schema, clock: &'w Clock, reader: For) -> Words<'w> {
+    let expiry_s = clock.timeout_s.min(TIMEOUT_MAX_S) + TASK_PERIOD_S;
+    Words { schema, now: clock.now.as_deref(), expiry_s, reader }
+}
+
 async fn look_for(
     session: &mut Session,
     schema: &Schema,
     clock: &Clock,
     check: &'static DbCheck,
 ) -> Result<Inconsistency, sqlx::Error> {
-    let words = |reader| Words {
-        schema,
-        now: clock.now.as_deref(),
-        expiry_s: clock.timeout_s.min(TIMEOUT_MAX_S) + TASK_PERIOD_S,
-        reader,
-    };
-    let (server, people) = (words(For::Server), words(For::People));
+    let (server, people) = (words(schema, clock, For::Server), words(schema, clock, For::People));
     let mut found = Inconsistency { unsayable: unsayable(schema, check), ..Inconsistency::none(check) };
     match &check.inconsistency.look {
         Look::Sql(sql) => {

@@ -25,7 +25,7 @@ impl Inconsistency {
         let evidence =
             texts.into_iter().map(|text| Evidence { kind: self.kind, source: self.select.clone(), text });
         let summary = match (self.count, self.rows.first()) {
-            (1, Some(only)) => filled(spec, spec.one, only, |cell| cell.unwrap_or("none").to_owned()),
+            (1, Some(only)) => filled(spec, spec.one, only, |_, cell| cell.unwrap_or("none").to_owned()),
             _ => spec.many.replace("{count}", &self.count.to_string()),
         };
         Finding {
@@ -94,32 +94,43 @@ fn line(spec: &Spec, row: &[Cell]) -> String {
 
 /// The column that the repair uses and nobody should type: MySQL takes a backslash for the beginning of an escape, so
 /// that a row's value could end its string and go on as a statement; control characters do the like to terminals.
-fn untypable(spec: &Spec, row: &[Cell]) -> Option<&'static str> {
+pub(crate) fn untypable(spec: &Spec, row: &[Cell]) -> Option<&'static str> {
     let is_used = |column: &str| spec.repair.contains(&format!("{{{column}}}"));
     let is_odd = |cell: &Cell| cell.iter().flat_map(|text| text.chars()).any(|c| c == '\\' || c.is_control());
     let mut pairs = spec.columns.iter().copied().zip(row);
     pairs.find(|(column, cell)| is_used(column) && is_odd(cell)).map(|(column, _)| column)
 }
 
-/// A value of a statement: a number as it is, all else as a string.
-fn quoted(cell: Option<&str>) -> String {
+/// A value of a statement: a number as it is where its column holds numbers, all else as a string. A project or a host
+/// may be called by digits alone, which PostgreSQL does not compare with a number.
+fn quoted(column: &str, cell: Option<&str>) -> String {
     match cell {
-        Some(cell) if cell.parse::<u64>().is_ok() => cell.to_owned(),
+        Some(cell) if is_number(column) && cell.parse::<u64>().is_ok() => cell.to_owned(),
         Some(cell) => format!("'{}'", cell.replace('\'', "''")),
         None => "NULL".to_owned(),
     }
 }
 
+/// What a column of a look is called tells whether it holds a row's number.
+pub(crate) fn is_number(column: &str) -> bool {
+    column == "id" || (column.ends_with("_id") && column != "project_id")
+}
+
 /// A sentence or statement with the row's values in place of `{column}`, in one pass: what a row holds may itself look
 /// like a column in braces.
-fn filled(spec: &Spec, template: &str, row: &[Cell], value: impl Fn(Option<&str>) -> String) -> String {
+pub(crate) fn filled(
+    spec: &Spec,
+    template: &str,
+    row: &[Cell],
+    mut value: impl FnMut(&str, Option<&str>) -> String,
+) -> String {
     let mut text = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
         let (column, after) = after.split_once('}').unwrap_or((after, ""));
         let at = spec.columns.iter().position(|known| *known == column);
-        text.push_str(&value(at.and_then(|at| row.get(at)?.as_deref())));
+        text.push_str(&value(column, at.and_then(|at| row.get(at)?.as_deref())));
         rest = after;
     }
     text.push_str(rest);
@@ -147,6 +158,12 @@ mod tests {
             "UPDATE fixed_ips SET host = NULL WHERE id = 7 AND host = '{instance}'' x' AND deleted = 0"
         );
         assert!(finding.summary.contains("of {instance}' x, and"), "{finding:?}");
+    }
+
+    #[test]
+    fn a_project_of_digits_is_a_string() {
+        let finding = found("float-without-project", &["7", "203.0.113.7", "9", "12345", "web1"]);
+        assert!(finding.remedy[0].command.contains("project_id = '12345' WHERE id = 7 "), "{finding:?}");
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! `hopline db check`: what is inconsistent in the cloud's database, and between it and the hosts.
 
+mod carried;
+mod mend;
+mod told;
+
+pub(super) use mend::{mend, undo};
+
 use std::time::Instant;
 
 use cloud::{Checked, Clock, DatabaseUrl};

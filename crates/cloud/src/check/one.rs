@@ -1,0 +1,117 @@
+//! One row of one finding: whether it is still so, and the statement that puts it right, with its values.
+
+use super::looks::words;
+use super::repairs::unsayable;
+use super::told::{filled, is_number, untypable};
+use super::words::{For, TABLES};
+use super::{Clock, DB_CATALOGUE, Look, Spec, caches, networks};
+use crate::cells::Cell;
+use crate::database::Session;
+use crate::schema::Schema;
+
+/// What can be done about a row.
+pub(crate) enum Repair {
+    /// There is no such finding.
+    UnknownCode,
+    /// No statement puts it right: what is typed instead, and what is to be known about it.
+    NoStatement { instead: &'static str, note: &'static str },
+    /// The statement cannot be said here: why.
+    Unsayable(String),
+    /// The finding is not there, or is not this row's.
+    NotFound { table: &'static str },
+    /// This statement.
+    Statement(Template),
+}
+
+/// A statement with the values that it takes.
+pub(crate) struct Template {
+    /// `UPDATE TABLE SET ... WHERE ...`, with columns of the finding in braces.
+    pub(crate) sql: &'static str,
+    /// What was found, in a sentence.
+    pub(crate) summary: String,
+    /// What the repair disturbs.
+    pub(crate) note: &'static str,
+    columns: &'static [&'static str],
+    row: Vec<Cell>,
+}
+
+impl Template {
+    /// What a column in braces holds.
+    pub(crate) fn cell(&self, column: &str) -> Cell {
+        let at = self.columns.iter().position(|known| *known == column)?;
+        self.row.get(at)?.clone()
+    }
+
+    /// It holds a row's number.
+    pub(crate) fn is_number(column: &str) -> bool {
+        is_number(column)
+    }
+}
+
+/// Looks at a row again.
+pub(crate) async fn repair(
+    session: &mut Session,
+    schema: &Schema,
+    clock: &Clock,
+    code: &str,
+    row: u64,
+) -> Result<Repair, sqlx::Error> {
+    let Some(check) = DB_CATALOGUE.iter().find(|check| check.code == code) else {
+        return Ok(Repair::UnknownCode);
+    };
+    let spec = &check.inconsistency;
+    if !spec.repair.starts_with("UPDATE ") {
+        return Ok(Repair::NoStatement { instead: spec.repair, note: spec.note });
+    }
+    if let Some(table) = schema.missing(spec.needs).first() {
+        return Ok(Repair::Unsayable(format!("this database has no table {table}")));
+    }
+    if let Some(why) = unsayable(schema, check) {
+        return Ok(Repair::Unsayable(why));
+    }
+    let found = look(session, schema, clock, spec, row).await?;
+    let id = row.to_string();
+    let Some(row) = found.into_iter().find(|row| row.first() == Some(&Some(id.clone()))) else {
+        return Ok(Repair::NotFound { table: spec.table });
+    };
+    if let Some(column) = untypable(spec, &row) {
+        return Ok(Repair::Unsayable(format!("its {column} has characters that no name has")));
+    }
+    let summary = filled(spec, spec.one, &row, |_, cell| cell.unwrap_or("none").to_owned());
+    let (sql, note, columns) = (spec.repair, spec.note, spec.columns);
+    Ok(Repair::Statement(Template { sql, summary, note, columns, row }))
+}
+
+async fn look(
+    session: &mut Session,
+    schema: &Schema,
+    clock: &Clock,
+    spec: &Spec,
+    row: u64,
+) -> Result<Vec<Vec<Cell>>, sqlx::Error> {
+    let words = words(schema, clock, For::Server);
+    let mut found = Vec::new();
+    match &spec.look {
+        Look::Sql(sql) | Look::Guarded { guard: _, sql } => {
+            session.each(words.of(&only(spec, sql, row)), |row| found.push(row)).await?;
+        }
+        Look::Sieved { sql, keep } => {
+            session.each(words.of(&only(spec, sql, row)), |row| found.push(row)).await?;
+            found.retain(|row| keep(row));
+        }
+        Look::Networks(look) => found = look(&networks::read(session, &words).await?),
+        Look::Caches => caches::look(session, &words, |row| found.push(row)).await?,
+        // What hosts have is no row.
+        Look::Hosts { .. } => {}
+    }
+    Ok(found)
+}
+
+/// The statement for one row of its table, of all that it looks at. Each of them ends with a condition and an order.
+fn only(spec: &Spec, sql: &str, row: u64) -> String {
+    let alias = TABLES.iter().find(|(_, table)| *table == spec.table).map_or("", |(alias, _)| alias);
+    match sql.rsplit_once(" ORDER BY ") {
+        Some((head, order)) => format!("{head} AND {alias}.id = {row} ORDER BY {order}"),
+        None => sql.to_owned(),
+    }
+}

@@ -1,0 +1,101 @@
+//! Putting one row of the cloud's database right, and taking that back.
+//!
+//! [`plan`] only reads. [`apply`] plans once more in one transaction with the rows locked, and changes nothing unless
+//! that gives the same plan; the undo record is on the disk before the commit. [`undo`] restores the very values,
+//! unless the row has changed since.
+
+mod apply;
+mod bound;
+mod change;
+mod error;
+mod locks;
+mod record;
+mod release;
+mod undo;
+
+pub use apply::{Applied, apply};
+pub use change::{Change, Row, Value};
+pub use error::MendError;
+pub use record::RecordError;
+pub use undo::{Undone, undo};
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::check::{Clock, Repair, repair};
+use crate::database::{Session, block_on};
+use crate::database_error::{DatabaseError, classify};
+use crate::schema::{self, Schema};
+use crate::secret_url::DatabaseUrl;
+
+/// Statements that look at one row may, where nothing indexes what they ask for, look at a whole table.
+const STATEMENT_PATIENCE: u32 = 60;
+
+/// What is to be put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// A floating IP is to be tied to nothing.
+    Release {
+        /// It.
+        address: Ipv4Addr,
+        /// And no project's: back in its pool.
+        from_pool: bool,
+    },
+    /// A row of a finding.
+    Repair {
+        /// The finding's code.
+        code: String,
+        /// The row's id.
+        row: u64,
+    },
+}
+
+/// What would be changed. Writes nothing: the session is read-only.
+pub fn plan(url: &DatabaseUrl, timeout: Duration, ask: &Ask, clock: &Clock) -> Result<Change, MendError> {
+    block_on(url, timeout * STATEMENT_PATIENCE, async {
+        let mut session = Session::start(url, timeout).await?;
+        let schema = novas(&mut session, url).await?;
+        let change = plan_in(&mut session, &schema, url, ask, clock).await;
+        // What was read stands, whether or not the server hears our goodbye.
+        let _ = session.0.close().await;
+        change
+    })
+}
+
+/// The tables, which must be nova's.
+async fn novas(session: &mut Session, url: &DatabaseUrl) -> Result<Schema, MendError> {
+    let schema = Schema::read(session).await.map_err(|error| classify(url, &error))?;
+    let missing = schema.missing(&schema::NEEDED);
+    if missing.is_empty() {
+        return Ok(schema);
+    }
+    let missing = missing.into_iter().map(str::to_owned).collect();
+    Err(DatabaseError::NotNova { database: url.to_string(), missing }.into())
+}
+
+async fn plan_in(
+    session: &mut Session,
+    schema: &Schema,
+    url: &DatabaseUrl,
+    ask: &Ask,
+    clock: &Clock,
+) -> Result<Change, MendError> {
+    let (code, row) = match ask {
+        Ask::Release { address, from_pool } => {
+            return release::plan(session, schema, url, *address, *from_pool).await;
+        }
+        Ask::Repair { code, row } => (code, *row),
+    };
+    let repair = repair(session, schema, clock, code, row).await.map_err(|error| classify(url, &error))?;
+    let code = || code.clone();
+    match repair {
+        Repair::UnknownCode => Err(MendError::UnknownCode { code: code() }),
+        Repair::NoStatement { instead, note } => Err(MendError::NoStatement { code: code(), instead, note }),
+        Repair::Unsayable(why) => Err(MendError::Unsayable { code: code(), row, why }),
+        Repair::NotFound { table } => Err(MendError::NotFound { code: code(), table, row }),
+        Repair::Statement(template) => {
+            let change = change::of_template(session, schema, &template, row).await;
+            change.map_err(|error| classify(url, &error))?.ok_or(MendError::Guarded { code: code(), row })
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The change, made: in one transaction, and on record before it is committed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::change::{Change, NOW};
+use super::error::MendError;
+use super::record::{Record, State};
+use super::{Ask, STATEMENT_PATIENCE, bound, locks, novas, plan_in};
+use crate::check::Clock;
+use crate::database::{Session, block_on};
+use crate::database_error::classify;
+use crate::secret_url::DatabaseUrl;
+
+/// A change that was made.
+#[derive(Debug)]
+pub struct Applied {
+    /// Under which it can be taken back.
+    pub id: String,
+    /// With the row as it is now.
+    pub change: Change,
+}
+
+/// Makes a change that [`super::plan`] gave, unless what is planned now, with the rows locked, is another. Its undo
+/// record goes to `folder`, which is made where it is missing.
+///
+/// Where the process ends at any point, the database has the row before or after; the record holds both.
+pub fn apply(
+    url: &DatabaseUrl,
+    timeout: Duration,
+    ask: &Ask,
+    clock: &Clock,
+    planned: &Change,
+    folder: &Path,
+) -> Result<Applied, MendError> {
+    block_on(url, timeout * STATEMENT_PATIENCE, async {
+        let mut session = Session::start_to_change(url, timeout).await?;
+        let change = change(&mut session, url, ask, clock, planned).await?;
+        let mut record = Record::create(folder, url, &change)?;
+        let id = record.id().to_owned();
+        commit(session, url, timeout, &mut record, State::Committed).await?;
+        Ok(Applied { id, change })
+    })
+}
+
+/// Everything but the commit. An error ends the session, and with it the transaction.
+async fn change(
+    session: &mut Session,
+    url: &DatabaseUrl,
+    ask: &Ask,
+    clock: &Clock,
+    planned: &Change,
+) -> Result<Change, MendError> {
+    let failed = |error: sqlx::Error| classify(url, &error);
+    let moved = || MendError::Moved { table: planned.table.clone(), row: planned.row };
+    let schema = novas(session, url).await?;
+    locks::lock(session, &schema, &planned.table, planned.row).await.map_err(failed)?;
+    let mut change = plan_in(session, &schema, url, ask, clock).await?;
+    if change != *planned {
+        return Err(moved());
+    }
+    if bound::execute(session, &change.sql, &change.values).await.map_err(failed)? != 1 {
+        return Err(moved());
+    }
+    let now = bound::row(session, &schema, &change.table, change.row, "").await.map_err(failed)?;
+    let now = now.ok_or_else(moved)?;
+    // A trigger of somebody's may write more than was told.
+    let is_as_told = |(column, told): (&String, &Option<String>)| {
+        told.as_deref() == Some(NOW) || now.get(column) == Some(told)
+    };
+    if !change.after.iter().all(is_as_told) {
+        return Err(moved());
+    }
+    change.after = now;
+    Ok(change)
+}
+
+/// Commits, and notes that it did. No answer within `timeout` is as bad as a broken connection.
+pub(super) async fn commit(
+    mut session: Session,
+    url: &DatabaseUrl,
+    timeout: Duration,
+    record: &mut Record,
+    state: State,
+) -> Result<(), MendError> {
+    let why = match tokio::time::timeout(timeout, session.run("COMMIT".to_owned())).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(url.without_password(&error.to_string())),
+        Err(_) => Some(format!("no answer within {} s", timeout.as_secs_f32())),
+    };
+    if let Some(why) = why {
+        return Err(MendError::Uncertain { id: record.id().to_owned(), why });
+    }
+    // What is committed stands, whether or not the server hears our goodbye, and whether or not the record can be
+    // added to: without the note the row tells.
+    let _ = session.0.close().await;
+    let _ = record.note(state);
+    Ok(())
+}

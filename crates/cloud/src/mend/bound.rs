@@ -1,0 +1,93 @@
+//! Statements with bound values, on any of the three servers.
+
+use sqlx::AssertSqlSafe;
+
+use super::change::{Row, Value};
+use crate::cells::{Cell, every_cell};
+use crate::connection::Connection;
+use crate::database::Session;
+use crate::schema::{Dialect, Schema};
+
+/// Binds the values to a query of any of the three drivers, whose types have nothing in common.
+macro_rules! bind {
+    ($driver:ty, $sql:expr, $values:expr) => {
+        $values.iter().fold(sqlx::query::<$driver>(AssertSqlSafe($sql)), |query, value| match value.clone() {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+        })
+    };
+}
+
+/// How many rows the statement changed. MySQL, too, counts those that had the values already: sqlx asks it to.
+pub(super) async fn execute(session: &mut Session, sql: &str, values: &[Value]) -> Result<u64, sqlx::Error> {
+    match &mut session.0 {
+        Connection::MySql(connection) => {
+            let query = bind!(sqlx::MySql, sql.to_owned(), values);
+            query.execute(connection).await.map(|done| done.rows_affected())
+        }
+        Connection::Postgres(connection) => {
+            let query = bind!(sqlx::Postgres, numbered(sql), values);
+            query.execute(connection).await.map(|done| done.rows_affected())
+        }
+        Connection::Sqlite(connection) => {
+            let query = bind!(sqlx::Sqlite, sql.to_owned(), values);
+            query.execute(connection).await.map(|done| done.rows_affected())
+        }
+    }
+}
+
+/// The rows of a SELECT whose columns are cast to text.
+pub(super) async fn rows(
+    session: &mut Session,
+    sql: &str,
+    values: &[Value],
+) -> Result<Vec<Vec<Cell>>, sqlx::Error> {
+    match &mut session.0 {
+        Connection::MySql(connection) => {
+            let query = bind!(sqlx::MySql, sql.to_owned(), values);
+            query.fetch_all(connection).await?.iter().map(every_cell).collect()
+        }
+        Connection::Postgres(connection) => {
+            let query = bind!(sqlx::Postgres, numbered(sql), values);
+            query.fetch_all(connection).await?.iter().map(every_cell).collect()
+        }
+        Connection::Sqlite(connection) => {
+            let query = bind!(sqlx::Sqlite, sql.to_owned(), values);
+            query.fetch_all(connection).await?.iter().map(every_cell).collect()
+        }
+    }
+}
+
+/// The whole of a row, each column as text; with `for_update` nobody else changes it until we are done.
+pub(super) async fn row(
+    session: &mut Session,
+    schema: &Schema,
+    table: &str,
+    id: u64,
+    for_update: &str,
+) -> Result<Option<Row>, sqlx::Error> {
+    let columns = schema.columns(table);
+    let sql = format!("SELECT {} FROM {table} WHERE id = {id}{for_update}", schema.texts(table, &columns));
+    let found = rows(session, &sql, &[]).await?.into_iter().next();
+    Ok(found.map(|cells| columns.into_iter().map(str::to_owned).zip(cells).collect()))
+}
+
+/// What locks the rows that a SELECT gives; SQLite's transaction has locked everything.
+pub(super) fn for_update(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MySql | Dialect::Postgres => " FOR UPDATE",
+        Dialect::Sqlite => "",
+    }
+}
+
+/// PostgreSQL's values are numbered. Our statements hold no strings, so each `?` is one.
+fn numbered(sql: &str) -> String {
+    let mut text = String::with_capacity(sql.len() + 8);
+    for (at, piece) in sql.split('?').enumerate() {
+        if at > 0 {
+            text.push_str(&format!("${at}"));
+        }
+        text.push_str(piece);
+    }
+    text
+}

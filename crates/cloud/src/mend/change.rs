@@ -1,0 +1,195 @@
+//! A change of one row: its statement with the values bound, and the row before and after.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bound;
+use crate::cells::Cell;
+use crate::check::Template;
+use crate::database::Session;
+use crate::schema::Schema;
+
+/// A row, by column, each value as text.
+pub type Row = BTreeMap<String, Cell>;
+
+/// A bound value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A number.
+    Number(i64),
+    /// Anything else; `None` for NULL.
+    Text(Option<String>),
+}
+
+/// A change of one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it puts right, in a sentence.
+    pub summary: String,
+    /// What it disturbs.
+    pub note: String,
+    /// The table.
+    pub table: String,
+    /// `id` of the row.
+    pub row: u64,
+    /// The statement, with `?` for each value.
+    pub sql: String,
+    /// The values, in order.
+    pub values: Vec<Value>,
+    /// The row as it is.
+    pub before: Row,
+    /// The row as it becomes. Times are the server's own, and are [`NOW`] until they are known.
+    pub after: Row,
+}
+
+/// What [`Change::after`] has for a time that is not yet known.
+pub(super) const NOW: &str = "now";
+
+impl Change {
+    /// Columns that change, with what was and what will be.
+    pub fn differences(&self) -> impl Iterator<Item = (&str, &Cell, &Cell)> {
+        let pairs = self.before.iter().filter_map(|(column, old)| {
+            let new = self.after.get(column)?;
+            Some((column.as_str(), old, new))
+        });
+        pairs.filter(|(_, old, new)| old != new)
+    }
+}
+
+/// What a column is set to.
+pub(super) enum To {
+    Null,
+    False,
+    /// The row's own id: how nova marks what is deleted.
+    Id,
+    Cell(Cell),
+}
+
+/// A statement that is being put together.
+pub(super) struct Draft<'d> {
+    schema: &'d Schema,
+    table: &'static str,
+    row: u64,
+    set: Vec<String>,
+    values: Vec<Value>,
+    after: Row,
+}
+
+impl<'d> Draft<'d> {
+    /// Of a row that is now `before`.
+    pub(super) fn new(schema: &'d Schema, table: &'static str, row: u64, before: &Row) -> Draft<'d> {
+        Draft { schema, table, row, set: Vec::new(), values: Vec::new(), after: before.clone() }
+    }
+
+    /// Sets a column, where there is such a one.
+    pub(super) fn set(&mut self, column: &str, to: To) {
+        if !self.schema.has(self.table, column) {
+            return;
+        }
+        let (expression, becomes) = match to {
+            To::Null => ("NULL".to_owned(), None),
+            To::False => self.falsehood(column),
+            To::Id => ("id".to_owned(), Some(self.row.to_string())),
+            To::Cell(cell) => (self.bind(column, cell.clone()), cell),
+        };
+        self.set.push(format!("{column} = {expression}"));
+        self.after.insert(column.to_owned(), becomes);
+    }
+
+    fn falsehood(&self, column: &str) -> (String, Cell) {
+        let is_boolean = self.schema.is_boolean(self.table, column) == Some(true);
+        let (expression, becomes) = if is_boolean { ("FALSE", "false") } else { ("0", "0") };
+        (expression.to_owned(), Some(becomes.to_owned()))
+    }
+
+    /// A place for a value of this column.
+    pub(super) fn bind(&mut self, column: &str, cell: Cell) -> String {
+        self.values.push(Value::Text(cell));
+        match self.schema.cast_to(self.table, column) {
+            Some(type_name) => format!("CAST(? AS {type_name})"),
+            None => "?".to_owned(),
+        }
+    }
+
+    /// A place for a number.
+    pub(super) fn bind_number(&mut self, number: u64) -> String {
+        self.values.push(Value::Number(number.cast_signed()));
+        "?".to_owned()
+    }
+
+    /// The statement for the row where the condition holds. nova notes when it last changed a row, and so do we.
+    pub(super) fn finish(mut self, condition: &str, before: Row, summary: String, note: String) -> Change {
+        let is_deleted = before.get("deleted") != self.after.get("deleted");
+        for (column, is_due) in [("updated_at", !is_deleted), ("deleted_at", is_deleted)] {
+            if is_due && self.schema.has(self.table, column) {
+                self.set.push(format!("{column} = {}", self.schema.now()));
+                self.after.insert(column.to_owned(), Some(NOW.to_owned()));
+            }
+        }
+        let sql = format!("UPDATE {} SET {} WHERE {condition}", self.table, self.set.join(", "));
+        let (table, row, values, after) = (self.table.to_owned(), self.row, self.values, self.after);
+        Change { summary, note, table, row, sql, values, before, after }
+    }
+}
+
+/// The change that a finding's repair makes; `None` where its own conditions keep it from it.
+pub(super) async fn of_template(
+    session: &mut Session,
+    schema: &Schema,
+    template: &Template,
+    row: u64,
+) -> Result<Option<Change>, sqlx::Error> {
+    let Some((table, set, condition)) = parts(template.sql) else { return Ok(None) };
+    let Some(before) = bound::row(session, schema, table, row, "").await? else { return Ok(None) };
+    let mut draft = Draft::new(schema, table, row, &before);
+    for (column, to) in set.split(", ").filter_map(|pair| pair.split_once(" = ")) {
+        let to = match to {
+            "NULL" => To::Null,
+            "FALSE" => To::False,
+            "id" => To::Id,
+            value => To::Cell(template.cell(value.trim_matches(['{', '}']))),
+        };
+        draft.set(column, to);
+    }
+    let bound_before = draft.values.len();
+    let condition = places(&mut draft, template, condition);
+    let probe = format!("SELECT {} FROM {table} WHERE {condition}", schema.text(table, "id"));
+    let values = draft.values.get(bound_before..).unwrap_or_default();
+    if bound::rows(session, &probe, values).await?.len() != 1 {
+        return Ok(None);
+    }
+    Ok(Some(draft.finish(&condition, before, template.summary.clone(), template.note.to_owned())))
+}
+
+/// `UPDATE TABLE SET SET WHERE CONDITION`
+fn parts(sql: &'static str) -> Option<(&'static str, &'static str, &'static str)> {
+    let (table, rest) = sql.strip_prefix("UPDATE ")?.split_once(" SET ")?;
+    let (set, condition) = rest.split_once(" WHERE ")?;
+    Some((table, set, condition))
+}
+
+/// The condition with a place for each column in braces.
+fn places(draft: &mut Draft<'_>, template: &Template, condition: &str) -> String {
+    let mut text = String::with_capacity(condition.len());
+    let mut rest = condition;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let (column, after) = after.split_once('}').unwrap_or((after, ""));
+        let cell = template.cell(column);
+        let number =
+            cell.as_deref().filter(|_| Template::is_number(column)).and_then(|text| text.parse().ok());
+        let place = match number {
+            Some(number) => draft.bind_number(number),
+            None => {
+                let compared = before.strip_suffix(" = ").and_then(|text| text.rsplit([' ', '(']).next());
+                draft.bind(compared.unwrap_or_default(), cell)
+            }
+        };
+        text.push_str(&place);
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}

@@ -1,0 +1,152 @@
+//! Why nothing was changed, or why nobody knows whether it was.
+
+use std::net::Ipv4Addr;
+
+use thiserror::Error;
+
+use super::record::RecordError;
+use crate::database_error::DatabaseError;
+
+/// Why a row was not put right. But for [`MendError::Uncertain`], nothing was changed.
+#[derive(Debug, Error)]
+pub enum MendError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The undo record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// No live row has the address.
+    #[error("the database has no floating IP {address}")]
+    NoFloating {
+        /// It.
+        address: Ipv4Addr,
+    },
+    /// Several live rows have the address.
+    #[error(
+        "rows {} of floating_ips all have the address {address}: \
+         choose one with `hopline db repair floating-ip-twice ROW` first",
+        .rows.join(", ")
+    )]
+    FloatingTwice {
+        /// It.
+        address: Ipv4Addr,
+        /// Their ids.
+        rows: Vec<String>,
+    },
+    /// It is in use.
+    #[error(
+        "floating IP {address} is on {instance}, which lives: \
+         take it off through nova (`nova floating-ip-disassociate {instance} {address}`), which tells the host, too"
+    )]
+    Lives {
+        /// It.
+        address: Ipv4Addr,
+        /// Whose.
+        instance: String,
+    },
+    /// It is as it would be.
+    #[error("floating IP {address} is {what} already: nothing to do")]
+    Free {
+        /// It.
+        address: Ipv4Addr,
+        /// What it would become.
+        what: &'static str,
+    },
+    /// No such finding.
+    #[error("`{code}` is no finding of the database; `hopline db check` tells those that there are")]
+    UnknownCode {
+        /// What was given.
+        code: String,
+    },
+    /// Nothing that can be done by itself.
+    #[error("no statement puts {code} right by itself; type `{instead}` ({note})")]
+    NoStatement {
+        /// The finding.
+        code: String,
+        /// What is typed.
+        instead: &'static str,
+        /// What is to be known about it.
+        note: &'static str,
+    },
+    /// This database, or this row, does not allow it.
+    #[error("{code} cannot be put right in row {row}: {why}")]
+    Unsayable {
+        /// The finding.
+        code: String,
+        /// The row.
+        row: u64,
+        /// Why.
+        why: String,
+    },
+    /// The finding is not there.
+    #[error("row {row} of {table} has no {code}: `hopline db check` tells the rows that have")]
+    NotFound {
+        /// The finding.
+        code: String,
+        /// Its table.
+        table: &'static str,
+        /// The row.
+        row: u64,
+    },
+    /// The finding is there, and its repair would not be safe in this row.
+    #[error("{code} cannot be put right in row {row}: somebody uses it; see `hopline explain {code}`")]
+    Guarded {
+        /// The finding.
+        code: String,
+        /// The row.
+        row: u64,
+    },
+    /// Somebody changed it meanwhile.
+    #[error("row {row} of {table} changed while it was looked at: nothing was changed, look again")]
+    Moved {
+        /// Its table.
+        table: String,
+        /// The row.
+        row: u64,
+    },
+    /// It changed since.
+    #[error(
+        "row {row} of {table} changed after {id} was applied ({columns}): nothing was changed, \
+         since what others wrote would be lost"
+    )]
+    ChangedSince {
+        /// The record.
+        id: String,
+        /// Its table.
+        table: String,
+        /// The row.
+        row: u64,
+        /// Which of its columns.
+        columns: String,
+    },
+    /// There is nothing to take back.
+    #[error("{id} is not in the database: {why}")]
+    NotApplied {
+        /// The record.
+        id: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// The record is of another database.
+    #[error("{id} was applied to {theirs}, and the site file names {ours}")]
+    OtherDatabase {
+        /// The record.
+        id: String,
+        /// Where it was applied.
+        theirs: String,
+        /// What is named now.
+        ours: String,
+    },
+    /// The connection ended in the commit.
+    #[error(
+        "the connection ended while {id} was committed, and whether it was is not known ({why}): \
+         `hopline db undo {id}` looks, and takes it back where it was"
+    )]
+    Uncertain {
+        /// The record.
+        id: String,
+        /// The server's reason.
+        why: String,
+    },
+}

@@ -1,0 +1,202 @@
+//! The undo record: one file a change, of JSON lines. The first is the change; each further one says how far it came.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::change::Change;
+use crate::secret_url::DatabaseUrl;
+
+/// A record is a row, twice; anything larger is another file.
+const BYTES_MAX: u64 = 16 << 20;
+/// The form of the first line.
+const SCHEMA: &str = "hopline.undo/1";
+
+/// Why an undo record could not be written or read.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// It cannot be written.
+    #[error("cannot write the undo record {path}: {why}; nothing was changed without it")]
+    Write {
+        /// Which.
+        path: String,
+        /// The system's reason.
+        why: String,
+    },
+    /// It cannot be read.
+    #[error("cannot read the undo record {path}: {why}")]
+    Read {
+        /// Which.
+        path: String,
+        /// The system's reason.
+        why: String,
+    },
+    /// It is no such record.
+    #[error("{path} is no undo record: {why}")]
+    Form {
+        /// Which.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// It is no name of a record.
+    #[error("`{id}` names no undo record: `--apply` prints the name, which is digits with a dash")]
+    Name {
+        /// What was given.
+        id: String,
+    },
+}
+
+/// How far a change came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    /// On record; the row tells whether it was committed.
+    Prepared,
+    Committed,
+    /// As `Prepared`, of the way back.
+    Undoing,
+    Undone,
+}
+
+#[derive(Serialize, Deserialize)]
+struct First {
+    schema: String,
+    id: String,
+    /// Seconds since 1970, in UTC.
+    at_s: u64,
+    /// Without its password.
+    database: String,
+    change: Change,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    state: State,
+}
+
+/// A record's file.
+pub(super) struct Record {
+    path: PathBuf,
+    file: File,
+    id: String,
+    database: String,
+    state: State,
+}
+
+impl Record {
+    /// Writes the record of a change, and returns when it is on the disk, with its name in the folder.
+    pub(super) fn create(folder: &Path, url: &DatabaseUrl, change: &Change) -> Result<Record, RecordError> {
+        let failed = |path: &Path, error: &io::Error| RecordError::Write {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        };
+        make(folder).map_err(|error| failed(folder, &error))?;
+        let at_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Of one process's several changes in a second, too, each has a name of its own.
+        let id = format!("{}{:09}-{}", at_s.as_secs(), at_s.subsec_nanos(), std::process::id());
+        let path = path(folder, &id);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(|error| failed(&path, &error))?;
+        let database = url.to_string();
+        let mut record = Record { path, file, id: id.clone(), database, state: State::Prepared };
+        let first = First {
+            schema: SCHEMA.to_owned(),
+            id,
+            at_s: at_s.as_secs(),
+            database: record.database.clone(),
+            change: change.clone(),
+        };
+        record.append(&first)?;
+        sync_folder(folder).map_err(|error| failed(folder, &error))?;
+        Ok(record)
+    }
+
+    /// Reads a record, to take its change back. A last line that is not whole was being written when its writer ended.
+    pub(super) fn open(folder: &Path, id: &str) -> Result<(Record, Change), RecordError> {
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+            return Err(RecordError::Name { id: id.to_owned() });
+        }
+        let path = path(folder, id);
+        let shown = path.display().to_string();
+        let failed = |error: &io::Error| RecordError::Read { path: shown.clone(), why: error.to_string() };
+        let open = OpenOptions::new().read(true).append(true).open(&path);
+        let file = open.map_err(|error| failed(&error))?;
+        let mut text = String::new();
+        (&file).take(BYTES_MAX).read_to_string(&mut text).map_err(|error| failed(&error))?;
+        let (first, state) = parse(&text).map_err(|why| RecordError::Form { path: shown.clone(), why })?;
+        if first.id != id {
+            return Err(RecordError::Form { path: shown, why: format!("it is the record of {}", first.id) });
+        }
+        let mut record = Record { path, file, id: first.id, database: first.database, state };
+        if !text.ends_with('\n') {
+            // What is added must not become part of it.
+            record.file.write_all(b"\n").map_err(|error| failed(&error))?;
+        }
+        Ok((record, first.change))
+    }
+
+    /// The change's name.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The URL of the database, without its password.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// How far the change came, as far as the record knows.
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Adds how far it has come.
+    pub(super) fn note(&mut self, state: State) -> Result<(), RecordError> {
+        self.state = state;
+        self.append(&Line { state })
+    }
+
+    fn append(&mut self, line: &impl Serialize) -> Result<(), RecordError> {
+        let written = serde_json::to_string(line).map_err(io::Error::from).and_then(|text| {
+            self.file.write_all(format!("{text}\n").as_bytes())?;
+            self.file.sync_all()
+        });
+        let path = self.path.display().to_string();
+        written.map_err(|error| RecordError::Write { path, why: error.to_string() })
+    }
+}
+
+fn parse(text: &str) -> Result<(First, State), String> {
+    let mut lines = text.lines();
+    let first: First = serde_json::from_str(lines.next().unwrap_or_default()).map_err(|e| e.to_string())?;
+    if first.schema != SCHEMA {
+        return Err(format!("its schema is not {SCHEMA}"));
+    }
+    let mut states = lines.filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    Ok((first, states.next_back().map_or(State::Prepared, |line| line.state)))
+}
+
+fn path(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{id}.jsonl"))
+}
+
+/// Makes the folder, for its owner alone, and every folder above that is missing; each name is on the disk.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    fs::File::open(folder)?.sync_all()
+}

@@ -1,0 +1,66 @@
+//! `hopline db release`, `repair` and `undo`: one row, put right or restored.
+
+use std::path::PathBuf;
+
+use cloud::{Ask, Clock, DatabaseUrl};
+
+use super::carried::{self, Carried};
+use super::{no_database, told};
+use crate::failure::Failure;
+use crate::gather::{self, Facts};
+use crate::plan::Plan;
+use crate::site_file::{self, Site};
+
+pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
+    let site = site_file::find(plan.site.as_deref())?;
+    let url = site.database.as_ref().ok_or_else(no_database)?;
+    let facts = facts(&site, plan);
+    let timeout_s = facts.as_ref().ok().and_then(super::timeout_s);
+    let clock = Clock { timeout_s: timeout_s.unwrap_or(Clock::default().timeout_s), ..Clock::default() };
+    let change = cloud::plan(url, plan.timeout, ask, &clock).map_err(|error| Failure::of(&error))?;
+    let carried = carried(&site, facts.as_ref(), &change);
+    if !apply {
+        return told::change(plan.format, ask, &change, None, &carried);
+    }
+    let folder = folder()?;
+    let applied = cloud::apply(url, plan.timeout, ask, &clock, &change, &folder);
+    let applied = applied.map_err(|error| Failure::of(&error))?;
+    told::change(plan.format, ask, &applied.change, Some(&applied.id), &carried)
+}
+
+pub(crate) fn undo(plan: &Plan, id: &str) -> Result<u8, Failure> {
+    let site = site_file::find(plan.site.as_deref())?;
+    let url: &DatabaseUrl = site.database.as_ref().ok_or_else(no_database)?;
+    let undone = cloud::undo(url, plan.timeout, &folder()?, id).map_err(|error| Failure::of(&error))?;
+    told::undone(plan.format, id, &undone.change)
+}
+
+/// The hosts; where they cannot be looked at: why.
+fn facts(site: &Site, plan: &Plan) -> Result<Facts, String> {
+    if site.is_offline() {
+        return Err("the hosts are read from bundles, of another time than the database".to_owned());
+    }
+    gather::gather(site, plan.timeout).map_err(|failure| failure.to_string())
+}
+
+/// What hosts carry of a floating IP whose row is changed.
+fn carried(site: &Site, facts: Result<&Facts, &String>, change: &cloud::Change) -> Carried {
+    let address = change.before.get("address").cloned().flatten();
+    // PostgreSQL's `inet` prints an address with its length.
+    let address = address.and_then(|text| text.trim_end_matches("/32").parse().ok());
+    match address.filter(|_| change.table == "floating_ips") {
+        None => Carried::default(),
+        Some(address) => carried::look(site, facts, address, change),
+    }
+}
+
+/// Where undo records are: the XDG base directories' place for what a program has to remember.
+fn folder() -> Result<PathBuf, Failure> {
+    let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = given.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+    let state = state.filter(|path| path.is_absolute()).ok_or_else(|| {
+        Failure::new("there is no place for the undo record")
+            .hint("set HOME or XDG_STATE_HOME to an absolute path")
+    })?;
+    Ok(state.join("hopline/undo"))
+}

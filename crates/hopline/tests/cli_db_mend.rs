@@ -1,0 +1,189 @@
+//! `hopline db release`, `repair` and `undo` on a SQLite file, by the program itself: what it prints, what it refuses,
+//! and that it can be killed at any point.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use cli_support::{Run, assert_refused, command, hopline};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How often `--apply` is killed; 200 prove it.
+const KILLS: &str = "HOPLINE_MEND_KILLS";
+const KILLS_DEFAULT: u32 = 25;
+const ADDRESS: &str = "203.0.113.10";
+
+/// A site whose only host is in a bundle, so that none is looked at, with Essex's tables: web1 is deleted, and its
+/// floating IP hangs on.
+fn site() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[host]]\nname = \"compute1\"\nat = \"bundle:none.tar.zst\"\n\n\
+                [cloud]\nkind = \"nova-network\"\ndatabase = \"sqlite:nova.sqlite\"\n";
+    std::fs::write(folder.path().join("site.toml"), text).unwrap();
+    std::fs::write(folder.path().join("nova.sqlite"), "").unwrap();
+    run(folder.path(), include_str!("../../cloud/tests/fixtures/essex.sql"));
+    run(folder.path(), "UPDATE instances SET deleted = 1 WHERE id = 1");
+    folder
+}
+
+fn run(folder: &Path, sql: &str) {
+    support::sqlite(&folder.join("nova.sqlite"), sql);
+}
+
+/// The floating IP's `fixed_ip_id` and `host`.
+fn row(folder: &Path) -> String {
+    let program = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT quote(fixed_ip_id) || \
+                   quote(host) FROM floating_ips WHERE id = 1').fetchone()[0])";
+    let database = folder.join("nova.sqlite");
+    support::printed(&["python3", "-c", program, database.to_str().unwrap()]).trim().to_owned()
+}
+
+fn json(run: &Run) -> Value {
+    assert_eq!(run.code, 0, "{run:?}");
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+fn records(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder.join(".local/state/hopline/undo")).into_iter().flatten().flatten();
+    files.map(|entry| entry.path()).collect()
+}
+
+#[test]
+fn a_dry_run_prints_all_and_changes_nothing() {
+    let site = site();
+    let file = std::fs::read(site.path().join("nova.sqlite")).unwrap();
+    let page = hopline(site.path(), &["db", "release", ADDRESS]);
+    assert_eq!(page.code, 0, "{page:?}");
+    for piece in [
+        "hangs on 10.0.0.2, whose instance (web1) is deleted",
+        "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = ? AND fixed_ip_id = ?",
+        "values: 1, 1",
+        "* fixed_ip_id  1 -> NULL",
+        "* host         netnode -> NULL",
+        "    address      203.0.113.10",
+        "whether compute1 carries 203.0.113.10",
+        "whether netnode carries 203.0.113.10: the site file does not name it",
+        "nothing is changed: `--apply` changes it",
+    ] {
+        assert!(page.stdout.contains(piece), "{piece:?} is missing: {}", page.stdout);
+    }
+    let report = json(&hopline(site.path(), &["db", "release", ADDRESS, "--json"]));
+    assert_eq!(report["schema"], "hopline.change/1");
+    assert_eq!((&report["applied"], &report["undo"]), (&Value::Bool(false), &Value::Null));
+    assert_eq!(report["rows"][0]["after"]["host"], Value::Null);
+    assert_eq!(std::fs::read(site.path().join("nova.sqlite")).unwrap(), file);
+    assert!(records(site.path()).is_empty());
+}
+
+#[test]
+fn what_is_applied_is_taken_back() {
+    let site = site();
+    let before = row(site.path());
+    let report = json(&hopline(site.path(), &["db", "release", ADDRESS, "--apply", "--json"]));
+    assert_eq!(row(site.path()), "NULLNULL");
+    let id = report["undo"].as_str().unwrap();
+    let [record] = records(site.path()).try_into().unwrap();
+    assert_eq!(std::fs::metadata(&record).unwrap().permissions().mode() & 0o7777, 0o600);
+    let lines = std::fs::read_to_string(&record).unwrap();
+    assert!(lines.ends_with("{\"state\":\"committed\"}\n"), "{lines}");
+    let back = hopline(site.path(), &["db", "undo", id]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(back.stdout.contains("* host         NULL -> netnode"), "{back:?}");
+    assert_eq!(row(site.path()), before);
+    assert_refused(&hopline(site.path(), &["db", "undo", id]), &["taken back already"]);
+}
+
+#[test]
+fn a_repair_is_by_code_and_row() {
+    let site = site();
+    let arguments = ["db", "repair", "float-tied-to-deleted-instance", "1", "--apply", "--minimal"];
+    let done = hopline(site.path(), &arguments);
+    assert_eq!((done.code, row(site.path()).as_str()), (0, "NULLNULL"), "{done:?}");
+    assert!(done.stdout.trim().ends_with(" floating_ips/1"), "{done:?}");
+    assert_refused(&hopline(site.path(), &arguments), &["row 1 of floating_ips has no float-tied"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_and_changes_nothing() {
+    let site = site();
+    let before = row(site.path());
+    let refuses = |arguments: &[&str], pieces: &[&str]| {
+        assert_refused(&hopline(site.path(), &[&["db"], arguments].concat()), pieces);
+    };
+    refuses(&["release", "192.0.2.1", "--apply"], &["no floating IP 192.0.2.1"]);
+    refuses(&["release", "web1"], &["web1"]);
+    refuses(&["repair", "no-such", "1", "--apply"], &["`no-such` is no finding"]);
+    refuses(&["repair", "network-overlap", "1", "--apply"], &["no statement puts network-overlap right"]);
+    refuses(&["undo", "../../etc/passwd"], &["names no undo record"]);
+    refuses(&["undo", "1-2"], &["cannot read the undo record"]);
+    run(site.path(), "UPDATE instances SET deleted = 0 WHERE id = 1");
+    refuses(&["release", ADDRESS, "--apply"], &["is on web1, which lives", "floating-ip-disassociate"]);
+    assert_eq!(row(site.path()), before);
+
+    // Without a record nothing is committed.
+    run(site.path(), "UPDATE instances SET deleted = 1 WHERE id = 1");
+    std::fs::create_dir_all(site.path().join(".local/state")).unwrap();
+    std::fs::write(site.path().join(".local/state/hopline"), "a file where the records' folder is to be")
+        .unwrap();
+    refuses(&["release", ADDRESS, "--apply"], &["cannot write the undo record", "nothing was changed"]);
+    assert_eq!(row(site.path()), before);
+}
+
+#[test]
+fn killed_at_any_point_it_leaves_the_old_row_or_the_new() {
+    let site = site();
+    let before = row(site.path());
+    let arguments = ["db", "release", ADDRESS, "--apply", "--minimal"];
+    let started = Instant::now();
+    let whole = hopline(site.path(), &arguments);
+    assert_eq!(whole.code, 0, "{whole:?}");
+    let whole = started.elapsed();
+    let kills: u32 = std::env::var(KILLS).ok().map_or(KILLS_DEFAULT, |text| text.parse().unwrap());
+    let (mut old, mut new, mut uncommitted) = (0, 0, 0);
+    run(site.path(), "UPDATE floating_ips SET fixed_ip_id = 1, host = 'netnode' WHERE id = 1");
+    for round in 0..kills {
+        let known = records(site.path());
+        let mut child =
+            command(site.path()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Spread evenly over the time that a run takes, in an order that is none.
+        let point = f64::from(round * 89 % kills.max(1)) / f64::from(kills);
+        let at = Instant::now() + whole.mul_f64(point * 1.1);
+        while Instant::now() < at && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let fresh: Vec<PathBuf> =
+            records(site.path()).into_iter().filter(|path| !known.contains(path)).collect();
+        let now = row(site.path());
+        let is_new = now == "NULLNULL";
+        assert!(is_new || now == before, "round {round}: {now}");
+        let text = fresh.first().map(|path| std::fs::read_to_string(path).unwrap()).unwrap_or_default();
+        let is_told = text.contains("{\"state\":\"committed\"}");
+        assert!(!is_told || is_new, "round {round}: told as committed, and is not");
+        assert!(!is_new || !text.is_empty(), "round {round}: changed without a record");
+        (old, new) = (old + u32::from(!is_new), new + u32::from(is_new));
+        uncommitted += u32::from(!text.is_empty() && !is_told);
+        // The record tells which, and leads back.
+        if let Some(path) = fresh.first().filter(|_| text.ends_with('\n')) {
+            let id = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let back = hopline(site.path(), &["db", "undo", &id]);
+            if is_new {
+                assert_eq!(back.code, 0, "{back:?}");
+                assert_eq!(row(site.path()), before, "round {round}");
+            } else {
+                assert_refused(&back, &["the row is as it was before"]);
+            }
+        }
+    }
+    eprintln!("{old} old, {new} new, {uncommitted} on record only, of {kills}; a run takes {whole:?}");
+    assert!(old > 0 && (new > 0 || kills < 100), "{old} old, {new} new: the points do not cover a run");
+}

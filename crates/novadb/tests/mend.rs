@@ -1,0 +1,360 @@
+//! Rows put right and restored, on SQLite, MariaDB and PostgreSQL alike: what is restored is what was there, to the
+//! byte, and nobody else's change is lost.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/planted.rs"]
+mod planted;
+#[allow(dead_code, reason = "this test uses a part")]
+#[path = "../../cloud/tests/support/servers.rs"]
+mod servers;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Instant;
+
+use cloud::{Access, Ask, Change, Clock, Connection, DatabaseUrl, MendError, ROWS_MAX};
+use planted::{PATIENCE, lax_schema, pieces, run, sqlite};
+use servers::ADMIN_PASSWORD;
+use sqlx::{AssertSqlSafe, Row};
+use tempfile::TempDir;
+
+/// Interleavings on each server, and how many the whole proof takes.
+const ROUNDS: &str = "HOPLINE_MEND_ROUNDS";
+const ROUNDS_DEFAULT: u32 = 40;
+
+fn clock() -> Clock {
+    Clock { now: Some("2026-11-26 12:00:00".to_owned()), ..Clock::default() }
+}
+
+/// What a statement gives, a row a string.
+fn rows(url: &DatabaseUrl, sql: &str) -> Vec<String> {
+    each(url, &[sql.to_owned()]).concat()
+}
+
+/// What each of several statements gives, on one connection.
+fn each(url: &DatabaseUrl, statements: &[String]) -> Vec<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = url.connect(Access::Write, PATIENCE).await.unwrap();
+        let mut all = Vec::new();
+        for sql in statements {
+            let query = sqlx::raw_sql(AssertSqlSafe(sql.clone()));
+            all.push(match &mut connection {
+                Connection::MySql(c) => {
+                    query.fetch_all(c).await.unwrap().iter().map(|row| row.get(0)).collect()
+                }
+                Connection::Postgres(c) => {
+                    query.fetch_all(c).await.unwrap().iter().map(|row| row.get(0)).collect()
+                }
+                Connection::Sqlite(c) => {
+                    query.fetch_all(c).await.unwrap().iter().map(|row| row.get(0)).collect()
+                }
+            });
+        }
+        connection.close().await.unwrap();
+        all
+    })
+}
+
+/// The tables of a server, the columns of one, and how a row is written with the type of each value.
+struct Words {
+    tables: &'static str,
+    columns: &'static str,
+    value: fn(&str) -> String,
+    between: &'static str,
+}
+
+const SQLITE: Words = Words {
+    tables: "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1",
+    columns: "SELECT name FROM pragma_table_info('TABLE')",
+    value: |column| format!("typeof(\"{column}\") || quote(\"{column}\")"),
+    between: " || ' ' || ",
+};
+const MYSQL: Words = Words {
+    tables: "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1",
+    columns: "SELECT CAST(column_name AS CHAR) FROM information_schema.columns WHERE table_schema = DATABASE() \
+              AND table_name = 'TABLE'",
+    value: |column| format!("QUOTE(`{column}`)"),
+    between: ", ' ', ",
+};
+const POSTGRESQL: Words = Words {
+    tables: "SELECT CAST(table_name AS TEXT) FROM information_schema.tables \
+             WHERE table_schema = current_schema() ORDER BY 1",
+    columns: "SELECT CAST(column_name AS TEXT) FROM information_schema.columns \
+              WHERE table_schema = current_schema() AND table_name = 'TABLE'",
+    value: |column| format!("COALESCE(quote_literal(CAST(\"{column}\" AS TEXT)), 'NULL')"),
+    between: " || ' ' || ",
+};
+
+/// Every row of every table, each value as the server writes it, in the order of ids.
+fn dump(url: &DatabaseUrl) -> String {
+    let scheme = url.to_string();
+    let words = match scheme.split(':').next() {
+        Some("sqlite") => SQLITE,
+        Some("mysql") => MYSQL,
+        _ => POSTGRESQL,
+    };
+    let tables = rows(url, words.tables);
+    let of_columns: Vec<String> = tables.iter().map(|table| words.columns.replace("TABLE", table)).collect();
+    let select = |(table, columns): (&String, &Vec<String>)| {
+        let values: Vec<String> = columns.iter().map(|column| (words.value)(column)).collect();
+        let order = if columns.iter().any(|column| column == "id") { " ORDER BY id" } else { "" };
+        let line = values.join(words.between);
+        let line = if scheme.starts_with("mysql") { format!("CAST(CONCAT({line}) AS CHAR)") } else { line };
+        format!("SELECT {line} FROM {table}{order}")
+    };
+    let selects: Vec<String> = tables.iter().zip(&each(url, &of_columns)).map(select).collect();
+    let texts = each(url, &selects);
+    let of_tables = tables.iter().zip(texts).map(|(table, rows)| format!("{table}\n{}\n", rows.join("\n")));
+    of_tables.collect::<Vec<_>>().concat()
+}
+
+fn plan(url: &DatabaseUrl, ask: &Ask) -> Result<Change, MendError> {
+    cloud::plan(url, PATIENCE, ask, &clock())
+}
+
+/// Plans and applies; the record's name.
+fn apply(url: &DatabaseUrl, ask: &Ask, folder: &Path) -> Result<String, MendError> {
+    let change = plan(url, ask)?;
+    cloud::apply(url, PATIENCE, ask, &clock(), &change, folder).map(|applied| applied.id)
+}
+
+fn release(address: [u8; 4], from_pool: bool) -> Ask {
+    Ask::Release { address: Ipv4Addr::from(address), from_pool }
+}
+
+/// The rows of the findings whose remedy is a statement that writes.
+fn repairs(url: &DatabaseUrl) -> Vec<(String, u64)> {
+    let checked = cloud::check(url, PATIENCE, &clock(), |_| ()).unwrap();
+    let findings = checked.found.iter().map(|found| found.finding(ROWS_MAX));
+    let writes = |finding: &model::Finding| finding.remedy[0].command.starts_with("UPDATE ");
+    let of_rows = findings.filter(writes).flat_map(|finding| {
+        let id = |text: &str| text.split([' ', ':']).nth(1).unwrap().parse().unwrap();
+        let ids: Vec<u64> = finding.evidence.iter().map(|row| id(&row.text)).collect();
+        ids.into_iter().map(move |id| (finding.code.clone(), id))
+    });
+    of_rows.collect()
+}
+
+/// A cloud with everything planted.
+fn everything() -> String {
+    let (base, pieces) = pieces();
+    let planted = pieces.iter().filter(|piece| !piece.finds.is_empty()).map(|piece| piece.sql.as_str());
+    format!("{}\n{base}\n{}", lax_schema(), planted.collect::<Vec<_>>().join("\n"))
+}
+
+/// Each row is repaired, is found no more, and is restored.
+fn each_repair_goes_there_and_back(url: &DatabaseUrl, folder: &Path) {
+    let found = repairs(url);
+    let mut mended = BTreeSet::new();
+    for (code, row) in &found {
+        let ask = Ask::Repair { code: code.clone(), row: *row };
+        let before = dump(url);
+        let id = match apply(url, &ask, folder) {
+            Ok(id) => id,
+            // Its own conditions keep the repair from what somebody uses.
+            Err(MendError::Guarded { .. }) => {
+                assert_eq!(dump(url), before);
+                continue;
+            }
+            Err(error) => panic!("{code} {row} in {url}: {error}"),
+        };
+        assert!(!repairs(url).contains(&(code.clone(), *row)), "{code} {row} in {url} is still found");
+        assert_ne!(dump(url), before);
+        cloud::undo(url, PATIENCE, folder, &id).unwrap();
+        assert_eq!(dump(url), before, "{code} {row} in {url}");
+        let again = cloud::undo(url, PATIENCE, folder, &id).unwrap_err();
+        assert!(again.to_string().contains("taken back already"), "{again}");
+        mended.insert(code);
+    }
+    let all: BTreeSet<&String> = found.iter().map(|(code, _)| code).collect();
+    assert_eq!(mended, all, "each code has a row that could be repaired");
+    assert!(all.len() >= 17, "{all:?}");
+}
+
+/// A floating IP of a deleted instance, which its project keeps or not.
+fn release_goes_there_and_back(url: &DatabaseUrl, folder: &Path) {
+    run(
+        url,
+        "INSERT INTO instances (id, uuid, hostname, host, project_id, vm_state, deleted) VALUES \
+         (900, 'u900', 'it''s \"gone\"', 'compute1', 'p1', 'deleted', 900); \
+         INSERT INTO fixed_ips (id, address, network_id, allocated, leased, reserved, instance_uuid, updated_at, \
+         deleted) VALUES (900, '10.0.0.90', 1, TRUE, FALSE, FALSE, 'u900', '2026-11-01 00:00:00', 0); \
+         INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, auto_assigned, updated_at, deleted) \
+         VALUES (900, '203.0.113.190', 900, '12345', 'comp''ute\"1', TRUE, '2026-11-01 01:02:03', 0)",
+    );
+    let before = dump(url);
+    for from_pool in [false, true] {
+        let ask = release([203, 0, 113, 190], from_pool);
+        let change = plan(url, &ask).unwrap();
+        assert!(change.summary.contains("it's \"gone\""), "{}", change.summary);
+        assert_eq!(dump(url), before, "a plan changes nothing");
+        let id = apply(url, &ask, folder).unwrap();
+        let record = folder.join(format!("{id}.jsonl"));
+        assert_eq!(std::fs::metadata(&record).unwrap().permissions().mode() & 0o7777, 0o600);
+        let row = "SELECT CAST(COUNT(*) AS CHAR(9)) FROM floating_ips WHERE id = 900 AND fixed_ip_id IS NULL \
+                   AND host IS NULL AND project_id";
+        let kept = if from_pool { " IS NULL AND NOT auto_assigned" } else { " = '12345' AND auto_assigned" };
+        assert_eq!(rows(url, &format!("{row}{kept}"))[0].trim(), "1", "{url}");
+        let free = plan(url, &ask).unwrap_err();
+        assert!(matches!(free, MendError::Free { .. }), "{free}");
+        cloud::undo(url, PATIENCE, folder, &id).unwrap();
+        assert_eq!(dump(url), before, "{url}");
+    }
+    // What others wrote since stays.
+    let id = apply(url, &release([203, 0, 113, 190], false), folder).unwrap();
+    run(url, "UPDATE floating_ips SET pool = 'other' WHERE id = 900");
+    let moved = dump(url);
+    let refused = cloud::undo(url, PATIENCE, folder, &id).unwrap_err();
+    assert!(refused.to_string().contains("(pool)"), "{refused}");
+    assert_eq!(dump(url), moved);
+    // One that is in use is nova's.
+    let refused = plan(url, &release([203, 0, 113, 1], false)).unwrap_err();
+    assert!(matches!(&refused, MendError::Lives { instance, .. } if instance == "web1"), "{refused}");
+    let unknown = plan(url, &release([192, 0, 2, 1], false)).unwrap_err();
+    assert!(matches!(unknown, MendError::NoFloating { .. }), "{unknown}");
+}
+
+/// A plan that is older than somebody's change is not carried out.
+fn an_old_plan_is_refused(url: &DatabaseUrl, folder: &Path) {
+    run(
+        url,
+        "UPDATE floating_ips SET fixed_ip_id = 900, host = 'compute1', project_id = 'p1' WHERE id = 900",
+    );
+    let ask = release([203, 0, 113, 190], false);
+    let planned = plan(url, &ask).unwrap();
+    let stale = |sql: &str| {
+        run(url, sql);
+        let before = dump(url);
+        let refused = cloud::apply(url, PATIENCE, &ask, &clock(), &planned, folder).unwrap_err();
+        assert_eq!(dump(url), before, "{refused}");
+        refused
+    };
+    let moved = stale("UPDATE floating_ips SET host = 'compute2' WHERE id = 900");
+    assert!(matches!(moved, MendError::Moved { .. }), "{moved}");
+    run(url, "UPDATE floating_ips SET host = 'compute1' WHERE id = 900");
+    let lives = stale("UPDATE instances SET deleted = 0 WHERE id = 900");
+    assert!(matches!(lives, MendError::Lives { .. }), "{lives}");
+}
+
+/// nova ties the address to a living instance again and again, and finds it so until it unties it itself; what we
+/// release is what nova had left behind.
+fn nobodys_change_is_lost(url: &DatabaseUrl, folder: &Path, rounds: u32) {
+    let asked = release([203, 0, 113, 190], false);
+    let leaves =
+        "UPDATE floating_ips SET fixed_ip_id = 900, host = 'gone' WHERE id = 900 AND fixed_ip_id IS NULL";
+    let tied = "SELECT COALESCE(CAST(fixed_ip_id AS CHAR(9)), '-') FROM floating_ips WHERE id = 900";
+    run(
+        url,
+        "UPDATE instances SET deleted = 900 WHERE id = 900; UPDATE floating_ips SET fixed_ip_id = 900 WHERE id = 900",
+    );
+    let applied = std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let mender = scope.spawn(move || {
+            let mut applied = 0_u32;
+            while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                match apply(url, &asked, folder) {
+                    Ok(_) => applied += 1,
+                    Err(MendError::Moved { .. } | MendError::Lives { .. } | MendError::Free { .. }) => {}
+                    // A deadlock or a wait that was too long: nothing was changed, says the server.
+                    Err(MendError::Database(cloud::DatabaseError::Held { .. })) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            applied
+        });
+        let mut released = 0;
+        for round in 0..rounds {
+            // At every tenth, whatever the threads do, ours comes first.
+            let deadline = Instant::now() + PATIENCE;
+            while round % 10 == 0 && rows(url, tied)[0].trim() != "-" {
+                assert!(Instant::now() < deadline, "nothing is released in {url}");
+                std::thread::yield_now();
+            }
+            // nova takes it from whatever it hangs on, or finds it free, and gives it to web1.
+            released += u32::from(rows(url, tied)[0].trim() == "-");
+            run(url, "UPDATE floating_ips SET fixed_ip_id = 2, host = 'compute1' WHERE id = 900");
+            assert_eq!(rows(url, tied)[0].trim(), "2", "round {round} in {url}: nova's change is lost");
+            run(url, "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = 900");
+            run(url, leaves);
+        }
+        drop(stop);
+        (mender.join().unwrap(), released)
+    });
+    assert!(applied.0 >= applied.1, "{applied:?}: what nova found free, we had released");
+    assert!(applied.1 >= rounds.div_ceil(10), "{applied:?}");
+}
+
+fn all_of_it(url: &DatabaseUrl) {
+    let rounds = std::env::var(ROUNDS).ok().map_or(ROUNDS_DEFAULT, |text| text.parse().unwrap());
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    let records = folder.path().join("state/undo");
+    run(url, &everything());
+    each_repair_goes_there_and_back(url, &records);
+    release_goes_there_and_back(url, &records);
+    an_old_plan_is_refused(url, &records);
+    nobodys_change_is_lost(url, &records, rounds);
+}
+
+/// Where nothing can be written, that is said, and where it can.
+fn what_only_reads_is_told(url: &DatabaseUrl, folder: &Path) {
+    let refused = apply(url, &release([203, 0, 113, 191], false), folder).unwrap_err();
+    assert!(
+        matches!(&refused, MendError::Database(cloud::DatabaseError::ReadOnly { .. })),
+        "{url}: {refused}, {refused:?}"
+    );
+    assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+}
+
+const STUCK: &str = "INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, deleted) \
+                     VALUES (901, '203.0.113.191', NULL, 'p1', 'compute1', 0)";
+
+#[test]
+fn in_a_file() {
+    let (_dir, url) = sqlite("SELECT 1");
+    all_of_it(&url);
+}
+
+#[test]
+fn on_mariadb() {
+    let server = servers::mariadb();
+    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
+    run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
+    let url = DatabaseUrl::parse(&format!("{base}/nova")).unwrap();
+    all_of_it(&url);
+    // A replica is read-only to all but its administrators.
+    run(&url, STUCK);
+    run(&url, "CREATE USER nova@localhost IDENTIFIED BY 'pw'; GRANT ALL ON nova.* TO nova@localhost");
+    run(&url, "SET GLOBAL read_only = ON");
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    let url = format!("mysql://nova:pw@127.0.0.1:{}/nova", server.port);
+    what_only_reads_is_told(&DatabaseUrl::parse(&url).unwrap(), folder.path());
+}
+
+#[test]
+fn on_postgresql() {
+    let server = servers::postgresql();
+    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
+    let url = DatabaseUrl::parse(&url).unwrap();
+    all_of_it(&url);
+    // As a standby: every session begins read-only.
+    run(&url, STUCK);
+    run(&url, "ALTER ROLE postgres SET default_transaction_read_only = on");
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    what_only_reads_is_told(&url, folder.path());
+}
+
+#[test]
+fn essex_has_fewer_columns() {
+    let (_dir, url) = sqlite(include_str!("../../cloud/tests/fixtures/essex.sql"));
+    run(&url, "UPDATE instances SET deleted = 1 WHERE id = 1");
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    let before = dump(&url);
+    let id = apply(&url, &release([203, 0, 113, 10], true), folder.path()).unwrap();
+    assert!(dump(&url).contains("text'203.0.113.10' nullNULL nullNULL"), "{}", dump(&url));
+    cloud::undo(&url, PATIENCE, folder.path(), &id).unwrap();
+    assert_eq!(dump(&url), before);
+}
