@@ -63,6 +63,38 @@ fn what_ends_badly_is_told_with_its_rows_and_where_the_hosts_have_it() {
 }
 
 #[test]
+fn what_a_host_still_carries_of_a_released_address_is_cleared_as_told() {
+    let lab = TestLab::up("r");
+    let refused = lab.run(&["db", "release", "203.0.113.30", "--apply"]);
+    assert_refused(&refused, &["203.0.113.30 is on web1, which lives"]);
+    assert_eq!(lab.lab("delete", &["web1", "--unclean"]).code, 0);
+    let run = lab.run(&["db", "release", "203.0.113.30", "--from-pool", "--apply", "--json"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["gaps"], serde_json::json!([]), "{report:#}");
+    let things = list(&report["hosts"]);
+    assert!(things.iter().all(|thing| thing["host"] == "compute1"), "{report:#}");
+    let rules = things.iter().filter(|thing| text(&thing["text"]).starts_with("-A nova-network-"));
+    assert_eq!(rules.count(), 5, "nova's five: {report:#}");
+    // What is told is typed.
+    for command in
+        things.iter().map(|thing| text(&thing["command"])).filter(|c| c.starts_with("ip addr del "))
+    {
+        support::printed_in(&lab.netns("compute1"), &command.split(' ').collect::<Vec<_>>());
+    }
+    assert_eq!(lab.lab("restart", &["nova-network"]).code, 0);
+    let floats = |report: support::report::Report| {
+        let codes = list(&report.json["findings"]).iter().map(|finding| text(&finding["code"]).to_owned());
+        codes.filter(|code| code.starts_with("float")).collect::<Vec<_>>()
+    };
+    assert_eq!(floats(lab.report(&["db", "check"])), [""; 0]);
+    // Restored, it is the lab's fault again.
+    let back = lab.run(&["db", "undo", text(&report["undo"])]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(floats(lab.report(&["db", "check"])).contains(&"float-tied-to-deleted-instance".to_owned()));
+}
+
+#[test]
 fn what_keeps_it_from_its_work_is_said() {
     let (folder, _) = site("");
     assert_refused(&hopline(folder.path(), &["db", "check"]), &["no database is named", "[cloud]"]);
