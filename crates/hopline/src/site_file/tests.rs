@@ -52,6 +52,33 @@ fn the_contracts_example_is_read() {
 }
 
 #[test]
+fn novas_own_file_tells_its_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.toml");
+    let text = GOOD.replace("sqlite:nova.sqlite", "nova.conf:nova.conf");
+    let of = |conf: &str| {
+        std::fs::write(folder.path().join("nova.conf"), conf).unwrap();
+        super::parse(&path, &text).map(|site| site.database.unwrap().to_string())
+    };
+    let queens = "[DEFAULT]\nsql_connection = mysql://old@old/old\nhost = db\n\n[database]\n\
+                  connection = mysql+pymysql://nova:s3cr3t$$x@$host/nova?charset=utf8\n";
+    let essex = "[DEFAULT]\nsql_connection=mysql://nova:s3cr3t@10.0.0.1:3307/nova\n";
+    assert_eq!(of(essex).unwrap(), "mysql://nova@10.0.0.1:3307/nova");
+    assert_eq!(of(queens).unwrap(), "mysql://nova@db/nova");
+    for (conf, piece) in [
+        ("[DEFAULT]\n", "has neither `connection` in [database] nor"),
+        ("[database]\nconnection = nova:s3cr3t\n", "the connection in"),
+    ] {
+        let refused = of(conf).unwrap_err().to_string();
+        assert!(refused.contains(piece) && refused.contains("line 24"), "{refused}");
+        assert!(!refused.contains("s3cr3t"), "{refused}");
+    }
+    std::fs::remove_file(folder.path().join("nova.conf")).unwrap();
+    let refused = super::parse(&path, &text).unwrap_err().to_string();
+    assert!(refused.contains("cannot read") && refused.contains("nova.conf"), "{refused}");
+}
+
+#[test]
 fn an_unknown_key_is_told_with_line_and_nearest_key() {
     let typos = [
         ("console_logs", "console_log", 6, "[[host]]"),
