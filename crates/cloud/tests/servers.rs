@@ -161,7 +161,7 @@ fn postgresql_is_read_and_refuses_in_clear_words() {
          GRANT SELECT ON networks TO nova"
     );
     let error = read(&format!("postgresql://{account}/nova")).unwrap_err();
-    assert!(matches!(&error, DatabaseError::Failed { why, .. } if why.contains("read-only")), "{error:?}");
+    assert!(matches!(&error, DatabaseError::ReadOnly { why, .. } if why.contains("read-only")), "{error:?}");
     assert_eq!(number!(admin, "SELECT COUNT(*) FROM written"), 0);
 
     run!(admin, "DROP VIEW networks; ALTER TABLE real_networks RENAME TO networks");
