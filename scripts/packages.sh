@@ -39,6 +39,7 @@ test=(
     "python3 python3"
     "qemu-system-x86_64 qemu-system-x86"
     "depmod kmod"
+    "chromium chromium"
     # The servers' binaries without the service that mariadb-server would start.
     "mariadbd mariadb-server-core"
     "my_print_defaults mariadb-client-core"

@@ -80,7 +80,7 @@ fn sentence(page: &Page<'_>, who: &str, finding: &Finding) -> Vec<Span> {
 }
 
 /// `(proven; hits web1, web2)`; an instance that the line already names is not repeated.
-fn certainty(finding: &Finding, named: &str) -> String {
+pub(crate) fn certainty(finding: &Finding, named: &str) -> String {
     let confidence = match finding.confidence {
         Confidence::Proven => "proven",
         Confidence::Likely => "likely",
@@ -98,7 +98,7 @@ fn command(page: &mut Page<'_>, indent: usize, label: &str, command: &str) -> io
     command.lines().try_for_each(|line| page.verbatim(indent, label, line))
 }
 
-fn kind_name(kind: EvidenceKind) -> &'static str {
+pub(crate) fn kind_name(kind: EvidenceKind) -> &'static str {
     match kind {
         EvidenceKind::State => "state",
         EvidenceKind::Rule => "rule",

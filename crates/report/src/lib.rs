@@ -1,24 +1,29 @@
-//! A diagnosis or what a correlation has found, as terminal text, one-line text or JSON, into any `Write`.
+//! A diagnosis or what a correlation has found, as terminal text, one-line text, JSON, HTML or SVG, into any `Write`.
 //!
 //! Pure: the same diagnosis and style give the same bytes. Whatever comes from outside (names of
 //! links, instances and hosts, rules, log lines) passes through [`clean`] before it is printed, so
 //! no name can move the cursor, change colours or reorder the line it stands in.
 
 mod clean;
+mod escape;
 mod finding;
+mod html;
 mod journeys;
 mod json;
 mod minimal;
 mod page;
+mod picture;
 mod records;
 mod style;
 mod terminal;
 mod tree;
 
 pub use clean::clean;
+pub use html::html;
 pub use journeys::{Copied, Journeys, Layout, Note, Unreadable, journey_fitting, journey_line, journey_text};
 pub use json::{SCHEMA, json};
 pub use minimal::minimal;
+pub use picture::svg;
 pub use records::records;
 pub use style::Style;
 pub use terminal::{path_report, terminal};

@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use model::finding::Outcome;
-use model::path::{Direction, Disposition, Exchange, Predicted};
+use model::path::{Disposition, Exchange};
 use model::{Diagnosis, Finding, Path};
 
 use crate::finding;
 use crate::page::{Page, Span, plain};
+use crate::picture::shows_first_finding;
 use crate::style::{Mark, Role, Style};
 use crate::tree::{self, Packets};
 
@@ -53,7 +54,7 @@ fn summary(page: &mut Page<'_>, mark: Mark, diagnosis: &Diagnosis, word: &str, t
     page.marked(0, mark, &[subject, Span::new(mark.role, word), dash, plain(text)])
 }
 
-fn healthy(diagnosis: &Diagnosis) -> String {
+pub(crate) fn healthy(diagnosis: &Diagnosis) -> String {
     match diagnosis.paths.len() {
         0 => "no fault found".to_owned(),
         1 => "the path is whole".to_owned(),
@@ -61,7 +62,7 @@ fn healthy(diagnosis: &Diagnosis) -> String {
     }
 }
 
-fn stopped(diagnosis: &Diagnosis) -> String {
+pub(crate) fn stopped(diagnosis: &Diagnosis) -> String {
     let stop = diagnosis.paths.iter().find_map(Path::stop);
     stop.map_or_else(
         || "no finding names it".to_owned(),
@@ -71,7 +72,7 @@ fn stopped(diagnosis: &Diagnosis) -> String {
 
 /// Why nothing could be concluded, and what would change that: from the first path that is not
 /// decided, else from the first gap.
-fn doubt(diagnosis: &Diagnosis) -> (String, String) {
+pub(crate) fn doubt(diagnosis: &Diagnosis) -> (String, String) {
     let undecided = diagnosis.paths.iter().find_map(|path| match &path.disposition {
         Disposition::Unknown { why, would_need } => Some((why.clone(), would_need.clone())),
         Disposition::Delivered { .. } | Disposition::Dropped(_) | Disposition::LeftSite => None,
@@ -88,7 +89,7 @@ fn paths(page: &mut Page<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
     }
     page.gap()?;
     let verbose = page.style.verbose;
-    let told = if diagnosis.outcome == Outcome::Fault { told_in_full(diagnosis) } else { None };
+    let told = if diagnosis.outcome == Outcome::Fault { shows_first_finding(diagnosis) } else { None };
     let mut lines = 0;
     for (index, path) in diagnosis.paths.iter().enumerate() {
         if verbose || told == Some(index) {
@@ -103,26 +104,6 @@ fn paths(page: &mut Page<'_>, diagnosis: &Diagnosis) -> io::Result<()> {
         page.text(0, &[Span::new(Role::Dim, &format!("and {hidden} more paths (-v shows them)"))])?;
     }
     Ok(())
-}
-
-/// The path that shows the first finding: dropped at its hop in its conversation; else dropped
-/// there at all; else the first that is dropped; else the first that ends there, or comes by.
-fn told_in_full(diagnosis: &Diagnosis) -> Option<usize> {
-    let finding = diagnosis.findings.first()?;
-    let position = |wanted: &dyn Fn(&Path) -> bool| diagnosis.paths.iter().position(wanted);
-    let stops_here =
-        |path: &Path| path.hops.iter().any(|hop| hop.at == finding.hop && hop.predicted == Predicted::Drop);
-    position(&|path| stops_here(path) && is_of(path, finding))
-        .or_else(|| position(&stops_here))
-        .or_else(|| position(&|path| path.stop().is_some() && is_of(path, finding)))
-        .or_else(|| position(&|path| path.stop().is_some()))
-        .or_else(|| position(&|path| path.hops.last().is_some_and(|hop| hop.at.same_device(&finding.hop))))
-        .or_else(|| position(&|path| path.hops.iter().any(|hop| hop.at == finding.hop)))
-}
-
-fn is_of(path: &Path, finding: &Finding) -> bool {
-    path.exchange == finding.exchange
-        && (path.direction == finding.direction || finding.direction == Direction::Both)
 }
 
 /// What follows the paths: proof and fix of the first finding, the other findings, the gaps.

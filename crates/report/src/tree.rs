@@ -80,7 +80,7 @@ pub(crate) fn full(page: &mut Page<'_>, indent: usize, path: &Path, packets: Pac
 }
 
 /// Who sends to whom, as the packet says at its start: `10.0.2.24 > 1.2.3.4`. ARP says it all itself.
-fn ends(path: &Path) -> Option<String> {
+pub(crate) fn ends(path: &Path) -> Option<String> {
     let first = path.hops.first()?.packet.as_str();
     let mut words = first.split(' ');
     match (words.next()?, words.next()?, words.next()?) {
@@ -90,7 +90,7 @@ fn ends(path: &Path) -> Option<String> {
 }
 
 /// `compute1`, or `compute1/qrouter-1` for a namespace that is not its main one.
-fn machine_name(place: &Place) -> String {
+pub(crate) fn machine_name(place: &Place) -> String {
     if place.netns.is_empty() { place.host.clone() } else { format!("{}/{}", place.host, place.netns) }
 }
 
@@ -145,7 +145,7 @@ fn seen(observed: Observed) -> Option<Span> {
     }
 }
 
-fn mark(disposition: &Disposition) -> Mark {
+pub(crate) fn mark(disposition: &Disposition) -> Mark {
     match disposition {
         Disposition::Delivered { .. } | Disposition::LeftSite => Mark::PASS,
         Disposition::Dropped(_) => Mark::STOP,
@@ -154,7 +154,7 @@ fn mark(disposition: &Disposition) -> Mark {
 }
 
 /// `icmp request`.
-fn leg(path: &Path) -> String {
+pub(crate) fn leg(path: &Path) -> String {
     let exchange = match path.exchange {
         Exchange::Arp => "arp",
         Exchange::Dhcp => "dhcp",
@@ -172,7 +172,7 @@ fn leg(path: &Path) -> String {
 }
 
 /// How it ends and where; not why.
-fn ending(path: &Path) -> String {
+pub(crate) fn ending(path: &Path) -> String {
     let last = path.hops.last().map_or_else(|| "its start".to_owned(), |hop| place_name(&hop.at));
     match &path.disposition {
         Disposition::Delivered { machine } => format!("delivered to {machine}"),
@@ -182,7 +182,7 @@ fn ending(path: &Path) -> String {
     }
 }
 
-fn step_text(step: &Step) -> String {
+pub(crate) fn step_text(step: &Step) -> String {
     match step {
         Step::Bridged(port) => format!("bridge: {port}"),
         Step::Rule(rule) => rule_text(rule),
@@ -193,7 +193,7 @@ fn step_text(step: &Step) -> String {
     }
 }
 
-fn rule_text(rule: &RuleRef) -> String {
+pub(crate) fn rule_text(rule: &RuleRef) -> String {
     let place = match rule.number {
         0 => format!("table {}, {}, policy", rule.table, rule.chain_path()),
         number => format!("table {}, {}, rule {number}", rule.table, rule.chain_path()),

@@ -1,0 +1,115 @@
+//! The page as a person sees it: opened in a real Chromium, wide and narrow, light and dark.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod chromium;
+mod samples;
+
+use std::path::{Path, PathBuf};
+
+use chromium::Browser;
+use model::Diagnosis;
+
+/// A desk's window, a tablet's, and a telephone's.
+const WIDTHS: [u32; 3] = [1280, 768, 390];
+
+/// Elements that are partly outside of the window, and pages that are wider than it.
+const OUTSIDE: &str = include_str!("chromium/outside.js");
+
+/// Texts of the picture that leave it, or that lie over one another.
+const CROWDED: &str = include_str!("chromium/crowded.js");
+
+fn written(folder: &Path, name: &str, diagnosis: &Diagnosis) -> PathBuf {
+    let file = folder.join(format!("{name}.html"));
+    let mut out = Vec::new();
+    report::html(diagnosis, &mut out).unwrap();
+    std::fs::write(&file, out).unwrap();
+    file
+}
+
+/// Screenshots are kept where the build keeps its files, for people to look at.
+fn keep(name: &str, png: &[u8]) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+}
+
+#[test]
+fn pages_are_whole_at_every_width_in_light_and_dark() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut browser = Browser::start();
+    let pages = [
+        ("fault", samples::two_findings()),
+        ("long", samples::long(3)),
+        ("healthy", samples::long(9)),
+        ("doubt", samples::undetermined()),
+        ("hostile", samples::scripted()),
+    ];
+    for (name, diagnosis) in &pages {
+        let file = written(folder.path(), name, diagnosis);
+        for width in WIDTHS {
+            let mut pictures = Vec::new();
+            for scheme in ["light", "dark"] {
+                browser.look(width, scheme);
+                browser.open(&file);
+                assert_eq!(browser.complaints(), Vec::<String>::new(), "{name} {width} {scheme}");
+                assert_eq!(browser.run(OUTSIDE), serde_json::json!([]), "{name} {width} {scheme}");
+                assert_eq!(browser.run(CROWDED), serde_json::json!([]), "{name} {width} {scheme}");
+                let shown =
+                    browser.run("[...document.querySelectorAll('svg')].filter(e => e.clientWidth).length");
+                assert_eq!(shown, 1, "{name} {width}: one picture, the one that fits");
+                let png = browser.picture();
+                keep(&format!("{name}-{width}-{scheme}"), &png);
+                pictures.push(png);
+            }
+            assert_ne!(pictures.first(), pictures.last(), "{name} {width}: dark is not light");
+        }
+    }
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut browser = Browser::start();
+    browser.look(1280, "light");
+    let diagnosis = samples::scripted();
+    browser.open(&written(folder.path(), "hostile", &diagnosis));
+    assert_eq!(browser.run("document.querySelectorAll('script, img, iframe').length"), 0);
+    let name = serde_json::to_string(&diagnosis.subject).unwrap();
+    assert_eq!(browser.run(&format!("document.body.innerText.includes({name})")), true);
+    assert_eq!(browser.run(&format!("document.title.startsWith({name})")), true);
+    // The policy refuses a script even where one would get in.
+    browser.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.owned = 1\">')");
+    assert_eq!(
+        browser.run("new Promise(r => requestAnimationFrame(() => r(typeof window.owned)))"),
+        "undefined"
+    );
+}
+
+#[test]
+fn a_station_leads_to_its_line_by_mouse_and_by_keyboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut browser = Browser::start();
+    browser.look(1280, "light");
+    browser.open(&written(folder.path(), "fault", &samples::two_findings()));
+    let place = browser.run(
+        "(() => { const mark = [...document.querySelectorAll('svg')].find(e => e.clientWidth).querySelector('.bad'); \
+         const r = mark.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()",
+    );
+    browser.click(place[0].as_f64().unwrap(), place[1].as_f64().unwrap());
+    browser.settle();
+    let target = "document.querySelector(':target')?.innerText ?? ''";
+    assert!(browser.run(target).as_str().unwrap().contains("DOCKER-USER rule 2 drops it"));
+    let shown = "(() => { const r = document.querySelector(':target').getBoundingClientRect(); \
+                 return r.top >= 0 && r.bottom <= innerHeight; })()";
+    assert_eq!(browser.run(shown), true);
+
+    browser.open(&written(folder.path(), "fault", &samples::two_findings()));
+    browser.press("Tab", 9);
+    assert_eq!(browser.run("document.activeElement.tagName"), "a");
+    let link = browser.run("document.activeElement.getAttribute('href')");
+    browser.press("Enter", 13);
+    browser.settle();
+    assert_eq!(browser.run("location.hash"), link);
+    assert!(browser.run(target).as_str().unwrap().contains("web1 eth0"));
+}

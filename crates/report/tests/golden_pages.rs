@@ -1,0 +1,90 @@
+//! Pages and pictures, byte for byte, from diagnoses made by hand. How they look in a browser is `browser.rs`'.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod samples;
+
+use model::Diagnosis;
+use samples::{fault, healthy, hostile, long, scripted, two_findings, undetermined};
+
+fn html(diagnosis: &Diagnosis) -> String {
+    let mut out = Vec::new();
+    report::html(diagnosis, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn svg(diagnosis: &Diagnosis) -> String {
+    let mut out = Vec::new();
+    report::svg(diagnosis, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_picture_shows_where_the_packet_stops_and_the_rule_beside_it() {
+    insta::assert_snapshot!(svg(&fault()));
+}
+
+#[test]
+fn a_long_path_wraps_and_is_broken_where_it_was_last_seen() {
+    insta::assert_snapshot!(svg(&long(3)));
+}
+
+#[test]
+fn a_page_holds_it_all() {
+    insta::assert_snapshot!(body(&html(&two_findings())));
+}
+
+#[test]
+fn a_page_in_doubt_says_what_would_settle_it() {
+    insta::assert_snapshot!(body(&html(&undetermined())));
+}
+
+/// Without the style, which would only repeat its source.
+fn body(html: &str) -> &str {
+    html.split_once("<body>").expect("a page has a body").1
+}
+
+#[test]
+fn the_same_diagnosis_gives_the_same_bytes() {
+    assert_eq!(html(&long(3)), html(&long(3)));
+}
+
+#[test]
+fn nothing_is_loaded_and_nothing_runs() {
+    for diagnosis in [fault(), healthy(), hostile(), scripted(), undetermined()] {
+        for text in [html(&diagnosis), svg(&diagnosis)] {
+            let tags: Vec<&str> = text.split('<').skip(1).map(|tag| tag.split('>').next().unwrap()).collect();
+            for tag in tags {
+                let name = tag.split([' ', '\n', '/']).next().unwrap();
+                assert!(!["script", "img", "iframe", "object", "use", "image"].contains(&name), "{tag}");
+                for harm in [" on", "javascript:", "src=", "url("] {
+                    // Within a quoted value such a word is text; values hold no quotes of their own.
+                    let outside: String = tag.split('"').step_by(2).collect();
+                    assert!(!outside.contains(harm), "{harm} in {tag}");
+                }
+            }
+            assert!(!text.contains("@import") && !text.contains("url("), "the style loads something");
+            assert!(!text.chars().any(|c| c != '\n' && c.is_control()), "{text:?}");
+            assert!(!text.contains(['\u{202e}', '\u{200b}']), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn each_link_leads_somewhere_and_no_anchor_stands_twice() {
+    for diagnosis in [fault(), long(3), two_findings(), scripted()] {
+        let text = html(&diagnosis);
+        let values = |start: &str| -> Vec<String> {
+            text.split(start).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+        };
+        let (anchors, links) = (values(" id=\""), values(" href=\"#"));
+        assert!(!links.is_empty());
+        for link in links {
+            assert_eq!(anchors.iter().filter(|anchor| **anchor == link).count(), 1, "{link}");
+        }
+        let mut once = anchors.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), anchors.len());
+    }
+}
