@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::cli_db::DbArgs;
 use crate::cli_lab::LabArgs;
@@ -73,6 +74,8 @@ pub(crate) enum Command {
         host: Option<String>,
         #[command(flatten)]
         bundles: BundleArgs,
+        #[command(flatten)]
+        pages: PageArgs,
     },
     /// Show the predicted way of a packet, there and back
     Path(PathArgs),
@@ -95,6 +98,18 @@ pub(crate) enum Command {
     Selftest(SelftestArgs),
     /// A small real cloud on this machine, and the faults to break it with
     Lab(LabArgs),
+    /// Print what a shell reads to complete commands and flags
+    Completions {
+        /// Whose language
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print the manual page, of hopline or of one of its commands
+    Man {
+        /// A command, in as many words as it has: lab up
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +131,8 @@ pub(crate) struct PathArgs {
     pub(crate) no_reply: bool,
     #[command(flatten)]
     pub(crate) bundles: BundleArgs,
+    #[command(flatten)]
+    pub(crate) pages: PageArgs,
 }
 
 /// Files in place of a site.
@@ -162,6 +179,19 @@ pub(crate) struct DiagnoseArgs {
     pub(crate) symptom: Symptom,
     #[command(flatten)]
     pub(crate) bundles: BundleArgs,
+    #[command(flatten)]
+    pub(crate) pages: PageArgs,
+}
+
+/// The answer as files for a ticket, beside what is printed.
+#[derive(Debug, Default, Args)]
+pub(crate) struct PageArgs {
+    /// Also write the answer to this file, as a page that any browser shows without network and scripts
+    #[arg(long = "html", value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also write the picture of the path to this file
+    #[arg(long = "svg", value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

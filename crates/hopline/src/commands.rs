@@ -8,6 +8,7 @@ mod db;
 mod diagnose;
 mod explain;
 mod lab;
+mod manual;
 mod path;
 mod selftest;
 
@@ -31,5 +32,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
         Action::Explain { code } => explain::run(code.as_deref(), plan.format).map(|()| 0),
         Action::Selftest(question) => selftest::run(plan, question),
         Action::Lab(command) => lab::run(command, plan.format).map(|()| 0),
+        Action::Completions(shell) => manual::completions(*shell).map(|()| 0),
+        Action::Man(words) => manual::page(words).map(|()| 0),
     }
 }

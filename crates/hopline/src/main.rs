@@ -22,6 +22,7 @@ mod progress;
 mod proof;
 mod queues;
 mod realm;
+mod sheets;
 mod sightings;
 mod site_file;
 mod tree;

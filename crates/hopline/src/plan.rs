@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use checks::{Protocol, Symptom};
+use clap_complete::Shell;
 use report::Style;
 
-use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, PathArgs, Proto};
+use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, PageArgs, PathArgs, Proto};
 use crate::cli_db::{DbArgs, DbCommand};
 use crate::cli_lab::LabArgs;
 use crate::failure::Failure;
@@ -26,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) site: Option<PathBuf>,
     /// Bundles to read in place of a site file.
     pub(crate) bundles: Vec<PathBuf>,
+    /// Files to write the answer to, beside what is printed.
+    pub(crate) pages: Pages,
     /// Send nothing.
     pub(crate) passive: bool,
     /// How long to wait for answers.
@@ -41,10 +44,21 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The answer as files.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    /// One page, whole in itself.
+    pub(crate) html: Option<PathBuf>,
+    /// The picture of the path alone.
+    pub(crate) svg: Option<PathBuf>,
+}
+
 /// What is asked for.
 #[derive(Debug)]
 pub(crate) enum Action {
-    Check { host: Option<String> },
+    Check {
+        host: Option<String>,
+    },
     Path(PathQuestion),
     Diagnose(DiagnoseQuestion),
     Collect(CollectQuestion),
@@ -56,6 +70,9 @@ pub(crate) enum Action {
     Explain { code: Option<String> },
     Selftest(SelftestQuestion),
     Lab(LabArgs),
+    Completions(Shell),
+    /// Words of a command; none for the program itself.
+    Man(Vec<String>),
 }
 
 #[derive(Debug)]
@@ -138,18 +155,21 @@ pub(crate) struct DiagnoseQuestion {
 pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
     let format = format(&typed.global);
     let typed_verbose = typed.global.verbose;
-    let mut bundles = Vec::new();
+    let (mut bundles, mut pages) = (Vec::new(), Pages::default());
     let action = match typed.command {
-        Command::Check { host, bundles: given } => {
+        Command::Check { host, bundles: given, pages: wanted } => {
             bundles = given.files;
+            pages = Pages::of(wanted);
             Action::Check { host }
         }
         Command::Path(mut path) => {
             bundles = std::mem::take(&mut path.bundles.files);
+            pages = Pages::of(std::mem::take(&mut path.pages));
             Action::Path(path_question(path)?)
         }
         Command::Diagnose(diagnose) => {
             bundles = diagnose.bundles.files;
+            pages = Pages::of(diagnose.pages);
             Action::Diagnose(DiagnoseQuestion {
                 instance: diagnose.instance,
                 to: diagnose.to,
@@ -159,13 +179,15 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
         Command::Collect(typed) => {
             Action::Collect(CollectQuestion { hosts: typed.hosts, output: typed.output })
         }
-        Command::Correlate(typed) => Action::Correlate(CorrelateQuestion {
-            files: typed.files,
-            each: typed.each,
-            window: typed.window,
-            merged: typed.merged,
-            nat: typed.nat,
-        }),
+        Command::Correlate(typed) => {
+            Action::Correlate(CorrelateQuestion {
+                files: typed.files,
+                each: typed.each,
+                window: typed.window,
+                merged: typed.merged,
+                nat: typed.nat,
+            })
+        }
         Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
         Command::Db(DbArgs { command }) => match command {
             DbCommand::Check { now } => Action::DbCheck { now },
@@ -186,13 +208,15 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             replay: typed.replay,
         }),
         Command::Lab(lab) => Action::Lab(lab),
+        Command::Completions { shell } => Action::Completions(shell),
+        Command::Man { command } => Action::Man(command),
     };
     let Global { site, passive, timeout, .. } = typed.global;
     if site.is_some() && !bundles.is_empty() {
         return Err(Failure::new("`--site` and `--bundle` cannot both be given")
             .hint("a site file takes bundles too: `at = \"bundle:FILE\"`"));
     }
-    Ok(Plan { format, site, bundles, passive, timeout, action })
+    Ok(Plan { format, site, bundles, pages, passive, timeout, action })
 }
 
 /// Bytes of a packet that are kept: what tcpdump keeps in a file; enough for every header on a screen.
@@ -256,6 +280,12 @@ fn unicode() -> bool {
     let Some(locale) = of("LC_ALL").or_else(|| of("LC_CTYPE")).or_else(|| of("LANG")) else { return true };
     let locale = locale.to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+impl Pages {
+    fn of(typed: PageArgs) -> Pages {
+        Pages { html: typed.html, svg: typed.svg }
+    }
 }
 
 impl Plan {

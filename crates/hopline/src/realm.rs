@@ -28,7 +28,11 @@ pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
         Action::Selftest(question) if question.replay.is_empty() => {
             return selftest::enter_realm().map_err(|error| Failure::of(&error));
         }
-        Action::Correlate(_) | Action::Explain { .. } | Action::Selftest(_) => None,
+        Action::Correlate(_)
+        | Action::Explain { .. }
+        | Action::Selftest(_)
+        | Action::Completions(_)
+        | Action::Man(_) => None,
     };
     let Some(state) = state else { return Ok(()) };
     match (lab::realm::enter(&state), &plan.action) {

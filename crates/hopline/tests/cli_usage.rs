@@ -72,6 +72,67 @@ fn help_of_lab() {
 }
 
 #[test]
+fn help_of_completions() {
+    insta::assert_snapshot!(help(&["completions", "--help"]));
+}
+
+#[test]
+fn help_of_man() {
+    insta::assert_snapshot!(help(&["man", "--help"]));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["", "check", "diagnose", "lab up", "lab secgroup rule add", "db check"] {
+        let words = ["man"].into_iter().chain(command.split_whitespace());
+        let run = hopline(folder.path(), &words.collect::<Vec<_>>());
+        let name = format!("hopline {command}").trim().replace(' ', "-");
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command}");
+        assert!(run.stdout.contains(&format!(".TH {name} 1")), "{command}: {}", run.stdout);
+        assert!(run.stdout.contains(".SH OPTIONS"), "{command}: {}", run.stdout);
+    }
+    assert_refused(
+        &hopline(folder.path(), &["man", "lab", "upp"]),
+        &["no command `upp`", "did you mean `up`?"],
+    );
+}
+
+#[test]
+fn bash_completes_commands_and_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = hopline(folder.path(), &["completions", "bash"]);
+    assert_eq!((script.code, script.stderr.as_str()), (0, ""));
+    let file = folder.path().join("hopline.bash");
+    std::fs::write(&file, script.stdout).unwrap();
+    let ask = "source \"$0\"; COMP_WORDS=(hopline \"$1\" \"$2\"); COMP_CWORD=2; _hopline hopline \"$2\" \"$1\"; \
+               echo \"${COMPREPLY[*]}\"";
+    let completed = |command: &str, start: &str| {
+        let run =
+            std::process::Command::new("bash").args(["-c", ask]).arg(&file).args([command, start]).output();
+        String::from_utf8(run.unwrap().stdout).unwrap()
+    };
+    assert_eq!(completed("lab", "stat").trim(), "status");
+    assert_eq!(completed("diagnose", "--ht").trim(), "--html");
+    for shell in ["elvish", "fish", "powershell", "zsh"] {
+        let run = hopline(folder.path(), &["completions", shell]);
+        assert!(run.code == 0 && run.stdout.contains("html"), "{shell}");
+    }
+}
+
+#[test]
+fn pages_are_refused_before_anything_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 2] = [
+        (&["check", "--html", "no/such/folder/page.html"], "cannot write no/such/folder/page.html"),
+        (&["check", "--html", "one", "--svg", "one"], "`--html` and `--svg` name one file"),
+    ];
+    for (arguments, message) in cases {
+        assert_refused(&hopline(folder.path(), arguments), &[message]);
+    }
+}
+
+#[test]
 fn wrong_command_lines_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &str); 12] = [

@@ -7,10 +7,12 @@ use crate::failure::Failure;
 use crate::gather;
 use crate::output;
 use crate::plan::Plan;
+use crate::sheets::Sheets;
 use crate::who;
 
 pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
     let started = Instant::now();
+    let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
     let facts = gather::gather(&site, plan.timeout)?;
     let hosts = match host {
@@ -20,5 +22,7 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
         }
         None => facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect(),
     };
-    output::diagnosis(&conclude::check(&facts, hosts), plan.format, report::terminal, started)
+    let diagnosis = conclude::check(&facts, hosts);
+    sheets.write(&diagnosis)?;
+    output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }

@@ -16,12 +16,14 @@ use crate::plan::{DiagnoseQuestion, Plan};
 use crate::probes::{self, Probe};
 use crate::proof;
 use crate::queues;
+use crate::sheets::Sheets;
 use crate::site_file::Site;
 use crate::watching;
 use crate::who;
 
 pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
+    let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
     // Loaded while the machines are read: whoever only reads has no use for it.
     let dropping = (!plan.passive && !site.is_offline()).then(dropping::start);
@@ -34,6 +36,7 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
         None => Probed::default(),
     };
     let diagnosis = conclude::diagnose(&facts, &probed, &asked);
+    sheets.write(&diagnosis)?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }
 

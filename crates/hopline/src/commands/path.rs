@@ -7,10 +7,12 @@ use crate::failure::Failure;
 use crate::gather;
 use crate::output;
 use crate::plan::{PathQuestion, Plan};
+use crate::sheets::Sheets;
 use crate::who;
 
 pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
+    let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
     let facts = gather::gather(&site, plan.timeout)?;
     let from = who::sender(&facts, &question.from)?;
@@ -19,5 +21,6 @@ pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
         Err(_) => who::destination(&facts, &question.to, who::is_outside(&facts, from))?.into(),
     };
     let diagnosis = conclude::path(&facts, from, to, question.protocol, question.reply);
+    sheets.write(&diagnosis)?;
     output::diagnosis(&diagnosis, plan.format, report::path_report, started)
 }
