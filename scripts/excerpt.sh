@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts a real diagnosis into README.md, between the two marks. Needs root, for the lab.
+# Puts a real diagnosis into README.md, between the two marks, and its picture into docs/diagnosis.svg. Needs root,
+# for the lab.
 #
 #   scripts/excerpt.sh            writes it anew
 #   scripts/excerpt.sh --check    fails where README.md shows anything else
@@ -21,7 +22,8 @@ if ! "$hopline" lab status --name "$lab" | grep -q ': absent$'; then
     exit 1
 fi
 new="$(mktemp)"
-trap 'rm -f "$new"; "$hopline" lab down --name "$lab" >/dev/null' EXIT
+svg="$(mktemp)"
+trap 'rm -f "$new" "$svg"; "$hopline" lab down --name "$lab" >/dev/null' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -29,7 +31,7 @@ trap 'exit 143' TERM
 site="$("$hopline" lab env --name "$lab" | sed -n 's/^SITE=//p')"
 "$hopline" lab break foreign-rule-drop --name "$lab" >/dev/null
 code=0
-answer="$(COLUMNS=80 LC_ALL=C.UTF-8 "$hopline" diagnose web1 --site "$site")" || code=$?
+answer="$(COLUMNS=80 LC_ALL=C.UTF-8 "$hopline" diagnose web1 --site "$site" --svg "$svg")" || code=$?
 if [ "$code" -ne 1 ]; then
     echo "excerpt: the diagnosis ended with exit code $code, expected 1" >&2
     exit 1
@@ -45,4 +47,5 @@ if [ "${1:-}" = --check ]; then
     }
 else
     cat "$new" >README.md
+    cat "$svg" >docs/diagnosis.svg
 fi

@@ -179,15 +179,13 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
         Command::Collect(typed) => {
             Action::Collect(CollectQuestion { hosts: typed.hosts, output: typed.output })
         }
-        Command::Correlate(typed) => {
-            Action::Correlate(CorrelateQuestion {
-                files: typed.files,
-                each: typed.each,
-                window: typed.window,
-                merged: typed.merged,
-                nat: typed.nat,
-            })
-        }
+        Command::Correlate(typed) => Action::Correlate(CorrelateQuestion {
+            files: typed.files,
+            each: typed.each,
+            window: typed.window,
+            merged: typed.merged,
+            nat: typed.nat,
+        }),
         Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
         Command::Db(DbArgs { command }) => match command {
             DbCommand::Check { now } => Action::DbCheck { now },

@@ -71,11 +71,15 @@ pub(super) fn evidence(out: &mut String, finding: &Finding) {
 
 fn list(out: &mut String, items: &[&Evidence]) {
     out.push_str("<dl class=\"evidence\">\n");
-    for item in items {
-        let source = Escaped(&item.source);
-        let _ = write!(out, "<dt><b>{}</b> <code>{source}</code></dt><dd>", kind_name(item.kind));
-        pre(out, "lines", &item.text);
-        out.push_str("</dd>\n");
+    for of_source in items.chunk_by(|one, next| (one.kind, &one.source) == (next.kind, &next.source)) {
+        let Some(first) = of_source.first() else { continue };
+        let source = Escaped(&first.source);
+        let _ = write!(out, "<dt><b>{}</b> <code>{source}</code></dt>", kind_name(first.kind));
+        for item in of_source {
+            out.push_str("<dd>");
+            pre(out, "lines", &item.text);
+            out.push_str("</dd>\n");
+        }
     }
     out.push_str("</dl>\n");
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use model::Diagnosis;
+use model::path::Predicted;
 
 use super::lanes::{self, Lane};
 use super::marks::Sign;
@@ -237,8 +238,14 @@ fn notes(station: &Station<'_>, dies_on_its_way_back: bool) -> Vec<(&'static str
     let Some(call) = first.as_ref().or(other.as_ref()) else { return Vec::new() };
     let mut stages: Vec<&str> = call.hops.iter().map(|hop| hop.at.stage.name()).collect();
     stages.dedup();
-    let mut lines = vec![("stage", cut(&stages.join(" · "), NOTE_COLUMNS + 2))];
-    let detail = call.details().last().unwrap_or_default();
+    let mut joined = stages.join(" · ");
+    if let ([first, .., last], true) = (stages.as_slice(), columns(&joined) > NOTE_COLUMNS) {
+        joined = format!("{first} … {last}");
+    }
+    let mut lines = vec![("stage", cut(&joined, NOTE_COLUMNS))];
+    // Where the packet dies, the break's own box says why.
+    let is_end = call.predicted() == Predicted::Drop;
+    let detail = call.details().last().filter(|_| !is_end).unwrap_or_default();
     lines.extend(wrapped(detail, NOTE_COLUMNS, NOTE_LINES - 1).into_iter().map(|line| ("note", line)));
     lines
 }

@@ -84,7 +84,11 @@ pub(crate) fn broken(diagnosis: &Diagnosis, told: Told) -> Option<Break> {
     let ways: Vec<(bool, &Path)> = ways.collect();
     let stops = ways.iter().find_map(|(is_back, path)| {
         let (hop, stop) = path.stop()?;
-        let lines = std::iter::once(hop.detail.clone()).chain(decided_by(path, stop));
+        let decided_by = decided_by(path, stop);
+        // The rule with its counters says all that the hop says of it, and where it stands.
+        let says_rule = |rule: &str| hop.detail.rsplit(": ").next().is_some_and(|end| rule.contains(end));
+        let detail = if decided_by.as_deref().is_some_and(says_rule) { "" } else { hop.detail.as_str() };
+        let lines = std::iter::once(detail.to_owned()).chain(decided_by);
         let lines = lines.filter(|line| !line.is_empty()).collect();
         let place = tree::place_name(&hop.at);
         Some(Break { is_back: *is_back, hop: path.hops.len() - 1, word: "STOP", place, lines })
