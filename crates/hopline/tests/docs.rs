@@ -1,7 +1,7 @@
 //! docs/findings holds each finding's own page, as `hopline explain` prints it, and an index. `make docs` writes the
 //! folder anew: it runs this test with HOPLINE_DOCS=write.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod workspace;
 
