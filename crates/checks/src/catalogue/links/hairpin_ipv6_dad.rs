@@ -137,8 +137,10 @@ fn is_anothers(view: &View, inside: &Netns, ip: Ipv6Addr) -> bool {
 }
 
 /// The address that a NIC makes of its own MAC (RFC 4291, appendix A).
-fn link_local(Mac([a, b, c, d, e, f]): Mac) -> Ipv6Addr {
-    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+fn link_local(Mac([first, second, third, rest @ ..]): Mac) -> Ipv6Addr {
+    let [fourth, fifth, sixth] = rest;
+    let made = [first ^ 2, second, third, 0xff, 0xfe, fourth, fifth, sixth];
+    Ipv6Addr::from((0xfe80_u128 << 112) | u128::from(u64::from_be_bytes(made)))
 }
 
 #[cfg(test)]
