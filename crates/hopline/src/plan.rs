@@ -64,10 +64,19 @@ pub(crate) enum Action {
     Collect(CollectQuestion),
     Correlate(CorrelateQuestion),
     Capture(CaptureQuestion),
-    DbCheck { now: Option<String> },
-    DbMend { ask: cloud::Ask, apply: bool },
-    DbUndo { id: String },
-    Explain { code: Option<String> },
+    DbCheck {
+        now: Option<String>,
+    },
+    DbMend {
+        ask: cloud::Ask,
+        apply: bool,
+    },
+    DbUndo {
+        id: String,
+    },
+    Explain {
+        code: Option<String>,
+    },
     Selftest(SelftestQuestion),
     Lab(LabArgs),
     Completions(Shell),
