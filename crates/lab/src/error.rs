@@ -50,6 +50,16 @@ pub enum LabError {
         /// The directory.
         path: PathBuf,
     },
+    /// The state directory is another lab's.
+    #[error("{} is the state of lab {own}, not of lab {name}; add: --name {own}", state.display())]
+    OtherLab {
+        /// The lab's name, as it was given.
+        name: String,
+        /// The name of the lab that is there.
+        own: String,
+        /// The state directory.
+        state: PathBuf,
+    },
     /// There is no such lab.
     #[error("there is no lab {name} ({} is missing); run: hopline lab up --name {name}", path.display())]
     NoLab {

@@ -46,8 +46,10 @@ pub(crate) fn open(name: &str, state: Option<&Path>) -> Result<(Lab, Record), La
     let Some(record) = recorded(&state)? else {
         return Err(LabError::NoLab { name: name.to_owned(), path });
     };
-    if marker(&state)?.as_deref() != Some(name) {
-        return Err(LabError::NoLab { name: name.to_owned(), path: state.join(MARKER) });
+    match marker(&state)? {
+        Some(own) if own == name => {}
+        Some(own) => return Err(LabError::OtherLab { name: name.to_owned(), own, state }),
+        None => return Err(LabError::NoLab { name: name.to_owned(), path: state.join(MARKER) }),
     }
     Ok((lab(name, state, &record), record))
 }

@@ -244,6 +244,8 @@ fn what_cannot_be_broken_or_healed_is_refused() {
     let lab = TestLab::up("ht-lab-refuse");
     let unknown = lab::break_fault(&lab.0, "uplink-dwn").unwrap_err();
     assert!(unknown.to_string().contains("did you mean uplink-down?"), "{unknown}");
+    let other = lab::status("lab", Some(&lab.0.state)).unwrap_err();
+    assert!(other.to_string().ends_with("add: --name ht-lab-refuse"), "{other}");
     lab::break_fault(&lab.0, "ip-forward-0").unwrap();
     let twice = lab::break_fault(&lab.0, "ip-forward-0").unwrap_err();
     assert!(matches!(twice, LabError::AlreadyBroken { code: "ip-forward-0" }), "{twice}");
