@@ -124,6 +124,11 @@ impl<'v> View<'v> {
         self.stops().find(|s| holds(s))
     }
 
+    /// Where a rung begins in the ladder's order: before whatever its walk or a later one dies of.
+    pub(crate) fn beginning_of(&self, rung: &Rung) -> Option<Order> {
+        self.rungs.iter().position(|own| std::ptr::eq(own, rung)).map(|nth| (nth, 0, 0))
+    }
+
     /// Where the ladder first has a packet come to a host's own stack: what bridges and cables see is no part of it.
     pub(crate) fn first_in(&self, ns: &Netns) -> Option<Order> {
         let is_stack = |stage: Stage| match stage {

@@ -142,7 +142,7 @@ const ORDER: [(Met, &[&str]); 22] = [
         ],
     ),
     (Inbound, &["float-dnat-missing", "dnat-wrong-fixed-ip", "sg-missing-icmp", "sg-missing-ssh"]),
-    (Arrival, &["guest-wrong-ip", "tap-tx-queue-drops"]),
+    (Arrival, &["guest-wrong-ip"]),
     (
         Neighbours,
         &[
@@ -183,7 +183,8 @@ const ORDER: [(Met, &[&str]); 22] = [
         ],
     ),
     (Metadata, &["metadata-dnat-missing", "metadata-service-down", "metadata-zeroconf-route"]),
-    (Large, &["mtu-tap-small", "vlan-double-tag-or-mtu", "pmtu-blackhole"]),
+    // A queue without room for many at once is met by TCP's first packets, which are large.
+    (Large, &["mtu-tap-small", "vlan-double-tag-or-mtu", "pmtu-blackhole", "tap-tx-queue-drops"]),
     (Ssh, &["ssh-slow-reverse-dns"]),
     (Tracked, &["conntrack-stale-dnat", "bridge-mac-change-unnat"]),
     (

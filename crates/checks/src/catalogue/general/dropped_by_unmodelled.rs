@@ -35,6 +35,7 @@ use model::finding::{Confidence, Finding};
 use model::path::{Direction, Exchange};
 use model::probe::ProbeResult;
 
+use crate::catalogue::links::tc_bpf_drop;
 use crate::contradiction::Asking;
 use crate::dropped::{self, Telling};
 use crate::evidence;
@@ -55,7 +56,9 @@ pub fn check(_: &View) -> Vec<Found> {
 pub(crate) fn found(asking: &Asking, telling: &Telling, findings: &[Ranked]) -> Option<Finding> {
     let Asking { case, rung, instance, probe, .. } = *asking;
     let Telling { drop, meaning, at, is_on_way } = telling;
-    let is_told = |Ranked { finding, .. }: &Ranked| finding.code == CODE && finding.hop.same_device(at);
+    let is_told = |Ranked { finding, .. }: &Ranked| {
+        matches!(finding.code.as_str(), CODE | "tc-bpf-drop") && finding.hop.same_device(at)
+    };
     if findings.iter().any(is_told) {
         return None;
     }
@@ -71,16 +74,26 @@ pub(crate) fn found(asking: &Asking, telling: &Telling, findings: &[Ranked]) -> 
         netns.map_or_else(|| evidence::advice(&*command, note), |ns| evidence::remedy(ns, &command, "", note))
     };
     let needs_device = |command: &&&str| !at.device.is_empty() || !command.contains("{device}");
-    let remedy = meaning.look.iter().filter(needs_device).map(shows).collect();
-    Some(Finding {
-        code: CODE.to_owned(),
-        direction: drop.direction,
-        exchange: drop.exchange,
-        summary: format!("{what} is dropped at {place} by the kernel, because {}", meaning.words),
-        cause: format!(
+    let filter = netns.and_then(|ns| Some((ns, tc_bpf_drop::meant(ns, &at.device, &drop.reason)?)));
+    let remedy = match filter {
+        Some((ns, filter)) => vec![tc_bpf_drop::removed(ns, &at.device, filter)],
+        None => meaning.look.iter().filter(needs_device).map(shows).collect(),
+    };
+    let cause = match filter {
+        Some((_, filter)) => {
+            format!("a tc filter, {}, dropped it ({filter}): {}", filter.side.word(), drop.reason)
+        }
+        None => format!(
             "the kernel's {} freed it for the reason {}, and nothing that was read explains it",
             drop.function, drop.reason
         ),
+    };
+    Some(Finding {
+        code: filter.map_or(CODE, |_| "tc-bpf-drop").to_owned(),
+        direction: drop.direction,
+        exchange: drop.exchange,
+        summary: format!("{what} is dropped at {place} by the kernel, because {}", meaning.words),
+        cause,
         confidence: if *is_on_way { Confidence::Proven } else { Confidence::Likely },
         evidence: dropped::of(case, rung, probe)
             .into_iter()

@@ -31,7 +31,7 @@
 //! tc-bpf(8); `sch_handle_ingress`, `tc_run`, net/core/dev.c; cilium's programs, which stay when it goes.
 
 use model::Netns;
-use model::finding::{Confidence, Evidence, EvidenceKind};
+use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::link::Link;
 use model::path::{Direction, Disposition, Place};
 use model::probe::ProbeResult;
@@ -128,19 +128,31 @@ fn dropped(view: &View, rung: &Rung, at: &Undecided) -> Option<Found> {
         ),
         cause,
         confidence: Confidence::Likely,
-        evidence: shown(view, at).into_iter().chain([said::evidence(probe)]).collect(),
+        evidence: shown(view, at),
         owner: "operator",
-        remedy: vec![evidence::remedy(
-            ns,
-            &format!("tc filter del dev {} {side}", typed(&link.name)),
-            "",
-            "after a look at what attached it (bpftool net), which alone can put it back",
-        )],
+        remedy: vec![removed(ns, &link.name, filter)],
         instances: vec![instance.name.clone()],
         stopped: None,
         mend: vec![without],
     };
-    Some(fault.found().breaks(probe.asked.exchange(), Direction::Both))
+    Some(fault.found().breaks(probe.asked.exchange(), Direction::Both).met_at(view.beginning_of(rung)))
+}
+
+/// Takes a filter, and what else is on its side, away.
+pub(crate) fn removed(ns: &Netns, device: &str, filter: &TcFilter) -> Remedy {
+    evidence::remedy(
+        ns,
+        &format!("tc filter del dev {} {}", typed(device), filter.side.word()),
+        "",
+        "after a look at what attached it (bpftool net), which alone can put it back",
+    )
+}
+
+/// The filter that the kernel means where it says that traffic control dropped a packet at a device, before it was
+/// routed or as it left.
+pub(crate) fn meant<'n>(ns: &'n Netns, device: &str, reason: &str) -> Option<&'n TcFilter> {
+    let link = ns.link_named(device).filter(|_| matches!(reason, "TC_INGRESS" | "TC_EGRESS"))?;
+    link.dropping_filter(&SIDES)
 }
 
 /// The filter, and what was dropped before the probes and after them.

@@ -84,14 +84,11 @@ fn dropped(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link))
         ),
         cause: format!("an XDP program is attached to {}, and everything else would let it pass", link.name),
         confidence: Confidence::Likely,
-        evidence: vec![
-            evidence::state(
-                ns,
-                &format!("ip -d link show dev {}", link.name),
-                format!("{} has xdp", link.name),
-            ),
-            said::evidence(silent),
-        ],
+        evidence: vec![evidence::state(
+            ns,
+            &format!("ip -d link show dev {}", link.name),
+            format!("{} has xdp", link.name),
+        )],
         owner: "operator",
         remedy: vec![evidence::remedy(
             ns,
@@ -103,7 +100,7 @@ fn dropped(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link))
         stopped: None,
         mend: vec![without],
     };
-    Some(fault.found().breaks(silent.asked.exchange(), Direction::Both))
+    Some(fault.found().breaks(silent.asked.exchange(), Direction::Both).met_at(view.beginning_of(rung)))
 }
 
 #[cfg(test)]
