@@ -96,7 +96,9 @@ fn run(typed: &Typed) -> Result<bool, ScoreError> {
         });
     }
     let mut record = Record::new(kernel(), today()?);
-    if typed.resume && files.json.exists() {
+    // A part that is tried anew takes its place among the rest.
+    let is_part = !typed.only.is_empty() || !typed.trial.is_empty();
+    if (typed.resume || is_part) && files.json.exists() {
         record = Record { kernel: record.kernel, date: record.date, ..Record::read(&files.json)? };
     }
     let seed = match (typed.seed, record.seeds.iter().find(|seed| **seed != FIXED_SEED)) {
@@ -113,6 +115,10 @@ fn run(typed: &Typed) -> Result<bool, ScoreError> {
     let prefix = format!("hs-{}-", std::process::id());
     let runner = Runner { hopline, prefix, labs: typed.labs.into(), means: Means { bundles }, stop };
     let keeps = typed.sample.is_none() && !typed.print;
+    if keeps {
+        let failed = |source| ScoreError::File { operation: "make", path: typed.out.clone(), source };
+        fs::create_dir_all(&typed.out).map_err(failed)?;
+    }
     let (of, emulated) = (trials.len(), typed.print);
     let score = Mutex::new(Score { record, done: 0, of, is_right: true, commit, emulated });
     let told = |trial: &Trial, tried: Tried| {
