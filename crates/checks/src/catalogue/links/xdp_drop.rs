@@ -36,7 +36,6 @@ use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::ladder::{self, Rung};
 use crate::mend::{Mend, Setting};
-use crate::said;
 use crate::view::View;
 
 /// Looks for questions that were asked in vain and whose walk cannot tell what a program does: one finding a link.
