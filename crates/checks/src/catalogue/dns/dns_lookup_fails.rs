@@ -10,7 +10,8 @@
 //! Two questions were asked as the instance: one for dnsmasq's own version, which it answered, and one for the
 //! name of somebody outside. The same was asked of the server behind it from the host. A refusal is told wherever
 //! it comes from; a failure or silence only where the server behind answered better: a reverse zone may be broken
-//! far away, and that is nobody's fault here.
+//! far away, and that is nobody's fault here. Unasked it is told where the server behind is a dnsmasq of the site whose
+//! command line gives it no name and nobody to ask.
 //!
 //! ## What it looks like
 //! `dig @GATEWAY -x ADDRESS` in the instance: `status: REFUSED`, `status: SERVFAIL`, or no servers could be reached;
@@ -33,6 +34,7 @@ use model::dns::{DnsAnswer, Rcode};
 use model::finding::{Confidence, Evidence};
 use model::path::{Direction, Exchange, Place, Stage};
 use model::probe::{Asked, ProbeResult};
+use model::service::Dnsmasq;
 
 use crate::catalogue::firewall::conntrack_full;
 use crate::catalogue::links::l2_loop;
@@ -48,7 +50,7 @@ use crate::view::View;
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for rung in view.rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver) {
-        let Some(new) = failing(view, rung) else { continue };
+        let Some(new) = failing(view, rung).or_else(|| asks_the_ignorant(view, rung)) else { continue };
         match found.iter_mut().find(|known| known.finding.hop == new.finding.hop) {
             Some(known) => known.finding.instances.extend(new.finding.instances),
             None => found.push(new),
@@ -119,6 +121,78 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
     Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
 }
 
+/// All whom the resolver asks are dnsmasqs of the site that know no name and have nobody to ask: what they answer needs
+/// no question.
+fn asks_the_ignorant(view: &View, rung: &Rung) -> Option<Found> {
+    let upstreams = upstreams(view, rung);
+    let is_asked = |(other, probe): &(&Rung, Option<&ProbeResult>)| {
+        probe.is_some() || of(view, &other.from, other.to).next().is_some()
+    };
+    let ignorant = |to: IpAddr| {
+        let servers = view.snapshot().hosts.iter().flat_map(|host| &host.dnsmasq);
+        servers.into_iter().find(|server| server.listen.contains(&to)).filter(|server| knows_nothing(server))
+    };
+    let (first, _) = upstreams.first().filter(|_| !upstreams.iter().any(is_asked))?;
+    let server = ignorant(first.to)?;
+    let is_reached = |(other, _): &(&Rung, Option<&ProbeResult>)| other.answer.answered;
+    if !upstreams.iter().all(|upstream| is_reached(upstream) && ignorant(upstream.0.to).is_some()) {
+        return None;
+    }
+    let place = place_of(view, first.to)?;
+    let instance = view.intent().instances.get(rung.instance)?;
+    let there = view.netns_at(&place)?;
+    let process = format!("dnsmasq pid {}: {}", server.pid, server.argv.join(" "));
+    let fault = Fault {
+        code: "dns-lookup-fails",
+        summary: format!(
+            "{} learns no name of the outside: {}, whom {} asks, knows none and has nobody to ask",
+            instance.name, first.to, rung.to
+        ),
+        cause: format!("dnsmasq (pid {}) on {} has neither names nor servers", server.pid, place.host),
+        confidence: Confidence::Proven,
+        evidence: vec![evidence::state(there, "ps aux", process)],
+        owner: "operator",
+        remedy: vec![evidence::advice(
+            format!("give {} names or a server to ask, or set another dns_server in nova.conf", first.to),
+            "",
+        )],
+        instances: vec![instance.name.clone()],
+        stopped: None,
+        mend: Vec::new(),
+        hop: place,
+    };
+    Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
+}
+
+/// By its command line alone it answers nobody: dnsmasq(8) has names from its options, files and servers.
+fn knows_nothing(server: &Dnsmasq) -> bool {
+    const SAYS_NOTHING: [&str; 16] = [
+        "--bind-interfaces",
+        "--bind-dynamic",
+        "--conf-file",
+        "--pid-file",
+        "--listen-address",
+        "--interface",
+        "--except-interface",
+        "--no-hosts",
+        "--no-resolv",
+        "--no-daemon",
+        "--keep-in-foreground",
+        "--log-facility",
+        "--log-queries",
+        "--user",
+        "--group",
+        "--cache-size",
+    ];
+    let has = |wanted: &str| server.argv.iter().any(|argument| argument == wanted);
+    let is_idle = |argument: &String| {
+        let name = argument.split_once('=').map_or(argument.as_str(), |(name, _)| name);
+        SAYS_NOTHING.contains(&name)
+    };
+    let reads_no_file = has("--conf-file=") && has("--no-hosts") && server.no_resolv;
+    reads_no_file && server.servers.is_empty() && server.argv.iter().skip(1).all(is_idle)
+}
+
 /// The questions for names that were put to this server.
 fn of<'v>(view: &View<'v>, from: &str, to: IpAddr) -> impl Iterator<Item = &'v ProbeResult> {
     view.probes
@@ -179,6 +253,7 @@ fn place_of(view: &View, address: IpAddr) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use model::dns::Rcode;
+    use model::service::Dnsmasq;
 
     use crate::fixture::{Cloud, broken, codes, healthy, looked_up, told_its_version};
 
@@ -221,6 +296,35 @@ mod tests {
     fn stays_silent_where_its_host_can_open_no_connection() {
         let found = found_in(broken("conntrack-full"), Some(Rcode::Refused), Some(Rcode::NoError));
         assert_eq!(found, ["conntrack-full compute1//br100"]);
+    }
+
+    /// The server that dnsmasq asks is one of the site, with these arguments beside the usual ones.
+    fn asking(more: &[&str]) -> Cloud {
+        let mut cloud = healthy();
+        let line = "dnsmasq --conf-file= --listen-address=1.2.3.4 --no-hosts --no-resolv";
+        let argv: Vec<String> = line.split(' ').chain(more.iter().copied()).map(str::to_owned).collect();
+        let listen = vec![[1, 2, 3, 4].into()];
+        let servers = more.iter().filter_map(|argument| argument.strip_prefix("--server="));
+        let servers = servers.map(str::to_owned).collect();
+        let server = Dnsmasq { pid: 9, listen, no_resolv: true, servers, argv, ..Dnsmasq::default() };
+        cloud.host("external").dnsmasq = vec![server];
+        cloud
+    }
+
+    #[test]
+    fn fires_unasked_on_a_server_that_has_nothing_to_say() {
+        assert_eq!(codes(&asking(&[]).diagnose("web1")), ["dns-lookup-fails external//eth0"]);
+        for more in ["--server=9.9.9.9", "--host-record=a.test,1.2.3.9", "--local=/test/", "-C"] {
+            assert_eq!(codes(&asking(&[more]).diagnose("web1")), [""; 0], "{more}");
+        }
+        let gateway = [10, 0, 0, 42].into();
+        let mut answered = asking(&[]);
+        answered.probes = vec![
+            told_its_version("web1", gateway),
+            looked_up("web1", gateway, Some(Rcode::NoError)),
+            looked_up("compute1", [1, 2, 3, 4].into(), Some(Rcode::NoError)),
+        ];
+        assert_eq!(codes(&answered.diagnose("web1")), [""; 0], "who was asked has the last word");
     }
 
     #[test]
