@@ -4,7 +4,12 @@ use crate::draw;
 
 /// Two faults that cannot both be, whoever makes them: what both set has one value, or one takes away what the other
 /// is made of. Each with the reason.
-const IMPOSSIBLE: [(&str, &[&str], &[&str]); 10] = [
+const IMPOSSIBLE: [(&str, &[&str], &[&str]); 11] = [
+    (
+        "the external server's DNS is one process, which is in one state",
+        &["dns-lookup-fails"],
+        &["dns-upstream-dead"],
+    ),
     ("web1's server of DHCP and names is one process, which is in one state", DNSMASQ, DNSMASQ),
     ("a tap is in one bridge or in none, and its flags are those of that port", WHICH_BRIDGE, PORT),
     ("a port's flags are set as a whole, and anew when it is plugged in", PORT, PORT),
@@ -88,6 +93,7 @@ const GUEST_ROUTES: &[&str] = &[
     "guest-arp-poisoned",
     "metadata-zeroconf-route",
     "bridge-mac-flap",
+    "hairpin-ipv6-dad",
 ];
 const DEFAULT_ROUTE: &[&str] = &["uplink-down", "default-route-missing", "default-route-wrong-gw"];
 const NOVAS: &[&str] = &[
