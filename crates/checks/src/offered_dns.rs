@@ -86,6 +86,7 @@ fn ends(rung: &Rung) -> Option<(&'static str, String)> {
             | Stop::BridgeDown
             | Stop::PortState(_)
             | Stop::VlanNotTaken(_)
+            | Stop::VniNotTaken { .. }
             | Stop::VlanRefused(_)
             | Stop::OtherHost
             | Stop::ForwardingOff

@@ -336,6 +336,7 @@ fn innermost<'v>(world: &World, stopped: Stopped<'v>) -> Stopped<'v> {
         | Stop::BridgeDown
         | Stop::PortState(_)
         | Stop::VlanNotTaken(_)
+        | Stop::VniNotTaken { .. }
         | Stop::VlanRefused(_)
         | Stop::NoRoute(_)
         | Stop::RouteRefuses(_)

@@ -229,6 +229,13 @@ pub enum Stop {
     NoTarget(String),
     /// The frame wears a VLAN's tag, and no VLAN device here takes it: the stack ignores it.
     VlanNotTaken(Tag),
+    /// Packets of this VXLAN network come in at the port of the machine's VXLAN devices, and none is of it.
+    VniNotTaken {
+        /// The network that the packet is of.
+        vni: u32,
+        /// UDP port.
+        port: u16,
+    },
     /// A bridge does not let the frame's VLAN in or out here: why.
     VlanRefused(String),
     /// The frame's destination is another station: the stack ignores it.

@@ -24,6 +24,8 @@ pub struct VxlanDevice {
     pub underlay_netns: Option<u64>,
     /// It learns from frames received which far end a MAC is behind.
     pub learning: bool,
+    /// `proxy` or `rsc`: it answers ARP itself, or routes, out of the neighbour table.
+    pub answers_itself: bool,
     /// `external`: VNI and far end come with each packet, from routes or filters, and `vni` means nothing.
     pub external: bool,
 }
@@ -39,6 +41,7 @@ impl Default for VxlanDevice {
             underlay: None,
             underlay_netns: None,
             learning: true,
+            answers_itself: false,
             external: false,
         }
     }

@@ -215,6 +215,7 @@ fn vxlan_device(words: &[&str]) -> Option<VxlanDevice> {
         remote: ip("remote").or_else(|| ip("group")),
         port: value_of(words, "dstport").and_then(|port| port.parse().ok()).unwrap_or(usual.port),
         learning: !words.contains(&"nolearning"),
+        answers_itself: words.contains(&"proxy") || words.contains(&"rsc"),
         external: words.contains(&"external"),
         ..usual
     })

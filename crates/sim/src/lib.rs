@@ -18,6 +18,7 @@ pub mod netfilter;
 mod refusal;
 mod resolution;
 mod trail;
+mod vxlan;
 mod wire;
 mod wiring;
 pub mod world;

@@ -30,7 +30,8 @@ pub(crate) struct Refused {
 
 /// Walks what the sender of a refused packet is told; `None` where nobody refused, or nothing is said.
 pub(crate) fn walk(world: &World, asked: &Outcome) -> Option<Outcome> {
-    let refused = asked.trail.refused.as_deref().copied()?;
+    // Of an overlay's packet its own machine is told, and not the sender of what is inside.
+    let refused = asked.trail.refused.as_deref().copied().filter(|_| asked.trail.overlays == 0)?;
     let (Disposition::Dropped(_), Payload::Ip(packet)) = (&asked.disposition, &asked.frame.payload) else {
         return None;
     };

@@ -67,17 +67,37 @@ pub(crate) struct Carried {
     pub(crate) echoed_dscp: u8,
     /// A rule refused the packet, or it is too large to be passed on, and its sender is told.
     pub(crate) refused: Option<Box<Refused>>,
+    /// Overlays that the packet is inside of.
+    pub(crate) overlays: u8,
     /// The address that the first packet was sent from, where answers are waited for.
     pub(crate) asker: Option<IpAddr>,
 }
 
-/// A MAC that a bridge was shown: in which VLAN, and behind which port.
+/// A MAC that a bridge was shown, or a VXLAN device: in which VLAN, and behind what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Learned {
-    pub(crate) bridge: LinkId,
+    pub(crate) device: LinkId,
     pub(crate) vid: u16,
     pub(crate) mac: Mac,
-    pub(crate) port: u32,
+    pub(crate) behind: Behind,
+}
+
+/// Behind what a MAC was learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// A port of the bridge, by ifindex.
+    Port(u32),
+    /// The far end that sent it through the overlay.
+    FarEnd(IpAddr),
+}
+
+/// A frame inside a packet of an overlay.
+#[derive(Debug, Clone)]
+pub(crate) struct Wrapped {
+    /// VXLAN network identifier.
+    pub(crate) vni: u32,
+    /// The frame, as it was handed to the overlay.
+    pub(crate) skb: Skb,
 }
 
 /// Choices that the kernel makes and nobody can foresee (an address of a NAT range): the walk follows
@@ -159,6 +179,8 @@ pub(crate) struct Skb {
     pub(crate) dscp: u8,
     /// The packet that an ICMP error quotes.
     pub(crate) quoted: Option<Packet>,
+    /// The frame that it carries through an overlay.
+    pub(crate) wrapped: Option<Box<Wrapped>>,
 }
 
 impl Skb {
@@ -178,6 +200,7 @@ impl Skb {
             zone: 0,
             dscp: 0,
             quoted: None,
+            wrapped: None,
         }
     }
 
@@ -195,7 +218,7 @@ impl Skb {
     /// The same frame arriving in another namespace: everything but the bytes is forgotten
     /// (`skb_scrub_packet`).
     pub(crate) fn scrubbed(&self) -> Skb {
-        Skb { quoted: self.quoted, dscp: self.dscp, ..Skb::new(self.frame) }
+        Skb { quoted: self.quoted, dscp: self.dscp, wrapped: self.wrapped.clone(), ..Skb::new(self.frame) }
     }
 
     pub(crate) fn packet(&self) -> Option<&Packet> {
@@ -300,6 +323,22 @@ impl Trail {
         Outcome { trail: self, disposition, frame: *frame, at: None }
     }
 
+    /// Leaves the site by this link. What becomes of a frame inside an overlay's packet then cannot be told: its far
+    /// end was not read.
+    pub(crate) fn left_site(self, place: Place, skb: &Skb, by: LinkId) -> Outcome {
+        if let Some(packet) = skb.packet().filter(|_| skb.wrapped.is_some()) {
+            let far_end = packet.destination;
+            let why = format!("what the overlay's far end {far_end} does with it, which was not read");
+            return self.unknown(
+                place,
+                &skb.frame,
+                why,
+                format!("a site file that names the host of {far_end}"),
+            );
+        }
+        Outcome { trail: self, disposition: Disposition::LeftSite, frame: skb.frame, at: Some(by) }
+    }
+
     /// Ends here, received.
     pub(crate) fn delivered(self, machine: &str, frame: &Frame, at: Option<LinkId>) -> Outcome {
         let disposition = Disposition::Delivered { machine: machine.to_owned() };
@@ -328,6 +367,7 @@ pub fn stop_text(stop: &Stop) -> String {
         Stop::PortState(state) => format!("port state {}", format!("{state:?}").to_lowercase()),
         Stop::NoTarget(why) => why.clone(),
         Stop::VlanNotTaken(tag) => format!("no VLAN device here takes frames of VLAN {tag}"),
+        Stop::VniNotTaken { vni, port } => format!("no device for VNI {vni} at udp port {port}"),
         Stop::VlanRefused(why) => why.clone(),
         Stop::OtherHost => "not for this station".to_owned(),
         Stop::NoRoute(what) => format!("no route to {what}"),

@@ -4,7 +4,7 @@ use model::Mac;
 use model::link::LinkKind;
 use model::netfilter::{Family, Hook};
 use model::packet::{Frame, Payload, Transport};
-use model::path::{Disposition, Place, Stage, Step, Stop};
+use model::path::{Place, Stage, Step, Stop};
 use model::queueing::{TcFilter, TcSide};
 use model::route::{Route, RouteKind};
 use model::service::Dnsmasq;
@@ -16,6 +16,7 @@ use crate::dhcp::{self, Offer};
 use crate::ip::{self, neighbour_discovery, scope};
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
+use crate::vxlan;
 use crate::wiring::Spot;
 use crate::world::{FarEnd, LinkId, Station, World};
 
@@ -58,12 +59,16 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
     if let Payload::Ip(packet) = &skb.frame.payload
         && u32::from(packet.length) > link.mtu
     {
+        if skb.wrapped.is_some() {
+            return vxlan::in_pieces(trail, here, skb, link.mtu);
+        }
         return trail.drop(here, &skb.frame, Stop::TooBig { mtu: link.mtu }, Vec::new());
     }
     match link.kind {
         LinkKind::Vlan => return vlan_transmit(world, trail, egress, here, skb),
         LinkKind::Bond => return bond::transmit(world, trail, egress, here, skb),
-        LinkKind::Vxlan | LinkKind::Other(_) => {
+        LinkKind::Vxlan => return vxlan::transmit(world, trail, egress, here, skb),
+        LinkKind::Other(_) => {
             let why = format!("sending through {} (kind {:?}) is not modelled", link.name, link.kind);
             let need = format!("a capture on {} and on what is below it", link.name);
             return trail.unknown(here, &skb.frame, why, need);
@@ -161,7 +166,7 @@ fn beyond(world: &World, mut trail: Trail, egress: LinkId, here: Place, skb: &Sk
     let tags = skb.frame.tags;
     let stations = meant_for(world, (egress, Spot::leaving(egress, tags)), &skb.frame);
     let landing = stations.into_iter().find_map(|station| world.landing(egress, tags, station));
-    trail.sent(here, &skb.frame);
+    trail.sent(here.clone(), &skb.frame);
     match landing {
         Some(ingress) => {
             if let Some(hop) = trail.hops.last_mut() {
@@ -170,7 +175,7 @@ fn beyond(world: &World, mut trail: Trail, egress: LinkId, here: Place, skb: &Sk
             }
             receive(world, trail, ingress, &skb.scrubbed())
         }
-        None => Outcome { trail, disposition: Disposition::LeftSite, frame: skb.frame, at: Some(egress) },
+        None => trail.left_site(here, skb, egress),
     }
 }
 

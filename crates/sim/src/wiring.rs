@@ -1,5 +1,5 @@
-//! Where frames could get to: by cables, over bridges, out of VLAN devices and into them, whatever state
-//! all of these are in. Tells the ports worth flooding to from the bystanders, and the likely owner of an
+//! Where frames could get to: by cables, over bridges, through overlays, out of VLAN devices and into them,
+//! whatever state all of these are in. Tells the ports worth flooding to from the bystanders, and the likely owner of an
 //! address from its namesakes elsewhere.
 
 use std::collections::{HashSet, VecDeque};
@@ -96,9 +96,15 @@ impl<'a> World<'a> {
     /// The frame goes where nothing was read, at once or over bridges of the site.
     pub(crate) fn leaves_site(&self, from: Spot) -> bool {
         self.finds(from, Vlans::Kept, |spot| match spot.at {
-            At::Leaving(link) => self.leads_beyond(link),
+            At::Leaving(link) => self.leads_beyond(link) || self.tunnels_beyond(link),
             At::Arriving(_) | At::Inside { .. } => false,
         })
+    }
+
+    /// An entry of a VXLAN device leads to an address that nobody of the site has.
+    fn tunnels_beyond(&self, device: LinkId) -> bool {
+        let entries = self.ns(device.ns).fdb.iter().filter(|entry| entry.link == device.link);
+        entries.filter_map(|entry| entry.remote).any(|remote| self.owner_of_ip(remote.ip).is_none())
     }
 
     /// Names of the instances that cannot be entered and that frames could reach from here.
@@ -197,7 +203,9 @@ impl<'a> World<'a> {
 
     fn after_leaving(&self, link: LinkId, tags: Tags, vlans: Vlans) -> Vec<Spot> {
         let slaves = self.slaves(link).map(|slave| Spot::leaving(slave, tags));
-        slaves.chain(self.after_leaving_alone(link, tags, vlans)).collect()
+        let overlay = self.far_overlays(link, vlans == Vlans::Kept);
+        let far = overlay.map(|device| Spot { at: At::Arriving(device), tags });
+        slaves.chain(far).chain(self.after_leaving_alone(link, tags, vlans)).collect()
     }
 
     fn after_leaving_alone(&self, link: LinkId, tags: Tags, vlans: Vlans) -> Option<Spot> {

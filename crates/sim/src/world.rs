@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use model::link::{Link, LinkKind};
 use model::netfilter::Family;
 use model::vlan::{Tag, Tags};
+use model::vxlan::VxlanDevice;
 use model::{Intent, Mac, Netns, Snapshot};
 
 use crate::netfilter::conntrack::Before;
@@ -62,6 +63,8 @@ pub struct World<'a> {
     vlans: HashMap<(LinkId, Tag), LinkId>,
     /// Lower links by VLAN device.
     lowers: HashMap<LinkId, LinkId>,
+    /// VXLAN devices, and the namespace that each sends its packets in, where that was read.
+    overlays: Vec<(LinkId, Option<usize>)>,
     hooks: Vec<OnceCell<Hooks<'a>>>,
     connections: Vec<OnceCell<Before<'a>>>,
 }
@@ -74,9 +77,10 @@ impl<'a> World<'a> {
         let connections = snapshot.netns.iter().map(|_| OnceCell::new()).collect();
         let (far_ends, guests) = (HashMap::new(), HashMap::new());
         let (vlans, lowers) = (HashMap::new(), HashMap::new());
-        let mut world =
-            World { snapshot, intent, links, far_ends, guests, vlans, lowers, hooks, connections };
         let inodes = inodes(snapshot);
+        let overlays = overlays(snapshot, &inodes);
+        let mut world =
+            World { snapshot, intent, links, far_ends, guests, vlans, lowers, overlays, hooks, connections };
         world.far_ends = world.join_veths(&inodes);
         world.stack_vlans(&inodes);
         world.guests = world.seat_guests();
@@ -158,6 +162,27 @@ impl<'a> World<'a> {
     pub(crate) fn vlan_taking(&self, lower: LinkId, tags: Tags) -> Option<(LinkId, Tags)> {
         let device = self.vlans.get(&(lower, tags.outermost()?))?;
         Some((*device, tags.inner()))
+    }
+
+    /// The namespace that a VXLAN device sends its packets in.
+    pub(crate) fn underlay_of(&self, device: LinkId) -> Option<usize> {
+        self.overlays.iter().find(|(known, _)| *known == device).and_then(|(_, ns)| *ns)
+    }
+
+    /// VXLAN devices whose packets travel in this namespace.
+    pub(crate) fn overlays_over(&self, ns: usize) -> impl Iterator<Item = (LinkId, VxlanDevice)> {
+        let over = self.overlays.iter().filter(move |(_, underlay)| *underlay == Some(ns));
+        over.filter_map(|(device, _)| Some((*device, self.link(*device)?.vxlan?)))
+    }
+
+    /// VXLAN devices that this one could be meant to be joined with: those of other machines, of the same network
+    /// only where that counts.
+    pub(crate) fn far_overlays(&self, device: LinkId, same_network: bool) -> impl Iterator<Item = LinkId> {
+        let vni = |id: LinkId| self.link(id).and_then(|link| link.vxlan).map(|vxlan| vxlan.vni);
+        let own = vni(device);
+        let known = own.is_some() && self.overlays.iter().any(|(other, _)| *other == device);
+        let others = self.overlays.iter().map(|(other, _)| *other).filter(move |_| known);
+        others.filter(move |other| other.ns != device.ns && (!same_network || vni(*other) == own))
     }
 
     /// Base chains of a namespace by hook, made on first use.
@@ -321,6 +346,20 @@ impl<'a> World<'a> {
 
 fn inodes(snapshot: &Snapshot) -> HashMap<u64, usize> {
     snapshot.netns.iter().enumerate().filter_map(|(at, n)| Some((n.inode?, at))).collect()
+}
+
+/// A text tells no namespaces, and means its own.
+fn overlays(snapshot: &Snapshot, by_inode: &HashMap<u64, usize>) -> Vec<(LinkId, Option<usize>)> {
+    let devices = snapshot.netns.iter().enumerate().flat_map(|(ns, facts)| {
+        facts.links.iter().filter_map(move |link| {
+            let underlay = match link.vxlan?.underlay_netns {
+                Some(inode) => by_inode.get(&inode).copied(),
+                None => facts.inode.is_none().then_some(ns),
+            };
+            Some((LinkId { ns, link: link.index }, underlay))
+        })
+    });
+    devices.collect()
 }
 
 fn by_index(ns: &Netns) -> Vec<(u32, usize)> {

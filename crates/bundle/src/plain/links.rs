@@ -140,6 +140,7 @@ fn vxlan(ns: &Netns, device: &VxlanDevice) -> Value {
     });
     let mut data = object([
         ("external", device.external.then_some(true.into())),
+        ("proxy", device.answers_itself.then_some(true.into())),
         ("id", Some(device.vni.into())),
         (local, device.local.map(|ip| ip.to_string().into())),
         underlay.map_or(("link", None), |(key, value)| (key, Some(value))),

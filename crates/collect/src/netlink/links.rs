@@ -158,6 +158,7 @@ fn vxlan(settings: &[InfoVxlan]) -> VxlanDevice {
             InfoVxlan::Link(index) => vxlan.underlay = Some(*index),
             InfoVxlan::Port(port) => vxlan.port = *port,
             InfoVxlan::Learning(on) => vxlan.learning = *on,
+            InfoVxlan::Proxy(on) | InfoVxlan::Rsc(on) => vxlan.answers_itself |= *on,
             InfoVxlan::CollectMetadata(on) => vxlan.external = *on,
             _ => {}
         }

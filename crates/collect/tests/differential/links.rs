@@ -42,8 +42,8 @@ fn every_link_is_as_ip_tells_it() {
         .ip("link add va type veth peer name vb")
         .ip("link add ifb9 type ifb")
         .ip("link add vx0 type vxlan id 7 dstport 4789 local 10.0.0.1")
-        .ip("link add vx1 type vxlan id 8 dstport 8472 local 10.0.0.1 remote 10.0.0.3 dev va nolearning")
-        .ip("link add vx2 type vxlan id 9 dstport 4791 group 239.1.1.1 dev vb")
+        .ip("link add vx1 type vxlan id 8 dstport 8472 local 10.0.0.1 remote 10.0.0.3 dev va nolearning proxy")
+        .ip("link add vx2 type vxlan id 9 dstport 4791 group 239.1.1.1 dev vb rsc")
         .ip("link add vx3 type vxlan id 10 dstport 4792 local 2001:db8::1 remote 2001:db8::3")
         .ip("link add vx4 type vxlan external dstport 4793")
         .ip("tuntap add dev tap0 mode tap")
@@ -160,7 +160,8 @@ fn told_vxlan(info: &Value) -> Value {
     let remote = any_of(&["remote", "group", "remote6", "group6"]);
     let local = any_of(&["local", "local6"]);
     let external = data["external"] == true;
-    json!([data["id"], local, remote, data["link"], data["port"], data["learning"], external])
+    let answers_itself = data["proxy"] == true || data["rsc"] == true;
+    json!([data["id"], local, remote, data["link"], data["port"], data["learning"], answers_itself, external])
 }
 
 fn told_port(info: &Value) -> Value {
@@ -204,7 +205,7 @@ fn read_link(netns: &Netns, link: &Link) -> Value {
     let vxlan = link.vxlan.map(|v| {
         assert_eq!(v.underlay_netns, netns.inode, "{} was made here", link.name);
         let underlay = v.underlay.map(|index| name(netns, index));
-        json!([v.vni, v.local, v.remote, underlay, v.port, v.learning, v.external])
+        json!([v.vni, v.local, v.remote, underlay, v.port, v.learning, v.answers_itself, v.external])
     });
     json!({
         "index": link.index, "name": link.name, "mtu": link.mtu, "qdisc": link.qdisc, "kind": kind,

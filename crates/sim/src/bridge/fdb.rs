@@ -4,7 +4,7 @@ use model::Mac;
 use model::link::{FdbEntry, FdbKind, Link};
 
 use super::vlan;
-use crate::trail::{Learned, Trail};
+use crate::trail::{Behind, Learned, Trail};
 use crate::world::{LinkId, World};
 
 /// What the forwarding database says of a destination.
@@ -36,8 +36,8 @@ pub(crate) fn lookup(world: &World, trail: &Trail, bridge: LinkId, vid: u16, mac
     if let Some(pinned) = entries().find(|e| e.sticky) {
         return Target::Port(pinned.link);
     }
-    let here = |l: &&Learned| (l.bridge, l.vid, l.mac) == (bridge, vid, mac);
-    if let Some(Learned { port, .. }) = trail.learned.iter().rev().find(here) {
+    let here = |l: &&Learned| (l.device, l.vid, l.mac) == (bridge, vid, mac);
+    if let Some(Learned { behind: Behind::Port(port), .. }) = trail.learned.iter().rev().find(here) {
         return Target::Port(*port);
     }
     // Learned entries behind a port that is down are flushed by the kernel (br_stp_disable_port).
@@ -50,7 +50,7 @@ pub(crate) fn lookup(world: &World, trail: &Trail, bridge: LinkId, vid: u16, mac
 /// Remembers the source of a frame that came in by a port, where the port learns.
 pub(crate) fn learn(world: &World, trail: &mut Trail, (bridge, vid): (LinkId, u16), port: &Link, mac: Mac) {
     let learns = port.port.is_none_or(|p| p.learning);
-    let learned = Learned { bridge, vid, mac, port: port.index };
+    let learned = Learned { device: bridge, vid, mac, behind: Behind::Port(port.index) };
     let known = trail.learned.contains(&learned);
     if learns && !known && !mac.is_group() && world.link(bridge).is_some() {
         trail.learned.push(learned);

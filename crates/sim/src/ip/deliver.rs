@@ -11,6 +11,7 @@ use super::{neighbour_discovery, route};
 use crate::exchange::ASKING_PORT;
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
+use crate::vxlan;
 use crate::world::{LinkId, World};
 
 /// A packet for here.
@@ -27,6 +28,9 @@ pub(super) fn deliver(world: &World, mut trail: Trail, ingress: LinkId, mut skb:
     {
         let message = (ttl, advertisement, target);
         return neighbour_discovery::receive(world, trail, ingress, skb.frame, message);
+    }
+    if let Some(wrapped) = skb.wrapped.take() {
+        return vxlan::receive(world, trail, ingress, skb, *wrapped);
     }
     let here = place(ns, world.link(ingress), Stage::Local);
     let deaf = skb.packet().copied().and_then(|p| {

@@ -65,7 +65,9 @@ pub(crate) fn send_frame(world: &World, mut trail: Trail, from: From, mut skb: S
             mutable.source = routed.source;
         }
         mutable.ttl = routed.hop_limit.unwrap_or(packet.ttl);
-        trail.asker.get_or_insert(mutable.source);
+        if trail.overlays == 0 {
+            trail.asker.get_or_insert(mutable.source);
+        }
     }
     let egress = LinkId { ns, link: routed.towards.link };
     let link = world.link(egress);

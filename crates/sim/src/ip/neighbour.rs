@@ -61,8 +61,8 @@ pub(crate) fn send(world: &World, mut trail: Trail, ns: usize, mut skb: Skb, tow
         }
         Next::Beyond => {
             let detail = format!("next hop {next} is beyond what was read");
-            trail.pass(here, &skb.frame, detail, Vec::new());
-            Outcome { trail, disposition: Disposition::LeftSite, frame: skb.frame, at: Some(egress) }
+            trail.pass(here.clone(), &skb.frame, detail, Vec::new());
+            trail.left_site(here, &skb, egress)
         }
         Next::Unanswered(because) => {
             let stop = Stop::NeighbourUnresolved { ip: next, because: Some(because) };
