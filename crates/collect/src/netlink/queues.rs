@@ -62,7 +62,7 @@ fn qdiscs(channel: &mut Channel) -> Result<BTreeMap<u32, Vec<Qdisc>>, NetlinkErr
     Ok(all)
 }
 
-/// Those of `clsact` and `ingress`, and of a root that chooses between classes.
+/// Those of `clsact` and `ingress`, and of a root that asks filters for a class or a flow.
 fn filters(channel: &mut Channel, link: &Link) -> Result<Vec<TcFilter>, NetlinkError> {
     let mut sides = Vec::new();
     for qdisc in &link.qdiscs {
@@ -71,7 +71,7 @@ fn filters(channel: &mut Channel, link: &Link) -> Result<Vec<TcFilter>, NetlinkE
                 sides.extend([(TcSide::Ingress, TC_H_MIN_INGRESS), (TcSide::Egress, TC_H_MIN_EGRESS)]);
             }
             (QdiscPlace::Filters, _) => sides.push((TcSide::Ingress, TC_H_MIN_INGRESS)),
-            (QdiscPlace::Root, kind) if has_classes(kind) => sides.push((TcSide::Root, qdisc.handle)),
+            (QdiscPlace::Root, kind) if takes_filters(kind) => sides.push((TcSide::Root, qdisc.handle)),
             (QdiscPlace::Root | QdiscPlace::Class(_), _) => {}
         }
     }
@@ -90,8 +90,12 @@ fn filters(channel: &mut Channel, link: &Link) -> Result<Vec<TcFilter>, NetlinkE
 }
 
 /// Those of the kernel that take filters; asking others for theirs is refused.
-fn has_classes(kind: &str) -> bool {
-    matches!(kind, "htb" | "prio" | "drr" | "hfsc" | "multiq" | "ets" | "qfq" | "dsmark" | "cbq" | "atm")
+fn takes_filters(kind: &str) -> bool {
+    const WITH_CLASSES: [&str; 10] =
+        ["htb", "prio", "drr", "hfsc", "multiq", "ets", "qfq", "dsmark", "cbq", "atm"];
+    // Without classes that are configured, these sort flows by filters, and drop what one of its actions drops.
+    const BY_FLOWS: [&str; 4] = ["fq_codel", "sfq", "sfb", "cake"];
+    WITH_CLASSES.contains(&kind) || BY_FLOWS.contains(&kind)
 }
 
 /// Ifindex and queueing discipline of a message, where it is whole.
@@ -174,7 +178,10 @@ fn filter(side: TcSide, body: &[u8]) -> Option<TcFilter> {
     });
     let actions = actions_of(&kind).and_then(|attribute| value(options, attribute)).unwrap_or_default();
     let each = NlasIterator::new(actions).map_while(Result::ok);
-    let actions = each.filter_map(|action| text(action.value(), TCA_ACT_KIND)).collect();
+    let mut actions: Vec<String> = each.filter_map(|action| text(action.value(), TCA_ACT_KIND)).collect();
+    // A policer of the old form stands beside the actions, and drops what is over its rate as one of theirs does.
+    let is_policed = police_of(&kind).and_then(|attribute| value(options, attribute)).is_some();
+    actions.extend(is_policed.then(|| "police".to_owned()));
     let priority = u16::try_from(header.info >> 16).unwrap_or_default();
     Some(TcFilter { side, kind, priority, program, actions })
 }
@@ -192,6 +199,19 @@ fn actions_of(kind: &str) -> Option<u16> {
         "u32" => Some(7),
         "route" => Some(6),
         "cgroup" => Some(1),
+        _ => None,
+    }
+}
+
+/// The attribute that a kind of filter has a policer of the old form in (`TCA_*_POLICE`): `police` without `action`, as
+/// libvirt writes it for what an instance may send.
+fn police_of(kind: &str) -> Option<u16> {
+    match kind {
+        "bpf" | "fw" => Some(2),
+        "basic" => Some(4),
+        "route" => Some(5),
+        "u32" => Some(6),
+        "cgroup" => Some(2),
         _ => None,
     }
 }
@@ -255,6 +275,22 @@ mod tests {
         let stats =
             QdiscStats { packets: 4, drops: 5, overlimits: 9, backlog_packets: 1, backlog_octets: 1514 };
         assert_eq!(read.stats, stats);
+    }
+
+    /// As libvirt limits what an instance sends: `police` without `action`, which a kernel without the module for it
+    /// cannot be asked to show.
+    #[test]
+    fn a_policer_of_the_old_form_is_one_of_the_actions() {
+        let policed = |kind: &str, police: u16| {
+            let options =
+                nested(TCA_OPTIONS, &[attribute(TCA_U32_SEL, &[0; 16]), attribute(police, &[0; 60])]);
+            let kind = attribute(TCA_KIND, &terminated(kind));
+            let body = message(0x8000_0800, 0xffff_0000, 1 << 16, &[kind, options]);
+            filter(TcSide::Ingress, &body).map(|filter| (filter.to_string(), filter.may_drop()))
+        };
+        assert_eq!(policed("u32", 6), Some(("u32 action police".to_owned(), true)));
+        assert_eq!(policed("basic", 4), Some(("basic action police".to_owned(), true)));
+        assert_eq!(policed("u32", 8), Some(("u32".to_owned(), false)));
     }
 
     #[test]
