@@ -11,6 +11,7 @@ mod backends;
 pub mod catalogue;
 mod chance;
 mod contradiction;
+mod dhcp_listeners;
 mod dhcp_refused;
 mod dhcp_rules;
 mod dhcp_server;

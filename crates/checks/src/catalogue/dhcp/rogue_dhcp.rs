@@ -9,7 +9,8 @@
 //! ## How hopline knows
 //! A DISCOVER in the instance's name, which takes no lease, was answered by a server that is neither the network's
 //! own nor any host of the cloud. Its MAC tells behind which port it is: an instance's, or the physical link.
-//! Read passively there is no sign of it.
+//! Where nobody was asked, an instance that can be entered and has a socket on port 67 on the same bridge is told as
+//! likely one: it listens as a server does, and has not answered yet. A relay is none.
 //!
 //! ## What it looks like
 //! `tcpdump -eni br100 udp port 67 or udp port 68` shows two OFFERs to one DISCOVER, from two MACs.
@@ -29,20 +30,27 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::dhcp::{HeardReply, ReplyKind};
 use model::finding::{Confidence, Evidence};
-use model::path::Place;
+use model::path::{Exchange, Place, Stage};
 
+use crate::dhcp_listeners::{self, Listener};
 use crate::dhcp_refused;
+use crate::dhcp_server;
 use crate::evidence;
-use crate::found::{Fault, Found};
+use crate::found::{self, Fault, Found};
 use crate::ladder::Purpose;
 use crate::said;
 use crate::stations;
 use crate::view::{Seat, View};
 
-/// Looks for offers from strangers: one finding a server.
+/// Looks for offers from strangers, and where nobody was asked for who listens: one finding a server.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for seat in view.vifs() {
+        if !is_asked(view, seat) {
+            for listener in dhcp_listeners::beside(view, seat) {
+                add(&mut found, listening(view, seat, &listener));
+            }
+        }
         let heard = said::offers(view.probes, &seat.instance.name);
         let strangers =
             heard.filter(|heard| heard.reply.kind == ReplyKind::Offer && is_stranger(view, seat, heard));
@@ -52,13 +60,60 @@ pub fn check(view: &View) -> Vec<Found> {
             let Some((hop, shown)) = stations::whereabouts(view, heard.from_mac, &seen_from) else {
                 continue;
             };
-            match found.iter_mut().find(|known| known.finding.hop == hop) {
-                Some(known) => known.finding.instances.push(seat.instance.name.clone()),
-                None => found.push(rogue(view, seat, heard, hop, shown)),
-            }
+            add(&mut found, rogue(view, seat, heard, hop, shown));
         }
     }
     found
+}
+
+/// One server that several instances hear is one finding.
+fn add(found: &mut Vec<Found>, new: Found) {
+    match found.iter_mut().find(|known| known.finding.hop == new.finding.hop) {
+        Some(known) => known.finding.instances.extend(new.finding.instances),
+        None => found.push(new),
+    }
+}
+
+/// A DISCOVER was sent in the instance's name: who did not answer it is no server to it.
+fn is_asked(view: &View, seat: Seat) -> bool {
+    let own = view.probes.iter().filter(|probe| probe.from == seat.instance.name);
+    own.map(|probe| probe.asked.exchange()).any(|exchange| exchange == Exchange::Dhcp)
+}
+
+/// An instance that listens where a server does.
+fn listening(view: &View, seat: Seat, listener: &Listener) -> Found {
+    let (ns, nic) = listener.inside;
+    let (name, other) = (&seat.instance.name, &listener.seat.instance.name);
+    let mut evidence =
+        vec![evidence::state(ns, "ss -lun 'sport = :67'", dhcp_server::socket_text(listener.socket))];
+    if let Some(server) = listener.server {
+        evidence.push(evidence::state(
+            ns,
+            "ps aux",
+            format!("pid {}: {}", server.pid, server.argv.join(" ")),
+        ));
+    }
+    evidence.extend(listener.seat.bridge().map(|bridge| evidence::ports(listener.seat.ns, bridge)));
+    let fault = Fault {
+        code: "rogue-dhcp",
+        summary: format!("{other} listens on the port of DHCP servers, on the bridge of {name}"),
+        cause: format!("a program in {other} has UDP port 67 open on {}", nic.name),
+        hop: found::at(ns, &nic.name, Stage::Service),
+        confidence: Confidence::Likely,
+        evidence,
+        owner: "unknown",
+        remedy: vec![evidence::advice(
+            format!(
+                "stop the DHCP server in {other}, or keep its replies off the bridge with libvirt's nwfilter \
+                     `no-dhcp-server`"
+            ),
+            "instances that have a lease from it must ask again",
+        )],
+        stopped: view.stop_of(seat.instance, |s| s.rung.purpose == Purpose::Dhcp),
+        mend: Vec::new(),
+        instances: vec![name.clone()],
+    };
+    dhcp_refused::breaks_dhcp(fault.found())
 }
 
 /// The server that it says it is.
@@ -112,6 +167,10 @@ fn rogue(view: &View, seat: Seat, heard: &HeardReply, hop: Place, shown: Evidenc
 mod tests {
     use std::net::Ipv4Addr;
 
+    use model::finding::Confidence;
+    use model::netns::Socket;
+    use model::service::Process;
+
     use crate::fixture::{codes, healthy, offer, offered};
 
     const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 200);
@@ -127,6 +186,48 @@ mod tests {
         assert_eq!(codes(&found), ["rogue-dhcp web2//eth0"]);
         let texts: Vec<&str> = found.findings[0].evidence.iter().map(|e| e.text.as_str()).collect();
         assert!(texts.iter().any(|text| text.contains("10.0.2.200") && text.contains("offers")), "{texts:?}");
+    }
+
+    fn socket(port: u16, device: Option<&str>) -> Socket {
+        let device = device.map(str::to_owned);
+        Socket { protocol: 17, address: Ipv4Addr::UNSPECIFIED.into(), port, device, receive_queue: 0 }
+    }
+
+    #[test]
+    fn fires_unasked_where_another_instance_listens() {
+        for device in [None, Some("eth0")] {
+            let mut cloud = healthy();
+            cloud.netns("web2").sockets.push(socket(67, device));
+            let found = cloud.diagnose("web1");
+            assert_eq!(codes(&found), ["rogue-dhcp web2//eth0"]);
+            assert_eq!(found.findings[0].confidence, Confidence::Likely);
+            // It does not lead itself astray.
+            assert_eq!(codes(&cloud.diagnose("web2")), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn stays_silent_where_who_listens_gave_no_offer() {
+        let mut cloud = healthy();
+        cloud.netns("web2").sockets.push(socket(67, None));
+        let own = offer(&cloud, "web1");
+        assert_eq!(codes(&cloud.diagnose_with("web1", &[offered("web1", vec![own])])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn stays_silent_where_a_client_or_a_relay_or_one_on_another_link_listens() {
+        let mut client = healthy();
+        client.netns("web2").sockets.push(socket(68, None));
+        let mut elsewhere = healthy();
+        elsewhere.netns("web2").sockets.push(socket(67, Some("virbr0")));
+        let mut relay = healthy();
+        relay.netns("web2").sockets.push(socket(67, None));
+        let netns = relay.netns("web2").inode;
+        let argv = ["/usr/sbin/dhcrelay", "-4", "10.0.2.1"].map(str::to_owned).to_vec();
+        relay.host("compute1").processes.push(Process { argv, netns, ..Process::default() });
+        for cloud in [client, elsewhere, relay] {
+            assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+        }
     }
 
     #[test]
