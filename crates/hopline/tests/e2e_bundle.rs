@@ -11,8 +11,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use cli_support::{Run, assert_refused};
+use score::tables::{ANSWERS, READ_TOO};
 use serde_json::Value;
-use support::report::{list, text};
+use support::report::{Report, list, text};
 use support::test_lab::TestLab;
 use support::{assert_none, printed, printed_in, run};
 use tempfile::TempDir;
@@ -129,6 +130,18 @@ fn whatever_is_broken_a_bundle_tells_the_same() {
     }
     assert!(compared > 60, "only {compared} of {} were compared", codes.len());
     assert_none(&wrong);
+}
+
+#[test]
+fn what_no_packet_has_to_be_sent_for_is_named_from_a_bundle() {
+    let bundles = Bundles::of(TestLab::up("p"));
+    let question = ["diagnose", "web1", "--json"];
+    for (code, hop) in READ_TOO.into_iter().chain(ANSWERS) {
+        assert_eq!(bundles.lab.lab("break", &[code]).code, 0, "{code}");
+        let told = bundles.ask(&question, &[&bundles.collect("read.tar.zst", &[])]);
+        Report::of(&told, &question).assert_finds(&[format!("{code} {hop}")], code);
+        bundles.lab.heal();
+    }
 }
 
 #[test]

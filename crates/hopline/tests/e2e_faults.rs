@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use score::tables::{
-    self, ANSWERS, FLEETING, GUESTS, LINKS, METADATA, NAMES, NO_SSH, OF_ANSWERS, OF_SSH, RECORDS, RULES,
-    SERVICES, UNREAD, WAY_OUT,
+    self, ANSWERS, FLEETING, GUESTS, LINKS, METADATA, NAMES, NO_SSH, OF_ANSWERS, OF_SSH, READ_TOO, RECORDS,
+    RULES, SERVICES, UNREAD, WAY_OUT,
 };
 use support::report::{list, text};
 use support::test_lab::TestLab;
@@ -207,6 +207,19 @@ fn what_only_answers_tell_of_is_named_by_them_and_by_nothing_else() {
 }
 
 #[test]
+fn what_answers_tell_of_and_is_read_too_is_named_without_a_packet_sent() {
+    let lab = TestLab::up("r");
+    for (code, hop) in READ_TOO {
+        lab.break_fault(code);
+        for question in [&["diagnose", "web1"][..], &["diagnose", "web1", "--passive"]] {
+            lab.report(question).assert_finds(&[&format!("{code} {hop}")], code);
+        }
+        lab.heal();
+        lab.report(&["diagnose", "web1", "--passive"]).assert_healthy("it is healed");
+    }
+}
+
+#[test]
 fn a_link_too_small_of_which_the_router_tells_is_no_fault() {
     let lab = TestLab::up("m");
     printed_in(&lab.netns("gw"), &["ip", "link", "set", "eth1", "mtu", "1400"]);
@@ -330,10 +343,8 @@ fn what_a_discover_is_answered_is_judged_and_healed() {
         let evidence = list(&report.json["findings"][0]["evidence"]);
         let heard = evidence.iter().find(|line| text(&line["kind"]) == "probe").expect("the offer");
         assert!(text(&heard["text"]).contains("offers"), "{code}: {heard:#}");
-        // What dnsmasq is told to offer can be read, too.
-        if ANSWERS.contains(&(code, hop)) {
-            lab.report(&["diagnose", "web1", "--passive"]).assert_healthy(code);
-        }
+        // Who listens, and what dnsmasq is told to offer, can be read, too.
+        lab.report(&["diagnose", "web1", "--passive"]).assert_finds(&[format!("{code} {hop}")], code);
         lab.heal();
         lab.report(&["diagnose", "web1"]).assert_healthy(&format!("after {code}"));
     }

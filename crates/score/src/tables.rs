@@ -124,12 +124,17 @@ pub const METADATA: [Row; 3] = [
 pub const ANSWERS: [Row; 1] = [("rogue-dhcp", "web2//eth0")];
 
 /// What only answers tell of, and nothing that is read.
-pub const OF_ANSWERS: [Row; 5] = [
+pub const OF_ANSWERS: [Row; 3] = [
     ("dropped-by-unmodelled", "compute1//br100"),
-    ("pmtu-blackhole", "gw//eth0"),
     ("dns-lookup-fails", "external//eth0"),
     ("duplicate-ip-foreign", "compute1//eth1"),
+];
+
+/// What answers tell of, and what is read as well.
+pub const READ_TOO: [Row; 3] = [
+    ("pmtu-blackhole", "gw//eth0"),
     ("tap-tx-queue-drops", "compute1//vnet0"),
+    ("random-loss", "fabric//pubh1"),
 ];
 
 /// What the database records, and nobody has.
@@ -143,8 +148,7 @@ pub const RECORDS: [Row; 3] = [
 pub const FLEETING: Row = ("bridge-mac-flap", "compute1//br100");
 
 /// What a walk cannot tell, and answers that do not come do.
-pub const UNREAD: [Row; 3] =
-    [("xdp-drop", "compute1//eth0"), ("tc-bpf-drop", "compute1//eth0"), ("random-loss", "fabric//pubh1")];
+pub const UNREAD: [Row; 2] = [("xdp-drop", "compute1//eth0"), ("tc-bpf-drop", "compute1//eth0")];
 
 /// The faults of VLANs. Those above can be had by any lab.
 pub const OF_VLANS: [Row; 4] = [
@@ -175,6 +179,7 @@ pub fn all() -> Vec<Row> {
         &NAMES,
         &ANSWERS,
         &OF_ANSWERS,
+        &READ_TOO,
         &RECORDS,
         &UNREAD,
         &single,
