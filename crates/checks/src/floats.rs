@@ -24,7 +24,7 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Floating, &'v Netns
 }
 
 /// Whether some DNAT rule is for all that this floating address receives, or leads something to its fixed one.
-pub(crate) fn has_dnat(ns: &Netns, floating: &Floating) -> bool {
+pub fn has_dnat(ns: &Netns, floating: &Floating) -> bool {
     dnat_of(ns, floating.address).is_some() || leads(ns, floating.address, IpAddr::V4(floating.fixed))
 }
 
@@ -57,7 +57,7 @@ fn is_plain(tested: &Match) -> bool {
 }
 
 /// Whether some SNAT rule gives what leaves from the fixed address this floating one.
-pub(crate) fn has_snat(ns: &Netns, floating: &Floating) -> bool {
+pub fn has_snat(ns: &Netns, floating: &Floating) -> bool {
     let (address, only) = (IpAddr::V4(floating.address), IpNet::from(IpAddr::V4(floating.fixed)));
     let nat = nova::iptables(ns).filter(|t| t.name == "nat").flat_map(|t| &t.chains);
     nat.flat_map(|c| &c.rules).any(|rule| {

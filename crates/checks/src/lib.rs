@@ -67,6 +67,7 @@ mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
 pub use diagnose::{Case, Request, climb, diagnose, path};
+pub use floats::{has_dnat, has_snat};
 pub use ladder::{Purpose, Rung, Symptom};
 pub use protocols::Service;
 pub use queues::is_narrow;

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::secret_url::printable;
 
 /// Most candidates that an error lists.
-const LISTED_MAX: usize = 10;
+pub(crate) const LISTED_MAX: usize = 10;
 
 /// Why a word does not name one instance. All names are shown with control characters written out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

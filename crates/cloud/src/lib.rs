@@ -1,9 +1,9 @@
 //! What a cloud means to be true, from every place that tells: nova's database, libvirt's domains,
 //! nova.conf, dnsmasq's command lines and the site file's `[[instance]]` entries.
 //!
-//! [`read`], [`check`] and [`plan`] only read: the session is told to be read-only, and a statement is never more than
-//! our own fixed words. [`apply`] and [`undo`] change one row, and bind whatever comes from outside. Who writes
-//! otherwise ([`DatabaseUrl::connect`]) does so elsewhere. [`intent`] and [`find`] are pure.
+//! [`read`], [`show`], [`check`] and [`plan`] only read: the session is told to be read-only, and a statement is never
+//! more than our own fixed words; [`show`] binds a name. [`apply`] and [`undo`] change one row, and bind whatever comes
+//! from outside. Who writes otherwise ([`DatabaseUrl::connect`]) does so elsewhere. [`intent`] and [`find`] are pure.
 //! The state of the links and bridges is what `hopline` judges, so it is never taken for what is meant:
 //! a tap's current master does not tell the bridge that it belongs in.
 
@@ -23,7 +23,9 @@ mod records;
 mod remains;
 mod schema;
 mod secret_url;
+mod show;
 mod taps;
+mod whose;
 
 pub use cells::{Cell, cells};
 pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts};
@@ -36,3 +38,4 @@ pub use intent::intent;
 pub use mend::{Applied, Ask, Change, MendError, RecordError, Row, Undone, Value, apply, plan, undo};
 pub use records::Records;
 pub use secret_url::{DatabaseUrl, UrlError};
+pub use show::{InfoCache, Record, ShowError, show};

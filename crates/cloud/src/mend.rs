@@ -5,7 +5,7 @@
 //! unless the row has changed since.
 
 mod apply;
-mod bound;
+pub(crate) mod bound;
 mod change;
 mod error;
 mod locks;

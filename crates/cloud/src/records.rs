@@ -18,6 +18,7 @@ use crate::database_error::{DatabaseError, classify};
 use crate::remains;
 use crate::schema::{self, Schema};
 use crate::secret_url::DatabaseUrl;
+use crate::whose::Whose;
 
 /// Living instances and their networks as nova's database tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,31 +40,54 @@ pub struct Records {
 
 /// Reads all of it within the session's one transaction.
 pub(crate) async fn read(session: &mut Session, url: &DatabaseUrl) -> Result<Records, DatabaseError> {
-    let failed = |error: sqlx::Error| classify(url, &error);
-    let schema = Schema::read(session).await.map_err(failed)?;
+    let schema = schema_of(session, url).await?;
+    of(session, &schema, url, Whose::Everybodys).await.map_err(|error| classify(url, &error))
+}
+
+/// The schema, where it is nova's.
+pub(crate) async fn schema_of(session: &mut Session, url: &DatabaseUrl) -> Result<Schema, DatabaseError> {
+    let schema = Schema::read(session).await.map_err(|error| classify(url, &error))?;
     let missing = schema.missing(&schema::NEEDED);
     if !missing.is_empty() {
         let missing = missing.into_iter().map(str::to_owned).collect();
         return Err(DatabaseError::NotNova { database: url.to_string(), missing });
     }
+    Ok(schema)
+}
+
+/// What concerns everybody, or one instance: of one, neither the count of its networks' free addresses nor what is left
+/// of others is read.
+pub(crate) async fn of(
+    session: &mut Session,
+    schema: &Schema,
+    url: &DatabaseUrl,
+    whose: Whose,
+) -> Result<Records, sqlx::Error> {
     let mut records = Records { source: url.to_string(), ..Records::default() };
     records.missing_tables = schema.missing(&schema::SECURITY).into_iter().map(str::to_owned).collect();
-    fill(&mut records, session, &schema).await.map_err(failed)?;
+    fill(&mut records, session, schema, whose).await?;
     Ok(records)
 }
 
-async fn fill(records: &mut Records, session: &mut Session, schema: &Schema) -> Result<(), sqlx::Error> {
+async fn fill(
+    records: &mut Records,
+    session: &mut Session,
+    schema: &Schema,
+    whose: Whose,
+) -> Result<(), sqlx::Error> {
     records.networks = networks(session, schema).await?;
     let ids = records.networks.iter().enumerate().filter_map(|(at, n)| Some((n.id?, at))).collect();
-    count_addresses(session, schema, &mut records.networks, &ids).await?;
-    records.instances = instances(session, schema).await?;
-    let keys = instance_keys(&records.instances);
-    let vifs = vifs(session, schema, records, &keys, &ids).await?;
-    let fixed = fixed_addresses(session, schema, records, &keys, &ids, &vifs).await?;
-    floating_addresses(session, schema, records, &fixed).await?;
-    records.remains = remains::read(session, schema, &ids).await?;
+    if whose == Whose::Everybodys {
+        count_addresses(session, schema, &mut records.networks, &ids).await?;
+        records.remains = remains::read(session, schema, &ids).await?;
+    }
+    records.instances = instances(session, schema, whose).await?;
+    let index = Index { keys: instance_keys(&records.instances), networks: ids, whose };
+    let vifs = vifs(session, schema, records, &index).await?;
+    let fixed = fixed_addresses(session, schema, records, &index, &vifs).await?;
+    floating_addresses(session, schema, records, &fixed, whose).await?;
     if records.missing_tables.is_empty() {
-        security_groups(session, schema, records, &keys).await?;
+        security_groups(session, schema, records, &index).await?;
     }
     Ok(())
 }
@@ -72,6 +96,12 @@ async fn fill(records: &mut Records, session: &mut Session, schema: &Schema) -> 
 pub(crate) type NetworkIndex = BTreeMap<u64, usize>;
 /// Where an instance went, by its uuid and, for Essex, by its number.
 type InstanceIndex = BTreeMap<String, usize>;
+/// What rows of other tables are placed by.
+struct Index {
+    keys: InstanceIndex,
+    networks: NetworkIndex,
+    whose: Whose,
+}
 /// (instance, vif) by the id of a row of another table.
 type VifIndex = BTreeMap<u64, (usize, usize)>;
 
@@ -158,11 +188,16 @@ async fn count_addresses(
     Ok(())
 }
 
-async fn instances(session: &mut Session, schema: &Schema) -> Result<Vec<Instance>, sqlx::Error> {
+async fn instances(
+    session: &mut Session,
+    schema: &Schema,
+    whose: Whose,
+) -> Result<Vec<Instance>, sqlx::Error> {
     let columns = ["id", "uuid", "hostname", "display_name", "host", "vm_state", "task_state", "project_id"];
     let columns = schema.texts("instances", &columns);
     let live = schema.live("instances");
-    let sql = format!("SELECT {columns} FROM instances WHERE {live} ORDER BY instances.id");
+    let of = whose.instance();
+    let sql = format!("SELECT {columns} FROM instances WHERE {live}{of} ORDER BY instances.id");
     let instance = |[id, uuid, hostname, display_name, host, vm_state, task, project]: [Cell; 8]| {
         let id = number(id.as_ref());
         let libvirt_name = id.map(|id: u64| format!("instance-{id:08x}"));
@@ -196,12 +231,12 @@ async fn vifs(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
-    keys: &InstanceIndex,
-    networks: &NetworkIndex,
+    Index { keys, networks, whose }: &Index,
 ) -> Result<VifIndex, sqlx::Error> {
     let table = "virtual_interfaces";
     let columns = schema.texts(table, &["id", "uuid", "address", "network_id", schema.instance_key(table)]);
-    let sql = format!("SELECT {columns} FROM {table} WHERE {} ORDER BY {table}.id", schema.live(table));
+    let (live, of) = (schema.live(table), whose.rows_of(schema, table));
+    let sql = format!("SELECT {columns} FROM {table} WHERE {live}{of} ORDER BY {table}.id");
     let mut index = VifIndex::new();
     for [id, uuid, mac, network, instance] in session.rows(sql).await? {
         let owner = instance.as_ref().and_then(|key| keys.get(key));
@@ -223,21 +258,30 @@ async fn fixed_addresses(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
-    keys: &InstanceIndex,
-    networks: &NetworkIndex,
+    Index { keys, networks, whose }: &Index,
     vifs: &VifIndex,
 ) -> Result<BTreeMap<u64, (usize, usize, Ipv4Addr)>, sqlx::Error> {
     let instance_key = schema.instance_key("fixed_ips");
     let columns = ["id", "address", "network_id", "virtual_interface_id", "host", instance_key];
-    let sql = format!(
-        "SELECT {} FROM fixed_ips WHERE {} AND (({instance_key} IS NOT NULL AND {}) \
-         OR ({instance_key} IS NULL AND host IS NOT NULL)) ORDER BY fixed_ips.id",
+    let select = format!(
+        "SELECT {} FROM fixed_ips WHERE {}",
         schema.texts("fixed_ips", &columns),
         schema.live("fixed_ips"),
-        schema.is("fixed_ips", "allocated", true),
     );
+    // Two statements, each of which has an index to go by where one instance is meant.
+    let given = format!(
+        "{select} AND {instance_key} IS NOT NULL AND {}{} ORDER BY fixed_ips.id",
+        schema.is("fixed_ips", "allocated", true),
+        whose.rows_of(schema, "fixed_ips"),
+    );
+    let of_hosts = format!(
+        "{select} AND {instance_key} IS NULL AND host IS NOT NULL{} ORDER BY fixed_ips.id",
+        whose.host_of("fixed_ips"),
+    );
+    let mut rows = session.rows(given).await?;
+    rows.extend(session.rows(of_hosts).await?);
     let mut index = BTreeMap::new();
-    for [id, ip, network, vif, host, instance] in session.rows(sql).await? {
+    for [id, ip, network, vif, host, instance] in rows {
         let (Some(id), Some(ip)) = (number(id.as_ref()), address(ip.as_ref())) else { continue };
         let network = number(network.as_ref()).and_then(|id| networks.get(&id)).copied();
         let Some(key) = instance else {
@@ -268,11 +312,14 @@ async fn floating_addresses(
     schema: &Schema,
     records: &mut Records,
     fixed: &BTreeMap<u64, (usize, usize, Ipv4Addr)>,
+    whose: Whose,
 ) -> Result<(), sqlx::Error> {
     let columns = schema.texts("floating_ips", &["address", "fixed_ip_id", "host"]);
     let live = schema.live("floating_ips");
+    let of = whose.among("fixed_ip_id", fixed.keys().copied());
     let sql = format!(
-        "SELECT {columns} FROM floating_ips WHERE {live} AND fixed_ip_id IS NOT NULL ORDER BY floating_ips.id"
+        "SELECT {columns} FROM floating_ips WHERE {live} AND fixed_ip_id IS NOT NULL{of} \
+         ORDER BY floating_ips.id"
     );
     for [ip, fixed_id, host] in session.rows(sql).await? {
         let hangs_on = number(fixed_id.as_ref()).and_then(|id| fixed.get(&id));
@@ -288,21 +335,24 @@ async fn security_groups(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
-    keys: &InstanceIndex,
+    Index { keys, whose, .. }: &Index,
 ) -> Result<(), sqlx::Error> {
     let member = "security_group_instance_association";
     let sql = format!(
         "SELECT {}, {}, {} FROM {member} \
          JOIN security_groups ON security_groups.id = {member}.security_group_id \
-         WHERE {} AND {} ORDER BY security_groups.id",
+         WHERE {} AND {}{} ORDER BY security_groups.id",
         schema.text(member, schema.instance_key(member)),
         schema.text("security_groups", "id"),
         schema.text("security_groups", "name"),
         schema.live(member),
         schema.live("security_groups"),
+        whose.rows_of(schema, member),
     );
     let members = session.rows(sql).await?;
-    let rules = security_group_rules(session, schema).await?;
+    let groups = members.iter().filter_map(|[_, group, _]| number(group.as_ref()));
+    let of = whose.among("security_group_rules.parent_group_id", groups);
+    let rules = security_group_rules(session, schema, &of).await?;
     for [instance, group, name] in members {
         let owner = instance.as_ref().and_then(|key| keys.get(key));
         let Some(owner) = owner.and_then(|at| records.instances.get_mut(*at)) else { continue };
@@ -318,12 +368,13 @@ async fn security_groups(
 async fn security_group_rules(
     session: &mut Session,
     schema: &Schema,
+    of: &str,
 ) -> Result<BTreeMap<String, Vec<SecurityGroupRule>>, sqlx::Error> {
     let table = "security_group_rules";
     let sql = format!(
         "SELECT {}, {} FROM {table} \
          LEFT JOIN security_groups ON security_groups.id = {table}.group_id AND {} \
-         WHERE {} ORDER BY {table}.id",
+         WHERE {}{of} ORDER BY {table}.id",
         schema.texts(table, &["parent_group_id", "protocol", "from_port", "to_port", "cidr"]),
         schema.text("security_groups", "name"),
         schema.live("security_groups"),

@@ -14,7 +14,7 @@ use servers::{ADMIN_PASSWORD, Server, mariadb, postgresql};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
-use support::{PATIENCE, assert_queens};
+use support::{PATIENCE, assert_queens, assert_shown};
 use tokio::runtime::{Builder, Runtime};
 
 /// The account's password as it is, and as a URL has to write it.
@@ -88,6 +88,7 @@ fn mariadb_is_read_and_refuses_in_clear_words() {
     let socket = dir.path().join("mysqld.sock").display().to_string();
     let by_socket = format!("mariadb://nova:{}@/nova?unix_socket={socket}", PASSWORD.1);
     assert_queens(&read(&by_socket).unwrap());
+    assert_shown(&DatabaseUrl::parse(&by_socket).unwrap());
 
     let error = read(&format!("mysql://nova:not-it@127.0.0.1:{port}/nova")).unwrap_err();
     assert!(matches!(error, DatabaseError::Login { .. }), "{error:?}");
@@ -142,6 +143,7 @@ fn postgresql_is_read_and_refuses_in_clear_words() {
     assert_queens(&read(&format!("postgresql+psycopg2://{account}/nova?sslmode=prefer")).unwrap());
     let by_socket = format!("postgresql://nova:{}@:{port}/nova?host={}", PASSWORD.1, dir.path().display());
     assert_queens(&read(&by_socket).unwrap());
+    assert_shown(&DatabaseUrl::parse(&by_socket).unwrap());
 
     let error = read(&format!("postgresql://nova:not-it@127.0.0.1:{port}/nova")).unwrap_err();
     assert!(matches!(error, DatabaseError::Login { .. }), "{error:?}");

@@ -19,6 +19,11 @@ pub(crate) enum DbCommand {
         #[arg(long, value_name = "TIME", value_parser = time)]
         now: Option<String>,
     },
+    /// What the database records of one instance, line by line, and what the hosts really have of it. Reads only
+    Show {
+        /// Its name, uuid, number, libvirt name, MAC, fixed or floating IP
+        instance: String,
+    },
     /// Ties a floating IP to nothing, as nova would: where the instance behind it is deleted, or there is none. Without
     /// --apply it says what it would do
     Release {

@@ -27,6 +27,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Failure> {
         Action::Correlate(question) => correlate::run(plan, question),
         Action::Capture(question) => capture::run(plan, question),
         Action::DbCheck { now } => db::check(plan, now.as_deref()),
+        Action::DbShow { instance } => db::show(plan, instance),
         Action::DbMend { ask, apply } => db::mend(plan, ask, *apply),
         Action::DbUndo { id } => db::undo(plan, id),
         Action::Explain { code } => explain::run(code.as_deref(), plan.format).map(|()| 0),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bundle::{Assembled, Member, Missing};
 use cloud::{InstanceEntry, Records};
-use collect::CollectError;
+use collect::{CollectError, MachinePlan};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 
@@ -53,7 +53,7 @@ pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
     let (members, records) = thread::scope(|scope| {
         let database =
             scope.spawn(|| site.database.as_ref().map(|url| cloud::read(url, timeout)).transpose());
-        (reached(site), database.join())
+        (reached(site, &site.machines), database.join())
     });
     let records = match records {
         Ok(read) => read.map_err(|error| Failure::of(&error))?,
@@ -64,12 +64,18 @@ pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
     conclude(parts, site.is_offline())
 }
 
+/// Reads these of the site's hosts and nothing else, as they are now; one that is out of reach is a gap.
+pub(crate) fn hosts(site: &Site, wanted: impl Fn(&str) -> bool) -> Assembled {
+    let machines = site.machines.iter().filter(|machine| !machine.instance && wanted(&machine.name));
+    bundle::assemble(reached(site, &machines.cloned().collect::<Vec<_>>()))
+}
+
 /// The machines that can be looked into now.
-fn reached(site: &Site) -> Vec<Member> {
+fn reached(site: &Site, machines: &[MachinePlan]) -> Vec<Member> {
     let boot_id = boot_id();
     let taken_at = collect::now();
-    let outcomes = collect::machines(&site.machines, collect::NOTHING);
-    let members = site.machines.iter().zip(outcomes).map(|(plan, outcome)| Member {
+    let outcomes = collect::machines(machines, collect::NOTHING);
+    let members = machines.iter().zip(outcomes).map(|(plan, outcome)| Member {
         name: plan.name.clone(),
         inside: plan.instance,
         position: site.position(&plan.name),

@@ -67,6 +67,9 @@ pub(crate) enum Action {
     DbCheck {
         now: Option<String>,
     },
+    DbShow {
+        instance: String,
+    },
     DbMend {
         ask: cloud::Ask,
         apply: bool,
@@ -198,6 +201,7 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
         Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
         Command::Db(DbArgs { command }) => match command {
             DbCommand::Check { now } => Action::DbCheck { now },
+            DbCommand::Show { instance } => Action::DbShow { instance },
             DbCommand::Release { address, from_pool, apply } => {
                 Action::DbMend { ask: cloud::Ask::Release { address, from_pool }, apply: apply.apply }
             }

@@ -22,6 +22,7 @@ pub(crate) fn enter(plan: &Plan) -> Result<(), Failure> {
         | Action::Collect(_)
         | Action::Capture(_)
         | Action::DbCheck { .. }
+        | Action::DbShow { .. }
         | Action::DbMend { .. }
         | Action::DbUndo { .. } => site_folder(plan.site.as_deref()),
         Action::Lab(command) => state_of(command),

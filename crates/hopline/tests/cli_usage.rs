@@ -63,7 +63,7 @@ fn help_of_db() {
         let text = help(&["db", command, "--help"]);
         text.split("\nGlobal options:").next().unwrap_or_default().to_owned()
     };
-    insta::assert_snapshot!("help_of_db_changes", ["release", "repair", "undo"].map(own).join("\n"));
+    insta::assert_snapshot!("help_of_db_changes", ["show", "release", "repair", "undo"].map(own).join("\n"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `hopline db check` on a real cloud: in order, after what ends badly, and as a dump without its hosts. Needs root.
+//! `hopline db check` and `db show` on a real cloud: in order, after what ends badly, and as a dump without its hosts.
+//! Needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -123,4 +124,43 @@ fn hosts_of_bundles_are_of_another_time() {
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let gaps = report["coverage"]["gaps"].to_string();
     assert!(gaps.contains("whether compute1 has") && gaps.contains("read from bundles"), "{gaps}");
+}
+
+#[test]
+fn one_instance_is_shown_beside_what_its_host_has() {
+    let lab = TestLab::up("w");
+    let shown = |word: &str| {
+        let run = lab.run(&["db", "show", word, "--json"]);
+        let document: serde_json::Value = serde_json::from_str(&run.stdout).expect(&run.stderr);
+        (run.code, document)
+    };
+    let (code, whole) = shown("web1");
+    assert_eq!((code, &whole["schema"]), (0, &serde_json::json!("hopline.record/1")), "{whole:#}");
+    let lines = list(&whole["lines"]);
+    let hosts = lines.iter().flat_map(|line| list(&line["hosts"]));
+    assert!(hosts.clone().all(|on| on["has"] == true && on["host"] == "compute1"), "{whole:#}");
+    assert!(hosts.count() >= 10, "domain, tap, bridge, hosts file, address and rules, ...: {whole:#}");
+    assert_eq!(shown(&lab.address("web1")), (0, whole), "by its address");
+    for (fault, what, text) in [
+        ("tap-missing", "VIF", "no tap vnet0"),
+        ("float-dnat-missing", "floating IP", "no DNAT rule"),
+        ("tap-not-enslaved", "VIF", "not in br100"),
+    ] {
+        lab.break_fault(fault);
+        let (code, broken) = shown("web1");
+        let lacks = |line: &&serde_json::Value| list(&line["hosts"]).iter().any(|on| on["has"] == false);
+        let lacking: Vec<_> = list(&broken["lines"]).iter().filter(lacks).collect();
+        assert_eq!((code, lacking.len()), (1, 1), "{fault}: {broken:#}");
+        assert_eq!(text_of(lacking[0]), (what, text.to_owned()), "{fault}");
+        lab.heal();
+    }
+    assert_eq!(lab.lab("delete", &["web2"]).code, 0);
+    assert_refused(&lab.run(&["db", "show", "web2"]), &["web2", "which is deleted"]);
+    assert_refused(&lab.run(&["db", "show", "web9"]), &["no instance `web9`"]);
+}
+
+/// What a line is, and what a host lacks of it.
+fn text_of(line: &serde_json::Value) -> (&str, String) {
+    let lacking = list(&line["hosts"]).iter().filter(|on| on["has"] == false);
+    (text(&line["what"]), lacking.map(|on| text(&on["text"])).collect::<Vec<_>>().join(", "))
 }

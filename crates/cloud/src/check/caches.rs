@@ -26,9 +26,18 @@ const FLOATING: &str = "SELECT {i.id}, {fl.address} FROM floating_ips fl JOIN fi
 
 /// Fixed and floating addresses, each in ascending order.
 #[derive(Default, PartialEq, Eq)]
-struct Addresses {
+pub(crate) struct Addresses {
     fixed: Vec<Ipv4Addr>,
     floating: Vec<Ipv4Addr>,
+}
+
+impl Addresses {
+    /// In order, whatever they come in.
+    pub(crate) fn sorted(mut fixed: Vec<Ipv4Addr>, mut floating: Vec<Ipv4Addr>) -> Addresses {
+        fixed.sort_unstable();
+        floating.sort_unstable();
+        Addresses { fixed, floating }
+    }
 }
 
 /// Hands on each cache that differs.
@@ -72,7 +81,7 @@ pub(super) async fn look(
 }
 
 /// The IPv4 addresses of a cache; `None` where it is not what nova writes. An empty one has none.
-fn cached(network_info: Option<&str>) -> Option<Addresses> {
+pub(crate) fn cached(network_info: Option<&str>) -> Option<Addresses> {
     let text = network_info.unwrap_or_default().trim();
     if text.is_empty() {
         return Some(Addresses::default());
@@ -90,16 +99,15 @@ fn cached(network_info: Option<&str>) -> Option<Addresses> {
             }
         }
     }
-    addresses.fixed.sort_unstable();
-    addresses.floating.sort_unstable();
-    Some(addresses)
+    Some(Addresses::sorted(addresses.fixed, addresses.floating))
 }
 
 fn each<'v>(value: Option<&'v Value>, name: &str) -> impl Iterator<Item = &'v Value> {
     value.and_then(|value| value.get(name)).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn list(addresses: &Addresses) -> String {
+/// The addresses in a sentence.
+pub(crate) fn list(addresses: &Addresses) -> String {
     let all = |ips: &[Ipv4Addr]| ips.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(" ");
     let fixed = if addresses.fixed.is_empty() { "no fixed IP".to_owned() } else { all(&addresses.fixed) };
     if addresses.floating.is_empty() {

@@ -37,7 +37,7 @@ pub(super) async fn execute(session: &mut Session, sql: &str, values: &[Value]) 
 }
 
 /// The rows of a SELECT whose columns are cast to text.
-pub(super) async fn rows(
+pub(crate) async fn rows(
     session: &mut Session,
     sql: &str,
     values: &[Value],

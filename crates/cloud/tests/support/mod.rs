@@ -80,6 +80,42 @@ pub(crate) fn assert_queens(records: &Records) {
     assert_groups(records);
 }
 
+/// What is recorded of web1 and db1 alone is what is read of them among all, whatever names them.
+pub(crate) fn assert_shown(url: &DatabaseUrl) {
+    let all = cloud::read(url, PATIENCE).unwrap();
+    let of = |wanted: &str| cloud::show(url, PATIENCE, wanted).unwrap_or_else(|e| panic!("{wanted}: {e}"));
+    let words = [
+        "web1",
+        "10",
+        WEB1,
+        "instance-0000000a",
+        "10.0.0.5",
+        "203.0.113.10",
+        "fa:16:3e:00:00:10",
+        "fe:16:3e:00:00:10",
+    ];
+    let web1 = of("web1");
+    for word in words {
+        assert_eq!(of(word), web1, "{word}");
+    }
+    assert_eq!(of(&WEB1.to_uppercase()), web1);
+    assert_eq!(web1.records.instances, all.instances[..1]);
+    assert_eq!(of("db1").records.instances, all.instances[1..]);
+    assert_eq!(web1.records.networks.len(), all.networks.len());
+    assert_eq!(
+        web1.records.networks[0].host_addresses,
+        all.networks[0].host_addresses[..1],
+        "its own host's"
+    );
+    assert_eq!(web1.leased, [([10, 0, 0, 2].into(), true), ([10, 0, 0, 5].into(), false)].into());
+    for (word, said) in [("WEB1", "no instance `WEB1`"), ("web", "no instance `web`"), ("ghost", "NULL")] {
+        let error = cloud::show(url, PATIENCE, word).unwrap_err().to_string();
+        assert!(error.contains(said), "{word}: {error}");
+    }
+    let deleted = cloud::show(url, PATIENCE, "11").unwrap_err().to_string();
+    assert!(deleted.contains("which is deleted"), "{deleted}");
+}
+
 fn assert_groups(records: &Records) {
     let [web1, db1] = records.instances.as_slice() else { panic!("{:?}", records.instances) };
     let names: Vec<_> = web1.security_groups.iter().map(|group| group.name.as_str()).collect();

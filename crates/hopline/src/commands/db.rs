@@ -1,10 +1,13 @@
-//! `hopline db check`: what is inconsistent in the cloud's database, and between it and the hosts.
+//! `hopline db`, a file a command but for `check`, which is here: what is inconsistent in the cloud's database, and
+//! between it and the hosts.
 
 mod carried;
 mod mend;
+mod show;
 mod told;
 
 pub(super) use mend::{mend, undo};
+pub(super) use show::show;
 
 use std::time::Instant;
 

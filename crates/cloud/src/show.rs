@@ -1,0 +1,179 @@
+//! One instance as the database records it, read by its own rows: quick, however large the cloud is.
+
+mod named;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use model::intent::Instance;
+use thiserror::Error;
+
+use crate::cells::Cell;
+use crate::check::{Addresses, cached, list};
+use crate::database::{Session, block_on};
+use crate::database_error::{DatabaseError, classify};
+use crate::find::Candidates;
+use crate::records::{self, Records, address, flag, number};
+use crate::schema::Schema;
+use crate::secret_url::DatabaseUrl;
+use crate::whose::Whose;
+
+/// An instance that lives, and all that is recorded of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its rows: of instances this one alone; every network, without the count of its free addresses.
+    pub records: Records,
+    /// `fixed_ips.leased` of each of its addresses: dnsmasq has told nova of a lease.
+    pub leased: BTreeMap<Ipv4Addr, bool>,
+    /// `networks.dns1` and `dns2`, by `networks.id`.
+    pub dns: BTreeMap<u64, Vec<Ipv4Addr>>,
+    /// What nova's API tells its users.
+    pub cache: InfoCache,
+}
+
+/// `instance_info_caches.network_info`, beside the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InfoCache {
+    /// There is no such row, or no such table.
+    Absent,
+    /// It is not what nova writes.
+    Unreadable,
+    /// It has the addresses that the tables have.
+    Same(String),
+    /// It says the one, the tables the other.
+    Differs {
+        /// Its own addresses.
+        cache: String,
+        /// Those of the tables.
+        tables: String,
+    },
+}
+
+/// Why there is nothing to show. Words are shown with control characters written out.
+#[derive(Debug, Error)]
+pub enum ShowError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Several are called so.
+    #[error(
+        "`{wanted}` fits {} instances: {candidates}; say which by its uuid or address", .candidates.count
+    )]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// Those that fit.
+        candidates: Candidates,
+    },
+    /// It lives no more.
+    #[error("`{wanted}` is {instance}, which is deleted{}", since(.at.as_deref()))]
+    Deleted {
+        /// What was asked for.
+        wanted: String,
+        /// `web1 (uuid)`.
+        instance: String,
+        /// `instances.deleted_at`.
+        at: Option<String>,
+    },
+    /// nova itself does not see the row.
+    #[error("`{wanted}` is {instance}, which nova does not see: `deleted` of its row is NULL")]
+    Unseen {
+        /// What was asked for.
+        wanted: String,
+        /// `web1 (uuid)`.
+        instance: String,
+    },
+    /// No row fits.
+    #[error("the database has no instance `{wanted}`, nor a deleted one")]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+    },
+}
+
+fn since(at: Option<&str>) -> String {
+    at.map(|at| format!(", since {at} UTC")).unwrap_or_default()
+}
+
+/// Reads what is recorded of the living instance with this number, name, uuid, libvirt name, fixed or floating IP or
+/// MAC, waiting no longer than `timeout` for all of it.
+///
+/// Blocks, on a runtime of its own: not to be called from inside another. Writes nothing.
+pub fn show(url: &DatabaseUrl, timeout: Duration, wanted: &str) -> Result<Record, ShowError> {
+    block_on(url, timeout, async {
+        let mut session = Session::start(url, timeout).await?;
+        let schema = records::schema_of(&mut session, url).await?;
+        let failed = |error: sqlx::Error| classify(url, &error);
+        let rows = named::rows(&mut session, &schema, wanted).await.map_err(failed)?;
+        let id = named::only(rows, wanted)?;
+        let record = read(&mut session, &schema, url, Whose::One(id)).await.map_err(failed);
+        // What was read stands, whether or not the server hears our goodbye.
+        let _ = session.0.close().await;
+        Ok(record?)
+    })
+}
+
+async fn read(
+    session: &mut Session,
+    schema: &Schema,
+    url: &DatabaseUrl,
+    whose: Whose,
+) -> Result<Record, sqlx::Error> {
+    let records = records::of(session, schema, url, whose).await?;
+    let leased = leased(session, schema, whose).await?;
+    let dns = dns(session, schema).await?;
+    let cache = info_cache(session, schema, whose, &records).await?;
+    Ok(Record { records, leased, dns, cache })
+}
+
+async fn leased(
+    session: &mut Session,
+    schema: &Schema,
+    whose: Whose,
+) -> Result<BTreeMap<Ipv4Addr, bool>, sqlx::Error> {
+    let sql = format!(
+        "SELECT {} FROM fixed_ips WHERE {} AND {}{}",
+        schema.texts("fixed_ips", &["address", "leased"]),
+        schema.live("fixed_ips"),
+        schema.is("fixed_ips", "allocated", true),
+        whose.rows_of(schema, "fixed_ips"),
+    );
+    let rows = session.rows(sql).await?.into_iter();
+    Ok(rows.filter_map(|[ip, leased]| Some((address(ip.as_ref())?, flag(leased.as_ref())))).collect())
+}
+
+async fn dns(session: &mut Session, schema: &Schema) -> Result<BTreeMap<u64, Vec<Ipv4Addr>>, sqlx::Error> {
+    let columns = schema.texts("networks", &["id", "dns1", "dns2"]);
+    let sql = format!("SELECT {columns} FROM networks WHERE {}", schema.live("networks"));
+    let servers = |[id, first, second]: [Cell; 3]| {
+        let servers = [first, second].iter().filter_map(|ip| address(ip.as_ref())).collect();
+        Some((number(id.as_ref())?, servers))
+    };
+    Ok(session.rows(sql).await?.into_iter().filter_map(servers).collect())
+}
+
+async fn info_cache(
+    session: &mut Session,
+    schema: &Schema,
+    whose: Whose,
+    records: &Records,
+) -> Result<InfoCache, sqlx::Error> {
+    let table = "instance_info_caches";
+    if !schema.missing(&[table]).is_empty() {
+        return Ok(InfoCache::Absent);
+    }
+    let (text, live) = (schema.text(table, "network_info"), schema.live(table));
+    let sql = format!("SELECT {text} FROM {table} WHERE {live}{}", whose.rows_of(schema, table));
+    let Some([said]) = session.rows(sql).await?.into_iter().next() else { return Ok(InfoCache::Absent) };
+    let instances = &records.instances;
+    let tables = Addresses::sorted(
+        instances.iter().flat_map(Instance::fixed).collect(),
+        instances.iter().flat_map(Instance::floating).map(|f| f.address).collect(),
+    );
+    Ok(match cached(said.as_deref()) {
+        None => InfoCache::Unreadable,
+        Some(said) if said == tables => InfoCache::Same(list(&said)),
+        Some(said) => InfoCache::Differs { cache: list(&said), tables: list(&tables) },
+    })
+}

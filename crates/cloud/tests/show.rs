@@ -1,0 +1,87 @@
+//! One instance's records, by whatever names it, and what is said of those that are not there.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy takes a test's helpers for production code")]
+
+mod support;
+
+use cloud::{DatabaseUrl, InfoCache, Record, ShowError};
+use support::{PATIENCE, WEB1, assert_shown, make_sqlite};
+
+const QUEENS: &str = include_str!("fixtures/queens.sql");
+
+fn show(sql: &str, wanted: &str) -> Result<Record, ShowError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nova.db");
+    make_sqlite(&path, sql);
+    cloud::show(&DatabaseUrl::parse(&format!("sqlite:{}", path.display())).unwrap(), PATIENCE, wanted)
+}
+
+#[test]
+fn queens_by_every_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nova.db");
+    make_sqlite(&path, QUEENS);
+    assert_shown(&DatabaseUrl::parse(&format!("sqlite:{}", path.display())).unwrap());
+}
+
+#[test]
+fn essex_is_tied_by_numbers() {
+    let record = show(include_str!("fixtures/essex.sql"), "10.0.0.2").unwrap();
+    let [web1] = record.records.instances.as_slice() else { panic!("{:?}", record.records.instances) };
+    assert_eq!(web1.fixed().collect::<Vec<_>>(), [std::net::Ipv4Addr::new(10, 0, 0, 2)]);
+    assert_eq!(web1.security_groups[0].rules.len(), 1);
+    assert_eq!(record.cache, InfoCache::Absent);
+}
+
+#[test]
+fn a_name_is_bound_and_never_a_statement() {
+    for wanted in ["' OR 1=1 -- ", "web1' --", "%", "", "\\", "10.0.0.2' OR '1'='1", "?"] {
+        let error = show(QUEENS, wanted).unwrap_err();
+        assert!(matches!(error, ShowError::Unknown { .. }), "{wanted}: {error:?}");
+    }
+    let renamed = "UPDATE instances SET hostname = 'o''neill' WHERE id = 10;";
+    let record = show(&format!("{QUEENS}{renamed}"), "o'neill").unwrap();
+    assert_eq!(record.records.instances[0].uuid.as_deref(), Some(WEB1));
+}
+
+#[test]
+fn what_lives_no_more_is_told() {
+    let gone = format!("{QUEENS}UPDATE instances SET deleted = 10 WHERE id = 10;");
+    for wanted in [WEB1, "10", "10.0.0.5", "203.0.113.10", "instance-0000000a", "fa:16:3e:00:00:10"] {
+        let error = show(&gone, wanted).unwrap_err();
+        let ShowError::Deleted { instance, .. } = &error else { panic!("{wanted}: {error:?}") };
+        assert_eq!(*instance, format!("web1 ({WEB1})"));
+    }
+    assert!(matches!(show(QUEENS, "ghost").unwrap_err(), ShowError::Unseen { .. }));
+    assert!(matches!(show(QUEENS, "203.0.113.12").unwrap_err(), ShowError::Unknown { .. }), "nobody's");
+}
+
+#[test]
+fn several_of_one_name_are_listed() {
+    let twin = "UPDATE instances SET hostname = 'db1', deleted = 0 WHERE id = 11;";
+    let error = show(&format!("{QUEENS}{twin}"), "db1").unwrap_err();
+    let ShowError::Ambiguous { candidates, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(candidates.count, 2);
+    assert!(error.to_string().contains("on compute2.example.com"), "{error}");
+}
+
+#[test]
+fn the_info_cache_is_held_to_the_tables() {
+    let table = "CREATE TABLE instance_info_caches (id int, instance_uuid varchar(36), network_info text, \
+                 deleted int);";
+    let cached = |info: &str| {
+        let row = format!("INSERT INTO instance_info_caches VALUES (1, '{WEB1}', '{info}', 0);");
+        show(&format!("{QUEENS}{table}{row}"), "web1").unwrap().cache
+    };
+    let fixed = r#"{"address": "10.0.0.5"}, {"address": "10.0.0.2", "floating_ips": [FLOATING]}"#;
+    let whole = format!(r#"[{{"network": {{"subnets": [{{"ips": [{fixed}]}}]}}}}]"#);
+    let same = cached(&whole.replace("FLOATING", r#"{"address": "203.0.113.10"}"#));
+    assert_eq!(same, InfoCache::Same("10.0.0.2 10.0.0.5, floating 203.0.113.10".to_owned()));
+    let differs = cached(&whole.replace("FLOATING", ""));
+    assert!(
+        matches!(&differs, InfoCache::Differs { cache, .. } if cache == "10.0.0.2 10.0.0.5"),
+        "{differs:?}"
+    );
+    assert_eq!(cached("{"), InfoCache::Unreadable);
+    assert_eq!(show(&format!("{QUEENS}{table}"), "web1").unwrap().cache, InfoCache::Absent);
+}
