@@ -113,6 +113,11 @@ impl Link {
         self.filters.iter().find(|filter| sides.contains(&filter.side) && filter.may_drop())
     }
 
+    /// The first of its filters on these sides that may drop a packet which comes alone.
+    pub fn deciding_filter(&self, sides: &[TcSide]) -> Option<&TcFilter> {
+        self.filters.iter().find(|filter| sides.contains(&filter.side) && filter.decides())
+    }
+
     /// The flags and state as `ip link` prints them, for evidence.
     pub fn state_text(&self) -> String {
         let mut flags = Vec::new();

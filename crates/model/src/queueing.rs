@@ -191,7 +191,17 @@ pub struct TcProgram {
 /// Actions that change a packet or its marks, and let it pass (tc-actions(8)).
 const PASSING: [&str; 8] = ["skbedit", "vlan", "csum", "sample", "skbmod", "connmark", "tunnel_key", "mpls"];
 
+/// The action that drops what is over its rate, and lets everything else pass.
+const BY_RATE: &str = "police";
+
 impl TcFilter {
+    /// It may drop any packet; one that only holds to a rate, as libvirt's outbound quota does, drops none that comes
+    /// alone.
+    pub fn decides(&self) -> bool {
+        let others = self.actions.iter().filter(|action| *action != BY_RATE).cloned().collect();
+        TcFilter { actions: others, ..self.clone() }.may_drop()
+    }
+
     /// It may drop packets, or lead them elsewhere: as far as its kind tells, for what it does is not read.
     pub fn may_drop(&self) -> bool {
         if self.actions.iter().any(|action| !PASSING.contains(&action.as_str())) {
@@ -284,5 +294,8 @@ mod tests {
         assert!(filter("u32", None, &["mirred"]).may_drop());
         assert!(!filter("u32", None, &[]).may_drop());
         assert!(filter("of-tomorrow", None, &[]).may_drop());
+        let quota = filter("u32", None, &["police"]);
+        assert!(quota.may_drop() && !quota.decides());
+        assert!(filter("u32", None, &["police", "mirred"]).decides());
     }
 }

@@ -173,7 +173,8 @@ fn with_vlans(runner: &Runner, trials: Vec<Trial>, told: &(dyn Fn(&Trial, Tried)
 fn elsewhere(hopline: &Path, names: &[String]) -> Result<Record, String> {
     let hopline = hopline.canonicalize().map_err(|e| format!("{}: {e}", hopline.display()))?;
     let hopline = hopline.to_str().ok_or("the program's path is no UTF-8")?;
-    let mut words = vec!["--print", "--hopline", hopline];
+    // One lab at a time: what a kernel has once, all labs in it would share.
+    let mut words = vec!["--print", "--labs", "1", "--hopline", hopline];
     words.extend(names.iter().flat_map(|name| ["--trial", name]));
     let printed = vm::run_elsewhere(&[hopline], &words)?;
     // What is told of the trials stands before it, and begins no line like this.

@@ -162,7 +162,8 @@ pub(crate) fn in_pieces(trail: Trail, here: Place, skb: &Skb, mtu: u32) -> Outco
     trail.unknown(here, &skb.frame, why, need)
 }
 
-/// A packet of an overlay is for this machine: the device of its network takes the frame out, as if it had arrived there
+/// A packet of an overlay is for this machine: the device of its network takes the frame out, as if it had arrived
+/// there
 /// (`vxlan_rcv`).
 pub(crate) fn receive(
     world: &World,

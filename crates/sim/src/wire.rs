@@ -40,7 +40,7 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
         return trail.drop(here, &skb.frame, Stop::Loop, Vec::new());
     }
     if link.is_running() {
-        if let Some(filter) = link.dropping_filter(&[TcSide::Egress, TcSide::Root]) {
+        if let Some(filter) = link.deciding_filter(&[TcSide::Egress, TcSide::Root]) {
             return filtered(trail, here, filter, skb);
         }
         if let Some(qdisc) = link.root_qdisc().filter(|qdisc| qdisc.refuses(frame_octets(&skb.frame))) {
@@ -235,7 +235,7 @@ pub(crate) fn receive(world: &World, mut trail: Trail, ingress: LinkId, skb: &Sk
         let why = format!("an XDP program on {} sees each packet first", link.name);
         return trail.unknown(here, &skb.frame, why, "a capture behind it, or detaching the program");
     }
-    if let Some(filter) = link.dropping_filter(&[TcSide::Ingress]) {
+    if let Some(filter) = link.deciding_filter(&[TcSide::Ingress]) {
         let here = place(ns, Some(link), Stage::Wire);
         return filtered(trail, here, filter, skb);
     }

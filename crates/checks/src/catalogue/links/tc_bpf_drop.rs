@@ -74,7 +74,7 @@ fn undecided_at<'v>(view: &View<'v>, rung: &'v Rung) -> Option<Undecided<'v>> {
     let place = &rung.answer.paths.iter().find(is_undecided)?.hops.last()?.at;
     let ns = view.netns_at(place)?;
     let link = ns.link_named(&place.device).filter(|link| !link.xdp)?;
-    Some(Undecided { place, ns, link, filter: link.dropping_filter(&SIDES)? })
+    Some(Undecided { place, ns, link, filter: link.deciding_filter(&SIDES)? })
 }
 
 /// What was asked for a rung, where some of it was lost.
