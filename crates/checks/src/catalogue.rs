@@ -60,6 +60,10 @@ pub mod links {
     pub mod vlan_device_missing;
     pub mod vlan_double_tag_or_mtu;
     pub mod vlan_tag_wrong;
+    pub mod vxlan_missing_fdb;
+    pub mod vxlan_mtu_1500_inside;
+    pub mod vxlan_udp_blocked;
+    pub mod vxlan_wrong_vni;
     pub mod xdp_drop;
 }
 
@@ -214,6 +218,10 @@ catalogue! {
         vlan_device_down => "vlan-device-down",
         vlan_tag_wrong => "vlan-tag-wrong",
         vlan_double_tag_or_mtu => "vlan-double-tag-or-mtu",
+        vxlan_missing_fdb => "vxlan-missing-fdb",
+        vxlan_wrong_vni => "vxlan-wrong-vni",
+        vxlan_udp_blocked => "vxlan-udp-blocked",
+        vxlan_mtu_1500_inside => "vxlan-mtu-1500-inside",
         flatif_down => "flatif-down",
         flatif_not_enslaved => "flatif-not-enslaved",
         bond_half_dead => "bond-half-dead",

@@ -9,6 +9,7 @@ mod kernel;
 mod machines;
 mod misled;
 mod nova_clouds;
+mod overlays;
 mod probes;
 mod queens;
 mod queued;
@@ -38,6 +39,7 @@ pub(crate) use bonded::bond;
 pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
+pub(crate) use overlays::{block_udp, overlay_cloud};
 pub(crate) use probes::{
     connected, cut_short, dropped_at, held, looked_up, offer, offered, pinged, told_its_version,
 };

@@ -5,6 +5,7 @@ use model::Netns;
 use model::link::{Link, LinkKind};
 use model::path::Stage;
 
+use crate::overlays;
 use crate::view::{Stopped, View};
 use crate::vlans::{self, VlanSeat};
 
@@ -43,6 +44,12 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<FlatInterface<'v>> {
     let mut found: Vec<FlatInterface> = Vec::new();
     let tagged = vlans::all(view);
     for (host, ns) in view.hosts_at_both_ends() {
+        // An overlay leads out in its place.
+        let is_replaced = |flat: &FlatInterface| {
+            let bridge = ns.link_named(&flat.bridge);
+            let is_port = flat.link.master.is_some() && flat.link.master == bridge.map(|bridge| bridge.index);
+            !is_port && bridge.is_some_and(|bridge| overlays::of_bridge(ns, bridge).next().is_some())
+        };
         let configured = host.nova.as_ref().and_then(|nova| {
             let link = ns.link_named(nova.get("flat_interface")?)?;
             let bridge = nova.get("flat_network_bridge").unwrap_or("br100").to_owned();
@@ -59,7 +66,7 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<FlatInterface<'v>> {
         let own: Vec<&VlanSeat> = tagged.iter().filter(|seat| std::ptr::eq(seat.ns, ns)).collect();
         // What could be the way out is not asked where it is known.
         let missed = || missed(view, ns).filter(|_| own.is_empty());
-        found.extend(configured.or_else(recorded).or_else(missed));
+        found.extend(configured.or_else(recorded).or_else(missed).filter(|flat| !is_replaced(flat)));
         let devices = own.iter().filter_map(|VlanSeat { ns, device, bridge, source, .. }| {
             Some(FlatInterface { ns, link: (*device)?, bridge: bridge.clone(), source: source.clone() })
         });

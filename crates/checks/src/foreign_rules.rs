@@ -13,6 +13,7 @@ use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
+use crate::overlays;
 use crate::owner;
 use crate::purpose::Part;
 use crate::removal;
@@ -30,6 +31,8 @@ pub(crate) enum Guise {
     OtherTable,
     /// It is in the legacy tables, and iptables' rules are nftables'.
     Legacy,
+    /// It drops the packets that carry an overlay.
+    OnOverlay,
     /// It stands above the call of nova's chains, which would let in what it takes from instances.
     AboveNovas,
 }
@@ -41,6 +44,7 @@ impl Guise {
             Guise::Bridged => "ebtables-drop",
             Guise::OtherTable => "nft-other-priority",
             Guise::Legacy => "iptables-legacy-hidden",
+            Guise::OnOverlay => "vxlan-udp-blocked",
             Guise::AboveNovas => "rule-order-wrong",
         }
     }
@@ -52,6 +56,7 @@ impl Guise {
             Guise::Bridged => "a rule of the bridge, which iptables does not show",
             Guise::OtherTable => "a table that iptables does not show",
             Guise::Legacy => "in legacy tables, which iptables does not show",
+            Guise::OnOverlay => "which takes the packets that carry the overlay",
             Guise::AboveNovas => "which stands above nova's own",
         }
     }
@@ -88,6 +93,9 @@ fn is_named<'v>(view: &View<'v>, ns: &Netns, stopped: &Stopped<'v>, rule: &RuleR
 }
 
 fn of(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> Guise {
+    if overlays::is_inside(view, stopped) {
+        return Guise::OnOverlay;
+    }
     let is_nft = |dialect| dialect == Dialect::IptablesNft;
     match rule.dialect {
         Dialect::EbtablesLegacy | Dialect::EbtablesNft => Guise::Bridged,

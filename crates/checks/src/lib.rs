@@ -37,6 +37,7 @@ mod metadata;
 pub mod next;
 mod nova;
 mod offered_dns;
+mod overlays;
 mod owner;
 mod port_flags;
 mod power;

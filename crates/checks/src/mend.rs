@@ -77,6 +77,24 @@ pub enum Mend {
         /// VLAN id.
         id: u16,
     },
+    /// Gives a VXLAN device another network.
+    Vni {
+        /// Host.
+        machine: String,
+        /// Device.
+        device: String,
+        /// VXLAN network identifier.
+        vni: u32,
+    },
+    /// Has a VXLAN device send what it knows no station of to a far end.
+    FloodTo {
+        /// Host.
+        machine: String,
+        /// Device.
+        device: String,
+        /// The far end.
+        far_end: IpAddr,
+    },
     /// Has a bridge's port leave the tag on what it hands on of a VLAN, and of those that are told with it.
     KeepTag {
         /// Machine.
@@ -236,6 +254,18 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
             let link = ns.and_then(|ns| ns.links.iter_mut().find(|l| l.name == *device));
             if let Some(vlan) = link.and_then(|link| link.vlan.as_mut()) {
                 vlan.id = *id;
+            }
+        }
+        Mend::Vni { machine, device, vni } => {
+            let ns = main_of(snapshot, machine);
+            let link = ns.and_then(|ns| ns.links.iter_mut().find(|l| l.name == *device));
+            if let Some(vxlan) = link.and_then(|link| link.vxlan.as_mut()) {
+                vxlan.vni = *vni;
+            }
+        }
+        Mend::FloodTo { machine, device, far_end } => {
+            if let Some(ns) = main_of(snapshot, machine) {
+                made::flood_to(ns, device, *far_end);
             }
         }
         Mend::KeepTag { machine, device, id } => {

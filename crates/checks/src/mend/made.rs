@@ -1,7 +1,10 @@
 //! Links that a remedy makes.
 
-use model::link::{BridgePort, Link, LinkKind, Peer};
+use std::net::IpAddr;
+
+use model::link::{BridgePort, FdbEntry, FdbKind, Link, LinkKind, Peer};
 use model::vlan::VlanDevice;
+use model::vxlan::VxlanRemote;
 use model::{Mac, Netns};
 
 /// A VLAN device on a link, up, as a port of a bridge.
@@ -23,6 +26,14 @@ pub(super) fn stack_vlan(ns: &mut Netns, device: &str, lower: &str, id: u16, bri
         vlan: Some(VlanDevice::of(id)),
         ..Link::default()
     });
+}
+
+/// An entry of a VXLAN device for whatever station it does not know.
+pub(super) fn flood_to(ns: &mut Netns, device: &str, far_end: IpAddr) {
+    let Some(link) = ns.link_named(device).map(|link| link.index) else { return };
+    let remote = Some(VxlanRemote { ip: far_end, port: None, vni: None, via: None });
+    let (mac, kind) = (Mac::ZERO, FdbKind::Local);
+    ns.fdb.push(FdbEntry { mac, link, vlan: None, kind, sticky: false, remote, on_self: true });
 }
 
 /// A tap whose inside is taken to be in order, as a port of a bridge.
