@@ -309,6 +309,15 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
+    /// The fault is of what joins hosts, and the lab has one, or joins them otherwise.
+    #[error(
+        "fault {code} is of what joins hosts on one flat network, and this lab has none such; build one: hopline lab up \
+         --hosts 2"
+    )]
+    NoHostsToJoin {
+        /// The fault.
+        code: &'static str,
+    },
     /// The fault is a virtual machine's, and the lab's instances are namespaces.
     #[error(
         "fault {code} is a virtual machine's, and this lab's instances are namespaces; build one of machines: \

@@ -111,6 +111,10 @@ mod vlan_device_down;
 mod vlan_device_missing;
 mod vlan_double_tag_or_mtu;
 mod vlan_tag_wrong;
+mod vxlan_missing_fdb;
+mod vxlan_mtu_1500_inside;
+mod vxlan_udp_blocked;
+mod vxlan_wrong_vni;
 mod xdp_drop;
 
 /// A fault that can be injected and healed.
@@ -125,7 +129,7 @@ pub struct Fault {
 }
 
 /// Those that every lab can have first.
-const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
+const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_OVERLAYS] = [
     uplink_down::FAULT,
     uplink_no_carrier::FAULT,
     flatif_down::FAULT,
@@ -229,6 +233,10 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS] = [
     guest_driver_absent::FAULT,
     neigh_table_overflow::FAULT,
     bond_half_dead::FAULT,
+    vxlan_missing_fdb::FAULT,
+    vxlan_wrong_vni::FAULT,
+    vxlan_udp_blocked::FAULT,
+    vxlan_mtu_1500_inside::FAULT,
 ];
 
 const OF_ALL: usize = 95;
@@ -237,39 +245,48 @@ const OF_VLANS: usize = 4;
 const OF_MACHINES: usize = 2;
 /// Those of what all namespaces of a kernel share, or that leave their mark on its first one.
 const OF_KERNELS: usize = 2;
+/// Those of what joins several hosts in the flat link's place.
+const OF_OVERLAYS: usize = 4;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {
     const { &ALL }
 }
 
-/// Every fault, by what a lab needs to have it: nothing, VLANs, machines, a kernel of its own.
-fn by_need() -> [&'static [Fault]; 4] {
+/// Every fault, by what a lab needs to have it: nothing, VLANs, machines, a kernel of its own, other
+/// hosts on one flat network.
+fn by_need() -> [&'static [Fault]; 5] {
     let (of_all, rest) = faults().split_at(OF_ALL);
     let (of_vlans, rest) = rest.split_at(OF_VLANS);
-    let (of_machines, of_kernels) = rest.split_at(OF_MACHINES);
-    [of_all, of_vlans, of_machines, of_kernels]
+    let (of_machines, rest) = rest.split_at(OF_MACHINES);
+    let (of_kernels, of_overlays) = rest.split_at(OF_KERNELS);
+    [of_all, of_vlans, of_machines, of_kernels, of_overlays]
 }
 
 /// Those that a lab of this shape can have here.
 pub fn faults_of(shape: &Shape) -> impl Iterator<Item = &'static Fault> {
-    let [of_all, of_vlans, of_machines, of_kernels] = by_need();
+    let [of_all, of_vlans, of_machines, of_kernels, of_overlays] = by_need();
     let vlans = of_vlans.iter().filter(|_| shape.manager == Manager::Vlan);
     let machines = of_machines.iter().filter(|_| shape.guest == GuestKind::Qemu);
     let kernels = of_kernels.iter().filter(|_| kernel::is_ours_alone());
-    of_all.iter().chain(vlans).chain(machines).chain(kernels)
+    let is_joined = shape.manager == Manager::FlatDhcp && shape.guest == GuestKind::Netns;
+    let overlays = of_overlays.iter().filter(move |_| is_joined && shape.multi_host && shape.hosts > 1);
+    of_all.iter().chain(vlans).chain(machines).chain(kernels).chain(overlays)
 }
 
 /// Why a lab of another shape cannot have it.
 pub(crate) fn refusal(fault: &Fault) -> LabError {
     let Fault { code, .. } = *fault;
-    let [_, _, of_machines, of_kernels] = by_need();
+    let [_, _, of_machines, of_kernels, of_overlays] = by_need();
     let is_of = |list: &[Fault]| list.iter().any(|listed| listed.code == code);
     if is_of(of_machines) {
         return LabError::NoMachineToBreak { code };
     }
     if is_of(of_kernels) {
         return LabError::KernelOfOthers { code };
+    }
+    if is_of(of_overlays) {
+        return LabError::NoHostsToJoin { code };
     }
     LabError::NoVlanToBreak { code }
 }

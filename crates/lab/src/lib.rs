@@ -25,6 +25,7 @@ mod memory;
 mod namespace;
 mod nova;
 pub mod operations;
+mod overlay;
 mod place;
 mod process;
 pub mod realm;

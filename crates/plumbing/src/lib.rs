@@ -16,6 +16,7 @@ pub mod route;
 pub mod rule;
 pub mod veth;
 pub mod vlan;
+pub mod vxlan;
 
 mod error;
 mod namespace;

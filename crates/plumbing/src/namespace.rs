@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use collect::netlink::Socket;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use sys::netns::{self, NetnsFd};
 
@@ -67,6 +67,15 @@ impl Namespace {
         message: RouteNetlinkMessage,
     ) -> Result<(), PlumbingError> {
         self.request(attempted, message, NLM_F_CREATE | NLM_F_REPLACE)
+    }
+
+    /// Asks the kernel for something new, beside what is there.
+    pub(crate) fn append(
+        &mut self,
+        attempted: String,
+        message: RouteNetlinkMessage,
+    ) -> Result<(), PlumbingError> {
+        self.request(attempted, message, NLM_F_CREATE | NLM_F_APPEND)
     }
 
     /// Asks the kernel for a deletion. What is gone already, by itself or with its link, is as good.
