@@ -68,10 +68,15 @@ impl Shape {
         let every = tables::all();
         let is_of = |table: &[Row], row: &Row| table.iter().any(|(code, _)| *code == row.0);
         // What any cloud can have.
-        let of_some = [&tables::OF_VLANS[..], &tables::OF_MACHINES, &tables::OF_KERNELS];
+        let of_some =
+            [&tables::OF_VLANS[..], &tables::OF_MACHINES, &tables::OF_KERNELS, &tables::OF_OVERLAYS];
         let is_common = |row: &Row| of_some.iter().all(|table| !is_of(table, row));
         let rows: Vec<Row> = match self {
-            Shape::OneHost | Shape::TwoHosts => every.into_iter().filter(is_common).collect(),
+            Shape::OneHost => every.into_iter().filter(is_common).collect(),
+            Shape::TwoHosts => {
+                let is_made = |row: &Row| is_common(row) || is_of(&tables::OF_OVERLAYS, row);
+                every.into_iter().filter(is_made).collect()
+            }
             Shape::NetworkHost => {
                 let is_none = |code: &str| NONE_WITH_A_NETWORK_HOST.iter().any(|(none, _)| *none == code);
                 every.into_iter().filter(|row| is_common(row) && !is_none(row.0)).collect()

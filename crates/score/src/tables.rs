@@ -164,6 +164,14 @@ pub const OF_MACHINES: [Row; 2] =
 pub const OF_KERNELS: [Row; 2] =
     [("neigh-table-overflow", "compute1//br100"), ("bond-half-dead", "compute1//eth1")];
 
+/// The faults of what joins hosts in the flat link's place.
+pub const OF_OVERLAYS: [Row; 4] = [
+    ("vxlan-missing-fdb", "compute1//vxlan100"),
+    ("vxlan-wrong-vni", "compute2//vxlan100"),
+    ("vxlan-udp-blocked", "compute2//eth0"),
+    ("vxlan-mtu-1500-inside", "compute1//vxlan100"),
+];
+
 /// Every row.
 pub fn all() -> Vec<Row> {
     let single = [NO_SSH[0], OF_SSH, FLEETING];
@@ -184,6 +192,7 @@ pub fn all() -> Vec<Row> {
         &OF_VLANS,
         &OF_MACHINES,
         &OF_KERNELS,
+        &OF_OVERLAYS,
     ]
     .concat()
 }
