@@ -15,10 +15,12 @@ use model::{Mac, Netns, Snapshot};
 pub(crate) use entry::{Entry, Setting};
 
 use crate::vlans;
+pub(crate) use overlay::OverlayMend;
 
 mod entry;
 mod made;
 mod mtu;
+mod overlay;
 
 /// One change to a machine's main namespace.
 #[derive(Debug, Clone)]
@@ -77,24 +79,8 @@ pub enum Mend {
         /// VLAN id.
         id: u16,
     },
-    /// Gives a VXLAN device another network.
-    Vni {
-        /// Host.
-        machine: String,
-        /// Device.
-        device: String,
-        /// VXLAN network identifier.
-        vni: u32,
-    },
-    /// Has a VXLAN device send what it knows no station of to a far end.
-    FloodTo {
-        /// Host.
-        machine: String,
-        /// Device.
-        device: String,
-        /// The far end.
-        far_end: IpAddr,
-    },
+    /// Changes a VXLAN device.
+    Overlay(OverlayMend),
     /// Has a bridge's port leave the tag on what it hands on of a VLAN, and of those that are told with it.
     KeepTag {
         /// Machine.
@@ -256,18 +242,7 @@ pub(crate) fn apply(snapshot: &mut Snapshot, mend: &Mend) {
                 vlan.id = *id;
             }
         }
-        Mend::Vni { machine, device, vni } => {
-            let ns = main_of(snapshot, machine);
-            let link = ns.and_then(|ns| ns.links.iter_mut().find(|l| l.name == *device));
-            if let Some(vxlan) = link.and_then(|link| link.vxlan.as_mut()) {
-                vxlan.vni = *vni;
-            }
-        }
-        Mend::FloodTo { machine, device, far_end } => {
-            if let Some(ns) = main_of(snapshot, machine) {
-                made::flood_to(ns, device, *far_end);
-            }
-        }
+        Mend::Overlay(change) => overlay::apply(snapshot, change),
         Mend::KeepTag { machine, device, id } => {
             on_link(snapshot, machine, device, |link| {
                 let of_it =

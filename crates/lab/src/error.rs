@@ -311,8 +311,8 @@ pub enum LabError {
     },
     /// The fault is of what joins hosts, and the lab has one, or joins them otherwise.
     #[error(
-        "fault {code} is of what joins hosts on one flat network, and this lab has none such; build one: hopline lab up \
-         --hosts 2"
+        "fault {code} is of what joins hosts on one flat network, and this lab has none such; build one: hopline \
+         lab up --hosts 2"
     )]
     NoHostsToJoin {
         /// The fault.

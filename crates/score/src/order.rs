@@ -199,6 +199,10 @@ const ORDER: [(Met, &[&str]); 22] = [
             // With one host there is nobody behind it.
             "flatif-down",
             "flatif-not-enslaved",
+            "vxlan-missing-fdb",
+            "vxlan-wrong-vni",
+            "vxlan-udp-blocked",
+            "vxlan-mtu-1500-inside",
             // Only old clients throw such answers away.
             "dhcp-bad-udp-checksum",
         ],

@@ -163,8 +163,7 @@ pub(crate) fn in_pieces(trail: Trail, here: Place, skb: &Skb, mtu: u32) -> Outco
 }
 
 /// A packet of an overlay is for this machine: the device of its network takes the frame out, as if it had arrived
-/// there
-/// (`vxlan_rcv`).
+/// there (`vxlan_rcv`).
 pub(crate) fn receive(
     world: &World,
     mut trail: Trail,

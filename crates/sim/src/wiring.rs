@@ -1,6 +1,6 @@
-//! Where frames could get to: by cables, over bridges, through overlays, out of VLAN devices and into them,
-//! whatever state all of these are in. Tells the ports worth flooding to from the bystanders, and the likely owner of
-//! an address from its namesakes elsewhere.
+//! Where frames could get to: by cables, over bridges, through overlays, out of VLAN devices and into them, whatever
+//! state all of these are in. Tells the ports worth flooding to from the bystanders, and the likely owner of an
+//! address from its namesakes elsewhere.
 
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;

@@ -31,7 +31,7 @@ use model::path::{Stage, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::mend::Mend;
+use crate::mend::{Mend, OverlayMend};
 use crate::overlays::{self, Overlay};
 use crate::view::View;
 
@@ -84,7 +84,13 @@ fn missing<'v>(view: &View<'v>, overlay: &Overlay<'v>) -> Option<Found> {
         stopped: Some(stopped),
         mend: far
             .iter()
-            .map(|far| Mend::FloodTo { machine: ns.machine.clone(), device: name.clone(), far_end: *far })
+            .map(|far| {
+                Mend::Overlay(OverlayMend::FloodTo {
+                    machine: ns.machine.clone(),
+                    device: name.clone(),
+                    far_end: *far,
+                })
+            })
             .collect(),
     };
     Some(fault.found())

@@ -35,7 +35,7 @@ use model::path::{Stage, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::mend::Mend;
+use crate::mend::{Mend, OverlayMend};
 use crate::overlays::{self, Overlay};
 use crate::view::{Stopped, View};
 
@@ -90,7 +90,11 @@ fn wrong<'v>(view: &View<'v>, overlay: &Overlay<'v>) -> Option<Found> {
         remedy: remedies(overlay, first),
         instances: hit(view, overlay, &stopped),
         stopped: Some(stopped),
-        mend: vec![Mend::Vni { machine: ns.machine.clone(), device: name.clone(), vni: first }],
+        mend: vec![Mend::Overlay(OverlayMend::Vni {
+            machine: ns.machine.clone(),
+            device: name.clone(),
+            vni: first,
+        })],
     };
     let lost_at = stopped.hop.at.clone();
     Some(fault.found().losing_at(Some(lost_at)))
