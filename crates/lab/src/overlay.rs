@@ -68,7 +68,7 @@ pub(crate) fn ends(scene: &Scene) -> Vec<Ipv4Addr> {
 }
 
 /// web1's host's only other end.
-pub(crate) fn far<'s>(scene: &'s mut Scene) -> Option<&'s mut HostNamespace> {
+pub(crate) fn far(scene: &mut Scene) -> Option<&mut HostNamespace> {
     let near = scene.compute.host.name.clone();
     scene.rig.hosts.iter_mut().find(|host| host.host.name != near)
 }
