@@ -66,6 +66,16 @@ impl Bundles {
 /// The fault that leaves nothing of web1's inside.
 const GONE: &str = "guest-powered-off";
 
+/// The fault by which frames go round, so that bridges learn each address anew at every moment.
+const RESTLESS: &str = "l2-loop";
+
+/// What is found, and where.
+fn found(run: &Run) -> Vec<(String, serde_json::Value)> {
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings.map(|finding| (finding["code"].to_string(), finding["hop"].clone())).collect()
+}
+
 /// The files of a bundle, unpacked by tar itself.
 fn unpacked(bundle: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
@@ -121,7 +131,11 @@ fn whatever_is_broken_a_bundle_tells_the_same() {
         let told = bundles.ask(&question, &[&bundle]);
         compared += 1;
         // What happens by itself meanwhile is in neither or in the second.
-        if ![&before, &after].iter().any(|live| timeless(live) == timeless(&told) && live.code == told.code) {
+        let is_same = |live: &Run| match code {
+            RESTLESS => found(live) == found(&told),
+            _ => timeless(live) == timeless(&told),
+        };
+        if ![&before, &after].iter().any(|live| is_same(live) && live.code == told.code) {
             wrong.push(format!("{code}: live {}\nbundle {}{}", after.stdout, told.stdout, told.stderr));
         }
         if code != "nothing" {

@@ -309,10 +309,9 @@ pub enum LabError {
         /// The fault.
         code: &'static str,
     },
-    /// The fault is of what joins hosts, and the lab has one, or joins them otherwise.
+    /// The fault takes two hosts, and the lab has one, or joins them otherwise.
     #[error(
-        "fault {code} is of what joins hosts on one flat network, and this lab has none such; build one: hopline \
-         lab up --hosts 2"
+        "fault {code} takes two hosts on one flat network, which this lab has not; build one: hopline lab up --hosts 2"
     )]
     NoHostsToJoin {
         /// The fault.

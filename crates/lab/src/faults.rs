@@ -36,6 +36,7 @@ mod dnsmasq_hung;
 mod dnsmasq_lease_max;
 mod dnsmasq_not_running;
 mod dnsmasq_pool_exhausted;
+mod dnsmasq_stale_hosts_file;
 mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
 mod dropped_by_unmodelled;
@@ -52,6 +53,7 @@ mod flatif_down;
 mod flatif_not_enslaved;
 mod float_address_missing;
 mod float_dnat_missing;
+mod float_on_two_hosts;
 mod float_snat_missing;
 mod float_tied_to_deleted_instance;
 mod flood_off_unknown_unicast;
@@ -129,7 +131,7 @@ pub struct Fault {
 }
 
 /// Those that every lab can have first.
-const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_OVERLAYS] = [
+const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     uplink_down::FAULT,
     uplink_no_carrier::FAULT,
     flatif_down::FAULT,
@@ -156,6 +158,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_OVERLAYS] =
     dnsmasq_not_running::FAULT,
     dnsmasq_pool_exhausted::FAULT,
     dnsmasq_hosts_not_reloaded::FAULT,
+    dnsmasq_stale_hosts_file::FAULT,
     dnsmasq_hung::FAULT,
     dnsmasq_wrong_interface::FAULT,
     dnsmasq_wrong_subnet::FAULT,
@@ -237,16 +240,17 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_OVERLAYS] =
     vxlan_wrong_vni::FAULT,
     vxlan_udp_blocked::FAULT,
     vxlan_mtu_1500_inside::FAULT,
+    float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 95;
+const OF_ALL: usize = 96;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;
 /// Those of what all namespaces of a kernel share, or that leave their mark on its first one.
 const OF_KERNELS: usize = 2;
-/// Those of what joins several hosts in the flat link's place.
-const OF_OVERLAYS: usize = 4;
+/// Those that take two hosts: an overlay in the flat link's place, and an address on both.
+const OF_PEERS: usize = 5;
 
 /// Every fault.
 pub fn faults() -> &'static [Fault] {
@@ -259,25 +263,25 @@ fn by_need() -> [&'static [Fault]; 5] {
     let (of_all, rest) = faults().split_at(OF_ALL);
     let (of_vlans, rest) = rest.split_at(OF_VLANS);
     let (of_machines, rest) = rest.split_at(OF_MACHINES);
-    let (of_kernels, of_overlays) = rest.split_at(OF_KERNELS);
-    [of_all, of_vlans, of_machines, of_kernels, of_overlays]
+    let (of_kernels, of_peers) = rest.split_at(OF_KERNELS);
+    [of_all, of_vlans, of_machines, of_kernels, of_peers]
 }
 
 /// Those that a lab of this shape can have here.
 pub fn faults_of(shape: &Shape) -> impl Iterator<Item = &'static Fault> {
-    let [of_all, of_vlans, of_machines, of_kernels, of_overlays] = by_need();
+    let [of_all, of_vlans, of_machines, of_kernels, of_peers] = by_need();
     let vlans = of_vlans.iter().filter(|_| shape.manager == Manager::Vlan);
     let machines = of_machines.iter().filter(|_| shape.guest == GuestKind::Qemu);
     let kernels = of_kernels.iter().filter(|_| kernel::is_ours_alone());
     let is_joined = shape.manager == Manager::FlatDhcp && shape.guest == GuestKind::Netns;
-    let overlays = of_overlays.iter().filter(move |_| is_joined && shape.multi_host && shape.hosts > 1);
-    of_all.iter().chain(vlans).chain(machines).chain(kernels).chain(overlays)
+    let peers = of_peers.iter().filter(move |_| is_joined && shape.multi_host && shape.hosts > 1);
+    of_all.iter().chain(vlans).chain(machines).chain(kernels).chain(peers)
 }
 
 /// Why a lab of another shape cannot have it.
 pub(crate) fn refusal(fault: &Fault) -> LabError {
     let Fault { code, .. } = *fault;
-    let [_, _, of_machines, of_kernels, of_overlays] = by_need();
+    let [_, _, of_machines, of_kernels, of_peers] = by_need();
     let is_of = |list: &[Fault]| list.iter().any(|listed| listed.code == code);
     if is_of(of_machines) {
         return LabError::NoMachineToBreak { code };
@@ -285,7 +289,7 @@ pub(crate) fn refusal(fault: &Fault) -> LabError {
     if is_of(of_kernels) {
         return LabError::KernelOfOthers { code };
     }
-    if is_of(of_overlays) {
+    if is_of(of_peers) {
         return LabError::NoHostsToJoin { code };
     }
     LabError::NoVlanToBreak { code }

@@ -67,7 +67,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 95] = [
+const SYMPTOMS: [(&str, Symptom); 96] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -94,6 +94,7 @@ const SYMPTOMS: [(&str, Symptom); 95] = [
     ("dnsmasq-not-running", Symptom::NoLease),
     ("dnsmasq-pool-exhausted", Symptom::NoLease),
     ("dnsmasq-hosts-not-reloaded", Symptom::NoLease),
+    ("dnsmasq-stale-hosts-file", Symptom::NoLease),
     ("dnsmasq-hung", Symptom::NoLease),
     ("dnsmasq-wrong-interface", Symptom::NoLease),
     ("dnsmasq-wrong-subnet", Symptom::NoLease),

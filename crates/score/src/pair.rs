@@ -42,6 +42,7 @@ const DNSMASQ: &[&str] = &[
     "dnsmasq-not-running",
     "dnsmasq-pool-exhausted",
     "dnsmasq-hosts-not-reloaded",
+    "dnsmasq-stale-hosts-file",
     "dnsmasq-hung",
     "dnsmasq-wrong-interface",
     "dnsmasq-wrong-subnet",
@@ -81,6 +82,7 @@ const TAP_AND_NIC: &[&str] = &[
     "guest-firewall",
     "metadata-zeroconf-route",
     "dnsmasq-hosts-not-reloaded",
+    "dnsmasq-stale-hosts-file",
     "dnsmasq-pool-exhausted",
     "bridge-mac-flap",
     "hairpin-ipv6-dad",
@@ -139,12 +141,13 @@ const CUT_OFF: &[&str] = &[
 
 /// Made before the other: rules are flushed or written anew by it, which would undo the other, or web1 must be able to
 /// ask for something once, so that there is a trace.
-const MADE_FIRST: [&str; 7] = [
+const MADE_FIRST: [&str; 8] = [
     "rules-flushed",
     "sg-missing-icmp",
     "sg-missing-ssh",
     "bridge-mac-flap",
     "dnsmasq-hosts-not-reloaded",
+    "dnsmasq-stale-hosts-file",
     "dnsmasq-pool-exhausted",
     "bridge-mac-change-unnat",
 ];

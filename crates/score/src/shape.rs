@@ -68,13 +68,12 @@ impl Shape {
         let every = tables::all();
         let is_of = |table: &[Row], row: &Row| table.iter().any(|(code, _)| *code == row.0);
         // What any cloud can have.
-        let of_some =
-            [&tables::OF_VLANS[..], &tables::OF_MACHINES, &tables::OF_KERNELS, &tables::OF_OVERLAYS];
+        let of_some = [&tables::OF_VLANS[..], &tables::OF_MACHINES, &tables::OF_KERNELS, &tables::OF_PEERS];
         let is_common = |row: &Row| of_some.iter().all(|table| !is_of(table, row));
         let rows: Vec<Row> = match self {
             Shape::OneHost => every.into_iter().filter(is_common).collect(),
             Shape::TwoHosts => {
-                let is_made = |row: &Row| is_common(row) || is_of(&tables::OF_OVERLAYS, row);
+                let is_made = |row: &Row| is_common(row) || is_of(&tables::OF_PEERS, row);
                 every.into_iter().filter(is_made).collect()
             }
             Shape::NetworkHost => {
@@ -152,7 +151,7 @@ const OF_VLAN_CLOUDS: [&str; 19] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 48] = [
+const OF_THE_GATEWAY: [&str; 49] = [
     "foreign-rule-bends",
     "float-tied-to-deleted-instance",
     "fixed-ip-leaked",
@@ -175,6 +174,7 @@ const OF_THE_GATEWAY: [&str; 48] = [
     "dnsmasq-not-running",
     "dnsmasq-pool-exhausted",
     "dnsmasq-hosts-not-reloaded",
+    "dnsmasq-stale-hosts-file",
     "dnsmasq-hung",
     "dnsmasq-wrong-interface",
     "dnsmasq-wrong-subnet",

@@ -58,7 +58,7 @@ pub const WAY_OUT: [Row; 16] = [
 ];
 
 /// Rules, addresses and services.
-pub const SERVICES: [Row; 21] = [
+pub const SERVICES: [Row; 22] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -70,6 +70,7 @@ pub const SERVICES: [Row; 21] = [
     ("dnsmasq-not-running", "compute1//br100"),
     ("dnsmasq-pool-exhausted", "compute1//br100"),
     ("dnsmasq-hosts-not-reloaded", "compute1//br100"),
+    ("dnsmasq-stale-hosts-file", "compute1//br100"),
     ("dnsmasq-hung", "compute1//br100"),
     ("dnsmasq-wrong-interface", "compute1//br100"),
     ("dnsmasq-wrong-subnet", "compute1//br100"),
@@ -164,8 +165,9 @@ pub const OF_MACHINES: [Row; 2] =
 pub const OF_KERNELS: [Row; 2] =
     [("neigh-table-overflow", "compute1//br100"), ("bond-half-dead", "compute1//eth1")];
 
-/// The faults of what joins hosts in the flat link's place.
-pub const OF_OVERLAYS: [Row; 4] = [
+/// The faults that take two hosts: an overlay in the flat link's place, and an address on both.
+pub const OF_PEERS: [Row; 5] = [
+    ("float-on-two-hosts", "compute2//eth0"),
     ("vxlan-missing-fdb", "compute1//vxlan100"),
     ("vxlan-wrong-vni", "compute2//vxlan100"),
     ("vxlan-udp-blocked", "compute2//eth0"),
@@ -192,7 +194,7 @@ pub fn all() -> Vec<Row> {
         &OF_VLANS,
         &OF_MACHINES,
         &OF_KERNELS,
-        &OF_OVERLAYS,
+        &OF_PEERS,
     ]
     .concat()
 }
