@@ -26,7 +26,13 @@ impl Replacement {
     /// old one has.
     pub fn of(target: &Path) -> io::Result<Replacement> {
         // The file behind a link is replaced, and not the link.
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let is_link = || fs::symlink_metadata(target).is_ok_and(|link| link.file_type().is_symlink());
+        let target = match fs::canonicalize(target) {
+            Ok(target) => target,
+            // Nothing can be put in the place of what it leads to.
+            Err(error) if is_link() => return Err(error),
+            Err(_) => target.to_owned(),
+        };
         let old = old(fs::metadata(&target))?;
         let replacement = Replacement::open(target, 0o666)?;
         if let Some(old) = old {

@@ -72,15 +72,21 @@ enum Kind {
 }
 
 impl Kind {
-    /// Only PostgreSQL's type is spelled `boolean`.
-    fn of(name: &str) -> Kind {
+    /// SQLite calls a number so that somebody declared as `boolean`.
+    fn of(name: &str, dialect: Dialect) -> Kind {
         let lower = name.to_ascii_lowercase();
-        match lower.as_str() {
-            "boolean" if name == "boolean" => Kind::Boolean,
+        match (lower.as_str(), dialect) {
+            ("boolean", Dialect::Postgres) => Kind::Boolean,
             _ if lower.starts_with("bool") || lower.starts_with("tinyint") => Kind::Flag,
             _ => Kind::Other,
         }
     }
+}
+
+/// A name as nova's own columns have them. Names stand in statements as they are, so that of somebody's own columns
+/// those with other letters are not looked at.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 impl Schema {
@@ -93,7 +99,8 @@ impl Schema {
         };
         let column = |[table, column, kind]: [Option<String>; 3]| {
             let type_name = kind.unwrap_or_default();
-            Some(((table?, column?), Column { kind: Kind::of(&type_name), type_name }))
+            let name = column.filter(|name| is_plain(name))?;
+            Some(((table?, name), Column { kind: Kind::of(&type_name, dialect), type_name }))
         };
         let columns = session.rows(sql.to_owned()).await?.into_iter().filter_map(column).collect();
         Ok(Schema { dialect, text_type, columns })

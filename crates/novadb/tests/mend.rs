@@ -325,8 +325,16 @@ fn on_mariadb() {
     run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
     let url = DatabaseUrl::parse(&format!("{base}/nova")).unwrap();
     all_of_it(&url);
-    // A replica is read-only to all but its administrators.
     run(&url, STUCK);
+    // What is changed without a transaction could not be taken back.
+    run(&url, "ALTER TABLE floating_ips ENGINE=MyISAM");
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    let before = dump(&url);
+    let refused = apply(&url, &release([203, 0, 113, 191], false), folder.path()).unwrap_err();
+    assert!(matches!(&refused, MendError::NoTransactions { .. }), "{refused}");
+    assert_eq!(dump(&url), before);
+    run(&url, "ALTER TABLE floating_ips ENGINE=InnoDB");
+    // A replica is read-only to all but its administrators.
     run(&url, "CREATE USER nova@localhost IDENTIFIED BY 'pw'; GRANT ALL ON nova.* TO nova@localhost");
     run(&url, "SET GLOBAL read_only = ON");
     let folder = TempDir::with_prefix("ht-mend-").unwrap();

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::change::{Change, NOW};
+use super::change::{Change, NOW, Value};
 use super::error::MendError;
 use super::record::{Record, State};
 use super::{Ask, STATEMENT_PATIENCE, bound, locks, novas, plan_in};
 use crate::check::Clock;
 use crate::database::{Session, block_on};
 use crate::database_error::classify;
+use crate::schema::{Dialect, Schema};
 use crate::secret_url::DatabaseUrl;
 
 /// A change that was made.
@@ -54,6 +55,7 @@ async fn change(
     let failed = |error: sqlx::Error| classify(url, &error);
     let moved = || MendError::Moved { table: planned.table.clone(), row: planned.row };
     let schema = novas(session, url).await?;
+    transacts(session, url, &schema, &planned.table).await?;
     locks::lock(session, &schema, &planned.table, planned.row).await.map_err(failed)?;
     let mut change = plan_in(session, &schema, url, ask, clock).await?;
     if change != *planned {
@@ -73,6 +75,31 @@ async fn change(
     }
     change.after = now;
     Ok(change)
+}
+
+/// Of MySQL's tables some are of engines without transactions (`information_schema.ENGINES`).
+async fn transacts(
+    session: &mut Session,
+    url: &DatabaseUrl,
+    schema: &Schema,
+    table: &str,
+) -> Result<(), MendError> {
+    if schema.dialect != Dialect::MySql {
+        return Ok(());
+    }
+    let sql = "SELECT CAST(t.ENGINE AS CHAR), CAST(e.TRANSACTIONS AS CHAR) FROM information_schema.TABLES t \
+               LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE \
+               WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_NAME = ?";
+    let found = bound::rows(session, sql, &[Value::Text(Some(table.to_owned()))]).await;
+    let found = found.map_err(|error| classify(url, &error))?;
+    let of_none = |row: &Vec<Option<String>>| row.get(1).cloned().flatten().as_deref() != Some("YES");
+    match found.into_iter().find(of_none) {
+        None => Ok(()),
+        Some(row) => {
+            let engine = row.into_iter().next().flatten().unwrap_or_else(|| "a view".to_owned());
+            Err(MendError::NoTransactions { table: table.to_owned(), engine })
+        }
+    }
 }
 
 /// Commits, and notes that it did. No answer within `timeout` is as bad as a broken connection.

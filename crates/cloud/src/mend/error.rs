@@ -16,6 +16,17 @@ pub enum MendError {
     /// The undo record.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The table knows no transactions: what is changed in it is changed at once.
+    #[error(
+        "{table} is a table of {engine}, which has no transactions: a change could not be taken back as a whole; \
+         move it to InnoDB (ALTER TABLE {table} ENGINE=InnoDB), or run the statement by hand"
+    )]
+    NoTransactions {
+        /// It.
+        table: String,
+        /// Its storage engine.
+        engine: String,
+    },
     /// No live row has the address.
     #[error("the database has no floating IP {address}")]
     NoFloating {

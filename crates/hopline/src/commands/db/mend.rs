@@ -25,7 +25,9 @@ pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
     let folder = folder()?;
     let applied = cloud::apply(url, plan.timeout, ask, &clock, &change, &folder);
     let applied = applied.map_err(|error| Failure::of(&error))?;
-    told::change(plan.format, ask, &applied.change, Some(&applied.id), &carried)
+    let id = &applied.id;
+    let told = told::change(plan.format, ask, &applied.change, Some(id), &carried);
+    told.map_err(|failure| failure.hint(format!("the row is changed; `hopline db undo {id}` takes it back")))
 }
 
 pub(crate) fn undo(plan: &Plan, id: &str) -> Result<u8, Failure> {

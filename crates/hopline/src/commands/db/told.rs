@@ -104,14 +104,15 @@ fn page(out: &mut dyn Write, change: &Change, undo: Option<&str>, carried: &Carr
 /// Every column of the row, those that change marked.
 fn rows(out: &mut dyn Write, change: &Change, before: &Row, after: &Row) -> io::Result<()> {
     writeln!(out, "{} {}", clean(&change.table), change.row)?;
-    let columns = before.keys().map(String::len).max().unwrap_or(0);
+    let columns = before.keys().map(|column| clean(column).chars().count()).max().unwrap_or(0);
     for (column, old) in before {
+        let name = clean(column);
         let old_text = old.as_deref().unwrap_or("NULL");
         match after.get(column).filter(|new| *new != old) {
-            None => writeln!(out, "    {column:columns$}  {}", clean(old_text))?,
+            None => writeln!(out, "    {name:columns$}  {}", clean(old_text))?,
             Some(new) => {
                 let new = new.as_deref().unwrap_or("NULL");
-                writeln!(out, "  * {column:columns$}  {} -> {}", clean(old_text), clean(new))?;
+                writeln!(out, "  * {name:columns$}  {} -> {}", clean(old_text), clean(new))?;
             }
         }
     }
