@@ -1,7 +1,8 @@
 //! What else than ping comes and goes: a rule may stop one protocol and let the others pass.
 //!
 //! It is walked wherever pings pass, and told only where a host of the cloud's own stops it: what others let through is
-//! theirs to say, and who listens at the end is nobody's fault.
+//! theirs to say, and who listens at the end is nobody's fault. To the outside a protocol is stopped where all of its
+//! ports are; of what comes in, each port that a group opens is meant.
 
 use std::net::IpAddr;
 
@@ -75,7 +76,25 @@ pub(crate) fn rungs(
         | Purpose::Step => Vec::new(),
     });
     let asked = purposes.filter_map(|purpose| ladder::ask(world, instance, to, purpose));
-    asked.filter(|rung| is_stopped_by_its_hosts(world, subject, rung)).collect()
+    let mut stopped: Vec<Rung> = asked.filter(|rung| is_stopped_by_its_hosts(world, subject, rung)).collect();
+    // One port that is closed to the outside is somebody's policy.
+    for is_of_it in [is_tcp, is_udp] {
+        let is_outward =
+            |rung: &Rung| matches!(rung.purpose, Purpose::OutsideBy(service) if is_of_it(service));
+        let wanted = OUTWARD.into_iter().filter(|service| is_of_it(*service)).count();
+        if stopped.iter().filter(|rung| is_outward(rung)).count() < wanted {
+            stopped.retain(|rung| !is_outward(rung));
+        }
+    }
+    stopped
+}
+
+fn is_tcp(service: Service) -> bool {
+    matches!(service, Service::Tcp(_))
+}
+
+fn is_udp(service: Service) -> bool {
+    !is_tcp(service)
 }
 
 /// The ports that its groups open to whoever asks from outside.

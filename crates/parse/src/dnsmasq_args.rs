@@ -62,8 +62,10 @@ fn pair_alike(mut alike: Vec<(&Process, Dnsmasq)>) -> Vec<Dnsmasq> {
         .partition(|(process, _)| process.parent.is_some_and(|parent| pids.contains(&parent)));
     servers.extend(parents.into_iter().map(|(_, server)| server));
     for (helper, _) in children {
-        if let Some(server) = servers.iter_mut().find(|server| Some(server.pid) == helper.parent) {
-            server.helper_pid = Some(helper.pid);
+        // Another child answers a question over TCP, for as long as that takes.
+        let is_its = |server: &&mut Dnsmasq| Some(server.pid) == helper.parent && server.script.is_some();
+        if let Some(server) = servers.iter_mut().find(is_its) {
+            server.helper_pid.get_or_insert(helper.pid);
         }
     }
     for (process, server) in unknown {

@@ -42,7 +42,6 @@ use model::service::{DhcpLogLine, DhcpMessage, Dnsmasq};
 use sim::dhcp::Offer;
 
 use crate::found::{Fault, Found, Reach, at};
-use crate::restart;
 use crate::view::{Seat, View};
 use crate::{dhcp_refused, dhcp_server, evidence};
 
@@ -63,7 +62,7 @@ pub fn check(view: &View) -> Vec<Found> {
         let bridge = forgotten.seat.bridge_name().unwrap_or_default();
         bridges.entry((&forgotten.seat.server.name, bridge)).or_default().push(forgotten);
     }
-    bridges.values().filter_map(|all| finding(view, all)).map(dhcp_refused::breaks_dhcp).collect()
+    bridges.values().filter_map(|all| finding(all)).map(dhcp_refused::breaks_dhcp).collect()
 }
 
 fn forgotten<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Forgotten<'v>> {
@@ -74,11 +73,20 @@ fn forgotten<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Forgotten<'v>> {
     let is_strict = !server.authoritative && reads_no_file(server);
     // Who is off may have let it end, and who has another address now does not ask for this one.
     let is_wanted = !seat.instance.is_meant_off() && holds(view, &seat, address);
-    if !(is_of_another && is_strict && is_wanted) || is_refused(view, &seat, server.pid) {
+    if !(is_of_another && is_strict && is_wanted && may_last(view, server))
+        || is_refused(view, &seat, server.pid)
+    {
         return None;
     }
     let unknown = unknown_to(server, mac)?;
     Some(Forgotten { seat, server, given, unknown })
+}
+
+/// What its predecessor gave may not have run out yet: since it was started, no lease's time has gone by.
+fn may_last(view: &View, server: &Dnsmasq) -> bool {
+    let longest = server.ranges.iter().filter_map(|range| range.lease_seconds).max();
+    let ends = server.started_ms.zip(longest).map(|(started, longest)| started / 1000 + u64::from(longest));
+    ends.is_none_or(|ends| view.read.taken_at < ends)
 }
 
 /// The last lease that the log says was given to this MAC, unless it was taken back since.
@@ -135,7 +143,7 @@ fn unknown_to(server: &Dnsmasq, mac: model::Mac) -> Option<Evidence> {
     }
 }
 
-fn finding(view: &View, all: &[Forgotten]) -> Option<Found> {
+fn finding(all: &[Forgotten]) -> Option<Found> {
     let Forgotten { seat, server, given, .. } = all.first()?;
     let names: Vec<String> = all.iter().map(|one| one.seat.instance.name.clone()).collect();
     let file = seat.server.dhcp_log_file.as_deref().unwrap_or("dnsmasq's log");
@@ -158,13 +166,16 @@ fn finding(view: &View, all: &[Forgotten]) -> Option<Found> {
         confidence: Confidence::Likely,
         evidence: known.chain(unknown).chain([evidence::state(seat.server_ns, "ps aux", process)]).collect(),
         owner: "nova-network",
-        remedy: restart::dnsmasq(
-            view,
-            *seat,
-            server,
-            "TERM",
-            "ends the one that has forgotten; the next is told its leases by nova-dhcpbridge",
-        ),
+        remedy: vec![
+            evidence::advice(
+                format!("have {} ask anew, as who had no address", names.join(", ")),
+                "clients do so by themselves after a minute or so without an answer",
+            ),
+            evidence::advice(
+                "dhcp-authoritative, in the file that dnsmasq_config_file of nova.conf names",
+                "then dnsmasq refuses at once what it does not know, and clients begin anew",
+            ),
+        ],
         stopped: None,
         mend: vec![dhcp_server::put_right(seat, Dnsmasq { authoritative: true, ..(*server).clone() })],
         instances: names.clone(),

@@ -129,8 +129,8 @@ fn asks_the_ignorant(view: &View, rung: &Rung) -> Option<Found> {
         probe.is_some() || of(view, &other.from, other.to).next().is_some()
     };
     let ignorant = |to: IpAddr| {
-        let servers = view.snapshot().hosts.iter().flat_map(|host| &host.dnsmasq);
-        servers.into_iter().find(|server| server.listen.contains(&to)).filter(|server| knows_nothing(server))
+        let host = view.snapshot().host(&place_of(view, to)?.host)?;
+        host.dnsmasq.iter().find(|server| server.listen.contains(&to)).filter(|server| knows_nothing(server))
     };
     let (first, _) = upstreams.first().filter(|_| !upstreams.iter().any(is_asked))?;
     let server = ignorant(first.to)?;

@@ -9,7 +9,7 @@
 //!
 //! ## How hopline knows
 //! The walk dies. Each rule that changes packets and is none of nova's, on the machines of its way, is taken out of the
-//! model, and the same question is walked again: without this one it does not die there.
+//! model, and the same question is walked again: without this one it is answered.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each packet. `conntrack -L` lacks what is exempt from tracking; a capture behind the
@@ -40,11 +40,14 @@ use crate::{nova, owner, removal, rules};
 
 /// Rules of one machine that are tried at most: more are some program's, and not one by hand.
 const TRIED_MAX: usize = 16;
+/// Tries of one diagnosis, each of which copies all facts.
+const TRIES_MAX: usize = 64;
 
 /// Looks for rules without which a walk would get on: one finding a rule.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<(RuleRef, Found)> = Vec::new();
     let mut tried: Vec<(&Place, usize)> = Vec::new();
+    let mut tries = 0;
     for stopped in view.stops() {
         // Each try copies all facts: what did not help one question of an instance helps none that dies in one place.
         let place = (&stopped.hop.at, stopped.rung.instance);
@@ -55,7 +58,11 @@ pub fn check(view: &View) -> Vec<Found> {
         for (ns, rule) in met(view, &stopped) {
             let is_known = found.iter().any(|(known, _)| rules::is_same(known, &rule));
             let mend = Mend::RemoveRule { machine: ns.machine.clone(), rule: rule.clone() };
-            if !is_known && gets_on_without(view, &stopped, &mend) {
+            if is_known || tries == TRIES_MAX {
+                continue;
+            }
+            tries += 1;
+            if gets_on_without(view, &stopped, &mend) {
                 let bent = bent(view, ns, stopped, &rule, mend);
                 found.push((rule, bent));
             }
@@ -142,10 +149,7 @@ fn reference(table: &Table, chain: &Chain, rule: &NfRule, number: u32) -> Option
 }
 
 fn gets_on_without(view: &View, stopped: &Stopped, change: &Mend) -> bool {
-    let Some(again) = ladder::again_with(view, stopped.rung, change) else { return false };
-    let is_whole = again.answer.answered;
-    let mut stops = again.answer.paths.iter().filter_map(|path| path.stop());
-    is_whole || stops.all(|(hop, _)| !hop.at.same_device(&stopped.hop.at))
+    ladder::is_answered_with(view, stopped.rung, change)
 }
 
 /// A packet that meets the rule is there, or nearly: before its route is known it is at the link by which it came, and
@@ -183,7 +187,7 @@ fn bent<'v>(view: &View<'v>, ns: &Netns, stopped: Stopped<'v>, rule: &RuleRef, m
             rule.family.name(),
             rule.table,
         ),
-        cause: format!("without `{}`, {}, it would not die there", rule.text, owner.wrote()),
+        cause: format!("without `{}`, {}, it would be answered", rule.text, owner.wrote()),
         confidence: Confidence::Proven,
         evidence: evidence::rule(ns, rule),
         owner: owner.name(),

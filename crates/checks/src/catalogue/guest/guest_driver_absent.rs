@@ -56,6 +56,13 @@ fn without_driver(view: &View, seat: &Seat) -> Option<Found> {
     if !is_meant || power::paused(seat).is_some() || power::off(seat).is_some() {
         return None;
     }
+    // Who speaks by another NIC has a driver, and left this one alone.
+    let is_others =
+        |other: &Seat| std::ptr::eq(other.instance, seat.instance) && !std::ptr::eq(other.vif, seat.vif);
+    let speaks = |other: Seat| other.tap().and_then(|tap| tap.stats).is_some_and(|s| s.rx_packets > 0);
+    if view.vifs().filter(is_others).any(speaks) {
+        return None;
+    }
     let (confidence, told) = told(seat, stats)?;
     let name = &seat.instance.name;
     let counted = format!("RX packets 0, TX packets {}, TX dropped {}", stats.tx_packets, stats.tx_dropped);

@@ -97,9 +97,10 @@ fn half_dead(view: &View, ns: &Netns, link: &Link, bond: Bond) -> Option<Found> 
         mend: Vec::new(),
     };
     let found = fault.found().losing_at(lost_at);
-    // The one that is in use is known to lead right: what is lost is the other one, in reserve.
-    let is_right = |slave: &Link| far_end(view, ns, slave).is_some() && !leads_nowhere(view, ns, slave);
-    let harmless = slaves.iter().filter(|slave| is_active(slave)).all(|slave| is_right(slave));
+    // What is in use is not known to lead nowhere: what is lost is the other one, in reserve, as where two switches are
+    // one link each and LACP keeps to one of them.
+    let harmless =
+        slaves.iter().filter(|slave| is_active(slave)).all(|slave| !leads_nowhere(view, ns, slave));
     Some(if harmless { found } else { found.breaks(Exchange::Icmp, Direction::Both) })
 }
 

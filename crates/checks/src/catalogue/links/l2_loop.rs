@@ -119,8 +119,17 @@ fn circle<'v>(
         |port: &&Link| passes(port) && leads_out(view, ns, port) && far_link(view.world, ns, port).is_none();
     let unseen: Vec<&Link> = ns.ports(bridge.index).filter(is_unseen).collect();
     let [one, other] = unseen.as_slice() else { return None };
+    // A container beside a cable is no second cable.
+    if is_cable(one) != is_cable(other) {
+        return None;
+    }
     let circle = made([one, other], None);
     (floods_blindly(bridge) && circle.stations.len() >= STATIONS_MIN).then_some(circle)
+}
+
+/// It leads to a switch, as far as its kind tells.
+fn is_cable(port: &Link) -> bool {
+    matches!(port.kind, LinkKind::Physical | LinkKind::Vlan | LinkKind::Bond)
 }
 
 /// Local instances that were learned behind these ports.
