@@ -10,7 +10,8 @@
 //! for a while.
 //!
 //! ## How hopline knows
-//! dnsmasq's log has an ACK for the instance from a process before the present one, and nothing since. The present
+//! The instance's console tells of the lease, and dnsmasq's log has the ACK for it from a process before the present
+//! one, not longer ago than a lease lasts, and nothing since. The present
 //! one has not `--dhcp-authoritative`, and no lease of that MAC: its lease file has none, or it keeps none
 //! (`--leasefile-ro` without a script). Nova's has a script that tells it every lease when it starts, and is never
 //! blamed. Neither is one that reads a configuration file, which may say otherwise. It is likely, not proven: that
@@ -38,9 +39,10 @@ use std::collections::BTreeMap;
 
 use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::path::Stage;
-use model::service::{DhcpLogLine, DhcpMessage, Dnsmasq};
+use model::service::{ConsoleEvent, ConsoleEventKind, DhcpLogLine, DhcpMessage, Dnsmasq};
 use sim::dhcp::Offer;
 
+use crate::dhcp_told::console_of;
 use crate::found::{Fault, Found, Reach, at};
 use crate::view::{Seat, View};
 use crate::{dhcp_refused, dhcp_server, evidence};
@@ -107,8 +109,15 @@ fn reads_no_file(server: &Dnsmasq) -> bool {
     server.conf_file.is_none() && has("--conf-file=") && !has("--conf-dir") && !has("-7")
 }
 
-/// Where it can be seen, it has the address, as its facts were read.
+/// Its client says on its console that it has the address, and where it can be seen, the instance has it, as its facts
+/// were read. Who was given an address by hand asks nobody for it.
 fn holds(view: &View, seat: &Seat, address: std::net::Ipv4Addr) -> bool {
+    let is_last = |event: &&ConsoleEvent| matches!(event.kind, ConsoleEventKind::DhcpLease(_));
+    let console = console_of(seat.host, seat.instance);
+    let told = console.and_then(|console| console.events.iter().rev().find(is_last));
+    if told.is_none_or(|told| told.kind != ConsoleEventKind::DhcpLease(address)) {
+        return false;
+    }
     let Some((inside, _)) = seat.inside(view) else { return true };
     let read = view.read.netns.iter().find(|ns| ns.inode == inside.inode);
     read.is_some_and(|ns| ns.addresses.iter().any(|own| own.net.addr() == address))
