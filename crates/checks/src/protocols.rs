@@ -4,7 +4,7 @@
 //! theirs to say, and who listens at the end is nobody's fault. To the outside a protocol is stopped where all of its
 //! ports are; of what comes in, each port that a group opens is meant.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::intent::{Instance, SecurityGroupRule};
 use model::path::{Disposition, Path, Stop};
@@ -31,8 +31,8 @@ impl Service {
 }
 
 /// What instances ask of the outside, more than anything else.
-const OUTWARD: [Service; 5] =
-    [Service::Tcp(443), Service::Tcp(80), Service::Tcp(22), Service::Udp(53), Service::Udp(123)];
+const OVER_TCP: [Service; 3] = [Service::Tcp(443), Service::Tcp(80), Service::Tcp(22)];
+const OVER_UDP: [Service; 2] = [Service::Udp(53), Service::Udp(123)];
 
 /// Ports that the groups open are walked as far as so many.
 const OPENED_MAX: usize = 8;
@@ -41,60 +41,31 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Those of an instance's other conversations that its hosts stop, where its pings pass.
-pub(crate) fn rungs(
-    world: &World,
-    instance: usize,
-    to: Option<std::net::Ipv4Addr>,
-    own: &[Rung],
-) -> Vec<Rung> {
+pub(crate) fn rungs(world: &World, instance: usize, to: Option<Ipv4Addr>, own: &[Rung]) -> Vec<Rung> {
     let Some(subject) = world.intent.instances.get(instance) else { return Vec::new() };
-    let passing = own.iter().filter(|rung| rung.answer.answered);
-    let purposes = passing.flat_map(|rung| match rung.purpose {
-        Purpose::Outside => OUTWARD.into_iter().map(Purpose::OutsideBy).collect(),
-        Purpose::Inbound(floating) => {
-            opened(world, subject).into_iter().map(|service| Purpose::InboundBy(floating, service)).collect()
+    let stopped = |purpose: Purpose| {
+        let rung = ladder::ask(world, instance, to, purpose)?;
+        is_stopped_by_its_hosts(world, subject, &rung).then_some(rung)
+    };
+    let passes = |rung: &&Rung| rung.answer.answered;
+    let mut found = Vec::new();
+    for purpose in own.iter().filter(passes).map(|rung| rung.purpose) {
+        if purpose == Purpose::Outside {
+            // One port that is closed to the outside is somebody's policy: the first that is open ends the search.
+            let all = |services: &[Service]| {
+                services
+                    .iter()
+                    .map(|service| stopped(Purpose::OutsideBy(*service)))
+                    .collect::<Option<Vec<_>>>()
+            };
+            found.extend([&OVER_TCP[..], &OVER_UDP].into_iter().filter_map(all).flatten());
         }
-        Purpose::Dhcp
-        | Purpose::Gateway
-        | Purpose::Large(_)
-        | Purpose::OutsideBy(_)
-        | Purpose::InboundBy(..)
-        | Purpose::Itself(_)
-        | Purpose::Ssh(_)
-        | Purpose::Served
-        | Purpose::Gateway6(_)
-        | Purpose::Served6(_)
-        | Purpose::Other(_)
-        | Purpose::Resolver
-        | Purpose::Inside(_)
-        | Purpose::Offered(_)
-        | Purpose::Upstream(_)
-        | Purpose::Reverse(_)
-        | Purpose::ResolverTcp
-        | Purpose::ResolverAtHome
-        | Purpose::Metadata
-        | Purpose::Step => Vec::new(),
-    });
-    let asked = purposes.filter_map(|purpose| ladder::ask(world, instance, to, purpose));
-    let mut stopped: Vec<Rung> = asked.filter(|rung| is_stopped_by_its_hosts(world, subject, rung)).collect();
-    // One port that is closed to the outside is somebody's policy.
-    for is_of_it in [is_tcp, is_udp] {
-        let is_outward =
-            |rung: &Rung| matches!(rung.purpose, Purpose::OutsideBy(service) if is_of_it(service));
-        let wanted = OUTWARD.into_iter().filter(|service| is_of_it(*service)).count();
-        if stopped.iter().filter(|rung| is_outward(rung)).count() < wanted {
-            stopped.retain(|rung| !is_outward(rung));
+        if let Purpose::Inbound(floating) = purpose {
+            let opened = opened(world, subject).into_iter();
+            found.extend(opened.filter_map(|service| stopped(Purpose::InboundBy(floating, service))));
         }
     }
-    stopped
-}
-
-fn is_tcp(service: Service) -> bool {
-    matches!(service, Service::Tcp(_))
-}
-
-fn is_udp(service: Service) -> bool {
-    !is_tcp(service)
+    found
 }
 
 /// The ports that its groups open to whoever asks from outside.

@@ -198,13 +198,18 @@ impl TcFilter {
     /// It may drop any packet; one that only holds to a rate, as libvirt's outbound quota does, drops none that comes
     /// alone.
     pub fn decides(&self) -> bool {
-        let others = self.actions.iter().filter(|action| *action != BY_RATE).cloned().collect();
-        TcFilter { actions: others, ..self.clone() }.may_drop()
+        self.may_drop_but_by(&[BY_RATE])
     }
 
     /// It may drop packets, or lead them elsewhere: as far as its kind tells, for what it does is not read.
     pub fn may_drop(&self) -> bool {
-        if self.actions.iter().any(|action| !PASSING.contains(&action.as_str())) {
+        self.may_drop_but_by(&[])
+    }
+
+    /// The same, these actions left out of account.
+    fn may_drop_but_by(&self, others: &[&str]) -> bool {
+        let passes = |action: &str| PASSING.contains(&action) || others.contains(&action);
+        if !self.actions.iter().all(|action| passes(action)) {
             return true;
         }
         match (self.kind.as_str(), &self.program) {

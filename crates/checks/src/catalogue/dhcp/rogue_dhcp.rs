@@ -80,6 +80,43 @@ fn is_asked(view: &View, seat: Seat) -> bool {
     own.map(|probe| probe.asked.exchange()).any(|exchange| exchange == Exchange::Dhcp)
 }
 
+/// What is told of a foreign server.
+struct Told {
+    hop: Place,
+    summary: String,
+    cause: String,
+    confidence: Confidence,
+    evidence: Vec<Evidence>,
+    /// Whose it is, in the remedy's words: `at ADDRESS`.
+    whose: String,
+}
+
+impl Told {
+    fn found(self, view: &View, seat: Seat) -> Found {
+        let Told { hop, summary, cause, confidence, evidence, whose } = self;
+        let fault = Fault {
+            code: "rogue-dhcp",
+            hop,
+            summary,
+            cause,
+            confidence,
+            evidence,
+            owner: "unknown",
+            remedy: vec![evidence::advice(
+                format!(
+                    "stop the DHCP server {whose}, or keep its replies off the bridge with libvirt's nwfilter \
+                     `no-dhcp-server`"
+                ),
+                "instances that have a lease from it must ask again",
+            )],
+            stopped: view.stop_of(seat.instance, |s| s.rung.purpose == Purpose::Dhcp),
+            mend: Vec::new(),
+            instances: vec![seat.instance.name.clone()],
+        };
+        dhcp_refused::breaks_dhcp(fault.found())
+    }
+}
+
 /// An instance that listens where a server does.
 fn listening(view: &View, seat: Seat, listener: &Listener) -> Found {
     let (ns, nic) = listener.inside;
@@ -94,26 +131,15 @@ fn listening(view: &View, seat: Seat, listener: &Listener) -> Found {
         ));
     }
     evidence.extend(listener.seat.bridge().map(|bridge| evidence::ports(listener.seat.ns, bridge)));
-    let fault = Fault {
-        code: "rogue-dhcp",
+    let told = Told {
         summary: format!("{other} listens on the port of DHCP servers, on the bridge of {name}"),
         cause: format!("a program in {other} has UDP port 67 open on {}", nic.name),
         hop: found::at(ns, &nic.name, Stage::Service),
         confidence: Confidence::Likely,
         evidence,
-        owner: "unknown",
-        remedy: vec![evidence::advice(
-            format!(
-                "stop the DHCP server in {other}, or keep its replies off the bridge with libvirt's nwfilter \
-                     `no-dhcp-server`"
-            ),
-            "instances that have a lease from it must ask again",
-        )],
-        stopped: view.stop_of(seat.instance, |s| s.rung.purpose == Purpose::Dhcp),
-        mend: Vec::new(),
-        instances: vec![name.clone()],
+        whose: format!("in {other}"),
     };
-    dhcp_refused::breaks_dhcp(fault.found())
+    told.found(view, seat)
 }
 
 /// The server that it says it is.
@@ -141,26 +167,15 @@ fn rogue(view: &View, seat: Seat, heard: &HeardReply, hop: Place, shown: Evidenc
         asked.map(|text| evidence::record(model::finding::EvidenceKind::Probe, &source, text)).collect();
     evidence.push(shown);
     let address = heard.reply.address.map_or_else(|| "an address".to_owned(), |address| address.to_string());
-    let fault = Fault {
-        code: "rogue-dhcp",
+    let told = Told {
         summary: format!("a foreign DHCP server, {server}, offers {name} {address}; it is at {hop}"),
         cause: format!("{server} ({}) answers DHCP on the network of {name}", heard.from_mac),
         hop,
         confidence: Confidence::Proven,
         evidence,
-        owner: "unknown",
-        remedy: vec![evidence::advice(
-            format!(
-                "stop the DHCP server at {server}, or keep its replies off the bridge with libvirt's nwfilter \
-                     `no-dhcp-server`"
-            ),
-            "instances that have a lease from it must ask again",
-        )],
-        stopped: view.stop_of(seat.instance, |s| s.rung.purpose == Purpose::Dhcp),
-        mend: Vec::new(),
-        instances: vec![name.clone()],
+        whose: format!("at {server}"),
     };
-    dhcp_refused::breaks_dhcp(fault.found())
+    told.found(view, seat)
 }
 
 #[cfg(test)]
