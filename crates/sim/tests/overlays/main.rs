@@ -9,24 +9,18 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod lab;
+#[path = "../support/mod.rs"]
+mod support;
 mod worlds;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use model::path::Disposition;
-use model::{Intent, Snapshot};
-use sim::{Endpoint, Question, World};
+use model::Snapshot;
+use sim::Protocol;
 
 use lab::Lab;
+use support::said::{self, Said};
 use worlds::{PROBES, Probe, WORLDS};
-
-/// What the walk says of a ping, and how it tells it.
-struct Said {
-    /// `None` where it does not know.
-    answered: Option<bool>,
-    told: String,
-}
 
 #[test]
 fn pings_fare_in_every_overlay_as_the_walk_says() {
@@ -66,21 +60,5 @@ fn pings_fare_in_every_overlay_as_the_walk_says() {
 }
 
 fn ask(snapshot: &Snapshot, (from, to, octets): &Probe) -> Said {
-    let intent = Intent::default();
-    let world = World::new(snapshot, &intent);
-    let from = Endpoint::Machine(world.main_ns(from).expect("it was read"));
-    let to: IpAddr = to.parse().unwrap();
-    let protocol = sim::Protocol::WholeIcmp(*octets);
-    let answer = sim::ask(&world, &Question { from, to, protocol, reply: true });
-    let unknown = answer.paths.iter().any(|path| match path.disposition {
-        Disposition::Unknown { .. } => true,
-        Disposition::Delivered { .. } | Disposition::Dropped(_) | Disposition::LeftSite => false,
-    });
-    let hop = |hop: &model::path::Hop| format!("  {} {:?}: {}", hop.at, hop.at.stage, hop.detail);
-    let told = answer.paths.iter().flat_map(|path| {
-        let title = format!(" {:?} {:?}: {:?}", path.exchange, path.direction, path.disposition);
-        std::iter::once(title).chain(path.hops.iter().map(hop))
-    });
-    let told = told.collect::<Vec<_>>().join("\n");
-    Said { answered: (!unknown).then_some(answer.answered), told }
+    said::ask(snapshot, from, to, Protocol::WholeIcmp(*octets))
 }

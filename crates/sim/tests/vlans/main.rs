@@ -10,27 +10,22 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod lab;
+#[path = "../support/mod.rs"]
+mod support;
 mod worlds;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use model::path::Disposition;
-use model::{Intent, Snapshot};
-use sim::{Endpoint, Question, World};
+use model::Snapshot;
+use sim::Protocol;
 
 use lab::{Lab, ROLES};
+use support::said::{self, Said};
 use vm::{Feature, KernelWith};
 use worlds::{PROBES, Probe, WORLDS};
 
 static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan, Feature::NoOthers], &[]);
-
-/// What the walk says of a ping, and how it tells it.
-struct Said {
-    /// `None` where it does not know.
-    answered: Option<bool>,
-    told: String,
-}
 
 #[test]
 fn pings_fare_in_every_world_as_the_walk_says() {
@@ -73,22 +68,7 @@ fn pings_fare_in_every_world_as_the_walk_says() {
 }
 
 fn ask(snapshot: &Snapshot, (from, to): &Probe) -> Said {
-    let intent = Intent::default();
-    let world = World::new(snapshot, &intent);
-    let from = Endpoint::Machine(world.main_ns(from).expect("it was read"));
-    let to: IpAddr = to.parse().unwrap();
-    let answer = sim::ask(&world, &Question { from, to, protocol: sim::Protocol::Icmp, reply: true });
-    let unknown = answer.paths.iter().any(|path| match path.disposition {
-        Disposition::Unknown { .. } => true,
-        Disposition::Delivered { .. } | Disposition::Dropped(_) | Disposition::LeftSite => false,
-    });
-    let hop = |hop: &model::path::Hop| format!("  {} {:?}: {}", hop.at, hop.at.stage, hop.detail);
-    let told = answer.paths.iter().flat_map(|path| {
-        let title = format!(" {:?} {:?}: {:?}", path.exchange, path.direction, path.disposition);
-        std::iter::once(title).chain(path.hops.iter().map(hop))
-    });
-    let told = told.collect::<Vec<_>>().join("\n");
-    Said { answered: (!unknown).then_some(answer.answered), told }
+    said::ask(snapshot, from, to, Protocol::Icmp)
 }
 
 /// Every probe names machines that are there.
@@ -96,6 +76,9 @@ fn ask(snapshot: &Snapshot, (from, to): &Probe) -> Said {
 fn probes_are_of_the_worlds_machines() {
     let probes = WORLDS.iter().flat_map(|world| world.probes).chain(PROBES);
     for (from, to) in probes {
-        assert!(ROLES.contains(from) && to.parse::<IpAddr>().is_ok(), "{from} > {to}");
+        assert!(
+            ROLES.iter().any(|role| role.name() == *from) && to.parse::<IpAddr>().is_ok(),
+            "{from} > {to}"
+        );
     }
 }
