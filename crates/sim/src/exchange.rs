@@ -371,15 +371,18 @@ fn answering(transport: Transport) -> Transport {
     }
 }
 
-/// The asker takes an answer only from the address and port that it asked, and at the port that it asked from.
+/// The asker takes an answer only from the address and port that it asked, and at the port that it asked from; of TCP
+/// and UDP also only at the address that its socket has, which is the one that it sent from before any NAT.
 fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
     let from = question.from.name(world);
     let arrived = matches!(&back.disposition, Disposition::Delivered { machine } if machine == from);
-    let asked_port = |p: &Packet| match question.protocol {
-        Protocol::Tcp(port) | Protocol::Udp(port) => p.transport.ports() == (port, ASKING_PORT),
+    let to_socket = |p: &Packet| match question.protocol {
+        Protocol::Tcp(port) | Protocol::Udp(port) => {
+            p.transport.ports() == (port, ASKING_PORT) && back.trail.asker == Some(p.destination)
+        }
         Protocol::Arp | Protocol::Icmp | Protocol::WholeIcmp(_) => true,
     };
-    arrived && received_packet(back).is_some_and(|p| p.source == question.to && asked_port(&p))
+    arrived && received_packet(back).is_some_and(|p| p.source == question.to && to_socket(&p))
 }
 
 /// An outcome as paths: what it says of itself, after the ARP path that it died on.

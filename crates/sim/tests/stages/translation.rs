@@ -134,6 +134,18 @@ fn an_answer_that_is_not_translated_back_finds_no_asker() {
 }
 
 #[test]
+fn an_answer_to_another_of_the_askers_addresses_finds_no_socket() {
+    let mut cloud = Cloud::new();
+    cloud.address("h", "up0", "203.0.113.50/32");
+    cloud.nat("-A POSTROUTING -o up0 -j SNAT --to-source 203.0.113.50");
+    assert!(cloud.ask("h", SERVER, Protocol::Tcp(80)).answered);
+    let not_tracked = "*raw\n:PREROUTING ACCEPT\n-A PREROUTING -j CT --notrack\nCOMMIT\n";
+    cloud.iptables(model::netfilter::Dialect::IptablesLegacy, not_tracked);
+    assert!(!cloud.ask("h", SERVER, Protocol::Tcp(80)).answered);
+    assert!(cloud.ping("h", SERVER).answered, "ping's socket hears at every address");
+}
+
+#[test]
 fn ports_of_a_range_follow_its_base_in_step() {
     let mut cloud = Cloud::new();
     cloud.nat(
