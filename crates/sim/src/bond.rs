@@ -2,7 +2,7 @@
 
 use model::bond::BondMode;
 use model::link::Link;
-use model::path::{Disposition, Place, Stage, Step, Stop};
+use model::path::{Place, Stage, Step, Stop};
 
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
@@ -25,19 +25,22 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, bond: LinkId, here: Plac
             trail.pass(here, &skb.frame, by(*only), Vec::new());
             wire::transmit(world, trail, *only, skb)
         }
-        [first, ..] => {
+        [first, others @ ..] => {
             let names: Vec<String> =
                 slaves.iter().map(|slave| world.ns(slave.ns).link_name(slave.link)).collect();
             let spread = format!("{} spreads over {}", facts.mode.name(), names.join(", "));
-            let walked = slaves.iter().map(|slave| wire::transmit(world, trail.clone(), *slave, skb));
-            let ends: Vec<Disposition> = walked.map(|outcome| outcome.disposition).collect();
-            if ends.iter().any(|end| Some(end) != ends.first()) {
-                let why = format!("which slave of {} the packet leaves by: {spread}", here.device);
-                let need = format!("a capture on {}", names.join(" and on "));
-                return trail.unknown(here, &skb.frame, why, need);
+            let mut by_first = trail.clone();
+            by_first.pass(here.clone(), &skb.frame, by(*first), vec![Step::Note(spread.clone())]);
+            let stands_for_all = wire::transmit(world, by_first, *first, skb);
+            for other in others {
+                let outcome = wire::transmit(world, trail.clone(), *other, skb);
+                if outcome.disposition != stands_for_all.disposition {
+                    let why = format!("which slave of {} the packet leaves by: {spread}", here.device);
+                    let need = format!("a capture on {}", names.join(" and on "));
+                    return trail.unknown(here, &skb.frame, why, need);
+                }
             }
-            trail.pass(here, &skb.frame, by(*first), vec![Step::Note(spread)]);
-            wire::transmit(world, trail, *first, skb)
+            stands_for_all
         }
     }
 }

@@ -9,7 +9,7 @@ use model::packet::{Arp, Frame, Packet, Payload, Transport};
 use model::path::{Direction, Disposition, Exchange, Path, Stop};
 
 use crate::netfilter::{self, Around};
-use crate::trail::{Carried, Outcome, Skb, Trail};
+use crate::trail::{Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{FarEnd, LinkId, World};
 
@@ -146,8 +146,7 @@ fn settle_astray(answered: &mut Outcome, asker: Asker) {
 
 /// A guest's frame arrives at the host's side of its NIC; a machine's own leaves by its link.
 fn send(world: &World, trail: &Trail, link: LinkId, from_guest: bool, frame: Frame) -> Outcome {
-    let (learned, asking) = (trail.learned.clone(), trail.asking);
-    let mut trail = Trail::from(Carried { learned, asking, ..Carried::default() });
+    let mut trail = trail.aside();
     let mut skb = Skb::new(frame);
     if from_guest {
         return wire::receive(world, trail, link, &skb);

@@ -1,7 +1,9 @@
 //! What a packet in flight carries along: hops so far, connections tracked, addresses learned.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 
 use model::link::Link;
 use model::netfilter::Family;
@@ -16,6 +18,9 @@ use crate::world::LinkId;
 /// Hops after which a walk is a loop: more than a packet can make before its TTL runs out. Each is some
 /// frames of the stack, and a thread's may be two MiB.
 const HOPS_MAX: usize = 300;
+/// Hops of all ways of a walk together: a flood through twenty hosts of a thousand instances each makes some 120,000.
+/// Where the way forks at every turn of a circle (bonds, far ends of an overlay), this is what ends it.
+const ALL_HOPS_MAX: u32 = 200_000;
 /// Questions for a neighbour that are asked for the sake of another, at most.
 const ASKING_MAX: u8 = 3;
 
@@ -71,6 +76,8 @@ pub(crate) struct Carried {
     pub(crate) overlays: u8,
     /// The address that the first packet was sent from, where answers are waited for.
     pub(crate) asker: Option<IpAddr>,
+    /// Hops that were walked on any way, this one and all that forked from where it did.
+    pub(crate) walked: Rc<Cell<u32>>,
 }
 
 /// A MAC that a bridge was shown, or a VXLAN device: in which VLAN, and behind what.
@@ -266,6 +273,16 @@ impl Outcome {
 }
 
 impl Trail {
+    /// The way of a question that is asked on this one's behalf: for a neighbour, or a neighbour's answer.
+    pub(crate) fn aside(&self) -> Trail {
+        Trail::from(Carried {
+            learned: self.learned.clone(),
+            asking: self.asking,
+            walked: Rc::clone(&self.walked),
+            ..Carried::default()
+        })
+    }
+
     /// Its hops.
     pub(crate) fn into_hops(self) -> Vec<Hop> {
         self.0.hops
@@ -290,12 +307,18 @@ impl Trail {
             Some(_) | None => frame.payload.to_string(),
         };
         self.told = Some(frame.payload);
+        self.walked.set(self.walked.get().saturating_add(1));
         self.hops.push(Hop { at, predicted, observed: Observed::NotWatched, packet, detail, steps });
     }
 
     /// The walk has gone on for so long that it must be going in circles.
     pub(crate) fn is_loop(&self) -> bool {
         self.hops.len() > HOPS_MAX
+    }
+
+    /// There are more ways than can be walked.
+    pub(crate) fn forks_too_often(&self) -> bool {
+        self.walked.get() > ALL_HOPS_MAX
     }
 
     /// Answers to questions for neighbours need neighbours themselves: past this they go in circles.

@@ -39,6 +39,10 @@ pub(crate) fn transmit(world: &World, mut trail: Trail, egress: LinkId, skb: &Sk
     if trail.is_loop() {
         return trail.drop(here, &skb.frame, Stop::Loop, Vec::new());
     }
+    if trail.forks_too_often() {
+        let why = "the packet may go on by more ways than are walked: its way forks again and again";
+        return trail.unknown(here, &skb.frame, why, format!("a capture on {}", link.name));
+    }
     if link.is_running() {
         if let Some(filter) = link.deciding_filter(&[TcSide::Egress, TcSide::Root]) {
             return filtered(trail, here, filter, skb);

@@ -17,7 +17,7 @@ use super::route::{self, Found, Key};
 use super::{scope, source_v6};
 use crate::netfilter::{self, Around};
 use crate::resolution::Resolution;
-use crate::trail::{Carried, Outcome, Skb, Trail, place};
+use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
 use crate::wiring::{Spot, Vlans};
 use crate::world::{LinkId, Station, World};
@@ -41,8 +41,7 @@ pub(super) fn ask(
     let transport = Transport::Neighbour { advertisement: false, target, mac };
     let from = own.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
     let frame = Frame { source: mac, ..framed(from, group.into(), group_mac, transport) };
-    let start =
-        Trail::from(Carried { learned: trail.learned.clone(), asking: trail.asking, ..Carried::default() });
+    let start = trail.aside();
     if start.asks_too_much() {
         let here = place(world.ns(link.ns), world.link(link), Stage::Neighbour);
         let why = format!("asking for {target} needs an answer that needs to be asked for");
@@ -74,12 +73,8 @@ pub(super) fn ask(
 /// The advertisement: unicast, to the MAC that its sender knows the asker by.
 fn answer(world: &World, trail: &Trail, at: LinkId, (asker, target): (IpAddr, Ipv6Addr)) -> Outcome {
     let ns = world.ns(at.ns);
-    let start = Trail::from(Carried {
-        learned: trail.learned.clone(),
-        neighbours: trail.neighbours.clone(),
-        asking: trail.asking,
-        ..Carried::default()
-    });
+    let mut start = trail.aside();
+    start.neighbours.clone_from(&trail.neighbours);
     let mac = world.link(at).and_then(|l| l.mac).unwrap_or_default();
     let transport = Transport::Neighbour { advertisement: true, target, mac };
     // Who answers for another speaks for itself (`ndisc_send_na`).

@@ -95,7 +95,7 @@ impl Cloud {
         self.link("h", link).port.as_mut().unwrap()
     }
 
-    fn add(&mut self, name: &str, link: Link) -> u32 {
+    pub(crate) fn add(&mut self, name: &str, link: Link) -> u32 {
         let links = &mut self.ns(name).links;
         let index = links.len() as u32 + 1;
         links.push(Link { index, ..link });
@@ -297,6 +297,6 @@ pub(crate) fn received(answer: &Answer) -> String {
     path.hops.last().unwrap().packet.clone()
 }
 
-fn up() -> Link {
+pub(crate) fn up() -> Link {
     Link { admin_up: true, carrier: true, ..Link::default() }
 }

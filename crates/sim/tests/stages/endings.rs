@@ -1,10 +1,12 @@
 //! Walks that could go on for ever, and snapshots that lack things.
 
+use model::bond::{Bond, BondMode, BondSlave};
+use model::link::{Link, LinkKind};
 use model::path::{Direction, Disposition, Stop};
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
 
-use crate::cloud::{Cloud, ip, stop_of, way};
+use crate::cloud::{Cloud, ip, mac, stop_of, unknown, up, way};
 
 #[test]
 fn a_routing_loop_ends_by_ttl() {
@@ -15,6 +17,41 @@ fn a_routing_loop_ends_by_ttl() {
     assert_eq!(stop_of(&answer, Direction::Request), Stop::TtlExceeded);
     let last = way(&answer, Direction::Request).hops.last().unwrap();
     assert!(last.packet.ends_with("ttl 1"), "{}", last.packet);
+}
+
+/// h and r are joined by a bond of two cables on each side.
+fn bonded() -> Cloud {
+    let mut cloud = Cloud::new();
+    for name in ["h", "r"] {
+        let bond = Some(Bond { mode: BondMode::BalanceXor, ..Bond::default() });
+        cloud.add(name, Link { name: "bond0".into(), kind: LinkKind::Bond, bond, ..up() });
+    }
+    for nth in 0..2 {
+        let (near, far) = (format!("s{nth}"), format!("t{nth}"));
+        cloud.cable(("h", &near, "02:00:00:00:0c:01"), ("r", &far, "02:00:00:00:0c:02"));
+        for (name, link) in [("h", &near), ("r", &far)] {
+            let bond = cloud.index(name, "bond0");
+            let slave = cloud.link(name, link);
+            slave.master = Some(bond);
+            slave.bond_slave = Some(BondSlave { is_up: true, is_active: true, aggregator: None });
+        }
+    }
+    cloud.link("h", "bond0").mac = Some(mac("02:00:00:00:0c:01"));
+    cloud.link("r", "bond0").mac = Some(mac("02:00:00:00:0c:02"));
+    cloud.address("h", "bond0", "192.0.2.1/30");
+    cloud.address("r", "bond0", "192.0.2.2/30");
+    cloud
+}
+
+#[test]
+fn a_routing_loop_whose_way_forks_at_every_turn_ends() {
+    let mut cloud = bonded();
+    cloud.passes("h", "192.0.2.2");
+    cloud.route("h", "192.0.2.64/26", Some("192.0.2.2"), "bond0");
+    cloud.route("r", "192.0.2.64/26", Some("192.0.2.1"), "bond0");
+    let answer = cloud.ping("g1", "192.0.2.65");
+    assert_eq!(answer.received_by, None);
+    assert!(unknown(&answer).starts_with("which slave of bond0"), "{}", unknown(&answer));
 }
 
 /// Three cables between br1 and a second bridge of the host.
