@@ -45,7 +45,7 @@ const FULL_OF_100: u64 = 99;
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<(bool, Found)> = Vec::new();
     for (_, ns) in view.hosts_at_both_ends() {
-        let Some(table) = ns.neighbour_tables.iter().find(|table| is_full(view, table)) else { continue };
+        let Some(table) = ns.neighbour_tables.iter().find(|table| is_full(view, ns, table)) else { continue };
         let is_namespace = ns.enter.is_some();
         if !(is_namespace && found.iter().any(|(known, _)| *known)) {
             found.push((is_namespace, finding(view, ns, table)));
@@ -54,17 +54,27 @@ pub fn check(view: &View) -> Vec<Found> {
     found.into_iter().map(|(_, found)| found).collect()
 }
 
-fn is_full(view: &View, table: &NeighbourTable) -> bool {
+fn is_full(view: &View, ns: &Netns, table: &NeighbourTable) -> bool {
     // Wherever they are, they are counted with the others, and take no room.
-    let all = view.snapshot().netns.iter().flat_map(|ns| &ns.neighbours);
-    let permanent = all.filter(|entry| entry.state == NeighbourState::Permanent && !entry.proxy).count();
+    let of_its_kernel = view.snapshot().netns.iter().filter(|other| share_a_kernel(ns, other));
+    let of_its_family = of_its_kernel.flat_map(|ns| &ns.neighbours).filter(|e| e.ip.is_ipv6() == is_v6(table));
+    let permanent = of_its_family.filter(|e| e.state == NeighbourState::Permanent && !e.proxy).count();
     let entries = u64::from(table.entries).saturating_sub(u64::try_from(permanent).unwrap_or(u64::MAX));
     table.refused > 0 && entries * 100 >= u64::from(table.entries_max) * FULL_OF_100
 }
 
+/// One machine's namespaces: of one host, or hosts that are namespaces of the machine that hopline runs on.
+fn share_a_kernel(one: &Netns, other: &Netns) -> bool {
+    one.machine == other.machine || (one.enter.is_some() && other.enter.is_some())
+}
+
+fn is_v6(table: &NeighbourTable) -> bool {
+    table.name == "ndisc_cache"
+}
+
 fn finding(view: &View, ns: &Netns, table: &NeighbourTable) -> Found {
     let NeighbourTable { name, entries_max, entries, refused } = table;
-    let family = if name == "ndisc_cache" { "ipv6" } else { "ipv4" };
+    let family = if is_v6(table) { "ipv6" } else { "ipv4" };
     let raise = |to: u32| format!("sysctl -w net.{family}.neigh.default.gc_thresh3={to}");
     let fault = Fault {
         code: "neigh-table-overflow",
@@ -101,7 +111,7 @@ fn finding(view: &View, ns: &Netns, table: &NeighbourTable) -> Found {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use model::route::{Neighbour, NeighbourState};
 
@@ -132,18 +142,22 @@ mod tests {
     }
 
     #[test]
-    fn permanent_entries_take_no_room() {
-        let found = with(|cloud| {
-            let entry = |last| Neighbour {
-                link: 1,
-                ip: Ipv4Addr::new(192, 0, 2, last).into(),
-                mac: None,
-                state: NeighbourState::Permanent,
-                proxy: false,
-            };
-            cloud.netns("compute1").neighbours.extend((1..30).map(entry));
-        });
-        assert_eq!(found, [""; 0]);
+    fn permanent_entries_of_its_kernel_and_family_take_no_room() {
+        let with_permanent = |host: &str, of: fn(u16) -> IpAddr| {
+            let mut cloud = nova_cloud(Manager::FlatDhcp, Hosting::Each);
+            let tables = broken(CODE).netns("compute1").neighbour_tables.clone();
+            cloud.netns("compute1").neighbour_tables = tables;
+            let state = NeighbourState::Permanent;
+            let entry = |nth| Neighbour { link: 1, ip: of(nth), mac: None, state, proxy: false };
+            cloud.netns(host).neighbours.extend((1..30).map(entry));
+            codes(&cloud.diagnose("web1"))
+        };
+        let v4 = |nth: u16| Ipv4Addr::from(0xc000_0200 + u32::from(nth)).into();
+        let v6 = |nth: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, nth).into();
+        assert_eq!(with_permanent("compute1", v4), [""; 0]);
+        let full = ["neigh-table-overflow compute1//br100"];
+        assert_eq!(with_permanent("compute1", v6), full, "another table's");
+        assert_eq!(with_permanent("compute2", v4), full, "another machine's");
     }
 
     #[test]
