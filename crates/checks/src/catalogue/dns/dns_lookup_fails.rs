@@ -28,6 +28,7 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; RFC 1035, 4.1.1 (RCODE); dnsmasq(8).
 
+use std::cell::LazyCell;
 use std::net::IpAddr;
 
 use model::dns::{DnsAnswer, Rcode};
@@ -35,6 +36,7 @@ use model::finding::{Confidence, Evidence};
 use model::path::{Direction, Exchange, Place, Stage};
 use model::probe::{Asked, ProbeResult};
 use model::service::Dnsmasq;
+use sim::World;
 
 use crate::catalogue::firewall::conntrack_full;
 use crate::catalogue::links::l2_loop;
@@ -49,8 +51,12 @@ use crate::view::View;
 /// Looks for resolvers that answer for themselves alone: one finding a place.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
+    // Wired once, and only where a look-up fails.
+    let read = LazyCell::new(|| World::new(view.read, view.intent()));
     for rung in view.rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver) {
-        let Some(new) = failing(view, rung).or_else(|| asks_the_ignorant(view, rung)) else { continue };
+        let Some(new) = failing(view, rung, &read).or_else(|| asks_the_ignorant(view, rung)) else {
+            continue;
+        };
         match found.iter_mut().find(|known| known.finding.hop == new.finding.hop) {
             Some(known) => known.finding.instances.extend(new.finding.instances),
             None => found.push(new),
@@ -59,7 +65,11 @@ pub fn check(view: &View) -> Vec<Found> {
     found
 }
 
-fn failing(view: &View, rung: &Rung) -> Option<Found> {
+fn failing<'v>(
+    view: &View,
+    rung: &Rung,
+    read: &LazyCell<World<'v>, impl FnOnce() -> World<'v>>,
+) -> Option<Found> {
     let asked = || of(view, &rung.from, rung.to);
     let is_there = asked().any(|probe| is_version(probe) && probe.received > 0);
     let lookup = asked().find(|probe| !is_version(probe)).filter(|_| is_there)?;
@@ -82,8 +92,7 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
         return None;
     }
     // What goes round crowds out some of it.
-    let read = sim::World::new(view.read, view.intent());
-    if view.read.main_netns(&server.host.name).is_some_and(|ns| l2_loop::has_circle(&read, ns)) {
+    if view.read.main_netns(&server.host.name).is_some_and(|ns| l2_loop::has_circle(read, ns)) {
         return None;
     }
     let refusing = behind.iter().find(|probe| rcode(probe) == Some(Rcode::Refused));

@@ -57,7 +57,8 @@ pub fn check(view: &View) -> Vec<Found> {
 fn is_full(view: &View, ns: &Netns, table: &NeighbourTable) -> bool {
     // Wherever they are, they are counted with the others, and take no room.
     let of_its_kernel = view.snapshot().netns.iter().filter(|other| share_a_kernel(ns, other));
-    let of_its_family = of_its_kernel.flat_map(|ns| &ns.neighbours).filter(|e| e.ip.is_ipv6() == is_v6(table));
+    let of_its_family =
+        of_its_kernel.flat_map(|ns| &ns.neighbours).filter(|e| e.ip.is_ipv6() == is_v6(table));
     let permanent = of_its_family.filter(|e| e.state == NeighbourState::Permanent && !e.proxy).count();
     let entries = u64::from(table.entries).saturating_sub(u64::try_from(permanent).unwrap_or(u64::MAX));
     table.refused > 0 && entries * 100 >= u64::from(table.entries_max) * FULL_OF_100
