@@ -1,5 +1,6 @@
 -- The tables of nova (Queens) that tell where addresses belong, as its migrations leave them on SQLite.
--- deleted: 0 = live, = id when soft deleted; no defaults, as in nova.
+-- deleted: 0 = live, = id when soft deleted; no defaults, as in nova. The indexes are those of nova's migrations up to
+-- Queens (nova/db/sqlalchemy/models.py `__table_args__`), each table's after it.
 CREATE TABLE networks (
     created_at DATETIME, updated_at DATETIME, deleted_at DATETIME,
     id INTEGER NOT NULL PRIMARY KEY,
@@ -12,6 +13,12 @@ CREATE TABLE networks (
     mtu INTEGER, dhcp_server VARCHAR(39), enable_dhcp BOOLEAN, share_address BOOLEAN,
     CONSTRAINT uniq_networks0vlan0deleted UNIQUE (vlan, deleted)
 );
+CREATE INDEX networks_bridge_deleted_idx ON networks (bridge, deleted);
+CREATE INDEX networks_host_idx ON networks (host);
+CREATE INDEX networks_project_id_deleted_idx ON networks (project_id, deleted);
+CREATE INDEX networks_uuid_project_id_deleted_idx ON networks (uuid, project_id, deleted);
+CREATE INDEX networks_vlan_deleted_idx ON networks (vlan, deleted);
+CREATE INDEX networks_cidr_v6_idx ON networks (cidr_v6);
 CREATE TABLE instances (
     created_at DATETIME, updated_at DATETIME, deleted_at DATETIME,
     id INTEGER NOT NULL PRIMARY KEY,
@@ -30,7 +37,15 @@ CREATE TABLE instances (
     locked_by VARCHAR(5), cleaned INTEGER, ephemeral_key_uuid VARCHAR(36), hidden BOOLEAN,
     CONSTRAINT uniq_instances0uuid UNIQUE (uuid)
 );
+CREATE INDEX instances_project_id_idx ON instances (project_id);
+CREATE INDEX instances_project_id_deleted_idx ON instances (project_id, deleted);
+CREATE INDEX instances_reservation_id_idx ON instances (reservation_id);
+CREATE INDEX instances_terminated_at_launched_at_idx ON instances (terminated_at, launched_at);
+CREATE INDEX instances_uuid_deleted_idx ON instances (uuid, deleted);
+CREATE INDEX instances_task_state_updated_at_idx ON instances (task_state, updated_at);
+CREATE INDEX instances_host_node_deleted_idx ON instances (host, node, deleted);
 CREATE INDEX instances_host_deleted_cleaned_idx ON instances (host, deleted, cleaned);
+CREATE INDEX instances_deleted_created_at_idx ON instances (deleted, created_at);
 CREATE TABLE virtual_interfaces (
     created_at DATETIME, updated_at DATETIME, deleted_at DATETIME,
     id INTEGER NOT NULL PRIMARY KEY,
@@ -39,6 +54,9 @@ CREATE TABLE virtual_interfaces (
     CONSTRAINT uniq_virtual_interfaces0address0deleted UNIQUE (address, deleted),
     FOREIGN KEY (instance_uuid) REFERENCES instances (uuid)
 );
+CREATE INDEX virtual_interfaces_network_id_idx ON virtual_interfaces (network_id);
+CREATE INDEX virtual_interfaces_instance_uuid_fkey ON virtual_interfaces (instance_uuid);
+CREATE INDEX virtual_interfaces_uuid_idx ON virtual_interfaces (uuid);
 CREATE TABLE fixed_ips (
     created_at DATETIME, updated_at DATETIME, deleted_at DATETIME,
     id INTEGER NOT NULL PRIMARY KEY,
@@ -47,6 +65,15 @@ CREATE TABLE fixed_ips (
     CONSTRAINT uniq_fixed_ips0address0deleted UNIQUE (address, deleted),
     FOREIGN KEY (instance_uuid) REFERENCES instances (uuid)
 );
+CREATE INDEX fixed_ips_virtual_interface_id_fkey ON fixed_ips (virtual_interface_id);
+CREATE INDEX network_id ON fixed_ips (network_id);
+CREATE INDEX address ON fixed_ips (address);
+CREATE INDEX fixed_ips_instance_uuid_fkey ON fixed_ips (instance_uuid);
+CREATE INDEX fixed_ips_host_idx ON fixed_ips (host);
+CREATE INDEX fixed_ips_network_id_host_deleted_idx ON fixed_ips (network_id, host, deleted);
+CREATE INDEX fixed_ips_address_reserved_network_id_deleted_idx ON fixed_ips (address, reserved, network_id, deleted);
+CREATE INDEX fixed_ips_deleted_allocated_idx ON fixed_ips (address, deleted, allocated);
+CREATE INDEX fixed_ips_deleted_allocated_updated_at_idx ON fixed_ips (deleted, allocated, updated_at);
 CREATE TABLE floating_ips (
     created_at DATETIME, updated_at DATETIME, deleted_at DATETIME,
     id INTEGER NOT NULL PRIMARY KEY,
@@ -54,6 +81,11 @@ CREATE TABLE floating_ips (
     auto_assigned BOOLEAN, pool VARCHAR(255), interface VARCHAR(255), deleted INTEGER,
     CONSTRAINT uniq_floating_ips0address0deleted UNIQUE (address, deleted)
 );
+CREATE INDEX fixed_ip_id ON floating_ips (fixed_ip_id);
+CREATE INDEX floating_ips_host_idx ON floating_ips (host);
+CREATE INDEX floating_ips_project_id_idx ON floating_ips (project_id);
+CREATE INDEX floating_ips_pool_deleted_fixed_ip_id_project_id_idx
+    ON floating_ips (pool, deleted, fixed_ip_id, project_id);
 CREATE TABLE instance_info_caches (
     created_at DATETIME, updated_at DATETIME, deleted_at DATETIME,
     id INTEGER NOT NULL PRIMARY KEY,
@@ -83,6 +115,8 @@ CREATE TABLE security_group_instance_association (
     FOREIGN KEY (security_group_id) REFERENCES security_groups (id),
     FOREIGN KEY (instance_uuid) REFERENCES instances (uuid)
 );
+CREATE INDEX security_group_instance_association_instance_uuid_idx
+    ON security_group_instance_association (instance_uuid);
 CREATE TABLE services (
     created_at DATETIME, updated_at DATETIME, deleted_at DATETIME,
     id INTEGER NOT NULL PRIMARY KEY,
