@@ -34,14 +34,26 @@ pub(crate) fn block_on<T, E: From<DatabaseError>>(
     timeout: Duration,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
+    block_on_then(url, timeout, work, async |done| Ok(done))
+}
+
+/// The same of work with an end that must not be cut off in the middle: `finish` bounds its own time.
+pub(crate) fn block_on_then<P, T, E: From<DatabaseError>>(
+    url: &DatabaseUrl,
+    timeout: Duration,
+    work: impl Future<Output = Result<P, E>>,
+    finish: impl AsyncFnOnce(P) -> Result<T, E>,
+) -> Result<T, E> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         DatabaseError::Failed { database: url.to_string(), why: format!("no runtime: {error}") }
     })?;
-    let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
+    let outcome = runtime.block_on(async {
+        let late = |_| DatabaseError::Timeout { database: url.to_string(), after: timeout };
+        finish(tokio::time::timeout(timeout, work).await.map_err(late)??).await
+    });
     // A host name being looked up holds a thread of the runtime, which must not hold us.
     runtime.shutdown_background();
-    let late = DatabaseError::Timeout { database: url.to_string(), after: timeout };
-    outcome.unwrap_or_else(|_| Err(late.into()))
+    outcome
 }
 
 /// Refuses a SQLite file that is none.
@@ -66,8 +78,8 @@ impl Session {
         Session::start_with(url, timeout, Session::open(url, timeout)).await
     }
 
-    /// The same to change what is there: a transaction of its own, which ends whole or not at all. Whoever holds a row
-    /// is waited for as long as `timeout`.
+    /// Connects to change what is there, once [`Session::begin_to_change`] has begun. Whoever holds a row is waited for
+    /// as long as `timeout`.
     pub(crate) async fn start_to_change(
         url: &DatabaseUrl,
         timeout: Duration,
@@ -92,26 +104,53 @@ impl Session {
         Ok(session)
     }
 
-    /// What is read after a lock was waited for is what its holder left: no snapshot of an earlier time. A SQLite
-    /// transaction takes the right to write at once. It is not asked for on a server, where whoever made sessions
-    /// read-only meant it.
+    /// A SQLite transaction takes the right to write at once. It is not asked for on a server, where whoever made
+    /// sessions read-only meant it.
     async fn open_to_change(url: &DatabaseUrl, timeout: Duration) -> Result<Session, sqlx::Error> {
         let mut session = Session(url.connect(Access::Change, timeout).await?);
-        let begin = match &session.0 {
-            Connection::MySql(_) => format!(
-                "SET SESSION innodb_lock_wait_timeout = {}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-                 START TRANSACTION",
-                timeout.as_secs().clamp(1, 600)
-            ),
+        match &session.0 {
+            Connection::MySql(_) => {
+                let isolation = session.mysql_isolation().await?;
+                let patience_s = timeout.as_secs().clamp(1, 600);
+                let sql = format!(
+                    "SET SESSION innodb_lock_wait_timeout = {patience_s}; \
+                     SET SESSION TRANSACTION ISOLATION LEVEL {isolation}"
+                );
+                session.run(sql).await?;
+            }
+            Connection::Postgres(_) | Connection::Sqlite(_) => {}
+        }
+        Ok(session)
+    }
+
+    /// A replication log of statements alone has `InnoDB` refuse every change under READ COMMITTED (error 1665). Under
+    /// REPEATABLE READ, what is read first fixes what is read later: so whoever begins takes all locks first.
+    async fn mysql_isolation(&mut self) -> Result<&'static str, sqlx::Error> {
+        let sql = "SHOW SESSION VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format')";
+        let told: Vec<[Cell; 2]> = self.rows(sql.to_owned()).await?;
+        let says = |name: &str, value: &str| {
+            let is_it =
+                |cell: &Cell, text: &str| cell.as_deref().is_some_and(|c| c.eq_ignore_ascii_case(text));
+            told.iter().any(|[key, set]| is_it(key, name) && is_it(set, value))
+        };
+        let by_statement = says("log_bin", "ON") && says("binlog_format", "STATEMENT");
+        Ok(if by_statement { "REPEATABLE READ" } else { "READ COMMITTED" })
+    }
+
+    /// Begins a transaction that ends whole or not at all. Under any isolation that was chosen, what is read after all
+    /// locks were waited for is what their holders left: no snapshot of an earlier time.
+    pub(crate) async fn begin_to_change(&mut self, timeout: Duration) -> Result<(), sqlx::Error> {
+        let begin = match &self.0 {
+            Connection::MySql(_) => "START TRANSACTION".to_owned(),
+            // Of the transaction and not of the session, which a pooler may hand on to another server process.
             Connection::Postgres(_) => format!(
-                "SET SESSION lock_timeout = {}; SET SESSION synchronous_commit = on; \
-                 BEGIN ISOLATION LEVEL READ COMMITTED",
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \
+                 SET LOCAL synchronous_commit = on",
                 timeout.as_millis().clamp(1, 600_000)
             ),
             Connection::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
         };
-        session.run(begin).await?;
-        Ok(session)
+        self.run(begin).await
     }
 
     /// Runs statements of this crate's own words.

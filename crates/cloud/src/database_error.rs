@@ -167,14 +167,15 @@ enum Refusal {
 /// MariaDB `mysqld_error.h`: `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_BAD_DB_ERROR`,
 /// `ER_HOST_NOT_PRIVILEGED`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`,
 /// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; `ER_OPTION_PREVENTS_STATEMENT`, `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`,
-/// `ER_READ_ONLY_MODE`; `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`.
+/// `ER_READ_ONLY_MODE`; `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`, and `ER_CHECKREAD`, with which MariaDB refuses a row that
+/// was changed after the transaction's snapshot (`innodb_snapshot_isolation`).
 fn mysql(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
         Some(1045 | 1130 | 1698) => Refusal::Login,
         Some(1049) => Refusal::Unknown,
         Some(1044 | 1142 | 1143) => Refusal::Denied,
         Some(1290 | 1792 | 1836) => Refusal::ReadOnly,
-        Some(1205 | 1213) => Refusal::Held,
+        Some(1020 | 1205 | 1213) => Refusal::Held,
         Some(_) | None => Refusal::Other,
     }
 }

@@ -5,6 +5,7 @@
 //! unless the row has changed since.
 
 mod apply;
+mod behind;
 pub(crate) mod bound;
 mod change;
 mod error;
@@ -74,6 +75,18 @@ async fn novas(session: &mut Session, url: &DatabaseUrl) -> Result<Schema, MendE
 }
 
 async fn plan_in(
+    session: &mut Session,
+    schema: &Schema,
+    url: &DatabaseUrl,
+    ask: &Ask,
+    clock: &Clock,
+) -> Result<Change, MendError> {
+    let mut change = asked_in(session, schema, url, ask, clock).await?;
+    change.as_kept(session, schema).await.map_err(|error| classify(url, &error))?;
+    Ok(change)
+}
+
+async fn asked_in(
     session: &mut Session,
     schema: &Schema,
     url: &DatabaseUrl,

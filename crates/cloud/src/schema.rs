@@ -117,6 +117,11 @@ impl Schema {
         if self.has(table, "instance_uuid") { "instance_uuid" } else { "instance_id" }
     }
 
+    /// The column of `instances` that such a column has the value of.
+    pub(crate) fn own_key(&self) -> &'static str {
+        if self.instance_key("fixed_ips") == "instance_uuid" { "uuid" } else { "id" }
+    }
+
     /// `TABLE.COLUMN` as text; NULL where this series has no such column.
     pub(crate) fn text(&self, table: &str, column: &str) -> String {
         if !self.has(table, column) {
@@ -169,10 +174,16 @@ impl Schema {
         self.columns.keys().filter(|(of, _)| of == table).map(|(_, column)| column.as_str()).collect()
     }
 
-    /// The type that a value bound as text is cast to for this column: only PostgreSQL does not cast by itself.
+    /// The type that a value bound as text is cast to for this column: PostgreSQL does not cast by itself. MySQL does;
+    /// but of MariaDB's types that write a value in their own way, ours has to be written so, too, to be known again.
     pub(crate) fn cast_to(&self, table: &str, column: &str) -> Option<&str> {
-        let column = self.columns.get(&(table.to_owned(), column.to_owned()))?;
-        (self.dialect == Dialect::Postgres).then_some(column.type_name.as_str())
+        let type_name = self.columns.get(&(table.to_owned(), column.to_owned()))?.type_name.as_str();
+        match (self.dialect, type_name) {
+            // Without its length this name means one letter.
+            (Dialect::Postgres, "character") => Some("bpchar"),
+            (Dialect::Postgres, _) | (Dialect::MySql, "inet4" | "inet6" | "uuid") => Some(type_name),
+            (Dialect::MySql | Dialect::Sqlite, _) => None,
+        }
     }
 
     /// The time in UTC, as nova writes it.

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::behind::{self, Leans};
 use super::change::{Change, NOW, Value};
 use super::error::MendError;
 use super::record::{Record, State};
 use super::{Ask, STATEMENT_PATIENCE, bound, locks, novas, plan_in};
 use crate::check::Clock;
-use crate::database::{Session, block_on};
-use crate::database_error::classify;
+use crate::database::{Session, block_on_then};
+use crate::database_error::{DatabaseError, classify};
 use crate::schema::{Dialect, Schema};
 use crate::secret_url::DatabaseUrl;
 
@@ -34,13 +35,15 @@ pub fn apply(
     planned: &Change,
     folder: &Path,
 ) -> Result<Applied, MendError> {
-    block_on(url, timeout * STATEMENT_PATIENCE, async {
+    let work = async {
         let mut session = Session::start_to_change(url, timeout).await?;
-        let change = change(&mut session, url, ask, clock, planned).await?;
-        let mut record = Record::create(folder, url, &change)?;
-        let id = record.id().to_owned();
+        let (change, leans) = change(&mut session, url, timeout, ask, clock, planned).await?;
+        let record = Record::create(folder, url, &change, leans)?;
+        Ok((session, change, record))
+    };
+    block_on_then(url, timeout * STATEMENT_PATIENCE, work, async |(session, change, mut record)| {
         commit(session, url, timeout, &mut record, State::Committed).await?;
-        Ok(Applied { id, change })
+        Ok(Applied { id: record.id().to_owned(), change })
     })
 }
 
@@ -48,24 +51,28 @@ pub fn apply(
 async fn change(
     session: &mut Session,
     url: &DatabaseUrl,
+    timeout: Duration,
     ask: &Ask,
     clock: &Clock,
     planned: &Change,
-) -> Result<Change, MendError> {
+) -> Result<(Change, Leans), MendError> {
     let failed = |error: sqlx::Error| classify(url, &error);
-    let moved = || MendError::Moved { table: planned.table.clone(), row: planned.row };
+    let Change { table, row, before, .. } = planned;
+    let moved = || MendError::Moved { table: table.clone(), row: *row };
     let schema = novas(session, url).await?;
-    transacts(session, url, &schema, &planned.table).await?;
-    locks::lock(session, &schema, &planned.table, planned.row).await.map_err(failed)?;
+    transacts(session, url, &schema, table).await?;
+    let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
+    session.begin_to_change(timeout).await.map_err(failed)?;
+    locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;
     let mut change = plan_in(session, &schema, url, ask, clock).await?;
-    if change != *planned {
+    let twins_now = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
+    if change != *planned || !twins_now.is_subset(&twins) {
         return Err(moved());
     }
     if bound::execute(session, &change.sql, &change.values).await.map_err(failed)? != 1 {
         return Err(moved());
     }
-    let now = bound::row(session, &schema, &change.table, change.row, "").await.map_err(failed)?;
-    let now = now.ok_or_else(moved)?;
+    let now = bound::row(session, &schema, table, *row).await.map_err(failed)?.ok_or_else(moved)?;
     // A trigger of somebody's may write more than was told.
     let is_as_told = |(column, told): (&String, &Option<String>)| {
         told.as_deref() == Some(NOW) || now.get(column) == Some(told)
@@ -74,7 +81,8 @@ async fn change(
         return Err(moved());
     }
     change.after = now;
-    Ok(change)
+    let leans = behind::leans(session, &schema, &change).await.map_err(failed)?;
+    Ok((change, leans))
 }
 
 /// Of MySQL's tables some are of engines without transactions (`information_schema.ENGINES`).
@@ -102,7 +110,8 @@ async fn transacts(
     }
 }
 
-/// Commits, and notes that it did. No answer within `timeout` is as bad as a broken connection.
+/// Commits, and notes that it did. No answer within `timeout` is as bad as a broken connection; nothing else bounds
+/// this, since what cuts it short could not tell either.
 pub(super) async fn commit(
     mut session: Session,
     url: &DatabaseUrl,
@@ -110,17 +119,21 @@ pub(super) async fn commit(
     record: &mut Record,
     state: State,
 ) -> Result<(), MendError> {
-    let why = match tokio::time::timeout(timeout, session.run("COMMIT".to_owned())).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(url.without_password(&error.to_string())),
-        Err(_) => Some(format!("no answer within {} s", timeout.as_secs_f32())),
-    };
-    if let Some(why) = why {
-        return Err(MendError::Uncertain { id: record.id().to_owned(), why });
+    let uncertain = |why: String| MendError::Uncertain { id: record.id().to_owned(), why };
+    match tokio::time::timeout(timeout, session.run("COMMIT".to_owned())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            return Err(match classify(url, &error) {
+                // So the server says itself that it took everything back.
+                refused @ (DatabaseError::Held { .. } | DatabaseError::ReadOnly { .. }) => refused.into(),
+                _ => uncertain(url.without_password(&error.to_string())),
+            });
+        }
+        Err(_) => return Err(uncertain(format!("no answer within {} s", timeout.as_secs_f32()))),
     }
     // What is committed stands, whether or not the server hears our goodbye, and whether or not the record can be
     // added to: without the note the row tells.
-    let _ = session.0.close().await;
     let _ = record.note(state);
+    let _ = tokio::time::timeout(timeout, session.0.close()).await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::change::{Row, Value};
 use crate::cells::{Cell, every_cell};
 use crate::connection::Connection;
 use crate::database::Session;
-use crate::schema::{Dialect, Schema};
+use crate::schema::Schema;
 
 /// Binds the values to a query of any of the three drivers, whose types have nothing in common.
 macro_rules! bind {
@@ -58,26 +58,41 @@ pub(crate) async fn rows(
     }
 }
 
-/// The whole of a row, each column as text; with `for_update` nobody else changes it until we are done.
+/// The whole of a row, each column as text.
 pub(super) async fn row(
     session: &mut Session,
     schema: &Schema,
     table: &str,
     id: u64,
-    for_update: &str,
 ) -> Result<Option<Row>, sqlx::Error> {
     let columns = schema.columns(table);
-    let sql = format!("SELECT {} FROM {table} WHERE id = {id}{for_update}", schema.texts(table, &columns));
+    let sql = format!("SELECT {} FROM {table} WHERE id = {id}", schema.texts(table, &columns));
     let found = rows(session, &sql, &[]).await?.into_iter().next();
     Ok(found.map(|cells| columns.into_iter().map(str::to_owned).zip(cells).collect()))
 }
 
-/// What locks the rows that a SELECT gives; SQLite's transaction has locked everything.
-pub(super) fn for_update(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::MySql | Dialect::Postgres => " FOR UPDATE",
-        Dialect::Sqlite => "",
+/// A place for a value of this column, which is bound as text.
+pub(super) fn place(schema: &Schema, table: &str, column: &str) -> String {
+    match schema.cast_to(table, column) {
+        Some(type_name) => format!("CAST(? AS {type_name})"),
+        None => "?".to_owned(),
     }
+}
+
+/// The value as the column will give it back: PostgreSQL's `inet` has a length, its `uuid` no capitals.
+pub(super) async fn as_kept(
+    session: &mut Session,
+    schema: &Schema,
+    table: &str,
+    column: &str,
+    value: &str,
+) -> Result<Cell, sqlx::Error> {
+    if schema.cast_to(table, column).is_none() {
+        return Ok(Some(value.to_owned()));
+    }
+    let sql = format!("SELECT {}", schema.as_text(&place(schema, table, column)));
+    let kept = rows(session, &sql, &[Value::Text(Some(value.to_owned()))]).await?;
+    Ok(kept.into_iter().flatten().next().flatten())
 }
 
 /// PostgreSQL's values are numbered. Our statements hold no strings, so each `?` is one.

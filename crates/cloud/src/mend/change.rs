@@ -56,6 +56,21 @@ impl Change {
         });
         pairs.filter(|(_, old, new)| old != new)
     }
+
+    /// Writes the values that it sets as their columns will give them back, so that they are known again.
+    pub(super) async fn as_kept(
+        &mut self,
+        session: &mut Session,
+        schema: &Schema,
+    ) -> Result<(), sqlx::Error> {
+        let set = self.differences().filter_map(|(column, _, new)| Some((column.to_owned(), new.clone()?)));
+        let set: Vec<(String, String)> = set.filter(|(_, new)| new != NOW).collect();
+        for (column, value) in set {
+            let kept = bound::as_kept(session, schema, &self.table, &column, &value).await?;
+            self.after.insert(column, kept);
+        }
+        Ok(())
+    }
 }
 
 /// What a column is set to.
@@ -107,10 +122,7 @@ impl<'d> Draft<'d> {
     /// A place for a value of this column.
     pub(super) fn bind(&mut self, column: &str, cell: Cell) -> String {
         self.values.push(Value::Text(cell));
-        match self.schema.cast_to(self.table, column) {
-            Some(type_name) => format!("CAST(? AS {type_name})"),
-            None => "?".to_owned(),
-        }
+        bound::place(self.schema, self.table, column)
     }
 
     /// A place for a number.
@@ -142,7 +154,7 @@ pub(super) async fn of_template(
     row: u64,
 ) -> Result<Option<Change>, sqlx::Error> {
     let Some((table, set, condition)) = parts(template.sql) else { return Ok(None) };
-    let Some(before) = bound::row(session, schema, table, row, "").await? else { return Ok(None) };
+    let Some(before) = bound::row(session, schema, table, row).await? else { return Ok(None) };
     let mut draft = Draft::new(schema, table, row, &before);
     for (column, to) in set.split(", ").filter_map(|pair| pair.split_once(" = ")) {
         let to = match to {

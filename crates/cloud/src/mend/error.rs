@@ -35,8 +35,7 @@ pub enum MendError {
     },
     /// Several live rows have the address.
     #[error(
-        "rows {} of floating_ips all have the address {address}: \
-         choose one with `hopline db repair floating-ip-twice ROW` first",
+        "rows {} of floating_ips all have the address {address}: {instead}",
         .rows.join(", ")
     )]
     FloatingTwice {
@@ -44,6 +43,8 @@ pub enum MendError {
         address: Ipv4Addr,
         /// Their ids.
         rows: Vec<String>,
+        /// What is typed first.
+        instead: String,
     },
     /// It is in use.
     #[error(
@@ -131,6 +132,21 @@ pub enum MendError {
         /// Which of its columns.
         columns: String,
     },
+    /// The row is as it was left, and what its old values lean on is not.
+    #[error(
+        "row {row} of {table} is as {id} left it, and what it had before means something else by now ({what}): \
+         nothing was changed"
+    )]
+    GivenElsewhere {
+        /// The record.
+        id: String,
+        /// Its table.
+        table: String,
+        /// The row.
+        row: u64,
+        /// What, how it was and how it is.
+        what: String,
+    },
     /// There is nothing to take back.
     #[error("{id} is not in the database: {why}")]
     NotApplied {
@@ -151,8 +167,8 @@ pub enum MendError {
     },
     /// The connection ended in the commit.
     #[error(
-        "the connection ended while {id} was committed, and whether it was is not known ({why}): \
-         `hopline db undo {id}` looks, and takes it back where it was"
+        "whether {id} was committed is not known ({why}): `hopline db undo` lists it with what the row has now, and \
+         `hopline db undo {id}` restores the row where it was changed"
     )]
     Uncertain {
         /// The record.

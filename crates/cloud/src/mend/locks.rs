@@ -1,57 +1,91 @@
 //! The rows that a change depends on, kept as they are until it is done.
+//!
+//! Whoever locks does so in one order: the row with its twins by ascending id, one statement a row, then the fixed IP
+//! behind it, then the instance behind that. A statement that finds and locks several rows takes them in the order of
+//! whatever index it uses, so that two of us could meet head-on: which rows they are is looked up before.
+
+use std::collections::BTreeSet;
 
 use super::bound;
+use super::change::{Row, Value};
+use crate::cells::Cell;
 use crate::database::Session;
 use crate::schema::{Dialect, Schema};
 
-/// Locks a row, those with which it may be one of several, the fixed IP that it leads to, and the instance behind it.
-/// In the order of ids, so that two of us wait for each other one way only.
-pub(super) async fn lock(
+/// The row, and the live ones with which it is or may be one of several: looked up before the transaction, to be
+/// locked in it, and once more when they are.
+pub(super) async fn twins(
     session: &mut Session,
     schema: &Schema,
     table: &str,
     row: u64,
+    values: &Row,
+) -> Result<BTreeSet<u64>, sqlx::Error> {
+    let mut ids = BTreeSet::from([row]);
+    for column in shared(table) {
+        let Some(Some(value)) = values.get(*column) else { continue };
+        let sql = format!(
+            "SELECT {} FROM {table} WHERE {column} = {} AND {}",
+            schema.text(table, "id"),
+            bound::place(schema, table, column),
+            schema.live(table)
+        );
+        let found = bound::rows(session, &sql, &[Value::Text(Some(value.clone()))]).await?;
+        ids.extend(found.into_iter().flatten().flatten().filter_map(|id| id.parse::<u64>().ok()));
+    }
+    Ok(ids)
+}
+
+/// Locks those rows of a table, and what is behind one that has these values.
+pub(super) async fn lock(
+    session: &mut Session,
+    schema: &Schema,
+    table: &str,
+    ids: &BTreeSet<u64>,
+    values: &Row,
 ) -> Result<(), sqlx::Error> {
     if schema.dialect == Dialect::Sqlite {
         return Ok(());
     }
-    let own = |column: &str| format!("(SELECT {column} FROM {table} WHERE id = {row})");
-    let mut conditions = vec![(table, format!("id = {row}"))];
-    for column in twins(table) {
-        conditions.insert(0, (table, format!("{column} = {}", own(column))));
+    for id in ids {
+        by(session, schema, table, "id", &id.to_string(), "id").await?;
     }
-    let fixed = match table {
-        "floating_ips" => {
-            conditions.push(("fixed_ips", format!("id = {}", own("fixed_ip_id"))));
-            Some(own("fixed_ip_id"))
-        }
-        "fixed_ips" => Some(row.to_string()),
-        _ => None,
+    let key = schema.instance_key("fixed_ips");
+    let fixed = values.get("fixed_ip_id").cloned().flatten();
+    let owner = match (table, fixed) {
+        ("floating_ips", Some(fixed)) => by(session, schema, "fixed_ips", "id", &fixed, key).await?,
+        (_, Some(_) | None) => values.get(key).cloned().flatten(),
     };
-    let (theirs, key) = match schema.instance_key("fixed_ips") {
-        "instance_uuid" => ("uuid", "instance_uuid"),
-        other => ("id", other),
-    };
-    if let Some(fixed) = fixed {
-        let owner = format!("(SELECT {key} FROM fixed_ips WHERE id = {fixed})");
-        conditions.push(("instances", format!("{theirs} = {owner}")));
-    } else if schema.has(table, key) {
-        conditions.push(("instances", format!("{theirs} = {}", own(key))));
-    }
-    for (table, condition) in conditions {
-        let id = schema.text(table, "id");
-        let lock = bound::for_update(schema.dialect);
-        let sql = format!("SELECT {id} FROM {table} WHERE {condition} ORDER BY {table}.id{lock}");
-        bound::rows(session, &sql, &[]).await?;
+    if let Some(owner) = owner {
+        let theirs = schema.own_key();
+        by(session, schema, "instances", theirs, &owner, "id").await?;
     }
     Ok(())
 }
 
+/// Locks the row whose column has a value, and says what another column of it has.
+async fn by(
+    session: &mut Session,
+    schema: &Schema,
+    table: &str,
+    column: &str,
+    value: &str,
+    wanted: &str,
+) -> Result<Cell, sqlx::Error> {
+    let sql = format!(
+        "SELECT {} FROM {table} WHERE {column} = {} FOR UPDATE",
+        schema.text(table, wanted),
+        bound::place(schema, table, column)
+    );
+    let found = bound::rows(session, &sql, &[Value::Text(Some(value.to_owned()))]).await?;
+    Ok(found.into_iter().flatten().next().flatten())
+}
+
 /// Columns by which a row of the table may be one of several.
-fn twins(table: &str) -> &'static [&'static str] {
+pub(super) fn shared(table: &str) -> &'static [&'static str] {
     match table {
         "floating_ips" => &["address", "fixed_ip_id"],
-        "fixed_ips" => &["address"],
+        "fixed_ips" | "virtual_interfaces" => &["address"],
         _ => &[],
     }
 }

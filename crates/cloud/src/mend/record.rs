@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::behind::Leans;
 use super::change::Change;
 use crate::secret_url::DatabaseUrl;
 
@@ -73,6 +74,9 @@ struct First {
     /// Without its password.
     database: String,
     change: Change,
+    /// How that was which the old values lean on.
+    #[serde(default)]
+    leans: Leans,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -87,11 +91,17 @@ pub(super) struct Record {
     id: String,
     database: String,
     state: State,
+    leans: Leans,
 }
 
 impl Record {
     /// Writes the record of a change, and returns when it is on the disk, with its name in the folder.
-    pub(super) fn create(folder: &Path, url: &DatabaseUrl, change: &Change) -> Result<Record, RecordError> {
+    pub(super) fn create(
+        folder: &Path,
+        url: &DatabaseUrl,
+        change: &Change,
+        leans: Leans,
+    ) -> Result<Record, RecordError> {
         let failed = |path: &Path, error: &io::Error| RecordError::Write {
             path: path.display().to_string(),
             why: error.to_string(),
@@ -104,13 +114,14 @@ impl Record {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(|error| failed(&path, &error))?;
         let database = url.to_string();
-        let mut record = Record { path, file, id: id.clone(), database, state: State::Prepared };
+        let mut record = Record { path, file, id: id.clone(), database, state: State::Prepared, leans };
         let first = First {
             schema: SCHEMA.to_owned(),
             id,
             at_s: at_s.as_secs(),
             database: record.database.clone(),
             change: change.clone(),
+            leans: record.leans.clone(),
         };
         record.append(&first)?;
         sync_folder(folder).map_err(|error| failed(folder, &error))?;
@@ -133,12 +144,13 @@ impl Record {
         if first.id != id {
             return Err(RecordError::Form { path: shown, why: format!("it is the record of {}", first.id) });
         }
-        let mut record = Record { path, file, id: first.id, database: first.database, state };
+        let First { id, database, change, leans, .. } = first;
+        let mut record = Record { path, file, id, database, state, leans };
         if !text.ends_with('\n') {
             // What is added must not become part of it.
             record.file.write_all(b"\n").map_err(|error| failed(&error))?;
         }
-        Ok((record, first.change))
+        Ok((record, change))
     }
 
     /// The change's name.
@@ -154,6 +166,11 @@ impl Record {
     /// How far the change came, as far as the record knows.
     pub(super) fn state(&self) -> State {
         self.state
+    }
+
+    /// How that was which the row's old values lean on.
+    pub(super) fn leans(&self) -> &Leans {
+        &self.leans
     }
 
     /// Adds how far it has come.

@@ -3,10 +3,10 @@
 
 use std::net::Ipv4Addr;
 
+use super::behind::{self, Fixed, Owner};
 use super::bound;
 use super::change::{Change, Draft, Row, To};
 use super::error::MendError;
-use crate::cells::Cell;
 use crate::database::Session;
 use crate::database_error::classify;
 use crate::schema::Schema;
@@ -33,29 +33,69 @@ pub(super) async fn plan(
     let row = match ids.as_slice() {
         [id] => id.parse().map_err(|_| MendError::NoFloating { address })?,
         [] => return Err(MendError::NoFloating { address }),
-        _ => return Err(MendError::FloatingTwice { address, rows: ids }),
+        _ => {
+            let instead = of_twins(session, schema, &ids).await.map_err(failed)?;
+            return Err(MendError::FloatingTwice { address, rows: ids, instead });
+        }
     };
-    let before = bound::row(session, schema, TABLE, row, "").await.map_err(failed)?;
+    let before = bound::row(session, schema, TABLE, row).await.map_err(failed)?;
     let before = before.ok_or(MendError::NoFloating { address })?;
-    let behind = behind(session, schema, row).await.map_err(failed)?;
-    if let Some(Behind { instance: Some(instance), lives: true, .. }) = behind {
+    let fixed_id = cell(&before, "fixed_ip_id");
+    let fixed = match fixed_id {
+        Some(id) => behind::fixed(session, schema, id).await.map_err(failed)?,
+        None => None,
+    };
+    if let Some(Fixed { is_live: true, owner: Owner::Lives(instance), .. }) = fixed {
         return Err(MendError::Lives { address, instance });
     }
-    let is_free = ["fixed_ip_id", "host"].iter().all(|column| cell(&before, column).is_none());
+    let is_free = fixed_id.is_none() && cell(&before, "host").is_none();
     let is_pooled = cell(&before, "project_id").is_none();
     if is_free && (is_pooled || !from_pool) {
         let what = if is_pooled { "in its pool" } else { "tied to nothing" };
         return Err(MendError::Free { address, what });
     }
-    let summary = match behind {
-        Some(Behind { fixed, instance, .. }) => format!(
-            "floating IP {address} hangs on {}, whose instance ({}) is deleted",
-            fixed.as_deref().map_or("a fixed IP that is gone", |ip| ip.trim_end_matches("/32")),
-            instance.as_deref().unwrap_or("none")
-        ),
-        None => format!("floating IP {address} is tied to no instance"),
+    let summary = match (fixed_id, fixed) {
+        (Some(_), Some(fixed)) => format!("floating IP {address} hangs on {fixed}"),
+        (Some(id), None) => format!("floating IP {address} hangs on row {id} of fixed_ips, which is gone"),
+        (None, _) => match cell(&before, "host") {
+            Some(host) => format!("floating IP {address} hangs on nothing, and names {host} as its host"),
+            None => format!("floating IP {address} hangs on nothing"),
+        },
     };
     Ok(statement(schema, row, before, from_pool, summary))
+}
+
+/// What is typed of several rows with one address: one that hangs on nothing is taken away, one that hangs on nobody's
+/// fixed IP is untied first, and of those that instances have nova unties one.
+async fn of_twins(session: &mut Session, schema: &Schema, ids: &[String]) -> Result<String, sqlx::Error> {
+    let mut tied = Vec::new();
+    for id in ids {
+        let row = match id.parse() {
+            Ok(id) => bound::row(session, schema, TABLE, id).await?.unwrap_or_default(),
+            Err(_) => Row::new(),
+        };
+        let Some(fixed_id) = cell(&row, "fixed_ip_id") else {
+            // Where `deleted` is a flag, the repair, which marks with the id, cannot be said.
+            let instead = if schema.is_flag(TABLE, "deleted") {
+                format!("`UPDATE {TABLE} SET deleted = TRUE WHERE id = {id} AND fixed_ip_id IS NULL`")
+            } else {
+                format!("`hopline db repair floating-ip-twice {id}`")
+            };
+            return Ok(format!("{instead} takes away the one that hangs on nothing"));
+        };
+        tied.push((id, behind::fixed(session, schema, fixed_id).await?));
+    }
+    let instead = tied.into_iter().find_map(|(id, fixed)| match fixed {
+        None | Some(Fixed { is_live: false, .. }) => {
+            Some(format!("`hopline db repair float-fixed-ip-gone {id}` first, which hangs on no fixed IP"))
+        }
+        Some(Fixed { owner: Owner::Lives(_) | Owner::Unseen(_), .. }) => None,
+        Some(fixed @ Fixed { owner: Owner::Nobody | Owner::Gone(_) | Owner::Deleted(_), .. }) => Some(
+            format!("`hopline db repair float-tied-to-deleted-instance {id}` first, which hangs on {fixed}"),
+        ),
+    });
+    let through_nova = "each hangs on an instance: take the address off all but one of them through nova";
+    Ok(instead.unwrap_or_else(|| through_nova.to_owned()))
 }
 
 fn statement(schema: &Schema, row: u64, before: Row, from_pool: bool, summary: String) -> Change {
@@ -82,39 +122,6 @@ fn statement(schema: &Schema, row: u64, before: Row, from_pool: bool, summary: S
         (false, false) => "one row; its project keeps the address",
     };
     draft.finish(&condition, before, summary, note.to_owned())
-}
-
-/// What a row leads to.
-struct Behind {
-    fixed: Cell,
-    instance: Cell,
-    lives: bool,
-}
-
-async fn behind(session: &mut Session, schema: &Schema, row: u64) -> Result<Option<Behind>, sqlx::Error> {
-    let key = schema.instance_key("fixed_ips");
-    let theirs = if key == "instance_uuid" { "uuid" } else { "id" };
-    let names = [
-        schema.text("instances", "hostname"),
-        schema.text("instances", "uuid"),
-        schema.text("instances", "id"),
-    ];
-    let sql = format!(
-        "SELECT {}, COALESCE({}), CASE WHEN {} AND {} THEN '1' ELSE '0' END FROM floating_ips \
-         JOIN fixed_ips ON fixed_ips.id = floating_ips.fixed_ip_id \
-         LEFT JOIN instances ON instances.{theirs} = fixed_ips.{key} WHERE floating_ips.id = {row}",
-        schema.text("fixed_ips", "address"),
-        names.join(", "),
-        schema.live("fixed_ips"),
-        schema.live("instances"),
-    );
-    let found = bound::rows(session, &sql, &[]).await?.into_iter().next();
-    Ok(found.and_then(|cells| match <[Cell; 3]>::try_from(cells) {
-        Ok([fixed, instance, lives]) => {
-            Some(Behind { fixed, instance, lives: lives.as_deref() == Some("1") })
-        }
-        Err(_) => None,
-    }))
 }
 
 /// A value that is there; an empty one is none.

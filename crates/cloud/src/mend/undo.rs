@@ -7,8 +7,9 @@ use super::apply::commit;
 use super::change::{Change, Row};
 use super::error::MendError;
 use super::record::{Record, State};
-use super::{STATEMENT_PATIENCE, bound, novas};
-use crate::database::{Session, block_on};
+use super::{STATEMENT_PATIENCE, behind, bound, locks, novas};
+use crate::cells::Cell;
+use crate::database::{Session, block_on_then};
 use crate::database_error::classify;
 use crate::schema::Schema;
 use crate::secret_url::DatabaseUrl;
@@ -20,50 +21,63 @@ pub struct Undone {
     pub change: Change,
 }
 
-/// Restores the values that a row had before the change `id`, unless anybody has changed the row since.
+/// Restores the values that a row had before the change `id`, unless anybody has changed the row since, or
+/// what those values lean on: the fixed IP that is another instance's by now, say.
 pub fn undo(url: &DatabaseUrl, timeout: Duration, folder: &Path, id: &str) -> Result<Undone, MendError> {
-    let (mut record, change) = Record::open(folder, id)?;
+    let (record, change) = Record::open(folder, id)?;
     let ours = url.to_string();
     if record.database() != ours {
         let (id, theirs) = (id.to_owned(), record.database().to_owned());
         return Err(MendError::OtherDatabase { id, theirs, ours });
     }
-    block_on(url, timeout * STATEMENT_PATIENCE, async {
+    let mut record = record;
+    let work = async move {
         let mut session = Session::start_to_change(url, timeout).await?;
-        restore(&mut session, url, id, &change, record.state()).await?;
+        restore(&mut session, url, timeout, &record, &change).await?;
         record.note(State::Undoing)?;
+        Ok((session, record, change))
+    };
+    block_on_then(url, timeout * STATEMENT_PATIENCE, work, async |(session, mut record, change)| {
         commit(session, url, timeout, &mut record, State::Undone).await?;
         Ok(Undone { change })
     })
 }
 
+/// Everything but the commit. An error ends the session, and with it the transaction.
 async fn restore(
     session: &mut Session,
     url: &DatabaseUrl,
-    id: &str,
+    timeout: Duration,
+    record: &Record,
     change: &Change,
-    state: State,
 ) -> Result<(), MendError> {
     let failed = |error: sqlx::Error| classify(url, &error);
-    let Change { table, row, .. } = change;
+    let Change { table, row, before, after, .. } = change;
+    let id = || record.id().to_owned();
     let schema = novas(session, url).await?;
-    let lock = bound::for_update(schema.dialect);
-    let now = bound::row(session, &schema, table, *row, lock).await.map_err(failed)?.unwrap_or_default();
-    if now == change.before {
-        let why = match state {
+    let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
+    session.begin_to_change(timeout).await.map_err(failed)?;
+    locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;
+    let now = bound::row(session, &schema, table, *row).await.map_err(failed)?.unwrap_or_default();
+    if now == *before {
+        let why = match record.state() {
             State::Undoing | State::Undone => "it was taken back already",
             State::Prepared | State::Committed => "the row is as it was before",
         };
-        return Err(MendError::NotApplied { id: id.to_owned(), why });
+        return Err(MendError::NotApplied { id: id(), why });
     }
-    if now != change.after {
-        let (id, table, columns) = (id.to_owned(), table.clone(), differing(&now, &change.after));
-        return Err(MendError::ChangedSince { id, table, row: *row, columns });
+    if now != *after {
+        let (table, columns) = (table.clone(), differing(&now, after));
+        return Err(MendError::ChangedSince { id: id(), table, row: *row, columns });
+    }
+    let leans = behind::leans(session, &schema, change).await.map_err(failed)?;
+    if let Some(what) = behind::moved(record.leans(), &leans) {
+        return Err(MendError::GivenElsewhere { id: id(), table: table.clone(), row: *row, what });
     }
     let (sql, values) = statement(&schema, change);
     let changed = bound::execute(session, &sql, &values).await.map_err(failed)?;
-    let now = bound::row(session, &schema, table, *row, "").await.map_err(failed)?;
-    if changed != 1 || now.as_ref() != Some(&change.before) {
+    let now = bound::row(session, &schema, table, *row).await.map_err(failed)?;
+    if changed != 1 || now.as_ref() != Some(before) {
         return Err(MendError::Moved { table: table.clone(), row: *row });
     }
     Ok(())
@@ -74,19 +88,22 @@ fn statement(schema: &Schema, change: &Change) -> (String, Vec<super::Value>) {
     let mut values = Vec::new();
     let set = change.differences().map(|(column, old, _)| {
         values.push(super::Value::Text(old.clone()));
-        match schema.cast_to(&change.table, column) {
-            Some(type_name) => format!("{column} = CAST(? AS {type_name})"),
-            None => format!("{column} = ?"),
-        }
+        format!("{column} = {}", bound::place(schema, &change.table, column))
     });
     let set: Vec<String> = set.collect();
     (format!("UPDATE {} SET {} WHERE id = {}", change.table, set.join(", "), change.row), values)
 }
 
+/// What the row has now where it has something else than then.
 fn differing(now: &Row, then: &Row) -> String {
     if now.is_empty() {
         return "it is gone".to_owned();
     }
-    let columns = then.iter().filter(|(column, value)| now.get(*column) != Some(value));
-    columns.map(|(column, _)| column.as_str()).collect::<Vec<_>>().join(", ")
+    let columns = then.iter().filter_map(|(column, was)| {
+        let is = now.get(column)?;
+        let text = |cell: &Cell| cell.clone().unwrap_or_else(|| "NULL".to_owned());
+        (is != was).then(|| format!("{column}: was {}, and is {} now", text(was), text(is)))
+    });
+    let columns: Vec<String> = columns.collect();
+    if columns.is_empty() { "its table has other columns now".to_owned() } else { columns.join("; ") }
 }

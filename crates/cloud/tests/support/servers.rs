@@ -34,6 +34,11 @@ impl Drop for Server {
 pub(crate) const ADMIN_PASSWORD: &str = "adm1n-of-the-test";
 
 pub(crate) fn mariadb() -> Server {
+    mariadb_with(&[])
+}
+
+/// With more arguments for the server.
+pub(crate) fn mariadb_with(more: &[&str]) -> Server {
     let install = program("/usr/bin/mariadb-install-db", "mariadb-server");
     let daemon = program("/usr/sbin/mariadbd", "mariadb-server");
     let (dir, account) = workplace("nobody");
@@ -47,7 +52,7 @@ pub(crate) fn mariadb() -> Server {
     run(command.arg(format!("--datadir={}", data.display())));
     let arguments = |dir: &Path, port| {
         let dir = dir.display();
-        vec![
+        let own = [
             "--no-defaults".to_owned(),
             format!("--datadir={dir}/data"),
             format!("--socket={dir}/mysqld.sock"),
@@ -56,7 +61,8 @@ pub(crate) fn mariadb() -> Server {
             "--bind-address=127.0.0.1".to_owned(),
             format!("--port={port}"),
             "--innodb-flush-log-at-trx-commit=0".to_owned(),
-        ]
+        ];
+        own.into_iter().chain(more.iter().map(|&argument| argument.to_owned())).collect()
     };
     start(dir, account.as_ref(), &daemon, arguments, |_| true)
 }
