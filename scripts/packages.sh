@@ -36,6 +36,7 @@ test=(
     "dig bind9-dnsutils"
     "socat socat"
     "curl curl"
+    "openssl openssl"
     "python3 python3"
     "qemu-system-x86_64 qemu-system-x86"
     "depmod kmod"

@@ -8,6 +8,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, MySqlConnection, PgConnection, SqliteConnection};
 
 use crate::secret_url::{DatabaseUrl, Server, Target};
+use crate::tls::Demand;
+use crate::tls_error;
 
 /// A connection of one of the three drivers.
 #[derive(Debug)]
@@ -37,8 +39,14 @@ impl DatabaseUrl {
     /// made.
     pub async fn connect(&self, access: Access, timeout: Duration) -> Result<Connection, sqlx::Error> {
         Ok(match &self.target {
-            Target::MySql(server) => Connection::MySql(mysql_options(server).connect().await?),
-            Target::Postgres(server) => Connection::Postgres(postgres_options(server).connect().await?),
+            Target::MySql(server) => {
+                let connect = async |demand| mysql_options(server, demand).connect().await;
+                Connection::MySql(protected(server.tls.demand, connect).await?)
+            }
+            Target::Postgres(server) => {
+                let connect = async |demand| postgres_options(server, demand).connect().await;
+                Connection::Postgres(protected(server.tls.demand, connect).await?)
+            }
             Target::Sqlite(path) => {
                 let options = SqliteConnectOptions::new().filename(path).busy_timeout(timeout);
                 let options = match access {
@@ -64,8 +72,21 @@ impl Connection {
     }
 }
 
-/// SQLAlchemy's MySQL drivers name their TLS files `ssl_ca`, `ssl_cert` and `ssl_key`.
-fn mysql_options(server: &Server) -> MySqlConnectOptions {
+/// Connects as far protected as is demanded. Where TLS is welcome and no more, a server whose TLS is too old for us is
+/// met without it, as nova's own drivers do.
+async fn protected<C>(
+    demand: Demand,
+    connect: impl AsyncFn(Demand) -> Result<C, sqlx::Error>,
+) -> Result<C, sqlx::Error> {
+    match connect(demand).await {
+        Err(error) if demand == Demand::IfOffered && tls_error::problem(&error).is_some() => {
+            connect(Demand::Never).await
+        }
+        other => other,
+    }
+}
+
+fn mysql_options(server: &Server, demand: Demand) -> MySqlConnectOptions {
     let host = if server.host.is_empty() { "localhost" } else { &server.host };
     let mut options = MySqlConnectOptions::new().host(host).database(&server.database);
     options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
@@ -81,17 +102,22 @@ fn mysql_options(server: &Server) -> MySqlConnectOptions {
     if let Some(password) = &server.password {
         options = options.password(password);
     }
-    if let Some(ca) = server.parameters.get("ssl_ca") {
-        options = options.ssl_ca(ca).ssl_mode(MySqlSslMode::VerifyCa);
+    if let Some(ca) = &server.tls.ca {
+        options = options.ssl_ca(ca);
     }
-    if let (Some(cert), Some(key)) = (server.parameters.get("ssl_cert"), server.parameters.get("ssl_key")) {
+    if let Some((cert, key)) = &server.tls.own {
         options = options.ssl_client_cert(cert).ssl_client_key(key);
     }
-    options
+    options.ssl_mode(match demand {
+        Demand::Never => MySqlSslMode::Disabled,
+        Demand::IfOffered => MySqlSslMode::Preferred,
+        Demand::Always => MySqlSslMode::Required,
+        Demand::KnownCa => MySqlSslMode::VerifyCa,
+        Demand::KnownName => MySqlSslMode::VerifyIdentity,
+    })
 }
 
-/// libpq's parameters, which psycopg2 hands on as they are.
-fn postgres_options(server: &Server) -> PgConnectOptions {
+fn postgres_options(server: &Server, demand: Demand) -> PgConnectOptions {
     let mut options = PgConnectOptions::new_without_pgpass().database(&server.database);
     options = options.application_name("hopline");
     if !server.host.is_empty() {
@@ -109,14 +135,17 @@ fn postgres_options(server: &Server) -> PgConnectOptions {
     if let Some(password) = &server.password {
         options = options.password(password);
     }
-    if let Some(mode) = server.parameters.get("sslmode").and_then(|mode| mode.parse::<PgSslMode>().ok()) {
-        options = options.ssl_mode(mode);
-    }
-    if let Some(ca) = server.parameters.get("sslrootcert") {
+    if let Some(ca) = &server.tls.ca {
         options = options.ssl_root_cert(ca);
     }
-    if let (Some(cert), Some(key)) = (server.parameters.get("sslcert"), server.parameters.get("sslkey")) {
+    if let Some((cert, key)) = &server.tls.own {
         options = options.ssl_client_cert(cert).ssl_client_key(key);
     }
-    options
+    options.ssl_mode(match demand {
+        Demand::Never => PgSslMode::Disable,
+        Demand::IfOffered => PgSslMode::Prefer,
+        Demand::Always => PgSslMode::Require,
+        Demand::KnownCa => PgSslMode::VerifyCa,
+        Demand::KnownName => PgSslMode::VerifyFull,
+    })
 }

@@ -10,6 +10,7 @@ use crate::connection::{Access, Connection};
 use crate::database_error::{DatabaseError, classify};
 use crate::records::{self, Records};
 use crate::secret_url::{DatabaseUrl, Target};
+use crate::tls;
 
 /// A connection inside a read-only transaction.
 pub(crate) struct Session(pub(crate) Connection);
@@ -93,6 +94,7 @@ impl Session {
         open: impl Future<Output = Result<Session, sqlx::Error>>,
     ) -> Result<Session, DatabaseError> {
         check_file(url)?;
+        tls::check_files(url)?;
         let opened = tokio::time::timeout(timeout, open).await;
         let late = |_| DatabaseError::Timeout { database: url.to_string(), after: timeout };
         opened.map_err(late)?.map_err(|e| classify(url, &e))

@@ -1,11 +1,13 @@
 //! Why the database could not be read, each as one sentence that says what to do, none with a password.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::mysql::MySqlDatabaseError;
 use thiserror::Error;
 
 use crate::secret_url::{DatabaseUrl, Target};
+use crate::tls_error::{self, TlsProblem};
 
 /// Why nova's database could not be read. `database` is the URL without its password.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,6 +29,40 @@ pub enum DatabaseError {
         /// The URL.
         database: String,
         /// The system's reason.
+        why: String,
+    },
+    /// The connection is not protected as far as it must be.
+    #[error("no TLS connection to the database {database} that can be used ({why}): {problem}")]
+    Tls {
+        /// The URL.
+        database: String,
+        /// What is in the way.
+        problem: TlsProblem,
+        /// The driver's or the server's words.
+        why: String,
+    },
+    /// A file that the URL names for TLS is of no use.
+    #[error(
+        "cannot use {path}, which the URL of the database {database} names for TLS: {why}; \
+         name a PEM file that you may read in [cloud] database"
+    )]
+    TlsFile {
+        /// The URL.
+        database: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The connection was there, and went.
+    #[error(
+        "the database {database} broke the connection off: {why}; nothing was changed. \
+         Its server's log tells why; try again when it runs"
+    )]
+    Lost {
+        /// The URL.
+        database: String,
+        /// The system's or the server's reason.
         why: String,
     },
     /// The server refuses user or password.
@@ -68,8 +104,11 @@ pub enum DatabaseError {
         /// The tables that are not there.
         missing: Vec<String>,
     },
-    /// The user may not read.
-    #[error("the database {database} does not let this user read: {why}; grant it SELECT on nova's tables")]
+    /// The user may not read, or not change.
+    #[error(
+        "the database {database} does not let this user do that: {why}; \
+         grant it SELECT on nova's tables, and UPDATE where rows are to be changed"
+    )]
     Denied {
         /// The URL.
         database: String,
@@ -124,7 +163,11 @@ pub enum DatabaseError {
 pub fn classify(url: &DatabaseUrl, error: &sqlx::Error) -> DatabaseError {
     let database = url.to_string();
     let why = url.without_password(&reason(error));
+    if let Some(problem) = tls_error::problem(error) {
+        return DatabaseError::Tls { database, problem, why };
+    }
     match error {
+        sqlx::Error::Io(error) if is_loss(error.kind()) => DatabaseError::Lost { database, why },
         sqlx::Error::Io(_) => DatabaseError::Unreachable { database, why },
         sqlx::Error::Protocol(text) if text.contains("authentication") => {
             DatabaseError::LoginMethod { database, why }
@@ -140,8 +183,12 @@ pub fn classify(url: &DatabaseUrl, error: &sqlx::Error) -> DatabaseError {
                 Target::Sqlite(_) => sqlite(from_server.as_ref()),
             };
             match refusal {
+                Refusal::Tls(problem) => DatabaseError::Tls { database, problem, why },
+                Refusal::Lost => DatabaseError::Lost { database, why },
                 Refusal::File => DatabaseError::File { database, why },
-                Refusal::Login => DatabaseError::Login { database, why },
+                Refusal::Login => {
+                    DatabaseError::Login { database, why: format!("{why}{}", hidden_demand(url)) }
+                }
                 Refusal::Unknown => DatabaseError::Unknown { database },
                 Refusal::Denied => DatabaseError::Denied { database, why },
                 Refusal::ReadOnly => DatabaseError::ReadOnly { database, why },
@@ -153,9 +200,24 @@ pub fn classify(url: &DatabaseUrl, error: &sqlx::Error) -> DatabaseError {
     }
 }
 
+/// The connection was there, and went: the server ended, or whoever stands between.
+fn is_loss(kind: ErrorKind) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+fn hidden_demand(url: &DatabaseUrl) -> &'static str {
+    match &url.target {
+        Target::MySql(server) => tls_error::hidden_demand(server.tls.demand),
+        Target::Postgres(_) | Target::Sqlite(_) => "",
+    }
+}
+
 /// What a server's error number stands for.
 enum Refusal {
     File,
+    Tls(TlsProblem),
+    Lost,
     Login,
     Unknown,
     Denied,
@@ -167,8 +229,9 @@ enum Refusal {
 /// MariaDB `mysqld_error.h`: `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_BAD_DB_ERROR`,
 /// `ER_HOST_NOT_PRIVILEGED`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`,
 /// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; `ER_OPTION_PREVENTS_STATEMENT`, `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`,
-/// `ER_READ_ONLY_MODE`; `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`, and `ER_CHECKREAD`, with which MariaDB refuses a row that
-/// was changed after the transaction's snapshot (`innodb_snapshot_isolation`).
+/// `ER_READ_ONLY_MODE`; `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`, and `ER_CHECKREAD`, with which MariaDB refuses a row
+/// that was changed after the transaction's snapshot (`innodb_snapshot_isolation`); `ER_SERVER_SHUTDOWN`,
+/// `ER_CONNECTION_KILLED`; and `ER_SECURE_TRANSPORT_REQUIRED`.
 fn mysql(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
         Some(1045 | 1130 | 1698) => Refusal::Login,
@@ -176,15 +239,21 @@ fn mysql(error: &dyn sqlx::error::DatabaseError) -> Refusal {
         Some(1044 | 1142 | 1143) => Refusal::Denied,
         Some(1290 | 1792 | 1836) => Refusal::ReadOnly,
         Some(1020 | 1205 | 1213) => Refusal::Held,
+        Some(1053 | 1927) => Refusal::Lost,
+        Some(3159) => Refusal::Tls(TlsProblem::Demanded),
         Some(_) | None => Refusal::Other,
     }
 }
 
 /// PostgreSQL manual, appendix A: class 28 invalid authorization, 3D000 invalid catalog name, 42501
-/// insufficient privilege, 25006 read only SQL transaction, 55P03 lock not available, class 40 rolled back.
+/// insufficient privilege, 25006 read only SQL transaction, 55P03 lock not available, class 40 rolled back, 57P01 to
+/// 57P03 the server ends, crashed or is not up yet.
 fn postgres(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     match error.code().as_deref() {
-        Some("28P01" | "28000") => Refusal::Login,
+        Some("28P01" | "28000") => {
+            tls_error::of_postgres(error.message()).map_or(Refusal::Login, Refusal::Tls)
+        }
+        Some("57P01" | "57P02" | "57P03") => Refusal::Lost,
         Some("3D000") => Refusal::Unknown,
         Some("42501") => Refusal::Denied,
         Some("25006") => Refusal::ReadOnly,

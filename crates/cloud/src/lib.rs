@@ -25,6 +25,8 @@ mod schema;
 mod secret_url;
 mod show;
 mod taps;
+mod tls;
+mod tls_error;
 mod whose;
 
 pub use cells::{Cell, cells};
@@ -39,3 +41,4 @@ pub use mend::{Applied, Ask, Change, MendError, RecordError, Row, Undone, Value,
 pub use records::Records;
 pub use secret_url::{DatabaseUrl, UrlError};
 pub use show::{InfoCache, Record, ShowError, show};
+pub use tls_error::TlsProblem;

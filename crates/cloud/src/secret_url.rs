@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::tls::{self, Tls};
+
 /// Where nova's database is and how to log in. Prints without its password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
@@ -32,8 +34,8 @@ pub(crate) struct Server {
     pub(crate) database: String,
     /// Path of a Unix socket (MySQL: the socket, PostgreSQL: its directory).
     pub(crate) socket: Option<PathBuf>,
-    /// Query parameters; those that sqlx has no notion of are left alone.
-    pub(crate) parameters: BTreeMap<String, String>,
+    /// How far the connection is to be protected.
+    pub(crate) tls: Tls,
 }
 
 /// Why a text is not a database URL. No variant repeats the text: it may hold a password.
@@ -60,6 +62,16 @@ pub enum UrlError {
     /// No database after the host.
     #[error("the database URL names no database on the server; end it with /nova")]
     NoDatabase,
+    /// A parameter that tells how the connection is to be protected, and does not.
+    #[error(
+        "the database URL's {parameter} must be {wanted}: without that the connection would not be protected as meant"
+    )]
+    Tls {
+        /// The parameter's name.
+        parameter: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+    },
     /// SQLite without a file.
     #[error(
         "the sqlite URL names no file; write sqlite:PATH (a database in memory cannot be read from outside)"
@@ -161,15 +173,18 @@ fn parse_with(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<D
     if scheme.is_empty() || !scheme.chars().all(is_scheme) {
         return Err(UrlError::NoScheme);
     }
-    let kind = scheme.split('+').next().unwrap_or(scheme).to_ascii_lowercase();
+    let scheme = scheme.to_ascii_lowercase();
+    let (kind, driver) = scheme.split_once('+').unwrap_or((&scheme, ""));
     if kind == "sqlite" {
         return Ok(DatabaseUrl { target: Target::Sqlite(sqlite_path(rest)?) });
     }
     let rest = rest.strip_prefix("//").ok_or(UrlError::NoScheme)?;
-    let target = match kind.as_str() {
-        "mysql" | "mariadb" => Target::MySql(server(rest, "unix_socket")?),
-        "postgresql" | "postgres" => Target::Postgres(server(rest, "host")?),
-        _ => return Err(UrlError::UnknownScheme { scheme: kind }),
+    let target = match kind {
+        "mysql" | "mariadb" => {
+            Target::MySql(server(rest, "unix_socket", |parameters| tls::of_mysql(parameters, driver))?)
+        }
+        "postgresql" | "postgres" => Target::Postgres(server(rest, "host", tls::of_postgres)?),
+        _ => return Err(UrlError::UnknownScheme { scheme: kind.to_owned() }),
     };
     Ok(DatabaseUrl { target })
 }
@@ -204,7 +219,11 @@ fn sqlite_path(rest: &str) -> Result<PathBuf, UrlError> {
 }
 
 /// `[USER[:PASSWORD]@][HOST][:PORT]/DATABASE[?QUERY]`
-fn server(rest: &str, socket_parameter: &str) -> Result<Server, UrlError> {
+fn server(
+    rest: &str,
+    socket_parameter: &str,
+    tls: impl Fn(&BTreeMap<String, String>) -> Result<Tls, UrlError>,
+) -> Result<Server, UrlError> {
     let (account, place) = match rest.rsplit_once('@') {
         Some((account, place)) => (Some(account), place),
         None => (None, rest),
@@ -229,7 +248,7 @@ fn server(rest: &str, socket_parameter: &str) -> Result<Server, UrlError> {
         password,
         database: decode(database),
         socket,
-        parameters,
+        tls: tls(&parameters)?,
     })
 }
 

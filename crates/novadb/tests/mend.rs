@@ -282,7 +282,8 @@ fn on_mariadb() {
 /// Where the replication log has statements alone, `InnoDB` changes nothing under READ COMMITTED.
 #[test]
 fn on_mariadb_that_logs_statements() {
-    let server = servers::mariadb_with(&["--log-bin=binlog", "--server-id=1", "--binlog-format=STATEMENT"]);
+    let logs_statements = ["--log-bin=binlog", "--server-id=1", "--binlog-format=STATEMENT"];
+    let server = servers::mariadb_with(|_| logs_statements.map(str::to_owned).to_vec());
     let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
     run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
     let url = DatabaseUrl::parse(&format!("{base}/nova")).unwrap();

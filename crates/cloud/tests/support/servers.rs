@@ -1,6 +1,8 @@
 //! A MariaDB and a PostgreSQL server of the test's own: from Debian's packages, with a data directory
 //! that goes away, on a port of 127.0.0.1, stopped on drop and, should the test be killed, by the kernel.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -15,10 +17,41 @@ use tempfile::TempDir;
 /// A running server.
 pub(crate) struct Server {
     process: Child,
+    daemon: Daemon,
     /// Its data and socket.
     pub(crate) dir: TempDir,
     /// TCP port on 127.0.0.1.
     pub(crate) port: u16,
+}
+
+/// How it is started, once more if need be.
+struct Daemon {
+    program: PathBuf,
+    arguments: Vec<String>,
+    account: Option<User>,
+    /// It listens before it answers: what tells that it does.
+    is_ready: fn(&Path) -> bool,
+}
+
+impl Server {
+    /// Ends it as a machine that loses power would, and returns when it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again on what it left behind. Of PostgreSQL's processes some end a moment after the first, and until
+    /// then no other server takes their place.
+    pub(crate) fn start_again(&mut self) {
+        let deadline = Instant::now() + Duration::from_mins(2);
+        loop {
+            self.process = self.daemon.spawn(self.dir.path());
+            match self.daemon.wait(&mut self.process, self.dir.path(), self.port) {
+                Ok(()) => return,
+                Err(said) => assert!(Instant::now() < deadline, "{said}"),
+            }
+        }
+    }
 }
 
 impl Drop for Server {
@@ -33,12 +66,18 @@ impl Drop for Server {
 /// The password of MariaDB's `root` and PostgreSQL's `postgres`.
 pub(crate) const ADMIN_PASSWORD: &str = "adm1n-of-the-test";
 
+/// Where a test puts files for its server, which become the server's own; and where PostgreSQL has its settings.
+pub(crate) const OF_TEST: &str = "of-test";
+
+/// Nothing waits for the disk: the data go away with the test, and a killed server's writes are the kernel's by then.
+const UNSYNCED: [&str; 3] = ["--innodb-flush-method=nosync", "--innodb-log-file-size=16M", "--debug-no-sync"];
+
 pub(crate) fn mariadb() -> Server {
-    mariadb_with(&[])
+    mariadb_with(|_| Vec::new())
 }
 
-/// With more arguments for the server.
-pub(crate) fn mariadb_with(more: &[&str]) -> Server {
+/// With further arguments, which follow from what the test writes into the server's folder.
+pub(crate) fn mariadb_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Server {
     let install = program("/usr/bin/mariadb-install-db", "mariadb-server");
     let daemon = program("/usr/sbin/mariadbd", "mariadb-server");
     let (dir, account) = workplace("nobody");
@@ -49,25 +88,30 @@ pub(crate) fn mariadb_with(more: &[&str]) -> Server {
     fs::write(&init, sql).unwrap();
     let mut command = as_account(account.as_ref(), &install);
     command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
-    run(command.arg(format!("--datadir={}", data.display())));
-    let arguments = |dir: &Path, port| {
-        let dir = dir.display();
-        let own = [
-            "--no-defaults".to_owned(),
-            format!("--datadir={dir}/data"),
-            format!("--socket={dir}/mysqld.sock"),
-            format!("--pid-file={dir}/mysqld.pid"),
-            format!("--init-file={dir}/init.sql"),
-            "--bind-address=127.0.0.1".to_owned(),
-            format!("--port={port}"),
-            "--innodb-flush-log-at-trx-commit=0".to_owned(),
-        ];
-        own.into_iter().chain(more.iter().map(|&argument| argument.to_owned())).collect()
-    };
-    start(dir, account.as_ref(), &daemon, arguments, |_| true)
+    run(command.args(UNSYNCED).arg(format!("--datadir={}", data.display())));
+    let port = free_port();
+    let shown = dir.path().display();
+    let mut arguments = vec![
+        "--no-defaults".to_owned(),
+        format!("--datadir={shown}/data"),
+        format!("--socket={shown}/mysqld.sock"),
+        format!("--pid-file={shown}/mysqld.pid"),
+        format!("--init-file={shown}/init.sql"),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--port={port}"),
+        "--innodb-flush-log-at-trx-commit=0".to_owned(),
+    ];
+    arguments.extend(UNSYNCED.map(str::to_owned));
+    arguments.extend(prepare(dir.path()));
+    start(Daemon { program: daemon, arguments, account, is_ready: |_| true }, dir, port)
 }
 
 pub(crate) fn postgresql() -> Server {
+    postgresql_with(|_| Vec::new())
+}
+
+/// With further arguments; the cluster is there when the test writes its own files.
+pub(crate) fn postgresql_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Server {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions.map(|entry| entry.path().join("bin")).max();
     let bin = newest.unwrap_or_else(|| PathBuf::from("/usr/lib/postgresql/15/bin"));
@@ -80,17 +124,21 @@ pub(crate) fn postgresql() -> Server {
     command.args(["-U", "postgres", "--auth=scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C"]);
     command.arg("--pwfile").arg(&password);
     run(command.arg("-D").arg(dir.path().join("data")));
-    let arguments = |dir: &Path, port: u16| {
-        let [data, socket] = [dir.join("data"), dir.to_owned()].map(|path| path.display().to_string());
-        let port = port.to_string();
-        ["-D", &data, "-k", &socket, "-p", &port, "-h", "127.0.0.1", "-F"].map(str::to_owned).into()
-    };
-    // It listens before it answers: the last line of its pid file tells (`AddToDataDirLockFile`, `PM_STATUS_READY`).
+    let port = free_port();
+    let [data, socket] = [dir.path().join("data"), dir.path().to_owned()].map(|p| p.display().to_string());
+    let own = ["-D", &data, "-k", &socket, "-p", &port.to_string(), "-h", "127.0.0.1", "-F"];
+    let mut arguments: Vec<String> = own.map(str::to_owned).into();
+    arguments.extend(prepare(dir.path()));
+    // The last line of its pid file tells (`AddToDataDirLockFile`, `PM_STATUS_READY`).
     let is_ready = |dir: &Path| {
         let told = fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
         told.lines().last().is_some_and(|status| status.trim() == "ready")
     };
-    start(dir, account.as_ref(), &daemon, arguments, is_ready)
+    start(Daemon { program: daemon, arguments, account, is_ready }, dir, port)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn program(path: impl AsRef<Path>, package: &str) -> PathBuf {
@@ -133,28 +181,45 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
 }
 
-/// Starts it and waits until it answers: it listens, and nothing in its directory says that it is not ready yet.
-fn start(
-    dir: TempDir,
-    account: Option<&User>,
-    daemon: &Path,
-    arguments: impl Fn(&Path, u16) -> Vec<String>,
-    is_ready: impl Fn(&Path) -> bool,
-) -> Server {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let log_path = dir.path().join("log");
-    let log = fs::File::create(&log_path).unwrap();
-    let mut command = as_account(account, daemon);
-    command.args(arguments(dir.path(), port)).stdout(log.try_clone().unwrap()).stderr(log);
-    let mut server = Server { process: command.spawn().unwrap(), dir, port };
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() || !is_ready(server.dir.path()) {
-        let said = || fs::read_to_string(&log_path).unwrap_or_default();
-        if let Some(status) = server.process.try_wait().unwrap() {
-            panic!("{} ended: {status}\n{}", daemon.display(), said());
+fn start(daemon: Daemon, dir: TempDir, port: u16) -> Server {
+    daemon.own(&dir.path().join(OF_TEST));
+    let mut process = daemon.spawn(dir.path());
+    daemon.wait(&mut process, dir.path(), port).unwrap_or_else(|said| panic!("{said}"));
+    Server { process, daemon, dir, port }
+}
+
+impl Daemon {
+    /// Makes files the server's own, and nobody else's: neither server takes a key that others may read.
+    fn own(&self, folder: &Path) {
+        let files = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+        for file in files {
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some(account) = &self.account {
+                chown(&file, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
+            }
         }
-        assert!(Instant::now() < deadline, "{} does not listen\n{}", daemon.display(), said());
-        std::thread::sleep(Duration::from_millis(20));
     }
-    server
+
+    fn spawn(&self, dir: &Path) -> Child {
+        let log = fs::File::create(dir.join("log")).unwrap();
+        let mut command = as_account(self.account.as_ref(), &self.program);
+        command.args(&self.arguments).stdout(log.try_clone().unwrap()).stderr(log);
+        command.spawn().unwrap()
+    }
+
+    /// Waits until it answers: it listens, and nothing in its directory says that it is not ready yet. Where it ends
+    /// instead: what it said.
+    fn wait(&self, process: &mut Child, dir: &Path, port: u16) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_mins(2);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() || !(self.is_ready)(dir) {
+            let program = self.program.display();
+            let said = || fs::read_to_string(dir.join("log")).unwrap_or_default();
+            if let Some(status) = process.try_wait().unwrap() {
+                return Err(format!("{program} ended: {status}\n{}", said()));
+            }
+            assert!(Instant::now() < deadline, "{program} does not listen\n{}", said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,214 @@
+//! How far a connection is to be protected, as the URL asks for it in the words of its own driver.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::database_error::DatabaseError;
+use crate::secret_url::{DatabaseUrl, Target, UrlError};
+
+/// A file of certificates is a few kilobytes; the largest bundles of all public authorities are a quarter of this.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// What the server must give or prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Demand {
+    /// Nothing is encrypted.
+    Never,
+    /// Encrypted where the server offers it, whoever it is.
+    IfOffered,
+    /// Encrypted, whoever the server is.
+    Always,
+    /// And its certificate is of an authority that is trusted.
+    KnownCa,
+    /// And is for the very name that the URL has.
+    KnownName,
+}
+
+/// What a URL asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tls {
+    pub(crate) demand: Demand,
+    /// Authorities that are trusted beside the system's.
+    pub(crate) ca: Option<PathBuf>,
+    /// Our certificate and its key.
+    pub(crate) own: Option<(PathBuf, PathBuf)>,
+}
+
+/// A URL's parameters.
+type Parameters = BTreeMap<String, String>;
+
+/// The words of `PyMySQL` and mysqlclient, as SQLAlchemy hands them on. The former checks the server's name as soon as
+/// it is told of an authority (pymysql/connections.py `_create_ssl_ctx`), the latter only the authority.
+pub(crate) fn of_mysql(parameters: &Parameters, driver: &str) -> Result<Tls, UrlError> {
+    let flag = |name: &'static str| match parameters.get(name).map(|value| value.to_ascii_lowercase()) {
+        None => Ok(None),
+        Some(value) => match value.as_str() {
+            "1" | "true" | "yes" | "on" | "required" => Ok(Some(true)),
+            "0" | "false" | "no" | "off" | "none" | "" => Ok(Some(false)),
+            _ => Err(UrlError::Tls { parameter: name, wanted: "true or false" }),
+        },
+    };
+    let path = |name: &str| parameters.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    if parameters.contains_key("ssl_capath") && path("ssl_ca").is_none() {
+        return Err(UrlError::Tls { parameter: "ssl_capath", wanted: "named as one file, by ssl_ca=FILE" });
+    }
+    let ca = path("ssl_ca");
+    // A key may stand in the same file as its certificate.
+    let own = path("ssl_cert").map(|cert| {
+        let key = path("ssl_key").unwrap_or_else(|| cert.clone());
+        (cert, key)
+    });
+    if own.is_none() && path("ssl_key").is_some() {
+        return Err(UrlError::Tls { parameter: "ssl_key", wanted: "given together with ssl_cert" });
+    }
+    let mut demand = Demand::IfOffered;
+    if own.is_some() || flag("ssl")? == Some(true) {
+        demand = Demand::Always;
+    }
+    if ca.is_some() {
+        demand = if driver == "pymysql" { Demand::KnownName } else { Demand::KnownCa };
+    }
+    match parameters.get("ssl_mode").map(|mode| mode.to_ascii_lowercase().replace('-', "_")).as_deref() {
+        None => {}
+        Some("disabled") => demand = Demand::Never,
+        Some("preferred") => demand = Demand::IfOffered,
+        Some("required") => demand = Demand::Always,
+        Some("verify_ca") => demand = Demand::KnownCa,
+        Some("verify_identity") => demand = Demand::KnownName,
+        Some(_) => {
+            let wanted = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY";
+            return Err(UrlError::Tls { parameter: "ssl_mode", wanted });
+        }
+    }
+    match flag("ssl_verify_cert")? {
+        Some(true) => demand = demand.max(Demand::KnownCa),
+        Some(false) => demand = demand.min(Demand::Always),
+        None => {}
+    }
+    for name in ["ssl_check_hostname", "ssl_verify_identity"] {
+        match flag(name)? {
+            Some(true) => demand = Demand::KnownName,
+            Some(false) => demand = demand.min(Demand::KnownCa),
+            None => {}
+        }
+    }
+    if flag("ssl_disabled")? == Some(true) {
+        demand = Demand::Never;
+    }
+    Ok(Tls { demand, ca, own })
+}
+
+/// libpq's words, which psycopg2 hands on as they are. `require` trusts whoever it is, but where an authority is named
+/// (libpq manual, "SSL Support", `sslmode`); `allow` begins without TLS there, and with it here.
+pub(crate) fn of_postgres(parameters: &Parameters) -> Result<Tls, UrlError> {
+    let path = |name: &str| parameters.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let is_systems = parameters.get("sslrootcert").is_some_and(|root| root == "system");
+    let ca = path("sslrootcert").filter(|_| !is_systems);
+    let demand = match parameters.get("sslmode").map(String::as_str) {
+        None if is_systems => Demand::KnownName,
+        None | Some("allow" | "prefer") => Demand::IfOffered,
+        Some("disable") => Demand::Never,
+        Some("require") if ca.is_some() => Demand::KnownCa,
+        Some("require") => Demand::Always,
+        Some("verify-ca") => Demand::KnownCa,
+        Some("verify-full") => Demand::KnownName,
+        Some(_) => {
+            let wanted = "disable, allow, prefer, require, verify-ca or verify-full";
+            return Err(UrlError::Tls { parameter: "sslmode", wanted });
+        }
+    };
+    let own = match (path("sslcert"), path("sslkey")) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(UrlError::Tls { parameter: "sslcert", wanted: "given together with sslkey" });
+        }
+        (None, Some(_)) => {
+            return Err(UrlError::Tls { parameter: "sslkey", wanted: "given together with sslcert" });
+        }
+    };
+    Ok(Tls { demand, ca, own })
+}
+
+/// Refuses files that are none, or hold nothing of the kind: the driver would only say that no server can be trusted.
+pub(crate) fn check_files(url: &DatabaseUrl) -> Result<(), DatabaseError> {
+    let tls = match &url.target {
+        Target::MySql(server) | Target::Postgres(server) => &server.tls,
+        Target::Sqlite(_) => return Ok(()),
+    };
+    let own = tls.own.iter().flat_map(|(cert, key)| [(cert, "CERTIFICATE"), (key, "PRIVATE KEY")]);
+    for (path, kind) in tls.ca.iter().map(|ca| (ca, "CERTIFICATE")).chain(own) {
+        check_file(path, kind).map_err(|why| DatabaseError::TlsFile {
+            database: url.to_string(),
+            path: path.display().to_string(),
+            why,
+        })?;
+    }
+    Ok(())
+}
+
+fn check_file(path: &Path, kind: &str) -> Result<(), String> {
+    let file = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !file.is_file() || file.len() > BYTES_MAX {
+        return Err(format!("not a file of at most {BYTES_MAX} bytes"));
+    }
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&text);
+    // RSA and EC keys have a word in between.
+    let begins =
+        |line: &str| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&format!("{kind}-----"));
+    if text.lines().any(begins) { Ok(()) } else { Err(format!("no {kind} in PEM form is in it")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(query: &str) -> Parameters {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn mysql_drivers_say_it_in_many_ways() {
+        let demand = |query, driver| of_mysql(&parameters(query), driver).map(|tls| tls.demand);
+        for (query, driver, expected) in [
+            ("charset=utf8", "pymysql", Demand::IfOffered),
+            ("ssl_ca=/ca.pem", "pymysql", Demand::KnownName),
+            ("ssl_ca=/ca.pem&ssl_check_hostname=false", "pymysql", Demand::KnownCa),
+            ("ssl_ca=/ca.pem", "", Demand::KnownCa),
+            ("ssl_ca=/ca.pem&ssl_verify_identity=true", "mysqldb", Demand::KnownName),
+            ("ssl_ca=/ca.pem&ssl_verify_cert=false", "pymysql", Demand::Always),
+            ("ssl_verify_cert=true", "pymysql", Demand::KnownCa),
+            ("ssl_cert=/own.pem", "pymysql", Demand::Always),
+            ("ssl_mode=VERIFY_IDENTITY", "mysqldb", Demand::KnownName),
+            ("ssl=true", "pymysql", Demand::Always),
+            ("ssl_ca=/ca.pem&ssl_disabled=1", "pymysql", Demand::Never),
+        ] {
+            assert_eq!(demand(query, driver), Ok(expected), "{query}");
+        }
+        for query in ["ssl_mode=sure", "ssl_key=/key.pem", "ssl_capath=/etc/ssl", "ssl_verify_cert=maybe"] {
+            assert!(matches!(demand(query, "pymysql"), Err(UrlError::Tls { .. })), "{query}");
+        }
+        let own = of_mysql(&parameters("ssl_cert=/own.pem"), "pymysql").unwrap().own;
+        assert_eq!(own, Some(("/own.pem".into(), "/own.pem".into())));
+    }
+
+    #[test]
+    fn libpqs_words() {
+        let demand = |query| of_postgres(&parameters(query)).map(|tls| tls.demand);
+        for (query, expected) in [
+            ("", Demand::IfOffered),
+            ("sslmode=disable", Demand::Never),
+            ("sslmode=require", Demand::Always),
+            ("sslmode=require&sslrootcert=/ca.pem", Demand::KnownCa),
+            ("sslmode=verify-full&sslrootcert=/ca.pem", Demand::KnownName),
+            ("sslrootcert=system", Demand::KnownName),
+        ] {
+            assert_eq!(demand(query), Ok(expected), "{query}");
+        }
+        for query in ["sslmode=verify_full", "sslmode=", "sslcert=/own.pem", "sslkey=/key.pem"] {
+            assert!(matches!(demand(query), Err(UrlError::Tls { .. })), "{query}");
+        }
+    }
+}
