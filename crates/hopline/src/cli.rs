@@ -183,6 +183,17 @@ pub(crate) struct DiagnoseArgs {
     pub(crate) pages: PageArgs,
 }
 
+/// The ways of packets as files for a ticket, beside what is printed.
+#[derive(Debug, Default, Args)]
+pub(crate) struct LadderArgs {
+    /// Also write the answer to this file, as a page that any browser shows without network and scripts
+    #[arg(long = "html", value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also write the picture of the packets' ways to this file
+    #[arg(long = "svg", value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
 /// The answer as files for a ticket, beside what is printed.
 #[derive(Debug, Default, Args)]
 pub(crate) struct PageArgs {
@@ -224,6 +235,8 @@ pub(crate) struct CorrelateArgs {
     /// where both ends of a packet are translated at once: all else is learned
     #[arg(long, value_name = "INSIDE=OUTSIDE", value_parser = translated)]
     pub(crate) nat: Vec<(IpAddr, IpAddr)>,
+    #[command(flatten)]
+    pub(crate) pages: LadderArgs,
 }
 
 #[derive(Debug, Args)]
@@ -252,8 +265,10 @@ pub(crate) struct CaptureArgs {
     #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) buffer: u32,
     /// Do not ask what became of packets: they are written or shown as they come, for less of the processor
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["html", "svg"])]
     pub(crate) no_journeys: bool,
+    #[command(flatten)]
+    pub(crate) pages: LadderArgs,
 }
 
 const CAPTURE_HELP: &str = "\

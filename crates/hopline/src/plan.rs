@@ -10,7 +10,7 @@ use checks::{Protocol, Symptom};
 use clap_complete::Shell;
 use report::Style;
 
-use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, PageArgs, PathArgs, Proto};
+use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, LadderArgs, PageArgs, PathArgs, Proto};
 use crate::cli_db::{DbArgs, DbCommand};
 use crate::cli_lab::LabArgs;
 use crate::failure::Failure;
@@ -49,7 +49,7 @@ pub(crate) enum Format {
 pub(crate) struct Pages {
     /// One page, whole in itself.
     pub(crate) html: Option<PathBuf>,
-    /// The picture of the path alone.
+    /// The picture alone, of the path or of the packets' ways.
     pub(crate) svg: Option<PathBuf>,
 }
 
@@ -191,14 +191,20 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
         Command::Collect(typed) => {
             Action::Collect(CollectQuestion { hosts: typed.hosts, output: typed.output })
         }
-        Command::Correlate(typed) => Action::Correlate(CorrelateQuestion {
-            files: typed.files,
-            each: typed.each,
-            window: typed.window,
-            merged: typed.merged,
-            nat: typed.nat,
-        }),
-        Command::Capture(typed) => Action::Capture(capture_question(typed, typed_verbose, format)),
+        Command::Correlate(typed) => {
+            pages = Pages::of_ladder(typed.pages);
+            Action::Correlate(CorrelateQuestion {
+                files: typed.files,
+                each: typed.each,
+                window: typed.window,
+                merged: typed.merged,
+                nat: typed.nat,
+            })
+        }
+        Command::Capture(mut typed) => {
+            pages = Pages::of_ladder(std::mem::take(&mut typed.pages));
+            Action::Capture(capture_question(typed, typed_verbose, format))
+        }
         Command::Db(DbArgs { command }) => match command {
             DbCommand::Check { now } => Action::DbCheck { now },
             DbCommand::Show { instance } => Action::DbShow { instance },
@@ -295,6 +301,10 @@ fn unicode() -> bool {
 
 impl Pages {
     fn of(typed: PageArgs) -> Pages {
+        Pages { html: typed.html, svg: typed.svg }
+    }
+
+    fn of_ladder(typed: LadderArgs) -> Pages {
         Pages { html: typed.html, svg: typed.svg }
     }
 }

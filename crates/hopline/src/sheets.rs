@@ -3,10 +3,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use capture::replace::Replacement;
 use model::Diagnosis;
+use report::Captured;
 
 use crate::failure::Failure;
 use crate::plan::Pages;
@@ -27,6 +29,42 @@ impl Sheets {
         }
         let sheet = |path: &Option<PathBuf>| path.as_deref().map(Sheet::of).transpose();
         Ok(Sheets { html: sheet(&pages.html)?, svg: sheet(&pages.svg)? })
+    }
+
+    /// Whether any was asked for.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.html.is_some() || self.svg.is_some()
+    }
+
+    /// Refuses to take the place of a file that another part of the command line names.
+    pub(crate) fn must_differ_from(&self, others: &[PathBuf]) -> Result<(), Failure> {
+        for (flag, sheet) in [("--html", &self.html), ("--svg", &self.svg)] {
+            let Some(sheet) = sheet else { continue };
+            for other in others {
+                let is_same_file = || {
+                    let (one, other) = (std::fs::metadata(&sheet.path).ok()?, std::fs::metadata(other).ok()?);
+                    let is_file = one.is_file();
+                    Some(is_file && (one.dev(), one.ino()) == (other.dev(), other.ino()))
+                };
+                if sheet.path == *other || is_same_file() == Some(true) {
+                    let place = other.display();
+                    let failure = Failure::new(format!("`{flag}` would write over {place}"));
+                    return Err(failure.hint(format!("give {flag} a name of its own")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the ways of a capture's packets.
+    pub(crate) fn write_captured(self, captured: &Captured<'_>) -> Result<(), Failure> {
+        if let Some(sheet) = self.html {
+            sheet.write(|out| captured.html(out))?;
+        }
+        match self.svg {
+            Some(sheet) => sheet.write(|out| captured.svg(out)),
+            None => Ok(()),
+        }
     }
 
     /// Writes a diagnosis.

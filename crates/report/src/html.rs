@@ -49,21 +49,21 @@ pub fn html(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         Some(first) => format!("{}: {}", diagnosis.subject, first.summary),
         None => format!("{}: {}", diagnosis.subject, outcome(diagnosis.outcome).1),
     };
-    document(&title, &body, out)
+    document(&title, &[picture::STYLE], &body, out)
 }
 
 /// What every page's head says first. Its policy refuses all but the page's own style, should a browser be talked into
 /// more.
 const HEAD: &str = include_str!("html/head.html");
 
-/// A document around its body.
-pub(crate) fn document(title: &str, body: &str, out: &mut dyn Write) -> io::Result<()> {
+/// A document around its body; the styles are those of its pictures.
+pub(crate) fn document(title: &str, styles: &[&str], body: &str, out: &mut dyn Write) -> io::Result<()> {
     write!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n{HEAD}<title>{}</title>\n<style>\n{STYLE}{}</style>\n</head>\n\
          <body>\n<main>\n{body}</main>\n</body>\n</html>\n",
         Escaped(title),
-        picture::STYLE,
+        styles.concat(),
     )
 }
 

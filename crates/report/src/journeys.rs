@@ -5,6 +5,7 @@ mod notes;
 mod one;
 mod packet;
 mod page;
+mod sequence;
 mod stamp;
 mod told;
 
@@ -18,6 +19,7 @@ use crate::json::escape_hidden;
 
 pub use notes::{Copied, Note};
 pub use one::{journey_fitting, journey_text};
+pub use sequence::{Captured, Sequence};
 
 /// A file that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,10 @@ mod tree;
 
 pub use clean::clean;
 pub use html::html;
-pub use journeys::{Copied, Journeys, Layout, Note, Unreadable, journey_fitting, journey_line, journey_text};
+pub use journeys::{
+    Captured, Copied, Journeys, Layout, Note, Sequence, Unreadable, journey_fitting, journey_line,
+    journey_text,
+};
 pub use json::{SCHEMA, json};
 pub use minimal::minimal;
 pub use picture::svg;

@@ -8,7 +8,7 @@ mod draw;
 mod lanes;
 mod marks;
 mod stations;
-mod text;
+pub(crate) mod text;
 mod told;
 
 use std::io::{self, Write};

@@ -17,7 +17,7 @@ use capture::pcapng::{Interface, Writer};
 use capture::session::{self, Limits, Outcome};
 use capture::stop::Stop;
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
-use report::clean;
+use report::{Captured, Sequence, clean};
 
 use self::live::Live;
 use self::screen::Screen;
@@ -27,6 +27,7 @@ use self::summary::Summary;
 use crate::failure::Failure;
 use crate::gather;
 use crate::plan::{CaptureQuestion, Format, Plan, Show};
+use crate::sheets::Sheets;
 use crate::site_file::{self, Site};
 use crate::vantages::{self, Onward};
 use crate::widening;
@@ -51,6 +52,8 @@ impl Aim {
 
 pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
+    let sheets = Sheets::of(&plan.pages)?;
+    sheets.must_differ_from(question.file.as_slice())?;
     let site = site_file::find(plan.site.as_deref())?;
     let aim = aim(&site, question, plan.timeout)?;
     let (snap, ring_bytes) = (question.snap, question.ring_bytes);
@@ -64,6 +67,7 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     let names: Vec<(String, LinkLayer)> = watched.iter().map(|w| (w.vantage.to_string(), w.layer)).collect();
     let onward = onward(&aim, &watched);
     let mut sink = sink(plan, question, &aim, (&names, &onward), room)?;
+    sink.sequence = sheets.are_wanted().then(Sequence::new);
     announce(&aim, &names);
     let stop = Stop::listen().map_err(|e| Failure::new(format!("cannot listen for Ctrl-C: {e}")))?;
     let limits = Limits { time: question.time, packets: question.packets, stop: Some(stop.as_fd()) };
@@ -79,11 +83,25 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     let untold_ns = u64::from(2 * room.delay_ms + room.settle_ms) * 1_000_000;
     let end_ns = outcome.closed_ns.unwrap_or(sink.latest_ns.saturating_sub(untold_ns));
     let story = story(question, &mut sink, &outcome, Span { begin_ns, end_ns }, &onward)?;
+    write(sheets, story.as_ref(), question)?;
     let counts = &outcome.counts;
     let summary =
         Summary { question, aim: &aim, names: &names, counts, unwatched: &unwatched, story: story.as_ref() };
     summary.print(plan.format, started)?;
     Ok(summary.exit_code())
+}
+
+/// The pages, where they were asked for and what became of the packets is known.
+fn write(sheets: Sheets, story: Option<&Story>, question: &CaptureQuestion) -> Result<(), Failure> {
+    if !sheets.are_wanted() {
+        return Ok(());
+    }
+    let told = story.and_then(|story| Some((story.journeys(), story.sequence.as_ref()?)));
+    let Some((journeys, sequence)) = told else {
+        return Err(Failure::new("there is no page: what became of the packets is not known"));
+    };
+    let files: Vec<String> = question.file.iter().map(|path| path.display().to_string()).collect();
+    sheets.write_captured(&Captured { journeys: &journeys, sequence, files: &files, command: "capture" })
 }
 
 /// What is known of the order of the vantages that are watched, by their numbers among these.
@@ -131,6 +149,7 @@ fn sink<'n>(
         live,
         screen: (question.show == Show::Journeys).then(|| Screen::new(color)),
         width: names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0),
+        sequence: None,
         failure: None,
         flushed: Instant::now(),
         latest_ns: 0,
@@ -146,11 +165,14 @@ fn story(
     onward: &[Onward],
 ) -> Result<Option<Story>, Failure> {
     if let Some(path) = question.file.as_deref().filter(|_| question.journeys) {
-        return Ok(story::of_file(path, outcome, span, onward));
+        return Ok(story::of_file(path, outcome, (span, onward), sink.sequence.take()));
     }
     let mut under_way = 0;
     match sink.story(|report| under_way = story::settle(report, outcome, span)) {
-        Ok(told) => Ok(told.map(|(report, names)| Story { report, names, under_way })),
+        Ok(told) => {
+            let sequence = sink.sequence.take();
+            Ok(told.map(|(report, names)| Story { report, names, under_way, sequence }))
+        }
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
         Err(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
     }

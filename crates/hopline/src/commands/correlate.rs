@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use ::correlate::{Correlator, Journey, Merge, Nat, Options, Vantage};
-use report::{Copied, Journeys, Layout, Unreadable};
+use report::{Captured, Copied, Journeys, Layout, Sequence, Unreadable};
 
 use self::order::Placed;
 use self::readers::Readers;
@@ -18,16 +18,21 @@ use self::source::Source;
 use crate::failure::Failure;
 use crate::output;
 use crate::plan::{CorrelateQuestion, Format, Plan};
+use crate::sheets::Sheets;
 use crate::vantages::Onward;
 
 /// Journeys that are shown one by one.
 const FEW: usize = 8;
 
 pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failure> {
+    let sheets = Sheets::of(&plan.pages)?;
+    sheets.must_differ_from(&question.files)?;
+    sheets.must_differ_from(question.merged.as_slice())?;
     let merged = question.merged.as_deref().map(|path| merged::Aim::of(path, &question.files)).transpose()?;
     let window_ns = i64::try_from(question.window.as_nanos()).unwrap_or(i64::MAX);
     let options = Options { window_ns, ..Options::default() };
-    let shown = Shown::new(question.each, merged.is_some());
+    let mut shown = Shown::new(question.each, merged.is_some());
+    shown.sequence = sheets.are_wanted().then(Sequence::new);
     let sources = source::open_all(&question.files)?;
     let placed = order::placed(plan, &sources)?;
     let known = Known { nat: &question.nat, onward: &[], placed: placed.as_ref() };
@@ -51,6 +56,11 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
     if let Some(aim) = merged {
         merged::write(aim, &joined, &journeys.notes(&joined.seen.copies))?;
     }
+    if let Some(sequence) = &joined.seen.sequence {
+        let files: Vec<String> = joined.sources.iter().map(|source| source.file.clone()).collect();
+        let (journeys, files) = (&journeys, files.as_slice());
+        sheets.write_captured(&Captured { journeys, sequence, files, command: "correlate" })?;
+    }
     output::print(|out| match plan.format {
         Format::Json => journeys.json(if question.each { Layout::Lines } else { Layout::Pages }, out),
         Format::Minimal => journeys.minimal(out),
@@ -60,10 +70,16 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
 }
 
 /// A capture file of our own, as journeys with their copies; what is known of the order of its vantages is by the
-/// numbers of its interfaces.
-pub(super) fn captured(path: &Path, options: Options, onward: &[Onward]) -> Result<Joined, Failure> {
+/// numbers of its interfaces. They are kept for a picture where there is a `sequence`.
+pub(super) fn captured(
+    path: &Path,
+    options: Options,
+    onward: &[Onward],
+    sequence: Option<Sequence>,
+) -> Result<Joined, Failure> {
     let known = Known { nat: &[], onward, placed: None };
-    join(source::open_all(&[path.to_owned()])?, options, Shown::new(false, true), known)
+    let shown = Shown { sequence, ..Shown::new(false, true) };
+    join(source::open_all(&[path.to_owned()])?, options, shown, known)
 }
 
 /// Tells what is known of the order of one source's vantages.
@@ -171,18 +187,24 @@ pub(super) struct Shown {
     count: usize,
     keeps_copies: bool,
     pub(super) copies: Vec<Copied>,
+    /// What is kept for a picture, where one is asked for.
+    pub(super) sequence: Option<Sequence>,
 }
 
 impl Shown {
     fn new(each: bool, keeps_copies: bool) -> Shown {
         let out = each.then(|| BufWriter::new(io::stdout().lock()));
-        Shown { out, failed: None, few: Vec::new(), count: 0, keeps_copies, copies: Vec::new() }
+        let (few, copies) = (Vec::new(), Vec::new());
+        Shown { out, failed: None, few, count: 0, keeps_copies, copies, sequence: None }
     }
 
     fn show(&mut self, journey: &Journey, vantages: &[Vantage], names: &[String], is_mixed: &[bool]) {
         self.count += 1;
         if self.few.len() < FEW {
             self.few.push(journey.clone());
+        }
+        if let Some(sequence) = &mut self.sequence {
+            sequence.see(journey);
         }
         if self.keeps_copies && !journey.is_said_again() {
             self.keep_copies(journey, vantages, is_mixed);

@@ -3,20 +3,16 @@
 use correlate::{Example, Journey, Stop};
 
 use super::packet::{ends, line};
-use super::stamp::clock;
+use super::stamp::micros;
 use crate::clean::clean;
 use crate::style::Role;
-
-/// `HH:MM:SS.ffffff`, as far as the eye wants a time.
-const MICROS: usize = 15;
 
 /// `02:24:42.435672 10.0.2.24 > 1.2.3.4: ICMP echo request, id 7, seq 1, length 64 | vnet0 +4.1us eth0`: when and
 /// what it was where it was seen first, and the way with the time that each stretch took; where addresses are
 /// rewritten, what they become; at the end the vantage where it was expected and never seen, if it was lost.
 pub fn journey_text(journey: &Journey, names: &[String], expected_at: Option<u16>, color: bool) -> String {
     let Some(first) = journey.stops.first() else { return String::new() };
-    let time = clock(first.time_ns);
-    let micros = time.get(..MICROS).unwrap_or(&time);
+    let micros = micros(first.time_ns);
     let packet = line(&Example::of(journey, first));
     let text = clean(&format!("{micros} {packet} | {}", way(journey, names).join(" "))).into_owned();
     let Some(expected_at) = expected_at else { return text };
@@ -96,7 +92,7 @@ fn cut(text: &str, columns: usize) -> &str {
 }
 
 /// `+4.1us`, `+12.0ms`, `+1.5s`.
-fn took(ns: i64) -> String {
+pub(super) fn took(ns: i64) -> String {
     let sign = if ns < 0 { '-' } else { '+' };
     let ns = ns.unsigned_abs();
     let (unit, name) = match ns {

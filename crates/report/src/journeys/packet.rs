@@ -52,6 +52,25 @@ fn what(kind: Kind, protocol: u8, detail: u32) -> String {
     }
 }
 
+/// What packets of a kind are, without numbers.
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::EchoRequest => "ICMP echo request",
+        Kind::EchoReply => "ICMP echo reply",
+        Kind::Icmp => "other ICMP",
+        Kind::Tcp => "TCP",
+        Kind::Udp => "UDP",
+        Kind::DnsQuery => "DNS query",
+        Kind::DnsResponse => "DNS response",
+        Kind::DhcpClient => "DHCP request",
+        Kind::DhcpServer => "DHCP reply",
+        Kind::ArpRequest => "ARP request",
+        Kind::ArpReply => "ARP reply",
+        Kind::Fragment => "fragment",
+        Kind::Other => "other IP",
+    }
+}
+
 /// `fa:16:3e:00:00:11`.
 pub(super) fn mac(number: u64) -> String {
     let [_, _, octets @ ..] = number.to_be_bytes();

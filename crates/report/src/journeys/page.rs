@@ -48,6 +48,12 @@ fn told(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
 }
 
 fn headline(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
+    let (mark, seen, what) = said(journeys);
+    page.marked(0, mark, &[plain(&seen), Span::new(mark.role, &what)])
+}
+
+/// How much was seen, and what is most to be said of it.
+pub(super) fn said(journeys: &Journeys<'_>) -> (Mark, String, String) {
     let findings = &journeys.report.findings;
     let count = journeys.report.journeys;
     let seen = format!(
@@ -66,7 +72,7 @@ fn headline(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
             (Mark::UNSURE, format!("{} {why}", packets(undecided)))
         }
     };
-    page.marked(0, mark, &[plain(&seen), Span::new(mark.role, &what)])
+    (mark, seen, what)
 }
 
 /// Journeys one by one, where there are few.
@@ -110,7 +116,7 @@ fn vantages(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn clock_text(journeys: &Journeys<'_>, vantage: &VantageReport) -> String {
+pub(super) fn clock_text(journeys: &Journeys<'_>, vantage: &VantageReport) -> String {
     if usize::from(vantage.source) == journeys.report.reference {
         return "its clock is the one that others are compared with".to_owned();
     }
@@ -170,7 +176,7 @@ fn stretches(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
     more(page, stretches.len(), max)
 }
 
-fn stretch_text(stretch: &Stretch, is_within: bool) -> String {
+pub(super) fn stretch_text(stretch: &Stretch, is_within: bool) -> String {
     let mut parts = Vec::new();
     match stretch.ttl.iter().max_by_key(|(_, count)| **count) {
         Some((0, _)) | None => {}
@@ -201,10 +207,15 @@ fn more(page: &mut Page<'_>, all: usize, shown: usize) -> io::Result<()> {
 }
 
 fn window(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
+    page.gap()?;
+    page.text(0, &[Span::new(Role::Dim, &window_text(journeys))])
+}
+
+/// For how long a packet is looked for.
+pub(super) fn window_text(journeys: &Journeys<'_>) -> String {
     let mut text = format!("A packet is looked for during {} ms", journeys.window_ns / 1_000_000);
     if let Some(ns) = journeys.report.window_shortened_ns {
         text.push_str(&format!("; there were so many that it was only {} ms at times", ns / 1_000_000));
     }
-    page.gap()?;
-    page.text(0, &[Span::new(Role::Dim, &text)])
+    text
 }

@@ -23,6 +23,13 @@ pub(super) fn clock(time_ns: i64) -> String {
     clock.strip_suffix("000").unwrap_or(clock).to_owned()
 }
 
+/// `HH:MM:SS.ffffff`, as far as the eye wants a time.
+pub(super) fn micros(time_ns: i64) -> String {
+    let mut clock = clock(time_ns);
+    clock.truncate("HH:MM:SS.ffffff".len());
+    clock
+}
+
 /// Days since 1970-01-01 as a date of the Gregorian calendar. Years begin in March here, so that the leap day
 /// is their last.
 fn date(days: i64) -> (i64, i64, i64) {

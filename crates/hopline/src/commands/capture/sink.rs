@@ -8,7 +8,7 @@ use capture::filter::LinkLayer;
 use capture::pcapng::{Statistics, Writer};
 use capture::session::{Counts, Event};
 use correlate::{Journey, Report};
-use report::clean;
+use report::{Sequence, clean};
 use sys::packet_ring::{Frame, Way};
 
 use super::live::Live;
@@ -29,6 +29,8 @@ pub(super) struct Sink<'s> {
     pub(super) live: Option<Live>,
     /// Journeys are shown.
     pub(super) screen: Option<Screen>,
+    /// Journeys that are over are kept here, where a picture is asked for.
+    pub(super) sequence: Option<Sequence>,
     /// Of the longest name.
     pub(super) width: usize,
     /// What is wrong with the file.
@@ -47,7 +49,7 @@ impl Sink<'_> {
                     self.show(vantage, &frame)?;
                 }
                 if let Some(live) = &mut self.live {
-                    live.see(vantage, &frame, &mut teller(&mut self.screen))?;
+                    live.see(vantage, &frame, &mut teller(&mut self.screen, &mut self.sequence))?;
                 }
                 let Some(file) = &mut self.file else { return Ok(()) };
                 let lost = (lost_before > 0).then(|| {
@@ -74,7 +76,7 @@ impl Sink<'_> {
             io::stdout().flush()?;
         }
         if let Some(live) = &mut self.live {
-            live.pause(Instant::now(), now_ns(), &mut teller(&mut self.screen))?;
+            live.pause(Instant::now(), now_ns(), &mut teller(&mut self.screen, &mut self.sequence))?;
         }
         if let (Some(live), Some(screen)) = (&self.live, &mut self.screen)
             && screen.is_due()
@@ -96,7 +98,7 @@ impl Sink<'_> {
         settle: impl FnOnce(&mut Report),
     ) -> io::Result<Option<(Report, Vec<String>)>> {
         let Some(live) = self.live.take() else { return Ok(None) };
-        let story = live.finish(settle, &mut teller(&mut self.screen))?;
+        let story = live.finish(settle, &mut teller(&mut self.screen, &mut self.sequence))?;
         self.screen.as_mut().map_or(Ok(()), Screen::clear)?;
         Ok(Some(story))
     }
@@ -138,10 +140,18 @@ impl Sink<'_> {
     }
 }
 
-/// Shows journeys that are over, where journeys are shown.
-fn teller(screen: &mut Option<Screen>) -> impl FnMut(&Journey, &[String], Option<u16>) -> io::Result<()> {
-    |journey, names, expected_at| match screen {
-        Some(screen) => screen.over(journey, names, expected_at),
-        None => Ok(()),
+/// Shows journeys that are over, where journeys are shown, and keeps them, where a picture is asked for.
+fn teller(
+    screen: &mut Option<Screen>,
+    sequence: &mut Option<Sequence>,
+) -> impl FnMut(&Journey, &[String], Option<u16>) -> io::Result<()> {
+    move |journey, names, expected_at| {
+        if let Some(sequence) = sequence {
+            sequence.see(journey);
+        }
+        match screen {
+            Some(screen) => screen.over(journey, names, expected_at),
+            None => Ok(()),
+        }
     }
 }

@@ -9,7 +9,7 @@ use ::correlate::{Options, Report};
 use capture::pcapng;
 use capture::replace::Replacement;
 use capture::session::Outcome;
-use report::{Journeys, Note};
+use report::{Journeys, Note, Sequence};
 
 use super::live::WINDOW;
 use super::warn;
@@ -27,6 +27,8 @@ pub(super) struct Story {
     pub(super) names: Vec<String>,
     /// Packets that were on their way when the capture began or ended, so that nothing is known of their ends.
     pub(super) under_way: u64,
+    /// What was kept for a picture, where one was asked for.
+    pub(super) sequence: Option<Sequence>,
 }
 
 impl Story {
@@ -80,14 +82,19 @@ pub(super) fn settle(report: &mut Report, outcome: &Outcome, span: Span) -> u64 
 
 /// Reads the file that was written, tells what became of its packets, and puts a comment at each that matters. A
 /// file that cannot be read or changed stays as it is, which is said.
-pub(super) fn of_file(path: &Path, outcome: &Outcome, span: Span, onward: &[Onward]) -> Option<Story> {
+pub(super) fn of_file(
+    path: &Path,
+    outcome: &Outcome,
+    (span, onward): (Span, &[Onward]),
+    sequence: Option<Sequence>,
+) -> Option<Story> {
     // What a pipe or device was given cannot be read again.
     if !std::fs::metadata(path).is_ok_and(|about| about.is_file()) {
         return None;
     }
     let _progress = progress::start("reading the capture again, for what became of its packets");
     let options = Options { window_ns: window_ns(), ..Options::default() };
-    let mut joined = match correlate::captured(path, options, onward) {
+    let mut joined = match correlate::captured(path, options, onward, sequence) {
         Ok(joined) => joined,
         Err(failure) => {
             warn(&format!("what became of the packets is not told: {failure}"));
@@ -102,7 +109,8 @@ pub(super) fn of_file(path: &Path, outcome: &Outcome, span: Span, onward: &[Onwa
         let path = path.display();
         warn(&format!("{path} has no comments on packets that matter, and is whole without: {error}"));
     }
-    Some(Story { report: joined.report, names: joined.names, under_way })
+    let sequence = joined.seen.sequence;
+    Some(Story { report: joined.report, names: joined.names, under_way, sequence })
 }
 
 fn annotate(path: &Path, notes: &[Note]) -> io::Result<()> {
