@@ -7,14 +7,11 @@ mod samples;
 
 use std::path::{Path, PathBuf};
 
-use chromium::Browser;
+use chromium::{Browser, FOLDED, OUTSIDE, keep};
 use model::Diagnosis;
 
 /// A desk's window, a tablet's, and a telephone's.
 const WIDTHS: [u32; 3] = [1280, 768, 390];
-
-/// Elements that are partly outside of the window, and pages that are wider than it.
-const OUTSIDE: &str = include_str!("chromium/outside.js");
 
 /// Texts of the picture that leave it, or that lie over one another.
 const CROWDED: &str = include_str!("chromium/crowded.js");
@@ -25,13 +22,6 @@ fn written(folder: &Path, name: &str, diagnosis: &Diagnosis) -> PathBuf {
     report::html(diagnosis, &mut out).unwrap();
     std::fs::write(&file, out).unwrap();
     file
-}
-
-/// Screenshots are kept where the build keeps its files, for people to look at.
-fn keep(name: &str, png: &[u8]) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
 }
 
 #[test]
@@ -112,4 +102,25 @@ fn a_station_leads_to_its_line_by_mouse_and_by_keyboard() {
     browser.settle();
     assert_eq!(browser.run("location.hash"), link);
     assert!(browser.run(target).as_str().unwrap().contains("web1 eth0"));
+}
+
+#[test]
+fn on_paper_all_is_unfolded_light_and_within_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut browser = Browser::start();
+    let pages =
+        [("fault", samples::two_findings()), ("long", samples::long(3)), ("hostile", samples::scripted())];
+    for (name, diagnosis) in &pages {
+        // A4 less its margins, at 96 pixels an inch.
+        browser.look(718, "dark");
+        browser.open(&written(folder.path(), name, diagnosis));
+        browser.print(718);
+        assert_eq!(browser.run(OUTSIDE), serde_json::json!([]), "{name}");
+        assert_eq!(browser.run(CROWDED), serde_json::json!([]), "{name}");
+        assert_eq!(browser.run(FOLDED), serde_json::json!([]), "{name}");
+        let paper = browser.run("getComputedStyle(document.body).backgroundColor");
+        assert_eq!(paper, "rgb(255, 255, 255)", "{name}");
+        keep(&format!("{name}-print"), &browser.picture());
+        assert!(browser.pages() >= 1, "{name}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use correlate::{Stretch, VantageReport};
+use correlate::{Findings, Stretch, VantageReport};
 
 use super::packet::{ends, title};
 use super::stamp::clock;
@@ -56,16 +56,15 @@ fn headline(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
 pub(super) fn said(journeys: &Journeys<'_>) -> (Mark, String, String) {
     let findings = &journeys.report.findings;
     let count = journeys.report.journeys;
+    let vantages = journeys.report.vantages.len();
     let seen = format!(
-        "{} journeys of {} at {} vantages:",
-        count,
+        "{} of {} at {}:",
+        if count == 1 { "1 journey".to_owned() } else { format!("{count} journeys") },
         packets(journeys.report.vantages.iter().map(|vantage| vantage.packets).sum()),
-        journeys.report.vantages.len()
+        if vantages == 1 { "1 vantage".to_owned() } else { format!("{vantages} vantages") },
     );
     let (mark, what) = match (findings.is_fault(), findings.undecided) {
-        (true, _) => {
-            (Mark::STOP, format!("{} lost, {} duplicated", findings.lost_count, findings.duplicates))
-        }
+        (true, _) => (Mark::STOP, wrong(findings)),
         (false, 0) => (Mark::PASS, "no packet was lost".to_owned()),
         (false, undecided) => {
             let why = "end where too little was seen to tell a loss from an end";
@@ -73,6 +72,18 @@ pub(super) fn said(journeys: &Journeys<'_>) -> (Mark, String, String) {
         }
     };
     (mark, seen, what)
+}
+
+/// `12 lost, 3 duplicated`.
+fn wrong(findings: &Findings) -> String {
+    let counts = [
+        (findings.lost_count, "lost"),
+        (findings.duplicates, "duplicated"),
+        (findings.looping, "looping"),
+        (findings.answered_twice, "answered twice"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    counts.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Journeys one by one, where there are few.
@@ -106,8 +117,9 @@ fn vantages(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
     let width = journeys.names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     for (vantage, name) in journeys.report.vantages.iter().zip(journeys.names) {
         let mut text = packets(vantage.packets);
-        text.push_str("; ");
-        text.push_str(&clock_text(journeys, vantage));
+        if let Some(clock) = clock_text(journeys, vantage) {
+            text.push_str(&format!("; {clock}"));
+        }
         if vantage.doubled > 0 {
             text.push_str(&format!("; {} shown twice, at bridge and port", packets(vantage.doubled)));
         }
@@ -116,32 +128,31 @@ fn vantages(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn clock_text(journeys: &Journeys<'_>, vantage: &VantageReport) -> String {
+/// What is known of its clock; nothing where one clock has stamped all.
+pub(super) fn clock_text(journeys: &Journeys<'_>, vantage: &VantageReport) -> Option<String> {
+    if journeys.report.vantages.iter().all(|other| other.source == vantage.source) {
+        return None;
+    }
     if usize::from(vantage.source) == journeys.report.reference {
-        return "its clock is the one that others are compared with".to_owned();
+        return Some("its clock is the one that others are compared with".to_owned());
     }
     let Some(offset) = vantage.offset else {
-        return "its clock is not bounded on both sides".to_owned();
+        return Some("its clock is not bounded on both sides".to_owned());
     };
     let reference = json::reference(journeys).unwrap_or("?");
     let drifts = if journeys.report.drifts { ", drifting" } else { "" };
     let us = |ns: i64| format!("{}", ns.unsigned_abs().div_ceil(1_000));
     if offset.low >= 0 {
-        return format!(
-            "its clock is {} to {} us ahead of {reference}{drifts}",
-            us(offset.low),
-            us(offset.high)
-        );
+        let (low, high) = (us(offset.low), us(offset.high));
+        return Some(format!("its clock is {low} to {high} us ahead of {reference}{drifts}"));
     }
     if offset.high <= 0 {
-        return format!(
-            "its clock is {} to {} us behind {reference}{drifts}",
-            us(offset.high),
-            us(offset.low)
-        );
+        let (low, high) = (us(offset.high), us(offset.low));
+        return Some(format!("its clock is {low} to {high} us behind {reference}{drifts}"));
     }
     let (behind, ahead) = (us(offset.low), us(offset.high));
-    format!("its clock agrees with {reference}: at most {behind} us behind and {ahead} us ahead{drifts}")
+    let agrees = format!("at most {behind} us behind and {ahead} us ahead{drifts}");
+    Some(format!("its clock agrees with {reference}: {agrees}"))
 }
 
 fn nat(page: &mut Page<'_>, journeys: &Journeys<'_>) -> io::Result<()> {

@@ -9,6 +9,19 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
+/// Elements that are partly outside of the window, and pages that are wider than it.
+pub const OUTSIDE: &str = include_str!("outside.js");
+
+/// What is folded, and so cannot be read.
+pub const FOLDED: &str = include_str!("folded.js");
+
+/// Screenshots are kept where the build keeps its files, for people to look at.
+pub fn keep(name: &str, png: &[u8]) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+}
+
 /// Names of the program: Debian's, and others'.
 const PROGRAMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chromium-headless-shell"];
 
@@ -75,8 +88,26 @@ impl Browser {
     pub fn look(&mut self, width: u32, scheme: &str) {
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", &metrics);
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", &features);
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.call("Emulation.setEmulatedMedia", &json!({ "media": "", "features": features }));
+    }
+
+    /// A sheet of paper of so many pixels, as a reader who prefers the dark prints it.
+    pub fn print(&mut self, width: u32) {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &metrics);
+        let features = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        self.call("Emulation.setEmulatedMedia", &json!({ "media": "print", "features": features }));
+        self.settle();
+    }
+
+    /// Prints the page, and says on how many sheets of A4.
+    pub fn pages(&mut self) -> usize {
+        let a4 = json!({ "paperWidth": 8.27, "paperHeight": 11.69, "printBackground": true });
+        let answer = self.call("Page.printToPDF", &a4);
+        let pdf = base64(answer["data"].as_str().unwrap());
+        let page = b"/Type /Page\n";
+        pdf.windows(page.len()).filter(|bytes| bytes == page).count()
     }
 
     /// Opens a file, and is back when it is drawn.
@@ -126,6 +157,12 @@ impl Browser {
     pub fn picture(&mut self) -> Vec<u8> {
         let answer =
             self.call("Page.captureScreenshot", &json!({ "format": "png", "captureBeyondViewport": true }));
+        base64(answer["data"].as_str().unwrap())
+    }
+
+    /// What is in the window by now, as a PNG: a long page takes seconds to be drawn whole.
+    pub fn glimpse(&mut self) -> Vec<u8> {
+        let answer = self.call("Page.captureScreenshot", &json!({ "format": "png" }));
         base64(answer["data"].as_str().unwrap())
     }
 

@@ -7,6 +7,7 @@ use super::super::Journeys;
 use super::super::one::took;
 use super::choose::{Choice, Drawn};
 use super::{Captured, columns, row, strip};
+use crate::clean::clean;
 use crate::escape::Escaped;
 use crate::picture::text::{cut, wrapped};
 
@@ -59,8 +60,9 @@ impl<'a> Grid<'a> {
 /// The heads of the columns; a picture of its own, so that a page can keep it in view.
 pub(super) fn heads(grid: &Grid<'_>) -> Picture {
     let mut body = String::new();
-    let names: Vec<(String, &str)> =
-        grid.line.iter().map(|vantage| columns::parts(grid.journeys.name(*vantage))).collect();
+    // Hidden characters take more room when they are shown.
+    let shown: Vec<_> = grid.line.iter().map(|vantage| clean(grid.journeys.name(*vantage))).collect();
+    let names: Vec<(String, &str)> = shown.iter().map(|name| columns::parts(name)).collect();
     let (mut at, step) = (0, grid.step());
     for run in names.chunk_by(|(one, _), (next, _)| one == next && !one.is_empty()) {
         let Some((machine, _)) = run.first() else { continue };
@@ -76,9 +78,9 @@ pub(super) fn heads(grid: &Grid<'_>) -> Picture {
         );
         at += run.len();
     }
-    for (column, (vantage, (_, device))) in grid.line.iter().zip(&names).enumerate() {
+    for (column, (name, (_, device))) in shown.iter().zip(&names).enumerate() {
         let x = grid.x(column);
-        let _ = write!(body, "<g><title>{}</title>", Escaped(&cut(grid.journeys.name(*vantage), 80)));
+        let _ = write!(body, "<g><title>{}</title>", Escaped(&cut(name, 80)));
         if step >= NAMED_MIN {
             let device = cut(device, (step - 6) / 8);
             let _ = write!(body, "<text class=\"device\" x=\"{x}\" y=\"40\">{}</text>", Escaped(&device));

@@ -146,6 +146,7 @@ fn latencies(out: &mut String, captured: &Captured<'_>) {
     }
     out.push_str("<section class=\"strips\"><h2>How long each stretch took</h2>\n");
     let (strips, left_out) = strip::strips(captured);
+    let (few, strips): (Vec<_>, Vec<_>) = strips.into_iter().partition(strip::Strip::is_of_few);
     for strip in &strips {
         let _ = writeln!(
             out,
@@ -179,8 +180,13 @@ fn latencies(out: &mut String, captured: &Captured<'_>) {
     }
     let untimed = stretches.iter().filter(|((from, to), stretch)| from == to || !stretch.is_timed);
     let untimed: Vec<_> = untimed.collect();
-    if !untimed.is_empty() {
+    if !untimed.is_empty() || !few.is_empty() {
         out.push_str("<ul>\n");
+        for strip in &few {
+            let name = format!("{} to {}", strip.from, strip.to);
+            let (name, words) = (cut(&name, NAME_MAX), strip::words(strip.stretch));
+            let _ = writeln!(out, "<li>{}: {words}</li>", Escaped(&name));
+        }
         for ((from, to), stretch) in untimed.iter().take(LINES_MAX) {
             let name = match (captured.journeys.name(*from), captured.journeys.name(*to)) {
                 (from, to) if from == to => format!("within {from}"),
@@ -235,7 +241,10 @@ fn vantages(out: &mut String, captured: &Captured<'_>, choice: &Choice) {
             grid.column(vantage).map(|column| format!("column {}: ", column + 1)).unwrap_or_default();
         let file = captured.files.get(usize::from(seen.source));
         let file = file.map(|file| format!(" in {}", cut(file, NAME_MAX))).unwrap_or_default();
-        let mut text = format!("{}{file}; {}", packets(seen.packets), page::clock_text(journeys, seen));
+        let mut text = format!("{}{file}", packets(seen.packets));
+        if let Some(clock) = page::clock_text(journeys, seen) {
+            text.push_str(&format!("; {clock}"));
+        }
         if seen.doubled > 0 {
             text.push_str(&format!("; {} shown twice, at bridge and port", packets(seen.doubled)));
         }

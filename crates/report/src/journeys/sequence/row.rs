@@ -11,6 +11,7 @@ use super::super::packet::ends;
 use super::super::stamp::micros;
 use super::choose::{Drawn, common_ns};
 use super::draw::{Grid, LEFT, RIGHT};
+use crate::clean::clean;
 use crate::escape::Escaped;
 use crate::picture::text::{columns, cut, wrapped};
 
@@ -42,8 +43,8 @@ pub(super) fn row(
     let lowest = points.last().map_or(first_y, |(_, y)| *y);
     let cross = drawn.expected_at.and_then(|expected| broken(grid, &points, expected));
     if let (Some((x, _)), Some(expected_at)) = (cross, drawn.expected_at) {
-        let name = grid.journeys.name(expected_at);
-        lines.push((x, "lost", format!("LOST, expected at {}", cut(name, 60))));
+        let name = clean(grid.journeys.name(expected_at));
+        lines.push((x, "lost", format!("LOST, expected at {}", cut(&name, 60))));
     }
     let mut bottom = lowest + if has_times { 12 } else { 4 } + if cross.is_some() { 6 } else { 0 };
 

@@ -8,9 +8,11 @@ use correlate::Stretch;
 use super::super::Journeys;
 use super::super::one::took;
 use super::super::stamp::micros;
+use super::super::told;
 use super::Captured;
 use super::choose::ahead_ns;
 use super::draw::{LEFT, RIGHT};
+use crate::clean::clean;
 use crate::escape::Escaped;
 use crate::picture::text::cut;
 
@@ -35,6 +37,14 @@ pub(super) struct Strip<'a> {
     pub(super) times: (i64, i64),
     /// How many dots stand for how many packets.
     pub(super) drawn: (usize, u64),
+}
+
+impl Strip<'_> {
+    /// Too few packets for a picture: what it would show is said in its words.
+    pub(super) fn is_of_few(&self) -> bool {
+        const FEW: u64 = 8;
+        self.drawn.1 < FEW
+    }
 }
 
 /// Of all stretches that are timed, in the order of their vantages; and how many have none for want of room.
@@ -64,8 +74,11 @@ fn strip<'a>(captured: &Captured<'a>, (from, to): (u16, u16), stretch: &'a Stret
     };
     let points: Vec<(i64, u64)> = samples.drawn().into_iter().map(point).collect();
     let times = (points.iter().map(|point| point.0).min()?, points.iter().map(|point| point.0).max()?);
-    let low = points.iter().map(|point| point.1).min()?.min(stretch.latency.percentile(50)).max(100);
-    let high = points.iter().map(|point| point.1).max()?.max(stretch.latency.max()).max(low * 4);
+    // Three times as much as the least is a scale on which small differences look small.
+    let low = points.iter().map(|point| point.1).min()?.min(stretch.latency.percentile(50)) * 4 / 5;
+    let low = low.max(100);
+    let high =
+        points.iter().map(|point| point.1).max()?.max(stretch.latency.max()).max(low.saturating_mul(3));
     let source = |vantage: u16| journeys.report.vantages.get(usize::from(vantage)).map(|seen| seen.source);
     let drifts = journeys.report.drifts && source(from) != source(to);
     let place = |ns: u64| height(ns, low, high);
@@ -80,7 +93,8 @@ fn strip<'a>(captured: &Captured<'a>, (from, to): (u16, u16), stretch: &'a Stret
             let _ = write!(dots, "M{} {}h0", across(*time, times), place(*ns));
         }
         dots.push_str("\"/>");
-        if let Some((time, ns)) = points.iter().max_by_key(|point| point.1) {
+        let stands_out = |point: &&(i64, u64)| point.1 > stretch.latency.percentile(99);
+        if let Some((time, ns)) = points.iter().max_by_key(|point| point.1).filter(stands_out) {
             let _ =
                 write!(dots, "<path class=\"longest\" d=\"M{} {}h0\"/>", across(*time, times), place(*ns));
         }
@@ -118,17 +132,20 @@ fn log2_milli(ns: u64) -> u64 {
     u64::from(power) * 1_000 + u64::try_from(rest).unwrap_or(0)
 }
 
-/// `median 4.1us, 99 of 100 within 12.0us, longest 1.2ms; 4000 packets`.
+/// `median 4.1us, 99 of 100 within 12.0us, longest 1.2ms; 4000 packets`; of few packets, 99 of 100 are all.
 pub(super) fn words(stretch: &Stretch) -> String {
     let latency = &stretch.latency;
     let time = |ns: u64| time_text(i64::try_from(ns).unwrap_or(i64::MAX));
-    format!(
-        "median {}, 99 of 100 within {}, longest {}; {}",
-        time(latency.percentile(50)),
-        time(latency.percentile(99)),
-        time(latency.max()),
-        super::super::told::packets(latency.count())
-    )
+    let count = told::packets(latency.count());
+    let (half, longest) = (time(latency.percentile(50)), time(latency.max()));
+    match latency.count() {
+        0..=1 => format!("{longest}; {count}"),
+        2..=99 => format!("median {half}, longest {longest}; {count}"),
+        _ => {
+            let most = time(latency.percentile(99));
+            format!("median {half}, 99 of 100 within {most}, longest {longest}; {count}")
+        }
+    }
 }
 
 /// `4.1us`.
@@ -150,14 +167,19 @@ pub(super) fn field(strip: &Strip<'_>, place: &str) -> String {
 pub(super) fn beneath(out: &mut String, captured: &Captured<'_>, width: usize, top: usize) -> usize {
     let mut bottom = top;
     for strip in strips(captured).0 {
-        let name = format!("{} to {}: {}", cut(strip.from, 40), cut(strip.to, 40), words(strip.stretch));
+        let name = format!(
+            "{} to {}: {}",
+            cut(&clean(strip.from), 40),
+            cut(&clean(strip.to), 40),
+            words(strip.stretch)
+        );
         let _ = writeln!(
             out,
             "<text class=\"tell\" x=\"{LEFT}\" y=\"{}\">{}</text>",
             bottom + 20,
             Escaped(&cut(&name, (width - LEFT - RIGHT) * 10 / 75))
         );
-        if strip.dots.is_empty() {
+        if strip.dots.is_empty() || strip.is_of_few() {
             bottom += 26;
             continue;
         }
