@@ -88,12 +88,15 @@ pub(crate) fn mariadb_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Server
     fs::write(&init, sql).unwrap();
     let mut command = as_account(account.as_ref(), &install);
     command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    // A server that starts clears `#sql` files away from where it keeps its own: two at once would lose each other's.
+    command.env("TMPDIR", dir.path());
     run(command.args(UNSYNCED).arg(format!("--datadir={}", data.display())));
     let port = free_port();
     let shown = dir.path().display();
     let mut arguments = vec![
         "--no-defaults".to_owned(),
         format!("--datadir={shown}/data"),
+        format!("--tmpdir={shown}"),
         format!("--socket={shown}/mysqld.sock"),
         format!("--pid-file={shown}/mysqld.pid"),
         format!("--init-file={shown}/init.sql"),
