@@ -12,7 +12,7 @@ mod repairs;
 mod told;
 mod words;
 
-pub(crate) use caches::{Addresses, cached, list};
+pub(crate) use caches::{Addresses, OCTETS_MAX, cached, list};
 pub use looks::{Checked, Clock, check, check_hosts};
 pub(crate) use one::{Repair, Template, repair};
 

@@ -104,6 +104,17 @@ pub enum DatabaseError {
         /// The tables that are not there.
         missing: Vec<String>,
     },
+    /// A table is not as in any series of nova.
+    #[error(
+        "{database} is not a nova database that can be read: {why}; \
+         name the one that holds nova's own tables in [cloud] database, or grant this user SELECT on all of them"
+    )]
+    Misshapen {
+        /// The URL.
+        database: String,
+        /// What is lacking.
+        why: String,
+    },
     /// The user may not read, or not change.
     #[error(
         "the database {database} does not let this user do that: {why}; \

@@ -29,7 +29,7 @@ mod tls;
 mod tls_error;
 mod whose;
 
-pub use cells::{Cell, cells};
+pub use cells::{Cell, Octets, cells};
 pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts};
 pub use connection::{Access, Connection};
 pub use database::read;
@@ -39,6 +39,7 @@ pub use find::{Candidates, FindError, find};
 pub use intent::intent;
 pub use mend::{Applied, Ask, Change, MendError, RecordError, Row, Undone, Value, apply, plan, undo};
 pub use records::Records;
+pub use schema::Lack;
 pub use secret_url::{DatabaseUrl, UrlError};
 pub use show::{InfoCache, Record, ShowError, show};
 pub use tls_error::TlsProblem;

@@ -25,8 +25,9 @@ use std::time::Duration;
 
 use crate::check::{Clock, Repair, repair};
 use crate::database::{Session, block_on};
-use crate::database_error::{DatabaseError, classify};
-use crate::schema::{self, Schema};
+use crate::database_error::classify;
+use crate::records;
+use crate::schema::Schema;
 use crate::secret_url::DatabaseUrl;
 
 /// Statements that look at one row may, where nothing indexes what they ask for, look at a whole table.
@@ -55,23 +56,12 @@ pub enum Ask {
 pub fn plan(url: &DatabaseUrl, timeout: Duration, ask: &Ask, clock: &Clock) -> Result<Change, MendError> {
     block_on(url, timeout * STATEMENT_PATIENCE, async {
         let mut session = Session::start(url, timeout).await?;
-        let schema = novas(&mut session, url).await?;
+        let schema = records::schema_of(&mut session, url).await?;
         let change = plan_in(&mut session, &schema, url, ask, clock).await;
         // What was read stands, whether or not the server hears our goodbye.
         let _ = session.0.close().await;
         change
     })
-}
-
-/// The tables, which must be nova's.
-async fn novas(session: &mut Session, url: &DatabaseUrl) -> Result<Schema, MendError> {
-    let schema = Schema::read(session).await.map_err(|error| classify(url, &error))?;
-    let missing = schema.missing(&schema::NEEDED);
-    if missing.is_empty() {
-        return Ok(schema);
-    }
-    let missing = missing.into_iter().map(str::to_owned).collect();
-    Err(DatabaseError::NotNova { database: url.to_string(), missing }.into())
 }
 
 async fn plan_in(

@@ -47,11 +47,7 @@ pub(crate) async fn read(session: &mut Session, url: &DatabaseUrl) -> Result<Rec
 /// The schema, where it is nova's.
 pub(crate) async fn schema_of(session: &mut Session, url: &DatabaseUrl) -> Result<Schema, DatabaseError> {
     let schema = Schema::read(session).await.map_err(|error| classify(url, &error))?;
-    let missing = schema.missing(&schema::NEEDED);
-    if !missing.is_empty() {
-        let missing = missing.into_iter().map(str::to_owned).collect();
-        return Err(DatabaseError::NotNova { database: url.to_string(), missing });
-    }
+    schema.must_be_novas(url)?;
     Ok(schema)
 }
 

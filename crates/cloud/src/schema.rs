@@ -4,9 +4,12 @@
 //! `boolean`, `int`, PostgreSQL's `inet`), and text is the one form that all of them can be cast to.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::connection::Connection;
 use crate::database::Session;
+use crate::database_error::DatabaseError;
+use crate::secret_url::DatabaseUrl;
 
 /// The tables of nova-network that nothing can be said without.
 pub(crate) const NEEDED: [&str; 5] =
@@ -15,23 +18,78 @@ pub(crate) const NEEDED: [&str; 5] =
 pub(crate) const SECURITY: [&str; 3] =
     ["security_groups", "security_group_rules", "security_group_instance_association"];
 
-/// Tables, columns and types of the database.
+/// Columns that every series of nova has, and without which a table would be misread: without `deleted` everything
+/// lives.
+const CORE: [(&str, &[&str]); 10] = [
+    ("instances", &["id", "uuid", "host", "deleted"]),
+    ("networks", &["id", "cidr", "deleted"]),
+    ("fixed_ips", &["id", "address", "network_id", "allocated", "leased", "reserved", "host", "deleted"]),
+    ("floating_ips", &["id", "address", "fixed_ip_id", "host", "deleted"]),
+    ("virtual_interfaces", &["id", "address", "network_id", "deleted"]),
+    ("security_groups", &["id", "name", "deleted"]),
+    ("security_group_rules", &["id", "parent_group_id", "protocol", "cidr", "group_id", "deleted"]),
+    ("security_group_instance_association", &["id", "security_group_id", "deleted"]),
+    ("services", &["id", "host", "binary", "deleted"]),
+    ("instance_info_caches", &["id", "network_info", "deleted"]),
+];
+/// Of these columns each of these tables has one: which instance a row is tied to.
+const KEYS: [&str; 2] = ["instance_uuid", "instance_id"];
+const KEYED: [&str; 4] =
+    ["fixed_ips", "virtual_interfaces", "security_group_instance_association", "instance_info_caches"];
+
+/// Tables, columns, types, and whether the user may read the column. What a user has no right on at all is not told of.
 const MYSQL_COLUMNS: &str = "\
-     SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), CAST(data_type AS CHAR) \
+     SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR), CAST(data_type AS CHAR), \
+     CASE WHEN FIND_IN_SET('select', privileges) > 0 THEN '1' ELSE '0' END \
      FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN \
      ('instances', 'networks', 'fixed_ips', 'floating_ips', 'virtual_interfaces', 'security_groups', \
      'security_group_rules', 'security_group_instance_association', 'services', 'instance_info_caches')";
 /// From the catalogue itself: information_schema hides tables that the user may not read, which would
 /// pass for tables that are not there.
 const POSTGRES_COLUMNS: &str = "\
-     SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), pg_catalog.format_type(a.atttypid, NULL) \
+     SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), pg_catalog.format_type(a.atttypid, NULL), \
+     CASE WHEN pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') THEN '1' ELSE '0' END \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
      WHERE c.relname IN ('instances', 'networks', 'fixed_ips', 'floating_ips', 'virtual_interfaces', \
      'security_groups', 'security_group_rules', 'security_group_instance_association', 'services', \
      'instance_info_caches') \
      AND pg_catalog.pg_table_is_visible(c.oid) AND a.attnum > 0 AND NOT a.attisdropped";
 const SQLITE_COLUMNS: &str =
-    "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c";
+    "SELECT m.name, c.name, c.type, '1' FROM sqlite_master m, pragma_table_info(m.name) c";
+
+/// Why a table cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// It is not there, or the user has no right on it at all.
+    Table(&'static str),
+    /// The user may not read it, or not all of it.
+    Right(&'static str),
+    /// It has no such column, or the user has no right on that.
+    Column(&'static str, &'static str),
+}
+
+impl Lack {
+    /// The table.
+    pub fn table(self) -> &'static str {
+        match self {
+            Lack::Table(table) | Lack::Right(table) | Lack::Column(table, _) => table,
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lack::Table(table) => {
+                write!(f, "the database has no table {table} (or none that this user may see)")
+            }
+            Lack::Right(table) => write!(f, "this user may not read {table}"),
+            Lack::Column(table, column) => {
+                write!(f, "{table} has no column {column} (or none that this user may see)")
+            }
+        }
+    }
+}
 
 /// Which server's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +110,8 @@ pub(crate) struct Schema {
     text_type: &'static str,
     /// By table and column.
     columns: BTreeMap<(String, String), Column>,
+    /// Tables that are there and cannot be read: of these no column is told.
+    lacking: BTreeMap<&'static str, Lack>,
 }
 
 /// What a column holds.
@@ -97,19 +157,62 @@ impl Schema {
             Connection::Postgres(_) => (Dialect::Postgres, "TEXT", POSTGRES_COLUMNS),
             Connection::Sqlite(_) => (Dialect::Sqlite, "TEXT", SQLITE_COLUMNS),
         };
-        let column = |[table, column, kind]: [Option<String>; 3]| {
+        let mut schema = Schema { dialect, text_type, columns: BTreeMap::new(), lacking: BTreeMap::new() };
+        for [table, column, kind, readable] in session.rows(sql.to_owned()).await? {
+            let (Some(table), Some(column)) = (table, column.filter(|name| is_plain(name))) else { continue };
+            if let (Some((own, _)), Some("0")) =
+                (CORE.iter().find(|(own, _)| *own == table), readable.as_deref())
+            {
+                schema.lacking.insert(own, Lack::Right(own));
+            }
             let type_name = kind.unwrap_or_default();
-            let name = column.filter(|name| is_plain(name))?;
-            Some(((table?, name), Column { kind: Kind::of(&type_name, dialect), type_name }))
-        };
-        let columns = session.rows(sql.to_owned()).await?.into_iter().filter_map(column).collect();
-        Ok(Schema { dialect, text_type, columns })
+            let kind = Kind::of(&type_name, dialect);
+            schema.columns.insert((table, column), Column { kind, type_name });
+        }
+        schema.withhold();
+        Ok(schema)
     }
 
-    /// Those of `tables` that the database does not have.
+    /// Leaves tables out that cannot be read as they are meant.
+    fn withhold(&mut self) {
+        for (table, core) in CORE {
+            let mut core = core.iter().copied();
+            if !self.columns.keys().any(|(of, _)| of == table) {
+                self.lacking.insert(table, Lack::Table(table));
+            } else if let Some(column) = core.find(|column| !self.has(table, column)) {
+                self.lacking.entry(table).or_insert(Lack::Column(table, column));
+            } else if KEYED.contains(&table) && !KEYS.iter().any(|key| self.has(table, key)) {
+                self.lacking.entry(table).or_insert(Lack::Column(table, KEYS[0]));
+            }
+        }
+        let lacking = &self.lacking;
+        self.columns.retain(|(table, _), _| !lacking.contains_key(table.as_str()));
+    }
+
+    /// Why one of these tables cannot be read.
+    pub(crate) fn lack(&self, tables: &[&str]) -> Option<Lack> {
+        tables.iter().find_map(|table| self.lacking.get(table).copied())
+    }
+
+    /// Refuses a database of whose tables nothing can be said.
+    pub(crate) fn must_be_novas(&self, url: &DatabaseUrl) -> Result<(), DatabaseError> {
+        let database = url.to_string();
+        let lacks: Vec<Lack> = NEEDED.iter().filter_map(|table| self.lacking.get(table).copied()).collect();
+        let of_tables = lacks.iter().filter(|lack| matches!(lack, Lack::Table(_)));
+        let missing: Vec<String> = of_tables.map(|lack| lack.table().to_owned()).collect();
+        if !missing.is_empty() {
+            return Err(DatabaseError::NotNova { database, missing });
+        }
+        match lacks.first() {
+            None => Ok(()),
+            Some(lack @ Lack::Right(_)) => Err(DatabaseError::Denied { database, why: lack.to_string() }),
+            Some(lack) => Err(DatabaseError::Misshapen { database, why: lack.to_string() }),
+        }
+    }
+
+    /// Those of `tables` that cannot be read.
     pub(crate) fn missing(&self, tables: &[&'static str]) -> Vec<&'static str> {
-        let exists = |table: &str| self.columns.keys().any(|(of, _)| of == table);
-        tables.iter().copied().filter(|table| !exists(table)).collect()
+        tables.iter().copied().filter(|table| self.lacking.contains_key(table)).collect()
     }
 
     /// The column of `table` that ties a row to an instance: uuid, or the number that Essex used.

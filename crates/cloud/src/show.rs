@@ -10,7 +10,7 @@ use model::intent::Instance;
 use thiserror::Error;
 
 use crate::cells::Cell;
-use crate::check::{Addresses, cached, list};
+use crate::check::{Addresses, OCTETS_MAX, cached, list};
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
 use crate::find::Candidates;
@@ -164,8 +164,18 @@ async fn info_cache(
         return Ok(InfoCache::Absent);
     }
     let (text, live) = (schema.text(table, "network_info"), schema.live(table));
-    let sql = format!("SELECT {text} FROM {table} WHERE {live}{}", whose.rows_of(schema, table));
-    let Some([said]) = session.rows(sql).await?.into_iter().next() else { return Ok(InfoCache::Absent) };
+    let is_long = format!("OCTET_LENGTH({table}.network_info) > {OCTETS_MAX}");
+    let sql = format!(
+        "SELECT CASE WHEN {is_long} THEN NULL ELSE {text} END, CASE WHEN {is_long} THEN '1' ELSE '0' END \
+         FROM {table} WHERE {live}{}",
+        whose.cache_of(schema)
+    );
+    let Some([said, is_long]) = session.rows(sql).await?.into_iter().next() else {
+        return Ok(InfoCache::Absent);
+    };
+    if is_long.as_deref() == Some("1") {
+        return Ok(InfoCache::Unreadable);
+    }
     let instances = &records.instances;
     let tables = Addresses::sorted(
         instances.iter().flat_map(Instance::fixed).collect(),

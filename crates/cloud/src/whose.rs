@@ -32,6 +32,18 @@ impl Whose {
         }
     }
 
+    /// What is added to a condition on `instance_info_caches`, which is tied by uuid in every series.
+    pub(crate) fn cache_of(self, schema: &Schema) -> String {
+        let table = "instance_info_caches";
+        match self {
+            Whose::Everybodys => String::new(),
+            Whose::One(id) => {
+                let key = schema.instance_key(table);
+                format!(" AND {table}.{key} = (SELECT uuid FROM instances WHERE id = {id})")
+            }
+        }
+    }
+
     /// What is added to a condition on a table whose rows name hosts: that the instance's is the one.
     pub(crate) fn host_of(self, table: &str) -> String {
         match self {

@@ -5,7 +5,6 @@
 
 #[path = "support/planted.rs"]
 mod planted;
-#[allow(dead_code, reason = "this test uses a part")]
 #[path = "../../cloud/tests/support/servers.rs"]
 mod servers;
 

@@ -45,7 +45,7 @@ const AGAIN: &str = "UPDATE floating_ips SET fixed_ip_id = 1, host = 'compute1' 
 const LEFT: &str = "SELECT CAST(COUNT(*) AS CHAR(9)) FROM floating_ips WHERE fixed_ip_id = 1";
 
 fn mariadb(more: &[&str]) -> (Server, DatabaseUrl) {
-    let server = servers::mariadb_with(more);
+    let server = servers::mariadb_with(|_| more.iter().map(|&argument| argument.to_owned()).collect());
     let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
     run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
     (server, DatabaseUrl::parse(&format!("{base}/nova")).unwrap())

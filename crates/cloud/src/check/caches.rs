@@ -13,9 +13,11 @@ use crate::cells::Cell;
 use crate::database::Session;
 use crate::records::{address, number};
 
-/// Instances at rest, with their caches. One that nova is at work with may lag behind.
-pub(super) const SQL: &str = "SELECT {c.id}, {i.id}, {key c as text}, {name i}, {c.network_info} \
-                              FROM instances i JOIN instance_info_caches c ON {key c} = {own i} AND {live c} \
+/// Instances at rest, with their caches. One that nova is at work with may lag behind. A cache is tied by uuid in every
+/// series, whatever its column is called (in Essex `instance_id`: migrate_repo/versions/082_essex.py).
+pub(super) const SQL: &str = "SELECT {c.id}, {i.id}, {key c as text}, {name i}, {brief c.network_info}, \
+                              {octets c.network_info} \
+                              FROM instances i JOIN instance_info_caches c ON {key c} = i.uuid AND {live c} \
                               WHERE {live i} AND {raw i.task_state} IS NULL ORDER BY c.id";
 
 const FIXED: &str = "SELECT {i.id}, {f.address} FROM fixed_ips f JOIN instances i ON {own i} = {key f} \
@@ -23,6 +25,9 @@ const FIXED: &str = "SELECT {i.id}, {f.address} FROM fixed_ips f JOIN instances 
 const FLOATING: &str = "SELECT {i.id}, {fl.address} FROM floating_ips fl JOIN fixed_ips f ON f.id = fl.fixed_ip_id \
                         JOIN instances i ON {own i} = {key f} \
                         WHERE {live fl} AND {live f} AND {live i} AND {raw i.task_state} IS NULL";
+
+/// nova writes a kilobyte or two a NIC. What is larger is not read: a server may hold a gigabyte in a row.
+pub(crate) const OCTETS_MAX: u64 = 1 << 20;
 
 /// Fixed and floating addresses, each in ascending order.
 #[derive(Default, PartialEq, Eq)]
@@ -69,11 +74,18 @@ pub(super) async fn look(
         addresses.floating.sort_unstable();
     }
     let compare = |row: Vec<Cell>| {
-        let [id, instance_id, uuid, name, network_info] = row.as_slice() else { return };
+        let [id, instance_id, uuid, name, network_info, octets] = row.as_slice() else { return };
         let meant = number(instance_id.as_ref()).and_then(|id: u64| tables.get(&id)).unwrap_or(&none);
-        let said = cached(network_info.as_deref());
+        let octets: u64 = number(octets.as_ref()).unwrap_or_default();
+        let is_read = octets <= OCTETS_MAX;
+        let said = cached(network_info.as_deref()).filter(|_| is_read);
         if said.as_ref() != Some(meant) {
-            let said = said.map_or("no JSON that can be read".to_owned(), |said| list(&said));
+            let unreadable = if is_read {
+                "no JSON that can be read".to_owned()
+            } else {
+                format!("{octets} octets, which no NICs fill")
+            };
+            let said = said.map_or(unreadable, |said| list(&said));
             take(vec![id.clone(), uuid.clone(), name.clone(), Some(said), Some(list(meant))]);
         }
     };

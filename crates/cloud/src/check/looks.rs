@@ -12,7 +12,8 @@ use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, caches, networ
 use crate::cells::Cell;
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
-use crate::schema::{self, Schema};
+use crate::records;
+use crate::schema::{Lack, Schema};
 use crate::secret_url::DatabaseUrl;
 
 /// What nova gave back must be free a minute after its time-out: the task that frees it runs once a minute
@@ -46,8 +47,8 @@ pub struct Checked {
     pub found: Vec<Inconsistency>,
     /// Codes that were looked for.
     pub looked_for: Vec<&'static str>,
-    /// Codes that were not, each with the table that the database lacks.
-    pub not_looked_for: Vec<(&'static str, &'static str)>,
+    /// Codes that were not, each with why a table that it needs cannot be read.
+    pub not_looked_for: Vec<(&'static str, Lack)>,
 }
 
 /// Looks for every inconsistency. `timeout` is the patience for connecting; a statement may take sixty times as long.
@@ -63,12 +64,7 @@ pub fn check(
     block_on(url, timeout * STATEMENT_PATIENCE, async {
         let mut session = Session::start(url, timeout).await?;
         let failed = |error: sqlx::Error| classify(url, &error);
-        let schema = Schema::read(&mut session).await.map_err(failed)?;
-        let missing = schema.missing(&schema::NEEDED);
-        if !missing.is_empty() {
-            let missing = missing.into_iter().map(str::to_owned).collect();
-            return Err(DatabaseError::NotNova { database: url.to_string(), missing });
-        }
+        let schema = records::schema_of(&mut session, url).await?;
         let checked = look_for_all(&mut session, &schema, clock, progress).await.map_err(failed);
         // What was read stands, whether or not the server hears our goodbye.
         let _ = session.0.close().await;
@@ -84,8 +80,8 @@ async fn look_for_all(
 ) -> Result<Checked, sqlx::Error> {
     let mut checked = Checked { found: Vec::new(), looked_for: Vec::new(), not_looked_for: Vec::new() };
     for check in DB_CATALOGUE {
-        if let Some(lacking) = schema.missing(check.inconsistency.needs).first() {
-            checked.not_looked_for.push((check.code, lacking));
+        if let Some(lack) = schema.lack(check.inconsistency.needs) {
+            checked.not_looked_for.push((check.code, lack));
             continue;
         }
         if matches!(check.inconsistency.look, Look::Hosts { .. }) {

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `{f.address}` | the column as text; NULL where this series has none |
 //! | `{raw f.host}` | the column as it is; NULL likewise |
+//! | `{brief c.network_info}` | the column as text, NULL where it is longer than a cache can be |
+//! | `{octets c.network_info}` | how long it is |
 //! | `{binary s}` | that column of `services`, whose name is a word of MySQL's |
 //! | `{live f}` | the row is not deleted; one with NULL there is invisible to nova, and to us |
 //! | `{gone i}` | the row, outer joined, is missing or deleted |
@@ -18,6 +20,7 @@
 //! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute |
 //! | `{outside f n}` | the address may be outside the network's range; always true but in MySQL |
 
+use super::caches::OCTETS_MAX;
 use crate::schema::{Dialect, Schema};
 
 /// Tables by alias.
@@ -72,6 +75,18 @@ impl Words<'_> {
         match word.split_once(' ') {
             None => self.text(&self.column(word)),
             Some(("raw", column)) => self.column(column),
+            Some(("brief", column)) => match self.reader {
+                For::Server => {
+                    let text = self.text(&self.column(column));
+                    format!("CASE WHEN OCTET_LENGTH({column}) <= {OCTETS_MAX} THEN {text} END")
+                }
+                For::People => self.column(column),
+            },
+            // An older sqlite3 has no OCTET_LENGTH.
+            Some(("octets", column)) => match self.reader {
+                For::Server => self.text(&format!("OCTET_LENGTH({column})")),
+                For::People => format!("LENGTH({column})"),
+            },
             Some(("binary", alias)) => match self.schema.dialect {
                 Dialect::MySql => format!("{alias}.`binary`"),
                 Dialect::Postgres | Dialect::Sqlite => format!("{alias}.\"binary\""),

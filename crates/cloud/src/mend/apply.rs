@@ -7,10 +7,11 @@ use super::behind::{self, Leans};
 use super::change::{Change, NOW, Value};
 use super::error::MendError;
 use super::record::{Record, State};
-use super::{Ask, STATEMENT_PATIENCE, bound, locks, novas, plan_in};
+use super::{Ask, STATEMENT_PATIENCE, bound, locks, plan_in};
 use crate::check::Clock;
 use crate::database::{Session, block_on_then};
 use crate::database_error::{DatabaseError, classify};
+use crate::records;
 use crate::schema::{Dialect, Schema};
 use crate::secret_url::DatabaseUrl;
 
@@ -59,7 +60,7 @@ async fn change(
     let failed = |error: sqlx::Error| classify(url, &error);
     let Change { table, row, before, .. } = planned;
     let moved = || MendError::Moved { table: table.clone(), row: *row };
-    let schema = novas(session, url).await?;
+    let schema = records::schema_of(session, url).await?;
     transacts(session, url, &schema, table).await?;
     let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
     session.begin_to_change(timeout).await.map_err(failed)?;

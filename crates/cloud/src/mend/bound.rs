@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::change::{Row, Value};
-use crate::cells::{Cell, every_cell};
+use crate::cells::{Cell, every_cell, exact_cells};
 use crate::connection::Connection;
 use crate::database::Session;
 use crate::schema::Schema;
@@ -17,6 +17,9 @@ macro_rules! bind {
         })
     };
 }
+
+/// Nothing to bind.
+const NONE: [Value; 0] = [];
 
 /// How many rows the statement changed. MySQL, too, counts those that had the values already: sqlx asks it to.
 pub(super) async fn execute(session: &mut Session, sql: &str, values: &[Value]) -> Result<u64, sqlx::Error> {
@@ -36,29 +39,36 @@ pub(super) async fn execute(session: &mut Session, sql: &str, values: &[Value]) 
     }
 }
 
+/// Runs a SELECT whose columns are cast to text, and reads each row by `$cells`.
+macro_rules! fetch {
+    ($session:expr, $sql:expr, $values:expr, $cells:path) => {
+        match &mut $session.0 {
+            Connection::MySql(connection) => {
+                let query = bind!(sqlx::MySql, $sql.to_owned(), $values);
+                query.fetch_all(connection).await?.iter().map($cells).collect()
+            }
+            Connection::Postgres(connection) => {
+                let query = bind!(sqlx::Postgres, numbered($sql), $values);
+                query.fetch_all(connection).await?.iter().map($cells).collect()
+            }
+            Connection::Sqlite(connection) => {
+                let query = bind!(sqlx::Sqlite, $sql.to_owned(), $values);
+                query.fetch_all(connection).await?.iter().map($cells).collect()
+            }
+        }
+    };
+}
+
 /// The rows of a SELECT whose columns are cast to text.
 pub(crate) async fn rows(
     session: &mut Session,
     sql: &str,
     values: &[Value],
 ) -> Result<Vec<Vec<Cell>>, sqlx::Error> {
-    match &mut session.0 {
-        Connection::MySql(connection) => {
-            let query = bind!(sqlx::MySql, sql.to_owned(), values);
-            query.fetch_all(connection).await?.iter().map(every_cell).collect()
-        }
-        Connection::Postgres(connection) => {
-            let query = bind!(sqlx::Postgres, numbered(sql), values);
-            query.fetch_all(connection).await?.iter().map(every_cell).collect()
-        }
-        Connection::Sqlite(connection) => {
-            let query = bind!(sqlx::Sqlite, sql.to_owned(), values);
-            query.fetch_all(connection).await?.iter().map(every_cell).collect()
-        }
-    }
+    fetch!(session, sql, values, every_cell)
 }
 
-/// The whole of a row, each column as text.
+/// The whole of a row, each column as text. An error where a value is no UTF-8: it could not be restored as it was.
 pub(super) async fn row(
     session: &mut Session,
     schema: &Schema,
@@ -67,8 +77,8 @@ pub(super) async fn row(
 ) -> Result<Option<Row>, sqlx::Error> {
     let columns = schema.columns(table);
     let sql = format!("SELECT {} FROM {table} WHERE id = {id}", schema.texts(table, &columns));
-    let found = rows(session, &sql, &[]).await?.into_iter().next();
-    Ok(found.map(|cells| columns.into_iter().map(str::to_owned).zip(cells).collect()))
+    let found: Result<Vec<Vec<Cell>>, sqlx::Error> = fetch!(session, &sql, NONE, exact_cells);
+    Ok(found?.into_iter().next().map(|cells| columns.into_iter().map(str::to_owned).zip(cells).collect()))
 }
 
 /// A place for a value of this column, which is bound as text.

@@ -7,10 +7,11 @@ use super::apply::commit;
 use super::change::{Change, Row};
 use super::error::MendError;
 use super::record::{Record, State};
-use super::{STATEMENT_PATIENCE, behind, bound, locks, novas};
+use super::{STATEMENT_PATIENCE, behind, bound, locks};
 use crate::cells::Cell;
 use crate::database::{Session, block_on_then};
 use crate::database_error::classify;
+use crate::records;
 use crate::schema::Schema;
 use crate::secret_url::DatabaseUrl;
 
@@ -54,7 +55,7 @@ async fn restore(
     let failed = |error: sqlx::Error| classify(url, &error);
     let Change { table, row, before, after, .. } = change;
     let id = || record.id().to_owned();
-    let schema = novas(session, url).await?;
+    let schema = records::schema_of(session, url).await?;
     let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
     session.begin_to_change(timeout).await.map_err(failed)?;
     locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;

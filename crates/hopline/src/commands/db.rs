@@ -11,7 +11,7 @@ pub(super) use show::show;
 
 use std::time::Instant;
 
-use cloud::{Checked, Clock, DatabaseUrl};
+use cloud::{Checked, Clock, DatabaseUrl, Lack};
 use model::finding::{Coverage, Outcome};
 use model::snapshot::Gap;
 use model::{Diagnosis, Finding, Intent};
@@ -101,7 +101,7 @@ fn conclude(
     let mut findings: Vec<Finding> = checked.found.iter().map(|found| found.finding(rows_max)).collect();
     let mut coverage = Coverage {
         looked_at: vec![format!("database {url}: {}", checked.looked_for.join(", "))],
-        gaps: checked.not_looked_for.iter().map(|(code, table)| no_table(code, table)).collect(),
+        gaps: checked.not_looked_for.iter().map(|(code, lack)| not_looked_for(code, *lack)).collect(),
     };
     match hosts {
         Ok(Hosts { facts, before }) => {
@@ -132,11 +132,12 @@ fn conclude(
     }
 }
 
-fn no_table(code: &str, table: &str) -> Gap {
+fn not_looked_for(code: &str, lack: Lack) -> Gap {
+    let table = lack.table();
     Gap {
         what: code.to_owned(),
-        why: format!("the database has no table {table}"),
-        would_need: format!("a dump with {table}"),
+        why: lack.to_string(),
+        would_need: format!("a dump with the whole of {table}, or a user who may read it"),
     }
 }
 
