@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use model::link::Link;
 use model::netns::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use parse::proc_net_sockets::{self, OnlyV6};
 
 use crate::netlink::{Channel, NetlinkError};
 
@@ -66,8 +67,9 @@ fn from_diag(body: &[u8], protocol: u8, links: &[Link]) -> Option<Vec<Socket>> {
     };
     let device = links.iter().find(|l| l.index == bound).map(|l| l.name.clone());
     let attributes = body.get(MESSAGE_BYTES..).unwrap_or_default();
-    let only_v6 = attribute(attributes, SK_V6ONLY).is_some_and(|value| value != 0);
-    Some(of_both(Socket { protocol, address, port, device, receive_queue: queue }, only_v6))
+    let only_v6 = attribute(attributes, SK_V6ONLY).filter(|value| *value != 0);
+    let only_v6 = only_v6.map_or(OnlyV6::No, |_| OnlyV6::Yes);
+    Some(proc_net_sockets::of_both(Socket { protocol, address, port, device, receive_queue: queue }, only_v6))
 }
 
 /// First byte of an attribute's value. Each begins with its length, itself included, and its type, and
@@ -82,55 +84,13 @@ fn attribute(mut rest: &[u8], wanted: u16) -> Option<u8> {
     }
 }
 
-/// An unspecified IPv6 address receives IPv4 too, unless told not to (`IPV6_V6ONLY`).
-fn of_both(socket: Socket, only_v6: bool) -> Vec<Socket> {
-    let v4 = Socket { address: Ipv4Addr::UNSPECIFIED.into(), ..socket.clone() };
-    let takes_v4 = socket.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !only_v6;
-    [socket].into_iter().chain(takes_v4.then_some(v4)).collect()
-}
-
 fn by_procfs() -> Vec<Socket> {
     let sources = [("tcp", 6), ("udp", 17), ("tcp6", 6), ("udp6", 17)];
     let of = |(name, protocol): (&str, u8)| {
         let text = fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
-        // procfs does not tell IPV6_V6ONLY: the default is taken.
-        let found = text.lines().skip(1).filter_map(|line| from_procfs(line, protocol));
-        found.flat_map(|socket| of_both(socket, false)).collect::<Vec<Socket>>()
+        proc_net_sockets::parse(&text, protocol)
     };
     sources.into_iter().flat_map(of).collect()
-}
-
-/// A line of /proc/net/{tcp,udp} (proc(5)).
-fn from_procfs(line: &str, protocol: u8) -> Option<Socket> {
-    let mut fields = line.split_whitespace();
-    let local = fields.nth(1)?;
-    let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
-    let queues = fields.next()?;
-    if state != if protocol == 6 { LISTEN } else { UNCONNECTED } {
-        return None;
-    }
-    let (address, port) = local.split_once(':')?;
-    let waiting = queues.split_once(':').and_then(|(_, rx)| u32::from_str_radix(rx, 16).ok());
-    Some(Socket {
-        protocol,
-        address: address_of(address)?,
-        port: u16::from_str_radix(port, 16).ok()?,
-        device: None,
-        receive_queue: waiting.unwrap_or(0),
-    })
-}
-
-/// Addresses are printed as 32-bit words in the machine's byte order.
-fn address_of(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
-    if hex.len() == 8 {
-        return Some(IpAddr::V4(Ipv4Addr::from(word(0)?)));
-    }
-    let mut octets = [0; 16];
-    for (nth, chunk) in octets.chunks_mut(4).enumerate() {
-        chunk.copy_from_slice(&word(nth * 8)?);
-    }
-    Some(Ipv6Addr::from(octets).to_canonical())
 }
 
 #[cfg(test)]
@@ -138,15 +98,6 @@ mod tests {
     use std::net::{TcpListener, UdpSocket};
 
     use super::*;
-
-    #[test]
-    fn a_line_of_procfs_is_read() {
-        let line = "   3: 2A00000A:0035 00000000:0000 07 00000000:00000200 00:00000000 00000000 0 0 1 2 0 0";
-        let read = from_procfs(line, 17).unwrap();
-        assert_eq!(read.address, "10.0.0.42".parse::<IpAddr>().unwrap());
-        assert_eq!((read.port, read.receive_queue), (53, 512));
-        assert_eq!(from_procfs(line, 6), None);
-    }
 
     #[test]
     fn own_listeners_are_seen_both_ways() {

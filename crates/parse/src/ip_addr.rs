@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use model::bond::{Bond, BondMode, BondSlave};
 use model::link::{Bridge, BridgePort, Link, LinkKind, LinkStats, OperState, Peer, PortState};
 use model::route::{Address, Standing};
 use model::vlan::{VlanDevice, VlanProtocol};
 use model::vxlan::VxlanDevice;
 
+use crate::ip_words::value_of;
 use crate::{Parsed, Problem};
 
 /// Links and addresses in the order of the listing.
@@ -22,6 +24,17 @@ pub struct IpAddrOutput {
     pub links: Vec<Link>,
     /// Every address, with the index of its link.
     pub addresses: Vec<Address>,
+    /// Of links whose other end is in another namespace, which one: by ifindex of the link.
+    pub elsewhere: BTreeMap<u32, Elsewhere>,
+}
+
+/// Another namespace, as a link tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// `link-netns NAME`.
+    Named(String),
+    /// `link-netnsid ID`, by which this namespace knows the other (`ip netns list-id`).
+    Numbered(u32),
 }
 
 /// Reads a whole listing. Masters and lower links get their index where the listing has them too.
@@ -30,7 +43,7 @@ pub fn parse(text: &str) -> Parsed<IpAddrOutput> {
     for (index, line) in text.lines().enumerate() {
         reader.line(index, line);
     }
-    resolve_names(&mut reader.out.value.links, &reader.lower_names);
+    resolve_names(&mut reader.out.value.links, &reader.lower_names, &reader.underlays);
     reader.out
 }
 
@@ -39,6 +52,8 @@ struct Reader {
     out: Parsed<IpAddrOutput>,
     /// What stands after `@` in the name of the link at the same position, where it is a name.
     lower_names: Vec<Option<String>>,
+    /// Name of the link that a VXLAN device's packets have to take, by ifindex of the device.
+    underlays: BTreeMap<u32, String>,
     /// The lines that follow belong to the last link.
     in_link: bool,
     /// The next line holds the figures below this heading of `ip -s`.
@@ -67,7 +82,11 @@ impl Reader {
         self.in_link &= continues;
         let understood = match self.out.value.links.last_mut() {
             Some(link) if self.in_link => {
-                detail(line, link, &mut self.heading, &mut self.out.value.addresses).is_some()
+                let words: Vec<&str> = line.split_whitespace().collect();
+                self.out.value.elsewhere.extend(elsewhere(&words).map(|other| (link.index, other)));
+                let underlay = value_of(&words, "dev").filter(|_| words.first() == Some(&"vxlan"));
+                self.underlays.extend(underlay.map(|name| (link.index, name.to_owned())));
+                detail(&words, link, &mut self.heading, &mut self.out.value.addresses).is_some()
             }
             Some(_) | None => false,
         };
@@ -134,34 +153,38 @@ fn operstate(word: &str) -> OperState {
 /// One of the indented lines below a link's first. `None` where a line that should hold something
 /// does not.
 fn detail(
-    line: &str,
+    words: &[&str],
     link: &mut Link,
     heading: &mut Option<Heading>,
     addresses: &mut Vec<Address>,
 ) -> Option<()> {
-    let words: Vec<&str> = line.split_whitespace().collect();
     let first = *words.first()?;
     if let Some(below) = heading.take() {
-        return counters(&words, below, link.stats.get_or_insert_default());
+        return counters(words, below, link.stats.get_or_insert_default());
     }
     match first {
-        "inet" | "inet6" => addresses.push(address(&words, link.index)?),
+        "inet" | "inet6" => addresses.push(address(words, link.index)?),
         "RX:" => *heading = Some(Heading::Received),
         "TX:" => *heading = Some(Heading::Sent),
         "bridge" => {
             link.kind = LinkKind::Bridge;
-            link.bridge = Some(bridge(&words));
+            link.bridge = Some(bridge(words));
         }
-        "bridge_slave" => link.port = Some(bridge_port(&words)),
+        "bridge_slave" => link.port = Some(bridge_port(words)),
         "vlan" => {
             link.kind = LinkKind::Vlan;
-            link.vlan = Some(vlan_device(&words)?);
+            link.vlan = Some(vlan_device(words)?);
         }
         "vxlan" => {
             link.kind = LinkKind::Vxlan;
             // The line of a device of which ip knows only the kind has that word alone.
-            link.vxlan = vxlan_device(&words);
+            link.vxlan = vxlan_device(words);
         }
+        "bond" => {
+            link.kind = LinkKind::Bond;
+            link.bond = bond(words);
+        }
+        "bond_slave" => link.bond_slave = Some(bond_slave(words)),
         _ if first.starts_with("link/") => link.mac = words.get(1).and_then(|mac| mac.parse().ok()),
         _ if KINDS.contains(&first) => link.kind = LinkKind::from_kernel(first),
         _ => {}
@@ -170,8 +193,7 @@ fn detail(
 }
 
 /// Kinds (`IFLA_INFO_KIND`) that `ip -d` prints as the first word of a line of their own.
-const KINDS: [&str; 18] = [
-    "bond",
+const KINDS: [&str; 17] = [
     "dummy",
     "geneve",
     "gre",
@@ -191,6 +213,36 @@ const KINDS: [&str; 18] = [
     "wireguard",
 ];
 
+/// At the end of the line with the link's own address.
+fn elsewhere(words: &[&str]) -> Option<Elsewhere> {
+    words.first().filter(|first| first.starts_with("link/"))?;
+    let named = || Some(Elsewhere::Named(value_of(words, "link-netns")?.to_owned()));
+    let numbered = || Some(Elsewhere::Numbered(value_of(words, "link-netnsid")?.parse().ok()?));
+    named().or_else(numbered)
+}
+
+/// `bond mode 802.3ad miimon 100 ... ad_aggregator 1 ... ad_partner_mac 00:00:00:00:00:00`. `None` where nothing
+/// tells the mode.
+fn bond(words: &[&str]) -> Option<Bond> {
+    use BondMode::{ActiveBackup, BalanceAlb, BalanceRr, BalanceTlb, BalanceXor, Broadcast, Lacp};
+    let mode = value_of(words, "mode")?;
+    let known = [BalanceRr, ActiveBackup, BalanceXor, Broadcast, Lacp, BalanceTlb, BalanceAlb];
+    Some(Bond {
+        mode: *known.iter().find(|known| known.name() == mode)?,
+        aggregator: value_of(words, "ad_aggregator").and_then(|id| id.parse().ok()),
+        partner: value_of(words, "ad_partner_mac").and_then(|mac| mac.parse().ok()),
+    })
+}
+
+/// `bond_slave state ACTIVE mii_status UP link_failure_count 0 ... ad_aggregator_id 1 ...`.
+fn bond_slave(words: &[&str]) -> BondSlave {
+    BondSlave {
+        is_up: value_of(words, "mii_status") == Some("UP"),
+        is_active: value_of(words, "state") == Some("ACTIVE"),
+        aggregator: value_of(words, "ad_aggregator_id").and_then(|id| id.parse().ok()),
+    }
+}
+
 /// `vlan protocol 802.1Q id 100 <REORDER_HDR>`; old versions of ip print no protocol.
 fn vlan_device(words: &[&str]) -> Option<VlanDevice> {
     let flags = words.iter().find_map(|word| word.strip_prefix('<')?.strip_suffix('>')).unwrap_or_default();
@@ -205,7 +257,7 @@ fn vlan_device(words: &[&str]) -> Option<VlanDevice> {
 
 /// `vxlan id 100 remote 203.0.113.35 local 203.0.113.34 dev eth0 srcport 0 0 dstport 4789 nolearning ttl auto`.
 ///
-/// The link below is told by name alone, so its index stays out. `None` where nothing tells the VNI.
+/// The link below is told by name, and resolved when the whole listing is read. `None` where nothing tells the VNI.
 fn vxlan_device(words: &[&str]) -> Option<VxlanDevice> {
     let usual = VxlanDevice::default();
     let ip = |key| value_of(words, key).and_then(|ip| ip.parse().ok());
@@ -226,12 +278,6 @@ fn vlan_protocol(words: &[&str], key: &str) -> VlanProtocol {
         Some("802.1ad") => VlanProtocol::Dot1ad,
         Some(_) | None => VlanProtocol::Dot1q,
     }
-}
-
-/// The word after `key`.
-fn value_of<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
-    let at = words.iter().position(|word| *word == key)?;
-    words.get(at + 1).copied()
 }
 
 /// `inet 10.0.0.1/24 brd 10.0.0.255 scope global secondary br100`, or `inet 10.9.0.1 peer 10.9.0.2/32`.
@@ -322,111 +368,18 @@ fn counters(words: &[&str], heading: Heading, stats: &mut LinkStats) -> Option<(
 }
 
 /// Gives names of masters and lower links their index, where the same listing tells it.
-fn resolve_names(links: &mut [Link], lower_names: &[Option<String>]) {
+fn resolve_names(links: &mut [Link], lower_names: &[Option<String>], underlays: &BTreeMap<u32, String>) {
     let indexes: BTreeMap<String, u32> = links.iter().map(|l| (l.name.clone(), l.index)).collect();
     for (link, lower_name) in links.iter_mut().zip(lower_names) {
         link.master = link.master_name.as_ref().and_then(|name| indexes.get(name).copied());
         if let Some(&index) = lower_name.as_ref().and_then(|name| indexes.get(name)) {
             link.peer = Some(Peer { index, netns: None });
         }
+        if let (Some(device), Some(name)) = (&mut link.vxlan, underlays.get(&link.index)) {
+            device.underlay = indexes.get(name).copied();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn vxlan_devices_are_read() {
-        let text = "\
-5: vxlan100: <BROADCAST,MULTICAST> mtu 1450 qdisc noop state DOWN mode DEFAULT group default qlen 1000
-    link/ether 02:00:00:00:00:05 brd ff:ff:ff:ff:ff:ff promiscuity 0
-    vxlan id 100 remote 10.0.0.3 local 10.0.0.1 dev eth0 srcport 0 0 dstport 4789 ttl auto ageing 300 udpcsum
-6: vx2: <BROADCAST,MULTICAST> mtu 1450 qdisc noop state DOWN mode DEFAULT group default qlen 1000
-    vxlan id 9 group 239.1.1.1 dev eth0 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum
-7: vx3: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN mode DEFAULT group default qlen 1000
-    vxlan external id 0 srcport 0 0 dstport 4790 nolearning ttl auto ageing 300 udpcsum
-8: vx4: <BROADCAST,MULTICAST> mtu 1450 qdisc noop state DOWN
-    vxlan
-";
-        let read = parse(text);
-        assert_eq!(read.problems, []);
-        let ip = |text: &str| text.parse::<IpAddr>().ok();
-        let usual = VxlanDevice::default();
-        let devices = [
-            Some(VxlanDevice {
-                vni: 100,
-                local: ip("10.0.0.1"),
-                remote: ip("10.0.0.3"),
-                port: 4789,
-                ..usual
-            }),
-            Some(VxlanDevice { vni: 9, remote: ip("239.1.1.1"), learning: false, ..usual }),
-            Some(VxlanDevice { port: 4790, learning: false, external: true, ..usual }),
-            None,
-        ];
-        let of_links: Vec<_> = read.value.links.iter().map(|link| link.vxlan).collect();
-        assert_eq!(of_links, devices);
-        assert!(read.value.links.iter().all(|link| link.kind == LinkKind::Vxlan));
-    }
-
-    #[test]
-    fn vlan_devices_and_what_filters_before_the_stack_are_read() {
-        let text = "\
-2: eth0: <NO-CARRIER,BROADCAST,MULTICAST,PROMISC,UP> mtu 1500 xdp/id:13 qdisc mq state LOWERLAYERDOWN
-    link/ether 52:54:00:c1:f4:b2 brd ff:ff:ff:ff:ff:ff
-    prog/xdp id 13
-7: vlan100@eth0: <BROADCAST,MULTICAST> mtu 1496 qdisc noop state DOWN mode DEFAULT
-    link/ether fa:16:3e:00:00:11 brd ff:ff:ff:ff:ff:ff promiscuity 0
-    vlan protocol 802.1Q id 100 <REORDER_HDR>
-8: tun0@NONE: <POINTOPOINT,NOARP,UP,LOWER_UP> mtu 1400 qdisc fq_codel state UNKNOWN
-    link/none
-";
-        let read = parse(text);
-        assert_eq!(read.problems, []);
-        let [eth0, vlan100, tun0] = read.value.links.as_slice() else { panic!("three links") };
-        assert!(eth0.xdp && eth0.promiscuous && eth0.admin_up && !eth0.carrier);
-        assert_eq!(eth0.operstate, OperState::LowerLayerDown);
-        assert_eq!((vlan100.kind.clone(), vlan100.mtu), (LinkKind::Vlan, 1496));
-        assert_eq!(vlan100.vlan, Some(VlanDevice::of(100)));
-        assert_eq!(vlan100.peer, Some(Peer { index: 2, netns: None }));
-        assert_eq!((tun0.name.as_str(), tun0.mac, tun0.peer), ("tun0", None, None));
-    }
-
-    #[test]
-    fn what_a_vlan_device_and_a_bridge_say_of_tags_is_read() {
-        let text = "\
-3: qinq@eth0: <BROADCAST,UP> mtu 1500
-    vlan protocol 802.1ad id 7 <LOOSE_BINDING>
-4: br0: <BROADCAST,UP> mtu 1500
-    bridge stp_state 0 vlan_filtering 1 vlan_protocol 802.1ad vlan_default_pvid 5
-5: old: <BROADCAST,UP> mtu 1500
-    vlan id 8 <REORDER_HDR>
-";
-        let read = parse(text);
-        assert_eq!(read.problems, []);
-        let [qinq, br0, old] = read.value.links.as_slice() else { panic!("three links") };
-        let outer =
-            VlanDevice { id: 7, protocol: VlanProtocol::Dot1ad, reorder_header: false, loose_binding: true };
-        assert_eq!((qinq.vlan, old.vlan), (Some(outer), Some(VlanDevice::of(8))));
-        let bridge = br0.bridge.unwrap();
-        assert!(bridge.vlan_filtering);
-        assert_eq!((bridge.vlan_protocol, bridge.default_pvid), (VlanProtocol::Dot1ad, 5));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_not_given_to_another_link() {
-        let text = "\
-1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN
-    inet 127.0.0.1/8 scope host lo
-    inet 10.0.0.300/24 scope global lo
-2: eth0 <BROADCAST,UP> mtu 1500
-    inet 10.0.0.1/24 scope global eth0
-";
-        let read = parse(text);
-        assert_eq!(read.value.links.len(), 1);
-        assert_eq!(read.value.addresses.len(), 1);
-        let places: Vec<_> = read.problems.iter().map(|p| (p.line, p.column)).collect();
-        assert_eq!(places, [(3, 5), (4, 1), (5, 5)]);
-    }
-}
+mod tests;
