@@ -19,6 +19,7 @@ mod mapped;
 mod names;
 mod plain;
 mod read;
+mod redact;
 mod secrets;
 mod write;
 
@@ -27,5 +28,6 @@ pub use error::{ReadError, WriteError};
 pub use manifest::{CloudFacts, DATABASE, MachineEntry, Manifest};
 pub use plain::add_plain;
 pub use read::{Bundle, read};
+pub use redact::{Key, KeyError, Pseudonyms, RedactError, Redacted, redact, redact_capture, table};
 pub use secrets::scrub;
 pub use write::{Facts, Writer};

@@ -131,6 +131,33 @@ fn take(path: &str, entry: &mut Entry<'_, impl Read>, taken: &mut Taken) -> Resu
     Ok(())
 }
 
+/// Longest plain file that is read as a whole: beyond what any of ours may be.
+const PLAIN_MAX: u64 = FACTS_MAX;
+
+/// Shows every plain file of a bundle that [`read()`] took, one after the other. What is longer than a file of facts may
+/// be is left out, and so is what lies behind damage.
+pub(crate) fn plain_files(source: impl Read, see: &mut dyn FnMut(&str, &[u8])) -> Result<(), ReadError> {
+    let shown = || -> Result<(), Stop> {
+        let mut archive = Archive::new(Bounded::new(source)?);
+        for entry in archive.entries()?.raw(true) {
+            let Some((path, entry)) = path::plain_file(entry?).map_err(Stop::Refused)? else { continue };
+            let length = entry.header().entry_size()?;
+            if path == MANIFEST || is_ours(&path) || length > PLAIN_MAX {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            entry.take(PLAIN_MAX).read_to_end(&mut bytes)?;
+            whole(bytes.len() as u64, length)?;
+            see(&path, &bytes);
+        }
+        Ok(())
+    };
+    match shown() {
+        Err(Stop::Refused(error)) => Err(error),
+        Ok(()) | Err(Stop::Damaged(_)) => Ok(()),
+    }
+}
+
 /// The archive must not end within a file.
 fn whole(read: u64, length: u64) -> Result<(), Stop> {
     if read == length { Ok(()) } else { Err(Stop::Damaged(io::ErrorKind::UnexpectedEof.into())) }

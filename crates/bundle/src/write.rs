@@ -65,12 +65,24 @@ impl<S: Read + Write + Seek> Writer<S> {
             return;
         }
         let text = secrets::scrub_file(&path, text);
-        let listed = listed(&path, text.as_bytes());
+        self.put(path, text.as_bytes());
+    }
+
+    /// Takes a file of the site that is no text, as it is.
+    pub(crate) fn add_bytes(&self, file: &str, bytes: &[u8]) {
+        let path = names::path("", file);
+        if path != MANIFEST && !read::is_ours(&path) {
+            self.put(path, bytes);
+        }
+    }
+
+    fn put(&self, path: String, bytes: &[u8]) {
+        let listed = listed(&path, bytes);
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         if spool.failed.is_some() || !spool.paths.insert(path.clone()) {
             return;
         }
-        match entry::write(&mut spool.packed, &path, text.as_bytes(), self.taken_at) {
+        match entry::write(&mut spool.packed, &path, bytes, self.taken_at) {
             Ok(()) => spool.files.push(listed),
             Err(error) => spool.failed = Some(failed(&path)(error)),
         }

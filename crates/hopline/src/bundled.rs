@@ -42,10 +42,22 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
         }
     }
     let mut gaps: Vec<Gap> = read.values().flat_map(|bundle| bundle.gaps.clone()).collect();
+    gaps.extend(read.iter().filter(|(_, bundle)| bundle.manifest.redacted).map(|(path, _)| pseudonyms(path)));
     gaps.sort();
     gaps.dedup();
     parts.gaps.extend(gaps);
     Ok(())
+}
+
+/// A report of a redacted bundle is read by who does not know the names in it.
+fn pseudonyms(bundle: &Path) -> Gap {
+    let shown = bundle.display();
+    Gap {
+        what: format!("the real names of {shown}"),
+        why: "it is redacted: names, ids, addresses and MACs are pseudonyms".to_owned(),
+        would_need: "the table FILE.names that `hopline collect --redact` wrote beside it, where it was made"
+            .to_owned(),
+    }
 }
 
 /// Reads a bundle's facts.

@@ -153,6 +153,16 @@ pub(crate) struct CollectArgs {
     /// one is whole
     #[arg(short = 'o', long = "output", value_name = "FILE.tar.zst")]
     pub(crate) output: PathBuf,
+    /// Put pseudonyms in the place of names, ids, addresses and MACs; what they stand for is written beside the
+    /// file, into FILE.names, and what made them into FILE.key: both stay with you
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Make the pseudonyms with this key of an earlier `--redact`, so that bundles of several hosts fit together
+    #[arg(long, value_name = "FILE.key", requires = "redact")]
+    pub(crate) redact_key: Option<PathBuf>,
+    /// Redact this file of an earlier `hopline collect` instead of reading the site
+    #[arg(long = "bundle", value_name = "FILE", requires = "redact", conflicts_with = "hosts")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

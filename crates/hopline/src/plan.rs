@@ -92,6 +92,16 @@ pub(crate) struct CollectQuestion {
     /// None for all.
     pub(crate) hosts: Vec<String>,
     pub(crate) output: PathBuf,
+    pub(crate) redaction: Option<Redaction>,
+}
+
+/// Names are to be pseudonyms.
+#[derive(Debug)]
+pub(crate) struct Redaction {
+    /// One that is there already.
+    pub(crate) key: Option<PathBuf>,
+    /// Of this bundle, in place of the site.
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -189,7 +199,8 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             })
         }
         Command::Collect(typed) => {
-            Action::Collect(CollectQuestion { hosts: typed.hosts, output: typed.output })
+            let redaction = typed.redact.then_some(Redaction { key: typed.redact_key, bundle: typed.bundle });
+            Action::Collect(CollectQuestion { hosts: typed.hosts, output: typed.output, redaction })
         }
         Command::Correlate(typed) => {
             pages = Pages::of_ladder(typed.pages);

@@ -1,5 +1,7 @@
 //! `hopline collect`: all that is read of the site, or of some of its hosts, as one file.
 
+use std::fmt::Display;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::thread;
@@ -18,10 +20,34 @@ use crate::progress;
 use crate::site_file::Site;
 use crate::who;
 
+mod redacting;
+
 /// The bundle holds less than was asked for.
 const EXIT_INCOMPLETE: u8 = 3;
 
 pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure> {
+    let output = &question.output;
+    let _progress = progress::start("collecting");
+    let Some(redaction) = &question.redaction else {
+        let mut bundle = Replacement::private(output).map_err(|error| cannot_write(output, &error))?;
+        let (told, bytes) = collect_into(plan, question, &mut bundle.file)?;
+        bundle.commit().map_err(|error| cannot_write(output, &error))?;
+        return told.print(output, bytes, plan.format);
+    };
+    let key = redacting::key(redaction)?;
+    if let Some(bundle) = &redaction.bundle {
+        let redacted = redacting::write(&mut redacting::open(bundle)?, bundle, key, output)?;
+        let told = Told { machines: redacted.machines, lacking: Vec::new(), gaps: redacted.gaps };
+        return told.print(output, redacted.bytes, plan.format);
+    }
+    // It never gets a name: nobody shall send the wrong one.
+    let mut plain = spool(output, ".plain")?;
+    let (told, _) = collect_into(plan, question, &mut plain.file)?;
+    let redacted = redacting::write(&mut plain.file, output, key, output)?;
+    told.print(output, redacted.bytes, plan.format)
+}
+
+fn collect_into(plan: &Plan, question: &CollectQuestion, out: &mut File) -> Result<(Told, u64), Failure> {
     let site = plan.find_site()?;
     if site.is_offline() {
         return Err(Failure::new(
@@ -30,17 +56,10 @@ pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure
         .hint("collect where the machines can be reached; a bundle is read with `at = \"bundle:FILE\"`"));
     }
     let wanted = wanted(&site, &question.hosts)?;
-    let _progress = progress::start("collecting");
     let output = &question.output;
-    let cannot = |error: &dyn std::fmt::Display| {
-        Failure::new(format!("cannot write the bundle {}: {error}", output.display()))
-            .hint("`-o FILE.tar.zst` names a file in a folder that can be written to")
-    };
+    let cannot = |error: &dyn Display| cannot_write(output, error);
     let taken_at = collect::now();
-    // Where files cannot be without a name, the two need one each.
-    let mut spool = output.as_os_str().to_owned();
-    spool.push(".spool");
-    let spool = Replacement::private(Path::new(&spool)).map_err(|error| cannot(&error))?;
+    let spool = spool(output, ".spool")?;
     let writer = Writer::new(&spool.file, taken_at).map_err(|error| cannot(&error))?;
     let keep = |machine: &str, file: &str, text: &str| {
         writer.add(machine, file, text);
@@ -50,12 +69,20 @@ pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure
     };
     let facts = facts(&site, &wanted, plan, taken_at, &keep);
     bundle::add_plain(&writer, &facts);
-    let told = Told::of(&facts, &wanted);
-    let mut bundle = Replacement::private(output).map_err(|error| cannot(&error))?;
-    let bytes =
-        writer.finish(&facts, io::BufWriter::new(&mut bundle.file)).map_err(|error| cannot(&error))?;
-    bundle.commit().map_err(|error| cannot(&error))?;
-    told.print(output, bytes, plan.format)
+    let bytes = writer.finish(&facts, io::BufWriter::new(out)).map_err(|error| cannot(&error))?;
+    Ok((Told::of(&facts, &wanted), bytes))
+}
+
+fn cannot_write(output: &Path, error: &dyn Display) -> Failure {
+    Failure::new(format!("cannot write the bundle {}: {error}", output.display()))
+        .hint("`-o FILE.tar.zst` names a file in a folder that can be written to")
+}
+
+/// A file beside the bundle that goes away by itself. Where files cannot be without a name, each needs one.
+fn spool(output: &Path, ending: &str) -> Result<Replacement, Failure> {
+    let mut name = output.as_os_str().to_owned();
+    name.push(ending);
+    Replacement::private(Path::new(&name)).map_err(|error| cannot_write(output, &error))
 }
 
 /// The machines to be read: the hosts that were named, and the instances on them that can be entered.

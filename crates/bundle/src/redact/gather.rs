@@ -1,0 +1,166 @@
+//! Which names and addresses a site has: its facts say most, and some texts say more.
+
+use std::net::IpAddr;
+
+use cloud::{InstanceEntry, Records};
+use collect::Machine;
+use ipnet::{IpNet, Ipv4Net};
+
+use super::fields;
+use super::names::{Kind, Names};
+use super::pseudonyms::Known;
+use crate::manifest::CloudFacts;
+
+/// What is gathered.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) names: Names,
+    pub(super) known: Known,
+    /// IPv4 networks of links and of the database.
+    pub(super) networks: Vec<Ipv4Net>,
+}
+
+impl Gathered {
+    /// Takes a machine's names and addresses.
+    pub(super) fn machine(&mut self, machine: &mut Machine) {
+        fields::of_machine(machine, &mut |kind, name| self.names.add(kind, name));
+        let ns = &machine.netns;
+        for address in &ns.addresses {
+            self.net(address.net);
+        }
+        for route in &ns.routes {
+            self.net(route.destination);
+        }
+        self.known.macs.extend(ns.links.iter().filter_map(|link| link.mac));
+        self.known.macs.extend(ns.neighbours.iter().filter_map(|neighbour| neighbour.mac));
+        for neighbour in &ns.neighbours {
+            self.ip(neighbour.ip);
+        }
+        self.known.macs.extend(ns.fdb.iter().map(|entry| entry.mac));
+        let Some(host) = &machine.host else { return };
+        for server in &host.dnsmasq {
+            for entry in server.hosts.iter().flatten() {
+                self.known.macs.insert(entry.mac);
+                self.known.v4.extend(entry.ip);
+            }
+            for lease in server.leases.iter().flatten() {
+                self.known.macs.insert(lease.mac);
+                self.known.v4.insert(lease.ip);
+            }
+        }
+        for nic in host.domains.iter().flat_map(|domain| &domain.interfaces) {
+            self.known.macs.extend(nic.mac);
+        }
+    }
+
+    /// Takes the cloud's.
+    pub(super) fn cloud(&mut self, cloud: &mut CloudFacts) {
+        fields::of_cloud(cloud, &mut |kind, name| self.names.add(kind, name));
+        if let Some(records) = &cloud.records {
+            self.records(records);
+        }
+        cloud.entries.iter().for_each(|entry| self.entry(entry));
+    }
+
+    fn records(&mut self, records: &Records) {
+        self.urls(&records.source);
+        self.known.macs.extend(records.vif_uuids.keys());
+        for vif in records.instances.iter().flat_map(|instance| &instance.vifs) {
+            self.known.macs.extend(vif.mac);
+            self.known.v4.extend(&vif.fixed);
+            self.known.v4.extend(vif.floating.iter().flat_map(|floating| [floating.address, floating.fixed]));
+        }
+        for network in &records.networks {
+            self.networks.extend(network.cidr);
+            self.known.v4.extend(network.gateway.iter().chain(&network.dhcp_server));
+            self.known.v4.extend(network.host_addresses.iter().map(|(_, address)| *address));
+        }
+    }
+
+    fn entry(&mut self, entry: &InstanceEntry) {
+        self.known.macs.extend(entry.mac);
+        self.known.v4.extend(entry.addresses.iter().chain(&entry.floating));
+    }
+
+    fn net(&mut self, net: IpNet) {
+        self.ip(net.addr());
+        if let IpNet::V4(net) = net {
+            self.networks.push(net.trunc());
+        }
+    }
+
+    fn ip(&mut self, address: IpAddr) {
+        if let IpAddr::V4(address) = address {
+            self.known.v4.insert(address);
+        }
+    }
+
+    /// Takes what a plain file says beyond the facts.
+    pub(super) fn file(&mut self, path: &str, text: &str) {
+        let file = path.rsplit('/').next().unwrap_or_default();
+        if file.ends_with(".xml") {
+            self.domain(text);
+        }
+        if file.contains(".conf") {
+            self.urls(text);
+        }
+        if file.contains("log") && file != "console.log" {
+            self.log(text);
+        }
+    }
+
+    /// nova writes who a domain is of into its XML (nova/virt/libvirt/config.py, `LibvirtConfigGuestMetaNovaInstance`).
+    fn domain(&mut self, xml: &str) {
+        for (tag, kind) in [
+            ("<nova:name", Kind::Instance),
+            ("<title", Kind::Instance),
+            ("<nova:user", Kind::User),
+            ("<nova:project", Kind::Project),
+        ] {
+            for part in xml.split(tag).skip(1) {
+                let Some((_, after)) = part.split_once('>') else { continue };
+                let name = after.split('<').next().unwrap_or_default();
+                let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+                let name = plain.iter().fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
+                self.names.add(kind, &name);
+            }
+        }
+    }
+
+    /// Hosts and users of URLs: of databases, queues and services.
+    fn urls(&mut self, text: &str) {
+        for part in text.split("://").skip(1) {
+            let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '<' | '>' | '?' | ',');
+            let authority = part.split(ends).next().unwrap_or_default();
+            let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+            let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            if host.chars().all(is_plain) {
+                self.names.add(Kind::Host, host);
+            }
+            self.names.add(Kind::User, login.split(':').next().unwrap_or_default());
+        }
+    }
+
+    /// Whose log it is: the word behind the time (RFC 3164, 4.1.2; rsyslog's `RSYSLOG_FileFormat`).
+    fn log(&mut self, text: &str) {
+        let mut last = "";
+        for line in text.lines() {
+            let words = &mut line.split_ascii_whitespace();
+            let first = words.next().unwrap_or_default();
+            let is_iso = first.len() >= 19 && first.as_bytes().get(10) == Some(&b'T');
+            let is_month = first.len() == 3 && first.bytes().all(|byte| byte.is_ascii_alphabetic());
+            let host = match (is_iso, is_month) {
+                (true, _) => words.next(),
+                (false, true) => words.nth(2),
+                (false, false) => None,
+            };
+            // Without one, the program follows: `dnsmasq[7]:`.
+            let host = host.filter(|host| !host.ends_with(':') && *host != last).unwrap_or_default();
+            if !host.is_empty() {
+                self.names.add(Kind::Host, host);
+                last = host;
+            }
+        }
+    }
+}

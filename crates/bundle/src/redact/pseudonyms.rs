@@ -1,0 +1,167 @@
+//! Every pseudonym of a site: those that the key alone makes, and names, which must be known to be found.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use model::Mac;
+
+use super::key::Key;
+use super::names::{Lookup, Names};
+use super::{mac, scan, v4, v6};
+use crate::mapped::Texts;
+
+/// Addresses that are kept at hand at most: a log of millions is not remembered as a whole.
+const CACHED_MAX: usize = 1 << 20;
+
+/// Pseudonyms, and what was replaced so far.
+pub struct Pseudonyms {
+    key: Key,
+    pub(super) names: Lookup,
+    known: Known,
+    given: RefCell<Given>,
+}
+
+/// Addresses of a site, which are found without their marks, too.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) v4: BTreeSet<Ipv4Addr>,
+    pub(super) macs: BTreeSet<Mac>,
+}
+
+/// Pseudonyms by what they stand for.
+#[derive(Default)]
+struct Given {
+    v4: HashMap<Ipv4Addr, Ipv4Addr>,
+    v6: HashMap<Ipv6Addr, Ipv6Addr>,
+    macs: HashMap<Mac, Mac>,
+    ids: HashMap<String, String>,
+}
+
+impl Pseudonyms {
+    pub(super) fn new(key: Key, names: &Names, known: Known) -> Pseudonyms {
+        let names = Lookup::of(names.pseudonyms(&key));
+        Pseudonyms { key, names, known, given: RefCell::default() }
+    }
+
+    pub(super) fn into_known(self) -> Known {
+        self.known
+    }
+
+    /// The key that they are made with.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Of an IPv4 address.
+    pub(super) fn v4(&self, address: Ipv4Addr) -> Ipv4Addr {
+        cached(&mut self.given.borrow_mut().v4, address, || v4::permute(&self.key, address, false))
+    }
+
+    /// Of an IPv6 address.
+    pub(super) fn v6(&self, address: Ipv6Addr) -> Ipv6Addr {
+        cached(&mut self.given.borrow_mut().v6, address, || v6::permute(&self.key, address, false))
+    }
+
+    /// Of a MAC.
+    pub(super) fn mac(&self, address: Mac) -> Mac {
+        cached(&mut self.given.borrow_mut().macs, address, || mac::permute(&self.key, address, false))
+    }
+
+    /// Of an address that the site has.
+    pub(super) fn known_v4(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
+        self.known.v4.contains(&address).then(|| self.v4(address))
+    }
+
+    /// Of a MAC that the site has.
+    pub(super) fn known_mac(&self, address: Mac) -> Option<Mac> {
+        self.known.macs.contains(&address).then(|| self.mac(address))
+    }
+
+    /// Of a UUID, with dashes. Its beginning depends on its beginning alone, which devices are named after.
+    pub(super) fn id(&self, id: &str) -> String {
+        let digits: String = id.to_ascii_lowercase().split('-').collect();
+        let mut given = self.given.borrow_mut();
+        cached(&mut given.ids, digits.clone(), || {
+            let mut all = self.beginning(&digits);
+            let hash = self.key.hash("id", &[digits.as_bytes()]);
+            all.push_str(&crate::names::hex(&hash));
+            // The version stays where it stands (RFC 9562, 4.2).
+            let version = digits.get(12..13).unwrap_or("4");
+            let part = |from: usize, to: usize| all.get(from..to).unwrap_or_default().to_owned();
+            let third = format!("{version}{}", part(13, 16));
+            [part(0, 8), part(8, 12), third, part(16, 20), part(20, 32)].join("-")
+        })
+    }
+
+    /// Of the first digits of a UUID, one dash among them.
+    pub(super) fn id_beginning(&self, written: &str) -> String {
+        let digits: String = written.to_ascii_lowercase().split('-').collect();
+        let all = self.beginning(&digits);
+        let (first, second) = all.split_at_checked(8).unwrap_or((&all, ""));
+        format!("{first}-{second}")
+    }
+
+    /// Up to ten digits: eight at once, and each further one by those before it.
+    fn beginning(&self, digits: &str) -> String {
+        let hashed = |end: usize| {
+            digits.get(..end).map(|part| crate::names::hex(&self.key.hash("id-begin", &[part.as_bytes()])))
+        };
+        let mut all = hashed(8).and_then(|hex| hex.get(..8).map(str::to_owned)).unwrap_or_default();
+        for end in [9, 10] {
+            all.push_str(hashed(end).as_deref().and_then(|hex| hex.get(..1)).unwrap_or_default());
+        }
+        all
+    }
+
+    /// A text with pseudonyms in it.
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        scan::text(self, text)
+    }
+
+    /// A field that is a name and nothing else.
+    pub(super) fn name(&self, name: &str) -> String {
+        self.names.exact(name).unwrap_or_else(|| self.text(name)).into_owned()
+    }
+
+    /// What was replaced, with what stands there instead, by the latter.
+    pub fn table(&self) -> BTreeMap<String, String> {
+        let given = self.given.borrow();
+        let mut table = BTreeMap::new();
+        let mut put = |original: String, pseudonym: String| {
+            if original != pseudonym {
+                table.insert(pseudonym, original);
+            }
+        };
+        given.v4.iter().for_each(|(one, other)| put(one.to_string(), other.to_string()));
+        given.v6.iter().for_each(|(one, other)| put(one.to_string(), other.to_string()));
+        given.macs.iter().for_each(|(one, other)| put(one.to_string(), other.to_string()));
+        given.ids.iter().for_each(|(one, other)| put(dashed(one), other.clone()));
+        self.names.pairs().for_each(|(one, other)| put(one.to_owned(), other.to_owned()));
+        table
+    }
+}
+
+/// A UUID's digits with its dashes.
+fn dashed(digits: &str) -> String {
+    let part = |from, to| digits.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}
+
+fn cached<K: std::hash::Hash + Eq, V: Clone>(all: &mut HashMap<K, V>, of: K, make: impl FnOnce() -> V) -> V {
+    if let Some(known) = all.get(&of) {
+        return known.clone();
+    }
+    let made = make();
+    if all.len() < CACHED_MAX {
+        all.insert(of, made.clone());
+    }
+    made
+}
+
+impl Texts for Pseudonyms {
+    fn text<'t>(&self, _key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        scan::text(self, text)
+    }
+}

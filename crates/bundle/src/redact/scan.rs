@@ -1,0 +1,65 @@
+//! A text, read once from its beginning to its end: whatever in it is an address, a MAC, an id or a known name is
+//! replaced, and all else stays, letter for letter.
+
+use std::borrow::Cow;
+
+mod numbers;
+mod shapes;
+
+use super::Pseudonyms;
+use super::names::is_word;
+
+/// What begins at a place of a text: how long it is, and what stands there instead.
+pub(super) type Found = Option<(usize, String)>;
+
+/// The text with pseudonyms.
+pub(super) fn text<'t>(pseudonyms: &Pseudonyms, text: &'t str) -> Cow<'t, str> {
+    let mut out = String::new();
+    // Where what is not yet copied begins, and where we are.
+    let (mut copied, mut at) = (0, 0);
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        if !is_word_byte(*byte) && !(*byte == b':' && bytes.get(at + 1) == Some(&b':')) {
+            at += 1;
+            continue;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        let word_end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let word = rest.get(..word_end).unwrap_or_default();
+        match found(pseudonyms, text.get(..at).unwrap_or_default(), rest, word) {
+            Some((length, instead)) if length > 0 => {
+                out.push_str(text.get(copied..at).unwrap_or_default());
+                out.push_str(&instead);
+                at += length;
+                copied = at;
+            }
+            Some(_) | None => at += word_end.max(1),
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii()
+}
+
+/// Names go first: a host may be called as an id is.
+fn found(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
+    if let Some((length, pseudonym)) = pseudonyms.names.at(rest, word) {
+        return Some((length, pseudonym.to_owned()));
+    }
+    let first = *rest.as_bytes().first()?;
+    if !first.is_ascii_hexdigit() && first != b':' {
+        return shapes::device(pseudonyms, rest, word);
+    }
+    numbers::colons(pseudonyms, rest)
+        .or_else(|| numbers::dotted(pseudonyms, before, rest))
+        .or_else(|| shapes::id(pseudonyms, rest, word))
+        .or_else(|| numbers::dashed(pseudonyms, rest))
+        .or_else(|| shapes::device(pseudonyms, rest, word))
+        .or_else(|| shapes::hex(pseudonyms, rest, word))
+}

@@ -1,0 +1,153 @@
+//! Addresses and MACs as they are written: with dots, colons and dashes.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use model::Mac;
+
+use super::super::Pseudonyms;
+use super::super::names::is_word;
+use super::Found;
+
+/// Longest run that is looked at: an address with a zone, or a client's identifier (RFC 4361).
+const RUN_MAX: usize = 64;
+
+/// The longest run of such marks at the beginning.
+fn run(text: &str, fits: impl Fn(u8) -> bool) -> &str {
+    let end = text.bytes().take(RUN_MAX).take_while(|byte| fits(*byte)).count();
+    text.get(..end).unwrap_or_default()
+}
+
+fn ends_word(rest: &str, length: usize) -> bool {
+    rest.get(length..).is_some_and(|rest| !rest.starts_with(is_word))
+}
+
+/// A MAC, a client's identifier that ends with one, or an IPv6 address.
+pub(super) fn colons(pseudonyms: &Pseudonyms, rest: &str) -> Found {
+    let whole = run(rest, |byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+    // A word that only begins as a number may follow.
+    let cut = whole.rfind(':').and_then(|at| whole.get(..at));
+    let whole = if ends_word(rest, whole.len()) { whole } else { cut? };
+    let marked = whole.trim_end_matches(['.', ':']);
+    // `::` itself and what ends so, as `fe80::`.
+    let ends = [whole.get(..marked.len() + 2).filter(|text| text.ends_with("::")), Some(marked)];
+    if !whole.contains(':') {
+        return None;
+    }
+    let octets: Vec<&str> = marked.split(':').collect();
+    let is_octet = |part: &&str| (1..=2).contains(&part.len()) && !part.contains('.');
+    if octets.len() >= 6 && octets.iter().all(is_octet) {
+        let (ahead, mac) = octets.split_at(octets.len() - 6);
+        let all_whole = octets.iter().all(|octet| octet.len() == 2);
+        if ahead.is_empty() || all_whole {
+            let mac: Mac = mac.join(":").parse().ok()?;
+            let written = like(pseudonyms.mac(mac), &octets, ':');
+            let ahead: String = ahead.iter().flat_map(|octet| [*octet, ":"]).collect();
+            return Some((marked.len(), ahead + &written));
+        }
+    }
+    ends.into_iter().flatten().find_map(|text| {
+        let address: Ipv6Addr = text.parse().ok()?;
+        let (length, prefix) = prefix_length(rest, text.len());
+        let mapped = pseudonyms.v6(address);
+        let net = prefix.and_then(|prefix| Ipv6Net::new(address, prefix).ok());
+        let is_net = net.is_some_and(|net| net.trunc() == net);
+        let mapped = net
+            .filter(|_| is_net)
+            .and_then(|net| Ipv6Net::new(mapped, net.prefix_len()).ok())
+            .map_or(mapped, |net| net.trunc().addr());
+        let behind = rest.get(text.len()..length).unwrap_or_default();
+        Some((length, format!("{mapped}{behind}")))
+    })
+}
+
+/// A MAC in the way that another was written: with or without zeros in front, in small letters or capitals.
+fn like(mac: Mac, octets: &[&str], mark: char) -> String {
+    let short = octets.iter().any(|octet| octet.len() == 1);
+    let capitals = octets.iter().any(|octet| octet.bytes().any(|byte| byte.is_ascii_uppercase()));
+    let mut out = String::new();
+    for (nth, octet) in mac.0.iter().enumerate() {
+        if nth > 0 {
+            out.push(mark);
+        }
+        let written = if short { format!("{octet:x}") } else { format!("{octet:02x}") };
+        out.push_str(&if capitals { written.to_ascii_uppercase() } else { written });
+    }
+    out
+}
+
+/// Where an address ends with its prefix length, and that length, also as a netmask.
+fn prefix_length(rest: &str, address: usize) -> (usize, Option<u8>) {
+    let behind = rest.get(address..).and_then(|text| text.strip_prefix('/')).unwrap_or_default();
+    let written = run(behind, |byte| byte.is_ascii_digit() || byte == b'.').trim_end_matches('.');
+    let length = address + 1 + written.len();
+    if written.is_empty() || !ends_word(rest, length) {
+        return (address, None);
+    }
+    if let Ok(mask) = written.parse::<Ipv4Addr>() {
+        let prefix = ipnet::ipv4_mask_to_prefix(mask).ok();
+        return prefix.map_or((address, None), |prefix| (length, Some(prefix)));
+    }
+    written.parse::<u8>().map_or((address, None), |prefix| (length, Some(prefix)))
+}
+
+/// An IPv4 address, with its prefix length where it has one; of a network, all bits behind it stay zero. Turned round
+/// where a name of the reverse tree follows.
+pub(super) fn dotted(pseudonyms: &Pseudonyms, before: &str, rest: &str) -> Found {
+    const REVERSE: &str = ".in-addr.arpa";
+    let in_a_run = before.strip_suffix('.').is_some_and(|text| text.ends_with(|c: char| c.is_ascii_digit()));
+    let whole = run(rest, |byte| byte.is_ascii_digit() || byte == b'.').trim_end_matches('.');
+    if in_a_run || !whole.contains('.') && !rest.get(whole.len()..)?.starts_with(REVERSE) {
+        return None;
+    }
+    let parts: Vec<&str> = whole.split('.').collect();
+    if (1..=4).contains(&parts.len()) && rest.get(whole.len()..)?.starts_with(REVERSE) {
+        let mut turned: Vec<&str> = parts.iter().rev().copied().collect();
+        turned.resize(4, "0");
+        let mapped = pseudonyms.v4(turned.join(".").parse().ok()?).octets();
+        let back = mapped.iter().take(parts.len()).rev().map(u8::to_string).collect::<Vec<_>>();
+        return Some((whole.len(), back.join(".")));
+    }
+    // tcpdump writes the port behind a dot.
+    if !(4..=5).contains(&parts.len()) || !ends_word(rest, whole.len()) {
+        return None;
+    }
+    let length = parts.iter().take(4).map(|part| part.len() + 1).sum::<usize>() - 1;
+    let address: Ipv4Addr = whole.get(..length)?.parse().ok()?;
+    if parts.len() == 5 {
+        return Some((length, pseudonyms.v4(address).to_string()));
+    }
+    let (length, prefix) = prefix_length(rest, length);
+    let behind = rest.get(whole.len()..length).unwrap_or_default();
+    Some((length, format!("{}{behind}", net_v4(pseudonyms, address, prefix))))
+}
+
+fn net_v4(pseudonyms: &Pseudonyms, address: Ipv4Addr, prefix: Option<u8>) -> Ipv4Addr {
+    let mapped = pseudonyms.v4(address);
+    let net = |address| prefix.and_then(|prefix| Ipv4Net::new(address, prefix).ok());
+    match (net(address), net(mapped)) {
+        (Some(net), Some(mapped)) if net.trunc() == net => mapped.trunc().addr(),
+        (Some(_) | None, Some(_) | None) => mapped,
+    }
+}
+
+/// An IPv4 address in a host's name (`ip-10-0-2-24`), or a MAC as Windows and PXE write it.
+pub(super) fn dashed(pseudonyms: &Pseudonyms, rest: &str) -> Found {
+    let whole = run(rest, |byte| byte.is_ascii_hexdigit() || byte == b'-').trim_end_matches('-');
+    let parts: Vec<&str> = whole.split('-').collect();
+    if !ends_word(rest, whole.len()) || parts.len() < 4 {
+        return None;
+    }
+    if (6..=7).contains(&parts.len()) && parts.iter().all(|part| part.len() == 2) {
+        let (ahead, octets) = parts.split_at(parts.len() - 6);
+        let mac: Mac = octets.join(":").parse().ok()?;
+        let ahead: String = ahead.iter().flat_map(|octet| [*octet, "-"]).collect();
+        return Some((whole.len(), ahead + &like(pseudonyms.mac(mac), octets, '-')));
+    }
+    let is_decimal = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if parts.len() != 4 || !parts.iter().all(is_decimal) {
+        return None;
+    }
+    let address: Ipv4Addr = parts.join(".").parse().ok()?;
+    Some((whole.len(), pseudonyms.v4(address).to_string().replace('.', "-")))
+}

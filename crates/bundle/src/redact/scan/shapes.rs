@@ -1,0 +1,97 @@
+//! Ids, what is named after them, and addresses without marks.
+
+use std::net::Ipv4Addr;
+
+use model::Mac;
+
+use super::super::Pseudonyms;
+use super::super::names::is_word;
+use super::Found;
+
+/// Digits of a UUID's groups (RFC 9562).
+const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+
+/// What nova, neutron and their vif drivers put before the beginning of a port's id.
+const DEVICES: [&str; 10] = ["tap", "qbr", "qvb", "qvo", "brq", "vhu", "sgi", "i", "o", "s"];
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn ends(rest: &str, length: usize) -> bool {
+    rest.get(length..).is_some_and(|rest| !rest.starts_with(is_word))
+}
+
+/// A UUID, also without its dashes, as keystone writes it; or its first ten digits, as devices have them.
+pub(super) fn id(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
+    if word.len() == 32 && is_hex(word) {
+        let mapped: String = pseudonyms.id(word).split('-').collect();
+        return Some((word.len(), as_written(word, mapped)));
+    }
+    if word.len() != 8 || !is_hex(word) {
+        return None;
+    }
+    let mut at = 0;
+    for (nth, digits) in GROUPS.into_iter().enumerate() {
+        let group = rest.get(at..at + digits).filter(|group| is_hex(group));
+        let is_parted = nth == 4 || rest.as_bytes().get(at + digits) == Some(&b'-');
+        if group.is_none() || !is_parted {
+            return beginning(pseudonyms, rest);
+        }
+        at += digits + 1;
+    }
+    let length = at - 1;
+    let whole = rest.get(..length).filter(|_| ends(rest, length))?;
+    Some((length, as_written(whole, pseudonyms.id(whole))))
+}
+
+/// `1234abcd-ef`, or `1234abcd-e` of neutron's chains.
+fn beginning(pseudonyms: &Pseudonyms, rest: &str) -> Found {
+    [11, 10].into_iter().find_map(|length| {
+        let written = rest.get(..length).filter(|_| ends(rest, length))?;
+        let (first, second) = written.split_once('-')?;
+        let fits = first.len() == 8 && is_hex(first) && is_hex(second) && !second.is_empty();
+        fits.then(|| (length, as_written(written, pseudonyms.id_beginning(written))))
+    })
+}
+
+fn as_written(written: &str, pseudonym: String) -> String {
+    if written.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        pseudonym.to_ascii_uppercase()
+    } else {
+        pseudonym
+    }
+}
+
+/// A device that is named after a port's id.
+pub(super) fn device(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
+    DEVICES.into_iter().find_map(|ahead| {
+        let first = word.strip_prefix(ahead)?;
+        let fits = first.len() == 8 && is_hex(first);
+        let (length, instead) = beginning(pseudonyms, rest.get(ahead.len()..).filter(|_| fits)?)?;
+        Some((ahead.len() + length, format!("{ahead}{instead}")))
+    })
+}
+
+/// A known address or MAC in hex. Of others nobody could tell that they are any.
+pub(super) fn hex(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
+    let (ahead, digits) = word.strip_prefix("0x").map_or(("", word), |digits| ("0x", digits));
+    if !ends(rest, word.len()) || !is_hex(digits) {
+        return None;
+    }
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    let width = digits.len();
+    let written = match width {
+        12 => {
+            let [_, _, octets @ ..] = number.to_be_bytes();
+            let [.., a, b, c, d, e, f] = pseudonyms.known_mac(Mac(octets))?.0;
+            format!("{:012x}", u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+        }
+        7 | 8 if width == 8 || !ahead.is_empty() => {
+            let address = Ipv4Addr::from(u32::try_from(number).ok()?);
+            format!("{:0width$x}", u32::from(pseudonyms.known_v4(address)?))
+        }
+        _ => return None,
+    };
+    Some((word.len(), as_written(digits, format!("{ahead}{written}"))))
+}

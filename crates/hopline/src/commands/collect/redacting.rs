@@ -1,0 +1,88 @@
+//! A bundle under pseudonyms, and beside it what only its maker may have: what they stand for, and what made them.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use bundle::{Key, RedactError, Redacted};
+use capture::replace::Replacement;
+
+use super::{cannot_write, spool};
+use crate::failure::Failure;
+use crate::plan::Redaction;
+
+/// Longest key file.
+const KEY_MAX: u64 = 1 << 20;
+
+/// The key that is given, if any is.
+pub(super) fn key(redaction: &Redaction) -> Result<Option<Key>, Failure> {
+    let Some(path) = &redaction.key else { return Ok(None) };
+    let shown = path.display();
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("cannot read the key {shown}: {error}"))
+            .hint("`hopline collect --redact` without `--redact-key` makes one beside its bundle: FILE.key")
+    };
+    let length = fs::metadata(path).map_err(|error| cannot(&error))?.len();
+    if length > KEY_MAX {
+        return Err(cannot(&format!("it is longer than {KEY_MAX} octets")));
+    }
+    let text = fs::read_to_string(path).map_err(|error| cannot(&error))?;
+    Key::read(&text).map(Some).map_err(|error| cannot(&error))
+}
+
+/// A bundle that is to be redacted.
+pub(super) fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path)
+        .map_err(|error| Failure::new(format!("cannot read the bundle {}: {error}", path.display())))
+}
+
+/// Writes the bundle that `plain` holds under pseudonyms, and beside it the table and, where it was drawn, the key.
+pub(super) fn write(
+    plain: &mut File,
+    name: &Path,
+    key: Option<Key>,
+    output: &Path,
+) -> Result<Redacted, Failure> {
+    let cannot = |error: &dyn std::fmt::Display| cannot_write(output, error);
+    plain.seek(SeekFrom::Start(0)).map_err(|error| cannot(&error))?;
+    let spool = spool(output, ".spool")?;
+    let mut bundle = Replacement::private(output).map_err(|error| cannot(&error))?;
+    let is_drawn = key.is_none();
+    let out = io::BufWriter::new(&mut bundle.file);
+    let redacted = bundle::redact(plain, &name.display().to_string(), key, &spool.file, out)
+        .map_err(|error| failure(name, output, &error))?;
+    // The keeper's files come first: a bundle whose names nobody can tell any more is worth little.
+    private(&beside(output, "names"), &bundle::table(&redacted.pseudonyms))?;
+    if is_drawn {
+        private(&beside(output, "key"), &redacted.pseudonyms.key().text())?;
+    }
+    bundle.commit().map_err(|error| cannot(&error))?;
+    Ok(redacted)
+}
+
+fn failure(name: &Path, output: &Path, error: &RedactError) -> Failure {
+    match error {
+        RedactError::Read(_) | RedactError::Again { .. } | RedactError::Already => {
+            Failure::new(format!("cannot redact the bundle {}: {error}", name.display()))
+                .hint("take the file as `hopline collect -o FILE.tar.zst` wrote it, without `--redact`")
+        }
+        RedactError::Json { .. } | RedactError::Key { .. } | RedactError::Write(_) => {
+            cannot_write(output, error)
+        }
+    }
+}
+
+/// `FILE.tar.zst.names`, for one.
+fn beside(output: &Path, ending: &str) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(format!(".{ending}"));
+    name.into()
+}
+
+fn private(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = Replacement::private(path).and_then(|mut file| {
+        file.file.write_all(text.as_bytes())?;
+        file.commit()
+    });
+    written.map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
+}
