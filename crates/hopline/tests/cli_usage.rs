@@ -135,7 +135,7 @@ fn pages_are_refused_before_anything_is_asked() {
 #[test]
 fn wrong_command_lines_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["diagnose", "web1", "--jsn"], "unexpected argument '--jsn'"),
         (&["--\x1b[31mred\u{202e}"], "unexpected argument"),
         (&["diagnos"], "unrecognized subcommand 'diagnos'"),
@@ -146,6 +146,7 @@ fn wrong_command_lines_are_refused() {
         (&["diagnose", "web1", "--symptom", "smell"], "invalid value 'smell'"),
         (&["path", "web1", "1.2.3.4", "--proto", "tcp"], "`--proto tcp` needs `--port`"),
         (&["path", "web1", "1.2.3.4", "--port", "22"], "`--port` needs `--proto tcp` or `--proto udp`"),
+        (&["capture", "--no-journeys", "--html", "page.html"], "cannot be used with"),
         (&["lab", "break"], "<ID>"),
         (&["explain", "no-such\x1b[2Jcode"], "there is no finding `no-such\\u{1b}[2Jcode`"),
     ];

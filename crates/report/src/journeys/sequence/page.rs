@@ -1,5 +1,5 @@
-//! The page of a capture: what is wrong first; then the picture, how long each stretch took, who sends what to whom, and
-//! each packet that is drawn with its place in its file.
+//! The page of a capture: what is wrong first; then the picture, how long each stretch took, who sends what to whom,
+//! and each packet that is drawn with its place in its file.
 
 use std::fmt::Write as _;
 
@@ -68,7 +68,8 @@ fn top(out: &mut String, captured: &Captured<'_>) {
         let mark = if told.is_fault { Mark::STOP } else { Mark::UNSURE };
         let _ = writeln!(
             out,
-            "<article><p><span class=\"{}\">{}</span> <code class=\"code {c}\">{}</code> at <b>{}</b></p><p>{}</p></article>",
+            "<article><p><span class=\"{}\">{}</span> <code class=\"code {c}\">{}</code> at <b>{}</b></p>\
+             <p>{}</p></article>",
             role_class(mark),
             sign(mark),
             told.code,
@@ -114,8 +115,8 @@ fn picture(out: &mut String, captured: &Captured<'_>, choice: &Choice) {
     out.push_str(
         "<section class=\"sequence\"><h2>Each packet's way</h2><p class=\"dim\">Columns are the places where packets \
          were seen, arrows are packets, time goes down. A diamond is where addresses are rewritten, a cross where a \
-         packet is lost; <code>~</code> is before times that are known no better than the clocks agree. Each arrow leads to its \
-         packets below.</p>\n",
+         packet is lost; <code>~</code> is before times that are known no \
+         better than the clocks agree. Each arrow leads to its packets below.</p>\n",
     );
     if let Some(left_out) = &choice.left_out {
         let _ = writeln!(out, "<p>{}</p>", Escaped(left_out));
@@ -156,7 +157,9 @@ fn latencies(out: &mut String, captured: &Captured<'_>) {
             strip::words(strip.stretch)
         );
         if strip.dots.is_empty() {
-            out.push_str("<p class=\"dim\">Its clocks drift apart: no single time is known well enough to be drawn.</p>\n");
+            out.push_str(
+                "<p class=\"dim\">Its clocks drift apart: no single time is known well enough.</p>\n",
+            );
             continue;
         }
         let (low, high) = strip.scale;

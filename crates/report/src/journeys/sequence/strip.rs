@@ -163,10 +163,10 @@ pub(super) fn field(strip: &Strip<'_>, place: &str) -> String {
     )
 }
 
-/// Strips beneath a picture that stands alone. Returns their bottom.
+/// Strips beneath a picture that stands alone: of few packets, the arrows tell all. Returns their bottom.
 pub(super) fn beneath(out: &mut String, captured: &Captured<'_>, width: usize, top: usize) -> usize {
     let mut bottom = top;
-    for strip in strips(captured).0 {
+    for strip in strips(captured).0.iter().filter(|strip| !strip.is_of_few()) {
         let name = format!(
             "{} to {}: {}",
             cut(&clean(strip.from), 40),
@@ -179,7 +179,7 @@ pub(super) fn beneath(out: &mut String, captured: &Captured<'_>, width: usize, t
             bottom + 20,
             Escaped(&cut(&name, (width - LEFT - RIGHT) * 10 / 75))
         );
-        if strip.dots.is_empty() || strip.is_of_few() {
+        if strip.dots.is_empty() {
             bottom += 26;
             continue;
         }
@@ -195,7 +195,7 @@ pub(super) fn beneath(out: &mut String, captured: &Captured<'_>, width: usize, t
             bottom + 28,
             width - LEFT - RIGHT - 62
         );
-        out.push_str(&field(&strip, &place));
+        out.push_str(&field(strip, &place));
         out.push('\n');
         bottom += HIGH;
     }
