@@ -13,10 +13,7 @@ use crate::{backends, lasting, proved};
 
 /// A command as it must be typed to run in a namespace.
 pub(crate) fn within(ns: &Netns, command: &str) -> String {
-    match &ns.enter {
-        Some(name) => format!("ip netns exec {name} {command}"),
-        None => command.to_owned(),
-    }
+    model::shell::within(ns.enter.as_deref(), command)
 }
 
 /// A link's state.

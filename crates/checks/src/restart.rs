@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::finding::Remedy;
 use model::intent::Instance;
 use model::service::Dnsmasq;
+pub(crate) use model::shell::word as typed;
 
 use crate::dhcp_server;
 use crate::evidence;
@@ -60,17 +61,6 @@ pub(crate) fn reread(server: &Dnsmasq, command: &str, undo: &str, does: &str) ->
     Remedy { command: then(command), undo: then(undo), note: format!("{does}; disturbs nobody") }
 }
 
-/// A path or a name as it must be typed: paths come from other programs' arguments, and inside an instance anybody may
-/// call a link `;reboot`.
-pub(crate) fn typed(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
-    if !path.is_empty() && path.chars().all(is_plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
-    }
-}
-
 /// Those that run, by name and project, or counted where they are more than a handful.
 fn whom<'i>(instances: impl Iterator<Item = &'i Instance>) -> String {
     let running: Vec<&Instance> = instances.filter(|i| !i.is_meant_off()).collect();
@@ -103,7 +93,7 @@ fn of_project(who: &str, project: &str) -> String {
 mod tests {
     use model::intent::Instance;
 
-    use super::{typed, whom};
+    use super::whom;
     use crate::fixture::{Hosting, Manager, codes, nova_cloud};
 
     fn of(name: &str, project: &str) -> Instance {
@@ -150,13 +140,5 @@ mod tests {
         assert!(narrow.note.ends_with("; disturbs nobody"));
         assert_eq!(wide.command, "systemctl restart nova-network");
         assert!(wide.note.contains("other of project blue, web1, web2, db1 of project red"), "{}", wide.note);
-    }
-
-    #[test]
-    fn a_path_is_typed_so_that_a_shell_reads_it_as_one() {
-        assert_eq!(typed("/var/lib/nova/networks/nova-br100.conf"), "/var/lib/nova/networks/nova-br100.conf");
-        assert_eq!(typed("/a b;reboot"), "'/a b;reboot'");
-        assert_eq!(typed("/it's"), "'/it'\\''s'");
-        assert_eq!(typed("$(x)"), "'$(x)'");
     }
 }

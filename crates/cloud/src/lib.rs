@@ -37,7 +37,10 @@ pub use database_error::{DatabaseError, classify};
 pub use entries::InstanceEntry;
 pub use find::{Candidates, FindError, find};
 pub use intent::intent;
-pub use mend::{Applied, Ask, Change, MendError, RecordError, Row, Undone, Value, apply, plan, undo};
+pub use mend::{
+    Applied, Ask, Change, Listed, Listing, MendError, Now, RecordError, Row, State, Undone, Value, apply,
+    listed, plan, undo,
+};
 pub use records::Records;
 pub use schema::Lack;
 pub use secret_url::{DatabaseUrl, UrlError};

@@ -2,13 +2,14 @@
 //!
 //! [`plan`] only reads. [`apply`] plans once more in one transaction with the rows locked, and changes nothing unless
 //! that gives the same plan; the undo record is on the disk before the commit. [`undo`] restores the very values,
-//! unless the row has changed since.
+//! unless the row has changed since, or what these lean on. [`listed`] tells what is on record.
 
 mod apply;
 mod behind;
 pub(crate) mod bound;
 mod change;
 mod error;
+mod listed;
 mod locks;
 mod record;
 mod release;
@@ -17,7 +18,8 @@ mod undo;
 pub use apply::{Applied, apply};
 pub use change::{Change, Row, Value};
 pub use error::MendError;
-pub use record::RecordError;
+pub use listed::{Listed, Listing, Now, listed};
+pub use record::{RecordError, State};
 pub use undo::{Undone, undo};
 
 use std::net::Ipv4Addr;

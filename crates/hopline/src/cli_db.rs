@@ -45,10 +45,11 @@ pub(crate) enum DbCommand {
         #[command(flatten)]
         apply: Apply,
     },
-    /// Restores what `--apply` changed, unless the row has changed since
+    /// Restores what `--apply` changed, unless the row, or what its old values lean on, has changed since. Without an
+    /// ID it lists what is on record, and what each row has now
     Undo {
         /// The name that `--apply` printed
-        id: String,
+        id: Option<String>,
     },
 }
 

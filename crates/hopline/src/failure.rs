@@ -5,22 +5,39 @@ use std::io::{self, Write};
 
 use report::clean;
 
-/// Why a command could not do its work: exit code 2.
+/// The command line, an input or the machine kept hopline from its work.
+pub(crate) const EXIT_FAILURE: u8 = 2;
+/// What matters could not be seen.
+const EXIT_UNDETERMINED: u8 = 3;
+
+/// Why a command could not do its work, or cannot tell whether it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
+    exit_code: u8,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Failure {
-        Failure { message: message.into(), hint: None }
+        Failure { message: message.into(), hint: None, exit_code: EXIT_FAILURE }
     }
 
     /// With what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// It may have been done all the same: the message says what settles it.
+    pub(crate) fn undetermined(mut self) -> Failure {
+        self.exit_code = EXIT_UNDETERMINED;
+        self
+    }
+
+    /// 2, or 3 where nobody knows whether it was done.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.exit_code
     }
 
     /// An error with its causes on one line.

@@ -37,10 +37,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::failure::Failure;
-
-/// The command line, an input or the machine kept hopline from its work.
-const EXIT_FAILURE: u8 = 2;
+use crate::failure::{EXIT_FAILURE, Failure};
 
 fn main() -> ExitCode {
     let typed = match cli::Cli::try_parse() {
@@ -72,5 +69,5 @@ fn usage(error: &clap::Error) -> Failure {
 fn fail(failure: &Failure) -> ExitCode {
     // Without a stderr there is nobody left to tell.
     let _ = failure.print(&mut io::stderr().lock());
-    ExitCode::from(EXIT_FAILURE)
+    ExitCode::from(failure.exit_code())
 }

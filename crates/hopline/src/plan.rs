@@ -75,7 +75,8 @@ pub(crate) enum Action {
         apply: bool,
     },
     DbUndo {
-        id: String,
+        /// None: what is on record is listed.
+        id: Option<String>,
     },
     Explain {
         code: Option<String>,

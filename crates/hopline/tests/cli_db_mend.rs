@@ -100,6 +100,62 @@ fn what_is_applied_is_taken_back() {
     assert_refused(&hopline(site.path(), &["db", "undo", id]), &["taken back already"]);
 }
 
+/// What was printed is lost with the terminal; what is on record is found again.
+#[test]
+fn what_is_on_record_is_listed() {
+    let site = site();
+    let empty = hopline(site.path(), &["db", "undo"]);
+    assert_eq!(empty.code, 0, "{empty:?}");
+    let folder = site.path().join(".local/state/hopline/undo");
+    assert_eq!(empty.stdout, format!("no change is on record in {}\n", folder.display()));
+
+    let apply = || json(&hopline(site.path(), &["db", "release", ADDRESS, "--apply", "--json"]));
+    let first = apply()["undo"].as_str().unwrap().to_owned();
+    assert_eq!(hopline(site.path(), &["db", "undo", &first]).code, 0);
+    let second = apply()["undo"].as_str().unwrap().to_owned();
+    let listed = json(&hopline(site.path(), &["db", "undo", "--json"]));
+    assert_eq!(listed["schema"], "hopline.changes/1");
+    assert_eq!(listed["folder"], folder.to_str().unwrap());
+    let told = |at: usize, key: &str| listed["changes"][at][key].as_str().unwrap().to_owned();
+    assert_eq!([told(0, "id"), told(1, "id")], [second.clone(), first.clone()], "the newest first");
+    assert_eq!([told(0, "state"), told(0, "now")], ["committed", "after"]);
+    // One row, so that it has now what the second change left.
+    assert_eq!([told(1, "state"), told(1, "now")], ["undone", "after"]);
+    assert!(told(0, "summary").contains("hangs on 10.0.0.2"), "{listed:#}");
+
+    run(site.path(), "UPDATE floating_ips SET host = 'elsewhere' WHERE id = 1");
+    let page = hopline(site.path(), &["db", "undo"]).stdout;
+    assert!(page.contains(&format!("\n{second}  20")), "{page}");
+    assert!(page.contains("row 1 of floating_ips has changed since"), "{page}");
+    let lines = hopline(site.path(), &["db", "undo", "--minimal"]).stdout;
+    assert_eq!(lines, format!("{second} floating_ips/1 other\n{first} floating_ips/1 other\n"));
+
+    // What cannot be seen is a gap, and hides nothing.
+    std::fs::write(folder.join("3-3.jsonl"), "{}\n").unwrap();
+    std::fs::remove_file(site.path().join("nova.sqlite")).unwrap();
+    let listed = json(&hopline(site.path(), &["db", "undo", "--json"]));
+    assert_eq!(listed["changes"].as_array().unwrap().len(), 2);
+    assert_eq!(listed["changes"][0]["now"], Value::Null);
+    let gaps = listed["gaps"].to_string();
+    assert!(gaps.contains("nova.sqlite") && gaps.contains("3-3.jsonl is no undo record"), "{gaps}");
+    let page = hopline(site.path(), &["db", "undo"]).stdout;
+    assert!(page.contains("was not looked at; the change is committed on record"), "{page}");
+}
+
+#[test]
+fn what_a_record_names_must_be_there() {
+    let site = site();
+    let id = json(&hopline(site.path(), &["db", "release", ADDRESS, "--apply", "--json"]));
+    let id = id["undo"].as_str().unwrap();
+    let [record] = records(site.path()).try_into().unwrap();
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("\"host\":", "\"host = NULL, fixed_ip_id\":")).unwrap();
+    assert_refused(&hopline(site.path(), &["db", "undo", id]), &["its table has other columns now"]);
+    std::fs::write(&record, text.replace("\"table\":\"floating_ips\"", "\"table\":\"users\"")).unwrap();
+    assert_refused(&hopline(site.path(), &["db", "undo", id]), &["its table has other columns now"]);
+    assert_eq!(row(site.path()), "NULLNULL");
+}
+
 #[test]
 fn a_repair_is_by_code_and_row() {
     let site = site();

@@ -78,11 +78,11 @@ fn what_a_host_still_carries_of_a_released_address_is_cleared_as_told() {
     let rules = things.iter().filter(|thing| text(&thing["text"]).starts_with("-A nova-network-"));
     assert_eq!(rules.count(), 5, "nova's five: {report:#}");
     // What is told is typed.
-    for command in
-        things.iter().map(|thing| text(&thing["command"])).filter(|c| c.starts_with("ip addr del "))
-    {
-        support::printed_in(&lab.netns("compute1"), &command.split(' ').collect::<Vec<_>>());
-    }
+    let within = format!("ip netns exec {} ip addr del ", lab.netns("compute1"));
+    let commands = things.iter().map(|thing| text(&thing["command"]));
+    let addresses: Vec<&str> = commands.filter(|command| command.starts_with(&within)).collect();
+    assert_eq!(addresses.len(), 1, "{report:#}");
+    support::printed(&["sh", "-c", addresses[0]]);
     assert_eq!(lab.lab("restart", &["nova-network"]).code, 0);
     let floats = |report: support::report::Report| {
         let codes = list(&report.json["findings"]).iter().map(|finding| text(&finding["code"]).to_owned());

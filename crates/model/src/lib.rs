@@ -22,6 +22,7 @@ pub mod probe;
 pub mod queueing;
 pub mod route;
 pub mod service;
+pub mod shell;
 pub mod sighting;
 pub mod snapshot;
 pub mod vlan;

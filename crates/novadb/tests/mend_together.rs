@@ -146,7 +146,8 @@ fn nova_comes_from_the_other_end(url: &DatabaseUrl, waiting: &str, heavy: &str) 
     });
     assert!(matches!(&refused, MendError::Database(DatabaseError::Held { .. })), "{refused:?}");
     assert!(refused.to_string().contains("nothing was changed, try again"), "{refused}");
-    let row = "SELECT CAST(COUNT(*) AS CHAR(9)) FROM floating_ips WHERE id = 9 AND fixed_ip_id = 3 AND host = 'compute9'";
+    let row = "SELECT CAST(COUNT(*) AS CHAR(9)) FROM floating_ips \
+               WHERE id = 9 AND fixed_ip_id = 3 AND host = 'compute9'";
     assert_eq!(rows(url, row)[0].trim(), "1", "{}", dump(url));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is on record");
     // Trying again is what helps.

@@ -1,6 +1,7 @@
 //! Whether a repair, which is written for the series since Grizzly, can be typed into an older one's database.
 
 use super::DbCheck;
+use super::told::is_sql;
 use super::words::TABLES;
 use crate::schema::{Dialect, Schema};
 
@@ -11,7 +12,7 @@ const DERIVED: &str = "other";
 /// does not compare with a number.
 pub(super) fn unsayable(schema: &Schema, check: &DbCheck) -> Option<String> {
     let repair = check.inconsistency.repair;
-    if !["UPDATE ", "SELECT "].iter().any(|verb| repair.starts_with(verb)) {
+    if !is_sql(repair) {
         return None;
     }
     let named = names(repair);

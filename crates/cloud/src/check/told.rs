@@ -3,6 +3,7 @@
 use model::Finding;
 use model::finding::{Evidence, Remedy};
 use model::path::{Direction, Exchange, Place, Stage};
+use model::shell;
 
 use super::{Inconsistency, Spec};
 use crate::cells::Cell;
@@ -55,7 +56,7 @@ impl Inconsistency {
         }
         let repair = |row: &Vec<Cell>| match untypable(spec, row) {
             None => Remedy {
-                command: filled(spec, spec.repair, row, quoted),
+                command: filled(spec, spec.repair, row, if is_sql(spec.repair) { quoted } else { typed }),
                 undo: String::new(),
                 note: spec.note.to_owned(),
             },
@@ -109,6 +110,16 @@ fn quoted(column: &str, cell: Option<&str>) -> String {
         Some(cell) => format!("'{}'", cell.replace('\'', "''")),
         None => "NULL".to_owned(),
     }
+}
+
+/// A word of a command.
+fn typed(_column: &str, cell: Option<&str>) -> String {
+    shell::word(cell.unwrap_or_default())
+}
+
+/// Typed into the database's own client, and not into a shell.
+pub(super) fn is_sql(repair: &str) -> bool {
+    ["UPDATE ", "SELECT "].iter().any(|verb| repair.starts_with(verb))
 }
 
 /// What a column of a look is called tells whether it holds a row's number.
@@ -176,6 +187,12 @@ mod tests {
         // The repair does not say the instance's name.
         let finding = found("host-address-in-use", &["7", "10.0.0.7", "c2", "c1", "u", "we\\b"]);
         assert!(finding.remedy[0].command.starts_with("UPDATE "), "{finding:?}");
+    }
+
+    #[test]
+    fn a_command_is_typed_as_a_shell_reads_it() {
+        let finding = found("domain-of-deleted-instance", &["it's;x"; 7]);
+        assert_eq!(finding.remedy[0].command, "virsh destroy 'it'\\''s;x'");
     }
 
     #[test]

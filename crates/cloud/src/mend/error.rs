@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use model::shell;
 use thiserror::Error;
 
 use super::record::RecordError;
@@ -49,7 +50,8 @@ pub enum MendError {
     /// It is in use.
     #[error(
         "floating IP {address} is on {instance}, which lives: \
-         take it off through nova (`nova floating-ip-disassociate {instance} {address}`), which tells the host, too"
+         take it off through nova (`nova floating-ip-disassociate {} {address}`), which tells the host, too",
+        shell::word(.instance)
     )]
     Lives {
         /// It.

@@ -53,27 +53,30 @@ pub enum RecordError {
     },
 }
 
-/// How far a change came.
+/// How far a change came, as its record knows: the server may have done more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub enum State {
     /// On record; the row tells whether it was committed.
     Prepared,
+    /// Made.
     Committed,
-    /// As `Prepared`, of the way back.
+    /// As [`State::Prepared`], of the way back.
     Undoing,
+    /// Taken back.
     Undone,
 }
 
+/// A record's first line.
 #[derive(Serialize, Deserialize)]
-struct First {
+pub(super) struct First {
     schema: String,
-    id: String,
+    pub(super) id: String,
     /// Seconds since 1970, in UTC.
-    at_s: u64,
+    pub(super) at_s: u64,
     /// Without its password.
-    database: String,
-    change: Change,
+    pub(super) database: String,
+    pub(super) change: Change,
     /// How that was which the old values lean on.
     #[serde(default)]
     leans: Leans,
@@ -138,15 +141,13 @@ impl Record {
         let failed = |error: &io::Error| RecordError::Read { path: shown.clone(), why: error.to_string() };
         let open = OpenOptions::new().read(true).append(true).open(&path);
         let file = open.map_err(|error| failed(&error))?;
-        let mut text = String::new();
-        (&file).take(BYTES_MAX).read_to_string(&mut text).map_err(|error| failed(&error))?;
-        let (first, state) = parse(&text).map_err(|why| RecordError::Form { path: shown.clone(), why })?;
+        let (first, state, is_whole) = read(&file, &path)?;
         if first.id != id {
             return Err(RecordError::Form { path: shown, why: format!("it is the record of {}", first.id) });
         }
         let First { id, database, change, leans, .. } = first;
         let mut record = Record { path, file, id, database, state, leans };
-        if !text.ends_with('\n') {
+        if !is_whole {
             // What is added must not become part of it.
             record.file.write_all(b"\n").map_err(|error| failed(&error))?;
         }
@@ -187,6 +188,44 @@ impl Record {
         let path = self.path.display().to_string();
         written.map_err(|error| RecordError::Write { path, why: error.to_string() })
     }
+}
+
+/// What every record of a folder says, the newest first, and what is no such record. None in a folder that is missing.
+pub(super) fn list(folder: &Path) -> Result<(Vec<(First, State)>, Vec<RecordError>), RecordError> {
+    let failed = |path: &Path, error: &io::Error| RecordError::Read {
+        path: path.display().to_string(),
+        why: error.to_string(),
+    };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+        Err(error) => return Err(failed(folder, &error)),
+    };
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let path = entry.map_err(|error| failed(folder, &error))?.path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let file = File::open(&path).map_err(|error| failed(&path, &error));
+        match file.and_then(|file| read(&file, &path)) {
+            Ok((first, state, _)) => records.push((first, state)),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    records.sort_by(|(a, _), (b, _)| (b.at_s, &b.id).cmp(&(a.at_s, &a.id)));
+    unreadable.sort_by_key(ToString::to_string);
+    Ok((records, unreadable))
+}
+
+/// The first line, the last state, and whether the last line is whole.
+fn read(file: &File, path: &Path) -> Result<(First, State, bool), RecordError> {
+    let shown = || path.display().to_string();
+    let mut text = String::new();
+    let read = file.take(BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error| RecordError::Read { path: shown(), why: error.to_string() })?;
+    let (first, state) = parse(&text).map_err(|why| RecordError::Form { path: shown(), why })?;
+    Ok((first, state, text.ends_with('\n')))
 }
 
 fn parse(text: &str) -> Result<(First, State), String> {

@@ -56,6 +56,12 @@ async fn restore(
     let Change { table, row, before, after, .. } = change;
     let id = || record.id().to_owned();
     let schema = records::schema_of(session, url).await?;
+    let columns = schema.columns(table);
+    // What is on record stands in statements as it is, so it must be names that the database has, too.
+    if !before.keys().all(|column| columns.contains(&column.as_str())) || before.is_empty() {
+        let columns = "its table has other columns now".to_owned();
+        return Err(MendError::ChangedSince { id: id(), table: table.clone(), row: *row, columns });
+    }
     let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
     session.begin_to_change(timeout).await.map_err(failed)?;
     locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;

@@ -3,10 +3,12 @@
 
 mod carried;
 mod mend;
+mod records;
 mod show;
 mod told;
 
 pub(super) use mend::{mend, undo};
+pub(super) use records::records;
 pub(super) use show::show;
 
 use std::time::Instant;

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use cloud::Change;
-use model::Netns;
 use model::snapshot::Gap;
+use model::{Netns, shell};
 
 use crate::gather::Facts;
 use crate::site_file::Site;
@@ -75,12 +75,11 @@ fn on_host(ns: &Netns, address: Ipv4Addr, things: &mut Vec<Thing>) {
             .extend(of_it.map(|rule| thing(rule.text.clone(), "systemctl restart nova-network".to_owned())));
     }
     for own in ns.addresses.iter().filter(|own| own.net.addr() == IpAddr::V4(address)) {
-        let link = ns.links.iter().find(|link| link.index == own.link);
-        let device = link.map_or("DEVICE", |link| link.name.as_str());
-        let prefix = own.net.prefix_len();
+        let Some(link) = ns.links.iter().find(|link| link.index == own.link) else { continue };
+        let (prefix, device) = (own.net.prefix_len(), shell::word(&link.name));
         things.push(thing(
-            format!("inet {address}/{prefix} dev {device}"),
-            format!("ip addr del {address}/{prefix} dev {device}"),
+            format!("inet {address}/{prefix} dev {}", link.name),
+            shell::within(ns.enter.as_deref(), &format!("ip addr del {address}/{prefix} dev {device}")),
         ));
     }
 }
@@ -89,4 +88,27 @@ fn on_host(ns: &Netns, address: Ipv4Addr, things: &mut Vec<Thing>) {
 fn speaks_of(rule: &str, address: Ipv4Addr) -> bool {
     let words = rule.split(' ').map(|word| word.strip_suffix("/32").unwrap_or(word));
     words.filter_map(|word| word.parse::<Ipv4Addr>().ok()).any(|named| named == address)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::link::Link;
+
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_typed() {
+        let link = Link { index: 2, name: "$(x)".to_owned(), ..Link::default() };
+        let own = model::route::Address::global(2, "203.0.113.9/32".parse().unwrap());
+        let mut ns = Netns { enter: Some("a;b".to_owned()), ..Netns::default() };
+        (ns.links, ns.addresses) = (vec![link], vec![own]);
+        let told = |ns: &Netns| {
+            let mut things = Vec::new();
+            on_host(ns, Ipv4Addr::new(203, 0, 113, 9), &mut things);
+            things.into_iter().map(|thing| thing.command).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&ns), ["ip netns exec 'a;b' ip addr del 203.0.113.9/32 dev '$(x)'"]);
+        ns.enter = None;
+        assert_eq!(told(&ns), ["ip addr del 203.0.113.9/32 dev '$(x)'"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cloud::{Ask, Clock, DatabaseUrl};
+use cloud::{Ask, Clock, DatabaseUrl, MendError};
 
 use super::carried::{self, Carried};
 use super::{no_database, told};
@@ -24,7 +24,7 @@ pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
     }
     let folder = folder()?;
     let applied = cloud::apply(url, plan.timeout, ask, &clock, &change, &folder);
-    let applied = applied.map_err(|error| Failure::of(&error))?;
+    let applied = applied.map_err(|error| failed(&error))?;
     let id = &applied.id;
     let told = told::change(plan.format, ask, &applied.change, Some(id), &carried);
     told.map_err(|failure| failure.hint(format!("the row is changed; `hopline db undo {id}` takes it back")))
@@ -33,8 +33,14 @@ pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
 pub(crate) fn undo(plan: &Plan, id: &str) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
     let url: &DatabaseUrl = site.database.as_ref().ok_or_else(no_database)?;
-    let undone = cloud::undo(url, plan.timeout, &folder()?, id).map_err(|error| Failure::of(&error))?;
+    let undone = cloud::undo(url, plan.timeout, &folder()?, id).map_err(|error| failed(&error))?;
     told::undone(plan.format, id, &undone.change)
+}
+
+/// Nothing was changed, but for a commit of which nobody knows.
+fn failed(error: &MendError) -> Failure {
+    let failure = Failure::of(error);
+    if matches!(error, MendError::Uncertain { .. }) { failure.undetermined() } else { failure }
 }
 
 /// The hosts; where they cannot be looked at: why.
@@ -57,7 +63,7 @@ fn carried(site: &Site, facts: Result<&Facts, &String>, change: &cloud::Change) 
 }
 
 /// Where undo records are: the XDG base directories' place for what a program has to remember.
-fn folder() -> Result<PathBuf, Failure> {
+pub(super) fn folder() -> Result<PathBuf, Failure> {
     let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = given.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
     let state = state.filter(|path| path.is_absolute()).ok_or_else(|| {
@@ -65,4 +71,17 @@ fn folder() -> Result<PathBuf, Failure> {
             .hint("set HOME or XDG_STATE_HOME to an absolute path")
     })?;
     Ok(state.join("hopline/undo"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MendError, failed};
+
+    #[test]
+    fn a_commit_of_which_nobody_knows_is_no_refusal() {
+        let uncertain = MendError::Uncertain { id: "1-1".to_owned(), why: "closed".to_owned() };
+        assert_eq!(failed(&uncertain).exit_code(), 3);
+        let refused = MendError::NotApplied { id: "1-1".to_owned(), why: "the row is as it was before" };
+        assert_eq!(failed(&refused).exit_code(), 2);
+    }
 }

@@ -123,6 +123,6 @@ fn value(value: &Value) -> String {
     match value {
         Value::Number(number) => number.to_string(),
         Value::Text(None) => "NULL".to_owned(),
-        Value::Text(Some(text)) => format!("'{}'", clean(text)),
+        Value::Text(Some(text)) => format!("'{}'", clean(text).replace('\'', "''")),
     }
 }

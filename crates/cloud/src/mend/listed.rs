@@ -1,0 +1,111 @@
+//! The changes that are on record, and what the rows have now.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::record::{self, First, RecordError, State};
+use super::{MendError, STATEMENT_PATIENCE, bound, novas};
+use crate::database::{Session, block_on};
+use crate::database_error::classify;
+use crate::secret_url::DatabaseUrl;
+
+/// A change that is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub id: String,
+    /// When it was put on record: seconds since 1970, in UTC.
+    pub at_s: u64,
+    /// The URL of its database, without its password.
+    pub database: String,
+    /// What it puts right, in a sentence.
+    pub summary: String,
+    /// The table.
+    pub table: String,
+    /// `id` of the row.
+    pub row: u64,
+    /// How far it came.
+    pub state: State,
+    /// What the row has now; `None` where that was not looked at.
+    pub now: Option<Now>,
+}
+
+/// What a changed row has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Now {
+    /// What it had before the change.
+    Before,
+    /// What the change left.
+    After,
+    /// Something else: others have written since.
+    Other,
+    /// It is gone.
+    Gone,
+}
+
+/// All that a folder has on record.
+#[derive(Debug)]
+pub struct Listing {
+    /// The changes, the newest first.
+    pub changes: Vec<Listed>,
+    /// Files that are no record, or cannot be read.
+    pub unreadable: Vec<RecordError>,
+    /// Why the rows were not looked at, where they should have been.
+    pub unseen: Option<MendError>,
+}
+
+/// Lists what is on record in a folder. The rows of `url`'s database are looked at, read-only.
+pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Result<Listing, RecordError> {
+    let (records, unreadable) = record::list(folder)?;
+    let ours = |first: &First| url.is_some_and(|url| url.to_string() == first.database);
+    let wanted: Vec<&First> = records.iter().map(|(first, _)| first).filter(|first| ours(first)).collect();
+    let seen = match url.filter(|_| !wanted.is_empty()) {
+        Some(url) => look(url, timeout, &wanted),
+        None => Ok(Vec::new()),
+    };
+    let (seen, unseen) = match seen {
+        Ok(seen) => (seen, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let mut seen = seen.into_iter();
+    let change = |(first, state): (First, State)| {
+        let now = ours(&first).then(|| seen.next()).flatten().flatten();
+        let First { id, at_s, database, change, .. } = first;
+        Listed {
+            id,
+            at_s,
+            database,
+            summary: change.summary,
+            table: change.table,
+            row: change.row,
+            state,
+            now,
+        }
+    };
+    Ok(Listing { changes: records.into_iter().map(change).collect(), unreadable, unseen })
+}
+
+/// What each one's row has now, in the order of `wanted`; `None` of a table that is none of nova's.
+fn look(url: &DatabaseUrl, timeout: Duration, wanted: &[&First]) -> Result<Vec<Option<Now>>, MendError> {
+    block_on(url, timeout * STATEMENT_PATIENCE, async {
+        let mut session = Session::start(url, timeout).await?;
+        let schema = novas(&mut session, url).await?;
+        let mut all = Vec::with_capacity(wanted.len());
+        for First { change, .. } in wanted {
+            if schema.columns(&change.table).is_empty() {
+                all.push(None);
+                continue;
+            }
+            let row = bound::row(&mut session, &schema, &change.table, change.row).await;
+            all.push(Some(match row.map_err(|error| classify(url, &error))? {
+                None => Now::Gone,
+                Some(now) if now == change.before => Now::Before,
+                Some(now) if now == change.after => Now::After,
+                Some(_) => Now::Other,
+            }));
+        }
+        // What was read stands, whether or not the server hears our goodbye.
+        let _ = session.0.close().await;
+        Ok(all)
+    })
+}
