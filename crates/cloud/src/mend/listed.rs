@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::record::{self, First, RecordError, State};
-use super::{MendError, STATEMENT_PATIENCE, bound, novas};
+use super::{MendError, STATEMENT_PATIENCE, bound};
 use crate::database::{Session, block_on};
 use crate::database_error::classify;
+use crate::records::schema_of;
 use crate::secret_url::DatabaseUrl;
 
 /// A change that is on record.
@@ -89,7 +90,7 @@ pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Re
 fn look(url: &DatabaseUrl, timeout: Duration, wanted: &[&First]) -> Result<Vec<Option<Now>>, MendError> {
     block_on(url, timeout * STATEMENT_PATIENCE, async {
         let mut session = Session::start(url, timeout).await?;
-        let schema = novas(&mut session, url).await?;
+        let schema = schema_of(&mut session, url).await?;
         let mut all = Vec::with_capacity(wanted.len());
         for First { change, .. } in wanted {
             if schema.columns(&change.table).is_empty() {

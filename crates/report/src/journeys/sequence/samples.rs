@@ -83,7 +83,9 @@ mod tests {
     #[test]
     fn few_are_all_drawn() {
         let mut samples = Samples::default();
-        [(3, 5), (1, 4), (2, 9)].map(|(time, took)| samples.add(time, took));
+        for (time, took) in [(3, 5), (1, 4), (2, 9)] {
+            samples.add(time, took);
+        }
         assert_eq!(samples.drawn(), [(1, 4), (2, 9), (3, 5)]);
     }
 }
