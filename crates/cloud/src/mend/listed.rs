@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::record::{self, First, RecordError, State};
+use super::record::{self, First, Folder, RecordError, State};
 use super::{MendError, STATEMENT_PATIENCE, bound};
 use crate::database::{Session, block_on};
 use crate::database_error::classify;
@@ -57,7 +57,7 @@ pub struct Listing {
 
 /// Lists what is on record in a folder. The rows of `url`'s database are looked at, read-only.
 pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Result<Listing, RecordError> {
-    let (records, unreadable) = record::list(folder)?;
+    let Folder { records, unreadable } = record::list(folder)?;
     let ours = |first: &First| url.is_some_and(|url| url.to_string() == first.database);
     let wanted: Vec<&First> = records.iter().map(|(first, _)| first).filter(|first| ours(first)).collect();
     let seen = match url.filter(|_| !wanted.is_empty()) {

@@ -190,18 +190,27 @@ impl Record {
     }
 }
 
-/// What every record of a folder says, the newest first, and what is no such record. None in a folder that is missing.
-pub(super) fn list(folder: &Path) -> Result<(Vec<(First, State)>, Vec<RecordError>), RecordError> {
+/// What a folder holds.
+#[derive(Default)]
+pub(super) struct Folder {
+    /// What every record says, the newest first.
+    pub(super) records: Vec<(First, State)>,
+    /// What is no such record.
+    pub(super) unreadable: Vec<RecordError>,
+}
+
+/// Reads every record of a folder; none in one that is missing.
+pub(super) fn list(folder: &Path) -> Result<Folder, RecordError> {
     let failed = |path: &Path, error: &io::Error| RecordError::Read {
         path: path.display().to_string(),
         why: error.to_string(),
     };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Folder::default()),
         Err(error) => return Err(failed(folder, &error)),
     };
-    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    let Folder { mut records, mut unreadable } = Folder::default();
     for entry in entries {
         let path = entry.map_err(|error| failed(folder, &error))?.path();
         if path.extension().is_none_or(|extension| extension != "jsonl") {
@@ -215,7 +224,7 @@ pub(super) fn list(folder: &Path) -> Result<(Vec<(First, State)>, Vec<RecordErro
     }
     records.sort_by(|(a, _), (b, _)| (b.at_s, &b.id).cmp(&(a.at_s, &a.id)));
     unreadable.sort_by_key(ToString::to_string);
-    Ok((records, unreadable))
+    Ok(Folder { records, unreadable })
 }
 
 /// The first line, the last state, and whether the last line is whole.
