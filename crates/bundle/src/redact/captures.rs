@@ -1,9 +1,215 @@
-//! stub
+//! Captures under pseudonyms: pcap and pcapng, packet by packet, each as long as it was.
+//!
+//! Headers are rewritten and their checksums made right; what they carry is blanked, since nobody can tell whose words
+//! it is. Of pcapng stay the interfaces, with their names as texts are told, the packets with their times, and remarks;
+//! names of addresses, secrets of TLS and whatever else a block may hold are left out. What breaks off or is damaged
+//! ends the file there.
+
+mod packet;
+mod sums;
+
 use super::Pseudonyms;
+
+/// First octets of pcapng, and of pcap in both orders, with micro- and nanoseconds.
+const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+const PCAP: [[u8; 4]; 4] =
+    [[0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0xc3, 0xd4], [0x4d, 0x3c, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d]];
+
+/// Octets of pcap's header, and of the one before each packet.
+const PCAP_HEAD: usize = 24;
+const PCAP_RECORD: usize = 16;
+
+/// Blocks of pcapng that stay, and options of theirs (draft-ietf-opsawg-pcapng).
+const BLOCK_INTERFACE: u32 = 1;
+const BLOCK_SIMPLE: u32 = 3;
+const BLOCK_PACKET: u32 = 6;
+const OPTION_COMMENT: u16 = 1;
+const OPTION_NAME: u16 = 2;
+/// `if_tsresol` and `if_tsoffset` of an interface, `epb_flags` of a packet.
+const OPTION_RESOLUTION: u16 = 9;
+const OPTION_OFFSET: u16 = 14;
+
+/// Whether these are a capture's octets.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a])
+    bytes.starts_with(&SECTION) || PCAP.iter().any(|magic| bytes.starts_with(magic))
 }
-/// Stub
-pub fn redact(_: &Pseudonyms, _: &[u8]) -> Vec<u8> {
-    Vec::new()
+
+/// A capture under pseudonyms; nothing of what is none.
+pub fn redact(pseudonyms: &Pseudonyms, bytes: &[u8]) -> Vec<u8> {
+    if bytes.starts_with(&SECTION) {
+        let mut out = Vec::with_capacity(bytes.len());
+        // What breaks off is left out: a block is written when it is whole.
+        let _ = sections(pseudonyms, bytes, &mut out);
+        return out;
+    }
+    if is_one(bytes) { pcap(pseudonyms, bytes) } else { Vec::new() }
 }
+
+/// The order of a file's octets.
+#[derive(Clone, Copy)]
+enum Order {
+    Big,
+    Little,
+}
+
+impl Order {
+    fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
+        let two = bytes.get(at..at + 2)?.try_into().ok()?;
+        Some(match self {
+            Order::Big => u16::from_be_bytes(two),
+            Order::Little => u16::from_le_bytes(two),
+        })
+    }
+
+    fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
+        let four = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(match self {
+            Order::Big => u32::from_be_bytes(four),
+            Order::Little => u32::from_le_bytes(four),
+        })
+    }
+
+    fn put16(self, number: u16) -> [u8; 2] {
+        match self {
+            Order::Big => number.to_be_bytes(),
+            Order::Little => number.to_le_bytes(),
+        }
+    }
+
+    fn put32(self, number: u32) -> [u8; 4] {
+        match self {
+            Order::Big => number.to_be_bytes(),
+            Order::Little => number.to_le_bytes(),
+        }
+    }
+}
+
+fn pcap(pseudonyms: &Pseudonyms, bytes: &[u8]) -> Vec<u8> {
+    let order = if matches!(bytes.first(), Some(0xa1)) { Order::Big } else { Order::Little };
+    let mut out = bytes.to_vec();
+    let (mut at, mut whole) = (PCAP_HEAD, PCAP_HEAD.min(bytes.len()));
+    // The upper bits tell of a frame's checksum.
+    let link_type = order.u32(bytes, 20).unwrap_or_default() & 0xffff;
+    while let Some(length) = order.u32(bytes, at + 8) {
+        let start = at + PCAP_RECORD;
+        let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
+        let Some(data) = end.and_then(|end| out.get_mut(start..end)) else { break };
+        packet::redact(pseudonyms, link_type, data);
+        at = start + data.len();
+        whole = at;
+    }
+    out.truncate(whole);
+    out
+}
+
+fn sections(pseudonyms: &Pseudonyms, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut order = Order::Little;
+    let mut link_types: Vec<u32> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let kind = bytes.get(at..at + 4)?;
+        if kind == SECTION {
+            order = match bytes.get(at + 8..at + 12)? {
+                [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
+                [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+                _ => return None,
+            };
+            link_types.clear();
+        }
+        let length = usize::try_from(order.u32(bytes, at + 4)?).ok()?;
+        let block = bytes.get(at..at.checked_add(length)?).filter(|_| length >= 12 && length % 4 == 0)?;
+        let body = block.get(8..length - 4)?;
+        if kind == SECTION {
+            // Its own length is not told: blocks are left out.
+            let fixed = [body.get(..8)?, &[0xff; 8]].concat();
+            put(order, u32::from_be_bytes(SECTION), &fixed, out);
+        } else {
+            self::block(pseudonyms, order, order.u32(bytes, at)?, body, &mut link_types, out)?;
+        }
+        at += length;
+    }
+    Some(())
+}
+
+fn block(
+    pseudonyms: &Pseudonyms,
+    order: Order,
+    kind: u32,
+    body: &[u8],
+    link_types: &mut Vec<u32>,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    let mut made;
+    match kind {
+        BLOCK_INTERFACE => {
+            link_types.push(u32::from(order.u16(body, 0)?));
+            made = body.get(..8)?.to_vec();
+            let kept = [OPTION_RESOLUTION, OPTION_OFFSET];
+            options(pseudonyms, order, body.get(8..)?, &[OPTION_COMMENT, OPTION_NAME], &kept, &mut made);
+        }
+        BLOCK_PACKET => {
+            let link_type = link_types.get(usize::try_from(order.u32(body, 0)?).ok()?)?;
+            let length = usize::try_from(order.u32(body, 12)?).ok()?;
+            let end = 20_usize.checked_add(length)?;
+            made = body.get(..end)?.to_vec();
+            packet::redact(pseudonyms, *link_type, made.get_mut(20..)?);
+            pad(&mut made);
+            let behind = body.get(made.len()..).unwrap_or_default();
+            // Its second option is its flags here.
+            options(pseudonyms, order, behind, &[OPTION_COMMENT], &[OPTION_NAME], &mut made);
+        }
+        BLOCK_SIMPLE => {
+            made = body.to_vec();
+            packet::redact(pseudonyms, *link_types.first()?, made.get_mut(4..)?);
+        }
+        _ => return Some(()),
+    }
+    put(order, kind, &made, out);
+    Some(())
+}
+
+/// Options that stay: texts as texts are told, numbers as they are.
+fn options(
+    pseudonyms: &Pseudonyms,
+    order: Order,
+    mut given: &[u8],
+    texts: &[u16],
+    numbers: &[u16],
+    out: &mut Vec<u8>,
+) {
+    let before = out.len();
+    while let (Some(code), Some(length)) = (order.u16(given, 0), order.u16(given, 2)) {
+        let end = 4 + usize::from(length);
+        let Some(value) = given.get(4..end).filter(|_| code != 0) else { break };
+        let text =
+            texts.contains(&code).then(|| pseudonyms.text(&String::from_utf8_lossy(value)).into_owned());
+        let value = text.as_ref().map(String::as_bytes).or(numbers.contains(&code).then_some(value));
+        if let Some((value, length)) = value.and_then(|value| Some((value, u16::try_from(value.len()).ok()?)))
+        {
+            out.extend(order.put16(code));
+            out.extend(order.put16(length));
+            out.extend(value);
+            pad(out);
+        }
+        given = given.get(end.next_multiple_of(4)..).unwrap_or_default();
+    }
+    if out.len() > before {
+        out.extend([0; 4]);
+    }
+}
+
+/// Zeros up to a whole word.
+fn pad(bytes: &mut Vec<u8>) {
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+}
+
+fn put(order: Order, kind: u32, body: &[u8], out: &mut Vec<u8>) {
+    let Ok(length) = u32::try_from(body.len() + 12) else { return };
+    out.extend(order.put32(kind));
+    out.extend(order.put32(length));
+    out.extend(body);
+    out.extend(order.put32(length));
+}
+
+#[cfg(test)]
+mod tests;
