@@ -8,16 +8,26 @@ const BLOCK: usize = 512;
 
 /// Writes a file.
 pub(crate) fn write(out: &mut impl Write, path: &str, bytes: &[u8], mtime: u64) -> io::Result<()> {
+    begin(out, path, bytes.len() as u64, mtime)?;
+    out.write_all(bytes)?;
+    fill(out, bytes.len() as u64)
+}
+
+/// The header of a file of so many bytes, which follow it.
+pub(crate) fn begin(out: &mut impl Write, path: &str, length: u64, mtime: u64) -> io::Result<()> {
     let mut header = Header::new_ustar();
     header.set_path(path)?;
-    header.set_size(bytes.len() as u64);
+    header.set_size(length);
     header.set_mode(0o600);
     header.set_mtime(mtime);
     header.set_entry_type(EntryType::Regular);
     header.set_cksum();
-    out.write_all(header.as_bytes())?;
-    out.write_all(bytes)?;
-    let over = bytes.len() % BLOCK;
+    out.write_all(header.as_bytes())
+}
+
+/// What fills the last block of a file of so many bytes.
+pub(crate) fn fill(out: &mut impl Write, length: u64) -> io::Result<()> {
+    let over = usize::try_from(length % BLOCK as u64).unwrap_or_default();
     if over > 0 {
         out.write_all(&[0; BLOCK][over..])?;
     }

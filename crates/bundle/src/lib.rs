@@ -11,6 +11,7 @@
 //! is ever unpacked to disk. [`assemble`] makes one site of the machines of several files.
 
 mod assemble;
+mod captures;
 mod entry;
 mod error;
 mod limits;
@@ -24,6 +25,7 @@ mod secrets;
 mod write;
 
 pub use assemble::{Assembled, Member, Missing, assemble};
+pub use captures::{CAPTURES_BYTES_MAX, CAPTURES_MAX, CaptureEntry, open_capture};
 pub use error::{ReadError, WriteError};
 pub use manifest::{CloudFacts, DATABASE, MachineEntry, Manifest};
 pub use plain::add_plain;

@@ -6,6 +6,7 @@ use model::snapshot::{Gap, Host};
 use serde::{Deserialize, Serialize};
 
 use crate::assemble::Missing;
+use crate::captures::CaptureEntry;
 
 /// The first file of a bundle.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -40,6 +41,8 @@ pub struct Manifest {
     pub machines: Vec<MachineEntry>,
     /// Every other file, in the archive's order.
     pub files: Vec<FileEntry>,
+    /// Captures among them.
+    pub captures: Vec<CaptureEntry>,
     /// What could not be learned of the site beyond its machines.
     pub gaps: Vec<Gap>,
 }

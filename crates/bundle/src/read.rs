@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use tar::{Archive, Entry};
 
 use crate::assemble::{Member, Missing};
+use crate::captures::{CAPTURES_MAX, CaptureEntry};
 use crate::error::ReadError;
 use crate::limits::{
     ALL_FACTS_MAX, FACTS_MAX, FACTS_PARTS_MAX, FILES_MAX, MACHINES_MAX, MANIFEST_MAX, MANIFEST_PARTS_MAX,
@@ -27,7 +28,7 @@ use crate::manifest::{
     Manifest,
 };
 use crate::names::hex;
-use bounded::Bounded;
+pub(crate) use bounded::Bounded;
 
 /// What a bundle holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,6 +39,8 @@ pub struct Bundle {
     pub members: Vec<Member>,
     /// The cloud's records.
     pub cloud: CloudFacts,
+    /// Captures that are as they were put in.
+    pub captures: Vec<CaptureEntry>,
     /// There are records of the cloud, and they are not here: nothing is known to be as it should.
     pub lacks_cloud: bool,
     /// What the collector could not learn of the site, and what of the bundle could not be read.
@@ -261,7 +264,8 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
     });
     let members = members.collect();
     gaps.extend(changed(name, &manifest, &taken, damage.is_some()));
-    Bundle { manifest, members, cloud, lacks_cloud, gaps }
+    let captures = whole_captures(&manifest, &taken);
+    Bundle { manifest, members, cloud, captures, lacks_cloud, gaps }
 }
 
 /// A machine's facts must be of the machine that the manifest names.
@@ -305,6 +309,18 @@ fn part<T: DeserializeOwned>(
         return Err(Missing { why, would_need: "the version of hopline that made the bundle".to_owned() });
     }
     serde_json::from_slice(&bytes).map_err(unread)
+}
+
+/// The captures whose octets are those that were put in.
+fn whole_captures(manifest: &Manifest, taken: &Taken) -> Vec<CaptureEntry> {
+    let is_whole = |entry: &&CaptureEntry| {
+        let listed = manifest.files.iter().find(|file| file.path == entry.path);
+        let seen = taken.seen.get(&entry.path);
+        listed.zip(seen).is_some_and(|(listed, (bytes, hash))| {
+            (listed.bytes, &listed.sha256) == (*bytes, hash) && !is_ours(&entry.path)
+        })
+    };
+    manifest.captures.iter().filter(is_whole).take(CAPTURES_MAX).cloned().collect()
 }
 
 /// Most files that a gap names.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use collect::Machine;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::assemble::Missing;
+use crate::captures::CaptureEntry;
 use crate::entry;
 use crate::error::WriteError;
 use crate::manifest::{
@@ -34,12 +35,14 @@ pub struct Facts {
 /// Takes plain files, from several threads at once, and then the facts. The spool is a file that goes away by itself.
 pub struct Writer<S: Write> {
     spool: Mutex<Spool<S>>,
-    taken_at: u64,
+    pub(crate) taken_at: u64,
 }
 
-struct Spool<S: Write> {
-    packed: zstd::Encoder<'static, S>,
-    files: Vec<FileEntry>,
+pub(crate) struct Spool<S: Write> {
+    pub(crate) packed: zstd::Encoder<'static, S>,
+    pub(crate) files: Vec<FileEntry>,
+    /// Captures among them.
+    pub(crate) captures: Vec<CaptureEntry>,
     /// Their paths, none of which may come twice.
     paths: BTreeSet<String>,
     /// The first thing that went wrong; later files are not taken any more.
@@ -50,10 +53,13 @@ impl<S: Read + Write + Seek> Writer<S> {
     /// Begins. `taken_at` is the time that all files get, in Unix seconds.
     pub fn new(spool: S, taken_at: u64) -> Result<Writer<S>, WriteError> {
         let packed = zstd::Encoder::new(spool, LEVEL).map_err(failed("the first file"))?;
-        Ok(Writer {
-            spool: Mutex::new(Spool { packed, files: Vec::new(), paths: BTreeSet::new(), failed: None }),
-            taken_at,
-        })
+        let (files, captures, paths) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let spool = Mutex::new(Spool { packed, files, captures, paths, failed: None });
+        Ok(Writer { spool, taken_at })
+    }
+
+    pub(crate) fn spool(&self) -> MutexGuard<'_, Spool<S>> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a plain file of a machine, or of the site where the machine's name is empty. Secrets are taken out.
@@ -78,7 +84,7 @@ impl<S: Read + Write + Seek> Writer<S> {
 
     fn put(&self, path: String, bytes: &[u8]) {
         let listed = listed(&path, bytes);
-        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spool = self.spool();
         if spool.failed.is_some() || !spool.paths.insert(path.clone()) {
             return;
         }
@@ -91,7 +97,7 @@ impl<S: Read + Write + Seek> Writer<S> {
     /// Writes the whole bundle; returns how long it is.
     pub fn finish(self, facts: &Facts, out: impl Write) -> Result<u64, WriteError> {
         let Writer { spool, taken_at } = self;
-        let Spool { mut packed, files, failed: earlier, .. } =
+        let Spool { mut packed, files, captures, failed: earlier, .. } =
             spool.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = earlier {
             return Err(error);
@@ -102,6 +108,7 @@ impl<S: Read + Write + Seek> Writer<S> {
         let mut manifest = facts.manifest.clone();
         MANIFEST_SCHEMA.clone_into(&mut manifest.schema);
         manifest.files.clear();
+        manifest.captures = captures;
         let cloud = CloudFacts { schema: CLOUD_SCHEMA.to_owned(), ..facts.cloud.clone() };
         // Facts are told with their hashes before they are written, so they are put into words twice: that costs less
         // memory than to keep those of all machines.
@@ -142,7 +149,7 @@ impl<S: Read + Write + Seek> Writer<S> {
     }
 }
 
-fn failed(file: &str) -> impl Fn(io::Error) -> WriteError {
+pub(crate) fn failed(file: &str) -> impl Fn(io::Error) -> WriteError {
     let file = file.to_owned();
     move |source| WriteError::File { file: file.clone(), source }
 }

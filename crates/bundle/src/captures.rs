@@ -1,0 +1,160 @@
+//! Captures in a bundle: as they were given, octet by octet, behind everything else.
+//!
+//! They are large, so they are streamed both ways. Who reads a bundle is told which it holds, and reads each one
+//! straight out of the archive when it is wanted: [`open_capture`].
+
+use std::io::{self, Read, Seek, Write};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tar::Archive;
+
+use crate::error::WriteError;
+use crate::manifest::FileEntry;
+use crate::names;
+use crate::read::Bounded;
+use crate::write::{Writer, failed};
+
+/// Bytes of all captures of a bundle, as they are given: a quarter of what a bundle may hold unpacked.
+pub const CAPTURES_BYTES_MAX: u64 = 1 << 30;
+/// Captures of a bundle.
+pub const CAPTURES_MAX: usize = 64;
+
+/// The folder that they lie in.
+const FOLDER: &str = "captures";
+const CHUNK: usize = 64 * 1024;
+
+/// A capture in a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CaptureEntry {
+    /// From the archive's root.
+    pub path: String,
+    /// Where it was made, as it was said when it was given; `None` where it tells that itself.
+    pub vantage: Option<String>,
+}
+
+impl<S: Read + Write + Seek> Writer<S> {
+    /// Takes a capture of so many bytes. Of a file that has grown meanwhile, its beginning; one that has shrunk is an
+    /// error, as whatever else fails.
+    pub fn add_capture(
+        &self,
+        name: &str,
+        vantage: Option<&str>,
+        (bytes, source): (u64, &mut dyn Read),
+    ) -> Result<(), WriteError> {
+        let mut spool = self.spool();
+        let path = format!("{FOLDER}/{}-{}", spool.captures.len() + 1, names::part(name));
+        let cannot = failed(&path);
+        entry_of(&mut spool.packed, &path, (bytes, source), self.taken_at).map_err(&cannot).map(|sha256| {
+            spool.files.push(FileEntry { path: path.clone(), bytes, sha256 });
+            spool.captures.push(CaptureEntry { path: path.clone(), vantage: vantage.map(str::to_owned) });
+        })
+    }
+}
+
+/// Writes a file as it comes; returns its hash.
+fn entry_of(
+    out: &mut impl Write,
+    path: &str,
+    (bytes, source): (u64, &mut dyn Read),
+    mtime: u64,
+) -> io::Result<String> {
+    crate::entry::begin(out, path, bytes, mtime)?;
+    let mut source = source.take(bytes);
+    let (mut hash, mut copied) = (Sha256::new(), 0);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = source.read(&mut chunk)?;
+        let Some(octets) = chunk.get(..read).filter(|octets| !octets.is_empty()) else { break };
+        hash.update(octets);
+        copied += octets.len() as u64;
+        out.write_all(octets)?;
+    }
+    if copied < bytes {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    crate::entry::fill(out, bytes)?;
+    Ok(names::hex(&hash.finalize()))
+}
+
+/// The octets of a capture that a bundle holds, within the bounds of all reading.
+///
+/// # Errors
+/// What of the archive could not be read; `NotFound` where it has no such file.
+pub fn open_capture<R: Read>(source: R, path: &str) -> io::Result<impl Read + use<R>> {
+    let mut archive = Archive::new(Bounded::new(source)?);
+    let mut length = None;
+    for entry in archive.entries()?.raw(true) {
+        let entry = entry?;
+        if entry.path_bytes().as_ref() == path.as_bytes() {
+            length = Some(entry.header().entry_size()?);
+            break;
+        }
+    }
+    // The archive has been read up to the first octet of the file.
+    let length = length.ok_or(io::ErrorKind::NotFound)?;
+    Ok(archive.into_inner().take(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::{Facts, read};
+
+    fn written(captures: &[&[u8]]) -> Vec<u8> {
+        let writer = Writer::new(Cursor::new(Vec::new()), 0).unwrap();
+        writer.add("compute1", "a.txt", "before");
+        for octets in captures {
+            let mut source: &[u8] = octets;
+            writer.add_capture("a b.pcap", Some("br100"), (octets.len() as u64, &mut source)).unwrap();
+        }
+        let mut out = Vec::new();
+        writer.finish(&Facts::default(), &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn captures_come_out_as_they_went_in() {
+        let long = (0..200_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+        let bundle = written(&[b"one", &long, b""]);
+        let listed = read(&bundle[..], "x").unwrap();
+        let vantages: Vec<_> = listed.captures.iter().filter_map(|entry| entry.vantage.as_deref()).collect();
+        assert_eq!((vantages, listed.gaps), (vec!["br100"; 3], Vec::new()));
+        for (entry, expected) in listed.captures.iter().zip([&b"one"[..], &long, b""]) {
+            let mut octets = Vec::new();
+            open_capture(&bundle[..], &entry.path).unwrap().read_to_end(&mut octets).unwrap();
+            assert!(octets == expected, "{}", entry.path);
+        }
+        assert!(open_capture(&bundle[..], "captures/none").is_err());
+    }
+
+    #[test]
+    fn one_that_has_changed_or_is_cut_off_is_not_used() {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        let noise: Vec<u8> = (0..100_000).map(|_| next()).collect();
+        let bundle = written(&[&noise]);
+        let cut = read(&bundle[..bundle.len() - 20_000], "x").unwrap();
+        assert_eq!((cut.captures.len(), cut.gaps.len()), (0, 1), "{:?}", cut.gaps);
+        // What lies there under its name is another file.
+        let mut unpacked = zstd::decode_all(&bundle[..]).unwrap();
+        let at = unpacked.windows(64).position(|octets| octets == &noise[..64]).unwrap();
+        unpacked[at] ^= 1;
+        let changed = read(&zstd::encode_all(&unpacked[..], 1).unwrap()[..], "x").unwrap();
+        assert_eq!(changed.captures, []);
+        assert!(changed.gaps[0].why.contains("captures/1-a_b.pcap"), "{:?}", changed.gaps);
+    }
+
+    #[test]
+    fn one_that_shrinks_meanwhile_fails() {
+        let writer = Writer::new(Cursor::new(Vec::new()), 0).unwrap();
+        let mut source: &[u8] = b"short";
+        assert!(writer.add_capture("a", None, (10, &mut source)).is_err());
+    }
+}
