@@ -24,7 +24,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -110,7 +110,9 @@ pub fn redact(
     }
     let folders: BTreeMap<String, String> =
         bundle.manifest.machines.iter().map(|entry| (entry.folder.clone(), entry.name.clone())).collect();
+    let are_captures: BTreeSet<String> = bundle.captures.iter().map(|entry| entry.path.clone()).collect();
     let (mut manifest, mut machines, mut cloud) = parts(bundle);
+    let mut left_out = BTreeSet::new();
     let mut gathered = Gathered::default();
     for (name, inside, outcome) in &mut machines {
         gathered.names.add(if *inside { Kind::Instance } else { Kind::Host }, name);
@@ -122,18 +124,32 @@ pub fn redact(
     let again = |source| RedactError::Again { source };
     source.seek(SeekFrom::Start(0)).map_err(again)?;
     read::plain_files(&mut source, &mut |path, bytes| {
-        if !captures::is_one(bytes) {
+        if are_captures.contains(path) {
+            // What is packed, or no format that is rewritten, may say anything.
+            if !captures::is_one(bytes) {
+                left_out.insert(path.to_owned());
+            }
+        } else if !captures::is_one(bytes) {
             gathered.file(path, &String::from_utf8_lossy(bytes));
         }
     })?;
     let pseudonyms = settled(key, gathered, &machines)?;
 
     manifest.redacted = true;
+    manifest.captures.retain(|entry| are_captures.contains(&entry.path) && !left_out.contains(&entry.path));
+    manifest.gaps.extend(left_out.iter().map(|path| Gap {
+        what: format!("the packets in {path}"),
+        why: "a capture in this format cannot be redacted, and was left out".to_owned(),
+        would_need: "it as plain pcapng: editcap -F pcapng FILE NEW".to_owned(),
+    }));
     let mut manifest: Manifest = mapped_over(&pseudonyms, &manifest)?;
     manifest.machines.clear();
     let writer = Writer::new(spool, manifest.taken_at)?;
     source.seek(SeekFrom::Start(0)).map_err(again)?;
     read::plain_files(&mut source, &mut |path, bytes| {
+        if left_out.contains(path) {
+            return;
+        }
         let path = path_of(&pseudonyms, &folders, path);
         if captures::is_one(bytes) {
             writer.add_bytes(&path, &captures::redact(&pseudonyms, bytes));

@@ -108,7 +108,7 @@ impl<S: Read + Write + Seek> Writer<S> {
         let mut manifest = facts.manifest.clone();
         MANIFEST_SCHEMA.clone_into(&mut manifest.schema);
         manifest.files.clear();
-        manifest.captures = captures;
+        manifest.captures.extend(captures);
         let cloud = CloudFacts { schema: CLOUD_SCHEMA.to_owned(), ..facts.cloud.clone() };
         // Facts are told with their hashes before they are written, so they are put into words twice: that costs less
         // memory than to keep those of all machines.

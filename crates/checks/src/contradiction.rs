@@ -64,6 +64,10 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         if let Some(parted) = parted {
             return Some(watched::finding(case, &parted, (rung, instance, probe)));
         }
+        if probe.recorded.is_some() {
+            // Of what somebody else sent only the captures know, and none of them tells.
+            return None;
+        }
         let others: Vec<&Rung> = answered.iter().collect();
         let parted = next::uncleared(rung, &others);
         let last = rung.answer.paths.iter().filter_map(|p| p.hops.last().map(|hop| &hop.at)).next_back();
@@ -90,7 +94,7 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         });
     }
     let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
-    if dies && is_from_whom_it_was_meant(case, rung, probe) {
+    if dies && probe.is_telling() && is_from_whom_it_was_meant(case, rung, probe) {
         let nth = asking.rungs.iter().position(|other| std::ptr::eq(other, rung));
         // What another question has lost for real stays.
         let is_lost = |other: &Rung| {

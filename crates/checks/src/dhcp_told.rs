@@ -197,6 +197,7 @@ mod tests {
             device: "vnet0".to_owned(),
             probes: Vec::new(),
             clients: vec![client(Mac([2, 0, 0, 0, 0, 9]), 7), client(own, 0)],
+            is_recorded: false,
         };
         let found = cloud.diagnose_watched("web1", &[], &[watch]);
         let seen: Vec<&str> = found.findings[0]

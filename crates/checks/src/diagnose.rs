@@ -71,6 +71,10 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
     let scope = Scope::of(case, &request.subject);
     let mut snapshot = case.snapshot.clone();
     queues::forget_idle_filters(&mut snapshot, case.queues);
+    // What a capture has of others' questions is their way and no more: what the answers say it does not tell.
+    let probes: Vec<ProbeResult> =
+        case.probes.iter().filter(|probe| probe.recorded.is_none()).cloned().collect();
+    let watches: Vec<DeviceWatch> = case.watches.iter().filter(|watch| !watch.is_recorded).cloned().collect();
     let mut log = Log::default();
     let mut first: Option<Vec<Rung>> = None;
     for round in 0..ROUNDS_MAX {
@@ -85,10 +89,10 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             hosts: &scope.hosts,
             instances: &scope.instances,
             is_as_read: round == 0,
-            probes: case.probes,
+            probes: &probes,
             rules: case.rules,
             queues: case.queues,
-            watches: case.watches,
+            watches: &watches,
             holders: case.holders,
             claimed: None,
         };
@@ -263,7 +267,7 @@ fn conclude(
         let probe = probe_of(case, rung);
         if let Some((why, would_need)) = rung.undecided().filter(|_| !random_loss::is_told(&findings, rung)) {
             match probe {
-                Some(probe) if probe.received > 0 => {}
+                Some(probe) if probe.received > 0 && probe.is_telling() => {}
                 Some(_) | None => {
                     undecided = true;
                     let what = format!("whether {} reaches {}", rung.from, rung.to);

@@ -6,13 +6,17 @@ use model::dhcp::{HeardReply, ReplyKind, UdpChecksum};
 use model::dns::{DnsAnswer, Found, Rcode};
 use model::finding::{Evidence, EvidenceKind};
 use model::path::Exchange;
-use model::probe::{Asked, PING_OCTETS, ProbeResult};
+use model::probe::{Asked, PING_OCTETS, ProbeResult, Recorded};
 
 /// What ping(8) does not count: an IPv4 header and the echo's own.
 const HEADERS_OCTETS: u16 = 28;
 
 /// What a probe said, as evidence.
 pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
+    if let Some(recorded) = &probe.recorded {
+        let source = recorded.shown_by.clone();
+        return Evidence { kind: EvidenceKind::Capture, source, text: text(probe) };
+    }
     let how = if probe.by_host { "as" } else { "from" };
     let what = match &probe.asked {
         Asked::Echo { octets: PING_OCTETS } => format!("ping {}", probe.to),
@@ -75,6 +79,7 @@ pub(crate) fn answer_from(probe: &ProbeResult) -> String {
     match &probe.asked {
         Asked::Echo { .. } => format!("from {}", probe.to),
         Asked::Address { .. } => "to a DHCPDISCOVER".to_owned(),
+        Asked::Name { question, .. } if question.is_empty() => format!("from {} about a name", probe.to),
         Asked::Name { question, .. } => format!("from {} about {question}", probe.to),
         Asked::Connection { port, .. } => format!("from {}:{port}", probe.to),
     }
@@ -92,8 +97,29 @@ pub(crate) fn filter(probe: &ProbeResult) -> String {
     }
 }
 
+/// What is asked with, and how often: `2 echo requests`.
+pub(crate) fn asked(probe: &ProbeResult) -> String {
+    let what = match probe.asked {
+        Asked::Echo { .. } => "echo requests",
+        // A client that has an address, or had one, asks for it by a REQUEST.
+        Asked::Address { .. } if probe.recorded.is_some() => "DHCP questions",
+        Asked::Address { .. } => "DISCOVER",
+        Asked::Name { .. } => "DNS questions",
+        Asked::Connection { .. } if probe.recorded.is_some() => "TCP connections",
+        Asked::Connection { .. } => "SYN",
+    };
+    format!("{} {what}", probe.sent)
+}
+
 /// What a probe said, in one line.
 pub(crate) fn text(probe: &ProbeResult) -> String {
+    if let Some(Recorded { packet, .. }) = &probe.recorded {
+        let (from, to, answered) = (&probe.from, probe.to, probe.received);
+        return format!(
+            "of {} from {from} to {to} {answered} were answered; the first is {packet}",
+            asked(probe)
+        );
+    }
     let mut text = match &probe.asked {
         Asked::Echo { .. } => format!("{} of {} answered", probe.received, probe.sent),
         Asked::Address { offers, unreadable } => offered(probe.sent, offers, unreadable.len()),

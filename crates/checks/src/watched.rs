@@ -4,10 +4,10 @@
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::link::LinkKind;
 use model::path::{Direction, Disposition, Exchange, Hop, Observed, Path, Place, Stage};
-use model::probe::{Asked, DeviceWatch, ProbeResult, ProbeSeen};
+use model::probe::{DeviceWatch, ProbeResult, ProbeSeen, Recorded};
 use model::{Netns, Snapshot};
 
-use crate::diagnose::{Case, start_of};
+use crate::diagnose::{Case, probe_of, start_of};
 use crate::ladder::Rung;
 use crate::{dropped, said};
 
@@ -20,7 +20,7 @@ pub(crate) fn observed(case: &Case, rung: Rung, probe: Option<&ProbeResult>) -> 
         for (hop, mark) in path.hops.iter_mut().zip(marks) {
             hop.observed = mark;
         }
-        if path.exchange != probe.asked.exchange() || path.stop().is_some() {
+        if path.exchange != probe.asked.exchange() || path.stop().is_some() || probe.recorded.is_some() {
             continue;
         }
         let end = if probe.received > 0 { Observed::Seen } else { Observed::NotSeen };
@@ -50,7 +50,7 @@ fn mark(case: &Case, rung: &Rung, path: &Path, group: &[Hop]) -> Observed {
     let Some(at) = group.first().map(|hop| &hop.at).filter(|_| path.exchange != Exchange::Arp) else {
         return Observed::NotWatched;
     };
-    match watch_of(case, at) {
+    match watch_of(case, (rung, path.exchange), at) {
         Some(watch) if shows(case.snapshot, group) => {
             let seen = watch.probes.iter().find(|seen| is_of(seen, rung, path.exchange));
             let count = seen.map_or(0, |seen| of_direction(seen, path.direction));
@@ -60,11 +60,18 @@ fn mark(case: &Case, rung: &Rung, path: &Path, group: &[Hop]) -> Observed {
     }
 }
 
-fn watch_of<'c>(case: &Case<'c>, at: &Place) -> Option<&'c DeviceWatch> {
+/// What tells whether a question's packets came to a device: the watch while ours were under way; where somebody else
+/// asked, a capture that was made there meanwhile.
+fn watch_of<'c>(case: &Case<'c>, (rung, exchange): (&Rung, Exchange), at: &Place) -> Option<&'c DeviceWatch> {
     let is_here = |watch: &&DeviceWatch| {
         (&watch.machine, &watch.netns, &watch.device) == (&at.host, &at.netns, &at.device)
     };
-    case.watches.iter().find(is_here)
+    let is_recorded = probe_of(case, rung).is_some_and(|probe| probe.recorded.is_some());
+    let tells = |watch: &&DeviceWatch| {
+        let is_listed = || watch.probes.iter().any(|seen| is_of(seen, rung, exchange));
+        watch.is_recorded == is_recorded && (!is_recorded || is_listed())
+    };
+    case.watches.iter().filter(is_here).find(tells)
 }
 
 fn is_of(seen: &ProbeSeen, rung: &Rung, exchange: Exchange) -> bool {
@@ -141,9 +148,8 @@ pub(crate) fn thinned<'r>(case: &Case, rung: &'r Rung, probe: &ProbeResult) -> O
     for path in own() {
         for group in path.hops.chunk_by(|a, b| a.at.same_device(&b.at)) {
             let Some(at) = group.first() else { continue };
-            let Some(watch) = watch_of(case, &at.at).filter(|_| shows(case.snapshot, group)) else {
-                continue;
-            };
+            let watch = watch_of(case, (rung, path.exchange), &at.at);
+            let Some(watch) = watch.filter(|_| shows(case.snapshot, group)) else { continue };
             let seen = watch.probes.iter().find(|seen| is_of(seen, rung, path.exchange));
             let count = seen.map_or(0, |seen| of_direction(seen, path.direction));
             counts.push((path.direction, at, count.min(probe.sent)));
@@ -228,7 +234,7 @@ pub(crate) fn finding(
             "everything that was read would let it pass; {}",
             silent_killers(case, before.map(|_| &seen_at), &at.at)
         ),
-        confidence: Confidence::Likely,
+        confidence: if probe.is_telling() { Confidence::Likely } else { Confidence::Possible },
         evidence: counted(case, parted, rung, probe)
             .into_iter()
             .chain(dropped::of(case, rung, probe))
@@ -244,27 +250,28 @@ pub(crate) fn finding(
 pub(crate) fn counted(case: &Case, parted: &Parted, rung: &Rung, probe: &ProbeResult) -> Vec<Evidence> {
     let exchange = probe.asked.exchange();
     let counted = |hop: &Hop| {
-        let watch = watch_of(case, &hop.at)?;
+        let watch = watch_of(case, (rung, exchange), &hop.at)?;
         let seen = watch.probes.iter().find(|seen| is_of(seen, rung, exchange));
         let (requests, replies) = seen.map_or((0, 0), |seen| (seen.requests, seen.replies));
+        let counts = format!("of {} {requests} were seen here, and {replies} replies", said::asked(probe));
+        let recorded = seen.and_then(|seen| seen.recorded.as_ref());
         Some(Evidence {
             kind: EvidenceKind::Capture,
-            source: format!("hopline capture --at {} '{}'", hop.at, said::filter(probe)),
-            text: format!("of {} {requests} were seen here, and {replies} replies", counted_as(probe)),
+            source: match recorded {
+                Some(recorded) => recorded.shown_by.clone(),
+                None => format!("hopline capture --at {} '{}'", hop.at, said::filter(probe)),
+            },
+            text: match recorded {
+                Some(Recorded { packet, .. }) if !packet.is_empty() => {
+                    format!("{}: {counts}; the first is {packet}", hop.at)
+                }
+                Some(_) => format!("{}: {counts}", hop.at),
+                None => counts,
+            },
         })
     };
-    parted.before.iter().copied().chain([parted.at]).filter_map(counted).collect()
-}
-
-/// `2 echo requests`.
-fn counted_as(probe: &ProbeResult) -> String {
-    let what = match probe.asked {
-        Asked::Echo { .. } => "echo requests",
-        Asked::Address { .. } => "DISCOVER",
-        Asked::Name { .. } => "DNS questions",
-        Asked::Connection { .. } => "SYN",
-    };
-    format!("{} {what}", probe.sent)
+    let before = parted.before.filter(|before| !before.at.same_device(&parted.at.at));
+    before.into_iter().chain([parted.at]).filter_map(counted).collect()
 }
 
 /// What drops packets without a word between two devices, as far as their kinds make it possible.
@@ -305,9 +312,9 @@ fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
 
 #[cfg(test)]
 mod tests {
-    use model::finding::Confidence;
+    use model::finding::{Confidence, EvidenceKind};
     use model::path::{Direction, Exchange, Observed};
-    use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
+    use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen, Recorded};
 
     use crate::fixture::{broken, codes, healthy};
 
@@ -323,13 +330,14 @@ mod tests {
             rtt_us: None,
             errors: Vec::new(),
             send_error: None,
+            recorded: None,
         }
     }
 
     fn at(machine: &str, device: &str, requests: u32, replies: u32) -> DeviceWatch {
         let (from, to) = ("web1".to_owned(), "1.2.3.4".parse().unwrap());
-        let seen =
-            ProbeSeen { from, to, exchange: Exchange::Icmp, octets: Some(PING_OCTETS), requests, replies };
+        let (exchange, octets) = (Exchange::Icmp, Some(PING_OCTETS));
+        let seen = ProbeSeen { from, to, exchange, octets, requests, replies, recorded: None };
         let probes = if requests + replies > 0 { vec![seen] } else { Vec::new() };
         DeviceWatch {
             machine: machine.to_owned(),
@@ -337,6 +345,7 @@ mod tests {
             device: device.to_owned(),
             probes,
             clients: Vec::new(),
+            is_recorded: false,
         }
     }
 
@@ -385,6 +394,53 @@ mod tests {
         };
         assert_eq!(inside(false), Some(Observed::Seen));
         assert_eq!(inside(true), Some(Observed::NotWatched));
+    }
+
+    /// What a capture has of somebody else's pings.
+    fn recorded(packet: &str) -> Option<Recorded> {
+        let shown_by = "tcpdump -n -r a.pcap 'icmp and host 1.2.3.4'".to_owned();
+        Some(Recorded { shown_by, packet: packet.to_owned(), is_telling: true })
+    }
+
+    fn in_capture(mut watch: DeviceWatch) -> DeviceWatch {
+        watch.is_recorded = true;
+        watch.probes.iter_mut().for_each(|seen| seen.recorded = recorded("packet 7 of a.pcap"));
+        watch
+    }
+
+    #[test]
+    fn what_a_capture_shows_is_as_good_as_what_was_sent() {
+        let silent = DeviceWatch {
+            probes: vec![ProbeSeen { requests: 0, ..at("", "", 1, 0).probes[0].clone() }],
+            ..at("compute1", "eth0", 0, 0)
+        };
+        let watches = [in_capture(at("compute1", "vnet0", 2, 0)), in_capture(silent)];
+        let asked = ProbeResult { recorded: recorded("packet 7 of a.pcap"), by_host: true, ..ping(0) };
+        let found = healthy().diagnose_watched("web1", &[asked.clone()], &watches);
+        assert_eq!(codes(&found), ["lost-at-hop compute1//eth0"]);
+        let evidence = &found.findings[0].evidence;
+        assert!(evidence.iter().all(|line| line.kind == EvidenceKind::Capture), "{evidence:?}");
+        assert!(evidence[0].source.starts_with("tcpdump -n -r a.pcap"), "{evidence:?}");
+        assert!(evidence[0].text.contains("the first is packet 7 of a.pcap"), "{evidence:?}");
+        // A device that the capture tells nothing of is none that lacks it.
+        let watches = [in_capture(at("compute1", "vnet0", 2, 0)), in_capture(at("compute1", "eth0", 0, 0))];
+        let found = healthy().diagnose_watched("web1", &[asked], &watches);
+        assert_eq!(codes(&found), ["lost-at-hop compute1//vnet0"]);
+        assert_eq!(found.findings[0].direction, Direction::Reply);
+    }
+
+    #[test]
+    fn an_answer_of_another_time_takes_nothing_back() {
+        let watches = [in_capture(at("compute1", "vnet0", 2, 2))];
+        let told = |is_telling| {
+            let recorded = recorded("packet 7 of a.pcap").map(|recorded| Recorded { is_telling, ..recorded });
+            let asked = ProbeResult { recorded, by_host: true, ..ping(2) };
+            let mut cloud = broken("ip-forward-0");
+            cloud.probes = vec![asked.clone()];
+            let found = cloud.diagnose_watched("web1", &[asked], &watches);
+            found.coverage.gaps.iter().any(|gap| gap.why.contains("the walk says that it dies"))
+        };
+        assert!(told(true) && !told(false));
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub struct Stop {
 }
 
 impl Journey {
+    /// Link-layer source where it was first seen, as a number of 48 bits; 0 where unknown.
+    pub fn sender(&self) -> u64 {
+        self.sender
+    }
+
     /// Of nothing yet.
     pub(crate) fn blank() -> Journey {
         Journey {

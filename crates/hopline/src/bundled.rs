@@ -10,6 +10,7 @@ use model::snapshot::Gap;
 use crate::failure::Failure;
 use crate::gather::Parts;
 use crate::nearest::meant;
+use crate::recorded::Given;
 use crate::site_file::{Bundled, Site};
 
 /// Adds what the site's bundles hold to what was read otherwise, which goes first where both tell.
@@ -40,6 +41,14 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
         if parts.entries.iter().all(|known| known.name != entry.name) {
             parts.entries.push(entry.clone());
         }
+    }
+    for (path, bundle) in &read {
+        let given = |entry: &bundle::CaptureEntry| Given {
+            file: path.clone(),
+            within: Some(entry.path.clone()),
+            vantage: entry.vantage.clone(),
+        };
+        parts.captures.extend(bundle.captures.iter().map(given));
     }
     let mut gaps: Vec<Gap> = read.values().flat_map(|bundle| bundle.gaps.clone()).collect();
     gaps.extend(read.iter().filter(|(_, bundle)| bundle.manifest.redacted).map(|(path, _)| pseudonyms(path)));

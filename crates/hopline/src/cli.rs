@@ -163,6 +163,18 @@ pub(crate) struct CollectArgs {
     /// Redact this file of an earlier `hopline collect` instead of reading the site
     #[arg(long = "bundle", value_name = "FILE", requires = "redact", conflicts_with = "hosts")]
     pub(crate) bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) captures: CaptureFileArgs,
+}
+
+/// Captures that somebody made.
+#[derive(Debug, Args)]
+pub(crate) struct CaptureFileArgs {
+    /// A capture to see packets in, as `hopline capture -w`, tcpdump or Wireshark wrote it; may be given more
+    /// than once. VANTAGE is the device (HOST/NETNS/DEVICE) or the host that it was made at, where it does not
+    /// tell that itself
+    #[arg(long = "capture", value_name = "[VANTAGE=]FILE")]
+    pub(crate) captures: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -187,6 +199,8 @@ pub(crate) struct DiagnoseArgs {
     /// What is complained of
     #[arg(long, value_name = "SYMPTOM", default_value = "auto")]
     pub(crate) symptom: Symptom,
+    #[command(flatten)]
+    pub(crate) captures: CaptureFileArgs,
     #[command(flatten)]
     pub(crate) bundles: BundleArgs,
     #[command(flatten)]

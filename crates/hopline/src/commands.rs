@@ -3,7 +3,7 @@
 mod capture;
 mod check;
 mod collect;
-mod correlate;
+pub(crate) mod correlate;
 mod db;
 mod diagnose;
 mod explain;

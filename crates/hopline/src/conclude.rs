@@ -44,6 +44,8 @@ pub(crate) struct Probed {
     pub(crate) holders: Vec<Holders>,
     /// In which order, and why.
     pub(crate) turns: Vec<Turn>,
+    /// What the captures hold that were given, a line each.
+    pub(crate) captures: Vec<String>,
 }
 
 /// One instance, or all of them.
@@ -51,6 +53,7 @@ pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnos
     let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
     diagnosis.coverage.looked_at.extend(tree::lines(&probed.turns, &probed.probes));
     diagnosis.coverage.looked_at.extend(holders::told(&probed.holders));
+    diagnosis.coverage.looked_at.extend(probed.captures.iter().cloned());
     let own = asked.instance.and_then(|at| facts.intent.instances.get(at));
     let is_in_reach = |name: &str| facts.unreachable.iter().all(|(machine, _)| machine != name);
     let is_seen = own.is_some_and(|own| is_in_reach(&own.name)) && !facts.lacks_cloud;
@@ -74,7 +77,7 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, queues, watches, drops, holders, turns: _ } = probed;
+    let Probed { probes, rules, queues, watches, drops, holders, turns: _, captures: _ } = probed;
     Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, queues, watches, drops, holders }
 }
 

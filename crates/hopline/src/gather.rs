@@ -13,6 +13,7 @@ use model::{Intent, Snapshot};
 use crate::bundled;
 use crate::failure::Failure;
 use crate::progress;
+use crate::recorded::Given;
 use crate::site_file::Site;
 
 /// Facts of a site.
@@ -23,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) unreachable: Vec<(String, String)>,
     /// The cloud's records are in none of the bundles, though one was to have them: its gaps tell why.
     pub(crate) lacks_cloud: bool,
+    /// Captures in the bundles.
+    pub(crate) captures: Vec<Given>,
     /// Some of them are read from bundles.
     offline: bool,
 }
@@ -44,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) records: Option<Records>,
     pub(crate) entries: Vec<InstanceEntry>,
     pub(crate) lacks_cloud: bool,
+    pub(crate) captures: Vec<Given>,
     pub(crate) gaps: Vec<Gap>,
 }
 
@@ -98,7 +102,7 @@ pub(crate) fn missing(name: &str, error: &CollectError) -> Missing {
 }
 
 fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
-    let Parts { members, records, entries, lacks_cloud, gaps } = parts;
+    let Parts { members, records, entries, lacks_cloud, captures, gaps } = parts;
     let hosts = members.iter().filter(|member| !member.inside);
     let no_host = hosts.clone().all(|member| member.outcome.is_err());
     if let (true, Some(Member { name, outcome: Err(missing), .. })) = (no_host, hosts.clone().next()) {
@@ -107,7 +111,7 @@ fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
     let Assembled { mut snapshot, missing } = bundle::assemble(members);
     snapshot.gaps.extend(gaps);
     let intent = cloud::intent(records, &snapshot, &entries);
-    Ok(Facts { snapshot, intent, unreachable: missing, lacks_cloud, offline })
+    Ok(Facts { snapshot, intent, unreachable: missing, lacks_cloud, captures, offline })
 }
 
 fn out_of_reach(name: &str, why: &str, offline: bool) -> Failure {

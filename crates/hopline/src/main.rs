@@ -22,6 +22,7 @@ mod progress;
 mod proof;
 mod queues;
 mod realm;
+mod recorded;
 mod sheets;
 mod sightings;
 mod site_file;

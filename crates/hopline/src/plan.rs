@@ -14,6 +14,7 @@ use crate::cli::{self, CaptureArgs, Cli, Color, Command, Global, LadderArgs, Pag
 use crate::cli_db::{DbArgs, DbCommand};
 use crate::cli_lab::LabArgs;
 use crate::failure::Failure;
+use crate::recorded::Given;
 use crate::site_file::{self, Site};
 
 /// Columns where the terminal does not tell.
@@ -93,6 +94,8 @@ pub(crate) struct CollectQuestion {
     /// None for all.
     pub(crate) hosts: Vec<String>,
     pub(crate) output: PathBuf,
+    /// Captures to put in.
+    pub(crate) captures: Vec<Given>,
     pub(crate) redaction: Option<Redaction>,
 }
 
@@ -172,6 +175,8 @@ pub(crate) struct DiagnoseQuestion {
     pub(crate) instance: Option<String>,
     pub(crate) to: Option<String>,
     pub(crate) symptom: Symptom,
+    /// Captures in which its packets may be.
+    pub(crate) captures: Vec<Given>,
 }
 
 /// What was typed, settled.
@@ -197,11 +202,14 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
                 instance: diagnose.instance,
                 to: diagnose.to,
                 symptom: symptom(diagnose.symptom),
+                captures: given(&diagnose.captures.captures),
             })
         }
         Command::Collect(typed) => {
             let redaction = typed.redact.then_some(Redaction { key: typed.redact_key, bundle: typed.bundle });
-            Action::Collect(CollectQuestion { hosts: typed.hosts, output: typed.output, redaction })
+            let captures = given(&typed.captures.captures);
+            let (hosts, output) = (typed.hosts, typed.output);
+            Action::Collect(CollectQuestion { hosts, output, captures, redaction })
         }
         Command::Correlate(typed) => {
             pages = Pages::of_ladder(typed.pages);
@@ -246,6 +254,10 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
             .hint("a site file takes bundles too: `at = \"bundle:FILE\"`"));
     }
     Ok(Plan { format, site, bundles, pages, passive, timeout, action })
+}
+
+fn given(words: &[String]) -> Vec<Given> {
+    words.iter().map(|word| Given::of(word)).collect()
 }
 
 /// Bytes of a packet that are kept: what tcpdump keeps in a file; enough for every header on a screen.

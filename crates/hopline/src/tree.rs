@@ -62,6 +62,7 @@ mod tests {
             rtt_us: None,
             errors: Vec::new(),
             send_error: None,
+            recorded: None,
         };
         let turns = [
             turn(1, None, "a"),

@@ -171,7 +171,7 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u3
         let (exchange, number) = probe.mark();
         let (requests, replies) = *seen.ours.get(&(exchange, number))?;
         let (from, to, octets) = (probe.sender().to_owned(), probe.to, probe.octets());
-        Some(ProbeSeen { from, to, exchange, octets, requests, replies })
+        Some(ProbeSeen { from, to, exchange, octets, requests, replies, recorded: None })
     };
     let mut seen_of: Vec<ProbeSeen> = Vec::new();
     for one in probes.iter().filter_map(probe) {
@@ -200,5 +200,6 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u3
             None => clients.push(ClientSeen { mac, questions: *questions, answers: *answers }),
         }
     }
-    DeviceWatch { machine: vantage.host, netns: vantage.netns, device: vantage.device, probes, clients }
+    let Vantage { host: machine, netns, device, .. } = vantage;
+    DeviceWatch { machine, netns, device, probes, clients, is_recorded: false }
 }

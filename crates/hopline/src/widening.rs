@@ -81,7 +81,7 @@ fn pairs(facts: &Facts, paths: &[Path]) -> Vec<(IpAddr, IpAddr)> {
 }
 
 /// Sender and receiver of a packet as the walk prints it: `10.0.2.24:5 > [2001:db8::1]:22 TCP SYN ttl 64`.
-fn ends(packet: &str) -> Option<(IpAddr, IpAddr)> {
+pub(crate) fn ends(packet: &str) -> Option<(IpAddr, IpAddr)> {
     let (from, rest) = packet.split_once(" > ")?;
     Some((address(from)?, address(rest.split(' ').next()?)?))
 }

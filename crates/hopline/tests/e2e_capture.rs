@@ -8,46 +8,15 @@ mod support;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::Stdio;
 
 use cli_support::{Run, assert_refused, command, hopline, read};
 use serde_json::Value;
+use support::capturing::Capture;
 use support::report::{list, text};
 use support::test_lab::TestLab;
 use support::wire::Wire;
 use support::{eventually, printed, printed_in, run};
-
-/// A capture under way; what it says is read as it comes, and kept.
-struct Capture {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-    said: String,
-}
-
-impl Capture {
-    /// Starts one, and returns once it watches.
-    fn start(folder: &Path, arguments: &[&str]) -> Capture {
-        let mut command = command(folder);
-        command.arg("capture").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut capture = Capture { child, stderr, said: String::new() };
-        while !capture.said.contains("hopline: watching ") {
-            assert!(capture.stderr.read_line(&mut capture.said).unwrap() > 0, "it ended: {}", capture.said);
-        }
-        capture
-    }
-
-    fn signal(&self, name: &str) {
-        printed(&["kill", "-s", name, &self.child.id().to_string()]);
-    }
-
-    fn finish(mut self) -> Run {
-        std::io::Read::read_to_string(&mut self.stderr, &mut self.said).unwrap();
-        let run = read(self.child.wait_with_output().unwrap());
-        Run { stderr: self.said, ..run }
-    }
-}
 
 impl Wire {
     fn start(&self, arguments: &[&str]) -> Capture {

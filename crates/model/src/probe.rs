@@ -40,6 +40,21 @@ pub struct ProbeResult {
     pub errors: Vec<(IpAddr, String)>,
     /// It could not be sent: why.
     pub send_error: Option<String>,
+    /// Nothing of ours was sent: somebody else asked, and a capture has it.
+    #[serde(default)]
+    pub recorded: Option<Recorded>,
+}
+
+/// Where a capture has the packets of a question that somebody else has asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The command that shows them.
+    pub shown_by: String,
+    /// The first of them, by its number in the file and its time; empty where there is none.
+    pub packet: String,
+    /// It was recorded when the facts were read, and as far as to who asked: so an answer takes back what a walk
+    /// foresees.
+    pub is_telling: bool,
 }
 
 /// What was asked, and what the answers say.
@@ -81,6 +96,11 @@ pub enum Asked {
 }
 
 impl ProbeResult {
+    /// An answer to it, or its silence, is known to be of the time at which the facts were read.
+    pub fn is_telling(&self) -> bool {
+        self.recorded.as_ref().is_none_or(|recorded| recorded.is_telling)
+    }
+
     /// An answer came over UDP that was cut short.
     pub fn is_cut_short(&self) -> bool {
         match self.asked {
@@ -155,6 +175,10 @@ pub struct DeviceWatch {
     pub probes: Vec<ProbeSeen>,
     /// By DHCP client, ours aside: those that asked meanwhile.
     pub clients: Vec<ClientSeen>,
+    /// A capture tells it: of questions that are not listed it tells nothing, neither that they came nor that they did
+    /// not.
+    #[serde(default)]
+    pub is_recorded: bool,
 }
 
 /// What was seen of a DHCP client of somebody else's at one device.
@@ -183,6 +207,9 @@ pub struct ProbeSeen {
     pub requests: u32,
     /// Answers.
     pub replies: u32,
+    /// Where a capture has them.
+    #[serde(default)]
+    pub recorded: Option<Recorded>,
 }
 
 /// What our own probes met of a namespace's rules.

@@ -52,6 +52,12 @@ pub struct Interface {
     pub link_type: u32,
     /// Octets kept of each packet; 0 for all.
     pub snap_length: u32,
+    /// What was to be kept, in libpcap's language, where the file tells.
+    pub filter: Option<String>,
+    /// From when until when packets were recorded, in nanoseconds since the epoch, where the file tells.
+    pub recorded_ns: Option<(i64, i64)>,
+    /// Packets that there was no room for, where the file tells.
+    pub dropped: Option<u64>,
     /// Ticks in a second.
     ticks: u64,
     /// Nanoseconds to add to each stamp.

@@ -146,6 +146,43 @@ fn comments_and_directions_are_read_and_lengths_that_lie_are_not_believed() {
 }
 
 #[test]
+fn what_a_file_tells_of_its_recording_is_read() {
+    for is_big in [false, true] {
+        let number = |value: u32| if is_big { value.to_be_bytes() } else { value.to_le_bytes() };
+        let short = |value: u16| if is_big { value.to_be_bytes() } else { value.to_le_bytes() };
+        let option = |code: u16, value: &[u8]| {
+            let mut octets = [short(code), short(u16::try_from(value.len()).unwrap())].concat();
+            octets.extend(value);
+            octets.resize(octets.len().next_multiple_of(4), 0);
+            octets
+        };
+        // A time is two numbers, the higher one first.
+        let time = |code, us: u64| {
+            let halves = [number(u32::try_from(us >> 32).unwrap()), number(us as u32)];
+            option(code, halves.as_flattened())
+        };
+        let dropped = if is_big { 7_u64.to_be_bytes() } else { 7_u64.to_le_bytes() };
+        let head = [number(0x1a2b_3c4d), number(0x0001_0000), [255; 4], [255; 4]];
+        let of_link = [&[0; 8][..], &option(11, b"\0icmp or arp")].concat();
+        let start = 5_000_000_000;
+        let counted =
+            [&[0; 12][..], &time(2, start), &time(3, start + 250), &option(5, &dropped), &option(5, b"odd")];
+        let file = [
+            block(is_big, 0x0a0d_0d0a, head.as_flattened()),
+            block(is_big, 1, &of_link),
+            block(is_big, 5, &counted.concat()),
+            block(is_big, 5, &number(9).repeat(3)),
+        ];
+        let mut capture = open(&file.concat());
+        assert_eq!(capture.next_frame(), Ok(None));
+        let link = &capture.interfaces()[0];
+        assert_eq!(link.filter.as_deref(), Some("icmp or arp"));
+        assert_eq!(link.recorded_ns, Some((5_000_000_000_000, 5_000_000_250_000)));
+        assert_eq!(link.dropped, Some(7));
+    }
+}
+
+#[test]
 fn packed_files_are_unpacked() {
     let plain = pcap(0xa1b2_c3d4, false, &[(1, 2, b"packet")]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -20,6 +20,7 @@ use crate::json::escape_hidden;
 pub use notes::{Copied, Note};
 pub use one::{journey_fitting, journey_text};
 pub use sequence::{Captured, Sequence};
+pub use stamp::full as stamp;
 
 /// A file that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub use clean::clean;
 pub use html::html;
 pub use journeys::{
     Captured, Copied, Journeys, Layout, Note, Sequence, Unreadable, journey_fitting, journey_line,
-    journey_text,
+    journey_text, stamp,
 };
 pub use json::{SCHEMA, json};
 pub use minimal::minimal;

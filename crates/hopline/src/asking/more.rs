@@ -46,6 +46,7 @@ mod tests {
             rtt_us: None,
             errors: Vec::new(),
             send_error: None,
+            recorded: None,
         }
     }
 

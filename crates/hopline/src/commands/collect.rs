@@ -20,6 +20,7 @@ use crate::progress;
 use crate::site_file::Site;
 use crate::who;
 
+mod captures;
 mod redacting;
 
 /// The bundle holds less than was asked for.
@@ -56,6 +57,7 @@ fn collect_into(plan: &Plan, question: &CollectQuestion, out: &mut File) -> Resu
         .hint("collect where the machines can be reached; a bundle is read with `at = \"bundle:FILE\"`"));
     }
     let wanted = wanted(&site, &question.hosts)?;
+    let captures = captures::open_all(&question.captures)?;
     let output = &question.output;
     let cannot = |error: &dyn Display| cannot_write(output, error);
     let taken_at = collect::now();
@@ -69,6 +71,7 @@ fn collect_into(plan: &Plan, question: &CollectQuestion, out: &mut File) -> Resu
     };
     let facts = facts(&site, &wanted, plan, taken_at, &keep);
     bundle::add_plain(&writer, &facts);
+    captures::add(&writer, captures).map_err(|error| cannot(&error))?;
     let bytes = writer.finish(&facts, io::BufWriter::new(out)).map_err(|error| cannot(&error))?;
     Ok((Told::of(&facts, &wanted), bytes))
 }

@@ -3,7 +3,7 @@
 mod merged;
 mod order;
 mod readers;
-mod source;
+pub(crate) mod source;
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::net::IpAddr;
@@ -124,10 +124,47 @@ fn join(
     mut shown: Shown,
     known: Known<'_>,
 ) -> Result<Joined, Failure> {
+    let is_mixed: Vec<bool> = sources.iter().map(|source| source.is_mixed).collect();
+    let mut numbered = Vec::new();
+    let mut see = |journey: &Journey, vantages: &[Vantage], readers: &Readers| {
+        name(vantages, readers, &mut numbered);
+        shown.show(journey, vantages, &numbered, &is_mixed);
+    };
+    let (report, vantages, readers) = run_through(sources, options, known, &mut see)?;
+    name(&vantages, &readers, &mut numbered);
+    shown.finish()?;
+    let sources = readers.finish();
+    let broken = sources.iter().filter_map(|source| Some((source.file.clone(), source.damage.clone()?)));
+    let unreadable =
+        broken.map(|(file, damage)| Unreadable { file, offset: damage.offset, why: damage.why }).collect();
+    Ok(Joined { report, names: numbered, sources, unreadable, seen: shown })
+}
+
+/// Captures with each journey as it is closed, for who has a use of his own for them: what is known at the end, and the
+/// sources, read to their ends.
+pub(crate) fn each(
+    sources: Vec<Source>,
+    see: &mut dyn FnMut(&Journey, &[Vantage]),
+) -> Result<(::correlate::Report, Vec<Source>), Failure> {
+    let known = Known { nat: &[], onward: &[], placed: None };
+    let mut seen = |journey: &Journey, vantages: &[Vantage], _: &Readers| see(journey, vantages);
+    let (report, _, readers) = run_through(sources, Options::default(), known, &mut seen)?;
+    Ok((report, readers.finish()))
+}
+
+/// Who looks at each journey.
+type See<'s> = &'s mut dyn FnMut(&Journey, &[Vantage], &Readers);
+
+fn run_through(
+    sources: Vec<Source>,
+    options: Options,
+    known: Known<'_>,
+    see: See<'_>,
+) -> Result<(::correlate::Report, Vec<Vantage>, Readers), Failure> {
     let count = sources.len();
     let mut merge = Merge::new(count);
     let is_mixed: Vec<bool> = sources.iter().map(|source| source.is_mixed).collect();
-    let mut correlator = Correlator::new(options, is_mixed.clone());
+    let mut correlator = Correlator::new(options, is_mixed);
     let pairs = known.nat.iter().copied();
     correlator
         .give_nat(pairs.map(|(inside, outside)| Nat { inside: inside.into(), outside: outside.into() }));
@@ -148,11 +185,6 @@ fn join(
         placed.teach(&mut merge, &mut correlator);
     }
     correlator.look_ahead(&mut merge, count);
-    let mut numbered = Vec::new();
-    let mut see = |journey: &Journey, vantages: &[Vantage], readers: &Readers| {
-        name(vantages, readers, &mut numbered);
-        shown.show(journey, vantages, &numbered, &is_mixed);
-    };
     loop {
         correlator.drain(&mut merge, &mut |journey, vantages| see(journey, vantages, &readers));
         let Some(source) = merge.wanted() else { break };
@@ -160,13 +192,7 @@ fn join(
         merge.give(source, batch);
     }
     let report = correlator.finish(&merge, &mut |journey, vantages| see(journey, vantages, &readers));
-    name(merge.vantages(), &readers, &mut numbered);
-    shown.finish()?;
-    let sources = readers.finish();
-    let broken = sources.iter().filter_map(|source| Some((source.file.clone(), source.damage.clone()?)));
-    let unreadable =
-        broken.map(|(file, damage)| Unreadable { file, offset: damage.offset, why: damage.why }).collect();
-    Ok(Joined { report, names: numbered, sources, unreadable, seen: shown })
+    Ok((report, merge.vantages().to_vec(), readers))
 }
 
 /// Names the vantages that have turned up since.

@@ -16,6 +16,7 @@ use crate::plan::{DiagnoseQuestion, Plan};
 use crate::probes::{self, Probe};
 use crate::proof;
 use crate::queues;
+use crate::recorded;
 use crate::sheets::Sheets;
 use crate::site_file::Site;
 use crate::watching;
@@ -31,10 +32,11 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     let instance = question.instance.as_deref().map(|name| subject(&facts, name)).transpose()?;
     let to = question.to.as_deref().map(|name| who::destination(&facts, name, false)).transpose()?;
     let asked = Asked { instance, to, symptom: question.symptom };
-    let probed = match dropping {
+    let mut probed = match dropping {
         Some(dropping) => probe(&site, &mut facts, &asked, (plan.timeout, dropping)),
         None => Probed::default(),
     };
+    recorded::add(&question.captures, &mut facts, &asked, &mut probed)?;
     let diagnosis = conclude::diagnose(&facts, &probed, &asked);
     sheets.write(&diagnosis)?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
@@ -83,7 +85,8 @@ fn probe(
     let watches = watching.map(|watching| watching::finish(watching, &watched)).unwrap_or_default();
     let queues = queues::after(site, facts, &ways);
     let rules = proof::finish(facts, traced);
-    Probed { probes: results, rules, queues, watches, drops, holders, turns }
+    let captures = Vec::new();
+    Probed { probes: results, rules, queues, watches, drops, holders, turns, captures }
 }
 
 /// The instance, whose host must be in reach. Its inside need not be: that it is gone may be what is wrong.

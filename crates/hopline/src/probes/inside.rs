@@ -81,6 +81,7 @@ fn nothing(asker: &Asker<'_>, probe: &Probe<'_>, asked: Asked) -> ProbeResult {
         rtt_us: None,
         errors: Vec::new(),
         send_error: None,
+        recorded: None,
     }
 }
 
@@ -92,6 +93,7 @@ fn echo(nothing: ProbeResult, came: EchoResult) -> ProbeResult {
         rtt_us: came.median().map(microseconds),
         errors: came.error.iter().map(said).collect(),
         send_error: came.not_sent.as_ref().map(refused),
+        recorded: None,
         ..nothing
     }
 }

@@ -11,6 +11,7 @@ const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
+const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
 const OPTION_END: u16 = 0;
@@ -19,7 +20,12 @@ const OPTION_COMMENT: u16 = 1;
 const OPTION_FLAGS: u16 = 2;
 const OPTION_NAME: u16 = 2;
 const OPTION_RESOLUTION: u16 = 9;
+const OPTION_FILTER: u16 = 11;
 const OPTION_OFFSET: u16 = 14;
+/// Of statistics.
+const OPTION_START: u16 = 2;
+const OPTION_END_TIME: u16 = 3;
+const OPTION_DROPPED: u16 = 5;
 
 /// Type and length before a block's body; the length once more behind it.
 const HEAD: usize = 8;
@@ -129,6 +135,12 @@ fn other<R: Read>(
             return Err(Damage { offset, why: format!("more than {INTERFACES_MAX} interfaces") });
         }
         INTERFACE => section.interfaces.push(interface(order, body)),
+        STATISTICS => {
+            let index = section.first.saturating_add(order.u32(body, 0) as usize);
+            if let Some(of) = section.interfaces.get_mut(index) {
+                statistics(order, body, of);
+            }
+        }
         _ => {}
     }
     window.take(length);
@@ -140,6 +152,9 @@ fn interface(order: Order, body: &[u8]) -> Interface {
         name: None,
         link_type: u32::from(order.u16(body, 0)),
         snap_length: order.u32(body, 4),
+        filter: None,
+        recorded_ns: None,
+        dropped: None,
         ticks: 1_000_000,
         offset_ns: 0,
     };
@@ -154,6 +169,10 @@ fn interface(order: Order, body: &[u8]) -> Interface {
                 let (base, power) = if power & 0x80 == 0 { (10_u64, *power) } else { (2, power & 0x7f) };
                 read.ticks = base.checked_pow(u32::from(power)).unwrap_or(NS_PER_SECOND);
             }
+            // 0: in libpcap's language, and not as a program.
+            (OPTION_FILTER, [0, text @ ..]) => {
+                read.filter = Some(String::from_utf8_lossy(text).into_owned());
+            }
             (OPTION_OFFSET, seconds) if seconds.len() == 8 => {
                 let (first, second) = (order.u32(seconds, 0), order.u32(seconds, 4));
                 let (high, low) = match order {
@@ -167,6 +186,29 @@ fn interface(order: Order, body: &[u8]) -> Interface {
         }
     }
     read
+}
+
+/// What was counted at an interface, the last word of several.
+fn statistics(order: Order, body: &[u8], of: &mut Interface) {
+    const FIXED: usize = 12;
+    let (mut start, mut end) = (None, None);
+    for (code, value) in options(order, body.get(FIXED..).unwrap_or_default()) {
+        let (first, second) = (u64::from(order.u32(value, 0)), u64::from(order.u32(value, 4)));
+        // A time is two numbers, the higher first, whatever the order; a count is one.
+        let time = nanoseconds(first << 32 | second, of.ticks).saturating_add(of.offset_ns);
+        let count = match order {
+            Order::Little => second << 32 | first,
+            Order::Big => first << 32 | second,
+        };
+        match code {
+            _ if value.len() != 8 => {}
+            OPTION_START => start = Some(time),
+            OPTION_END_TIME => end = Some(time),
+            OPTION_DROPPED => of.dropped = Some(count),
+            _ => {}
+        }
+    }
+    of.recorded_ns = start.zip(end).or(of.recorded_ns);
 }
 
 /// A block's options, up to their end or to what is none.

@@ -158,6 +158,7 @@ impl<'p> Ping<'p> {
             rtt_us: rtts_us.get(rtts_us.len() / 2).copied(),
             errors: self.errors.clone(),
             send_error: silence.filter(|_| self.requests.is_empty()),
+            recorded: None,
         }
     }
 }

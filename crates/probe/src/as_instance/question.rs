@@ -289,6 +289,7 @@ impl<'p> Question<'p> {
             rtt_us: took_ns.map(|ns| ns / 1000),
             errors: self.errors,
             send_error: silence.filter(|_| self.sent == 0),
+            recorded: None,
         }
     }
 }

@@ -5,7 +5,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 
 /// `2026-11-24T02:24:42.435672000Z`; of a stamp within the epoch's first day, which is one that a listing has
 /// without its date, `12:51:42.019519000`.
-pub(super) fn full(time_ns: i64) -> String {
+pub fn full(time_ns: i64) -> String {
     let (seconds, ns) = (time_ns.div_euclid(NS_PER_SECOND), time_ns.rem_euclid(NS_PER_SECOND));
     let (days, rest) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
     let clock = format!("{:02}:{:02}:{:02}.{ns:09}", rest / 3600, rest / 60 % 60, rest % 60);

@@ -10,8 +10,9 @@
 //! ## How hopline knows
 //! By the walk, stage by stage; or by an answer that did not come. `diagnose` watches its own pings at
 //! every device of their predicted way, so the hop is the first one that they did not come to behind the
-//! last one that saw them. A device whose capture lost packets is not counted as one that was watched. What the kernel
-//! says of packets that waited in vain for a neighbour, or died in a namespace that is not of the site, is evidence.
+//! last one that saw them. A device whose capture lost packets is not counted as one that was watched. A capture that
+//! somebody else made (`--capture`) tells the same of the packets in it. What the kernel says of packets that waited in
+//! vain for a neighbour, or died in a namespace that is not of the site, is evidence.
 //!
 //! ## What it looks like
 //! As the evidence says.
@@ -127,6 +128,7 @@ mod tests {
             rtt_us: None,
             errors: Vec::new(),
             send_error: None,
+            recorded: None,
         }
     }
 

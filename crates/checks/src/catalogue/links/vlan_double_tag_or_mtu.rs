@@ -281,9 +281,11 @@ mod tests {
                 octets: Some(1500),
                 requests,
                 replies: 0,
+                recorded: None,
             };
             let (machine, device) = ("compute1".to_owned(), device.to_owned());
-            DeviceWatch { machine, netns: String::new(), device, probes: vec![seen], clients: Vec::new() }
+            let (netns, probes, clients) = (String::new(), vec![seen], Vec::new());
+            DeviceWatch { machine, netns, device, probes, clients, is_recorded: false }
         };
         cloud.watches = vec![large("vnet0", 2), large("vlan101", 0)];
         let found = cloud.diagnose("web1");

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use model::sighting::Sighting;
-use parse::capture::{self, Capture, Damage, Opened};
+use parse::capture::{self, Capture, Damage, Interface, Opened};
 use parse::dissect::{self, Options};
 use parse::tcpdump;
 
@@ -22,13 +22,13 @@ const BACKWARDS_NS: i64 = 100_000_000;
 const PLACES_MAX: usize = 1024;
 
 /// A file being read.
-pub(super) struct Source {
+pub(crate) struct Source {
     /// As it was given.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// Several devices may be in one vantage: packets of `tcpdump -i any` without their link.
-    pub(super) is_mixed: bool,
+    pub(crate) is_mixed: bool,
     /// Where it broke.
-    pub(super) damage: Option<Damage>,
+    pub(crate) damage: Option<Damage>,
     /// The first frame at which time runs backwards, and by how much.
     pub(super) backwards: Option<(u32, i64)>,
     stem: String,
@@ -42,19 +42,27 @@ pub(super) struct Source {
 }
 
 enum Reading {
-    Capture(Box<Capture<File>>),
+    Capture(Box<Capture<Octets>>),
     Listing(Vec<Sighting>),
 }
 
 /// What a file tells of the link: index of an interface block, and ifindex of cooked packets.
 pub(super) type Place = (u32, Option<u32>);
 
+/// A capture's octets, from wherever they come.
+pub(crate) type Octets = Box<dyn Read + Send>;
+
 // Numbers of tcpdump.org/linktypes.html: Linux cooked, which `-i any` had before SLL2.
 const LINK_SLL: u32 = 113;
 
 /// Opens every file, and makes what they tell comparable.
 pub(super) fn open_all(files: &[PathBuf]) -> Result<Vec<Source>, Failure> {
-    let mut sources = files.iter().map(|file| open(file)).collect::<Result<Vec<Source>, Failure>>()?;
+    let sources = files.iter().map(|file| open(file)).collect::<Result<Vec<Source>, Failure>>()?;
+    Ok(comparable(sources))
+}
+
+/// Makes what several sources tell comparable, and names their vantages.
+pub(crate) fn comparable(mut sources: Vec<Source>) -> Vec<Source> {
     let captures = |source: &Source| match &source.reading {
         Reading::Capture(capture) => capture.snap_length(),
         Reading::Listing(_) => None,
@@ -63,10 +71,11 @@ pub(super) fn open_all(files: &[PathBuf]) -> Result<Vec<Source>, Failure> {
     options.as_listed = sources.iter().any(|source| matches!(source.reading, Reading::Listing(_)));
     sources.iter_mut().for_each(|source| source.options = options);
     name(&mut sources);
-    Ok(sources)
+    sources
 }
 
-fn open(path: &Path) -> Result<Source, Failure> {
+/// Opens a file.
+pub(crate) fn open(path: &Path) -> Result<Source, Failure> {
     let file = path.display().to_string();
     let failed = |why: &str| Failure::new(format!("cannot read {file}: {why}"));
     let opened = File::open(path).map_err(|error| failed(&error.to_string()))?;
@@ -74,7 +83,13 @@ fn open(path: &Path) -> Result<Source, Failure> {
     if about.is_dir() {
         return Err(failed("it is a directory").hint("give the captures in it: hopline correlate DIR/*.pcap"));
     }
-    let reading = match capture::open(opened).map_err(|damage| broken(&file, &damage))? {
+    of_octets(file, Box::new(opened))
+}
+
+/// What is in these octets, which `file` stands for.
+pub(crate) fn of_octets(file: String, octets: Octets) -> Result<Source, Failure> {
+    let failed = |why: &str| Failure::new(format!("cannot read {file}: {why}"));
+    let reading = match capture::open(octets).map_err(|damage| broken(&file, &damage))? {
         Opened::Capture(capture) => (Reading::Capture(capture), Vec::new()),
         Opened::Unknown { head, rest } if head.is_empty() => {
             drop(rest);
@@ -182,6 +197,13 @@ fn stem(path: &Path) -> String {
 }
 
 impl Source {
+    /// What the file tells of the interface that a vantage is, by the vantage's number; `None` where it tells nothing.
+    pub(crate) fn interface(&self, number: u16) -> Option<&Interface> {
+        let Reading::Capture(capture) = &self.reading else { return None };
+        let (index, _) = self.places.iter().find(|(_, known)| **known == number)?.0;
+        capture.interfaces().get(*index as usize)
+    }
+
     /// Names of the interfaces that are described so far; empty where one has none.
     fn interface_names(&self) -> Vec<String> {
         match &self.reading {
@@ -205,7 +227,7 @@ impl Source {
     }
 
     /// It is text, and has no octets of packets.
-    pub(super) fn is_listing(&self) -> bool {
+    pub(crate) fn is_listing(&self) -> bool {
         match self.reading {
             Reading::Capture(_) => false,
             Reading::Listing(_) => true,
@@ -219,7 +241,7 @@ impl Source {
     }
 
     /// Names of the vantages so far, by number.
-    pub(super) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 

@@ -1,0 +1,310 @@
+//! What the captures tell of one question: where on its way its packets were seen, where they were not, and whether an
+//! answer came.
+
+use std::collections::BTreeSet;
+
+use checks::Rung;
+use model::Snapshot;
+use model::path::{Direction, Exchange, Hop};
+use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen, Recorded};
+use model::sighting::Address;
+
+use super::given::Given;
+use super::seen::{At, Packet};
+use super::spots::Spot;
+use crate::gather::Facts;
+use crate::sightings::Half;
+
+/// So long before the recording ends an answer may still be under way.
+const UNDER_WAY_NS: i64 = 1_000_000_000;
+/// Facts and packets further apart than this, in nanoseconds, may be of different states of the site.
+pub(crate) const APART_NS: i64 = 300_000_000_000;
+
+/// Captures, placed.
+pub(crate) struct Placed<'p> {
+    pub(crate) facts: &'p Facts,
+    pub(crate) given: &'p [Given],
+    pub(crate) spots: &'p [Spot],
+}
+
+/// A vantage on a question's way that would have kept its packets.
+struct Watcher<'p> {
+    spot: &'p Spot,
+    /// The last hop of its device, in the order of the way there and back, and in which direction that is.
+    last: (usize, Direction),
+}
+
+/// The packets of a question that are counted: all that were sent while every watcher recorded, and that are over.
+struct Tally<'p> {
+    packets: &'p [Packet],
+    asked: Vec<&'p Packet>,
+    /// Questions, of which each may be several packets.
+    keys: BTreeSet<u32>,
+}
+
+impl Tally<'_> {
+    /// Questions and answers that passed a vantage.
+    fn at(&self, spot: &Spot) -> (u32, u32) {
+        let passed = |packet: &&Packet| packet.sightings.iter().any(|at| spot.has(at));
+        let keys = |packet: &Packet| packet.key;
+        let requests: BTreeSet<u32> = self.asked.iter().copied().filter(passed).map(keys).collect();
+        let answers = self.packets.iter().filter(|p| p.half == Half::Answer && self.keys.contains(&p.key));
+        let replies: BTreeSet<u32> = answers.filter(passed).map(keys).collect();
+        (count(requests.len()), count(replies.len()))
+    }
+}
+
+impl Placed<'_> {
+    /// `None` where they do not tell.
+    pub(crate) fn judge(
+        &self,
+        (rung, exchange): (&Rung, Exchange),
+        packets: &[Packet],
+    ) -> Option<(ProbeResult, Vec<DeviceWatch>)> {
+        let mut watchers = self.watchers(rung, exchange);
+        let mut tally = self.tally(&watchers, packets)?;
+        if tally.keys.is_empty() {
+            // A capture of another time says nothing of these packets, and must not silence those that have them.
+            let has = |spot: &Spot| packets.iter().flat_map(|p| &p.sightings).any(|at| spot.has(at));
+            watchers.retain(|watcher| has(watcher.spot));
+            tally = self.tally(&watchers, packets)?;
+        }
+        let last = self.last(rung, &watchers)?;
+        let first =
+            tally.asked.iter().flat_map(|packet| &packet.sightings).min_by_key(|at| self.common(at))?;
+        let is_old = (self.common(first) - taken_ns(&self.facts.snapshot)).abs() > APART_NS;
+        let is_telling = !is_old && self.is_home(rung, last);
+        let sent = count(tally.keys.len());
+        let received = tally.at(last).1.min(sent);
+        let port = super::asked::conversation(rung)?.1;
+        let probe = ProbeResult {
+            from: rung.from.clone(),
+            by_host: self.facts.intent.instances.iter().any(|instance| instance.name == rung.from),
+            to: rung.to,
+            asked: question(exchange, port, received)?,
+            sent,
+            received,
+            reply_ttl: None,
+            rtt_us: None,
+            errors: Vec::new(),
+            send_error: None,
+            recorded: Some(Recorded {
+                shown_by: self.shown_by(first, (exchange, rung), false),
+                packet: self.packet(first),
+                is_telling,
+            }),
+        };
+        let mut watches: Vec<DeviceWatch> = Vec::new();
+        for Watcher { spot, .. } in &watchers {
+            let seen = self.seen((rung, exchange), (spot, first), &tally);
+            add(&mut watches, spot, seen);
+        }
+        Some((probe, watches))
+    }
+
+    fn tally<'p>(&self, watchers: &[Watcher], packets: &'p [Packet]) -> Option<Tally<'p>> {
+        let from = watchers.iter().map(|watcher| watcher.spot.span_ns.0).max()?;
+        let until = watchers.iter().map(|watcher| watcher.spot.span_ns.1).min()?;
+        let of = |half: Half| packets.iter().filter(move |packet| packet.half == half);
+        let answered: BTreeSet<u32> = of(Half::Answer).map(|packet| packet.key).collect();
+        let is_counted = |packet: &&Packet| {
+            let time = self.time(packet);
+            let is_over = time <= until.saturating_sub(UNDER_WAY_NS) || answered.contains(&packet.key);
+            time >= from && time <= until && is_over
+        };
+        let asked: Vec<&Packet> = of(Half::Question).filter(is_counted).collect();
+        let keys = asked.iter().map(|packet| packet.key).collect();
+        Some(Tally { packets, asked, keys })
+    }
+
+    /// Where an answer is counted: where the way back is known, at the last device on it that recorded; else at one of
+    /// who asks.
+    fn last<'p>(&self, rung: &Rung, watchers: &[Watcher<'p>]) -> Option<&'p Spot> {
+        if !rung.answer.answered && rung.undecided().is_none() {
+            return watchers.iter().map(|watcher| watcher.spot).find(|spot| self.is_home(rung, spot));
+        }
+        let back = watchers.iter().filter(|watcher| watcher.last.1 != Direction::Request);
+        let last = back.max_by_key(|watcher| watcher.last.0).map(|watcher| watcher.spot);
+        last.or_else(|| watchers.iter().map(|watcher| watcher.spot).find(|spot| self.is_home(rung, spot)))
+    }
+
+    /// What a vantage has of a question whose first packet is `first`.
+    fn seen(
+        &self,
+        (rung, exchange): (&Rung, Exchange),
+        (spot, first): (&Spot, &At),
+        tally: &Tally,
+    ) -> ProbeSeen {
+        let (requests, replies) = tally.at(spot);
+        let here = tally.packets.iter().flat_map(|packet| &packet.sightings).filter(|at| spot.has(at));
+        let here = here.min_by_key(|at| at.time_ns);
+        let nobody = At { vantage: spot.vantage(), ..*first };
+        let recorded = Recorded {
+            shown_by: self.shown_by(here.unwrap_or(&nobody), (exchange, rung), true),
+            packet: here.map(|at| self.packet(at)).unwrap_or_default(),
+            is_telling: true,
+        };
+        ProbeSeen {
+            from: rung.from.clone(),
+            to: rung.to,
+            exchange,
+            octets: (exchange == Exchange::Icmp).then(|| rung.octets()),
+            requests,
+            replies,
+            recorded: Some(recorded),
+        }
+    }
+
+    /// The vantages on a question's way that would have kept its packets.
+    fn watchers(&self, rung: &Rung, exchange: Exchange) -> Vec<Watcher<'_>> {
+        let mut found: Vec<Watcher> = Vec::new();
+        let mut order = 0;
+        for path in rung.answer.paths.iter().filter(|path| path.exchange == exchange) {
+            for group in path.hops.chunk_by(|a, b| a.at.same_device(&b.at)) {
+                order += 1;
+                if !checks::shows(&self.facts.snapshot, group) {
+                    continue;
+                }
+                for spot in self.spots.iter().filter(|spot| spot.is_at(group)) {
+                    self.look(&mut found, spot, (rung, exchange, group), (order, path.direction));
+                }
+            }
+        }
+        found
+    }
+
+    fn look<'p>(
+        &self,
+        found: &mut Vec<Watcher<'p>>,
+        spot: &'p Spot,
+        (rung, exchange, group): (&Rung, Exchange, &[Hop]),
+        last: (usize, Direction),
+    ) {
+        let admits = spot.admits(rung, exchange, group);
+        let known = found.iter().position(|watcher| std::ptr::eq(watcher.spot, spot));
+        match known {
+            // What it would not keep of the way back it tells nothing of.
+            Some(at) if !admits => drop(found.remove(at)),
+            Some(at) => {
+                if let Some(watcher) = found.get_mut(at) {
+                    watcher.last = last;
+                }
+            }
+            None if admits => found.push(Watcher { spot, last }),
+            None => {}
+        }
+    }
+
+    /// It is a device of who asks: inside, or the host's side of an instance's NIC.
+    fn is_home(&self, rung: &Rung, spot: &Spot) -> bool {
+        let (machine, _, device) = &spot.device;
+        let own = self.facts.intent.instances.get(rung.instance).filter(|own| own.name == rung.from);
+        let is_nic = own.is_some_and(|own| {
+            let mut nics = own.vifs.iter().filter_map(|vif| vif.device.as_ref());
+            own.host == *machine && nics.any(|nic| nic == device)
+        });
+        *machine == rung.from || is_nic
+    }
+
+    /// When the first of a packet's sightings was, by the common clock.
+    fn time(&self, packet: &Packet) -> i64 {
+        packet.sightings.iter().map(|at| self.common(at)).min().unwrap_or_default()
+    }
+
+    fn common(&self, at: &At) -> i64 {
+        at.time_ns.saturating_sub(self.spot_of(at).map_or(0, |spot| spot.ahead_ns))
+    }
+
+    fn spot_of(&self, at: &At) -> Option<&Spot> {
+        self.spots.iter().find(|spot| spot.has(at))
+    }
+
+    /// `packet 17 of a.pcap, 2026-11-24T02:24:42.435672000Z`.
+    fn packet(&self, at: &At) -> String {
+        let file = self.given.get(usize::from(at.vantage.source)).map(Given::name).unwrap_or_default();
+        format!("packet {} of {file}, {}", at.frame, report::stamp(at.time_ns))
+    }
+
+    /// The command that shows a question's packets in the file of this one; at its vantage alone where that is wanted.
+    fn shown_by(&self, at: &At, (exchange, rung): (Exchange, &Rung), is_here: bool) -> String {
+        let Some(given) = self.given.get(usize::from(at.vantage.source)) else { return String::new() };
+        let name = self.spot_of(at).and_then(|spot| spot.name.as_deref());
+        // Either end may have another address there.
+        let far = if at.source == Address::from(rung.to) { at.source } else { at.destination };
+        let ip = if far.to_ip().is_ipv4() { "ip" } else { "ipv6" };
+        let port = super::asked::conversation(rung).map_or(0, |(_, port)| port);
+        let (tshark, tcpdump) = match exchange {
+            Exchange::Icmp if ip == "ip" => {
+                (format!("icmp && ip.addr == {far}"), format!("icmp and host {far}"))
+            }
+            Exchange::Icmp => (format!("icmpv6 && ipv6.addr == {far}"), format!("icmp6 and host {far}")),
+            Exchange::Dhcp => ("dhcp".to_owned(), "udp and portrange 67-68".to_owned()),
+            Exchange::Dns => (format!("dns && {ip}.addr == {far}"), format!("port 53 and host {far}")),
+            Exchange::Tcp => (
+                format!("tcp.port == {port} && {ip}.addr == {far}"),
+                format!("tcp port {port} and host {far}"),
+            ),
+            Exchange::Udp | Exchange::Arp | Exchange::None => {
+                (format!("{ip}.addr == {far}"), format!("host {far}"))
+            }
+        };
+        let of_one = name.filter(|_| is_here);
+        let tshark = match of_one {
+            Some(name) => {
+                format!("frame.interface_name == \"{}\" && {tshark}", name.replace(['"', '\\'], "?"))
+            }
+            None => tshark,
+        };
+        given.shown_by(name.is_none(), (&tshark, &tcpdump))
+    }
+}
+
+impl Spot {
+    fn has(&self, at: &At) -> bool {
+        (self.source, self.local) == (at.vantage.source, at.vantage.local)
+    }
+
+    fn vantage(&self) -> ::correlate::Vantage {
+        ::correlate::Vantage { source: self.source, local: self.local }
+    }
+}
+
+/// Of two captures of one device each packet was there that one of them has.
+fn add(watches: &mut Vec<DeviceWatch>, spot: &Spot, seen: ProbeSeen) {
+    let (machine, netns, device) = spot.device.clone();
+    let is_here = |w: &&mut DeviceWatch| (&w.machine, &w.netns, &w.device) == (&machine, &netns, &device);
+    match watches.iter_mut().find(is_here).and_then(|watch| watch.probes.first_mut()) {
+        Some(known) if known.requests + known.replies >= seen.requests + seen.replies => {}
+        Some(known) => *known = seen,
+        None => {
+            let (probes, clients) = (vec![seen], Vec::new());
+            watches.push(DeviceWatch { machine, netns, device, probes, clients, is_recorded: true });
+        }
+    }
+}
+
+/// When the facts were read, in nanoseconds since the epoch.
+pub(crate) fn taken_ns(snapshot: &Snapshot) -> i64 {
+    i64::try_from(snapshot.taken_at).unwrap_or(i64::MAX).saturating_mul(1_000_000_000)
+}
+
+fn count(packets: usize) -> u32 {
+    u32::try_from(packets).unwrap_or(u32::MAX)
+}
+
+/// What was asked, as far as packets tell that were only seen to pass.
+fn question(exchange: Exchange, port: u16, received: u32) -> Option<Asked> {
+    Some(match exchange {
+        Exchange::Icmp => Asked::Echo { octets: PING_OCTETS },
+        Exchange::Dhcp => Asked::Address { offers: Vec::new(), unreadable: Vec::new() },
+        Exchange::Dns => Asked::Name {
+            question: String::new(),
+            over_tcp: false,
+            cut_short: false,
+            answer: None,
+            unreadable: None,
+        },
+        Exchange::Tcp => Asked::Connection { port, accepted: received > 0 },
+        Exchange::Udp | Exchange::Arp | Exchange::None => return None,
+    })
+}
