@@ -61,7 +61,7 @@ bench-db: install-deps ## Measures hopline db check on a cloud of a million fixe
 docs: ## Writes docs/findings anew, a page a finding
 	HOPLINE_DOCS=write cargo test --locked -p hopline --test docs
 
-readme: ## Writes the diagnosis that README.md shows anew, from the real program
+readme: ## Writes the diagnosis and the pictures that README.md shows anew, from the real program
 	cargo build --release --locked -p hopline
 	scripts/excerpt.sh
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts a real diagnosis into README.md, between the two marks, and its picture into docs/diagnosis.svg. Needs root,
-# for the lab.
+# Puts a real diagnosis into README.md, between the two marks, its picture into docs/diagnosis.svg, and that of the
+# packets into docs/capture.svg. Needs root, for the lab.
 #
 #   scripts/excerpt.sh            writes it anew
 #   scripts/excerpt.sh --check    fails where README.md shows anything else
@@ -23,7 +23,9 @@ if ! "$hopline" lab status --name "$lab" | grep -q ': absent$'; then
 fi
 new="$(mktemp)"
 svg="$(mktemp)"
-trap 'rm -f "$new" "$svg"; "$hopline" lab down --name "$lab" >/dev/null' EXIT
+packets="$(mktemp)"
+said="$(mktemp)"
+trap 'rm -f "$new" "$svg" "$packets" "$said"; "$hopline" lab down --name "$lab" >/dev/null' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -34,6 +36,30 @@ code=0
 answer="$(COLUMNS=80 LC_ALL=C.UTF-8 "$hopline" diagnose web1 --site "$site" --svg "$svg")" || code=$?
 if [ "$code" -ne 1 ]; then
     echo "excerpt: the diagnosis ended with exit code $code, expected 1" >&2
+    exit 1
+fi
+
+"$hopline" lab heal --name "$lab" >/dev/null
+
+# Two pings that are answered, and two behind the rule.
+LC_ALL=C.UTF-8 "$hopline" capture icmp and flow:10.0.2.24,1.2.3.4 --site "$site" --for 60s \
+    --svg "$packets" >/dev/null 2>"$said" &
+capture=$!
+deadline=$((SECONDS + 20))
+until grep -q ': watching ' "$said"; do
+    if ! kill -0 "$capture" || [ "$SECONDS" -ge "$deadline" ]; then
+        cat "$said" >&2
+        exit 1
+    fi
+done
+ip netns exec "$lab-web1" ping -q -c 2 -i 0.2 1.2.3.4 >/dev/null
+"$hopline" lab break foreign-rule-drop --name "$lab" >/dev/null
+ip netns exec "$lab-web1" ping -q -c 2 -i 0.2 -W 1 1.2.3.4 >/dev/null && exit 1
+kill -INT "$capture"
+code=0
+wait "$capture" || code=$?
+if [ "$code" -ne 1 ]; then
+    echo "excerpt: the capture ended with exit code $code, expected 1" >&2
     exit 1
 fi
 
@@ -48,4 +74,5 @@ if [ "${1:-}" = --check ]; then
 else
     cat "$new" >README.md
     cat "$svg" >docs/diagnosis.svg
+    cat "$packets" >docs/capture.svg
 fi

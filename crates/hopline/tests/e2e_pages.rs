@@ -1,0 +1,88 @@
+//! The pages of a broken lab, opened in a real Chromium: of a diagnosis, and of a capture while it breaks. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../../report/tests/chromium/mod.rs"]
+mod chromium;
+mod cli_support;
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use chromium::{Browser, OUTSIDE};
+use cli_support::{command, read};
+use serde_json::json;
+use support::test_lab::TestLab;
+use support::{printed, run};
+
+const FAULT: &str = "foreign-rule-drop";
+const OUTSIDE_WORLD: &str = "1.2.3.4";
+
+#[test]
+fn pages_of_a_broken_lab_show_where_packets_die() {
+    let lab = TestLab::up("pages");
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (ways_html, ways_svg) = (place("ways.html"), place("ways.svg"));
+
+    // Three pings that arrive, and two once the rule is there.
+    let filter = format!("icmp and host {} and host {OUTSIDE_WORLD}", lab.address("web1"));
+    let site = lab.site();
+    let mut capture = command(folder.path());
+    capture.args(["capture", &filter, "--for", "60s", "--site", site.to_str().unwrap()]);
+    capture.args(["--html", &ways_html, "--svg", &ways_svg]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut capture = capture.spawn().unwrap();
+    let mut said = String::new();
+    let mut stderr = BufReader::new(capture.stderr.take().unwrap());
+    while !said.contains("hopline: watching ") {
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+    }
+    let ping = |count: &str, code: i32| {
+        let netns = lab.netns("web1");
+        let argv =
+            ["ip", "netns", "exec", &netns, "ping", "-q", "-i", "0.2", "-W", "1", "-c", count, OUTSIDE_WORLD];
+        assert_eq!(run(&argv).status.code(), Some(code), "{argv:?}");
+    };
+    ping("3", 0);
+    lab.break_fault(FAULT);
+    // ping waits for the answer for longer than a packet is under way.
+    ping("2", 1);
+    printed(&["kill", "-s", "INT", &capture.id().to_string()]);
+    let told = read(capture.wait_with_output().unwrap());
+    assert_eq!(told.code, 1, "{told:?}");
+
+    let (html, svg) = (place("page.html"), place("path.svg"));
+    let told = lab.run(&["diagnose", "web1", "--html", &html, "--svg", &svg]);
+    assert_eq!(told.code, 1, "{told:?}");
+
+    let mut browser = Browser::start();
+    for width in [1280, 390] {
+        for file in [&html, &ways_html] {
+            browser.look(width, "light");
+            browser.open(file.as_ref());
+            assert_eq!(browser.complaints(), Vec::<String>::new(), "{file} {width}");
+            assert_eq!(browser.run(OUTSIDE), json!([]), "{file} {width}");
+        }
+    }
+    browser.look(1280, "light");
+    browser.open(html.as_ref());
+    assert_eq!(browser.run("document.querySelector('.first .code').innerText"), FAULT);
+    let at_break = "[...document.querySelectorAll('.picture a')].find(e => e.getClientRects().length && \
+                    e.querySelector('.bad'))";
+    let station = browser.run(&format!("{at_break}.getAttribute('aria-label')"));
+    assert!(station.as_str().unwrap().starts_with("compute1 br100, the way there: ends here"), "{station}");
+    let line = browser.run(&format!("document.querySelector({at_break}.getAttribute('href')).innerText"));
+    assert!(line.as_str().unwrap().contains("FORWARD rule 1"), "{line}");
+
+    browser.open(ways_html.as_ref());
+    let crosses = "[...document.querySelectorAll('.gone')].filter(e => e.getClientRects().length).length";
+    assert_eq!(browser.run(crosses), 2);
+    let lost = browser.run("document.querySelector('.sequence .wide .lost').textContent");
+    assert_eq!(lost, "LOST, expected at compute1//eth0");
+    for svg in [&svg, &ways_svg] {
+        browser.open(svg.as_ref());
+        assert_eq!(browser.complaints(), Vec::<String>::new(), "{svg}");
+        assert_eq!(browser.run("document.documentElement.tagName"), "svg", "{svg}");
+    }
+}
