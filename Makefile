@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-lab bench-bundle bench-capture bench-correlate bench-db selftest score docs readme install-deps
+.PHONY: help demo test bench bench-lab bench-bundle bench-capture bench-correlate bench-db bench-pages selftest score docs readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-correlate: ## Measures hopline correlate on generated captures, beside tsh
 bench-db: install-deps ## Measures hopline db check on a cloud of a million fixed IPs, beside statements by hand
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench_db.py
+
+bench-pages: install-deps ## Measures how long a page of 10,000 journeys takes to be written and opened, beside lines of text
+	cargo bench --locked -p report --bench pages
 
 docs: ## Writes docs/findings anew, a page a finding
 	HOPLINE_DOCS=write cargo test --locked -p hopline --test docs

@@ -70,6 +70,13 @@ case "${1:-}" in
         ;;
 esac
 
+# The tests take whichever Chromium there is.
+for program in google-chrome chromium-headless-shell; do
+    if command -v "$program" >/dev/null; then
+        wanted=("${wanted[@]/#chromium chromium/$program chromium}")
+    fi
+done
+
 missing=()
 for entry in "${wanted[@]}"; do
     read -r program package <<<"$entry"
@@ -89,6 +96,11 @@ fi
 
 if ! command -v apt-get >/dev/null; then
     echo "missing here: ${missing[*]} (Debian's names); without apt-get, please install them by hand" >&2
+    exit 1
+fi
+if [[ " ${missing[*]} " == *" chromium "* ]] && grep -qs '^ID=ubuntu$' /etc/os-release; then
+    echo "missing here: chromium, which Ubuntu has only as a snap, and that reads no files of the tests." >&2
+    echo "Please install google-chrome-stable from https://www.google.com/chrome/, then run this again." >&2
     exit 1
 fi
 as_root=()

@@ -3,9 +3,11 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test program uses what it shows")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::io::{self, Write};
+
 use correlate::{Correlator, Merge, Options, Report};
 use model::sighting::{Address, Kind, Sighting};
-use report::{Captured, Journeys, Sequence};
+use report::{Captured, Journeys, Sequence, Style};
 
 /// 2026-11-24T02:24:42Z.
 const BEGIN_NS: i64 = 1_795_487_082_000_000_000;
@@ -45,6 +47,13 @@ impl Taken {
         let mut out = Vec::new();
         write(&Captured { journeys: &journeys, sequence, files, command: "correlate" }, &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    /// What is printed of it.
+    pub fn terminal(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+        let Taken { report, names, .. } = self;
+        let journeys = Journeys { report, names, unreadable: &[], window_ns: WINDOW_NS, few: &[] };
+        journeys.terminal(style, out)
     }
 
     pub fn html(&self) -> String {

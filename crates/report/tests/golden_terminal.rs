@@ -1,0 +1,117 @@
+//! What each command prints on a terminal, byte for byte: at 80 columns and at 200, plain and in colour.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod captures;
+mod samples;
+
+use std::io::{self, Write};
+
+use model::finding::{Evidence, EvidenceKind, Outcome, Remedy};
+use model::path::Stage;
+use model::{Diagnosis, Finding};
+use report::{Has, Line, OnHost, Sheet, Style};
+
+/// A page of a command.
+type Page<'p> = &'p dyn Fn(&Style, &mut dyn Write) -> io::Result<()>;
+
+/// Takes the page in all four ways, and demands that colour adds nothing but colour.
+fn golden(command: &str, page: Page<'_>) {
+    for width in [80, 200] {
+        let written = |color: bool| {
+            let mut out = Vec::new();
+            page(&Style { color, width, ..Style::default() }, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let (plain, colored) = (written(false), written(true));
+        assert_ne!(plain, colored, "{command} at {width}");
+        assert_eq!(plain, without_colors(&colored), "{command} at {width}");
+        for line in plain.lines().filter(|line| line.chars().count() > width) {
+            let longest = line.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+            assert!(longest + 20 > width || is_typed(line), "{command} at {width} runs over: {line}");
+        }
+        insta::assert_snapshot!(format!("{command}_{width}"), plain);
+        // An escape shows itself, so that a reader of the file sees colours as text.
+        insta::assert_snapshot!(format!("{command}_{width}_color"), colored.replace('\u{1b}', "\\e"));
+    }
+}
+
+/// What is to be copied is never broken.
+fn is_typed(line: &str) -> bool {
+    line.starts_with("  ") && (line.contains("iptables") || line.contains("UPDATE") || line.contains("mysql"))
+}
+
+fn without_colors(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| out + part.split_once('m').expect("a colour ends").1)
+}
+
+/// The same as `check` asks it: no path is walked for a question.
+fn checked(diagnosis: Diagnosis) -> Diagnosis {
+    Diagnosis { command: "check".to_owned(), subject: "compute1".to_owned(), paths: Vec::new(), ..diagnosis }
+}
+
+#[test]
+fn diagnose() {
+    golden("diagnose", &|style, out| report::terminal(&samples::two_findings(), style, out));
+}
+
+#[test]
+fn check() {
+    golden("check", &|style, out| report::terminal(&checked(samples::two_findings()), style, out));
+}
+
+#[test]
+fn db_check() {
+    let row = |id: u32| Evidence {
+        kind: EvidenceKind::Db,
+        source: "SELECT * FROM floating_ips".to_owned(),
+        text: format!(
+            "floating_ips {id}: address 203.0.113.{id}, fixed_ip_id 17, whose instance was deleted"
+        ),
+    };
+    let remedy = |id: u32| Remedy {
+        command: format!("UPDATE floating_ips SET fixed_ip_id = NULL WHERE id = {id}"),
+        undo: format!("UPDATE floating_ips SET fixed_ip_id = 17 WHERE id = {id}"),
+        note: "one row; the address is free for its project again".to_owned(),
+    };
+    let leaked = Finding {
+        hop: samples::place("database", "floating_ips", Stage::Service),
+        evidence: (31..=33).map(row).collect(),
+        remedy: (31..=33).map(remedy).collect(),
+        cause: "Their instance was deleted while nova-network did not listen.".to_owned(),
+        ..samples::leaked_row()
+    };
+    let found = samples::diagnosis(Outcome::Fault, vec![leaked], Vec::new());
+    let found =
+        Diagnosis { command: "db check".to_owned(), subject: "the cloud's database".to_owned(), ..found };
+    golden("db_check", &|style, out| report::records(&found, style, out));
+}
+
+#[test]
+fn correlate() {
+    let taken = captures::lost();
+    golden("correlate", &|style, out| taken.terminal(style, out));
+}
+
+#[test]
+fn db_show() {
+    let on = |has: Has, text: &str| OnHost { host: "compute1".to_owned(), has, text: text.to_owned() };
+    let line =
+        |what: &'static str, value: &str, hosts: Vec<OnHost>| Line { what, value: value.to_owned(), hosts };
+    let rules = "default: tcp 22 from 0.0.0.0/0; icmp from 0.0.0.0/0; tcp 8000-8010 from group web";
+    let sheet = Sheet {
+        name: "web1".to_owned(),
+        uuid: Some("8d7b1f36-5f4e-4b1c-9a55-2f0f6c0a1e01".to_owned()),
+        id: Some(1),
+        lines: vec![
+            line("host", "compute1", vec![on(Has::Yes, "domain instance-00000001 is running")]),
+            line("VIF", "fa:16:3e:00:02:24", vec![on(Has::No, "no tap vnet0")]),
+            line("fixed IP", "10.0.2.24, not leased", vec![on(Has::NotMeant, "no lease")]),
+            line("security group", rules, vec![on(Has::Unknown, "rules were not read")]),
+        ],
+        gaps: Vec::new(),
+    };
+    golden("db_show", &|style, out| report::sheet(&sheet, style, out));
+}
