@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-lab bench-bundle bench-capture bench-correlate bench-db bench-pages selftest score docs readme install-deps
+.PHONY: help demo test redact-all bench bench-lab bench-bundle bench-capture bench-correlate bench-db bench-pages selftest score docs readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ bench-lab: install-deps ## Measures how long a lab takes to come, to be looked a
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench_lab.py
 
-bench-bundle: ## Measures a bundle of a host with 1,000 instances: written, read, one instance diagnosed
+bench-bundle: ## Measures a bundle of a host with 1,000 instances: written, read, redacted, one instance diagnosed
 	cargo build --release --locked -p hopline
 	cargo build --release --locked -p bundle --example synthetic
 	scripts/bench_bundle.py
@@ -47,6 +47,9 @@ selftest: install-deps ## Holds the prediction to this kernel: 20,000 clouds ove
 score: install-deps ## Takes the score: every fault made, diagnosed and healed, in every cloud (docs/score.md)
 	cargo build --release --locked -p hopline -p score
 	$(SUDO) target/release/score
+
+redact-all: ## Holds the diagnosis of redacted bundles to that of plain ones, with every fault of the lab
+	HOPLINE_REDACT=all cargo test --locked $(AS_ROOT) -p hopline --test e2e_redact
 
 bench-correlate: ## Measures hopline correlate on generated captures, beside tshark and a hash join in C
 	scripts/packages.sh bench-correlate

@@ -164,7 +164,7 @@ pub fn redact(
             Err(missing) => *missing = mapped_over(&pseudonyms, missing)?,
         }
     }
-    fields::of_cloud(&mut cloud, &mut |_, name| *name = pseudonyms.name(name));
+    fields::of_cloud(&mut cloud, &mut |_, name| pseudonyms.name_in_place(name));
     let cloud: CloudFacts = mapped_over(&pseudonyms, &cloud)?;
     let facts = Facts { manifest, machines, cloud };
     let bytes = writer.finish(&facts, out)?;
@@ -237,7 +237,7 @@ fn drawn(networks: &[ipnet::Ipv4Net]) -> io::Result<Key> {
 }
 
 fn of_machine(pseudonyms: &Pseudonyms, machine: &mut Machine) -> Result<Machine, RedactError> {
-    fields::of_machine(machine, &mut |_, name| *name = pseudonyms.name(name));
+    fields::of_machine(machine, &mut |_, name| pseudonyms.name_in_place(name));
     ruleset::redact(pseudonyms, &mut machine.netns.ruleset);
     let facts =
         FactsOf { schema: FACTS_SCHEMA, netns: &machine.netns, host: &machine.host, gaps: &machine.gaps };

@@ -148,6 +148,7 @@ fn whatever_is_broken_the_diagnosis_is_the_same_and_nothing_leaks() {
             continue;
         }
         compared_faults += 1;
+        eprintln!("{code} {:?}", std::time::SystemTime::now());
         wrong.extend(differences(&lab, code));
         if code != "nothing" {
             lab.lab.heal();
@@ -228,4 +229,61 @@ fn stands_in(text: &str, word: &str) -> bool {
         // 10.0.2.2 is not in 10.0.2.24, nor in 110.0.2.2.
         !before.ends_with(ends) && !behind.starts_with(ends)
     })
+}
+
+#[test]
+fn a_key_fits_bundles_of_several_hosts_together_and_stays_outside() {
+    let lab = Lab::up("rk", &[]);
+    lab.lab.break_fault("default-route-missing");
+    let (plain, first) = (lab.path("plain.tar.zst"), lab.path("first.tar.zst"));
+    lab.run(&["collect", "-o", plain.to_str().unwrap()]);
+    let redact = |more: &[&str], to: &Path| {
+        lab.run(&[&["collect", "--redact", "-o", to.to_str().unwrap()], more].concat());
+        Table::beside(to)
+    };
+    let table = redact(&["compute1"], &first);
+    let key = format!("{}.key", first.display());
+    let others = lab.path("others.tar.zst");
+    redact(&["gw", "isp", "external", "fabric", "--redact-key", &key], &others);
+    assert!(!lab.path("others.tar.zst.key").exists(), "a key that was given is not written again");
+    for private in [first.clone(), PathBuf::from(&key), lab.path("first.tar.zst.names")] {
+        assert_eq!(fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600, "{private:?}");
+    }
+
+    let plainly = lab.ask(&["diagnose", "web1"], &plain);
+    let both = ["--bundle", first.to_str().unwrap(), "--bundle", others.to_str().unwrap()];
+    let told = lab.lab.hopline(&[&["diagnose", table.pseudonym("web1"), "--json"], &both[..]].concat());
+    let codes = |report: &str| {
+        let report: Value = serde_json::from_str(report).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings.iter().map(|finding| (finding["code"].clone(), finding["hop"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&table.back(&told.stdout)), codes(&plainly.stdout), "{told:?}");
+    assert!(
+        told.stdout.contains("it is redacted: names, ids, addresses and MACs are pseudonyms"),
+        "{told:?}"
+    );
+
+    let secret = fs::read_to_string(&key).unwrap();
+    let secret = secret.lines().find(|line| line.len() == 64).unwrap();
+    let raw = printed(&["tar", "--zstd", "-xOf", first.to_str().unwrap()]);
+    assert!(!raw.contains(secret) && raw.contains("\"redacted\": true"));
+}
+
+#[test]
+fn what_cannot_be_redacted_is_refused() {
+    let lab = Lab { lab: TestLab::named("rn"), folder: tempfile::tempdir().unwrap() };
+    let (key, none, out) = (lab.path("key"), lab.path("none"), lab.path("out.tar.zst"));
+    fs::write(&key, "hopline.redact-key/1\n12\n").unwrap();
+    let (key, none, out) = (key.to_str().unwrap(), none.to_str().unwrap(), out.to_str().unwrap());
+    let collect = |more: &[&str]| lab.lab.hopline(&[&["collect", "-o", out], more].concat());
+    assert_refused(&collect(&["--redact", "--redact-key", none]), &["cannot read the key", "No such file"]);
+    assert_refused(&collect(&["--redact", "--redact-key", key]), &["cannot read the key", "64 hex digits"]);
+    assert_refused(&collect(&["--redact", "--bundle", none]), &["cannot read the bundle", "No such file"]);
+    assert_refused(
+        &collect(&["--redact", "--bundle", key]),
+        &["cannot redact the bundle", "it is no bundle"],
+    );
+    assert_refused(&collect(&["--bundle", none]), &["--redact"]);
+    assert!(!Path::new(out).exists());
 }

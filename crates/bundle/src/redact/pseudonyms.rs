@@ -45,6 +45,11 @@ impl Pseudonyms {
         Pseudonyms { key, names, known, given: RefCell::default() }
     }
 
+    /// Those that a key makes where no name is known.
+    pub fn of_key(key: Key) -> Pseudonyms {
+        Pseudonyms::new(key, &Names::default(), Known::default())
+    }
+
     pub(super) fn into_known(self) -> Known {
         self.known
     }
@@ -123,6 +128,13 @@ impl Pseudonyms {
     /// A field that is a name and nothing else.
     pub(super) fn name(&self, name: &str) -> String {
         self.names.exact(name).unwrap_or_else(|| self.text(name)).into_owned()
+    }
+
+    /// A field that is a name, before its text is looked at: what else stands in it is replaced then, and not twice.
+    pub(super) fn name_in_place(&self, name: &mut String) {
+        if let Some(pseudonym) = self.names.exact(name).map(Cow::into_owned) {
+            *name = pseudonym;
+        }
     }
 
     /// What was replaced, with what stands there instead, by the latter.
