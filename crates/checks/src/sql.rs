@@ -18,6 +18,17 @@ pub(crate) fn untypable(column: &str) -> Remedy {
     }
 }
 
+/// The repair by hopline itself, which looks again in one transaction and puts what was there on record.
+pub(crate) fn by_hopline(command: &str) -> Remedy {
+    Remedy {
+        command: format!("hopline db {command} --apply"),
+        undo: "hopline db undo".to_owned(),
+        note: "in place of the statement below; without --apply it says what it would do, and `hopline db undo` \
+               lists what to take back"
+            .to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::string;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use model::intent::{Floating, LeakedFixed, Remains, TiedFloating};
+use model::intent::{Floating, LeakedFixed, Remains, RowWords, TiedFloating};
 
 use crate::cells::Cell;
 use crate::database::Session;
@@ -18,14 +18,22 @@ pub(crate) async fn read(
     let floating = session.rows(floating_sql(schema)).await?.into_iter().filter_map(tied).collect();
     let fixed = session.rows(fixed_sql(schema)).await?;
     let fixed = fixed.into_iter().filter_map(|row| leaked(row, networks)).collect();
-    Ok(Remains { floating, fixed })
+    Ok(Remains { floating, fixed, words: words(schema) })
+}
+
+fn words(schema: &Schema) -> RowWords {
+    let live = if schema.is_boolean("fixed_ips", "deleted") == Some(true) {
+        "deleted = false"
+    } else {
+        "deleted = 0"
+    };
+    RowWords { instance: schema.instance_key("fixed_ips").to_owned(), live: live.to_owned() }
 }
 
 /// Joins `instances` to `fixed_ips`, deleted ones too, and the name that people use.
 fn owner(schema: &Schema) -> (String, String) {
     let key = schema.instance_key("fixed_ips");
-    let theirs = if key == "instance_uuid" { "uuid" } else { "id" };
-    let join = format!("LEFT JOIN instances ON instances.{theirs} = fixed_ips.{key}");
+    let join = format!("LEFT JOIN instances ON instances.{} = fixed_ips.{key}", schema.own_key());
     let names = [schema.text("instances", "hostname"), schema.text("instances", "display_name")];
     (join, format!("COALESCE({})", names.join(", ")))
 }

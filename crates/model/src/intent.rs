@@ -31,6 +31,32 @@ pub struct Remains {
     pub floating: Vec<TiedFloating>,
     /// Fixed addresses that are out of the pool, with nobody who has them.
     pub fixed: Vec<LeakedFixed>,
+    /// In which words this database's rows are spoken of.
+    pub words: RowWords,
+}
+
+/// In which words a person speaks of rows to the database: nova's series and the servers differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RowWords {
+    /// The column that ties a row to an instance: `instance_uuid`, or Essex's `instance_id`.
+    pub instance: String,
+    /// What is true of a row that lives: `deleted = 0`, or `deleted = false` where that is a flag of PostgreSQL's.
+    pub live: String,
+}
+
+impl Default for RowWords {
+    /// As every series since Grizzly has them.
+    fn default() -> RowWords {
+        RowWords { instance: "instance_uuid".to_owned(), live: "deleted = 0".to_owned() }
+    }
+}
+
+impl RowWords {
+    /// hopline's own repairs are written in these words alone.
+    pub fn are_usual(&self) -> bool {
+        *self == RowWords::default()
+    }
 }
 
 /// A floating address that hangs on a fixed address of nobody's.

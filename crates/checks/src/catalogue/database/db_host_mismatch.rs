@@ -70,7 +70,8 @@ fn finding(view: &View, seat: &Seat, recorded: &str) -> Option<Found> {
     };
     let domain = instance.libvirt_name.as_deref().unwrap_or(&instance.name);
     let device = seat.tap().map(|tap| tap.name.as_str()).or(seat.vif.device.as_deref()).unwrap_or_default();
-    let select = key.as_ref().map_or(String::new(), |key| format!(" WHERE {key} AND deleted = 0"));
+    let live = &view.intent().remains.words.live;
+    let select = key.as_ref().map_or(String::new(), |key| format!(" WHERE {key} AND {live}"));
     let mut proof = vec![
         evidence::record(
             EvidenceKind::Db,
@@ -105,7 +106,7 @@ fn finding(view: &View, seat: &Seat, recorded: &str) -> Option<Found> {
         confidence: if there.is_some() { Confidence::Proven } else { Confidence::Likely },
         evidence: proof,
         owner: "nova-compute",
-        remedy: vec![remedy(key.as_deref(), recorded, &seat.host.name)],
+        remedy: vec![remedy(key.as_deref(), recorded, &seat.host.name, live)],
         instances: vec![instance.name.clone()],
         stopped: None,
         mend: Vec::new(),
@@ -113,12 +114,12 @@ fn finding(view: &View, seat: &Seat, recorded: &str) -> Option<Found> {
     Some(fault.found())
 }
 
-fn remedy(key: Option<&str>, recorded: &str, real: &str) -> Remedy {
+fn remedy(key: Option<&str>, recorded: &str, real: &str, live: &str) -> Remedy {
     let (Some(key), Some(recorded), Some(real)) = (key, sql::string(recorded), sql::string(real)) else {
         return sql::untypable("instances.host");
     };
     let set = |host: &str, from: &str| {
-        format!("UPDATE instances SET host = {host} WHERE {key} AND host = {from} AND deleted = 0")
+        format!("UPDATE instances SET host = {host} WHERE {key} AND host = {from} AND {live}")
     };
     Remedy {
         command: set(&real, &recorded),

@@ -30,7 +30,7 @@
 use std::collections::BTreeMap;
 
 use model::finding::{Confidence, EvidenceKind, Remedy};
-use model::intent::{LeakedFixed, Network};
+use model::intent::{LeakedFixed, Network, RowWords};
 use model::path::{Place, Stage};
 
 use crate::evidence;
@@ -65,8 +65,10 @@ fn finding(view: &View, network: usize, leaked: &[&LeakedFixed]) -> Option<Found
     let left = network.free.map(|(free, all)| format!(": {free} of {all} are free")).unwrap_or_default();
     let shown = leaked.iter().take(ROWS_MAX);
     let ids: Vec<String> = shown.clone().map(|leaked| leaked.id.to_string()).collect();
+    let words = &view.intent().remains.words;
+    let RowWords { instance, live } = words;
     let select = format!(
-        "SELECT id, address, allocated, leased, instance_uuid FROM fixed_ips WHERE id IN ({}) AND deleted = 0",
+        "SELECT id, address, allocated, leased, {instance} FROM fixed_ips WHERE id IN ({}) AND {live}",
         ids.join(", ")
     );
     let mut rows: Vec<String> = shown.map(|leaked| row(leaked)).collect();
@@ -85,7 +87,7 @@ fn finding(view: &View, network: usize, leaked: &[&LeakedFixed]) -> Option<Found
             .map(|row| evidence::record(EvidenceKind::Db, select.clone(), row))
             .collect(),
         owner: "nova-network",
-        remedy: leaked.iter().take(ROWS_MAX).map(|leaked| freed(leaked)).collect(),
+        remedy: leaked.iter().take(ROWS_MAX).flat_map(|leaked| freed(leaked, words)).collect(),
         instances: Vec::new(),
         stopped: None,
         mend: Vec::new(),
@@ -120,28 +122,32 @@ fn row(leaked: &LeakedFixed) -> String {
     )
 }
 
-fn freed(leaked: &LeakedFixed) -> Remedy {
-    let (is_it, was) = match leaked.instance.as_deref().map(sql::string) {
-        Some(Some(uuid)) => (format!("instance_uuid = {uuid}"), uuid),
-        Some(None) => return sql::untypable("instance_uuid"),
-        None => ("instance_uuid IS NULL".to_owned(), "NULL".to_owned()),
-    };
+fn freed(leaked: &LeakedFixed, words: &RowWords) -> Vec<Remedy> {
     let LeakedFixed { id, allocated, leased, .. } = leaked;
-    Remedy {
+    let RowWords { instance, live } = words;
+    let by_hopline = words.are_usual().then(|| sql::by_hopline(&format!("repair fixed-ip-leaked {id}")));
+    let (is_it, was) = match leaked.instance.as_deref().map(sql::string) {
+        Some(Some(key)) => (format!("{instance} = {key}"), key),
+        Some(None) => return by_hopline.into_iter().chain([sql::untypable(instance)]).collect(),
+        None => (format!("{instance} IS NULL"), "NULL".to_owned()),
+    };
+    let by_hand = Remedy {
         command: format!(
-            "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_uuid = NULL, virtual_interface_id = NULL \
-             WHERE id = {id} AND {is_it} AND deleted = 0"
+            "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, {instance} = NULL, virtual_interface_id = NULL \
+             WHERE id = {id} AND {is_it} AND {live}"
         ),
         undo: format!(
-            "UPDATE fixed_ips SET allocated = {allocated}, leased = {leased}, instance_uuid = {was} \
-             WHERE id = {id} AND instance_uuid IS NULL"
+            "UPDATE fixed_ips SET allocated = {allocated}, leased = {leased}, {instance} = {was} \
+             WHERE id = {id} AND {instance} IS NULL"
         ),
         note: "one row; nobody has the address".to_owned(),
-    }
+    };
+    by_hopline.into_iter().chain([by_hand]).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use model::intent::RowWords;
     use model::path::Exchange;
 
     use crate::fixture::{broken, codes};
@@ -162,6 +168,25 @@ mod tests {
         assert_eq!(codes(&found), ["fixed-ip-leaked compute1//br100"]);
         assert_eq!(found.findings[0].evidence.len(), 20);
         assert!(found.findings[0].evidence[19].text.ends_with("instance none (and 13 more)"), "{found:?}");
+    }
+
+    #[test]
+    fn its_statement_is_in_the_words_of_the_series() {
+        let mut cloud = broken("fixed-ip-leaked");
+        let commands = |cloud: &crate::fixture::Cloud| -> Vec<String> {
+            let remedy = cloud.diagnose("web1").findings.remove(0).remedy;
+            remedy.into_iter().map(|remedy| remedy.command).collect()
+        };
+        let [first, second] = commands(&cloud).try_into().unwrap();
+        assert_eq!(first, "hopline db repair fixed-ip-leaked 78 --apply");
+        assert!(second.ends_with("WHERE id = 78 AND instance_uuid = 'u' AND deleted = 0"), "{second}");
+        // Essex on PostgreSQL; hopline's own repair speaks of columns that are not there.
+        cloud.intent.remains.words =
+            RowWords { instance: "instance_id".to_owned(), live: "deleted = false".to_owned() };
+        cloud.intent.remains.fixed[0].instance = Some("7".to_owned());
+        let [only] = commands(&cloud).try_into().unwrap();
+        assert!(only.ends_with("WHERE id = 78 AND instance_id = '7' AND deleted = false"), "{only}");
+        assert!(!only.contains("uuid"), "{only}");
     }
 
     #[test]

@@ -32,7 +32,7 @@
 
 use model::Netns;
 use model::finding::{Confidence, EvidenceKind, Remedy};
-use model::intent::TiedFloating;
+use model::intent::{RowWords, TiedFloating};
 use model::path::Stage;
 
 use crate::evidence;
@@ -51,9 +51,10 @@ fn finding(view: &View, tied: &TiedFloating) -> Option<Found> {
     let (ns, device) = carrier(view, tied)?;
     let (floating, fixed) = (tied.floating.address, tied.floating.fixed);
     let whose = whose(tied);
+    let RowWords { instance, live } = &view.intent().remains.words;
     let select = format!(
-        "SELECT fl.id, fl.address, fl.fixed_ip_id, fl.host, f.address, f.instance_uuid FROM floating_ips fl \
-         JOIN fixed_ips f ON f.id = fl.fixed_ip_id WHERE fl.id = {} AND fl.deleted = 0",
+        "SELECT fl.id, fl.address, fl.fixed_ip_id, fl.host, f.address, f.{instance} FROM floating_ips fl \
+         JOIN fixed_ips f ON f.id = fl.fixed_ip_id WHERE fl.id = {} AND fl.{live}",
         tied.id
     );
     let row = format!(
@@ -105,23 +106,25 @@ fn remedy(view: &View, ns: &Netns, device: &str, tied: &TiedFloating) -> Vec<Rem
             "UPDATE floating_ips SET fixed_ip_id = {fixed_id}, host = {host} WHERE id = {id} AND fixed_ip_id IS NULL"
         )
     });
-    let mut remedy = vec![Remedy {
+    let by_hand = Remedy {
         command: format!(
             "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND fixed_ip_id = {fixed_id}"
         ),
         undo: undo.unwrap_or_default(),
         note: "one row; its project keeps the address, and what the host carries stays until the steps below"
             .to_owned(),
-    }];
-    remedy.extend(tied.instance.as_deref().map(|uuid| match sql::string(uuid) {
-        Some(uuid) => evidence::advice(
+    };
+    let mut remedy = vec![sql::by_hopline(&format!("release {}", floating.address)), by_hand];
+    let instance = &view.intent().remains.words.instance;
+    remedy.extend(tied.instance.as_deref().map(|key| match sql::string(key) {
+        Some(key) => evidence::advice(
             format!(
-                "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_uuid = NULL, \
-                 virtual_interface_id = NULL WHERE id = {fixed_id} AND instance_uuid = {uuid}"
+                "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, {instance} = NULL, \
+                 virtual_interface_id = NULL WHERE id = {fixed_id} AND {instance} = {key}"
             ),
             "one row: the fixed IP goes back to its network's pool",
         ),
-        None => sql::untypable("instance_uuid"),
+        None => sql::untypable(instance),
     }));
     remedy.push(restart::network(view, &ns.machine, "drops the rules of the floating IP"));
     if ns.has_address(floating.address.into()) && !device.is_empty() {
@@ -140,14 +143,17 @@ mod tests {
 
     #[test]
     fn fires_on_the_host_that_carries_it() {
-        let found = broken("float-tied-to-deleted-instance").diagnose("web1");
+        let cloud = broken("float-tied-to-deleted-instance");
+        let address = cloud.intent.remains.floating[0].floating.address;
+        let found = cloud.diagnose("web1");
         assert_eq!(codes(&found), ["float-tied-to-deleted-instance compute1//eth0"]);
         let finding = &found.findings[0];
         assert_eq!((finding.exchange, finding.confidence), (Exchange::None, Confidence::Proven));
         assert_eq!(finding.instances, ["gone1"]);
         let cut = "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = 9 AND fixed_ip_id = 77";
-        assert_eq!(finding.remedy[0].command, cut);
-        assert!(finding.remedy[1].command.contains("WHERE id = 77 AND instance_uuid = 'u'"), "{finding:?}");
+        assert_eq!(finding.remedy[0].command, format!("hopline db release {address} --apply"));
+        assert_eq!(finding.remedy[1].command, cut);
+        assert!(finding.remedy[2].command.contains("WHERE id = 77 AND instance_uuid = 'u'"), "{finding:?}");
     }
 
     #[test]
