@@ -174,8 +174,11 @@ impl Session {
                 sqlx::raw_sql(sql).execute(connection).await.map(drop)
             }
             Connection::Postgres(connection) => {
+                // A database of SQL_ASCII holds any octets, which the server would refuse to call UTF-8.
                 let sql = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; \
-                           BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                           BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                           SELECT set_config('client_encoding', 'SQL_ASCII', false) \
+                           WHERE current_setting('server_encoding') = 'SQL_ASCII'";
                 sqlx::raw_sql(sql).execute(connection).await.map(drop)
             }
             Connection::Sqlite(connection) => sqlx::raw_sql("BEGIN").execute(connection).await.map(drop),

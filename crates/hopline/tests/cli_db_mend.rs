@@ -1,5 +1,5 @@
-//! `hopline db release`, `repair` and `undo` on a SQLite file, by the program itself: what it prints, what it refuses,
-//! and that it can be killed at any point.
+//! `hopline db release`, `repair` and `undo` on a SQLite file, by the program itself: what it prints, and what
+//! it refuses.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -8,16 +8,11 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-use cli_support::{Run, assert_refused, command, hopline};
+use cli_support::{Run, assert_refused, hopline};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How often `--apply` is killed; 200 prove it.
-const KILLS: &str = "HOPLINE_MEND_KILLS";
-const KILLS_DEFAULT: u32 = 25;
 const ADDRESS: &str = "203.0.113.10";
 
 /// A site whose only host is in a bundle, so that none is looked at, with Essex's tables: web1 is deleted, and its
@@ -190,56 +185,4 @@ fn what_cannot_be_done_is_said_and_changes_nothing() {
         .unwrap();
     refuses(&["release", ADDRESS, "--apply"], &["cannot write the undo record", "nothing was changed"]);
     assert_eq!(row(site.path()), before);
-}
-
-#[test]
-fn killed_at_any_point_it_leaves_the_old_row_or_the_new() {
-    let site = site();
-    let before = row(site.path());
-    let arguments = ["db", "release", ADDRESS, "--apply", "--minimal"];
-    let started = Instant::now();
-    let whole = hopline(site.path(), &arguments);
-    assert_eq!(whole.code, 0, "{whole:?}");
-    let whole = started.elapsed();
-    let kills: u32 = std::env::var(KILLS).ok().map_or(KILLS_DEFAULT, |text| text.parse().unwrap());
-    let (mut old, mut new, mut uncommitted) = (0, 0, 0);
-    run(site.path(), "UPDATE floating_ips SET fixed_ip_id = 1, host = 'netnode' WHERE id = 1");
-    for round in 0..kills {
-        let known = records(site.path());
-        let mut child =
-            command(site.path()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // Spread evenly over the time that a run takes, in an order that is none.
-        let point = f64::from(round * 89 % kills.max(1)) / f64::from(kills);
-        let at = Instant::now() + whole.mul_f64(point * 1.1);
-        while Instant::now() < at && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_micros(50));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-
-        let fresh: Vec<PathBuf> =
-            records(site.path()).into_iter().filter(|path| !known.contains(path)).collect();
-        let now = row(site.path());
-        let is_new = now == "NULLNULL";
-        assert!(is_new || now == before, "round {round}: {now}");
-        let text = fresh.first().map(|path| std::fs::read_to_string(path).unwrap()).unwrap_or_default();
-        let is_told = text.contains("{\"state\":\"committed\"}");
-        assert!(!is_told || is_new, "round {round}: told as committed, and is not");
-        assert!(!is_new || !text.is_empty(), "round {round}: changed without a record");
-        (old, new) = (old + u32::from(!is_new), new + u32::from(is_new));
-        uncommitted += u32::from(!text.is_empty() && !is_told);
-        // The record tells which, and leads back.
-        if let Some(path) = fresh.first().filter(|_| text.ends_with('\n')) {
-            let id = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            let back = hopline(site.path(), &["db", "undo", &id]);
-            if is_new {
-                assert_eq!(back.code, 0, "{back:?}");
-                assert_eq!(row(site.path()), before, "round {round}");
-            } else {
-                assert_refused(&back, &["the row is as it was before"]);
-            }
-        }
-    }
-    eprintln!("{old} old, {new} new, {uncommitted} on record only, of {kills}; a run takes {whole:?}");
-    assert!(old > 0 && (new > 0 || kills < 100), "{old} old, {new} new: the points do not cover a run");
 }

@@ -135,7 +135,7 @@ pub(crate) fn postgresql_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Ser
     // The last line of its pid file tells (`AddToDataDirLockFile`, `PM_STATUS_READY`).
     let is_ready = |dir: &Path| {
         let told = fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
-        told.lines().last().is_some_and(|status| status.trim() == "ready")
+        told.lines().last().is_some_and(|status| matches!(status.trim(), "ready" | "standby"))
     };
     start(Daemon { program: daemon, arguments, account, is_ready }, dir, port)
 }
