@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test redact-all bench bench-lab bench-bundle bench-capture bench-correlate bench-db bench-pages selftest score docs readme install-deps
+.PHONY: help demo test test-mend redact-all bench bench-lab bench-bundle bench-capture bench-correlate bench-db bench-pages selftest score docs readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ demo: ## Builds a small cloud, breaks it, diagnoses it, heals it, removes it
 
 test: install-deps ## Runs every test, also those that need root and network namespaces
 	cargo test --workspace --locked $(AS_ROOT)
+
+test-mend: install-deps ## Proves db --apply: 1,000 interleavings with nova and 200 kills, on each of three databases
+	HOPLINE_MEND_ROUNDS=1000 cargo test --release --locked -p novadb --test mend $(AS_ROOT)
+	HOPLINE_MEND_KILLS=200 cargo test --release --locked -p hopline --test cli_db_kills $(AS_ROOT) -- --nocapture
 
 bench: install-deps ## Measures the snapshot and the walk, beside the tools an operator would type
 	cargo bench --workspace --locked --benches $(AS_ROOT)
