@@ -167,11 +167,12 @@ async fn count_addresses(
     let instance = schema.instance_key("fixed_ips");
     let free = format!("{unreserved} AND {unleased} AND {instance} IS NULL AND host IS NULL");
     let sql = format!(
-        "SELECT {}, {}, {} FROM fixed_ips WHERE {} GROUP BY network_id",
-        schema.text("fixed_ips", "network_id"),
+        "SELECT {}, {}, {} FROM fixed_ips WHERE {} GROUP BY {}",
+        schema.as_text(&schema.scanned("network_id")),
         schema.as_text(&format!("SUM(CASE WHEN {free} THEN 1 ELSE 0 END)")),
         schema.as_text(&format!("SUM(CASE WHEN {unreserved} THEN 1 ELSE 0 END)")),
-        schema.live("fixed_ips"),
+        schema.live_of_all("fixed_ips"),
+        schema.scanned("network_id"),
     );
     for [network, free, all] in session.rows(sql).await? {
         let network =
@@ -191,7 +192,7 @@ async fn instances(
 ) -> Result<Vec<Instance>, sqlx::Error> {
     let columns = ["id", "uuid", "hostname", "display_name", "host", "vm_state", "task_state", "project_id"];
     let columns = schema.texts("instances", &columns);
-    let live = schema.live("instances");
+    let live = whose.live(schema, "instances");
     let of = whose.instance();
     let sql = format!("SELECT {columns} FROM instances WHERE {live}{of} ORDER BY instances.id");
     let instance = |[id, uuid, hostname, display_name, host, vm_state, task, project]: [Cell; 8]| {
@@ -231,7 +232,7 @@ async fn vifs(
 ) -> Result<VifIndex, sqlx::Error> {
     let table = "virtual_interfaces";
     let columns = schema.texts(table, &["id", "uuid", "address", "network_id", schema.instance_key(table)]);
-    let (live, of) = (schema.live(table), whose.rows_of(schema, table));
+    let (live, of) = (whose.live(schema, table), whose.rows_of(schema, table));
     let sql = format!("SELECT {columns} FROM {table} WHERE {live}{of} ORDER BY {table}.id");
     let mut index = VifIndex::new();
     for [id, uuid, mac, network, instance] in session.rows(sql).await? {
@@ -262,7 +263,7 @@ async fn fixed_addresses(
     let select = format!(
         "SELECT {} FROM fixed_ips WHERE {}",
         schema.texts("fixed_ips", &columns),
-        schema.live("fixed_ips"),
+        whose.live(schema, "fixed_ips"),
     );
     // Two statements, each of which has an index to go by where one instance is meant.
     let given = format!(
@@ -311,7 +312,7 @@ async fn floating_addresses(
     whose: Whose,
 ) -> Result<(), sqlx::Error> {
     let columns = schema.texts("floating_ips", &["address", "fixed_ip_id", "host"]);
-    let live = schema.live("floating_ips");
+    let live = whose.live(schema, "floating_ips");
     let of = whose.among("fixed_ip_id", fixed.keys().copied());
     let sql = format!(
         "SELECT {columns} FROM floating_ips WHERE {live} AND fixed_ip_id IS NOT NULL{of} \
@@ -341,7 +342,7 @@ async fn security_groups(
         schema.text(member, schema.instance_key(member)),
         schema.text("security_groups", "id"),
         schema.text("security_groups", "name"),
-        schema.live(member),
+        whose.live(schema, member),
         schema.live("security_groups"),
         whose.rows_of(schema, member),
     );

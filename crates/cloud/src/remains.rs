@@ -41,7 +41,7 @@ fn owner(schema: &Schema) -> (String, String) {
 /// Condition: the row joined by [`owner`] is missing or deleted. One whose `deleted` is NULL is invisible to nova and
 /// may be anything.
 fn is_gone(schema: &Schema) -> String {
-    format!("(instances.id IS NULL OR NOT ({}))", schema.live("instances"))
+    format!("(instances.id IS NULL OR NOT ({}))", schema.live_of_all("instances"))
 }
 
 fn floating_sql(schema: &Schema) -> String {
@@ -52,8 +52,8 @@ fn floating_sql(schema: &Schema) -> String {
         "SELECT {columns}, {fixed}, {name} FROM floating_ips \
          JOIN fixed_ips ON fixed_ips.id = floating_ips.fixed_ip_id {join} \
          WHERE {} AND {} AND {} ORDER BY floating_ips.id",
-        schema.live("floating_ips"),
-        schema.live("fixed_ips"),
+        schema.live_of_all("floating_ips"),
+        schema.live_of_all("fixed_ips"),
         is_gone(schema),
     )
 }
@@ -82,7 +82,7 @@ fn fixed_sql(schema: &Schema) -> String {
     format!(
         "SELECT {columns}, {name} FROM fixed_ips {join} WHERE {} AND {} \
          AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})) ORDER BY fixed_ips.id",
-        schema.live("fixed_ips"),
+        schema.live_of_all("fixed_ips"),
         schema.is("fixed_ips", "reserved", false),
         gone = is_gone(schema),
     )

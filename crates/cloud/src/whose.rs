@@ -13,6 +13,14 @@ pub(crate) enum Whose {
 }
 
 impl Whose {
+    /// Condition: the row is not deleted.
+    pub(crate) fn live(self, schema: &Schema, table: &str) -> String {
+        match self {
+            Whose::Everybodys => schema.live_of_all(table),
+            Whose::One(_) => schema.live(table),
+        }
+    }
+
     /// What is added to a condition on `instances`.
     pub(crate) fn instance(self) -> String {
         match self {

@@ -24,6 +24,8 @@
 //! ## References
 //! nova `compute/manager.py` `_cleanup_running_deleted_instances`.
 
+use std::collections::BTreeSet;
+
 use model::intent::Instance;
 use model::service::Domain;
 use model::{Intent, Snapshot};
@@ -47,14 +49,19 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 fn unknown(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
-    let lives = |domain: &Domain| {
-        let is_it = |instance: &Instance| match (&domain.uuid, &instance.uuid) {
-            (Some(theirs), Some(own)) => theirs.eq_ignore_ascii_case(own),
-            (None, _) | (_, None) => instance.libvirt_name.as_ref() == Some(&domain.name),
-        };
-        // Only what the database has bears its number: libvirt's word for the domain itself proves nothing. A living
-        // row without a host is alive all the same.
-        intent.instances.iter().filter(|instance| instance.id.is_some()).any(is_it)
+    // Only what the database has bears its number: libvirt's word for the domain itself proves nothing. A living row
+    // without a host is alive all the same.
+    let recorded = || intent.instances.iter().filter(|instance| instance.id.is_some());
+    let uuids: BTreeSet<String> = recorded().filter_map(|i| i.uuid.as_ref()).map(|uuid| uuid.to_ascii_lowercase()).collect();
+    let named = |of: fn(&Instance) -> bool| -> BTreeSet<&str> {
+        recorded().filter(|instance| of(instance)).filter_map(|instance| instance.libvirt_name.as_deref()).collect()
+    };
+    let (names, names_without_uuid) = (named(|_| true), named(|instance| instance.uuid.is_none()));
+    let lives = |domain: &Domain| match &domain.uuid {
+        Some(uuid) => {
+            uuids.contains(&uuid.to_ascii_lowercase()) || names_without_uuid.contains(domain.name.as_str())
+        }
+        None => names.contains(domain.name.as_str()),
     };
     let all = snapshot.hosts.iter().flat_map(|host| host.domains.iter().map(move |domain| (host, domain)));
     let ours = all.filter(|(_, domain)| domain.live && domain.name.starts_with("instance-"));

@@ -36,7 +36,7 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sieved {
         sql: "SELECT {f.id}, {f.address}, {f.network_id}, {n.cidr}, {name i} \
               FROM fixed_ips f \
-              JOIN networks n ON n.id = f.network_id AND {live n} \
+              JOIN networks n ON n.id = {scan f.network_id} AND {live n} \
               LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
               WHERE {live f} AND {outside f n} \
               ORDER BY f.id",

@@ -35,14 +35,15 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sieved {
         sql: "SELECT {n.id}, {n.label}, {n.cidr}, {text counted.free}, {text counted.every}, {text counted.leaked} \
               FROM networks n \
-              JOIN (SELECT f.network_id, SUM(CASE WHEN {no f.reserved} AND {no f.leased} AND {key f} IS NULL AND \
-              {raw f.host} IS NULL THEN 1 ELSE 0 END) AS free, SUM(CASE WHEN {no f.reserved} THEN 1 ELSE 0 END) AS \
+              JOIN (SELECT {scan f.network_id} AS network_id, SUM(CASE WHEN {no f.reserved} AND {no f.leased} AND \
+              {key f} IS NULL AND {raw f.host} IS NULL THEN 1 ELSE 0 END) AS free, \
+              SUM(CASE WHEN {no f.reserved} THEN 1 ELSE 0 END) AS \
               every, SUM(CASE WHEN {no f.reserved} AND (({yes f.allocated} AND {gone i}) OR ({yes f.leased} AND \
               {key f} IS NULL)) THEN 1 ELSE 0 END) AS leaked \
               FROM fixed_ips f \
               LEFT JOIN instances i ON {own i} = {key f} \
               WHERE {live f} \
-              GROUP BY f.network_id) counted ON counted.network_id = n.id \
+              GROUP BY {scan f.network_id}) counted ON counted.network_id = n.id \
               WHERE {live n} \
               ORDER BY n.id",
         keep: is_full,

@@ -8,6 +8,7 @@
 //! | `{raw f.host}` | the column as it is; NULL likewise |
 //! | `{brief c.network_info}` | the column as text, NULL where it is longer than a cache can be |
 //! | `{octets c.network_info}` | how long it is |
+//! | `{scan f.network_id}` | the number, and no index is gone by |
 //! | `{binary s}` | that column of `services`, whose name is a word of MySQL's |
 //! | `{live f}` | the row is not deleted; one with NULL there is invisible to nova, and to us |
 //! | `{gone i}` | the row, outer joined, is missing or deleted |
@@ -87,6 +88,7 @@ impl Words<'_> {
                 For::Server => self.text(&format!("OCTET_LENGTH({column})")),
                 For::People => format!("LENGTH({column})"),
             },
+            Some(("scan", column)) => self.scan(column),
             Some(("binary", alias)) => match self.schema.dialect {
                 Dialect::MySql => format!("{alias}.`binary`"),
                 Dialect::Postgres | Dialect::Sqlite => format!("{alias}.\"binary\""),
@@ -130,8 +132,20 @@ impl Words<'_> {
         if column.split_once('.').is_some_and(exists) { column.to_owned() } else { "NULL".to_owned() }
     }
 
+    /// Nearly every row is alive, and is found by no index quicker than by reading all of them.
     fn live(&self, alias: &str) -> String {
-        self.flag(&format!("{alias}.deleted"), false)
+        let column = format!("{alias}.deleted");
+        match self.schema.is_boolean(table(alias), "deleted") {
+            Some(false) => format!("{} = 0", self.scan(&column)),
+            Some(true) | None => self.flag(&column, false),
+        }
+    }
+
+    fn scan(&self, column: &str) -> String {
+        match self.reader {
+            For::Server => self.schema.scanned(column),
+            For::People => column.to_owned(),
+        }
     }
 
     /// Always true of a flag that this series does not have.
