@@ -77,7 +77,7 @@ pub fn taken(names: &[&str], pings: &[Ping]) -> Taken {
             answer: if is_answer { exchange } else { 0 },
             time_ns: BEGIN_NS + seen.us * 1_000,
             sender: 0,
-            detail: 7 << 16 | number % 65_536,
+            detail: (7 << 16) | (number % 65_536),
             frame: 0,
             vantage: seen.at,
             source_port: 0,

@@ -108,7 +108,10 @@ pub(super) fn rows(grid: &Grid<'_>, drawn: &[Drawn], links: bool) -> Picture {
         y = row::row(&mut rows, grid, (number, drawn), y, links);
     }
     let mut body = String::new();
-    let lives: String = (0..grid.line.len()).map(|column| format!("M{} 0V{y}", grid.x(column))).collect();
+    let mut lives = String::new();
+    for column in 0..grid.line.len() {
+        let _ = write!(lives, "M{} 0V{y}", grid.x(column));
+    }
     let _ = writeln!(
         body,
         "<path class=\"life\" d=\"{lives}\"/><path class=\"axis\" d=\"M9 0V{y}m-4 -7l4 7l4 -7{ticks}\"/>"

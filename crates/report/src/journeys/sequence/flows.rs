@@ -32,7 +32,7 @@ impl Flow {
             source: first.source,
             destination: first.destination,
             kind: kind_name(journey.kind),
-            service: has_ports.then(|| if from < to { (from, true) } else { (to, false) }),
+            service: has_ports.then_some(if from < to { (from, true) } else { (to, false) }),
         })
     }
 

@@ -128,7 +128,7 @@ fn height(ns: u64, low: u64, high: u64) -> u64 {
 fn log2_milli(ns: u64) -> u64 {
     let ns = ns.max(1);
     let power = ns.ilog2();
-    let rest = u128::from(ns - (1 << power)) * 1_000 >> power;
+    let rest = (u128::from(ns - (1 << power)) * 1_000) >> power;
     u64::from(power) * 1_000 + u64::try_from(rest).unwrap_or(0)
 }
 
