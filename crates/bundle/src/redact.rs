@@ -23,6 +23,8 @@ mod words;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_bundles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -6,7 +6,7 @@
 mod cli_support;
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,9 @@ const UNLIKE: [&str; 16] = [
 
 /// Names that are words of tools or of our own texts, too.
 const COMMON: [&str; 2] = ["external", "default"];
+
+/// Leaks that are told of at most.
+const LEAKS_SHOWN: usize = 20;
 
 struct Lab {
     lab: TestLab,
@@ -94,32 +97,30 @@ impl Table {
 
     /// A text with the true names again.
     fn back(&self, text: &str) -> String {
-        let is_word = |c: char| c.is_alphanumeric();
-        let mut longest: Vec<&String> = self.0.keys().collect();
-        longest.sort_by_key(|name| std::cmp::Reverse(name.len()));
-        let (mut out, mut rest) = (String::new(), text);
-        while let Some(c) = rest.chars().next() {
-            let begins = !out.ends_with(is_word);
-            let ends = |name: &str| !rest[name.len()..].starts_with(is_word);
-            let found = longest.iter().find(|name| begins && rest.starts_with(name.as_str()) && ends(name));
-            match found {
-                Some(name) => {
-                    out.push_str(&self.0[name.as_str()]);
-                    rest = &rest[name.len()..];
-                    // What follows a name begins a word no more.
-                    if let Some(next) = rest.chars().next() {
-                        out.push(next);
-                        rest = &rest[next.len_utf8()..];
-                    }
-                }
-                None => {
-                    out.push(c);
-                    rest = &rest[c.len_utf8()..];
-                }
-            }
+        let (mut out, mut at) = (String::new(), 0);
+        while at < text.len() {
+            let found = words_at(text, at).find_map(|words| Some((words, self.0.get(words)?)));
+            let (length, instead) = match found {
+                Some((words, name)) => (words.len(), name.as_str()),
+                None => (text[at..].chars().next().unwrap().len_utf8(), ""),
+            };
+            out.push_str(if instead.is_empty() { &text[at..at + length] } else { instead });
+            at += length;
         }
         out
     }
+}
+
+/// The words that begin there, the most at once first: `10.0.2.24`, `10.0.2`, `10.0`, `10`. None within a word.
+fn words_at(text: &str, at: usize) -> impl Iterator<Item = &str> {
+    const LONGEST: usize = 64;
+    let is_word = |c: char| c.is_alphanumeric();
+    let begins = text[at..].starts_with(is_word) && !text[..at].ends_with(is_word);
+    let most = (at..=text.len().min(at + LONGEST)).rev().filter(move |_| begins);
+    let ends = most.filter(move |end| {
+        text.is_char_boundary(*end) && text[..*end].ends_with(is_word) && !text[*end..].starts_with(is_word)
+    });
+    ends.filter(move |end| *end > at).map(move |end| &text[at..end])
 }
 
 /// A report without what is told of the file and of the clock.
@@ -148,7 +149,6 @@ fn whatever_is_broken_the_diagnosis_is_the_same_and_nothing_leaks() {
             continue;
         }
         compared_faults += 1;
-        eprintln!("{code} {:?}", std::time::SystemTime::now());
         wrong.extend(differences(&lab, code));
         if code != "nothing" {
             lab.lab.heal();
@@ -188,19 +188,19 @@ fn leaks(redacted: &Path, table: &Table) -> Vec<String> {
     let to = tempfile::tempdir().unwrap();
     printed(&["tar", "--zstd", "-xf", redacted.to_str().unwrap(), "-C", to.path().to_str().unwrap()]);
     let list = printed(&["find", to.path().to_str().unwrap(), "-type", "f"]);
-    let mut found = Vec::new();
+    let names = table.0.values().filter(|name| !COMMON.contains(&name.as_str()));
+    let names: BTreeSet<String> = names.flat_map(|name| spellings(name)).collect();
+    let mut found = BTreeSet::new();
     for path in list.lines() {
         let inside = path.strip_prefix(to.path().to_str().unwrap()).unwrap();
         let text = String::from_utf8_lossy(&fs::read(path).unwrap()).to_ascii_lowercase();
-        for name in table.0.values().filter(|name| !COMMON.contains(&name.as_str())) {
-            for spelling in spellings(name) {
-                if stands_in(&text, &spelling) || stands_in(inside, &spelling) {
-                    found.push(format!("{spelling} in {inside}"));
-                }
-            }
+        for text in [&text, inside] {
+            let starts = text.char_indices().map(|(at, _)| at);
+            let here = starts.flat_map(|at| words_at(text, at)).filter(|words| names.contains(*words));
+            found.extend(here.map(|words| format!("{words} in {inside}")));
         }
     }
-    found
+    found.into_iter().take(LEAKS_SHOWN).collect()
 }
 
 /// A name as it may be written: an address in hex and in a host's name, a MAC without colons.
@@ -218,17 +218,6 @@ fn spellings(name: &str) -> Vec<String> {
         all.push(name.replace([':', '-'], ""));
     }
     all
-}
-
-/// As a word of its own.
-fn stands_in(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let ends = |c: char| c.is_ascii_alphanumeric();
-        let before = text[..at].trim_end_matches('.');
-        let behind = &text[at + word.len()..];
-        // 10.0.2.2 is not in 10.0.2.24, nor in 110.0.2.2.
-        !before.ends_with(ends) && !behind.starts_with(ends)
-    })
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use cloud::Records;
 use collect::Machine;
 use model::intent::Instance;
+use model::service::DhcpMessage;
 use model::snapshot::Host;
 
 use super::names::Kind;
@@ -32,6 +33,12 @@ fn of_host(host: &mut Host, kind: Kind, visit: &mut Visit<'_>) {
         }
         for lease in server.leases.iter_mut().flatten() {
             hostname(&mut lease.hostname, visit);
+        }
+    }
+    // Of who takes a lease, the log tells the guest's own name.
+    for line in host.dhcp_log.iter_mut().filter(|line| line.kind == DhcpMessage::Ack) {
+        if !line.rest.contains(char::is_whitespace) {
+            hostname(&mut line.rest, visit);
         }
     }
     for domain in &mut host.domains {

@@ -174,12 +174,14 @@ pub(super) fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || !c.is_ascii()
 }
 
-/// A name as JSON, XML and a bundle's paths spell it.
+/// A name as tables, JSON, XML and a bundle's paths spell it.
 fn spellings(name: &str) -> Vec<String> {
     let json = serde_json::to_string(name).unwrap_or_default();
     let xml = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let quoted = xml.replace('"', "&quot;").replace('\'', "&apos;");
-    let mut all = vec![name.to_owned(), json.trim_matches('"').to_owned(), xml, quoted, names::part(name)];
+    let csv = name.replace('"', "\"\"");
+    let json = json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned();
+    let mut all = vec![name.to_owned(), csv, json, xml, quoted, names::part(name)];
     // nova makes a hostname of the name (nova/utils.py, sanitize_hostname).
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let blanks = name.replace([' ', '_'], "-");

@@ -15,6 +15,12 @@ use crate::mapped::Texts;
 /// Addresses that are kept at hand at most: a log of millions is not remembered as a whole.
 const CACHED_MAX: usize = 1 << 20;
 
+/// Fields that hold a word of ours, of nova's or of the kernel's, whatever somebody called his instance.
+const WORDS: [&str; 12] = [
+    "schema", "hopline", "read_as", "role", "kernel", "vm_state", "task", "state", "scope", "protocol",
+    "qdisc", "kind",
+];
+
 /// Pseudonyms, and what was replaced so far.
 pub struct Pseudonyms {
     key: Key,
@@ -173,7 +179,7 @@ fn cached<K: std::hash::Hash + Eq, V: Clone>(all: &mut HashMap<K, V>, of: K, mak
 }
 
 impl Texts for Pseudonyms {
-    fn text<'t>(&self, _key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        scan::text(self, text)
+    fn text<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
+        if key.is_some_and(|key| WORDS.contains(&key)) { Cow::Borrowed(text) } else { scan::text(self, text) }
     }
 }

@@ -47,11 +47,17 @@ fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
-/// Names go first: a host may be called as an id is.
+/// A name may begin as an address does, and an address as a name: what is longer is meant.
 fn found(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
-    if let Some((length, pseudonym)) = pseudonyms.names.at(rest, word) {
-        return Some((length, pseudonym.to_owned()));
+    let number = number(pseudonyms, before, rest, word);
+    match (pseudonyms.names.at(rest, word), &number) {
+        (Some((length, _)), Some((other, _))) if *other >= length => number,
+        (Some((length, pseudonym)), _) => Some((length, pseudonym.to_owned())),
+        (None, _) => number,
     }
+}
+
+fn number(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
     let first = *rest.as_bytes().first()?;
     if !first.is_ascii_hexdigit() && first != b':' {
         return shapes::device(pseudonyms, rest, word);

@@ -94,7 +94,12 @@ fn whatever_is_joined_stays_joined() {
 
 #[test]
 fn texts_are_read_whatever_stands_around() {
-    let names = [(Kind::Instance, "web1"), (Kind::Host, "compute1.acme.example"), (Kind::Project, "a&b")];
+    let names = [
+        (Kind::Instance, "web1"),
+        (Kind::Host, "compute1.acme.example"),
+        (Kind::Project, "a&b"),
+        (Kind::Host, "c1"),
+    ];
     let p = pseudonyms(&names);
     let names = p.table().into_iter().map(|(pseudonym, name)| (name, pseudonym)).collect::<BTreeMap<_, _>>();
     let (vm, host) = (&names["web1"], &names["compute1"]);
@@ -118,6 +123,7 @@ fn texts_are_read_whatever_stands_around() {
             format!("{vm} login: <{vm}> web10 _{vm}_ {vm}.novalocal"),
         ),
         ("/x/nova-compute1-web1.conf", format!("/x/nova-{host}-{vm}.conf")),
+        ("c1:00:00:00:00:00 c1", format!("{} {}", p.mac("c1:00:00:00:00:00".parse().unwrap()), names["c1"])),
         ("<p>a&amp;b</p>", format!("<p>{}</p>", names["a&b"])),
         (
             "std::f 12:34:56 1.2.3.4.5.6 v1.2.3 2026-11-27",

@@ -43,7 +43,7 @@ const COMMON: &str = "
     auth auto back bad base block bond boot both br bridge broadcast bytes cache chain chains check class client closed
     cloud comment compute conf config connect connected connection console control controller core count counter
     create ct data database date db debug deleted deny dest destination dev device devices dhcp dhcpack dhcpdiscover
-    dhcpnak dhcpoffer dhcprequest dir disabled dns domain down drop driver dropped dst dynamic eb edge else empty enable
+    dhcpnak dhcpoffer dhcprequest dir disabled dns domain down drop dom driver dropped dst dynamic eb edge else empty enable
     enabled end ends error established eth etc ether event ex exec expires external family false fdb field
     file files filter fixed flag flags flat float floating flow for forward forwarding from gateway global go goto
     group groups guest handle hardware header hook host hostname hosts html http https icmp id ids if iface ifname image in
@@ -57,7 +57,7 @@ const COMMON: &str = "
     ready received reject related release remote reply request reserve resolver resolv return role root router routes
     route routing rule rules run running save scope security self server service services set shared show site size
     snat socket sort source spoof src start started state static status stop stopped subnet switch sys syslog system
-    table tag tap target tcp tcpdump template tenant test text this time to token tool trusted true ttl tun type udp
+    table tag tap target tcp tcpdump template tenant test text the this time to token tool trusted true ttl tun type udp
     unicast unit unknown up use user users uuid valid value var version via vif virtual vlan vm vnet volume wan watch
     which with write xml yes zone default_ingress 
 ";
@@ -74,12 +74,10 @@ pub(super) fn is_common(name: &str) -> bool {
     short || is_number(&lower) || COMMON.split_ascii_whitespace().any(|word| word == lower)
 }
 
-/// Numbers, also in hex, are in every text.
+/// Numbers are in every text.
 fn is_number(name: &str) -> bool {
     let digits = name.strip_prefix("0x").unwrap_or(name);
-    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b':' | b'_'))
-        || is_hex && digits.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Names that libvirt's domains get of a row's number (`instance_name_template`, nova/conf), which stays too.
