@@ -40,6 +40,7 @@ test=(
     "python3 python3"
     "qemu-system-x86_64 qemu-system-x86"
     "depmod kmod"
+    "sosreport sosreport"
     "chromium chromium"
     # The servers' binaries without the service that mariadb-server would start.
     "mariadbd mariadb-server-core"

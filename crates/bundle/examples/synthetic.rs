@@ -137,7 +137,7 @@ fn facts(instances: u32, save: &str, tracked: &str) -> Facts {
         rules: model::route::default_rules(),
         neighbours,
         fdb,
-        ruleset: Ruleset { tables, ipsets: Vec::new() },
+        ruleset: Ruleset { tables, ..Ruleset::default() },
         conntrack: parse::conntrack_list::parse(tracked).value,
         sysctls: [("ipv4.ip_forward".to_owned(), "1".to_owned())].into(),
         ..Netns::default()

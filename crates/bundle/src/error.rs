@@ -35,6 +35,12 @@ pub enum ReadError {
     /// It ended without a manifest.
     #[error("it is no bundle: the archive holds no manifest.json")]
     NoManifest,
+    /// An archive that no plugin of sos left anything in.
+    #[error("it is neither a bundle nor a sosreport: it has no folder sos_commands")]
+    NoSosreport,
+    /// What bzip2(1) packs is not read.
+    #[error("it is packed with bzip2, which hopline does not read")]
+    Bzip2,
     /// The manifest's JSON is none.
     #[error("its manifest.json cannot be read: {source}")]
     Manifest {

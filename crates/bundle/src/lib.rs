@@ -9,6 +9,8 @@
 //! [`write`] streams: what people read is packed as it comes, into a spool, and copied behind the facts. [`read`]
 //! trusts nothing: lengths, counts and ratios are bounded, links and paths that lead out are refused, and nothing
 //! is ever unpacked to disk. [`assemble`] makes one site of the machines of several files.
+//!
+//! What somebody else's tool collected serves too: [`sosreport`] reads it into the same [`Bundle`].
 
 mod assemble;
 mod captures;
@@ -22,6 +24,7 @@ mod plain;
 mod read;
 mod redact;
 mod secrets;
+pub mod sosreport;
 mod write;
 
 pub use assemble::{Assembled, Member, Missing, assemble};

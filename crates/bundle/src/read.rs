@@ -28,7 +28,9 @@ use crate::manifest::{
     Manifest,
 };
 use crate::names::hex;
-pub(crate) use bounded::Bounded;
+
+pub(crate) use bounded::{Bounded, Counted, Limited, refusal};
+pub(crate) use said::plainly;
 
 /// What a bundle holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +43,8 @@ pub struct Bundle {
     pub cloud: CloudFacts,
     /// Captures that are as they were put in.
     pub captures: Vec<CaptureEntry>,
+    /// It is a sosreport: of one host, which calls itself as it likes.
+    pub is_sosreport: bool,
     /// There are records of the cloud, and they are not here: nothing is known to be as it should.
     pub lacks_cloud: bool,
     /// What the collector could not learn of the site, and what of the bundle could not be read.
@@ -50,7 +54,7 @@ pub struct Bundle {
 /// Reads a bundle. `name` is what its gaps call it.
 pub fn read(source: impl Read, name: &str) -> Result<Bundle, ReadError> {
     let mut taken = Taken::default();
-    let ended = match Bounded::new(source) {
+    let ended = match bounded::zstd(source) {
         Ok(unpacked) => take_all(unpacked, &mut taken),
         Err(source) => Err(Stop::Damaged(source)),
     };
@@ -75,7 +79,7 @@ enum Stop {
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Stop {
-        match bounded::refusal(&error) {
+        match refusal(&error) {
             Some(refusal) => Stop::Refused(refusal),
             None => Stop::Damaged(error),
         }
@@ -259,13 +263,13 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
             position: entry.position,
             boot_id: boot_id.clone(),
             taken_at: manifest.taken_at,
-            outcome: outcome.and_then(|machine| called(&entry.name, machine)).and_then(said::plainly),
+            outcome: outcome.and_then(|machine| called(&entry.name, machine)).and_then(plainly),
         }
     });
     let members = members.collect();
     gaps.extend(changed(name, &manifest, &taken, damage.is_some()));
     let captures = whole_captures(&manifest, &taken);
-    Bundle { manifest, members, cloud, captures, lacks_cloud, gaps }
+    Bundle { manifest, members, cloud, captures, is_sosreport: false, lacks_cloud, gaps }
 }
 
 /// A machine's facts must be of the machine that the manifest names.

@@ -58,7 +58,7 @@ pub(crate) fn read(kept: Kept<'_>) -> (Ruleset, Vec<Gap>) {
     // Legacy first, then in the order of nf_tables: among chains of equal priority it decides.
     let place = |table: &Table| nft.iter().position(|(f, n)| *f == table.family && *n == table.name);
     reader.tables.sort_by_key(|table| (!table.dialect.is_legacy(), place(table)));
-    let mut ruleset = Ruleset { tables: reader.tables, ipsets: Vec::new() };
+    let mut ruleset = Ruleset { tables: reader.tables, ..Ruleset::default() };
     reader.gaps.extend(ipsets::read(kept, &mut ruleset));
     (ruleset, reader.gaps)
 }

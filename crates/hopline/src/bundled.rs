@@ -1,10 +1,12 @@
-//! Machines whose facts are in bundles: whole sites of them, or single ones that a site file names.
+//! Machines whose facts are in bundles: whole sites of them, or single ones that a site file names. A sosreport is a
+//! bundle of one host.
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use bundle::{Bundle, Member, Missing};
+use bundle::{Bundle, Member, Missing, sosreport};
 use model::snapshot::Gap;
 
 use crate::failure::Failure;
@@ -27,7 +29,7 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     parts.members.extend(all_members(&whole)?);
     for machine in &site.bundled {
         if let Some(bundle) = of_each(&machine.file) {
-            parts.members.push(named(site, machine, bundle)?);
+            parts.members.extend(named(site, machine, bundle)?);
         }
     }
     // The newest of several is nearest to the truth.
@@ -52,6 +54,8 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     }
     let mut gaps: Vec<Gap> = read.values().flat_map(|bundle| bundle.gaps.clone()).collect();
     gaps.extend(read.iter().filter(|(_, bundle)| bundle.manifest.redacted).map(|(path, _)| pseudonyms(path)));
+    let unsupported = read.values().any(|bundle| bundle.is_sosreport) && parts.records.is_none();
+    gaps.extend(unsupported.then(no_records));
     gaps.sort();
     gaps.dedup();
     parts.gaps.extend(gaps);
@@ -70,22 +74,57 @@ fn pseudonyms(bundle: &Path) -> Gap {
 }
 
 /// Reads a bundle's facts.
+/// A sosreport has what runs, and not what is meant.
+fn no_records() -> Gap {
+    Gap {
+        what: bundle::DATABASE.to_owned(),
+        why: "a sosreport holds none of its rows: what is meant is taken from libvirt's domains".to_owned(),
+        would_need: "the database in a site file ([cloud] database), beside at = \"bundle:FILE\"".to_owned(),
+    }
+}
+
+/// Reads a bundle's facts, or a sosreport's: which of them it is its first octets tell.
 pub(crate) fn open(path: &Path) -> Result<Bundle, Failure> {
-    let shown = path.display();
-    let file = File::open(path).map_err(|error| {
+    let shown = path.display().to_string();
+    let unread = |error: std::io::Error| {
         Failure::new(format!("cannot read the bundle {shown}: {error}"))
-            .hint("`hopline collect -o FILE.tar.zst` makes one")
-    })?;
-    bundle::read(file, &shown.to_string()).map_err(|error| {
+            .hint("`hopline collect -o FILE.tar.zst` makes one; a sosreport serves too")
+    };
+    let read = if path.is_dir() {
+        sosreport::read_folder(path, &shown)
+    } else {
+        file(path, &shown).map_err(unread)?
+    };
+    read.map_err(|error| {
         let failure = Failure::of(&error);
         Failure::new(format!("cannot read the bundle {shown}: {failure}")).hint(hint(&error))
     })
 }
 
+fn file(path: &Path, shown: &str) -> std::io::Result<Result<Bundle, bundle::ReadError>> {
+    let mut file = File::open(path)?;
+    let mut head = Vec::new();
+    file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    // What cannot be sought is no regular file, and read from where it is.
+    let whole = head.as_slice().chain(file);
+    Ok(match sosreport::packing(&head) {
+        Err(error) => Err(error),
+        Ok(Some(packing)) => sosreport::read(whole, packing, shown),
+        Ok(None) => bundle::read(whole, shown),
+    })
+}
+
+/// As many as tell what a file is.
+const HEAD_BYTES: u64 = 512;
+
 fn hint(error: &bundle::ReadError) -> &'static str {
     match error {
         bundle::ReadError::Schema { .. } => {
             "read it with the version of hopline that made it, or a newer one"
+        }
+        bundle::ReadError::Bzip2 => "unpack it (`tar -xjf FILE`), and give the folder",
+        bundle::ReadError::NoSosreport => {
+            "give the archive as `sos report` wrote it, or the folder in it that has sos_commands"
         }
         bundle::ReadError::Damaged { .. }
         | bundle::ReadError::NoManifest
@@ -114,7 +153,9 @@ fn all_members(bundles: &[(&PathBuf, &Bundle)]) -> Result<Vec<Member>, Failure> 
             lacking.push(member.clone());
             continue;
         }
-        if let Some((other, _)) = found.iter().find(|(_, known)| known.name == member.name) {
+        // A host's further namespaces bear its name.
+        let is_known = |(file, known): &&(&PathBuf, Member)| known.name == member.name && *file != path;
+        if let Some((other, _)) = found.iter().find(is_known) {
             let (name, one, two) = (&member.name, other.display(), path.display());
             return Err(Failure::new(format!("`{name}` is in two bundles: {one} and {two}"))
                 .hint("give one bundle of each host; for another moment, ask again with the other"));
@@ -130,22 +171,35 @@ fn all_members(bundles: &[(&PathBuf, &Bundle)]) -> Result<Vec<Member>, Failure> 
     Ok(members)
 }
 
-/// The machine that a site file looks for in a bundle.
-fn named(site: &Site, machine: &Bundled, bundle: &Bundle) -> Result<Member, Failure> {
+/// The machine that a site file looks for in a bundle. A sosreport is of one host, with all its namespaces, whatever it
+/// calls itself.
+fn named(site: &Site, machine: &Bundled, bundle: &Bundle) -> Result<Vec<Member>, Failure> {
+    if bundle.is_sosreport && !machine.inside {
+        let position = site.position(&machine.name);
+        let members = sosreport::called(&machine.name, bundle.members.clone());
+        let placed = members.into_iter().map(|member| of_role(Member { position, ..member }, &machine.role));
+        return Ok(placed.collect());
+    }
     let fits = |member: &&Member| member.name == machine.name && member.inside == machine.inside;
     let Some(member) = bundle.members.iter().find(fits) else {
         return Err(not_in_it(machine, bundle));
     };
-    let mut member = Member { position: site.position(&machine.name), ..member.clone() };
-    if let (Ok(found), false) = (&mut member.outcome, machine.role.is_empty())
-        && let Some(host) = &mut found.host
-    {
-        host.role.clone_from(&machine.role);
-    }
+    let member = Member { position: site.position(&machine.name), ..member.clone() };
+    let mut member = of_role(member, &machine.role);
     if let Err(Missing { why, .. }) = &mut member.outcome {
         *why = format!("{}: {why}", machine.file.display());
     }
-    Ok(member)
+    Ok(vec![member])
+}
+
+/// The site file's word for what a host is counts more than the bundle's.
+fn of_role(mut member: Member, role: &str) -> Member {
+    if let (Ok(found), false) = (&mut member.outcome, role.is_empty())
+        && let Some(host) = &mut found.host
+    {
+        role.clone_into(&mut host.role);
+    }
+    member
 }
 
 fn not_in_it(machine: &Bundled, bundle: &Bundle) -> Failure {

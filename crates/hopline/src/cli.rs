@@ -138,8 +138,8 @@ pub(crate) struct PathArgs {
 /// Files in place of a site.
 #[derive(Debug, Args)]
 pub(crate) struct BundleArgs {
-    /// Read the site from this file of `hopline collect`, and send nothing; may be given more than once, for
-    /// the hosts of one site
+    /// Read the site from this file of `hopline collect`, or from a sosreport, and send nothing; may be given
+    /// more than once, for the hosts of one site
     #[arg(long = "bundle", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }

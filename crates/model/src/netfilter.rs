@@ -24,9 +24,28 @@ pub struct Ruleset {
     /// ipsets of the namespace (`ipset save`), which iptables' `-m set` asks.
     #[serde(default)]
     pub ipsets: Vec<Ipset>,
+    /// Families of which some rules are known to be missing here: what is not in `tables` tells nothing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
+}
+
+/// Rules that could not be read, where the rest of their machine could: of a support archive that holds but a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Whose packets they may decide about.
+    pub family: Family,
+    /// Which: `iptables' rules`.
+    pub what: String,
+    /// The command or file that would tell them.
+    pub would_need: String,
 }
 
 impl Ruleset {
+    /// Rules that may decide about a family's packets and were not read.
+    pub fn unread_of(&self, family: Family) -> Option<&Unread> {
+        self.unread.iter().find(|unread| unread.family == family)
+    }
+
     /// The table of this family, name and back end.
     pub fn table(&self, dialect: Dialect, family: Family, name: &str) -> Option<&Table> {
         self.tables.iter().find(|t| t.dialect == dialect && t.family == family && t.name == name)

@@ -110,7 +110,9 @@ fn serve(
             (asked.trail.drop(here, &asked.frame, stop, Vec::new()), None)
         }
         Offer::Unknown(why) => {
-            let need = "dnsmasq's log lines for this MAC";
+            let unread = server.hosts_file.as_ref().filter(|_| server.hosts.is_none());
+            let log = "dnsmasq's log lines for this MAC";
+            let need = unread.map_or(log.to_owned(), |file| format!("{file}, or {log}"));
             (asked.trail.unknown(here, &asked.frame, why, need), None)
         }
     }

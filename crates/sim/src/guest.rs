@@ -61,6 +61,12 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
             let why = format!("who answers for {next}: {why}");
             trail.unknown(instance_place(&instance.name), &frame, why, would_need)
         }
+        // Nor is its gateway known then: it was asked for as nobody, at an address that may be nobody's there.
+        (None, None) if vif.fixed.is_empty() && !asked.is_dropped() => {
+            let why = format!("which address {} has, and which gateway", instance.name);
+            let need = "the cloud's database, dnsmasq's hosts file, or `addresses` in the site file";
+            trail.unknown(instance_place(&instance.name), &frame, why, need)
+        }
         (None, None) => {
             let because = Some(Box::new(asked.died_on()));
             let stop = Stop::NeighbourUnresolved { ip: next.into(), because };

@@ -19,7 +19,7 @@ mod tracking;
 
 use std::net::IpAddr;
 
-use model::netfilter::{ChainKind, Family, Hook};
+use model::netfilter::{ChainKind, Family, Hook, Unread};
 use model::packet::{Frame, Payload};
 use model::path::{Place, RuleRef, Stage, Step, Stop};
 
@@ -109,11 +109,16 @@ pub(crate) fn run(
 ) -> Result<(), End> {
     let hooks = world.hooks(ns);
     let bases = hooks.at(family, hook, || trail.choices.legacy_first(ns));
+    let unread = world.ns(ns).ruleset.unread_of(family);
     let tracks = skb.packet().is_some() && world.tracks(ns, family);
-    if bases.is_empty() && !tracks {
+    if bases.is_empty() && !tracks && unread.is_none() {
         return Ok(());
     }
     let mut stages = Stages { world, ns, hook, around, tracked: false, translated: false, steps: Vec::new() };
+    if let Some(Unread { what, would_need, .. }) = unread {
+        let why = format!("what becomes of it by {what}, which were not read");
+        return Err(stages.end(Stage::Filter, How::Unknown { why, would_need: would_need.clone() }, None));
+    }
     let before = skb.packet().copied();
     for base in bases {
         if !stages.hangs_here(base) {

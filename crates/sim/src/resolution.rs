@@ -54,6 +54,12 @@ impl Resolution {
         }
     }
 
+    /// Either of the two died on its way, and not for want of anybody who hears it.
+    pub(crate) fn is_dropped(&self) -> bool {
+        let last = self.answer.as_ref().unwrap_or(&self.question);
+        matches!(last.disposition, Disposition::Dropped(_))
+    }
+
     /// The path that did not get through: the answer's where there is one, else the question's.
     pub(crate) fn died_on(self) -> Path {
         match self.answer {

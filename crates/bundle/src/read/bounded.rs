@@ -1,49 +1,65 @@
-//! zstd unpacked within bounds: of all that comes out, and of how much comes out of how little.
+//! What is unpacked, within bounds: of all that comes out, and of how much comes out of how little.
 
+use std::cell::Cell;
 use std::io::{self, BufReader, Read};
+use std::rc::Rc;
 
 use crate::error::ReadError;
 use crate::limits::{RATIO_FREE, RATIO_MAX, UNPACKED_MAX, WINDOW_LOG_MAX};
 
-/// The unpacked octets.
-pub(crate) struct Bounded<R: Read> {
-    unpacked: zstd::Decoder<'static, BufReader<Counted<R>>>,
+/// The unpacked octets of what is packed with zstd.
+pub(super) fn zstd(packed: impl Read) -> io::Result<impl Read> {
+    let bytes = Rc::default();
+    let packed = BufReader::with_capacity(128 * 1024, Counted::new(packed, &bytes));
+    let mut unpacked = zstd::Decoder::with_buffer(packed)?;
+    unpacked.window_log_max(WINDOW_LOG_MAX)?;
+    Ok(Limited::new(unpacked, bytes))
+}
+
+/// Unpacked octets, as many as may be.
+pub(crate) struct Limited<R> {
+    unpacked: R,
+    /// How many octets they have come out of, by now.
+    packed: Rc<Cell<u64>>,
     out: u64,
 }
 
-impl<R: Read> Bounded<R> {
-    pub(crate) fn new(packed: R) -> io::Result<Bounded<R>> {
-        let packed = BufReader::with_capacity(128 * 1024, Counted { inner: packed, bytes: 0 });
-        let mut unpacked = zstd::Decoder::with_buffer(packed)?;
-        unpacked.window_log_max(WINDOW_LOG_MAX)?;
-        Ok(Bounded { unpacked, out: 0 })
+impl<R: Read> Limited<R> {
+    pub(crate) fn new(unpacked: R, packed: Rc<Cell<u64>>) -> Limited<R> {
+        Limited { unpacked, packed, out: 0 }
     }
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.unpacked.read(buffer)?;
         self.out += read as u64;
         if self.out > UNPACKED_MAX {
             return Err(Refusal::Length.into());
         }
-        let packed = self.unpacked.get_ref().get_ref().bytes;
-        if self.out > RATIO_FREE && self.out / RATIO_MAX > packed {
+        if self.out > RATIO_FREE && self.out / RATIO_MAX > self.packed.get() {
             return Err(Refusal::Ratio.into());
         }
         Ok(read)
     }
 }
 
-struct Counted<R> {
+/// Packed octets, counted as they are read.
+pub(crate) struct Counted<R> {
     inner: R,
-    bytes: u64,
+    bytes: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Counted<R> {
+    pub(crate) fn new(inner: R, bytes: &Rc<Cell<u64>>) -> Counted<R> {
+        Counted { inner, bytes: Rc::clone(bytes) }
+    }
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.bytes += read as u64;
+        self.bytes.set(self.bytes.get() + read as u64);
         Ok(read)
     }
 }

@@ -11,7 +11,7 @@ const DEVICE_MAX: usize = 15;
 const NETNS_MAX: usize = 255;
 
 /// Only a machine whose devices and namespace have names that a shell takes as they are.
-pub(super) fn plainly(machine: Machine) -> Result<Machine, Missing> {
+pub(crate) fn plainly(machine: Machine) -> Result<Machine, Missing> {
     let devices = machine.netns.links.iter().map(|link| (link.name.as_str(), DEVICE_MAX));
     let netns = machine.netns.enter.iter().map(|name| (name.as_str(), NETNS_MAX));
     match devices.chain(netns).find(|(name, bytes_max)| !is_plain(name, *bytes_max)) {

@@ -39,7 +39,10 @@ fn calls_iptables(world: &World, ns: usize, skb: &Skb) -> bool {
         Some(_) => "bridge.bridge-nf-call-iptables",
         None => return false,
     };
-    world.ns(ns).sysctl(tables) == Some(1) && is_looked_into(world, ns, skb)
+    let ns_facts = world.ns(ns);
+    // Where no setting at all was read, nor the rules, those may see it or not.
+    let may_call = || ns_facts.sysctls.is_empty() && ns_facts.ruleset.unread_of(skb.family()).is_some();
+    (ns_facts.sysctl(tables) == Some(1) || may_call()) && is_looked_into(world, ns, skb)
 }
 
 /// `bridge-nf-call-arptables`: bridged ARP also passes arptables' FORWARD.

@@ -27,7 +27,7 @@
 
 use model::Netns;
 use model::finding::Confidence;
-use model::netfilter::Dialect;
+use model::netfilter::{Dialect, Family, Table};
 use model::path::{Direction, Stage};
 use model::snapshot::Host;
 
@@ -45,6 +45,7 @@ pub fn check(view: &View) -> Vec<Found> {
         view.vifs().any(|seat| [seat.host, seat.server].iter().any(|of| of.name == host.name))
             && nova::manages(host, ns)
             && is_bare(ns)
+            && is_told(ns)
     });
     bare.flat_map(|(host, ns)| {
         stops(view, ns).into_iter().map(|s| finding(view, host, ns, s)).collect::<Vec<_>>()
@@ -71,7 +72,7 @@ fn finding(view: &View, host: &Host, ns: &Netns, stopped: Option<Stopped>) -> Fo
     let device = uplink.map(|(_, link)| link.name.clone()).unwrap_or_default();
     let dialect = nova::iptables(ns).next().map_or(Dialect::IptablesNft, |t| t.dialect);
     let chains: usize = nova::iptables(ns).map(|t| nova::weight(t).0).sum();
-    let source = evidence::within(ns, dialect.save_command(model::netfilter::Family::Ip));
+    let source = evidence::within(ns, dialect.save_command(Family::Ip));
     let text = format!("{chains} chains of nova's, and not one rule in the tables that were emptied");
     let fault = Fault {
         code: "rules-flushed",
@@ -104,8 +105,17 @@ pub(crate) fn is_bare(ns: &Netns) -> bool {
     emptied || absent
 }
 
+/// Nova's rules were looked for where they would be. What iptables' own tool did not tell, nft lists by the same names.
+fn is_told(ns: &Netns) -> bool {
+    let listed = |table: &Table| table.family == Family::Ip && nova::weight(table).0 > 0;
+    ns.ruleset.unread_of(Family::Ip).is_none()
+        && (nova::iptables(ns).any(|t| nova::weight(t).0 > 0) || !ns.ruleset.tables.iter().any(listed))
+}
+
 #[cfg(test)]
 mod tests {
+    use model::netfilter::{Dialect, Family, Unread};
+
     use crate::fixture::{broken, codes, healthy, lacks};
 
     #[test]
@@ -126,6 +136,21 @@ mod tests {
         let mut cloud = healthy();
         cloud.netns("compute1").ruleset.tables.clear();
         assert_eq!(codes(&cloud.diagnose("web1")), ["rules-flushed compute1//eth0"]);
+    }
+
+    #[test]
+    fn stays_silent_where_the_rules_are_told_by_nft_alone_or_by_nobody() {
+        let mut listed = healthy();
+        for table in &mut listed.netns("compute1").ruleset.tables {
+            table.dialect = Dialect::Nft;
+        }
+        assert!(lacks(&listed.diagnose("web1"), "rules-flushed"));
+        let mut unread = healthy();
+        let ruleset = &mut unread.netns("compute1").ruleset;
+        ruleset.tables.clear();
+        let (what, would_need) = ("iptables' rules".to_owned(), "iptables-save -c".to_owned());
+        ruleset.unread.push(Unread { family: Family::Ip, what, would_need });
+        assert_eq!(codes(&unread.diagnose("web1")), Vec::<String>::new());
     }
 
     #[test]

@@ -1,0 +1,201 @@
+//! The files of a sosreport that tell of the network, by their paths from its root.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use model::snapshot::Gap;
+
+use super::gap;
+use super::wanted::Keep;
+
+/// How many links lead to a file at most, as the kernel has it (`MAXSYMLINKS`).
+const LINKS_MAX: usize = 40;
+/// Bytes of all files together.
+const ALL_MAX: u64 = 512 << 20;
+/// Files and links.
+const COUNT_MAX: usize = 100_000;
+
+/// What was kept.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    texts: BTreeMap<String, String>,
+    /// Where symbolic links lead, from the root.
+    links: BTreeMap<String, String>,
+    bytes: u64,
+    /// When the newest of them was written, in Unix seconds.
+    pub(super) newest: u64,
+    /// What of the archive could not be read.
+    pub(super) gaps: Vec<Gap>,
+}
+
+impl Files {
+    /// Keeps a file, or what is asked of it. Fails only where it cannot be read.
+    pub(super) fn add(
+        &mut self,
+        path: &str,
+        keep: Keep,
+        length: u64,
+        mtime: u64,
+        mut source: impl Read,
+    ) -> io::Result<()> {
+        let (limit, skip) = match keep {
+            Keep::Whole(limit) if length > limit => {
+                return self.refuse(path, format!("it has {length} bytes"));
+            }
+            Keep::Whole(limit) => (limit, 0),
+            // One octet more tells whether the first line is whole.
+            Keep::Tail(limit) => (limit + 1, length.saturating_sub(limit + 1)),
+        };
+        self.bytes = self.bytes.saturating_add(length - skip);
+        if self.bytes > ALL_MAX || self.texts.len() >= COUNT_MAX {
+            return self.refuse(path, "there is too much before it".to_owned());
+        }
+        io::copy(&mut (&mut source).take(skip), &mut io::sink())?;
+        let mut bytes = Vec::new();
+        source.take(limit).read_to_end(&mut bytes)?;
+        if (bytes.len() as u64) < length - skip {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let is_cut = length >= limit && matches!(keep, Keep::Tail(_));
+        if is_cut && let Some(first) = text.find('\n') {
+            text.drain(..=first);
+        }
+        self.newest = self.newest.max(mtime);
+        self.texts.insert(path.to_owned(), text);
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for `add`, which reads")]
+    fn refuse(&mut self, path: &str, why: String) -> io::Result<()> {
+        self.gaps.push(gap(path, why, format!("{path}, shorter")));
+        Ok(())
+    }
+
+    /// Keeps where a link leads. One that leads out of the report leads nowhere.
+    pub(super) fn add_link(&mut self, path: &str, target: &str) {
+        if self.links.len() < COUNT_MAX
+            && let Some(target) = within(path, target)
+        {
+            self.links.insert(path.to_owned(), target);
+        }
+    }
+
+    /// A file's text, through links. An empty one is none: sos makes such of commands that printed nothing to tell.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            if let Some(text) = self.texts.get(&path) {
+                return Some(text);
+            }
+            path = self.step(&path)?;
+        }
+        None
+    }
+
+    /// The path behind the first link on it.
+    fn step(&self, path: &str) -> Option<String> {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        ends.into_iter().find_map(|end| {
+            let (head, rest) = path.split_at_checked(end)?;
+            Some(format!("{}{rest}", self.links.get(head)?))
+        })
+    }
+
+    /// What a command printed, whatever plugin asked it: the first of these file names that is there, with its path.
+    pub(super) fn command(&self, names: &[&str]) -> Option<(&str, &str)> {
+        names.iter().find_map(|name| {
+            let is_it = |path: &&String| {
+                path.strip_prefix("sos_commands/").is_some_and(|rest| rest.rsplit('/').next() == Some(name))
+            };
+            let path = self.texts.keys().find(is_it)?;
+            Some((path.as_str(), self.texts.get(path)?.as_str()))
+        })
+    }
+
+    /// The first of these files that is there.
+    pub(super) fn first(&self, paths: &[&str]) -> Option<(String, &str)> {
+        paths.iter().find_map(|path| Some(((*path).to_owned(), self.text(path)?)))
+    }
+
+    /// Every file, with its path.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(path, text)| (path.as_str(), text.as_str()))
+    }
+}
+
+/// Where a link at `path` leads, from the root; `None` where that is outside. What an absolute one means is in the
+/// report, too: its root was the machine's.
+fn within(path: &str, target: &str) -> Option<String> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = if target.starts_with('/') {
+        Vec::new()
+    } else {
+        folder.split('/').filter(|p| !p.is_empty()).collect()
+    };
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(texts: &[(&str, &str)], links: &[(&str, &str)]) -> Files {
+        let mut files = Files::default();
+        for (path, text) in texts {
+            files.add(path, Keep::Whole(1_000), text.len() as u64, 0, text.as_bytes()).unwrap();
+        }
+        for (path, target) in links {
+            files.add_link(path, target);
+        }
+        files
+    }
+
+    #[test]
+    fn links_are_followed_within_and_never_out() {
+        let files = files(
+            &[("proc/7/net/udp", "udp"), ("sos_commands/a/b", "b")],
+            &[
+                ("proc/net", "self/net"),
+                ("proc/self", "7"),
+                ("b", "sos_commands/a/b"),
+                ("etc/b", "/b"),
+                ("out", "../../etc/passwd"),
+                ("round", "round"),
+                ("empty", "."),
+            ],
+        );
+        assert_eq!(files.text("proc/net/udp"), Some("udp"));
+        assert_eq!((files.text("b"), files.text("etc/b")), (Some("b"), Some("b")));
+        for lost in ["out", "round", "empty", "proc/net", ""] {
+            assert_eq!(files.text(lost), None, "{lost}");
+        }
+    }
+
+    #[test]
+    fn a_commands_file_is_found_in_whichever_plugin_it_is() {
+        let files =
+            files(&[("sos_commands/firewalld/nft_list_ruleset", "x"), ("etc/nft_list_ruleset", "y")], &[]);
+        let found = files.command(&["nft_-a_list_ruleset", "nft_list_ruleset"]);
+        assert_eq!(found, Some(("sos_commands/firewalld/nft_list_ruleset", "x")));
+        assert_eq!(files.command(&["list_ruleset"]), None);
+    }
+
+    #[test]
+    fn of_a_log_its_end_is_kept_and_a_list_that_is_too_long_is_a_gap() {
+        let mut files = Files::default();
+        files.add("log", Keep::Tail(7), 13, 5, &b"first\nsecond\n"[..]).unwrap();
+        files.add("list", Keep::Whole(7), 13, 9, &b"first\nsecond\n"[..]).unwrap();
+        assert_eq!((files.text("log"), files.text("list"), files.newest), (Some("second\n"), None, 5));
+        assert_eq!(files.gaps.len(), 1);
+        assert!(files.add("cut", Keep::Whole(7), 5, 0, &b"fir"[..]).is_err());
+    }
+}

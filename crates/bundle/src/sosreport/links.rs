@@ -1,0 +1,103 @@
+//! Links and addresses of a namespace, as `ip link` and `ip address` printed them.
+
+use std::collections::BTreeMap;
+
+use model::link::{Link, LinkKind, Peer};
+use model::route::Address;
+use parse::ip_addr::{self, Elsewhere, IpAddrOutput};
+
+use super::netns::Place;
+use super::unparsed;
+use model::snapshot::Gap;
+
+/// What the listings tell.
+pub(super) struct Told {
+    pub(super) links: Vec<Link>,
+    pub(super) addresses: Vec<Address>,
+    /// Kinds of links and settings of bridge ports are among it (`ip -d`).
+    pub(super) is_detailed: bool,
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// Names of further namespaces and the numbers that they are known by in this one, with what stands for their inode.
+pub(super) type Others = BTreeMap<String, (Option<u32>, u64)>;
+
+const LINKS: [&str; 4] = ["ip_-s_-d_link", "ip_-d_link", "ip_-s_link", "ip_link"];
+const ADDRESSES: [&str; 5] =
+    ["ip_-d_address", "ip_-d_address_show", "ip_address", "ip_address_show", "ip_addr"];
+
+/// Reads them; `None` where neither is there.
+pub(super) fn read(place: &Place<'_>, others: &Others) -> Option<Told> {
+    let listed = place.command(&LINKS);
+    let addressed = place.command(&ADDRESSES);
+    let (path, _) = listed.or(addressed)?;
+    let is_detailed = path.contains("_-d_");
+    let mut gaps = Vec::new();
+    let mut parsed = |found: Option<(&str, &str)>| {
+        let (path, text) = found?;
+        let read = ip_addr::parse(&without_complaints(text));
+        gaps.extend(unparsed(path, &read.problems));
+        Some((text.to_owned(), read.value))
+    };
+    let links = parsed(listed);
+    let addresses = parsed(addressed);
+    let addresses_of = |read: &Option<(String, IpAddrOutput)>| {
+        read.as_ref().map(|(_, read)| read.addresses.clone()).unwrap_or_default()
+    };
+    let bears = addresses_of(&addresses);
+    let (text, IpAddrOutput { mut links, elsewhere, .. }) = links.or(addresses)?;
+    for link in &mut links {
+        settle(link, elsewhere.get(&link.index), others, place.inode);
+    }
+    if !is_detailed {
+        guess_no_kinds(&mut links, &text, place);
+    }
+    Some(Told { links, addresses: bears, is_detailed, gaps })
+}
+
+/// iproute2 complains among its lines of namespaces under /run/netns that are none.
+fn without_complaints(text: &str) -> String {
+    let lines =
+        text.split_inclusive('\n').filter(|line| !line.starts_with("Error: Peer netns reference is invalid"));
+    lines.collect()
+}
+
+/// What of the other end is told, in the model's words: as netlink tells it.
+fn settle(link: &mut Link, elsewhere: Option<&Elsewhere>, others: &Others, own: u64) {
+    let netns = match elsewhere {
+        None => Some(own),
+        Some(Elsewhere::Named(name)) => others.get(name).map(|(_, inode)| *inode),
+        Some(Elsewhere::Numbered(number)) => {
+            others.values().find(|(id, _)| *id == Some(*number)).map(|(_, inode)| *inode)
+        }
+    };
+    let has_peer = matches!(link.kind, LinkKind::Veth | LinkKind::Vlan);
+    link.peer = link.peer.filter(|_| has_peer).map(|peer| Peer { netns, ..peer });
+    if let Some(vxlan) = &mut link.vxlan {
+        vxlan.underlay_netns = netns;
+    }
+    // The zeros of lo mean none.
+    if link.kind == LinkKind::Loopback {
+        link.mac = None;
+    }
+}
+
+/// Without `-d` a listing does not tell what a link is. That it has ports makes it a bridge, but for bonds, which say
+/// so in their flags; what stands on another link is of a kind that is not known; all else is taken for hardware.
+fn guess_no_kinds(links: &mut [Link], text: &str, place: &Place<'_>) {
+    let bridges = place.command(&["brctl_show"]).map(|(_, text)| parse::brctl_show::parse(text).value);
+    let named: Vec<String> = bridges.into_iter().flatten().map(|bridge| bridge.name).collect();
+    let masters: Vec<String> = links.iter().filter_map(|link| link.master_name.clone()).collect();
+    let first_line =
+        |name: &str| text.lines().find(|line| line.split(": ").nth(1) == Some(name)).unwrap_or_default();
+    for link in links.iter_mut().filter(|link| link.kind == LinkKind::Physical) {
+        let is_bond = first_line(&link.name).contains("MASTER");
+        if is_bond {
+            link.kind = LinkKind::Bond;
+        } else if named.contains(&link.name) || masters.contains(&link.name) {
+            link.kind = LinkKind::Bridge;
+        } else if text.contains(&format!(": {}@", link.name)) {
+            link.kind = LinkKind::Other("unknown".to_owned());
+        }
+    }
+}

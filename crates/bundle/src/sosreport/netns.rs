@@ -1,0 +1,308 @@
+//! Namespaces of the host: its own, and those that have a name under /run/netns.
+
+use std::collections::BTreeMap;
+
+use model::Netns;
+use model::link::{Link, LinkKind};
+use model::netfilter::{Family, Unread};
+use model::route::{self, FibRule, RuleAction};
+use model::snapshot::Gap;
+use parse::ip_route::Listing;
+use parse::ip_words::{Names, rt_tables};
+use parse::{
+    bridge_fdb, bridge_vlan, conntrack_list, ip_neigh, ip_route, ip_rule, proc_net_sockets, resolv_conf,
+    sysctl,
+};
+
+use super::files::Files;
+use super::links::{self, Others};
+use super::{gap, iptables, missing, unparsed};
+use crate::assemble::Missing;
+
+/// A namespace, and what of it could not be learned.
+pub(super) type Read = (Netns, Vec<Gap>);
+
+/// Numbers that stand for inodes of namespaces. The kernel's have 32 bits, and those of other kernels are renumbered
+/// from 1 on.
+const INODES_FROM: u64 = 1 << 40;
+
+/// A namespace whose files are looked for.
+pub(super) struct Place<'f> {
+    pub(super) files: &'f Files,
+    /// Its name; `None` for the host's own.
+    pub(super) name: Option<&'f str>,
+    /// What stands for its inode.
+    pub(super) inode: u64,
+}
+
+impl Place<'_> {
+    /// What the first of these commands that was asked in it printed, by the names that sos gives the files.
+    pub(super) fn command(&self, names: &[&str]) -> Option<(&str, &str)> {
+        let Some(netns) = self.name else { return self.files.command(names) };
+        let within: Vec<String> =
+            names.iter().map(|name| format!("ip_netns_exec_{}_{name}", mangled(netns))).collect();
+        self.files.command(&within.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// As a gap calls it.
+    pub(super) fn called(&self, host: &str) -> String {
+        self.name.map_or_else(|| host.to_owned(), |name| format!("the namespace {name} of {host}"))
+    }
+}
+
+/// A word of a command as sos writes it in a file's name (sos/utilities, `_mangle_command`).
+fn mangled(word: &str) -> String {
+    let is_kept = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut out = String::new();
+    for c in word.chars() {
+        match c {
+            '/' => out.push('.'),
+            c if is_kept(c) => out.push(c),
+            _ if out.ends_with('_') => {}
+            _ => out.push('_'),
+        }
+    }
+    out
+}
+
+/// Reads the host's own namespace and the others. Without links or routes of the first nothing can be said of the host.
+pub(super) fn read(files: &Files, host: &str) -> Result<(Read, Vec<Read>), Missing> {
+    let others = others(files);
+    let main = Place { files, name: None, inode: INODES_FROM };
+    let own = one(&main, &others, host)?;
+    let further = others.iter().filter_map(|(name, (_, inode))| {
+        let place = Place { files, name: Some(name), inode: *inode };
+        one(&place, &others, host).ok()
+    });
+    Ok((own, further.collect()))
+}
+
+/// `qdhcp-7f3 (id: 2)`, a line each.
+fn others(files: &Files) -> Others {
+    let listed = files.command(&["ip_netns", "ip_netns_list"]).map_or("", |(_, text)| text);
+    let names = listed.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        if line.starts_with(char::is_whitespace) || name.ends_with(':') {
+            return None;
+        }
+        let told = line.split_once("(id: ").and_then(|(_, rest)| rest.strip_suffix(')')?.parse().ok());
+        Some((name.to_owned(), told))
+    });
+    let numbered = names.zip(INODES_FROM + 1..).map(|((name, id), inode)| (name, (id, inode)));
+    numbered.collect()
+}
+
+/// What a namespace's files do not tell: what, and what would.
+type Lacks = Vec<(String, String)>;
+
+fn one(place: &Place<'_>, others: &Others, host: &str) -> Result<Read, Missing> {
+    let needs = "sos_commands/networking/ip_-s_-d_link: the plugin `networking` of sos writes it";
+    let links::Told { links, addresses, is_detailed, gaps } =
+        links::read(place, others).ok_or_else(|| missing("list of links", needs))?;
+    let tables = place.files.text("etc/iproute2/rt_tables").map(rt_tables).unwrap_or_default();
+    let mut read = Reader { place, links: &links, tables: &tables, gaps, lacks: Vec::new() };
+    let routes = read.routes().ok_or_else(|| {
+        missing(
+            "routes",
+            "sos_commands/networking/ip_route_show_table_all: the plugin `networking` writes it",
+        )
+    })?;
+    if !is_detailed {
+        read.lack("kinds of links, and settings of bridge ports", "ip -s -d link");
+    }
+    let mut netns = Netns {
+        machine: host.to_owned(),
+        name: place.name.unwrap_or_default().to_owned(),
+        enter: place.name.map(str::to_owned),
+        inode: Some(place.inode),
+        addresses,
+        routes,
+        rules: read.rules(&["ip_-4_rule_list", "ip_-4_rule", "ip_rule"], "ip -4 rule", route::default_rules),
+        rules6: read.rules(&["ip_-6_rule_list", "ip_-6_rule"], "ip -6 rule", route::default_rules_v6),
+        neighbours: read.listing(
+            &["ip_-s_-s_neigh_show", "ip_neigh_show"],
+            "neighbours",
+            "ip neigh",
+            ip_neigh::parse,
+        ),
+        ..Netns::default()
+    };
+    let has_bridges = links.iter().any(|link| matches!(link.kind, LinkKind::Bridge | LinkKind::Vxlan));
+    let mut vlans = BTreeMap::new();
+    if has_bridges {
+        let names = [
+            "bridge_-s_-s_-d_-t_fdb_show",
+            "bridge_-s_-s_-d_fdb_show",
+            "bridge_-d_fdb_show",
+            "bridge_fdb_show",
+        ];
+        netns.fdb = read.listing(&names, "FDB entries", "bridge fdb", bridge_fdb::parse);
+        vlans = read.vlans();
+    }
+    netns.sockets = read.sockets();
+    if place.name.is_none() {
+        netns.conntrack = read.conntrack();
+        netns.resolver = place
+            .files
+            .text("etc/resolv.conf")
+            .map(|text| resolv_conf::parse("/etc/resolv.conf", text).value);
+    }
+    let settings = place
+        .command(&["sysctl_-a"])
+        .map(|(_, text)| sysctl::network(text))
+        .filter(|found| !found.is_empty());
+    let (ruleset, more) = iptables::read(place);
+    netns.ruleset = ruleset;
+    match settings {
+        Some(settings) => netns.sysctls = settings,
+        None => {
+            for family in [Family::Ip, Family::Ip6] {
+                let (what, would_need) = ("sysctls".to_owned(), "sysctl -a".to_owned());
+                netns.ruleset.unread.push(Unread { family, what, would_need });
+            }
+            read.lack("sysctls", "sysctl -a");
+        }
+    }
+    let Reader { mut gaps, mut lacks, .. } = read;
+    lacks.extend(more);
+    gaps.extend(lacking(place, host, lacks));
+    netns.links = links;
+    for link in &mut netns.links {
+        link.bridge_vlans = vlans.remove(&link.index).unwrap_or_default();
+    }
+    Ok((netns, gaps))
+}
+
+/// Of the host's own namespace each thing is a gap of its own; of another, of which sos asks little, all are one.
+fn lacking(place: &Place<'_>, host: &str, lacks: Lacks) -> Vec<Gap> {
+    let of = place.called(host);
+    let why = "the sosreport does not hold them";
+    match place.name {
+        None => lacks.into_iter().map(|(what, need)| gap(format!("{what} of {of}"), why, need)).collect(),
+        Some(_) if lacks.is_empty() => Vec::new(),
+        Some(name) => {
+            let (whats, needs): (Vec<String>, Vec<String>) = lacks.into_iter().unzip();
+            let needs = format!("in `ip netns exec {name}`: {}", needs.join("; "));
+            vec![gap(format!("{} of {of}", whats.join(", ")), why, needs)]
+        }
+    }
+}
+
+struct Reader<'r, 'f> {
+    place: &'r Place<'f>,
+    links: &'r [Link],
+    tables: &'r BTreeMap<String, u32>,
+    gaps: Vec<Gap>,
+    lacks: Lacks,
+}
+
+impl<'r> Reader<'r, '_> {
+    fn names(&self) -> Names<'r> {
+        Names { links: self.links, tables: self.tables }
+    }
+
+    fn lack(&mut self, what: &str, need: &str) {
+        self.lacks.push((what.to_owned(), need.to_owned()));
+    }
+
+    fn listing<T>(
+        &mut self,
+        files: &[&str],
+        what: &str,
+        need: &str,
+        parse: impl Fn(&str, Names<'_>) -> parse::Parsed<Vec<T>>,
+    ) -> Vec<T> {
+        let Some((path, text)) = self.place.command(files) else {
+            self.lack(what, need);
+            return Vec::new();
+        };
+        let parsed = parse(text, self.names());
+        self.gaps.extend(unparsed(path, &parsed.problems));
+        parsed.value
+    }
+
+    /// Of both families; those that both listings have are told once.
+    fn routes(&mut self) -> Option<Vec<route::Route>> {
+        let all = self.place.command(&["ip_route_show_table_all"])?;
+        let mut routes: Vec<route::Route> = Vec::new();
+        let six = self.place.command(&["ip_-6_route_show_table_all"]);
+        for (listing, (path, text)) in
+            [(Listing::Any, all)].into_iter().chain(six.map(|six| (Listing::Ipv6, six)))
+        {
+            let parsed = ip_route::parse(text, listing, self.names());
+            self.gaps.extend(unparsed(path, &parsed.problems));
+            let known = routes.len();
+            let new = parsed.value.into_iter();
+            let new: Vec<_> =
+                new.filter(|route| !routes.iter().take(known).any(|other| other == route)).collect();
+            routes.extend(new);
+        }
+        Some(routes)
+    }
+
+    /// Where they are not told, the usual ones, behind one of which nobody knows whom it is for.
+    fn rules(&mut self, files: &[&str], need: &str, usual: fn() -> Vec<FibRule>) -> Vec<FibRule> {
+        let Some((path, text)) = self.place.command(files) else {
+            self.lack("FIB rules", need);
+            let unmodelled = Some("FIB rules that the sosreport does not hold".to_owned());
+            let unknown = FibRule { priority: 1, action: RuleAction::Nop, unmodelled, ..FibRule::default() };
+            let mut rules = usual();
+            rules.insert(1, unknown);
+            return rules;
+        };
+        let parsed = ip_rule::parse(text, self.names());
+        self.gaps.extend(unparsed(path, &parsed.problems));
+        parsed.value
+    }
+
+    fn vlans(&mut self) -> BTreeMap<u32, Vec<model::vlan::BridgeVlans>> {
+        let Some((path, text)) = self.place.command(&["bridge_-d_vlan_show", "bridge_vlan_show"]) else {
+            self.lack("VLANs of bridges", "bridge vlan show");
+            return BTreeMap::new();
+        };
+        // A kernel without VLANs of bridges refuses to list them.
+        if text.contains("Operation not supported") {
+            return BTreeMap::new();
+        }
+        let parsed = bridge_vlan::parse(text, self.names());
+        self.gaps.extend(unparsed(path, &parsed.problems));
+        parsed.value
+    }
+
+    /// procfs tells of the namespace that sos ran in alone.
+    fn sockets(&mut self) -> Vec<model::netns::Socket> {
+        let files = self.place.files;
+        let of = |(name, protocol): (&str, u8)| {
+            let text = files.text(&format!("proc/net/{name}")).filter(|_| self.place.name.is_none())?;
+            Some(proc_net_sockets::parse(text, protocol))
+        };
+        let told: Vec<_> =
+            [("tcp", 6), ("udp", 17), ("tcp6", 6), ("udp6", 17)].into_iter().filter_map(of).collect();
+        if told.is_empty() {
+            self.lack("listening sockets", "ss -lntu");
+        }
+        told.into_iter().flatten().collect()
+    }
+
+    fn conntrack(&mut self) -> Vec<model::conntrack::CtEntry> {
+        let Some(text) = self.place.files.text("proc/net/nf_conntrack") else {
+            self.lack("tracked connections", "conntrack -L");
+            return Vec::new();
+        };
+        let parsed = conntrack_list::parse(text);
+        self.gaps.extend(unparsed("proc/net/nf_conntrack", &parsed.problems));
+        parsed.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_written_as_sos_writes_them() {
+        assert_eq!(mangled("qdhcp-7f3e"), "qdhcp-7f3e");
+        assert_eq!(mangled("a b:(c)/d"), "a_b_c_.d");
+    }
+}

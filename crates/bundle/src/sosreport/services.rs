@@ -1,0 +1,83 @@
+//! Processes, and what dnsmasq reads and says.
+
+use model::service::{Dnsmasq, Process};
+use model::snapshot::{Gap, Host};
+
+use super::files::Files;
+use super::{gap, unparsed};
+
+/// Programs worth telling of, by the start of their name, as a live host's are.
+const NAMES: [&str; 7] = ["dnsmasq", "nova-", "libvirtd", "virtqemud", "qemu", "neutron-", "udhcpd"];
+const LOG_LINES_MAX: usize = 5_000;
+
+/// Reads them into the host.
+pub(super) fn read(files: &Files, host: &mut Host, gaps: &mut Vec<Gap>) {
+    let listed = files.command(&["ps_auxwww", "ps_auxwwwm", "ps_auxww", "ps_aux"]);
+    match listed {
+        Some((path, text)) => {
+            let parsed = parse::ps_aux::parse(text);
+            gaps.extend(unparsed(path, &parsed.problems));
+            host.processes = parsed.value.into_iter().filter(is_of_interest).collect();
+            host.sees_every_process = true;
+        }
+        None => {
+            let what = format!("processes of {}", host.name);
+            gaps.push(gap(
+                what,
+                "the sosreport does not hold them",
+                "ps auxwww: the plugin `process` writes it",
+            ));
+        }
+    }
+    let servers = parse::dnsmasq_args::servers(&host.processes).into_iter();
+    host.dnsmasq = servers.map(|server| with_files(server, files, gaps)).collect();
+    read_log(files, host);
+}
+
+/// The program itself, or what an interpreter runs: nova's are scripts of Python.
+fn is_of_interest(process: &Process) -> bool {
+    let names = process.argv.iter().take(2).map(|word| word.rsplit('/').next().unwrap_or(word));
+    names.into_iter().any(|name| NAMES.iter().any(|known| name.starts_with(known)))
+}
+
+/// The files that its arguments name, where the sosreport has them.
+fn with_files(mut server: Dnsmasq, files: &Files, gaps: &mut Vec<Gap>) -> Dnsmasq {
+    let mut text = |file: &String| {
+        let found = files.text(file.trim_start_matches('/'));
+        if found.is_none() {
+            gaps.push(gap(file, "the sosreport does not hold it", file));
+        }
+        found
+    };
+    if let Some(file) = &server.hosts_file {
+        server.hosts = text(file).map(|text| parse::dnsmasq_hosts::parse(text).value);
+    }
+    if let Some(file) = server.lease_file.as_ref().filter(|_| !server.leasefile_ro) {
+        server.leases = text(file).map(|text| parse::dnsmasq_leases::parse(text).value);
+    }
+    let named = server.opts_file.iter().filter_map(&mut text).flat_map(parse::dnsmasq_options::optsfile);
+    let named: Vec<String> = named.collect();
+    let configured =
+        server.conf_file.iter().filter_map(&mut text).flat_map(parse::dnsmasq_options::conf_file);
+    let configured: Vec<String> = configured.collect();
+    server.options.extend(named.into_iter().chain(configured));
+    server.offered_dns = parse::dnsmasq_options::dns_servers(&server.options);
+    server
+}
+
+/// dnsmasq's own log where one is named, else syslog's.
+fn read_log(files: &Files, host: &mut Host) {
+    let named = host.dnsmasq.iter().filter(|server| !server.is_libvirts());
+    let mut named: Vec<String> = named.filter_map(|server| server.log_facility.clone()).collect();
+    named.extend(
+        ["var/log/dnsmasq.log", "var/log/daemon.log", "var/log/syslog", "var/log/messages"].map(String::from),
+    );
+    let paths: Vec<&str> = named.iter().map(|path| path.trim_start_matches('/')).collect();
+    let Some((path, text)) = files.first(&paths) else { return };
+    let mut lines = parse::dnsmasq_log::parse(text).value;
+    lines.drain(..lines.len().saturating_sub(LOG_LINES_MAX));
+    let mut reads = parse::dnsmasq_log::reads(text);
+    reads.drain(..reads.len().saturating_sub(LOG_LINES_MAX));
+    (host.dhcp_log, host.dhcp_reads) = (lines, reads);
+    host.dhcp_log_file = Some(format!("/{path}"));
+}

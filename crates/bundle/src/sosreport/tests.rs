@@ -1,0 +1,269 @@
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use lzma_rust2::{XzOptions, XzWriter};
+use model::Netns;
+use model::link::LinkKind;
+use model::netfilter::Family;
+use model::route::{RuleAction, TABLE_MAIN};
+use model::snapshot::Host;
+use proptest::prelude::*;
+use tar::{Builder, EntryType, Header};
+
+use super::*;
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sosreports").join(name)
+}
+
+/// A sample read as a folder: its machines.
+fn machines(name: &str) -> Vec<Machine> {
+    let bundle = read_folder(&sample(name), name).unwrap();
+    assert_eq!((bundle.gaps.as_slice(), bundle.is_sosreport), (&[][..], true));
+    bundle.members.into_iter().map(|member| member.outcome.unwrap()).collect()
+}
+
+fn kinds(netns: &Netns) -> Vec<(&str, LinkKind)> {
+    netns.links.iter().map(|link| (link.name.as_str(), link.kind.clone())).collect()
+}
+
+fn lacks(machine: &Machine) -> Vec<(&str, &str)> {
+    machine.gaps.iter().map(|gap| (gap.what.as_str(), gap.would_need.as_str())).collect()
+}
+
+/// What a report of sos 3.2 tells, and what it does not.
+#[test]
+fn the_layout_of_sos_3_is_read() {
+    let machines = machines("sos-3.2");
+    let [machine] = machines.as_slice() else { panic!("one") };
+    let netns = &machine.netns;
+    assert_eq!(
+        (netns.machine.as_str(), netns.addresses.len(), netns.routes.len()),
+        ("node7.example.org", 3, 7)
+    );
+    let expected = [
+        ("lo", LinkKind::Loopback),
+        ("em1", LinkKind::Physical),
+        ("em2", LinkKind::Physical),
+        ("br100", LinkKind::Bridge),
+        ("vnet0", LinkKind::Physical),
+    ];
+    assert_eq!(kinds(netns), expected);
+    assert_eq!(netns.link_named("vnet0").unwrap().master, Some(4));
+    assert_eq!(netns.sysctl("ipv4.ip_forward"), Some(1));
+    assert_eq!(netns.sockets.iter().map(|socket| socket.port).collect::<Vec<_>>(), [53, 67]);
+    assert_eq!(netns.neighbours.len(), 2);
+    // Whom its rules are for is not told: whatever they do, it is not known.
+    assert!(netns.rules.iter().any(|rule| rule.unmodelled.is_some() && rule.action == RuleAction::Nop));
+    let unread: Vec<Family> = netns.ruleset.unread.iter().map(|unread| unread.family).collect();
+    assert_eq!(unread, [Family::Ip], "{:?}", netns.ruleset);
+    let Host { kernel, dnsmasq, domains, nova, processes, .. } = machine.host.as_ref().unwrap();
+    assert_eq!((kernel.as_str(), processes.len(), domains.len()), ("3.10.0-229.el7.x86_64", 2, 1));
+    assert_eq!(dnsmasq.first().unwrap().hosts, None);
+    assert_eq!(nova.as_ref().unwrap().public_interface(), "em1");
+    let expected = [
+        ("/var/lib/nova/networks/nova-br100.conf", "/var/lib/nova/networks/nova-br100.conf"),
+        ("FDB entries of node7.example.org", "bridge fdb"),
+        ("FIB rules of node7.example.org", "ip -4 rule"),
+        ("FIB rules of node7.example.org", "ip -6 rule"),
+        ("VLANs of bridges of node7.example.org", "bridge vlan show"),
+        ("kinds of links, and settings of bridge ports of node7.example.org", "ip -s -d link"),
+        ("rules of iptables-legacy of node7.example.org", "iptables-legacy-save -c"),
+        ("tracked connections of node7.example.org", "conntrack -L"),
+    ];
+    let mut told = lacks(machine);
+    told.sort_unstable();
+    assert_eq!(told, expected);
+}
+
+/// The same of sos 4.8, which asks in each namespace, too.
+#[test]
+fn the_layout_of_sos_4_is_read() {
+    let machines = machines("sos-4.8");
+    let [machine, further] = machines.as_slice() else { panic!("two") };
+    let netns = &machine.netns;
+    let expected = [
+        ("lo", LinkKind::Loopback),
+        ("ens3", LinkKind::Physical),
+        ("br100", LinkKind::Bridge),
+        ("vnet0", LinkKind::Tun),
+        ("tap7", LinkKind::Veth),
+    ];
+    assert_eq!(kinds(netns), expected);
+    let vnet0 = netns.link_named("vnet0").unwrap();
+    assert!(vnet0.port.unwrap().hairpin && vnet0.bridge_vlans[0].pvid && vnet0.bridge_vlans.len() == 1);
+    assert_eq!(netns.link_named("tap7").unwrap().peer.unwrap().netns, further.netns.inode);
+    // The route that both listings have is one.
+    let in_main = netns.routes.iter().filter(|route| route.table == TABLE_MAIN).count();
+    assert_eq!((netns.routes.len(), in_main, netns.rules.len(), netns.fdb.len()), (5, 3, 4, 1));
+    let [table] = netns.ruleset.tables.as_slice() else { panic!("{:?}", netns.ruleset) };
+    assert_eq!((table.chains[0].rules.len(), &netns.ruleset.unread), (1, &Vec::new()));
+    let host = machine.host.as_ref().unwrap();
+    assert!(host.domains[0].live && host.processes[0].state == "S");
+    let inside = &further.netns;
+    assert_eq!((inside.name.as_str(), inside.enter.as_deref()), ("qdhcp-7", Some("qdhcp-7")));
+    assert_eq!((inside.addresses.len(), inside.ruleset.tables.len()), (1, 1));
+    let [gap] = further.gaps.as_slice() else { panic!("{:?}", further.gaps) };
+    assert!(gap.what.ends_with("of the namespace qdhcp-7 of node8"), "{gap:?}");
+    assert!(gap.would_need.contains("nft -a list ruleset"), "{gap:?}");
+}
+
+/// Without links or routes nothing is said of the host.
+#[test]
+fn without_links_or_routes_the_host_is_missing() {
+    for (files, file) in [
+        (&["sos_commands/kernel/uname_-a"][..], "ip_-s_-d_link"),
+        (
+            &["sos_commands/kernel/uname_-a", "sos_commands/networking/ip_-s_-d_link"],
+            "ip_route_show_table_all",
+        ),
+    ] {
+        let files: Vec<(&str, String)> = files
+            .iter()
+            .map(|path| (*path, std::fs::read_to_string(sample("sos-4.8").join(path)).unwrap()))
+            .collect();
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let bundle = read(&archive(&files)[..], Packing::Tar, "x").unwrap();
+        let [member] = bundle.members.as_slice() else { panic!("{bundle:?}") };
+        let missing = member.outcome.as_ref().unwrap_err();
+        assert_eq!(member.name, "node8");
+        assert!(missing.would_need.contains(file), "{missing:?}");
+    }
+}
+
+#[test]
+fn a_host_is_called_as_the_site_file_has_it() {
+    let bundle = read_folder(&sample("sos-3.2"), "x").unwrap();
+    let members = called("compute7", bundle.members);
+    let machine = members[0].outcome.as_ref().unwrap();
+    assert_eq!((members[0].name.as_str(), machine.netns.machine.as_str()), ("compute7", "compute7"));
+    assert_eq!(machine.host.as_ref().unwrap().name, "compute7");
+    assert!(machine.gaps.iter().any(|gap| gap.what == "FIB rules of compute7"), "{:?}", machine.gaps);
+}
+
+fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    for (path, text) in files {
+        let mut header = Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o600);
+        header.set_mtime(7);
+        // Long names get a header of their own here, as tar and Python's tarfile write them.
+        tar.append_data(&mut header, format!("sosreport-x/{path}"), text.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+fn link(kind: EntryType, path: &str, target: &str) -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(0);
+    header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+    header.as_gnu_mut().unwrap().linkname[..target.len()].copy_from_slice(target.as_bytes());
+    header.set_cksum();
+    tar.append(&header, &[][..]).unwrap();
+    tar.into_inner().unwrap()
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = XzWriter::new(Vec::new(), XzOptions::with_preset(1)).unwrap();
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn sample_files() -> Vec<(String, String)> {
+    fn add(root: &Path, under: &str, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(root.join(under)).unwrap().flatten() {
+            let path = format!("{under}{}", entry.file_name().to_str().unwrap());
+            match entry.file_type().unwrap() {
+                kind if kind.is_dir() => add(root, &format!("{path}/"), found),
+                kind if kind.is_file() => {
+                    found.push((path.clone(), std::fs::read_to_string(root.join(path)).unwrap()));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    add(&sample("sos-4.8"), "", &mut found);
+    found
+}
+
+/// Whatever it is packed with, an archive tells what the folder tells.
+#[test]
+fn an_archive_tells_what_its_folder_tells() {
+    let files = sample_files();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let tar = archive(&files);
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(&tar).unwrap();
+    let expected = machines("sos-4.8");
+    for archive in [tar.clone(), gz.finish().unwrap(), xz(&tar)] {
+        let packing = packing(&archive).unwrap().unwrap();
+        let bundle = read(&archive[..], packing, "x").unwrap();
+        let machines: Vec<Machine> =
+            bundle.members.into_iter().map(|member| member.outcome.unwrap()).collect();
+        assert_eq!((&machines, bundle.manifest.taken_at), (&expected, 7), "{packing:?}");
+    }
+}
+
+#[test]
+fn what_leads_out_is_refused_and_links_are_never_followed_there() {
+    let out = [
+        link(EntryType::Regular, "sosreport-x/../../etc/passwd", ""),
+        link(EntryType::Regular, "/etc/passwd", ""),
+    ];
+    for bytes in out {
+        assert!(matches!(read(&bytes[..], Packing::Tar, "x"), Err(ReadError::Path { .. })));
+    }
+    for kind in [EntryType::Symlink, EntryType::Link] {
+        let mut bytes = link(kind, "sosreport-x/hostname", "../../../../../etc/hostname");
+        // Two blocks of zeros end the first archive.
+        bytes.truncate(512);
+        bytes.extend(archive(&[("sos_commands/a/b", "")]));
+        let bundle = read(&bytes[..], Packing::Tar, "x").unwrap();
+        assert_eq!(bundle.members[0].name, "x");
+    }
+    let twice = archive(&[("sos_commands/kernel/lsmod", "a"), ("sos_commands/kernel/lsmod", "b")]);
+    assert!(matches!(read(&twice[..], Packing::Tar, "x"), Err(ReadError::Twice { .. })));
+    let none = archive(&[("etc/hostname", "a")]);
+    assert!(matches!(read(&none[..], Packing::Tar, "x"), Err(ReadError::NoSosreport)));
+}
+
+#[test]
+fn a_bomb_is_refused() {
+    let many = "0".repeat(80 << 20);
+    let packed = xz(&archive(&[("sos_commands/a/b", ""), ("sos_commands/networking/x", &many)]));
+    assert!(matches!(read(&packed[..], Packing::Xz, "x"), Err(ReadError::Bomb { .. })));
+}
+
+#[test]
+fn an_archive_that_breaks_off_is_read_as_far_as_it_goes() {
+    let files = sample_files();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let tar = archive(&files);
+    let bundle = read(&tar[..tar.len() / 2], Packing::Tar, "x").unwrap();
+    assert!(bundle.gaps.iter().any(|gap| gap.what == "the rest of x"), "{:?}", bundle.gaps);
+    assert!(matches!(read(&tar[..100], Packing::Tar, "x"), Err(ReadError::Damaged { .. })));
+}
+
+proptest! {
+    #[test]
+    fn any_octets_are_answered(octets: Vec<u8>) {
+        for packing in [Packing::Xz, Packing::Gzip, Packing::Tar] {
+            let _ = read(&octets[..], packing, "x");
+        }
+    }
+
+    #[test]
+    fn any_text_in_any_file_is_answered(at in any::<prop::sample::Index>(), text in "(\\PC|\n|\t| ){0,80}") {
+        let files = sample_files();
+        let at = at.index(files.len());
+        let changed = files.iter().enumerate().map(|(nth, (path, own))| {
+            (path.as_str(), if nth == at { text.as_str() } else { own.as_str() })
+        });
+        let archive = archive(&changed.collect::<Vec<_>>());
+        prop_assert!(read(&archive[..], Packing::Tar, "x").is_ok());
+    }
+}

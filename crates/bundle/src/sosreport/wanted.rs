@@ -1,0 +1,107 @@
+//! Which files of a sosreport are kept, and how much of each: it holds thousands that tell nothing of a packet's way.
+
+/// What of a file is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// All of it; where it is longer, nothing.
+    Whole(u64),
+    /// Its end.
+    Tail(u64),
+}
+
+/// A list or a listing, a domain's XML, the ends of logs.
+const LISTING_MAX: u64 = 64 << 20;
+const FILE_MAX: u64 = 16 << 20;
+const LOG_TAIL: u64 = 8 << 20;
+const CONSOLE_TAIL: u64 = 100 << 10;
+
+/// Folders whose files are kept whole, but for those of ethtool.
+const COMMANDS: [&str; 5] = ["networking", "firewall_tables", "firewalld", "ebtables", "virsh"];
+/// Files that are kept whole.
+const FILES: [&str; 14] = [
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/iproute2/rt_tables",
+    "etc/nova/nova.conf",
+    "hostname",
+    "lsmod",
+    "proc/modules",
+    "proc/sys/kernel/osrelease",
+    "sos_commands/kernel/lsmod",
+    "sos_commands/kernel/sysctl_-a",
+    "sos_commands/kernel/uname_-a",
+    "uname",
+    "var/lib/config-data/puppet-generated/nova/etc/nova/nova.conf",
+    "var/lib/config-data/puppet-generated/nova_libvirt/etc/nova/nova.conf",
+];
+/// Tables of one process's namespace.
+const PROC_NET: [&str; 8] =
+    ["arp_tables_names", "ip6_tables_names", "ip_tables_names", "nf_conntrack", "tcp", "tcp6", "udp", "udp6"];
+/// Where dnsmasq's messages may be.
+const LOGS: [&str; 4] = ["daemon.log", "dnsmasq.log", "messages", "syslog"];
+
+/// What of the file with this path from the report's root.
+pub(super) fn keep(path: &str) -> Option<Keep> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if let Some(command) = path.strip_prefix("sos_commands/") {
+        let (plugin, _) = command.split_once('/')?;
+        let is_of_tools = COMMANDS.contains(&plugin) && !name.contains("ethtool");
+        let is_told = is_of_tools
+            || FILES.contains(&path)
+            || (plugin == "process" && name.starts_with("ps_aux"))
+            || (matches!(plugin, "host" | "general") && name == "hostname");
+        return is_told.then_some(Keep::Whole(LISTING_MAX));
+    }
+    if let Some(log) = path.strip_prefix("var/log/") {
+        return LOGS.contains(&log).then_some(Keep::Tail(LOG_TAIL));
+    }
+    if name == "console.log" && path.contains("/instances/") {
+        return Some(Keep::Tail(CONSOLE_TAIL));
+    }
+    let in_proc_net = path.strip_prefix("proc/").and_then(|rest| rest.split_once("/net/"));
+    let of_dnsmasq = path.contains("dnsmasq") || path.contains("/networks/nova-");
+    let is_xml = path.contains("libvirt/qemu/") && !path.contains("/networks/") && name.ends_with(".xml");
+    let is_kept = FILES.contains(&path)
+        || is_xml
+        || of_dnsmasq
+        || in_proc_net.is_some_and(|(_, table)| PROC_NET.contains(&table))
+        || path.strip_prefix("proc/net/").is_some_and(|table| PROC_NET.contains(&table));
+    is_kept.then_some(Keep::Whole(FILE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_of_the_network_is_kept_and_nothing_else() {
+        for path in [
+            "sos_commands/networking/ip_-s_-d_link",
+            "sos_commands/networking/namespaces/qdhcp-1/ip_netns_exec_qdhcp-1_iptables-save",
+            "sos_commands/kernel/sysctl_-a",
+            "sos_commands/process/ps_auxwwwm",
+            "sos_commands/virsh/virsh_-r_dumpxml_instance-00000001",
+            "etc/libvirt/qemu/instance-00000001.xml",
+            "run/libvirt/qemu/instance-00000001.xml",
+            "var/lib/nova/networks/nova-br100.conf",
+            "proc/2177/net/udp",
+            "var/log/syslog",
+            "var/lib/nova/instances/8d7b/console.log",
+        ] {
+            assert!(keep(path).is_some(), "{path}");
+        }
+        for path in [
+            "etc/shadow",
+            "etc/nova/api-paste.ini",
+            "etc/libvirt/qemu/networks/default.xml",
+            "proc/2177/environ",
+            "sos_commands/kernel/dmesg",
+            "sos_commands/networking/ethtool_-S_eth0",
+            "sos_commands",
+            "var/log/nova/nova-compute.log",
+            "",
+        ] {
+            assert_eq!(keep(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Sosreports of a real lab's host, made by Debian's own program inside the host's namespace: what is broken is told
+//! as it is told live, or said to be undetermined with what is missing; and nothing is found that is not there.
+//! Needs root and sosreport.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cli_support::Run;
+use serde_json::Value;
+use support::printed;
+use support::test_lab::TestLab;
+use tempfile::TempDir;
+
+/// A lab, and a folder for the reports of its host.
+struct Reports {
+    lab: TestLab,
+    folder: TempDir,
+}
+
+/// The host that the reports are of.
+const HOST: &str = "compute1";
+
+/// Where the lab keeps what a whole machine has in the usual places, and no other namespaces, as on a machine of its
+/// own. What is mounted here is gone with the process. ethtool is asked about each device, and nothing of it is read.
+const WITHIN: &str = "\
+set -e
+mount -t overlay -o lowerdir=$1/etc:/etc overlay /etc
+mount --bind $1/run/libvirt /mnt
+mount -t tmpfs tmpfs /run
+mkdir /run/libvirt
+mount --bind /mnt /run/libvirt
+mount -t tmpfs tmpfs /sys/class/net
+shift
+exec sosreport --batch --no-postproc \"$@\"
+";
+
+impl Reports {
+    fn of(lab: TestLab) -> Reports {
+        Reports { lab, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Has a report made, packed, and returns its archive. `more` are further arguments of sosreport's.
+    fn make(&self, more: &[&str]) -> PathBuf {
+        let into = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
+        let state = self.lab.state().join(HOST);
+        let netns = self.lab.netns(HOST);
+        let plugins = "networking,kernel,process,libvirt,openstack_nova";
+        let enter = ["ip", "netns", "exec", &netns, "sh", "-c", WITHIN, "sh", state.to_str().unwrap()];
+        let what = ["-o", plugins, "-k", "process.lsof=off", "--tmp-dir", into.to_str().unwrap()];
+        printed(&[&enter[..], &what, more].concat());
+        let made = fs::read_dir(&into).unwrap().flatten().map(|entry| entry.path());
+        let mut archives = made.filter(|path| path.extension().is_some_and(|e| e == "xz" || e == "gz"));
+        archives.next().expect("an archive")
+    }
+
+    /// The report, unpacked, without the processes of other hosts: those of a lab share the machine's numbers, those of
+    /// machines do not.
+    fn unpacked(&self, archive: &Path) -> PathBuf {
+        let into = archive.parent().unwrap().join("unpacked");
+        fs::create_dir(&into).unwrap();
+        printed(&["tar", "-xf", archive.to_str().unwrap(), "-C", into.to_str().unwrap()]);
+        let root = fs::read_dir(&into).unwrap().flatten().next().unwrap().path();
+        let own = printed(&["ip", "netns", "pids", &self.lab.netns(HOST)]);
+        let own: Vec<&str> = own.split_whitespace().collect();
+        let listing = root.join("sos_commands/process/ps_auxwww");
+        let text = fs::read_to_string(&listing).unwrap();
+        let is_own = |line: &&str| {
+            line.split_whitespace().nth(1).is_some_and(|pid| pid == "PID" || own.contains(&pid))
+        };
+        fs::write(&listing, text.lines().filter(is_own).map(|line| format!("{line}\n")).collect::<String>())
+            .unwrap();
+        into
+    }
+
+    /// Asks with the report in the host's place. The switch between the hosts stays out, as it would be: so whom the
+    /// uplink leads to is told by the addresses alone, and no instance can be entered.
+    fn ask(&self, question: &[&str], report: &Path) -> Run {
+        let own = fs::read_to_string(self.lab.site()).unwrap();
+        let database = own.lines().find(|line| line.starts_with("database")).unwrap();
+        let mut site = format!(
+            "[[host]]\nname = \"{HOST}\"\nat = \"bundle:{}\"\nrole = \"compute\"\n",
+            report.display()
+        );
+        for (name, suffix, role) in
+            [("gw", "gw", "router"), ("isp", "isp", "router"), ("external", "ext", "external")]
+        {
+            let netns = self.lab.netns(suffix);
+            site += &format!("[[host]]\nname = \"{name}\"\nat = \"netns:{netns}\"\nrole = \"{role}\"\n");
+        }
+        site += &format!("[cloud]\nkind = \"nova-network\"\n{database}\n");
+        let path = self.folder.path().join("site.toml");
+        fs::write(&path, site).unwrap();
+        self.lab.hopline(&[question, &["--site", path.to_str().unwrap()]].concat())
+    }
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
+}
+
+/// The codes of what was found, in order.
+fn codes(run: &Run) -> Vec<String> {
+    let report = json(run);
+    report["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What is wrong with an answer from a report, where live these are found.
+fn complaint(when: &str, live: &[String], told: &Run) -> Option<String> {
+    let found = codes(told);
+    let is_the_same = !live.is_empty() && found == live;
+    // Undetermined counts where a gap names what would settle it.
+    let gaps = json(told)["coverage"]["gaps"].as_array().unwrap().len();
+    let is_undetermined = found.is_empty() && told.code == 3 && gaps > 0;
+    let is_healthy = live.is_empty() && found.is_empty() && told.code == 0;
+    (!is_the_same && !is_undetermined && !is_healthy)
+        .then(|| format!("{when}: live {live:?}, told {found:?} with {}\n{}", told.code, told.stdout))
+}
+
+/// Faults that a host's own files and listings tell of, and those of the walk.
+const FAULTS: [&str; 7] = [
+    "tap-not-enslaved",
+    "ip-forward-0",
+    "default-route-wrong-gw",
+    "blackhole-route",
+    "dnsmasq-hung",
+    "uplink-down",
+    "foreign-rule-drop",
+];
+
+/// Those of them that have to be named, not only not denied.
+const NAMED: [&str; 5] =
+    ["tap-not-enslaved", "ip-forward-0", "default-route-wrong-gw", "dnsmasq-hung", "uplink-down"];
+
+#[test]
+fn what_is_broken_is_told_as_it_is_live_or_not_denied() {
+    let reports = Reports::of(TestLab::up("s"));
+    let question = ["diagnose", "web1", "--json"];
+    let mut wrong = Vec::new();
+    for code in ["nothing"].into_iter().chain(FAULTS) {
+        if code != "nothing" {
+            reports.lab.break_fault(code);
+        }
+        let live = codes(&reports.lab.run(&[&question[..], &["--passive"]].concat()));
+        // nft's rules are listed where its module is loaded, or this is said.
+        let archive = reports.make(&["--allow-system-changes"]);
+        let told = reports.ask(&question, &reports.unpacked(&archive));
+        wrong.extend(complaint(code, &live, &told));
+        if NAMED.contains(&code) && codes(&told) != live {
+            wrong.push(format!("{code} is not named: {}", told.stdout));
+        }
+        if code != "nothing" {
+            reports.lab.heal();
+        }
+    }
+    support::assert_none(&wrong);
+}
+
+/// As sos makes them without being asked for more: on a kernel whose nf_tables is built in, no rules are listed.
+#[test]
+fn an_archive_without_rules_says_what_would_tell_them() {
+    let reports = Reports::of(TestLab::up("a"));
+    let question = ["diagnose", "web1", "--json"];
+    for packed in ["xz", "gzip"] {
+        let archive = reports.make(&["-z", packed]);
+        let told = reports.ask(&question, &archive);
+        assert_eq!((codes(&told), told.code), (Vec::new(), 3), "{packed}: {told:?}");
+        let gaps = json(&told)["coverage"]["gaps"].to_string();
+        assert!(gaps.contains("nft -a list ruleset"), "{gaps}");
+        assert!(gaps.contains("of compute1"), "{gaps}");
+    }
+}
+
+/// Without a site file the host is all that there is, and libvirt's domains tell what is meant.
+#[test]
+fn a_report_alone_is_a_site() {
+    let reports = Reports::of(TestLab::up("o"));
+    reports.lab.break_fault("tap-not-enslaved");
+    let folder = reports.unpacked(&reports.make(&["--allow-system-changes"]));
+    let told = reports.lab.hopline(&[
+        "diagnose",
+        "instance-00000001",
+        "--json",
+        "--bundle",
+        folder.to_str().unwrap(),
+    ]);
+    assert_eq!(codes(&told).first().map(String::as_str), Some("tap-not-enslaved"), "{told:?}");
+    let gaps = json(&told)["coverage"]["gaps"].to_string();
+    assert!(gaps.contains("the cloud's database"), "{gaps}");
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    let lab = TestLab::named("n");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("a.tar.bz2"), b"BZh91AY").unwrap();
+    fs::write(path("cut.tar.xz"), b"\xfd7zXZ\0\0\x04").unwrap();
+    fs::create_dir(path("empty")).unwrap();
+    fs::write(path("note"), "text").unwrap();
+    printed(&[
+        "tar",
+        "-czf",
+        path("other.tar.gz").to_str().unwrap(),
+        "-C",
+        folder.path().to_str().unwrap(),
+        "note",
+    ]);
+    for (name, expected) in [
+        ("a.tar.bz2", "packed with bzip2"),
+        ("cut.tar.xz", "damaged at its beginning"),
+        ("empty", "no folder sos_commands"),
+        ("other.tar.gz", "no folder sos_commands"),
+        ("note", "no bundle"),
+        ("gone", "No such file"),
+    ] {
+        let told = lab.hopline(&["check", "--bundle", path(name).to_str().unwrap()]);
+        assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{name}: {told:?}");
+        assert!(told.stderr.contains(expected) && told.stderr.contains("hint:"), "{name}: {told:?}");
+    }
+}
