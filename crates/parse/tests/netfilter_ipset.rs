@@ -124,7 +124,7 @@ fn sets_that_rules_change_are_unknown() {
     let tables = parse::iptables_save::parse(rules, Dialect::IptablesNft, Family::Ip).value;
     let list =
         "create h-ip hash:ip\ncreate h-net hash:net\ncreate other hash:net\ncreate l list:set\nadd l h-net\n";
-    let mut ruleset = Ruleset { tables, ipsets: sets(list) };
+    let mut ruleset = Ruleset { tables, ipsets: sets(list), ..Ruleset::default() };
     note_changes(&mut ruleset);
     let known: Vec<bool> = ruleset.ipsets.iter().map(|set| set.unmodelled.is_none()).collect();
     assert_eq!(known, [false, false, true, false]);

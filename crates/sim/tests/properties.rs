@@ -277,7 +277,7 @@ fn netns() -> impl Strategy<Value = Netns> {
                         on_self: false,
                     })
                     .collect(),
-                ruleset: Ruleset { tables, ipsets: Vec::new() },
+                ruleset: Ruleset { tables, ..Ruleset::default() },
                 sysctls: settings.map(|(name, value)| (name.to_owned(), value.to_string())).into(),
                 ..Netns::default()
             }

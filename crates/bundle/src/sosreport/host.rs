@@ -5,7 +5,7 @@ use model::service::{Console, Domain};
 use model::snapshot::{Gap, Host};
 
 use super::files::Files;
-use super::{gap, services, unparsed};
+use super::{gap, services, unparsed, wanted};
 
 /// The host's name as it says itself.
 pub(super) fn name(files: &Files) -> Option<String> {
@@ -78,7 +78,7 @@ pub(super) fn read(files: &Files, name: &str, netns: &Netns) -> (Host, Vec<Gap>)
 fn domains(files: &Files, gaps: &mut Vec<Gap>) -> Vec<Domain> {
     let mut found: Vec<Domain> = Vec::new();
     for (path, text) in files.all() {
-        let is_file = path.contains("libvirt/qemu/") && path.ends_with(".xml");
+        let is_file = wanted::is_domain(path);
         let is_dump = path.starts_with("sos_commands/virsh/") && path.contains("_dumpxml_");
         if !is_file && !is_dump {
             continue;

@@ -60,13 +60,18 @@ pub(super) fn keep(path: &str) -> Option<Keep> {
     }
     let in_proc_net = path.strip_prefix("proc/").and_then(|rest| rest.split_once("/net/"));
     let of_dnsmasq = path.contains("dnsmasq") || path.contains("/networks/nova-");
-    let is_xml = path.contains("libvirt/qemu/") && !path.contains("/networks/") && name.ends_with(".xml");
+    let is_domain = is_domain(path) && !path.contains("/networks/");
     let is_kept = FILES.contains(&path)
-        || is_xml
+        || is_domain
         || of_dnsmasq
         || in_proc_net.is_some_and(|(_, table)| PROC_NET.contains(&table))
         || path.strip_prefix("proc/net/").is_some_and(|table| PROC_NET.contains(&table));
     is_kept.then_some(Keep::Whole(FILE_MAX))
+}
+
+/// A domain's XML, persistent or live, as libvirt's QEMU driver keeps it.
+pub(super) fn is_domain(path: &str) -> bool {
+    path.contains("libvirt/qemu/") && path.rsplit_once('.').is_some_and(|(_, extension)| extension == "xml")
 }
 
 #[cfg(test)]

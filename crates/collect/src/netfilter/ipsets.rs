@@ -66,7 +66,7 @@ mod tests {
         ] {
             let dump = format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule}\nCOMMIT\n");
             let tables = parse::iptables_save::parse(&dump, Dialect::IptablesNft, Family::Ip).value;
-            assert_eq!(asked_for(&Ruleset { tables, ipsets: Vec::new() }), asks, "{rule}");
+            assert_eq!(asked_for(&Ruleset { tables, ..Ruleset::default() }), asks, "{rule}");
         }
     }
 }
