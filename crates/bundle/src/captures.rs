@@ -12,7 +12,7 @@ use tar::Archive;
 use crate::error::WriteError;
 use crate::manifest::FileEntry;
 use crate::names;
-use crate::read::Bounded;
+use crate::read::unzstd;
 use crate::write::{Writer, failed};
 
 /// Bytes of all captures of a bundle, as they are given: a quarter of what a bundle may hold unpacked.
@@ -83,7 +83,7 @@ fn entry_of(
 /// # Errors
 /// What of the archive could not be read; `NotFound` where it has no such file.
 pub fn open_capture<R: Read>(source: R, path: &str) -> io::Result<impl Read + use<R>> {
-    let mut archive = Archive::new(Bounded::new(source)?);
+    let mut archive = Archive::new(unzstd(source)?);
     let mut length = None;
     for entry in archive.entries()?.raw(true) {
         let entry = entry?;

@@ -29,7 +29,7 @@ use crate::manifest::{
 };
 use crate::names::hex;
 
-pub(crate) use bounded::{Bounded, Counted, Limited, refusal};
+pub(crate) use bounded::{Counted, Limited, refusal, unzstd};
 pub(crate) use said::plainly;
 
 /// What a bundle holds.
@@ -54,7 +54,7 @@ pub struct Bundle {
 /// Reads a bundle. `name` is what its gaps call it.
 pub fn read(source: impl Read, name: &str) -> Result<Bundle, ReadError> {
     let mut taken = Taken::default();
-    let ended = match bounded::zstd(source) {
+    let ended = match unzstd(source) {
         Ok(unpacked) => take_all(unpacked, &mut taken),
         Err(source) => Err(Stop::Damaged(source)),
     };
@@ -145,7 +145,7 @@ const PLAIN_MAX: u64 = FACTS_MAX;
 /// be is left out, and so is what lies behind damage.
 pub(crate) fn plain_files(source: impl Read, see: &mut dyn FnMut(&str, &[u8])) -> Result<(), ReadError> {
     let shown = || -> Result<(), Stop> {
-        let mut archive = Archive::new(Bounded::new(source)?);
+        let mut archive = Archive::new(unzstd(source)?);
         for entry in archive.entries()?.raw(true) {
             let Some((path, entry)) = path::plain_file(entry?).map_err(Stop::Refused)? else { continue };
             let length = entry.header().entry_size()?;

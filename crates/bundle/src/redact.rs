@@ -190,7 +190,8 @@ type Machines = Vec<(String, bool, Result<Machine, crate::Missing>)>;
 /// What a bundle says, as it is written anew.
 fn parts(bundle: Bundle) -> (Manifest, Machines, CloudFacts) {
     // Its captures are told of by the manifest too, which is written anew.
-    let Bundle { mut manifest, mut members, cloud, captures: _, is_sosreport: _, lacks_cloud, mut gaps } = bundle;
+    let Bundle { mut manifest, mut members, cloud, captures: _, is_sosreport: _, lacks_cloud, mut gaps } =
+        bundle;
     if lacks_cloud && !gaps.iter().any(|gap| gap.what == DATABASE) {
         let why = "it is not in the bundle that was redacted".to_owned();
         gaps.push(Gap { what: DATABASE.to_owned(), why, would_need: "the whole bundle".to_owned() });

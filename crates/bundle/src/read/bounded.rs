@@ -1,15 +1,15 @@
 //! What is unpacked, within bounds: of all that comes out, and of how much comes out of how little.
 
-use std::cell::Cell;
 use std::io::{self, BufReader, Read};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::ReadError;
 use crate::limits::{RATIO_FREE, RATIO_MAX, UNPACKED_MAX, WINDOW_LOG_MAX};
 
 /// The unpacked octets of what is packed with zstd.
-pub(super) fn zstd(packed: impl Read) -> io::Result<impl Read> {
-    let bytes = Rc::default();
+pub(crate) fn unzstd(packed: impl Read) -> io::Result<impl Read> {
+    let bytes = Arc::default();
     let packed = BufReader::with_capacity(128 * 1024, Counted::new(packed, &bytes));
     let mut unpacked = zstd::Decoder::with_buffer(packed)?;
     unpacked.window_log_max(WINDOW_LOG_MAX)?;
@@ -20,12 +20,12 @@ pub(super) fn zstd(packed: impl Read) -> io::Result<impl Read> {
 pub(crate) struct Limited<R> {
     unpacked: R,
     /// How many octets they have come out of, by now.
-    packed: Rc<Cell<u64>>,
+    packed: Arc<AtomicU64>,
     out: u64,
 }
 
 impl<R: Read> Limited<R> {
-    pub(crate) fn new(unpacked: R, packed: Rc<Cell<u64>>) -> Limited<R> {
+    pub(crate) fn new(unpacked: R, packed: Arc<AtomicU64>) -> Limited<R> {
         Limited { unpacked, packed, out: 0 }
     }
 }
@@ -37,7 +37,7 @@ impl<R: Read> Read for Limited<R> {
         if self.out > UNPACKED_MAX {
             return Err(Refusal::Length.into());
         }
-        if self.out > RATIO_FREE && self.out / RATIO_MAX > self.packed.get() {
+        if self.out > RATIO_FREE && self.out / RATIO_MAX > self.packed.load(Ordering::Relaxed) {
             return Err(Refusal::Ratio.into());
         }
         Ok(read)
@@ -47,19 +47,19 @@ impl<R: Read> Read for Limited<R> {
 /// Packed octets, counted as they are read.
 pub(crate) struct Counted<R> {
     inner: R,
-    bytes: Rc<Cell<u64>>,
+    bytes: Arc<AtomicU64>,
 }
 
 impl<R: Read> Counted<R> {
-    pub(crate) fn new(inner: R, bytes: &Rc<Cell<u64>>) -> Counted<R> {
-        Counted { inner, bytes: Rc::clone(bytes) }
+    pub(crate) fn new(inner: R, bytes: &Arc<AtomicU64>) -> Counted<R> {
+        Counted { inner, bytes: Arc::clone(bytes) }
     }
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.bytes.set(self.bytes.get() + read as u64);
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }

@@ -70,7 +70,7 @@ fn ruleset() -> Ruleset {
     let sets = vec![set("asked"), set("idle")];
     let (family, dialect) = (Family::Ip, Dialect::Nft);
     let table = Table { family, name: "filter".to_owned(), dialect, chains: vec![chain], sets };
-    Ruleset { tables: vec![table], ipsets: vec![ipset] }
+    Ruleset { tables: vec![table], ipsets: vec![ipset], ..Ruleset::default() }
 }
 
 fn facts() -> Facts {

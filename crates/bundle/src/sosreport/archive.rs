@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -43,7 +43,7 @@ const XZ_MEMORY_KIB: u32 = 128 << 10;
 
 /// Reads an archive. One that breaks off behind its first files is read in part, and the rest is a gap.
 pub(super) fn read(source: impl Read, packing: Packing, name: &str) -> Result<Files, ReadError> {
-    let packed = Rc::default();
+    let packed = Arc::default();
     let source = BufReader::with_capacity(128 << 10, Counted::new(source, &packed));
     let mut taken = Taken::default();
     let ended = match packing {
