@@ -141,8 +141,8 @@ fn take(path: &str, entry: &mut Entry<'_, impl Read>, taken: &mut Taken) -> Resu
 /// Longest plain file that is read as a whole: beyond what any of ours may be.
 const PLAIN_MAX: u64 = FACTS_MAX;
 
-/// Shows every plain file of a bundle that [`read()`] took, one after the other. What is longer than a file of facts may
-/// be is left out, and so is what lies behind damage.
+/// Shows every plain file of a bundle that [`read()`] took, one after the other. What is longer than a file of facts
+/// may be is left out, and so is what lies behind damage.
 pub(crate) fn plain_files(source: impl Read, see: &mut dyn FnMut(&str, &[u8])) -> Result<(), ReadError> {
     let shown = || -> Result<(), Stop> {
         let mut archive = Archive::new(unzstd(source)?);

@@ -98,7 +98,7 @@ impl Gathered {
     /// Takes what a plain file says beyond the facts.
     pub(super) fn file(&mut self, path: &str, text: &str) {
         let file = path.rsplit('/').next().unwrap_or_default();
-        if file.ends_with(".xml") {
+        if file.rsplit_once('.').is_some_and(|(_, ending)| ending == "xml") {
             self.domain(text);
         }
         if file.contains(".conf") {

@@ -14,14 +14,17 @@ const SOLICITED: [u8; 3] = [0x33, 0x33, 0xff];
 
 /// A MAC's pseudonym, or back.
 pub(super) fn permute(key: &Key, mac: Mac, back: bool) -> Mac {
-    let [a, b, c, x, y, z] = mac.0;
-    let maker = [a, b, c];
-    let is_nobodys = mac == Mac::ZERO || maker == SHARED || mac.is_group() && maker != SOLICITED;
+    let octets = mac.0;
+    let (Some(maker), Some(last)) = (octets.first_chunk::<3>(), octets.last_chunk::<3>()) else { return mac };
+    let is_nobodys = mac == Mac::ZERO || *maker == SHARED || mac.is_group() && *maker != SOLICITED;
     if is_nobodys {
         return mac;
     }
-    let [x, y, z] = end(key, [x, y, z], back);
-    Mac([a, b, c, x, y, z])
+    let mut out = octets;
+    if let Some(place) = out.last_chunk_mut() {
+        *place = end(key, *last, back);
+    }
+    Mac(out)
 }
 
 /// The last three octets.

@@ -16,9 +16,9 @@ use crate::mapped::Texts;
 const CACHED_MAX: usize = 1 << 20;
 
 /// Fields that hold a word of ours, of nova's or of the kernel's, whatever somebody called his instance.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 11] = [
     "schema", "hopline", "read_as", "role", "kernel", "vm_state", "task", "state", "scope", "protocol",
-    "qdisc", "kind",
+    "qdisc",
 ];
 
 /// Pseudonyms, and what was replaced so far.
@@ -94,7 +94,7 @@ impl Pseudonyms {
     pub(super) fn id(&self, id: &str) -> String {
         let digits: String = id.to_ascii_lowercase().split('-').collect();
         let mut given = self.given.borrow_mut();
-        cached(&mut given.ids, digits.clone(), || {
+        cached(&mut given.ids, id.to_ascii_lowercase(), || {
             let mut all = self.beginning(&digits);
             let hash = self.key.hash("id", &[digits.as_bytes()]);
             all.push_str(&crate::names::hex(&hash));
@@ -155,16 +155,14 @@ impl Pseudonyms {
         given.v4.iter().for_each(|(one, other)| put(one.to_string(), other.to_string()));
         given.v6.iter().for_each(|(one, other)| put(one.to_string(), other.to_string()));
         given.macs.iter().for_each(|(one, other)| put(one.to_string(), other.to_string()));
-        given.ids.iter().for_each(|(one, other)| put(dashed(one), other.clone()));
+        for (one, other) in &given.ids {
+            // As it is written: keystone's have no dashes.
+            let other = if one.contains('-') { other.clone() } else { other.replace('-', "") };
+            put(one.clone(), other);
+        }
         self.names.pairs().for_each(|(one, other)| put(one.to_owned(), other.to_owned()));
         table
     }
-}
-
-/// A UUID's digits with its dashes.
-fn dashed(digits: &str) -> String {
-    let part = |from, to| digits.get(from..to).unwrap_or_default();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
 
 fn cached<K: std::hash::Hash + Eq, V: Clone>(all: &mut HashMap<K, V>, of: K, make: impl FnOnce() -> V) -> V {

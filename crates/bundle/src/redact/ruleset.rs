@@ -259,9 +259,8 @@ fn whole(pseudonyms: &Pseudonyms, number: Number, value: u128) -> u128 {
         (Number::Other, _) => value,
         (Number::Mac, _) => {
             let octets = value.to_be_bytes();
-            let [.., a, b, c, d, e, f] = octets;
-            let [a, b, c, d, e, f] = pseudonyms.mac(Mac([a, b, c, d, e, f])).0;
-            u128::from(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+            let mac = octets.last_chunk::<6>().map(|octets| pseudonyms.mac(Mac(*octets)));
+            mac.map_or(value, |mac| mac.0.iter().fold(0, |number, octet| number << 8 | u128::from(*octet)))
         }
         (Number::Address, Ok(value)) => u128::from(u32::from(pseudonyms.v4(value.into()))),
         (Number::Address, Err(_)) => u128::from(pseudonyms.v6(value.into())),

@@ -19,7 +19,8 @@ pub(super) fn text<'t>(pseudonyms: &Pseudonyms, text: &'t str) -> Cow<'t, str> {
     let (mut copied, mut at) = (0, 0);
     let bytes = text.as_bytes();
     while let Some(byte) = bytes.get(at) {
-        if !is_word_byte(*byte) && !(*byte == b':' && bytes.get(at + 1) == Some(&b':')) {
+        let begins = is_word_byte(*byte) || *byte == b':' && bytes.get(at + 1) == Some(&b':');
+        if !begins {
             at += 1;
             continue;
         }

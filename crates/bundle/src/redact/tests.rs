@@ -149,6 +149,9 @@ fn shared6(one: Ipv6Addr, other: Ipv6Addr) -> u32 {
     (u128::from(one) ^ u128::from(other)).leading_zeros()
 }
 
+const NETS: [&str; 6] =
+    ["fe80::/64", "2001:db8::/32", "fd00::/8", "::/0", "::ffff:0:0/96", "ff02::1:ff00:0/104"];
+
 proptest! {
     #[test]
     fn prefixes_of_v4_are_kept_and_way_back_found(one: u32, other: u32, near in 0..32_u32, secret: [u8; 32]) {
@@ -163,7 +166,7 @@ proptest! {
 
     #[test]
     fn prefixes_of_v6_are_kept_and_way_back_found(
-        net in prop::sample::select(vec!["fe80::/64", "2001:db8::/32", "fd00::/8", "::/0", "::ffff:0:0/96", "ff02::1:ff00:0/104"]),
+        net in prop::sample::select(NETS.to_vec()),
         bits: u128, iid in prop::sample::select(vec![u64::MAX, 0xffff, 0xff_ffff]), of_mac: bool, near in 0..128_u32,
         secret: [u8; 32],
     ) {

@@ -26,7 +26,7 @@ const CLASSES: [(u32, u8); 4] =
     [net(10, 0, 0, 8), net(172, 16, 0, 12), net(192, 168, 0, 16), net(100, 64, 0, 10)];
 
 /// Bits of every address that stay.
-const LAST: usize = 8;
+const LAST: u32 = 8;
 
 /// Bits of a wide network's prefix that must be free to be turned for the rest to stay.
 const FREE_MIN: u8 = 4;
@@ -60,7 +60,7 @@ pub(super) fn permute(key: &Key, address: Ipv4Addr, back: bool) -> Ipv4Addr {
 fn turns(key: &Key, depth: usize, known: u32) -> bool {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX);
     let on_the_way = |(bits, length): &(u32, u8)| shares(known, *bits, depth.min(u32::from(*length)));
-    if depth >= 32 - LAST as u32 || KEPT.iter().any(on_the_way) {
+    if depth >= 32 - LAST || KEPT.iter().any(on_the_way) {
         return false;
     }
     if CLASSES.iter().any(|class| depth < u32::from(class.1) && on_the_way(class)) {

@@ -39,27 +39,29 @@ const EVERYBODYS: [&str; 32] = [
 /// What tools, configurations and our own facts say all the time. Who calls a host so has it replaced where it stands
 /// as a host's name, and nowhere else: the text would no longer be what it is.
 const COMMON: &str = "
-    a accept access action active address addresses admin alias all allocated allow an and any api append args arp as at
-    auth auto back bad base block bond boot both br bridge broadcast bytes cache chain chains check class client closed
-    cloud comment compute conf config connect connected connection console control controller core count counter
-    create ct data database date db debug deleted deny dest destination dev device devices dhcp dhcpack dhcpdiscover
-    dhcpnak dhcpoffer dhcprequest dir disabled dns domain down drop dom driver dropped dst dynamic eb edge else empty enable
-    enabled end ends error established eth etc ether event ex exec expires external family false fdb field
-    file files filter fixed flag flags flat float floating flow for forward forwarding from gateway global go goto
-    group groups guest handle hardware header hook host hostname hosts html http https icmp id ids if iface ifname image in
-    index inet info init input inside inst instance instances interface interfaces internal internet invalid ip iptables
-    ipv4 ipv6 is json kernel key kind l2 l3 label lan last learned learning lease leased leases len length level lib
-    limit line link linkinfo linux list listen lo local location log logs lost mac machine machines main manager
-    map mark mask master match meta metadata method mode model mtu multi name named names nat neighbour neighbours net
-    netmask netns network networks new next nft no node none not null number of off ok on one operator option options or
-    other out outbound output outside owner packets path peer percent permanent physdev physical pid ping policy pool
-    port ports postrouting prerouting private probe process project protocol provider proxy public qdisc range raw read
-    ready received reject related release remote reply request reserve resolver resolv return role root router routes
-    route routing rule rules run running save scope security self server service services set shared show site size
-    snat socket sort source spoof src start started state static status stop stopped subnet switch sys syslog system
-    table tag tap target tcp tcpdump template tenant test text the this time to token tool trusted true ttl tun type udp
-    unicast unit unknown up use user users uuid valid value var version via vif virtual vlan vm vnet volume wan watch
-    which with write xml yes zone default_ingress 
+    a accept access action active address addresses admin alias all allocated allow an and any api append args
+    arp as at auth auto back bad base block bond boot both br bridge broadcast bytes cache chain chains check
+    class client closed cloud comment compute conf config connect connected connection console control
+    controller core count counter create ct data database date db debug default_ingress deleted deny dest
+    destination dev device devices dhcp dhcpack dhcpdiscover dhcpnak dhcpoffer dhcprequest dir disabled dns dom
+    domain down driver drop dropped dst dynamic eb edge else empty enable enabled end ends error established etc
+    eth ether event ex exec expires external false family fdb field file files filter fixed flag flags flat
+    float floating flow for forward forwarding from gateway global go goto group groups guest handle hardware
+    header hook host hostname hosts html http https icmp id ids if iface ifname image in index inet info init
+    input inside inst instance instances interface interfaces internal internet invalid ip iptables ipv4 ipv6 is
+    json kernel key kind l2 l3 label lan last learned learning lease leased leases len length level lib limit
+    line link linkinfo linux list listen lo local location log logs lost mac machine machines main manager map
+    mark mask master match meta metadata method mode model mtu multi name named names nat neighbour neighbours
+    net netmask netns network networks new next nft no node none not null number of off ok on one operator
+    option options or other out outbound output outside owner packets path peer percent permanent physdev
+    physical pid ping policy pool port ports postrouting prerouting private probe process project protocol
+    provider proxy public qdisc range raw read ready received reject related release remote reply request
+    reserve resolv resolver return role root route router routes routing rule rules run running save scope
+    security self server service services set shared show site size snat socket sort source spoof src start
+    started state static status stop stopped subnet switch sys syslog system table tag tap target tcp tcpdump
+    template tenant test text the this time to token tool true trusted ttl tun type udp unicast unit unknown up
+    use user users uuid valid value var version via vif virtual vlan vm vnet volume wan watch which with write
+    xml yes zone
 ";
 
 /// A name that stays, wherever it stands.

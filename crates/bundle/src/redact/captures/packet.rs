@@ -1,6 +1,7 @@
 //! One packet: its headers rewritten where they stand, from the outermost in, and what they carry blanked.
 //!
-//! A checksum is right afterwards where it was right before, left to the NIC where it was, and wrong where it was wrong.
+//! A checksum is right afterwards where it was right before, left to the NIC where it was, and wrong where it was
+//! wrong.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -142,7 +143,7 @@ fn ipv4(pseudonyms: &Pseudonyms, data: &mut [u8], depth: u8) {
     padding.fill(0);
     let was_right = sums::finish(sums::add(head, 0)) == 0;
     let protocol = head.get(9).copied().unwrap_or_default();
-    let is_first = kind_at(head, 6) & 0x1fff == 0;
+    let is_first = kind_at(head, 6) << 3 == 0;
     let is_only = is_first && kind_at(head, 6) & 0x2000 == 0;
     let pseudo = |head: &[u8]| sums::add(head.get(12..20).unwrap_or_default(), u64::from(protocol));
     let before = pseudo(head);
@@ -190,8 +191,8 @@ fn fill_in(data: &mut [u8], at: usize, sum: impl Fn(&[u8]) -> u16) {
     }
 }
 
-/// What a packet carries. `pseudo` are the sums of the addresses and the protocol before and after; `is_whole` says that
-/// the checksum's octets are all here.
+/// What a packet carries. `pseudo` are the sums of the addresses and the protocol before and after; `is_whole` says
+/// that the checksum's octets are all here.
 fn transport(
     pseudonyms: &Pseudonyms,
     protocol: u8,

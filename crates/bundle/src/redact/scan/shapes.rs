@@ -84,8 +84,7 @@ pub(super) fn hex(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
     let written = match width {
         12 => {
             let [_, _, octets @ ..] = number.to_be_bytes();
-            let [.., a, b, c, d, e, f] = pseudonyms.known_mac(Mac(octets))?.0;
-            format!("{:012x}", u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+            crate::names::hex(&pseudonyms.known_mac(Mac(octets))?.0)
         }
         7 | 8 if width == 8 || !ahead.is_empty() => {
             let address = Ipv4Addr::from(u32::try_from(number).ok()?);
