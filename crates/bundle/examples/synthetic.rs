@@ -42,7 +42,7 @@ fn main() {
     writer.add("compute1", "var/log/syslog", &log);
     texts.iter().for_each(|(name, text)| writer.add("compute1", name, text));
     add_plain(&writer, &facts);
-    let bytes = writer.finish(&facts, BufWriter::new(File::create(&file).unwrap())).unwrap();
+    let bytes = writer.finish(&facts, BufWriter::new(File::create(&file).unwrap())).unwrap().bytes;
     println!("{{\"written_ms\": {}, \"bytes\": {bytes}}}", started.elapsed().as_millis());
 }
 

@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 use tar::Archive;
 
 use crate::error::WriteError;
+use crate::limits::Limits;
 use crate::manifest::FileEntry;
 use crate::names;
-use crate::read::unzstd;
-use crate::write::{Writer, failed};
+use crate::read;
+use crate::write::{Spool, Writer, failed};
 
 /// Bytes of all captures of a bundle, as they are given: a quarter of what a bundle may hold unpacked.
 pub const CAPTURES_BYTES_MAX: u64 = 1 << 30;
@@ -45,37 +46,57 @@ impl<S: Read + Write + Seek> Writer<S> {
     ) -> Result<(), WriteError> {
         let mut spool = self.spool();
         let path = format!("{FOLDER}/{}-{}", spool.captures.len() + 1, names::part(name));
-        let cannot = failed(&path);
-        entry_of(&mut spool.packed, &path, (bytes, source), self.taken_at).map_err(&cannot).map(|sha256| {
-            spool.files.push(FileEntry { path: path.clone(), bytes, sha256 });
-            spool.captures.push(CaptureEntry { path: path.clone(), vantage: vantage.map(str::to_owned) });
-        })
+        let before = spool.out;
+        if spool.files.len() >= self.limits.plain_files()
+            || before.saturating_add(crate::entry::length(bytes)) > self.limits.plain_bytes()
+        {
+            let why = format!("{bytes} bytes are more than there is room for");
+            return Err(WriteError::TooLarge { file: path, why });
+        }
+        let (taken_at, limits) = (self.taken_at, self.limits);
+        let sha256 = spool.stream(&path, (bytes, source), (taken_at, &limits))?;
+        spool.files.push(FileEntry { path: path.clone(), bytes, sha256 });
+        spool.captures.push(CaptureEntry { path, vantage: vantage.map(str::to_owned) });
+        Ok(())
     }
 }
 
-/// Writes a file as it comes; returns its hash.
-fn entry_of(
-    out: &mut impl Write,
-    path: &str,
-    (bytes, source): (u64, &mut dyn Read),
-    mtime: u64,
-) -> io::Result<String> {
-    crate::entry::begin(out, path, bytes, mtime)?;
-    let mut source = source.take(bytes);
-    let (mut hash, mut copied) = (Sha256::new(), 0);
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let read = source.read(&mut chunk)?;
-        let Some(octets) = chunk.get(..read).filter(|octets| !octets.is_empty()) else { break };
-        hash.update(octets);
-        copied += octets.len() as u64;
-        out.write_all(octets)?;
+impl<S: Read + Write + Seek> Spool<S> {
+    /// Writes a file as it comes; returns its hash. Nobody knows beforehand how small it packs, so it may turn out on
+    /// the way that a reader would refuse it.
+    fn stream(
+        &mut self,
+        path: &str,
+        (bytes, source): (u64, &mut dyn Read),
+        (mtime, limits): (u64, &Limits),
+    ) -> Result<String, WriteError> {
+        let cannot = failed(path);
+        crate::entry::begin(&mut self.packed, path, bytes, mtime).map_err(&cannot)?;
+        self.out += crate::entry::length(0);
+        let mut source = source.take(bytes);
+        let (mut hash, mut copied) = (Sha256::new(), 0);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = source.read(&mut chunk).map_err(&cannot)?;
+            let Some(octets) = chunk.get(..read).filter(|octets| !octets.is_empty()) else { break };
+            hash.update(octets);
+            copied += octets.len() as u64;
+            self.out += octets.len() as u64;
+            let packed = self.packed.get_mut().stream_position().map_err(&cannot)?;
+            if !limits.let_grow(self.out + crate::entry::length(0), packed) {
+                let why =
+                    "it repeats itself so that it would be taken for a decompression bomb: give it beside";
+                return Err(WriteError::TooLarge { file: path.to_owned(), why: why.to_owned() });
+            }
+            self.packed.write_all(octets).map_err(&cannot)?;
+        }
+        if copied < bytes {
+            return Err(cannot(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.out = self.out.next_multiple_of(crate::entry::length(0));
+        crate::entry::fill(&mut self.packed, bytes).map_err(&cannot)?;
+        Ok(names::hex(&hash.finalize()))
     }
-    if copied < bytes {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    crate::entry::fill(out, bytes)?;
-    Ok(names::hex(&hash.finalize()))
 }
 
 /// The octets of a capture that a bundle holds, within the bounds of all reading.
@@ -83,7 +104,7 @@ fn entry_of(
 /// # Errors
 /// What of the archive could not be read; `NotFound` where it has no such file.
 pub fn open_capture<R: Read>(source: R, path: &str) -> io::Result<impl Read + use<R>> {
-    let mut archive = Archive::new(unzstd(source)?);
+    let mut archive = Archive::new(read::zstd(source, &Limits::REAL)?);
     let mut length = None;
     for entry in archive.entries()?.raw(true) {
         let entry = entry?;

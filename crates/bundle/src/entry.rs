@@ -34,6 +34,11 @@ pub(crate) fn fill(out: &mut impl Write, length: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// How long a file of so many bytes is in the archive.
+pub(crate) fn length(bytes: u64) -> u64 {
+    bytes.next_multiple_of(BLOCK as u64).saturating_add(BLOCK as u64)
+}
+
 /// Two blocks of zeros end an archive.
 pub(crate) fn end(out: &mut impl Write) -> io::Result<()> {
     out.write_all(&[0; 2 * BLOCK])

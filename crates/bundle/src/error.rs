@@ -21,6 +21,14 @@ pub enum WriteError {
         /// What serde said.
         source: serde_json::Error,
     },
+    /// A reader would refuse the bundle for it.
+    #[error("{file} is too large for a bundle: {why}")]
+    TooLarge {
+        /// Its path in the archive.
+        file: String,
+        /// What it has too much of.
+        why: String,
+    },
 }
 
 /// A bundle is refused as a whole. What only lacks a part is read, and the part is a gap.

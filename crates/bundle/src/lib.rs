@@ -35,4 +35,4 @@ pub use plain::add_plain;
 pub use read::{Bundle, read};
 pub use redact::{Key, KeyError, Pseudonyms, RedactError, Redacted, redact, redact_capture, table};
 pub use secrets::scrub;
-pub use write::{Facts, Writer};
+pub use write::{Facts, Writer, Written};

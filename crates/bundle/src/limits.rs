@@ -1,4 +1,5 @@
 //! What a bundle may hold at most. A reader meets files of strangers, so each bound is there for its memory or time.
+//! The writer knows them too: what a reader would refuse is left out, with a gap, or not written at all.
 
 /// Machines of a site and files of an archive.
 pub(crate) const MACHINES_MAX: usize = 20_000;
@@ -19,3 +20,60 @@ pub(crate) const RATIO_MAX: u64 = 1_000;
 pub(crate) const RATIO_FREE: u64 = 64 << 20;
 /// Window of zstd, as a power of two: what `zstd` itself reads without being told (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
 pub(crate) const WINDOW_LOG_MAX: u32 = 27;
+
+/// The bounds together, so that tests can have smaller ones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) machines: usize,
+    pub(crate) files: usize,
+    pub(crate) manifest_bytes: u64,
+    pub(crate) manifest_parts: usize,
+    pub(crate) facts_bytes: u64,
+    pub(crate) facts_parts: usize,
+    pub(crate) all_facts_bytes: u64,
+    pub(crate) unpacked_bytes: u64,
+    pub(crate) ratio: u64,
+    pub(crate) ratio_free_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits::REAL
+    }
+}
+
+impl Limits {
+    /// Those that hold.
+    pub(crate) const REAL: Limits = Limits {
+        machines: MACHINES_MAX,
+        files: FILES_MAX,
+        manifest_bytes: MANIFEST_MAX,
+        manifest_parts: MANIFEST_PARTS_MAX,
+        facts_bytes: FACTS_MAX,
+        facts_parts: FACTS_PARTS_MAX,
+        all_facts_bytes: ALL_FACTS_MAX,
+        unpacked_bytes: UNPACKED_MAX,
+        ratio: RATIO_MAX,
+        ratio_free_bytes: RATIO_FREE,
+    };
+
+    /// Whether one of the two streams of an archive may grow to so many bytes, so few of them packed being there: two
+    /// fifths of the ratio, and half of what is free, so that both streams together keep within them at every byte.
+    pub(crate) fn let_grow(&self, unpacked: u64, packed: u64) -> bool {
+        let by_ratio = packed.saturating_mul(self.ratio) / 5 * 2;
+        unpacked <= by_ratio.max(self.ratio_free_bytes / 2)
+    }
+
+    /// Bytes of all plain files and captures.
+    pub(crate) fn plain_bytes(&self) -> u64 {
+        self.unpacked_bytes.saturating_sub(self.all_facts_bytes).saturating_sub(self.manifest_bytes)
+    }
+
+    /// How many plain files and captures there may be: of the manifest half is theirs.
+    pub(crate) fn plain_files(&self) -> usize {
+        /// A file's lines in the manifest, with the longest path.
+        const LINES_BYTES: u64 = 400;
+        let listed = usize::try_from(self.manifest_bytes / 2 / LINES_BYTES).unwrap_or(usize::MAX);
+        self.files.saturating_sub(self.machines + 2).min(listed).min(self.manifest_parts / 2)
+    }
+}

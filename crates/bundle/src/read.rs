@@ -19,17 +19,14 @@ use tar::{Archive, Entry};
 use crate::assemble::{Member, Missing};
 use crate::captures::{CAPTURES_MAX, CaptureEntry};
 use crate::error::ReadError;
-use crate::limits::{
-    ALL_FACTS_MAX, FACTS_MAX, FACTS_PARTS_MAX, FILES_MAX, MACHINES_MAX, MANIFEST_MAX, MANIFEST_PARTS_MAX,
-    UNPACKED_MAX,
-};
+use crate::limits::{ALL_FACTS_MAX, FACTS_MAX, Limits, UNPACKED_MAX};
 use crate::manifest::{
     CLOUD, CLOUD_SCHEMA, CloudFacts, DATABASE, FACTS, FACTS_SCHEMA, MANIFEST, MANIFEST_SCHEMA, MachineFacts,
     Manifest,
 };
 use crate::names::hex;
 
-pub(crate) use bounded::{Counted, Limited, refusal, unzstd};
+pub(crate) use bounded::{Counted, Limited, refusal, zstd};
 pub(crate) use said::plainly;
 
 /// What a bundle holds.
@@ -53,8 +50,12 @@ pub struct Bundle {
 
 /// Reads a bundle. `name` is what its gaps call it.
 pub fn read(source: impl Read, name: &str) -> Result<Bundle, ReadError> {
-    let mut taken = Taken::default();
-    let ended = match unzstd(source) {
+    read_within(source, name, &Limits::REAL)
+}
+
+pub(crate) fn read_within(source: impl Read, name: &str, limits: &Limits) -> Result<Bundle, ReadError> {
+    let mut taken = Taken { limits: *limits, ..Taken::default() };
+    let ended = match bounded::zstd(source, limits) {
         Ok(unpacked) => take_all(unpacked, &mut taken),
         Err(source) => Err(Stop::Damaged(source)),
     };
@@ -66,7 +67,7 @@ pub fn read(source: impl Read, name: &str) -> Result<Bundle, ReadError> {
     let Some(bytes) = taken.kept.remove(MANIFEST) else {
         return Err(damage.map_or(ReadError::NoManifest, |source| ReadError::Damaged { source }));
     };
-    let manifest = manifest(&bytes)?;
+    let manifest = manifest(&bytes, limits)?;
     Ok(put_together(name, manifest, taken, damage.as_ref()))
 }
 
@@ -89,6 +90,7 @@ impl From<io::Error> for Stop {
 /// What was taken out of an archive.
 #[derive(Default)]
 struct Taken {
+    limits: Limits,
     /// The bytes of our own files.
     kept: BTreeMap<String, Vec<u8>>,
     kept_bytes: u64,
@@ -108,15 +110,16 @@ fn take_all(unpacked: impl Read, taken: &mut Taken) -> Result<(), Stop> {
 }
 
 fn take(path: &str, entry: &mut Entry<'_, impl Read>, taken: &mut Taken) -> Result<(), Stop> {
-    if taken.seen.len() >= FILES_MAX {
-        return Err(too_large("files", FILES_MAX as u64));
+    let limits = taken.limits;
+    if taken.seen.len() >= limits.files {
+        return Err(too_large("files", limits.files as u64));
     }
     if taken.seen.contains_key(path) {
         return Err(Stop::Refused(ReadError::Twice { path: path.to_owned() }));
     }
     let limit = match path {
-        MANIFEST => MANIFEST_MAX,
-        _ if is_ours(path) => FACTS_MAX,
+        MANIFEST => limits.manifest_bytes,
+        _ if is_ours(path) => limits.facts_bytes,
         _ => 0,
     };
     let length = entry.header().entry_size()?;
@@ -127,7 +130,7 @@ fn take(path: &str, entry: &mut Entry<'_, impl Read>, taken: &mut Taken) -> Resu
         return whole(hash.bytes, length);
     }
     taken.kept_bytes = taken.kept_bytes.saturating_add(length);
-    if length > limit || taken.kept_bytes > ALL_FACTS_MAX {
+    if length > limit || taken.kept_bytes > limits.all_facts_bytes {
         return Err(too_large("bytes of facts", limit));
     }
     let mut bytes = Vec::new();
@@ -145,7 +148,7 @@ const PLAIN_MAX: u64 = FACTS_MAX;
 /// may be is left out, and so is what lies behind damage.
 pub(crate) fn plain_files(source: impl Read, see: &mut dyn FnMut(&str, &[u8])) -> Result<(), ReadError> {
     let shown = || -> Result<(), Stop> {
-        let mut archive = Archive::new(unzstd(source)?);
+        let mut archive = Archive::new(bounded::zstd(source, &Limits::REAL)?);
         for entry in archive.entries()?.raw(true) {
             let Some((path, entry)) = path::plain_file(entry?).map_err(Stop::Refused)? else { continue };
             let length = entry.header().entry_size()?;
@@ -175,7 +178,7 @@ fn too_large(what: &'static str, limit: u64) -> Stop {
 }
 
 /// How many lists and objects JSON has at most: the marks within texts count too.
-fn parts(json: &[u8]) -> usize {
+pub(crate) fn parts(json: &[u8]) -> usize {
     json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
 }
 
@@ -202,14 +205,15 @@ impl io::Write for Hash {
     }
 }
 
-fn manifest(bytes: &[u8]) -> Result<Manifest, ReadError> {
+fn manifest(bytes: &[u8], limits: &Limits) -> Result<Manifest, ReadError> {
     #[derive(serde::Deserialize)]
     struct Schema {
         #[serde(default)]
         schema: String,
     }
-    if parts(bytes) > MANIFEST_PARTS_MAX {
-        return Err(ReadError::TooLarge { what: "parts of the manifest", limit: MANIFEST_PARTS_MAX as u64 });
+    if parts(bytes) > limits.manifest_parts {
+        let limit = limits.manifest_parts as u64;
+        return Err(ReadError::TooLarge { what: "parts of the manifest", limit });
     }
     let wrong = |source| ReadError::Manifest { source };
     // First the schema alone: another version's fields may be of other types.
@@ -218,8 +222,8 @@ fn manifest(bytes: &[u8]) -> Result<Manifest, ReadError> {
         return Err(ReadError::Schema { found: schema, known: MANIFEST_SCHEMA });
     }
     let manifest: Manifest = serde_json::from_slice(bytes).map_err(wrong)?;
-    if manifest.machines.len() > MACHINES_MAX {
-        return Err(ReadError::TooLarge { what: "machines", limit: MACHINES_MAX as u64 });
+    if manifest.machines.len() > limits.machines {
+        return Err(ReadError::TooLarge { what: "machines", limit: limits.machines as u64 });
     }
     Ok(manifest)
 }
@@ -281,7 +285,7 @@ fn called(name: &str, machine: Machine) -> Result<Machine, Missing> {
     Err(Missing { why: format!("its facts are those of `{named}`"), would_need: again() })
 }
 
-fn again() -> String {
+pub(crate) fn again() -> String {
     "the bundle as `hopline collect` wrote it".to_owned()
 }
 
@@ -303,8 +307,9 @@ fn part<T: DeserializeOwned>(
     if listed.map(|file| &file.sha256) != taken.seen.get(path).map(|(_, hash)| hash) {
         return Err(missing(format!("{path} was changed after it was collected: its SHA-256 is another")));
     }
-    if parts(&bytes) > FACTS_PARTS_MAX {
-        return Err(missing(format!("{path} has more than {FACTS_PARTS_MAX} lists and objects")));
+    let most = taken.limits.facts_parts;
+    if parts(&bytes) > most {
+        return Err(missing(format!("{path} has more than {most} lists and objects")));
     }
     let unread = |error: serde_json::Error| missing(format!("{path} cannot be read: {error}"));
     let Schema { schema: found } = serde_json::from_slice(&bytes).map_err(unread)?;

@@ -35,6 +35,7 @@ use model::snapshot::Gap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::assemble::Member;
+use crate::captures::CaptureEntry;
 use crate::error::{ReadError, WriteError};
 use crate::manifest::{CloudFacts, DATABASE, FACTS_SCHEMA, FactsOf, MachineFacts, Manifest};
 use crate::mapped;
@@ -112,7 +113,10 @@ pub fn redact(
     }
     let folders: BTreeMap<String, String> =
         bundle.manifest.machines.iter().map(|entry| (entry.folder.clone(), entry.name.clone())).collect();
-    let are_captures: BTreeSet<String> = bundle.captures.iter().map(|entry| entry.path.clone()).collect();
+    let paths = |entries: &[CaptureEntry]| {
+        entries.iter().map(|entry| entry.path.clone()).collect::<BTreeSet<String>>()
+    };
+    let (are_captures, whole) = (paths(&bundle.manifest.captures), paths(&bundle.captures));
     let (mut manifest, mut machines, mut cloud) = parts(bundle);
     let mut left_out = BTreeSet::new();
     let mut gathered = Gathered::default();
@@ -128,7 +132,7 @@ pub fn redact(
     read::plain_files(&mut source, &mut |path, bytes| {
         if are_captures.contains(path) {
             // What is packed, or no format that is rewritten, may say anything.
-            if !captures::is_one(bytes) {
+            if !captures::is_one(bytes) || !whole.contains(path) {
                 left_out.insert(path.to_owned());
             }
         } else if !captures::is_one(bytes) {
@@ -142,7 +146,7 @@ pub fn redact(
     manifest.gaps.extend(left_out.iter().map(|path| Gap {
         what: format!("the packets in {path}"),
         why: "a capture in this format cannot be redacted, and was left out".to_owned(),
-        would_need: "it as plain pcapng: editcap -F pcapng FILE NEW".to_owned(),
+        would_need: "it whole, and as plain pcapng: editcap -F pcapng FILE NEW".to_owned(),
     }));
     let mut manifest: Manifest = mapped_over(&pseudonyms, &manifest)?;
     manifest.machines.clear();
@@ -169,7 +173,7 @@ pub fn redact(
     fields::of_cloud(&mut cloud, &mut |_, name| pseudonyms.name_in_place(name));
     let cloud: CloudFacts = mapped_over(&pseudonyms, &cloud)?;
     let facts = Facts { manifest, machines, cloud };
-    let bytes = writer.finish(&facts, out)?;
+    let bytes = writer.finish(&facts, out)?.bytes;
     let read = facts.machines.iter().filter_map(|(_, _, outcome)| outcome.as_ref().ok());
     let gaps = read.clone().map(|machine| machine.gaps.len()).sum::<usize>() + facts.manifest.gaps.len();
     Ok(Redacted { bytes, machines: read.count(), gaps, pseudonyms })

@@ -1,5 +1,7 @@
 //! A bundle, written: what people read is packed as it comes, the manifest and the facts are put before it.
 
+mod room;
+
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,11 +14,13 @@ use crate::assemble::Missing;
 use crate::captures::CaptureEntry;
 use crate::entry;
 use crate::error::WriteError;
+use crate::limits::Limits;
 use crate::manifest::{
-    CLOUD, CLOUD_SCHEMA, CloudFacts, FACTS, FACTS_SCHEMA, FactsOf, FileEntry, MANIFEST, MANIFEST_SCHEMA,
-    MachineEntry, Manifest,
+    CLOUD, CLOUD_SCHEMA, CloudFacts, DATABASE, FACTS, FACTS_SCHEMA, FactsOf, FileEntry, MANIFEST,
+    MANIFEST_SCHEMA, MachineEntry, Manifest,
 };
 use crate::{mapped, names, read, secrets};
+use room::Room;
 
 /// zstd's own default: three to five times smaller than level 1 would be worth is not to be had for the time.
 const LEVEL: i32 = 3;
@@ -36,6 +40,7 @@ pub struct Facts {
 pub struct Writer<S: Write> {
     spool: Mutex<Spool<S>>,
     pub(crate) taken_at: u64,
+    pub(crate) limits: Limits,
 }
 
 pub(crate) struct Spool<S: Write> {
@@ -45,17 +50,35 @@ pub(crate) struct Spool<S: Write> {
     pub(crate) captures: Vec<CaptureEntry>,
     /// Their paths, none of which may come twice.
     paths: BTreeSet<String>,
+    /// Files that a reader would refuse the bundle for.
+    left_out: Vec<String>,
+    /// Bytes so far, unpacked.
+    pub(crate) out: u64,
     /// The first thing that went wrong; later files are not taken any more.
     failed: Option<WriteError>,
+}
+
+/// A bundle that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// How long it is.
+    pub bytes: u64,
+    /// Machines, and the cloud's records, that are not in it though they were read, and why: they are too large.
+    pub lacking: Vec<(String, String)>,
 }
 
 impl<S: Read + Write + Seek> Writer<S> {
     /// Begins. `taken_at` is the time that all files get, in Unix seconds.
     pub fn new(spool: S, taken_at: u64) -> Result<Writer<S>, WriteError> {
+        Writer::within(spool, taken_at, Limits::REAL)
+    }
+
+    pub(crate) fn within(spool: S, taken_at: u64, limits: Limits) -> Result<Writer<S>, WriteError> {
         let packed = zstd::Encoder::new(spool, LEVEL).map_err(failed("the first file"))?;
         let (files, captures, paths) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let spool = Mutex::new(Spool { packed, files, captures, paths, failed: None });
-        Ok(Writer { spool, taken_at })
+        let left_out = Vec::new();
+        let spool = Mutex::new(Spool { packed, files, captures, paths, left_out, out: 0, failed: None });
+        Ok(Writer { spool, taken_at, limits })
     }
 
     pub(crate) fn spool(&self) -> MutexGuard<'_, Spool<S>> {
@@ -88,16 +111,20 @@ impl<S: Read + Write + Seek> Writer<S> {
         if spool.failed.is_some() || !spool.paths.insert(path.clone()) {
             return;
         }
+        if !spool.has_room(bytes.len() as u64, &self.limits) {
+            spool.left_out.push(path);
+            return;
+        }
         match entry::write(&mut spool.packed, &path, bytes, self.taken_at) {
             Ok(()) => spool.files.push(listed),
             Err(error) => spool.failed = Some(failed(&path)(error)),
         }
     }
 
-    /// Writes the whole bundle; returns how long it is.
-    pub fn finish(self, facts: &Facts, out: impl Write) -> Result<u64, WriteError> {
-        let Writer { spool, taken_at } = self;
-        let Spool { mut packed, files, captures, failed: earlier, .. } =
+    /// Writes the whole bundle. What a reader would refuse is left out, with a gap.
+    pub fn finish(self, facts: &Facts, out: impl Write) -> Result<Written, WriteError> {
+        let Writer { spool, taken_at, limits } = self;
+        let Spool { mut packed, files, captures, left_out, failed: earlier, .. } =
             spool.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = earlier {
             return Err(error);
@@ -109,7 +136,16 @@ impl<S: Read + Write + Seek> Writer<S> {
         MANIFEST_SCHEMA.clone_into(&mut manifest.schema);
         manifest.files.clear();
         manifest.captures.extend(captures);
-        let cloud = CloudFacts { schema: CLOUD_SCHEMA.to_owned(), ..facts.cloud.clone() };
+        manifest.gaps.extend(room::left_out(&left_out));
+        let mut cloud = CloudFacts { schema: CLOUD_SCHEMA.to_owned(), ..facts.cloud.clone() };
+        let mut room = Room::of(&limits);
+        let mut lacking = Vec::new();
+        if let Err(why) = room.take(&json(CLOUD, &cloud)?) {
+            cloud.records = None;
+            room.take(&json(CLOUD, &cloud)?).map_err(|why| too_large(CLOUD, &why))?;
+            manifest.gaps.push(room::gap(DATABASE, &why));
+            lacking.push((DATABASE.to_owned(), why));
+        }
         // Facts are told with their hashes before they are written, so they are put into words twice: that costs less
         // memory than to keep those of all machines.
         let mut count = |path: String, bytes: &[u8]| manifest.files.push(listed(&path, bytes));
@@ -117,25 +153,45 @@ impl<S: Read + Write + Seek> Writer<S> {
         let mut entries = Vec::new();
         for (position, (name, inside, outcome)) in facts.machines.iter().enumerate() {
             let folder = names::part(name);
+            let mut missing = outcome.as_ref().err().cloned();
             if let Ok(machine) = outcome {
                 let path = format!("{folder}/{FACTS}");
-                count(path.clone(), &json(&path, &of_machine(machine))?);
+                let bytes = json(&path, &of_machine(machine))?;
+                match room.take(&bytes) {
+                    Ok(()) => count(path, &bytes),
+                    Err(why) => {
+                        lacking.push((name.clone(), why.clone()));
+                        missing = Some(room::missing(name, why));
+                    }
+                }
             }
-            let missing = outcome.as_ref().err().cloned();
             entries.push(MachineEntry { name: name.clone(), folder, inside: *inside, position, missing });
         }
         manifest.machines = entries;
         manifest.files.extend(files);
 
+        let first = pretty(&manifest)?;
+        room::is_manifest_read(&manifest, &first, &limits).map_err(|why| too_large(MANIFEST, &why))?;
         let unfinished = failed(MANIFEST);
         let counted = Counted { out, bytes: 0 };
         let mut head = zstd::Encoder::new(counted, LEVEL).map_err(unfinished)?;
-        let mut put =
-            |path: &str, bytes: &[u8]| entry::write(&mut head, path, bytes, taken_at).map_err(failed(path));
-        put(MANIFEST, &pretty(&manifest)?)?;
+        let mut unpacked = 0;
+        let mut put = |path: &str, bytes: &[u8]| {
+            unpacked += entry::length(bytes.len() as u64);
+            if !limits.let_grow(unpacked, head.get_ref().bytes) {
+                return Err(too_large(
+                    path,
+                    "it repeats itself so that it would be taken for a decompression bomb",
+                ));
+            }
+            entry::write(&mut head, path, bytes, taken_at).map_err(failed(path))
+        };
+        put(MANIFEST, &first)?;
         put(CLOUD, &json(CLOUD, &cloud)?)?;
         for (name, _, outcome) in &facts.machines {
-            if let Ok(machine) = outcome {
+            if let Ok(machine) = outcome
+                && !lacking.iter().any(|(lacks, _)| lacks == name)
+            {
                 let path = format!("{}/{FACTS}", names::part(name));
                 put(&path, &json(&path, &of_machine(machine))?)?;
             }
@@ -145,8 +201,28 @@ impl<S: Read + Write + Seek> Writer<S> {
         spool.seek(SeekFrom::Start(0)).map_err(failed("the plain files"))?;
         io::copy(&mut spool, &mut out).map_err(failed("the plain files"))?;
         out.flush().map_err(failed("the plain files"))?;
-        Ok(out.bytes)
+        Ok(Written { bytes: out.bytes, lacking })
     }
+}
+
+impl<S: Read + Write + Seek> Spool<S> {
+    /// A file of so many bytes may follow; counts it.
+    pub(crate) fn has_room(&mut self, bytes: u64, limits: &Limits) -> bool {
+        let out = self.out.saturating_add(entry::length(bytes));
+        // What the encoder has not given out yet is missing here, so that less is let in, and never more.
+        let packed = self.packed.get_mut().stream_position().unwrap_or_default();
+        let has = self.files.len() < limits.plain_files()
+            && out <= limits.plain_bytes()
+            && limits.let_grow(out, packed);
+        if has {
+            self.out = out;
+        }
+        has
+    }
+}
+
+fn too_large(file: &str, why: &str) -> WriteError {
+    WriteError::TooLarge { file: file.to_owned(), why: why.to_owned() }
 }
 
 pub(crate) fn failed(file: &str) -> impl Fn(io::Error) -> WriteError {

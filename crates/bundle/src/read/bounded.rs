@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::ReadError;
-use crate::limits::{RATIO_FREE, RATIO_MAX, UNPACKED_MAX, WINDOW_LOG_MAX};
+use crate::limits::{Limits, RATIO_MAX, UNPACKED_MAX, WINDOW_LOG_MAX};
 
 /// The unpacked octets of what is packed with zstd.
-pub(crate) fn unzstd(packed: impl Read) -> io::Result<impl Read> {
+pub(crate) fn zstd<R: Read>(packed: R, limits: &Limits) -> io::Result<impl Read + use<R>> {
     let bytes = Arc::default();
     let packed = BufReader::with_capacity(128 * 1024, Counted::new(packed, &bytes));
     let mut unpacked = zstd::Decoder::with_buffer(packed)?;
     unpacked.window_log_max(WINDOW_LOG_MAX)?;
-    Ok(Limited::new(unpacked, bytes))
+    Ok(Limited { limits: *limits, ..Limited::new(unpacked, bytes) })
 }
 
 /// Unpacked octets, as many as may be.
@@ -22,11 +22,12 @@ pub(crate) struct Limited<R> {
     /// How many octets they have come out of, by now.
     packed: Arc<AtomicU64>,
     out: u64,
+    limits: Limits,
 }
 
 impl<R: Read> Limited<R> {
     pub(crate) fn new(unpacked: R, packed: Arc<AtomicU64>) -> Limited<R> {
-        Limited { unpacked, packed, out: 0 }
+        Limited { unpacked, packed, out: 0, limits: Limits::REAL }
     }
 }
 
@@ -34,10 +35,11 @@ impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.unpacked.read(buffer)?;
         self.out += read as u64;
-        if self.out > UNPACKED_MAX {
+        if self.out > self.limits.unpacked_bytes {
             return Err(Refusal::Length.into());
         }
-        if self.out > RATIO_FREE && self.out / RATIO_MAX > self.packed.load(Ordering::Relaxed) {
+        if self.out > self.limits.ratio_free_bytes
+            && self.out / self.limits.ratio > self.packed.load(Ordering::Relaxed) {
             return Err(Refusal::Ratio.into());
         }
         Ok(read)

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use tar::{EntryType, Header};
 
 use super::*;
+use crate::limits::{FACTS_PARTS_MAX, MANIFEST_MAX, MANIFEST_PARTS_MAX};
 use crate::manifest::FileEntry;
 use crate::write::{Facts, Writer};
 use crate::{entry, names};
@@ -46,7 +47,7 @@ fn written(facts: &Facts) -> Vec<u8> {
     writer.add("compute1", "main/iptables-nft-save.txt", "*filter\n");
     writer.add("compute1", "nova.conf", "[DEFAULT]\nrabbit_password = hunter2\n");
     let mut out = Vec::new();
-    let length = writer.finish(facts, &mut out).unwrap();
+    let length = writer.finish(facts, &mut out).unwrap().bytes;
     assert_eq!(length, out.len() as u64);
     out
 }

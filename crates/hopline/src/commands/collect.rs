@@ -72,8 +72,12 @@ fn collect_into(plan: &Plan, question: &CollectQuestion, out: &mut File) -> Resu
     let facts = facts(&site, &wanted, plan, taken_at, &keep);
     bundle::add_plain(&writer, &facts);
     captures::add(&writer, captures).map_err(|error| cannot(&error))?;
-    let bytes = writer.finish(&facts, io::BufWriter::new(out)).map_err(|error| cannot(&error))?;
-    Ok((Told::of(&facts, &wanted), bytes))
+    let written = writer.finish(&facts, io::BufWriter::new(out)).map_err(|error| cannot(&error))?;
+    let mut told = Told::of(&facts, &wanted);
+    let is_machine = |name: &str| facts.machines.iter().any(|(machine, ..)| machine == name);
+    told.machines -= written.lacking.iter().filter(|(name, _)| is_machine(name)).count();
+    told.lacking.extend(written.lacking);
+    Ok((told, written.bytes))
 }
 
 fn cannot_write(output: &Path, error: &dyn Display) -> Failure {
