@@ -22,7 +22,8 @@ pub(crate) struct Sheets {
 impl Sheets {
     /// Fails where one of them cannot be written, before an hour of work is lost.
     pub(crate) fn of(pages: &Pages) -> Result<Sheets, Failure> {
-        if pages.html.is_some() && pages.html == pages.svg {
+        let both = pages.html.as_deref().zip(pages.svg.as_deref());
+        if both.is_some_and(|(html, svg)| place(html) == place(svg)) {
             return Err(
                 Failure::new("`--html` and `--svg` name one file").hint("give each a name of its own")
             );
@@ -77,6 +78,16 @@ impl Sheets {
             None => Ok(()),
         }
     }
+}
+
+/// What a path leads to, however it is spelt: of a file that is not there yet its folder, and its name in it.
+fn place(path: &Path) -> PathBuf {
+    let there = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    std::fs::canonicalize(path).ok().or_else(there).unwrap_or_else(|| path.to_owned())
 }
 
 /// One file to be.

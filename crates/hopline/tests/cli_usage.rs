@@ -123,9 +123,10 @@ fn bash_completes_commands_and_flags() {
 #[test]
 fn pages_are_refused_before_anything_is_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 2] = [
+    let cases: [(&[&str], &str); 3] = [
         (&["check", "--html", "no/such/folder/page.html"], "cannot write no/such/folder/page.html"),
         (&["check", "--html", "one", "--svg", "one"], "`--html` and `--svg` name one file"),
+        (&["check", "--html", "one", "--svg", "./one"], "`--html` and `--svg` name one file"),
     ];
     for (arguments, message) in cases {
         assert_refused(&hopline(folder.path(), arguments), &[message]);
