@@ -22,7 +22,7 @@ test: install-deps ## Runs every test, also those that need root and network nam
 	cargo test --workspace --locked $(AS_ROOT)
 
 test-mend: install-deps ## Proves db --apply: 1,000 interleavings with nova and 200 kills, on each of three databases
-	HOPLINE_MEND_ROUNDS=1000 cargo test --release --locked -p novadb --test mend $(AS_ROOT)
+	HOPLINE_MEND_ROUNDS=1000 cargo test --release --locked -p novadb --test mend --test mend_together $(AS_ROOT)
 	HOPLINE_MEND_KILLS=200 cargo test --release --locked -p hopline --test cli_db_kills $(AS_ROOT) -- --nocapture
 
 bench: install-deps ## Measures the snapshot and the walk, beside the tools an operator would type

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "this test uses a part")]
 #[path = "../../cloud/tests/support/servers.rs"]
 mod servers;
 mod support;

@@ -7,7 +7,6 @@
 mod dumped;
 #[path = "support/planted.rs"]
 mod planted;
-#[allow(dead_code, reason = "this test uses a part")]
 #[path = "../../cloud/tests/support/servers.rs"]
 mod servers;
 

@@ -7,13 +7,9 @@ const SCHEMA: &str = include_str!("../../src/schema.sql");
 const BATCH: u32 = 1000;
 const INSTANCES: u32 = 10_000;
 const HOSTS: u32 = 100;
-/// nova's own, of later migrations.
-const INDEXES: &str = "CREATE INDEX fixed_ips_host_idx ON fixed_ips (host);\n\
-                       CREATE INDEX floating_ips_fixed_ip_id_fkey ON floating_ips (fixed_ip_id);\n";
-
 /// Tables and rows.
 pub(crate) fn cloud() -> String {
-    let mut sql = format!("{SCHEMA}\n{INDEXES}");
+    let mut sql = SCHEMA.to_owned();
     sql.push_str(
         "INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, gateway, dhcp_start, multi_host, enable_dhcp, \
          share_address, deleted) VALUES (1, 'private', '10.0.0.0/16', '255.255.0.0', '10.0.255.255', 'br100', '10.0.0.1', \
