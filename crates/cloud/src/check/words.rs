@@ -19,7 +19,7 @@
 //! | `{name i}` | the name that people use |
 //! | `{text EXPRESSION}` | any expression as text |
 //! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute |
-//! | `{outside f n}` | the address may be outside the network's range; always true but in MySQL |
+//! | `{outside f n}` | the address may be outside the network's range; always true where the server cannot tell |
 
 use super::caches::OCTETS_MAX;
 use crate::schema::{Dialect, Schema};
@@ -189,8 +189,16 @@ impl Words<'_> {
                 "NOT COALESCE((INET_ATON(f.address) >> (32 - SUBSTRING_INDEX(n.cidr, '/', -1))) = \
                  (INET_ATON(SUBSTRING_INDEX(n.cidr, '/', 1)) >> (32 - SUBSTRING_INDEX(n.cidr, '/', -1))), FALSE)"
             }
+            // Of text it would refuse the whole statement for one that is no address.
+            Dialect::Postgres if self.are_addresses() => "NOT COALESCE(f.address <<= n.cidr, FALSE)",
             Dialect::Postgres | Dialect::Sqlite => "1 = 1",
         }
+    }
+
+    /// PostgreSQL itself knows them as addresses and prefixes, as nova makes its columns there.
+    fn are_addresses(&self) -> bool {
+        let is_one = |table, column| matches!(self.schema.cast_to(table, column), Some("inet" | "cidr"));
+        is_one("fixed_ips", "address") && is_one("networks", "cidr")
     }
 }
 

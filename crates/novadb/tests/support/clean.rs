@@ -7,9 +7,10 @@ const SCHEMA: &str = include_str!("../../src/schema.sql");
 const BATCH: u32 = 1000;
 const INSTANCES: u32 = 10_000;
 const HOSTS: u32 = 100;
+
 /// Tables and rows.
 pub(crate) fn cloud() -> String {
-    let mut sql = SCHEMA.to_owned();
+    let mut sql = format!("{SCHEMA}\n");
     sql.push_str(
         "INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, gateway, dhcp_start, multi_host, enable_dhcp, \
          share_address, deleted) VALUES (1, 'private', '10.0.0.0/16', '255.255.0.0', '10.0.255.255', 'br100', '10.0.0.1', \
