@@ -240,8 +240,8 @@ enum Refusal {
 /// MariaDB `mysqld_error.h`: `ER_DBACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_ERROR`, `ER_BAD_DB_ERROR`,
 /// `ER_HOST_NOT_PRIVILEGED`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`,
 /// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; `ER_OPTION_PREVENTS_STATEMENT`, `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`,
-/// `ER_READ_ONLY_MODE`; `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`, and `ER_CHECKREAD`, with which MariaDB refuses a row
-/// that was changed after the transaction's snapshot (`innodb_snapshot_isolation`); `ER_SERVER_SHUTDOWN`,
+/// `ER_READ_ONLY_MODE`; `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`, and `ER_CHECKREAD`, with which MariaDB refuses a
+/// row that was changed after the transaction's snapshot (`innodb_snapshot_isolation`); `ER_SERVER_SHUTDOWN`,
 /// `ER_CONNECTION_KILLED`; and `ER_SECURE_TRANSPORT_REQUIRED`.
 fn mysql(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {

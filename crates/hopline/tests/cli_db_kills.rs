@@ -1,5 +1,5 @@
-//! `hopline db ... --apply`, killed at any point, and its server killed at any point: the row is the old one or the new,
-//! and the undo record tells which.
+//! `hopline db ... --apply`, killed at any point, and its server killed at any point: the row is the old one or the
+//! new, and the undo record tells which.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
-//! Every series of nova that had nova-network, on SQLite, MariaDB and PostgreSQL: read, shown, checked without a gap, and
-//! a row of it put right and restored.
+//! Every series of nova that had nova-network, on SQLite, MariaDB and PostgreSQL: read, shown, checked without a gap,
+//! and a row of it put right and restored.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -12,9 +12,9 @@ const HOSTS: u32 = 100;
 pub(crate) fn cloud() -> String {
     let mut sql = format!("{SCHEMA}\n");
     sql.push_str(
-        "INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, gateway, dhcp_start, multi_host, enable_dhcp, \
-         share_address, deleted) VALUES (1, 'private', '10.0.0.0/16', '255.255.0.0', '10.0.255.255', 'br100', '10.0.0.1', \
-         '10.0.0.2', TRUE, TRUE, FALSE, 0);\n",
+        "INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, gateway, dhcp_start, multi_host, \
+         enable_dhcp, share_address, deleted) VALUES (1, 'private', '10.0.0.0/16', '255.255.0.0', \
+         '10.0.255.255', 'br100', '10.0.0.1', '10.0.0.2', TRUE, TRUE, FALSE, 0);\n",
     );
     let host = |i: u32| i % HOSTS;
     let address = |i: u32| format!("10.0.{}.{}", (i + 256) / 256, i % 256);

@@ -1,5 +1,5 @@
-//! nova's tables in each of its series that had nova-network, as its migrations leave them (082_essex.py, 133_folsom.py,
-//! 152 and 149 with `inet`, 216_havana.py, 231, 245, 294, 297, 299, 331, 346 and 359 of
+//! nova's tables in each of its series that had nova-network, as its migrations leave them (082_essex.py,
+//! 133_folsom.py, 152 and 149 with `inet`, 216_havana.py, 231, 245, 294, 297, 299, 331, 346 and 359 of
 //! nova/db/sqlalchemy/migrate_repo/versions), and a small cloud in them.
 
 /// Oldest first.
