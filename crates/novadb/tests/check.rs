@@ -84,6 +84,8 @@ fn what_only_looks_odd_is_not_reported() {
 #[test]
 fn ten_thousand_in_order_have_nothing_to_tell() {
     let (_dir, url) = sqlite(&clean::cloud());
+    // Without it SQLite takes the wrong ones of nova's indexes.
+    run(&url, "ANALYZE");
     assert_eq!(found(&url), [""; 0]);
     run(&url, "UPDATE instances SET deleted = id WHERE id = 5000");
     assert_ne!(found(&url), [""; 0], "one of them is not");
