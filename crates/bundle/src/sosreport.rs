@@ -1,4 +1,5 @@
-//! A sosreport (sosreport(1), `sos report`) as a bundle: one host, out of what its plugins copied and what tools printed.
+//! A sosreport (sosreport(1), `sos report`) as a bundle: one host, out of what its plugins copied and what tools
+//! printed.
 //!
 //! The layouts of sos 3 and sos 4 are told apart by nothing: each fact is looked for under every name that some release
 //! gives it. What is not there is a gap that names the file or the command that would tell it, and where a packet's way

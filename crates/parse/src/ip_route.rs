@@ -279,7 +279,10 @@ Dump terminated
     proptest! {
         #[test]
         fn any_words_are_answered(
-            words in prop::collection::vec("default|local|via|dev|eth0|nexthop|table|main|10\\.0\\.0\\.1|::1/64|\\PC{0,6}|\n", 0..40)
+            words in prop::collection::vec(
+                "default|local|via|dev|eth0|nexthop|table|main|10\\.0\\.0\\.1|::1/64|\\PC{0,6}|\n",
+                0..40,
+            )
         ) {
             let text = words.join(" ");
             let read = read(&text, Listing::Any);
