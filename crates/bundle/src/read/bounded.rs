@@ -39,7 +39,8 @@ impl<R: Read> Read for Limited<R> {
             return Err(Refusal::Length.into());
         }
         if self.out > self.limits.ratio_free_bytes
-            && self.out / self.limits.ratio > self.packed.load(Ordering::Relaxed) {
+            && self.out / self.limits.ratio > self.packed.load(Ordering::Relaxed)
+        {
             return Err(Refusal::Ratio.into());
         }
         Ok(read)
