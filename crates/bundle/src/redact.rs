@@ -148,7 +148,11 @@ pub fn redact(
         why: "a capture in this format cannot be redacted, and was left out".to_owned(),
         would_need: "it whole, and as plain pcapng: editcap -F pcapng FILE NEW".to_owned(),
     }));
+    let vantages: Vec<Option<String>> = manifest.captures.iter().map(|entry| entry.vantage.clone()).collect();
     let mut manifest: Manifest = mapped_over(&pseudonyms, &manifest)?;
+    for (entry, vantage) in manifest.captures.iter_mut().zip(vantages) {
+        entry.vantage = vantage.map(|vantage| pseudonyms.vantage(&vantage));
+    }
     manifest.machines.clear();
     let writer = Writer::new(spool, manifest.taken_at)?;
     source.seek(SeekFrom::Start(0)).map_err(again)?;

@@ -22,12 +22,17 @@ const PCAP_RECORD: usize = 16;
 /// Blocks of pcapng that stay, and options of theirs (draft-ietf-opsawg-pcapng).
 const BLOCK_INTERFACE: u32 = 1;
 const BLOCK_SIMPLE: u32 = 3;
+const BLOCK_STATISTICS: u32 = 5;
 const BLOCK_PACKET: u32 = 6;
 const OPTION_COMMENT: u16 = 1;
 const OPTION_NAME: u16 = 2;
 /// `if_tsresol` and `if_tsoffset` of an interface, `epb_flags` of a packet.
 const OPTION_RESOLUTION: u16 = 9;
 const OPTION_OFFSET: u16 = 14;
+/// Which packets it was to keep.
+const OPTION_FILTER: u16 = 11;
+/// Of statistics: when recording began and ended, and what was dropped meanwhile. All are numbers.
+const COUNTED: [u16; 7] = [2, 3, 4, 5, 6, 7, 8];
 
 /// Whether these are a capture's octets.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
@@ -145,7 +150,14 @@ fn block(
             link_types.push(u32::from(order.u16(body, 0)?));
             made = body.get(..8)?.to_vec();
             let kept = [OPTION_RESOLUTION, OPTION_OFFSET];
-            options(pseudonyms, order, body.get(8..)?, &[OPTION_COMMENT, OPTION_NAME], &kept, &mut made);
+            options(
+                pseudonyms,
+                order,
+                body.get(8..)?,
+                &[OPTION_COMMENT, OPTION_FILTER, OPTION_NAME],
+                &kept,
+                &mut made,
+            );
         }
         BLOCK_PACKET => {
             let link_type = link_types.get(usize::try_from(order.u32(body, 0)?).ok()?)?;
@@ -161,6 +173,10 @@ fn block(
         BLOCK_SIMPLE => {
             made = body.to_vec();
             packet::redact(pseudonyms, *link_types.first()?, made.get_mut(4..)?);
+        }
+        BLOCK_STATISTICS => {
+            made = body.get(..12)?.to_vec();
+            options(pseudonyms, order, body.get(12..)?, &[], &COUNTED, &mut made);
         }
         _ => return Some(()),
     }
@@ -181,8 +197,11 @@ fn options(
     while let (Some(code), Some(length)) = (order.u16(given, 0), order.u16(given, 2)) {
         let end = 4 + usize::from(length);
         let Some(value) = given.get(4..end).filter(|_| code != 0) else { break };
-        let text =
-            texts.contains(&code).then(|| pseudonyms.text(&String::from_utf8_lossy(value)).into_owned());
+        let text = texts.contains(&code).then(|| {
+            let text = String::from_utf8_lossy(value);
+            // Only an interface's name is one among texts.
+            if code == OPTION_NAME { pseudonyms.vantage(&text) } else { pseudonyms.text(&text).into_owned() }
+        });
         let value = text.as_ref().map(String::as_bytes).or(numbers.contains(&code).then_some(value));
         if let Some((value, length)) = value.and_then(|value| Some((value, u16::try_from(value.len()).ok()?)))
         {

@@ -136,6 +136,17 @@ impl Pseudonyms {
         self.names.exact(name).unwrap_or_else(|| self.text(name)).into_owned()
     }
 
+    /// A vantage, `HOST/NETNS/DEVICE` or a host alone: its host is one also where its name is a common word.
+    pub(super) fn vantage(&self, vantage: &str) -> String {
+        let (machine, rest) =
+            vantage.split_once('/').map_or((vantage, None), |(one, rest)| (one, Some(rest)));
+        match (self.names.exact(machine), rest) {
+            (Some(machine), Some(rest)) => format!("{machine}/{}", self.text(rest)),
+            (Some(machine), None) => machine.into_owned(),
+            (None, _) => self.text(vantage).into_owned(),
+        }
+    }
+
     /// A field that is a name, before its text is looked at: what else stands in it is replaced then, and not twice.
     pub(super) fn name_in_place(&self, name: &mut String) {
         if let Some(pseudonym) = self.names.exact(name).map(Cow::into_owned) {

@@ -28,6 +28,9 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP6: u8 = 58;
 
+/// The port of DNS.
+const DNS: u16 = 53;
+
 /// Headers within headers that are followed: packets that errors quote quote none.
 const DEPTH_MAX: u8 = 4;
 
@@ -221,6 +224,8 @@ fn transport(
             let payload = data.get_mut(8..).unwrap_or_default();
             if ports.iter().any(|port| [67, 68].contains(port)) {
                 dhcp(pseudonyms, payload);
+            } else if ports.contains(&DNS) {
+                dns(pseudonyms, payload);
             } else {
                 blank(pseudonyms, payload);
             }
@@ -295,6 +300,24 @@ fn blank(pseudonyms: &Pseudonyms, payload: &mut [u8]) {
     let hash = pseudonyms.key().hash("payload", &[payload]);
     payload.fill(0);
     payload.iter_mut().zip(hash).take(SAME).for_each(|(octet, hash)| *octet = hash);
+}
+
+/// Of DNS stay the id, and whether it asks or answers; what is asked for becomes the root, of a type and class that are
+/// the question's hash, which the answer repeats (RFC 1035, 4.1).
+fn dns(pseudonyms: &Pseudonyms, data: &mut [u8]) {
+    const HEADER: usize = 12;
+    const QUESTION: usize = 5;
+    let Some((head, body)) = data.split_at_mut_checked(HEADER) else { return data.fill(0) };
+    let mut end = 0;
+    while let Some(length) = body.get(end).filter(|length| **length > 0 && **length < 64) {
+        end += usize::from(*length) + 1;
+    }
+    let (question, _) = body.split_at((end + QUESTION).min(body.len()));
+    let question = pseudonyms.key().hash("question", &[question]);
+    let whole = pseudonyms.key().hash("payload", &[head, body]);
+    body.fill(0);
+    body.iter_mut().skip(1).zip(question).take(QUESTION - 1).for_each(|(octet, hash)| *octet = hash);
+    body.iter_mut().skip(QUESTION).zip(whole).take(SAME).for_each(|(octet, hash)| *octet = hash);
 }
 
 /// An error quotes the packet that it is about; of a redirect, a gateway stands before it.

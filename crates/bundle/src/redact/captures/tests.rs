@@ -206,3 +206,56 @@ proptest! {
         let _ = redact(&pseudonyms(), &file);
     }
 }
+
+/// An option of pcapng, filled up to a whole word.
+fn option(code: u16, value: &[u8]) -> Vec<u8> {
+    let mut out =
+        [&code.to_le_bytes()[..], &u16::try_from(value.len()).unwrap().to_le_bytes(), value].concat();
+    out.resize(out.len().next_multiple_of(4), 0);
+    out
+}
+
+fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 12).unwrap().to_le_bytes();
+    [&kind.to_le_bytes()[..], &length, body, &length].concat()
+}
+
+/// Whether a silence counts hangs on them.
+#[test]
+fn what_a_capture_tells_of_its_recording_stays() {
+    let mut names = Names::default();
+    names.add(super::super::names::Kind::Host, "external");
+    let p = Pseudonyms::new(Key::of([9; 32], Vec::new()), &names, Known::default());
+    let section = block(0x0a0d_0d0a, &[&[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0][..], &[0xff; 8]].concat());
+    let filter = [&[0][..], b"icmp and host 10.0.2.24"].concat();
+    let interface =
+        [&[1, 0, 0, 0, 0, 0, 4, 0][..], &option(2, b"external//eth0"), &option(11, &filter)].concat();
+    let counted =
+        [&[0; 12][..], &option(2, &[1; 8]), &option(3, &[2; 8]), &option(5, &[3; 8]), &[0; 4]].concat();
+    let file = [section, block(1, &interface), block(5, &counted)].concat();
+    let told = redact(&p, &file);
+    let holds = |octets: &[u8]| told.windows(octets.len()).any(|found| found == octets);
+    let filter = format!("\0icmp and host {}", p.v4(FROM.into()));
+    assert!(holds(&option(11, filter.as_bytes())), "the filter, by the pseudonym");
+    assert!(holds(&block(5, &counted)), "times and drops");
+    let name = format!("{}//eth0", p.name("external"));
+    assert!(holds(&option(2, name.as_bytes())) && !holds(b"external"), "a host of a common name");
+}
+
+#[test]
+fn a_question_for_a_name_and_its_answer_stay_such() {
+    let name = b"\x03www\x04acme\x07example\0\0\x01\0\x01";
+    let question = [&[0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], name].concat();
+    let answer =
+        [&[0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0][..], name, &[0xc0, 12, 0, 1], &TO].concat();
+    let there = redacted(&frame(0x0800, &udp(FROM, TO, (4711, 53), &question)));
+    let back = redacted(&frame(0x0800, &udp(TO, FROM, (53, 4711), &answer)));
+    let (there, back) = (&there[42..], &back[42..]);
+    assert_eq!((&there[..12], &back[..12]), (&question[..12], &answer[..12]), "id and flags");
+    assert_eq!(there[12..17], back[12..17], "what is asked for");
+    assert_ne!(there[13..17], [0; 4]);
+    assert!(![there, back].iter().any(|data| data.windows(4).any(|found| found == b"acme" || found == TO)));
+    let other = [&question[..12], b"\x01x\0\0\x01\0\x01"].concat();
+    let other = redacted(&frame(0x0800, &udp(FROM, TO, (4711, 53), &other)));
+    assert_ne!(there[12..17], other[54..59]);
+}
