@@ -184,6 +184,9 @@ fn spellings(name: &str) -> Vec<String> {
     let mut all = vec![name.to_owned(), csv, json, xml, quoted, names::part(name)];
     // nova makes a hostname of the name (nova/utils.py, sanitize_hostname).
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    // A file is called after more than a name, and its name's odd marks become `_`.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+' | '=' | ':');
+    all.push(name.chars().map(|c| if plain(c) { c } else { '_' }).collect());
     let blanks = name.replace([' ', '_'], "-");
     all.push(blanks.chars().filter(|c| kept(*c)).collect::<String>().to_ascii_lowercase());
     all.sort();

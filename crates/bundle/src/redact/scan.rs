@@ -19,6 +19,10 @@ pub(super) fn text<'t>(pseudonyms: &Pseudonyms, text: &'t str) -> Cow<'t, str> {
     let (mut copied, mut at) = (0, 0);
     let bytes = text.as_bytes();
     while let Some(byte) = bytes.get(at) {
+        if *byte == b'[' {
+            at += colour(bytes.get(at..).unwrap_or_default());
+            continue;
+        }
         let begins = is_word_byte(*byte) || *byte == b':' && bytes.get(at + 1) == Some(&b':');
         if !begins {
             at += 1;
@@ -34,7 +38,7 @@ pub(super) fn text<'t>(pseudonyms: &Pseudonyms, text: &'t str) -> Cow<'t, str> {
                 at += length;
                 copied = at;
             }
-            Some(_) | None => at += word_end.max(1),
+            Some(_) | None => at += passed(bytes, at, word).max(1),
         }
     }
     if copied == 0 {
@@ -42,6 +46,33 @@ pub(super) fn text<'t>(pseudonyms: &Pseudonyms, text: &'t str) -> Cow<'t, str> {
     }
     out.push_str(text.get(copied..).unwrap_or_default());
     Cow::Owned(out)
+}
+
+/// Longest sequence that makes a terminal change its colour.
+const COLOUR_MAX: usize = 24;
+
+/// Octets of `[0;35m`, which a word may stand right behind; of any other bracket, the bracket alone.
+fn colour(bytes: &[u8]) -> usize {
+    let numbers = bytes.iter().skip(1).take(COLOUR_MAX);
+    let length = 1 + numbers.take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
+    if bytes.get(length) == Some(&b'm') { length + 1 } else { 1 }
+}
+
+/// How far a word that is nothing is passed over: not beyond what an escape ends (`\n10.0.2.24` of JSON, `%3D10.0.2.24`
+/// of a URL), and not beyond the letters before an address.
+fn passed(bytes: &[u8], at: usize, word: &str) -> usize {
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    let escaped = match before {
+        Some(b'\\') if word.starts_with(['n', 'r', 't', 'b', 'f']) => 1,
+        Some(b'%') if word.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2 => 2,
+        Some(_) | None => 0,
+    };
+    if escaped > 0 {
+        return escaped;
+    }
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let is_dotted = letters > 0 && letters < word.len() && bytes.get(at + word.len()) == Some(&b'.');
+    if is_dotted { letters } else { word.len() }
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -65,6 +96,7 @@ fn number(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Foun
     }
     numbers::colons(pseudonyms, rest)
         .or_else(|| numbers::dotted(pseudonyms, before, rest))
+        .or_else(|| numbers::nibbles(pseudonyms, rest))
         .or_else(|| shapes::id(pseudonyms, rest, word))
         .or_else(|| numbers::dashed(pseudonyms, rest))
         .or_else(|| shapes::device(pseudonyms, rest, word))

@@ -209,3 +209,53 @@ proptest! {
         prop_assert_eq!(&once, &pseudonyms(&[(Kind::Instance, "ü"), (Kind::Instance, "a b")]).text(&text));
     }
 }
+
+#[test]
+fn nothing_stays_behind_what_is_glued_to_it() {
+    let p = pseudonyms(&[(Kind::Instance, "db1"), (Kind::Instance, "web 1"), (Kind::Host, "a1")]);
+    for (text, secrets) in [
+        ("\u{1b}[35m10.0.2.24\u{1b}[0;33mfa:16:3e:aa:bb:cc\u{1b}[0m", vec!["10.0.2.24", "aa:bb:cc"]),
+        ("one\\n10.0.2.24\\tfa:16:3e:aa:bb:cc", vec!["10.0.2.24", "aa:bb:cc"]),
+        ("url?host%3D10.0.2.24", vec!["10.0.2.24"]),
+        ("src10.0.2.24", vec!["10.0.2.24"]),
+        ("db1 booted, db1.example", vec!["db1"]),
+        ("captures/1-web_1_broken.pcap-12345678", vec!["web_1"]),
+        ("MAC=fa:16:3e:aa:bb:cc:fa:16:3e:dd:ee:ff:08:00 SRC=", vec!["aa:bb:cc", "dd:ee"]),
+        ("4.3.2.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", vec!["8.b.d.0.1"]),
+    ] {
+        let told = p.text(text);
+        for secret in secrets {
+            assert!(!told.contains(secret), "{text:?} -> {told:?}");
+        }
+    }
+    let address: Ipv6Addr = "2001:db8::1234".parse().unwrap();
+    let reverse = |address: Ipv6Addr| {
+        let digits: Vec<String> =
+            address.octets().iter().rev().map(|o| format!("{:x}.{:x}", o & 15, o >> 4)).collect();
+        digits.join(".") + ".ip6.arpa"
+    };
+    assert_eq!(p.text(&reverse(address)), reverse(p.v6(address)));
+    let whole = p.text("24.2.0.10.IN-ADDR.ARPA").into_owned();
+    assert_eq!(whole, p.text("24.2.0.10.in-addr.arpa").replace("in-addr.arpa", "IN-ADDR.ARPA"));
+    let logged = p.text("MAC=fa:16:3e:aa:bb:cc:fa:16:3e:dd:ee:ff:08:00").into_owned();
+    let [one, other] = ["fa:16:3e:aa:bb:cc", "fa:16:3e:dd:ee:ff"].map(|mac| p.text(mac).into_owned());
+    assert_eq!(logged, format!("MAC={one}:{other}:08:00"));
+    assert_eq!(p.text("a1:16:3e:00:00:12").len(), 17, "an octet is no host");
+}
+
+#[test]
+fn words_of_options_sysctls_and_services_stay_where_they_are_no_names() {
+    let p = pseudonyms(&[
+        (Kind::Host, "nova-network"),
+        (Kind::Group, "dmz"),
+        (Kind::User, "max"),
+        (Kind::Group, "firewall"),
+        (Kind::Host, "external"),
+    ]);
+    for kept in ["nova-network-POSTROUTING", "dmz_cidr", "net.netfilter.nf_conntrack_max", "firewall_driver"]
+    {
+        assert_eq!(p.text(kept), kept);
+    }
+    assert_ne!(p.name("nova-network"), "nova-network");
+    assert_eq!(p.vantage("external//eth0"), format!("{}//eth0", p.name("external")));
+}

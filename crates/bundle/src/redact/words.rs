@@ -62,6 +62,8 @@ const COMMON: &str = "
     template tenant test text the this time to token tool true trusted ttl tun type udp unicast unit unknown up
     use user users uuid valid value var version via vif virtual vlan vm vnet volume wan watch which with write
     xml yes zone
+    announce call cidr conntrack dmz firewall gc ignore localnet mangle max mem min nf ra redirects rp share
+    thresh thresh1 thresh2 thresh3 timeout
 ";
 
 /// A name that stays, wherever it stands.
@@ -73,7 +75,10 @@ pub(super) fn is_everybodys(name: &str) -> bool {
 pub(super) fn is_common(name: &str) -> bool {
     let short = name.chars().filter(|c| c.is_alphanumeric()).count() < 2;
     let lower = name.to_ascii_lowercase();
-    short || is_number(&lower) || COMMON.split_ascii_whitespace().any(|word| word == lower)
+    let is_known = |word: &str| COMMON.split_ascii_whitespace().any(|known| known == word);
+    // What nova's services are called, and the chains after them: `nova-network`.
+    let is_service = |name: &str| name.split('-').all(is_known);
+    short || is_number(&lower) || is_known(&lower) || lower.strip_prefix("nova-").is_some_and(is_service)
 }
 
 /// Numbers are in every text.

@@ -37,8 +37,11 @@ pub(super) fn colons(pseudonyms: &Pseudonyms, rest: &str) -> Found {
     let octets: Vec<&str> = marked.split(':').collect();
     let is_octet = |part: &&str| (1..=2).contains(&part.len()) && !part.contains('.');
     if octets.len() >= 6 && octets.iter().all(is_octet) {
-        let (ahead, mac) = octets.split_at(octets.len() - 6);
         let all_whole = octets.iter().all(|octet| octet.len() == 2);
+        if all_whole && let Some(header) = header(pseudonyms, &octets) {
+            return Some((marked.len(), header));
+        }
+        let (ahead, mac) = octets.split_at(octets.len() - 6);
         if ahead.is_empty() || all_whole {
             let mac: Mac = mac.join(":").parse().ok()?;
             let written = like(pseudonyms.mac(mac), &octets, ':');
@@ -59,6 +62,24 @@ pub(super) fn colons(pseudonyms: &Pseudonyms, rest: &str) -> Found {
         let behind = rest.get(text.len()..length).unwrap_or_default();
         Some((length, format!("{mapped}{behind}")))
     })
+}
+
+/// Ethernet's header as netfilter logs it (`MAC=`, nf_log_syslog.c): both MACs and the type. An identifier of DHCPv6 that
+/// has a time in it (RFC 8415, 11.2) is as long.
+fn header(pseudonyms: &Pseudonyms, octets: &[&str]) -> Option<String> {
+    const TYPES: [[&str; 2]; 6] =
+        [["08", "00"], ["08", "06"], ["86", "dd"], ["81", "00"], ["88", "a8"], ["88", "64"]];
+    let (macs, kind) = octets.split_at_checked(12)?;
+    if !TYPES.iter().any(|of| of == kind) || octets.starts_with(&["00", "01", "00", "01"]) {
+        return None;
+    }
+    let mut out = String::new();
+    for octets in macs.chunks(6) {
+        let mac: Mac = octets.join(":").parse().ok()?;
+        out.push_str(&like(pseudonyms.mac(mac), octets, ':'));
+        out.push(':');
+    }
+    Some(out + &kind.join(":"))
 }
 
 /// A MAC in the way that another was written: with or without zeros in front, in small letters or capitals.
@@ -91,17 +112,39 @@ fn prefix_length(rest: &str, address: usize) -> (usize, Option<u8>) {
     written.parse::<u8>().map_or((address, None), |prefix| (length, Some(prefix)))
 }
 
+/// Names are compared without their case (RFC 4343).
+fn is_followed_by(rest: &str, at: usize, what: &str) -> bool {
+    rest.get(at..at + what.len()).is_some_and(|behind| behind.eq_ignore_ascii_case(what))
+}
+
+/// An IPv6 address in the reverse tree (RFC 3596, 2.5): its digits from the last to the first, or the first of a network.
+pub(super) fn nibbles(pseudonyms: &Pseudonyms, rest: &str) -> Found {
+    const DIGITS: usize = 32;
+    let whole = run(rest, |byte| byte.is_ascii_hexdigit() || byte == b'.').trim_end_matches('.');
+    let digits: Option<Vec<u32>> =
+        whole.split('.').map(|part| part.chars().next().filter(|_| part.len() == 1)?.to_digit(16)).collect();
+    let digits =
+        digits.filter(|digits| digits.len() <= DIGITS && is_followed_by(rest, whole.len(), ".ip6.arpa"))?;
+    let place = |nth: usize| 4 * (DIGITS - 1 - nth);
+    let bits =
+        digits.iter().rev().enumerate().fold(0, |bits, (nth, digit)| bits | u128::from(*digit) << place(nth));
+    let mapped = u128::from(pseudonyms.v6(Ipv6Addr::from(bits)));
+    let back: Vec<String> =
+        (0..digits.len()).rev().map(|nth| format!("{:x}", mapped >> place(nth) & 15)).collect();
+    Some((whole.len(), back.join(".")))
+}
+
 /// An IPv4 address, with its prefix length where it has one; of a network, all bits behind it stay zero. Turned round
 /// where a name of the reverse tree follows.
 pub(super) fn dotted(pseudonyms: &Pseudonyms, before: &str, rest: &str) -> Found {
-    const REVERSE: &str = ".in-addr.arpa";
     let in_a_run = before.strip_suffix('.').is_some_and(|text| text.ends_with(|c: char| c.is_ascii_digit()));
     let whole = run(rest, |byte| byte.is_ascii_digit() || byte == b'.').trim_end_matches('.');
-    if in_a_run || !whole.contains('.') && !rest.get(whole.len()..)?.starts_with(REVERSE) {
+    let is_reverse = is_followed_by(rest, whole.len(), ".in-addr.arpa");
+    if in_a_run || !whole.contains('.') && !is_reverse {
         return None;
     }
     let parts: Vec<&str> = whole.split('.').collect();
-    if (1..=4).contains(&parts.len()) && rest.get(whole.len()..)?.starts_with(REVERSE) {
+    if (1..=4).contains(&parts.len()) && is_reverse {
         let mut turned: Vec<&str> = parts.iter().rev().copied().collect();
         turned.resize(4, "0");
         let mapped = pseudonyms.v4(turned.join(".").parse().ok()?).octets();
