@@ -148,7 +148,7 @@ fn notes(
     let own = spots.iter().filter(|spot| spot.source == index);
     if let Some((first, last)) = own.map(|spot| spot.span_ns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) {
         let taken = judged::taken_ns(&facts.snapshot);
-        let apart = if last < taken { taken - last } else { first - taken };
+        let apart = if last < taken { taken.saturating_sub(last) } else { first.saturating_sub(taken) };
         if apart > judged::APART_NS {
             let minutes = apart / 60_000_000_000;
             let when = if last < taken { "before" } else { "after" };

@@ -71,9 +71,13 @@ impl Book {
             Kind::Tcp => self.by_stops(journey, Exchange::Tcp),
             Kind::DhcpClient => {
                 let rung = *self.by_mac.get(&journey.sender())?;
-                if self.transactions.len() < TRANSACTIONS_MAX {
-                    self.transactions.insert(journey.detail, rung);
+                // An answer to what is not remembered would be missed.
+                if self.transactions.len() >= TRANSACTIONS_MAX
+                    && !self.transactions.contains_key(&journey.detail)
+                {
+                    return None;
                 }
+                self.transactions.insert(journey.detail, rung);
                 Some(Is { rung, half: Half::Question, key: journey.detail })
             }
             Kind::DhcpServer => {

@@ -72,7 +72,7 @@ impl Placed<'_> {
         let last = self.last(rung, &watchers)?;
         let first =
             tally.asked.iter().flat_map(|packet| &packet.sightings).min_by_key(|at| self.common(at))?;
-        let is_old = (self.common(first) - taken_ns(&self.facts.snapshot)).abs() > APART_NS;
+        let is_old = self.common(first).abs_diff(taken_ns(&self.facts.snapshot)) > APART_NS.unsigned_abs();
         let is_telling = !is_old && self.is_home(rung, last);
         let sent = count(tally.keys.len());
         let received = tally.at(last).1.min(sent);

@@ -49,7 +49,7 @@ pub(super) fn write(
     let mut bundle = Replacement::private(output).map_err(|error| cannot(&error))?;
     let is_drawn = key.is_none();
     let out = io::BufWriter::new(&mut bundle.file);
-    let redacted = bundle::redact(plain, &name.display().to_string(), key, &spool.file, out)
+    let redacted = bundle::redact(plain, "the bundle that was redacted", key, &spool.file, out)
         .map_err(|error| failure(name, output, &error))?;
     // The keeper's files come first: a bundle whose names nobody can tell any more is worth little.
     private(&beside(output, "names"), &bundle::table(&redacted.pseudonyms))?;
