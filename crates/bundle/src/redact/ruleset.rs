@@ -134,9 +134,14 @@ fn number_of(field: &Field) -> Number {
 
 /// All other addresses of a test are texts once they are written.
 fn of_test(pseudonyms: &Pseudonyms, test: &mut Test) {
-    if let Test::Field { field, within, .. } = test {
+    if let Test::Field { field, mask, within } = test {
         let number = number_of(field);
-        *within = within.iter().flat_map(|range| ranges(pseudonyms, number, *range)).collect();
+        let mapped = within.iter().flat_map(|range| ranges(pseudonyms, number, *range));
+        // Behind a mask's bits a network has none, by which name ever.
+        *within = match number {
+            Number::Address | Number::Mac => mapped.map(|(low, high)| (low & *mask, high & *mask)).collect(),
+            Number::Other => mapped.collect(),
+        };
     } else if let Test::InSet(lookup) = test {
         of_lookup(pseudonyms, lookup);
     } else if let Test::SourceRange(low, high) = test {
@@ -264,5 +269,27 @@ fn whole(pseudonyms: &Pseudonyms, number: Number, value: u128) -> u128 {
         }
         (Number::Address, Ok(value)) => u128::from(u32::from(pseudonyms.v4(value.into()))),
         (Number::Address, Err(_)) => u128::from(pseudonyms.v6(value.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use model::netfilter::AddressOf;
+
+    use super::super::key::Key;
+    use super::*;
+
+    #[test]
+    fn a_network_under_a_mask_is_one_still() {
+        let p = Pseudonyms::of_key(Key::of([1; 32], Vec::new()));
+        let number = |address: Ipv4Addr| u128::from(u32::from(address));
+        let (mask, net) = (0xffff_0000, number(Ipv4Addr::new(10, 1, 0, 0)));
+        let mut test = Test::Field { field: Field::Ip(AddressOf::Source), mask, within: vec![(net, net)] };
+        of_test(&p, &mut test);
+        let host = number(p.v4(Ipv4Addr::new(10, 1, 7, 7))) & mask;
+        let within = vec![(host, host)];
+        assert_eq!(test, Test::Field { field: Field::Ip(AddressOf::Source), mask, within });
     }
 }
