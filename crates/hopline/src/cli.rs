@@ -161,7 +161,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, value_name = "FILE.key", requires = "redact")]
     pub(crate) redact_key: Option<PathBuf>,
     /// Redact this file of an earlier `hopline collect` instead of reading the site
-    #[arg(long = "bundle", value_name = "FILE", requires = "redact", conflicts_with = "hosts")]
+    #[arg(long = "bundle", value_name = "FILE", requires = "redact", conflicts_with_all = ["hosts", "captures"])]
     pub(crate) bundle: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) captures: CaptureFileArgs,
