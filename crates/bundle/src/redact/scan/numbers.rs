@@ -64,8 +64,8 @@ pub(super) fn colons(pseudonyms: &Pseudonyms, rest: &str) -> Found {
     })
 }
 
-/// Ethernet's header as netfilter logs it (`MAC=`, nf_log_syslog.c): both MACs and the type. An identifier of DHCPv6 that
-/// has a time in it (RFC 8415, 11.2) is as long.
+/// Ethernet's header as netfilter logs it (`MAC=`, nf_log_syslog.c): both MACs and the type. An identifier of DHCPv6
+/// that has a time in it (RFC 8415, 11.2) is as long.
 fn header(pseudonyms: &Pseudonyms, octets: &[&str]) -> Option<String> {
     const TYPES: [[&str; 2]; 6] =
         [["08", "00"], ["08", "06"], ["86", "dd"], ["81", "00"], ["88", "a8"], ["88", "64"]];
@@ -117,7 +117,8 @@ fn is_followed_by(rest: &str, at: usize, what: &str) -> bool {
     rest.get(at..at + what.len()).is_some_and(|behind| behind.eq_ignore_ascii_case(what))
 }
 
-/// An IPv6 address in the reverse tree (RFC 3596, 2.5): its digits from the last to the first, or the first of a network.
+/// An IPv6 address in the reverse tree (RFC 3596, 2.5): its digits from the last to the first, or a network's first
+/// ones so.
 pub(super) fn nibbles(pseudonyms: &Pseudonyms, rest: &str) -> Found {
     const DIGITS: usize = 32;
     let whole = run(rest, |byte| byte.is_ascii_hexdigit() || byte == b'.').trim_end_matches('.');
