@@ -166,13 +166,14 @@ async fn count_addresses(
     let unleased = schema.is("fixed_ips", "leased", false);
     let instance = schema.instance_key("fixed_ips");
     let free = format!("{unreserved} AND {unleased} AND {instance} IS NULL AND host IS NULL");
+    let texts = ["network_id", "free", "every"].map(|count| schema.as_text(&format!("counted.{count}")));
+    // Cast outside: of an expression in a larger one ONLY_FULL_GROUP_BY says that it is not grouped by.
     let sql = format!(
-        "SELECT {}, {}, {} FROM fixed_ips WHERE {} GROUP BY {}",
-        schema.as_text(&schema.scanned("network_id")),
-        schema.as_text(&format!("SUM(CASE WHEN {free} THEN 1 ELSE 0 END)")),
-        schema.as_text(&format!("SUM(CASE WHEN {unreserved} THEN 1 ELSE 0 END)")),
+        "SELECT {} FROM (SELECT {network} AS network_id, SUM(CASE WHEN {free} THEN 1 ELSE 0 END) AS free, \
+         SUM(CASE WHEN {unreserved} THEN 1 ELSE 0 END) AS every FROM fixed_ips WHERE {} GROUP BY {network}) counted",
+        texts.join(", "),
         schema.live_of_all("fixed_ips"),
-        schema.scanned("network_id"),
+        network = schema.scanned("fixed_ips.network_id"),
     );
     for [network, free, all] in session.rows(sql).await? {
         let network =

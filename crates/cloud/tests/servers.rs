@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use cloud::{DatabaseError, DatabaseUrl, Records};
-use servers::{ADMIN_PASSWORD, Server, mariadb, postgresql};
+use servers::{ADMIN_PASSWORD, Server, mariadb, mariadb_with, postgresql};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
@@ -65,6 +65,22 @@ fn assert_no_password(error: &DatabaseError) {
     for text in [error.to_string(), format!("{error:?}")] {
         assert!(!text.contains(PASSWORD.0) && !text.contains("not-it"), "{text}");
     }
+}
+
+/// Expressions that are grouped by and put into larger ones: MySQL refuses them by default since 5.7.
+#[test]
+fn a_strict_mariadb_is_read_and_checked() {
+    let server = mariadb_with(|_| vec!["--sql-mode=TRADITIONAL,ONLY_FULL_GROUP_BY".to_owned()]);
+    let options = MySqlConnectOptions::new().host("127.0.0.1").port(server.port).username("root");
+    let mut admin = Admin::<MySqlConnection>::connect(&options.password(ADMIN_PASSWORD));
+    run!(
+        admin,
+        format!("CREATE DATABASE nova CHARACTER SET utf8; USE nova; {}", include_str!("fixtures/queens.sql"))
+    );
+    let url = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/nova", server.port);
+    assert_queens(&read(&url).unwrap());
+    let url = DatabaseUrl::parse(&url).unwrap();
+    cloud::check(&url, PATIENCE, &cloud::Clock::default(), |_| {}).map(drop).unwrap();
 }
 
 #[test]

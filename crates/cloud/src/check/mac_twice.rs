@@ -30,7 +30,7 @@ pub(super) const SPEC: Spec = Spec {
     needs: &[],
     look: Look::Guarded {
         // As long as a MAC is: of a column's whole width the server would make a table on its disk.
-        guard: "SELECT {text SUBSTR(LOWER(v.address), 1, 17)} \
+        guard: "SELECT {text COUNT(*)} \
               FROM virtual_interfaces v \
               WHERE {live v} \
               GROUP BY SUBSTR(LOWER(v.address), 1, 17) HAVING COUNT(*) > 1 LIMIT 1",
