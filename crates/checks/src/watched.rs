@@ -397,14 +397,14 @@ mod tests {
     }
 
     /// What a capture has of somebody else's pings.
-    fn recorded(packet: &str) -> Option<Recorded> {
+    fn recorded(packet: &str) -> Recorded {
         let shown_by = "tcpdump -n -r a.pcap 'icmp and host 1.2.3.4'".to_owned();
-        Some(Recorded { shown_by, packet: packet.to_owned(), is_telling: true })
+        Recorded { shown_by, packet: packet.to_owned(), is_telling: true }
     }
 
     fn in_capture(mut watch: DeviceWatch) -> DeviceWatch {
         watch.is_recorded = true;
-        watch.probes.iter_mut().for_each(|seen| seen.recorded = recorded("packet 7 of a.pcap"));
+        watch.probes.iter_mut().for_each(|seen| seen.recorded = Some(recorded("packet 7 of a.pcap")));
         watch
     }
 
@@ -415,8 +415,8 @@ mod tests {
             ..at("compute1", "eth0", 0, 0)
         };
         let watches = [in_capture(at("compute1", "vnet0", 2, 0)), in_capture(silent)];
-        let asked = ProbeResult { recorded: recorded("packet 7 of a.pcap"), by_host: true, ..ping(0) };
-        let found = healthy().diagnose_watched("web1", &[asked.clone()], &watches);
+        let asked = ProbeResult { recorded: Some(recorded("packet 7 of a.pcap")), by_host: true, ..ping(0) };
+        let found = healthy().diagnose_watched("web1", std::slice::from_ref(&asked), &watches);
         assert_eq!(codes(&found), ["lost-at-hop compute1//eth0"]);
         let evidence = &found.findings[0].evidence;
         assert!(evidence.iter().all(|line| line.kind == EvidenceKind::Capture), "{evidence:?}");
@@ -433,7 +433,7 @@ mod tests {
     fn an_answer_of_another_time_takes_nothing_back() {
         let watches = [in_capture(at("compute1", "vnet0", 2, 2))];
         let told = |is_telling| {
-            let recorded = recorded("packet 7 of a.pcap").map(|recorded| Recorded { is_telling, ..recorded });
+            let recorded = Some(Recorded { is_telling, ..recorded("packet 7 of a.pcap") });
             let asked = ProbeResult { recorded, by_host: true, ..ping(2) };
             let mut cloud = broken("ip-forward-0");
             cloud.probes = vec![asked.clone()];

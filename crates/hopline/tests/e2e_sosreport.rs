@@ -72,8 +72,8 @@ impl Reports {
         let is_own = |line: &&str| {
             line.split_whitespace().nth(1).is_some_and(|pid| pid == "PID" || own.contains(&pid))
         };
-        fs::write(&listing, text.lines().filter(is_own).map(|line| format!("{line}\n")).collect::<String>())
-            .unwrap();
+        let kept: Vec<&str> = text.lines().filter(is_own).collect();
+        fs::write(&listing, kept.join("\n") + "\n").unwrap();
         into
     }
 

@@ -158,7 +158,8 @@ fn what_a_file_tells_of_its_recording_is_read() {
         };
         // A time is two numbers, the higher one first.
         let time = |code, us: u64| {
-            let halves = [number(u32::try_from(us >> 32).unwrap()), number(us as u32)];
+            let halves =
+                [number(u32::try_from(us >> 32).unwrap()), number(u32::try_from(us & 0xffff_ffff).unwrap())];
             option(code, halves.as_flattened())
         };
         let dropped = if is_big { 7_u64.to_be_bytes() } else { 7_u64.to_le_bytes() };

@@ -47,8 +47,8 @@ impl Book {
                 let macs =
                     instance(facts, rung).into_iter().flat_map(|own| &own.vifs).filter_map(|vif| vif.mac);
                 for mac in macs {
-                    let [a, b, c, d, e, f] = mac.0;
-                    book.by_mac.entry(u64::from_be_bytes([0, 0, a, b, c, d, e, f])).or_insert(at);
+                    let number = mac.0.iter().fold(0, |number, octet| number << 8 | u64::from(*octet));
+                    book.by_mac.entry(number).or_insert(at);
                 }
                 continue;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use checks::Rung;
 use model::Snapshot;
-use model::path::{Direction, Exchange, Hop};
+use model::path::{Direction, Exchange};
 use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen, Recorded};
 use model::sighting::Address;
 
@@ -166,33 +166,12 @@ impl Placed<'_> {
                     continue;
                 }
                 for spot in self.spots.iter().filter(|spot| spot.is_at(group)) {
-                    self.look(&mut found, spot, (rung, exchange, group), (order, path.direction));
+                    let admits = spot.admits(rung, exchange, group);
+                    look(&mut found, spot, admits, (order, path.direction));
                 }
             }
         }
         found
-    }
-
-    fn look<'p>(
-        &self,
-        found: &mut Vec<Watcher<'p>>,
-        spot: &'p Spot,
-        (rung, exchange, group): (&Rung, Exchange, &[Hop]),
-        last: (usize, Direction),
-    ) {
-        let admits = spot.admits(rung, exchange, group);
-        let known = found.iter().position(|watcher| std::ptr::eq(watcher.spot, spot));
-        match known {
-            // What it would not keep of the way back it tells nothing of.
-            Some(at) if !admits => drop(found.remove(at)),
-            Some(at) => {
-                if let Some(watcher) = found.get_mut(at) {
-                    watcher.last = last;
-                }
-            }
-            None if admits => found.push(Watcher { spot, last }),
-            None => {}
-        }
     }
 
     /// It is a device of who asks: inside, or the host's side of an instance's NIC.
@@ -280,6 +259,22 @@ fn add(watches: &mut Vec<DeviceWatch>, spot: &Spot, seen: ProbeSeen) {
             let (probes, clients) = (vec![seen], Vec::new());
             watches.push(DeviceWatch { machine, netns, device, probes, clients, is_recorded: true });
         }
+    }
+}
+
+/// A vantage on the way: once, as the last device that it is at, and not at all where it would not keep the packets.
+fn look<'p>(found: &mut Vec<Watcher<'p>>, spot: &'p Spot, admits: bool, last: (usize, Direction)) {
+    let known = found.iter().position(|watcher| std::ptr::eq(watcher.spot, spot));
+    match known {
+        // What it would not keep of the way back it tells nothing of.
+        Some(at) if !admits => drop(found.remove(at)),
+        Some(at) => {
+            if let Some(watcher) = found.get_mut(at) {
+                watcher.last = last;
+            }
+        }
+        None if admits => found.push(Watcher { spot, last }),
+        None => {}
     }
 }
 
