@@ -140,8 +140,8 @@ fn three_databases_find_the_same() {
         assert_eq!(found(&url), in_file, "{url}");
         type_all(&url);
     }
-    // nova's columns for addresses are PostgreSQL's own, which compares them with prefixes itself, takes no word for one,
-    // and prints some with their length.
+    // nova's columns for addresses are PostgreSQL's own, which compares them with prefixes itself, takes no word for
+    // one, and prints some with their length.
     run(&base("postgresql", "postgres", postgres.port, "postgres"), "CREATE DATABASE own");
     let own = base("postgresql", "postgres", postgres.port, "own");
     let addresses: Vec<&str> = all.lines().filter(|line| !line.contains("'nonsense'")).collect();

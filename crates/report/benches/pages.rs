@@ -1,5 +1,5 @@
-//! How long the page of 10,000 journeys takes to be written, and to be opened in Chromium, beside a page with one line of
-//! text for each of them.
+//! How long the page of 10,000 journeys takes to be written, and to be opened in Chromium, beside a page with one line
+//! of text for each of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot be taken ends here")]
 #![allow(clippy::print_stdout, reason = "the measurement is the answer")]

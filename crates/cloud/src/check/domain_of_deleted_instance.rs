@@ -52,7 +52,8 @@ fn unknown(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
     // Only what the database has bears its number: libvirt's word for the domain itself proves nothing. A living row
     // without a host is alive all the same.
     let recorded = || intent.instances.iter().filter(|instance| instance.id.is_some());
-    let uuids: BTreeSet<String> = recorded().filter_map(|i| i.uuid.as_ref()).map(|uuid| uuid.to_ascii_lowercase()).collect();
+    let uuids: BTreeSet<String> =
+        recorded().filter_map(|i| i.uuid.as_ref()).map(|uuid| uuid.to_ascii_lowercase()).collect();
     let named = |of: fn(&Instance) -> bool| -> BTreeSet<&str> {
         recorded().filter(|instance| of(instance)).filter_map(|instance| instance.libvirt_name.as_deref()).collect()
     };
