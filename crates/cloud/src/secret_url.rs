@@ -53,6 +53,12 @@ pub enum UrlError {
         /// The kind that the URL names.
         scheme: String,
     },
+    /// An `@` behind what looks like the query: the host could be either.
+    #[error(
+        "the database URL has an @ behind its `?`; write it as %40 there, and as %40 in the password, \
+         so that the host is the one that is meant"
+    )]
+    AtInQuery,
     /// What follows the host's colon is no port number.
     #[error(
         "the database URL's port is not a number from 1 to 65535; \
@@ -167,7 +173,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 fn parse_with(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<DatabaseUrl, UrlError> {
-    let text = expand(text.trim(), variable)?;
+    let text = expand(text.trim(), &variable)?;
     let (scheme, rest) = text.split_once(':').ok_or(UrlError::NoScheme)?;
     let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
     if scheme.is_empty() || !scheme.chars().all(is_scheme) {
@@ -183,7 +189,11 @@ fn parse_with(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<D
         "mysql" | "mariadb" => {
             Target::MySql(server(rest, "unix_socket", |parameters| tls::of_mysql(parameters, driver))?)
         }
-        "postgresql" | "postgres" => Target::Postgres(server(rest, "host", tls::of_postgres)?),
+        "postgresql" | "postgres" => {
+            let with_environment =
+                |parameters: &_| tls::of_postgres(&tls::with_libpqs(parameters, &variable));
+            Target::Postgres(server(rest, "host", with_environment)?)
+        }
         _ => return Err(UrlError::UnknownScheme { scheme: kind.to_owned() }),
     };
     Ok(DatabaseUrl { target })
@@ -225,6 +235,7 @@ fn server(
     tls: impl Fn(&BTreeMap<String, String>) -> Result<Tls, UrlError>,
 ) -> Result<Server, UrlError> {
     let (account, place) = match rest.rsplit_once('@') {
+        Some((account, _)) if has_query(account) => return Err(UrlError::AtInQuery),
         Some((account, place)) => (Some(account), place),
         None => (None, rest),
     };
@@ -250,6 +261,13 @@ fn server(
         socket,
         tls: tls(&parameters)?,
     })
+}
+
+/// What should be a user and a password goes on to a database and a parameter: `USER:PASSWORD@HOST/DATABASE?KEY=VALUE`.
+fn has_query(account: &str) -> bool {
+    let behind = account.split_once('@').map_or("", |(_, place)| place);
+    let query = behind.split_once('/').and_then(|(_, database)| database.split_once('?'));
+    query.is_some_and(|(_, query)| query.contains('='))
 }
 
 fn host_and_port(address: &str) -> Result<(&str, Option<u16>), UrlError> {
@@ -324,6 +342,14 @@ mod tests {
         let url = parse("mariadb://nova@localhost/nova?unix_socket=/run/mysqld/mysqld.sock").unwrap();
         assert_eq!(account(&url).socket.as_deref(), Some("/run/mysqld/mysqld.sock".as_ref()));
         assert_eq!(url.to_string(), "mysql://nova@unix(/run/mysqld/mysqld.sock)/nova");
+    }
+
+    #[test]
+    fn an_at_sign_in_the_query_makes_no_host_of_what_follows() {
+        let refused = parse("mysql+pymysql://nova:pw@db/nova?ssl_ca=/etc/a@b/ca.pem");
+        assert!(matches!(refused, Err(UrlError::AtInQuery)), "{refused:?}");
+        assert!(parse("mysql://nova:pw@db/nova?ssl_ca=/etc/a%40b/ca.pem").is_ok());
+        assert!(parse("mysql://nova:p?=@db/nova").is_ok());
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) struct Tls {
 }
 
 /// A URL's parameters.
-type Parameters = BTreeMap<String, String>;
+pub(crate) type Parameters = BTreeMap<String, String>;
 
 /// The words of `PyMySQL` and mysqlclient, as SQLAlchemy hands them on. The former checks the server's name as soon as
 /// it is told of an authority (pymysql/connections.py `_create_ssl_ctx`), the latter only the authority.
@@ -96,6 +96,17 @@ pub(crate) fn of_mysql(parameters: &Parameters, driver: &str) -> Result<Tls, Url
         demand = Demand::Never;
     }
     Ok(Tls { demand, ca, own })
+}
+
+/// libpq takes what a URL does not say from the environment (libpq manual, "Environment Variables"), and so would nova.
+pub(crate) fn with_libpqs(parameters: &Parameters, variable: impl Fn(&str) -> Option<String>) -> Parameters {
+    let names = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
+    let said = names.map(|name| (name.to_owned(), variable(&format!("PG{}", name.to_ascii_uppercase()))));
+    let said =
+        said.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
+    let mut all: Parameters = said.collect();
+    all.extend(parameters.clone());
+    all
 }
 
 /// libpq's words, which psycopg2 hands on as they are. `require` trusts whoever it is, but where an authority is named
@@ -207,6 +218,10 @@ mod tests {
         ] {
             assert_eq!(demand(query), Ok(expected), "{query}");
         }
+        let environment = |name: &str| (name == "PGSSLMODE").then(|| "verify-full".to_owned());
+        let with = |query| of_postgres(&with_libpqs(&parameters(query), environment)).map(|tls| tls.demand);
+        assert_eq!(with("application_name=nova"), Ok(Demand::KnownName));
+        assert_eq!(with("sslmode=require"), Ok(Demand::Always), "the URL has the last word");
         for query in ["sslmode=verify_full", "sslmode=", "sslcert=/own.pem", "sslkey=/key.pem"] {
             assert!(matches!(demand(query), Err(UrlError::Tls { .. })), "{query}");
         }

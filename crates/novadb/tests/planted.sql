@@ -98,8 +98,8 @@ V (130, 'fa:16:3e:00:01:30', 1, 'v130', 'u130', 0);
 F (130, '10.0.0.130', 1, TRUE, TRUE, FALSE, 130, NULL, 'u130', '2026-11-01 00:00:00', 0);
 L (130, '203.0.113.130', 130, NULL, 'compute1', 0);
 -- plant float-host-mismatch
--- finds float-host-mismatch floating_ips 140: address 203.0.113.140, host compute2, right host compute1, instance w140
--- finds float-host-mismatch floating_ips 141: address 203.0.113.141, host NULL, right host netnode, instance w141
+-- finds float-host-mismatch floating_ips 140: address 203.0.113.140, fixed_ip_id 140, host compute2, right host compute1, instance w140
+-- finds float-host-mismatch floating_ips 141: address 203.0.113.141, fixed_ip_id 141, host NULL, right host netnode, instance w141
 I (140, 'u140', 'w140', 'compute1', 'p1', 'active', NULL, 0);
 I (141, 'u141', 'w141', 'compute1', 'p1', 'active', NULL, 0);
 V (140, 'fa:16:3e:00:01:40', 1, 'v140', 'u140', 0);

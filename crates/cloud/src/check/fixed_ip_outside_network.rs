@@ -47,7 +47,8 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs are outside the range of their network",
     cause: "nothing routes to the address on the network's bridge",
     confidence: Confidence::Proven,
-    repair: "UPDATE fixed_ips SET deleted = id WHERE id = {id} AND instance_uuid IS NULL AND deleted = 0",
+    repair: "UPDATE fixed_ips SET deleted = id WHERE id = {id} AND instance_uuid IS NULL AND host IS NULL AND \
+        deleted = 0",
     note: "one row, where nobody has it; else the instance needs another address first",
 };
 

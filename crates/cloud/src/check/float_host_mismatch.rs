@@ -33,7 +33,7 @@ pub(super) const SPEC: Spec = Spec {
     table: "floating_ips",
     needs: &[],
     look: Look::Sql(
-        "SELECT {fl.id}, {fl.address}, {fl.host}, \
+        "SELECT {fl.id}, {fl.address}, {fl.fixed_ip_id}, {fl.host}, \
          {text CASE WHEN {yes n.multi_host} THEN {raw i.host} ELSE {raw n.host} END}, {name i} \
          FROM floating_ips fl \
          JOIN fixed_ips f ON f.id = fl.fixed_ip_id AND {live f} \
@@ -43,11 +43,12 @@ pub(super) const SPEC: Spec = Spec {
          {yes n.multi_host} THEN {raw i.host} ELSE {raw n.host} END <> COALESCE({raw fl.host}, '') \
          ORDER BY fl.id",
     ),
-    columns: &["id", "address", "host", "right host", "instance"],
+    columns: &["id", "address", "fixed_ip_id", "host", "right host", "instance"],
     one: "floating IP {address} of {instance} is recorded on {host}, and {right host} must carry it",
     many: "{count} floating IPs are recorded on hosts that cannot carry them",
     cause: "at its next restart nova-network writes the rules on a host that does not have the instance",
     confidence: Confidence::Proven,
-    repair: "UPDATE floating_ips SET host = {right host} WHERE id = {id} AND deleted = 0",
+    repair: "UPDATE floating_ips SET host = {right host} WHERE id = {id} AND fixed_ip_id = {fixed_ip_id} AND \
+        COALESCE(host, '') = COALESCE({host}, '') AND deleted = 0",
     note: "one row; nova-network on both hosts must restart to follow",
 };

@@ -27,14 +27,16 @@ pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
     let applied = applied.map_err(|error| failed(&error))?;
     let id = &applied.id;
     let told = told::change(plan.format, ask, &applied.change, Some(id), &carried);
-    told.map_err(|failure| failure.hint(format!("the row is changed; `hopline db undo {id}` takes it back")))
+    let hint = format!("the row is changed; `hopline db undo {id}` takes it back");
+    told.map_err(|failure| failure.hint(hint).undetermined())
 }
 
 pub(crate) fn undo(plan: &Plan, id: &str) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
     let url: &DatabaseUrl = site.database.as_ref().ok_or_else(no_database)?;
     let undone = cloud::undo(url, plan.timeout, &folder()?, id).map_err(|error| failed(&error))?;
-    told::undone(plan.format, id, &undone.change)
+    let told = told::undone(plan.format, id, &undone.change);
+    told.map_err(|failure| failure.hint("the row is as it was before, all the same").undetermined())
 }
 
 /// Nothing was changed, but for a commit of which nobody knows.
