@@ -142,7 +142,7 @@ fn take(path: &str, entry: &mut Entry<'_, impl Read>, taken: &mut Taken) -> Resu
 }
 
 /// Longest plain file that is read as a whole: beyond what any of ours may be.
-const PLAIN_MAX: u64 = FACTS_MAX;
+pub(crate) const PLAIN_MAX: u64 = FACTS_MAX;
 
 /// Shows every plain file of a bundle that [`read()`] took, one after the other. What is longer than a file of facts
 /// may be is left out, and so is what lies behind damage.

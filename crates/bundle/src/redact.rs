@@ -128,9 +128,11 @@ pub fn redact(
     }
     gathered.cloud(&mut cloud);
     let again = |source| RedactError::Again { source };
+    let mut shown = BTreeSet::new();
     source.seek(SeekFrom::Start(0)).map_err(again)?;
     read::plain_files(&mut source, &mut |path, bytes| {
         if are_captures.contains(path) {
+            shown.insert(path.to_owned());
             // What is packed, or no format that is rewritten, may say anything.
             if !captures::is_one(bytes) || !whole.contains(path) {
                 left_out.insert(path.to_owned());
@@ -139,14 +141,19 @@ pub fn redact(
             gathered.file(path, &String::from_utf8_lossy(bytes));
         }
     })?;
+    left_out.extend(are_captures.difference(&shown).cloned());
     let pseudonyms = settled(key, gathered, &machines)?;
 
     manifest.redacted = true;
     manifest.captures.retain(|entry| are_captures.contains(&entry.path) && !left_out.contains(&entry.path));
     manifest.gaps.extend(left_out.iter().map(|path| Gap {
         what: format!("the packets in {path}"),
-        why: "a capture in this format cannot be redacted, and was left out".to_owned(),
-        would_need: "it whole, and as plain pcapng: editcap -F pcapng FILE NEW".to_owned(),
+        why: format!(
+            "a capture in this format, damaged, or longer than {} MiB, cannot be redacted, and was left out",
+            read::PLAIN_MAX >> 20
+        ),
+        would_need:
+            "it whole, shorter (editcap -c), and as plain pcapng: editcap -F pcapng FILE NEW".to_owned(),
     }));
     let vantages: Vec<Option<String>> = manifest.captures.iter().map(|entry| entry.vantage.clone()).collect();
     let mut manifest: Manifest = mapped_over(&pseudonyms, &manifest)?;

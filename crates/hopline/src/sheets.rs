@@ -81,7 +81,7 @@ impl Sheets {
 }
 
 /// What a path leads to, however it is spelt: of a file that is not there yet its folder, and its name in it.
-fn place(path: &Path) -> PathBuf {
+pub(crate) fn place(path: &Path) -> PathBuf {
     let there = || {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;

@@ -274,5 +274,9 @@ fn what_cannot_be_redacted_is_refused() {
         &["cannot redact the bundle", "it is no bundle"],
     );
     assert_refused(&collect(&["--bundle", none]), &["--redact"]);
+    // However it is spelt: nobody would have the true names any more.
+    let spelt = format!("{}/./out.tar.zst", lab.folder.path().display());
+    assert_refused(&collect(&["--redact", "--bundle", &spelt]), &["`-o` would write over"]);
+    assert_refused(&collect(&["--redact", "--capture", &spelt]), &["`-o` would write over"]);
     assert!(!Path::new(out).exists());
 }

@@ -9,7 +9,12 @@ use ipnet::{IpNet, Ipv4Net};
 use super::fields;
 use super::names::{Kind, Names};
 use super::pseudonyms::Known;
+use super::words::is_common;
 use crate::manifest::CloudFacts;
+
+/// How a line of syslog begins (RFC 3164, 4.1.2).
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// What is gathered.
 #[derive(Debug, Default)]
@@ -103,9 +108,42 @@ impl Gathered {
         }
         if file.contains(".conf") {
             self.urls(text);
+            self.options(text);
         }
         if file.contains("log") && file != "console.log" {
             self.log(text);
+        }
+    }
+
+    /// Hosts that options name: nova's `rabbit_host = mq1.acme:5672`, `memcached_servers`, `network_host`; dnsmasq's
+    /// `server=/corp.acme/10.0.0.1`, `local=/corp.acme/` and `domain=corp.acme`.
+    fn options(&mut self, text: &str) {
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            let (key, value) = (key.trim(), value.trim());
+            if ["host", "hosts", "hostname", "servers"].iter().any(|end| key.ends_with(end)) {
+                for part in value.split([',', ' ']) {
+                    let host = part.split_once(':').map_or(part, |(host, _)| host);
+                    self.host(host);
+                }
+            }
+            if key == "domain" {
+                self.names.add(Kind::Domain, value.split(',').next().unwrap_or_default());
+            }
+            if key == "server" || key == "local" {
+                let domains = value.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'));
+                let domains = domains.map_or("", |(domains, _)| domains).split('/');
+                domains.for_each(|domain| self.names.add(Kind::Domain, domain));
+            }
+        }
+    }
+
+    /// A word that names a host, where it is none of the other things that stand in such a place.
+    fn host(&mut self, word: &str) {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let is_name = word.chars().all(is_plain) && word.chars().any(|c| c.is_ascii_alphabetic());
+        // `multi_host = True` names nobody.
+        if is_name && word.parse::<IpAddr>().is_err() && !is_common(word) {
+            self.names.add(Kind::Host, word);
         }
     }
 
@@ -124,6 +162,11 @@ impl Gathered {
                 let name = plain.iter().fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
                 self.names.add(kind, &name);
             }
+        }
+        // Where a disk is: of Ceph's monitors, for one (libvirt's domain XML, `<source><host name=...>`).
+        for part in xml.split("<host name=").skip(1) {
+            let quoted = part.get(1..).and_then(|rest| rest.split(['\'', '"']).next());
+            self.host(quoted.unwrap_or_default());
         }
     }
 
@@ -149,7 +192,7 @@ impl Gathered {
             let words = &mut line.split_ascii_whitespace();
             let first = words.next().unwrap_or_default();
             let is_iso = first.len() >= 19 && first.as_bytes().get(10) == Some(&b'T');
-            let is_month = first.len() == 3 && first.bytes().all(|byte| byte.is_ascii_alphabetic());
+            let is_month = MONTHS.contains(&first);
             let host = match (is_iso, is_month) {
                 (true, _) => words.next(),
                 (false, true) => words.nth(2),

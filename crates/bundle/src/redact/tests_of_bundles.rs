@@ -143,6 +143,14 @@ fn redacted(key: Option<Key>) -> (Bundle, Redacted, String) {
         "log/dnsmasq.log",
         "Nov 27 03:00:00 kiwi1-real dnsmasq[7]: kiwi1-real fa:16:3e:00:00:11\n",
     );
+    writer.add(
+        "kiwi1.acme.example",
+        "nova.conf",
+        "rabbit_hosts=mq1.rabbits.lan:5672,mq2.rabbits.lan\nmemcached_servers = cache-9:11211\nmulti_host = True\n\
+         network_host=kiwi1\nserver=/corp.lan/10.0.0.42\ndomain=inner.lan\n",
+    );
+    writer.add("kiwi1.acme.example", "disk.xml", "<source><host name='ceph-mon-a' port='6789'/></source>");
+    writer.add("kiwi1.acme.example", "app.log", "The quick brown fox jumps\n");
     crate::add_plain(&writer, &facts());
     let mut plain = Vec::new();
     writer.finish(&facts(), &mut plain).unwrap();
@@ -224,6 +232,11 @@ fn no_name_is_left_and_a_key_gives_the_same_again() {
         "shopkeeper",
         "db7",
         "kiwi1-real",
+        "rabbits",
+        "cache-9",
+        "ceph-mon-a",
+        "corp.lan",
+        "inner.lan",
         UUID,
         &UUID[..11],
         "1234abcdef",
@@ -242,6 +255,9 @@ fn no_name_is_left_and_a_key_gives_the_same_again() {
     ];
     for name in gone {
         assert!(!text.contains(name), "{name}");
+    }
+    for stays in ["multi_host = True", ":5672,", "server=/", "The quick brown fox jumps"] {
+        assert!(text.contains(stays), "{stays}");
     }
     for (name, pseudonym) in done.pseudonyms.table().into_iter().map(|(pseudonym, name)| (name, pseudonym)) {
         assert_ne!(name, pseudonym);

@@ -28,6 +28,9 @@ const EXIT_INCOMPLETE: u8 = 3;
 
 pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure> {
     let output = &question.output;
+    let plain = question.redaction.as_ref().and_then(|redaction| redaction.bundle.as_deref());
+    let captures = question.captures.iter().map(|given| given.file.as_path());
+    redacting::must_differ(output, &captures.chain(plain).collect::<Vec<_>>())?;
     let _progress = progress::start("collecting");
     let Some(redaction) = &question.redaction else {
         let mut bundle = Replacement::private(output).map_err(|error| cannot_write(output, &error))?;

@@ -10,6 +10,7 @@ use capture::replace::Replacement;
 use super::{cannot_write, spool};
 use crate::failure::Failure;
 use crate::plan::Redaction;
+use crate::sheets::place;
 
 /// Longest key file.
 const KEY_MAX: u64 = 1 << 20;
@@ -36,7 +37,8 @@ pub(super) fn open(path: &Path) -> Result<File, Failure> {
         .map_err(|error| Failure::new(format!("cannot read the bundle {}: {error}", path.display())))
 }
 
-/// Writes the bundle that `plain` holds under pseudonyms, and beside it the table and, where it was drawn, the key.
+/// Writes the bundle that `plain` holds under pseudonyms, and beside it the table and the key. All three are written
+/// before the first of them takes its name.
 pub(super) fn write(
     plain: &mut File,
     name: &Path,
@@ -47,17 +49,26 @@ pub(super) fn write(
     plain.seek(SeekFrom::Start(0)).map_err(|error| cannot(&error))?;
     let spool = spool(output, ".spool")?;
     let mut bundle = Replacement::private(output).map_err(|error| cannot(&error))?;
-    let is_drawn = key.is_none();
     let out = io::BufWriter::new(&mut bundle.file);
     let redacted = bundle::redact(plain, "the bundle that was redacted", key, &spool.file, out)
         .map_err(|error| failure(name, output, &error))?;
-    // The keeper's files come first: a bundle whose names nobody can tell any more is worth little.
-    private(&beside(output, "names"), &bundle::table(&redacted.pseudonyms))?;
-    if is_drawn {
-        private(&beside(output, "key"), &redacted.pseudonyms.key().text())?;
+    let names = private(&beside(output, "names"), &bundle::table(&redacted.pseudonyms))?;
+    let key = private(&beside(output, "key"), &redacted.pseudonyms.key().text())?;
+    for file in [names, key, bundle] {
+        file.commit().map_err(|error| cannot(&error))?;
     }
-    bundle.commit().map_err(|error| cannot(&error))?;
     Ok(redacted)
+}
+
+/// Refuses to take the place of the bundle or of a capture that is read: nobody has the true names then.
+pub(super) fn must_differ(output: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    let all = [output.to_owned(), beside(output, "names"), beside(output, "key")];
+    let is_one = |input: &&Path| all.iter().any(|out| place(out) == place(input));
+    match inputs.iter().find(|input| is_one(input)) {
+        Some(input) => Err(Failure::new(format!("`-o` would write over {}", input.display()))
+            .hint("give the new bundle a name of its own")),
+        None => Ok(()),
+    }
 }
 
 fn failure(name: &Path, output: &Path, error: &RedactError) -> Failure {
@@ -79,10 +90,11 @@ fn beside(output: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-fn private(path: &Path, text: &str) -> Result<(), Failure> {
+/// A file of this text that only its owner may read, about to take its place.
+fn private(path: &Path, text: &str) -> Result<Replacement, Failure> {
     let written = Replacement::private(path).and_then(|mut file| {
         file.file.write_all(text.as_bytes())?;
-        file.commit()
+        Ok(file)
     });
     written.map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
 }
