@@ -60,6 +60,21 @@ impl Journey {
         self.sender
     }
 
+    /// What its answer has as [`Journey::answers`]: 0 where nothing answers it.
+    pub fn asks(&self) -> u64 {
+        self.ask
+    }
+
+    /// What the packet that it answers has as [`Journey::asks`]: 0 where it is no answer.
+    pub fn answers(&self) -> u64 {
+        self.answer
+    }
+
+    /// It asks for a connection: every packet of TCP but SYN, and but a RST, which asks nothing, acknowledges one.
+    pub fn opens(&self) -> bool {
+        self.kind == Kind::Tcp && self.ask != 0 && self.answer == 0
+    }
+
     /// Of nothing yet.
     pub(crate) fn blank() -> Journey {
         Journey {

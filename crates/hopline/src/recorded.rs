@@ -8,9 +8,12 @@ mod asked;
 mod filters;
 mod given;
 mod judged;
+#[cfg(test)]
+mod octets;
 mod placed;
 mod seen;
 mod spots;
+mod tally;
 
 use ::correlate::Report;
 use checks::Rung;
@@ -21,6 +24,7 @@ use self::asked::Book;
 use self::judged::Placed;
 use self::seen::Seen;
 use self::spots::Spot;
+use self::tally::Times;
 use crate::commands::correlate;
 use crate::commands::correlate::source::{self, Source};
 use crate::conclude::{self, Asked, Probed};
@@ -51,7 +55,8 @@ pub(crate) fn add(
     let (spots, unplaced) = spots::place(&facts.snapshot, &given, (&report, &sources), &seen.recordings);
     must_be_placed(&given, &unplaced)?;
     let mut gaps: Vec<Gap> = unplaced.into_iter().map(|(_, gap)| gap).collect();
-    let placed = Placed { facts, given: &given, spots: &spots };
+    let times = Times { spots: &spots, cut_ns: &seen.cut_ns };
+    let placed = Placed { facts, given: &given, times };
     for (at, packets) in &seen.questions {
         let Some(rung) = rungs.get(*at).filter(|rung| !is_asked(rung, &probed.probes)) else { continue };
         let Some((exchange, _)) = asked::conversation(rung) else { continue };
@@ -159,7 +164,7 @@ fn notes(
             });
         }
     }
-    if seen.is_cut {
+    if seen.cut_ns.contains_key(&index) {
         gaps.push(Gap {
             what: format!("all packets of questions in {name}"),
             why: "there are more than are looked at one by one".to_owned(),

@@ -39,13 +39,15 @@ impl Recorded {
         printed_in(&self.lab.netns("compute1"), &command);
     }
 
-    /// Records everything of web1 while it pings; returns the file.
-    fn pinging(&self, name: &str, to: &str) -> String {
+    /// Records everything of web1 while it pings one after the other; returns the file.
+    fn pinging(&self, name: &str, all: &[&str]) -> String {
         let (file, site) = (self.path(name), self.lab.site());
         let arguments = ["icmp and instance:web1", "-w", &file, "--site", site.to_str().unwrap()];
         let capture = Capture::start(self.folder.path(), &arguments);
         let web1 = self.lab.netns("web1");
-        run(&["ip", "netns", "exec", &web1, "ping", "-q", "-c", "6", "-i", "0.4", "-W", "1", to]);
+        for to in all {
+            run(&["ip", "netns", "exec", &web1, "ping", "-q", "-c", "6", "-i", "0.4", "-W", "1", to]);
+        }
         capture.signal("INT");
         assert!([0, 1].contains(&capture.finish().code));
         file
@@ -96,7 +98,7 @@ fn gaps(json: &Value) -> String {
 fn a_loss_that_a_capture_shows_is_told_from_the_bundle_beside_it_and_live() {
     let recorded = Recorded::of("k");
     recorded.block();
-    let file = recorded.pinging("out.pcapng", "1.2.3.4");
+    let file = recorded.pinging("out.pcapng", &["1.2.3.4"]);
     let bare = recorded.collect(&[]);
     let (run, json) = recorded.ask(&["--bundle", bare.to_str().unwrap()]);
     assert_eq!((run.code, list(&json["findings"]).len()), (0, 0), "nothing tells of it without: {json:#}");
@@ -128,7 +130,9 @@ fn a_loss_that_a_capture_shows_is_told_from_the_bundle_beside_it_and_live() {
 fn plain_captures_of_single_devices_tell_what_they_can() {
     let recorded = Recorded::of("f");
     recorded.block();
-    let file = recorded.pinging("all.pcapng", "1.2.3.4");
+    let route = printed_in(&recorded.lab.netns("web1"), &["ip", "route", "show", "default"]);
+    let gateway = route.split_whitespace().nth(2).unwrap();
+    let file = recorded.pinging("all.pcapng", &[gateway, "1.2.3.4"]);
     let site = recorded.lab.site();
     let ask = |captures: &[&str]| {
         let captures: Vec<&str> = captures.iter().flat_map(|capture| ["--capture", *capture]).collect();
@@ -138,8 +142,20 @@ fn plain_captures_of_single_devices_tell_what_they_can() {
     let one = recorded.path("some.pcap");
     let only = "frame.interface_name == \"compute1//vnet0\"";
     printed(&["tshark", "-r", &file, "-Y", only, "-F", "pcap", "-w", &one]);
-    let (at, evidence) = told(&ask(&[&format!("compute1//vnet0={one}")]));
+    let placed = format!("compute1//vnet0={one}");
+    let (at, evidence) = told(&ask(&[&placed]));
     assert_eq!(at, "lost-at-hop compute1//vnet0");
+    // What was recorded in one direction alone has no answers, whether any came or not.
+    for (name, only) in [
+        ("to.pcap", "ip.dst == 1.2.3.4"),
+        ("from.pcap", "ip.src == 10.0.2.24"),
+        ("asks.pcap", "icmp.type == 8"),
+    ] {
+        let file = recorded.path(name);
+        printed(&["tshark", "-r", &one, "-Y", only, "-F", "pcap", "-w", &file]);
+        let json = ask(&[&format!("compute1//vnet0={file}")]);
+        assert_eq!(list(&json["findings"]).len(), 0, "{only}: {json:#}");
+    }
     let source = text(&evidence[0]["source"]);
     assert!(source.starts_with("tcpdump -n -r ") && source.ends_with("'icmp and host 1.2.3.4'"), "{source}");
     let json = ask(&[&one]);
@@ -159,7 +175,7 @@ fn plain_captures_of_single_devices_tell_what_they_can() {
 #[test]
 fn an_answer_that_no_walk_foresees_takes_the_walk_back_and_a_healthy_capture_finds_nothing() {
     let recorded = Recorded::of("w");
-    let file = recorded.pinging("out.pcapng", "1.2.3.4");
+    let file = recorded.pinging("out.pcapng", &["1.2.3.4"]);
     let site = recorded.lab.site();
     let ask = |file: &str| recorded.ask(&["--passive", "--site", site.to_str().unwrap(), "--capture", file]);
     let (run, json) = ask(&file);
@@ -182,7 +198,7 @@ fn an_answer_that_no_walk_foresees_takes_the_walk_back_and_a_healthy_capture_fin
 #[test]
 fn what_is_no_capture_or_a_broken_one_is_told_in_words() {
     let recorded = Recorded::of("x");
-    let file = recorded.pinging("out.pcapng", "10.0.0.42");
+    let file = recorded.pinging("out.pcapng", &["10.0.0.42"]);
     let site = recorded.lab.site();
     let (site, octets) = (site.to_str().unwrap(), fs::read(&file).unwrap());
     let write = |name: &str, octets: &[u8]| {

@@ -370,6 +370,7 @@ fn dns_dhcp_and_arp_are_answered() {
     assert_eq!(dhcp(1, 1, 68).ask, dhcp(2, 2, 67).answer);
     assert_eq!(dhcp(1, 3, 68).ask, dhcp(2, 5, 67).answer);
     assert_ne!(dhcp(1, 1, 68).ask, dhcp(2, 5, 67).answer);
+    assert_eq!([4, 7, 8].map(|message| dhcp(1, message, 68).ask), [0; 3], "DECLINE, RELEASE, INFORM");
 
     let arp = |operation: u8, mac: u8, from: [u8; 4], to: [u8; 4]| {
         let head = [0, 1, 8, 0, 6, 4, 0, operation, 2, 0, 0, 0, 0, mac];

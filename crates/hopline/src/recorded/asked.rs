@@ -16,6 +16,8 @@ use crate::sightings::Half;
 const ECHO_OCTETS_MAX: u16 = 576;
 /// Transactions of DHCP that are remembered.
 const TRANSACTIONS_MAX: usize = 4096;
+/// Connections of TCP that are remembered.
+const CONNECTIONS_MAX: usize = 65_536;
 
 /// A packet of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub(crate) struct Is {
     pub(crate) rung: usize,
     pub(crate) half: Half,
     /// What a question and its answer have in common, and another question does not.
-    pub(crate) key: u32,
+    pub(crate) key: u64,
 }
 
 /// Questions by what tells their packets.
@@ -35,6 +37,8 @@ pub(crate) struct Book {
     /// DHCP has no addresses yet: by the MAC of who asks.
     by_mac: BTreeMap<u64, usize>,
     transactions: BTreeMap<u32, usize>,
+    /// What answers the SYNs that were seen.
+    connections: BTreeSet<u64>,
 }
 
 impl Book {
@@ -61,6 +65,13 @@ impl Book {
         book
     }
 
+    /// Of pings alone, from one to another.
+    #[cfg(test)]
+    pub(super) fn pings(from: [u8; 4], to: [u8; 4]) -> Book {
+        let ends = (Exchange::Icmp, 0, Address::v4(from), Address::v4(to));
+        Book { by_ends: BTreeMap::from([(ends, 0)]), ..Book::default() }
+    }
+
     /// What a packet is of: `None` for what nobody asks.
     pub(crate) fn find(&mut self, journey: &Journey) -> Option<Is> {
         match journey.kind {
@@ -68,7 +79,23 @@ impl Book {
                 self.by_stops(journey, Exchange::Icmp)
             }
             Kind::DnsQuery | Kind::DnsResponse => self.by_stops(journey, Exchange::Dns),
-            Kind::Tcp => self.by_stops(journey, Exchange::Tcp),
+            // The rest of a connection is no question, and answers none: its beginning may not have been recorded.
+            Kind::Tcp if journey.opens() => {
+                let is = self.by_stops(journey, Exchange::Tcp)?;
+                // An answer to what is not remembered would be missed.
+                let is_full = self.connections.len() >= CONNECTIONS_MAX;
+                if is_full && !self.connections.contains(&journey.asks()) {
+                    return None;
+                }
+                self.connections.insert(journey.asks());
+                Some(is)
+            }
+            Kind::Tcp if self.connections.contains(&journey.answers()) => {
+                self.by_stops(journey, Exchange::Tcp)
+            }
+            Kind::Tcp => None,
+            // RELEASE and the like: nobody answers them.
+            Kind::DhcpClient if journey.asks() == 0 => None,
             Kind::DhcpClient => {
                 let rung = *self.by_mac.get(&journey.sender())?;
                 // An answer to what is not remembered would be missed.
@@ -78,11 +105,11 @@ impl Book {
                     return None;
                 }
                 self.transactions.insert(journey.detail, rung);
-                Some(Is { rung, half: Half::Question, key: journey.detail })
+                Some(Is { rung, half: Half::Question, key: journey.detail.into() })
             }
             Kind::DhcpServer => {
                 let rung = *self.transactions.get(&journey.detail)?;
-                Some(Is { rung, half: Half::Answer, key: journey.detail })
+                Some(Is { rung, half: Half::Answer, key: journey.detail.into() })
             }
             Kind::EchoRequest | Kind::EchoReply => None,
             Kind::Icmp | Kind::Udp | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => None,
@@ -97,19 +124,22 @@ impl Book {
         let is_tcp = exchange == Exchange::Tcp;
         let port = |port: u16| if is_tcp { port } else { 0 };
         let (from, to) = (stop.source, stop.destination);
-        let key = |port: u16| if is_tcp { u32::from(port) } else { journey.detail };
+        // A SYN that is sent again is the same question; a port may be another connection's later.
+        let linked = if journey.opens() { journey.asks() } else { journey.answers() };
+        let key = if is_tcp { linked } else { u64::from(journey.detail) };
         let asks = || {
             let rung = *self.by_ends.get(&(exchange, port(stop.destination_port), from, to))?;
-            Some(Is { rung, half: Half::Question, key: key(stop.source_port) })
+            Some(Is { rung, half: Half::Question, key })
         };
         let answers = || {
             let rung = *self.by_ends.get(&(exchange, port(stop.source_port), to, from))?;
-            Some(Is { rung, half: Half::Answer, key: key(stop.destination_port) })
+            Some(Is { rung, half: Half::Answer, key })
         };
         match journey.kind {
             Kind::EchoRequest | Kind::DnsQuery => asks(),
             Kind::EchoReply | Kind::DnsResponse => answers(),
-            Kind::Tcp => asks().or_else(answers),
+            Kind::Tcp if journey.opens() => asks(),
+            Kind::Tcp => answers(),
             Kind::Icmp | Kind::Udp | Kind::DhcpClient | Kind::DhcpServer => None,
             Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => None,
         }
@@ -172,4 +202,61 @@ fn also(facts: &Facts, to: IpAddr) -> BTreeSet<Address> {
     let floating = facts.intent.instances.iter().flat_map(Instance::floating);
     let inside = floating.filter(|floating| IpAddr::V4(floating.address) == to).map(|f| IpAddr::V4(f.fixed));
     std::iter::once(to).chain(inside).map(Address::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::octets::{A, B, dhcp, echo, read, tcp};
+    use super::*;
+
+    /// What these packets are, of A's questions to B: a ping, port 22, and an address.
+    fn halves(packets: Vec<Vec<u8>>) -> Vec<Option<Half>> {
+        let (a, b) = (Address::v4(A), Address::v4(B));
+        let mut book = Book::default();
+        book.by_ends.insert((Exchange::Icmp, 0, a, b), 0);
+        book.by_ends.insert((Exchange::Tcp, 22, a, b), 1);
+        book.by_mac.insert(0, 2);
+        let timed: Vec<(i64, Vec<u8>)> = (1..).map(|at| at * 1_000_000).zip(packets).collect();
+        let mut found = Vec::new();
+        read(&timed, &mut |journey, _| found.push(book.find(journey).map(|is| is.half)));
+        found
+    }
+
+    #[test]
+    fn a_ping_and_its_answer() {
+        let packets = vec![echo((A, B), false, 1), echo((B, A), true, 1), echo((B, A), false, 2)];
+        assert_eq!(halves(packets), [Some(Half::Question), Some(Half::Answer), None]);
+    }
+
+    #[test]
+    fn only_a_connection_that_begins_is_a_question() {
+        const ACK: u8 = 16;
+        const RST: u8 = 4;
+        const SYN: u8 = 2;
+        const FIN: u8 = 1;
+        let there = |numbers, flags| tcp((A, B), (5000, 22), numbers, flags);
+        let back = |numbers, flags| tcp((B, A), (22, 5000), numbers, flags);
+        // The end of one whose beginning was not recorded.
+        let ends = vec![back((8, 9), FIN | ACK), there((9, 9), ACK), there((9, 0), RST), back((9, 0), RST)];
+        assert_eq!(halves(ends), [None; 4]);
+        // One that is accepted, and one from the same port that is refused.
+        let accepted = [there((100, 0), SYN), back((7, 101), SYN | ACK)];
+        let goes_on = [there((101, 8), ACK), back((8, 150), ACK)];
+        let refused = [there((900, 0), SYN), back((0, 901), RST | ACK)];
+        let (question, answer) = (Some(Half::Question), Some(Half::Answer));
+        assert_eq!(
+            halves([accepted, goes_on, refused].concat()),
+            [question, answer, None, None, question, answer]
+        );
+    }
+
+    #[test]
+    fn a_lease_that_is_given_back_is_no_question() {
+        let sent = |message| dhcp((A, B), message);
+        let (question, answer) = (Some(Half::Question), Some(Half::Answer));
+        assert_eq!(halves(vec![sent(7)]), [None], "RELEASE");
+        assert_eq!(halves(vec![sent(4), sent(8)]), [None; 2], "DECLINE and INFORM");
+        let lease = vec![sent(1), dhcp((B, A), 2), sent(3), dhcp((B, A), 5), sent(7)];
+        assert_eq!(halves(lease), [question, answer, question, answer, None]);
+    }
 }

@@ -1,6 +1,7 @@
 //! What the captures tell of one question: where on its way its packets were seen, where they were not, and whether an
 //! answer came.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use checks::Rung;
@@ -12,11 +13,9 @@ use model::sighting::Address;
 use super::given::Given;
 use super::seen::{At, Packet};
 use super::spots::Spot;
+use super::tally::{Tally, Times, Watcher};
 use crate::gather::Facts;
-use crate::sightings::Half;
 
-/// So long before the recording ends an answer may still be under way.
-const UNDER_WAY_NS: i64 = 1_000_000_000;
 /// Facts and packets further apart than this, in nanoseconds, may be of different states of the site.
 pub(crate) const APART_NS: i64 = 300_000_000_000;
 
@@ -24,34 +23,7 @@ pub(crate) const APART_NS: i64 = 300_000_000_000;
 pub(crate) struct Placed<'p> {
     pub(crate) facts: &'p Facts,
     pub(crate) given: &'p [Given],
-    pub(crate) spots: &'p [Spot],
-}
-
-/// A vantage on a question's way that would have kept its packets.
-struct Watcher<'p> {
-    spot: &'p Spot,
-    /// The last hop of its device, in the order of the way there and back, and in which direction that is.
-    last: (usize, Direction),
-}
-
-/// The packets of a question that are counted: all that were sent while every watcher recorded, and that are over.
-struct Tally<'p> {
-    packets: &'p [Packet],
-    asked: Vec<&'p Packet>,
-    /// Questions, of which each may be several packets.
-    keys: BTreeSet<u32>,
-}
-
-impl Tally<'_> {
-    /// Questions and answers that passed a vantage.
-    fn at(&self, spot: &Spot) -> (u32, u32) {
-        let passed = |packet: &&Packet| packet.sightings.iter().any(|at| spot.has(at));
-        let keys = |packet: &Packet| packet.key;
-        let requests: BTreeSet<u32> = self.asked.iter().copied().filter(passed).map(keys).collect();
-        let answers = self.packets.iter().filter(|p| p.half == Half::Answer && self.keys.contains(&p.key));
-        let replies: BTreeSet<u32> = answers.filter(passed).map(keys).collect();
-        (count(requests.len()), count(replies.len()))
-    }
+    pub(crate) times: Times<'p>,
 }
 
 impl Placed<'_> {
@@ -61,18 +33,16 @@ impl Placed<'_> {
         (rung, exchange): (&Rung, Exchange),
         packets: &[Packet],
     ) -> Option<(ProbeResult, Vec<DeviceWatch>)> {
-        let mut watchers = self.watchers(rung, exchange);
-        let mut tally = self.tally(&watchers, packets)?;
-        if tally.keys.is_empty() {
-            // A capture of another time says nothing of these packets, and must not silence those that have them.
-            let has = |spot: &Spot| packets.iter().flat_map(|p| &p.sightings).any(|at| spot.has(at));
-            watchers.retain(|watcher| has(watcher.spot));
-            tally = self.tally(&watchers, packets)?;
-        }
+        let all = self.watchers(rung, exchange);
+        let clocks: BTreeSet<u16> = all.iter().map(|watcher| watcher.spot.clock).collect();
+        let told =
+            clocks.into_iter().filter_map(|clock| Some((clock, self.times.by_clock(clock, &all, packets)?)));
+        let (clock, (tally, watchers)) = told.min_by_key(|(_, (tally, _))| Reverse(tally.keys.len()))?;
         let last = self.last(rung, &watchers)?;
-        let first =
-            tally.asked.iter().flat_map(|packet| &packet.sightings).min_by_key(|at| self.common(at))?;
-        let is_old = self.common(first).abs_diff(taken_ns(&self.facts.snapshot)) > APART_NS.unsigned_abs();
+        let first = tally.asked.iter().flat_map(|packet| self.times.by(clock, packet));
+        let first = first.min_by_key(|(time, _)| *time)?.1;
+        let is_old =
+            self.times.common(first).abs_diff(taken_ns(&self.facts.snapshot)) > APART_NS.unsigned_abs();
         let is_telling = !is_old && self.is_home(rung, last);
         let sent = count(tally.keys.len());
         let received = tally.at(last).1.min(sent);
@@ -100,21 +70,6 @@ impl Placed<'_> {
             add(&mut watches, spot, seen);
         }
         Some((probe, watches))
-    }
-
-    fn tally<'p>(&self, watchers: &[Watcher], packets: &'p [Packet]) -> Option<Tally<'p>> {
-        let from = watchers.iter().map(|watcher| watcher.spot.span_ns.0).max()?;
-        let until = watchers.iter().map(|watcher| watcher.spot.span_ns.1).min()?;
-        let of = |half: Half| packets.iter().filter(move |packet| packet.half == half);
-        let answered: BTreeSet<u32> = of(Half::Answer).map(|packet| packet.key).collect();
-        let is_counted = |packet: &&Packet| {
-            let time = self.time(packet);
-            let is_over = time <= until.saturating_sub(UNDER_WAY_NS) || answered.contains(&packet.key);
-            time >= from && time <= until && is_over
-        };
-        let asked: Vec<&Packet> = of(Half::Question).filter(is_counted).collect();
-        let keys = asked.iter().map(|packet| packet.key).collect();
-        Some(Tally { packets, asked, keys })
     }
 
     /// Where an answer is counted: where the way back is known, at the last device on it that recorded; else at one of
@@ -165,7 +120,7 @@ impl Placed<'_> {
                 if !checks::shows(&self.facts.snapshot, group) {
                     continue;
                 }
-                for spot in self.spots.iter().filter(|spot| spot.is_at(group)) {
+                for spot in self.times.spots.iter().filter(|spot| spot.is_at(group)) {
                     let admits = spot.admits(rung, exchange, group);
                     look(&mut found, spot, admits, (order, path.direction));
                 }
@@ -185,19 +140,6 @@ impl Placed<'_> {
         *machine == rung.from || is_nic
     }
 
-    /// When the first of a packet's sightings was, by the common clock.
-    fn time(&self, packet: &Packet) -> i64 {
-        packet.sightings.iter().map(|at| self.common(at)).min().unwrap_or_default()
-    }
-
-    fn common(&self, at: &At) -> i64 {
-        at.time_ns.saturating_sub(self.spot_of(at).map_or(0, |spot| spot.ahead_ns))
-    }
-
-    fn spot_of(&self, at: &At) -> Option<&Spot> {
-        self.spots.iter().find(|spot| spot.has(at))
-    }
-
     /// `packet 17 of a.pcap, 2026-11-24T02:24:42.435672000Z`.
     fn packet(&self, at: &At) -> String {
         let file = self.given.get(usize::from(at.vantage.source)).map(Given::name).unwrap_or_default();
@@ -207,7 +149,7 @@ impl Placed<'_> {
     /// The command that shows a question's packets in the file of this one; at its vantage alone where that is wanted.
     fn shown_by(&self, at: &At, (exchange, rung): (Exchange, &Rung), is_here: bool) -> String {
         let Some(given) = self.given.get(usize::from(at.vantage.source)) else { return String::new() };
-        let name = self.spot_of(at).and_then(|spot| spot.name.as_deref());
+        let name = self.times.spot_of(at).and_then(|spot| spot.name.as_deref());
         // Either end may have another address there.
         let far = if at.source == Address::from(rung.to) { at.source } else { at.destination };
         let ip = if far.to_ip().is_ipv4() { "ip" } else { "ipv6" };
@@ -235,16 +177,6 @@ impl Placed<'_> {
             None => tshark,
         };
         given.shown_by(name.is_none(), (&tshark, &tcpdump))
-    }
-}
-
-impl Spot {
-    fn has(&self, at: &At) -> bool {
-        (self.source, self.local) == (at.vantage.source, at.vantage.local)
-    }
-
-    fn vantage(&self) -> ::correlate::Vantage {
-        ::correlate::Vantage { source: self.source, local: self.local }
     }
 }
 
@@ -283,7 +215,7 @@ pub(crate) fn taken_ns(snapshot: &Snapshot) -> i64 {
     i64::try_from(snapshot.taken_at).unwrap_or(i64::MAX).saturating_mul(1_000_000_000)
 }
 
-fn count(packets: usize) -> u32 {
+pub(crate) fn count(packets: usize) -> u32 {
     u32::try_from(packets).unwrap_or(u32::MAX)
 }
 

@@ -1,5 +1,6 @@
 //! What the captures have of each question, and what each vantage recorded at all.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::correlate::{Journey, Vantage};
@@ -11,14 +12,19 @@ use crate::sightings::Half;
 
 /// Packets of questions that are kept.
 const PACKETS_MAX: usize = 200_000;
+/// Sightings of them that are kept.
+const SIGHTINGS_MAX: usize = 1_000_000;
 /// Addresses of a vantage that are remembered.
 const ADDRESSES_MAX: usize = 1024;
+
+/// Who takes part in all of DHCP.
+const DHCP_END: Address = Address(0);
 
 /// A packet of a question.
 #[derive(Debug, Clone)]
 pub(crate) struct Packet {
     pub(crate) half: Half,
-    pub(crate) key: u32,
+    pub(crate) key: u64,
     pub(crate) sightings: Vec<At>,
 }
 
@@ -39,18 +45,36 @@ pub(crate) struct At {
 pub(crate) struct Recording {
     /// Its first and last packet's times.
     pub(crate) span_ns: Option<(i64, i64)>,
-    /// Kinds of conversation that it has packets of, with `None` for all that are not told apart.
-    kinds: BTreeSet<Option<Exchange>>,
-    /// Who took part in them.
-    ends: BTreeSet<(Exchange, Address)>,
+    /// Who took part in which conversations, and what of each part it has.
+    ends: BTreeMap<(Exchange, Address), Part>,
+}
+
+/// What a vantage has of an address' part in conversations: questions and answers, each from it and to it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    questions: Ways,
+    answers: Ways,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Ways {
+    from: bool,
+    to: bool,
+}
+
+impl Part {
+    /// It has both halves of what this one asks, or of what this one is asked.
+    fn is_whole(self) -> bool {
+        self.questions.from && self.answers.to || self.questions.to && self.answers.from
+    }
 }
 
 impl Recording {
-    /// It has recorded this kind of packet from or to one of these, or so much else that nothing was left out.
+    /// It has questions of this kind and their answers by one of these. What has one direction alone may have been
+    /// recorded so: `tcpdump -Q in`, `dst host`, `icmp[0] = 8`.
     pub(crate) fn has(&self, exchange: Exchange, ends: &[Address]) -> bool {
-        /// Kinds that nobody asks for all at once.
-        const MANY: usize = 3;
-        self.kinds.len() >= MANY || ends.iter().any(|end| self.ends.contains(&(exchange, *end)))
+        let ends = if exchange == Exchange::Dhcp { &[DHCP_END] } else { ends };
+        ends.iter().any(|end| self.ends.get(&(exchange, *end)).is_some_and(|part| part.is_whole()))
     }
 }
 
@@ -62,9 +86,10 @@ pub(crate) struct Seen {
     pub(crate) recordings: BTreeMap<(u16, u16), Recording>,
     /// Packets of questions, by source.
     pub(crate) of_questions: BTreeMap<u16, u64>,
-    kept: usize,
-    /// There were more packets of questions than are looked at.
-    pub(crate) is_cut: bool,
+    /// Packets that are kept, and sightings of them.
+    kept: (usize, usize),
+    /// By source, when the first packet of a question was that there was no room for, by the source's clock.
+    pub(crate) cut_ns: BTreeMap<u16, i64>,
 }
 
 impl Seen {
@@ -76,7 +101,7 @@ impl Seen {
             let (frame, time_ns) = (stop.frame, stop.time_ns);
             let (source, destination) = (stop.source, stop.destination);
             self.recordings.entry((vantage.source, vantage.local)).or_default().note(
-                exchange(journey.kind),
+                said(journey),
                 [source, destination],
                 time_ns,
             );
@@ -87,37 +112,114 @@ impl Seen {
         for source in sources {
             *self.of_questions.entry(source).or_default() += 1;
         }
-        if self.kept >= PACKETS_MAX {
-            self.is_cut = true;
+        let (packets, seen) = self.kept;
+        if packets >= PACKETS_MAX || seen + sightings.len() > SIGHTINGS_MAX {
+            for at in &sightings {
+                let cut = self.cut_ns.entry(at.vantage.source).or_insert(at.time_ns);
+                *cut = at.time_ns.min(*cut);
+            }
             return;
         }
-        self.kept += 1;
+        self.kept = (packets + 1, seen + sightings.len());
         self.questions.entry(rung).or_default().push(Packet { half, key, sightings });
     }
 }
 
 impl Recording {
-    fn note(&mut self, kind: Option<Exchange>, ends: [Address; 2], time_ns: i64) {
+    fn note(&mut self, said: Option<(Exchange, Half)>, ends: [Address; 2], time_ns: i64) {
         let (first, last) = self.span_ns.unwrap_or((time_ns, time_ns));
         self.span_ns = Some((first.min(time_ns), last.max(time_ns)));
-        self.kinds.insert(kind);
-        for (kind, end) in kind.into_iter().flat_map(|kind| ends.map(|end| (kind, end))) {
-            if self.ends.len() < ADDRESSES_MAX {
-                self.ends.insert((kind, end));
-            }
+        let Some((exchange, half)) = said else { return };
+        // Who asks for an address has none yet.
+        let ends = if exchange == Exchange::Dhcp { [DHCP_END; 2] } else { ends };
+        for (end, is_from) in ends.into_iter().zip([true, false]) {
+            let is_full = self.ends.len() >= ADDRESSES_MAX;
+            let part = match self.ends.entry((exchange, end)) {
+                Entry::Vacant(_) if is_full => continue,
+                Entry::Vacant(vacant) => vacant.insert(Part::default()),
+                Entry::Occupied(known) => known.into_mut(),
+            };
+            let ways = match half {
+                Half::Question => &mut part.questions,
+                Half::Answer => &mut part.answers,
+            };
+            *(if is_from { &mut ways.from } else { &mut ways.to }) = true;
         }
     }
 }
 
-/// The conversation that a packet is of.
-fn exchange(kind: Kind) -> Option<Exchange> {
-    match kind {
-        Kind::EchoRequest | Kind::EchoReply => Some(Exchange::Icmp),
-        Kind::Tcp => Some(Exchange::Tcp),
-        Kind::DnsQuery | Kind::DnsResponse => Some(Exchange::Dns),
-        Kind::DhcpClient | Kind::DhcpServer => Some(Exchange::Dhcp),
-        Kind::ArpRequest | Kind::ArpReply => Some(Exchange::Arp),
-        Kind::Udp => Some(Exchange::Udp),
-        Kind::Icmp | Kind::Fragment | Kind::Other => None,
+/// The conversation that a packet is of, and whether it asks; `None` where that is not told.
+fn said(journey: &Journey) -> Option<(Exchange, Half)> {
+    Some(match journey.kind {
+        Kind::EchoRequest => (Exchange::Icmp, Half::Question),
+        Kind::EchoReply => (Exchange::Icmp, Half::Answer),
+        Kind::Tcp if journey.opens() => (Exchange::Tcp, Half::Question),
+        Kind::Tcp => (Exchange::Tcp, Half::Answer),
+        Kind::DnsQuery => (Exchange::Dns, Half::Question),
+        Kind::DnsResponse => (Exchange::Dns, Half::Answer),
+        Kind::DhcpClient => (Exchange::Dhcp, Half::Question),
+        Kind::DhcpServer => (Exchange::Dhcp, Half::Answer),
+        Kind::ArpRequest => (Exchange::Arp, Half::Question),
+        Kind::ArpReply => (Exchange::Arp, Half::Answer),
+        Kind::Udp | Kind::Icmp | Kind::Fragment | Kind::Other => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::octets::{A, B, dhcp, echo, read, tcp};
+    use super::*;
+
+    const C: [u8; 4] = [10, 0, 0, 1];
+    const NOBODY: [u8; 4] = [0; 4];
+    const ALL: [u8; 4] = [255; 4];
+
+    /// Whether a silence of this kind between A and B counts where these packets were recorded.
+    fn has(exchange: Exchange, packets: &[Vec<u8>]) -> bool {
+        let mut seen = Seen::default();
+        let timed: Vec<(i64, Vec<u8>)> =
+            (1..).map(|at| at * 1_000_000).zip(packets.iter().cloned()).collect();
+        read(&timed, &mut |journey, vantages| seen.note(&mut Book::default(), journey, vantages));
+        let recording = seen.recordings.values().next().cloned().unwrap_or_default();
+        recording.has(exchange, &[A, B].map(Address::v4))
+    }
+
+    #[test]
+    fn what_was_recorded_in_one_direction_has_no_silence() {
+        let [ask, answer] = [false, true].map(|is_reply| echo((A, B), is_reply, 1));
+        let back = |ends, number| echo(ends, true, number);
+        for (packets, expected, why) in [
+            (vec![ask.clone()], false, "dst host 1.2.3.4, and -Q in"),
+            (vec![ask.clone(), echo((A, C), false, 2), answer], false, "src host 10.0.2.24"),
+            (vec![ask.clone(), echo((C, A), false, 2), echo((B, A), false, 3)], false, "icmp[0] = 8"),
+            (vec![ask.clone(), back((B, A), 1)], true, "all of it"),
+            (vec![ask.clone(), echo((A, C), false, 2), back((C, A), 2)], true, "another one is answered"),
+            (vec![ask, echo((C, B), false, 2), back((B, C), 2)], true, "B answers others"),
+        ] {
+            assert_eq!(has(Exchange::Icmp, &packets), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn other_kinds_tell_nothing_of_this_one() {
+        let connection = [tcp((A, B), (5000, 22), (100, 0), 2), tcp((B, A), (22, 5000), (7, 101), 18)];
+        assert!(has(Exchange::Tcp, &connection) && !has(Exchange::Tcp, &connection[..1]));
+        let opened_by_both = [connection[0].clone(), tcp((B, A), (6000, 80), (5, 0), 2)];
+        assert!(!has(Exchange::Tcp, &opened_by_both), "tcp[13] = 2");
+        assert!(!has(Exchange::Icmp, &[&connection[..], &[echo((A, B), false, 1)]].concat()));
+        let lease = [dhcp((NOBODY, ALL), 1), dhcp((C, ALL), 2)];
+        assert!(has(Exchange::Dhcp, &lease) && !has(Exchange::Dhcp, &lease[..1]));
+    }
+
+    #[test]
+    fn what_is_kept_of_many_questions_is_bounded_and_the_cut_is_known() {
+        let packets: Vec<(i64, Vec<u8>)> = (0..=PACKETS_MAX)
+            .map(|at| (1_000_000 * at as i64, echo((A, B), false, u32::try_from(at).unwrap())))
+            .collect();
+        let mut seen = Seen::default();
+        let mut book = Book::pings(A, B);
+        read(&packets, &mut |journey, vantages| seen.note(&mut book, journey, vantages));
+        assert_eq!(seen.questions.values().map(Vec::len).sum::<usize>(), PACKETS_MAX);
+        assert_eq!(seen.cut_ns, BTreeMap::from([(0, 1_000_000 * PACKETS_MAX as i64)]));
     }
 }

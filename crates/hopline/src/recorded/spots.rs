@@ -1,7 +1,7 @@
 //! A vantage of a capture at a device of the site, and what it takes for it to lack a packet: that it recorded at the
 //! time, lost nothing, and was to keep such packets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::correlate::{Report, VantageReport};
 use checks::Rung;
@@ -27,12 +27,14 @@ pub(crate) struct Spot {
     pub(crate) name: Option<String>,
     recording: Recording,
     filter: Option<String>,
-    /// The file tells when the recording began and ended, and has not the packets alone.
-    is_told: bool,
     is_lossy: bool,
-    /// From when until when it recorded, by the common clock.
+    /// Octets kept of each packet; 0 for all.
+    snap_length: u32,
+    /// The source by whose clock its times are told: one for all whose clocks are known beside each other's.
+    pub(crate) clock: u16,
+    /// From when until when it recorded, by that clock.
     pub(crate) span_ns: (i64, i64),
-    /// How far its own clock is ahead of the common one.
+    /// How far its own clock is ahead of that one.
     pub(crate) ahead_ns: i64,
 }
 
@@ -43,9 +45,10 @@ pub(crate) fn place(
     (report, sources): (&Report, &[Source]),
     recordings: &BTreeMap<(u16, u16), Recording>,
 ) -> (Vec<Spot>, Vec<(usize, Gap)>) {
-    let (mut spots, mut gaps) = (Vec::new(), Vec::new());
+    let (mut spots, mut gaps, mut clocks) = (Vec::new(), Vec::new(), Vec::new());
+    let reference = u16::try_from(report.reference).unwrap_or_default();
     for ((index, source), given) in (0_u16..).zip(sources).zip(given) {
-        let ahead_ns = ahead(report, index);
+        let ahead = ahead(report, index, sources.len());
         let all =
             (0_u16..).zip(source.names()).map(|(local, name)| (local, name, recordings.get(&(index, local))));
         let spans = all.clone().filter_map(|(.., recording)| recording?.span_ns);
@@ -56,6 +59,7 @@ pub(crate) fn place(
         if named_one.is_some() && all.clone().count() > 1 {
             let why = "it was recorded at several devices, and one was named";
             gaps.push((usize::from(index), unplaced(given, why)));
+            clocks.push(None);
             continue;
         }
         for (local, name, recording) in all {
@@ -77,21 +81,66 @@ pub(crate) fn place(
                 name: interface.and_then(|interface| interface.name.clone()),
                 recording: recording.cloned().unwrap_or_default(),
                 filter: interface.and_then(|interface| interface.filter.clone()),
-                is_told: told.is_some(),
                 is_lossy: dropped > 0 || source.is_mixed,
-                span_ns: (first.saturating_sub(ahead_ns), last.saturating_sub(ahead_ns)),
-                ahead_ns,
+                snap_length: interface.map(|interface| interface.snap_length).unwrap_or_default(),
+                clock: index,
+                span_ns: (first, last),
+                ahead_ns: 0,
             });
         }
+        clocks.push(ahead.map(|ahead_ns| (reference, ahead_ns)));
     }
+    set_clocks(&mut spots, &clocks);
     (spots, gaps)
 }
 
-/// How far a source's clock is ahead of the reference's: the middle of what is known, and nothing where that is little.
-fn ahead(report: &Report, source: u16) -> i64 {
+/// How far a source's clock is ahead of the reference's: the middle of what is known; `None` where nothing is.
+fn ahead(report: &Report, source: u16, sources: usize) -> Option<i64> {
+    if usize::from(source) == report.reference || sources == 1 {
+        return Some(0);
+    }
     let of_it = |vantage: &&VantageReport| vantage.source == source;
     let offset = report.vantages.iter().filter(of_it).find_map(|vantage| vantage.offset);
-    offset.map_or(0, |interval| interval.low.midpoint(interval.high))
+    offset.map(|interval| interval.low.midpoint(interval.high))
+}
+
+/// Tells each vantage's times by the clock of `known`, by source, with how far its own is ahead. What was recorded on
+/// one machine has one clock, whether the packets tell or not; else a source has its own.
+fn set_clocks(spots: &mut [Spot], known: &[Option<(u16, i64)>]) {
+    let mut clocks: BTreeMap<u16, (u16, i64)> =
+        (0_u16..).zip(known).filter_map(|(source, clock)| Some((source, (*clock)?))).collect();
+    let machines: BTreeSet<(u16, String)> =
+        spots.iter().map(|spot| (spot.source, spot.device.0.clone())).collect();
+    let sources: BTreeSet<u16> = spots.iter().map(|spot| spot.source).collect();
+    for source in sources {
+        let own = || machines.iter().filter(|(of, _)| *of == source).map(|(_, machine)| machine);
+        let is_beside = |other: &u16| own().any(|machine| machines.contains(&(*other, machine.clone())));
+        let beside = clocks.iter().find(|(other, _)| is_beside(other)).map(|(_, clock)| *clock);
+        clocks.entry(source).or_insert(beside.unwrap_or((source, 0)));
+    }
+    for spot in spots {
+        let Some((clock, ahead_ns)) = clocks.get(&spot.source).copied() else { continue };
+        let (first, last) = spot.span_ns;
+        spot.span_ns = (first.saturating_sub(ahead_ns), last.saturating_sub(ahead_ns));
+        (spot.clock, spot.ahead_ns) = (clock, ahead_ns);
+    }
+}
+
+/// Octets that it takes to tell a packet of a question, with the longest header of a link and of IP that we expect.
+fn octets_needed(exchange: Exchange, is_v4: bool) -> u32 {
+    /// Linux cooked, version 2; Ethernet with a tag is less.
+    const LINK: u32 = 20;
+    let ip = if is_v4 { 20 } else { 40 };
+    LINK + ip
+        + match exchange {
+            Exchange::Icmp | Exchange::Udp | Exchange::None => 8,
+            Exchange::Tcp => 20,
+            // UDP, and the header of DNS.
+            Exchange::Dns => 8 + 12,
+            // UDP, DHCP up to its options, their cookie, and the first of them: what kind of message it is.
+            Exchange::Dhcp => 8 + 236 + 4 + 3,
+            Exchange::Arp => 28,
+        }
 }
 
 fn unplaced(given: &Given, why: &str) -> Gap {
@@ -123,15 +172,21 @@ impl Spot {
         if forms.is_empty() {
             forms.push((rung.to, rung.to));
         }
-        forms.into_iter().all(|(source, destination)| match &self.filter {
-            Some(filter) => {
+        let is_cut_short = |v4: bool| (1..octets_needed(exchange, v4)).contains(&self.snap_length);
+        if forms.iter().any(|(source, _)| is_cut_short(source.is_ipv4())) {
+            return false;
+        }
+        match &self.filter {
+            Some(filter) => forms.into_iter().all(|(source, destination)| {
                 let there = Like { exchange, source, destination };
                 let back = Like { exchange, source: destination, destination: source };
                 [there, back].into_iter().all(|packet| filters::takes(filter, packet) == Some(true))
+            }),
+            // Neither does a file that tells its time tell that there was no filter, nor in which direction.
+            None => {
+                let both = forms.into_iter().flat_map(|(source, destination)| [source, destination]);
+                self.recording.has(exchange, &both.map(Address::from).collect::<Vec<_>>())
             }
-            // Who tells of a recording's time would tell of its filter.
-            None if self.is_told => true,
-            None => self.recording.has(exchange, &[Address::from(source), Address::from(destination)]),
-        })
+        }
     }
 }

@@ -236,7 +236,13 @@ fn dhcp(data: &[u8], seen: &mut Sighting) -> Option<()> {
         other => u64::from(other),
     };
     let link = exchange.word(asked).finish();
-    *(if is_client { &mut seen.ask } else { &mut seen.answer }) = link;
+    match (is_client, message) {
+        (false, _) => seen.answer = link,
+        // BOOTP, DISCOVER and REQUEST, and what was cut off before it said which.
+        (true, 0 | 1 | 3) => seen.ask = link,
+        // Nothing answers DECLINE (4) and RELEASE (7), and INFORM (8) asks for no address (RFC 2131, 4.3).
+        (true, _) => {}
+    }
     Some(())
 }
 
