@@ -47,9 +47,9 @@ impl Sheets {
                     let is_file = one.is_file();
                     Some(is_file && (one.dev(), one.ino()) == (other.dev(), other.ino()))
                 };
-                if sheet.path == *other || is_same_file() == Some(true) {
-                    let place = other.display();
-                    let failure = Failure::new(format!("`{flag}` would write over {place}"));
+                if place(&sheet.path) == place(other) || is_same_file() == Some(true) {
+                    let other = other.display();
+                    let failure = Failure::new(format!("`{flag}` would write over {other}"));
                     return Err(failure.hint(format!("give {flag} a name of its own")));
                 }
             }

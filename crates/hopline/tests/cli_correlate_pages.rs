@@ -67,10 +67,11 @@ fn a_page_of_ten_thousand_journeys_tells_each_kind_of_loss() {
 fn what_is_read_or_written_besides_is_not_written_over() {
     let (folder, _) = captures(40);
     let before = fs::read(folder.path().join("tap.pcap")).unwrap();
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
         (&["--html", "tap.pcap"], "`--html` would write over tap.pcap"),
         (&["--svg", "./tap.pcap"], "`--svg` would write over tap.pcap"),
         (&["-w", "all.pcapng", "--svg", "all.pcapng"], "`--svg` would write over all.pcapng"),
+        (&["-w", "./all.pcapng", "--html", "all.pcapng"], "`--html` would write over ./all.pcapng"),
         (&["--html", "no/such/page.html"], "cannot write no/such/page.html"),
     ];
     for (flags, message) in cases {

@@ -66,7 +66,7 @@ pub(super) fn heads(grid: &Grid<'_>) -> Picture {
     let (mut at, step) = (0, grid.step());
     for run in names.chunk_by(|(one, _), (next, _)| one == next && !one.is_empty()) {
         let Some((machine, _)) = run.first() else { continue };
-        let (left, width) = (grid.x(at) - step / 2 + 2, run.len() * step - 4);
+        let (left, width) = (grid.x(at) - step / 2 + 2, (run.len() * step).saturating_sub(4));
         let _ = write!(
             body,
             "<g><title>{m}</title><rect class=\"machine\" x=\"{left}\" y=\"4\" width=\"{width}\" height=\"{}\" \

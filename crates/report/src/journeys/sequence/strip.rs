@@ -62,6 +62,11 @@ pub(super) fn strips<'a>(captured: &Captured<'a>) -> (Vec<Strip<'a>>, usize) {
     (strips.collect(), left_out)
 }
 
+/// Where a scale begins, in nanoseconds, whose least value this is.
+fn low_end(least_ns: u64) -> u64 {
+    (least_ns.saturating_mul(4) / 5).max(100)
+}
+
 fn strip<'a>(captured: &Captured<'a>, (from, to): (u16, u16), stretch: &'a Stretch) -> Option<Strip<'a>> {
     let journeys: &'a Journeys<'a> = captured.journeys;
     let samples = captured.sequence.samples.get(&(from, to))?;
@@ -75,8 +80,7 @@ fn strip<'a>(captured: &Captured<'a>, (from, to): (u16, u16), stretch: &'a Stret
     let points: Vec<(i64, u64)> = samples.drawn().into_iter().map(point).collect();
     let times = (points.iter().map(|point| point.0).min()?, points.iter().map(|point| point.0).max()?);
     // Three times as much as the least is a scale on which small differences look small.
-    let low = points.iter().map(|point| point.1).min()?.min(stretch.latency.percentile(50)) * 4 / 5;
-    let low = low.max(100);
+    let low = low_end(points.iter().map(|point| point.1).min()?.min(stretch.latency.percentile(50)));
     let high =
         points.iter().map(|point| point.1).max()?.max(stretch.latency.max()).max(low.saturating_mul(3));
     let source = |vantage: u16| journeys.report.vantages.get(usize::from(vantage)).map(|seen| seen.source);
@@ -219,6 +223,11 @@ mod tests {
         assert_eq!(height(400, 100, 1_600), FIELD.1 / 2);
         assert_eq!([1_600, u64::MAX].map(|ns| height(ns, 100, 1_600)), [EDGE, EDGE]);
         assert_eq!(height(0, 7, 7), FIELD.1 - EDGE);
+    }
+
+    #[test]
+    fn a_scale_begins_below_the_least() {
+        assert_eq!([0, 1_000, 1 << 62].map(low_end), [100, 800, u64::MAX / 5]);
     }
 
     #[test]
