@@ -161,6 +161,11 @@ impl Spot {
             .is_some_and(|hop| (&hop.at.host, &hop.at.netns, &hop.at.device) == (machine, netns, device))
     }
 
+    /// It keeps too little of a packet to tell what it is.
+    fn cuts_short(&self, exchange: Exchange, is_v4: bool) -> bool {
+        (1..octets_needed(exchange, is_v4)).contains(&self.snap_length)
+    }
+
     /// It would have kept this question's packets and their answers, as a walk has them at a device.
     pub(crate) fn admits(&self, rung: &Rung, exchange: Exchange, group: &[Hop]) -> bool {
         if self.is_lossy {
@@ -172,8 +177,7 @@ impl Spot {
         if forms.is_empty() {
             forms.push((rung.to, rung.to));
         }
-        let is_cut_short = |v4: bool| (1..octets_needed(exchange, v4)).contains(&self.snap_length);
-        if forms.iter().any(|(source, _)| is_cut_short(source.is_ipv4())) {
+        if forms.iter().any(|(source, _)| self.cuts_short(exchange, source.is_ipv4())) {
             return false;
         }
         match &self.filter {
@@ -186,6 +190,60 @@ impl Spot {
             None => {
                 let both = forms.into_iter().flat_map(|(source, destination)| [source, destination]);
                 self.recording.has(exchange, &both.map(Address::from).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Spot {
+    /// Of a source at a device of a machine, by a clock of its own.
+    pub(super) fn sample(source: u16, machine: &str, span_ns: (i64, i64)) -> Spot {
+        Spot {
+            source,
+            local: 0,
+            device: (machine.to_owned(), String::new(), "eth0".to_owned()),
+            name: None,
+            recording: Recording::default(),
+            filter: None,
+            is_lossy: false,
+            snap_length: 0,
+            clock: source,
+            span_ns,
+            ahead_ns: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_one_where_packets_or_a_machine_tell() {
+        // The first is the reference; the second is known beside it. Nothing tells of the others' clocks, but one was
+        // made on the machine of the second, and two on one machine.
+        let machines = ["a", "b", "c", "b", "c"];
+        let mut spots: Vec<Spot> =
+            (0..).zip(machines).map(|(at, machine)| Spot::sample(at, machine, (10, 20))).collect();
+        set_clocks(&mut spots, &[Some((0, 0)), Some((0, 7)), None, None, None]);
+        let told: Vec<_> = spots.iter().map(|spot| (spot.clock, spot.ahead_ns, spot.span_ns)).collect();
+        let (known, own) = ((0, 7, (3, 13)), (2, 0, (10, 20)));
+        assert_eq!(told, [(0, 0, (10, 20)), known, own, known, own]);
+    }
+
+    #[test]
+    fn a_vantage_that_keeps_too_little_of_a_packet_lacks_none() {
+        for (exchange, least) in
+            [(Exchange::Icmp, 48), (Exchange::Tcp, 60), (Exchange::Dns, 60), (Exchange::Dhcp, 291)]
+        {
+            assert_eq!(octets_needed(exchange, true), least);
+            let mut short = Spot::sample(0, "a", (0, 1));
+            short.snap_length = least - 1;
+            assert!(short.cuts_short(exchange, true));
+            for enough in [least, 65_535, 0] {
+                short.snap_length = enough;
+                assert!(!short.cuts_short(exchange, true), "{enough}");
             }
         }
     }

@@ -140,3 +140,70 @@ impl Spot {
         ::correlate::Vantage { source: self.source, local: self.local }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ::correlate::Vantage;
+    use model::sighting::Address;
+
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// A packet of this question, with the sources that saw it and when, in seconds.
+    fn packet(half: Half, key: u64, seen: &[(u16, i64)]) -> Packet {
+        let at = |(source, seconds): &(u16, i64)| At {
+            vantage: Vantage { source: *source, local: 0 },
+            frame: 1,
+            time_ns: seconds * SECOND,
+            source: Address::default(),
+            destination: Address::default(),
+        };
+        Packet { half, key, sightings: seen.iter().map(at).collect() }
+    }
+
+    /// What the first source's clock tells at each of the spots: questions and answers; by their sources.
+    fn told(spots: &[Spot], cut: Option<i64>, packets: &[Packet]) -> Vec<(u16, (u32, u32))> {
+        let cut_ns = cut.map(|seconds| (0, seconds * SECOND)).into_iter().collect();
+        let times = Times { spots, cut_ns: &cut_ns };
+        let all: Vec<Watcher> =
+            spots.iter().map(|spot| Watcher { spot, last: (0, Direction::Request) }).collect();
+        let Some((tally, watchers)) = times.by_clock(0, &all, packets) else { return Vec::new() };
+        watchers.iter().map(|watcher| (watcher.spot.source, tally.at(watcher.spot))).collect()
+    }
+
+    fn spots(clocks: &[u16]) -> Vec<Spot> {
+        let of = |(source, clock): (u16, &u16)| {
+            let mut spot = Spot::sample(source, "a", (0, 100 * SECOND));
+            spot.clock = *clock;
+            spot
+        };
+        (0..).zip(clocks).map(of).collect()
+    }
+
+    #[test]
+    fn a_silence_counts_by_a_known_clock_only() {
+        let packets = [packet(Half::Question, 1, &[(0, 5)]), packet(Half::Question, 2, &[(0, 6)])];
+        assert_eq!(told(&spots(&[0, 0]), None, &packets), [(0, (2, 0)), (1, (0, 0))]);
+        assert_eq!(told(&spots(&[0, 1]), None, &packets), [(0, (2, 0))]);
+        // What came to it tells all the same.
+        let passed = [packet(Half::Question, 1, &[(0, 5), (1, 45)]), packet(Half::Question, 2, &[(0, 6)])];
+        assert_eq!(told(&spots(&[0, 1]), None, &passed), [(0, (1, 0)), (1, (1, 0))]);
+        // But for what came when its recording ends.
+        let late = [packet(Half::Question, 1, &[(0, 5), (1, 100)])];
+        assert_eq!(told(&spots(&[0, 1]), None, &late), [(0, (1, 0))]);
+    }
+
+    #[test]
+    fn a_second_before_the_cut_is_not_counted() {
+        let packets = [
+            packet(Half::Question, 1, &[(0, 5)]),
+            packet(Half::Question, 2, &[(0, 8)]),
+            packet(Half::Answer, 2, &[(0, 8)]),
+            packet(Half::Question, 3, &[(0, 9)]),
+            packet(Half::Question, 4, &[(0, 10)]),
+        ];
+        assert_eq!(told(&spots(&[0]), None, &packets), [(0, (4, 1))]);
+        assert_eq!(told(&spots(&[0]), Some(9), &packets), [(0, (2, 1))]);
+    }
+}
