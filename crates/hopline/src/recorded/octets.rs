@@ -50,7 +50,7 @@ pub(super) fn read(packets: &[(i64, Vec<u8>)], see: &mut dyn FnMut(&Journey, &[V
     let head = [0xa1b2_3c4d, 4 << 16 | 2, 0, 0, 65_535, RAW];
     let mut file: Vec<u8> = head.into_iter().flat_map(u32::to_le_bytes).collect();
     for (time_ns, packet) in packets {
-        let length = packet.len() as i64;
+        let length = i64::try_from(packet.len()).unwrap();
         let record = [time_ns / 1_000_000_000, time_ns % 1_000_000_000, length, length];
         file.extend(record.into_iter().flat_map(|word| u32::try_from(word).unwrap().to_le_bytes()));
         file.extend(packet);

@@ -214,12 +214,14 @@ mod tests {
     #[test]
     fn what_is_kept_of_many_questions_is_bounded_and_the_cut_is_known() {
         let packets: Vec<(i64, Vec<u8>)> = (0..=PACKETS_MAX)
-            .map(|at| (1_000_000 * at as i64, echo((A, B), false, u32::try_from(at).unwrap())))
+            .map(|at| {
+                (1_000_000 * i64::try_from(at).unwrap(), echo((A, B), false, u32::try_from(at).unwrap()))
+            })
             .collect();
         let mut seen = Seen::default();
         let mut book = Book::pings(A, B);
         read(&packets, &mut |journey, vantages| seen.note(&mut book, journey, vantages));
         assert_eq!(seen.questions.values().map(Vec::len).sum::<usize>(), PACKETS_MAX);
-        assert_eq!(seen.cut_ns, BTreeMap::from([(0, 1_000_000 * PACKETS_MAX as i64)]));
+        assert_eq!(seen.cut_ns, BTreeMap::from([(0, 1_000_000 * i64::try_from(PACKETS_MAX).unwrap())]));
     }
 }
