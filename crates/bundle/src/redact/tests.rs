@@ -130,12 +130,14 @@ fn texts_are_read_whatever_stands_around() {
             "std::f 12:34:56 1.2.3.4.5.6 v1.2.3 2026-11-27".to_owned(),
         ),
         ("[2001:db8::1]:80", format!("[{}]:80", p.v6("2001:db8::1".parse().unwrap()))),
-        ("fe80::1%eth0", "fe80::1%eth0".to_owned()),
+        ("fe80::1%eth0 ::1", "fe80::1%eth0 ::1".to_owned()),
+        ("::10.0.2.24", p.v6("::a00:218".parse().unwrap()).to_string()),
         (
             "instance-0000000a nova-compute-inst-10 vnet3 br100",
             "instance-0000000a nova-compute-inst-10 vnet3 br100".to_owned(),
         ),
     ];
+    assert_ne!(p.v6("::a00:218".parse().unwrap()).to_string(), "::a00:218");
     for (text, expected) in cases {
         assert_eq!(p.text(text), expected, "{text}");
     }
@@ -149,8 +151,8 @@ fn shared6(one: Ipv6Addr, other: Ipv6Addr) -> u32 {
     (u128::from(one) ^ u128::from(other)).leading_zeros()
 }
 
-const NETS: [&str; 6] =
-    ["fe80::/64", "2001:db8::/32", "fd00::/8", "::/0", "::ffff:0:0/96", "ff02::1:ff00:0/104"];
+const NETS: [&str; 7] =
+    ["::/96", "fe80::/64", "2001:db8::/32", "fd00::/8", "::/0", "::ffff:0:0/96", "ff02::1:ff00:0/104"];
 
 proptest! {
     #[test]

@@ -13,8 +13,9 @@ use super::{mac, tree, v4};
 const CLASSES: [(u128, u32); 4] =
     [(0x2000 << 112, 3), (0xfd00 << 112, 8), (0xfe80 << 112, 64), (0xff00 << 112, 8)];
 
-/// `::ffff:0:0/96` and `64:ff9b::/96`, which hold an IPv4 address (RFC 4291, RFC 6052).
-const OF_V4: [u128; 2] = [0xffff << 32, 0x0064_ff9b << 96];
+/// `::/96`, `::ffff:0:0/96` and `64:ff9b::/96`, which hold an IPv4 address (RFC 4291, RFC 6052); `::1` is of 0/8, which
+/// stays.
+const OF_V4: [u128; 3] = [0, 0xffff << 32, 0x0064_ff9b << 96];
 
 /// Solicited-node groups, which end as the address does (RFC 4291, 2.7.1).
 const SOLICITED: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;

@@ -42,20 +42,29 @@ pub(super) fn redact(pseudonyms: &Pseudonyms, link_type: u32, data: &mut [u8]) {
     match link_type {
         ETHERNET => ethernet(pseudonyms, data, DEPTH_MAX),
         COOKED => {
-            if let Some(octets) = data.get_mut(6..12) {
-                mac(pseudonyms, octets);
-            }
+            let (kind, length) = (kind_at(data, 2), kind_at(data, 4));
+            sender(pseudonyms, (kind, length), data.get_mut(6..14));
             network(pseudonyms, kind_at(data, 14), data.get_mut(16..).unwrap_or_default(), DEPTH_MAX);
         }
         COOKED_2 => {
-            if let Some(octets) = data.get_mut(12..18) {
-                mac(pseudonyms, octets);
-            }
+            let (kind, length) = (kind_at(data, 8), kind_at(data, 10) & 0xff);
+            sender(pseudonyms, (kind, length), data.get_mut(12..20));
             network(pseudonyms, kind_at(data, 0), data.get_mut(20..).unwrap_or_default(), DEPTH_MAX);
         }
         _ if RAW.contains(&link_type) => raw(pseudonyms, data, DEPTH_MAX),
         _ => data.fill(0),
     }
+}
+
+/// Who sent what was captured on any device: a MAC of Ethernet's, else what its link calls an address, IPv4's of a tunnel
+/// for one (`LINKTYPE_LINUX_SLL`).
+fn sender(pseudonyms: &Pseudonyms, (kind, length): (u16, u16), address: Option<&mut [u8]>) {
+    let Some((own, padding)) = address.and_then(|octets| octets.split_at_mut_checked(6)) else { return };
+    match (kind, length) {
+        (1, 6) => mac(pseudonyms, own),
+        _ => own.fill(0),
+    }
+    padding.fill(0);
 }
 
 fn kind_at(data: &[u8], at: usize) -> u16 {

@@ -60,6 +60,26 @@ fn has(data: &[u8], octets: &[u8]) -> bool {
 }
 
 #[test]
+fn who_sent_what_was_captured_on_any_device_is_a_mac_only_of_ethernet() {
+    let cooked = |kind: u8, length: u8, address: [u8; 8]| {
+        let mut data =
+            [&[0, 0, 0, kind, 0, length][..], &address, &[8, 0], &ipv4(17, FROM, TO, b"")].concat();
+        packet::redact(&pseudonyms(), 113, &mut data);
+        data
+    };
+    let [a, b, c, d, e, f] = MAC;
+    let data = cooked(1, 6, [a, b, c, d, e, f, 1, 2]);
+    assert_eq!((&data[6..12], &data[12..14]), (&mac(MAC)[..], &[0, 0][..]));
+    assert_eq!(data[28..32], v4(FROM));
+    // ARPHRD_TUNNEL's are IPv4 addresses.
+    assert_eq!(cooked(0, 4, [10, 0, 2, 24, 0, 0, 0, 0])[6..14], [0; 8]);
+    let two = [&[8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6][..], &MAC, &[1, 2], &ipv4(17, FROM, TO, b"")].concat();
+    let mut data = two.clone();
+    packet::redact(&pseudonyms(), 276, &mut data);
+    assert_eq!((&data[12..18], &data[18..20], &data[32..36]), (&mac(MAC)[..], &[0, 0][..], &v4(FROM)[..]));
+}
+
+#[test]
 fn a_datagram_is_between_others_and_its_sums_are_right() {
     let data = redacted(&frame(0x0800, &udp(FROM, TO, (4711, 53), b"who is web1.acme.example?")));
     assert_eq!((&data[..6], &data[6..12]), (&mac(ROUTER)[..], &mac(MAC)[..]));
