@@ -56,8 +56,8 @@ pub(super) fn redact(pseudonyms: &Pseudonyms, link_type: u32, data: &mut [u8]) {
     }
 }
 
-/// Who sent what was captured on any device: a MAC of Ethernet's, else what its link calls an address, IPv4's of a tunnel
-/// for one (`LINKTYPE_LINUX_SLL`).
+/// Who sent what was captured on any device: a MAC of Ethernet's, else what its link calls an address, IPv4's of a
+/// tunnel for one (`LINKTYPE_LINUX_SLL`).
 fn sender(pseudonyms: &Pseudonyms, (kind, length): (u16, u16), address: Option<&mut [u8]>) {
     let Some((own, padding)) = address.and_then(|octets| octets.split_at_mut_checked(6)) else { return };
     match (kind, length) {

@@ -67,8 +67,7 @@ fn who_sent_what_was_captured_on_any_device_is_a_mac_only_of_ethernet() {
         packet::redact(&pseudonyms(), 113, &mut data);
         data
     };
-    let [a, b, c, d, e, f] = MAC;
-    let data = cooked(1, 6, [a, b, c, d, e, f, 1, 2]);
+    let data = cooked(1, 6, [&MAC[..], &[1, 2]].concat().try_into().unwrap());
     assert_eq!((&data[6..12], &data[12..14]), (&mac(MAC)[..], &[0, 0][..]));
     assert_eq!(data[28..32], v4(FROM));
     // ARPHRD_TUNNEL's are IPv4 addresses.
