@@ -118,7 +118,8 @@ pub enum DatabaseError {
     /// The user may not read, or not change.
     #[error(
         "the database {database} does not let this user do that: {why}; \
-         grant it SELECT on nova's tables, and UPDATE where rows are to be changed"
+         grant it SELECT on nova's tables, and where rows are to be changed UPDATE on these and on fixed_ips and \
+         instances, which are locked meanwhile"
     )]
     Denied {
         /// The URL.

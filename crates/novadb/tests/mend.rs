@@ -158,6 +158,24 @@ fn an_old_plan_is_refused(url: &DatabaseUrl, folder: &Path) {
     assert!(matches!(lives, MendError::Lives { .. }), "{lives}");
 }
 
+/// A trigger writes more than is told, and would each time.
+#[test]
+fn what_would_become_another_row_by_a_trigger_is_not_changed() {
+    let (folder, url) = sqlite(&lax_schema());
+    run(
+        &url,
+        "INSERT INTO floating_ips (id, address, project_id, host, auto_assigned, deleted) \
+         VALUES (1, '203.0.113.9', 'p1', 'compute1', FALSE, 0); \
+         CREATE TRIGGER t AFTER UPDATE ON floating_ips BEGIN \
+         UPDATE floating_ips SET pool = 'spoilt' WHERE id = NEW.id AND pool IS NULL; END",
+    );
+    let before = dump(&url);
+    let ask = Ask::Repair { code: "float-host-without-fixed-ip".to_owned(), row: 1 };
+    let refused = apply(&url, &ask, folder.path()).unwrap_err();
+    assert!(matches!(&refused, MendError::NotAsTold { columns, .. } if columns == "pool"), "{refused}");
+    assert_eq!(dump(&url), before);
+}
+
 /// nova ties the address to a living instance again and again, and finds it so until it unties it itself; what we
 /// release is what nova had left behind.
 fn nobodys_change_is_lost(url: &DatabaseUrl, folder: &Path, rounds: u32) {

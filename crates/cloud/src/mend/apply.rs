@@ -75,11 +75,13 @@ async fn change(
     }
     let now = bound::row(session, &schema, table, *row).await.map_err(failed)?.ok_or_else(moved)?;
     // A trigger of somebody's may write more than was told.
-    let is_as_told = |(column, told): (&String, &Option<String>)| {
-        told.as_deref() == Some(NOW) || now.get(column) == Some(told)
+    let is_other = |(column, told): &(&String, &Option<String>)| {
+        told.as_deref() != Some(NOW) && now.get(*column) != Some(*told)
     };
-    if !change.after.iter().all(is_as_told) {
-        return Err(moved());
+    let others: Vec<&str> = change.after.iter().filter(is_other).map(|(column, _)| column.as_str()).collect();
+    if !others.is_empty() {
+        let columns = others.join(", ");
+        return Err(MendError::NotAsTold { table: table.clone(), row: *row, columns });
     }
     change.after = now;
     let leans = behind::leans(session, &schema, &change).await.map_err(failed)?;

@@ -235,8 +235,11 @@ pub(super) fn moved(then: &Leans, now: &Leans) -> Option<String> {
         (Lean::Rows(_), Lean::Is(_)) | (Lean::Is(_), Lean::Rows(_)) => true,
     };
     let told = then.iter().filter_map(|(what, was)| {
-        let is = now.get(what).filter(|is| disturbs(was, is))?;
-        Some(format!("{what}: was {was}, and is {is} now"))
+        match now.get(what) {
+            Some(is) => disturbs(was, is).then(|| format!("{what}: was {was}, and is {is} now")),
+            // Whether somebody else has it by now nobody can tell.
+            None => Some(format!("{what}: was {was}, and cannot be looked at any more")),
+        }
     });
     let all: Vec<String> = told.collect();
     (!all.is_empty()).then(|| all.join("; "))

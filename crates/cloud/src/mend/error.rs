@@ -104,7 +104,10 @@ pub enum MendError {
         row: u64,
     },
     /// The finding is there, and its repair would not be safe in this row.
-    #[error("{code} cannot be put right in row {row}: somebody uses it; see `hopline explain {code}`")]
+    #[error(
+        "{code} cannot be put right in row {row} as it is: the repair's own conditions do not hold there, since \
+         somebody uses it or it is another row by now; see `hopline explain {code}`"
+    )]
     Guarded {
         /// The finding.
         code: String,
@@ -118,6 +121,19 @@ pub enum MendError {
         table: String,
         /// The row.
         row: u64,
+    },
+    /// A trigger, or a column that the server fills in, makes another row of it than was told.
+    #[error(
+        "row {row} of {table} would not become what is told: {columns} would change, too, by a trigger or by the \
+         column's own rule; nothing was changed. Type the statement in the database's own client, if that is meant"
+    )]
+    NotAsTold {
+        /// Its table.
+        table: String,
+        /// The row.
+        row: u64,
+        /// Which come out otherwise.
+        columns: String,
     },
     /// It changed since.
     #[error(

@@ -126,7 +126,11 @@ impl Record {
             change: change.clone(),
             leans: record.leans.clone(),
         };
-        record.append(&first)?;
+        if let Err(error) = record.append(&first) {
+            // Half a record would be listed for ever as none.
+            let _ = fs::remove_file(&record.path);
+            return Err(error);
+        }
         sync_folder(folder).map_err(|error| failed(folder, &error))?;
         Ok(record)
     }
@@ -182,6 +186,10 @@ impl Record {
 
     fn append(&mut self, line: &impl Serialize) -> Result<(), RecordError> {
         let written = serde_json::to_string(line).map_err(io::Error::from).and_then(|text| {
+            // What could not be read back would not be taken back.
+            if text.len() as u64 >= BYTES_MAX / 2 {
+                return Err(io::Error::other("the row is too large to be on record"));
+            }
             self.file.write_all(format!("{text}\n").as_bytes())?;
             self.file.sync_all()
         });
@@ -216,8 +224,7 @@ pub(super) fn list(folder: &Path) -> Result<Folder, RecordError> {
         if path.extension().is_none_or(|extension| extension != "jsonl") {
             continue;
         }
-        let file = File::open(&path).map_err(|error| failed(&path, &error));
-        match file.and_then(|file| read(&file, &path)) {
+        match open_file(&path).map_err(|error| failed(&path, &error)).and_then(|file| read(&file, &path)) {
             Ok((first, state, _)) => records.push((first, state)),
             Err(error) => unreadable.push(error),
         }
@@ -225,6 +232,11 @@ pub(super) fn list(folder: &Path) -> Result<Folder, RecordError> {
     records.sort_by(|(a, _), (b, _)| (b.at_s, &b.id).cmp(&(a.at_s, &a.id)));
     unreadable.sort_by_key(ToString::to_string);
     Ok(Folder { records, unreadable })
+}
+
+/// Opens what is a file: to open a pipe of that name would wait for whoever writes into it.
+fn open_file(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
 }
 
 /// The first line, the last state, and whether the last line is whole.

@@ -41,7 +41,7 @@ fn refused(error: &ShowError) -> Failure {
     let failure = Failure::of(error);
     match error {
         ShowError::Deleted { .. } => {
-            failure.hint("`hopline db check` names what is still recorded of it, and mends that")
+            failure.hint("`hopline db check` names what is still recorded of it, and the repair of each")
         }
         ShowError::Database(_)
         | ShowError::Ambiguous { .. }
