@@ -21,7 +21,7 @@ const OUTSIDE_WORLD: &str = "1.2.3.4";
 
 #[test]
 fn pages_of_a_broken_lab_show_where_packets_die() {
-    let lab = TestLab::up("pages");
+    let lab = TestLab::up("page");
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (ways_html, ways_svg) = (place("ways.html"), place("ways.svg"));
