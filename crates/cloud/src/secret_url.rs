@@ -263,9 +263,10 @@ fn server(
     })
 }
 
-/// What should be a user and a password goes on to a database and a parameter: `USER:PASSWORD@HOST/DATABASE?KEY=VALUE`.
+/// What should be a user and a password goes on to a database and a parameter: `USER:PASSWORD@HOST/DATABASE?KEY=VALUE`,
+/// or `HOST/DATABASE?KEY=VALUE`.
 fn has_query(account: &str) -> bool {
-    let behind = account.split_once('@').map_or("", |(_, place)| place);
+    let behind = account.split_once('@').map_or(account, |(_, place)| place);
     let query = behind.split_once('/').and_then(|(_, database)| database.split_once('?'));
     query.is_some_and(|(_, query)| query.contains('='))
 }
@@ -346,8 +347,14 @@ mod tests {
 
     #[test]
     fn an_at_sign_in_the_query_makes_no_host_of_what_follows() {
-        let refused = parse("mysql+pymysql://nova:pw@db/nova?ssl_ca=/etc/a@b/ca.pem");
-        assert!(matches!(refused, Err(UrlError::AtInQuery)), "{refused:?}");
+        for query in [
+            "mysql+pymysql://nova:pw@db/nova?ssl_ca=/etc/a@b/ca.pem",
+            "mysql://db/nova?ssl_ca=/etc/a@b/ca.pem",
+            "mysql:///nova?unix_socket=/run/a@b/s",
+        ] {
+            let refused = parse(query);
+            assert!(matches!(refused, Err(UrlError::AtInQuery)), "{query}: {refused:?}");
+        }
         assert!(parse("mysql://nova:pw@db/nova?ssl_ca=/etc/a%40b/ca.pem").is_ok());
         assert!(parse("mysql://nova:p?=@db/nova").is_ok());
     }
