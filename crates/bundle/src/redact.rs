@@ -240,9 +240,12 @@ fn settled(key: Option<Key>, gathered: Gathered, machines: &Machines) -> Result<
 
 fn drawn(networks: &[ipnet::Ipv4Net]) -> io::Result<Key> {
     let wide: Vec<ipnet::Ipv4Net> = networks.iter().copied().filter(|net| v4::is_wide(*net)).collect();
-    // What is special stays, however often a key is drawn.
-    let free: Vec<std::net::Ipv4Addr> =
-        networks.iter().map(ipnet::Ipv4Net::network).filter(|net| !v4::stays(*net)).collect();
+    // What is special stays, however often a key is drawn. Routes to one address are many, and say no network's name.
+    let free: BTreeSet<std::net::Ipv4Addr> = networks
+        .iter()
+        .filter(|net| net.prefix_len() < net.max_prefix_len() && !v4::stays(**net))
+        .map(ipnet::Ipv4Net::network)
+        .collect();
     let mut key = Key::draw()?.with_networks(wide.clone());
     for _ in 0..KEYS_MAX {
         let taken = |net: &std::net::Ipv4Addr| free.contains(&v4::permute(&key, *net, false));

@@ -58,10 +58,12 @@ impl Key {
         Ok(Key::of(secret, Vec::new()))
     }
 
-    /// This key, for these networks. Those of /24 and longer keep their last bits anyway.
+    /// This key, for these networks, or as many as its file may name. Those of /24 and longer keep their last bits
+    /// anyway.
     pub(super) fn of(secret: [u8; SECRET], mut networks: Vec<Ipv4Net>) -> Key {
         networks.sort();
         networks.dedup();
+        networks.truncate(NETWORKS_MAX);
         let padded = |with: u8| {
             let mut block = [with; BLOCK];
             block.iter_mut().zip(secret).for_each(|(byte, key)| *byte ^= key);
@@ -157,6 +159,9 @@ mod tests {
         let key = Key::of([7; SECRET], networks);
         let read = Key::read(&key.text()).unwrap();
         assert_eq!((read.secret, &read.networks), (key.secret, &key.networks));
+        let many = (0..20_000).map(|at: u32| Ipv4Net::new((0x1400_0000 + at * 512).into(), 23).unwrap());
+        let crowded = Key::of([7; SECRET], many.collect());
+        assert_eq!(Key::read(&crowded.text()).unwrap().networks, crowded.networks);
         assert_eq!(Key::read("x").err(), Some(KeyError::Schema));
         assert_eq!(Key::read("hopline.redact-key/1\n12").err(), Some(KeyError::Secret));
         let text = key.text() + "10.0.0.0/33\n";

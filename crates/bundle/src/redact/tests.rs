@@ -261,3 +261,19 @@ fn words_of_options_sysctls_and_services_stay_where_they_are_no_names() {
     assert_ne!(p.name("nova-network"), "nova-network");
     assert_eq!(p.vantage("external//eth0"), format!("{}//eth0", p.name("external")));
 }
+
+#[test]
+fn a_key_is_drawn_until_no_network_is_called_as_one_of_the_site_is() {
+    // The first network of a private class begins as the class does, of which there is no other.
+    let networks: Vec<ipnet::Ipv4Net> =
+        ["10.0.0.0/8", "10.0.0.0/16", "192.168.0.0/24", "0.0.0.0/0", "10.0.2.24/32"]
+            .into_iter()
+            .map(|net| net.parse().unwrap())
+            .collect();
+    for _ in 0..2000 {
+        let p = Pseudonyms::of_key(drawn(&networks).unwrap());
+        for own in ["10.0.2.24", "192.168.0.7"] {
+            assert_ne!(p.v4(own.parse().unwrap()).to_string(), own);
+        }
+    }
+}

@@ -42,13 +42,14 @@ pub(super) fn is_wide(network: Ipv4Net) -> bool {
     WIDE.contains(&network.prefix_len()) && network.prefix_len() >= class_bits + FREE_MIN
 }
 
-/// Whether an address is special, and nobody's secret.
-pub(super) fn stays(address: Ipv4Addr) -> bool {
-    let bits = u32::from(address);
-    let of = |prefix: u32, length: u8| shares(bits, prefix, u32::from(length));
-    // Of a private class as a whole there is no other.
-    KEPT.iter().any(|(prefix, length)| of(*prefix, *length))
-        || CLASSES.iter().any(|(prefix, _)| *prefix == bits)
+/// Whether a network is special, and nobody's secret, or a private class as a whole, of which there is no other.
+pub(super) fn stays(network: Ipv4Net) -> bool {
+    let bits = u32::from(network.network());
+    let is_class = |(prefix, length): &(u32, u8)| {
+        network.prefix_len() <= *length && shares(bits, *prefix, u32::from(*length))
+    };
+    KEPT.iter().any(|(prefix, length)| shares(bits, *prefix, u32::from(*length)))
+        || CLASSES.iter().any(is_class)
 }
 
 /// An address's pseudonym, or back.
