@@ -120,7 +120,9 @@ impl Gathered {
     fn options(&mut self, text: &str) {
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let (key, value) = (key.trim(), value.trim());
-            if ["host", "hosts", "hostname", "servers"].iter().any(|end| key.ends_with(end)) {
+            if key == "dhcp-host" {
+                value.split(',').filter(|part| !is_dhcp_word(part)).for_each(|part| self.host(part));
+            } else if ["host", "hosts", "hostname", "servers"].iter().any(|end| key.ends_with(end)) {
                 for part in value.split([',', ' ']) {
                     let host = part.split_once(':').map_or(part, |(host, _)| host);
                     self.host(host);
@@ -206,4 +208,13 @@ impl Gathered {
             }
         }
     }
+}
+
+/// What else stands among a `dhcp-host`'s fields: MACs, tags and identifiers, how long a lease is, and whom to ignore
+/// (dnsmasq(8), `--dhcp-host`).
+fn is_dhcp_word(part: &str) -> bool {
+    let part = part.trim();
+    let count = part.strip_suffix(['s', 'm', 'h', 'd', 'w']).unwrap_or(part);
+    let is_time = part == "infinite" || count.bytes().all(|byte| byte.is_ascii_digit());
+    is_time || part == "ignore" || part.contains(':')
 }

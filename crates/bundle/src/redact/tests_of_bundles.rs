@@ -112,7 +112,7 @@ fn facts() -> Facts {
         ..Network::default()
     };
     let records = Records {
-        source: "mysql://shopkeeper:***@db7.acme.example/nova".to_owned(),
+        source: "mysql://shopkeeper:***@dbl7.acme.example/nova".to_owned(),
         instances: vec![instance("active"), instance(ODD)],
         vif_uuids: [(mac("fa:16:3e:00:00:11"), UUID.to_owned())].into(),
         networks: vec![network],
@@ -150,6 +150,11 @@ fn redacted(key: Option<Key>) -> (Bundle, Redacted, String) {
          network_host=kiwi1\nserver=/corp.lan/10.0.0.42\ndomain=inner.lan\n",
     );
     writer.add("kiwi1.acme.example", "disk.xml", "<source><host name='ceph-mon-a' port='6789'/></source>");
+    writer.add(
+        "kiwi1.acme.example",
+        "dnsmasq.conf",
+        "dhcp-host=fa:16:3e:00:00:11,set:gold,mango-guest,10.0.0.3,24h\ndhcp-host=id:*,infinite\n# fa 24h infinite\n",
+    );
     writer.add("kiwi1.acme.example", "app.log", "The quick brown fox jumps\n");
     crate::add_plain(&writer, &facts());
     let mut plain = Vec::new();
@@ -230,13 +235,14 @@ fn no_name_is_left_and_a_key_gives_the_same_again() {
         "shop",
         "olga",
         "shopkeeper",
-        "db7",
+        "dbl7",
         "kiwi1-real",
         "rabbits",
         "cache-9",
         "ceph-mon-a",
         "corp.lan",
         "inner.lan",
+        "mango-guest",
         UUID,
         &UUID[..11],
         "1234abcdef",
@@ -256,7 +262,13 @@ fn no_name_is_left_and_a_key_gives_the_same_again() {
     for name in gone {
         assert!(!text.contains(name), "{name}");
     }
-    for stays in ["multi_host = True", ":5672,", "server=/", "The quick brown fox jumps"] {
+    for stays in [
+        "multi_host = True",
+        ":5672,",
+        "server=/",
+        ",24h\ndhcp-host=id:*,infinite\n# fa 24h infinite",
+        "The quick brown fox jumps",
+    ] {
         assert!(text.contains(stays), "{stays}");
     }
     for (name, pseudonym) in done.pseudonyms.table().into_iter().map(|(pseudonym, name)| (name, pseudonym)) {
