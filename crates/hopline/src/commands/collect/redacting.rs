@@ -38,7 +38,8 @@ pub(super) fn open(path: &Path) -> Result<File, Failure> {
 }
 
 /// Writes the bundle that `plain` holds under pseudonyms, and beside it the table and the key. All three are written
-/// before the first of them takes its name.
+/// before the first of them takes its name, and the bundle takes its own first: where that fails, the earlier bundle
+/// keeps its table and its key.
 pub(super) fn write(
     plain: &mut File,
     name: &Path,
@@ -54,7 +55,7 @@ pub(super) fn write(
         .map_err(|error| failure(name, output, &error))?;
     let names = private(&beside(output, "names"), &bundle::table(&redacted.pseudonyms))?;
     let key = private(&beside(output, "key"), &redacted.pseudonyms.key().text())?;
-    for file in [names, key, bundle] {
+    for file in [bundle, key, names] {
         file.commit().map_err(|error| cannot(&error))?;
     }
     Ok(redacted)
