@@ -125,12 +125,17 @@ fn again_with_all(view: &View, rung: &Rung, mends: &[Mend]) -> Option<Rung> {
 
 /// The same question in other facts.
 pub(crate) fn again_in(view: &View, rung: &Rung, snapshot: &Snapshot) -> Option<Rung> {
+    again_by(&World::new(snapshot, view.intent()), rung)
+}
+
+/// The same question in a world that others are asked in too.
+pub(crate) fn again_by(world: &World, rung: &Rung) -> Option<Rung> {
     let to = match rung.to {
         IpAddr::V4(to) => Some(to),
         // The purpose tells it.
         IpAddr::V6(_) => None,
     };
-    ask(&World::new(snapshot, view.intent()), rung.instance, to, rung.purpose)
+    ask(world, rung.instance, to, rung.purpose)
 }
 
 /// It would be answered when all of this is mended, or nobody would ask it any more.

@@ -1,11 +1,11 @@
 //! A snapshot made searchable: who owns an address, what is at the other end of a wire.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use model::link::{Link, LinkKind};
-use model::netfilter::Family;
+use model::netfilter::{Family, NfRule};
 use model::vlan::{Tag, Tags};
 use model::vxlan::VxlanDevice;
 use model::{Intent, Mac, Netns, Snapshot};
@@ -67,6 +67,8 @@ pub struct World<'a> {
     overlays: Vec<(LinkId, Option<usize>)>,
     hooks: Vec<OnceCell<Hooks<'a>>>,
     connections: Vec<OnceCell<Before<'a>>>,
+    /// Rules that changed a packet in the walks so far, or may have.
+    changers: RefCell<Vec<&'a NfRule>>,
 }
 
 impl<'a> World<'a> {
@@ -79,8 +81,19 @@ impl<'a> World<'a> {
         let (vlans, lowers) = (HashMap::new(), HashMap::new());
         let inodes = inodes(snapshot);
         let overlays = overlays(snapshot, &inodes);
-        let mut world =
-            World { snapshot, intent, links, far_ends, guests, vlans, lowers, overlays, hooks, connections };
+        let mut world = World {
+            snapshot,
+            intent,
+            links,
+            far_ends,
+            guests,
+            vlans,
+            lowers,
+            overlays,
+            hooks,
+            connections,
+            changers: RefCell::default(),
+        };
         world.far_ends = world.join_veths(&inodes);
         world.stack_vlans(&inodes);
         world.guests = world.seat_guests();
@@ -193,6 +206,19 @@ impl<'a> World<'a> {
     /// Connections that a namespace tracked when it was read, made findable on first use.
     pub(crate) fn connections(&self, ns: usize) -> &Before<'a> {
         self.connections[ns].get_or_init(|| Before::new(&self.ns(ns).conntrack))
+    }
+
+    /// A rule changes a packet that is walked, or may do so.
+    pub(crate) fn note_changer(&self, rule: &'a NfRule) {
+        if !self.is_changer(rule) {
+            self.changers.borrow_mut().push(rule);
+        }
+    }
+
+    /// This very rule of the snapshot changed a packet in the walks so far, or may have: its mark, address, port, TTL,
+    /// frame, or whether it is tracked.
+    pub fn is_changer(&self, rule: &NfRule) -> bool {
+        self.changers.borrow().iter().any(|known| std::ptr::eq(*known, rule))
     }
 
     /// Whether connections of a family are tracked in a namespace: some rule wants it, or some are.

@@ -227,6 +227,9 @@ impl<'a> Run<'_, 'a> {
                 None => Effect::Drop,
             },
         };
+        if matches!(effect, Effect::Dnat(_) | Effect::Snat(_)) {
+            self.look.world.note_changer(rule);
+        }
         self.end(effect, rule, number);
         Next::Back(Back::Ended)
     }
@@ -314,6 +317,7 @@ impl<'a> Run<'_, 'a> {
         if now == self.now {
             return Next::Rule;
         }
+        self.look.world.note_changer(rule);
         if self.uncertain {
             let why = self.assumed.clone().unwrap_or_default();
             return self.undecidable(why, rule, number);
@@ -351,6 +355,7 @@ impl<'a> Run<'_, 'a> {
             Ok(Found::NoMember | Found::NoField) => return Next::Rule,
             Err(why) => return self.undecidable(why, rule, number),
         };
+        self.look.world.note_changer(rule);
         self.end(nat(target), rule, number);
         Next::Back(Back::Ended)
     }

@@ -8,8 +8,8 @@
 //! addresses of frames. Where the packets die everything is in order.
 //!
 //! ## How hopline knows
-//! The walk dies. Each rule that changes packets and is none of nova's, on the machines of its way, is taken out of the
-//! model, and the same question is walked again: without this one it is answered.
+//! The walk dies. Each rule that changed its packets and is none of nova's is taken out of the model, and the same
+//! question is walked again: without this one it is answered.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each packet. `conntrack -L` lacks what is exempt from tracking; a capture behind the
@@ -26,10 +26,13 @@
 //! ## References
 //! iptables-extensions(8), CT, TTL, DNAT, REDIRECT; `nf_conntrack_in`, net/netfilter/nf_conntrack_core.c.
 
+use std::cell::LazyCell;
+
 use model::Netns;
 use model::finding::Confidence;
 use model::netfilter::{Action, Chain, Family, Hook, NfRule, Table};
 use model::path::{Hop, Place, RuleRef, Stage};
+use sim::World;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -38,8 +41,6 @@ use crate::mend::Mend;
 use crate::view::{Stopped, View};
 use crate::{nova, owner, removal, rules};
 
-/// Rules of one machine that are tried at most: more are some program's, and not one by hand.
-const TRIED_MAX: usize = 16;
 /// Tries of one diagnosis, each of which copies all facts.
 const TRIES_MAX: usize = 64;
 
@@ -48,14 +49,19 @@ pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<(RuleRef, Found)> = Vec::new();
     let mut tried: Vec<(&Place, usize)> = Vec::new();
     let mut tries = 0;
+    let world = LazyCell::new(|| World::new(view.snapshot(), view.intent()));
     for stopped in view.stops() {
-        // Each try copies all facts: what did not help one question of an instance helps none that dies in one place.
+        // What did not help one question of an instance helps none that dies in one place.
         let place = (&stopped.hop.at, stopped.rung.instance);
         if tried.contains(&place) {
             continue;
         }
         tried.push(place);
-        for (ns, rule) in met(view, &stopped) {
+        // Which rules had a part in a walk is told only while it is walked.
+        if ladder::again_by(&world, stopped.rung).is_none() {
+            continue;
+        }
+        for (ns, rule) in met(view, &world, &stopped) {
             let is_known = found.iter().any(|(known, _)| rules::is_same(known, &rule));
             let mend = Mend::RemoveRule { machine: ns.machine.clone(), rule: rule.clone() };
             if is_known || tries == TRIES_MAX {
@@ -71,8 +77,8 @@ pub fn check(view: &View) -> Vec<Found> {
     found.into_iter().map(|(_, f)| f).collect()
 }
 
-/// The rules that change packets on the machines of its way, nova's own left out.
-fn met<'v>(view: &View<'v>, stopped: &Stopped<'v>) -> Vec<(&'v Netns, RuleRef)> {
+/// The rules that changed packets on the machines of its way, nova's own left out.
+fn met<'v>(view: &View<'v>, world: &World, stopped: &Stopped<'v>) -> Vec<(&'v Netns, RuleRef)> {
     let hops = stopped.rung.answer.paths.iter().flat_map(|path| &path.hops);
     let mut way: Vec<&Netns> = hops.filter_map(|hop| view.netns_at(&hop.at)).collect();
     way.dedup_by(|a, b| std::ptr::eq(*a, *b));
@@ -84,13 +90,12 @@ fn met<'v>(view: &View<'v>, stopped: &Stopped<'v>) -> Vec<(&'v Netns, RuleRef)> 
         let all =
             ns.ruleset.tables.iter().flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));
         let bending = all.flat_map(|(table, chain)| {
-            let numbered = chain.rules.iter().zip(1_u32..).filter(|(rule, _)| bends(&rule.action));
+            let numbered = chain.rules.iter().zip(1_u32..);
+            let numbered = numbered.filter(|(rule, _)| bends(&rule.action) && world.is_changer(rule));
             numbered.filter_map(move |(rule, number)| reference(table, chain, rule, number))
         });
         // What stands in nova's chains has findings of its own.
-        met.extend(
-            bending.filter(|rule| !nova::is_chain(rule.chain())).take(TRIED_MAX).map(|rule| (ns, rule)),
-        );
+        met.extend(bending.filter(|rule| !nova::is_chain(rule.chain())).map(|rule| (ns, rule)));
     }
     met
 }
@@ -207,7 +212,7 @@ fn bent<'v>(view: &View<'v>, ns: &Netns, stopped: Stopped<'v>, rule: &RuleRef, m
 mod tests {
     use model::netfilter::{Action, TtlChange};
 
-    use crate::fixture::{broken, codes};
+    use crate::fixture::{broken, codes, to};
 
     /// What is found where the rule does this to what web1 sends.
     fn found(action: Action) -> Vec<String> {
@@ -231,5 +236,18 @@ mod tests {
     #[test]
     fn stays_silent_where_the_packet_arrives_all_the_same() {
         assert_eq!(found(Action::Ttl(TtlChange::Set(64))), [""; 0]);
+    }
+
+    /// As on a host with a hundred floating IPs whose rules some other program wrote.
+    #[test]
+    fn fires_however_many_rules_for_others_stand_before_it() {
+        let mut cloud = broken("foreign-rule-bends");
+        let rules = &mut cloud.chain("compute1", "raw", "PREROUTING").rules;
+        let mut others = vec![rules[0].clone(); 100];
+        for other in &mut others {
+            other.matches.push(to("192.0.2.1/32"));
+        }
+        rules.splice(0..0, others);
+        assert_eq!(codes(&cloud.diagnose("web1")), ["foreign-rule-bends compute1//br100"]);
     }
 }
