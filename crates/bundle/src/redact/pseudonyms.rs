@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ipnet::Ipv4Net;
 use model::Mac;
 
 use super::key::Key;
@@ -14,6 +15,9 @@ use crate::mapped::Texts;
 
 /// Addresses that are kept at hand at most: a log of millions is not remembered as a whole.
 const CACHED_MAX: usize = 1 << 20;
+
+/// Prefixes of networks that are small enough for a number in one to be an address.
+const NETWORKS: std::ops::RangeInclusive<u8> = 12..=31;
 
 /// Fields that hold a word of ours, of nova's or of the kernel's, whatever somebody called his instance.
 const WORDS: [&str; 11] = [
@@ -33,6 +37,8 @@ pub struct Pseudonyms {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) v4: BTreeSet<Ipv4Addr>,
+    /// Whose addresses are known by that alone.
+    pub(super) networks: BTreeSet<Ipv4Net>,
     pub(super) macs: BTreeSet<Mac>,
 }
 
@@ -83,6 +89,13 @@ impl Pseudonyms {
     /// Of an address that the site has.
     pub(super) fn known_v4(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
         self.known.v4.contains(&address).then(|| self.v4(address))
+    }
+
+    /// Of an address that the site has, or may have in one of its networks.
+    pub(super) fn of_site(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
+        let net = |length| Ipv4Net::new(address, length).ok().map(|net| net.trunc());
+        let is_within = || NETWORKS.filter_map(net).any(|net| self.known.networks.contains(&net));
+        (self.known.v4.contains(&address) || is_within()).then(|| self.v4(address))
     }
 
     /// Of a MAC that the site has.

@@ -3,8 +3,13 @@
 
 use std::borrow::Cow;
 
+mod encoded;
+mod macs;
 mod numbers;
+mod parted;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 use super::Pseudonyms;
 use super::names::is_word;
@@ -94,11 +99,13 @@ fn number(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Foun
     if !first.is_ascii_hexdigit() && first != b':' {
         return shapes::device(pseudonyms, rest, word);
     }
-    numbers::colons(pseudonyms, rest)
+    numbers::colons(pseudonyms, before, rest)
+        .or_else(|| encoded::encoded(pseudonyms, rest, word))
         .or_else(|| numbers::dotted(pseudonyms, before, rest))
         .or_else(|| numbers::nibbles(pseudonyms, rest))
         .or_else(|| shapes::id(pseudonyms, rest, word))
-        .or_else(|| numbers::dashed(pseudonyms, rest))
+        .or_else(|| parted::parted(pseudonyms, before, rest))
+        .or_else(|| macs::grouped(pseudonyms, before, rest))
         .or_else(|| shapes::device(pseudonyms, rest, word))
         .or_else(|| shapes::hex(pseudonyms, rest, word))
 }

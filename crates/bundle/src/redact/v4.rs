@@ -52,6 +52,11 @@ pub(super) fn stays(network: Ipv4Net) -> bool {
         || CLASSES.iter().any(is_class)
 }
 
+/// An address of a private class.
+pub(super) fn is_private(address: Ipv4Addr) -> bool {
+    CLASSES.iter().any(|(class, length)| shares(address.into(), *class, u32::from(*length)))
+}
+
 /// An address's pseudonym, or back.
 pub(super) fn permute(key: &Key, address: Ipv4Addr, back: bool) -> Ipv4Addr {
     let turns = |depth: usize, known: &[u8; 4]| turns(key, depth, u32::from_be_bytes(*known));

@@ -13,9 +13,8 @@ use super::{mac, tree, v4};
 const CLASSES: [(u128, u32); 4] =
     [(0x2000 << 112, 3), (0xfd00 << 112, 8), (0xfe80 << 112, 64), (0xff00 << 112, 8)];
 
-/// `::/96`, `::ffff:0:0/96` and `64:ff9b::/96`, which hold an IPv4 address (RFC 4291, RFC 6052); `::1` is of 0/8, which
-/// stays.
-const OF_V4: [u128; 3] = [0, 0xffff << 32, 0x0064_ff9b << 96];
+/// `64:ff9b::/96`, which holds an IPv4 address (RFC 6052).
+const OF_V4: u128 = 0x0064_ff9b << 96;
 
 /// Solicited-node groups, which end as the address does (RFC 4291, 2.7.1).
 const SOLICITED: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;
@@ -23,14 +22,16 @@ const SOLICITED: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;
 /// An address's pseudonym, or back.
 pub(super) fn permute(key: &Key, address: Ipv6Addr, back: bool) -> Ipv6Addr {
     let bits = u128::from(address);
-    if OF_V4.iter().any(|prefix| shares(bits, *prefix, 96)) {
+    // `::`, `::ffff:0:0` and whatever else begins with zeros ends with an IPv4 address (RFC 4291, RFC 2765); `::1` ends
+    // with one of 0/8, which stays.
+    if shares(bits, OF_V4, 96) || shares(bits, 0, 64) {
         let low = v4::permute(key, u32::try_from(bits & 0xffff_ffff).unwrap_or_default().into(), back);
         return Ipv6Addr::from(bits >> 32 << 32 | u128::from(u32::from(low)));
     }
     if shares(bits, SOLICITED, 104) {
         return Ipv6Addr::from(with_mac_end(key, bits, back));
     }
-    if shares(bits, 0, 64) || shares(bits, 0xff00 << 112, 8) {
+    if shares(bits, 0xff00 << 112, 8) {
         return address;
     }
     let turns = |depth: usize, known: &[u8; 16]| {
@@ -51,7 +52,7 @@ fn turns(depth: u32, known: u128) -> bool {
     let on_the_way = |(bits, length): &(u128, u32)| depth < *length && shares(known, *bits, depth);
     if depth < 64 {
         // Zeros in front lead to `::` and its like.
-        return !CLASSES.iter().any(on_the_way) && !shares(known, 0, depth) && !is_on_way_to_v4(depth, known);
+        return !CLASSES.iter().any(on_the_way) && !shares(known, 0, depth) && !shares(known, OF_V4, depth);
     }
     if depth < 88 {
         return false;
@@ -60,10 +61,6 @@ fn turns(depth: u32, known: u128) -> bool {
     let to_mac = shares(behind >> 24 & 0xffff, 0xfffe, 112 + (depth - 88).min(16));
     let counted = shares(behind, 0, depth.min(112));
     !to_mac && !counted
-}
-
-fn is_on_way_to_v4(depth: u32, known: u128) -> bool {
-    OF_V4.iter().any(|prefix| shares(known, *prefix, depth))
 }
 
 /// Two addresses share their first bits.

@@ -1,29 +1,29 @@
-//! Addresses and MACs as they are written: with dots, colons and dashes.
+//! Addresses as they are written: with dots and colons, and in the reverse trees.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use model::Mac;
 
 use super::super::Pseudonyms;
 use super::super::names::is_word;
-use super::Found;
+use super::{Found, macs};
 
 /// Longest run that is looked at: an address with a zone, or a client's identifier (RFC 4361).
 const RUN_MAX: usize = 64;
 
 /// The longest run of such marks at the beginning.
-fn run(text: &str, fits: impl Fn(u8) -> bool) -> &str {
+pub(super) fn run(text: &str, fits: impl Fn(u8) -> bool) -> &str {
     let end = text.bytes().take(RUN_MAX).take_while(|byte| fits(*byte)).count();
     text.get(..end).unwrap_or_default()
 }
 
-fn ends_word(rest: &str, length: usize) -> bool {
+/// No word goes on there.
+pub(super) fn ends_word(rest: &str, length: usize) -> bool {
     rest.get(length..).is_some_and(|rest| !rest.starts_with(is_word))
 }
 
 /// A MAC, a client's identifier that ends with one, or an IPv6 address.
-pub(super) fn colons(pseudonyms: &Pseudonyms, rest: &str) -> Found {
+pub(super) fn colons(pseudonyms: &Pseudonyms, before: &str, rest: &str) -> Found {
     let whole = run(rest, |byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
     // A word that only begins as a number may follow.
     let cut = whole.rfind(':').and_then(|at| whole.get(..at));
@@ -34,20 +34,8 @@ pub(super) fn colons(pseudonyms: &Pseudonyms, rest: &str) -> Found {
     if !whole.contains(':') {
         return None;
     }
-    let octets: Vec<&str> = marked.split(':').collect();
-    let is_octet = |part: &&str| (1..=2).contains(&part.len()) && !part.contains('.');
-    if octets.len() >= 6 && octets.iter().all(is_octet) {
-        let all_whole = octets.iter().all(|octet| octet.len() == 2);
-        if all_whole && let Some(header) = header(pseudonyms, &octets) {
-            return Some((marked.len(), header));
-        }
-        let (ahead, mac) = octets.split_at(octets.len() - 6);
-        if ahead.is_empty() || all_whole {
-            let mac: Mac = mac.join(":").parse().ok()?;
-            let written = like(pseudonyms.mac(mac), &octets, ':');
-            let ahead: String = ahead.iter().flat_map(|octet| [*octet, ":"]).collect();
-            return Some((marked.len(), ahead + &written));
-        }
+    if let Some(mac) = macs::colons(pseudonyms, before, rest, marked) {
+        return Some(mac);
     }
     ends.into_iter().flatten().find_map(|text| {
         let address: Ipv6Addr = text.parse().ok()?;
@@ -62,39 +50,6 @@ pub(super) fn colons(pseudonyms: &Pseudonyms, rest: &str) -> Found {
         let behind = rest.get(text.len()..length).unwrap_or_default();
         Some((length, format!("{mapped}{behind}")))
     })
-}
-
-/// Ethernet's header as netfilter logs it (`MAC=`, nf_log_syslog.c): both MACs and the type. An identifier of DHCPv6
-/// that has a time in it (RFC 8415, 11.2) is as long.
-fn header(pseudonyms: &Pseudonyms, octets: &[&str]) -> Option<String> {
-    const TYPES: [[&str; 2]; 6] =
-        [["08", "00"], ["08", "06"], ["86", "dd"], ["81", "00"], ["88", "a8"], ["88", "64"]];
-    let (macs, kind) = octets.split_at_checked(12)?;
-    if !TYPES.iter().any(|of| of == kind) || octets.starts_with(&["00", "01", "00", "01"]) {
-        return None;
-    }
-    let mut out = String::new();
-    for octets in macs.chunks(6) {
-        let mac: Mac = octets.join(":").parse().ok()?;
-        out.push_str(&like(pseudonyms.mac(mac), octets, ':'));
-        out.push(':');
-    }
-    Some(out + &kind.join(":"))
-}
-
-/// A MAC in the way that another was written: with or without zeros in front, in small letters or capitals.
-fn like(mac: Mac, octets: &[&str], mark: char) -> String {
-    let short = octets.iter().any(|octet| octet.len() == 1);
-    let capitals = octets.iter().any(|octet| octet.bytes().any(|byte| byte.is_ascii_uppercase()));
-    let mut out = String::new();
-    for (nth, octet) in mac.0.iter().enumerate() {
-        if nth > 0 {
-            out.push(mark);
-        }
-        let written = if short { format!("{octet:x}") } else { format!("{octet:02x}") };
-        out.push_str(&if capitals { written.to_ascii_uppercase() } else { written });
-    }
-    out
 }
 
 /// Where an address ends with its prefix length, and that length, also as a netmask.
@@ -173,25 +128,4 @@ fn net_v4(pseudonyms: &Pseudonyms, address: Ipv4Addr, prefix: Option<u8>) -> Ipv
         (Some(net), Some(mapped)) if net.trunc() == net => mapped.trunc().addr(),
         (Some(_) | None, Some(_) | None) => mapped,
     }
-}
-
-/// An IPv4 address in a host's name (`ip-10-0-2-24`), or a MAC as Windows and PXE write it.
-pub(super) fn dashed(pseudonyms: &Pseudonyms, rest: &str) -> Found {
-    let whole = run(rest, |byte| byte.is_ascii_hexdigit() || byte == b'-').trim_end_matches('-');
-    let parts: Vec<&str> = whole.split('-').collect();
-    if !ends_word(rest, whole.len()) || parts.len() < 4 {
-        return None;
-    }
-    if (6..=7).contains(&parts.len()) && parts.iter().all(|part| part.len() == 2) {
-        let (ahead, octets) = parts.split_at(parts.len() - 6);
-        let mac: Mac = octets.join(":").parse().ok()?;
-        let ahead: String = ahead.iter().flat_map(|octet| [*octet, "-"]).collect();
-        return Some((whole.len(), ahead + &like(pseudonyms.mac(mac), octets, '-')));
-    }
-    let is_decimal = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if parts.len() != 4 || !parts.iter().all(is_decimal) {
-        return None;
-    }
-    let address: Ipv4Addr = parts.join(".").parse().ok()?;
-    Some((whole.len(), pseudonyms.v4(address).to_string().replace('.', "-")))
 }

@@ -2,11 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use model::Mac;
-
 use super::super::Pseudonyms;
 use super::super::names::is_word;
-use super::Found;
+use super::{Found, macs};
 
 /// Digits of a UUID's groups (RFC 9562).
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
@@ -73,22 +71,22 @@ pub(super) fn device(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
     })
 }
 
-/// A known address or MAC in hex. Of others nobody could tell that they are any.
+/// An address of the site, or a MAC that is one's or an instance's, in hex. Of others nobody could tell that they are
+/// any.
 pub(super) fn hex(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
     let (ahead, digits) = word.strip_prefix("0x").map_or(("", word), |digits| ("0x", digits));
     if !ends(rest, word.len()) || !is_hex(digits) {
         return None;
     }
-    let number = u64::from_str_radix(digits, 16).ok()?;
     let width = digits.len();
     let written = match width {
-        12 => {
-            let [_, _, octets @ ..] = number.to_be_bytes();
-            crate::names::hex(&pseudonyms.known_mac(Mac(octets))?.0)
-        }
+        12 => macs::bare(pseudonyms, digits)?,
         7 | 8 if width == 8 || !ahead.is_empty() => {
-            let address = Ipv4Addr::from(u32::try_from(number).ok()?);
-            format!("{:0width$x}", u32::from(pseudonyms.known_v4(address)?))
+            let number = u32::from_str_radix(digits, 16).ok()?;
+            let mapped = |number: u32| pseudonyms.of_site(Ipv4Addr::from(number)).map(u32::from);
+            // Files of /proc/net have them as the CPU has, which is turned round on all that hosts are built of.
+            let turned = || mapped(number.swap_bytes()).filter(|_| width == 8).map(u32::swap_bytes);
+            format!("{:0width$x}", mapped(number).or_else(turned)?)
         }
         _ => return None,
     };
