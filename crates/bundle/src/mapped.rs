@@ -11,8 +11,14 @@ use serde::ser::{
 
 /// What becomes of texts.
 pub(crate) trait Texts {
-    /// Of a text. `key` is the nearest key of a map, or field, that it stands under.
+    /// Of a text. `key` is the nearest key of a map, or field, that it stands under; of a tuple variant, its name and the
+    /// place: `source-range.1`.
     fn text<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str>;
+
+    /// Of a map's key. `map` is the field or the key that the map stands under.
+    fn key<'t>(&self, _map: Option<&str>, key: &'t str) -> Cow<'t, str> {
+        self.text(None, key)
+    }
 }
 
 /// The value as compact JSON.
@@ -23,7 +29,7 @@ pub(crate) fn to_vec(value: &impl Serialize, texts: &dyn Texts) -> Result<Vec<u8
     Ok(bytes)
 }
 
-/// A serialiser, or the writer of a list, map or struct, with what becomes of texts.
+/// A serialiser, or the writer of a list or struct, with what becomes of texts.
 struct Mapped<'a, S> {
     inner: S,
     texts: &'a dyn Texts,
@@ -57,8 +63,8 @@ impl<'a, S: Serializer> Serializer for Mapped<'a, S> {
     type SerializeSeq = Mapped<'a, S::SerializeSeq>;
     type SerializeTuple = Mapped<'a, S::SerializeTuple>;
     type SerializeTupleStruct = Mapped<'a, S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Mapped<'a, S::SerializeTupleVariant>;
-    type SerializeMap = Mapped<'a, S::SerializeMap>;
+    type SerializeTupleVariant = Variant<'a, S::SerializeTupleVariant>;
+    type SerializeMap = Map<'a, S::SerializeMap>;
     type SerializeStruct = Mapped<'a, S::SerializeStruct>;
     type SerializeStructVariant = Mapped<'a, S::SerializeStructVariant>;
 
@@ -145,13 +151,14 @@ impl<'a, S: Serializer> Serializer for Mapped<'a, S> {
         variant: &'static str,
         length: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
-        let Mapped { inner, texts, key } = self;
-        Ok(Mapped { inner: inner.serialize_tuple_variant(name, at, variant, length)?, texts, key })
+        let Mapped { inner, texts, .. } = self;
+        let inner = inner.serialize_tuple_variant(name, at, variant, length)?;
+        Ok(Variant { inner, texts, name: variant, place: 0 })
     }
 
     fn serialize_map(self, length: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
         let Mapped { inner, texts, key } = self;
-        Ok(Mapped { inner: inner.serialize_map(length)?, texts, key })
+        Ok(Map { inner: inner.serialize_map(length)?, texts, name: key, key: None })
     }
 
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeStruct, S::Error> {
@@ -190,9 +197,31 @@ macro_rules! lists {
 }
 
 lists!(
-    SerializeSeq: serialize_element, SerializeTuple: serialize_element, SerializeTupleStruct: serialize_field,
-    SerializeTupleVariant: serialize_field
+    SerializeSeq: serialize_element, SerializeTuple: serialize_element, SerializeTupleStruct: serialize_field
 );
+
+/// A tuple variant, and how many of its values are written.
+struct Variant<'a, S> {
+    inner: S,
+    texts: &'a dyn Texts,
+    name: &'static str,
+    place: usize,
+}
+
+impl<S: SerializeTupleVariant> SerializeTupleVariant for Variant<'_, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        let key = format!("{}.{}", self.name, self.place);
+        self.place += 1;
+        self.inner.serialize_field(&Value { of: value, texts: self.texts, key: Some(&key) })
+    }
+
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.inner.end()
+    }
+}
 
 macro_rules! structs {
     ($($trait:ident),*) => {
@@ -217,20 +246,30 @@ macro_rules! structs {
 
 structs!(SerializeStruct, SerializeStructVariant);
 
-impl<S: SerializeMap> SerializeMap for Mapped<'_, S> {
+/// A map, what it stands under, and the key whose value comes next.
+struct Map<'a, S> {
+    inner: S,
+    texts: &'a dyn Texts,
+    name: Option<Cow<'a, str>>,
+    key: Option<String>,
+}
+
+impl<S: SerializeMap> SerializeMap for Map<'_, S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), S::Error> {
         // Every map of the model has texts, or what prints as one, for keys.
         let bare = serde_json::to_value(key).ok();
-        self.key = bare.as_ref().and_then(|value| value.as_str()).map(|text| Cow::Owned(text.to_owned()));
-        self.inner.serialize_key(&Value { of: key, texts: self.texts, key: None })
+        self.key = bare.as_ref().and_then(|value| value.as_str()).map(str::to_owned);
+        match &self.key {
+            Some(text) => self.inner.serialize_key(&*self.texts.key(self.name.as_deref(), text)),
+            None => self.inner.serialize_key(key),
+        }
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        let Mapped { inner, texts, key } = self;
-        inner.serialize_value(&Value { of: value, texts: *texts, key: key.as_deref() })
+        self.inner.serialize_value(&Value { of: value, texts: self.texts, key: self.key.as_deref() })
     }
 
     fn end(self) -> Result<S::Ok, S::Error> {
@@ -249,9 +288,13 @@ mod tests {
     impl Texts for Shout {
         fn text<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
             match key {
-                Some("quiet") => Cow::Borrowed(text),
+                Some("quiet" | "Tuple.2") => Cow::Borrowed(text),
                 Some(_) | None => Cow::Owned(text.to_uppercase()),
             }
+        }
+
+        fn key<'t>(&self, map: Option<&str>, key: &'t str) -> Cow<'t, str> {
+            if map == Some("loud") { Cow::Owned(key.to_uppercase()) } else { Cow::Borrowed(key) }
         }
     }
 
@@ -259,7 +302,7 @@ mod tests {
     enum Kind {
         Unit,
         New(String),
-        Tuple(u8, String),
+        Tuple(u8, String, String),
         Struct { quiet: String, loud: Option<String> },
     }
 
@@ -268,16 +311,18 @@ mod tests {
         let kinds = vec![
             Kind::Unit,
             Kind::New("a".into()),
-            Kind::Tuple(1, "b".into()),
+            Kind::Tuple(1, "b".into(), "z".into()),
             Kind::Struct { quiet: "c".into(), loud: Some("d".into()) },
         ];
         let map = BTreeMap::from([("quiet", vec!["e"]), ("k", vec!["f", "ü\n\""])]);
+        let within =
+            BTreeMap::from([("loud", BTreeMap::from([("x", 1)])), ("other", BTreeMap::from([("y", 2)]))]);
         let address: std::net::Ipv6Addr = "fe80::a".parse().unwrap();
-        let json = to_vec(&(kinds, map, address, ("g", 2.5, true)), &Shout).unwrap();
+        let json = to_vec(&(kinds, map, address, ("g", 2.5, within)), &Shout).unwrap();
         assert_eq!(
             String::from_utf8(json).unwrap(),
-            r#"[["Unit",{"New":"A"},{"Tuple":[1,"B"]},{"Struct":{"quiet":"c","loud":"D"}}],"#.to_owned()
-                + r#"{"K":["F","Ü\n\""],"QUIET":["e"]},"FE80::A",["G",2.5,true]]"#
+            r#"[["Unit",{"New":"A"},{"Tuple":[1,"B","z"]},{"Struct":{"quiet":"c","loud":"D"}}],"#.to_owned()
+                + r#"{"k":["F","Ü\n\""],"quiet":["e"]},"FE80::A",["G",2.5,{"loud":{"X":1},"other":{"y":2}}]]"#
         );
     }
 }

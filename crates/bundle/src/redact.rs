@@ -11,6 +11,7 @@ mod captures;
 mod fields;
 mod gather;
 mod key;
+mod lookup;
 mod mac;
 mod names;
 mod pseudonyms;
@@ -48,8 +49,8 @@ pub use key::{Key, KeyError};
 use names::Kind;
 pub use pseudonyms::Pseudonyms;
 
-/// Keys that are tried until no network of the site has its own name for a pseudonym, or another's.
-const KEYS_MAX: usize = 1000;
+/// Keys that are tried until no network of the site has another's name for a pseudonym.
+const KEYS_MAX: usize = 100;
 
 /// Longest name of a device (`IFNAMSIZ` without its end).
 const DEVICE_MAX: usize = 15;
@@ -217,9 +218,10 @@ fn parts(bundle: Bundle) -> (Manifest, Machines, CloudFacts) {
     (manifest, machines.collect(), cloud)
 }
 
-/// The pseudonyms of a given key, or of one that gives no network of the site the name of one.
+/// The pseudonyms of a given key, or of one that is drawn for the site.
 fn settled(key: Option<Key>, gathered: Gathered, machines: &Machines) -> Result<Pseudonyms, RedactError> {
-    let Gathered { mut names, known, networks } = gathered;
+    let Gathered { mut names, mut known, networks } = gathered;
+    known.networks.extend(networks.iter().filter(|net| v4::has_others(**net)));
     let devices = || {
         let machines = machines.iter().filter_map(|(_, _, outcome)| outcome.as_ref().ok());
         machines.flat_map(|machine| &machine.netns.links).map(|link| link.name.as_str())
@@ -238,23 +240,29 @@ fn settled(key: Option<Key>, gathered: Gathered, machines: &Machines) -> Result<
     Ok(Pseudonyms::new(key, &names, pseudonyms.into_known()))
 }
 
+/// Of some keys the one that gives the fewest networks the true name of another: a few networks have none there, and of
+/// thousands each key has some. Its own name none gets by any.
 fn drawn(networks: &[ipnet::Ipv4Net]) -> io::Result<Key> {
     let wide: Vec<ipnet::Ipv4Net> = networks.iter().copied().filter(|net| v4::is_wide(*net)).collect();
-    // What is special stays, however often a key is drawn. Routes to one address are many, and say no network's name.
-    let free: BTreeSet<std::net::Ipv4Addr> = networks
+    // Routes to one address are many, and say no network's name.
+    let named: BTreeSet<std::net::Ipv4Addr> = networks
         .iter()
-        .filter(|net| net.prefix_len() < net.max_prefix_len() && !v4::stays(**net))
+        .filter(|net| net.prefix_len() < net.max_prefix_len() && v4::has_others(**net))
         .map(ipnet::Ipv4Net::network)
         .collect();
-    let mut key = Key::draw()?.with_networks(wide.clone());
+    let mut best: Option<(usize, Key)> = None;
     for _ in 0..KEYS_MAX {
-        let taken = |net: &std::net::Ipv4Addr| free.contains(&v4::permute(&key, *net, false));
-        if !free.iter().any(taken) {
+        let key = Key::draw()?.with_networks(wide.clone());
+        let is_anothers = |net: &&std::net::Ipv4Addr| named.contains(&v4::permute(&key, **net, false));
+        let count = named.iter().filter(is_anothers).count();
+        if best.as_ref().is_none_or(|(fewest, _)| count < *fewest) {
+            best = Some((count, key));
+        }
+        if count == 0 {
             break;
         }
-        key = Key::draw()?.with_networks(wide.clone());
     }
-    Ok(key)
+    best.map(|(_, key)| key).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 fn of_machine(pseudonyms: &Pseudonyms, machine: &mut Machine) -> Result<Machine, RedactError> {
@@ -278,7 +286,15 @@ fn mapped_over<T: DeserializeOwned>(
 /// The table for who translates back what the other side says: a pseudonym and what it stands for on each line.
 pub fn table(pseudonyms: &Pseudonyms) -> String {
     let mut out = "# pseudonym\toriginal: this stays with you\n".to_owned();
-    for (pseudonym, original) in pseudonyms.table() {
+    let rows = pseudonyms.table();
+    let also = rows.values().filter(|original| rows.contains_key(*original)).count();
+    if also > 0 {
+        let _ = writeln!(
+            out,
+            "# {also} of these pseudonyms are true names of others, too: what the other side says is on the left"
+        );
+    }
+    for (pseudonym, original) in rows {
         let _ = writeln!(out, "{pseudonym}\t{}", original.escape_debug());
     }
     out

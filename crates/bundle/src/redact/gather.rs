@@ -166,9 +166,8 @@ impl Gathered {
             }
         }
         // Where a disk is: of Ceph's monitors, for one (libvirt's domain XML, `<source><host name=...>`).
-        for part in xml.split("<host name=").skip(1) {
-            let quoted = part.get(1..).and_then(|rest| rest.split(['\'', '"']).next());
-            self.host(quoted.unwrap_or_default());
+        for part in xml.split("<host").skip(1) {
+            attribute(part, "name").into_iter().for_each(|name| self.host(name));
         }
     }
 
@@ -207,6 +206,25 @@ impl Gathered {
                 last = host;
             }
         }
+    }
+}
+
+/// An attribute of the element whose name was just read: `port='6789' name = "ceph-mon1"/>`.
+fn attribute<'x>(mut rest: &'x str, name: &str) -> Option<&'x str> {
+    loop {
+        // Of `<hostdev>` and of an element without attributes nothing follows.
+        let key = rest.trim_start();
+        let (key, value) = key.split_once('=').filter(|_| key.len() < rest.len())?;
+        let value = value.trim_start();
+        let quote = value.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
+        let (value, behind) = value.get(1..)?.split_once(quote)?;
+        if key.contains(['<', '>', '/']) {
+            return None;
+        }
+        if key.trim_end() == name {
+            return Some(value);
+        }
+        rest = behind;
     }
 }
 

@@ -4,7 +4,7 @@
 use model::Mac;
 
 use super::key::Key;
-use super::tree;
+use super::tree::{self, Turn};
 
 /// Of VRRP and its like (RFC 9542): no machine's own.
 const SHARED: [u8; 3] = [0x00, 0x00, 0x5e];
@@ -29,5 +29,5 @@ pub(super) fn permute(key: &Key, mac: Mac, back: bool) -> Mac {
 
 /// The last three octets.
 pub(super) fn end(key: &Key, octets: [u8; 3], back: bool) -> [u8; 3] {
-    tree::permute(key, "mac", octets, back, |_, _| true)
+    tree::permute(key, "mac", octets, back, |_, _| Turn::ByKey)
 }

@@ -9,7 +9,8 @@ use ipnet::Ipv4Net;
 use model::Mac;
 
 use super::key::Key;
-use super::names::{Lookup, Names};
+use super::lookup::Lookup;
+use super::names::Names;
 use super::{mac, scan, v4, v6};
 use crate::mapped::Texts;
 
@@ -24,6 +25,12 @@ const WORDS: [&str; 11] = [
     "schema", "hopline", "read_as", "role", "kernel", "vm_state", "task", "state", "scope", "protocol",
     "qdisc",
 ];
+
+/// Letters of an id's beginning as devices and chains have it, with its dash.
+pub(super) const BEGINNINGS: [usize; 2] = [11, 10];
+
+/// Places of tuple variants that hold a MAC's mask, which is nobody's.
+const MASKS: [&str; 4] = ["ether-source.1", "ether-destination.1", "arp-source-mac.1", "arp-target-mac.1"];
 
 /// Pseudonyms, and what was replaced so far.
 pub struct Pseudonyms {
@@ -49,6 +56,8 @@ struct Given {
     v6: HashMap<Ipv6Addr, Ipv6Addr>,
     macs: HashMap<Mac, Mac>,
     ids: HashMap<String, String>,
+    /// First digits of ids that nothing tells the rest of, maybe.
+    beginnings: HashMap<String, String>,
 }
 
 impl Pseudonyms {
@@ -121,10 +130,13 @@ impl Pseudonyms {
 
     /// Of the first digits of a UUID, one dash among them.
     pub(super) fn id_beginning(&self, written: &str) -> String {
-        let digits: String = written.to_ascii_lowercase().split('-').collect();
-        let all = self.beginning(&digits);
-        let (first, second) = all.split_at_checked(8).unwrap_or((&all, ""));
-        format!("{first}-{second}")
+        let written = written.to_ascii_lowercase();
+        cached(&mut self.given.borrow_mut().beginnings, written.clone(), || {
+            let digits: String = written.split('-').collect();
+            let all = self.beginning(&digits);
+            let (first, second) = all.split_at_checked(8).unwrap_or((&all, ""));
+            format!("{first}-{second}")
+        })
     }
 
     /// Up to ten digits: eight at once, and each further one by those before it.
@@ -184,6 +196,10 @@ impl Pseudonyms {
             let other = if one.contains('-') { other.clone() } else { other.replace('-', "") };
             put(one.clone(), other);
         }
+        let wholes = |length| given.ids.keys().filter_map(move |id| id.get(..length));
+        let wholes: BTreeSet<&str> = BEGINNINGS.into_iter().flat_map(wholes).collect();
+        let alone = given.beginnings.iter().filter(|(one, _)| !wholes.contains(one.as_str()));
+        alone.for_each(|(one, other)| put(one.clone(), other.clone()));
         self.names.pairs().for_each(|(one, other)| put(one.to_owned(), other.to_owned()));
         table
     }
@@ -202,6 +218,26 @@ fn cached<K: std::hash::Hash + Eq, V: Clone>(all: &mut HashMap<K, V>, of: K, mak
 
 impl Texts for Pseudonyms {
     fn text<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str> {
-        if key.is_some_and(|key| WORDS.contains(&key)) { Cow::Borrowed(text) } else { scan::text(self, text) }
+        let stays = key.is_some_and(|key| WORDS.contains(&key) || MASKS.contains(&key));
+        if stays { Cow::Borrowed(text) } else { scan::text(self, text) }
     }
+
+    /// What options and sysctls are called is nova's and the kernel's, but for the devices among the latter.
+    fn key<'t>(&self, map: Option<&str>, key: &'t str) -> Cow<'t, str> {
+        match map {
+            Some("values") => Cow::Borrowed(key),
+            Some("sysctls") => sysctl(self, key).map_or(Cow::Borrowed(key), Cow::Owned),
+            Some(_) | None => scan::text(self, key),
+        }
+    }
+}
+
+/// Of `ipv4.conf.tap1234abcd-ef.rp_filter` the device; none where it is of all of them.
+fn sysctl(pseudonyms: &Pseudonyms, key: &str) -> Option<String> {
+    let mut parts = key.splitn(3, '.');
+    let (family, what, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    // A device may have dots: `eth0.100`.
+    let (device, option) = rest.rsplit_once('.')?;
+    let is_devices = matches!(what, "conf" | "neigh") && !matches!(device, "all" | "default");
+    is_devices.then(|| format!("{family}.{what}.{}.{option}", pseudonyms.text(device)))
 }

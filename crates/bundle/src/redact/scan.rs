@@ -12,7 +12,7 @@ mod shapes;
 mod tests;
 
 use super::Pseudonyms;
-use super::names::is_word;
+use super::lookup::is_word;
 
 /// What begins at a place of a text: how long it is, and what stands there instead.
 pub(super) type Found = Option<(usize, String)>;
@@ -87,7 +87,7 @@ fn is_word_byte(byte: u8) -> bool {
 /// A name may begin as an address does, and an address as a name: what is longer is meant.
 fn found(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
     let number = number(pseudonyms, before, rest, word);
-    match (pseudonyms.names.at(rest, word), &number) {
+    match (pseudonyms.names.at(rest), &number) {
         (Some((length, _)), Some((other, _))) if *other >= length => number,
         (Some((length, pseudonym)), _) => Some((length, pseudonym.to_owned())),
         (None, _) => number,

@@ -167,6 +167,15 @@ proptest! {
     }
 
     #[test]
+    fn no_network_is_its_own_pseudonym(bits: u32, length in 1..=32_u8, wide: u32, secret: [u8; 32]) {
+        let wide = Ipv4Net::new(wide.into(), 16).unwrap().trunc();
+        let key = Key::of(secret, [wide].into_iter().filter(|net| v4::is_wide(*net)).collect());
+        let net = Ipv4Net::new(bits.into(), length).unwrap().trunc();
+        let mapped = Ipv4Net::new(v4::permute(&key, net.network(), false), length).unwrap().trunc();
+        prop_assert_eq!(v4::has_others(net), mapped != net, "{} {}", net, mapped);
+    }
+
+    #[test]
     fn prefixes_of_v6_are_kept_and_way_back_found(
         net in prop::sample::select(NETS.to_vec()),
         bits: u128, iid in prop::sample::select(vec![u64::MAX, 0xffff, 0xff_ffff]), of_mac: bool, near in 0..128_u32,
@@ -263,17 +272,53 @@ fn words_of_options_sysctls_and_services_stay_where_they_are_no_names() {
 }
 
 #[test]
-fn a_key_is_drawn_until_no_network_is_called_as_one_of_the_site_is() {
-    // The first network of a private class begins as the class does, of which there is no other.
-    let networks: Vec<ipnet::Ipv4Net> =
-        ["10.0.0.0/8", "10.0.0.0/16", "192.168.0.0/24", "0.0.0.0/0", "10.0.2.24/32"]
-            .into_iter()
-            .map(|net| net.parse().unwrap())
-            .collect();
-    for _ in 0..2000 {
-        let p = Pseudonyms::of_key(drawn(&networks).unwrap());
-        for own in ["10.0.2.24", "192.168.0.7"] {
-            assert_ne!(p.v4(own.parse().unwrap()).to_string(), own);
-        }
+fn a_key_is_drawn_that_gives_no_network_the_name_of_another() {
+    let networks = |count: u8| (0..count).map(|nth| Ipv4Net::new(Ipv4Addr::new(10, nth, 7, 0), 24).unwrap());
+    let few: Vec<Ipv4Net> =
+        networks(40).chain(["128.0.0.0/1", "10.0.0.0/8"].map(|net| net.parse().unwrap())).collect();
+    for _ in 0..5 {
+        let p = Pseudonyms::of_key(drawn(&few).unwrap());
+        let is_anothers =
+            |net: &Ipv4Net| few[..40].iter().any(|other| other.network() == p.v4(net.network()));
+        assert!(!few[..40].iter().any(is_anothers));
     }
+    // Of too many for that, a key is drawn all the same, and the table says so.
+    let many: Vec<Ipv4Net> =
+        Ipv4Net::new(Ipv4Addr::new(10, 0, 0, 0), 8).unwrap().subnets(24).unwrap().collect();
+    let spread: Vec<Ipv4Net> = many.iter().copied().step_by(109).collect();
+    let p = Pseudonyms::of_key(drawn(&spread).unwrap());
+    let q = Pseudonyms::of_key(Key::of([1; 32], Vec::new()));
+    for net in many.iter().step_by(16) {
+        assert_ne!(p.v4(net.network()), net.network());
+        q.v4(net.network());
+    }
+    assert!(table(&q).contains(" of these pseudonyms are true names of others"), "{}", &table(&q)[..200]);
+}
+
+#[test]
+fn ids_known_by_their_beginning_stand_in_the_table() {
+    let p = pseudonyms(&[]);
+    let told = p.text(
+        "tap1234abcd-ef neutron-linuxbri-i89abcdef-0 tapfedcba98-76 fedcba98-7654-4321-8fed-cba987654321",
+    );
+    let table = p.table();
+    let device = told.split(' ').next().unwrap().strip_prefix("tap").unwrap();
+    assert_eq!(table.get(device).map(String::as_str), Some("1234abcd-ef"));
+    assert!(table.values().any(|name| name == "89abcdef-0"), "{table:?}");
+    assert!(!table.values().any(|name| name == "fedcba98-76"), "its whole id is there");
+}
+
+#[test]
+fn names_of_options_and_sysctls_stay_but_for_devices() {
+    use crate::mapped::Texts;
+    let p = pseudonyms(&[(Kind::Host, "vpn"), (Kind::Instance, "tcp"), (Kind::Device, "shop-uplink-eth")]);
+    let key = |map, key: &str| Texts::key(&p, Some(map), key).into_owned();
+    assert_eq!(key("values", "vpn_ip"), "vpn_ip");
+    for kept in ["ipv4.vpn.mode", "ipv4.conf.all.vpn", "ipv6.conf.default.vpn", "netfilter.vpn"] {
+        assert_eq!(key("sysctls", kept), kept);
+    }
+    let device = p.text("tap1234abcd-ef").into_owned();
+    assert_eq!(key("sysctls", "ipv4.conf.tap1234abcd-ef.vpn"), format!("ipv4.conf.{device}.vpn"));
+    assert_eq!(key("sysctls", "ipv6.neigh.vpn.100.x"), format!("ipv6.neigh.{}.100.x", p.name("vpn")));
+    assert_ne!(key("vif_uuids", "fa:16:3e:00:00:11"), "fa:16:3e:00:00:11");
 }

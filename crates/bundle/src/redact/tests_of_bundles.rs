@@ -45,6 +45,7 @@ fn ruleset() -> Ruleset {
         rule(Test::Field { field: ip, mask: u128::from(u32::MAX), within }),
         rule(Test::InSet(named)),
         rule(Test::SourceRange("198.51.100.3".parse().unwrap(), "198.51.101.4".parse().unwrap())),
+        rule(Test::EtherSource(mac("fa:16:3e:00:00:11"), mac("00:00:00:ff:ff:ff"))),
     ];
     let element = |low, high| Element {
         key: vec![Part::Range(low, high), Part::Range(6, 6)],
@@ -149,7 +150,9 @@ fn redacted(key: Option<Key>) -> (Bundle, Redacted, String) {
         "rabbit_hosts=mq1.rabbits.lan:5672,mq2.rabbits.lan\nmemcached_servers = cache-9:11211\nmulti_host = True\n\
          network_host=kiwi1\nserver=/corp.lan/10.0.0.42\ndomain=inner.lan\n",
     );
-    writer.add("kiwi1.acme.example", "disk.xml", "<source><host name='ceph-mon-a' port='6789'/></source>");
+    let hosts = "<source><host name='ceph-mon-a' port='6789'/><host port='6789'\n name = \"ceph-mon-b\"/>\
+                 <host port='>' transport=\"rdma\" name='ceph-mon-c'></host></source><hostdev/><host></host>";
+    writer.add("kiwi1.acme.example", "disk.xml", hosts);
     writer.add(
         "kiwi1.acme.example",
         "dnsmasq.conf",
@@ -218,6 +221,9 @@ fn what_was_within_is_within() {
         let ip: std::net::IpAddr = done.pseudonyms.text(text).parse().unwrap();
         assert_eq!(nets.iter().any(|net| net.contains(&ip)), expected, "{text}");
     }
+    let Test::EtherSource(given, mask) = &table.chains[0].rules[3].matches[0].test else { panic!("a MAC") };
+    assert_eq!(*mask, mac("00:00:00:ff:ff:ff"), "a mask is nobody's MAC");
+    assert_eq!(given.to_string(), done.pseudonyms.text("fa:16:3e:00:00:11"));
     let one = new("198.51.100.7");
     assert_eq!(table.sets[0].elements[0].key, [Part::Range(one, one), Part::Range(6, 6)]);
     assert!(table.sets[1].elements.is_empty(), "nobody asks it, so nobody knows what its numbers are");
@@ -239,7 +245,7 @@ fn no_name_is_left_and_a_key_gives_the_same_again() {
         "kiwi1-real",
         "rabbits",
         "cache-9",
-        "ceph-mon-a",
+        "ceph-mon-",
         "corp.lan",
         "inner.lan",
         "mango-guest",

@@ -5,14 +5,23 @@
 
 use super::key::Key;
 
-/// Passes the octets through. `turns` says whether the bit at a depth may be turned, given the original's bits before
-/// it, left-aligned; `back` undoes what was done.
+/// Whether a bit is turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Never,
+    /// As the key's hash of the bits before it has it.
+    ByKey,
+    Always,
+}
+
+/// Passes the octets through. `turns` tells of the bit at a depth, given the original's bits before it, left-aligned;
+/// `back` undoes what was done.
 pub(super) fn permute<const N: usize>(
     key: &Key,
     what: &str,
     octets: [u8; N],
     back: bool,
-    turns: impl Fn(usize, &[u8; N]) -> bool,
+    turns: impl Fn(usize, &[u8; N]) -> Turn,
 ) -> [u8; N] {
     // The original, as far as it is known.
     let mut known = [0; N];
@@ -22,10 +31,14 @@ pub(super) fn permute<const N: usize>(
         let mut place = 1_usize;
         for bit in 0..8_usize {
             let depth = 8 * at + bit;
-            let turned = turns(depth, &known) && {
-                let before = known.get(..at).unwrap_or_default();
-                let hash = hash.get_or_insert_with(|| key.hash(what, &[before]));
-                hash.get(place / 8).is_some_and(|byte| byte >> (place % 8) & 1 == 1)
+            let turned = match turns(depth, &known) {
+                Turn::Never => false,
+                Turn::Always => true,
+                Turn::ByKey => {
+                    let before = known.get(..at).unwrap_or_default();
+                    let hash = hash.get_or_insert_with(|| key.hash(what, &[before]));
+                    hash.get(place / 8).is_some_and(|byte| byte >> (place % 8) & 1 == 1)
+                }
             };
             let given = given >> (7 - bit) & 1;
             let other = given ^ u8::from(turned);

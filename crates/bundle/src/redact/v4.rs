@@ -4,13 +4,15 @@
 //! and a range of addresses would be none. So the last octet stays in every network, and in one that is wider than
 //! /24, and known when the key is made, all bits behind its prefix. Where that would leave too few bits to hide
 //! (192.168.0.0/16 as one network), the last octet alone stays.
+//!
+//! The first bit behind what is special is always turned: so no network is its own pseudonym, whatever the key.
 
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
 use super::key::Key;
-use super::tree;
+use super::tree::{self, Turn};
 
 const fn net(a: u8, b: u8, c: u8, length: u8) -> (u32, u8) {
     (u32::from_be_bytes([a, b, c, 0]), length)
@@ -42,14 +44,11 @@ pub(super) fn is_wide(network: Ipv4Net) -> bool {
     WIDE.contains(&network.prefix_len()) && network.prefix_len() >= class_bits + FREE_MIN
 }
 
-/// Whether a network is special, and nobody's secret, or a private class as a whole, of which there is no other.
-pub(super) fn stays(network: Ipv4Net) -> bool {
+/// Whether any key gives a network another name. What is special stays, and so does what is wider than a private
+/// class, and half of the Internet, which VPNs have routes to.
+pub(super) fn has_others(network: Ipv4Net) -> bool {
     let bits = u32::from(network.network());
-    let is_class = |(prefix, length): &(u32, u8)| {
-        network.prefix_len() <= *length && shares(bits, *prefix, u32::from(*length))
-    };
-    KEPT.iter().any(|(prefix, length)| shares(bits, *prefix, u32::from(*length)))
-        || CLASSES.iter().any(is_class)
+    (0..u32::from(network.prefix_len())).any(|depth| is_free(depth, bits))
 }
 
 /// An address of a private class.
@@ -63,20 +62,25 @@ pub(super) fn permute(key: &Key, address: Ipv4Addr, back: bool) -> Ipv4Addr {
     tree::permute(key, "v4", address.octets(), back, turns).into()
 }
 
-fn turns(key: &Key, depth: usize, known: u32) -> bool {
+fn turns(key: &Key, depth: usize, known: u32) -> Turn {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX);
-    let on_the_way = |(bits, length): &(u32, u8)| shares(known, *bits, depth.min(u32::from(*length)));
-    if depth >= 32 - LAST || KEPT.iter().any(on_the_way) {
-        return false;
-    }
-    if CLASSES.iter().any(|class| depth < u32::from(class.1) && on_the_way(class)) {
-        return false;
-    }
     let within = |network: &&Ipv4Net| {
         let length = u32::from(network.prefix_len());
         depth >= length && shares(known, u32::from(network.network()), length)
     };
-    !key.networks().iter().any(|network| within(&network))
+    if !is_free(depth, known) || key.networks().iter().any(|network| within(&network)) {
+        return Turn::Never;
+    }
+    // Behind one that is free all are: this is the first.
+    let is_first = depth.checked_sub(1).is_none_or(|before| !is_free(before, known));
+    if is_first { Turn::Always } else { Turn::ByKey }
+}
+
+/// No special network begins with the bits before, and the last bits are not reached.
+fn is_free(depth: u32, known: u32) -> bool {
+    let leads_to = |(bits, length): &(u32, u8)| shares(known, *bits, depth.min(u32::from(*length)));
+    let leads_to_class = |class: &(u32, u8)| depth < u32::from(class.1) && leads_to(class);
+    depth < 32 - LAST && !KEPT.iter().any(leads_to) && !CLASSES.iter().any(leads_to_class)
 }
 
 /// Two addresses share their first bits.

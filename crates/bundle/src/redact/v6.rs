@@ -7,7 +7,8 @@
 use std::net::Ipv6Addr;
 
 use super::key::Key;
-use super::{mac, tree, v4};
+use super::tree::{self, Turn};
+use super::{mac, v4};
 
 /// Prefixes that lead to kinds of addresses: global, unique local, link-local, multicast, and zeros.
 const CLASSES: [(u128, u32); 4] =
@@ -48,7 +49,11 @@ fn with_mac_end(key: &Key, bits: u128, back: bool) -> u128 {
     bits >> 24 << 24 | u128::from(u32::from_be_bytes([0, a, b, c]))
 }
 
-fn turns(depth: u32, known: u128) -> bool {
+fn turns(depth: u32, known: u128) -> Turn {
+    if may_turn(depth, known) { Turn::ByKey } else { Turn::Never }
+}
+
+fn may_turn(depth: u32, known: u128) -> bool {
     let on_the_way = |(bits, length): &(u128, u32)| depth < *length && shares(known, *bits, depth);
     if depth < 64 {
         // Zeros in front lead to `::` and its like.

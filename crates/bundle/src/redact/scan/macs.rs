@@ -3,7 +3,7 @@
 use model::Mac;
 
 use super::super::Pseudonyms;
-use super::super::names::is_word;
+use super::super::lookup::is_word;
 use super::Found;
 
 /// Octets of a MAC and its digits.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::super::Pseudonyms;
-use super::super::names::is_word;
+use super::super::lookup::is_word;
 use super::{Found, macs};
 
 /// Longest run that is looked at: an address with a zone, or a client's identifier (RFC 4361).

@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::super::Pseudonyms;
-use super::super::names::is_word;
+use super::super::lookup::is_word;
+use super::super::pseudonyms::BEGINNINGS;
 use super::{Found, macs};
 
 /// Digits of a UUID's groups (RFC 9562).
@@ -45,7 +46,7 @@ pub(super) fn id(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
 
 /// `1234abcd-ef`, or `1234abcd-e` of neutron's chains.
 fn beginning(pseudonyms: &Pseudonyms, rest: &str) -> Found {
-    [11, 10].into_iter().find_map(|length| {
+    BEGINNINGS.into_iter().find_map(|length| {
         let written = rest.get(..length).filter(|_| ends(rest, length))?;
         let (first, second) = written.split_once('-')?;
         let fits = first.len() == 8 && is_hex(first) && is_hex(second) && !second.is_empty();
