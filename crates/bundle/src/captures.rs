@@ -3,7 +3,7 @@
 //! They are large, so they are streamed both ways. Who reads a bundle is told which it holds, and reads each one
 //! straight out of the archive when it is wanted: [`open_capture`].
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -46,56 +46,104 @@ impl<S: Read + Write + Seek> Writer<S> {
     ) -> Result<(), WriteError> {
         let mut spool = self.spool();
         let path = format!("{FOLDER}/{}-{}", spool.captures.len() + 1, names::part(name));
-        let before = spool.out;
-        if spool.files.len() >= self.limits.plain_files()
-            || before.saturating_add(crate::entry::length(bytes)) > self.limits.plain_bytes()
-        {
+        if !spool.may_grow(bytes, &self.limits) {
             let why = format!("{bytes} bytes are more than there is room for");
             return Err(WriteError::TooLarge { file: path, why });
         }
-        let (taken_at, limits) = (self.taken_at, self.limits);
-        let sha256 = spool.stream(&path, (bytes, source), (taken_at, &limits))?;
+        let fill = &mut |out: &mut dyn Write| io::copy(&mut source.take(bytes), out).map(|_| ());
+        let sha256 = spool.stream(&path, bytes, fill, (self.taken_at, &self.limits))?;
         spool.files.push(FileEntry { path: path.clone(), bytes, sha256 });
         spool.captures.push(CaptureEntry { path, vantage: vantage.map(str::to_owned) });
         Ok(())
     }
+
+    /// Takes a file of the site that is no text, of so many bytes, as `fill` writes it. Where a reader has no room for
+    /// it, it is left out, with a gap.
+    pub(crate) fn add_stream(&self, file: &str, bytes: u64, fill: &mut Fill<'_>) -> Result<(), WriteError> {
+        let path = names::path("", file);
+        let mut spool = self.spool();
+        if !spool.is_new(&path) {
+            return Ok(());
+        }
+        if !spool.may_grow(bytes, &self.limits) {
+            spool.left_out.push(path);
+            return Ok(());
+        }
+        let sha256 = spool.stream(&path, bytes, fill, (self.taken_at, &self.limits))?;
+        spool.files.push(FileEntry { path, bytes, sha256 });
+        Ok(())
+    }
 }
 
+/// Writes a file's octets.
+pub(crate) type Fill<'f> = dyn FnMut(&mut dyn Write) -> io::Result<()> + 'f;
+
 impl<S: Read + Write + Seek> Spool<S> {
+    /// There is room for a file of so many bytes, if it packs well enough and not too well.
+    fn may_grow(&self, bytes: u64, limits: &Limits) -> bool {
+        let out = self.out.saturating_add(crate::entry::length(bytes));
+        self.files.len() < limits.plain_files() && out <= limits.plain_bytes()
+    }
+
     /// Writes a file as it comes; returns its hash. Nobody knows beforehand how small it packs, so it may turn out on
     /// the way that a reader would refuse it.
     fn stream(
         &mut self,
         path: &str,
-        (bytes, source): (u64, &mut dyn Read),
+        bytes: u64,
+        fill: &mut Fill<'_>,
         (mtime, limits): (u64, &Limits),
     ) -> Result<String, WriteError> {
         let cannot = failed(path);
         crate::entry::begin(&mut self.packed, path, bytes, mtime).map_err(&cannot)?;
         self.out += crate::entry::length(0);
-        let mut source = source.take(bytes);
-        let (mut hash, mut copied) = (Sha256::new(), 0);
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let read = source.read(&mut chunk).map_err(&cannot)?;
-            let Some(octets) = chunk.get(..read).filter(|octets| !octets.is_empty()) else { break };
-            hash.update(octets);
-            copied += octets.len() as u64;
-            self.out += octets.len() as u64;
-            let packed = self.packed.get_mut().stream_position().map_err(&cannot)?;
-            if !limits.let_grow(self.out + crate::entry::length(0), packed) {
-                let why =
-                    "it repeats itself so that it would be taken for a decompression bomb: give it beside";
-                return Err(WriteError::TooLarge { file: path.to_owned(), why: why.to_owned() });
-            }
-            self.packed.write_all(octets).map_err(&cannot)?;
+        let streamed =
+            Streamed { spool: self, limits: *limits, hash: Sha256::new(), missing: bytes, repeats: false };
+        let mut chunks = BufWriter::with_capacity(CHUNK, streamed);
+        let filled = fill(&mut chunks).and_then(|()| chunks.flush());
+        let (Streamed { hash, missing, repeats, .. }, _) = chunks.into_parts();
+        if repeats {
+            let why = "it repeats itself so that it would be taken for a decompression bomb: give it beside";
+            return Err(WriteError::TooLarge { file: path.to_owned(), why: why.to_owned() });
         }
-        if copied < bytes {
+        filled.map_err(&cannot)?;
+        if missing > 0 {
             return Err(cannot(io::ErrorKind::UnexpectedEof.into()));
         }
         self.out = self.out.next_multiple_of(crate::entry::length(0));
         crate::entry::fill(&mut self.packed, bytes).map_err(&cannot)?;
         Ok(names::hex(&hash.finalize()))
+    }
+}
+
+/// A file on its way into the archive.
+struct Streamed<'s, S: Write> {
+    spool: &'s mut Spool<S>,
+    limits: Limits,
+    hash: Sha256,
+    /// Octets that its header promises and that have not come yet.
+    missing: u64,
+    /// A reader would refuse it.
+    repeats: bool,
+}
+
+impl<S: Read + Write + Seek> Write for Streamed<'_, S> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let length = octets.len() as u64;
+        self.missing = self.missing.checked_sub(length).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.spool.out += length;
+        let packed = self.spool.packed.get_mut().stream_position()?;
+        if !self.limits.let_grow(self.spool.out + crate::entry::length(0), packed) {
+            self.repeats = true;
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        self.hash.update(octets);
+        self.spool.packed.write_all(octets)?;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -144,27 +144,43 @@ fn take(path: &str, entry: &mut Entry<'_, impl Read>, taken: &mut Taken) -> Resu
 /// Longest plain file that is read as a whole: beyond what any of ours may be.
 pub(crate) const PLAIN_MAX: u64 = FACTS_MAX;
 
-/// Shows every plain file of a bundle that [`read()`] took, one after the other. What is longer than a file of facts
-/// may be is left out, and so is what lies behind damage.
-pub(crate) fn plain_files(source: impl Read, see: &mut dyn FnMut(&str, &[u8])) -> Result<(), ReadError> {
+/// Sees a plain file: its path, its length, and its octets, which may be left where they are.
+pub(crate) type SeePlain<'s> = dyn FnMut(&str, u64, &mut dyn Read) -> io::Result<()> + 's;
+
+/// Shows every plain file of a bundle that [`read()`] took, one after the other. What lies behind damage is left out.
+pub(crate) fn plain_files(source: impl Read, see: &mut SeePlain<'_>) -> Result<(), ReadError> {
     let shown = || -> Result<(), Stop> {
         let mut archive = Archive::new(bounded::zstd(source, &Limits::REAL)?);
         for entry in archive.entries()?.raw(true) {
-            let Some((path, entry)) = path::plain_file(entry?).map_err(Stop::Refused)? else { continue };
-            let length = entry.header().entry_size()?;
-            if path == MANIFEST || is_ours(&path) || length > PLAIN_MAX {
+            let Some((path, mut entry)) = path::plain_file(entry?).map_err(Stop::Refused)? else { continue };
+            if path == MANIFEST || is_ours(&path) {
                 continue;
             }
-            let mut bytes = Vec::new();
-            entry.take(PLAIN_MAX).read_to_end(&mut bytes)?;
-            whole(bytes.len() as u64, length)?;
-            see(&path, &bytes);
+            let length = entry.header().entry_size()?;
+            see(&path, length, &mut Whole { inner: &mut entry, missing: length })?;
         }
         Ok(())
     };
     match shown() {
         Err(Stop::Refused(error)) => Err(error),
         Ok(()) | Err(Stop::Damaged(_)) => Ok(()),
+    }
+}
+
+/// A file's octets, of which none may be missing at the end.
+struct Whole<R> {
+    inner: R,
+    missing: u64,
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.missing = self.missing.saturating_sub(read as u64);
+        if read == 0 && !buffer.is_empty() && self.missing > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(read)
     }
 }
 

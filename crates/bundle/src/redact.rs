@@ -9,6 +9,7 @@
 
 mod captures;
 mod fields;
+mod files;
 mod gather;
 mod key;
 mod lookup;
@@ -27,16 +28,15 @@ mod tests;
 #[cfg(test)]
 mod tests_of_bundles;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 
 use collect::Machine;
 use model::snapshot::Gap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::assemble::Member;
-use crate::captures::CaptureEntry;
 use crate::error::{ReadError, WriteError};
 use crate::manifest::{CloudFacts, DATABASE, FACTS_SCHEMA, FactsOf, MachineFacts, Manifest};
 use crate::mapped;
@@ -44,6 +44,7 @@ use crate::read::{self, Bundle};
 use crate::write::{Facts, Writer};
 
 pub use captures::redact as redact_capture;
+use files::Files;
 use gather::Gathered;
 pub use key::{Key, KeyError};
 use names::Kind;
@@ -102,24 +103,28 @@ pub struct Redacted {
 /// Writes the bundle that is read from `source` under other names: those of `key`, or of one that is drawn. `name` is
 /// what gaps call it; `spool` is empty, and goes away by itself.
 pub fn redact(
-    mut source: impl Read + Seek,
+    source: impl Read + Seek,
     name: &str,
     key: Option<Key>,
     spool: impl Read + Write + Seek,
     out: impl Write,
 ) -> Result<Redacted, RedactError> {
+    within(source, name, key, (spool, out), read::PLAIN_MAX)
+}
+
+fn within(
+    mut source: impl Read + Seek,
+    name: &str,
+    key: Option<Key>,
+    (spool, out): (impl Read + Write + Seek, impl Write),
+    text_max: u64,
+) -> Result<Redacted, RedactError> {
     let bundle = read::read(&mut source, name)?;
     if bundle.manifest.redacted {
         return Err(RedactError::Already);
     }
-    let folders: BTreeMap<String, String> =
-        bundle.manifest.machines.iter().map(|entry| (entry.folder.clone(), entry.name.clone())).collect();
-    let paths = |entries: &[CaptureEntry]| {
-        entries.iter().map(|entry| entry.path.clone()).collect::<BTreeSet<String>>()
-    };
-    let (are_captures, whole) = (paths(&bundle.manifest.captures), paths(&bundle.captures));
+    let mut files = Files::of(&bundle, text_max);
     let (mut manifest, mut machines, mut cloud) = parts(bundle);
-    let mut left_out = BTreeSet::new();
     let mut gathered = Gathered::default();
     for (name, inside, outcome) in &mut machines {
         gathered.names.add(if *inside { Kind::Instance } else { Kind::Host }, name);
@@ -128,34 +133,12 @@ pub fn redact(
         }
     }
     gathered.cloud(&mut cloud);
-    let again = |source| RedactError::Again { source };
-    let mut shown = BTreeSet::new();
-    source.seek(SeekFrom::Start(0)).map_err(again)?;
-    read::plain_files(&mut source, &mut |path, bytes| {
-        if are_captures.contains(path) {
-            shown.insert(path.to_owned());
-            // What is packed, or no format that is rewritten, may say anything.
-            if !captures::is_one(bytes) || !whole.contains(path) {
-                left_out.insert(path.to_owned());
-            }
-        } else if !captures::is_one(bytes) {
-            gathered.file(path, &String::from_utf8_lossy(bytes));
-        }
-    })?;
-    left_out.extend(are_captures.difference(&shown).cloned());
+    files.gather(&mut source, &mut gathered)?;
     let pseudonyms = settled(key, gathered, &machines)?;
 
     manifest.redacted = true;
-    manifest.captures.retain(|entry| are_captures.contains(&entry.path) && !left_out.contains(&entry.path));
-    manifest.gaps.extend(left_out.iter().map(|path| Gap {
-        what: format!("the packets in {path}"),
-        why: format!(
-            "a capture in this format, damaged, or longer than {} MiB, cannot be redacted, and was left out",
-            read::PLAIN_MAX >> 20
-        ),
-        would_need:
-            "it whole, shorter (editcap -c), and as plain pcapng: editcap -F pcapng FILE NEW".to_owned(),
-    }));
+    manifest.captures.retain(|entry| files.stays(entry));
+    manifest.gaps.extend(files.gaps());
     let vantages: Vec<Option<String>> = manifest.captures.iter().map(|entry| entry.vantage.clone()).collect();
     let mut manifest: Manifest = mapped_over(&pseudonyms, &manifest)?;
     for (entry, vantage) in manifest.captures.iter_mut().zip(vantages) {
@@ -163,18 +146,7 @@ pub fn redact(
     }
     manifest.machines.clear();
     let writer = Writer::new(spool, manifest.taken_at)?;
-    source.seek(SeekFrom::Start(0)).map_err(again)?;
-    read::plain_files(&mut source, &mut |path, bytes| {
-        if left_out.contains(path) {
-            return;
-        }
-        let path = path_of(&pseudonyms, &folders, path);
-        if captures::is_one(bytes) {
-            writer.add_bytes(&path, &captures::redact(&pseudonyms, bytes));
-        } else {
-            writer.add("", &path, &pseudonyms.text(&String::from_utf8_lossy(bytes)));
-        }
-    })?;
+    files.write(&mut source, &pseudonyms, &writer)?;
     for (name, _, outcome) in &mut machines {
         *name = pseudonyms.name(name);
         match outcome {
@@ -189,16 +161,6 @@ pub fn redact(
     let read = facts.machines.iter().filter_map(|(_, _, outcome)| outcome.as_ref().ok());
     let gaps = read.clone().map(|machine| machine.gaps.len()).sum::<usize>() + facts.manifest.gaps.len();
     Ok(Redacted { bytes, machines: read.count(), gaps, pseudonyms })
-}
-
-/// A file's path: a machine's folder is called as the machine is.
-fn path_of(pseudonyms: &Pseudonyms, folders: &BTreeMap<String, String>, path: &str) -> String {
-    match path.split_once('/').and_then(|(folder, file)| Some((folders.get(folder)?, file))) {
-        Some((machine, file)) => {
-            format!("{}/{}", crate::names::part(&pseudonyms.name(machine)), pseudonyms.text(file))
-        }
-        None => pseudonyms.text(path).into_owned(),
-    }
 }
 
 type Machines = Vec<(String, bool, Result<Machine, crate::Missing>)>;

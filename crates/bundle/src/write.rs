@@ -51,7 +51,7 @@ pub(crate) struct Spool<S: Write> {
     /// Their paths, none of which may come twice.
     paths: BTreeSet<String>,
     /// Files that a reader would refuse the bundle for.
-    left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
     /// Bytes so far, unpacked.
     pub(crate) out: u64,
     /// The first thing that went wrong; later files are not taken any more.
@@ -97,18 +97,10 @@ impl<S: Read + Write + Seek> Writer<S> {
         self.put(path, text.as_bytes());
     }
 
-    /// Takes a file of the site that is no text, as it is.
-    pub(crate) fn add_bytes(&self, file: &str, bytes: &[u8]) {
-        let path = names::path("", file);
-        if path != MANIFEST && !read::is_ours(&path) {
-            self.put(path, bytes);
-        }
-    }
-
     fn put(&self, path: String, bytes: &[u8]) {
         let listed = listed(&path, bytes);
         let mut spool = self.spool();
-        if spool.failed.is_some() || !spool.paths.insert(path.clone()) {
+        if !spool.is_new(&path) {
             return;
         }
         if !spool.has_room(bytes.len() as u64, &self.limits) {
@@ -206,6 +198,11 @@ impl<S: Read + Write + Seek> Writer<S> {
 }
 
 impl<S: Read + Write + Seek> Spool<S> {
+    /// Nothing went wrong so far, and no file is called so.
+    pub(crate) fn is_new(&mut self, path: &str) -> bool {
+        self.failed.is_none() && self.paths.insert(path.to_owned())
+    }
+
     /// A file of so many bytes may follow; counts it.
     pub(crate) fn has_room(&mut self, bytes: u64, limits: &Limits) -> bool {
         let out = self.out.saturating_add(entry::length(bytes));

@@ -3,10 +3,14 @@
 //! Headers are rewritten and their checksums made right; what they carry is blanked, since nobody can tell whose words
 //! it is. Of pcapng stay the interfaces, with their names as texts are told, the packets with their times, and remarks;
 //! names of addresses, secrets of TLS and whatever else a block may hold are left out. What breaks off or is damaged
-//! ends the file there.
+//! ends the file there. However long a file is, one packet of it is held at a time.
 
 mod packet;
 mod sums;
+
+use std::io::{self, BufReader, Read, Write};
+
+use parse::capture::BLOCK_MAX;
 
 use super::Pseudonyms;
 
@@ -15,9 +19,19 @@ const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 const PCAP: [[u8; 4]; 4] =
     [[0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0xc3, 0xd4], [0x4d, 0x3c, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d]];
 
+/// Octets that tell a capture.
+pub(super) const MAGIC: u64 = 4;
+
 /// Octets of pcap's header, and of the one before each packet.
 const PCAP_HEAD: usize = 24;
 const PCAP_RECORD: usize = 16;
+
+/// Octets of pcapng's shortest block, and the link types of a section that are remembered.
+const BLOCK_MIN: usize = 12;
+const LINK_TYPES_MAX: usize = 1 << 16;
+
+/// Octets that are read at once.
+const CHUNK: usize = 64 * 1024;
 
 /// Blocks of pcapng that stay, and options of theirs (draft-ietf-opsawg-pcapng).
 const BLOCK_INTERFACE: u32 = 1;
@@ -39,15 +53,49 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(&SECTION) || PCAP.iter().any(|magic| bytes.starts_with(magic))
 }
 
+/// What becomes of packets: a file's length is told before its first octet, and rewriting keeps each one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packets {
+    Rewritten,
+    Counted,
+}
+
 /// A capture under pseudonyms; nothing of what is none.
-pub fn redact(pseudonyms: &Pseudonyms, bytes: &[u8]) -> Vec<u8> {
-    if bytes.starts_with(&SECTION) {
-        let mut out = Vec::with_capacity(bytes.len());
-        // What breaks off is left out: a block is written when it is whole.
-        let _ = sections(pseudonyms, bytes, &mut out);
-        return out;
+pub fn redact(pseudonyms: &Pseudonyms, mut bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    // Neither reading octets nor writing to memory fails.
+    let _ = stream(pseudonyms, &mut bytes, Packets::Rewritten, &mut out);
+    out
+}
+
+/// The same of what is read as it is written.
+///
+/// # Errors
+/// What the source or the destination said; damage within ends the capture and is none.
+pub(super) fn stream(
+    pseudonyms: &Pseudonyms,
+    source: &mut dyn Read,
+    packets: Packets,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut source = BufReader::with_capacity(CHUNK, source);
+    let mut head = vec![0; BLOCK_MIN];
+    if !fill(&mut source, &mut head)? {
+        return Ok(());
     }
-    if is_one(bytes) { pcap(pseudonyms, bytes) } else { Vec::new() }
+    if head.starts_with(&SECTION) {
+        return sections(pseudonyms, head, &mut source, packets, out);
+    }
+    if is_one(&head) { pcap(pseudonyms, head, &mut source, packets, out) } else { Ok(()) }
+}
+
+/// Reads as many octets as there is room for; false where the file ends before.
+fn fill(source: &mut dyn Read, place: &mut [u8]) -> io::Result<bool> {
+    match source.read_exact(place) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The order of a file's octets.
@@ -89,63 +137,104 @@ impl Order {
     }
 }
 
-fn pcap(pseudonyms: &Pseudonyms, bytes: &[u8]) -> Vec<u8> {
-    let order = if matches!(bytes.first(), Some(0xa1)) { Order::Big } else { Order::Little };
-    let mut out = bytes.to_vec();
-    let (mut at, mut whole) = (PCAP_HEAD, PCAP_HEAD.min(bytes.len()));
-    // The upper bits tell of a frame's checksum.
-    let link_type = order.u32(bytes, 20).unwrap_or_default() & 0xffff;
-    while let Some(length) = order.u32(bytes, at + 8) {
-        let start = at + PCAP_RECORD;
-        let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
-        let Some(data) = end.and_then(|end| out.get_mut(start..end)) else { break };
-        packet::redact(pseudonyms, link_type, data);
-        at = start + data.len();
-        whole = at;
+fn pcap(
+    pseudonyms: &Pseudonyms,
+    mut head: Vec<u8>,
+    source: &mut dyn Read,
+    packets: Packets,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let order = if matches!(head.first(), Some(0xa1)) { Order::Big } else { Order::Little };
+    head.resize(PCAP_HEAD, 0);
+    if !fill(source, head.get_mut(BLOCK_MIN..).unwrap_or_default())? {
+        return Ok(());
     }
-    out.truncate(whole);
-    out
+    out.write_all(&head)?;
+    // The upper bits tell of a frame's checksum.
+    let link_type = order.u32(&head, 20).unwrap_or_default() & 0xffff;
+    let (mut record, mut data) = ([0; PCAP_RECORD], Vec::new());
+    while fill(source, &mut record)? {
+        let length = order.u32(&record, 8).and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length.filter(|length| *length <= BLOCK_MAX) else { break };
+        data.resize(length, 0);
+        if !fill(source, &mut data)? {
+            break;
+        }
+        if packets == Packets::Rewritten {
+            packet::redact(pseudonyms, link_type, &mut data);
+        }
+        out.write_all(&record)?;
+        out.write_all(&data)?;
+    }
+    Ok(())
 }
 
-fn sections(pseudonyms: &Pseudonyms, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+/// Blocks of pcapng, the first of which begins with `head`. One is written when it is whole.
+fn sections(
+    pseudonyms: &Pseudonyms,
+    mut head: Vec<u8>,
+    source: &mut dyn Read,
+    packets: Packets,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut order = Order::Little;
     let mut link_types: Vec<u32> = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let kind = bytes.get(at..at + 4)?;
-        if kind == SECTION {
-            order = match bytes.get(at + 8..at + 12)? {
-                [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
-                [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
-                _ => return None,
+    let mut made = Vec::new();
+    loop {
+        let is_section = head.starts_with(&SECTION);
+        if is_section {
+            order = match head.get(8..) {
+                Some([0x1a, 0x2b, 0x3c, 0x4d]) => Order::Big,
+                Some([0x4d, 0x3c, 0x2b, 0x1a]) => Order::Little,
+                Some(_) | None => return Ok(()),
             };
             link_types.clear();
         }
-        let length = usize::try_from(order.u32(bytes, at + 4)?).ok()?;
-        let block = bytes.get(at..at.checked_add(length)?).filter(|_| length >= 12 && length % 4 == 0)?;
-        let body = block.get(8..length - 4)?;
-        if kind == SECTION {
-            // Its own length is not told: blocks are left out.
-            let fixed = [body.get(..8)?, &[0xff; 8]].concat();
-            put(order, u32::from_be_bytes(SECTION), &fixed, out);
-        } else {
-            self::block(pseudonyms, order, order.u32(bytes, at)?, body, &mut link_types, out)?;
+        let kind = order.u32(&head, 0).unwrap_or_default();
+        let length = order.u32(&head, 4).and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        if !(BLOCK_MIN..=BLOCK_MAX).contains(&length) || !length.is_multiple_of(4) {
+            return Ok(());
         }
-        at += length;
+        head.resize(length, 0);
+        if !fill(source, head.get_mut(BLOCK_MIN..).unwrap_or_default())? {
+            return Ok(());
+        }
+        let body = head.get(8..length - 4).unwrap_or_default();
+        made.clear();
+        let is_whole = if is_section {
+            // Its own length is not told: blocks are left out.
+            let fixed = body.get(..8).map(|fixed| [fixed, &[0xff; 8]].concat());
+            fixed.map(|fixed| put(order, kind, &fixed, &mut made))
+        } else {
+            block(pseudonyms, (order, packets), kind, body, &mut link_types, &mut made)
+        };
+        if is_whole.is_none() {
+            return Ok(());
+        }
+        out.write_all(&made)?;
+        head.resize(BLOCK_MIN, 0);
+        if !fill(source, &mut head)? {
+            return Ok(());
+        }
     }
-    Some(())
 }
 
 fn block(
     pseudonyms: &Pseudonyms,
-    order: Order,
+    (order, packets): (Order, Packets),
     kind: u32,
     body: &[u8],
     link_types: &mut Vec<u32>,
     out: &mut Vec<u8>,
 ) -> Option<()> {
     let mut made;
+    let rewrite = |link_type: u32, data: &mut [u8]| {
+        if packets == Packets::Rewritten {
+            packet::redact(pseudonyms, link_type, data);
+        }
+    };
     match kind {
+        BLOCK_INTERFACE if link_types.len() >= LINK_TYPES_MAX => return None,
         BLOCK_INTERFACE => {
             link_types.push(u32::from(order.u16(body, 0)?));
             made = body.get(..8)?.to_vec();
@@ -164,7 +253,7 @@ fn block(
             let length = usize::try_from(order.u32(body, 12)?).ok()?;
             let end = 20_usize.checked_add(length)?;
             made = body.get(..end)?.to_vec();
-            packet::redact(pseudonyms, *link_type, made.get_mut(20..)?);
+            rewrite(*link_type, made.get_mut(20..)?);
             pad(&mut made);
             let behind = body.get(made.len()..).unwrap_or_default();
             // Its second option is its flags here.
@@ -172,7 +261,7 @@ fn block(
         }
         BLOCK_SIMPLE => {
             made = body.to_vec();
-            packet::redact(pseudonyms, *link_types.first()?, made.get_mut(4..)?);
+            rewrite(*link_types.first()?, made.get_mut(4..)?);
         }
         BLOCK_STATISTICS => {
             made = body.get(..12)?.to_vec();
