@@ -55,18 +55,13 @@ impl Replacement {
     }
 
     fn open(target: PathBuf, mode: u32) -> io::Result<Replacement> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(mode);
-        // A file without a name goes with the process, however that ends (open(2), O_TMPFILE).
-        let unnamed = options.clone().custom_flags(libc::O_TMPFILE).open(folder(&target));
-        let (file, named) = match unnamed {
-            Ok(file) => (file, None),
-            // This file system has none.
-            Err(error) if is_without_unnamed(&error) => {
+        let options = options(mode);
+        let (file, named) = match without_name(&options, &target)? {
+            Some(file) => (file, None),
+            None => {
                 let name = hidden(&target);
-                (options.create_new(true).open(&name)?, Some(name))
+                (options.clone().create_new(true).open(&name)?, Some(name))
             }
-            Err(error) => return Err(error),
         };
         Ok(Replacement { file, target, named })
     }
@@ -96,6 +91,40 @@ impl Drop for Replacement {
             // Whatever kept it from its place has been told.
             let _ = fs::remove_file(name);
         }
+    }
+}
+
+/// A file in the folder of `beside` that nobody else may read and that never gets a name: to be written and read, and
+/// gone with the process, however that ends.
+pub fn unnamed(beside: &Path) -> io::Result<File> {
+    let options = options(0o600);
+    match without_name(&options, beside)? {
+        Some(file) => Ok(file),
+        None => named_once(&options, beside),
+    }
+}
+
+/// Where files cannot be without a name, it loses the name as soon as it is open.
+fn named_once(options: &OpenOptions, beside: &Path) -> io::Result<File> {
+    let name = hidden(beside);
+    let file = options.clone().create_new(true).open(&name)?;
+    fs::remove_file(&name)?;
+    Ok(file)
+}
+
+fn options(mode: u32) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(mode);
+    options
+}
+
+/// A file without a name, which goes with the process, however that ends (open(2), `O_TMPFILE`). Not every file system
+/// has such.
+fn without_name(options: &OpenOptions, target: &Path) -> io::Result<Option<File>> {
+    match options.clone().custom_flags(libc::O_TMPFILE).open(folder(target)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_without_unnamed(&error) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -175,6 +204,26 @@ mod tests {
         Replacement::private(&old).unwrap().commit().unwrap();
         assert_eq!(fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(names(folder.path()), ["link", "old"]);
+    }
+
+    #[test]
+    fn a_file_without_a_name_leaves_none_where_it_needed_one_at_first() {
+        use std::io::{Read, Seek};
+        let folder = tempfile::tempdir().unwrap();
+        let beside = folder.path().join("out.plain");
+        // The second twice: what was opened before stands in nobody's way.
+        let open =
+            [unnamed(&beside), named_once(&options(0o600), &beside), named_once(&options(0o600), &beside)];
+        for file in open {
+            let mut file = file.unwrap();
+            assert_eq!(names(folder.path()).len(), 0, "from now on a kill leaves nothing");
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            file.write_all(b"secret").unwrap();
+            file.rewind().unwrap();
+            let mut back = String::new();
+            file.read_to_string(&mut back).unwrap();
+            assert_eq!(back, "secret");
+        }
     }
 
     #[test]

@@ -299,3 +299,35 @@ fn what_is_redacted_is_not_redacted_again() {
     let none = redact(Cursor::new(b"x".to_vec()), "x", None, Cursor::new(Vec::new()), Vec::new());
     assert!(matches!(none, Err(RedactError::Read(_))));
 }
+
+#[test]
+fn a_capture_may_be_longer_than_a_text() {
+    const TEXT_MAX: u64 = 1000;
+    let packet = [0x22; 60];
+    let record = [&[0; 8][..], &[60, 0, 0, 0, 60, 0, 0, 0], &packet].concat();
+    let head = [&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0][..], &[0; 8], &[0xff, 0xff, 0, 0, 1, 0, 0, 0]].concat();
+    let capture = [head, record.repeat(100)].concat();
+    let writer = Writer::new(Cursor::new(Vec::new()), 1).unwrap();
+    for (name, octets) in [("kiwi1.pcap", &capture[..]), ("cut.pcap.gz", &[0x1f, 0x8b, 8, 0])] {
+        writer.add_capture(name, Some("kiwi1"), (octets.len() as u64, &mut &*octets)).unwrap();
+    }
+    writer.add("kiwi1.acme.example", "long.txt", &"kiwi1 ".repeat(1000));
+    let mut plain = Vec::new();
+    writer.finish(&facts(), &mut plain).unwrap();
+    let mut out = Vec::new();
+    let spool = Cursor::new(Vec::new());
+    let done = within(Cursor::new(plain), "x", None, (spool, &mut out), TEXT_MAX).unwrap();
+    let bundle = read::read(&out[..], "x").unwrap();
+    let [entry] = bundle.captures.as_slice() else { panic!("one: {:?}", bundle.captures) };
+    let host = done.pseudonyms.name("kiwi1");
+    assert_eq!(
+        (entry.path.clone(), entry.vantage.as_ref()),
+        (format!("captures/1-{host}.pcap"), Some(&host))
+    );
+    let mut octets = Vec::new();
+    crate::open_capture(&out[..], &entry.path).unwrap().read_to_end(&mut octets).unwrap();
+    assert!(octets.len() == capture.len() && octets != capture);
+    let gaps: Vec<&str> = bundle.gaps.iter().map(|gap| gap.what.as_str()).collect();
+    let host = done.pseudonyms.name("kiwi1.acme.example");
+    assert_eq!(gaps, ["the packets in captures/2-cut.pcap.gz", &format!("what {host}/long.txt says")]);
+}

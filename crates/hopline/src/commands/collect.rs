@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 
 use bundle::{CloudFacts, Facts, Manifest, Missing, Writer};
-use capture::replace::Replacement;
+use capture::replace::{self, Replacement};
 use cloud::{DatabaseError, Records};
 use collect::{Keep, MachinePlan};
 use model::snapshot::Gap;
@@ -45,9 +45,9 @@ pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure
         return told.print(output, redacted.bytes, plan.format);
     }
     // It never gets a name: nobody shall send the wrong one.
-    let mut plain = spool(output, ".plain")?;
-    let (told, _) = collect_into(plan, question, &mut plain.file)?;
-    let redacted = redacting::write(&mut plain.file, output, key, output)?;
+    let mut plain = spool(output)?;
+    let (told, _) = collect_into(plan, question, &mut plain)?;
+    let redacted = redacting::write(&mut plain, output, key, output)?;
     told.print(output, redacted.bytes, plan.format)
 }
 
@@ -64,8 +64,7 @@ fn collect_into(plan: &Plan, question: &CollectQuestion, out: &mut File) -> Resu
     let output = &question.output;
     let cannot = |error: &dyn Display| cannot_write(output, error);
     let taken_at = collect::now();
-    let spool = spool(output, ".spool")?;
-    let writer = Writer::new(&spool.file, taken_at).map_err(|error| cannot(&error))?;
+    let writer = Writer::new(spool(output)?, taken_at).map_err(|error| cannot(&error))?;
     let keep = |machine: &str, file: &str, text: &str| {
         writer.add(machine, file, text);
         if let Some(name) = file.strip_prefix("main/nft-").and_then(|name| name.strip_suffix(".txt")) {
@@ -88,11 +87,9 @@ fn cannot_write(output: &Path, error: &dyn Display) -> Failure {
         .hint("`-o FILE.tar.zst` names a file in a folder that can be written to")
 }
 
-/// A file beside the bundle that goes away by itself. Where files cannot be without a name, each needs one.
-fn spool(output: &Path, ending: &str) -> Result<Replacement, Failure> {
-    let mut name = output.as_os_str().to_owned();
-    name.push(ending);
-    Replacement::private(Path::new(&name)).map_err(|error| cannot_write(output, &error))
+/// A file beside the bundle that goes away by itself.
+fn spool(output: &Path) -> Result<File, Failure> {
+    replace::unnamed(output).map_err(|error| cannot_write(output, &error))
 }
 
 /// The machines to be read: the hosts that were named, and the instances on them that can be entered.

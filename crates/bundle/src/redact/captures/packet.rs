@@ -301,6 +301,10 @@ fn tcp_options(options: &mut [u8]) {
 /// Octets of a payload that say, in the key's hash, which others are the same.
 const SAME: usize = 8;
 
+/// Octets behind which some of the hash follow again: zeros alone would pack so well that a reader took the bundle for
+/// a decompression bomb.
+const ZEROS_MAX: usize = 2048;
+
 /// Payload that nobody can read any more; equal ones stay equal, so that a packet is known again at another place.
 fn blank(pseudonyms: &Pseudonyms, payload: &mut [u8]) {
     if payload.iter().all(|octet| *octet == 0) {
@@ -308,7 +312,10 @@ fn blank(pseudonyms: &Pseudonyms, payload: &mut [u8]) {
     }
     let hash = pseudonyms.key().hash("payload", &[payload]);
     payload.fill(0);
-    payload.iter_mut().zip(hash).take(SAME).for_each(|(octet, hash)| *octet = hash);
+    for (nth, part) in payload.chunks_mut(ZEROS_MAX).enumerate() {
+        let own = if nth == 0 { hash } else { pseudonyms.key().hash("part", &[&hash, &nth.to_be_bytes()]) };
+        part.iter_mut().zip(own).take(SAME).for_each(|(octet, hash)| *octet = hash);
+    }
 }
 
 /// Of DNS stay the id, and whether it asks or answers; what is asked for becomes the root, of a type and class that are

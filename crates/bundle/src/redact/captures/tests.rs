@@ -278,3 +278,73 @@ fn a_question_for_a_name_and_its_answer_stay_such() {
     let other = redacted(&frame(0x0800, &udp(FROM, TO, (4711, 53), &other)));
     assert_ne!(there[12..17], other[54..59]);
 }
+
+/// A pcap of so many packets, made as it is read; and how far it has been.
+struct Endless<'c> {
+    left: usize,
+    ready: Vec<u8>,
+    read: &'c std::cell::Cell<usize>,
+}
+
+/// Payload of a packet that a NIC puts together (GRO), unlike every other's.
+const LARGE: usize = 60_000;
+
+impl std::io::Read for Endless<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.ready.is_empty() && self.left > 0 {
+            self.left -= 1;
+            let payload: Vec<u8> = (0..LARGE).map(|at| (at * (self.left + 7)).to_le_bytes()[0]).collect();
+            let packet = frame(0x0800, &udp(FROM, TO, (4711, 9), &payload));
+            let length = u32::try_from(packet.len()).unwrap().to_le_bytes();
+            self.ready = [&[0; 8][..], &length, &length, &packet].concat();
+        }
+        let length = self.ready.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.ready[..length]);
+        self.ready.drain(..length);
+        self.read.set(self.read.get() + length);
+        Ok(length)
+    }
+}
+
+/// What is read and not yet written is what is held.
+struct Behind<'c> {
+    out: Vec<u8>,
+    read: &'c std::cell::Cell<usize>,
+    most: usize,
+}
+
+impl std::io::Write for Behind<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.most = self.most.max(self.read.get() - self.out.len());
+        self.out.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_long_file_is_held_a_packet_at_a_time_and_is_as_long_as_it_was_counted() {
+    let through = |packets: Packets| {
+        let read = std::cell::Cell::default();
+        let head = files()[0][..PCAP_HEAD].to_vec();
+        let mut source = Endless { left: 100, ready: head, read: &read };
+        let mut out = Behind { out: Vec::new(), read: &read, most: 0 };
+        stream(&pseudonyms(), &mut source, packets, &mut out).unwrap();
+        assert_eq!(out.out.len(), read.get());
+        (out.out, out.most)
+    };
+    let ((out, most), (counted, _)) = (through(Packets::Rewritten), through(Packets::Counted));
+    assert!(most < 4 * LARGE, "{most} octets at once");
+    assert_eq!(out.len(), counted.len());
+    for file in files() {
+        let mut counted = Vec::new();
+        stream(&pseudonyms(), &mut &file[..], Packets::Counted, &mut counted).unwrap();
+        assert_eq!(counted.len(), redact(&pseudonyms(), &file).len());
+    }
+    // A reader takes what packs a few hundred times smaller.
+    let packed = zstd::encode_all(&out[..], 3).unwrap();
+    assert!(out.len() / packed.len() < 300, "{} of {}", packed.len(), out.len());
+}

@@ -48,10 +48,9 @@ pub(super) fn write(
 ) -> Result<Redacted, Failure> {
     let cannot = |error: &dyn std::fmt::Display| cannot_write(output, error);
     plain.seek(SeekFrom::Start(0)).map_err(|error| cannot(&error))?;
-    let spool = spool(output, ".spool")?;
     let mut bundle = Replacement::private(output).map_err(|error| cannot(&error))?;
     let out = io::BufWriter::new(&mut bundle.file);
-    let redacted = bundle::redact(plain, "the bundle that was redacted", key, &spool.file, out)
+    let redacted = bundle::redact(plain, "the bundle that was redacted", key, spool(output)?, out)
         .map_err(|error| failure(name, output, &error))?;
     let names = private(&beside(output, "names"), &bundle::table(&redacted.pseudonyms))?;
     let key = private(&beside(output, "key"), &redacted.pseudonyms.key().text())?;
