@@ -1,6 +1,7 @@
-//! Writes the bundle of a compute host that does not exist: `synthetic FILE INSTANCES`. Sizes are those of a real one:
-//! a tap, a domain, a console and two dozen rules for each instance, a full log and a busy connection table. Prints how
-//! long writing took, and how long the file is.
+//! Writes the bundle of a compute host that does not exist: `synthetic FILE INSTANCES [NAMES]`. Sizes are those of a real
+//! one: a tap, a domain, a console and two dozen rules for each instance, a full log and a busy connection table. Of NAMES
+//! instances the database tells, the others being elsewhere; the log names them all. Prints how long writing took, and
+//! how long the file is.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example fails by panicking")]
 #![allow(clippy::print_stdout, reason = "it is what the example is for")]
@@ -27,10 +28,16 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().expect("synthetic FILE INSTANCES");
     let instances: u32 = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let names: u32 = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(instances);
     let (save, tracked) = (rules(instances), connections(100_000));
-    let facts = facts(instances, &save, &tracked);
+    let mut facts = facts(instances, &save, &tracked);
+    facts
+        .cloud
+        .records
+        .iter_mut()
+        .for_each(|records| records.instances.extend((instances..names).map(elsewhere)));
     let texts: Vec<(String, String)> = (0..instances).flat_map(files).collect();
-    let log = log(instances);
+    let log = log(names.max(instances));
 
     let started = Instant::now();
     let spool_name = format!("{file}.spool");
@@ -108,7 +115,7 @@ fn facts(instances: u32, save: &str, tracked: &str) -> Facts {
         rows.push(Instance {
             id: Some(u64::from(n) + 1),
             uuid: Some(uuid(n)),
-            name: format!("web{n}"),
+            name: called(n),
             host: "compute1".to_owned(),
             vm_state: Some("active".to_owned()),
             vifs: vec![vif],
@@ -168,6 +175,23 @@ fn facts(instances: u32, save: &str, tracked: &str) -> Facts {
         )],
         cloud: CloudFacts { records: Some(records), ..CloudFacts::default() },
     }
+}
+
+/// An instance on another host.
+fn elsewhere(n: u32) -> Instance {
+    Instance {
+        id: Some(u64::from(n) + 1),
+        uuid: Some(uuid(n)),
+        name: called(n),
+        host: "compute2".to_owned(),
+        vm_state: Some("active".to_owned()),
+        ..Instance::default()
+    }
+}
+
+/// As people name instances: the first word tells nothing.
+fn called(n: u32) -> String {
+    format!("prod-web-{n}")
 }
 
 fn uuid(n: u32) -> String {
@@ -261,7 +285,8 @@ fn log(instances: u32) -> String {
         );
         let _ = writeln!(
             out,
-            "Nov 26 12:00:{second:02} compute1 dnsmasq-dhcp[4711]: DHCPACK(br100) {ip} {mac} web{n}"
+            "Nov 26 12:00:{second:02} compute1 dnsmasq-dhcp[4711]: DHCPACK(br100) {ip} {mac} {}",
+            called(n)
         );
         if out.len() > 8 << 20 {
             break;

@@ -4,7 +4,7 @@ use model::Mac;
 
 use super::super::Pseudonyms;
 use super::super::lookup::is_word;
-use super::Found;
+use super::{Found, parted};
 
 /// Octets of a MAC and its digits.
 const OCTETS: usize = 6;
@@ -105,7 +105,7 @@ pub(super) fn octets(pseudonyms: &Pseudonyms, parts: &[&str], mark: char) -> Fou
         _ => count - OCTETS,
     });
     let (ahead, octets) = (octets.get(..start)?, octets.get(start..start + OCTETS)?);
-    let mut out: String = ahead.iter().map(|octet| format!("{octet}{mark}")).collect();
+    let mut out = parted::before(ahead, mark);
     out.push_str(&like(pseudonyms.mac(octets.join(":").parse().ok()?), octets, mark));
     Some((out.len(), out))
 }

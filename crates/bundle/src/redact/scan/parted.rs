@@ -35,7 +35,7 @@ fn parts(rest: &str, mark: char) -> Vec<&str> {
 
 /// Of several numbers, those that are an address of the site; else, where they are no end of a date, a private one, or
 /// the first four of hardly more.
-fn address(pseudonyms: &Pseudonyms, before: &str, parts: &[&str], mark: char) -> Found {
+fn address(pseudonyms: &Pseudonyms, text: &str, parts: &[&str], mark: char) -> Found {
     // As people write numbers: none begins with a zero.
     let octet = |part: &&str| part.parse::<u8>().ok().filter(|octet| octet.to_string() == **part);
     let octets: Vec<u8> = parts.iter().map_while(octet).collect();
@@ -46,7 +46,7 @@ fn address(pseudonyms: &Pseudonyms, before: &str, parts: &[&str], mark: char) ->
         .collect();
     let is_known = |ip: &Ipv4Addr| pseudonyms.known_v4(*ip).is_some();
     let known = all.iter().position(is_known);
-    let follows_number = before.strip_suffix(mark).is_some_and(|text| {
+    let follows_number = text.strip_suffix(mark).is_some_and(|text| {
         let last = text.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
         !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
     });
@@ -55,9 +55,18 @@ fn address(pseudonyms: &Pseudonyms, before: &str, parts: &[&str], mark: char) ->
         private.or((octets.len() <= OCTETS + 1).then_some(0)).filter(|_| !follows_number)
     };
     let start = known.or_else(guessed)?;
-    let ahead: String = octets.get(..start)?.iter().map(|octet| format!("{octet}{mark}")).collect();
+    let ahead = before(parts.get(..start)?, mark);
     let address = *all.get(start)?;
     let length = ahead.len() + address.to_string().len();
     let mapped = pseudonyms.v4(address).to_string().replace('.', &mark.to_string());
     Some((length, ahead + &mapped))
+}
+
+/// Parts as they stand before another.
+pub(super) fn before(parts: &[&str], mark: char) -> String {
+    parts.iter().fold(String::new(), |mut out, part| {
+        out.push_str(part);
+        out.push(mark);
+        out
+    })
 }
