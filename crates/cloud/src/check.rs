@@ -4,6 +4,7 @@
 //! [`ROWS_MAX`] are kept. Rows that nova cannot see (`deleted` is NULL) are not looked at, nor what it will put right
 //! by itself.
 
+mod braces;
 mod caches;
 mod looks;
 mod networks;
@@ -12,6 +13,7 @@ mod repairs;
 mod told;
 mod words;
 
+pub(crate) use braces::{compares, replaced};
 pub(crate) use caches::{Addresses, OCTETS_MAX, cached, list};
 pub use looks::{Checked, Clock, check, check_hosts};
 pub(crate) use one::{Repair, Template, repair};
@@ -49,7 +51,7 @@ struct Spec {
     /// What it breaks, in a sentence.
     cause: &'static str,
     confidence: Confidence,
-    /// The repair of one row, with columns in braces.
+    /// The repair of one row, with words in braces, see `repairs`.
     repair: &'static str,
     /// What the repair disturbs.
     note: &'static str,
@@ -83,8 +85,8 @@ pub struct Inconsistency {
     pub count: u64,
     /// The first of them.
     rows: Vec<Vec<Cell>>,
-    /// Why its repair cannot be said to this series of nova; `None` where it can.
-    unsayable: Option<String>,
+    /// The repair in this database's words; or why it cannot be said to this series of nova.
+    repair: Result<String, String>,
 }
 
 impl DbCheck {

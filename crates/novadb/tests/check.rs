@@ -5,6 +5,8 @@
 
 #[path = "support/clean.rs"]
 mod clean;
+#[path = "support/dumped.rs"]
+mod dumped;
 #[path = "support/planted.rs"]
 mod planted;
 #[path = "../../cloud/tests/support/servers.rs"]
@@ -13,8 +15,9 @@ mod servers;
 use std::collections::BTreeSet;
 
 use cloud::{Access, Clock, Connection, DB_CATALOGUE, DatabaseUrl, ROWS_MAX};
+use dumped::dump;
 use model::Finding;
-use planted::{PATIENCE, lax_schema, pieces, run, sqlite};
+use planted::{PATIENCE, everything, lax_schema, pieces, run, sqlite};
 use servers::ADMIN_PASSWORD;
 use sqlx::Row;
 
@@ -103,6 +106,65 @@ fn each_is_found_alone_and_near_misses_are_not() {
         let (_dir, url) = sqlite(&format!("{}\n{base}\n{}", lax_schema(), piece.sql));
         assert_eq!(sorted(&found(&url)), sorted(&piece.finds), "{}", piece.name);
     }
+}
+
+/// What became of rows after they were found, by finding: a statement that is typed late changes nothing of that.
+const BECAME: [(&str, &str); 19] = [
+    ("float-tied-to-deleted-instance", "UPDATE floating_ips SET fixed_ip_id = 2 WHERE id IN (100, 101)"),
+    ("float-fixed-ip-gone", "UPDATE floating_ips SET fixed_ip_id = 2 WHERE id IN (110, 111)"),
+    ("float-host-without-fixed-ip", "UPDATE floating_ips SET host = 'compute2' WHERE id = 120"),
+    ("float-without-project", "UPDATE floating_ips SET fixed_ip_id = 2 WHERE id = 130"),
+    ("float-host-mismatch", "UPDATE floating_ips SET host = 'compute9' WHERE id IN (140, 141)"),
+    ("float-twice-to-one", "UPDATE floating_ips SET fixed_ip_id = 2 WHERE id = 150"),
+    ("floating-ip-twice", "UPDATE floating_ips SET project_id = 'p9' WHERE id IN (160, 161)"),
+    ("floating-ip-twice", "UPDATE floating_ips SET address = '203.0.113.99' WHERE id = 160"),
+    (
+        "fixed-ip-leaked",
+        "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id IN (100, 170, 171, 172, 173, 311)",
+    ),
+    ("fixed-ip-not-released", "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id IN (180, 181)"),
+    ("fixed-ip-reserved-in-use", "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id = 210"),
+    ("host-address-in-use", "UPDATE fixed_ips SET instance_uuid = NULL WHERE id = 220"),
+    ("host-address-without-service", "UPDATE fixed_ips SET host = 'compute1' WHERE id = 230"),
+    ("fixed-ip-outside-network", "UPDATE fixed_ips SET network_id = 3 WHERE id IN (240, 241)"),
+    ("fixed-ip-twice", "UPDATE fixed_ips SET address = '10.1.0.99' WHERE id = 12"),
+    ("vif-orphan", "UPDATE virtual_interfaces SET instance_uuid = 'u1' WHERE id IN (100, 280, 281)"),
+    (
+        "network-mask-wrong",
+        "UPDATE networks SET cidr = '10.35.0.0/16', broadcast = '10.35.255.255' WHERE id = 350",
+    ),
+    ("group-rule-of-deleted-group", "UPDATE security_group_rules SET group_id = 1 WHERE id = 360"),
+    (
+        "group-membership-of-deleted-group",
+        "UPDATE security_group_instance_association SET security_group_id = 1 WHERE id = 370",
+    ),
+];
+
+#[test]
+fn what_has_become_of_a_row_is_not_typed_away() {
+    let all = everything();
+    let clock = Clock { now: Some("2026-11-26 12:00:00".to_owned()), ..Clock::default() };
+    let mut codes = BTreeSet::new();
+    for (code, became) in BECAME {
+        let (_dir, url) = sqlite(&all);
+        let checked = cloud::check(&url, PATIENCE, &clock, |_| ()).unwrap();
+        let found = checked.found.iter().find(|found| found.check.code == code).unwrap();
+        run(&url, became);
+        let before = dump(&url);
+        for remedy in found.finding(ROWS_MAX).remedy {
+            run(&url, &remedy.command);
+            assert!(dump(&url) == before, "{code}: {}", remedy.command);
+        }
+        codes.insert(code);
+    }
+    let (_dir, url) = sqlite(&all);
+    let checked = cloud::check(&url, PATIENCE, &clock, |_| ()).unwrap();
+    let findings = checked.found.iter().map(|inconsistency| inconsistency.finding(ROWS_MAX));
+    let writes = findings.filter(|finding| finding.remedy[0].command.starts_with("UPDATE "));
+    assert_eq!(
+        codes,
+        writes.map(|finding| finding.code).collect::<BTreeSet<_>>().iter().map(String::as_str).collect()
+    );
 }
 
 fn sorted(rows: &[impl AsRef<str>]) -> Vec<&str> {

@@ -36,6 +36,8 @@ F (3, '10.0.1.0', 1, TRUE, FALSE, FALSE, 1, NULL, 'u1', '2026-11-01 00:00:00', 0
 -- The hosts' own.
 F (4, '10.0.0.3', 1, FALSE, FALSE, FALSE, NULL, 'compute1', NULL, '2026-11-01 00:00:00', 0);
 F (5, '10.0.0.4', 1, FALSE, FALSE, FALSE, NULL, 'compute2', NULL, '2026-11-01 00:00:00', 0);
+-- One of them beside the network's range, where an operator put it.
+F (18, '10.9.0.1', 1, FALSE, FALSE, FALSE, NULL, 'compute1', NULL, '2026-11-01 00:00:00', 0);
 F (6, '10.1.0.3', 2, TRUE, TRUE, FALSE, 2, NULL, 'u2', '2026-11-01 00:00:00', 0);
 F (7, '10.0.0.7', 1, TRUE, TRUE, FALSE, 3, NULL, 'u3', '2026-11-01 00:00:00', 0);
 F (8, '10.0.0.8', 1, TRUE, FALSE, FALSE, 4, NULL, 'u4', '2026-11-01 00:00:00', 0);

@@ -23,8 +23,7 @@ pub(super) const SPEC: Spec = Spec {
     cause: "nova never gives them out again: the network, and the project's quota, have that many addresses \
         less",
     confidence: Confidence::Proven,
-    repair: "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_uuid = NULL, \
-        virtual_interface_id = NULL WHERE id = {id} AND COALESCE(instance_uuid, '') = \
-        COALESCE({instance_uuid}, '') AND deleted = 0",
+    repair: "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, {key} = NULL, virtual_interface_id = NULL \
+        WHERE id = {id} AND {key is instance_uuid} AND {live}",
     note: "one row; nobody has the address",
 };

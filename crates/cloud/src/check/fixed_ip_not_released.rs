@@ -46,7 +46,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs were given back, and nova-network does not untie them",
     cause: "the host whose nova-network should free them within minutes does not, so nobody gets them",
     confidence: Confidence::Proven,
-    repair: "UPDATE fixed_ips SET leased = FALSE, instance_uuid = NULL, virtual_interface_id = NULL WHERE id \
-        = {id} AND instance_uuid = {instance_uuid} AND allocated = FALSE AND deleted = 0",
+    repair: "UPDATE fixed_ips SET leased = FALSE, {key} = NULL, virtual_interface_id = NULL \
+        WHERE id = {id} AND {key is instance_uuid} AND allocated = FALSE AND {live}",
     note: "one row; nobody has the address",
 };

@@ -44,6 +44,6 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs on networks of projects are with instances of others",
     cause: "the instance is in another project's layer 2",
     confidence: Confidence::Proven,
-    repair: "SELECT id, label, cidr FROM networks WHERE project_id = {project} AND deleted = 0",
+    repair: "SELECT id, label, cidr FROM networks WHERE project_id = {project} AND {live}",
     note: "reads; then give the instance an address there, and take this one off, through the API",
 };

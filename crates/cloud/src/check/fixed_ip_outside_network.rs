@@ -8,7 +8,8 @@
 //!
 //! ## How hopline knows
 //! The address is compared with the prefix in `cidr` (`netmask` may itself be wrong). .0 and .255 inside a wider
-//! range are valid.
+//! range are valid. A row with a host and no instance is that host's own gateway or DHCP address, which an operator may
+//! have put anywhere, and is left alone.
 //!
 //! ## What it looks like
 //! An instance without any network, of a network whose range was changed by hand.
@@ -38,7 +39,7 @@ pub(super) const SPEC: Spec = Spec {
               FROM fixed_ips f \
               JOIN networks n ON n.id = {scan f.network_id} AND {live n} \
               LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
-              WHERE {live f} AND {outside f n} \
+              WHERE {live f} AND {outside f n} AND ({key f} IS NOT NULL OR COALESCE({raw f.host}, '') = '') \
               ORDER BY f.id",
         keep: is_outside,
     },
@@ -47,8 +48,8 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs are outside the range of their network",
     cause: "nothing routes to the address on the network's bridge",
     confidence: Confidence::Proven,
-    repair: "UPDATE fixed_ips SET deleted = id WHERE id = {id} AND instance_uuid IS NULL AND host IS NULL AND \
-        deleted = 0",
+    repair: "UPDATE fixed_ips SET deleted = {mark} WHERE id = {id} AND {address is address} AND \
+        {network_id is network_id} AND {key} IS NULL AND host IS NULL AND {live}",
     note: "one row, where nobody has it; else the instance needs another address first",
 };
 

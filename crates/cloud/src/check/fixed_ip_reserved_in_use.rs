@@ -45,7 +45,6 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} reserved fixed IPs are given to instances",
     cause: "a reserved address is the gateway's, the broadcast address or somebody else's outside the cloud",
     confidence: Confidence::Proven,
-    repair: "UPDATE fixed_ips SET reserved = FALSE WHERE id = {id} AND instance_uuid = {instance_uuid} AND \
-        deleted = 0",
+    repair: "UPDATE fixed_ips SET reserved = FALSE WHERE id = {id} AND {key is instance_uuid} AND {live}",
     note: "one row, where the reservation is what is wrong; else give the instance another address",
 };

@@ -51,8 +51,8 @@ pub(super) const SPEC: Spec = Spec {
     confidence: Confidence::Proven,
     // Of several that are typed one after the other the last changes nothing. MySQL reads the table that it changes
     // only as a derived one that it cannot merge (DISTINCT).
-    repair: "UPDATE fixed_ips SET deleted = id WHERE id = {id} AND instance_uuid IS NULL AND host IS NULL AND \
-        deleted = 0 AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM fixed_ips WHERE address = {address} AND \
-        deleted = 0) AS other WHERE other.id <> {id})",
+    repair: "UPDATE fixed_ips SET deleted = {mark} WHERE id = {id} AND {address is address} AND {key} IS NULL AND \
+        host IS NULL AND {live} AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM fixed_ips WHERE \
+        {address is address} AND {live}) AS other WHERE other.id <> {id})",
     note: "one row, of the one that is free; the last one is left alone",
 };

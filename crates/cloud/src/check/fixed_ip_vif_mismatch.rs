@@ -54,7 +54,6 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs are tied to NICs of another instance or network",
     cause: "DHCP and the filters disagree whose address it is",
     confidence: Confidence::Proven,
-    repair: "SELECT id, address, network_id FROM virtual_interfaces WHERE instance_uuid = {instance_uuid} AND \
-        deleted = 0",
+    repair: "SELECT id, address, network_id FROM virtual_interfaces WHERE {key is instance_uuid} AND {live}",
     note: "reads; then set virtual_interface_id to the NIC of that network",
 };

@@ -44,7 +44,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs of instances belong to no NIC",
     cause: "the instance has no line in the hosts file of dnsmasq, and gets no lease",
     confidence: Confidence::Proven,
-    repair: "SELECT id, address FROM virtual_interfaces WHERE instance_uuid = {instance_uuid} AND deleted = 0",
+    repair: "SELECT id, address FROM virtual_interfaces WHERE {key is instance_uuid} AND {live}",
     note: "reads; then remove and add the fixed IP through the API, or set virtual_interface_id to the NIC \
         of that network",
 };

@@ -41,7 +41,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} floating IPs point to fixed IP rows that do not exist",
     cause: "the address leads nowhere and is not free either",
     confidence: Confidence::Proven,
-    repair: "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND fixed_ip_id = \
-        {fixed_ip_id} AND deleted = 0",
+    repair: "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND \
+        {fixed_ip_id is fixed_ip_id} AND {live}",
     note: "one row; its project keeps the address",
 };

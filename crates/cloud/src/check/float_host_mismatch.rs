@@ -48,7 +48,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} floating IPs are recorded on hosts that cannot carry them",
     cause: "at its next restart nova-network writes the rules on a host that does not have the instance",
     confidence: Confidence::Proven,
-    repair: "UPDATE floating_ips SET host = {right host} WHERE id = {id} AND fixed_ip_id = {fixed_ip_id} AND \
-        COALESCE(host, '') = COALESCE({host}, '') AND deleted = 0",
+    repair: "UPDATE floating_ips SET host = {right host} WHERE id = {id} AND {fixed_ip_id is fixed_ip_id} AND \
+        {host is host} AND {live}",
     note: "one row; nova-network on both hosts must restart to follow",
 };

@@ -40,6 +40,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} floating IPs have a host, and no fixed IP",
     cause: "the host may still carry the address, beside the one that gets it next",
     confidence: Confidence::Proven,
-    repair: "UPDATE floating_ips SET host = NULL WHERE id = {id} AND fixed_ip_id IS NULL AND deleted = 0",
+    repair: "UPDATE floating_ips SET host = NULL WHERE id = {id} AND fixed_ip_id IS NULL AND {host is host} AND \
+        {live}",
     note: "one row",
 };

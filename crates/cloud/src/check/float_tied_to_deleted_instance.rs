@@ -22,7 +22,7 @@ pub(super) const SPEC: Spec = Spec {
     cause: "nobody can use or release the address, its host goes on carrying it, and whoever gets the fixed \
         IP next gets it too",
     confidence: Confidence::Proven,
-    repair: "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND fixed_ip_id = \
-        {fixed_ip_id} AND deleted = 0",
+    repair: "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND \
+        {fixed_ip_id is fixed_ip_id} AND {live}",
     note: "one row; its project keeps the address, and the host its rules until nova-network restarts",
 };

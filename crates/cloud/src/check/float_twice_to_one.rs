@@ -48,8 +48,8 @@ pub(super) const SPEC: Spec = Spec {
     confidence: Confidence::Possible,
     // Of several that are typed one after the other the last changes nothing. MySQL reads the table that it changes
     // only as a derived one that it cannot merge (DISTINCT).
-    repair: "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND fixed_ip_id = \
-        {fixed_ip_id} AND deleted = 0 AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM floating_ips WHERE \
-        fixed_ip_id = {fixed_ip_id} AND deleted = 0) AS other WHERE other.id <> {id})",
+    repair: "UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL WHERE id = {id} AND \
+        {fixed_ip_id is fixed_ip_id} AND {live} AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM floating_ips \
+        WHERE {fixed_ip_id is fixed_ip_id} AND {live}) AS other WHERE other.id <> {id})",
     note: "one row, of the one that is not meant, and never the last; better through the API",
 };

@@ -42,7 +42,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} floating IPs that are associated belong to no project",
     cause: "the pool may give the address to somebody else while the instance has it",
     confidence: Confidence::Proven,
-    repair: "UPDATE floating_ips SET project_id = {project_id} WHERE id = {id} AND project_id IS NULL AND \
-        deleted = 0",
+    repair: "UPDATE floating_ips SET project_id = {project_id} WHERE id = {id} AND {fixed_ip_id is fixed_ip_id} \
+        AND project_id IS NULL AND {live}",
     note: "one row",
 };

@@ -41,6 +41,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} instances are in security groups that are deleted",
     cause: "the rules of a deleted group hold no more",
     confidence: Confidence::Proven,
-    repair: "UPDATE security_group_instance_association SET deleted = id WHERE id = {id} AND deleted = 0",
+    repair: "UPDATE security_group_instance_association SET deleted = {mark} WHERE id = {id} AND \
+        {security_group_id is security_group_id} AND {key is instance_uuid} AND {live}",
     note: "one row",
 };

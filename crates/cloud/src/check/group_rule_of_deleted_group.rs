@@ -41,6 +41,6 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} rules let in groups that are deleted",
     cause: "a group without members lets nobody in",
     confidence: Confidence::Proven,
-    repair: "UPDATE security_group_rules SET deleted = id WHERE id = {id} AND deleted = 0",
+    repair: "UPDATE security_group_rules SET deleted = {mark} WHERE id = {id} AND {group_id is group_id} AND {live}",
     note: "one row; it lets nobody in",
 };

@@ -44,6 +44,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} own addresses of hosts are given to instances",
     cause: "host and instance have the same address",
     confidence: Confidence::Proven,
-    repair: "UPDATE fixed_ips SET host = NULL WHERE id = {id} AND host = {host} AND deleted = 0",
+    repair: "UPDATE fixed_ips SET host = NULL WHERE id = {id} AND {host is host} AND {key is instance_uuid} AND \
+        {live}",
     note: "one row, only where the host does not carry the address",
 };

@@ -42,7 +42,6 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs are kept for hosts that have no nova-network",
     cause: "nobody uses the address, and nobody gets it",
     confidence: Confidence::Likely,
-    repair: "UPDATE fixed_ips SET host = NULL WHERE id = {id} AND host = {host} AND instance_uuid IS NULL AND \
-        deleted = 0",
+    repair: "UPDATE fixed_ips SET host = NULL WHERE id = {id} AND {host is host} AND {key} IS NULL AND {live}",
     note: "one row, once it is sure that no host carries the address",
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::finding::EvidenceKind;
 use model::{Intent, Snapshot};
 
-use super::repairs::unsayable;
+use super::repairs::statement;
 use super::words::{For, Words};
 use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, caches, networks};
 use crate::cells::Cell;
@@ -108,7 +108,8 @@ async fn look_for(
     check: &'static DbCheck,
 ) -> Result<Inconsistency, sqlx::Error> {
     let (server, people) = (words(schema, clock, For::Server), words(schema, clock, For::People));
-    let mut found = Inconsistency { unsayable: unsayable(schema, check), ..Inconsistency::none(check) };
+    let mut found =
+        Inconsistency { repair: statement(schema, check.inconsistency.repair), ..Inconsistency::none(check) };
     match &check.inconsistency.look {
         Look::Sql(sql) => {
             found.select = people.of(sql);
@@ -170,7 +171,7 @@ impl Inconsistency {
             select: String::new(),
             count: 0,
             rows: Vec::new(),
-            unsayable: None,
+            repair: Ok(check.inconsistency.repair.to_owned()),
         }
     }
 

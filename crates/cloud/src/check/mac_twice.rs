@@ -49,7 +49,6 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} NICs share their MAC with another",
     cause: "frames for one instance go to the other",
     confidence: Confidence::Proven,
-    repair: "SELECT id, address, instance_uuid FROM virtual_interfaces WHERE LOWER(address) = {MAC} AND \
-        deleted = 0",
+    repair: "SELECT id, address, {key} FROM virtual_interfaces WHERE LOWER(address) = {MAC} AND {live}",
     note: "reads; then give one of the instances a new NIC through the API",
 };

@@ -39,8 +39,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} networks have a bridge that another has",
     cause: "one dnsmasq a bridge serves one of them",
     confidence: Confidence::Possible,
-    repair: "SELECT address, instance_uuid FROM fixed_ips WHERE network_id = {id} AND instance_uuid IS NOT NULL AND \
-        deleted = 0",
+    repair: "SELECT address, {key} FROM fixed_ips WHERE network_id = {id} AND {key} IS NOT NULL AND {live}",
     note: "reads who is on the network; another bridge takes them off the net until they are plugged into it",
 };
 

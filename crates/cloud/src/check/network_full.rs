@@ -53,8 +53,8 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} networks have hardly any fixed IPs left",
     cause: "nova gives out no address that is leased, tied or reserved",
     confidence: Confidence::Likely,
-    repair: "SELECT id, address, instance_uuid FROM fixed_ips WHERE network_id = {id} AND allocated = FALSE \
-        AND instance_uuid IS NOT NULL AND deleted = 0",
+    repair: "SELECT id, address, {key} FROM fixed_ips WHERE network_id = {id} AND allocated = FALSE AND \
+        {key} IS NOT NULL AND {live}",
     note: "reads what is on its way to be free; free what leaked, or add a network",
 };
 

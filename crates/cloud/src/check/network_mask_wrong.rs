@@ -38,12 +38,13 @@ pub(super) const SPEC: Spec = Spec {
     cause: "hosts and instances disagree who is a neighbour",
     confidence: Confidence::Proven,
     repair: "UPDATE networks SET netmask = {right netmask}, broadcast = {right broadcast} WHERE id = {id} AND \
-        deleted = 0",
+        {cidr is range} AND {netmask is netmask} AND {broadcast is broadcast} AND {live}",
     note: "one row; nova-network must restart to follow",
 };
 
 fn contradicting(networks: &[Network]) -> Vec<Vec<Cell>> {
-    let differs = |said: &Cell, right: String| said.as_ref().is_some_and(|said| *said != right);
+    let differs =
+        |said: &Cell, right: String| said.as_ref().is_some_and(|said| !said.is_empty() && *said != right);
     let row = |network: &Network| {
         let range = network.cidr?;
         let mask = differs(&network.netmask, range.netmask().to_string());
@@ -52,7 +53,7 @@ fn contradicting(networks: &[Network]) -> Vec<Vec<Cell>> {
             vec![
                 Some(network.id.to_string()),
                 network.label.clone(),
-                Some(range.to_string()),
+                network.range.clone(),
                 network.netmask.clone(),
                 network.broadcast.clone(),
                 Some(range.netmask().to_string()),

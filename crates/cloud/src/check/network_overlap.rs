@@ -39,8 +39,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} networks overlap with another",
     cause: "a host routes a range to one bridge only",
     confidence: Confidence::Proven,
-    repair: "SELECT COUNT(*) FROM fixed_ips WHERE network_id = {id} AND instance_uuid IS NOT NULL AND deleted \
-        = 0",
+    repair: "SELECT COUNT(*) FROM fixed_ips WHERE network_id = {id} AND {key} IS NOT NULL AND {live}",
     note: "reads how many addresses are in use there; move them off before it is deleted",
 };
 

@@ -36,7 +36,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} networks have a VLAN that another has",
     cause: "two networks share a layer 2",
     confidence: Confidence::Proven,
-    repair: "SELECT MAX(vlan) + 1 FROM networks WHERE deleted = 0",
+    repair: "SELECT MAX(vlan) + 1 FROM networks WHERE {live}",
     note: "reads a free VLAN; setting it takes the instances of the network off the net until nova-network \
         is restarted",
 };

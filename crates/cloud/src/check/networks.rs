@@ -17,6 +17,8 @@ pub(super) struct Network {
     pub(super) label: Cell,
     /// Its prefix, where that can be read.
     pub(super) cidr: Option<Ipv4Net>,
+    /// That as it is written.
+    pub(super) range: Cell,
     pub(super) netmask: Cell,
     pub(super) broadcast: Cell,
     pub(super) bridge: Cell,
@@ -30,19 +32,20 @@ pub(super) async fn read(session: &mut Session, words: &Words<'_>) -> Result<Vec
     let mut networks = Vec::new();
     session
         .each(words.of(SQL), |row| {
-            let mut cells = row.into_iter().map(|cell| cell.filter(|text| !text.is_empty()));
+            let mut cells = row.into_iter();
             let mut next = || cells.next().flatten();
             let id = number(next().as_ref()).unwrap_or_default();
-            let (label, cidr) = (next(), next());
+            let (label, range) = (next(), next());
             let (netmask, broadcast, bridge) = (next(), next(), next());
             networks.push(Network {
                 id,
                 label,
-                cidr: cidr.and_then(|cidr| cidr.trim().parse::<Ipv4Net>().ok()),
+                cidr: range.as_ref().and_then(|cidr| cidr.trim().parse::<Ipv4Net>().ok()),
+                range,
                 // PostgreSQL's `inet` prints an address with its length.
                 netmask: netmask.map(|mask| mask.trim_end_matches("/32").to_owned()),
                 broadcast: broadcast.map(|address| address.trim_end_matches("/32").to_owned()),
-                bridge,
+                bridge: bridge.filter(|text| !text.is_empty()),
                 vlan: number(next().as_ref()),
                 is_without_dhcp: next().is_some_and(|dhcp| matches!(dhcp.as_str(), "0" | "false")),
             });

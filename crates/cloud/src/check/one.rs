@@ -1,7 +1,7 @@
 //! One row of one finding: whether it is still so, and the statement that puts it right, with its values.
 
 use super::looks::words;
-use super::repairs::unsayable;
+use super::repairs::statement;
 use super::told::{filled, is_number, untypable};
 use super::words::{For, TABLES};
 use super::{Clock, DB_CATALOGUE, Look, Spec, caches, networks};
@@ -25,8 +25,8 @@ pub(crate) enum Repair {
 
 /// A statement with the values that it takes.
 pub(crate) struct Template {
-    /// `UPDATE TABLE SET ... WHERE ...`, with columns of the finding in braces.
-    pub(crate) sql: &'static str,
+    /// `UPDATE TABLE SET ... WHERE ...`, with columns of the finding, and comparisons with them, in braces.
+    pub(crate) sql: String,
     /// What was found, in a sentence.
     pub(crate) summary: String,
     /// What the repair disturbs.
@@ -66,9 +66,10 @@ pub(crate) async fn repair(
     if let Some(table) = schema.missing(spec.needs).first() {
         return Ok(Repair::Unsayable(format!("this database has no table {table}")));
     }
-    if let Some(why) = unsayable(schema, check) {
-        return Ok(Repair::Unsayable(why));
-    }
+    let sql = match statement(schema, spec.repair) {
+        Ok(sql) => sql,
+        Err(why) => return Ok(Repair::Unsayable(why)),
+    };
     let found = look(session, schema, clock, spec, row).await?;
     let id = row.to_string();
     let Some(row) = found.into_iter().find(|row| row.first() == Some(&Some(id.clone()))) else {
@@ -78,7 +79,7 @@ pub(crate) async fn repair(
         return Ok(Repair::Unsayable(format!("its {column} has characters that no name has")));
     }
     let summary = filled(spec, spec.one, &row, |_, cell| cell.unwrap_or("none").to_owned());
-    let (sql, note, columns) = (spec.repair, spec.note, spec.columns);
+    let (note, columns) = (spec.note, spec.columns);
     Ok(Repair::Statement(Template { sql, summary, note, columns, row }))
 }
 

@@ -1,40 +1,82 @@
-//! Whether a repair, which is written for the series since Grizzly, can be typed into an older one's database.
+//! A repair in the words of one database: the series of nova decides what ties a row to an instance, and how a row is
+//! marked as deleted.
+//!
+//! Beside a column of the finding, there stands in braces:
+//!
+//! | word | means |
+//! |---|---|
+//! | `{key}` | what ties a row of the statement's table to an instance: uuid, or the number that Essex used |
+//! | `{live}` | the row is not deleted |
+//! | `{mark}` | what `deleted` is set to: the row's own id, or until Folsom a flag |
+//! | `{host is right host}` | the row's `host` is what the finding's `right host` is, also where that is NULL |
+//!
+//! A statement holds the row to what was seen: typed later, it changes nothing of what has become of it.
 
-use super::DbCheck;
+use super::braces::{compares, replaced};
 use super::told::is_sql;
 use super::words::TABLES;
-use crate::schema::{Dialect, Schema};
+use crate::schema::Schema;
 
 /// What a repair calls its derived table.
 const DERIVED: &str = "other";
 
-/// Why it cannot: Essex ties by number, and until Folsom `deleted` is a flag, which holds no id, and which PostgreSQL
-/// does not compare with a number.
-pub(super) fn unsayable(schema: &Schema, check: &DbCheck) -> Option<String> {
-    let repair = check.inconsistency.repair;
+/// How the tables of a database say it.
+pub(super) struct Series {
+    key: &'static str,
+    live: &'static str,
+    mark: &'static str,
+}
+
+impl Series {
+    /// Since Grizzly.
+    #[cfg(test)]
+    pub(super) const LATE: Series = Series { key: "instance_uuid", live: "deleted = 0", mark: "id" };
+
+    fn of(schema: &Schema, table: &str) -> Series {
+        Series {
+            key: schema.instance_key(table),
+            live: if schema.is_boolean(table, "deleted") == Some(true) {
+                "deleted = FALSE"
+            } else {
+                "deleted = 0"
+            },
+            mark: if schema.is_flag(table, "deleted") { "TRUE" } else { "id" },
+        }
+    }
+}
+
+/// The repair, with nothing in braces but what a row has; or why it cannot be said to this database.
+pub(super) fn statement(schema: &Schema, repair: &str) -> Result<String, String> {
     if !is_sql(repair) {
-        return None;
+        return Ok(repair.to_owned());
     }
-    let named = names(repair);
-    let table = *named.iter().find(|name| is_table(name))?;
-    let mut columns = named.iter().filter(|name| !is_table(name) && **name != DERIVED);
-    if let Some(column) = columns.find(|column| !schema.has(table, column)) {
-        return Some(format!("this database has no {table}.{column}"));
+    let table = names(repair).into_iter().find(|name| is_table(name)).unwrap_or_default();
+    let said = said(repair, &Series::of(schema, &table));
+    let lacks = |name: &String| !is_table(name) && name != DERIVED && !schema.has(&table, name);
+    match names(&said).into_iter().find(lacks) {
+        Some(column) => Err(format!("this database has no {table}.{column}")),
+        None => Ok(said),
     }
-    let is_marked = repair.contains("deleted = id");
-    let is_compared = named.contains(&"deleted") && schema.dialect == Dialect::Postgres;
-    let is_odd = (is_marked && schema.is_flag(table, "deleted"))
-        || (is_compared && schema.is_boolean(table, "deleted") == Some(true));
-    is_odd.then(|| format!("in this database {table}.deleted is a flag"))
+}
+
+/// The repair in the words of a series.
+pub(super) fn said(repair: &str, series: &Series) -> String {
+    replaced(repair, |word| match (word, compares(word)) {
+        ("key", _) => series.key.to_owned(),
+        ("live", _) => series.live.to_owned(),
+        ("mark", _) => series.mark.to_owned(),
+        (_, Some(("key", column))) => format!("{{{} is {column}}}", series.key),
+        (other, _) => format!("{{{other}}}"),
+    })
 }
 
 fn is_table(name: &str) -> bool {
     TABLES.iter().any(|(_, table)| *table == name)
 }
 
-/// The names in a repair: its words in lower case, but for those in braces.
-fn names(repair: &str) -> Vec<&str> {
-    let outside = repair.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, after)| after));
-    let words = outside.flat_map(|text| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
-    words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).collect()
+/// The names in a repair: its words in lower case, but for columns of the finding.
+fn names(repair: &str) -> Vec<String> {
+    let outside = replaced(repair, |word| compares(word).map_or(String::new(), |(own, _)| own.to_owned()));
+    let words = outside.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).map(str::to_owned).collect()
 }

@@ -5,6 +5,7 @@ use model::finding::{Evidence, Remedy};
 use model::path::{Direction, Exchange, Place, Stage};
 use model::shell;
 
+use super::braces::{compares, replaced};
 use super::{Inconsistency, Spec};
 use crate::cells::Cell;
 
@@ -50,13 +51,16 @@ impl Inconsistency {
     }
 
     fn remedy(&self, spec: &Spec) -> Vec<Remedy> {
-        if let Some(why) = &self.unsayable {
-            let (command, undo) = (String::new(), String::new());
-            return vec![Remedy { command, undo, note: format!("no statement for its rows: {why}") }];
-        }
+        let template = match &self.repair {
+            Ok(template) => template,
+            Err(why) => {
+                let (command, undo) = (String::new(), String::new());
+                return vec![Remedy { command, undo, note: format!("no statement for its rows: {why}") }];
+            }
+        };
         let repair = |row: &Vec<Cell>| match untypable(spec, row) {
             None => Remedy {
-                command: filled(spec, spec.repair, row, if is_sql(spec.repair) { quoted } else { typed }),
+                command: filled(spec, template, row, if is_sql(template) { quoted } else { typed }),
                 undo: String::new(),
                 note: spec.note.to_owned(),
             },
@@ -96,7 +100,9 @@ fn line(spec: &Spec, row: &[Cell]) -> String {
 /// The column that the repair uses and nobody should type: MySQL takes a backslash for the beginning of an escape, so
 /// that a row's value could end its string and go on as a statement; control characters do the like to terminals.
 pub(crate) fn untypable(spec: &Spec, row: &[Cell]) -> Option<&'static str> {
-    let is_used = |column: &str| spec.repair.contains(&format!("{{{column}}}"));
+    let is_used = |column: &str| {
+        [format!("{{{column}}}"), format!(" is {column}}}")].iter().any(|word| spec.repair.contains(word))
+    };
     let is_odd = |cell: &Cell| cell.iter().flat_map(|text| text.chars()).any(|c| c == '\\' || c.is_control());
     let mut pairs = spec.columns.iter().copied().zip(row);
     pairs.find(|(column, cell)| is_used(column) && is_odd(cell)).map(|(column, _)| column)
@@ -127,37 +133,39 @@ pub(crate) fn is_number(column: &str) -> bool {
     column == "id" || (column.ends_with("_id") && column != "project_id")
 }
 
-/// A sentence or statement with the row's values in place of `{column}`, in one pass: what a row holds may itself look
-/// like a column in braces.
+/// A sentence or statement with the row's values in place of `{column}`, and of `{own is column}` what holds the table's
+/// own column to such a value. What a row holds may itself look like a column in braces.
 pub(crate) fn filled(
     spec: &Spec,
     template: &str,
     row: &[Cell],
     mut value: impl FnMut(&str, Option<&str>) -> String,
 ) -> String {
-    let mut text = String::with_capacity(template.len() * 2);
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        text.push_str(before);
-        let (column, after) = after.split_once('}').unwrap_or((after, ""));
-        let at = spec.columns.iter().position(|known| *known == column);
-        text.push_str(&value(column, at.and_then(|at| row.get(at)?.as_deref())));
-        rest = after;
-    }
-    text.push_str(rest);
-    text
+    let cell = |column: &str| {
+        let at = spec.columns.iter().position(|known| *known == column)?;
+        row.get(at)?.as_deref()
+    };
+    replaced(template, |word| match compares(word) {
+        None => value(word, cell(word)),
+        Some((own, column)) => match cell(column) {
+            Some(text) => format!("{own} = {}", value(own, Some(text))),
+            None => format!("{own} IS NULL"),
+        },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::DB_CATALOGUE;
+    use super::super::repairs::{Series, said};
     use super::*;
 
     fn found(code: &str, row: &[&str]) -> Finding {
         let check = DB_CATALOGUE.iter().find(|check| check.code == code).unwrap();
         let row = row.iter().map(|cell| Some((*cell).to_owned())).collect();
         let (kind, select) = (model::finding::EvidenceKind::Db, String::new());
-        Inconsistency { check, kind, select, count: 1, rows: vec![row], unsayable: None }.finding(1)
+        let repair = Ok(said(check.inconsistency.repair, &Series::LATE));
+        Inconsistency { check, kind, select, count: 1, rows: vec![row], repair }.finding(1)
     }
 
     #[test]
@@ -166,7 +174,8 @@ mod tests {
             found("host-address-in-use", &["7", "10.0.0.7", "{instance}' x", "c1", "u", "' OR 1=1 -- "]);
         assert_eq!(
             finding.remedy[0].command,
-            "UPDATE fixed_ips SET host = NULL WHERE id = 7 AND host = '{instance}'' x' AND deleted = 0"
+            "UPDATE fixed_ips SET host = NULL WHERE id = 7 AND host = '{instance}'' x' AND instance_uuid = 'u' AND \
+             deleted = 0"
         );
         assert!(finding.summary.contains("of {instance}' x, and"), "{finding:?}");
     }
@@ -199,9 +208,10 @@ mod tests {
     fn every_template_names_columns_that_are_there() {
         for check in DB_CATALOGUE {
             let spec = &check.inconsistency;
-            for template in [spec.one, spec.repair] {
+            for template in [spec.one, &said(spec.repair, &Series::LATE)] {
                 let named = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-                named.for_each(|(column, _)| {
+                named.for_each(|(word, _)| {
+                    let column = compares(word).map_or(word, |(_, column)| column);
                     assert!(spec.columns.contains(&column), "{}: {column}", check.code);
                 });
             }

@@ -41,6 +41,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} NICs belong to no living instance",
     cause: "an instance ended without taking its NICs along",
     confidence: Confidence::Proven,
-    repair: "UPDATE virtual_interfaces SET deleted = id WHERE id = {id} AND deleted = 0",
+    repair: "UPDATE virtual_interfaces SET deleted = {mark} WHERE id = {id} AND {address is MAC} AND \
+        {key is instance_uuid} AND {live}",
     note: "one row",
 };

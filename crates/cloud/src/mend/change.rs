@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bound;
 use crate::cells::Cell;
-use crate::check::Template;
+use crate::check::{Template, compares, replaced};
 use crate::database::Session;
 use crate::schema::Schema;
 
@@ -76,7 +76,7 @@ impl Change {
 /// What a column is set to.
 pub(super) enum To {
     Null,
-    False,
+    Flag(bool),
     /// The row's own id: how nova marks what is deleted.
     Id,
     Cell(Cell),
@@ -85,7 +85,7 @@ pub(super) enum To {
 /// A statement that is being put together.
 pub(super) struct Draft<'d> {
     schema: &'d Schema,
-    table: &'static str,
+    table: &'d str,
     row: u64,
     set: Vec<String>,
     values: Vec<Value>,
@@ -94,7 +94,7 @@ pub(super) struct Draft<'d> {
 
 impl<'d> Draft<'d> {
     /// Of a row that is now `before`.
-    pub(super) fn new(schema: &'d Schema, table: &'static str, row: u64, before: &Row) -> Draft<'d> {
+    pub(super) fn new(schema: &'d Schema, table: &'d str, row: u64, before: &Row) -> Draft<'d> {
         Draft { schema, table, row, set: Vec::new(), values: Vec::new(), after: before.clone() }
     }
 
@@ -105,7 +105,7 @@ impl<'d> Draft<'d> {
         }
         let (expression, becomes) = match to {
             To::Null => ("NULL".to_owned(), None),
-            To::False => self.falsehood(column),
+            To::Flag(is_set) => self.flag(column, is_set),
             To::Id => ("id".to_owned(), Some(self.row.to_string())),
             To::Cell(cell) => (self.bind(column, cell.clone()), cell),
         };
@@ -113,9 +113,14 @@ impl<'d> Draft<'d> {
         self.after.insert(column.to_owned(), becomes);
     }
 
-    fn falsehood(&self, column: &str) -> (String, Cell) {
+    fn flag(&self, column: &str, is_set: bool) -> (String, Cell) {
         let is_boolean = self.schema.is_boolean(self.table, column) == Some(true);
-        let (expression, becomes) = if is_boolean { ("FALSE", "false") } else { ("0", "0") };
+        let (expression, becomes) = match (is_boolean, is_set) {
+            (true, true) => ("TRUE", "true"),
+            (true, false) => ("FALSE", "false"),
+            (false, true) => ("1", "1"),
+            (false, false) => ("0", "0"),
+        };
         (expression.to_owned(), Some(becomes.to_owned()))
     }
 
@@ -153,13 +158,14 @@ pub(super) async fn of_template(
     template: &Template,
     row: u64,
 ) -> Result<Option<Change>, sqlx::Error> {
-    let Some((table, set, condition)) = parts(template.sql) else { return Ok(None) };
+    let Some((table, set, condition)) = parts(&template.sql) else { return Ok(None) };
     let Some(before) = bound::row(session, schema, table, row).await? else { return Ok(None) };
     let mut draft = Draft::new(schema, table, row, &before);
     for (column, to) in set.split(", ").filter_map(|pair| pair.split_once(" = ")) {
         let to = match to {
             "NULL" => To::Null,
-            "FALSE" => To::False,
+            "TRUE" => To::Flag(true),
+            "FALSE" => To::Flag(false),
             "id" => To::Id,
             value => To::Cell(template.cell(value.trim_matches(['{', '}']))),
         };
@@ -176,7 +182,7 @@ pub(super) async fn of_template(
 }
 
 /// `UPDATE TABLE SET SET WHERE CONDITION`
-fn parts(sql: &'static str) -> Option<(&'static str, &'static str, &'static str)> {
+fn parts(sql: &str) -> Option<(&str, &str, &str)> {
     let (table, rest) = sql.strip_prefix("UPDATE ")?.split_once(" SET ")?;
     let (set, condition) = rest.split_once(" WHERE ")?;
     Some((table, set, condition))
@@ -184,24 +190,19 @@ fn parts(sql: &'static str) -> Option<(&'static str, &'static str, &'static str)
 
 /// The condition with a place for each column in braces.
 fn places(draft: &mut Draft<'_>, template: &Template, condition: &str) -> String {
-    let mut text = String::with_capacity(condition.len());
-    let mut rest = condition;
-    while let Some((before, after)) = rest.split_once('{') {
-        text.push_str(before);
-        let (column, after) = after.split_once('}').unwrap_or((after, ""));
-        let cell = template.cell(column);
+    let mut place = |column: &str, cell: Cell| {
         let number =
             cell.as_deref().filter(|_| Template::is_number(column)).and_then(|text| text.parse().ok());
-        let place = match number {
+        match number {
             Some(number) => draft.bind_number(number),
-            None => {
-                let compared = before.strip_suffix(" = ").and_then(|text| text.rsplit([' ', '(']).next());
-                draft.bind(compared.unwrap_or_default(), cell)
-            }
-        };
-        text.push_str(&place);
-        rest = after;
-    }
-    text.push_str(rest);
-    text
+            None => draft.bind(column, cell),
+        }
+    };
+    replaced(condition, |word| match compares(word) {
+        None => place(word, template.cell(word)),
+        Some((own, column)) => match template.cell(column) {
+            Some(text) => format!("{own} = {}", place(own, Some(text))),
+            None => format!("{own} IS NULL"),
+        },
+    })
 }

@@ -75,13 +75,9 @@ async fn of_twins(session: &mut Session, schema: &Schema, ids: &[String]) -> Res
             Err(_) => Row::new(),
         };
         let Some(fixed_id) = cell(&row, "fixed_ip_id") else {
-            // Where `deleted` is a flag, the repair, which marks with the id, cannot be said.
-            let instead = if schema.is_flag(TABLE, "deleted") {
-                format!("`UPDATE {TABLE} SET deleted = TRUE WHERE id = {id} AND fixed_ip_id IS NULL`")
-            } else {
-                format!("`hopline db repair floating-ip-twice {id}`")
-            };
-            return Ok(format!("{instead} takes away the one that hangs on nothing"));
+            return Ok(format!(
+                "`hopline db repair floating-ip-twice {id}` takes away the one that hangs on nothing"
+            ));
         };
         tied.push((id, behind::fixed(session, schema, fixed_id).await?));
     }
@@ -104,7 +100,7 @@ fn statement(schema: &Schema, row: u64, before: Row, from_pool: bool, summary: S
     draft.set("host", To::Null);
     if from_pool {
         draft.set("project_id", To::Null);
-        draft.set("auto_assigned", To::False);
+        draft.set("auto_assigned", To::Flag(false));
     }
     let id = draft.bind_number(row);
     let tied = match cell(&before, "fixed_ip_id").and_then(|id| id.parse().ok()) {

@@ -70,6 +70,13 @@ pub(crate) fn lax_schema() -> String {
     text.join("\n").replace(",\n);", "\n);")
 }
 
+/// A cloud with everything planted.
+pub(crate) fn everything() -> String {
+    let (base, pieces) = pieces();
+    let planted = pieces.iter().filter(|piece| !piece.finds.is_empty()).map(|piece| piece.sql.as_str());
+    format!("{}\n{base}\n{}", lax_schema(), planted.collect::<Vec<_>>().join("\n"))
+}
+
 fn in_words_of(url: &DatabaseUrl, sql: &str) -> String {
     let scheme = url.to_string();
     if scheme.starts_with("mysql") {
