@@ -12,6 +12,10 @@ use crate::records::{self, Records};
 use crate::secret_url::{DatabaseUrl, Target};
 use crate::tls;
 
+/// Of MySQL's ways to understand a statement the plain one, whatever the server is set to: MariaDB's
+/// `EMPTY_STRING_IS_NULL` finds nothing that is not empty. Where something is changed nothing is cut to fit.
+const CHANGE_MODE: &str = "STRICT_ALL_TABLES";
+
 /// A connection inside a read-only transaction.
 pub(crate) struct Session(pub(crate) Connection);
 
@@ -115,7 +119,8 @@ impl Session {
                 let isolation = session.mysql_isolation().await?;
                 let patience_s = timeout.as_secs().clamp(1, 600);
                 let sql = format!(
-                    "SET SESSION innodb_lock_wait_timeout = {patience_s}; \
+                    "SET SESSION sql_mode = '{CHANGE_MODE}'; \
+                     SET SESSION innodb_lock_wait_timeout = {patience_s}; \
                      SET SESSION TRANSACTION ISOLATION LEVEL {isolation}"
                 );
                 session.run(sql).await?;
@@ -169,7 +174,7 @@ impl Session {
     async fn begin(&mut self) -> Result<(), sqlx::Error> {
         match &mut self.0 {
             Connection::MySql(connection) => {
-                let sql = "SET SESSION TRANSACTION READ ONLY; \
+                let sql = "SET SESSION sql_mode = ''; SET SESSION TRANSACTION READ ONLY; \
                            START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
                 sqlx::raw_sql(sql).execute(connection).await.map(drop)
             }

@@ -8,7 +8,9 @@ mod apply;
 mod behind;
 pub(crate) mod bound;
 mod change;
+mod commit;
 mod error;
+mod kept;
 mod listed;
 mod locks;
 mod record;
@@ -75,6 +77,8 @@ async fn plan_in(
 ) -> Result<Change, MendError> {
     let mut change = asked_in(session, schema, url, ask, clock).await?;
     change.as_kept(session, schema).await.map_err(|error| classify(url, &error))?;
+    let literals = kept::literals(session, schema, &change.table, change.row).await;
+    change.literals = literals.map_err(|error| classify(url, &error))?;
     Ok(change)
 }
 

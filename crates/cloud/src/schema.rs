@@ -143,8 +143,8 @@ impl Kind {
     }
 }
 
-/// A name as nova's own columns have them. Names stand in statements as they are, so that of somebody's own columns
-/// those with other letters are not looked at.
+/// A name of letters, digits and `_`, as nova's own columns have them. Of somebody's own columns those with other
+/// letters are not looked at; a word of the server's, or one with capitals, is quoted by [`Schema::name`].
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
@@ -230,7 +230,16 @@ impl Schema {
         if !self.has(table, column) {
             return "NULL".to_owned();
         }
-        format!("CAST({table}.{column} AS {})", self.text_type)
+        format!("CAST({table}.{} AS {})", self.name(column), self.text_type)
+    }
+
+    /// The column's name as a statement has it, quoted: it may be a word of the server's, and PostgreSQL keeps its
+    /// capitals only so. Backticks are understood by MySQL under any `sql_mode`.
+    pub(crate) fn name(&self, column: &str) -> String {
+        match self.dialect {
+            Dialect::MySql => format!("`{column}`"),
+            Dialect::Postgres | Dialect::Sqlite => format!("\"{column}\""),
+        }
     }
 
     /// Any expression as text.

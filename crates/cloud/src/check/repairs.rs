@@ -51,7 +51,13 @@ pub(super) fn statement(schema: &Schema, repair: &str) -> Result<String, String>
         return Ok(repair.to_owned());
     }
     let table = names(repair).into_iter().find(|name| is_table(name)).unwrap_or_default();
-    let said = said(repair, &Series::of(schema, &table));
+    let mut said = said(repair, &Series::of(schema, &table));
+    // A row is not held to what its table does not have.
+    for (own, name) in comparisons(&said) {
+        if !schema.has(&table, &own) {
+            said = said.replace(&format!(" AND {{{own} is {name}}}"), "");
+        }
+    }
     let lacks = |name: &String| !is_table(name) && name != DERIVED && !schema.has(&table, name);
     match names(&said).into_iter().find(lacks) {
         Some(column) => Err(format!("this database has no {table}.{column}")),
@@ -68,6 +74,16 @@ pub(super) fn said(repair: &str, series: &Series) -> String {
         (_, Some(("key", column))) => format!("{{{} is {column}}}", series.key),
         (other, _) => format!("{{{other}}}"),
     })
+}
+
+/// Each word that compares: the table's column, and the finding's.
+fn comparisons(said: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    replaced(said, |word| {
+        found.extend(compares(word).map(|(own, name)| (own.to_owned(), name.to_owned())));
+        String::new()
+    });
+    found
 }
 
 fn is_table(name: &str) -> bool {

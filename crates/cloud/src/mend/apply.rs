@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::behind::{self, Leans};
-use super::change::{Change, NOW, Value};
+use super::change::{Change, NOW, Value, differing};
+use super::commit::commit;
 use super::error::MendError;
 use super::record::{Record, State};
 use super::{Ask, STATEMENT_PATIENCE, bound, locks, plan_in};
 use crate::check::Clock;
 use crate::database::{Session, block_on_then};
-use crate::database_error::{DatabaseError, classify};
+use crate::database_error::classify;
 use crate::records;
 use crate::schema::{Dialect, Schema};
 use crate::secret_url::DatabaseUrl;
@@ -75,12 +76,8 @@ async fn change(
     }
     let now = bound::row(session, &schema, table, *row).await.map_err(failed)?.ok_or_else(moved)?;
     // A trigger of somebody's may write more than was told.
-    let is_other = |(column, told): &(&String, &Option<String>)| {
-        told.as_deref() != Some(NOW) && now.get(*column) != Some(*told)
-    };
-    let others: Vec<&str> = change.after.iter().filter(is_other).map(|(column, _)| column.as_str()).collect();
-    if !others.is_empty() {
-        let columns = others.join(", ");
+    let told = change.after.iter().filter(|(_, told)| told.as_deref() != Some(NOW));
+    if let Some(columns) = differing(told, &now) {
         return Err(MendError::NotAsTold { table: table.clone(), row: *row, columns });
     }
     change.after = now;
@@ -111,32 +108,4 @@ async fn transacts(
             Err(MendError::NoTransactions { table: table.to_owned(), engine })
         }
     }
-}
-
-/// Commits, and notes that it did. No answer within `timeout` is as bad as a broken connection; nothing else bounds
-/// this, since what cuts it short could not tell either.
-pub(super) async fn commit(
-    mut session: Session,
-    url: &DatabaseUrl,
-    timeout: Duration,
-    record: &mut Record,
-    state: State,
-) -> Result<(), MendError> {
-    let uncertain = |why: String| MendError::Uncertain { id: record.id().to_owned(), why };
-    match tokio::time::timeout(timeout, session.run("COMMIT".to_owned())).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            return Err(match classify(url, &error) {
-                // So the server says itself that it took everything back.
-                refused @ (DatabaseError::Held { .. } | DatabaseError::ReadOnly { .. }) => refused.into(),
-                _ => uncertain(url.without_password(&error.to_string())),
-            });
-        }
-        Err(_) => return Err(uncertain(format!("no answer within {} s", timeout.as_secs_f32()))),
-    }
-    // What is committed stands, whether or not the server hears our goodbye, and whether or not the record can be
-    // added to: without the note the row tells.
-    let _ = record.note(state);
-    let _ = tokio::time::timeout(timeout, session.0.close()).await;
-    Ok(())
 }

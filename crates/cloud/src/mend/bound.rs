@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::change::{Row, Value};
+use super::kept;
 use crate::cells::{Cell, every_cell, exact_cells};
 use crate::connection::Connection;
 use crate::database::Session;
@@ -76,7 +77,8 @@ pub(super) async fn row(
     id: u64,
 ) -> Result<Option<Row>, sqlx::Error> {
     let columns = schema.columns(table);
-    let sql = format!("SELECT {} FROM {table} WHERE id = {id}", schema.texts(table, &columns));
+    let texts: Vec<String> = columns.iter().map(|column| kept::text(schema, table, column)).collect();
+    let sql = format!("SELECT {} FROM {table} WHERE id = {id}", texts.join(", "));
     let found: Result<Vec<Vec<Cell>>, sqlx::Error> = fetch!(session, &sql, NONE, exact_cells);
     Ok(found?.into_iter().next().map(|cells| columns.into_iter().map(str::to_owned).zip(cells).collect()))
 }

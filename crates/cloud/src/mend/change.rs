@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bound;
+use super::kept::Literals;
 use crate::cells::Cell;
 use crate::check::{Template, compares, replaced};
 use crate::database::Session;
@@ -42,6 +43,9 @@ pub struct Change {
     pub before: Row,
     /// The row as it becomes. Times are the server's own, and are [`NOW`] until they are known.
     pub after: Row,
+    /// What SQLite keeps of `before` beside its text; nothing of a server's.
+    #[serde(default, skip_serializing_if = "Literals::is_empty")]
+    pub(super) literals: Literals,
 }
 
 /// What [`Change::after`] has for a time that is not yet known.
@@ -71,6 +75,16 @@ impl Change {
         }
         Ok(())
     }
+}
+
+/// Which columns have something else than they should.
+pub(super) fn differing<'c, V: PartialEq + 'c>(
+    should: impl Iterator<Item = (&'c String, &'c V)>,
+    has: &BTreeMap<String, V>,
+) -> Option<String> {
+    let others = should.filter(|(column, value)| has.get(*column) != Some(*value));
+    let others: Vec<&str> = others.map(|(column, _)| column.as_str()).collect();
+    (!others.is_empty()).then(|| others.join(", "))
 }
 
 /// What a column is set to.
@@ -147,7 +161,7 @@ impl<'d> Draft<'d> {
         }
         let sql = format!("UPDATE {} SET {} WHERE {condition}", self.table, self.set.join(", "));
         let (table, row, values, after) = (self.table.to_owned(), self.row, self.values, self.after);
-        Change { summary, note, table, row, sql, values, before, after }
+        Change { summary, note, table, row, sql, values, before, after, literals: Literals::new() }
     }
 }
 

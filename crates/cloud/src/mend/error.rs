@@ -135,6 +135,28 @@ pub enum MendError {
         /// Which come out otherwise.
         columns: String,
     },
+    /// The same of a row that is restored.
+    #[error(
+        "row {row} of {table} would not become what it was before {id}: {columns} would come out differently, by a \
+         trigger or by the column's own rule; nothing was changed. Where that is meant, type the old values in the \
+         database's own client"
+    )]
+    NotAsBefore {
+        /// The record.
+        id: String,
+        /// Its table.
+        table: String,
+        /// The row.
+        row: u64,
+        /// Which come out otherwise.
+        columns: String,
+    },
+    /// The server refused the commit.
+    #[error("the database took the change back instead of committing it: {why}; nothing was changed")]
+    TakenBack {
+        /// The server's reason.
+        why: String,
+    },
     /// It changed since.
     #[error(
         "row {row} of {table} changed after {id} was applied ({columns}): nothing was changed, \

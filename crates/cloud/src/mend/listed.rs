@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::change::{Change, Row};
 use super::record::{self, First, Folder, RecordError, State};
 use super::{MendError, STATEMENT_PATIENCE, bound};
 use crate::database::{Session, block_on};
-use crate::database_error::classify;
+use crate::database_error::{DatabaseError, classify};
 use crate::records::schema_of;
 use crate::secret_url::DatabaseUrl;
 
@@ -53,7 +54,12 @@ pub struct Listing {
     pub unreadable: Vec<RecordError>,
     /// Why the rows were not looked at, where they should have been.
     pub unseen: Option<MendError>,
+    /// Changes whose rows could not be read, by name, while others could.
+    pub unread: Vec<(String, DatabaseError)>,
 }
+
+/// What is seen of a row.
+type Seen = Result<Option<Now>, DatabaseError>;
 
 /// Lists what is on record in a folder. The rows of `url`'s database are looked at, read-only.
 pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Result<Listing, RecordError> {
@@ -69,9 +75,14 @@ pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Re
         Err(error) => (Vec::new(), Some(error)),
     };
     let mut seen = seen.into_iter();
+    let mut unread = Vec::new();
     let change = |(first, state): (First, State)| {
-        let now = ours(&first).then(|| seen.next()).flatten().flatten();
+        let now = ours(&first).then(|| seen.next()).flatten().unwrap_or(Ok(None));
         let First { id, at_s, database, change, .. } = first;
+        let now = now.unwrap_or_else(|why| {
+            unread.push((id.clone(), why));
+            None
+        });
         Listed {
             id,
             at_s,
@@ -83,30 +94,44 @@ pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Re
             now,
         }
     };
-    Ok(Listing { changes: records.into_iter().map(change).collect(), unreadable, unseen })
+    let changes = records.into_iter().map(change).collect();
+    Ok(Listing { changes, unreadable, unseen, unread })
 }
 
-/// What each one's row has now, in the order of `wanted`; `None` of a table that is none of nova's.
-fn look(url: &DatabaseUrl, timeout: Duration, wanted: &[&First]) -> Result<Vec<Option<Now>>, MendError> {
+/// What each one's row has now, in the order of `wanted`; `None` of a table that is none of nova's. One that cannot be
+/// read hides none of the others: PostgreSQL would refuse whatever follows in the transaction.
+fn look(url: &DatabaseUrl, timeout: Duration, wanted: &[&First]) -> Result<Vec<Seen>, MendError> {
     block_on(url, timeout * STATEMENT_PATIENCE, async {
+        let failed = |error: sqlx::Error| classify(url, &error);
         let mut session = Session::start(url, timeout).await?;
         let schema = schema_of(&mut session, url).await?;
+        session.run("SAVEPOINT listed".to_owned()).await.map_err(failed)?;
         let mut all = Vec::with_capacity(wanted.len());
         for First { change, .. } in wanted {
             if schema.columns(&change.table).is_empty() {
-                all.push(None);
+                all.push(Ok(None));
                 continue;
             }
-            let row = bound::row(&mut session, &schema, &change.table, change.row).await;
-            all.push(Some(match row.map_err(|error| classify(url, &error))? {
-                None => Now::Gone,
-                Some(now) if now == change.before => Now::Before,
-                Some(now) if now == change.after => Now::After,
-                Some(_) => Now::Other,
-            }));
+            match bound::row(&mut session, &schema, &change.table, change.row).await {
+                Ok(row) => all.push(Ok(Some(held_to(change, row)))),
+                Err(error) => {
+                    all.push(Err(failed(error)));
+                    // Where the connection is gone, each of the others says so itself.
+                    let _ = session.run("ROLLBACK TO SAVEPOINT listed".to_owned()).await;
+                }
+            }
         }
         // What was read stands, whether or not the server hears our goodbye.
         let _ = session.0.close().await;
         Ok(all)
     })
+}
+
+fn held_to(change: &Change, row: Option<Row>) -> Now {
+    match row {
+        None => Now::Gone,
+        Some(now) if now == change.before => Now::Before,
+        Some(now) if now == change.after => Now::After,
+        Some(_) => Now::Other,
+    }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -143,8 +144,8 @@ impl Record {
         let path = path(folder, id);
         let shown = path.display().to_string();
         let failed = |error: &io::Error| RecordError::Read { path: shown.clone(), why: error.to_string() };
-        let open = OpenOptions::new().read(true).append(true).open(&path);
-        let file = open.map_err(|error| failed(&error))?;
+        let file = open_file(OpenOptions::new().read(true).append(true), &path);
+        let file = file.map_err(|error| failed(&error))?;
         let (first, state, is_whole) = read(&file, &path)?;
         if first.id != id {
             return Err(RecordError::Form { path: shown, why: format!("it is the record of {}", first.id) });
@@ -220,11 +221,18 @@ pub(super) fn list(folder: &Path) -> Result<Folder, RecordError> {
     };
     let Folder { mut records, mut unreadable } = Folder::default();
     for entry in entries {
-        let path = entry.map_err(|error| failed(folder, &error))?.path();
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => {
+                unreadable.push(failed(folder, &error));
+                continue;
+            }
+        };
         if path.extension().is_none_or(|extension| extension != "jsonl") {
             continue;
         }
-        match open_file(&path).map_err(|error| failed(&path, &error)).and_then(|file| read(&file, &path)) {
+        let file = open_file(OpenOptions::new().read(true), &path).map_err(|error| failed(&path, &error));
+        match file.and_then(|file| read(&file, &path)) {
             Ok((first, state, _)) => records.push((first, state)),
             Err(error) => unreadable.push(error),
         }
@@ -234,9 +242,10 @@ pub(super) fn list(folder: &Path) -> Result<Folder, RecordError> {
     Ok(Folder { records, unreadable })
 }
 
-/// Opens what is a file: to open a pipe of that name would wait for whoever writes into it.
-fn open_file(path: &Path) -> io::Result<File> {
-    if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
+/// Opens what is a file: to open a pipe of that name, or to read it, would wait for whoever writes into it.
+fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no file")) }
 }
 
 /// The first line, the last state, and whether the last line is whole.

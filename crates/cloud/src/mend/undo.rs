@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::apply::commit;
-use super::change::{Change, Row};
+use super::change::{Change, Row, Value, differing};
+use super::commit::commit;
 use super::error::MendError;
+use super::kept::{self, Kept};
 use super::record::{Record, State};
 use super::{STATEMENT_PATIENCE, behind, bound, locks};
 use crate::cells::Cell;
+use crate::connection::Connection;
 use crate::database::{Session, block_on_then};
 use crate::database_error::classify;
 use crate::records;
@@ -74,35 +76,43 @@ async fn restore(
         return Err(MendError::NotApplied { id: id(), why });
     }
     if now != *after {
-        let (table, columns) = (table.clone(), differing(&now, after));
+        let (table, columns) = (table.clone(), moved(&now, after));
         return Err(MendError::ChangedSince { id: id(), table, row: *row, columns });
     }
     let leans = behind::leans(session, &schema, change).await.map_err(failed)?;
     if let Some(what) = behind::moved(record.leans(), &leans) {
         return Err(MendError::GivenElsewhere { id: id(), table: table.clone(), row: *row, what });
     }
-    let (sql, values) = statement(&schema, change);
-    let changed = bound::execute(session, &sql, &values).await.map_err(failed)?;
-    let now = bound::row(session, &schema, table, *row).await.map_err(failed)?;
-    if changed != 1 || now.as_ref() != Some(before) {
+    if set_back(session, &schema, change).await.map_err(failed)? != 1 {
         return Err(MendError::Moved { table: table.clone(), row: *row });
     }
-    Ok(())
+    let now = bound::row(session, &schema, table, *row).await.map_err(failed)?.unwrap_or_default();
+    let literals = kept::literals(session, &schema, table, *row).await.map_err(failed)?;
+    let by_text = differing(before.iter(), &now);
+    match by_text.or_else(|| differing(change.literals.iter(), &literals)) {
+        None => Ok(()),
+        Some(columns) => Err(MendError::NotAsBefore { id: id(), table: table.clone(), row: *row, columns }),
+    }
 }
 
-/// Sets every column back that differs.
-fn statement(schema: &Schema, change: &Change) -> (String, Vec<super::Value>) {
-    let mut values = Vec::new();
-    let set = change.differences().map(|(column, old, _)| {
-        values.push(super::Value::Text(old.clone()));
-        format!("{column} = {}", bound::place(schema, &change.table, column))
-    });
+/// Sets every column back that differs; how many rows that changed.
+async fn set_back(session: &mut Session, schema: &Schema, change: &Change) -> Result<u64, sqlx::Error> {
+    let Change { table, row, literals, .. } = change;
+    let set = change
+        .differences()
+        .map(|(column, _, _)| format!("{} = {}", schema.name(column), bound::place(schema, table, column)));
     let set: Vec<String> = set.collect();
-    (format!("UPDATE {} SET {} WHERE id = {}", change.table, set.join(", "), change.row), values)
+    let sql = format!("UPDATE {table} SET {} WHERE id = {row}", set.join(", "));
+    if let Connection::Sqlite(connection) = &mut session.0 {
+        let olds = change.differences().map(|(column, old, _)| Kept::of(literals.get(column), old));
+        return kept::execute(connection, sql, olds.collect()).await;
+    }
+    let olds: Vec<Value> = change.differences().map(|(_, old, _)| Value::Text(old.clone())).collect();
+    bound::execute(session, &sql, &olds).await
 }
 
 /// What the row has now where it has something else than then.
-fn differing(now: &Row, then: &Row) -> String {
+fn moved(now: &Row, then: &Row) -> String {
     if now.is_empty() {
         return "it is gone".to_owned();
     }

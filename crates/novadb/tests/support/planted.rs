@@ -70,17 +70,26 @@ pub(crate) fn lax_schema() -> String {
     text.join("\n").replace(",\n);", "\n);")
 }
 
-/// A cloud with everything planted.
+/// Columns of an operator's own, whose names a statement must quote.
+const OWN_COLUMNS: &str = "ALTER TABLE floating_ips ADD COLUMN \"Note\" VARCHAR(99); \
+    ALTER TABLE floating_ips ADD COLUMN \"order\" INTEGER; ALTER TABLE fixed_ips ADD COLUMN \"Note\" VARCHAR(99); \
+    ALTER TABLE fixed_ips ADD COLUMN \"order\" INTEGER; \
+    UPDATE floating_ips SET \"Note\" = 'it''s', \"order\" = -id; UPDATE fixed_ips SET \"Note\" = '', \"order\" = id;";
+
+/// A cloud with everything planted, and columns of its operator's own.
 pub(crate) fn everything() -> String {
     let (base, pieces) = pieces();
     let planted = pieces.iter().filter(|piece| !piece.finds.is_empty()).map(|piece| piece.sql.as_str());
-    format!("{}\n{base}\n{}", lax_schema(), planted.collect::<Vec<_>>().join("\n"))
+    format!("{}\n{base}\n{}\n{OWN_COLUMNS}\n", lax_schema(), planted.collect::<Vec<_>>().join("\n"))
 }
 
 fn in_words_of(url: &DatabaseUrl, sql: &str) -> String {
     let scheme = url.to_string();
     if scheme.starts_with("mysql") {
-        return sql.replace("\"binary\"", "`binary`").replace(" TEXT", " MEDIUMTEXT");
+        let names = ["binary", "Note", "order"].into_iter();
+        let quoted =
+            names.fold(sql.to_owned(), |sql, name| sql.replace(&format!("\"{name}\""), &format!("`{name}`")));
+        return quoted.replace(" TEXT", " MEDIUMTEXT");
     }
     let is_postgres = scheme.starts_with("postgresql");
     if is_postgres { sql.replace("DATETIME", "TIMESTAMP WITHOUT TIME ZONE") } else { sql.to_owned() }

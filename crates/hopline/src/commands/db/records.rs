@@ -49,7 +49,11 @@ fn gaps(listing: &Listing) -> Vec<serde_json::Value> {
     let unreadable = listing.unreadable.iter().map(|why| {
         json!({ "what": "a file of the folder", "why": why.to_string(), "would_need": "the record as it was written" })
     });
-    unseen.chain(unreadable).collect()
+    let unread = listing.unread.iter().map(|(id, why)| {
+        let what = format!("what the row of {id} has now");
+        json!({ "what": what, "why": why.to_string(), "would_need": "a row that can be read" })
+    });
+    unseen.chain(unread).chain(unreadable).collect()
 }
 
 fn page(out: &mut dyn Write, listing: &Listing, folder: &str) -> io::Result<()> {
@@ -66,6 +70,9 @@ fn page(out: &mut dyn Write, listing: &Listing, folder: &str) -> io::Result<()> 
     }
     if let Some(why) = &listing.unseen {
         writeln!(out, "\nnot known: what the rows have now: {}", clean(&why.to_string()))?;
+    }
+    for (id, why) in &listing.unread {
+        writeln!(out, "\nnot known: what the row of {id} has now: {}", clean(&why.to_string()))?;
     }
     listing.unreadable.iter().try_for_each(|why| writeln!(out, "\nnot known: {}", clean(&why.to_string())))
 }

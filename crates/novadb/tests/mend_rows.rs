@@ -1,0 +1,144 @@
+//! Rows as somebody made them: values of any class, names with quotes and backslashes, triggers and columns that fill
+//! themselves in. What is restored is what was there, or it is said that it is not.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/dumped.rs"]
+mod dumped;
+#[path = "support/mended.rs"]
+mod mended;
+#[path = "support/planted.rs"]
+mod planted;
+#[path = "../../cloud/tests/support/servers.rs"]
+mod servers;
+
+use std::net::Ipv4Addr;
+
+use cloud::{Ask, DatabaseUrl, MendError};
+use dumped::{dump, rows};
+use mended::{apply, each_repair_goes_there_and_back};
+use planted::{PATIENCE, everything, lax_schema, run, sqlite};
+use servers::ADMIN_PASSWORD;
+use tempfile::TempDir;
+
+const RELEASE: Ask = Ask::Release { address: Ipv4Addr::new(203, 0, 113, 9), from_pool: true };
+
+/// 203.0.113.9 hangs on what a deleted instance left behind.
+const LEFT_BEHIND: &str = "\
+    INSERT INTO instances (id, uuid, hostname, host, project_id, vm_state, deleted) VALUES \
+     (902, 'u902', 'gone1', 'compute1', 'p1', 'deleted', 902); \
+    INSERT INTO fixed_ips (id, address, network_id, allocated, leased, reserved, instance_uuid, deleted) VALUES \
+     (903, '10.0.0.93', 1, TRUE, FALSE, FALSE, 'u902', 0); \
+    INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, auto_assigned, updated_at, deleted) VALUES \
+     (909, '203.0.113.9', 903, 'p1', 'compute1', TRUE, '2026-11-01 01:02:03', 0);";
+
+fn there_and_back(url: &DatabaseUrl) {
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    let before = dump(url);
+    let id = apply(url, &RELEASE, folder.path()).unwrap();
+    assert!(dump(url) != before, "{url}");
+    cloud::undo(url, PATIENCE, folder.path(), &id).unwrap();
+    assert_eq!(dump(url), before, "{url}");
+}
+
+/// One value of each class, in columns that are changed.
+const CLASSES: [&str; 4] = [
+    "host = X'00FF27', project_id = 'p1', auto_assigned = 2.5, updated_at = 0.1 + 0.2, pool = NULL",
+    "host = X'636F6D7075746531', project_id = X'', auto_assigned = 9007199254740993, updated_at = -1e300",
+    "host = 'text''s', project_id = '007', auto_assigned = 'yes', updated_at = 20261101",
+    "host = 7, project_id = 7.0, auto_assigned = NULL, updated_at = X'27'",
+];
+
+#[test]
+fn sqlite_gets_every_class_back() {
+    // As nova declares its columns, and without any type, where SQLite keeps whatever it is given.
+    let declared = lax_schema();
+    let start = declared.find("CREATE TABLE floating_ips").unwrap();
+    let end = start + declared[start..].find(";\n").unwrap();
+    let untyped = "CREATE TABLE floating_ips (created_at, updated_at, deleted_at, id INTEGER PRIMARY KEY, address, \
+                   fixed_ip_id, project_id, host, auto_assigned, pool, interface, deleted)";
+    let untyped = format!("{}{untyped}{}", &declared[..start], &declared[end..]);
+    for schema in [declared, untyped] {
+        for values in CLASSES {
+            let (_dir, url) = sqlite(&format!("{schema}\n{LEFT_BEHIND}"));
+            run(&url, &format!("UPDATE floating_ips SET {values}, interface = X'FF00' WHERE id = 909"));
+            there_and_back(&url);
+        }
+    }
+}
+
+/// The change is made, and by the time it is taken back a trigger, or the column itself, makes another row of it.
+fn what_comes_out_differently_is_named(url: &DatabaseUrl, meanwhile: &str, column: &str) {
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    let id = apply(url, &RELEASE, folder.path()).unwrap();
+    run(url, meanwhile);
+    let before = dump(url);
+    let refused = cloud::undo(url, PATIENCE, folder.path(), &id).unwrap_err();
+    assert!(matches!(&refused, MendError::NotAsBefore { columns, .. } if columns == column), "{refused}");
+    assert!(refused.to_string().contains(&format!("{column} would come out differently")), "{refused}");
+    assert_eq!(dump(url), before, "{refused}");
+}
+
+#[test]
+fn what_a_trigger_makes_of_what_is_restored_is_named() {
+    let (_dir, url) = sqlite(&format!("{}\n{LEFT_BEHIND}", lax_schema()));
+    let trigger = "CREATE TRIGGER t AFTER UPDATE ON floating_ips WHEN NEW.host IS NOT NULL BEGIN \
+                   UPDATE floating_ips SET pool = 'spoilt' WHERE id = NEW.id; END";
+    what_comes_out_differently_is_named(&url, trigger, "pool");
+}
+
+#[test]
+fn what_sqlite_would_keep_as_another_class_is_named() {
+    let (_dir, url) = sqlite(&format!("{}\n{LEFT_BEHIND}", lax_schema()));
+    let trigger = "CREATE TRIGGER t AFTER UPDATE ON floating_ips WHEN typeof(NEW.host) = 'text' BEGIN \
+                   UPDATE floating_ips SET interface = NULL, host = CAST(NEW.host AS BLOB) WHERE id = NEW.id; END";
+    what_comes_out_differently_is_named(&url, trigger, "host");
+}
+
+#[test]
+fn on_mariadb_of_any_mode() {
+    let server = servers::mariadb();
+    let at = |name: &str| {
+        let url = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/{name}", server.port);
+        DatabaseUrl::parse(&url).unwrap()
+    };
+    let modes = [
+        "",
+        "ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+        "ANSI,PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE",
+        "TRADITIONAL,ONLY_FULL_GROUP_BY,EMPTY_STRING_IS_NULL",
+        "ORACLE",
+    ];
+    for (number, mode) in modes.iter().enumerate() {
+        let name = format!("mode{number}");
+        run(&at("mysql"), &format!("CREATE DATABASE {name}; SET GLOBAL sql_mode = '{mode}'"));
+        let url = at(&name);
+        let told = rows(&url, "SELECT CAST(@@sql_mode AS CHAR)").concat();
+        assert!(mode.split(',').all(|word| told.contains(word)), "{mode}: {told}");
+        run(&url, &everything());
+        let folder = TempDir::with_prefix("ht-mend-").unwrap();
+        each_repair_goes_there_and_back(&url, folder.path());
+        run(&url, LEFT_BEHIND);
+        // c\'"\ and \\"
+        run(&url, "UPDATE floating_ips SET host = X'635C27225C', project_id = X'5C5C22' WHERE id = 909");
+        there_and_back(&url);
+    }
+    let own = "ALTER TABLE floating_ips MODIFY created_at TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP";
+    let url = at("mode0");
+    run(&url, "UPDATE floating_ips SET created_at = '2026-01-02 03:04:05' WHERE id = 909");
+    what_comes_out_differently_is_named(&url, own, "created_at");
+}
+
+#[test]
+fn on_postgresql() {
+    let server = servers::postgresql();
+    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
+    let url = DatabaseUrl::parse(&url).unwrap();
+    run(&url, &format!("{}\n{LEFT_BEHIND}", lax_schema()));
+    run(&url, "UPDATE floating_ips SET host = 'c\\''\"\\', project_id = '\\\\\"' WHERE id = 909");
+    there_and_back(&url);
+    let trigger = "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.pool = 'spoilt'; \
+                   RETURN NEW; END $$; \
+                   CREATE TRIGGER t BEFORE UPDATE ON floating_ips FOR EACH ROW EXECUTE FUNCTION spoil()";
+    what_comes_out_differently_is_named(&url, trigger, "pool");
+}
