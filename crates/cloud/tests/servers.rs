@@ -135,7 +135,8 @@ fn mariadb_is_read_and_refuses_in_clear_words() {
     let told = admin.runtime.block_on(told).unwrap();
     let [names, begin, rest @ ..] = told.as_slice() else { panic!("{told:#?}") };
     assert_eq!(names, "SET NAMES utf8mb4");
-    let read_only = "SET SESSION sql_mode = ''; SET SESSION TRANSACTION READ ONLY; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+    let read_only = "SET SESSION sql_mode = ''; SET SESSION TRANSACTION READ ONLY; \
+                     START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
     assert_eq!(begin, read_only);
     assert!(!rest.is_empty() && rest.iter().all(|sql| sql.starts_with("SELECT ")), "{rest:#?}");
 }

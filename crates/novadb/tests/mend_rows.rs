@@ -12,25 +12,12 @@ mod planted;
 #[path = "../../cloud/tests/support/servers.rs"]
 mod servers;
 
-use std::net::Ipv4Addr;
-
-use cloud::{Ask, DatabaseUrl, MendError};
+use cloud::{DatabaseUrl, MendError};
 use dumped::{dump, rows};
-use mended::{apply, each_repair_goes_there_and_back};
+use mended::{LEFT_BEHIND, RELEASE, apply, each_repair_goes_there_and_back};
 use planted::{PATIENCE, everything, lax_schema, run, sqlite};
 use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
-
-const RELEASE: Ask = Ask::Release { address: Ipv4Addr::new(203, 0, 113, 9), from_pool: true };
-
-/// 203.0.113.9 hangs on what a deleted instance left behind.
-const LEFT_BEHIND: &str = "\
-    INSERT INTO instances (id, uuid, hostname, host, project_id, vm_state, deleted) VALUES \
-     (902, 'u902', 'gone1', 'compute1', 'p1', 'deleted', 902); \
-    INSERT INTO fixed_ips (id, address, network_id, allocated, leased, reserved, instance_uuid, deleted) VALUES \
-     (903, '10.0.0.93', 1, TRUE, FALSE, FALSE, 'u902', 0); \
-    INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, auto_assigned, updated_at, deleted) VALUES \
-     (909, '203.0.113.9', 903, 'p1', 'compute1', TRUE, '2026-11-01 01:02:03', 0);";
 
 fn there_and_back(url: &DatabaseUrl) {
     let folder = TempDir::with_prefix("ht-mend-").unwrap();

@@ -4,12 +4,24 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use cloud::{Ask, Change, Clock, DatabaseUrl, MendError, ROWS_MAX};
 
 use crate::dumped::dump;
 use crate::planted::PATIENCE;
+
+pub(crate) const RELEASE: Ask = Ask::Release { address: Ipv4Addr::new(203, 0, 113, 9), from_pool: true };
+
+/// 203.0.113.9 hangs on what a deleted instance left behind.
+pub(crate) const LEFT_BEHIND: &str = "\
+    INSERT INTO instances (id, uuid, hostname, host, project_id, vm_state, deleted) VALUES \
+     (902, 'u902', 'gone1', 'compute1', 'p1', 'deleted', 902); \
+    INSERT INTO fixed_ips (id, address, network_id, allocated, leased, reserved, instance_uuid, deleted) VALUES \
+     (903, '10.0.0.93', 1, TRUE, FALSE, FALSE, 'u902', 0); \
+    INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, auto_assigned, updated_at, deleted) VALUES \
+     (909, '203.0.113.9', 903, 'p1', 'compute1', TRUE, '2026-11-01 01:02:03', 0);";
 
 pub(crate) fn clock() -> Clock {
     Clock { now: Some("2026-11-26 12:00:00".to_owned()), ..Clock::default() }
