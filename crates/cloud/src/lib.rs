@@ -1,8 +1,8 @@
 //! What a cloud means to be true, from every place that tells: nova's database, libvirt's domains,
 //! nova.conf, dnsmasq's command lines and the site file's `[[instance]]` entries.
 //!
-//! [`read`], [`show`], [`check`] and [`plan`] only read: the session is told to be read-only, and a statement is never
-//! more than our own fixed words; [`show`] binds a name. [`apply`] and [`undo`] change one row, and bind whatever comes
+//! [`read`], [`read_site`], [`show`], [`check`] and [`plan`] only read: the session is told to be read-only, and a statement is never
+//! more than our own fixed words; [`show`] and [`read_site`] bind names. [`apply`] and [`undo`] change one row, and bind whatever comes
 //! from outside. Who writes otherwise ([`DatabaseUrl::connect`]) does so elsewhere. [`intent`] and [`find`] are pure.
 //! The state of the links and bridges is what `hopline` judges, so it is never taken for what is meant:
 //! a tap's current master does not tell the bridge that it belongs in.
@@ -19,11 +19,14 @@ mod find;
 mod intent;
 mod mend;
 mod networks;
+mod part;
 mod records;
 mod remains;
 mod schema;
 mod secret_url;
 mod show;
+mod site;
+mod sought;
 mod taps;
 mod tls;
 mod tls_error;
@@ -45,4 +48,6 @@ pub use records::Records;
 pub use schema::Lack;
 pub use secret_url::{DatabaseUrl, UrlError};
 pub use show::{InfoCache, Record, ShowError, show};
+pub use site::read_site;
+pub use sought::Sought;
 pub use tls_error::TlsProblem;

@@ -3,6 +3,8 @@
 //! Joins are made here and not by the server, because the columns to join on differ between nova
 //! series, and because a handful of plain SELECTs is quicker than one clever one.
 
+mod networks;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -12,6 +14,7 @@ use model::Mac;
 use model::intent::{Floating, Instance, Network, Remains, SecurityGroup, SecurityGroupRule, Vif};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::networks::{count_addresses, host_addresses};
 use crate::cells::Cell;
 use crate::database::Session;
 use crate::database_error::{DatabaseError, classify};
@@ -41,7 +44,7 @@ pub struct Records {
 /// Reads all of it within the session's one transaction.
 pub(crate) async fn read(session: &mut Session, url: &DatabaseUrl) -> Result<Records, DatabaseError> {
     let schema = schema_of(session, url).await?;
-    of(session, &schema, url, Whose::Everybodys).await.map_err(|error| classify(url, &error))
+    everything(session, &schema, url).await.map_err(|error| classify(url, &error))
 }
 
 /// The schema, where it is nova's.
@@ -51,34 +54,42 @@ pub(crate) async fn schema_of(session: &mut Session, url: &DatabaseUrl) -> Resul
     Ok(schema)
 }
 
-/// What concerns everybody, or one instance: of one, neither the count of its networks' free addresses nor what is left
-/// of others is read.
-pub(crate) async fn of(
+async fn everything(
     session: &mut Session,
     schema: &Schema,
     url: &DatabaseUrl,
-    whose: Whose,
 ) -> Result<Records, sqlx::Error> {
-    let mut records = Records { source: url.to_string(), ..Records::default() };
-    records.missing_tables = schema.missing(&schema::SECURITY).into_iter().map(str::to_owned).collect();
-    fill(&mut records, session, schema, whose).await?;
+    let mut records = begun(session, schema, url).await?;
+    let ids = records.network_index();
+    count_addresses(session, schema, &mut records.networks, &ids, "").await?;
+    host_addresses(session, schema, &mut records.networks, &ids, None).await?;
+    records.remains = remains::read(session, schema, &ids, None).await?;
+    add(&mut records, session, schema, Whose::Everybodys).await?;
     Ok(records)
 }
 
-async fn fill(
+/// Every network, and nothing of any instance.
+pub(crate) async fn begun(
+    session: &mut Session,
+    schema: &Schema,
+    url: &DatabaseUrl,
+) -> Result<Records, sqlx::Error> {
+    let missing_tables = schema.missing(&schema::SECURITY).into_iter().map(str::to_owned).collect();
+    let networks = networks::networks(session, schema).await?;
+    Ok(Records { source: url.to_string(), networks, missing_tables, ..Records::default() })
+}
+
+/// Adds instances, with all that hangs on them.
+pub(crate) async fn add(
     records: &mut Records,
     session: &mut Session,
     schema: &Schema,
-    whose: Whose,
+    whose: Whose<'_>,
 ) -> Result<(), sqlx::Error> {
-    records.networks = networks(session, schema).await?;
-    let ids = records.networks.iter().enumerate().filter_map(|(at, n)| Some((n.id?, at))).collect();
-    if whose == Whose::Everybodys {
-        count_addresses(session, schema, &mut records.networks, &ids).await?;
-        records.remains = remains::read(session, schema, &ids).await?;
-    }
-    records.instances = instances(session, schema, whose).await?;
-    let index = Index { keys: instance_keys(&records.instances), networks: ids, whose };
+    let first = records.instances.len();
+    records.instances.extend(instances(session, schema, whose).await?);
+    let keys = instance_keys(&records.instances, first);
+    let index = Index { keys, networks: records.network_index(), whose };
     let vifs = vifs(session, schema, records, &index).await?;
     let fixed = fixed_addresses(session, schema, records, &index, &vifs).await?;
     floating_addresses(session, schema, records, &fixed, whose).await?;
@@ -88,113 +99,35 @@ async fn fill(
     Ok(())
 }
 
+impl Records {
+    /// Where each row of `networks` is.
+    pub(crate) fn network_index(&self) -> NetworkIndex {
+        self.networks.iter().enumerate().filter_map(|(at, network)| Some((network.id?, at))).collect()
+    }
+}
+
 /// Where a row of `networks` went, by its id.
 pub(crate) type NetworkIndex = BTreeMap<u64, usize>;
 /// Where an instance went, by its uuid and, for Essex, by its number.
 type InstanceIndex = BTreeMap<String, usize>;
 /// What rows of other tables are placed by.
-struct Index {
+struct Index<'i> {
     keys: InstanceIndex,
     networks: NetworkIndex,
-    whose: Whose,
+    whose: Whose<'i>,
 }
 /// (instance, vif) by the id of a row of another table.
 type VifIndex = BTreeMap<u64, (usize, usize)>;
 
-async fn networks(session: &mut Session, schema: &Schema) -> Result<Vec<Network>, sqlx::Error> {
-    let columns = [
-        "id",
-        "label",
-        "cidr",
-        "bridge",
-        "bridge_interface",
-        "vlan",
-        "gateway",
-        "dhcp_server",
-        "dhcp_start",
-        "multi_host",
-        "share_address",
-        "host",
-    ];
-    let columns = schema.texts("networks", &columns);
-    let live = schema.live("networks");
-    let sql = format!("SELECT {columns} FROM networks WHERE {live} ORDER BY networks.id");
-    let network = |row: [Cell; 12]| {
-        let [
-            id,
-            label,
-            cidr,
-            bridge,
-            bridge_interface,
-            vlan,
-            gateway,
-            dhcp_server,
-            dhcp_start,
-            multi,
-            share,
-            host,
-        ] = row;
-        Network {
-            id: number(id.as_ref()),
-            label: label.unwrap_or_default(),
-            cidr: prefix(cidr.as_ref()).map(|cidr| cidr.trunc()),
-            bridge: filled(bridge),
-            bridge_interface: filled(bridge_interface),
-            vlan: number(vlan.as_ref()),
-            gateway: address(gateway.as_ref()),
-            dhcp_server: address(dhcp_server.as_ref()),
-            dhcp_start: address(dhcp_start.as_ref()),
-            multi_host: flag(multi.as_ref()),
-            share_address: flag(share.as_ref()),
-            host_addresses: Vec::new(),
-            host: filled(host),
-            free: None,
-        }
-    };
-    Ok(session.rows(sql).await?.into_iter().map(network).collect())
-}
-
-/// Counted by the server: a /16 has 65,536 rows. What is free is what nova's own query would give
-/// (nova/db/sqlalchemy/api.py `fixed_ip_associate_pool`); it does not look at `allocated`.
-async fn count_addresses(
-    session: &mut Session,
-    schema: &Schema,
-    networks: &mut [Network],
-    ids: &NetworkIndex,
-) -> Result<(), sqlx::Error> {
-    let unreserved = schema.is("fixed_ips", "reserved", false);
-    let unleased = schema.is("fixed_ips", "leased", false);
-    let instance = schema.instance_key("fixed_ips");
-    let free = format!("{unreserved} AND {unleased} AND {instance} IS NULL AND host IS NULL");
-    let texts = ["network_id", "free", "every"].map(|count| schema.as_text(&format!("counted.{count}")));
-    // Cast outside: of an expression in a larger one ONLY_FULL_GROUP_BY says that it is not grouped by.
-    let sql = format!(
-        "SELECT {} FROM (SELECT {network} AS network_id, SUM(CASE WHEN {free} THEN 1 ELSE 0 END) AS free, \
-         SUM(CASE WHEN {unreserved} THEN 1 ELSE 0 END) AS every FROM fixed_ips WHERE {} GROUP BY {network}) counted",
-        texts.join(", "),
-        schema.live_of_all("fixed_ips"),
-        network = schema.scanned("fixed_ips.network_id"),
-    );
-    for [network, free, all] in session.rows(sql).await? {
-        let network =
-            number(network.as_ref()).and_then(|id| ids.get(&id)).and_then(|at| networks.get_mut(*at));
-        if let (Some(network), Some(free), Some(all)) = (network, number(free.as_ref()), number(all.as_ref()))
-        {
-            network.free = Some((free, all));
-        }
-    }
-    Ok(())
-}
-
 async fn instances(
     session: &mut Session,
     schema: &Schema,
-    whose: Whose,
+    whose: Whose<'_>,
 ) -> Result<Vec<Instance>, sqlx::Error> {
     let columns = ["id", "uuid", "hostname", "display_name", "host", "vm_state", "task_state", "project_id"];
     let columns = schema.texts("instances", &columns);
     let live = whose.live(schema, "instances");
-    let of = whose.instance();
+    let of = whose.only();
     let sql = format!("SELECT {columns} FROM instances WHERE {live}{of} ORDER BY instances.id");
     let instance = |[id, uuid, hostname, display_name, host, vm_state, task, project]: [Cell; 8]| {
         let id = number(id.as_ref());
@@ -216,25 +149,26 @@ async fn instances(
     Ok(session.rows(sql).await?.into_iter().map(instance).collect())
 }
 
-fn instance_keys(instances: &[Instance]) -> InstanceIndex {
+/// Of those that begin at `first`.
+fn instance_keys(instances: &[Instance], first: usize) -> InstanceIndex {
     let keys = |(at, instance): (usize, &Instance)| {
         let number = instance.id.map(|id| (id.to_string(), at));
         let uuid = instance.uuid.clone().map(|uuid| (uuid, at));
         number.into_iter().chain(uuid)
     };
-    instances.iter().enumerate().flat_map(keys).collect()
+    instances.iter().enumerate().skip(first).flat_map(keys).collect()
 }
 
 async fn vifs(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
-    Index { keys, networks, whose }: &Index,
+    Index { keys, networks, whose }: &Index<'_>,
 ) -> Result<VifIndex, sqlx::Error> {
     let table = "virtual_interfaces";
     let columns = schema.texts(table, &["id", "uuid", "address", "network_id", schema.instance_key(table)]);
-    let (live, of) = (whose.live(schema, table), whose.rows_of(schema, table));
-    let sql = format!("SELECT {columns} FROM {table} WHERE {live}{of} ORDER BY {table}.id");
+    let (from, live, of) = (whose.from(schema, table), whose.live(schema, table), whose.only());
+    let sql = format!("SELECT {columns} FROM {from} WHERE {live}{of} ORDER BY {table}.id");
     let mut index = VifIndex::new();
     for [id, uuid, mac, network, instance] in session.rows(sql).await? {
         let owner = instance.as_ref().and_then(|key| keys.get(key));
@@ -251,44 +185,29 @@ async fn vifs(
     Ok(index)
 }
 
-/// Only rows that are given to an instance or that are a host's own; (instance, vif, address) by id.
+/// Only rows that are given to an instance; (instance, vif, address) by id.
 async fn fixed_addresses(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
-    Index { keys, networks, whose }: &Index,
+    Index { keys, networks, whose }: &Index<'_>,
     vifs: &VifIndex,
 ) -> Result<BTreeMap<u64, (usize, usize, Ipv4Addr)>, sqlx::Error> {
-    let instance_key = schema.instance_key("fixed_ips");
-    let columns = ["id", "address", "network_id", "virtual_interface_id", "host", instance_key];
-    let select = format!(
-        "SELECT {} FROM fixed_ips WHERE {}",
-        schema.texts("fixed_ips", &columns),
-        whose.live(schema, "fixed_ips"),
+    let table = "fixed_ips";
+    let instance_key = schema.instance_key(table);
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {} AND {table}.{instance_key} IS NOT NULL AND {}{} ORDER BY {table}.id",
+        schema.texts(table, &["id", "address", "network_id", "virtual_interface_id", instance_key]),
+        whose.from(schema, table),
+        whose.live(schema, table),
+        schema.is(table, "allocated", true),
+        whose.only(),
     );
-    // Two statements, each of which has an index to go by where one instance is meant.
-    let given = format!(
-        "{select} AND {instance_key} IS NOT NULL AND {}{} ORDER BY fixed_ips.id",
-        schema.is("fixed_ips", "allocated", true),
-        whose.rows_of(schema, "fixed_ips"),
-    );
-    let of_hosts = format!(
-        "{select} AND {instance_key} IS NULL AND host IS NOT NULL{} ORDER BY fixed_ips.id",
-        whose.host_of("fixed_ips"),
-    );
-    let mut rows = session.rows(given).await?;
-    rows.extend(session.rows(of_hosts).await?);
     let mut index = BTreeMap::new();
-    for [id, ip, network, vif, host, instance] in rows {
+    for [id, ip, network, vif, instance] in session.rows(sql).await? {
         let (Some(id), Some(ip)) = (number(id.as_ref()), address(ip.as_ref())) else { continue };
         let network = number(network.as_ref()).and_then(|id| networks.get(&id)).copied();
-        let Some(key) = instance else {
-            if let (Some(network), Some(host)) = (network.and_then(|at| records.networks.get_mut(at)), host) {
-                network.host_addresses.push((host, ip));
-            }
-            continue;
-        };
-        let Some(&at) = keys.get(&key) else { continue };
+        let Some(&at) = instance.and_then(|key| keys.get(&key)) else { continue };
         let Some(owner) = records.instances.get_mut(at) else { continue };
         let of_vif = number(vif.as_ref()).and_then(|id| vifs.get(&id)).filter(|(of, _)| *of == at);
         // An address whose vif is deleted or another instance's stands by itself, without a MAC.
@@ -310,7 +229,7 @@ async fn floating_addresses(
     schema: &Schema,
     records: &mut Records,
     fixed: &BTreeMap<u64, (usize, usize, Ipv4Addr)>,
-    whose: Whose,
+    whose: Whose<'_>,
 ) -> Result<(), sqlx::Error> {
     let columns = schema.texts("floating_ips", &["address", "fixed_ip_id", "host"]);
     let live = whose.live(schema, "floating_ips");
@@ -333,19 +252,20 @@ async fn security_groups(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
-    Index { keys, whose, .. }: &Index,
+    Index { keys, whose, .. }: &Index<'_>,
 ) -> Result<(), sqlx::Error> {
     let member = "security_group_instance_association";
     let sql = format!(
-        "SELECT {}, {}, {} FROM {member} \
+        "SELECT {}, {}, {} FROM {} \
          JOIN security_groups ON security_groups.id = {member}.security_group_id \
          WHERE {} AND {}{} ORDER BY security_groups.id",
         schema.text(member, schema.instance_key(member)),
         schema.text("security_groups", "id"),
         schema.text("security_groups", "name"),
+        whose.from(schema, member),
         whose.live(schema, member),
         schema.live("security_groups"),
-        whose.rows_of(schema, member),
+        whose.only(),
     );
     let members = session.rows(sql).await?;
     let groups = members.iter().filter_map(|[_, group, _]| number(group.as_ref()));
@@ -416,7 +336,7 @@ pub(crate) fn address(cell: Option<&String>) -> Option<Ipv4Addr> {
 }
 
 /// A prefix; an address without a length is a prefix of one.
-fn prefix(cell: Option<&String>) -> Option<Ipv4Net> {
+pub(crate) fn prefix(cell: Option<&String>) -> Option<Ipv4Net> {
     let text = cell?.trim();
     text.parse().ok().or_else(|| text.parse::<Ipv4Addr>().ok().map(Ipv4Net::from))
 }

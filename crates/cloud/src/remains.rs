@@ -6,17 +6,30 @@ use model::intent::{Floating, LeakedFixed, Remains, RowWords, TiedFloating};
 
 use crate::cells::Cell;
 use crate::database::Session;
+use crate::mend::bound;
+use crate::part::Part;
 use crate::records::{NetworkIndex, address, filled, flag, number};
 use crate::schema::Schema;
 
-/// Reads them, each list by ascending id.
+/// Reads them, each list by ascending id: all, or those of a part, with the floating addresses that no host is recorded
+/// to carry.
 pub(crate) async fn read(
     session: &mut Session,
     schema: &Schema,
     networks: &NetworkIndex,
+    part: Option<&Part>,
 ) -> Result<Remains, sqlx::Error> {
-    let floating = session.rows(floating_sql(schema)).await?.into_iter().filter_map(tied).collect();
-    let fixed = session.rows(fixed_sql(schema)).await?;
+    let column = "floating_ips.host";
+    let (floating, names) = match part {
+        None => (String::new(), Vec::new()),
+        Some(part) => {
+            (format!(" AND ({column} IS NULL OR {column} = '' OR {})", part.on_hosts(column)), part.names())
+        }
+    };
+    let floating = bound::rows(session, &floating_sql(schema, &floating), &names).await?;
+    let floating = floating.into_iter().filter_map(|row| tied(row.try_into().ok()?)).collect();
+    let fixed = part.map(|part| part.in_networks("fixed_ips.network_id")).unwrap_or_default();
+    let fixed = session.rows(fixed_sql(schema, &fixed)).await?;
     let fixed = fixed.into_iter().filter_map(|row| leaked(row, networks)).collect();
     Ok(Remains { floating, fixed, words: words(schema) })
 }
@@ -44,14 +57,14 @@ fn is_gone(schema: &Schema) -> String {
     format!("(instances.id IS NULL OR NOT ({}))", schema.live_of_all("instances"))
 }
 
-fn floating_sql(schema: &Schema) -> String {
+fn floating_sql(schema: &Schema, only: &str) -> String {
     let (join, name) = owner(schema);
     let columns = schema.texts("floating_ips", &["id", "address", "host"]);
     let fixed = schema.texts("fixed_ips", &["id", "address", schema.instance_key("fixed_ips")]);
     format!(
         "SELECT {columns}, {fixed}, {name} FROM floating_ips \
          JOIN fixed_ips ON fixed_ips.id = floating_ips.fixed_ip_id {join} \
-         WHERE {} AND {} AND {} ORDER BY floating_ips.id",
+         WHERE {} AND {} AND {}{only} ORDER BY floating_ips.id",
         schema.live_of_all("floating_ips"),
         schema.live_of_all("fixed_ips"),
         is_gone(schema),
@@ -72,7 +85,7 @@ fn tied(row: [Cell; 7]) -> Option<TiedFloating> {
 
 /// Allocated to who is deleted, never was or is not named; or leased by nobody, which nova's pool query never takes
 /// again and its time-out never ends. What an instance gave back and has still leased is on its way to be free.
-fn fixed_sql(schema: &Schema) -> String {
+fn fixed_sql(schema: &Schema, only: &str) -> String {
     let (join, name) = owner(schema);
     let key = schema.instance_key("fixed_ips");
     let columns = ["id", "address", "network_id", "allocated", "leased", key];
@@ -81,7 +94,7 @@ fn fixed_sql(schema: &Schema) -> String {
     let leased = schema.is("fixed_ips", "leased", true);
     format!(
         "SELECT {columns}, {name} FROM fixed_ips {join} WHERE {} AND {} \
-         AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})) ORDER BY fixed_ips.id",
+         AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})){only} ORDER BY fixed_ips.id",
         schema.live_of_all("fixed_ips"),
         schema.is("fixed_ips", "reserved", false),
         gone = is_gone(schema),

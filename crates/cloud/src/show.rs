@@ -14,6 +14,7 @@ use crate::check::{Addresses, OCTETS_MAX, cached, list};
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
 use crate::find::Candidates;
+use crate::part::Part;
 use crate::records::{self, Records, address, flag, number};
 use crate::schema::Schema;
 use crate::secret_url::DatabaseUrl;
@@ -107,7 +108,7 @@ pub fn show(url: &DatabaseUrl, timeout: Duration, wanted: &str) -> Result<Record
         let failed = |error: sqlx::Error| classify(url, &error);
         let rows = named::rows(&mut session, &schema, wanted).await.map_err(failed)?;
         let id = named::only(rows, wanted)?;
-        let record = read(&mut session, &schema, url, Whose::One(id)).await.map_err(failed);
+        let record = read(&mut session, &schema, url, id).await.map_err(failed);
         // What was read stands, whether or not the server hears our goodbye.
         let _ = session.0.close().await;
         Ok(record?)
@@ -118,9 +119,15 @@ async fn read(
     session: &mut Session,
     schema: &Schema,
     url: &DatabaseUrl,
-    whose: Whose,
+    id: u64,
 ) -> Result<Record, sqlx::Error> {
-    let records = records::of(session, schema, url, whose).await?;
+    let whose = Whose::Those(&[id]);
+    let mut records = records::begun(session, schema, url).await?;
+    records::add(&mut records, session, schema, whose).await?;
+    let hosts = records.instances.iter().filter_map(|instance| instance.recorded_host.clone());
+    let part = Part { hosts: hosts.collect(), networks: Vec::new() };
+    let ids = records.network_index();
+    records::host_addresses(session, schema, &mut records.networks, &ids, Some(&part)).await?;
     let leased = leased(session, schema, whose).await?;
     let dns = dns(session, schema).await?;
     let cache = info_cache(session, schema, whose, &records).await?;
@@ -130,14 +137,15 @@ async fn read(
 async fn leased(
     session: &mut Session,
     schema: &Schema,
-    whose: Whose,
+    whose: Whose<'_>,
 ) -> Result<BTreeMap<Ipv4Addr, bool>, sqlx::Error> {
     let sql = format!(
-        "SELECT {} FROM fixed_ips WHERE {} AND {}{}",
+        "SELECT {} FROM {} WHERE {} AND {}{}",
         schema.texts("fixed_ips", &["address", "leased"]),
+        whose.from(schema, "fixed_ips"),
         schema.live("fixed_ips"),
         schema.is("fixed_ips", "allocated", true),
-        whose.rows_of(schema, "fixed_ips"),
+        whose.only(),
     );
     let rows = session.rows(sql).await?.into_iter();
     Ok(rows.filter_map(|[ip, leased]| Some((address(ip.as_ref())?, flag(leased.as_ref())))).collect())
@@ -156,7 +164,7 @@ async fn dns(session: &mut Session, schema: &Schema) -> Result<BTreeMap<u64, Vec
 async fn info_cache(
     session: &mut Session,
     schema: &Schema,
-    whose: Whose,
+    whose: Whose<'_>,
     records: &Records,
 ) -> Result<InfoCache, sqlx::Error> {
     let table = "instance_info_caches";
@@ -167,8 +175,9 @@ async fn info_cache(
     let is_long = format!("OCTET_LENGTH({table}.network_info) > {OCTETS_MAX}");
     let sql = format!(
         "SELECT CASE WHEN {is_long} THEN NULL ELSE {text} END, CASE WHEN {is_long} THEN '1' ELSE '0' END \
-         FROM {table} WHERE {live}{}",
-        whose.cache_of(schema)
+         FROM {} WHERE {live}{}",
+        whose.from_caches(schema),
+        whose.only()
     );
     let Some([said, is_long]) = session.rows(sql).await?.into_iter().next() else {
         return Ok(InfoCache::Absent);

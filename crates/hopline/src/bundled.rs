@@ -35,10 +35,12 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     // The newest of several is nearest to the truth.
     let mut newest: Vec<&Bundle> = read.values().collect();
     newest.sort_by_key(|bundle| std::cmp::Reverse(bundle.manifest.taken_at));
-    if parts.records.is_none() {
+    // A database that is named goes before what was read of one then.
+    if parts.records.is_none() && site.database.is_none() {
         parts.records = newest.iter().find_map(|bundle| bundle.cloud.records.clone());
     }
-    parts.lacks_cloud = parts.records.is_none() && newest.iter().any(|bundle| bundle.lacks_cloud);
+    let has_none = parts.records.is_none() && site.database.is_none();
+    parts.lacks_cloud = has_none && newest.iter().any(|bundle| bundle.lacks_cloud);
     for entry in newest.iter().flat_map(|bundle| &bundle.cloud.entries) {
         if parts.entries.iter().all(|known| known.name != entry.name) {
             parts.entries.push(entry.clone());
@@ -54,7 +56,7 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     }
     let mut gaps: Vec<Gap> = read.values().flat_map(|bundle| bundle.gaps.clone()).collect();
     gaps.extend(read.iter().filter(|(_, bundle)| bundle.manifest.redacted).map(|(path, _)| pseudonyms(path)));
-    let unsupported = read.values().any(|bundle| bundle.is_sosreport) && parts.records.is_none();
+    let unsupported = read.values().any(|bundle| bundle.is_sosreport) && has_none;
     gaps.extend(unsupported.then(no_records));
     gaps.sort();
     gaps.dedup();

@@ -1,11 +1,12 @@
 //! A site, read: what its machines would do, what its cloud means, and who was out of reach. Machines are read now, or
 //! were when their bundle was made; from here on nobody can tell which.
 
+use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
 use bundle::{Assembled, Member, Missing};
-use cloud::{InstanceEntry, Records};
+use cloud::{FindError, InstanceEntry, Records, Sought};
 use collect::{CollectError, MachinePlan};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
@@ -51,7 +52,7 @@ pub(crate) struct Parts {
     pub(crate) gaps: Vec<Gap>,
 }
 
-/// Reads every machine and the cloud's database at the same time.
+/// Reads every machine and all of the cloud's database at the same time.
 pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
     let _progress = progress::start("reading the site");
     let (members, records) = thread::scope(|scope| {
@@ -66,6 +67,54 @@ pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
     let mut parts = Parts { members, records, entries: site.instances.clone(), ..Parts::default() };
     bundled::add(site, &mut parts)?;
     conclude(parts, site.is_offline())
+}
+
+/// Reads every machine, and then what the cloud's database has of this site and of whom these words mean: a cloud may be
+/// a thousand times as large. Where a word that must be an instance's is none's, all is read, so that what is said
+/// of it is said of all the cloud.
+pub(crate) fn of_site(site: &Site, timeout: Duration, words: &Words<'_>) -> Result<Facts, Failure> {
+    let Some(url) = &site.database else { return gather(site, timeout) };
+    let _progress = progress::start("reading the site");
+    let members = reached(site, &site.machines);
+    let mut parts = Parts { members, entries: site.instances.clone(), ..Parts::default() };
+    bundled::add(site, &mut parts)?;
+    let entries = parts.entries.clone();
+    let mut facts = conclude(parts, site.is_offline())?;
+    let known: Vec<&str> = words.instance.iter().chain(words.ends).copied().collect();
+    let sought = Sought::of(&facts.snapshot, &entries, &known);
+    let records = cloud::read_site(url, timeout, &facts.snapshot, &sought);
+    let records = records.map_err(|error| Failure::of(&error))?;
+    facts.intent = cloud::intent(Some(records), &facts.snapshot, &entries);
+    if words.are_unknown(&facts) {
+        let records = cloud::read(url, timeout).map_err(|error| Failure::of(&error))?;
+        facts.intent = cloud::intent(Some(records), &facts.snapshot, &entries);
+    }
+    Ok(facts)
+}
+
+/// What a command line calls instances.
+pub(crate) struct Words<'w> {
+    /// An instance, and nothing else.
+    pub(crate) instance: Option<&'w str>,
+    /// An instance, a host or any address.
+    pub(crate) ends: &'w [&'w str],
+}
+
+impl Words<'_> {
+    /// None: the site alone is meant.
+    pub(crate) const NONE: Words<'static> = Words { instance: None, ends: &[] };
+
+    /// One of them means nobody who was read.
+    fn are_unknown(&self, facts: &Facts) -> bool {
+        let is_unknown = |word: &&str| match cloud::find(&facts.intent, word) {
+            Ok(_) | Err(FindError::Ambiguous { .. }) => false,
+            Err(FindError::Near { .. } | FindError::Unknown { .. } | FindError::NoInstances { .. }) => true,
+        };
+        let is_machine = |word: &str| facts.snapshot.netns.iter().any(|ns| ns.machine == word);
+        let may_be_other = |word: &&str| word.parse::<IpAddr>().is_ok() || is_machine(word);
+        self.instance.iter().any(is_unknown)
+            || self.ends.iter().any(|word| !may_be_other(word) && is_unknown(word))
+    }
 }
 
 /// Reads these of the site's hosts and nothing else, as they are now; one that is out of reach is a gap.

@@ -124,7 +124,7 @@ pub struct Instance {
 }
 
 /// `vm_state` of what is meant to have no domain that works (nova/compute/vm_states.py).
-const OFF: [&str; 6] = ["stopped", "paused", "suspended", "shelved", "shelved_offloaded", "soft-delete"];
+pub const OFF: [&str; 6] = ["stopped", "paused", "suspended", "shelved", "shelved_offloaded", "soft-delete"];
 
 impl Instance {
     /// Switched off on purpose: it answers nobody, and that is no fault.

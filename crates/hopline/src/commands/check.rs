@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::conclude;
 use crate::failure::Failure;
-use crate::gather;
+use crate::gather::{self, Words};
 use crate::output;
 use crate::plan::Plan;
 use crate::sheets::Sheets;
@@ -14,7 +14,7 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
     let started = Instant::now();
     let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
-    let facts = gather::gather(&site, plan.timeout)?;
+    let facts = gather::of_site(&site, plan.timeout, &Words::NONE)?;
     let hosts = match host {
         Some(name) => {
             facts.must_reach(name)?;

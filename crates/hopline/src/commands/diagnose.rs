@@ -9,7 +9,7 @@ use crate::asking::{self, Answers};
 use crate::conclude::{self, Asked, Probed};
 use crate::dropping;
 use crate::failure::Failure;
-use crate::gather::{self, Facts};
+use crate::gather::{self, Facts, Words};
 use crate::holders;
 use crate::output;
 use crate::plan::{DiagnoseQuestion, Plan};
@@ -28,7 +28,9 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     let site = plan.find_site()?;
     // Loaded while the machines are read: whoever only reads has no use for it.
     let dropping = (!plan.passive && !site.is_offline()).then(dropping::start);
-    let mut facts = gather::gather(&site, plan.timeout)?;
+    let ends: Vec<&str> = question.to.as_deref().into_iter().collect();
+    let words = Words { instance: question.instance.as_deref(), ends: &ends };
+    let mut facts = gather::of_site(&site, plan.timeout, &words)?;
     let instance = question.instance.as_deref().map(|name| subject(&facts, name)).transpose()?;
     let to = question.to.as_deref().map(|name| who::destination(&facts, name, false)).transpose()?;
     let asked = Asked { instance, to, symptom: question.symptom };

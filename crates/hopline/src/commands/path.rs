@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::conclude;
 use crate::failure::Failure;
-use crate::gather;
+use crate::gather::{self, Words};
 use crate::output;
 use crate::plan::{PathQuestion, Plan};
 use crate::sheets::Sheets;
@@ -14,7 +14,8 @@ pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
     let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
-    let facts = gather::gather(&site, plan.timeout)?;
+    let words = Words { instance: None, ends: &[&question.from, &question.to] };
+    let facts = gather::of_site(&site, plan.timeout, &words)?;
     let from = who::sender(&facts, &question.from)?;
     let to = match question.to.parse() {
         Ok(ip) => ip,

@@ -1,0 +1,309 @@
+//! The part of a cloud's records that concerns a site: as much as the site has, however large the cloud is.
+//!
+//! First the instances that nova runs on the site's hosts, or on none, or that a network serves whose one host is there.
+//! Then those that the site shows by number, uuid, MAC or address, or that are asked for; a few neighbours of each
+//! network of theirs on other hosts; and whoever has a MAC or an address of one of these as well. Of all of them the
+//! whole is read, and of the site's hosts and networks what is recorded of nobody who lives.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use model::intent::{Instance, OFF};
+use model::{Mac, Snapshot};
+
+use crate::cells::Cell;
+use crate::database::{Session, block_on};
+use crate::database_error::{DatabaseError, classify};
+use crate::intent::site_name;
+use crate::mend::{Value, bound};
+use crate::part::{Part, one_of};
+use crate::records::{self, Records, filled, number};
+use crate::remains;
+use crate::schema::Schema;
+use crate::secret_url::DatabaseUrl;
+use crate::sought::Sought;
+use crate::whose::{Whose, among};
+
+/// Values that one statement names at most.
+const VALUES_MAX: usize = 500;
+/// Neighbours of a network on hosts beyond the site: the ladder asks for four.
+const NEIGHBOURS_MAX: usize = 4;
+/// Networks of which one statement looks for neighbours.
+const NETWORKS_AT_ONCE: usize = 20;
+
+/// Reads it, waiting no longer than `timeout` for all of it. Of a network the free addresses are counted where some are
+/// with nobody.
+///
+/// Blocks, on a runtime of its own: not to be called from inside another. Writes nothing.
+pub fn read_site(
+    url: &DatabaseUrl,
+    timeout: Duration,
+    snapshot: &Snapshot,
+    sought: &Sought,
+) -> Result<Records, DatabaseError> {
+    block_on(url, timeout, async {
+        let mut session = Session::start(url, timeout).await?;
+        let schema = records::schema_of(&mut session, url).await?;
+        let records = read(&mut session, &schema, url, (snapshot, sought)).await;
+        let records = records.map_err(|error| classify(url, &error));
+        // What was read stands, whether or not the server hears our goodbye.
+        let _ = session.0.close().await;
+        records
+    })
+}
+
+async fn read(
+    session: &mut Session,
+    schema: &Schema,
+    url: &DatabaseUrl,
+    (snapshot, sought): (&Snapshot, &Sought),
+) -> Result<Records, sqlx::Error> {
+    let mut records = records::begun(session, schema, url).await?;
+    let hosts = hosts(session, schema, &records, snapshot).await?;
+    let mut part = Part { networks: networks_there(&records, snapshot, &hosts), hosts };
+    let served = networks_served(&records, &part.hosts);
+    let mut search = Search { session, schema, found: BTreeSet::new() };
+    search.on_hosts(&part).await?;
+    search.in_networks(&served).await?;
+    search.shown(sought).await?;
+    add(&mut records, &mut search, &BTreeSet::new()).await?;
+    part.networks.extend(networks_of(&records));
+    part.networks.sort_unstable();
+    part.networks.dedup();
+    // Whoever shares a MAC or an address with one of those that are known by now is part of what happens to it.
+    let known = search.found.clone();
+    search.neighbours(&part).await?;
+    search.shown(&same(&records, sought)).await?;
+    add(&mut records, &mut search, &known).await?;
+    records.instances.sort_by_key(|instance| instance.id);
+
+    let ids = records.network_index();
+    records::host_addresses(search.session, schema, &mut records.networks, &ids, Some(&part)).await?;
+    records.remains = remains::read(search.session, schema, &ids, Some(&part)).await?;
+    let leaking = records.remains.fixed.iter().filter_map(|leaked| leaked.network);
+    let leaking: BTreeSet<u64> =
+        leaking.filter_map(|at| records.networks.get(at)?.id).collect::<BTreeSet<u64>>();
+    if !leaking.is_empty() {
+        let only = among("fixed_ips.network_id", leaking.into_iter());
+        records::count_addresses(search.session, schema, &mut records.networks, &ids, &only).await?;
+    }
+    Ok(records)
+}
+
+/// By which names nova knows the site's hosts. The site's own names are among them whatever the tables hold.
+async fn hosts(
+    session: &mut Session,
+    schema: &Schema,
+    records: &Records,
+    snapshot: &Snapshot,
+) -> Result<Vec<String>, sqlx::Error> {
+    let novas = |host: &model::snapshot::Host| {
+        host.nova.as_ref().and_then(|nova| nova.get("host")).map(str::to_owned)
+    };
+    let own = snapshot.hosts.iter().flat_map(|host| novas(host).into_iter().chain([host.name.clone()]));
+    let mut names: BTreeSet<String> = own.collect();
+    names.extend(records.networks.iter().filter_map(|network| network.host.clone()));
+    for table in ["instances", "floating_ips", "fixed_ips"] {
+        let host = schema.text(table, "host");
+        let sql = format!(
+            "SELECT {} FROM (SELECT DISTINCT {table}.host FROM {table} WHERE {table}.host IS NOT NULL) {table}",
+            host
+        );
+        let found: Vec<[Cell; 1]> = session.rows(sql).await?;
+        names.extend(found.into_iter().filter_map(|[host]| filled(host)));
+    }
+    Ok(names.into_iter().filter(|name| site_name(snapshot, name).is_some()).collect())
+}
+
+/// Networks whose bridge is on one of the site's hosts.
+fn networks_there(records: &Records, snapshot: &Snapshot, hosts: &[String]) -> Vec<u64> {
+    let mains = snapshot.hosts.iter().filter_map(|host| snapshot.main_netns(&host.name));
+    let links: BTreeSet<&str> = mains.flat_map(|ns| ns.bridges()).map(|link| link.name.as_str()).collect();
+    let there = records.networks.iter().filter(|network| {
+        let derived = network.vlan.map(|vlan| format!("br{vlan}"));
+        let named = network.bridge.as_deref().or(derived.as_deref());
+        // nova.conf may name the bridge of one that has none.
+        named.is_none_or(|bridge| links.contains(bridge))
+            || network.host.as_ref().is_some_and(|host| hosts.contains(host))
+    });
+    there.filter_map(|network| network.id).collect()
+}
+
+/// Networks whose one host, for whomever is on them, is the site's.
+fn networks_served(records: &Records, hosts: &[String]) -> Vec<u64> {
+    let served = records.networks.iter().filter(|network| {
+        !network.multi_host && network.host.as_ref().is_some_and(|host| hosts.contains(host))
+    });
+    served.filter_map(|network| network.id).collect()
+}
+
+fn networks_of(records: &Records) -> Vec<u64> {
+    let vifs = records.instances.iter().flat_map(|instance| &instance.vifs);
+    vifs.filter_map(|vif| records.networks.get(vif.network?)?.id).collect()
+}
+
+/// What the instances have that others may have as well, but for what was looked for.
+fn same(records: &Records, sought: &Sought) -> Sought {
+    let vifs = || records.instances.iter().flat_map(|instance| &instance.vifs);
+    let floating = records.instances.iter().flat_map(Instance::floating).map(|floating| floating.address);
+    let macs: BTreeSet<Mac> = vifs().filter_map(|vif| vif.mac).collect();
+    let addresses: BTreeSet<Ipv4Addr> = vifs().flat_map(|vif| vif.fixed.clone()).chain(floating).collect();
+    Sought {
+        macs: macs.difference(&sought.macs).copied().collect(),
+        addresses: addresses.difference(&sought.addresses).copied().collect(),
+        ..Sought::default()
+    }
+}
+
+/// Reads those that were found, but for those that are known.
+async fn add(
+    records: &mut Records,
+    search: &mut Search<'_>,
+    known: &BTreeSet<u64>,
+) -> Result<(), sqlx::Error> {
+    let ids: Vec<u64> = search.found.difference(known).copied().collect();
+    for ids in ids.chunks(VALUES_MAX) {
+        records::add(records, search.session, search.schema, Whose::Those(ids)).await?;
+    }
+    Ok(())
+}
+
+/// The numbers of living instances, found by and by.
+struct Search<'s> {
+    session: &'s mut Session,
+    schema: &'s Schema,
+    found: BTreeSet<u64>,
+}
+
+impl Search<'_> {
+    /// Those of which the condition holds, which follows the tables that it is about.
+    async fn find(&mut self, joins: &str, condition: &str, values: &[Value]) -> Result<(), sqlx::Error> {
+        let sql = format!(
+            "SELECT {} FROM instances{joins} WHERE {} AND {condition}",
+            self.schema.text("instances", "id"),
+            self.schema.live("instances")
+        );
+        let rows = bound::rows(self.session, &sql, values).await?;
+        self.found.extend(rows.iter().filter_map(|row| number::<u64>(row.first()?.as_ref())));
+        Ok(())
+    }
+
+    /// A table whose rows are tied to instances, those that live.
+    fn joined(&self, table: &str) -> String {
+        let key = self.schema.instance_key(table);
+        let own = if key == "instance_uuid" { "uuid" } else { "id" };
+        let live = self.schema.live(table);
+        format!(" JOIN {table} ON {table}.{key} = instances.{own} AND {live}")
+    }
+
+    /// On these hosts, or on none.
+    async fn on_hosts(&mut self, part: &Part) -> Result<(), sqlx::Error> {
+        for names in part.hosts.chunks(VALUES_MAX) {
+            let some = Part { hosts: names.to_vec(), networks: Vec::new() };
+            self.find("", &some.on_hosts("instances.host"), &some.names()).await?;
+        }
+        self.find("", "instances.host IS NULL", &[]).await?;
+        self.find("", "instances.host = ''", &[]).await
+    }
+
+    /// With an address or a NIC in these networks.
+    async fn in_networks(&mut self, networks: &[u64]) -> Result<(), sqlx::Error> {
+        for ids in networks.chunks(VALUES_MAX) {
+            for table in ["fixed_ips", "virtual_interfaces"] {
+                let condition =
+                    format!("1 = 1{}", among(&format!("{table}.network_id"), ids.iter().copied()));
+                self.find(&self.joined(table), &condition, &[]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// By what a site shows. Addresses, MACs and uuids are printed anew from what was understood of them.
+    async fn shown(&mut self, sought: &Sought) -> Result<(), sqlx::Error> {
+        for condition in literals("instances.id", sought.ids.iter()) {
+            self.find("", &condition, &[]).await?;
+        }
+        for condition in literals("instances.uuid", sought.uuids.iter().map(|uuid| format!("'{uuid}'"))) {
+            self.find("", &condition, &[]).await?;
+        }
+        let macs = sought.macs.iter().map(|mac| format!("'{mac}'"));
+        for condition in literals("virtual_interfaces.address", macs) {
+            self.find(&self.joined("virtual_interfaces"), &condition, &[]).await?;
+        }
+        let addresses = || sought.addresses.iter().map(|ip| format!("'{ip}'"));
+        let fixed = self.joined("fixed_ips");
+        for condition in literals("fixed_ips.address", addresses()) {
+            self.find(&fixed, &condition, &[]).await?;
+        }
+        let live = self.schema.live("floating_ips");
+        let floating =
+            format!("{fixed} JOIN floating_ips ON floating_ips.fixed_ip_id = fixed_ips.id AND {live}");
+        for condition in literals("floating_ips.address", addresses()) {
+            self.find(&floating, &condition, &[]).await?;
+        }
+        self.named(&sought.names.iter().collect::<Vec<_>>()).await
+    }
+
+    /// nova has no index on names: each statement goes through the whole table.
+    async fn named(&mut self, names: &[&String]) -> Result<(), sqlx::Error> {
+        let columns =
+            ["hostname", "display_name"].into_iter().filter(|column| self.schema.has("instances", column));
+        let columns: Vec<&str> = columns.collect();
+        for names in names.chunks(VALUES_MAX) {
+            let values: Vec<Value> = names.iter().map(|name| Value::Text(Some((*name).clone()))).collect();
+            let is_one = |column: &&str| one_of(&format!("instances.{column}"), values.len());
+            let condition: Vec<String> = columns.iter().map(is_one).collect();
+            if !condition.is_empty() {
+                let values = vec![values.clone(); condition.len()].concat();
+                self.find("", &format!("({})", condition.join(" OR ")), &values).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first few of each network that run on hosts beyond the site.
+    async fn neighbours(&mut self, part: &Part) -> Result<(), sqlx::Error> {
+        let schema = self.schema;
+        let at_once = (VALUES_MAX / part.hosts.len().max(1)).clamp(1, NETWORKS_AT_ONCE);
+        for networks in part.networks.chunks(at_once) {
+            let of_network = |network: &u64| {
+                format!(
+                    "SELECT * FROM (SELECT {id} AS id FROM fixed_ips \
+                     JOIN instances ON instances.{own} = fixed_ips.{key} AND {live} \
+                     WHERE fixed_ips.network_id = {network} AND {given_live} AND {given} AND {runs} \
+                     AND instances.host <> '' AND NOT {here} \
+                     ORDER BY fixed_ips.id LIMIT {NEIGHBOURS_MAX}) n{network}",
+                    id = schema.text("instances", "id"),
+                    own = schema.own_key(),
+                    key = schema.instance_key("fixed_ips"),
+                    live = schema.live("instances"),
+                    given_live = schema.live("fixed_ips"),
+                    given = schema.is("fixed_ips", "allocated", true),
+                    runs = runs(schema),
+                    here = part.on_hosts("instances.host"),
+                )
+            };
+            let sql: Vec<String> = networks.iter().map(of_network).collect();
+            let values = vec![part.names(); networks.len()].concat();
+            let rows = bound::rows(self.session, &sql.join(" UNION ALL "), &values).await?;
+            self.found.extend(rows.iter().filter_map(|row| number::<u64>(row.first()?.as_ref())));
+        }
+        Ok(())
+    }
+}
+
+/// Condition: the instance is not meant to be off.
+fn runs(schema: &Schema) -> String {
+    if !schema.has("instances", "vm_state") {
+        return "1 = 1".to_owned();
+    }
+    let off = OFF.map(|state| format!("'{state}'")).join(", ");
+    format!("(instances.vm_state IS NULL OR instances.vm_state NOT IN ({off}))")
+}
+
+/// Conditions that the column is one of these, which must be no more than numbers or plain words in quotes.
+fn literals<T: ToString>(column: &str, values: impl Iterator<Item = T>) -> Vec<String> {
+    let values: Vec<String> = values.map(|value| value.to_string()).collect();
+    values.chunks(VALUES_MAX).map(|values| format!("{column} IN ({})", values.join(", "))).collect()
+}
