@@ -141,6 +141,9 @@ fn postgres_options(server: &Server, demand: Demand) -> PgConnectOptions {
     if let Some((cert, key)) = &server.tls.own {
         options = options.ssl_client_cert(cert).ssl_client_key(key);
     }
+    // By a Unix socket nobody listens in: libpq does not look at `sslmode` there (libpq manual, `sslmode`).
+    let is_local = options.get_socket().is_some() || options.get_host().starts_with('/');
+    let demand = if is_local { Demand::Never } else { demand };
     options.ssl_mode(match demand {
         Demand::Never => PgSslMode::Disable,
         Demand::IfOffered => PgSslMode::Prefer,

@@ -180,19 +180,21 @@ fn parse_with(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<D
         return Err(UrlError::NoScheme);
     }
     let scheme = scheme.to_ascii_lowercase();
-    let (kind, driver) = scheme.split_once('+').unwrap_or((&scheme, ""));
+    let kind = scheme.split_once('+').map_or(scheme.as_str(), |(kind, _driver)| kind);
     if kind == "sqlite" {
         return Ok(DatabaseUrl { target: Target::Sqlite(sqlite_path(rest)?) });
     }
     let rest = rest.strip_prefix("//").ok_or(UrlError::NoScheme)?;
     let target = match kind {
-        "mysql" | "mariadb" => {
-            Target::MySql(server(rest, "unix_socket", |parameters| tls::of_mysql(parameters, driver))?)
-        }
+        "mysql" | "mariadb" => Target::MySql(server(rest, "unix_socket", tls::of_mysql)?),
         "postgresql" | "postgres" => {
             let with_environment =
                 |parameters: &_| tls::of_postgres(&tls::with_libpqs(parameters, &variable));
-            Target::Postgres(server(rest, "host", with_environment)?)
+            let server = server(rest, "host", with_environment)?;
+            // As libpq does, and the driver; known here, it is kept out of what prints as well.
+            let of_environment = || variable("PGPASSWORD").filter(|password| !password.is_empty());
+            let password = server.password.clone().or_else(of_environment);
+            Target::Postgres(Server { password, ..server })
         }
         _ => return Err(UrlError::UnknownScheme { scheme: kind.to_owned() }),
     };
@@ -405,6 +407,19 @@ mod tests {
         assert_eq!(parse("mysql://nova:pw@db").unwrap_err(), UrlError::NoDatabase);
         assert_eq!(parse("mysql://nova:pw@db/?x=y").unwrap_err(), UrlError::NoDatabase);
         assert_eq!(parse("mysql://nova:pw/nova").unwrap_err(), UrlError::BadPort);
+    }
+
+    #[test]
+    fn a_password_of_the_environment_is_as_secret_as_one_of_the_url() {
+        let variable = |name: &str| (name == "PGPASSWORD").then(|| "hunter2".to_owned());
+        let url = parse_with("postgresql://nova@db/nova", variable).unwrap();
+        assert_eq!(account(&url).password.as_deref(), Some("hunter2"));
+        assert_eq!(url.without_password("no pg_hba line for 'hunter2'"), "no pg_hba line for '***'");
+        assert!(!format!("{url} {url:?}").contains("hunter2"));
+        let url = parse_with("postgresql://nova:own@db/nova", variable).unwrap();
+        assert_eq!(account(&url).password.as_deref(), Some("own"), "the URL has the last word");
+        let url = parse_with("mysql://nova@db/nova", variable).unwrap();
+        assert_eq!(account(&url).password, None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) enum Demand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub(crate) demand: Demand,
-    /// Authorities that are trusted beside the system's.
+    /// Authorities that are trusted beside the public ones: sqlx has no way to trust these alone.
     pub(crate) ca: Option<PathBuf>,
     /// Our certificate and its key.
     pub(crate) own: Option<(PathBuf, PathBuf)>,
@@ -37,9 +37,11 @@ pub(crate) struct Tls {
 /// A URL's parameters.
 pub(crate) type Parameters = BTreeMap<String, String>;
 
-/// The words of `PyMySQL` and mysqlclient, as SQLAlchemy hands them on. The former checks the server's name as soon as
-/// it is told of an authority (pymysql/connections.py `_create_ssl_ctx`), the latter only the authority.
-pub(crate) fn of_mysql(parameters: &Parameters, driver: &str) -> Result<Tls, UrlError> {
+/// The words of `PyMySQL` and mysqlclient, as SQLAlchemy hands them on. As soon as it is told of an authority, the former
+/// checks the server's name (pymysql/connections.py `_create_ssl_ctx`), the latter only the authority. Here both
+/// check the name, unless the URL says not to: any public authority is trusted beside the named one, and vouches
+/// for somebody, but hardly for a database of a private name.
+pub(crate) fn of_mysql(parameters: &Parameters) -> Result<Tls, UrlError> {
     let flag = |name: &'static str| match parameters.get(name).map(|value| value.to_ascii_lowercase()) {
         None => Ok(None),
         Some(value) => match value.as_str() {
@@ -66,7 +68,7 @@ pub(crate) fn of_mysql(parameters: &Parameters, driver: &str) -> Result<Tls, Url
         demand = Demand::Always;
     }
     if ca.is_some() {
-        demand = if driver == "pymysql" { Demand::KnownName } else { Demand::KnownCa };
+        demand = Demand::KnownName;
     }
     match parameters.get("ssl_mode").map(|mode| mode.to_ascii_lowercase().replace('-', "_")).as_deref() {
         None => {}
@@ -81,9 +83,10 @@ pub(crate) fn of_mysql(parameters: &Parameters, driver: &str) -> Result<Tls, Url
         }
     }
     match flag("ssl_verify_cert")? {
-        Some(true) => demand = demand.max(Demand::KnownCa),
+        // Said of VERIFY_CA it says nothing new.
+        Some(true) if demand < Demand::KnownCa => demand = Demand::KnownName,
         Some(false) => demand = demand.min(Demand::Always),
-        None => {}
+        Some(true) | None => {}
     }
     for name in ["ssl_check_hostname", "ssl_verify_identity"] {
         match flag(name)? {
@@ -110,7 +113,8 @@ pub(crate) fn with_libpqs(parameters: &Parameters, variable: impl Fn(&str) -> Op
 }
 
 /// libpq's words, which psycopg2 hands on as they are. `require` trusts whoever it is, but where an authority is named
-/// (libpq manual, "SSL Support", `sslmode`); `allow` begins without TLS there, and with it here.
+/// (libpq manual, "SSL Support", `sslmode`): there only that, and here the name as well, as for MySQL. `allow` begins
+/// without TLS there, and with it here.
 pub(crate) fn of_postgres(parameters: &Parameters) -> Result<Tls, UrlError> {
     let path = |name: &str| parameters.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let is_systems = parameters.get("sslrootcert").is_some_and(|root| root == "system");
@@ -119,7 +123,7 @@ pub(crate) fn of_postgres(parameters: &Parameters) -> Result<Tls, UrlError> {
         None if is_systems => Demand::KnownName,
         None | Some("allow" | "prefer") => Demand::IfOffered,
         Some("disable") => Demand::Never,
-        Some("require") if ca.is_some() => Demand::KnownCa,
+        Some("require") if ca.is_some() => Demand::KnownName,
         Some("require") => Demand::Always,
         Some("verify-ca") => Demand::KnownCa,
         Some("verify-full") => Demand::KnownName,
@@ -144,6 +148,8 @@ pub(crate) fn of_postgres(parameters: &Parameters) -> Result<Tls, UrlError> {
 /// Refuses files that are none, or hold nothing of the kind: the driver would only say that no server can be trusted.
 pub(crate) fn check_files(url: &DatabaseUrl) -> Result<(), DatabaseError> {
     let tls = match &url.target {
+        // By a Unix socket nothing is encrypted, whatever is demanded.
+        Target::Postgres(server) if server.socket.is_some() => return Ok(()),
         Target::MySql(server) | Target::Postgres(server) => &server.tls,
         Target::Sqlite(_) => return Ok(()),
     };
@@ -182,26 +188,28 @@ mod tests {
 
     #[test]
     fn mysql_drivers_say_it_in_many_ways() {
-        let demand = |query, driver| of_mysql(&parameters(query), driver).map(|tls| tls.demand);
-        for (query, driver, expected) in [
-            ("charset=utf8", "pymysql", Demand::IfOffered),
-            ("ssl_ca=/ca.pem", "pymysql", Demand::KnownName),
-            ("ssl_ca=/ca.pem&ssl_check_hostname=false", "pymysql", Demand::KnownCa),
-            ("ssl_ca=/ca.pem", "", Demand::KnownCa),
-            ("ssl_ca=/ca.pem&ssl_verify_identity=true", "mysqldb", Demand::KnownName),
-            ("ssl_ca=/ca.pem&ssl_verify_cert=false", "pymysql", Demand::Always),
-            ("ssl_verify_cert=true", "pymysql", Demand::KnownCa),
-            ("ssl_cert=/own.pem", "pymysql", Demand::Always),
-            ("ssl_mode=VERIFY_IDENTITY", "mysqldb", Demand::KnownName),
-            ("ssl=true", "pymysql", Demand::Always),
-            ("ssl_ca=/ca.pem&ssl_disabled=1", "pymysql", Demand::Never),
+        let demand = |query| of_mysql(&parameters(query)).map(|tls| tls.demand);
+        for (query, expected) in [
+            ("charset=utf8", Demand::IfOffered),
+            ("ssl_ca=/ca.pem", Demand::KnownName),
+            ("ssl_ca=/ca.pem&ssl_verify_cert=true", Demand::KnownName),
+            ("ssl_ca=/ca.pem&ssl_check_hostname=false", Demand::KnownCa),
+            ("ssl_ca=/ca.pem&ssl_mode=VERIFY_CA", Demand::KnownCa),
+            ("ssl_ca=/ca.pem&ssl_verify_identity=true", Demand::KnownName),
+            ("ssl_ca=/ca.pem&ssl_verify_cert=false", Demand::Always),
+            ("ssl_verify_cert=true", Demand::KnownName),
+            ("ssl_verify_cert=true&ssl_check_hostname=false", Demand::KnownCa),
+            ("ssl_cert=/own.pem", Demand::Always),
+            ("ssl_mode=VERIFY_IDENTITY", Demand::KnownName),
+            ("ssl=true", Demand::Always),
+            ("ssl_ca=/ca.pem&ssl_disabled=1", Demand::Never),
         ] {
-            assert_eq!(demand(query, driver), Ok(expected), "{query}");
+            assert_eq!(demand(query), Ok(expected), "{query}");
         }
         for query in ["ssl_mode=sure", "ssl_key=/key.pem", "ssl_capath=/etc/ssl", "ssl_verify_cert=maybe"] {
-            assert!(matches!(demand(query, "pymysql"), Err(UrlError::Tls { .. })), "{query}");
+            assert!(matches!(demand(query), Err(UrlError::Tls { .. })), "{query}");
         }
-        let own = of_mysql(&parameters("ssl_cert=/own.pem"), "pymysql").unwrap().own;
+        let own = of_mysql(&parameters("ssl_cert=/own.pem")).unwrap().own;
         assert_eq!(own, Some(("/own.pem".into(), "/own.pem".into())));
     }
 
@@ -212,7 +220,8 @@ mod tests {
             ("", Demand::IfOffered),
             ("sslmode=disable", Demand::Never),
             ("sslmode=require", Demand::Always),
-            ("sslmode=require&sslrootcert=/ca.pem", Demand::KnownCa),
+            ("sslmode=require&sslrootcert=/ca.pem", Demand::KnownName),
+            ("sslmode=verify-ca&sslrootcert=/ca.pem", Demand::KnownCa),
             ("sslmode=verify-full&sslrootcert=/ca.pem", Demand::KnownName),
             ("sslrootcert=system", Demand::KnownName),
         ] {

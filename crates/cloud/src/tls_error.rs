@@ -41,8 +41,9 @@ impl fmt::Display for TlsProblem {
                  ssl_ca=FILE (MySQL) or sslrootcert=FILE (PostgreSQL) in [cloud] database"
             }
             TlsProblem::OtherName => {
-                "its certificate is for another name; write the host as the certificate has it, or check its \
-                 authority alone: ssl_check_hostname=false (MySQL), sslmode=verify-ca (PostgreSQL)"
+                "its certificate is for another name; write the host as the certificate has it, or have the name not \
+                 checked: ssl_check_hostname=false (MySQL), sslmode=verify-ca (PostgreSQL). Then whoever has a \
+                 certificate of any public authority passes for it"
             }
             TlsProblem::OutOfTime => {
                 "its certificate is not valid at this time; renew it, or set this machine's clock right"

@@ -81,7 +81,11 @@ fn mariadb_that_demands_tls() {
     let named = base.replace("127.0.0.1", "localhost");
     refuses(&format!("{named}&ssl_ca={ca}"), TlsProblem::OtherName, "\"localhost\"");
     reaches(&format!("{named}&ssl_ca={ca}&ssl_check_hostname=false"));
-    reaches(&format!("{named}&ssl_ca={ca}").replace("mysql+pymysql", "mysql"));
+    reaches(&format!("{named}&ssl_ca={ca}&ssl_mode=VERIFY_CA"));
+    // Its own driver would look at no name; but any public authority is trusted beside this one.
+    let of_mysqlclient = format!("{named}&ssl_ca={ca}").replace("mysql+pymysql", "mysql");
+    refuses(&of_mysqlclient, TlsProblem::OtherName, "passes for it");
+    reaches(&of_mysqlclient.replace("localhost", "127.0.0.1"));
     // Files that serve nobody.
     for (query, piece) in [
         (format!("ssl_ca={files}/nothing.pem"), "No such file"),
@@ -152,8 +156,22 @@ fn postgresql_that_demands_tls() {
         "UnknownIssuer",
     );
     let named = base.replace("127.0.0.1", "localhost");
-    refuses(&format!("{named}?sslmode=verify-full&sslrootcert={ca}"), TlsProblem::OtherName, "localhost");
+    for mode in ["verify-full", "require"] {
+        refuses(&format!("{named}?sslmode={mode}&sslrootcert={ca}"), TlsProblem::OtherName, "localhost");
+    }
     reaches(&format!("{named}?sslmode=verify-ca&sslrootcert={ca}"));
+}
+
+/// libpq does not look at `sslmode` where it comes by a Unix socket, and the server offers no TLS there.
+#[test]
+fn postgresql_by_its_socket_needs_no_tls() {
+    let server = postgresql_with(|_| Vec::new());
+    let socket = server.dir.path().display();
+    let base = format!("postgresql://postgres:{ADMIN_PASSWORD}@/postgres?host={socket}");
+    let at = base.replace("@/", &format!("@:{}/", server.port));
+    reaches(&at);
+    reaches(&format!("{at}&sslmode=verify-full&sslrootcert=/nonexistent/ca.pem"));
+    reaches(&format!("{at}&sslmode=require"));
 }
 
 #[test]
