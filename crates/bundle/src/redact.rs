@@ -183,7 +183,7 @@ fn parts(bundle: Bundle) -> (Manifest, Machines, CloudFacts) {
 /// The pseudonyms of a given key, or of one that is drawn for the site.
 fn settled(key: Option<Key>, gathered: Gathered, machines: &Machines) -> Result<Pseudonyms, RedactError> {
     let Gathered { mut names, mut known, networks } = gathered;
-    known.networks.extend(networks.iter().filter(|net| v4::has_others(**net)));
+    known.add_networks(networks.iter().copied().filter(|net| v4::has_others(*net)).collect());
     let devices = || {
         let machines = machines.iter().filter_map(|(_, _, outcome)| outcome.as_ref().ok());
         machines.flat_map(|machine| &machine.netns.links).map(|link| link.name.as_str())

@@ -25,6 +25,9 @@ use room::Room;
 /// zstd's own default: three to five times smaller than level 1 would be worth is not to be had for the time.
 const LEVEL: i32 = 3;
 
+/// Bytes of facts that are packed at once.
+const CHUNK: usize = 64 * 1024;
+
 /// What a bundle is made of, beside the plain files.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -169,14 +172,21 @@ impl<S: Read + Write + Seek> Writer<S> {
         let mut head = zstd::Encoder::new(counted, LEVEL).map_err(unfinished)?;
         let mut unpacked = 0;
         let mut put = |path: &str, bytes: &[u8]| {
-            unpacked += entry::length(bytes.len() as u64);
-            if !limits.let_grow(unpacked, head.get_ref().bytes) {
-                return Err(too_large(
-                    path,
-                    "it repeats itself so that it would be taken for a decompression bomb",
-                ));
+            entry::begin(&mut head, path, bytes.len() as u64, taken_at).map_err(failed(path))?;
+            unpacked += entry::length(0);
+            // How small it packs is seen while it does.
+            for chunk in bytes.chunks(CHUNK) {
+                unpacked += chunk.len() as u64;
+                if !limits.let_grow(unpacked + entry::length(0), head.get_ref().bytes) {
+                    return Err(too_large(
+                        path,
+                        "it repeats itself so that it would be taken for a decompression bomb",
+                    ));
+                }
+                head.write_all(chunk).map_err(failed(path))?;
             }
-            entry::write(&mut head, path, bytes, taken_at).map_err(failed(path))
+            unpacked = unpacked.next_multiple_of(entry::length(0));
+            entry::fill(&mut head, bytes.len() as u64).map_err(failed(path))
         };
         put(MANIFEST, &first)?;
         put(CLOUD, &json(CLOUD, &cloud)?)?;

@@ -17,8 +17,8 @@ use crate::mapped::Texts;
 /// Addresses that are kept at hand at most: a log of millions is not remembered as a whole.
 const CACHED_MAX: usize = 1 << 20;
 
-/// Prefixes of networks that are small enough for a number in one to be an address.
-const NETWORKS: std::ops::RangeInclusive<u8> = 12..=31;
+/// Shortest prefix of a network that is small enough for a number in it to be an address.
+const PREFIX_MIN: u8 = 12;
 
 /// Fields that hold a word of ours, of nova's or of the kernel's, whatever somebody called his instance.
 const WORDS: [&str; 11] = [
@@ -44,9 +44,26 @@ pub struct Pseudonyms {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) v4: BTreeSet<Ipv4Addr>,
-    /// Whose addresses are known by that alone.
-    pub(super) networks: BTreeSet<Ipv4Net>,
+    /// First and last address of each network whose addresses are known by that alone; none is within another.
+    networks: BTreeMap<Ipv4Addr, Ipv4Addr>,
     pub(super) macs: BTreeSet<Mac>,
+}
+
+impl Known {
+    /// Takes networks of the site, which may be within one another.
+    pub(super) fn add_networks(&mut self, mut networks: Vec<Ipv4Net>) {
+        networks.retain(|net| net.prefix_len() >= PREFIX_MIN);
+        networks.sort_by_key(Ipv4Net::prefix_len);
+        for net in networks {
+            if !self.is_in_network(net.network()) {
+                self.networks.insert(net.network(), net.broadcast());
+            }
+        }
+    }
+
+    fn is_in_network(&self, address: Ipv4Addr) -> bool {
+        self.networks.range(..=address).next_back().is_some_and(|(_, last)| address <= *last)
+    }
 }
 
 /// Pseudonyms by what they stand for.
@@ -102,9 +119,7 @@ impl Pseudonyms {
 
     /// Of an address that the site has, or may have in one of its networks.
     pub(super) fn of_site(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
-        let net = |length| Ipv4Net::new(address, length).ok().map(|net| net.trunc());
-        let is_within = || NETWORKS.filter_map(net).any(|net| self.known.networks.contains(&net));
-        (self.known.v4.contains(&address) || is_within()).then(|| self.v4(address))
+        (self.known.is_in_network(address) || self.known.v4.contains(&address)).then(|| self.v4(address))
     }
 
     /// Of a MAC that the site has.

@@ -104,8 +104,8 @@ fn number(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Foun
         .or_else(|| numbers::dotted(pseudonyms, before, rest))
         .or_else(|| numbers::nibbles(pseudonyms, rest))
         .or_else(|| shapes::id(pseudonyms, rest, word))
-        .or_else(|| parted::parted(pseudonyms, before, rest))
-        .or_else(|| macs::grouped(pseudonyms, before, rest))
+        .or_else(|| parted::parted(pseudonyms, before, rest, word))
+        .or_else(|| macs::grouped(pseudonyms, before, rest, word))
         .or_else(|| shapes::device(pseudonyms, rest, word))
         .or_else(|| shapes::hex(pseudonyms, rest, word))
 }

@@ -111,32 +111,31 @@ pub(super) fn octets(pseudonyms: &Pseudonyms, parts: &[&str], mark: char) -> Fou
 }
 
 /// A MAC in groups of digits: one that is known, or of which nobody would think that it is a number or a word.
-pub(super) fn grouped(pseudonyms: &Pseudonyms, before: &str, rest: &str) -> Found {
-    GROUPS.into_iter().find_map(|(mark, size)| {
-        let length = DIGITS + DIGITS / size - 1;
-        let written = rest.get(..length)?;
-        let is_group = |part: &str| part.len() == size && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let next = rest.get(length..)?.strip_prefix(mark).unwrap_or_default().split(|c| !is_word(c)).next();
-        let is_longer =
-            before.strip_suffix(mark).is_some_and(|text| text.ends_with(|c: char| c.is_ascii_hexdigit()))
-                || next.is_some_and(is_group);
-        if is_longer || !written.split(mark).all(is_group) || rest.get(length..)?.starts_with(is_word) {
-            return None;
-        }
-        let digits = written.replace(mark, "");
-        let mac = of_digits(&digits)?;
-        let has = |of: fn(&u8) -> bool| digits.bytes().any(|byte| of(&byte));
-        let is_plain = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-        if !is_plain && pseudonyms.known_mac(mac).is_none() {
-            return None;
-        }
-        let mapped = crate::names::hex(&pseudonyms.mac(mac).0);
-        let groups: Vec<&str> =
-            (0..DIGITS / size).filter_map(|nth| mapped.get(nth * size..(nth + 1) * size)).collect();
-        let instead = groups.join(&mark.to_string());
-        let has_capitals = written.bytes().any(|byte| byte.is_ascii_uppercase());
-        Some((length, if has_capitals { instead.to_ascii_uppercase() } else { instead }))
-    })
+pub(super) fn grouped(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
+    let next = rest.get(word.len()..)?.chars().next()?;
+    let (mark, size) = GROUPS.into_iter().find(|group| *group == (next, word.len()))?;
+    let length = DIGITS + DIGITS / size - 1;
+    let (written, behind) = rest.split_at_checked(length)?;
+    let is_group = |part: &str| part.len() == size && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hex = |c: char| c.is_ascii_hexdigit();
+    let follows = before.strip_suffix(mark).is_some_and(|text| text.ends_with(is_hex));
+    let next = behind.strip_prefix(mark).and_then(|next| next.split(|c| !is_word(c)).next());
+    let is_longer = follows || next.is_some_and(is_group) || behind.starts_with(is_word);
+    if is_longer || !written.split(mark).all(is_group) {
+        return None;
+    }
+    let digits = written.replace(mark, "");
+    let mac = of_digits(&digits)?;
+    let has = |of: fn(&u8) -> bool| digits.bytes().any(|byte| of(&byte));
+    let is_plain = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    if !is_plain && pseudonyms.known_mac(mac).is_none() {
+        return None;
+    }
+    let mapped = crate::names::hex(&pseudonyms.mac(mac).0);
+    let group = |nth: usize| mapped.get(nth * size..(nth + 1) * size);
+    let instead = (0..DIGITS / size).filter_map(group).collect::<Vec<_>>().join(&mark.to_string());
+    let has_capitals = written.bytes().any(|byte| byte.is_ascii_uppercase());
+    Some((length, if has_capitals { instead.to_ascii_uppercase() } else { instead }))
 }
 
 /// A MAC of twelve digits.

@@ -14,11 +14,10 @@ const MARKS: [char; 2] = ['-', '_'];
 const OCTETS: usize = 4;
 
 /// An address or a MAC, and the numbers before it.
-pub(super) fn parted(pseudonyms: &Pseudonyms, before: &str, rest: &str) -> Found {
-    MARKS.into_iter().find_map(|mark| {
-        let parts = parts(rest, mark);
-        macs::octets(pseudonyms, &parts, mark).or_else(|| address(pseudonyms, before, &parts, mark))
-    })
+pub(super) fn parted(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
+    let mark = rest.get(word.len()..)?.chars().next().filter(|mark| MARKS.contains(mark))?;
+    let parts = parts(rest, mark);
+    macs::octets(pseudonyms, &parts, mark).or_else(|| address(pseudonyms, before, &parts, mark))
 }
 
 /// The hexadecimal numbers that a text begins with.

@@ -15,7 +15,7 @@ fn pseudonyms() -> Pseudonyms {
     let key = Key::of([42; 32], vec!["10.0.0.0/16".parse().unwrap()]);
     let mut known = Known::default();
     known.v4.insert(IP);
-    known.networks.insert("198.51.100.0/24".parse().unwrap());
+    known.add_networks(["198.51.100.64/26", "198.51.100.0/24"].map(|net| net.parse().unwrap()).into());
     known.macs.insert("12:34:56:78:90:12".parse().unwrap());
     Pseudonyms::new(key, &Names::default(), known)
 }
