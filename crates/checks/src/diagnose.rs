@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Coverage, Diagnosis, Finding, Outcome};
+use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
 use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
@@ -26,6 +27,7 @@ use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
+use crate::seen_way;
 use crate::settling;
 use crate::steps;
 use crate::view::{Claim, Order, View};
@@ -46,6 +48,8 @@ pub struct Case<'c> {
     pub queues: &'c [QueuesSeen],
     /// What was seen of it at devices that were watched meanwhile.
     pub watches: &'c [DeviceWatch],
+    /// The way of each of its packets over them.
+    pub seen: &'c [QuestionSeen],
     /// Where and why the kernel dropped it.
     pub drops: &'c [KernelDrop],
     /// Who answered for the addresses in question.
@@ -300,14 +304,11 @@ fn conclude(
     }
     dropped::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);
-    let mut paths = Vec::new();
-    for rung in rungs {
+    let (mut paths, mut seen) = (Vec::new(), Vec::new());
+    for rung in rungs.into_iter().chain(steps) {
         let probe = probe_of(case, &rung);
+        seen.extend(seen_way::of(case, &rung, paths.len()));
         paths.extend(watched::observed(case, rung, probe));
-    }
-    for step in steps {
-        let probe = probe_of(case, &step);
-        paths.extend(watched::observed(case, step, probe));
     }
     for finding in findings.iter_mut().filter(|finding| finding.exchange == Exchange::Dhcp) {
         let hit = case.intent.instances.iter().find(|instance| finding.instances.contains(&instance.name));
@@ -331,6 +332,7 @@ fn conclude(
         outcome,
         findings,
         paths,
+        seen,
         coverage: Coverage { looked_at: looked_at(case), gaps },
     }
 }
@@ -429,6 +431,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         outcome,
         findings,
         paths: rung.answer.paths,
+        seen: Vec::new(),
         coverage: Coverage { looked_at: looked_at(case), gaps },
     }
 }

@@ -24,6 +24,7 @@ mod written;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::link::Link;
 use model::netfilter::{Chain, Dialect, Family};
@@ -62,6 +63,9 @@ pub(crate) struct Cloud {
     /// Where it is seen, where a test says so.
     #[serde(default)]
     pub(crate) watches: Vec<DeviceWatch>,
+    /// The way of each packet, where a test says so.
+    #[serde(default)]
+    pub(crate) seen: Vec<QuestionSeen>,
     /// Who answers for which address, where a test says so.
     #[serde(default)]
     pub(crate) holders: Vec<Holders>,
@@ -114,6 +118,7 @@ impl Cloud {
             rules: &[],
             queues: &self.queues,
             watches: &[],
+            seen: &self.seen,
             drops: &self.drops,
             holders: &self.holders,
         };
@@ -131,6 +136,7 @@ impl Cloud {
             rules: &[],
             queues: &self.queues,
             watches: &[],
+            seen: &self.seen,
             drops: &self.drops,
             holders: &self.holders,
         };
@@ -162,7 +168,8 @@ impl Cloud {
         let (snapshot, intent, holders) = (&self.snapshot, &self.intent, &self.holders);
         let watches = if watches.is_empty() { &self.watches[..] } else { watches };
         let (queues, drops) = (&self.queues[..], &self.drops[..]);
-        let case = Case { snapshot, intent, probes, rules: &[], queues, watches, drops, holders };
+        let case =
+            Case { snapshot, intent, probes, rules: &[], queues, watches, seen: &self.seen, drops, holders };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

@@ -51,6 +51,7 @@ mod restart;
 mod rules;
 mod said;
 mod scope;
+mod seen_way;
 mod settling;
 mod sg_missing;
 mod share;

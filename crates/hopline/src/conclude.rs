@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use checks::{Case, Endpoint, Protocol, Request, Rung, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
+use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
 
@@ -38,6 +39,8 @@ pub(crate) struct Probed {
     /// The queues on its way afterwards.
     pub(crate) queues: Vec<QueuesSeen>,
     pub(crate) watches: Vec<DeviceWatch>,
+    /// The way of each packet over the devices that were watched.
+    pub(crate) seen: Vec<QuestionSeen>,
     /// Where and why the kernel dropped it.
     pub(crate) drops: Vec<KernelDrop>,
     /// Who answered for the addresses in question.
@@ -77,8 +80,9 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, queues, watches, drops, holders, turns: _, captures: _ } = probed;
-    Case { snapshot: &facts.snapshot, intent: &facts.intent, probes, rules, queues, watches, drops, holders }
+    let Probed { probes, rules, queues, watches, seen, drops, holders, turns: _, captures: _ } = probed;
+    let (snapshot, intent) = (&facts.snapshot, &facts.intent);
+    Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders }
 }
 
 /// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with

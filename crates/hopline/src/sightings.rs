@@ -1,6 +1,6 @@
 //! A ring's frame as a sighting, and a sighting as one of a question that was asked.
 
-use model::path::Exchange;
+use model::path::{Direction, Exchange};
 use model::sighting::{Kind, Sighting};
 use parse::capture::Frame as Captured;
 use parse::dissect::{self, Options};
@@ -28,15 +28,19 @@ pub(crate) fn of(
 /// What a question and its answers are known by: the conversation, the number that they bear, and which of the two it
 /// is. `None` for what nobody asks.
 pub(crate) fn mark(seen: &Sighting) -> Option<(Exchange, u32, Half)> {
-    let (from, to) = (seen.source_port, seen.destination_port);
-    Some(match seen.kind {
+    mark_of(seen.kind, seen.detail, (seen.source_port, seen.destination_port))
+}
+
+/// The same of a packet whose kind and numbers these are.
+pub(crate) fn mark_of(kind: Kind, detail: u32, (from, to): (u16, u16)) -> Option<(Exchange, u32, Half)> {
+    Some(match kind {
         // An echo's detail is its identifier and sequence number.
-        Kind::EchoRequest => (Exchange::Icmp, seen.detail >> 16, Half::Question),
-        Kind::EchoReply => (Exchange::Icmp, seen.detail >> 16, Half::Answer),
-        Kind::DhcpClient => (Exchange::Dhcp, seen.detail, Half::Question),
-        Kind::DhcpServer => (Exchange::Dhcp, seen.detail, Half::Answer),
-        Kind::DnsQuery => (Exchange::Dns, seen.detail, Half::Question),
-        Kind::DnsResponse => (Exchange::Dns, seen.detail, Half::Answer),
+        Kind::EchoRequest => (Exchange::Icmp, detail >> 16, Half::Question),
+        Kind::EchoReply => (Exchange::Icmp, detail >> 16, Half::Answer),
+        Kind::DhcpClient => (Exchange::Dhcp, detail, Half::Question),
+        Kind::DhcpServer => (Exchange::Dhcp, detail, Half::Answer),
+        Kind::DnsQuery => (Exchange::Dns, detail, Half::Question),
+        Kind::DnsResponse => (Exchange::Dns, detail, Half::Answer),
         // Our own port is the higher one.
         Kind::Tcp if from > to => (Exchange::Tcp, from.into(), Half::Question),
         Kind::Tcp => (Exchange::Tcp, to.into(), Half::Answer),
@@ -51,4 +55,14 @@ pub(crate) fn mark(seen: &Sighting) -> Option<(Exchange, u32, Half)> {
 pub(crate) enum Half {
     Question,
     Answer,
+}
+
+impl Half {
+    /// Which way it goes.
+    pub(crate) fn direction(self) -> Direction {
+        match self {
+            Half::Question => Direction::Request,
+            Half::Answer => Direction::Reply,
+        }
+    }
 }

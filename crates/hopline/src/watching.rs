@@ -1,5 +1,7 @@
 //! Our own probes, watched at every device of their predicted way while they are under way.
 
+mod journeys;
+
 use std::collections::BTreeMap;
 use std::io::{self, PipeWriter, Write};
 use std::net::IpAddr;
@@ -9,8 +11,10 @@ use std::thread::{self, JoinHandle};
 use capture::filter;
 use capture::session::{self, Event, Limits};
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
+use model::journey::QuestionSeen;
 use model::path::Exchange;
 use model::probe::{ClientSeen, DeviceWatch, ProbeSeen};
+use model::sighting::Sighting;
 use model::snapshot::Gap;
 use model::{Mac, Path};
 use parse::dissect::Options;
@@ -66,14 +70,24 @@ struct Seen {
     senders: BTreeMap<u32, Mac>,
 }
 
+/// What was seen at all vantages, each by its number.
+#[derive(Debug, Default)]
+struct Noted {
+    vantages: Vec<Seen>,
+    /// Every packet of ours; none where there were too many to be kept: somebody forges them.
+    packets: Option<Vec<Sighting>>,
+}
+
 /// Transactions of others that are counted at a vantage, at most.
 const TRANSACTIONS_MAX: usize = 1024;
+/// Sightings of our own packets that are kept: some dozens for each of the questions that may be asked at once.
+const SIGHTINGS_MAX: usize = 65_536;
 
 /// Devices that are watched. Nothing of it outlives the process.
 pub(crate) struct Watching {
     vantages: Vec<Vantage>,
     stop: PipeWriter,
-    session: JoinHandle<io::Result<(Vec<Seen>, session::Outcome)>>,
+    session: JoinHandle<io::Result<(Noted, session::Outcome)>>,
 }
 
 /// Starts to watch. What cannot be watched is left out: without root nothing can, and the diagnosis goes on.
@@ -101,36 +115,44 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Pro
     let (stopped, stop) = io::pipe().ok()?;
     let marks: Marks = probes.iter().map(|probe| (probe.mark(), probe.to)).collect();
     let session = thread::spawn(move || {
-        let mut seen: Vec<Seen> = vec![Seen::default(); watched.len()];
+        let vantages = vec![Seen::default(); watched.len()];
+        let mut noted = Noted { vantages, packets: Some(Vec::new()) };
         let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();
         let limits = Limits { stop: Some(stopped.as_fd()), ..Limits::default() };
         let outcome = session::run(watched, ROOM, limits, &mut |event| {
-            note(event, &link_types, &marks, &mut seen);
+            noted.note(event, &link_types, &marks);
             Ok(())
         })?;
-        Ok((seen, outcome))
+        Ok((noted, outcome))
     });
     Some(Watching { vantages, stop, session })
 }
 
-fn note(event: Event<'_>, link_types: &[u16], marks: &Marks, seen: &mut [Seen]) {
-    let Event::Packet { vantage, frame, .. } = event else { return };
-    let (Some(link_type), Some(seen)) = (link_types.get(vantage), seen.get_mut(vantage)) else { return };
-    let options = Options::for_snap_length(Some(SNAP));
-    let Some(sighting) = sightings::of(&frame, *link_type, 0, 0, &options) else { return };
-    let Some((exchange, number, half)) = sightings::mark(&sighting) else { return };
-    let is_question = half == Half::Question;
-    // A stranger's question may bear the same number; of DNS, which has many, the server's address tells, too.
-    let server = if is_question { sighting.destination } else { sighting.source };
-    let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;
-    if !marks.get(&(exchange, number)).is_some_and(is_ours) {
-        if exchange == Exchange::Dhcp {
-            seen.note_client(number, is_question.then_some(sighting.sender));
+impl Noted {
+    fn note(&mut self, event: Event<'_>, link_types: &[u16], marks: &Marks) {
+        let Event::Packet { vantage, frame, .. } = event else { return };
+        let (Some(link_type), Ok(number)) = (link_types.get(vantage), u16::try_from(vantage)) else { return };
+        let Some(seen) = self.vantages.get_mut(vantage) else { return };
+        let options = Options::for_snap_length(Some(SNAP));
+        let Some(sighting) = sightings::of(&frame, *link_type, number, 0, &options) else { return };
+        let Some((exchange, number, half)) = sightings::mark(&sighting) else { return };
+        let is_question = half == Half::Question;
+        // A stranger's question may bear the same number; of DNS, which has many, the server's address tells, too.
+        let server = if is_question { sighting.destination } else { sighting.source };
+        let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;
+        if !marks.get(&(exchange, number)).is_some_and(is_ours) {
+            if exchange == Exchange::Dhcp {
+                seen.note_client(number, is_question.then_some(sighting.sender));
+            }
+            return;
         }
-        return;
+        let (questions, answers) = seen.ours.entry((exchange, number)).or_default();
+        *(if is_question { questions } else { answers }) += 1;
+        if let Some(packets) = &mut self.packets {
+            packets.push(sighting);
+        }
+        self.packets.take_if(|packets| packets.len() > SIGHTINGS_MAX);
     }
-    let (questions, answers) = seen.ours.entry((exchange, number)).or_default();
-    *(if is_question { questions } else { answers }) += 1;
 }
 
 impl Seen {
@@ -151,19 +173,28 @@ impl Seen {
     }
 }
 
-/// Ends the watch. A device at which packets were dropped, or that went away, tells nothing.
-pub(crate) fn finish(watching: Watching, probes: &[Probe]) -> Vec<DeviceWatch> {
+/// Ends the watch: what was seen at each device, and the way of each packet over them. A device at which packets were
+/// dropped, or that went away, tells nothing.
+pub(crate) fn finish(
+    watching: Watching,
+    facts: &Facts,
+    probes: &[Probe],
+) -> (Vec<DeviceWatch>, Vec<QuestionSeen>) {
     let Watching { vantages, mut stop, session } = watching;
     // The reader is the session: if it has ended, there is nobody to stop.
     let _ = stop.write_all(&[0]);
     let ended = session.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let Ok((seen, outcome)) = ended else { return Vec::new() };
+    let Ok((Noted { vantages: seen, packets }, outcome)) = ended else { return Default::default() };
+    let is_whole: Vec<bool> =
+        outcome.counts.iter().map(|counts| counts.drops == 0 && counts.ended.is_none()).collect();
+    let whole = vantages.iter().zip(&is_whole).map(|(at, whole)| whole.then_some(at)).collect::<Vec<_>>();
+    let ways = packets.map(|packets| journeys::of(packets, &whole, facts, probes)).unwrap_or_default();
     // Who asks is seen where the question is, and the answer may come by where that was not.
     let senders: BTreeMap<u32, Mac> =
         seen.iter().flat_map(|seen| &seen.senders).map(|(k, v)| (*k, *v)).collect();
-    let watched = vantages.into_iter().zip(seen).zip(outcome.counts);
-    let whole = watched.filter(|(_, counts)| counts.drops == 0 && counts.ended.is_none());
-    whole.map(|((vantage, seen), _)| device(vantage, &seen, probes, &senders)).collect()
+    let watched = vantages.into_iter().zip(seen).zip(is_whole).filter(|(_, is_whole)| *is_whole);
+    let devices = watched.map(|((vantage, seen), _)| device(vantage, &seen, probes, &senders)).collect();
+    (devices, ways)
 }
 
 fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u32, Mac>) -> DeviceWatch {

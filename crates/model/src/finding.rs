@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::journey::SeenWay;
 use crate::path::{Direction, Exchange, Path, Place};
 use crate::snapshot::Gap;
 
@@ -18,6 +19,9 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// The paths walked, in the order of the ladder.
     pub paths: Vec<Path>,
+    /// Of those questions whose packets were watched for: how these were seen to go.
+    #[serde(default)]
+    pub seen: Vec<SeenWay>,
     /// What was looked at, and what could not be.
     pub coverage: Coverage,
 }

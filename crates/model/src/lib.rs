@@ -11,6 +11,7 @@ pub mod dhcp;
 pub mod dns;
 pub mod finding;
 pub mod intent;
+pub mod journey;
 pub mod kernel_drop;
 pub mod link;
 pub mod listing;

@@ -1,11 +1,12 @@
 //! The report as a page for a ticket: one HTML document, whole in itself. It loads nothing, runs nothing, and reads
 //! the same printed, without colours and with a keyboard alone.
 //!
-//! What a reader needs first comes first: what is wrong, where, and what mends it; then the picture of the path, what
-//! proves it, and all else that was asked.
+//! What a reader needs first comes first: what is wrong, where, and what mends it; then the picture of the path and of
+//! the packets that were seen to go it, what proves it, and all else that was asked.
 
 mod findings;
 mod ladder;
+mod packets;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use model::path::Exchange;
 
 use crate::escape::Escaped;
 use crate::style::Mark;
-use crate::{picture, terminal};
+use crate::{arrows, picture, terminal};
 
 /// How pages look, in light and dark and on paper.
 pub(crate) const STYLE: &str = include_str!("html/style.css");
@@ -36,6 +37,7 @@ pub fn html(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         verdict(&mut body, diagnosis);
     }
     picture(&mut body, diagnosis);
+    packets::packets(&mut body, diagnosis);
     if let (Outcome::Fault, Some(first)) = (diagnosis.outcome, diagnosis.findings.first()) {
         findings::evidence(&mut body, first);
     }
@@ -49,7 +51,7 @@ pub fn html(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         Some(first) => format!("{}: {}", diagnosis.subject, first.summary),
         None => format!("{}: {}", diagnosis.subject, outcome(diagnosis.outcome).1),
     };
-    document(&title, &[picture::STYLE], &body, out)
+    document(&title, &[picture::STYLE, arrows::STYLE], &body, out)
 }
 
 /// What every page's head says first. Its policy refuses all but the page's own style, should a browser be talked into

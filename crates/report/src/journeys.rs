@@ -18,9 +18,12 @@ use crate::clean::clean;
 use crate::json::escape_hidden;
 
 pub use notes::{Copied, Note};
+pub(crate) use one::took;
 pub use one::{journey_fitting, journey_text};
+pub use packet::PacketAt;
 pub use sequence::{Captured, Sequence};
 pub use stamp::full as stamp;
+pub(crate) use stamp::micros;
 
 /// A file that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The contract's JSON, `hopline.report/1`. The shape is spelt out here and not left to the
 //! model's own serialisation, so that a change of the model cannot change what scripts read.
 
+mod seen;
+
 use std::io::{self, Write};
 
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding, Outcome, Remedy};
@@ -8,6 +10,7 @@ use model::path::{Direction, Disposition, Exchange, Hop, Observed, Path, Place, 
 use model::{Diagnosis, snapshot};
 use serde::Serialize;
 
+use self::seen::SeenView;
 use crate::clean::is_hidden;
 
 /// Name and version of the shape.
@@ -21,6 +24,7 @@ struct ReportView<'a> {
     outcome: Outcome,
     findings: Vec<FindingView<'a>>,
     paths: Vec<PathView<'a>>,
+    journeys: Vec<SeenView<'a>>,
     coverage: CoverageView<'a>,
     elapsed_ms: u64,
 }
@@ -111,6 +115,7 @@ fn view(diagnosis: &Diagnosis, elapsed_ms: u64) -> ReportView<'_> {
         outcome: diagnosis.outcome,
         findings: diagnosis.findings.iter().map(finding_view).collect(),
         paths: diagnosis.paths.iter().map(path_view).collect(),
+        journeys: diagnosis.seen.iter().map(seen::view).collect(),
         coverage: CoverageView {
             looked_at: &coverage.looked_at,
             gaps: coverage.gaps.iter().map(gap_view).collect(),

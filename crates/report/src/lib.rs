@@ -4,6 +4,7 @@
 //! links, instances and hosts, rules, log lines) passes through [`clean`] before it is printed, so
 //! no name can move the cursor, change colours or reorder the line it stands in.
 
+mod arrows;
 mod clean;
 mod escape;
 mod finding;
@@ -14,6 +15,7 @@ mod minimal;
 mod page;
 mod picture;
 mod records;
+mod seen_way;
 mod sheet;
 mod style;
 mod terminal;
@@ -22,7 +24,7 @@ mod tree;
 pub use clean::clean;
 pub use html::html;
 pub use journeys::{
-    Captured, Copied, Journeys, Layout, Note, Sequence, Unreadable, journey_fitting, journey_line,
+    Captured, Copied, Journeys, Layout, Note, PacketAt, Sequence, Unreadable, journey_fitting, journey_line,
     journey_text, stamp,
 };
 pub use json::{SCHEMA, json};

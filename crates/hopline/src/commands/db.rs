@@ -130,6 +130,7 @@ fn conclude(
         outcome,
         findings,
         paths: Vec::new(),
+        seen: Vec::new(),
         coverage,
     }
 }

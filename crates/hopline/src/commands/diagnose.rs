@@ -84,11 +84,12 @@ fn probe(
     let Answers { results, turns, mut holders } = answers;
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &watched, &results);
-    let watches = watching.map(|watching| watching::finish(watching, &watched)).unwrap_or_default();
+    let watched = watching.map(|watching| watching::finish(watching, facts, &watched));
+    let (watches, seen) = watched.unwrap_or_default();
     let queues = queues::after(site, facts, &ways);
     let rules = proof::finish(facts, traced);
     let captures = Vec::new();
-    Probed { probes: results, rules, queues, watches, drops, holders, turns, captures }
+    Probed { probes: results, rules, queues, watches, seen, drops, holders, turns, captures }
 }
 
 /// The instance, whose host must be in reach. Its inside need not be: that it is gone may be what is wrong.

@@ -92,7 +92,7 @@ fn cut(text: &str, columns: usize) -> &str {
 }
 
 /// `+4.1us`, `+12.0ms`, `+1.5s`.
-pub(super) fn took(ns: i64) -> String {
+pub(crate) fn took(ns: i64) -> String {
     let sign = if ns < 0 { '-' } else { '+' };
     let ns = ns.unsigned_abs();
     let (unit, name) = match ns {

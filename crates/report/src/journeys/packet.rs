@@ -8,16 +8,63 @@ use model::sighting::{Address, Kind};
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// `10.0.2.24 > 1.2.3.4: ICMP echo request, id 24895, seq 1, length 64`.
-pub(super) fn line(packet: &Example) -> String {
-    let what = what(packet.kind, packet.protocol, packet.detail);
-    let length = match packet.kind {
-        Kind::EchoRequest | Kind::EchoReply if matches!(packet.stop.source.to_ip(), IpAddr::V4(_)) => {
-            packet.length.saturating_sub(20)
+/// A packet as it was seen at one vantage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacketAt {
+    /// What it is.
+    pub kind: Kind,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// See [`model::sighting::Sighting::detail`].
+    pub detail: u32,
+    /// Octets of the IP packet.
+    pub length: u16,
+    /// Source address and port.
+    pub source: (Address, u16),
+    /// Destination address and port.
+    pub destination: (Address, u16),
+}
+
+impl PacketAt {
+    /// A journey's packet at one of its stops.
+    pub fn of(journey: &Journey, stop: &Stop) -> PacketAt {
+        PacketAt::example(&Example::of(journey, stop))
+    }
+
+    fn example(packet: &Example) -> PacketAt {
+        let Example { kind, protocol, detail, length, stop } = *packet;
+        let source = (stop.source, stop.source_port);
+        PacketAt {
+            kind,
+            protocol,
+            detail,
+            length,
+            source,
+            destination: (stop.destination, stop.destination_port),
         }
-        _ => packet.length,
-    };
-    format!("{}: {what}, length {length}", ends(&packet.stop, packet.protocol))
+    }
+
+    /// `10.0.2.24 > 1.2.3.4: ICMP echo request, id 24895, seq 1, length 64`.
+    pub fn line(&self) -> String {
+        let what = what(self.kind, self.protocol, self.detail);
+        let length = match self.kind {
+            Kind::EchoRequest | Kind::EchoReply if matches!(self.source.0.to_ip(), IpAddr::V4(_)) => {
+                self.length.saturating_sub(20)
+            }
+            _ => self.length,
+        };
+        format!("{}: {what}, length {length}", self.ends())
+    }
+
+    /// `10.0.2.24 > 1.2.3.4`, with ports after a dot where there are some.
+    pub fn ends(&self) -> String {
+        ends_text(self.source, self.destination, self.protocol)
+    }
+}
+
+/// A packet in a line.
+pub(super) fn line(packet: &Example) -> String {
+    PacketAt::example(packet).line()
 }
 
 /// What a journey's packet is.
@@ -27,10 +74,14 @@ pub(super) fn title(journey: &Journey) -> String {
 
 /// `10.0.2.24 > 1.2.3.4`, with ports after a dot where there are some.
 pub(super) fn ends(stop: &Stop, protocol: u8) -> String {
-    let end = |address: Address, port: u16| {
+    ends_text((stop.source, stop.source_port), (stop.destination, stop.destination_port), protocol)
+}
+
+fn ends_text(source: (Address, u16), destination: (Address, u16), protocol: u8) -> String {
+    let end = |(address, port): (Address, u16)| {
         if protocol == TCP || protocol == UDP { format!("{address}.{port}") } else { address.to_string() }
     };
-    format!("{} > {}", end(stop.source, stop.source_port), end(stop.destination, stop.destination_port))
+    format!("{} > {}", end(source), end(destination))
 }
 
 fn what(kind: Kind, protocol: u8, detail: u32) -> String {

@@ -6,13 +6,11 @@
 //! without a word.
 
 mod choose;
-mod columns;
 mod draw;
 mod evidence;
 mod flows;
 mod keep;
 mod page;
-mod row;
 mod samples;
 mod strip;
 
@@ -21,15 +19,13 @@ use std::io::{self, Write};
 pub use keep::Sequence;
 
 use super::Journeys;
+use crate::arrows;
 use crate::escape::Escaped;
 use crate::html::document;
 use crate::picture;
 
 /// How the picture looks, beside what all pictures have in common.
 const STYLE: &str = include_str!("sequence/style.css");
-
-/// Pixels of the picture that stands alone, and of the page's on a desk.
-const WIDTH: usize = 994;
 
 /// A correlation with the journeys that were kept of it.
 #[derive(Debug, Clone, Copy)]
@@ -48,19 +44,20 @@ impl Captured<'_> {
     /// Writes the page: one HTML document that loads and runs nothing.
     pub fn html(&self, out: &mut dyn Write) -> io::Result<()> {
         let title = format!("hopline {}: {}", self.command, page::headline(self.journeys).1);
-        document(&title, &[picture::STYLE, STYLE], &page::body(self), out)
+        document(&title, &[picture::STYLE, arrows::STYLE, STYLE], &page::body(self), out)
     }
 
     /// Writes the picture alone, as an SVG document.
     pub fn svg(&self, out: &mut dyn Write) -> io::Result<()> {
         let choice = choose::choose(self.journeys, self.sequence);
-        let picture = draw::whole(self, &choice, WIDTH);
+        let picture = draw::whole(self, &choice, arrows::WIDTH);
         write!(
             out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" \
-             role=\"img\">\n<title>{title}</title>\n<style>{}{STYLE}</style>\n<rect class=\"paper\" width=\"{w}\" \
+             role=\"img\">\n<title>{title}</title>\n<style>{}{}{STYLE}</style>\n<rect class=\"paper\" width=\"{w}\" \
              height=\"{h}\"/>\n{body}</svg>\n",
             picture::STYLE,
+            arrows::STYLE,
             w = picture.width,
             h = picture.height,
             title = Escaped(&page::headline(self.journeys).1),

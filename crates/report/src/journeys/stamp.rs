@@ -24,7 +24,7 @@ pub(super) fn clock(time_ns: i64) -> String {
 }
 
 /// `HH:MM:SS.ffffff`, as far as the eye wants a time.
-pub(super) fn micros(time_ns: i64) -> String {
+pub(crate) fn micros(time_ns: i64) -> String {
     let mut clock = clock(time_ns);
     clock.truncate("HH:MM:SS.ffffff".len());
     clock

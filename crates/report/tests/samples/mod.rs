@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test program uses what it shows")]
 
+mod packets;
+
 use model::finding::{Confidence, Coverage, Evidence, EvidenceKind, Outcome, Remedy};
 use model::netfilter::{Dialect, Family, Hook};
 use model::path::{
@@ -9,6 +11,8 @@ use model::path::{
 };
 use model::snapshot::Gap;
 use model::{Diagnosis, Finding};
+
+pub use packets::{faced, lost_pings, two_clocks};
 
 pub fn place(host: &str, device: &str, stage: Stage) -> Place {
     Place { host: host.to_owned(), netns: String::new(), device: device.to_owned(), stage }
@@ -146,6 +150,7 @@ pub fn diagnosis(outcome: Outcome, findings: Vec<Finding>, paths: Vec<Path>) -> 
         outcome,
         findings,
         paths,
+        seen: Vec::new(),
         coverage: Coverage {
             looked_at: vec!["compute1: links, routes, netfilter".to_owned(), "external: links".to_owned()],
             gaps: Vec::new(),

@@ -1,133 +1,86 @@
-//! The picture put on paper: the columns' heads with a box around those of one machine, a line down from each, and the
-//! journeys one beneath the other.
+//! Journeys of a capture as rows of the picture, and all of it where it stands alone.
 
 use std::fmt::Write as _;
 
+use correlate::{Stop, VantageReport};
+
 use super::super::Journeys;
 use super::super::one::took;
-use super::choose::{Choice, Drawn};
-use super::{Captured, columns, row, strip};
+use super::super::packet::ends;
+use super::choose::{Choice, Drawn, common_ns};
+use super::{Captured, strip};
+use crate::arrows::{self, Grid, LEFT, Loss, Picture, Point, RIGHT, Row, columns};
 use crate::clean::clean;
 use crate::escape::Escaped;
 use crate::picture::text::{cut, wrapped};
 
-/// Pixels at the left, with the line of time; and at the right.
-pub(super) const LEFT: usize = 22;
-pub(super) const RIGHT: usize = 8;
-/// Narrower columns have no room for a device's name, only for their number.
-const NAMED_MIN: usize = 56;
-/// Pixels of the heads.
-const HEAD: usize = 74;
-/// A pause of so many nanoseconds between two journeys is told.
-const PAUSE_NS: i64 = 10_000_000;
-
-/// A picture's elements and its size in pixels.
-pub(super) struct Picture {
-    pub(super) body: String,
-    pub(super) width: usize,
-    pub(super) height: usize,
+/// Vantages from left to right.
+pub(super) fn line(drawn: &[Drawn]) -> Vec<u16> {
+    let way = |drawn: &Drawn| drawn.stops.iter().map(|stop| stop.vantage).chain(drawn.expected_at).collect();
+    columns::order(&drawn.iter().map(way).collect::<Vec<_>>())
 }
 
-/// Where the columns are.
-pub(super) struct Grid<'a> {
-    pub(super) journeys: &'a Journeys<'a>,
-    pub(super) width: usize,
-    /// Vantages from left to right.
-    pub(super) line: Vec<u16>,
+pub(super) fn grid(journeys: &Journeys<'_>, line: &[u16], width: usize) -> Grid {
+    Grid { width, names: line.iter().map(|vantage| journeys.name(*vantage).to_owned()).collect() }
 }
 
-impl<'a> Grid<'a> {
-    pub(super) fn new(journeys: &'a Journeys<'a>, drawn: &[Drawn], width: usize) -> Grid<'a> {
-        Grid { journeys, width, line: columns::order(drawn) }
-    }
-
-    /// Pixels from column to column.
-    pub(super) fn step(&self) -> usize {
-        (self.width - LEFT - RIGHT) / self.line.len().max(1)
-    }
-
-    /// Middle of a column.
-    pub(super) fn x(&self, column: usize) -> usize {
-        LEFT + column * self.step() + self.step() / 2
-    }
-
-    /// A vantage's column, and its 1-based number.
-    pub(super) fn column(&self, vantage: u16) -> Option<usize> {
-        self.line.iter().position(|known| *known == vantage)
-    }
+/// The rows of journeys over these vantages.
+pub(super) fn rows(journeys: &Journeys<'_>, drawn: &[Drawn], line: &[u16]) -> Vec<Row> {
+    drawn.iter().map(|drawn| row(journeys, drawn, line)).collect()
 }
 
-/// The heads of the columns; a picture of its own, so that a page can keep it in view.
-pub(super) fn heads(grid: &Grid<'_>) -> Picture {
-    let mut body = String::new();
-    // Hidden characters take more room when they are shown.
-    let shown: Vec<_> = grid.line.iter().map(|vantage| clean(grid.journeys.name(*vantage))).collect();
-    let names: Vec<(String, &str)> = shown.iter().map(|name| columns::parts(name)).collect();
-    let (mut at, step) = (0, grid.step());
-    for run in names.chunk_by(|(one, _), (next, _)| one == next && !one.is_empty()) {
-        let Some((machine, _)) = run.first() else { continue };
-        let (left, width) = (grid.x(at) - step / 2 + 2, (run.len() * step).saturating_sub(4));
-        let _ = write!(
-            body,
-            "<g><title>{m}</title><rect class=\"machine\" x=\"{left}\" y=\"4\" width=\"{width}\" height=\"{}\" \
-             rx=\"8\"/><text class=\"host\" x=\"{}\" y=\"21\">{}</text></g>",
-            HEAD - 12,
-            left + 8,
-            Escaped(&cut(machine, width.saturating_sub(14) / 8)),
-            m = Escaped(machine),
-        );
-        at += run.len();
-    }
-    for (column, (name, (_, device))) in shown.iter().zip(&names).enumerate() {
-        let x = grid.x(column);
-        let _ = write!(body, "<g><title>{}</title>", Escaped(&cut(name, 80)));
-        if step >= NAMED_MIN {
-            let device = cut(device, (step - 6) / 8);
-            let _ = write!(body, "<text class=\"device\" x=\"{x}\" y=\"40\">{}</text>", Escaped(&device));
+fn row(journeys: &Journeys<'_>, drawn: &Drawn, line: &[u16]) -> Row {
+    let column = |vantage: u16| line.iter().position(|known| *known == vantage).unwrap_or(0);
+    let befores = std::iter::once(None).chain(drawn.stops.iter().map(Some));
+    let point = |(before, stop): (Option<&Stop>, &Stop)| {
+        let seen = journeys.report.vantages.get(usize::from(stop.vantage));
+        let is_doubled = seen.is_some_and(|seen| seen.doubled > 0);
+        Point {
+            column: column(stop.vantage),
+            ends: ends(stop, drawn.protocol),
+            took: before.and_then(|before| time(journeys, before, stop)),
+            copies: if is_doubled { 1 } else { stop.copies },
         }
-        let _ = writeln!(body, "<text class=\"number\" x=\"{x}\" y=\"56\">{}</text></g>", column + 1);
+    };
+    let points = befores.zip(&drawn.stops).map(point).collect();
+    let loss = drawn.expected_at.map(|vantage| {
+        let text = format!("LOST, expected at {}", cut(&clean(journeys.name(vantage)), 60));
+        Loss { column: Some(column(vantage)), text }
+    });
+    let is_end_only = drawn.is_end_only.then(|| "where it was before is not drawn".to_owned());
+    Row {
+        packet: drawn.packet.clone(),
+        time_ns: Some(drawn.time_ns),
+        points,
+        skipped: drawn.skipped,
+        loss,
+        notes: is_end_only.into_iter().collect(),
     }
-    Picture { body, width: grid.width, height: HEAD }
 }
 
-/// The journeys one beneath the other.
-pub(super) fn rows(grid: &Grid<'_>, drawn: &[Drawn], links: bool) -> Picture {
-    let (mut rows, mut y) = (String::new(), 6);
-    let mut ticks = String::new();
-    let mut before: Option<i64> = None;
-    for (number, drawn) in (1..).zip(drawn) {
-        let pause = before.map(|before| drawn.time_ns.saturating_sub(before)).filter(|ns| *ns >= PAUSE_NS);
-        if let Some(pause) = pause {
-            let text = format!("{} later", took(pause).trim_start_matches('+'));
-            let _ = writeln!(rows, "<text class=\"pause\" x=\"{LEFT}\" y=\"{}\">{text}</text>", y + 12);
-            let _ = write!(ticks, "M4 {}h10m-10 4h10", y + 6);
-            y += 18;
-        }
-        before = Some(drawn.time_ns);
-        let _ = write!(ticks, "M5 {}h8", y + 11);
-        y = row::row(&mut rows, grid, (number, drawn), y, links);
+/// `+4.1us`; with `~` before it where the clocks are not known to agree within a twentieth of it, and none where they
+/// are not known to agree.
+fn time(journeys: &Journeys<'_>, before: &Stop, after: &Stop) -> Option<String> {
+    let seen = |stop: &Stop| journeys.report.vantages.get(usize::from(stop.vantage));
+    let took_ns = common_ns(journeys, after).saturating_sub(common_ns(journeys, before));
+    let (from, to) = (seen(before)?, seen(after)?);
+    if from.source == to.source {
+        return Some(took(took_ns));
     }
-    let mut body = String::new();
-    let mut lives = String::new();
-    for column in 0..grid.line.len() {
-        let _ = write!(lives, "M{} 0V{y}", grid.x(column));
-    }
-    let _ = writeln!(
-        body,
-        "<path class=\"life\" d=\"{lives}\"/><path class=\"axis\" d=\"M9 0V{y}m-4 -7l4 7l4 -7{ticks}\"/>"
-    );
-    body.push_str(&rows);
-    Picture { body, width: grid.width, height: y + 4 }
+    let stretch = journeys.report.stretches.get(&(before.vantage, after.vantage));
+    stretch.filter(|stretch| stretch.is_timed)?;
+    let doubt =
+        |seen: &VantageReport| seen.offset.map_or(0, |offset| offset.high.saturating_sub(offset.low) / 2);
+    let doubt = doubt(from).saturating_add(doubt(to));
+    Some(arrows::about(took_ns, if journeys.report.drifts { i64::MAX } else { doubt }))
 }
 
-/// All of it, where it stands alone: heads, journeys, what was left out, strips.
+/// Heads, journeys, what was left out, strips.
 pub(super) fn whole(captured: &Captured<'_>, choice: &Choice, width: usize) -> Picture {
-    let grid = Grid::new(captured.journeys, &choice.drawn, width);
-    let (heads, rows) = (heads(&grid), rows(&grid, &choice.drawn, false));
-    let mut body = heads.body;
-    let mut bottom = heads.height;
-    let _ = write!(body, "<g transform=\"translate(0 {bottom})\">\n{}</g>\n", rows.body);
-    bottom += rows.height;
+    let line = line(&choice.drawn);
+    let grid = grid(captured.journeys, &line, width);
+    let Picture { mut body, height: mut bottom, .. } =
+        arrows::whole(&grid, &rows(captured.journeys, &choice.drawn, &line));
     if choice.drawn.is_empty() {
         let _ = writeln!(body, "<text class=\"why\" x=\"{LEFT}\" y=\"40\">No packet was seen.</text>");
     }

@@ -6,15 +6,13 @@ use std::fmt::Write as _;
 use super::super::told::{self, packets};
 use super::super::{Journeys, page};
 use super::choose::{self, Choice};
-use super::draw::{self, Grid, Picture};
-use super::{Captured, WIDTH, evidence, strip};
+use super::{Captured, draw, evidence, strip};
+use crate::arrows::{self, WIDTHS};
 use crate::escape::Escaped;
 use crate::html::{role_class, sign};
 use crate::picture::text::cut;
 use crate::style::{Mark, Role};
 
-/// Pixels of the picture: on a desk, on a tablet and on paper, on a telephone. A style sheet shows the one that fits.
-const PICTURES: [(&str, usize); 3] = [("wide", WIDTH), ("middle", 580), ("narrow", 340)];
 /// Lines of a list; more are counted.
 const LINES_MAX: usize = 50;
 const FLOWS_MAX: usize = 20;
@@ -121,23 +119,14 @@ fn picture(out: &mut String, captured: &Captured<'_>, choice: &Choice) {
     if let Some(left_out) = &choice.left_out {
         let _ = writeln!(out, "<p>{}</p>", Escaped(left_out));
     }
-    for (class, width) in PICTURES {
-        let grid = Grid::new(captured.journeys, &choice.drawn, width);
+    let line = draw::line(&choice.drawn);
+    let rows = draw::rows(captured.journeys, &choice.drawn, &line);
+    for (class, width) in WIDTHS {
         let _ = writeln!(out, "<div class=\"{class}\">");
-        svg(out, &draw::heads(&grid), "heads", "the places where packets were seen");
-        svg(out, &draw::rows(&grid, &choice.drawn, true), "rows", "the ways of packets");
+        arrows::inline(out, &draw::grid(captured.journeys, &line, width), &rows, "journey-");
         out.push_str("</div>\n");
     }
     out.push_str("</section>\n");
-}
-
-fn svg(out: &mut String, picture: &Picture, class: &str, label: &str) {
-    let Picture { body, width, height } = picture;
-    let _ = writeln!(
-        out,
-        "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"group\" \
-         aria-label=\"{label}\">\n{body}</svg>"
-    );
 }
 
 fn latencies(out: &mut String, captured: &Captured<'_>) {
@@ -237,11 +226,11 @@ fn flows(out: &mut String, captured: &Captured<'_>, choice: &Choice) {
 
 fn vantages(out: &mut String, captured: &Captured<'_>, choice: &Choice) {
     let journeys = captured.journeys;
-    let grid = Grid::new(journeys, &choice.drawn, WIDTH);
+    let line = draw::line(&choice.drawn);
     out.push_str("<section><h2>Where packets were seen</h2><ul class=\"vantages\">\n");
     for (vantage, seen) in (0_u16..).zip(&journeys.report.vantages) {
-        let number =
-            grid.column(vantage).map(|column| format!("column {}: ", column + 1)).unwrap_or_default();
+        let column = line.iter().position(|known| *known == vantage);
+        let number = column.map(|column| format!("column {}: ", column + 1)).unwrap_or_default();
         let file = captured.files.get(usize::from(seen.source));
         let file = file.map(|file| format!(" in {}", cut(file, NAME_MAX))).unwrap_or_default();
         let mut text = format!("{}{file}", packets(seen.packets));

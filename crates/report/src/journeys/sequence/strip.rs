@@ -11,7 +11,7 @@ use super::super::stamp::micros;
 use super::super::told;
 use super::Captured;
 use super::choose::ahead_ns;
-use super::draw::{LEFT, RIGHT};
+use crate::arrows::{LEFT, RIGHT};
 use crate::clean::clean;
 use crate::escape::Escaped;
 use crate::picture::text::cut;

@@ -3,16 +3,10 @@
 
 use std::fmt::Write as _;
 
-use correlate::{Stop, VantageReport};
-
-use super::super::Journeys;
-use super::super::one::took;
-use super::super::packet::ends;
-use super::super::stamp::micros;
-use super::choose::{Drawn, common_ns};
-use super::draw::{Grid, LEFT, RIGHT};
+use super::{Grid, LEFT, Loss, RIGHT, Row};
 use crate::clean::clean;
 use crate::escape::Escaped;
+use crate::journeys::micros;
 use crate::picture::text::{columns, cut, wrapped};
 
 /// Pixels of a line of text, and by which an arrow that goes straight on falls in all.
@@ -22,36 +16,31 @@ const FALL: usize = 14;
 const TURN: usize = 20;
 /// Pixels between a dot's middle and an arrow.
 const CLEARANCE: usize = 7;
+/// Columns of what is said of a loss.
+const LOSS_MAX: usize = 160;
 
 /// A line of text beneath the arrows: the middle it wants, its class, itself.
 type Said = (usize, &'static str, String);
 
 /// Draws it and returns its bottom.
-pub(super) fn row(
-    out: &mut String,
-    grid: &Grid<'_>,
-    (number, drawn): (usize, &Drawn),
-    top: usize,
-    links: bool,
-) -> usize {
+pub(super) fn row(out: &mut String, grid: &Grid, drawn: &Row, top: usize, link: Option<&str>) -> usize {
     let room = grid.width - LEFT - RIGHT;
     let head = wrapped(&head(drawn), room * 10 / 75, 3);
     let first_y = top + head.len() * LINE + 11;
-    let points = points(grid, &drawn.stops, first_y);
-    let mut lines = says(grid, drawn, &points);
-    let (times, has_times) = times(grid, drawn, &points);
+    let points = points(grid, drawn, first_y);
+    let mut lines = says(drawn, &points);
+    let (times, has_times) = times(drawn, &points);
     let lowest = points.last().map_or(first_y, |(_, y)| *y);
-    let cross = drawn.expected_at.and_then(|expected| broken(grid, &points, expected));
-    if let (Some((x, _)), Some(expected_at)) = (cross, drawn.expected_at) {
-        let name = clean(grid.journeys.name(expected_at));
-        lines.push((x, "lost", format!("LOST, expected at {}", cut(&name, 60))));
+    let cross = drawn.loss.as_ref().map(|loss| broken(grid, &points, loss, first_y));
+    if let (Some(cross), Some(loss)) = (&cross, &drawn.loss) {
+        lines.push((cross.x, "lost", cut(&clean(&loss.text), LOSS_MAX)));
     }
     let mut bottom = lowest + if has_times { 12 } else { 4 } + if cross.is_some() { 6 } else { 0 };
 
-    let lost = if drawn.expected_at.is_some() { "; lost" } else { "" };
+    let lost = if drawn.loss.is_some() { "; lost" } else { "" };
     let label = format!("{}{lost}", drawn.packet);
-    if links {
-        let _ = write!(out, "<a href=\"#journey-{number}\" aria-label=\"{}\">", Escaped(&label));
+    if let Some(link) = link {
+        let _ = write!(out, "<a href=\"#{link}\" aria-label=\"{}\">", Escaped(&label));
     } else {
         out.push_str("<g>");
     }
@@ -67,8 +56,7 @@ pub(super) fn row(
         let _ = write!(out, "<text class=\"tell\" x=\"{LEFT}\" y=\"{y}\">{}</text>", Escaped(line));
     }
     arrows(out, drawn, &points);
-    if let Some((x, y)) = cross {
-        let from = points.last().map_or(0, |(x, _)| *x);
+    if let Some(Cross { from, x, y }) = cross {
         let (start, end) =
             if x > from { (from + CLEARANCE, x - 9) } else { (from.saturating_sub(CLEARANCE), x + 9) };
         let _ = write!(
@@ -83,18 +71,21 @@ pub(super) fn row(
     }
     out.push_str(&times);
     out.push_str(&placed);
-    out.push_str(if links { "</a>\n" } else { "</g>\n" });
+    out.push_str(if link.is_some() { "</a>\n" } else { "</g>\n" });
     bottom + 8
 }
 
 /// `02:24:42.435672 10.0.2.24 > 1.2.3.4: ICMP echo request, id 7, seq 1`.
-fn head(drawn: &Drawn) -> String {
-    format!("{} {}", micros(drawn.time_ns), drawn.packet)
+fn head(drawn: &Row) -> String {
+    match drawn.time_ns {
+        Some(time_ns) => format!("{} {}", micros(time_ns), drawn.packet),
+        None => drawn.packet.clone(),
+    }
 }
 
 /// Where each stop is. A way that goes straight on falls slowly; one that turns back falls with each arrow.
-fn points(grid: &Grid<'_>, stops: &[Stop], first_y: usize) -> Vec<(usize, usize)> {
-    let at: Vec<usize> = stops.iter().map(|stop| grid.column(stop.vantage).unwrap_or(0)).collect();
+fn points(grid: &Grid, drawn: &Row, first_y: usize) -> Vec<(usize, usize)> {
+    let at: Vec<usize> = drawn.points.iter().map(|point| point.column).collect();
     let goes_on = at.is_sorted_by(|one, next| one < next) || at.is_sorted_by(|one, next| one > next);
     let arrows = at.len().saturating_sub(1).max(1);
     let y = |number: usize| first_y + if goes_on { number * FALL / arrows } else { number * TURN };
@@ -102,12 +93,15 @@ fn points(grid: &Grid<'_>, stops: &[Stop], first_y: usize) -> Vec<(usize, usize)
 }
 
 /// Dots, and arrows between them; a diamond on an arrow behind which the packet has other addresses.
-fn arrows(out: &mut String, drawn: &Drawn, points: &[(usize, usize)]) {
+fn arrows(out: &mut String, drawn: &Row, points: &[(usize, usize)]) {
+    if points.is_empty() {
+        return;
+    }
     let (mut flow, mut dots, mut changes) = (String::new(), String::new(), String::new());
     for (x, y) in points {
         let _ = write!(dots, "M{x} {y}h0");
     }
-    for ((pair, stops), number) in points.windows(2).zip(drawn.stops.windows(2)).zip(2..) {
+    for ((pair, stops), number) in points.windows(2).zip(drawn.points.windows(2)).zip(2..) {
         let ([(x1, y1), (x2, y2)], [before, after]) = (pair, stops) else { continue };
         let _ = match x1.cmp(x2) {
             std::cmp::Ordering::Less => {
@@ -120,7 +114,7 @@ fn arrows(out: &mut String, drawn: &Drawn, points: &[(usize, usize)]) {
                 write!(flow, "M{} {y1}h14V{y2}h-13m6 -4l-6 4l6 4", x1 + CLEARANCE)
             }
         };
-        if ends(before, drawn.protocol) != ends(after, drawn.protocol) {
+        if before.ends != after.ends {
             let aside = if x1 == x2 { CLEARANCE + 14 } else { 0 };
             let _ = write!(changes, "M{} {}l5 5l-5 5l-5 -5z", x1.midpoint(*x2) + aside, y1.midpoint(*y2) - 5);
         }
@@ -135,12 +129,11 @@ fn arrows(out: &mut String, drawn: &Drawn, points: &[(usize, usize)]) {
 }
 
 /// The time that each arrow took, beneath it, where it fits there.
-fn times(grid: &Grid<'_>, drawn: &Drawn, points: &[(usize, usize)]) -> (String, bool) {
+fn times(drawn: &Row, points: &[(usize, usize)]) -> (String, bool) {
     let mut out = String::new();
-    for (pair, stops) in points.windows(2).zip(drawn.stops.windows(2)) {
-        let ([(x1, y1), (x2, y2)], [before, after]) = (pair, stops) else { continue };
-        let Some(text) = time(grid.journeys, before, after) else { continue };
-        if x1.abs_diff(*x2) < columns(&text) * 7 + 2 * CLEARANCE {
+    for (pair, point) in points.windows(2).zip(drawn.points.iter().skip(1)) {
+        let ([(x1, y1), (x2, y2)], Some(text)) = (pair, &point.took) else { continue };
+        if x1.abs_diff(*x2) < columns(text) * 7 + 2 * CLEARANCE {
             continue;
         }
         let (x, y) = (x1.midpoint(*x2), y1.midpoint(*y2) + 14);
@@ -150,39 +143,19 @@ fn times(grid: &Grid<'_>, drawn: &Drawn, points: &[(usize, usize)]) -> (String, 
     (out, has_times)
 }
 
-/// `+4.1us`; with `~` before it where the clocks are not known to agree within a twentieth of it, and none where they
-/// are not known to agree.
-fn time(journeys: &Journeys<'_>, before: &Stop, after: &Stop) -> Option<String> {
-    let seen = |stop: &Stop| journeys.report.vantages.get(usize::from(stop.vantage));
-    let took_ns = common_ns(journeys, after).saturating_sub(common_ns(journeys, before));
-    let (from, to) = (seen(before)?, seen(after)?);
-    if from.source == to.source {
-        return Some(took(took_ns));
-    }
-    let stretch = journeys.report.stretches.get(&(before.vantage, after.vantage));
-    stretch.filter(|stretch| stretch.is_timed)?;
-    let doubt =
-        |seen: &VantageReport| seen.offset.map_or(0, |offset| offset.high.saturating_sub(offset.low) / 2);
-    let doubt = doubt(from).saturating_add(doubt(to));
-    let about = if journeys.report.drifts || doubt > took_ns / 20 { "~" } else { "" };
-    Some(format!("{about}{}", took(took_ns)))
-}
-
 /// What is said beneath the arrows: new addresses, copies, what is left out.
-fn says(grid: &Grid<'_>, drawn: &Drawn, points: &[(usize, usize)]) -> Vec<Said> {
+fn says(drawn: &Row, points: &[(usize, usize)]) -> Vec<Said> {
     let mut lines: Vec<Said> = Vec::new();
-    let mut before: Option<(usize, String)> = None;
-    for ((x, _), stop) in points.iter().zip(&drawn.stops) {
-        let now = ends(stop, drawn.protocol);
-        if let Some((before_x, was)) = &before
-            && *was != now
+    let mut before: Option<(usize, &str)> = None;
+    for ((x, _), point) in points.iter().zip(&drawn.points) {
+        let now = point.ends.as_str();
+        if let Some((before_x, was)) = before
+            && was != now
         {
             lines.push((before_x.midpoint(*x), "became", format!("becomes {now}")));
         }
-        let is_doubled =
-            grid.journeys.report.vantages.get(usize::from(stop.vantage)).is_some_and(|v| v.doubled > 0);
-        if stop.copies > 1 && !is_doubled {
-            lines.push((*x, "twice", format!("{} times here", stop.copies)));
+        if point.copies > 1 {
+            lines.push((*x, "twice", format!("{} times here", point.copies)));
         }
         before = Some((*x, now));
     }
@@ -190,14 +163,12 @@ fn says(grid: &Grid<'_>, drawn: &Drawn, points: &[(usize, usize)]) -> Vec<Said> 
     if drawn.skipped > 0 {
         lines.push((*x, "twice", format!("seen {} times more on the last arrow", drawn.skipped)));
     }
-    if drawn.is_end_only {
-        lines.push((*x, "twice", "where it was before is not drawn".to_owned()));
-    }
+    lines.extend(drawn.notes.iter().map(|note| (*x, "twice", note.clone())));
     lines
 }
 
 /// The lines beneath one another, each as near to its place as the picture's edges let it be.
-fn placed(grid: &Grid<'_>, lines: &[Said], bottom: &mut usize) -> String {
+fn placed(grid: &Grid, lines: &[Said], bottom: &mut usize) -> String {
     let mut out = String::new();
     for (x, class, text) in lines {
         let room = (grid.width - LEFT - RIGHT) * 10 / 72;
@@ -212,12 +183,21 @@ fn placed(grid: &Grid<'_>, lines: &[Said], bottom: &mut usize) -> String {
     out
 }
 
-/// Where the broken arrow ends: on its way to the column that never saw the packet.
-fn broken(grid: &Grid<'_>, points: &[(usize, usize)], expected_at: u16) -> Option<(usize, usize)> {
-    let (from, y) = *points.last()?;
-    let to = grid.column(expected_at).map_or(from, |column| grid.x(column));
+/// A broken arrow: where it begins, and its cross.
+struct Cross {
+    from: usize,
+    x: usize,
+    y: usize,
+}
+
+/// It ends on its way to the column that never saw the packet, and comes from the edge where none did.
+fn broken(grid: &Grid, points: &[(usize, usize)], loss: &Loss, first_y: usize) -> Cross {
+    let (from, y) = points.last().copied().unwrap_or((LEFT, first_y));
+    let to = loss.column.map_or(from, |column| grid.x(column));
     let reach = (from.abs_diff(to) * 6 / 10).max(26);
-    let is_right = to > from || (to == from && from + reach < grid.width);
+    let goes_left = points.len().checked_sub(2).and_then(|at| points.get(at)).is_some_and(|(x, _)| *x > from);
+    let is_free = from + reach < grid.width && !(loss.column.is_none() && goes_left);
+    let is_right = to > from || (to == from && is_free);
     let x = if is_right { (from + reach).min(grid.width - 10) } else { from.saturating_sub(reach).max(10) };
-    Some((x, y))
+    Cross { from, x, y }
 }

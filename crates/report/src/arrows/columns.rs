@@ -1,28 +1,24 @@
 //! The order of the columns: vantages that packets pass one after another stand side by side.
 
-use super::choose::Drawn;
-
-/// Vantages from left to right. The longest way is the line that the others join; an answer goes it backwards. What
-/// goes first, goes to the right.
-pub(super) fn order(drawn: &[Drawn]) -> Vec<u16> {
-    let mut ways: Vec<&Drawn> = drawn.iter().collect();
-    ways.sort_by_key(|drawn| std::cmp::Reverse(drawn.stops.len()));
+/// Vantages from left to right, by the ways of packets over them. The longest way is the line that the others join; an
+/// answer goes it backwards. What goes first, goes to the right.
+pub(crate) fn order(ways: &[Vec<u16>]) -> Vec<u16> {
+    let mut longest: Vec<&Vec<u16>> = ways.iter().collect();
+    longest.sort_by_key(|way| std::cmp::Reverse(way.len()));
     let mut line: Vec<u16> = Vec::new();
-    for way in ways {
-        let stops = way.stops.iter().map(|stop| stop.vantage);
-        join(&mut line, &stops.chain(way.expected_at).collect::<Vec<_>>());
+    for way in longest {
+        join(&mut line, way);
     }
-    if drawn.iter().find_map(|way| goes_left(&line, way)) == Some(true) {
+    if ways.iter().find_map(|way| goes_left(&line, way)) == Some(true) {
         line.reverse();
     }
     line
 }
 
 /// Whether a way leads to the left; none where it leads nowhere.
-fn goes_left(line: &[u16], way: &Drawn) -> Option<bool> {
+fn goes_left(line: &[u16], way: &[u16]) -> Option<bool> {
     let column = |vantage: u16| line.iter().position(|known| *known == vantage);
-    let (first, last) = (way.stops.first()?, way.stops.last()?);
-    let (from, to) = (column(first.vantage)?, column(way.expected_at.unwrap_or(last.vantage))?);
+    let (from, to) = (column(*way.first()?)?, column(*way.last()?)?);
     (from != to).then_some(to < from)
 }
 
@@ -57,7 +53,7 @@ fn join(line: &mut Vec<u16>, way: &[u16]) {
 }
 
 /// The machine and the device that a vantage's name tells of: `HOST/NETNS/DEVICE`; any other name is a device's.
-pub(super) fn parts(name: &str) -> (String, &str) {
+pub(crate) fn parts(name: &str) -> (String, &str) {
     let mut parts = name.splitn(3, '/');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(host), Some(""), Some(device)) if !host.is_empty() && !device.is_empty() => {
