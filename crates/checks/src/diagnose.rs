@@ -32,6 +32,7 @@ use crate::settling;
 use crate::steps;
 use crate::view::{Claim, Order, View};
 use crate::watched;
+use crate::way_out;
 
 /// What is known.
 #[derive(Clone, Copy)]
@@ -257,6 +258,7 @@ fn conclude(
     let off = switched_off(case, &request.subject);
     let mut undecided = off.is_some();
     gaps.extend(off);
+    gaps.extend(way_out::unasked(case, &scope.instances, request.symptom));
     let Climbed { rungs, steps } = climbed;
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
@@ -282,6 +284,10 @@ fn conclude(
         let Some(probe) = probe else { continue };
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
+        if let Some(gap) = way_out::worthless_silence(&asking) {
+            gaps.push(gap);
+            continue;
+        }
         let found = if let Purpose::Large(octets) = rung.purpose
             && !pmtu_blackhole::is_lossy(&asking)
         {

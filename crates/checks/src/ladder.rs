@@ -13,6 +13,7 @@ pub use crate::purpose::Purpose;
 
 use crate::mend::{self, Mend};
 use crate::view::View;
+use crate::way_out::{self, ANYWHERE};
 use crate::{dns, ipv6, nova, protocols, size};
 
 /// What the user complains of; narrows the ladder.
@@ -57,11 +58,13 @@ impl Rung {
             | Purpose::Gateway
             | Purpose::Outside
             | Purpose::OutsideBy(_)
+            | Purpose::Router(_)
             | Purpose::Inbound(_)
             | Purpose::InboundBy(..)
             | Purpose::Itself(_)
             | Purpose::Ssh(_)
             | Purpose::Served
+            | Purpose::ServedSsh
             | Purpose::Gateway6(_)
             | Purpose::Served6(_)
             | Purpose::Other(_)
@@ -92,9 +95,6 @@ const OTHERS_MAX: usize = 8;
 
 /// ssh's port.
 pub(crate) const SSH_PORT: u16 = 22;
-
-/// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
-const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// Climbs the ladder for one instance.
 pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Rung> {
@@ -160,12 +160,11 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         let carried = own.filter(|own| world.intent.servers_of(own).contains(&own.host.as_str()));
         carried.flat_map(model::intent::Instance::floating).map(|f| Purpose::Itself(f.address))
     };
-    let served = || {
-        let instance = world.intent.instances.get(instance);
-        let is_closed = |i: &model::intent::Instance| !i.entered && i.floating().next().is_none();
-        instance.filter(|i| is_closed(i)).map(|_| Purpose::Served)
-    };
-    let ssh = floating(world, instance).map(Purpose::Ssh);
+    let served =
+        || world.intent.instances.get(instance).filter(|instance| !instance.entered).map(|_| Purpose::Served);
+    let outside = external(world);
+    let ssh = || outside.into_iter().flat_map(|_| floating(world, instance)).map(Purpose::Ssh);
+    let router = || way_out::router(world, instance).filter(|_| to.is_none()).map(Purpose::Router);
     let mut purposes = match symptom {
         Symptom::Auto | Symptom::Ping | Symptom::Ssh => vec![Purpose::Gateway, Purpose::Outside],
         Symptom::Dhcp => vec![Purpose::Dhcp],
@@ -174,6 +173,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
     };
     match symptom {
         Symptom::Auto => {
+            purposes.extend(router());
             purposes.extend(inbound());
             purposes.extend(served());
             purposes.extend(over_ipv6(world, instance));
@@ -190,6 +190,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             }
         }
         Symptom::Ping => {
+            purposes.extend(router());
             purposes.extend(inbound());
             purposes.extend(served());
             purposes.extend(over_ipv6(world, instance));
@@ -199,7 +200,8 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             }
         }
         Symptom::Ssh => {
-            purposes.extend(inbound().chain(served()).chain(ssh));
+            purposes.extend(router().into_iter().chain(inbound()).chain(served()).chain(ssh()));
+            purposes.extend(ssh().next().is_none().then_some(Purpose::ServedSsh));
             if serves_names(world, instance) {
                 purposes.extend([Purpose::Resolver, Purpose::ResolverTcp, Purpose::ResolverAtHome]);
                 purposes.extend(upstreams(world, instance).into_iter().map(Purpose::Reverse));
@@ -317,8 +319,12 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::Inbound(floating) => (external(world)?, floating.into(), Protocol::Icmp),
         Purpose::InboundBy(floating, service) => (external(world)?, floating.into(), service.protocol()),
         Purpose::Ssh(floating) => (external(world)?, floating.into(), Protocol::Tcp(SSH_PORT)),
+        Purpose::Router(router) => (own, router.into(), Protocol::Icmp),
         Purpose::Itself(floating) => (own, floating.into(), Protocol::Icmp),
         Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Icmp),
+        Purpose::ServedSsh => {
+            (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Tcp(SSH_PORT))
+        }
         Purpose::Gateway6(gateway) => (own, gateway.into(), Protocol::Icmp),
         Purpose::Served6(own) => (gateways_host(world, at)?, own.into(), Protocol::Icmp),
         Purpose::Other(other) => {
@@ -357,12 +363,15 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     let Some(rule) = refusal else { return false };
     match purpose {
         Purpose::Gateway | Purpose::Gateway6(_) => rule.hook == Hook::Input,
-        Purpose::Other(_) | Purpose::Served | Purpose::Served6(_) | Purpose::Itself(_) => {
-            nova::is_fallback(rule.chain()) && nova::wrote(rule)
-        }
+        Purpose::Other(_)
+        | Purpose::Served
+        | Purpose::ServedSsh
+        | Purpose::Served6(_)
+        | Purpose::Itself(_) => nova::is_fallback(rule.chain()) && nova::wrote(rule),
         Purpose::Dhcp
         | Purpose::Outside
         | Purpose::OutsideBy(_)
+        | Purpose::Router(_)
         | Purpose::Large(_)
         | Purpose::Inbound(_)
         | Purpose::InboundBy(..)
@@ -413,88 +422,4 @@ pub(crate) fn outside(world: &World) -> Option<Ipv4Addr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use model::finding::Outcome;
-
-    use crate::fixture::{broken, codes, healthy};
-
-    #[test]
-    fn a_gateway_that_refuses_to_be_pinged_is_not_a_fault() {
-        let mut cloud = healthy();
-        let refusal = |rule: &mut model::netfilter::NfRule| {
-            rule.text = "-A INPUT -p icmp -j DROP".to_owned();
-            rule.matches =
-                vec![model::netfilter::Match { negated: false, test: model::netfilter::Test::Protocol(1) }];
-            rule.action = model::netfilter::Action::Drop;
-        };
-        let input = cloud.chain("compute1", "filter", "INPUT");
-        let mut rule = input.rules[0].clone();
-        refusal(&mut rule);
-        input.rules.insert(0, rule);
-        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
-    }
-
-    #[test]
-    fn anothers_security_group_is_not_this_instances_fault() {
-        let mut cloud = healthy();
-        // Without the rule for the whole network and the one for ICMP, web2 lets nobody ping it.
-        let chain = cloud.chain("compute1", "filter", "nova-compute-inst-2");
-        chain.rules.retain(|r| !r.text.contains("-s 10.0.0.0/16") && !r.text.contains("-p icmp"));
-        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
-    }
-
-    #[test]
-    fn an_instance_that_is_switched_off_is_missed_by_nobody() {
-        let mut cloud = healthy();
-        let off = cloud.intent.instances.iter().position(|i| i.name == "web2").unwrap();
-        cloud.intent.instances[off].vm_state = Some("stopped".to_owned());
-        cloud.delete_link("compute1", "vnet1");
-        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
-        assert_eq!(codes(&cloud.check("compute1")), Vec::<String>::new());
-        let diagnosis = cloud.diagnose("web2");
-        assert_eq!((diagnosis.outcome, diagnosis.findings.len()), (Outcome::Undetermined, 0));
-        let [gap] = diagnosis.coverage.gaps.as_slice() else { panic!("{:?}", diagnosis.coverage.gaps) };
-        assert!(gap.why.contains("stopped"), "{gap:?}");
-        // One that is meant to run is missed.
-        cloud.intent.instances[off].vm_state = Some("active".to_owned());
-        assert_eq!(codes(&cloud.diagnose("web2")), ["tap-missing compute1//vnet1"]);
-    }
-
-    #[test]
-    fn whether_it_answers_is_asked_of_its_host_where_nobody_else_can_tell() {
-        let asks = |cloud: &crate::fixture::Cloud, instance: &str| {
-            let found = cloud.diagnose(instance);
-            found.paths.iter().any(|path| {
-                path.hops.iter().any(|hop| hop.packet.starts_with("10.0.0.42 > 10.0.2.25 ICMP echo request"))
-            })
-        };
-        let mut cloud = healthy();
-        assert!(!asks(&cloud, "web2"), "it can be entered");
-        cloud.close("web2");
-        assert!(asks(&cloud, "web2"));
-        // Its groups let nobody ping it, which is no fault.
-        let chain = cloud.chain("compute1", "filter", "nova-compute-inst-2");
-        chain.rules.retain(|r| !r.text.contains("-s 10.0.0.0/16") && !r.text.contains("-p icmp"));
-        assert!(!asks(&cloud, "web2"));
-    }
-
-    #[test]
-    fn without_nova_nobody_is_missed_who_never_served() {
-        let mut cloud = healthy();
-        cloud.intent.from_database = false;
-        let host = cloud.host("compute1");
-        host.nova = None;
-        host.dnsmasq.clear();
-        let ns = cloud.netns("compute1");
-        ns.ruleset.tables.clear();
-        cloud.intent.instances.iter_mut().flat_map(|i| &mut i.vifs).for_each(|v| v.floating.clear());
-        let found = codes(&cloud.diagnose("web2"));
-        assert!(!found.iter().any(|code| code.contains("dnsmasq")), "{found:?}");
-    }
-
-    #[test]
-    fn another_instances_dead_tap_is_told_as_its_own() {
-        let cloud = broken("tap-down");
-        assert_eq!(codes(&cloud.diagnose("web2")), ["tap-down compute1//vnet0"]);
-    }
-}
+mod tests;

@@ -17,6 +17,8 @@ pub enum Purpose {
     Large(u16),
     /// The same by another protocol than ping.
     OutsideBy(Service),
+    /// The instance reaches this router, which its gateway sends to: asked where the site names nobody beyond it.
+    Router(Ipv4Addr),
     /// The outside reaches the instance by this floating address.
     Inbound(Ipv4Addr),
     /// The outside reaches a port by it that the instance's groups open.
@@ -25,9 +27,11 @@ pub enum Purpose {
     Itself(Ipv4Addr),
     /// The outside reaches the instance's port for ssh by this floating address.
     Ssh(Ipv4Addr),
-    /// The host that is the instance's gateway reaches it: asked where nobody outside can, for no floating address
-    /// leads there, and nobody inside, for it cannot be entered.
+    /// The host that is the instance's gateway reaches it: asked where nobody inside can be, for it cannot be entered.
     Served,
+    /// That host reaches the instance's port for ssh: asked where nobody outside can, for no floating address leads
+    /// there, or the site names nobody outside.
+    ServedSsh,
     /// The instance reaches its gateway over IPv6, at this address.
     Gateway6(Ipv6Addr),
     /// That gateway's host reaches the instance over IPv6, at this address.
@@ -74,6 +78,7 @@ impl Purpose {
             | Purpose::Ssh(_)
             | Purpose::Itself(_)
             | Purpose::Served
+            | Purpose::ServedSsh
             | Purpose::Served6(_)
             | Purpose::Other(_) => Part::IsAsked,
             Purpose::Dhcp
@@ -81,6 +86,7 @@ impl Purpose {
             | Purpose::Gateway6(_)
             | Purpose::Outside
             | Purpose::OutsideBy(_)
+            | Purpose::Router(_)
             | Purpose::Large(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
@@ -101,12 +107,14 @@ impl Purpose {
             | Purpose::Gateway
             | Purpose::Outside
             | Purpose::OutsideBy(_)
+            | Purpose::Router(_)
             | Purpose::Large(_)
             | Purpose::Inbound(_)
             | Purpose::InboundBy(..)
             | Purpose::Itself(_)
             | Purpose::Ssh(_)
             | Purpose::Served
+            | Purpose::ServedSsh
             | Purpose::Gateway6(_)
             | Purpose::Served6(_)
             | Purpose::Resolver

@@ -138,6 +138,7 @@ pub(crate) fn plan<'a>(
     site: &'a Site,
     facts: &mut Facts,
     (rungs, steps): (Vec<Rung>, Vec<Rung>),
+    complained_of: Option<Ipv4Addr>,
 ) -> Vec<Question<'a>> {
     let mut others: BTreeMap<usize, usize> = BTreeMap::new();
     let mut gaps: BTreeMap<usize, Gap> = BTreeMap::new();
@@ -168,7 +169,8 @@ pub(crate) fn plan<'a>(
         }
         let (mut probes, mut more) = (Vec::new(), None);
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
-        for asks in asks(facts, &rung) {
+        let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
+        for asks in asks(facts, &rung).into_iter().filter(|_| !is_of_nobody) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
                     let probe = Probe { from, to, asks, pace: USUAL, id: next_id(), is_foreseen_silent };
@@ -193,6 +195,7 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         Purpose::Dhcp => vec![Asks::Address],
         Purpose::Gateway
         | Purpose::Outside
+        | Purpose::Router(_)
         | Purpose::Inbound(_)
         | Purpose::Itself(_)
         | Purpose::Served
@@ -213,7 +216,7 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
             vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
-        Purpose::Ssh(_) => vec![Asks::Connection { port: SSH_PORT }],
+        Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT }],
         Purpose::OutsideBy(Service::Tcp(port)) | Purpose::InboundBy(_, Service::Tcp(port)) => {
             vec![Asks::Connection { port }]
         }

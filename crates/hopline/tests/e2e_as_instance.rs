@@ -41,6 +41,21 @@ impl Closed {
         Closed { lab, folder }
     }
 
+    /// The usual site of a cloud: its compute hosts, and nobody outside.
+    fn without_outside(tag: &str) -> Closed {
+        let closed = Closed::up(tag);
+        let site = closed.folder.path().join("site.toml");
+        let all = std::fs::read_to_string(&site).unwrap();
+        let is_beyond = |part: &&str| {
+            ["gw", "isp", "external", "fabric"]
+                .iter()
+                .any(|name| part.contains(&format!("name = \"{name}\"")))
+        };
+        let kept: Vec<&str> = all.split("\n\n").filter(|part| !is_beyond(part)).collect();
+        std::fs::write(site, kept.join("\n\n")).unwrap();
+        closed
+    }
+
     fn arguments(&self, arguments: &[&str]) -> Vec<String> {
         let site = self.folder.path().join("site.toml").display().to_string();
         let all = [arguments, &["--json", "--site", &site]].concat();
@@ -277,6 +292,46 @@ fn killed_in_the_middle_it_leaves_nothing() {
     hopline.wait().expect("it ends");
     // The kernel takes away what belonged to it a moment later.
     eventually("all to be as before", || closed.state() == before);
+}
+
+#[test]
+fn a_site_of_compute_hosts_alone_asks_towards_the_instance_and_the_router_beside_it() {
+    let closed = Closed::without_outside("o");
+    let asks = |arguments: &[&str], wanted: &[&str], missed: &[&str], when: &str| {
+        let report = closed.report(arguments);
+        report.assert_healthy(when);
+        let lines = asked(&report.json);
+        let is_asked = |one: &&str| lines.iter().any(|line| line.contains(*one));
+        let complaints: Vec<&&str> = wanted.iter().filter(|one| !is_asked(one)).collect();
+        assert!(complaints.is_empty() && !is_asked(&"192.0.2.1"), "{when}: {complaints:?} in {lines:#?}");
+        let gaps: Vec<&str> =
+            list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["what"])).collect();
+        assert_eq!(gaps, missed, "{when}");
+    };
+    let (router, inside) = ("ping 203.0.113.1 as web1: 2 of 2", "ping 10.0.2.24 from compute1: 2 of 2");
+    let ssh = "nc -z 10.0.2.24 22 from compute1: a SYN is answered";
+    let outside = "whether the outside reaches web1 by 203.0.113.30";
+    asks(&["diagnose", "web1"], &[router, inside], &[outside], "all is well");
+    asks(&["diagnose", "web1", "--symptom", "ssh"], &[inside, ssh], &[outside], "ssh");
+    asks(&["diagnose", "web2"], &["ping 203.0.113.1 as web2: 2 of 2"], &[], "no floating address");
+    let refuse = |verb: &str| {
+        let rule = ["iptables", verb, "INPUT", "-p", "icmp", "-j", "DROP"];
+        printed_in(&closed.lab.netns("gw"), &rule);
+    };
+    refuse("-A");
+    let unknown = "whether web2 reaches the outside for real";
+    let silent = "ping 203.0.113.1 from compute1: 0 of";
+    asks(&["diagnose", "web2"], &[silent], &[unknown], "a router may refuse to be pinged");
+    refuse("-D");
+    let web1 = closed.lab.netns("web1");
+    let own = ["iptables", "-A", "INPUT", "-p", "icmp", "--icmp-type", "echo-request", "-j", "DROP"];
+    printed_in(&web1, &own);
+    closed.report(&["diagnose", "web1"]).assert_finds(&["lost-at-hop compute1//vnet0"], "its own firewall");
+    // The router answers its host, and not what is sent as web1.
+    printed_in(&web1, &["iptables", "-F"]);
+    closed.on_host("ip xfrm policy add dir fwd src 10.0.2.24/32 dst 203.0.113.1/32 action block");
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["dropped-by-unmodelled compute1//br100"], "an IPsec policy towards the router");
 }
 
 /// A name's answer that is too large for UDP is fetched over TCP: that way is looked at where it is needed, from inside

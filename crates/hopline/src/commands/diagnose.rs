@@ -56,7 +56,7 @@ fn probe(
 ) -> Probed {
     let addresses = holders::plan(site, facts, asked);
     let questions = conclude::questions(facts, asked);
-    let questions = probes::plan(site, facts, questions);
+    let questions = probes::plan(site, facts, questions, asked.to);
     let probes: Vec<Probe> = questions.iter().flat_map(|question| question.probes.iter().cloned()).collect();
     if probes.is_empty() {
         return Probed::default();

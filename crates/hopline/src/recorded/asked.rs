@@ -155,6 +155,7 @@ pub(crate) fn conversation(rung: &Rung) -> Option<(Exchange, u16)> {
         Purpose::Dhcp => (Exchange::Dhcp, 0),
         Purpose::Gateway
         | Purpose::Outside
+        | Purpose::Router(_)
         | Purpose::Inbound(_)
         | Purpose::Itself(_)
         | Purpose::Served
@@ -164,7 +165,7 @@ pub(crate) fn conversation(rung: &Rung) -> Option<(Exchange, u16)> {
         Purpose::Resolver | Purpose::Inside(_) | Purpose::Offered(_) | Purpose::Upstream(_) => {
             (Exchange::Dns, 0)
         }
-        Purpose::Ssh(_) => (Exchange::Tcp, SSH),
+        Purpose::Ssh(_) | Purpose::ServedSsh => (Exchange::Tcp, SSH),
         Purpose::Metadata => (Exchange::Tcp, HTTP),
         Purpose::OutsideBy(Service::Tcp(port)) | Purpose::InboundBy(_, Service::Tcp(port)) => {
             (Exchange::Tcp, port)

@@ -1,0 +1,88 @@
+//! The way out of a site that names nobody outside. Nothing is known there that must answer, so a packet is only walked
+//! to the outside, and the router next to the cloud is asked for real. It may rightly refuse to be pinged, so that its
+//! silence tells only where it answers somebody else.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::path::Direction;
+use model::route::TABLE_MAIN;
+use model::snapshot::Gap;
+use sim::World;
+
+use crate::contradiction::Asking;
+use crate::diagnose::Case;
+use crate::ladder::{self, Purpose, Rung, Symptom};
+
+/// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
+pub(crate) const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Instances that are told by name, at most.
+const NAMED_MAX: usize = 4;
+
+/// The rung is walked to anywhere, where nobody is that could be asked; `to` is the destination complained of.
+pub fn is_of_nobody(rung: &Rung, to: Option<Ipv4Addr>) -> bool {
+    let is_outwards =
+        matches!(rung.purpose, Purpose::Outside | Purpose::OutsideBy(_) | Purpose::Large(_) | Purpose::Step);
+    is_outwards && to.is_none() && rung.to == IpAddr::V4(ANYWHERE)
+}
+
+/// The router that the instance's gateway sends to by default, where the site names nobody beyond it.
+pub(crate) fn router(world: &World, instance: usize) -> Option<Ipv4Addr> {
+    if ladder::outside(world).is_some() {
+        return None;
+    }
+    let server = *world.intent.servers_of(world.intent.instances.get(instance)?).first()?;
+    let ns = world.ns(world.main_ns(server)?);
+    let is_default =
+        |r: &&model::route::Route| r.table == TABLE_MAIN && r.is_default() && r.destination.addr().is_ipv4();
+    let default = ns.routes.iter().filter(is_default).min_by_key(|route| route.metric)?;
+    default.nexthops.iter().find_map(|hop| match hop.via {
+        Some(IpAddr::V4(via)) => Some(via),
+        Some(IpAddr::V6(_)) | None => None,
+    })
+}
+
+/// What a router's silence is worth: a gap where it answers nobody at all; `None` where it tells.
+pub(crate) fn worthless_silence(asking: &Asking) -> Option<Gap> {
+    let Asking { rung, probe, answered, .. } = *asking;
+    let answers_another = || answered.iter().any(|other| other.to == rung.to && other.from != rung.from);
+    let is_router = matches!(rung.purpose, Purpose::Router(_));
+    // Where the question did not even leave the site, its silence is not the router's.
+    let is_left = || {
+        let parted = crate::watched::parted(asking.case, rung);
+        parted.is_none_or(|parted| parted.direction == Direction::Reply)
+    };
+    let is_worthless = is_router && probe.received == 0 && !answers_another() && is_left();
+    is_worthless.then(|| Gap {
+        what: format!("whether {} reaches the outside for real", rung.from),
+        why: format!("the router {} answers no pings of this site, which it may do rightly", rung.to),
+        would_need: "--to ADDRESS of somebody outside who answers pings".to_owned(),
+    })
+}
+
+/// What nobody can be asked where the site names nobody outside.
+pub(crate) fn unasked(case: &Case, instances: &[usize], symptom: Symptom) -> Option<Gap> {
+    match symptom {
+        Symptom::Auto | Symptom::Ping | Symptom::Ssh => {}
+        Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => return None,
+    }
+    let is_outside_known = case.snapshot.hosts.iter().any(|host| host.role == "external");
+    let asked = instances.iter().filter_map(|at| case.intent.instances.get(*at));
+    let floating: Vec<(&str, Ipv4Addr)> =
+        asked.flat_map(|one| one.floating().map(|floating| (one.name.as_str(), floating.address))).collect();
+    if is_outside_known || floating.is_empty() {
+        return None;
+    }
+    let named: Vec<String> =
+        floating.iter().take(NAMED_MAX).map(|(name, address)| format!("{name} by {address}")).collect();
+    let more = match floating.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(Gap {
+        what: format!("whether the outside reaches {}{more}", named.join(", ")),
+        why: "the site names no host of role external, from which that could be walked and asked".to_owned(),
+        would_need: "a [[host]] of role external in the site file: any machine outside that can be entered"
+            .to_owned(),
+    })
+}
