@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """How long `hopline db check` takes on a large cloud, and how much memory, beside the same findings as one hand-written
-statement each in the server's own client; and how long `hopline db show` takes. Needs root, target/release/hopline and
+statement each in the server's own client; how long `hopline db show` takes, and `hopline diagnose` of one instance with
+that cloud behind it; all that beside a host of nothing and one of a thousand instances; and how long `hopline db check`
+takes of a cloud that was just filled, of which the server has no statistics. Needs root, target/release/hopline and
 Debian's mariadb-server and postgresql.
 
 Starts servers of its own in a folder that goes away (`--keep FOLDER`: that stays, and need not be filled again), and
@@ -18,6 +20,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "db"))
+import host  # noqa: E402
 import large  # noqa: E402
 import servers  # noqa: E402
 
@@ -26,8 +29,14 @@ ROUNDS = 3
 SIZE, SMALL = 1_000_000, 100_000
 SECONDS_MAX, MIB_MAX, RATIO_MAX = 30, 200, 1.5
 SHOW_MS_MAX = 100
+# Of one instance on a host that shows few: what is read is what the site has, and not the cloud.
+DIAGNOSE_S_MAX, DIAGNOSE_MIB_MAX = 1, 100
+# 10,000 instances, half of them deleted, and no statistics of any table.
+FRESH, FRESH_S_MAX = 50_000, 10
 # An empty namespace stands for the instance's host: what is measured is the database, and nothing is there to be read.
 NETNS = "hopline-bench-db"
+# Another holds what nova leaves on a host with so many instances.
+CROWDED, CROWD = "hopline-bench-db-host", 1000
 
 
 def statements():
@@ -39,10 +48,10 @@ def statements():
 class Hopline:
     """The program, with the site of one database."""
 
-    def __init__(self, program, folder, server, database):
+    def __init__(self, program, folder, server, database, netns=NETNS):
         self.program = program
-        self.site = pathlib.Path(folder) / f"{server.name}-{database}.toml"
-        self.site.write_text(f'[[host]]\nname = "compute2"\nat = "netns:{NETNS}"\n'
+        self.site = pathlib.Path(folder) / f"{server.name}-{database}-{netns}.toml"
+        self.site.write_text(f'[[host]]\nname = "compute2"\nat = "netns:{netns}"\n'
                              f'[cloud]\nkind = "nova-network"\ndatabase = "{server.url(database)}"\n')
 
     def run(self, *arguments):
@@ -116,6 +125,20 @@ class Told:
         print(f"\n| {title} | |\n|---|---|", flush=True)
 
 
+def on_host(size):
+    """An instance that runs on compute2, which is the site's: large.Cloud.host_of."""
+    hosts = large.Cloud(size).alive // 500
+    return next(n for n in range(2 * hosts, 4 * hosts) if large.Cloud(size).host_of(n) == "compute2")
+
+
+def diagnosed(told, hopline, server, size, what, is_bound):
+    took, mib, document = hopline.quickest("diagnose", f"vm{on_host(size)}", "--passive", "--timeout", "60s")
+    if document["subject"] != f"vm{on_host(size)}":
+        sys.exit("bench_db: hopline diagnose speaks of another")
+    told.line(f"`hopline diagnose`, {server.name}, {size:,} fixed IPs, {what}", f"{took:.2f} s, {mib:.0f} MiB",
+              not is_bound or (took <= DIAGNOSE_S_MAX and mib <= DIAGNOSE_MIB_MAX))
+
+
 def of_server(told, hopline, server, size, expected):
     seconds, mib, document = hopline.check()
     found = counts(document)
@@ -130,7 +153,25 @@ def of_server(told, hopline, server, size, expected):
             sys.exit(f"bench_db: hopline db show {word} shows another")
         told.line(f"`hopline db show`, {server.name}, {size:,} fixed IPs, by {what}", f"{took * 1000:.0f} ms",
                   took * 1000 <= SHOW_MS_MAX)
+    diagnosed(told, hopline, server, size, "on a host of nothing", size == SIZE)
     return found, seconds
+
+
+def of_crowded_host(told, hopline, server, size):
+    word = f"vm{on_host(size)}"
+    took, mib, _ = hopline.quickest("db", "show", word)
+    told.line(f"`hopline db show`, {server.name}, {size:,} fixed IPs, of a host with {CROWD:,} taps",
+              f"{took * 1000:.0f} ms, {mib:.0f} MiB")
+    diagnosed(told, hopline, server, size, f"on a host with {CROWD:,} taps", False)
+
+
+def fresh(told, program, folder, kind):
+    """Filled, and checked at once: in a folder of its own, whose server gathers no statistics meanwhile."""
+    with kind(pathlib.Path(folder) / f"fresh-{kind.name}") as server:
+        server.fill("fresh", large.Cloud(FRESH), has_statistics=False)
+        took, mib, _ = Hopline(program, folder, server, "fresh").check()
+        told.line(f"`hopline db check`, {kind.name}, {FRESH:,} fixed IPs, without statistics",
+                  f"{took:.2f} s, {mib:.0f} MiB", took <= FRESH_S_MAX)
 
 
 def main():
@@ -143,11 +184,17 @@ def main():
     with tempfile.TemporaryDirectory(prefix="hopline-bench-db-") as folder:
         os.chmod(folder, 0o711)
         keep = pathlib.Path(asked.keep or folder)
-        subprocess.run(["ip", "netns", "add", NETNS], check=True)
+        for netns in (NETNS, CROWDED):
+            subprocess.run(["ip", "netns", "add", netns], check=True)
         try:
+            on_it = [n for n in range(1, large.Cloud(SIZE).alive) if large.Cloud(SIZE).host_of(n) == "compute2"]
+            # Twice as many as are recorded there: the others are recorded elsewhere, as after a move.
+            others = [n + 1 for n in on_it]
+            host.fill(CROWDED, (on_it + others)[:CROWD], large.Cloud(SIZE))
             measure(told, asked, folder, keep)
         finally:
-            subprocess.run(["ip", "netns", "del", NETNS], check=True)
+            for netns in (NETNS, CROWDED):
+                subprocess.run(["ip", "netns", "del", netns], check=True)
     sys.exit(told.failed)
 
 
@@ -164,8 +211,10 @@ def measure(told, asked, folder, keep):
                     server.fill(database, large.Cloud(size))
                 hopline = Hopline(asked.program, folder, server, database)
                 expected[size], seconds = of_server(told, hopline, server, size, expected.get(size))
+            of_crowded_host(told, Hopline(asked.program, folder, server, database, CROWDED), server, SIZE)
             if kind is servers.MariaDb:
                 beside(told, server, database, expected[SIZE], seconds)
+        fresh(told, asked.program, folder, kind)
 
 
 def beside(told, server, database, found, seconds):

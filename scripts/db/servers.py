@@ -117,7 +117,7 @@ class MariaDb(Server):
         listed = self.run(self.client(), "SHOW DATABASES", subprocess.PIPE).stdout.decode().split()
         return database in listed
 
-    def fill(self, database, cloud):
+    def fill(self, database, cloud, has_statistics=True):
         tables, indexes = statements(
             ("INTEGER NOT NULL PRIMARY KEY", "INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY"),
             ("BOOLEAN", "TINYINT(1)"), (" TEXT", " MEDIUMTEXT"), ('"binary"', "`binary`"))
@@ -132,7 +132,8 @@ class MariaDb(Server):
                      f"({listed})", database)
             path.unlink()
             names.append(table)
-        self.ask(";\n".join(indexes) + f"; ANALYZE TABLE {', '.join(names)}", database)
+        analyze = f"; ANALYZE TABLE {', '.join(names)}" if has_statistics else ""
+        self.ask(";\n".join(indexes) + analyze, database)
 
 
 class Postgres(Server):
@@ -149,7 +150,7 @@ class Postgres(Server):
 
     def __enter__(self):
         self.start([self.program("postgres"), "-D", f"{self.folder}/data", "-k", str(self.folder), "-h", "", "-F",
-                    "-c", "shared_buffers=512MB"],
+                    "-c", "shared_buffers=512MB", "-c", "autovacuum=off"],
                    lambda: subprocess.run([*self.client("postgres"), "-c", "SELECT 1"], stdout=subprocess.DEVNULL,
                                           stderr=subprocess.DEVNULL, check=False).returncode == 0)
         return self
@@ -168,7 +169,7 @@ class Postgres(Server):
         listed = self.run(self.client("postgres"), "SELECT datname FROM pg_database", subprocess.PIPE)
         return database in listed.stdout.decode().split()
 
-    def fill(self, database, cloud):
+    def fill(self, database, cloud, has_statistics=True):
         # Addresses are of PostgreSQL's own type, as nova makes them there (nova/db/sqlalchemy/types.py).
         tables, indexes = statements(("INTEGER NOT NULL PRIMARY KEY", "SERIAL PRIMARY KEY"),
                                      ("DATETIME", "TIMESTAMP WITHOUT TIME ZONE"), ("VARCHAR(39)", "INET"),
@@ -181,7 +182,7 @@ class Postgres(Server):
             self.run(self.client(database), f"SET session_replication_role = replica;\n"
                      f"\\copy {table} ({listed}) FROM '{path}'\n")
             path.unlink()
-        self.run(self.client(database), ";\n".join(indexes) + "; ANALYZE")
+        self.run(self.client(database), ";\n".join(indexes) + ("; ANALYZE" if has_statistics else ""))
 
 
 class Sqlite:
@@ -208,7 +209,7 @@ class Sqlite:
     def has(self, database):
         return self.path(database).exists()
 
-    def fill(self, database, cloud):
+    def fill(self, database, cloud, has_statistics=True):
         tables, indexes = statements()
         half = self.path(database).with_suffix(".half")
         half.unlink(missing_ok=True)
@@ -218,6 +219,6 @@ class Sqlite:
             listed, marks = ", ".join(f'"{column}"' for column in columns), ", ".join("?" * len(columns))
             with connection:
                 connection.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks})", rows)
-        connection.executescript(";\n".join(indexes) + "; ANALYZE")
+        connection.executescript(";\n".join(indexes) + ("; ANALYZE" if has_statistics else ""))
         connection.close()
         half.rename(self.path(database))

@@ -33,6 +33,19 @@ pub fn read(url: &DatabaseUrl, timeout: Duration) -> Result<Records, DatabaseErr
     })
 }
 
+/// Reads which instances live, with their NICs and fixed addresses, and nothing else of the cloud.
+///
+/// Blocks and refuses as [`read`] does.
+pub fn read_living(url: &DatabaseUrl, timeout: Duration) -> Result<Records, DatabaseError> {
+    block_on(url, timeout, async {
+        let mut session = Session::start(url, timeout).await?;
+        let records = records::read_living(&mut session, url).await;
+        // What was read stands, whether or not the server hears our goodbye.
+        let _ = session.0.close().await;
+        records
+    })
+}
+
 /// Runs the work on a runtime of its own, no longer than `timeout`.
 pub(crate) fn block_on<T, E: From<DatabaseError>>(
     url: &DatabaseUrl,
@@ -190,17 +203,42 @@ impl Session {
         }
     }
 
+    /// Has PostgreSQL join whole tables, each gone through once. One that was just filled has no statistics: it is taken
+    /// for nearly empty, and gone through anew for each row of another. Holds for this transaction.
+    pub(crate) async fn join_whole_tables(&mut self) -> Result<(), sqlx::Error> {
+        match &self.0 {
+            Connection::Postgres(_) => self.run("SET LOCAL enable_nestloop = off".to_owned()).await,
+            Connection::MySql(_) | Connection::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Runs a SELECT of `N` columns, each cast to text. `sql` must be made of this crate's own words:
     /// nothing from outside ever needs to enter a statement here, so none has a parameter.
     pub(crate) async fn rows<const N: usize>(&mut self, sql: String) -> Result<Vec<[Cell; N]>, sqlx::Error> {
         let query = sqlx::raw_sql(AssertSqlSafe(sql));
+        // One after the other, since a row of the driver's takes several times what is in it.
+        let mut all = Vec::new();
         match &mut self.0 {
-            Connection::MySql(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
-            Connection::Postgres(connection) => {
-                query.fetch_all(connection).await?.iter().map(cells).collect()
+            Connection::MySql(connection) => {
+                let mut rows = query.fetch(connection);
+                while let Some(row) = rows.try_next().await? {
+                    all.push(cells(&row)?);
+                }
             }
-            Connection::Sqlite(connection) => query.fetch_all(connection).await?.iter().map(cells).collect(),
+            Connection::Postgres(connection) => {
+                let mut rows = query.fetch(connection);
+                while let Some(row) = rows.try_next().await? {
+                    all.push(cells(&row)?);
+                }
+            }
+            Connection::Sqlite(connection) => {
+                let mut rows = query.fetch(connection);
+                while let Some(row) = rows.try_next().await? {
+                    all.push(cells(&row)?);
+                }
+            }
         }
+        Ok(all)
     }
 
     /// Hands each row of a SELECT on as it comes, its columns cast to text: none is kept here. As with

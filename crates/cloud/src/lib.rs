@@ -1,9 +1,10 @@
 //! What a cloud means to be true, from every place that tells: nova's database, libvirt's domains,
 //! nova.conf, dnsmasq's command lines and the site file's `[[instance]]` entries.
 //!
-//! [`read`], [`read_site`], [`show`], [`check`] and [`plan`] only read: the session is told to be read-only, and a statement is never
-//! more than our own fixed words; [`show`] and [`read_site`] bind names. [`apply`] and [`undo`] change one row, and bind whatever comes
-//! from outside. Who writes otherwise ([`DatabaseUrl::connect`]) does so elsewhere. [`intent`] and [`find`] are pure.
+//! [`read`] and its like, [`show`], [`check`] and [`plan`] only read: the session is told to be read-only, and a
+//! statement is never more than our own fixed words; [`show`] and [`read_site`] bind names. [`apply`] and [`undo`]
+//! change one row, and bind whatever comes from outside. Who writes otherwise ([`DatabaseUrl::connect`]) does so
+//! elsewhere. [`intent`] and [`find`] are pure.
 //! The state of the links and bridges is what `hopline` judges, so it is never taken for what is meant:
 //! a tap's current master does not tell the bridge that it belongs in.
 
@@ -35,7 +36,7 @@ mod whose;
 pub use cells::{Cell, Octets, cells};
 pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts};
 pub use connection::{Access, Connection};
-pub use database::read;
+pub use database::{read, read_living};
 pub use database_error::{DatabaseError, classify};
 pub use entries::InstanceEntry;
 pub use find::{Candidates, FindError, find};

@@ -68,6 +68,15 @@ async fn everything(
     Ok(records)
 }
 
+/// Instances with their NICs and fixed addresses, and no more of them.
+pub(crate) async fn read_living(session: &mut Session, url: &DatabaseUrl) -> Result<Records, DatabaseError> {
+    let schema = schema_of(session, url).await?;
+    let failed = |error: sqlx::Error| classify(url, &error);
+    let mut records = begun(session, &schema, url).await.map_err(failed)?;
+    add_addressed(&mut records, session, &schema, Whose::Everybodys).await.map_err(failed)?;
+    Ok(records)
+}
+
 /// Every network, and nothing of any instance.
 pub(crate) async fn begun(
     session: &mut Session,
@@ -86,17 +95,28 @@ pub(crate) async fn add(
     schema: &Schema,
     whose: Whose<'_>,
 ) -> Result<(), sqlx::Error> {
+    let (index, fixed) = add_addressed(records, session, schema, whose).await?;
+    floating_addresses(session, schema, records, &fixed, whose).await?;
+    if records.missing_tables.is_empty() {
+        security_groups(session, schema, records, &index).await?;
+    }
+    Ok(())
+}
+
+/// Adds instances with their NICs and fixed addresses.
+async fn add_addressed<'i>(
+    records: &mut Records,
+    session: &mut Session,
+    schema: &Schema,
+    whose: Whose<'i>,
+) -> Result<(Index<'i>, FixedIndex), sqlx::Error> {
     let first = records.instances.len();
     records.instances.extend(instances(session, schema, whose).await?);
     let keys = instance_keys(&records.instances, first);
     let index = Index { keys, networks: records.network_index(), whose };
     let vifs = vifs(session, schema, records, &index).await?;
     let fixed = fixed_addresses(session, schema, records, &index, &vifs).await?;
-    floating_addresses(session, schema, records, &fixed, whose).await?;
-    if records.missing_tables.is_empty() {
-        security_groups(session, schema, records, &index).await?;
-    }
-    Ok(())
+    Ok((index, fixed))
 }
 
 impl Records {
@@ -118,6 +138,8 @@ struct Index<'i> {
 }
 /// (instance, vif) by the id of a row of another table.
 type VifIndex = BTreeMap<u64, (usize, usize)>;
+/// (instance, vif, address) by the id of a row of `fixed_ips`.
+type FixedIndex = BTreeMap<u64, (usize, usize, Ipv4Addr)>;
 
 async fn instances(
     session: &mut Session,
@@ -185,14 +207,14 @@ async fn vifs(
     Ok(index)
 }
 
-/// Only rows that are given to an instance; (instance, vif, address) by id.
+/// Only rows that are given to an instance.
 async fn fixed_addresses(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
     Index { keys, networks, whose }: &Index<'_>,
     vifs: &VifIndex,
-) -> Result<BTreeMap<u64, (usize, usize, Ipv4Addr)>, sqlx::Error> {
+) -> Result<FixedIndex, sqlx::Error> {
     let table = "fixed_ips";
     let instance_key = schema.instance_key(table);
     let sql = format!(
@@ -228,7 +250,7 @@ async fn floating_addresses(
     session: &mut Session,
     schema: &Schema,
     records: &mut Records,
-    fixed: &BTreeMap<u64, (usize, usize, Ipv4Addr)>,
+    fixed: &FixedIndex,
     whose: Whose<'_>,
 ) -> Result<(), sqlx::Error> {
     let columns = schema.texts("floating_ips", &["address", "fixed_ip_id", "host"]);

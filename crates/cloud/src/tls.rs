@@ -28,7 +28,7 @@ pub(crate) enum Demand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub(crate) demand: Demand,
-    /// Authorities that are trusted beside the public ones: sqlx has no way to trust these alone.
+    /// Authorities that are trusted beside the system's: sqlx has no way to trust these alone.
     pub(crate) ca: Option<PathBuf>,
     /// Our certificate and its key.
     pub(crate) own: Option<(PathBuf, PathBuf)>,
@@ -39,8 +39,8 @@ pub(crate) type Parameters = BTreeMap<String, String>;
 
 /// The words of `PyMySQL` and mysqlclient, as SQLAlchemy hands them on. As soon as it is told of an authority, the former
 /// checks the server's name (pymysql/connections.py `_create_ssl_ctx`), the latter only the authority. Here both
-/// check the name, unless the URL says not to: any public authority is trusted beside the named one, and vouches
-/// for somebody, but hardly for a database of a private name.
+/// check the name, unless the URL says not to: the public authorities that the system trusts are trusted beside the named
+/// one, and vouch for anybody, but not for a database of a private name.
 pub(crate) fn of_mysql(parameters: &Parameters) -> Result<Tls, UrlError> {
     let flag = |name: &'static str| match parameters.get(name).map(|value| value.to_ascii_lowercase()) {
         None => Ok(None),

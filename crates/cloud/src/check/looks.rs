@@ -65,6 +65,7 @@ pub fn check(
         let mut session = Session::start(url, timeout).await?;
         let failed = |error: sqlx::Error| classify(url, &error);
         let schema = records::schema_of(&mut session, url).await?;
+        session.join_whole_tables().await.map_err(failed)?;
         let checked = look_for_all(&mut session, &schema, clock, progress).await.map_err(failed);
         // What was read stands, whether or not the server hears our goodbye.
         let _ = session.0.close().await;

@@ -20,7 +20,7 @@ use model::{Diagnosis, Finding, Intent};
 
 use crate::conclude;
 use crate::failure::Failure;
-use crate::gather::{self, Facts};
+use crate::gather::{self, Facts, Words};
 use crate::output;
 use crate::plan::{Format, Plan};
 use crate::progress;
@@ -61,7 +61,8 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
 }
 
 /// The hosts, and what the database meant of them before and after they were read: each takes seconds, in which
-/// instances come and go.
+/// instances come and go. Before, nobody knows whom they will show, so that all who live are read, and no more of them
+/// than that.
 struct Hosts {
     facts: Facts,
     before: Intent,
@@ -75,10 +76,9 @@ fn hosts(site: &Site, url: &DatabaseUrl, plan: &Plan, now: Option<&str>) -> Resu
     if site.is_offline() {
         return Err("the hosts are read from bundles, of another time than the database".to_owned());
     }
-    let mut facts = gather::gather(site, plan.timeout).map_err(|failure| failure.to_string())?;
-    let records = cloud::read(url, plan.timeout).map_err(|error| error.to_string())?;
-    let after = cloud::intent(Some(records), &facts.snapshot, &site.instances);
-    let before = std::mem::replace(&mut facts.intent, after);
+    let living = cloud::read_living(url, plan.timeout).map_err(|error| error.to_string())?;
+    let facts = gather::of_site(site, plan.timeout, &Words::NONE).map_err(|failure| failure.to_string())?;
+    let before = cloud::intent(Some(living), &facts.snapshot, &site.instances);
     Ok(Hosts { facts, before })
 }
 
