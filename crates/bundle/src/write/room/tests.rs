@@ -110,6 +110,20 @@ fn a_machine_that_is_too_large_is_missing_and_the_others_are_there() {
 }
 
 #[test]
+fn facts_that_are_large_and_repeat_little_are_no_bomb() {
+    const LENGTH: usize = 3 << 20;
+    let limits = Limits { ratio_free_bytes: 1 << 20, ..Limits::REAL };
+    let writer = Writer::within(Cursor::new(Vec::new()), 0, limits).unwrap();
+    let mut machine = machine("m0", 0, 0);
+    machine.gaps[0].what = octets(1, LENGTH, true);
+    let facts = Facts { machines: vec![("m0".to_owned(), false, Ok(machine))], ..Facts::default() };
+    let mut out = Vec::new();
+    writer.finish(&facts, &mut out).unwrap();
+    let read = read_within(&out[..], "x", &limits).unwrap();
+    assert_eq!(read.members[0].outcome.as_ref().unwrap().gaps[0].what.len(), LENGTH);
+}
+
+#[test]
 fn a_capture_that_repeats_itself_too_often_is_refused() {
     let writer = Writer::within(Cursor::new(Vec::new()), 0, SMALL).unwrap();
     let text = octets(1, 40_000, false);
