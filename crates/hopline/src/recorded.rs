@@ -7,6 +7,7 @@
 mod asked;
 mod filters;
 mod given;
+mod journeys;
 mod judged;
 #[cfg(test)]
 mod octets;
@@ -14,6 +15,7 @@ mod placed;
 mod seen;
 mod spots;
 mod tally;
+mod unfiltered;
 
 use ::correlate::Report;
 use checks::Rung;
@@ -60,9 +62,10 @@ pub(crate) fn add(
     for (at, packets) in &seen.questions {
         let Some(rung) = rungs.get(*at).filter(|rung| !is_asked(rung, &probed.probes)) else { continue };
         let Some((exchange, _)) = asked::conversation(rung) else { continue };
-        if let Some((probe, watches)) = placed.judge((rung, exchange), packets) {
+        if let Some((probe, watches, ways)) = placed.judge((rung, exchange), packets) {
             probed.probes.push(probe);
             probed.watches.extend(watches);
+            probed.seen.push(ways);
         }
     }
     let subject = asked.instance.and_then(|at| facts.intent.instances.get(at)).map(|own| own.name.clone());

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 
 use checks::Rung;
 use model::Snapshot;
+use model::journey::QuestionSeen;
 use model::path::{Direction, Exchange};
 use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen, Recorded};
 use model::sighting::Address;
 
 use super::given::Given;
+use super::journeys;
 use super::seen::{At, Packet};
 use super::spots::Spot;
 use super::tally::{Tally, Times, Watcher};
@@ -32,7 +34,7 @@ impl Placed<'_> {
         &self,
         (rung, exchange): (&Rung, Exchange),
         packets: &[Packet],
-    ) -> Option<(ProbeResult, Vec<DeviceWatch>)> {
+    ) -> Option<(ProbeResult, Vec<DeviceWatch>, QuestionSeen)> {
         let all = self.watchers(rung, exchange);
         let clocks: BTreeSet<u16> = all.iter().map(|watcher| watcher.spot.clock).collect();
         let told =
@@ -64,12 +66,13 @@ impl Placed<'_> {
                 is_telling,
             }),
         };
+        let ways = journeys::of(self, &probe, &tally, &watchers);
         let mut watches: Vec<DeviceWatch> = Vec::new();
         for Watcher { spot, .. } in &watchers {
             let seen = self.seen((rung, exchange), (spot, first), &tally);
             add(&mut watches, spot, seen);
         }
-        Some((probe, watches))
+        Some((probe, watches, ways))
     }
 
     /// Where an answer is counted: where the way back is known, at the last device on it that recorded; else at one of
@@ -141,7 +144,7 @@ impl Placed<'_> {
     }
 
     /// `packet 17 of a.pcap, 2026-11-24T02:24:42.435672000Z`.
-    fn packet(&self, at: &At) -> String {
+    pub(crate) fn packet(&self, at: &At) -> String {
         let file = self.given.get(usize::from(at.vantage.source)).map(Given::name).unwrap_or_default();
         format!("packet {} of {file}, {}", at.frame, report::stamp(at.time_ns))
     }

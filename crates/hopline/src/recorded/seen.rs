@@ -3,11 +3,13 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::correlate::{Journey, Vantage};
+use ::correlate::{Journey, Stop, Vantage};
 use model::path::Exchange;
 use model::sighting::{Address, Kind};
+use report::PacketAt;
 
 use super::asked::{Book, Is};
+use super::unfiltered;
 use crate::sightings::Half;
 
 /// Packets of questions that are kept.
@@ -25,7 +27,31 @@ const DHCP_END: Address = Address(0);
 pub(crate) struct Packet {
     pub(crate) half: Half,
     pub(crate) key: u64,
+    pub(crate) what: What,
     pub(crate) sightings: Vec<At>,
+}
+
+/// What a packet is, wherever it was seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct What {
+    kind: Kind,
+    protocol: u8,
+    detail: u32,
+    length: u16,
+}
+
+impl What {
+    pub(crate) fn of(journey: &Journey) -> What {
+        let Journey { kind, protocol, detail, length, .. } = *journey;
+        What { kind, protocol, detail, length }
+    }
+
+    /// At one of its vantages.
+    pub(crate) fn at(self, at: &At) -> PacketAt {
+        let What { kind, protocol, detail, length } = self;
+        let ((from, to), (source, destination)) = (at.ports, (at.source, at.destination));
+        PacketAt { kind, protocol, detail, length, source: (source, from), destination: (destination, to) }
+    }
 }
 
 /// A packet at a vantage.
@@ -38,6 +64,10 @@ pub(crate) struct At {
     pub(crate) time_ns: i64,
     pub(crate) source: Address,
     pub(crate) destination: Address,
+    /// The source's and the destination's.
+    pub(crate) ports: (u16, u16),
+    pub(crate) ttl: u8,
+    pub(crate) copies: u16,
 }
 
 /// What a vantage recorded.
@@ -47,6 +77,10 @@ pub(crate) struct Recording {
     pub(crate) span_ns: Option<(i64, i64)>,
     /// Who took part in which conversations, and what of each part it has.
     ends: BTreeMap<(Exchange, Address), Part>,
+    /// Ports of TCP that were asked, or that answered.
+    ports: BTreeSet<u16>,
+    /// Who spoke to whom, of whatever kind, the lower address first.
+    pairs: BTreeSet<(Address, Address)>,
 }
 
 /// What a vantage has of an address' part in conversations: questions and answers, each from it and to it.
@@ -76,6 +110,21 @@ impl Recording {
         let ends = if exchange == Exchange::Dhcp { &[DHCP_END] } else { ends };
         ends.iter().any(|end| self.ends.get(&(exchange, *end)).is_some_and(|part| part.is_whole()))
     }
+
+    /// It would have what these two say to one another, though nobody knows its filter: it has some of it; or what it
+    /// has of others is not to be explained by a filter for a few hosts, or for a network, of which they are none.
+    pub(crate) fn is_open_to(&self, pair: (Address, Address)) -> bool {
+        self.pairs.contains(&in_order(pair)) || !unfiltered::is_explained(&self.pairs, pair)
+    }
+
+    /// It has connections to one of these ports: `tcp port 80` keeps none to another.
+    pub(crate) fn has_port(&self, mut ports: impl Iterator<Item = u16>) -> bool {
+        ports.any(|port| self.ports.contains(&port))
+    }
+}
+
+fn in_order((a, b): (Address, Address)) -> (Address, Address) {
+    (a.min(b), a.max(b))
 }
 
 /// All of it.
@@ -100,12 +149,11 @@ impl Seen {
             let Some(vantage) = vantages.get(usize::from(stop.vantage)).copied() else { continue };
             let (frame, time_ns) = (stop.frame, stop.time_ns);
             let (source, destination) = (stop.source, stop.destination);
-            self.recordings.entry((vantage.source, vantage.local)).or_default().note(
-                said(journey),
-                [source, destination],
-                time_ns,
-            );
-            sightings.push(At { vantage, frame, time_ns, source, destination });
+            let recording = self.recordings.entry((vantage.source, vantage.local)).or_default();
+            recording.note(said(journey), [source, destination], time_ns);
+            recording.note_port(journey, stop);
+            let (ports, ttl, copies) = ((stop.source_port, stop.destination_port), stop.ttl, stop.copies);
+            sightings.push(At { vantage, frame, time_ns, source, destination, ports, ttl, copies });
         }
         let Some(Is { rung, half, key }) = book.find(journey) else { return };
         let sources: BTreeSet<u16> = sightings.iter().map(|at| at.vantage.source).collect();
@@ -121,14 +169,30 @@ impl Seen {
             return;
         }
         self.kept = (packets + 1, seen + sightings.len());
-        self.questions.entry(rung).or_default().push(Packet { half, key, sightings });
+        let what = What::of(journey);
+        self.questions.entry(rung).or_default().push(Packet { half, key, what, sightings });
     }
 }
 
 impl Recording {
+    fn note_port(&mut self, journey: &Journey, stop: &Stop) {
+        let port = match said(journey) {
+            Some((Exchange::Tcp, Half::Question)) => stop.destination_port,
+            Some((Exchange::Tcp, Half::Answer)) => stop.source_port,
+            Some(_) | None => return,
+        };
+        if self.ports.len() < ADDRESSES_MAX {
+            self.ports.insert(port);
+        }
+    }
+
     fn note(&mut self, said: Option<(Exchange, Half)>, ends: [Address; 2], time_ns: i64) {
         let (first, last) = self.span_ns.unwrap_or((time_ns, time_ns));
         self.span_ns = Some((first.min(time_ns), last.max(time_ns)));
+        let [from, to] = ends;
+        if unfiltered::is_host(from) && unfiltered::is_host(to) && self.pairs.len() < ADDRESSES_MAX {
+            self.pairs.insert(in_order((from, to)));
+        }
         let Some((exchange, half)) = said else { return };
         // Who asks for an address has none yet.
         let ends = if exchange == Exchange::Dhcp { [DHCP_END; 2] } else { ends };
@@ -209,6 +273,25 @@ mod tests {
         assert!(!has(Exchange::Icmp, &[&connection[..], &[echo((A, B), false, 1)]].concat()));
         let lease = [dhcp((NOBODY, ALL), 1), dhcp((C, ALL), 2)];
         assert!(has(Exchange::Dhcp, &lease) && !has(Exchange::Dhcp, &lease[..1]));
+    }
+
+    #[test]
+    fn a_conversation_with_another_tells_of_no_other_filter_than_for_that_one() {
+        let recording = |packets: &[Vec<u8>]| {
+            let mut seen = Seen::default();
+            let timed: Vec<(i64, Vec<u8>)> =
+                (1..).map(|at| at * 1_000_000).zip(packets.iter().cloned()).collect();
+            read(&timed, &mut |journey, vantages| seen.note(&mut Book::default(), journey, vantages));
+            seen.recordings.values().next().cloned().unwrap_or_default()
+        };
+        let [a, b] = [A, B].map(Address::v4);
+        let of_c = [echo((A, C), false, 1), echo((C, A), true, 1)];
+        let host_c = recording(&of_c);
+        assert!(host_c.has(Exchange::Icmp, &[a, b]) && !host_c.is_open_to((a, b)), "host 10.0.0.1");
+        let some = recording(&[&of_c[..], &[echo((A, B), false, 2)]].concat());
+        assert!(some.is_open_to((a, b)) && some.is_open_to((b, a)), "it has what A asks B");
+        let port_80 = recording(&[tcp((A, B), (5000, 80), (1, 0), 2), tcp((B, A), (80, 5000), (7, 2), 18)]);
+        assert!(port_80.has_port([22, 80].into_iter()) && !port_80.has_port([22].into_iter()));
     }
 
     #[test]

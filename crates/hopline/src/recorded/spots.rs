@@ -9,6 +9,7 @@ use model::Snapshot;
 use model::path::{Exchange, Hop};
 use model::sighting::Address;
 use model::snapshot::Gap;
+use parse::capture::Interface;
 
 use super::filters::{self, Like};
 use super::given::Given;
@@ -34,8 +35,9 @@ pub(crate) struct Spot {
     pub(crate) clock: u16,
     /// From when until when it recorded, by that clock.
     pub(crate) span_ns: (i64, i64),
-    /// How far its own clock is ahead of that one.
+    /// How far its own clock is ahead of that one, and how far that may be off.
     pub(crate) ahead_ns: i64,
+    pub(crate) doubt_ns: i64,
 }
 
 /// Places every vantage of the captures that recorded at all; what cannot be placed is a gap, with the capture's index.
@@ -80,18 +82,26 @@ pub(crate) fn place(
                 device,
                 name: interface.and_then(|interface| interface.name.clone()),
                 recording: recording.cloned().unwrap_or_default(),
-                filter: interface.and_then(|interface| interface.filter.clone()),
+                filter: interface.and_then(filter).cloned(),
                 is_lossy: dropped > 0 || source.is_mixed,
                 snap_length: interface.map(|interface| interface.snap_length).unwrap_or_default(),
                 clock: index,
                 span_ns: (first, last),
                 ahead_ns: 0,
+                doubt_ns: doubt(report, index),
             });
         }
         clocks.push(ahead.map(|ahead_ns| (reference, ahead_ns)));
     }
     set_clocks(&mut spots, &clocks);
     (spots, gaps)
+}
+
+/// The filter that it was recorded with. What takes packets out of a file afterwards, as `tshark -Y` and `editcap` do,
+/// leaves the filter's text as it was; but it leaves out what was counted at the interface, which would not be true any
+/// more.
+fn filter(interface: &Interface) -> Option<&String> {
+    interface.filter.as_ref().filter(|_| interface.recorded_ns.is_some())
 }
 
 /// How far a source's clock is ahead of the reference's: the middle of what is known; `None` where nothing is.
@@ -102,6 +112,17 @@ fn ahead(report: &Report, source: u16, sources: usize) -> Option<i64> {
     let of_it = |vantage: &&VantageReport| vantage.source == source;
     let offset = report.vantages.iter().filter(of_it).find_map(|vantage| vantage.offset);
     offset.map(|interval| interval.low.midpoint(interval.high))
+}
+
+/// How far what is known of that may be off.
+fn doubt(report: &Report, source: u16) -> i64 {
+    let of_it = report.vantages.iter().filter(|vantage| vantage.source == source);
+    let offset = of_it.filter_map(|vantage| vantage.offset).next();
+    match offset {
+        Some(_) if report.drifts && usize::from(source) != report.reference => i64::MAX,
+        Some(offset) => offset.high.saturating_sub(offset.low) / 2,
+        None => 0,
+    }
 }
 
 /// Tells each vantage's times by the clock of `known`, by source, with how far its own is ahead. What was recorded on
@@ -188,11 +209,22 @@ impl Spot {
             }),
             // Neither does a file that tells its time tell that there was no filter, nor in which direction.
             None => {
-                let both = forms.into_iter().flat_map(|(source, destination)| [source, destination]);
-                self.recording.has(exchange, &both.map(Address::from).collect::<Vec<_>>())
+                let pairs = forms.iter().map(|(a, b)| (Address::from(*a), Address::from(*b)));
+                let ends: Vec<Address> = pairs.clone().flat_map(|(a, b)| [a, b]).collect();
+                let asked = super::asked::conversation(rung).map(|(_, port)| port);
+                let ports = group.iter().filter_map(|hop| port(&hop.packet)).chain(asked);
+                self.recording.has(exchange, &ends)
+                    && (exchange == Exchange::Dhcp
+                        || pairs.into_iter().any(|pair| self.recording.is_open_to(pair)))
+                    && (exchange != Exchange::Tcp || self.recording.has_port(ports))
             }
         }
     }
+}
+
+/// `80` of `10.0.2.24:49152 > 1.2.3.4:80 TCP SYN ttl 64`.
+fn port(packet: &str) -> Option<u16> {
+    packet.split_once(" > ")?.1.split(' ').next()?.rsplit_once(':')?.1.parse().ok()
 }
 
 #[cfg(test)]
@@ -211,6 +243,7 @@ impl Spot {
             clock: source,
             span_ns,
             ahead_ns: 0,
+            doubt_ns: 0,
         }
     }
 }

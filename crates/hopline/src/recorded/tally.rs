@@ -34,7 +34,7 @@ pub(crate) struct Tally<'p> {
     /// Questions, of which each may be several packets.
     pub(crate) keys: BTreeSet<u64>,
     /// Questions that were answered anywhere.
-    answered: BTreeSet<u64>,
+    pub(crate) answered: BTreeSet<u64>,
 }
 
 impl<'p> Tally<'p> {
@@ -146,6 +146,8 @@ mod tests {
     use ::correlate::Vantage;
     use model::sighting::Address;
 
+    use super::super::octets::{A, B, echo, read};
+    use super::super::seen::What;
     use super::*;
 
     const SECOND: i64 = 1_000_000_000;
@@ -158,8 +160,13 @@ mod tests {
             time_ns: seconds * SECOND,
             source: Address::default(),
             destination: Address::default(),
+            ports: (0, 0),
+            ttl: 0,
+            copies: 1,
         };
-        Packet { half, key, sightings: seen.iter().map(at).collect() }
+        let mut what = None;
+        read(&[(0, echo((A, B), false, 1))], &mut |journey, _| what = Some(What::of(journey)));
+        Packet { half, key, what: what.unwrap(), sightings: seen.iter().map(at).collect() }
     }
 
     /// What the first source's clock tells at each of the spots: questions and answers; by their sources.
