@@ -7,7 +7,7 @@ use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
-use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
+use model::probe::{Asked, DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -23,6 +23,7 @@ use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
 use crate::next;
+use crate::protocols::Service;
 use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
@@ -32,7 +33,7 @@ use crate::settling;
 use crate::steps;
 use crate::view::{Claim, Order, View};
 use crate::watched;
-use crate::way_out;
+use crate::way_out::{self, Telling};
 
 /// What is known.
 #[derive(Clone, Copy)]
@@ -284,9 +285,13 @@ fn conclude(
         let Some(probe) = probe else { continue };
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
-        if let Some(gap) = way_out::worthless_silence(&asking) {
-            gaps.push(gap);
-            continue;
+        match way_out::tells(&asking) {
+            Telling::Is => {}
+            Telling::Nothing => continue,
+            Telling::Unknown(gap) => {
+                gaps.push(gap);
+                continue;
+            }
         }
         let found = if let Purpose::Large(octets) = rung.purpose
             && !pmtu_blackhole::is_lossy(&asking)
@@ -358,8 +363,18 @@ fn is_answered(case: &Case, rung: &Rung) -> bool {
 pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
     let same = rung.answer.paths.iter().any(|p| p.exchange == probe.asked.exchange());
     let tried = probe.sent > 0 || probe.send_error.is_some();
+    let own_port = if let Purpose::OutsideBy(Service::Tcp(port))
+    | Purpose::InboundBy(_, Service::Tcp(port))
+    | Purpose::StepBy(Service::Tcp(port)) = rung.purpose
+    {
+        Some(port)
+    } else {
+        None
+    };
+    let is_another = |own| matches!(probe.asked, Asked::Connection { port, .. } if port != own);
+    let same_port = !own_port.is_some_and(is_another);
     let same_size = probe.asked.octets().is_none_or(|octets| octets == rung.octets());
-    same && same_size && tried && probe.from == rung.from && probe.to == rung.to
+    same && same_size && same_port && tried && probe.from == rung.from && probe.to == rung.to
 }
 
 /// The asker, where not one hop of its question is known.

@@ -76,7 +76,8 @@ impl Rung {
             | Purpose::ResolverTcp
             | Purpose::ResolverAtHome
             | Purpose::Metadata
-            | Purpose::Step => PING_OCTETS,
+            | Purpose::Step
+            | Purpose::StepBy(_) => PING_OCTETS,
         }
     }
 
@@ -340,7 +341,7 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
             (gateways_host(world, at)?, gateway(world, at)?.into(), Protocol::Udp(dns::PORT))
         }
         Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254).into(), Protocol::Tcp(80)),
-        Purpose::Step => return None,
+        Purpose::Step | Purpose::StepBy(_) => return None,
     };
     let question = Question { from, to: target, protocol, reply: true };
     let answer = sim::ask(world, &question);
@@ -384,7 +385,8 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::ResolverTcp
         | Purpose::ResolverAtHome
         | Purpose::Metadata
-        | Purpose::Step => false,
+        | Purpose::Step
+        | Purpose::StepBy(_) => false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What else than ping comes and goes: a rule may stop one protocol and let the others pass.
 //!
 //! It is walked wherever pings pass, and told only where a host of the cloud's own stops it: what others let through is
-//! theirs to say, and who listens at the end is nobody's fault. To the outside a protocol is stopped where all of its
+//! theirs to say, and who listens at the end is nobody's fault. One connection to the outside that may be answered is
+//! tried for real. To the outside a protocol is stopped where all of its
 //! ports are; of what comes in, each port that a group opens is meant.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,6 +33,8 @@ impl Service {
 
 /// What instances ask of the outside, more than anything else.
 const OVER_TCP: [Service; 3] = [Service::Tcp(443), Service::Tcp(80), Service::Tcp(22)];
+/// Beside these, where nobody listens at any of them: names are asked for over TCP, too.
+const LAST_OVER_TCP: Service = Service::Tcp(53);
 const OVER_UDP: [Service; 2] = [Service::Udp(53), Service::Udp(123)];
 
 /// Ports that the groups open are walked as far as so many.
@@ -58,7 +61,14 @@ pub(crate) fn rungs(world: &World, instance: usize, to: Option<Ipv4Addr>, own: &
                     .map(|service| stopped(Purpose::OutsideBy(*service)))
                     .collect::<Option<Vec<_>>>()
             };
-            found.extend([&OVER_TCP[..], &OVER_UDP].into_iter().filter_map(all).flatten());
+            let stopped: Vec<Rung> =
+                [&OVER_TCP[..], &OVER_UDP].into_iter().filter_map(all).flatten().collect();
+            // What dies where no walk goes is told by a packet alone.
+            let is_tcp = |rung: &Rung| matches!(rung.purpose, Purpose::OutsideBy(Service::Tcp(_)));
+            if !stopped.iter().any(is_tcp) {
+                found.extend(open(world, instance, to));
+            }
+            found.extend(stopped);
         }
         if let Purpose::Inbound(floating) = purpose {
             let opened = opened(world, subject).into_iter();
@@ -66,6 +76,14 @@ pub(crate) fn rungs(world: &World, instance: usize, to: Option<Ipv4Addr>, own: &
         }
     }
     found
+}
+
+/// A connection to somebody known outside that the walk lets be answered: one is enough to tell whether TCP lives.
+fn open(world: &World, instance: usize, to: Option<Ipv4Addr>) -> Option<Rung> {
+    to.or_else(|| ladder::outside(world))?;
+    let asked = |service: Service| ladder::ask(world, instance, to, Purpose::OutsideBy(service));
+    let mut services = OVER_TCP.into_iter().chain([LAST_OVER_TCP]);
+    services.find_map(|service| asked(service).filter(|rung| rung.answer.answered))
 }
 
 /// The ports that its groups open to whoever asks from outside.

@@ -56,6 +56,8 @@ pub enum Purpose {
     Metadata,
     /// A host on the way reaches what lies beyond: see [`crate::steps`].
     Step,
+    /// The same by another protocol than ping.
+    StepBy(Service),
 }
 
 /// What the instance has to do with a question that is about it.
@@ -93,9 +95,11 @@ impl Purpose {
             | Purpose::Offered(_)
             | Purpose::ResolverTcp
             | Purpose::Metadata => Part::Asks,
-            Purpose::Upstream(_) | Purpose::Reverse(_) | Purpose::ResolverAtHome | Purpose::Step => {
-                Part::Neither
-            }
+            Purpose::Upstream(_)
+            | Purpose::Reverse(_)
+            | Purpose::ResolverAtHome
+            | Purpose::Step
+            | Purpose::StepBy(_) => Part::Neither,
         }
     }
 
@@ -125,7 +129,8 @@ impl Purpose {
             | Purpose::ResolverTcp
             | Purpose::ResolverAtHome
             | Purpose::Metadata
-            | Purpose::Step => None,
+            | Purpose::Step
+            | Purpose::StepBy(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::path::Direction;
+use model::path::{Direction, Disposition};
 use model::route::TABLE_MAIN;
 use model::snapshot::Gap;
 use sim::World;
@@ -12,6 +12,8 @@ use sim::World;
 use crate::contradiction::Asking;
 use crate::diagnose::Case;
 use crate::ladder::{self, Purpose, Rung, Symptom};
+use crate::protocols::Service;
+use crate::watched::{self, Parted};
 
 /// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
 pub(crate) const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -21,8 +23,10 @@ const NAMED_MAX: usize = 4;
 
 /// The rung is walked to anywhere, where nobody is that could be asked; `to` is the destination complained of.
 pub fn is_of_nobody(rung: &Rung, to: Option<Ipv4Addr>) -> bool {
-    let is_outwards =
-        matches!(rung.purpose, Purpose::Outside | Purpose::OutsideBy(_) | Purpose::Large(_) | Purpose::Step);
+    let is_outwards = matches!(
+        rung.purpose,
+        Purpose::Outside | Purpose::OutsideBy(_) | Purpose::Large(_) | Purpose::Step | Purpose::StepBy(_)
+    );
     is_outwards && to.is_none() && rung.to == IpAddr::V4(ANYWHERE)
 }
 
@@ -42,21 +46,67 @@ pub(crate) fn router(world: &World, instance: usize) -> Option<Ipv4Addr> {
     })
 }
 
-/// What a router's silence is worth: a gap where it answers nobody at all; `None` where it tells.
-pub(crate) fn worthless_silence(asking: &Asking) -> Option<Gap> {
-    let Asking { rung, probe, answered, .. } = *asking;
-    let answers_another = || answered.iter().any(|other| other.to == rung.to && other.from != rung.from);
-    let is_router = matches!(rung.purpose, Purpose::Router(_));
-    // Where the question did not even leave the site, its silence is not the router's.
-    let is_left = || {
-        let parted = crate::watched::parted(asking.case, rung);
-        parted.is_none_or(|parted| parted.direction == Direction::Reply)
+/// What an outcome that no walk foresaw says of the way.
+pub(crate) enum Telling {
+    /// It is the way's.
+    Is,
+    /// It is no loss.
+    Nothing,
+    /// It may be the end's own will.
+    Unknown(Gap),
+}
+
+/// Of a router, and of a connection to somebody outside, silence may be meant, or a firewall's out there: it tells
+/// where the question is lost within the site, where its answer is seen to come in, and where somebody else of the site
+/// is answered.
+pub(crate) fn tells(asking: &Asking) -> Telling {
+    let Asking { case, rung, probe, answered, .. } = *asking;
+    let is_tcp = matches!(rung.purpose, Purpose::OutsideBy(Service::Tcp(_)));
+    if !is_tcp && !matches!(rung.purpose, Purpose::Router(_)) {
+        // Whom the others ask is meant to answer.
+        return Telling::Is;
+    }
+    let is_told = probe.is_refused() || !probe.errors.is_empty() || probe.send_error.is_some();
+    if probe.received > 0 && !is_told || !rung.answer.answered {
+        return Telling::Is;
+    }
+    let ends = |direction| rung.answer.paths.iter().filter(move |path| path.direction == direction);
+    let is_left = ends(Direction::Request).any(|path| path.disposition == Disposition::LeftSite);
+    if is_tcp && is_told && is_left {
+        return Telling::Nothing;
+    }
+    let pings = || answered.iter().any(|other| other.purpose == Purpose::Outside && other.to == rung.to);
+    if is_tcp && !pings() {
+        // What pings lose as well is told of them.
+        return Telling::Nothing;
+    }
+    let same = |other: &&Rung| {
+        let is_same_kind = matches!(other.purpose, Purpose::OutsideBy(_) | Purpose::StepBy(_)) == is_tcp;
+        is_same_kind && other.to == rung.to && other.from != rung.from
     };
-    let is_worthless = is_router && probe.received == 0 && !answers_another() && is_left();
-    is_worthless.then(|| Gap {
-        what: format!("whether {} reaches the outside for real", rung.from),
-        why: format!("the router {} answers no pings of this site, which it may do rightly", rung.to),
-        would_need: "--to ADDRESS of somebody outside who answers pings".to_owned(),
+    let is_beyond = match watched::parted(case, rung) {
+        None => true,
+        Some(Parted { direction: Direction::Reply, before: Some(before), .. }) => {
+            ends(Direction::Request).flat_map(|path| &path.hops).any(|hop| std::ptr::eq(hop, before))
+        }
+        Some(_) => false,
+    };
+    if !is_left || !is_beyond || answered.iter().any(|other| same(&other)) {
+        return Telling::Is;
+    }
+    Telling::Unknown(if is_tcp {
+        Gap {
+            what: format!("whether {} reaches {} over TCP for real", rung.from, rung.to),
+            why: "it answers pings, and nobody of this site is answered a SYN; who is asked may mean it"
+                .to_owned(),
+            would_need: "--to ADDRESS of somebody outside who takes connections".to_owned(),
+        }
+    } else {
+        Gap {
+            what: format!("whether {} reaches the outside for real", rung.from),
+            why: format!("the router {} answers no pings of this site, which it may do rightly", rung.to),
+            would_need: "--to ADDRESS of somebody outside who answers pings".to_owned(),
+        }
     })
 }
 

@@ -217,11 +217,13 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
         Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT }],
-        Purpose::OutsideBy(Service::Tcp(port)) | Purpose::InboundBy(_, Service::Tcp(port)) => {
-            vec![Asks::Connection { port }]
-        }
+        Purpose::OutsideBy(Service::Tcp(port))
+        | Purpose::InboundBy(_, Service::Tcp(port))
+        | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port }],
         // Whether a datagram came is told by its receiver alone.
-        Purpose::OutsideBy(Service::Udp(_)) | Purpose::InboundBy(_, Service::Udp(_)) => Vec::new(),
+        Purpose::OutsideBy(Service::Udp(_))
+        | Purpose::InboundBy(_, Service::Udp(_))
+        | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
         Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT }],
         Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],

@@ -174,9 +174,8 @@ pub(crate) fn conversation(rung: &Rung) -> Option<(Exchange, u16)> {
         Purpose::Large(_) | Purpose::ResolverTcp | Purpose::ResolverAtHome | Purpose::Reverse(_) => {
             return None;
         }
-        Purpose::OutsideBy(Service::Udp(_)) | Purpose::InboundBy(_, Service::Udp(_)) | Purpose::Step => {
-            return None;
-        }
+        Purpose::OutsideBy(Service::Udp(_)) | Purpose::InboundBy(_, Service::Udp(_)) => return None,
+        Purpose::Step | Purpose::StepBy(_) => return None,
     })
 }
 
