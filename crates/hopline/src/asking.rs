@@ -3,6 +3,7 @@
 //! Nobody is waited for in vain: a question that takes longer than others took is reason enough to ask the next, and
 //! goes on waiting meanwhile. Only the full patience makes a silence of it.
 
+mod budget;
 mod more;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,6 +18,8 @@ use model::path::Exchange;
 use model::probe::{Holders, ProbeResult};
 use model::snapshot::Gap;
 
+use self::budget::Budget;
+use self::more::Counted;
 use crate::gather::Facts;
 use crate::probes::{self, Came, Job, Patience, Probe, Unasked, Unsent};
 use crate::progress;
@@ -37,8 +40,6 @@ const SIZED_MIN: Duration = Duration::from_millis(1500);
 const FORESEEN_MIN: Duration = Duration::from_millis(1200);
 /// How long many more of a question are waited for at least, once some were answered.
 const MORE_MIN: Duration = Duration::from_secs(1);
-/// How often more are asked, an instance.
-const MORE_TIMES: u32 = 2;
 /// Jobs under way at the same time.
 const AT_ONCE_MAX: usize = 32;
 
@@ -90,11 +91,6 @@ fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> 
     }
 }
 
-/// The walk lets it be answered, or cannot tell.
-fn is_open(question: &Question) -> bool {
-    question.rung.answer.answered || question.rung.undecided().is_some()
-}
-
 /// What a job tells of.
 enum Event<'p, 'a> {
     /// The probe with this number was answered; its result will come.
@@ -102,12 +98,13 @@ enum Event<'p, 'a> {
     Ended(Job<'p, 'a>, Result<Came, Unsent>),
 }
 
-/// Asks until nothing more can be learned, or the time is up. What could not be asked becomes a gap.
-pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) -> Answers {
+/// Asks until nothing more can be learned, or the time is up. What could not be asked becomes a gap. `beside` is how
+/// many packets are sent for each instance by others.
+pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, beside: u32) -> Answers {
     let _progress = progress::start("waiting for answers");
     let deadline = Instant::now() + timeout;
     let patience = PATIENCE.min(timeout);
-    let mut talk = Talk::new(questions);
+    let mut talk = Talk::new(questions, beside);
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         talk.choose_for_all();
@@ -123,6 +120,9 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
                         continue;
                     }
                     talk.leave_out(&job, "the time was up", "a longer --timeout");
+                    continue;
+                }
+                if !talk.affords(&job) {
                     continue;
                 }
                 talk.begin(&job);
@@ -142,10 +142,13 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
             if talk.under_way == 0 {
                 break;
             }
-            match told.recv_timeout(talk.until_late(Instant::now())) {
+            match told.recv_timeout(talk.until_next(Instant::now())) {
                 Ok(Event::Answered(number)) => talk.answered(number),
                 Ok(Event::Ended(job, came)) => talk.ended(&job, came),
-                Err(RecvTimeoutError::Timeout) => talk.note_late(Instant::now()),
+                Err(RecvTimeoutError::Timeout) => {
+                    talk.note_late(Instant::now());
+                    talk.ask_more_of_silent(Instant::now());
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -153,13 +156,6 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration) 
     facts.snapshot.gaps.extend(talk.gaps);
     facts.snapshot.gaps.extend(talk.unasked.into_iter().map(Unasked::gap));
     talk.answers
-}
-
-/// How often many more of an instance's questions were asked.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counted {
-    times: u32,
-    is_under_way: bool,
 }
 
 struct Talk<'q, 'a> {
@@ -181,6 +177,7 @@ struct Talk<'q, 'a> {
     any_owner: BTreeMap<u16, usize>,
     /// How often many more were asked of some question of an instance.
     counted: BTreeMap<usize, Counted>,
+    budget: Budget,
     waiting: VecDeque<Job<'q, 'a>>,
     under_way: usize,
     slowest: Duration,
@@ -190,7 +187,7 @@ struct Talk<'q, 'a> {
 }
 
 impl<'q, 'a> Talk<'q, 'a> {
-    fn new(questions: &'q [Question<'a>]) -> Talk<'q, 'a> {
+    fn new(questions: &'q [Question<'a>], beside: u32) -> Talk<'q, 'a> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut owner = BTreeMap::new();
         let mut any_owner = BTreeMap::new();
@@ -212,6 +209,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             waves: BTreeMap::new(),
             any_owner,
             counted: BTreeMap::new(),
+            budget: Budget::new(beside),
             waiting: VecDeque::new(),
             under_way: 0,
             slowest: Duration::ZERO,
@@ -304,6 +302,27 @@ impl<'q, 'a> Talk<'q, 'a> {
         of_it
     }
 
+    /// The instance that a job is about; of several questions all are of one.
+    fn instance_of(&self, job: &Job<'_, '_>) -> Option<usize> {
+        let mut owners = job.probes().into_iter().filter_map(|probe| self.any_owner.get(&probe.id));
+        Some(self.questions.get(*owners.next()?)?.rung.instance)
+    }
+
+    /// Takes what a job may cost from what its instance may be burdened with. What is too much is left out, and is a
+    /// gap; more of what was asked already is no question left out.
+    fn affords(&mut self, job: &Job<'_, '_>) -> bool {
+        let is_more = job.probes().iter().all(|probe| probe.is_more());
+        let kept = if is_more { budget::KEPT } else { 0 };
+        if self.budget.takes(self.instance_of(job), job.packets_max(), kept) {
+            return true;
+        }
+        if !is_more {
+            let why = format!("an instance's questions cost no more than {} packets", budget::PACKETS_MAX);
+            self.leave_out(job, &why, "fewer questions at once: --symptom");
+        }
+        false
+    }
+
     fn set(&mut self, at: usize, stand: Stand) {
         if let Some(known) = self.stands.get_mut(at) {
             *known = stand;
@@ -329,7 +348,8 @@ impl<'q, 'a> Talk<'q, 'a> {
         self.under_way -= 1;
         let mut following = Vec::new();
         let stand = match came {
-            Ok(Came { results, gaps, holders }) => {
+            Ok(Came { results, gaps, holders, packets }) => {
+                self.budget.settle(self.instance_of(job), job.packets_max(), packets);
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
                 self.ask_more(job, &results);
@@ -338,6 +358,7 @@ impl<'q, 'a> Talk<'q, 'a> {
                 Stand::Silent
             }
             Err(unsent) => {
+                self.budget.settle(self.instance_of(job), job.packets_max(), 0);
                 Unasked::note(&mut self.unasked, job, unsent);
                 Stand::Unsent
             }
@@ -363,46 +384,6 @@ impl<'q, 'a> Talk<'q, 'a> {
                 && self.questions.get(*at).is_some_and(|other| next::follows(came, &other.rung))
         };
         groups.flatten().copied().filter(is_next).collect()
-    }
-
-    /// Asks many more of a question where some of this job's packets were lost that were foreseen to be answered; of
-    /// the way out also where none were, for two say little of what is lost by chance.
-    fn ask_more(&mut self, job: &Job<'_, '_>, results: &[ProbeResult]) {
-        let asked: Vec<usize> =
-            job.probes().iter().filter_map(|probe| self.any_owner.get(&probe.id).copied()).collect();
-        let is_first = job.probes().iter().all(|probe| !probe.is_more());
-        let instances = asked.iter().filter_map(|at| Some(self.questions.get(*at)?.rung.instance));
-        for instance in instances.filter(|_| !is_first) {
-            self.counted.entry(instance).or_default().is_under_way = false;
-        }
-        // A silence that lasted through the first ten is one; and of many instances at once many rightly are.
-        let has_answers = is_first && self.groups.len() == 1 && self.slowest > Duration::ZERO;
-        let chosen = asked.iter().find_map(|at| {
-            let question = self.questions.get(*at)?;
-            let rung = &question.rung;
-            let of_it = || results.iter().filter(|came| (&came.from, came.to) == (&rung.from, rung.to));
-            let is_lossy = is_open(question) && of_it().any(|came| more::is_lossy(came, has_answers));
-            let is_sample = is_first
-                && self.groups.len() == 1
-                && rung.purpose == Purpose::Outside
-                && of_it().any(|came| came.received > 0 && came.received >= came.sent);
-            if !is_lossy && !is_sample {
-                return None;
-            }
-            let is_outside =
-                |at: &usize| self.questions.get(*at).is_some_and(|one| one.rung.purpose == Purpose::Outside);
-            let group = self.groups.get(&rung.instance)?;
-            let may_be =
-                |at: &usize| self.questions.get(*at).is_some_and(|one| one.more.is_some() && is_open(one));
-            [*at].into_iter().chain(group.iter().copied().filter(is_outside)).find(may_be)
-        });
-        let Some(question) = chosen.and_then(|at| self.questions.get(at)) else { return };
-        // Two at the same pace would share what is lost by count: one all of it, the other none.
-        let counted = self.counted.entry(question.rung.instance).or_default();
-        if counted.times < MORE_TIMES && !counted.is_under_way {
-            *counted = Counted { times: counted.times + 1, is_under_way: true };
-            self.waiting.extend(probes::jobs(question.more.iter()));
-        }
     }
 
     /// The question is asked now.
@@ -465,11 +446,12 @@ impl<'q, 'a> Talk<'q, 'a> {
         (self.slowest * LATE_TIMES).clamp(LATE_MIN, LATE_MAX)
     }
 
-    /// How long until a question that is under way is late; as long as patience lasts where none is left to be.
-    fn until_late(&self, now: Instant) -> Duration {
+    /// How long until a question that is under way is late, or silent for so long that more of it is worth asking; as
+    /// long as patience lasts where neither is to come.
+    fn until_next(&self, now: Instant) -> Duration {
         let late = self.late_after();
         let under_way = self.stands.iter().zip(&self.asked_at).filter(|(stand, _)| **stand == Stand::Asked);
-        let until = under_way.filter_map(|(_, at)| Some((*at)? + late)).min();
+        let until = under_way.filter_map(|(_, at)| Some((*at)? + late)).chain(self.next_more()).min();
         until.map_or(PATIENCE, |until| until.saturating_duration_since(now))
     }
 

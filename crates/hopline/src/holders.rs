@@ -138,6 +138,11 @@ fn host<'a, 'f>(site: &'a Site, facts: &'f Facts, name: &str) -> Option<(&'a Mac
     Some((machine, facts.snapshot.main_netns(name)?))
 }
 
+/// How many packets they cost, as a rule: each is asked for once.
+pub(crate) fn packets(questions: &[Question]) -> u32 {
+    u32::try_from(questions.len()).unwrap_or(u32::MAX)
+}
+
 /// Asks them all, a few at a time. What could not be asked is a gap.
 pub(crate) fn ask(questions: &[Question]) -> (Vec<Holders>, Vec<Gap>) {
     let (waiting, came) = (Mutex::new(questions.iter()), Mutex::new((Vec::new(), Vec::new())));

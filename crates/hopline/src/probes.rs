@@ -13,7 +13,7 @@ use std::time::Duration;
 use checks::{Purpose, Rung, Service, next};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{Holders, PING_OCTETS, ProbeResult};
+use model::probe::{Asked, Holders, PING_OCTETS, ProbeResult};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
 use probe::{EchoSize, dns};
@@ -42,6 +42,12 @@ const USUAL: Pace = Pace { count: COUNT, interval: INTERVAL };
 const BURST: Pace = Pace { count: 10, interval: Duration::ZERO };
 /// Where it is to be told whether some are lost: enough to count, and twice of it no more than an instance bears.
 pub(crate) const MORE: Pace = Pace { count: 10, interval: Duration::from_millis(12) };
+
+/// A connection's, at most: a SYN, an acknowledgement and a reset, or a SYN that is sent again twice, after one second
+/// and two (`TCP_TIMEOUT_INIT`).
+const CONNECTION_PACKETS: u32 = 3;
+/// A name's over TCP: those of a connection, the question, and the acknowledgement of its answer.
+const NAME_OVER_TCP_PACKETS: u32 = 5;
 
 /// Instances of the same network that one instance pings, at most.
 const OTHERS_MAX: usize = 4;
@@ -92,6 +98,15 @@ impl Probe<'_> {
         if self.is_foreseen_silent { patience.foreseen } else { patience.usual }
     }
 
+    /// How many packets it sends at most, those that end a connection included.
+    fn packets_max(&self) -> u32 {
+        match self.asks {
+            Asks::Echo(_) | Asks::Address => self.pace.count,
+            Asks::Name(_) => COUNT,
+            Asks::Connection { .. } => CONNECTION_PACKETS,
+        }
+    }
+
     /// It asks how large a packet may be.
     pub(crate) fn is_sized(&self) -> bool {
         match self.asks {
@@ -118,6 +133,14 @@ impl Probe<'_> {
         match &self.from {
             From::Inside(machine) => &machine.name,
             From::Outside(nic) => &nic.sender.name,
+        }
+    }
+
+    /// Whom the instance hands it to, where its host sends it.
+    fn next_hop(&self) -> Option<Ipv4Addr> {
+        match &self.from {
+            From::Inside(_) => None,
+            From::Outside(nic) => (self.asks != Asks::Address).then(|| nic.next_hop()),
         }
     }
 
@@ -312,6 +335,18 @@ impl<'p, 'a> Job<'p, 'a> {
             Job::Together(_, probes) => probes.clone(),
         }
     }
+
+    /// How many packets it sends at most; its next hops are asked for once each, as a rule.
+    pub(crate) fn packets_max(&self) -> u32 {
+        let own = self.probes().iter().map(|probe| probe.packets_max()).sum();
+        match self {
+            Job::Alone(..) => own,
+            Job::Together(_, probes) => {
+                let hops: BTreeSet<_> = probes.iter().filter_map(|probe| probe.next_hop()).collect();
+                own + u32::try_from(hops.len()).unwrap_or(u32::MAX)
+            }
+        }
+    }
 }
 
 /// What came of a job.
@@ -321,6 +356,20 @@ pub(crate) struct Came {
     pub(crate) gaps: Vec<Gap>,
     /// Where several answered for one address.
     pub(crate) holders: Vec<Holders>,
+    /// Packets that were sent for it.
+    pub(crate) packets: u32,
+}
+
+/// How many packets a question took: of a connection those that end it, too, and of a silent one those that the kernel
+/// has sent again.
+fn packets(result: &ProbeResult) -> u32 {
+    match result.asked {
+        Asked::Echo { .. } | Asked::Address { .. } => result.sent,
+        Asked::Name { over_tcp, .. } => result.sent + if over_tcp { NAME_OVER_TCP_PACKETS } else { 0 },
+        Asked::Connection { accepted: true, .. } => CONNECTION_PACKETS,
+        Asked::Connection { .. } if result.received == 0 && !result.by_host => CONNECTION_PACKETS,
+        Asked::Connection { .. } => result.sent,
+    }
 }
 
 /// Why nothing was sent, and what would let it.

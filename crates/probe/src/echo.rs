@@ -19,6 +19,16 @@ use crate::socket::{self, AskError, Asker, Came, NotSent, SentAt, Took};
 const HEADER_BYTES: u16 = 20 + 8;
 const V6_HEADER_BYTES: u16 = 40 + 8;
 
+/// How much longer than the first answer took the others are waited for: so many times, and never less than this. It
+/// has shown how far it is, and that neighbours are known.
+const REST_TIMES: u32 = 10;
+const REST_MIN: Duration = Duration::from_secs(1);
+
+/// How long the rest is waited for, once the first answer took so long and all was sent.
+pub(crate) fn rest(first: Duration) -> Duration {
+    (first * REST_TIMES).max(REST_MIN)
+}
+
 /// How long the packets of an echo are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EchoSize {
@@ -58,7 +68,8 @@ pub struct EchoPlan {
     pub count: u32,
     /// Between two requests; zero for all at once, of which each is waited for.
     pub interval: Duration,
-    /// From the first request to giving up.
+    /// From the first request to giving up. Once one was answered and all are sent, the others are given ten times as
+    /// long as that took, and no less than a second.
     pub timeout: Duration,
     /// TTL or hop limit of the requests; `None` for the namespace's default.
     pub ttl: Option<u8>,
@@ -111,10 +122,11 @@ pub fn echo_and_tell(
     answered: impl FnOnce(),
 ) -> Result<EchoResult, AskError> {
     let mut session = Session::open(asker, plan)?;
-    let deadline = session.started + plan.timeout;
+    let end = session.started + plan.timeout;
     let mut answered = Some(answered);
     while !session.is_settled() {
         let now = Instant::now();
+        let deadline = session.rest_until().map_or(end, |rest| rest.min(end));
         if now >= deadline {
             break;
         }
@@ -147,6 +159,8 @@ struct Session<'a> {
     started: Instant,
     /// By sequence number.
     sent_at: BTreeMap<u16, SentAt>,
+    /// When the last one was sent.
+    last_at: Option<Instant>,
     /// By sequence number; a duplicate reply is not counted twice.
     replies: BTreeMap<u16, Took>,
     reply_ttl: Option<u8>,
@@ -195,6 +209,7 @@ impl<'a> Session<'a> {
             payload,
             started: Instant::now(),
             sent_at: BTreeMap::new(),
+            last_at: None,
             replies: BTreeMap::new(),
             reply_ttl: None,
             error: None,
@@ -220,6 +235,13 @@ impl<'a> Session<'a> {
         (sent < self.plan.count.min(u16::MAX.into())).then(|| self.started + self.plan.interval * sent)
     }
 
+    /// When to give up on the rest; `None` where nothing was answered, or not all is sent.
+    fn rest_until(&self) -> Option<Instant> {
+        let first = self.replies.values().map(|took| took.duration).min()?;
+        let last = self.last_at.filter(|_| self.next_at().is_none())?;
+        Some(last + rest(first))
+    }
+
     fn send(&mut self) {
         let sequence = u16::try_from(self.sent() + 1).unwrap_or(u16::MAX);
         let echo = Echo { id: self.id, sequence };
@@ -231,6 +253,7 @@ impl<'a> Session<'a> {
         match self.socket.send_to(&request, &self.to.into()) {
             Ok(_) => {
                 self.sent_at.insert(sequence, now);
+                self.last_at = Some(Instant::now());
             }
             Err(error) => self.not_sent = Some(NotSent::of(&error)),
         }

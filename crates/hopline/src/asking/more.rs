@@ -1,9 +1,138 @@
 //! A question that lost some of its packets, asked many times more: which is one, and how the counts come together.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use checks::Purpose;
+use checks::next::Stand;
 use model::probe::{Asked, ProbeResult};
+use probe::as_instance::Asks;
+
+use super::{Question, Talk};
+use crate::probes::{self, Job};
+
+/// How often more are asked, an instance.
+const MORE_TIMES: u32 = 2;
+/// How long a question is silent before many more are asked beside it: one that waits for a neighbour is answered by
+/// its first or second question as a rule.
+const SILENT_MIN: Duration = Duration::from_millis(1200);
+
+/// How often many more of an instance's questions were asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counted {
+    times: u32,
+    is_under_way: bool,
+    /// Questions that they were asked of.
+    of: BTreeSet<usize>,
+    /// Questions whose silence was reason to, each once.
+    for_silence: BTreeSet<usize>,
+}
+
+impl<'q, 'a> Talk<'q, 'a> {
+    /// Asks many more of a question where some of this job's packets were lost that were foreseen to be answered; of
+    /// the way out also where none were, for two say little of what is lost by chance.
+    pub(super) fn ask_more(&mut self, job: &Job<'_, '_>, results: &[ProbeResult]) {
+        let asked: Vec<usize> =
+            job.probes().iter().filter_map(|probe| self.any_owner.get(&probe.id).copied()).collect();
+        let is_first = job.probes().iter().all(|probe| !probe.is_more());
+        let instances = asked.iter().filter_map(|at| Some(self.questions.get(*at)?.rung.instance));
+        for instance in instances.filter(|_| !is_first) {
+            self.counted.entry(instance).or_default().is_under_way = false;
+        }
+        let has_answers = is_first && self.has_answers();
+        let chosen = asked.iter().find_map(|at| {
+            let question = self.questions.get(*at)?;
+            let rung = &question.rung;
+            let of_it = || results.iter().filter(|came| (&came.from, came.to) == (&rung.from, rung.to));
+            // A silence that lasted through the first ten is one, and of a step nobody misses anything.
+            let is_known = self.counted.get(&rung.instance).is_some_and(|one| one.for_silence.contains(at));
+            let has_answers = has_answers && !is_known && question.is_own;
+            let is_lossy = is_open(question) && of_it().any(|came| is_lossy(came, has_answers));
+            let is_sample = is_first
+                && self.groups.len() == 1
+                && rung.purpose == Purpose::Outside
+                && of_it().any(|came| came.received > 0 && came.received >= came.sent);
+            if !is_lossy && !is_sample {
+                return None;
+            }
+            self.countable(*at)
+        });
+        if let Some(question) = chosen {
+            self.line_up_more(question);
+        }
+    }
+
+    /// Of many instances at once many are rightly silent.
+    fn has_answers(&self) -> bool {
+        self.groups.len() == 1 && self.slowest > Duration::ZERO
+    }
+
+    /// The question that many more are asked of where this one lost some: it, or else the way out, unless that was
+    /// counted already.
+    fn countable(&self, at: usize) -> Option<&'q Question<'a>> {
+        let group = self.groups.get(&self.questions.get(at)?.rung.instance)?;
+        let one = |at: usize| self.questions.get(at);
+        let is_outside = |at: &usize| one(*at).is_some_and(|one| one.rung.purpose == Purpose::Outside);
+        let may_be = |at: &usize| one(*at).is_some_and(|one| one.more.is_some() && is_open(one));
+        let instance = one(at)?.rung.instance;
+        let is_counted = |at: &usize| self.counted.get(&instance).is_some_and(|known| known.of.contains(at));
+        let others = group.iter().copied().filter(|at| is_outside(at) && !is_counted(at));
+        one([at].into_iter().chain(others).find(may_be)?)
+    }
+
+    /// Two at the same pace would share what is lost by count: one all of it, the other none.
+    fn line_up_more(&mut self, question: &'q Question<'a>) {
+        let counted = self.counted.entry(question.rung.instance).or_default();
+        if counted.times < MORE_TIMES && !counted.is_under_way {
+            (counted.times, counted.is_under_way) = (counted.times + 1, true);
+            counted.of.extend(question.more.as_ref().and_then(|more| self.any_owner.get(&more.id)));
+            self.waiting.extend(probes::jobs(question.more.iter()));
+        }
+    }
+
+    /// When the next question that is under way has been silent for so long that more is asked beside it.
+    pub(super) fn next_more(&self) -> Option<Instant> {
+        self.silent().map(|(_, at)| at + SILENT_MIN).min()
+    }
+
+    /// Asks many more beside a question that is silent though others are answered: whoever waited for its end first
+    /// would wait twice.
+    pub(super) fn ask_more_of_silent(&mut self, now: Instant) {
+        let silent: Vec<usize> =
+            self.silent().filter(|(_, at)| *at + SILENT_MIN <= now).map(|(question, _)| question).collect();
+        for at in silent {
+            let Some(instance) = self.questions.get(at).map(|question| question.rung.instance) else {
+                continue;
+            };
+            self.counted.entry(instance).or_default().for_silence.insert(at);
+            if let Some(question) = self.countable(at) {
+                self.line_up_more(question);
+            }
+        }
+    }
+
+    /// Questions that are late, whose silence was no reason to ask more so far and would be one, and since when they
+    /// are asked.
+    fn silent(&self) -> impl Iterator<Item = (usize, Instant)> {
+        let all = self.questions.iter().enumerate().filter(|_| self.has_answers());
+        all.filter_map(|(at, question)| {
+            let counted = self.counted.get(&question.rung.instance);
+            let is_done = counted.is_some_and(|one| one.times >= MORE_TIMES || one.for_silence.contains(&at));
+            let is_asked_of_one = question.probes.iter().all(|probe| probe.asks != Asks::Address);
+            let is_reason = question.is_own && is_open(question) && is_asked_of_one && !is_done;
+            let asked_at = self.asked_at.get(at).copied().flatten()?;
+            (is_reason && self.stands.get(at) == Some(&Stand::Late)).then_some((at, asked_at))
+        })
+    }
+}
+
+/// The walk lets it be answered, or cannot tell.
+fn is_open(question: &Question) -> bool {
+    question.rung.answer.answered || question.rung.undecided().is_some()
+}
 
 /// Some of it was lost, or all of it where others are answered: by chance, it may be, and it takes more to tell.
-pub(super) fn is_lossy(came: &ProbeResult, has_answers: bool) -> bool {
+fn is_lossy(came: &ProbeResult, has_answers: bool) -> bool {
     // What others offer says nothing of a loss: each hears the question, and most rightly keep silent.
     let is_asked_of_one = !matches!(came.asked, Asked::Address { .. });
     let is_told = !came.errors.is_empty() || came.send_error.is_some();

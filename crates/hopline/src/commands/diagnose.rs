@@ -75,9 +75,12 @@ fn probe(
         watching = watching::start(site, facts, &ways, &watched);
     }
     let dropping = dropping.watch(facts, &watched);
+    // Of many instances each has its share of the questions for addresses.
+    let instances = asked.instance.map_or(facts.intent.instances.len().max(1), |_| 1);
+    let beside = holders::packets(&addresses).div_ceil(u32::try_from(instances).unwrap_or(u32::MAX));
     let (answers, (held, unasked)) = thread::scope(|scope| {
         let held = scope.spawn(|| holders::ask(&addresses));
-        let answers = asking::ask(&questions, facts, timeout);
+        let answers = asking::ask(&questions, facts, timeout, beside);
         (answers, held.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     facts.snapshot.gaps.extend(unasked);

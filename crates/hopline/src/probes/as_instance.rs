@@ -29,6 +29,10 @@ pub(crate) struct Nic<'a> {
 }
 
 impl Nic<'_> {
+    pub(super) fn next_hop(&self) -> Ipv4Addr {
+        self.next_hop
+    }
+
     pub(super) fn is_same(&self, other: &Nic<'_>) -> bool {
         self.host.name == other.host.name && self.sender == other.sender
     }
@@ -125,7 +129,9 @@ pub(super) fn send(
         why: Failure::of(&error).to_string(),
         would_need: would_need(nic, &error),
     })?;
-    let mut came = Came { results: answers.probes, ..Came::default() };
+    let neighbours: u32 = answers.neighbours.iter().map(|neighbour| neighbour.sent).sum();
+    let asked: u32 = answers.probes.iter().map(super::packets).sum();
+    let mut came = Came { results: answers.probes, packets: neighbours + asked, ..Came::default() };
     for neighbour in answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1) {
         let is_meant = probes.iter().any(|probe| match &probe.from {
             From::Outside(nic) => nic.next_hop == neighbour.asked && nic.next_hop_mac.is_some(),

@@ -58,7 +58,7 @@ pub(super) fn send(
     if result.received > 0 && !matches!(probe.asks, Asks::Echo(_)) {
         answered(probe.id);
     }
-    Ok(Came { results: vec![result], ..Came::default() })
+    Ok(Came { packets: super::packets(&result), results: vec![result], ..Came::default() })
 }
 
 pub(crate) fn netns(machine: &MachinePlan) -> Result<NetnsFd, NetnsError> {

@@ -91,7 +91,7 @@ impl<'p> Talk<'p> {
             now >= self.started + target.patience
                 || (!target.is_for_everybody() && hop.is_none_or(|hop| hop.is_given_up(now)))
         };
-        self.pings.iter().all(|ping| ping.is_settled() || is_lost(&ping.target))
+        self.pings.iter().all(|ping| ping.is_settled(now) || is_lost(&ping.target))
             && self.questions.iter().all(|question| question.is_settled(now) || is_lost(question.target))
     }
 
@@ -140,8 +140,9 @@ impl<'p> Talk<'p> {
         let is_asked = |question: &&Question| Talk::next_hop(&self.neighbours, question.target).is_some();
         let questions = self.questions.iter().filter(is_asked).filter_map(|question| question.next_at(now));
         let ends = self.targets().map(|target| self.started + target.patience).filter(|end| *end > now);
+        let rests = self.pings.iter().filter_map(Ping::rest_until).filter(|end| *end > now);
         let neighbours = self.neighbours.iter().filter_map(|hop| hop.next_at(now));
-        neighbours.chain(pings).chain(questions).chain(ends).min()
+        neighbours.chain(pings).chain(questions).chain(ends).chain(rests).min()
     }
 
     fn note(&mut self, seen: Seen<'_>) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use model::Mac;
 use model::probe::{Asked, ProbeResult};
@@ -10,7 +10,7 @@ use model::probe::{Asked, ProbeResult};
 use super::frame::{self, Carried, Ip};
 use super::nic::{self, Nic, Seen};
 use super::{AsInstanceError, Plan, Target};
-use crate::echo::EchoSize;
+use crate::echo::{self, EchoSize};
 use crate::icmp::{self, Echo, Message};
 use crate::mark;
 
@@ -31,8 +31,11 @@ pub(super) struct Ping<'p> {
     size: EchoSize,
     id: u16,
     mark: [u8; mark::BYTES],
-    /// When the first request was sent.
+    /// When the first request was sent, and the last one.
     started: Option<Instant>,
+    last_at: Option<Instant>,
+    /// How long the first answer took.
+    first_took: Option<Duration>,
     /// By sequence number.
     requests: BTreeMap<u16, Request>,
     reply_ttl: Option<u8>,
@@ -44,14 +47,22 @@ impl<'p> Ping<'p> {
         let (mark, _) = mark::draw((target.to, &plan.sender.name));
         let (requests, errors) = (BTreeMap::new(), Vec::new());
         let id = target.id;
-        Ping { plan, target, size, id, mark, started: None, requests, reply_ttl: None, errors }
+        let (started, last_at, first_took) = (None, None, None);
+        Ping { plan, target, size, id, mark, started, last_at, first_took, requests, reply_ttl: None, errors }
     }
 
     /// Nothing that may still come would change the answer.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
         let is_answered = |request: &Request| request.answered_ns.is_some();
         let all_answered = self.sent() >= self.plan.count && self.requests.values().all(is_answered);
-        all_answered || self.is_told() || !self.errors.is_empty()
+        let is_over = self.rest_until().is_some_and(|until| now >= until);
+        all_answered || is_over || self.is_told() || !self.errors.is_empty()
+    }
+
+    /// When to give up on the rest; `None` where nothing was answered, or not all is sent.
+    pub(super) fn rest_until(&self) -> Option<Instant> {
+        let last = self.last_at.filter(|_| self.sent() >= self.plan.count)?;
+        Some(last + echo::rest(self.first_took?))
     }
 
     /// A reply has come.
@@ -95,6 +106,7 @@ impl<'p> Ping<'p> {
         let frame = frame::icmp(next_hop, self.plan.sender.mac, ip, &message);
         nic.receive(&frame)?;
         self.started.get_or_insert(now);
+        self.last_at = Some(now);
         self.requests.insert(sequence, Request { frame, came_ns: None, answered_ns: None });
         Ok(())
     }
@@ -118,7 +130,9 @@ impl<'p> Ping<'p> {
                 if echo.id == self.id && payload.starts_with(&self.mark) =>
             {
                 if let Some(request) = self.requests.get_mut(&echo.sequence) {
-                    request.answered_ns.get_or_insert(seen.time_ns);
+                    let answered_ns = *request.answered_ns.get_or_insert(seen.time_ns);
+                    let took = request.came_ns.map(|came| answered_ns.saturating_sub(came));
+                    self.first_took.get_or_insert(Duration::from_nanos(took.unwrap_or_default()));
                     self.reply_ttl = ttl;
                 }
             }

@@ -1,0 +1,61 @@
+//! How many packets a diagnosis costs an instance, all of its questions together.
+
+use std::collections::BTreeMap;
+
+/// Most of them: fewer than 50 with the few that others send for it, as a resolver that asks on and a guest that resets
+/// what it never asked for.
+pub(super) const PACKETS_MAX: u32 = 48;
+/// Left to questions that are not asked yet, by what only counts again.
+pub(super) const KEPT: u32 = 6;
+
+/// What was spent on each instance: what was sent, and what may still be by those under way.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    /// Sent for each beside all questions.
+    beside: u32,
+    spent: BTreeMap<usize, u32>,
+}
+
+impl Budget {
+    pub(super) fn new(beside: u32) -> Budget {
+        Budget { beside, spent: BTreeMap::new() }
+    }
+
+    /// Takes so many packets from what is left for this instance, and leaves some of it; `false`, and nothing is taken,
+    /// where it is too little.
+    pub(super) fn takes(&mut self, instance: Option<usize>, packets: u32, kept: u32) -> bool {
+        let Some(instance) = instance else { return true };
+        let spent = self.spent.entry(instance).or_default();
+        let after = spent.saturating_add(packets);
+        let is_afforded = after.saturating_add(self.beside).saturating_add(kept) <= PACKETS_MAX;
+        if is_afforded {
+            *spent = after;
+        }
+        is_afforded
+    }
+
+    /// Gives back what was taken and not sent.
+    pub(super) fn settle(&mut self, instance: Option<usize>, taken: u32, sent: u32) {
+        let spent = instance.and_then(|instance| self.spent.get_mut(&instance));
+        spent.into_iter().for_each(|spent| *spent = spent.saturating_sub(taken).saturating_add(sent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_sent_is_there_for_others_and_never_more_than_the_most() {
+        let mut budget = Budget::new(9);
+        let left = PACKETS_MAX - 9;
+        assert!(
+            budget.takes(Some(1), 30, 0)
+                && !budget.takes(Some(1), left - 29, 0)
+                && budget.takes(Some(2), left, 0)
+        );
+        budget.settle(Some(1), 30, 20);
+        assert!(!budget.takes(Some(1), left - 19, 0) && budget.takes(Some(1), left - 20, 0));
+        assert!(!budget.takes(Some(1), 1, 0) && !budget.takes(Some(3), left - KEPT + 1, KEPT));
+    }
+}
