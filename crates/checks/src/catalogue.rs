@@ -110,7 +110,9 @@ pub mod firewall {
 /// Addresses: dnsmasq.
 pub mod dhcp {
     pub mod dhcp_bad_udp_checksum;
+    pub mod dhcp_nak;
     pub mod dhcp_not_authoritative;
+    pub mod dhcp_offer_refused;
     pub mod dhcp_offer_wrong;
     pub mod dhcp_reply_lost;
     pub mod dnsmasq_hosts_not_reloaded;
@@ -279,10 +281,12 @@ catalogue! {
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
         dnsmasq_hosts_not_reloaded => "dnsmasq-hosts-not-reloaded",
         dnsmasq_lease_max => "dnsmasq-lease-max",
+        dhcp_nak => "dhcp-nak",
         dhcp_not_authoritative => "dhcp-not-authoritative",
         dhcp_reply_lost => "dhcp-reply-lost",
         dhcp_bad_udp_checksum => "dhcp-bad-udp-checksum",
         dhcp_offer_wrong => "dhcp-offer-wrong",
+        dhcp_offer_refused => "dhcp-offer-refused",
         rogue_dhcp => "rogue-dhcp",
     }
     dns {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::dhcp::ASKED_BY_US;
 use model::finding::{Evidence, EvidenceKind};
 use model::intent::Vif;
 use model::path::{Direction, Exchange};
@@ -32,7 +33,8 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let dynamic = server.ranges.iter().any(|r| !r.is_static && r.end.is_some());
     let is_refusal =
         |l: &&DhcpLogLine| l.kind == DhcpMessage::Discover && l.rest.contains("no address available");
-    let log = last_word(&seat, mac).filter(is_refusal);
+    // Who declined its address is refused for ten minutes, whatever the files say.
+    let log = last_word(&seat, mac).filter(is_refusal).filter(|_| declined(&seat, mac).is_none());
     let refused_in_log = log.is_some();
     let why = match sim::dhcp::would_offer(server, Some(mac), 0) {
         Offer::Refused(why) if why.starts_with("no address available") => why,
@@ -80,10 +82,63 @@ pub(crate) fn host_line(vif: &Vif) -> Option<DhcpHost> {
     Some(DhcpHost { mac: vif.mac?, hostname: None, ip: vif.fixed.first().copied(), line: 0 })
 }
 
-/// The log's last DISCOVER or answer for this MAC on this NIC's bridge.
+/// The log's last DISCOVER or answer for this MAC on this NIC's bridge, whoever asked in its name.
 pub(crate) fn last_word<'v>(seat: &Seat<'v>, mac: model::Mac) -> Option<&'v DhcpLogLine> {
     let bridge = seat.bridge_name()?;
     seat.server.dhcp_log.iter().rev().find(|l| l.mac == Some(mac) && l.interface == bridge)
+}
+
+/// What the log has of this MAC's own client on this NIC's bridge, the last first.
+pub(crate) fn words<'v>(seat: &Seat<'v>, mac: model::Mac) -> impl Iterator<Item = &'v DhcpLogLine> {
+    let bridge = seat.bridge_name();
+    let lines = seat.server.dhcp_log.iter();
+    let own =
+        lines.filter(|line| line.mac == Some(mac) && bridge.is_some_and(|bridge| line.interface == bridge));
+    of_clients(own).into_iter().rev()
+}
+
+/// Lines of one MAC without those of our own DISCOVERs, and the OFFER that each was answered by.
+pub(crate) fn of_clients<'v>(lines: impl Iterator<Item = &'v DhcpLogLine>) -> Vec<&'v DhcpLogLine> {
+    let mut offers_to_us = 0_u32;
+    let is_clients = |line: &&DhcpLogLine| match line.kind {
+        DhcpMessage::Discover if line.ip == Some(ASKED_BY_US) => {
+            offers_to_us += u32::from(line.rest.is_empty());
+            false
+        }
+        DhcpMessage::Offer if offers_to_us > 0 => {
+            offers_to_us -= 1;
+            false
+        }
+        DhcpMessage::Discover
+        | DhcpMessage::Offer
+        | DhcpMessage::Request
+        | DhcpMessage::Ack
+        | DhcpMessage::Nak
+        | DhcpMessage::Decline
+        | DhcpMessage::Release
+        | DhcpMessage::Inform => true,
+    };
+    lines.filter(is_clients).collect()
+}
+
+/// A line of dnsmasq's log, as evidence.
+pub(crate) fn logged(seat: &Seat, line: &DhcpLogLine) -> Evidence {
+    let file = seat.server.dhcp_log_file.as_deref().unwrap_or("dnsmasq's log");
+    evidence::record(EvidenceKind::Log, format!("{file}:{}", line.line), line.text.clone())
+}
+
+/// The DHCPDECLINE by which this MAC gave the last lease back that the log tells of. What was asked and offered since
+/// takes nothing back; a lease does, and so does a client that ended.
+pub(crate) fn declined<'v>(seat: &Seat<'v>, mac: model::Mac) -> Option<&'v DhcpLogLine> {
+    let is_last = |kind: DhcpMessage| match kind {
+        DhcpMessage::Ack | DhcpMessage::Decline | DhcpMessage::Release => true,
+        DhcpMessage::Discover
+        | DhcpMessage::Offer
+        | DhcpMessage::Request
+        | DhcpMessage::Nak
+        | DhcpMessage::Inform => false,
+    };
+    words(seat, mac).find(|line| is_last(line.kind)).filter(|line| line.kind == DhcpMessage::Decline)
 }
 
 /// A range as dnsmasq's argument writes it.

@@ -5,11 +5,11 @@
 use model::finding::{Evidence, EvidenceKind};
 use model::intent::Instance;
 use model::probe::{ClientSeen, DeviceWatch};
-use model::service::{Console, ConsoleEventKind, DhcpLogLine, DhcpMessage};
+use model::service::{Console, ConsoleEventKind, DhcpMessage};
 use model::snapshot::Host;
 
 use crate::diagnose::Case;
-use crate::evidence;
+use crate::{dhcp_refused, evidence};
 
 /// Lines of one conversation that are told, at most: it has four.
 const LINES_MAX: usize = 8;
@@ -74,8 +74,8 @@ fn on_console(host: &Host, instance: &Instance) -> Option<Evidence> {
 fn log(server: &Host, instance: &Instance) -> Option<Evidence> {
     let file = server.dhcp_log_file.as_ref()?;
     let macs: Vec<_> = instance.vifs.iter().filter_map(|vif| vif.mac).collect();
-    let own: Vec<&DhcpLogLine> =
-        server.dhcp_log.iter().filter(|line| line.mac.is_some_and(|mac| macs.contains(&mac))).collect();
+    let of_it = server.dhcp_log.iter().filter(|line| line.mac.is_some_and(|mac| macs.contains(&mac)));
+    let own = dhcp_refused::of_clients(of_it);
     let Some(last) = own.last() else {
         let macs: Vec<String> = macs.iter().map(ToString::to_string).collect();
         return Some(evidence::record(

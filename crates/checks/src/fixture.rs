@@ -1,11 +1,13 @@
 //! Clouds to break in tests: two healthy ones as they were read from the kernel, what the kernel does
 //! when something in them changes, and every fault of the catalogue made that way.
 
+mod addressless;
 mod bonded;
 mod faults;
 mod foreign;
 mod forgotten;
 mod kernel;
+mod listening;
 mod machines;
 mod misled;
 mod nova_clouds;
@@ -36,6 +38,7 @@ use serde::Deserialize;
 
 use crate::{Case, Request, Subject, Symptom, diagnose};
 
+pub(crate) use addressless::{lose_address, say};
 pub(crate) use bonded::bond;
 pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use kernel::reachable_route;

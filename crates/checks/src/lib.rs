@@ -7,10 +7,12 @@
 //!
 //! Pure: facts in, findings out.
 
+mod addressless;
 mod backends;
 pub mod catalogue;
 mod chance;
 mod contradiction;
+mod dhcp_ignored;
 mod dhcp_listeners;
 mod dhcp_refused;
 mod dhcp_rules;

@@ -23,7 +23,9 @@ mod db_host_mismatch;
 mod default_route_missing;
 mod default_route_wrong_gw;
 mod dhcp_bad_udp_checksum;
+mod dhcp_nak;
 mod dhcp_not_authoritative;
+mod dhcp_offer_refused;
 mod dhcp_offer_wrong;
 mod dhcp_reply_lost;
 mod dnat_wrong_fixed_ip;
@@ -228,6 +230,8 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     dhcp_not_authoritative::FAULT,
     l2_loop::FAULT,
     hairpin_ipv6_dad::FAULT,
+    dhcp_offer_refused::FAULT,
+    dhcp_nak::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -243,7 +247,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 96;
+const OF_ALL: usize = 98;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -10,6 +10,7 @@ mod badly_ended;
 mod break_heal;
 mod command;
 mod database;
+mod dhcp_client;
 mod dhcp_release;
 mod down;
 mod env;

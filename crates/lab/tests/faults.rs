@@ -67,7 +67,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 96] = [
+const SYMPTOMS: [(&str, Symptom); 98] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -164,6 +164,8 @@ const SYMPTOMS: [(&str, Symptom); 96] = [
     ("dhcp-not-authoritative", Symptom::OldLeaseIgnored),
     ("l2-loop", Symptom::GoesRound),
     ("hairpin-ipv6-dad", Symptom::GivesUpAddress),
+    ("dhcp-offer-refused", Symptom::NoWayOut),
+    ("dhcp-nak", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

@@ -29,6 +29,7 @@ use crate::echo::EchoSize;
 mod exchange;
 mod frame;
 mod guard;
+mod heard;
 mod neighbour;
 mod nic;
 mod ping;

@@ -8,7 +8,8 @@
 //!
 //! A DISCOVER takes no lease: dnsmasq records one only for a REQUEST (dnsmasq's src/rfc2131.c, `dhcp_reply`),
 //! and no REQUEST is made here. The message bears the instance's MAC and no client identifier, by which a
-//! static host entry is found; and no broadcast flag, as udhcpc and dhclient set none, so that the OFFER takes
+//! static host entry is found; an address to ask for that nobody can have, by which it is known in a server's log; and
+//! no broadcast flag, as udhcpc and dhclient set none, so that the OFFER takes
 //! the way that the instance's own would.
 
 mod frame;
@@ -16,6 +17,7 @@ mod options;
 mod reply;
 
 use model::addr::Mac;
+use model::dhcp::ASKED_BY_US;
 
 pub use frame::{Framed, discover_frame, framed};
 pub use reply::{DhcpProblem, read};
@@ -61,6 +63,8 @@ pub fn discover(client: &Client) -> Vec<u8> {
     bytes.resize(FIXED_BYTES - COOKIE.len(), 0);
     bytes.extend(COOKIE);
     bytes.extend([options::MESSAGE_TYPE, 1, reply::DISCOVER]);
+    bytes.extend([options::REQUESTED, 4]);
+    bytes.extend(ASKED_BY_US.octets());
     bytes.extend([options::SIZE_MAX, 2]);
     bytes.extend(PACKET_BYTES_MAX.to_be_bytes());
     bytes.extend([options::WANTED_LIST, u8::try_from(WANTED.len()).unwrap_or(u8::MAX)]);

@@ -20,7 +20,7 @@ const IMPOSSIBLE: [(&str, &[&str], &[&str]); 11] = [
     ),
     (
         "web1's addresses, routes and neighbours go with its NIC, and its routes with its address",
-        &["guest-nic-down", "guest-wrong-ip"],
+        &["guest-nic-down", "guest-wrong-ip", "dhcp-offer-refused", "dhcp-nak"],
         GUEST_ROUTES,
     ),
     ("web1 has one default route", &["guest-no-default-route"], &["guest-wrong-gateway"]),
@@ -50,6 +50,8 @@ const DNSMASQ: &[&str] = &[
     "libvirt-dnsmasq-steals-port",
     "dhcp-offer-wrong",
     "dhcp-not-authoritative",
+    "dhcp-offer-refused",
+    "dhcp-nak",
     "dns-upstream-wrong",
 ];
 const WHICH_BRIDGE: &[&str] = &["tap-not-enslaved", "tap-wrong-bridge"];
@@ -86,6 +88,8 @@ const TAP_AND_NIC: &[&str] = &[
     "dnsmasq-pool-exhausted",
     "bridge-mac-flap",
     "hairpin-ipv6-dad",
+    "dhcp-offer-refused",
+    "dhcp-nak",
 ];
 const GUEST_ROUTES: &[&str] = &[
     "guest-nic-down",
@@ -137,11 +141,13 @@ const CUT_OFF: &[&str] = &[
     "fdb-static-stale",
     "flood-off-unknown-unicast",
     "rules-flushed",
+    "dhcp-offer-refused",
+    "dhcp-nak",
 ];
 
 /// Made before the other: rules are flushed or written anew by it, which would undo the other, or web1 must be able to
 /// ask for something once, so that there is a trace.
-const MADE_FIRST: [&str; 8] = [
+const MADE_FIRST: [&str; 10] = [
     "rules-flushed",
     "sg-missing-icmp",
     "sg-missing-ssh",
@@ -150,6 +156,8 @@ const MADE_FIRST: [&str; 8] = [
     "dnsmasq-stale-hosts-file",
     "dnsmasq-pool-exhausted",
     "bridge-mac-change-unnat",
+    "dhcp-offer-refused",
+    "dhcp-nak",
 ];
 
 /// Why two faults cannot both be, where they cannot.

@@ -151,7 +151,7 @@ const OF_VLAN_CLOUDS: [&str; 19] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 49] = [
+const OF_THE_GATEWAY: [&str; 50] = [
     "foreign-rule-bends",
     "float-tied-to-deleted-instance",
     "fixed-ip-leaked",
@@ -180,6 +180,7 @@ const OF_THE_GATEWAY: [&str; 49] = [
     "dnsmasq-wrong-subnet",
     "dnsmasq-lease-max",
     "dhcp-not-authoritative",
+    "dhcp-nak",
     "libvirt-dnsmasq-steals-port",
     "input-blocks-dhcp",
     "dhcp-bad-udp-checksum",

@@ -58,7 +58,7 @@ pub const WAY_OUT: [Row; 16] = [
 ];
 
 /// Rules, addresses and services.
-pub const SERVICES: [Row; 22] = [
+pub const SERVICES: [Row; 24] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -81,6 +81,8 @@ pub const SERVICES: [Row; 22] = [
     ("dhcp-bad-udp-checksum", "compute1//br100"),
     ("dhcp-offer-wrong", "compute1//br100"),
     ("dhcp-not-authoritative", "compute1//br100"),
+    ("dhcp-offer-refused", "web1//eth0"),
+    ("dhcp-nak", "compute1//br100"),
 ];
 
 /// Rules that hide, and translations that lead astray.

@@ -12,9 +12,9 @@ use etherparse::{
     TransportSlice, ip_number,
 };
 use model::Mac;
-use model::dhcp::HeardReply;
 use model::probe::{Asked, ProbeResult};
 
+use super::heard::{ANSWERS_MAX, Heard};
 use super::nic::{self, Nic, Seen};
 use super::{AsInstanceError, Asks, Plan, Target};
 use crate::dhcp::{self, Client};
@@ -25,14 +25,12 @@ use crate::icmp;
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long a second server may take longer than the first.
 const SECOND_SERVER: Duration = Duration::from_millis(100);
-/// Two servers are one too many; whoever sends more floods.
-const ANSWERS_MAX: usize = 8;
 const TCP_WINDOW: u16 = 64240;
 
 /// What is asked, and by what the answer is known.
 enum Ask {
-    Address { client: Client, offers: Vec<HeardReply>, unreadable: Vec<(IpAddr, String)> },
-    Name { query: DnsQuery, read: Option<Reading> },
+    Address { client: Client, heard: Heard },
+    Name { query: DnsQuery, read: Option<Reading>, strays: Vec<IpAddr> },
     Connection { port: u16, sequence: u32, accepted: Option<bool>, is_reset: bool },
 }
 
@@ -58,9 +56,12 @@ impl<'p> Question<'p> {
             Asks::Echo(_) => return None,
             Asks::Address => {
                 let client = Client { mac: plan.sender.mac, transaction: super::transaction(target.id) };
-                Ask::Address { client, offers: Vec::new(), unreadable: Vec::new() }
+                Ask::Address { client, heard: Heard::default() }
             }
-            Asks::Name(question) => Ask::Name { query: DnsQuery::new(question, target.id).ok()?, read: None },
+            Asks::Name(question) => {
+                let query = DnsQuery::new(question, target.id).ok()?;
+                Ask::Name { query, read: None, strays: Vec::new() }
+            }
             Asks::Connection { port } => {
                 Ask::Connection { port: *port, sequence: target.id.into(), accepted: None, is_reset: false }
             }
@@ -195,8 +196,8 @@ impl<'p> Question<'p> {
     }
 
     fn is_answered_by(&mut self, bytes: &[u8]) -> bool {
-        if let Ask::Address { client, offers, unreadable } = &mut self.ask {
-            return hears(bytes, client, offers, unreadable);
+        if let Ask::Address { client, heard } = &mut self.ask {
+            return heard.note(bytes, client);
         }
         let target = self.target;
         let Ok(packet) = SlicedPacket::from_ethernet(bytes) else { return false };
@@ -217,7 +218,7 @@ impl<'p> Question<'p> {
                 }
                 false
             }
-            (Some(TransportSlice::Udp(udp)), Ask::Name { query, read })
+            (Some(TransportSlice::Udp(udp)), Ask::Name { query, read, .. })
                 if ours(udp.source_port(), udp.destination_port()) && read.is_none() =>
             {
                 match read_answer(udp.payload(), query) {
@@ -227,6 +228,19 @@ impl<'p> Question<'p> {
                         true
                     }
                 }
+            }
+            (Some(TransportSlice::Udp(udp)), Ask::Name { query, strays, .. })
+                if (udp.source_port(), udp.destination_port()) == (target.port(), target.own_port()) =>
+            {
+                let from = IpAddr::V4(header.source_addr());
+                let is_answer = matches!(
+                    read_answer(udp.payload(), query),
+                    Reading::Answer(_) | Reading::Truncated | Reading::Malformed(_)
+                );
+                if from != target.to && is_answer && !strays.contains(&from) && strays.len() < ANSWERS_MAX {
+                    strays.push(from);
+                }
+                false
             }
             (Some(TransportSlice::Tcp(tcp)), Ask::Connection { sequence, accepted, .. })
                 if ours(tcp.source_port(), tcp.destination_port())
@@ -253,12 +267,19 @@ impl<'p> Question<'p> {
     pub(super) fn result(self, silence: Option<String>) -> ProbeResult {
         let took_ns = self.came_ns.zip(self.answered_ns).map(|(from, to)| to.saturating_sub(from));
         let mut received = u32::from(self.answered_ns.is_some());
+        let mut errors = self.errors;
         let asked = match self.ask {
-            Ask::Address { offers, unreadable, .. } => {
+            Ask::Address { heard, .. } => {
+                let (offers, unreadable) = heard.told();
                 received = u32::try_from(offers.len()).unwrap_or(u32::MAX);
                 Asked::Address { offers, unreadable }
             }
-            Ask::Name { read, .. } => {
+            Ask::Name { read, strays, .. } => {
+                if read.is_none() {
+                    // Who answers by another address than was asked: no resolver takes that.
+                    let stray = |from| (from, "the answer, though it was not asked".to_owned());
+                    errors.extend(strays.into_iter().map(stray));
+                }
                 let question = match &self.target.asks {
                     Asks::Name(question) => question.to_string(),
                     Asks::Echo(_) | Asks::Address | Asks::Connection { .. } => String::new(),
@@ -287,39 +308,9 @@ impl<'p> Question<'p> {
             received,
             reply_ttl: self.reply_ttl,
             rtt_us: took_ns.map(|ns| ns / 1000),
-            errors: self.errors,
+            errors,
             send_error: silence.filter(|_| self.sent == 0),
             recorded: None,
-        }
-    }
-}
-
-/// Takes a frame for a DHCP server's word to this client. Each server is heard once; a reply that no client could
-/// read answers nothing and is kept for the report.
-fn hears(
-    bytes: &[u8],
-    client: &Client,
-    offers: &mut Vec<HeardReply>,
-    unreadable: &mut Vec<(IpAddr, String)>,
-) -> bool {
-    let Some(framed) = dhcp::framed(bytes) else { return false };
-    match dhcp::read(framed.payload, client) {
-        Ok(reply) => {
-            let is_new = offers.iter().all(|known| {
-                (known.from, known.from_mac, known.reply.server)
-                    != (framed.from, framed.from_mac, reply.server)
-            });
-            if is_new && offers.len() < ANSWERS_MAX {
-                let (from, from_mac, checksum) = (framed.from, framed.from_mac, framed.checksum);
-                offers.push(HeardReply { reply, from, from_mac, checksum });
-            }
-            true
-        }
-        Err(problem) => {
-            if !problem.is_for_another() && unreadable.len() < ANSWERS_MAX {
-                unreadable.push((IpAddr::V4(framed.from), problem.to_string()));
-            }
-            false
         }
     }
 }

@@ -10,6 +10,7 @@ pub(super) const MASK: u8 = 1;
 pub(super) const ROUTER: u8 = 3;
 pub(super) const DNS: u8 = 6;
 pub(super) const MTU: u8 = 26;
+pub(super) const REQUESTED: u8 = 50;
 pub(super) const LEASE_TIME: u8 = 51;
 const OVERLOAD: u8 = 52;
 pub(super) const MESSAGE_TYPE: u8 = 53;

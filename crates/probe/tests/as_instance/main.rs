@@ -16,6 +16,7 @@ use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Sender, 
 use sys::netns::{self, NetnsFd};
 use sys::tap;
 
+mod floods;
 mod questions;
 
 const OWN: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x11]);

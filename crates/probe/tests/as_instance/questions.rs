@@ -11,7 +11,7 @@ use probe::dns::Question;
 use super::*;
 
 /// A program that ends with the test.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -48,14 +48,14 @@ impl Cloud {
         running
     }
 
-    fn novas_dnsmasq(&self) -> Running {
+    pub(super) fn novas_dnsmasq(&self) -> Running {
         let host = "--dhcp-host=fa:16:3e:00:00:11,web1.novalocal,10.0.2.24";
         let range = "--dhcp-range=10.0.2.2,static,255.255.255.0,120s";
         let known = "--host-record=www.example.net,198.51.100.7";
         self.dnsmasq("H", &["--listen-address=10.0.2.1", range, host, known, "--dhcp-option=26,1450"])
     }
 
-    fn discover(&self) -> Plan {
+    pub(super) fn discover(&self) -> Plan {
         Plan { targets: vec![Target::everybody(0x1234, PATIENCE)], ..self.plan(&[]) }
     }
 
@@ -71,7 +71,7 @@ impl Cloud {
     }
 }
 
-fn only(answers: &Answers) -> &ProbeResult {
+pub(super) fn only(answers: &Answers) -> &ProbeResult {
     let [probe] = answers.probes.as_slice() else { panic!("{answers:?}") };
     probe
 }

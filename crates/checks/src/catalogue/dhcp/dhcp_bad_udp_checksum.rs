@@ -11,7 +11,8 @@
 //! nova-network's rule for it (`CHECKSUM --checksum-fill` in mangle) is missing for a bridge that its dnsmasq
 //! serves, on a host whose nova is known to write it: it stands for another bridge, or nova is Mitaka's or younger.
 //! Where `ethtool -k` was read, `tx-checksumming` of the bridge is on; where that is off, checksums are complete
-//! without a rule.
+//! without a rule. And where an OFFER to hopline's own DISCOVER came to an instance's NIC with such a checksum, and the
+//! instance, without an address, has asked three times and more and never took what it was offered.
 //!
 //! ## What it looks like
 //! dnsmasq's log repeats DISCOVER and OFFER for old instances only; `tcpdump -vv` on the tap shows `bad udp cksum`,
@@ -30,17 +31,18 @@
 //! apache/cloudstack#1743.
 
 use model::Netns;
+use model::dhcp::UdpChecksum;
 use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::netfilter::Family;
-use model::path::Stage;
+use model::path::{Place, Stage};
 use model::snapshot::Host;
 
 use crate::catalogue::firewall::rules_flushed;
 use crate::drift::{self, Drift, DriftKind, DriftLine};
-use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::restart;
-use crate::view::View;
+use crate::restart::typed;
+use crate::view::{Seat, View};
+use crate::{addressless, dhcp_ignored, evidence, restart};
 
 /// Looks for bridges whose DHCP answers nothing completes: one finding a bridge.
 pub fn check(view: &View) -> Vec<Found> {
@@ -51,7 +53,55 @@ pub fn check(view: &View) -> Vec<Found> {
             found.extend(lines.filter_map(|line| unfilled(view, host, ns, &drift, line)));
         }
     }
+    let known: Vec<Place> = found.iter().map(|found| found.finding.hop.clone()).collect();
+    let hit = view.vifs().filter_map(|seat| thrown_away(view, &seat));
+    found.extend(hit.filter(|hit| known.iter().all(|known| !known.same_device(&hit.finding.hop))));
     found
+}
+
+/// An instance that has no address, and passes over OFFERs that come to its NIC unfinished.
+fn thrown_away(view: &View, seat: &Seat) -> Option<Found> {
+    let ignored = dhcp_ignored::of(view, seat, seat.vif.mac?)?;
+    match ignored.checksum {
+        UdpChecksum::Unfinished | UdpChecksum::Wrong => {}
+        UdpChecksum::Right | UdpChecksum::Absent => return None,
+    }
+    let without = addressless::of(view, seat)?;
+    let (ns, bridge, name) = (seat.server_ns, seat.bridge_name()?, &seat.instance.name);
+    let typed = typed(bridge);
+    let fault = Fault {
+        code: "dhcp-bad-udp-checksum",
+        hop: at(ns, bridge, Stage::Service),
+        summary: format!(
+            "{name} throws DHCP's answers away: they come to its NIC with an unfinished checksum"
+        ),
+        cause: format!("nothing fills in the checksum of what {bridge} of {} sends", ns.machine),
+        confidence: Confidence::Likely,
+        evidence: ignored.evidence,
+        owner: "operator",
+        remedy: vec![
+            evidence::remedy(
+                ns,
+                &format!("ethtool -K {typed} tx off"),
+                &format!("ethtool -K {typed} tx on"),
+                "the host completes every packet that it sends by this bridge, which costs time",
+            ),
+            evidence::remedy(
+                ns,
+                &format!(
+                    "iptables -t mangle -A POSTROUTING -o {typed} -p udp --dport 68 -j CHECKSUM --checksum-fill"
+                ),
+                &format!(
+                    "iptables -t mangle -D POSTROUTING -o {typed} -p udp --dport 68 -j CHECKSUM --checksum-fill"
+                ),
+                "what nova-network wrote until Mitaka; disturbs nobody",
+            ),
+        ],
+        instances: vec![name.clone()],
+        stopped: without.stop(view, seat),
+        mend: without.mend(seat),
+    };
+    Some(without.left_by(fault))
 }
 
 /// A missing rule that is told here, and by no other name.

@@ -1,0 +1,113 @@
+//! Whether an instance has an address at all: what went wrong with DHCP once matters to whoever has none.
+
+use std::net::IpAddr;
+
+use ipnet::Ipv4Net;
+use model::Netns;
+use model::link::Link;
+use model::path::{Direction, Exchange, Place, Stage, Stop};
+use model::service::ConsoleEventKind;
+
+use crate::dhcp_told::console_of;
+use crate::found::{Fault, Found, Reach};
+use crate::mend::{Mend, Setting};
+use crate::uplinks;
+use crate::view::{Seat, Stopped, View};
+
+/// A NIC's instance is known to have no address on it.
+pub(crate) struct Addressless<'v> {
+    /// Its inside and its own side of the NIC, where it can be entered.
+    inside: Option<(&'v Netns, &'v Link)>,
+}
+
+/// By its inside, as that was read; else by who answers for its addresses, and by its console. `None` where it has one,
+/// and where nothing tells.
+pub(crate) fn of<'v>(view: &View<'v>, seat: &Seat) -> Option<Addressless<'v>> {
+    if seat.instance.is_meant_off() || seat.vif.fixed.is_empty() {
+        return None;
+    }
+    if let Some((inside, nic)) = seat.inside(view) {
+        let read = view.read.netns.iter().find(|ns| ns.inode == inside.inode)?;
+        // A client that gets no lease gives itself an address of the link's (RFC 3927).
+        let counts = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if !ip.is_link_local());
+        let has = read.addresses_of(nic.index).any(|address| counts(address.net.addr()));
+        return (!has && nic.is_running()).then_some(Addressless { inside: Some((inside, nic)) });
+    }
+    let is_without = match answers(view, seat) {
+        Some(answers) => !answers,
+        None => ended_without(seat)?,
+    };
+    is_without.then_some(Addressless { inside: None })
+}
+
+/// Whether anybody at one of its addresses answers who asks for real; `None` where nobody asks.
+fn answers(view: &View, seat: &Seat) -> Option<bool> {
+    let is_its = |ip: IpAddr| seat.vif.fixed.iter().any(|own| IpAddr::V4(*own) == ip);
+    let is_held =
+        |mac| view.holders.iter().any(|h| is_its(h.address) && h.stations.iter().any(|s| s.mac == mac));
+    if seat.vif.mac.is_some_and(is_held) {
+        return Some(true);
+    }
+    let mut asked = view.probes.iter().filter(|probe| is_its(probe.to) && probe.sent > 0).peekable();
+    asked.peek()?;
+    Some(asked.any(|probe| probe.received > 0))
+}
+
+/// Whether the last that its console tells of DHCP is that there is no lease; `None` where it tells nothing of it.
+fn ended_without(seat: &Seat) -> Option<bool> {
+    let console = console_of(seat.host, seat.instance)?;
+    console.events.iter().rev().find_map(|event| match event.kind {
+        ConsoleEventKind::DhcpLease(_) => Some(false),
+        ConsoleEventKind::DhcpStarted(_)
+        | ConsoleEventKind::DhcpDiscover
+        | ConsoleEventKind::DhcpSelect
+        | ConsoleEventKind::DhcpNoLease
+        | ConsoleEventKind::DhcpFailed => Some(true),
+        ConsoleEventKind::MetadataAsked
+        | ConsoleEventKind::MetadataUnreachable(_)
+        | ConsoleEventKind::NicMissing
+        | ConsoleEventKind::Login => None,
+    })
+}
+
+impl<'v> Addressless<'v> {
+    /// The instance's own side of the NIC.
+    pub(crate) fn place(&self, seat: &Seat) -> Place {
+        let (netns, device) = match self.inside {
+            Some((inside, nic)) => (inside.name.clone(), nic.name.clone()),
+            None => (String::new(), String::new()),
+        };
+        Place { host: seat.instance.name.clone(), netns, device, stage: Stage::Instance }
+    }
+
+    /// What dies first for want of the address: inside, and where others look for who has it.
+    pub(crate) fn stop(&self, view: &View<'v>, seat: &Seat) -> Option<Stopped<'v>> {
+        let (inside, _) = self.inside?;
+        let is_its = |ip: IpAddr| seat.vif.fixed.iter().any(|own| IpAddr::V4(*own) == ip);
+        view.stop_of(seat.instance, |s| {
+            s.is_in(inside) || matches!(s.stop, Stop::NeighbourUnresolved { ip, .. } if is_its(*ip))
+        })
+    }
+
+    /// In the model, it has been given what its record says.
+    pub(crate) fn mend(&self, seat: &Seat) -> Vec<Mend> {
+        let Some((inside, nic)) = self.inside else { return Vec::new() };
+        let (machine, device) = (inside.machine.clone(), nic.name.clone());
+        let bits = seat.network.and_then(|network| network.cidr).map(|cidr| cidr.prefix_len());
+        let meant = seat.vif.fixed.first().zip(bits).and_then(|(ip, bits)| Ipv4Net::new(*ip, bits).ok());
+        let route = seat.gateway().filter(|_| uplinks::default_via(inside).is_none());
+        let route =
+            route.map(|via| Mend::DefaultRoute { machine: machine.clone(), via, device: device.clone() });
+        let address = meant.map(|meant| Mend::Set { machine, device, setting: Setting::Address(meant) });
+        address.into_iter().chain(route).collect()
+    }
+
+    /// A fault of DHCP's that has left it without one: whatever else dies, dies of that.
+    pub(crate) fn left_by(&self, fault: Fault) -> Found {
+        let mut found = fault.found();
+        if found.order.is_some() {
+            (found.finding.exchange, found.finding.direction) = (Exchange::Dhcp, Direction::Reply);
+        }
+        found.breaks(Exchange::Dhcp, Direction::Reply).reaching(Reach::Instances)
+    }
+}
