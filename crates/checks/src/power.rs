@@ -5,7 +5,7 @@ use model::finding::{Evidence, EvidenceKind};
 use model::service::Domain;
 
 use crate::evidence;
-use crate::restart::typed;
+use crate::restart::{operand, typed};
 use crate::view::Seat;
 
 /// `vm_state` of what is meant to have a domain that runs (nova/compute/vm_states.py).
@@ -82,7 +82,7 @@ pub(crate) fn paused(seat: &Seat) -> Option<Vec<Evidence>> {
     let domain = domain(seat).filter(|domain| domain.live && !is_meant)?;
     let mut shown = Vec::new();
     if domain.state.as_deref() == Some("paused") {
-        let source = format!("virsh domstate {}", typed(&domain.name));
+        let source = format!("virsh domstate {}", operand(&domain.name));
         shown.push(evidence::record(EvidenceKind::State, source, format!("paused ({})", domain.file)));
     }
     let mut processes = seat.host.processes.iter();

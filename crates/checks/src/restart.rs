@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::finding::Remedy;
 use model::intent::Instance;
 use model::service::Dnsmasq;
-pub(crate) use model::shell::word as typed;
+pub(crate) use model::shell::{operand, word as typed};
 
 use crate::dhcp_server;
 use crate::evidence;

@@ -2,6 +2,7 @@
 
 use model::Intent;
 use model::intent::Instance;
+use model::shell;
 use model::snapshot::Gap;
 
 use crate::diagnose::Case;
@@ -87,6 +88,6 @@ pub(crate) fn switched_off(case: &Case, subject: &Subject) -> Option<Gap> {
     Some(Gap {
         what: format!("whether {name} reaches anything"),
         why: format!("it is switched off: its vm_state is {}", vm_state.as_deref().unwrap_or_default()),
-        would_need: format!("{name} running: nova start {name}"),
+        would_need: format!("{name} running: nova start {}", shell::operand(name)),
     })
 }

@@ -122,7 +122,7 @@ fn remedy(view: &View, host: &str, instance: &Instance, wanted: &Wanted, meant: 
     if meant == Some(true) {
         return restart::compute(view, host, "writes the instances' chains again");
     }
-    let group = instance.security_groups.first().map_or("default", |g| g.name.as_str());
+    let group = restart::operand(instance.security_groups.first().map_or("default", |g| g.name.as_str()));
     Remedy {
         command: format!("nova secgroup-add-rule {group} {}", wanted.words),
         undo: format!("nova secgroup-delete-rule {group} {}", wanted.words),

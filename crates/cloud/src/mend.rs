@@ -8,6 +8,7 @@ mod apply;
 mod behind;
 pub(crate) mod bound;
 mod change;
+mod cluster;
 mod commit;
 mod error;
 mod kept;
@@ -75,10 +76,11 @@ async fn plan_in(
     ask: &Ask,
     clock: &Clock,
 ) -> Result<Change, MendError> {
+    let failed = |error: sqlx::Error| classify(url, &error);
     let mut change = asked_in(session, schema, url, ask, clock).await?;
-    change.as_kept(session, schema).await.map_err(|error| classify(url, &error))?;
-    let literals = kept::literals(session, schema, &change.table, change.row).await;
-    change.literals = literals.map_err(|error| classify(url, &error))?;
+    change.as_kept(session, schema).await.map_err(failed)?;
+    change.literals = kept::literals(session, schema, &change.table, change.row).await.map_err(failed)?;
+    change.note = cluster::noted(session, change.note).await.map_err(failed)?;
     Ok(change)
 }
 

@@ -11,6 +11,12 @@ pub fn word(text: &str) -> String {
     }
 }
 
+/// A name among a command's operands, the first of them and behind all options: one that looks like an option has before
+/// it what ends these, by POSIX's guideline 10, to which nova's, libvirt's and the system's own tools keep.
+pub fn operand(name: &str) -> String {
+    if name.starts_with('-') { format!("-- {}", word(name)) } else { word(name) }
+}
+
 /// A command as it must be typed to run in a namespace: by the name that it has under /run/netns, or as it is.
 pub fn within(netns: Option<&str>, command: &str) -> String {
     match netns {
@@ -21,7 +27,7 @@ pub fn within(netns: Option<&str>, command: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{within, word};
+    use super::{operand, within, word};
 
     #[test]
     fn a_path_is_typed_so_that_a_shell_reads_it_as_one() {
@@ -30,6 +36,14 @@ mod tests {
         assert_eq!(word("/it's"), "'/it'\\''s'");
         assert_eq!(word("$(x)"), "'$(x)'");
         assert_eq!(word(""), "''");
+    }
+
+    #[test]
+    fn a_name_is_no_option() {
+        assert_eq!(operand("web1"), "web1");
+        assert_eq!(operand("--help"), "-- --help");
+        assert_eq!(operand("-$(x)"), "-- '-$(x)'");
+        assert_eq!(operand("it's"), "'it'\\''s'");
     }
 
     #[test]

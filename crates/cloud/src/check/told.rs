@@ -118,9 +118,9 @@ fn quoted(column: &str, cell: Option<&str>) -> String {
     }
 }
 
-/// A word of a command.
+/// The operand of a command.
 fn typed(_column: &str, cell: Option<&str>) -> String {
-    shell::word(cell.unwrap_or_default())
+    shell::operand(cell.unwrap_or_default())
 }
 
 /// Typed into the database's own client, and not into a shell.
@@ -202,6 +202,8 @@ mod tests {
     fn a_command_is_typed_as_a_shell_reads_it() {
         let finding = found("domain-of-deleted-instance", &["it's;x"; 7]);
         assert_eq!(finding.remedy[0].command, "virsh destroy 'it'\\''s;x'");
+        let finding = found("domain-of-deleted-instance", &["--help"; 7]);
+        assert_eq!(finding.remedy[0].command, "virsh destroy -- --help");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub enum MendError {
     #[error(
         "floating IP {address} is on {instance}, which lives: \
          take it off through nova (`nova floating-ip-disassociate {} {address}`), which tells the host, too",
-        shell::word(.instance)
+        shell::operand(.instance)
     )]
     Lives {
         /// It.

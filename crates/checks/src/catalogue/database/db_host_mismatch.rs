@@ -33,7 +33,7 @@ use model::snapshot::Host;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::restart::typed;
+use crate::restart::operand;
 use crate::sql;
 use crate::view::{Seat, View};
 
@@ -80,7 +80,7 @@ fn finding(view: &View, seat: &Seat, recorded: &str) -> Option<Found> {
         ),
         evidence::state(
             seat.ns,
-            &format!("virsh domstate {}", typed(domain)),
+            &format!("virsh domstate {}", operand(domain)),
             format!(
                 "{domain} runs on {}{}",
                 seat.host.name,

@@ -62,6 +62,14 @@ mod tests {
     }
 
     #[test]
+    fn a_groups_name_is_no_option_and_no_command() {
+        let mut cloud = broken("sg-missing-icmp");
+        "-a;b".clone_into(&mut cloud.intent.instances[0].security_groups[0].name);
+        let remedy = &cloud.diagnose("web1").findings[0].remedy[0];
+        assert_eq!(remedy.command, "nova secgroup-add-rule -- '-a;b' icmp -1 -1 0.0.0.0/0");
+    }
+
+    #[test]
     fn blames_the_chain_where_the_database_means_icmp_to_be_let_in() {
         let mut cloud = broken("sg-missing-icmp");
         cloud.intent = healthy().intent;

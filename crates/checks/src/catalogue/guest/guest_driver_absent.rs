@@ -40,7 +40,7 @@ use crate::dhcp_told::console_of;
 use crate::evidence;
 use crate::found::{Fault, Found, Reach};
 use crate::power;
-use crate::restart::typed;
+use crate::restart::{operand, typed};
 use crate::view::{Seat, View};
 
 /// Looks for instances that run and have never sent a frame by their NIC: one finding an instance.
@@ -98,7 +98,7 @@ fn without_driver(view: &View, seat: &Seat) -> Option<Found> {
             evidence::advice(
                 format!(
                     "glance image-update --property hw_vif_model=e1000 IMAGE; nova rebuild {} IMAGE",
-                    typed(name)
+                    operand(name)
                 ),
                 "rebuild writes the instance's disk anew",
             ),

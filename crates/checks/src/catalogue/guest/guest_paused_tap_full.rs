@@ -34,7 +34,7 @@ use model::path::{Direction, Exchange, Stage};
 use crate::evidence;
 use crate::found::{Fault, Found, Reach, at};
 use crate::power;
-use crate::restart::typed;
+use crate::restart::{operand, typed};
 use crate::view::{Seat, View};
 
 /// Looks for instances whose QEMU does not work, though they are meant to: one finding an instance.
@@ -65,9 +65,9 @@ fn paused(view: &View, seat: &Seat) -> Option<Found> {
             note: "somebody stopped it: see who".to_owned(),
         },
         None => Remedy {
-            command: format!("virsh resume {}", typed(&domain.name)),
-            undo: format!("virsh suspend {}", typed(&domain.name)),
-            note: format!("first see why: virsh domstate --reason {}", typed(&domain.name)),
+            command: format!("virsh resume {}", operand(&domain.name)),
+            undo: format!("virsh suspend {}", operand(&domain.name)),
+            note: format!("first see why: virsh domstate --reason {}", operand(&domain.name)),
         },
     };
     let fault = Fault {

@@ -36,7 +36,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, Reach};
 use crate::mend::Mend;
 use crate::power;
-use crate::restart::typed;
+use crate::restart::operand;
 use crate::view::{Seat, Stopped, View};
 
 /// What the model calls a tap that nothing names.
@@ -86,7 +86,7 @@ fn off(view: &View, seat: &Seat) -> Option<Found> {
         evidence: shown,
         owner: "libvirt",
         remedy: vec![evidence::advice(
-            format!("nova reboot --hard {}", typed(name)),
+            format!("nova reboot --hard {}", operand(name)),
             "starts the instance anew; its log under /var/log/libvirt/qemu tells why it ended",
         )],
         instances: vec![name.clone()],

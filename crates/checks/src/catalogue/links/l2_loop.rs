@@ -223,8 +223,8 @@ fn finding(view: &View, circle: &Circle) -> Found {
         owner: "operator",
         remedy: vec![evidence::remedy(
             ns,
-            &format!("ip link set {} nomaster", typed(&cut.name)),
-            &format!("ip link set {} master {}", typed(&cut.name), typed(&bridge.name)),
+            &format!("ip link set dev {} nomaster", typed(&cut.name)),
+            &format!("ip link set dev {} master {}", typed(&cut.name), typed(&bridge.name)),
             "if it is that one which is too many; its bridge loses a moment's frames",
         )],
         instances: names.into_iter().collect(),

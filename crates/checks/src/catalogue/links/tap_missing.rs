@@ -31,6 +31,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::mend::Mend;
 use crate::power;
+use crate::restart::{operand, typed};
 use crate::view::View;
 
 /// Looks for NICs whose host side is named and not there.
@@ -68,13 +69,13 @@ pub fn check(view: &View) -> Vec<Found> {
                 evidence::record(EvidenceKind::Config, source, format!("{name}: target dev {device}")),
                 evidence::state(
                     seat.ns,
-                    &format!("ip link show dev {device}"),
+                    &format!("ip link show dev {}", typed(device)),
                     format!("Device \"{device}\" does not exist."),
                 ),
             ],
             owner: "libvirt",
             remedy: vec![evidence::advice(
-                format!("nova reboot --hard {name}"),
+                format!("nova reboot --hard {}", operand(name)),
                 "restarts the instance; its NIC is plugged in again",
             )],
             instances: vec![name.clone()],
@@ -93,6 +94,16 @@ mod tests {
     #[test]
     fn fires_on_a_tap_that_is_gone() {
         assert_eq!(codes(&broken("tap-missing").diagnose("web1")), ["tap-missing compute1//vnet0"]);
+    }
+
+    #[test]
+    fn an_instances_name_is_no_option_and_no_command() {
+        for (name, typed) in [("--help", "-- --help"), ("-$(x)", "-- '-$(x)'"), ("a;b", "'a;b'")] {
+            let mut cloud = broken("tap-missing");
+            name.clone_into(&mut cloud.intent.instances[0].name);
+            let finding = &cloud.diagnose(name).findings[0];
+            assert_eq!(finding.remedy[0].command, format!("nova reboot --hard {typed}"));
+        }
     }
 
     #[test]
