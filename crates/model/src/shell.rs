@@ -11,8 +11,8 @@ pub fn word(text: &str) -> String {
     }
 }
 
-/// A name among a command's operands, the first of them and behind all options: one that looks like an option has before
-/// it what ends these, by POSIX's guideline 10, to which nova's, libvirt's and the system's own tools keep.
+/// A name among a command's operands, the first of them and behind all options: one that looks like an option has
+/// before it what ends these, by POSIX's guideline 10, to which nova's, libvirt's and the system's own tools keep.
 pub fn operand(name: &str) -> String {
     if name.starts_with('-') { format!("-- {}", word(name)) } else { word(name) }
 }

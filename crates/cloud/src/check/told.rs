@@ -133,8 +133,8 @@ pub(crate) fn is_number(column: &str) -> bool {
     column == "id" || (column.ends_with("_id") && column != "project_id")
 }
 
-/// A sentence or statement with the row's values in place of `{column}`, and of `{own is column}` what holds the table's
-/// own column to such a value. What a row holds may itself look like a column in braces.
+/// A sentence or statement with the row's values in place of `{column}`, and in place of `{own is column}` what holds
+/// the table's own column to such a value. What a row holds may itself look like a column in braces.
 pub(crate) fn filled(
     spec: &Spec,
     template: &str,
