@@ -11,8 +11,8 @@ use serde::ser::{
 
 /// What becomes of texts.
 pub(crate) trait Texts {
-    /// Of a text. `key` is the nearest key of a map, or field, that it stands under; of a tuple variant, its name and the
-    /// place: `source-range.1`.
+    /// Of a text. `key` is the nearest key of a map, or field, that it stands under; of a tuple variant, its name and
+    /// the place: `source-range.1`.
     fn text<'t>(&self, key: Option<&str>, text: &'t str) -> Cow<'t, str>;
 
     /// Of a map's key. `map` is the field or the key that the map stands under.

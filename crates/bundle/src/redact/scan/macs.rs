@@ -1,4 +1,4 @@
-//! MACs as they are written: with colons, alone or in what is longer, under a mask, and in groups as switches have them.
+//! MACs as they are written: with colons, alone or in what is longer, under a mask, and in groups as switches do.
 
 use model::Mac;
 
