@@ -1,7 +1,7 @@
 //! Writes the bundle of a compute host that does not exist: `synthetic FILE INSTANCES [NAMES]`. Sizes are those of a
-//! real one: a tap, a domain, a console and two dozen rules for each instance, a full log and a busy connection table. Of
-//! NAMES instances the database tells, the others being elsewhere; the log names them all. Prints how long writing took,
-//! and how long the file is.
+//! real one: a tap, a domain, a console and two dozen rules for each instance, a full log and a busy connection table.
+//! Of NAMES instances the database tells, the others being elsewhere; the log names them all. Prints how long writing
+//! took, and how long the file is.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example fails by panicking")]
 #![allow(clippy::print_stdout, reason = "it is what the example is for")]
