@@ -71,7 +71,7 @@ fn unread_places(path: &str, problems: &[parse::Problem], need: &str) -> Option<
     Some((format!("{} places of {path} ({first})", problems.len()), need.to_owned()))
 }
 
-/// Rules that may be there, and are not told.
+/// Rules that may be there, and are not told: each with the one file that would tell them.
 fn unread(place: &Place<'_>, has_nft: bool, saved: &[(Family, Dialect)]) -> Vec<Unread> {
     let unread = |family, what: &str, need: &str| Unread {
         family,
@@ -80,20 +80,20 @@ fn unread(place: &Place<'_>, has_nft: bool, saved: &[(Family, Dialect)]) -> Vec<
     };
     let mut out = Vec::new();
     if !has_nft && !is_before_nf_tables(place.files) {
-        let what = match place.command(&["iptables_-vnxL", "iptables_-t_filter_-nvL", "iptables_-t_nat_-nvL"])
-        {
-            Some(_) if saved.is_empty() => {
-                "netfilter rules, which `iptables -L` lists without what they look for,"
+        let listings = ["iptables_-vnxL", "iptables_-t_filter_-nvL", "iptables_-t_nat_-nvL"];
+        let listed = "rules of iptables (`iptables -L` lists them without what they look for)";
+        let what = if place.command(&listings).is_some() { listed } else { "rules of iptables" };
+        let of_iptables = [
+            (Family::Ip, what, "iptables-save -c"),
+            (Family::Ip6, "rules of ip6tables", "ip6tables-save -c"),
+        ];
+        for (family, what, need) in of_iptables {
+            if saved.iter().all(|(of, _)| *of != family) {
+                out.push(unread(family, what, need));
             }
-            Some(_) | None => "netfilter rules in nf_tables",
-        };
-        let need = if saved.is_empty() {
-            "iptables-save -c, and nft -a list ruleset"
-        } else {
-            "nft -a list ruleset"
-        };
+        }
         for family in [Family::Ip, Family::Ip6, Family::Bridge, Family::Arp, Family::Netdev] {
-            out.push(unread(family, what, need));
+            out.push(unread(family, "netfilter rules in nf_tables", "nft -a list ruleset"));
         }
     }
     let has_legacy = |family| saved.iter().any(|(of, dialect)| *of == family && dialect.is_legacy());

@@ -18,7 +18,11 @@ fn sample(name: &str) -> PathBuf {
 
 /// A sample read as a folder: its machines.
 fn machines(name: &str) -> Vec<Machine> {
-    let bundle = read_folder(&sample(name), name).unwrap();
+    machines_in(&sample(name))
+}
+
+fn machines_in(folder: &Path) -> Vec<Machine> {
+    let bundle = read_folder(folder, "report").unwrap();
     assert_eq!((bundle.gaps.as_slice(), bundle.is_sosreport), (&[][..], true));
     bundle.members.into_iter().map(|member| member.outcome.unwrap()).collect()
 }
@@ -106,6 +110,31 @@ fn the_layout_of_sos_4_is_read() {
     let [gap] = further.gaps.as_slice() else { panic!("{:?}", further.gaps) };
     assert!(gap.what.ends_with("of the namespace qdhcp-7 of node8"), "{gap:?}");
     assert!(gap.would_need.contains("nft -a list ruleset"), "{gap:?}");
+}
+
+/// `iptables -L` alone is no dump; what is missing is told one by one, each with the one file that would settle it.
+#[test]
+fn rules_that_are_only_listed_are_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = folder.path().join("report");
+    let (from, to) = (sample("sos-4.8"), copied.to_str().unwrap());
+    let status = std::process::Command::new("cp").args(["-r", from.to_str().unwrap(), to]).status();
+    assert!(status.unwrap().success());
+    std::fs::remove_file(copied.join("sos_commands/firewall_tables/nft_-a_list_ruleset")).unwrap();
+    let listing = sample("sos-3.2").join("sos_commands/networking/iptables_-t_filter_-nvL");
+    std::fs::copy(listing, copied.join("sos_commands/networking/iptables_-t_filter_-nvL")).unwrap();
+    let machines = machines_in(&copied);
+    let rules: Vec<(&str, &str)> =
+        lacks(&machines[0]).into_iter().filter(|(what, _)| what.contains("rules")).collect();
+    let listed = "rules of iptables (`iptables -L` lists them without what they look for) of node8";
+    let expected = [
+        (listed, "iptables-save -c"),
+        ("rules of ip6tables of node8", "ip6tables-save -c"),
+        ("netfilter rules in nf_tables of node8", "nft -a list ruleset"),
+    ];
+    assert_eq!(rules, expected);
+    let ruleset = &machines[0].netns.ruleset;
+    assert_eq!(ruleset.unread_of(Family::Ip).unwrap().would_need, "iptables-save -c");
 }
 
 /// Without links or routes nothing is said of the host.
