@@ -120,6 +120,18 @@ fn a_loss_that_a_capture_shows_is_told_from_the_bundle_beside_it_and_live() {
         {
             assert!(marks.iter().any(|mark| mark == expected), "{expected} in {marks:#?}");
         }
+        // And where each of them went.
+        let ours = "10.0.2.24 > 1.2.3.4: ICMP echo request";
+        let is_ours = |way: &&Value| text(&way["packets"][0]["packet"]).starts_with(ours);
+        let way = list(&json["journeys"]).iter().find(is_ours).unwrap();
+        let packets = list(&way["packets"]);
+        assert_eq!(packets.len(), 6, "{way:#}");
+        for packet in packets {
+            assert_eq!((text(&packet["end"]), text(&packet["expected_at"])), ("lost", "compute1//eth0"));
+            let seen = list(&packet["seen"]).iter().map(|stop| text(&stop["vantage"])).collect::<Vec<_>>();
+            assert_eq!(seen, ["web1//eth0", "compute1//vnet0", "compute1//br100"]);
+            assert!(text(&packet["seen"][0]["recorded"]).starts_with("packet "), "{packet:#}");
+        }
         // The command that is told shows the very packets.
         let shown = printed(&["sh", "-c", text(&evidence[0]["source"])]);
         assert_eq!(shown.lines().filter(|line| line.contains("Echo (ping) request")).count(), 6, "{shown}");
@@ -170,6 +182,64 @@ fn plain_captures_of_single_devices_tell_what_they_can() {
     let json = ask(&[&old]);
     assert!(gaps(&json).contains("1440 minutes before the machines were read"), "{}", gaps(&json));
     assert_eq!(text(&list(&json["findings"])[0]["confidence"]), "possible", "{json:#}");
+}
+
+/// Whether anybody would have seen web1's ping of 1.2.3.4 on the uplink.
+fn at_uplink(json: &Value) -> Vec<String> {
+    marks(json).into_iter().filter(|mark| mark.starts_with("compute1/eth0 ")).collect()
+}
+
+#[test]
+fn what_was_kept_of_another_host_alone_lacks_nothing_of_this_one() {
+    let recorded = Recorded::of("h");
+    recorded.block();
+    let other = "198.51.100.2";
+    let file = recorded.pinging("all.pcapng", &[other, "1.2.3.4"]);
+    let site = recorded.lab.site();
+    let ask = |captures: &[&str]| {
+        let captures: Vec<&str> = captures.iter().flat_map(|capture| ["--capture", *capture]).collect();
+        recorded.ask(&[&["--passive", "--site", site.to_str().unwrap()], &captures[..]].concat()).1
+    };
+    let whole = ask(&[&file]);
+    assert!(at_uplink(&whole).contains(&"compute1/eth0 not-seen".to_owned()), "{:#?}", at_uplink(&whole));
+    let filtered = |name: &str, format: &str, only: &str| {
+        let out = recorded.path(name);
+        printed(&["tshark", "-r", &file, "-Y", only, "-F", format, "-w", &out]);
+        out
+    };
+    let inside = filtered("in.pcap", "pcap", "frame.interface_name == \"compute1//vnet0\"");
+    let inside = format!("compute1//vnet0={inside}");
+    // As `tcpdump host B` would have kept them; and a file that still says by which filter another was recorded.
+    let of_other = format!("ip.addr == {other} && frame.interface_name == \"compute1//eth0\"");
+    let plain = format!("compute1//eth0={}", filtered("host.pcap", "pcap", &of_other));
+    for uplink in [plain, filtered("host.pcapng", "pcapng", &of_other)] {
+        let json = ask(&[&inside, &uplink]);
+        let marks = at_uplink(&json);
+        assert!(
+            !marks.is_empty() && marks.iter().all(|mark| mark == "compute1/eth0 not-watched"),
+            "{marks:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_hopline_asks_itself_is_judged_by_that_alone() {
+    let recorded = Recorded::of("q");
+    recorded.block();
+    let file = recorded.pinging("out.pcapng", &["1.2.3.4"]);
+    let site = recorded.lab.site();
+    let site = site.to_str().unwrap();
+    printed_in(&recorded.lab.netns("compute1"), &["ip", "xfrm", "policy", "flush"]);
+    let (_, json) = recorded.ask(&["--passive", "--site", site, "--capture", &file]);
+    assert_eq!(told(&json).0, "lost-at-hop compute1//eth0");
+    let (run, json) = recorded.ask(&["--site", site, "--capture", &file]);
+    assert_eq!((run.code, list(&json["findings"]).len()), (0, 0), "it is mended since: {json:#}");
+    assert!(marks(&json).contains(&"compute1/eth0 seen".to_owned()), "{:#?}", marks(&json));
+    let looked = json["coverage"]["looked_at"].to_string();
+    assert!(looked.contains(&format!("capture {file}: ")), "{looked}");
+    let stops = list(&json["journeys"]).iter().flat_map(|way| list(&way["packets"]));
+    let stops = stops.flat_map(|packet| list(&packet["seen"]));
+    assert!(stops.clone().count() > 0 && stops.into_iter().all(|stop| text(&stop["recorded"]).is_empty()));
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use chromium::{Browser, OUTSIDE};
+use chromium::{Browser, FOLDED, OUTSIDE};
 use cli_support::{command, read};
 use serde_json::json;
 use support::test_lab::TestLab;
@@ -57,14 +57,21 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
     assert_eq!(told.code, 1, "{told:?}");
 
     let mut browser = Browser::start();
-    for width in [1280, 390] {
+    for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
         for file in [&html, &ways_html] {
-            browser.look(width, "light");
+            browser.look(width, scheme);
             browser.open(file.as_ref());
-            assert_eq!(browser.complaints(), Vec::<String>::new(), "{file} {width}");
-            assert_eq!(browser.run(OUTSIDE), json!([]), "{file} {width}");
+            browser.run("document.querySelectorAll('details').forEach(e => e.open = true)");
+            assert_eq!(browser.complaints(), Vec::<String>::new(), "{file} {width} {scheme}");
+            assert_eq!(browser.run(OUTSIDE), json!([]), "{file} {width} {scheme}");
         }
     }
+    // A4 less its margins, at 96 pixels an inch.
+    browser.look(718, "light");
+    browser.open(html.as_ref());
+    browser.print(718);
+    assert_eq!(browser.run(OUTSIDE), json!([]));
+    assert_eq!(browser.run(FOLDED), json!([]));
     browser.look(1280, "light");
     browser.open(html.as_ref());
     assert_eq!(browser.run("document.querySelector('.first .code').innerText"), FAULT);
@@ -74,6 +81,14 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
     assert!(station.as_str().unwrap().starts_with("compute1 br100, the way there: ends here"), "{station}");
     let line = browser.run(&format!("document.querySelector({at_break}.getAttribute('href')).innerText"));
     assert!(line.as_str().unwrap().contains("FORWARD rule 1"), "{line}");
+
+    let drawn = "[...document.querySelectorAll('.sequence .gone')].filter(e => e.checkVisibility()).length";
+    assert_eq!(browser.run(drawn), 2, "its two pings are lost, and the others' are folded");
+    let lost = browser.run("document.querySelector('.sequence .wide .lost').textContent");
+    assert!(lost.as_str().unwrap().starts_with("LOST: FORWARD rule 1"), "{lost}");
+    let folded = "document.querySelectorAll('.sequence > details > summary').length";
+    assert!(browser.run(folded).as_u64().unwrap() >= 5, "the ladder's other questions");
+    assert_eq!(browser.run("document.querySelectorAll('script').length"), 0);
 
     browser.open(ways_html.as_ref());
     let crosses = "[...document.querySelectorAll('.gone')].filter(e => e.getClientRects().length).length";
