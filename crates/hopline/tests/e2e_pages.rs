@@ -89,6 +89,9 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
     let folded = "document.querySelectorAll('.sequence > details > summary').length";
     assert!(browser.run(folded).as_u64().unwrap() >= 5, "the ladder's other questions");
     assert_eq!(browser.run("document.querySelectorAll('script').length"), 0);
+    let astray = "[...document.querySelectorAll('a')].map(e => e.getAttribute('href')) \
+                  .filter(href => !href.startsWith('#') || !document.getElementById(href.slice(1)))";
+    assert_eq!(browser.run(astray), json!([]), "links that lead nowhere");
 
     browser.open(ways_html.as_ref());
     let crosses = "[...document.querySelectorAll('.gone')].filter(e => e.getClientRects().length).length";

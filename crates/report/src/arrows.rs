@@ -97,8 +97,8 @@ pub(crate) fn about(took_ns: i64, doubt_ns: i64) -> String {
     format!("{about}{}", took(took_ns))
 }
 
-/// Heads of the columns and the rows beneath them, each a picture of its own, so that a page can keep the heads in view;
-/// rows are links to anchors that begin so.
+/// Heads of the columns and the rows beneath them, each a picture of its own, so that a page can keep the heads in
+/// view; rows are links to anchors that begin so.
 pub(crate) fn inline(out: &mut String, grid: &Grid, rows: &[Row], links: &str) {
     svg(out, &heads(grid), "heads", "the places where packets were seen");
     svg(out, &lines(grid, rows, Some(links)), "rows", "the ways of packets");

@@ -26,8 +26,8 @@ pub(crate) const STYLE: &str = include_str!("picture/style.css");
 /// Stations in a row of the picture that stands alone.
 const STATIONS: usize = 7;
 
-/// Writes the picture of the path that the first finding is on as an SVG document that needs nothing else; beneath it, how
-/// packets were seen to go, where they were.
+/// Writes the picture of the path that the first finding is on as an SVG document that needs nothing else; beneath it,
+/// how its packets were seen to go, where they were.
 pub fn svg(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     let title = title(diagnosis);
     let picture = draw::picture(diagnosis, STATIONS, draw::Links::No);

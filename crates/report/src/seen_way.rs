@@ -86,5 +86,6 @@ fn time(way: &SeenWay, before: &Stop, after: &Stop) -> Option<String> {
     let took_ns = after.time_ns.saturating_sub(before.time_ns);
     let doubt_ns =
         if before.vantage == after.vantage { 0 } else { from.doubt_ns.saturating_add(to.doubt_ns) };
-    (from.clock == to.clock).then(|| arrows::about(took_ns, doubt_ns))
+    // A bridge shows a packet with the stamp that its port has given it: nobody measured how long that took.
+    (from.clock == to.clock && took_ns != 0).then(|| arrows::about(took_ns, doubt_ns))
 }

@@ -1,5 +1,5 @@
-//! The packets on a diagnosis' page as a person sees them: opened in a real Chromium, wide and narrow, light and dark, and
-//! put on paper.
+//! The packets on a diagnosis' page as a person sees them: opened in a real Chromium, wide and narrow, light and dark,
+//! and put on paper.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

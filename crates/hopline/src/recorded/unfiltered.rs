@@ -1,9 +1,9 @@
 //! Whether what was recorded by a filter that nobody knows tells that it would have kept two others' packets.
 //!
-//! Plain pcap does not tell its filter. `host B` keeps all that B says and hears, both ways, and nothing that A and C say
-//! to one another: so a capture of B's conversations with A, whole as they are, lacks nothing of A's with C. What is
-//! known to people as a filter names a few hosts, or a network; where the packets of a capture have no such thing in
-//! common that leaves A and C out, they were not kept for it.
+//! Plain pcap does not tell its filter. `host B` keeps all that B says and hears, both ways, and nothing that A and C
+//! say to one another: so a capture of B's conversations with A, whole as they are, lacks nothing of A's with C. What
+//! people filter by is a few hosts, or a network; where the packets of a capture have no such thing in common that
+//! leaves A and C out, they were not kept for it.
 
 use std::collections::BTreeSet;
 

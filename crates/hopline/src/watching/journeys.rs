@@ -13,7 +13,8 @@ use crate::gather::Facts;
 use crate::probes::Probe;
 use crate::sightings::{self, Half};
 
-/// The packets of each probe's question. What was seen at a vantage that is none of `whole`, by its number, is left out.
+/// The packets of each probe's question. What was seen at a vantage that is none of `whole`, by its number, is left
+/// out.
 pub(super) fn of(
     packets: Vec<Sighting>,
     whole: &[Option<&Vantage>],

@@ -1,4 +1,5 @@
-//! How packets were seen to go: the broken question as a picture, each other one folded, and each packet's stops beneath.
+//! How packets were seen to go: the broken question as a picture, each other one folded, and each packet's stops
+//! beneath.
 
 use std::fmt::Write as _;
 
