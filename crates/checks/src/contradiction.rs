@@ -11,7 +11,7 @@ use crate::dropped::Telling;
 use crate::explained::Lost;
 use crate::ladder::Rung;
 use crate::ranking::{Rank, Ranked};
-use crate::{dropped, explained, next, proved, said, watched};
+use crate::{dropped, explained, next, proved, said, traced, watched};
 
 /// A question that was really asked, and what came of it.
 #[derive(Clone, Copy)]
@@ -87,6 +87,7 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
             evidence: std::iter::once(said::evidence(probe))
                 .chain(shorter(case, rung, answered))
                 .chain(dropped::of(case, rung, probe))
+                .chain(traced::evidence(case, rung))
                 .collect(),
             owner: "unknown".to_owned(),
             remedy: Vec::new(),

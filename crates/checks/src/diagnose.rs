@@ -7,7 +7,7 @@ use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
-use model::probe::{Asked, DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
+use model::probe::{Asked, DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, Traced};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -56,6 +56,8 @@ pub struct Case<'c> {
     pub drops: &'c [KernelDrop],
     /// Who answered for the addresses in question.
     pub holders: &'c [Holders],
+    /// Which machines beyond the site silent questions pass.
+    pub traces: &'c [Traced],
 }
 
 /// What is asked.

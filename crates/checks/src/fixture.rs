@@ -124,6 +124,7 @@ impl Cloud {
             seen: &self.seen,
             drops: &self.drops,
             holders: &self.holders,
+            traces: &[],
         };
         let (subject, to) = (Subject::Instance(at), to.parse().ok());
         diagnose(&case, &Request { subject, to, symptom: Symptom::Auto })
@@ -142,6 +143,7 @@ impl Cloud {
             seen: &self.seen,
             drops: &self.drops,
             holders: &self.holders,
+            traces: &[],
         };
         diagnose(&case, &Request { subject: Subject::Instance(at), to: None, symptom })
     }
@@ -171,8 +173,18 @@ impl Cloud {
         let (snapshot, intent, holders) = (&self.snapshot, &self.intent, &self.holders);
         let watches = if watches.is_empty() { &self.watches[..] } else { watches };
         let (queues, drops) = (&self.queues[..], &self.drops[..]);
-        let case =
-            Case { snapshot, intent, probes, rules: &[], queues, watches, seen: &self.seen, drops, holders };
+        let case = Case {
+            snapshot,
+            intent,
+            probes,
+            rules: &[],
+            queues,
+            watches,
+            seen: &self.seen,
+            drops,
+            holders,
+            traces: &[],
+        };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }
 

@@ -61,6 +61,7 @@ mod size;
 mod sql;
 mod stations;
 mod steps;
+mod traced;
 mod uplinks;
 mod view;
 mod vlans;

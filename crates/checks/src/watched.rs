@@ -9,7 +9,7 @@ use model::{Netns, Snapshot};
 
 use crate::diagnose::{Case, probe_of, start_of};
 use crate::ladder::Rung;
-use crate::{dropped, said};
+use crate::{dropped, said, traced};
 
 /// A rung's paths with what was seen. The ends are known of the answer too; between them only what was watched is.
 pub(crate) fn observed(case: &Case, rung: Rung, probe: Option<&ProbeResult>) -> Vec<Path> {
@@ -231,19 +231,26 @@ pub(crate) fn finding(
         exchange,
         summary,
         cause: format!(
-            "everything that was read would let it pass; {}",
-            silent_killers(case, before.map(|_| &seen_at), &at.at)
+            "everything that was read would let it pass; {}{}",
+            silent_killers(case, before.map(|_| &seen_at), &at.at),
+            if is_turn { beyond(case, rung) } else { String::new() },
         ),
         confidence: if probe.is_telling() { Confidence::Likely } else { Confidence::Possible },
         evidence: counted(case, parted, rung, probe)
             .into_iter()
             .chain(dropped::of(case, rung, probe))
             .chain([said::evidence(probe)])
+            .chain(traced::evidence(case, rung))
             .collect(),
         owner: "unknown".to_owned(),
         remedy: Vec::new(),
         instances: vec![instance.to_owned()],
     }
+}
+
+/// Who was the last to pass it on, where it has left the site.
+fn beyond(case: &Case, rung: &Rung) -> String {
+    traced::last(case, rung).map_or_else(String::new, |last| format!("; the last to pass it on is {last}"))
 }
 
 /// How many of them were seen at the two devices.

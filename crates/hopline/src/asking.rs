@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use checks::next::{self, Candidate, Choice, Stand};
 use checks::{Purpose, Rung};
 use model::path::Exchange;
-use model::probe::{Holders, ProbeResult};
+use model::probe::{Holders, ProbeResult, Traced};
 use model::snapshot::Gap;
 
 use self::budget::Budget;
@@ -76,6 +76,8 @@ pub(crate) struct Answers {
     pub(crate) turns: Vec<Turn>,
     /// Where several answered for one address.
     pub(crate) holders: Vec<Holders>,
+    /// Which machines beyond the site silent questions pass.
+    pub(crate) traces: Vec<Traced>,
 }
 
 fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> Turn {
@@ -304,15 +306,15 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     /// The instance that a job is about; of several questions all are of one.
     fn instance_of(&self, job: &Job<'_, '_>) -> Option<usize> {
-        let mut owners = job.probes().into_iter().filter_map(|probe| self.any_owner.get(&probe.id));
-        Some(self.questions.get(*owners.next()?)?.rung.instance)
+        let owner = self.any_owner.get(&job.about()?.id)?;
+        Some(self.questions.get(*owner)?.rung.instance)
     }
 
     /// Takes what a job may cost from what its instance may be burdened with. What is too much is left out, and is a
     /// gap; more of what was asked already is no question left out.
     fn affords(&mut self, job: &Job<'_, '_>) -> bool {
         let is_more = job.probes().iter().all(|probe| probe.is_more());
-        let kept = if is_more { budget::KEPT } else { 0 };
+        let kept = if is_more && !job.probes().is_empty() { budget::KEPT } else { 0 };
         if self.budget.takes(self.instance_of(job), job.packets_max(), kept) {
             return true;
         }
@@ -348,10 +350,11 @@ impl<'q, 'a> Talk<'q, 'a> {
         self.under_way -= 1;
         let mut following = Vec::new();
         let stand = match came {
-            Ok(Came { results, gaps, holders, packets }) => {
+            Ok(Came { results, gaps, holders, traces, packets }) => {
                 self.budget.settle(self.instance_of(job), job.packets_max(), packets);
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
+                self.answers.traces.extend(traces);
                 self.ask_more(job, &results);
                 results.into_iter().for_each(|came| more::add(&mut self.answers.results, came));
                 self.gaps.extend(gaps);

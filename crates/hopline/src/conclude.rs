@@ -8,7 +8,7 @@ use model::Diagnosis;
 use model::finding::Outcome;
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
-use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, Traced};
 
 use crate::asking::Turn;
 use crate::gather::Facts;
@@ -45,6 +45,8 @@ pub(crate) struct Probed {
     pub(crate) drops: Vec<KernelDrop>,
     /// Who answered for the addresses in question.
     pub(crate) holders: Vec<Holders>,
+    /// Which machines beyond the site silent questions pass.
+    pub(crate) traces: Vec<Traced>,
     /// In which order, and why.
     pub(crate) turns: Vec<Turn>,
     /// What the captures hold that were given, a line each.
@@ -80,9 +82,10 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, queues, watches, seen, drops, holders, turns: _, captures: _ } = probed;
+    let Probed { probes, rules, queues, watches, seen, drops, holders, traces, turns: _, captures: _ } =
+        probed;
     let (snapshot, intent) = (&facts.snapshot, &facts.intent);
-    Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders }
+    Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders, traces }
 }
 
 /// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with

@@ -4,6 +4,7 @@
 mod as_instance;
 mod inside;
 mod unasked;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use checks::{Purpose, Rung, Service, next};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{Asked, Holders, PING_OCTETS, ProbeResult};
+use model::probe::{Asked, Holders, PING_OCTETS, ProbeResult, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
 use probe::{EchoSize, dns};
@@ -298,6 +299,8 @@ pub(crate) enum Job<'p, 'a> {
     Alone(&'p MachinePlan, &'p Probe<'a>),
     /// Through one NIC.
     Together(&'p Nic<'a>, Vec<&'p Probe<'a>>),
+    /// The way of a question that is silent: it is no question of its own.
+    Trace(&'p MachinePlan, &'p Probe<'a>),
 }
 
 /// Questions through one NIC at one pace are one job.
@@ -317,7 +320,7 @@ pub(crate) fn jobs<'p, 'a: 'p>(probes: impl Iterator<Item = &'p Probe<'a>>) -> V
             {
                 Some(together)
             }
-            Job::Together(..) | Job::Alone(..) => None,
+            Job::Together(..) | Job::Alone(..) | Job::Trace(..) => None,
         });
         match same {
             Some(together) => together.push(probe),
@@ -333,6 +336,23 @@ impl<'p, 'a> Job<'p, 'a> {
         match self {
             Job::Alone(_, probe) => vec![*probe],
             Job::Together(_, probes) => probes.clone(),
+            Job::Trace(..) => Vec::new(),
+        }
+    }
+
+    /// A question that it is about.
+    pub(crate) fn about(&self) -> Option<&'p Probe<'a>> {
+        match self {
+            Job::Alone(_, probe) | Job::Trace(_, probe) => Some(*probe),
+            Job::Together(_, probes) => probes.first().copied(),
+        }
+    }
+
+    /// Which machines a question passes: asked from inside where it is, and from the instance's host otherwise.
+    pub(crate) fn trace(probe: &'p Probe<'a>) -> Job<'p, 'a> {
+        match &probe.from {
+            From::Inside(machine) => Job::Trace(machine, probe),
+            From::Outside(nic) => Job::Trace(nic.host(), probe),
         }
     }
 
@@ -341,6 +361,7 @@ impl<'p, 'a> Job<'p, 'a> {
         let own = self.probes().iter().map(|probe| probe.packets_max()).sum();
         match self {
             Job::Alone(..) => own,
+            Job::Trace(..) => way::TTL_MAX.into(),
             Job::Together(_, probes) => {
                 let hops: BTreeSet<_> = probes.iter().filter_map(|probe| probe.next_hop()).collect();
                 own + u32::try_from(hops.len()).unwrap_or(u32::MAX)
@@ -356,6 +377,7 @@ pub(crate) struct Came {
     pub(crate) gaps: Vec<Gap>,
     /// Where several answered for one address.
     pub(crate) holders: Vec<Holders>,
+    pub(crate) traces: Vec<Traced>,
     /// Packets that were sent for it.
     pub(crate) packets: u32,
 }
@@ -388,5 +410,6 @@ pub(crate) fn run(
     match job {
         Job::Alone(machine, probe) => inside::send(machine, probe, probe.patience(patience), &mut answered),
         Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
+        Job::Trace(machine, probe) => way::trace(machine, probe, patience.usual),
     }
 }

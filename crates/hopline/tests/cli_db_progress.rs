@@ -57,7 +57,8 @@ impl Locked {
     fn check(mut self, stderr: Stdio) -> (i32, String) {
         let arguments = ["db", "check", "--json", "--now", "2026-11-26T12:00:00", "--timeout", "30s"];
         let mut command = command(self.folder.path());
-        let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn();
+        let child =
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn();
         let child = child.unwrap();
         drop(command);
         self.is_opened_by(&child);

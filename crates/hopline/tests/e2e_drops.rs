@@ -99,12 +99,7 @@ fn tcp_that_dies_where_no_walk_goes_is_told_while_ping_lives() {
     in_compute1(&lab, "ip xfrm policy flush");
     // Beyond what the site names nobody knows who means to take connections.
     let folder = tempfile::tempdir().unwrap();
-    let site = folder.path().join("site.toml").display().to_string();
-    let all = std::fs::read_to_string(lab.site()).unwrap();
-    let is_inside =
-        |part: &&str| !part.contains("role = \"router\"") && !part.contains("role = \"external\"");
-    let kept: Vec<&str> = all.split("\n\n").filter(is_inside).collect();
-    std::fs::write(&site, kept.join("\n\n")).unwrap();
+    let site = of_its_own(&lab, &folder);
     let diagnosed = || {
         let arguments = ["diagnose", "web1", "--to", "1.2.3.4", "--json", "--site", &site];
         Report::of(&lab.hopline(&arguments), &arguments)
@@ -122,4 +117,46 @@ fn tcp_that_dies_where_no_walk_goes_is_told_while_ping_lives() {
     printed_in(&lab.netns("ext"), &["iptables", "-F"]);
     in_compute1(&lab, "ip xfrm policy add dir fwd src 10.0.2.24/32 dst 1.2.3.4/32 proto tcp action block");
     diagnosed().assert_finds(&["dropped-by-unmodelled compute1//br100"], "before it leaves the site");
+}
+
+/// A site file that names nobody beyond the cloud's own hosts.
+fn of_its_own(lab: &TestLab, folder: &tempfile::TempDir) -> String {
+    let site = folder.path().join("site.toml").display().to_string();
+    let all = std::fs::read_to_string(lab.site()).unwrap();
+    let is_inside = |part: &&str| {
+        ["router", "external", "switch"].iter().all(|role| !part.contains(&format!("role = \"{role}\"")))
+    };
+    let kept: Vec<&str> = all.split("\n\n").filter(is_inside).collect();
+    std::fs::write(&site, kept.join("\n\n")).unwrap();
+    site
+}
+
+/// Where a ping dies beyond the site, the routers say how far it came: asked from inside, and from its host where the
+/// instance cannot be entered.
+#[test]
+fn a_loss_beyond_the_site_is_told_with_the_last_router_that_passed_it_on() {
+    let lab = TestLab::up("b");
+    let folder = tempfile::tempdir().unwrap();
+    let site = of_its_own(&lab, &folder);
+    let lost = ["iptables", "-A", "FORWARD", "-d", "1.2.3.4", "-p", "icmp", "-j", "DROP"];
+    printed_in(&lab.netns("isp"), &lost);
+    let told = |first: &str| {
+        let arguments = ["diagnose", "web1", "--to", "1.2.3.4", "--json", "--site", &site];
+        let report = Report::of(&lab.hopline(&arguments), &arguments);
+        report.assert_finds(&["lost-at-hop compute1//eth0"], "beyond the site");
+        let finding = &list(&report.json["findings"])[0];
+        let all = list(&finding["evidence"]).iter();
+        let trace = all.map(|one| format!("{}: {}", text(&one["source"]), text(&one["text"])));
+        let trace: Vec<String> = trace.filter(|line| line.starts_with("traceroute")).collect();
+        let is_told =
+            |line: &String| line.contains(first) && line.ends_with("behind it nobody says anything");
+        assert!(trace.len() == 1 && is_told(&trace[0]), "{finding:#}");
+        let cause = text(&finding["cause"]);
+        assert!(cause.contains("the last to pass it on is 198.51.100.2"), "{cause}");
+    };
+    told("1.2.3.4 on web1: 1 10.0.0.42, 2 203.0.113.1, 3 198.51.100.2");
+    let open = std::fs::read_to_string(&site).unwrap();
+    let closed: Vec<&str> = open.lines().filter(|line| !line.contains("-web1\"")).collect();
+    std::fs::write(&site, closed.join("\n")).unwrap();
+    told("1.2.3.4 on compute1: 1 203.0.113.1, 2 198.51.100.2");
 }

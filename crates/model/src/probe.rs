@@ -138,6 +138,32 @@ impl Asked {
     }
 }
 
+/// Which machines a question passes, as they said themselves of packets whose TTL ran out there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// Who asked: host or instance.
+    pub from: String,
+    /// Whom the way leads to.
+    pub to: IpAddr,
+    /// How many TTLs were tried, from 1.
+    pub ttl_max: u8,
+    /// Those that said anything, by TTL.
+    pub hops: Vec<TracedHop>,
+}
+
+/// A machine that a question passes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracedHop {
+    /// The TTL that ran out there.
+    pub ttl: u8,
+    /// The address that it answers with.
+    pub router: IpAddr,
+    /// Source and destination of the packet as it had it, where others than were sent: NAT lies before it.
+    pub quoted: Option<(IpAddr, IpAddr)>,
+    /// What it said where not that the TTL ran out: it turned the packet away, or answered it.
+    pub said: Option<String>,
+}
+
 /// Who has an address, as those say who answered the question for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holders {

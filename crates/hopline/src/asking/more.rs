@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use checks::Purpose;
 use checks::next::Stand;
+use model::path::{Direction, Disposition};
 use model::probe::{Asked, ProbeResult};
 use probe::as_instance::Asks;
 
@@ -108,6 +109,9 @@ impl<'q, 'a> Talk<'q, 'a> {
             if let Some(question) = self.countable(at) {
                 self.line_up_more(question);
             }
+            if let Some(question) = self.questions.get(at).filter(|question| leaves_site(question)) {
+                self.waiting.extend(question.probes.first().map(Job::trace));
+            }
         }
     }
 
@@ -124,6 +128,12 @@ impl<'q, 'a> Talk<'q, 'a> {
             (is_reason && self.stands.get(at) == Some(&Stand::Late)).then_some((at, asked_at))
         })
     }
+}
+
+/// Of what it passes beyond the site only its routers can tell.
+fn leaves_site(question: &Question) -> bool {
+    let mut there = question.rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
+    question.rung.purpose == Purpose::Outside && there.any(|path| path.disposition == Disposition::LeftSite)
 }
 
 /// The walk lets it be answered, or cannot tell.

@@ -28,7 +28,11 @@ pub(crate) struct Nic<'a> {
     next_hop_mac: Option<Mac>,
 }
 
-impl Nic<'_> {
+impl<'a> Nic<'a> {
+    pub(super) fn host(&self) -> &'a MachinePlan {
+        self.host
+    }
+
     pub(super) fn next_hop(&self) -> Ipv4Addr {
         self.next_hop
     }
