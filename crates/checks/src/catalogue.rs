@@ -121,6 +121,7 @@ pub mod dhcp {
     pub mod dnsmasq_not_running;
     pub mod dnsmasq_pool_exhausted;
     pub mod dnsmasq_stale_hosts_file;
+    pub mod dnsmasq_twice;
     pub mod dnsmasq_wrong_interface;
     pub mod dnsmasq_wrong_subnet;
     pub mod input_blocks_dhcp;
@@ -159,6 +160,7 @@ pub mod external {
 pub mod database {
     pub mod db_host_mismatch;
     pub mod fixed_ip_leaked;
+    pub mod fixed_ip_none_left;
     pub mod float_tied_to_deleted_instance;
 }
 
@@ -287,6 +289,7 @@ catalogue! {
         dhcp_bad_udp_checksum => "dhcp-bad-udp-checksum",
         dhcp_offer_wrong => "dhcp-offer-wrong",
         dhcp_offer_refused => "dhcp-offer-refused",
+        dnsmasq_twice => "dnsmasq-twice",
         rogue_dhcp => "rogue-dhcp",
     }
     dns {
@@ -313,6 +316,7 @@ catalogue! {
     database {
         float_tied_to_deleted_instance => "float-tied-to-deleted-instance",
         fixed_ip_leaked => "fixed-ip-leaked",
+        fixed_ip_none_left => "fixed-ip-none-left",
         db_host_mismatch => "db-host-mismatch",
     }
     general {

@@ -33,9 +33,33 @@ fn has_range_of(seat: &Seat, server: &Dnsmasq) -> bool {
     })
 }
 
-/// The one that serves this NIC's bridge.
+/// The one that serves this NIC's bridge: of several nova's, where one has the name of nova's file.
 pub(crate) fn of<'v>(seat: &Seat<'v>) -> Option<&'v Dnsmasq> {
-    seat.server.dnsmasq.iter().find(|server| serves(seat, server))
+    let all = seat.server.dnsmasq.iter().filter(|server| serves(seat, server));
+    all.min_by_key(|server| !has_novas_file(seat, server))
+}
+
+/// The others on the same host that hear what this NIC asks, and have addresses for its network.
+pub(crate) fn beside<'v>(seat: &Seat<'v>) -> Vec<&'v Dnsmasq> {
+    let (ns, own) = (seat.server_ns, of(seat));
+    let Some(bridge) = seat.bridge_name().and_then(|name| ns.link_named(name)) else { return Vec::new() };
+    let hears = |server: &&Dnsmasq| {
+        let is_here = server.netns.zip(ns.inode).is_none_or(|(theirs, here)| theirs == here);
+        let is_told = server.interfaces.contains(&bridge.name)
+            || ns.addresses_of(bridge.index).any(|address| server.listen.contains(&address.net.addr()));
+        let is_open = server.interfaces.is_empty() && server.listen.is_empty();
+        let is_kept_out = server.except_interfaces.contains(&bridge.name) || server.is_stopped();
+        is_here && !is_kept_out && (is_told || is_open) && sim::dhcp::has_range(ns, bridge.index, server)
+    };
+    let others = seat.server.dnsmasq.iter().filter(hears);
+    others.filter(|server| own.is_some_and(|own| !std::ptr::eq(own, *server))).collect()
+}
+
+/// Its hosts file is called as nova calls that of this NIC's bridge.
+fn has_novas_file(seat: &Seat, server: &Dnsmasq) -> bool {
+    let named = server.hosts_file.as_deref().and_then(|path| path.rsplit('/').next());
+    let file = named.and_then(|name| name.strip_prefix("nova-")?.strip_suffix(".conf"));
+    file.is_some() && file == seat.bridge_name()
 }
 
 /// Every bridge of the instances in question that nobody serves, though nova means its dnsmasq to.
@@ -123,11 +147,9 @@ pub(crate) fn each<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Dnsmasq)> {
 /// A dnsmasq that was started for this NIC's network, wherever it listens: by nova's name for its hosts file, or by
 /// its range.
 pub(crate) fn started_for<'v>(seat: &Seat<'v>) -> Option<&'v Dnsmasq> {
-    let file = format!("nova-{}.conf", seat.bridge_name()?);
-    seat.server.dnsmasq.iter().filter(|server| !server.is_libvirts()).find(|server| {
-        let named = server.hosts_file.as_deref().and_then(|path| path.rsplit('/').next());
-        named == Some(file.as_str()) || has_range_of(seat, server)
-    })
+    seat.bridge_name()?;
+    let mut novas = seat.server.dnsmasq.iter().filter(|server| !server.is_libvirts());
+    novas.find(|server| has_novas_file(seat, server) || has_range_of(seat, server))
 }
 
 /// In the model, a server that runs has been put right.

@@ -389,6 +389,49 @@ fn a_dns_server_that_dhcp_offers_is_judged_by_its_answers() {
     lab.report(&["diagnose", "web1"]).assert_healthy("after it");
 }
 
+/// What of an offer does not fit is told by its cause, whichever it is; nova's own options are right again.
+#[test]
+fn an_offer_with_a_wrong_router_mask_or_address_is_told_by_what_is_wrong() {
+    let lab = TestLab::up("u");
+    let networks = lab.state().join("compute1/networks");
+    let (options, hosts) = (networks.join("nova-br100.opts"), networks.join("nova-br100.conf"));
+    let [meant, known] = [&options, &hosts].map(|file| std::fs::read_to_string(file).unwrap());
+    let offer = |file: &std::path::Path, text: &str| {
+        std::fs::write(file, text).unwrap();
+        let pid = std::fs::read_to_string(networks.join("nova-br100.pid")).unwrap();
+        assert!(run(&["kill", "-HUP", pid.trim()]).status.success());
+    };
+    let elsewhere = known.replace("10.0.2.24", "10.0.2.77");
+    for (file, written, told) in [
+        (&options, "3,10.0.9.9", "router 10.0.9.9, and 10.0.0.42 is the gateway"),
+        (&options, "3,10.0.0.42\n1,255.255.255.0", "a mask of 24 bits, and the network has 16"),
+        (&hosts, elsewhere.as_str(), "address 10.0.2.77, and 10.0.2.24 is recorded"),
+    ] {
+        offer(file, written);
+        let report = lab.report(&["diagnose", "web1"]);
+        report.assert_finds(&["dhcp-offer-wrong compute1//br100"], told);
+        let cause = text(&report.json["findings"][0]["cause"]);
+        assert!(cause.contains(told), "{cause}");
+        offer(&options, &meant);
+        offer(&hosts, &known);
+        lab.report(&["diagnose", "web1"]).assert_healthy(told);
+    }
+}
+
+/// What hopline itself asks stands in dnsmasq's log too, and changes nothing of what it concludes.
+#[test]
+fn what_dnsmasq_refused_is_told_as_often_as_it_is_asked() {
+    let lab = TestLab::up("k");
+    for (code, hop) in [("dhcp-nak", "compute1//br100"), ("dhcp-offer-refused", "web1//eth0")] {
+        lab.break_fault(code);
+        for _ in 0..3 {
+            lab.report(&["diagnose", "web1"]).assert_finds(&[&format!("{code} {hop}")], code);
+        }
+        lab.heal();
+        lab.report(&["diagnose", "web1"]).assert_healthy(&format!("after {code}"));
+    }
+}
+
 #[test]
 fn two_faults_at_once_are_both_named_in_path_order() {
     let lab = TestLab::up("p");

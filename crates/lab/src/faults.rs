@@ -39,6 +39,7 @@ mod dnsmasq_lease_max;
 mod dnsmasq_not_running;
 mod dnsmasq_pool_exhausted;
 mod dnsmasq_stale_hosts_file;
+mod dnsmasq_twice;
 mod dnsmasq_wrong_interface;
 mod dnsmasq_wrong_subnet;
 mod dropped_by_unmodelled;
@@ -232,6 +233,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     hairpin_ipv6_dad::FAULT,
     dhcp_offer_refused::FAULT,
     dhcp_nak::FAULT,
+    dnsmasq_twice::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -247,7 +249,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 98;
+const OF_ALL: usize = 99;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -173,6 +173,7 @@ const ORDER: [(Met, &[&str]); 22] = [
             "dhcp-offer-wrong",
             "rogue-dhcp",
             "dhcp-not-authoritative",
+            "dnsmasq-twice",
         ],
     ),
     (

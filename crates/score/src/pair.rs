@@ -52,6 +52,7 @@ const DNSMASQ: &[&str] = &[
     "dhcp-not-authoritative",
     "dhcp-offer-refused",
     "dhcp-nak",
+    "dnsmasq-twice",
     "dns-upstream-wrong",
 ];
 const WHICH_BRIDGE: &[&str] = &["tap-not-enslaved", "tap-wrong-bridge"];

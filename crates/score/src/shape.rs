@@ -151,7 +151,7 @@ const OF_VLAN_CLOUDS: [&str; 19] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 50] = [
+const OF_THE_GATEWAY: [&str; 51] = [
     "foreign-rule-bends",
     "float-tied-to-deleted-instance",
     "fixed-ip-leaked",
@@ -181,6 +181,7 @@ const OF_THE_GATEWAY: [&str; 50] = [
     "dnsmasq-lease-max",
     "dhcp-not-authoritative",
     "dhcp-nak",
+    "dnsmasq-twice",
     "libvirt-dnsmasq-steals-port",
     "input-blocks-dhcp",
     "dhcp-bad-udp-checksum",

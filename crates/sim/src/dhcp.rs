@@ -87,7 +87,7 @@ fn serve(
 ) -> (Outcome, Option<(LinkId, Ipv4Addr, Ipv4Addr)>) {
     let ns = world.ns(at.ns);
     let here = service(world, at);
-    let Some(server) = server_on(world, at) else {
+    let Some(server) = server_on(world, at, mac) else {
         let stop = Stop::NoListener { protocol: 17, port: 67 };
         return (asked.trail.drop(here, &asked.frame, stop, Vec::new()), None);
     };
@@ -121,7 +121,7 @@ fn serve(
 /// The REQUEST that follows an OFFER, where the server refuses it.
 fn request(world: &World, asked: Outcome, mac: Option<Mac>) -> Option<Outcome> {
     let at = asked.at?;
-    let server = server_on(world, at)?;
+    let server = server_on(world, at, mac)?;
     let held = leases_all_held(server, mac, world.snapshot.taken_at)?;
     let why = format!(
         "dnsmasq (pid {}) answers NAK: no leases left, all {held} of --dhcp-lease-max are held",
@@ -135,10 +135,11 @@ fn service(world: &World, at: LinkId) -> Place {
     Place { stage: Stage::Service, ..place(world.ns(at.ns), world.link(at), Stage::Service) }
 }
 
-/// The dnsmasq that answers what comes in by this link.
-fn server_on<'w>(world: &World<'w>, at: LinkId) -> Option<&'w Dnsmasq> {
+/// The dnsmasq that answers what comes in by this link: of several, one that knows this MAC.
+fn server_on<'w>(world: &World<'w>, at: LinkId, mac: Option<Mac>) -> Option<&'w Dnsmasq> {
     let host = world.snapshot.host(&world.ns(at.ns).machine)?;
-    host.dnsmasq.iter().find(|d| serves(world, at, d))
+    let knows = |d: &Dnsmasq| d.hosts.iter().flatten().any(|entry| Some(entry.mac) == mac);
+    host.dnsmasq.iter().filter(|d| serves(world, at, d)).min_by_key(|d| !knows(d))
 }
 
 /// The OFFER: dnsmasq sends it straight to the offered address and the client's MAC

@@ -71,8 +71,13 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     let is_first = seat.instance.vifs.first().is_some_and(|first| std::ptr::eq(first, seat.vif));
     let gateway = seat.gateway().filter(|_| is_first)?;
     let own = |heard: &&HeardReply| heard.reply.server.unwrap_or(heard.from) == gateway;
-    let heard =
-        said::offers(view.probes, name).filter(own).find(|heard| heard.reply.kind == ReplyKind::Offer);
+    let offers = said::offers(view.probes, name).filter(own);
+    let offers = offers.filter(|heard| heard.reply.kind == ReplyKind::Offer);
+    // Where two processes answer by one address, what does not fit is the other one's, which has a name of its own.
+    let is_alone = dhcp_server::beside(&seat).is_empty();
+    let is_judged =
+        |heard: &&HeardReply| is_alone || heard.reply.address.is_some_and(|ip| seat.vif.fixed.contains(&ip));
+    let heard = offers.into_iter().find(is_judged);
     let unreadable = said::unreadable(view.probes, name).find(|(from, _)| *from == IpAddr::V4(gateway));
     let (mut wrong, offer) = match (heard, unreadable) {
         (Some(heard), _) => (differences(seat, heard), Some(said::offer(heard))),
