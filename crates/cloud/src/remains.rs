@@ -28,9 +28,11 @@ pub(crate) async fn read(
     };
     let floating = bound::rows(session, &floating_sql(schema, &floating), &names).await?;
     let floating = floating.into_iter().filter_map(|row| tied(row.try_into().ok()?)).collect();
-    let fixed = part.map(|part| part.in_networks("fixed_ips.network_id")).unwrap_or_default();
-    let fixed = session.rows(fixed_sql(schema, &fixed)).await?;
-    let fixed = fixed.into_iter().filter_map(|row| leaked(row, networks)).collect();
+    let mut fixed: Vec<LeakedFixed> = Vec::new();
+    for sql in fixed_sqls(schema, part) {
+        fixed.extend(session.rows(sql).await?.into_iter().filter_map(|row| leaked(row, networks)));
+    }
+    fixed.sort_by_key(|leaked| leaked.id);
     Ok(Remains { floating, fixed, words: words(schema) })
 }
 
@@ -83,6 +85,17 @@ fn tied(row: [Cell; 7]) -> Option<TiedFloating> {
     })
 }
 
+/// Networks that one statement is about.
+const NETWORKS_AT_ONCE: usize = 20;
+
+/// Of a part each network is looked at by itself: of several at once MySQL goes through the whole table.
+fn fixed_sqls(schema: &Schema, part: Option<&Part>) -> Vec<String> {
+    let Some(part) = part else { return vec![fixed_sql(schema, "")] };
+    let of_one = |id: &u64| fixed_sql(schema, &format!(" AND fixed_ips.network_id = {id}"));
+    let some = part.networks.chunks(NETWORKS_AT_ONCE);
+    some.map(|ids| ids.iter().map(of_one).collect::<Vec<_>>().join(" UNION ALL ")).collect()
+}
+
 /// Allocated to who is deleted, never was or is not named; or leased by nobody, which nova's pool query never takes
 /// again and its time-out never ends. What an instance gave back and has still leased is on its way to be free.
 fn fixed_sql(schema: &Schema, only: &str) -> String {
@@ -94,7 +107,7 @@ fn fixed_sql(schema: &Schema, only: &str) -> String {
     let leased = schema.is("fixed_ips", "leased", true);
     format!(
         "SELECT {columns}, {name} FROM fixed_ips {join} WHERE {} AND {} \
-         AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})){only} ORDER BY fixed_ips.id",
+         AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})){only}",
         schema.live_of_all("fixed_ips"),
         schema.is("fixed_ips", "reserved", false),
         gone = is_gone(schema),

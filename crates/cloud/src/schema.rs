@@ -277,6 +277,14 @@ impl Schema {
         }
     }
 
+    /// A column of any type, by whose index SQLite does not go: it takes every value for as rare as the next, NULL too.
+    pub(crate) fn unindexed(&self, column: &str) -> String {
+        match self.dialect {
+            Dialect::Sqlite => format!("+{column}"),
+            Dialect::MySql | Dialect::Postgres => column.to_owned(),
+        }
+    }
+
     /// The flag is of PostgreSQL's type boolean; `None` where this series has no such column.
     pub(crate) fn is_boolean(&self, table: &str, column: &str) -> Option<bool> {
         self.kind(table, column).map(|kind| kind == Kind::Boolean)

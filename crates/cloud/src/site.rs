@@ -182,18 +182,18 @@ impl Search<'_> {
         let sql = format!(
             "SELECT {} FROM instances{joins} WHERE {} AND {condition}",
             self.schema.text("instances", "id"),
-            self.schema.live("instances")
+            self.schema.live_of_all("instances")
         );
         let rows = bound::rows(self.session, &sql, values).await?;
         self.found.extend(rows.iter().filter_map(|row| number::<u64>(row.first()?.as_ref())));
         Ok(())
     }
 
-    /// A table whose rows are tied to instances, those that live.
+    /// A table whose rows are tied to instances, those that live. What is sought has an index, and most rows live.
     fn joined(&self, table: &str) -> String {
         let key = self.schema.instance_key(table);
         let own = if key == "instance_uuid" { "uuid" } else { "id" };
-        let live = self.schema.live(table);
+        let live = self.schema.live_of_all(table);
         format!(" JOIN {table} ON {table}.{key} = instances.{own} AND {live}")
     }
 
@@ -236,7 +236,7 @@ impl Search<'_> {
         for condition in literals("fixed_ips.address", addresses()) {
             self.find(&fixed, &condition, &[]).await?;
         }
-        let live = self.schema.live("floating_ips");
+        let live = self.schema.live_of_all("floating_ips");
         let floating =
             format!("{fixed} JOIN floating_ips ON floating_ips.fixed_ip_id = fixed_ips.id AND {live}");
         for condition in literals("floating_ips.address", addresses()) {

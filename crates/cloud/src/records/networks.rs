@@ -105,10 +105,10 @@ pub(crate) async fn host_addresses(
     ids: &NetworkIndex,
     part: Option<&Part>,
 ) -> Result<(), sqlx::Error> {
-    let key = schema.instance_key("fixed_ips");
+    let key = schema.unindexed(&format!("fixed_ips.{}", schema.instance_key("fixed_ips")));
     let select = |live: String| {
         format!(
-            "SELECT {} FROM fixed_ips WHERE {live} AND fixed_ips.{key} IS NULL AND fixed_ips.host IS NOT NULL",
+            "SELECT {} FROM fixed_ips WHERE {live} AND {key} IS NULL AND fixed_ips.host IS NOT NULL",
             schema.texts("fixed_ips", &["id", "address", "network_id", "host"]),
         )
     };

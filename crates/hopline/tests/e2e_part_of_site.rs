@@ -1,0 +1,71 @@
+//! A site of one host, whose cloud has two: what is read of the database for it alone leads to what all of it leads to.
+//! Goal: nothing that concerns the host is missed, and no false alarm comes of what was not read. Method: the same
+//! questions to the host as it is, for which few rows are read, and to a bundle of it, which holds every row. Needs
+//! root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use cli_support::Run;
+use score::tables::RECORDS;
+use serde_json::{Value, json};
+use support::assert_none;
+use support::report::list;
+use support::test_lab::TestLab;
+
+/// The lab's site file without the second host and what runs there.
+fn first_host_alone(lab: &TestLab, folder: &Path) -> PathBuf {
+    let site = std::fs::read_to_string(lab.site()).unwrap();
+    let is_kept = |block: &&str| !block.contains("\"compute2\"");
+    let blocks: Vec<&str> = site.split("\n\n").filter(is_kept).collect();
+    assert!(blocks.len() < site.split("\n\n").count(), "{site}");
+    let path = folder.join("site.toml");
+    std::fs::write(&path, blocks.join("\n\n")).unwrap();
+    path
+}
+
+/// What a report says, but for what the clock and the counters of the kernel move.
+fn said(run: &Run) -> (i32, Value) {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {run:?}"));
+    let parts = ["code", "hop", "summary", "cause", "confidence", "remedy", "instances"];
+    let of_finding = |finding: &Value| json!(parts.map(|part| finding[part].clone()));
+    let findings: Vec<Value> = list(&report["findings"]).iter().map(of_finding).collect();
+    (run.code, json!({ "outcome": report["outcome"], "findings": findings }))
+}
+
+#[test]
+fn one_host_of_two_is_judged_by_its_own_rows_as_by_all() {
+    let lab = TestLab::up_as("ps", &["--hosts", "2"]);
+    let folder = tempfile::tempdir().unwrap();
+    let site = first_host_alone(&lab, folder.path());
+    let site = ["--site", site.to_str().unwrap()];
+    let bundle = folder.path().join("all.tar.zst");
+    let bundle = bundle.to_str().unwrap();
+    let mut wrong = Vec::new();
+    for code in [&["nothing"][..], &RECORDS.map(|(code, _)| code)].concat() {
+        if code != "nothing" {
+            lab.break_fault(code);
+        }
+        let collected = lab.hopline(&[&["collect", "-o", bundle], &site[..]].concat());
+        assert_eq!((collected.code, collected.stderr.as_str()), (0, ""), "{collected:?}");
+        for question in
+            [&["diagnose", "web1"][..], &["diagnose", "--all"], &["check"], &["path", "web1", "web2"]]
+        {
+            let question = [question, &["--passive", "--json"]].concat();
+            let live = lab.hopline(&[&question, &site[..]].concat());
+            let whole = lab.hopline(&[&question[..], &["--bundle", bundle]].concat());
+            let (live, whole) = (said(&live), said(&whole));
+            if live != whole {
+                wrong.push(format!("{code}: {question:?}: of the host {live:#?}\nof all {whole:#?}"));
+            }
+        }
+        if code != "nothing" {
+            lab.heal();
+        }
+    }
+    assert_none(&wrong);
+}
