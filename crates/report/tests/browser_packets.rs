@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use chromium::{Browser, FOLDED, OUTSIDE, keep};
 use model::Diagnosis;
+use samples::packets;
 use serde_json::json;
 
 /// A desk's window, a tablet's, and a telephone's.
@@ -33,7 +34,7 @@ fn pages_are_whole_at_every_width_in_light_and_dark() {
     let folder = tempfile::tempdir().unwrap();
     let mut browser = Browser::start();
     let pages =
-        [("lost", samples::lost_pings()), ("clocks", samples::two_clocks()), ("hostile", samples::faced())];
+        [("lost", packets::lost_pings()), ("clocks", packets::two_clocks()), ("hostile", packets::faced())];
     for (name, diagnosis) in &pages {
         let file = written(folder.path(), name, diagnosis);
         for width in WIDTHS {
@@ -62,7 +63,7 @@ fn an_arrow_leads_to_its_lines_by_mouse_and_by_keyboard() {
     let folder = tempfile::tempdir().unwrap();
     let mut browser = Browser::start();
     browser.look(1280, "light");
-    let file = written(folder.path(), "lost", &samples::lost_pings());
+    let file = written(folder.path(), "lost", &packets::lost_pings());
     browser.open(&file);
     let place = browser.run(
         "(() => { const e = [...document.querySelectorAll('.sequence .flow')].find(e => e.getClientRects().length); \
@@ -96,7 +97,7 @@ fn names_of_strangers_are_text() {
     let folder = tempfile::tempdir().unwrap();
     let mut browser = Browser::start();
     browser.look(1280, "light");
-    browser.open(&written(folder.path(), "hostile", &samples::faced()));
+    browser.open(&written(folder.path(), "hostile", &packets::faced()));
     assert_eq!(browser.run("document.querySelectorAll('script, img, iframe').length"), 0);
 }
 
@@ -104,7 +105,7 @@ fn names_of_strangers_are_text() {
 fn on_paper_all_is_unfolded_light_and_within_the_page() {
     let folder = tempfile::tempdir().unwrap();
     let mut browser = Browser::start();
-    for (name, diagnosis) in [("lost", samples::lost_pings()), ("clocks", samples::two_clocks())] {
+    for (name, diagnosis) in [("lost", packets::lost_pings()), ("clocks", packets::two_clocks())] {
         // A4 less its margins, at 96 pixels an inch.
         browser.look(718, "dark");
         browser.open(&written(folder.path(), name, &diagnosis));

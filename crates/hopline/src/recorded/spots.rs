@@ -116,8 +116,8 @@ fn ahead(report: &Report, source: u16, sources: usize) -> Option<i64> {
 
 /// How far what is known of that may be off.
 fn doubt(report: &Report, source: u16) -> i64 {
-    let of_it = report.vantages.iter().filter(|vantage| vantage.source == source);
-    let offset = of_it.filter_map(|vantage| vantage.offset).next();
+    let mut of_it = report.vantages.iter().filter(|vantage| vantage.source == source);
+    let offset = of_it.find_map(|vantage| vantage.offset);
     match offset {
         Some(_) if report.drifts && usize::from(source) != report.reference => i64::MAX,
         Some(offset) => offset.high.saturating_sub(offset.low) / 2,

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test program uses what it shows")]
 
-mod packets;
+pub mod packets;
 
 use model::finding::{Confidence, Coverage, Evidence, EvidenceKind, Outcome, Remedy};
 use model::netfilter::{Dialect, Family, Hook};
@@ -11,8 +11,6 @@ use model::path::{
 };
 use model::snapshot::Gap;
 use model::{Diagnosis, Finding};
-
-pub use packets::{faced, lost_pings, two_clocks};
 
 pub fn place(host: &str, device: &str, stage: Stage) -> Place {
     Place { host: host.to_owned(), netns: String::new(), device: device.to_owned(), stage }

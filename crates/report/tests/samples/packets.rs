@@ -59,8 +59,8 @@ pub fn lost_pings() -> Diagnosis {
         let at = seconds * 1_000_000_000;
         [(0, at, INSIDE, 64), (1, at + 21_000, OUTSIDE, 63), (2, at + 90_000, OUTSIDE, 63)]
     };
-    let mut never = packet(ask, 9, End::LostBefore(0), &[]);
-    never.packet = "10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64, 2 times".to_owned();
+    let line = "10.0.2.24 > 1.2.3.4 ICMP echo request ttl 64, 2 times".to_owned();
+    let never = Journey { packet: line, ..packet(ask, 9, End::LostBefore(0), &[]) };
     let mut twice = packet(ask, 6, End::Unanswered, &whole(3));
     twice.stops[2].copies = 2;
     let others = SeenWay {
