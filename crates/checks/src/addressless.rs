@@ -40,17 +40,15 @@ pub(crate) fn of<'v>(view: &View<'v>, seat: &Seat) -> Option<Addressless<'v>> {
     is_without.then_some(Addressless { inside: None })
 }
 
-/// Whether anybody at one of its addresses answers who asks for real; `None` where nobody asks.
+/// Whether it answers at one of its addresses; `None` where nobody asked by ARP, for pings its groups may keep out.
 fn answers(view: &View, seat: &Seat) -> Option<bool> {
     let is_its = |ip: IpAddr| seat.vif.fixed.iter().any(|own| IpAddr::V4(*own) == ip);
-    let is_held =
-        |mac| view.holders.iter().any(|h| is_its(h.address) && h.stations.iter().any(|s| s.mac == mac));
-    if seat.vif.mac.is_some_and(is_held) {
-        return Some(true);
-    }
-    let mut asked = view.probes.iter().filter(|probe| is_its(probe.to) && probe.sent > 0).peekable();
-    asked.peek()?;
-    Some(asked.any(|probe| probe.received > 0))
+    let holders = || view.holders.iter().filter(|holders| is_its(holders.address));
+    let macs = holders().flat_map(|holders| &holders.stations).map(|station| station.mac);
+    let is_held = macs.into_iter().any(|mac| Some(mac) == seat.vif.mac);
+    let is_reached = view.probes.iter().any(|probe| is_its(probe.to) && probe.received > 0);
+    let is_asked = holders().next().is_some();
+    (is_held || is_reached || is_asked).then_some(is_held || is_reached)
 }
 
 /// Whether the last that its console tells of DHCP is that there is no lease; `None` where it tells nothing of it.

@@ -111,6 +111,7 @@ pub mod firewall {
 pub mod dhcp {
     pub mod dhcp_bad_udp_checksum;
     pub mod dhcp_nak;
+    pub mod dhcp_not_asked;
     pub mod dhcp_not_authoritative;
     pub mod dhcp_offer_refused;
     pub mod dhcp_offer_wrong;
@@ -283,6 +284,7 @@ catalogue! {
         dnsmasq_stale_hosts_file => "dnsmasq-stale-hosts-file",
         dnsmasq_hosts_not_reloaded => "dnsmasq-hosts-not-reloaded",
         dnsmasq_lease_max => "dnsmasq-lease-max",
+        dhcp_not_asked => "dhcp-not-asked",
         dhcp_nak => "dhcp-nak",
         dhcp_not_authoritative => "dhcp-not-authoritative",
         dhcp_reply_lost => "dhcp-reply-lost",

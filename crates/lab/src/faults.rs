@@ -24,6 +24,7 @@ mod default_route_missing;
 mod default_route_wrong_gw;
 mod dhcp_bad_udp_checksum;
 mod dhcp_nak;
+mod dhcp_not_asked;
 mod dhcp_not_authoritative;
 mod dhcp_offer_refused;
 mod dhcp_offer_wrong;
@@ -234,6 +235,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     dhcp_offer_refused::FAULT,
     dhcp_nak::FAULT,
     dnsmasq_twice::FAULT,
+    dhcp_not_asked::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -249,7 +251,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 99;
+const OF_ALL: usize = 100;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -67,7 +67,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 99] = [
+const SYMPTOMS: [(&str, Symptom); 100] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -167,6 +167,7 @@ const SYMPTOMS: [(&str, Symptom); 99] = [
     ("dhcp-offer-refused", Symptom::NoWayOut),
     ("dhcp-nak", Symptom::NoWayOut),
     ("dnsmasq-twice", Symptom::SecondServer),
+    ("dhcp-not-asked", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

@@ -62,8 +62,8 @@ use Met::{
 
 /// Every fault, by where it is met.
 const ORDER: [(Met, &[&str]); 22] = [
-    // Of the latter two it is left without an address, and sends nothing.
-    (Inside, &["guest-nic-down", "guest-driver-absent", "dhcp-offer-refused", "dhcp-nak"]),
+    // By the latter three it is left without an address, and sends nothing.
+    (Inside, &["guest-nic-down", "guest-driver-absent", "dhcp-offer-refused", "dhcp-nak", "dhcp-not-asked"]),
     (
         Tap,
         &[

@@ -20,7 +20,7 @@ const IMPOSSIBLE: [(&str, &[&str], &[&str]); 11] = [
     ),
     (
         "web1's addresses, routes and neighbours go with its NIC, and its routes with its address",
-        &["guest-nic-down", "guest-wrong-ip", "dhcp-offer-refused", "dhcp-nak"],
+        &["guest-nic-down", "guest-wrong-ip", "dhcp-offer-refused", "dhcp-nak", "dhcp-not-asked"],
         GUEST_ROUTES,
     ),
     ("web1 has one default route", &["guest-no-default-route"], &["guest-wrong-gateway"]),
@@ -91,8 +91,12 @@ const TAP_AND_NIC: &[&str] = &[
     "hairpin-ipv6-dad",
     "dhcp-offer-refused",
     "dhcp-nak",
+    "dhcp-not-asked",
 ];
 const GUEST_ROUTES: &[&str] = &[
+    "dhcp-offer-refused",
+    "dhcp-nak",
+    "dhcp-not-asked",
     "guest-nic-down",
     "guest-wrong-ip",
     "guest-no-default-route",
@@ -144,6 +148,7 @@ const CUT_OFF: &[&str] = &[
     "rules-flushed",
     "dhcp-offer-refused",
     "dhcp-nak",
+    "dhcp-not-asked",
 ];
 
 /// Made before the other: rules are flushed or written anew by it, which would undo the other, or web1 must be able to

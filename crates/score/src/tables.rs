@@ -58,7 +58,7 @@ pub const WAY_OUT: [Row; 16] = [
 ];
 
 /// Rules, addresses and services.
-pub const SERVICES: [Row; 25] = [
+pub const SERVICES: [Row; 26] = [
     ("foreign-rule-drop", "compute1//br100"),
     ("forward-policy-drop-no-accept", "compute1//br100"),
     ("sg-missing-icmp", "compute1//eth0"),
@@ -84,6 +84,7 @@ pub const SERVICES: [Row; 25] = [
     ("dhcp-offer-refused", "web1//eth0"),
     ("dhcp-nak", "compute1//br100"),
     ("dnsmasq-twice", "compute1//br100"),
+    ("dhcp-not-asked", "web1//eth0"),
 ];
 
 /// Rules that hide, and translations that lead astray.
