@@ -132,7 +132,9 @@ pub mod dhcp {
 
 /// Names: whom an instance asks, and whom that one asks.
 pub mod dns {
+    pub mod dns_answer_wrong;
     pub mod dns_lookup_fails;
+    pub mod dns_name_withheld;
     pub mod dns_port53_blocked;
     pub mod dns_upstream_dead;
     pub mod dns_upstream_wrong;
@@ -144,6 +146,7 @@ pub mod dns {
 pub mod metadata {
     pub mod metadata_dnat_missing;
     pub mod metadata_service_down;
+    pub mod metadata_service_fails;
     pub mod metadata_zeroconf_route;
 }
 
@@ -300,12 +303,15 @@ catalogue! {
         dns_upstream_wrong => "dns-upstream-wrong",
         dns_upstream_dead => "dns-upstream-dead",
         dns_lookup_fails => "dns-lookup-fails",
+        dns_answer_wrong => "dns-answer-wrong",
+        dns_name_withheld => "dns-name-withheld",
         ssh_slow_reverse_dns => "ssh-slow-reverse-dns",
     }
     metadata {
         metadata_zeroconf_route => "metadata-zeroconf-route",
         metadata_dnat_missing => "metadata-dnat-missing",
         metadata_service_down => "metadata-service-down",
+        metadata_service_fails => "metadata-service-fails",
     }
     external {
         ext_gateway_down => "ext-gateway-down",

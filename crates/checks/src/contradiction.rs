@@ -218,7 +218,7 @@ mod tests {
     /// A SYN to the metadata service and a reset.
     fn refused(accepted: bool) -> ProbeResult {
         let metadata = [169, 254, 169, 254].into();
-        let asked = Asked::Connection { port: 80, accepted };
+        let asked = Asked::Connection { port: 80, accepted, page: None };
         ProbeResult { asked, sent: 1, received: 1, ..looked_up("web1", metadata, None) }
     }
 

@@ -18,6 +18,7 @@ use crate::catalogue::external::pmtu_blackhole;
 use crate::catalogue::links::random_loss;
 use crate::contradiction::{self, Asking};
 use crate::dhcp_told;
+use crate::dns;
 use crate::dropped;
 use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
@@ -302,7 +303,8 @@ fn conclude(
         } else {
             contradiction::found(&asking, &mut findings, &mut gaps)
         };
-        let told = |lost| {
+        let told = |mut lost: Finding| {
+            lost.evidence.extend(dns::asked_by(case, rung));
             if matches!(rung.purpose, Purpose::Reverse(_)) {
                 ssh_slow_reverse_dns::told_as(lost, instance, case.snapshot.main_netns(instance))
             } else {
@@ -315,6 +317,7 @@ fn conclude(
             Ranked { rank, reach: Reach::Device, is_foreseen: false, seen_at, finding: told(lost) }
         }));
     }
+    gaps.extend(dns::doubts(case, &rungs));
     dropped::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);
     let (mut paths, mut seen) = (Vec::new(), Vec::new());

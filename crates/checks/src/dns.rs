@@ -1,16 +1,22 @@
 //! Where an instance's names come from: the dnsmasq that serves its bridge, and the servers which that one asks.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
-use model::Netns;
+use model::dns::Rcode;
 use model::finding::Evidence;
-use model::service::{Dnsmasq, NovaOptions};
-use model::snapshot::Host;
+use model::path::Exchange;
+use model::probe::ProbeResult;
+use model::service::{DhcpHost, Dnsmasq, NovaOptions};
+use model::snapshot::{Gap, Host};
+use model::{Intent, Mac, Netns, Snapshot};
 use sim::World;
 
-use crate::diagnose::is_probe_of;
+use crate::diagnose::{Case, is_probe_of};
 use crate::evidence;
 use crate::ladder::{Purpose, Rung, gateway};
+use crate::looked_up;
+use crate::said;
 use crate::view::View;
 
 /// DNS's port.
@@ -87,12 +93,56 @@ impl Server<'_> {
     }
 }
 
+/// What makes dnsmasq ask the server that this is a question to.
+pub(crate) fn asked_by(case: &Case, rung: &Rung) -> Option<Evidence> {
+    let (Purpose::Upstream(address) | Purpose::Reverse(address)) = rung.purpose else { return None };
+    let world = World::new(case.snapshot, case.intent);
+    Some(server(&world, rung.instance)?.asks(address))
+}
+
 /// `[/DOMAIN/]ADDRESS[#PORT][@SOURCE]`; `None` for a server of single domains, and for IPv6.
 fn address(server: &str) -> Option<SocketAddrV4> {
     let address = server.split('@').next()?;
     let (ip, port) = address.split_once('#').unwrap_or((address, ""));
     let port = if port.is_empty() { PORT } else { port.parse().ok()? };
     Some(SocketAddrV4::new(ip.parse().ok()?, port))
+}
+
+/// The name by which the network's dnsmasq knows an instance's NIC, domain and all: from its line of the hosts file.
+/// `None` where nobody has told, or the name alone is known.
+pub fn own_name(snapshot: &Snapshot, intent: &Intent, at: usize) -> Option<String> {
+    let instance = intent.instances.get(at)?;
+    let host = snapshot.host(intent.servers_of(instance).first()?)?;
+    let is_own = |line: &&DhcpHost| instance.vifs.iter().any(|vif| vif.mac == Some(line.mac));
+    let of_server = |server: &Dnsmasq| {
+        let name = server.hosts.iter().flatten().find(is_own)?.hostname.clone()?;
+        whole(server, &name)
+    };
+    host.dnsmasq.iter().find_map(of_server)
+}
+
+/// A name of the hosts file with its domain: its own, or the server's.
+fn whole(server: &Dnsmasq, name: &str) -> Option<String> {
+    if name.contains('.') {
+        return Some(name.to_owned());
+    }
+    server.domain.as_ref().map(|domain| format!("{name}.{domain}"))
+}
+
+/// Addresses that the cloud means a name of a server's hosts file to have: the fixed ones of every instance of that
+/// name, for names may be shared, and the floating ones, by which a zone of their own may have named them.
+pub(crate) fn meant(server: &Dnsmasq, intent: &Intent, name: &str) -> BTreeSet<Ipv4Addr> {
+    let is_so_named = |line: &&DhcpHost| {
+        let own = line.hostname.as_deref().and_then(|own| whole(server, own));
+        own.is_some_and(|own| own.eq_ignore_ascii_case(name))
+    };
+    let macs: BTreeSet<Mac> =
+        server.hosts.iter().flatten().filter(is_so_named).map(|line| line.mac).collect();
+    let vifs = intent
+        .instances
+        .iter()
+        .filter(|instance| instance.vifs.iter().filter_map(|vif| vif.mac).any(|mac| macs.contains(&mac)));
+    vifs.flat_map(|instance| instance.fixed().chain(instance.floating().map(|f| f.address))).collect()
 }
 
 /// Whom programs inside an instance ask beside their network's own server: none where that is not known.
@@ -117,6 +167,74 @@ pub(crate) fn offered(world: &World, at: usize) -> Vec<Ipv4Addr> {
     let mut offered = server(world, at).map(|server| server.dnsmasq.offered_dns.clone()).unwrap_or_default();
     offered.retain(|ip| Some(*ip) != own);
     offered
+}
+
+/// From here on an answer is late, in microseconds: whoever waits for it notices.
+const LATE_US: u64 = 1_000_000;
+
+/// It was answered, and late.
+pub(crate) fn is_late(probe: &ProbeResult) -> bool {
+    probe.received > 0 && probe.rtt_us.is_some_and(|us| us >= LATE_US)
+}
+
+/// What answers for names leave open.
+pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+    late(case, rungs).into_iter().chain(failed(case, rungs)).collect()
+}
+
+/// A failure that the servers behind share: the zone of that one name may be broken far away, or all of them.
+fn failed(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+    let resolvers = rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver);
+    let gap = |(probe, behind): (&ProbeResult, &ProbeResult)| Gap {
+        what: format!("whether {} finds out other names", probe.to),
+        why: format!("whom it asks fails: {}; {}", said::told(probe), said::told(behind)),
+        would_need: "the same questions for names of other zones".to_owned(),
+    };
+    resolvers.filter_map(|rung| shared_failure(case.probes, rungs, rung)).map(gap).collect()
+}
+
+/// The question for a client's name that all servers behind a resolver fail at, to it and to one of them. dnsmasq passes
+/// a failure on to those who ask with EDNS, as dig does; others hear nothing, and wait.
+pub(crate) fn shared_failure<'p>(
+    probes: &'p [ProbeResult],
+    rungs: &[Rung],
+    rung: &Rung,
+) -> Option<(&'p ProbeResult, &'p ProbeResult)> {
+    let of = |rung: &Rung| {
+        let (from, to) = (rung.from.clone(), rung.to);
+        let put = probes.iter().filter(move |probe| (&probe.from, probe.to) == (&from, to));
+        put.filter(|probe| looked_up::reverse(probe).is_some())
+    };
+    let fails = |probe: &&ProbeResult| looked_up::rcode(probe) == Some(Rcode::ServFail);
+    let is_behind = |other: &&Rung| {
+        let asked = matches!(other.purpose, Purpose::Upstream(_) | Purpose::Reverse(_));
+        asked && other.instance == rung.instance
+    };
+    let behind: Option<Vec<&ProbeResult>> =
+        rungs.iter().filter(is_behind).map(|other| of(other).find(fails)).collect();
+    let first = behind?.first().copied()?;
+    let own = of(rung).find(|probe| probe.received == 0 || fails(probe))?;
+    Some((own, first))
+}
+
+/// Answers for names that came late: one of them is no fault, for a name that nobody has asked for in a while has to be
+/// looked for. Where ssh is complained of, that is told for itself.
+fn late(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+    if rungs.iter().any(|rung| matches!(rung.purpose, Purpose::Reverse(_))) {
+        return Vec::new();
+    }
+    let of_names = |rung: &&Rung| matches!(rung.purpose, Purpose::Resolver | Purpose::Upstream(_));
+    let asked = rungs
+        .iter()
+        .filter(of_names)
+        .flat_map(|rung| case.probes.iter().filter(|probe| (&probe.from, probe.to) == (&rung.from, rung.to)));
+    let is_of_names = |probe: &&ProbeResult| probe.asked.exchange() == Exchange::Dns && is_late(probe);
+    let gap = |probe: &ProbeResult| Gap {
+        what: format!("whether {} is always slow to tell names", probe.to),
+        why: format!("it was so once: {}", said::told(probe)),
+        would_need: "the same question again, and for other names".to_owned(),
+    };
+    asked.filter(is_of_names).map(gap).collect()
 }
 
 /// Silence to a question for a name is the server's own where somebody says so, or where the instance reaches others

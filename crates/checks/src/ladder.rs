@@ -14,7 +14,7 @@ pub use crate::purpose::Purpose;
 use crate::mend::{self, Mend};
 use crate::view::View;
 use crate::way_out::{self, ANYWHERE};
-use crate::{dns, ipv6, nova, protocols, size};
+use crate::{dns, ipv6, metadata, nova, protocols, size};
 
 /// What the user complains of; narrows the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +76,7 @@ impl Rung {
             | Purpose::ResolverTcp
             | Purpose::ResolverAtHome
             | Purpose::Metadata
+            | Purpose::MetadataAtHome(_)
             | Purpose::Step
             | Purpose::StepBy(_) => PING_OCTETS,
         }
@@ -186,8 +187,9 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
                 purposes.push(Purpose::Dhcp);
                 purposes.extend(names(world, instance));
             }
-            if serves_metadata(world, instance) {
+            if metadata::is_served(world, instance) {
                 purposes.push(Purpose::Metadata);
+                purposes.extend(metadata::at_home(world, instance).map(Purpose::MetadataAtHome));
             }
         }
         Symptom::Ping => {
@@ -210,7 +212,9 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         }
         Symptom::Dns => purposes.extend(names(world, instance).into_iter().skip(1)),
         Symptom::Dhcp => purposes.extend(offered(world, instance)),
-        Symptom::Metadata => {}
+        Symptom::Metadata => {
+            purposes.extend(metadata::at_home(world, instance).map(Purpose::MetadataAtHome));
+        }
     }
     match symptom {
         Symptom::Auto | Symptom::Ping | Symptom::Ssh => {
@@ -265,14 +269,6 @@ fn offered(world: &World, instance: usize) -> impl Iterator<Item = Purpose> {
 fn upstreams(world: &World, instance: usize) -> Vec<SocketAddrV4> {
     let server = dns::server(world, instance);
     server.iter().flat_map(dns::Server::upstreams).map(|upstream| upstream.address).collect()
-}
-
-/// Whether the host that serves the instance is meant to lead it to the metadata service: nova-network does.
-fn serves_metadata(world: &World, instance: usize) -> bool {
-    let Some(instance) = world.intent.instances.get(instance) else { return false };
-    let servers = world.intent.servers_of(instance);
-    let read = |name: &&str| world.snapshot.host(name).zip(world.snapshot.main_netns(name));
-    servers.iter().find_map(read).is_some_and(|(host, ns)| nova::manages(host, ns))
 }
 
 /// The other instances of the same network that are meant to run, those on the same host first.
@@ -340,7 +336,10 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::ResolverAtHome => {
             (gateways_host(world, at)?, gateway(world, at)?.into(), Protocol::Udp(dns::PORT))
         }
-        Purpose::Metadata => (own, Ipv4Addr::new(169, 254, 169, 254).into(), Protocol::Tcp(80)),
+        Purpose::Metadata => (own, metadata::ADDRESS.into(), Protocol::Tcp(80)),
+        Purpose::MetadataAtHome(service) => {
+            (gateways_host(world, at)?, (*service.ip()).into(), Protocol::Tcp(service.port()))
+        }
         Purpose::Step | Purpose::StepBy(_) => return None,
     };
     let question = Question { from, to: target, protocol, reply: true };
@@ -385,6 +384,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::ResolverTcp
         | Purpose::ResolverAtHome
         | Purpose::Metadata
+        | Purpose::MetadataAtHome(_)
         | Purpose::Step
         | Purpose::StepBy(_) => false,
     }

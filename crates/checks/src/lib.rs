@@ -34,6 +34,7 @@ mod ipv6;
 mod ladder;
 mod lasting;
 mod left_as;
+mod looked_up;
 mod mend;
 mod metadata;
 pub mod next;
@@ -73,6 +74,7 @@ mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
 pub use diagnose::{Case, Request, climb, diagnose, path};
+pub use dns::own_name;
 pub use floats::{has_dnat, has_snat};
 pub use ladder::{Purpose, Rung, Symptom};
 pub use protocols::Service;

@@ -1,7 +1,7 @@
 //! The metadata service as an instance meets it: the host that is to lead it there, the rule by which it does, and
 //! what the console says of it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use ipnet::IpNet;
 use model::Netns;
@@ -11,6 +11,7 @@ use model::netfilter::{Action, NfRule, Test};
 use model::path::{Direction, Disposition, Hop, Stage};
 use model::service::{ConsoleEventKind, NovaOptions};
 use model::snapshot::Host;
+use sim::World;
 
 use crate::dhcp_told;
 use crate::evidence;
@@ -20,6 +21,9 @@ use crate::view::View;
 
 /// Where instances look for it.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// The port that instances ask.
+const HTTP_PORT: u16 = 80;
 
 /// An instance's question for metadata that its host did not get answered.
 pub(crate) struct Unserved<'v> {
@@ -56,6 +60,27 @@ pub(crate) fn unserved<'v>(view: &View<'v>) -> Vec<Unserved<'v>> {
 /// Where nova.conf wants a host to lead the question; `None` where it does not tell.
 pub(crate) fn meant(server: &Host, ns: &Netns) -> Option<Then> {
     Options::of(server, ns).metadata_target()
+}
+
+/// Whether the host that serves the instance is meant to lead it to the metadata service: nova-network does.
+pub(crate) fn is_served(world: &World, at: usize) -> bool {
+    let Some(instance) = world.intent.instances.get(at) else { return false };
+    let servers = world.intent.servers_of(instance);
+    let read = |name: &&str| world.snapshot.host(name).zip(world.snapshot.main_netns(name));
+    servers.iter().find_map(read).is_some_and(|(host, ns)| nova::manages(host, ns))
+}
+
+/// The service as the host that leads an instance to it reaches it itself: where nova.conf tells, and where inside the
+/// instance nobody can ask.
+pub(crate) fn at_home(world: &World, at: usize) -> Option<SocketAddrV4> {
+    let instance = world.intent.instances.get(at).filter(|instance| !instance.entered)?;
+    let name = *world.intent.servers_of(instance).first()?;
+    let (server, ns) = world.snapshot.host(name).zip(world.snapshot.main_netns(name))?;
+    match meant(server, ns)? {
+        Then::Redirect(port) => Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)),
+        Then::Dnat(address, port) => Some(SocketAddrV4::new(address, port.unwrap_or(HTTP_PORT))),
+        Then::Accept | Then::Drop | Then::Call(_) | Then::Snat(_) | Then::FillChecksum => None,
+    }
 }
 
 /// The rules of a host that lead the question somewhere.

@@ -12,6 +12,7 @@ use model::path::{Direction, Disposition, Exchange, Path, Place, Stage};
 use model::probe::ProbeResult;
 
 use crate::ladder::{Purpose, Rung};
+use crate::metadata;
 
 /// Where a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,22 +115,31 @@ fn is_missing(stand: Stand) -> bool {
 
 /// Nobody has asked it, and it waits for no other's answer.
 fn is_unasked(candidate: &Candidate) -> bool {
-    let waits =
-        matches!(candidate.rung.purpose, Purpose::Large(_) | Purpose::ResolverTcp | Purpose::ResolverAtHome);
+    let waits = matches!(candidate.rung.purpose, Purpose::Large(_)) || is_called(candidate.rung);
     candidate.stand == Stand::NotAsked && !waits
 }
 
-/// What came of a question makes this one of the same instance worth asking: an answer for a name was cut short, and
-/// who wants the whole of it asks over TCP.
-pub fn follows(came: &ProbeResult, other: &Rung) -> bool {
+/// It waits for what came of another: see [`follows`].
+fn is_called(rung: &Rung) -> bool {
+    matches!(rung.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome | Purpose::MetadataAtHome(_))
+}
+
+/// What came of a question makes this one of the same instance worth asking, and why: an answer for a name was cut
+/// short, and who wants the whole of it asks over TCP; a SYN in the instance's name was answered by the metadata
+/// service, and over a connection of the instance's that it never made nothing can be asked.
+pub fn follows(came: &ProbeResult, other: &Rung) -> Option<&'static str> {
     let is_over_tcp = matches!(other.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome);
-    came.is_cut_short() && is_over_tcp && came.to == other.to
+    if came.is_cut_short() && is_over_tcp && came.to == other.to {
+        return Some("the answer over UDP was cut short");
+    }
+    let is_taken = came.by_host && came.received > 0 && !came.is_refused();
+    let is_metadata = matches!(other.purpose, Purpose::MetadataAtHome(_)) && came.to == metadata::ADDRESS;
+    (is_taken && is_metadata).then_some("a SYN tells nothing of what the service answers")
 }
 
 /// It is no part of the ladder unless another's answer makes it one.
 pub(crate) fn is_called_for(rung: &Rung, probes: &[ProbeResult]) -> bool {
-    let waits = matches!(rung.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome);
-    !waits || probes.iter().any(|came| follows(came, rung))
+    !is_called(rung) || probes.iter().any(|came| follows(came, rung).is_some())
 }
 
 /// The answer to this question makes that one worth asking: the same of the same end, by larger packets.

@@ -54,6 +54,8 @@ pub enum Purpose {
     ResolverAtHome,
     /// The instance reaches the metadata service.
     Metadata,
+    /// The host that leads an instance there asks the service itself, where nobody can ask inside the instance.
+    MetadataAtHome(SocketAddrV4),
     /// A host on the way reaches what lies beyond: see [`crate::steps`].
     Step,
     /// The same by another protocol than ping.
@@ -98,6 +100,7 @@ impl Purpose {
             Purpose::Upstream(_)
             | Purpose::Reverse(_)
             | Purpose::ResolverAtHome
+            | Purpose::MetadataAtHome(_)
             | Purpose::Step
             | Purpose::StepBy(_) => Part::Neither,
         }
@@ -129,6 +132,7 @@ impl Purpose {
             | Purpose::ResolverTcp
             | Purpose::ResolverAtHome
             | Purpose::Metadata
+            | Purpose::MetadataAtHome(_)
             | Purpose::Step
             | Purpose::StepBy(_) => None,
         }

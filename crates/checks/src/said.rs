@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::dhcp::{HeardReply, ReplyKind, UdpChecksum};
-use model::dns::{DnsAnswer, Found, Rcode};
+use model::dns::{DnsAnswer, Found, Rcode, Strays};
 use model::finding::{Evidence, EvidenceKind};
+use model::http::{HttpAnswer, Page};
 use model::path::Exchange;
 use model::probe::{Asked, PING_OCTETS, ProbeResult, Recorded};
 
@@ -27,7 +28,8 @@ pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
         Asked::Name { question, over_tcp, .. } => {
             format!("dig @{} {question}{}", probe.to, if *over_tcp { " +tcp" } else { "" })
         }
-        Asked::Connection { port, .. } => format!("nc -z {} {port}", probe.to),
+        Asked::Connection { page: Some(page), .. } => curl(probe, page),
+        Asked::Connection { port, page: None, .. } => format!("nc -z {} {port}", probe.to),
     };
     Evidence { kind: EvidenceKind::Probe, source: format!("{what} {how} {}", probe.from), text: text(probe) }
 }
@@ -123,7 +125,10 @@ pub(crate) fn text(probe: &ProbeResult) -> String {
     let mut text = match &probe.asked {
         Asked::Echo { .. } => format!("{} of {} answered", probe.received, probe.sent),
         Asked::Address { offers, unreadable } => offered(probe.sent, offers, unreadable.len()),
-        Asked::Name { answer, unreadable, .. } => named(answer.as_ref(), unreadable.as_deref()),
+        Asked::Name { answer, unreadable, strays, .. } => {
+            format!("{}{}", named(answer.as_ref(), unreadable.as_deref()), beside(strays))
+        }
+        Asked::Connection { page: Some(page), .. } => served(page),
         Asked::Connection { accepted: true, .. } => "a SYN is answered by a SYN".to_owned(),
         Asked::Connection { .. } if probe.received > 0 => "connection refused".to_owned(),
         Asked::Connection { .. } => format!("no answer to {} SYN", probe.sent),
@@ -131,7 +136,7 @@ pub(crate) fn text(probe: &ProbeResult) -> String {
     if let Some(ttl) = probe.reply_ttl {
         text.push_str(&format!(", ttl {ttl}"));
     }
-    if let Some(us) = probe.rtt_us.filter(|_| probe.asked.exchange() != Exchange::Icmp) {
+    if let Some(us) = took_us(probe) {
         text.push_str(&format!(", after {} ms", milliseconds(us)));
     }
     for (from, what) in &probe.errors {
@@ -141,6 +146,45 @@ pub(crate) fn text(probe: &ProbeResult) -> String {
         text.push_str(&format!("; {error}"));
     }
     text
+}
+
+/// How long the answer took that the line tells of: of an echo it is no part of it.
+fn took_us(probe: &ProbeResult) -> Option<u64> {
+    match &probe.asked {
+        Asked::Echo { .. } => None,
+        Asked::Connection { page: Some(page), .. } => Some(page.took_us),
+        Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { page: None, .. } => probe.rtt_us,
+    }
+}
+
+/// The command that asks for a page as we did.
+fn curl(probe: &ProbeResult, page: &Page) -> String {
+    format!("curl -i http://{}{}", probe.to, page.path)
+}
+
+/// What a web server said.
+pub(crate) fn served(page: &Page) -> String {
+    match &page.answer {
+        HttpAnswer::Status(line) => line.text.clone(),
+        HttpAnswer::Unreadable(text) => format!("an answer that is no HTTP: {text}"),
+        HttpAnswer::HungUp => "the connection is taken, and closed without an answer".to_owned(),
+        HttpAnswer::Silent => "the connection is taken, and no answer comes".to_owned(),
+    }
+}
+
+/// What came and was no answer, to follow what did: resolvers pass it over.
+fn beside(strays: &Strays) -> String {
+    let Strays { other_server, wrong_id, wrong_question } = *strays;
+    let of = |count: u32, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let parts: Vec<String> = [
+        of(other_server, "from another address or port than was asked"),
+        of(wrong_id, "with another number"),
+        of(wrong_question, "to another question"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() { String::new() } else { format!("; passed over: {}", parts.join(", ")) }
 }
 
 /// With one digit behind the point.

@@ -6,7 +6,7 @@
 mod budget;
 mod more;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -379,14 +379,12 @@ impl<'q, 'a> Talk<'q, 'a> {
     }
 
     /// Questions of the same instance, not asked so far, which this result is reason to ask.
-    fn following(&self, job: &Job<'_, '_>, came: &ProbeResult) -> Vec<usize> {
+    fn following(&self, job: &Job<'_, '_>, came: &ProbeResult) -> Vec<(usize, &'static str)> {
         let questions = || self.of_job(job).into_iter().filter_map(|at| self.questions.get(at));
         let groups = questions().filter_map(|question| self.groups.get(&question.rung.instance));
-        let is_next = |at: &usize| {
-            self.stands.get(*at) == Some(&Stand::NotAsked)
-                && self.questions.get(*at).is_some_and(|other| next::follows(came, &other.rung))
-        };
-        groups.flatten().copied().filter(is_next).collect()
+        let is_open = |at: &usize| self.stands.get(*at) == Some(&Stand::NotAsked);
+        let why = |at: usize| Some((at, next::follows(came, &self.questions.get(at)?.rung)?));
+        groups.flatten().copied().filter(is_open).filter_map(why).collect()
     }
 
     /// The question is asked now.
@@ -396,19 +394,23 @@ impl<'q, 'a> Talk<'q, 'a> {
     }
 
     /// Asks these, each once, behind the one of this job that was answered too briefly.
-    fn follow(&mut self, questions: &[usize], job: &[usize]) {
-        let chosen: BTreeSet<usize> = questions.iter().copied().collect();
-        let is_cut_short = |at: &&usize| {
-            self.questions.get(**at).is_some_and(|question| question.rung.purpose == Purpose::Resolver)
-        };
-        let after = job.iter().find(is_cut_short).and_then(|at| *self.turn_of.get(*at)?);
+    fn follow(&mut self, questions: &[(usize, &'static str)], job: &[usize]) {
+        let chosen: BTreeMap<usize, &str> = questions.iter().copied().collect();
+        let all = self.questions;
+        let purpose = |at: &usize| all.get(*at).map(|question| question.rung.purpose);
         let mut asked = Vec::new();
-        for at in chosen {
+        for (at, why) in chosen {
+            let before = match purpose(&at) {
+                Some(Purpose::MetadataAtHome(_)) => Purpose::Metadata,
+                Some(_) | None => Purpose::Resolver,
+            };
+            let is_too_brief = |at: &&usize| purpose(at) == Some(before);
+            let after = job.iter().find(is_too_brief).and_then(|at| *self.turn_of.get(*at)?);
             let Some(question) = self.questions.get(at) else { continue };
             let wave = self.waves.entry(question.rung.instance).or_default();
             *wave += 1;
             let wave = *wave;
-            self.take_turn(at, turn(wave, after, question, "the answer over UDP was cut short".to_owned()));
+            self.take_turn(at, turn(wave, after, question, why.to_owned()));
             self.set(at, Stand::Asked);
             asked.push(at);
         }

@@ -228,9 +228,12 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         | Purpose::Other(_)
         | Purpose::Step => vec![Asks::Echo(EchoSize { octets: PING_OCTETS, whole: false })],
         Purpose::Large(octets) => vec![Asks::Echo(EchoSize { octets, whole: true })],
-        // Whether it is there at all, and what it finds out from others: the name of somebody outside, as sshd asks.
+        // Whether it is there at all, what it finds out from others, which is the name of somebody outside, as sshd
+        // asks, and what it tells of the instance itself.
         Purpose::Resolver => {
-            std::iter::once(dns::Question::Version).chain(client(facts)).map(Asks::Name).collect()
+            let own = checks::own_name(&facts.snapshot, &facts.intent, rung.instance);
+            let own = own.map(dns::Question::Ipv4Of);
+            std::iter::once(dns::Question::Version).chain(client(facts)).chain(own).map(Asks::Name).collect()
         }
         // Where nobody outside is known, for its own name: what only servers ask of each other is dropped by some.
         Purpose::Inside(_) | Purpose::Offered(_) => {
@@ -240,22 +243,27 @@ fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
             vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
-        Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT }],
+        Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT, page: None }],
         Purpose::OutsideBy(Service::Tcp(port))
         | Purpose::InboundBy(_, Service::Tcp(port))
-        | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port }],
+        | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port, page: None }],
         // Whether a datagram came is told by its receiver alone.
         Purpose::OutsideBy(Service::Udp(_))
         | Purpose::InboundBy(_, Service::Udp(_))
         | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
-        Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT }],
+        Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT, page: None }],
         Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
-        Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT }],
+        Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT, page: Some(METADATA_PAGE) }],
+        Purpose::MetadataAtHome(service) => {
+            vec![Asks::Connection { port: service.port(), page: Some(METADATA_PAGE) }]
+        }
     }
 }
 
 /// The port of the metadata service as instances see it (EC2's).
 const METADATA_PORT: u16 = 80;
+/// What cloud-init asks for first: the instance's own number, which the service has of every instance.
+const METADATA_PAGE: &str = "/2009-04-04/meta-data/instance-id";
 
 const SSH_PORT: u16 = 22;
 

@@ -30,7 +30,9 @@ mod dhcp_offer_refused;
 mod dhcp_offer_wrong;
 mod dhcp_reply_lost;
 mod dnat_wrong_fixed_ip;
+mod dns_answer_wrong;
 mod dns_lookup_fails;
+mod dns_name_withheld;
 mod dns_port53_blocked;
 mod dns_upstream_dead;
 mod dns_upstream_wrong;
@@ -85,6 +87,7 @@ mod libvirt_dnsmasq_steals_port;
 mod link_queue_drops;
 mod metadata_dnat_missing;
 mod metadata_service_down;
+mod metadata_service_fails;
 mod metadata_zeroconf_route;
 mod mtu_tap_small;
 mod neigh_table_overflow;
@@ -236,6 +239,9 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     dhcp_nak::FAULT,
     dnsmasq_twice::FAULT,
     dhcp_not_asked::FAULT,
+    dns_answer_wrong::FAULT,
+    dns_name_withheld::FAULT,
+    metadata_service_fails::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -251,7 +257,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 100;
+const OF_ALL: usize = 103;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{SocketAddrV4, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use novadb::rows::Cloud;
@@ -85,11 +86,31 @@ pub(crate) fn stop_libvirt_dnsmasq(ns: &Namespace) -> Result<(), LabError> {
 
 /// nova-api-metadata, as far as an instance's boot asks. It listens when this returns.
 pub(crate) fn start_metadata(lab: &Lab, host: &Host, ns: &Namespace) -> Result<(), LabError> {
-    let address = metadata_address(host);
     let root = lab.host_path(&host.name, "metadata").display().to_string();
-    let httpd = command("busybox", ["httpd", "-f", "-p", &address.to_string(), "-h", &root]);
+    let address = metadata_address(host).to_string();
+    serve_metadata(lab, host, ns, command("busybox", ["httpd", "-f", "-p", &address, "-h", &root]))
+}
+
+/// The same, with a service that fails at whatever it is asked. It is told from others by its address, as the other is.
+pub(crate) fn start_failing_metadata(lab: &Lab, host: &Host, ns: &Namespace) -> Result<(), LabError> {
+    let script = lab.host_path(&host.name, "bin/failing-metadata");
+    write_script(&script, FAILING)?;
+    let (script, port) = (script.display().to_string(), METADATA_PORT.to_string());
+    let address = metadata_address(host).to_string();
+    serve_metadata(lab, host, ns, command("busybox", ["nc", "-ll", "-p", &port, "-e", &script, &address]))
+}
+
+/// Reads a request to its empty line and says what nova says where it failed.
+const FAILING: &str = "#!/bin/sh
+cr=$(printf '\\r')
+while read -r line && [ \"$line\" != \"$cr\" ]; do :; done
+printf 'HTTP/1.0 500 Internal Server Error\\r\\nContent-Type: text/plain\\r\\n\\r\\nAn unknown error has occurred.\\n'
+";
+
+fn serve_metadata(lab: &Lab, host: &Host, ns: &Namespace, command: Command) -> Result<(), LabError> {
+    let address = metadata_address(host);
     let log = lab.host_path(&host.name, "log/metadata.log");
-    start(ns, httpd, &log)?;
+    start(ns, command, &log)?;
     let deadline = Instant::now() + PATIENCE;
     let connect = || TcpStream::connect_timeout(&address.into(), PATIENCE).is_ok();
     while !sys::netns::within(&ns.handle, connect).is_ok_and(|listens| listens) {

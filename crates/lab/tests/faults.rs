@@ -37,6 +37,8 @@ enum Symptom {
     NoMetadata,
     /// web1 resolves no names of the outside; everything else works.
     NoNames,
+    /// web1's own name is told with another address than it has.
+    WrongName,
     /// Everything works, but for clients that the lab does not have.
     OldClients,
     /// web1's DHCP client is told an MTU.
@@ -67,7 +69,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 100] = [
+const SYMPTOMS: [(&str, Symptom); 103] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -168,6 +170,9 @@ const SYMPTOMS: [(&str, Symptom); 100] = [
     ("dhcp-nak", Symptom::NoWayOut),
     ("dnsmasq-twice", Symptom::SecondServer),
     ("dhcp-not-asked", Symptom::NoWayOut),
+    ("dns-answer-wrong", Symptom::WrongName),
+    ("dns-name-withheld", Symptom::NoNames),
+    ("metadata-service-fails", Symptom::NoMetadata),
 ];
 
 /// An address on the flat network that is not the compute host's.
@@ -299,6 +304,12 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
         Symptom::NoNames => {
             assert!(!resolves(lab, code), "{code}");
             assert!(ping(&web1, EXTERNAL).0 && gets_lease(lab), "{code}");
+        }
+        Symptom::WrongName => {
+            let dig = ["dig", "+short", "+time=1", "+tries=1", "@10.0.0.42", "web1.novalocal"];
+            let output = run_in(&web1, &dig);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "10.0.255.254\n", "{code}");
+            assert!(ping(&web1, EXTERNAL).0 && gets_lease(lab) && resolves(lab, code), "{code}");
         }
         Symptom::OffersMtu => {
             let script = lab.path("guest/print-mtu.script");

@@ -21,6 +21,18 @@ pub struct DnsAnswer {
     pub authoritative: bool,
 }
 
+/// What came back to a question and was no answer to it, by how that shows; resolvers pass it over as we do, and it may
+/// be all that comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strays {
+    /// From another address or port than was asked.
+    pub other_server: u32,
+    /// With another number.
+    pub wrong_id: u32,
+    /// To another question.
+    pub wrong_question: u32,
+}
+
 /// Something that was asked for. Names are ASCII, with what is not escaped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Found {

@@ -10,6 +10,7 @@ pub mod conntrack;
 pub mod dhcp;
 pub mod dns;
 pub mod finding;
+pub mod http;
 pub mod intent;
 pub mod journey;
 pub mod kernel_drop;

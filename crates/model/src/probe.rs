@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Mac;
 use crate::dhcp::HeardReply;
-use crate::dns::DnsAnswer;
+use crate::dns::{DnsAnswer, Strays};
+use crate::http::Page;
 use crate::netfilter::Ruleset;
 use crate::path::{Exchange, RuleRef};
 use crate::queueing::Qdisc;
@@ -85,6 +86,9 @@ pub enum Asked {
         answer: Option<DnsAnswer>,
         /// It answered what cannot be read: why.
         unreadable: Option<String>,
+        /// What came beside it, or in its stead.
+        #[serde(default)]
+        strays: Strays,
     },
     /// A SYN.
     Connection {
@@ -92,6 +96,9 @@ pub enum Asked {
         port: u16,
         /// It was answered by a SYN; `false` with an answer is a reset.
         accepted: bool,
+        /// The page that was asked for over it, where one was.
+        #[serde(default)]
+        page: Option<Page>,
     },
 }
 

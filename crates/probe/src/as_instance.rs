@@ -88,6 +88,8 @@ pub enum Asks {
     Connection {
         /// It.
         port: u16,
+        /// A page to ask for over it, by its path: by a socket only, for the instance's own reset would come before.
+        page: Option<&'static str>,
     },
 }
 
@@ -134,7 +136,7 @@ impl Target {
             Asks::Echo(_) => 0,
             Asks::Address => 67,
             Asks::Name(_) => 53,
-            Asks::Connection { port } => port,
+            Asks::Connection { port, .. } => port,
         }
     }
 }

@@ -19,6 +19,7 @@ use nix::poll::PollFlags;
 use socket2::Socket;
 
 pub use answer::{Reading, read as read_answer};
+pub use model::dns::Strays;
 pub use query::{DnsQuery, NameError, Question};
 
 use crate::icmp_error::IcmpError;
@@ -64,17 +65,6 @@ pub struct DnsResult {
     pub is_truncated: bool,
     /// What came and was no answer, over both transports.
     pub strays: Strays,
-}
-
-/// What came and was no answer; we waited on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Strays {
-    /// From another address or port than was asked.
-    pub other_server: u32,
-    /// With another number.
-    pub wrong_id: u32,
-    /// To another question.
-    pub wrong_question: u32,
 }
 
 /// What can come of a question.
@@ -142,7 +132,7 @@ fn over_udp(
 ) -> Result<Result<DnsResult, Truncated>, AskError> {
     let mut strays = Strays::default();
     let said = udp::exchange_until(asker, plan.server, bytes, plan.timeout, |bytes| {
-        strays.sift(answer::read(bytes, query))
+        sift(&mut strays, answer::read(bytes, query))
     })?;
     strays.other_server = said.other_senders;
     let outcome = match said.outcome {
@@ -162,21 +152,19 @@ enum Sifted {
     Truncated,
 }
 
-impl Strays {
-    /// Counts what is no answer.
-    fn sift(&mut self, reading: Reading) -> Option<Sifted> {
-        match reading {
-            Reading::Answer(answer) => Some(Sifted::Settled(DnsOutcome::Answered(answer))),
-            Reading::Malformed(why) => Some(Sifted::Settled(DnsOutcome::Malformed(why))),
-            Reading::Truncated => Some(Sifted::Truncated),
-            Reading::WrongId => {
-                self.wrong_id += 1;
-                None
-            }
-            Reading::WrongQuestion => {
-                self.wrong_question += 1;
-                None
-            }
+/// Counts what is no answer.
+fn sift(strays: &mut Strays, reading: Reading) -> Option<Sifted> {
+    match reading {
+        Reading::Answer(answer) => Some(Sifted::Settled(DnsOutcome::Answered(answer))),
+        Reading::Malformed(why) => Some(Sifted::Settled(DnsOutcome::Malformed(why))),
+        Reading::Truncated => Some(Sifted::Truncated),
+        Reading::WrongId => {
+            strays.wrong_id += 1;
+            None
+        }
+        Reading::WrongQuestion => {
+            strays.wrong_question += 1;
+            None
         }
     }
 }
@@ -263,7 +251,7 @@ fn converse(
             Ok(message) => message,
             Err(cut) => return Ok(cut.outcome()),
         };
-        match strays.sift(answer::read(&message, query)) {
+        match sift(strays, answer::read(&message, query)) {
             Some(Sifted::Settled(outcome)) => return Ok(outcome),
             Some(Sifted::Truncated) => {
                 return Ok(DnsOutcome::Malformed("truncated, and that over TCP".to_owned()));

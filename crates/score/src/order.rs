@@ -184,9 +184,19 @@ const ORDER: [(Met, &[&str]); 22] = [
             "dns-upstream-wrong",
             "dns-upstream-dead",
             "dns-lookup-fails",
+            "dns-answer-wrong",
+            "dns-name-withheld",
         ],
     ),
-    (Metadata, &["metadata-dnat-missing", "metadata-service-down", "metadata-zeroconf-route"]),
+    (
+        Metadata,
+        &[
+            "metadata-dnat-missing",
+            "metadata-service-down",
+            "metadata-service-fails",
+            "metadata-zeroconf-route",
+        ],
+    ),
     // A queue without room for many at once is met by TCP's first packets, which are large.
     (Large, &["mtu-tap-small", "vlan-double-tag-or-mtu", "pmtu-blackhole", "tap-tx-queue-drops"]),
     (Ssh, &["ssh-slow-reverse-dns"]),

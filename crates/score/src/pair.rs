@@ -4,7 +4,12 @@ use crate::draw;
 
 /// Two faults that cannot both be, whoever makes them: what both set has one value, or one takes away what the other
 /// is made of. Each with the reason.
-const IMPOSSIBLE: [(&str, &[&str], &[&str]); 11] = [
+const IMPOSSIBLE: [(&str, &[&str], &[&str]); 12] = [
+    (
+        "the metadata service is one process, which is there or not",
+        &["metadata-service-down"],
+        &["metadata-service-fails"],
+    ),
     (
         "the external server's DNS is one process, which is in one state",
         &["dns-lookup-fails"],
@@ -54,6 +59,8 @@ const DNSMASQ: &[&str] = &[
     "dhcp-nak",
     "dnsmasq-twice",
     "dns-upstream-wrong",
+    "dns-answer-wrong",
+    "dns-name-withheld",
 ];
 const WHICH_BRIDGE: &[&str] = &["tap-not-enslaved", "tap-wrong-bridge"];
 const PORT: &[&str] = &[

@@ -151,7 +151,10 @@ const OF_VLAN_CLOUDS: [&str; 19] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 51] = [
+const OF_THE_GATEWAY: [&str; 54] = [
+    "dns-answer-wrong",
+    "dns-name-withheld",
+    "metadata-service-fails",
     "foreign-rule-bends",
     "float-tied-to-deleted-instance",
     "fixed-ip-leaked",

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use collect::{At, MachinePlan};
+use model::http::Page;
 use model::probe::{Asked, ProbeResult};
 use probe::as_instance::{Asks, own_port};
-use probe::dns::{DnsOutcome, DnsPlan, Question, Transport};
+use probe::dns::{DnsOutcome, DnsPlan, Question, Strays, Transport};
 use probe::tcp::TcpOutcome;
-use probe::{Asker, EchoPlan, EchoResult, IcmpError, NotSent, Took, dns, tcp};
+use probe::{AskError, Asker, EchoPlan, EchoResult, IcmpError, NotSent, dns, http, tcp};
 use sys::netns::{NetnsError, NetnsFd};
 
 use super::{COUNT, Came, Probe, Unsent};
@@ -48,11 +49,11 @@ pub(super) fn send(
         Asks::Address => return Ok(Came::default()),
         Asks::Name(question) => name(&asker, probe, question, patience)
             .map_err(|error| unsent(Failure::of(&error).to_string()))?,
-        Asks::Connection { port } => {
+        Asks::Connection { port, page } => {
             let to = SocketAddr::new(probe.to, *port);
-            let result = tcp::connect_from(&asker, own_port(probe.id), to, patience)
+            let result = connect(&asker, probe, (to, *page), patience, answered)
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?;
-            connection(&asker, probe, *port, result)
+            return Ok(Came { results: vec![result], ..Came::default() });
         }
     };
     if result.received > 0 && !matches!(probe.asks, Asks::Echo(_)) {
@@ -90,7 +91,7 @@ fn echo(nothing: ProbeResult, came: EchoResult) -> ProbeResult {
         sent: came.sent,
         received: u32::try_from(came.replies.len()).unwrap_or(u32::MAX),
         reply_ttl: came.reply_ttl,
-        rtt_us: came.median().map(microseconds),
+        rtt_us: came.median().map(|took| microseconds(took.duration)),
         errors: came.error.iter().map(said).collect(),
         send_error: came.not_sent.as_ref().map(refused),
         recorded: None,
@@ -106,10 +107,13 @@ fn name(
     patience: Duration,
 ) -> Result<ProbeResult, dns::DnsError> {
     let server = SocketAddr::new(probe.to, DNS_PORT);
-    let deadline = Instant::now() + patience;
-    let mut sent = 0;
+    let begun = Instant::now();
+    let deadline = begun + patience;
+    let (mut sent, mut strays) = (0, Strays::default());
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
+        // Who waits for a name has waited since the first question.
+        let waited = begun.elapsed();
+        let left = patience.saturating_sub(waited);
         let plan = DnsPlan {
             question: question.clone(),
             server,
@@ -119,6 +123,7 @@ fn name(
         };
         let result = dns::ask(asker, &plan)?;
         sent += 1;
+        strays = together(strays, result.strays);
         if result.outcome != DnsOutcome::Silent || sent == COUNT || Instant::now() >= deadline {
             let asked = Asked::Name {
                 question: question.to_string(),
@@ -126,11 +131,21 @@ fn name(
                 cut_short: result.is_truncated,
                 answer: None,
                 unreadable: None,
+                strays,
             };
-            let rtt_us = result.took.map(microseconds);
+            let waited = if sent > 1 { waited } else { Duration::ZERO };
+            let rtt_us = result.took.map(|took| microseconds(took.duration + waited));
             let nothing = ProbeResult { sent, rtt_us, ..nothing(asker, probe, asked) };
             return Ok(answered_over_udp(with_outcome(nothing, result.outcome)));
         }
+    }
+}
+
+fn together(a: Strays, b: Strays) -> Strays {
+    Strays {
+        other_server: a.other_server.saturating_add(b.other_server),
+        wrong_id: a.wrong_id.saturating_add(b.wrong_id),
+        wrong_question: a.wrong_question.saturating_add(b.wrong_question),
     }
 }
 
@@ -174,10 +189,36 @@ fn with_outcome(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
     result
 }
 
-fn connection(asker: &Asker<'_>, probe: &Probe<'_>, port: u16, came: tcp::TcpResult) -> ProbeResult {
+/// Connects, and asks for a page where one is wanted. The question is answered when the connection is.
+fn connect(
+    asker: &Asker<'_>,
+    probe: &Probe<'_>,
+    (to, page): (SocketAddr, Option<&str>),
+    patience: Duration,
+    answered: &mut (dyn FnMut(u16) + Send),
+) -> Result<ProbeResult, AskError> {
+    let own = own_port(probe.id);
+    let (came, page) = match page {
+        Some(path) => http::get(asker, (own, to), path, patience, || answered(probe.id))?,
+        None => (tcp::connect_from(asker, own, to, patience)?, None),
+    };
+    let is_told = page.is_some();
+    let result = connection(asker, probe, (to.port(), page), came);
+    if result.received > 0 && !is_told {
+        answered(probe.id);
+    }
+    Ok(result)
+}
+
+fn connection(
+    asker: &Asker<'_>,
+    probe: &Probe<'_>,
+    (port, page): (u16, Option<Page>),
+    came: tcp::TcpResult,
+) -> ProbeResult {
     let accepted = came.outcome == TcpOutcome::Answered;
-    let nothing = nothing(asker, probe, Asked::Connection { port, accepted });
-    let mut result = ProbeResult { rtt_us: came.took.map(microseconds), ..nothing };
+    let nothing = nothing(asker, probe, Asked::Connection { port, accepted, page });
+    let mut result = ProbeResult { rtt_us: came.took.map(|took| microseconds(took.duration)), ..nothing };
     match came.outcome {
         TcpOutcome::Answered | TcpOutcome::Refused => result.received = 1,
         TcpOutcome::Unreachable(icmp) => result.errors.push(said(&icmp)),
@@ -187,8 +228,8 @@ fn connection(asker: &Asker<'_>, probe: &Probe<'_>, port: u16, came: tcp::TcpRes
     result
 }
 
-fn microseconds(took: Took) -> u64 {
-    u64::try_from(took.duration.as_micros()).unwrap_or(u64::MAX)
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn said(icmp: &IcmpError) -> (std::net::IpAddr, String) {

@@ -59,7 +59,7 @@ fn whom(probe: &Probe<'_>) -> String {
         Asks::Echo(EchoSize { octets, whole: true }) => format!("{} by {octets} octets", probe.to),
         Asks::Echo(_) | Asks::Name(_) => probe.to.to_string(),
         Asks::Address => "any DHCP server".to_owned(),
-        Asks::Connection { port } => format!("{}:{port}", probe.to),
+        Asks::Connection { port, .. } => format!("{}:{port}", probe.to),
     }
 }
 

@@ -171,9 +171,11 @@ pub(crate) fn conversation(rung: &Rung) -> Option<(Exchange, u16)> {
             (Exchange::Tcp, port)
         }
         // Which lengths are whole packets, and which questions follow an answer that was cut short, no capture tells.
-        Purpose::Large(_) | Purpose::ResolverTcp | Purpose::ResolverAtHome | Purpose::Reverse(_) => {
-            return None;
-        }
+        Purpose::Large(_)
+        | Purpose::ResolverTcp
+        | Purpose::ResolverAtHome
+        | Purpose::MetadataAtHome(_)
+        | Purpose::Reverse(_) => return None,
         Purpose::OutsideBy(Service::Udp(_)) | Purpose::InboundBy(_, Service::Udp(_)) => return None,
         Purpose::Step | Purpose::StepBy(_) => return None,
     })

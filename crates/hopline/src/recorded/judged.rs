@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use checks::Rung;
 use model::Snapshot;
+use model::dns::Strays;
 use model::journey::QuestionSeen;
 use model::path::{Direction, Exchange};
 use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen, Recorded};
@@ -233,8 +234,9 @@ fn question(exchange: Exchange, port: u16, received: u32) -> Option<Asked> {
             cut_short: false,
             answer: None,
             unreadable: None,
+            strays: Strays::default(),
         },
-        Exchange::Tcp => Asked::Connection { port, accepted: received > 0 },
+        Exchange::Tcp => Asked::Connection { port, accepted: received > 0, page: None },
         Exchange::Udp | Exchange::Arp | Exchange::None => return None,
     })
 }

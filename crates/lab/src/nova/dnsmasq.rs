@@ -40,6 +40,8 @@ pub(crate) struct Pool {
     pub listen: Ipv4Addr,
     /// `--dhcp-lease-max`.
     pub lease_max: u64,
+    /// An argument that nova gives none.
+    pub more: Option<String>,
 }
 
 /// Every instance has its own line in the hosts file, and nobody else gets an address.
@@ -51,6 +53,7 @@ pub(crate) fn healthy(served: &Served) -> Pool {
         upstream: EXTERNAL.addr(),
         listen: served.gateway,
         lease_max: 1_u64 << (32 - cidr.prefix_len()),
+        more: None,
     }
 }
 
@@ -74,6 +77,12 @@ pub(crate) fn last_address(served: &Served) -> Ipv4Addr {
 /// `nova-BRIDGE.conf`: who gets which address. No newline at the end, as nova writes it.
 pub(crate) fn hosts_file(lab: &Lab, host: &str, served: &Served) -> PathBuf {
     network_file(lab, host, served, "conf")
+}
+
+/// `nova-BRIDGE.hosts`: further names. nova writes it for a multi-host network; the lab's dnsmasq has every name by its
+/// leases.
+pub(crate) fn names_file(lab: &Lab, host: &str, served: &Served) -> PathBuf {
+    network_file(lab, host, served, "hosts")
 }
 
 /// Where its messages go. nova's goes to syslog, which a namespace has none of.
@@ -186,7 +195,7 @@ fn arguments(lab: &Lab, host: &str, served: &Served, pool: &Pool) -> Vec<String>
         None => "--leasefile-ro".to_owned(),
         Some(leases) => format!("--dhcp-leasefile={}", leases.display()),
     };
-    vec![
+    let nova = [
         "--strict-order".to_owned(),
         "--bind-interfaces".to_owned(),
         "--conf-file=".to_owned(),
@@ -205,5 +214,6 @@ fn arguments(lab: &Lab, host: &str, served: &Served, pool: &Pool) -> Vec<String>
         "--no-resolv".to_owned(),
         format!("--server={}", pool.upstream),
         format!("--log-facility={}", log_file(lab, host).display()),
-    ]
+    ];
+    nova.into_iter().chain(pool.more.clone()).collect()
 }

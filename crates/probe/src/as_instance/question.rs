@@ -18,7 +18,7 @@ use super::heard::{ANSWERS_MAX, Heard};
 use super::nic::{self, Nic, Seen};
 use super::{AsInstanceError, Asks, Plan, Target};
 use crate::dhcp::{self, Client};
-use crate::dns::{DnsQuery, Reading, read_answer};
+use crate::dns::{DnsQuery, Reading, Strays, read_answer};
 use crate::icmp;
 
 /// Between two tries: what the kernel waits before it sends a SYN again (`TCP_TIMEOUT_INIT`), and resolvers less.
@@ -30,7 +30,7 @@ const TCP_WINDOW: u16 = 64240;
 /// What is asked, and by what the answer is known.
 enum Ask {
     Address { client: Client, heard: Heard },
-    Name { query: DnsQuery, read: Option<Reading>, strays: Vec<IpAddr> },
+    Name { query: DnsQuery, read: Option<Reading>, others: Vec<IpAddr>, strays: Strays },
     Connection { port: u16, sequence: u32, accepted: Option<bool>, is_reset: bool },
 }
 
@@ -60,9 +60,9 @@ impl<'p> Question<'p> {
             }
             Asks::Name(question) => {
                 let query = DnsQuery::new(question, target.id).ok()?;
-                Ask::Name { query, read: None, strays: Vec::new() }
+                Ask::Name { query, read: None, others: Vec::new(), strays: Strays::default() }
             }
-            Asks::Connection { port } => {
+            Asks::Connection { port, page: _ } => {
                 Ask::Connection { port: *port, sequence: target.id.into(), accepted: None, is_reset: false }
             }
         };
@@ -218,27 +218,36 @@ impl<'p> Question<'p> {
                 }
                 false
             }
-            (Some(TransportSlice::Udp(udp)), Ask::Name { query, read, .. })
+            (Some(TransportSlice::Udp(udp)), Ask::Name { query, read, strays, .. })
                 if ours(udp.source_port(), udp.destination_port()) && read.is_none() =>
             {
                 match read_answer(udp.payload(), query) {
-                    Reading::WrongId | Reading::WrongQuestion => false,
+                    Reading::WrongId => {
+                        strays.wrong_id = strays.wrong_id.saturating_add(1);
+                        false
+                    }
+                    Reading::WrongQuestion => {
+                        strays.wrong_question = strays.wrong_question.saturating_add(1);
+                        false
+                    }
                     answer @ (Reading::Answer(_) | Reading::Truncated | Reading::Malformed(_)) => {
                         *read = Some(answer);
                         true
                     }
                 }
             }
-            (Some(TransportSlice::Udp(udp)), Ask::Name { query, strays, .. })
-                if (udp.source_port(), udp.destination_port()) == (target.port(), target.own_port()) =>
+            (Some(TransportSlice::Udp(udp)), Ask::Name { query, read, others, strays })
+                if (udp.source_port(), udp.destination_port()) == (target.port(), target.own_port())
+                    && read.is_none() =>
             {
+                strays.other_server = strays.other_server.saturating_add(1);
                 let from = IpAddr::V4(header.source_addr());
                 let is_answer = matches!(
                     read_answer(udp.payload(), query),
                     Reading::Answer(_) | Reading::Truncated | Reading::Malformed(_)
                 );
-                if from != target.to && is_answer && !strays.contains(&from) && strays.len() < ANSWERS_MAX {
-                    strays.push(from);
+                if from != target.to && is_answer && !others.contains(&from) && others.len() < ANSWERS_MAX {
+                    others.push(from);
                 }
                 false
             }
@@ -274,11 +283,11 @@ impl<'p> Question<'p> {
                 received = u32::try_from(offers.len()).unwrap_or(u32::MAX);
                 Asked::Address { offers, unreadable }
             }
-            Ask::Name { read, strays, .. } => {
+            Ask::Name { read, others, strays, .. } => {
                 if read.is_none() {
                     // Who answers by another address than was asked: no resolver takes that.
                     let stray = |from| (from, "the answer, though it was not asked".to_owned());
-                    errors.extend(strays.into_iter().map(stray));
+                    errors.extend(others.into_iter().map(stray));
                 }
                 let question = match &self.target.asks {
                     Asks::Name(question) => question.to_string(),
@@ -293,10 +302,10 @@ impl<'p> Question<'p> {
                     }
                     Some(Reading::WrongId | Reading::WrongQuestion) | None => (None, None),
                 };
-                Asked::Name { question, over_tcp: false, cut_short, answer, unreadable }
+                Asked::Name { question, over_tcp: false, cut_short, answer, unreadable, strays }
             }
             Ask::Connection { port, accepted, .. } => {
-                Asked::Connection { port, accepted: accepted == Some(true) }
+                Asked::Connection { port, accepted: accepted == Some(true), page: None }
             }
         };
         ProbeResult {

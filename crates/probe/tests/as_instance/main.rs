@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::process::Command;
@@ -140,6 +141,32 @@ impl Cloud {
         line.trim_start_matches('[').split(':').next().unwrap().parse().unwrap()
     }
 
+    /// Connections that the host tracks, without what only counts or ages.
+    fn connections(&self) -> BTreeSet<String> {
+        let printed = self.run("ip netns exec $H conntrack -L");
+        printed.lines().map(|line| of_connection(line)).collect()
+    }
+
+    /// From here on what the host tracks is forgotten a second after it was last used.
+    fn age_fast(&self) {
+        for kind in ["icmp", "udp", "udp_stream", "tcp_close", "tcp_syn_sent", "tcp_syn_recv", "generic"] {
+            let name = format!("net.netfilter.nf_conntrack_{}=1", aged(kind));
+            self.run(&format!("ip netns exec $H sysctl -q -w {name}"));
+        }
+    }
+
+    /// Demands that what is tracked and was not before are questions of ours, and that those are forgotten.
+    #[track_caller]
+    fn assert_only_ours_were_tracked(&self, before: &BTreeSet<String>, is_ours: impl Fn(&str) -> bool) {
+        let now = self.connections();
+        let new: Vec<&String> = now.difference(before).collect();
+        assert!(new.iter().all(|line| is_ours(line)), "{new:#?}");
+        let started = Instant::now();
+        while !self.connections().is_subset(before) {
+            assert!(started.elapsed() < PATIENCE, "not forgotten: {new:#?}");
+        }
+    }
+
     /// All that must be the same before and after, but connections.
     fn state(&self) -> Vec<String> {
         let commands = [
@@ -160,6 +187,24 @@ impl Cloud {
         state.sort();
         state
     }
+}
+
+/// `udp_timeout_stream`, `tcp_timeout_close`.
+fn aged(kind: &str) -> String {
+    match kind.split_once('_') {
+        Some((protocol, state)) => format!("{protocol}_timeout_{state}"),
+        None => format!("{kind}_timeout"),
+    }
+}
+
+/// Protocol, addresses and ports of both directions.
+fn of_connection(line: &str) -> String {
+    let is_kept = |word: &&str| {
+        ["src=", "dst=", "sport=", "dport=", "id=", "type="].iter().any(|key| word.starts_with(key))
+    };
+    let protocol = line.split_whitespace().next().unwrap_or_default();
+    let words: Vec<&str> = line.split_whitespace().filter(is_kept).collect();
+    format!("{protocol} {}", words.join(" "))
 }
 
 /// A line without timers and counters.
@@ -251,9 +296,14 @@ fn gateway_outside_and_neighbour_answer_and_nothing_is_left() {
     let cloud = Cloud::up();
     cloud.iptables("H", "-A FORWARD -m physdev --physdev-in vnet0 -d 10.0.2.25 -j ACCEPT");
     cloud.iptables("O", "-A INPUT -s 203.0.113.2 -p icmp -j ACCEPT");
-    let before = cloud.state();
+    cloud.age_fast();
+    let (before, tracked) = (cloud.state(), cloud.connections());
     all_are_answered(&promptly(&cloud.plan(&[GATEWAY, OUTSIDE, NEIGHBOUR])));
     assert_same(&before, &cloud.state());
+    // 0x1234, by which the pings are known; what passes between two ports is tracked too, by br_netfilter.
+    cloud.assert_only_ours_were_tracked(&tracked, |line| {
+        line.starts_with("icmp src=10.0.2.24 ") && line.contains("id=4660")
+    });
     // They came in by the port, as bridged packets do, and went out translated.
     assert_eq!(cloud.counted("H", "--physdev-in vnet0"), 2);
     assert_eq!(cloud.counted("O", "203.0.113.2"), 2);

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use model::dhcp::{ReplyKind, UdpChecksum};
 use model::dns::{Found, Rcode};
 use model::probe::{Asked, ProbeResult};
-use probe::dns::Question;
+use probe::as_instance::own_port;
+use probe::dns::{Question, Strays};
 
 use super::*;
 
@@ -124,7 +125,8 @@ fn a_discover_that_a_rule_drops_is_tried_twice_and_not_answered() {
 fn a_name_is_answered_by_the_gateway() {
     let cloud = Cloud::up();
     let _dnsmasq = cloud.novas_dnsmasq();
-    let before = cloud.state();
+    cloud.age_fast();
+    let (before, tracked) = (cloud.state(), cloud.connections());
     let answer = |question: Question| {
         let answers = promptly(&cloud.question(GATEWAY, Asks::Name(question)));
         let probe = only(&answers);
@@ -138,6 +140,43 @@ fn a_name_is_answered_by_the_gateway() {
     assert_eq!(answer(Question::NameOf(OUTSIDE.into())).0, Rcode::Refused);
     assert_eq!(answer(Question::Version).0, Rcode::NoError);
     assert_same(&before, &cloud.state());
+    let own = format!("udp src=10.0.2.24 dst=10.0.2.1 sport={} dport=53 ", own_port(0x1234));
+    cloud.assert_only_ours_were_tracked(&tracked, |line| line.starts_with(&own));
+}
+
+/// What comes to the port that we ask from and answers nothing is counted by what is wrong with it.
+#[test]
+fn what_is_no_answer_to_a_name_is_counted() {
+    let cloud = Cloud::up();
+    cloud.run("ip -n $O addr add 1.2.3.5/32 dev lo");
+    let outside = NetnsFd::named(&cloud.netns("O")).unwrap();
+    let bind = |at: &str| {
+        let at: std::net::SocketAddr = at.parse().unwrap();
+        netns::within(&outside, || std::net::UdpSocket::bind(at)).unwrap().unwrap()
+    };
+    let (server, other) = (bind("1.2.3.4:53"), bind("1.2.3.5:53"));
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    let thread = std::thread::spawn(move || {
+        let mut bytes = [0; 512];
+        let (length, from) = server.recv_from(&mut bytes).unwrap();
+        let mut answer = bytes[..length].to_vec();
+        answer[2] |= 0x80;
+        let wrong_id = [&[!answer[0]], &answer[1..]].concat();
+        let mut wrong_question = answer.clone();
+        wrong_question[13] ^= 1;
+        other.send_to(&answer, from).unwrap();
+        for bytes in [&wrong_id, &wrong_question, &answer] {
+            server.send_to(bytes, from).unwrap();
+        }
+    });
+    let mut plan = cloud.question(OUTSIDE, Asks::Name(Question::Version));
+    plan.targets[0].next_hop = GATEWAY;
+    let answers = promptly(&plan);
+    thread.join().unwrap();
+    let Asked::Name { strays, answer, .. } = &only(&answers).asked else { panic!("{answers:?}") };
+    assert!(answer.is_some(), "{answers:?}");
+    // NAT keeps it from the instance: to the host it is a datagram for nobody.
+    assert_eq!(*strays, Strays { other_server: 0, wrong_id: 1, wrong_question: 1 }, "{answers:?}");
 }
 
 #[test]
@@ -159,9 +198,10 @@ fn a_connection_is_answered_refused_or_lost() {
         "H",
         "-t nat -A PREROUTING -d 169.254.169.254 -p tcp --dport 80 -j DNAT --to-destination 1.2.3.4:8775",
     );
-    let before = cloud.state();
+    cloud.age_fast();
+    let (before, tracked) = (cloud.state(), cloud.connections());
     let connect = |to: Ipv4Addr, port: u16, timeout: Duration| {
-        let mut plan = cloud.question(to, Asks::Connection { port });
+        let mut plan = cloud.question(to, Asks::Connection { port, page: None });
         plan.targets[0].next_hop = GATEWAY;
         let answers = ask(&Plan { timeout, ..plan }).unwrap();
         let probe = only(&answers);
@@ -171,6 +211,10 @@ fn a_connection_is_answered_refused_or_lost() {
     assert_eq!(connect(metadata, 80, PATIENCE), (1, 1, true));
     assert_eq!(connect(OUTSIDE, 9999, PATIENCE), (1, 1, false));
     assert_same(&before, &cloud.state());
+    let own = format!(" sport={} ", own_port(0x1234));
+    cloud.assert_only_ours_were_tracked(&tracked, |line| {
+        line.starts_with("tcp src=10.0.2.24 ") && line.contains(&own)
+    });
     cloud.iptables("H", "-A FORWARD -p tcp --dport 9999 -j DROP");
     assert_eq!(connect(OUTSIDE, 9999, Duration::from_millis(1500)), (2, 0, false));
     assert_eq!(cloud.counted("H", "-j DROP"), 2);
@@ -181,7 +225,7 @@ fn no_service_is_left_waiting_by_an_instance_that_says_nothing() {
     let cloud = Cloud::up();
     let _listener = cloud.listener("O", 8775);
     cloud.iptables("I", "-A INPUT -p tcp -j DROP");
-    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 8775 });
+    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 8775, page: None });
     plan.targets[0].next_hop = GATEWAY;
     assert!(matches!(only(&promptly(&plan)).asked, Asked::Connection { accepted: true, .. }));
     // Left alone it waits for half a minute and more (`tcp_synack_retries`, ip-sysctl.rst).
@@ -194,7 +238,7 @@ fn no_service_is_left_waiting_by_an_instance_that_says_nothing() {
 #[test]
 fn a_busy_instance_does_not_fill_the_ring() {
     let cloud = Cloud::up();
-    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 9999 });
+    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 9999, page: None });
     plan.targets[0].next_hop = GATEWAY;
     plan.timeout = Duration::from_millis(1500);
     cloud.iptables("H", "-A FORWARD -p tcp --dport 9999 -j DROP");

@@ -13,6 +13,7 @@ mod dhcp;
 mod dns;
 mod drops;
 mod echo;
+mod http;
 mod neighbour;
 mod place;
 mod reach;

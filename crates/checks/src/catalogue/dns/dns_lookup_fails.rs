@@ -31,10 +31,10 @@
 use std::cell::LazyCell;
 use std::net::IpAddr;
 
-use model::dns::{DnsAnswer, Rcode};
+use model::dns::Rcode;
 use model::finding::{Confidence, Evidence};
 use model::path::{Direction, Exchange, Place, Stage};
-use model::probe::{Asked, ProbeResult};
+use model::probe::ProbeResult;
 use model::service::Dnsmasq;
 use sim::World;
 
@@ -44,6 +44,7 @@ use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung};
+use crate::looked_up::{self, is_version, of, rcode, upstreams};
 use crate::restart;
 use crate::said;
 use crate::view::View;
@@ -72,7 +73,7 @@ fn failing<'v>(
 ) -> Option<Found> {
     let asked = || of(view, &rung.from, rung.to);
     let is_there = asked().any(|probe| is_version(probe) && probe.received > 0);
-    let lookup = asked().find(|probe| !is_version(probe)).filter(|_| is_there)?;
+    let lookup = asked().find(|probe| looked_up::reverse(probe).is_some()).filter(|_| is_there)?;
     let upstreams = upstreams(view, rung);
     // Where a walk or a silence says more, it is told there.
     if upstreams
@@ -99,7 +100,8 @@ fn failing<'v>(
     let beyond = refusing.and_then(|probe| place_of(view, probe.to));
     let hop = beyond.unwrap_or_else(|| at(server.ns, server.bridge, Stage::Service));
     let instance = view.intent().instances.get(rung.instance)?;
-    let evidence: Vec<Evidence> = asked().chain(behind.iter().copied()).map(said::evidence).collect();
+    let mut evidence: Vec<Evidence> = asked().chain(behind.iter().copied()).map(said::evidence).collect();
+    evidence.extend(refusing.and_then(|probe| asks(&server, probe.to)));
     let remedy = match refusing {
         Some(probe) => vec![evidence::advice(
             format!(
@@ -202,38 +204,15 @@ fn knows_nothing(server: &Dnsmasq) -> bool {
     reads_no_file && server.servers.is_empty() && server.argv.iter().skip(1).all(is_idle)
 }
 
-/// The questions for names that were put to this server.
-fn of<'v>(view: &View<'v>, from: &str, to: IpAddr) -> impl Iterator<Item = &'v ProbeResult> {
-    view.probes
-        .iter()
-        .filter(move |probe| probe.from == from && probe.to == to && probe.asked.exchange() == Exchange::Dns)
-}
-
-/// The servers behind, each with what came of the same question from the host.
-fn upstreams<'v>(view: &View<'v>, rung: &Rung) -> Vec<(&'v Rung, Option<&'v ProbeResult>)> {
-    let rungs: &'v [Rung] = view.rungs;
-    let same = rungs.iter().filter(|other| other.instance == rung.instance);
-    let behind = same.filter(|other| matches!(other.purpose, Purpose::Upstream(_) | Purpose::Reverse(_)));
-    behind.map(|other| (other, of(view, &other.from, other.to).next())).collect()
+/// What makes dnsmasq ask this server: an argument, or a line of its host's resolv.conf.
+fn asks(server: &dns::Server, to: IpAddr) -> Option<Evidence> {
+    let mut addresses = server.upstreams().into_iter().map(|upstream| upstream.address);
+    let of_it = addresses.find(|address| IpAddr::V4(*address.ip()) == to)?;
+    Some(server.asks(of_it))
 }
 
 fn is_silent(probe: Option<&ProbeResult>) -> bool {
     probe.is_some_and(|probe| probe.received == 0)
-}
-
-fn is_version(probe: &ProbeResult) -> bool {
-    matches!(&probe.asked, Asked::Name { question, .. } if question.starts_with("version.bind"))
-}
-
-fn answer(probe: &ProbeResult) -> Option<&DnsAnswer> {
-    match &probe.asked {
-        Asked::Name { answer, .. } => answer.as_ref(),
-        Asked::Echo { .. } | Asked::Address { .. } | Asked::Connection { .. } => None,
-    }
-}
-
-fn rcode(probe: &ProbeResult) -> Option<Rcode> {
-    answer(probe).map(|answer| answer.rcode)
 }
 
 /// Refused by anybody, or worse than what the servers behind answer. dnsmasq passes a refusal on to those who ask with

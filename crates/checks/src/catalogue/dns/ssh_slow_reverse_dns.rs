@@ -10,7 +10,9 @@
 //! ## How hopline knows
 //! Asked for with `--symptom ssh` only. The walk from the host that runs dnsmasq to the server that it asks,
 //! or the way of the answer, ends; and so that dnsmasq is not told at once: a route that is missing on the
-//! host itself, or a rule in its OUTPUT, fails the question there, and dnsmasq refuses it without delay.
+//! host itself, or a rule in its OUTPUT, fails the question there, and dnsmasq refuses it without delay. Or the
+//! client's name was asked for as the instance, and the answer took a second or more, or none came where the servers
+//! behind dnsmasq fail: it tells that only those who ask with EDNS.
 //!
 //! ## What it looks like
 //! The TCP handshake takes a millisecond, the banner or the prompt ten seconds to a minute; on the bridge PTR
@@ -32,15 +34,18 @@ use model::Netns;
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::netfilter::Hook;
 use model::netns::Socket;
-use model::path::{Direction, Place, Stop};
+use model::path::{Direction, Exchange, Place, Stage, Stop};
+use model::probe::ProbeResult;
 use model::service::ResolvConf;
 
 use crate::dns;
 use crate::evidence;
-use crate::found::{Fault, Found};
-use crate::ladder::Purpose;
+use crate::found::{Fault, Found, at};
+use crate::ladder::{Purpose, Rung};
+use crate::looked_up;
 use crate::mend::Mend;
 use crate::removal;
+use crate::said as probed;
 use crate::view::{Stopped, View};
 
 /// LoginGraceTime's default, in seconds (sshd_config(5)).
@@ -54,7 +59,77 @@ pub fn check(view: &View) -> Vec<Found> {
             found.push(finding(view, stopped));
         }
     }
+    // What does not come at all is told already.
+    if found.is_empty() {
+        found.extend(view.rungs.iter().find_map(|rung| late(view, rung)));
+    }
     found
+}
+
+/// The client's name was told, and so late that whoever comes by ssh waits for it; or that it cannot be found out was
+/// not told.
+fn late(view: &View, rung: &Rung) -> Option<Found> {
+    let is_reverse =
+        |other: &Rung| other.instance == rung.instance && matches!(other.purpose, Purpose::Reverse(_));
+    if rung.purpose != Purpose::Resolver || !view.rungs.iter().any(is_reverse) {
+        return None;
+    }
+    let mut asked = looked_up::of(view, &rung.from, rung.to).filter(|probe| dns::is_late(probe));
+    let late = asked.find(|probe| looked_up::reverse(probe).is_some());
+    let unheard = || dns::shared_failure(view.probes, view.rungs, rung).filter(|(own, _)| own.received == 0);
+    let (probe, failing) = match late {
+        Some(probe) => (probe, None),
+        None => unheard().map(|(probe, behind)| (probe, Some(behind)))?,
+    };
+    let server = dns::server(view.world, rung.instance)?;
+    let instance = view.intent().instances.get(rung.instance)?;
+    let inside = view.world.inside(rung.instance).map(|at| view.world.ns(at));
+    let (wait, budget) = budget(inside.and_then(|ns| ns.resolver.as_ref()).unwrap_or(&ResolvConf::default()));
+    let how = match probe.rtt_us.filter(|_| failing.is_none()) {
+        Some(us) => format!(
+            "{} ms late: so long takes its look-up of the client's name, for which it waits {wait} s at most",
+            probed::milliseconds(us)
+        ),
+        None => format!("up to {wait} s late: its look-up of the client's name gets no answer"),
+    };
+    let mut upstreams = looked_up::upstreams(view, rung).into_iter();
+    let is_to_blame = |probe: &&ProbeResult| dns::is_late(probe) || failing.is_some();
+    let slow = upstreams.find_map(|(other, probe)| Some((other, probe.filter(is_to_blame)?)));
+    let mut evidence = vec![
+        probed::evidence(probe),
+        evidence::record(EvidenceKind::Config, "resolv.conf(5), sshd_config(5)", budget),
+    ];
+    if let Some((other, probe)) = slow
+        && let Purpose::Reverse(address) = other.purpose
+    {
+        evidence.extend([probed::evidence(probe), server.asks(address)]);
+    }
+    let cause = match slow {
+        Some((_, probe)) if failing.is_some() => {
+            format!(
+                "{}, whom dnsmasq asks, fails, and who asks dnsmasq without EDNS is not told so",
+                probe.to
+            )
+        }
+        Some((_, probe)) => format!("{}, whom dnsmasq asks, is as slow", probe.to),
+        None => "dnsmasq waits for whom it asks, who was sooner to answer its host".to_owned(),
+    };
+    let around =
+        evidence::advice("UseDNS no", "in the instance's /etc/ssh/sshd_config, until names come at once");
+    let fault = Fault {
+        code: "ssh-slow-reverse-dns",
+        hop: at(server.ns, server.bridge, Stage::Service),
+        summary: format!("ssh to {} prompts {how}", instance.name),
+        cause,
+        confidence: Confidence::Likely,
+        evidence,
+        owner: "operator",
+        remedy: vec![around],
+        instances: vec![instance.name.clone()],
+        stopped: None,
+        mend: Vec::new(),
+    };
+    Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
 }
 
 /// The stop of a reverse look-up that dnsmasq is not told of, so that the instance waits.
@@ -177,7 +252,7 @@ mod tests {
 
     use super::budget;
     use crate::Symptom;
-    use crate::fixture::{broken, codes, drops, healthy, lacks, to};
+    use crate::fixture::{broken, codes, drops, healthy, lacks, looked_up, to};
 
     #[test]
     fn fires_where_ssh_is_complained_of_and_tells_how_long_it_waits() {
@@ -218,6 +293,47 @@ mod tests {
             budget(&ResolvConf::default()).1,
             "5 s a server x 2 attempts x 1 server = 10 s a look-up; LoginGraceTime 120 s"
         );
+    }
+
+    #[test]
+    fn an_answer_that_is_late_is_waited_for_and_told_with_who_is_slow() {
+        let answered_after = |resolver_us, upstream_us| {
+            let mut cloud = healthy();
+            let ok = Some(model::dns::Rcode::NoError);
+            let mut resolver = looked_up("web1", [10, 0, 0, 42].into(), ok);
+            let mut upstream = looked_up("compute1", [1, 2, 3, 4].into(), ok);
+            (resolver.rtt_us, upstream.rtt_us) = (Some(resolver_us), Some(upstream_us));
+            cloud.probes = vec![resolver, upstream];
+            cloud
+        };
+        let both = answered_after(1_400_000, 1_390_000);
+        let diagnosis = both.diagnose_for("web1", Symptom::Ssh);
+        assert_eq!(codes(&diagnosis), ["ssh-slow-reverse-dns compute1//br100"]);
+        let finding = &diagnosis.findings[0];
+        assert!(finding.summary.contains("prompts 1400.0 ms late"), "{}", finding.summary);
+        assert!(finding.summary.contains("waits 10 s at most"), "{}", finding.summary);
+        assert!(finding.cause.starts_with("1.2.3.4, whom dnsmasq asks, is as slow"), "{finding:?}");
+        // Where nobody complains of ssh, one slow answer is no fault.
+        let diagnosis = both.diagnose("web1");
+        assert_eq!(codes(&diagnosis), [""; 0]);
+        assert!(diagnosis.coverage.gaps.iter().any(|gap| gap.why.contains("1400.0 ms")), "{diagnosis:?}");
+        // A failure behind it, which dnsmasq does not pass on.
+        let mut failing = healthy();
+        failing.probes = vec![
+            looked_up("web1", [10, 0, 0, 42].into(), None),
+            looked_up("compute1", [1, 2, 3, 4].into(), Some(model::dns::Rcode::ServFail)),
+            crate::fixture::told_its_version("web1", [10, 0, 0, 42].into()),
+        ];
+        let diagnosis = failing.diagnose_for("web1", Symptom::Ssh);
+        assert_eq!(codes(&diagnosis), ["ssh-slow-reverse-dns compute1//br100"]);
+        assert!(diagnosis.findings[0].summary.contains("up to 10 s late"), "{diagnosis:?}");
+        let diagnosis = failing.diagnose("web1");
+        assert_eq!(codes(&diagnosis), [""; 0]);
+        assert!(diagnosis.coverage.gaps.iter().any(|gap| gap.why.contains("SERVFAIL")), "{diagnosis:?}");
+        // Fast enough.
+        let quick = answered_after(900_000, 900_000);
+        assert_eq!(codes(&quick.diagnose_for("web1", Symptom::Ssh)), [""; 0]);
+        assert!(quick.diagnose("web1").coverage.gaps.is_empty());
     }
 
     #[test]

@@ -1,0 +1,269 @@
+//! Services that are there and answer amiss: each kind of answer for a name is told from the others, and what the
+//! metadata service says is judged. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+use support::report::{Report, asked, list, text};
+use support::test_lab::TestLab;
+use support::{eventually, printed, printed_in, run};
+use sys::netns::{self, NetnsFd};
+
+/// Another address of the external server's.
+const ELSEWHERE: &str = "1.2.3.5";
+/// The names' server of the outside, as the lab has it.
+const SERVER: &str = "1.2.3.4:53";
+
+/// What a server for names does with a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// The code of RFC 1035, 4.1.1, and nothing else.
+    Code(u8),
+    Nothing,
+    /// That there is nothing of the kind, this much later.
+    Late(Duration),
+    /// The same, from another address than was asked.
+    FromElsewhere,
+}
+
+/// A server of ours in place of the lab's, until it is dropped.
+struct NameServer {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl NameServer {
+    fn in_place_of(lab: &TestLab, says: Says) -> NameServer {
+        let pid = std::fs::read_to_string(lab.state().join("external/dns.pid")).unwrap();
+        let netns = NetnsFd::named(&lab.netns("ext")).unwrap();
+        let bind = |at: &str| {
+            let at: SocketAddr = at.parse().unwrap();
+            netns::within(&netns, || UdpSocket::bind(at)).unwrap()
+        };
+        run(&["kill", pid.trim()]);
+        let mut own = None;
+        eventually("the lab's server to let go of the port", || {
+            own = bind(SERVER).ok();
+            own.is_some()
+        });
+        let own = own.unwrap();
+        own.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let other = (says == Says::FromElsewhere).then(|| bind(&format!("{ELSEWHERE}:53")).unwrap());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            let mut bytes = [0; 512];
+            while !told.load(Ordering::Relaxed) {
+                let Ok((length, from)) = own.recv_from(&mut bytes) else { continue };
+                let answer = |code| answer(&bytes[..length], code);
+                // Whoever asked may be gone by now.
+                let _ = match says {
+                    Says::Nothing => Ok(0),
+                    Says::Code(code) => own.send_to(&answer(code), from),
+                    Says::Late(late) => {
+                        thread::sleep(late);
+                        own.send_to(&answer(0), from)
+                    }
+                    Says::FromElsewhere => other.as_ref().unwrap().send_to(&answer(0), from),
+                };
+            }
+        });
+        NameServer { is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+/// The question as a response with nothing in it but this code.
+fn answer(question: &[u8], code: u8) -> Vec<u8> {
+    let mut bytes = question.to_vec();
+    bytes[2] |= 0x80;
+    bytes[3] = 0x80 | code;
+    // EDNS's record is no part of it.
+    bytes[10..12].fill(0);
+    let mut end = 12;
+    while bytes[end] != 0 {
+        end += usize::from(bytes[end]) + 1;
+    }
+    bytes.truncate(end + 5);
+    bytes
+}
+
+/// What was asked and came back, of a question that begins so.
+fn said(report: &Report, start: &str) -> String {
+    let lines = asked(&report.json);
+    lines.iter().find(|line| line.contains(start)).unwrap_or_else(|| panic!("{start}: {lines:#?}")).clone()
+}
+
+fn gaps(report: &Report) -> Vec<String> {
+    let gaps = list(&report.json["coverage"]["gaps"]).iter();
+    gaps.map(|gap| format!("{}: {}", text(&gap["what"]), text(&gap["why"]))).collect()
+}
+
+fn only(report: &Report) -> &Value {
+    let findings = list(&report.json["findings"]);
+    assert_eq!(findings.len(), 1, "{:#}", report.json);
+    &findings[0]
+}
+
+fn evidence(finding: &Value) -> Vec<String> {
+    let lines = list(&finding["evidence"]).iter();
+    lines.map(|line| format!("{}: {}", text(&line["source"]), text(&line["text"]))).collect()
+}
+
+/// Somewhere behind dnsmasq a zone is broken: that is nobody's fault here, and said.
+#[test]
+fn a_failure_that_both_share_is_told_and_is_no_fault() {
+    let lab = TestLab::up("sf");
+    let _server = NameServer::in_place_of(&lab, Says::Code(2));
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    report.assert_healthy("SERVFAIL from who is asked");
+    // To who asks without EDNS, as programs do, dnsmasq does not pass it on.
+    assert!(said(&report, "-x 1.2.3.4 from web1").contains(": no answer"));
+    assert!(said(&report, "-x 1.2.3.4 from compute1").contains(": SERVFAIL"));
+    let told = gaps(&report);
+    assert!(
+        told.iter().any(|gap| gap.contains("finds out other names") && gap.contains("SERVFAIL")),
+        "{told:#?}"
+    );
+    let ssh = lab.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    let finding = only(&ssh);
+    assert_eq!(text(&finding["code"]), "ssh-slow-reverse-dns", "{finding:#}");
+    assert!(text(&finding["cause"]).starts_with("1.2.3.4, whom dnsmasq asks, fails"), "{finding:#}");
+}
+
+#[test]
+fn a_server_that_hears_and_says_nothing_is_told_with_who_asks_it() {
+    let lab = TestLab::up("si");
+    let _server = NameServer::in_place_of(&lab, Says::Nothing);
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    let finding = only(&report);
+    assert_eq!(text(&finding["code"]), "lost-at-hop", "{finding:#}");
+    assert_eq!(text(&finding["hop"]["host"]), "external", "{finding:#}");
+    let told = evidence(finding);
+    assert!(told.iter().any(|line| line.contains("--server=1.2.3.4")), "{told:#?}");
+    let ssh = lab.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    let finding = only(&ssh);
+    assert_eq!(text(&finding["code"]), "ssh-slow-reverse-dns", "{finding:#}");
+    assert!(text(&finding["summary"]).contains("up to 10 s late"), "{finding:#}");
+}
+
+/// Where dnsmasq goes by its host's resolv.conf, that file is what names the server which fails.
+#[test]
+fn the_hosts_own_resolv_conf_is_named_where_its_server_fails() {
+    let lab = TestLab::up("rc");
+    let folder = format!("/etc/netns/{}", lab.netns("compute1"));
+    let conf = RemovedAfter(folder.clone());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(format!("{folder}/resolv.conf"), "nameserver 1.2.3.4\n").unwrap();
+    restart_dnsmasq(&lab, |words| {
+        words.retain(|word| !word.starts_with("--server=") && word != "--no-resolv");
+    });
+    let _server = NameServer::in_place_of(&lab, Says::Code(5));
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    let finding = only(&report);
+    assert_eq!(text(&finding["code"]), "dns-lookup-fails", "{finding:#}");
+    let told = evidence(finding);
+    assert!(told.iter().any(|line| line.contains("nameserver 1.2.3.4 in ")), "{told:#?}");
+    drop(conf);
+}
+
+/// Starts the dnsmasq of the instances' network anew, with other arguments in the same environment.
+fn restart_dnsmasq(lab: &TestLab, change: impl Fn(&mut Vec<String>)) {
+    let file = lab.state().join("compute1/networks/nova-br100.pid");
+    let pid = std::fs::read_to_string(file).unwrap().trim().to_owned();
+    let words = |name: &str| {
+        let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap();
+        let words = bytes.split(|byte| *byte == 0).map(|word| String::from_utf8(word.to_vec()).unwrap());
+        words.filter(|word| !word.is_empty()).collect::<Vec<String>>()
+    };
+    let (mut line, environment) = (words("cmdline"), words("environ"));
+    change(&mut line);
+    printed(&["kill", &pid]);
+    let netns = lab.netns("compute1");
+    let all = ["ip", "netns", "exec", &netns, "env"].into_iter().map(str::to_owned);
+    let all: Vec<String> = all.chain(environment).chain(line).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    // The other may not have let go of its ports yet.
+    eventually("dnsmasq with other arguments", || run(&all).status.success());
+}
+
+/// A folder that a test makes outside of its own.
+struct RemovedAfter(String);
+
+impl Drop for RemovedAfter {
+    fn drop(&mut self) {
+        // What stays shows in the next test's machine, and is no reason to hide this test's own failure.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn an_answer_that_is_late_is_a_fault_of_ssh_alone() {
+    let lab = TestLab::up("la");
+    let _server = NameServer::in_place_of(&lab, Says::Late(Duration::from_millis(1100)));
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    report.assert_healthy("one late answer proves nothing");
+    let told = gaps(&report);
+    assert!(told.iter().any(|gap| gap.starts_with("whether 1.2.3.4 is always slow")), "{told:#?}");
+    let ssh = lab.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    let finding = only(&ssh);
+    assert_eq!(text(&finding["code"]), "ssh-slow-reverse-dns", "{finding:#}");
+    assert!(text(&finding["summary"]).contains("for which it waits 10 s at most"), "{finding:#}");
+    assert!(text(&finding["cause"]).starts_with("1.2.3.4, whom dnsmasq asks, is as slow"), "{finding:#}");
+}
+
+/// No resolver takes it: what is missing is an answer from who was asked, and what came in its stead is told.
+#[test]
+fn an_answer_from_another_server_is_passed_over_and_told() {
+    let lab = TestLab::up("el");
+    printed_in(&lab.netns("ext"), &["ip", "address", "add", &format!("{ELSEWHERE}/24"), "dev", "eth0"]);
+    let _server = NameServer::in_place_of(&lab, Says::FromElsewhere);
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    assert_eq!(report.code, 1, "{:#}", report.json);
+    let line = said(&report, "-x 1.2.3.4 from compute1");
+    assert!(line.contains("no answer; passed over: "), "{line}");
+    assert!(line.contains("from another address or port than was asked"), "{line}");
+}
+
+/// The instance's own name by an option of dnsmasq's, where no lease gives it.
+#[test]
+fn an_option_that_gives_a_wrong_address_is_named() {
+    let lab = TestLab::up("op");
+    restart_dnsmasq(&lab, |words| words.push("--host-record=web1.novalocal,10.0.9.9".to_owned()));
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    report.assert_finds(&["dns-answer-wrong compute1//br100"], "a record by hand");
+    let finding = only(&report);
+    assert!(text(&finding["cause"]).contains("`--host-record=web1.novalocal,10.0.9.9`"), "{finding:#}");
+    lab.report(&["diagnose", "web2", "--symptom", "dns"]).assert_healthy("its own name is right");
+}
+
+/// The kernel takes connections for a process that does not.
+#[test]
+fn a_metadata_service_that_hangs_is_told_by_who_asks_it() {
+    let lab = TestLab::up("mh");
+    let services = printed_in(&lab.netns("compute1"), &["ss", "-Hltnp", "sport", "=", ":8775"]);
+    let pid =
+        services.split("pid=").nth(1).and_then(|rest| rest.split([',', ')']).next()).unwrap().to_owned();
+    printed(&["kill", "-STOP", &pid]);
+    let report = lab.report(&["diagnose", "web1", "--symptom", "metadata"]);
+    report.assert_finds(&["metadata-service-fails compute1//br100"], "it is stopped");
+    let summary = text(&only(&report)["summary"]);
+    assert!(summary.contains("it takes the connection and has not answered after "), "{summary}");
+    printed(&["kill", "-CONT", &pid]);
+    lab.report(&["diagnose", "web1", "--symptom", "metadata"]).assert_healthy("it goes on");
+}

@@ -1,0 +1,93 @@
+//! The first line of a web server's answer (RFC 9112, 4).
+
+use model::http::StatusLine;
+
+/// Octets of a line that are looked at: one that has not ended by then is none.
+pub const LINE_BYTES_MAX: usize = 1024;
+
+/// What the beginning of an answer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// Its first line.
+    Line(StatusLine),
+    /// The line is not whole yet.
+    Unfinished,
+    /// It is no HTTP: the beginning of what came.
+    Other(String),
+}
+
+/// Reads what has come of an answer so far.
+pub fn parse(bytes: &[u8]) -> Beginning {
+    let looked_at = bytes.get(..LINE_BYTES_MAX).unwrap_or(bytes);
+    let end = looked_at.iter().position(|byte| *byte == b'\n');
+    let line = looked_at.get(..end.unwrap_or(looked_at.len())).unwrap_or_default();
+    let text = String::from_utf8_lossy(line).trim_end_matches('\r').to_owned();
+    match (end, code(&text)) {
+        (Some(_), Some(code)) => Beginning::Line(StatusLine { code, text }),
+        (None, _) if looked_at.len() < LINE_BYTES_MAX => Beginning::Unfinished,
+        (Some(_) | None, _) => Beginning::Other(text),
+    }
+}
+
+/// `HTTP/1.1 200 OK`, with any text or none behind the code.
+fn code(line: &str) -> Option<u16> {
+    let mut words = line.strip_prefix("HTTP/")?.split(' ');
+    let (version, code) = (words.next()?, words.next()?);
+    let is_version = version.starts_with(|c: char| c.is_ascii_digit());
+    let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let code = code.parse().ok().filter(|code| *code >= 100);
+    code.filter(|_| is_version && is_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Beginning {
+        parse(text.as_bytes())
+    }
+
+    #[test]
+    fn status_lines_of_every_age_are_read() {
+        let line = |code, text: &str| Beginning::Line(StatusLine { code, text: text.to_owned() });
+        assert_eq!(read("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n"), line(200, "HTTP/1.0 200 OK"));
+        assert_eq!(read("HTTP/1.1 500 \r\n"), line(500, "HTTP/1.1 500 "));
+        assert_eq!(read("HTTP/1.1 404\n"), line(404, "HTTP/1.1 404"));
+    }
+
+    #[test]
+    fn what_is_not_whole_is_waited_for_and_what_is_no_http_is_told() {
+        for unfinished in ["", "HTTP/1.1 200 O", "SSH-2.0"] {
+            assert_eq!(read(unfinished), Beginning::Unfinished, "{unfinished}");
+        }
+        for other in
+            ["SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 2000 OK\n", "HTTP/1.1 +20 OK\n", "HTTP/1.1 099 x\n"]
+        {
+            assert_eq!(read(other), Beginning::Other(other.trim_end().to_owned()));
+        }
+        let endless = "a".repeat(LINE_BYTES_MAX + 1);
+        assert_eq!(read(&endless), Beginning::Other("a".repeat(LINE_BYTES_MAX)));
+    }
+
+    proptest! {
+        #[test]
+        fn anybodys_bytes_are_read_within_bounds(bytes in prop::collection::vec(any::<u8>(), 0..2048)) {
+            match parse(&bytes) {
+                Beginning::Line(line) => {
+                    prop_assert!((100..1000).contains(&line.code) && line.text.starts_with("HTTP/"));
+                }
+                Beginning::Unfinished => prop_assert!(bytes.len() < LINE_BYTES_MAX && !bytes.contains(&b'\n')),
+                // A byte that is no text is three octets of it at most.
+                Beginning::Other(text) => prop_assert!(text.len() <= 3 * LINE_BYTES_MAX),
+            }
+        }
+
+        #[test]
+        fn more_of_a_line_that_is_whole_changes_nothing(code in 100_u16..1000, more in ".{0,40}") {
+            let line = format!("HTTP/1.1 {code} Word\r\n");
+            prop_assert_eq!(read(&line), read(&format!("{line}{more}")));
+        }
+    }
+}
