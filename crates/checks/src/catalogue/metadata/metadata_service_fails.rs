@@ -85,7 +85,10 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
         | Purpose::Reverse(_)
         | Purpose::ResolverTcp
         | Purpose::ResolverAtHome
-        | Purpose::Step => return None,
+        | Purpose::Router(_)
+        | Purpose::ServedSsh
+        | Purpose::Step
+        | Purpose::StepBy(_) => return None,
     };
     let is_failure = |page: &Page| match &page.answer {
         HttpAnswer::Status(line) => line.code >= least,
