@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read(text in "[0-9a-fx:./ \\-ü]{0,60}|\\PC{0,40}") {
+    fn any_text_is_read(text in "[0-9a-fA:./ x%_&\\\\\\-ü]{0,60}|\\PC{0,40}") {
         let p = pseudonyms(&[(Kind::Instance, "ü"), (Kind::Instance, "a b")]);
         let once = p.text(&text).into_owned();
         prop_assert_eq!(&once, &pseudonyms(&[(Kind::Instance, "ü"), (Kind::Instance, "a b")]).text(&text));
