@@ -1,4 +1,4 @@
-//! `dnsmasq-twice`: somebody runs a dnsmasq of their own on the instances' bridge, for whatever else is plugged in there.
+//! `dnsmasq-twice`: somebody runs a dnsmasq of their own on the instances' bridge, for whatever else is plugged in.
 
 use std::net::Ipv4Addr;
 

@@ -7,14 +7,14 @@
 //! reserved, the instance ends in the state `ERROR` and is never plugged in: no hop of any way is wrong.
 //!
 //! ## How hopline knows
-//! By the database alone: the instance is in error, or is being built, and has no fixed address; its network has not one
-//! that is free, counted as nova chooses: not reserved, not leased, with neither instance nor host. Where not even its
-//! network is recorded, as after a failed start, all networks are as full. Likely: why an instance failed stands in
-//! nova's logs.
+//! By the database alone: the instance is in error, or is being built, and has no fixed address; its network has not
+//! one that is free, counted as nova chooses: not reserved, not leased, with neither instance nor host. Where not
+//! even its network is recorded, as after a failed start, all networks are as full. Likely: why an instance failed
+//! stands in nova's logs.
 //!
 //! ## What it looks like
-//! `nova show`: status ERROR, no addresses. nova-network's log: `NoMoreFixedIps`, in later series `No fixed IP addresses
-//! available for network`.
+//! `nova show`: status ERROR, no addresses. nova-network's log: `NoMoreFixedIps`, in later series `No fixed IP
+//! addresses available for network`.
 //!
 //! ## Nearest look-alikes
 //! * `dnsmasq-pool-exhausted`: nova has given an address, and dnsmasq has none.

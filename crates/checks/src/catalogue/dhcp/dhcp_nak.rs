@@ -8,9 +8,9 @@
 //! record. One that does not, or that is led to another server again each time, stays without an address.
 //!
 //! ## How hopline knows
-//! The last word in the log of the dnsmasq that runs, to the instance's MAC, is DHCPNAK with a reason; nothing follows
-//! it but hopline's own DISCOVERs, which ask for 240.0.0.67, and the instance has no address: so its inside says, or nobody answers at the one of its record, or its console
-//! ends without a lease.
+//! The last word in the log of the dnsmasq that runs, to the instance's MAC, is DHCPNAK with a reason; nothing
+//! follows it but hopline's own DISCOVERs, which ask for 240.0.0.67, and the instance has no address: so its inside
+//! says, or nobody answers ARP at the one of its record, or its console ends without a lease.
 //!
 //! ## What it looks like
 //! dnsmasq's log: `DHCPREQUEST(br100) 10.0.9.9 fa:16:...`, `DHCPNAK(br100) 10.0.9.9 fa:16:... wrong address`. The

@@ -9,13 +9,13 @@
 //! ## How hopline knows
 //! The network's dnsmasq runs, its log is read and tells of others, and of this MAC it has nothing but hopline's own
 //! DISCOVERs since the last lease, if there ever was one. An instance that can be entered has no address on its NIC:
-//! likely. Of one that cannot, nobody answers ARP at the address of its record, it has sent frames, its console has come
-//! to a login prompt without a word of DHCP, and no client of its was seen while devices were watched: possible, for it
-//! may have an address of its own choice.
+//! likely. Of one that cannot, nobody answers ARP at the address of its record, it has sent frames, its console has
+//! come to a login prompt without a word of DHCP, and no client of its was seen while devices were watched: possible,
+//! for it may have an address of its own choice.
 //!
 //! ## What it looks like
-//! Inside: `ip addr` shows the NIC up and without `inet`; `ps` shows no dhclient, udhcpc or networkd. `tcpdump -eni vnet0
-//! port 67` stays empty.
+//! Inside: `ip addr` shows the NIC up and without `inet`; `ps` shows no dhclient, udhcpc or networkd. `tcpdump -eni
+//! vnet0 port 67` stays empty.
 //!
 //! ## Nearest look-alikes
 //! * `guest-nic-down`: the NIC is down, too.

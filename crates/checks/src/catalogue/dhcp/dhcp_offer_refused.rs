@@ -17,9 +17,9 @@
 //! DISCOVERs, which stand in that log too, ask for 240.0.0.67 and are not counted.
 //!
 //! ## What it looks like
-//! dnsmasq's log: `DHCPDISCOVER`, `DHCPOFFER`, `DHCPREQUEST`, `DHCPACK`, `DHCPDECLINE`, `disabling DHCP static address`,
-//! then `not using configured address ... because it was previously declined`. Or `DHCPDISCOVER` and `DHCPOFFER` alone,
-//! round and round, while `tcpdump -eni vnet0 port 67` shows both.
+//! dnsmasq's log: `DHCPDISCOVER`, `DHCPOFFER`, `DHCPREQUEST`, `DHCPACK`, `DHCPDECLINE`, `disabling DHCP static
+//! address`, then `not using configured address ... because it was previously declined`. Or `DHCPDISCOVER` and
+//! `DHCPOFFER` alone, round and round, while `tcpdump -eni vnet0 port 67` shows both.
 //!
 //! ## Nearest look-alikes
 //! * `dhcp-reply-lost`: the same log, and the OFFER dies on its way to the NIC.

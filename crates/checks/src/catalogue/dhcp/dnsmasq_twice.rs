@@ -24,8 +24,8 @@
 //! * `dhcp-offer-wrong`: one server, which offers what does not fit.
 //!
 //! ## Fix
-//! End the other one, or keep it off the bridge (`--except-interface`). Instances that took its lease have to ask again.
-//! Undo: start it as it was.
+//! End the other one, or keep it off the bridge (`--except-interface`). Instances that took its lease have to ask
+//! again. Undo: start it as it was.
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; dnsmasq(8) `--bind-interfaces`; dnsmasq `src/dhcp.c`
