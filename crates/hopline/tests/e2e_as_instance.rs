@@ -6,10 +6,8 @@
 mod cli_support;
 mod support;
 
-use std::process::Stdio;
-
-use cli_support::command;
 use serde_json::Value;
+use support::hosts::{assert_same, host_state};
 use support::reach::Reach;
 use support::report::{Report, asked, hops, list, text, without_more};
 use support::test_lab::TestLab;
@@ -74,36 +72,8 @@ impl Closed {
 
     /// What a host has besides connections, without what only counts or ages.
     fn state(&self) -> Vec<String> {
-        let commands = [
-            "ip -o link",
-            "ip -o -d link show type bridge_slave",
-            "ip -o address",
-            "ip route show table all",
-            "tc qdisc show",
-            "tc filter show dev vnet0",
-            "nft -s list ruleset",
-            "bridge fdb show",
-        ];
-        let printed: String = commands.iter().map(|line| self.on_host(line)).collect();
-        let mut state: Vec<String> = printed.lines().map(without_timers).collect();
-        // How fresh an entry is changes by itself; whom it names must not.
-        let neighbours = self.on_host("ip neigh show");
-        state.extend(neighbours.lines().map(|line| line.split(' ').take(5).collect::<Vec<_>>().join(" ")));
-        state.sort();
-        state
+        host_state(&self.lab.netns("compute1"))
     }
-}
-
-fn without_timers(line: &str) -> String {
-    let is_timer = |word: &&str| word.contains('.') && word.parse::<f64>().is_ok();
-    line.split_whitespace().filter(|word| !is_timer(word)).collect::<Vec<_>>().join(" ")
-}
-
-#[track_caller]
-fn assert_same(before: &[String], after: &[String]) {
-    let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
-    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
-    assert!(before == after, "gone: {gone:#?}\nnew: {new:#?}");
 }
 
 /// What was not learned about real answers.
@@ -267,31 +237,6 @@ fn an_instance_is_burdened_with_few_packets() {
     let packets: u32 = after.parse().expect("a number");
     // Two questions by ARP, three pings of two each, and two answers to the outside.
     assert!((10..50).contains(&packets), "{packets}: {listing}");
-}
-
-#[test]
-fn killed_in_the_middle_it_leaves_nothing() {
-    let closed = Closed::up("k");
-    closed.lab.break_fault("foreign-rule-drop");
-    let before = closed.state();
-    let counted = || {
-        let rules = closed.on_host("iptables-save -c -t filter");
-        let rule =
-            rules.lines().find(|line| line.contains("change 4711")).expect("the fault's rule").to_owned();
-        rule.split(':').next().expect("packets").trim_start_matches('[').parse::<u64>().expect("a number")
-    };
-    let (quiet, folder) = (counted(), tempfile::tempdir().unwrap());
-    let mut hopline = command(folder.path())
-        .args(closed.arguments(&["diagnose", "web1"]))
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("hopline starts");
-    // Its pings are under way, and it waits for answers that do not come.
-    eventually("our packets to meet the rule", || counted() > quiet);
-    hopline.kill().expect("it runs");
-    hopline.wait().expect("it ends");
-    // The kernel takes away what belonged to it a moment later.
-    eventually("all to be as before", || closed.state() == before);
 }
 
 #[test]
