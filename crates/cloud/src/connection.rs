@@ -117,6 +117,16 @@ fn mysql_options(server: &Server, demand: Demand) -> MySqlConnectOptions {
     })
 }
 
+/// By a Unix socket nobody listens in: libpq does not look at `sslmode` there (libpq manual, `sslmode`).
+fn is_by_socket(options: &PgConnectOptions) -> bool {
+    options.get_socket().is_some() || options.get_host().starts_with('/')
+}
+
+/// The same of a server that is not yet connected to: the environment may name its socket.
+pub(crate) fn is_postgres_by_socket(server: &Server) -> bool {
+    is_by_socket(&postgres_options(server, Demand::Never))
+}
+
 fn postgres_options(server: &Server, demand: Demand) -> PgConnectOptions {
     let mut options = PgConnectOptions::new_without_pgpass().database(&server.database);
     options = options.application_name("hopline");
@@ -141,9 +151,7 @@ fn postgres_options(server: &Server, demand: Demand) -> PgConnectOptions {
     if let Some((cert, key)) = &server.tls.own {
         options = options.ssl_client_cert(cert).ssl_client_key(key);
     }
-    // By a Unix socket nobody listens in: libpq does not look at `sslmode` there (libpq manual, `sslmode`).
-    let is_local = options.get_socket().is_some() || options.get_host().starts_with('/');
-    let demand = if is_local { Demand::Never } else { demand };
+    let demand = if is_by_socket(&options) { Demand::Never } else { demand };
     options.ssl_mode(match demand {
         Demand::Never => PgSslMode::Disable,
         Demand::IfOffered => PgSslMode::Prefer,

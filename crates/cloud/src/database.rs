@@ -203,8 +203,8 @@ impl Session {
         }
     }
 
-    /// Has PostgreSQL join whole tables, each gone through once. One that was just filled has no statistics: it is taken
-    /// for nearly empty, and gone through anew for each row of another. Holds for this transaction.
+    /// Has PostgreSQL join whole tables, each gone through once. One that was just filled has no statistics: it is
+    /// taken for nearly empty, and gone through anew for each row of another. Holds for this transaction.
     pub(crate) async fn join_whole_tables(&mut self) -> Result<(), sqlx::Error> {
         match &self.0 {
             Connection::Postgres(_) => self.run("SET LOCAL enable_nestloop = off".to_owned()).await,

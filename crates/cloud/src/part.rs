@@ -18,6 +18,12 @@ impl Part {
         among(column, self.networks.iter().copied())
     }
 
+    /// Condition: the column is one of its networks.
+    pub(crate) fn is_in_networks(&self, column: &str) -> String {
+        let ids: Vec<String> = self.networks.iter().map(u64::to_string).collect();
+        if ids.is_empty() { "1 = 0".to_owned() } else { format!("{column} IN ({})", ids.join(", ")) }
+    }
+
     /// Condition: the column is one of its hosts, whose names have to be bound.
     pub(crate) fn on_hosts(&self, column: &str) -> String {
         one_of(column, self.hosts.len())

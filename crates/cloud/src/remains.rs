@@ -11,8 +11,9 @@ use crate::part::Part;
 use crate::records::{NetworkIndex, address, filled, flag, number};
 use crate::schema::Schema;
 
-/// Reads them, each list by ascending id: all, or those of a part, with the floating addresses that no host is recorded
-/// to carry.
+/// Reads them, each list by ascending id: all, or those of a part, with the floating addresses that no host is
+/// recorded to carry. A floating address that hangs on one of the part's networks is of it wherever it is carried:
+/// without it the fixed address that it keeps would look free to take.
 pub(crate) async fn read(
     session: &mut Session,
     schema: &Schema,
@@ -23,7 +24,9 @@ pub(crate) async fn read(
     let (floating, names) = match part {
         None => (String::new(), Vec::new()),
         Some(part) => {
-            (format!(" AND ({column} IS NULL OR {column} = '' OR {})", part.on_hosts(column)), part.names())
+            let own = part.on_hosts(column);
+            let networks = part.is_in_networks("fixed_ips.network_id");
+            (format!(" AND ({column} IS NULL OR {column} = '' OR {networks} OR {own})"), part.names())
         }
     };
     let floating = bound::rows(session, &floating_sql(schema, &floating), &names).await?;

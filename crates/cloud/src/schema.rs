@@ -267,8 +267,8 @@ impl Schema {
     }
 
     /// A number of every row, by which no index is chosen. Of a whole table an index gives the rows in an order that
-    /// makes each a look at another place; MySQL chooses it all the same, and needs a minute for a second's work, and so
-    /// does SQLite where it has no statistics. A sum has no index, nor has what a sign stands before.
+    /// makes each a look at another place; MySQL chooses it all the same, and needs a minute for a second's work, as
+    /// SQLite does where it has no statistics. A sum has no index, nor has what a sign stands before.
     pub(crate) fn scanned(&self, column: &str) -> String {
         match self.dialect {
             Dialect::MySql => format!("{column} + 0"),

@@ -176,7 +176,7 @@ async fn info_cache(
     let sql = format!(
         "SELECT CASE WHEN {is_long} THEN NULL ELSE {text} END, CASE WHEN {is_long} THEN '1' ELSE '0' END \
          FROM {} WHERE {live}{}",
-        whose.from_caches(schema),
+        whose.caches(schema),
         whose.only()
     );
     let Some([said, is_long]) = session.rows(sql).await?.into_iter().next() else {

@@ -1,21 +1,21 @@
 //! The part of a cloud's records that concerns a site: as much as the site has, however large the cloud is.
 //!
-//! First the instances that nova runs on the site's hosts, or on none, or that a network serves whose one host is there.
-//! Then those that the site shows by number, uuid, MAC or address, or that are asked for; a few neighbours of each
-//! network of theirs on other hosts; and whoever has a MAC or an address of one of these as well. Of all of them the
-//! whole is read, and of the site's hosts and networks what is recorded of nobody who lives.
+//! First the instances that nova runs on the site's hosts, or on none, that have a floating address there, or that a
+//! network serves whose one host is there. Then those that the site shows by number, uuid, MAC or address, or that are
+//! asked for; a few neighbours of each network of theirs on other hosts; and whoever has a MAC or an address of one of
+//! these as well. Of all of them the whole is read, and of the site's hosts and networks what is recorded of nobody who
+//! lives.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use model::intent::{Instance, OFF};
+use model::intent::{Instance, Network, OFF};
 use model::{Mac, Snapshot};
 
 use crate::cells::Cell;
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
-use crate::intent::site_name;
 use crate::mend::{Value, bound};
 use crate::part::{Part, one_of};
 use crate::records::{self, Records, filled, number};
@@ -45,12 +45,23 @@ pub fn read_site(
     block_on(url, timeout, async {
         let mut session = Session::start(url, timeout).await?;
         let schema = records::schema_of(&mut session, url).await?;
-        let records = read(&mut session, &schema, url, (snapshot, sought)).await;
-        let records = records.map_err(|error| classify(url, &error));
+        let records = match read(&mut session, &schema, url, (snapshot, sought)).await {
+            // What is read of everybody names nobody.
+            Err(error) if cannot_be_named(&error) => {
+                session = Session::start(url, timeout).await?;
+                records::read(&mut session, url).await
+            }
+            read => read.map_err(|error| classify(url, &error)),
+        };
         // What was read stands, whether or not the server hears our goodbye.
         let _ = session.0.close().await;
         records
     })
+}
+
+/// The database's encoding lacks a letter of a name (PostgreSQL's `untranslatable_character`).
+fn cannot_be_named(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "22P05")
 }
 
 async fn read(
@@ -60,7 +71,7 @@ async fn read(
     (snapshot, sought): (&Snapshot, &Sought),
 ) -> Result<Records, sqlx::Error> {
     let mut records = records::begun(session, schema, url).await?;
-    let hosts = hosts(session, schema, &records, snapshot).await?;
+    let hosts = hosts(session, schema, &records, (snapshot, sought)).await?;
     let mut part = Part { networks: networks_there(&records, snapshot, &hosts), hosts };
     let served = networks_served(&records, &part.hosts);
     let mut search = Search { session, schema, found: BTreeSet::new() };
@@ -69,6 +80,7 @@ async fn read(
     search.shown(sought).await?;
     add(&mut records, &mut search, &BTreeSet::new()).await?;
     part.networks.extend(networks_of(&records));
+    part.networks.extend(twins(&records, &part.networks));
     part.networks.sort_unstable();
     part.networks.dedup();
     // Whoever shares a MAC or an address with one of those that are known by now is part of what happens to it.
@@ -96,30 +108,37 @@ async fn hosts(
     session: &mut Session,
     schema: &Schema,
     records: &Records,
-    snapshot: &Snapshot,
+    (snapshot, sought): (&Snapshot, &Sought),
 ) -> Result<Vec<String>, sqlx::Error> {
-    let novas = |host: &model::snapshot::Host| {
-        host.nova.as_ref().and_then(|nova| nova.get("host")).map(str::to_owned)
-    };
-    let own = snapshot.hosts.iter().flat_map(|host| novas(host).into_iter().chain([host.name.clone()]));
-    let mut names: BTreeSet<String> = own.collect();
-    names.extend(records.networks.iter().filter_map(|network| network.host.clone()));
+    let read = snapshot.hosts.iter().flat_map(|host| {
+        let novas = host.nova.as_ref().and_then(|nova| nova.get("host")).map(str::to_owned);
+        novas.into_iter().chain([host.name.clone()])
+    });
+    let own: BTreeSet<String> = read.chain(sought.unread_hosts.iter().cloned()).collect();
+    // MySQL gives one of several names that differ in capitals alone, and means all of them by it.
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let known: BTreeSet<String> = own.iter().map(|name| short(name)).collect();
+    let is_sites = |name: &String| known.contains(&short(name));
+    let mut names: BTreeSet<String> =
+        records.networks.iter().filter_map(|network| network.host.clone()).collect();
     for table in ["instances", "floating_ips", "fixed_ips"] {
         let host = schema.text(table, "host");
         let sql = format!(
-            "SELECT {} FROM (SELECT DISTINCT {table}.host FROM {table} WHERE {table}.host IS NOT NULL) {table}",
-            host
+            "SELECT {host} FROM (SELECT DISTINCT {table}.host FROM {table} WHERE {table}.host IS NOT NULL) {table}"
         );
         let found: Vec<[Cell; 1]> = session.rows(sql).await?;
         names.extend(found.into_iter().filter_map(|[host]| filled(host)));
     }
-    Ok(names.into_iter().filter(|name| site_name(snapshot, name).is_some()).collect())
+    names.retain(is_sites);
+    names.extend(own);
+    Ok(names.into_iter().collect())
 }
 
 /// Networks whose bridge is on one of the site's hosts.
 fn networks_there(records: &Records, snapshot: &Snapshot, hosts: &[String]) -> Vec<u64> {
     let mains = snapshot.hosts.iter().filter_map(|host| snapshot.main_netns(&host.name));
-    let links: BTreeSet<&str> = mains.flat_map(|ns| ns.bridges()).map(|link| link.name.as_str()).collect();
+    let links: BTreeSet<&str> =
+        mains.flat_map(model::Netns::bridges).map(|link| link.name.as_str()).collect();
     let there = records.networks.iter().filter(|network| {
         let derived = network.vlan.map(|vlan| format!("br{vlan}"));
         let named = network.bridge.as_deref().or(derived.as_deref());
@@ -141,6 +160,16 @@ fn networks_served(records: &Records, hosts: &[String]) -> Vec<u64> {
 fn networks_of(records: &Records) -> Vec<u64> {
     let vifs = records.instances.iter().flat_map(|instance| &instance.vifs);
     vifs.filter_map(|vif| records.networks.get(vif.network?)?.id).collect()
+}
+
+/// Networks of the same range as one of these: whoever asks for a neighbour takes them for one.
+fn twins(records: &Records, networks: &[u64]) -> Vec<u64> {
+    let is_one = |network: &&Network| network.id.is_some_and(|id| networks.contains(&id));
+    let ranges: BTreeSet<_> =
+        records.networks.iter().filter(is_one).filter_map(|network| network.cidr).collect();
+    let alike =
+        records.networks.iter().filter(|network| network.cidr.is_some_and(|cidr| ranges.contains(&cidr)));
+    alike.filter_map(|network| network.id).collect()
 }
 
 /// What the instances have that others may have as well, but for what was looked for.
@@ -197,11 +226,20 @@ impl Search<'_> {
         format!(" JOIN {table} ON {table}.{key} = instances.{own} AND {live}")
     }
 
-    /// On these hosts, or on none.
+    /// Instances with their fixed and their floating addresses.
+    fn with_floating(&self) -> String {
+        let live = self.schema.live_of_all("floating_ips");
+        let fixed = self.joined("fixed_ips");
+        format!("{fixed} JOIN floating_ips ON floating_ips.fixed_ip_id = fixed_ips.id AND {live}")
+    }
+
+    /// On these hosts, or on none; or by a floating address that is recorded there, wherever they run.
     async fn on_hosts(&mut self, part: &Part) -> Result<(), sqlx::Error> {
+        let floating = self.with_floating();
         for names in part.hosts.chunks(VALUES_MAX) {
             let some = Part { hosts: names.to_vec(), networks: Vec::new() };
             self.find("", &some.on_hosts("instances.host"), &some.names()).await?;
+            self.find(&floating, &some.on_hosts("floating_ips.host"), &some.names()).await?;
         }
         self.find("", "instances.host IS NULL", &[]).await?;
         self.find("", "instances.host = ''", &[]).await
@@ -224,10 +262,13 @@ impl Search<'_> {
         for condition in literals("instances.id", sought.ids.iter()) {
             self.find("", &condition, &[]).await?;
         }
-        for condition in literals("instances.uuid", sought.uuids.iter().map(|uuid| format!("'{uuid}'"))) {
+        // Only MySQL takes capitals and small letters for the same.
+        let spelled = |word: String| [format!("'{}'", word.to_ascii_uppercase()), format!("'{word}'")];
+        let uuids = sought.uuids.iter().cloned().flat_map(spelled);
+        for condition in literals("instances.uuid", uuids) {
             self.find("", &condition, &[]).await?;
         }
-        let macs = sought.macs.iter().map(|mac| format!("'{mac}'"));
+        let macs = sought.macs.iter().map(ToString::to_string).flat_map(spelled);
         for condition in literals("virtual_interfaces.address", macs) {
             self.find(&self.joined("virtual_interfaces"), &condition, &[]).await?;
         }
@@ -236,9 +277,7 @@ impl Search<'_> {
         for condition in literals("fixed_ips.address", addresses()) {
             self.find(&fixed, &condition, &[]).await?;
         }
-        let live = self.schema.live_of_all("floating_ips");
-        let floating =
-            format!("{fixed} JOIN floating_ips ON floating_ips.fixed_ip_id = fixed_ips.id AND {live}");
+        let floating = self.with_floating();
         for condition in literals("floating_ips.address", addresses()) {
             self.find(&floating, &condition, &[]).await?;
         }
@@ -262,7 +301,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The first few of each network that run on hosts beyond the site.
+    /// The first few of each network, by their numbers, that run on hosts beyond the site.
     async fn neighbours(&mut self, part: &Part) -> Result<(), sqlx::Error> {
         let schema = self.schema;
         let at_once = (VALUES_MAX / part.hosts.len().max(1)).clamp(1, NETWORKS_AT_ONCE);
@@ -273,7 +312,7 @@ impl Search<'_> {
                      JOIN instances ON instances.{own} = fixed_ips.{key} AND {live} \
                      WHERE fixed_ips.network_id = {network} AND {given_live} AND {given} AND {runs} \
                      AND instances.host <> '' AND NOT {here} \
-                     ORDER BY fixed_ips.id LIMIT {NEIGHBOURS_MAX}) n{network}",
+                     ORDER BY instances.id LIMIT {NEIGHBOURS_MAX}) n{network}",
                     id = schema.text("instances", "id"),
                     own = schema.own_key(),
                     key = schema.instance_key("fixed_ips"),

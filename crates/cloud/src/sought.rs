@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
-use model::netfilter::{Action, NatTarget, NfRule, Test};
+use model::netfilter::{Action, NfRule, Test};
 use model::service::{Dnsmasq, Domain};
 use model::{Mac, Netns, Snapshot};
 
@@ -22,6 +21,8 @@ pub struct Sought {
     pub(crate) addresses: BTreeSet<Ipv4Addr>,
     /// Names that people use.
     pub(crate) names: BTreeSet<String>,
+    /// Hosts of the site that could not be read, and are its hosts all the same.
+    pub(crate) unread_hosts: BTreeSet<String>,
 }
 
 impl Sought {
@@ -42,6 +43,13 @@ impl Sought {
         sought
     }
 
+    /// With hosts of the site that could not be read.
+    #[must_use]
+    pub fn with_unread_hosts<'n>(mut self, names: impl Iterator<Item = &'n str>) -> Sought {
+        self.unread_hosts.extend(names.map(str::to_owned));
+        self
+    }
+
     /// A name, uuid, libvirt name, number, address or MAC: a word may be several of these.
     pub(crate) fn add_word(&mut self, word: &str) {
         if let Ok(address) = word.parse::<Ipv4Addr>() {
@@ -55,13 +63,12 @@ impl Sought {
         }
     }
 
-    /// A tap's MAC, as `ip link` on the host shows it, is its instance's but for the first octet, which is fa of those
-    /// that nova gives (nova/utils.py `generate_mac_address`).
+    /// A tap's MAC, as `ip link` on the host shows it, is its instance's but for the first octet.
     fn add_mac(&mut self, mac: Mac) {
-        let Mac([first, rest @ ..]) = mac;
-        if first == TAPS {
-            let [a, b, c, d, e] = rest;
-            self.macs.insert(Mac([NOVAS, a, b, c, d, e]));
+        let Mac(octets) = mac;
+        if let [TAPS, rest @ ..] = octets {
+            let of_first = |first: u8| std::array::from_fn(|at| if at == 0 { first } else { rest[at - 1] });
+            self.macs.extend(INSTANCES.map(|first| Mac(of_first(first))));
         }
         self.macs.insert(mac);
     }
@@ -76,35 +83,27 @@ impl Sought {
         for chain in netns.ruleset.tables.iter().flat_map(|table| &table.chains) {
             let number = chain.name.strip_prefix("nova-compute-inst-");
             self.ids.extend(number.and_then(|number| number.parse::<u64>().ok()));
-            chain.rules.iter().for_each(|rule| self.add_rule(rule));
+            chain.rules.iter().for_each(|rule| self.add_rule(rule, number.is_some()));
         }
     }
 
-    /// Whom it is for and whom it leads to; and whose source it is where that is changed. The sources of other rules are
-    /// a security group's members, of whom nobody asks.
-    fn add_rule(&mut self, rule: &NfRule) {
-        let (target, is_nat) = match &rule.action {
-            Action::Dnat(target) | Action::Snat(target) => (Some(target), true),
-            Action::Masquerade(_) => (None, true),
-            _ => (None, false),
-        };
-        if let Some(NatTarget { addresses: Some((first, last)), .. }) = target {
-            [*first, *last].into_iter().for_each(|ip| self.add_ip(ip));
+    /// Whom it is for, whose it is and whom it leads to. The sources that an instance's own chain lets in are the
+    /// members of a security group, who may be everybody.
+    fn add_rule(&mut self, rule: &NfRule, is_of_group: bool) {
+        if let Action::Dnat(target) | Action::Snat(target) = &rule.action
+            && let Some((first, last)) = target.addresses
+        {
+            [first, last].into_iter().for_each(|ip| self.add_ip(ip));
         }
         for test in rule.matches.iter().map(|one| &one.test) {
-            let nets = match test {
-                Test::Destination(nets) => nets,
-                Test::Source(nets) if is_nat => nets,
-                _ => continue,
-            };
-            nets.iter()
-                .filter(|net| net.prefix_len() == net.max_prefix_len())
-                .for_each(|net| self.add_net(net));
+            let is_source = matches!(test, Test::Source(_));
+            if let Test::Destination(nets) | Test::Source(nets) = test
+                && !(is_source && is_of_group)
+            {
+                let single = nets.iter().filter(|net| net.prefix_len() == net.max_prefix_len());
+                single.for_each(|net| self.add_ip(net.addr()));
+            }
         }
-    }
-
-    fn add_net(&mut self, net: &IpNet) {
-        self.add_ip(net.addr());
     }
 
     fn add_ip(&mut self, ip: IpAddr) {
@@ -134,9 +133,10 @@ impl Sought {
     }
 }
 
-/// First octets of MACs: a tap's as libvirt gives it, and an instance's as nova does.
+/// First octet of a tap's MAC as libvirt gives it, and those of instances: nova's (nova/utils.py
+/// `generate_mac_address`), that of nova before Essex, and libvirt's own.
 const TAPS: u8 = 0xfe;
-const NOVAS: u8 = 0xfa;
+const INSTANCES: [u8; 3] = [0xfa, 0x02, 0x52];
 
 /// The number that a libvirt name stands for, or that is one.
 fn id(word: &str) -> Option<u64> {

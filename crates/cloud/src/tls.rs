@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::connection::is_postgres_by_socket;
 use crate::database_error::DatabaseError;
 use crate::secret_url::{DatabaseUrl, Target, UrlError};
 
@@ -37,10 +38,10 @@ pub(crate) struct Tls {
 /// A URL's parameters.
 pub(crate) type Parameters = BTreeMap<String, String>;
 
-/// The words of `PyMySQL` and mysqlclient, as SQLAlchemy hands them on. As soon as it is told of an authority, the former
-/// checks the server's name (pymysql/connections.py `_create_ssl_ctx`), the latter only the authority. Here both
-/// check the name, unless the URL says not to: the public authorities that the system trusts are trusted beside the named
-/// one, and vouch for anybody, but not for a database of a private name.
+/// The words of `PyMySQL` and mysqlclient, as SQLAlchemy hands them on. As soon as it is told of an authority, the
+/// former checks the server's name (pymysql/connections.py `_create_ssl_ctx`), the latter only the authority. Here both
+/// check the name, unless the URL says not to: the public authorities that the system trusts are trusted beside the
+/// named one, and vouch for anybody, but not for a database of a private name.
 pub(crate) fn of_mysql(parameters: &Parameters) -> Result<Tls, UrlError> {
     let flag = |name: &'static str| match parameters.get(name).map(|value| value.to_ascii_lowercase()) {
         None => Ok(None),
@@ -120,7 +121,8 @@ pub(crate) fn of_postgres(parameters: &Parameters) -> Result<Tls, UrlError> {
     let is_systems = parameters.get("sslrootcert").is_some_and(|root| root == "system");
     let ca = path("sslrootcert").filter(|_| !is_systems);
     let demand = match parameters.get("sslmode").map(String::as_str) {
-        None if is_systems => Demand::KnownName,
+        // libpq would look at nothing, and go on in the clear: who names an authority means it to be asked.
+        None if is_systems || ca.is_some() => Demand::KnownName,
         None | Some("allow" | "prefer") => Demand::IfOffered,
         Some("disable") => Demand::Never,
         Some("require") if ca.is_some() => Demand::KnownName,
@@ -149,7 +151,7 @@ pub(crate) fn of_postgres(parameters: &Parameters) -> Result<Tls, UrlError> {
 pub(crate) fn check_files(url: &DatabaseUrl) -> Result<(), DatabaseError> {
     let tls = match &url.target {
         // By a Unix socket nothing is encrypted, whatever is demanded.
-        Target::Postgres(server) if server.socket.is_some() => return Ok(()),
+        Target::Postgres(server) if is_postgres_by_socket(server) => return Ok(()),
         Target::MySql(server) | Target::Postgres(server) => &server.tls,
         Target::Sqlite(_) => return Ok(()),
     };
@@ -220,6 +222,8 @@ mod tests {
             ("", Demand::IfOffered),
             ("sslmode=disable", Demand::Never),
             ("sslmode=require", Demand::Always),
+            ("sslrootcert=/ca.pem", Demand::KnownName),
+            ("sslmode=prefer&sslrootcert=/ca.pem", Demand::IfOffered),
             ("sslmode=require&sslrootcert=/ca.pem", Demand::KnownName),
             ("sslmode=verify-ca&sslrootcert=/ca.pem", Demand::KnownCa),
             ("sslmode=verify-full&sslrootcert=/ca.pem", Demand::KnownName),

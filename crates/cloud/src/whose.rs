@@ -29,7 +29,7 @@ impl Whose<'_> {
     }
 
     /// The same of `instance_info_caches`, which is tied by uuid in every series.
-    pub(crate) fn from_caches(self, schema: &Schema) -> String {
+    pub(crate) fn caches(self, schema: &Schema) -> String {
         self.joined(schema, "instance_info_caches", "uuid")
     }
 

@@ -1,6 +1,6 @@
-//! What is read of a site's part of a cloud is what is read of it among all: random small clouds, sites and what their
-//! hosts show. Goal: no fact that concerns the site is lost or another. Method: both readings of one SQLite file, merged
-//! with the same snapshot, compared instance by instance and network by network.
+//! What is read of a site's part of a cloud is what is read of it among all: random small clouds, sites and what
+//! their hosts show. Goal: no fact that concerns the site is lost or another. Method: both readings of one SQLite file,
+//! merged with the same snapshot, compared instance by instance and network by network.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy takes a test's helpers for production code")]
 
@@ -8,6 +8,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use cloud::{DatabaseUrl, InstanceEntry, Sought, intent};
 use model::intent::Instance;
@@ -125,7 +126,12 @@ impl Case {
                  INSERT INTO security_group_instance_association VALUES ({id}, {net}, '{uuid}', 0);",
                 one.octet % 10,
                 quoted(one.host),
-                mac(one.mac),
+                // As a hand may write it.
+                if one.octet % 3 == 0 {
+                    mac(one.mac).to_string().to_uppercase()
+                } else {
+                    mac(one.mac).to_string()
+                },
                 &uuid[1..],
                 fixed(one),
                 net = one.network
@@ -139,6 +145,12 @@ impl Case {
             }
         }
         sql
+    }
+
+    fn database(&self, folder: &Path) -> DatabaseUrl {
+        let path = folder.join("nova.db");
+        make_sqlite(&path, &format!("PRAGMA synchronous = OFF; BEGIN; {}; COMMIT", self.sql()));
+        DatabaseUrl::parse(&format!("sqlite:{}", path.display())).unwrap()
     }
 
     /// What the site's machines show: the bridges of two networks, and of an instance what its number says.
@@ -178,7 +190,7 @@ impl Case {
                     on_self: false,
                 }),
                 1 => {
-                    lines.push(DhcpHost { mac: mac(one.mac), hostname: None, ip: Some(fixed(one)), line: 1 })
+                    lines.push(DhcpHost { mac: mac(one.mac), hostname: None, ip: Some(fixed(one)), line: 1 });
                 }
                 2 => nat.push(dnat(one)),
                 3 => chains.push(format!("nova-compute-inst-{}", at + 1)),
@@ -238,9 +250,7 @@ fn dnat(one: &Drawn) -> NfRule {
 /// Both readings of a case, for these words.
 fn readings(case: &Case, words: &[&str], entries: &[InstanceEntry]) -> (Intent, Intent, Snapshot) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("nova.db");
-    make_sqlite(&path, &format!("PRAGMA synchronous = OFF; BEGIN; {}; COMMIT", case.sql()));
-    let url = DatabaseUrl::parse(&format!("sqlite:{}", path.display())).unwrap();
+    let url = case.database(folder.path());
     let snapshot = case.snapshot();
     let all = cloud::read(&url, PATIENCE).unwrap();
     let sought = Sought::of(&snapshot, entries, words);
@@ -248,12 +258,17 @@ fn readings(case: &Case, words: &[&str], entries: &[InstanceEntry]) -> (Intent, 
     (intent(Some(all), &snapshot, entries), intent(Some(some), &snapshot, entries), snapshot)
 }
 
-/// Instances that the site is told of by their host, as it is merged.
+/// Instances that the site is told of by their host, or by that of a floating address, as it is merged.
 fn of_site<'i>(intent: &'i Intent, snapshot: &Snapshot) -> Vec<&'i Instance> {
     let is_here = |name: &str| snapshot.host(name).is_some();
     let all = intent.instances.iter();
-    all.filter(|one| intent.servers_of(one).iter().chain([&one.host.as_str()]).any(|host| is_here(host)))
-        .collect()
+    let by_floating =
+        |one: &Instance| one.floating().any(|floating| floating.host.as_deref().is_some_and(is_here));
+    all.filter(|one| {
+        intent.servers_of(one).iter().chain([&one.host.as_str()]).any(|host| is_here(host))
+            || by_floating(one)
+    })
+    .collect()
 }
 
 /// What the site's hosts show by which an instance is found, whoever shows it.
@@ -302,7 +317,8 @@ proptest! {
         }
         // Rows of nobody's.
         let leaked = |intent: &Intent| {
-            let there = intent.remains.fixed.iter().filter(|leaked| leaked.network.is_some_and(|at| there.contains(&at)));
+            let leaked = intent.remains.fixed.iter();
+            let there = leaked.filter(|leaked| leaked.network.is_some_and(|at| there.contains(&at)));
             there.map(|one| (one.clone(), intent.networks[one.network.unwrap()].free)).collect::<Vec<_>>()
         };
         prop_assert_eq!(leaked(&some), leaked(&all));
@@ -312,6 +328,13 @@ proptest! {
             tied.cloned().collect::<Vec<_>>()
         };
         prop_assert_eq!(tied(&some), tied(&all));
+        // Whether one of these still has a floating address, which tells what becomes of it.
+        let tied_leaks = |intent: &Intent| {
+            let ids: BTreeSet<u64> = leaked(intent).iter().map(|(one, _)| one.id).collect();
+            let tied = intent.remains.floating.iter().map(|tied| tied.fixed_id);
+            tied.filter(|id| ids.contains(id)).collect::<BTreeSet<u64>>()
+        };
+        prop_assert_eq!(tied_leaks(&some), tied_leaks(&all));
         prop_assert_eq!(&some.remains.words, &all.remains.words);
     }
 
@@ -367,4 +390,30 @@ fn what_the_site_file_tells_finds_its_instance() {
     for word in ["vm7", &uuid(1), "instance-00000001", "10.3.0.7", "203.0.113.7", "fe:16:3e:00:00:07"] {
         assert_eq!(readings(&case, &[word], &[]).1.instances.len(), 1, "{word}");
     }
+}
+
+/// A host that is down is the site's all the same, under its full name, and so are those who run on it.
+#[test]
+fn who_runs_on_a_host_out_of_reach_is_read() {
+    let one = Drawn {
+        host: Some(1),
+        is_off: false,
+        deleted: false,
+        network: 3,
+        octet: 7,
+        mac: 7,
+        floating: None,
+        floating_host: None,
+        shown: 11,
+    };
+    let case = Case { instances: vec![one], network_host: 4, site: 1 };
+    let folder = tempfile::tempdir().unwrap();
+    let url = case.database(folder.path());
+    let snapshot = case.snapshot();
+    let read = |unread: &[&str]| {
+        let sought = Sought::of(&snapshot, &[], &[]).with_unread_hosts(unread.iter().copied());
+        intent(Some(cloud::read_site(&url, PATIENCE, &snapshot, &sought).unwrap()), &snapshot, &[])
+    };
+    assert!(read(&[]).instances.is_empty());
+    assert_eq!(read(&["c2"]).instances.len(), 1);
 }

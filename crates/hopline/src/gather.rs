@@ -69,9 +69,9 @@ pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
     conclude(parts, site.is_offline())
 }
 
-/// Reads every machine, and then what the cloud's database has of this site and of whom these words mean: a cloud may be
-/// a thousand times as large. Where a word that must be an instance's is none's, all is read, so that what is said
-/// of it is said of all the cloud.
+/// Reads every machine, and then what the cloud's database has of this site and of whom these words mean: a cloud may
+/// be a thousand times as large. Where a word that must be an instance's is none's, all is read, so that what is said of
+/// it is said of all the cloud.
 pub(crate) fn of_site(site: &Site, timeout: Duration, words: &Words<'_>) -> Result<Facts, Failure> {
     let Some(url) = &site.database else { return gather(site, timeout) };
     let _progress = progress::start("reading the site");
@@ -81,7 +81,8 @@ pub(crate) fn of_site(site: &Site, timeout: Duration, words: &Words<'_>) -> Resu
     let entries = parts.entries.clone();
     let mut facts = conclude(parts, site.is_offline())?;
     let known: Vec<&str> = words.instance.iter().chain(words.ends).copied().collect();
-    let sought = Sought::of(&facts.snapshot, &entries, &known);
+    let unread = facts.unreachable.iter().map(|(name, _)| name.as_str());
+    let sought = Sought::of(&facts.snapshot, &entries, &known).with_unread_hosts(unread);
     let records = cloud::read_site(url, timeout, &facts.snapshot, &sought);
     let records = records.map_err(|error| Failure::of(&error))?;
     facts.intent = cloud::intent(Some(records), &facts.snapshot, &entries);

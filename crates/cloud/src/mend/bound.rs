@@ -9,12 +9,15 @@ use crate::connection::Connection;
 use crate::database::Session;
 use crate::schema::Schema;
 
-/// Binds the values to a query of any of the three drivers, whose types have nothing in common.
+/// Binds the values to a query of any of the three drivers, whose types have nothing in common. The statement has no
+/// name on the server, where one that a pooler keeps would be in the way of the next run's.
 macro_rules! bind {
     ($driver:ty, $sql:expr, $values:expr) => {
-        $values.iter().fold(sqlx::query::<$driver>(AssertSqlSafe($sql)), |query, value| match value.clone() {
-            Value::Text(text) => query.bind(text),
-            Value::Number(number) => query.bind(number),
+        $values.iter().fold(sqlx::query::<$driver>(AssertSqlSafe($sql)).persistent(false), |query, value| {
+            match value.clone() {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            }
         })
     };
 }
@@ -107,7 +110,7 @@ pub(super) async fn as_kept(
     Ok(kept.into_iter().flatten().next().flatten())
 }
 
-/// PostgreSQL's values are numbered. Our statements hold no strings, so each `?` is one.
+/// PostgreSQL's values are numbered. Our statements hold no other `?` than places of values.
 fn numbered(sql: &str) -> String {
     let mut text = String::with_capacity(sql.len() + 8);
     for (at, piece) in sql.split('?').enumerate() {

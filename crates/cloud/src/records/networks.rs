@@ -64,8 +64,8 @@ pub(super) async fn networks(session: &mut Session, schema: &Schema) -> Result<V
     Ok(session.rows(sql).await?.into_iter().map(network).collect())
 }
 
-/// Counted by the server, of all networks or of some: a /16 has 65,536 rows. What is free is what nova's own query would give
-/// (nova/db/sqlalchemy/api.py `fixed_ip_associate_pool`); it does not look at `allocated`.
+/// Counted by the server, of all networks or of some: a /16 has 65,536 rows. What is free is what nova's own query
+/// would give (nova/db/sqlalchemy/api.py `fixed_ip_associate_pool`); it does not look at `allocated`.
 pub(crate) async fn count_addresses(
     session: &mut Session,
     schema: &Schema,
@@ -81,7 +81,8 @@ pub(crate) async fn count_addresses(
     // Cast outside: of an expression in a larger one ONLY_FULL_GROUP_BY says that it is not grouped by.
     let sql = format!(
         "SELECT {} FROM (SELECT {network} AS network_id, SUM(CASE WHEN {free} THEN 1 ELSE 0 END) AS free, \
-         SUM(CASE WHEN {unreserved} THEN 1 ELSE 0 END) AS every FROM fixed_ips WHERE {}{only} GROUP BY {network}) counted",
+         SUM(CASE WHEN {unreserved} THEN 1 ELSE 0 END) AS every FROM fixed_ips WHERE {}{only} \
+         GROUP BY {network}) counted",
         texts.join(", "),
         schema.live_of_all("fixed_ips"),
         network = schema.scanned("fixed_ips.network_id"),

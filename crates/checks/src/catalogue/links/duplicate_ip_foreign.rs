@@ -220,7 +220,7 @@ fn who(view: &View, mac: Mac) -> String {
     let instance = stations::instance(view, mac).map(|(instance, _)| instance.name.clone());
     let machine =
         || stations::machine(view, mac).map(|(ns, link)| format!("{} of {}", link.name, ns.machine));
-    instance.or_else(machine).unwrap_or_else(|| "a machine that the cloud does not know".to_owned())
+    instance.or_else(machine).unwrap_or_else(|| "a machine that this site does not know".to_owned())
 }
 
 fn remedy(view: &View, holders: &Holders, mac: Mac) -> Vec<Remedy> {
@@ -275,7 +275,7 @@ mod tests {
         let diagnosis = cloud.diagnose("web1");
         assert_eq!(codes(&diagnosis), ["duplicate-ip-foreign compute1//eth1"]);
         let finding = &diagnosis.findings[0];
-        let said = "fa:16:3e:00:02:24 (web1) and 02:00:00:00:00:99 (a machine that the cloud does not know)";
+        let said = "fa:16:3e:00:02:24 (web1) and 02:00:00:00:00:99 (a machine that this site does not know)";
         assert!(finding.summary.contains(said), "{}", finding.summary);
         assert_eq!(finding.instances, ["web1"]);
         assert_eq!(
