@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::Ipv4Net;
 use model::Netns;
 use model::link::Link;
-use model::path::{Direction, Exchange, Place, Stage, Stop};
+use model::path::{Direction, Disposition, Exchange, Place, Stage, Stop};
 use model::service::ConsoleEventKind;
 
 use crate::dhcp_told::console_of;
@@ -40,15 +40,25 @@ pub(crate) fn of<'v>(view: &View<'v>, seat: &Seat) -> Option<Addressless<'v>> {
     is_without.then_some(Addressless { inside: None })
 }
 
-/// Whether it answers at one of its addresses; `None` where nobody asked by ARP, for pings its groups may keep out.
+/// Whether it answers at one of its addresses; `None` where nobody asked by ARP, for pings its groups may keep out, and
+/// where what is asked may not come to it.
 fn answers(view: &View, seat: &Seat) -> Option<bool> {
     let is_its = |ip: IpAddr| seat.vif.fixed.iter().any(|own| IpAddr::V4(*own) == ip);
     let holders = || view.holders.iter().filter(|holders| is_its(holders.address));
     let macs = holders().flat_map(|holders| &holders.stations).map(|station| station.mac);
     let is_held = macs.into_iter().any(|mac| Some(mac) == seat.vif.mac);
     let is_reached = view.probes.iter().any(|probe| is_its(probe.to) && probe.received > 0);
-    let is_asked = holders().next().is_some();
+    let is_asked = holders().next().is_some() && is_way_open(view, seat);
     (is_held || is_reached || is_asked).then_some(is_held || is_reached)
+}
+
+/// Every walk of its DHCP, and of ARP for and by it, is open, there and back.
+fn is_way_open(view: &View, seat: &Seat) -> bool {
+    let mut paths = view.rungs_of(seat.instance).flat_map(|rung| &rung.answer.paths);
+    paths.all(|path| match path.exchange {
+        Exchange::Dhcp | Exchange::Arp => matches!(path.disposition, Disposition::Delivered { .. }),
+        Exchange::Icmp | Exchange::Dns | Exchange::Tcp | Exchange::Udp | Exchange::None => true,
+    })
 }
 
 /// Whether the last that its console tells of DHCP is that there is no lease; `None` where it tells nothing of it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::dhcp::ASKED_BY_US;
-use model::finding::{Evidence, EvidenceKind};
+use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::intent::Vif;
 use model::path::{Direction, Exchange};
 use model::service::{DhcpHost, DhcpLogLine, DhcpMessage, DhcpRange, Dnsmasq};
@@ -125,6 +125,15 @@ pub(crate) fn of_clients<'v>(lines: impl Iterator<Item = &'v DhcpLogLine>) -> Ve
 pub(crate) fn logged(seat: &Seat, line: &DhcpLogLine) -> Evidence {
     let file = seat.server.dhcp_log_file.as_deref().unwrap_or("dnsmasq's log");
     evidence::record(EvidenceKind::Log, format!("{file}:{}", line.line), line.text.clone())
+}
+
+/// How sure a line of the log makes of what this server does now. What another process said does not bind it; logged by
+/// standard error it tells no pid, and may be another's.
+pub(crate) fn confidence(server: &Dnsmasq, line: &DhcpLogLine) -> Option<Confidence> {
+    if line.pid == 0 {
+        return Some(Confidence::Likely);
+    }
+    (line.pid == server.pid || Some(line.pid) == server.helper_pid).then_some(Confidence::Proven)
 }
 
 /// The DHCPDECLINE by which this MAC gave the last lease back that the log tells of. What was asked and offered since

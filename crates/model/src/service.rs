@@ -51,6 +51,9 @@ pub struct Dnsmasq {
     pub except_interfaces: Vec<String>,
     /// `--dhcp-range`, each.
     pub ranges: Vec<DhcpRange>,
+    /// `--dhcp-ignore`, or a range with `tag:`: whom it serves hangs on tags, which are not followed.
+    #[serde(default)]
+    pub serves_by_tag: bool,
     /// `--dhcp-lease-max`.
     pub lease_max: Option<u32>,
     /// `--dhcp-hostsfile`.

@@ -92,6 +92,7 @@ fn option_of(argument: &str) -> Option<(&str, Option<&str>)> {
         'i' => "interface",
         'I' => "except-interface",
         'F' => "dhcp-range",
+        'J' => "dhcp-ignore",
         'X' => "dhcp-lease-max",
         'l' => "dhcp-leasefile",
         'K' => "dhcp-authoritative",
@@ -116,7 +117,11 @@ fn apply(dnsmasq: &mut Dnsmasq, name: &str, value: &str) {
         "listen-address" => dnsmasq.listen.extend(list().filter_map(|ip| ip.parse::<IpAddr>().ok())),
         "interface" => dnsmasq.interfaces.extend(list().map(str::to_owned)),
         "except-interface" => dnsmasq.except_interfaces.extend(list().map(str::to_owned)),
-        "dhcp-range" => dnsmasq.ranges.extend(dhcp_range(value)),
+        "dhcp-range" => {
+            dnsmasq.serves_by_tag |= list().any(|part| part.starts_with("tag:"));
+            dnsmasq.ranges.extend(dhcp_range(value));
+        }
+        "dhcp-ignore" => dnsmasq.serves_by_tag = true,
         "dhcp-lease-max" => dnsmasq.lease_max = value.parse().ok(),
         "dhcp-hostsfile" => dnsmasq.hosts_file = text(),
         "dhcp-optsfile" => dnsmasq.opts_file = text(),
@@ -219,6 +224,16 @@ mod tests {
         assert_eq!(range("10.0.0.2,10.0.0.9,1d").lease_seconds, Some(86400));
         assert_eq!(range("10.0.0.2,10.0.0.9,99999999w").lease_seconds, None);
         assert_eq!(dhcp_range("fd00::2,ra-only,64,1d"), None);
+    }
+
+    #[test]
+    fn who_serves_by_tags_is_known() {
+        let serves_by_tag =
+            |options: &str| parse(&process(7, &format!("dnsmasq {options}"))).unwrap().serves_by_tag;
+        assert!(serves_by_tag("--dhcp-ignore=tag:!known --dhcp-range=10.0.0.2,10.0.0.9"));
+        assert!(serves_by_tag("--dhcp-range=tag:pxe,10.0.0.2,10.0.0.9"));
+        assert!(serves_by_tag("-J tag:!known"));
+        assert!(!serves_by_tag("--dhcp-range=set:novanetwork,10.0.0.2,static,255.255.255.0,86400s"));
     }
 
     #[test]

@@ -218,6 +218,12 @@ pub fn would_offer(dnsmasq: &Dnsmasq, mac: Option<Mac>, now: u64) -> Offer {
     if dnsmasq.is_stopped() {
         return Offer::Refused(format!("dnsmasq (pid {}) is stopped", dnsmasq.pid));
     }
+    if dnsmasq.serves_by_tag {
+        return Offer::Unknown(format!(
+            "dnsmasq (pid {}) serves by tags (dhcp-ignore, or a dhcp-range with tag:)",
+            dnsmasq.pid
+        ));
+    }
     let entry = match (&dnsmasq.hosts, &dnsmasq.hosts_file) {
         (Some(hosts), _) => hosts.iter().find(|h| Some(h.mac) == mac),
         (None, None) => None,

@@ -35,7 +35,7 @@ use model::path::{Direction, Exchange, Place, Stage};
 
 use crate::evidence;
 use crate::found::{Fault, Found};
-use crate::restart::typed;
+use crate::restart::operand;
 use crate::view::View;
 
 /// Looks at the instances in question that have no address: one finding each.
@@ -78,7 +78,7 @@ fn without(view: &View, instance: &Instance) -> Option<Found> {
     let state = instance.vm_state.as_deref().unwrap_or_default();
     let recorded = evidence::record(
         EvidenceKind::Db,
-        format!("nova show {}", typed(name)),
+        format!("nova show {}", operand(name)),
         format!("{name}: {state}, without a fixed address"),
     );
     let labels: Vec<&str> = full.iter().map(|(network, _)| network.label.as_str()).collect();
@@ -98,7 +98,7 @@ fn without(view: &View, instance: &Instance) -> Option<Found> {
         remedy: vec![
             evidence::advice("hopline db check", "shows addresses that leaked, and how each is given back"),
             evidence::advice(
-                format!("nova delete {0}, and boot it anew", typed(name)),
+                format!("nova delete {0}, and boot it anew", operand(name)),
                 "once an address is free; what failed does not start again by itself",
             ),
         ],

@@ -10,7 +10,8 @@
 //! ## How hopline knows
 //! The last word in the log of the dnsmasq that runs, to the instance's MAC, is DHCPNAK with a reason; nothing
 //! follows it but hopline's own DISCOVERs, which ask for 240.0.0.67, and the instance has no address: so its inside
-//! says, or nobody answers ARP at the one of its record, or its console ends without a lease.
+//! says, or nobody answers ARP at the one of its record though the way there is open, or its console ends without
+//! a lease.
 //!
 //! ## What it looks like
 //! dnsmasq's log: `DHCPREQUEST(br100) 10.0.9.9 fa:16:...`, `DHCPNAK(br100) 10.0.9.9 fa:16:... wrong address`. The
@@ -36,7 +37,7 @@
 //! ## References
 //! RFC 2131, 4.3.2; dnsmasq `src/rfc2131.c` `dhcp_reply` (DHCPREQUEST).
 
-use model::finding::{Confidence, Remedy};
+use model::finding::Remedy;
 use model::path::Stage;
 use model::service::{DhcpLogLine, DhcpMessage};
 
@@ -56,9 +57,8 @@ pub fn check(view: &View) -> Vec<Found> {
 fn refused(view: &View, seat: &Seat) -> Option<Found> {
     let (mac, server) = (seat.vif.mac?, dhcp_server::of(seat)?);
     let word = dhcp_refused::words(seat, mac).next().filter(|word| word.kind == DhcpMessage::Nak)?;
-    // What another process said does not bind this one; on standard error it tells no pid.
-    let is_its = word.pid == 0 || word.pid == server.pid || Some(word.pid) == server.helper_pid;
-    let why = Why::of(&word.rest).filter(|_| is_its)?;
+    let confidence = dhcp_refused::confidence(server, word)?;
+    let why = Why::of(&word.rest)?;
     let without = addressless::of(view, seat)?;
     let name = &seat.instance.name;
     let asked = word.ip.map_or_else(|| "an address".to_owned(), |ip| ip.to_string());
@@ -71,7 +71,7 @@ fn refused(view: &View, seat: &Seat) -> Option<Found> {
             seat.server.name
         ),
         cause: format!("dnsmasq answers NAK, `{}`: {}", word.rest, why.in_words(&asked)),
-        confidence: Confidence::Proven,
+        confidence,
         evidence: shown.into_iter().rev().map(|line| dhcp_refused::logged(seat, line)).collect(),
         owner: why.owner(),
         remedy: why.remedy(seat, word),

@@ -67,7 +67,7 @@ fn refused(view: &View, seat: Seat) -> Option<Found> {
     let (mac, server) = (seat.vif.mac?, dhcp_server::of(&seat)?);
     let without = addressless::of(view, &seat)?;
     let refusal = match dhcp_refused::declined(&seat, mac) {
-        Some(line) => declined(view, &seat, server, line),
+        Some(line) => declined(view, &seat, server, (line, dhcp_refused::confidence(server, line)?)),
         None => passed_over(view, &seat, mac)?,
     };
     Some(found(view, &seat, &without, refusal))
@@ -91,7 +91,12 @@ fn found<'v>(view: &View<'v>, seat: &Seat, without: &Addressless<'v>, refusal: R
 }
 
 /// It gave the address back.
-fn declined(view: &View, seat: &Seat, server: &Dnsmasq, line: &DhcpLogLine) -> Refusal {
+fn declined(
+    view: &View,
+    seat: &Seat,
+    server: &Dnsmasq,
+    (line, confidence): (&DhcpLogLine, Confidence),
+) -> Refusal {
     let name = &seat.instance.name;
     let address = line.ip.map_or_else(|| "its address".to_owned(), |ip| ip.to_string());
     let holders: Vec<String> = view
@@ -113,7 +118,7 @@ fn declined(view: &View, seat: &Seat, server: &Dnsmasq, line: &DhcpLogLine) -> R
             "{name} declines {address}, which DHCP gave it: its client says that {who} has it already"
         ),
         cause: format!("{name} sent DHCPDECLINE for {address}, and has no address since"),
-        confidence: Confidence::Proven,
+        confidence,
         evidence,
         remedy: vec![
             evidence::advice(asked, "shows who answers for the address; that one is to give it up"),

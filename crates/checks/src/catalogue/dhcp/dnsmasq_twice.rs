@@ -74,6 +74,8 @@ fn second(view: &View, seat: &Seat, other: &Dnsmasq) -> Option<Found> {
     let confidence = match sim::dhcp::would_offer(other, seat.vif.mac, view.snapshot().taken_at) {
         Offer::Address(_) => Confidence::Proven,
         Offer::Unknown(_) if addresses.len() > 1 => Confidence::Proven,
+        // A server of another purpose, as for network boots, answers no instance.
+        Offer::Unknown(_) if other.serves_by_tag => return None,
         Offer::Unknown(_) => Confidence::Likely,
         Offer::Refused(_) => return None,
     };
@@ -167,5 +169,11 @@ mod tests {
             other.ranges.iter_mut().for_each(|range| range.start = [192, 168, 9, 2].into());
         };
         assert_eq!(with(elsewhere), [""; 0], "its range is of another network");
+    }
+
+    /// Beside nova's, one for network boots answers those machines alone that it is told of.
+    #[test]
+    fn stays_silent_on_a_server_that_serves_by_tags() {
+        assert_eq!(with(|other| other.serves_by_tag = true), [""; 0]);
     }
 }

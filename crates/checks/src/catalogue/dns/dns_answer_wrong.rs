@@ -71,7 +71,12 @@ fn wrong(view: &View, server: &Server, name: &str, probe: &ProbeResult) -> Optio
     let meant = dns::meant(server.dnsmasq, view.intent(), name);
     let by_line = server.dnsmasq.hosts.iter().flatten().filter_map(|line| line.ip);
     let by_line: BTreeSet<Ipv4Addr> = by_line.collect();
-    let is_wrong = |ip: &Ipv4Addr| !meant.contains(ip) && !by_line.contains(ip);
+    // One that was made anew under its old name: dnsmasq tells the old address until that lease ends.
+    let host = name.split('.').next().unwrap_or_default();
+    let leases = server.dnsmasq.leases.iter().flatten();
+    let leased: BTreeSet<Ipv4Addr> =
+        leases.filter(|lease| lease.hostname.eq_ignore_ascii_case(host)).map(|lease| lease.ip).collect();
+    let is_wrong = |ip: &Ipv4Addr| !meant.contains(ip) && !by_line.contains(ip) && !leased.contains(ip);
     let addresses = answer.found.iter().filter_map(|record| match record {
         Record::Address(IpAddr::V4(ip)) => Some(*ip),
         Record::Address(IpAddr::V6(_)) | Record::Name(_) => None,

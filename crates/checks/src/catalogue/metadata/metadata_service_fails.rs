@@ -108,7 +108,11 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
             what(page)
         ),
         cause: cause(page),
-        confidence: Confidence::Likely,
+        confidence: match page.answer {
+            // It was given some seconds, and cloud-init gives it fifty.
+            HttpAnswer::Silent => Confidence::Possible,
+            HttpAnswer::Status(_) | HttpAnswer::Unreadable(_) | HttpAnswer::HungUp => Confidence::Likely,
+        },
         evidence: evidence(view, rung, probe, &place),
         owner: "nova-api-metadata",
         remedy: vec![
