@@ -32,8 +32,7 @@ const NEIGHBOURS_MAX: usize = 4;
 /// Networks of which one statement looks for neighbours.
 const NETWORKS_AT_ONCE: usize = 20;
 
-/// Reads it, waiting no longer than `timeout` for all of it. Of a network the free addresses are counted where some are
-/// with nobody.
+/// Reads it, waiting no longer than `timeout` for all of it. Free addresses are counted of the site's networks alone.
 ///
 /// Blocks, on a runtime of its own: not to be called from inside another. Writes nothing.
 pub fn read_site(
@@ -93,11 +92,16 @@ async fn read(
     let ids = records.network_index();
     records::host_addresses(search.session, schema, &mut records.networks, &ids, Some(&part)).await?;
     records.remains = remains::read(search.session, schema, &ids, Some(&part)).await?;
-    let leaking = records.remains.fixed.iter().filter_map(|leaked| leaked.network);
-    let leaking: BTreeSet<u64> =
-        leaking.filter_map(|at| records.networks.get(at)?.id).collect::<BTreeSet<u64>>();
-    if !leaking.is_empty() {
-        let only = among("fixed_ips.network_id", leaking.into_iter());
+    // One that has come to no network may have been meant for any.
+    let is_of_none =
+        |one: &Instance| !one.host.is_empty() && one.vifs.iter().all(|vif| vif.network.is_none());
+    if records.instances.iter().any(is_of_none) {
+        records::count_addresses(search.session, schema, &mut records.networks, &ids, "").await?;
+        return Ok(records);
+    }
+    // Each by itself: of several at once MySQL goes through the whole table.
+    for id in &part.networks {
+        let only = among("fixed_ips.network_id", std::iter::once(*id));
         records::count_addresses(search.session, schema, &mut records.networks, &ids, &only).await?;
     }
     Ok(records)

@@ -313,7 +313,7 @@ proptest! {
         let there: BTreeSet<usize> = used.chain([0, 1]).collect();
         prop_assert_eq!(some.networks.len(), all.networks.len());
         for at in &there {
-            prop_assert_eq!(&some.networks[*at].host_addresses, &all.networks[*at].host_addresses);
+            prop_assert_eq!(&some.networks[*at], &all.networks[*at]);
         }
         // Rows of nobody's.
         let leaked = |intent: &Intent| {

@@ -1,5 +1,5 @@
-//! A long `db check` tells on a terminal what it is looking for, and nowhere else. Goal: who waits knows what for, and a
-//! script reads nothing but the answer. Method: a SQLite file that another holds locked for longer than a second, and
+//! A long `db check` tells on a terminal what it is looking for, and nowhere else. Goal: who waits knows what for, and
+//! a script reads nothing but the answer. Method: a SQLite file that another holds locked for longer than a second, and
 //! hopline's stderr on a terminal, or in a pipe.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
