@@ -7,7 +7,7 @@ use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
-use model::probe::{Asked, DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, Traced};
+use model::probe::{Asked, DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -31,7 +31,9 @@ use crate::said;
 use crate::scope::{Scope, Subject, switched_off};
 use crate::seen_way;
 use crate::settling;
+use crate::size;
 use crate::steps;
+use crate::traced;
 use crate::view::{Claim, Order, View};
 use crate::watched;
 use crate::way_out::{self, Telling};
@@ -59,6 +61,8 @@ pub struct Case<'c> {
     pub holders: &'c [Holders],
     /// Which machines beyond the site silent questions pass.
     pub traces: &'c [Traced],
+    /// Which sizes live where a large packet was lost.
+    pub sizes: &'c [SizesTried],
 }
 
 /// What is asked.
@@ -263,6 +267,7 @@ fn conclude(
     let mut undecided = off.is_some();
     gaps.extend(off);
     gaps.extend(way_out::unasked(case, &scope.instances, request.symptom));
+    gaps.extend(size::beyond(case, &scope.instances, request.symptom));
     let Climbed { rungs, steps } = climbed;
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
@@ -319,6 +324,7 @@ fn conclude(
     }
     gaps.extend(dns::doubts(case, &rungs));
     dropped::attach(case, &rungs, &mut findings);
+    traced::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);
     let (mut paths, mut seen) = (Vec::new(), Vec::new());
     for rung in rungs.into_iter().chain(steps) {

@@ -127,6 +127,7 @@ impl Cloud {
             drops: &self.drops,
             holders: &self.holders,
             traces: &[],
+            sizes: &[],
         };
         let (subject, to) = (Subject::Instance(at), to.parse().ok());
         diagnose(&case, &Request { subject, to, symptom: Symptom::Auto })
@@ -146,6 +147,7 @@ impl Cloud {
             drops: &self.drops,
             holders: &self.holders,
             traces: &[],
+            sizes: &[],
         };
         diagnose(&case, &Request { subject: Subject::Instance(at), to: None, symptom })
     }
@@ -186,6 +188,7 @@ impl Cloud {
             drops,
             holders,
             traces: &[],
+            sizes: &[],
         };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }

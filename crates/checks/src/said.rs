@@ -10,7 +10,7 @@ use model::path::Exchange;
 use model::probe::{Asked, PING_OCTETS, ProbeResult, Recorded};
 
 /// What ping(8) does not count: an IPv4 header and the echo's own.
-const HEADERS_OCTETS: u16 = 28;
+pub(crate) const HEADERS_OCTETS: u16 = 28;
 
 /// What a probe said, as evidence.
 pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {

@@ -7,10 +7,12 @@ use model::link::Link;
 use model::path::{Path, Stage, Stop};
 use model::probe::PING_OCTETS;
 use model::service::Dnsmasq;
+use model::snapshot::Gap;
 use sim::World;
 
+use crate::diagnose::Case;
 use crate::evidence;
-use crate::ladder::{Purpose, Rung};
+use crate::ladder::{Purpose, Rung, Symptom};
 use crate::view::{Seat, View};
 
 /// The longest packet that a host can send as an instance, in octets: a page beside the kernel's own
@@ -32,6 +34,35 @@ pub(crate) fn largest(world: &World, instance: usize) -> Option<u16> {
         }
     };
     (octets > PING_OCTETS).then_some(octets)
+}
+
+/// Instances that are told by name, at most.
+const NAMED_MAX: usize = 4;
+
+/// Packets that instances send and nobody can send as them: a gap, where nobody asks inside.
+pub(crate) fn beyond(case: &Case, instances: &[usize], symptom: Symptom) -> Option<Gap> {
+    match symptom {
+        Symptom::Auto | Symptom::Ping | Symptom::Ssh => {}
+        Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => return None,
+    }
+    let world = World::new(case.snapshot, case.intent);
+    let is_beyond = |at: &&usize| {
+        let tap = world.tap(**at, 0).and_then(|tap| world.link(tap));
+        tap.is_some_and(|tap| tap.mtu > AS_INSTANCE_OCTETS_MAX.into())
+    };
+    let closed = instances.iter().filter(is_beyond).filter_map(|at| case.intent.instances.get(*at));
+    let names: Vec<&str> = closed.filter(|one| !one.entered).map(|one| one.name.as_str()).collect();
+    let (first, named) =
+        (names.first()?, names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", "));
+    let more = match names.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(Gap {
+        what: format!("whether packets of more than {AS_INSTANCE_OCTETS_MAX} octets of {named}{more} live"),
+        why: "their NICs take more, and a host can send no longer ones as an instance".to_owned(),
+        would_need: format!("`ping -M do -s SIZE ADDRESS` inside {first}"),
+    })
 }
 
 /// An instance's own end of its NIC, where its inside was read.
@@ -89,4 +120,24 @@ pub(crate) fn is_told(rung: &Rung, path: &Path, at: &model::path::Place, stop: &
     let is_large = matches!(rung.purpose, Purpose::Large(_)) && matches!(stop, Stop::TooBig { .. });
     let by_sender = path.hops.first().is_some_and(|first| first.at.host == at.host);
     is_large && (at.stage == Stage::Route || by_sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{Cloud, healthy};
+
+    #[test]
+    fn what_is_too_long_to_be_sent_as_an_instance_is_told_where_nobody_asks_inside() {
+        let gaps = |cloud: &Cloud| {
+            let gaps = cloud.diagnose("web2").coverage.gaps.into_iter().map(|gap| gap.what);
+            gaps.filter(|what| what.contains("octets")).collect::<Vec<_>>()
+        };
+        let mut cloud = healthy();
+        cloud.link("compute1", "vnet1").mtu = 9000;
+        assert_eq!(gaps(&cloud), [""; 0], "it can be entered");
+        cloud.close("web2");
+        assert_eq!(gaps(&cloud), ["whether packets of more than 3386 octets of web2 live"]);
+        cloud.link("compute1", "vnet1").mtu = 3386;
+        assert_eq!(gaps(&cloud), [""; 0]);
+    }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use checks::next::{self, Candidate, Choice, Stand};
 use checks::{Purpose, Rung};
 use model::path::Exchange;
-use model::probe::{Holders, ProbeResult, Traced};
+use model::probe::{Holders, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
 
 use self::budget::Budget;
@@ -78,6 +78,8 @@ pub(crate) struct Answers {
     pub(crate) holders: Vec<Holders>,
     /// Which machines beyond the site silent questions pass.
     pub(crate) traces: Vec<Traced>,
+    /// Which sizes live where a large packet was lost.
+    pub(crate) sizes: Vec<SizesTried>,
 }
 
 fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> Turn {
@@ -350,11 +352,12 @@ impl<'q, 'a> Talk<'q, 'a> {
         self.under_way -= 1;
         let mut following = Vec::new();
         let stand = match came {
-            Ok(Came { results, gaps, holders, traces, packets }) => {
+            Ok(Came { results, gaps, holders, traces, sizes, packets }) => {
                 self.budget.settle(self.instance_of(job), job.packets_max(), packets);
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
                 self.answers.traces.extend(traces);
+                self.answers.sizes.extend(sizes);
                 self.ask_more(job, &results);
                 results.into_iter().for_each(|came| more::add(&mut self.answers.results, came));
                 self.gaps.extend(gaps);

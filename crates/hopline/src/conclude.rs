@@ -8,7 +8,7 @@ use model::Diagnosis;
 use model::finding::Outcome;
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
-use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, Traced};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
 
 use crate::asking::Turn;
 use crate::gather::Facts;
@@ -47,6 +47,8 @@ pub(crate) struct Probed {
     pub(crate) holders: Vec<Holders>,
     /// Which machines beyond the site silent questions pass.
     pub(crate) traces: Vec<Traced>,
+    /// Which sizes live where a large packet was lost.
+    pub(crate) sizes: Vec<SizesTried>,
     /// In which order, and why.
     pub(crate) turns: Vec<Turn>,
     /// What the captures hold that were given, a line each.
@@ -82,10 +84,10 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, queues, watches, seen, drops, holders, traces, turns: _, captures: _ } =
+    let Probed { probes, rules, queues, watches, seen, drops, holders, traces, sizes, turns: _, captures: _ } =
         probed;
     let (snapshot, intent) = (&facts.snapshot, &facts.intent);
-    Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders, traces }
+    Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders, traces, sizes }
 }
 
 /// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with

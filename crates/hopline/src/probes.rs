@@ -3,6 +3,7 @@
 
 mod as_instance;
 mod inside;
+mod sizes;
 mod unasked;
 mod way;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 use checks::{Purpose, Rung, Service, next};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{Asked, Holders, PING_OCTETS, ProbeResult, Traced};
+use model::probe::{Asked, Holders, PING_OCTETS, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
 use probe::{EchoSize, dns};
@@ -307,8 +308,17 @@ pub(crate) enum Job<'p, 'a> {
     Alone(&'p MachinePlan, &'p Probe<'a>),
     /// Through one NIC.
     Together(&'p Nic<'a>, Vec<&'p Probe<'a>>),
-    /// The way of a question that is silent: it is no question of its own.
-    Trace(&'p MachinePlan, &'p Probe<'a>),
+    /// More of the way of a question that is silent: it is no question of its own.
+    Beside(Beside, &'p MachinePlan, &'p Probe<'a>),
+}
+
+/// What is asked of a silent question's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Which machines it passes.
+    Way,
+    /// How large packets may be on it, up to so many octets.
+    Sizes(u16),
 }
 
 /// Questions through one NIC at one pace are one job.
@@ -328,7 +338,7 @@ pub(crate) fn jobs<'p, 'a: 'p>(probes: impl Iterator<Item = &'p Probe<'a>>) -> V
             {
                 Some(together)
             }
-            Job::Together(..) | Job::Alone(..) | Job::Trace(..) => None,
+            Job::Together(..) | Job::Alone(..) | Job::Beside(..) => None,
         });
         match same {
             Some(together) => together.push(probe),
@@ -344,23 +354,23 @@ impl<'p, 'a> Job<'p, 'a> {
         match self {
             Job::Alone(_, probe) => vec![*probe],
             Job::Together(_, probes) => probes.clone(),
-            Job::Trace(..) => Vec::new(),
+            Job::Beside(..) => Vec::new(),
         }
     }
 
     /// A question that it is about.
     pub(crate) fn about(&self) -> Option<&'p Probe<'a>> {
         match self {
-            Job::Alone(_, probe) | Job::Trace(_, probe) => Some(*probe),
+            Job::Alone(_, probe) | Job::Beside(_, _, probe) => Some(*probe),
             Job::Together(_, probes) => probes.first().copied(),
         }
     }
 
-    /// Which machines a question passes: asked from inside where it is, and from the instance's host otherwise.
-    pub(crate) fn trace(probe: &'p Probe<'a>) -> Job<'p, 'a> {
+    /// More of a question's way: asked from inside where it is, and from the instance's host otherwise.
+    pub(crate) fn beside(beside: Beside, probe: &'p Probe<'a>) -> Job<'p, 'a> {
         match &probe.from {
-            From::Inside(machine) => Job::Trace(machine, probe),
-            From::Outside(nic) => Job::Trace(nic.host(), probe),
+            From::Inside(machine) => Job::Beside(beside, machine, probe),
+            From::Outside(nic) => Job::Beside(beside, nic.host(), probe),
         }
     }
 
@@ -369,7 +379,8 @@ impl<'p, 'a> Job<'p, 'a> {
         let own = self.probes().iter().map(|probe| probe.packets_max()).sum();
         match self {
             Job::Alone(..) => own,
-            Job::Trace(..) => way::TTL_MAX.into(),
+            Job::Beside(Beside::Way, ..) => way::TTL_MAX.into(),
+            Job::Beside(Beside::Sizes(_), ..) => sizes::SIZES_MAX,
             Job::Together(_, probes) => {
                 let hops: BTreeSet<_> = probes.iter().filter_map(|probe| probe.next_hop()).collect();
                 own + u32::try_from(hops.len()).unwrap_or(u32::MAX)
@@ -386,6 +397,7 @@ pub(crate) struct Came {
     /// Where several answered for one address.
     pub(crate) holders: Vec<Holders>,
     pub(crate) traces: Vec<Traced>,
+    pub(crate) sizes: Vec<SizesTried>,
     /// Packets that were sent for it.
     pub(crate) packets: u32,
 }
@@ -418,6 +430,9 @@ pub(crate) fn run(
     match job {
         Job::Alone(machine, probe) => inside::send(machine, probe, probe.patience(patience), &mut answered),
         Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
-        Job::Trace(machine, probe) => way::trace(machine, probe, patience.usual),
+        Job::Beside(Beside::Way, machine, probe) => way::trace(machine, probe, patience.usual),
+        Job::Beside(Beside::Sizes(octets), machine, probe) => {
+            sizes::tried(machine, probe, *octets, patience.usual)
+        }
     }
 }

@@ -171,6 +171,21 @@ pub struct TracedHop {
     pub said: Option<String>,
 }
 
+/// How large a packet may be on a way, by echoes of several sizes that nobody may fragment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizesTried {
+    /// Who asked: host or instance.
+    pub from: String,
+    /// Whom.
+    pub to: IpAddr,
+    /// Length in octets of the largest that was answered, its IP header included.
+    pub lives: u16,
+    /// Of the smallest beyond it; `None` where the largest that was tried lives.
+    pub dies: Option<u16>,
+    /// Who said that it is too large, and how large it may be; `None` where nobody did.
+    pub said: Option<(IpAddr, Option<u32>)>,
+}
+
 /// Who has an address, as those say who answered the question for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holders {

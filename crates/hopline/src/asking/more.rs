@@ -10,13 +10,16 @@ use model::probe::{Asked, ProbeResult};
 use probe::as_instance::Asks;
 
 use super::{Question, Talk};
-use crate::probes::{self, Job};
+use crate::probes::{self, Beside, Job};
 
 /// How often more are asked, an instance.
 const MORE_TIMES: u32 = 2;
 /// How long a question is silent before many more are asked beside it: one that waits for a neighbour is answered by
 /// its first or second question as a rule.
 const SILENT_MIN: Duration = Duration::from_millis(1200);
+
+/// The same of a large packet, beside which smaller ones are: those before it were answered, so neighbours are known.
+const LARGE_SILENT_MIN: Duration = Duration::from_millis(500);
 
 /// How often many more of an instance's questions were asked.
 #[derive(Debug, Clone, Default)]
@@ -93,47 +96,54 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     /// When the next question that is under way has been silent for so long that more is asked beside it.
     pub(super) fn next_more(&self) -> Option<Instant> {
-        self.silent().map(|(_, at)| at + SILENT_MIN).min()
+        self.silent().map(|(_, at)| at).min()
     }
 
     /// Asks many more beside a question that is silent though others are answered: whoever waited for its end first
     /// would wait twice.
     pub(super) fn ask_more_of_silent(&mut self, now: Instant) {
         let silent: Vec<usize> =
-            self.silent().filter(|(_, at)| *at + SILENT_MIN <= now).map(|(question, _)| question).collect();
+            self.silent().filter(|(_, at)| *at <= now).map(|(question, _)| question).collect();
         for at in silent {
             let Some(instance) = self.questions.get(at).map(|question| question.rung.instance) else {
                 continue;
             };
             self.counted.entry(instance).or_default().for_silence.insert(at);
-            if let Some(question) = self.countable(at) {
+            if let Some(question) = self.countable(at).filter(|_| self.questions.get(at).is_some_and(is_open))
+            {
                 self.line_up_more(question);
             }
-            if let Some(question) = self.questions.get(at).filter(|question| leaves_site(question)) {
-                self.waiting.extend(question.probes.first().map(Job::trace));
-            }
+            let beside = self.questions.get(at).and_then(|question| Some((beside(question)?, question)));
+            let first = beside.and_then(|(beside, question)| Some((beside, question.probes.first()?)));
+            self.waiting.extend(first.map(|(beside, probe)| Job::beside(beside, probe)));
         }
     }
 
-    /// Questions that are late, whose silence was no reason to ask more so far and would be one, and since when they
-    /// are asked.
+    /// Questions that are late, whose silence was no reason to ask more so far, and when it will be one.
     fn silent(&self) -> impl Iterator<Item = (usize, Instant)> {
         let all = self.questions.iter().enumerate().filter(|_| self.has_answers());
         all.filter_map(|(at, question)| {
             let counted = self.counted.get(&question.rung.instance);
             let is_done = counted.is_some_and(|one| one.times >= MORE_TIMES || one.for_silence.contains(&at));
             let is_asked_of_one = question.probes.iter().all(|probe| probe.asks != Asks::Address);
-            let is_reason = question.is_own && is_open(question) && is_asked_of_one && !is_done;
+            let is_large = matches!(question.rung.purpose, Purpose::Large(_));
+            let is_reason = question.is_own && (is_open(question) || is_large) && is_asked_of_one && !is_done;
+            let silent = if is_large { LARGE_SILENT_MIN } else { SILENT_MIN };
             let asked_at = self.asked_at.get(at).copied().flatten()?;
-            (is_reason && self.stands.get(at) == Some(&Stand::Late)).then_some((at, asked_at))
+            (is_reason && self.stands.get(at) == Some(&Stand::Late)).then_some((at, asked_at + silent))
         })
     }
 }
 
-/// Of what it passes beyond the site only its routers can tell.
-fn leaves_site(question: &Question) -> bool {
+/// What is worth asking of a silent question's way: beyond the site only its routers can tell of it, and of a large
+/// packet smaller ones.
+fn beside(question: &Question) -> Option<Beside> {
     let mut there = question.rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
-    question.rung.purpose == Purpose::Outside && there.any(|path| path.disposition == Disposition::LeftSite)
+    if let Purpose::Large(octets) = question.rung.purpose {
+        return Some(Beside::Sizes(octets));
+    }
+    let leaves_site = there.any(|path| path.disposition == Disposition::LeftSite);
+    (question.rung.purpose == Purpose::Outside && leaves_site).then_some(Beside::Way)
 }
 
 /// The walk lets it be answered, or cannot tell.

@@ -84,7 +84,7 @@ fn probe(
         (answers, held.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     facts.snapshot.gaps.extend(unasked);
-    let Answers { results, turns, mut holders, traces } = answers;
+    let Answers { results, turns, mut holders, traces, sizes } = answers;
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &watched, &results);
     let watched = watching.map(|watching| watching::finish(watching, facts, &watched));
@@ -92,7 +92,7 @@ fn probe(
     let queues = queues::after(site, facts, &ways);
     let rules = proof::finish(facts, traced);
     let captures = Vec::new();
-    Probed { probes: results, rules, queues, watches, seen, drops, holders, traces, turns, captures }
+    Probed { probes: results, rules, queues, watches, seen, drops, holders, traces, sizes, turns, captures }
 }
 
 /// The instance, whose host must be in reach. Its inside need not be: that it is gone may be what is wrong.
