@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Mac;
 
-/// The address that our own DISCOVERs ask for (option 50), and no client of anybody's: no network may have it (RFC 1112,
-/// section 4), so a server offers what it would have offered anyway. dnsmasq writes it into its log, which so tells our
-/// questions from the instance's own.
+/// The address that our own DISCOVERs ask for (option 50), and no client of anybody's: no network may have it
+/// (RFC 1112, section 4), so a server offers what it would have offered anyway. dnsmasq writes it into its log, which
+/// so tells our questions from the instance's own.
 pub const ASKED_BY_US: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 67);
 
 /// A reply to a client, as a server means it. What it lacks is `None` or empty.
