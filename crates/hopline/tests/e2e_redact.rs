@@ -99,8 +99,11 @@ impl Table {
     /// A text with the true names again.
     fn back(&self, text: &str) -> String {
         let (mut out, mut at) = (String::new(), 0);
+        let firsts: BTreeSet<&str> = self.0.keys().map(|pseudonym| first_word(pseudonym)).collect();
         while at < text.len() {
-            let found = words_at(text, at).find_map(|words| Some((words, self.0.get(words)?)));
+            let is_begun = firsts.contains(first_word(&text[at..]));
+            let mut all = words_at(text, at).take_while(|_| is_begun);
+            let found = all.find_map(|words| Some((words, self.0.get(words)?)));
             let (length, instead) = match found {
                 Some((words, name)) => (words.len(), name.as_str()),
                 None => (text[at..].chars().next().unwrap().len_utf8(), ""),
@@ -110,6 +113,11 @@ impl Table {
         }
         out
     }
+}
+
+/// Most places of a text begin no name: this alone tells so.
+fn first_word(text: &str) -> &str {
+    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default()
 }
 
 /// The words that begin there, the most at once first: `10.0.2.24`, `10.0.2`, `10.0`, `10`. None within a word.
@@ -199,12 +207,14 @@ fn leaks(redacted: &Path, table: &Table) -> Vec<String> {
     let list = printed(&["find", to.path().to_str().unwrap(), "-type", "f"]);
     let names = table.0.values().filter(|name| !COMMON.contains(&name.as_str()));
     let names: BTreeSet<String> = names.flat_map(|name| spellings(name)).collect();
+    let firsts: BTreeSet<&str> = names.iter().map(|name| first_word(name)).collect();
     let mut found = BTreeSet::new();
     for path in list.lines() {
         let inside = path.strip_prefix(to.path().to_str().unwrap()).unwrap();
         let text = String::from_utf8_lossy(&fs::read(path).unwrap()).to_ascii_lowercase();
         for text in [&text, inside] {
             let starts = text.char_indices().map(|(at, _)| at);
+            let starts = starts.filter(|at| firsts.contains(first_word(&text[*at..])));
             let here = starts.flat_map(|at| words_at(text, at)).filter(|words| names.contains(*words));
             found.extend(here.map(|words| format!("{words} in {inside}")));
         }
