@@ -167,12 +167,9 @@ fn whatever_is_broken_the_diagnosis_is_the_same_and_nothing_leaks() {
             lab.lab.heal();
         }
     }
-    assert!(
-        compared_faults > 2 * wanted.len() / 3,
-        "only {compared_faults} of {} were compared",
-        wanted.len()
-    );
     assert_none(&wrong);
+    let least = if chosen.as_deref().is_none_or(|codes| codes == "all") { 12 } else { 1 };
+    assert!(compared_faults > least, "only {compared_faults} of {} were compared", wanted.len());
 }
 
 /// Where the two bundles of this moment tell another story, or one tells too much.
