@@ -109,13 +109,13 @@ impl<'v> Addressless<'v> {
         let address = meant.map(|meant| Mend::Set { machine, device, setting: Setting::Address(meant) });
         address.into_iter().chain(route).collect()
     }
+}
 
-    /// A fault of DHCP's that has left it without one: whatever else dies, dies of that.
-    pub(crate) fn left_by(&self, fault: Fault) -> Found {
-        let mut found = fault.found();
-        if found.order.is_some() {
-            (found.finding.exchange, found.finding.direction) = (Exchange::Dhcp, Direction::Reply);
-        }
-        found.breaks(Exchange::Dhcp, Direction::Reply).reaching(Reach::Instances)
+/// A fault of DHCP's that has left an instance without an address: whatever else dies, dies of that.
+pub(crate) fn left_by(fault: Fault) -> Found {
+    let mut found = fault.found();
+    if found.order.is_some() {
+        (found.finding.exchange, found.finding.direction) = (Exchange::Dhcp, Direction::Reply);
     }
+    found.breaks(Exchange::Dhcp, Direction::Reply).reaching(Reach::Instances)
 }

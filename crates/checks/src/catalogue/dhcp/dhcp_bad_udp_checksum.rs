@@ -101,7 +101,7 @@ fn thrown_away(view: &View, seat: &Seat) -> Option<Found> {
         stopped: without.stop(view, seat),
         mend: without.mend(seat),
     };
-    Some(without.left_by(fault))
+    Some(addressless::left_by(fault))
 }
 
 /// A missing rule that is told here, and by no other name.

@@ -79,7 +79,7 @@ fn refused(view: &View, seat: &Seat) -> Option<Found> {
         stopped: without.stop(view, seat),
         mend: without.mend(seat),
     };
-    Some(without.left_by(fault))
+    Some(addressless::left_by(fault))
 }
 
 /// Why it was refused, as far as what mends it differs.

@@ -77,7 +77,7 @@ fn silent(view: &View, seat: &Seat) -> Option<Found> {
         stopped: without.stop(view, seat),
         mend: without.mend(seat),
     };
-    let mut found = without.left_by(fault);
+    let mut found = addressless::left_by(fault);
     found.finding.direction = Direction::Request;
     Some(found)
 }

@@ -75,7 +75,7 @@ fn refused(view: &View, seat: Seat) -> Option<Found> {
 
 fn found<'v>(view: &View<'v>, seat: &Seat, without: &Addressless<'v>, refusal: Refusal) -> Found {
     let Refusal { summary, cause, confidence, evidence, remedy } = refusal;
-    without.left_by(Fault {
+    addressless::left_by(Fault {
         code: "dhcp-offer-refused",
         hop: without.place(seat),
         summary,
@@ -108,9 +108,10 @@ fn declined(
         .map(|mac| mac.to_string())
         .collect();
     let who = if holders.is_empty() { "somebody".to_owned() } else { holders.join(" and ") };
-    let since = seat.server.dhcp_log.iter().filter(|later| later.line > line.line && later.mac == line.mac);
+    let mut since =
+        seat.server.dhcp_log.iter().filter(|later| later.line > line.line && later.mac == line.mac);
     let mut evidence = vec![dhcp_refused::logged(seat, line)];
-    evidence.extend(since.last().map(|later| dhcp_refused::logged(seat, later)));
+    evidence.extend(since.next_back().map(|later| dhcp_refused::logged(seat, later)));
     let bridge = seat.bridge_name().unwrap_or_default();
     let asked = evidence::within(seat.server_ns, &format!("arping -D -c 3 -I {} {address}", typed(bridge)));
     Refusal {
