@@ -141,10 +141,10 @@ const COUNTED: &str = "icmp type echo-request counter name asked
 
 /// Counts in a namespace whatever comes in by these devices.
 fn count(netns: &str, devices: &str) {
-    let rules: String = COUNTED.lines().map(|rule| format!("  {}\n", rule.trim())).collect();
+    let rules = COUNTED.replace('\n', ";");
     let table = format!(
         "table netdev asked {{\n counter asked {{ }}\n chain in {{\n  type filter hook ingress devices = \
-         {{ {devices} }} priority 0;\n{rules} }}\n}}"
+         {{ {devices} }} priority 0; {rules};\n }}\n}}"
     );
     printed_in(netns, &["nft", &table]);
 }

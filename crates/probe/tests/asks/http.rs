@@ -26,6 +26,8 @@ fn answer(chain: &Chain, says: &'static [u8]) -> HttpAnswer {
     page.unwrap().answer
 }
 
+static ENDLESS: [u8; 1 << 20] = [b'a'; 1 << 20];
+
 #[test]
 fn each_kind_of_answer_is_told_from_the_others() {
     let chain = Chain::new(2);
@@ -35,7 +37,6 @@ fn each_kind_of_answer_is_told_from_the_others() {
     assert_eq!(answer(&chain, b"SSH-2.0-OpenSSH\r\n"), HttpAnswer::Unreadable("SSH-2.0-OpenSSH".to_owned()));
     assert_eq!(answer(&chain, b"HTTP/1.1 2"), HttpAnswer::HungUp);
     assert_eq!(answer(&chain, b""), HttpAnswer::HungUp);
-    static ENDLESS: [u8; 1 << 20] = [b'a'; 1 << 20];
     let HttpAnswer::Unreadable(text) = answer(&chain, &ENDLESS) else { panic!("no end of it") };
     assert_eq!(text.len(), 1024);
 }

@@ -165,7 +165,7 @@ fn remedy(view: &View, server: &Server, (name, is_option): (&str, bool), files: 
         let of = |seat| restart::dnsmasq(view, seat, server.dnsmasq, "TERM", WITHOUT);
         return seat.map(of).unwrap_or_default();
     }
-    let words: Vec<String> = files.iter().map(|file| restart::typed(file).to_string()).collect();
+    let words: Vec<String> = files.iter().map(|file| restart::typed(file)).collect();
     let look = (!files.is_empty()).then(|| {
         let command = format!("grep -n {} {}", restart::typed(name), words.join(" "));
         evidence::remedy(server.ns, &command, "", "the line is to be taken out")
