@@ -318,6 +318,11 @@ fn with_files(mut server: Dnsmasq, processes: &[Process], kept: Kept<'_>, gaps: 
         server.hosts_written_ms = files::written_ms(Path::new(&file));
         server.hosts = list(&file, by_root, kept, gaps, parse::dnsmasq_hosts::parse);
     }
+    // nova makes the file when there is a name to write, and dnsmasq takes a folder as well.
+    for file in server.addn_hosts.iter().filter(|file| Path::new(file).is_file()) {
+        let lines = list(file, by_root, kept, gaps, |text| parse::hosts::parse(file, text));
+        server.named.extend(lines.into_iter().flatten());
+    }
     let of_file = |file: &str, read: fn(&str) -> Vec<String>| {
         let text = files::whole(Path::new(file), LIST_MAX);
         let Ok(text) = text else { return Vec::new() };

@@ -1,7 +1,7 @@
 //! What runs beside the packet path: processes, dnsmasq, libvirt's domains, consoles, configuration.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub struct Dnsmasq {
     /// When it was started, in Unix milliseconds, a hundredth of a second exact; `None` where unknown.
     pub started_ms: Option<u64>,
     /// `--listen-address`, repeated or comma-separated.
-    pub listen: Vec<std::net::IpAddr>,
+    pub listen: Vec<IpAddr>,
     /// `--interface`, repeated.
     pub interfaces: Vec<String>,
     /// `--except-interface`, repeated.
@@ -58,6 +58,9 @@ pub struct Dnsmasq {
     pub lease_max: Option<u32>,
     /// `--dhcp-hostsfile`.
     pub hosts_file: Option<String>,
+    /// `--addn-hosts`, each.
+    #[serde(default)]
+    pub addn_hosts: Vec<String>,
     /// `--dhcp-optsfile`.
     pub opts_file: Option<String>,
     /// `--dhcp-leasefile`.
@@ -87,6 +90,9 @@ pub struct Dnsmasq {
     pub log_facility: Option<String>,
     /// The whole command line, for evidence and for starting it again.
     pub argv: Vec<String>,
+    /// Contents of `addn_hosts`, as far as they are files that could be read.
+    #[serde(default)]
+    pub named: Vec<HostsLine>,
     /// Contents of `hosts_file`; `None` where it could not be read.
     pub hosts: Option<Vec<DhcpHost>>,
     /// When `hosts_file` was last written, in Unix milliseconds; `None` where it could not be read.
@@ -136,6 +142,19 @@ pub struct DhcpHost {
     pub ip: Option<Ipv4Addr>,
     /// 1-based line in its file.
     pub line: u32,
+}
+
+/// A line of a hosts file (hosts(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostsLine {
+    /// Path of the file.
+    pub file: String,
+    /// Line number.
+    pub line: u32,
+    /// The address.
+    pub ip: IpAddr,
+    /// The name, and others for it.
+    pub names: Vec<String>,
 }
 
 /// One line of a dnsmasq lease file: `EXPIRY MAC IP HOSTNAME CLIENT-ID`.

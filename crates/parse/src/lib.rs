@@ -22,6 +22,7 @@ pub mod dnsmasq_log;
 pub mod dnsmasq_options;
 pub mod ebtables_save;
 pub mod host_lookup;
+pub mod hosts;
 pub mod http_status;
 pub mod ip_addr;
 pub mod ip_neigh;

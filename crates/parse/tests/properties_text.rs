@@ -19,6 +19,7 @@ fn read_with_every_parser(text: &str) {
     parse::dnsmasq_args::servers(&processes.value);
     assert_places(text, &parse::dnsmasq_hosts::parse(text).problems);
     assert_places(text, &parse::dnsmasq_leases::parse(text).problems);
+    assert_places(text, &parse::hosts::parse("/etc/hosts", text).problems);
     assert_places(text, &parse::dnsmasq_log::parse(text).problems);
     let console = parse::console::parse("console.log", text);
     assert!(console.events.iter().all(|event| !event.text.contains(['\u{1b}', '\u{9b}', '\r'])));

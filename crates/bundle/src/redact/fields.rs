@@ -31,6 +31,9 @@ fn of_host(host: &mut Host, kind: Kind, visit: &mut Visit<'_>) {
         for entry in server.hosts.iter_mut().flatten() {
             entry.hostname.iter_mut().for_each(|name| hostname(name, visit));
         }
+        for line in &mut server.named {
+            line.names.iter_mut().for_each(|name| hostname(name, visit));
+        }
         for lease in server.leases.iter_mut().flatten() {
             hostname(&mut lease.hostname, visit);
         }

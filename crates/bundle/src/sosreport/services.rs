@@ -55,6 +55,11 @@ fn with_files(mut server: Dnsmasq, files: &Files, gaps: &mut Vec<Gap>) -> Dnsmas
     if let Some(file) = server.lease_file.as_ref().filter(|_| !server.leasefile_ro) {
         server.leases = text(file).map(|text| parse::dnsmasq_leases::parse(text).value);
     }
+    for file in &server.addn_hosts {
+        let lines =
+            files.text(file.trim_start_matches('/')).map(|text| parse::hosts::parse(file, text).value);
+        server.named.extend(lines.into_iter().flatten());
+    }
     let named = server.opts_file.iter().filter_map(&mut text).flat_map(parse::dnsmasq_options::optsfile);
     let named: Vec<String> = named.collect();
     let configured =

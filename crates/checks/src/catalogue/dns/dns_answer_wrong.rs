@@ -11,7 +11,7 @@
 //! The name that stands in dnsmasq's hosts file for the instance's MAC was asked for as the instance, and the answer
 //! holds an address that no instance of that name has, fixed or floating, by the database. An address that the hosts
 //! file itself gives is `dnsmasq-stale-hosts-file`'s. The option that gives it is named where it stands in dnsmasq's
-//! arguments.
+//! arguments, and the line where it stands in a file of `--addn-hosts`. Where nobody asked, such a line tells it alone.
 //!
 //! ## What it looks like
 //! `dig @GATEWAY NAME` in the instance prints the wrong address; in dnsmasq's log, after a SIGHUP: `not giving name
@@ -37,7 +37,7 @@ use model::dns::{Found as Record, Rcode};
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::path::{Direction, Exchange, Stage};
 use model::probe::ProbeResult;
-use model::service::Dnsmasq;
+use model::service::{Dnsmasq, HostsLine};
 
 use crate::dns::{self, Server};
 use crate::evidence;
@@ -55,33 +55,64 @@ const WITHOUT: &str = "a dnsmasq that nova starts has no such option";
 pub fn check(view: &View) -> Vec<Found> {
     let mut seen = BTreeSet::new();
     let resolvers = view.rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver);
-    let asked = resolvers.flat_map(|rung| looked_up::of(view, &rung.from, rung.to).map(move |p| (rung, p)));
-    let found = asked.filter_map(|(rung, probe)| {
-        let (server, name) = (dns::server(view.world, rung.instance)?, looked_up::forward(probe)?);
-        let wrong = wrong(view, &server, name, probe)?;
-        let is_first = seen.insert((server.host.name.clone(), server.dnsmasq.pid, name.to_owned()));
-        is_first.then(|| finding(view, rung, &server, (name, wrong), probe))?
+    let told = resolvers.flat_map(|rung| {
+        let mut asked =
+            looked_up::of(view, &rung.from, rung.to).filter(|p| looked_up::forward(p).is_some()).peekable();
+        let unasked = asked.peek().is_none().then_some((rung, None));
+        asked.map(move |probe| (rung, Some(probe))).chain(unasked)
+    });
+    let found = told.filter_map(|(rung, probe)| {
+        let server = dns::server(view.world, rung.instance)?;
+        let own = || dns::own_name(view.snapshot(), view.intent(), rung.instance);
+        let name = match probe {
+            Some(probe) => looked_up::forward(probe)?.to_owned(),
+            None => own()?,
+        };
+        let wrong = match probe {
+            Some(probe) => wrong_of(view, &server, &name, &answered(probe)),
+            None => {
+                wrong_of(view, &server, &name, &lines(&server, &name).map(|line| line.ip).collect::<Vec<_>>())
+            }
+        }?;
+        let is_first = seen.insert((server.host.name.clone(), server.dnsmasq.pid, name.clone()));
+        is_first.then(|| finding(view, rung, &server, (&name, wrong), probe))?
     });
     found.collect()
 }
 
-/// The first address of the answer that nobody of that name is meant to have.
-fn wrong(view: &View, server: &Server, name: &str, probe: &ProbeResult) -> Option<Ipv4Addr> {
-    let answer = looked_up::answer(probe).filter(|answer| answer.rcode == Rcode::NoError)?;
+/// Lines of dnsmasq's hosts files that name something so.
+fn lines<'s>(server: &Server<'s>, name: &str) -> impl Iterator<Item = &'s HostsLine> {
+    let is_it = move |line: &&HostsLine| line.names.iter().any(|own| own.eq_ignore_ascii_case(name));
+    server.dnsmasq.named.iter().filter(is_it)
+}
+
+fn answered(probe: &ProbeResult) -> Vec<IpAddr> {
+    let answer = looked_up::answer(probe).filter(|answer| answer.rcode == Rcode::NoError);
+    let found = answer.into_iter().flat_map(|answer| &answer.found);
+    let addresses = found.filter_map(|record| match record {
+        Record::Address(ip) => Some(*ip),
+        Record::Name(_) => None,
+    });
+    addresses.collect()
+}
+
+/// The first of these addresses that nobody of that name is meant to have.
+fn wrong_of(view: &View, server: &Server, name: &str, addresses: &[IpAddr]) -> Option<Ipv4Addr> {
     let meant = dns::meant(server.dnsmasq, view.intent(), name);
+    if meant.is_empty() {
+        return None;
+    }
     let by_line = server.dnsmasq.hosts.iter().flatten().filter_map(|line| line.ip);
-    let by_line: BTreeSet<Ipv4Addr> = by_line.collect();
     // One that was made anew under its old name: dnsmasq tells the old address until that lease ends.
     let host = name.split('.').next().unwrap_or_default();
     let leases = server.dnsmasq.leases.iter().flatten();
-    let leased: BTreeSet<Ipv4Addr> =
-        leases.filter(|lease| lease.hostname.eq_ignore_ascii_case(host)).map(|lease| lease.ip).collect();
-    let is_wrong = |ip: &Ipv4Addr| !meant.contains(ip) && !by_line.contains(ip) && !leased.contains(ip);
-    let addresses = answer.found.iter().filter_map(|record| match record {
-        Record::Address(IpAddr::V4(ip)) => Some(*ip),
-        Record::Address(IpAddr::V6(_)) | Record::Name(_) => None,
+    let leased = leases.filter(|lease| lease.hostname.eq_ignore_ascii_case(host)).map(|lease| lease.ip);
+    let known: BTreeSet<Ipv4Addr> = meant.into_iter().chain(by_line).chain(leased).collect();
+    let v4 = addresses.iter().filter_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(*ip),
+        IpAddr::V6(_) => None,
     });
-    addresses.filter(|_| !meant.is_empty()).find(is_wrong)
+    v4.into_iter().find(|ip| !known.contains(ip))
 }
 
 fn finding(
@@ -89,26 +120,31 @@ fn finding(
     rung: &Rung,
     server: &Server,
     (name, wrong): (&str, Ipv4Addr),
-    probe: &ProbeResult,
+    probe: Option<&ProbeResult>,
 ) -> Option<Found> {
     let instance = view.intent().instances.get(rung.instance)?;
     let dnsmasq = server.dnsmasq;
     let option = giving(dnsmasq, wrong);
-    let files: Vec<&str> =
-        dnsmasq.argv.iter().filter_map(|word| word.strip_prefix("--addn-hosts=")).collect();
+    let files: Vec<&str> = dnsmasq.addn_hosts.iter().map(String::as_str).collect();
     let fixed: Vec<String> = instance.fixed().map(|ip| ip.to_string()).collect();
     let record = if view.intent().from_database { EvidenceKind::Db } else { EvidenceKind::Config };
     let source = if view.intent().from_database { "fixed_ips" } else { "the records of the instance" };
-    let mut evidence = vec![
-        said::evidence(probe),
-        evidence::record(record, source, format!("{} has {}", instance.name, fixed.join(" "))),
-    ];
+    let line = lines(server, name).find(|line| line.ip == IpAddr::V4(wrong));
+    let mut evidence: Vec<Evidence> = probe.map(said::evidence).into_iter().collect();
+    evidence.push(evidence::record(record, source, format!("{} has {}", instance.name, fixed.join(" "))));
+    evidence.extend(line.map(|line| {
+        let text = format!("{} {}", line.ip, line.names.join(" "));
+        evidence::record(EvidenceKind::Config, format!("{}:{}", line.file, line.line), text)
+    }));
     evidence.extend(option.map(|option| {
         evidence::state(server.ns, "ps -fC dnsmasq", format!("pid {}: {option}", dnsmasq.pid))
     }));
     evidence.extend(line_of(dnsmasq, name));
     let cause = match (option, files.as_slice()) {
         (Some(option), _) => format!("`{option}` of dnsmasq (pid {}) gives it", dnsmasq.pid),
+        (None, _) if line.is_some() => {
+            format!("a line of a hosts file of dnsmasq's (pid {}) gives it", dnsmasq.pid)
+        }
         (None, []) => "dnsmasq has it from a file, or from a lease of before".to_owned(),
         (None, files) => {
             format!(
@@ -181,8 +217,11 @@ fn remedy(view: &View, server: &Server, (name, is_option): (&str, bool), files: 
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use model::dns::Found;
     use model::finding::Confidence;
+    use model::service::HostsLine;
 
     use crate::fixture::{Cloud, broken, codes, found, healthy};
 
@@ -237,5 +276,25 @@ mod tests {
         lines[0].ip = Some([10, 0, 2, 99].into());
         let found = told(&mut cloud, &[[10, 0, 2, 99]]);
         assert!(!found.iter().any(|code| code.starts_with("dns-answer-wrong")), "{found:?}");
+    }
+
+    #[test]
+    fn a_line_of_a_hosts_file_tells_it_unasked_and_not_against_what_was_answered() {
+        let mut cloud = healthy();
+        let line = |ip: [u8; 4]| HostsLine {
+            file: "/var/lib/nova/networks/nova-br100.hosts".to_owned(),
+            line: 3,
+            ip: IpAddr::from(ip),
+            names: vec!["web1.novalocal".to_owned()],
+        };
+        cloud.dnsmasq("compute1").named = vec![line([203, 0, 113, 30])];
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "its floating address, as nova writes it");
+        cloud.dnsmasq("compute1").named = vec![line([10, 0, 2, 99])];
+        let unasked = cloud.diagnose("web1");
+        assert_eq!(codes(&unasked), ["dns-answer-wrong compute1//br100"]);
+        let evidence = &unasked.findings[0].evidence;
+        assert!(evidence.iter().any(|e| e.source.ends_with("nova-br100.hosts:3")), "{evidence:?}");
+        // A file that dnsmasq has not read again yet.
+        assert_eq!(told(&mut cloud, &[[10, 0, 2, 24]]), [""; 0]);
     }
 }
