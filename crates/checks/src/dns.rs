@@ -193,8 +193,8 @@ fn failed(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
     resolvers.filter_map(|rung| shared_failure(case.probes, rungs, rung)).map(gap).collect()
 }
 
-/// The question for a client's name that all servers behind a resolver fail at, to it and to one of them. dnsmasq passes
-/// a failure on to those who ask with EDNS, as dig does; others hear nothing, and wait.
+/// The question for a client's name that all servers behind a resolver fail at, to it and to one of them. dnsmasq
+/// passes a failure on to those who ask with EDNS, as dig does; others hear nothing, and wait.
 pub(crate) fn shared_failure<'p>(
     probes: &'p [ProbeResult],
     rungs: &[Rung],
