@@ -141,10 +141,10 @@ const COUNTED: &str = "icmp type echo-request counter name asked
 
 /// Counts in a namespace whatever comes in by these devices.
 fn count(netns: &str, devices: &str) {
-    let rules = COUNTED.replace('\n', ";");
+    let rules = COUNTED.lines().map(str::trim).collect::<Vec<_>>().join("\n  ");
     let table = format!(
         "table netdev asked {{\n counter asked {{ }}\n chain in {{\n  type filter hook ingress devices = \
-         {{ {devices} }} priority 0; {rules};\n }}\n}}"
+         {{ {devices} }} priority 0;\n  {rules}\n }}\n}}"
     );
     printed_in(netns, &["nft", &table]);
 }

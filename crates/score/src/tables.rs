@@ -129,16 +129,16 @@ pub const METADATA: [Row; 3] = [
 pub const ANSWERS: [Row; 1] = [("rogue-dhcp", "web2//eth0")];
 
 /// What only answers tell of, and nothing that is read.
-pub const OF_ANSWERS: [Row; 5] = [
+pub const OF_ANSWERS: [Row; 4] = [
     ("dropped-by-unmodelled", "compute1//br100"),
     ("duplicate-ip-foreign", "compute1//eth1"),
-    ("dns-answer-wrong", "compute1//br100"),
     ("dns-name-withheld", "compute1//br100"),
     ("metadata-service-fails", "compute1//br100"),
 ];
 
 /// What answers tell of, and what is read as well.
-pub const READ_TOO: [Row; 4] = [
+pub const READ_TOO: [Row; 5] = [
+    ("dns-answer-wrong", "compute1//br100"),
     ("dns-lookup-fails", "external//eth0"),
     ("pmtu-blackhole", "gw//eth0"),
     ("tap-tx-queue-drops", "compute1//vnet0"),
