@@ -75,7 +75,6 @@ fn pseudonyms(bundle: &Path) -> Gap {
     }
 }
 
-/// Reads a bundle's facts.
 /// A sosreport has what runs, and not what is meant.
 fn no_records() -> Gap {
     Gap {

@@ -51,7 +51,19 @@ impl PacketAt {
             Kind::EchoRequest | Kind::EchoReply if matches!(self.source.0.to_ip(), IpAddr::V4(_)) => {
                 self.length.saturating_sub(20)
             }
-            _ => self.length,
+            Kind::EchoRequest
+            | Kind::EchoReply
+            | Kind::Icmp
+            | Kind::Tcp
+            | Kind::Udp
+            | Kind::DnsQuery
+            | Kind::DnsResponse
+            | Kind::DhcpClient
+            | Kind::DhcpServer
+            | Kind::ArpRequest
+            | Kind::ArpReply
+            | Kind::Fragment
+            | Kind::Other => self.length,
         };
         format!("{}: {what}, length {length}", self.ends())
     }
