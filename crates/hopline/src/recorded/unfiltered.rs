@@ -3,7 +3,8 @@
 //! Plain pcap does not tell its filter. `host B` keeps all that B says and hears, both ways, and nothing that A and C
 //! say to one another: so a capture of B's conversations with A, whole as they are, lacks nothing of A's with C. What
 //! people filter by is a few hosts, or a network; where the packets of a capture have no such thing in common that
-//! leaves A and C out, they were not kept for it.
+//! leaves A and C out, they were not kept for it. What they filter out is one host or network, and nothing of it is
+//! left: so both A and C have to be there.
 
 use std::collections::BTreeSet;
 
@@ -26,10 +27,16 @@ pub(super) fn is_host(address: Address) -> bool {
     }
 }
 
-/// A few hosts, or a network, that take part in all of these conversations, and in none of the two's.
+/// A few hosts, or a network, that take part in all of these conversations, and in none of the two's; or one of the two
+/// that takes part in none of them.
 pub(super) fn is_explained(pairs: &BTreeSet<Pair>, two: Pair) -> bool {
     let pairs: Vec<Pair> = pairs.iter().copied().collect();
-    by_hosts(&pairs, two, HOSTS_MAX) || by_network(&pairs, two)
+    by_exclusion(&pairs, two) || by_hosts(&pairs, two, HOSTS_MAX) || by_network(&pairs, two)
+}
+
+/// `not host C` keeps nothing of C's, whoever it speaks to.
+fn by_exclusion(pairs: &[Pair], two: Pair) -> bool {
+    [two.0, two.1].into_iter().any(|end| !pairs.iter().any(|pair| is_of(*pair, end)))
 }
 
 fn is_of((a, b): Pair, host: Address) -> bool {
@@ -84,6 +91,15 @@ mod tests {
             !is_open(&[(A, b), (C, f), (A, [8, 8, 8, 8])]),
             "three that have no host in common but A and C"
         );
+    }
+
+    #[test]
+    fn a_filter_against_a_host_explains_that_nothing_of_it_is_there() {
+        let [b, d, e, f] = [[10, 0, 0, 42], [172, 16, 0, 1], [192, 168, 7, 7], [8, 8, 8, 8]];
+        let others = [(b, d), (e, f), (A, f), (A, d)];
+        assert!(is_open(&others), "not host C");
+        assert!(is_open(&[(b, d), (e, f), (C, b), (C, d)]), "not host A");
+        assert!(!is_open(&[&others[..], &[(C, b)]].concat()), "each has said something");
     }
 
     #[test]
