@@ -7,7 +7,7 @@ use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
-use model::probe::{Asked, DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::{Endpoint, Protocol, Question, World};
@@ -24,7 +24,7 @@ use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
 use crate::next;
-use crate::protocols::Service;
+use crate::own_will;
 use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
@@ -269,6 +269,7 @@ fn conclude(
     gaps.extend(way_out::unasked(case, &scope.instances, request.symptom));
     gaps.extend(size::beyond(case, &scope.instances, request.symptom));
     let Climbed { rungs, steps } = climbed;
+    let world = World::new(case.snapshot, case.intent);
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
     for (nth, rung) in rungs.iter().enumerate() {
@@ -293,7 +294,7 @@ fn conclude(
         let Some(probe) = probe else { continue };
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
         let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
-        match way_out::tells(&asking) {
+        match own_will::tells(&asking, request.symptom).unwrap_or_else(|| way_out::tells(&asking)) {
             Telling::Is => {}
             Telling::Nothing => continue,
             Telling::Unknown(gap) => {
@@ -309,7 +310,7 @@ fn conclude(
             contradiction::found(&asking, &mut findings, &mut gaps)
         };
         let told = |mut lost: Finding| {
-            lost.evidence.extend(dns::asked_by(case, rung));
+            lost.evidence.extend(dns::asked_by(&world, rung));
             if matches!(rung.purpose, Purpose::Reverse(_)) {
                 ssh_slow_reverse_dns::told_as(lost, instance, case.snapshot.main_netns(instance))
             } else {
@@ -374,16 +375,7 @@ fn is_answered(case: &Case, rung: &Rung) -> bool {
 pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
     let same = rung.answer.paths.iter().any(|p| p.exchange == probe.asked.exchange());
     let tried = probe.sent > 0 || probe.send_error.is_some();
-    let own_port = if let Purpose::OutsideBy(Service::Tcp(port))
-    | Purpose::InboundBy(_, Service::Tcp(port))
-    | Purpose::StepBy(Service::Tcp(port)) = rung.purpose
-    {
-        Some(port)
-    } else {
-        None
-    };
-    let is_another = |own| matches!(probe.asked, Asked::Connection { port, .. } if port != own);
-    let same_port = !own_port.is_some_and(is_another);
+    let same_port = rung.purpose.has_port(probe.asked.port());
     let same_size = probe.asked.octets().is_none_or(|octets| octets == rung.octets());
     same && same_size && same_port && tried && probe.from == rung.from && probe.to == rung.to
 }

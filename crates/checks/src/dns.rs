@@ -94,10 +94,9 @@ impl Server<'_> {
 }
 
 /// What makes dnsmasq ask the server that this is a question to.
-pub(crate) fn asked_by(case: &Case, rung: &Rung) -> Option<Evidence> {
+pub(crate) fn asked_by(world: &World, rung: &Rung) -> Option<Evidence> {
     let (Purpose::Upstream(address) | Purpose::Reverse(address)) = rung.purpose else { return None };
-    let world = World::new(case.snapshot, case.intent);
-    Some(server(&world, rung.instance)?.asks(address))
+    Some(server(world, rung.instance)?.asks(address))
 }
 
 /// `[/DOMAIN/]ADDRESS[#PORT][@SOURCE]`; `None` for a server of single domains, and for IPv6.

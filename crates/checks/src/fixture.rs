@@ -136,7 +136,12 @@ impl Cloud {
     /// The same, with something that is complained of.
     pub(crate) fn diagnose_for(&self, instance: &str, symptom: Symptom) -> Diagnosis {
         let at = self.intent.instances.iter().position(|i| i.name == instance).unwrap();
-        let case = Case {
+        diagnose(&self.case(), &Request { subject: Subject::Instance(at), to: None, symptom })
+    }
+
+    /// What is known of it, without what was seen at devices.
+    pub(crate) fn case(&self) -> Case<'_> {
+        Case {
             snapshot: &self.snapshot,
             intent: &self.intent,
             probes: &self.probes,
@@ -148,8 +153,7 @@ impl Cloud {
             holders: &self.holders,
             traces: &[],
             sizes: &[],
-        };
-        diagnose(&case, &Request { subject: Subject::Instance(at), to: None, symptom })
+        }
     }
 
     /// The same, with what was seen of it on its way.

@@ -350,8 +350,8 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
     Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target, answer })
 }
 
-/// A gateway may refuse to be pinged, and another instance's groups may not let ping in: neither is
-/// this instance's fault, and neither keeps anything else from working.
+/// A gateway and a router may refuse to be pinged, and another instance's groups may not let ping in: none of it is
+/// this instance's fault, nor keeps anything else from working.
 fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     // Who does not hear the question for its address at all refuses nothing, nor does who is answered and loses that.
     let is_question = |path: &&Path| path.exchange != Exchange::Arp && path.direction == Direction::Request;
@@ -362,7 +362,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     });
     let Some(rule) = refusal else { return false };
     match purpose {
-        Purpose::Gateway | Purpose::Gateway6(_) => rule.hook == Hook::Input,
+        Purpose::Gateway | Purpose::Gateway6(_) | Purpose::Router(_) => rule.hook == Hook::Input,
         Purpose::Other(_)
         | Purpose::Served
         | Purpose::ServedSsh
@@ -371,7 +371,6 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         Purpose::Dhcp
         | Purpose::Outside
         | Purpose::OutsideBy(_)
-        | Purpose::Router(_)
         | Purpose::Large(_)
         | Purpose::Inbound(_)
         | Purpose::InboundBy(..)

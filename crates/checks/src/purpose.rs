@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
+use crate::dns;
+use crate::ladder::SSH_PORT;
 use crate::protocols::Service;
 
 /// Why a question is asked.
@@ -104,6 +106,41 @@ impl Purpose {
             | Purpose::Step
             | Purpose::StepBy(_) => Part::Neither,
         }
+    }
+
+    /// It may be asked by a connection to this port, or by what has none; see [`model::probe::Asked::port`].
+    pub(crate) fn has_port(self, port: Option<u16>) -> bool {
+        let own = match self {
+            Purpose::OutsideBy(Service::Tcp(port))
+            | Purpose::InboundBy(_, Service::Tcp(port))
+            | Purpose::StepBy(Service::Tcp(port)) => port,
+            Purpose::Ssh(_) | Purpose::ServedSsh => SSH_PORT,
+            Purpose::ResolverTcp => dns::PORT,
+            Purpose::MetadataAtHome(service) => service.port(),
+            Purpose::Dhcp
+            | Purpose::Gateway
+            | Purpose::Outside
+            | Purpose::OutsideBy(Service::Udp(_))
+            | Purpose::Router(_)
+            | Purpose::Large(_)
+            | Purpose::Inbound(_)
+            | Purpose::InboundBy(_, Service::Udp(_))
+            | Purpose::Itself(_)
+            | Purpose::Served
+            | Purpose::Gateway6(_)
+            | Purpose::Served6(_)
+            | Purpose::Other(_)
+            | Purpose::Resolver
+            | Purpose::Inside(_)
+            | Purpose::Offered(_)
+            | Purpose::Upstream(_)
+            | Purpose::Reverse(_)
+            | Purpose::ResolverAtHome
+            | Purpose::Metadata
+            | Purpose::Step
+            | Purpose::StepBy(Service::Udp(_)) => return true,
+        };
+        port.is_none_or(|port| port == own)
     }
 
     /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.

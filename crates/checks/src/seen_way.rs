@@ -50,8 +50,8 @@ pub(crate) fn of(case: &Case, rung: &Rung, paths_before: usize) -> Option<SeenWa
 }
 
 fn is_of(seen: &QuestionSeen, probe: &ProbeResult) -> bool {
-    let asked = (probe.asked.exchange(), probe.asked.octets());
-    (seen.exchange, seen.octets) == asked && seen.from == probe.from && seen.to == probe.to
+    let asked = (probe.asked.exchange(), probe.asked.octets(), probe.asked.port());
+    (seen.exchange, seen.octets, seen.port) == asked && seen.from == probe.from && seen.to == probe.to
 }
 
 /// How many questions, or answers to how many, these are of.
@@ -245,7 +245,9 @@ impl Ways<'_> {
             let is_fewer = last_vantage.is_none_or(|last| passing(next) < passing(last));
             return Some(if is_fewer { End::LostBefore(next) } else { End::Open });
         }
-        let (hop, _) = way.path.stop().filter(|_| self.probe.is_telling())?;
+        // An answer to any of them takes the walk back that has them die.
+        let is_foreseen = self.probe.received == 0 && self.probe.is_telling();
+        let (hop, _) = way.path.stop().filter(|_| is_foreseen)?;
         Some(End::DiesBehind(if hop.detail.is_empty() { hop.at.to_string() } else { hop.detail.clone() }))
     }
 

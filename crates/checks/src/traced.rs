@@ -2,6 +2,7 @@
 //! said themselves, the last of which is the nearest to where it dies; and of a large packet, how large it may be.
 
 use model::finding::{Evidence, EvidenceKind, Finding};
+use model::path::{Direction, Disposition};
 use model::probe::{SizesTried, Traced, TracedHop};
 
 use crate::diagnose::Case;
@@ -53,11 +54,22 @@ fn sizes(case: &Case, rung: &Rung) -> Option<Evidence> {
     Some(Evidence { kind: EvidenceKind::Probe, source, text })
 }
 
-/// The last machine that passed it on, to follow "behind".
+/// The last machine that passed it on, to follow "behind". Only whoever asked along the question's own way tells it,
+/// and only where those behind were asked as well.
 pub(crate) fn last(case: &Case, rung: &Rung) -> Option<String> {
-    let traced = case.traces.iter().find(|traced| traced.to == rung.to)?;
-    let last = traced.hops.last().filter(|last| rung.purpose == Purpose::Outside && last.said.is_none())?;
+    let is_of_it = |traced: &&Traced| {
+        traced.to == rung.to && (traced.from == rung.from || Some(traced.from.as_str()) == leaves_by(rung))
+    };
+    let traced = case.traces.iter().find(is_of_it).filter(|_| rung.purpose == Purpose::Outside)?;
+    let last = traced.hops.last().filter(|last| last.said.is_none() && last.ttl < traced.ttl_max)?;
     Some(format!("{}, its hop {}", last.router, last.ttl))
+}
+
+/// The last machine of the site on a question's way out of it; `None` where it is not known to leave.
+pub fn leaves_by(rung: &Rung) -> Option<&str> {
+    let mut there = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
+    let leaving = there.find(|path| path.disposition == Disposition::LeftSite)?;
+    leaving.hops.last().map(|hop| hop.at.host.as_str())
 }
 
 fn text(traced: &Traced) -> String {
@@ -67,10 +79,59 @@ fn text(traced: &Traced) -> String {
         format!("{} {}{quoted}{said}", hop.ttl, hop.router)
     };
     let hops: Vec<String> = traced.hops.iter().map(hop).collect();
-    let is_ended = traced.hops.last().is_some_and(|last| last.said.is_some());
-    match (hops.is_empty(), is_ended) {
-        (true, _) => format!("nobody says anything up to hop {}", traced.ttl_max),
-        (false, true) => hops.join(", "),
-        (false, false) => format!("{}, and behind it nobody says anything", hops.join(", ")),
+    match traced.hops.last() {
+        None => format!("nobody says anything up to hop {}", traced.ttl_max),
+        Some(last) if last.said.is_some() => hops.join(", "),
+        Some(last) if last.ttl >= traced.ttl_max => {
+            format!("{}; asked no further than hop {}", hops.join(", "), traced.ttl_max)
+        }
+        Some(_) => format!("{}, and behind it nobody says anything", hops.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::fixture::healthy;
+    use crate::ladder::{self, Symptom};
+    use sim::World;
+
+    fn traced(from: &str, ttls: std::ops::RangeInclusive<u8>) -> Traced {
+        let hop = |ttl| TracedHop { ttl, router: [192, 0, 2, ttl].into(), quoted: None, said: None };
+        let to: IpAddr = [1, 2, 3, 4].into();
+        Traced { from: from.to_owned(), to, ttl_max: 10, hops: ttls.map(hop).collect() }
+    }
+
+    #[test]
+    fn where_asking_ended_is_no_end_of_the_way() {
+        let [short, whole] = [traced("web1", 1..=3), traced("web1", 1..=10)];
+        assert!(
+            text(&short).ends_with("3 192.0.2.3, and behind it nobody says anything"),
+            "{}",
+            text(&short)
+        );
+        assert!(text(&whole).ends_with("10 192.0.2.10; asked no further than hop 10"), "{}", text(&whole));
+    }
+
+    #[test]
+    fn the_last_to_pass_it_on_is_told_by_who_asks_along_its_way() {
+        let mut cloud = healthy();
+        // The site is compute1 alone: what lies behind is not of it.
+        cloud.snapshot.hosts.retain(|host| host.name == "compute1");
+        cloud.snapshot.netns.retain(|ns| ns.instance || ns.machine == "compute1");
+        let world = World::new(&cloud.snapshot, &cloud.intent);
+        let to = Some([1, 2, 3, 4].into());
+        let rungs = ladder::climb(&world, 0, to, Symptom::Ping);
+        let rung = rungs.iter().find(|rung| rung.purpose == Purpose::Outside).unwrap();
+        assert!(rung.answer.paths.iter().any(|path| path.direction == Direction::Request));
+        assert_eq!(leaves_by(rung), Some("compute1"));
+        let told = |traces: &[Traced]| last(&Case { traces, ..cloud.case() }, rung);
+        let third = Some("192.0.2.3, its hop 3".to_owned());
+        assert_eq!(told(&[traced("web1", 1..=3)]), third);
+        assert_eq!(told(&[traced("compute1", 1..=3)]), third);
+        assert_eq!(told(&[traced("compute2", 1..=3)]), None, "it goes by another way");
+        assert_eq!(told(&[traced("web1", 1..=10)]), None, "hop 11 was not asked");
     }
 }

@@ -4,6 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use model::few;
+use model::intent::Instance;
 use model::path::{Direction, Disposition};
 use model::route::TABLE_MAIN;
 use model::snapshot::Gap;
@@ -11,15 +13,13 @@ use sim::World;
 
 use crate::contradiction::Asking;
 use crate::diagnose::Case;
+use crate::dropped;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::protocols::Service;
 use crate::watched::{self, Parted};
 
 /// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
 pub(crate) const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-
-/// Instances that are told by name, at most.
-const NAMED_MAX: usize = 4;
 
 /// The rung is walked to anywhere, where nobody is that could be asked; `to` is the destination complained of.
 pub fn is_of_nobody(rung: &Rung, to: Option<Ipv4Addr>) -> bool {
@@ -57,7 +57,7 @@ pub(crate) enum Telling {
 }
 
 /// Of a router, and of a connection to somebody outside, silence may be meant, or a firewall's out there: it tells
-/// where the question is lost within the site, where its answer is seen to come in, and where somebody else of the site
+/// where the question is lost within the site, where its answer is seen to come in, and where another instance
 /// is answered.
 pub(crate) fn tells(asking: &Asking) -> Telling {
     let Asking { case, rung, probe, answered, .. } = *asking;
@@ -80,8 +80,13 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
         // What pings lose as well is told of them.
         return Telling::Nothing;
     }
+    // A router may answer the hosts' own addresses and no others: of hosts that it answers it tells nothing.
     let same = |other: &&Rung| {
-        let is_same_kind = matches!(other.purpose, Purpose::OutsideBy(_) | Purpose::StepBy(_)) == is_tcp;
+        let is_same_kind = if is_tcp {
+            matches!(other.purpose, Purpose::OutsideBy(_) | Purpose::StepBy(_))
+        } else {
+            matches!(other.purpose, Purpose::Router(_)) && other.instance != rung.instance
+        };
         is_same_kind && other.to == rung.to && other.from != rung.from
     };
     let is_beyond = match watched::parted(case, rung) {
@@ -91,7 +96,8 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
         }
         Some(_) => false,
     };
-    if !is_left || !is_beyond || answered.iter().any(|other| same(&other)) {
+    let is_dropped = dropped::telling(case, rung, probe).is_some_and(|told| told.is_on_way);
+    if !is_left || !is_beyond || is_dropped || answered.iter().any(|other| same(&other)) {
         return Telling::Is;
     }
     Telling::Unknown(if is_tcp {
@@ -104,7 +110,7 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
     } else {
         Gap {
             what: format!("whether {} reaches the outside for real", rung.from),
-            why: format!("the router {} answers no pings of this site, which it may do rightly", rung.to),
+            why: format!("the router {} answers no pings of instances, which it may do rightly", rung.to),
             would_need: "--to ADDRESS of somebody outside who answers pings".to_owned(),
         }
     })
@@ -118,21 +124,46 @@ pub(crate) fn unasked(case: &Case, instances: &[usize], symptom: Symptom) -> Opt
     }
     let is_outside_known = case.snapshot.hosts.iter().any(|host| host.role == "external");
     let asked = instances.iter().filter_map(|at| case.intent.instances.get(*at));
-    let floating: Vec<(&str, Ipv4Addr)> =
-        asked.flat_map(|one| one.floating().map(|floating| (one.name.as_str(), floating.address))).collect();
+    let by_it = |one: &Instance| {
+        let name = one.name.clone();
+        one.floating().map(move |floating| format!("{name} by {}", floating.address)).collect::<Vec<_>>()
+    };
+    let floating: Vec<String> = asked.flat_map(by_it).collect();
     if is_outside_known || floating.is_empty() {
         return None;
     }
-    let named: Vec<String> =
-        floating.iter().take(NAMED_MAX).map(|(name, address)| format!("{name} by {address}")).collect();
-    let more = match floating.len().saturating_sub(NAMED_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     Some(Gap {
-        what: format!("whether the outside reaches {}{more}", named.join(", ")),
+        what: format!("whether the outside reaches {}", few::named(&floating)),
         why: "the site names no host of role external, from which that could be walked and asked".to_owned(),
         would_need: "a [[host]] of role external in the site file: any machine outside that can be entered"
             .to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use model::probe::{PING_OCTETS, ProbeResult};
+
+    use crate::fixture::{codes, healthy, pinged};
+
+    #[test]
+    fn a_router_that_answers_hosts_alone_has_lost_nothing() {
+        let mut cloud = healthy();
+        cloud.snapshot.hosts.retain(|host| host.name == "compute1");
+        cloud.snapshot.netns.retain(|ns| ns.instance || ns.machine == "compute1");
+        let router = |from: &str, received| ProbeResult {
+            to: [203, 0, 113, 1].into(),
+            ..pinged(from, PING_OCTETS, received)
+        };
+        let unknown = "whether web1 reaches the outside for real";
+        cloud.probes = vec![router("web1", 0), router("compute1", 2)];
+        let found = cloud.diagnose("web1");
+        let is_told = |found: &model::Diagnosis| found.coverage.gaps.iter().any(|gap| gap.what == unknown);
+        assert_eq!((codes(&found), is_told(&found)), (Vec::new(), true));
+        // Another instance is no host: what it is told, web1 would be.
+        cloud.probes = vec![router("web1", 0), router("web2", 2)];
+        let found = cloud.diagnose_all();
+        assert!(codes(&found).len() == 1 && !is_told(&found), "{:?}", codes(&found));
+        assert!(codes(&found)[0].starts_with("lost-at-hop "), "{:?}", codes(&found));
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use collect::MachinePlan;
 use collect::netlink::bridges;
+use model::few;
 use model::intent::{Instance, Vif};
 use model::link::{FdbEntry, FdbKind, Link};
 use model::probe::{Holders, Station};
@@ -32,8 +33,6 @@ const PATIENCE_OWN: Duration = GATHER;
 /// Questions of one diagnosis, and those under way at the same time.
 const QUESTIONS_MAX: usize = 128;
 const AT_ONCE_MAX: usize = 8;
-/// Addresses that are told by name where they could not be asked for, at most.
-const NAMED_MAX: usize = 4;
 
 /// One address, and where it is asked for.
 pub(crate) struct Question<'a> {
@@ -174,12 +173,7 @@ fn gaps(unasked: Vec<Unasked>) -> Vec<Gap> {
     }
     let gap = |((why, would_need), mut addresses): ((String, &str), Vec<Ipv4Addr>)| {
         addresses.sort_unstable();
-        let named: Vec<String> = addresses.iter().take(NAMED_MAX).map(Ipv4Addr::to_string).collect();
-        let more = match addresses.len().saturating_sub(NAMED_MAX) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let what = format!("whether only one machine has {}{more}", named.join(", "));
+        let what = format!("whether only one machine has {}", few::named(&addresses));
         Gap { what, why, would_need: would_need.to_owned() }
     };
     by_reason.into_iter().map(gap).collect()

@@ -130,6 +130,14 @@ impl Probe<'_> {
         }
     }
 
+    /// The port that it connects to, of a connection.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self.asks {
+            Asks::Connection { port, .. } => Some(port),
+            Asks::Echo(_) | Asks::Address | Asks::Name(_) => None,
+        }
+    }
+
     /// Name of the host or instance that asks.
     pub(crate) fn sender(&self) -> &str {
         match &self.from {

@@ -201,8 +201,9 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u3
     let probe = |probe: &Probe| {
         let (exchange, number) = probe.mark();
         let (requests, replies) = *seen.ours.get(&(exchange, number))?;
-        let (from, to, octets) = (probe.sender().to_owned(), probe.to, probe.octets());
-        Some(ProbeSeen { from, to, exchange, octets, requests, replies, recorded: None })
+        let (from, to) = (probe.sender().to_owned(), probe.to);
+        let (octets, port) = (probe.octets(), probe.port());
+        Some(ProbeSeen { from, to, exchange, octets, port, requests, replies, recorded: None })
     };
     let mut seen_of: Vec<ProbeSeen> = Vec::new();
     for one in probes.iter().filter_map(probe) {

@@ -187,6 +187,11 @@ fn a_machine_without_a_floating_address_that_does_not_answer_is_found_by_its_hos
         &["iptables", "-A", "INPUT", "-p", "icmp", "--icmp-type", "echo-request", "-j", "DROP"],
     );
     let report = closed.report(&["diagnose", "web2"]);
+    report.assert_healthy("it answers ARP: its own firewall may mean it");
+    let gaps: Vec<&str> =
+        list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["what"])).collect();
+    assert!(gaps.contains(&"whether web2 answers pings of compute1 for real"), "{gaps:?}");
+    let report = closed.report(&["diagnose", "web2", "--symptom", "ping"]);
     report.assert_finds(&["lost-at-hop compute1//vnet1"], "its own firewall");
     let finding = &list(&report.json["findings"])[0];
     let asked: Vec<String> = evidence(finding, "probe").iter().map(|line| without_more(line)).collect();
@@ -273,7 +278,8 @@ fn a_site_of_compute_hosts_alone_asks_towards_the_instance_and_the_router_beside
     let web1 = closed.lab.netns("web1");
     let own = ["iptables", "-A", "INPUT", "-p", "icmp", "--icmp-type", "echo-request", "-j", "DROP"];
     printed_in(&web1, &own);
-    closed.report(&["diagnose", "web1"]).assert_finds(&["lost-at-hop compute1//vnet0"], "its own firewall");
+    let pings = closed.report(&["diagnose", "web1", "--symptom", "ping"]);
+    pings.assert_finds(&["lost-at-hop compute1//vnet0"], "its own firewall");
     // The router answers its host, and not what is sent as web1.
     printed_in(&web1, &["iptables", "-F"]);
     closed.on_host("ip xfrm policy add dir fwd src 10.0.2.24/32 dst 203.0.113.1/32 action block");

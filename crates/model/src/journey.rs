@@ -18,6 +18,9 @@ pub struct QuestionSeen {
     pub exchange: Exchange,
     /// Of an echo, the length of its packets, as in [`crate::probe::Asked::octets`].
     pub octets: Option<u16>,
+    /// Of a connection, the port that it is to, as in [`crate::probe::Asked::port`].
+    #[serde(default)]
+    pub port: Option<u16>,
     /// Where it was watched for, in no order; journeys number them as they stand here.
     pub vantages: Vec<Vantage>,
     /// Its packets, in the order in which they were first seen.

@@ -9,6 +9,7 @@ pub mod bond;
 pub mod conntrack;
 pub mod dhcp;
 pub mod dns;
+pub mod few;
 pub mod finding;
 pub mod http;
 pub mod intent;

@@ -143,6 +143,14 @@ impl Asked {
             Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { .. } => None,
         }
     }
+
+    /// The port that a connection is to: two to different ports are different questions.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Asked::Connection { port, .. } => Some(*port),
+            Asked::Echo { .. } | Asked::Address { .. } | Asked::Name { .. } => None,
+        }
+    }
 }
 
 /// Which machines a question passes, as they said themselves of packets whose TTL ran out there.
@@ -251,6 +259,9 @@ pub struct ProbeSeen {
     pub exchange: Exchange,
     /// Of an echo, the length of its packets, as in [`Asked::octets`].
     pub octets: Option<u16>,
+    /// Of a connection, the port that it is to, as in [`Asked::port`].
+    #[serde(default)]
+    pub port: Option<u16>,
     /// Questions.
     pub requests: u32,
     /// Answers.

@@ -81,3 +81,27 @@ fn another_instances_dead_tap_is_told_as_its_own() {
     let cloud = broken("tap-down");
     assert_eq!(codes(&cloud.diagnose("web2")), ["tap-down compute1//vnet0"]);
 }
+
+/// A site that names nobody outside, whose router next to the cloud is read.
+fn without_outside() -> crate::fixture::Cloud {
+    let mut cloud = healthy();
+    let is_of_site = |name: &str| ["compute1", "gw", "fabric"].contains(&name);
+    cloud.snapshot.hosts.retain(|host| is_of_site(&host.name));
+    cloud.snapshot.netns.retain(|ns| ns.instance || is_of_site(&ns.machine));
+    cloud
+}
+
+#[test]
+fn a_router_that_refuses_to_be_pinged_is_not_a_fault() {
+    let mut cloud = without_outside();
+    let ping = model::netfilter::Match { negated: false, test: model::netfilter::Test::Protocol(1) };
+    let rule = crate::fixture::drops("-A INPUT -p icmp -j DROP", vec![ping]);
+    cloud.netns("gw").ruleset.tables.push(model::netfilter::Table {
+        sets: Vec::new(),
+        family: model::netfilter::Family::Ip,
+        name: "filter".to_owned(),
+        dialect: model::netfilter::Dialect::IptablesNft,
+        chains: vec![crate::fixture::base_chain(model::netfilter::Hook::Input, 0, rule)],
+    });
+    assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
+}

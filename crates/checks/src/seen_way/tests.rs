@@ -69,7 +69,8 @@ fn told_at(
     journeys: Vec<Journey>,
 ) -> Option<SeenWay> {
     let (from, to, octets) = (probe.from.clone(), probe.to, probe.asked.octets());
-    let seen = QuestionSeen { from, to, exchange: Exchange::Icmp, octets, vantages, journeys, left_out: 0 };
+    let (exchange, port) = (probe.asked.exchange(), probe.asked.port());
+    let seen = QuestionSeen { from, to, exchange, octets, port, vantages, journeys, left_out: 0 };
     let cloud = Cloud { seen: vec![seen], ..cloud.clone() };
     let diagnosis = cloud.diagnose_with("web1", &[probe]);
     let way = diagnosis.seen.first().cloned();
@@ -163,6 +164,30 @@ fn where_the_walk_has_it_die_that_is_said() {
     // Not where an answer says otherwise.
     let way = told(&broken("ip-forward-0"), ping(1, 1), vec![asks(1, &[(0, 1)]), answers(1, &[(0, 2)])]);
     assert_eq!(ends(&way), [End::Open, End::Open]);
+}
+
+#[test]
+fn a_walk_that_an_answer_disproves_foretells_no_loss() {
+    let journeys = vec![asks(1, &[(0, 1)]), answers(1, &[(0, 2)]), asks(2, &[(0, 9)])];
+    let way = told(&broken("ip-forward-0"), ping(2, 1), journeys);
+    assert!(!ends(&way).iter().any(|end| matches!(end, End::DiesBehind(_))), "{way:?}");
+}
+
+#[test]
+fn connections_to_two_ports_are_two_questions() {
+    let asked = |port| Asked::Connection { port, accepted: true, page: None };
+    let probe = |port| ProbeResult { asked: asked(port), ..ping(1, 1) };
+    let seen = |port, key| QuestionSeen {
+        from: "web1".to_owned(),
+        to: ping(1, 1).to,
+        exchange: Exchange::Tcp,
+        octets: None,
+        port: Some(port),
+        vantages: WATCHED.map(vantage).to_vec(),
+        journeys: vec![asks(key, &[(0, 1)])],
+        left_out: 0,
+    };
+    assert!(super::is_of(&seen(443, 7), &probe(443)) && !super::is_of(&seen(80, 8), &probe(443)));
 }
 
 #[test]

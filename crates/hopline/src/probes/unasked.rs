@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use model::few;
 use model::snapshot::Gap;
 use probe::EchoSize;
 use probe::as_instance::Asks;
 
 use super::{Job, Probe, Unsent};
-
-/// Askers that are told by name, at most.
-const NAMED_MAX: usize = 4;
 
 /// Questions that were not asked for one reason.
 #[derive(Debug)]
@@ -23,9 +21,14 @@ impl Unasked {
     /// Notes that a job was not done, beside others that were not for the same reason.
     pub(crate) fn note(known: &mut Vec<Unasked>, job: &Job<'_, '_>, sent: Unsent) {
         let asked = job.probes().into_iter().map(|probe| (probe.sender().to_owned(), whom(probe)));
+        let asked: Vec<(String, String)> = asked.collect();
+        // What is no question of its own leaves none open.
+        if asked.is_empty() {
+            return;
+        }
         match known.iter_mut().find(|one| one.sent == sent) {
             Some(same) => same.asked.extend(asked),
-            None => known.push(Unasked { sent, asked: asked.collect() }),
+            None => known.push(Unasked { sent, asked }),
         }
     }
 
@@ -41,14 +44,7 @@ impl Unasked {
         let what = match (senders.as_slice(), whom.as_slice()) {
             ([sender], [whom]) => format!("whether {whom} answers {sender} for real"),
             ([sender], whom) => format!("whether {} answer {sender} for real", whom.join(", ")),
-            (senders, _) => {
-                let named: Vec<&str> = senders.iter().take(NAMED_MAX).map(String::as_str).collect();
-                let more = match senders.len().saturating_sub(NAMED_MAX) {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
-                };
-                format!("whether anybody answers {}{more} for real", named.join(", "))
-            }
+            (senders, _) => format!("whether anybody answers {} for real", few::named(senders)),
         };
         Gap { what, why, would_need }
     }
@@ -71,6 +67,34 @@ mod tests {
         let sent = Unsent { why: String::new(), would_need: String::new() };
         let owned = |(from, to): &(&str, &str)| ((*from).to_owned(), (*to).to_owned());
         Unasked { sent, asked: asked.iter().map(owned).collect() }.gap().what
+    }
+
+    #[test]
+    fn a_trace_that_failed_is_no_question_left_open() {
+        let machine = collect::MachinePlan {
+            name: "compute1".to_owned(),
+            role: String::new(),
+            at: collect::At::Local,
+            instance: false,
+            nova_conf: None,
+            libvirt: None,
+            dnsmasq_log: None,
+            console_logs: None,
+        };
+        let probe = Probe {
+            from: super::super::From::Inside(&machine),
+            to: [1, 2, 3, 4].into(),
+            asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
+            pace: super::super::MORE,
+            id: 1,
+            is_foreseen_silent: false,
+        };
+        let unsent = || Unsent { why: String::new(), would_need: String::new() };
+        let mut known = Vec::new();
+        Unasked::note(&mut known, &Job::Beside(super::super::Beside::Way, &machine, &probe), unsent());
+        assert!(known.is_empty(), "{known:?}");
+        Unasked::note(&mut known, &Job::Alone(&machine, &probe), unsent());
+        assert_eq!(known.len(), 1);
     }
 
     #[test]

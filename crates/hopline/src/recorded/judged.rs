@@ -108,6 +108,9 @@ impl Placed<'_> {
             to: rung.to,
             exchange,
             octets: (exchange == Exchange::Icmp).then(|| rung.octets()),
+            port: super::asked::conversation(rung)
+                .map(|(_, port)| port)
+                .filter(|_| exchange == Exchange::Tcp),
             requests,
             replies,
             recorded: Some(recorded),

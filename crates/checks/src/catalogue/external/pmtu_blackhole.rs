@@ -363,6 +363,7 @@ mod tests {
                 to: Ipv4Addr::new(1, 2, 3, 4).into(),
                 exchange: Exchange::Icmp,
                 octets: Some(octets),
+                port: None,
                 requests,
                 replies,
                 recorded: None,

@@ -279,6 +279,7 @@ mod tests {
                 to,
                 exchange: Exchange::Icmp,
                 octets: Some(1500),
+                port: None,
                 requests,
                 replies: 0,
                 recorded: None,
