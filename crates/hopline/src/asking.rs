@@ -4,6 +4,7 @@
 //! goes on waiting meanwhile. Only the full patience makes a silence of it.
 
 mod budget;
+mod left_out;
 mod more;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use checks::next::{self, Candidate, Choice, Stand};
 use checks::{Purpose, Rung};
+use collect::MachinePlan;
 use model::path::Exchange;
 use model::probe::{Holders, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
@@ -51,6 +53,8 @@ pub(crate) struct Question<'a> {
     pub(crate) probes: Vec<Probe<'a>>,
     /// The same again, many times, where some of them are lost.
     pub(crate) more: Option<Probe<'a>>,
+    /// Who can ask which machines it passes beyond the site, where it leaves it.
+    pub(crate) traces: Option<&'a MachinePlan>,
 }
 
 /// A question that was asked, and why just then.
@@ -126,9 +130,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, 
                     talk.leave_out(&job, "the time was up", "a longer --timeout");
                     continue;
                 }
-                if !talk.affords(&job) {
-                    continue;
-                }
+                let Some(job) = talk.afforded(job) else { continue };
                 talk.begin(&job);
                 let tell = tell.clone();
                 scope.spawn(move || {
@@ -183,6 +185,8 @@ struct Talk<'q, 'a> {
     counted: BTreeMap<usize, Counted>,
     budget: Budget,
     waiting: VecDeque<Job<'q, 'a>>,
+    /// Those that wait for what others may give back of the budget.
+    held: Vec<Job<'q, 'a>>,
     under_way: usize,
     slowest: Duration,
     answers: Answers,
@@ -215,6 +219,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             counted: BTreeMap::new(),
             budget: Budget::new(beside),
             waiting: VecDeque::new(),
+            held: Vec::new(),
             under_way: 0,
             slowest: Duration::ZERO,
             answers: Answers::default(),
@@ -312,21 +317,6 @@ impl<'q, 'a> Talk<'q, 'a> {
         Some(self.questions.get(*owner)?.rung.instance)
     }
 
-    /// Takes what a job may cost from what its instance may be burdened with. What is too much is left out, and is a
-    /// gap; more of what was asked already is no question left out.
-    fn affords(&mut self, job: &Job<'_, '_>) -> bool {
-        let is_more = job.probes().iter().all(|probe| probe.is_more());
-        let kept = if is_more && !job.probes().is_empty() { budget::KEPT } else { 0 };
-        if self.budget.takes(self.instance_of(job), job.packets_max(), kept) {
-            return true;
-        }
-        if !is_more {
-            let why = format!("an instance's questions cost no more than {} packets", budget::PACKETS_MAX);
-            self.leave_out(job, &why, "fewer questions at once: --symptom");
-        }
-        false
-    }
-
     fn set(&mut self, at: usize, stand: Stand) {
         if let Some(known) = self.stands.get_mut(at) {
             *known = stand;
@@ -350,6 +340,7 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     fn ended(&mut self, job: &Job<'_, '_>, came: Result<Came, Unsent>) {
         self.under_way -= 1;
+        self.waiting.extend(self.held.drain(..));
         let mut following = Vec::new();
         let stand = match came {
             Ok(Came { results, gaps, holders, traces, sizes, packets }) => {
@@ -418,11 +409,6 @@ impl<'q, 'a> Talk<'q, 'a> {
             asked.push(at);
         }
         self.line_up(&asked);
-    }
-
-    fn leave_out(&mut self, job: &Job<'_, '_>, why: &str, would_need: &str) {
-        let unsent = Unsent { why: why.to_owned(), would_need: would_need.to_owned() };
-        Unasked::note(&mut self.unasked, job, unsent);
     }
 
     /// Asks what follows, where an answer to one of these questions is missing or tells more of another that is.

@@ -48,6 +48,9 @@ pub(crate) const MORE: Pace = Pace { count: 10, interval: Duration::from_millis(
 /// A connection's, at most: a SYN, an acknowledgement and a reset, or a SYN that is sent again twice, after one second
 /// and two (`TCP_TIMEOUT_INIT`).
 const CONNECTION_PACKETS: u32 = 3;
+/// Those of a page over it, as a rule: its SYN, an acknowledgement and a reset, the question, and acknowledgements of the
+/// answer's two segments.
+const PAGE_PACKETS: u32 = CONNECTION_PACKETS + 3;
 /// A name's over TCP: those of a connection, the question, and the acknowledgement of its answer.
 const NAME_OVER_TCP_PACKETS: u32 = 5;
 
@@ -104,8 +107,20 @@ impl Probe<'_> {
     fn packets_max(&self) -> u32 {
         match self.asks {
             Asks::Echo(_) | Asks::Address => self.pace.count,
-            Asks::Name(_) => COUNT,
-            Asks::Connection { .. } => CONNECTION_PACKETS,
+            // A server's own word is brief.
+            Asks::Name(dns::Question::Version) => COUNT,
+            // What is sent as an instance never falls back to TCP by itself.
+            Asks::Name(dns::Question::Ipv4Of(_) | dns::Question::Ipv6Of(_) | dns::Question::NameOf(_)) => {
+                match self.from {
+                    From::Inside(_) => COUNT + NAME_OVER_TCP_PACKETS,
+                    From::Outside(_) => COUNT,
+                }
+            }
+            Asks::Connection { page: Some(_), .. } => match self.from {
+                From::Inside(_) => PAGE_PACKETS,
+                From::Outside(_) => CONNECTION_PACKETS,
+            },
+            Asks::Connection { page: None, .. } => CONNECTION_PACKETS,
         }
     }
 
@@ -216,7 +231,8 @@ pub(crate) fn plan<'a>(
                 Err(gap) => drop(gaps.entry(rung.instance).or_insert(gap)),
             }
         }
-        questions.push(Question { rung, is_own, probes, more });
+        let traces = tracer(site, facts, &rung);
+        questions.push(Question { rung, is_own, probes, more, traces });
     }
     facts.snapshot.gaps.extend(gaps.into_values());
     questions
@@ -310,6 +326,13 @@ fn from<'a>(site: &'a Site, facts: &Facts, rung: &Rung, asks: &Asks) -> Result<O
     as_instance::nic(facts, instance, host, to).map(|nic| Some(From::Outside(nic)))
 }
 
+/// Who can ask which machines a question passes beyond the site: the last machine of it on the question's own way.
+fn tracer<'a>(site: &'a Site, facts: &Facts, rung: &Rung) -> Option<&'a MachinePlan> {
+    let last = checks::leaves_by(rung)?;
+    let is_reached = !facts.unreachable.iter().any(|(name, _)| name == last);
+    site.machines.iter().find(|machine| !machine.instance && machine.name == last && is_reached)
+}
+
 /// What is sent at the same time from one place.
 pub(crate) enum Job<'p, 'a> {
     /// By a socket of its own.
@@ -374,11 +397,29 @@ impl<'p, 'a> Job<'p, 'a> {
         }
     }
 
-    /// More of a question's way: asked from inside where it is, and from the instance's host otherwise.
-    pub(crate) fn beside(beside: Beside, probe: &'p Probe<'a>) -> Job<'p, 'a> {
-        match &probe.from {
-            From::Inside(machine) => Job::Beside(beside, machine, probe),
-            From::Outside(nic) => Job::Beside(beside, nic.host(), probe),
+    /// More of a question's way: asked from inside where it is. Otherwise which machines it passes is asked by the one
+    /// that it leaves the site by, and what the size of its packets may be by the instance's host.
+    pub(crate) fn beside(
+        beside: Beside,
+        probe: &'p Probe<'a>,
+        tracer: Option<&'p MachinePlan>,
+    ) -> Option<Job<'p, 'a>> {
+        let machine = match (&probe.from, beside) {
+            (From::Inside(machine), Beside::Way | Beside::Sizes(_)) => *machine,
+            (From::Outside(_), Beside::Way) => tracer?,
+            (From::Outside(nic), Beside::Sizes(_)) => nic.host(),
+        };
+        Some(Job::Beside(beside, machine, probe))
+    }
+
+    /// The same without the last of several questions through one NIC, and that one alone.
+    pub(crate) fn parted(self) -> (Option<Job<'p, 'a>>, Job<'p, 'a>) {
+        match self {
+            Job::Together(nic, mut probes) if probes.len() > 1 => {
+                let last = probes.split_off(probes.len() - 1);
+                (Some(Job::Together(nic, probes)), Job::Together(nic, last))
+            }
+            Job::Together(..) | Job::Alone(..) | Job::Beside(..) => (None, self),
         }
     }
 
@@ -416,6 +457,7 @@ fn packets(result: &ProbeResult) -> u32 {
     match result.asked {
         Asked::Echo { .. } | Asked::Address { .. } => result.sent,
         Asked::Name { over_tcp, .. } => result.sent + if over_tcp { NAME_OVER_TCP_PACKETS } else { 0 },
+        Asked::Connection { page: Some(_), .. } => PAGE_PACKETS,
         Asked::Connection { accepted: true, .. } => CONNECTION_PACKETS,
         Asked::Connection { .. } if result.received == 0 && !result.by_host => CONNECTION_PACKETS,
         Asked::Connection { .. } => result.sent,
@@ -444,3 +486,6 @@ pub(crate) fn run(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

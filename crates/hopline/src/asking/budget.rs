@@ -14,11 +14,13 @@ pub(super) struct Budget {
     /// Sent for each beside all questions.
     beside: u32,
     spent: BTreeMap<usize, u32>,
+    /// Of that what questions under way may still give back.
+    reserved: BTreeMap<usize, u32>,
 }
 
 impl Budget {
     pub(super) fn new(beside: u32) -> Budget {
-        Budget { beside, spent: BTreeMap::new() }
+        Budget { beside, ..Budget::default() }
     }
 
     /// Takes so many packets from what is left for this instance, and leaves some of it; `false`, and nothing is taken,
@@ -30,14 +32,25 @@ impl Budget {
         let is_afforded = after.saturating_add(self.beside).saturating_add(kept) <= PACKETS_MAX;
         if is_afforded {
             *spent = after;
+            *self.reserved.entry(instance).or_default() += packets;
         }
         is_afforded
+    }
+
+    /// It may be afforded once those under way have ended.
+    pub(super) fn may_take_later(&self, instance: Option<usize>, packets: u32, kept: u32) -> bool {
+        let of = |known: &BTreeMap<usize, u32>| instance.and_then(|at| known.get(&at).copied()).unwrap_or(0);
+        let (spent, reserved) = (of(&self.spent), of(&self.reserved));
+        let needed = spent.saturating_sub(reserved).saturating_add(packets);
+        reserved > 0 && needed.saturating_add(self.beside).saturating_add(kept) <= PACKETS_MAX
     }
 
     /// Gives back what was taken and not sent.
     pub(super) fn settle(&mut self, instance: Option<usize>, taken: u32, sent: u32) {
         let spent = instance.and_then(|instance| self.spent.get_mut(&instance));
         spent.into_iter().for_each(|spent| *spent = spent.saturating_sub(taken).saturating_add(sent));
+        let reserved = instance.and_then(|instance| self.reserved.get_mut(&instance));
+        reserved.into_iter().for_each(|reserved| *reserved = reserved.saturating_sub(taken));
     }
 }
 
@@ -57,5 +70,16 @@ mod tests {
         budget.settle(Some(1), 30, 20);
         assert!(!budget.takes(Some(1), left - 19, 0) && budget.takes(Some(1), left - 20, 0));
         assert!(!budget.takes(Some(1), 1, 0) && !budget.takes(Some(3), left - KEPT + 1, KEPT));
+    }
+
+    #[test]
+    fn what_those_under_way_may_give_back_is_waited_for_and_nothing_else() {
+        let mut budget = Budget::new(0);
+        assert!(budget.takes(Some(1), 10, 0) && budget.takes(Some(1), PACKETS_MAX - 10, 0));
+        assert!(!budget.takes(Some(1), 3, 0) && budget.may_take_later(Some(1), 3, 0));
+        assert!(!budget.may_take_later(Some(1), PACKETS_MAX + 1, 0), "never");
+        budget.settle(Some(1), 10, 10);
+        budget.settle(Some(1), PACKETS_MAX - 10, PACKETS_MAX - 10);
+        assert!(!budget.may_take_later(Some(1), 3, 0), "all was sent");
     }
 }

@@ -114,8 +114,10 @@ impl<'q, 'a> Talk<'q, 'a> {
                 self.line_up_more(question);
             }
             let beside = self.questions.get(at).and_then(|question| Some((beside(question)?, question)));
-            let first = beside.and_then(|(beside, question)| Some((beside, question.probes.first()?)));
-            self.waiting.extend(first.map(|(beside, probe)| Job::beside(beside, probe)));
+            let job = beside.and_then(|(beside, question)| {
+                Job::beside(beside, question.probes.first()?, question.traces)
+            });
+            self.waiting.extend(job);
         }
     }
 

@@ -53,7 +53,7 @@ pub(super) fn send(
             let to = SocketAddr::new(probe.to, *port);
             let result = connect(&asker, probe, (to, *page), patience, answered)
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?;
-            return Ok(Came { results: vec![result], ..Came::default() });
+            return Ok(Came { packets: super::packets(&result), results: vec![result], ..Came::default() });
         }
     };
     if result.received > 0 && !matches!(probe.asks, Asks::Echo(_)) {

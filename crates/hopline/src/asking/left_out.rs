@@ -1,0 +1,130 @@
+//! Questions that were to be asked and are not: for want of time, or of packets that an instance may be burdened with.
+
+use checks::next::Stand;
+
+use super::{Talk, budget};
+use crate::probes::{Job, Unasked, Unsent};
+
+impl<'q, 'a> Talk<'q, 'a> {
+    /// Takes what a job may cost from what its instance may be burdened with. What others under way may give back is
+    /// waited for. Of several questions those go that are too much; what is left out is a gap, but for more of what was
+    /// asked already.
+    pub(super) fn afforded(&mut self, mut job: Job<'q, 'a>) -> Option<Job<'q, 'a>> {
+        let is_more = job.probes().iter().all(|probe| probe.is_more());
+        let kept = if is_more && !job.probes().is_empty() { budget::KEPT } else { 0 };
+        loop {
+            if self.budget.takes(self.instance_of(&job), job.packets_max(), kept) {
+                return Some(job);
+            }
+            if is_more {
+                return None;
+            }
+            if self.budget.may_take_later(self.instance_of(&job), job.packets_max(), kept) {
+                self.held.push(job);
+                return None;
+            }
+            let (rest, last) = job.parted();
+            for at in rest.iter().flat_map(|rest| self.of_job(rest)).collect::<Vec<_>>() {
+                // A question that both have a part of is that of two jobs from now on.
+                let is_of_both = self.of_job(&last).contains(&at);
+                self.jobs.get_mut(at).into_iter().for_each(|jobs| *jobs += usize::from(is_of_both));
+            }
+            let why = format!("an instance's questions cost no more than {} packets", budget::PACKETS_MAX);
+            self.leave_out(&last, &why, "fewer questions at once: --symptom");
+            job = rest?;
+        }
+    }
+
+    /// Notes questions that are not asked after all, and asks what follows from it.
+    pub(super) fn leave_out(&mut self, job: &Job<'_, '_>, why: &str, would_need: &str) {
+        let unsent = Unsent { why: why.to_owned(), would_need: would_need.to_owned() };
+        Unasked::note(&mut self.unasked, job, unsent);
+        let left: Vec<u16> = job.probes().iter().map(|probe| probe.id).collect();
+        let of_it = self.of_job(job);
+        for at in &of_it {
+            self.jobs.get_mut(*at).into_iter().for_each(|jobs| *jobs = jobs.saturating_sub(1));
+            self.open.get_mut(*at).into_iter().for_each(|open| open.retain(|id| !left.contains(id)));
+            let is_begun = self.asked_at.get(*at).is_some_and(Option::is_some);
+            let (is_over, is_open) =
+                (self.jobs.get(*at) == Some(&0), self.open.get(*at).is_some_and(|open| !open.is_empty()));
+            match (is_begun, is_open) {
+                // What else it asks was answered.
+                (true, false) => self.set(*at, Stand::Answered),
+                (true, true) if is_over => self.set(*at, Stand::Silent),
+                (false, _) if is_over => self.set(*at, Stand::Unsent),
+                (true | false, _) => {}
+            }
+        }
+        self.go_on(&of_it);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use checks::{Purpose, Rung};
+    use collect::{At, MachinePlan};
+    use probe::EchoSize;
+    use probe::as_instance::Asks;
+    use sim::Answer;
+
+    use super::super::Question;
+    use super::*;
+    use crate::probes::{From, MORE, Pace, Probe};
+
+    const WEB1: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 24));
+
+    fn web1() -> MachinePlan {
+        MachinePlan {
+            name: "web1".to_owned(),
+            role: String::new(),
+            at: At::Local,
+            instance: true,
+            nova_conf: None,
+            libvirt: None,
+            dnsmasq_log: None,
+            console_logs: None,
+        }
+    }
+
+    /// A question of so many packets.
+    fn question(machine: &MachinePlan, id: u16, count: u32) -> Question<'_> {
+        let (purpose, from) = (Purpose::Gateway, machine.name.clone());
+        let rung = Rung { instance: 0, purpose, from, to: WEB1, answer: Answer::of(Vec::new()) };
+        let asks = Asks::Echo(EchoSize { octets: 84, whole: false });
+        let pace = Pace { count, ..MORE };
+        let is_foreseen_silent = false;
+        let probe = Probe { from: From::Inside(machine), to: WEB1, asks, pace, id, is_foreseen_silent };
+        Question { rung, is_own: true, probes: vec![probe], more: None, traces: None }
+    }
+
+    #[test]
+    fn a_question_that_costs_too_much_is_none_under_way() {
+        let web1 = web1();
+        let questions = [question(&web1, 1, budget::PACKETS_MAX + 1)];
+        let mut talk = Talk::new(&questions, 0);
+        talk.set(0, Stand::Asked);
+        talk.line_up(&[0]);
+        let job = talk.waiting.pop_front().unwrap();
+        assert!(talk.afforded(job).is_none());
+        assert_eq!((talk.stands[0], talk.jobs[0], talk.unasked.len()), (Stand::Unsent, 0, 1));
+    }
+
+    #[test]
+    fn what_others_may_give_back_is_waited_for() {
+        let web1 = web1();
+        let questions = [question(&web1, 1, budget::PACKETS_MAX - 1), question(&web1, 2, 2)];
+        let mut talk = Talk::new(&questions, 0);
+        (0..2).for_each(|at| talk.set(at, Stand::Asked));
+        talk.line_up(&[0, 1]);
+        let [first, second] = [(); 2].map(|()| talk.waiting.pop_front().unwrap());
+        let first = talk.afforded(first).unwrap();
+        talk.begin(&first);
+        assert!(talk.afforded(second).is_none());
+        assert_eq!((talk.held.len(), talk.unasked.len(), talk.stands[1]), (1, 0, Stand::Asked));
+        talk.ended(&first, Ok(crate::probes::Came::default()));
+        let second = talk.waiting.pop_front().unwrap();
+        assert!(talk.afforded(second).is_some() && talk.held.is_empty());
+    }
+}
