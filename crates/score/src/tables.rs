@@ -129,15 +129,15 @@ pub const METADATA: [Row; 3] = [
 pub const ANSWERS: [Row; 1] = [("rogue-dhcp", "web2//eth0")];
 
 /// What only answers tell of, and nothing that is read.
-pub const OF_ANSWERS: [Row; 4] = [
+pub const OF_ANSWERS: [Row; 3] = [
     ("dropped-by-unmodelled", "compute1//br100"),
     ("duplicate-ip-foreign", "compute1//eth1"),
-    ("dns-name-withheld", "compute1//br100"),
     ("metadata-service-fails", "compute1//br100"),
 ];
 
 /// What answers tell of, and what is read as well.
-pub const READ_TOO: [Row; 5] = [
+pub const READ_TOO: [Row; 6] = [
+    ("dns-name-withheld", "compute1//br100"),
     ("dns-answer-wrong", "compute1//br100"),
     ("dns-lookup-fails", "external//eth0"),
     ("pmtu-blackhole", "gw//eth0"),

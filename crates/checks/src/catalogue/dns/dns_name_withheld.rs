@@ -11,7 +11,8 @@
 //! The name of a client outside was asked for as the instance and, from the host, of the server behind dnsmasq: one
 //! says NXDOMAIN, the other has it, and dnsmasq's arguments hold the option by which that comes about, the longest
 //! domain first. Without such an option nothing is told: dnsmasq may remember a time when the name was not there.
-//! Names of the cloud's own networks are local by design, and never told.
+//! Names of the cloud's own networks are local by design, and never told. Where nobody answered, an option that denies the
+//! name of a public address, as of the site's host outside, is told as possible: private ones may be local by design.
 //!
 //! ## What it looks like
 //! `dig @GATEWAY -x ADDRESS` in the instance: `status: NXDOMAIN`; `dig @UPSTREAM -x ADDRESS` on the host: the name.
@@ -39,7 +40,7 @@ use model::probe::ProbeResult;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::ladder::{Purpose, Rung};
+use crate::ladder::{self, Purpose, Rung};
 use crate::looked_up::{self, answer, rcode};
 use crate::restart;
 use crate::said;
@@ -61,9 +62,17 @@ pub fn check(view: &View) -> Vec<Found> {
 }
 
 fn withheld(view: &View, rung: &Rung) -> Option<Found> {
-    let mut asked = looked_up::of(view, &rung.from, rung.to).filter(|_| rung.purpose == Purpose::Resolver);
-    let denied = asked.find(|probe| rcode(probe) == Some(Rcode::NxDomain) && is_of_v4(probe))?;
-    let IpAddr::V4(address) = looked_up::reverse(denied)? else { return None };
+    if rung.purpose != Purpose::Resolver {
+        return None;
+    }
+    let asked: Vec<&ProbeResult> = looked_up::of(view, &rung.from, rung.to).filter(|p| is_of_v4(p)).collect();
+    let denied = asked.iter().copied().find(|probe| rcode(probe) == Some(Rcode::NxDomain));
+    let is_unanswered = asked.iter().all(|probe| rcode(probe).is_none());
+    let address = match denied {
+        Some(denied) => looked_up::reverse(denied)?,
+        None => IpAddr::V4(ladder::outside(view.world).filter(|ip| is_unanswered && !is_private(*ip))?),
+    };
+    let IpAddr::V4(address) = address else { return None };
     let is_the_clouds =
         view.intent().networks.iter().filter_map(|n| n.cidr).any(|cidr| cidr.contains(&address));
     if is_the_clouds {
@@ -73,26 +82,33 @@ fn withheld(view: &View, rung: &Rung) -> Option<Found> {
         let has_it = answer(probe).is_some_and(|answer| !answer.found.is_empty());
         looked_up::reverse(probe) == Some(address.into()) && has_it
     };
-    let known = looked_up::upstreams(view, rung).into_iter().find_map(|(_, probe)| probe.filter(knows))?;
+    let known = looked_up::upstreams(view, rung).into_iter().find_map(|(_, probe)| probe.filter(knows));
+    if denied.is_some() && known.is_none() {
+        return None;
+    }
     let server = dns::server(view.world, rung.instance)?;
     let seat = view.seats_of_all().find(|seat| std::ptr::eq(seat.server, server.host))?;
     let option = denying(&server.dnsmasq.argv, address)?;
     let instance = view.intent().instances.get(rung.instance)?;
     let process = format!("pid {}: {option}", server.dnsmasq.pid);
-    let evidence: Vec<Evidence> = vec![
-        said::evidence(denied),
-        said::evidence(known),
-        evidence::state(server.ns, "ps -fC dnsmasq", process),
-    ];
+    let said = [denied, known].into_iter().flatten().map(said::evidence);
+    let evidence: Vec<Evidence> =
+        said.chain([evidence::state(server.ns, "ps -fC dnsmasq", process)]).collect();
     let fault = Fault {
         code: "dns-name-withheld",
         hop: at(server.ns, server.bridge, Stage::Service),
-        summary: format!(
-            "{} is told by {} that {address} has no name, and {}, which dnsmasq does not ask for it, knows one",
-            instance.name, rung.to, known.to
-        ),
+        summary: match known {
+            Some(known) => format!(
+                "{} is told by {} that {address} has no name, and {}, which dnsmasq does not ask for it, knows one",
+                instance.name, rung.to, known.to
+            ),
+            None => format!(
+                "{} is told by {} that {address} has no name, whatever the servers behind know",
+                instance.name, rung.to
+            ),
+        },
         cause: format!("`{option}` makes dnsmasq (pid {}) answer for that itself", server.dnsmasq.pid),
-        confidence: Confidence::Likely,
+        confidence: if known.is_some() { Confidence::Likely } else { Confidence::Possible },
         evidence,
         owner: "operator",
         remedy: restart::dnsmasq(view, seat, server.dnsmasq, "TERM", WITHOUT),
@@ -156,6 +172,7 @@ fn is_private(address: Ipv4Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use model::dns::Found;
+    use model::finding::Confidence;
 
     use super::denying;
     use crate::fixture::{Cloud, broken, codes, found, healthy};
@@ -213,6 +230,21 @@ mod tests {
         assert_eq!(of("-b", [192, 168, 1, 1]).as_deref(), Some("-b"));
         for other in ["--server=9.9.9.9", "--local=/test/", "--server", "--address=/in-addr.arpa/#", "-b"] {
             assert_eq!(of(other, [1, 2, 3, 4]), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_denies_a_public_name_is_possible_unasked() {
+        let unasked = |option: &str| {
+            let mut cloud = healthy();
+            cloud.dnsmasq("compute1").argv.push(option.to_owned());
+            cloud.diagnose("web1")
+        };
+        let told = unasked("--local=/4.3.2.1.in-addr.arpa/");
+        assert_eq!(codes(&told), ["dns-name-withheld compute1//br100"]);
+        assert_eq!(told.findings[0].confidence, Confidence::Possible);
+        for other in ["--bogus-priv", "--local=/10.in-addr.arpa/", "--server=/3.2.1.in-addr.arpa/9.9.9.9"] {
+            assert_eq!(codes(&unasked(other)), [""; 0], "{other}");
         }
     }
 }
