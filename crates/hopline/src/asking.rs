@@ -311,10 +311,16 @@ impl<'q, 'a> Talk<'q, 'a> {
         of_it
     }
 
-    /// The instance that a job is about; of several questions all are of one.
+    /// The instance that a job burdens: the one that it is about; of several questions all are of one. `None` where a
+    /// host asks a service of the cloud's own, or whom that one asks.
     fn instance_of(&self, job: &Job<'_, '_>) -> Option<usize> {
         let owner = self.any_owner.get(&job.about()?.id)?;
-        Some(self.questions.get(*owner)?.rung.instance)
+        let rung = &self.questions.get(*owner)?.rung;
+        let is_among_hosts = matches!(
+            rung.purpose,
+            Purpose::Upstream(_) | Purpose::Reverse(_) | Purpose::ResolverAtHome | Purpose::MetadataAtHome(_)
+        );
+        (!is_among_hosts).then_some(rung.instance)
     }
 
     fn set(&mut self, at: usize, stand: Stand) {

@@ -48,8 +48,8 @@ pub(crate) const MORE: Pace = Pace { count: 10, interval: Duration::from_millis(
 /// A connection's, at most: a SYN, an acknowledgement and a reset, or a SYN that is sent again twice, after one second
 /// and two (`TCP_TIMEOUT_INIT`).
 const CONNECTION_PACKETS: u32 = 3;
-/// Those of a page over it, as a rule: its SYN, an acknowledgement and a reset, the question, and acknowledgements of the
-/// answer's two segments.
+/// Those of a page over it, as a rule: its SYN, an acknowledgement and a reset, the question, and acknowledgements of
+/// the answer's two segments.
 const PAGE_PACKETS: u32 = CONNECTION_PACKETS + 3;
 /// A name's over TCP: those of a connection, the question, and the acknowledgement of its answer.
 const NAME_OVER_TCP_PACKETS: u32 = 5;
