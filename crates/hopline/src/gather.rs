@@ -70,8 +70,8 @@ pub(crate) fn gather(site: &Site, timeout: Duration) -> Result<Facts, Failure> {
 }
 
 /// Reads every machine, and then what the cloud's database has of this site and of whom these words mean: a cloud may
-/// be a thousand times as large. Where a word that must be an instance's is none's, all is read, so that what is said of
-/// it is said of all the cloud.
+/// be a thousand times as large. Where a word that must be an instance's is none's, all is read, so that what is said
+/// of it is said of all the cloud.
 pub(crate) fn of_site(site: &Site, timeout: Duration, words: &Words<'_>) -> Result<Facts, Failure> {
     let Some(url) = &site.database else { return gather(site, timeout) };
     let _progress = progress::start("reading the site");

@@ -11,8 +11,9 @@
 //! The name of a client outside was asked for as the instance and, from the host, of the server behind dnsmasq: one
 //! says NXDOMAIN, the other has it, and dnsmasq's arguments hold the option by which that comes about, the longest
 //! domain first. Without such an option nothing is told: dnsmasq may remember a time when the name was not there.
-//! Names of the cloud's own networks are local by design, and never told. Where nobody answered, an option that denies the
-//! name of a public address, as of the site's host outside, is told as possible: private ones may be local by design.
+//! Names of the cloud's own networks are local by design, and never told. Where nobody answered, an option that denies
+//! the name of a public address, as of the site's host outside, is told as possible: private ones may be local by
+//! design.
 //!
 //! ## What it looks like
 //! `dig @GATEWAY -x ADDRESS` in the instance: `status: NXDOMAIN`; `dig @UPSTREAM -x ADDRESS` on the host: the name.

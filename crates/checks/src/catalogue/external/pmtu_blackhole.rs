@@ -11,9 +11,9 @@
 //! `diagnose` sends an echo as long as the instance's NIC takes, which nobody may fragment, beside a small one. The
 //! small one is answered, the long one is not, and no error about it comes either. It is watched at every device of its
 //! way: the hop is the first that it does not come to; or, where what was read tells it, the router whose next link is
-//! too small. Echoes of several sizes at once tell how large a packet may be. Without packets (`--passive`, a bundle) it is
-//! told where all of that router, and of what is on the way back, was read: the walk of the long one ends at its next link,
-//! and that of its word about it at a rule, a route or whatever else that does not let it come back.
+//! too small. Echoes of several sizes at once tell how large a packet may be. Without packets (`--passive`, a bundle)
+//! it is told where all of that router, and of what is on the way back, was read: the walk of the long one ends at its
+//! next link, and that of its word about it at a rule, a route or whatever else that does not let it come back.
 //!
 //! ## What it looks like
 //! Ping works; ssh hangs after the greeting, uploads stall. `ping -M do -s 1472 1.2.3.4` prints nothing and `-s 1372`
