@@ -12,6 +12,7 @@ mod backends;
 pub mod catalogue;
 mod chance;
 mod contradiction;
+mod crowded;
 mod dhcp_ignored;
 mod dhcp_listeners;
 mod dhcp_refused;

@@ -108,6 +108,14 @@ impl ProbeResult {
         self.recorded.as_ref().is_none_or(|recorded| recorded.is_telling)
     }
 
+    /// Of its pings some were answered and some were not; `None` of other questions, which end with their answer.
+    pub fn lost_some(&self) -> Option<bool> {
+        match self.asked {
+            Asked::Echo { .. } => Some((1..self.sent).contains(&self.received)),
+            Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { .. } => None,
+        }
+    }
+
     /// An answer came over UDP that was cut short.
     pub fn is_cut_short(&self) -> bool {
         match self.asked {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Most of them: fewer than 50 with the few that others send for it, as a resolver that asks on and a guest that resets
 /// what it never asked for.
 pub(super) const PACKETS_MAX: u32 = 48;
-/// Left to questions that are not asked yet, by what only counts again.
+/// Left to questions that are not asked yet, by what only counts again though nothing was lost.
 pub(super) const KEPT: u32 = 6;
 
 /// What was spent on each instance: what was sent, and what may still be by those under way.

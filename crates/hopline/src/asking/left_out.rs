@@ -11,16 +11,24 @@ impl<'q, 'a> Talk<'q, 'a> {
     /// asked already.
     pub(super) fn afforded(&mut self, mut job: Job<'q, 'a>) -> Option<Job<'q, 'a>> {
         let is_more = job.probes().iter().all(|probe| probe.is_more());
-        let kept = if is_more && !job.probes().is_empty() { budget::KEPT } else { 0 };
+        let counted = self.instance_of(&job).and_then(|instance| self.counted.get(&instance));
+        let has_lost = counted.is_some_and(|counted| counted.has_lost);
+        let kept = if is_more && !has_lost && !job.probes().is_empty() { budget::KEPT } else { 0 };
+        // How large packets may be is asked only where it is known whether some are lost anyway.
+        let is_counting = |held: &Job<'_, '_>| held.probes().iter().any(|probe| probe.is_more());
+        if job.probes().is_empty() && self.held.iter().any(is_counting) {
+            self.held.push(job);
+            return None;
+        }
         loop {
             if self.budget.takes(self.instance_of(&job), job.packets_max(), kept) {
                 return Some(job);
             }
-            if is_more {
-                return None;
-            }
             if self.budget.may_take_later(self.instance_of(&job), job.packets_max(), kept) {
                 self.held.push(job);
+                return None;
+            }
+            if is_more {
                 return None;
             }
             let (rest, last) = job.parted();

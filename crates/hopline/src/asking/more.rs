@@ -26,6 +26,8 @@ const LARGE_SILENT_MIN: Duration = Duration::from_millis(500);
 pub(super) struct Counted {
     times: u32,
     is_under_way: bool,
+    /// Some packets were lost: counting them comes before all else that may still be asked.
+    pub(super) has_lost: bool,
     /// Questions that they were asked of.
     of: BTreeSet<usize>,
     /// Questions whose silence was reason to, each once.
@@ -59,9 +61,10 @@ impl<'q, 'a> Talk<'q, 'a> {
             if !is_lossy && !is_sample {
                 return None;
             }
-            self.countable(*at)
+            Some((self.countable(*at)?, is_lossy))
         });
-        if let Some(question) = chosen {
+        if let Some((question, is_lossy)) = chosen {
+            self.counted.entry(question.rung.instance).or_default().has_lost |= is_lossy;
             self.line_up_more(question);
         }
     }
@@ -108,7 +111,9 @@ impl<'q, 'a> Talk<'q, 'a> {
             let Some(instance) = self.questions.get(at).map(|question| question.rung.instance) else {
                 continue;
             };
-            self.counted.entry(instance).or_default().for_silence.insert(at);
+            let counted = self.counted.entry(instance).or_default();
+            counted.for_silence.insert(at);
+            counted.has_lost = true;
             if let Some(question) = self.countable(at).filter(|_| self.questions.get(at).is_some_and(is_open))
             {
                 self.line_up_more(question);

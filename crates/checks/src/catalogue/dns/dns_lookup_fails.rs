@@ -38,8 +38,7 @@ use model::probe::ProbeResult;
 use model::service::Dnsmasq;
 use sim::World;
 
-use crate::catalogue::firewall::conntrack_full;
-use crate::catalogue::links::l2_loop;
+use crate::crowded;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -88,12 +87,9 @@ fn failing<'v>(
         return None;
     }
     let server = dns::server(view.world, rung.instance)?;
-    // Whom its own host forbids to ask answers that it refuses.
-    if view.read.main_netns(&server.host.name).is_some_and(conntrack_full::is_full) {
-        return None;
-    }
-    // What goes round crowds out some of it.
-    if view.read.main_netns(&server.host.name).is_some_and(|ns| l2_loop::has_circle(read, ns)) {
+    // Whom its own host forbids to ask answers that it refuses; what gets lost on the way says nothing at all.
+    let is_silent = rcode(lookup).is_none();
+    if (is_silent && crowded::lost_some(view)) || crowded::takes_some(view, &server.host.name, read) {
         return None;
     }
     let refusing = behind.iter().find(|probe| rcode(probe) == Some(Rcode::Refused));

@@ -34,7 +34,7 @@
 
 use model::finding::{Confidence, Evidence, Finding, Remedy};
 use model::path::{Direction, Exchange, Hop, Place, Stop};
-use model::probe::ProbeResult;
+use model::probe::{Asked, ProbeResult};
 
 use crate::contradiction::Asking;
 use crate::diagnose::{is_probe_of, probe_of, start_of};
@@ -184,9 +184,14 @@ fn is_foreseen(findings: &[Ranked], rung: &Rung) -> bool {
     })
 }
 
-/// Of the small packets some are lost too: what becomes of a large one tells of the way, and not of its size.
+/// Of small packets some are lost too, of this question or another: what becomes of a large one tells of the way, and
+/// not of its size.
 pub(crate) fn is_lossy(asking: &Asking) -> bool {
     let Asking { case, rung, answered, .. } = *asking;
+    let is_small = |probe: &&ProbeResult| matches!((&probe.asked, rung.purpose), (Asked::Echo { octets }, Purpose::Large(large)) if *octets < large);
+    if case.probes.iter().filter(is_small).any(|probe| probe.lost_some() == Some(true)) {
+        return true;
+    }
     let small = answered.iter().find(|small| next::opens(small, rung));
     small.and_then(|small| probe_of(case, small)).is_some_and(|probe| probe.received < probe.sent)
 }

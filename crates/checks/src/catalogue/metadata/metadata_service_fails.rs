@@ -32,11 +32,15 @@
 //! OpenStack Operations Guide, "Network Troubleshooting"; nova `api/metadata/handler.py`; cloud-init, EC2 data source
 //! (`timeout`, `max_wait`).
 
+use std::cell::LazyCell;
+
 use model::finding::{Confidence, Evidence};
 use model::http::{HttpAnswer, Page};
 use model::path::{Direction, Exchange, Path, Place, Stage};
 use model::probe::{Asked, ProbeResult};
+use sim::World;
 
+use crate::crowded;
 use crate::diagnose::is_probe_of;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -52,7 +56,9 @@ const SERVER_ERROR: u16 = 500;
 /// Looks for answers that are none: one finding a place.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for new in view.rungs.iter().filter_map(|rung| failing(view, rung)) {
+    // Wired once, and only where a page is not had.
+    let read = LazyCell::new(|| World::new(view.read, view.intent()));
+    for new in view.rungs.iter().filter_map(|rung| failing(view, rung, &read)) {
         match found.iter_mut().find(|known| known.finding.hop == new.finding.hop) {
             Some(known) => known.finding.instances.extend(new.finding.instances),
             None => found.push(new),
@@ -61,7 +67,11 @@ pub fn check(view: &View) -> Vec<Found> {
     found
 }
 
-fn failing(view: &View, rung: &Rung) -> Option<Found> {
+fn failing<'v>(
+    view: &View,
+    rung: &Rung,
+    read: &LazyCell<World<'v>, impl FnOnce() -> World<'v>>,
+) -> Option<Found> {
     let least = match rung.purpose {
         Purpose::Metadata => CLIENT_ERROR,
         Purpose::MetadataAtHome(_) => SERVER_ERROR,
@@ -98,6 +108,11 @@ fn failing(view: &View, rung: &Rung) -> Option<Found> {
     let mut pages = asked.filter_map(|probe| Some((probe, page_of(probe)?)));
     let (probe, page) = pages.find(|(_, page)| is_failure(page))?;
     let place = service(view, rung)?;
+    // What a service says it says; where some packets get lost silence may be theirs.
+    let is_said = matches!(page.answer, HttpAnswer::Status(_));
+    if !is_said && (crowded::lost_some(view) || crowded::takes_some(view, &place.host, read)) {
+        return None;
+    }
     let instance = view.intent().instances.get(rung.instance)?;
     let fault = Fault {
         code: "metadata-service-fails",
