@@ -52,7 +52,11 @@ pub(crate) fn beside<'v>(seat: &Seat<'v>) -> Vec<&'v Dnsmasq> {
         is_here && !is_kept_out && (is_told || is_open) && sim::dhcp::has_range(ns, bridge.index, server)
     };
     let others = seat.server.dnsmasq.iter().filter(hears);
-    others.filter(|server| own.is_some_and(|own| !std::ptr::eq(own, *server))).collect()
+    // Where a listing of processes tells no parents, dnsmasq's own helper stands beside it with the same arguments; two
+    // servers cannot have all of them, their addresses and their pid file.
+    let is_other =
+        |server: &Dnsmasq| own.is_some_and(|own| !std::ptr::eq(own, server) && own.argv != server.argv);
+    others.filter(|server| is_other(server)).collect()
 }
 
 /// Its hosts file is called as nova calls that of this NIC's bridge.

@@ -24,6 +24,10 @@ pub(crate) fn tells(asking: &Asking, symptom: Symptom) -> Option<Telling> {
         return None;
     }
     let instance = case.intent.instances.get(rung.instance)?;
+    // Of one that can be looked into the walk knows what its own rules mean.
+    if instance.entered {
+        return None;
+    }
     let why = match is_there(case.holders, instance) {
         // A guest that answers nobody is not there.
         Some(false) => return None,

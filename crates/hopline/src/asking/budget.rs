@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 /// Most of them: fewer than 50 with the few that others send for it, as a resolver that asks on and a guest that resets
 /// what it never asked for.
-pub(super) const PACKETS_MAX: u32 = 48;
+pub(super) const PACKETS_MAX: u32 = 47;
 /// Left to questions that are not asked yet, by what only counts again though nothing was lost.
 pub(super) const KEPT: u32 = 6;
+/// The same where some was lost: what others send for those ten, as who waits for a neighbour asks again.
+pub(super) const KEPT_OF_LOSS: u32 = 2;
 
 /// What was spent on each instance: what was sent, and what may still be by those under way.
 #[derive(Debug, Default)]

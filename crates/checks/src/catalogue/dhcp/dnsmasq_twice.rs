@@ -71,6 +71,10 @@ fn second(view: &View, seat: &Seat, other: &Dnsmasq) -> Option<Found> {
     let heard = said::offers(view.probes, name).filter(|heard| heard.reply.kind == ReplyKind::Offer);
     let heard: Vec<&HeardReply> = heard.filter(|heard| is_hosts(heard.from)).collect();
     let addresses: BTreeSet<Option<Ipv4Addr>> = heard.iter().map(|heard| heard.reply.address).collect();
+    // A list of processes alone does not tell in which namespace each of them serves.
+    if (own.netns.is_none() || other.netns.is_none()) && addresses.len() < 2 {
+        return None;
+    }
     let confidence = match sim::dhcp::would_offer(other, seat.vif.mac, view.snapshot().taken_at) {
         Offer::Address(_) => Confidence::Proven,
         Offer::Unknown(_) if addresses.len() > 1 => Confidence::Proven,
