@@ -69,9 +69,14 @@ impl NameServer {
                 let _ = match says {
                     Says::Nothing => Ok(0),
                     Says::Code(code) => own.send_to(&answer(code), from),
+                    // Each by itself, so that none waits for those before it.
                     Says::Late(late) => {
-                        thread::sleep(late);
-                        own.send_to(&answer(0), from)
+                        let (own, answer) = (own.try_clone().unwrap(), answer(0));
+                        thread::spawn(move || {
+                            thread::sleep(late);
+                            own.send_to(&answer, from)
+                        });
+                        Ok(0)
                     }
                     Says::FromElsewhere => other.as_ref().unwrap().send_to(&answer(0), from),
                 };

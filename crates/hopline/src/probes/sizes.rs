@@ -11,8 +11,8 @@ use probe::sized::{self, Limit, PathMtu};
 use super::{Came, Probe, Unsent, inside};
 use crate::failure::Failure;
 
-/// Lengths in octets that tell tunnels apart: IPv6's least (RFC 8200), and what is left of 1500 inside of what wraps it,
-/// IPsec, VXLAN, GRE and PPPoE.
+/// Lengths in octets that tell tunnels apart: IPv6's least (RFC 8200), and what is left of 1500 inside of what wraps
+/// it, IPsec, VXLAN, GRE and PPPoE.
 const USUAL: [u16; 5] = [1280, 1400, 1450, 1476, 1492];
 /// Sizes of one question: these, and the one that was lost.
 pub(super) const SIZES_MAX: u32 = 6;

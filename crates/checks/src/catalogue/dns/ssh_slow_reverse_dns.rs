@@ -112,7 +112,7 @@ fn late(view: &View, rung: &Rung) -> Option<Found> {
             )
         }
         Some((_, probe)) => format!("{}, whom dnsmasq asks, is as slow", probe.to),
-        None => "dnsmasq waits for whom it asks, who was sooner to answer its host".to_owned(),
+        None => "dnsmasq waits for whom it asks, of whom its host had no late answer".to_owned(),
     };
     let around =
         evidence::advice("UseDNS no", "in the instance's /etc/ssh/sshd_config, until names come at once");

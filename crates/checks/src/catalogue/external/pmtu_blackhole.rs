@@ -188,7 +188,8 @@ fn is_foreseen(findings: &[Ranked], rung: &Rung) -> bool {
 /// not of its size.
 pub(crate) fn is_lossy(asking: &Asking) -> bool {
     let Asking { case, rung, answered, .. } = *asking;
-    let is_small = |probe: &&ProbeResult| matches!((&probe.asked, rung.purpose), (Asked::Echo { octets }, Purpose::Large(large)) if *octets < large);
+    let Purpose::Large(large) = rung.purpose else { return false };
+    let is_small = |probe: &&ProbeResult| matches!(probe.asked, Asked::Echo { octets } if octets < large);
     if case.probes.iter().filter(is_small).any(|probe| probe.lost_some() == Some(true)) {
         return true;
     }
