@@ -123,7 +123,7 @@ class MariaDb(Server):
             ("BOOLEAN", "TINYINT(1)"), (" TEXT", " MEDIUMTEXT"), ('"binary"', "`binary`"))
         self.ask(f"CREATE DATABASE {database} CHARACTER SET utf8", "")
         engine = " ENGINE=InnoDB DEFAULT CHARSET=utf8"
-        self.ask(";\n".join(table + engine for table in tables), database)
+        self.ask(";\n".join(table + engine for table in tables if table.strip()), database)
         names = []
         for table, columns, rows in cloud.tables():
             path = self.dumped(columns, rows, table)

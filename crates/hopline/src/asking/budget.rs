@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 pub(super) const PACKETS_MAX: u32 = 47;
 /// Left to questions that are not asked yet, by what only counts again though nothing was lost.
 pub(super) const KEPT: u32 = 6;
-/// The same where some was lost: what others send for those ten, as who waits for a neighbour asks again.
-pub(super) const KEPT_OF_LOSS: u32 = 2;
 
 /// What was spent on each instance: what was sent, and what may still be by those under way.
 #[derive(Debug, Default)]

@@ -13,11 +13,7 @@ impl<'q, 'a> Talk<'q, 'a> {
         let is_more = job.probes().iter().all(|probe| probe.is_more());
         let counted = self.instance_of(&job).and_then(|instance| self.counted.get(&instance));
         let has_lost = counted.is_some_and(|counted| counted.has_lost);
-        let kept = match (is_more && !job.probes().is_empty(), has_lost) {
-            (false, _) => 0,
-            (true, false) => budget::KEPT,
-            (true, true) => budget::KEPT_OF_LOSS,
-        };
+        let kept = if is_more && !has_lost && !job.probes().is_empty() { budget::KEPT } else { 0 };
         // How large packets may be is asked only where it is known whether some are lost anyway.
         let is_counting = |held: &Job<'_, '_>| held.probes().iter().any(|probe| probe.is_more());
         if job.probes().is_empty() && self.held.iter().any(is_counting) {
