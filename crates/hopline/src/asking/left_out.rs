@@ -12,8 +12,12 @@ impl<'q, 'a> Talk<'q, 'a> {
     pub(super) fn afforded(&mut self, mut job: Job<'q, 'a>) -> Option<Job<'q, 'a>> {
         let is_more = job.probes().iter().all(|probe| probe.is_more());
         let counted = self.instance_of(&job).and_then(|instance| self.counted.get(&instance));
-        let has_lost = counted.is_some_and(|counted| counted.has_lost);
-        let kept = if is_more && !has_lost && !job.probes().is_empty() { budget::KEPT } else { 0 };
+        let kept = match counted {
+            _ if !is_more || job.probes().is_empty() => 0,
+            Some(counted) if counted.has_lost => 0,
+            Some(counted) if counted.is_beside_silence() => budget::KEPT_OF_SILENCE,
+            Some(_) | None => budget::KEPT,
+        };
         // How large packets may be is asked only where it is known whether some are lost anyway.
         let is_counting = |held: &Job<'_, '_>| held.probes().iter().any(|probe| probe.is_more());
         if job.probes().is_empty() && self.held.iter().any(is_counting) {

@@ -34,6 +34,13 @@ pub(super) struct Counted {
     for_silence: BTreeSet<usize>,
 }
 
+impl Counted {
+    /// They are asked beside a question that nobody answers.
+    pub(super) fn is_beside_silence(&self) -> bool {
+        !self.for_silence.is_empty()
+    }
+}
+
 impl<'q, 'a> Talk<'q, 'a> {
     /// Asks many more of a question where some of this job's packets were lost that were foreseen to be answered; of
     /// the way out also where none were, for two say little of what is lost by chance.
@@ -111,9 +118,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             let Some(instance) = self.questions.get(at).map(|question| question.rung.instance) else {
                 continue;
             };
-            let counted = self.counted.entry(instance).or_default();
-            counted.for_silence.insert(at);
-            counted.has_lost = true;
+            self.counted.entry(instance).or_default().for_silence.insert(at);
             if let Some(question) = self.countable(at).filter(|_| self.questions.get(at).is_some_and(is_open))
             {
                 self.line_up_more(question);
