@@ -20,7 +20,7 @@ def statements(*replacements):
     text = "\n".join(line for line in SCHEMA.read_text().splitlines() if not line.startswith("--"))
     for ours, theirs in replacements:
         text = text.replace(ours, theirs)
-    every = [statement.strip() for statement in text.split(";\n")]
+    every = [statement.strip() for statement in f"{text}\n".split(";\n")]
     tables = [statement for statement in every if statement.startswith("CREATE TABLE")]
     return tables, [statement for statement in every if " INDEX " in statement.partition("\n")[0]]
 
@@ -123,7 +123,7 @@ class MariaDb(Server):
             ("BOOLEAN", "TINYINT(1)"), (" TEXT", " MEDIUMTEXT"), ('"binary"', "`binary`"))
         self.ask(f"CREATE DATABASE {database} CHARACTER SET utf8", "")
         engine = " ENGINE=InnoDB DEFAULT CHARSET=utf8"
-        self.ask(";\n".join(table + engine for table in tables if table.strip()), database)
+        self.ask(";\n".join(table + engine for table in tables), database)
         names = []
         for table, columns, rows in cloud.tables():
             path = self.dumped(columns, rows, table)

@@ -1,7 +1,7 @@
 //! A part of a cloud, where not all of it is read: some hosts, and some networks.
 
 use crate::mend::Value;
-use crate::whose::among;
+use crate::whose::is_among;
 
 /// Which part.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,15 +13,9 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// What is added to a condition: the column is one of its networks.
-    pub(crate) fn in_networks(&self, column: &str) -> String {
-        among(column, self.networks.iter().copied())
-    }
-
     /// Condition: the column is one of its networks.
-    pub(crate) fn is_in_networks(&self, column: &str) -> String {
-        let ids: Vec<String> = self.networks.iter().map(u64::to_string).collect();
-        if ids.is_empty() { "1 = 0".to_owned() } else { format!("{column} IN ({})", ids.join(", ")) }
+    pub(crate) fn in_networks(&self, column: &str) -> String {
+        is_among(column, self.networks.iter().copied())
     }
 
     /// Condition: the column is one of its hosts, whose names have to be bound.

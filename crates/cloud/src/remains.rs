@@ -25,7 +25,7 @@ pub(crate) async fn read(
         None => (String::new(), Vec::new()),
         Some(part) => {
             let own = part.on_hosts(column);
-            let networks = part.is_in_networks("fixed_ips.network_id");
+            let networks = part.in_networks("fixed_ips.network_id");
             (format!(" AND ({column} IS NULL OR {column} = '' OR {networks} OR {own})"), part.names())
         }
     };

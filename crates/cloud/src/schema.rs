@@ -220,9 +220,14 @@ impl Schema {
         if self.has(table, "instance_uuid") { "instance_uuid" } else { "instance_id" }
     }
 
-    /// The column of `instances` that such a column has the value of.
+    /// The column of `instances` that this column of a table has the value of.
+    pub(crate) fn own_key_of(&self, table: &str) -> &'static str {
+        if self.instance_key(table) == "instance_uuid" { "uuid" } else { "id" }
+    }
+
+    /// The same of `fixed_ips`.
     pub(crate) fn own_key(&self) -> &'static str {
-        if self.instance_key("fixed_ips") == "instance_uuid" { "uuid" } else { "id" }
+        self.own_key_of("fixed_ips")
     }
 
     /// `TABLE.COLUMN` as text; NULL where this series has no such column.

@@ -23,7 +23,7 @@ use crate::remains;
 use crate::schema::Schema;
 use crate::secret_url::DatabaseUrl;
 use crate::sought::Sought;
-use crate::whose::{Whose, among};
+use crate::whose::{Whose, among, is_among};
 
 /// Values that one statement names at most.
 const VALUES_MAX: usize = 500;
@@ -225,7 +225,7 @@ impl Search<'_> {
     /// A table whose rows are tied to instances, those that live. What is sought has an index, and most rows live.
     fn joined(&self, table: &str) -> String {
         let key = self.schema.instance_key(table);
-        let own = if key == "instance_uuid" { "uuid" } else { "id" };
+        let own = self.schema.own_key_of(table);
         let live = self.schema.live_of_all(table);
         format!(" JOIN {table} ON {table}.{key} = instances.{own} AND {live}")
     }
@@ -253,8 +253,7 @@ impl Search<'_> {
     async fn in_networks(&mut self, networks: &[u64]) -> Result<(), sqlx::Error> {
         for ids in networks.chunks(VALUES_MAX) {
             for table in ["fixed_ips", "virtual_interfaces"] {
-                let condition =
-                    format!("1 = 1{}", among(&format!("{table}.network_id"), ids.iter().copied()));
+                let condition = is_among(&format!("{table}.network_id"), ids.iter().copied());
                 self.find(&self.joined(table), &condition, &[]).await?;
             }
         }

@@ -24,8 +24,7 @@ impl Whose<'_> {
     /// A table whose rows are tied to instances, joined to these where they are not everybody's: old servers go through
     /// the whole of a table for `IN (SELECT ...)`.
     pub(crate) fn from(self, schema: &Schema, table: &str) -> String {
-        let own = if schema.instance_key(table) == "instance_uuid" { "uuid" } else { "id" };
-        self.joined(schema, table, own)
+        self.joined(schema, table, schema.own_key_of(table))
     }
 
     /// The same of `instance_info_caches`, which is tied by uuid in every series.
@@ -60,9 +59,13 @@ impl Whose<'_> {
     }
 }
 
-/// What is added to a condition: the column is one of these. Never true of none, so that the statement need not be
-/// known to be needless.
+/// What is added to a condition: see [`is_among`].
 pub(crate) fn among(column: &str, ids: impl Iterator<Item = u64>) -> String {
+    format!(" AND {}", is_among(column, ids))
+}
+
+/// Condition: the column is one of these. Never true of none, so that the statement need not be known to be needless.
+pub(crate) fn is_among(column: &str, ids: impl Iterator<Item = u64>) -> String {
     let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
-    if ids.is_empty() { " AND 1 = 0".to_owned() } else { format!(" AND {column} IN ({})", ids.join(", ")) }
+    if ids.is_empty() { "1 = 0".to_owned() } else { format!("{column} IN ({})", ids.join(", ")) }
 }

@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 use chromium::{Browser, FOLDED, OUTSIDE, keep};
 use model::Diagnosis;
 
-/// A desk's window, a tablet's, and a telephone's.
-const WIDTHS: [u32; 3] = [1280, 768, 390];
-
 /// Texts of the picture that leave it, or that lie over one another.
 const CROWDED: &str = include_str!("chromium/crowded.js");
 
@@ -37,23 +34,11 @@ fn pages_are_whole_at_every_width_in_light_and_dark() {
     ];
     for (name, diagnosis) in &pages {
         let file = written(folder.path(), name, diagnosis);
-        for width in WIDTHS {
-            let mut pictures = Vec::new();
-            for scheme in ["light", "dark"] {
-                browser.look(width, scheme);
-                browser.open(&file);
-                assert_eq!(browser.complaints(), Vec::<String>::new(), "{name} {width} {scheme}");
-                assert_eq!(browser.run(OUTSIDE), serde_json::json!([]), "{name} {width} {scheme}");
-                assert_eq!(browser.run(CROWDED), serde_json::json!([]), "{name} {width} {scheme}");
-                let shown =
-                    browser.run("[...document.querySelectorAll('svg')].filter(e => e.clientWidth).length");
-                assert_eq!(shown, 1, "{name} {width}: one picture, the one that fits");
-                let png = browser.picture();
-                keep(&format!("{name}-{width}-{scheme}"), &png);
-                pictures.push(png);
-            }
-            assert_ne!(pictures.first(), pictures.last(), "{name} {width}: dark is not light");
-        }
+        chromium::sweep(&mut browser, (name, &file, false), CROWDED, |browser, case| {
+            let shown =
+                browser.run("[...document.querySelectorAll('svg')].filter(e => e.clientWidth).length");
+            assert_eq!(shown, 1, "{case}: one picture, the one that fits");
+        });
     }
 }
 

@@ -13,9 +13,6 @@ use model::Diagnosis;
 use samples::packets;
 use serde_json::json;
 
-/// A desk's window, a tablet's, and a telephone's.
-const WIDTHS: [u32; 3] = [1280, 768, 390];
-
 /// Texts of the pictures that leave them, or that lie over one another.
 const CROWDED: &str = include_str!("chromium/crowded_rows.js");
 
@@ -37,24 +34,13 @@ fn pages_are_whole_at_every_width_in_light_and_dark() {
         [("lost", packets::lost_pings()), ("clocks", packets::two_clocks()), ("hostile", packets::faced())];
     for (name, diagnosis) in &pages {
         let file = written(folder.path(), name, diagnosis);
-        for width in WIDTHS {
-            let mut pictures = Vec::new();
-            for scheme in ["light", "dark"] {
-                browser.look(width, scheme);
-                browser.open(&file);
-                let shown =
-                    "[...document.querySelectorAll('.sequence svg')].filter(e => e.checkVisibility()).length";
-                assert_eq!(browser.run(shown), 2, "{name} {width}: heads and rows of one width");
-                browser.run(UNFOLD);
-                assert_eq!(browser.complaints(), Vec::<String>::new(), "{name} {width} {scheme}");
-                assert_eq!(browser.run(OUTSIDE), json!([]), "{name} {width} {scheme}");
-                assert_eq!(browser.run(CROWDED), json!([]), "{name} {width} {scheme}");
-                let png = if *name == "hostile" { browser.glimpse() } else { browser.picture() };
-                keep(&format!("packets-{name}-{width}-{scheme}"), &png);
-                pictures.push(png);
-            }
-            assert_ne!(pictures.first(), pictures.last(), "{name} {width}: dark is not light");
-        }
+        let page = (format!("packets-{name}"), *name == "hostile");
+        chromium::sweep(&mut browser, (&page.0, &file, page.1), CROWDED, |browser, case| {
+            let shown =
+                "[...document.querySelectorAll('.sequence svg')].filter(e => e.checkVisibility()).length";
+            assert_eq!(browser.run(shown), 2, "{case}: heads and rows of one width");
+            browser.run(UNFOLD);
+        });
     }
 }
 

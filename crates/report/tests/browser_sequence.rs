@@ -12,9 +12,6 @@ use captures::Taken;
 use chromium::{Browser, OUTSIDE, keep};
 use serde_json::json;
 
-/// A desk's window, a tablet's, and a telephone's.
-const WIDTHS: [u32; 3] = [1280, 768, 390];
-
 /// Texts of the pictures that leave them, or that lie over one another.
 const CROWDED: &str = include_str!("chromium/crowded_rows.js");
 
@@ -38,20 +35,8 @@ fn pages_are_whole_at_every_width_in_light_and_dark() {
     ];
     for (name, taken) in &pages {
         let file = written(folder.path(), name, taken);
-        for width in WIDTHS {
-            let mut pictures = Vec::new();
-            for scheme in ["light", "dark"] {
-                browser.look(width, scheme);
-                browser.open(&file);
-                assert_eq!(browser.complaints(), Vec::<String>::new(), "{name} {width} {scheme}");
-                assert_eq!(browser.run(OUTSIDE), json!([]), "{name} {width} {scheme}");
-                assert_eq!(browser.run(CROWDED), json!([]), "{name} {width} {scheme}");
-                let png = if *name == "many" { browser.glimpse() } else { browser.picture() };
-                keep(&format!("sequence-{name}-{width}-{scheme}"), &png);
-                pictures.push(png);
-            }
-            assert_ne!(pictures.first(), pictures.last(), "{name} {width}: dark is not light");
-        }
+        let page = (format!("sequence-{name}"), *name == "many");
+        chromium::sweep(&mut browser, (&page.0, &file, page.1), CROWDED, |_, _| {});
     }
 }
 

@@ -105,10 +105,7 @@ impl Words<'_> {
                 Some(alias) => self.text(&self.key(alias)),
                 None => self.key(alias),
             },
-            Some(("own", alias)) => {
-                let by_uuid = self.schema.instance_key("fixed_ips") == "instance_uuid";
-                format!("{alias}.{}", if by_uuid { "uuid" } else { "id" })
-            }
+            Some(("own", alias)) => format!("{alias}.{}", self.schema.own_key()),
             Some(("name", alias)) => {
                 let names = ["hostname", "display_name"].map(|name| self.column(&format!("{alias}.{name}")));
                 format!("COALESCE({})", names.map(|name| self.text(&name)).join(", "))

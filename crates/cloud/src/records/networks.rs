@@ -126,7 +126,8 @@ pub(crate) async fn host_addresses(
         // Two statements, each of which has an index to go by.
         Some(part) => {
             let live = schema.live("fixed_ips");
-            let of_networks = format!("{}{}", select(live.clone()), part.in_networks("fixed_ips.network_id"));
+            let of_networks =
+                format!("{} AND {}", select(live.clone()), part.in_networks("fixed_ips.network_id"));
             session.rows(of_networks).await?.into_iter().for_each(&mut take);
             let of_hosts = format!("{} AND {}", select(live), part.on_hosts("fixed_ips.host"));
             let of_hosts = bound::rows(session, &of_hosts, &part.names()).await?;

@@ -66,7 +66,7 @@ pub(super) async fn rows(
 /// understood of the word, and a uuid has no letters that mean anything to a server.
 fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
     let key = schema.instance_key("fixed_ips");
-    let own = if key == "instance_uuid" { "uuid" } else { "id" };
+    let own = schema.own_key();
     let fixed =
         format!("JOIN fixed_ips ON fixed_ips.{key} = instances.{own} AND {}", schema.live("fixed_ips"));
     if let Ok(ip) = wanted.parse::<Ipv4Addr>() {
@@ -82,7 +82,7 @@ fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
     }
     if let Ok(mac) = wanted.parse::<Mac>() {
         let key = schema.instance_key("virtual_interfaces");
-        let own = if key == "instance_uuid" { "uuid" } else { "id" };
+        let own = schema.own_key_of("virtual_interfaces");
         let mac = mac.to_string();
         // The tap's MAC, as `ip link` on the host shows it; nova's own begin with fa (nova/utils.py).
         let guest = mac.strip_prefix("fe").map_or_else(|| mac.clone(), |rest| format!("fa{rest}"));

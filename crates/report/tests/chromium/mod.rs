@@ -235,3 +235,34 @@ fn base64(text: &str) -> Vec<u8> {
     }
     out
 }
+
+/// A desk's window, a tablet's, and a telephone's.
+const WIDTHS: [u32; 3] = [1280, 768, 390];
+
+/// Opens a page at every width, in light and dark: nothing complains, leaves the view or lies over another, by the
+/// script that says so, and dark is not light. `look` is what else is held to it, by the words that name the case; a
+/// long page is pictured as far as the window shows it.
+#[allow(dead_code, reason = "not every test program opens pages at every width")]
+pub fn sweep(
+    browser: &mut Browser,
+    (picture, file, is_long): (&str, &Path, bool),
+    crowded: &str,
+    mut look: impl FnMut(&mut Browser, &str),
+) {
+    for width in WIDTHS {
+        let mut pictures = Vec::new();
+        for scheme in ["light", "dark"] {
+            let case = format!("{picture}-{width}-{scheme}");
+            browser.look(width, scheme);
+            browser.open(file);
+            look(browser, &case);
+            assert_eq!(browser.complaints(), Vec::<String>::new(), "{case}");
+            assert_eq!(browser.run(OUTSIDE), json!([]), "{case}");
+            assert_eq!(browser.run(crowded), json!([]), "{case}");
+            let png = if is_long { browser.glimpse() } else { browser.picture() };
+            keep(&case, &png);
+            pictures.push(png);
+        }
+        assert_ne!(pictures.first(), pictures.last(), "{picture} {width}: dark is not light");
+    }
+}
