@@ -3,6 +3,7 @@
 //!
 //! Nothing panics: every look is bounded by the slice that it looks into, and every chain of types by a depth.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 mod kind;
@@ -98,7 +99,7 @@ impl<'b> Btf<'b> {
         let mut of = self.named(structure, Kind::is_structure)?;
         let mut bits = 0_u32;
         for name in path.split('.') {
-            let (inside, member) = self.member(of, name, DEPTH_MAX)?;
+            let (inside, member) = self.member(of, name, DEPTH_MAX, &mut BTreeSet::new())?;
             bits = bits.checked_add(inside)?;
             of = member;
         }
@@ -153,10 +154,14 @@ impl<'b> Btf<'b> {
         None
     }
 
-    /// Where a structure has a member, in bits, and its type.
-    fn member(&self, of: usize, name: &str, depth: u8) -> Option<(u32, usize)> {
+    /// Where a structure has a member, in bits, and its type. What was searched in vain is not searched again: a
+    /// structure that claims to hold itself many times over would be walked without end.
+    fn member(&self, of: usize, name: &str, depth: u8, searched: &mut BTreeSet<usize>) -> Option<(u32, usize)> {
         let depth = depth.checked_sub(1)?;
         let (at, kind) = self.resolved(of).filter(|(_, kind)| kind.is_aggregate())?;
+        if !searched.insert(at) {
+            return None;
+        }
         (0..kind.count()).find_map(|nth| {
             let at = at + TYPE_BYTES + nth * MEMBER_BYTES;
             let (member, bits) = (self.types.index(at + 4)?, kind.member_bits(self.types.at(at + 8)?));
@@ -164,7 +169,7 @@ impl<'b> Btf<'b> {
                 return Some((bits, member));
             }
             let is_unnamed = self.is_text(at, "");
-            let (inside, member) = is_unnamed.then(|| self.member(member, name, depth)).flatten()?;
+            let (inside, member) = is_unnamed.then(|| self.member(member, name, depth, searched)).flatten()?;
             Some((bits.checked_add(inside)?, member))
         })
     }

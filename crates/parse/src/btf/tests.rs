@@ -13,8 +13,7 @@ fn small() -> Vec<u8> {
         let at = strings.windows(whole.len()).position(|window| window == whole).unwrap();
         u32::try_from(at + 1).unwrap()
     };
-    let info = |kind: u32, count: u32| kind << 24 | count;
-    let types: Vec<u32> = [
+    let types = [
         // 1: int
         vec![place("int"), info(1, 0), 4, 32],
         // 2: struct inner, whose member `one` is at bit 64
@@ -27,9 +26,17 @@ fn small() -> Vec<u8> {
         vec![place("outer"), info(4, 2), 24, place("first"), 1, 0, 0, 4, 64],
         // 6: enum reason
         vec![place("reason"), info(6, 2), 4, place("LOW"), 2, place("HIGH"), 0x1_0001],
-    ]
-    .concat();
-    let types: Vec<u8> = types.into_iter().flat_map(u32::to_le_bytes).collect();
+    ];
+    written(&types.concat(), strings)
+}
+
+/// `struct btf_type`'s `info`: a kind, and how many members.
+fn info(kind: u32, count: u32) -> u32 {
+    kind << 24 | count
+}
+
+fn written(types: &[u32], strings: &[u8]) -> Vec<u8> {
+    let types: Vec<u8> = types.iter().copied().flat_map(u32::to_le_bytes).collect();
     let (types_bytes, strings_bytes) = (types.len(), strings.len());
     let length = |bytes: usize| u32::try_from(bytes).unwrap();
     let header = [0x0001_eb9f, 24, 0, length(types_bytes), length(types_bytes), length(strings_bytes)];
@@ -97,6 +104,14 @@ fn a_type_that_holds_itself_ends() {
     bytes[types + 16 + 24 + 12 + 16] = 4;
     let btf = parse(&bytes).unwrap();
     assert_eq!(btf.offset("outer", "other"), None);
+}
+
+#[test]
+fn a_type_that_holds_itself_twice_ends_as_soon() {
+    // 1: struct outer { union 2; }, 2: union { union 2; union 2; }: a way each time deeper, two of them at each depth.
+    let types = [1, info(4, 1), 8, 0, 2, 0, 0, info(5, 2), 8, 0, 2, 0, 0, 2, 0];
+    let bytes = written(&types, b"\0outer\0");
+    assert_eq!(parse(&bytes).unwrap().offset("outer", "sought"), None);
 }
 
 proptest! {
