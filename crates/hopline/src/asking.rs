@@ -28,7 +28,7 @@ use crate::progress;
 
 /// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
 /// our own stack has said that the neighbour is absent.
-const PATIENCE: Duration = Duration::from_millis(3500);
+const PATIENCE: Duration = Duration::from_millis(3300);
 /// How much longer than the slowest answer so far is late, and between which bounds.
 const LATE_TIMES: u32 = 4;
 const LATE_MIN: Duration = Duration::from_millis(100);
