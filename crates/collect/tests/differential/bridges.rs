@@ -28,6 +28,7 @@ fn bridged() -> Scratch {
 #[test]
 fn every_fdb_entry_is_as_bridge_tells_it() {
     let scratch = bridged();
+    scratch.wait_for_forwarding("p2");
     scratch
         .bridge("fdb add 02:00:00:00:00:01 dev p1 master static")
         .bridge("fdb add 02:00:00:00:00:02 dev p2 master dynamic")

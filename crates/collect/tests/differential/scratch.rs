@@ -92,6 +92,15 @@ impl Scratch {
             assert!(Instant::now() < give_up, "{} never came to rest", self.name);
         }
     }
+
+    /// Waits until a bridge's port forwards, which it does a moment after its link is up: who
+    /// asks for an entry of what it learned before is refused (net/bridge/br_fdb.c `fdb_add_entry`).
+    pub(crate) fn wait_for_forwarding(&self, port: &str) {
+        let give_up = Instant::now() + PATIENCE;
+        while self.bridge_json(&format!("link show dev {port}"))[0]["state"] != "forwarding" {
+            assert!(Instant::now() < give_up, "{port} of {} never forwarded", self.name);
+        }
+    }
 }
 
 impl Drop for Scratch {

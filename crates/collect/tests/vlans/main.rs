@@ -23,7 +23,7 @@ use vm::{Feature, KernelWith};
 static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan, Feature::NoOthers], &[]);
 
 #[test]
-fn every_vlan_device_is_as_ip_tells_it() {
+fn with_vlans_every_vlan_device_is_as_ip_tells_it() {
     VLANS.run(|| {
         let (here, there) = (Scratch::new("vlan"), Scratch::new("vlan"));
         here.ip("link add eth1 type dummy")
@@ -72,7 +72,7 @@ fn read_device(netns: &Netns, link: &Link) -> Option<Value> {
 }
 
 #[test]
-fn every_bond_is_as_ip_tells_it() {
+fn with_vlans_every_bond_is_as_ip_tells_it() {
     VLANS.run(|| {
         let scratch = Scratch::new("bond");
         for (bond, mode) in [("bond0", "active-backup"), ("bond1", "802.3ad"), ("bond2", "balance-alb")] {
@@ -122,7 +122,7 @@ fn read_bond(link: &Link) -> Option<Value> {
 }
 
 #[test]
-fn every_vlan_of_every_port_is_as_bridge_tells_it() {
+fn with_vlans_every_vlan_of_every_port_is_as_bridge_tells_it() {
     VLANS.run(|| {
         let scratch = Scratch::new("brvlan");
         scratch
