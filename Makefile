@@ -19,7 +19,7 @@ demo: ## Builds a small cloud, breaks it, diagnoses it, heals it, removes it
 	scripts/demo.sh
 
 test: install-deps ## Runs every test, also those that need root and network namespaces
-	cargo test --workspace --locked $(AS_ROOT)
+	scripts/test.sh $(AS_ROOT)
 
 test-mend: install-deps ## Proves db --apply: 1,000 interleavings with nova and 200 kills, on each of three databases
 	HOPLINE_MEND_ROUNDS=1000 cargo test --release --locked -p novadb --test mend --test mend_together $(AS_ROOT)

@@ -141,7 +141,7 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
 
 #[test]
 fn a_floating_address_that_another_has_is_told_and_nobody_is_led_astray() {
-    let lab = TestLab::up("h");
+    let lab = TestLab::up("hf");
     let known = |of: &str, address: &str| {
         let entry = printed_in(&lab.netns(of), &["ip", "neigh", "show", address]);
         entry.split_whitespace().skip_while(|word| *word != "lladdr").nth(1).map(str::to_owned)

@@ -281,7 +281,7 @@ fn complaints(lab: &TestLab, questions: &[&[&str]], expected: &[String], when: &
 /// What the first, narrowest remedy of a finding changes is enough, and its undo brings the fault back.
 #[test]
 fn the_narrow_remedy_mends_and_can_be_undone() {
-    let lab = TestLab::up("m");
+    let lab = TestLab::up("v");
     let question = ["diagnose", "web1", "--passive"];
     let mut wrong = Vec::new();
     let narrow: [(&str, &[&str]); 5] = [
@@ -454,7 +454,7 @@ fn two_faults_at_once_are_both_named_in_path_order() {
 
 #[test]
 fn a_source_address_that_is_wrong_is_a_fault_though_pings_are_answered() {
-    let lab = TestLab::up("a");
+    let lab = TestLab::up("t");
     lab.break_fault("float-snat-missing");
     printed_in(&lab.netns("web1"), &["ping", "-n", "-c", "1", "-W", "2", "1.2.3.4"]);
     lab.report(&["diagnose", "web1"]).assert_finds(&["float-snat-missing compute1//eth0"], "a ping works");

@@ -54,7 +54,7 @@ fn each_is_named_and_healed(lab: &TestLab, faults: &[(&str, &str)]) {
 }
 
 #[test]
-fn each_host_is_gateway_of_its_own_instances() {
+fn with_vlans_each_host_is_gateway_of_its_own_instances() {
     VLANS.run(|| {
         let lab = TestLab::up_as("vm", &["--manager", "vlan", "--hosts", "2"]);
         reach::assert_reaches(&lab, "web3");
@@ -77,7 +77,7 @@ fn each_host_is_gateway_of_its_own_instances() {
 }
 
 #[test]
-fn one_network_host_is_gateway_of_every_project() {
+fn with_vlans_one_network_host_is_gateway_of_every_project() {
     VLANS.run(|| {
         let lab = TestLab::up_as("vn", &["--manager", "vlan", "--hosts", "2", "--no-multi-host"]);
         reach::assert_reaches(&lab, "web3");
@@ -92,7 +92,7 @@ fn one_network_host_is_gateway_of_every_project() {
 }
 
 #[test]
-fn hosts_share_the_gateways_address_of_each_project_and_of_one_that_is_new() {
+fn with_vlans_hosts_share_the_gateways_address_of_each_project_and_of_one_that_is_new() {
     VLANS.run(|| {
         let lab = TestLab::up_as("vs", &["--manager", "vlan", "--hosts", "2", "--share-address"]);
         reach::assert_reaches(&lab, "web3");

@@ -1,6 +1,8 @@
 //! A lab of a test's own, built by `hopline lab up` and removed when the test ends.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -30,6 +32,9 @@ impl TestLab {
 
     /// The same without building anything.
     pub(crate) fn named(tag: &str) -> TestLab {
+        static TAGS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let is_new = TAGS.lock().unwrap_or_else(PoisonError::into_inner).insert(tag.to_owned());
+        assert!(is_new, "two labs of this test program are tagged {tag}: they would meet when both are up");
         // At most 16 characters: pids have seven digits at most (proc(5), pid_max).
         let name = format!("ht-e2e-{tag}{}", std::process::id());
         TestLab { name, folder: tempfile::tempdir().expect("a temporary folder") }

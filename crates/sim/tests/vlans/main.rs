@@ -28,7 +28,7 @@ use worlds::{PROBES, Probe, WORLDS};
 static VLANS: KernelWith = KernelWith::new(&[Feature::Vlan, Feature::NoOthers], &[]);
 
 #[test]
-fn pings_fare_in_every_world_as_the_walk_says() {
+fn with_vlans_pings_fare_in_every_world_as_the_walk_says() {
     VLANS.run(|| {
         let mut failures = Vec::new();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
