@@ -9,9 +9,10 @@ tests=(cargo test --workspace --locked "$@")
 "${tests[@]}" --no-run
 
 printed=$(mktemp)
-trap 'rm -f "$printed"' EXIT
-"${tests[@]}" --quiet -- with_vlans_ >"$printed" 2>&1 &
+# In a group of their own, so that who stops the one stops the other too.
+setsid "${tests[@]}" --quiet -- with_vlans_ >"$printed" 2>&1 &
 with_vlans=$!
+trap 'kill -- "-$with_vlans" 2>/dev/null || true; rm -f "$printed"' EXIT
 # As many labs at once as may be without their answers coming late.
 RUST_TEST_THREADS=$((2 * $(nproc))) "${tests[@]}" -- --skip with_vlans_ && rest=0 || rest=$?
 wait "$with_vlans" && vlans=0 || vlans=$?
