@@ -32,6 +32,8 @@ const CORE: [(&str, &[&str]); 10] = [
     ("services", &["id", "host", "binary", "deleted"]),
     ("instance_info_caches", &["id", "network_info", "deleted"]),
 ];
+/// Columns that only later series have, of which the earlier ones have the meaning of NULL, or of a flag that is set.
+const OF_LATER_SERIES: [(&str, &str); 1] = [("networks", "enable_dhcp")];
 /// Of these columns each of these tables has one: which instance a row is tied to.
 const KEYS: [&str; 2] = ["instance_uuid", "instance_id"];
 const KEYED: [&str; 4] =
@@ -192,6 +194,17 @@ impl Schema {
     /// Why one of these tables cannot be read.
     pub(crate) fn lack(&self, tables: &[&str]) -> Option<Lack> {
         tables.iter().find_map(|table| self.lacking.get(table).copied())
+    }
+
+    /// Which of these columns is missing, though every series has it: a statement that takes it for NULL would find
+    /// what is not so, or nothing.
+    pub(crate) fn lacks_one(
+        &self,
+        mut columns: impl Iterator<Item = (&'static str, &'static str)>,
+    ) -> Option<Lack> {
+        let is_missing =
+            |of: &(&'static str, &'static str)| !self.has(of.0, of.1) && !OF_LATER_SERIES.contains(of);
+        columns.find(is_missing).map(|(table, column)| Lack::Column(table, column))
     }
 
     /// Refuses a database of whose tables nothing can be said.

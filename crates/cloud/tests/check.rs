@@ -7,6 +7,26 @@ mod support;
 use cloud::{Clock, DatabaseError, DatabaseUrl, ROWS_MAX};
 use support::{PATIENCE, make_sqlite};
 
+/// Columns that every series has, and the small clouds of the fixtures leave out.
+const BEYOND_FIXTURES: [(&str, &[&str]); 4] = [
+    ("instances", &["task_state", "project_id"]),
+    ("networks", &["netmask", "broadcast", "project_id", "vpn_private_address"]),
+    ("fixed_ips", &["updated_at"]),
+    ("floating_ips", &["project_id"]),
+];
+
+/// A fixture with them, where it has not got them.
+fn whole(fixture: &str) -> String {
+    let mut sql = fixture.to_owned();
+    for (table, columns) in BEYOND_FIXTURES {
+        let start = fixture.find(&format!("CREATE TABLE {table} (")).unwrap();
+        let end = start + fixture[start..].find(");").unwrap();
+        let missing = columns.iter().filter(|column| !fixture[start..end].contains(&format!(" {column} ")));
+        missing.for_each(|column| sql.push_str(&format!("\nALTER TABLE {table} ADD COLUMN {column};")));
+    }
+    sql
+}
+
 /// `CODE: ROW` of all that is found, and which codes could not be looked for.
 fn checked(sql: &str) -> (Vec<String>, Vec<&'static str>) {
     let dir = tempfile::tempdir().unwrap();
@@ -26,7 +46,7 @@ fn checked(sql: &str) -> (Vec<String>, Vec<&'static str>) {
 
 #[test]
 fn essex_points_at_instances_by_number_and_deletes_by_a_flag() {
-    let essex = include_str!("fixtures/essex.sql");
+    let essex = &whole(include_str!("fixtures/essex.sql"));
     let (found, not_looked_for) = checked(essex);
     // 2 is allocated to an instance that is deleted.
     assert_eq!(found, ["fixed-ip-leaked: fixed_ips 2"]);
@@ -38,14 +58,14 @@ fn essex_points_at_instances_by_number_and_deletes_by_a_flag() {
 
 #[test]
 fn havana_is_checked_without_share_address() {
-    let (found, _) = checked(include_str!("fixtures/havana.sql"));
+    let (found, _) = checked(&whole(include_str!("fixtures/havana.sql")));
     // The fixture has no row that is free.
     assert_eq!(found, ["network-full: networks 1"]);
 }
 
 #[test]
 fn queens_has_what_its_fixture_says() {
-    let (found, _) = checked(include_str!("fixtures/queens.sql"));
+    let (found, _) = checked(&whole(include_str!("fixtures/queens.sql")));
     let expected = [
         // On a fixed address that is deleted, and leased by nobody.
         "float-fixed-ip-gone: floating_ips 4",
@@ -72,7 +92,7 @@ fn what_is_not_novas_is_said_so() {
 fn a_time_out_out_of_all_bounds_is_a_long_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("nova.db");
-    make_sqlite(&path, include_str!("fixtures/queens.sql"));
+    make_sqlite(&path, &whole(include_str!("fixtures/queens.sql")));
     let clock = Clock { timeout_s: u64::MAX, ..Clock::default() };
     let checked = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &clock, |_| ()).unwrap();
     assert!(checked.looked_for.contains(&"fixed-ip-not-released"));
@@ -88,7 +108,7 @@ fn repairs_that_a_series_cannot_be_told_are_not_printed() {
         let remedies = checked.found.iter().flat_map(|found| found.finding(ROWS_MAX).remedy);
         remedies.map(|remedy| (remedy.command, remedy.note)).collect::<Vec<_>>()
     };
-    let essex = include_str!("fixtures/essex.sql");
+    let essex = &whole(include_str!("fixtures/essex.sql"));
     let flags = "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_id = NULL, ";
     let row = "WHERE id = 2 AND instance_id = 2 AND deleted = 0";
     let nobody = "one row; nobody has the address".to_owned();
@@ -98,7 +118,27 @@ fn repairs_that_a_series_cannot_be_told_are_not_printed() {
     let marked = "UPDATE virtual_interfaces SET deleted = TRUE WHERE id = 9 AND address = 'fa:16:3e:00:00:09' AND \
                   instance_id = 2 AND deleted = 0";
     assert_eq!(repairs(&format!("{essex}{orphan}")), [(marked.to_owned(), "one row".to_owned())]);
-    let owned = "ALTER TABLE instances ADD COLUMN project_id VARCHAR(255) DEFAULT 'p1';";
-    let why = "no statement for its rows: this database has no floating_ips.project_id".to_owned();
-    assert!(repairs(&format!("{essex}{owned}")).contains(&(String::new(), why)));
+    let without = "ALTER TABLE fixed_ips DROP COLUMN virtual_interface_id;";
+    let why = "no statement for its rows: this database has no fixed_ips.virtual_interface_id".to_owned();
+    assert_eq!(repairs(&format!("{essex}{without}")), [(String::new(), why)]);
+}
+
+/// What takes a column for NULL that every series has would find what is not so, or miss what is.
+#[test]
+fn a_column_that_every_series_has_is_missed_by_name() {
+    let queens = whole(include_str!("fixtures/queens.sql"));
+    let (found, not_looked_for) = checked(&queens);
+    assert_eq!(not_looked_for, ["host-address-without-service", "info-cache-differs"]);
+    for (table, column, codes) in [
+        ("floating_ips", "project_id", &["float-without-project"][..]),
+        ("networks", "vpn_private_address", &["fixed-ip-reserved-in-use"]),
+        ("fixed_ips", "updated_at", &["fixed-ip-not-released"]),
+        ("instances", "vm_state", &["instance-without-address"]),
+    ] {
+        let without = format!("{queens}\nALTER TABLE {table} DROP COLUMN {column};");
+        let (still_found, not_looked_for) = checked(&without);
+        assert!(codes.iter().all(|code| not_looked_for.contains(code)), "{column}: {not_looked_for:?}");
+        let is_known = |line: &String| found.contains(line);
+        assert!(still_found.iter().all(is_known), "{column}: {still_found:?}");
+    }
 }

@@ -7,8 +7,8 @@ use model::finding::EvidenceKind;
 use model::{Intent, Snapshot};
 
 use super::repairs::statement;
-use super::words::{For, Words};
-use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, caches, networks};
+use super::words::{For, Words, columns};
+use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, Spec, caches, networks};
 use crate::cells::Cell;
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
@@ -81,7 +81,7 @@ async fn look_for_all(
 ) -> Result<Checked, sqlx::Error> {
     let mut checked = Checked { found: Vec::new(), looked_for: Vec::new(), not_looked_for: Vec::new() };
     for check in DB_CATALOGUE {
-        if let Some(lack) = schema.lack(check.inconsistency.needs) {
+        if let Some(lack) = lack(schema, &check.inconsistency) {
             checked.not_looked_for.push((check.code, lack));
             continue;
         }
@@ -94,6 +94,19 @@ async fn look_for_all(
         checked.found.extend((found.count > 0).then_some(found));
     }
     Ok(checked)
+}
+
+/// Why it cannot be looked for: a table is missing, or a column of those that are there.
+fn lack(schema: &Schema, spec: &Spec) -> Option<Lack> {
+    let statements: &[&'static str] = match &spec.look {
+        Look::Sql(sql) | Look::Sieved { sql, .. } => &[sql],
+        Look::Guarded { guard, sql } => &[guard, sql],
+        Look::Networks(_) => &[networks::SQL],
+        Look::Caches => &[caches::SQL],
+        Look::Hosts { .. } => &[],
+    };
+    let columns = statements.iter().flat_map(|sql| columns(sql));
+    schema.lack(spec.needs).or_else(|| schema.lacks_one(columns))
 }
 
 /// What statements are put into.

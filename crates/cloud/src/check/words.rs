@@ -74,7 +74,7 @@ impl Words<'_> {
 
     fn word(&self, word: &str) -> String {
         match word.split_once(' ') {
-            None => self.text(&self.column(word)),
+            None => self.shown(word),
             Some(("raw", column)) => self.column(column),
             Some(("brief", column)) => match self.reader {
                 For::Server => {
@@ -121,6 +121,18 @@ impl Words<'_> {
         match self.reader {
             For::Server => self.schema.as_text(expression),
             For::People => expression.to_owned(),
+        }
+    }
+
+    /// The column as text. PostgreSQL writes an `inet` with its length, which is part of a network's range, and which
+    /// nobody writes behind an address.
+    fn shown(&self, column: &str) -> String {
+        let type_of = |(alias, name): (&str, &str)| self.schema.cast_to(table(alias), name);
+        match (self.reader, column.split_once('.').filter(|(_, name)| *name != "cidr").and_then(type_of)) {
+            (For::Server, Some("inet")) if self.schema.dialect == Dialect::Postgres => {
+                format!("HOST({column})")
+            }
+            (For::Server | For::People, _) => self.text(&self.column(column)),
         }
     }
 
@@ -197,6 +209,13 @@ impl Words<'_> {
         let is_one = |table, column| matches!(self.schema.cast_to(table, column), Some("inet" | "cidr"));
         is_one("fixed_ips", "address") && is_one("networks", "cidr")
     }
+}
+
+/// The columns that a statement speaks of, with their tables: `f.address`, in a word or beside one.
+pub(super) fn columns(statement: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.';
+    let names = statement.split(move |letter| !is_of_name(letter)).filter_map(|name| name.split_once('.'));
+    names.map(|(alias, column)| (table(alias), column)).filter(|(table, _)| !table.is_empty())
 }
 
 /// Where a word's closing brace is: one with words in it has several.

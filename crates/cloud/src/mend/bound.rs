@@ -16,12 +16,13 @@ use crate::schema::Schema;
 macro_rules! bind {
     ($driver:ty, $sql:expr, $values:expr) => {{
         let is_kept = <$driver as sqlx::Database>::NAME == sqlx::MySql::NAME;
-        $values.iter().fold(sqlx::query::<$driver>(AssertSqlSafe($sql)).persistent(is_kept), |query, value| {
-            match value.clone() {
+        $values.iter().fold(
+            sqlx::query::<$driver>(AssertSqlSafe($sql)).persistent(is_kept),
+            |query, value| match value.clone() {
                 Value::Text(text) => query.bind(text),
                 Value::Number(number) => query.bind(number),
-            }
-        })
+            },
+        )
     }};
 }
 

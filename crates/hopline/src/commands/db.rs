@@ -123,7 +123,11 @@ fn conclude(
             coverage.gaps.extend(live.chain(bundled).map(|name| not_seen(name, why)));
         }
     }
-    let outcome = if findings.is_empty() { Outcome::Healthy } else { Outcome::Fault };
+    let outcome = match (findings.is_empty(), checked.not_looked_for.is_empty()) {
+        (false, _) => Outcome::Fault,
+        (true, true) => Outcome::Healthy,
+        (true, false) => Outcome::Undetermined,
+    };
     Diagnosis {
         command: "db check".to_owned(),
         subject: url.to_string(),
