@@ -26,7 +26,11 @@ fn wanted() -> BTreeMap<String, String> {
     of_diagnosis.iter().for_each(|(code, summary, _)| index.push_str(&line(code, summary)));
     index.push_str(&format!("\n## Of the database ({}, `hopline db check`)\n\n", of_database.len()));
     of_database.iter().for_each(|(code, summary, _)| index.push_str(&line(code, summary)));
-    let pages = of_diagnosis.into_iter().chain(of_database);
+    let of_packets = report::PACKET_CATALOGUE;
+    index.push_str(&format!("\n## Of packets ({}, `hopline correlate`)\n\n", of_packets.len()));
+    of_packets.iter().for_each(|finding| index.push_str(&line(finding.code, finding.summary())));
+    let of_packets = of_packets.iter().map(|one| (one.code, one.summary().to_owned(), one.page.to_owned()));
+    let pages = of_diagnosis.into_iter().chain(of_database).chain(of_packets);
     let pages = pages.map(|(code, _, page)| (format!("{code}.md"), page));
     pages.chain([("README.md".to_owned(), index)]).collect()
 }

@@ -24,8 +24,8 @@ mod tree;
 pub use clean::clean;
 pub use html::html;
 pub use journeys::{
-    Captured, Copied, Journeys, Layout, Note, PacketAt, Sequence, Unreadable, journey_fitting, journey_line,
-    journey_text, stamp,
+    Captured, Copied, Journeys, Layout, Note, PACKET_CATALOGUE, PacketAt, PacketFinding, Sequence,
+    Unreadable, journey_fitting, journey_line, journey_text, stamp,
 };
 pub use json::{SCHEMA, json};
 pub use minimal::minimal;

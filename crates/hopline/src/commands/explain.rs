@@ -1,7 +1,8 @@
-//! `hopline explain`: the pages of the findings, of the diagnosis and of the database.
+//! `hopline explain`: the pages of the findings, of the diagnosis, of the database and of packets.
 
 use checks::CATALOGUE;
 use cloud::DB_CATALOGUE;
+use report::PACKET_CATALOGUE;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -12,7 +13,8 @@ use crate::plan::Format;
 pub(super) fn run(code: Option<&str>, format: Format) -> Result<(), Failure> {
     let Some(code) = code else { return list(format) };
     let of_database = || DB_CATALOGUE.iter().find(|check| check.code == code)?.page();
-    let page = checks::explain(code).or_else(of_database).ok_or_else(|| {
+    let of_packets = || Some(PACKET_CATALOGUE.iter().find(|finding| finding.code == code)?.page.to_owned());
+    let page = checks::explain(code).or_else(of_database).or_else(of_packets).ok_or_else(|| {
         let failure = Failure::new(format!("there is no finding `{code}`"));
         let entries = entries();
         match meant(code, entries.iter().map(|(known, _)| *known)) {
@@ -30,7 +32,8 @@ pub(super) fn run(code: Option<&str>, format: Format) -> Result<(), Failure> {
 fn entries() -> Vec<(&'static str, String)> {
     let of_diagnosis = CATALOGUE.iter().map(|check| (check.code, check.summary()));
     let of_database = DB_CATALOGUE.iter().filter_map(|check| Some((check.code, check.summary()?)));
-    of_diagnosis.chain(of_database).collect()
+    let of_packets = PACKET_CATALOGUE.iter().map(|finding| (finding.code, finding.summary().to_owned()));
+    of_diagnosis.chain(of_database).chain(of_packets).collect()
 }
 
 fn list(format: Format) -> Result<(), Failure> {
