@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use cli_support::Run;
 use score::tables::RECORDS;
 use serde_json::{Value, json};
-use support::assert_none;
 use support::report::list;
 use support::test_lab::TestLab;
+use support::{assert_none, printed_in};
 
 /// The lab's site file without the second host and what runs there.
 fn first_host_alone(lab: &TestLab, folder: &Path) -> PathBuf {
@@ -24,6 +24,19 @@ fn first_host_alone(lab: &TestLab, folder: &Path) -> PathBuf {
     let blocks: Vec<&str> = site.split("\n\n").filter(is_kept).collect();
     assert!(blocks.len() < site.split("\n\n").count(), "{site}");
     let path = folder.join("site.toml");
+    std::fs::write(&path, blocks.join("\n\n")).unwrap();
+    path
+}
+
+/// The same of one compute host, whose instances cannot be entered: what a support desk has of a cloud as a rule.
+fn one_host_from_outside(lab: &TestLab, host: &str, folder: &Path) -> PathBuf {
+    let site = std::fs::read_to_string(lab.site()).unwrap();
+    let own = format!("name = \"{host}\"");
+    let is_kept =
+        |block: &&str| block.contains("[cloud]") || (block.contains("[[host]]") && block.contains(&own));
+    let blocks: Vec<&str> = site.split("\n\n").filter(is_kept).collect();
+    assert_eq!(blocks.len(), 2, "{site}");
+    let path = folder.join(format!("{host}.toml"));
     std::fs::write(&path, blocks.join("\n\n")).unwrap();
     path
 }
@@ -68,4 +81,28 @@ fn one_host_of_two_is_judged_by_its_own_rows_as_by_all() {
         }
     }
     assert_none(&wrong);
+}
+
+/// The gateway of web1 is on a network host that was not read, and web1's neighbour on another.
+#[test]
+fn who_is_beyond_what_was_read_is_not_taken_for_absent() {
+    for shape in [&["--hosts", "2", "--no-multi-host"][..], &["--hosts", "2"]] {
+        let lab = TestLab::up_as(if shape.len() > 2 { "pn" } else { "pm" }, shape);
+        let folder = tempfile::tempdir().unwrap();
+        for host in ["compute1", "compute2"] {
+            let site = one_host_from_outside(&lab, host, folder.path());
+            for question in [&["check"][..], &["diagnose", "--all", "--passive"], &["diagnose", "--all"]] {
+                let run = lab.hopline(&[question, &["--json", "--site", site.to_str().unwrap()]].concat());
+                let (_, said) = said(&run);
+                assert_eq!(said["findings"], json!([]), "{shape:?} {host} {question:?}: {said:#?}");
+            }
+        }
+        // Who is meant to be on a host that was read, and is not there, is missed.
+        let site = one_host_from_outside(&lab, "compute1", folder.path());
+        if shape.len() == 2 {
+            printed_in(&lab.netns("compute1"), &["ip", "address", "flush", "dev", "br100"]);
+            let run = lab.hopline(&["check", "--json", "--site", site.to_str().unwrap()]);
+            assert_eq!(run.code, 1, "{run:?}");
+        }
+    }
 }

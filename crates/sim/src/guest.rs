@@ -68,11 +68,28 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
             trail.unknown(instance_place(&instance.name), &frame, why, need)
         }
         (None, None) => {
+            if let Some(by) = asked.left_by().filter(|_| !is_of_what_was_read(world, instance, next)) {
+                let here = place(world.ns(by.ns), world.link(by), Stage::Wire);
+                let detail = format!("next hop {next} is beyond what was read");
+                trail.pass(here.clone(), &frame, detail, Vec::new());
+                return trail.left_site(here, &Skb::new(frame), by);
+            }
             let because = Some(Box::new(asked.died_on()));
             let stop = Stop::NeighbourUnresolved { ip: next.into(), because };
             trail.drop(instance_place(&instance.name), &frame, stop, Vec::new())
         }
     }
+}
+
+/// Whoever is meant to have an address in the instance's network is on a host that was read: the host that is the
+/// gateway of the instance's, or that of another instance. Nobody has it then who is not met there.
+fn is_of_what_was_read(world: &World, instance: &Instance, ip: Ipv4Addr) -> bool {
+    let was_read = |host: &str| world.main_ns(host).is_some();
+    let host = &instance.host;
+    let mut gateways = world.intent.networks.iter().filter(|network| network.gateway_on(host) == Some(ip));
+    let mut others = world.intent.instances.iter();
+    gateways.any(|network| was_read(network.server_for(host)))
+        || others.any(|other| other.vifs.iter().any(|vif| vif.fixed.contains(&ip)) && was_read(&other.host))
 }
 
 /// The ARP exchange for an address from an instance that cannot be entered; `None` where its NIC is
