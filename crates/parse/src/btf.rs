@@ -156,7 +156,13 @@ impl<'b> Btf<'b> {
 
     /// Where a structure has a member, in bits, and its type. What was searched in vain is not searched again: a
     /// structure that claims to hold itself many times over would be walked without end.
-    fn member(&self, of: usize, name: &str, depth: u8, searched: &mut BTreeSet<usize>) -> Option<(u32, usize)> {
+    fn member(
+        &self,
+        of: usize,
+        name: &str,
+        depth: u8,
+        searched: &mut BTreeSet<usize>,
+    ) -> Option<(u32, usize)> {
         let depth = depth.checked_sub(1)?;
         let (at, kind) = self.resolved(of).filter(|(_, kind)| kind.is_aggregate())?;
         if !searched.insert(at) {
@@ -169,7 +175,8 @@ impl<'b> Btf<'b> {
                 return Some((bits, member));
             }
             let is_unnamed = self.is_text(at, "");
-            let (inside, member) = is_unnamed.then(|| self.member(member, name, depth, searched)).flatten()?;
+            let (inside, member) =
+                is_unnamed.then(|| self.member(member, name, depth, searched)).flatten()?;
             Some((bits.checked_add(inside)?, member))
         })
     }
