@@ -26,6 +26,7 @@ pub use pages::{PACKET_CATALOGUE, PacketFinding};
 pub use sequence::{Captured, Sequence};
 pub use stamp::full as stamp;
 pub(crate) use stamp::micros;
+pub(crate) use told::packets;
 
 /// A file that could not be read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,7 @@ mod picture;
 mod records;
 mod seen_way;
 mod sheet;
+mod strip;
 mod style;
 mod terminal;
 mod tree;

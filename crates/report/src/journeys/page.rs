@@ -10,6 +10,7 @@ use super::told::{self, packets};
 use super::{Journeys, json};
 use crate::Style;
 use crate::page::{Page, Span, plain};
+use crate::strip::APART;
 use crate::style::{Mark, Role};
 
 /// Translations and stretches shown unless all is asked for.
@@ -205,7 +206,7 @@ pub(super) fn stretch_text(stretch: &Stretch, is_within: bool) -> String {
         let (half, most, max) = (latency.percentile(50), latency.percentile(99), latency.max());
         parts.push(format!("p50 {} us, p99 {} us, max {} us", us(half), us(most), us(max)));
     } else if !is_within {
-        parts.push("not timed: the clocks are not known to agree".to_owned());
+        parts.push(APART.to_owned());
     }
     if parts.is_empty() { "nothing changes".to_owned() } else { parts.join("; ") }
 }

@@ -12,17 +12,16 @@ mod flows;
 mod keep;
 mod page;
 mod samples;
-mod strip;
+mod strips;
 
 use std::io::{self, Write};
 
 pub use keep::Sequence;
 
 use super::Journeys;
-use crate::arrows;
 use crate::escape::Escaped;
 use crate::html::document;
-use crate::picture;
+use crate::{arrows, picture, strip};
 
 /// How the picture looks, beside what all pictures have in common.
 const STYLE: &str = include_str!("sequence/style.css");
@@ -44,7 +43,7 @@ impl Captured<'_> {
     /// Writes the page: one HTML document that loads and runs nothing.
     pub fn html(&self, out: &mut dyn Write) -> io::Result<()> {
         let title = format!("hopline {}: {}", self.command, page::headline(self.journeys).1);
-        document(&title, &[picture::STYLE, arrows::STYLE, STYLE], &page::body(self), out)
+        document(&title, &[picture::STYLE, arrows::STYLE, strip::STYLE, STYLE], &page::body(self), out)
     }
 
     /// Writes the picture alone, as an SVG document.
@@ -54,10 +53,11 @@ impl Captured<'_> {
         write!(
             out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" \
-             role=\"img\">\n<title>{title}</title>\n<style>{}{}{STYLE}</style>\n<rect class=\"paper\" width=\"{w}\" \
+             role=\"img\">\n<title>{title}</title>\n<style>{}{}{}{STYLE}</style>\n<rect class=\"paper\" width=\"{w}\" \
              height=\"{h}\"/>\n{body}</svg>\n",
             picture::STYLE,
             arrows::STYLE,
+            strip::STYLE,
             w = picture.width,
             h = picture.height,
             title = Escaped(&page::headline(self.journeys).1),

@@ -145,6 +145,6 @@ fn incomplete(journeys: &Journeys<'_>) -> Vec<Told> {
 }
 
 /// `1 packet`, `2 packets`.
-pub(super) fn packets(count: u64) -> String {
+pub(crate) fn packets(count: u64) -> String {
     if count == 1 { "1 packet".to_owned() } else { format!("{count} packets") }
 }

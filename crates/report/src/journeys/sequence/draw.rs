@@ -8,7 +8,7 @@ use super::super::Journeys;
 use super::super::one::took;
 use super::super::packet::ends;
 use super::choose::{Choice, Drawn, common_ns};
-use super::{Captured, strip};
+use super::{Captured, strips};
 use crate::arrows::{self, Grid, LEFT, Loss, Picture, Point, RIGHT, Row, columns};
 use crate::clean::clean;
 use crate::escape::Escaped;
@@ -96,6 +96,6 @@ pub(super) fn whole(captured: &Captured<'_>, choice: &Choice, width: usize) -> P
         }
         bottom += 8;
     }
-    bottom = strip::beneath(&mut body, captured, width, bottom);
+    bottom = strips::beneath(&mut body, captured, width, bottom);
     Picture { body, width, height: bottom + 6 }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::one::took;
 use super::super::packet::ends;
 use super::super::stamp::{full, micros};
 use super::choose::Drawn;
@@ -65,8 +66,8 @@ fn stops(out: &mut String, captured: &Captured<'_>, drawn: &Drawn) {
             let _ = write!(out, ", {} times", stop.copies);
         }
         if offset != 0 {
-            let took = super::strip::time_text(offset);
-            let _ = write!(out, ", by a clock that is {took} ahead");
+            let took = took(offset);
+            let _ = write!(out, ", by a clock that is {} ahead", took.trim_start_matches('+'));
         }
         out.push_str("</p></li>\n");
         before = Some(now);

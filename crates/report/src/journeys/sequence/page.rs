@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::super::told::{self, packets};
 use super::super::{Journeys, page};
 use super::choose::{self, Choice};
-use super::{Captured, draw, evidence, strip};
+use super::{Captured, draw, evidence, strips};
 use crate::arrows::{self, WIDTHS};
 use crate::escape::Escaped;
 use crate::html::{role_class, sign};
@@ -135,40 +135,26 @@ fn latencies(out: &mut String, captured: &Captured<'_>) {
         return;
     }
     out.push_str("<section class=\"strips\"><h2>How long each stretch took</h2>\n");
-    let (strips, left_out) = strip::strips(captured);
-    let (few, strips): (Vec<_>, Vec<_>) = strips.into_iter().partition(strip::Strip::is_of_few);
-    for strip in &strips {
-        let _ = writeln!(
-            out,
-            "<h3>{} to {}</h3><p>{}</p>",
-            Escaped(&cut(strip.from, NAME_MAX)),
-            Escaped(&cut(strip.to, NAME_MAX)),
-            strip::words(strip.stretch)
-        );
-        if strip.dots.is_empty() {
+    let (strips, left_out) = strips::strips(captured);
+    let (few, strips): (Vec<_>, Vec<_>) = strips.into_iter().partition(strips::Timed::is_of_few);
+    for strips::Timed { from, to, took, strip, count } in &strips {
+        let words = took.words();
+        let (from, to) = (cut(from, NAME_MAX), cut(to, NAME_MAX));
+        let _ = writeln!(out, "<h3>{} to {}</h3><p>{words}</p>", Escaped(&from), Escaped(&to));
+        if strip.points.is_empty() {
             out.push_str(
                 "<p class=\"dim\">Its clocks drift apart: no single time is known well enough.</p>\n",
             );
             continue;
         }
-        let (low, high) = strip.scale;
-        let time = |ns: u64| strip::time_text(i64::try_from(ns).unwrap_or(i64::MAX));
-        let (begin, end) = strip::span(strip);
-        let (drawn, count) = strip.drawn;
-        let dots = if drawn as u64 == count {
+        let drawn = strip.points.len();
+        let dots = if drawn as u64 == *count {
             "A dot is a packet".to_owned()
         } else {
             format!("{drawn} dots, evenly chosen, and the longest")
         };
-        let _ = writeln!(
-            out,
-            "<div class=\"strip\"><p class=\"scale\"><span>{}</span><span>{}</span></p>{}</div>\n\
-             <p class=\"span\"><span>{begin}</span><span>{dots}; line: median, dashes: 99 of 100</span>\
-             <span>{end}</span></p>",
-            time(high),
-            time(low),
-            strip::field(strip, "role=\"img\" aria-label=\"times as dots\""),
-        );
+        strip.inline(out, &words);
+        strip.span(out, &format!("{dots}; line: median, dashes: 99 of 100"));
     }
     let untimed = stretches.iter().filter(|((from, to), stretch)| from == to || !stretch.is_timed);
     let untimed: Vec<_> = untimed.collect();
@@ -176,7 +162,7 @@ fn latencies(out: &mut String, captured: &Captured<'_>) {
         out.push_str("<ul>\n");
         for strip in &few {
             let name = format!("{} to {}", strip.from, strip.to);
-            let (name, words) = (cut(&name, NAME_MAX), strip::words(strip.stretch));
+            let (name, words) = (cut(&name, NAME_MAX), strip.took.words());
             let _ = writeln!(out, "<li>{}: {words}</li>", Escaped(&name));
         }
         for ((from, to), stretch) in untimed.iter().take(LINES_MAX) {
