@@ -7,6 +7,7 @@
 mod findings;
 mod ladder;
 mod packets;
+mod stretches;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -17,7 +18,7 @@ use model::path::Exchange;
 
 use crate::escape::Escaped;
 use crate::style::Mark;
-use crate::{arrows, picture, terminal};
+use crate::{arrows, picture, strip, terminal};
 
 /// How pages look, in light and dark and on paper.
 pub(crate) const STYLE: &str = include_str!("html/style.css");
@@ -51,7 +52,7 @@ pub fn html(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
         Some(first) => format!("{}: {}", diagnosis.subject, first.summary),
         None => format!("{}: {}", diagnosis.subject, outcome(diagnosis.outcome).1),
     };
-    document(&title, &[picture::STYLE, arrows::STYLE], &body, out)
+    document(&title, &[picture::STYLE, arrows::STYLE, strip::STYLE], &body, out)
 }
 
 /// What every page's head says first. Its policy refuses all but the page's own style, should a browser be talked into

@@ -18,7 +18,7 @@ use model::Diagnosis;
 pub(crate) use told::{Told, shows_first_finding, told};
 
 use crate::escape::Escaped;
-use crate::{arrows, seen_way};
+use crate::{arrows, seen_way, strip};
 
 /// How the picture looks, in light and dark; the page's own style holds it, too.
 pub(crate) const STYLE: &str = include_str!("picture/style.css");
@@ -27,7 +27,7 @@ pub(crate) const STYLE: &str = include_str!("picture/style.css");
 const STATIONS: usize = 7;
 
 /// Writes the picture of the path that the first finding is on as an SVG document that needs nothing else; beneath it,
-/// how its packets were seen to go, where they were.
+/// how its packets were seen to go, where they were, and how long that took.
 pub fn svg(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     let title = title(diagnosis);
     let picture = draw::picture(diagnosis, STATIONS, draw::Links::No);
@@ -36,9 +36,10 @@ pub fn svg(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     write!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {height}\" width=\"{w}\" height=\"{height}\" \
-         role=\"img\">\n<title>{title}</title>\n<style>{STYLE}{}</style>\n<rect class=\"paper\" width=\"{w}\" \
+         role=\"img\">\n<title>{title}</title>\n<style>{STYLE}{}{}</style>\n<rect class=\"paper\" width=\"{w}\" \
          height=\"{height}\"/>\n{body}",
         if seen.is_some() { arrows::STYLE } else { "" },
+        if seen.is_some() { strip::STYLE } else { "" },
         w = picture.width,
         title = Escaped(&title),
         body = picture.body,

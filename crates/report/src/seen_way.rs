@@ -1,4 +1,6 @@
-//! How the packets of a diagnosis' questions were seen to go, as rows of arrows.
+//! How the packets of a diagnosis' questions were seen to go, as rows of arrows, and how long that took.
+
+pub(crate) mod stretches;
 
 use model::Diagnosis;
 use model::journey::{End, Journey, SeenWay, Stop};
@@ -7,6 +9,7 @@ use crate::arrows::{self, Grid, Loss, Picture, Point, Row};
 use crate::clean::clean;
 use crate::picture::text::cut;
 use crate::picture::{Told, told};
+use crate::strip::STRIPS_MAX;
 use crate::style::Mark;
 
 /// The one that is shown first: of the path that the picture is of; else the first on which something is lost.
@@ -31,10 +34,21 @@ pub(crate) fn mark(way: &SeenWay) -> Mark {
     }
 }
 
-/// The picture of the first one, as part of one that stands alone.
+/// Pixels of a strip's field in a picture that stands alone.
+const HIGH: usize = 40;
+
+/// The picture of the first one, as part of one that stands alone: its packets, and strips of their times beneath.
 pub(crate) fn picture(diagnosis: &Diagnosis, width: usize) -> Option<Picture> {
     let way = diagnosis.seen.get(first(diagnosis)?)?;
-    Some(arrows::whole(&grid(way, width), &rows(way)))
+    let Picture { mut body, height, .. } = arrows::whole(&grid(way, width), &rows(way));
+    let timed = stretches::of(way).into_iter().filter_map(|stretch| {
+        let name = format!("{}: {}", stretch.name, stretch.words);
+        Some((stretch.strip?, name))
+    });
+    let height = timed
+        .take(STRIPS_MAX)
+        .fold(height, |top, (strip, name)| strip.beneath(&mut body, &name, width, (top, HIGH)));
+    Some(Picture { body, width, height })
 }
 
 pub(crate) fn grid(way: &SeenWay, width: usize) -> Grid {

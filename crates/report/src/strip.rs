@@ -126,7 +126,8 @@ impl Strip {
             let _ = write!(dots, "M{} {}h0", across(*time, self.times), place(*ns));
         }
         dots.push_str("\"/>");
-        if let Some((time, ns)) = self.points.iter().max_by_key(|point| point.1).filter(|_| self.has_longest) {
+        if let Some((time, ns)) = self.points.iter().max_by_key(|point| point.1).filter(|_| self.has_longest)
+        {
             let (x, y) = (across(*time, self.times), place(*ns));
             let _ = write!(dots, "<path class=\"longest\" d=\"M{x} {y}h0\"/>");
         }
@@ -155,7 +156,13 @@ impl Strip {
 
     /// The strip beneath a picture that stands alone, so many pixels high, with what it is and tells above it. Returns
     /// its bottom.
-    pub(crate) fn beneath(&self, out: &mut String, name: &str, width: usize, (top, high): (usize, usize)) -> usize {
+    pub(crate) fn beneath(
+        &self,
+        out: &mut String,
+        name: &str,
+        width: usize,
+        (top, high): (usize, usize),
+    ) -> usize {
         let bottom = told(out, name, width, top);
         if self.points.is_empty() {
             return bottom;
@@ -172,8 +179,8 @@ impl Strip {
     }
 }
 
-/// A stretch in one line of a picture, where no more is known of it or too little to be drawn.
-pub(crate) fn told(out: &mut String, name: &str, width: usize, top: usize) -> usize {
+/// A strip's words in one line, and where what is beneath it begins.
+fn told(out: &mut String, name: &str, width: usize, top: usize) -> usize {
     let (y, text) = (top + 20, cut(&clean(name), (width - LEFT - RIGHT) * 10 / 75));
     let _ = writeln!(out, "<text class=\"tell\" x=\"{LEFT}\" y=\"{y}\">{}</text>", Escaped(&text));
     top + WORDS - 2
@@ -219,7 +226,10 @@ mod tests {
     #[test]
     fn a_scale_begins_below_the_least() {
         assert_eq!([0, 1_000, 1 << 62].map(|least| scale(least, 0).0), [100, 800, u64::MAX / 5]);
-        assert_eq!([(1_000, 2_000), (1_000, 9_000)].map(|(least, most)| scale(least, most).1), [2_400, 9_000]);
+        assert_eq!(
+            [(1_000, 2_000), (1_000, 9_000)].map(|(least, most)| scale(least, most).1),
+            [2_400, 9_000]
+        );
     }
 
     #[test]

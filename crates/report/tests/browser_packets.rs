@@ -16,6 +16,9 @@ use serde_json::json;
 /// Texts of the pictures that leave them, or that lie over one another.
 const CROWDED: &str = include_str!("chromium/crowded_rows.js");
 
+/// Strips that are too small to be read, or lie over their words, or say nothing to whoever does not see them.
+const POOR_STRIPS: &str = include_str!("chromium/poor_strips.js");
+
 const UNFOLD: &str = "document.querySelectorAll('details').forEach(e => e.open = true)";
 
 fn written(folder: &Path, name: &str, diagnosis: &Diagnosis) -> PathBuf {
@@ -36,10 +39,12 @@ fn pages_are_whole_at_every_width_in_light_and_dark() {
         let file = written(folder.path(), name, diagnosis);
         let page = (format!("packets-{name}"), *name == "hostile");
         chromium::sweep(&mut browser, (&page.0, &file, page.1), CROWDED, |browser, case| {
-            let shown =
-                "[...document.querySelectorAll('.sequence svg')].filter(e => e.checkVisibility()).length";
+            let shown = "[...document.querySelectorAll('.sequence .heads, .sequence .rows')] \
+                         .filter(e => e.checkVisibility()).length";
             assert_eq!(browser.run(shown), 2, "{case}: heads and rows of one width");
             browser.run(UNFOLD);
+            assert_eq!(browser.run(POOR_STRIPS), json!([]), "{case}");
+            assert_ne!(browser.run("document.querySelectorAll('.stretches .strip').length"), 0, "{case}");
         });
     }
 }
@@ -99,6 +104,7 @@ fn on_paper_all_is_unfolded_light_and_within_the_page() {
         assert_eq!(browser.run(OUTSIDE), json!([]), "{name}");
         assert_eq!(browser.run(CROWDED), json!([]), "{name}");
         assert_eq!(browser.run(FOLDED), json!([]), "{name}");
+        assert_eq!(browser.run(POOR_STRIPS), json!([]), "{name}");
         assert_eq!(browser.run("getComputedStyle(document.body).backgroundColor"), "rgb(255, 255, 255)");
         keep(&format!("packets-{name}-print"), &browser.picture());
         assert!(browser.pages() >= 1);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use model::Diagnosis;
 use model::journey::{Journey, SeenWay};
 
-use super::{ladder, role_class, sign};
+use super::{ladder, role_class, sign, stretches};
 use crate::arrows::{self, WIDTHS};
 use crate::escape::Escaped;
 use crate::journeys::stamp;
@@ -82,6 +82,7 @@ fn one(out: &mut String, (at, way): (usize, &SeenWay)) {
             way.left_out
         );
     }
+    stretches::stretches(out, way);
     out.push_str("<details><summary>Packet by packet</summary>\n<ol class=\"ladder\">\n");
     for (number, journey) in (1..).zip(&way.journeys) {
         let _ = writeln!(
