@@ -123,7 +123,7 @@ fn hint(error: &bundle::ReadError) -> &'static str {
         bundle::ReadError::Schema { .. } => {
             "read it with the version of hopline that made it, or a newer one"
         }
-        bundle::ReadError::Bzip2 => "unpack it (`tar -xjf FILE`), and give the folder",
+        bundle::ReadError::Bzip2 => "unpack it with `bunzip2 FILE`, and give the .tar that this leaves",
         bundle::ReadError::NoSosreport => {
             "give the archive as `sos report` wrote it, or the folder in it that has sos_commands"
         }

@@ -86,6 +86,18 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
     assert_eq!(browser.run(drawn), 2, "its two pings are lost, and the others' are folded");
     let lost = browser.run("document.querySelector('.sequence .wide .lost').textContent");
     assert!(lost.as_str().unwrap().starts_with("LOST: FORWARD rule 1"), "{lost}");
+    // From inside the instance to its tap both were timed; behind the bridge nobody saw them.
+    let strips = "[...document.querySelectorAll('.sequence .strip svg')].filter(e => e.checkVisibility()) \
+                  .map(e => [e.closest('li').querySelector('b').innerText, e.getAttribute('aria-label'), \
+                  e.querySelectorAll('.sample').length, e.getBoundingClientRect().width > 300])";
+    let strips = browser.run(strips);
+    let (name, label) = (&strips[0][0], strips[0][1].as_str().unwrap());
+    assert_eq!(*name, "web1//eth0 to compute1//vnet0", "{strips}");
+    assert!(label.starts_with("times as dots: ") && label.ends_with("; 2 packets"), "{strips}");
+    assert_eq!((&strips[0][2], &strips[0][3]), (&json!(1), &json!(true)), "{strips}");
+    assert_eq!(strips.as_array().unwrap().len(), 1, "a bridge has no stamp of its own: {strips}");
+    let behind = browser.run("document.querySelector('.stretches').innerText");
+    assert!(behind.as_str().unwrap().contains("behind compute1//br100: 2 packets, all lost"), "{behind}");
     let folded = "document.querySelectorAll('.sequence > details > summary').length";
     assert!(browser.run(folded).as_u64().unwrap() >= 5, "the ladder's other questions");
     assert_eq!(browser.run("document.querySelectorAll('script').length"), 0);
@@ -98,8 +110,9 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
     assert_eq!(browser.run(crosses), 2);
     let lost = browser.run("document.querySelector('.sequence .wide .lost').textContent");
     assert_eq!(lost, "LOST, expected at compute1//eth0");
-    for svg in [&svg, &ways_svg] {
+    for (svg, strips) in [(&svg, 1), (&ways_svg, 0)] {
         browser.open(svg.as_ref());
+        assert_eq!(browser.run("document.querySelectorAll('.sample').length"), strips, "{svg}");
         assert_eq!(browser.complaints(), Vec::<String>::new(), "{svg}");
         assert_eq!(browser.run("document.documentElement.tagName"), "svg", "{svg}");
     }

@@ -211,7 +211,10 @@ fn what_is_no_report_is_refused() {
         "note",
     ]);
     for (name, expected) in [
-        ("a.tar.bz2", "packed with bzip2"),
+        (
+            "a.tar.bz2",
+            "which hopline does not read\n\nhint: unpack it with `bunzip2 FILE`, and give the .tar",
+        ),
         ("cut.tar.xz", "damaged at its beginning"),
         ("empty", "no folder sos_commands"),
         ("other.tar.gz", "no folder sos_commands"),

@@ -22,6 +22,8 @@ pub(crate) const APART: &str = "not timed: the clocks are not known to agree";
 /// The field that dots are placed in, before it is stretched to its place; and what stays free at its edges.
 const FIELD: (u64, u64) = (1_000, 56);
 const EDGE: u64 = 6;
+/// Of fewer packets, dots are larger, since none hides another.
+const FEW: usize = 60;
 /// Pixels of the words above a strip, and of what is free beneath it, where it stands in a picture.
 const WORDS: usize = 28;
 const GAP: usize = 8;
@@ -63,14 +65,16 @@ impl Took {
         Took { count, half: latency.percentile(50), most: latency.percentile(99), longest, doubt: 0 }
     }
 
-    /// `median 4.1us, 99 of 100 within 12.0us, longest 1.2ms; 4000 packets`; of few packets, 99 of 100 are all.
+    /// `median 4.1us, 99 of 100 within 12.0us, longest 1.2ms; 4000 packets`; of few packets, 99 of 100 are all, and two
+    /// have no middle.
     pub(crate) fn words(&self) -> String {
         let count = packets(self.count);
         let time = |ns: u64| about(ns, self.doubt);
         let (half, longest) = (time(self.half), time(self.longest));
         match self.count {
             0..=1 => format!("{longest}; {count}"),
-            2..=99 => format!("median {half}, longest {longest}; {count}"),
+            2 => format!("{half} and {longest}; {count}"),
+            3..=99 => format!("median {half}, longest {longest}; {count}"),
             _ => {
                 let most = time(self.most);
                 format!("median {half}, 99 of 100 within {most}, longest {longest}; {count}")
@@ -121,7 +125,8 @@ impl Strip {
             }
             dots.push_str("\"/>");
         }
-        dots.push_str("<path class=\"sample\" d=\"");
+        let few = if self.points.len() < FEW { " few" } else { "" };
+        let _ = write!(dots, "<path class=\"sample{few}\" d=\"");
         for (time, ns) in &self.points {
             let _ = write!(dots, "M{} {}h0", across(*time, self.times), place(*ns));
         }
@@ -244,7 +249,8 @@ mod tests {
     fn words_say_how_well_clocks_are_known() {
         let took = |count, doubt| Took { count, half: 30_000, most: 40_000, longest: 900_000, doubt };
         assert_eq!(took(1, 0).words(), "900.0us; 1 packet");
-        assert_eq!(took(2, 5_000).words(), "median ~30.0us, longest 900.0us; 2 packets");
+        assert_eq!(took(2, 5_000).words(), "~30.0us and 900.0us; 2 packets");
+        assert_eq!(took(3, 0).words(), "median 30.0us, longest 900.0us; 3 packets");
         let many = "median 30.0us, 99 of 100 within 40.0us, longest 900.0us; 100 packets";
         assert_eq!(took(100, 0).words(), many);
     }
@@ -259,7 +265,7 @@ mod tests {
             scale: (100, 1_600),
             times: (5, 15),
         };
-        let dots = "<path class=\"never\" d=\"M994 0V56\"/><path class=\"sample\" d=\"M6 28h0\"/>";
+        let dots = "<path class=\"never\" d=\"M994 0V56\"/><path class=\"sample few\" d=\"M6 28h0\"/>";
         assert_eq!(strip.dots(), dots);
     }
 }

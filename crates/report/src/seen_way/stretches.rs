@@ -2,7 +2,8 @@
 //! from the first to the last, there and back.
 //!
 //! No time is told between clocks that nobody can compare, nor where both vantages have one stamp, as a bridge and its
-//! port do. Nothing is told of a packet that was seen at one place or none.
+//! port do; nor of a broadcast, which goes several ways at once, so that who saw it next need not be behind who saw it.
+//! Nothing is told of a packet that was seen at one place or none.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +81,7 @@ fn measured(way: &SeenWay, journeys: &[&Journey]) -> BTreeMap<Part, Measured> {
     for journey in journeys {
         for (before, after) in journey.stops.iter().zip(journey.stops.iter().skip(1)) {
             // What comes by once more has been routed somewhere between.
-            if before.vantage != after.vantage {
+            if before.vantage != after.vantage && !is_flooded(before) {
                 let part = Part::One(before.vantage, Some(after.vantage));
                 parts.entry(part).or_default().add(way, before, after);
             }
@@ -108,9 +109,14 @@ fn whole(way: &SeenWay, journeys: &[&Journey], is_back: bool) -> Option<(Part, M
     for journey in journeys {
         let at = |column: usize| journey.stops.iter().position(|stop| stop.vantage == column);
         let is_lost = matches!(journey.end, End::LostBefore(_) | End::DiesBehind(_));
+        if journey.stops.iter().any(is_flooded) {
+            continue;
+        }
         match (at(from), at(to)) {
             (Some(first), Some(last)) if first < last => {
-                is_one &= first + 1 == last;
+                // Where two have one stamp, what is beyond adds nothing to what is told of the one stretch.
+                let between = journey.stops.get(first..=last)?;
+                is_one &= between.chunk_by(|one, next| one.time_ns == next.time_ns).count() <= 2;
                 let stops = (journey.stops.get(first)?, journey.stops.get(last)?);
                 measured.add(way, stops.0, stops.1);
             }
@@ -119,6 +125,12 @@ fn whole(way: &SeenWay, journeys: &[&Journey], is_back: bool) -> Option<(Part, M
         }
     }
     (!is_one).then_some((Part::All(from, to), measured))
+}
+
+/// It is for everybody or for a group.
+fn is_flooded(stop: &Stop) -> bool {
+    let destination = stop.ends.split_once(" > ").map_or("", |(_, destination)| destination);
+    destination.starts_with("255.255.255.255") || (destination.starts_with("ff") && destination.contains(':'))
 }
 
 impl Measured {

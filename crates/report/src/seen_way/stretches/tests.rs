@@ -52,9 +52,9 @@ fn there_and_back_each_stretch_stands_in_the_order_of_the_way() {
     assert_eq!(
         lines(&way),
         [
-            "* m//a to m//b: median 1.0us, longest 2.0us; 2 packets",
-            "* m//b to m//c: median 3.0us, longest 7.0us; 2 packets",
-            "* in all, m//a to m//c: median 4.0us, longest 9.0us; 2 packets",
+            "* m//a to m//b: 1.0us and 2.0us; 2 packets",
+            "* m//b to m//c: 3.0us and 7.0us; 2 packets",
+            "* in all, m//a to m//c: 4.0us and 9.0us; 2 packets",
             "* m//c to m//b: 5.0us; 1 packet",
             "* m//b to m//a: 1.0us; 1 packet",
             "* in all, m//c to m//a: 6.0us; 1 packet",
@@ -79,9 +79,9 @@ fn a_loss_is_told_where_it_was_and_in_all_of_the_way_before_its_end() {
         lines(&way),
         [
             "* m//a to m//b: median 1.0us, longest 1.0us; 3 packets",
-            "* m//b to m//c: median 1.0us, longest 3.0us; 2 packets, and 1 that was lost",
+            "* m//b to m//c: 1.0us and 3.0us; 2 packets, and 1 that was lost",
             "behind m//c: 1 packet, lost",
-            "* in all, m//a to m//c: median 2.0us, longest 4.0us; 2 packets, and 1 that was lost",
+            "* in all, m//a to m//c: 2.0us and 4.0us; 2 packets, and 1 that was lost",
         ]
     );
     let lost: Vec<Vec<i64>> = of(&way).into_iter().filter_map(|stretch| Some(stretch.strip?.lost)).collect();
@@ -112,7 +112,7 @@ fn one_stamp_at_both_ends_and_a_time_below_zero_are_none() {
         [
             "* m//a to m//b: 0.5us; 1 packet; 1 more not timed",
             "* m//b to m//c: 4.0us; 1 packet; 1 more not timed",
-            "* in all, m//a to m//c: median 0.4us, longest 4.0us; 2 packets",
+            "* in all, m//a to m//c: 0.4us and 4.0us; 2 packets",
         ]
     );
     let stamp = vec![packet(ASK, End::DiesBehind(String::new()), &[(0, 7), (1, 7)])];
@@ -126,6 +126,33 @@ fn one_stamp_at_both_ends_and_a_time_below_zero_are_none() {
     let early = vec![packet(ASK, End::Open, &[(0, 7), (1, 6)])];
     let told = "m//a to m//b: not timed: the clocks are not known well enough; 1 packet";
     assert_eq!(lines(&way(&[0, 0], early)), [told]);
+}
+
+#[test]
+fn what_has_the_stamp_of_the_one_before_adds_nothing_in_all() {
+    let to_bridge = packet(ASK, End::DiesBehind("a rule".to_owned()), &[(0, 0), (1, 600), (2, 600)]);
+    assert_eq!(
+        lines(&way(&[0, 0, 0], vec![to_bridge])),
+        [
+            "* m//a to m//b: 0.6us; 1 packet",
+            "m//b to m//c: not timed: a bridge shows the stamp that its port has given; 1 packet",
+            "behind m//c: 1 packet, lost",
+        ]
+    );
+}
+
+#[test]
+fn a_broadcast_goes_several_ways_at_once() {
+    for (ends, is_told) in [
+        ("0.0.0.0.68 > 255.255.255.255.67", false),
+        ("fe80::1.546 > ff02::1:2.547", false),
+        ("0.0.0.0.68 > 10.0.0.42.67", true),
+        ("fe80::1 > fd00::ff02", true),
+    ] {
+        let mut flooded = packet(ASK, End::Open, &[(0, 0), (1, 600), (2, 900)]);
+        flooded.stops.iter_mut().for_each(|stop| ends.clone_into(&mut stop.ends));
+        assert_eq!(!lines(&way(&[0, 0, 0], vec![flooded])).is_empty(), is_told, "{ends}");
+    }
 }
 
 #[test]
