@@ -10,7 +10,8 @@
 //! Sent are at most 3 questions, and no second one once somebody has answered. The asking namespace's own stack
 //! hears the answers too: it makes no neighbour entry of them, but one that it has for the address follows them, as it
 //! would any answer: of two machines the first that spoke ARP (net/ipv4/arp.c `arp_process`, `locktime`), and the last
-//! that spoke IPv6 (net/ipv6/ndisc.c `ndisc_recv_na`). Needs `CAP_NET_RAW`.
+//! that spoke IPv6 (net/ipv6/ndisc.c `ndisc_recv_na`). One that was right is made so again, where the caller says which
+//! is. Needs `CAP_NET_RAW`.
 
 mod question;
 mod right;
@@ -26,7 +27,7 @@ use model::Mac;
 use model::route::{Address, Standing};
 use sys::netns::{self, NetnsError};
 
-use self::question::Question;
+use self::question::{Question, Told};
 use self::wire::Wire;
 use crate::socket::{Asker, NotSent, SentAt, Took};
 
@@ -49,7 +50,7 @@ pub struct NeighbourPlan<'a> {
     /// Ask for an IPv4 address as nobody: nobody learns anything of the question, and who answers for others is silent
     /// (net/ipv4/arp.c `arp_process`).
     pub as_nobody: bool,
-    /// The MAC that an IPv4 address is meant to have, where that is known. Where the asking stack's own entry had it,
+    /// The MAC that the address is meant to have, where that is known. Where the asking stack's own entry had it,
     /// and followed another's answer, this one is asked alone once more, when the entry may change again.
     pub right: Option<Mac>,
     /// How much longer than the first answer others may take. Machines answer at once; who answers for another waits
@@ -80,6 +81,10 @@ pub struct Answer {
     pub mac: Mac,
     /// Who sent the frame: another one than `mac` speaks for somebody else.
     pub sent_by: Mac,
+    /// Whoever knows another MAC is to take this one: an advertisement's override flag. Who answers for another does
+    /// not set it, nor does one of several who share an address (RFC 4861, 7.2.7 and 7.2.8). ARP has no such word, and
+    /// its answers all override.
+    pub overrides: bool,
     /// When the kernel received it.
     pub at: SystemTime,
     /// Since the last question before it.
@@ -346,9 +351,11 @@ impl<'a> Inquiry<'a> {
     fn hear(&mut self, wait: Duration) -> io::Result<()> {
         let (macs, last, own, question) = (&mut self.macs, self.last, self.place.mac, self.question);
         let came = self.place.wire.hear(wait, &mut |frame, at| {
-            let Some((mac, sent_by)) = question.answer(own, frame) else { return };
-            if macs.len() <= MACS_MAX && macs.iter().all(|known| known.mac != mac) {
-                macs.push(Answer { mac, sent_by, at, took: last.until(Some(at)) });
+            let Some(Told { mac, sent_by, overrides }) = question.answer(own, frame) else { return };
+            if let Some(known) = macs.iter_mut().find(|known| known.mac == mac) {
+                known.overrides |= overrides;
+            } else if macs.len() <= MACS_MAX {
+                macs.push(Answer { mac, sent_by, overrides, at, took: last.until(Some(at)) });
             }
         })?;
         self.came = self.came.saturating_add(came);

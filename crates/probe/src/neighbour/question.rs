@@ -25,17 +25,26 @@ impl Question {
         }
     }
 
-    /// The frame in which the link of this MAC asks it.
+    /// The frame in which the link of this MAC asks everybody.
     pub(super) fn frame(self, own: Mac) -> Vec<u8> {
+        let everybody = match self {
+            Question::Arp { .. } => Mac::BROADCAST,
+            Question::Solicitation { source: _, asked } => solicit::group_mac(asked),
+        };
+        self.frame_to(everybody, own)
+    }
+
+    /// The frame in which the link of this MAC asks one machine alone.
+    pub(super) fn frame_to(self, one: Mac, own: Mac) -> Vec<u8> {
         match self {
-            Question::Arp { source, asked } => arp::who_has(Mac::BROADCAST, own, source, asked),
-            Question::Solicitation { source, asked } => solicit::who_has(own, source, asked),
+            Question::Arp { source, asked } => arp::who_has(one, own, source, asked),
+            Question::Solicitation { source, asked } => solicit::who_has(one, own, source, asked),
         }
     }
 
-    /// The MAC that a frame tells in answer, and who sent it. An address that two machines have is also told of by a
-    /// question from it; only answers are counted, since those are what a neighbour would follow.
-    pub(super) fn answer(self, own: Mac, frame: &[u8]) -> Option<(Mac, Mac)> {
+    /// What a frame tells in answer. An address that two machines have is also told of by a question from it; only
+    /// answers are counted, since those are what a neighbour would follow.
+    pub(super) fn answer(self, own: Mac, frame: &[u8]) -> Option<Told> {
         let ethernet = ethernet::read(frame)?;
         let told = match self {
             Question::Arp { asked, source: _ } => {
@@ -43,12 +52,24 @@ impl Question {
                 let is_to_us = ethernet.destination == own || ethernet.destination == Mac::BROADCAST;
                 let is_arp = is_to_us && ethernet.ether_type == arp::ETHER_TYPE;
                 let arp = arp::read(ethernet.payload).filter(|_| is_arp)?;
-                (!arp.is_request && arp.sender == asked).then_some(arp.sender_mac)
+                (!arp.is_request && arp.sender == asked).then_some((arp.sender_mac, true))
             }
             Question::Solicitation { source, asked } => solicit::answer(frame, source, asked),
         };
-        Some((told?, ethernet.source))
+        let (mac, overrides) = told?;
+        Some(Told { mac, sent_by: ethernet.source, overrides })
     }
+}
+
+/// What an answer tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The MAC that the address has.
+    pub(super) mac: Mac,
+    /// Who sent the frame.
+    pub(super) sent_by: Mac,
+    /// It counts though others told another; ARP knows no other answers.
+    pub(super) overrides: bool,
 }
 
 #[cfg(test)]
@@ -70,7 +91,7 @@ mod tests {
     #[test]
     fn only_an_answer_to_us_or_to_everybody_is_taken() {
         let question = Question::new(Some(NEAR.into()), FAR.into());
-        let answer = |frame: &[u8]| question.answer(OWN, frame);
+        let answer = |frame: &[u8]| question.answer(OWN, frame).map(|told| (told.mac, told.sent_by));
         assert_eq!(answer(&reply(OWN)), Some((THEIRS, THEIRS)));
         assert_eq!(answer(&reply(Mac::BROADCAST)), Some((THEIRS, THEIRS)));
         assert_eq!(answer(&reply(Mac([2, 0, 0, 0, 0, 3]))), None);
@@ -92,7 +113,7 @@ mod tests {
         ) {
             let asked: IpAddr = if is_ipv6 { Ipv6Addr::LOCALHOST.into() } else { FAR.into() };
             let told = Question::new(None, asked).answer(OWN, &bytes);
-            proptest::prop_assert!(told.is_none_or(|(mac, _)| bytes.windows(6).any(|six| six == mac.0)));
+            proptest::prop_assert!(told.is_none_or(|told| bytes.windows(6).any(|six| six == told.mac.0)));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The asking stack's own entry for an address, which follows whoever answers, and is made right again.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use collect::netlink::bridges;
@@ -10,10 +9,10 @@ use model::route::NeighbourState;
 use sys::netns;
 
 use super::{Inquiry, NeighbourError, NeighbourPlan};
-use crate::arp;
 use crate::socket::Asker;
 
-/// For so long after a change an entry follows no other answer (`locktime`, arp(7)), and a little more.
+/// For so long after a change an entry of ARP follows no other answer (`locktime`, arp(7)), and a little more. One of
+/// IPv6 follows whoever overrides, at once (net/ipv6/ndisc.c `ndisc_recv_na`).
 const LOCKED: Duration = Duration::from_millis(1050);
 /// How long the right machine may take to answer, and how often it is looked whether it has.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -37,15 +36,12 @@ pub(super) fn known(asker: &Asker<'_>, plan: &NeighbourPlan<'_>) -> Result<Optio
 /// Asks the right machine alone, once the entry may change again, and waits until it has. It would not by itself: the
 /// kernel asks only the one that it knows (`neigh_probe`, net/core/neighbour.c), who goes on answering.
 pub(super) fn ask(asker: &Asker<'_>, inquiry: &mut Inquiry<'_>, right: Mac) -> Result<(), NeighbourError> {
-    let IpAddr::V4(asked) = inquiry.plan.asked else { return Ok(()) };
     let plan = inquiry.plan;
-    // Only those that changed it can have locked it, and they came no later than now.
-    inquiry.pause(LOCKED).map_err(super::failed(asker, plan, "listen"))?;
-    let source = match inquiry.place.source {
-        Some(IpAddr::V4(source)) => source,
-        Some(IpAddr::V6(_)) | None => std::net::Ipv4Addr::UNSPECIFIED,
-    };
-    let question = arp::who_has(right, inquiry.place.mac, source, asked);
+    if plan.asked.is_ipv4() {
+        // Only those that changed it can have locked it, and they came no later than now.
+        inquiry.pause(LOCKED).map_err(super::failed(asker, plan, "listen"))?;
+    }
+    let question = inquiry.question.frame_to(right, inquiry.place.mac);
     let sent: io::Result<()> = inquiry.place.wire.send(&question);
     sent.map_err(super::failed(asker, plan, "ask again"))?;
     inquiry.sent += 1;

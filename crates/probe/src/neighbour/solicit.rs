@@ -13,23 +13,30 @@ const HOP_LIMIT: u8 = 255;
 const SOURCE_MAC: u8 = 1;
 const TARGET_MAC: u8 = 2;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-/// Of an advertisement: it answers a solicitation.
+/// Of an advertisement: it answers a solicitation; and who knows another MAC is to take this one instead.
 const SOLICITED: u8 = 0x40;
+const OVERRIDE: u8 = 0x20;
 const HEADER_BYTES: usize = 8;
 
-/// The frame of a question who has this address, asked of the group that its holder is in by the address' last three
-/// bytes. One from `::` is that of duplicate address detection, and tells no MAC (RFC 4862).
-pub(super) fn who_has(own: Mac, source: Ipv6Addr, asked: Ipv6Addr) -> Vec<u8> {
+/// The MAC of the group that an address' holder is in by the address' last three bytes (RFC 2464).
+pub(super) fn group_mac(asked: Ipv6Addr) -> Mac {
+    let [.., x, y, z] = asked.octets();
+    Mac([0x33, 0x33, 0xff, x, y, z])
+}
+
+/// The frame of a question who has this address, asked of the group that its holder is in. One from `::` is that of
+/// duplicate address detection, and tells no MAC (RFC 4862). To a single machine's MAC it is still the group's: asked
+/// at its address alone, a machine neither tells its MAC nor overrides what others said (`ndisc_recv_ns`).
+pub(super) fn who_has(to: Mac, own: Mac, source: Ipv6Addr, asked: Ipv6Addr) -> Vec<u8> {
     let [.., x, y, z] = asked.octets();
     let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z]);
-    let group_mac = [0x33, 0x33, 0xff, x, y, z];
     let mut message = asked.octets().to_vec();
     if !source.is_unspecified() {
         message.extend([SOURCE_MAC, 1]);
         message.extend(own.0);
     }
     let mut frame = Vec::new();
-    let packet = PacketBuilder::ethernet2(own.0, group_mac)
+    let packet = PacketBuilder::ethernet2(own.0, to.0)
         .ipv6(source.octets(), group.octets(), HOP_LIMIT)
         .icmpv6_raw(SOLICITATION, 0, [0; 4]);
     // It fails only for a payload beyond 64 KiB; half a frame must not go out then.
@@ -40,8 +47,9 @@ pub(super) fn who_has(own: Mac, source: Ipv6Addr, asked: Ipv6Addr) -> Vec<u8> {
 }
 
 /// The MAC that a frame says an address has, in answer to a question from `source`: its advertisement is valid and
-/// meant for that source, or for everybody. Without the option that tells it, it is the frame's sender.
-pub(super) fn answer(frame: &[u8], source: Ipv6Addr, asked: Ipv6Addr) -> Option<Mac> {
+/// meant for that source, or for everybody. Without the option that tells it, it is the frame's sender. And whether it
+/// overrides what others said.
+pub(super) fn answer(frame: &[u8], source: Ipv6Addr, asked: Ipv6Addr) -> Option<(Mac, bool)> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Icmpv6(icmp))) = (packet.net, packet.transport)
     else {
@@ -54,12 +62,14 @@ pub(super) fn answer(frame: &[u8], source: Ipv6Addr, asked: Ipv6Addr) -> Option<
     let message = icmp.slice();
     let target = message.get(HEADER_BYTES..)?.first_chunk::<16>()?;
     let to = header.destination_addr();
-    let is_to_us = to == source || (to == ALL_NODES && *message.get(4)? & SOLICITED == 0);
+    let flags = *message.get(4)?;
+    let is_to_us = to == source || (to == ALL_NODES && flags & SOLICITED == 0);
     if !(is_on_link && is_advertisement && is_whole && is_to_us && *target == asked.octets()) {
         return None;
     }
     let sender = Mac(*frame.get(6..)?.first_chunk::<6>()?);
-    target_mac(message.get(HEADER_BYTES + target.len()..)?, sender)
+    let mac = target_mac(message.get(HEADER_BYTES + target.len()..)?, sender)?;
+    Some((mac, flags & OVERRIDE != 0))
 }
 
 /// The MAC that options tell, or what it is where they do not. An option is a type, a length in units of 8 bytes, and
@@ -110,12 +120,14 @@ mod tests {
 
     #[test]
     fn a_question_goes_to_the_group_of_the_address_and_sums_to_zero() {
-        let frame = who_has(OWN, NEAR, FAR);
+        let frame = who_has(group_mac(FAR), OWN, NEAR, FAR);
         assert_eq!(frame[..6], [0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
         assert_eq!(frame[38..54], "ff02::1:ff12:3456".parse::<Ipv6Addr>().unwrap().octets());
         assert_eq!((frame[21], frame[54], sum_of(&frame[14..])), (HOP_LIMIT, SOLICITATION, 0));
         assert_eq!(frame[62..], [&FAR.octets()[..], &[SOURCE_MAC, 1], &OWN.0].concat());
-        let nobodys = who_has(OWN, Ipv6Addr::UNSPECIFIED, FAR);
+        let alone = who_has(THEIRS, OWN, NEAR, FAR);
+        assert_eq!((&alone[..6], &alone[6..]), (&THEIRS.0[..], &frame[6..]));
+        let nobodys = who_has(group_mac(FAR), OWN, Ipv6Addr::UNSPECIFIED, FAR);
         assert_eq!(nobodys[62..], FAR.octets());
     }
 
@@ -124,12 +136,14 @@ mod tests {
         let other = Mac([2, 0, 0, 0, 0, 9]);
         let padding = [&[14, 2][..], &[0; 14]].concat();
         let with = |options: &[u8]| answer(&advertisement(NEAR, 0x60, options), NEAR, FAR);
-        assert_eq!(with(&told(other)), Some(other));
-        assert_eq!(with(&[padding, told(other), told(OWN)].concat()), Some(other));
-        assert_eq!(with(&[]), Some(THEIRS));
+        assert_eq!(with(&told(other)), Some((other, true)));
+        assert_eq!(with(&[padding, told(other), told(OWN)].concat()), Some((other, true)));
+        assert_eq!(with(&[]), Some((THEIRS, true)));
+        let of_proxy = advertisement(NEAR, SOLICITED, &told(other));
+        assert_eq!(answer(&of_proxy, NEAR, FAR), Some((other, false)));
         // What answers nobody goes to everybody.
         let to_all = advertisement(ALL_NODES, 0x20, &told(other));
-        assert_eq!(answer(&to_all, Ipv6Addr::UNSPECIFIED, FAR), Some(other));
+        assert_eq!(answer(&to_all, Ipv6Addr::UNSPECIFIED, FAR), Some((other, true)));
     }
 
     #[test]
@@ -165,7 +179,7 @@ mod tests {
             // What lies in an option is found by no other way than its type and length.
             let found = answer(&frame, NEAR, FAR);
             let is_told = |mac: Mac| options.windows(6).any(|six| six == mac.0);
-            proptest::prop_assert!(found.is_none_or(|mac| mac == THEIRS || is_told(mac)));
+            proptest::prop_assert!(found.is_none_or(|(mac, _)| mac == THEIRS || is_told(mac)));
             let at = at.min(frame.len() - 1);
             frame[at] = value;
             let _ = answer(&frame, NEAR, FAR);

@@ -173,6 +173,46 @@ fn an_entry_that_was_right_is_right_again() {
     }
 }
 
+/// Of IPv6 an entry follows the last who spoke: whoever that is, the right one has the last word, and neither machine
+/// learns anything but the asker's own link-local address.
+#[test]
+fn an_entry_of_ipv6_that_was_right_is_right_again_at_once() {
+    let chain = three();
+    chain.ip(2, "addr add fd77::2/64 dev third nodad");
+    let link_local = link_local(&chain);
+    for right in [FAR_MAC, THIRD_MAC] {
+        flush(&chain);
+        chain.ip(0, &format!("neigh replace fd77::2 lladdr {right} dev right nud reachable"));
+        let result = promptly(&chain, &NeighbourPlan { right: Some(right), ..plan("fd77::2") });
+        assert_eq!(
+            (macs(&result).1, result.outcome),
+            (vec![FAR_MAC, THIRD_MAC], NeighbourOutcome::Duplicate)
+        );
+        assert!(result.macs.iter().all(|answer| answer.overrides), "{:?}", result.macs);
+        assert_eq!(known(&chain, 0), [format!("fd77::2 dev right lladdr {right}")]);
+        for (at, device) in [(1, "left"), (2, "third")] {
+            assert_eq!(known(&chain, at), [format!("{link_local} dev {device} lladdr {NEAR_MAC}")]);
+        }
+        // Again only where the other one was the last who spoke.
+        assert!((1..=2).contains(&result.sent), "{}", result.sent);
+    }
+}
+
+#[test]
+fn an_entry_of_ipv6_that_was_wrong_or_of_nobody_is_left_to_the_kernel() {
+    let chain = three();
+    chain.ip(2, "addr add fd77::2/64 dev third nodad");
+    for before in [None, Some(THIRD_MAC)] {
+        flush(&chain);
+        if let Some(mac) = before {
+            chain.ip(0, &format!("neigh replace fd77::2 lladdr {mac} dev right nud reachable"));
+        }
+        let result = promptly(&chain, &NeighbourPlan { right: Some(FAR_MAC), ..plan("fd77::2") });
+        assert_eq!((result.sent, result.macs.len()), (1, 2));
+        assert_eq!(known(&chain, 0).len(), usize::from(before.is_some()));
+    }
+}
+
 #[test]
 fn an_address_of_our_own_that_another_has_is_had_twice() {
     let chain = three();
@@ -273,6 +313,8 @@ fn who_answers_for_another_is_heard_though_it_takes_its_time() {
         chain.ip(1, &format!("route add {asked} via {beyond}"));
         let result = promptly(&chain, &plan(asked));
         assert_eq!((macs(&result).1, result.outcome), (vec![FAR_MAC], NeighbourOutcome::Answered));
+        // Only IPv6 has a word for it.
+        assert_eq!(result.macs[0].overrides, asked == "10.77.0.98", "{asked}");
     }
 }
 
