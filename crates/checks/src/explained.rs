@@ -41,13 +41,16 @@ fn explains(ranked: &Ranked, asking: &Asking, Lost { parted, dropped }: Lost<'_>
     }
     let other = rung.purpose.other().and_then(|at| case.intent.instances.get(at));
     let is_met = other.is_some_and(|other| finding.instances.contains(&other.name));
-    if *reach == Reach::Instances {
-        // What bears an IPv4 address of the instance's, there or back.
-        let is_borne = rung.purpose.part() != Part::Neither && exchange != Exchange::Dhcp;
-        return is_borne && rung.to.is_ipv4() && (is_hit() || is_met);
-    }
-    if *reach == Reach::Nothing {
-        return false;
+    // What bears an address of the instance's of this family, there or back.
+    let is_borne = |is_ipv6: bool| {
+        let has_one = rung.purpose.part() != Part::Neither && exchange != Exchange::Dhcp;
+        has_one && rung.to.is_ipv6() == is_ipv6 && (is_hit() || is_met)
+    };
+    match reach {
+        Reach::Instances => return is_borne(false),
+        Reach::Instances6 => return is_borne(true),
+        Reach::Nothing => return false,
+        Reach::Device | Reach::Host => {}
     }
     // It crosses the same devices there and back, and which of the two was seen nobody can tell.
     if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {

@@ -35,6 +35,8 @@ pub(crate) enum Reach {
     /// To what is meant for the instances that it hits, wherever that is lost: it goes now to the one who has their
     /// address, and now to the other.
     Instances,
+    /// The same where it is an IPv6 address.
+    Instances6,
 }
 
 impl Found {

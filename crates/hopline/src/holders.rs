@@ -1,7 +1,8 @@
-//! Who has the addresses of the instances that are asked about, by ARP from their hosts: two are one too many.
+//! Who has the addresses of the instances that are asked about, by ARP and neighbour solicitation from their hosts: two
+//! are one too many.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -12,10 +13,12 @@ use model::few;
 use model::intent::{Instance, Vif};
 use model::link::{FdbEntry, FdbKind, Link};
 use model::probe::{Holders, Station};
+use model::route::Standing;
 use model::snapshot::Gap;
 use model::{Mac, Netns};
 use probe::Asker;
 use probe::neighbour::{self, NeighbourError, NeighbourPlan};
+use sim::World;
 use sys::netns::NetnsFd;
 
 use crate::conclude::Asked;
@@ -38,32 +41,47 @@ const AT_ONCE_MAX: usize = 8;
 pub(crate) struct Question<'a> {
     host: &'a MachinePlan,
     link: String,
-    address: Ipv4Addr,
+    address: IpAddr,
+    /// As whom: nobody by ARP, and the link's own by neighbour solicitation, since answers to nobody go to everybody.
+    source: Option<Ipv6Addr>,
     /// The MAC that it is meant to have, where that is another machine's.
     right: Option<Mac>,
     /// The host has it there itself.
     is_own: bool,
 }
 
-/// The fixed and floating addresses of these instances, and their gateways': each once. What is better not asked is a
-/// gap.
+/// The fixed and floating addresses of these instances, their gateways', and then their IPv6 addresses: each once. What
+/// is better not asked is a gap.
 pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, asked: &Asked) -> Vec<Question<'a>> {
-    let mut gaps = Vec::new();
+    let (mut gaps, mut unasked) = (Vec::new(), Vec::new());
+    let world = World::new(&facts.snapshot, &facts.intent);
     let all = facts.intent.instances.iter().enumerate();
     let wanted =
         all.filter(|(at, one)| asked.instance.is_none_or(|asked| asked == *at) && !one.is_meant_off());
     let mut seen = BTreeSet::new();
     let mut questions: Vec<Question> = Vec::new();
-    for (instance, vif) in wanted.flat_map(|(_, one)| one.vifs.iter().map(move |vif| (one, vif))) {
-        let (fixed, gap) = match fixed(site, facts, instance, vif) {
-            Ok(fixed) => (fixed, None),
-            Err(gap) => (Vec::new(), Some(gap)),
-        };
-        gaps.extend(gap);
-        let floating = floating(site, facts, instance, vif);
-        let of_it = fixed.into_iter().chain(gateway(site, facts, instance, vif)).chain(floating);
-        questions.extend(of_it.filter(|one| seen.insert((one.host.name.clone(), one.address))));
+    let mut over_ipv6: Vec<Question> = Vec::new();
+    for (at, instance, vif) in wanted.flat_map(|(at, one)| one.vifs.iter().map(move |vif| (at, one, vif))) {
+        let mut of_it = Vec::new();
+        match segment(site, facts, instance, vif) {
+            Ok(segment) => {
+                of_it.extend(segment.iter().flat_map(|segment| segment.fixed(vif)));
+                let own = checks::addresses_v6(&world, at, vif);
+                if let (Some(segment), false) = (segment, own.is_empty()) {
+                    match segment.own_v6(vif, &own) {
+                        Ok(questions) => over_ipv6.extend(questions),
+                        Err(none) => unasked.extend(none),
+                    }
+                }
+            }
+            Err(gap) => gaps.push(gap),
+        }
+        of_it.extend(gateway(site, facts, instance, vif));
+        of_it.extend(floating(site, facts, instance, vif));
+        questions.extend(of_it.into_iter().filter(|one| seen.insert((one.host.name.clone(), one.address))));
     }
+    questions.extend(over_ipv6.into_iter().filter(|one| seen.insert((one.host.name.clone(), one.address))));
+    gaps.extend(self::gaps(unasked));
     if questions.len() > QUESTIONS_MAX {
         gaps.push(Gap {
             what: format!("whether only one machine has {} more addresses", questions.len() - QUESTIONS_MAX),
@@ -76,15 +94,23 @@ pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, asked: &Asked) -> Vec<
     questions
 }
 
-fn fixed<'a>(
+/// The bridge of a host that an instance is plugged into.
+struct Segment<'a, 'f> {
+    host: &'a MachinePlan,
+    ns: &'f Netns,
+    bridge: &'f Link,
+}
+
+/// Where an instance's own addresses are asked for; `None` where there is no such place.
+fn segment<'a, 'f>(
     site: &'a Site,
-    facts: &Facts,
+    facts: &'f Facts,
     instance: &Instance,
     vif: &Vif,
-) -> Result<Vec<Question<'a>>, Gap> {
-    let Some((host, ns)) = host(site, facts, &instance.host) else { return Ok(Vec::new()) };
+) -> Result<Option<Segment<'a, 'f>>, Gap> {
+    let Some((host, ns)) = host(site, facts, &instance.host) else { return Ok(None) };
     let bridge = vif.bridge.as_deref().and_then(|name| ns.link_named(name));
-    let Some(bridge) = bridge.filter(|bridge| bridge.admin_up) else { return Ok(Vec::new()) };
+    let Some(bridge) = bridge.filter(|bridge| bridge.admin_up) else { return Ok(None) };
     let is_elsewhere = |port: &&Link| {
         let knows =
             |entry: &FdbEntry| entry.link == port.index && Some(entry.mac) == vif.mac && !entry.on_self;
@@ -100,14 +126,51 @@ fn fixed<'a>(
             would_need: format!("`bridge fdb show br {}` on {}", bridge.name, host.name),
         });
     }
-    let question = |address: &Ipv4Addr| Question {
-        host,
-        link: bridge.name.clone(),
-        address: *address,
-        right: vif.mac,
-        is_own: ns.addresses_of(bridge.index).any(|own| own.net.addr() == IpAddr::V4(*address)),
-    };
-    Ok(vif.fixed.iter().map(question).collect())
+    Ok(Some(Segment { host, ns, bridge }))
+}
+
+impl<'a> Segment<'a, '_> {
+    fn fixed(&self, vif: &Vif) -> Vec<Question<'a>> {
+        vif.fixed.iter().map(|address| self.question(vif, (*address).into(), None)).collect()
+    }
+
+    /// Asked from the host's link-local address there. Without one they are better not asked: whoever answers nobody
+    /// tells everybody, and who knew the right MAC follows the last who spoke.
+    fn own_v6(&self, vif: &Vif, own: &[Ipv6Addr]) -> Result<Vec<Question<'a>>, Vec<Unasked>> {
+        let (host, bridge) = (&self.host.name, &self.bridge.name);
+        let source = self.ns.addresses_of(self.bridge.index).find_map(|address| match address.net.addr() {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() && is_spoken_with(address.standing) => Some(ip),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        });
+        let Some(source) = source else {
+            let unasked = |address: &Ipv6Addr| Unasked {
+                address: (*address).into(),
+                why: format!(
+                    "{host} has no link-local address on {bridge} to ask from, and answers to nobody mislead"
+                ),
+                would_need: format!(
+                    "a link-local address on {bridge} of {host}: `ip -6 address show dev {bridge}`"
+                ),
+            };
+            return Err(own.iter().map(unasked).collect());
+        };
+        Ok(own.iter().map(|address| self.question(vif, (*address).into(), Some(source))).collect())
+    }
+
+    fn question(&self, vif: &Vif, address: IpAddr, source: Option<Ipv6Addr>) -> Question<'a> {
+        let mut own = self.ns.addresses_of(self.bridge.index);
+        let is_own = own.any(|own| own.net.addr() == address && own.standing.is_usable());
+        let (host, link) = (self.host, self.bridge.name.clone());
+        Question { host, link, address, source, right: vif.mac, is_own }
+    }
+}
+
+/// One that is still being asked for itself may be another's.
+fn is_spoken_with(standing: Standing) -> bool {
+    match standing {
+        Standing::Preferred | Standing::Deprecated => true,
+        Standing::Tentative | Standing::Duplicate | Standing::Optimistic => false,
+    }
 }
 
 /// Where all hosts share one address, each is to answer for it on its own bridge alone, and another that does is no
@@ -126,9 +189,10 @@ fn floating<'a>(site: &'a Site, facts: &Facts, instance: &Instance, vif: &Vif) -
 /// An address of a host's own, asked for on the link that carries it.
 fn carried<'a>(site: &'a Site, facts: &Facts, name: &str, address: Ipv4Addr) -> Option<Question<'a>> {
     let (host, ns) = host(site, facts, name)?;
-    let carried = ns.addresses.iter().find(|carried| carried.net.addr() == IpAddr::V4(address))?;
+    let address = IpAddr::V4(address);
+    let carried = ns.addresses.iter().find(|carried| carried.net.addr() == address)?;
     let link = ns.link(carried.link).filter(|link| link.admin_up)?;
-    Some(Question { host, link: link.name.clone(), address, right: None, is_own: true })
+    Some(Question { host, link: link.name.clone(), address, source: None, right: None, is_own: true })
 }
 
 /// A host that was read.
@@ -167,14 +231,14 @@ pub(crate) fn ask(questions: &[Question]) -> (Vec<Holders>, Vec<Gap>) {
 
 /// One gap for one reason.
 fn gaps(unasked: Vec<Unasked>) -> Vec<Gap> {
-    let mut by_reason: BTreeMap<(String, &'static str), Vec<Ipv4Addr>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<(String, String), Vec<IpAddr>> = BTreeMap::new();
     for Unasked { address, why, would_need } in unasked {
         by_reason.entry((why, would_need)).or_default().push(address);
     }
-    let gap = |((why, would_need), mut addresses): ((String, &str), Vec<Ipv4Addr>)| {
+    let gap = |((why, would_need), mut addresses): ((String, String), Vec<IpAddr>)| {
         addresses.sort_unstable();
         let what = format!("whether only one machine has {}", few::named(&addresses));
-        Gap { what, why, would_need: would_need.to_owned() }
+        Gap { what, why, would_need }
     };
     by_reason.into_iter().map(gap).collect()
 }
@@ -196,21 +260,22 @@ pub(crate) fn told(holders: &[Holders]) -> impl Iterator<Item = String> {
 
 /// A question that could not be asked.
 struct Unasked {
-    address: Ipv4Addr,
+    address: IpAddr,
     why: String,
-    would_need: &'static str,
+    would_need: String,
 }
 
 fn one(question: &Question) -> Result<Holders, Unasked> {
-    let Question { host, link, address, right, is_own } = question;
-    let unasked = |why: String, would_need: &'static str| Unasked { address: *address, why, would_need };
+    let Question { host, link, address, source, right, is_own } = question;
+    let unasked =
+        |why: String, would_need: &str| Unasked { address: *address, why, would_need: would_need.to_owned() };
     let root = "root, or CAP_NET_RAW on the host; --passive does without";
     let netns = probes::netns(host).map_err(|error| unasked(error.to_string(), root))?;
-    let asker = Asker { name: &host.name, netns: &netns, source: None };
+    let asker = Asker { name: &host.name, netns: &netns, source: source.map(IpAddr::V6) };
     let plan = NeighbourPlan {
         link,
-        asked: (*address).into(),
-        as_nobody: true,
+        asked: *address,
+        as_nobody: source.is_none(),
         right: *right,
         gather: GATHER,
         timeout: if *is_own { PATIENCE_OWN } else { PATIENCE },
@@ -226,17 +291,19 @@ fn one(question: &Question) -> Result<Holders, Unasked> {
         };
         unasked(Failure::of(&error).to_string(), would_need)
     })?;
-    let macs: Vec<Mac> = came.macs.iter().map(|answer| answer.mac).collect();
-    let stations = stations(&netns, link, &macs, *is_own);
-    let (machine, address) = (host.name.clone(), IpAddr::V4(*address));
-    Ok(Holders { machine, link: link.clone(), address, is_own: *is_own, stations })
+    // Who answers for another does not override.
+    let macs: Vec<Mac> =
+        came.macs.iter().filter(|answer| answer.overrides).map(|answer| answer.mac).collect();
+    let stations = stations(&netns, link, &macs, *right);
+    let (machine, link) = (host.name.clone(), link.clone());
+    Ok(Holders { machine, link, address: *address, is_own: *is_own, stations })
 }
 
-/// Who answered, and behind which port of the bridge that was asked on, where that matters: it has learned it by the
-/// answer.
-pub(crate) fn stations(netns: &NetnsFd, bridge: &str, macs: &[Mac], is_own: bool) -> Vec<Station> {
-    let is_several = macs.len() + usize::from(is_own) > 1;
-    let read = is_several.then(|| sys::netns::within(netns, bridges::stations).ok()?.ok()).flatten();
+/// Who answered, and where another than the right one did, behind which port of the bridge that was asked on: it has
+/// learned it by the answer.
+pub(crate) fn stations(netns: &NetnsFd, bridge: &str, macs: &[Mac], right: Option<Mac>) -> Vec<Station> {
+    let is_another = macs.iter().any(|mac| Some(*mac) != right);
+    let read = is_another.then(|| sys::netns::within(netns, bridges::stations).ok()?.ok()).flatten();
     let port = |mac: Mac| {
         let stations = read.as_ref()?;
         let is_it = |entry: &&FdbEntry| entry.mac == mac && !entry.on_self && entry.kind != FdbKind::Local;

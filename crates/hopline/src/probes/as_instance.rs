@@ -142,7 +142,7 @@ pub(super) fn send(
             From::Inside(_) => false,
         });
         if is_meant {
-            let stations = holders::stations(&plan.netns, &nic.sender.bridge, &neighbour.macs, false);
+            let stations = holders::stations(&plan.netns, &nic.sender.bridge, &neighbour.macs, None);
             let (machine, link) = (nic.host.name.clone(), nic.sender.bridge.clone());
             came.holders.push(Holders {
                 machine,

@@ -3,9 +3,10 @@
 //! A second machine answers for an address that the cloud has given to one.
 //!
 //! ## What it means
-//! An instance's fixed address, its gateway's or its floating one is taken by a machine that is not meant to have it:
-//! a box on the physical network, an instance whose owner typed it in, or a host. Whoever asks for the address follows
-//! one of the two answers, so it works, then does not, then works; ssh warns of a changed host key.
+//! An instance's fixed address, its gateway's or its floating one, or its IPv6 address, is taken by a machine that is
+//! not meant to have it: a box on the physical network, an instance whose owner typed it in, or a host. Whoever asks for
+//! the address follows one of the two answers, so it works, then does not, then works; ssh warns of a changed host key.
+//! An IPv6 address that somebody has already is given up by who comes second (`dadfailed`), and works for the other.
 //!
 //! ## How hopline knows
 //! The host asked by ARP who has the address, on the instances' bridge, or of a floating one on the link that carries
@@ -13,21 +14,29 @@
 //! other than the host's own for an address that the host has itself. The bridge tells behind which port the other is.
 //! Read passively there is no sign of it.
 //!
+//! Of IPv6 it asks by neighbour solicitation, from its link-local address on the bridge: for the addresses that the
+//! instance has inside, or, where that cannot be read, for those that it makes of its MAC and the bridge's prefixes,
+//! which nobody else can be meant to have. An answer counts that overrides others, as that of who answers for somebody
+//! else does not. An address that the instance has inside is had twice though only the other one answers.
+//!
 //! ## What it looks like
 //! `arping -D -I br100 10.0.2.24` gets answers from two MACs; `ip neigh show 10.0.2.24` on the host has the wrong one.
+//! Of IPv6 `ndisc6 -m fd77::24 br100` and `ip -6 neigh show fd77::24`; `tcpdump -ni br100 icmp6` shows both answers.
 //!
 //! ## Nearest look-alikes
 //! * proxy ARP: a router answers for addresses that it has not got. A machine of the site that answers without having
 //!   the address is passed over.
 //! * a machine whose two NICs are on one network answers by both (`arp_ignore` 0).
 //! * the instance itself has another MAC than the records say: only one answers then, and nothing is said.
+//! * `hairpin-ipv6-dad`: an instance gave up its IPv6 address to its own question, and nobody answers.
 //!
 //! ## Fix
 //! Take the address off the other machine, then `ip neigh flush to ADDRESS` wherever the wrong MAC is known. libvirt's
 //! nwfilter `no-arp-spoofing` keeps instances from it.
 //!
 //! ## References
-//! RFC 5227 (address conflict detection); arp(7); net/ipv4/arp.c `arp_process`.
+//! RFC 5227 (address conflict detection); arp(7); net/ipv4/arp.c `arp_process`; RFC 4861, 7.2.8; RFC 4862, 5.4;
+//! net/ipv6/ndisc.c `ndisc_recv_ns`.
 
 use std::net::IpAddr;
 
@@ -35,10 +44,13 @@ use model::Mac;
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::path::{Direction, Exchange, Place, Stage};
 use model::probe::{Holders, Station};
+use model::route::Standing;
 
 use crate::catalogue::firewall::float_on_two_hosts;
 use crate::evidence;
 use crate::found::{Fault, Found, Reach, at};
+use crate::meant_holder::{self, Meant};
+use crate::restart::typed;
 use crate::stations;
 use crate::view::View;
 
@@ -50,13 +62,12 @@ pub fn check(view: &View) -> Vec<Found> {
         if float_on_two_hosts::tells(view, holders.address) {
             continue;
         }
-        let Some(meant) = meant(view, holders) else { continue };
-        let all = all(view, holders);
+        let Some(meant) = meant_holder::of(view, holders) else { continue };
+        let all = all(view, holders, &meant);
         let is_meant = |station: &&Station| meant.macs.contains(&station.mac);
-        if !all.iter().any(|station| is_meant(&station)) {
-            continue;
-        }
+        let is_had = all.iter().any(|station| is_meant(&station));
         let others = all.iter().filter(|station| !is_meant(station));
+        let others = others.filter(|station| is_had || meant.cannot_be(station));
         let foreign = others.filter(|station| {
             !answers_for_others(view, holders, station.mac) && !is_another_nic(view, &meant, station.mac)
         });
@@ -74,71 +85,15 @@ pub fn check(view: &View) -> Vec<Found> {
     found
 }
 
-/// Who is meant to have an address.
-struct Meant {
-    /// As it is read: `the address of web1`, `the gateway of web1`.
-    role: String,
-    /// Its MACs.
-    macs: Vec<Mac>,
-    /// The machines that wear them.
-    machines: Vec<String>,
-    /// Instances that a second holder hurts.
-    instances: Vec<String>,
-}
-
-fn meant(view: &View, holders: &Holders) -> Option<Meant> {
-    let address = holders.address;
-    let mut vifs = view.intent().instances.iter().flat_map(|i| i.vifs.iter().map(move |vif| (i, vif)));
-    if let Some((instance, vif)) = vifs.find(|(_, vif)| vif.fixed.iter().any(|ip| address == *ip)) {
-        let role = format!("the address of {}", instance.name);
-        let instances = vec![instance.name.clone()];
-        return Some(Meant { role, macs: vec![vif.mac?], machines: instances.clone(), instances });
-    }
-    let (role, instances) = carried(view, holders)?;
-    let macs_of = |host: &str| -> Vec<Mac> {
-        let ns = view.snapshot().main_netns(host);
-        let of_it = ns.into_iter().flat_map(|ns| ns.addresses.iter().map(move |carried| (ns, carried)));
-        let of_it = of_it.filter(|(_, carried)| carried.net.addr() == address);
-        of_it.filter_map(|(ns, carried)| ns.link(carried.link)?.mac).collect()
-    };
-    if is_shared(view, address) {
-        let machines: Vec<String> = view.snapshot().hosts.iter().map(|host| host.name.clone()).collect();
-        let macs = machines.iter().flat_map(|host| macs_of(host)).collect();
-        return Some(Meant { role, macs, machines, instances });
-    }
-    let asking = [holders.machine.as_str()].into_iter();
-    let servers = view.vifs().map(|seat| seat.server_ns.machine.as_str());
-    let carrying = asking.chain(servers).map(|host| (host, macs_of(host)));
-    let (host, macs) = carrying.into_iter().find(|(_, macs)| !macs.is_empty())?;
-    Some(Meant { role, macs, machines: vec![host.to_owned()], instances })
-}
-
-/// It is the gateway's on every host (`share_dhcp_address`), each for its own instances.
-fn is_shared(view: &View, address: IpAddr) -> bool {
-    let mut networks = view.vifs().filter_map(|seat| seat.network);
-    networks.any(|network| network.share_address && network.gateway.is_some_and(|own| address == own))
-}
-
-/// What a host has the address for, and which of the instances in question need it.
-fn carried(view: &View, holders: &Holders) -> Option<(String, Vec<String>)> {
-    let address = holders.address;
-    let floating = view.intent().instances.iter().find(|i| i.floating().any(|f| address == f.address));
-    if let Some(instance) = floating {
-        return Some((format!("a floating address of {}", instance.name), vec![instance.name.clone()]));
-    }
-    let served = view.vifs().filter(|seat| seat.gateway().is_some_and(|gateway| address == gateway));
-    let mut names: Vec<String> = served.map(|seat| seat.instance.name.clone()).collect();
-    names.dedup();
-    let role = format!("the gateway of {}", names.first()?);
-    Some((role, names))
-}
-
-/// Everybody who has it: those that answered, and the asking host, which does not answer itself.
-fn all(view: &View, holders: &Holders) -> Vec<Station> {
+/// Everybody who has it: those that answered, the asking host, which does not answer itself, and whoever has it inside.
+fn all(view: &View, holders: &Holders, meant: &Meant) -> Vec<Station> {
     let ns = view.snapshot().main_netns(&holders.machine);
     let own = ns.and_then(|ns| ns.link_named(&holders.link)).and_then(|link| link.mac);
     let own = own.filter(|_| holders.is_own).map(|mac| Station { mac, port: None });
-    let mut all: Vec<Station> = own.into_iter().chain(holders.stations.iter().cloned()).collect();
+    let inside = meant.own.iter().filter(|own| own.inside.is_some());
+    let inside = inside.map(|own| Station { mac: own.mac, port: None });
+    let mut all: Vec<Station> =
+        own.into_iter().chain(holders.stations.iter().cloned()).chain(inside).collect();
     let mut seen = Vec::new();
     all.retain(|station| {
         let is_new = !seen.contains(&station.mac);
@@ -163,24 +118,36 @@ fn is_another_nic(view: &View, meant: &Meant, mac: Mac) -> bool {
 
 fn duplicate(view: &View, holders: &Holders, meant: &Meant, all: &[Station], foreign: &Station) -> Found {
     let Holders { machine, link, address, .. } = holders;
-    let Meant { role, instances, .. } = meant;
+    let Meant { role, instances, is_known, .. } = meant;
     let mac = foreign.mac;
     let (hop, shown) = place(view, holders, foreign);
     let foreigner = who(view, mac);
     let list: Vec<String> =
         all.iter().map(|Station { mac, .. }| format!("{mac} ({})", who(view, *mac))).collect();
     let answered = list.join(" and ");
-    let source = format!("ARP who has {address} on {link} of {machine}");
-    let asked = evidence::record(EvidenceKind::Probe, source, format!("{answered} have it"));
+    let which = if *is_known { "the foreign one" } else { "one of them" };
+    let is_had = all.iter().any(|station| meant.macs.contains(&station.mac));
+    let holders_are = if is_had { "two machines have" } else { "a foreign machine alone has" };
+    let hurts = if is_had && meant.is_used() {
+        "whoever asks for it follows one of two answers"
+    } else {
+        "an address that somebody has already is given up"
+    };
+    let (asked, reach) = match address {
+        IpAddr::V4(_) => {
+            let source = format!("ARP who has {address} on {link} of {machine}");
+            let asked = evidence::record(EvidenceKind::Probe, source, format!("{answered} have it"));
+            (vec![asked], Reach::Instances)
+        }
+        IpAddr::V6(_) => (asked_v6(view, holders, meant), Reach::Instances6),
+    };
     Fault {
         code: "duplicate-ip-foreign",
-        summary: format!("two machines have {address}, {role}: {answered}; the foreign one is at {hop}"),
-        cause: format!(
-            "{foreigner} ({mac}) has {address}, {role}: whoever asks for it follows one of two answers"
-        ),
+        summary: format!("{holders_are} {address}, {role}: {answered}; {which} is at {hop}"),
+        cause: format!("{foreigner} ({mac}) has {address}, {role}: {hurts}"),
         hop,
-        confidence: Confidence::Proven,
-        evidence: [asked].into_iter().chain(shown).collect(),
+        confidence: if is_had { Confidence::Proven } else { Confidence::Likely },
+        evidence: asked.into_iter().chain(shown).collect(),
         owner: "unknown",
         remedy: remedy(view, holders, mac),
         stopped: None,
@@ -189,7 +156,25 @@ fn duplicate(view: &View, holders: &Holders, meant: &Meant, all: &[Station], for
     }
     .found()
     .breaks(Exchange::Arp, Direction::Both)
-    .reaching(Reach::Instances)
+    .reaching(reach)
+}
+
+/// Who answered the solicitation, and what the insides of instances show.
+fn asked_v6(view: &View, holders: &Holders, meant: &Meant) -> Vec<Evidence> {
+    let Holders { machine, link, address, stations, .. } = holders;
+    let list: Vec<String> =
+        stations.iter().map(|one| format!("{} ({})", one.mac, who(view, one.mac))).collect();
+    let answered = if list.is_empty() { "nobody".to_owned() } else { list.join(" and ") };
+    let command = format!("ndisc6 -m {address} {}", typed(link));
+    let source = view.snapshot().main_netns(machine).map(|ns| evidence::within(ns, &command));
+    let asked =
+        evidence::record(EvidenceKind::Probe, source.unwrap_or(command), format!("{answered} answered"));
+    let inside = meant.own.iter().filter_map(|own| own.inside).map(|(ns, nic, carried)| {
+        let command = format!("ip -6 address show dev {}", typed(&nic.name));
+        let state = if carried.standing == Standing::Duplicate { " dadfailed" } else { "" };
+        evidence::state(ns, &command, format!("{}{state}", carried.net))
+    });
+    [asked].into_iter().chain(inside).collect()
 }
 
 /// Where the foreign machine is: by what the bridge knew right after the answers, or by what was read before.
@@ -241,7 +226,8 @@ fn remedy(view: &View, holders: &Holders, mac: Mac) -> Vec<Remedy> {
     };
     let ns = view.snapshot().main_netns(machine);
     let forget = ns.map(|ns| {
-        let command = format!("ip neigh flush to {address} dev {link}");
+        let ip = if address.is_ipv6() { "ip -6" } else { "ip" };
+        let command = format!("{ip} neigh flush to {address} dev {link}");
         evidence::remedy(ns, &command, "", "wherever the wrong MAC is known, when the address is off")
     });
     [off].into_iter().chain(forget).collect()
@@ -250,8 +236,9 @@ fn remedy(view: &View, holders: &Holders, mac: Mac) -> Vec<Remedy> {
 #[cfg(test)]
 mod tests {
     use model::Mac;
-    use model::finding::Outcome;
+    use model::finding::{Confidence, Outcome};
     use model::probe::{Holders, PING_OCTETS, Station};
+    use model::route::{Address, Standing};
 
     use crate::fixture::{
         Cloud, Hosting, Manager, broken, codes, healthy, held, looked_up, nova_cloud, pinged,
@@ -399,6 +386,95 @@ mod tests {
         // What another instance loses has another reason.
         let found = codes(&cloud.diagnose_with("web2", &[pinged("web2", PING_OCTETS, 0)]));
         assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    /// `ip address add NET dev DEVICE` in IPv6.
+    fn add(cloud: &mut Cloud, machine: &str, device: &str, net: &str) {
+        let index = cloud.link(machine, device).index;
+        cloud.netns(machine).addresses.push(Address::global(index, net.parse().unwrap()));
+    }
+
+    /// A healthy cloud whose web1 has an IPv6 address inside, and where these answered for it.
+    fn over_ipv6(macs: &[Mac]) -> Cloud {
+        let mut cloud = healthy();
+        add(&mut cloud, "web1", "eth0", "fd77::24/64");
+        cloud.holders = vec![held("br100", "fd77::24", macs, false)];
+        cloud
+    }
+
+    #[test]
+    fn an_ipv6_address_is_had_twice_though_only_the_stranger_answers() {
+        let web1 = mac(&healthy(), 0);
+        for macs in [&[web1, STRANGER][..], &[STRANGER]] {
+            let mut cloud = over_ipv6(macs);
+            let port = Some("eth1".to_owned());
+            cloud.holders[0].stations.last_mut().unwrap().port = port;
+            let diagnosis = cloud.diagnose("web1");
+            assert_eq!(codes(&diagnosis), ["duplicate-ip-foreign compute1//eth1"], "{macs:?}");
+            let finding = &diagnosis.findings[0];
+            assert!(finding.summary.starts_with("two machines have fd77::24, an address of web1: "));
+            assert!(finding.evidence[0].source.ends_with("ndisc6 -m fd77::24 br100"), "{finding:?}");
+            assert_eq!(finding.evidence[1].text, "fd77::24/64");
+            assert!(finding.remedy[1].command.ends_with("ip -6 neigh flush to fd77::24 dev br100"));
+            // What web1 loses over IPv4 is another's fault.
+            let with = cloud.diagnose_with("web1", &[pinged("web1", PING_OCTETS, 0)]);
+            assert_eq!(codes(&with).len(), 2, "{:?}", codes(&with));
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_that_was_given_up_is_a_strangers_only_where_one_answers() {
+        let given_up = |macs: &[Mac]| {
+            let mut cloud = over_ipv6(macs);
+            cloud.netns("web1").addresses.last_mut().unwrap().standing = Standing::Duplicate;
+            cloud.diagnose("web1")
+        };
+        let taken = given_up(&[STRANGER]);
+        assert_eq!(codes(&taken), ["duplicate-ip-foreign compute1//br100"]);
+        let finding = &taken.findings[0];
+        assert!(finding.cause.ends_with("is given up"), "{}", finding.cause);
+        assert_eq!(finding.evidence[1].text, "fd77::24/64 dadfailed");
+        assert_eq!(codes(&given_up(&[])), ["hairpin-ipv6-dad compute1//vnet0"]);
+    }
+
+    #[test]
+    fn an_address_that_an_instance_makes_of_its_mac_is_nobody_elses() {
+        let made = "fd77::f816:3eff:fe00:224";
+        let with = |macs: &[Mac], port: Option<&str>| {
+            let mut cloud = healthy();
+            add(&mut cloud, "compute1", "br100", "fd77::1/64");
+            cloud.close("web1");
+            cloud.holders = vec![held("br100", made, macs, false)];
+            cloud.holders[0].stations.iter_mut().for_each(|one| one.port = port.map(str::to_owned));
+            cloud.diagnose("web1").findings
+        };
+        let web1 = mac(&healthy(), 0);
+        let both = with(&[web1, STRANGER], None);
+        assert_eq!((both.len(), both[0].confidence), (1, Confidence::Proven));
+        // Alone it may be web1 itself by another MAC, but not where it is behind another port.
+        assert!(with(&[STRANGER], None).is_empty() && with(&[STRANGER], Some("vnet0")).is_empty());
+        let alone = with(&[STRANGER], Some("eth1"));
+        assert_eq!((alone.len(), alone[0].confidence), (1, Confidence::Likely));
+        assert!(with(&[web1], None).is_empty() && with(&[], None).is_empty());
+    }
+
+    #[test]
+    fn of_two_instances_that_chose_one_ipv6_address_none_is_called_foreign() {
+        let (web1, web2) = (mac(&healthy(), 0), mac(&healthy(), 1));
+        let mut cloud = over_ipv6(&[web1, web2]);
+        add(&mut cloud, "web2", "eth0", "fd77::24/64");
+        let findings = cloud.diagnose("web1").findings;
+        assert_eq!(
+            (findings.len(), &findings[0].instances[..]),
+            (1, &["web1", "web2"].map(str::to_owned)[..])
+        );
+        assert!(findings[0].summary.contains("; one of them is at web2//eth0"), "{}", findings[0].summary);
+        // Its own second address, and a machine of the site that answers for another, are nothing.
+        let mut second = over_ipv6(&[web1]);
+        add(&mut second, "web1", "eth0", "fd77::25/64");
+        second.holders.push(held("br100", "fd77::25", &[web1], false));
+        assert!(second.diagnose("web1").findings.is_empty());
+        assert!(over_ipv6(&[web1, web2]).diagnose("web1").findings.is_empty());
     }
 
     #[test]

@@ -30,6 +30,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use ipnet::Ipv6Net;
 use model::finding::Confidence;
 use model::link::Link;
 use model::path::{Direction, Exchange, Stage};
@@ -39,7 +40,7 @@ use model::{Mac, Netns};
 use crate::found::{Fault, Found, Reach, at};
 use crate::restart::typed;
 use crate::view::{Seat, View};
-use crate::{evidence, port_flags};
+use crate::{evidence, own_v6, port_flags};
 
 /// Looks for addresses that instances have given up to themselves: one finding a NIC.
 pub fn check(view: &View) -> Vec<Found> {
@@ -130,17 +131,19 @@ fn failed<'n>(inside: &'n Netns, nic: &Link) -> impl Iterator<Item = Ipv6Addr> +
 fn is_anothers(view: &View, inside: &Netns, ip: Ipv6Addr) -> bool {
     let ip = IpAddr::V6(ip);
     let macs: Vec<Option<Mac>> = inside.links.iter().map(|link| link.mac).collect();
+    let answered = view.holders.iter().filter(|holders| holders.address == ip).flat_map(|one| &one.stations);
+    if answered.into_iter().any(|station| !macs.contains(&Some(station.mac))) {
+        return true;
+    }
     view.snapshot().netns.iter().filter(|ns| !std::ptr::eq(*ns, inside)).any(|ns| {
         let has = ns.addresses.iter().any(|own| own.net.addr() == ip && own.standing.is_usable());
         has || ns.neighbours.iter().any(|n| n.ip == ip && n.mac.is_some() && !macs.contains(&n.mac))
     })
 }
 
-/// The address that a NIC makes of its own MAC (RFC 4291, appendix A).
-fn link_local(Mac([first, second, third, rest @ ..]): Mac) -> Ipv6Addr {
-    let [fourth, fifth, sixth] = rest;
-    let made = [first ^ 2, second, third, 0xff, 0xfe, fourth, fifth, sixth];
-    Ipv6Addr::from((0xfe80_u128 << 112) | u128::from(u64::from_be_bytes(made)))
+/// The address that a NIC makes of its own MAC.
+fn link_local(mac: Mac) -> Ipv6Addr {
+    own_v6::made(mac, Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 64))
 }
 
 #[cfg(test)]
