@@ -1,5 +1,5 @@
-//! Who is meant to have an address that hosts asked for: an instance, by the records or, of IPv6, by what it makes of its
-//! MAC and has inside; or a host that carries it for instances.
+//! Who is meant to have an address that hosts asked for: an instance, by the records or, of IPv6, by what it makes of
+//! its MAC and has inside; or a host that carries it for instances.
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -10,8 +10,8 @@ use crate::database::Session;
 use crate::schema::Schema;
 
 /// Binds the values to a query of any of the three drivers, whose types have nothing in common. On PostgreSQL the
-/// statement has no name, where one that a pooler keeps would be in the way of the next run's. MySQL's have numbers, and
-/// stay until the session ends: to drop each at once is a packet without an answer, after which TCP holds the next
+/// statement has no name, where one that a pooler keeps would be in the way of the next run's. MySQL's have numbers,
+/// and stay until the session ends: to drop each at once is a packet without an answer, after which TCP holds the next
 /// statement back until the server acknowledges, 40 ms later.
 macro_rules! bind {
     ($driver:ty, $sql:expr, $values:expr) => {{
