@@ -14,6 +14,9 @@ use crate::trail::{Outcome, Skb, Trail, place};
 use crate::wire;
 use crate::world::{LinkId, World};
 
+/// The MAC of whoever has an address beyond what was read. No machine's: it is one for documentation (RFC 7042, 2.1.2).
+const BEYOND: Mac = Mac([0x00, 0x00, 0x5e, 0x00, 0x53, 0xff]);
+
 /// Sends a packet as an instance would: to its network directly, elsewhere by its gateway.
 pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packet) -> Outcome {
     let blank = Frame::untagged(Mac::ZERO, Mac::ZERO, Payload::Ip(packet));
@@ -68,11 +71,10 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
             trail.unknown(instance_place(&instance.name), &frame, why, need)
         }
         (None, None) => {
-            if let Some(by) = asked.left_by().filter(|_| !is_of_what_was_read(world, instance, next)) {
-                let here = place(world.ns(by.ns), world.link(by), Stage::Wire);
+            if asked.has_left() && !is_of_what_was_read(world, instance, next) {
                 let detail = format!("next hop {next} is beyond what was read");
-                trail.pass(here.clone(), &frame, detail, Vec::new());
-                return trail.left_site(here, &Skb::new(frame), by);
+                trail.pass(instance_place(&instance.name), &frame, detail, Vec::new());
+                return wire::receive(world, trail, tap, &Skb::new(Frame { destination: BEYOND, ..frame }));
             }
             let because = Some(Box::new(asked.died_on()));
             let stop = Stop::NeighbourUnresolved { ip: next.into(), because };

@@ -60,9 +60,9 @@ impl Resolution {
         matches!(last.disposition, Disposition::Dropped(_))
     }
 
-    /// The link by which the question left what was read, unheard before.
-    pub(crate) fn left_by(&self) -> Option<LinkId> {
-        self.question.at.filter(|_| self.question.disposition == Disposition::LeftSite)
+    /// The question left what was read, and nobody there heard it.
+    pub(crate) fn has_left(&self) -> bool {
+        self.question.disposition == Disposition::LeftSite
     }
 
     /// The path that did not get through: the answer's where there is one, else the question's.

@@ -191,7 +191,7 @@ impl Measured {
     }
 }
 
-/// What goes back goes through the columns from the right; what was lost behind a column comes last of those from there.
+/// What goes back goes through the columns from the right; what was lost behind one comes last of those from there.
 fn place(part: Part, is_back: bool) -> (usize, usize) {
     let (from, to) = match part {
         Part::One(from, to) => (from, to),
