@@ -22,6 +22,7 @@ use model::snapshot::Gap;
 
 use self::budget::Budget;
 use self::more::Counted;
+pub(crate) use self::more::MORE_TIMES;
 use crate::gather::Facts;
 use crate::probes::{self, Came, Job, Patience, Probe, Unasked, Unsent};
 use crate::progress;
@@ -51,8 +52,9 @@ pub(crate) struct Question<'a> {
     /// It is asked of itself; else only to part another's silence.
     pub(crate) is_own: bool,
     pub(crate) probes: Vec<Probe<'a>>,
-    /// The same again, many times, where some of them are lost.
-    pub(crate) more: Option<Probe<'a>>,
+    /// The same again, many times, where some of them are lost; each time by a number of its own, so that no packet can
+    /// be taken for one of another time.
+    pub(crate) more: Vec<Probe<'a>>,
     /// Who can ask which machines it passes beyond the site, where it leaves it.
     pub(crate) traces: Option<&'a MachinePlan>,
 }

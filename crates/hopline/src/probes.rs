@@ -20,7 +20,7 @@ use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
 use probe::{EchoSize, dns};
 
-use crate::asking::Question;
+use crate::asking::{MORE_TIMES, Question};
 use crate::gather::Facts;
 use crate::site_file::Site;
 
@@ -215,7 +215,7 @@ pub(crate) fn plan<'a>(
                 continue;
             }
         }
-        let (mut probes, mut more) = (Vec::new(), None);
+        let (mut probes, mut more) = (Vec::new(), Vec::new());
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
         let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
         for asks in asks(facts, &rung).into_iter().filter(|_| !is_of_nobody) {
@@ -223,7 +223,8 @@ pub(crate) fn plan<'a>(
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
                     let probe = Probe { from, to, asks, pace: USUAL, id: next_id(), is_foreseen_silent };
                     let is_counted = is_own && matches!(probe.asks, Asks::Echo(_)) && !probe.is_sized();
-                    more = is_counted.then(|| Probe { pace: MORE, id: next_id(), ..probe.clone() });
+                    let again = |_| Probe { pace: MORE, id: next_id(), ..probe.clone() };
+                    more = (0..if is_counted { MORE_TIMES } else { 0 }).map(again).collect();
                     let pace = if probe.is_sized() && is_narrow { BURST } else { USUAL };
                     probes.push(Probe { pace, ..probe });
                 }

@@ -13,13 +13,15 @@ use crate::strip::STRIPS_MAX;
 use crate::style::Mark;
 
 /// The one that is shown first: of the path that the picture is of; else the first on which something is lost.
+/// A question of which no packet is known, as where it could not be sent, has nothing to show.
 pub(crate) fn first(diagnosis: &Diagnosis) -> Option<usize> {
     let is_told = |way: &SeenWay| {
         told(diagnosis).is_some_and(|Told { there, back }| there == way.path || back == Some(way.path))
     };
-    let position = |wanted: &dyn Fn(&SeenWay) -> bool| diagnosis.seen.iter().position(wanted);
-    let is_any = (!diagnosis.seen.is_empty()).then_some(0);
-    position(&is_told).or_else(|| position(&|way| mark(way) == Mark::STOP)).or(is_any)
+    let position = |wanted: &dyn Fn(&SeenWay) -> bool| {
+        diagnosis.seen.iter().position(|way| !way.journeys.is_empty() && wanted(way))
+    };
+    position(&is_told).or_else(|| position(&|way| mark(way) == Mark::STOP)).or_else(|| position(&|_| true))
 }
 
 /// Something was lost, or not answered, or neither.

@@ -108,7 +108,7 @@ mod tests {
         let pace = Pace { count, ..MORE };
         let is_foreseen_silent = false;
         let probe = Probe { from: From::Inside(machine), to: WEB1, asks, pace, id, is_foreseen_silent };
-        Question { rung, is_own: true, probes: vec![probe], more: None, traces: None }
+        Question { rung, is_own: true, probes: vec![probe], more: Vec::new(), traces: None }
     }
 
     #[test]

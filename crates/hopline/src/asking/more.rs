@@ -13,7 +13,7 @@ use super::{Question, Talk};
 use crate::probes::{self, Beside, Job};
 
 /// How often more are asked, an instance.
-const MORE_TIMES: u32 = 2;
+pub(crate) const MORE_TIMES: usize = 2;
 /// How long a question is silent before many more are asked beside it: one that waits for a neighbour is answered by
 /// its first or second question as a rule.
 const SILENT_MIN: Duration = Duration::from_millis(1200);
@@ -24,7 +24,7 @@ const LARGE_SILENT_MIN: Duration = Duration::from_millis(500);
 /// How often many more of an instance's questions were asked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counted {
-    times: u32,
+    times: usize,
     is_under_way: bool,
     /// Some packets were lost: counting them comes before all else that may still be asked.
     pub(super) has_lost: bool,
@@ -87,7 +87,7 @@ impl<'q, 'a> Talk<'q, 'a> {
         let group = self.groups.get(&self.questions.get(at)?.rung.instance)?;
         let one = |at: usize| self.questions.get(at);
         let is_outside = |at: &usize| one(*at).is_some_and(|one| one.rung.purpose == Purpose::Outside);
-        let may_be = |at: &usize| one(*at).is_some_and(|one| one.more.is_some() && is_open(one));
+        let may_be = |at: &usize| one(*at).is_some_and(|one| !one.more.is_empty() && is_open(one));
         let instance = one(at)?.rung.instance;
         let is_counted = |at: &usize| self.counted.get(&instance).is_some_and(|known| known.of.contains(at));
         let others = group.iter().copied().filter(|at| is_outside(at) && !is_counted(at));
@@ -97,10 +97,11 @@ impl<'q, 'a> Talk<'q, 'a> {
     /// Two at the same pace would share what is lost by count: one all of it, the other none.
     fn line_up_more(&mut self, question: &'q Question<'a>) {
         let counted = self.counted.entry(question.rung.instance).or_default();
-        if counted.times < MORE_TIMES && !counted.is_under_way {
+        let next = question.more.get(counted.times).filter(|_| !counted.is_under_way);
+        if let Some(more) = next {
             (counted.times, counted.is_under_way) = (counted.times + 1, true);
-            counted.of.extend(question.more.as_ref().and_then(|more| self.any_owner.get(&more.id)));
-            self.waiting.extend(probes::jobs(question.more.iter()));
+            counted.of.extend(self.any_owner.get(&more.id));
+            self.waiting.extend(probes::jobs(std::iter::once(more)));
         }
     }
 

@@ -61,7 +61,7 @@ fn probe(
     if probes.is_empty() {
         return Probed::default();
     }
-    let more = questions.iter().filter_map(|question| question.more.clone());
+    let more = questions.iter().flat_map(|question| question.more.iter().cloned());
     let watched: Vec<Probe> = probes.iter().cloned().chain(more).collect();
     let is_watched = probes.len() <= WATCHED_MAX;
     let ways =

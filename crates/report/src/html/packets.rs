@@ -25,7 +25,7 @@ pub(super) fn packets(out: &mut String, diagnosis: &Diagnosis) {
          where they were watched for, arrows are packets, time goes down. A diamond is where addresses are rewritten, \
          a cross where a packet is lost. Each arrow leads to its own lines below.</p>\n",
     );
-    let ways = || diagnosis.seen.iter().enumerate();
+    let ways = || diagnosis.seen.iter().enumerate().filter(|(_, way)| !way.journeys.is_empty());
     if let Some(way) = diagnosis.seen.get(first) {
         let _ = writeln!(out, "<h3>{}</h3>", heading(diagnosis, way));
         one(out, (first, way));
