@@ -50,6 +50,8 @@ struct Measured {
     backwards: u64,
     /// When those that were lost on it were seen last.
     lost: Vec<i64>,
+    /// Packets that came to its beginning, beyond which nobody watched, and that nobody was seen to answer.
+    unanswered: u64,
 }
 
 /// All stretches, in the order in which packets go there and back; none where no packet was seen twice.
@@ -89,10 +91,15 @@ fn measured(way: &SeenWay, journeys: &[&Journey]) -> BTreeMap<Part, Measured> {
         let Some(last) = journey.stops.last() else { continue };
         let to = match journey.end {
             End::LostBefore(column) => Some(column),
-            End::DiesBehind(_) => None,
-            End::Open | End::Unanswered => continue,
+            End::DiesBehind(_) | End::Unanswered => None,
+            End::Open => continue,
         };
-        parts.entry(Part::One(last.vantage, to)).or_default().lost.push(last.time_ns);
+        let measured = parts.entry(Part::One(last.vantage, to)).or_default();
+        if journey.end == End::Unanswered {
+            measured.unanswered += 1;
+        } else {
+            measured.lost.push(last.time_ns);
+        }
     }
     parts
 }
@@ -166,6 +173,14 @@ impl Measured {
     }
 
     fn words(&self, took: Option<Took>) -> String {
+        if self.unanswered > 0 {
+            let lost = if self.lost.is_empty() {
+                ""
+            } else {
+                &format!("{} lost; ", packets(self.lost.len() as u64))
+            };
+            return format!("{lost}{} to which no answer was seen", packets(self.unanswered));
+        }
         let lost = match (self.lost.len(), self.passed()) {
             (0, _) => "",
             (1, 0) => return "1 packet, lost".to_owned(),

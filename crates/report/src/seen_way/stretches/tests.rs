@@ -89,6 +89,17 @@ fn a_loss_is_told_where_it_was_and_in_all_of_the_way_before_its_end() {
 }
 
 #[test]
+fn what_nobody_answered_is_told_where_it_was_seen_last() {
+    let end = |end: End| packet(ASK, end, &[(0, 0), (1, 1_000)]);
+    let stretch = "* m//a to m//b: median 1.0us, longest 1.0us; 3 packets";
+    let both = vec![end(End::Unanswered), end(End::DiesBehind(String::new())), end(End::Unanswered)];
+    let told = "behind m//b: 1 packet lost; 2 packets to which no answer was seen";
+    assert_eq!(lines(&way(&[0, 0], both)), [stretch, told]);
+    let told = "behind m//b: 1 packet to which no answer was seen";
+    assert_eq!(lines(&way(&[0, 0], vec![end(End::Unanswered)])), ["* m//a to m//b: 1.0us; 1 packet", told]);
+}
+
+#[test]
 fn between_clocks_that_nobody_can_compare_no_time_is_told() {
     let way = way(&[0, 1, 0], vec![packet(ASK, End::Open, &[(0, 0), (1, 9_000_000), (2, 5_000)])]);
     assert_eq!(
