@@ -155,6 +155,10 @@ fn a_partial_loss_is_told_between_the_devices_that_were_watched() {
     assert_eq!(finding["confidence"], "likely");
     let counts = list(&finding["evidence"]).iter().filter(|line| text(&line["kind"]) == "capture");
     assert_eq!(counts.count(), 2, "{finding:#}");
+    // Each of the pings left, also those of the second ten.
+    for packet in list(&report.json["journeys"]).iter().flat_map(|way| list(&way["packets"])) {
+        assert!(!list(&packet["seen"]).is_empty(), "{packet:#}");
+    }
 }
 
 #[test]
