@@ -6,9 +6,9 @@
 mod cli_support;
 mod support;
 
-use support::printed_in;
 use support::report::{Report, asked, hops, list, text, without_more};
 use support::test_lab::TestLab;
+use support::{eventually, printed_in};
 
 const HOST: &str = "fd77::1";
 const WEB1: &str = "fd77::24";
@@ -103,4 +103,117 @@ fn an_address_that_is_asked_for_is_one_that_may_be_used() {
     let report = lab.report(&["diagnose", "web1"]);
     report.assert_healthy("its host has none");
     assert_eq!(told(&report), [""; 0], "the host cannot ask, and is no gateway");
+}
+
+/// web1's MAC, and the address that it makes of it.
+const WEB1_MAC: &str = "fa:16:3e:00:02:24";
+const MADE: &str = "fd77::f816:3eff:fe00:224";
+
+/// The same lab, whose host has a link-local address on the bridge that it may ask from.
+fn asking(tag: &str) -> TestLab {
+    let lab = dual(tag);
+    let host = lab.netns("compute1");
+    let show = ["ip", "-6", "-o", "address", "show", "dev", "br100", "scope", "link"];
+    eventually("a link-local address that nobody else has", || {
+        let shown = printed_in(&host, &show);
+        shown.contains("fe80::") && !shown.contains("tentative")
+    });
+    lab
+}
+
+/// A machine on the flat network's switch with these addresses, which no record knows.
+fn plug_stranger(lab: &TestLab, addresses: &[&str]) {
+    let switch = lab.netns("fab");
+    let run = |line: &str| printed_in(&switch, &line.split(' ').collect::<Vec<_>>());
+    run("ip link add dupx type veth peer name dup address 02:00:00:00:00:98");
+    run("ip link set dupx master flat0 up");
+    run("ip link set dup up");
+    run("sysctl -qw net.ipv6.conf.dup.disable_ipv6=0");
+    for address in addresses {
+        run(&format!("ip address add {address}/64 dev dup nodad"));
+    }
+}
+
+/// Who answered for IPv6 addresses, as the report tells.
+fn answered(report: &Report) -> Vec<&str> {
+    let lines = list(&report.json["coverage"]["looked_at"]).iter().map(text);
+    lines
+        .filter_map(|line| line.strip_prefix("asked who has "))
+        .filter(|line| line.starts_with("fd77"))
+        .collect()
+}
+
+fn known_by_host(lab: &TestLab) -> String {
+    printed_in(&lab.netns("compute1"), &["ip", "-6", "neigh", "show", WEB1])
+}
+
+#[test]
+fn a_stranger_with_the_instances_address_is_named_and_nobody_is_led_astray() {
+    let lab = asking("d");
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_healthy("nothing is broken");
+    assert_eq!(answered(&report), [format!("fd77::24 on br100 of compute1: {WEB1_MAC}")]);
+    assert!(known_by_host(&lab).contains(WEB1_MAC), "pinged over IPv6, the host knows it");
+    plug_stranger(&lab, &[WEB1, MADE]);
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_finds(&["duplicate-ip-foreign compute1//eth1"], "web1's address is had twice");
+    let finding = &list(&report.json["findings"])[0];
+    let said = format!("two machines have {WEB1}, an address of web1: ");
+    assert!(text(&finding["summary"]).starts_with(&said), "{finding:#}");
+    let evidence = &list(&finding["evidence"])[0];
+    assert!(text(&evidence["source"]).ends_with("ndisc6 -m fd77::24 br100"), "{finding:#}");
+    for mac in [WEB1_MAC, "02:00:00:00:00:98"] {
+        assert!(text(&evidence["text"]).contains(mac), "{finding:#}");
+    }
+    assert!(known_by_host(&lab).contains(WEB1_MAC), "its entry was right, and is: {}", known_by_host(&lab));
+    let passive = lab.report(&["diagnose", "web1", "--passive"]);
+    passive.assert_healthy("nobody asks");
+    assert_eq!(answered(&passive), [""; 0]);
+    // Of an instance that cannot be entered it is known what nobody else may have.
+    let folder = tempfile::tempdir().unwrap();
+    let closed = folder.path().join("site.toml");
+    let site = std::fs::read_to_string(lab.site()).unwrap();
+    let is_inside = |line: &&str| line.starts_with("at = \"netns:") && line.contains("-web");
+    let lines: Vec<&str> = site.lines().filter(|line| !is_inside(line)).collect();
+    std::fs::write(&closed, lines.join("\n")).unwrap();
+    let arguments = ["diagnose", "web1", "--json", "--site", closed.to_str().unwrap()];
+    let report = Report::of(&lab.hopline(&arguments), &arguments);
+    report.assert_finds(&["duplicate-ip-foreign compute1//eth1"], "the stranger alone answers");
+    assert_eq!(text(&list(&report.json["findings"])[0]["confidence"]), "likely");
+}
+
+#[test]
+fn an_address_that_was_given_up_is_told_by_who_has_it_and_what_only_looks_alike_is_not() {
+    let lab = asking("g");
+    plug_stranger(&lab, &["fd77::26"]);
+    let web1 = lab.netns("web1");
+    printed_in(&web1, &["ip", "address", "add", "fd77::26/64", "dev", "eth0"]);
+    let shown = || printed_in(&web1, &["ip", "-6", "address", "show", "dev", "eth0"]);
+    eventually("web1 to find that fd77::26 is taken", || shown().contains("dadfailed"));
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_finds(&["duplicate-ip-foreign compute1//eth1"], "web1 has given up fd77::26");
+    let finding = &list(&report.json["findings"])[0];
+    let lines: Vec<&str> = list(&finding["evidence"]).iter().map(|line| text(&line["text"])).collect();
+    assert!(lines.contains(&"fd77::26/64 dadfailed"), "{lines:#?}");
+    // Without the stranger nobody has it; a second address is web1's own; and the host answers others for web1.
+    printed_in(&lab.netns("fab"), &["ip", "link", "delete", "dupx"]);
+    printed_in(&web1, &["ip", "address", "add", "fd77::25/64", "dev", "eth0", "nodad"]);
+    on_host(&lab, "sysctl -qw net.ipv6.conf.br100.proxy_ndp=1 net.ipv6.conf.br100.forwarding=1");
+    on_host(&lab, "ip neigh add proxy fd77::24 dev br100");
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_healthy("nobody else has an address of web1's");
+    let told = ["fd77::26", "fd77::25", "fd77::24"].map(|address| {
+        let who = if address == "fd77::26" { "nobody" } else { WEB1_MAC };
+        format!("{address} on br100 of compute1: {who}")
+    });
+    let mut answered = answered(&report);
+    answered.sort_by(|one, other| other.cmp(one));
+    assert_eq!(answered, told);
+    // Without an address to ask from, whoever answers would tell everybody.
+    on_host(&lab, "ip -6 address flush dev br100 scope link");
+    let report = lab.report(&["diagnose", "web1"]);
+    assert_eq!(self::answered(&report), [""; 0]);
+    let gaps = list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["why"]));
+    let told = "compute1 has no link-local address on br100 to ask from";
+    assert_eq!(gaps.filter(|why| why.starts_with(told)).count(), 1, "{:#}", report.json["coverage"]);
 }
