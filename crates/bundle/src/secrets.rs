@@ -1,8 +1,16 @@
 //! What must never enter a bundle, in whichever text it stands: passwords in URLs, values that are called a secret's
 //! name, private keys. Rather too much is taken out than too little.
 
+mod commands;
+mod elements;
+mod headers;
+mod keys;
+mod lists;
+mod told;
+
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::ops::Range;
 
 use crate::mapped::{self, Texts};
 
@@ -10,17 +18,24 @@ use crate::mapped::{self, Texts};
 const HIDDEN: &str = "***";
 
 /// Words in the name of a value that nobody else may know.
-const NAMES: [&str; 9] =
-    ["password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "private_key", "credential"];
+const NAMES: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "private_key",
+    "hmac_key",
+    "credential",
+];
 
 /// Longest URL that is looked at.
 const URL_MAX: usize = 4096;
 
 /// Bytes before a mark, on its line, that are looked at: a line of megabytes is not searched anew for each mark.
 const BEFORE_MAX: usize = 4096;
-
-/// Bytes after `-----BEGIN ` in which the kind of a key stands.
-const KIND_MAX: usize = 128;
 
 /// Endings of configuration, besides those that come behind `.conf`.
 const CONFIGURATION: [&str; 4] = ["conf", "cfg", "ini", "lab"];
@@ -70,19 +85,45 @@ fn json_without(text: &str) -> Option<String> {
 /// A text without secrets.
 pub fn scrub(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    for hide in [urls, values, keys, random_passwords] {
+    for hide in [urls, values, lists::random_passwords, lists::set_passwords] {
         if let Some(changed) = hide(&text) {
+            text = Cow::Owned(changed);
+        }
+    }
+    for find in [keys::keys, headers::headers, elements::elements, commands::commands, told::told] {
+        if let Some(changed) = without(&text, find(&text)) {
             text = Cow::Owned(changed);
         }
     }
     text
 }
 
+/// The text without what lies at these places; none where nothing does.
+fn without(text: &str, mut places: Vec<Range<usize>>) -> Option<String> {
+    places.sort_by_key(|place| place.start);
+    let mut out = String::new();
+    // Where what is not yet copied begins.
+    let mut from = 0;
+    for place in places {
+        if place.start >= from && text.get(place.clone()).is_some_and(|secret| secret != HIDDEN) {
+            out.push_str(text.get(from..place.start).unwrap_or_default());
+            out.push_str(HIDDEN);
+            from = place.end;
+        }
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    (from > 0).then_some(out)
+}
+
 /// An option that oslo.config's files would call so: also `transport_url` and `connection`, whose URLs hold a
 /// password in ways that not every reader agrees on.
 fn is_secret_option(key: &str) -> bool {
     let key = key.trim().to_ascii_lowercase();
-    is_secret(&key) || key.ends_with("_key") || key.ends_with("connection") || key == "transport_url"
+    is_secret(&key)
+        || key.ends_with("_key")
+        || key.ends_with("_keys")
+        || key.ends_with("connection")
+        || key == "transport_url"
 }
 
 fn is_secret(name: &str) -> bool {
@@ -94,12 +135,19 @@ fn is_secret(name: &str) -> bool {
 #[derive(Default)]
 pub(crate) struct Arguments {
     hides_next: Cell<bool>,
+    line: Cell<commands::Line>,
 }
 
 impl Arguments {
     /// The next word, without secrets.
     pub(crate) fn next<'t>(&self, word: &'t str) -> Cow<'t, str> {
         let is_hidden = self.hides_next.take();
+        let mut line = self.line.take();
+        let found = line.next(word);
+        self.line.set(line);
+        if let Some(changed) = found.and_then(|place| without(word, vec![place])) {
+            return Cow::Owned(changed);
+        }
         let option = word.starts_with('-').then(|| word.split_once('=').map_or(word, |(name, _)| name));
         match option.filter(|name| is_secret(name)) {
             // The whole rest is its value, blanks and all.
@@ -116,6 +164,7 @@ impl Arguments {
     /// Another text stands between.
     fn end(&self) {
         self.hides_next.set(false);
+        self.line.take();
     }
 }
 
@@ -203,6 +252,8 @@ fn tells_a_secret(before: &str, mark: char) -> bool {
     match word_before(before) {
         "key" if mark == '=' => true,
         "data" => before.contains("secret"),
+        // A program, and a part of cloud-init's configuration.
+        "chpasswd" => false,
         word => is_secret(word),
     }
 }
@@ -262,63 +313,6 @@ fn value_at(text: &str, from: usize, ends_at: Ends) -> Option<(usize, usize)> {
     let value = text.get(start..)?;
     let end = start + value.find(ends).unwrap_or(value.len());
     (end > start).then_some((start, end))
-}
-
-/// Private keys, from their first line to their last, or to the end of what there is.
-fn keys(text: &str) -> Option<String> {
-    const BEGIN: &str = "-----BEGIN ";
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(BEGIN) {
-        let (before, key) = rest.split_at(at);
-        out.push_str(before);
-        let kind_max = (0..=KIND_MAX.min(key.len())).rev().find(|at| key.is_char_boundary(*at));
-        let kind = kind_max.and_then(|at| key.get(..at)?.lines().next()).unwrap_or_default();
-        if !kind.contains("PRIVATE KEY") {
-            out.push_str(BEGIN);
-            rest = key.get(BEGIN.len()..).unwrap_or_default();
-            continue;
-        }
-        out.push_str(HIDDEN);
-        let last = key.find("-----END ").map(|at| at + "-----END ".len());
-        rest = last
-            .and_then(|at| key.get(at..))
-            .map_or("", |end| end.split_once("-----").map_or("", |(_, behind)| behind));
-    }
-    out.push_str(rest);
-    (out != text).then_some(out)
-}
-
-/// Lines after cloud-init's heading on a console that its users' new passwords may stand in, between others' messages.
-const RANDOM_MAX: usize = 20;
-
-/// What cloud-init prints where it made up passwords (`cc_set_passwords.py`): a heading, then `user:password`.
-fn random_passwords(text: &str) -> Option<String> {
-    const HEADING: &str = "Set the following 'random' passwords";
-    if !text.contains(HEADING) {
-        return None;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut left = 0_usize;
-    for line in text.split_inclusive('\n') {
-        if line.contains(HEADING) {
-            left = RANDOM_MAX;
-            out.push_str(line);
-            continue;
-        }
-        let written = line.trim_end();
-        let word = written.rsplit([' ', '\t']).next().unwrap_or_default();
-        match word.split_once(':') {
-            Some((_, password)) if left > 0 && !password.is_empty() => {
-                out.push_str(written.strip_suffix(password).unwrap_or_default());
-                out.push_str(HIDDEN);
-                out.push_str(line.strip_prefix(written).unwrap_or_default());
-            }
-            Some(_) | None => out.push_str(line),
-        }
-        left = left.saturating_sub(1);
-    }
-    (out != text).then_some(out)
 }
 
 #[cfg(test)]
