@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::key::Key;
-use super::words;
+use super::lookup::is_word;
+use super::{scan, words};
 
 /// What is called so, which its pseudonym begins with. A word that names several things is the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,8 +41,11 @@ const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Letters behind a pseudonym's first word: 40 bits, so that ten thousand names collide once in twenty thousand keys.
 const LENGTH: usize = 8;
 
-/// Longest name; a longer text is no name.
-const BYTES_MAX: usize = 255;
+/// Longest name in characters, as nova's columns have it; a longer text is no name.
+const CHARS_MAX: usize = 255;
+
+/// What neutron puts before an id, which is nobody's name; words that are common anyway are not among them.
+const AHEAD_OF_IDS: [&str; 9] = ["qdhcp", "qrouter", "snat", "fip", "qbr", "qvb", "qvo", "brq", "vhu"];
 
 /// Names of a site.
 #[derive(Debug, Default)]
@@ -52,12 +56,16 @@ pub(super) struct Names {
 impl Names {
     /// Adds a name, where it is one. Of a host with its domain, both parts are names.
     pub(super) fn add(&mut self, kind: Kind, name: &str) {
-        // Whatever is called after an id follows the id.
-        let mut ids = name.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
-        let has_id = ids.any(|part| part.len() == 32 || part.len() >= 36);
+        // An id gets its own pseudonym, and what is beside it may be somebody's name still.
+        if let Some(parts) = scan::beside_ids(name) {
+            let parts = parts.into_iter().map(|part| part.trim_matches(|c| !is_word(c)));
+            let names = parts.filter(|part| !AHEAD_OF_IDS.contains(part) && !words::is_common(part));
+            names.for_each(|part| self.add(kind, part));
+            return;
+        }
         let is_number = kind == Kind::User && name.bytes().all(|byte| byte.is_ascii_digit());
-        let is_name =
-            !has_id && !is_number && !name.trim().is_empty() && name.len() <= BYTES_MAX && name != "***";
+        let is_long = name.chars().nth(CHARS_MAX).is_some();
+        let is_name = !is_long && !is_number && !name.trim().is_empty() && name != "***";
         if !is_name || words::is_everybodys(name) || is_address(name) {
             return;
         }
@@ -136,6 +144,32 @@ mod tests {
         assert_eq!(one("shopping"), None);
         assert_eq!(one("SHOP"), Some(4));
         assert_eq!(one("ünder"), Some(6));
+    }
+
+    #[test]
+    fn of_a_name_with_an_id_the_rest_is_a_name() {
+        let id = "8d7b1f36-5f4e-4b1c-9a55-2f0f6c0a1e02";
+        for name in [
+            format!("acmepayroll-{id}"),
+            format!("{id}_acmepayroll"),
+            format!("tap-{id} acmepayroll-{}", id.replace('-', "")),
+        ] {
+            let names = lookup(&[(Kind::Instance, &name)]);
+            assert!(names.exact("acmepayroll").is_some(), "{name}");
+            assert_eq!(names.pairs().count(), 1, "{name}");
+        }
+        let glued = format!("acme{id}");
+        assert!(lookup(&[(Kind::Instance, &glued)]).exact(&glued).is_some(), "it is no id in a text either");
+        for name in [id.to_owned(), id.replace('-', ""), format!("qdhcp-{id}"), format!("instance-{id}")] {
+            assert_eq!(lookup(&[(Kind::Instance, &name)]).pairs().count(), 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_is_one_of_255_characters() {
+        let (longest, longer) = ("\u{fc}".repeat(255), "\u{fc}".repeat(256));
+        let names = lookup(&[(Kind::Instance, &longest), (Kind::Instance, &longer)]);
+        assert!(names.exact(&longest).is_some() && names.exact(&longer).is_none());
     }
 
     #[test]

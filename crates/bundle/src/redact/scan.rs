@@ -84,6 +84,33 @@ fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
+/// What stands beside the ids in a text; none where there is no id.
+pub(super) fn beside_ids(text: &str) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    // Where what is beside the last id begins.
+    let mut from = 0;
+    for (at, word) in words(text) {
+        let length = text.get(at..).filter(|_| at >= from).and_then(|rest| shapes::id_length(rest, word));
+        if let Some(length) = length {
+            parts.extend(text.get(from..at));
+            from = at + length;
+        }
+    }
+    parts.extend(text.get(from..).filter(|_| from > 0));
+    (from > 0).then_some(parts)
+}
+
+/// Words, and where they begin.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    text.split(|c| !is_word(c)).filter_map(move |word| {
+        // Whatever parts two words is of one octet.
+        let begin = at;
+        at += word.len() + 1;
+        (!word.is_empty()).then_some((begin, word))
+    })
+}
+
 /// A name may begin as an address does, and an address as a name: what is longer is meant.
 fn found(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
     let number = number(pseudonyms, before, rest, word);

@@ -139,6 +139,8 @@ fn redacted(key: Option<Key>) -> (Bundle, Redacted, String) {
     let writer = Writer::new(Cursor::new(Vec::new()), 1_700_000_000).unwrap();
     let xml = "<title>a&lt;b&gt;&amp;\"c\" d</title><nova:user uuid='x'>olga</nova:user> olga@10.0.2.24";
     writer.add("kiwi1.acme.example", "lib/nova/olga/instance-00000001.xml", xml);
+    let counted = format!("<nova:name>payslip-{UUID}</nova:name><name>payslip-{UUID}</name> Payslip");
+    writer.add("kiwi1.acme.example", "counted.xml", &counted);
     writer.add(
         "kiwi1.acme.example",
         "log/dnsmasq.log",
@@ -249,6 +251,8 @@ fn no_name_is_left_and_a_key_gives_the_same_again() {
         "corp.lan",
         "inner.lan",
         "mango-guest",
+        "payslip",
+        "Payslip",
         UUID,
         &UUID[..11],
         "1234abcdef",

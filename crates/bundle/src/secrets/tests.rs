@@ -95,7 +95,8 @@ fn what_is_not_secret_stays() {
 #[test]
 fn options_lose_their_values_with_the_lines_that_go_on() {
     let text = "[DEFAULT]\nmy_ip = 10.0.0.1\nrabbit_password: a b=c\n  more\n#admin_password = old\n\
-                sql_connection=mysql://nova:x@db/nova\nmetadata_proxy_shared_secret=\nxen_key = abc\n[profiler]\nhmac_keys = x\n";
+                sql_connection=mysql://nova:x@db/nova\nmetadata_proxy_shared_secret=\nxen_key = abc\n\
+                [profiler]\nhmac_keys = x\n";
     let scrubbed = scrub_file("nova.conf", text);
     for other in ["nova.conf.lab", "etc/nova.lab", "x.ini", "x.cfg"] {
         assert_eq!(scrub_file(other, text), scrubbed, "{other}");

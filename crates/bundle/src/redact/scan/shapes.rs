@@ -23,25 +23,27 @@ fn ends(rest: &str, length: usize) -> bool {
 
 /// A UUID, also without its dashes, as keystone writes it; or its first ten digits, as devices have them.
 pub(super) fn id(pseudonyms: &Pseudonyms, rest: &str, word: &str) -> Found {
+    let Some(length) = id_length(rest, word) else {
+        return beginning(pseudonyms, rest).filter(|_| word.len() == 8 && is_hex(word));
+    };
+    let whole = rest.get(..length)?;
+    let mapped = pseudonyms.id(whole);
+    let mapped = if whole.contains('-') { mapped } else { mapped.replace('-', "") };
+    Some((length, as_written(whole, mapped)))
+}
+
+/// How long the UUID is that begins there, with its dashes or without.
+pub(super) fn id_length(rest: &str, word: &str) -> Option<usize> {
     if word.len() == 32 && is_hex(word) {
-        let mapped: String = pseudonyms.id(word).split('-').collect();
-        return Some((word.len(), as_written(word, mapped)));
-    }
-    if word.len() != 8 || !is_hex(word) {
-        return None;
+        return Some(word.len());
     }
     let mut at = 0;
-    for (nth, digits) in GROUPS.into_iter().enumerate() {
-        let group = rest.get(at..at + digits).filter(|group| is_hex(group));
-        let is_parted = nth == 4 || rest.as_bytes().get(at + digits) == Some(&b'-');
-        if group.is_none() || !is_parted {
-            return beginning(pseudonyms, rest);
-        }
+    for digits in GROUPS {
+        let is_parted = at == 0 || rest.as_bytes().get(at - 1) == Some(&b'-');
+        rest.get(at..at + digits).filter(|group| is_parted && is_hex(group))?;
         at += digits + 1;
     }
-    let length = at - 1;
-    let whole = rest.get(..length).filter(|_| ends(rest, length))?;
-    Some((length, as_written(whole, pseudonyms.id(whole))))
+    Some(at - 1).filter(|length| ends(rest, *length))
 }
 
 /// `1234abcd-ef`, or `1234abcd-e` of neutron's chains.
