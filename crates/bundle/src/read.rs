@@ -7,7 +7,7 @@ mod bounded;
 mod path;
 mod said;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use collect::Machine;
@@ -21,8 +21,8 @@ use crate::captures::{CAPTURES_MAX, CaptureEntry};
 use crate::error::ReadError;
 use crate::limits::{ALL_FACTS_MAX, FACTS_MAX, Limits, UNPACKED_MAX};
 use crate::manifest::{
-    CLOUD, CLOUD_SCHEMA, CloudFacts, DATABASE, FACTS, FACTS_SCHEMA, MANIFEST, MANIFEST_SCHEMA, MachineFacts,
-    Manifest,
+    CLOUD, CLOUD_SCHEMA, CloudFacts, DATABASE, FACTS, FACTS_SCHEMA, FileEntry, MANIFEST, MANIFEST_SCHEMA,
+    MachineFacts, Manifest,
 };
 use crate::names::hex;
 
@@ -238,8 +238,12 @@ fn manifest(bytes: &[u8], limits: &Limits) -> Result<Manifest, ReadError> {
         return Err(ReadError::Schema { found: schema, known: MANIFEST_SCHEMA });
     }
     let manifest: Manifest = serde_json::from_slice(bytes).map_err(wrong)?;
-    if manifest.machines.len() > limits.machines {
-        return Err(ReadError::TooLarge { what: "machines", limit: limits.machines as u64 });
+    let counted = [
+        ("machines", manifest.machines.len(), limits.machines),
+        ("captures", manifest.captures.len(), CAPTURES_MAX),
+    ];
+    if let Some((what, _, limit)) = counted.into_iter().find(|(_, count, limit)| count > limit) {
+        return Err(ReadError::TooLarge { what, limit: limit as u64 });
     }
     Ok(manifest)
 }
@@ -254,7 +258,8 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
         });
     }
     let mut lacks_cloud = manifest.gaps.iter().any(|gap| gap.what == DATABASE);
-    let cloud = match part::<CloudFacts>(&manifest, &mut taken, CLOUD, CLOUD_SCHEMA) {
+    let listed = listed(&manifest);
+    let cloud = match part::<CloudFacts>(&listed, &mut taken, CLOUD, CLOUD_SCHEMA) {
         Ok(cloud) => cloud,
         Err(Missing { why, would_need }) => {
             gaps.push(Gap { what: format!("the cloud's records in {name}"), why, would_need });
@@ -270,7 +275,7 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
             Some(missing) => Err(missing.clone()),
             None => {
                 let path = format!("{}/{FACTS}", entry.folder);
-                part(&manifest, &mut taken, &path, FACTS_SCHEMA).map(|facts: MachineFacts| Machine {
+                part(&listed, &mut taken, &path, FACTS_SCHEMA).map(|facts: MachineFacts| Machine {
                     netns: facts.netns,
                     host: facts.host,
                     gaps: facts.gaps,
@@ -287,8 +292,8 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
         }
     });
     let members = members.collect();
-    gaps.extend(changed(name, &manifest, &taken, damage.is_some()));
-    let captures = whole_captures(&manifest, &taken);
+    gaps.extend(changed(name, &manifest, &listed, &taken, damage.is_some()));
+    let captures = whole_captures(&manifest, &listed, &taken);
     Bundle { manifest, members, cloud, captures, is_sosreport: false, lacks_cloud, gaps }
 }
 
@@ -305,9 +310,16 @@ pub(crate) fn again() -> String {
     "the bundle as `hopline collect` wrote it".to_owned()
 }
 
+/// What the manifest says of files, by their paths. Of two with one path, the first is meant.
+type Listed<'m> = BTreeMap<&'m str, &'m FileEntry>;
+
+fn listed(manifest: &Manifest) -> Listed<'_> {
+    manifest.files.iter().rev().map(|file| (file.path.as_str(), file)).collect()
+}
+
 /// One of our own JSON files, whose hash must be the manifest's.
 fn part<T: DeserializeOwned>(
-    manifest: &Manifest,
+    listed: &Listed<'_>,
     taken: &mut Taken,
     path: &str,
     schema: &str,
@@ -319,8 +331,7 @@ fn part<T: DeserializeOwned>(
     }
     let missing = |why: String| Missing { why, would_need: again() };
     let bytes = taken.kept.remove(path).ok_or_else(|| missing(format!("{path} is not in the bundle")))?;
-    let listed = manifest.files.iter().find(|file| file.path == path);
-    if listed.map(|file| &file.sha256) != taken.seen.get(path).map(|(_, hash)| hash) {
+    if listed.get(path).map(|file| &file.sha256) != taken.seen.get(path).map(|(_, hash)| hash) {
         return Err(missing(format!("{path} was changed after it was collected: its SHA-256 is another")));
     }
     let most = taken.limits.facts_parts;
@@ -337,31 +348,35 @@ fn part<T: DeserializeOwned>(
 }
 
 /// The captures whose octets are those that were put in.
-fn whole_captures(manifest: &Manifest, taken: &Taken) -> Vec<CaptureEntry> {
+fn whole_captures(manifest: &Manifest, listed: &Listed<'_>, taken: &Taken) -> Vec<CaptureEntry> {
     let is_whole = |entry: &&CaptureEntry| {
-        let listed = manifest.files.iter().find(|file| file.path == entry.path);
         let seen = taken.seen.get(&entry.path);
-        listed.zip(seen).is_some_and(|(listed, (bytes, hash))| {
+        listed.get(&*entry.path).zip(seen).is_some_and(|(listed, (bytes, hash))| {
             (listed.bytes, &listed.sha256) == (*bytes, hash) && !is_ours(&entry.path)
         })
     };
-    manifest.captures.iter().filter(is_whole).take(CAPTURES_MAX).cloned().collect()
+    manifest.captures.iter().filter(is_whole).cloned().collect()
 }
 
 /// Most files that a gap names.
 const NAMED_MAX: usize = 5;
 
 /// Plain files that are not as they were. Nothing is concluded from them, so it is told and no more.
-fn changed(name: &str, manifest: &Manifest, taken: &Taken, damaged: bool) -> Option<Gap> {
-    let listed: BTreeSet<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-    let is_other = |file: &&crate::manifest::FileEntry| match taken.seen.get(&file.path) {
+fn changed(
+    name: &str,
+    manifest: &Manifest,
+    listed: &Listed<'_>,
+    taken: &Taken,
+    damaged: bool,
+) -> Option<Gap> {
+    let is_other = |file: &&FileEntry| match taken.seen.get(&file.path) {
         Some((bytes, hash)) => (*bytes, hash) != (file.bytes, &file.sha256),
         // What is missing behind the damage is told of already.
         None => !damaged,
     };
     let others = manifest.files.iter().filter(|file| !is_ours(&file.path)).filter(is_other);
     let added =
-        taken.seen.keys().map(String::as_str).filter(|path| *path != MANIFEST && !listed.contains(path));
+        taken.seen.keys().map(String::as_str).filter(|path| *path != MANIFEST && !listed.contains_key(*path));
     let names: Vec<&str> = others.map(|file| file.path.as_str()).chain(added).collect();
     if names.is_empty() {
         return None;

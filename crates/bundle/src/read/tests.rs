@@ -103,6 +103,19 @@ fn what_is_written_is_read_again() {
 }
 
 #[test]
+fn a_bundle_of_more_captures_than_any_has_is_refused() {
+    let of = |count: usize| {
+        let mut manifest: Manifest = serde_json::from_slice(&manifest_of(&[])).unwrap();
+        let entry = |nth| CaptureEntry { path: format!("x/{nth}"), vantage: None };
+        manifest.captures = (0..count).map(entry).collect();
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        read(&packed(|tar| entry::write(tar, MANIFEST, &bytes, 0).unwrap())[..], "x")
+    };
+    assert_eq!(of(CAPTURES_MAX).unwrap().captures, []);
+    assert!(matches!(of(CAPTURES_MAX + 1), Err(ReadError::TooLarge { what: "captures", limit: 64 })));
+}
+
+#[test]
 fn planted_secrets_are_nowhere_in_the_archive() {
     let mut facts = facts();
     let Ok(machine) = &mut facts.machines[0].2 else { panic!("a machine") };
