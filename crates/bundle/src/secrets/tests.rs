@@ -19,6 +19,7 @@ fn what_is_secret_goes() {
             "-object secret,id=k,data=AbC=,iv=x -drive file=x",
             "-object secret,id=k,data=***,iv=x -drive file=x",
         ),
+        ("[client.nova]\n\tkey = AQBzAAAAAAAAAAAAAAAAAAAA==\n", "[client.nova]\n\tkey = ***\n"),
         ("db_pass=ab,c\"d;e&f then", "db_pass=*** then"),
         ("MII\nAbC=\n-----END RSA PRIVATE KEY-----\nlogin:", "***\nlogin:"),
         (
@@ -84,6 +85,7 @@ fn what_is_not_secret_stays() {
         "polkit: authorization: denied",
         "<filterref filter='x'><parameter name='IP' value='10.0.0.2'/></filterref>",
         "-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----\nx",
+        "line 3: expected `key = value`, `[section]` or a comment",
         "dnsmasq -u nobody --conf-file= --pid-file=/x",
         "queue flags bypass: 3",
         r#"{"meta":{"key":"iifname"}}"#,
