@@ -28,6 +28,7 @@ fn of_host(host: &mut Host, kind: Kind, visit: &mut Visit<'_>) {
     }
     for server in &mut host.dnsmasq {
         server.domain.iter_mut().for_each(|domain| visit(Kind::Domain, domain));
+        server.options.iter_mut().for_each(|option| of_option(option, visit));
         for entry in server.hosts.iter_mut().flatten() {
             entry.hostname.iter_mut().for_each(|name| hostname(name, visit));
         }
@@ -54,6 +55,21 @@ fn of_host(host: &mut Host, kind: Kind, visit: &mut Visit<'_>) {
         {
             nova.values.get_mut(option).into_iter().for_each(|value| visit(kind, value));
         }
+    }
+}
+
+/// DHCP options that name domains (RFC 2132, 3.17 and 8.1; RFC 3397), as dnsmasq(8), `--dhcp-option`, calls them.
+const DOMAIN_OPTIONS: [&str; 6] =
+    ["15", "40", "119", "option:domain-name", "option:nis-domain", "option:domain-search"];
+
+/// The domains of `tag:blue,option:domain-name,corp.acme.example`.
+pub(super) fn of_option(option: &mut String, visit: &mut Visit<'_>) {
+    let mut parts: Vec<String> = option.split(',').map(str::to_owned).collect();
+    let is_ahead = |part: &&String| part.trim().starts_with("tag:") || part.trim().starts_with("set:");
+    let ahead = parts.iter().take_while(is_ahead).count();
+    if parts.get(ahead).is_some_and(|number| DOMAIN_OPTIONS.contains(&number.trim())) {
+        parts.iter_mut().skip(ahead + 1).for_each(|domain| visit(Kind::Domain, domain));
+        *option = parts.join(",");
     }
 }
 

@@ -110,6 +110,9 @@ impl Gathered {
             self.urls(text);
             self.options(text);
         }
+        if file.ends_with(".opts") {
+            text.lines().for_each(|line| self.option(line));
+        }
         if file.contains("log") && file != "console.log" {
             self.log(text);
         }
@@ -128,6 +131,9 @@ impl Gathered {
                     self.host(host);
                 }
             }
+            if key == "dhcp-option" || key == "dhcp-option-force" {
+                self.option(value);
+            }
             if key == "domain" {
                 self.names.add(Kind::Domain, value.split(',').next().unwrap_or_default());
             }
@@ -137,6 +143,12 @@ impl Gathered {
                 domains.for_each(|domain| self.names.add(Kind::Domain, domain));
             }
         }
+    }
+
+    /// Domains that a DHCP option of dnsmasq's names.
+    fn option(&mut self, option: &str) {
+        let visit = &mut |kind, name: &mut String| self.names.add(kind, name.trim());
+        fields::of_option(&mut option.to_owned(), visit);
     }
 
     /// A word that names a host, where it is none of the other things that stand in such a place.

@@ -95,7 +95,7 @@ impl Names {
 
     /// Every name with its pseudonym, by name.
     pub(super) fn pseudonyms(&self, key: &Key) -> BTreeMap<String, String> {
-        self.kinds.iter().map(|(name, kind)| (name.clone(), pseudonym(key, *kind, name))).collect()
+        self.kinds.iter().map(|(name, kind)| (name.clone(), pseudonym(key, kind.word(), name))).collect()
     }
 }
 
@@ -106,11 +106,12 @@ fn is_address(name: &str) -> bool {
         || name.parse::<ipnet::IpNet>().is_ok()
 }
 
-fn pseudonym(key: &Key, kind: Kind, name: &str) -> String {
+/// What a name is called instead: the word for what it names, and letters.
+pub(super) fn pseudonym(key: &Key, kind: &str, name: &str) -> String {
     let hash = key.hash("name", &[name.as_bytes()]);
     let letters = hash.iter().take(LENGTH).filter_map(|byte| LETTERS.get(usize::from(byte & 31)));
     let word: String = letters.map(|letter| char::from(*letter)).collect();
-    format!("{}-{word}", kind.word())
+    format!("{kind}-{word}")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use model::Mac;
 
 use super::key::Key;
 use super::lookup::Lookup;
-use super::names::Names;
+use super::names::{self, Names};
 use super::{mac, scan, v4, v6};
 use crate::mapped::Texts;
 
@@ -75,6 +75,7 @@ struct Given {
     ids: HashMap<String, String>,
     /// First digits of ids that nothing tells the rest of, maybe.
     beginnings: HashMap<String, String>,
+    comments: HashMap<String, String>,
 }
 
 impl Pseudonyms {
@@ -166,6 +167,12 @@ impl Pseudonyms {
         all
     }
 
+    /// Of a rule's comment.
+    pub(super) fn comment(&self, comment: &str) -> String {
+        let made = || names::pseudonym(&self.key, "comment", comment);
+        cached(&mut self.given.borrow_mut().comments, comment.to_owned(), made)
+    }
+
     /// A text with pseudonyms in it.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         scan::text(self, text)
@@ -215,6 +222,7 @@ impl Pseudonyms {
         let wholes: BTreeSet<&str> = BEGINNINGS.into_iter().flat_map(wholes).collect();
         let alone = given.beginnings.iter().filter(|(one, _)| !wholes.contains(one.as_str()));
         alone.for_each(|(one, other)| put(one.clone(), other.clone()));
+        given.comments.iter().for_each(|(one, other)| put(one.clone(), other.clone()));
         self.names.pairs().for_each(|(one, other)| put(one.to_owned(), other.to_owned()));
         table
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+mod comments;
 mod encoded;
 mod macs;
 mod numbers;
@@ -113,6 +114,11 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// A name may begin as an address does, and an address as a name: what is longer is meant.
 fn found(pseudonyms: &Pseudonyms, before: &str, rest: &str, word: &str) -> Found {
+    if word == "comment"
+        && let Some(found) = comments::comment(pseudonyms, before, rest)
+    {
+        return Some(found);
+    }
     let number = number(pseudonyms, before, rest, word);
     match (pseudonyms.names.at(rest), &number) {
         (Some((length, _)), Some((other, _))) if *other >= length => number,

@@ -27,7 +27,7 @@ fn v4(text: &str) -> u128 {
 fn rule(test: Test) -> NfRule {
     let matches = vec![Match { negated: false, test }];
     NfRule {
-        text: "-s 10.0.2.24".to_owned(),
+        text: "-s 10.0.2.24 -m comment --comment \"bob's ticket 99\" -j DROP".to_owned(),
         counters: None,
         handle: None,
         line: 1,
@@ -160,6 +160,10 @@ fn redacted(key: Option<Key>) -> (Bundle, Redacted, String) {
         "dnsmasq.conf",
         "dhcp-host=fa:16:3e:00:00:11,set:gold,mango-guest,10.0.0.3,24h\ndhcp-host=id:*,infinite\n# fa 24h infinite\n",
     );
+    let option = "# x\ntag:blue,option:domain-name,payroll.lan\n15,sales.lan\n6,10.0.2.24\n";
+    writer.add("kiwi1.acme.example", "nova-br100.opts", option);
+    writer.add("kiwi1.acme.example", "ours.conf", "dhcp-option=119,staff.lan,10.0.2.24\nserver=9.9.9.9\n");
+    writer.add("kiwi1.acme.example", "save.txt", "-A x -m comment --comment \"bob's ticket 99\" -j DROP\n");
     writer.add("kiwi1.acme.example", "app.log", "The quick brown fox jumps\n");
     crate::add_plain(&writer, &facts());
     let mut plain = Vec::new();
@@ -252,6 +256,11 @@ fn no_name_is_left_and_a_key_gives_the_same_again() {
         "inner.lan",
         "mango-guest",
         "payslip",
+        "payroll.lan",
+        "sales.lan",
+        "staff.lan",
+        "bob",
+        "ticket",
         "Payslip",
         UUID,
         &UUID[..11],

@@ -137,3 +137,25 @@ fn masks_of_macs_stay() {
         ("fa:16:3e:aa:bb:cc/fa:16:3e:aa:bb:cc", format!("{mac}/{mac}")),
     ]);
 }
+
+#[test]
+fn comments_of_rules_become_others() {
+    let p = pseudonyms();
+    let one = p.comment("acme 99, bob");
+    let word = p.comment("bob");
+    let quoted = p.comment(r#"say \"hi\" bob"#);
+    assert_becomes(&[
+        (
+            r#"tcp dport 22 accept comment "acme 99, bob" # x"#,
+            format!(r#"tcp dport 22 accept comment "{one}" # x"#),
+        ),
+        (r#"-m comment --comment "acme 99, bob" -j X"#, format!(r#"-m comment --comment "{one}" -j X"#)),
+        (r#"-m comment --comment \"acme 99, bob\" -j X"#, format!(r#"-m comment --comment \"{one}\" -j X"#)),
+        ("-m comment --comment bob -j X", format!("-m comment --comment {word} -j X")),
+        (r#"--comment "say \"hi\" bob" -j X"#, format!(r#"--comment "{quoted}" -j X"#)),
+        (r#"{"comment": "acme 99, bob", "x": 1}"#, format!(r#"{{"comment": "{one}", "x": 1}}"#)),
+        (r#"add s 1.1.1.1 comment "bob""#, format!(r#"add s {} comment "{word}""#, p.text("1.1.1.1"))),
+    ]);
+    assert_stay(&["a comment is here", "comment \"\" x", "comment \"open", "comments \"x\"", "# comment: x"]);
+    assert!(p.table().values().any(|original| original == "acme 99, bob"));
+}
