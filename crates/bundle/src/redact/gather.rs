@@ -103,14 +103,15 @@ impl Gathered {
     /// Takes what a plain file says beyond the facts.
     pub(super) fn file(&mut self, path: &str, text: &str) {
         let file = path.rsplit('/').next().unwrap_or_default();
-        if file.rsplit_once('.').is_some_and(|(_, ending)| ending == "xml") {
+        let ending = file.rsplit_once('.').map(|(_, ending)| ending);
+        if ending == Some("xml") {
             self.domain(text);
         }
         if file.contains(".conf") {
             self.urls(text);
             self.options(text);
         }
-        if file.ends_with(".opts") {
+        if ending == Some("opts") {
             text.lines().for_each(|line| self.option(line));
         }
         if file.contains("log") && file != "console.log" {
