@@ -15,17 +15,17 @@ SELECT fl.id, fl.address, fl.fixed_ip_id FROM floating_ips fl JOIN (SELECT fixed
 -- floating-ip-twice
 SELECT address, COUNT(*) FROM floating_ips WHERE deleted = 0 GROUP BY address HAVING COUNT(*) > 1;
 -- fixed-ip-leaked
-SELECT f.id, f.address, f.network_id, f.allocated, f.leased, f.instance_uuid, i.hostname FROM fixed_ips f LEFT JOIN instances i ON i.uuid = f.instance_uuid WHERE f.deleted = 0 AND f.reserved = 0 AND ((f.allocated = 1 AND (i.id IS NULL OR i.deleted <> 0)) OR (f.leased = 1 AND f.instance_uuid IS NULL));
+SELECT f.id, f.address, f.network_id, f.allocated, f.leased, f.reserved, f.host, f.instance_uuid, i.hostname FROM fixed_ips f LEFT JOIN instances i ON i.uuid = f.instance_uuid WHERE f.deleted = 0 AND ((f.instance_uuid IS NOT NULL AND IFNULL(f.allocated, 1) = 1 AND (i.id IS NULL OR i.deleted <> 0)) OR (f.instance_uuid IS NULL AND (f.allocated = 1 OR f.leased = 1) AND f.reserved = 0 AND IFNULL(f.host, '') = ''));
 -- fixed-ip-not-released
-SELECT f.id, f.address, f.leased, f.updated_at, f.instance_uuid, i.hostname FROM fixed_ips f LEFT JOIN instances i ON i.uuid = f.instance_uuid WHERE f.deleted + 0 = 0 AND f.allocated = 0 AND f.instance_uuid IS NOT NULL AND f.updated_at < '2026-11-26 11:49:00';
+SELECT f.id, f.address, f.leased, f.updated_at, f.instance_uuid, i.hostname FROM fixed_ips f LEFT JOIN instances i ON i.uuid = f.instance_uuid WHERE f.deleted + 0 = 0 AND f.allocated = 0 AND f.instance_uuid IS NOT NULL AND (f.updated_at < '2026-11-26 11:49:00' OR f.updated_at IS NULL);
 -- fixed-ip-without-vif
 SELECT f.id, f.address, f.virtual_interface_id, i.hostname FROM fixed_ips f JOIN instances i ON i.uuid = f.instance_uuid AND i.deleted = 0 LEFT JOIN virtual_interfaces v ON v.id = f.virtual_interface_id AND v.deleted = 0 WHERE f.deleted = 0 AND f.allocated = 1 AND i.task_state IS NULL AND v.id IS NULL;
 -- fixed-ip-vif-mismatch
 SELECT f.id, f.address, f.network_id, v.network_id, f.instance_uuid, v.instance_uuid FROM fixed_ips f JOIN virtual_interfaces v ON v.id = f.virtual_interface_id AND v.deleted = 0 WHERE f.deleted = 0 AND f.instance_uuid IS NOT NULL AND (v.instance_uuid <> f.instance_uuid OR v.network_id <> f.network_id);
 -- fixed-ip-reserved-in-use
-SELECT f.id, f.address, f.instance_uuid FROM fixed_ips f LEFT JOIN networks n ON n.id = f.network_id AND n.deleted = 0 WHERE f.deleted = 0 AND f.reserved = 1 AND f.instance_uuid IS NOT NULL AND f.address <> IFNULL(n.vpn_private_address, '');
+SELECT f.id, f.address, f.instance_uuid FROM fixed_ips f JOIN instances i ON i.uuid = f.instance_uuid AND i.deleted = 0 LEFT JOIN networks n ON n.id = f.network_id AND n.deleted = 0 WHERE f.deleted = 0 AND f.reserved = 1 AND f.address <> IFNULL(n.vpn_private_address, '');
 -- host-address-in-use
-SELECT f.id, f.address, f.host, i.host FROM fixed_ips f LEFT JOIN instances i ON i.uuid = f.instance_uuid WHERE f.deleted = 0 AND f.instance_uuid IS NOT NULL AND f.host <> '';
+SELECT f.id, f.address, f.host, i.host FROM fixed_ips f JOIN instances i ON i.uuid = f.instance_uuid AND i.deleted = 0 WHERE f.deleted = 0 AND f.host <> '';
 -- host-address-without-service
 SELECT f.id, f.address, f.host FROM fixed_ips f LEFT JOIN services s ON s.host = f.host AND s.`binary` = 'nova-network' AND s.deleted = 0 WHERE f.deleted = 0 AND f.instance_uuid IS NULL AND f.host <> '' AND s.id IS NULL;
 -- fixed-ip-outside-network
@@ -34,6 +34,10 @@ SELECT f.id, f.address, n.cidr FROM fixed_ips f JOIN networks n ON n.id = f.netw
 SELECT f.id, f.address, n.project_id, i.project_id FROM networks n JOIN fixed_ips f ON f.network_id = n.id AND f.deleted = 0 JOIN instances i ON i.uuid = f.instance_uuid AND i.deleted = 0 WHERE n.deleted = 0 AND n.project_id IS NOT NULL AND f.allocated = 1 AND n.project_id <> i.project_id;
 -- fixed-ip-twice
 SELECT address, COUNT(*) FROM fixed_ips WHERE deleted + 0 = 0 GROUP BY address HAVING COUNT(*) > 1;
+-- fixed-ip-without-network
+SELECT f.id, f.address, f.network_id FROM fixed_ips f LEFT JOIN networks n ON n.id = f.network_id AND n.deleted = 0 WHERE f.deleted + 0 = 0 AND f.network_id IS NOT NULL AND n.id IS NULL;
+-- fixed-ip-flag-missing
+SELECT f.id, f.address, f.allocated, f.leased, f.reserved FROM fixed_ips f LEFT JOIN instances i ON i.uuid = f.instance_uuid AND i.deleted = 0 WHERE f.deleted + 0 = 0 AND (f.reserved IS NULL OR (f.leased IS NULL AND (f.instance_uuid IS NULL OR i.id IS NOT NULL)) OR (f.allocated IS NULL AND i.id IS NOT NULL));
 -- mac-twice
 SELECT LOWER(address), COUNT(*) FROM virtual_interfaces WHERE deleted = 0 GROUP BY LOWER(address) HAVING COUNT(*) > 1;
 -- vif-orphan
@@ -42,8 +46,10 @@ SELECT v.id, v.address, v.instance_uuid FROM virtual_interfaces v LEFT JOIN inst
 SELECT v.id, v.address, i.hostname FROM virtual_interfaces v JOIN instances i ON i.uuid = v.instance_uuid AND i.deleted = 0 LEFT JOIN fixed_ips f ON f.instance_uuid = i.uuid AND f.deleted = 0 AND f.allocated = 1 AND f.virtual_interface_id = v.id WHERE v.deleted = 0 AND i.vm_state = 'active' AND i.task_state IS NULL AND f.id IS NULL;
 -- info-cache-differs
 SELECT c.id, i.hostname FROM instance_info_caches c JOIN instances i ON i.uuid = c.instance_uuid AND i.deleted = 0 LEFT JOIN (SELECT instance_uuid, GROUP_CONCAT(address ORDER BY address) AS said FROM fixed_ips WHERE deleted = 0 AND allocated = 1 GROUP BY instance_uuid) t ON t.instance_uuid = i.uuid LEFT JOIN (SELECT f.instance_uuid, GROUP_CONCAT(fl.address ORDER BY fl.address) AS said FROM floating_ips fl JOIN fixed_ips f ON f.id = fl.fixed_ip_id AND f.deleted = 0 WHERE fl.deleted = 0 GROUP BY f.instance_uuid) l ON l.instance_uuid = i.uuid WHERE c.deleted = 0 AND i.task_state IS NULL AND (IFNULL((SELECT GROUP_CONCAT(j.a ORDER BY j.a) FROM JSON_TABLE(c.network_info, '$[*].network.subnets[*].ips[*]' COLUMNS (a VARCHAR(39) PATH '$.address')) j), '') <> IFNULL(t.said, '') OR IFNULL((SELECT GROUP_CONCAT(k.a ORDER BY k.a) FROM JSON_TABLE(c.network_info, '$[*].network.subnets[*].ips[*].floating_ips[*]' COLUMNS (a VARCHAR(39) PATH '$.address')) k), '') <> IFNULL(l.said, ''));
+-- info-cache-deleted
+SELECT c.id, i.hostname FROM instances i JOIN instance_info_caches c ON c.instance_uuid = i.uuid AND c.deleted <> 0 LEFT JOIN instance_info_caches d ON d.instance_uuid = i.uuid AND d.deleted = 0 WHERE i.deleted = 0 AND i.task_state IS NULL AND d.id IS NULL;
 -- network-full
-SELECT n.id, n.label, SUM(f.reserved = 0 AND f.leased = 0 AND f.instance_uuid IS NULL AND f.host IS NULL) AS free, SUM(f.reserved = 0) AS every_one, SUM(f.reserved = 0 AND ((f.allocated = 1 AND (i.id IS NULL OR i.deleted <> 0)) OR (f.leased = 1 AND f.instance_uuid IS NULL))) AS leaked FROM networks n JOIN fixed_ips f ON f.network_id = n.id AND f.deleted = 0 LEFT JOIN instances i ON i.uuid = f.instance_uuid WHERE n.deleted = 0 GROUP BY n.id, n.label HAVING free < CEIL(every_one / 50);
+SELECT n.id, n.label, SUM(f.reserved = 0 AND f.leased = 0 AND f.instance_uuid IS NULL AND f.host IS NULL) AS free, SUM(f.reserved = 0) AS every_one, SUM(f.reserved = 0 AND IFNULL(f.host, '') = '' AND ((f.instance_uuid IS NOT NULL AND IFNULL(f.allocated, 1) = 1 AND (i.id IS NULL OR i.deleted <> 0)) OR (f.leased = 1 AND f.instance_uuid IS NULL) OR (f.instance_uuid IS NOT NULL AND f.allocated = 0 AND (f.updated_at < '2026-11-26 11:49:00' OR f.updated_at IS NULL)))) AS would_come_free FROM networks n JOIN fixed_ips f ON f.network_id = n.id AND f.deleted = 0 LEFT JOIN instances i ON i.uuid = f.instance_uuid WHERE n.deleted = 0 GROUP BY n.id, n.label HAVING free < CEIL(every_one / 50);
 -- network-overlap
 SELECT a.id, b.id FROM networks a JOIN networks b ON b.id > a.id AND b.deleted = 0 AND INET_ATON(SUBSTRING_INDEX(a.cidr, '/', 1)) <= INET_ATON(SUBSTRING_INDEX(b.cidr, '/', 1)) + POW(2, 32 - SUBSTRING_INDEX(b.cidr, '/', -1)) - 1 AND INET_ATON(SUBSTRING_INDEX(b.cidr, '/', 1)) <= INET_ATON(SUBSTRING_INDEX(a.cidr, '/', 1)) + POW(2, 32 - SUBSTRING_INDEX(a.cidr, '/', -1)) - 1 WHERE a.deleted = 0;
 -- network-vlan-twice

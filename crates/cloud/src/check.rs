@@ -10,6 +10,7 @@ mod looks;
 mod networks;
 mod one;
 mod repairs;
+mod roles;
 mod told;
 mod words;
 
@@ -17,6 +18,7 @@ pub(crate) use braces::{compares, replaced};
 pub(crate) use caches::{Addresses, OCTETS_MAX, cached, list};
 pub use looks::{Checked, Clock, check, check_hosts};
 pub(crate) use one::{Repair, Template, repair};
+pub(crate) use roles::ROLES;
 
 use model::finding::{Confidence, EvidenceKind};
 use model::{Intent, Snapshot};
@@ -143,10 +145,13 @@ catalogue! {
     fixed_ip_outside_network => "fixed-ip-outside-network",
     fixed_ip_of_other_project => "fixed-ip-of-other-project",
     fixed_ip_twice => "fixed-ip-twice",
+    fixed_ip_without_network => "fixed-ip-without-network",
+    fixed_ip_flag_missing => "fixed-ip-flag-missing",
     mac_twice => "mac-twice",
     vif_orphan => "vif-orphan",
     instance_without_address => "instance-without-address",
     info_cache_differs => "info-cache-differs",
+    info_cache_deleted => "info-cache-deleted",
     network_full => "network-full",
     network_overlap => "network-overlap",
     network_vlan_twice => "network-vlan-twice",

@@ -42,8 +42,8 @@ pub use entries::InstanceEntry;
 pub use find::{Candidates, FindError, find};
 pub use intent::intent;
 pub use mend::{
-    Applied, Ask, Change, Listed, Listing, MendError, Now, RecordError, Row, State, Undone, Value, apply,
-    listed, plan, undo,
+    Applied, Ask, Change, Had, Listed, Listing, MendError, Now, RecordError, Row, State, Undone, Value,
+    apply, listed, plan, undo,
 };
 pub use records::Records;
 pub use schema::Lack;

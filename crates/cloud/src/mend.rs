@@ -11,6 +11,8 @@ mod change;
 mod cluster;
 mod commit;
 mod error;
+mod had;
+mod held;
 mod kept;
 mod listed;
 mod locks;
@@ -21,6 +23,7 @@ mod undo;
 pub use apply::{Applied, apply};
 pub use change::{Change, Row, Value};
 pub use error::MendError;
+pub use had::Had;
 pub use listed::{Listed, Listing, Now, listed};
 pub use record::{RecordError, State};
 pub use undo::{Undone, undo};
@@ -80,6 +83,7 @@ async fn plan_in(
     let mut change = asked_in(session, schema, url, ask, clock).await?;
     change.as_kept(session, schema).await.map_err(failed)?;
     change.literals = kept::literals(session, schema, &change.table, change.row).await.map_err(failed)?;
+    change.had = had::of(session, schema, &change).await.map_err(failed)?;
     change.note = cluster::noted(session, change.note).await.map_err(failed)?;
     Ok(change)
 }
@@ -98,15 +102,18 @@ async fn asked_in(
         Ask::Repair { code, row } => (code, *row),
     };
     let repair = repair(session, schema, clock, code, row).await.map_err(|error| classify(url, &error))?;
-    let code = || code.clone();
+    let named = || code.clone();
     match repair {
-        Repair::UnknownCode => Err(MendError::UnknownCode { code: code() }),
-        Repair::NoStatement { instead, note } => Err(MendError::NoStatement { code: code(), instead, note }),
-        Repair::Unsayable(why) => Err(MendError::Unsayable { code: code(), row, why }),
-        Repair::NotFound { table } => Err(MendError::NotFound { code: code(), table, row }),
+        Repair::UnknownCode => Err(MendError::UnknownCode { code: named() }),
+        Repair::NoStatement { instead, note } => Err(MendError::NoStatement { code: named(), instead, note }),
+        Repair::Unsayable(why) => Err(MendError::Unsayable { code: named(), row, why }),
+        Repair::NotFound { table } => Err(MendError::NotFound { code: named(), table, row }),
         Repair::Statement(template) => {
-            let change = change::of_template(session, schema, &template, row).await;
-            change.map_err(|error| classify(url, &error))?.ok_or(MendError::Guarded { code: code(), row })
+            let failed = |error: sqlx::Error| classify(url, &error);
+            match change::of_template(session, schema, &template, row).await.map_err(failed)? {
+                Some(change) => Ok(change),
+                None => Err(held::why(session, schema, code, row, &template.sql).await.map_err(failed)?),
+            }
         }
     }
 }

@@ -100,7 +100,8 @@ fn fixed_sqls(schema: &Schema, part: Option<&Part>) -> Vec<String> {
 }
 
 /// Allocated to who is deleted, never was or is not named; or leased by nobody, which nova's pool query never takes
-/// again and its time-out never ends. What an instance gave back and has still leased is on its way to be free.
+/// again and its time-out never ends. What an instance gave back and has still leased is on its way to be free; what
+/// names a host and no instance is that host's own.
 fn fixed_sql(schema: &Schema, only: &str) -> String {
     let (join, name) = owner(schema);
     let key = schema.instance_key("fixed_ips");
@@ -110,7 +111,8 @@ fn fixed_sql(schema: &Schema, only: &str) -> String {
     let leased = schema.is("fixed_ips", "leased", true);
     format!(
         "SELECT {columns}, {name} FROM fixed_ips {join} WHERE {} AND {} \
-         AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})){only}",
+         AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})) \
+         AND (fixed_ips.{key} IS NOT NULL OR COALESCE(fixed_ips.host, '') = ''){only}",
         schema.live_of_all("fixed_ips"),
         schema.is("fixed_ips", "reserved", false),
         gone = is_gone(schema),

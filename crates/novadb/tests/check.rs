@@ -109,7 +109,7 @@ fn each_is_found_alone_and_near_misses_are_not() {
 }
 
 /// What became of rows after they were found, by finding: a statement that is typed late changes nothing of that.
-const BECAME: [(&str, &str); 19] = [
+const BECAME: [(&str, &str); 22] = [
     ("float-tied-to-deleted-instance", "UPDATE floating_ips SET fixed_ip_id = 2 WHERE id IN (100, 101)"),
     ("float-fixed-ip-gone", "UPDATE floating_ips SET fixed_ip_id = 2 WHERE id IN (110, 111)"),
     ("float-host-without-fixed-ip", "UPDATE floating_ips SET host = 'compute2' WHERE id = 120"),
@@ -120,14 +120,17 @@ const BECAME: [(&str, &str); 19] = [
     ("floating-ip-twice", "UPDATE floating_ips SET address = '203.0.113.99' WHERE id = 160"),
     (
         "fixed-ip-leaked",
-        "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id IN (100, 170, 171, 172, 173, 311)",
+        "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id IN (100, 170, 171, 172, 173, 174, 175, 311, 314)",
     ),
-    ("fixed-ip-not-released", "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id IN (180, 181)"),
+    ("fixed-ip-not-released", "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id IN (180, 181, 313)"),
     ("fixed-ip-reserved-in-use", "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id = 210"),
     ("host-address-in-use", "UPDATE fixed_ips SET instance_uuid = NULL WHERE id = 220"),
     ("host-address-without-service", "UPDATE fixed_ips SET host = 'compute1' WHERE id = 230"),
     ("fixed-ip-outside-network", "UPDATE fixed_ips SET network_id = 3 WHERE id IN (240, 241)"),
     ("fixed-ip-twice", "UPDATE fixed_ips SET address = '10.1.0.99' WHERE id = 12"),
+    ("fixed-ip-without-network", "UPDATE fixed_ips SET network_id = 1 WHERE id IN (410, 411)"),
+    ("fixed-ip-flag-missing", "UPDATE fixed_ips SET instance_uuid = 'u1' WHERE id IN (420, 421, 422)"),
+    ("info-cache-deleted", "UPDATE instance_info_caches SET deleted = 0 WHERE id = 430"),
     ("vif-orphan", "UPDATE virtual_interfaces SET instance_uuid = 'u1' WHERE id IN (100, 280, 281)"),
     (
         "network-mask-wrong",

@@ -28,7 +28,8 @@ const CLOUD: &str = "\
      deleted) VALUES \
      (2, '10.0.0.2', 1, TRUE, TRUE, FALSE, 1, 'u1', 0), (3, '10.0.0.3', 1, TRUE, FALSE, FALSE, 2, 'u2', 0), \
      (4, '10.0.0.4', 1, TRUE, TRUE, FALSE, 1, 'u1', 4), (5, '10.0.0.5', 1, FALSE, FALSE, FALSE, NULL, NULL, 0), \
-     (6, '10.0.0.6', 1, TRUE, TRUE, FALSE, NULL, 'nobody', 0), (7, '10.0.0.7', 1, TRUE, TRUE, FALSE, NULL, 'u3', 0); \
+     (6, '10.0.0.6', 1, TRUE, TRUE, FALSE, NULL, 'nobody', 0), (7, '10.0.0.7', 1, TRUE, TRUE, FALSE, NULL, 'u3', 0), \
+     (8, '10.0.0.8', 1, TRUE, FALSE, FALSE, 2, 'u2', 0); \
     INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, auto_assigned, deleted) VALUES \
      (9, '203.0.113.9', 3, 'p1', 'compute1', FALSE, 0), (10, '203.0.113.10', NULL, 'p1', NULL, FALSE, 0);";
 
@@ -112,7 +113,7 @@ fn the_old_fixed_ip_is_gone() {
 #[test]
 fn the_old_instance_is_purged() {
     refused_while(
-        &repair("fixed-ip-leaked", 3),
+        &repair("fixed-ip-leaked", 8),
         "UPDATE instances SET uuid = 'away' WHERE id = 2",
         "UPDATE instances SET uuid = 'u2' WHERE id = 2",
         &["uuid u2 of instances: was deleted, and is gone now"],

@@ -78,7 +78,7 @@ INSERT INTO security_group_instance_association (id, security_group_id, instance
 -- plant float-tied-to-deleted-instance
 -- finds float-tied-to-deleted-instance floating_ips 100: address 203.0.113.100, host compute1, fixed_ip_id 100, fixed IP 10.0.0.100, instance_uuid u100, instance gone's
 -- finds float-tied-to-deleted-instance floating_ips 101: address 203.0.113.101, host NULL, fixed_ip_id 11, fixed IP 10.0.0.11, instance_uuid NULL, instance NULL
--- finds fixed-ip-leaked fixed_ips 100: address 10.0.0.100, network_id 1, allocated 1, leased 1, instance_uuid u100, instance gone's
+-- finds fixed-ip-leaked fixed_ips 100: address 10.0.0.100, network_id 1, allocated 1, leased 1, reserved 0, host NULL, instance_uuid u100, instance gone's
 -- finds vif-orphan virtual_interfaces 100: MAC fa:16:3e:00:01:00, network_id 1, instance_uuid u100, instance gone's
 I (100, 'u100', 'gone''s', 'compute1', 'p1', 'deleted', NULL, 100);
 V (100, 'fa:16:3e:00:01:00', 1, 'v100', 'u100', 0);
@@ -125,14 +125,19 @@ L (152, '203.0.113.152', 150, 'p1', 'compute1', 152);
 L (160, '203.0.113.160', NULL, NULL, NULL, 0);
 L (161, '203.0.113.160', NULL, 'p1', NULL, 0);
 -- plant fixed-ip-leaked
--- finds fixed-ip-leaked fixed_ips 170: address 10.0.0.170, network_id 1, allocated 1, leased 0, instance_uuid NULL, instance NULL
--- finds fixed-ip-leaked fixed_ips 171: address 10.0.0.171, network_id 1, allocated 0, leased 1, instance_uuid NULL, instance NULL
--- finds fixed-ip-leaked fixed_ips 172: address 10.0.0.172, network_id 1, allocated 1, leased 1, instance_uuid nobody, instance NULL
--- finds fixed-ip-leaked fixed_ips 173: address 10.0.0.173, network_id 1, allocated 1, leased 0, instance_uuid u7, instance web1
+-- finds fixed-ip-leaked fixed_ips 170: address 10.0.0.170, network_id 1, allocated 1, leased 0, reserved 0, host NULL, instance_uuid NULL, instance NULL
+-- finds fixed-ip-leaked fixed_ips 171: address 10.0.0.171, network_id 1, allocated 0, leased 1, reserved 0, host NULL, instance_uuid NULL, instance NULL
+-- finds fixed-ip-leaked fixed_ips 172: address 10.0.0.172, network_id 1, allocated 1, leased 1, reserved 0, host NULL, instance_uuid nobody, instance NULL
+-- finds fixed-ip-leaked fixed_ips 173: address 10.0.0.173, network_id 1, allocated 1, leased 0, reserved 0, host NULL, instance_uuid u7, instance web1
 F (170, '10.0.0.170', 1, TRUE, FALSE, FALSE, NULL, NULL, NULL, '2026-11-01 00:00:00', 0);
 F (171, '10.0.0.171', 1, FALSE, TRUE, FALSE, NULL, NULL, NULL, '2026-11-01 00:00:00', 0);
 F (172, '10.0.0.172', 1, TRUE, TRUE, FALSE, NULL, NULL, 'nobody', '2026-11-01 00:00:00', 0);
+-- finds fixed-ip-leaked fixed_ips 174: address 10.0.0.174, network_id 1, allocated 1, leased 1, reserved 0, host compute1, instance_uuid u7, instance web1
+-- finds fixed-ip-leaked fixed_ips 175: address 10.0.0.175, network_id 1, allocated 1, leased 0, reserved 1, host NULL, instance_uuid u7, instance web1
 F (173, '10.0.0.173', 1, TRUE, FALSE, FALSE, NULL, NULL, 'u7', '2026-11-01 00:00:00', 0);
+-- A host's own, and a reserved one, of who is gone.
+F (174, '10.0.0.174', 1, TRUE, TRUE, FALSE, NULL, 'compute1', 'u7', '2026-11-01 00:00:00', 0);
+F (175, '10.0.0.175', 1, TRUE, FALSE, TRUE, NULL, NULL, 'u7', '2026-11-01 00:00:00', 0);
 -- plant fixed-ip-not-released
 -- finds fixed-ip-not-released fixed_ips 180: address 10.0.0.180, leased 1, updated_at 2026-11-26 11:48:00, whose task compute1, instance_uuid u7, instance web1
 -- finds fixed-ip-not-released fixed_ips 181: address 10.1.0.181, leased 0, updated_at 2026-11-26 11:40:00, whose task netnode, instance_uuid u2, instance db1
@@ -168,8 +173,8 @@ I (250, 'u250', 'w250', 'compute1', 'p2', 'active', NULL, 0);
 V (250, 'fa:16:3e:00:02:50', 2, 'v250', 'u250', 0);
 F (250, '10.1.0.250', 2, TRUE, TRUE, FALSE, 250, NULL, 'u250', '2026-11-01 00:00:00', 0);
 -- plant fixed-ip-twice
--- finds fixed-ip-twice fixed_ips 12: address 10.1.0.4, network_id 2, instance_uuid NULL, instance NULL
--- finds fixed-ip-twice fixed_ips 260: address 10.1.0.4, network_id 2, instance_uuid NULL, instance NULL
+-- finds fixed-ip-twice fixed_ips 12: address 10.1.0.4, network_id 2, reserved 0, leased 0, host NULL, instance_uuid NULL, instance NULL
+-- finds fixed-ip-twice fixed_ips 260: address 10.1.0.4, network_id 2, reserved 0, leased 0, host NULL, instance_uuid NULL, instance NULL
 F (260, '10.1.0.4', 2, FALSE, FALSE, FALSE, NULL, NULL, NULL, NULL, 0);
 -- plant mac-twice
 -- finds mac-twice virtual_interfaces 4: MAC fa:16:3e:00:00:04, network_id 1, instance_uuid u4, instance shelved
@@ -190,14 +195,35 @@ V (290, 'fa:16:3e:00:02:90', 1, 'v290', 'u290', 0);
 C (300, '[{"network":{"subnets":[{"ips":[{"address":"10.0.0.77"}]}]}}]', 'u4', 0);
 C (301, '[{', 'u10', 0);
 -- plant network-full
--- finds network-full networks 310: label full, range 10.31.0.0/30, free 0, of 2, leaked 1
--- finds fixed-ip-leaked fixed_ips 311: address 10.31.0.1, network_id 310, allocated 0, leased 1, instance_uuid NULL, instance NULL
-N (310, 'full', '10.31.0.0/30', '255.255.255.252', '10.31.0.3', 'br310', 310, FALSE, 'p1', 'netnode', NULL, 0);
+-- finds network-full networks 310: label full, range 10.31.0.0/29, free 0, of 4, would come free 3
+-- finds fixed-ip-leaked fixed_ips 311: address 10.31.0.1, network_id 310, allocated 0, leased 1, reserved 0, host NULL, instance_uuid NULL, instance NULL
+N (310, 'full', '10.31.0.0/29', '255.255.255.248', '10.31.0.7', 'br310', 310, FALSE, 'p1', 'netnode', NULL, 0);
+-- finds fixed-ip-not-released fixed_ips 313: address 10.31.0.5, leased 0, updated_at NULL, whose task netnode, instance_uuid u7, instance web1
+-- finds fixed-ip-leaked fixed_ips 314: address 10.31.0.6, network_id 310, allocated NULL, leased 0, reserved 0, host NULL, instance_uuid u7, instance web1
+-- Given back and never written again, which nova's time-out misses; and neither allocated nor not.
+F (313, '10.31.0.5', 310, FALSE, FALSE, FALSE, NULL, NULL, 'u7', NULL, 0);
+F (314, '10.31.0.6', 310, NULL, FALSE, FALSE, NULL, NULL, 'u7', NULL, 0);
 F (310, '10.31.0.0', 310, FALSE, FALSE, TRUE, NULL, NULL, NULL, NULL, 0);
 F (311, '10.31.0.1', 310, FALSE, TRUE, FALSE, NULL, NULL, NULL, NULL, 0);
 F (312, '10.31.0.2', 310, TRUE, TRUE, FALSE, 312, NULL, 'u312', NULL, 0);
 I (312, 'u312', 'w312', 'compute1', 'p1', 'active', NULL, 0);
 V (312, 'fa:16:3e:00:03:12', 310, 'v312', 'u312', 0);
+-- plant fixed-ip-without-network
+-- finds fixed-ip-without-network fixed_ips 410: address 10.41.0.4, network_id 410, host NULL, instance_uuid NULL, instance NULL
+-- finds fixed-ip-without-network fixed_ips 411: address 10.41.0.5, network_id 3, host NULL, instance_uuid NULL, instance NULL
+F (410, '10.41.0.4', 410, FALSE, FALSE, FALSE, NULL, NULL, NULL, NULL, 0);
+F (411, '10.41.0.5', 3, FALSE, FALSE, FALSE, NULL, NULL, NULL, NULL, 0);
+-- plant fixed-ip-flag-missing
+-- finds fixed-ip-flag-missing fixed_ips 420: address 10.0.0.206, allocated 0, leased NULL, reserved 0, right allocated 0, right leased 0, right reserved 0, instance_uuid NULL, instance NULL
+-- finds fixed-ip-flag-missing fixed_ips 421: address 10.1.0.255, allocated 0, leased 0, reserved NULL, right allocated 0, right leased 0, right reserved 1, instance_uuid NULL, instance NULL
+-- finds fixed-ip-flag-missing fixed_ips 422: address 10.0.0.207, allocated NULL, leased 1, reserved 0, right allocated 1, right leased 1, right reserved 0, instance_uuid u9, instance undecided
+F (420, '10.0.0.206', 1, FALSE, NULL, FALSE, NULL, NULL, NULL, NULL, 0);
+F (421, '10.1.0.255', 2, FALSE, FALSE, NULL, NULL, NULL, NULL, NULL, 0);
+F (422, '10.0.0.207', 1, NULL, TRUE, FALSE, 9, NULL, 'u9', '2026-11-01 00:00:00', 0);
+-- plant info-cache-deleted
+-- finds info-cache-deleted instance_info_caches 430: deleted 430, instance_uuid u430, instance w430
+I (430, 'u430', 'w430', 'compute1', 'p1', 'active', NULL, 0);
+C (430, '[]', 'u430', 430);
 -- plant network-overlap
 -- finds network-overlap networks 320: label wide, range 10.32.0.0/25, other wider, other's range 10.32.0.0/24
 N (320, 'wide', '10.32.0.0/25', '255.255.255.128', '10.32.0.127', 'br320', 320, FALSE, 'p1', 'netnode', NULL, 0);
@@ -218,6 +244,14 @@ INSERT INTO security_group_rules (id, parent_group_id, protocol, from_port, to_p
 -- plant group-membership-of-deleted-group
 -- finds group-membership-of-deleted-group security_group_instance_association 370: security_group_id 2, group old, instance_uuid u1, instance web1
 INSERT INTO security_group_instance_association (id, security_group_id, instance_uuid, deleted) VALUES (370, 2, 'u1', 0);
+-- near a host's own address that is marked as allocated
+UPDATE fixed_ips SET allocated = TRUE WHERE id = 4;
+-- near a fixed IP of no network, which nova gives out on any
+F (440, '10.0.0.99', NULL, FALSE, FALSE, FALSE, NULL, NULL, NULL, NULL, 0);
+-- near a mark that nova does not look at
+UPDATE fixed_ips SET allocated = NULL WHERE id = 12;
+-- near a cache that was deleted and made anew
+C (431, '[]', 'u1', 431);
 -- near a float whose instance is switched off
 UPDATE instances SET vm_state = 'stopped' WHERE id = 1;
 -- near a network whose last address was just taken back

@@ -8,8 +8,8 @@
 //!
 //! ## How hopline knows
 //! `allocated` is 0, an instance is named, and the row has not changed for longer than
-//! `fixed_ip_disassociate_timeout` (600 s) and a minute. Within that it is on its way. `--now` sets the clock, for a
-//! dump.
+//! `fixed_ip_disassociate_timeout` (600 s) and a minute, or `updated_at` is NULL, which nova's time-out compares with in
+//! vain for ever. Within that it is on its way. `--now` sets the clock, for a dump.
 //!
 //! ## What it looks like
 //! `No fixed IP addresses available for network`, with few instances running.
@@ -47,6 +47,7 @@ pub(super) const SPEC: Spec = Spec {
     cause: "the host whose nova-network should free them within minutes does not, so nobody gets them",
     confidence: Confidence::Proven,
     repair: "UPDATE fixed_ips SET leased = FALSE, {key} = NULL, virtual_interface_id = NULL \
-        WHERE id = {id} AND {key is instance_uuid} AND allocated = FALSE AND {live}",
-    note: "one row; nobody has the address",
+        WHERE id = {id} AND {key is instance_uuid} AND allocated = FALSE AND {live} AND {unhung}",
+    note: "one row; not while a floating IP hangs on it, which is released first, nor while a host still runs an \
+        instance that is deleted",
 };

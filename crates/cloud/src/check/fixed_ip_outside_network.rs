@@ -49,8 +49,9 @@ pub(super) const SPEC: Spec = Spec {
     cause: "nothing routes to the address on the network's bridge",
     confidence: Confidence::Proven,
     repair: "UPDATE fixed_ips SET deleted = {mark} WHERE id = {id} AND {address is address} AND \
-        {network_id is network_id} AND {key} IS NULL AND host IS NULL AND {live}",
-    note: "one row, where nobody has it; else the instance needs another address first",
+        {network_id is network_id} AND {key} IS NULL AND host IS NULL AND {live} AND {unhung}",
+    note: "one row, where nobody has it; else the instance needs another address first, and a floating IP that hangs \
+        on it is released first",
 };
 
 /// What the server was not asked, or may have got wrong.

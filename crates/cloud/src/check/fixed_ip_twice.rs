@@ -16,7 +16,8 @@
 //! * `network-overlap`: two networks have all their addresses twice.
 //!
 //! ## Fix
-//! Delete the row that is free. Where both are in use, give one instance another address first. Undo: `deleted = 0`.
+//! Delete the row that is free: neither reserved nor leased, a host's, an instance's or under a floating IP. Where both
+//! are in use, give one instance another address first. Undo: `deleted = 0`.
 //!
 //! ## References
 //! nova migration 185 (unique keys with `deleted`).
@@ -34,7 +35,8 @@ pub(super) const SPEC: Spec = Spec {
               FROM fixed_ips f \
               WHERE {live f} \
               GROUP BY f.address HAVING COUNT(*) > 1 LIMIT 1",
-        sql: "SELECT {f.id}, {f.address}, {f.network_id}, {key f as text}, {name i} \
+        sql: "SELECT {f.id}, {f.address}, {f.network_id}, {flag f.reserved}, {flag f.leased}, {f.host}, \
+              {key f as text}, {name i} \
               FROM fixed_ips f \
               JOIN (SELECT f2.address AS address \
               FROM fixed_ips f2 \
@@ -44,7 +46,7 @@ pub(super) const SPEC: Spec = Spec {
               WHERE {live f} \
               ORDER BY f.id",
     },
-    columns: &["id", "address", "network_id", "instance_uuid", "instance"],
+    columns: &["id", "address", "network_id", "reserved", "leased", "host", "instance_uuid", "instance"],
     one: "fixed IP {address} has a second row",
     many: "{count} rows of fixed IPs share their address with another",
     cause: "two instances can get the same address",
@@ -52,7 +54,7 @@ pub(super) const SPEC: Spec = Spec {
     // Of several that are typed one after the other the last changes nothing. MySQL reads the table that it changes
     // only as a derived one that it cannot merge (DISTINCT).
     repair: "UPDATE fixed_ips SET deleted = {mark} WHERE id = {id} AND {address is address} AND {key} IS NULL AND \
-        host IS NULL AND {live} AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM fixed_ips WHERE \
+        host IS NULL AND reserved = FALSE AND leased = FALSE AND {live} AND {unhung} AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM fixed_ips WHERE \
         {address is address} AND {live}) AS other WHERE other.id <> {id})",
-    note: "one row, of the one that is free; the last one is left alone",
+    note: "one row, of the one that is free and not reserved; the last one is left alone",
 };

@@ -1,20 +1,21 @@
 //! # host-address-in-use
 //!
-//! A host's own fixed IP is given to an instance.
+//! A host's own fixed IP is given to an instance that lives.
 //!
 //! ## What it means
 //! In multi-host mode each host takes a fixed IP as gateway of its instances: the row names the host and no instance.
 //! Here it names both, and the host, if it is alive, has the address too.
 //!
 //! ## How hopline knows
-//! `host` and an instance are both set. nova sets one of them only; the host named may be another than the
-//! instance's.
+//! `host` and an instance that is not deleted are both set. nova sets one of them only; the host named may be another
+//! than the instance's.
 //!
 //! ## What it looks like
 //! The instance and its neighbours lose their gateway, or ARP finds two machines.
 //!
 //! ## Nearest look-alikes
 //! * `fixed-ip-reserved-in-use`: the address is reserved.
+//! * `fixed-ip-leaked`: the instance is gone; it is untied, and the address stays the host's.
 //!
 //! ## Fix
 //! Where the host uses the address (`ip addr` on its bridge), give the instance another; else clear the host. Undo:
@@ -35,7 +36,7 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {f.id}, {f.address}, {f.host}, {i.host}, {key f as text}, {name i} \
          FROM fixed_ips f \
-         LEFT JOIN instances i ON {own i} = {key f} \
+         JOIN instances i ON {own i} = {key f} AND {live i} \
          WHERE {live f} AND {key f} IS NOT NULL AND {raw f.host} <> '' \
          ORDER BY f.id",
     ),

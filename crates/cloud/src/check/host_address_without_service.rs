@@ -42,6 +42,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} fixed IPs are kept for hosts that have no nova-network",
     cause: "nobody uses the address, and nobody gets it",
     confidence: Confidence::Likely,
-    repair: "UPDATE fixed_ips SET host = NULL WHERE id = {id} AND {host is host} AND {key} IS NULL AND {live}",
+    repair: "UPDATE fixed_ips SET host = NULL WHERE id = {id} AND {host is host} AND {key} IS NULL AND {live} AND \
+        {unhung}",
     note: "one row, once it is sure that no host carries the address",
 };

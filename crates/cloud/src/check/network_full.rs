@@ -7,8 +7,9 @@
 //!
 //! ## How hopline knows
 //! Counted as nova chooses: not reserved, not leased, with neither instance nor host. Told where fewer than one in
-//! fifty is left; whether more are wanted nobody knows, so it is only likely a fault. Beside it stands how many rows
-//! `fixed-ip-leaked` would free.
+//! fifty is left; whether more are wanted nobody knows, so it is only likely a fault. Beside it stands how many would come
+//! free once `fixed-ip-leaked` and `fixed-ip-not-released` are mended. What is marked as allocated and is nobody's is
+//! free already: nova does not look at that mark.
 //!
 //! ## What it looks like
 //! `No fixed IP addresses available for network`.
@@ -33,13 +34,15 @@ pub(super) const SPEC: Spec = Spec {
     table: "networks",
     needs: &[],
     look: Look::Sieved {
-        sql: "SELECT {n.id}, {n.label}, {n.cidr}, {text counted.free}, {text counted.every}, {text counted.leaked} \
+        sql: "SELECT {n.id}, {n.label}, {n.cidr}, {text counted.free}, {text counted.every}, {text counted.stuck} \
               FROM networks n \
               JOIN (SELECT {scan f.network_id} AS network_id, SUM(CASE WHEN {no f.reserved} AND {no f.leased} AND \
               {key f} IS NULL AND {raw f.host} IS NULL THEN 1 ELSE 0 END) AS free, \
               SUM(CASE WHEN {no f.reserved} THEN 1 ELSE 0 END) AS \
-              every, SUM(CASE WHEN {no f.reserved} AND (({yes f.allocated} AND {gone i}) OR ({yes f.leased} AND \
-              {key f} IS NULL)) THEN 1 ELSE 0 END) AS leaked \
+              every, SUM(CASE WHEN {no f.reserved} AND COALESCE({raw f.host}, '') = '' AND (({key f} IS NOT NULL AND \
+              ({yes f.allocated} OR {raw f.allocated} IS NULL) AND {gone i}) OR ({key f} IS NULL AND \
+              {yes f.leased}) OR ({key f} IS NOT NULL AND {no f.allocated} AND {expired f.updated_at})) \
+              THEN 1 ELSE 0 END) AS stuck \
               FROM fixed_ips f \
               LEFT JOIN instances i ON {own i} = {key f} \
               WHERE {live f} \
@@ -48,8 +51,8 @@ pub(super) const SPEC: Spec = Spec {
               ORDER BY n.id",
         keep: is_full,
     },
-    columns: &["id", "label", "range", "free", "of", "leaked"],
-    one: "network {label} has {free} of {of} fixed IPs left; {leaked} are with nobody",
+    columns: &["id", "label", "range", "free", "of", "would come free"],
+    one: "network {label} has {free} of {of} fixed IPs left; {would come free} would come free where nobody has them",
     many: "{count} networks have hardly any fixed IPs left",
     cause: "nova gives out no address that is leased, tied or reserved",
     confidence: Confidence::Likely,

@@ -8,11 +8,15 @@
 //! | `{key}` | what ties a row of the statement's table to an instance: uuid, or the number that Essex used |
 //! | `{live}` | the row is not deleted |
 //! | `{mark}` | what `deleted` is set to: the row's own id, or until Folsom a flag |
+//! | `{alive}` | what it has in a row that is not deleted |
 //! | `{host is right host}` | the row's `host` is what the finding's `right host` is, also where that is NULL |
+//! | `{unhung}` | no live floating IP hangs on the row of `fixed_ips` |
+//! | `{spare}` | the row's address is none that its network itself needs, see `roles` |
 //!
 //! A statement holds the row to what was seen: typed later, it changes nothing of what has become of it.
 
 use super::braces::{compares, replaced};
+use super::roles;
 use super::told::is_sql;
 use super::words::TABLES;
 use crate::schema::Schema;
@@ -20,17 +24,23 @@ use crate::schema::Schema;
 /// What a repair calls its derived table.
 const DERIVED: &str = "other";
 
+/// Words that hold a statement to other tables.
+#[cfg(test)]
+pub(super) const GUARDS: [&str; 2] = ["unhung", "spare"];
+
 /// How the tables of a database say it.
 pub(super) struct Series {
     key: &'static str,
     live: &'static str,
+    alive: &'static str,
     mark: &'static str,
 }
 
 impl Series {
     /// Since Grizzly.
     #[cfg(test)]
-    pub(super) const LATE: Series = Series { key: "instance_uuid", live: "deleted = 0", mark: "id" };
+    pub(super) const LATE: Series =
+        Series { key: "instance_uuid", live: "deleted = 0", alive: "0", mark: "id" };
 
     fn of(schema: &Schema, table: &str) -> Series {
         Series {
@@ -40,6 +50,7 @@ impl Series {
             } else {
                 "deleted = 0"
             },
+            alive: if schema.is_boolean(table, "deleted") == Some(true) { "FALSE" } else { "0" },
             mark: if schema.is_flag(table, "deleted") { "TRUE" } else { "id" },
         }
     }
@@ -61,8 +72,20 @@ pub(super) fn statement(schema: &Schema, repair: &str) -> Result<String, String>
     let lacks = |name: &String| !is_table(name) && name != DERIVED && !schema.has(&table, name);
     match names(&said).into_iter().find(lacks) {
         Some(column) => Err(format!("this database has no {table}.{column}")),
-        None => Ok(said),
+        None => Ok(said.replace("{unhung}", &unhung(schema)).replace("{spare}", &spare(schema))),
     }
+}
+
+/// nova ties no floating IP to a row that is nobody's: what hangs there was left behind, and would lead to whoever gets
+/// the address next.
+fn unhung(schema: &Schema) -> String {
+    let live = Series::of(schema, "floating_ips").live;
+    format!("NOT EXISTS (SELECT 1 FROM floating_ips AS hung WHERE hung.fixed_ip_id = {{id}} AND hung.{live})")
+}
+
+fn spare(schema: &Schema) -> String {
+    let needed = roles::needed(schema, "fixed_ips.address", "own");
+    format!("NOT EXISTS (SELECT 1 FROM networks AS own WHERE own.id = fixed_ips.network_id AND {needed})")
 }
 
 /// The repair in the words of a series.
@@ -70,6 +93,7 @@ pub(super) fn said(repair: &str, series: &Series) -> String {
     replaced(repair, |word| match (word, compares(word)) {
         ("key", _) => series.key.to_owned(),
         ("live", _) => series.live.to_owned(),
+        ("alive", _) => series.alive.to_owned(),
         ("mark", _) => series.mark.to_owned(),
         (_, Some(("key", column))) => format!("{{{} is {column}}}", series.key),
         (other, _) => format!("{{{other}}}"),

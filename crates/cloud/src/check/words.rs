@@ -13,15 +13,17 @@
 //! | `{live f}` | the row is not deleted; one with NULL there is invisible to nova, and to us |
 //! | `{gone i}` | the row, outer joined, is missing or deleted |
 //! | `{yes f.allocated}`, `{no f.reserved}` | the flag is set, is not set |
-//! | `{flag f.leased}` | the flag as text, `1` or `0` |
+//! | `{flag f.leased}` | the flag as text, `1` or `0`; NULL where it is neither |
 //! | `{key f}`, `{key f as text}` | what ties a row to an instance: uuid, or the number that Essex used |
 //! | `{own i}` | that of the instance itself |
 //! | `{name i}` | the name that people use |
 //! | `{text EXPRESSION}` | any expression as text |
-//! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute |
+//! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute; or never was, which nova's own `<` misses |
+//! | `{needed f n}` | the address is one that the network itself needs, see `roles` |
 //! | `{outside f n}` | the address may be outside the network's range; always true where the server cannot tell |
 
 use super::caches::OCTETS_MAX;
+use super::roles;
 use crate::schema::{Dialect, Schema};
 
 /// Tables by alias.
@@ -98,7 +100,11 @@ impl Words<'_> {
             Some(("yes", flag)) => self.flag(flag, true),
             Some(("no", flag)) => self.flag(flag, false),
             Some(("flag", flag)) => match self.reader {
-                For::Server => format!("CASE WHEN {} THEN '1' ELSE '0' END", self.flag(flag, true)),
+                For::Server => format!(
+                    "CASE WHEN {} THEN '1' WHEN {} THEN '0' END",
+                    self.flag(flag, true),
+                    self.flag(flag, false)
+                ),
                 For::People => self.column(flag),
             },
             Some(("key", alias)) => match alias.strip_suffix(" as text") {
@@ -112,6 +118,7 @@ impl Words<'_> {
             }
             Some(("text", expression)) => self.text(&self.of(expression)),
             Some(("expired", column)) => self.expired(&self.column(column)),
+            Some(("needed", _)) => roles::needed(self.schema, "f.address", "n"),
             Some(("outside", _)) => self.outside().to_owned(),
             Some(_) => format!("{{{word}}}"),
         }
@@ -173,6 +180,12 @@ impl Words<'_> {
     }
 
     fn expired(&self, column: &str) -> String {
+        // Without the column nobody knows.
+        let or_never = if column == "NULL" { String::new() } else { format!(" OR {column} IS NULL") };
+        format!("({}{or_never})", self.long_ago(column))
+    }
+
+    fn long_ago(&self, column: &str) -> String {
         let seconds = self.expiry_s;
         let now = self.now.map(|now| format!("'{now}'"));
         match self.schema.dialect {

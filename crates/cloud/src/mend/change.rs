@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bound;
+use super::had::Had;
 use super::kept::Literals;
 use crate::cells::Cell;
 use crate::check::{Template, compares, replaced};
@@ -25,7 +26,7 @@ pub enum Value {
 }
 
 /// A change of one row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What it puts right, in a sentence.
     pub summary: String,
@@ -46,6 +47,9 @@ pub struct Change {
     /// What SQLite keeps of `before` beside its text; nothing of a server's.
     #[serde(default, skip_serializing_if = "Literals::is_empty")]
     pub(super) literals: Literals,
+    /// Who may still have what it gives away; of a change that is only planned or just made.
+    #[serde(skip)]
+    pub had: Had,
 }
 
 /// What [`Change::after`] has for a time that is not yet known.
@@ -152,7 +156,10 @@ impl<'d> Draft<'d> {
 
     /// The statement for the row where the condition holds. nova notes when it last changed a row, and so do we.
     pub(super) fn finish(mut self, condition: &str, before: Row, summary: String, note: String) -> Change {
-        let is_deleted = before.get("deleted") != self.after.get("deleted");
+        // A row that is brought back was not deleted now.
+        let is_alive = |cell: &Cell| matches!(cell.as_deref(), Some("0" | "false"));
+        let deleted = self.after.get("deleted").filter(|cell| !is_alive(cell));
+        let is_deleted = deleted.is_some() && before.get("deleted") != deleted;
         for (column, is_due) in [("updated_at", !is_deleted), ("deleted_at", is_deleted)] {
             if is_due && self.schema.has(self.table, column) {
                 self.set.push(format!("{column} = {}", self.schema.now()));
@@ -161,7 +168,18 @@ impl<'d> Draft<'d> {
         }
         let sql = format!("UPDATE {} SET {} WHERE {condition}", self.table, self.set.join(", "));
         let (table, row, values, after) = (self.table.to_owned(), self.row, self.values, self.after);
-        Change { summary, note, table, row, sql, values, before, after, literals: Literals::new() }
+        Change {
+            summary,
+            note,
+            table,
+            row,
+            sql,
+            values,
+            before,
+            after,
+            literals: Literals::new(),
+            had: Had::default(),
+        }
     }
 }
 
@@ -179,7 +197,7 @@ pub(super) async fn of_template(
         let to = match to {
             "NULL" => To::Null,
             "TRUE" => To::Flag(true),
-            "FALSE" => To::Flag(false),
+            "FALSE" | "0" => To::Flag(false),
             "id" => To::Id,
             value => To::Cell(template.cell(value.trim_matches(['{', '}']))),
         };

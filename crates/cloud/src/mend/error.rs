@@ -114,6 +114,33 @@ pub enum MendError {
         /// The row.
         row: u64,
     },
+    /// A floating IP hangs on the row, and would lead to whoever gets it next.
+    #[error(
+        "{code} is not put right in row {row} yet: floating IP {} hangs on it, and would lead to whoever has that \
+         address next: `hopline db release {}` first",
+        .addresses.join(", "), .addresses.first().map_or("ADDRESS", String::as_str)
+    )]
+    FloatingHangs {
+        /// The finding.
+        code: String,
+        /// The row.
+        row: u64,
+        /// Whose, by ascending id of their rows.
+        addresses: Vec<String>,
+    },
+    /// The network itself needs the address.
+    #[error(
+        "row {row} stays reserved: {address} is the {role} of its network, and must not be given out: \
+         give the instance another address through nova (`nova add-fixed-ip`, `nova remove-fixed-ip`)"
+    )]
+    KeptBack {
+        /// The row.
+        row: u64,
+        /// Its address.
+        address: String,
+        /// What for.
+        role: &'static str,
+    },
     /// Somebody changed it meanwhile.
     #[error("row {row} of {table} changed while it was looked at: nothing was changed, look again")]
     Moved {

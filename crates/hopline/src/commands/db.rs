@@ -2,6 +2,7 @@
 //! between it and the hosts.
 
 mod carried;
+mod in_use;
 mod mend;
 mod records;
 mod show;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cloud::{Ask, Clock, DatabaseUrl, MendError};
 
 use super::carried::{self, Carried};
+use super::in_use;
 use super::{no_database, told};
 use crate::failure::Failure;
 use crate::gather::{self, Facts};
@@ -18,6 +19,10 @@ pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
     let timeout_s = facts.as_ref().ok().and_then(super::timeout_s);
     let clock = Clock { timeout_s: timeout_s.unwrap_or(Clock::default().timeout_s), ..Clock::default() };
     let change = cloud::plan(url, plan.timeout, ask, &clock).map_err(|error| Failure::of(&error))?;
+    let refused = facts.as_ref().ok().and_then(|facts| in_use::refused(&facts.snapshot, &change));
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
     let carried = carried(&site, facts.as_ref(), &change);
     if !apply {
         return told::change(plan.format, ask, &change, None, &carried);
@@ -53,8 +58,13 @@ fn facts(site: &Site, plan: &Plan) -> Result<Facts, String> {
     gather::gather(site, plan.timeout).map_err(|failure| failure.to_string())
 }
 
-/// What hosts carry of a floating IP whose row is changed.
+/// What hosts carry of a floating IP whose row is changed; of a fixed one, where that could not be seen.
 fn carried(site: &Site, facts: Result<&Facts, &String>, change: &cloud::Change) -> Carried {
+    if in_use::is_asked(change) {
+        let mut gaps = carried::gaps(site, facts, change, |host, why| in_use::not_seen(host, why, change));
+        gaps.extend(facts.iter().flat_map(|facts| in_use::unread(&facts.snapshot, change)));
+        return Carried { gaps, ..Carried::default() };
+    }
     let address = change.before.get("address").cloned().flatten();
     // PostgreSQL's `inet` prints an address with its length.
     let address = address.and_then(|text| text.trim_end_matches("/32").parse().ok());
