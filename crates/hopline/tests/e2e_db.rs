@@ -56,6 +56,11 @@ fn what_ends_badly_is_told_with_its_rows_and_where_the_hosts_have_it() {
     let codes: Vec<&str> =
         list(&report.json["findings"]).iter().map(|finding| text(&finding["code"])).collect();
     assert!(codes.contains(&"domain-of-deleted-instance"), "{codes:?}");
+    // What it answers for is not given to another.
+    let leaked = list(&report.json["findings"]).iter().find(|finding| finding["code"] == "fixed-ip-leaked");
+    let row = text(&leaked.unwrap()["evidence"][0]["text"]).split([' ', ':']).nth(1).unwrap();
+    let refused = lab.run(&["db", "repair", "fixed-ip-leaked", row, "--apply"]);
+    assert_refused(&refused, &["compute1 still runs instance-", "virsh destroy instance-"]);
     let dump = lab.report(&["db", "check", "--now", "2026-11-26T12:00:00"]);
     let codes: Vec<&str> =
         list(&dump.json["findings"]).iter().map(|finding| text(&finding["code"])).collect();

@@ -8,8 +8,8 @@
 //!
 //! ## How hopline knows
 //! `allocated` is 0, an instance is named, and the row has not changed for longer than
-//! `fixed_ip_disassociate_timeout` (600 s) and a minute, or `updated_at` is NULL, which nova's time-out compares with in
-//! vain for ever. Within that it is on its way. `--now` sets the clock, for a dump.
+//! `fixed_ip_disassociate_timeout` (600 s) and a minute, or `updated_at` is NULL, which nova's time-out compares with
+//! in vain for ever. Within that it is on its way. `--now` sets the clock, for a dump.
 //!
 //! ## What it looks like
 //! `No fixed IP addresses available for network`, with few instances running.

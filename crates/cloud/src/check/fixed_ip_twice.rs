@@ -54,7 +54,7 @@ pub(super) const SPEC: Spec = Spec {
     // Of several that are typed one after the other the last changes nothing. MySQL reads the table that it changes
     // only as a derived one that it cannot merge (DISTINCT).
     repair: "UPDATE fixed_ips SET deleted = {mark} WHERE id = {id} AND {address is address} AND {key} IS NULL AND \
-        host IS NULL AND reserved = FALSE AND leased = FALSE AND {live} AND {unhung} AND EXISTS (SELECT 1 FROM (SELECT DISTINCT id FROM fixed_ips WHERE \
-        {address is address} AND {live}) AS other WHERE other.id <> {id})",
+        host IS NULL AND reserved = FALSE AND leased = FALSE AND {live} AND {unhung} AND EXISTS (SELECT 1 FROM \
+        (SELECT DISTINCT id FROM fixed_ips WHERE {address is address} AND {live}) AS other WHERE other.id <> {id})",
     note: "one row, of the one that is free and not reserved; the last one is left alone",
 };

@@ -18,7 +18,7 @@
 //! | `{own i}` | that of the instance itself |
 //! | `{name i}` | the name that people use |
 //! | `{text EXPRESSION}` | any expression as text |
-//! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute; or never was, which nova's own `<` misses |
+//! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute, or NULL, which nova's `<` misses |
 //! | `{needed f n}` | the address is one that the network itself needs, see `roles` |
 //! | `{outside f n}` | the address may be outside the network's range; always true where the server cannot tell |
 

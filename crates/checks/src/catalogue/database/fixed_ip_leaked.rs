@@ -3,15 +3,15 @@
 //! Fixed IPs of a network are taken, and no instance has them.
 //!
 //! ## What it means
-//! Rows of `fixed_ips` are allocated to instances that are deleted or to none at all, or leased by nobody. What names an
-//! instance, or is leased, nova never gives out again, and its time-out frees none of them: the network has that many
+//! Rows of `fixed_ips` are allocated to instances that are deleted or to none at all, or leased by nobody. What names
+//! an instance, or is leased, nova never gives out again, and its time-out frees none of them: the network has that many
 //! addresses less, and the project's quota those of its deleted instances. Nothing stops as long as others are free.
 //! What is only marked as allocated, and nobody's, is given out all the same; the mark is wrong.
 //!
 //! ## How hopline knows
 //! The database: the row lives; it is `allocated` and its instance is deleted or gone, or it names none, is `allocated`
-//! or `leased`, and not reserved. `hopline db check` counts reserved rows of deleted instances, too, which stay reserved
-//! when they are untied. Not counted: a host's own address, what an instance gave back and has still
+//! or `leased`, and not reserved. `hopline db check` counts reserved rows of deleted instances, too, which stay
+//! reserved when they are untied. Not counted: a host's own address, what an instance gave back and has still
 //! leased (it ends by itself), and rows whose `deleted` is NULL, which nova cannot see.
 //!
 //! ## What it looks like
@@ -24,8 +24,8 @@
 //! ## Fix
 //! Free the rows, each by its id and only where it is still tied as it was. First release a floating IP that hangs on
 //! one, which would lead to whoever gets the address next, and end the domain where a host still runs it; `hopline db
-//! repair` looks for both and refuses. No restart is needed: nova looks at the
-//! rows when it next gives an address. Undo: the old values.
+//! repair` looks for both and refuses. No restart is needed: nova looks at the rows when it next gives an address. Undo:
+//! the old values.
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; nova `db/sqlalchemy/api.py` `fixed_ip_associate_pool`,
