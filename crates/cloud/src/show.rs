@@ -2,7 +2,7 @@
 
 mod named;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -124,14 +124,25 @@ async fn read(
     let whose = Whose::Those(&[id]);
     let mut records = records::begun(session, schema, url).await?;
     records::add(&mut records, session, schema, whose).await?;
-    let hosts = records.instances.iter().filter_map(|instance| instance.recorded_host.clone());
-    let part = Part { hosts: hosts.collect(), networks: Vec::new() };
+    let part = Part { hosts: hosts(&records), networks: Vec::new() };
     let ids = records.network_index();
     records::host_addresses(session, schema, &mut records.networks, &ids, Some(&part)).await?;
     let leased = leased(session, schema, whose).await?;
     let dns = dns(session, schema).await?;
     let cache = info_cache(session, schema, whose, &records).await?;
     Ok(Record { records, leased, dns, cache })
+}
+
+/// The hosts that are to have anything of it, by nova's names: it may run on another of them than is recorded.
+fn hosts(records: &Records) -> Vec<String> {
+    let instances = records.instances.iter();
+    let recorded = instances.clone().filter_map(|instance| instance.recorded_host.clone());
+    let floating =
+        instances.clone().flat_map(Instance::floating).filter_map(|floating| floating.host.clone());
+    let networks = instances.flat_map(|instance| &instance.vifs).filter_map(|vif| vif.network);
+    let serving = networks.filter_map(|at| records.networks.get(at)?.host.clone());
+    let hosts: BTreeSet<String> = recorded.chain(floating).chain(serving).collect();
+    hosts.into_iter().collect()
 }
 
 async fn leased(

@@ -65,6 +65,16 @@ fn several_of_one_name_are_listed() {
     assert!(error.to_string().contains("on compute2.example.com"), "{error}");
 }
 
+/// Its floating IP's host may be where it really runs.
+#[test]
+fn the_addresses_of_every_host_that_is_named_are_read() {
+    let moved = "UPDATE instances SET host = 'compute2.example.com' WHERE id = 10;";
+    let record = show(&format!("{QUEENS}{moved}"), "web1").unwrap();
+    let hosts: Vec<&str> =
+        record.records.networks[0].host_addresses.iter().map(|(host, _)| host.as_str()).collect();
+    assert_eq!(hosts, ["compute1", "compute2.example.com"]);
+}
+
 #[test]
 fn the_info_cache_is_held_to_the_tables() {
     let table = "CREATE TABLE instance_info_caches (id int, instance_uuid varchar(36), network_info text, \

@@ -41,26 +41,22 @@ impl<'s> Seen<'s> {
         }
     }
 
-    /// Its libvirt domain.
+    /// Its libvirt domain: on the host that is recorded, and beside that on the one that has it.
     pub(super) fn domain(&self, instance: &Instance) -> Vec<OnHost> {
-        self.on(&instance.host, |read| {
-            let name = instance.libvirt_name.as_deref().unwrap_or(&instance.name);
-            let domain = read.host.domains.iter().find(|domain| domain.name == name);
-            let state = |live: bool, state: Option<&str>| match (live, state) {
-                (true, Some(state)) => format!("domain {name} is {state}"),
-                (true, None) => format!("domain {name} is there"),
-                (false, _) => format!("domain {name} does not run"),
-            };
-            vec![match domain {
-                Some(domain) if domain.live => read.has(state(true, domain.state.as_deref())),
-                None if read.host.running_domains.is_none() => {
-                    read.unknown("libvirt's running domains were not read".to_owned())
-                }
-                Some(_) | None if instance.is_meant_off() => read.not_meant(state(false, None)),
-                Some(_) => read.lacks(state(false, None)),
-                None => read.lacks(format!("no domain {name}")),
-            }]
-        })
+        let at = |host: &str| self.on(host, |read| vec![read.domain(instance)]);
+        let has_it = &instance.host;
+        let Some(recorded) = instance.recorded_host.as_ref().filter(|recorded| *recorded != has_it) else {
+            return at(has_it);
+        };
+        let (mut all, mut elsewhere) = (at(recorded), at(has_it));
+        // It may rightly be on its way from the one to the other, and what is left of it elsewhere is not to run.
+        let on_its_way = all.iter_mut().filter(|_| instance.task.is_some());
+        for on in on_its_way.chain(&mut elsewhere).filter(|on| on.has == Has::No) {
+            on.has = Has::NotMeant;
+        }
+        elsewhere.iter_mut().for_each(|on| on.text.push_str(&format!(", and {recorded} is recorded")));
+        all.append(&mut elsewhere);
+        all
     }
 
     /// A NIC's tap, and the bridge that it is in.
@@ -213,6 +209,24 @@ impl<'s> Read<'s> {
         self.said(Has::Unknown, text)
     }
 
+    fn domain(&self, instance: &Instance) -> OnHost {
+        let name = instance.libvirt_name.as_deref().unwrap_or(&instance.name);
+        let domain = self.host.domains.iter().find(|domain| domain.name == name);
+        let not_running = format!("domain {name} does not run");
+        match domain {
+            Some(domain) if domain.live => match &domain.state {
+                Some(state) => self.has(format!("domain {name} is {state}")),
+                None => self.has(format!("domain {name} is there")),
+            },
+            None if self.host.running_domains.is_none() => {
+                self.unknown("libvirt's running domains were not read".to_owned())
+            }
+            Some(_) | None if instance.is_meant_off() => self.not_meant(not_running),
+            Some(_) => self.lacks(not_running),
+            None => self.lacks(format!("no domain {name}")),
+        }
+    }
+
     /// What is said, unless a gap tells that such things of this host were not read, or not all.
     fn unless_unread(&self, things: &str, has: Has, text: String) -> OnHost {
         let of_host = format!(" of {}", self.host.name);
@@ -234,5 +248,68 @@ impl<'s> Read<'s> {
     fn servers_on(&self, address: Ipv4Addr) -> impl Iterator<Item = &'s Dnsmasq> {
         let host: &'s Host = self.host;
         host.dnsmasq.iter().filter(move |own| !own.is_libvirts() && own.listen.contains(&IpAddr::V4(address)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::service::Domain;
+
+    use super::*;
+
+    const NAME: &str = "instance-00000001";
+
+    /// compute1 has the domain, as it is given, and compute2 has none.
+    fn domain_of(instance: &Instance, live: bool) -> Vec<(String, Has, String)> {
+        let domain = Domain { name: NAME.to_owned(), live, ..Domain::default() };
+        let host = |name: &str, domains| Host {
+            name: name.to_owned(),
+            domains,
+            running_domains: Some("/run/libvirt/qemu".to_owned()),
+            ..Host::default()
+        };
+        let netns = |name: &str| Netns { machine: name.to_owned(), ..Netns::default() };
+        let snapshot = Snapshot {
+            hosts: vec![host("compute1", vec![domain]), host("compute2", Vec::new())],
+            netns: vec![netns("compute1"), netns("compute2")],
+            ..Snapshot::default()
+        };
+        let seen = Seen { snapshot: &snapshot, missing: &[], why: "" };
+        seen.domain(instance).into_iter().map(|on| (on.host, on.has, on.text)).collect()
+    }
+
+    fn instance(recorded: &str, task: Option<&str>) -> Instance {
+        Instance {
+            libvirt_name: Some(NAME.to_owned()),
+            host: "compute1".to_owned(),
+            recorded_host: Some(recorded.to_owned()),
+            vm_state: Some("active".to_owned()),
+            task: task.map(str::to_owned),
+            ..Instance::default()
+        }
+    }
+
+    #[test]
+    fn the_host_that_is_recorded_is_held_to_it() {
+        let said = |host: &str, has, text: &str| (host.to_owned(), has, text.to_owned());
+        let is_there = "domain instance-00000001 is there";
+        assert_eq!(domain_of(&instance("compute1", None), true), [said("compute1", Has::Yes, is_there)]);
+        let elsewhere = said("compute1", Has::Yes, &format!("{is_there}, and compute2 is recorded"));
+        let none = |has| said("compute2", has, "no domain instance-00000001");
+        assert_eq!(domain_of(&instance("compute2", None), true), [none(Has::No), elsewhere.clone()]);
+        // It is being moved.
+        let moving = instance("compute2", Some("migrating"));
+        assert_eq!(domain_of(&moving, true), [none(Has::NotMeant), elsewhere]);
+        // A definition that a move has left behind is not to run.
+        let left = "domain instance-00000001 does not run, and compute2 is recorded";
+        let left = said("compute1", Has::NotMeant, left);
+        assert_eq!(domain_of(&instance("compute2", None), false), [none(Has::No), left]);
+    }
+
+    #[test]
+    fn a_host_that_was_not_read_lacks_nothing() {
+        let [unseen, elsewhere] = domain_of(&instance("compute9", None), true).try_into().unwrap();
+        assert_eq!((unseen.0.as_str(), unseen.1), ("compute9", Has::Unknown));
+        assert_eq!((elsewhere.0.as_str(), elsewhere.1), ("compute1", Has::Yes));
     }
 }
