@@ -65,6 +65,40 @@ fn several_of_one_name_are_listed() {
     assert!(error.to_string().contains("on compute2.example.com"), "{error}");
 }
 
+/// What goes by the word in any of its ways is a candidate: nobody is shown one and thinks that it is the other.
+#[test]
+fn a_number_or_an_address_may_be_a_name_too() {
+    for name in ["10", "instance-0000000a", "10.0.0.5", "203.0.113.10", "fa:16:3e:00:00:10"] {
+        for column in ["hostname", "display_name"] {
+            let renamed = format!("UPDATE instances SET {column} = '{name}' WHERE id = 12;");
+            let error = show(&format!("{QUEENS}{renamed}"), name).unwrap_err();
+            let ShowError::Ambiguous { candidates, .. } = &error else { panic!("{name}: {error:?}") };
+            assert_eq!(candidates.count, 2, "{error}");
+        }
+    }
+    // A uuid is the way out of that, and stays one.
+    let renamed = format!("UPDATE instances SET hostname = '{WEB1}' WHERE id = 12;");
+    let record = show(&format!("{QUEENS}{renamed}"), WEB1).unwrap();
+    assert_eq!(record.records.instances[0].id, Some(10));
+    let of_nobody = "99999999-aaaa-4000-8000-000000000099";
+    let renamed = format!("UPDATE instances SET hostname = '{of_nobody}' WHERE id = 12;");
+    let record = show(&format!("{QUEENS}{renamed}"), of_nobody).unwrap();
+    assert_eq!(record.records.instances[0].id, Some(12));
+}
+
+/// nova makes the hostname of the name once; `nova rename` changes the name alone.
+#[test]
+fn the_name_that_people_gave_is_one_too() {
+    for name in ["Web 1", "web1"] {
+        assert_eq!(show(QUEENS, name).unwrap().records.instances[0].id, Some(10), "{name}");
+    }
+    let renamed = "UPDATE instances SET display_name = 'My Web' WHERE id = 10;";
+    assert_eq!(show(&format!("{QUEENS}{renamed}"), "My Web").unwrap().records.instances[0].id, Some(10));
+    let twin = "UPDATE instances SET display_name = 'web1' WHERE id = 12;";
+    let error = show(&format!("{QUEENS}{twin}"), "web1").unwrap_err();
+    assert!(matches!(error, ShowError::Ambiguous { .. }), "{error:?}");
+}
+
 /// Its floating IP's host may be where it really runs.
 #[test]
 fn the_addresses_of_every_host_that_is_named_are_read() {

@@ -19,6 +19,8 @@ pub(super) struct Named {
     id: u64,
     uuid: Option<String>,
     name: String,
+    /// `hostname` and `display_name`.
+    called: [Option<String>; 2],
     host: Option<String>,
     /// `deleted`; `None` for NULL.
     deleted: Option<String>,
@@ -50,12 +52,14 @@ pub(super) async fn rows(
         let rows = session.rows(format!("{select} {condition}")).await?;
         found.extend(rows.into_iter().filter_map(|row: [Cell; 8]| named(row.to_vec())));
     }
-    if found.is_empty() {
-        // MySQL finds `WEB1`, too, where `web1` is asked for.
+    // A number or an address may be another's name. A uuid that there is names one alone, whatever others are called.
+    if !(is_uuid(wanted) && !found.is_empty()) {
         let sql = format!("{select} WHERE instances.hostname = ? OR instances.display_name = ?");
         let name = Value::Text(Some(wanted.to_owned()));
         let rows = bound::rows(session, &sql, &[name.clone(), name]).await?;
-        found.extend(rows.into_iter().filter_map(named).filter(|row| row.name == wanted));
+        // MySQL finds `WEB1`, too, where `web1` is asked for.
+        let is_called = |row: &Named| row.called.iter().flatten().any(|name| name == wanted);
+        found.extend(rows.into_iter().filter_map(named).filter(is_called));
     }
     found.sort_by_key(|row| row.id);
     found.dedup();
@@ -92,20 +96,25 @@ fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
             schema.live("virtual_interfaces")
         )];
     }
-    let is_uuid = wanted.len() == 36 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let libvirts = wanted.strip_prefix("instance-").and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let id = libvirts.filter(|id| format!("instance-{id:08x}") == wanted).or_else(|| wanted.parse().ok());
     let by_id = id.map(|id| format!("WHERE instances.id = {id}"));
-    let by_uuid = is_uuid.then(|| format!("WHERE instances.uuid = '{}'", wanted.to_ascii_lowercase()));
+    let by_uuid =
+        is_uuid(wanted).then(|| format!("WHERE instances.uuid = '{}'", wanted.to_ascii_lowercase()));
     by_id.into_iter().chain(by_uuid).collect()
+}
+
+fn is_uuid(wanted: &str) -> bool {
+    wanted.len() == 36 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 fn named(row: Vec<Cell>) -> Option<Named> {
     let [id, uuid, hostname, display_name, host, deleted, deleted_at, lives] = row.try_into().ok()?;
     let id: u64 = number(id.as_ref())?;
-    let name = filled(hostname).or(filled(display_name)).unwrap_or_else(|| format!("instance-{id:08x}"));
+    let called = [filled(hostname), filled(display_name)];
+    let name = called.iter().flatten().next().cloned().unwrap_or_else(|| format!("instance-{id:08x}"));
     let lives = lives.as_deref() == Some("1");
-    Some(Named { id, uuid: filled(uuid), name, host: filled(host), deleted, deleted_at, lives })
+    Some(Named { id, uuid: filled(uuid), name, called, host: filled(host), deleted, deleted_at, lives })
 }
 
 /// The number of the one that lives.
