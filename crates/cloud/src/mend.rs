@@ -105,7 +105,10 @@ async fn asked_in(
     let named = || code.clone();
     match repair {
         Repair::UnknownCode => Err(MendError::UnknownCode { code: named() }),
-        Repair::NoStatement { instead, note } => Err(MendError::NoStatement { code: named(), instead, note }),
+        Repair::NoStatement { instead, note } => {
+            Err(MendError::NoStatement { code: named(), row, instead, note })
+        }
+        Repair::OfHosts { instead, note } => Err(MendError::OfHosts { code: named(), instead, note }),
         Repair::Unsayable(why) => Err(MendError::Unsayable { code: named(), row, why }),
         Repair::NotFound { table } => Err(MendError::NotFound { code: named(), table, row }),
         Repair::Statement(template) => {

@@ -12,9 +12,9 @@ mod planted;
 #[path = "../../cloud/tests/support/servers.rs"]
 mod servers;
 
-use cloud::{DatabaseUrl, MendError};
+use cloud::{Ask, DatabaseUrl, MendError};
 use dumped::{dump, rows};
-use mended::{LEFT_BEHIND, RELEASE, apply, each_repair_goes_there_and_back};
+use mended::{LEFT_BEHIND, RELEASE, apply, clock, each_repair_goes_there_and_back, plan};
 use planted::{PATIENCE, everything, lax_schema, run, sqlite};
 use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
@@ -128,4 +128,28 @@ fn on_postgresql() {
                    RETURN NEW; END $$; \
                    CREATE TRIGGER t BEFORE UPDATE ON floating_ips FOR EACH ROW EXECUTE FUNCTION spoil()";
     what_comes_out_differently_is_named(&url, trigger, "pool");
+}
+
+/// What no statement puts right is told with what `db check` prints for the row, and never denied where it is found.
+#[test]
+fn what_is_typed_instead_is_what_the_check_prints() {
+    let (_dir, url) = sqlite(&everything());
+    let checked = cloud::check(&url, PATIENCE, &clock(), |_| ()).unwrap();
+    let findings = checked.found.iter().map(|found| found.finding(cloud::ROWS_MAX));
+    let reads = findings.filter(|finding| !finding.remedy[0].command.starts_with("UPDATE "));
+    let mut codes = 0;
+    for finding in reads {
+        codes += 1;
+        for row in &finding.evidence {
+            let row = row.text.split([' ', ':']).nth(1).unwrap().parse().unwrap();
+            let ask = Ask::Repair { code: finding.code.clone(), row };
+            let Err(MendError::NoStatement { instead, .. }) = plan(&url, &ask) else { panic!("{ask:?}") };
+            let told = finding.remedy.iter().any(|remedy| remedy.command == instead);
+            assert!(told, "{instead}: {:?}", finding.remedy);
+        }
+        let ask = Ask::Repair { code: finding.code.clone(), row: 8888 };
+        let absent = plan(&url, &ask).unwrap_err();
+        assert!(matches!(absent, MendError::NotFound { row: 8888, .. }), "{absent}");
+    }
+    assert!(codes >= 10, "{codes}");
 }

@@ -1,8 +1,9 @@
 //! One row of one finding: whether it is still so, and the statement that puts it right, with its values.
 
+use super::braces::replaced;
 use super::looks::words;
 use super::repairs::statement;
-use super::told::{filled, is_number, untypable};
+use super::told::{command, filled, is_number, untypable};
 use super::words::{For, TABLES};
 use super::{Clock, DB_CATALOGUE, Look, Spec, caches, networks};
 use crate::cells::Cell;
@@ -13,8 +14,10 @@ use crate::schema::Schema;
 pub(crate) enum Repair {
     /// There is no such finding.
     UnknownCode,
-    /// No statement puts it right: what is typed instead, and what is to be known about it.
-    NoStatement { instead: &'static str, note: &'static str },
+    /// No statement puts it right: what is typed instead for this row, and what is to be known about it.
+    NoStatement { instead: String, note: &'static str },
+    /// The finding is of what hosts have, and of no row: what is typed there, and what is to be known about it.
+    OfHosts { instead: String, note: &'static str },
     /// The statement cannot be said here: why.
     Unsayable(String),
     /// The finding is not there, or is not this row's.
@@ -60,8 +63,10 @@ pub(crate) async fn repair(
         return Ok(Repair::UnknownCode);
     };
     let spec = &check.inconsistency;
-    if !spec.repair.starts_with("UPDATE ") {
-        return Ok(Repair::NoStatement { instead: spec.repair, note: spec.note });
+    if matches!(spec.look, Look::Hosts { .. }) {
+        // Of which of them, `db check` tells.
+        let instead = replaced(spec.repair, str::to_ascii_uppercase);
+        return Ok(Repair::OfHosts { instead, note: spec.note });
     }
     if let Some(table) = schema.missing(spec.needs).first() {
         return Ok(Repair::Unsayable(format!("this database has no table {table}")));
@@ -77,6 +82,9 @@ pub(crate) async fn repair(
     };
     if let Some(column) = untypable(spec, &row) {
         return Ok(Repair::Unsayable(format!("its {column} has characters that no name has")));
+    }
+    if !spec.repair.starts_with("UPDATE ") {
+        return Ok(Repair::NoStatement { instead: command(spec, &sql, &row), note: spec.note });
     }
     let summary = filled(spec, spec.one, &row, |_, cell| cell.unwrap_or("none").to_owned());
     let (note, columns) = (spec.note, spec.columns);

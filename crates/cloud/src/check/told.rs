@@ -60,7 +60,7 @@ impl Inconsistency {
         };
         let repair = |row: &Vec<Cell>| match untypable(spec, row) {
             None => Remedy {
-                command: filled(spec, template, row, if is_sql(template) { quoted } else { typed }),
+                command: command(spec, template, row),
                 undo: String::new(),
                 note: spec.note.to_owned(),
             },
@@ -83,6 +83,11 @@ impl Inconsistency {
         instances.extend(cells.filter(|name| known.insert(name.clone())));
         instances
     }
+}
+
+/// What is typed for a row, into the database's own client or into a shell.
+pub(super) fn command(spec: &Spec, template: &str, row: &[Cell]) -> String {
+    filled(spec, template, row, if is_sql(template) { quoted } else { typed })
 }
 
 /// A row as evidence: its table and id, then each column by name.

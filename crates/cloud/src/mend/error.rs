@@ -74,12 +74,27 @@ pub enum MendError {
         code: String,
     },
     /// Nothing that can be done by itself.
-    #[error("no statement puts {code} right by itself; type `{instead}` ({note})")]
+    #[error("no statement puts {code} right in row {row} by itself; type `{instead}` ({note})")]
     NoStatement {
         /// The finding.
         code: String,
-        /// What is typed.
-        instead: &'static str,
+        /// The row.
+        row: u64,
+        /// What is typed for it.
+        instead: String,
+        /// What is to be known about it.
+        note: &'static str,
+    },
+    /// What a host has is not in the database.
+    #[error(
+        "{code} is of what a host has, and of no row of the database: `hopline db check` tells which, and what is \
+         typed for each, there: `{instead}` ({note})"
+    )]
+    OfHosts {
+        /// The finding.
+        code: String,
+        /// What is typed, without the names.
+        instead: String,
         /// What is to be known about it.
         note: &'static str,
     },
