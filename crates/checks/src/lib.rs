@@ -82,6 +82,7 @@ pub use dns::own_name;
 pub use floats::{has_dnat, has_snat};
 pub use ladder::{Purpose, Rung, Symptom};
 pub use own_v6::addresses as addresses_v6;
+pub use power::runs;
 pub use protocols::Service;
 pub use queues::is_narrow;
 pub use said::told;

@@ -2,7 +2,9 @@
 //! database, which says what is meant.
 
 use model::finding::{Evidence, EvidenceKind};
+use model::intent::Instance;
 use model::service::Domain;
+use model::snapshot::Host;
 
 use crate::evidence;
 use crate::restart::{operand, typed};
@@ -14,16 +16,22 @@ const ON: [&str; 3] = ["active", "rescued", "resized"];
 /// Letter of /proc/PID/status for a process that was stopped (proc_pid_status(5)).
 const STOPPED: &str = "T";
 
+/// It is this instance's: by uuid where both are known, else by name.
+fn is_of(domain: &Domain, instance: &Instance) -> bool {
+    instance.uuid.as_ref().zip(domain.uuid.as_ref()).map_or_else(
+        || instance.libvirt_name.as_ref() == Some(&domain.name),
+        |(meant, found)| meant.eq_ignore_ascii_case(found),
+    )
+}
+
+/// libvirt runs the instance's domain there.
+pub fn runs(host: &Host, instance: &Instance) -> bool {
+    host.domains.iter().any(|domain| domain.live && is_of(domain, instance))
+}
+
 /// libvirt's record of the instance on the host that it is meant to be on.
 pub(crate) fn domain<'v>(seat: &Seat<'v>) -> Option<&'v Domain> {
-    let is_its = |domain: &&Domain| {
-        let by_uuid = seat.instance.uuid.as_ref().zip(domain.uuid.as_ref());
-        by_uuid.map_or_else(
-            || seat.instance.libvirt_name.as_ref() == Some(&domain.name),
-            |(meant, found)| meant.eq_ignore_ascii_case(found),
-        )
-    };
-    seat.host.domains.iter().find(is_its)
+    seat.host.domains.iter().find(|domain| is_of(domain, seat.instance))
 }
 
 /// What proves that the instance is meant to run and does not; `None` where it runs, or where that was not read.

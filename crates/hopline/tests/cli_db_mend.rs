@@ -171,11 +171,23 @@ fn what_cannot_be_done_is_said_and_changes_nothing() {
     refuses(&["release", "192.0.2.1", "--apply"], &["no floating IP 192.0.2.1"]);
     refuses(&["release", "web1"], &["web1"]);
     refuses(&["repair", "no-such", "1", "--apply"], &["`no-such` is no finding"]);
-    refuses(&["repair", "network-overlap", "1", "--apply"], &["no statement puts network-overlap right"]);
+    refuses(&["repair", "network-overlap", "1"], &["row 1 of networks has no network-overlap"]);
+    let of_hosts = &["of what a host has", "`virsh destroy DOMAIN`", "hopline db check"];
+    refuses(&["repair", "domain-of-deleted-instance", "1"], of_hosts);
+    for code in ["db-host-mismatch", "float-address-missing"] {
+        refuses(&["repair", code, "1"], &[&format!("{code} is of what hosts have"), "hopline db check"]);
+    }
     refuses(&["undo", "../../etc/passwd"], &["names no undo record"]);
     refuses(&["undo", "1-2"], &["cannot read the undo record"]);
     run(site.path(), "UPDATE instances SET deleted = 0 WHERE id = 1");
     refuses(&["release", ADDRESS, "--apply"], &["is on web1, which lives", "floating-ip-disassociate"]);
+    // What is typed instead is told with the row's own values.
+    run(site.path(), "UPDATE fixed_ips SET virtual_interface_id = NULL WHERE id = 1");
+    let typed = "type `SELECT id, address FROM virtual_interfaces WHERE instance_id = 1 AND deleted = 0`";
+    refuses(
+        &["repair", "fixed-ip-without-vif", "1", "--apply"],
+        &["fixed-ip-without-vif right in row 1", typed],
+    );
     assert_eq!(row(site.path()), before);
 
     // Without a record nothing is committed.

@@ -15,7 +15,8 @@
 //! The floating IP stopped after a migration, an evacuation or an UPDATE of `instances.host`.
 //!
 //! ## Nearest look-alikes
-//! * `db-host-mismatch`: it is the instance's host that is recorded wrongly.
+//! * `db-host-mismatch`: it is the instance's host that is recorded wrongly. Where a host in reach runs the instance,
+//!   this one is not told, nor its repair made, before that is put right.
 //!
 //! ## Fix
 //! Record the host that has the instance, then restart nova-network on both: the old one drops its rules, the new one

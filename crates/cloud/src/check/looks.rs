@@ -51,6 +51,24 @@ pub struct Checked {
     pub not_looked_for: Vec<(&'static str, Lack)>,
 }
 
+impl Checked {
+    /// Takes back those rows of a finding whose `column` is so, since something else explains them. Of the rows that
+    /// are only counted nobody can say that.
+    pub fn take_back(&mut self, code: &str, column: &str, is_so: impl Fn(&str) -> bool) {
+        for found in self.found.iter_mut().filter(|found| found.check.code == code) {
+            let at = found.check.inconsistency.columns.iter().position(|known| *known == column);
+            let kept = found.rows.len();
+            found.rows.retain(|row| {
+                let cell = at.and_then(|at| row.get(at)).and_then(Option::as_deref);
+                !cell.is_some_and(&is_so)
+            });
+            let taken = kept - found.rows.len();
+            found.count = found.count.saturating_sub(taken.try_into().unwrap_or(u64::MAX));
+        }
+        self.found.retain(|found| found.count > 0);
+    }
+}
+
 /// Looks for every inconsistency. `timeout` is the patience for connecting; a statement may take sixty times as long.
 /// `progress` is told each code before it is looked for.
 ///

@@ -2,6 +2,7 @@
 //! between it and the hosts.
 
 mod carried;
+mod elsewhere;
 mod in_use;
 mod mend;
 mod records;
@@ -55,7 +56,10 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     };
     let progress = progress::Steps::start("looking in the database for");
     let checked = cloud::check(url, plan.timeout, &clock, |code| progress.step(code));
-    let checked = checked.map_err(|error| Failure::of(&error))?;
+    let mut checked = checked.map_err(|error| Failure::of(&error))?;
+    if let Ok(Hosts { facts, before: _ }) = &hosts {
+        elsewhere::set_aside(&mut checked, facts);
+    }
     let rows_max = if plan.format == Format::Json { cloud::ROWS_MAX } else { ROWS_SHOWN };
     let diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
     output::diagnosis(&diagnosis, plan.format, report::records, started)

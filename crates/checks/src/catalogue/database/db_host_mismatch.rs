@@ -27,12 +27,11 @@
 //! nova `compute/manager.py` `_destroy_evacuated_instances`; OpenStack Operations Guide, "Compute Node Failures".
 
 use model::finding::{Confidence, EvidenceKind, Remedy};
-use model::intent::Instance;
 use model::path::Stage;
-use model::snapshot::Host;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::power::runs;
 use crate::restart::operand;
 use crate::sql;
 use crate::view::{Seat, View};
@@ -127,17 +126,6 @@ fn remedy(key: Option<&str>, recorded: &str, real: &str, live: &str) -> Remedy {
         note: "one row; first make sure that nothing is moving it, and that its disk is nowhere else in use"
             .to_owned(),
     }
-}
-
-/// libvirt runs the instance's domain there.
-fn runs(host: &Host, instance: &Instance) -> bool {
-    host.domains.iter().filter(|domain| domain.live).any(|domain| {
-        let by_name = Some(&domain.name) == instance.libvirt_name.as_ref();
-        match (&domain.uuid, &instance.uuid) {
-            (Some(theirs), Some(own)) => theirs.eq_ignore_ascii_case(own),
-            (None, _) | (_, None) => by_name,
-        }
-    })
 }
 
 #[cfg(test)]

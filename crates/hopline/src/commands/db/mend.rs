@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use cloud::{Ask, Clock, DatabaseUrl, MendError};
 
 use super::carried::{self, Carried};
-use super::in_use;
-use super::{no_database, told};
+use super::{elsewhere, in_use, no_database, told};
 use crate::failure::Failure;
 use crate::gather::{self, Facts};
 use crate::plan::Plan;
@@ -15,13 +14,21 @@ use crate::site_file::{self, Site};
 pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
     let url = site.database.as_ref().ok_or_else(no_database)?;
+    if let Ask::Repair { code, row: _ } = ask
+        && super::OF_HOSTS.contains(&code.as_str())
+    {
+        let why = format!("{code} is of what hosts have beside the database, and not of one row of it");
+        return Err(Failure::new(why).hint("`hopline db check` tells what puts each of them right"));
+    }
     let facts = facts(&site, plan);
     let timeout_s = facts.as_ref().ok().and_then(super::timeout_s);
     let clock = Clock { timeout_s: timeout_s.unwrap_or(Clock::default().timeout_s), ..Clock::default() };
     let change = cloud::plan(url, plan.timeout, ask, &clock).map_err(|error| Failure::of(&error))?;
-    let refused = facts.as_ref().ok().and_then(|facts| in_use::refused(&facts.snapshot, &change));
-    if let Some(refused) = refused {
-        return Err(refused);
+    if let Ok(facts) = &facts {
+        elsewhere::refuse(ask, &change, facts)?;
+        if let Some(refused) = in_use::refused(&facts.snapshot, &change) {
+            return Err(refused);
+        }
     }
     let carried = carried(&site, facts.as_ref(), &change);
     if !apply {
