@@ -24,10 +24,16 @@ pub(crate) fn merge(intent: &mut Intent, snapshot: &Snapshot) {
     }
     for (at, claims) in claims {
         let Some(instance) = intent.instances.get_mut(at) else { continue };
+        // A definition that surely does not run tells of the host that the database names, and of no other.
+        let is_left_behind = |(host, domain): &&(&Host, &Domain)| {
+            !domain.live && host.running_domains.is_some() && host.name != instance.host
+        };
+        let is_recorded = instance.recorded_host.is_some();
+        let claims: Vec<_> = claims.iter().filter(|claim| !(is_recorded && is_left_behind(claim))).collect();
         // Two hosts have the domain while it migrates, or after a migration that left its file behind:
         // the one where it runs counts, then the one that the database names.
         let rank = |(host, domain): &&(&Host, &Domain)| (!domain.live, host.name != instance.host);
-        if let Some((host, domain)) = claims.iter().min_by_key(rank) {
+        if let Some((host, domain)) = claims.into_iter().min_by_key(rank) {
             apply(instance, host, domain);
         }
     }

@@ -151,6 +151,17 @@ fn libvirt_tells_the_tap_and_where_it_runs() {
     assert_eq!(vif.source, "/etc/libvirt/qemu/instance-0000000a.xml");
 }
 
+/// A move leaves the domain's file behind, and the other host may be out of reach.
+#[test]
+fn a_definition_that_does_not_run_does_not_tell_where_it_does() {
+    let mut snapshot = site(&["compute1", "compute2"], Vec::new());
+    snapshot.hosts[1].domains = vec![domain(false, None)];
+    let host = |snapshot: &Snapshot| named(&intent(Some(queens()), snapshot, &[]), "web1").host.clone();
+    assert_eq!(host(&snapshot), "compute2", "whether it runs there was not read");
+    snapshot.hosts[1].running_domains = Some("/run/libvirt/qemu".to_owned());
+    assert_eq!(host(&snapshot), "compute1", "as it is recorded");
+}
+
 #[test]
 fn a_domain_without_a_row_is_an_instance() {
     let mut snapshot = site(&["compute1"], Vec::new());

@@ -100,6 +100,41 @@ fn what_a_host_still_carries_of_a_released_address_is_cleared_as_told() {
     assert!(floats(lab.report(&["db", "check"])).contains(&"float-tied-to-deleted-instance".to_owned()));
 }
 
+/// What is recorded wrongly of an instance is told once, and nothing that leans on it is called wrong, or right.
+#[test]
+fn an_instance_that_its_host_does_not_run() {
+    let lab = TestLab::up_as("h", &["--hosts", "2"]);
+    let codes = || -> Vec<String> {
+        let report = lab.report(&["db", "check"]).json;
+        list(&report["findings"]).iter().map(|finding| text(&finding["code"]).to_owned()).collect()
+    };
+    lab.break_fault("db-host-mismatch");
+    assert_eq!(codes(), ["db-host-mismatch"]);
+    let refused = lab.run(&["db", "repair", "float-host-mismatch", "1", "--apply"]);
+    assert_refused(
+        &refused,
+        &["203.0.113.30 is on an instance that runs on another host", "db-host-mismatch"],
+    );
+    let refused = lab.run(&["db", "repair", "db-host-mismatch", "1"]);
+    assert_refused(&refused, &["db-host-mismatch is of what hosts have", "hopline db check"]);
+    let run = lab.run(&["db", "show", "web1", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&run.stdout).expect(&run.stderr);
+    let lacks = |line: &&serde_json::Value| list(&line["hosts"]).iter().any(|on| on["has"] == false);
+    let lacking: Vec<_> = list(&shown["lines"]).iter().filter(lacks).collect();
+    assert_eq!((run.code, lacking.len()), (1, 1), "{shown:#}");
+    assert_eq!(text_of(lacking[0]), ("host", "no domain instance-00000001".to_owned()));
+    lab.heal();
+    assert_eq!(codes(), [""; 0]);
+
+    lab.break_fault("guest-powered-off");
+    assert_eq!(codes(), ["guest-powered-off"]);
+    support::sqlite(
+        &lab.state().join("nova.sqlite"),
+        "UPDATE instances SET vm_state = 'stopped' WHERE hostname = 'web1'",
+    );
+    assert_eq!(codes(), [""; 0], "it is not meant to run");
+}
+
 #[test]
 fn what_keeps_it_from_its_work_is_said() {
     let (folder, _) = site("");

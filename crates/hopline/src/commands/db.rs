@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use cloud::{Checked, Clock, DatabaseUrl, Lack};
 use model::finding::{Coverage, Outcome};
+use model::intent::Instance;
 use model::snapshot::Gap;
 use model::{Diagnosis, Finding, Intent};
 
@@ -30,9 +31,12 @@ use crate::site_file::{self, Site};
 
 /// Rows of a finding that a person is shown; all that are kept are in the JSON.
 const ROWS_SHOWN: usize = 20;
+/// The check that holds `instances.vm_state` to libvirt.
+const NOT_RUNNING: &str = "guest-powered-off";
 /// The checks of the hosts that hold them to the database.
-const OF_HOSTS: [&str; 7] = [
+const OF_HOSTS: [&str; 8] = [
     "db-host-mismatch",
+    NOT_RUNNING,
     "tap-missing",
     "float-address-missing",
     "float-dnat-missing",
@@ -114,7 +118,12 @@ fn conclude(
         Ok(Hosts { facts, before }) => {
             let names: Vec<String> = facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect();
             let of_hosts = conclude::check(facts, names).findings;
-            findings.extend(of_hosts.into_iter().filter(|finding| OF_HOSTS.contains(&finding.code.as_str())));
+            let holds = |finding: &Finding| {
+                let code = finding.code.as_str();
+                OF_HOSTS.contains(&code)
+                    && (code != NOT_RUNNING || was_so(&finding.instances, before, &facts.intent))
+            };
+            findings.extend(of_hosts.into_iter().filter(holds));
             let beside = cloud::check_hosts(&facts.snapshot, before, &facts.intent);
             findings.extend(beside.iter().map(|found| found.finding(rows_max)));
             coverage
@@ -144,6 +153,19 @@ fn conclude(
     }
 }
 
+/// Instances of these names were as they are before the hosts were read, too. One that was built or started meanwhile
+/// had no domain by then, and has one now.
+fn was_so(names: &[String], before: &Intent, after: &Intent) -> bool {
+    let state = |instance: &Instance| {
+        let Instance { recorded_host, vm_state, task, .. } = instance;
+        (recorded_host.clone(), vm_state.clone(), task.clone())
+    };
+    let was =
+        |id: Option<u64>| before.instances.iter().find(|earlier| id.is_some() && earlier.id == id).map(state);
+    let mut theirs = after.instances.iter().filter(|instance| names.contains(&instance.name));
+    theirs.all(|instance| was(instance.id) == Some(state(instance)))
+}
+
 fn not_looked_for(code: &str, lack: Lack) -> Gap {
     let table = lack.table();
     Gap {
@@ -158,5 +180,32 @@ fn not_seen(host: &str, why: &str) -> Gap {
         what: format!("whether {host} has what the database says"),
         why: why.to_owned(),
         would_need: format!("`hopline db check` without `--now`, where {host} is in reach"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_started_while_the_hosts_were_read_runs() {
+        let names = ["web1".to_owned()];
+        let meant = |vm_state: &str, task: Option<&str>| {
+            let (id, vm_state) = (Some(1), Some(vm_state.to_owned()));
+            let web1 = Instance {
+                id,
+                name: "web1".to_owned(),
+                vm_state,
+                task: task.map(str::to_owned),
+                ..Instance::default()
+            };
+            Intent { instances: vec![web1], ..Intent::default() }
+        };
+        let active = meant("active", None);
+        assert!(was_so(&names, &active, &active));
+        for before in [meant("building", Some("spawning")), meant("stopped", None), Intent::default()] {
+            assert!(!was_so(&names, &before, &active), "{before:?}");
+        }
+        assert!(!was_so(&names, &meant("active", Some("rebooting")), &active));
     }
 }

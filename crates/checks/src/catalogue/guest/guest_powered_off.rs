@@ -17,6 +17,7 @@
 //!
 //! ## Nearest look-alikes
 //! * `tap-missing`: there the domain runs, and only its NIC is gone.
+//! * `db-host-mismatch`: it runs, on another host than the database names.
 //! * an instance that is switched off on purpose: the database says stopped, and nothing is wrong.
 //! * `guest-paused-tap-full`: there the domain is there, and does not work.
 //!
