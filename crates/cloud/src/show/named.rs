@@ -53,7 +53,7 @@ pub(super) async fn rows(
         found.extend(rows.into_iter().filter_map(|row: [Cell; 8]| named(row.to_vec())));
     }
     // A number or an address may be another's name. A uuid that there is names one alone, whatever others are called.
-    if !(is_uuid(wanted) && !found.is_empty()) {
+    if !is_uuid(wanted) || found.is_empty() {
         let sql = format!("{select} WHERE instances.hostname = ? OR instances.display_name = ?");
         let name = Value::Text(Some(wanted.to_owned()));
         let rows = bound::rows(session, &sql, &[name.clone(), name]).await?;
