@@ -67,7 +67,8 @@ fn packets(listing: &str) -> u64 {
     after.parse().expect("a number")
 }
 
-/// Addresses that hosts have asked for by ARP beside all questions: no output chain sees these.
+/// Addresses that hosts have asked for by ARP and neighbour solicitation beside all questions: no output chain sees
+/// these.
 fn asked_for(report: &Report) -> u64 {
     let lines = list(&report.json["coverage"]["looked_at"]).iter().map(text);
     u64::try_from(lines.filter(|line| line.starts_with("asked who has")).count()).unwrap()
@@ -76,6 +77,12 @@ fn asked_for(report: &Report) -> u64 {
 #[test]
 fn an_instance_costs_fewer_than_50_packets_whatever_is_wrong() {
     let lab = TestLab::up("f");
+    // With IPv6 there is more to ask.
+    for (of, device, address) in [("compute1", "br100", "fd77::1/64"), ("web1", "eth0", "fd77::24/64")] {
+        let netns = lab.netns(of);
+        printed_in(&netns, &["sysctl", "-qw", &format!("net.ipv6.conf.{device}.disable_ipv6=0")]);
+        printed_in(&netns, &["ip", "address", "add", address, "dev", device, "nodad"]);
+    }
     let open = std::fs::read_to_string(lab.site()).unwrap();
     let is_inside = |line: &&str| line.starts_with("at = \"netns:") && line.contains("-web");
     let closed: Vec<&str> = open.lines().filter(|line| !is_inside(line)).collect();

@@ -5,7 +5,8 @@
 //! ## What it means
 //! An instance's fixed address, its gateway's or its floating one, or its IPv6 address, is taken by a machine that is
 //! not meant to have it: a box on the physical network, an instance whose owner typed it in, or a host. Whoever asks
-//! for the address follows one of the two answers, so it works, then does not, then works; ssh warns of a changed host key.
+//! for the address follows one of the two answers, so it works, then does not, then works; ssh warns of a changed host
+//! key.
 //! An IPv6 address that somebody has already is given up by who comes second (`dadfailed`), and works for the other.
 //!
 //! ## How hopline knows
