@@ -26,6 +26,7 @@ mod recorded;
 mod sheets;
 mod sightings;
 mod site_file;
+mod targets;
 mod tree;
 mod vantages;
 mod watching;

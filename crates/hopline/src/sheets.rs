@@ -3,7 +3,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use capture::replace::Replacement;
@@ -12,6 +11,7 @@ use report::Captured;
 
 use crate::failure::Failure;
 use crate::plan::Pages;
+use crate::targets;
 
 /// The files that were asked for.
 pub(crate) struct Sheets {
@@ -23,7 +23,7 @@ impl Sheets {
     /// Fails where one of them cannot be written, before an hour of work is lost.
     pub(crate) fn of(pages: &Pages) -> Result<Sheets, Failure> {
         let both = pages.html.as_deref().zip(pages.svg.as_deref());
-        if both.is_some_and(|(html, svg)| place(html) == place(svg)) {
+        if both.is_some_and(|(html, svg)| targets::is_one_file(html, svg)) {
             return Err(
                 Failure::new("`--html` and `--svg` name one file").hint("give each a name of its own")
             );
@@ -37,22 +37,11 @@ impl Sheets {
         self.html.is_some() || self.svg.is_some()
     }
 
-    /// Refuses to take the place of a file that another part of the command line names.
+    /// Refuses to take the place of a file that is read, or written besides.
     pub(crate) fn must_differ_from(&self, others: &[PathBuf]) -> Result<(), Failure> {
         for (flag, sheet) in [("--html", &self.html), ("--svg", &self.svg)] {
             let Some(sheet) = sheet else { continue };
-            for other in others {
-                let is_same_file = || {
-                    let (one, other) = (std::fs::metadata(&sheet.path).ok()?, std::fs::metadata(other).ok()?);
-                    let is_file = one.is_file();
-                    Some(is_file && (one.dev(), one.ino()) == (other.dev(), other.ino()))
-                };
-                if place(&sheet.path) == place(other) || is_same_file() == Some(true) {
-                    let other = other.display();
-                    let failure = Failure::new(format!("`{flag}` would write over {other}"));
-                    return Err(failure.hint(format!("give {flag} a name of its own")));
-                }
-            }
+            targets::must_differ(flag, &sheet.path, others)?;
         }
         Ok(())
     }
@@ -78,16 +67,6 @@ impl Sheets {
             None => Ok(()),
         }
     }
-}
-
-/// What a path leads to, however it is spelt: of a file that is not there yet its folder, and its name in it.
-pub(crate) fn place(path: &Path) -> PathBuf {
-    let there = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
-        Some(folder.join(path.file_name()?))
-    };
-    std::fs::canonicalize(path).ok().or_else(there).unwrap_or_else(|| path.to_owned())
 }
 
 /// One file to be.

@@ -32,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) bundled: Vec<Bundled>,
     /// Bundles that make up the site, in place of a site file.
     pub(crate) bundles: Vec<PathBuf>,
+    /// The files that all this is read from, where they are known by name: none of them is ever written over.
+    pub(crate) files: Vec<PathBuf>,
     /// The names of all machines, in the file's order.
     order: Vec<String>,
     /// Instances that the file itself tells of.
@@ -57,6 +59,7 @@ impl Site {
         Site {
             machines: Vec::new(),
             bundled: Vec::new(),
+            files: bundles.clone(),
             bundles,
             order: Vec::new(),
             instances: Vec::new(),
@@ -160,8 +163,8 @@ fn this_machine() -> Result<Site, Failure> {
         console_logs: None,
     };
     let order = vec![host.name.clone()];
-    let (bundled, bundles) = (Vec::new(), Vec::new());
-    Ok(Site { machines: vec![host], bundled, bundles, order, instances: Vec::new(), database: None })
+    let (bundled, bundles, files) = (Vec::new(), Vec::new(), Vec::new());
+    Ok(Site { machines: vec![host], bundled, bundles, files, order, instances: Vec::new(), database: None })
 }
 
 /// A site file's text with its name, for messages and for what is relative to it.
@@ -205,9 +208,25 @@ fn parse(path: &Path, text: &str) -> Result<Site, Failure> {
             }
         }
     }
-    let database = table.cloud.as_ref().map(|cloud| database::of(&source, cloud)).transpose()?;
+    let database = table.cloud.as_ref().map(|cloud| database::of(&source, cloud)).transpose()?.flatten();
+    let files = files(&source, &table, (&machines, &bundled), database.as_ref());
     let instances = table.instance.into_iter().map(instance_entry).collect();
-    Ok(Site { machines, bundled, bundles: Vec::new(), order, instances, database: database.flatten() })
+    Ok(Site { machines, bundled, bundles: Vec::new(), files, order, instances, database })
+}
+
+/// The file itself, and those that it names. Of a folder's files none is known by name.
+fn files(
+    source: &Source<'_>,
+    table: &SiteTable,
+    (machines, bundled): (&[MachinePlan], &[Bundled]),
+    database: Option<&DatabaseUrl>,
+) -> Vec<PathBuf> {
+    let mut files = vec![source.path.to_owned()];
+    files.extend(machines.iter().flat_map(|plan| [&plan.nova_conf, &plan.dnsmasq_log]).flatten().cloned());
+    files.extend(bundled.iter().map(|machine| machine.file.clone()));
+    files.extend(table.cloud.as_ref().and_then(|cloud| database::nova_conf(source, cloud)));
+    files.extend(database.and_then(DatabaseUrl::file).map(Path::to_owned));
+    files
 }
 
 /// Where a machine's facts are.

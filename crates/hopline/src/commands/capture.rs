@@ -29,6 +29,7 @@ use crate::gather;
 use crate::plan::{CaptureQuestion, Format, Plan, Show};
 use crate::sheets::Sheets;
 use crate::site_file::{self, Site};
+use crate::targets;
 use crate::vantages::{self, Onward};
 use crate::widening;
 
@@ -55,6 +56,8 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     let sheets = Sheets::of(&plan.pages)?;
     sheets.must_differ_from(question.file.as_slice())?;
     let site = site_file::find(plan.site.as_deref())?;
+    sheets.must_differ_from(&site.files)?;
+    question.file.iter().try_for_each(|file| targets::must_differ("-w", file, &site.files))?;
     let aim = aim(&site, question, plan.timeout)?;
     let (snap, ring_bytes) = (question.snap, question.ring_bytes);
     // On a screen a packet is seen soon, and mostly in order; into a file there is no hurry.

@@ -14,6 +14,7 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
     let started = Instant::now();
     let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
+    sheets.must_differ_from(&site.files)?;
     let facts = gather::of_site(&site, plan.timeout, &Words::NONE)?;
     let hosts = match host {
         Some(name) => {

@@ -28,38 +28,56 @@ const EXIT_INCOMPLETE: u8 = 3;
 
 pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure> {
     let output = &question.output;
-    let plain = question.redaction.as_ref().and_then(|redaction| redaction.bundle.as_deref());
-    let captures = question.captures.iter().map(|given| given.file.as_path());
-    redacting::must_differ(output, &captures.chain(plain).collect::<Vec<_>>())?;
-    let _progress = progress::start("collecting");
     let Some(redaction) = &question.redaction else {
+        let site = site(plan, question)?;
+        let _progress = progress::start("collecting");
         let mut bundle = Replacement::private(output).map_err(|error| cannot_write(output, &error))?;
-        let (told, bytes) = collect_into(plan, question, &mut bundle.file)?;
+        let (told, bytes) = collect_into(&site, plan, question, &mut bundle.file)?;
         bundle.commit().map_err(|error| cannot_write(output, &error))?;
         return told.print(output, bytes, plan.format);
     };
-    let key = redacting::key(redaction)?;
     if let Some(bundle) = &redaction.bundle {
+        redacting::must_differ(output, std::slice::from_ref(bundle))?;
+        let key = redacting::key(redaction)?;
+        let _progress = progress::start("redacting");
         let redacted = redacting::write(&mut redacting::open(bundle)?, bundle, key, output)?;
         let told = Told { machines: redacted.machines, lacking: Vec::new(), gaps: redacted.gaps };
         return told.print(output, redacted.bytes, plan.format);
     }
+    let site = site(plan, question)?;
+    let key = redacting::key(redaction)?;
+    let _progress = progress::start("collecting");
     // It never gets a name: nobody shall send the wrong one.
     let mut plain = spool(output)?;
-    let (told, _) = collect_into(plan, question, &mut plain)?;
+    let (told, _) = collect_into(&site, plan, question, &mut plain)?;
     let redacted = redacting::write(&mut plain, output, key, output)?;
     told.print(output, redacted.bytes, plan.format)
 }
 
-fn collect_into(plan: &Plan, question: &CollectQuestion, out: &mut File) -> Result<(Told, u64), Failure> {
+/// The site that is to be collected, of which nothing that is read is written over.
+fn site(plan: &Plan, question: &CollectQuestion) -> Result<Site, Failure> {
     let site = plan.find_site()?;
+    let captures = question.captures.iter().map(|given| given.file.clone());
+    redacting::must_differ(
+        &question.output,
+        &captures.chain(site.files.iter().cloned()).collect::<Vec<_>>(),
+    )?;
     if site.is_offline() {
         return Err(Failure::new(
             "the site file takes machines from bundles, which cannot be collected again",
         )
         .hint("collect where the machines can be reached; a bundle is read with `at = \"bundle:FILE\"`"));
     }
-    let wanted = wanted(&site, &question.hosts)?;
+    Ok(site)
+}
+
+fn collect_into(
+    site: &Site,
+    plan: &Plan,
+    question: &CollectQuestion,
+    out: &mut File,
+) -> Result<(Told, u64), Failure> {
+    let wanted = wanted(site, &question.hosts)?;
     let captures = captures::open_all(&question.captures)?;
     let output = &question.output;
     let cannot = |error: &dyn Display| cannot_write(output, error);
@@ -71,7 +89,7 @@ fn collect_into(plan: &Plan, question: &CollectQuestion, out: &mut File) -> Resu
             writer.add(machine, &format!("main/nft-{name}.json"), &parse::nft_text::json(text).to_string());
         }
     };
-    let facts = facts(&site, &wanted, plan, taken_at, &keep);
+    let facts = facts(site, &wanted, plan, taken_at, &keep);
     bundle::add_plain(&writer, &facts);
     captures::add(&writer, captures).map_err(|error| cannot(&error))?;
     let written = writer.finish(&facts, io::BufWriter::new(out)).map_err(|error| cannot(&error))?;

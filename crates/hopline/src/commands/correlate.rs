@@ -19,6 +19,8 @@ use crate::failure::Failure;
 use crate::output;
 use crate::plan::{CorrelateQuestion, Format, Plan};
 use crate::sheets::Sheets;
+use crate::site_file;
+use crate::targets;
 use crate::vantages::Onward;
 
 /// Journeys that are shown one by one.
@@ -28,6 +30,9 @@ pub(super) fn run(plan: &Plan, question: &CorrelateQuestion) -> Result<u8, Failu
     let sheets = Sheets::of(&plan.pages)?;
     sheets.must_differ_from(&question.files)?;
     sheets.must_differ_from(question.merged.as_slice())?;
+    let site = site_file::path(plan.site.as_deref());
+    sheets.must_differ_from(site.as_slice())?;
+    question.merged.iter().try_for_each(|file| targets::must_differ("-w", file, site.as_slice()))?;
     let merged = question.merged.as_deref().map(|path| merged::Aim::of(path, &question.files)).transpose()?;
     let window_ns = i64::try_from(question.window.as_nanos()).unwrap_or(i64::MAX);
     let options = Options { window_ns, ..Options::default() };

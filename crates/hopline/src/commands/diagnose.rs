@@ -1,5 +1,6 @@
 //! `hopline diagnose`: predict, probe, observe, conclude.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     let started = Instant::now();
     let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
+    sheets.must_differ_from(&site.files)?;
+    let captures: Vec<PathBuf> = question.captures.iter().map(|given| given.file.clone()).collect();
+    sheets.must_differ_from(&captures)?;
     // Loaded while the machines are read: whoever only reads has no use for it.
     let dropping = (!plan.passive && !site.is_offline()).then(dropping::start);
     let ends: Vec<&str> = question.to.as_deref().into_iter().collect();

@@ -14,6 +14,7 @@ pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
     let started = Instant::now();
     let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
+    sheets.must_differ_from(&site.files)?;
     let words = Words { instance: None, ends: &[&question.from, &question.to] };
     let facts = gather::of_site(&site, plan.timeout, &words)?;
     let from = who::sender(&facts, &question.from)?;

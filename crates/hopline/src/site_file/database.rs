@@ -1,7 +1,7 @@
 //! `[cloud]`: which records tell what is meant.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cloud::DatabaseUrl;
 
@@ -25,12 +25,18 @@ pub(super) fn of(source: &Source<'_>, cloud: &CloudTable) -> Result<Option<Datab
         }
     }
     let Some(written) = &cloud.database else { return Ok(None) };
-    if let Some(path) = written.get_ref().strip_prefix(OF_NOVA_CONF) {
-        let url = of_nova_conf(&source.beside(Path::new(path)));
+    if let Some(path) = nova_conf(source, cloud) {
+        let url = of_nova_conf(&path);
         return url.map(Some).map_err(|what| source.failure(&written.span(), what));
     }
     let url = DatabaseUrl::parse(&anchored(source, written.get_ref()));
     url.map(Some).map_err(|error| source.failure(&written.span(), error))
+}
+
+/// The nova.conf that tells the address, where one does.
+pub(super) fn nova_conf(source: &Source<'_>, cloud: &CloudTable) -> Option<PathBuf> {
+    let path = cloud.database.as_ref()?.get_ref().strip_prefix(OF_NOVA_CONF)?;
+    Some(source.beside(Path::new(path)))
 }
 
 /// The address that nova itself uses. A message never repeats it: it holds the password.

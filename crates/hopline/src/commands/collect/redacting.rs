@@ -10,7 +10,7 @@ use capture::replace::Replacement;
 use super::{cannot_write, spool};
 use crate::failure::Failure;
 use crate::plan::Redaction;
-use crate::sheets::place;
+use crate::targets;
 
 /// Longest key file.
 const KEY_MAX: u64 = 1 << 20;
@@ -60,15 +60,10 @@ pub(super) fn write(
     Ok(redacted)
 }
 
-/// Refuses to take the place of the bundle or of a capture that is read: nobody has the true names then.
-pub(super) fn must_differ(output: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+/// Refuses to take the place of the bundle or of another file that is read: nobody has the true names then.
+pub(super) fn must_differ(output: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
     let all = [output.to_owned(), beside(output, "names"), beside(output, "key")];
-    let is_one = |input: &&Path| all.iter().any(|out| place(out) == place(input));
-    match inputs.iter().find(|input| is_one(input)) {
-        Some(input) => Err(Failure::new(format!("`-o` would write over {}", input.display()))
-            .hint("give the new bundle a name of its own")),
-        None => Ok(()),
-    }
+    all.iter().try_for_each(|out| targets::must_differ("-o", out, inputs))
 }
 
 fn failure(name: &Path, output: &Path, error: &RedactError) -> Failure {
