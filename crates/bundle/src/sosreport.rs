@@ -16,6 +16,7 @@ mod links;
 mod long_names;
 mod netns;
 mod services;
+mod told;
 mod wanted;
 
 use std::io::Read;

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use model::link::{Link, LinkKind, Peer};
 use model::route::Address;
+use parse::Parsed;
 use parse::ip_addr::{self, Elsewhere, IpAddrOutput};
 
 use super::netns::Place;
-use super::unparsed;
+use super::{told, unparsed};
 use model::snapshot::Gap;
 
 /// What the listings tell.
 pub(super) struct Told {
     pub(super) links: Vec<Link>,
-    pub(super) addresses: Vec<Address>,
+    /// `None` where no listing has them.
+    pub(super) addresses: Option<Vec<Address>>,
     /// Kinds of links and settings of bridge ports are among it (`ip -d`).
     pub(super) is_detailed: bool,
     pub(super) gaps: Vec<Gap>,
@@ -26,26 +28,20 @@ const LINKS: [&str; 4] = ["ip_-s_-d_link", "ip_-d_link", "ip_-s_link", "ip_link"
 const ADDRESSES: [&str; 5] =
     ["ip_-d_address", "ip_-d_address_show", "ip_address", "ip_address_show", "ip_addr"];
 
-/// Reads them; `None` where neither is there.
+/// Reads them; `None` where neither is there, or neither tells of every link.
 pub(super) fn read(place: &Place<'_>, others: &Others) -> Option<Told> {
-    let listed = place.command(&LINKS);
-    let addressed = place.command(&ADDRESSES);
-    let (path, _) = listed.or(addressed)?;
-    let is_detailed = path.contains("_-d_");
     let mut gaps = Vec::new();
-    let mut parsed = |found: Option<(&str, &str)>| {
-        let (path, text) = found?;
-        let read = ip_addr::parse(&without_complaints(text));
+    let mut parsed = |(path, text): (&str, &str)| {
+        let is_detailed = path.contains("_-d_");
+        let text = without_complaints(text);
+        let read = ip_addr::parse(&text);
         gaps.extend(unparsed(path, &read.problems));
-        Some((text.to_owned(), read.value))
+        tells_all(&text, &read).then_some((is_detailed, text, read.value))
     };
-    let links = parsed(listed);
-    let addresses = parsed(addressed);
-    let addresses_of = |read: &Option<(String, IpAddrOutput)>| {
-        read.as_ref().map(|(_, read)| read.addresses.clone()).unwrap_or_default()
-    };
-    let bears = addresses_of(&addresses);
-    let (text, IpAddrOutput { mut links, elsewhere, .. }) = links.or(addresses)?;
+    let links = place.command(&LINKS).and_then(&mut parsed);
+    let addresses = place.command(&ADDRESSES).and_then(&mut parsed);
+    let bears = addresses.as_ref().map(|(.., read)| read.addresses.clone());
+    let (is_detailed, text, IpAddrOutput { mut links, elsewhere, .. }) = links.or(addresses)?;
     for link in &mut links {
         settle(link, elsewhere.get(&link.index), others, place.inode);
     }
@@ -53,6 +49,16 @@ pub(super) fn read(place: &Place<'_>, others: &Others) -> Option<Told> {
         guess_no_kinds(&mut links, &text, place);
     }
     Some(Told { links, addresses: bears, is_detailed, gaps })
+}
+
+/// No link is missing: there is one at least, each line that begins one could be read, and the last is whole.
+fn tells_all(text: &str, read: &Parsed<IpAddrOutput>) -> bool {
+    let begins_link = |line: &str| line.starts_with(|c: char| c.is_ascii_digit());
+    let mut lines = text.lines().enumerate();
+    let lost = lines.any(|(index, line)| {
+        begins_link(line) && read.problems.iter().any(|problem| u32::try_from(index + 1) == Ok(problem.line))
+    });
+    !read.value.links.is_empty() && !lost && !told::is_cut(text, &read.problems)
 }
 
 /// iproute2 complains among its lines of namespaces under /run/netns that are none.

@@ -16,7 +16,7 @@ use parse::{
 
 use super::files::Files;
 use super::links::{self, Others};
-use super::{gap, iptables, missing, unparsed};
+use super::{gap, iptables, missing, told, unparsed};
 use crate::assemble::Missing;
 
 /// A namespace, and what of it could not be learned.
@@ -100,14 +100,21 @@ fn one(place: &Place<'_>, others: &Others, host: &str) -> Result<Read, Missing> 
     let needs = "sos_commands/networking/ip_-s_-d_link: the plugin `networking` of sos writes it";
     let links::Told { links, addresses, is_detailed, gaps } =
         links::read(place, others).ok_or_else(|| missing("list of links", needs))?;
+    let needs = "sos_commands/networking/ip_-d_address: the plugin `networking` writes it";
+    let addresses = addresses.ok_or_else(|| missing("list of addresses", needs));
     let tables = place.files.text("etc/iproute2/rt_tables").map(rt_tables).unwrap_or_default();
     let mut read = Reader { place, links: &links, tables: &tables, gaps, lacks: Vec::new() };
-    let routes = read.routes().ok_or_else(|| {
+    let (routes, lost) = read.routes().ok_or_else(|| {
         missing(
             "routes",
             "sos_commands/networking/ip_route_show_table_all: the plugin `networking` writes it",
         )
     })?;
+    let addresses = addresses?;
+    // There is no kernel whose own addresses are not among its routes.
+    if routes.is_empty() && place.name.is_none() && !addresses.is_empty() {
+        return Err(missing("routes", "sos_commands/networking/ip_route_show_table_all, and not empty"));
+    }
     if !is_detailed {
         read.lack("kinds of links, and settings of bridge ports", "ip -s -d link");
     }
@@ -128,6 +135,13 @@ fn one(place: &Place<'_>, others: &Others, host: &str) -> Result<Read, Missing> 
         ),
         ..Netns::default()
     };
+    for rule in lost {
+        for (rules, is_v4) in [(&mut netns.rules, true), (&mut netns.rules6, false)] {
+            if rule.destination.is_none_or(|net| net.addr().is_ipv4() == is_v4) {
+                *rules = told::with(std::mem::take(rules), rule.clone());
+            }
+        }
+    }
     let has_bridges = links.iter().any(|link| matches!(link.kind, LinkKind::Bridge | LinkKind::Vxlan));
     let mut vlans = BTreeMap::new();
     if has_bridges {
@@ -219,41 +233,58 @@ impl<'r> Reader<'r, '_> {
         };
         let parsed = parse(text, self.names());
         self.gaps.extend(unparsed(path, &parsed.problems));
+        if told::nothing(&parsed) {
+            self.lack(what, need);
+        }
         parsed.value
     }
 
-    /// Of both families; those that both listings have are told once.
-    fn routes(&mut self) -> Option<Vec<route::Route>> {
+    /// Of both families; those that both listings have are told once. With them go rules that stand for those that
+    /// could not be read.
+    fn routes(&mut self) -> Option<(Vec<route::Route>, Vec<FibRule>)> {
         let all = self.place.command(&["ip_route_show_table_all"])?;
-        let mut routes: Vec<route::Route> = Vec::new();
+        let (mut routes, mut lost): (Vec<route::Route>, Vec<FibRule>) = (Vec::new(), Vec::new());
         let six = self.place.command(&["ip_-6_route_show_table_all"]);
         for (listing, (path, text)) in
             [(Listing::Any, all)].into_iter().chain(six.map(|six| (Listing::Ipv6, six)))
         {
             let parsed = ip_route::parse(text, listing, self.names());
+            if listing == Listing::Any && told::nothing(&parsed) {
+                return None;
+            }
             self.gaps.extend(unparsed(path, &parsed.problems));
+            lost.extend(told::lost_routes(path, text, &parsed.problems));
             let known = routes.len();
             let new = parsed.value.into_iter();
             let new: Vec<_> =
                 new.filter(|route| !routes.iter().take(known).any(|other| other == route)).collect();
             routes.extend(new);
         }
-        Some(routes)
+        Some((routes, lost))
     }
 
     /// Where they are not told, the usual ones, behind one of which nobody knows whom it is for.
     fn rules(&mut self, files: &[&str], need: &str, usual: fn() -> Vec<FibRule>) -> Vec<FibRule> {
-        let Some((path, text)) = self.place.command(files) else {
-            self.lack("FIB rules", need);
-            let unmodelled = Some("FIB rules that the sosreport does not hold".to_owned());
-            let unknown = FibRule { priority: 1, action: RuleAction::Nop, unmodelled, ..FibRule::default() };
-            let mut rules = usual();
-            rules.insert(1, unknown);
-            return rules;
+        let parsed = self.place.command(files).map(|(path, text)| {
+            let parsed = ip_rule::parse(text, self.names());
+            self.gaps.extend(unparsed(path, &parsed.problems));
+            parsed
+        });
+        let unknown = |what: &str| {
+            let unmodelled = Some(format!("FIB rules that {what}"));
+            FibRule { priority: 1, action: RuleAction::Nop, unmodelled, ..FibRule::default() }
         };
-        let parsed = ip_rule::parse(text, self.names());
-        self.gaps.extend(unparsed(path, &parsed.problems));
-        parsed.value
+        match parsed {
+            // No namespace is without any.
+            Some(parsed) if !parsed.value.is_empty() && parsed.problems.is_empty() => parsed.value,
+            Some(parsed) if !parsed.value.is_empty() => {
+                told::with(parsed.value, unknown("could not be read"))
+            }
+            Some(_) | None => {
+                self.lack("FIB rules", need);
+                told::with(usual(), unknown("the sosreport does not hold"))
+            }
+        }
     }
 
     fn vlans(&mut self) -> BTreeMap<u32, Vec<model::vlan::BridgeVlans>> {
@@ -267,6 +298,9 @@ impl<'r> Reader<'r, '_> {
         }
         let parsed = bridge_vlan::parse(text, self.names());
         self.gaps.extend(unparsed(path, &parsed.problems));
+        if parsed.value.is_empty() && !parsed.problems.is_empty() {
+            self.lack("VLANs of bridges", "bridge vlan show");
+        }
         parsed.value
     }
 
@@ -275,6 +309,8 @@ impl<'r> Reader<'r, '_> {
         let files = self.place.files;
         let of = |(name, protocol): (&str, u8)| {
             let text = files.text(&format!("proc/net/{name}")).filter(|_| self.place.name.is_none())?;
+            // The heading is always there.
+            text.trim_start().strip_prefix("sl")?;
             Some(proc_net_sockets::parse(text, protocol))
         };
         let told: Vec<_> =
@@ -292,6 +328,9 @@ impl<'r> Reader<'r, '_> {
         };
         let parsed = conntrack_list::parse(text);
         self.gaps.extend(unparsed("proc/net/nf_conntrack", &parsed.problems));
+        if told::nothing(&parsed) {
+            self.lack("tracked connections", "conntrack -L");
+        }
         parsed.value
     }
 }

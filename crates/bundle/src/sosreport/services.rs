@@ -13,21 +13,21 @@ const LOG_LINES_MAX: usize = 5_000;
 /// Reads them into the host.
 pub(super) fn read(files: &Files, host: &mut Host, gaps: &mut Vec<Gap>) {
     let listed = files.command(&["ps_auxwww", "ps_auxwwwm", "ps_auxww", "ps_aux"]);
-    match listed {
-        Some((path, text)) => {
-            let parsed = parse::ps_aux::parse(text);
-            gaps.extend(unparsed(path, &parsed.problems));
-            host.processes = parsed.value.into_iter().filter(is_of_interest).collect();
-            host.sees_every_process = true;
+    let parsed = listed.map(|(path, text)| (path, parse::ps_aux::parse(text)));
+    let why = match &parsed {
+        // ps lists itself at least.
+        Some((_, parsed)) if !parsed.value.is_empty() && parsed.problems.is_empty() => None,
+        Some((path, parsed)) if !parsed.value.is_empty() => {
+            Some(format!("{} lines of {path} could not be read", parsed.problems.len()))
         }
-        None => {
-            let what = format!("processes of {}", host.name);
-            gaps.push(gap(
-                what,
-                "the sosreport does not hold them",
-                "ps auxwww: the plugin `process` writes it",
-            ));
-        }
+        Some(_) | None => Some("the sosreport does not hold them".to_owned()),
+    };
+    host.sees_every_process = why.is_none();
+    let what = format!("processes of {}", host.name);
+    gaps.extend(why.map(|why| gap(what, why, "ps auxwww: the plugin `process` writes it")));
+    if let Some((path, parsed)) = parsed {
+        gaps.extend(unparsed(path, &parsed.problems));
+        host.processes = parsed.value.into_iter().filter(is_of_interest).collect();
     }
     let servers = parse::dnsmasq_args::servers(&host.processes).into_iter();
     host.dnsmasq = servers.map(|server| with_files(server, files, gaps)).collect();

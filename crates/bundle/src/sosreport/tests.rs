@@ -137,6 +137,97 @@ fn rules_that_are_only_listed_are_missing() {
     assert_eq!(ruleset.unread_of(Family::Ip).unwrap().would_need, "iptables-save -c");
 }
 
+/// The sample of sos 4.8, with these files in place of its own.
+fn damaged(changed: &[(&str, &str)]) -> Bundle {
+    let own = sample_files();
+    let kept = own.iter().filter(|(path, _)| changed.iter().all(|(other, _)| path != other));
+    let files: Vec<(&str, &str)> = kept.map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    read(&archive(&[&files, changed].concat())[..], Packing::Tar, "x").unwrap()
+}
+
+/// What is said where a command could not be asked.
+const COMPLAINTS: [&str; 3] =
+    ["Operation not permitted (you must be root)\n", "sh: 1: x: not found\n", "[plugin timeout]"];
+
+/// A file that holds but a complaint is as good as none: nothing is known, which is not to say that there is nothing.
+#[test]
+fn a_complaint_is_no_listing() {
+    for complaint in COMPLAINTS {
+        let networking = |file: &str| damaged(&[(&format!("sos_commands/networking/{file}"), complaint)]);
+        // The addresses' listing has the links, too.
+        let without_links = [
+            ("sos_commands/networking/ip_-s_-d_link", complaint),
+            ("sos_commands/networking/ip_-d_address", complaint),
+        ];
+        for (bundle, needs) in [
+            (networking("ip_route_show_table_all"), "ip_route_show_table_all"),
+            (networking("ip_-d_address"), "ip_-d_address"),
+            (damaged(&without_links), "ip_-s_-d_link"),
+        ] {
+            let missing = bundle.members[0].outcome.as_ref().unwrap_err();
+            assert!(missing.would_need.contains(needs), "{missing:?}");
+        }
+        let machine = |bundle: Bundle| bundle.members[0].outcome.clone().unwrap();
+        let rules = machine(networking("ip_-4_rule_list"));
+        assert_eq!(rules.netns.rules.iter().filter(|rule| rule.unmodelled.is_some()).count(), 1);
+        assert!(lacks(&rules).contains(&("FIB rules of node8", "ip -4 rule")), "{rules:?}");
+        let fdb = machine(networking("bridge_-s_-s_-d_-t_fdb_show"));
+        assert!(lacks(&fdb).contains(&("FDB entries of node8", "bridge fdb")), "{fdb:?}");
+        let host = machine(damaged(&[("sos_commands/process/ps_auxwwwm", complaint)]));
+        assert!(!host.host.as_ref().unwrap().sees_every_process);
+        assert!(lacks(&host).iter().any(|(what, _)| *what == "processes of node8"), "{host:?}");
+        let nft = machine(damaged(&[("sos_commands/firewall_tables/nft_-a_list_ruleset", complaint)]));
+        let unread = nft.netns.ruleset.unread_of(Family::Ip).unwrap();
+        assert_eq!((unread.would_need.as_str(), nft.netns.ruleset.tables.len()), ("iptables-save -c", 0));
+    }
+}
+
+/// What is cut off, or holds a line that makes no sense, is known but for the rest.
+#[test]
+fn what_is_known_in_part_is_not_taken_for_all() {
+    let whole = |path: &str| std::fs::read_to_string(sample("sos-4.8").join(path)).unwrap();
+    let machine = |path: &str, text: &str| damaged(&[(path, text)]).members[0].outcome.clone().unwrap();
+    let unknown = |rules: &[model::route::FibRule]| {
+        rules.iter().filter(|rule| rule.unmodelled.is_some()).cloned().collect::<Vec<_>>()
+    };
+    let path = "sos_commands/networking/ip_route_show_table_all";
+    let first = whole(path).lines().next().unwrap().to_owned() + "\n";
+    let cut = machine(path, &format!("{first}10.0.0.0/16 de"));
+    let [rule] = &unknown(&cut.netns.rules)[..] else { panic!("{cut:?}") };
+    assert_eq!((rule.priority, rule.destination), (0, None));
+    assert_eq!(unknown(&cut.netns.rules6).len(), 1);
+    let strange = machine(path, &format!("{first}10.77.0.0/16 encap mpls 5 dev br100\n"));
+    let [rule] = &unknown(&strange.netns.rules)[..] else { panic!("{strange:?}") };
+    assert_eq!((rule.priority, rule.destination.unwrap().to_string()), (1, "10.77.0.0/16".to_owned()));
+    assert_eq!(unknown(&strange.netns.rules6), []);
+    let path = "sos_commands/networking/ip_-4_rule_list";
+    let rules = machine(path, &(whole(path) + "what is this\n"));
+    assert_eq!((unknown(&rules.netns.rules).len(), rules.netns.rules.len()), (1, 5));
+    let path = "sos_commands/process/ps_auxwwwm";
+    let processes = machine(path, &(whole(path) + "dnsmasq 4 0.0\n"));
+    assert!(!processes.host.as_ref().unwrap().sees_every_process);
+    let path = "sos_commands/firewall_tables/nft_-a_list_ruleset";
+    let text = whole(path);
+    for text in [text.trim_end().trim_end_matches('}'), &(text.clone() + "Killed\n")] {
+        let ruleset = machine(path, text).netns.ruleset;
+        assert_eq!((ruleset.tables.len(), ruleset.unread.len()), (1, 5), "{ruleset:?}");
+        assert_eq!(ruleset.unread_of(Family::Ip).unwrap().would_need, "nft -a list ruleset");
+    }
+    let path = "sos_commands/networking/iptables-save";
+    for (text, is_whole) in [
+        ("*filter\n:INPUT ACCEPT [0:0]\n[1:2] -A INPUT -j DROP\nCOMMIT\n", true),
+        ("*filter\n:INPUT ACCEPT [0:0]\n", false),
+        ("*filter\n:INPUT ACCEPT [0:0]\nKilled\nCOMMIT\n", false),
+    ] {
+        let ruleset = machine(path, text).netns.ruleset;
+        assert_eq!(ruleset.unread_of(Family::Ip).is_none(), is_whole, "{ruleset:?}");
+    }
+    // Of links that are cut off nobody knows how many there were; the addresses' listing tells, which has one here.
+    let path = "sos_commands/networking/ip_-s_-d_link";
+    let links = machine(path, &format!("{}\n9: vnet7: <BROA", whole(path).trim_end()));
+    assert_eq!(links.netns.links.len(), 1);
+}
+
 /// Without links or routes nothing is said of the host.
 #[test]
 fn without_links_or_routes_the_host_is_missing() {
