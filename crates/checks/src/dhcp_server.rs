@@ -78,12 +78,8 @@ pub(crate) fn unserved<'v>(view: &View<'v>) -> Vec<(Seat<'v>, Ipv4Addr)> {
             told && network.server_for(&seat.host.name) == seat.server.name
         });
         // Processes that could not be read tell nothing.
-        let is_read = !seat.server.kernel.is_empty()
-            && !view
-                .snapshot()
-                .gaps
-                .iter()
-                .any(|g| g.what.contains("processes") && g.what.contains(&seat.server.name));
+        let is_read =
+            !seat.server.kernel.is_empty() && view.snapshot().unread_processes(&seat.server.name).is_none();
         let is_unserved = is_novas && is_known && is_read && of(&seat).is_none();
         (is_unserved && seen.insert((&seat.server.name, bridge))).then_some((seat, gateway))
     };

@@ -29,6 +29,11 @@ impl Snapshot {
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.hosts.iter().find(|h| h.name == name)
     }
+
+    /// That the processes of this host could not be read, or not all: one that is not among them may run all the same.
+    pub fn unread_processes(&self, host: &str) -> Option<&Gap> {
+        self.gaps.iter().find(|gap| gap.what.contains("processes") && gap.what.contains(host))
+    }
 }
 
 /// What a host runs and keeps, beside its namespaces.

@@ -88,6 +88,10 @@ fn serve(
     let ns = world.ns(at.ns);
     let here = service(world, at);
     let Some(server) = server_on(world, at, mac) else {
+        if let Some(unread) = world.snapshot.unread_processes(&ns.machine) {
+            let why = format!("whether a dnsmasq answers there: {} could not be read", unread.what);
+            return (asked.trail.unknown(here, &asked.frame, why, &unread.would_need), None);
+        }
         let stop = Stop::NoListener { protocol: 17, port: 67 };
         return (asked.trail.drop(here, &asked.frame, stop, Vec::new()), None);
     };

@@ -41,6 +41,10 @@ pub(super) fn read(place: &Place<'_>, others: &Others) -> Option<Told> {
     let links = place.command(&LINKS).and_then(&mut parsed);
     let addresses = place.command(&ADDRESSES).and_then(&mut parsed);
     let bears = addresses.as_ref().map(|(.., read)| read.addresses.clone());
+    // Of two listings of the same links the one that has more is whole.
+    let count = |read: &(bool, String, IpAddrOutput)| read.2.links.len();
+    let most = addresses.as_ref().map_or(0, count);
+    let links = links.filter(|links| count(links) >= most);
     let (is_detailed, text, IpAddrOutput { mut links, elsewhere, .. }) = links.or(addresses)?;
     for link in &mut links {
         settle(link, elsewhere.get(&link.index), others, place.inode);

@@ -1,0 +1,113 @@
+//! Sosreports with files that tell less than they should: what is found is what the whole one tells, or less.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cli_support::{Run, assert_refused, hopline};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundle/tests/sosreports").join(name)
+}
+
+/// Every file below a folder, by its path from there.
+fn files(root: &Path, under: &str) -> Vec<String> {
+    let entries = fs::read_dir(root.join(under)).unwrap().flatten();
+    let below = entries.flat_map(|entry| {
+        let path = format!("{under}{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() { files(root, &format!("{path}/")) } else { vec![path] }
+    });
+    below.collect()
+}
+
+/// A copy of a sample, with this text in place of one file's.
+fn with(name: &str, file: &str, text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for path in files(&sample(name), "") {
+        let to = folder.path().join(&path);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let own = fs::read(sample(name).join(&path)).unwrap();
+        fs::write(to, if path == file { text.as_bytes() } else { &own }).unwrap();
+    }
+    folder
+}
+
+fn diagnose(report: &Path) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let report = report.to_str().unwrap();
+    hopline(folder.path(), &["diagnose", "instance-00000001", "--json", "--bundle", report])
+}
+
+fn codes(run: &Run) -> BTreeSet<String> {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Nothing is proven by a file that holds a complaint, or by one that is cut off: it is found to be as it is, or not
+/// known, or the host is out of reach.
+#[test]
+fn no_fault_is_proven_by_what_a_file_does_not_tell() {
+    let mut wrong = Vec::new();
+    for name in ["sos-3.2", "sos-4.8"] {
+        let whole = codes(&diagnose(&sample(name)));
+        for file in files(&sample(name), "sos_commands/") {
+            // Who is asked about has no other source.
+            if file.starts_with("sos_commands/virsh/") {
+                continue;
+            }
+            let own = fs::read_to_string(sample(name).join(&file)).unwrap();
+            let half = own.get(..own.len() * 2 / 3).unwrap_or_default();
+            for text in ["Operation not permitted\n", "[plugin timeout]", half] {
+                let run = diagnose(with(name, &file, text).path());
+                if run.code == 2 {
+                    assert_refused(&run, &["is out of reach"]);
+                    continue;
+                }
+                let more: Vec<String> = codes(&run).difference(&whole).cloned().collect();
+                if !more.is_empty() {
+                    wrong.push(format!("{name}, {file} = {:?}: {more:?}", text.lines().last()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a sosreport does not have of the cloud's records is not said of the cloud.
+#[test]
+fn an_instance_that_only_the_records_know_is_not_denied() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = hopline(folder.path(), &["diagnose", "web1", "--bundle", sample("sos-4.8").to_str().unwrap()]);
+    let pieces =
+        ["nobody can tell whether there is an instance `web1`", "the cloud's database", "instance-00000001"];
+    assert_refused(&run, &pieces);
+    assert_refused(&run, &["hint: it needs the database in a site file"]);
+}
+
+/// A refusal names the program that writes such files.
+#[test]
+fn a_hostile_sosreport_is_none_that_sos_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("sosreport-x/sos_commands/kernel");
+    fs::create_dir_all(&root).unwrap();
+    fs::write(root.join("uname_-a"), "Linux a 5.10").unwrap();
+    let tar = [
+        "-C",
+        folder.path().to_str().unwrap(),
+        "-cf",
+        "x.tar",
+        "--transform=s,uname,../../uname,",
+        "sosreport-x",
+    ];
+    let made = std::process::Command::new("tar").current_dir(folder.path()).args(["-P"]).args(tar).status();
+    assert!(made.unwrap().success());
+    let run = hopline(folder.path(), &["check", "--bundle", "x.tar"]);
+    assert_refused(&run, &["cannot read the bundle x.tar", "hint: `sos report` writes no such thing"]);
+}
