@@ -61,6 +61,9 @@ pub struct MachineEntry {
     pub position: usize,
     /// Why its facts are not here; `None` where they are.
     pub missing: Option<Missing>,
+    /// What of it could not be learned, as its facts have it: for who reads the manifest alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 /// A file of the archive.

@@ -38,14 +38,15 @@ pub(super) fn run(plan: &Plan, question: &CollectQuestion) -> Result<u8, Failure
     };
     if let Some(bundle) = &redaction.bundle {
         redacting::must_differ(output, std::slice::from_ref(bundle))?;
-        let key = redacting::key(redaction)?;
+        let key = redacting::key(redaction, output)?;
         let _progress = progress::start("redacting");
         let redacted = redacting::write(&mut redacting::open(bundle)?, bundle, key, output)?;
-        let told = Told { machines: redacted.machines, lacking: Vec::new(), gaps: redacted.gaps };
+        let (lacking, untold) = (Vec::new(), Vec::new());
+        let told = Told { machines: redacted.machines, lacking, gaps: redacted.gaps, untold };
         return told.print(output, redacted.bytes, plan.format);
     }
     let site = site(plan, question)?;
-    let key = redacting::key(redaction)?;
+    let key = redacting::key(redaction, output)?;
     let _progress = progress::start("collecting");
     // It never gets a name: nobody shall send the wrong one.
     let mut plain = spool(output)?;
@@ -202,12 +203,19 @@ struct Told {
     /// Asked for, and not read.
     lacking: Vec<(String, String)>,
     gaps: usize,
+    /// Each of them, with the machine that it is of; none where the facts were not looked into here.
+    untold: Vec<(Option<String>, Gap)>,
 }
 
 impl Told {
     fn of(facts: &Facts, wanted: &[&MachinePlan]) -> Told {
         let read = facts.machines.iter().filter_map(|(_, _, outcome)| outcome.as_ref().ok());
-        let gaps = read.clone().map(|machine| machine.gaps.len()).sum::<usize>() + facts.manifest.gaps.len();
+        let of_machines =
+            facts.machines.iter().filter_map(|(name, _, outcome)| Some((name, outcome.as_ref().ok()?)));
+        let of_machines = of_machines
+            .flat_map(|(name, machine)| machine.gaps.iter().map(|gap| (Some(name.clone()), gap.clone())));
+        let of_site = facts.manifest.gaps.iter().map(|gap| (None, gap.clone()));
+        let untold: Vec<_> = of_site.chain(of_machines).collect();
         let lacking = facts.machines.iter().filter_map(|(name, _, outcome)| {
             let missing = outcome.as_ref().err()?;
             let asked_for = wanted.iter().any(|machine| machine.name == *name);
@@ -215,7 +223,7 @@ impl Told {
         });
         let unread = facts.manifest.gaps.iter().filter(|gap| gap.what == bundle::DATABASE);
         let lacking = lacking.chain(unread.map(|gap| (gap.what.clone(), gap.why.clone())));
-        Told { machines: read.count(), lacking: lacking.collect(), gaps }
+        Told { machines: read.count(), lacking: lacking.collect(), gaps: untold.len(), untold }
     }
 
     fn print(&self, output: &Path, bytes: u64, format: Format) -> Result<u8, Failure> {
@@ -233,7 +241,13 @@ impl Told {
             }))?,
             Format::Terminal(_) | Format::Minimal => output::print(|out| {
                 let name = report::clean(&file.to_string()).into_owned();
-                writeln!(out, "{name}: {machines} machines, {gaps} gaps, {bytes} bytes")
+                writeln!(out, "{name}: {machines} machines, {gaps} gaps, {bytes} bytes")?;
+                let is_verbose = matches!(format, Format::Terminal(style) if style.verbose);
+                self.untold.iter().filter(|_| is_verbose).try_for_each(|(machine, gap)| {
+                    let Gap { what, why, would_need } = gap;
+                    let of = machine.as_ref().map(|machine| format!("{machine}: ")).unwrap_or_default();
+                    writeln!(out, "  {}", report::clean(&format!("{of}{what}: {why}; it needs {would_need}")))
+                })
             })?,
         }
         Ok(code)
