@@ -84,6 +84,11 @@ fn no_records() -> Gap {
     }
 }
 
+/// It is about the cloud's records: that they could not be read when a bundle was made, or are not in it.
+pub(crate) fn is_of_records(gap: &Gap) -> bool {
+    gap.what == bundle::DATABASE || gap.what.starts_with("the cloud's records in ")
+}
+
 /// Reads a bundle's facts, or a sosreport's: which of them it is its first octets tell.
 pub(crate) fn open(path: &Path) -> Result<Bundle, Failure> {
     let shown = path.display().to_string();
@@ -91,35 +96,52 @@ pub(crate) fn open(path: &Path) -> Result<Bundle, Failure> {
         Failure::new(format!("cannot read the bundle {shown}: {error}"))
             .hint("`hopline collect -o FILE.tar.zst` makes one; a sosreport serves too")
     };
-    let read = if path.is_dir() {
-        sosreport::read_folder(path, &shown)
+    let (read, maker) = if path.is_dir() {
+        (sosreport::read_folder(path, &shown), Maker::Sos)
     } else {
         file(path, &shown).map_err(unread)?
     };
     read.map_err(|error| {
         let failure = Failure::of(&error);
-        Failure::new(format!("cannot read the bundle {shown}: {failure}")).hint(hint(&error))
+        Failure::new(format!("cannot read the bundle {shown}: {failure}")).hint(hint(&error, maker))
     })
 }
 
-fn file(path: &Path, shown: &str) -> std::io::Result<Result<Bundle, bundle::ReadError>> {
+/// What a bundle is written by.
+#[derive(Clone, Copy)]
+enum Maker {
+    Hopline,
+    Sos,
+}
+
+impl Maker {
+    fn command(self) -> &'static str {
+        match self {
+            Maker::Hopline => "hopline collect -o FILE.tar.zst",
+            Maker::Sos => "sos report",
+        }
+    }
+}
+
+fn file(path: &Path, shown: &str) -> std::io::Result<(Result<Bundle, bundle::ReadError>, Maker)> {
     let mut file = File::open(path)?;
     let mut head = Vec::new();
     file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
     // What cannot be sought is no regular file, and read from where it is.
     let whole = head.as_slice().chain(file);
     Ok(match sosreport::packing(&head) {
-        Err(error) => Err(error),
-        Ok(Some(packing)) => sosreport::read(whole, packing, shown),
-        Ok(None) => bundle::read(whole, shown),
+        Err(error) => (Err(error), Maker::Sos),
+        Ok(Some(packing)) => (sosreport::read(whole, packing, shown), Maker::Sos),
+        Ok(None) => (bundle::read(whole, shown), Maker::Hopline),
     })
 }
 
 /// As many as tell what a file is.
 const HEAD_BYTES: u64 = 512;
 
-fn hint(error: &bundle::ReadError) -> &'static str {
-    match error {
+fn hint(error: &bundle::ReadError, maker: Maker) -> String {
+    let wrote = maker.command();
+    let hint = match error {
         bundle::ReadError::Schema { .. } => {
             "read it with the version of hopline that made it, or a newer one"
         }
@@ -130,16 +152,19 @@ fn hint(error: &bundle::ReadError) -> &'static str {
         bundle::ReadError::Damaged { .. }
         | bundle::ReadError::NoManifest
         | bundle::ReadError::Manifest { .. } => {
-            "take the file as `hopline collect -o FILE.tar.zst` wrote it; it may have been cut off on its way"
+            return format!("take the file as `{wrote}` wrote it; it may have been cut off on its way");
         }
         bundle::ReadError::Path { .. }
         | bundle::ReadError::NotAFile { .. }
         | bundle::ReadError::Twice { .. }
         | bundle::ReadError::TooLarge { .. }
         | bundle::ReadError::Bomb { .. } => {
-            "`hopline collect` writes no such thing: ask where the file comes from. Nothing was unpacked"
+            return format!(
+                "`{wrote}` writes no such thing: ask where the file comes from. Nothing was unpacked"
+            );
         }
-    }
+    };
+    hint.to_owned()
 }
 
 /// Every machine of several bundles, which make one site. One that a bundle lacks may be in another; one that two have

@@ -39,6 +39,12 @@ impl Facts {
             Some((name, why)) => Err(out_of_reach(name, why, self.offline)),
         }
     }
+
+    /// What is said of the cloud's records where bundles were to tell of them, and none does.
+    pub(crate) fn lost_records(&self) -> Option<&Gap> {
+        let is_lost = !self.intent.from_database;
+        self.snapshot.gaps.iter().find(|gap| is_lost && bundled::is_of_records(gap))
+    }
 }
 
 /// A site's parts, before they are put together.

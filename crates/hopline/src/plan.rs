@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use checks::{Protocol, Symptom};
@@ -16,6 +16,7 @@ use crate::cli_lab::LabArgs;
 use crate::failure::Failure;
 use crate::recorded::Given;
 use crate::site_file::{self, Site};
+use crate::targets;
 
 /// Columns where the terminal does not tell.
 const WIDTH_DEFAULT: usize = 80;
@@ -253,7 +254,9 @@ pub(crate) fn of(typed: Cli) -> Result<Plan, Failure> {
         return Err(Failure::new("`--site` and `--bundle` cannot both be given")
             .hint("a site file takes bundles too: `at = \"bundle:FILE\"`"));
     }
-    Ok(Plan { format, site, bundles, pages, passive, timeout, action })
+    let plan = Plan { format, site, bundles, pages, passive, timeout, action };
+    plan.written().into_iter().try_for_each(|(flag, path)| targets::must_be_named(flag, path))?;
+    Ok(plan)
 }
 
 fn given(words: &[String]) -> Vec<Given> {
@@ -334,6 +337,29 @@ impl Pages {
 }
 
 impl Plan {
+    /// Files that are to be written, with the flags that name them.
+    fn written(&self) -> Vec<(&'static str, &Path)> {
+        let (flag, own) = match &self.action {
+            Action::Collect(question) => ("-o", Some(&question.output)),
+            Action::Correlate(question) => ("-w", question.merged.as_ref()),
+            Action::Capture(question) => ("-w", question.file.as_ref()),
+            Action::Check { .. }
+            | Action::Path(_)
+            | Action::Diagnose(_)
+            | Action::DbCheck { .. }
+            | Action::DbShow { .. }
+            | Action::DbMend { .. }
+            | Action::DbUndo { .. }
+            | Action::Explain { .. }
+            | Action::Selftest(_)
+            | Action::Lab(_)
+            | Action::Completions(_)
+            | Action::Man(_) => ("", None),
+        };
+        let all = [(flag, own), ("--html", self.pages.html.as_ref()), ("--svg", self.pages.svg.as_ref())];
+        all.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path()))).collect()
+    }
+
     /// The site that is asked about: bundles, or what the site file tells.
     pub(crate) fn find_site(&self) -> Result<Site, Failure> {
         if self.bundles.is_empty() {

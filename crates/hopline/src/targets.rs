@@ -5,6 +5,15 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
+/// Refuses `-`, by which others mean stdout: what was asked goes there already.
+pub(crate) fn must_be_named(flag: &str, path: &Path) -> Result<(), Failure> {
+    if path != Path::new("-") {
+        return Ok(());
+    }
+    Err(Failure::new(format!("`{flag} -` does not mean stdout: {flag} writes a file"))
+        .hint(format!("give {flag} the file's name; one that is called `-` is `./-`")))
+}
+
 /// Refuses to take the place of one of these files, which another part of the command line or the site file names.
 pub(crate) fn must_differ(flag: &str, path: &Path, others: &[PathBuf]) -> Result<(), Failure> {
     match others.iter().find(|other| is_one_file(path, other)) {

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use checks::Endpoint;
+use cloud::FindError;
 use model::intent::{Instance, Remains, TiedFloating};
+use model::snapshot::Gap;
 use model::{Netns, Snapshot};
 use sim::World;
 
@@ -14,6 +16,9 @@ use crate::nearest::meant;
 /// The instance of this name, uuid, libvirt name, address or MAC: an index into the intent.
 pub(crate) fn instance(facts: &Facts, name: &str) -> Result<usize, Failure> {
     cloud::find(&facts.intent, name).map_err(|error| {
+        if let Some(gap) = facts.lost_records() {
+            return in_lost_records(&error, gap);
+        }
         let failure = Failure::of(&error);
         if !is_of_the_gone(&facts.intent.remains, name) {
             return failure;
@@ -22,6 +27,22 @@ pub(crate) fn instance(facts: &Facts, name: &str) -> Result<usize, Failure> {
             "it is deleted, and the database still has rows of it: `hopline db check` names and mends them",
         )
     })
+}
+
+/// Where the cloud's records are not at hand nobody knows whether there is such an instance: libvirt's names of some are
+/// all that is left.
+fn in_lost_records(error: &FindError, gap: &Gap) -> Failure {
+    let (what, why) = (&gap.what, &gap.why);
+    let hint = format!("it needs {}", gap.would_need);
+    let (wanted, known) = match error {
+        FindError::Ambiguous { .. } => return Failure::of(error),
+        FindError::Near { wanted, near: known } | FindError::Unknown { wanted, known } => {
+            (wanted, format!("; known without them are {known}"))
+        }
+        FindError::NoInstances { wanted } => (wanted, String::new()),
+    };
+    let message = format!("nobody can tell whether there is an instance `{wanted}`: {what}: {why}{known}");
+    Failure::new(message).hint(hint)
 }
 
 /// The name, uuid or address of an instance that lives no more, of which rows are left.

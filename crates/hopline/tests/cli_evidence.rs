@@ -88,3 +88,22 @@ fn what_is_read_is_not_written_over() {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(names.len(), FILES.len() + 1, "{names:?}");
 }
+
+/// Others mean stdout by it, where the report goes already.
+#[test]
+fn a_dash_is_no_files_name() {
+    let folder = evidence();
+    for (command, flag) in [
+        ("check --bundle P --html -", "--html"),
+        ("diagnose web2 --bundle P --svg -", "--svg"),
+        ("collect -o - --site l.toml", "-o"),
+        ("correlate c.pcap d.pcap -w -", "-w"),
+        ("capture --at a/lo -w - --site l.toml", "-w"),
+    ] {
+        let run = hopline(folder.path(), &command.split(' ').collect::<Vec<_>>());
+        assert_refused(&run, &[&format!("`{flag} -` does not mean stdout"), "hint: ", "`./-`"]);
+        assert!(!folder.path().join("-").exists(), "{command}");
+    }
+    let run = hopline(folder.path(), &["check", "--bundle", "P", "--html", "./-"]);
+    assert!(run.stderr.is_empty() && folder.path().join("-").exists(), "{run:?}");
+}

@@ -380,7 +380,73 @@ fn without_the_clouds_database_a_bundle_is_not_whole_and_nothing_is_healthy() {
         (3, [Value::from("the cloud's database")].as_slice()),
         "{run:?}"
     );
+    let run = hopline(&["diagnose", "web1", "--bundle", "b.tar.zst"]);
+    assert_refused(
+        &run,
+        &["nobody can tell whether there is an instance `web1`: the cloud's database: ", "none/nova.sqlite"],
+    );
     // The machine itself may have a fault.
     let run = hopline(&["check", "--bundle", "b.tar.zst"]);
     assert!([1, 3].contains(&run.code) && run.stdout.contains("the cloud's database"), "{run:?}");
+}
+
+/// A key and a table stand for bundles that others have already.
+#[test]
+fn a_key_and_its_table_are_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let hopline = |arguments: &[&str]| cli_support::hopline(folder.path(), arguments);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let site = "[[host]]\nname = \"payroll7\"\nat = \"local\"\n";
+    fs::write(folder.path().join("site.toml"), site).unwrap();
+    let redact = |more: &[&str]| hopline(&[&["collect", "--redact", "-o", "r"], more].concat());
+    assert_eq!(redact(&[]).code, 0);
+    let (key, table) = (read("r.key"), read("r.names"));
+    assert!(table.contains("\tpayroll7\n"), "{table}");
+    for out in ["r.key", "x"] {
+        fs::write(folder.path().join("x.names"), &key).unwrap();
+        let given = if out == "x" { "x.names" } else { "r.key" };
+        let run = hopline(&["collect", "--redact", "-o", out, "--redact-key", given]);
+        assert_refused(&run, &[&format!("`-o` would write over {given}")]);
+    }
+    // The same names again, and those of the earlier bundle beside them.
+    fs::write(folder.path().join("r.names"), table.clone() + "host-gone\tacme3\n").unwrap();
+    assert_eq!(redact(&[]).code, 0);
+    assert_eq!(redact(&["--redact-key", "r.key"]).code, 0);
+    assert_eq!(read("r.key"), key);
+    let now = read("r.names");
+    assert!(now.contains("host-gone\tacme3\n"), "{now}");
+    let host = |table: &str| table.lines().find(|line| line.ends_with("\tpayroll7")).map(str::to_owned);
+    assert_eq!(host(&now), host(&table));
+    // Another key does not take its place.
+    assert_eq!(hopline(&["collect", "--redact", "-o", "other"]).code, 0);
+    assert_refused(
+        &redact(&["--redact-key", "other.key"]),
+        &["would write over r.key, which is another key"],
+    );
+    assert_eq!((read("r.key"), read("r.names")), (key, now));
+}
+
+/// What could not be learned is in the manifest, with the machine that it is of, and `-v` tells it.
+#[test]
+fn what_could_not_be_learned_is_in_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let hopline = |arguments: &[&str]| cli_support::hopline(folder.path(), arguments);
+    let site = "[[host]]\nname = \"a\"\nat = \"local\"\nnova_conf = \"nova.conf\"\n";
+    fs::write(folder.path().join("site.toml"), site).unwrap();
+    fs::write(folder.path().join("nova.conf"), "[DEFAULT]\nwhat is this\n").unwrap();
+    let run = hopline(&["collect", "-v", "-o", "b.tar.zst"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let lines: Vec<&str> = run.stdout.lines().filter(|line| line.contains("nova.conf")).collect();
+    assert!(lines.iter().any(|line| line.starts_with("  a: ") && line.contains("it needs")), "{run:?}");
+    let bundle = folder.path().join("b.tar.zst");
+    let raw = printed(&["tar", "--zstd", "-xOf", bundle.to_str().unwrap(), "manifest.json"]);
+    let manifest: Value = serde_json::from_str(&raw).unwrap();
+    let gaps = list(&manifest["machines"][0]["gaps"]);
+    assert!(gaps.iter().any(|gap| gap["what"].as_str().unwrap().contains("nova.conf")), "{gaps:?}");
+    assert!(run.stdout.contains(&format!(" {} gaps", gaps.len())), "{run:?}");
+    // A reader counts each once.
+    let told = hopline(&["check", "--json", "--bundle", "b.tar.zst"]);
+    let report: Value = serde_json::from_str(&told.stdout).unwrap();
+    let about = |gap: &&Value| gap["what"].as_str().unwrap().contains("nova.conf");
+    assert_eq!(list(&report["coverage"]["gaps"]).iter().filter(about).count(), lines.len(), "{told:?}");
 }
