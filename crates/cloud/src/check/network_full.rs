@@ -8,8 +8,8 @@
 //! ## How hopline knows
 //! Counted as nova chooses: not reserved, not leased, with neither instance nor host. Told where fewer than one in
 //! fifty is left; whether more are wanted nobody knows, so it is only likely a fault. Beside it stands how many would
-//! come free once `fixed-ip-leaked` and `fixed-ip-not-released` are mended. What is marked as allocated and is nobody's is
-//! free already: nova does not look at that mark.
+//! come free once `fixed-ip-leaked` and `fixed-ip-not-released` are mended. What is marked as allocated and is
+//! nobody's is free already: nova does not look at that mark.
 //!
 //! ## What it looks like
 //! `No fixed IP addresses available for network`.

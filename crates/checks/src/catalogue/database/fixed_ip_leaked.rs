@@ -4,8 +4,8 @@
 //!
 //! ## What it means
 //! Rows of `fixed_ips` are allocated to instances that are deleted or to none at all, or leased by nobody. What names
-//! an instance, or is leased, nova never gives out again, and its time-out frees none of them: the network has that many
-//! addresses less, and the project's quota those of its deleted instances. Nothing stops as long as others are free.
+//! an instance, or is leased, nova never gives out again, and its time-out frees none of them: the network has that
+//! many addresses less, and the project's quota those of its deleted instances. Nothing stops as long as others are free.
 //! What is only marked as allocated, and nobody's, is given out all the same; the mark is wrong.
 //!
 //! ## How hopline knows
@@ -24,8 +24,8 @@
 //! ## Fix
 //! Free the rows, each by its id and only where it is still tied as it was. First release a floating IP that hangs on
 //! one, which would lead to whoever gets the address next, and end the domain where a host still runs it; `hopline db
-//! repair` looks for both and refuses. No restart is needed: nova looks at the rows when it next gives an address. Undo:
-//! the old values.
+//! repair` looks for both and refuses. No restart is needed: nova looks at the rows when it next gives an address.
+//! Undo: the old values.
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; nova `db/sqlalchemy/api.py` `fixed_ip_associate_pool`,
