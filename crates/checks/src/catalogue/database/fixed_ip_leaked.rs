@@ -5,8 +5,8 @@
 //! ## What it means
 //! Rows of `fixed_ips` are allocated to instances that are deleted or to none at all, or leased by nobody. What names
 //! an instance, or is leased, nova never gives out again, and its time-out frees none of them: the network has that
-//! many addresses less, and the project's quota those of its deleted instances. Nothing stops as long as others are free.
-//! What is only marked as allocated, and nobody's, is given out all the same; the mark is wrong.
+//! many addresses less, and the project's quota those of its deleted instances. Nothing stops as long as others are
+//! free. What is only marked as allocated, and nobody's, is given out all the same; the mark is wrong.
 //!
 //! ## How hopline knows
 //! The database: the row lives; it is `allocated` and its instance is deleted or gone, or it names none, is `allocated`
