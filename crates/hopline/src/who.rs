@@ -29,8 +29,8 @@ pub(crate) fn instance(facts: &Facts, name: &str) -> Result<usize, Failure> {
     })
 }
 
-/// Where the cloud's records are not at hand nobody knows whether there is such an instance: libvirt's names of some are
-/// all that is left.
+/// Where the cloud's records are not at hand nobody knows whether there is such an instance: libvirt's names of some
+/// are all that is left.
 fn in_lost_records(error: &FindError, gap: &Gap) -> Failure {
     let (what, why) = (&gap.what, &gap.why);
     let hint = format!("it needs {}", gap.would_need);

@@ -253,7 +253,15 @@ fn what_the_makefile_runs_can_be_run() {
 
 /// What serves all of the database's findings, beside their files.
 const OF_CHECKS: [&str; 9] = [
-    "braces.rs", "caches.rs", "looks.rs", "networks.rs", "one.rs", "repairs.rs", "roles.rs", "told.rs", "words.rs",
+    "braces.rs",
+    "caches.rs",
+    "looks.rs",
+    "networks.rs",
+    "one.rs",
+    "repairs.rs",
+    "roles.rs",
+    "told.rs",
+    "words.rs",
 ];
 
 #[test]

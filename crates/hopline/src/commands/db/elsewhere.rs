@@ -1,5 +1,5 @@
-//! Instances that run on another host than the database records. The hosts of their floating IPs are held to that record,
-//! so that nothing follows from it before it is put right itself: the floating IP may well be where it works.
+//! Instances that run on another host than the database records. The hosts of their floating IPs are held to that
+//! record, so that nothing follows from it before it is put right itself: the floating IP may well be where it works.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
