@@ -199,7 +199,18 @@ fn a_long_line_takes_no_longer_for_its_marks() {
 proptest::proptest! {
     #[test]
     fn any_text_can_be_scrubbed(text: String, mess in "[a-z:/@=\"'\\\\ \n<>-]{0,80}") {
-        for text in [text.clone(), mess.clone(), format!("password={mess}"), format!("://{mess}{text}")] {
+        for text in [
+            text.clone(),
+            mess.clone(),
+            format!("password={mess}"),
+            format!("://{mess}{text}"),
+            format!("curl -u {mess}{text} sshpass -p{mess} mysql -p{mess}"),
+            format!("<a name='token' {mess} value='{text}{mess}'"),
+            format!("Authorization{mess}: Digest {text}"),
+            format!("password is {mess}{text} password for {mess}: {text}"),
+            format!("{text}-----END {mess}PRIVATE KEY{mess}-----BEGIN PRIVATE KEY"),
+            format!("chpasswd:{mess}\n  {text}:{mess}"),
+        ] {
             let once = scrub(&text).into_owned();
             proptest::prop_assert!(once.len() <= text.len() * 4 + 8);
             scrub_file("nova.conf", &text);

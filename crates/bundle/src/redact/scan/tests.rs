@@ -159,3 +159,22 @@ fn comments_of_rules_become_others() {
     assert_stay(&["a comment is here", "comment \"\" x", "comment \"open", "comments \"x\"", "# comment: x"]);
     assert!(p.table().values().any(|original| original == "acme 99, bob"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_a_comment_says_it_does_not_say_it_again(
+        said in "[A-Z]{8,12}[A-Z \\\\ü,.-]{0,40}[A-Z]{8}", mess in "[a-z\"\\\\ :-]{0,30}",
+    ) {
+        let p = pseudonyms();
+        for text in [
+            format!("accept comment \"{said}\""),
+            format!("--comment \"{said}\" -j X"),
+            format!("{{\"comment\":\"{said}\"}}"),
+        ] {
+            let first = said.get(..8).unwrap_or_default();
+            proptest::prop_assert!(!p.text(&text).contains(first), "{}", p.text(&text));
+        }
+        // Nothing panics.
+        p.text(&format!("comment \"{mess}--comment {mess}\"comment{mess}{said}comment"));
+    }
+}
