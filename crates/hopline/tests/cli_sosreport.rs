@@ -16,25 +16,27 @@ fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundle/tests/sosreports").join(name)
 }
 
-/// Every file below a folder, by its path from there.
+/// Every file below a folder, by its path from there; links lead to others of them.
 fn files(root: &Path, under: &str) -> Vec<String> {
-    let entries = fs::read_dir(root.join(under)).unwrap().flatten();
-    let below = entries.flat_map(|entry| {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root.join(under)).unwrap().flatten() {
         let path = format!("{under}{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() { files(root, &format!("{path}/")) } else { vec![path] }
-    });
-    below.collect()
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => found.extend(files(root, &format!("{path}/"))),
+            kind if kind.is_file() => found.push(path),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// A copy of a sample, with this text in place of one file's.
 fn with(name: &str, file: &str, text: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for path in files(&sample(name), "") {
-        let to = folder.path().join(&path);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let own = fs::read(sample(name).join(&path)).unwrap();
-        fs::write(to, if path == file { text.as_bytes() } else { &own }).unwrap();
-    }
+    let all = format!("{}/.", sample(name).display());
+    let copied = std::process::Command::new("cp").args(["-a", &all]).arg(folder.path()).status();
+    assert!(copied.unwrap().success());
+    fs::write(folder.path().join(file), text).unwrap();
     folder
 }
 

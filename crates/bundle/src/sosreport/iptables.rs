@@ -97,7 +97,7 @@ fn is_whole_save(text: &str) -> bool {
     begun == ended && lines().all(|line| line == "COMMIT" || line.starts_with(['*', ':', '[', '-']))
 }
 
-/// In nft's listing all stands in tables, each of which has an end. What is not understood of a rule in it is not lost.
+/// In nft's listing all stands in tables, each of which has an end. What is not understood of a rule in them is kept.
 fn is_whole_nft(text: &str) -> bool {
     let (mut depth, mut is_quoted) = (0_i64, false);
     for line in text.lines() {

@@ -38,13 +38,14 @@ pub(super) fn read(place: &Place<'_>, others: &Others) -> Option<Told> {
         gaps.extend(unparsed(path, &read.problems));
         tells_all(&text, &read).then_some((is_detailed, text, read.value))
     };
-    let links = place.command(&LINKS).and_then(&mut parsed);
+    let listed = place.command(&LINKS);
+    let links = listed.and_then(&mut parsed);
     let addresses = place.command(&ADDRESSES).and_then(&mut parsed);
+    // The addresses' listing may leave out who has none, so it stands for no listing that is damaged.
+    if listed.is_some() && links.is_none() {
+        return None;
+    }
     let bears = addresses.as_ref().map(|(.., read)| read.addresses.clone());
-    // Of two listings of the same links the one that has more is whole.
-    let count = |read: &(bool, String, IpAddrOutput)| read.2.links.len();
-    let most = addresses.as_ref().map_or(0, count);
-    let links = links.filter(|links| count(links) >= most);
     let (is_detailed, text, IpAddrOutput { mut links, elsewhere, .. }) = links.or(addresses)?;
     for link in &mut links {
         settle(link, elsewhere.get(&link.index), others, place.inode);
@@ -62,7 +63,9 @@ fn tells_all(text: &str, read: &Parsed<IpAddrOutput>) -> bool {
     let lost = lines.any(|(index, line)| {
         begins_link(line) && read.problems.iter().any(|problem| u32::try_from(index + 1) == Ok(problem.line))
     });
-    !read.value.links.is_empty() && !lost && !told::is_cut(text, &read.problems)
+    // Each link has lines of its own below its first.
+    let ends_early = text.lines().rfind(|line| !line.trim().is_empty()).is_some_and(begins_link);
+    !read.value.links.is_empty() && !lost && !ends_early && !told::is_cut(text, &read.problems)
 }
 
 /// iproute2 complains among its lines of namespaces under /run/netns that are none.
