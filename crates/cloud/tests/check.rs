@@ -70,6 +70,8 @@ fn queens_has_what_its_fixture_says() {
         // On a fixed address that is deleted, and leased by nobody.
         "float-fixed-ip-gone: floating_ips 4",
         "fixed-ip-leaked: fixed_ips 8",
+        // Given back, and `updated_at` is NULL, which nova's time-out misses for ever.
+        "fixed-ip-not-released: fixed_ips 9",
         // Its one row is db1's.
         "network-full: networks 2",
         // By a rule whose source is deleted, and an instance that is in it.
@@ -129,7 +131,7 @@ fn repairs_that_a_series_cannot_be_told_are_not_printed() {
 fn a_column_that_every_series_has_is_missed_by_name() {
     let queens = whole(include_str!("fixtures/queens.sql"));
     let (found, not_looked_for) = checked(&queens);
-    assert_eq!(not_looked_for, ["host-address-without-service", "info-cache-differs"]);
+    assert_eq!(not_looked_for, ["host-address-without-service", "info-cache-differs", "info-cache-deleted"]);
     for (table, column, codes) in [
         ("floating_ips", "project_id", &["float-without-project"][..]),
         ("networks", "vpn_private_address", &["fixed-ip-reserved-in-use"]),

@@ -158,7 +158,9 @@ pub(super) async fn leans(
         let Some(value) = taken(change, column, is_deleted) else { continue };
         is_cut = true;
         if schema.missing(&[pointed]).is_empty() {
-            let by = if column == "instance_uuid" { "uuid" } else { "id" };
+            // A cache is tied by uuid in every series, whatever its column is called.
+            let is_by_uuid = column == "instance_uuid" || table == "instance_info_caches";
+            let by = if is_by_uuid { "uuid" } else { "id" };
             let is = one(session, schema, pointed, by, value).await?;
             leans.insert(format!("{by} {value} of {pointed}"), Lean::Is(is));
         }

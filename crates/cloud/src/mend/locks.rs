@@ -57,7 +57,8 @@ pub(super) async fn lock(
         (_, Some(_) | None) => values.get(key).cloned().flatten(),
     };
     if let Some(owner) = owner {
-        let theirs = schema.own_key();
+        // A cache is tied by uuid in every series, whatever its column is called.
+        let theirs = if table == "instance_info_caches" { "uuid" } else { schema.own_key() };
         by(session, schema, "instances", theirs, &owner, "id").await?;
     }
     Ok(())
