@@ -7,7 +7,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use collect::Machine;
-use model::snapshot::Gap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -25,9 +24,6 @@ use room::Room;
 
 /// zstd's own default: three to five times smaller than level 1 would be worth is not to be had for the time.
 const LEVEL: i32 = 3;
-
-/// Gaps of machines that the manifest tells of, which has an end; their facts have them all.
-const GAPS_MAX: usize = 1_000;
 
 /// Bytes of facts that are packed at once.
 const CHUNK: usize = 64 * 1024;
@@ -149,7 +145,7 @@ impl<S: Read + Write + Seek> Writer<S> {
         // memory than to keep those of all machines.
         let mut count = |path: String, bytes: &[u8]| manifest.files.push(listed(&path, bytes));
         count(CLOUD.to_owned(), &json(CLOUD, &cloud)?);
-        let (mut entries, mut gaps_left) = (Vec::new(), GAPS_MAX);
+        let (mut entries, mut untold) = (Vec::new(), room::Untold::of(&limits));
         for (position, (name, inside, outcome)) in facts.machines.iter().enumerate() {
             let folder = names::part(name);
             let mut missing = outcome.as_ref().err().cloned();
@@ -165,9 +161,7 @@ impl<S: Read + Write + Seek> Writer<S> {
                 }
             }
             let read = outcome.as_ref().ok().filter(|_| missing.is_none());
-            let gaps = read.into_iter().flat_map(|machine| machine.gaps.iter().cloned());
-            let gaps: Vec<Gap> = gaps.take(gaps_left).collect();
-            gaps_left -= gaps.len();
+            let gaps = read.map_or_else(Vec::new, |machine| untold.take(&machine.gaps));
             let name = name.clone();
             entries.push(MachineEntry { name, folder, inside: *inside, position, missing, gaps });
         }

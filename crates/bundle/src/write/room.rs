@@ -6,6 +6,7 @@ use crate::assemble::Missing;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::read::parts;
+use crate::secrets;
 
 /// How much of the facts a reader has room for.
 pub(super) struct Room {
@@ -79,6 +80,39 @@ pub(super) fn left_out(paths: &[String]) -> Option<Gap> {
         ),
         would_need: "the files themselves".to_owned(),
     })
+}
+
+/// How many gaps of machines the manifest may still tell: their facts have them all, and a manifest that is too long
+/// would cost the whole bundle.
+pub(super) struct Untold {
+    bytes: u64,
+    parts: usize,
+}
+
+impl Untold {
+    /// A sixteenth of what a manifest may hold.
+    pub(super) fn of(limits: &Limits) -> Untold {
+        Untold { bytes: limits.manifest_bytes / 16, parts: limits.manifest_parts / 16 }
+    }
+
+    /// Those of one machine that have room, in their order, without secrets.
+    pub(super) fn take(&mut self, gaps: &[Gap]) -> Vec<Gap> {
+        /// A gap, and the list that it may begin.
+        const PARTS: usize = 2;
+        let without_secrets = |text: &String| secrets::scrub(text).into_owned();
+        let mut taken = Vec::new();
+        for gap in gaps {
+            let [what, why, would_need] = [&gap.what, &gap.why, &gap.would_need].map(without_secrets);
+            let bytes = (what.len() + why.len() + would_need.len()) as u64;
+            let (Some(bytes), Some(parts)) = (self.bytes.checked_sub(bytes), self.parts.checked_sub(PARTS))
+            else {
+                break;
+            };
+            (self.bytes, self.parts) = (bytes, parts);
+            taken.push(Gap { what, why, would_need });
+        }
+        taken
+    }
 }
 
 #[cfg(test)]
