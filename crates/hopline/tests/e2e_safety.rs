@@ -231,8 +231,10 @@ fn kill_at_any_moment_of_a_labs_life_leaves_nothing_that_down_does_not_remove() 
     let _alone = alone();
     let before = own_namespace();
     let mut random = Random(SEED);
-    for fault in ["tap-missing", "rp-filter-asymmetric", "dnsmasq-pool-exhausted"] {
-        let lab = TestLab::up("k");
+    for (tag, fault) in
+        [("k1", "tap-missing"), ("k2", "rp-filter-asymmetric"), ("k3", "dnsmasq-pool-exhausted")]
+    {
+        let lab = TestLab::up(tag);
         let name = ["--name", &lab.name];
         let site = lab.site();
         let site = site.to_str().unwrap();
