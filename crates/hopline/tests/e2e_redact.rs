@@ -103,11 +103,15 @@ impl Table {
     /// A text with the true names again.
     fn back(&self, text: &str) -> String {
         let (mut out, mut at) = (String::new(), 0);
-        let firsts: BTreeSet<&str> = self.0.keys().map(|pseudonym| first_word(pseudonym)).collect();
+        // As the DNS has addresses, too, for the look-up of their names.
+        let reversed =
+            self.0.iter().filter_map(|(pseudonym, name)| Some((reversed(pseudonym)?, reversed(name)?)));
+        let names: BTreeMap<String, String> = reversed.chain(self.0.clone()).collect();
+        let firsts: BTreeSet<&str> = names.keys().map(|pseudonym| first_word(pseudonym)).collect();
         while at < text.len() {
             let is_begun = firsts.contains(first_word(&text[at..]));
             let mut all = words_at(text, at).take_while(|_| is_begun);
-            let found = all.find_map(|words| Some((words, self.0.get(words)?)));
+            let found = all.find_map(|words| Some((words, names.get(words)?)));
             let (length, instead) = match found {
                 Some((words, name)) => (words.len(), name.as_str()),
                 None => (text[at..].chars().next().unwrap().len_utf8(), ""),
@@ -117,6 +121,12 @@ impl Table {
         }
         out
     }
+}
+
+/// `4.3.2.1` of 1.2.3.4.
+fn reversed(address: &str) -> Option<String> {
+    let [a, b, c, d] = address.parse::<std::net::Ipv4Addr>().ok()?.octets();
+    Some(format!("{d}.{c}.{b}.{a}"))
 }
 
 /// Most places of a text begin no name: this alone tells so.
@@ -144,6 +154,9 @@ fn compared(report: &str) -> Value {
     gaps.retain(|gap| !gap["what"].as_str().unwrap().starts_with("the real names of"));
     // Sorted by what they say, which is in other words.
     gaps.sort_by_key(Value::to_string);
+    for finding in report["findings"].as_array_mut().unwrap() {
+        finding["instances"].as_array_mut().unwrap().sort_by_key(Value::to_string);
+    }
     report
 }
 
