@@ -8,10 +8,15 @@ cd "$(dirname "$0")/.."
 tests=(cargo test --workspace --locked "$@")
 "${tests[@]}" --no-run
 
+# What runs beside the rest cannot ask for a password: sudo remembers one by terminal.
+[ "$(id -u)" -eq 0 ] || sudo -v
+
 printed=$(mktemp)
-# In a group of their own, so that who stops the one stops the other too.
-setsid "${tests[@]}" --quiet -- with_vlans_ >"$printed" 2>&1 &
+# In a group of its own, with this terminal, so that all of it ends with this script.
+set -m
+"${tests[@]}" --quiet -- with_vlans_ >"$printed" 2>&1 &
 with_vlans=$!
+set +m
 trap 'kill -- "-$with_vlans" 2>/dev/null || true; rm -f "$printed"' EXIT
 # As many labs at once as may be without their answers coming late.
 RUST_TEST_THREADS=$((2 * $(nproc))) "${tests[@]}" -- --skip with_vlans_ && rest=0 || rest=$?

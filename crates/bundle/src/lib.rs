@@ -30,7 +30,7 @@ mod write;
 pub use assemble::{Assembled, Member, Missing, assemble};
 pub use captures::{CAPTURES_BYTES_MAX, CAPTURES_MAX, CaptureEntry, open_capture};
 pub use error::{ReadError, WriteError};
-pub use manifest::{CloudFacts, DATABASE, MachineEntry, Manifest};
+pub use manifest::{CloudFacts, DATABASE, MachineEntry, Manifest, RECORDS};
 pub use plain::add_plain;
 pub use read::{Bundle, read};
 pub use redact::{Key, KeyError, Pseudonyms, RedactError, Redacted, redact, redact_capture, table};

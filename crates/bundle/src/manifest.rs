@@ -14,6 +14,8 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const CLOUD: &str = "cloud.json";
 /// What a gap of the manifest calls the database that could not be read.
 pub const DATABASE: &str = "the cloud's database";
+/// How the gap of an archive begins in which what the database told is missing or damaged.
+pub const RECORDS: &str = "the cloud's records";
 /// In each machine's folder.
 pub(crate) const FACTS: &str = "facts.json";
 

@@ -22,7 +22,7 @@ use crate::error::ReadError;
 use crate::limits::{ALL_FACTS_MAX, FACTS_MAX, Limits, UNPACKED_MAX};
 use crate::manifest::{
     CLOUD, CLOUD_SCHEMA, CloudFacts, DATABASE, FACTS, FACTS_SCHEMA, FileEntry, MANIFEST, MANIFEST_SCHEMA,
-    MachineFacts, Manifest,
+    MachineFacts, Manifest, RECORDS,
 };
 use crate::names::hex;
 
@@ -262,7 +262,7 @@ fn put_together(name: &str, manifest: Manifest, mut taken: Taken, damage: Option
     let cloud = match part::<CloudFacts>(&listed, &mut taken, CLOUD, CLOUD_SCHEMA) {
         Ok(cloud) => cloud,
         Err(Missing { why, would_need }) => {
-            gaps.push(Gap { what: format!("the cloud's records in {name}"), why, would_need });
+            gaps.push(Gap { what: format!("{RECORDS} in {name}"), why, would_need });
             lacks_cloud = true;
             CloudFacts::default()
         }

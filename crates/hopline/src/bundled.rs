@@ -86,7 +86,7 @@ fn no_records() -> Gap {
 
 /// It is about the cloud's records: that they could not be read when a bundle was made, or are not in it.
 pub(crate) fn is_of_records(gap: &Gap) -> bool {
-    gap.what == bundle::DATABASE || gap.what.starts_with("the cloud's records in ")
+    gap.what == bundle::DATABASE || gap.what.starts_with(bundle::RECORDS)
 }
 
 /// Reads a bundle's facts, or a sosreport's: which of them it is its first octets tell.
