@@ -1,6 +1,7 @@
 //! Debian's kernel and its modules, unpacked.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::archive::Archive;
 use crate::program::{program, run};
 use crate::{VmError, packages};
+
+/// What depmod(8) reads beside the modules: what the kernel has without loading any.
+const BUILT_IN: [&str; 3] = ["modules.builtin", "modules.builtin.modinfo", "modules.order"];
 
 /// A kernel in the cache.
 pub(crate) struct Kernel {
@@ -24,8 +28,7 @@ impl Kernel {
         let folder = packages::unpack(cache, package, |folder| {
             let version = version(package, folder)?;
             // modules.dep and modules.alias are made where the package is installed.
-            run(program("depmod").arg("-b").arg(folder).arg(version), "kmod")?;
-            Ok(())
+            depmod(folder, &version)
         })?;
         Ok(Kernel { version: version(package, &folder)?, package: package.to_owned(), folder })
     }
@@ -48,18 +51,24 @@ impl Kernel {
         let listed = folder.join("modules.dep");
         let listed = fs::read_to_string(&listed).map_err(VmError::file("read", &listed))?;
         let taken = with_what_they_need(&listed, wanted);
-        for module in &taken {
-            archive.copy(&format!("{place}/{module}"), &folder.join(module))?;
+        // Lists of just these: in full they would be most of what a machine reads at its start.
+        let few = tempfile::tempdir().map_err(VmError::file("make a folder in", &env::temp_dir()))?;
+        let few_modules = few.path().join(&place);
+        let copy = |from: PathBuf, to: PathBuf| {
+            let made = to.parent().map_or(Ok(()), fs::create_dir_all);
+            made.and_then(|()| fs::copy(&from, &to)).map(drop).map_err(VmError::file("copy", &from))
+        };
+        for name in taken.iter().copied().chain(BUILT_IN) {
+            copy(folder.join(name), few_modules.join(name))?;
         }
-        // In full the lists would be most of what a machine reads at its start.
-        let dependencies =
-            kept_lines(&listed, |line| line.split(':').next().is_some_and(|m| taken.contains(m)));
-        archive.file(&format!("{place}/modules.dep"), 0o644, dependencies.as_bytes())?;
-        let aliases = folder.join("modules.alias");
-        let aliases = fs::read_to_string(&aliases).map_err(VmError::file("read", &aliases))?;
-        let names: BTreeSet<String> = taken.iter().map(|module| module_name(module)).collect();
-        let aliases = kept_lines(&aliases, |line| line.rsplit(' ').next().is_some_and(|m| names.contains(m)));
-        archive.file(&format!("{place}/modules.alias"), 0o644, aliases.as_bytes())
+        depmod(few.path(), &self.version)?;
+        let lists = fs::read_dir(&few_modules).map_err(VmError::file("read", &few_modules))?;
+        let lists = lists.flatten().filter(|entry| entry.path().is_file());
+        let lists: Vec<String> = lists.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        for name in taken.iter().copied().chain(lists.iter().map(String::as_str)) {
+            archive.copy(&format!("{place}/{name}"), &few_modules.join(name))?;
+        }
+        Ok(())
     }
 
     /// That a module which a machine cannot do without is there.
@@ -90,16 +99,9 @@ fn with_what_they_need(listed: &str, wanted: impl Fn(&str) -> bool) -> BTreeSet<
     lines.flat_map(|(module, needs)| needs.split_whitespace().chain([module])).collect()
 }
 
-/// The lines of a list that are wanted.
-fn kept_lines(list: &str, wanted: impl Fn(&str) -> bool) -> String {
-    list.lines().filter(|line| wanted(line)).flat_map(|line| [line, "\n"]).collect()
-}
-
-/// The name that a module's file is loaded by: the kernel does not tell `-` from `_` there, and modules.alias
-/// has the latter.
-fn module_name(path: &str) -> String {
-    let file = path.rsplit('/').next().unwrap_or(path);
-    file.split('.').next().unwrap_or(file).replace('-', "_")
+/// Makes the lists by which modprobe(8) finds modules below this folder.
+fn depmod(folder: &Path, version: &str) -> Result<(), VmError> {
+    run(program("depmod").arg("-b").arg(folder).arg(version), "kmod").map(drop)
 }
 
 #[cfg(test)]
@@ -117,6 +119,5 @@ mod tests {
             ["kernel/net/802/garp.ko", "kernel/net/802/stp.ko", "kernel/net/8021q/8021q.ko"]
         );
         assert!(with_what_they_need(listed, |_| false).is_empty());
-        assert_eq!(module_name("kernel/net/sched/sch_fq-codel.ko"), "sch_fq_codel");
     }
 }

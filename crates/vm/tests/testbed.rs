@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper fails by panicking")]
 
 use std::process::Command;
+use std::thread;
 
 use sys::netns::{self, NetnsFd};
 use vm::{Feature, KernelWith};
@@ -71,5 +72,29 @@ fn the_tools_of_the_network_work_on_that_kernel() {
         printed(&netns, "dnsmasq --version");
         printed(&netns, "tcpdump --version");
         assert!(printed(&netns, "ip link add vx0 type vxlan id 7 dstport 4789 local 10.0.0.1").is_empty());
+    });
+}
+
+#[test]
+fn a_module_is_there_for_each_of_those_that_ask_for_it_at_once() {
+    KERNEL.run(|| {
+        let namespaces = ["ht-vm-one", "ht-vm-two", "ht-vm-three"].map(|name| netns::unnamed(name).unwrap());
+        let rules = [
+            "-p ARP --arp-ip-dst 10.0.0.1",
+            "-p IPv4 --ip-protocol udp",
+            "-p IPv6 --ip6-protocol udp",
+            "--pkttype-type multicast",
+            "--limit 1/s",
+            "-p LENGTH --802_3-sap 0x42",
+            "-p 802_1Q --vlan-id 7",
+            "-d BGA --stp-type 1",
+        ];
+        for rule in rules {
+            thread::scope(|scope| {
+                for netns in &namespaces {
+                    scope.spawn(|| printed(netns, &format!("ebtables-nft -I FORWARD {rule} -j ACCEPT")));
+                }
+            });
+        }
     });
 }

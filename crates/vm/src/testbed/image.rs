@@ -15,7 +15,7 @@ use super::libraries;
 const INIT: &str = include_str!("init.sh");
 
 /// The tools that tests of the network start, those that this machine has. What it lacks is lacking there too.
-const TOOLS: [&str; 18] = [
+const TOOLS: [&str; 19] = [
     "ip",
     "bridge",
     "tc",
@@ -34,6 +34,9 @@ const TOOLS: [&str; 18] = [
     "unshare",
     "nsenter",
     "bash",
+    // busybox's takes a module that is still being loaded for one that is there, and so the kernel finds nothing in it
+    // where two namespaces ask at once.
+    "modprobe",
 ];
 
 /// Where firewall tools are, which have many names, and what these begin with.
@@ -105,7 +108,6 @@ fn write(path: &Path, kernel: &Kernel, busybox: &Path, content: &Content) -> Res
     }
     archive.file("init", 0o755, INIT.as_bytes())?;
     archive.copy("usr/bin/busybox", busybox)?;
-    archive.link("usr/sbin/modprobe", "../bin/busybox")?;
     content.files.iter().try_for_each(|(path, from)| archive.copy(path, from))?;
     content.links.iter().try_for_each(|(path, target)| archive.link(path, target))?;
     kernel.must_have("kernel/net/8021q/8021q.ko")?;
