@@ -245,13 +245,23 @@ fn make_directory(path: &Path) -> Result<(), LabError> {
 
 /// Makes a directory that the user whom dnsmasq becomes can enter, whatever the umask.
 fn open_directory(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
+    // That something exists there is also said of a directory which is gone when it is looked at.
+    let is_gone_or_directory = |path: &Path| match path.symlink_metadata() {
+        Ok(found) => found.is_dir(),
+        Err(e) => e.kind() == ErrorKind::NotFound,
+    };
+    while let Err(e) = fs::create_dir_all(path) {
+        if e.kind() != ErrorKind::AlreadyExists || !is_gone_or_directory(path) {
+            return Err(e);
+        }
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -270,6 +280,32 @@ mod tests {
         .unwrap();
         assert!(folder.join("mine").is_dir());
         let refused = put_into(&folder, || fs::create_dir(folder.join("mine"))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    }
+
+    /// Thousands of rounds, because the moment is a short one.
+    #[test]
+    fn a_folder_that_comes_and_goes_is_never_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("labs");
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // Refused as long as something is in it.
+                    let _ = fs::create_dir(&folder);
+                    let _ = fs::remove_dir(&folder);
+                }
+            });
+            let placed = (0..5_000).try_for_each(|_| {
+                put_into(&folder, || fs::create_dir(folder.join("mine")))?;
+                fs::remove_dir(folder.join("mine"))
+            });
+            is_over.store(true, Ordering::Relaxed);
+            placed.unwrap();
+        });
+        fs::write(dir.path().join("file"), "").unwrap();
+        let refused = open_directory(&dir.path().join("file")).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
     }
 }
