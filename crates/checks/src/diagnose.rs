@@ -28,7 +28,7 @@ use crate::own_will;
 use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
-use crate::scope::{Scope, Subject, switched_off};
+use crate::scope::{Scope, Subject, never_plugged, switched_off};
 use crate::seen_way;
 use crate::settling;
 use crate::size;
@@ -338,6 +338,10 @@ fn conclude(
         let told = hit.map(|hit| dhcp_told::evidence(case, hit)).unwrap_or_default();
         finding.evidence.extend(told);
     }
+    let unplugged = never_plugged(case, &scope.instances, &findings);
+    // Of many asked about, one that was never plugged in takes nothing away from what the others told.
+    undecided |= !unplugged.is_empty() && matches!(request.subject, Subject::Instance(_));
+    gaps.extend(unplugged);
     gaps.sort();
     gaps.dedup();
     let outcome = match (findings.is_empty(), undecided) {

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use model::Snapshot;
+use model::intent::Instance;
 use model::netfilter::Hook;
 use model::path::{Direction, Disposition, Exchange, Path, Stop};
 use model::probe::PING_OCTETS;
@@ -100,6 +101,9 @@ pub(crate) const SSH_PORT: u16 = 22;
 
 /// Climbs the ladder for one instance.
 pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Symptom) -> Vec<Rung> {
+    if world.intent.instances.get(instance).is_some_and(Instance::was_never_plugged) {
+        return Vec::new();
+    }
     let purposes = purposes(world, instance, to, symptom);
     let mut rungs: Vec<Rung> =
         purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect();

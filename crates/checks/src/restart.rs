@@ -63,7 +63,7 @@ pub(crate) fn reread(server: &Dnsmasq, command: &str, undo: &str, does: &str) ->
 
 /// Those that run, by name and project, or counted where they are more than a handful.
 fn whom<'i>(instances: impl Iterator<Item = &'i Instance>) -> String {
-    let running: Vec<&Instance> = instances.filter(|i| !i.is_meant_off()).collect();
+    let running: Vec<&Instance> = instances.filter(|i| !i.is_meant_off() && !i.was_never_plugged()).collect();
     let mut projects: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for instance in &running {
         projects.entry(instance.project.as_deref().unwrap_or_default()).or_default().push(&instance.name);

@@ -1,6 +1,7 @@
 //! What a question covers: whose packets are walked, and which hosts are looked at.
 
 use model::Intent;
+use model::finding::Finding;
 use model::intent::Instance;
 use model::shell;
 use model::snapshot::Gap;
@@ -90,4 +91,21 @@ pub(crate) fn switched_off(case: &Case, subject: &Subject) -> Option<Gap> {
         why: format!("it is switched off: its vm_state is {}", vm_state.as_deref().unwrap_or_default()),
         would_need: format!("{name} running: nova start {}", shell::operand(name)),
     })
+}
+
+/// Instances that nova has not plugged in send nothing: what that leaves open of each that no finding is about.
+pub(crate) fn never_plugged(case: &Case, asked: &[usize], findings: &[Finding]) -> Vec<Gap> {
+    let asked = asked.iter().filter_map(|at| case.intent.instances.get(*at));
+    let unplugged = asked.filter(|instance| instance.was_never_plugged());
+    let untold =
+        unplugged.filter(|instance| !findings.iter().any(|found| found.instances.contains(&instance.name)));
+    let gap = |Instance { name, vm_state, .. }: &Instance| Gap {
+        what: format!("whether {name} reaches anything"),
+        why: format!("it has no NIC: its vm_state is {}", vm_state.as_deref().unwrap_or_default()),
+        would_need: format!(
+            "what nova says of it: nova show {}, and nova-compute's log",
+            shell::operand(name)
+        ),
+    };
+    untold.map(gap).collect()
 }

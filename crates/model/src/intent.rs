@@ -132,6 +132,11 @@ impl Instance {
         self.vm_state.as_deref().is_some_and(|state| OFF.contains(&state))
     }
 
+    /// nova is not done with it, or gave it up, before it had a NIC: it has never sent a packet.
+    pub fn was_never_plugged(&self) -> bool {
+        self.vifs.is_empty() && matches!(self.vm_state.as_deref(), Some("building" | "error"))
+    }
+
     /// Every fixed address.
     pub fn fixed(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.vifs.iter().flat_map(|v| v.fixed.iter().copied())

@@ -51,11 +51,7 @@ fn is_unborn(instance: &Instance) -> bool {
 
 fn without(view: &View, instance: &Instance) -> Option<Found> {
     let intent = view.intent();
-    if !intent.from_database
-        || !is_unborn(instance)
-        || instance.fixed().next().is_some()
-        || instance.host.is_empty()
-    {
+    if !intent.from_database || !is_unborn(instance) || instance.fixed().next().is_some() {
         return None;
     }
     let own = || instance.vifs.iter().filter_map(|vif| intent.networks.get(vif.network?));
@@ -84,12 +80,7 @@ fn without(view: &View, instance: &Instance) -> Option<Found> {
     let labels: Vec<&str> = full.iter().map(|(network, _)| network.label.as_str()).collect();
     let fault = Fault {
         code: "fixed-ip-none-left",
-        hop: Place {
-            host: instance.host.clone(),
-            netns: String::new(),
-            device: first.bridge.clone().unwrap_or_default(),
-            stage: Stage::Service,
-        },
+        hop: hop(instance, first),
         summary: format!("{name} has no address: network {} has no fixed IP left to give", labels.join(", ")),
         cause: format!("every fixed address of {} is given, leased or reserved", labels.join(", ")),
         confidence: Confidence::Likely,
@@ -112,6 +103,15 @@ fn without(view: &View, instance: &Instance) -> Option<Found> {
     Some(found)
 }
 
+/// The bridge that it would be on; in the tables where it is on no host any more: later series take it off.
+fn hop(instance: &Instance, network: &Network) -> Place {
+    let (host, device) = match instance.host.as_str() {
+        "" => ("database", "fixed_ips"),
+        host => (host, network.bridge.as_deref().unwrap_or_default()),
+    };
+    Place { host: host.to_owned(), netns: String::new(), device: device.to_owned(), stage: Stage::Service }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::fixture::{broken, codes, lacks};
@@ -126,6 +126,11 @@ mod tests {
         cloud.intent.instances[0].vifs.clear();
         assert_eq!(codes(&cloud.diagnose("web1")), ["fixed-ip-none-left compute1//br100"]);
         assert!(lacks(&cloud.diagnose("web2"), CODE), "it was there before");
+        // nova has given it up: its host is not recorded any more.
+        cloud.intent.instances[0].host.clear();
+        let told = cloud.diagnose("web1");
+        assert_eq!(codes(&told), ["fixed-ip-none-left database//fixed_ips"]);
+        assert_eq!((told.paths.len(), told.coverage.gaps.len()), (0, 0), "it has never sent a packet");
     }
 
     #[test]
