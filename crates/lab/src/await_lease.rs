@@ -45,11 +45,21 @@ pub(crate) fn await_instance(lab: &Lab, cloud: &Cloud, instance: &Instance) -> R
         GuestKind::Netns => namespace::open(lab, &instance.name)?,
         GuestKind::Qemu => namespace::open(lab, &server)?,
     };
-    while !(has_its_address(lab.shape.guest, &mut seen_from, nic)? && ask(lab, |db| db.is_leased(*first))?) {
+    loop {
+        let has_it = has_its_address(lab.shape.guest, &mut seen_from, nic)?;
+        if has_it && ask(lab, |db| db.is_leased(*first))? {
+            break;
+        }
         if Instant::now() >= deadline {
+            let name = &instance.name;
+            let awaited = if has_it {
+                format!("the database to know of {name}'s lease of {first}")
+            } else {
+                format!("{name} to get {first} by DHCP")
+            };
             return Err(LabError::Timeout {
                 seconds: patience.as_secs(),
-                awaited: format!("{} to get {first} by DHCP", instance.name),
+                awaited,
                 log: dnsmasq::log_file(lab, &server),
             });
         }

@@ -207,9 +207,13 @@ fn each_has_its_symptom(nth: usize) {
     let healthy = state(&lab.0);
     assert_works(&lab.0);
     for (code, symptom) in SYMPTOMS.into_iter().skip(nth).step_by(LABS) {
-        lab::break_fault(&lab.0, code).unwrap();
+        lab::break_fault(&lab.0, code).unwrap_or_else(|e| panic!("{code} is not injected: {e}"));
         assert_shows(&lab.0, code, symptom);
-        assert_eq!(lab::heal(&lab.0, Some(code)).unwrap(), [code]);
+        let healed = lab::heal(&lab.0, Some(code));
+        assert_eq!(
+            healed.unwrap_or_else(|e| panic!("{code} is not healed: {e:?}\n{}", dhcp_log(&lab.0))),
+            [code]
+        );
         assert_works(&lab.0);
         assert_same(&healthy, &lab.0, code);
     }
@@ -488,6 +492,13 @@ fn gets_lease(lab: &Lab) -> bool {
         ["timeout", "5", "busybox", "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-t", "2", "-T", "1", "-s"];
     let argv = [&client[..], &[script.to_str().unwrap()]].concat();
     run_in(&lab.netns("web1"), &argv).status.success()
+}
+
+/// What became of the last leases.
+fn dhcp_log(lab: &Lab) -> String {
+    let log = std::fs::read_to_string(lab.path("compute1/log/dnsmasq.log")).unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| !line.contains("query[")).collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
 }
 
 /// The state is what it was; link states may lag behind by a second.
