@@ -11,6 +11,7 @@ use plumbing::address;
 
 use crate::LabError;
 use crate::error::file;
+use crate::guest;
 use crate::layout::GUEST_NIC;
 use crate::nova::dnsmasq;
 use crate::place::Lab;
@@ -54,6 +55,15 @@ pub(crate) fn lose_address(scene: &mut Scene, code: &'static str) -> Result<(), 
         address::delete(inside, GUEST_NIC, net)?;
     }
     Ok(())
+}
+
+/// web1 forgets its address and asks for it. Whoever once took the offer of another server has made its own forget the
+/// lease: dnsmasq refuses a request for an address that is not its own to give, and drops the one that it gave.
+pub(crate) fn ask_anew(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    match &mut scene.inside {
+        Some(inside) => guest::restart_dhcp_client(lab, &scene.compute.host.name, inside, &scene.web1),
+        None => Ok(()),
+    }
 }
 
 /// web1 says this to its server, and the server's log has it when this returns.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::Fault;
 use crate::LabError;
 use crate::command::run;
+use crate::dhcp_client;
 use crate::nova::dnsmasq;
 use crate::place::Lab;
 use crate::process;
@@ -37,6 +38,7 @@ fn inject(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
     run(&scene.server.ns, dnsmasq::program(lab, arguments), "")
 }
 
-fn heal(_lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
-    process::end_every(&[scene.server.ns.inode()], |process| process.mentions(PID_FILE)).map(drop)
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
+    process::end_every(&[scene.server.ns.inode()], |process| process.mentions(PID_FILE))?;
+    dhcp_client::ask_anew(lab, scene)
 }

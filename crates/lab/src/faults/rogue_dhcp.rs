@@ -7,6 +7,7 @@ use plumbing::Namespace;
 use super::Fault;
 use crate::LabError;
 use crate::command::run;
+use crate::dhcp_client;
 use crate::layout::{GUEST_NIC, WEB2};
 use crate::namespace;
 use crate::nova::dnsmasq;
@@ -41,9 +42,10 @@ fn inject(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
     run(&rogue, dnsmasq::program(lab, arguments), "")
 }
 
-fn heal(lab: &Lab, _scene: &mut Scene) -> Result<(), LabError> {
+fn heal(lab: &Lab, scene: &mut Scene) -> Result<(), LabError> {
     let rogue = inside(lab)?;
-    process::end_every(&[rogue.inode()], |process| process.mentions(PID_FILE)).map(drop)
+    process::end_every(&[rogue.inode()], |process| process.mentions(PID_FILE))?;
+    dhcp_client::ask_anew(lab, scene)
 }
 
 /// web2's inside, where that is a namespace.
