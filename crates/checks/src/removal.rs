@@ -8,7 +8,8 @@ use model::path::RuleRef;
 use crate::evidence;
 use crate::restart::typed;
 
-/// Deletes the rule by its number, or its handle in native nftables; the undo puts it back there.
+/// Deletes the rule by its handle in native nftables, else by what it says: a number is another rule's as soon as one
+/// before it is gone. The undo puts it back where it was.
 pub(crate) fn of(ns: &Netns, rule: &RuleRef) -> Remedy {
     let (chain, name) = (typed(rule.chain()), typed(&rule.table));
     match rule.dialect {
@@ -33,15 +34,16 @@ pub(crate) fn of(ns: &Netns, rule: &RuleRef) -> Remedy {
         | Dialect::ArptablesLegacy
         | Dialect::ArptablesNft => {
             let edit = rule.dialect.edit_command(rule.family);
-            let delete = format!("{edit} -t {name} -D {chain} {}", rule.number);
             let spec = rule.text.strip_prefix(&format!("-A {} ", rule.chain())).unwrap_or(&rule.text);
             let spec = if is_plain(&spec.replace('"', "")) { spec.to_owned() } else { retyped(spec) };
-            // iptables itself refuses a DROP in nat: who loaded it did so in another way.
-            let undo = match rule.table.as_str() {
-                "nat" if rule.text.contains("-j DROP") => String::new(),
-                _ => format!("{edit} -t {name} -I {chain} {} {spec}", rule.number),
-            };
-            evidence::remedy(ns, &delete, &undo, "")
+            let number = rule.number;
+            // iptables itself refuses a DROP in nat, also to delete it by: who loaded it did so in another way.
+            let is_of_iptables = matches!(rule.dialect, Dialect::IptablesLegacy | Dialect::IptablesNft);
+            if is_of_iptables && rule.table == "nat" && rule.text.contains("-j DROP") {
+                return evidence::remedy(ns, &format!("{edit} -t {name} -D {chain} {number}"), "", "");
+            }
+            let delete = format!("{edit} -t {name} -D {chain} {spec}");
+            evidence::remedy(ns, &delete, &format!("{edit} -t {name} -I {chain} {number} {spec}"), "")
         }
     }
 }

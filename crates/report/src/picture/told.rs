@@ -58,17 +58,20 @@ fn answers(reply: &Path, request: &Path) -> bool {
 }
 
 /// The path that shows the first finding: dropped at its hop in its conversation; else dropped
-/// there at all; else the first that is dropped; else the first that ends there, or comes by.
+/// there at all; else the first that is dropped; else the first that ends there, of its conversation
+/// where there is one, or comes by.
 pub(crate) fn shows_first_finding(diagnosis: &Diagnosis) -> Option<usize> {
     let finding = diagnosis.findings.first()?;
     let position = |wanted: &dyn Fn(&Path) -> bool| diagnosis.paths.iter().position(wanted);
     let stops_here =
         |path: &Path| path.hops.iter().any(|hop| hop.at == finding.hop && hop.predicted == Predicted::Drop);
+    let ends_here = |path: &Path| path.hops.last().is_some_and(|hop| hop.at.same_device(&finding.hop));
     position(&|path| stops_here(path) && is_of(path, finding))
         .or_else(|| position(&stops_here))
         .or_else(|| position(&|path| path.stop().is_some() && is_of(path, finding)))
         .or_else(|| position(&|path| path.stop().is_some()))
-        .or_else(|| position(&|path| path.hops.last().is_some_and(|hop| hop.at.same_device(&finding.hop))))
+        .or_else(|| position(&|path| ends_here(path) && is_of(path, finding)))
+        .or_else(|| position(&ends_here))
         .or_else(|| position(&|path| path.hops.iter().any(|hop| hop.at == finding.hop)))
 }
 

@@ -111,7 +111,13 @@ mod tests {
         assert_eq!(codes(&diagnosis), ["input-blocks-dhcp compute1//br100"]);
         let finding = &diagnosis.findings[0];
         assert_eq!(finding.owner, "operator");
-        assert!(finding.remedy[0].command.ends_with("iptables -t filter -D INPUT 1"), "{:?}", finding.remedy);
+        assert!(
+            finding.remedy[0]
+                .command
+                .ends_with("iptables -t filter -D INPUT -i br100 -p udp -m udp --dport 67 -j DROP"),
+            "{:?}",
+            finding.remedy
+        );
         assert!(finding.remedy[0].undo.contains("-I INPUT 1 -i br100 -p udp"), "{:?}", finding.remedy);
     }
 

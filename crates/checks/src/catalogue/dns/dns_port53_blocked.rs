@@ -112,7 +112,12 @@ mod tests {
         let diagnosis = broken("dns-port53-blocked").diagnose("web1");
         assert_eq!(codes(&diagnosis), ["dns-port53-blocked compute1//br100"]);
         let finding = &diagnosis.findings[0];
-        assert!(finding.remedy[0].command.ends_with("iptables -t filter -D INPUT 1"), "{finding:?}");
+        assert!(
+            finding.remedy[0]
+                .command
+                .ends_with("iptables -t filter -D INPUT -i br100 -p udp -m udp --dport 53 -j DROP"),
+            "{finding:?}"
+        );
         assert_eq!(finding.owner, "operator");
     }
 

@@ -260,7 +260,10 @@ mod tests {
         assert_eq!(codes(&diagnosis), ["ssh-slow-reverse-dns gw//eth0"]);
         let finding = &diagnosis.findings[0];
         assert!(finding.summary.contains("up to 10 s late"), "{}", finding.summary);
-        assert!(finding.remedy[0].command.contains("iptables -t filter -D FORWARD 1"), "{finding:?}");
+        assert!(
+            finding.remedy[0].command.contains("iptables -t filter -D FORWARD -d 1.2.3.4/32 -p udp"),
+            "{finding:?}"
+        );
     }
 
     #[test]

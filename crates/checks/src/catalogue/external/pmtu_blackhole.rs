@@ -311,7 +311,11 @@ mod tests {
         assert_eq!((finding.confidence, finding.direction), (Confidence::Proven, Direction::Request));
         assert!(finding.summary.ends_with("they may have 1400"), "{}", finding.summary);
         assert!(finding.evidence.iter().any(|line| line.text == text), "{:?}", finding.evidence);
-        assert!(finding.remedy[0].command.ends_with("-D OUTPUT 1"), "{:?}", finding.remedy);
+        assert!(
+            finding.remedy[0].command.ends_with("-D OUTPUT -p icmp --icmp-type 3/4 -j DROP"),
+            "{:?}",
+            finding.remedy
+        );
         // Asked, it is told once; and what was answered lives, whatever was read.
         assert_eq!(codes(&cloud.diagnose_with("web1", &[small(2), large(0)])), ["pmtu-blackhole gw//eth0"]);
         assert_eq!(codes(&cloud.diagnose_with("web1", &[small(2), large(2)])), [""; 0]);

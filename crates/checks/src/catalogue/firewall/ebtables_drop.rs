@@ -42,7 +42,7 @@ mod tests {
         let found = broken("ebtables-drop").diagnose("web1");
         assert_eq!(codes(&found), ["ebtables-drop compute1//vnet0"]);
         let remedy = &found.findings[0].remedy[0].command;
-        assert!(remedy.ends_with("ebtables -t nat -D PREROUTING 1"), "{remedy}");
+        assert!(remedy.ends_with("ebtables -t nat -D PREROUTING -i vnet0 -j DROP"), "{remedy}");
     }
 
     #[test]

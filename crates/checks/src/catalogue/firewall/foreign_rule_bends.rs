@@ -225,7 +225,12 @@ mod tests {
     fn fires_on_what_is_not_tracked_and_so_not_translated() {
         let found = broken("foreign-rule-bends").diagnose("web1");
         assert_eq!(codes(&found), ["foreign-rule-bends compute1//br100"]);
-        assert!(found.findings[0].remedy[0].command.ends_with("-t raw -D PREROUTING 1"), "{found:#?}");
+        assert!(
+            found.findings[0].remedy[0]
+                .command
+                .ends_with("-t raw -D PREROUTING -s 10.0.2.24/32 -j CT --notrack"),
+            "{found:#?}"
+        );
     }
 
     #[test]

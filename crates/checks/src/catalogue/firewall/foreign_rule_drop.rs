@@ -52,7 +52,11 @@ mod tests {
         let diagnosis = broken("foreign-rule-drop").diagnose("web1");
         assert_eq!(codes(&diagnosis), ["foreign-rule-drop compute1//br100"]);
         assert_eq!(diagnosis.findings[0].instances, ["web1"]);
-        assert!(diagnosis.findings[0].remedy[0].command.ends_with("iptables -t filter -D FORWARD 1"));
+        assert!(
+            diagnosis.findings[0].remedy[0]
+                .command
+                .contains("iptables -t filter -D FORWARD -s 10.0.2.24/32 ")
+        );
         assert!(diagnosis.findings[0].remedy[0].undo.contains("-I FORWARD 1 -s 10.0.2.24/32"));
     }
 

@@ -45,7 +45,10 @@ mod tests {
         let found = broken("iptables-legacy-hidden").diagnose("web1");
         assert_eq!(codes(&found), ["iptables-legacy-hidden compute1//br100"]);
         let remedy = &found.findings[0].remedy[0].command;
-        assert!(remedy.ends_with("iptables-legacy -t filter -D FORWARD 1"), "{remedy}");
+        assert!(
+            remedy.ends_with("iptables-legacy -t filter -D FORWARD -i br100 -o eth0 -j DROP"),
+            "{remedy}"
+        );
     }
 
     #[test]

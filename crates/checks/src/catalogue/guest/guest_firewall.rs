@@ -136,7 +136,7 @@ mod tests {
         let diagnosis = cloud.diagnose("web1");
         assert_eq!(codes(&diagnosis), ["guest-firewall web1//eth0"]);
         let command = &diagnosis.findings[0].remedy[0].command;
-        assert!(command.ends_with("-t filter -D INPUT 1"), "{command}");
+        assert!(command.contains("-t filter -D INPUT -s 1.2.3.4/32 "), "{command}");
     }
 
     #[test]

@@ -216,7 +216,7 @@ mod tests {
         let finding = &found.findings[0];
         assert_eq!((finding.confidence, finding.direction), (Confidence::Proven, Direction::Request));
         assert!(finding.summary.ends_with("drops 25.0 % of them"), "{}", finding.summary);
-        assert!(finding.remedy[0].command.ends_with("-D FORWARD 1"), "{:?}", finding.remedy);
+        assert!(finding.remedy[0].command.ends_with("--every 4 -j DROP"), "{:?}", finding.remedy);
         let gaps = &found.coverage.gaps;
         assert!(gaps.iter().all(|gap| !gap.why.contains("statistic")), "{gaps:?}");
     }
