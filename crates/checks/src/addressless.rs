@@ -52,12 +52,14 @@ fn answers(view: &View, seat: &Seat) -> Option<bool> {
     (is_held || is_reached || is_asked).then_some(is_held || is_reached)
 }
 
-/// Every walk of its DHCP, and of ARP for and by it, is open, there and back.
+/// Every walk of ARP for and by it is open, there and back.
 fn is_way_open(view: &View, seat: &Seat) -> bool {
     let mut paths = view.rungs_of(seat.instance).flat_map(|rung| &rung.answer.paths);
     paths.all(|path| match path.exchange {
-        Exchange::Dhcp | Exchange::Arp => matches!(path.disposition, Disposition::Delivered { .. }),
-        Exchange::Icmp | Exchange::Dns | Exchange::Tcp | Exchange::Udp | Exchange::None => true,
+        Exchange::Arp => matches!(path.disposition, Disposition::Delivered { .. }),
+        Exchange::Dhcp | Exchange::Icmp | Exchange::Dns | Exchange::Tcp | Exchange::Udp | Exchange::None => {
+            true
+        }
     })
 }
 

@@ -11,7 +11,7 @@ use crate::dropped::Telling;
 use crate::explained::Lost;
 use crate::ladder::Rung;
 use crate::ranking::{Rank, Ranked};
-use crate::{dropped, explained, next, proved, said, traced, watched};
+use crate::{dropped, explained, near_only, next, proved, refused, said, traced, unheld, watched};
 
 /// A question that was really asked, and what came of it.
 #[derive(Clone, Copy)]
@@ -59,9 +59,15 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
             return None;
         }
         if probe.is_refused() {
-            return Some(refused(rung, instance, probe));
+            return refused::finding(asking);
+        }
+        if let Some(unheld) = unheld::of(asking) {
+            return unheld.finding(asking, findings);
         }
         if let Some(parted) = parted {
+            if let Some(near_only) = near_only::of(asking, &parted) {
+                return near_only.finding(asking, &parted, findings);
+            }
             return Some(watched::finding(case, &parted, (rung, instance, probe)));
         }
         if probe.recorded.is_some() {
@@ -115,30 +121,6 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         });
     }
     None
-}
-
-/// The walk would have a listener, and the connection was refused.
-fn refused(rung: &Rung, instance: &str, probe: &ProbeResult) -> Finding {
-    let asked = rung.answer.paths.iter().find(|path| path.direction == Direction::Request);
-    let last = asked.and_then(|path| path.hops.last());
-    Finding {
-        code: "lost-at-hop".to_owned(),
-        hop: last.map_or_else(|| start_of(rung), |hop| hop.at.clone()),
-        direction: Direction::Request,
-        exchange: probe.asked.exchange(),
-        summary: format!(
-            "{} is refused {}, though everything that was read would let it pass",
-            probe.from,
-            said::answer_from(probe).replacen("from", "by", 1)
-        ),
-        cause: "nobody listens where the connection is led to, or a rule that was not read rejects it"
-            .to_owned(),
-        confidence: Confidence::Likely,
-        evidence: vec![said::evidence(probe)],
-        owner: "unknown".to_owned(),
-        remedy: Vec::new(),
-        instances: vec![instance.to_owned()],
-    }
 }
 
 /// Whom the question was meant for has answered: of DHCP, where anybody may, the network's own server.

@@ -13,6 +13,7 @@ use crate::found::Reach;
 use crate::ladder::{Purpose, Rung};
 use crate::purpose::Part;
 use crate::ranking::{Rank, Ranked};
+use crate::unheld;
 use crate::watched::Parted;
 
 /// Where a question's packets went missing, as far as that is known.
@@ -37,6 +38,12 @@ fn explains(ranked: &Ranked, asking: &Asking, Lost { parted, dropped }: Lost<'_>
     // A dnsmasq is one for addresses and names, and why it is silent is told once.
     let is_of_server = |exchange| matches!(exchange, Exchange::Dhcp | Exchange::Dns);
     if is_of_server(finding.exchange) && is_of_server(exchange) && is_hit() {
+        return true;
+    }
+    // What kept it from getting its address is why nobody has it.
+    if finding.exchange == Exchange::Dhcp
+        && unheld::of(asking).is_some_and(|unheld| finding.instances.contains(&unheld.instance.name))
+    {
         return true;
     }
     let other = rung.purpose.other().and_then(|at| case.intent.instances.get(at));

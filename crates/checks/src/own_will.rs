@@ -128,7 +128,7 @@ mod tests {
         // Who complains of pings is told where they die.
         assert_eq!(codes(&cloud.diagnose_for("web2", Symptom::Ping)), silence.0);
         cloud.holders = answer(&[]);
-        assert_eq!(told(&cloud), silence, "it is not there");
+        assert_eq!(told(&cloud), (vec!["lost-at-hop web2//".to_owned()], false), "it is not there");
     }
 
     #[test]

@@ -39,6 +39,17 @@ pub(crate) fn observed(case: &Case, rung: Rung, probe: Option<&ProbeResult>) -> 
     paths
 }
 
+/// The first hop of these at which a path's packets were seen.
+pub(crate) fn seen_at<'p>(
+    case: &Case,
+    rung: &Rung,
+    path: &'p Path,
+    is_there: impl Fn(&Hop) -> bool,
+) -> Option<&'p Hop> {
+    let mut hops = path.hops.iter().zip(marks(case, rung, path));
+    hops.find(|(hop, mark)| *mark == Observed::Seen && is_there(hop)).map(|(hop, _)| hop)
+}
+
 /// What was seen at each hop of a path.
 fn marks(case: &Case, rung: &Rung, path: &Path) -> Vec<Observed> {
     let groups = path.hops.chunk_by(|a, b| a.at.same_device(&b.at));

@@ -7,74 +7,11 @@ mod cli_support;
 mod support;
 
 use serde_json::Value;
-use support::hosts::{assert_same, host_state};
-use support::reach::Reach;
+use support::closed::Closed;
+use support::hosts::assert_same;
 use support::report::{Report, asked, hops, list, text, without_more};
 use support::test_lab::TestLab;
 use support::{eventually, printed, printed_in, run};
-use tempfile::TempDir;
-
-/// A lab whose insides nobody knows how to enter.
-struct Closed {
-    lab: TestLab,
-    folder: TempDir,
-}
-
-impl Closed {
-    fn up(tag: &str) -> Closed {
-        let lab = TestLab::up(tag);
-        let folder = tempfile::tempdir().unwrap();
-        let open = std::fs::read_to_string(lab.site()).unwrap();
-        let is_inside = |line: &&str| {
-            ["web1", "web2"].iter().any(|name| *line == format!("at = \"netns:{}\"", lab.netns(name)))
-        };
-        assert_eq!(open.lines().filter(is_inside).count(), 2, "{open}");
-        let closed: Vec<&str> = open.lines().filter(|line| !is_inside(line)).collect();
-        std::fs::write(folder.path().join("site.toml"), closed.join("\n")).unwrap();
-        // The cloud has been in use: its hosts know their neighbours.
-        let reach = Reach::of(&lab);
-        reach.pings("web1", "1.2.3.4");
-        reach.pings("web1", &lab.address("web2"));
-        reach.pings("ext", "203.0.113.30");
-        Closed { lab, folder }
-    }
-
-    /// The usual site of a cloud: its compute hosts, and nobody outside.
-    fn without_outside(tag: &str) -> Closed {
-        let closed = Closed::up(tag);
-        let site = closed.folder.path().join("site.toml");
-        let all = std::fs::read_to_string(&site).unwrap();
-        let is_beyond = |part: &&str| {
-            ["gw", "isp", "external", "fabric"]
-                .iter()
-                .any(|name| part.contains(&format!("name = \"{name}\"")))
-        };
-        let kept: Vec<&str> = all.split("\n\n").filter(|part| !is_beyond(part)).collect();
-        std::fs::write(site, kept.join("\n\n")).unwrap();
-        closed
-    }
-
-    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
-        let site = self.folder.path().join("site.toml").display().to_string();
-        let all = [arguments, &["--json", "--site", &site]].concat();
-        all.into_iter().map(str::to_owned).collect()
-    }
-
-    fn report(&self, arguments: &[&str]) -> Report {
-        let all = self.arguments(arguments);
-        let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        Report::of(&self.lab.hopline(&all), arguments)
-    }
-
-    fn on_host(&self, line: &str) -> String {
-        printed_in(&self.lab.netns("compute1"), &line.split(' ').collect::<Vec<_>>())
-    }
-
-    /// What a host has besides connections, without what only counts or ages.
-    fn state(&self) -> Vec<String> {
-        host_state(&self.lab.netns("compute1"))
-    }
-}
 
 /// What was not learned about real answers.
 fn unsent(report: &Report) -> Vec<String> {

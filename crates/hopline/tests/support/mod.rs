@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub(crate) mod capturing;
+pub(crate) mod closed;
 pub(crate) mod hosts;
 pub(crate) mod machine;
 pub(crate) mod reach;

@@ -1,0 +1,136 @@
+//! A guest that answers its own network and nobody beyond it: its answers have no way back, or it means it so. Only a
+//! guest that can be looked into tells which.
+
+use model::finding::{Confidence, Finding};
+use model::intent::Instance;
+use model::path::{Direction, Exchange, Place};
+use model::probe::ProbeResult;
+
+use crate::contradiction::Asking;
+use crate::diagnose::probe_of;
+use crate::evidence;
+use crate::ladder::{Purpose, Rung};
+use crate::ranking::Ranked;
+use crate::watched::{self, Parted};
+use crate::{said, traced, unheld};
+
+/// An instance that was asked from beyond its network, and answers its host alone.
+pub(crate) struct NearOnly<'c> {
+    instance: &'c Instance,
+    /// Its host's question.
+    near: &'c ProbeResult,
+}
+
+/// Whether what came to the guest's NIC from beyond found no answer, while its host's did.
+pub(crate) fn of<'c>(asking: &Asking<'c>, parted: &Parted) -> Option<NearOnly<'c>> {
+    let Asking { case, rung, answered, .. } = *asking;
+    let instance = case.intent.instances.get(rung.instance).filter(|one| !one.entered)?;
+    let is_near = |other: &&Rung| {
+        other.instance == rung.instance && matches!(other.purpose, Purpose::Served | Purpose::ServedSsh)
+    };
+    let near = probe_of(case, answered.iter().find(is_near)?)?;
+    (is_from_beyond(rung) && is_turn(instance, parted)).then_some(NearOnly { instance, near })
+}
+
+impl NearOnly<'_> {
+    /// That nobody beyond is answered, once for all that was lost of it.
+    pub(crate) fn finding(&self, asking: &Asking, parted: &Parted, findings: &[Ranked]) -> Option<Finding> {
+        let Asking { case, rung, probe, .. } = *asking;
+        let NearOnly { instance, near } = *self;
+        let name = &instance.name;
+        let hop = unheld::inside(instance);
+        if unheld::is_told(findings, &hop) {
+            return None;
+        }
+        let network = instance.vifs.iter().find_map(|vif| case.intent.networks.get(vif.network?));
+        let gateway = network.and_then(|network| network.gateway_on(&instance.host));
+        let wants = gateway.map_or_else(String::new, |gateway| format!(" (its gateway is {gateway})"));
+        Some(Finding {
+            code: "lost-at-hop".to_owned(),
+            hop,
+            direction: Direction::Reply,
+            exchange: Exchange::Icmp,
+            summary: format!("{name} answers {} on its own network, and nobody beyond", near.from),
+            cause: format!(
+                "{name} has no default route or a wrong gateway{wants}; or its own firewall keeps out who is not its \
+                 neighbour"
+            ),
+            confidence: Confidence::Likely,
+            evidence: watched::counted(case, parted, rung, probe)
+                .into_iter()
+                .chain([said::evidence(near), said::evidence(probe)])
+                .chain(traced::evidence(case, rung))
+                .collect(),
+            owner: "instance".to_owned(),
+            remedy: vec![evidence::advice(
+                format!("in {name}, by its console: ip route; ip neigh; iptables -nvL INPUT"),
+                "a default route by its gateway is what its lease gives it: ask for it anew (dhclient eth0)",
+            )],
+            instances: vec![name.clone()],
+        })
+    }
+}
+
+/// Somebody asks the instance who is no neighbour of its.
+fn is_from_beyond(rung: &Rung) -> bool {
+    matches!(rung.purpose, Purpose::Inbound(_) | Purpose::InboundBy(..) | Purpose::Ssh(_))
+}
+
+/// The question was seen at the guest's NIC, and no answer.
+fn is_turn(instance: &Instance, parted: &Parted) -> bool {
+    let is_its = |at: &Place| {
+        at.host == instance.host && instance.vifs.iter().any(|vif| vif.device.as_ref() == Some(&at.device))
+    };
+    parted.direction == Direction::Reply
+        && parted.before.is_some_and(|before| before.at.same_device(&parted.at.at) && is_its(&before.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::path::Exchange;
+    use model::probe::{DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
+
+    use crate::fixture::{Cloud, codes, healthy, pinged};
+
+    /// A cloud whose web1 is closed and answers its host this often, and the outside, whose pings came to its NIC, not.
+    fn near_only(received: u32) -> Cloud {
+        let mut cloud = healthy();
+        cloud.close("web1");
+        let to = |from: &str, to: &str, received| ProbeResult {
+            to: to.parse().unwrap(),
+            ..pinged(from, PING_OCTETS, received)
+        };
+        cloud.probes = vec![to("compute1", "10.0.2.24", received), to("external", "203.0.113.30", 0)];
+        let seen = ProbeSeen {
+            exchange: Exchange::Icmp,
+            octets: Some(PING_OCTETS),
+            port: None,
+            from: "external".to_owned(),
+            to: [203, 0, 113, 30].into(),
+            requests: 2,
+            replies: 0,
+            recorded: None,
+        };
+        let watch = |device: &str| DeviceWatch {
+            machine: "compute1".to_owned(),
+            netns: String::new(),
+            device: device.to_owned(),
+            probes: vec![seen.clone()],
+            clients: Vec::new(),
+            is_recorded: false,
+        };
+        cloud.watches = vec![watch("eth0"), watch("vnet0")];
+        cloud
+    }
+
+    #[test]
+    fn who_answers_its_neighbours_and_nobody_beyond_lacks_a_way_back_or_means_it() {
+        let told = near_only(2).diagnose("web1");
+        assert_eq!(codes(&told), ["lost-at-hop web1//"]);
+        assert!(
+            told.findings[0].cause.contains("no default route or a wrong gateway (its gateway is 10.0.0.42)")
+        );
+        let silent = near_only(0).diagnose("web1");
+        assert!(!codes(&silent).contains(&"lost-at-hop web1//".to_owned()), "{:?}", codes(&silent));
+    }
+}

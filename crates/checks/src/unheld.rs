@@ -1,0 +1,160 @@
+//! An address that a guest is meant to have and that nobody holds: whatever is sent to it dies of that, not of a
+//! firewall. Only a guest that can be looked into tells why itself.
+
+use std::net::IpAddr;
+
+use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
+use model::intent::Instance;
+use model::path::{Direction, Exchange, Place, Stage};
+
+use crate::contradiction::Asking;
+use crate::dhcp_told;
+use crate::evidence;
+use crate::purpose::Part;
+use crate::ranking::Ranked;
+use crate::restart::{operand, typed};
+use crate::said;
+
+/// An instance none of whose addresses anybody answers for.
+pub(crate) struct Unheld<'c> {
+    /// Who is meant to have them.
+    pub(crate) instance: &'c Instance,
+    /// Who asked in vain.
+    asked: Evidence,
+}
+
+/// Whether the one that a question is to reach is such an instance; `None` too where nobody asked who has its address,
+/// and where the walk does not let the question come to it.
+pub(crate) fn of<'c>(asking: &Asking<'c>) -> Option<Unheld<'c>> {
+    let Asking { case, rung, .. } = *asking;
+    if rung.purpose.part() != Part::IsAsked || !rung.answer.answered {
+        return None;
+    }
+    let at = rung.purpose.other().unwrap_or(rung.instance);
+    let instance = case.intent.instances.get(at).filter(|one| !one.entered && !one.is_meant_off())?;
+    let asked = as_its_host(asking, instance).or_else(|| as_another(asking, instance))?;
+    Some(Unheld { instance, asked })
+}
+
+/// Its host, or its gateway's, has asked for its addresses.
+fn as_its_host(asking: &Asking, instance: &Instance) -> Option<Evidence> {
+    let is_its = |ip: IpAddr| instance.fixed().any(|own| IpAddr::V4(own) == ip);
+    let mut asked = asking.case.holders.iter().filter(|held| !held.is_own && is_its(held.address)).peekable();
+    let first = *asked.peek()?;
+    if asked.any(|held| !held.stations.is_empty()) {
+        return None;
+    }
+    let ns = asking.case.snapshot.main_netns(&first.machine)?;
+    let command = format!("arping -D -c 2 -I {} {}", typed(&first.link), first.address);
+    Some(evidence::record(EvidenceKind::Probe, evidence::within(ns, &command), "nobody answers ARP for it"))
+}
+
+/// As another instance it was asked for before anything was sent to it; nothing was sent then.
+fn as_another(asking: &Asking, instance: &Instance) -> Option<Evidence> {
+    let Asking { probe, .. } = *asking;
+    let is_its = instance.fixed().any(|own| IpAddr::V4(own) == probe.to);
+    let is_unresolved = probe.by_host && probe.sent == 0 && probe.send_error.is_some();
+    (is_its && is_unresolved).then(|| said::evidence(probe))
+}
+
+/// The inside of a guest, of which no more is known.
+pub(crate) fn inside(guest: &Instance) -> Place {
+    Place { host: guest.name.clone(), netns: String::new(), device: String::new(), stage: Stage::Instance }
+}
+
+/// That something is lost in there is told already.
+pub(crate) fn is_told(findings: &[Ranked], inside: &Place) -> bool {
+    findings.iter().any(|known| known.finding.code == "lost-at-hop" && known.finding.hop == *inside)
+}
+
+impl Unheld<'_> {
+    /// That nobody has its address, once for all that was lost of it.
+    pub(crate) fn finding(self, asking: &Asking, findings: &[Ranked]) -> Option<Finding> {
+        let Asking { case, probe, instance: asked_about, .. } = *asking;
+        let Unheld { instance, asked } = self;
+        let name = &instance.name;
+        let hop =
+            Place { host: name.clone(), netns: String::new(), device: String::new(), stage: Stage::Instance };
+        if findings.iter().any(|known| known.finding.code == "lost-at-hop" && known.finding.hop == hop) {
+            return None;
+        }
+        let addresses: Vec<String> = instance.fixed().map(|own| own.to_string()).collect();
+        let hit = [name.as_str()].into_iter().chain(Some(asked_about).filter(|other| other != name));
+        let mut shown = vec![asked];
+        shown.extend(Some(said::evidence(probe)).filter(|lost| !shown.contains(lost)));
+        shown.extend(dhcp_told::evidence(case, instance));
+        Some(Finding {
+            code: "lost-at-hop".to_owned(),
+            hop,
+            direction: Direction::Reply,
+            exchange: Exchange::Arp,
+            summary: format!("nobody answers for {}, the address of {name}", addresses.join(", ")),
+            cause: format!(
+                "{name} is off, hangs or is still starting; or it has lost its lease, or goes by another address"
+            ),
+            confidence: Confidence::Likely,
+            evidence: shown,
+            owner: "instance".to_owned(),
+            remedy: vec![evidence::advice(
+                format!("nova console-log {}", operand(name)),
+                "where it has come to; by its console then: ip addr, and a DHCP client for its NIC (dhclient eth0)",
+            )],
+            instances: hit.map(str::to_owned).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::probe::{PING_OCTETS, ProbeResult};
+
+    use crate::fixture::{Cloud, codes, held, pinged};
+
+    /// A cloud whose web1 is closed and answers nobody, and whose host has asked in vain who has its address.
+    fn nobodys(mut cloud: Cloud) -> Cloud {
+        cloud.close("web1");
+        let silent =
+            |from: &str, to: &str| ProbeResult { to: to.parse().unwrap(), ..pinged(from, PING_OCTETS, 0) };
+        cloud.probes = vec![silent("compute1", "10.0.2.24"), silent("external", "203.0.113.30")];
+        cloud.holders = vec![held("br100", "10.0.2.24", &[], false)];
+        cloud
+    }
+
+    #[test]
+    fn what_nobody_holds_is_told_once_and_nothing_is_said_of_firewalls() {
+        let mut cloud = nobodys(crate::fixture::healthy());
+        let told = cloud.diagnose("web1");
+        assert_eq!(codes(&told), ["lost-at-hop web1//"]);
+        assert_eq!(told.findings[0].summary, "nobody answers for 10.0.2.24, the address of web1");
+        assert!(told.findings[0].evidence[0].source.ends_with("arping -D -c 2 -I br100 10.0.2.24"));
+        // Another machine has it, which is another story; or nobody asked.
+        for holders in
+            [vec![held("br100", "10.0.2.24", &[model::Mac([2, 0, 0, 0, 0, 9])], false)], Vec::new()]
+        {
+            cloud.holders = holders;
+            assert!(!codes(&cloud.diagnose("web1")).contains(&"lost-at-hop web1//".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_kept_it_from_its_address_comes_first_and_alone() {
+        for code in ["input-blocks-dhcp", "dnsmasq-not-running"] {
+            let found = codes(&nobodys(crate::fixture::broken(code)).diagnose("web1"));
+            assert!(found.len() == 1 && found[0].starts_with(code), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_neighbour_that_asked_in_vain_blames_the_one_who_is_not_there() {
+        let mut cloud = crate::fixture::healthy();
+        cloud.close("web1");
+        cloud.close("web2");
+        let unsent = Some("nobody answers ARP who has 10.0.2.24 tell 10.0.2.25, asked 1 times".to_owned());
+        let to = [10, 0, 2, 24].into();
+        let asked =
+            ProbeResult { to, by_host: true, sent: 0, send_error: unsent, ..pinged("web2", PING_OCTETS, 0) };
+        let told = cloud.diagnose_with("web2", &[asked]);
+        assert_eq!(codes(&told), ["lost-at-hop web1//"]);
+        assert_eq!(told.findings[0].instances, ["web1", "web2"]);
+    }
+}

@@ -1,0 +1,89 @@
+//! What is wrong inside instances that cannot be entered, told by what comes out of them. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use support::closed::Closed;
+use support::report::{list, text};
+use support::{printed, printed_in, run};
+
+const DROPS_DHCP: &str = "iptables -I INPUT -p udp --dport 67 -j DROP";
+const DROPS_DNS: &str = "iptables -I INPUT -p udp --dport 53 -j DROP";
+
+#[test]
+fn an_instance_without_its_address_is_told_by_what_kept_it_from_it() {
+    let closed = Closed::up("ua");
+    let web1 = closed.lab.netns("web1");
+    run(&["ip", "netns", "exec", &web1, "pkill", "-x", "udhcpc"]);
+    printed_in(&web1, &["ip", "address", "flush", "dev", "eth0"]);
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["lost-at-hop web1//"], "nothing keeps it from its address");
+    let finding = &report.json["findings"][0];
+    assert_eq!(text(&finding["summary"]), "nobody answers for 10.0.2.24, the address of web1");
+    let asked = list(&finding["evidence"])
+        .iter()
+        .any(|shown| text(&shown["source"]).contains("arping -D -c 2 -I br100"));
+    assert!(asked, "{finding:#}");
+    closed.report(&["diagnose", "--all"]).assert_finds(&["lost-at-hop web1//"], "web2 is as it was");
+
+    closed.on_host(DROPS_DHCP);
+    for question in [&["diagnose", "web1"][..], &["diagnose", "--all"]] {
+        let found = closed.report(question);
+        found.assert_finds(&["input-blocks-dhcp compute1//br100"], "DHCP's own question dies");
+    }
+}
+
+#[test]
+fn an_instance_that_has_no_way_back_is_told_from_one_that_hears_nothing() {
+    let closed = Closed::up("ub");
+    let web1 = closed.lab.netns("web1");
+    printed_in(&web1, &["ip", "route", "del", "default"]);
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["lost-at-hop web1//"], "it answers its host");
+    let cause = text(&report.json["findings"][0]["cause"]);
+    assert!(cause.contains("no default route or a wrong gateway (its gateway is 10.0.0.42)"), "{cause}");
+}
+
+#[test]
+fn a_guest_that_refuses_a_connection_has_been_reached() {
+    let closed = Closed::up("uc");
+    let to_web2 = closed.report(&["diagnose", "web1", "--to", "web2"]);
+    to_web2.assert_healthy("nobody has to listen at web2's port 443");
+    let web1 = closed.lab.netns("web1");
+    let inside = printed(&["ip", "netns", "pids", &web1]);
+    let listener = inside.lines().find(|pid| {
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.contains("nc\0-ll\0-p\x0022")
+    });
+    printed(&["kill", listener.expect("its ssh server")]);
+    let report = closed.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    report.assert_finds(&["lost-at-hop web1//"], "sshd is gone");
+    let finding = &report.json["findings"][0];
+    assert_eq!(text(&finding["summary"]), "web1 itself refuses external: nobody listens at its port 22");
+    assert_eq!(text(&finding["evidence"][0]["kind"]), "capture", "{finding:#}");
+}
+
+#[test]
+fn two_rules_of_one_chain_are_both_gone_when_both_fixes_were_typed() {
+    let closed = Closed::up("ud");
+    closed.on_host(DROPS_DNS);
+    closed.on_host(DROPS_DHCP);
+    let report = closed.report(&["diagnose", "web1"]);
+    let expected = ["input-blocks-dhcp compute1//br100", "dns-port53-blocked compute1//br100"];
+    report.assert_finds(&expected, "both are in the way");
+    let before = closed.on_host("iptables-save -t filter");
+    let fixes = list(&report.json["findings"]).iter().map(|finding| &finding["remedy"][0]["command"]);
+    assert_eq!(support::typed(fixes), Vec::<String>::new());
+    let after = closed.on_host("iptables-save -t filter");
+    let rules = |saved: &str| {
+        saved.lines().filter(|line| line.starts_with("-A")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let others: Vec<String> = rules(&before)
+        .into_iter()
+        .filter(|rule| !rule.ends_with("-j DROP") || !rule.starts_with("-A INPUT -p udp"))
+        .collect();
+    assert_eq!((rules(&after), rules(&before).len()), (others.clone(), others.len() + 2));
+    closed.report(&["diagnose", "web1"]).assert_healthy("both are gone");
+}
