@@ -6,6 +6,7 @@
 
 mod braces;
 mod caches;
+mod letters;
 mod looks;
 mod networks;
 mod one;

@@ -128,7 +128,7 @@ impl Records {
 
 /// Where a row of `networks` went, by its id.
 pub(crate) type NetworkIndex = BTreeMap<u64, usize>;
-/// Where an instance went, by its uuid and, for Essex, by its number.
+/// Where an instance went, by its uuid in small letters and, for Essex, by its number.
 type InstanceIndex = BTreeMap<String, usize>;
 /// What rows of other tables are placed by.
 struct Index<'i> {
@@ -175,10 +175,15 @@ async fn instances(
 fn instance_keys(instances: &[Instance], first: usize) -> InstanceIndex {
     let keys = |(at, instance): (usize, &Instance)| {
         let number = instance.id.map(|id| (id.to_string(), at));
-        let uuid = instance.uuid.clone().map(|uuid| (uuid, at));
+        let uuid = instance.uuid.as_deref().map(|uuid| (uuid.to_ascii_lowercase(), at));
         number.into_iter().chain(uuid)
     };
     instances.iter().enumerate().skip(first).flat_map(keys).collect()
+}
+
+/// Which instance a row is tied to. Letters of a uuid may be capitals, to nova's database as to us.
+fn owner(keys: &InstanceIndex, key: &Cell) -> Option<usize> {
+    keys.get(&key.as_ref()?.to_ascii_lowercase()).copied()
 }
 
 async fn vifs(
@@ -193,8 +198,7 @@ async fn vifs(
     let sql = format!("SELECT {columns} FROM {from} WHERE {live}{of} ORDER BY {table}.id");
     let mut index = VifIndex::new();
     for [id, uuid, mac, network, instance] in session.rows(sql).await? {
-        let owner = instance.as_ref().and_then(|key| keys.get(key));
-        let (Some(&at), Some(id)) = (owner, number(id.as_ref())) else { continue };
+        let (Some(at), Some(id)) = (owner(keys, &instance), number(id.as_ref())) else { continue };
         let Some(instance) = records.instances.get_mut(at) else { continue };
         let mac = mac.and_then(|mac| mac.parse().ok());
         if let (Some(mac), Some(uuid)) = (mac, filled(uuid)) {
@@ -229,7 +233,7 @@ async fn fixed_addresses(
     for [id, ip, network, vif, instance] in session.rows(sql).await? {
         let (Some(id), Some(ip)) = (number(id.as_ref()), address(ip.as_ref())) else { continue };
         let network = number(network.as_ref()).and_then(|id| networks.get(&id)).copied();
-        let Some(&at) = instance.and_then(|key| keys.get(&key)) else { continue };
+        let Some(at) = owner(keys, &instance) else { continue };
         let Some(owner) = records.instances.get_mut(at) else { continue };
         let of_vif = number(vif.as_ref()).and_then(|id| vifs.get(&id)).filter(|(of, _)| *of == at);
         // An address whose vif is deleted or another instance's stands by itself, without a MAC.
@@ -294,8 +298,8 @@ async fn security_groups(
     let of = whose.among("security_group_rules.parent_group_id", groups);
     let rules = security_group_rules(session, schema, &of).await?;
     for [instance, group, name] in members {
-        let owner = instance.as_ref().and_then(|key| keys.get(key));
-        let Some(owner) = owner.and_then(|at| records.instances.get_mut(*at)) else { continue };
+        let owner = owner(keys, &instance).and_then(|at| records.instances.get_mut(at));
+        let Some(owner) = owner else { continue };
         let rules = group.as_ref().and_then(|id| rules.get(id)).cloned().unwrap_or_default();
         owner.security_groups.push(SecurityGroup { name: name.unwrap_or_default(), rules });
     }

@@ -243,6 +243,20 @@ impl Schema {
         self.own_key_of("fixed_ips")
     }
 
+    /// Condition: a column, which is found by its index, has the value of another that ties rows to the instance. Of
+    /// uuids the other's letters may be small or capital, which MySQL's usual collation takes for the same by itself.
+    pub(crate) fn tied(&self, table: &str, column: &str, other: &str) -> String {
+        let own = format!("{table}.{column}");
+        let is_text =
+            matches!(column, "uuid" | "instance_uuid") && self.cast_to(table, column) != Some("uuid");
+        match self.dialect {
+            Dialect::Postgres | Dialect::Sqlite if is_text => {
+                format!("{own} IN ({other}, LOWER({other}), UPPER({other}))")
+            }
+            Dialect::MySql | Dialect::Postgres | Dialect::Sqlite => format!("{own} = {other}"),
+        }
+    }
+
     /// `TABLE.COLUMN` as text; NULL where this series has no such column.
     pub(crate) fn text(&self, table: &str, column: &str) -> String {
         if !self.has(table, column) {

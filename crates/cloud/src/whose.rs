@@ -37,7 +37,8 @@ impl Whose<'_> {
             Whose::Everybodys => table.to_owned(),
             Whose::Those(_) => {
                 let key = schema.instance_key(table);
-                format!("{table} JOIN instances ON instances.{own} = {table}.{key}")
+                let tied = schema.tied(table, key, &format!("instances.{own}"));
+                format!("{table} JOIN instances ON {tied}")
             }
         }
     }

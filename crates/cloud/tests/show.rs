@@ -129,3 +129,18 @@ fn the_info_cache_is_held_to_the_tables() {
     assert_eq!(cached("{"), InfoCache::Unreadable);
     assert_eq!(show(&format!("{QUEENS}{table}"), "web1").unwrap().cache, InfoCache::Absent);
 }
+
+#[test]
+fn what_ties_rows_to_an_instance_may_have_other_letters() {
+    let tables = ["fixed_ips", "virtual_interfaces", "security_group_instance_association"];
+    let upper = tables.map(|table| format!("UPDATE {table} SET instance_uuid = UPPER(instance_uuid);"));
+    let plain = show(QUEENS, WEB1).unwrap();
+    let sql = format!("{QUEENS}{}", upper.concat());
+    for wanted in [WEB1, "10.0.0.5", "fa:16:3e:00:00:10"] {
+        assert_eq!(show(&sql, wanted).unwrap().records.instances, plain.records.instances, "{wanted}");
+    }
+    let sql = format!("{QUEENS}UPDATE instances SET uuid = UPPER(uuid);");
+    let shown = show(&sql, WEB1).unwrap().records.instances;
+    assert_eq!(shown[0].uuid, plain.records.instances[0].uuid.as_ref().map(|uuid| uuid.to_uppercase()));
+    assert_eq!(shown[0].vifs, plain.records.instances[0].vifs);
+}

@@ -17,13 +17,13 @@ use crate::records::{address, number};
 /// series, whatever its column is called (in Essex `instance_id`: migrate_repo/versions/082_essex.py).
 pub(super) const SQL: &str = "SELECT {c.id}, {i.id}, {key c as text}, {name i}, {brief c.network_info}, \
                               {octets c.network_info} \
-                              FROM instances i JOIN instance_info_caches c ON {key c} = i.uuid AND {live c} \
+                              FROM instances i JOIN instance_info_caches c ON {tie i c} AND {live c} \
                               WHERE {live i} AND {raw i.task_state} IS NULL ORDER BY c.id";
 
-const FIXED: &str = "SELECT {i.id}, {f.address} FROM fixed_ips f JOIN instances i ON {own i} = {key f} \
+const FIXED: &str = "SELECT {i.id}, {f.address} FROM fixed_ips f JOIN instances i ON {tie i f} \
                      WHERE {live f} AND {live i} AND {yes f.allocated} AND {raw i.task_state} IS NULL";
 const FLOATING: &str = "SELECT {i.id}, {fl.address} FROM floating_ips fl JOIN fixed_ips f ON f.id = fl.fixed_ip_id \
-                        JOIN instances i ON {own i} = {key f} \
+                        JOIN instances i ON {tie i f} \
                         WHERE {live fl} AND {live f} AND {live i} AND {raw i.task_state} IS NULL";
 
 /// nova writes a kilobyte or two a NIC. What is larger is not read: a server may hold a gigabyte in a row.

@@ -40,7 +40,7 @@ pub(super) const SPEC: Spec = Spec {
          {key f as text}, {name i} \
          FROM fixed_ips f \
          LEFT JOIN networks n ON n.id = f.network_id AND {live n} \
-         LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
+         LEFT JOIN instances i ON {tie i f} AND {live i} \
          WHERE {live f} AND ({raw f.reserved} IS NULL OR ({raw f.leased} IS NULL AND ({key f} IS NULL OR \
          i.id IS NOT NULL)) OR ({raw f.allocated} IS NULL AND i.id IS NOT NULL)) \
          ORDER BY f.id",

@@ -14,10 +14,10 @@ pub(super) const SPEC: Spec = Spec {
         "SELECT {f.id}, {f.address}, {f.network_id}, {flag f.allocated}, {flag f.leased}, {flag f.reserved}, \
          {f.host}, {key f as text}, {name i} \
          FROM fixed_ips f \
-         LEFT JOIN instances i ON {own i} = {key f} \
+         LEFT JOIN instances i ON {tie i f} \
          WHERE {live f} AND (({key f} IS NOT NULL AND \
          ({yes f.allocated} OR {raw f.allocated} IS NULL) AND {gone i}) OR ({key f} IS NULL AND \
-         ({yes f.allocated} OR {yes f.leased}) AND {no f.reserved} AND COALESCE({raw f.host}, '') = '')) \
+         ({yes f.allocated} OR {yes f.leased}) AND {no f.reserved} AND {unnamed f.host})) \
          ORDER BY f.id",
     ),
     columns: &[

@@ -37,7 +37,7 @@ pub(super) const SPEC: Spec = Spec {
          {text COALESCE({raw n.host}, {raw i.host})}, {key f as text}, {name i} \
          FROM fixed_ips f \
          LEFT JOIN networks n ON n.id = f.network_id \
-         LEFT JOIN instances i ON {own i} = {key f} \
+         LEFT JOIN instances i ON {tie i f} \
          WHERE {live f} AND {no f.allocated} AND {key f} IS NOT NULL AND {expired f.updated_at} \
          ORDER BY f.id",
     ),

@@ -7,7 +7,8 @@
 //! meant to be apart.
 //!
 //! ## How hopline knows
-//! `networks.project_id` is set and differs from the project of the living instance that has the address.
+//! `networks.project_id` is set and differs from the project of the living instance that has the address, in more than
+//! capitals.
 //!
 //! ## What it looks like
 //! An instance sees a stranger's machines, and not its own project's.
@@ -24,21 +25,24 @@
 
 use model::finding::Confidence;
 
-use super::{Look, Spec};
+use super::{Look, Spec, letters};
+use crate::cells::Cell;
 
 /// What is looked for, and what is said of it.
 pub(super) const SPEC: Spec = Spec {
     table: "fixed_ips",
     needs: &[],
-    look: Look::Sql(
+    look: Look::Sieved {
+        sql:
         "SELECT {f.id}, {f.address}, {n.label}, {n.project_id}, {i.project_id}, {name i} \
          FROM networks n \
          JOIN fixed_ips f ON f.network_id = n.id AND {live f} \
-         JOIN instances i ON {own i} = {key f} AND {live i} \
+         JOIN instances i ON {tie i f} AND {live i} \
          WHERE {live n} AND {yes f.allocated} AND {raw n.project_id} IS NOT NULL AND {raw n.project_id} <> \
          {raw i.project_id} \
          ORDER BY f.id",
-    ),
+        keep: is_another,
+    },
     columns: &["id", "address", "network", "network's project", "project", "instance"],
     one: "{instance} has {address} on network {network}, which is of another project",
     many: "{count} fixed IPs on networks of projects are with instances of others",
@@ -47,3 +51,9 @@ pub(super) const SPEC: Spec = Spec {
     repair: "SELECT id, label, cidr FROM networks WHERE project_id = {project} AND {live}",
     note: "reads; then give the instance an address there, and take this one off, through the API",
 };
+
+/// The two projects are two.
+fn is_another(row: &[Cell]) -> bool {
+    let [_, _, _, of_network, own, _] = row else { return false };
+    !letters::same(of_network, own)
+}

@@ -38,8 +38,8 @@ pub(super) const SPEC: Spec = Spec {
         sql: "SELECT {f.id}, {f.address}, {f.network_id}, {n.cidr}, {name i} \
               FROM fixed_ips f \
               JOIN networks n ON n.id = {scan f.network_id} AND {live n} \
-              LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
-              WHERE {live f} AND {outside f n} AND ({key f} IS NOT NULL OR COALESCE({raw f.host}, '') = '') \
+              LEFT JOIN instances i ON {tie i f} AND {live i} \
+              WHERE {live f} AND {outside f n} AND ({key f} IS NOT NULL OR {unnamed f.host}) \
               ORDER BY f.id",
         keep: is_outside,
     },

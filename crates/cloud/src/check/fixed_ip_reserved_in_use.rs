@@ -36,7 +36,7 @@ pub(super) const SPEC: Spec = Spec {
         "SELECT {f.id}, {f.address}, {flag f.allocated}, {key f as text}, {name i} \
          FROM fixed_ips f \
          LEFT JOIN networks n ON n.id = f.network_id AND {live n} \
-         JOIN instances i ON {own i} = {key f} AND {live i} \
+         JOIN instances i ON {tie i f} AND {live i} \
          WHERE {live f} AND {yes f.reserved} AND {key f} IS NOT NULL AND \
          ({n.vpn_private_address} IS NULL OR {f.address} <> {n.vpn_private_address}) \
          ORDER BY f.id",

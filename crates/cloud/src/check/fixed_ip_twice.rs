@@ -42,7 +42,7 @@ pub(super) const SPEC: Spec = Spec {
               FROM fixed_ips f2 \
               WHERE {live f2} \
               GROUP BY f2.address HAVING COUNT(*) > 1) twice ON twice.address = f.address \
-              LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
+              LEFT JOIN instances i ON {tie i f} AND {live i} \
               WHERE {live f} \
               ORDER BY f.id",
     },

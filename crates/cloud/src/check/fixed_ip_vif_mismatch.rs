@@ -25,21 +25,24 @@
 
 use model::finding::Confidence;
 
-use super::{Look, Spec};
+use super::{Look, Spec, letters};
+use crate::cells::Cell;
 
 /// What is looked for, and what is said of it.
 pub(super) const SPEC: Spec = Spec {
     table: "fixed_ips",
     needs: &[],
-    look: Look::Sql(
+    look: Look::Sieved {
+        sql:
         "SELECT {f.id}, {f.address}, {f.network_id}, {f.virtual_interface_id}, {v.network_id}, \
          {key f as text}, {key v as text}, {name i} \
          FROM fixed_ips f \
          JOIN virtual_interfaces v ON v.id = f.virtual_interface_id AND {live v} \
-         LEFT JOIN instances i ON {own i} = {key f} \
+         LEFT JOIN instances i ON {tie i f} \
          WHERE {live f} AND {key f} IS NOT NULL AND ({key v} <> {key f} OR v.network_id <> f.network_id) \
          ORDER BY f.id",
-    ),
+        keep: is_not_its_own,
+    },
     columns: &[
         "id",
         "address",
@@ -57,3 +60,9 @@ pub(super) const SPEC: Spec = Spec {
     repair: "SELECT id, address, network_id FROM virtual_interfaces WHERE {key is instance_uuid} AND {live}",
     note: "reads; then set virtual_interface_id to the NIC of that network",
 };
+
+/// The NIC is on another network, or the two instances are two.
+fn is_not_its_own(row: &[Cell]) -> bool {
+    let [_, _, network, _, of_nic, own, nics, _] = row else { return false };
+    network != of_nic || !letters::same(own, nics)
+}

@@ -35,7 +35,7 @@ pub(super) const SPEC: Spec = Spec {
         "SELECT {f.id}, {f.address}, {f.network_id}, {f.host}, {key f as text}, {name i} \
          FROM fixed_ips f \
          LEFT JOIN networks n ON n.id = {scan f.network_id} AND {live n} \
-         LEFT JOIN instances i ON {own i} = {key f} AND {live i} \
+         LEFT JOIN instances i ON {tie i f} AND {live i} \
          WHERE {live f} AND f.network_id IS NOT NULL AND n.id IS NULL \
          ORDER BY f.id",
     ),

@@ -34,7 +34,7 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {f.id}, {f.address}, {f.virtual_interface_id}, {key f as text}, {name i} \
          FROM fixed_ips f \
-         JOIN instances i ON {own i} = {key f} AND {live i} \
+         JOIN instances i ON {tie i f} AND {live i} \
          LEFT JOIN virtual_interfaces v ON v.id = f.virtual_interface_id AND {live v} \
          WHERE {live f} AND {yes f.allocated} AND {raw i.task_state} IS NULL AND v.id IS NULL \
          ORDER BY f.id",

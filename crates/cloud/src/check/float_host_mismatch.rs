@@ -9,7 +9,8 @@
 //! ## How hopline knows
 //! The host differs from `instances.host`, or from `networks.host` where the network is not multi-host. Not while
 //! nova is at work with the instance (`task_state`: a resize clears the host for a while), nor where it has no host
-//! (shelved).
+//! (shelved). Names that differ in capitals alone, or in blanks behind them, are one host: nova asks its database for
+//! the floating IPs of a host, and MySQL's usual collation finds them by either.
 //!
 //! ## What it looks like
 //! The floating IP stopped after a migration, an evacuation or an UPDATE of `instances.host`.
@@ -27,23 +28,26 @@
 
 use model::finding::Confidence;
 
-use super::{Look, Spec};
+use super::{Look, Spec, letters};
+use crate::cells::Cell;
 
 /// What is looked for, and what is said of it.
 pub(super) const SPEC: Spec = Spec {
     table: "floating_ips",
     needs: &[],
-    look: Look::Sql(
+    look: Look::Sieved {
+        sql:
         "SELECT {fl.id}, {fl.address}, {fl.fixed_ip_id}, {fl.host}, \
          {text CASE WHEN {yes n.multi_host} THEN {raw i.host} ELSE {raw n.host} END}, {name i} \
          FROM floating_ips fl \
          JOIN fixed_ips f ON f.id = fl.fixed_ip_id AND {live f} \
          JOIN networks n ON n.id = f.network_id AND {live n} \
-         JOIN instances i ON {own i} = {key f} AND {live i} \
-         WHERE {live fl} AND {raw i.task_state} IS NULL AND {raw i.host} <> '' AND CASE WHEN \
+         JOIN instances i ON {tie i f} AND {live i} \
+         WHERE {live fl} AND {raw i.task_state} IS NULL AND {named i.host} AND CASE WHEN \
          {yes n.multi_host} THEN {raw i.host} ELSE {raw n.host} END <> COALESCE({raw fl.host}, '') \
          ORDER BY fl.id",
-    ),
+        keep: is_another,
+    },
     columns: &["id", "address", "fixed_ip_id", "host", "right host", "instance"],
     one: "floating IP {address} of {instance} is recorded on {host}, and {right host} must carry it",
     many: "{count} floating IPs are recorded on hosts that cannot carry them",
@@ -53,3 +57,9 @@ pub(super) const SPEC: Spec = Spec {
         {host is host} AND {live}",
     note: "one row; nova-network on both hosts must restart to follow",
 };
+
+/// The two hosts are two.
+fn is_another(row: &[Cell]) -> bool {
+    let [_, _, _, host, right, _] = row else { return false };
+    !letters::same(host, right)
+}

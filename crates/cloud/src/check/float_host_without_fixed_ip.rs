@@ -32,7 +32,7 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {fl.id}, {fl.address}, {fl.host} \
          FROM floating_ips fl \
-         WHERE {live fl} AND fl.fixed_ip_id IS NULL AND {raw fl.host} IS NOT NULL AND {raw fl.host} <> '' \
+         WHERE {live fl} AND fl.fixed_ip_id IS NULL AND {named fl.host} \
          ORDER BY fl.id",
     ),
     columns: &["id", "address", "host"],

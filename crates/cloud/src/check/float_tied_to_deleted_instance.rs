@@ -12,7 +12,7 @@ pub(super) const SPEC: Spec = Spec {
         "SELECT {fl.id}, {fl.address}, {fl.host}, {f.id}, {f.address}, {key f as text}, {name i} \
          FROM floating_ips fl \
          JOIN fixed_ips f ON f.id = fl.fixed_ip_id \
-         LEFT JOIN instances i ON {own i} = {key f} \
+         LEFT JOIN instances i ON {tie i f} \
          WHERE {live fl} AND {live f} AND {gone i} \
          ORDER BY fl.id",
     ),

@@ -37,7 +37,7 @@ pub(super) const SPEC: Spec = Spec {
          WHERE {live fl2} AND fl2.fixed_ip_id IS NOT NULL \
          GROUP BY fl2.fixed_ip_id HAVING COUNT(*) > 1) twice ON twice.id = fl.fixed_ip_id \
          JOIN fixed_ips f ON f.id = fl.fixed_ip_id AND {live f} \
-         LEFT JOIN instances i ON {own i} = {key f} \
+         LEFT JOIN instances i ON {tie i f} \
          WHERE {live fl} \
          ORDER BY fl.fixed_ip_id, fl.id",
     ),

@@ -33,7 +33,7 @@ pub(super) const SPEC: Spec = Spec {
         "SELECT {fl.id}, {fl.address}, {fl.fixed_ip_id}, {i.project_id}, {name i} \
          FROM floating_ips fl \
          JOIN fixed_ips f ON f.id = fl.fixed_ip_id AND {live f} \
-         JOIN instances i ON {own i} = {key f} AND {live i} \
+         JOIN instances i ON {tie i f} AND {live i} \
          WHERE {live fl} AND {raw fl.project_id} IS NULL AND {raw i.project_id} IS NOT NULL \
          ORDER BY fl.id",
     ),

@@ -31,7 +31,7 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {m.id}, {m.security_group_id}, {g.name}, {key m as text}, {name i} \
          FROM security_group_instance_association m \
-         JOIN instances i ON {own i} = {key m} AND {live i} \
+         JOIN instances i ON {tie i m} AND {live i} \
          LEFT JOIN security_groups g ON g.id = m.security_group_id \
          WHERE {live m} AND {gone g} \
          ORDER BY m.id",

@@ -36,8 +36,8 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {f.id}, {f.address}, {f.host}, {i.host}, {key f as text}, {name i} \
          FROM fixed_ips f \
-         JOIN instances i ON {own i} = {key f} AND {live i} \
-         WHERE {live f} AND {key f} IS NOT NULL AND {raw f.host} <> '' \
+         JOIN instances i ON {tie i f} AND {live i} \
+         WHERE {live f} AND {key f} IS NOT NULL AND {named f.host} \
          ORDER BY f.id",
     ),
     columns: &["id", "address", "host", "instance's host", "instance_uuid", "instance"],

@@ -7,8 +7,9 @@
 //! more: nobody uses the address, and nobody gets it.
 //!
 //! ## How hopline knows
-//! No live row of `services` has that host with nova-network. Hosts named differently in both tables look the same,
-//! so it is only likely.
+//! No live row of `services` has that host with nova-network; capitals and blanks behind the name do not count, as in
+//! MySQL, which finds the row for nova all the same. Hosts named differently in both tables look the same, so it is
+//! only likely.
 //!
 //! ## What it looks like
 //! Hosts were renamed or taken away, and networks have one address less for each.
@@ -33,8 +34,10 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {f.id}, {f.address}, {f.network_id}, {f.host} \
          FROM fixed_ips f \
-         LEFT JOIN services s ON s.host = f.host AND {binary s} = 'nova-network' AND {live s} \
-         WHERE {live f} AND {key f} IS NULL AND {raw f.host} <> '' AND s.id IS NULL \
+         LEFT JOIN (SELECT DISTINCT {folded s.host} AS host \
+         FROM services s \
+         WHERE LOWER(RTRIM({binary s})) = 'nova-network' AND {live s}) running ON running.host = {folded f.host} \
+         WHERE {live f} AND {key f} IS NULL AND {named f.host} AND running.host IS NULL \
          ORDER BY f.id",
     ),
     columns: &["id", "address", "network_id", "host"],

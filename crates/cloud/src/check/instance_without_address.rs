@@ -33,10 +33,10 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {v.id}, {v.address}, {v.network_id}, {key v as text}, {name i} \
          FROM virtual_interfaces v \
-         JOIN instances i ON {own i} = {key v} AND {live i} \
-         LEFT JOIN fixed_ips f ON {key f} = {own i} AND {live f} AND {yes f.allocated} AND \
+         JOIN instances i ON {tie i v} AND {live i} \
+         LEFT JOIN fixed_ips f ON {tie i f} AND {live f} AND {yes f.allocated} AND \
          f.virtual_interface_id = v.id \
-         WHERE {live v} AND {raw i.vm_state} = 'active' AND {raw i.task_state} IS NULL AND f.id IS NULL \
+         WHERE {live v} AND {is i.vm_state active} AND {raw i.task_state} IS NULL AND f.id IS NULL \
          ORDER BY v.id",
     ),
     columns: &["id", "MAC", "network_id", "instance_uuid", "instance"],

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::finding::EvidenceKind;
 use model::{Intent, Snapshot};
 
+use super::letters::Uuids;
 use super::repairs::statement;
 use super::words::{For, Words, columns};
 use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, Spec, caches, networks};
@@ -98,6 +99,7 @@ async fn look_for_all(
     progress: impl Fn(&'static str),
 ) -> Result<Checked, sqlx::Error> {
     let mut checked = Checked { found: Vec::new(), looked_for: Vec::new(), not_looked_for: Vec::new() };
+    let uuids = Uuids::of(session, schema).await?;
     for check in DB_CATALOGUE {
         if let Some(lack) = lack(schema, &check.inconsistency) {
             checked.not_looked_for.push((check.code, lack));
@@ -107,7 +109,7 @@ async fn look_for_all(
             continue;
         }
         progress(check.code);
-        let found = look_for(session, schema, clock, check).await?;
+        let found = look_for(session, schema, clock, uuids, check).await?;
         checked.looked_for.push(check.code);
         checked.found.extend((found.count > 0).then_some(found));
     }
@@ -128,18 +130,19 @@ fn lack(schema: &Schema, spec: &Spec) -> Option<Lack> {
 }
 
 /// What statements are put into.
-pub(super) fn words<'w>(schema: &'w Schema, clock: &'w Clock, reader: For) -> Words<'w> {
+pub(super) fn words<'w>(schema: &'w Schema, clock: &'w Clock, uuids: Uuids, reader: For) -> Words<'w> {
     let expiry_s = clock.timeout_s.min(TIMEOUT_MAX_S) + TASK_PERIOD_S;
-    Words { schema, now: clock.now.as_deref(), expiry_s, reader }
+    Words { schema, now: clock.now.as_deref(), expiry_s, uuids, reader }
 }
 
 async fn look_for(
     session: &mut Session,
     schema: &Schema,
     clock: &Clock,
+    uuids: Uuids,
     check: &'static DbCheck,
 ) -> Result<Inconsistency, sqlx::Error> {
-    let (server, people) = (words(schema, clock, For::Server), words(schema, clock, For::People));
+    let [server, people] = [For::Server, For::People].map(|reader| words(schema, clock, uuids, reader));
     let mut found =
         Inconsistency { repair: statement(schema, check.inconsistency.repair), ..Inconsistency::none(check) };
     match &check.inconsistency.look {

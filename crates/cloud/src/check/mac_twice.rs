@@ -40,7 +40,7 @@ pub(super) const SPEC: Spec = Spec {
               FROM virtual_interfaces v2 \
               WHERE {live v2} \
               GROUP BY LOWER(v2.address) HAVING COUNT(*) > 1) twice ON twice.address = LOWER(v.address) \
-              LEFT JOIN instances i ON {own i} = {key v} AND {live i} \
+              LEFT JOIN instances i ON {tie i v} AND {live i} \
               WHERE {live v} \
               ORDER BY v.id",
     },

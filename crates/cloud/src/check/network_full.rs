@@ -39,12 +39,12 @@ pub(super) const SPEC: Spec = Spec {
               JOIN (SELECT {scan f.network_id} AS network_id, SUM(CASE WHEN {no f.reserved} AND {no f.leased} AND \
               {key f} IS NULL AND {raw f.host} IS NULL THEN 1 ELSE 0 END) AS free, \
               SUM(CASE WHEN {no f.reserved} THEN 1 ELSE 0 END) AS \
-              every, SUM(CASE WHEN {no f.reserved} AND COALESCE({raw f.host}, '') = '' AND (({key f} IS NOT NULL AND \
+              every, SUM(CASE WHEN {no f.reserved} AND {unnamed f.host} AND (({key f} IS NOT NULL AND \
               ({yes f.allocated} OR {raw f.allocated} IS NULL) AND {gone i}) OR ({key f} IS NULL AND \
               {yes f.leased}) OR ({key f} IS NOT NULL AND {no f.allocated} AND {expired f.updated_at})) \
               THEN 1 ELSE 0 END) AS stuck \
               FROM fixed_ips f \
-              LEFT JOIN instances i ON {own i} = {key f} \
+              LEFT JOIN instances i ON {tie i f} \
               WHERE {live f} \
               GROUP BY {scan f.network_id}) counted ON counted.network_id = n.id \
               WHERE {live n} \

@@ -1,6 +1,7 @@
 //! One row of one finding: whether it is still so, and the statement that puts it right, with its values.
 
 use super::braces::replaced;
+use super::letters::Uuids;
 use super::looks::words;
 use super::repairs::statement;
 use super::told::{command, filled, is_number, untypable};
@@ -98,7 +99,7 @@ async fn look(
     spec: &Spec,
     row: u64,
 ) -> Result<Vec<Vec<Cell>>, sqlx::Error> {
-    let words = words(schema, clock, For::Server);
+    let words = words(schema, clock, Uuids::of(session, schema).await?, For::Server);
     let mut found = Vec::new();
     match &spec.look {
         Look::Sql(sql) | Look::Guarded { guard: _, sql } => {

@@ -32,7 +32,7 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {v.id}, {v.address}, {v.network_id}, {key v as text}, {name i} \
          FROM virtual_interfaces v \
-         LEFT JOIN instances i ON {own i} = {key v} \
+         LEFT JOIN instances i ON {tie i v} \
          WHERE {live v} AND {gone i} \
          ORDER BY v.id",
     ),

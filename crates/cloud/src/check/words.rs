@@ -15,7 +15,9 @@
 //! | `{yes f.allocated}`, `{no f.reserved}` | the flag is set, is not set |
 //! | `{flag f.leased}` | the flag as text, `1` or `0`; NULL where it is neither |
 //! | `{key f}`, `{key f as text}` | what ties a row to an instance: uuid, or the number that Essex used |
-//! | `{own i}` | that of the instance itself |
+//! | `{tie i f}` | the row is the instance's, see `letters` |
+//! | `{folded f.host}`, `{named f.host}`, `{unnamed f.host}` | a name by which it compares, see `letters`; there is one, is none |
+//! | `{is i.vm_state active}` | the column has this word, letter for letter |
 //! | `{name i}` | the name that people use |
 //! | `{text EXPRESSION}` | any expression as text |
 //! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute, or NULL, which nova's `<` misses |
@@ -23,6 +25,7 @@
 //! | `{outside f n}` | the address may be outside the network's range; always true where the server cannot tell |
 
 use super::caches::OCTETS_MAX;
+use super::letters::Uuids;
 use super::roles;
 use crate::schema::{Dialect, Schema};
 
@@ -56,6 +59,7 @@ pub(super) struct Words<'w> {
     pub(super) now: Option<&'w str>,
     /// Seconds after which what was given back must be free.
     pub(super) expiry_s: u64,
+    pub(super) uuids: Uuids,
     pub(super) reader: For,
 }
 
@@ -111,7 +115,12 @@ impl Words<'_> {
                 Some(alias) => self.text(&self.key(alias)),
                 None => self.key(alias),
             },
-            Some(("own", alias)) => format!("{alias}.{}", self.schema.own_key()),
+            Some(("tie", aliases)) => self.tie(aliases),
+            Some(("folded", column)) => format!("LOWER(RTRIM({}))", self.column(column)),
+            // The one may have an index; what is of blanks alone is a name to some servers.
+            Some(("named", column)) => format!("({0} <> '' AND RTRIM({0}) <> '')", self.column(column)),
+            Some(("unnamed", column)) => format!("COALESCE(RTRIM({}), '') = ''", self.column(column)),
+            Some(("is", test)) => self.is(test),
             Some(("name", alias)) => {
                 let names = ["hostname", "display_name"].map(|name| self.column(&format!("{alias}.{name}")));
                 format!("COALESCE({})", names.map(|name| self.text(&name)).join(", "))
@@ -177,6 +186,36 @@ impl Words<'_> {
 
     fn key(&self, alias: &str) -> String {
         format!("{alias}.{}", self.schema.instance_key(table(alias)))
+    }
+
+    /// Every series ties the info caches by uuid.
+    fn tie(&self, aliases: &str) -> String {
+        let (own, alias) = aliases.split_once(' ').unwrap_or_default();
+        let of = match table(alias) {
+            "instance_info_caches" => "uuid",
+            table => self.schema.own_key_of(table),
+        };
+        let (own, key) = (format!("{own}.{of}"), self.key(alias));
+        let uuids = if of == "uuid" { self.uuids } else { Uuids::AsTheyAre };
+        match (uuids, self.schema.dialect) {
+            (Uuids::Folded, Dialect::Postgres) => {
+                format!("LOWER(CAST({own} AS TEXT)) = LOWER(CAST({key} AS TEXT))")
+            }
+            // For a comparison like this one, but for no expression, SQLite makes an index that lasts as long as the
+            // statement.
+            (Uuids::Folded, Dialect::Sqlite) => format!("{own} = {key} COLLATE NOCASE"),
+            (Uuids::Folded, Dialect::MySql) | (Uuids::AsTheyAre, _) => format!("{own} = {key}"),
+        }
+    }
+
+    /// MySQL's collations take other letters for the same, and octets for what they are.
+    fn is(&self, test: &str) -> String {
+        let (column, word) = test.split_once(' ').unwrap_or_default();
+        let column = self.column(column);
+        match self.schema.dialect {
+            Dialect::MySql => format!("CAST({column} AS BINARY) = '{word}'"),
+            Dialect::Postgres | Dialect::Sqlite => format!("{column} = '{word}'"),
+        }
     }
 
     fn expired(&self, column: &str) -> String {

@@ -71,8 +71,8 @@ pub(super) async fn rows(
 fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
     let key = schema.instance_key("fixed_ips");
     let own = schema.own_key();
-    let fixed =
-        format!("JOIN fixed_ips ON fixed_ips.{key} = instances.{own} AND {}", schema.live("fixed_ips"));
+    let tied = schema.tied("instances", own, &format!("fixed_ips.{key}"));
+    let fixed = format!("JOIN fixed_ips ON {tied} AND {}", schema.live("fixed_ips"));
     if let Ok(ip) = wanted.parse::<Ipv4Addr>() {
         let given = schema.is("fixed_ips", "allocated", true);
         let floating = format!(
@@ -90,8 +90,9 @@ fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
         let mac = mac.to_string();
         // The tap's MAC, as `ip link` on the host shows it; nova's own begin with fa (nova/utils.py).
         let guest = mac.strip_prefix("fe").map_or_else(|| mac.clone(), |rest| format!("fa{rest}"));
+        let tied = schema.tied("instances", own, &format!("virtual_interfaces.{key}"));
         return vec![format!(
-            "JOIN virtual_interfaces ON virtual_interfaces.{key} = instances.{own} AND {} \
+            "JOIN virtual_interfaces ON {tied} AND {} \
              WHERE virtual_interfaces.address IN ('{mac}', '{guest}')",
             schema.live("virtual_interfaces")
         )];
@@ -99,8 +100,8 @@ fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
     let libvirts = wanted.strip_prefix("instance-").and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let id = libvirts.filter(|id| format!("instance-{id:08x}") == wanted).or_else(|| wanted.parse().ok());
     let by_id = id.map(|id| format!("WHERE instances.id = {id}"));
-    let by_uuid =
-        is_uuid(wanted).then(|| format!("WHERE instances.uuid = '{}'", wanted.to_ascii_lowercase()));
+    let by_uuid = is_uuid(wanted)
+        .then(|| format!("WHERE {}", schema.tied("instances", "uuid", &format!("'{wanted}'"))));
     by_id.into_iter().chain(by_uuid).collect()
 }
 

@@ -40,23 +40,32 @@ pub(crate) struct Piece<'p> {
 }
 
 pub(crate) fn pieces() -> (String, Vec<Piece<'static>>) {
+    pieces_of(PLANTED)
+}
+
+/// Those of a file that is written as `planted.sql` is, with what stands before the first.
+pub(crate) fn pieces_of(planted: &str) -> (String, Vec<Piece<'_>>) {
     let mut base = String::new();
     let mut pieces: Vec<Piece> = Vec::new();
-    for line in PLANTED.lines() {
+    for line in planted.lines() {
         if let Some(name) = line.strip_prefix("-- plant ").or_else(|| line.strip_prefix("-- near ")) {
             pieces.push(Piece { name, sql: String::new(), finds: Vec::new() });
         } else if let Some(row) = line.strip_prefix("-- finds ") {
             pieces.last_mut().unwrap().finds.push(row);
         } else if !line.starts_with("--") {
-            let insert = INSERTS.iter().find_map(|(short, table)| Some((table, line.strip_prefix(short)?)));
-            let line = insert
-                .map_or(line.to_owned(), |(table, values)| format!("INSERT INTO {table} VALUES {values}"));
+            let line = statement(line);
             let sql = pieces.last_mut().map_or(&mut base, |piece| &mut piece.sql);
             sql.push_str(&line);
             sql.push('\n');
         }
     }
     (base, pieces)
+}
+
+/// A line of `planted.sql` as SQL.
+fn statement(line: &str) -> String {
+    let insert = INSERTS.iter().find_map(|(short, table)| Some((table, line.strip_prefix(short)?)));
+    insert.map_or(line.to_owned(), |(table, values)| format!("INSERT INTO {table} VALUES {values}"))
 }
 
 /// nova's tables without what keeps them consistent: older ones had neither unique nor foreign keys, and rows are
