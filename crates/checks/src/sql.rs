@@ -9,23 +9,17 @@ pub(crate) fn string(text: &str) -> Option<String> {
     (!is_odd).then(|| format!("'{}'", text.replace('\'', "''")))
 }
 
+/// The repair by hopline itself, before the statements that do it by hand.
+pub(crate) fn by_hopline(command: &str) -> Remedy {
+    Remedy::by_hopline(command, "it stands for the statements below")
+}
+
 /// In place of a statement that cannot be typed for what this column holds.
 pub(crate) fn untypable(column: &str) -> Remedy {
     Remedy {
         command: String::new(),
         undo: String::new(),
         note: format!("no statement for this row: its {column} has characters that no name has"),
-    }
-}
-
-/// The repair by hopline itself, which looks again in one transaction and puts what was there on record.
-pub(crate) fn by_hopline(command: &str) -> Remedy {
-    Remedy {
-        command: format!("hopline db {command} --apply"),
-        undo: "hopline db undo".to_owned(),
-        note: "in place of the statement below; without --apply it says what it would do, and `hopline db undo` \
-               lists what to take back"
-            .to_owned(),
     }
 }
 

@@ -108,14 +108,16 @@ fn repairs_that_a_series_cannot_be_told_are_not_printed() {
         make_sqlite(&path, sql);
         let checked = cloud::check(&DatabaseUrl::sqlite(path), PATIENCE, &Clock::default(), |_| ()).unwrap();
         let remedies = checked.found.iter().flat_map(|found| found.finding(ROWS_MAX).remedy);
-        remedies.map(|remedy| (remedy.command, remedy.note)).collect::<Vec<_>>()
+        let by_hand = remedies.filter(|remedy| !remedy.command.starts_with("hopline "));
+        by_hand.map(|remedy| (remedy.command, remedy.note)).collect::<Vec<_>>()
     };
     let essex = &whole(include_str!("fixtures/essex.sql"));
-    let flags = "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_id = NULL, ";
+    let set = "UPDATE fixed_ips SET allocated = FALSE, leased = FALSE, instance_id = NULL, virtual_interface_id = NULL, \
+               updated_at = datetime('now')";
     let row = "WHERE id = 2 AND instance_id = 2 AND deleted = 0 AND NOT EXISTS (SELECT 1 FROM floating_ips AS hung \
                WHERE hung.fixed_ip_id = 2 AND hung.deleted = 0)";
     let [(command, _)] = <[_; 1]>::try_from(repairs(essex)).unwrap();
-    assert_eq!(command, format!("{flags}virtual_interface_id = NULL {row}"));
+    assert_eq!(command, format!("{set} {row}"));
     let orphan = "UPDATE fixed_ips SET instance_id = NULL, allocated = 0, leased = 0 WHERE id = 2;\
                   INSERT INTO virtual_interfaces VALUES (9, 'fa:16:3e:00:00:09', 1, 2, 'dddd', 0);";
     let marked = "UPDATE virtual_interfaces SET deleted = TRUE WHERE id = 9 AND address = 'fa:16:3e:00:00:09' AND \

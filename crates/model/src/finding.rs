@@ -142,3 +142,15 @@ pub struct Remedy {
     /// Blast radius; empty for none.
     pub note: String,
 }
+
+impl Remedy {
+    /// A change of the database that hopline itself makes, looking again in one transaction and putting what was there
+    /// on record; `command` is what goes behind `hopline db`, and `note` what it disturbs.
+    pub fn by_hopline(command: &str, note: &str) -> Remedy {
+        Remedy {
+            command: format!("hopline db {command} --apply"),
+            undo: "hopline db undo ID".to_owned(),
+            note: format!("without --apply it says what it would do, and with it the ID of its undo; {note}"),
+        }
+    }
+}

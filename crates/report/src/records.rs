@@ -46,10 +46,16 @@ fn of_finding(page: &mut Page<'_>, finding: &Finding) -> io::Result<()> {
         page.columns(4, &[plain("-")], &[plain(&row.text)])?;
     }
     let shown = if page.style.verbose { finding.remedy.len() } else { REPAIRS_MAX };
-    for remedy in finding.remedy.iter().take(shown) {
+    let told = finding.remedy.get(..shown).unwrap_or(&finding.remedy);
+    for (at, remedy) in told.iter().enumerate() {
         match remedy.command.as_str() {
             "" => page.columns(4, &[plain("fix:")], &[plain(&remedy.note)])?,
             command => page.verbatim(4, "fix: ", command)?,
+        }
+        // Of several that are taken back in the same way it is said once.
+        let is_said_below = told.get(at + 1).is_some_and(|next| next.undo == remedy.undo);
+        if !remedy.undo.is_empty() && !is_said_below {
+            page.verbatim(4, "undo: ", &remedy.undo)?;
         }
     }
     match finding.remedy.len().saturating_sub(shown) {

@@ -71,15 +71,17 @@ fn db_check() {
             "floating_ips {id}: address 203.0.113.{id}, fixed_ip_id 17, whose instance was deleted"
         ),
     };
-    let remedy = |id: u32| Remedy {
+    let note = "one row; the address is free for its project again";
+    let by_hopline = |id: u32| Remedy::by_hopline(&format!("repair floating-ip-leaked {id}"), note);
+    let by_hand = |id: u32| Remedy {
         command: format!("UPDATE floating_ips SET fixed_ip_id = NULL WHERE id = {id}"),
-        undo: format!("UPDATE floating_ips SET fixed_ip_id = 17 WHERE id = {id}"),
-        note: "one row; the address is free for its project again".to_owned(),
+        undo: String::new(),
+        note: note.to_owned(),
     };
     let leaked = Finding {
         hop: samples::place("database", "floating_ips", Stage::Service),
         evidence: (31..=33).map(row).collect(),
-        remedy: (31..=33).map(remedy).collect(),
+        remedy: (31..=33).map(by_hopline).chain((31..=33).map(by_hand)).collect(),
         cause: "Their instance was deleted while nova-network did not listen.".to_owned(),
         ..samples::leaked_row()
     };

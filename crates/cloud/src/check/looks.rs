@@ -7,7 +7,7 @@ use model::finding::EvidenceKind;
 use model::{Intent, Snapshot};
 
 use super::letters::Uuids;
-use super::repairs::statement;
+use super::repairs::by_hand;
 use super::words::{For, Words, columns};
 use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, Spec, caches, networks};
 use crate::cells::Cell;
@@ -144,7 +144,7 @@ async fn look_for(
 ) -> Result<Inconsistency, sqlx::Error> {
     let [server, people] = [For::Server, For::People].map(|reader| words(schema, clock, uuids, reader));
     let mut found =
-        Inconsistency { repair: statement(schema, check.inconsistency.repair), ..Inconsistency::none(check) };
+        Inconsistency { repair: by_hand(schema, check.inconsistency.repair), ..Inconsistency::none(check) };
     match &check.inconsistency.look {
         Look::Sql(sql) => {
             found.select = people.of(sql);

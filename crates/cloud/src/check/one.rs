@@ -4,7 +4,7 @@ use super::braces::replaced;
 use super::letters::Uuids;
 use super::looks::words;
 use super::repairs::statement;
-use super::told::{command, filled, is_number, untypable};
+use super::told::{changes, command, filled, is_number, untypable};
 use super::words::{For, TABLES};
 use super::{Clock, DB_CATALOGUE, Look, Spec, caches, networks};
 use crate::cells::Cell;
@@ -84,7 +84,7 @@ pub(crate) async fn repair(
     if let Some(column) = untypable(spec, &row) {
         return Ok(Repair::Unsayable(format!("its {column} has characters that no name has")));
     }
-    if !spec.repair.starts_with("UPDATE ") {
+    if !changes(spec) {
         return Ok(Repair::NoStatement { instead: command(spec, &sql, &row), note: spec.note });
     }
     let summary = filled(spec, spec.one, &row, |_, cell| cell.unwrap_or("none").to_owned());

@@ -76,6 +76,25 @@ pub(super) fn statement(schema: &Schema, repair: &str) -> Result<String, String>
     }
 }
 
+/// The same as a person types it, who also notes when the row was changed or deleted, as nova does: by the one it gives
+/// addresses out in turn, and waits for those that were given back.
+pub(super) fn by_hand(schema: &Schema, repair: &str) -> Result<String, String> {
+    let said = statement(schema, repair)?;
+    let Some((table, (set, condition))) = said
+        .strip_prefix("UPDATE ")
+        .and_then(|rest| rest.split_once(" SET "))
+        .and_then(|(table, rest)| Some((table, rest.split_once(" WHERE ")?)))
+    else {
+        return Ok(said);
+    };
+    let deletes = set.contains(&format!("deleted = {}", Series::of(schema, table).mark));
+    let column = if deletes { "deleted_at" } else { "updated_at" };
+    if !schema.has(table, column) {
+        return Ok(said);
+    }
+    Ok(format!("UPDATE {table} SET {set}, {column} = {} WHERE {condition}", schema.now()))
+}
+
 /// nova ties no floating IP to a row that is nobody's: what hangs there was left behind, and would lead to whoever gets
 /// the address next.
 fn unhung(schema: &Schema) -> String {

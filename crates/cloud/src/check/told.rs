@@ -58,7 +58,7 @@ impl Inconsistency {
                 return vec![Remedy { command, undo, note: format!("no statement for its rows: {why}") }];
             }
         };
-        let repair = |row: &Vec<Cell>| match untypable(spec, row) {
+        let by_hand = |row: &Vec<Cell>| match untypable(spec, row) {
             None => Remedy {
                 command: command(spec, template, row),
                 undo: String::new(),
@@ -70,9 +70,18 @@ impl Inconsistency {
                 note: format!("no statement for this row: its {column} has characters that no name has"),
             },
         };
-        let mut remedy: Vec<Remedy> = self.rows.iter().take(REPAIRS_MAX).map(repair).collect();
+        let rows = self.rows.iter().take(REPAIRS_MAX);
+        let by_hopline = rows.clone().filter_map(|row| self.by_hopline(spec, row));
+        let mut remedy: Vec<Remedy> = by_hopline.chain(rows.map(by_hand)).collect();
         remedy.dedup();
         remedy
+    }
+
+    /// What `hopline db repair` takes: a change of a row by a statement that can be typed.
+    fn by_hopline(&self, spec: &Spec, row: &[Cell]) -> Option<Remedy> {
+        let id: u64 = row.first()?.as_deref()?.parse().ok()?;
+        let is_done = changes(spec) && untypable(spec, row).is_none();
+        is_done.then(|| Remedy::by_hopline(&format!("repair {} {id}", self.check.code), spec.note))
     }
 
     fn instances(&self, spec: &Spec) -> Vec<String> {
@@ -128,6 +137,11 @@ fn typed(_column: &str, cell: Option<&str>) -> String {
     shell::operand(cell.unwrap_or_default())
 }
 
+/// The repair changes a row: what only reads, and what is typed elsewhere, hopline does not do itself.
+pub(super) fn changes(spec: &Spec) -> bool {
+    spec.repair.starts_with("UPDATE ")
+}
+
 /// Typed into the database's own client, and not into a shell.
 pub(super) fn is_sql(repair: &str) -> bool {
     ["UPDATE ", "SELECT "].iter().any(|verb| repair.starts_with(verb))
@@ -173,12 +187,36 @@ mod tests {
         Inconsistency { check, kind, select, count: 1, rows: vec![row], repair }.finding(1)
     }
 
+    /// The statement that is typed in place of hopline's own repair.
+    fn by_hand(finding: &Finding) -> &str {
+        let mut commands = finding.remedy.iter().map(|remedy| remedy.command.as_str());
+        commands.find(|command| command.starts_with("UPDATE ")).unwrap_or_else(|| panic!("{finding:?}"))
+    }
+
+    #[test]
+    fn what_hopline_repairs_itself_is_told_first_with_its_undo() {
+        let finding = found("host-address-in-use", &["7", "10.0.0.7", "c2", "c1", "u", "web1"]);
+        let [first, by_hand] = finding.remedy.as_slice() else { panic!("{finding:?}") };
+        assert_eq!(first.command, "hopline db repair host-address-in-use 7 --apply");
+        assert_eq!(first.undo, "hopline db undo ID");
+        assert!(first.note.starts_with("without --apply it says what it would do"), "{first:?}");
+        assert!(first.note.ends_with(by_hand.note.as_str()), "{first:?}");
+        // It repairs neither what another program must, nor a row of which it reads no more than that it is there.
+        for code in ["info-cache-differs", "fixed-ip-without-vif", "domain-of-deleted-instance"] {
+            let finding = found(code, &["7"; 10]);
+            assert!(
+                finding.remedy.iter().all(|remedy| !remedy.command.starts_with("hopline ")),
+                "{finding:?}"
+            );
+        }
+    }
+
     #[test]
     fn what_a_row_holds_does_not_become_a_statement() {
         let finding =
             found("host-address-in-use", &["7", "10.0.0.7", "{instance}' x", "c1", "u", "' OR 1=1 -- "]);
         assert_eq!(
-            finding.remedy[0].command,
+            by_hand(&finding),
             "UPDATE fixed_ips SET host = NULL WHERE id = 7 AND host = '{instance}'' x' AND instance_uuid = 'u' AND \
              deleted = 0"
         );
@@ -188,7 +226,7 @@ mod tests {
     #[test]
     fn a_project_of_digits_is_a_string() {
         let finding = found("float-without-project", &["7", "203.0.113.7", "9", "12345", "web1"]);
-        assert!(finding.remedy[0].command.contains("project_id = '12345' WHERE id = 7 "), "{finding:?}");
+        assert!(by_hand(&finding).contains("project_id = '12345' WHERE id = 7 "), "{finding:?}");
     }
 
     #[test]
@@ -200,7 +238,7 @@ mod tests {
         }
         // The repair does not say the instance's name.
         let finding = found("host-address-in-use", &["7", "10.0.0.7", "c2", "c1", "u", "we\\b"]);
-        assert!(finding.remedy[0].command.starts_with("UPDATE "), "{finding:?}");
+        assert!(by_hand(&finding).starts_with("UPDATE fixed_ips "), "{finding:?}");
     }
 
     #[test]

@@ -37,11 +37,11 @@ pub(crate) fn apply(url: &DatabaseUrl, ask: &Ask, folder: &Path) -> Result<Strin
     cloud::apply(url, PATIENCE, ask, &clock(), &change, folder).map(|applied| applied.id)
 }
 
-/// The rows of the findings whose remedy is a statement that writes.
+/// The rows of the findings that hopline repairs itself.
 pub(crate) fn repairs(url: &DatabaseUrl) -> Vec<(String, u64)> {
     let checked = cloud::check(url, PATIENCE, &clock(), |_| ()).unwrap();
     let findings = checked.found.iter().map(|found| found.finding(ROWS_MAX));
-    let writes = |finding: &model::Finding| finding.remedy[0].command.starts_with("UPDATE ");
+    let writes = |finding: &model::Finding| finding.remedy[0].command.starts_with("hopline db repair ");
     let of_rows = findings.filter(writes).flat_map(|finding| {
         let id = |text: &str| text.split([' ', ':']).nth(1).unwrap().parse().unwrap();
         let ids: Vec<u64> = finding.evidence.iter().map(|row| id(&row.text)).collect();
