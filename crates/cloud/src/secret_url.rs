@@ -1,13 +1,16 @@
 //! Database URLs as nova.conf and the site file write them (SQLAlchemy's form), with the password kept
 //! out of everything that prints.
 
-use std::collections::BTreeMap;
+mod parse;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::tls::{self, Tls};
+use crate::tls::Tls;
 
 /// Where nova's database is and how to log in. Prints without its password.
 #[derive(Clone)]
@@ -98,11 +101,12 @@ pub enum UrlError {
 }
 
 impl DatabaseUrl {
-    /// Reads `mysql://`, `mariadb://`, `postgresql://` (each with any `+driver`), `sqlite:PATH` and
-    /// `sqlite:///ABSOLUTE`. `${NAME}` is replaced by that environment variable as if its value stood
-    /// there; user and password are %-decoded; the last `@` ends the password, as in SQLAlchemy.
+    /// Reads `mysql://`, `mariadb://`, `postgresql://` (each with any `+driver`), `sqlite:PATH` and SQLAlchemy's
+    /// `sqlite:///RELATIVE` and `sqlite:////ABSOLUTE`. `${NAME}` is replaced by that environment variable as if its
+    /// value stood there; user and password are %-decoded; the last `@` ends the password, as in SQLAlchemy, and what
+    /// the query says of server and account has the last word.
     pub fn parse(text: &str) -> Result<DatabaseUrl, UrlError> {
-        parse_with(text, |name| std::env::var(name).ok())
+        parse::parse_with(text, |name| std::env::var(name).ok())
     }
 
     /// A SQLite file.
@@ -118,18 +122,37 @@ impl DatabaseUrl {
         }
     }
 
-    /// Blanks out the password wherever a driver's or server's message may repeat it.
+    /// Blanks out the password wherever a driver's or server's message may repeat it. Within what this URL shows of
+    /// itself and what servers say to everybody it stays, since there it is not the password: a user's name has to be
+    /// readable, and a word that is missing in a sentence that everybody knows would tell what it is.
     pub(crate) fn without_password(&self, message: &str) -> String {
-        let password = match &self.target {
-            Target::Sqlite(_) => None,
-            Target::MySql(server) | Target::Postgres(server) => server.password.as_deref(),
+        let (Target::MySql(server) | Target::Postgres(server)) = &self.target else {
+            return printable(message);
         };
-        match password {
-            Some(password) if !password.is_empty() => printable(&message.replace(password, "***")),
-            Some(_) | None => printable(message),
+        let Some(password) = server.password.as_deref() else { return printable(message) };
+        let shown = [Some(server.host.as_str()), server.user.as_deref(), Some(server.database.as_str())];
+        let shown = shown.into_iter().flatten().chain(SAID_TO_EVERYBODY);
+        let places = shown.flat_map(|word| message.match_indices(word));
+        let places: Vec<_> = places.map(|(at, word)| at..at + word.len()).collect();
+        let (mut text, mut rest) = (String::with_capacity(message.len()), 0);
+        for (at, _) in message.match_indices(password) {
+            let end = at + password.len();
+            if places.iter().any(|place| place.start <= at && end <= place.end) {
+                continue;
+            }
+            text.push_str(message.get(rest..at).unwrap_or_default());
+            text.push_str("***");
+            rest = end;
         }
+        text.push_str(message.get(rest..).unwrap_or_default());
+        printable(&text)
     }
 }
+
+/// What MySQL (`ER_ACCESS_DENIED_ERROR`) and PostgreSQL (`src/backend/libpq/auth.c auth_failed`) say to whoever does not
+/// get in.
+const SAID_TO_EVERYBODY: [&str; 3] =
+    ["Access denied for user '", "(using password: YES)", "password authentication failed for user \""];
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,261 +193,4 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     out
-}
-
-fn parse_with(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<DatabaseUrl, UrlError> {
-    let text = expand(text.trim(), &variable)?;
-    let (scheme, rest) = text.split_once(':').ok_or(UrlError::NoScheme)?;
-    let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
-    if scheme.is_empty() || !scheme.chars().all(is_scheme) {
-        return Err(UrlError::NoScheme);
-    }
-    let scheme = scheme.to_ascii_lowercase();
-    let kind = scheme.split_once('+').map_or(scheme.as_str(), |(kind, _driver)| kind);
-    if kind == "sqlite" {
-        return Ok(DatabaseUrl { target: Target::Sqlite(sqlite_path(rest)?) });
-    }
-    let rest = rest.strip_prefix("//").ok_or(UrlError::NoScheme)?;
-    let target = match kind {
-        "mysql" | "mariadb" => Target::MySql(server(rest, "unix_socket", tls::of_mysql)?),
-        "postgresql" | "postgres" => {
-            let with_environment =
-                |parameters: &_| tls::of_postgres(&tls::with_libpqs(parameters, &variable));
-            let server = server(rest, "host", with_environment)?;
-            // As libpq does, and the driver; known here, it is kept out of what prints as well.
-            let of_environment = || variable("PGPASSWORD").filter(|password| !password.is_empty());
-            let password = server.password.clone().or_else(of_environment);
-            Target::Postgres(Server { password, ..server })
-        }
-        _ => return Err(UrlError::UnknownScheme { scheme: kind.to_owned() }),
-    };
-    Ok(DatabaseUrl { target })
-}
-
-/// Replaces each `${NAME}`. What a variable holds is not looked into for further ones.
-fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, UrlError> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let (name, tail) = after.split_once('}').ok_or(UrlError::BadVariable)?;
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(UrlError::BadVariable);
-        }
-        let value = variable(name).ok_or_else(|| UrlError::Unset { name: name.to_owned() })?;
-        out.push_str(before);
-        out.push_str(&value);
-        rest = tail;
-    }
-    out.push_str(rest);
-    Ok(out)
-}
-
-/// `PATH`, `//PATH`, `///ABSOLUTE` or, as SQLAlchemy has it, `////ABSOLUTE`.
-fn sqlite_path(rest: &str) -> Result<PathBuf, UrlError> {
-    let path = rest.split_once('?').map_or(rest, |(path, _)| path);
-    let path = path.strip_prefix("//").unwrap_or(path);
-    let path = if path.starts_with("//") { path.split_at(1).1 } else { path };
-    if path.is_empty() || path == "/" || path.contains(":memory:") {
-        return Err(UrlError::NoFile);
-    }
-    Ok(PathBuf::from(path))
-}
-
-/// `[USER[:PASSWORD]@][HOST][:PORT]/DATABASE[?QUERY]`
-fn server(
-    rest: &str,
-    socket_parameter: &str,
-    tls: impl Fn(&BTreeMap<String, String>) -> Result<Tls, UrlError>,
-) -> Result<Server, UrlError> {
-    let (account, place) = match rest.rsplit_once('@') {
-        Some((account, _)) if has_query(account) => return Err(UrlError::AtInQuery),
-        Some((account, place)) => (Some(account), place),
-        None => (None, rest),
-    };
-    let (user, password) = match account.map(|a| a.split_once(':').map_or((a, None), |(u, p)| (u, Some(p)))) {
-        Some((user, password)) => (Some(decode(user)), password.map(decode)),
-        None => (None, None),
-    };
-    let (place, query) = place.split_once('?').unwrap_or((place, ""));
-    let (address, database) = place.split_once('/').ok_or(UrlError::NoDatabase)?;
-    let (host, port) = host_and_port(address)?;
-    if database.is_empty() {
-        return Err(UrlError::NoDatabase);
-    }
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let parameters: BTreeMap<_, _> = pairs.map(|(key, value)| (decode(key), decode(value))).collect();
-    let socket = parameters.get(socket_parameter).filter(|p| p.starts_with('/')).map(PathBuf::from);
-    Ok(Server {
-        host: host.to_owned(),
-        port,
-        user: user.filter(|u| !u.is_empty()),
-        password,
-        database: decode(database),
-        socket,
-        tls: tls(&parameters)?,
-    })
-}
-
-/// What should be a user and a password goes on to a database and a parameter: `USER:PASSWORD@HOST/DATABASE?KEY=VALUE`,
-/// or `HOST/DATABASE?KEY=VALUE`.
-fn has_query(account: &str) -> bool {
-    let behind = account.split_once('@').map_or(account, |(_, place)| place);
-    let query = behind.split_once('/').and_then(|(_, database)| database.split_once('?'));
-    query.is_some_and(|(_, query)| query.contains('='))
-}
-
-fn host_and_port(address: &str) -> Result<(&str, Option<u16>), UrlError> {
-    let (host, port) = match address.strip_prefix('[').and_then(|a| a.split_once(']')) {
-        Some((v6, "")) => (v6, None),
-        Some((v6, port)) => (v6, Some(port.strip_prefix(':').ok_or(UrlError::BadPort)?)),
-        None => address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port))),
-    };
-    match port {
-        None | Some("") => Ok((host, None)),
-        Some(port) => match port.parse() {
-            Ok(0) | Err(_) => Err(UrlError::BadPort),
-            Ok(port) => Ok((host, Some(port))),
-        },
-    }
-}
-
-/// %-decodes; what is no escape stays as it is, since passwords with a bare `%` are common.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        match (byte, tail) {
-            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                out.push(hex_digit(*high) << 4 | hex_digit(*low));
-                rest = after;
-            }
-            _ => {
-                out.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Value of an ASCII hex digit.
-fn hex_digit(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<DatabaseUrl, UrlError> {
-        parse_with(text, |name| (name == "PW").then(|| "s3cr3t@x".to_owned()))
-    }
-
-    fn account(url: &DatabaseUrl) -> &Server {
-        match &url.target {
-            Target::MySql(server) | Target::Postgres(server) => server,
-            Target::Sqlite(_) => panic!("{url} is a file"),
-        }
-    }
-
-    #[test]
-    fn sqlalchemy_forms_are_read() {
-        let url = parse("mysql+pymysql://nova:p%40ss%2Fw%25d@db.example:3307/nova?charset=utf8").unwrap();
-        let server = account(&url);
-        assert_eq!((server.host.as_str(), server.port), ("db.example", Some(3307)));
-        assert_eq!(server.password.as_deref(), Some("p@ss/w%d"));
-        assert_eq!(url.to_string(), "mysql://nova@db.example:3307/nova");
-
-        let url = parse("postgresql+psycopg2://nova:x%zz@[2001:db8::1]/nova").unwrap();
-        assert_eq!(account(&url).password.as_deref(), Some("x%zz"));
-        assert_eq!(url.to_string(), "postgresql://nova@[2001:db8::1]/nova");
-
-        let url = parse("mariadb://nova@localhost/nova?unix_socket=/run/mysqld/mysqld.sock").unwrap();
-        assert_eq!(account(&url).socket.as_deref(), Some("/run/mysqld/mysqld.sock".as_ref()));
-        assert_eq!(url.to_string(), "mysql://nova@unix(/run/mysqld/mysqld.sock)/nova");
-    }
-
-    #[test]
-    fn an_at_sign_in_the_query_makes_no_host_of_what_follows() {
-        for query in [
-            "mysql+pymysql://nova:pw@db/nova?ssl_ca=/etc/a@b/ca.pem",
-            "mysql://db/nova?ssl_ca=/etc/a@b/ca.pem",
-            "mysql:///nova?unix_socket=/run/a@b/s",
-        ] {
-            let refused = parse(query);
-            assert!(matches!(refused, Err(UrlError::AtInQuery)), "{query}: {refused:?}");
-        }
-        assert!(parse("mysql://nova:pw@db/nova?ssl_ca=/etc/a%40b/ca.pem").is_ok());
-        assert!(parse("mysql://nova:p?=@db/nova").is_ok());
-    }
-
-    #[test]
-    fn a_bare_at_sign_and_slash_belong_to_the_password() {
-        let url = parse("mysql://nova:a@b/c:d@db/nova").unwrap();
-        assert_eq!(account(&url).password.as_deref(), Some("a@b/c:d"));
-        assert_eq!(url.to_string(), "mysql://nova@db/nova");
-    }
-
-    #[test]
-    fn sqlite_paths() {
-        let expected = [
-            ("sqlite:nova.db", "nova.db"),
-            ("sqlite:/var/lib/nova.db", "/var/lib/nova.db"),
-            ("sqlite://nova.db", "nova.db"),
-            ("sqlite:///var/lib/nova.db?mode=ro", "/var/lib/nova.db"),
-            ("sqlite:////var/lib/nova.db", "/var/lib/nova.db"),
-            ("sqlite+pysqlite:////var/lib/nova.db", "/var/lib/nova.db"),
-        ];
-        for (text, path) in expected {
-            match parse(text).unwrap().target {
-                Target::Sqlite(found) => assert_eq!(found, PathBuf::from(path), "{text}"),
-                Target::MySql(_) | Target::Postgres(_) => panic!("{text} is a file"),
-            }
-        }
-        for text in ["sqlite:", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite::memory:"] {
-            assert_eq!(parse(text).unwrap_err(), UrlError::NoFile, "{text}");
-        }
-    }
-
-    #[test]
-    fn variables_are_expanded_and_a_missing_one_is_named() {
-        let url = parse("mysql://nova:${PW}@db/nova").unwrap();
-        assert_eq!(account(&url).password.as_deref(), Some("s3cr3t@x"));
-        let error = parse("mysql://nova:${NOVA_PW}@db/nova").unwrap_err();
-        assert_eq!(error, UrlError::Unset { name: "NOVA_PW".into() });
-        assert!(error.to_string().contains("NOVA_PW is not set"), "{error}");
-        assert_eq!(parse("mysql://nova:${PW@db/nova").unwrap_err(), UrlError::BadVariable);
-    }
-
-    #[test]
-    fn errors_are_told_apart() {
-        assert_eq!(parse("nova").unwrap_err(), UrlError::NoScheme);
-        assert_eq!(parse("mysql:nova").unwrap_err(), UrlError::NoScheme);
-        assert_eq!(parse("oracle://x/y").unwrap_err(), UrlError::UnknownScheme { scheme: "oracle".into() });
-        assert_eq!(parse("mysql://nova:pw@db").unwrap_err(), UrlError::NoDatabase);
-        assert_eq!(parse("mysql://nova:pw@db/?x=y").unwrap_err(), UrlError::NoDatabase);
-        assert_eq!(parse("mysql://nova:pw/nova").unwrap_err(), UrlError::BadPort);
-    }
-
-    #[test]
-    fn a_password_of_the_environment_is_as_secret_as_one_of_the_url() {
-        let variable = |name: &str| (name == "PGPASSWORD").then(|| "hunter2".to_owned());
-        let url = parse_with("postgresql://nova@db/nova", variable).unwrap();
-        assert_eq!(account(&url).password.as_deref(), Some("hunter2"));
-        assert_eq!(url.without_password("no pg_hba line for 'hunter2'"), "no pg_hba line for '***'");
-        assert!(!format!("{url} {url:?}").contains("hunter2"));
-        let url = parse_with("postgresql://nova:own@db/nova", variable).unwrap();
-        assert_eq!(account(&url).password.as_deref(), Some("own"), "the URL has the last word");
-        let url = parse_with("mysql://nova@db/nova", variable).unwrap();
-        assert_eq!(account(&url).password, None);
-    }
-
-    #[test]
-    fn what_a_server_says_is_shown_without_password_and_escapes() {
-        let url = parse("mysql://nova:hunter2@db/nova").unwrap();
-        assert_eq!(url.without_password("no \u{1b}[31m for 'hunter2'"), "no \\u{1b}[31m for '***'");
-    }
 }

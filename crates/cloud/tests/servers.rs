@@ -101,6 +101,7 @@ fn mariadb_is_read_and_refuses_in_clear_words() {
     );
     let account = format!("nova:{}@127.0.0.1:{port}", PASSWORD.1);
     assert_queens(&read(&format!("mysql+pymysql://{account}/nova?charset=utf8&read_timeout=60")).unwrap());
+    assert_queens(&read(&format!("mysql://nova:{}@127.0.0.1/nova?port={port}", PASSWORD.1)).unwrap());
     let socket = dir.path().join("mysqld.sock").display().to_string();
     let by_socket = format!("mariadb://nova:{}@/nova?unix_socket={socket}", PASSWORD.1);
     assert_queens(&read(&by_socket).unwrap());
@@ -117,6 +118,17 @@ fn mariadb_is_read_and_refuses_in_clear_words() {
     let error = read(&format!("mysql://{account}/other")).unwrap_err();
     assert!(matches!(&error, DatabaseError::NotNova { missing, .. } if missing.len() == 5), "{error:?}");
     assert_no_password(&error);
+
+    // An empty password is none; one that is the user's name as well leaves that name readable.
+    for given in ["nova", "nova:"] {
+        let error = read(&format!("mysql://{given}@127.0.0.1:{port}/nova")).unwrap_err();
+        assert!(matches!(error, DatabaseError::Login { .. }), "{error:?}");
+        assert!(error.to_string().contains("'nova'@'localhost' (using password: NO)"), "{error}");
+    }
+    let error = read(&format!("mysql://nova:nova@127.0.0.1:{port}/nova")).unwrap_err();
+    assert!(error.to_string().contains("'nova'@'localhost' (using password: YES)"), "{error}");
+    run!(admin, "CREATE USER blank@localhost IDENTIFIED BY ''; GRANT SELECT ON nova.* TO blank@localhost");
+    assert_queens(&read(&format!("mysql://blank:@127.0.0.1:{port}/nova")).unwrap());
 
     run!(
         admin,
@@ -160,6 +172,10 @@ fn postgresql_is_read_and_refuses_in_clear_words() {
     let by_socket = format!("postgresql://nova:{}@:{port}/nova?host={}", PASSWORD.1, dir.path().display());
     assert_queens(&read(&by_socket).unwrap());
     assert_shown(&DatabaseUrl::parse(&by_socket).unwrap());
+    let by_query = format!("postgresql:///nova?user=nova&host={}&port={port}", dir.path().display());
+    assert_queens(&read(&format!("{by_query}&password={}", PASSWORD.1)).unwrap());
+    let error = read(&format!("postgresql://nova:nova@127.0.0.1:{port}/nova")).unwrap_err();
+    assert!(error.to_string().contains("failed for user \"nova\""), "{error}");
 
     let error = read(&format!("postgresql://nova:not-it@127.0.0.1:{port}/nova")).unwrap_err();
     assert!(matches!(error, DatabaseError::Login { .. }), "{error:?}");

@@ -29,8 +29,11 @@ pub(super) fn of(source: &Source<'_>, cloud: &CloudTable) -> Result<Option<Datab
         let url = of_nova_conf(&path);
         return url.map(Some).map_err(|what| source.failure(&written.span(), what));
     }
-    let url = DatabaseUrl::parse(&anchored(source, written.get_ref()));
-    url.map(Some).map_err(|error| source.failure(&written.span(), error))
+    let url =
+        DatabaseUrl::parse(written.get_ref()).map_err(|error| source.failure(&written.span(), error))?;
+    // The path of a file is meant from the site file's own folder, like every path in it.
+    let file = url.file().map(|path| DatabaseUrl::sqlite(source.beside(path)));
+    Ok(Some(file.unwrap_or(url)))
 }
 
 /// The nova.conf that tells the address, where one does.
@@ -53,16 +56,13 @@ fn of_nova_conf(path: &Path) -> Result<DatabaseUrl, String> {
     })?;
     // nova has replaced its own references; what is left of a `$` is the password's.
     let url = DatabaseUrl::parse(&told.replace('$', "%24"));
-    url.map_err(|error| format!("the connection in {shown} cannot be used: {error}"))
-}
-
-/// A relative `sqlite:PATH` is meant from the site file's own folder, like every path in it. One
-/// that starts with `${ENV_VAR}` is as the variable says.
-fn anchored(source: &Source<'_>, address: &str) -> String {
-    match address.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() && !path.starts_with(['/', '$', ':']) => {
-            format!("sqlite:{}", source.beside(Path::new(path)).display())
-        }
-        Some(_) | None => address.to_owned(),
+    let url = url.map_err(|error| format!("the connection in {shown} cannot be used: {error}"))?;
+    match url.file() {
+        Some(file) if file.is_relative() => Err(format!(
+            "the connection in {shown} is the file {}, which nova means from wherever it was started; \
+             name it here as `database = \"sqlite:PATH\"`",
+            file.display()
+        )),
+        Some(_) | None => Ok(url),
     }
 }

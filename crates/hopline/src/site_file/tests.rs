@@ -52,6 +52,21 @@ fn the_contracts_example_is_read() {
 }
 
 #[test]
+fn a_relative_path_of_a_database_is_meant_from_the_site_files_folder() {
+    for (written, path) in [
+        ("sqlite:nova.sqlite", "/etc/hopline/nova.sqlite"),
+        ("sqlite:///db/nova.sqlite", "/etc/hopline/db/nova.sqlite"),
+        ("sqlite+pysqlite:///nova.sqlite", "/etc/hopline/nova.sqlite"),
+        ("sqlite:${CARGO_PKG_NAME}.db", "/etc/hopline/hopline.db"),
+        ("sqlite:/srv/nova.sqlite", "/srv/nova.sqlite"),
+        ("sqlite:////srv/nova.sqlite", "/srv/nova.sqlite"),
+    ] {
+        let site = parsed(&GOOD.replace("sqlite:nova.sqlite", written)).unwrap();
+        assert_eq!(site.database.unwrap().file(), Some(Path::new(path)), "{written}");
+    }
+}
+
+#[test]
 fn novas_own_file_tells_its_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("site.toml");
@@ -65,9 +80,12 @@ fn novas_own_file_tells_its_database() {
     let essex = "[DEFAULT]\nsql_connection=mysql://nova:s3cr3t@10.0.0.1:3307/nova\n";
     assert_eq!(of(essex).unwrap(), "mysql://nova@10.0.0.1:3307/nova");
     assert_eq!(of(queens).unwrap(), "mysql://nova@db/nova");
+    let file = "[database]\nconnection = sqlite:////var/lib/nova/nova.sqlite\n";
+    assert_eq!(of(file).unwrap(), "sqlite:/var/lib/nova/nova.sqlite");
     for (conf, piece) in [
         ("[DEFAULT]\n", "has neither `connection` in [database] nor"),
         ("[database]\nconnection = nova:s3cr3t\n", "the connection in"),
+        ("[database]\nconnection = sqlite:///nova.sqlite\n", "as `database = \"sqlite:PATH\"`"),
     ] {
         let refused = of(conf).unwrap_err().to_string();
         assert!(refused.contains(piece) && refused.contains("line 24"), "{refused}");
