@@ -77,7 +77,7 @@ fn a_strict_mariadb_is_read_and_checked() {
         admin,
         format!("CREATE DATABASE nova CHARACTER SET utf8; USE nova; {}", include_str!("fixtures/queens.sql"))
     );
-    let url = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/nova", server.port);
+    let url = server.url("nova");
     assert_queens(&read(&url).unwrap());
     let url = DatabaseUrl::parse(&url).unwrap();
     cloud::check(&url, PATIENCE, &cloud::Clock::default(), |_| {}).map(drop).unwrap();
@@ -111,7 +111,7 @@ fn mariadb_is_read_and_refuses_in_clear_words() {
     assert!(matches!(error, DatabaseError::Login { .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("mysql://nova@127.0.0.1:{port}/nova refuses")), "{error}");
     assert_no_password(&error);
-    let error = read(&format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{port}/nowhere")).unwrap_err();
+    let error = read(&server.url("nowhere")).unwrap_err();
     assert!(matches!(error, DatabaseError::Unknown { .. }), "{error:?}");
     let error = read(&format!("mysql://{account}/nowhere")).unwrap_err();
     assert!(matches!(error, DatabaseError::Denied { .. }), "{error:?}");

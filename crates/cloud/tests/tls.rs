@@ -112,11 +112,11 @@ fn mariadb_that_cannot_do_what_is_demanded() {
             "--ssl-cipher=AES128-SHA".to_owned(),
         ]
     });
-    let base = format!("mysql+pymysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/mysql", old.port);
+    let base = old.url(old.first);
     reaches(&base);
     refuses(&format!("{base}?ssl_ca={ca}"), TlsProblem::Handshake, "TLS 1.2 and 1.3");
     let without = mariadb_with(|_| vec!["--skip-ssl".to_owned()]);
-    let base = format!("mysql+pymysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/mysql", without.port);
+    let base = without.url(without.first);
     reaches(&base);
     refuses(&format!("{base}?ssl_ca={ca}"), TlsProblem::NotOffered, "the server offers none");
 }
@@ -178,7 +178,7 @@ fn postgresql_by_its_socket_needs_no_tls() {
 fn postgresql_whose_certificate_has_expired_and_that_wants_ours() {
     let hba = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
     let (server, ca, _) = only_by_tls(-1, "IP:127.0.0.1", hba);
-    let base = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
+    let base = server.url(server.first);
     refuses(&format!("{base}?sslmode=verify-full&sslrootcert={ca}"), TlsProblem::OutOfTime, "renew it");
     refuses(&format!("{base}?sslmode=require"), TlsProblem::OursRefused, "sslcert and sslkey");
     let own = server.dir.path().join(OF_TEST).join("client").display().to_string();

@@ -60,22 +60,21 @@ fn live(name: &str, url: &str) {
 #[test]
 fn on_mariadb() {
     let server = servers::mariadb();
-    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
-    execute(&format!("{base}/mysql"), "CREATE DATABASE nova");
-    live("ht-lab-maria", &format!("{base}/nova"));
+    execute(&server.url(server.first), "CREATE DATABASE nova");
+    live("ht-lab-maria", &server.url("nova"));
 }
 
 #[test]
 fn on_postgresql() {
     let server = servers::postgresql();
-    live("ht-lab-pg", &format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port));
+    live("ht-lab-pg", &server.url(server.first));
 }
 
 #[test]
 fn a_lab_whose_server_is_gone_is_removed_all_the_same() {
     let server = servers::postgresql();
     let name = "ht-lab-gone";
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
+    let url = server.url(server.first);
     let options = lab::Options { database: Some(url), ..lab::Options::small(name, example()) };
     let lab = lab::up(&options).unwrap();
     drop(server);

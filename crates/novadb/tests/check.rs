@@ -5,20 +5,20 @@
 
 #[path = "support/clean.rs"]
 mod clean;
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use std::collections::BTreeSet;
 
 use cloud::{Access, Clock, Connection, DB_CATALOGUE, DatabaseUrl, ROWS_MAX};
+use databases::{made, mariadb, postgresql};
 use dumped::dump;
 use model::Finding;
 use planted::{PATIENCE, everything, lax_schema, pieces, run, sqlite};
-use servers::ADMIN_PASSWORD;
 use sqlx::Row;
 
 /// Findings whose repairs leave one row of each pair, and the rows that `planted.sql` has in pairs.
@@ -194,36 +194,22 @@ fn three_databases_find_the_same() {
     let in_file = found(&file);
     assert_eq!(sorted(&in_file), sorted(&finds));
     type_all(&file);
-    let (mysql, postgres) = (servers::mariadb(), servers::postgresql());
-    let base = |scheme: &str, user: &str, port: u16, name: &str| {
-        let url = format!("{scheme}://{user}:{ADMIN_PASSWORD}@127.0.0.1:{port}/{name}");
-        DatabaseUrl::parse(&url).unwrap()
-    };
-    run(&base("mysql", "root", mysql.port, "mysql"), "CREATE DATABASE nova");
-    run(&base("mysql", "root", mysql.port, "mysql"), "CREATE DATABASE clean");
-    run(&base("postgresql", "postgres", postgres.port, "postgres"), "CREATE DATABASE clean");
-    let servers = [
-        base("mysql", "root", mysql.port, "nova"),
-        base("postgresql", "postgres", postgres.port, "postgres"),
-    ];
-    for url in servers {
+    let ((mysql, on_mysql), (postgres, on_postgres)) = (mariadb(), postgresql());
+    for url in [on_mysql, on_postgres] {
         run(&url, &all);
         assert_eq!(found(&url), in_file, "{url}");
         type_all(&url);
     }
     // nova's columns for addresses are PostgreSQL's own, which compares them with prefixes itself, takes no word for
     // one, and prints some with their length.
-    run(&base("postgresql", "postgres", postgres.port, "postgres"), "CREATE DATABASE own");
-    let own = base("postgresql", "postgres", postgres.port, "own");
+    let own = made(&postgres, "own");
     let addresses: Vec<&str> = all.lines().filter(|line| !line.contains("'nonsense'")).collect();
     run(&own, &addresses.join("\n").replace("VARCHAR(39)", "INET").replace("VARCHAR(43)", "INET"));
     let row = |found: &String| found.split(':').next().unwrap().to_owned();
     let meant = in_file.iter().filter(|found| !found.contains("nonsense")).map(row);
     assert_eq!(found(&own).iter().map(row).collect::<Vec<_>>(), meant.collect::<Vec<_>>(), "{own}");
     let clean = clean::cloud();
-    for url in
-        [base("mysql", "root", mysql.port, "clean"), base("postgresql", "postgres", postgres.port, "clean")]
-    {
+    for url in [made(&mysql, "clean"), made(&postgres, "clean")] {
         run(&url, &clean);
         // As PostgreSQL does by itself within a minute or two.
         run(&url, if url.to_string().starts_with("postgresql") { "ANALYZE" } else { "SELECT 1" });

@@ -3,14 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/mended.rs"]
 mod mended;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -18,10 +18,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use cloud::{Ask, DatabaseUrl, MendError};
+use databases::{mariadb, mariadb_with, postgresql};
 use dumped::{dump, rows};
 use mended::{apply, clock, each_repair_goes_there_and_back, plan};
 use planted::{PATIENCE, everything, lax_schema, run, sqlite};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 /// Interleavings on each server, and how many the whole proof takes.
@@ -223,10 +223,7 @@ fn in_a_file() {
 
 #[test]
 fn on_mariadb() {
-    let server = servers::mariadb();
-    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
-    run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
-    let url = DatabaseUrl::parse(&format!("{base}/nova")).unwrap();
+    let (server, url) = mariadb();
     all_of_it(&url);
     run(&url, STUCK);
     // What is changed without a transaction could not be taken back.
@@ -249,25 +246,19 @@ fn on_mariadb() {
 #[test]
 fn on_mariadb_that_logs_statements() {
     let logs_statements = ["--log-bin=binlog", "--server-id=1", "--binlog-format=STATEMENT"];
-    let server = servers::mariadb_with(|_| logs_statements.map(str::to_owned).to_vec());
-    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
-    run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
-    let url = DatabaseUrl::parse(&format!("{base}/nova")).unwrap();
+    let (_server, url) = mariadb_with(&logs_statements);
     all_of_it(&url);
 }
 
 #[test]
 fn on_postgresql_with_its_own_types() {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    all_of(&DatabaseUrl::parse(&url).unwrap(), &with_types_of_its_own(&everything()));
+    let (_server, url) = postgresql();
+    all_of(&url, &with_types_of_its_own(&everything()));
 }
 
 #[test]
 fn on_postgresql() {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    let url = DatabaseUrl::parse(&url).unwrap();
+    let (_server, url) = postgresql();
     all_of_it(&url);
     // As a standby: every session begins read-only.
     run(&url, STUCK);

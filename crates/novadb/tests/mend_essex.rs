@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/essex.rs"]
@@ -10,13 +12,11 @@ mod essex;
 mod mended;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use cloud::{DatabaseUrl, ROWS_MAX};
+use databases::{mariadb, postgresql};
 use mended::{clock, each_repair_goes_there_and_back};
 use planted::{PATIENCE, everything, run, sqlite};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 /// `CODE ROW` of all that is found, with the statement that puts it right; each can be said.
@@ -50,11 +50,7 @@ fn on_each_server() {
     let (rows, _) = found(&later);
     let (_dir, file) = sqlite("SELECT 1");
     all_of_it(&file, &rows);
-    let mysql = servers::mariadb();
-    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", mysql.port);
-    run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
-    all_of_it(&DatabaseUrl::parse(&format!("{base}/nova")).unwrap(), &rows);
-    let postgres = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", postgres.port);
-    all_of_it(&DatabaseUrl::parse(&url).unwrap(), &rows);
+    for (_server, url) in [mariadb(), postgresql()] {
+        all_of_it(&url, &rows);
+    }
 }

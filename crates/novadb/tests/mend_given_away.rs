@@ -3,23 +3,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/mended.rs"]
 mod mended;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 
 use cloud::{Ask, DatabaseUrl, MendError};
+use databases::{mariadb, postgresql};
 use dumped::{dump, rows};
 use mended::{apply, clock, plan, repairs};
 use planted::{PATIENCE, lax_schema, run, sqlite};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 const PLANTED: &str = "\
@@ -186,25 +186,20 @@ fn in_a_file() {
 
 #[test]
 fn on_mariadb() {
-    let server = servers::mariadb();
-    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
-    run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
-    all_of_it(&DatabaseUrl::parse(&format!("{base}/nova")).unwrap());
+    let (_server, url) = mariadb();
+    all_of_it(&url);
 }
 
 #[test]
 fn on_postgresql() {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    all_of_it(&DatabaseUrl::parse(&url).unwrap());
+    let (_server, url) = postgresql();
+    all_of_it(&url);
 }
 
 /// nova's columns for addresses are PostgreSQL's own there.
 #[test]
 fn on_postgresql_with_its_own_types() {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    let url = DatabaseUrl::parse(&url).unwrap();
+    let (_server, url) = postgresql();
     let schema = lax_schema().replace("VARCHAR(39)", "INET").replace("VARCHAR(43)", "CIDR");
     let folder = TempDir::with_prefix("ht-mend-").unwrap();
     run(&url, &format!("{schema}\n{PLANTED}"));

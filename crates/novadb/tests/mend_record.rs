@@ -2,23 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/mended.rs"]
 mod mended;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use std::path::Path;
 
 use cloud::{Ask, DatabaseUrl, Listing, MendError, Now, RecordError};
+use databases::postgresql;
 use mended::{LEFT_BEHIND, RELEASE, apply};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use planted::{PATIENCE, lax_schema, run, sqlite};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 const ORPHAN: &str = "INSERT INTO virtual_interfaces (id, address, network_id, uuid, instance_uuid, deleted) VALUES \
@@ -75,9 +75,7 @@ fn a_row_that_is_no_text_hides_no_other() {
 #[test]
 fn a_row_that_postgresql_cannot_show_hides_no_other() {
     let folder = TempDir::with_prefix("ht-mend-").unwrap();
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    let url = DatabaseUrl::parse(&url).unwrap();
+    let (_server, url) = postgresql();
     let [first, second] = two_changes(&url, folder.path());
     // The newest is looked at first: that must be the one that fails.
     run(

@@ -2,23 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/mended.rs"]
 mod mended;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cloud::{Access, Connection, DatabaseError, DatabaseUrl, MendError};
+use databases::postgresql;
 use dumped::dump;
 use mended::{LEFT_BEHIND, RELEASE, apply, clock, plan};
 use planted::{PATIENCE, lax_schema, run, sqlite};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 /// Somebody's table leans on the host that is taken away, which is looked at when all else is done.
@@ -55,9 +55,7 @@ fn in_a_file() {
 
 #[test]
 fn on_postgresql() {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    let url = DatabaseUrl::parse(&url).unwrap();
+    let (_server, url) = postgresql();
     run(&url, &format!("{}\n{LEFT_BEHIND}", lax_schema()));
     run(&url, LEANS);
     is_taken_back(&url, "violates foreign key constraint");

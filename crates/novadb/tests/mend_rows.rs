@@ -3,20 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/mended.rs"]
 mod mended;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use cloud::{Ask, DatabaseUrl, MendError};
+use databases::{at, made, postgresql, servers};
 use dumped::{dump, rows};
 use mended::{LEFT_BEHIND, RELEASE, apply, clock, each_repair_goes_there_and_back, plan};
 use planted::{PATIENCE, everything, lax_schema, run, sqlite};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 fn there_and_back(url: &DatabaseUrl) {
@@ -85,10 +85,6 @@ fn what_sqlite_would_keep_as_another_class_is_named() {
 #[test]
 fn on_mariadb_of_any_mode() {
     let server = servers::mariadb();
-    let at = |name: &str| {
-        let url = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/{name}", server.port);
-        DatabaseUrl::parse(&url).unwrap()
-    };
     let modes = [
         "",
         "ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
@@ -97,9 +93,8 @@ fn on_mariadb_of_any_mode() {
         "ORACLE",
     ];
     for (number, mode) in modes.iter().enumerate() {
-        let name = format!("mode{number}");
-        run(&at("mysql"), &format!("CREATE DATABASE {name}; SET GLOBAL sql_mode = '{mode}'"));
-        let url = at(&name);
+        let url = made(&server, &format!("mode{number}"));
+        run(&url, &format!("SET GLOBAL sql_mode = '{mode}'"));
         let told = rows(&url, "SELECT CAST(@@sql_mode AS CHAR)").concat();
         assert!(mode.split(',').all(|word| told.contains(word)), "{mode}: {told}");
         run(&url, &everything());
@@ -111,16 +106,14 @@ fn on_mariadb_of_any_mode() {
         there_and_back(&url);
     }
     let own = "ALTER TABLE floating_ips MODIFY created_at TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP";
-    let url = at("mode0");
+    let url = at(&server, "mode0");
     run(&url, "UPDATE floating_ips SET created_at = '2026-01-02 03:04:05' WHERE id = 909");
     what_comes_out_differently_is_named(&url, own, "created_at");
 }
 
 #[test]
 fn on_postgresql() {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    let url = DatabaseUrl::parse(&url).unwrap();
+    let (_server, url) = postgresql();
     run(&url, &format!("{}\n{LEFT_BEHIND}", lax_schema()));
     run(&url, "UPDATE floating_ips SET host = 'c\\''\"\\', project_id = '\\\\\"' WHERE id = 909");
     there_and_back(&url);

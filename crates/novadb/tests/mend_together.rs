@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -16,9 +16,9 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 use cloud::{Access, Ask, Change, Clock, Connection, DatabaseError, DatabaseUrl, MendError};
+use databases::{mariadb_with, postgresql};
 use dumped::{dump, rows};
 use planted::{PATIENCE, lax_schema, run};
-use servers::{ADMIN_PASSWORD, Server};
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
@@ -42,19 +42,6 @@ const AGAIN: &str = "UPDATE floating_ips SET fixed_ip_id = 1, host = 'compute1' 
                      UPDATE floating_ips SET fixed_ip_id = 2, host = 'compute1' WHERE id IN (151, 153)";
 /// How many hang on the first fixed IP.
 const LEFT: &str = "SELECT CAST(COUNT(*) AS CHAR(9)) FROM floating_ips WHERE fixed_ip_id = 1";
-
-fn mariadb(more: &[&str]) -> (Server, DatabaseUrl) {
-    let server = servers::mariadb_with(|_| more.iter().map(|&argument| argument.to_owned()).collect());
-    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
-    run(&DatabaseUrl::parse(&format!("{base}/mysql")).unwrap(), "CREATE DATABASE nova");
-    (server, DatabaseUrl::parse(&format!("{base}/nova")).unwrap())
-}
-
-fn postgresql() -> (Server, DatabaseUrl) {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    (server, DatabaseUrl::parse(&url).unwrap())
-}
 
 fn apply(url: &DatabaseUrl, ask: &Ask, change: &Change, folder: &Path) -> Result<String, MendError> {
     cloud::apply(url, PATIENCE, ask, &Clock::default(), change, folder).map(|applied| applied.id)
@@ -161,7 +148,7 @@ const MARIADB_HEAVY: &str = "INSERT INTO services (host, report_count) SELECT uu
     INSERT INTO services (host, report_count) SELECT a.host, 1 FROM services a, services b, services c, services d";
 
 fn all_on_mariadb(more: &[&str]) {
-    let (_server, url) = mariadb(more);
+    let (_server, url) = mariadb_with(more);
     // Rows of services are numbered by the server here.
     let schema = lax_schema().replace("PRIMARY KEY", "PRIMARY KEY AUTO_INCREMENT");
     run(&url, &format!("{schema}\n{PLANTED}"));

@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/dumped.rs"]
 mod dumped;
 #[path = "support/planted.rs"]
 mod planted;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cloud::{Ask, Clock, DatabaseUrl, MendError};
+use databases::{Server, mariadb, postgresql};
 use dumped::dump;
 use planted::{PATIENCE, lax_schema, run};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 /// What becomes of a COMMIT.
@@ -171,24 +171,21 @@ fn each_end_is_told(direct: &DatabaseUrl, proxy: &Proxy, url: &DatabaseUrl) {
     assert!(told.to_string().contains("it was taken back already"), "{told}");
 }
 
+fn through(proxy: &Proxy, server: &Server, name: &str) -> DatabaseUrl {
+    let [direct, through] = [server.port, proxy.port].map(|port| format!("@127.0.0.1:{port}/"));
+    DatabaseUrl::parse(&server.url(name).replace(&direct, &through)).unwrap()
+}
+
 #[test]
 fn on_mariadb() {
-    let server = servers::mariadb();
-    let url = |port, name| {
-        DatabaseUrl::parse(&format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{port}/{name}")).unwrap()
-    };
-    run(&url(server.port, "mysql"), "CREATE DATABASE nova");
+    let (server, url) = mariadb();
     let proxy = Proxy::start(server.port);
-    each_end_is_told(&url(server.port, "nova"), &proxy, &url(proxy.port, "nova"));
+    each_end_is_told(&url, &proxy, &through(&proxy, &server, "nova"));
 }
 
 #[test]
 fn on_postgresql() {
-    let server = servers::postgresql();
-    let url = |port| {
-        let text = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{port}/postgres");
-        DatabaseUrl::parse(&text).unwrap()
-    };
+    let (server, url) = postgresql();
     let proxy = Proxy::start(server.port);
-    each_end_is_told(&url(server.port), &proxy, &url(proxy.port));
+    each_end_is_told(&url, &proxy, &through(&proxy, &server, server.first));
 }

@@ -3,45 +3,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/planted.rs"]
+mod planted;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use cloud::{Access, Connection, DatabaseUrl};
+use cloud::DatabaseUrl;
+use databases::servers::ADMIN_PASSWORD;
+use databases::{mariadb, postgresql};
 use novadb::rows::Cloud;
 use novadb::{Database, DbError, NewInstance, NewNetwork, NewRule};
-use servers::ADMIN_PASSWORD;
-use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
 const PROJECT: &str = "6a1fbf0e6f9d4b0c8ad5c1f2a3c3d6e1";
 const OTHER: &str = "b7c2d41e90a34f5c8d6e1f2a3b4c5d6e";
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-fn mariadb() -> (servers::Server, String) {
-    let server = servers::mariadb();
-    let base = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}", server.port);
-    let url = DatabaseUrl::parse(&format!("{base}/mysql")).unwrap();
-    block_on(async {
-        let Connection::MySql(mut connection) = url.connect(Access::Write, PATIENCE).await.unwrap() else {
-            panic!("not MySQL");
-        };
-        sqlx::raw_sql(AssertSqlSafe("CREATE DATABASE nova")).execute(&mut connection).await.unwrap();
-    });
-    (server, format!("{base}/nova"))
-}
-
-fn postgresql() -> (servers::Server, String) {
-    let server = servers::postgresql();
-    let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/postgres", server.port);
-    (server, url)
-}
 
 fn sqlite() -> (TempDir, Database) {
     let dir = tempfile::tempdir().unwrap();
@@ -190,7 +169,8 @@ fn refused(db: &Database, flat: u64, vlan: u64, floating: Ipv4Addr) {
 fn three_databases_say_the_same() {
     let (_dir, file) = sqlite();
     let said = live(&file);
-    for (server, url) in [mariadb(), postgresql()] {
+    let ((mariadb, _), (postgresql, _)) = (mariadb(), postgresql());
+    for (url, server) in [(mariadb.url("nova"), mariadb), (postgresql.url(postgresql.first), postgresql)] {
         let db = Database::at(&url).unwrap();
         for (step, (theirs, ours)) in live(&db).iter().zip(&said).enumerate() {
             assert_eq!(theirs, ours, "step {step} of {}", url.split(':').next().unwrap());

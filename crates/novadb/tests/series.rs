@@ -3,17 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/databases.rs"]
+mod databases;
 #[path = "support/planted.rs"]
 mod planted;
 #[path = "support/series.rs"]
 mod series;
-#[path = "../../cloud/tests/support/servers.rs"]
-mod servers;
 
 use cloud::{Ask, Clock, DatabaseUrl, InfoCache, ROWS_MAX};
+use databases::{made, servers};
 use planted::{PATIENCE, run, sqlite};
 use series::{MYSQL, POSTGRESQL, SERIES, SQLITE, Types};
-use servers::ADMIN_PASSWORD;
 use tempfile::TempDir;
 
 fn found(url: &DatabaseUrl, series: &str) -> Vec<String> {
@@ -88,27 +88,19 @@ fn in_a_file() {
 #[test]
 fn on_mariadb() {
     let server = servers::mariadb();
-    let at = |name: &str| {
-        let url = format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/{name}", server.port);
-        DatabaseUrl::parse(&url).unwrap()
-    };
     for series in of_its_own(&MYSQL) {
-        run(&at("mysql"), &format!("CREATE DATABASE {series}"));
-        run(&at(series), &series::cloud(series, &MYSQL));
-        holds(&at(series), series);
+        let url = made(&server, series);
+        run(&url, &series::cloud(series, &MYSQL));
+        holds(&url, series);
     }
 }
 
 #[test]
 fn on_postgresql() {
     let server = servers::postgresql();
-    let at = |name: &str| {
-        let url = format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/{name}", server.port);
-        DatabaseUrl::parse(&url).unwrap()
-    };
     for series in of_its_own(&POSTGRESQL) {
-        run(&at("postgres"), &format!("CREATE DATABASE {series}"));
-        run(&at(series), &series::cloud(series, &POSTGRESQL));
-        holds(&at(series), series);
+        let url = made(&server, series);
+        run(&url, &series::cloud(series, &POSTGRESQL));
+        holds(&url, series);
     }
 }

@@ -22,6 +22,10 @@ pub(crate) struct Server {
     pub(crate) dir: TempDir,
     /// TCP port on 127.0.0.1.
     pub(crate) port: u16,
+    /// `SCHEME://USER` of its administrator.
+    account: &'static str,
+    /// The database that it has from the first.
+    pub(crate) first: &'static str,
 }
 
 /// How it is started, once more if need be.
@@ -34,6 +38,11 @@ struct Daemon {
 }
 
 impl Server {
+    /// A URL of one of its databases, as its administrator.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("{}:{ADMIN_PASSWORD}@127.0.0.1:{}/{database}", self.account, self.port)
+    }
+
     /// Ends it as a machine that loses power would, and returns when it is gone.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
@@ -106,7 +115,8 @@ pub(crate) fn mariadb_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Server
     ];
     arguments.extend(UNSYNCED.map(str::to_owned));
     arguments.extend(prepare(dir.path()));
-    start(Daemon { program: daemon, arguments, account, is_ready: |_| true }, dir, port)
+    let daemon = Daemon { program: daemon, arguments, account, is_ready: |_| true };
+    start(daemon, dir, port, ["mysql://root", "mysql"])
 }
 
 pub(crate) fn postgresql() -> Server {
@@ -137,7 +147,8 @@ pub(crate) fn postgresql_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Ser
         let told = fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
         told.lines().last().is_some_and(|status| matches!(status.trim(), "ready" | "standby"))
     };
-    start(Daemon { program: daemon, arguments, account, is_ready }, dir, port)
+    let daemon = Daemon { program: daemon, arguments, account, is_ready };
+    start(daemon, dir, port, ["postgresql://postgres", "postgres"])
 }
 
 fn free_port() -> u16 {
@@ -184,11 +195,11 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
 }
 
-fn start(daemon: Daemon, dir: TempDir, port: u16) -> Server {
+fn start(daemon: Daemon, dir: TempDir, port: u16, [account, first]: [&'static str; 2]) -> Server {
     daemon.own(&dir.path().join(OF_TEST));
     let mut process = daemon.spawn(dir.path());
     daemon.wait(&mut process, dir.path(), port).unwrap_or_else(|said| panic!("{said}"));
-    Server { process, daemon, dir, port }
+    Server { process, daemon, dir, port, account, first }
 }
 
 impl Daemon {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::planted::PATIENCE;
 use crate::series::{self, MYSQL, POSTGRESQL, SQLITE};
-use crate::servers::{self, ADMIN_PASSWORD, Server};
+use crate::servers::{self, Server};
 
 /// web2's floating IP, row 2 of `floating_ips`.
 pub(crate) const ADDRESS: &str = "203.0.113.20";
@@ -38,18 +38,16 @@ impl Site {
 
     pub(crate) fn mariadb(arguments: &[&str]) -> Site {
         let server = servers::mariadb_with(|_| arguments.iter().map(|text| (*text).to_owned()).collect());
-        let at = |name: &str| format!("mysql://root:{ADMIN_PASSWORD}@127.0.0.1:{}/{name}", server.port);
-        run(&DatabaseUrl::parse(&at("mysql")).unwrap(), "CREATE DATABASE nova CHARACTER SET utf8");
-        let text = at("nova");
+        let first = DatabaseUrl::parse(&server.url(server.first)).unwrap();
+        run(&first, "CREATE DATABASE nova CHARACTER SET utf8");
+        let text = server.url("nova");
         Site::of(tempfile::tempdir().unwrap(), text, Some(server), &series::cloud("queens", &MYSQL))
     }
 
     pub(crate) fn postgresql() -> Site {
         let server = servers::postgresql();
-        let at =
-            |name: &str| format!("postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/{name}", server.port);
-        run(&DatabaseUrl::parse(&at("postgres")).unwrap(), "CREATE DATABASE nova");
-        let text = at("nova");
+        run(&DatabaseUrl::parse(&server.url(server.first)).unwrap(), "CREATE DATABASE nova");
+        let text = server.url("nova");
         Site::of(tempfile::tempdir().unwrap(), text, Some(server), &series::cloud("queens", &POSTGRESQL))
     }
 
