@@ -13,6 +13,7 @@ mod commit;
 mod error;
 mod had;
 mod held;
+mod identity;
 mod kept;
 mod listed;
 mod locks;

@@ -8,7 +8,7 @@ use super::change::{Change, NOW, Value, differing};
 use super::commit::commit;
 use super::error::MendError;
 use super::record::{Record, State};
-use super::{Ask, STATEMENT_PATIENCE, bound, locks, plan_in};
+use super::{Ask, STATEMENT_PATIENCE, bound, identity, locks, plan_in};
 use crate::check::Clock;
 use crate::database::{Session, block_on_then};
 use crate::database_error::classify;
@@ -39,8 +39,9 @@ pub fn apply(
 ) -> Result<Applied, MendError> {
     let work = async {
         let mut session = Session::start_to_change(url, timeout).await?;
+        let database = identity::named(&mut session, url).await.map_err(|error| classify(url, &error))?;
         let (change, leans) = change(&mut session, url, timeout, ask, clock, planned).await?;
-        let record = Record::create(folder, url, &change, leans)?;
+        let record = Record::create(folder, database, &change, leans)?;
         Ok((session, change, record))
     };
     block_on_then(url, timeout * STATEMENT_PATIENCE, work, async |(session, change, mut record)| {

@@ -1,9 +1,11 @@
 //! The changes that are on record, and what the rows have now.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use super::change::{Change, Row};
+use super::identity::{self, is_same, may_be_same};
 use super::record::{self, First, Folder, RecordError, State};
 use super::{MendError, STATEMENT_PATIENCE, bound};
 use crate::database::{Session, block_on};
@@ -64,20 +66,18 @@ type Seen = Result<Option<Now>, DatabaseError>;
 /// Lists what is on record in a folder. The rows of `url`'s database are looked at, read-only.
 pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Result<Listing, RecordError> {
     let Folder { records, unreadable } = record::list(folder)?;
-    let ours = |first: &First| url.is_some_and(|url| url.to_string() == first.database);
-    let wanted: Vec<&First> = records.iter().map(|(first, _)| first).filter(|first| ours(first)).collect();
-    let seen = match url.filter(|_| !wanted.is_empty()) {
-        Some(url) => look(url, timeout, &wanted),
-        None => Ok(Vec::new()),
+    let wanted = |url| records.iter().map(|(first, _)| first).filter(move |f| may_be_same(&f.named(), url));
+    let seen = match url.map(|url| (url, wanted(url).collect::<Vec<_>>())) {
+        Some((url, wanted)) if !wanted.is_empty() => look(url, timeout, &wanted),
+        Some(_) | None => Ok(BTreeMap::new()),
     };
-    let (seen, unseen) = match seen {
+    let (mut seen, unseen) = match seen {
         Ok(seen) => (seen, None),
-        Err(error) => (Vec::new(), Some(error)),
+        Err(error) => (BTreeMap::new(), Some(error)),
     };
-    let mut seen = seen.into_iter();
     let mut unread = Vec::new();
     let change = |(first, state): (First, State)| {
-        let now = ours(&first).then(|| seen.next()).flatten().unwrap_or(Ok(None));
+        let now = seen.remove(&first.id).unwrap_or(Ok(None));
         let First { id, at_s, database, change, .. } = first;
         let now = now.unwrap_or_else(|why| {
             unread.push((id.clone(), why));
@@ -98,24 +98,30 @@ pub fn listed(url: Option<&DatabaseUrl>, timeout: Duration, folder: &Path) -> Re
     Ok(Listing { changes, unreadable, unseen, unread })
 }
 
-/// What each one's row has now, in the order of `wanted`; `None` of a table that is none of nova's. One that cannot be
+/// What the row of each has now that is of this database; `None` of a table that is none of nova's. One that cannot be
 /// read hides none of the others: PostgreSQL would refuse whatever follows in the transaction.
-fn look(url: &DatabaseUrl, timeout: Duration, wanted: &[&First]) -> Result<Vec<Seen>, MendError> {
+fn look(
+    url: &DatabaseUrl,
+    timeout: Duration,
+    wanted: &[&First],
+) -> Result<BTreeMap<String, Seen>, MendError> {
     block_on(url, timeout * STATEMENT_PATIENCE, async {
         let failed = |error: sqlx::Error| classify(url, &error);
         let mut session = Session::start(url, timeout).await?;
         let schema = schema_of(&mut session, url).await?;
+        let ours = identity::named(&mut session, url).await.map_err(failed)?;
         session.run("SAVEPOINT listed".to_owned()).await.map_err(failed)?;
-        let mut all = Vec::with_capacity(wanted.len());
-        for First { change, .. } in wanted {
+        let mut all = BTreeMap::new();
+        for first in wanted.iter().filter(|first| is_same(&first.named(), &ours)) {
+            let First { id, change, .. } = first;
             if schema.columns(&change.table).is_empty() {
-                all.push(Ok(None));
+                all.insert(id.clone(), Ok(None));
                 continue;
             }
             match bound::row(&mut session, &schema, &change.table, change.row).await {
-                Ok(row) => all.push(Ok(Some(held_to(change, row)))),
+                Ok(row) => drop(all.insert(id.clone(), Ok(Some(held_to(change, row))))),
                 Err(error) => {
-                    all.push(Err(failed(error)));
+                    all.insert(id.clone(), Err(failed(error)));
                     // Where the connection is gone, each of the others says so itself.
                     let _ = session.run("ROLLBACK TO SAVEPOINT listed".to_owned()).await;
                 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::behind::Leans;
 use super::change::Change;
-use crate::secret_url::DatabaseUrl;
+use super::identity::{Identity, Named};
 
 /// A record is a row, twice; anything larger is another file.
 const BYTES_MAX: u64 = 16 << 20;
@@ -77,10 +77,20 @@ pub(super) struct First {
     pub(super) at_s: u64,
     /// Without its password.
     pub(super) database: String,
+    /// What the database said of itself; nothing in records of before it was asked.
+    #[serde(default)]
+    identity: Option<Identity>,
     pub(super) change: Change,
     /// How that was which the old values lean on.
     #[serde(default)]
     leans: Leans,
+}
+
+impl First {
+    /// The database that it is for.
+    pub(super) fn named(&self) -> Named {
+        Named { url: self.database.clone(), identity: self.identity.clone() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,7 +103,7 @@ pub(super) struct Record {
     path: PathBuf,
     file: File,
     id: String,
-    database: String,
+    database: Named,
     state: State,
     leans: Leans,
 }
@@ -102,7 +112,7 @@ impl Record {
     /// Writes the record of a change, and returns when it is on the disk, with its name in the folder.
     pub(super) fn create(
         folder: &Path,
-        url: &DatabaseUrl,
+        database: Named,
         change: &Change,
         leans: Leans,
     ) -> Result<Record, RecordError> {
@@ -117,13 +127,13 @@ impl Record {
         let path = path(folder, &id);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(|error| failed(&path, &error))?;
-        let database = url.to_string();
         let mut record = Record { path, file, id: id.clone(), database, state: State::Prepared, leans };
         let first = First {
             schema: SCHEMA.to_owned(),
             id,
             at_s: at_s.as_secs(),
-            database: record.database.clone(),
+            database: record.database.url.clone(),
+            identity: record.database.identity.clone(),
             change: change.clone(),
             leans: record.leans.clone(),
         };
@@ -150,7 +160,8 @@ impl Record {
         if first.id != id {
             return Err(RecordError::Form { path: shown, why: format!("it is the record of {}", first.id) });
         }
-        let First { id, database, change, leans, .. } = first;
+        let database = first.named();
+        let First { id, change, leans, .. } = first;
         let mut record = Record { path, file, id, database, state, leans };
         if !is_whole {
             // What is added must not become part of it.
@@ -164,8 +175,8 @@ impl Record {
         &self.id
     }
 
-    /// The URL of the database, without its password.
-    pub(super) fn database(&self) -> &str {
+    /// The database that it is for.
+    pub(super) fn database(&self) -> &Named {
         &self.database
     }
 

@@ -8,7 +8,7 @@ use super::commit::commit;
 use super::error::MendError;
 use super::kept::{self, Kept};
 use super::record::{Record, State};
-use super::{STATEMENT_PATIENCE, behind, bound, locks};
+use super::{STATEMENT_PATIENCE, behind, bound, identity, locks};
 use crate::cells::Cell;
 use crate::connection::Connection;
 use crate::database::{Session, block_on_then};
@@ -27,15 +27,20 @@ pub struct Undone {
 /// Restores the values that a row had before the change `id`, unless anybody has changed the row since, or
 /// what those values lean on: the fixed IP that is another instance's by now, say.
 pub fn undo(url: &DatabaseUrl, timeout: Duration, folder: &Path, id: &str) -> Result<Undone, MendError> {
-    let (record, change) = Record::open(folder, id)?;
-    let ours = url.to_string();
-    if record.database() != ours {
-        let (id, theirs) = (id.to_owned(), record.database().to_owned());
-        return Err(MendError::OtherDatabase { id, theirs, ours });
+    let (mut record, change) = Record::open(folder, id)?;
+    let other = |record: &Record, ours: String| {
+        let (id, theirs) = (record.id().to_owned(), record.database().to_string());
+        MendError::OtherDatabase { id, theirs, ours }
+    };
+    if !identity::may_be_same(record.database(), url) {
+        return Err(other(&record, url.to_string()));
     }
-    let mut record = record;
     let work = async move {
         let mut session = Session::start_to_change(url, timeout).await?;
+        let ours = identity::named(&mut session, url).await.map_err(|error| classify(url, &error))?;
+        if !identity::is_same(record.database(), &ours) {
+            return Err(other(&record, ours.to_string()));
+        }
         restore(&mut session, url, timeout, &record, &change).await?;
         record.note(State::Undoing)?;
         Ok((session, record, change))
