@@ -18,6 +18,7 @@ mod dhcp_listeners;
 mod dhcp_refused;
 mod dhcp_rules;
 mod dhcp_server;
+mod dhcp_stranger;
 mod dhcp_told;
 mod diagnose;
 mod dns;

@@ -6,9 +6,13 @@
 mod cli_support;
 mod support;
 
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+
 use score::tables::OF_PEERS;
-use support::assert_none;
+use support::report::{list, text};
 use support::test_lab::TestLab;
+use support::{assert_none, printed_in, run};
 
 #[test]
 fn each_fault_of_two_hosts_is_named_and_healed() {
@@ -25,4 +29,51 @@ fn each_fault_of_two_hosts_is_named_and_healed() {
     }
     assert_none(&wrong);
     lab.assert_healthy();
+}
+
+/// As after a migration that the other host was not told of: its dnsmasq still has the instance's line.
+fn still_known(lab: &TestLab, host: &str) {
+    let networks = lab.state().join(host).join("networks");
+    let own = fs::read_to_string(lab.state().join("compute1/networks/nova-br100.conf")).unwrap();
+    let line = own.lines().find(|line| line.contains("10.0.2.24")).unwrap();
+    let mut file = OpenOptions::new().append(true).open(networks.join("nova-br100.conf")).unwrap();
+    // It ends without a line break, as nova's.
+    write!(file, "\n{line}").unwrap();
+    let pid = fs::read_to_string(networks.join("nova-br100.pid")).unwrap();
+    run(&["kill", "-HUP", pid.trim()]);
+}
+
+fn assert_other_host_is_named(lab: &TestLab) {
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    report.assert_finds(&["rogue-dhcp compute2//br100"], "compute2 answers too");
+    let finding = &list(&report.json["findings"])[0];
+    let evidence: Vec<&str> = list(&finding["evidence"]).iter().map(|line| text(&line["text"])).collect();
+    for part in [" offers 10.0.2.24", "nova-br100", "gives 10.0.2.24 to fa:16:3e:00:02:24"] {
+        assert!(evidence.iter().any(|line| line.contains(part)), "{part}: {evidence:#?}");
+    }
+    assert_eq!(text(&finding["owner"]), "nova-network");
+}
+
+#[test]
+fn another_host_that_answers_dhcp_as_well_is_named() {
+    let lab = TestLab::up_as("2d", &["--hosts", "2"]);
+    lab.report(&["diagnose", "web1", "--symptom", "dhcp"]).assert_healthy("each host serves its own");
+    still_known(&lab, "compute2");
+    assert_other_host_is_named(&lab);
+}
+
+/// By its address nobody could tell which of them it is.
+#[test]
+fn of_hosts_that_share_an_address_the_one_that_answers_as_well_is_named() {
+    let lab = TestLab::up_as("2s", &["--hosts", "2", "--share-address"]);
+    still_known(&lab, "compute2");
+    lab.report(&["diagnose", "web1", "--symptom", "dhcp"]).assert_healthy("rules keep DHCP on its host");
+    for host in ["compute1", "compute2"] {
+        printed_in(&lab.netns(host), &["ebtables", "-t", "filter", "-F"]);
+        printed_in(&lab.netns(host), &["ebtables", "-t", "nat", "-F"]);
+    }
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    let named = list(&report.json["findings"]).iter().find(|finding| text(&finding["code"]) == "rogue-dhcp");
+    let named = named.unwrap_or_else(|| panic!("{:#}", report.json));
+    assert_eq!(text(&named["hop"]["host"]), "compute2", "{named:#}");
 }

@@ -4,11 +4,16 @@
 //!
 //! ## What it means
 //! Whoever answers first decides which address, gateway and resolver an instance gets. A foreign server hands out
-//! what is outside the cloud's plan, and renewals go wrong at random.
+//! what is outside the cloud's plan, and renewals go wrong at random. Another host of the cloud that answers as well
+//! makes itself the gateway of an instance that is not its own: what it translates, filters and forgets is not what
+//! was planned, and with it the instance goes.
 //!
 //! ## How hopline knows
 //! A DISCOVER in the instance's name, which takes no lease, was answered by a server that is neither the network's
-//! own nor any host of the cloud. Its MAC tells behind which port it is: an instance's, or the physical link.
+//! own nor on that one's host. Its MAC tells behind which port it is: an instance's, or the physical link; and its MAC
+//! or address, which host of the cloud it is, where it is one: one that still has the instance's MAC in its hosts file
+//! and is not kept from hearing it, or that somebody runs a server on. Where all hosts share one address, the MAC alone
+//! tells.
 //! Where nobody was asked, an instance that can be entered and has a socket on port 67 on the same bridge is told as
 //! likely one: it listens as a server does, and has not answered yet. A relay is none.
 //!
@@ -20,24 +25,28 @@
 //! * `dhcp-offer-wrong`: the cloud's own server offers what does not fit.
 //!
 //! ## Fix
-//! Stop the server. libvirt's nwfilter `no-dhcp-server` (in `clean-traffic`'s neighbourhood) keeps instances from being
-//! one. Instances that took its lease have to ask again (`dhclient -r; dhclient`).
+//! Stop the server. Of nova's own on another host, restart that host's nova-network, which writes its hosts file anew
+//! and, where hosts share an address, the ebtables rules that keep DHCP on its host. libvirt's nwfilter
+//! `no-dhcp-server` (in `clean-traffic`'s neighbourhood) keeps instances from being one. Instances that took its lease
+//! have to ask again (`dhclient -r; dhclient`).
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting" (two dnsmasq); libvirt, "Network Filters".
 
-use std::net::{IpAddr, Ipv4Addr};
-
+use model::Netns;
 use model::dhcp::{HeardReply, ReplyKind};
-use model::finding::{Confidence, Evidence};
+use model::finding::{Confidence, Evidence, EvidenceKind};
+use model::link::Link;
 use model::path::{Exchange, Place, Stage};
 
 use crate::dhcp_listeners::{self, Listener};
 use crate::dhcp_refused;
 use crate::dhcp_server;
+use crate::dhcp_stranger::{self, Stranger};
 use crate::evidence;
 use crate::found::{self, Fault, Found};
 use crate::ladder::Purpose;
+use crate::restart;
 use crate::said;
 use crate::stations;
 use crate::view::{Seat, View};
@@ -52,10 +61,13 @@ pub fn check(view: &View) -> Vec<Found> {
             }
         }
         let heard = said::offers(view.probes, &seat.instance.name);
-        let strangers =
-            heard.filter(|heard| heard.reply.kind == ReplyKind::Offer && is_stranger(view, seat, heard));
-        for heard in strangers {
+        for heard in heard.filter(|heard| heard.reply.kind == ReplyKind::Offer) {
+            let Some(stranger) = dhcp_stranger::of(view, seat, heard) else { continue };
             let Some(bridge) = seat.bridge_name() else { continue };
+            if let Stranger::Host(ns, link) = stranger {
+                add(&mut found, of_host(view, seat, heard, (ns, link)));
+                continue;
+            }
             let seen_from = [(seat.server_ns, bridge), (seat.ns, bridge)];
             let Some((hop, shown)) = stations::whereabouts(view, heard.from_mac, &seen_from) else {
                 continue;
@@ -142,31 +154,66 @@ fn listening(view: &View, seat: Seat, listener: &Listener) -> Found {
     told.found(view, seat)
 }
 
-/// The server that it says it is.
-fn server(heard: &HeardReply) -> Ipv4Addr {
-    heard.reply.server.unwrap_or(heard.from)
+/// All that was offered, each with who did.
+fn offers(view: &View, seat: Seat) -> Vec<Evidence> {
+    let name = &seat.instance.name;
+    let source = format!("DHCPDISCOVER as {name}");
+    let offers = said::offers(view.probes, name).map(said::offer);
+    offers.map(|text| evidence::record(EvidenceKind::Probe, &source, text)).collect()
 }
 
-/// Neither the network's own server nor an address of any host of the cloud, whose dnsmasq may still know the MAC.
-fn is_stranger(view: &View, seat: Seat, heard: &HeardReply) -> bool {
-    let server = server(heard);
-    let is_hosts = || {
-        let hosts = view.snapshot().hosts.iter().filter_map(|host| view.snapshot().main_netns(&host.name));
-        hosts.flat_map(|ns| &ns.addresses).any(|address| address.net.addr() == IpAddr::V4(server))
+/// What a server offers, as far as it says.
+fn offered(heard: &HeardReply) -> String {
+    heard.reply.address.map_or_else(|| "an address".to_owned(), |address| address.to_string())
+}
+
+/// Another host of the cloud answers, and by which link of its.
+fn of_host(view: &View, seat: Seat, heard: &HeardReply, (ns, link): (&Netns, &Link)) -> Found {
+    let (name, server, host) = (&seat.instance.name, dhcp_stranger::server(heard), &ns.machine);
+    let mut evidence = offers(view, seat);
+    evidence.push(evidence::link(ns, link));
+    let running = view.snapshot().host(host).and_then(|host| dhcp_stranger::process(host, link, server));
+    evidence.extend(running.map(|running| {
+        evidence::state(ns, "ps aux", format!("dnsmasq pid {}: {}", running.pid, running.argv.join(" ")))
+    }));
+    let line = running.and_then(|running| dhcp_stranger::line(running, seat.vif));
+    evidence.extend(line.clone());
+    let remedy = match running.filter(|running| dhcp_stranger::is_novas(running)) {
+        Some(_) => restart::network(view, host, "writes its hosts files and its ebtables rules anew"),
+        None => evidence::advice(
+            format!("stop the DHCP server of {host}"),
+            "instances that have a lease from it must ask again",
+        ),
     };
-    seat.gateway().is_some_and(|own| own != server) && !is_hosts()
+    let own = &seat.server.name;
+    let fault = Fault {
+        code: "rogue-dhcp",
+        hop: found::at(ns, &link.name, Stage::Service),
+        summary: format!(
+            "{host} ({server}) offers {name} {} by DHCP, and {own} is the host that serves it",
+            offered(heard)
+        ),
+        cause: match line {
+            Some(_) => format!("{host} hears what {name} asks, and its dnsmasq still has a line for it"),
+            None => format!("{host} ({}) answers DHCP on the network of {name}", heard.from_mac),
+        },
+        confidence: Confidence::Proven,
+        evidence,
+        owner: if running.is_some_and(dhcp_stranger::is_novas) { "nova-network" } else { "operator" },
+        remedy: vec![remedy],
+        stopped: view.stop_of(seat.instance, |s| s.rung.purpose == Purpose::Dhcp),
+        mend: Vec::new(),
+        instances: vec![name.clone()],
+    };
+    dhcp_refused::breaks_dhcp(fault.found())
 }
 
 fn rogue(view: &View, seat: Seat, heard: &HeardReply, hop: Place, shown: Evidence) -> Found {
-    let server = server(heard);
+    let server = dhcp_stranger::server(heard);
     let name = &seat.instance.name;
-    let offers: Vec<String> = said::offers(view.probes, name).map(said::offer).collect();
-    let source = format!("DHCPDISCOVER as {name}");
-    let asked = offers.into_iter();
-    let mut evidence: Vec<Evidence> =
-        asked.map(|text| evidence::record(model::finding::EvidenceKind::Probe, &source, text)).collect();
+    let mut evidence = offers(view, seat);
     evidence.push(shown);
-    let address = heard.reply.address.map_or_else(|| "an address".to_owned(), |address| address.to_string());
+    let address = offered(heard);
     let told = Told {
         summary: format!("a foreign DHCP server, {server}, offers {name} {address}; it is at {hop}"),
         cause: format!("{server} ({}) answers DHCP on the network of {name}", heard.from_mac),
@@ -182,11 +229,12 @@ fn rogue(view: &View, seat: Seat, heard: &HeardReply, hop: Place, shown: Evidenc
 mod tests {
     use std::net::Ipv4Addr;
 
+    use model::dhcp::HeardReply;
     use model::finding::Confidence;
     use model::netns::Socket;
-    use model::service::Process;
+    use model::service::{DhcpHost, Process};
 
-    use crate::fixture::{codes, healthy, offer, offered};
+    use crate::fixture::{Cloud, Hosting, Manager, SHAPES, codes, healthy, nova_cloud, offer, offered};
 
     const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 200);
 
@@ -252,8 +300,46 @@ mod tests {
         assert_eq!(codes(&cloud.diagnose_with("web1", &[offered("web1", vec![own])])), Vec::<String>::new());
     }
 
+    /// What another host's server offers web1 of this cloud: by its own gateway address and MAC.
+    fn of_compute2(cloud: &Cloud) -> HeardReply {
+        let (mut heard, theirs) = (offer(cloud, "web1"), offer(cloud, "db1"));
+        (heard.from, heard.from_mac) = (theirs.from, theirs.from_mac);
+        heard.reply.server = theirs.reply.server;
+        heard
+    }
+
     #[test]
-    fn stays_silent_where_another_host_of_the_cloud_still_knows_the_instance() {
+    fn fires_where_another_host_of_the_cloud_answers_too() {
+        for hosting in [Hosting::Each, Hosting::Shared] {
+            let mut cloud = nova_cloud(Manager::FlatDhcp, hosting);
+            let other = of_compute2(&cloud);
+            let vif = cloud.intent.instances[0].vifs[0].clone();
+            let bridge = vif.bridge.clone().unwrap();
+            let line = DhcpHost { mac: vif.mac.unwrap(), hostname: None, ip: Some(vif.fixed[0]), line: 2 };
+            cloud.dnsmasq("compute2").hosts.get_or_insert_default().push(line);
+            let own = offer(&cloud, "web1");
+            let found = cloud.diagnose_with("web1", &[offered("web1", vec![own, other])]);
+            assert_eq!(codes(&found), [format!("rogue-dhcp compute2//{bridge}")], "{hosting:?}");
+            let finding = &found.findings[0];
+            assert!(finding.cause.contains("still has a line for it"), "{hosting:?}: {finding:#?}");
+            assert_eq!(finding.owner, "nova-network");
+        }
+    }
+
+    #[test]
+    fn stays_silent_where_each_host_serves_its_own() {
+        for (manager, hosting) in SHAPES {
+            let cloud = nova_cloud(manager, hosting);
+            for name in ["web1", "db1"] {
+                let own = offer(&cloud, name);
+                let found = cloud.diagnose_with(name, &[offered(name, vec![own])]);
+                assert_eq!(codes(&found), Vec::<String>::new(), "{manager:?} {hosting:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn stays_silent_where_its_own_host_answers_by_another_of_its_addresses() {
         let cloud = healthy();
         let own = offer(&cloud, "web1");
         let mut other = own.clone();
