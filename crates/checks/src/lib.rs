@@ -33,6 +33,7 @@ mod foreign_rules;
 mod found;
 mod gateway_entry;
 mod ipv6;
+mod ipv6_names;
 mod ladder;
 mod lasting;
 mod left_as;

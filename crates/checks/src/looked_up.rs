@@ -21,7 +21,8 @@ pub(crate) fn upstreams<'v>(view: &View<'v>, rung: &Rung) -> Vec<(&'v Rung, Opti
     let rungs: &'v [Rung] = view.rungs;
     let same = rungs.iter().filter(|other| other.instance == rung.instance);
     let behind = same.filter(|other| matches!(other.purpose, Purpose::Upstream(_) | Purpose::Reverse(_)));
-    behind.map(|other| (other, of(view, &other.from, other.to).next())).collect()
+    let of_client = |other: &Rung| of(view, &other.from, other.to).find(|probe| reverse(probe).is_some());
+    behind.map(|other| (other, of_client(other))).collect()
 }
 
 /// As dig takes it: see [`Asked::Name`].
@@ -40,6 +41,11 @@ pub(crate) fn reverse(probe: &ProbeResult) -> Option<IpAddr> {
 /// The name whose IPv4 address was asked for.
 pub(crate) fn forward(probe: &ProbeResult) -> Option<&str> {
     question(probe).strip_suffix(" A")
+}
+
+/// IPv6 addresses were asked for.
+pub(crate) fn is_of_ipv6(probe: &ProbeResult) -> bool {
+    question(probe).ends_with(" AAAA")
 }
 
 /// The server was asked what it is.

@@ -2,6 +2,7 @@
 //! hosts, and from outside to their floating addresses.
 
 mod as_instance;
+mod asks;
 mod inside;
 mod sizes;
 mod unasked;
@@ -12,13 +13,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use checks::{Purpose, Rung, Service, next};
+use checks::{Purpose, Rung, next};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{Asked, Holders, PING_OCTETS, ProbeResult, SizesTried, Traced};
+use model::probe::{Asked, Holders, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
-use probe::{EchoSize, dns};
+use probe::dns;
 
 use crate::asking::{MORE_TIMES, Question};
 use crate::gather::Facts;
@@ -218,7 +219,7 @@ pub(crate) fn plan<'a>(
         let (mut probes, mut more) = (Vec::new(), Vec::new());
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
         let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
-        for asks in asks(facts, &rung).into_iter().filter(|_| !is_of_nobody) {
+        for asks in asks::asks(facts, &rung).into_iter().filter(|_| !is_of_nobody) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
                     let probe = Probe { from, to, asks, pace: USUAL, id: next_id(), is_foreseen_silent };
@@ -237,73 +238,6 @@ pub(crate) fn plan<'a>(
     }
     facts.snapshot.gaps.extend(gaps.into_values());
     questions
-}
-
-/// The packets that ask a rung's question.
-fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
-    match rung.purpose {
-        Purpose::Dhcp => vec![Asks::Address],
-        Purpose::Gateway
-        | Purpose::Outside
-        | Purpose::Router(_)
-        | Purpose::Inbound(_)
-        | Purpose::Itself(_)
-        | Purpose::Served
-        | Purpose::Gateway6(_)
-        | Purpose::Served6(_)
-        | Purpose::Other(_)
-        | Purpose::Step => vec![Asks::Echo(EchoSize { octets: PING_OCTETS, whole: false })],
-        Purpose::Large(octets) => vec![Asks::Echo(EchoSize { octets, whole: true })],
-        // Whether it is there at all, what it finds out from others, which is the name of somebody outside, as sshd
-        // asks, and what it tells of the instance itself.
-        Purpose::Resolver => {
-            let own = checks::own_name(&facts.snapshot, &facts.intent, rung.instance);
-            let own = own.map(dns::Question::Ipv4Of);
-            std::iter::once(dns::Question::Version).chain(client(facts)).chain(own).map(Asks::Name).collect()
-        }
-        // Where nobody outside is known, for its own name: what only servers ask of each other is dropped by some.
-        Purpose::Inside(_) | Purpose::Offered(_) => {
-            vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
-        }
-        Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
-            vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
-        }
-        Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
-        Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT, page: None }],
-        Purpose::OutsideBy(Service::Tcp(port))
-        | Purpose::InboundBy(_, Service::Tcp(port))
-        | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port, page: None }],
-        // Whether a datagram came is told by its receiver alone.
-        Purpose::OutsideBy(Service::Udp(_))
-        | Purpose::InboundBy(_, Service::Udp(_))
-        | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
-        Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT, page: None }],
-        Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
-        Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT, page: Some(METADATA_PAGE) }],
-        Purpose::MetadataAtHome(service) => {
-            vec![Asks::Connection { port: service.port(), page: Some(METADATA_PAGE) }]
-        }
-    }
-}
-
-/// The port of the metadata service as instances see it (EC2's).
-const METADATA_PORT: u16 = 80;
-/// What cloud-init asks for first: the instance's own number, which the service has of every instance.
-const METADATA_PAGE: &str = "/2009-04-04/meta-data/instance-id";
-
-const SSH_PORT: u16 = 22;
-
-const DNS_PORT: u16 = 53;
-
-/// Who comes from outside, as sshd asks for their name.
-fn client(facts: &Facts) -> Option<dns::Question> {
-    outside(facts).map(|address| dns::Question::NameOf(address.into()))
-}
-
-/// An address of the outside.
-fn outside(facts: &Facts) -> Option<Ipv4Addr> {
-    let host = facts.snapshot.hosts.iter().find(|host| host.role == "external")?;
-    crate::who::address(facts.snapshot.main_netns(&host.name)?)
 }
 
 /// Who asks: inside where that may be entered, else by its host. `None` for a host out of reach, of which there is a

@@ -33,6 +33,10 @@ enum Says {
     Late(Duration),
     /// The same, from another address than was asked.
     FromElsewhere,
+    /// There is nothing of the kind, and of IPv6 addresses not a word.
+    NothingOfIpv6,
+    /// There is nothing of the kind, and of IPv6 addresses this code.
+    OfIpv6(u8),
 }
 
 /// A server of ours in place of the lab's, until it is dropped.
@@ -79,6 +83,9 @@ impl NameServer {
                         Ok(0)
                     }
                     Says::FromElsewhere => other.as_ref().unwrap().send_to(&answer(0), from),
+                    Says::NothingOfIpv6 if is_of_ipv6(&bytes[..length]) => Ok(0),
+                    Says::OfIpv6(code) if is_of_ipv6(&bytes[..length]) => own.send_to(&answer(code), from),
+                    Says::NothingOfIpv6 | Says::OfIpv6(_) => own.send_to(&answer(3), from),
                 };
             }
         });
@@ -100,12 +107,21 @@ fn answer(question: &[u8], code: u8) -> Vec<u8> {
     bytes[3] = 0x80 | code;
     // EDNS's record is no part of it.
     bytes[10..12].fill(0);
-    let mut end = 12;
-    while bytes[end] != 0 {
-        end += usize::from(bytes[end]) + 1;
-    }
-    bytes.truncate(end + 5);
+    bytes.truncate(end_of_name(&bytes) + 4);
     bytes
+}
+
+/// It is for a name's IPv6 addresses (AAAA, RFC 3596).
+fn is_of_ipv6(question: &[u8]) -> bool {
+    question[end_of_name(question)..].starts_with(&[0, 28])
+}
+
+fn end_of_name(question: &[u8]) -> usize {
+    let mut end = 12;
+    while question[end] != 0 {
+        end += usize::from(question[end]) + 1;
+    }
+    end + 1
 }
 
 /// What was asked and came back, of a question that begins so.
@@ -271,4 +287,42 @@ fn a_metadata_service_that_hangs_is_told_by_who_asks_it() {
     assert!(summary.contains("it takes the connection and has not answered after "), "{summary}");
     printed(&["kill", "-CONT", &pid]);
     lab.report(&["diagnose", "web1", "--symptom", "metadata"]).assert_healthy("it goes on");
+}
+
+/// Programs ask for both kinds of addresses at once, and wait for both.
+#[test]
+fn who_says_nothing_of_ipv6_addresses_makes_every_name_slow_and_is_told() {
+    let lab = TestLab::up("v6n");
+    let healthy = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    healthy.assert_healthy("a new lab");
+    assert!(said(&healthy, "4.3.2.1.in-addr.arpa AAAA from web1").contains(": NXDOMAIN"));
+    let server = NameServer::in_place_of(&lab, Says::NothingOfIpv6);
+    for symptom in ["dns", "auto"] {
+        let report = lab.report(&["diagnose", "web1", "--symptom", symptom]);
+        let finding = only(&report);
+        assert_eq!(text(&finding["code"]), "dns-lookup-fails", "{finding:#}");
+        assert_eq!(text(&finding["hop"]["host"]), "external", "{finding:#}");
+        assert!(text(&finding["summary"]).contains("IPv6"), "{finding:#}");
+        let shown = evidence(finding);
+        for line in
+            ["AAAA from web1: no answer", "-x 1.2.3.4 from web1: NXDOMAIN", "AAAA from compute1: no answer"]
+        {
+            assert!(shown.iter().any(|one| one.contains(line)), "{line}: {shown:#?}");
+        }
+        let took = report.json["elapsed_ms"].as_u64().unwrap();
+        assert!(took < 5000, "{took} ms");
+    }
+    drop(server);
+}
+
+/// To who asks without EDNS dnsmasq passes no refusal on: they wait, as for one who is silent.
+#[test]
+fn who_refuses_to_tell_ipv6_addresses_makes_dnsmasq_silent_and_is_told() {
+    let lab = TestLab::up("v6r");
+    let _server = NameServer::in_place_of(&lab, Says::OfIpv6(5));
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+    let finding = only(&report);
+    assert_eq!(text(&finding["code"]), "dns-lookup-fails", "{finding:#}");
+    let shown = evidence(finding);
+    assert!(shown.iter().any(|one| one.contains("AAAA from compute1: REFUSED")), "{shown:#?}");
 }

@@ -1,5 +1,6 @@
 //! What questions cost.
 
+use super::asks::{METADATA_PAGE, METADATA_PORT};
 use super::*;
 use model::http::{HttpAnswer, Page};
 

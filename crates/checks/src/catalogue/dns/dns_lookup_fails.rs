@@ -5,17 +5,22 @@
 //! ## What it means
 //! dnsmasq answers for itself and not for others: a name of the outside ends in a refusal, in a failure that the server
 //! behind it does not share, or in nothing at all. Programs in the instance wait, or say that the host is unknown.
+//! Where only questions for IPv6 addresses end in nothing, every name is found, and late: programs ask for both kinds
+//! of addresses at once and wait for both, five seconds as a rule (`resolv.conf(5)`, timeout).
 //!
 //! ## How hopline knows
 //! Two questions were asked as the instance: one for dnsmasq's own version, which it answered, and one for the
 //! name of somebody outside. The same was asked of the server behind it from the host. A refusal is told wherever
 //! it comes from; a failure or silence only where the server behind answered better: a reverse zone may be broken
-//! far away, and that is nobody's fault here. Unasked it is told where the server behind is a dnsmasq of the site whose
+//! far away, and that is nobody's fault here. For the IPv6 addresses of that same name was asked beside it, of both: a
+//! silence to that alone is told, and which of them is silent; dnsmasq says nothing where the server behind refuses.
+//! Unasked it is told where the server behind is a dnsmasq of the site whose
 //! command line gives it no name and nobody to ask.
 //!
 //! ## What it looks like
 //! `dig @GATEWAY -x ADDRESS` in the instance: `status: REFUSED`, `status: SERVFAIL`, or no servers could be reached;
-//! `dig @UPSTREAM -x ADDRESS` on the host: `status: NOERROR`.
+//! `dig @UPSTREAM -x ADDRESS` on the host: `status: NOERROR`. Of IPv6 alone: `dig @GATEWAY NAME` is answered, and
+//! `dig @GATEWAY NAME AAAA` is not; `getent hosts NAME` takes five seconds or ten.
 //!
 //! ## Nearest look-alikes
 //! * `dns-upstream-dead`: nothing listens at the server behind.
@@ -23,10 +28,12 @@
 //!
 //! ## Fix
 //! Where the server behind refuses, have it serve the hosts' addresses, or name another (`dns_server` in nova.conf).
-//! Where dnsmasq alone fails, look at its arguments (`--server`, `--no-resolv`) and restart it.
+//! Where dnsmasq alone fails, look at its arguments (`--server`, `--no-resolv`) and restart it. Where questions for
+//! IPv6 addresses are swallowed, look for a filter before the server that is silent, or name another.
 //!
 //! ## References
-//! OpenStack Operations Guide, "Network Troubleshooting"; RFC 1035, 4.1.1 (RCODE); dnsmasq(8).
+//! OpenStack Operations Guide, "Network Troubleshooting"; RFC 1035, 4.1.1 (RCODE); RFC 4074 (servers that
+//! ignore questions for AAAA); dnsmasq(8).
 
 use std::cell::LazyCell;
 use std::net::IpAddr;
@@ -42,6 +49,7 @@ use crate::crowded;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::ipv6_names::{self, Withheld};
 use crate::ladder::{Purpose, Rung};
 use crate::looked_up::{self, is_version, of, rcode, upstreams};
 use crate::restart;
@@ -54,9 +62,10 @@ pub fn check(view: &View) -> Vec<Found> {
     // Wired once, and only where a look-up fails.
     let read = LazyCell::new(|| World::new(view.read, view.intent()));
     for rung in view.rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver) {
-        let Some(new) = failing(view, rung, &read).or_else(|| asks_the_ignorant(view, rung)) else {
-            continue;
-        };
+        let new = failing(view, rung, &read)
+            .or_else(|| asks_the_ignorant(view, rung))
+            .or_else(|| tells_no_ipv6(view, rung, &read));
+        let Some(new) = new else { continue };
         match found.iter_mut().find(|known| known.finding.hop == new.finding.hop) {
             Some(known) => known.finding.instances.extend(new.finding.instances),
             None => found.push(new),
@@ -171,6 +180,57 @@ fn asks_the_ignorant(view: &View, rung: &Rung) -> Option<Found> {
     Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
 }
 
+/// It answers for names, and is silent when it is asked for their IPv6 addresses.
+fn tells_no_ipv6<'v>(
+    view: &View<'v>,
+    rung: &Rung,
+    read: &LazyCell<World<'v>, impl FnOnce() -> World<'v>>,
+) -> Option<Found> {
+    let Withheld { silent, told, behind } = ipv6_names::withheld(view, rung)?;
+    let server = dns::server(view.world, rung.instance)?;
+    // What takes some packets may have taken these.
+    if crowded::lost_some(view) || crowded::takes_some(view, &server.host.name, read) {
+        return None;
+    }
+    let beyond = behind.first().map(|probe| probe.to);
+    let hop = beyond.and_then(|to| place_of(view, to));
+    let instance = view.intent().instances.get(rung.instance)?;
+    let fault = Fault {
+        code: "dns-lookup-fails",
+        hop: hop.unwrap_or_else(|| at(server.ns, server.bridge, Stage::Service)),
+        summary: format!(
+            "{} finds every name late: {} answers for names and is silent when asked for their IPv6 addresses",
+            instance.name, rung.to
+        ),
+        cause: match behind.first() {
+            Some(probe) if probe.received == 0 => {
+                format!("{}, whom dnsmasq asks, does not answer questions for IPv6 addresses", probe.to)
+            }
+            Some(probe) => format!(
+                "{}, whom dnsmasq asks, fails questions for IPv6 addresses, and dnsmasq passes no failure on",
+                probe.to
+            ),
+            None => "dnsmasq does not pass on what the servers behind it say of IPv6 addresses".to_owned(),
+        },
+        confidence: Confidence::Likely,
+        evidence: [silent, told].into_iter().chain(behind.iter().copied()).map(said::evidence).collect(),
+        owner: if beyond.is_some() { "operator" } else { "nova-network" },
+        remedy: match beyond {
+            Some(to) => vec![evidence::advice(
+                format!(
+                    "let {to} be asked for AAAA and say that there is none, or set another dns_server in nova.conf"
+                ),
+                "`options single-request` and `timeout:1` in an instance's resolv.conf shorten the wait meanwhile",
+            )],
+            None => restart::both(view, &server.host.name, "starts dnsmasq with the servers of nova.conf"),
+        },
+        instances: vec![instance.name.clone()],
+        stopped: None,
+        mend: Vec::new(),
+    };
+    Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
+}
+
 /// By its command line alone it answers nobody: dnsmasq(8) has names from its options, files and servers.
 fn knows_nothing(server: &Dnsmasq) -> bool {
     const SAYS_NOTHING: [&str; 16] = [
@@ -239,7 +299,7 @@ mod tests {
     use model::dns::Rcode;
     use model::service::Dnsmasq;
 
-    use crate::fixture::{Cloud, broken, codes, healthy, looked_up, told_its_version};
+    use crate::fixture::{Cloud, asked_for_ipv6, broken, codes, healthy, looked_up, told_its_version};
 
     /// What is found where the resolver and the server behind it answer so; `None` for silence.
     fn found(resolver: Option<Rcode>, upstream: Option<Rcode>) -> Vec<String> {
@@ -309,6 +369,36 @@ mod tests {
             looked_up("compute1", [1, 2, 3, 4].into(), Some(Rcode::NoError)),
         ];
         assert_eq!(codes(&answered.diagnose("web1")), [""; 0], "who was asked has the last word");
+    }
+
+    /// What is found where names are told, and questions for IPv6 addresses answered so.
+    fn found_of_ipv6(resolver: Option<Rcode>, upstream: Option<Rcode>, told: Rcode) -> Vec<String> {
+        let (gateway, server) = ([10, 0, 0, 42].into(), [1, 2, 3, 4].into());
+        let mut cloud = healthy();
+        cloud.probes = vec![
+            told_its_version("web1", gateway),
+            asked_for_ipv6("web1", gateway, resolver),
+            asked_for_ipv6("compute1", server, upstream),
+            looked_up("web1", gateway, Some(told)),
+            looked_up("compute1", server, Some(told)),
+        ];
+        codes(&cloud.diagnose("web1"))
+    }
+
+    #[test]
+    fn fires_where_only_ipv6_addresses_are_asked_for_in_vain() {
+        for told in [Rcode::NoError, Rcode::NxDomain] {
+            assert_eq!(found_of_ipv6(None, None, told), ["dns-lookup-fails external//eth0"]);
+            assert_eq!(found_of_ipv6(None, Some(Rcode::Refused), told), ["dns-lookup-fails external//eth0"]);
+            assert_eq!(found_of_ipv6(None, Some(told), told), ["dns-lookup-fails compute1//br100"]);
+        }
+    }
+
+    #[test]
+    fn stays_silent_where_questions_for_ipv6_addresses_are_answered_in_whatever_way() {
+        for said in [Rcode::NoError, Rcode::NxDomain, Rcode::Refused] {
+            assert_eq!(found_of_ipv6(Some(said), None, Rcode::NoError), [""; 0], "{said:?}");
+        }
     }
 
     #[test]

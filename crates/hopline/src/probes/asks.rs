@@ -1,0 +1,89 @@
+//! What is asked of a rung's end: which packets, by its purpose.
+
+use std::net::Ipv4Addr;
+
+use checks::{Purpose, Rung, Service};
+use model::probe::PING_OCTETS;
+use probe::as_instance::Asks;
+use probe::{EchoSize, dns};
+
+use crate::gather::Facts;
+
+/// The packets that ask a rung's question.
+pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
+    match rung.purpose {
+        Purpose::Dhcp => vec![Asks::Address],
+        Purpose::Gateway
+        | Purpose::Outside
+        | Purpose::Router(_)
+        | Purpose::Inbound(_)
+        | Purpose::Itself(_)
+        | Purpose::Served
+        | Purpose::Gateway6(_)
+        | Purpose::Served6(_)
+        | Purpose::Other(_)
+        | Purpose::Step => vec![Asks::Echo(EchoSize { octets: PING_OCTETS, whole: false })],
+        Purpose::Large(octets) => vec![Asks::Echo(EchoSize { octets, whole: true })],
+        // Whether it is there at all, what it finds out from others, which is the name of somebody outside, as sshd
+        // asks, and what it tells of the instance itself.
+        Purpose::Resolver => {
+            let own = checks::own_name(&facts.snapshot, &facts.intent, rung.instance);
+            let own = own.map(dns::Question::Ipv4Of);
+            let asked = std::iter::once(dns::Question::Version).chain(client(facts)).chain(client_v6(facts));
+            asked.chain(own).map(Asks::Name).collect()
+        }
+        // Where nobody outside is known, for its own name: what only servers ask of each other is dropped by some.
+        Purpose::Inside(_) | Purpose::Offered(_) => {
+            vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
+        }
+        Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
+            let name = client(facts).unwrap_or(dns::Question::NameOf(rung.to));
+            let is_of_all = matches!(rung.purpose, Purpose::Upstream(_));
+            let over_ipv6 = client_v6(facts).filter(|_| is_of_all);
+            std::iter::once(name).chain(over_ipv6).map(Asks::Name).collect()
+        }
+        Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
+        Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT, page: None }],
+        Purpose::OutsideBy(Service::Tcp(port))
+        | Purpose::InboundBy(_, Service::Tcp(port))
+        | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port, page: None }],
+        // Whether a datagram came is told by its receiver alone.
+        Purpose::OutsideBy(Service::Udp(_))
+        | Purpose::InboundBy(_, Service::Udp(_))
+        | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
+        Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT, page: None }],
+        Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
+        Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT, page: Some(METADATA_PAGE) }],
+        Purpose::MetadataAtHome(service) => {
+            vec![Asks::Connection { port: service.port(), page: Some(METADATA_PAGE) }]
+        }
+    }
+}
+
+/// The port of the metadata service as instances see it (EC2's).
+pub(super) const METADATA_PORT: u16 = 80;
+/// What cloud-init asks for first: the instance's own number, which the service has of every instance.
+pub(super) const METADATA_PAGE: &str = "/2009-04-04/meta-data/instance-id";
+
+const SSH_PORT: u16 = 22;
+
+const DNS_PORT: u16 = 53;
+
+/// Who comes from outside, as sshd asks for their name.
+fn client(facts: &Facts) -> Option<dns::Question> {
+    outside(facts).map(|address| dns::Question::NameOf(address.into()))
+}
+
+/// IPv6 addresses of the very name under which [`client`] is asked for. There are none, and who says so has answered:
+/// programs ask for both kinds of addresses at once and wait for both (getaddrinfo(3), AF_UNSPEC), so that whoever
+/// swallows this question makes every name slow.
+fn client_v6(facts: &Facts) -> Option<dns::Question> {
+    let [a, b, c, d] = outside(facts)?.octets();
+    Some(dns::Question::Ipv6Of(format!("{d}.{c}.{b}.{a}.in-addr.arpa")))
+}
+
+/// An address of the outside.
+fn outside(facts: &Facts) -> Option<Ipv4Addr> {
+    let host = facts.snapshot.hosts.iter().find(|host| host.role == "external")?;
+    crate::who::address(facts.snapshot.main_netns(&host.name)?)
+}
