@@ -64,6 +64,9 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         if let Some(unheld) = unheld::of(asking) {
             return unheld.finding(asking, findings);
         }
+        if let Some(unasked) = unheld::unasked(asking) {
+            return Some(unasked);
+        }
         if let Some(parted) = parted {
             if let Some(near_only) = near_only::of(asking, &parted) {
                 return near_only.finding(asking, &parted, findings);

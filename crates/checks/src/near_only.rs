@@ -1,5 +1,5 @@
-//! A guest that answers its own network and nobody beyond it: its answers have no way back, or it means it so. Only a
-//! guest that can be looked into tells which.
+//! A guest that answers its own network and nobody beyond it, or ARP and no pings: its answers have no way back, or it
+//! means it so. Only a guest that can be looked into tells which.
 
 use model::finding::{Confidence, Finding};
 use model::intent::Instance;
@@ -7,18 +7,25 @@ use model::path::{Direction, Exchange, Place};
 use model::probe::ProbeResult;
 
 use crate::contradiction::Asking;
-use crate::diagnose::probe_of;
+use crate::diagnose::{Case, probe_of};
 use crate::evidence;
 use crate::ladder::{Purpose, Rung};
 use crate::ranking::Ranked;
 use crate::watched::{self, Parted};
-use crate::{said, traced, unheld};
+use crate::{own_will, said, traced, unheld};
 
-/// An instance that was asked from beyond its network, and answers its host alone.
+/// An instance that was asked from beyond its network in vain, and is there.
 pub(crate) struct NearOnly<'c> {
     instance: &'c Instance,
+    answers: Answers<'c>,
+}
+
+/// What it answers.
+enum Answers<'c> {
     /// Its host's question.
-    near: &'c ProbeResult,
+    Its(&'c ProbeResult),
+    /// Who asks for its MAC, and no pings.
+    Arp,
 }
 
 /// Whether what came to the guest's NIC from beyond found no answer, while its host's did.
@@ -28,46 +35,77 @@ pub(crate) fn of<'c>(asking: &Asking<'c>, parted: &Parted) -> Option<NearOnly<'c
     let is_near = |other: &&Rung| {
         other.instance == rung.instance && matches!(other.purpose, Purpose::Served | Purpose::ServedSsh)
     };
-    let near = probe_of(case, answered.iter().find(is_near)?)?;
-    (is_from_beyond(rung) && is_turn(instance, parted)).then_some(NearOnly { instance, near })
+    let near = answered.iter().find(is_near).and_then(|near| probe_of(case, near));
+    let is_there = || own_will::is_there(case.holders, instance) == Some(true);
+    let answers = match near {
+        Some(near) => Answers::Its(near),
+        None if is_there() && matches!(rung.purpose, Purpose::Inbound(_)) => Answers::Arp,
+        None => return None,
+    };
+    (is_from_beyond(rung) && is_turn(instance, parted)).then_some(NearOnly { instance, answers })
 }
 
 impl NearOnly<'_> {
     /// That nobody beyond is answered, once for all that was lost of it.
     pub(crate) fn finding(&self, asking: &Asking, parted: &Parted, findings: &[Ranked]) -> Option<Finding> {
         let Asking { case, rung, probe, .. } = *asking;
-        let NearOnly { instance, near } = *self;
+        let NearOnly { instance, answers } = self;
         let name = &instance.name;
         let hop = unheld::inside(instance);
         if unheld::is_told(findings, &hop) {
             return None;
         }
-        let network = instance.vifs.iter().find_map(|vif| case.intent.networks.get(vif.network?));
-        let gateway = network.and_then(|network| network.gateway_on(&instance.host));
-        let wants = gateway.map_or_else(String::new, |gateway| format!(" (its gateway is {gateway})"));
+        let (summary, cause, advised) = match answers {
+            Answers::Its(near) => (
+                format!("{name} answers {} on its own network, and nobody beyond", near.from),
+                format!(
+                    "{name} has no default route or a wrong gateway{}; or its own firewall keeps out who is not its \
+                     neighbour",
+                    self.wants(case)
+                ),
+                evidence::advice(
+                    format!("in {name}, by its console: ip route; ip neigh; iptables -nvL INPUT"),
+                    "a default route by its gateway is what its lease gives it: ask for it anew (dhclient eth0)",
+                ),
+            ),
+            Answers::Arp => (
+                format!("{name} answers ARP, and no pings"),
+                format!("{name}'s own firewall drops them, or net.ipv4.icmp_echo_ignore_all is set there"),
+                evidence::advice(
+                    format!("in {name}, by its console: iptables -nvL INPUT; nft list ruleset"),
+                    "its groups let pings pass; Windows drops them by default",
+                ),
+            ),
+        };
+        let near = match answers {
+            Answers::Its(near) => Some(said::evidence(near)),
+            Answers::Arp => unheld::asked_by_host(case, instance, "it answers ARP with its own MAC"),
+        };
         Some(Finding {
             code: "lost-at-hop".to_owned(),
             hop,
             direction: Direction::Reply,
             exchange: Exchange::Icmp,
-            summary: format!("{name} answers {} on its own network, and nobody beyond", near.from),
-            cause: format!(
-                "{name} has no default route or a wrong gateway{wants}; or its own firewall keeps out who is not its \
-                 neighbour"
-            ),
+            summary,
+            cause,
             confidence: Confidence::Likely,
             evidence: watched::counted(case, parted, rung, probe)
                 .into_iter()
-                .chain([said::evidence(near), said::evidence(probe)])
+                .chain(near)
+                .chain([said::evidence(probe)])
                 .chain(traced::evidence(case, rung))
                 .collect(),
             owner: "instance".to_owned(),
-            remedy: vec![evidence::advice(
-                format!("in {name}, by its console: ip route; ip neigh; iptables -nvL INPUT"),
-                "a default route by its gateway is what its lease gives it: ask for it anew (dhclient eth0)",
-            )],
+            remedy: vec![advised],
             instances: vec![name.clone()],
         })
+    }
+
+    /// Which gateway it should have, in brackets.
+    fn wants(&self, case: &Case) -> String {
+        let network = self.instance.vifs.iter().find_map(|vif| case.intent.networks.get(vif.network?));
+        let gateway = network.and_then(|network| network.gateway_on(&self.instance.host));
+        gateway.map_or_else(String::new, |gateway| format!(" (its gateway is {gateway})"))
     }
 }
 

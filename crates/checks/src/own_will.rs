@@ -70,7 +70,7 @@ fn is_lost_before(asking: &Asking) -> bool {
 }
 
 /// The instance answers for one of its addresses itself; `None` where nobody asked for them.
-fn is_there(holders: &[Holders], instance: &Instance) -> Option<bool> {
+pub(crate) fn is_there(holders: &[Holders], instance: &Instance) -> Option<bool> {
     let is_own = |mac| instance.vifs.iter().any(|vif| vif.mac == Some(mac));
     let is_of_it = |held: &&Holders| !held.is_own && instance.fixed().any(|own| held.address == own);
     let mut asked = holders.iter().filter(is_of_it).peekable();

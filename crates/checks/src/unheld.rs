@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::intent::Instance;
 use model::path::{Direction, Exchange, Place, Stage};
+use model::probe::ProbeResult;
 
 use crate::contradiction::Asking;
 use crate::dhcp_told;
+use crate::diagnose::{Case, start_of};
 use crate::evidence;
 use crate::purpose::Part;
 use crate::ranking::Ranked;
@@ -36,25 +38,59 @@ pub(crate) fn of<'c>(asking: &Asking<'c>) -> Option<Unheld<'c>> {
     Some(Unheld { instance, asked })
 }
 
-/// Its host, or its gateway's, has asked for its addresses.
-fn as_its_host(asking: &Asking, instance: &Instance) -> Option<Evidence> {
+/// Whether anybody has answered for one of its addresses.
+fn is_held(asking: &Asking, instance: &Instance) -> bool {
     let is_its = |ip: IpAddr| instance.fixed().any(|own| IpAddr::V4(own) == ip);
-    let mut asked = asking.case.holders.iter().filter(|held| !held.is_own && is_its(held.address)).peekable();
-    let first = *asked.peek()?;
-    if asked.any(|held| !held.stations.is_empty()) {
-        return None;
-    }
-    let ns = asking.case.snapshot.main_netns(&first.machine)?;
-    let command = format!("arping -D -c 2 -I {} {}", typed(&first.link), first.address);
-    Some(evidence::record(EvidenceKind::Probe, evidence::within(ns, &command), "nobody answers ARP for it"))
+    asking.case.holders.iter().any(|held| is_its(held.address) && !held.stations.is_empty())
+}
+
+/// Its host has asked for its addresses, and nobody answered.
+fn as_its_host(asking: &Asking, instance: &Instance) -> Option<Evidence> {
+    asked_by_host(asking.case, instance, "nobody answers ARP for it").filter(|_| !is_held(asking, instance))
+}
+
+/// How its host has asked for its address, and what came of it; `None` where it has not.
+pub(crate) fn asked_by_host(case: &Case, instance: &Instance, said: &str) -> Option<Evidence> {
+    let is_its = |ip: IpAddr| instance.fixed().any(|own| IpAddr::V4(own) == ip);
+    let asked = case.holders.iter().find(|held| !held.is_own && is_its(held.address))?;
+    let ns = case.snapshot.main_netns(&asked.machine)?;
+    let command = format!("arping -D -c 2 -I {} {}", typed(&asked.link), asked.address);
+    Some(evidence::record(EvidenceKind::Probe, evidence::within(ns, &command), said))
 }
 
 /// As another instance it was asked for before anything was sent to it; nothing was sent then.
 fn as_another(asking: &Asking, instance: &Instance) -> Option<Evidence> {
     let Asking { probe, .. } = *asking;
     let is_its = instance.fixed().any(|own| IpAddr::V4(own) == probe.to);
-    let is_unresolved = probe.by_host && probe.sent == 0 && probe.send_error.is_some();
-    (is_its && is_unresolved).then(|| said::evidence(probe))
+    (is_its && is_unresolved(probe) && !is_held(asking, instance)).then(|| said::evidence(probe))
+}
+
+/// It was to be sent as an instance, and nobody answered for its next hop.
+fn is_unresolved(probe: &ProbeResult) -> bool {
+    probe.by_host && probe.sent == 0 && probe.send_error.is_some()
+}
+
+/// That nothing was sent as the instance for want of an answer to its ARP, whoever that was to come from.
+pub(crate) fn unasked(asking: &Asking) -> Option<Finding> {
+    let Asking { rung, probe, instance, .. } = *asking;
+    let why = probe.send_error.as_deref().filter(|_| is_unresolved(probe))?;
+    let first =
+        rung.answer.paths.iter().flat_map(|path| &path.hops).find(|hop| hop.at.stage != Stage::Instance);
+    Some(Finding {
+        code: "lost-at-hop".to_owned(),
+        hop: first.map_or_else(|| start_of(rung), |hop| hop.at.clone()),
+        direction: Direction::Both,
+        exchange: Exchange::Arp,
+        summary: format!("{} cannot send to {}: {why}", probe.from, probe.to),
+        cause: "the question or its answer is lost on the way, though everything that was read would let both pass: a \
+                filter of the bridges between, a switch, a trunk that lacks the VLAN"
+            .to_owned(),
+        confidence: Confidence::Likely,
+        evidence: vec![said::evidence(probe)],
+        owner: "unknown".to_owned(),
+        remedy: Vec::new(),
+        instances: vec![instance.to_owned()],
+    })
 }
 
 /// The inside of a guest, of which no more is known.
@@ -78,6 +114,11 @@ impl Unheld<'_> {
         if findings.iter().any(|known| known.finding.code == "lost-at-hop" && known.finding.hop == hop) {
             return None;
         }
+        let asker =
+            case.intent.instances.get(asking.rung.instance).filter(|asker| asker.host != instance.host);
+        let between = asker.map_or_else(String::new, |asker| {
+            format!("; or ARP for it is lost between {} and {}", asker.host, instance.host)
+        });
         let addresses: Vec<String> = instance.fixed().map(|own| own.to_string()).collect();
         let hit = [name.as_str()].into_iter().chain(Some(asked_about).filter(|other| other != name));
         let mut shown = vec![asked];
@@ -90,7 +131,7 @@ impl Unheld<'_> {
             exchange: Exchange::Arp,
             summary: format!("nobody answers for {}, the address of {name}", addresses.join(", ")),
             cause: format!(
-                "{name} is off, hangs or is still starting; or it has lost its lease, or goes by another address"
+                "{name} is off, hangs or is still starting; or it has lost its lease, or goes by another address{between}"
             ),
             confidence: Confidence::Likely,
             evidence: shown,
@@ -153,8 +194,14 @@ mod tests {
         let to = [10, 0, 2, 24].into();
         let asked =
             ProbeResult { to, by_host: true, sent: 0, send_error: unsent, ..pinged("web2", PING_OCTETS, 0) };
-        let told = cloud.diagnose_with("web2", &[asked]);
+        let told = cloud.diagnose_with("web2", std::slice::from_ref(&asked));
         assert_eq!(codes(&told), ["lost-at-hop web1//"]);
         assert_eq!(told.findings[0].instances, ["web1", "web2"]);
+        // Its host hears it: something between is in the way, and not the sender's own stack.
+        let own = cloud.intent.instances[0].vifs[0].mac.unwrap();
+        cloud.holders = vec![held("br100", "10.0.2.24", &[own], false)];
+        let told = cloud.diagnose_with("web2", &[asked]);
+        assert_eq!(codes(&told), ["lost-at-hop compute1//vnet1"]);
+        assert!(told.findings[0].summary.starts_with("web2 cannot send to 10.0.2.24: nobody answers ARP"));
     }
 }

@@ -44,6 +44,12 @@ fn an_instance_that_has_no_way_back_is_told_from_one_that_hears_nothing() {
     report.assert_finds(&["lost-at-hop web1//"], "it answers its host");
     let cause = text(&report.json["findings"][0]["cause"]);
     assert!(cause.contains("no default route or a wrong gateway (its gateway is 10.0.0.42)"), "{cause}");
+
+    printed_in(&web1, &["ip", "route", "add", "default", "via", "10.0.0.42"]);
+    printed_in(&web1, &["iptables", "-I", "INPUT", "-j", "DROP"]);
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["lost-at-hop web1//"], "it answers ARP");
+    assert_eq!(text(&report.json["findings"][0]["summary"]), "web1 answers ARP, and no pings");
 }
 
 #[test]

@@ -311,6 +311,7 @@ mod tests {
         let mut foreign = own.clone();
         let stranger = Ipv4Addr::new(10, 0, 2, 200);
         (foreign.from, foreign.reply.server) = (stranger, Some(stranger));
+        foreign.from_mac = cloud.intent.instances[1].vifs[0].mac.unwrap();
         foreign.reply.routers = vec![stranger];
         let found = codes(&cloud.diagnose_with("web1", &[offered("web1", vec![own, foreign])]));
         assert!(found.len() == 1 && found[0].starts_with("rogue-dhcp "), "{found:?}");
