@@ -70,8 +70,10 @@ enum Look {
     Sieved { sql: &'static str, keep: fn(&[Cell]) -> bool },
     /// Among the networks, of which there are few.
     Networks(fn(&[networks::Network]) -> Vec<Vec<Cell>>),
-    /// In the info caches.
+    /// In the info caches, beside the addresses of the tables.
     Caches,
+    /// In the info caches of instances that the tables have no NIC of.
+    CachedNics,
     /// On the hosts, beside what is meant; with what shows it there.
     Hosts { look: fn(&Snapshot, &Intent) -> Vec<Vec<Cell>>, kind: EvidenceKind, shown_by: &'static str },
 }
@@ -151,6 +153,7 @@ catalogue! {
     mac_twice => "mac-twice",
     vif_orphan => "vif-orphan",
     instance_without_address => "instance-without-address",
+    instance_without_nic => "instance-without-nic",
     info_cache_differs => "info-cache-differs",
     info_cache_deleted => "info-cache-deleted",
     network_full => "network-full",

@@ -5,6 +5,7 @@ N (1, 'flat', '10.0.0.0/23', '255.255.254.0', '10.0.1.255', 'br100', NULL, TRUE,
 N (2, 'red', '10.1.0.0/24', '255.255.255.0', '10.1.0.255', 'br101', 101, FALSE, 'p1', 'netnode', '10.1.0.2', 0);
 -- A network that is gone, with the same VLAN, bridge and range.
 N (3, 'old', '10.1.0.0/24', '255.255.255.0', '10.1.0.255', 'br101', 101, FALSE, 'p1', 'netnode', NULL, 3);
+UPDATE networks SET uuid = 'net-1' WHERE id = 1;
 INSERT INTO services (id, host, "binary", topic, report_count, deleted) VALUES
  (1, 'compute1', 'nova-network', 'network', 1, 0), (2, 'compute2', 'nova-network', 'network', 1, 0),
  (3, 'netnode', 'nova-network', 'network', 1, 0), (4, 'compute9', 'nova-network', 'network', 1, 4);
@@ -189,11 +190,27 @@ V (281, 'fa:16:3e:00:02:81', 1, 'v281', NULL, 0);
 -- finds instance-without-address virtual_interfaces 290: MAC fa:16:3e:00:02:90, network_id 1, instance_uuid u290, instance w290
 I (290, 'u290', 'w290', 'compute1', 'p1', 'active', NULL, 0);
 V (290, 'fa:16:3e:00:02:90', 1, 'v290', 'u290', 0);
+-- plant instance-without-nic
+-- finds instance-without-nic instances 295: MAC fa:16:3e:00:02:95, cache 10.0.0.195, instance_uuid u295, instance w295
+I (295, 'u295', 'w295', 'compute1', 'p1', 'active', NULL, 0);
+V (295, 'fa:16:3e:00:02:95', 1, 'v295', 'u295', 295);
+C (295, '[{"address":"fa:16:3e:00:02:95","network":{"id":"Net-1","subnets":[{"ips":[{"address":"10.0.0.195"}]}]}}]', 'u295', 0);
+-- Built without a NIC; ending; stopped by an error before it had one.
+I (296, 'u296', 'w296', 'compute1', 'p1', 'active', NULL, 0);
+C (296, '[]', 'u296', 0);
+I (297, 'u297', 'w297', 'compute1', 'p1', 'active', 'deleting', 0);
+C (297, '[{"address":"fa:16:3e:00:02:97","network":{"id":"net-1","subnets":[]}}]', 'u297', 0);
+I (298, 'u298', 'w298', 'compute1', 'p1', 'error', NULL, 0);
+C (298, '[{"address":"fa:16:3e:00:02:98","network":{"id":"net-1","subnets":[]}}]', 'u298', 0);
 -- plant info-cache-differs
+-- finds info-cache-differs instance_info_caches 302: instance_uuid u302, instance w302, cache 10.0.0.202, tables no fixed IP
 -- finds info-cache-differs instance_info_caches 300: instance_uuid u4, instance shelved, cache 10.0.0.77, tables 10.0.0.8, floating 203.0.113.8
 -- finds info-cache-differs instance_info_caches 301: instance_uuid u10, instance vpn1, cache no JSON that can be read, tables 10.1.0.2
 C (300, '[{"network":{"subnets":[{"ips":[{"address":"10.0.0.77"}]}]}}]', 'u4', 0);
 C (301, '[{', 'u10', 0);
+-- On a network that is none of nova's.
+I (302, 'u302', 'w302', 'compute1', 'p1', 'active', NULL, 0);
+C (302, '[{"address":"fa:16:3e:00:03:02","network":{"id":"other","subnets":[{"ips":[{"address":"10.0.0.202"}]}]}}]', 'u302', 0);
 -- plant network-full
 -- finds network-full networks 310: label full, range 10.31.0.0/29, free 0, of 4, would come free 3
 -- finds fixed-ip-leaked fixed_ips 311: address 10.31.0.1, network_id 310, allocated 0, leased 1, reserved 0, host NULL, instance_uuid NULL, instance NULL

@@ -3,11 +3,12 @@
 //! What the tables say of an instance fits in a few octets and is kept; the caches are JSON of a kilobyte or two each,
 //! and are looked at one by one as they come.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
+use super::instance_without_nic;
 use super::words::Words;
 use crate::cells::Cell;
 use crate::database::Session;
@@ -68,6 +69,10 @@ pub(super) async fn look(
         }
     };
     session.each(words.of(FLOATING), take_floating).await?;
+    // Of these it is told that they have lost their NICs, of which nothing but the cache is left.
+    let mut bare: HashSet<u64> = HashSet::new();
+    let take_bare = |row: Vec<Cell>| bare.extend(number::<u64>(row.first().and_then(Option::as_ref)));
+    instance_without_nic::look(session, words, take_bare).await?;
     let none = Addresses::default();
     for addresses in tables.values_mut() {
         addresses.fixed.sort_unstable();
@@ -75,7 +80,11 @@ pub(super) async fn look(
     }
     let compare = |row: Vec<Cell>| {
         let [id, instance_id, uuid, name, network_info, octets] = row.as_slice() else { return };
-        let meant = number(instance_id.as_ref()).and_then(|id: u64| tables.get(&id)).unwrap_or(&none);
+        let instance_id: Option<u64> = number(instance_id.as_ref());
+        if instance_id.is_some_and(|id| bare.contains(&id)) {
+            return;
+        }
+        let meant = instance_id.and_then(|id| tables.get(&id)).unwrap_or(&none);
         let octets: u64 = number(octets.as_ref()).unwrap_or_default();
         let is_read = octets <= OCTETS_MAX;
         let said = cached(network_info.as_deref()).filter(|_| is_read);

@@ -9,7 +9,9 @@ use model::{Intent, Snapshot};
 use super::letters::Uuids;
 use super::repairs::by_hand;
 use super::words::{For, Words, columns};
-use super::{DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, Spec, caches, networks};
+use super::{
+    DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, Spec, caches, instance_without_nic, networks,
+};
 use crate::cells::Cell;
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
@@ -123,6 +125,7 @@ fn lack(schema: &Schema, spec: &Spec) -> Option<Lack> {
         Look::Guarded { guard, sql } => &[guard, sql],
         Look::Networks(_) => &[networks::SQL],
         Look::Caches => &[caches::SQL],
+        Look::CachedNics => &[instance_without_nic::SQL, instance_without_nic::NETWORKS],
         Look::Hosts { .. } => &[],
     };
     let columns = statements.iter().flat_map(|sql| columns(sql));
@@ -175,6 +178,10 @@ async fn look_for(
         Look::Caches => {
             found.select = people.of(caches::SQL);
             caches::look(session, &server, |row| found.take(row)).await?;
+        }
+        Look::CachedNics => {
+            found.select = people.of(instance_without_nic::SQL);
+            instance_without_nic::look(session, &server, |row| found.take(row)).await?;
         }
         // Not of the database alone: `check_hosts` looks.
         Look::Hosts { .. } => {}

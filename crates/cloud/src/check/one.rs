@@ -6,7 +6,7 @@ use super::looks::words;
 use super::repairs::statement;
 use super::told::{changes, command, filled, is_number, untypable};
 use super::words::{For, TABLES};
-use super::{Clock, DB_CATALOGUE, Look, Spec, caches, networks};
+use super::{Clock, DB_CATALOGUE, Look, Spec, caches, instance_without_nic, networks};
 use crate::cells::Cell;
 use crate::database::Session;
 use crate::schema::Schema;
@@ -111,6 +111,7 @@ async fn look(
         }
         Look::Networks(look) => found = look(&networks::read(session, &words).await?),
         Look::Caches => caches::look(session, &words, |row| found.push(row)).await?,
+        Look::CachedNics => instance_without_nic::look(session, &words, |row| found.push(row)).await?,
         // What hosts have is no row.
         Look::Hosts { .. } => {}
     }

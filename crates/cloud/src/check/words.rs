@@ -16,7 +16,8 @@
 //! | `{flag f.leased}` | the flag as text, `1` or `0`; NULL where it is neither |
 //! | `{key f}`, `{key f as text}` | what ties a row to an instance: uuid, or the number that Essex used |
 //! | `{tie i f}` | the row is the instance's, see `letters` |
-//! | `{folded f.host}`, `{named f.host}`, `{unnamed f.host}` | a name by which it compares, see `letters`; there is one, is none |
+//! | `{folded f.host}` | the name as it is compared, see `letters` |
+//! | `{named f.host}`, `{unnamed f.host}` | the column has a name, has none |
 //! | `{is i.vm_state active}` | the column has this word, letter for letter |
 //! | `{name i}` | the name that people use |
 //! | `{text EXPRESSION}` | any expression as text |
