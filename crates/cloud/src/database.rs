@@ -16,6 +16,15 @@ use crate::tls;
 /// `EMPTY_STRING_IS_NULL` finds nothing that is not empty. Where something is changed nothing is cut to fit.
 const CHANGE_MODE: &str = "STRICT_ALL_TABLES";
 
+/// What locks keep as it is, until a change is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Rows that are there.
+    Rows,
+    /// And that there are none between them, where that was looked for.
+    Gaps,
+}
+
 /// A connection inside a read-only transaction.
 pub(crate) struct Session(pub(crate) Connection);
 
@@ -159,9 +168,19 @@ impl Session {
 
     /// Begins a transaction that ends whole or not at all. Under any isolation that was chosen, what is read after all
     /// locks were waited for is what their holders left: no snapshot of an earlier time.
-    pub(crate) async fn begin_to_change(&mut self, timeout: Duration) -> Result<(), sqlx::Error> {
+    pub(crate) async fn begin_to_change(
+        &mut self,
+        timeout: Duration,
+        keeps: Keeps,
+    ) -> Result<(), sqlx::Error> {
         let begin = match &self.0 {
-            Connection::MySql(_) => "START TRANSACTION".to_owned(),
+            Connection::MySql(_) => match keeps {
+                Keeps::Rows => "START TRANSACTION".to_owned(),
+                // READ COMMITTED locks no gaps. Of the next transaction, and not of the session.
+                Keeps::Gaps => {
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION".to_owned()
+                }
+            },
             // Of the transaction and not of the session, which a pooler may hand on to another server process.
             Connection::Postgres(_) => format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \

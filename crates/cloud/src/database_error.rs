@@ -118,8 +118,8 @@ pub enum DatabaseError {
     /// The user may not read, or not change.
     #[error(
         "the database {database} does not let this user do that: {why}; \
-         grant it SELECT on nova's tables, and where rows are to be changed UPDATE on these and on fixed_ips and \
-         instances, which are locked meanwhile"
+         grant it SELECT on nova's tables, and where rows are to be changed UPDATE on these and on fixed_ips, \
+         floating_ips and instances, which are locked meanwhile"
     )]
     Denied {
         /// The URL.
@@ -138,8 +138,10 @@ pub enum DatabaseError {
         /// The server's reason.
         why: String,
     },
-    /// Somebody else holds the row.
-    #[error("another session of {database} holds the row: {why}; nothing was changed, try again")]
+    /// Somebody else holds the row, or what must not change meanwhile.
+    #[error(
+        "another session of {database} holds what is to be locked: {why}; nothing was changed, try again"
+    )]
     Held {
         /// The URL.
         database: String,

@@ -9,18 +9,20 @@ mod databases;
 mod dumped;
 #[path = "support/planted.rs"]
 mod planted;
+#[path = "support/writer.rs"]
+mod writer;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use cloud::{Access, Ask, Change, Clock, Connection, DatabaseError, DatabaseUrl, MendError};
+use cloud::{Ask, Change, Clock, DatabaseError, DatabaseUrl, MendError};
 use databases::{mariadb_with, postgresql};
 use dumped::{dump, rows};
 use planted::{PATIENCE, lax_schema, run};
-use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
+use writer::Writer;
 
 /// How often two of us meet on each server.
 const ROUNDS: &str = "HOPLINE_MEND_ROUNDS";
@@ -83,41 +85,14 @@ fn two_of_us(url: &DatabaseUrl) {
     }
 }
 
-/// A session of nova's that keeps what it locks.
-struct Nova {
-    runtime: tokio::runtime::Runtime,
-    connection: Connection,
-}
-
-impl Nova {
-    fn begin(url: &DatabaseUrl) -> Nova {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let connection = runtime.block_on(url.connect(Access::Write, PATIENCE)).unwrap();
-        let mut nova = Nova { runtime, connection };
-        nova.run("BEGIN");
-        nova
-    }
-
-    fn run(&mut self, sql: &str) {
-        let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        let connection = &mut self.connection;
-        self.runtime.block_on(async {
-            match connection {
-                Connection::MySql(connection) => drop(query.execute(connection).await.unwrap()),
-                Connection::Postgres(connection) => drop(query.execute(connection).await.unwrap()),
-                Connection::Sqlite(connection) => drop(query.execute(connection).await.unwrap()),
-            }
-        });
-    }
-}
-
 /// nova holds the instance and wants the floating IP, which we hold while we want the instance. `waiting` counts those
 /// who wait; `heavy` makes the server choose us as the one that gives way.
 fn nova_comes_from_the_other_end(url: &DatabaseUrl, waiting: &str, heavy: &str) {
     let folder = TempDir::with_prefix("ht-mend-").unwrap();
     let ask = Ask::Release { address: Ipv4Addr::new(203, 0, 113, 9), from_pool: false };
     let change = cloud::plan(url, PATIENCE, &ask, &Clock::default()).unwrap();
-    let mut nova = Nova::begin(url);
+    let mut nova = Writer::connect(url);
+    nova.run("BEGIN");
     nova.run(heavy);
     nova.run("UPDATE instances SET host = 'compute9' WHERE id = 2");
     let refused = std::thread::scope(|scope| {

@@ -65,8 +65,10 @@ async fn change(
     let schema = records::schema_of(session, url).await?;
     transacts(session, url, &schema, table).await?;
     let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
-    session.begin_to_change(timeout).await.map_err(failed)?;
+    let fixed = locks::kept_free(table, *row);
+    session.begin_to_change(timeout, locks::keeps(fixed)).await.map_err(failed)?;
     locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;
+    locks::lock_ties(session, fixed).await.map_err(failed)?;
     let mut change = plan_in(session, &schema, url, ask, clock).await?;
     let twins_now = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
     if change != *planned || !twins_now.is_subset(&twins) {

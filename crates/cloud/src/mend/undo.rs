@@ -70,8 +70,10 @@ async fn restore(
         return Err(MendError::ChangedSince { id: id(), table: table.clone(), row: *row, columns });
     }
     let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
-    session.begin_to_change(timeout).await.map_err(failed)?;
+    let fixed = locks::kept_as_it_was(table, *row, before);
+    session.begin_to_change(timeout, locks::keeps(fixed)).await.map_err(failed)?;
     locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;
+    locks::lock_ties(session, fixed).await.map_err(failed)?;
     let now = bound::row(session, &schema, table, *row).await.map_err(failed)?.unwrap_or_default();
     if now == *before {
         let why = match record.state() {
