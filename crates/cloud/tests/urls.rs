@@ -40,6 +40,20 @@ proptest! {
         }
     }
 
+    /// Nor one that stands behind the `?`.
+    #[test]
+    fn no_password_of_the_query_is_shown(
+        scheme in "(mysql|postgresql|oracle)(\\+[a-z0-9]{1,8})?",
+        name in "(password|passwd)",
+        password in "[ -~&&[^$]]{0,6}hunter2[ -~&&[^$]]{0,6}",
+        port in "[0-9a-z]{0,6}",
+    ) {
+        for password in [encoded(&password), password] {
+            let result = DatabaseUrl::parse(&format!("{scheme}://nova@db/nova?{name}={password}&port={port}"));
+            prop_assert!(!shown(&result).contains("hunter2"), "{}", shown(&result));
+        }
+    }
+
     #[test]
     fn what_is_shown_has_no_control_characters(
         user in "\\PC{0,4}[\\x00-\\x1f]?",

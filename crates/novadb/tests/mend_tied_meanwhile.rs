@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cloud::{Ask, Change, Clock, DatabaseError, DatabaseUrl, MendError};
-use databases::{mariadb, mariadb_with, postgresql};
+use databases::{Server, mariadb, mariadb_with, postgresql};
 use dumped::{dump, rows};
 use planted::{PATIENCE, lax_schema, run};
 use tempfile::TempDir;
@@ -172,6 +172,28 @@ fn on_mariadb_that_logs_statements() {
 
 #[test]
 fn on_postgresql() {
-    let (_server, url) = postgresql();
+    let (server, url) = postgresql();
     all_of_it(&url, &POSTGRESQL);
+    who_may_not_lock_the_table_is_told(&server, &url);
+}
+
+/// To lock a table takes the right to write into it.
+fn who_may_not_lock_the_table_is_told(server: &Server, url: &DatabaseUrl) {
+    run(
+        url,
+        &format!(
+            "{UNTIES}; CREATE USER night PASSWORD 'pw'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO night; \
+             GRANT UPDATE ON fixed_ips, instances TO night"
+        ),
+    );
+    let night =
+        DatabaseUrl::parse(&format!("postgresql://night:pw@127.0.0.1:{}/postgres", server.port)).unwrap();
+    let folder = TempDir::with_prefix("ht-mend-").unwrap();
+    let before = dump(url);
+    let refused = apply(&night, PATIENCE, &planned(&night), folder.path()).unwrap_err();
+    assert!(matches!(&refused, MendError::Database(DatabaseError::Denied { .. })), "{refused:?}");
+    assert!(refused.to_string().contains("floating_ips"), "{refused}");
+    assert_eq!(dump(url), before);
+    run(url, "GRANT UPDATE ON floating_ips TO night");
+    apply(&night, PATIENCE, &planned(&night), folder.path()).unwrap();
 }
