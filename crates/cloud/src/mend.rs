@@ -19,6 +19,7 @@ mod listed;
 mod locks;
 mod record;
 mod release;
+mod ties;
 mod undo;
 
 pub use apply::{Applied, apply};

@@ -8,7 +8,7 @@ use super::change::{Change, NOW, Value, differing};
 use super::commit::commit;
 use super::error::MendError;
 use super::record::{Record, State};
-use super::{Ask, STATEMENT_PATIENCE, bound, identity, locks, plan_in};
+use super::{Ask, STATEMENT_PATIENCE, bound, identity, locks, plan_in, ties};
 use crate::check::Clock;
 use crate::database::{Session, block_on_then};
 use crate::database_error::classify;
@@ -65,10 +65,10 @@ async fn change(
     let schema = records::schema_of(session, url).await?;
     transacts(session, url, &schema, table).await?;
     let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
-    let fixed = locks::kept_free(table, *row);
-    session.begin_to_change(timeout, locks::keeps(fixed)).await.map_err(failed)?;
+    let fixed = ties::while_changed(table, *row);
+    session.begin_to_change(timeout, ties::keeps(fixed)).await.map_err(failed)?;
     locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;
-    locks::lock_ties(session, fixed).await.map_err(failed)?;
+    ties::lock(session, fixed).await.map_err(failed)?;
     let mut change = plan_in(session, &schema, url, ask, clock).await?;
     let twins_now = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
     if change != *planned || !twins_now.is_subset(&twins) {

@@ -8,7 +8,7 @@ use super::commit::commit;
 use super::error::MendError;
 use super::kept::{self, Kept};
 use super::record::{Record, State};
-use super::{STATEMENT_PATIENCE, behind, bound, identity, locks};
+use super::{STATEMENT_PATIENCE, behind, bound, identity, locks, ties};
 use crate::cells::Cell;
 use crate::connection::Connection;
 use crate::database::{Session, block_on_then};
@@ -70,10 +70,10 @@ async fn restore(
         return Err(MendError::ChangedSince { id: id(), table: table.clone(), row: *row, columns });
     }
     let twins = locks::twins(session, &schema, table, *row, before).await.map_err(failed)?;
-    let fixed = locks::kept_as_it_was(table, *row, before);
-    session.begin_to_change(timeout, locks::keeps(fixed)).await.map_err(failed)?;
+    let fixed = ties::while_restored(table, *row, before);
+    session.begin_to_change(timeout, ties::keeps(fixed)).await.map_err(failed)?;
     locks::lock(session, &schema, table, &twins, before).await.map_err(failed)?;
-    locks::lock_ties(session, fixed).await.map_err(failed)?;
+    ties::lock(session, fixed).await.map_err(failed)?;
     let now = bound::row(session, &schema, table, *row).await.map_err(failed)?.unwrap_or_default();
     if now == *before {
         let why = match record.state() {
