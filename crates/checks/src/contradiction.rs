@@ -62,7 +62,8 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
             return refused::finding(asking);
         }
         if let Some(unheld) = unheld::of(asking) {
-            return unheld.finding(asking, findings);
+            let asker = case.intent.instances.get(rung.instance);
+            return unheld.finding(case, (asker, Some(probe)), findings);
         }
         if let Some(unasked) = unheld::unasked(asking) {
             return Some(unasked);

@@ -34,6 +34,7 @@ use crate::settling;
 use crate::size;
 use crate::steps;
 use crate::traced;
+use crate::unheld;
 use crate::view::{Claim, Order, View};
 use crate::watched;
 use crate::way_out::{self, Telling};
@@ -322,6 +323,10 @@ fn conclude(
             let seen_at = watched::parted(case, rung).and_then(|parted| Some(parted.before?.at.clone()));
             Ranked { rank, reach: Reach::Device, is_foreseen: false, seen_at, finding: told(lost) }
         }));
+    }
+    if let Some(finding) = unheld::subject(case, request, &rungs, &findings) {
+        let rank = Rank::Rung(0);
+        findings.push(Ranked { rank, reach: Reach::Instances, is_foreseen: false, seen_at: None, finding });
     }
     gaps.extend(dns::doubts(case, &rungs));
     dropped::attach(case, &rungs, &mut findings);

@@ -170,7 +170,10 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         || world.intent.instances.get(instance).filter(|instance| !instance.entered).map(|_| Purpose::Served);
     let outside = external(world);
     let ssh = || outside.into_iter().flat_map(|_| floating(world, instance)).map(Purpose::Ssh);
-    let router = || way_out::router(world, instance).filter(|_| to.is_none()).map(Purpose::Router);
+    let beyond = || {
+        let known = if to.is_none() { way_out::beyond(world, instance) } else { Vec::new() };
+        known.into_iter().map(Purpose::Router)
+    };
     let mut purposes = match symptom {
         Symptom::Auto | Symptom::Ping | Symptom::Ssh => vec![Purpose::Gateway, Purpose::Outside],
         Symptom::Dhcp => vec![Purpose::Dhcp],
@@ -179,7 +182,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
     };
     match symptom {
         Symptom::Auto => {
-            purposes.extend(router());
+            purposes.extend(beyond());
             purposes.extend(inbound());
             purposes.extend(served());
             purposes.extend(over_ipv6(world, instance));
@@ -197,7 +200,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             }
         }
         Symptom::Ping => {
-            purposes.extend(router());
+            purposes.extend(beyond());
             purposes.extend(inbound());
             purposes.extend(served());
             purposes.extend(over_ipv6(world, instance));
@@ -207,7 +210,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             }
         }
         Symptom::Ssh => {
-            purposes.extend(router().into_iter().chain(inbound()).chain(served()).chain(ssh()));
+            purposes.extend(beyond().chain(inbound()).chain(served()).chain(ssh()));
             purposes.extend(ssh().next().is_none().then_some(Purpose::ServedSsh));
             if serves_names(world, instance) {
                 purposes.extend([Purpose::Resolver, Purpose::ResolverTcp, Purpose::ResolverAtHome]);
@@ -270,7 +273,7 @@ fn offered(world: &World, instance: usize) -> impl Iterator<Item = Purpose> {
     dns::offered(world, instance).into_iter().map(Purpose::Offered)
 }
 
-fn upstreams(world: &World, instance: usize) -> Vec<SocketAddrV4> {
+pub(crate) fn upstreams(world: &World, instance: usize) -> Vec<SocketAddrV4> {
     let server = dns::server(world, instance);
     server.iter().flat_map(dns::Server::upstreams).map(|upstream| upstream.address).collect()
 }

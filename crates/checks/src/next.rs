@@ -6,7 +6,7 @@
 //! leaves those of its way that no other answer clears.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use model::path::{Direction, Disposition, Exchange, Path, Place, Stage};
 use model::probe::ProbeResult;
@@ -62,8 +62,9 @@ pub(crate) struct Stretch<'p> {
     is_ipv6: bool,
     /// The conversation and which half of it, where that matters.
     of: Option<(Exchange, Direction)>,
-    /// Who was asked, where the way is not known to its end.
-    beyond: Option<IpAddr>,
+    /// Who was asked, and by whom as it is seen there, where the way is not known to its end: who is beyond may let
+    /// one pass and another not.
+    beyond: Option<(IpAddr, Option<IpAddr>)>,
 }
 
 /// A silence that the walks foresee: the question's own, or, of a resolver, those of all whom it asks itself.
@@ -232,10 +233,19 @@ fn of_path<'r>(rung: &Rung, path: &'r Path) -> impl Iterator<Item = Stretch<'r>>
     let next = path.hops.iter().skip(1).map(|hop| Some(&hop.at)).chain([None]);
     let beyond = match path.disposition {
         Disposition::Delivered { .. } => None,
-        Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. } => Some(rung.to),
+        Disposition::Dropped(_) | Disposition::LeftSite | Disposition::Unknown { .. } => {
+            Some((rung.to, path.hops.last().and_then(|hop| source(&hop.packet))))
+        }
     };
     let is_ipv6 = rung.to.is_ipv6();
     path.hops.iter().zip(next).map(move |(hop, next)| stretch((&hop.at, next), path, is_ipv6, beyond))
+}
+
+/// The sender of a packet, as a hop tells it.
+fn source(packet: &str) -> Option<IpAddr> {
+    let (sender, _) = packet.split_once(" > ")?;
+    let with_port = || sender.parse().map(|sender: SocketAddr| sender.ip());
+    sender.parse().or_else(|_| with_port()).ok()
 }
 
 /// A frame's way does not depend on what it carries, a packet's on nothing but its addresses' family; what rules and
@@ -244,7 +254,7 @@ fn stretch<'p>(
     (at, next): (&'p Place, Option<&'p Place>),
     path: &Path,
     is_ipv6: bool,
-    beyond: Option<IpAddr>,
+    beyond: Option<(IpAddr, Option<IpAddr>)>,
 ) -> Stretch<'p> {
     let beyond = beyond.filter(|_| next.is_none());
     let of = match at.stage {

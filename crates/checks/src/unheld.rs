@@ -10,12 +10,17 @@ use model::probe::ProbeResult;
 
 use crate::contradiction::Asking;
 use crate::dhcp_told;
-use crate::diagnose::{Case, start_of};
+use crate::diagnose::{Case, Request, start_of};
 use crate::evidence;
+use crate::ladder::{Rung, Symptom};
 use crate::purpose::Part;
 use crate::ranking::Ranked;
 use crate::restart::{operand, typed};
 use crate::said;
+use crate::scope::Subject;
+
+/// What came of a question that nobody answers.
+const NOBODY: &str = "nobody answers ARP for it";
 
 /// An instance none of whose addresses anybody answers for.
 pub(crate) struct Unheld<'c> {
@@ -39,14 +44,14 @@ pub(crate) fn of<'c>(asking: &Asking<'c>) -> Option<Unheld<'c>> {
 }
 
 /// Whether anybody has answered for one of its addresses.
-fn is_held(asking: &Asking, instance: &Instance) -> bool {
+fn is_held(case: &Case, instance: &Instance) -> bool {
     let is_its = |ip: IpAddr| instance.fixed().any(|own| IpAddr::V4(own) == ip);
-    asking.case.holders.iter().any(|held| is_its(held.address) && !held.stations.is_empty())
+    case.holders.iter().any(|held| is_its(held.address) && !held.stations.is_empty())
 }
 
 /// Its host has asked for its addresses, and nobody answered.
 fn as_its_host(asking: &Asking, instance: &Instance) -> Option<Evidence> {
-    asked_by_host(asking.case, instance, "nobody answers ARP for it").filter(|_| !is_held(asking, instance))
+    asked_by_host(asking.case, instance, NOBODY).filter(|_| !is_held(asking.case, instance))
 }
 
 /// How its host has asked for its address, and what came of it; `None` where it has not.
@@ -62,7 +67,7 @@ pub(crate) fn asked_by_host(case: &Case, instance: &Instance, said: &str) -> Opt
 fn as_another(asking: &Asking, instance: &Instance) -> Option<Evidence> {
     let Asking { probe, .. } = *asking;
     let is_its = instance.fixed().any(|own| IpAddr::V4(own) == probe.to);
-    (is_its && is_unresolved(probe) && !is_held(asking, instance)).then(|| said::evidence(probe))
+    (is_its && is_unresolved(probe) && !is_held(asking.case, instance)).then(|| said::evidence(probe))
 }
 
 /// It was to be sent as an instance, and nobody answered for its next hop.
@@ -93,6 +98,32 @@ pub(crate) fn unasked(asking: &Asking) -> Option<Finding> {
     })
 }
 
+/// The instance that is asked about, where nobody holds its address and no finding is about it: whatever it is to do,
+/// it needs that first.
+pub(crate) fn subject(
+    case: &Case,
+    request: &Request,
+    rungs: &[Rung],
+    findings: &[Ranked],
+) -> Option<Finding> {
+    let Subject::Instance(at) = request.subject else { return None };
+    let instance = case.intent.instances.get(at).filter(|one| !one.entered && !one.is_meant_off())?;
+    let is_hit = |known: &Ranked| known.finding.instances.contains(&instance.name);
+    let is_open = !rungs.is_empty() && rungs.iter().all(|rung| rung.answer.answered);
+    if !is_open || is_held(case, instance) || findings.iter().any(is_hit) {
+        return None;
+    }
+    let asked = asked_by_host(case, instance, NOBODY)?;
+    let mut finding = Unheld { instance, asked }.finding(case, (None, None), findings)?;
+    if request.symptom != Symptom::Dhcp {
+        finding.remedy.push(evidence::advice(
+            format!("hopline diagnose {} --symptom dhcp", operand(&instance.name)),
+            "whether it would get its address",
+        ));
+    }
+    Some(finding)
+}
+
 /// The inside of a guest, of which no more is known.
 pub(crate) fn inside(guest: &Instance) -> Place {
     Place { host: guest.name.clone(), netns: String::new(), device: String::new(), stage: Stage::Instance }
@@ -104,25 +135,28 @@ pub(crate) fn is_told(findings: &[Ranked], inside: &Place) -> bool {
 }
 
 impl Unheld<'_> {
-    /// That nobody has its address, once for all that was lost of it.
-    pub(crate) fn finding(self, asking: &Asking, findings: &[Ranked]) -> Option<Finding> {
-        let Asking { case, probe, instance: asked_about, .. } = *asking;
+    /// That nobody has its address, once for all that was lost of it. `asker` was asked about, and `lost` is what it
+    /// asked in vain.
+    pub(crate) fn finding(
+        self,
+        case: &Case,
+        (asker, lost): (Option<&Instance>, Option<&ProbeResult>),
+        findings: &[Ranked],
+    ) -> Option<Finding> {
         let Unheld { instance, asked } = self;
         let name = &instance.name;
-        let hop =
-            Place { host: name.clone(), netns: String::new(), device: String::new(), stage: Stage::Instance };
-        if findings.iter().any(|known| known.finding.code == "lost-at-hop" && known.finding.hop == hop) {
+        let hop = inside(instance);
+        if is_told(findings, &hop) {
             return None;
         }
-        let asker =
-            case.intent.instances.get(asking.rung.instance).filter(|asker| asker.host != instance.host);
-        let between = asker.map_or_else(String::new, |asker| {
+        let far = asker.filter(|asker| asker.host != instance.host);
+        let between = far.map_or_else(String::new, |asker| {
             format!("; or ARP for it is lost between {} and {}", asker.host, instance.host)
         });
         let addresses: Vec<String> = instance.fixed().map(|own| own.to_string()).collect();
-        let hit = [name.as_str()].into_iter().chain(Some(asked_about).filter(|other| other != name));
+        let hit = [name].into_iter().chain(asker.map(|asker| &asker.name).filter(|other| *other != name));
         let mut shown = vec![asked];
-        shown.extend(Some(said::evidence(probe)).filter(|lost| !shown.contains(lost)));
+        shown.extend(lost.map(said::evidence).filter(|lost| !shown.contains(lost)));
         shown.extend(dhcp_told::evidence(case, instance));
         Some(Finding {
             code: "lost-at-hop".to_owned(),
@@ -140,7 +174,7 @@ impl Unheld<'_> {
                 format!("nova console-log {}", operand(name)),
                 "where it has come to; by its console then: ip addr, and a DHCP client for its NIC (dhclient eth0)",
             )],
-            instances: hit.map(str::to_owned).collect(),
+            instances: hit.cloned().collect(),
         })
     }
 }

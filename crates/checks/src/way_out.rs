@@ -1,6 +1,6 @@
 //! The way out of a site that names nobody outside. Nothing is known there that must answer, so a packet is only walked
-//! to the outside, and the router next to the cloud is asked for real. It may rightly refuse to be pinged, so that its
-//! silence tells only where it answers somebody else.
+//! to the outside, and the router next to the cloud is asked for real, and the server beyond it that its hosts ask for
+//! names. They may rightly refuse to be pinged, so that their silence tells only where they answer somebody else.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -30,11 +30,24 @@ pub fn is_of_nobody(rung: &Rung, to: Option<Ipv4Addr>) -> bool {
     is_outwards && to.is_none() && rung.to == IpAddr::V4(ANYWHERE)
 }
 
-/// The router that the instance's gateway sends to by default, where the site names nobody beyond it.
-pub(crate) fn router(world: &World, instance: usize) -> Option<Ipv4Addr> {
+/// Who is known beyond the instance's gateway where the site names nobody there: the router next to it, and the first
+/// server that it asks for names and that is not of the site.
+pub(crate) fn beyond(world: &World, instance: usize) -> Vec<Ipv4Addr> {
     if ladder::outside(world).is_some() {
-        return None;
+        return Vec::new();
     }
+    let is_of_site = |ip: Ipv4Addr| {
+        let mut carried = world.snapshot.netns.iter().flat_map(|ns| &ns.addresses);
+        ip.is_loopback() || carried.any(|carried| carried.net.addr() == IpAddr::V4(ip))
+    };
+    let router = router(world, instance);
+    let servers = ladder::upstreams(world, instance).into_iter().map(|upstream| *upstream.ip());
+    let server = servers.filter(|ip| !is_of_site(*ip)).find(|ip| Some(*ip) != router);
+    router.into_iter().chain(server).collect()
+}
+
+/// The router that the instance's gateway sends to by default.
+fn router(world: &World, instance: usize) -> Option<Ipv4Addr> {
     let server = *world.intent.servers_of(world.intent.instances.get(instance)?).first()?;
     let ns = world.ns(world.main_ns(server)?);
     let is_default =
@@ -56,7 +69,7 @@ pub(crate) enum Telling {
     Unknown(Gap),
 }
 
-/// Of a router, and of a connection to somebody outside, silence may be meant, or a firewall's out there: it tells
+/// Of who is beyond the gateway, and of a connection to somebody outside, silence may be meant, or a firewall's out there: it tells
 /// where the question is lost within the site, where its answer is seen to come in, and where another instance
 /// is answered.
 pub(crate) fn tells(asking: &Asking) -> Telling {
@@ -80,7 +93,7 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
         // What pings lose as well is told of them.
         return Telling::Nothing;
     }
-    // A router may answer the hosts' own addresses and no others: of hosts that it answers it tells nothing.
+    // It may answer the hosts' own addresses and no others: of hosts that it answers it tells nothing.
     let same = |other: &&Rung| {
         let is_same_kind = if is_tcp {
             matches!(other.purpose, Purpose::OutsideBy(_) | Purpose::StepBy(_))
@@ -110,7 +123,7 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
     } else {
         Gap {
             what: format!("whether {} reaches the outside for real", rung.from),
-            why: format!("the router {} answers no pings of instances, which it may do rightly", rung.to),
+            why: format!("{} answers no pings of instances, which it may do rightly", rung.to),
             would_need: "--to ADDRESS of somebody outside who answers pings".to_owned(),
         }
     })

@@ -110,6 +110,27 @@ pub(crate) fn destination(facts: &Facts, name: &str, from_outside: bool) -> Resu
     found.ok_or_else(|| Failure::new(format!("no IPv4 address is known of the instance {name}")))
 }
 
+/// What is sent to is to be one machine, and another than the sender.
+pub(crate) fn must_be_another(facts: &Facts, sender: Option<usize>, to: Ipv4Addr) -> Result<(), Failure> {
+    let cidrs = || facts.intent.networks.iter().filter_map(|network| network.cidr);
+    let is_of_all = |cidr: ipnet::Ipv4Net| cidr.prefix_len() < 31 && to == cidr.broadcast();
+    let own = sender.and_then(|at| facts.intent.instances.get(at));
+    let whose = if let Some(own) = own.filter(|own| own.fixed().any(|own| own == to)) {
+        format!("{}'s own", own.name)
+    } else if to.is_loopback() {
+        "every machine's own".to_owned()
+    } else if to.octets()[0] == 0 {
+        "nobody's".to_owned()
+    } else if to.is_multicast() {
+        "a group's".to_owned()
+    } else if to.is_broadcast() || cidrs().any(is_of_all) {
+        "everybody's".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(format!("{to} is {whose}: name another machine, or its address")))
+}
+
 /// The sender is a host of role external.
 pub(crate) fn is_outside(facts: &Facts, sender: Endpoint) -> bool {
     match sender {

@@ -5,6 +5,7 @@
 mod cli_support;
 mod support;
 
+use cli_support::assert_refused;
 use support::closed::Closed;
 use support::report::{list, text};
 use support::{printed, printed_in, run};
@@ -27,6 +28,8 @@ fn an_instance_without_its_address_is_told_by_what_kept_it_from_it() {
         .any(|shown| text(&shown["source"]).contains("arping -D -c 2 -I br100"));
     assert!(asked, "{finding:#}");
     closed.report(&["diagnose", "--all"]).assert_finds(&["lost-at-hop web1//"], "web2 is as it was");
+    let names = closed.report(&["diagnose", "web1", "--symptom", "dns"]);
+    names.assert_finds(&["lost-at-hop web1//"], "who asks for names needs an address first");
 
     closed.on_host(DROPS_DHCP);
     for question in [&["diagnose", "web1"][..], &["diagnose", "--all"]] {
@@ -57,6 +60,14 @@ fn a_guest_that_refuses_a_connection_has_been_reached() {
     let closed = Closed::up("uc");
     let to_web2 = closed.report(&["diagnose", "web1", "--to", "web2"]);
     to_web2.assert_healthy("nobody has to listen at web2's port 443");
+    let own = closed.report(&["diagnose", "web1", "--to", "gw"]);
+    own.assert_healthy("nor at the router's");
+    for (to, whose) in
+        [("10.0.2.24", "web1's own"), ("10.0.255.255", "everybody's"), ("224.0.0.1", "a group's")]
+    {
+        let refused = closed.lab.run(&["diagnose", "web1", "--to", to]);
+        assert_refused(&refused, &[&format!("{to} is {whose}"), "name another machine"]);
+    }
     let web1 = closed.lab.netns("web1");
     let inside = printed(&["ip", "netns", "pids", &web1]);
     let listener = inside.lines().find(|pid| {
@@ -92,4 +103,18 @@ fn two_rules_of_one_chain_are_both_gone_when_both_fixes_were_typed() {
         .collect();
     assert_eq!((rules(&after), rules(&before).len()), (others.clone(), others.len() + 2));
     closed.report(&["diagnose", "web1"]).assert_healthy("both are gone");
+}
+
+#[test]
+fn what_becomes_of_packets_beyond_the_router_is_asked_as_each_instance() {
+    let closed = Closed::without_outside("ue");
+    closed.report(&["diagnose", "--all"]).assert_healthy("nothing is in the way");
+    let drops = ["iptables", "-I", "FORWARD", "-s", "203.0.113.30", "-j", "DROP"];
+    printed_in(&closed.lab.netns("gw"), &drops);
+    let report = closed.report(&["diagnose", "web1"]);
+    let gaps = list(&report.json["coverage"]["gaps"]).iter();
+    let why: Vec<&str> = gaps.map(|gap| text(&gap["why"])).filter(|why| why.contains("1.2.3.4")).collect();
+    assert_eq!(why, ["1.2.3.4 answers no pings of instances, which it may do rightly"]);
+    let all = closed.report(&["diagnose", "--all"]);
+    all.assert_finds(&["lost-at-hop compute1//eth0"], "web2 is answered, and web1 is not");
 }

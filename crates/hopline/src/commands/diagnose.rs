@@ -37,6 +37,7 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     let mut facts = gather::of_site(&site, plan.timeout, &words)?;
     let instance = question.instance.as_deref().map(|name| subject(&facts, name)).transpose()?;
     let to = question.to.as_deref().map(|name| who::destination(&facts, name, false)).transpose()?;
+    to.map(|to| who::must_be_another(&facts, instance, to)).transpose()?;
     let asked = Asked { instance, to, symptom: question.symptom };
     let mut probed = match dropping {
         Some(dropping) => probe(&site, &mut facts, &asked, (plan.timeout, dropping)),
