@@ -10,6 +10,7 @@ use crate::diagnose::{Case, probe_of, start_of};
 use crate::dropped::Telling;
 use crate::explained::Lost;
 use crate::ladder::Rung;
+use crate::neighbours::{self, Neighbour};
 use crate::ranking::{Rank, Ranked};
 use crate::{dropped, explained, near_only, next, proved, refused, said, traced, unheld, watched};
 
@@ -25,6 +26,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) rungs: &'a [Rung],
     /// Those of them, and of the steps between, that were answered.
     pub(crate) answered: &'a [Rung],
+    /// The questions for neighbours on which they depend.
+    pub(crate) neighbours: &'a [Neighbour],
 }
 
 /// Prediction and probe disagree: predicted to be answered and was not, which is a finding by
@@ -64,6 +67,10 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         if let Some(unheld) = unheld::of(asking) {
             let asker = case.intent.instances.get(rung.instance);
             return unheld.finding(case, (asker, Some(probe)), findings);
+        }
+        // Who does not learn whom to send to sends nothing.
+        if let Some(lost) = neighbours::first_lost(asking).filter(|_| !is_seen) {
+            return Some(neighbours::finding(case, &lost, (instance, probe)));
         }
         if let Some(unasked) = unheld::unasked(asking) {
             return Some(unasked);

@@ -200,6 +200,7 @@ mod tests {
             device: "vnet0".to_owned(),
             probes: Vec::new(),
             clients: vec![client(Mac([2, 0, 0, 0, 0, 9]), 7), client(own, 0)],
+            neighbours: Vec::new(),
             is_recorded: false,
         };
         let found = cloud.diagnose_watched("web1", &[], &[watch]);

@@ -23,6 +23,7 @@ use crate::dropped;
 use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::mend;
+use crate::neighbours::{self, Neighbour};
 use crate::next;
 use crate::own_will;
 use crate::queues;
@@ -271,12 +272,22 @@ fn conclude(
     gaps.extend(size::beyond(case, &scope.instances, request.symptom));
     let Climbed { rungs, steps } = climbed;
     let world = World::new(case.snapshot, case.intent);
+    let watched = scope.instances.iter().filter(|_| !case.watches.is_empty());
+    let neighbours: Vec<Neighbour> = watched.flat_map(|at| neighbours::of(&world, *at)).collect();
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
     for (nth, rung) in rungs.iter().enumerate() {
         let Some(probe) = probe_of(case, rung) else { continue };
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
-        let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
+        let asking = Asking {
+            case,
+            rung,
+            instance,
+            probe,
+            rungs: &rungs,
+            answered: &answered,
+            neighbours: &neighbours,
+        };
         findings.extend(random_loss::found(&asking, Rank::Rung(nth), &findings));
     }
     random_loss::take_back_echoes(&mut findings, &rungs);
@@ -294,7 +305,15 @@ fn conclude(
         }
         let Some(probe) = probe else { continue };
         let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
-        let asking = Asking { case, rung, instance, probe, rungs: &rungs, answered: &answered };
+        let asking = Asking {
+            case,
+            rung,
+            instance,
+            probe,
+            rungs: &rungs,
+            answered: &answered,
+            neighbours: &neighbours,
+        };
         match own_will::tells(&asking, request.symptom).unwrap_or_else(|| way_out::tells(&asking)) {
             Telling::Is => {}
             Telling::Nothing => continue,
@@ -336,8 +355,12 @@ fn conclude(
     for rung in rungs.into_iter().chain(steps) {
         let probe = probe_of(case, &rung);
         seen.extend(seen_way::of(case, &rung, paths.len()));
-        paths.extend(watched::observed(case, rung, probe));
+        let instance = rung.instance;
+        let mut observed = watched::observed(case, rung, probe);
+        neighbours::mark(case, &neighbours, instance, &mut observed);
+        paths.extend(observed);
     }
+    neighbours::tell(case, &neighbours, &mut paths, &mut findings);
     for finding in findings.iter_mut().filter(|finding| finding.exchange == Exchange::Dhcp) {
         let hit = case.intent.instances.iter().find(|instance| finding.instances.contains(&instance.name));
         let told = hit.map(|hit| dhcp_told::evidence(case, hit)).unwrap_or_default();

@@ -408,7 +408,7 @@ pub(crate) fn gateway(world: &World, instance: usize) -> Option<Ipv4Addr> {
 }
 
 /// The host that is the instance's gateway.
-fn gateways_host(world: &World, instance: usize) -> Option<Endpoint> {
+pub(crate) fn gateways_host(world: &World, instance: usize) -> Option<Endpoint> {
     let server = *world.intent.servers_of(world.intent.instances.get(instance)?).first()?;
     world.main_ns(server).map(Endpoint::Machine)
 }

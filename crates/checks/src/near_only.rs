@@ -155,6 +155,7 @@ mod tests {
             device: device.to_owned(),
             probes: vec![seen.clone()],
             clients: Vec::new(),
+            neighbours: Vec::new(),
             is_recorded: false,
         };
         cloud.watches = vec![watch("eth0"), watch("vnet0")];

@@ -102,11 +102,14 @@ fn of_direction(seen: &ProbeSeen, direction: Direction) -> u32 {
 /// Whether a device shows the packets that a path takes over it, `group` being its hops there. A bridge shows at its
 /// own device what it hands up or gets from above, and not what goes from port to port.
 pub fn shows(snapshot: &Snapshot, group: &[Hop]) -> bool {
-    let Some(at) = group.first().map(|hop| &hop.at) else { return false };
-    let link = netns_of(snapshot, at).and_then(|ns| ns.link_named(&at.device));
-    let is_bridge = link.is_some_and(|link| link.kind == LinkKind::Bridge);
     let is_above = |hop: &Hop| matches!(hop.at.stage, Stage::Route | Stage::Local | Stage::Neighbour);
-    !is_bridge || group.iter().any(is_above)
+    group.first().is_some_and(|hop| !is_bridge(snapshot, hop)) || group.iter().any(is_above)
+}
+
+/// The device is a bridge itself.
+pub(crate) fn is_bridge(snapshot: &Snapshot, hop: &Hop) -> bool {
+    let link = netns_of(snapshot, &hop.at).and_then(|ns| ns.link_named(&hop.at.device));
+    link.is_some_and(|link| link.kind == LinkKind::Bridge)
 }
 
 fn netns_of<'s>(snapshot: &'s Snapshot, at: &Place) -> Option<&'s Netns> {
@@ -294,7 +297,7 @@ pub(crate) fn counted(case: &Case, parted: &Parted, rung: &Rung, probe: &ProbeRe
 }
 
 /// What drops packets without a word between two devices, as far as their kinds make it possible.
-fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
+pub(crate) fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
     let Some(from) = from else {
         return format!(
             "what the sender's own stack drops: its rules, a tc filter on {} (`tc filter show dev {} egress`), \
@@ -364,6 +367,7 @@ mod tests {
             device: device.to_owned(),
             probes,
             clients: Vec::new(),
+            neighbours: Vec::new(),
             is_recorded: false,
         }
     }

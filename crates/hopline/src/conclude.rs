@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use checks::{Case, Endpoint, Protocol, Request, Rung, Subject, Symptom};
+use checks::{Case, Endpoint, Neighbour, Protocol, Request, Rung, Subject, Symptom};
 use model::Diagnosis;
 use model::finding::Outcome;
 use model::journey::QuestionSeen;
@@ -70,6 +70,11 @@ pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnos
 /// The ladder's questions with what the walk predicts of each, and the steps that part their ways.
 pub(crate) fn questions(facts: &Facts, asked: &Asked) -> (Vec<Rung>, Vec<Rung>) {
     checks::climb(&case(facts, &Probed::default()), &request(asked))
+}
+
+/// The questions who has an address on which those depend.
+pub(crate) fn neighbours(facts: &Facts, asked: &Asked) -> Vec<Neighbour> {
+    checks::neighbours(&case(facts, &Probed::default()), &request(asked))
 }
 
 fn request(asked: &Asked) -> Request {

@@ -170,6 +170,19 @@ impl Probe<'_> {
         }
     }
 
+    /// All by which its packets are known: its mark and the port that it is to, of a connection; and of a name that is
+    /// asked for by a socket, the connection over which it is asked again where the answer is cut short.
+    pub(crate) fn marks(&self) -> Vec<((Exchange, u32), Option<u16>)> {
+        let over_tcp = match (&self.asks, &self.from) {
+            (Asks::Name(_), From::Inside(_)) => {
+                Some(((Exchange::Tcp, own_port(self.id).into()), Some(inside::DNS_PORT)))
+            }
+            (Asks::Name(_), From::Outside(_))
+            | (Asks::Echo(_) | Asks::Address | Asks::Connection { .. }, _) => None,
+        };
+        [Some((self.mark(), self.port())), over_tcp].into_iter().flatten().collect()
+    }
+
     /// The conversation, and the number that tells its packets from all others of its kind: the echo's identifier, the
     /// DNS question's, the DHCP transaction's, the TCP connection's port at our end.
     pub(crate) fn mark(&self) -> (Exchange, u32) {

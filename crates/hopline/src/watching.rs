@@ -2,22 +2,23 @@
 
 mod journeys;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, PipeWriter, Write};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 
-use capture::filter;
+use capture::filter::{self, LinkLayer};
 use capture::session::{self, Event, Limits};
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
 use model::journey::QuestionSeen;
 use model::path::Exchange;
-use model::probe::{ClientSeen, DeviceWatch, ProbeSeen};
+use model::probe::{ClientSeen, DeviceWatch, NeighbourSeen, ProbeSeen};
 use model::sighting::Sighting;
 use model::snapshot::Gap;
 use model::{Mac, Path};
 use parse::dissect::Options;
+use parse::neighbour::{self, Neighbour};
 
 use crate::gather::Facts;
 use crate::probes::Probe;
@@ -31,18 +32,19 @@ const SNAP: u32 = 128;
 /// are handed over after 40 ms each, full or not, so that a machine that is busy for a while loses none.
 const ROOM: Room = Room { snap: SNAP, ring_bytes: 1 << 20, delay_ms: 40, settle_ms: 0, pause_ms: 250 };
 
-/// What is looked for: pings, DHCP, DNS, and TCP from our own ports. Of these only what bears one of our marks is kept.
-fn wanted(probes: &[Probe]) -> String {
-    let ports = probes.iter().filter_map(|probe| match probe.mark() {
+/// What is looked for: pings, DHCP, DNS, TCP from our own ports, and who has an address. Of these only what bears one of
+/// our marks is kept, or is about an address that is sought.
+fn wanted(probes: &[Probe], sought: &BTreeSet<IpAddr>) -> String {
+    let ports = probes.iter().flat_map(Probe::marks).filter_map(|(mark, _)| match mark {
         (Exchange::Tcp, port) => Some(port),
         (
             Exchange::Icmp | Exchange::Arp | Exchange::Dhcp | Exchange::Dns | Exchange::Udp | Exchange::None,
             _,
         ) => None,
     });
-    let is_over_ipv6 = probes.iter().any(|probe| probe.to.is_ipv6());
+    let is_over_ipv6 = probes.iter().map(|probe| &probe.to).chain(sought).any(IpAddr::is_ipv6);
     let pings = if is_over_ipv6 { "icmp or icmp6" } else { "icmp" };
-    let rest = format!("{pings} or udp port 53 or (udp and portrange 67-68)");
+    let rest = format!("arp or {pings} or udp port 53 or (udp and portrange 67-68)");
     let ports: Vec<u32> = ports.collect();
     match (ports.iter().min(), ports.iter().max()) {
         (Some(first), Some(last)) if ports.len() > PORTS_MAX => {
@@ -68,6 +70,8 @@ struct Seen {
     clients: BTreeMap<u32, (u32, u32)>,
     /// Who sent the questions of a transaction.
     senders: BTreeMap<u32, Mac>,
+    /// Questions who has an address that is sought, and their answers, by asker and address.
+    neighbours: BTreeMap<(IpAddr, IpAddr), (u32, u32)>,
 }
 
 /// What was seen at all vantages, each by its number.
@@ -78,7 +82,7 @@ struct Noted {
     packets: Option<Vec<Sighting>>,
 }
 
-/// Transactions of others that are counted at a vantage, at most.
+/// Transactions of others that are counted at a vantage, and askers for neighbours, at most.
 const TRANSACTIONS_MAX: usize = 1024;
 /// Sightings of our own packets that are kept: some dozens for each of the questions that may be asked at once.
 const SIGHTINGS_MAX: usize = 65_536;
@@ -91,8 +95,13 @@ pub(crate) struct Watching {
 }
 
 /// Starts to watch. What cannot be watched is left out: without root nothing can, and the diagnosis goes on.
-pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Probe]) -> Option<Watching> {
-    let filter = Selection::Filter(filter::parse(&wanted(probes)).ok()?);
+pub(crate) fn start(
+    site: &Site,
+    facts: &mut Facts,
+    ways: &[Path],
+    (probes, sought): (&[Probe], BTreeSet<IpAddr>),
+) -> Option<Watching> {
+    let filter = Selection::Filter(filter::parse(&wanted(probes, &sought)).ok()?);
     let (mut vantages, mut watched, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
     let wanted = vantages::on(ways, site, facts);
     for (at, opened) in wanted.iter().cloned().zip(vantage::open_all(&wanted, &filter, ROOM)) {
@@ -113,14 +122,18 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Pro
     }
     facts.snapshot.gaps.extend(gaps);
     let (stopped, stop) = io::pipe().ok()?;
-    let marks: Marks = probes.iter().map(|probe| (probe.mark(), probe.to)).collect();
+    let of_probe = |probe: &Probe| {
+        let to = probe.to;
+        probe.marks().into_iter().map(move |(mark, _)| (mark, to))
+    };
+    let marks: Marks = probes.iter().flat_map(of_probe).collect();
     let session = thread::spawn(move || {
         let vantages = vec![Seen::default(); watched.len()];
         let mut noted = Noted { vantages, packets: Some(Vec::new()) };
         let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();
         let limits = Limits { stop: Some(stopped.as_fd()), ..Limits::default() };
         let outcome = session::run(watched, ROOM, limits, &mut |event| {
-            noted.note(event, &link_types, &marks);
+            noted.note(event, &link_types, (&marks, &sought));
             Ok(())
         })?;
         Ok((noted, outcome))
@@ -129,10 +142,18 @@ pub(crate) fn start(site: &Site, facts: &mut Facts, ways: &[Path], probes: &[Pro
 }
 
 impl Noted {
-    fn note(&mut self, event: Event<'_>, link_types: &[u16], marks: &Marks) {
+    fn note(&mut self, event: Event<'_>, link_types: &[u16], (marks, sought): (&Marks, &BTreeSet<IpAddr>)) {
         let Event::Packet { vantage, frame, .. } = event else { return };
         let (Some(link_type), Ok(number)) = (link_types.get(vantage), u16::try_from(vantage)) else { return };
         let Some(seen) = self.vantages.get_mut(vantage) else { return };
+        if let Some(neighbour) =
+            neighbour::read(frame.bytes).filter(|_| *link_type == LinkLayer::Ethernet.link_type())
+        {
+            if sought.contains(&neighbour.asked) {
+                seen.note_neighbour(&neighbour);
+            }
+            return;
+        }
         let options = Options::for_snap_length(Some(SNAP));
         let Some(sighting) = sightings::of(&frame, *link_type, number, 0, &options) else { return };
         let Some((exchange, number, half)) = sightings::mark(&sighting) else { return };
@@ -156,6 +177,15 @@ impl Noted {
 }
 
 impl Seen {
+    fn note_neighbour(&mut self, half: &Neighbour) {
+        let key = (half.asker, half.asked);
+        if self.neighbours.len() >= TRANSACTIONS_MAX && !self.neighbours.contains_key(&key) {
+            return;
+        }
+        let (questions, answers) = self.neighbours.entry(key).or_default();
+        *(if half.is_question { questions } else { answers }) += 1;
+    }
+
     /// A packet of another's DHCP, a client's with its MAC as a number.
     fn note_client(&mut self, transaction: u32, sender: Option<u64>) {
         if self.clients.len() >= TRANSACTIONS_MAX && !self.clients.contains_key(&transaction) {
@@ -198,19 +228,22 @@ pub(crate) fn finish(
 }
 
 fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u32, Mac>) -> DeviceWatch {
-    let probe = |probe: &Probe| {
-        let (exchange, number) = probe.mark();
+    let of_mark = |probe: &Probe, (exchange, number): (Exchange, u32), port| {
         let (requests, replies) = *seen.ours.get(&(exchange, number))?;
-        let (from, to) = (probe.sender().to_owned(), probe.to);
-        let (octets, port) = (probe.octets(), probe.port());
+        let (from, to, octets) = (probe.sender().to_owned(), probe.to, probe.octets());
         Some(ProbeSeen { from, to, exchange, octets, port, requests, replies, recorded: None })
     };
+    let marked = |probe: &'_ Probe| {
+        probe.marks().into_iter().filter_map(|(mark, port)| of_mark(probe, mark, port)).collect::<Vec<_>>()
+    };
     let mut seen_of: Vec<ProbeSeen> = Vec::new();
-    for one in probes.iter().filter_map(probe) {
-        // The same question asked many times more bears another mark.
+    for one in probes.iter().flat_map(marked) {
+        // The same question asked many times more bears another mark, and so do connections to one port.
         let is_same = |known: &&mut ProbeSeen| {
             let is_echo = one.octets.is_some() && one.octets == known.octets;
-            is_echo && (&known.from, known.to) == (&one.from, one.to)
+            let is_connection = one.exchange == Exchange::Tcp && one.exchange == known.exchange;
+            let is_one = is_echo || (is_connection && one.port == known.port);
+            is_one && (&known.from, known.to) == (&one.from, one.to)
         };
         match seen_of.iter_mut().find(is_same) {
             Some(known) => {
@@ -232,6 +265,13 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u3
             None => clients.push(ClientSeen { mac, questions: *questions, answers: *answers }),
         }
     }
+    let neighbours = seen.neighbours.iter().map(|((asker, asked), (questions, answers))| NeighbourSeen {
+        asker: *asker,
+        asked: *asked,
+        questions: *questions,
+        answers: *answers,
+    });
+    let neighbours = neighbours.collect();
     let Vantage { host: machine, netns, device, .. } = vantage;
-    DeviceWatch { machine, netns, device, probes, clients, is_recorded: false }
+    DeviceWatch { machine, netns, device, probes, clients, neighbours, is_recorded: false }
 }

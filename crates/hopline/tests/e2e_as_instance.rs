@@ -9,7 +9,7 @@ mod support;
 use serde_json::Value;
 use support::closed::Closed;
 use support::hosts::assert_same;
-use support::report::{Report, asked, hops, list, text, without_more};
+use support::report::{Report, asked, hops, legs, list, text, without_more};
 use support::test_lab::TestLab;
 use support::{eventually, printed, printed_in, run};
 
@@ -240,6 +240,12 @@ fn an_answer_that_was_cut_short_is_followed_over_tcp() {
                 line.contains("nc -z 10.0.0.42 53") && line.contains("the answer over UDP was cut short")
             };
             assert!(lines.iter().any(|line| follows(&line)), "{when}: {lines:#?}");
+            let is_heard = expected.is_empty();
+            for direction in ["request", "reply"].into_iter().filter(|_| is_heard) {
+                let hops = legs(&report.json, "tcp", "10.0.0.42:53", direction);
+                let watched: Vec<_> = hops.iter().filter(|hop| !hop.ends_with(" not-watched")).collect();
+                assert!(watched.len() > 1 && watched.iter().all(|hop| hop.ends_with(" seen")), "{hops:#?}");
+            }
         }
     };
     asks(&[], "it is had over TCP");

@@ -68,6 +68,34 @@ fn every_leg_of_a_healthy_exchange_is_seen() {
     assert_eq!(asked(&passive.json), [""; 0]);
 }
 
+/// Who has web1 is always asked by its host, and who has the gateway by whoever is the instance.
+#[test]
+fn who_has_an_address_is_followed_leg_by_leg_and_told_where_it_is_lost() {
+    let lab = TestLab::up("arp");
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_healthy("ARP");
+    all_seen(&report, "arp", "10.0.2.24");
+    let passive = lab.report(&["diagnose", "web1", "--passive"]);
+    assert!(list(&passive.json["paths"]).iter().all(|path| text(&path["exchange"]) != "arp"), "nobody asked");
+    clog(&lab, "compute1", "vnet0");
+    printed_in(&lab.netns("compute1"), &["ip", "neigh", "flush", "to", "10.0.2.24"]);
+    let broken = lab.report(&["diagnose", "web1", "--symptom", "ping"]);
+    broken.assert_finds(&["tap-tx-queue-drops compute1//vnet0"], "the tap's queue has no room");
+    let hops = legs(&broken.json, "arp", "who has 10.0.2.24", "request");
+    assert_eq!(hops, ["compute1/br100 seen", "compute1/vnet0 not-seen"]);
+    let evidence: Vec<String> = list(&broken.json["findings"][0]["evidence"])
+        .iter()
+        .map(|line| format!("{}: {}", text(&line["source"]), text(&line["text"])))
+        .collect();
+    let at = |device: &str| {
+        let start =
+            format!("hopline capture --at compute1//{device} 'arp': compute1 asks who has 10.0.2.24: ");
+        let told = evidence.iter().find_map(|line| line.strip_prefix(&start));
+        told.unwrap_or_else(|| panic!("{device}: {evidence:#?}")).split(' ').next().unwrap().to_owned()
+    };
+    assert!(at("br100") != "0" && at("vnet0") == "0", "{evidence:#?}");
+}
+
 #[test]
 fn an_offer_that_is_lost_on_its_way_back_is_told_with_the_hop() {
     let lab = TestLab::up("o");

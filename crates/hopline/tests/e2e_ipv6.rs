@@ -6,7 +6,7 @@
 mod cli_support;
 mod support;
 
-use support::report::{Report, asked, hops, list, text, without_more};
+use support::report::{Report, asked, hops, legs, list, text, without_more};
 use support::test_lab::TestLab;
 use support::{eventually, printed_in};
 
@@ -131,6 +131,22 @@ fn plug_stranger(lab: &TestLab, addresses: &[&str]) {
     run("sysctl -qw net.ipv6.conf.dup.disable_ipv6=0");
     for address in addresses {
         run(&format!("ip address add {address}/64 dev dup nodad"));
+    }
+}
+
+#[test]
+fn neighbour_solicitations_are_followed_leg_by_leg() {
+    let lab = asking("ns");
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_healthy("nobody else has an address of web1's");
+    let of_web1 = [("request", "who has fd77::"), ("reply", "advertisement fd77::")];
+    for (direction, packet) in of_web1 {
+        let hops = legs(&report.json, "arp", packet, direction);
+        let watched: Vec<_> = hops.iter().filter(|hop| !hop.ends_with(" not-watched")).collect();
+        assert!(
+            watched.len() > 2 && watched.iter().all(|hop| hop.ends_with(" seen")),
+            "{direction}: {hops:#?}"
+        );
     }
 }
 

@@ -239,6 +239,9 @@ pub struct DeviceWatch {
     pub probes: Vec<ProbeSeen>,
     /// By DHCP client, ours aside: those that asked meanwhile.
     pub clients: Vec<ClientSeen>,
+    /// Questions who has an address, by asker and address: those on which our probes depend, whoever asked.
+    #[serde(default)]
+    pub neighbours: Vec<NeighbourSeen>,
     /// A capture tells it: of questions that are not listed it tells nothing, neither that they came nor that they did
     /// not.
     #[serde(default)]
@@ -253,6 +256,19 @@ pub struct ClientSeen {
     /// Messages from it.
     pub questions: u32,
     /// Servers' messages of the same transactions.
+    pub answers: u32,
+}
+
+/// What was seen at one device of a question who has an address, by ARP or neighbour solicitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighbourSeen {
+    /// Who asks; unspecified where as nobody.
+    pub asker: IpAddr,
+    /// The address.
+    pub asked: IpAddr,
+    /// Questions.
+    pub questions: u32,
+    /// Answers.
     pub answers: u32,
 }
 

@@ -32,6 +32,7 @@ pub mod ip_words;
 pub mod ipset_save;
 pub mod iptables_save;
 pub mod libvirt_xml;
+pub mod neighbour;
 pub mod nft_json;
 pub mod nft_text;
 pub mod oslo_config;

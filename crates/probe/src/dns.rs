@@ -41,6 +41,8 @@ pub struct DnsPlan {
     pub transport: Transport,
     /// Number by which the answer is known; `None` for a random one.
     pub id: Option<u16>,
+    /// The port at our end over TCP, by which the connection is known on its way; 0 for any, as where it is taken.
+    pub own_port: u16,
     /// From the question to giving up; for each transport where both are tried.
     pub timeout: Duration,
 }
@@ -187,7 +189,13 @@ fn over_tcp(
 ) -> Result<DnsResult, AskError> {
     let sent = SentAt::now();
     let deadline = sent.steady + plan.timeout;
-    let (socket, connected) = tcp::open(asker, 0, plan.server, deadline)?;
+    let opened = tcp::open(asker, plan.own_port, plan.server, deadline);
+    let (socket, connected) = match opened {
+        Err(_) if plan.own_port != 0 => tcp::open(asker, 0, plan.server, deadline)?,
+        opened => opened?,
+    };
+    // Neither side keeps a connection that waits to be forgotten.
+    socket.set_linger(Some(Duration::ZERO)).map_err(asker.failed("close a connection"))?;
     let outcome = match connected.outcome {
         TcpOutcome::Answered => converse(&socket, query, bytes, deadline, &mut strays)
             .map_err(asker.failed("read an answer over TCP"))?,

@@ -1,5 +1,7 @@
 //! `hopline diagnose`: predict, probe, observe, conclude.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,6 +63,7 @@ fn probe(
 ) -> Probed {
     let addresses = holders::plan(site, facts, asked);
     let questions = conclude::questions(facts, asked);
+    let neighbours = conclude::neighbours(facts, asked);
     let questions = probes::plan(site, facts, questions, asked.to);
     let probes: Vec<Probe> = questions.iter().flat_map(|question| question.probes.iter().cloned()).collect();
     if probes.is_empty() {
@@ -71,13 +74,15 @@ fn probe(
     let is_watched = probes.len() <= WATCHED_MAX;
     let ways =
         questions.iter().filter(|_| is_watched).flat_map(|question| question.rung.answer.paths.clone());
-    let ways: Vec<Path> = ways.collect();
+    let mut ways: Vec<Path> = ways.collect();
     let (mut traced, mut watching) = (Vec::new(), None);
     if is_watched {
         if asked.instance.is_some() {
             traced = proof::start(site, facts, &ways, &probes);
         }
-        watching = watching::start(site, facts, &ways, &watched);
+        let sought: BTreeSet<IpAddr> = neighbours.iter().map(|neighbour| neighbour.asked).collect();
+        ways.extend(neighbours.into_iter().flat_map(|neighbour| neighbour.paths));
+        watching = watching::start(site, facts, &ways, (&watched, sought));
     }
     let dropping = dropping.watch(facts, &watched);
     // Of many instances each has its share of the questions for addresses.

@@ -15,7 +15,7 @@ use sys::netns::{NetnsError, NetnsFd};
 use super::{COUNT, Came, Probe, Unsent};
 use crate::failure::Failure;
 
-const DNS_PORT: u16 = 53;
+pub(super) const DNS_PORT: u16 = 53;
 /// How long a resolver waits before it asks again; the shortest that is common (musl's, in half of five seconds).
 const ASK_AGAIN: Duration = Duration::from_millis(1500);
 
@@ -119,6 +119,7 @@ fn name(
             server,
             transport: Transport::Udp,
             id: Some(probe.id),
+            own_port: own_port(probe.id),
             timeout: if sent == 0 { ASK_AGAIN.min(left) } else { left },
         };
         let result = dns::ask(asker, &plan)?;

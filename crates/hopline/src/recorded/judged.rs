@@ -196,7 +196,15 @@ fn add(watches: &mut Vec<DeviceWatch>, spot: &Spot, seen: ProbeSeen) {
         Some(known) => *known = seen,
         None => {
             let (probes, clients) = (vec![seen], Vec::new());
-            watches.push(DeviceWatch { machine, netns, device, probes, clients, is_recorded: true });
+            watches.push(DeviceWatch {
+                machine,
+                netns,
+                device,
+                probes,
+                clients,
+                neighbours: Vec::new(),
+                is_recorded: true,
+            });
         }
     }
 }

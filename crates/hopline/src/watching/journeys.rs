@@ -31,27 +31,27 @@ pub(super) fn of(
     let mut by_mark: BTreeMap<(Exchange, u32), usize> = BTreeMap::new();
     for probe in probes {
         let (from, to) = (probe.sender().to_owned(), probe.to);
-        let (octets, port) = (probe.octets(), probe.port());
-        let (exchange, number) = probe.mark();
-        // The same question asked many times more bears another mark.
-        let is_same = |known: &QuestionSeen| {
-            let is_between = (&known.from, known.to) == (&from, to);
-            is_between && (known.exchange, known.octets, known.port) == (exchange, octets, port)
-        };
-        let at = questions.iter().position(is_same).unwrap_or(questions.len());
-        by_mark.insert((exchange, number), at);
-        if at == questions.len() {
-            let (vantages, journeys) = (vantages.clone(), Vec::new());
-            questions.push(QuestionSeen {
-                from,
-                to,
-                exchange,
-                octets,
-                port,
-                vantages,
-                journeys,
-                left_out: 0,
-            });
+        let octets = probe.octets();
+        for ((exchange, number), port) in probe.marks() {
+            // The same question asked many times more bears another mark.
+            let is_same = |known: &QuestionSeen| {
+                let is_between = (&known.from, known.to) == (&from, to);
+                is_between && (known.exchange, known.octets, known.port) == (exchange, octets, port)
+            };
+            let at = questions.iter().position(is_same).unwrap_or(questions.len());
+            by_mark.insert((exchange, number), at);
+            if at == questions.len() {
+                questions.push(QuestionSeen {
+                    from: from.clone(),
+                    to,
+                    exchange,
+                    octets,
+                    port,
+                    vantages: vantages.clone(),
+                    journeys: Vec::new(),
+                    left_out: 0,
+                });
+            }
         }
     }
     let packets: Vec<Sighting> =

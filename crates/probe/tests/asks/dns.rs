@@ -19,7 +19,7 @@ fn web1() -> Question {
 }
 
 fn plan(server: SocketAddr, question: Question) -> DnsPlan {
-    DnsPlan { question, server, transport: Transport::Udp, id: None, timeout: PATIENCE }
+    DnsPlan { question, server, transport: Transport::Udp, id: None, own_port: 0, timeout: PATIENCE }
 }
 
 /// Asks, and demands that it was settled by itself and not by the deadline.

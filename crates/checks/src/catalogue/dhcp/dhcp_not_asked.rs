@@ -165,6 +165,7 @@ mod tests {
             device: "vnet0".to_owned(),
             probes: Vec::new(),
             clients: vec![ClientSeen { mac, questions: 1, answers: 0 }],
+            neighbours: Vec::new(),
             is_recorded: false,
         };
         assert!(lacks(&cloud.diagnose_watched("web1", &[], &[watch]), CODE));

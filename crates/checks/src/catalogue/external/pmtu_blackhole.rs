@@ -381,7 +381,15 @@ mod tests {
             let probes = vec![seen(PING_OCTETS, 2, 2), seen(1500, large_ones, 0)];
             let (machine, device) = (machine.to_owned(), device.to_owned());
             let (netns, clients) = (String::new(), Vec::new());
-            DeviceWatch { machine, netns, device, probes, clients, is_recorded: false }
+            DeviceWatch {
+                machine,
+                netns,
+                device,
+                probes,
+                clients,
+                neighbours: Vec::new(),
+                is_recorded: false,
+            }
         };
         let watches = [at("compute1", "vnet0", 2), at("compute1", "eth0", 2), at("gw", "eth0", 0)];
         let diagnosis = healthy().diagnose_watched("web1", &[small(2), large(0)], &watches);

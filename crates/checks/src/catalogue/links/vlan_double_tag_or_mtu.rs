@@ -286,7 +286,15 @@ mod tests {
             };
             let (machine, device) = ("compute1".to_owned(), device.to_owned());
             let (netns, probes, clients) = (String::new(), vec![seen], Vec::new());
-            DeviceWatch { machine, netns, device, probes, clients, is_recorded: false }
+            DeviceWatch {
+                machine,
+                netns,
+                device,
+                probes,
+                clients,
+                neighbours: Vec::new(),
+                is_recorded: false,
+            }
         };
         cloud.watches = vec![large("vnet0", 2), large("vlan101", 0)];
         let found = cloud.diagnose("web1");
