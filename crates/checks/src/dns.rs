@@ -14,6 +14,7 @@ use sim::World;
 
 use crate::diagnose::{Case, is_probe_of};
 use crate::evidence;
+use crate::ipv6_names;
 use crate::ladder::{Purpose, Rung, gateway};
 use crate::looked_up;
 use crate::said;
@@ -178,7 +179,8 @@ pub(crate) fn is_late(probe: &ProbeResult) -> bool {
 
 /// What answers for names leave open.
 pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
-    late(case, rungs).into_iter().chain(failed(case, rungs)).collect()
+    let of_names = late(case, rungs).into_iter().chain(failed(case, rungs));
+    of_names.chain(ipv6_names::doubts(case, rungs)).collect()
 }
 
 /// A failure that the servers behind share: the zone of that one name may be broken far away, or all of them.

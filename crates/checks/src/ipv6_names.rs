@@ -2,10 +2,14 @@
 //! both kinds at once and wait for both (getaddrinfo(3)), so each name takes them their whole time-out.
 
 use model::dns::Rcode;
+use model::path::Exchange;
 use model::probe::ProbeResult;
+use model::snapshot::Gap;
 
-use crate::ladder::Rung;
+use crate::diagnose::Case;
+use crate::ladder::{Purpose, Rung};
 use crate::looked_up::{self, rcode};
+use crate::said;
 use crate::view::View;
 
 /// A resolver that answers for names, and says nothing when it is asked for their IPv6 addresses.
@@ -14,7 +18,7 @@ pub(crate) struct Withheld<'v> {
     pub(crate) silent: &'v ProbeResult,
     /// What it said of the same name otherwise.
     pub(crate) told: &'v ProbeResult,
-    /// The servers behind it that were asked the same by its host and had no answer either, or refused one.
+    /// The servers behind it that were asked the same by its host and are silent, too.
     pub(crate) behind: Vec<&'v ProbeResult>,
 }
 
@@ -34,8 +38,38 @@ pub(crate) fn withheld<'v>(view: &View<'v>, rung: &Rung) -> Option<Withheld<'v>>
         return None;
     }
     let same = |other: &Rung| looked_up::of(view, &other.from, other.to).find(|p| looked_up::is_of_ipv6(p));
-    let behind = upstreams.into_iter().filter_map(|(other, _)| same(other)).filter(|probe| !is_told(probe));
-    Some(Withheld { silent, told, behind: behind.collect() })
+    let behind: Vec<&ProbeResult> = upstreams.into_iter().filter_map(|(other, _)| same(other)).collect();
+    // One that fails may do so for that name alone, and dnsmasq passes no failure on.
+    if behind.iter().any(|probe| fails(probe)) {
+        return None;
+    }
+    Some(Withheld { silent, told, behind: behind.into_iter().filter(|probe| !is_told(probe)).collect() })
+}
+
+/// Failures of such questions: a server may refuse what it does not know of the one name that was asked for, and tell
+/// all of others.
+pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+    let is_of_names = |rung: &&Rung| matches!(rung.purpose, Purpose::Resolver | Purpose::Upstream(_));
+    let put = |rung: &Rung| {
+        let (from, to) = (rung.from.clone(), rung.to);
+        let put = case.probes.iter().filter(move |probe| (&probe.from, probe.to) == (&from, to));
+        put.filter(|probe| probe.asked.exchange() == Exchange::Dns)
+    };
+    let gap = |rung: &Rung| {
+        let failed = put(rung).find(|probe| looked_up::is_of_ipv6(probe) && fails(probe))?;
+        put(rung).find(|probe| looked_up::reverse(probe).is_some() && is_told(probe))?;
+        Some(Gap {
+            what: format!("whether {} tells IPv6 addresses of names, for which programs wait", rung.to),
+            why: said::told(failed),
+            would_need: format!("`dig @{} NAME AAAA` for a name that is looked for", rung.to),
+        })
+    };
+    rungs.iter().filter(is_of_names).filter_map(gap).collect()
+}
+
+/// It was answered, and by a failure.
+fn fails(probe: &ProbeResult) -> bool {
+    matches!(rcode(probe), Some(Rcode::ServFail | Rcode::Refused | Rcode::Other(_)))
 }
 
 /// It was answered, were it that there is no such name.

@@ -13,7 +13,8 @@
 //! name of somebody outside. The same was asked of the server behind it from the host. A refusal is told wherever
 //! it comes from; a failure or silence only where the server behind answered better: a reverse zone may be broken
 //! far away, and that is nobody's fault here. For the IPv6 addresses of that same name was asked beside it, of both: a
-//! silence to that alone is told, and which of them is silent; dnsmasq says nothing where the server behind refuses.
+//! silence to that alone is told, and which of them is silent. A failure of the server behind is a gap: it may fail for
+//! that one name, and dnsmasq passes it on to nobody.
 //! Unasked it is told where the server behind is a dnsmasq of the site whose
 //! command line gives it no name and nobody to ask.
 //!
@@ -203,13 +204,9 @@ fn tells_no_ipv6<'v>(
             instance.name, rung.to
         ),
         cause: match behind.first() {
-            Some(probe) if probe.received == 0 => {
+            Some(probe) => {
                 format!("{}, whom dnsmasq asks, does not answer questions for IPv6 addresses", probe.to)
             }
-            Some(probe) => format!(
-                "{}, whom dnsmasq asks, fails questions for IPv6 addresses, and dnsmasq passes no failure on",
-                probe.to
-            ),
             None => "dnsmasq does not pass on what the servers behind it say of IPv6 addresses".to_owned(),
         },
         confidence: Confidence::Likely,
@@ -389,7 +386,6 @@ mod tests {
     fn fires_where_only_ipv6_addresses_are_asked_for_in_vain() {
         for told in [Rcode::NoError, Rcode::NxDomain] {
             assert_eq!(found_of_ipv6(None, None, told), ["dns-lookup-fails external//eth0"]);
-            assert_eq!(found_of_ipv6(None, Some(Rcode::Refused), told), ["dns-lookup-fails external//eth0"]);
             assert_eq!(found_of_ipv6(None, Some(told), told), ["dns-lookup-fails compute1//br100"]);
         }
     }
@@ -399,6 +395,8 @@ mod tests {
         for said in [Rcode::NoError, Rcode::NxDomain, Rcode::Refused] {
             assert_eq!(found_of_ipv6(Some(said), None, Rcode::NoError), [""; 0], "{said:?}");
         }
+        // That name alone may be refused.
+        assert_eq!(found_of_ipv6(None, Some(Rcode::Refused), Rcode::NoError), [""; 0]);
     }
 
     #[test]
