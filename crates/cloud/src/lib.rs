@@ -48,7 +48,7 @@ pub use mend::{
 pub use records::Records;
 pub use schema::Lack;
 pub use secret_url::{DatabaseUrl, UrlError};
-pub use show::{InfoCache, Record, ShowError, show};
+pub use show::{InfoCache, RangeV6, Record, ShowError, show};
 pub use site::read_site;
 pub use sought::Sought;
 pub use tls_error::TlsProblem;

@@ -10,7 +10,7 @@ use support::{PATIENCE, make_sqlite};
 /// Columns that every series has, and the small clouds of the fixtures leave out.
 const BEYOND_FIXTURES: [(&str, &[&str]); 4] = [
     ("instances", &["task_state", "project_id"]),
-    ("networks", &["netmask", "broadcast", "project_id", "vpn_private_address", "uuid"]),
+    ("networks", &["netmask", "broadcast", "project_id", "vpn_private_address", "uuid", "cidr_v6"]),
     ("fixed_ips", &["updated_at"]),
     ("floating_ips", &["project_id"]),
 ];

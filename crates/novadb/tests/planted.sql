@@ -5,7 +5,8 @@ N (1, 'flat', '10.0.0.0/23', '255.255.254.0', '10.0.1.255', 'br100', NULL, TRUE,
 N (2, 'red', '10.1.0.0/24', '255.255.255.0', '10.1.0.255', 'br101', 101, FALSE, 'p1', 'netnode', '10.1.0.2', 0);
 -- A network that is gone, with the same VLAN, bridge and range.
 N (3, 'old', '10.1.0.0/24', '255.255.255.0', '10.1.0.255', 'br101', 101, FALSE, 'p1', 'netnode', NULL, 3);
-UPDATE networks SET uuid = 'net-1' WHERE id = 1;
+UPDATE networks SET uuid = 'net-1', cidr_v6 = 'fd00:1::/64' WHERE id = 1;
+UPDATE networks SET cidr_v6 = 'fd00:2::/64' WHERE id IN (2, 3);
 INSERT INTO services (id, host, "binary", topic, report_count, deleted) VALUES
  (1, 'compute1', 'nova-network', 'network', 1, 0), (2, 'compute2', 'nova-network', 'network', 1, 0),
  (3, 'netnode', 'nova-network', 'network', 1, 0), (4, 'compute9', 'nova-network', 'network', 1, 4);
@@ -242,9 +243,14 @@ F (422, '10.0.0.207', 1, NULL, TRUE, FALSE, 9, NULL, 'u9', '2026-11-01 00:00:00'
 I (430, 'u430', 'w430', 'compute1', 'p1', 'active', NULL, 0);
 C (430, '[]', 'u430', 430);
 -- plant network-overlap
+-- finds network-overlap networks 323: label deep, range fd00:32::/64, other high, other's range fd00:32::/48
 -- finds network-overlap networks 320: label wide, range 10.32.0.0/25, other wider, other's range 10.32.0.0/24
 N (320, 'wide', '10.32.0.0/25', '255.255.255.128', '10.32.0.127', 'br320', 320, FALSE, 'p1', 'netnode', NULL, 0);
 N (321, 'wider', '10.32.0.0/24', '255.255.255.0', '10.32.0.255', 'br321', 321, FALSE, 'p1', 'netnode', NULL, 0);
+N (322, 'high', '10.32.1.0/24', '255.255.255.0', '10.32.1.255', 'br322', 322, FALSE, 'p1', 'netnode', NULL, 0);
+N (323, 'deep', '10.32.2.0/24', '255.255.255.0', '10.32.2.255', 'br323', 323, FALSE, 'p1', 'netnode', NULL, 0);
+UPDATE networks SET cidr_v6 = 'fd00:32::/48' WHERE id = 322;
+UPDATE networks SET cidr_v6 = 'fd00:32::/64' WHERE id = 323;
 -- plant network-vlan-twice
 -- finds network-vlan-twice networks 331: label two, vlan 330, other one
 N (330, 'one', '10.33.0.0/24', '255.255.255.0', '10.33.0.255', 'br330', 330, FALSE, 'p1', 'netnode', NULL, 0);

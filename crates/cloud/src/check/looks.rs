@@ -56,8 +56,9 @@ pub struct Checked {
 
 impl Checked {
     /// Takes back those rows of a finding whose `column` is so, since something else explains them. Of the rows that
-    /// are only counted nobody can say that.
-    pub fn take_back(&mut self, code: &str, column: &str, is_so: impl Fn(&str) -> bool) {
+    /// are only counted nobody can say that. Says how many they were.
+    pub fn take_back(&mut self, code: &str, column: &str, is_so: impl Fn(&str) -> bool) -> usize {
+        let mut taken_back = 0;
         for found in self.found.iter_mut().filter(|found| found.check.code == code) {
             let at = found.check.inconsistency.columns.iter().position(|known| *known == column);
             let kept = found.rows.len();
@@ -66,9 +67,11 @@ impl Checked {
                 !cell.is_some_and(&is_so)
             });
             let taken = kept - found.rows.len();
+            taken_back += taken;
             found.count = found.count.saturating_sub(taken.try_into().unwrap_or(u64::MAX));
         }
         self.found.retain(|found| found.count > 0);
+        taken_back
     }
 }
 

@@ -7,7 +7,9 @@
 //! the other are cut off from it.
 //!
 //! ## How hopline knows
-//! The prefixes of all live networks are compared. nova refuses such a network; rows written by hand are not asked.
+//! The prefixes of all live networks are compared, in `cidr` and in `cidr_v6`. nova refuses a network whose `cidr`
+//! overlaps; rows written by hand are not asked, nor is `cidr_v6`. That is told only where the nova.conf of a host in
+//! reach has `use_ipv6`: without it nova puts no prefix of IPv6 onto a bridge.
 //!
 //! ## What it looks like
 //! Instances of one network reach their gateway, and are not reached from outside.
@@ -20,9 +22,9 @@
 //! Move the instances off one of them, and delete it (`nova network-delete`). Undo: none.
 //!
 //! ## References
-//! nova `network/manager.py` `_do_create_networks`.
+//! nova `network/manager.py` `_do_create_networks`; nova `network/linux_net.py` `initialize_gateway_device`.
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use model::finding::Confidence;
 
 use super::networks::Network;
@@ -43,12 +45,20 @@ pub(super) const SPEC: Spec = Spec {
     note: "reads how many addresses are in use there; move them off before it is deleted",
 };
 
-/// By ascending range: one that begins before the widest so far ends overlaps it.
+/// Of IPv4 and of IPv6, each by its network's id.
 fn overlapping(networks: &[Network]) -> Vec<Vec<Cell>> {
-    let mut ranges: Vec<(Ipv4Net, &Network)> =
-        networks.iter().filter_map(|network| Some((network.cidr?.trunc(), network))).collect();
+    let v4 = networks.iter().filter_map(|network| Some((IpNet::V4(network.cidr?.trunc()), network)));
+    let v6 = networks.iter().filter_map(|network| Some((IpNet::V6(network.cidr_v6?.trunc()), network)));
+    let mut rows = of_family(v4.collect());
+    rows.extend(of_family(v6.collect()));
+    rows.sort_by_key(|row| row.first().cloned().flatten().and_then(|id| id.parse::<u64>().ok()));
+    rows
+}
+
+/// By ascending range: one that begins before the widest so far ends overlaps it.
+fn of_family(mut ranges: Vec<(IpNet, &Network)>) -> Vec<Vec<Cell>> {
     ranges.sort_by_key(|(range, network)| (range.network(), range.prefix_len(), network.id));
-    let mut widest: Option<(Ipv4Net, &Network)> = None;
+    let mut widest: Option<(IpNet, &Network)> = None;
     let mut rows = Vec::new();
     for (range, network) in ranges {
         match widest {
@@ -62,6 +72,5 @@ fn overlapping(networks: &[Network]) -> Vec<Vec<Cell>> {
             _ => widest = Some((range, network)),
         }
     }
-    rows.sort_by_key(|row| row.first().cloned().flatten().and_then(|id| id.parse::<u64>().ok()));
     rows
 }

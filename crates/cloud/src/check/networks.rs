@@ -1,6 +1,6 @@
 //! The rows of `networks`, for what no portable statement compares: prefixes.
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::words::Words;
 use crate::cells::Cell;
@@ -9,7 +9,7 @@ use crate::records::number;
 
 /// Reads them.
 pub(super) const SQL: &str = "SELECT {n.id}, {n.label}, {n.cidr}, {n.netmask}, {n.broadcast}, {n.bridge}, {n.vlan}, \
-                              {n.enable_dhcp} FROM networks n WHERE {live n} ORDER BY n.id";
+                              {n.enable_dhcp}, {n.cidr_v6} FROM networks n WHERE {live n} ORDER BY n.id";
 
 /// A network.
 pub(super) struct Network {
@@ -25,6 +25,8 @@ pub(super) struct Network {
     pub(super) vlan: Option<u16>,
     /// No dnsmasq serves it.
     pub(super) is_without_dhcp: bool,
+    /// Its prefix of IPv6, where it has one.
+    pub(super) cidr_v6: Option<Ipv6Net>,
 }
 
 /// Every live network by ascending id.
@@ -48,6 +50,7 @@ pub(super) async fn read(session: &mut Session, words: &Words<'_>) -> Result<Vec
                 bridge: bridge.filter(|text| !text.is_empty()),
                 vlan: number(next().as_ref()),
                 is_without_dhcp: next().is_some_and(|dhcp| matches!(dhcp.as_str(), "0" | "false")),
+                cidr_v6: next().and_then(|cidr| cidr.trim().parse::<Ipv6Net>().ok()),
             });
         })
         .await?;

@@ -44,6 +44,9 @@ pub(super) const TABLES: [(&str, &str); 10] = [
     ("c", "instance_info_caches"),
 ];
 
+/// Columns of `networks` that hold a range, to which its length belongs.
+const RANGES: [&str; 2] = ["cidr", "cidr_v6"];
+
 /// For whom a statement is put into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
@@ -145,7 +148,10 @@ impl Words<'_> {
     /// nobody writes behind an address.
     fn shown(&self, column: &str) -> String {
         let type_of = |(alias, name): (&str, &str)| self.schema.cast_to(table(alias), name);
-        match (self.reader, column.split_once('.').filter(|(_, name)| *name != "cidr").and_then(type_of)) {
+        match (
+            self.reader,
+            column.split_once('.').filter(|(_, name)| !RANGES.contains(name)).and_then(type_of),
+        ) {
             (For::Server, Some("inet")) if self.schema.dialect == Dialect::Postgres => {
                 format!("HOST({column})")
             }

@@ -18,8 +18,9 @@ use std::time::Instant;
 use cloud::{Checked, Clock, DatabaseUrl, Lack};
 use model::finding::{Coverage, Outcome};
 use model::intent::Instance;
+use model::service::NovaOptions;
 use model::snapshot::Gap;
-use model::{Diagnosis, Finding, Intent};
+use model::{Diagnosis, Finding, Intent, Snapshot};
 
 use crate::conclude;
 use crate::failure::Failure;
@@ -64,8 +65,10 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     if let Ok(Hosts { facts, before: _ }) = &hosts {
         elsewhere::set_aside(&mut checked, facts);
     }
+    let unjudged = overlaps_of_ipv6(&mut checked, hosts.as_ref().ok().map(|hosts| &hosts.facts.snapshot));
     let rows_max = if plan.format == Format::Json { cloud::ROWS_MAX } else { ROWS_SHOWN };
-    let diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
+    let mut diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
+    diagnosis.coverage.gaps.extend(unjudged);
     output::diagnosis(&diagnosis, plan.format, report::records, started)
 }
 
@@ -100,6 +103,31 @@ fn no_database() -> Failure {
 fn timeout_s(facts: &Facts) -> Option<u64> {
     let told = facts.snapshot.hosts.iter().filter_map(|host| host.nova.as_ref());
     told.filter_map(|nova| nova.get("fixed_ip_disassociate_timeout")?.trim().parse().ok()).max()
+}
+
+/// Takes back what overlaps in IPv6, unless nova uses it: without that it leaves `networks.cidr_v6` alone. Where nobody
+/// knows, that is a gap.
+fn overlaps_of_ipv6(checked: &mut Checked, hosts: Option<&Snapshot>) -> Option<Gap> {
+    let uses = uses_ipv6(hosts);
+    if uses == Some(true) {
+        return None;
+    }
+    let taken_back = checked.take_back("network-overlap", "range", |range| range.contains(':'));
+    (taken_back > 0 && uses.is_none()).then(|| Gap {
+        what: "whether ranges of IPv6 that overlap are in use".to_owned(),
+        why: "no nova.conf was read, whose use_ipv6 tells".to_owned(),
+        would_need: "`hopline db check` without `--now`, where a host with nova.conf is in reach".to_owned(),
+    })
+}
+
+/// `use_ipv6` of a host's nova.conf, in oslo.config's words; `None` where none was read.
+fn uses_ipv6(hosts: Option<&Snapshot>) -> Option<bool> {
+    let told = hosts?.hosts.iter().filter_map(|host| host.nova.as_ref());
+    let says_so = |nova: &NovaOptions| {
+        let word = nova.get("use_ipv6").unwrap_or_default().to_ascii_lowercase();
+        matches!(word.as_str(), "true" | "1" | "yes" | "on")
+    };
+    told.map(says_so).reduce(|one, other| one || other)
 }
 
 fn conclude(
@@ -185,7 +213,22 @@ fn not_seen(host: &str, why: &str) -> Gap {
 
 #[cfg(test)]
 mod tests {
+    use model::snapshot::Host;
+
     use super::*;
+
+    #[test]
+    fn only_a_nova_conf_tells_whether_nova_uses_ipv6() {
+        let host = |word: Option<&str>| {
+            let values = word.map(|word| ("use_ipv6".to_owned(), word.to_owned())).into_iter().collect();
+            Host { nova: Some(NovaOptions { values, ..NovaOptions::default() }), ..Host::default() }
+        };
+        let uses = |hosts: Vec<Host>| uses_ipv6(Some(&Snapshot { hosts, ..Snapshot::default() }));
+        assert_eq!(uses(vec![host(None), host(Some("True"))]), Some(true));
+        assert_eq!(uses(vec![host(Some("False")), Host::default()]), Some(false));
+        assert_eq!(uses(vec![host(None)]), Some(false), "nova's default");
+        assert_eq!((uses(vec![Host::default()]), uses_ipv6(None)), (None, None));
+    }
 
     #[test]
     fn what_was_started_while_the_hosts_were_read_runs() {

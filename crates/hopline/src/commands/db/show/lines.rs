@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use cloud::InfoCache;
+use cloud::{InfoCache, RangeV6};
 use model::Intent;
 use model::intent::{Instance, Network, SecurityGroup, SecurityGroupRule, Vif};
+use model::snapshot::Host;
 use report::{Line, OnHost};
 
 use super::seen::Seen;
@@ -15,6 +16,8 @@ pub(super) struct OfDatabase<'r> {
     pub(super) leased: &'r BTreeMap<Ipv4Addr, bool>,
     /// By a network's number.
     pub(super) dns: &'r BTreeMap<u64, Vec<Ipv4Addr>>,
+    /// By a network's number.
+    pub(super) v6: &'r BTreeMap<u64, RangeV6>,
     pub(super) cache: &'r InfoCache,
     /// Tables of security groups that there are not.
     pub(super) missing_tables: &'r [String],
@@ -34,6 +37,9 @@ pub(super) fn of(instance: &Instance, intent: &Intent, told: &OfDatabase<'_>, se
         addresses(instance, vif, network, told, seen, &mut lines);
         if let Some(network) = network {
             of_network(instance, network, told, seen, &mut lines);
+            if let Some(range) = network.id.and_then(|id| told.v6.get(&id)) {
+                of_v6(vif, range, seen, &mut lines);
+            }
         }
     }
     groups(instance, told, seen, &mut lines);
@@ -117,6 +123,21 @@ fn of_network(
     let dns = network.id.and_then(|id| told.dns.get(&id)).filter(|servers| !servers.is_empty());
     let dns = dns.map(|servers| servers.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", "));
     lines.push(alone("DNS", dns.unwrap_or_else(|| "the DHCP server itself".to_owned())));
+}
+
+/// The range, and the address that the instance is to give itself in it: no table has that.
+fn of_v6(vif: &Vif, range: &RangeV6, seen: &Seen<'_>, lines: &mut Vec<Line>) {
+    let gateway = range.gateway.map_or_else(|| "no gateway".to_owned(), |ip| format!("gateway {ip}"));
+    lines.push(alone("IPv6 network", format!("{}, {gateway}", range.cidr.trunc())));
+    let option =
+        |host: &Host| host.nova.as_ref().and_then(|nova| nova.get("ipv6_backend").map(str::to_owned));
+    let backend = seen.snapshot.hosts.iter().find_map(option);
+    let value = match (backend.as_deref(), vif.mac) {
+        (None | Some("rfc2462"), Some(mac)) => format!("{}, of its MAC", range.address_of(mac)),
+        (Some(backend), _) => format!("not known: nova makes it by {backend}"),
+        (None, None) => "none: its NIC's row is gone".to_owned(),
+    };
+    lines.push(alone("IPv6 address", value));
 }
 
 fn groups(instance: &Instance, told: &OfDatabase<'_>, seen: &Seen<'_>, lines: &mut Vec<Line>) {
