@@ -149,8 +149,8 @@ impl DatabaseUrl {
     }
 }
 
-/// What MySQL (`ER_ACCESS_DENIED_ERROR`) and PostgreSQL (`src/backend/libpq/auth.c auth_failed`) say to whoever does not
-/// get in.
+/// What MySQL (`ER_ACCESS_DENIED_ERROR`) and PostgreSQL (`src/backend/libpq/auth.c auth_failed`) say to whoever does
+/// not get in.
 const SAID_TO_EVERYBODY: [&str; 3] =
     ["Access denied for user '", "(using password: YES)", "password authentication failed for user \""];
 

@@ -1,5 +1,5 @@
-//! nova ties a floating IP to a fixed IP at the very moment in which we free that one. nova looks, and writes, and locks
-//! nothing: so we must see its tie and refuse, or be done before it can be there.
+//! nova ties a floating IP to a fixed IP at the very moment in which we free that one. nova looks, and writes, and
+//! locks nothing: so we must see its tie and refuse, or be done before it can be there.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -50,7 +50,8 @@ struct Words {
 }
 
 const MARIADB: Words = Words {
-    trigger: "CREATE TRIGGER held AFTER UPDATE ON fixed_ips FOR EACH ROW SET @held = GET_LOCK('ht', 60) + RELEASE_LOCK('ht')",
+    trigger: "CREATE TRIGGER held AFTER UPDATE ON fixed_ips FOR EACH ROW \
+              SET @held = GET_LOCK('ht', 60) + RELEASE_LOCK('ht')",
     hold: "DO GET_LOCK('ht', 0)",
     let_go: "DO RELEASE_LOCK('ht')",
     held: "SELECT CAST(COUNT(*) AS CHAR(9)) FROM information_schema.processlist WHERE state = 'User lock'",

@@ -133,8 +133,8 @@ pub(super) fn may_be_same(named: &Named, url: &DatabaseUrl) -> bool {
     kind(&named.url) == kind(&url) && (named.identity.is_some() || place(&named.url) == place(&url))
 }
 
-/// A URL, as [`DatabaseUrl`] shows it, without its user, and with a port that is meant where none is said. A user's name
-/// that could be something else stays: then the URLs are taken for different ones.
+/// A URL, as [`DatabaseUrl`] shows it, without its user, and without the port that is meant where none is said. A
+/// user's name that could be something else stays: then the URLs are taken for different ones.
 fn place(url: &str) -> String {
     let (scheme, port, rest) = match url.split_once("://") {
         Some(("mysql", rest)) => ("mysql", ":3306", rest),

@@ -1,5 +1,5 @@
-//! That nobody ties a floating IP to a fixed one while a row is changed. nova looks whose the fixed one is, and then ties,
-//! without a lock: no lock of ours on the fixed IP's row would make it wait.
+//! That nobody ties a floating IP to a fixed one while a row is changed. nova looks whose the fixed one is, and then
+//! ties, without a lock: no lock of ours on the fixed IP's row would make it wait.
 
 use std::time::{Duration, Instant};
 
