@@ -323,18 +323,11 @@ fn with_files(mut server: Dnsmasq, processes: &[Process], kept: Kept<'_>, gaps: 
         let lines = list(file, by_root, kept, gaps, |text| parse::hosts::parse(file, text));
         server.named.extend(lines.into_iter().flatten());
     }
-    let of_file = |file: &str, read: fn(&str) -> Vec<String>| {
-        let text = files::whole(Path::new(file), LIST_MAX);
-        let Ok(text) = text else { return Vec::new() };
+    parse::dnsmasq_options::add_files(&mut server, |file| {
+        let text = files::whole(Path::new(file), LIST_MAX).ok()?;
         kept.named_file(Path::new(file), &text, by_root);
-        read(&text.text)
-    };
-    let named = server.opts_file.iter().flat_map(|file| of_file(file, parse::dnsmasq_options::optsfile));
-    let configured =
-        server.conf_file.iter().flat_map(|file| of_file(file, parse::dnsmasq_options::conf_file));
-    let more: Vec<String> = named.chain(configured).collect();
-    server.options.extend(more);
-    server.offered_dns = parse::dnsmasq_options::dns_servers(&server.options);
+        Some(text.text)
+    });
     if let Some(file) = server.lease_file.clone().filter(|_| !server.leasefile_ro) {
         server.leases = list(&file, by_root, kept, gaps, parse::dnsmasq_leases::parse);
     }

@@ -82,6 +82,8 @@ pub struct Dnsmasq {
     /// `--dhcp-option` and `--dhcp-option-force`, each as it is written: from its arguments, and from `opts_file` and
     /// `conf_file` where they could be read.
     pub options: Vec<String>,
+    /// Where those of `options` stand that no argument has: they are its last ones, in this order.
+    pub option_lines: Vec<FileLine>,
     /// The DNS servers that those give to every client.
     pub offered_dns: Vec<Ipv4Addr>,
     /// `--no-resolv`.
@@ -112,6 +114,15 @@ impl Dnsmasq {
         let of = |path: &Option<String>| path.as_deref().is_some_and(|p| p.contains("/libvirt/"));
         of(&self.pid_file) || of(&self.conf_file) || of(&self.lease_file) || of(&self.script)
     }
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLine {
+    /// Path of the file.
+    pub file: String,
+    /// 1-based.
+    pub line: u32,
 }
 
 /// One `--dhcp-range`.

@@ -42,7 +42,7 @@ fn is_of_interest(process: &Process) -> bool {
 
 /// The files that its arguments name, where the sosreport has them.
 fn with_files(mut server: Dnsmasq, files: &Files, gaps: &mut Vec<Gap>) -> Dnsmasq {
-    let mut text = |file: &String| {
+    let mut text = |file: &str| {
         let found = files.text(file.trim_start_matches('/'));
         if found.is_none() {
             gaps.push(gap(file, "the sosreport does not hold it", file));
@@ -60,13 +60,7 @@ fn with_files(mut server: Dnsmasq, files: &Files, gaps: &mut Vec<Gap>) -> Dnsmas
             files.text(file.trim_start_matches('/')).map(|text| parse::hosts::parse(file, text).value);
         server.named.extend(lines.into_iter().flatten());
     }
-    let named = server.opts_file.iter().filter_map(&mut text).flat_map(parse::dnsmasq_options::optsfile);
-    let named: Vec<String> = named.collect();
-    let configured =
-        server.conf_file.iter().filter_map(&mut text).flat_map(parse::dnsmasq_options::conf_file);
-    let configured: Vec<String> = configured.collect();
-    server.options.extend(named.into_iter().chain(configured));
-    server.offered_dns = parse::dnsmasq_options::dns_servers(&server.options);
+    parse::dnsmasq_options::add_files(&mut server, |file| text(file).map(str::to_owned));
     server
 }
 
