@@ -21,10 +21,10 @@ use crate::view::{Seat, View};
 /// A server that does not answer.
 pub(crate) struct Mute<'v> {
     pub(crate) rung: &'v Rung,
-    address: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
     /// As an offer has it: `DNS server 10.0.0.53, which does not answer`.
     pub(crate) said: String,
-    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) evidence: Evidence,
 }
 
 /// Those of a NIC's network, by what is configured; where an offer was heard, only those that stand in it.
@@ -35,10 +35,10 @@ pub(crate) fn mute<'v>(view: &View<'v>, seat: &Seat, heard: Option<&HeardReply>)
         let Purpose::Offered(server) = rung.purpose else { return None };
         is_in_it(&server).then_some((rung, server))
     });
-    offered.filter_map(|(rung, server)| judged(view, seat, rung, server)).collect()
+    offered.filter_map(|(rung, server)| judged(view, rung, server)).collect()
 }
 
-fn judged<'v>(view: &View<'v>, seat: &Seat, rung: &'v Rung, address: Ipv4Addr) -> Option<Mute<'v>> {
+fn judged<'v>(view: &View<'v>, rung: &'v Rung, address: Ipv4Addr) -> Option<Mute<'v>> {
     let probe = view.probes.iter().find(|probe| is_probe_of(probe, rung));
     let (how, seen) = if let Some((how, text)) = ends(rung) {
         (how, evidence::record(EvidenceKind::State, "the walk", text))
@@ -49,20 +49,8 @@ fn judged<'v>(view: &View<'v>, seat: &Seat, rung: &'v Rung, address: Ipv4Addr) -
     } else {
         return None;
     };
-    let server = dhcp_server::of(seat)?;
-    let mut named = server.options.iter().filter(|option| names(option, address));
-    let option = named.next().map(|option| {
-        let file =
-            server.opts_file.as_deref().filter(|_| !server.argv.iter().any(|a| a.contains(option.as_str())));
-        evidence::record(EvidenceKind::Config, file.unwrap_or("dnsmasq's --dhcp-option"), option.clone())
-    });
     let said = format!("DNS server {address}, {how}");
-    Some(Mute { rung, address, said, evidence: option.into_iter().chain([seen]).collect() })
-}
-
-/// The server is among the values of an option: `6,10.0.0.53,10.0.0.54`.
-fn names(option: &str, server: Ipv4Addr) -> bool {
-    option.split(',').any(|value| value.trim().parse() == Ok(server))
+    Some(Mute { rung, address, said, evidence: seen })
 }
 
 /// Where the question ends for want of anybody: no neighbour of that address, no listener, or one that is stopped. A

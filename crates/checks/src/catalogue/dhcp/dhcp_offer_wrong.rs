@@ -4,40 +4,48 @@
 //!
 //! ## What it means
 //! The instance gets an address and yet no network, or refuses the OFFER: the address is not the one that is recorded
-//! for it, the mask or the gateway does not fit the network, the MTU is more than the way takes, it is sent to a DNS
-//! server that does not answer, or the message itself cannot be read.
+//! for it, the mask or the gateway does not fit the network or is not told at all, the MTU is more than the way takes,
+//! no DNS server is named or one that does not answer, or the message itself cannot be read.
 //!
 //! ## How hopline knows
 //! A DISCOVER in the instance's name, which takes no lease, was answered by the network's server, and the OFFER was
 //! compared with the database and with the NIC on the host. A gateway is missed only on the instance's first network,
-//! and not where classless routes (option 121) stand in its place, or dnsmasq was given options or a file of its own:
-//! a hardware gateway is set that way. A DNS server (option 6) other than the network's dnsmasq is judged by its
+//! only where the network has one, and not where classless routes (option 121) stand in its place. Another gateway
+//! is wrong where nova's file of options names it; an operator's own argument or file may mean a hardware
+//! gateway. A DNS server (option 6) is missed where dnsmasq answers questions about names, and would name itself if it
+//! were not told otherwise. One other than the network's dnsmasq is judged by its
 //! answers: it was asked as the instance, and it is silent or refuses while dnsmasq is there; or by the walk to it.
-//! Where no offer was heard, the MTU of dnsmasq's own options is compared instead, as far as they are for everybody.
+//! Where no offer was heard, dnsmasq's own options and its line for the instance are compared instead, as far as they
+//! are for everybody.
 //!
 //! ## What it looks like
-//! `ip route` in the instance shows no default route, or one that leads nowhere; large packets vanish; its console says
-//! that it was sent no lease though dnsmasq's log has the OFFER.
+//! `ip route` in the instance shows no default route, or one that leads nowhere; its resolv.conf is empty; large packets
+//! vanish; its console says that it was sent no lease though dnsmasq's log has the OFFER.
 //!
 //! ## Nearest look-alikes
 //! * `rogue-dhcp`: another server has made the offer.
+//! * `dnsmasq-hosts-not-reloaded`: the hosts file has the right address, and dnsmasq has not read it.
 //! * `guest-resolv-conf-wrong`: one instance alone asks a server that does not answer.
 //! * `guest-nic-down`: the offer is right and the instance has not taken it.
 //!
 //! ## Fix
-//! Correct dnsmasq's arguments (`--dhcp-option`, `--dhcp-range`) or its options file in nova's configuration
-//! (`dnsmasq_config_file`), then restart that dnsmasq. The instance asks again at half of its lease.
+//! Correct the line that is named: of the files of options and of hosts, then signal dnsmasq (`kill -HUP`), which
+//! disturbs nobody; of its configuration (nova.conf `dnsmasq_config_file`) or its arguments, then start that dnsmasq
+//! anew. nova-network's restart writes its files again. The instance asks again at half of its lease. Undo: the old
+//! line, and the same again.
 //!
 //! ## References
 //! RFC 2132; RFC 3442; dnsmasq(8) `--dhcp-option`; nova.conf `dnsmasq_config_file`, `network_device_mtu`.
 
 use std::net::IpAddr;
 
-use model::dhcp::{HeardReply, ReplyKind};
+use model::dhcp::HeardReply;
 use model::finding::{Confidence, EvidenceKind};
 use model::path::Stage;
-use model::service::Dnsmasq;
 
+use crate::dhcp_hosts;
+use crate::dhcp_offer::{self, By, Misfit};
+use crate::dhcp_put_right;
 use crate::dhcp_refused;
 use crate::dhcp_server;
 use crate::evidence;
@@ -46,9 +54,6 @@ use crate::ladder::Purpose;
 use crate::offered_dns;
 use crate::said;
 use crate::view::{Seat, View};
-
-/// Classless static routes (RFC 3442): a client that knows them passes over the router option.
-const CLASSLESS_ROUTES: u8 = 121;
 
 /// Looks for offers of the right server that do not fit: one finding for all NICs that it is offered alike.
 pub fn check(view: &View) -> Vec<Found> {
@@ -70,56 +75,48 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     // The DISCOVER is from the NIC that has the gateway: the first.
     let is_first = seat.instance.vifs.first().is_some_and(|first| std::ptr::eq(first, seat.vif));
     let gateway = seat.gateway().filter(|_| is_first)?;
-    let own = |heard: &&HeardReply| heard.reply.server.unwrap_or(heard.from) == gateway;
-    let offers = said::offers(view.probes, name).filter(own);
-    let offers = offers.filter(|heard| heard.reply.kind == ReplyKind::Offer);
+    let server = dhcp_server::of(&seat);
     // Where two processes answer by one address, what does not fit is the other one's, which has a name of its own.
     let is_alone = dhcp_server::beside(&seat).is_empty();
     let is_judged =
         |heard: &&HeardReply| is_alone || heard.reply.address.is_some_and(|ip| seat.vif.fixed.contains(&ip));
-    let heard = offers.into_iter().find(is_judged);
+    let heard = dhcp_hosts::own_offers(view, &seat).into_iter().find(is_judged);
     let unreadable = said::unreadable(view.probes, name).find(|(from, _)| *from == IpAddr::V4(gateway));
     let (mut wrong, offer) = match (heard, unreadable) {
-        (Some(heard), _) => (differences(seat, heard), Some(said::offer(heard))),
+        (Some(heard), _) => (dhcp_offer::heard(view, &seat, server, heard), Some(said::offer(heard))),
         (None, Some((from, why))) => {
-            (vec![why.clone()], Some(format!("{from} sends what no client can read: {why}")))
+            let offer = format!("{from} sends what no client can read: {why}");
+            (vec![Misfit { said: why.clone(), by: By::Other }], Some(offer))
         }
-        (None, None) => (Vec::new(), None),
+        (None, None) => {
+            (server.map(|server| dhcp_offer::configured(view, &seat, server)).unwrap_or_default(), None)
+        }
     };
     let mute = offered_dns::mute(view, &seat, heard);
-    wrong.extend(mute.iter().map(|server| server.said.clone()));
-    let server = dhcp_server::of(&seat);
-    let read = server.filter(|_| offer.is_none()).and_then(mtu_option);
-    let read = read.and_then(|(option, mtu)| Some((option, too_large(seat, mtu)?)));
-    wrong.extend(read.iter().map(|(_, said)| said.clone()));
+    wrong.extend(mute.iter().map(|own| dhcp_offer::mute(server, own.address, own.said.clone())));
     if wrong.is_empty() {
         return None;
     }
     let bridge = seat.bridge_name()?;
-    let option = read.map(|(option, _)| {
-        let file = server.and_then(|server| server.opts_file.as_deref()).unwrap_or("dnsmasq's options");
-        evidence::record(EvidenceKind::Config, file, option)
-    });
+    let said: Vec<&str> = wrong.iter().map(|misfit| misfit.said.as_str()).collect();
+    let written = server.into_iter().flat_map(|server| wrong.iter().flat_map(|w| w.evidence(&seat, server)));
     let started = server.map(|server| evidence::state(seat.server_ns, "ps aux", server.argv.join(" ")));
     let probe = || format!("DHCPDISCOVER as {name}");
     let offer = offer.map(|offer| evidence::record(EvidenceKind::Probe, probe(), offer));
     let fault = Fault {
         code: "dhcp-offer-wrong",
         hop: at(seat.server_ns, bridge, Stage::Service),
-        summary: format!("what DHCP offers {name} does not fit: {}", wrong.join("; ")),
-        cause: format!("the dnsmasq at {gateway} offers {}", wrong.join(" and ")),
+        summary: format!("what DHCP offers {name} does not fit: {}", said.join("; ")),
+        cause: format!("the dnsmasq at {gateway} offers {}", said.join(" and ")),
         confidence: Confidence::Proven,
         evidence: offer
             .into_iter()
-            .chain(option)
-            .chain(mute.iter().flat_map(|server| server.evidence.clone()))
+            .chain(written)
+            .chain(mute.iter().map(|server| server.evidence.clone()))
             .chain(started)
             .collect(),
         owner: "nova-network",
-        remedy: vec![evidence::advice(
-            "correct dnsmasq's options (nova.conf: dnsmasq_config_file), then restart that dnsmasq",
-            "no names and no addresses for its network meanwhile; instances learn of it at half of their lease",
-        )],
+        remedy: dhcp_put_right::remedies(view, seat, server, &wrong),
         stopped: view.stop_of(seat.instance, |s| {
             s.rung.purpose == Purpose::Dhcp || mute.iter().any(|server| std::ptr::eq(server.rung, s.rung))
         }),
@@ -129,61 +126,16 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     Some(dhcp_refused::breaks_dhcp(fault.found()))
 }
 
-/// What of an offer does not fit the records and the host.
-fn differences(seat: Seat, heard: &HeardReply) -> Vec<String> {
-    let reply = &heard.reply;
-    let mut wrong = Vec::new();
-    let recorded = &seat.vif.fixed;
-    if let Some(address) = reply.address.filter(|address| !recorded.is_empty() && !recorded.contains(address))
-    {
-        let recorded: Vec<String> = recorded.iter().map(ToString::to_string).collect();
-        wrong.push(format!("address {address}, and {} is recorded", recorded.join(" ")));
-    }
-    let prefix = seat.network.and_then(|network| network.cidr).map(|cidr| cidr.prefix_len());
-    if let Some((said, meant)) = reply.prefix_bits.zip(prefix).filter(|(said, meant)| said != meant) {
-        wrong.push(format!("a mask of {said} bits, and the network has {meant}"));
-    }
-    // Another router than nova-network's host may be meant: dnsmasq_config_file is how it is set.
-    let is_set = dhcp_server::of(&seat).is_some_and(|server| {
-        server.conf_file.is_some() || server.argv.iter().any(|a| a.starts_with("--dhcp-option"))
-    });
-    let has_routes = is_set || reply.codes.contains(&CLASSLESS_ROUTES);
-    match (seat.gateway(), reply.routers.first()) {
-        (Some(meant), None) if !has_routes => wrong.push(format!("no router, and {meant} is the gateway")),
-        (Some(meant), Some(said)) if !has_routes && *said != meant => {
-            wrong.push(format!("router {said}, and {meant} is the gateway"));
-        }
-        (Some(_) | None, _) => {}
-    }
-    wrong.extend(reply.mtu.and_then(|mtu| too_large(seat, mtu)));
-    wrong
-}
-
-/// What is wrong with this MTU, if anything is.
-fn too_large(seat: Seat, said: u16) -> Option<String> {
-    let takes = seat.tap().map(|tap| tap.mtu).filter(|takes| u32::from(said) > *takes)?;
-    Some(format!("an MTU of {said}, and the NIC on the host takes {takes}"))
-}
-
-/// The option that gives every client an MTU (RFC 2132, 5.1), as it is written, where there is one and no other. One
-/// that begins with a tag is for some.
-fn mtu_option(server: &Dnsmasq) -> Option<(&str, u16)> {
-    let mut said = server.options.iter().filter_map(|option| {
-        let (number, value) = option.split_once(',')?;
-        let is_mtu = matches!(number.trim(), "26" | "option:mtu");
-        Some((option.as_str(), value.trim().parse().ok().filter(|_| is_mtu)?))
-    });
-    said.next().filter(|_| said.next().is_none())
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
     use model::dhcp::HeardReply;
     use model::dns::Rcode;
+    use model::finding::{Evidence, Finding};
     use model::netns::Socket;
     use model::probe::PING_OCTETS;
+    use model::service::{Dnsmasq, FileLine};
 
     use crate::fixture::{Cloud, codes, healthy, lacks, looked_up, offer, offered, pinged, told_its_version};
 
@@ -205,7 +157,7 @@ mod tests {
         };
         one(found_of(|heard| heard.reply.routers.clear()), "no router");
         one(found_of(|heard| heard.reply.routers = vec![foreign]), "router 10.0.9.9");
-        one(found_of(|heard| heard.reply.address = Some(foreign)), "10.0.2.24 is recorded");
+        one(found_of(|heard| heard.reply.dns.clear()), "no DNS server");
         one(found_of(|heard| heard.reply.prefix_bits = Some(24)), "24 bits");
         one(found_of(|heard| heard.reply.mtu = Some(9000)), "MTU of 9000");
     }
@@ -219,6 +171,152 @@ mod tests {
             heard.reply.codes.push(121);
         };
         assert_eq!(found_of(routes), Vec::<String>::new());
+    }
+
+    /// The finding of web1 where its network's server says this; its files and arguments as they are made here.
+    fn told(files: impl Fn(&mut Dnsmasq), said: impl Fn(&mut HeardReply)) -> Vec<Finding> {
+        let mut cloud = healthy();
+        files(cloud.dnsmasq("compute1"));
+        let mut heard = offer(&cloud, "web1");
+        said(&mut heard);
+        cloud.diagnose_with("web1", &[offered("web1", vec![heard])]).findings
+    }
+
+    fn only(found: Vec<Finding>) -> Finding {
+        let [finding] = <[Finding; 1]>::try_from(found).unwrap_or_else(|found| panic!("{found:#?}"));
+        assert_eq!(finding.code, "dhcp-offer-wrong");
+        finding
+    }
+
+    fn shows(finding: &Finding, source: &str, text: &str) {
+        let is_it = |e: &Evidence| e.source.ends_with(source) && e.text == text;
+        assert!(finding.evidence.iter().any(is_it), "{:#?}", finding.evidence);
+    }
+
+    /// This option in nova's file, in a file of the operator's, or among the arguments.
+    fn at(place: &'static str, option: &'static str) -> impl Fn(&mut Dnsmasq) {
+        move |server| {
+            server.options = vec![option.to_owned()];
+            let file = |file: &str| vec![FileLine { file: file.to_owned(), line: 1 }];
+            match place {
+                "opts" => {
+                    (server.opts_file, server.option_lines) = (Some("/n/opts".to_owned()), file("/n/opts"));
+                }
+                "conf" => {
+                    (server.conf_file, server.option_lines) = (Some("/n/conf".to_owned()), file("/n/conf"));
+                }
+                _ => server.argv.push(format!("--dhcp-option={option}")),
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_novas_options_is_put_right_and_read_again() {
+        let other = Ipv4Addr::new(10, 0, 0, 99);
+        let finding = only(told(at("opts", "3,10.0.0.99"), |heard| heard.reply.routers = vec![other]));
+        shows(&finding, "/n/opts:1", "3,10.0.0.99");
+        let [right, wide] = finding.remedy.as_slice() else { panic!("{finding:#?}") };
+        assert!(
+            right.command.starts_with(r"sed -i '1s/3,10\.0\.0\.99/3,10.0.0.42/' /n/opts && kill -HUP "),
+            "{right:?}"
+        );
+        assert!(
+            right.undo.starts_with(r"sed -i '1s/3,10\.0\.0\.42/3,10.0.0.99/' /n/opts && kill -HUP "),
+            "{right:?}"
+        );
+        assert_eq!(wide.command, "systemctl restart nova-network");
+        let finding = only(told(at("opts", "3"), |heard| heard.reply.routers.clear()));
+        shows(&finding, "/n/opts:1", "3");
+        assert!(finding.remedy[0].command.starts_with("sed -i 1s/3/3,10.0.0.42/ /n/opts && kill -HUP "));
+        // What nova does not write is taken out.
+        let finding = only(told(at("opts", "26,9000"), |heard| heard.reply.mtu = Some(9000)));
+        assert!(finding.remedy[0].command.starts_with("sed -i '1s/26,9000/#26,9000/' /n/opts && kill -HUP "));
+        // The file is right, and only not read yet.
+        let finding = only(told(at("opts", "3,10.0.0.42"), |heard| heard.reply.routers.clear()));
+        shows(&finding, "/n/opts:1", "3,10.0.0.42");
+        assert!(finding.remedy[0].command.starts_with("kill -HUP "), "{:?}", finding.remedy);
+    }
+
+    #[test]
+    fn what_is_no_file_of_novas_is_told_as_what_it_is() {
+        let finding = only(told(at("argument", "6"), |heard| heard.reply.dns.clear()));
+        assert!(finding.summary.contains("no DNS server"), "{}", finding.summary);
+        assert!(finding.evidence.iter().any(|e| e.source.contains("ps -ww") && e.text == "--dhcp-option=6"));
+        let [narrow, _] = finding.remedy.as_slice() else { panic!("{finding:#?}") };
+        assert!(narrow.command.starts_with("kill -TERM "), "{narrow:?}");
+        assert!(narrow.note.contains("--dhcp-option=6"), "{narrow:?}");
+        let finding = only(told(at("conf", "3"), |heard| heard.reply.routers.clear()));
+        shows(&finding, "/n/conf:1", "3");
+        let [line, narrow, _] = finding.remedy.as_slice() else { panic!("{finding:#?}") };
+        assert_eq!(line.command, "sed -i 1s/3/3,10.0.0.42/ /n/conf");
+        assert!(narrow.command.starts_with("kill -TERM "), "{narrow:?}");
+    }
+
+    #[test]
+    fn an_operators_router_is_meant_and_a_network_without_names_or_gateway_is_not_missed() {
+        let other = Ipv4Addr::new(10, 0, 0, 99);
+        let silent = |found: Vec<Finding>| assert_eq!(found, Vec::new());
+        silent(told(at("argument", "3,10.0.0.99"), |heard| heard.reply.routers = vec![other]));
+        silent(told(at("conf", "3,10.0.0.99"), |heard| heard.reply.routers = vec![other]));
+        // Its DNS is off: nothing listens there.
+        let mut cloud = healthy();
+        cloud.netns("compute1").sockets.retain(|socket| socket.port != 53);
+        let mut heard = offer(&cloud, "web1");
+        heard.reply.dns.clear();
+        let found = cloud.diagnose_with("web1", &[offered("web1", vec![heard])]);
+        assert!(lacks(&found, "dhcp-offer-wrong"), "{:?}", codes(&found));
+        // nova writes `3` alone for a network that has none.
+        let mut cloud = healthy();
+        at("opts", "3")(cloud.dnsmasq("compute1"));
+        let mut heard = offer(&cloud, "web1");
+        heard.reply.routers.clear();
+        let network = &mut cloud.intent.networks[0];
+        (network.multi_host, network.gateway) = (false, None);
+        let found = cloud.diagnose_with("web1", &[offered("web1", vec![heard])]);
+        assert!(lacks(&found, "dhcp-offer-wrong"), "{:?}", codes(&found));
+    }
+
+    #[test]
+    fn a_line_of_the_hosts_file_with_another_address_is_put_right() {
+        let other = Ipv4Addr::new(10, 0, 2, 77);
+        let line = |server: &mut Dnsmasq| {
+            server.hosts_file = Some("/n/conf".to_owned());
+            server.hosts.iter_mut().flatten().for_each(|line| {
+                line.ip = line.ip.map(|ip| if ip == Ipv4Addr::new(10, 0, 2, 24) { other } else { ip });
+            });
+        };
+        let finding = only(told(line, |heard| heard.reply.address = Some(other)));
+        assert!(finding.cause.contains("address 10.0.2.77, and 10.0.2.24 is recorded"), "{}", finding.cause);
+        let shown = finding.evidence.iter().find(|e| e.source == "/n/conf:1");
+        assert!(shown.is_some_and(|e| e.text.ends_with(" has 10.0.2.77")), "{:#?}", finding.evidence);
+        let command = &finding.remedy[0].command;
+        assert!(
+            command.starts_with(r"sed -i '1s/10\.0\.2\.77/10.0.2.24/' /n/conf && kill -HUP "),
+            "{command}"
+        );
+        // The same unasked.
+        let mut cloud = healthy();
+        line(cloud.dnsmasq("compute1"));
+        assert_eq!(codes(&cloud.diagnose("web1")), ["dhcp-offer-wrong compute1//br100"]);
+    }
+
+    #[test]
+    fn options_that_name_no_value_are_told_unasked() {
+        let found = |place, option| {
+            let mut cloud = healthy();
+            at(place, option)(cloud.dnsmasq("compute1"));
+            codes(&cloud.diagnose("web1"))
+        };
+        for (place, option) in
+            [("opts", "3"), ("argument", "6"), ("opts", "3,10.0.0.99"), ("conf", "option:router")]
+        {
+            assert_eq!(found(place, option), ["dhcp-offer-wrong compute1//br100"], "{place} {option}");
+        }
+        for (place, option) in
+            [("opts", "3,10.0.0.42"), ("opts", "NW-7,3"), ("argument", "3,10.0.0.99"), ("conf", "66")]
+        {
+            assert_eq!(found(place, option), [""; 0], "{place} {option}");
+        }
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! ## What it means
 //! dnsmasq reads its hosts file when it starts and when it is signalled (SIGHUP), and at no other time. nova-network
 //! writes the file and signals; where it died in between, or the file was written by hand, dnsmasq goes on with what it
-//! read before, and refuses the instance.
+//! read before: it refuses the instance, or offers the address that stood there then.
 //!
 //! ## How hopline knows
 //! The file has the instance's line, with the address that is recorded, and was written after this dnsmasq was
-//! started. Either its last word to the MAC is `no address available`, with no `read FILE` behind it in the log; or it
+//! started. Its last word to the MAC is `no address available`, with no `read FILE` behind it in the log. Or it offers
+//! another address to a DISCOVER in the instance's name, though its ranges are static, so that it offers nothing but
+//! what it was told, and by this file alone; that is proof enough where an older file was put back too. Or it
 //! is silent to a DISCOVER in the instance's name that nothing on the way stops, and its log has no `read FILE` but
 //! one. Of that one it is not known that it is from the start, for older lines may be in a log that was rotated away:
 //! it is possible, and no more.
@@ -20,6 +22,7 @@
 //! ## Nearest look-alikes
 //! * `dnsmasq-stale-hosts-file`: the line is missing, or names another MAC.
 //! * `dnsmasq-hung`: it is stopped or stuck, and answers nobody.
+//! * `dhcp-offer-wrong`: the file itself names another address than is recorded.
 //!
 //! ## Fix
 //! Signal it: `kill -HUP PID`, which disturbs nobody. No undo is needed: it reads what nova has written.
@@ -31,6 +34,7 @@ use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::path::Stage;
 use model::service::{DhcpFileRead, DhcpHost, DhcpLogLine, DhcpMessage, Dnsmasq};
 
+use crate::dhcp_hosts;
 use crate::dhcp_refused;
 use crate::dhcp_server;
 use crate::evidence;
@@ -72,8 +76,19 @@ fn of<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Unread<'v>> {
     // A line that was missing there, and stands there only since that was mended in the model, is another fault's.
     let read = view.read.hosts.iter().flat_map(|host| &host.dnsmasq).find(|read| read.pid == server.pid)?;
     read.hosts.as_ref()?.iter().find(is_right)?;
-    let (written, started) = server.hosts_written_ms.zip(server.started_ms)?;
-    if written <= started || is_offered(view, &seat) {
+    let was_written_since =
+        server.hosts_written_ms.zip(server.started_ms).is_some_and(|(written, started)| written > started);
+    if let Some(heard) = dhcp_hosts::own_offers(view, &seat).first() {
+        let is_unread = dhcp_hosts::is_offered_what_stood_before(&seat, server, heard);
+        let offer = evidence::record(
+            EvidenceKind::Probe,
+            format!("DHCPDISCOVER as {}", seat.instance.name),
+            said::offer(heard),
+        );
+        let confidence = if was_written_since { Confidence::Proven } else { Confidence::Likely };
+        return is_unread.then(|| Unread { seat, server, file, line, confidence, evidence: vec![offer] });
+    }
+    if !was_written_since || is_answered(view, &seat) {
         return None;
     }
     let host = seat.server;
@@ -105,7 +120,7 @@ fn of<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Unread<'v>> {
 }
 
 /// Our DISCOVER was answered by the network's own server: it knows the instance.
-fn is_offered(view: &View, seat: &Seat) -> bool {
+fn is_answered(view: &View, seat: &Seat) -> bool {
     said::offers(view.probes, &seat.instance.name)
         .any(|heard| Some(heard.reply.server.unwrap_or(heard.from)) == seat.gateway())
 }
@@ -121,30 +136,28 @@ fn is_silent(view: &View, seat: &Seat) -> bool {
 fn finding(view: &View, unread: &[Unread]) -> Option<Found> {
     let Unread { seat, server, file, confidence, .. } = unread.first()?;
     let names: Vec<String> = unread.iter().map(|u| u.seat.instance.name.clone()).collect();
-    let (written, started) = server.hosts_written_ms.zip(server.started_ms)?;
-    let later = format!(
-        "{file} was written {} s after dnsmasq (pid {}) was started",
-        said::milliseconds(written.saturating_sub(started)),
-        server.pid
-    );
-    let lines = unread.iter().map(|u| {
-        let text = format!("{} has {}", u.line.mac, u.line.ip.map(|ip| ip.to_string()).unwrap_or_default());
-        evidence::record(EvidenceKind::Config, format!("{file}:{}", u.line.line), text)
+    let times = server.hosts_written_ms.zip(server.started_ms);
+    let later = times.and_then(|(written, started)| written.checked_sub(started)).map(|later| {
+        let (pid, later) = (server.pid, said::milliseconds(later));
+        let text = format!("{file} was written {later} s after dnsmasq (pid {pid}) was started");
+        evidence::state(seat.server_ns, &format!("stat {file}; ps -o lstart= {pid}"), text)
     });
-    let compared =
-        evidence::state(seat.server_ns, &format!("stat {file}; ps -o lstart= {}", server.pid), later);
+    let lines = unread.iter().map(|u| dhcp_hosts::evidence(server, u.line));
+    // It offers what it knew, and that is not what stands there now.
+    let is_offered = !dhcp_hosts::own_offers(view, seat).is_empty();
+    let gets = if is_offered { "another address" } else { "no address" };
     let known = Dnsmasq { hosts_written_ms: server.started_ms, ..(*server).clone() };
     let fault = Fault {
         code: "dnsmasq-hosts-not-reloaded",
         hop: at(seat.server_ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
         summary: format!(
-            "no address for {}: dnsmasq on {} has not read its hosts file since it was written",
+            "{gets} for {}: dnsmasq on {} has not read its hosts file since it was written",
             names.join(", "),
             seat.server.name
         ),
         cause: format!("{file} names it rightly, and dnsmasq (pid {}) was not signalled since", server.pid),
         confidence: *confidence,
-        evidence: unread.iter().flat_map(|u| u.evidence.clone()).chain(lines).chain([compared]).collect(),
+        evidence: unread.iter().flat_map(|u| u.evidence.clone()).chain(lines).chain(later).collect(),
         owner: "nova-network",
         remedy: vec![
             evidence::advice(
@@ -167,7 +180,8 @@ fn finding(view: &View, unread: &[Unread]) -> Option<Found> {
 #[cfg(test)]
 mod tests {
     use model::finding::Confidence;
-    use model::service::DhcpFileRead;
+    use model::probe::ProbeResult;
+    use model::service::{DhcpFileRead, Dnsmasq};
 
     use crate::fixture::{Cloud, broken, codes, offer, offered};
 
@@ -197,6 +211,47 @@ mod tests {
         let finding = &found.findings[0];
         assert!(finding.remedy[0].command.starts_with("kill -HUP "), "{finding:#?}");
         assert_eq!(finding.confidence, Confidence::Proven);
+    }
+
+    /// The file was put right, and dnsmasq offers the address that it had before.
+    fn offers_what_stood_before() -> (Cloud, ProbeResult) {
+        let mut cloud = unread();
+        cloud.host("compute1").dhcp_log.clear();
+        let mut heard = offer(&cloud, "web1");
+        heard.reply.address = Some([10, 0, 2, 77].into());
+        (cloud, offered("web1", vec![heard]))
+    }
+
+    #[test]
+    fn fires_on_an_offer_of_what_stood_there_before() {
+        let (mut cloud, offer) = offers_what_stood_before();
+        let found = cloud.diagnose_with("web1", std::slice::from_ref(&offer));
+        assert_eq!(codes(&found), ["dnsmasq-hosts-not-reloaded compute1//br100"]);
+        let finding = &found.findings[0];
+        assert_eq!(finding.confidence, Confidence::Proven);
+        assert!(finding.summary.starts_with("another address for web1"), "{}", finding.summary);
+        assert!(finding.remedy[0].command.starts_with("kill -HUP "), "{finding:#?}");
+        // An older file that was put back has its old time.
+        cloud.dnsmasq("compute1").hosts_written_ms = Some(1);
+        let found = cloud.diagnose_with("web1", &[offer]);
+        assert_eq!(codes(&found), ["dnsmasq-hosts-not-reloaded compute1//br100"]);
+        assert_eq!(found.findings[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn stays_silent_on_an_offer_that_another_source_may_explain() {
+        let found = |change: fn(&mut Dnsmasq)| {
+            let (mut cloud, offer) = offers_what_stood_before();
+            change(cloud.dnsmasq("compute1"));
+            codes(&cloud.diagnose_with("web1", &[offer]))
+        };
+        let wrong = ["dhcp-offer-wrong compute1//br100"];
+        assert_eq!(
+            found(|server| server.argv.push("--dhcp-host=fa:16:3e:00:02:24,10.0.2.77".to_owned())),
+            wrong
+        );
+        assert_eq!(found(|server| server.conf_file = Some("/etc/dnsmasq-nova.conf".to_owned())), wrong);
+        assert_eq!(found(|server| server.ranges[0].is_static = false), wrong);
     }
 
     #[test]
