@@ -7,8 +7,9 @@
 //! for ever. Leases of instances that have ended count until they expire.
 //!
 //! ## How hopline knows
-//! The leases that dnsmasq's file holds are as many as `--dhcp-lease-max`, and none is the instance's; where they
-//! cannot be read, dnsmasq's last word to its MAC is a NAK with `no leases left`.
+//! The leases that dnsmasq's file holds are as many as `--dhcp-lease-max`, and none is the instance's. Where nova keeps
+//! them, the log of the dnsmasq that runs has a NAK with `no leases left` for the MAC, and no ACK since: what the
+//! client, or hopline, asked and was offered later takes nothing back.
 //!
 //! ## What it looks like
 //! Log: `DHCPOFFER`, `DHCPREQUEST`, `DHCPNAK(br100) 10.0.0.11 fa:16:... no leases left`, round and round. The console
@@ -31,6 +32,7 @@ use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::path::Stage;
 use model::service::{DhcpMessage, Dnsmasq};
 
+use crate::addressless::{self, Addressless};
 use crate::dhcp_refused;
 use crate::dhcp_server;
 use crate::evidence;
@@ -46,6 +48,8 @@ struct Refused<'v> {
     confidence: Confidence,
     why: String,
     evidence: Evidence,
+    /// It has no address: whatever else dies, dies of that.
+    without: Option<Addressless<'v>>,
 }
 
 /// Looks for NICs that are offered an address and refused the lease: one finding a bridge.
@@ -55,10 +59,10 @@ pub fn check(view: &View) -> Vec<Found> {
         let bridge = refused.seat.bridge_name().unwrap_or_default();
         bridges.entry((&refused.seat.server.name, bridge)).or_default().push(refused);
     }
-    bridges.values().filter_map(|all| full(view, all)).map(dhcp_refused::breaks_dhcp).collect()
+    bridges.values().filter_map(|all| full(view, all)).collect()
 }
 
-fn refused<'v>(view: &View, seat: Seat<'v>) -> Option<Refused<'v>> {
+fn refused<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Refused<'v>> {
     let (mac, server) = (seat.vif.mac?, dhcp_server::of(&seat)?);
     let max = server.lease_max?;
     if let Some(held) = sim::dhcp::leases_all_held(server, Some(mac), view.snapshot().taken_at) {
@@ -66,29 +70,44 @@ fn refused<'v>(view: &View, seat: Seat<'v>) -> Option<Refused<'v>> {
         let text = format!("leases held: {held}; none is of {mac}");
         let evidence = evidence::record(EvidenceKind::Config, file, text);
         let why = format!("--dhcp-lease-max is {max}, and as many leases are held by others");
-        return Some(Refused { seat, server, confidence: Confidence::Proven, why, evidence });
+        let without = addressless::of(view, &seat);
+        return Some(Refused { seat, server, confidence: Confidence::Proven, why, evidence, without });
     }
     if server.leases.is_some() {
         return None;
     }
-    let word = dhcp_refused::last_word(&seat, mac)?;
-    // What another process said before it does not bind this one; on standard error it tells no pid.
-    let is_its = word.pid == server.pid || word.pid == 0;
-    if word.kind != DhcpMessage::Nak || !word.rest.contains("no leases left") || !is_its {
+    let word = dhcp_refused::words(&seat, mac).find(|word| is_answer(word.kind))?;
+    if word.kind != DhcpMessage::Nak || !word.rest.contains("no leases left") {
         return None;
     }
-    let file = seat.server.dhcp_log_file.as_deref().unwrap_or("dnsmasq's log");
-    let evidence = evidence::record(EvidenceKind::Log, file, word.text.clone());
-    let why = format!("dnsmasq's last word is `no leases left`, and --dhcp-lease-max is {max}");
-    Some(Refused { seat, server, confidence: Confidence::Likely, why, evidence })
+    let confidence = dhcp_refused::confidence(server, word)?;
+    let evidence = dhcp_refused::logged(&seat, word);
+    let why = format!("dnsmasq answers its request with `no leases left`, and --dhcp-lease-max is {max}");
+    Some(Refused { seat, server, confidence, why, evidence, without: addressless::of(view, &seat) })
 }
 
-fn full(view: &View, all: &[Refused]) -> Option<Found> {
+/// What answers a REQUEST, or makes the answer before it void.
+fn is_answer(kind: DhcpMessage) -> bool {
+    match kind {
+        DhcpMessage::Ack | DhcpMessage::Nak | DhcpMessage::Decline | DhcpMessage::Release => true,
+        DhcpMessage::Discover | DhcpMessage::Offer | DhcpMessage::Request | DhcpMessage::Inform => false,
+    }
+}
+
+fn full<'v>(view: &View<'v>, all: &[Refused<'v>]) -> Option<Found> {
     let Refused { seat, server, confidence, why, .. } = all.first()?;
     let names: Vec<String> = all.iter().map(|refused| refused.seat.instance.name.clone()).collect();
     let mut evidence: Vec<Evidence> = all.iter().map(|refused| refused.evidence.clone()).collect();
     let process = format!("dnsmasq pid {}: {}", server.pid, server.argv.join(" "));
     evidence.push(evidence::state(seat.server_ns, "ps aux", process));
+    let stopped = view.stop(|s| {
+        s.rung.purpose == Purpose::Dhcp
+            && names.contains(&s.rung.from)
+            && s.hop.at.stage == Stage::Service
+            && s.is_in(seat.server_ns)
+    });
+    let unlimited = Dnsmasq { lease_max: None, ..(*server).clone() };
+    let given = all.iter().flat_map(|r| r.without.as_ref().map(|w| w.mend(&r.seat)).unwrap_or_default());
     let fault = Fault {
         code: "dnsmasq-lease-max",
         hop: at(seat.server_ns, seat.bridge_name()?, Stage::Service),
@@ -108,16 +127,12 @@ fn full(view: &View, all: &[Refused]) -> Option<Found> {
             "TERM",
             "ends the one whose leases are all held; nova gives the next a limit as large as the network",
         ),
-        stopped: view.stop(|s| {
-            s.rung.purpose == Purpose::Dhcp
-                && names.contains(&s.rung.from)
-                && s.hop.at.stage == Stage::Service
-                && s.is_in(seat.server_ns)
-        }),
-        mend: vec![dhcp_server::put_right(seat, Dnsmasq { lease_max: None, ..(*server).clone() })],
+        stopped: stopped.or_else(|| all.iter().find_map(|r| r.without.as_ref()?.stop(view, &r.seat))),
+        mend: std::iter::once(dhcp_server::put_right(seat, unlimited)).chain(given).collect(),
         instances: names.clone(),
     };
-    Some(fault.found())
+    let is_without = all.iter().all(|refused| refused.without.is_some());
+    Some(if is_without { addressless::left_by(fault) } else { dhcp_refused::breaks_dhcp(fault.found()) })
 }
 
 #[cfg(test)]
@@ -125,7 +140,7 @@ mod tests {
     use model::finding::Confidence;
     use model::service::DhcpMessage;
 
-    use crate::fixture::{Cloud, broken, codes, healthy, lacks, refuse};
+    use crate::fixture::{Cloud, broken, codes, healthy, lacks, refuse, say};
 
     #[test]
     fn fires_when_a_stranger_holds_the_only_lease() {
@@ -162,7 +177,27 @@ mod tests {
     fn believes_the_log_where_the_leases_cannot_be_read() {
         let diagnosis = said(DhcpMessage::Nak, "no leases left").diagnose("web1");
         assert_eq!(codes(&diagnosis), ["dnsmasq-lease-max compute1//br100"]);
-        assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+        assert_eq!(diagnosis.findings[0].confidence, Confidence::Proven);
+    }
+
+    #[test]
+    fn what_is_asked_and_offered_since_takes_nothing_back() {
+        let address = Some([10, 0, 2, 24].into());
+        let ours = (DhcpMessage::Discover, Some(model::dhcp::ASKED_BY_US), "");
+        let mut cloud = said(DhcpMessage::Nak, "no leases left");
+        say(&mut cloud, &[ours, (DhcpMessage::Offer, address, "")]);
+        let round = [DhcpMessage::Discover, DhcpMessage::Offer, DhcpMessage::Request];
+        say(&mut cloud, &round.map(|kind| (kind, address, "")));
+        assert_eq!(codes(&cloud.diagnose("web1")), ["dnsmasq-lease-max compute1//br100"]);
+        say(&mut cloud, &[(DhcpMessage::Ack, address, "web1")]);
+        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "it has its lease by now");
+    }
+
+    #[test]
+    fn a_log_that_tells_no_pid_may_be_anothers() {
+        let mut cloud = said(DhcpMessage::Nak, "no leases left");
+        cloud.host("compute1").dhcp_log.last_mut().unwrap().pid = 0;
+        assert_eq!(cloud.diagnose("web1").findings[0].confidence, Confidence::Likely);
     }
 
     #[test]
