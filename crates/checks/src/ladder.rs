@@ -214,6 +214,9 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             purposes.extend(ssh().next().is_none().then_some(Purpose::ServedSsh));
             if serves_names(world, instance) {
                 purposes.extend([Purpose::Resolver, Purpose::ResolverTcp, Purpose::ResolverAtHome]);
+                // Whom sshd really asks for the client's name, where that is somebody else.
+                purposes.extend(dns::asked_inside(world, instance).into_iter().map(Purpose::Inside));
+                purposes.extend(offered(world, instance));
                 purposes.extend(upstreams(world, instance).into_iter().map(Purpose::Reverse));
             }
         }

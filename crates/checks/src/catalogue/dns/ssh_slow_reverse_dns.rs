@@ -21,6 +21,8 @@
 //! ## Nearest look-alikes
 //! * a network that is slow: http is as slow.
 //! * `dns-upstream-dead`, `dns-upstream-wrong`, `foreign-rule-drop`: the same, asked for without `--symptom ssh`.
+//! * `dhcp-offer-wrong`, `guest-resolv-conf-wrong`: the instance asks a server that is not dnsmasq, and that one does
+//!   not answer.
 //!
 //! ## Fix
 //! Repair the way to the DNS server at the hop that is named. Until then `UseDNS no` in the instance's
@@ -337,6 +339,19 @@ mod tests {
         let quick = answered_after(900_000, 900_000);
         assert_eq!(codes(&quick.diagnose_for("web1", Symptom::Ssh)), [""; 0]);
         assert!(quick.diagnose("web1").coverage.gaps.is_empty());
+    }
+
+    /// The instance was given another server than its network's.
+    #[test]
+    fn whom_sshd_really_asks_is_asked() {
+        let nobody = std::net::Ipv4Addr::new(10, 0, 255, 254);
+        let mut offered = healthy();
+        let dnsmasq = offered.dnsmasq("compute1");
+        (dnsmasq.options, dnsmasq.offered_dns) = (vec![format!("6,{nobody}")], vec![nobody]);
+        let found = offered.diagnose_for("web1", Symptom::Ssh);
+        assert_eq!(codes(&found), ["dhcp-offer-wrong compute1//br100"]);
+        let by_hand = broken("guest-resolv-conf-wrong").diagnose_for("web1", Symptom::Ssh);
+        assert_eq!(codes(&by_hand), ["guest-resolv-conf-wrong web1//eth0"]);
     }
 
     #[test]
