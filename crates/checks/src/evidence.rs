@@ -81,7 +81,7 @@ pub(crate) fn rule(ns: &Netns, rule: &RuleRef) -> Vec<Evidence> {
 /// The rule, or policy, that a walk ended at: also what other back ends say, where they say otherwise.
 pub(crate) fn stopping(view: &View, ns: &Netns, stopped: &Stopped, by: &RuleRef) -> Vec<Evidence> {
     let mut evidence = rule(ns, by);
-    evidence.extend(proved::by_pings(view, &stopped.hop.at, by));
+    evidence.extend(proved::by_probes(view, &stopped.hop.at, by));
     evidence.extend(backends::unseen(view, ns, stopped, by));
     evidence
 }

@@ -5,32 +5,39 @@ use std::net::IpAddr;
 
 use model::finding::{Evidence, EvidenceKind};
 use model::netfilter::{Counters, Ruleset};
-use model::path::{Place, RuleRef};
-use model::probe::{MetRule, RulesSeen};
+use model::path::{Exchange, Place, RuleRef};
+use model::probe::{MetRule, ProbeResult, RulesSeen};
 
 use crate::diagnose::is_probe_of;
 use crate::evidence::within;
+use crate::ladder::Rung;
 use crate::view::View;
 
-/// What our pings show of the rule that a walk ended at; nothing where none was sent that way.
-pub(crate) fn by_pings(view: &View, place: &Place, by: &RuleRef) -> Vec<Evidence> {
+/// What our probes show of the rule that a walk ended at; nothing where none was sent that way.
+pub(crate) fn by_probes(view: &View, place: &Place, by: &RuleRef) -> Vec<Evidence> {
     let Some(seen) = view.rules.iter().find(|s| s.machine == place.host && s.netns == place.netns) else {
         return Vec::new();
     };
-    let ours = pings_that_end_at(view, place, by);
+    let probes = probes_that_end_at(view, place, by);
+    let ours: u64 = probes.iter().map(|probe| u64::from(probe.sent)).sum();
     if ours == 0 {
         return Vec::new();
     }
     let netns = view.snapshot().netns.iter().find(|n| n.machine == place.host && n.name == place.netns);
     let source = netns.map(|ns| within(ns, &by.shown_by())).unwrap_or_default();
-    let counted = counted(by, seen, ours).map(|text| Evidence { kind: EvidenceKind::Counter, source, text });
+    let is_ping = |probe: &ProbeResult| probe.asked.exchange() == Exchange::Icmp;
+    let what = if probes.iter().all(|probe| is_ping(probe)) { "pings" } else { "probes" };
+    let counted =
+        counted(by, seen, (ours, what)).map(|text| Evidence { kind: EvidenceKind::Counter, source, text });
     let source = format!("nftrace of our own pings on {}", place.host);
-    let traced = traced(by, seen).map(|text| Evidence { kind: EvidenceKind::Rule, source, text });
+    // Nothing else is traced: that no ping met the rule says nothing of it where none was sent that way.
+    let traced = traced(by, seen).filter(|_| probes.iter().any(|probe| is_ping(probe)));
+    let traced = traced.map(|text| Evidence { kind: EvidenceKind::Rule, source, text });
     counted.into_iter().chain(traced).collect()
 }
 
-/// Packets that were sent and that the walk says end there.
-fn pings_that_end_at(view: &View, place: &Place, by: &RuleRef) -> u64 {
+/// What was sent and, the walk says, ends there: all that was asked of a rung's server.
+fn probes_that_end_at<'v>(view: &View<'v>, place: &Place, by: &RuleRef) -> Vec<&'v ProbeResult> {
     let ends_there = |path: &model::Path| {
         path.stop().is_some_and(|(hop, stop)| {
             let rule = match stop {
@@ -40,13 +47,14 @@ fn pings_that_end_at(view: &View, place: &Place, by: &RuleRef) -> u64 {
             hop.at.same_device(place) && rule.is_some_and(|rule| is_same(rule, by))
         })
     };
-    let rungs = view.rungs.iter().filter(|rung| rung.answer.paths.iter().any(ends_there));
-    let sent = rungs.filter_map(|rung| view.probes.iter().find(|probe| is_probe_of(probe, rung)));
-    sent.map(|probe| u64::from(probe.sent)).sum()
+    let rungs: Vec<&Rung> =
+        view.rungs.iter().filter(|rung| rung.answer.paths.iter().any(ends_there)).collect();
+    let is_of_one = |probe: &&ProbeResult| rungs.iter().any(|rung| is_probe_of(probe, rung));
+    view.probes.iter().filter(is_of_one).collect()
 }
 
-/// How far the counter moved.
-fn counted(by: &RuleRef, seen: &RulesSeen, ours: u64) -> Option<String> {
+/// How far the counter moved while so many packets of ours, of this kind, were sent.
+fn counted(by: &RuleRef, seen: &RulesSeen, (ours, what): (u64, &str)) -> Option<String> {
     let (before, _) = by.counters?;
     let after = counters(seen.after.as_ref()?, by)?.packets;
     let moved = after.checked_sub(before)?;
@@ -56,7 +64,7 @@ fn counted(by: &RuleRef, seen: &RulesSeen, ours: u64) -> Option<String> {
         _ if moved == ours => format!("it moved by {moved}: our {ours} packets and nobody else's"),
         _ => format!("it moved by {moved}, our {ours} packets among them: other traffic meets it too"),
     };
-    Some(format!("[{before}] packets before our pings, [{after}] after: {whose}"))
+    Some(format!("[{before}] packets before our {what}, [{after}] after: {whose}"))
 }
 
 /// The counters of the rule in a ruleset, where it still is what it was.
@@ -93,4 +101,68 @@ pub(crate) fn is_same(one: &RuleRef, other: &RuleRef) -> bool {
 pub(crate) fn traced_drop(seen: &[RulesSeen], to: IpAddr) -> Option<(&RulesSeen, &MetRule)> {
     let is_ours = |m: &&MetRule| m.drops && m.ends.is_none_or(|(from, at)| from == to || at == to);
     seen.iter().find_map(|s| Some((s, s.met.as_ref().ok()?.iter().find(is_ours)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::netfilter::Counters;
+    use model::path::{RuleRef, Stop};
+    use model::probe::{MetRule, ProbeResult, RulesSeen};
+
+    use crate::fixture::{Cloud, broken, looked_up, offered, told_its_version};
+    use crate::{Case, Request, Subject, Symptom, diagnose};
+
+    /// What is told of the rule that this fault puts first into INPUT, of which these were sent and by which so many
+    /// were counted. The trace has met another one.
+    fn told(fault: &str, probes: Vec<ProbeResult>, counted: u64) -> Vec<String> {
+        let mut cloud: Cloud = broken(fault);
+        let counters = |packets| Some(Counters { packets, bytes: 0 });
+        cloud.chain("compute1", "filter", "INPUT").rules[0].counters = counters(0);
+        cloud.probes = probes;
+        let mut after = cloud.netns("compute1").ruleset.clone();
+        let chains =
+            after.tables.iter_mut().filter(|table| table.name == "filter").flat_map(|t| &mut t.chains);
+        let rules = chains.filter(|chain| chain.name == "INPUT").flat_map(|chain| &mut chain.rules);
+        rules.take(1).for_each(|rule| rule.counters = counters(counted));
+        let rule = RuleRef { number: 99, ..rule_of(&cloud) };
+        let met = MetRule { packet: 1, rule, ends: None, verdict: "accept".to_owned(), drops: false };
+        let (machine, netns) = ("compute1".to_owned(), String::new());
+        let rules = [RulesSeen { machine, netns, sent: 2, after: Some(after), met: Ok(vec![met]) }];
+        let case = Case { rules: &rules, ..cloud.case() };
+        let request = Request { subject: Subject::Instance(0), to: None, symptom: Symptom::Auto };
+        let found = diagnose(&case, &request).findings.remove(0);
+        assert_eq!(found.code, fault);
+        found.evidence.into_iter().map(|line| format!("{}: {}", line.source, line.text)).collect()
+    }
+
+    fn rule_of(cloud: &Cloud) -> RuleRef {
+        let paths = cloud.diagnose("web1").paths;
+        let rule = paths.iter().find_map(|path| match path.stop() {
+            Some((_, Stop::Rule(rule))) => Some(rule.clone()),
+            Some(_) | None => None,
+        });
+        rule.unwrap()
+    }
+
+    #[test]
+    fn what_is_no_ping_is_counted_and_not_looked_for_in_the_trace_of_pings() {
+        let asked = ProbeResult { sent: 2, ..offered("web1", Vec::new()) };
+        let told = told("input-blocks-dhcp", vec![asked], 2);
+        let counted =
+            "[0] packets before our probes, [2] after: it moved by 2: our 2 packets and nobody else's";
+        assert!(told.iter().any(|line| line.ends_with(counted)), "{told:#?}");
+        assert!(told.iter().all(|line| !line.contains("nftrace")), "{told:#?}");
+    }
+
+    #[test]
+    fn every_question_to_a_server_counts() {
+        let server = [10, 0, 0, 42].into();
+        let unanswered = |probe: ProbeResult| ProbeResult { sent: 2, received: 0, ..probe };
+        let asked = [told_its_version("web1", server), looked_up("web1", server, None)].map(unanswered);
+        let told_of = |counted| told("dns-port53-blocked", asked.to_vec(), counted);
+        let ours = "it moved by 4: our 4 packets and nobody else's";
+        assert!(told_of(4).iter().any(|line| line.ends_with(ours)), "{:#?}", told_of(4));
+        let others = "it moved by 9, our 4 packets among them: other traffic meets it too";
+        assert!(told_of(9).iter().any(|line| line.ends_with(others)), "{:#?}", told_of(9));
+    }
 }
