@@ -1,10 +1,12 @@
 //! Who would hear a DISCOVER beside the network's own server: an instance on the same bridge with a socket on port 67.
 
-use model::Netns;
 use model::link::{Link, LinkKind};
 use model::netns::Socket;
 use model::service::Process;
+use model::{Intent, Netns, Snapshot};
+use sim::World;
 
+use crate::ladder::{Purpose, Rung};
 use crate::view::{Seat, View};
 
 /// Port of DHCP servers, and of relays (RFC 2131, section 4.1).
@@ -37,6 +39,18 @@ pub(crate) fn beside<'v>(view: &View<'v>, seat: Seat<'v>) -> Vec<Listener<'v>> {
             && is_port
     };
     view.seats_of_all().filter(is_beside).filter_map(|other| listener(view, other)).collect()
+}
+
+/// A DISCOVER of this rung is heard by an instance that listens as a server does. Many a server pings an address before
+/// it offers it: that one's answer is worth waiting for.
+pub fn is_another_listening(snapshot: &Snapshot, intent: &Intent, rung: &Rung) -> bool {
+    let is_server = |ns: &Netns| ns.instance && ns.sockets.iter().any(|socket| socket.port == SERVER_PORT);
+    if rung.purpose != Purpose::Dhcp || !snapshot.netns.iter().any(is_server) {
+        return false;
+    }
+    let world = World::new(snapshot, intent);
+    let view = View::of_facts(&world, std::slice::from_ref(&rung.instance));
+    view.vifs().any(|seat| !beside(&view, seat).is_empty())
 }
 
 fn listener<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Listener<'v>> {

@@ -447,20 +447,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
     }];
     let hosts: Vec<String> = case.snapshot.hosts.iter().map(|h| h.name.clone()).collect();
     let instances: Vec<usize> = instance.into_iter().collect();
-    let mut view = View {
-        world: &world,
-        read: case.snapshot,
-        rungs: &rungs,
-        hosts: &hosts,
-        instances: &instances,
-        is_as_read: true,
-        probes: &[],
-        rules: &[],
-        queues: &[],
-        watches: &[],
-        holders: &[],
-        claimed: None,
-    };
+    let mut view = View { rungs: &rungs, hosts: &hosts, ..View::of_facts(&world, &instances) };
     let mut found = stopping(&view);
     if found.is_empty() {
         view.claimed = Some(&[]);

@@ -88,6 +88,7 @@ mod way_out;
 mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
+pub use dhcp_listeners::is_another_listening;
 pub use diagnose::{Case, Request, climb, diagnose, path};
 pub use dns::own_name;
 pub use floats::{has_dnat, has_snat};

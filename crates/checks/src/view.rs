@@ -88,6 +88,24 @@ pub(crate) fn is_misled(stopped: &Stopped) -> bool {
 pub(crate) type Order = (usize, usize, usize);
 
 impl<'v> View<'v> {
+    /// Facts of which nothing has been asked yet.
+    pub(crate) fn of_facts(world: &'v World<'v>, instances: &'v [usize]) -> View<'v> {
+        View {
+            world,
+            read: world.snapshot,
+            rungs: &[],
+            hosts: &[],
+            instances,
+            is_as_read: true,
+            probes: &[],
+            rules: &[],
+            queues: &[],
+            watches: &[],
+            holders: &[],
+            claimed: None,
+        }
+    }
+
     /// The facts.
     pub fn snapshot(&self) -> &'v Snapshot {
         self.world.snapshot

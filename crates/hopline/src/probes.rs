@@ -43,6 +43,9 @@ pub(crate) struct Pace {
 const USUAL: Pace = Pace { count: COUNT, interval: INTERVAL };
 /// Where a queue on the way may have little room: as many full-sized packets at once as TCP sends at first (RFC 6928).
 const BURST: Pace = Pace { count: 10, interval: Duration::ZERO };
+/// When a DHCP server has answered that pings an address before it offers it: dnsmasq does so for three seconds
+/// (`PING_WAIT`, its src/config.h), others for less.
+const LATE_SERVER: Duration = Duration::from_millis(3500);
 /// Where it is to be told whether some are lost: enough to count, and twice of it no more than an instance bears.
 pub(crate) const MORE: Pace = Pace { count: 10, interval: Duration::from_millis(12) };
 
@@ -68,6 +71,8 @@ pub(crate) struct Probe<'a> {
     pub(crate) id: u16,
     /// The walk has it die: its silence is what is expected.
     pub(crate) is_foreseen_silent: bool,
+    /// Of DHCP: somebody beside the network's own server listens, who may look first whether his address is free.
+    pub(crate) may_be_answered_late: bool,
 }
 
 /// Who asks, and how it is brought to it.
@@ -101,7 +106,8 @@ impl Patience {
 impl Probe<'_> {
     /// How long its answer is waited for.
     pub(crate) fn patience(&self, patience: &Patience) -> Duration {
-        if self.is_foreseen_silent { patience.foreseen } else { patience.usual }
+        let usual = if self.is_foreseen_silent { patience.foreseen } else { patience.usual };
+        if self.may_be_answered_late { usual.max(LATE_SERVER) } else { usual }
     }
 
     /// How many packets it sends at most, those that end a connection included.
@@ -232,10 +238,13 @@ pub(crate) fn plan<'a>(
         let (mut probes, mut more) = (Vec::new(), Vec::new());
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
         let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
+        let is_listened_to = checks::is_another_listening(&facts.snapshot, &facts.intent, &rung);
         for asks in asks::asks(facts, &rung).into_iter().filter(|_| !is_of_nobody) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
-                    let probe = Probe { from, to, asks, pace: USUAL, id: next_id(), is_foreseen_silent };
+                    let may_be_answered_late = is_listened_to && asks == Asks::Address;
+                    let (pace, id) = (USUAL, next_id());
+                    let probe = Probe { from, to, asks, pace, id, is_foreseen_silent, may_be_answered_late };
                     let is_counted = is_own && matches!(probe.asks, Asks::Echo(_)) && !probe.is_sized();
                     let again = |_| Probe { pace: MORE, id: next_id(), ..probe.clone() };
                     more = (0..if is_counted { MORE_TIMES } else { 0 }).map(again).collect();

@@ -109,6 +109,9 @@ pub fn transaction(number: u16) -> u32 {
     u32::from_be_bytes([b'h', b'o', high, low])
 }
 
+/// How much longer than the first DHCP server a second may take, where none is known of.
+pub const SECOND_SERVER: Duration = Duration::from_millis(100);
+
 impl Target {
     /// Every DHCP server of the instance's network, asked for an address.
     pub fn everybody(id: u16, patience: Duration) -> Target {
@@ -156,6 +159,9 @@ pub struct Plan {
     pub interval: Duration,
     /// From the first frame to giving up.
     pub timeout: Duration,
+    /// How long another DHCP server's answer is waited for once one has come: [`SECOND_SERVER`], or longer where one is
+    /// known of that is slow.
+    pub second_server: Duration,
     /// TTL of the requests.
     pub ttl: u8,
 }

@@ -106,8 +106,9 @@ mod tests {
         let rung = Rung { instance: 0, purpose, from, to: WEB1, answer: Answer::of(Vec::new()) };
         let asks = Asks::Echo(EchoSize { octets: 84, whole: false });
         let pace = Pace { count, ..MORE };
-        let is_foreseen_silent = false;
-        let probe = Probe { from: From::Inside(machine), to: WEB1, asks, pace, id, is_foreseen_silent };
+        let (is_foreseen_silent, may_be_answered_late) = (false, false);
+        let from = From::Inside(machine);
+        let probe = Probe { from, to: WEB1, asks, pace, id, is_foreseen_silent, may_be_answered_late };
         Question { rung, is_own: true, probes: vec![probe], more: Vec::new(), traces: None }
     }
 

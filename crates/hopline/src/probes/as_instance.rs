@@ -9,7 +9,7 @@ use model::probe::Holders;
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
 
-use super::{Came, From, Pace, Patience, Probe, USUAL, Unsent, inside};
+use super::{Came, From, LATE_SERVER, Pace, Patience, Probe, USUAL, Unsent, inside};
 use crate::failure::Failure;
 use crate::gather::Facts;
 use crate::holders;
@@ -126,7 +126,12 @@ pub(super) fn send(
         targets: probes.iter().filter_map(target).collect(),
         count,
         interval,
-        timeout: patience.usual,
+        timeout: probes.iter().map(|probe| probe.patience(patience)).max().unwrap_or(patience.usual),
+        second_server: if probes.iter().any(|probe| probe.may_be_answered_late) {
+            LATE_SERVER
+        } else {
+            as_instance::SECOND_SERVER
+        },
         ttl: TTL,
     };
     let answers = as_instance::ask(&plan, answered).map_err(|error| Unsent {

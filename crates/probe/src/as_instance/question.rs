@@ -23,8 +23,6 @@ use crate::icmp;
 
 /// Between two tries: what the kernel waits before it sends a SYN again (`TCP_TIMEOUT_INIT`), and resolvers less.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long a second server may take longer than the first.
-const SECOND_SERVER: Duration = Duration::from_millis(100);
 const TCP_WINDOW: u16 = 64240;
 
 /// What is asked, and by what the answer is known.
@@ -84,7 +82,7 @@ impl<'p> Question<'p> {
     /// Nothing that may still come would change the answer.
     pub(super) fn is_settled(&self, now: Instant) -> bool {
         let heard_out = match self.ask {
-            Ask::Address { .. } => SECOND_SERVER,
+            Ask::Address { .. } => self.plan.second_server,
             Ask::Name { .. } | Ask::Connection { .. } => Duration::ZERO,
         };
         let is_heard_out = self.answered_at.is_some_and(|at| now >= at + heard_out);
@@ -110,7 +108,7 @@ impl<'p> Question<'p> {
             return Some(now);
         }
         if let Some(at) = self.answered_at {
-            return (!self.is_settled(now)).then_some(at + SECOND_SERVER);
+            return (!self.is_settled(now)).then_some(at + self.plan.second_server);
         }
         let is_due = self.sent < self.plan.count && self.errors.is_empty();
         is_due.then(|| self.next_at.unwrap_or(now))

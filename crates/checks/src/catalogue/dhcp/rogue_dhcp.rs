@@ -15,7 +15,10 @@
 //! and is not kept from hearing it, or that somebody runs a server on. Where all hosts share one address, the MAC alone
 //! tells.
 //! Where nobody was asked, an instance that can be entered and has a socket on port 67 on the same bridge is told as
-//! likely one: it listens as a server does, and has not answered yet. A relay is none.
+//! likely one: it listens as a server does, and has not answered yet. A relay is none. Where one is asked beside such
+//! an instance, its answer is waited for 3.5 s, since a server may ping an address for 3 s before it offers it (dnsmasq
+//! without `--no-ping`). Of a server in an instance that cannot be entered, or beyond the hosts, nothing tells
+//! before it answers: a slow one is missed there, for that nobody else answers is not worth 3 s of every diagnosis.
 //!
 //! ## What it looks like
 //! `tcpdump -eni br100 udp port 67 or udp port 68` shows two OFFERs to one DISCOVER, from two MACs.
@@ -235,6 +238,7 @@ mod tests {
     use model::service::{DhcpHost, Process};
 
     use crate::fixture::{Cloud, Hosting, Manager, SHAPES, codes, healthy, nova_cloud, offer, offered};
+    use crate::ladder::Purpose;
 
     const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 200);
 
@@ -275,6 +279,22 @@ mod tests {
         cloud.netns("web2").sockets.push(socket(67, None));
         let own = offer(&cloud, "web1");
         assert_eq!(codes(&cloud.diagnose_with("web1", &[offered("web1", vec![own])])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_listens_on_the_same_bridge_is_worth_waiting_for() {
+        let is_waited_for = |cloud: &crate::fixture::Cloud, purpose| {
+            let world = sim::World::new(&cloud.snapshot, &cloud.intent);
+            let rung = crate::ladder::ask(&world, 0, None, purpose).unwrap();
+            crate::is_another_listening(&cloud.snapshot, &cloud.intent, &rung)
+        };
+        let mut cloud = healthy();
+        assert!(!is_waited_for(&cloud, Purpose::Dhcp), "nobody listens");
+        cloud.netns("web2").sockets.push(socket(67, Some("virbr0")));
+        assert!(!is_waited_for(&cloud, Purpose::Dhcp), "for guests of its own");
+        cloud.netns("web2").sockets.push(socket(67, None));
+        assert!(is_waited_for(&cloud, Purpose::Dhcp));
+        assert!(!is_waited_for(&cloud, Purpose::Resolver));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Each refusal by the nearest thing that is allowed, changed in one place.
 
 use super::super::frame::{Ip, icmp};
-use super::super::{Asks, Target};
+use super::super::{Asks, SECOND_SERVER, Target};
 use super::*;
 use crate::arp::who_has;
 use crate::echo::EchoSize;
@@ -45,6 +45,7 @@ fn plan() -> Plan {
         count: 2,
         interval: Duration::from_millis(200),
         timeout: Duration::from_secs(1),
+        second_server: SECOND_SERVER,
         ttl: 64,
     }
 }
