@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::report::{Report, asked, list, text};
 use support::test_lab::TestLab;
-use support::{eventually, printed, printed_in, run};
+use support::{dnsmasq, eventually, printed, printed_in, run};
 use sys::netns::{self, NetnsFd};
 
 /// Another address of the external server's.
@@ -191,7 +191,7 @@ fn the_hosts_own_resolv_conf_is_named_where_its_server_fails() {
     let conf = RemovedAfter(folder.clone());
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(format!("{folder}/resolv.conf"), "nameserver 1.2.3.4\n").unwrap();
-    restart_dnsmasq(&lab, |words| {
+    dnsmasq::restart(&lab, |words| {
         words.retain(|word| !word.starts_with("--server=") && word != "--no-resolv");
     });
     let _server = NameServer::in_place_of(&lab, Says::Code(5));
@@ -201,26 +201,6 @@ fn the_hosts_own_resolv_conf_is_named_where_its_server_fails() {
     let told = evidence(finding);
     assert!(told.iter().any(|line| line.contains("nameserver 1.2.3.4 in ")), "{told:#?}");
     drop(conf);
-}
-
-/// Starts the dnsmasq of the instances' network anew, with other arguments in the same environment.
-fn restart_dnsmasq(lab: &TestLab, change: impl Fn(&mut Vec<String>)) {
-    let file = lab.state().join("compute1/networks/nova-br100.pid");
-    let pid = std::fs::read_to_string(file).unwrap().trim().to_owned();
-    let words = |name: &str| {
-        let bytes = std::fs::read(format!("/proc/{pid}/{name}")).unwrap();
-        let words = bytes.split(|byte| *byte == 0).map(|word| String::from_utf8(word.to_vec()).unwrap());
-        words.filter(|word| !word.is_empty()).collect::<Vec<String>>()
-    };
-    let (mut line, environment) = (words("cmdline"), words("environ"));
-    change(&mut line);
-    printed(&["kill", &pid]);
-    let netns = lab.netns("compute1");
-    let all = ["ip", "netns", "exec", &netns, "env"].into_iter().map(str::to_owned);
-    let all: Vec<String> = all.chain(environment).chain(line).collect();
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    // The other may not have let go of its ports yet.
-    eventually("dnsmasq with other arguments", || run(&all).status.success());
 }
 
 /// A folder that a test makes outside of its own.
@@ -265,7 +245,7 @@ fn an_answer_from_another_server_is_passed_over_and_told() {
 #[test]
 fn an_option_that_gives_a_wrong_address_is_named() {
     let lab = TestLab::up("op");
-    restart_dnsmasq(&lab, |words| words.push("--host-record=web1.novalocal,10.0.9.9".to_owned()));
+    dnsmasq::restart(&lab, |words| words.push("--host-record=web1.novalocal,10.0.9.9".to_owned()));
     let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
     report.assert_finds(&["dns-answer-wrong compute1//br100"], "a record by hand");
     let finding = only(&report);

@@ -6,6 +6,7 @@
 
 pub(crate) mod capturing;
 pub(crate) mod closed;
+pub(crate) mod dnsmasq;
 pub(crate) mod hosts;
 pub(crate) mod machine;
 pub(crate) mod reach;
