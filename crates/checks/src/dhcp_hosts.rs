@@ -46,8 +46,8 @@ pub(crate) fn is_offered_what_stood_before(seat: &Seat, server: &Dnsmasq, heard:
     is_right && is_other && goes_by_file_alone(server) && dhcp_server::beside(seat).is_empty()
 }
 
-/// A lease may make a server with a range of its own pass over a line (dnsmasq's src/rfc2131.c, `dhcp_reply`); one whose
-/// ranges are static offers nothing but what it was told, and is told by this file alone.
+/// A lease may make a server with a range of its own pass over a line (dnsmasq's src/rfc2131.c, `dhcp_reply`); one
+/// whose ranges are static offers nothing but what it was told, and is told by this file alone.
 fn goes_by_file_alone(server: &Dnsmasq) -> bool {
     let tells = |argument: &String| {
         let name = argument.split('=').next().unwrap_or_default();

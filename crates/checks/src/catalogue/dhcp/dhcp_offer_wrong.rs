@@ -19,8 +19,8 @@
 //! are for everybody.
 //!
 //! ## What it looks like
-//! `ip route` in the instance shows no default route, or one that leads nowhere; its resolv.conf is empty; large packets
-//! vanish; its console says that it was sent no lease though dnsmasq's log has the OFFER.
+//! `ip route` in the instance shows no default route, or one that leads nowhere; its resolv.conf is empty; large
+//! packets vanish; its console says that it was sent no lease though dnsmasq's log has the OFFER.
 //!
 //! ## Nearest look-alikes
 //! * `rogue-dhcp`: another server has made the offer.

@@ -11,9 +11,9 @@
 //! The file has the instance's line, with the address that is recorded, and was written after this dnsmasq was
 //! started. Its last word to the MAC is `no address available`, with no `read FILE` behind it in the log. Or it offers
 //! another address to a DISCOVER in the instance's name, though its ranges are static, so that it offers nothing but
-//! what it was told, and by this file alone; that is proof enough where an older file was put back too. Or it
-//! is silent to a DISCOVER in the instance's name that nothing on the way stops, and its log has no `read FILE` but
-//! one. Of that one it is not known that it is from the start, for older lines may be in a log that was rotated away:
+//! what it was told, and by this file alone; where an older file was put back with its old time, that makes it
+//! likely. Or it is silent to a DISCOVER in the instance's name that nothing on the way stops, and its log has no
+//! `read FILE` but one. Of that one it is not known that it is from the start, for older lines may be in a log that was rotated away:
 //! it is possible, and no more.
 //!
 //! ## What it looks like
