@@ -73,6 +73,7 @@ pub mod routing {
     pub mod blackhole_route;
     pub mod default_route_missing;
     pub mod default_route_wrong_gw;
+    pub mod host_neigh_wrong;
     pub mod host_subnet_overlap;
     pub mod ip_forward_0;
     pub mod neigh_table_overflow;
@@ -243,6 +244,7 @@ catalogue! {
     routing {
         arp_ignore => "arp-ignore",
         neigh_table_overflow => "neigh-table-overflow",
+        host_neigh_wrong => "host-neigh-wrong",
         ip_forward_0 => "ip-forward-0",
         default_route_missing => "default-route-missing",
         default_route_wrong_gw => "default-route-wrong-gw",
