@@ -165,7 +165,8 @@ impl Unheld<'_> {
             exchange: Exchange::Arp,
             summary: format!("nobody answers for {}, the address of {name}", addresses.join(", ")),
             cause: format!(
-                "{name} is off, hangs or is still starting; or it has lost its lease, or goes by another address{between}"
+                "{name} is off, hangs or is still starting; or it has lost its lease, or goes by another \
+                 address{between}"
             ),
             confidence: Confidence::Likely,
             evidence: shown,
