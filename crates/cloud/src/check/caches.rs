@@ -18,7 +18,7 @@ use crate::records::{address, number};
 /// series, whatever its column is called (in Essex `instance_id`: migrate_repo/versions/082_essex.py).
 pub(super) const SQL: &str = "SELECT {c.id}, {i.id}, {key c as text}, {name i}, {brief c.network_info}, \
                               {octets c.network_info} \
-                              FROM instances i JOIN instance_info_caches c ON {tie i c} AND {live c} \
+                              FROM instances i JOIN instance_info_caches c ON {tie c i} AND {live c} \
                               WHERE {live i} AND {raw i.task_state} IS NULL ORDER BY c.id";
 
 const FIXED: &str = "SELECT {i.id}, {f.address} FROM fixed_ips f JOIN instances i ON {tie i f} \

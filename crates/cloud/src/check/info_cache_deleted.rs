@@ -32,8 +32,8 @@ pub(super) const SPEC: Spec = Spec {
     look: Look::Sql(
         "SELECT {c.id}, {c.deleted}, {key c as text}, {name i} \
          FROM instances i \
-         JOIN instance_info_caches c ON {tie i c} AND NOT ({live c}) \
-         LEFT JOIN instance_info_caches c2 ON {tie i c2} AND {live c2} \
+         JOIN instance_info_caches c ON {tie c i} AND NOT ({live c}) \
+         LEFT JOIN instance_info_caches c2 ON {tie c2 i} AND {live c2} \
          WHERE {live i} AND {raw i.task_state} IS NULL AND c2.id IS NULL \
          ORDER BY c.id",
     ),

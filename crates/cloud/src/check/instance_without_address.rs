@@ -34,7 +34,7 @@ pub(super) const SPEC: Spec = Spec {
         "SELECT {v.id}, {v.address}, {v.network_id}, {key v as text}, {name i} \
          FROM virtual_interfaces v \
          JOIN instances i ON {tie i v} AND {live i} \
-         LEFT JOIN fixed_ips f ON {tie i f} AND {live f} AND {yes f.allocated} AND \
+         LEFT JOIN fixed_ips f ON {tie f i} AND {live f} AND {yes f.allocated} AND \
          f.virtual_interface_id = v.id \
          WHERE {live v} AND {is i.vm_state active} AND {raw i.task_state} IS NULL AND f.id IS NULL \
          ORDER BY v.id",

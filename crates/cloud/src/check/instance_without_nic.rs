@@ -59,9 +59,9 @@ pub(super) const SPEC: Spec = Spec {
 /// Active instances at rest that nothing is tied to, with their caches, where they have one. These are large: outer
 /// joined they are looked at last, and only those.
 pub(super) const SQL: &str = "SELECT {i.id}, {key c as text}, {name i}, {brief c.network_info} FROM instances i \
-                              LEFT JOIN virtual_interfaces v ON {tie i v} AND {live v} \
-                              LEFT JOIN fixed_ips f ON {tie i f} AND {live f} AND {yes f.allocated} \
-                              LEFT JOIN instance_info_caches c ON {tie i c} AND {live c} \
+                              LEFT JOIN virtual_interfaces v ON {tie v i} AND {live v} \
+                              LEFT JOIN fixed_ips f ON {tie f i} AND {live f} AND {yes f.allocated} \
+                              LEFT JOIN instance_info_caches c ON {tie c i} AND {live c} \
                               WHERE {live i} AND {is i.vm_state active} AND {raw i.task_state} IS NULL \
                               AND v.id IS NULL AND f.id IS NULL ORDER BY i.id";
 /// What caches call networks.

@@ -23,7 +23,7 @@ const UUIDS: [(&str, &str); 5] = [
 pub(super) enum Uuids {
     /// As the columns do, by their indexes.
     AsTheyAre,
-    /// In small letters, by no index: of a whole table it takes its time.
+    /// In small letters and, where only an index is quick, in capitals.
     Folded,
 }
 

@@ -15,7 +15,7 @@
 //! | `{yes f.allocated}`, `{no f.reserved}` | the flag is set, is not set |
 //! | `{flag f.leased}` | the flag as text, `1` or `0`; NULL where it is neither |
 //! | `{key f}`, `{key f as text}` | what ties a row to an instance: uuid, or the number that Essex used |
-//! | `{tie i f}` | the row is the instance's, see `letters` |
+//! | `{tie i f}`, `{tie f i}` | the row is the instance's, see `letters`; the first of them is looked for |
 //! | `{folded f.host}` | the name as it is compared, see `letters` |
 //! | `{named f.host}`, `{unnamed f.host}` | the column has a name, has none |
 //! | `{is i.vm_state active}` | the column has this word, letter for letter |
@@ -197,21 +197,26 @@ impl Words<'_> {
 
     /// Every series ties the info caches by uuid.
     fn tie(&self, aliases: &str) -> String {
-        let (own, alias) = aliases.split_once(' ').unwrap_or_default();
-        let of = match table(alias) {
+        let (sought, given) = aliases.split_once(' ').unwrap_or_default();
+        let tied = if table(sought) == "instances" { given } else { sought };
+        let own = match table(tied) {
             "instance_info_caches" => "uuid",
             table => self.schema.own_key_of(table),
         };
-        let (own, key) = (format!("{own}.{of}"), self.key(alias));
-        let uuids = if of == "uuid" { self.uuids } else { Uuids::AsTheyAre };
+        let column = |alias: &str| {
+            if table(alias) == "instances" { format!("{alias}.{own}") } else { self.key(alias) }
+        };
+        let (sought, given) = (column(sought), column(given));
+        let uuids = if own == "uuid" { self.uuids } else { Uuids::AsTheyAre };
         match (uuids, self.schema.dialect) {
             (Uuids::Folded, Dialect::Postgres) => {
-                format!("LOWER(CAST({own} AS TEXT)) = LOWER(CAST({key} AS TEXT))")
+                format!("LOWER(CAST({sought} AS TEXT)) = LOWER(CAST({given} AS TEXT))")
             }
-            // For a comparison like this one, but for no expression, SQLite makes an index that lasts as long as the
-            // statement.
-            (Uuids::Folded, Dialect::Sqlite) => format!("{own} = {key} COLLATE NOCASE"),
-            (Uuids::Folded, Dialect::MySql) | (Uuids::AsTheyAre, _) => format!("{own} = {key}"),
+            // SQLite finds them by the index of the one that is sought.
+            (Uuids::Folded, Dialect::Sqlite) => {
+                format!("{sought} IN ({given}, LOWER({given}), UPPER({given}))")
+            }
+            (Uuids::Folded, Dialect::MySql) | (Uuids::AsTheyAre, _) => format!("{sought} = {given}"),
         }
     }
 
