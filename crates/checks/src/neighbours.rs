@@ -32,8 +32,8 @@ pub struct Neighbour {
     pub paths: Vec<Path>,
 }
 
-/// Those on which the ladder's questions depend, with what the walk predicts of each. What a tc filter does is not known:
-/// the way is told as though it let everything pass.
+/// Those on which the ladder's questions depend, with what the walk predicts of each. What a tc filter does is not
+/// known: the way is told as though it let everything pass.
 pub fn asked(case: &Case, request: &Request) -> Vec<Neighbour> {
     let scope = Scope::of(case, &request.subject);
     let snapshot = queues::without_filters(case.snapshot);

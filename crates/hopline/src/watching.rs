@@ -32,8 +32,8 @@ const SNAP: u32 = 128;
 /// are handed over after 40 ms each, full or not, so that a machine that is busy for a while loses none.
 const ROOM: Room = Room { snap: SNAP, ring_bytes: 1 << 20, delay_ms: 40, settle_ms: 0, pause_ms: 250 };
 
-/// What is looked for: pings, DHCP, DNS, TCP from our own ports, and who has an address. Of these only what bears one of
-/// our marks is kept, or is about an address that is sought.
+/// What is looked for: pings, DHCP, DNS, TCP from our own ports, and who has an address. Of these only what bears one
+/// of our marks is kept, or is about an address that is sought.
 fn wanted(probes: &[Probe], sought: &BTreeSet<IpAddr>) -> String {
     let ports = probes.iter().flat_map(Probe::marks).filter_map(|(mark, _)| match mark {
         (Exchange::Tcp, port) => Some(port),
