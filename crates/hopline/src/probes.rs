@@ -114,15 +114,13 @@ impl Probe<'_> {
     fn packets_max(&self) -> u32 {
         match self.asks {
             Asks::Echo(_) | Asks::Address => self.pace.count,
-            // A server's own word is brief.
-            Asks::Name(dns::Question::Version) => COUNT,
+            // A server's own word is brief, and so is that there is nothing of a kind.
+            Asks::Name(dns::Question::Version | dns::Question::Ipv6Of(_)) => COUNT,
             // What is sent as an instance never falls back to TCP by itself.
-            Asks::Name(dns::Question::Ipv4Of(_) | dns::Question::Ipv6Of(_) | dns::Question::NameOf(_)) => {
-                match self.from {
-                    From::Inside(_) => COUNT + NAME_OVER_TCP_PACKETS,
-                    From::Outside(_) => COUNT,
-                }
-            }
+            Asks::Name(dns::Question::Ipv4Of(_) | dns::Question::NameOf(_)) => match self.from {
+                From::Inside(_) => COUNT + NAME_OVER_TCP_PACKETS,
+                From::Outside(_) => COUNT,
+            },
             Asks::Connection { page: Some(_), .. } => match self.from {
                 From::Inside(_) => PAGE_PACKETS,
                 From::Outside(_) => CONNECTION_PACKETS,
