@@ -13,8 +13,8 @@
 //! another address to a DISCOVER in the instance's name, though its ranges are static, so that it offers nothing but
 //! what it was told, and by this file alone; where an older file was put back with its old time, that makes it
 //! likely. Or it is silent to a DISCOVER in the instance's name that nothing on the way stops, and its log has no
-//! `read FILE` but one. Of that one it is not known that it is from the start, for older lines may be in a log that was rotated away:
-//! it is possible, and no more.
+//! `read FILE` but one. Of that one it is not known that it is from the start, for older lines may be in a log that
+//! was rotated away: it is possible, and no more.
 //!
 //! ## What it looks like
 //! `DHCPDISCOVER(br100) fa:16:... no address available`, while `grep fa:16:... nova-br100.conf` finds the line.
