@@ -82,7 +82,9 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
         |heard: &&HeardReply| is_alone || heard.reply.address.is_some_and(|ip| seat.vif.fixed.contains(&ip));
     let heard = dhcp_hosts::own_offers(view, &seat).into_iter().find(is_judged);
     let unreadable = said::unreadable(view.probes, name).find(|(from, _)| *from == IpAddr::V4(gateway));
+    // What was heard, and what is written, is of the facts as they were read: told once, in the first round.
     let (mut wrong, offer) = match (heard, unreadable) {
+        _ if !view.is_as_read => (Vec::new(), None),
         (Some(heard), _) => (dhcp_offer::heard(view, &seat, server, heard), Some(said::offer(heard))),
         (None, Some((from, why))) => {
             let offer = format!("{from} sends what no client can read: {why}");
@@ -360,6 +362,21 @@ mod tests {
         cloud.netns("web1").resolver =
             Some(model::service::ResolvConf { file, servers: vec![nobody.into()], ..Default::default() });
         assert_eq!(codes(&cloud.diagnose("web1")), ["dhcp-offer-wrong compute1//br100"]);
+    }
+
+    #[test]
+    fn two_options_that_do_not_fit_are_one_finding() {
+        let nobody = Ipv4Addr::new(10, 0, 255, 254);
+        let mut cloud = offering(nobody);
+        cloud.dnsmasq("compute1").options.push("26,9000".to_owned());
+        let found = cloud.diagnose("web1");
+        assert_eq!(codes(&found), ["dhcp-offer-wrong compute1//br100"]);
+        let cause = &found.findings[0].cause;
+        assert!(cause.contains("MTU of 9000") && cause.contains("10.0.255.254"), "{cause}");
+        let mut heard = offer(&cloud, "web1");
+        (heard.reply.mtu, heard.reply.dns) = (Some(9000), vec![nobody]);
+        let found = cloud.diagnose_with("web1", &[offered("web1", vec![heard])]);
+        assert_eq!(codes(&found), ["dhcp-offer-wrong compute1//br100"]);
     }
 
     #[test]
