@@ -22,6 +22,7 @@ use crate::dns;
 use crate::dropped;
 use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
+use crate::limited;
 use crate::mend;
 use crate::neighbours::{self, Neighbour};
 use crate::next;
@@ -96,7 +97,10 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
         let world = World::new(&snapshot, case.intent);
         let climb = |i: &usize| ladder::climb(&world, *i, request.to, request.symptom);
         let mut rungs: Vec<Rung> = scope.instances.iter().flat_map(climb).collect();
-        rungs.retain(|rung| next::is_called_for(rung, case.probes));
+        let is_called: Vec<bool> =
+            rungs.iter().map(|rung| next::is_called_for(rung, &rungs, case.probes)).collect();
+        let mut is_called = is_called.into_iter();
+        rungs.retain(|_| is_called.next().unwrap_or(true));
         let mut view = View {
             world: &world,
             read: case.snapshot,
@@ -291,9 +295,11 @@ fn conclude(
         findings.extend(random_loss::found(&asking, Rank::Rung(nth), &findings));
     }
     random_loss::take_back_echoes(&mut findings, &rungs);
+    findings.extend(limited::found(case, &rungs));
     for (nth, rung) in rungs.iter().enumerate() {
         let probe = probe_of(case, rung);
-        if let Some((why, would_need)) = rung.undecided().filter(|_| !random_loss::is_told(&findings, rung)) {
+        let is_told = random_loss::is_told(&findings, rung) || limited::is_told(&findings, rung);
+        if let Some((why, would_need)) = rung.undecided().filter(|_| !is_told) {
             match probe {
                 Some(probe) if probe.received > 0 && probe.is_telling() => {}
                 Some(_) | None => {
@@ -348,6 +354,7 @@ fn conclude(
         findings.push(Ranked { rank, reach: Reach::Instances, is_foreseen: false, seen_at: None, finding });
     }
     gaps.extend(dns::doubts(case, &rungs));
+    undecided |= dns::is_untold(case, &rungs);
     dropped::attach(case, &rungs, &mut findings);
     traced::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);

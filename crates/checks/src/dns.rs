@@ -18,6 +18,7 @@ use crate::ipv6_names;
 use crate::ladder::{Purpose, Rung, gateway};
 use crate::looked_up;
 use crate::said;
+use crate::servers_behind;
 use crate::view::View;
 
 /// DNS's port.
@@ -183,9 +184,28 @@ pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
     of_names.chain(ipv6_names::doubts(case, rungs)).collect()
 }
 
-/// A failure that the servers behind share: the zone of that one name may be broken far away, or all of them.
-fn failed(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+/// Whether other names are found out is not known: the servers behind fail at the one that was asked for, and did not
+/// answer for the root either.
+pub(crate) fn is_untold(case: &Case, rungs: &[Rung]) -> bool {
     let resolvers = rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver);
+    resolvers.filter(|rung| shared_failure(case.probes, rungs, rung).is_some()).any(|rung| {
+        let is_behind =
+            |other: &&Rung| other.instance == rung.instance && matches!(other.purpose, Purpose::Upstream(_));
+        let mut behind = rungs.iter().filter(is_behind).peekable();
+        behind.peek().is_some() && !behind.any(|other| servers_behind::knows_the_root(case.probes, other))
+    })
+}
+
+/// A failure that the servers behind share: the zone of that one name may be broken far away, or all of them. Where
+/// they fail at the root, too, that is told as a fault.
+fn failed(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+    let is_at_all = |rung: &Rung| {
+        let mut behind = rungs.iter().filter(|other| other.instance == rung.instance);
+        behind.any(|other| {
+            matches!(other.purpose, Purpose::Upstream(_)) && servers_behind::fails_at_all(case.probes, other)
+        })
+    };
+    let resolvers = rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver && !is_at_all(rung));
     let gap = |(probe, behind): (&ProbeResult, &ProbeResult)| Gap {
         what: format!("whether {} finds out other names", probe.to),
         why: format!("whom it asks fails: {}; {}", said::told(probe), said::told(behind)),

@@ -32,8 +32,10 @@ pub(crate) fn withheld<'v>(view: &View<'v>, rung: &Rung) -> Option<Withheld<'v>>
     let silent = asked().filter(|probe| looked_up::is_of_ipv6(probe)).find(is_silent)?;
     let told = asked().find(|probe| looked_up::reverse(probe).is_some() && is_told(probe))?;
     let upstreams = looked_up::upstreams(view, rung);
-    // Who has nobody to ask tells nothing of others.
-    let is_there = |(_, probe): &(&Rung, Option<&ProbeResult>)| probe.is_some_and(is_told);
+    // Who has nobody to ask tells nothing of others, nor does what now and then lets a packet pass.
+    let is_there = |(behind, probe): &(&Rung, Option<&ProbeResult>)| {
+        behind.undecided().is_none() && probe.is_some_and(is_told)
+    };
     if upstreams.is_empty() || !upstreams.iter().all(is_there) {
         return None;
     }

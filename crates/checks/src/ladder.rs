@@ -10,7 +10,7 @@ use model::path::{Direction, Disposition, Exchange, Path, Stop};
 use model::probe::PING_OCTETS;
 use sim::{Answer, Endpoint, Protocol, Question, World};
 
-pub use crate::purpose::Purpose;
+pub use crate::purpose::{OverTcp, Purpose};
 
 use crate::mend::{self, Mend};
 use crate::view::View;
@@ -74,7 +74,7 @@ impl Rung {
             | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
-            | Purpose::ResolverTcp
+            | Purpose::ResolverTcp(_)
             | Purpose::ResolverAtHome
             | Purpose::Metadata
             | Purpose::MetadataAtHome(_)
@@ -192,7 +192,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             }
             if serves_names(world, instance) {
                 purposes.push(Purpose::Dhcp);
-                purposes.extend(names(world, instance));
+                purposes.extend(names(world, instance, OverTcp::WhereCutShort));
             }
             if metadata::is_served(world, instance) {
                 purposes.push(Purpose::Metadata);
@@ -213,14 +213,15 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             purposes.extend(beyond().chain(inbound()).chain(served()).chain(ssh()));
             purposes.extend(ssh().next().is_none().then_some(Purpose::ServedSsh));
             if serves_names(world, instance) {
-                purposes.extend([Purpose::Resolver, Purpose::ResolverTcp, Purpose::ResolverAtHome]);
+                purposes.extend([Purpose::Resolver, Purpose::ResolverTcp(OverTcp::WhereCutShort)]);
+                purposes.push(Purpose::ResolverAtHome);
                 // Whom sshd really asks for the client's name, where that is somebody else.
                 purposes.extend(dns::asked_inside(world, instance).into_iter().map(Purpose::Inside));
                 purposes.extend(offered(world, instance));
                 purposes.extend(upstreams(world, instance).into_iter().map(Purpose::Reverse));
             }
         }
-        Symptom::Dns => purposes.extend(names(world, instance).into_iter().skip(1)),
+        Symptom::Dns => purposes.extend(names(world, instance, OverTcp::Always).into_iter().skip(1)),
         Symptom::Dhcp => purposes.extend(offered(world, instance)),
         Symptom::Metadata => {
             purposes.extend(metadata::at_home(world, instance).map(Purpose::MetadataAtHome));
@@ -264,10 +265,10 @@ fn serves_names(world: &World, instance: usize) -> bool {
 }
 
 /// Its network's own server for names, whom that one asks, and whom the instance asks beside.
-fn names(world: &World, instance: usize) -> Vec<Purpose> {
+fn names(world: &World, instance: usize, over_tcp: OverTcp) -> Vec<Purpose> {
     let upstreams = upstreams(world, instance).into_iter().map(Purpose::Upstream);
     let inside = dns::asked_inside(world, instance).into_iter().map(Purpose::Inside);
-    let over_tcp = [Purpose::ResolverTcp, Purpose::ResolverAtHome];
+    let over_tcp = [Purpose::ResolverTcp(over_tcp), Purpose::ResolverAtHome];
     let own = [Purpose::Resolver].into_iter().chain(upstreams).chain(inside);
     own.chain(offered(world, instance)).chain(over_tcp).collect()
 }
@@ -342,7 +343,7 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::Upstream(server) | Purpose::Reverse(server) => {
             (gateways_host(world, at)?, (*server.ip()).into(), Protocol::Udp(server.port()))
         }
-        Purpose::ResolverTcp => (own, gateway(world, at)?.into(), Protocol::Tcp(dns::PORT)),
+        Purpose::ResolverTcp(_) => (own, gateway(world, at)?.into(), Protocol::Tcp(dns::PORT)),
         Purpose::ResolverAtHome => {
             (gateways_host(world, at)?, gateway(world, at)?.into(), Protocol::Udp(dns::PORT))
         }
@@ -390,7 +391,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::Offered(_)
         | Purpose::Upstream(_)
         | Purpose::Reverse(_)
-        | Purpose::ResolverTcp
+        | Purpose::ResolverTcp(_)
         | Purpose::ResolverAtHome
         | Purpose::Metadata
         | Purpose::MetadataAtHome(_)

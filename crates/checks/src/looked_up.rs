@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::dns::{DnsAnswer, Rcode};
+use model::dns::{DnsAnswer, Rcode, Strays};
 use model::path::Exchange;
 use model::probe::{Asked, ProbeResult};
 
@@ -48,6 +48,11 @@ pub(crate) fn is_of_ipv6(probe: &ProbeResult) -> bool {
     question(probe).ends_with(" AAAA")
 }
 
+/// The root itself was asked for: every server that finds out names of the outside knows who serves it.
+pub(crate) fn is_of_root(probe: &ProbeResult) -> bool {
+    question(probe).starts_with(". ")
+}
+
 /// The server was asked what it is.
 pub(crate) fn is_version(probe: &ProbeResult) -> bool {
     question(probe).starts_with("version.bind")
@@ -62,4 +67,42 @@ pub(crate) fn answer(probe: &ProbeResult) -> Option<&DnsAnswer> {
 
 pub(crate) fn rcode(probe: &ProbeResult) -> Option<Rcode> {
     answer(probe).map(|answer| answer.rcode)
+}
+
+/// What came of a question for a name, as who waits for it takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Word<'p> {
+    /// An answer, were it that there is no such name.
+    Told,
+    /// That the server does not want to.
+    Refused,
+    /// That it could not find out.
+    Failed(Rcode),
+    /// The beginning of an answer whose whole is had over TCP, and nobody has asked there.
+    CutShort,
+    /// The beginning of an answer whose whole is not to be had over TCP either.
+    NoTcp,
+    /// What cannot be read: why.
+    Unreadable(&'p str),
+    /// Nothing but what is no answer to it, which resolvers pass over.
+    Strays(&'p Strays),
+    /// Nothing.
+    Nothing,
+}
+
+/// `None` of what is no question for a name.
+pub(crate) fn word(probe: &ProbeResult) -> Option<Word<'_>> {
+    let Asked::Name { over_tcp, cut_short, answer, unreadable, strays, .. } = &probe.asked else {
+        return None;
+    };
+    Some(match (answer.as_ref().map(|answer| answer.rcode), unreadable) {
+        (Some(Rcode::NoError | Rcode::NxDomain), _) => Word::Told,
+        (Some(Rcode::Refused), _) => Word::Refused,
+        (Some(rcode @ (Rcode::ServFail | Rcode::Other(_))), _) => Word::Failed(rcode),
+        (None, _) if *cut_short && *over_tcp => Word::NoTcp,
+        (None, _) if *cut_short => Word::CutShort,
+        (None, Some(why)) => Word::Unreadable(why),
+        (None, None) if *strays != Strays::default() => Word::Strays(strays),
+        (None, None) => Word::Nothing,
+    })
 }

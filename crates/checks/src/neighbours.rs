@@ -290,7 +290,7 @@ pub(crate) fn finding(case: &Case, lost: &Lost, (instance, probe): (&str, &Probe
         summary: lost.told(),
         cause: format!(
             "everything that was read would let it pass; {}",
-            watched::silent_killers(case, Some(&lost.before.at), &lost.at.at)
+            watched::silent_killers(case, Exchange::Arp, Some(&lost.before.at), &lost.at.at)
         ),
         confidence: Confidence::Likely,
         evidence: lost.evidence(case).into_iter().chain([said::evidence(probe)]).collect(),

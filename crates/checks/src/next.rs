@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use model::path::{Direction, Disposition, Exchange, Path, Place, Stage};
+use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 use model::probe::ProbeResult;
 
-use crate::ladder::{Purpose, Rung};
+use crate::ladder::{OverTcp, Purpose, Rung};
 use crate::metadata;
 
 /// Where a question stands.
@@ -122,14 +122,17 @@ fn is_unasked(candidate: &Candidate) -> bool {
 
 /// It waits for what came of another: see [`follows`].
 fn is_called(rung: &Rung) -> bool {
-    matches!(rung.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome | Purpose::MetadataAtHome(_))
+    matches!(
+        rung.purpose,
+        Purpose::ResolverTcp(OverTcp::WhereCutShort) | Purpose::ResolverAtHome | Purpose::MetadataAtHome(_)
+    )
 }
 
 /// What came of a question makes this one of the same instance worth asking, and why: an answer for a name was cut
 /// short, and who wants the whole of it asks over TCP; a SYN in the instance's name was answered by the metadata
 /// service, and over a connection of the instance's that it never made nothing can be asked.
 pub fn follows(came: &ProbeResult, other: &Rung) -> Option<&'static str> {
-    let is_over_tcp = matches!(other.purpose, Purpose::ResolverTcp | Purpose::ResolverAtHome);
+    let is_over_tcp = matches!(other.purpose, Purpose::ResolverTcp(_) | Purpose::ResolverAtHome);
     if came.is_cut_short() && is_over_tcp && came.to == other.to {
         return Some("the answer over UDP was cut short");
     }
@@ -138,9 +141,21 @@ pub fn follows(came: &ProbeResult, other: &Rung) -> Option<&'static str> {
     (is_taken && is_metadata).then_some("a SYN tells nothing of what the service answers")
 }
 
-/// It is no part of the ladder unless another's answer makes it one.
-pub(crate) fn is_called_for(rung: &Rung, probes: &[ProbeResult]) -> bool {
-    !is_called(rung) || probes.iter().any(|came| follows(came, rung).is_some())
+/// It is no part of the ladder unless another's answer makes it one, or the walk alone tells that it dies.
+pub(crate) fn is_called_for(rung: &Rung, rungs: &[Rung], probes: &[ProbeResult]) -> bool {
+    let is_udp = |other: &Rung| other.instance == rung.instance && other.purpose == Purpose::Resolver;
+    let is_udp_open = || rungs.iter().any(|other| is_udp(other) && other.answer.answered);
+    !is_called(rung)
+        || (is_taken_over_tcp(rung) && is_udp_open())
+        || probes.iter().any(|came| follows(came, rung).is_some())
+}
+
+/// Rules take what goes to the resolver over TCP, which no packet needs to show.
+fn is_taken_over_tcp(rung: &Rung) -> bool {
+    let is_own = |path: &Path| path.exchange == Exchange::Tcp;
+    let by_rule = |path: &Path| matches!(path.stop(), Some((_, Stop::Rule(_) | Stop::Policy(_))));
+    let mut paths = rung.answer.paths.iter();
+    matches!(rung.purpose, Purpose::ResolverTcp(_)) && paths.any(|path| is_own(path) && by_rule(path))
 }
 
 /// The answer to this question makes that one worth asking: the same of the same end, by larger packets.

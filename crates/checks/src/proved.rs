@@ -68,7 +68,7 @@ fn counted(by: &RuleRef, seen: &RulesSeen, (ours, what): (u64, &str)) -> Option<
 }
 
 /// The counters of the rule in a ruleset, where it still is what it was.
-fn counters(ruleset: &Ruleset, by: &RuleRef) -> Option<Counters> {
+pub(crate) fn counters(ruleset: &Ruleset, by: &RuleRef) -> Option<Counters> {
     let chain = ruleset.table(by.dialect, by.family, &by.table)?.chain(by.chain())?;
     match by.number.checked_sub(1) {
         None => chain.base.as_ref()?.policy_counters,

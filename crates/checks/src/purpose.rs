@@ -50,8 +50,8 @@ pub enum Purpose {
     Upstream(SocketAddrV4),
     /// The same, asked for the name of who comes by ssh, which the instance waits for.
     Reverse(SocketAddrV4),
-    /// The instance reaches its resolver over TCP, where the answer over UDP was cut short.
-    ResolverTcp,
+    /// The instance reaches its resolver over TCP.
+    ResolverTcp(OverTcp),
     /// The host of that resolver asks it the same, itself.
     ResolverAtHome,
     /// The instance reaches the metadata service.
@@ -62,6 +62,15 @@ pub enum Purpose {
     Step,
     /// The same by another protocol than ping.
     StepBy(Service),
+}
+
+/// When a resolver is asked over TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverTcp {
+    /// In any case: names are complained of, and those whose answers are large need it.
+    Always,
+    /// Where an answer over UDP was cut short.
+    WhereCutShort,
 }
 
 /// What the instance has to do with a question that is about it.
@@ -97,7 +106,7 @@ impl Purpose {
             | Purpose::Resolver
             | Purpose::Inside(_)
             | Purpose::Offered(_)
-            | Purpose::ResolverTcp
+            | Purpose::ResolverTcp(_)
             | Purpose::Metadata => Part::Asks,
             Purpose::Upstream(_)
             | Purpose::Reverse(_)
@@ -115,7 +124,7 @@ impl Purpose {
             | Purpose::InboundBy(_, Service::Tcp(port))
             | Purpose::StepBy(Service::Tcp(port)) => port,
             Purpose::Ssh(_) | Purpose::ServedSsh => SSH_PORT,
-            Purpose::ResolverTcp => dns::PORT,
+            Purpose::ResolverTcp(_) => dns::PORT,
             Purpose::MetadataAtHome(service) => service.port(),
             Purpose::Dhcp
             | Purpose::Gateway
@@ -166,7 +175,7 @@ impl Purpose {
             | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
-            | Purpose::ResolverTcp
+            | Purpose::ResolverTcp(_)
             | Purpose::ResolverAtHome
             | Purpose::Metadata
             | Purpose::MetadataAtHome(_)

@@ -9,6 +9,8 @@ use model::http::{HttpAnswer, Page};
 use model::path::Exchange;
 use model::probe::{Asked, PING_OCTETS, ProbeResult, Recorded};
 
+use crate::looked_up::{self, Word};
+
 /// What ping(8) does not count: an IPv4 header and the echo's own.
 pub(crate) const HEADERS_OCTETS: u16 = 28;
 
@@ -173,7 +175,13 @@ pub(crate) fn served(page: &Page) -> String {
 }
 
 /// What came and was no answer, to follow what did: resolvers pass it over.
-fn beside(strays: &Strays) -> String {
+fn beside(came: &Strays) -> String {
+    let parts = strays(came);
+    if parts.is_empty() { parts } else { format!("; passed over: {parts}") }
+}
+
+/// What came and was no answer: `2 with another number`. Empty where nothing did.
+pub(crate) fn strays(strays: &Strays) -> String {
     let Strays { other_server, wrong_id, wrong_question } = *strays;
     let of = |count: u32, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let parts: Vec<String> = [
@@ -184,7 +192,15 @@ fn beside(strays: &Strays) -> String {
     .into_iter()
     .flatten()
     .collect();
-    if parts.is_empty() { String::new() } else { format!("; passed over: {}", parts.join(", ")) }
+    parts.join(", ")
+}
+
+/// What comes back where no answer does.
+pub(crate) fn in_its_stead(probe: &ProbeResult) -> String {
+    match looked_up::word(probe) {
+        Some(Word::Strays(came)) => format!("nothing but what is no answer ({})", strays(came)),
+        Some(_) | None => "nothing".to_owned(),
+    }
 }
 
 /// With one digit behind the point.

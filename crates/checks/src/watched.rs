@@ -228,7 +228,7 @@ pub(crate) fn finding(
     let seen_at = before.map_or_else(|| start_of(rung), |hop| hop.at.clone());
     let way = match before {
         Some(hop) if hop.at.same_device(&at.at) => {
-            format!("passes {} on its way there, and nothing comes back to it", hop.at)
+            format!("passes {} on its way there, and {} comes back to it", hop.at, said::in_its_stead(probe))
         }
         Some(hop) => format!("is seen at {} and does not come to {}", hop.at, at.at),
         None => format!("is not even seen at {}", at.at),
@@ -247,7 +247,7 @@ pub(crate) fn finding(
         summary,
         cause: format!(
             "everything that was read would let it pass; {}{}",
-            silent_killers(case, before.map(|_| &seen_at), &at.at),
+            silent_killers(case, exchange, before.map(|_| &seen_at), &at.at),
             if is_turn { beyond(case, rung) } else { String::new() },
         ),
         confidence: if probe.is_telling() { Confidence::Likely } else { Confidence::Possible },
@@ -297,7 +297,7 @@ pub(crate) fn counted(case: &Case, parted: &Parted, rung: &Rung, probe: &ProbeRe
 }
 
 /// What drops packets without a word between two devices, as far as their kinds make it possible.
-pub(crate) fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> String {
+pub(crate) fn silent_killers(case: &Case, exchange: Exchange, from: Option<&Place>, to: &Place) -> String {
     let Some(from) = from else {
         return format!(
             "what the sender's own stack drops: its rules, a tc filter on {} (`tc filter show dev {} egress`), \
@@ -307,9 +307,14 @@ pub(crate) fn silent_killers(case: &Case, from: Option<&Place>, to: &Place) -> S
     };
     let is_inside = |at: &Place| netns_of(case.snapshot, at).is_some_and(|ns| ns.instance);
     if from.same_device(to) {
+        let own = match exchange {
+            Exchange::Icmp => " or net.ipv4.icmp_echo_ignore_all",
+            Exchange::Dns => ", a server that does not answer whom it does not know",
+            Exchange::Arp | Exchange::Dhcp | Exchange::Tcp | Exchange::Udp | Exchange::None => "",
+        };
         return format!(
-            "beyond {} nobody answers, or the answer is dropped: the receiver's own firewall or \
-             net.ipv4.icmp_echo_ignore_all, a way back that it has not got, a switch between",
+            "beyond {} nobody answers, or the answer is dropped: the receiver's own firewall{own}, a way back that it \
+             has not got, a switch between",
             to.device
         );
     }

@@ -37,6 +37,14 @@ enum Says {
     NothingOfIpv6,
     /// There is nothing of the kind, and of IPv6 addresses this code.
     OfIpv6(u8),
+    /// SERVFAIL, and of the root that there is nothing of the kind.
+    FailsButAtTheRoot,
+    /// The beginning of an answer, whose whole would be had over TCP.
+    CutShort,
+    /// An answer whose name goes round in a circle.
+    Unreadable,
+    /// An answer to another number than was asked by.
+    WithAnotherNumber,
 }
 
 /// A server of ours in place of the lab's, until it is dropped.
@@ -86,6 +94,13 @@ impl NameServer {
                     Says::NothingOfIpv6 if is_of_ipv6(&bytes[..length]) => Ok(0),
                     Says::OfIpv6(code) if is_of_ipv6(&bytes[..length]) => own.send_to(&answer(code), from),
                     Says::NothingOfIpv6 | Says::OfIpv6(_) => own.send_to(&answer(3), from),
+                    Says::FailsButAtTheRoot => {
+                        let is_of_root = bytes[12] == 0;
+                        own.send_to(&answer(if is_of_root { 0 } else { 2 }), from)
+                    }
+                    Says::CutShort => own.send_to(&with(answer(0), |bytes| bytes[2] |= 2), from),
+                    Says::Unreadable => own.send_to(&with(answer(0), go_round), from),
+                    Says::WithAnotherNumber => own.send_to(&with(answer(0), |bytes| bytes[0] ^= 0xff), from),
                 };
             }
         });
@@ -109,6 +124,19 @@ fn answer(question: &[u8], code: u8) -> Vec<u8> {
     bytes[10..12].fill(0);
     bytes.truncate(end_of_name(&bytes) + 4);
     bytes
+}
+
+fn with(mut bytes: Vec<u8>, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    change(&mut bytes);
+    bytes
+}
+
+/// Adds an address under a name that is a pointer to itself (RFC 1035, 4.1.4).
+fn go_round(bytes: &mut Vec<u8>) {
+    let here = u16::try_from(bytes.len()).unwrap();
+    bytes[7] = 1;
+    bytes.extend((0xc000 | here).to_be_bytes());
+    bytes.extend([0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 9]);
 }
 
 /// It is for a name's IPv6 addresses (AAAA, RFC 3596).
@@ -150,7 +178,7 @@ fn evidence(finding: &Value) -> Vec<String> {
 #[test]
 fn a_failure_that_both_share_is_told_and_is_no_fault() {
     let lab = TestLab::up("sf");
-    let _server = NameServer::in_place_of(&lab, Says::Code(2));
+    let _server = NameServer::in_place_of(&lab, Says::FailsButAtTheRoot);
     let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
     report.assert_healthy("SERVFAIL from who is asked");
     // To who asks without EDNS, as programs do, dnsmasq does not pass it on.
@@ -165,6 +193,95 @@ fn a_failure_that_both_share_is_told_and_is_no_fault() {
     let finding = only(&ssh);
     assert_eq!(text(&finding["code"]), "ssh-slow-reverse-dns", "{finding:#}");
     assert!(text(&finding["cause"]).starts_with("1.2.3.4, whom dnsmasq asks, fails"), "{finding:#}");
+}
+
+/// It answers, and nobody can use what it says: whom dnsmasq asks is at fault, whatever dnsmasq makes of it.
+#[test]
+fn a_server_behind_whose_answers_are_of_no_use_is_told_with_why() {
+    for (lab, says, why) in [
+        ("sa", Says::Code(2), "fails at every name, that of the root included: SERVFAIL"),
+        ("cs", Says::CutShort, "cuts its answers short, and the whole of them is not to be had over TCP"),
+        ("ur", Says::Unreadable, "answers what cannot be read: "),
+        ("wn", Says::WithAnotherNumber, "with another number"),
+    ] {
+        let lab = TestLab::up(lab);
+        let _server = NameServer::in_place_of(&lab, says);
+        for symptom in ["auto", "dns"] {
+            let report = lab.report(&["diagnose", "web1", "--symptom", symptom]);
+            report.assert_finds(&["dns-lookup-fails external//eth0"], why);
+            let cause = text(&only(&report)["cause"]);
+            assert!(cause.starts_with("1.2.3.4, whom dnsmasq asks, ") && cause.contains(why), "{cause}");
+        }
+    }
+}
+
+/// dnsmasq itself answers over UDP, and rules keep TCP from it.
+#[test]
+fn a_rule_that_takes_tcp_alone_is_told_unasked() {
+    let lab = TestLab::up("tc");
+    for target in ["REJECT", "DROP"] {
+        let rule = ["INPUT", "-p", "tcp", "--dport", "53", "-j", target];
+        let change = |how: &str| {
+            let words = ["iptables", how].into_iter().chain(rule).collect::<Vec<_>>();
+            printed_in(&lab.netns("compute1"), &words);
+        };
+        change("-I");
+        for symptom in ["auto", "dns"] {
+            let report = lab.report(&["diagnose", "web1", "--symptom", symptom]);
+            report.assert_finds(&["dns-port53-blocked compute1//br100"], target);
+        }
+        change("-D");
+    }
+    lab.report(&["diagnose", "web1", "--symptom", "dns"]).assert_healthy("the rule is gone");
+}
+
+/// More than resolvers wait before they ask again, and no packet is lost.
+#[test]
+fn an_answer_after_the_second_question_is_late_and_not_lost() {
+    let lab = TestLab::up("ll");
+    let _server = NameServer::in_place_of(&lab, Says::Late(Duration::from_millis(2500)));
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_healthy("late is not lost");
+    let told = gaps(&report);
+    assert!(told.iter().any(|gap| gap.starts_with("whether 1.2.3.4 is always slow")), "{told:#?}");
+}
+
+/// The first question has what the limit lets pass, and those behind it die.
+#[test]
+fn a_rule_that_takes_what_a_limit_has_no_room_for_is_named() {
+    let lab = TestLab::up("lr");
+    let nft = |line: &str| {
+        let words: Vec<&str> = ["nft"].into_iter().chain(line.split(' ')).collect();
+        printed_in(&lab.netns("gw"), &words);
+    };
+    nft("add table ip t");
+    nft("add chain ip t c { type filter hook forward priority 0 ; }");
+    nft("add rule ip t c udp dport 53 limit rate 1/minute burst 1 packets accept");
+    nft("add rule ip t c udp dport 53 counter drop");
+    for run in ["the burst is there", "the burst is gone"] {
+        let report = lab.report(&["diagnose", "web1"]);
+        let finding = only(&report);
+        assert_eq!(text(&finding["code"]), "foreign-rule-drop", "{run}: {finding:#}");
+        assert_eq!(text(&finding["hop"]["host"]), "gw", "{run}: {finding:#}");
+        assert!(text(&finding["cause"]).contains("limit rate 1/minute"), "{run}: {finding:#}");
+        let remedy = text(&finding["remedy"][0]["command"]);
+        assert!(remedy.contains("nft delete rule ip t c handle"), "{run}: {remedy}");
+    }
+}
+
+/// sshd asks whom the instance's own file names.
+#[test]
+fn a_server_of_the_instances_own_that_is_not_there_makes_ssh_slow() {
+    let lab = TestLab::up("rs");
+    let folder = format!("/etc/netns/{}", lab.netns("web1"));
+    let conf = RemovedAfter(folder.clone());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(format!("{folder}/resolv.conf"), "nameserver 10.0.0.77\n").unwrap();
+    let report = lab.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    report.assert_finds(&["guest-resolv-conf-wrong web1//eth0"], "nobody has 10.0.0.77");
+    let summary = text(&only(&report)["summary"]);
+    assert!(summary.contains("ssh to it prompts up to 10 s late"), "{summary}");
+    drop(conf);
 }
 
 #[test]

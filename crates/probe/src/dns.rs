@@ -25,7 +25,7 @@ pub use query::{DnsQuery, NameError, Question};
 use crate::icmp_error::IcmpError;
 use crate::socket::{self, AskError, Asker, NotSent, SentAt, Took};
 use crate::tcp::{self, TcpOutcome};
-use crate::udp::{self, UdpOutcome};
+use crate::udp::{self, UdpOutcome, Wait};
 
 /// Messages over one TCP connection that are no answer, after which the server is taken to make fun of us.
 const STRAY_MESSAGES_MAX: u32 = 64;
@@ -45,6 +45,9 @@ pub struct DnsPlan {
     pub own_port: u16,
     /// From the question to giving up; for each transport where both are tried.
     pub timeout: Duration,
+    /// From the question over UDP to the same once more, where nothing has come until then: UDP may be lost. An answer
+    /// to either is one.
+    pub again: Option<Duration>,
 }
 
 /// What to ask over.
@@ -67,6 +70,8 @@ pub struct DnsResult {
     pub is_truncated: bool,
     /// What came and was no answer, over both transports.
     pub strays: Strays,
+    /// How often it was asked over UDP.
+    pub sent: u32,
 }
 
 /// What can come of a question.
@@ -113,9 +118,9 @@ pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
         Transport::Tcp => Ok(over_tcp(asker, plan, &query, &bytes, Strays::default())?),
         Transport::Udp => match over_udp(asker, plan, &query, &bytes)? {
             Ok(result) => Ok(result),
-            Err(Truncated { strays }) => {
+            Err(Truncated { strays, sent }) => {
                 let result = over_tcp(asker, plan, &query, &bytes, strays)?;
-                Ok(DnsResult { is_truncated: true, ..result })
+                Ok(DnsResult { is_truncated: true, sent, ..result })
             }
         },
     }
@@ -124,6 +129,7 @@ pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
 /// An answer came that was truncated, and before it what was none.
 struct Truncated {
     strays: Strays,
+    sent: u32,
 }
 
 fn over_udp(
@@ -133,19 +139,20 @@ fn over_udp(
     bytes: &[u8],
 ) -> Result<Result<DnsResult, Truncated>, AskError> {
     let mut strays = Strays::default();
-    let said = udp::exchange_until(asker, plan.server, bytes, plan.timeout, |bytes| {
+    let wait = Wait { timeout: plan.timeout, again: plan.again };
+    let said = udp::exchange_until(asker, plan.server, bytes, wait, |bytes| {
         sift(&mut strays, answer::read(bytes, query))
     })?;
     strays.other_server = said.other_senders;
     let outcome = match said.outcome {
-        UdpOutcome::Answered(Sifted::Truncated) => return Ok(Err(Truncated { strays })),
+        UdpOutcome::Answered(Sifted::Truncated) => return Ok(Err(Truncated { strays, sent: said.sent })),
         UdpOutcome::Answered(Sifted::Settled(outcome)) => outcome,
         UdpOutcome::Unreachable(icmp) => of_icmp(icmp),
         UdpOutcome::NotSent(why) => DnsOutcome::NotSent(why),
         UdpOutcome::Silent => DnsOutcome::Silent,
         UdpOutcome::Flooded => DnsOutcome::Flooded,
     };
-    Ok(Ok(DnsResult { outcome, took: said.took, is_truncated: false, strays }))
+    Ok(Ok(DnsResult { outcome, took: said.took, is_truncated: false, strays, sent: said.sent }))
 }
 
 /// An answer, as the transport sees it.
@@ -213,7 +220,7 @@ fn over_tcp(
         | DnsOutcome::HungUp
         | DnsOutcome::Flooded => Some(sent.until(None)),
     };
-    Ok(DnsResult { outcome, took, is_truncated: false, strays })
+    Ok(DnsResult { outcome, took, is_truncated: false, strays, sent: 0 })
 }
 
 /// Why a TCP conversation ended without an answer.

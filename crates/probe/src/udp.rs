@@ -1,6 +1,7 @@
 //! A UDP datagram to one address, and what comes back: an answer, an ICMP error with its sender, nothing.
 //!
-//! [`exchange`] sends one datagram and no second; [`crate::dns`] asks in the same way.
+//! [`exchange`] sends one datagram and no second; [`crate::dns`] may send it again by the same socket, so that an answer
+//! to the first that comes after the second is heard as well.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -41,6 +42,17 @@ pub struct UdpResult<T> {
     pub other_senders: u32,
     /// Datagrams from the address asked that are no answer to this question.
     pub strays: u32,
+    /// How often it was sent.
+    pub sent: u32,
+}
+
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wait {
+    /// From the first datagram to giving up.
+    pub(crate) timeout: Duration,
+    /// From the first datagram to a second of the same, where nothing has settled it until then.
+    pub(crate) again: Option<Duration>,
 }
 
 /// Sends one datagram from a port chosen at random, and waits for the first that comes from where it went.
@@ -50,7 +62,7 @@ pub fn exchange(
     payload: &[u8],
     timeout: Duration,
 ) -> Result<UdpResult<Vec<u8>>, AskError> {
-    exchange_until(asker, to, payload, timeout, |bytes| Some(bytes.to_vec()))
+    exchange_until(asker, to, payload, Wait { timeout, again: None }, |bytes| Some(bytes.to_vec()))
 }
 
 /// The same, and the first datagram that `read` knows as the answer.
@@ -62,21 +74,28 @@ pub(crate) fn exchange_until<T>(
     asker: &Asker<'_>,
     to: SocketAddr,
     payload: &[u8],
-    timeout: Duration,
+    wait: Wait,
     mut read: impl FnMut(&[u8]) -> Option<T>,
 ) -> Result<UdpResult<T>, AskError> {
     let socket = socket::open(asker, to, Type::DGRAM)?;
-    let mut result = UdpResult { outcome: UdpOutcome::Silent, took: None, other_senders: 0, strays: 0 };
+    let mut result =
+        UdpResult { outcome: UdpOutcome::Silent, took: None, other_senders: 0, strays: 0, sent: 1 };
     let sent = SentAt::now();
-    let deadline: Instant = sent.steady + timeout;
+    let deadline: Instant = sent.steady + wait.timeout;
+    let mut again = wait.again.map(|again| sent.steady + again).filter(|again| *again < deadline);
     if let Err(error) = socket.send_to(payload, &to.into()) {
         result.outcome = UdpOutcome::NotSent(NotSent::of(&error));
         return Ok(result);
     }
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        let came = socket::next(&socket, &mut buffer, deadline).map_err(asker.failed("read an answer"))?;
+        let until = again.unwrap_or(deadline);
+        let came = socket::next(&socket, &mut buffer, until).map_err(asker.failed("read an answer"))?;
         match came {
+            // To the first an answer may still come, wherever this one ends.
+            Came::Nothing if again.take().is_some() => {
+                result.sent += u32::from(socket.send_to(payload, &to.into()).is_ok());
+            }
             Came::Nothing => return Ok(result),
             Came::Error(error) => {
                 result.took = Some(sent.until(None));

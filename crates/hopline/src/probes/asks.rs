@@ -40,7 +40,8 @@ pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
             let name = client(facts).unwrap_or(dns::Question::NameOf(rung.to));
             let is_of_all = matches!(rung.purpose, Purpose::Upstream(_));
             let over_ipv6 = client_v6(facts).filter(|_| is_of_all);
-            std::iter::once(name).chain(over_ipv6).map(Asks::Name).collect()
+            let root = Some(dns::Question::Ipv4Of(ROOT.to_owned())).filter(|_| is_of_all);
+            std::iter::once(name).chain(over_ipv6).chain(root).map(Asks::Name).collect()
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
         Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT, page: None }],
@@ -51,7 +52,7 @@ pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         Purpose::OutsideBy(Service::Udp(_))
         | Purpose::InboundBy(_, Service::Udp(_))
         | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
-        Purpose::ResolverTcp => vec![Asks::Connection { port: DNS_PORT, page: None }],
+        Purpose::ResolverTcp(_) => vec![Asks::Connection { port: DNS_PORT, page: None }],
         Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT, page: Some(METADATA_PAGE) }],
         Purpose::MetadataAtHome(service) => {
@@ -68,6 +69,10 @@ pub(super) const METADATA_PAGE: &str = "/2009-04-04/meta-data/instance-id";
 const SSH_PORT: u16 = 22;
 
 const DNS_PORT: u16 = 53;
+
+/// The root of all names: a server that fails at it fails at all of the outside, and not at some zone far away. It has
+/// no address, and who says so has answered.
+const ROOT: &str = ".";
 
 /// Who comes from outside, as sshd asks for their name.
 fn client(facts: &Facts) -> Option<dns::Question> {

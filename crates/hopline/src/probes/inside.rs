@@ -1,18 +1,18 @@
 //! Questions from inside a namespace that may be entered: each by a socket of its own.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use collect::{At, MachinePlan};
 use model::http::Page;
 use model::probe::{Asked, ProbeResult};
 use probe::as_instance::{Asks, own_port};
-use probe::dns::{DnsOutcome, DnsPlan, Question, Strays, Transport};
+use probe::dns::{DnsOutcome, DnsPlan, Question, Transport};
 use probe::tcp::TcpOutcome;
 use probe::{AskError, Asker, EchoPlan, EchoResult, IcmpError, NotSent, dns, http, tcp};
 use sys::netns::{NetnsError, NetnsFd};
 
-use super::{COUNT, Came, Probe, Unsent};
+use super::{Came, Probe, Unsent};
 use crate::failure::Failure;
 
 pub(super) const DNS_PORT: u16 = 53;
@@ -99,55 +99,34 @@ fn echo(nothing: ProbeResult, came: EchoResult) -> ProbeResult {
     }
 }
 
-/// Asks twice, as resolvers do: UDP may be lost.
+/// Asks twice, as resolvers do: UDP may be lost. Who waits for a name takes a late answer to the first as well.
 fn name(
     asker: &Asker<'_>,
     probe: &Probe<'_>,
     question: &Question,
     patience: Duration,
 ) -> Result<ProbeResult, dns::DnsError> {
-    let server = SocketAddr::new(probe.to, DNS_PORT);
-    let begun = Instant::now();
-    let deadline = begun + patience;
-    let (mut sent, mut strays) = (0, Strays::default());
-    loop {
-        // Who waits for a name has waited since the first question.
-        let waited = begun.elapsed();
-        let left = patience.saturating_sub(waited);
-        let plan = DnsPlan {
-            question: question.clone(),
-            server,
-            transport: Transport::Udp,
-            id: Some(probe.id),
-            own_port: own_port(probe.id),
-            timeout: if sent == 0 { ASK_AGAIN.min(left) } else { left },
-        };
-        let result = dns::ask(asker, &plan)?;
-        sent += 1;
-        strays = together(strays, result.strays);
-        if result.outcome != DnsOutcome::Silent || sent == COUNT || Instant::now() >= deadline {
-            let asked = Asked::Name {
-                question: question.to_string(),
-                over_tcp: result.is_truncated,
-                cut_short: result.is_truncated,
-                answer: None,
-                unreadable: None,
-                strays,
-            };
-            let waited = if sent > 1 { waited } else { Duration::ZERO };
-            let rtt_us = result.took.map(|took| microseconds(took.duration + waited));
-            let nothing = ProbeResult { sent, rtt_us, ..nothing(asker, probe, asked) };
-            return Ok(answered_over_udp(with_outcome(nothing, result.outcome)));
-        }
-    }
-}
-
-fn together(a: Strays, b: Strays) -> Strays {
-    Strays {
-        other_server: a.other_server.saturating_add(b.other_server),
-        wrong_id: a.wrong_id.saturating_add(b.wrong_id),
-        wrong_question: a.wrong_question.saturating_add(b.wrong_question),
-    }
+    let plan = DnsPlan {
+        question: question.clone(),
+        server: SocketAddr::new(probe.to, DNS_PORT),
+        transport: Transport::Udp,
+        id: Some(probe.id),
+        own_port: own_port(probe.id),
+        timeout: patience,
+        again: Some(ASK_AGAIN),
+    };
+    let result = dns::ask(asker, &plan)?;
+    let asked = Asked::Name {
+        question: question.to_string(),
+        over_tcp: result.is_truncated,
+        cut_short: result.is_truncated,
+        answer: None,
+        unreadable: None,
+        strays: result.strays,
+    };
+    let rtt_us = result.took.map(|took| microseconds(took.duration));
+    let nothing = ProbeResult { sent: result.sent, rtt_us, ..nothing(asker, probe, asked) };
+    Ok(answered_over_udp(with_outcome(nothing, result.outcome)))
 }
 
 /// Where the answer over UDP was cut short and none came over TCP, UDP has answered all the same.

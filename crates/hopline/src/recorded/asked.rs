@@ -172,7 +172,7 @@ pub(crate) fn conversation(rung: &Rung) -> Option<(Exchange, u16)> {
         }
         // Which lengths are whole packets, and which questions follow an answer that was cut short, no capture tells.
         Purpose::Large(_)
-        | Purpose::ResolverTcp
+        | Purpose::ResolverTcp(_)
         | Purpose::ResolverAtHome
         | Purpose::MetadataAtHome(_)
         | Purpose::Reverse(_) => return None,

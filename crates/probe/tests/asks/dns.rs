@@ -1,5 +1,6 @@
 //! DNS: dnsmasq's answers, a server that is not there, and servers that mean harm.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,7 +20,15 @@ fn web1() -> Question {
 }
 
 fn plan(server: SocketAddr, question: Question) -> DnsPlan {
-    DnsPlan { question, server, transport: Transport::Udp, id: None, own_port: 0, timeout: PATIENCE }
+    DnsPlan {
+        question,
+        server,
+        transport: Transport::Udp,
+        id: None,
+        own_port: 0,
+        timeout: PATIENCE,
+        again: None,
+    }
 }
 
 /// Asks, and demands that it was settled by itself and not by the deadline.
@@ -165,6 +174,21 @@ fn silence_lasts_until_the_time_is_up() {
         assert_eq!((result.outcome, result.took), (DnsOutcome::Silent, None));
         assert!(started.elapsed() >= SHORT);
     }
+}
+
+/// Who waits for a name takes what comes first, whichever question it is to.
+#[test]
+fn an_answer_to_the_first_question_is_heard_after_the_second() {
+    let chain = Chain::new(2);
+    let first = RefCell::new(None::<(Vec<u8>, SocketAddr)>);
+    let server = udp_server(chain.far_netns(), chain.far(), move |socket, query, from| match first.take() {
+        None => drop(first.replace(Some((query.to_vec(), from)))),
+        Some((query, from)) => send(socket, &reply(&query, FINE, &[RECORD]), from),
+    });
+    let result = promptly(&chain, &DnsPlan { again: Some(SHORT), ..plan(server.at, web1()) });
+    assert_eq!(found(&result), (Rcode::NoError, vec![Found::Address(WEB1)]));
+    assert_eq!(result.sent, 2);
+    assert!(result.took.unwrap().duration >= SHORT, "from the first on: {result:?}");
 }
 
 #[test]

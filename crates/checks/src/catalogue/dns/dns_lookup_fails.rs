@@ -12,7 +12,9 @@
 //! Two questions were asked as the instance: one for dnsmasq's own version, which it answered, and one for the
 //! name of somebody outside. The same was asked of the server behind it from the host. A refusal is told wherever
 //! it comes from; a failure or silence only where the server behind answered better: a reverse zone may be broken
-//! far away, and that is nobody's fault here. For the IPv6 addresses of that same name was asked beside it, of both: a
+//! far away, and that is nobody's fault here: the root itself is asked for beside it, and a server that fails at that,
+//! too, fails at every name. So is one told whose answers are cut short and not to be had over TCP, cannot be read, or
+//! are to another question than was asked. For the IPv6 addresses of that same name was asked beside it, of both: a
 //! silence to that alone is told, and which of them is silent. A failure of the server behind is a gap: it may fail for
 //! that one name, and dnsmasq passes it on to nobody.
 //! Unasked it is told where the server behind is a dnsmasq of the site whose
@@ -28,7 +30,7 @@
 //! * `dns-port53-blocked`: not even dnsmasq's own version is told.
 //!
 //! ## Fix
-//! Where the server behind refuses, have it serve the hosts' addresses, or name another (`dns_server` in nova.conf).
+//! Where the server behind refuses or fails at every name, have it serve the hosts' addresses, or name another (`dns_server` in nova.conf).
 //! Where dnsmasq alone fails, look at its arguments (`--server`, `--no-resolv`) and restart it. Where questions for
 //! IPv6 addresses are swallowed, look for a filter before the server that is silent, or name another.
 //!
@@ -47,14 +49,16 @@ use model::service::Dnsmasq;
 use sim::World;
 
 use crate::crowded;
+use crate::diagnose::is_probe_of;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ipv6_names::{self, Withheld};
 use crate::ladder::{Purpose, Rung};
-use crate::looked_up::{self, is_version, of, rcode, upstreams};
+use crate::looked_up::{self, Word, is_version, of, rcode, upstreams, word};
 use crate::restart;
 use crate::said;
+use crate::servers_behind;
 use crate::view::View;
 
 /// Looks for resolvers that answer for themselves alone: one finding a place.
@@ -63,7 +67,8 @@ pub fn check(view: &View) -> Vec<Found> {
     // Wired once, and only where a look-up fails.
     let read = LazyCell::new(|| World::new(view.read, view.intent()));
     for rung in view.rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver) {
-        let new = failing(view, rung, &read)
+        let new = servers_behind::useless(view, rung)
+            .or_else(|| failing(view, rung, &read))
             .or_else(|| asks_the_ignorant(view, rung))
             .or_else(|| tells_no_ipv6(view, rung, &read));
         let Some(new) = new else { continue };
@@ -83,12 +88,13 @@ fn failing<'v>(
     let asked = || of(view, &rung.from, rung.to);
     let is_there = asked().any(|probe| is_version(probe) && probe.received > 0);
     let lookup = asked().find(|probe| looked_up::reverse(probe).is_some()).filter(|_| is_there)?;
+    let server = dns::server(view.world, rung.instance)?;
+    let lookup = whole(view, &server, (rung, lookup))?;
     let upstreams = upstreams(view, rung);
-    // Where a walk or a silence says more, it is told there.
-    if upstreams
-        .iter()
-        .any(|(walk, probe)| walk.answer.paths.iter().any(|p| p.stop().is_some()) || is_silent(*probe))
-    {
+    // Where a walk or a silence says more, it is told there; what now and then lets a packet pass has let ours.
+    let is_lossy =
+        |walk: &Rung| walk.undecided().is_some() || walk.answer.paths.iter().any(|p| p.stop().is_some());
+    if upstreams.iter().any(|(walk, probe)| is_lossy(walk) || is_silent(*probe)) {
         return None;
     }
     let behind: Vec<&ProbeResult> = upstreams.iter().filter_map(|(_, probe)| *probe).collect();
@@ -96,7 +102,6 @@ fn failing<'v>(
     if behind.is_empty() || !fails(lookup, &behind) {
         return None;
     }
-    let server = dns::server(view.world, rung.instance)?;
     // Whom its own host forbids to ask answers that it refuses; what gets lost on the way says nothing at all.
     let is_silent = rcode(lookup).is_none();
     if (is_silent && crowded::lost_some(view)) || crowded::takes_some(view, &server.host.name, read) {
@@ -268,18 +273,40 @@ fn is_silent(probe: Option<&ProbeResult>) -> bool {
     probe.is_some_and(|probe| probe.received == 0)
 }
 
+/// The look-up, or where its answer was cut short and nobody could fetch the whole of it in the instance's name, what
+/// came of that from the resolver's own host. `None` where why nobody answers over TCP is told of that question.
+fn whole<'v>(
+    view: &View<'v>,
+    server: &dns::Server,
+    (rung, lookup): (&Rung, &'v ProbeResult),
+) -> Option<&'v ProbeResult> {
+    let over_tcp =
+        |other: &&Rung| other.instance == rung.instance && matches!(other.purpose, Purpose::ResolverTcp(_));
+    let is_lost = |other: &Rung| {
+        let mut asked = view.probes.iter().filter(|probe| is_probe_of(probe, other)).peekable();
+        let is_asked = asked.peek().is_some();
+        other.answer.paths.iter().any(|path| path.stop().is_some())
+            || (is_asked && !asked.any(|probe| probe.received > 0 && !probe.is_refused()))
+    };
+    let is_cut_short = matches!(word(lookup)?, Word::CutShort | Word::NoTcp);
+    if is_cut_short && view.rungs.iter().filter(over_tcp).any(is_lost) {
+        return None;
+    }
+    let at_home = of(view, &server.host.name, rung.to).find(|probe| looked_up::reverse(probe).is_some());
+    Some(at_home.filter(|_| word(lookup) == Some(Word::CutShort)).unwrap_or(lookup))
+}
+
 /// Refused by anybody, or worse than what the servers behind answer. dnsmasq passes a refusal on to those who ask with
 /// EDNS, as dig does; others, as most programs are, hear nothing.
 fn fails(lookup: &ProbeResult, behind: &[&ProbeResult]) -> bool {
-    let is_known = |probe: &&ProbeResult| {
-        matches!(rcode(probe), Some(Rcode::NoError | Rcode::NxDomain | Rcode::Refused))
-    };
-    match rcode(lookup) {
-        // What came and cannot be read, or was cut short, is no failure to find out.
-        None if lookup.received > 0 => false,
-        Some(Rcode::NoError | Rcode::NxDomain) => false,
-        Some(Rcode::Refused) => true,
-        Some(Rcode::ServFail | Rcode::Other(_)) | None => behind.iter().any(is_known),
+    let is_known = |probe: &&ProbeResult| matches!(word(probe), Some(Word::Told | Word::Refused));
+    match word(lookup) {
+        // Whoever wants the whole of it may have it.
+        None | Some(Word::CutShort | Word::Told) => false,
+        Some(Word::Refused) => true,
+        Some(Word::Failed(_) | Word::NoTcp | Word::Unreadable(_) | Word::Strays(_) | Word::Nothing) => {
+            behind.iter().any(is_known)
+        }
     }
 }
 

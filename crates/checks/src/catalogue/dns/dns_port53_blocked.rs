@@ -69,14 +69,14 @@ pub(crate) fn blocking<'s>(ns: &Netns, stopped: &Stopped<'s>) -> Option<&'s Rule
         .matches
         .iter()
         .any(|m| matches!(&m.test, Test::DestinationPort(ports) if !m.negated && holds(ports)));
-    let asks = matches!(stopped.rung.purpose, Purpose::Resolver | Purpose::ResolverTcp);
+    let asks = matches!(stopped.rung.purpose, Purpose::Resolver | Purpose::ResolverTcp(_));
     let asks = asks && rule.hook == Hook::Input;
     (asks && names_it && !nova::wrote(rule)).then_some(rule)
 }
 
 fn finding<'f>(view: &View<'f>, ns: &Netns, stopped: Stopped<'f>, rule: &RuleRef) -> Fault<'f> {
     let owner = owner::of(ns, rule);
-    let (what, port) = if stopped.rung.purpose == Purpose::ResolverTcp {
+    let (what, port) = if matches!(stopped.rung.purpose, Purpose::ResolverTcp(_)) {
         ("what instances fetch over TCP of answers that were cut short", "tcp/53")
     } else {
         ("what instances ask their resolver", "udp/53")
@@ -105,6 +105,7 @@ fn finding<'f>(view: &View<'f>, ns: &Netns, stopped: Stopped<'f>, rule: &RuleRef
 mod tests {
     use model::netfilter::{Match, Test};
 
+    use crate::Symptom;
     use crate::fixture::{broken, codes, connected, cut_short, drops, healthy, lacks, udp_by};
 
     #[test]
@@ -122,13 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_takes_tcp_is_told_where_an_answer_was_cut_short() {
+    fn a_rule_that_takes_tcp_is_told_whether_or_not_an_answer_was_cut_short() {
         let mut cloud = healthy();
         let port = Match { negated: false, test: Test::DestinationPort(vec![(53, 53)]) };
         let tcp = Match { negated: false, test: Test::Protocol(6) };
         let rule = drops("-A INPUT -p tcp -m tcp --dport 53 -j DROP", vec![tcp, port]);
         cloud.chain("compute1", "filter", "INPUT").rules.insert(0, rule);
-        assert_eq!(codes(&cloud.diagnose("web1")), [""; 0], "nothing is too large for UDP");
+        for symptom in [Symptom::Auto, Symptom::Dns] {
+            let found = cloud.diagnose_for("web1", symptom);
+            assert_eq!(codes(&found), ["dns-port53-blocked compute1//br100"], "{symptom:?}");
+        }
         let found = cloud.diagnose_with("web1", &[cut_short("web1", [10, 0, 0, 42].into())]);
         assert_eq!(codes(&found), ["dns-port53-blocked compute1//br100"]);
         assert!(found.findings[0].summary.contains("takes tcp/53"), "{:?}", found.findings[0]);

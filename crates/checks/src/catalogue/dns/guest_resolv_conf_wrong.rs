@@ -13,7 +13,7 @@
 //!
 //! ## What it looks like
 //! `dig @GATEWAY` in the instance works, `ping NAME` does not; on its tap questions to that address, or ARP
-//! for it, repeat.
+//! for it, repeat. ssh to the instance prompts late (`--symptom ssh`): sshd looks up its client's name by that server.
 //!
 //! ## Nearest look-alikes
 //! * `dnsmasq-not-running`, `dns-port53-blocked`: `dig @GATEWAY` fails too.
@@ -27,9 +27,13 @@
 //! ## References
 //! resolv.conf(5); ip-netns(8) on /etc/netns/NAME; dnsmasq(8) `--dhcp-option`.
 
+use std::net::IpAddr;
+
 use model::finding::{Confidence, EvidenceKind};
 use model::path::{Direction, Exchange, Stage};
+use model::service::ResolvConf;
 
+use super::ssh_slow_reverse_dns;
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -78,7 +82,12 @@ fn wrong(view: &View, rung: &Rung) -> Option<Found> {
     let fault = Fault {
         code: "guest-resolv-conf-wrong",
         hop: at(inside, &device, Stage::Instance),
-        summary: format!("{} asks {} for names, which does not answer", instance.name, rung.to),
+        summary: format!(
+            "{} asks {} for names, which does not answer{}",
+            instance.name,
+            rung.to,
+            prompt_delay(view, rung, conf)
+        ),
         cause: format!("its resolv.conf names {}, and not its network's server {gateway}", rung.to),
         confidence: if stopped.is_some() { Confidence::Proven } else { Confidence::Likely },
         evidence,
@@ -95,10 +104,30 @@ fn wrong(view: &View, rung: &Rung) -> Option<Found> {
     Some(fault.found().breaks(Exchange::Dns, Direction::Both))
 }
 
+/// Where ssh is complained of: for how long sshd waits in vain for its client's name, by those that stand in the file
+/// before the first that answers (resolv.conf(5)).
+fn prompt_delay(view: &View, rung: &Rung, conf: &ResolvConf) -> String {
+    let own = || view.rungs.iter().filter(|other| other.instance == rung.instance);
+    let of_ssh =
+        |other: &Rung| matches!(other.purpose, Purpose::Ssh(_) | Purpose::ServedSsh | Purpose::Reverse(_));
+    let is_mute = |server: &IpAddr| own().any(|other| other.to == *server && is_in_vain(view, other));
+    let before = conf.servers.iter().take_while(|server| is_mute(server)).count();
+    let wait = if before < conf.servers.len() {
+        conf.timeout_seconds.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
+    } else {
+        ssh_slow_reverse_dns::budget(conf).0
+    };
+    if wait == 0 || !own().any(of_ssh) {
+        return String::new();
+    }
+    format!(": ssh to it prompts up to {wait} s late, for sshd looks up its client's name (`UseDNS`)")
+}
+
 #[cfg(test)]
 mod tests {
     use model::service::ResolvConf;
 
+    use crate::Symptom;
     use crate::fixture::{Cloud, broken, codes, healthy, lacks};
 
     fn asking(servers: &[&str]) -> Cloud {
@@ -114,6 +143,20 @@ mod tests {
         let diagnosis = broken("guest-resolv-conf-wrong").diagnose("web1");
         assert_eq!(codes(&diagnosis), ["guest-resolv-conf-wrong web1//eth0"]);
         assert_eq!(diagnosis.findings[0].instances, ["web1"]);
+    }
+
+    #[test]
+    fn sshd_waits_for_it_and_for_how_long_is_told() {
+        let told = |servers: &[&str]| {
+            let found = asking(servers).diagnose_for("web1", Symptom::Ssh);
+            assert_eq!(codes(&found), ["guest-resolv-conf-wrong web1//eth0"], "{servers:?}");
+            found.findings[0].summary.clone()
+        };
+        assert!(told(&["10.0.0.77"]).contains("prompts up to 10 s late"));
+        assert!(told(&["10.0.0.77", "10.0.0.42"]).contains("prompts up to 5 s late"));
+        assert!(!told(&["10.0.0.42", "10.0.0.77"]).contains("ssh"));
+        let found = asking(&["10.0.0.42"]).diagnose_for("web1", Symptom::Ssh);
+        assert_eq!(codes(&found), [""; 0]);
     }
 
     #[test]

@@ -203,7 +203,7 @@ pub(crate) fn told_as(lost: Finding, instance: &str, inside: Option<&Netns>) -> 
 }
 
 /// How long a look-up waits at most, in seconds, and how that comes about.
-fn budget(conf: &ResolvConf) -> (u32, String) {
+pub(crate) fn budget(conf: &ResolvConf) -> (u32, String) {
     let servers = u32::try_from(conf.servers.len()).unwrap_or(u32::MAX).max(1);
     let wait = conf.timeout_seconds.saturating_mul(conf.attempts.max(1)).saturating_mul(servers);
     let times = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
