@@ -156,8 +156,15 @@ fn questions_for_names_and_connections() {
     watch.add(Exchange::Tcp, port.into()).unwrap();
     let at = |port| SocketAddr::new(chain.far().into(), port);
     let (question, transport) = (dns::Question::Version, dns::Transport::Udp);
-    let plan =
-        dns::DnsPlan { question, server: at(53), transport, id: Some(id), own_port: 0, timeout: SHORT };
+    let plan = dns::DnsPlan {
+        question,
+        server: at(53),
+        transport,
+        id: Some(id),
+        own_port: 0,
+        timeout: SHORT,
+        again: None,
+    };
     dns::ask(&chain.asker(), &plan).unwrap();
     tcp::connect_from(&chain.asker(), port, at(22), SHORT).unwrap();
     let told = watch.finish().unwrap();
