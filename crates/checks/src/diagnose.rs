@@ -113,6 +113,7 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             queues: case.queues,
             watches: &watches,
             holders: case.holders,
+            drops: case.drops,
             claimed: None,
         };
         let mut taken = log.take(look(&view), &view, round);

@@ -1,9 +1,10 @@
 //! What a check looks at: the facts, the intent, and every stop of every walk.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::intent::{Instance, Network, Vif};
+use model::kernel_drop::KernelDrop;
 use model::link::Link;
 use model::path::{Direction, Exchange, Hop, Place, Stage, Stop};
 use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen};
@@ -39,6 +40,8 @@ pub struct View<'v> {
     pub watches: &'v [DeviceWatch],
     /// Who answered for the addresses in question.
     pub holders: &'v [Holders],
+    /// Where the kernel dropped what was really asked, and ARP that it waits for.
+    pub drops: &'v [KernelDrop],
     /// On the last pass of the last round: the stops that some finding already accounts for.
     pub claimed: Option<&'v [Claim]>,
 }
@@ -102,6 +105,7 @@ impl<'v> View<'v> {
             queues: &[],
             watches: &[],
             holders: &[],
+            drops: &[],
             claimed: None,
         }
     }
@@ -140,6 +144,18 @@ impl<'v> View<'v> {
     /// The first stop that this holds for.
     pub fn stop(&self, holds: impl Fn(&Stopped) -> bool) -> Option<Stopped<'v>> {
         self.stops().find(|s| holds(s))
+    }
+
+    /// The answer to a question for a neighbour that the kernel of this namespace dropped at a device where it had come
+    /// in: whoever was asked is there.
+    pub(crate) fn dropped_answer(&self, ns: &Netns, device: &str, ip: IpAddr) -> Option<&'v KernelDrop> {
+        let is_here = |drop: &KernelDrop| {
+            drop.owner.as_ref().is_some_and(|owner| (&owner.machine, &owner.netns) == (&ns.machine, &ns.name))
+        };
+        self.drops.iter().find(|drop| {
+            let is_answer = drop.exchange == Exchange::Arp && drop.direction == Direction::Reply;
+            is_answer && drop.to == ip && drop.device == device && is_here(drop)
+        })
     }
 
     /// Where a rung begins in the ladder's order: before whatever its walk or a later one dies of.

@@ -78,6 +78,7 @@ mod guest_wrong_gateway;
 mod guest_wrong_ip;
 mod hairpin_ipv6_dad;
 mod hairpin_off;
+mod host_neigh_wrong;
 mod host_subnet_overlap;
 mod input_blocks_dhcp;
 mod ip_forward_0;
@@ -242,6 +243,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     dns_answer_wrong::FAULT,
     dns_name_withheld::FAULT,
     metadata_service_fails::FAULT,
+    host_neigh_wrong::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,
@@ -257,7 +259,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 103;
+const OF_ALL: usize = 104;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

@@ -71,7 +71,7 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 103] = [
+const SYMPTOMS: [(&str, Symptom); 104] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
@@ -175,6 +175,7 @@ const SYMPTOMS: [(&str, Symptom); 103] = [
     ("dns-answer-wrong", Symptom::WrongName),
     ("dns-name-withheld", Symptom::NoNames),
     ("metadata-service-fails", Symptom::NoMetadata),
+    ("host-neigh-wrong", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

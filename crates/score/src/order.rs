@@ -90,7 +90,16 @@ const ORDER: [(Met, &[&str]); 22] = [
         ],
     ),
     (Gateway, &["conntrack-full", "neigh-table-overflow"]),
-    (BackToWeb1, &["fdb-static-stale", "flood-off-unknown-unicast", "guest-firewall", "foreign-rule-bends"]),
+    (
+        BackToWeb1,
+        &[
+            "host-neigh-wrong",
+            "fdb-static-stale",
+            "flood-off-unknown-unicast",
+            "guest-firewall",
+            "foreign-rule-bends",
+        ],
+    ),
     (InsideOutward, &["guest-no-default-route", "guest-wrong-gateway"]),
     (
         Routed,

@@ -38,7 +38,7 @@ pub const GUESTS: [Row; 6] = [
 ];
 
 /// The way to the outside.
-pub const WAY_OUT: [Row; 16] = [
+pub const WAY_OUT: [Row; 17] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
     ("link-queue-drops", "compute1//eth0"),
@@ -51,6 +51,7 @@ pub const WAY_OUT: [Row; 16] = [
     ("policy-route-wrong", "compute1//virbr0"),
     ("host-subnet-overlap", "compute1//docker0"),
     ("arp-ignore", "compute1//br100"),
+    ("host-neigh-wrong", "compute1//br100"),
     ("ext-gateway-not-forwarding", "gw//eth0"),
     ("ext-no-return-route", "external//eth0"),
     ("ext-server-down", "external//eth0"),

@@ -9,7 +9,7 @@
 //! ## How hopline knows
 //! The default gateway is the right one, the uplink has its carrier, and the gateway's link is seen
 //! to be down; or, where the gateway cannot be looked into, its neighbour entry is FAILED and nothing
-//! names another gateway.
+//! names another gateway. It is not told where the kernel is seen to drop the gateway's answer on the host itself.
 //!
 //! ## What it looks like
 //! `ip neigh`: `203.0.113.1 dev eth0 FAILED`, the same on every host.
@@ -17,6 +17,7 @@
 //! ## Nearest look-alikes
 //! * `default-route-wrong-gw`: the route names an address that nobody has.
 //! * `uplink-no-carrier`: one host only, and its own link says so.
+//! * `xdp-drop`: the gateway answers, and its answers die on the host's own link.
 //!
 //! ## Fix
 //! Bring the gateway up, or call whoever runs it. Nothing on the hosts mends it.
@@ -52,6 +53,8 @@ pub fn check(view: &View) -> Vec<Found> {
                 seen_down(view, view.world.ns(id.ns), link)
             }
             Some(Station::Guest { .. }) => continue,
+            // What is dropped here has been answered.
+            None if view.dropped_answer(ns, &uplink.name, via.into()).is_some() => continue,
             None => match unanswered(ns, uplink, via) {
                 Some(dead) if uplinks::meant_gateway(view, ns, uplink).is_none_or(|meant| meant == via) => {
                     dead
@@ -128,9 +131,11 @@ fn unanswered(ns: &Netns, uplink: &Link, via: std::net::Ipv4Addr) -> Option<Dead
 #[cfg(test)]
 mod tests {
     use model::finding::Confidence;
+    use model::kernel_drop::KernelDrop;
+    use model::path::{Direction, Exchange};
     use model::route::{Neighbour, NeighbourState};
 
-    use crate::fixture::{broken, codes, lacks, minicloud};
+    use crate::fixture::{Cloud, broken, codes, dropped_at, lacks, minicloud};
 
     #[test]
     fn fires_on_the_gateway_whose_link_is_down() {
@@ -139,6 +144,34 @@ mod tests {
 
     #[test]
     fn is_only_likely_where_the_gateway_cannot_be_looked_into() {
+        let cloud = unanswered();
+        let diagnosis = cloud.diagnose("inst1");
+        assert_eq!(codes(&diagnosis), ["ext-gateway-down host//eth0"]);
+        assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn an_answer_that_is_dropped_on_the_host_clears_the_gateway() {
+        let mut cloud = unanswered();
+        cloud.drops = vec![KernelDrop {
+            from: "203.0.113.2".to_owned(),
+            to: [203, 0, 113, 1].into(),
+            exchange: Exchange::Arp,
+            octets: None,
+            direction: Direction::Reply,
+            ..dropped_at("host", "eth0", ("NETFILTER_DROP", "nft_do_chain"))
+        }];
+        assert!(lacks(&cloud.diagnose("inst1"), "ext-gateway-down"));
+        // The question is another thing, and so is what another host lost.
+        cloud.drops[0].direction = Direction::Request;
+        assert!(!lacks(&cloud.diagnose("inst1"), "ext-gateway-down"));
+        cloud.drops[0].direction = Direction::Reply;
+        cloud.drops[0].owner.as_mut().unwrap().machine = "host2".to_owned();
+        assert!(!lacks(&cloud.diagnose("inst1"), "ext-gateway-down"));
+    }
+
+    /// A cloud whose gateway cannot be looked into, and has not answered.
+    fn unanswered() -> Cloud {
         let mut cloud = minicloud();
         cloud.snapshot.hosts.retain(|h| h.name != "gw");
         cloud.snapshot.netns.retain(|n| n.machine != "gw");
@@ -147,9 +180,7 @@ mod tests {
         neighbours.retain(|n| n.link != link);
         let ip = "203.0.113.1".parse().unwrap();
         neighbours.push(Neighbour { link, ip, mac: None, state: NeighbourState::Failed, proxy: false });
-        let diagnosis = cloud.diagnose("inst1");
-        assert_eq!(codes(&diagnosis), ["ext-gateway-down host//eth0"]);
-        assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+        cloud
     }
 
     #[test]

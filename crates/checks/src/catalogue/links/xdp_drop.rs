@@ -9,7 +9,8 @@
 //! ## How hopline knows
 //! A program is attached to a link on the way, what was really asked got no answer, and the walk would pass if the
 //! program were not there. What the program does is not read, so this is likely and not proven; without asking, the
-//! diagnosis stays undetermined. Where any question gets its answer through that link, the program lets packets pass,
+//! diagnosis stays undetermined. Where a neighbour is FAILED behind that link and the kernel is seen to drop its answers
+//! there by XDP, this is proven, and the neighbour is well. Where any question gets its answer through that link, the program lets packets pass,
 //! and is not blamed for the others.
 //!
 //! ## What it looks like
@@ -28,15 +29,17 @@
 //! ip-link(8) `xdp`; `net/core/dev.c` `do_xdp_generic`; xdp-project/xdp-tools#456.
 
 use model::Netns;
-use model::finding::Confidence;
+use model::finding::{Confidence, Evidence, Remedy};
 use model::link::Link;
-use model::path::{Direction, Disposition, Place};
+use model::path::{Direction, Disposition, Place, Stop};
 
+use crate::dropped;
 use crate::evidence;
 use crate::found::{Fault, Found};
 use crate::ladder::{self, Rung};
-use crate::mend::{Mend, Setting};
-use crate::view::View;
+use crate::mend::{Entry, Mend, Setting};
+use crate::restart::typed;
+use crate::view::{Stopped, View};
 
 /// Looks for questions that were asked in vain and whose walk cannot tell what a program does: one finding a link.
 pub fn check(view: &View) -> Vec<Found> {
@@ -45,10 +48,68 @@ pub fn check(view: &View) -> Vec<Found> {
         let Some((place, ns, link)) = undecided_at(view, rung) else { continue };
         let is_told = found.iter().any(|f| f.finding.hop.same_device(place));
         if !is_told && !lets_pass(view, place) {
-            found.extend(dropped(view, rung, place, (ns, link)));
+            found.extend(silenced(view, rung, place, (ns, link)));
+        }
+    }
+    for stopped in view.stops() {
+        let place = &stopped.hop.at;
+        if !found.iter().any(|f| f.finding.hop.same_device(place)) {
+            found.extend(answer_dropped(view, stopped));
         }
     }
     found
+}
+
+/// A neighbour has answered that counts as one that does not, since a program had its answer.
+fn answer_dropped(view: &View, stopped: Stopped) -> Option<Found> {
+    let Stop::NeighbourUnresolved { ip, .. } = stopped.stop else { return None };
+    let place = &stopped.hop.at;
+    let ns = view.netns_at(place)?;
+    let link = ns.link_named(&place.device).filter(|link| link.xdp)?;
+    let drop = view.dropped_answer(ns, &link.name, *ip)?;
+    // Each driver that runs programs itself has a function of its own (`veth_xdp_rcv_skb`).
+    (drop.reason == "XDP" || drop.function.contains("xdp")).then_some(())?;
+    let (machine, device) = (ns.machine.clone(), link.name.clone());
+    let neighbour = Entry::Neighbour { device: device.clone(), ip: *ip };
+    let fault = Fault {
+        code: "xdp-drop",
+        hop: place.clone(),
+        summary: format!(
+            "{} of {} gets nothing: an XDP program on it drops what comes, the answers of {ip} among it",
+            link.name, ns.machine
+        ),
+        cause: format!("an XDP program is attached to {}, and the kernel is seen to drop by it", link.name),
+        confidence: Confidence::Proven,
+        evidence: vec![attached(ns, link), dropped::evidence(drop)],
+        owner: "operator",
+        remedy: vec![removed(ns, link)],
+        instances: view.hit_at(place),
+        stopped: Some(stopped),
+        mend: vec![
+            Mend::Set { machine: machine.clone(), device, setting: Setting::NoXdp },
+            Mend::Forget { machine, entry: neighbour },
+        ],
+    };
+    Some(fault.found())
+}
+
+/// That there is a program.
+fn attached(ns: &Netns, link: &Link) -> Evidence {
+    evidence::state(
+        ns,
+        &format!("ip -d link show dev {}", typed(&link.name)),
+        format!("{} has xdp", link.name),
+    )
+}
+
+/// How it goes.
+fn removed(ns: &Netns, link: &Link) -> Remedy {
+    evidence::remedy(
+        ns,
+        &format!("ip link set dev {} xdp off", typed(&link.name)),
+        "",
+        "after a look at what attached it (bpftool net), which alone can put it back",
+    )
 }
 
 /// Some question whose walk cannot tell there either was answered.
@@ -66,7 +127,7 @@ fn undecided_at<'v>(view: &View<'v>, rung: &'v Rung) -> Option<(&'v Place, &'v N
     Some((&last.at, ns, link))
 }
 
-fn dropped(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link)) -> Option<Found> {
+fn silenced(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link)) -> Option<Found> {
     let silent = view.silent(rung)?;
     let (machine, device) = (ns.machine.clone(), link.name.clone());
     let without = Mend::Set { machine, device, setting: Setting::NoXdp };
@@ -83,18 +144,9 @@ fn dropped(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link))
         ),
         cause: format!("an XDP program is attached to {}, and everything else would let it pass", link.name),
         confidence: Confidence::Likely,
-        evidence: vec![evidence::state(
-            ns,
-            &format!("ip -d link show dev {}", link.name),
-            format!("{} has xdp", link.name),
-        )],
+        evidence: vec![attached(ns, link)],
         owner: "operator",
-        remedy: vec![evidence::remedy(
-            ns,
-            &format!("ip link set dev {} xdp off", link.name),
-            "",
-            "after a look at what attached it (bpftool net), which alone can put it back",
-        )],
+        remedy: vec![removed(ns, link)],
         instances: vec![instance.name.clone()],
         stopped: None,
         mend: vec![without],
@@ -104,10 +156,13 @@ fn dropped(view: &View, rung: &Rung, place: &Place, (ns, link): (&Netns, &Link))
 
 #[cfg(test)]
 mod tests {
-    use model::finding::Outcome;
+    use model::finding::{Confidence, Outcome};
+    use model::kernel_drop::KernelDrop;
+    use model::path::{Direction, Exchange};
     use model::probe::PING_OCTETS;
+    use model::route::{Neighbour, NeighbourState};
 
-    use crate::fixture::{broken, codes, healthy, inject, lacks, pinged};
+    use crate::fixture::{broken, codes, dropped_at, healthy, inject, lacks, minicloud, pinged};
 
     #[test]
     fn fires_where_a_program_is_attached_and_nobody_answers() {
@@ -120,6 +175,34 @@ mod tests {
         assert_eq!(codes(&broken("xdp-drop").diagnose_with("web1", &answered)), [""; 0]);
         let unasked = broken("xdp-drop").diagnose_with("web1", &[]);
         assert_eq!((codes(&unasked).len(), unasked.outcome), (0, Outcome::Undetermined));
+    }
+
+    #[test]
+    fn fires_where_the_kernel_drops_the_answers_of_a_neighbour_that_is_failed() {
+        let mut cloud = minicloud();
+        cloud.snapshot.hosts.retain(|h| h.name != "gw");
+        cloud.snapshot.netns.retain(|n| n.machine != "gw");
+        let (link, gateway) = (cloud.link("host", "eth0").index, [203, 0, 113, 1].into());
+        cloud.link("host", "eth0").xdp = true;
+        let neighbours = &mut cloud.netns("host").neighbours;
+        neighbours.retain(|n| n.link != link);
+        let state = NeighbourState::Failed;
+        neighbours.push(Neighbour { link, ip: gateway, mac: None, state, proxy: false });
+        // What the program does nobody knows: the gateway may be down as well.
+        assert_eq!(codes(&cloud.diagnose("inst1")), ["ext-gateway-down host//eth0"]);
+        cloud.drops = vec![KernelDrop {
+            from: "203.0.113.2".to_owned(),
+            to: gateway,
+            exchange: Exchange::Arp,
+            octets: None,
+            direction: Direction::Reply,
+            ..dropped_at("host", "eth0", ("NOT_SPECIFIED", "veth_xdp_rcv_skb"))
+        }];
+        let told = cloud.diagnose("inst1");
+        assert_eq!(codes(&told), ["xdp-drop host//eth0"]);
+        assert_eq!(told.findings[0].confidence, Confidence::Proven);
+        cloud.link("host", "eth0").xdp = false;
+        assert!(lacks(&cloud.diagnose("inst1"), "xdp-drop"), "there is no program");
     }
 
     #[test]
