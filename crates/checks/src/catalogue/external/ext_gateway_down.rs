@@ -53,8 +53,9 @@ pub fn check(view: &View) -> Vec<Found> {
                 seen_down(view, view.world.ns(id.ns), link)
             }
             Some(Station::Guest { .. }) => continue,
-            // What is dropped here has been answered.
+            // What is dropped here has been answered, and a program that drops what comes drops answers as well.
             None if view.dropped_answer(ns, &uplink.name, via.into()).is_some() => continue,
+            None if is_rid_of_xdp(view, ns, uplink) => continue,
             None => match unanswered(ns, uplink, via) {
                 Some(dead) if uplinks::meant_gateway(view, ns, uplink).is_none_or(|meant| meant == via) => {
                     dead
@@ -86,6 +87,13 @@ pub fn check(view: &View) -> Vec<Found> {
         found.push(fault.found());
     }
     found
+}
+
+/// An XDP program on the uplink was found to be at fault, and is taken off in the model.
+fn is_rid_of_xdp(view: &View, ns: &Netns, uplink: &Link) -> bool {
+    let is_ns = |read: &&Netns| (&read.machine, &read.name) == (&ns.machine, &ns.name);
+    let read = view.read.netns.iter().find(is_ns).and_then(|read| read.link(uplink.index));
+    !uplink.xdp && read.is_some_and(|read| read.xdp)
 }
 
 struct Dead {

@@ -8,7 +8,9 @@
 //!
 //! ## How hopline knows
 //! A router of the site has a neighbour entry for the floating address whose MAC no link of the host wears that carries
-//! the address. Where the address is pinged from outside and answers, it is not told, nor where two hosts carry it.
+//! the address. Where no router can be looked into, frames for the address are seen to come to the right host's uplink
+//! and to be dropped there by the kernel as another station's (`OTHERHOST`): that they get there at all is a switch's
+//! doing that does not know the old MAC, and it is likely. Where the address is pinged from outside and answers, it is not told, nor where two hosts carry it.
 //!
 //! ## What it looks like
 //! On the router: `ip neigh show FLOATING` with an old MAC. On the public switch: frames to that MAC. The right host's
@@ -27,13 +29,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::finding::Confidence;
+use model::finding::{Confidence, Remedy};
 use model::intent::Instance;
+use model::kernel_drop::KernelDrop;
 use model::path::{Direction, Exchange, Stage};
 use model::route::{Neighbour, NeighbourState};
 use model::{Mac, Netns};
 
 use crate::catalogue::firewall::float_on_two_hosts;
+use crate::dropped;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung};
@@ -47,7 +51,11 @@ pub fn check(view: &View) -> Vec<Found> {
     let moved = floating.filter(|(instance, ip)| {
         !float_on_two_hosts::tells(view, IpAddr::V4(*ip)) && !is_reached(view, instance, *ip)
     });
-    moved.flat_map(|(instance, ip)| stale(view, instance, ip)).collect()
+    let told = |(instance, ip): (&Instance, Ipv4Addr)| {
+        let by_entry = stale(view, instance, ip);
+        if by_entry.is_empty() { misaddressed(view, instance, ip).into_iter().collect() } else { by_entry }
+    };
+    moved.flat_map(told).collect()
 }
 
 /// Somebody outside asked the address and was answered: whatever the entry says, it does no harm.
@@ -109,12 +117,7 @@ fn taken_elsewhere(
         evidence: vec![evidence::neighbour(router, link, ip), evidence::link(holder, uplink)],
         owner: "network team",
         remedy: vec![
-            evidence::remedy(
-                holder,
-                &format!("arping -U -c 3 -I {} -s {ip} {ip}", uplink.name),
-                "",
-                "tells everybody; an entry set by hand believes nobody",
-            ),
+            announced(holder, &uplink.name, ip),
             evidence::remedy(
                 router,
                 &format!("ip neigh del {ip} dev {}", link.name),
@@ -132,12 +135,77 @@ fn taken_elsewhere(
     Some(fault.found().breaks(Exchange::Icmp, Direction::Both))
 }
 
+/// What is for the address comes to its host in frames for another station, whose MAC some router beyond has for it.
+fn misaddressed(view: &View, instance: &Instance, ip: Ipv4Addr) -> Option<Found> {
+    let holder = holder(view, ip)?;
+    let carried = holder.addresses.iter().find(|a| a.net.addr() == IpAddr::V4(ip))?;
+    let uplink = holder.link(carried.link)?;
+    let right = uplink.mac?;
+    let is_here = |drop: &KernelDrop| {
+        let owner = drop.owner.as_ref().map(|owner| (&owner.machine, &owner.netns));
+        owner == Some((&holder.machine, &holder.name)) && drop.device == uplink.name
+    };
+    // The answer to what left translated, or the question to the address itself.
+    let is_for_it = |drop: &KernelDrop| drop.to == IpAddr::V4(ip) || drop.direction == Direction::Reply;
+    let of_rung = |rung: &Rung| {
+        let is_its = |drop: &&KernelDrop| {
+            drop.reason == "OTHERHOST"
+                && (&drop.from, drop.to) == (&rung.from, rung.to)
+                && is_here(drop)
+                && is_for_it(drop)
+        };
+        view.drops.iter().find(is_its).filter(|_| view.silent(rung).is_some())
+    };
+    let (rung, drop) = view.rungs_of(instance).find_map(|rung| Some((rung, of_rung(rung)?)))?;
+    let (name, host, link) = (&instance.name, &holder.machine, &uplink.name);
+    let fault = Fault {
+        code: "stale-arp-after-float-move",
+        hop: at(holder, link, Stage::Wire),
+        summary: format!(
+            "what is for {ip} of {name} comes to {link} of {host} in frames for another station"
+        ),
+        cause: format!(
+            "who sends it beyond {link} takes {ip} to be at another MAC than {right}: an entry from before the address \
+             moved, or set by hand"
+        ),
+        confidence: Confidence::Likely,
+        evidence: vec![dropped::evidence(drop), evidence::link(holder, uplink)],
+        owner: "network team",
+        remedy: vec![
+            announced(holder, link, ip),
+            evidence::advice(
+                format!(
+                    "on the router in front of {link}: ip neigh show {ip}, and ip neigh del where it is wrong"
+                ),
+                "the router asks anew",
+            ),
+        ],
+        instances: vec![name.clone()],
+        stopped: None,
+        mend: Vec::new(),
+    };
+    Some(fault.found().breaks(drop.exchange, drop.direction).met_at(view.beginning_of(rung)))
+}
+
+/// Tells the segment where an address is.
+fn announced(holder: &Netns, link: &str, ip: Ipv4Addr) -> Remedy {
+    evidence::remedy(
+        holder,
+        &format!("arping -U -c 3 -I {link} -s {ip} {ip}"),
+        "",
+        "tells everybody; an entry set by hand believes nobody",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use model::finding::Confidence;
+    use model::kernel_drop::KernelDrop;
+    use model::path::Direction;
     use model::probe::{PING_OCTETS, ProbeResult};
     use model::route::Address;
 
-    use crate::fixture::{broken, codes, lacks, minicloud, pinged};
+    use crate::fixture::{broken, codes, dropped_at, healthy, lacks, minicloud, pinged};
 
     const CODE: &str = "stale-arp-after-float-move";
 
@@ -154,6 +222,28 @@ mod tests {
         let entry = entries.iter_mut().find(|n| n.ip == ip).expect("the router has asked for it");
         entry.mac = "02:00:5e:00:53:01".parse().ok();
         assert_eq!(codes(&cloud.diagnose("inst1")), ["stale-arp-after-float-move gw//eth1"]);
+    }
+
+    #[test]
+    fn where_no_router_is_read_frames_for_another_station_are_likely_to_be_it() {
+        let mut cloud = healthy();
+        for away in ["gw", "isp", "external", "fabric"] {
+            cloud.snapshot.hosts.retain(|h| h.name != away);
+            cloud.snapshot.netns.retain(|n| n.machine != away);
+        }
+        let to = [203, 0, 113, 1].into();
+        cloud.probes = vec![ProbeResult { to, ..pinged("web1", PING_OCTETS, 0) }];
+        let dropped = dropped_at("compute1", "eth0", ("OTHERHOST", "ip_rcv_core"));
+        cloud.drops = vec![KernelDrop { to, direction: Direction::Reply, ..dropped }];
+        let told = cloud.diagnose("web1");
+        assert_eq!(codes(&told), ["stale-arp-after-float-move compute1//eth0"]);
+        assert_eq!(told.findings[0].confidence, Confidence::Likely);
+        // What leaves is not for it, and what is answered is not lost.
+        cloud.drops[0].direction = Direction::Request;
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
+        cloud.drops[0].direction = Direction::Reply;
+        cloud.probes[0].received = 2;
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
     }
 
     #[test]

@@ -108,11 +108,12 @@ fn pinned(view: &View, seat: &Seat) -> Option<Found> {
         stopped,
         mend: vec![Mend::Forget {
             machine: seat.ns.machine.clone(),
-            entry: Entry::Station { device: port, mac },
+            entry: Entry::Station { device: port.clone(), mac },
         }],
     };
     let begun = silent.and_then(|rung| view.beginning_of(rung));
-    Some(fault.found().breaks(Exchange::Icmp, Direction::Both).met_at(begun))
+    let lost_at = at(seat.ns, &port, Stage::Bridge);
+    Some(fault.found().breaks(Exchange::Icmp, Direction::Both).met_at(begun).losing_at(Some(lost_at)))
 }
 
 /// It follows the station once that is heard behind another port.

@@ -34,7 +34,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::link::{FdbKind, Link};
-use model::path::{Direction, Exchange, Hop, Path, Stage};
+use model::path::{Direction, Exchange, Hop, Path, Place, Stage};
 use model::probe::Holders;
 use model::route::{Neighbour, NeighbourState};
 use model::{Mac, Netns};
@@ -131,12 +131,13 @@ fn is_by_hand(entry: &Neighbour) -> bool {
 fn told(view: &View, seat: &Seat, wrong: &Wrong) -> Option<Found> {
     let Wrong { ns, link, ip, entry, taken, right } = *wrong;
     let instance = seat.instance;
-    let of_it = || view.rungs_of(instance).filter(|rung| is_borne(seat, ns, rung));
+    let hop = at(ns, &link.name, Stage::Neighbour);
+    let of_it = || view.rungs_of(instance).filter(|rung| is_borne(seat, &hop, rung));
     if of_it().any(|rung| view.is_answered(rung)) {
         return None;
     }
     let is_sent_by_host =
-        |s: &Stopped| s.rung.answer.paths.get(s.order.1).is_some_and(|path| passes(path, ns));
+        |s: &Stopped| s.rung.answer.paths.get(s.order.1).is_some_and(|path| passes(path, &hop));
     let stopped = view.stop_of(instance, |s| is_misled(s) && is_sent_by_host(s));
     let silent = of_it().find(|rung| view.silent(rung).is_some());
     let is_lost = stopped.is_some() || silent.is_some();
@@ -153,7 +154,7 @@ fn told(view: &View, seat: &Seat, wrong: &Wrong) -> Option<Found> {
     let answered = asked.filter(|held| !held.stations.is_empty()).map(|held| answer(view, held, right));
     let fault = Fault {
         code: "host-neigh-wrong",
-        hop: at(ns, &link.name, Stage::Neighbour),
+        hop: hop.clone(),
         summary: format!(
             "what is for {name} does not get to it from {host}, which takes {ip} to be at {taken}"
         ),
@@ -187,23 +188,17 @@ fn told(view: &View, seat: &Seat, wrong: &Wrong) -> Option<Found> {
     Some(fault.found().breaks(Exchange::Icmp, Direction::Both).met_at(begun))
 }
 
-/// A question whose packets, or answers, this host's own stack sends to one of its addresses.
-fn is_borne(seat: &Seat, ns: &Netns, rung: &Rung) -> bool {
+/// A question whose packets, or answers, go by the host's entry for one of its addresses.
+fn is_borne(seat: &Seat, at: &Place, rung: &Rung) -> bool {
     let is_to = seat.instance.fixed().any(|own| IpAddr::V4(own) == rung.to)
         || seat.vif.floating.iter().any(|floating| IpAddr::V4(floating.address) == rung.to);
-    (is_to || rung.from == seat.instance.name) && rung.answer.paths.iter().any(|path| passes(path, ns))
+    (is_to || rung.from == seat.instance.name) && rung.answer.paths.iter().any(|path| passes(path, at))
 }
 
-/// The host's own stack has the packet on this way: what is only bridged there goes by no neighbour entry of its, nor
-/// does what a client without an address gets.
-fn passes(path: &Path, ns: &Netns) -> bool {
-    let is_stack = |hop: &Hop| match hop.at.stage {
-        Stage::Route | Stage::Nat | Stage::Filter | Stage::Local | Stage::Service | Stage::Neighbour => {
-            hop.at.host == ns.machine && hop.at.netns == ns.name
-        }
-        Stage::Instance | Stage::Bridge | Stage::Wire => false,
-    };
-    !matches!(path.exchange, Exchange::Arp | Exchange::Dhcp) && path.hops.iter().any(is_stack)
+/// The host's own stack looks a neighbour up there: what is only bridged goes by no entry of its.
+fn passes(path: &Path, at: &Place) -> bool {
+    let is_there = |hop: &Hop| hop.at.stage == Stage::Neighbour && hop.at.same_device(at);
+    path.exchange != Exchange::Arp && path.hops.iter().any(is_there)
 }
 
 /// Who answered for the address.

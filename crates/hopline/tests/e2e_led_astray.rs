@@ -1,0 +1,62 @@
+//! What wrong neighbour and FDB entries do to an instance that cannot be entered. Needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cli_support;
+mod support;
+
+use support::closed::Closed;
+use support::report::{list, text};
+use support::{eventually, run, typed};
+
+#[test]
+fn an_entry_of_the_host_with_another_mac_is_told_and_its_fix_mends_it() {
+    let closed = Closed::up("na");
+    for state in ["permanent", "reachable"] {
+        closed.on_host(&format!("ip neigh replace 10.0.2.24 lladdr 02:00:00:00:00:01 dev br100 nud {state}"));
+        let report = closed.report(&["diagnose", "web1"]);
+        report.assert_finds(&["host-neigh-wrong compute1//br100"], state);
+        let finding = &report.json["findings"][0];
+        assert_eq!(text(&finding["confidence"]), "proven", "{finding:#}");
+        let wanted = format!("10.0.2.24 dev br100 lladdr 02:00:00:00:00:01 {}", state.to_uppercase());
+        assert_eq!(text(&finding["evidence"][0]["text"]), wanted);
+        assert_eq!(typed([&finding["remedy"][0]["command"]].into_iter()), Vec::<String>::new());
+        closed.report(&["diagnose", "web1"]).assert_healthy("the host has asked anew");
+    }
+    // Who can look inside is told the same.
+    closed.lab.break_fault("host-neigh-wrong");
+    let open = closed.lab.report(&["diagnose", "web1"]);
+    open.assert_finds(&["host-neigh-wrong compute1//br100"], "web1 can be entered");
+}
+
+#[test]
+fn a_static_entry_that_roams_misleads_who_asks_first() {
+    let closed = Closed::without_outside("nb");
+    closed.on_host("bridge fdb replace fa:16:3e:00:02:24 dev eth1 master static");
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["fdb-static-stale compute1//br100"], "web1 has sent nothing since");
+    let fixes = list(&report.json["findings"]).iter().map(|finding| &finding["remedy"][0]["command"]);
+    assert_eq!(typed(fixes), Vec::<String>::new());
+    closed.report(&["diagnose", "web1"]).assert_healthy("the bridge floods, and learns");
+}
+
+#[test]
+fn a_gateway_whose_answers_die_on_the_host_is_not_down() {
+    let closed = Closed::without_outside("nc");
+    closed.lab.break_fault("xdp-drop");
+    let host = closed.lab.netns("compute1");
+    run(&["ip", "netns", "exec", &host, "ip", "neigh", "flush", "to", "203.0.113.1"]);
+    eventually("the gateway's entry to be FAILED", || {
+        run(&["ip", "netns", "exec", &host, "ping", "-c", "1", "-W", "1", "203.0.113.1"]);
+        closed.on_host("ip neigh show to 203.0.113.1").contains("FAILED")
+    });
+    closed.report(&["diagnose", "web1"]).assert_finds(&["xdp-drop compute1//eth0"], "it answers");
+}
+
+#[test]
+fn frames_for_an_old_mac_tell_of_a_router_that_nobody_can_look_into() {
+    let closed = Closed::without_outside("nd");
+    closed.lab.break_fault("stale-arp-after-float-move");
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["stale-arp-after-float-move compute1//eth0"], "they come to eth0");
+}
