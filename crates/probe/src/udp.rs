@@ -1,7 +1,7 @@
 //! A UDP datagram to one address, and what comes back: an answer, an ICMP error with its sender, nothing.
 //!
-//! [`exchange`] sends one datagram and no second; [`crate::dns`] may send it again by the same socket, so that an answer
-//! to the first that comes after the second is heard as well.
+//! [`exchange`] sends one datagram and no second; [`crate::dns`] may send it again by the same socket, so that an
+//! answer to the first that comes after the second is heard as well.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
