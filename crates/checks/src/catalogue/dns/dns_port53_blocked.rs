@@ -10,7 +10,7 @@
 //!
 //! ## How hopline knows
 //! The walk of the instance's question to its gateway's port 53 ended in INPUT at a rule that names that
-//! port and that nova did not write. To tcp/53 a walk is made where an answer over UDP was cut short.
+//! port and that nova did not write. To tcp/53 a walk is made, too, and under `--symptom dns` a SYN goes.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each question; `tcpdump -ni br100 udp port 53` shows questions and no
