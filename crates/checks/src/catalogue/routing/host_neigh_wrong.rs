@@ -5,8 +5,8 @@
 //! ## What it means
 //! What the instance's gateway sends to it, its own packets and those that it routes, goes to a station that is not
 //! the instance: the instance is heard, and gets nothing. An entry that somebody set (`nud permanent`) stays for ever;
-//! one that was learned from a wrong answer stays as long as something confirms it. Entries are set by hand in the
-//! course of a migration, or by a monitoring that pins them, and outlive the instance that had the address before.
+//! one that was learned from a wrong answer stays as long as something confirms it. Entries are set by hand during a
+//! migration, or by a monitoring that pins them, and outlive the instance that had the address before.
 //!
 //! ## How hopline knows
 //! The host's neighbour entry on the instances' bridge has another MAC for the instance's fixed address than the records
