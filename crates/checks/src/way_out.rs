@@ -113,6 +113,13 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
     if !is_left || !is_beyond || is_dropped || answered.iter().any(|other| same(&other)) {
         return Telling::Is;
     }
+    // Who is further out has answered past it.
+    let behind = asking.rungs.iter().skip_while(|other| !std::ptr::eq(*other, rung)).skip(1);
+    let mut further = behind.filter(|other| other.instance == rung.instance && !is_tcp);
+    let is_answered = |other: &Rung| answered.iter().any(|one| one.to == other.to && one.from == other.from);
+    if further.any(|other| matches!(other.purpose, Purpose::Router(_)) && is_answered(other)) {
+        return Telling::Nothing;
+    }
     Telling::Unknown(if is_tcp {
         Gap {
             what: format!("whether {} reaches {} over TCP for real", rung.from, rung.to),

@@ -39,9 +39,8 @@ pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
             let name = client(facts).unwrap_or(dns::Question::NameOf(rung.to));
             let is_of_all = matches!(rung.purpose, Purpose::Upstream(_));
-            let over_ipv6 = client_v6(facts).filter(|_| is_of_all);
-            let root = Some(dns::Question::Ipv4Of(ROOT.to_owned())).filter(|_| is_of_all);
-            std::iter::once(name).chain(over_ipv6).chain(root).map(Asks::Name).collect()
+            let root = Some(dns::Question::Ipv6Of(ROOT.to_owned())).filter(|_| is_of_all);
+            std::iter::once(name).chain(root).map(Asks::Name).collect()
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
         Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT, page: None }],
@@ -71,7 +70,7 @@ const SSH_PORT: u16 = 22;
 const DNS_PORT: u16 = 53;
 
 /// The root of all names: a server that fails at it fails at all of the outside, and not at some zone far away. It has
-/// no address, and who says so has answered.
+/// no address, and who says so has answered; asked for IPv6 addresses, it tells at once who swallows such questions.
 const ROOT: &str = ".";
 
 /// Who comes from outside, as sshd asks for their name.
