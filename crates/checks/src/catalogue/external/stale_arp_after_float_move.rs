@@ -7,10 +7,11 @@
 //! for ever where it is pinned. nova-network tells it by a gratuitous ARP, which may be lost, or not be believed.
 //!
 //! ## How hopline knows
-//! A router of the site has a neighbour entry for the floating address whose MAC no link of the host wears that carries
-//! the address. Where no router can be looked into, frames for the address are seen to come to the right host's uplink
-//! and to be dropped there by the kernel as another station's (`OTHERHOST`): that they get there at all is a switch's
-//! doing that does not know the old MAC, and it is likely. Where the address is pinged from outside and answers, it is not told, nor where two hosts carry it.
+//! A router of the site has a neighbour entry for the floating address whose MAC no link of the host wears that
+//! carries the address. Where no router can be looked into, frames for the address are seen to come to the right
+//! host's uplink and to be dropped there by the kernel as another station's (`OTHERHOST`): that they get there at all
+//! is a switch's doing that does not know the old MAC, and it is likely. Where the address is pinged from outside and
+//! answers, it is not told, nor where two hosts carry it.
 //!
 //! ## What it looks like
 //! On the router: `ip neigh show FLOATING` with an old MAC. On the public switch: frames to that MAC. The right host's

@@ -9,9 +9,9 @@
 //! ## How hopline knows
 //! A program is attached to a link on the way, what was really asked got no answer, and the walk would pass if the
 //! program were not there. What the program does is not read, so this is likely and not proven; without asking, the
-//! diagnosis stays undetermined. Where a neighbour is FAILED behind that link and the kernel is seen to drop its answers
-//! there by XDP, this is proven, and the neighbour is well. Where any question gets its answer through that link, the program lets packets pass,
-//! and is not blamed for the others.
+//! diagnosis stays undetermined. Where a neighbour is FAILED behind that link and the kernel is seen to drop its
+//! answers there by XDP, this is proven, and the neighbour is well. Where any question gets its answer through that
+//! link, the program lets packets pass, and is not blamed for the others.
 //!
 //! ## What it looks like
 //! `ip link show dev eth0`: `xdp` with `prog/xdp id N`; tcpdump on it sees nothing come in; both sides' `ip neigh` has

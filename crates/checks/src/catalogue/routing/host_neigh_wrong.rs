@@ -9,10 +9,11 @@
 //! migration, or by a monitoring that pins them, and outlive the instance that had the address before.
 //!
 //! ## How hopline knows
-//! The host's neighbour entry on the instances' bridge has another MAC for the instance's fixed address than the records
-//! have, and what is sent there dies of it, by the walk or for real; or, where nothing was asked, it is set by hand or
-//! was confirmed a moment ago. It is not told where that MAC answers for the address, nor where it is another NIC's of
-//! the instance, or is heard behind its tap, nor where anything of the instance's comes back through the host.
+//! The host's neighbour entry on the instances' bridge has another MAC for the instance's fixed address than the
+//! records have, and what is sent there dies of it, by the walk or for real; or, where nothing was asked, it is set
+//! by hand or was confirmed a moment ago. It is not told where that MAC answers for the address, nor where it is
+//! another NIC's of the instance, or is heard behind its tap, nor where anything of the instance's comes back through
+//! the host.
 //!
 //! ## What it looks like
 //! `ip neigh show dev br100`: `10.0.2.24 lladdr 02:00:00:00:00:01 PERMANENT`, and `virsh domiflist` has another MAC. On
