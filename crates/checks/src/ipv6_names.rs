@@ -57,7 +57,16 @@ pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
         let put = case.probes.iter().filter(move |probe| (&probe.from, probe.to) == (&from, to));
         put.filter(|probe| probe.asked.exchange() == Exchange::Dns)
     };
+    // A server that refuses the root may tell all else: what the resolver made of a name's own question counts.
+    let is_missed = |rung: &Rung| {
+        let own = |other: &&Rung| other.instance == rung.instance && other.purpose == Purpose::Resolver;
+        let is_untold = |probe: &ProbeResult| looked_up::is_of_ipv6(probe) && !is_told(probe);
+        rungs.iter().filter(own).any(|other| put(other).any(is_untold))
+    };
     let gap = |rung: &Rung| {
+        if !is_missed(rung) {
+            return None;
+        }
         let failed = put(rung).find(|probe| looked_up::is_of_ipv6(probe) && fails(probe))?;
         put(rung).find(|probe| looked_up::reverse(probe).is_some() && is_told(probe))?;
         Some(Gap {

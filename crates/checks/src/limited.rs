@@ -193,7 +193,8 @@ fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> F
         direction: *direction,
         exchange: Exchange::Dns,
         summary: format!(
-            "of what {} asks {} for names {} lets only some pass: rule {} of {} in {} {} takes what is beyond `{limit}`",
+            "of what {} asks {} for names {} lets only some pass: rule {} of {} in {} {} takes what is beyond \
+             `{limit}`",
             rung.from,
             rung.to,
             at.host,

@@ -69,9 +69,9 @@ pub(crate) enum Telling {
     Unknown(Gap),
 }
 
-/// Of who is beyond the gateway, and of a connection to somebody outside, silence may be meant, or a firewall's out there: it tells
-/// where the question is lost within the site, where its answer is seen to come in, and where another instance
-/// is answered.
+/// Of who is beyond the gateway, and of a connection to somebody outside, silence may be meant, or a firewall's out
+/// there: it tells where the question is lost within the site, where its answer is seen to come in, and where another
+/// instance is answered.
 pub(crate) fn tells(asking: &Asking) -> Telling {
     let Asking { case, rung, probe, answered, .. } = *asking;
     let is_tcp = matches!(rung.purpose, Purpose::OutsideBy(Service::Tcp(_)));

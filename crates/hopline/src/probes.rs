@@ -411,7 +411,10 @@ pub(crate) struct Came {
 fn packets(result: &ProbeResult) -> u32 {
     match result.asked {
         Asked::Echo { .. } | Asked::Address { .. } => result.sent,
-        Asked::Name { over_tcp, .. } => result.sent + if over_tcp { NAME_OVER_TCP_PACKETS } else { 0 },
+        // Of what is lost on the way to whom it asks itself, a resolver asks again.
+        Asked::Name { over_tcp, .. } => {
+            result.sent + result.sent.saturating_sub(1) + if over_tcp { NAME_OVER_TCP_PACKETS } else { 0 }
+        }
         Asked::Connection { page: Some(_), .. } => PAGE_PACKETS,
         Asked::Connection { accepted: true, .. } => CONNECTION_PACKETS,
         Asked::Connection { .. } if result.received == 0 && !result.by_host => CONNECTION_PACKETS,

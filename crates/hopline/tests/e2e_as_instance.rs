@@ -266,7 +266,8 @@ fn answer_at_length(lab: &TestLab) {
     let pid_file = format!("--pid-file={}", lab.state().join("external/long.pid").display());
     let server =
         ["ip", "netns", "exec", &netns, "dnsmasq", "--conf-file=", "--bind-interfaces", "--no-resolv"];
-    let own = ["--listen-address=1.2.3.4", "--user=root", &pid_file];
+    // Of what it does not know there it says that there is none.
+    let own = ["--listen-address=1.2.3.4", "--user=root", "--local=/in-addr.arpa/", &pid_file];
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let argv = [&server[..], &own, &names].concat();
     // The other may not have let go of the port yet.

@@ -30,7 +30,8 @@
 //! * `dns-port53-blocked`: not even dnsmasq's own version is told.
 //!
 //! ## Fix
-//! Where the server behind refuses or fails at every name, have it serve the hosts' addresses, or name another (`dns_server` in nova.conf).
+//! Where the server behind refuses or fails at every name, have it serve the hosts' addresses, or name another
+//! (`dns_server` in nova.conf).
 //! Where dnsmasq alone fails, look at its arguments (`--server`, `--no-resolv`) and restart it. Where questions for
 //! IPv6 addresses are swallowed, look for a filter before the server that is silent, or name another.
 //!
@@ -289,7 +290,8 @@ fn whole<'v>(
             || (is_asked && !asked.any(|probe| probe.received > 0 && !probe.is_refused()))
     };
     let is_cut_short = matches!(word(lookup)?, Word::CutShort | Word::NoTcp);
-    if is_cut_short && view.rungs.iter().filter(over_tcp).any(is_lost) {
+    // Once something is mended, what came before that tells nothing of it.
+    if is_cut_short && (!view.is_as_read || view.rungs.iter().filter(over_tcp).any(is_lost)) {
         return None;
     }
     let at_home = of(view, &server.host.name, rung.to).find(|probe| looked_up::reverse(probe).is_some());
