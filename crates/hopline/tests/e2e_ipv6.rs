@@ -139,9 +139,10 @@ fn neighbour_solicitations_are_followed_leg_by_leg() {
     let lab = asking("ns");
     let report = lab.report(&["diagnose", "web1"]);
     report.assert_healthy("nobody else has an address of web1's");
-    let of_web1 = [("request", "who has fd77::"), ("reply", "advertisement fd77::")];
+    // web1 asks who has its gateway, too.
+    let of_web1 = [("request", format!("who has {WEB1}")), ("reply", format!("advertisement {WEB1}"))];
     for (direction, packet) in of_web1 {
-        let hops = legs(&report.json, "arp", packet, direction);
+        let hops = legs(&report.json, "arp", &packet, direction);
         let watched: Vec<_> = hops.iter().filter(|hop| !hop.ends_with(" not-watched")).collect();
         assert!(
             watched.len() > 2 && watched.iter().all(|hop| hop.ends_with(" seen")),

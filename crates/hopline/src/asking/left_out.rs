@@ -14,7 +14,8 @@ impl<'q, 'a> Talk<'q, 'a> {
         let counted = self.instance_of(&job).and_then(|instance| self.counted.get(&instance));
         let kept = match counted {
             _ if !is_more || job.probes().is_empty() => 0,
-            Some(counted) if counted.has_lost => 0,
+            Some(counted) if counted.has_lost && counted.is_first() => 0,
+            Some(counted) if counted.has_lost => budget::KEPT_OF_SECOND,
             Some(counted) if counted.is_beside_silence() => budget::KEPT_OF_SILENCE,
             Some(_) | None => budget::KEPT,
         };

@@ -35,6 +35,11 @@ pub(super) struct Counted {
 }
 
 impl Counted {
+    /// None were asked before those that are asked now.
+    pub(super) fn is_first(&self) -> bool {
+        self.times <= 1
+    }
+
     /// They are asked beside a question that nobody answers.
     pub(super) fn is_beside_silence(&self) -> bool {
         !self.for_silence.is_empty()
