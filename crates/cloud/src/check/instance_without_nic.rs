@@ -52,7 +52,7 @@ pub(super) const SPEC: Spec = Spec {
     many: "{count} active instances had NICs, and the tables have none of them",
     cause: "nova gives its address to another, and no NIC to the instance at its next hard reboot",
     confidence: Confidence::Proven,
-    repair: "SELECT id, address, network_id, deleted FROM virtual_interfaces WHERE {key is instance_uuid}",
+    repair: "SELECT id, address, network_id, deleted FROM virtual_interfaces WHERE {address is MAC}",
     note: "reads what is left of its NICs; `nova add-fixed-ip` and a hard reboot give it a new one",
 };
 
