@@ -281,18 +281,10 @@ fn conclude(
     let neighbours: Vec<Neighbour> = watched.flat_map(|at| neighbours::of(&world, *at)).collect();
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
+    let asking = |rung, probe| asking_of(case, (rung, probe), (&rungs, &answered), &neighbours);
     for (nth, rung) in rungs.iter().enumerate() {
         let Some(probe) = probe_of(case, rung) else { continue };
-        let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
-        let asking = Asking {
-            case,
-            rung,
-            instance,
-            probe,
-            rungs: &rungs,
-            answered: &answered,
-            neighbours: &neighbours,
-        };
+        let asking = asking(rung, probe);
         findings.extend(random_loss::found(&asking, Rank::Rung(nth), &findings));
     }
     random_loss::take_back_echoes(&mut findings, &rungs);
@@ -311,16 +303,8 @@ fn conclude(
             }
         }
         let Some(probe) = probe else { continue };
-        let instance = case.intent.instances.get(rung.instance).map_or("", |i| &i.name);
-        let asking = Asking {
-            case,
-            rung,
-            instance,
-            probe,
-            rungs: &rungs,
-            answered: &answered,
-            neighbours: &neighbours,
-        };
+        let asking = asking(rung, probe);
+        let instance = asking.instance;
         match own_will::tells(&asking, request.symptom).unwrap_or_else(|| way_out::tells(&asking)) {
             Telling::Is => {}
             Telling::Nothing => continue,
@@ -398,6 +382,17 @@ fn conclude(
         seen,
         coverage: Coverage { looked_at: looked_at(case), gaps },
     }
+}
+
+/// A rung's question with what came of it, among the others.
+fn asking_of<'a>(
+    case: &'a Case<'a>,
+    (rung, probe): (&'a Rung, &'a ProbeResult),
+    (rungs, answered): (&'a [Rung], &'a [Rung]),
+    neighbours: &'a [Neighbour],
+) -> Asking<'a> {
+    let instance = case.intent.instances.get(rung.instance).map_or("", |i| i.name.as_str());
+    Asking { case, rung, instance, probe, rungs, answered, neighbours }
 }
 
 /// What was really sent for a rung's question; of several the first that was answered.

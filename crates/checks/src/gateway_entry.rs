@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::link::{FdbKind, Link};
-use model::route::{Neighbour, NeighbourState};
+use model::route::Neighbour;
 use model::{Mac, Netns};
 use sim::world::Station;
 
@@ -47,21 +47,12 @@ pub(crate) fn wrong<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Taken<'v>> {
     let carried = seat.server_ns.addresses.iter().find(|address| address.net.addr() == ip)?;
     let link = seat.server_ns.link(carried.link)?;
     let right = link.mac.filter(|right| *right != mac)?;
-    let whose = match entry.state {
-        NeighbourState::Permanent | NeighbourState::Noarp => Whose::ByHand,
-        NeighbourState::Incomplete
-        | NeighbourState::Reachable
-        | NeighbourState::Stale
-        | NeighbourState::Delay
-        | NeighbourState::Probe
-        | NeighbourState::Failed
-        | NeighbourState::None => {
-            if is_anothers(view, seat.server_ns, mac) {
-                Whose::Another
-            } else {
-                Whose::Nobodys
-            }
-        }
+    let whose = if entry.state.is_by_hand() {
+        Whose::ByHand
+    } else if is_anothers(view, seat.server_ns, mac) {
+        Whose::Another
+    } else {
+        Whose::Nobodys
     };
     Some(Taken { inside, nic, gateway, link, mac, right, whose })
 }

@@ -3,7 +3,7 @@
 
 use model::finding::{Confidence, Finding};
 use model::intent::Instance;
-use model::path::{Direction, Exchange, Place};
+use model::path::{Direction, Place};
 use model::probe::ProbeResult;
 
 use crate::contradiction::Asking;
@@ -35,6 +35,11 @@ pub(crate) fn of<'c>(asking: &Asking<'c>, parted: &Parted) -> Option<NearOnly<'c
     let is_near = |other: &&Rung| {
         other.instance == rung.instance && matches!(other.purpose, Purpose::Served | Purpose::ServedSsh)
     };
+    // Who answers somebody beyond has a way back.
+    let is_beyond = |other: &Rung| other.instance == rung.instance && is_from_beyond(other);
+    if answered.iter().any(is_beyond) {
+        return None;
+    }
     let near = answered.iter().find(is_near).and_then(|near| probe_of(case, near));
     let is_there = || own_will::is_there(case.holders, instance) == Some(true);
     let answers = match near {
@@ -85,7 +90,7 @@ impl NearOnly<'_> {
             code: "lost-at-hop".to_owned(),
             hop,
             direction: Direction::Reply,
-            exchange: Exchange::Icmp,
+            exchange: probe.asked.exchange(),
             summary,
             cause,
             confidence: Confidence::Likely,
@@ -126,9 +131,12 @@ fn is_turn(instance: &Instance, parted: &Parted) -> bool {
 #[cfg(test)]
 mod tests {
     use model::path::Exchange;
-    use model::probe::{DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
+    use model::probe::{Asked, DeviceWatch, PING_OCTETS, ProbeResult, ProbeSeen};
 
+    use crate::diagnose::{Case, Request, diagnose};
     use crate::fixture::{Cloud, codes, healthy, pinged};
+    use crate::ladder::Symptom;
+    use crate::scope::Subject;
 
     /// A cloud whose web1 is closed and answers its host this often, and the outside, whose pings came to its NIC, not.
     fn near_only(received: u32) -> Cloud {
@@ -171,5 +179,30 @@ mod tests {
         );
         let silent = near_only(0).diagnose("web1");
         assert!(!codes(&silent).contains(&"lost-at-hop web1//".to_owned()), "{:?}", codes(&silent));
+    }
+
+    #[test]
+    fn who_answers_pings_from_beyond_has_a_way_back_whatever_else_is_silent() {
+        let mut cloud = near_only(2);
+        cloud.probes[1].received = 2;
+        let asked = Asked::Connection { port: 22, accepted: false, page: None };
+        let ssh = ProbeResult { asked, received: 0, ..cloud.probes[1].clone() };
+        cloud.probes.push(ssh);
+        for watch in &mut cloud.watches {
+            watch.probes[0].replies = 2;
+            let syn = ProbeSeen {
+                exchange: Exchange::Tcp,
+                octets: None,
+                port: Some(22),
+                replies: 0,
+                ..watch.probes[0].clone()
+            };
+            watch.probes.push(syn);
+        }
+        let case = Case { watches: &cloud.watches, ..cloud.case() };
+        let request = Request { subject: Subject::Instance(0), to: None, symptom: Symptom::Ssh };
+        let told = diagnose(&case, &request);
+        assert_eq!(codes(&told).len(), 1, "{:?}", codes(&told));
+        assert!(!told.findings[0].cause.contains("no default route"), "{:?}", told.findings);
     }
 }

@@ -347,6 +347,20 @@ impl NeighbourState {
         }
     }
 
+    /// Somebody set it, and nothing that is heard changes it (`NUD_PERMANENT`, `NUD_NOARP`).
+    pub fn is_by_hand(self) -> bool {
+        match self {
+            NeighbourState::Permanent | NeighbourState::Noarp => true,
+            NeighbourState::Incomplete
+            | NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+            | NeighbourState::Failed
+            | NeighbourState::None => false,
+        }
+    }
+
     /// As `ip neigh` prints it.
     pub fn name(self) -> &'static str {
         match self {

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 pub(super) const PACKETS_MAX: u32 = 47;
 /// Left to questions that are not asked yet, by what only counts again though nothing was lost.
 pub(super) const KEPT: u32 = 10;
-/// Left by a second count where packets are lost: resolvers that ask on ask again there.
-pub(super) const KEPT_OF_SECOND: u32 = 3;
 /// The same beside a silence, where others ask on as well.
 pub(super) const KEPT_OF_SILENCE: u32 = 2;
+/// Left by a second count where packets are lost: resolvers that ask on ask again there.
+pub(super) const KEPT_OF_SECOND: u32 = 3;
 
 /// What was spent on each instance: what was sent, and what may still be by those under way.
 #[derive(Debug, Default)]

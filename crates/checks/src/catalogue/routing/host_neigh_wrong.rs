@@ -96,7 +96,7 @@ fn taken_elsewhere<'v>(
     let is_answered = answers.flat_map(|held| &held.stations).any(|station| station.mac == taken);
     // Whatever another instance answers with was learned rightly, and whose doing that is others tell.
     let others = view.intent().instances.iter().flat_map(|other| &other.vifs);
-    let is_anothers = !is_by_hand(entry) && others.into_iter().any(|vif| vif.mac == Some(taken));
+    let is_anothers = !entry.state.is_by_hand() && others.into_iter().any(|vif| vif.mac == Some(taken));
     (!is_answered && !is_anothers).then_some((entry, taken))
 }
 
@@ -115,20 +115,6 @@ fn is_its_own(view: &View, seat: &Seat, mac: Mac) -> bool {
     is_recorded || is_inside() || is_heard()
 }
 
-/// Set by somebody, and not learned.
-fn is_by_hand(entry: &Neighbour) -> bool {
-    match entry.state {
-        NeighbourState::Permanent | NeighbourState::Noarp => true,
-        NeighbourState::Incomplete
-        | NeighbourState::Reachable
-        | NeighbourState::Stale
-        | NeighbourState::Delay
-        | NeighbourState::Probe
-        | NeighbourState::Failed
-        | NeighbourState::None => false,
-    }
-}
-
 fn told(view: &View, seat: &Seat, wrong: &Wrong) -> Option<Found> {
     let Wrong { ns, link, ip, entry, taken, right } = *wrong;
     let instance = seat.instance;
@@ -142,7 +128,7 @@ fn told(view: &View, seat: &Seat, wrong: &Wrong) -> Option<Found> {
     let stopped = view.stop_of(instance, |s| is_misled(s) && is_sent_by_host(s));
     let silent = of_it().find(|rung| view.silent(rung).is_some());
     let is_lost = stopped.is_some() || silent.is_some();
-    let is_sure = is_by_hand(entry) || entry.state == NeighbourState::Reachable;
+    let is_sure = entry.state.is_by_hand() || entry.state == NeighbourState::Reachable;
     if !is_lost && !is_sure {
         return None;
     }
@@ -151,7 +137,7 @@ fn told(view: &View, seat: &Seat, wrong: &Wrong) -> Option<Found> {
     let is_there = asked.is_none_or(|held| held.stations.iter().any(|station| station.mac == right));
     let (host, name) = (&ns.machine, &instance.name);
     let state = entry.state.name();
-    let by_hand = if is_by_hand(entry) { ", set by hand" } else { "" };
+    let by_hand = if entry.state.is_by_hand() { ", set by hand" } else { "" };
     let answered = asked.filter(|held| !held.stations.is_empty()).map(|held| answer(view, held, right));
     let fault = Fault {
         code: "host-neigh-wrong",
