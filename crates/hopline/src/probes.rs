@@ -47,7 +47,7 @@ const BURST: Pace = Pace { count: 10, interval: Duration::ZERO };
 /// (`PING_WAIT`, its src/config.h), others for less.
 const LATE_SERVER: Duration = Duration::from_millis(3500);
 /// Where it is to be told whether some are lost: enough to count, and twice of it no more than an instance bears.
-pub(crate) const MORE: Pace = Pace { count: 10, interval: Duration::from_millis(12) };
+pub(crate) const MORE: Pace = Pace { count: 8, interval: Duration::from_millis(12) };
 
 /// A connection's, at most: a SYN, an acknowledgement and a reset, or a SYN that is sent again twice, after one second
 /// and two (`TCP_TIMEOUT_INIT`).

@@ -62,7 +62,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             let question = self.questions.get(*at)?;
             let rung = &question.rung;
             let of_it = || results.iter().filter(|came| (&came.from, came.to) == (&rung.from, rung.to));
-            // A silence that lasted through the first ten is one, and of a step nobody misses anything.
+            // A silence that lasted through the first eight is one, and of a step nobody misses anything.
             let is_known = self.counted.get(&rung.instance).is_some_and(|one| one.for_silence.contains(at));
             let has_answers = has_answers && !is_known && question.is_own;
             let is_lossy = is_open(question) && of_it().any(|came| is_lossy(came, has_answers));

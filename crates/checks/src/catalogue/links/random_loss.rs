@@ -9,8 +9,8 @@
 //!
 //! ## How hopline knows
 //! A netfilter rule that drops by `numgen` or `statistic`, and that the walk would end at if its number came up, is
-//! told as it is, with its share. Else `diagnose` sends ten more pings to the outside where the first ones are
-//! answered, and up to twenty more of a question that is answered in part, and counts them at every device of
+//! told as it is, with its share. Else `diagnose` sends eight more pings to the outside where the first ones are
+//! answered, and up to sixteen more of a question that is answered in part, and counts them at every device of
 //! their predicted way. The hop is the device to which fewer come than have passed the one before it. A single loss is
 //! told of no more than an answer that is late: at least two must be missing, and the devices must agree. Where
 //! nothing can be watched the hop is a guess, and said to be possible only. Nothing is said of who limits pings by a
