@@ -278,6 +278,9 @@ fn from<'a>(site: &'a Site, facts: &Facts, rung: &Rung, asks: &Asks) -> Result<O
     }
     let Some(host) = by_host(&instance.host) else { return Ok(None) };
     let IpAddr::V4(to) = rung.to else { return Ok(None) };
+    if let Some(gap) = as_instance::overwritten(facts, instance).filter(|_| *asks == Asks::Address) {
+        return Err(gap);
+    }
     as_instance::nic(facts, instance, host, to).map(|nic| Some(From::Outside(nic)))
 }
 

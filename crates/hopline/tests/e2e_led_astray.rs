@@ -6,8 +6,9 @@ mod cli_support;
 mod support;
 
 use support::closed::Closed;
-use support::report::{list, text};
-use support::{eventually, run, typed};
+use support::report::{asked, list, text};
+use support::test_lab::TestLab;
+use support::{eventually, printed_in, run, typed};
 
 #[test]
 fn an_entry_of_the_host_with_another_mac_is_told_and_its_fix_mends_it() {
@@ -27,6 +28,24 @@ fn an_entry_of_the_host_with_another_mac_is_told_and_its_fix_mends_it() {
     closed.lab.break_fault("host-neigh-wrong");
     let open = closed.lab.report(&["diagnose", "web1"]);
     open.assert_finds(&["host-neigh-wrong compute1//br100"], "web1 can be entered");
+}
+
+/// dnsmasq writes whom it offers an address to into its host's neighbour entries, over those that were set by hand, too.
+#[test]
+fn an_entry_that_an_offer_would_overwrite_stays_and_is_told() {
+    let lab = TestLab::up_as("ne", &["--hosts", "2", "--no-multi-host"]);
+    lab.break_fault("host-neigh-wrong");
+    let entry = || printed_in(&lab.netns("network1"), &["ip", "neigh", "show", "to", "10.0.2.24"]);
+    let before = entry();
+    let report = lab.report(&["diagnose", "web1"]);
+    assert_eq!(entry(), before);
+    report.assert_finds(&["host-neigh-wrong network1//br100"], "what is for web1 passes network1");
+    let discover = asked(&report.json).into_iter().find(|line| line.contains("DHCPDISCOVER"));
+    assert_eq!(discover, None);
+    let gaps = list(&report.json["coverage"]["gaps"]);
+    let why = gaps.iter().map(|gap| text(&gap["why"])).find(|why| why.contains("02:00:5e:00:53:02"));
+    let why = why.unwrap_or_else(|| panic!("no gap tells of it: {gaps:#?}"));
+    assert!(why.contains("network1") && why.contains("an OFFER"), "{why}");
 }
 
 #[test]

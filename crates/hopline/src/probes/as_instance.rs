@@ -87,6 +87,32 @@ fn mac_of(facts: &Facts, instance: &Instance, address: Ipv4Addr) -> Option<Mac> 
     })
 }
 
+/// What an OFFER would change on another host that serves the instance: dnsmasq writes whom it offers an address to into
+/// its host's neighbour entries, over any that was set by hand (dnsmasq, `src/dhcp.c`, `SIOCSARP`). What misleads the
+/// host's packets would be gone, and nobody would have told of it. Of the instance's own host the guard asks the kernel.
+pub(super) fn overwritten(facts: &Facts, instance: &Instance) -> Option<Gap> {
+    let servers = facts.intent.servers_of(instance).into_iter().filter(|server| *server != instance.host);
+    let known = servers.filter_map(|server| facts.snapshot.main_netns(server)).find_map(|ns| {
+        let entry_of = |vif: &Vif| {
+            let link = ns.link_named(vif.bridge.as_deref()?)?.index;
+            let (right, is_fixed) = (vif.mac?, |ip: IpAddr| vif.fixed.iter().any(|fixed| ip == *fixed));
+            let mut entries =
+                ns.neighbours.iter().filter(|n| n.link == link && n.state.is_valid() && !n.proxy);
+            entries.find_map(|n| n.mac.filter(|mac| is_fixed(n.ip) && *mac != right).map(|mac| (n.ip, mac)))
+        };
+        instance.vifs.iter().find_map(entry_of).map(|entry| (&ns.machine, entry))
+    });
+    let (server, (address, mac)) = known?;
+    Some(Gap {
+        what: format!("whether any DHCP server answers {} for real", instance.name),
+        why: format!(
+            "{server} takes {address} to be at {mac}, and an OFFER to {} would overwrite that",
+            instance.name
+        ),
+        would_need: format!("`ip neigh show {address}` on {server}, and another run once that is put right"),
+    })
+}
+
 fn unsaid(instance: &Instance, unknown: &str) -> Gap {
     Gap {
         what: format!("whether anybody answers {} for real", instance.name),
