@@ -279,6 +279,15 @@ pub(crate) fn first_lost<'a>(asking: &Asking<'a>) -> Option<Lost<'a>> {
     same.find_map(|one| one.lost(case))
 }
 
+/// The question of an instance for a neighbour that a question of its own goes to; `None` where the walk does not know
+/// of one.
+pub(crate) fn of_next_hop(asking: &Asking) -> Option<Neighbour> {
+    let Asking { case, rung, probe, .. } = *asking;
+    let snapshot = queues::without_filters(case.snapshot);
+    let world = World::new(&snapshot, case.intent);
+    walked(&world, rung.instance, Endpoint::instance(&world, rung.instance), probe.to)
+}
+
 /// A question that was never sent, since nobody tells the asker whom to send to, though everything that was read would
 /// let that be asked.
 pub(crate) fn finding(case: &Case, lost: &Lost, (instance, probe): (&str, &ProbeResult)) -> Finding {

@@ -13,6 +13,7 @@ use crate::dhcp_told;
 use crate::diagnose::{Case, Request, start_of};
 use crate::evidence;
 use crate::ladder::{Rung, Symptom};
+use crate::neighbours;
 use crate::purpose::Part;
 use crate::ranking::Ranked;
 use crate::restart::{operand, typed};
@@ -43,10 +44,12 @@ pub(crate) fn of<'c>(asking: &Asking<'c>) -> Option<Unheld<'c>> {
     Some(Unheld { instance, asked })
 }
 
-/// Whether anybody has answered for one of its addresses.
+/// Whether anybody has answered for one of its addresses: ARP, or whoever has pinged it.
 fn is_held(case: &Case, instance: &Instance) -> bool {
     let is_its = |ip: IpAddr| instance.fixed().any(|own| IpAddr::V4(own) == ip);
+    let mut answered = case.probes.iter().filter(|probe| is_its(probe.to));
     case.holders.iter().any(|held| is_its(held.address) && !held.stations.is_empty())
+        || answered.any(|probe| probe.received > 0)
 }
 
 /// Its host has asked for its addresses, and nobody answered.
@@ -77,8 +80,12 @@ fn is_unresolved(probe: &ProbeResult) -> bool {
 
 /// That nothing was sent as the instance for want of an answer to its ARP, whoever that was to come from.
 pub(crate) fn unasked(asking: &Asking) -> Option<Finding> {
-    let Asking { rung, probe, instance, .. } = *asking;
+    let Asking { case, rung, probe, instance, .. } = *asking;
     let why = probe.send_error.as_deref().filter(|_| is_unresolved(probe))?;
+    let neighbour = neighbours::of_next_hop(asking);
+    if let Some(lost) = neighbour.as_ref().and_then(|neighbour| neighbour.lost(case)) {
+        return Some(neighbours::finding(case, &lost, (instance, probe)));
+    }
     let first =
         rung.answer.paths.iter().flat_map(|path| &path.hops).find(|hop| hop.at.stage != Stage::Instance);
     Some(Finding {
@@ -234,9 +241,17 @@ mod tests {
         assert_eq!(told.findings[0].instances, ["web1", "web2"]);
         // Its host hears it: something between is in the way, and not the sender's own stack.
         let own = cloud.intent.instances[0].vifs[0].mac.unwrap();
-        cloud.holders = vec![held("br100", "10.0.2.24", &[own], false)];
-        let told = cloud.diagnose_with("web2", &[asked]);
-        assert_eq!(codes(&told), ["lost-at-hop compute1//vnet1"]);
-        assert!(told.findings[0].summary.starts_with("web2 cannot send to 10.0.2.24: nobody answers ARP"));
+        let pinged = ProbeResult { to, ..pinged("compute1", PING_OCTETS, 2) };
+        for (holders, probes) in [
+            (vec![held("br100", "10.0.2.24", &[own], false)], vec![asked.clone()]),
+            (Vec::new(), vec![asked.clone(), pinged]),
+        ] {
+            cloud.holders = holders;
+            let told = cloud.diagnose_with("web2", &probes);
+            assert_eq!(codes(&told), ["lost-at-hop compute1//vnet1"]);
+            assert!(
+                told.findings[0].summary.starts_with("web2 cannot send to 10.0.2.24: nobody answers ARP")
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
 use score::tables::OF_PEERS;
+use support::closed::Closed;
 use support::report::{list, text};
 use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run};
@@ -76,4 +77,28 @@ fn of_hosts_that_share_an_address_the_one_that_answers_as_well_is_named() {
     let named = list(&report.json["findings"]).iter().find(|finding| text(&finding["code"]) == "rogue-dhcp");
     let named = named.unwrap_or_else(|| panic!("{:#}", report.json));
     assert_eq!(text(&named["hop"]["host"]), "compute2", "{named:#}");
+}
+
+/// The switch between is in no site file, and the one whose answer is lost is off by all that its asker knows.
+#[test]
+fn an_answer_to_arp_that_is_lost_between_two_hosts_blames_nobody_who_answers() {
+    let closed = Closed::without_outside_as("2w", &["--hosts", "2"]);
+    let fabric = closed.lab.netns("fab");
+    for line in [
+        "add table bridge t",
+        "add chain bridge t c { type filter hook forward priority 0; }",
+        "add rule bridge t c iifname flath2 oifname flath1 drop",
+    ] {
+        run(&["ip", "netns", "exec", &fabric, "nft", line]);
+    }
+    for arguments in [&["diagnose", "web1"][..], &["diagnose", "web1", "--to", "web3"]] {
+        let report = closed.report(arguments);
+        report.assert_finds(&["lost-at-hop compute1//eth1"], "web3 answers its own host");
+        let finding = &list(&report.json["findings"])[0];
+        let summary = text(&finding["summary"]);
+        let wanted =
+            "web1's question who has 10.0.0.2 is seen at compute2//eth1 and does not come to compute1//eth1";
+        assert!(summary.ends_with(wanted), "{summary}");
+        assert_eq!((text(&finding["direction"]), text(&finding["exchange"])), ("reply", "arp"));
+    }
 }

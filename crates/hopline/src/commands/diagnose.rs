@@ -80,7 +80,9 @@ fn probe(
         if asked.instance.is_some() {
             traced = proof::start(site, facts, &ways, &probes);
         }
-        let sought: BTreeSet<IpAddr> = neighbours.iter().map(|neighbour| neighbour.asked).collect();
+        // Whoever asks a neighbour something asks who has its address first.
+        let own = neighbours.iter().map(|neighbour| neighbour.asked);
+        let sought: BTreeSet<IpAddr> = own.chain(probes.iter().map(|probe| probe.to)).collect();
         ways.extend(neighbours.into_iter().flat_map(|neighbour| neighbour.paths));
         watching = watching::start(site, facts, &ways, (&watched, sought));
     }
