@@ -39,6 +39,10 @@ pub struct Manifest {
     pub read_as: String,
     /// Names, addresses and MACs are pseudonyms.
     pub redacted: bool,
+    /// Tells keys of pseudonyms apart, and nothing of them: bundles with the same one fit together. `None` where it is
+    /// not redacted, or by a hopline that did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted_by: Option<String>,
     /// Every machine of the site, also those that are not in the bundle.
     pub machines: Vec<MachineEntry>,
     /// Every other file, in the archive's order.

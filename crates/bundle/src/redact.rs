@@ -141,6 +141,7 @@ fn within(
     manifest.gaps.extend(files.gaps());
     let vantages: Vec<Option<String>> = manifest.captures.iter().map(|entry| entry.vantage.clone()).collect();
     let mut manifest: Manifest = mapped_over(&pseudonyms, &manifest)?;
+    manifest.redacted_by = Some(pseudonyms.key().print());
     for (entry, vantage) in manifest.captures.iter_mut().zip(vantages) {
         entry.vantage = vantage.map(|vantage| pseudonyms.vantage(&vantage));
     }

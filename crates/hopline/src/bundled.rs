@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle::{Bundle, Member, Missing, sosreport};
+use model::few;
 use model::snapshot::Gap;
 
 use crate::failure::Failure;
@@ -56,6 +57,7 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     }
     let mut gaps: Vec<Gap> = read.values().flat_map(|bundle| bundle.gaps.clone()).collect();
     gaps.extend(read.iter().filter(|(_, bundle)| bundle.manifest.redacted).map(|(path, _)| pseudonyms(path)));
+    gaps.extend(strangers(read.iter().map(|(path, bundle)| (path.as_path(), bundle))));
     let unsupported = read.values().any(|bundle| bundle.is_sosreport) && has_none;
     gaps.extend(unsupported.then(no_records));
     gaps.sort();
@@ -73,6 +75,32 @@ fn pseudonyms(bundle: &Path) -> Gap {
         would_need: "the table FILE.names that `hopline collect --redact` wrote beside it, where it was made"
             .to_owned(),
     }
+}
+
+/// Bundles whose names are made by different keys, or only in part: what is one machine in one of them is another in the
+/// other.
+fn strangers<'b>(bundles: impl Iterator<Item = (&'b Path, &'b Bundle)>) -> Option<Gap> {
+    let mut by_key: BTreeMap<Option<&str>, &Path> = BTreeMap::new();
+    for (path, Bundle { manifest, .. }) in bundles {
+        // Which key an earlier hopline took nobody can tell.
+        if manifest.redacted && manifest.redacted_by.is_none() {
+            continue;
+        }
+        by_key.entry(manifest.redacted_by.as_deref()).or_insert(path);
+    }
+    let named: Vec<String> = by_key.values().map(|path| path.display().to_string()).collect();
+    (named.len() > 1).then(|| Gap {
+        what: format!("what {} say of the same machines", few::named(&named)),
+        why: if by_key.contains_key(&None) {
+            "some of them are redacted and others are not: a machine has a name of its own in each"
+        } else {
+            "they are redacted by different keys: a machine has another name in each"
+        }
+        .to_owned(),
+        would_need:
+            "all of them redacted by one key: `hopline collect --redact --bundle FILE --redact-key KEY`"
+                .to_owned(),
+    })
 }
 
 /// A sosreport has what runs, and not what is meant.

@@ -287,6 +287,20 @@ fn a_key_fits_bundles_of_several_hosts_together_and_stays_outside() {
         "{told:?}"
     );
 
+    // By another key, or by none, the same machines are others.
+    let strange = lab.path("strange.tar.zst");
+    redact(&["gw", "isp", "external", "fabric"], &strange);
+    for (other, why) in [
+        (&strange, Some("they are redacted by different keys")),
+        (&plain, Some("some of them are redacted and others are not")),
+        (&others, None),
+    ] {
+        let both = ["--bundle", first.to_str().unwrap(), "--bundle", other.to_str().unwrap()];
+        let told = lab.lab.hopline(&[&["diagnose", table.pseudonym("web1"), "--json"], &both[..]].concat());
+        assert_eq!(told.stdout.contains(": a machine has a"), why.is_some(), "{why:?}: {told:?}");
+        assert!(why.is_none_or(|why| told.stdout.contains(why)), "{why:?}: {told:?}");
+    }
+
     let secret = fs::read_to_string(&key).unwrap();
     let secret = secret.lines().find(|line| line.len() == 64).unwrap();
     let raw = printed(&["tar", "--zstd", "-xOf", first.to_str().unwrap()]);

@@ -93,6 +93,11 @@ impl Key {
         outer.finalize().into()
     }
 
+    /// What tells this key from others and nobody who has it can reckon back: 16 hex digits.
+    pub(super) fn print(&self) -> String {
+        hex(self.hash("print", &[]).get(..8).unwrap_or_default())
+    }
+
     /// A key's file, read.
     pub fn read(text: &str) -> Result<Key, KeyError> {
         let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
