@@ -132,12 +132,13 @@ fn killed_at_any_moment_it_leaves_nothing() {
     assert!(2 * killed > rounds, "only {killed} of {rounds} were killed in the middle");
 }
 
-/// Frames of the kinds that any question of ours is, which a host or an instance was handed by a device.
+/// Frames of the kinds that any question of ours is, which a host or an instance was handed by a device. What a kernel
+/// asks of its own accord goes to the one neighbour alone whose entry grows old.
 const COUNTED: &str = "icmp type echo-request counter name asked
     udp dport 53 counter name asked
     udp dport 67 ip saddr 0.0.0.0 counter name asked
     tcp flags & (syn | ack) == syn counter name asked
-    arp operation request counter name asked";
+    ether daddr ff:ff:ff:ff:ff:ff arp operation request counter name asked";
 
 /// Counts in a namespace whatever comes in by these devices.
 fn count(netns: &str, devices: &str) {
