@@ -43,7 +43,7 @@ pub fn intent(records: Option<Records>, snapshot: &Snapshot, entries: &[Instance
 }
 
 /// nova knows a host by its `host` option or host name, which may be the full one of a host that the
-/// site file calls by the short.
+/// site file calls by the short, and in other letters: to MySQL's usual collation `Compute1` is `compute1`.
 fn name_hosts_as_the_site_does(records: &mut Records, snapshot: &Snapshot) {
     let rename = |name: &mut String| {
         if let Some(known) = site_name(snapshot, name) {
@@ -68,10 +68,11 @@ fn site_name<'s>(snapshot: &'s Snapshot, in_nova: &str) -> Option<&'s str> {
     if in_nova.is_empty() {
         return None;
     }
-    let short = |name: &'_ str| name.split('.').next().unwrap_or_default().to_owned();
+    let short = |name: &'_ str| name.trim_end().split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_it = |name: &str| name.trim_end().eq_ignore_ascii_case(in_nova.trim_end());
     let hosts = || snapshot.hosts.iter();
     let says_so = |host: &&model::snapshot::Host| {
-        host.nova.as_ref().and_then(|nova| nova.get("host")).is_some_and(|name| name == in_nova)
+        host.nova.as_ref().and_then(|nova| nova.get("host")).is_some_and(is_it)
     };
     let exact = hosts().find(|host| host.name == in_nova).or_else(|| hosts().find(says_so));
     let found = exact.or_else(|| {

@@ -9,16 +9,43 @@ use crate::database::Session;
 use crate::mend::bound;
 use crate::part::Part;
 use crate::records::{NetworkIndex, address, filled, flag, number};
-use crate::schema::Schema;
+use crate::schema::{Schema, unnamed};
 
 /// Reads them, each list by ascending id: all, or those of a part, with the floating addresses that no host is
 /// recorded to carry. A floating address that hangs on one of the part's networks is of it wherever it is carried:
-/// without it the fixed address that it keeps would look free to take.
+/// without it the fixed address that it keeps would look free to take. Nobody is gone whose uuid is only written in
+/// other letters.
 pub(crate) async fn read(
     session: &mut Session,
     schema: &Schema,
     networks: &NetworkIndex,
     part: Option<&Part>,
+) -> Result<Remains, sqlx::Error> {
+    let found = look(session, schema, networks, part, Letters::Count).await?;
+    let of_floating = found.floating.iter().map(|tied| (&tied.instance, &tied.name));
+    let mut all = of_floating.chain(found.fixed.iter().map(|leaked| (&leaked.instance, &leaked.name)));
+    let is_unknown = all.any(|(instance, name)| instance.is_some() && name.is_none());
+    if is_unknown && schema.minds_capitals() {
+        return look(session, schema, networks, part, Letters::MayDiffer).await;
+    }
+    Ok(found)
+}
+
+/// Whether a uuid in other letters is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    /// As the columns compare, by their indexes.
+    Count,
+    /// In capitals it is the same.
+    MayDiffer,
+}
+
+async fn look(
+    session: &mut Session,
+    schema: &Schema,
+    networks: &NetworkIndex,
+    part: Option<&Part>,
+    letters: Letters,
 ) -> Result<Remains, sqlx::Error> {
     let column = "floating_ips.host";
     let (floating, names) = match part {
@@ -26,13 +53,13 @@ pub(crate) async fn read(
         Some(part) => {
             let own = part.on_hosts(column);
             let networks = part.in_networks("fixed_ips.network_id");
-            (format!(" AND ({column} IS NULL OR {column} = '' OR {networks} OR {own})"), part.names())
+            (format!(" AND ({} OR {networks} OR {own})", unnamed(column)), part.names())
         }
     };
-    let floating = bound::rows(session, &floating_sql(schema, &floating), &names).await?;
+    let floating = bound::rows(session, &floating_sql(schema, letters, &floating), &names).await?;
     let floating = floating.into_iter().filter_map(|row| tied(row.try_into().ok()?)).collect();
     let mut fixed: Vec<LeakedFixed> = Vec::new();
-    for sql in fixed_sqls(schema, part) {
+    for sql in fixed_sqls(schema, letters, part) {
         fixed.extend(session.rows(sql).await?.into_iter().filter_map(|row| leaked(row, networks)));
     }
     fixed.sort_by_key(|leaked| leaked.id);
@@ -49,9 +76,13 @@ fn words(schema: &Schema) -> RowWords {
 }
 
 /// Joins `instances` to `fixed_ips`, deleted ones too, and the name that people use.
-fn owner(schema: &Schema) -> (String, String) {
-    let key = schema.instance_key("fixed_ips");
-    let join = format!("LEFT JOIN instances ON instances.{} = fixed_ips.{key}", schema.own_key());
+fn owner(schema: &Schema, letters: Letters) -> (String, String) {
+    let (own, key) = (schema.own_key(), format!("fixed_ips.{}", schema.instance_key("fixed_ips")));
+    let tied = match letters {
+        Letters::Count => format!("instances.{own} = {key}"),
+        Letters::MayDiffer => schema.tied_by_any_letters("instances", own, &key),
+    };
+    let join = format!("LEFT JOIN instances ON {tied}");
     let names = [schema.text("instances", "hostname"), schema.text("instances", "display_name")];
     (join, format!("COALESCE({})", names.join(", ")))
 }
@@ -62,8 +93,8 @@ fn is_gone(schema: &Schema) -> String {
     format!("(instances.id IS NULL OR NOT ({}))", schema.live_of_all("instances"))
 }
 
-fn floating_sql(schema: &Schema, only: &str) -> String {
-    let (join, name) = owner(schema);
+fn floating_sql(schema: &Schema, letters: Letters, only: &str) -> String {
+    let (join, name) = owner(schema, letters);
     let columns = schema.texts("floating_ips", &["id", "address", "host"]);
     let fixed = schema.texts("fixed_ips", &["id", "address", schema.instance_key("fixed_ips")]);
     format!(
@@ -92,9 +123,9 @@ fn tied(row: [Cell; 7]) -> Option<TiedFloating> {
 const NETWORKS_AT_ONCE: usize = 20;
 
 /// Of a part each network is looked at by itself: of several at once MySQL goes through the whole table.
-fn fixed_sqls(schema: &Schema, part: Option<&Part>) -> Vec<String> {
-    let Some(part) = part else { return vec![fixed_sql(schema, "")] };
-    let of_one = |id: &u64| fixed_sql(schema, &format!(" AND fixed_ips.network_id = {id}"));
+fn fixed_sqls(schema: &Schema, letters: Letters, part: Option<&Part>) -> Vec<String> {
+    let Some(part) = part else { return vec![fixed_sql(schema, letters, "")] };
+    let of_one = |id: &u64| fixed_sql(schema, letters, &format!(" AND fixed_ips.network_id = {id}"));
     let some = part.networks.chunks(NETWORKS_AT_ONCE);
     some.map(|ids| ids.iter().map(of_one).collect::<Vec<_>>().join(" UNION ALL ")).collect()
 }
@@ -102,8 +133,8 @@ fn fixed_sqls(schema: &Schema, part: Option<&Part>) -> Vec<String> {
 /// Allocated to who is deleted, never was or is not named; or leased by nobody, which nova's pool query never takes
 /// again and its time-out never ends. What an instance gave back and has still leased is on its way to be free; what
 /// names a host and no instance is that host's own.
-fn fixed_sql(schema: &Schema, only: &str) -> String {
-    let (join, name) = owner(schema);
+fn fixed_sql(schema: &Schema, letters: Letters, only: &str) -> String {
+    let (join, name) = owner(schema, letters);
     let key = schema.instance_key("fixed_ips");
     let columns = ["id", "address", "network_id", "allocated", "leased", key];
     let columns = schema.texts("fixed_ips", &columns);
@@ -112,10 +143,11 @@ fn fixed_sql(schema: &Schema, only: &str) -> String {
     format!(
         "SELECT {columns}, {name} FROM fixed_ips {join} WHERE {} AND {} \
          AND (({allocated} AND {gone}) OR (fixed_ips.{key} IS NULL AND {leased})) \
-         AND (fixed_ips.{key} IS NOT NULL OR COALESCE(fixed_ips.host, '') = ''){only}",
+         AND (fixed_ips.{key} IS NOT NULL OR {unnamed}){only}",
         schema.live_of_all("fixed_ips"),
         schema.is("fixed_ips", "reserved", false),
         gone = is_gone(schema),
+        unnamed = unnamed("fixed_ips.host"),
     )
 }
 

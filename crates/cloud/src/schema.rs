@@ -247,14 +247,41 @@ impl Schema {
     /// uuids the other's letters may be small or capital, which MySQL's usual collation takes for the same by itself.
     pub(crate) fn tied(&self, table: &str, column: &str, other: &str) -> String {
         let own = format!("{table}.{column}");
-        let is_text =
-            matches!(column, "uuid" | "instance_uuid") && self.cast_to(table, column) != Some("uuid");
         match self.dialect {
-            Dialect::Postgres | Dialect::Sqlite if is_text => {
+            Dialect::Postgres | Dialect::Sqlite if self.is_uuid(table, column) => {
                 format!("{own} IN ({other}, LOWER({other}), UPPER({other}))")
             }
             Dialect::MySql | Dialect::Postgres | Dialect::Sqlite => format!("{own} = {other}"),
         }
+    }
+
+    /// The same where letters may be small and capital in any mixture, which no index of the column's finds.
+    pub(crate) fn tied_by_any_letters(&self, table: &str, column: &str, other: &str) -> String {
+        let own = format!("{table}.{column}");
+        if self.is_uuid(table, column) { self.alike(&own, other) } else { format!("{own} = {other}") }
+    }
+
+    /// Condition: two uuids are the same but for capitals. MySQL's usual collation takes them for the same by itself;
+    /// SQLite makes an index for the statement.
+    pub(crate) fn alike(&self, uuid: &str, other: &str) -> String {
+        match self.dialect {
+            Dialect::MySql => format!("{uuid} = {other}"),
+            Dialect::Postgres => format!("LOWER(CAST({uuid} AS TEXT)) = LOWER(CAST({other} AS TEXT))"),
+            Dialect::Sqlite => format!("{uuid} = {other} COLLATE NOCASE"),
+        }
+    }
+
+    /// The server minds capitals in uuids, which nova's usual one does not.
+    pub(crate) fn minds_capitals(&self) -> bool {
+        match self.dialect {
+            Dialect::MySql => false,
+            Dialect::Postgres | Dialect::Sqlite => true,
+        }
+    }
+
+    /// An instance's uuid, as text.
+    fn is_uuid(&self, table: &str, column: &str) -> bool {
+        matches!(column, "uuid" | "instance_uuid") && self.cast_to(table, column) != Some("uuid")
     }
 
     /// `TABLE.COLUMN` as text; NULL where this series has no such column.
@@ -370,4 +397,9 @@ impl Schema {
     pub(crate) fn has(&self, table: &str, column: &str) -> bool {
         self.columns.contains_key(&(table.to_owned(), column.to_owned()))
     }
+}
+
+/// Condition: the column has no name in it. What is of blanks alone is one to some servers.
+pub(crate) fn unnamed(column: &str) -> String {
+    format!("COALESCE(RTRIM({column}), '') = ''")
 }

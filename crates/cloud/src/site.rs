@@ -120,7 +120,7 @@ async fn hosts(
     });
     let own: BTreeSet<String> = read.chain(sought.unread_hosts.iter().cloned()).collect();
     // MySQL gives one of several names that differ in capitals alone, and means all of them by it.
-    let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let short = |name: &str| name.trim_end().split('.').next().unwrap_or_default().to_ascii_lowercase();
     let known: BTreeSet<String> = own.iter().map(|name| short(name)).collect();
     let is_sites = |name: &String| known.contains(&short(name));
     let mut names: BTreeSet<String> =
@@ -224,10 +224,10 @@ impl Search<'_> {
 
     /// A table whose rows are tied to instances, those that live. What is sought has an index, and most rows live.
     fn joined(&self, table: &str) -> String {
-        let key = self.schema.instance_key(table);
-        let own = self.schema.own_key_of(table);
+        let key = format!("{table}.{}", self.schema.instance_key(table));
+        let tied = self.schema.tied("instances", self.schema.own_key_of(table), &key);
         let live = self.schema.live_of_all(table);
-        format!(" JOIN {table} ON {table}.{key} = instances.{own} AND {live}")
+        format!(" JOIN {table} ON {tied} AND {live}")
     }
 
     /// Instances with their fixed and their floating addresses.

@@ -124,6 +124,21 @@ fn the_database_alone() {
 }
 
 #[test]
+fn a_host_in_other_letters_is_the_sites() {
+    let mut records = queens();
+    let web1 = records.instances.iter_mut().find(|instance| instance.name == "web1").unwrap();
+    web1.recorded_host = Some("Compute1 ".to_owned());
+    web1.host = "Compute1 ".to_owned();
+    let found = |names: &[&str]| {
+        let intent = intent(Some(records.clone()), &site(names, Vec::new()), &[]);
+        named(&intent, "web1").recorded_host.clone()
+    };
+    assert_eq!(found(&["compute1", "compute2"]).as_deref(), Some("compute1"));
+    // Of two that are called so neither is meant.
+    assert_eq!(found(&["compute1", "COMPUTE1"]).as_deref(), Some("Compute1 "));
+}
+
+#[test]
 fn nova_conf_says_by_which_name_nova_knows_a_host() {
     let mut snapshot = site(&["left", "right"], Vec::new());
     let values =

@@ -7,7 +7,7 @@
 
 use crate::cells::Cell;
 use crate::database::Session;
-use crate::schema::{Dialect, Schema};
+use crate::schema::Schema;
 
 /// Columns that hold an instance's uuid.
 const UUIDS: [(&str, &str); 5] = [
@@ -23,22 +23,22 @@ const UUIDS: [(&str, &str); 5] = [
 pub(super) enum Uuids {
     /// As the columns do, by their indexes.
     AsTheyAre,
-    /// In small letters and, where only an index is quick, in capitals.
-    Folded,
+    /// Whatever letters are capitals.
+    Alike,
 }
 
 impl Uuids {
     /// nova writes them in small letters, and where they all are, as nearly everywhere, the columns' own comparison
-    /// finds the same. MySQL's folds them anyway.
+    /// finds the same. MySQL's does so anyway.
     pub(super) async fn of(session: &mut Session, schema: &Schema) -> Result<Uuids, sqlx::Error> {
-        if schema.dialect == Dialect::MySql {
+        if !schema.minds_capitals() {
             return Ok(Uuids::AsTheyAre);
         }
         let mut uuids = Uuids::AsTheyAre;
         for (table, column) in UUIDS.into_iter().filter(|(table, column)| schema.has(table, column)) {
             let text = schema.text(table, column);
             let sql = format!("SELECT '1' FROM {table} WHERE {text} <> LOWER({text}) LIMIT 1");
-            session.each(sql, |_| uuids = Uuids::Folded).await?;
+            session.each(sql, |_| uuids = Uuids::Alike).await?;
         }
         Ok(uuids)
     }

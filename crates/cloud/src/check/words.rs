@@ -28,7 +28,7 @@
 use super::caches::OCTETS_MAX;
 use super::letters::Uuids;
 use super::roles;
-use crate::schema::{Dialect, Schema};
+use crate::schema::{self, Dialect, Schema};
 
 /// Tables by alias.
 pub(super) const TABLES: [(&str, &str); 10] = [
@@ -123,7 +123,7 @@ impl Words<'_> {
             Some(("folded", column)) => format!("LOWER(RTRIM({}))", self.column(column)),
             // The one may have an index; what is of blanks alone is a name to some servers.
             Some(("named", column)) => format!("({0} <> '' AND RTRIM({0}) <> '')", self.column(column)),
-            Some(("unnamed", column)) => format!("COALESCE(RTRIM({}), '') = ''", self.column(column)),
+            Some(("unnamed", column)) => schema::unnamed(&self.column(column)),
             Some(("is", test)) => self.is(test),
             Some(("name", alias)) => {
                 let names = ["hostname", "display_name"].map(|name| self.column(&format!("{alias}.{name}")));
@@ -208,15 +208,9 @@ impl Words<'_> {
         };
         let (sought, given) = (column(sought), column(given));
         let uuids = if own == "uuid" { self.uuids } else { Uuids::AsTheyAre };
-        match (uuids, self.schema.dialect) {
-            (Uuids::Folded, Dialect::Postgres) => {
-                format!("LOWER(CAST({sought} AS TEXT)) = LOWER(CAST({given} AS TEXT))")
-            }
-            // SQLite finds them by the index of the one that is sought.
-            (Uuids::Folded, Dialect::Sqlite) => {
-                format!("{sought} IN ({given}, LOWER({given}), UPPER({given}))")
-            }
-            (Uuids::Folded, Dialect::MySql) | (Uuids::AsTheyAre, _) => format!("{sought} = {given}"),
+        match uuids {
+            Uuids::Alike => self.schema.alike(&sought, &given),
+            Uuids::AsTheyAre => format!("{sought} = {given}"),
         }
     }
 

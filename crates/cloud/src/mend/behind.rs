@@ -56,23 +56,39 @@ impl fmt::Display for Fixed {
     }
 }
 
-/// The row of `fixed_ips`; `None` where there is none.
+/// The row of `fixed_ips`; `None` where there is none. Nobody is gone whose uuid is only written in other letters.
 pub(super) async fn fixed(
     session: &mut Session,
     schema: &Schema,
     id: &str,
 ) -> Result<Option<Fixed>, sqlx::Error> {
+    let other = format!("fixed_ips.{}", schema.instance_key("fixed_ips"));
+    let by_index = schema.tied("instances", schema.own_key(), &other);
+    let found = tied(session, schema, id, &by_index).await?;
+    let is_gone = matches!(&found, Some(Fixed { owner: Owner::Gone(_), .. }));
+    if !(is_gone && schema.minds_capitals()) {
+        return Ok(found);
+    }
+    tied(session, schema, id, &schema.tied_by_any_letters("instances", schema.own_key(), &other)).await
+}
+
+/// The same, with the instance that is tied to it so.
+async fn tied(
+    session: &mut Session,
+    schema: &Schema,
+    id: &str,
+    tie: &str,
+) -> Result<Option<Fixed>, sqlx::Error> {
     let key = schema.instance_key("fixed_ips");
     let names = ["hostname", "display_name", "uuid", "id"].map(|column| schema.text("instances", column));
     let sql = format!(
         "SELECT {}, CASE WHEN {} THEN '1' ELSE '0' END, {}, {}, COALESCE({}) FROM fixed_ips \
-         LEFT JOIN instances ON instances.{} = fixed_ips.{key} WHERE fixed_ips.id = {}",
+         LEFT JOIN instances ON {tie} WHERE fixed_ips.id = {}",
         schema.text("fixed_ips", "address"),
         schema.live("fixed_ips"),
         schema.text("fixed_ips", key),
         state(schema, "instances"),
         names.join(", "),
-        schema.own_key(),
         bound::place(schema, "fixed_ips", "id"),
     );
     let found = bound::rows(session, &sql, &[Value::Text(Some(id.to_owned()))]).await?;

@@ -73,12 +73,10 @@ async fn by(
     value: &str,
     wanted: &str,
 ) -> Result<Cell, sqlx::Error> {
-    let sql = format!(
-        "SELECT {} FROM {table} WHERE {column} = {} FOR UPDATE",
-        schema.text(table, wanted),
-        bound::place(schema, table, column)
-    );
-    let found = bound::rows(session, &sql, &[Value::Text(Some(value.to_owned()))]).await?;
+    let tied = schema.tied(table, column, &bound::place(schema, table, column));
+    let values = vec![Value::Text(Some(value.to_owned())); tied.matches('?').count()];
+    let sql = format!("SELECT {} FROM {table} WHERE {tied} FOR UPDATE", schema.text(table, wanted));
+    let found = bound::rows(session, &sql, &values).await?;
     Ok(found.into_iter().flatten().next().flatten())
 }
 

@@ -48,9 +48,19 @@ pub(super) async fn rows(
         schema.live("instances")
     );
     let mut found: Vec<Named> = Vec::new();
-    for condition in conditions(schema, wanted) {
-        let rows = session.rows(format!("{select} {condition}")).await?;
-        found.extend(rows.into_iter().filter_map(|row: [Cell; 8]| named(row.to_vec())));
+    let mut ties: Vec<Tie> = vec![Schema::tied];
+    if schema.minds_capitals() {
+        ties.push(Schema::tied_by_any_letters);
+    }
+    // Only where the quick way finds nothing the slow one is gone.
+    for tie in ties {
+        for condition in conditions(schema, wanted, tie) {
+            let rows = session.rows(format!("{select} {condition}")).await?;
+            found.extend(rows.into_iter().filter_map(|row: [Cell; 8]| named(row.to_vec())));
+        }
+        if !found.is_empty() {
+            break;
+        }
     }
     // A number or an address may be another's name. A uuid that there is names one alone, whatever others are called.
     if !is_uuid(wanted) || found.is_empty() {
@@ -66,12 +76,15 @@ pub(super) async fn rows(
     Ok(found)
 }
 
+/// How a column is said to have the value that ties a row to an instance.
+type Tie = fn(&Schema, table: &str, column: &str, other: &str) -> String;
+
 /// What follows the list of columns, for all that is no name. Addresses and numbers are printed anew from what was
 /// understood of the word, and a uuid has no letters that mean anything to a server.
-fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
+fn conditions(schema: &Schema, wanted: &str, tie: Tie) -> Vec<String> {
     let key = schema.instance_key("fixed_ips");
     let own = schema.own_key();
-    let tied = schema.tied("instances", own, &format!("fixed_ips.{key}"));
+    let tied = tie(schema, "instances", own, &format!("fixed_ips.{key}"));
     let fixed = format!("JOIN fixed_ips ON {tied} AND {}", schema.live("fixed_ips"));
     if let Ok(ip) = wanted.parse::<Ipv4Addr>() {
         let given = schema.is("fixed_ips", "allocated", true);
@@ -90,7 +103,7 @@ fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
         let mac = mac.to_string();
         // The tap's MAC, as `ip link` on the host shows it; nova's own begin with fa (nova/utils.py).
         let guest = mac.strip_prefix("fe").map_or_else(|| mac.clone(), |rest| format!("fa{rest}"));
-        let tied = schema.tied("instances", own, &format!("virtual_interfaces.{key}"));
+        let tied = tie(schema, "instances", own, &format!("virtual_interfaces.{key}"));
         return vec![format!(
             "JOIN virtual_interfaces ON {tied} AND {} \
              WHERE virtual_interfaces.address IN ('{mac}', '{guest}')",
@@ -101,7 +114,7 @@ fn conditions(schema: &Schema, wanted: &str) -> Vec<String> {
     let id = libvirts.filter(|id| format!("instance-{id:08x}") == wanted).or_else(|| wanted.parse().ok());
     let by_id = id.map(|id| format!("WHERE instances.id = {id}"));
     let by_uuid = is_uuid(wanted)
-        .then(|| format!("WHERE {}", schema.tied("instances", "uuid", &format!("'{wanted}'"))));
+        .then(|| format!("WHERE {}", tie(schema, "instances", "uuid", &format!("'{wanted}'"))));
     by_id.into_iter().chain(by_uuid).collect()
 }
 
