@@ -36,6 +36,7 @@ mod flat_interface;
 mod floats;
 mod foreign_rules;
 mod found;
+mod frames;
 mod gateway_entry;
 mod ipv6;
 mod ipv6_names;

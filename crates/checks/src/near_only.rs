@@ -155,6 +155,7 @@ mod tests {
             to: [203, 0, 113, 30].into(),
             requests: 2,
             replies: 0,
+            frames: Vec::new(),
             recorded: None,
         };
         let watch = |device: &str| DeviceWatch {

@@ -85,7 +85,8 @@ fn watch_of<'c>(case: &Case<'c>, (rung, exchange): (&Rung, Exchange), at: &Place
     case.watches.iter().filter(is_here).find(tells)
 }
 
-fn is_of(seen: &ProbeSeen, rung: &Rung, exchange: Exchange) -> bool {
+/// What was seen is of this question.
+pub(crate) fn is_of(seen: &ProbeSeen, rung: &Rung, exchange: Exchange) -> bool {
     let same_size = seen.octets.is_none_or(|octets| octets == rung.octets());
     let same_port = rung.purpose.has_port(seen.port);
     seen.exchange == exchange && same_size && same_port && seen.from == rung.from && seen.to == rung.to
@@ -364,7 +365,8 @@ mod tests {
     fn at(machine: &str, device: &str, requests: u32, replies: u32) -> DeviceWatch {
         let (from, to) = ("web1".to_owned(), "1.2.3.4".parse().unwrap());
         let (exchange, octets) = (Exchange::Icmp, Some(PING_OCTETS));
-        let seen = ProbeSeen { from, to, exchange, octets, port: None, requests, replies, recorded: None };
+        let (port, frames, recorded) = (None, Vec::new(), None);
+        let seen = ProbeSeen { from, to, exchange, octets, port, requests, replies, frames, recorded };
         let probes = if requests + replies > 0 { vec![seen] } else { Vec::new() };
         DeviceWatch {
             machine: machine.to_owned(),

@@ -13,7 +13,7 @@ use capture::session::{self, Event, Limits};
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
 use model::journey::QuestionSeen;
 use model::path::Exchange;
-use model::probe::{ClientSeen, DeviceWatch, NeighbourSeen, ProbeSeen};
+use model::probe::{ClientSeen, DeviceWatch, FrameSeen, NeighbourSeen, ProbeSeen};
 use model::sighting::Sighting;
 use model::snapshot::Gap;
 use model::{Mac, Path};
@@ -66,6 +66,8 @@ type Marks = BTreeMap<(Exchange, u32), IpAddr>;
 struct Seen {
     /// Questions and answers, by the mark that their packets bear.
     ours: BTreeMap<(Exchange, u32), (u32, u32)>,
+    /// Whom the frames of these were for, by the same mark.
+    frames: BTreeMap<(Exchange, u32), BTreeSet<FrameSeen>>,
     /// The same of other DHCP clients, by transaction: an instance that has no address goes on asking for one.
     clients: BTreeMap<u32, (u32, u32)>,
     /// Who sent the questions of a transaction.
@@ -84,6 +86,8 @@ struct Noted {
 
 /// Transactions of others that are counted at a vantage, and askers for neighbours, at most.
 const TRANSACTIONS_MAX: usize = 1024;
+/// Different stations and addresses that the frames of a question were for, at most: a handful where bridges translate.
+const STATIONS_MAX: usize = 16;
 /// Sightings of our own packets that are kept: some dozens for each of the questions that may be asked at once.
 const SIGHTINGS_MAX: usize = 65_536;
 
@@ -169,6 +173,10 @@ impl Noted {
         }
         let (questions, answers) = seen.ours.entry((exchange, number)).or_default();
         *(if is_question { questions } else { answers }) += 1;
+        if *link_type == LinkLayer::Ethernet.link_type() {
+            let destination = sighting.destination.to_ip();
+            seen.note_frame((exchange, number), frame.bytes, (destination, half));
+        }
         if let Some(packets) = &mut self.packets {
             packets.push(sighting);
         }
@@ -177,6 +185,15 @@ impl Noted {
 }
 
 impl Seen {
+    /// Whom an Ethernet frame of ours is for.
+    fn note_frame(&mut self, mark: (Exchange, u32), frame: &[u8], (destination, half): (IpAddr, Half)) {
+        let Some(station) = frame.first_chunk().copied().map(Mac) else { return };
+        let known = self.frames.entry(mark).or_default();
+        if known.len() < STATIONS_MAX {
+            known.insert(FrameSeen { station, destination, is_answer: half == Half::Answer });
+        }
+    }
+
     fn note_neighbour(&mut self, half: &Neighbour) {
         let key = (half.asker, half.asked);
         if self.neighbours.len() >= TRANSACTIONS_MAX && !self.neighbours.contains_key(&key) {
@@ -231,7 +248,8 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u3
     let of_mark = |probe: &Probe, (exchange, number): (Exchange, u32), port| {
         let (requests, replies) = *seen.ours.get(&(exchange, number))?;
         let (from, to, octets) = (probe.sender().to_owned(), probe.to, probe.octets());
-        Some(ProbeSeen { from, to, exchange, octets, port, requests, replies, recorded: None })
+        let frames = seen.frames.get(&(exchange, number)).into_iter().flatten().copied().collect();
+        Some(ProbeSeen { from, to, exchange, octets, port, requests, replies, frames, recorded: None })
     };
     let marked = |probe: &'_ Probe| {
         probe.marks().into_iter().filter_map(|(mark, port)| of_mark(probe, mark, port)).collect::<Vec<_>>()
@@ -249,6 +267,7 @@ fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u3
             Some(known) => {
                 known.requests += one.requests;
                 known.replies += one.replies;
+                known.frames.extend(one.frames);
             }
             None => seen_of.push(one),
         }

@@ -118,3 +118,16 @@ fn what_becomes_of_packets_beyond_the_router_is_asked_as_each_instance() {
     let all = closed.report(&["diagnose", "--all"]);
     all.assert_finds(&["lost-at-hop compute1//eth0"], "web2 is answered, and web1 is not");
 }
+
+#[test]
+fn an_instance_that_takes_its_gateway_for_another_station_is_told_by_the_frames_that_it_sends() {
+    let closed = Closed::up("uf");
+    let web1 = closed.lab.netns("web1");
+    let entry = ["ip", "neigh", "replace", "10.0.0.42", "lladdr", "02:00:00:00:00:02", "dev", "eth0"];
+    printed_in(&web1, &[&entry[..], &["nud", "permanent"]].concat());
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["guest-arp-poisoned web1//"], "its answers leave for another station");
+    let finding = &report.json["findings"][0];
+    assert_eq!(text(&finding["confidence"]), "proven", "{finding:#}");
+    assert!(text(&finding["cause"]).contains("02:00:00:00:00:02"), "{finding:#}");
+}

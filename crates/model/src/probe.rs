@@ -290,9 +290,24 @@ pub struct ProbeSeen {
     pub requests: u32,
     /// Answers.
     pub replies: u32,
+    /// Whom their frames were for; of many different ones the first few.
+    #[serde(default)]
+    pub frames: Vec<FrameSeen>,
     /// Where a capture has them.
     #[serde(default)]
     pub recorded: Option<Recorded>,
+}
+
+/// Whom frames with packets of a probe's were for at one device: one station may be who it is taken for, and not
+/// whose address that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FrameSeen {
+    /// The frames' destination.
+    pub station: Mac,
+    /// The packets' destination.
+    pub destination: IpAddr,
+    /// The packets are answers; else questions.
+    pub is_answer: bool,
 }
 
 /// What our own probes met of a namespace's rules.

@@ -113,6 +113,7 @@ impl Placed<'_> {
                 .filter(|_| exchange == Exchange::Tcp),
             requests,
             replies,
+            frames: Vec::new(),
             recorded: Some(recorded),
         }
     }

@@ -376,6 +376,7 @@ mod tests {
                 port: None,
                 requests,
                 replies,
+                frames: Vec::new(),
                 recorded: None,
             };
             let probes = vec![seen(PING_OCTETS, 2, 2), seen(1500, large_ones, 0)];

@@ -8,9 +8,9 @@
 //!
 //! ## How hopline knows
 //! A router of the site has a neighbour entry for the floating address whose MAC no link of the host wears that
-//! carries the address. Where no router can be looked into, frames for the address are seen to come to the right
-//! host's uplink and to be dropped there by the kernel as another station's (`OTHERHOST`): that they get there at all
-//! is a switch's doing that does not know the old MAC, and it is likely. Where the address is pinged from outside and
+//! carries the address. Where no router can be looked into, packets for the address are seen to come to the right
+//! host's uplink in frames for another station, or are dropped there by the kernel as such (`OTHERHOST`): that they get
+//! there at all is a switch's doing that does not know the old MAC, and it is likely. Where the address is pinged from outside and
 //! answers, it is not told, nor where two hosts carry it.
 //!
 //! ## What it looks like
@@ -34,6 +34,7 @@ use model::finding::{Confidence, Remedy};
 use model::intent::Instance;
 use model::kernel_drop::KernelDrop;
 use model::path::{Direction, Exchange, Stage};
+use model::probe::FrameSeen;
 use model::route::{Neighbour, NeighbourState};
 use model::{Mac, Netns};
 
@@ -41,6 +42,7 @@ use crate::catalogue::firewall::float_on_two_hosts;
 use crate::dropped;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
+use crate::frames;
 use crate::ladder::{Purpose, Rung};
 use crate::mend::{Entry, Mend};
 use crate::view::{Stopped, View};
@@ -137,7 +139,7 @@ fn taken_elsewhere(
 }
 
 /// What is for the address comes to its host in frames for another station, whose MAC some router beyond has for it.
-fn misaddressed(view: &View, instance: &Instance, ip: Ipv4Addr) -> Option<Found> {
+fn misaddressed<'v>(view: &View<'v>, instance: &Instance, ip: Ipv4Addr) -> Option<Found> {
     let holder = holder(view, ip)?;
     let carried = holder.addresses.iter().find(|a| a.net.addr() == IpAddr::V4(ip))?;
     let uplink = holder.link(carried.link)?;
@@ -148,16 +150,33 @@ fn misaddressed(view: &View, instance: &Instance, ip: Ipv4Addr) -> Option<Found>
     };
     // The answer to what left translated, or the question to the address itself.
     let is_for_it = |drop: &KernelDrop| drop.to == IpAddr::V4(ip) || drop.direction == Direction::Reply;
-    let of_rung = |rung: &Rung| {
+    let dropped = |rung: &Rung| {
         let is_its = |drop: &&KernelDrop| {
             drop.reason == "OTHERHOST"
                 && (&drop.from, drop.to) == (&rung.from, rung.to)
                 && is_here(drop)
                 && is_for_it(drop)
         };
-        view.drops.iter().find(is_its).filter(|_| view.silent(rung).is_some())
+        view.drops.iter().find(is_its)
     };
-    let (rung, drop) = view.rungs_of(instance).find_map(|rung| Some((rung, of_rung(rung)?)))?;
+    let framed = |rung: &Rung| {
+        let is_foreign = |frame: &&FrameSeen| {
+            frame.destination == IpAddr::V4(ip) && frame.station != right && !frame.station.is_group()
+        };
+        frames::at(view, (holder, &uplink.name), rung).find(is_foreign)
+    };
+    let lost = view.rungs_of(instance).filter(|rung| view.silent(rung).is_some());
+    let seen = |rung: &'v Rung| match (dropped(rung), framed(rung)) {
+        (None, None) => None,
+        (drop, frame) => Some((rung, drop, frame)),
+    };
+    let (rung, drop, frame) = lost.filter_map(seen).next()?;
+    let taken = frame.map_or_else(
+        || format!("at another MAC than {right}"),
+        |frame| format!("at {} and not at {right}", frame.station),
+    );
+    let direction = if rung.to == IpAddr::V4(ip) { Direction::Request } else { Direction::Reply };
+    let seen = frame.map(|frame| frames::evidence(holder, &uplink.name, frame));
     let (name, host, link) = (&instance.name, &holder.machine, &uplink.name);
     let fault = Fault {
         code: "stale-arp-after-float-move",
@@ -166,11 +185,15 @@ fn misaddressed(view: &View, instance: &Instance, ip: Ipv4Addr) -> Option<Found>
             "what is for {ip} of {name} comes to {link} of {host} in frames for another station"
         ),
         cause: format!(
-            "who sends it beyond {link} takes {ip} to be at another MAC than {right}: an entry from before the address \
-             moved, or set by hand"
+            "who sends it beyond {link} takes {ip} to be {taken}: an entry from before the address moved, or set by hand"
         ),
         confidence: Confidence::Likely,
-        evidence: vec![dropped::evidence(drop), evidence::link(holder, uplink)],
+        evidence: drop
+            .map(dropped::evidence)
+            .into_iter()
+            .chain(seen)
+            .chain([evidence::link(holder, uplink)])
+            .collect(),
         owner: "network team",
         remedy: vec![
             announced(holder, link, ip),
@@ -185,7 +208,8 @@ fn misaddressed(view: &View, instance: &Instance, ip: Ipv4Addr) -> Option<Found>
         stopped: None,
         mend: Vec::new(),
     };
-    Some(fault.found().breaks(drop.exchange, drop.direction).met_at(view.beginning_of(rung)))
+    let exchange = view.silent(rung).map_or(Exchange::Icmp, |probe| probe.asked.exchange());
+    Some(fault.found().breaks(exchange, direction).met_at(view.beginning_of(rung)))
 }
 
 /// Tells the segment where an address is.
@@ -203,10 +227,10 @@ mod tests {
     use model::finding::Confidence;
     use model::kernel_drop::KernelDrop;
     use model::path::Direction;
-    use model::probe::{PING_OCTETS, ProbeResult};
+    use model::probe::{FrameSeen, PING_OCTETS, ProbeResult};
     use model::route::Address;
 
-    use crate::fixture::{broken, codes, dropped_at, healthy, lacks, minicloud, pinged};
+    use crate::fixture::{broken, codes, dropped_at, healthy, lacks, minicloud, pinged, watch};
 
     const CODE: &str = "stale-arp-after-float-move";
 
@@ -242,7 +266,17 @@ mod tests {
         // What leaves is not for it, and what is answered is not lost.
         cloud.drops[0].direction = Direction::Request;
         assert!(lacks(&cloud.diagnose("web1"), CODE));
-        cloud.drops[0].direction = Direction::Reply;
+        // Where the kernel's own word cannot be had, the frames that were seen tell; those for its host tell nothing.
+        cloud.drops.clear();
+        let float = [203, 0, 113, 30].into();
+        let answer = |station| FrameSeen { station, destination: float, is_answer: true };
+        let uplink = cloud.link("compute1", "eth0").mac.unwrap();
+        for (station, is_told) in [("02:00:5e:00:53:01".parse().unwrap(), true), (uplink, false)] {
+            cloud.watches = vec![watch("eth0", ("web1".to_owned(), to), answer(station))];
+            assert_eq!(lacks(&cloud.diagnose("web1"), CODE), !is_told, "{station}");
+        }
+        cloud.watches =
+            vec![watch("eth0", ("web1".to_owned(), to), answer("02:00:5e:00:53:01".parse().unwrap()))];
         cloud.probes[0].received = 2;
         assert!(lacks(&cloud.diagnose("web1"), CODE));
     }

@@ -8,7 +8,10 @@
 //!
 //! ## How hopline knows
 //! Inside the instance, the neighbour entry for the gateway has another MAC than the link of the host that carries that
-//! address; and it was set by hand, or another station wears it, or a bridge has learned it.
+//! address; and it was set by hand, or another station wears it, or a bridge has learned it. Of an instance that cannot
+//! be entered, its own answers to pings tell: seen at its tap in a frame for another MAC than the gateway's, and lost.
+//! Where such an answer is for the gateway itself, that is proof; where it is for somebody beyond, likely, since another
+//! default route would look the same.
 //!
 //! ## What it looks like
 //! Inside: `ip neigh show GATEWAY` with a MAC that is not the bridge's. On the tap: frames to that MAC. With bridged
@@ -26,23 +29,25 @@
 //! ## References
 //! `net/ipv4/arp.c` `arp_process`; ip-neighbour(8).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::Mac;
-use model::finding::Confidence;
-use model::path::{Direction, Exchange, Stage};
+use model::finding::{Confidence, Remedy};
+use model::path::{Direction, Exchange, Place, Stage};
 use sim::world::Station;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::gateway_entry::{self, Taken, Whose};
+use crate::frames;
+use crate::gateway_entry::{self, Misled, Taken, Whose};
 use crate::mend::{Entry, Mend};
 use crate::restart::typed;
+use crate::unheld;
 use crate::view::{Seat, Stopped, View, is_misled};
 
-/// Looks inside the instances that can be entered.
+/// Looks inside the instances that can be entered, and at what the others send.
 pub fn check(view: &View) -> Vec<Found> {
-    view.vifs().filter_map(|seat| poisoned(view, &seat)).collect()
+    view.vifs().filter_map(|seat| poisoned(view, &seat).or_else(|| misled(view, &seat))).collect()
 }
 
 fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
@@ -52,11 +57,7 @@ fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
     // Where the segment goes on beyond what was read, no walk can tell that nobody is there.
     let stopped = view.stop_of(seat.instance, |s| is_misled(s) || is_at_its_owner(view, s, taken));
     let name = &seat.instance.name;
-    let fdb = seat.ns.fdb.iter().find(|e| e.mac == taken && !e.on_self);
-    let behind = fdb.map_or_else(
-        || "which no bridge here has seen".to_owned(),
-        |e| format!("which is behind {} of {}", seat.ns.link_name(e.link), seat.ns.machine),
-    );
+    let behind = behind(seat, taken);
     let by_hand = if whose == Whose::ByHand { ", set by hand" } else { "" };
     let fault = Fault {
         code: "guest-arp-poisoned",
@@ -73,12 +74,7 @@ fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
                 &format!("ip neigh replace {gateway} lladdr {taken} dev {}", typed(&nic.name)),
                 "in the instance; it asks anew",
             ),
-            evidence::remedy(
-                seat.server_ns,
-                &format!("arping -c 2 -D -I {} {gateway}", link.name),
-                "",
-                "mends nothing: shows who else answers for the gateway",
-            ),
+            who_else(seat, &link.name, gateway),
         ],
         instances: vec![name.clone()],
         stopped,
@@ -88,6 +84,58 @@ fn poisoned<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
         }],
     };
     Some(fault.found().breaks(Exchange::Icmp, Direction::Request))
+}
+
+/// What it sends by its gateway was seen to leave in frames for another station.
+fn misled<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
+    // An old MAC of the gateway's own host is `bridge-mac-flap`.
+    let misled = gateway_entry::misled(view, seat).filter(|misled| !misled.is_own)?;
+    let Misled { rung, tap, gateway, link, right, frame, is_for_gateway, .. } = misled;
+    let (name, station, behind) = (&seat.instance.name, frame.station, behind(seat, frame.station));
+    let or_route = if is_for_gateway { "" } else { ", or its default route leads by another router" };
+    let fault = Fault {
+        code: "guest-arp-poisoned",
+        hop: Place { stage: Stage::Neighbour, ..unheld::inside(seat.instance) },
+        summary: format!("{name} sends what is for its gateway to {station}, which is not the gateway's MAC"),
+        cause: format!(
+            "its answer to {} leaves in a frame for {station}, {behind}; its gateway {gateway} is at {right}: its entry \
+             is wrong{or_route}",
+            frame.destination
+        ),
+        confidence: if is_for_gateway { Confidence::Proven } else { Confidence::Likely },
+        evidence: vec![frames::evidence(seat.ns, &tap.name, &frame), evidence::link(seat.server_ns, link)],
+        owner: "instance",
+        remedy: vec![
+            evidence::advice(
+                format!("in {name}, by its console: ip neigh show {gateway}, and ip neigh flush {gateway}"),
+                "it asks anew; an entry set by hand goes by ip neigh del",
+            ),
+            who_else(seat, &link.name, gateway),
+        ],
+        instances: vec![name.clone()],
+        stopped: None,
+        mend: Vec::new(),
+    };
+    let found = fault.found().breaks(Exchange::Icmp, Direction::Reply).met_at(view.beginning_of(rung));
+    Some(found.losing_at(Some(at(seat.ns, &tap.name, Stage::Bridge))))
+}
+
+/// Where that MAC is, in words.
+fn behind(seat: &Seat, mac: Mac) -> String {
+    let fdb = seat.ns.fdb.iter().find(|entry| entry.mac == mac && !entry.on_self);
+    fdb.map_or_else(
+        || "which no bridge here has seen".to_owned(),
+        |entry| format!("which is behind {} of {}", seat.ns.link_name(entry.link), seat.ns.machine),
+    )
+}
+
+fn who_else(seat: &Seat, bridge: &str, gateway: Ipv4Addr) -> Remedy {
+    evidence::remedy(
+        seat.server_ns,
+        &format!("arping -c 2 -D -I {bridge} {gateway}"),
+        "",
+        "mends nothing: shows who else answers for the gateway",
+    )
 }
 
 /// A machine that wears this MAC got what is not for it.
@@ -100,9 +148,10 @@ fn is_at_its_owner(view: &View, stopped: &Stopped, mac: Mac) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::route::NeighbourState;
+    use model::finding::Confidence;
+    use model::route::{Address, NeighbourState};
 
-    use crate::fixture::{broken, codes, lacks};
+    use crate::fixture::{answers_by, broken, codes, healthy, lacks};
 
     const CODE: &str = "guest-arp-poisoned";
 
@@ -119,6 +168,42 @@ mod tests {
         cloud.snapshot.hosts.retain(|h| h.name != "fabric");
         cloud.snapshot.netns.retain(|n| n.machine != "fabric");
         assert_eq!(codes(&cloud.diagnose("web1")), ["guest-arp-poisoned web1//eth0"]);
+    }
+
+    #[test]
+    fn a_closed_instance_tells_it_by_the_frames_that_it_answers_in() {
+        let (foreign, gateway) = ("02:00:00:00:00:02".parse().unwrap(), [10, 0, 0, 42].into());
+        let told = |station, destination| {
+            let mut cloud = healthy();
+            answers_by(&mut cloud, station, destination);
+            cloud.diagnose("web1")
+        };
+        let found = told(foreign, gateway);
+        assert_eq!(codes(&found), ["guest-arp-poisoned web1//"]);
+        assert_eq!(found.findings[0].confidence, Confidence::Proven);
+        // What is for somebody beyond may go by another default route.
+        let beyond = told(foreign, [1, 2, 3, 4].into());
+        assert_eq!(codes(&beyond), ["guest-arp-poisoned web1//"]);
+        assert_eq!(beyond.findings[0].confidence, Confidence::Likely);
+        // To its gateway's MAC it sends as it should, and a neighbour's own is right for a neighbour.
+        let mut cloud = healthy();
+        let right = cloud.link("compute1", "br100").mac.unwrap();
+        assert!(lacks(&told(right, gateway), CODE));
+        assert!(lacks(&told(foreign, [10, 0, 2, 25].into()), CODE));
+        // Another router of its network's may be its default route.
+        let (mut cloud, router) = (healthy(), cloud.link("gw", "eth0").clone());
+        let address = Address::global(router.index, "10.0.0.1/16".parse().unwrap());
+        cloud.netns("gw").addresses.push(address);
+        answers_by(&mut cloud, router.mac.unwrap(), [1, 2, 3, 4].into());
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
+    }
+
+    #[test]
+    fn what_is_answered_is_no_fault_whomever_it_was_sent_to() {
+        let mut cloud = healthy();
+        answers_by(&mut cloud, "02:00:00:00:00:02".parse().unwrap(), [10, 0, 0, 42].into());
+        cloud.probes[0].received = 2;
+        assert!(lacks(&cloud.diagnose("web1"), CODE));
     }
 
     #[test]

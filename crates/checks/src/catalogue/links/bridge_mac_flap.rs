@@ -9,7 +9,8 @@
 //!
 //! ## How hopline knows
 //! Inside the instance, the entry for the gateway has a MAC that is not the bridge's, was not set by hand, and is no
-//! other station's: at most one of the bridge's own ports wears it.
+//! other station's: at most one of the bridge's own ports wears it. Of an instance that cannot be entered, its own
+//! answers to pings tell, seen at its tap in a frame for a MAC that a link of the gateway's host wears, and lost.
 //!
 //! ## What it looks like
 //! `ip link show br100` and the instance's `ip neigh` differ. It heals by itself when the host speaks first, and comes
@@ -26,14 +27,17 @@
 //! ## References
 //! `net/bridge/br_stp_if.c` `br_stp_recalculate_bridge_id`; nova `linux_net.py` `ensure_bridge`; lxc/lxc#604.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use model::Mac;
 use model::finding::Confidence;
+use model::link::Link;
 use model::path::{Direction, Exchange, Stage};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::gateway_entry::{self, Taken, Whose};
+use crate::frames;
+use crate::gateway_entry::{self, Misled, Taken, Whose};
 use crate::mend::{Entry, Mend};
 use crate::view::{Seat, View, is_misled};
 
@@ -41,7 +45,7 @@ use crate::view::{Seat, View, is_misled};
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for seat in view.vifs() {
-        let Some(new) = outdated(view, &seat) else { continue };
+        let Some(new) = outdated(view, &seat).or_else(|| misled(view, &seat)) else { continue };
         match found.iter_mut().find(|f| f.finding.hop.same_device(&new.finding.hop)) {
             Some(known) => {
                 known.finding.instances.extend(new.finding.instances);
@@ -56,12 +60,40 @@ pub fn check(view: &View) -> Vec<Found> {
 fn outdated<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
     let taken = gateway_entry::wrong(view, seat).filter(|taken| taken.whose == Whose::Nobodys)?;
     let Taken { inside, nic, gateway, link, mac, right, .. } = taken;
+    let fault = Fault {
+        confidence: Confidence::Proven,
+        evidence: vec![evidence::neighbour(inside, nic, gateway), evidence::link(seat.server_ns, link)],
+        stopped: view.stop_of(seat.instance, is_misled),
+        mend: vec![Mend::Forget {
+            machine: inside.machine.clone(),
+            entry: Entry::Neighbour { device: nic.name.clone(), ip: IpAddr::V4(gateway) },
+        }],
+        ..fault(seat, (gateway, link), (mac, right))
+    };
+    Some(fault.found().breaks(Exchange::Icmp, Direction::Request))
+}
+
+/// What it sends by its gateway was seen to leave in frames for another link of the gateway's host.
+fn misled<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
+    let misled = gateway_entry::misled(view, seat).filter(|misled| misled.is_own)?;
+    let Misled { rung, tap, gateway, link, right, frame, .. } = misled;
+    let seen = frames::evidence(seat.ns, &tap.name, &frame);
+    let fault = Fault {
+        evidence: vec![seen, evidence::link(seat.server_ns, link)],
+        ..fault(seat, (gateway, link), (frame.station, right))
+    };
+    let found = fault.found().breaks(Exchange::Icmp, Direction::Reply).met_at(view.beginning_of(rung));
+    Some(found.losing_at(Some(at(seat.ns, &tap.name, Stage::Bridge))))
+}
+
+/// What is said of it however it is known: the gateway's link has the one MAC, and the instance remembers the other.
+fn fault<'v>(seat: &Seat<'v>, (gateway, link): (Ipv4Addr, &Link), (mac, right): (Mac, Mac)) -> Fault<'v> {
     let (ns, name) = (seat.server_ns, &seat.instance.name);
     let port = ns.ports(link.index).find(|port| port.mac == Some(mac));
     let now = port.map_or_else(String::new, |port| format!(", which its port {} has", port.name));
     let tell = format!("arping -U -c 3 -I {} -s {gateway} {gateway}", link.name);
     let keep = format!("ip link set dev {} address {right}", link.name);
-    let fault = Fault {
+    Fault {
         code: "bridge-mac-flap",
         hop: at(ns, &link.name, Stage::Neighbour),
         summary: format!(
@@ -69,28 +101,24 @@ fn outdated<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
             link.name, ns.machine
         ),
         cause: format!("{} has the MAC {right}, and {name} remembers {mac}{now}", link.name),
-        confidence: Confidence::Proven,
-        evidence: vec![evidence::neighbour(inside, nic, gateway), evidence::link(ns, link)],
+        confidence: Confidence::Likely,
+        evidence: Vec::new(),
         owner: "operator",
         remedy: vec![
             evidence::remedy(ns, &tell, "", "tells every instance; heals by itself, too"),
             evidence::remedy(ns, &keep, "", "keeps the MAC that it has now, whatever ports come and go"),
         ],
         instances: vec![name.clone()],
-        stopped: view.stop_of(seat.instance, is_misled),
-        mend: vec![Mend::Forget {
-            machine: inside.machine.clone(),
-            entry: Entry::Neighbour { device: nic.name.clone(), ip: IpAddr::V4(gateway) },
-        }],
-    };
-    Some(fault.found().breaks(Exchange::Icmp, Direction::Request))
+        stopped: None,
+        mend: Vec::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use model::route::NeighbourState;
 
-    use crate::fixture::{broken, codes, lacks};
+    use crate::fixture::{answers_by, broken, codes, healthy, lacks};
 
     const CODE: &str = "bridge-mac-flap";
 
@@ -117,6 +145,14 @@ mod tests {
             entry.mac = mac;
         }
         assert_eq!(codes(&cloud.diagnose("web1")), ["guest-arp-poisoned web1//eth0"]);
+    }
+
+    #[test]
+    fn a_closed_instance_tells_it_by_the_frames_that_it_answers_in() {
+        let mut cloud = healthy();
+        let port = cloud.link("compute1", "vnet1").mac.unwrap();
+        answers_by(&mut cloud, port, [10, 0, 0, 42].into());
+        assert_eq!(codes(&cloud.diagnose("web1")), ["bridge-mac-flap compute1//br100"]);
     }
 
     #[test]

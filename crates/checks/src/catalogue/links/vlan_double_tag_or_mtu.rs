@@ -282,6 +282,7 @@ mod tests {
                 port: None,
                 requests,
                 replies: 0,
+                frames: Vec::new(),
                 recorded: None,
             };
             let (machine, device) = ("compute1".to_owned(), device.to_owned());
