@@ -1,5 +1,7 @@
 //! What the kernel says of our own packets that it freed before their end, in whatever namespace of this machine.
 
+mod strangers;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread::{self, JoinHandle};
@@ -16,6 +18,7 @@ use probe::drops::{self, DropsError, PacketDrop, Told, Watch};
 use crate::gather::Facts;
 use crate::probes::Probe;
 use crate::sightings::{self, Half};
+use strangers::Near;
 
 /// `LINKTYPE_RAW`, from the IP header on, and `LINKTYPE_ETHERNET`.
 const LINK_RAW: u32 = 101;
@@ -105,7 +108,8 @@ fn too_many() -> Gap {
 /// Drops of one kind at one place are one, in the order in which they first came.
 fn kernel_drops(told: &Told, facts: &Facts, probes: &[Probe]) -> Vec<KernelDrop> {
     let mut all: Vec<KernelDrop> = Vec::new();
-    for drop in told.drops.iter().filter_map(|drop| kernel_drop(drop, facts, probes)) {
+    let near = Near::of(facts);
+    for drop in told.drops.iter().filter_map(|drop| kernel_drop(drop, (facts, &near), probes)) {
         let is_same = |known: &KernelDrop| {
             let (packet, count) = (known.packet.clone(), known.count);
             *known == KernelDrop { packet, count, ..drop.clone() }
@@ -120,7 +124,7 @@ fn kernel_drops(told: &Told, facts: &Facts, probes: &[Probe]) -> Vec<KernelDrop>
 }
 
 /// One that is of a question of ours, or of ARP's that one waits for.
-fn kernel_drop(drop: &PacketDrop, facts: &Facts, probes: &[Probe]) -> Option<KernelDrop> {
+fn kernel_drop(drop: &PacketDrop, (facts, near): (&Facts, &Near), probes: &[Probe]) -> Option<KernelDrop> {
     let seen = sighting(&drop.packet)?;
     let owner = facts.snapshot.netns.iter().find(|netns| netns.inode.is_some() && netns.inode == drop.inode);
     let of = |(from, to): (String, IpAddr), (exchange, octets), half| KernelDrop {
@@ -141,6 +145,7 @@ fn kernel_drop(drop: &PacketDrop, facts: &Facts, probes: &[Probe]) -> Option<Ker
     };
     let (source, destination) = (seen.source.to_ip(), seen.destination.to_ip());
     match seen.kind {
+        Kind::ArpRequest | Kind::ArpReply if owner.is_none() && !near.has_arp(drop) => return None,
         Kind::ArpRequest => {
             return Some(of((source.to_string(), destination), (Exchange::Arp, None), Half::Question));
         }
@@ -163,6 +168,9 @@ fn kernel_drop(drop: &PacketDrop, facts: &Facts, probes: &[Probe]) -> Option<Ker
     let probe = probes.iter().find(|probe| probe.mark() == (exchange, number))?;
     // Of DNS, which has many questions, the server's address tells, too.
     if exchange == Exchange::Dns && source != probe.to && destination != probe.to {
+        return None;
+    }
+    if owner.is_none() && !strangers::is_of(probe, drop, &seen) {
         return None;
     }
     Some(of((probe.sender().to_owned(), probe.to), (exchange, probe.octets()), half))

@@ -34,4 +34,5 @@ pub mod udp;
 
 pub use echo::{EchoPlan, EchoResult, EchoSize, echo, echo_and_tell};
 pub use icmp_error::IcmpError;
+pub use mark::is_marked;
 pub use socket::{Arrival, AskError, Asker, NotSent, Took};

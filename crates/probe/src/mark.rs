@@ -19,3 +19,8 @@ pub(crate) fn draw(of: impl Hash) -> ([u8; BYTES], u16) {
     }
     (mark, u16::from_be_bytes([random[0], random[1]]))
 }
+
+/// The mark begins somewhere in these bytes of a packet.
+pub fn is_marked(packet: &[u8]) -> bool {
+    packet.windows(MARK.len()).any(|window| window == MARK)
+}
