@@ -213,6 +213,7 @@ fn frames_and_arp() {
             &[(0xfa16_3e00_0001, 0xfa16_3e00_0001), (0xfa16_3e00_0002, 0xfa16_3e00_0002)]
         ))]
     );
+    assert_eq!(bridge("meta length > 1000 drop"), [is(field(Field::FrameLength, ALL, &[(1001, ALL)]))]);
     assert_eq!(bridge("vlan id 5-9 drop"), [is(field(Field::Vlan, 0xfff, &[(5, 9)]))]);
     assert_eq!(
         bridge("ether type { ip, arp } drop"),

@@ -107,6 +107,7 @@ fn number_of(field: &Field) -> Number {
         | Field::NfProto
         | Field::Ttl
         | Field::Length
+        | Field::FrameLength
         | Field::Dscp
         | Field::IcmpType
         | Field::IcmpCode

@@ -200,6 +200,8 @@ pub enum Field {
     Ttl,
     /// The IP packet's length in bytes.
     Length,
+    /// The frame's length in bytes, as the kernel has it at the hook (nft's `meta length` where rules see frames).
+    FrameLength,
     /// Differentiated services code point, 0..=63.
     Dscp,
     /// ICMP or ICMPv6 type.

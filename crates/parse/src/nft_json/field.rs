@@ -194,8 +194,11 @@ fn meta(family: Family, key: &str) -> Answer {
         "nfproto" => Ok(looked(Field::NfProto, Kind::Number(8, names::NF_PROTOCOLS), Vec::new())),
         "mark" => Ok(looked(Field::Mark, Kind::Number(32, &[]), Vec::new())),
         "pkttype" => Ok(looked(Field::PacketType, Kind::Number(8, names::PACKET_TYPES), Vec::new())),
-        // Frames are longer than the packet in them, and not all hold one.
-        "length" if is_ip => Ok(looked(Field::Length, Kind::Number(32, &[]), Vec::new())),
+        // Frames may be longer than the packet in them, and not all hold one.
+        "length" => {
+            let field = if is_ip { Field::Length } else { Field::FrameLength };
+            Ok(looked(field, Kind::Number(32, &[]), Vec::new()))
+        }
         "iiftype" | "oiftype" => {
             let side = if key == "iiftype" { Side::In } else { Side::Out };
             Ok(looked(Field::LinkType(side), Kind::Number(16, names::LINK_TYPES), Vec::new()))

@@ -20,6 +20,7 @@ pub(crate) static BRIDGE_CONDITIONS: &[Word] = &[
     },
     Word { name: "eb source", xtables: "-s <! |><mac>", nft: "ether saddr <!><mac>", weight: 8, ..WORD },
     Word { name: "eb destination", xtables: "-d <! |><mac>", nft: "ether daddr <!><mac>", weight: 8, ..WORD },
+    Word { name: "eb length", nft: "meta length <!><84|47-83|85-200>", about: About::NotTcp, ..WORD },
     Word {
         name: "eb in-interface",
         slot: "in",

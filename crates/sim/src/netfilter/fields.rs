@@ -29,6 +29,10 @@ pub(super) fn value<'l>(look: &'l Look, field: &Field, now: Marking) -> Result<O
         Field::NfProto => number(Some(nf_proto(look.family, packet))),
         Field::Ttl => number(packet.map(|_| now.ttl.into())),
         Field::Length => number(packet.map(|p| p.length.into())),
+        Field::FrameLength => match frame_lengths(look)? {
+            (bare, padded) if bare == padded => number(Some(bare)),
+            _ => Err(UNTOLD_PADDING.to_owned()),
+        },
         Field::Dscp => number(packet.map(|_| now.dscp.into())),
         Field::IcmpType => number(packet.and_then(Packet::icmp).map(|(kind, _)| kind.into())),
         Field::IcmpCode => number(packet.and_then(Packet::icmp).map(|(_, code)| code.into())),
@@ -90,6 +94,30 @@ pub(super) fn end(packet: &Packet, of: AddressOf) -> IpAddr {
         AddressOf::Source => packet.source,
         AddressOf::Destination => packet.destination,
     }
+}
+
+/// Why a short frame's length is not told.
+pub(super) const UNTOLD_PADDING: &str = "whether a wire has padded the frame";
+
+/// A frame's length at the hook, as it was made and as it is where a wire has padded it (`skb->len`). What has come in
+/// is counted without its Ethernet header (`eth_type_trans`), and on a bridge stays so; what leaves by a device is counted
+/// with it (`nf_hook_egress`; `arp_create`, before ARP's own output hook). The outermost tag is kept beside the frame.
+pub(super) fn frame_lengths(look: &Look) -> Result<(u128, u128), String> {
+    const HEADER: u128 = 14;
+    const ARP: u128 = 28;
+    /// Octets behind the header of the shortest frame that Ethernet carries.
+    const PAYLOAD_MIN: u128 = 46;
+    if let Some(tag) = look.tag().filter(|_| look.is_tagged_twice()) {
+        return Err(format!("the length of a frame with tags inside that of VLAN {tag}"));
+    }
+    let is_out = look.hook == Hook::Egress || look.family == Family::Arp && look.hook == Hook::Output;
+    let out = || look.around.outdev.and_then(|link| look.world.ns(look.ns).link(link));
+    let has_header = is_out && out().is_some_and(|link| link.mac.is_some());
+    let header = if has_header { HEADER } else { 0 };
+    let bare = look.packet().map_or(ARP, |packet| packet.length.into());
+    let may_be_padded = look.around.indev.is_some() || look.hook == Hook::Egress;
+    let padded = if may_be_padded { bare.max(PAYLOAD_MIN) } else { bare };
+    Ok((bare + header, padded + header))
 }
 
 fn mac_bits(mac: Mac) -> u128 {

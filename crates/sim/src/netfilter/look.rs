@@ -13,7 +13,7 @@ use super::conntrack::{self, CtView};
 use super::hooks::{BaseRef, Hooks};
 use super::marking::Marking;
 use super::sets::{self, Found, Members, Value};
-use super::{Around, fib};
+use super::{Around, fib, fields};
 use crate::exchange::unspecified;
 use crate::ip::{route, source_v6};
 use crate::trail::{Skb, Trail};
@@ -216,9 +216,17 @@ impl<'p, 'w> Look<'p, 'w> {
             Test::ReversePath { loose, with_mark, accept_local } => {
                 fib::reverse_path(self, (*loose, *with_mark, *accept_local), now)?
             }
+            Test::Field { field: Field::FrameLength, mask, within } => {
+                let (bare, padded) = fields::frame_lengths(self)?;
+                let [holds, too] = [bare, padded].map(|length| is_within(within, length & mask));
+                if holds != too {
+                    return Err(fields::UNTOLD_PADDING.to_owned());
+                }
+                holds
+            }
             Test::Field { field, mask, within } => {
                 let Some(Value::Number(number)) = self.field(field, now)? else { return Ok(None) };
-                within.iter().any(|(low, high)| (low..=high).contains(&&(number & mask)))
+                is_within(within, number & mask)
             }
             Test::AnyBit(field, bits) => {
                 let Some(Value::Number(number)) = self.field(field, now)? else { return Ok(None) };
@@ -245,7 +253,7 @@ impl<'p, 'w> Look<'p, 'w> {
 
     /// A field's value; `None` where the packet has not got it.
     pub(super) fn field(&self, field: &Field, now: Marking) -> Result<Option<Value<'_>>, String> {
-        super::fields::value(self, field, now)
+        fields::value(self, field, now)
     }
 
     /// The address of the bridge that the frame is in.
@@ -331,6 +339,11 @@ impl<'p, 'w> Look<'p, 'w> {
         }
     }
 
+    /// Another tag is inside of that.
+    pub(super) fn is_tagged_twice(&self) -> bool {
+        !self.frame.tags.inner().is_empty()
+    }
+
     /// A tagged frame is of its tag's type for ebtables (`ebt_basic_match`, which knows one kind of tag, and
     /// `nft_payload_copy_vlan`). For nft's own rules it is that or of what is behind the tag, as they ask by
     /// `ether type` or by `meta protocol`: the condition that a listing leaves out before `ip saddr` is one or
@@ -384,6 +397,10 @@ fn bits_are_known(field: &Field, bits: u128) -> Result<(), String> {
 
 fn within(ranges: &[(u16, u16)], port: u16) -> bool {
     ranges.iter().any(|(low, high)| (*low..=*high).contains(&port))
+}
+
+fn is_within(ranges: &[(u128, u128)], number: u128) -> bool {
+    ranges.iter().any(|(low, high)| (low..=high).contains(&&number))
 }
 
 fn masked(have: Mac, wanted: Mac, mask: Mac) -> bool {

@@ -100,6 +100,7 @@ fn by_field(field: &Field) -> bool {
         | Field::NfProto
         | Field::Ttl
         | Field::Length
+        | Field::FrameLength
         | Field::Dscp
         | Field::IcmpType
         | Field::IcmpCode

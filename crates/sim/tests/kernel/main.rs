@@ -11,6 +11,7 @@ mod case;
 mod conditions;
 mod frames;
 mod lab;
+mod lengths;
 mod queues;
 mod random;
 mod sets;
