@@ -6,8 +6,9 @@
 mod budget;
 mod left_out;
 mod more;
+mod patience;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -23,26 +24,15 @@ use model::snapshot::Gap;
 use self::budget::Budget;
 use self::more::Counted;
 pub(crate) use self::more::MORE_TIMES;
+use self::patience::PATIENCE;
 use crate::gather::Facts;
-use crate::probes::{self, Came, Job, Patience, Probe, Unasked, Unsent};
+use crate::probes::{self, Came, Job, Probe, Unasked, Unsent};
 use crate::progress;
 
-/// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
-/// our own stack has said that the neighbour is absent.
-const PATIENCE: Duration = Duration::from_millis(3300);
 /// How much longer than the slowest answer so far is late, and between which bounds.
 const LATE_TIMES: u32 = 4;
 const LATE_MIN: Duration = Duration::from_millis(100);
 const LATE_MAX: Duration = Duration::from_secs(1);
-/// How much longer than the slowest answer so far those are waited for of which something is known already.
-const ANSWER_TIMES: u32 = 10;
-/// How long large packets are waited for, at least.
-const SIZED_MIN: Duration = Duration::from_millis(1500);
-/// How long an answer is waited for that the walk foresees to be lost, at least: one that comes all the same would
-/// contradict it, and comes as soon as any other.
-const FORESEEN_MIN: Duration = Duration::from_millis(1200);
-/// How long many more of a question are waited for at least, once some were answered.
-const MORE_MIN: Duration = Duration::from_secs(1);
 /// Jobs under way at the same time.
 const AT_ONCE_MAX: usize = 32;
 
@@ -86,6 +76,8 @@ pub(crate) struct Answers {
     pub(crate) traces: Vec<Traced>,
     /// Which sizes live where a large packet was lost.
     pub(crate) sizes: Vec<SizesTried>,
+    /// Something that the ladder asks of itself was not asked, or not waited for, for the time was up.
+    pub(crate) is_out_of_time: bool,
 }
 
 fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> Turn {
@@ -113,7 +105,6 @@ enum Event<'p, 'a> {
 pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, beside: u32) -> Answers {
     let _progress = progress::start("waiting for answers");
     let deadline = Instant::now() + timeout;
-    let patience = PATIENCE.min(timeout);
     let mut talk = Talk::new(questions, beside);
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
@@ -122,16 +113,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, 
             while talk.under_way < AT_ONCE_MAX
                 && let Some(job) = talk.waiting.pop_front()
             {
-                let patience = talk.patience(&job, patience);
-                // Silence means something only after the full wait.
-                if Instant::now() + patience.of(&job) > deadline && talk.has_asked() {
-                    // More of what was asked already is no question left out.
-                    if job.probes().iter().all(|probe| probe.is_more()) {
-                        continue;
-                    }
-                    talk.leave_out(&job, "the time was up", "a longer --timeout");
-                    continue;
-                }
+                let Some(patience) = talk.time_for(&job, deadline) else { continue };
                 let Some(job) = talk.afforded(job) else { continue };
                 talk.begin(&job);
                 let tell = tell.clone();
@@ -190,6 +172,8 @@ struct Talk<'q, 'a> {
     /// Those that wait for what others may give back of the budget.
     held: Vec<Job<'q, 'a>>,
     under_way: usize,
+    /// Probes that are not waited for as long as they should be.
+    cut: BTreeSet<u16>,
     slowest: Duration,
     answers: Answers,
     gaps: Vec<Gap>,
@@ -223,15 +207,12 @@ impl<'q, 'a> Talk<'q, 'a> {
             waiting: VecDeque::new(),
             held: Vec::new(),
             under_way: 0,
+            cut: BTreeSet::new(),
             slowest: Duration::ZERO,
             answers: Answers::default(),
             gaps: Vec::new(),
             unasked: Vec::new(),
         }
-    }
-
-    fn has_asked(&self) -> bool {
-        self.asked_at.iter().any(Option::is_some)
     }
 
     fn choose_for_all(&mut self) {
@@ -281,20 +262,6 @@ impl<'q, 'a> Talk<'q, 'a> {
             }
             self.waiting.push_back(job);
         }
-    }
-
-    /// How long to wait for what a job asks. Of sizes much is known already: small packets have made their way, and how
-    /// long that takes. A silence that was foreseen needs no more than to be seen.
-    fn patience(&self, job: &Job<'_, '_>, most: Duration) -> Patience {
-        let least = |least: Duration| (self.slowest * ANSWER_TIMES).max(least).min(most);
-        let usual = if job.probes().iter().all(|probe| probe.is_sized()) {
-            least(SIZED_MIN)
-        } else if job.probes().iter().all(|probe| probe.is_more()) {
-            least(MORE_MIN)
-        } else {
-            most
-        };
-        Patience { usual, foreseen: least(FORESEEN_MIN).min(usual) }
     }
 
     fn begin(&mut self, job: &Job<'_, '_>) {
@@ -351,7 +318,9 @@ impl<'q, 'a> Talk<'q, 'a> {
         self.waiting.extend(self.held.drain(..));
         let mut following = Vec::new();
         let stand = match came {
-            Ok(Came { results, gaps, holders, traces, sizes, packets }) => {
+            Ok(came) => {
+                let (Came { results, gaps, holders, traces, sizes, packets }, silence) =
+                    self.waited_for(job, came);
                 self.budget.settle(self.instance_of(job), job.packets_max(), packets);
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
@@ -360,7 +329,7 @@ impl<'q, 'a> Talk<'q, 'a> {
                 self.ask_more(job, &results);
                 results.into_iter().for_each(|came| more::add(&mut self.answers.results, came));
                 self.gaps.extend(gaps);
-                Stand::Silent
+                silence
             }
             Err(unsent) => {
                 self.budget.settle(self.instance_of(job), job.packets_max(), 0);

@@ -51,6 +51,8 @@ pub(crate) struct Probed {
     pub(crate) sizes: Vec<SizesTried>,
     /// In which order, and why.
     pub(crate) turns: Vec<Turn>,
+    /// Something that the ladder asks of itself was not asked, or not waited for, for the time was up.
+    pub(crate) is_out_of_time: bool,
     /// What the captures hold that were given, a line each.
     pub(crate) captures: Vec<String>,
 }
@@ -64,7 +66,11 @@ pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnos
     let own = asked.instance.and_then(|at| facts.intent.instances.get(at));
     let is_in_reach = |name: &str| facts.unreachable.iter().all(|(machine, _)| machine != name);
     let is_seen = own.is_some_and(|own| is_in_reach(&own.name)) && !facts.lacks_cloud;
-    if is_seen { diagnosis } else { doubted(facts, diagnosis) }
+    let mut diagnosis = if is_seen { diagnosis } else { doubted(facts, diagnosis) };
+    if diagnosis.outcome == Outcome::Healthy && probed.is_out_of_time {
+        diagnosis.outcome = Outcome::Undetermined;
+    }
+    diagnosis
 }
 
 /// The ladder's questions with what the walk predicts of each, and the steps that part their ways.
@@ -89,8 +95,7 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, queues, watches, seen, drops, holders, traces, sizes, turns: _, captures: _ } =
-        probed;
+    let Probed { probes, rules, queues, watches, seen, drops, holders, traces, sizes, .. } = probed;
     let (snapshot, intent) = (&facts.snapshot, &facts.intent);
     Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders, traces, sizes }
 }

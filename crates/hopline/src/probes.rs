@@ -94,9 +94,16 @@ pub(crate) struct Patience {
     pub(crate) usual: Duration,
     /// Where the walk has the question or its answer die, so that its silence is what is expected.
     pub(crate) foreseen: Duration,
+    /// Until the time is up, whatever it is.
+    pub(crate) most: Duration,
 }
 
 impl Patience {
+    /// The same, and no longer than this.
+    pub(crate) fn within(self, most: Duration) -> Patience {
+        Patience { usual: self.usual.min(most), foreseen: self.foreseen.min(most), most }
+    }
+
     /// How long all that a job asks is waited for.
     pub(crate) fn of(&self, job: &Job<'_, '_>) -> Duration {
         job.probes().iter().map(|probe| probe.patience(self)).max().unwrap_or_default()
@@ -107,7 +114,7 @@ impl Probe<'_> {
     /// How long its answer is waited for.
     pub(crate) fn patience(&self, patience: &Patience) -> Duration {
         let usual = if self.is_foreseen_silent { patience.foreseen } else { patience.usual };
-        if self.may_be_answered_late { usual.max(LATE_SERVER) } else { usual }
+        if self.may_be_answered_late { usual.max(LATE_SERVER).min(patience.most) } else { usual }
     }
 
     /// How many packets it sends at most, those that end a connection included.

@@ -96,15 +96,27 @@ fn probe(
         (answers, held.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     facts.snapshot.gaps.extend(unasked);
-    let Answers { results, turns, mut holders, traces, sizes } = answers;
+    let Answers { results, turns, mut holders, traces, sizes, is_out_of_time } = answers;
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &watched, &results);
     let watched = watching.map(|watching| watching::finish(watching, facts, &watched));
     let (watches, seen) = watched.unwrap_or_default();
     let queues = queues::after(site, facts, &ways);
     let rules = proof::finish(facts, traced);
-    let captures = Vec::new();
-    Probed { probes: results, rules, queues, watches, seen, drops, holders, traces, sizes, turns, captures }
+    Probed {
+        probes: results,
+        rules,
+        queues,
+        watches,
+        seen,
+        drops,
+        holders,
+        traces,
+        sizes,
+        turns,
+        is_out_of_time,
+        captures: Vec::new(),
+    }
 }
 
 /// The instance, whose host must be in reach. Its inside need not be: that it is gone may be what is wrong.

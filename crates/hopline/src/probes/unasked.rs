@@ -20,7 +20,16 @@ pub(crate) struct Unasked {
 impl Unasked {
     /// Notes that a job was not done, beside others that were not for the same reason.
     pub(crate) fn note(known: &mut Vec<Unasked>, job: &Job<'_, '_>, sent: Unsent) {
-        let asked = job.probes().into_iter().map(|probe| (probe.sender().to_owned(), whom(probe)));
+        Unasked::note_probes(known, job.probes().into_iter(), sent);
+    }
+
+    /// The same of some of what a job asks.
+    pub(crate) fn note_probes<'p, 'a: 'p>(
+        known: &mut Vec<Unasked>,
+        probes: impl Iterator<Item = &'p Probe<'a>>,
+        sent: Unsent,
+    ) {
+        let asked = probes.map(|probe| (probe.sender().to_owned(), whom(probe)));
         let asked: Vec<(String, String)> = asked.collect();
         // What is no question of its own leaves none open.
         if asked.is_empty() {
