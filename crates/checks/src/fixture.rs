@@ -48,8 +48,8 @@ pub(crate) use kernel::reachable_route;
 pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
 pub(crate) use overlays::{block_udp, overlay_cloud};
 pub(crate) use probes::{
-    asked_for_ipv6, connected, cut_short, dropped_at, found, held, looked_up, metadata_asked, of_root, offer,
-    offered, pinged, told_its_version,
+    asked_for_ipv6, asked_for_own_name, connected, cut_short, dropped_at, found, held, looked_up,
+    metadata_asked, of_root, offer, offered, pinged, told_its_version,
 };
 pub(crate) use queens::queens;
 pub(crate) use rules::{

@@ -63,11 +63,18 @@ pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
         let is_untold = |probe: &ProbeResult| looked_up::is_of_ipv6(probe) && !is_told(probe);
         rungs.iter().filter(own).any(|other| put(other).any(is_untold))
     };
+    let failed = |rung: &Rung| put(rung).find(|probe| looked_up::is_of_ipv6(probe) && fails(probe));
+    // dnsmasq passes on what those say whom it asks.
+    let is_said_behind = |rung: &Rung| {
+        let mut behind = rungs.iter().filter(|other| other.instance == rung.instance);
+        rung.purpose == Purpose::Resolver
+            && behind.any(|other| matches!(other.purpose, Purpose::Upstream(_)) && failed(other).is_some())
+    };
     let gap = |rung: &Rung| {
-        if !is_missed(rung) {
+        if !is_missed(rung) || is_said_behind(rung) {
             return None;
         }
-        let failed = put(rung).find(|probe| looked_up::is_of_ipv6(probe) && fails(probe))?;
+        let failed = failed(rung)?;
         put(rung).find(|probe| looked_up::reverse(probe).is_some() && is_told(probe))?;
         Some(Gap {
             what: format!("whether {} tells IPv6 addresses of names, for which programs wait", rung.to),

@@ -54,6 +54,7 @@ pub mod next;
 mod nova;
 mod offered_dns;
 mod overlays;
+mod own_names;
 mod own_v6;
 mod own_will;
 mod owner;

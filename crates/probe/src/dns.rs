@@ -114,9 +114,11 @@ pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
     let [high, low, ..] = RandomState::new().hash_one(plan.server).to_be_bytes();
     let query = DnsQuery::new(&plan.question, plan.id.unwrap_or(u16::from_be_bytes([high, low])))?;
     let bytes = query.to_bytes()?;
+    // Once as dig asks, to whom failures are told, and once as programs do.
+    let first = if plan.question.is_of_others() { query.to_bytes_as_dig()? } else { bytes.clone() };
     match plan.transport {
         Transport::Tcp => Ok(over_tcp(asker, plan, &query, &bytes, Strays::default())?),
-        Transport::Udp => match over_udp(asker, plan, &query, &bytes)? {
+        Transport::Udp => match over_udp(asker, plan, &query, (&first, &bytes))? {
             Ok(result) => Ok(result),
             Err(Truncated { strays, sent }) => {
                 let result = over_tcp(asker, plan, &query, &bytes, strays)?;
@@ -136,11 +138,11 @@ fn over_udp(
     asker: &Asker<'_>,
     plan: &DnsPlan,
     query: &DnsQuery,
-    bytes: &[u8],
+    (first, again): (&[u8], &[u8]),
 ) -> Result<Result<DnsResult, Truncated>, AskError> {
     let mut strays = Strays::default();
-    let wait = Wait { timeout: plan.timeout, again: plan.again };
-    let said = udp::exchange_until(asker, plan.server, bytes, wait, |bytes| {
+    let wait = Wait { timeout: plan.timeout, again: plan.again.map(|after| (after, again)) };
+    let said = udp::exchange_until(asker, plan.server, first, wait, |bytes| {
         sift(&mut strays, answer::read(bytes, query))
     })?;
     strays.other_server = said.other_senders;

@@ -48,11 +48,11 @@ pub struct UdpResult<T> {
 
 /// How long an answer is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wait {
+pub(crate) struct Wait<'b> {
     /// From the first datagram to giving up.
     pub(crate) timeout: Duration,
-    /// From the first datagram to a second of the same, where nothing has settled it until then.
-    pub(crate) again: Option<Duration>,
+    /// From the first datagram to a second that asks the same, where nothing has settled it until then, and that one.
+    pub(crate) again: Option<(Duration, &'b [u8])>,
 }
 
 /// Sends one datagram from a port chosen at random, and waits for the first that comes from where it went.
@@ -74,7 +74,7 @@ pub(crate) fn exchange_until<T>(
     asker: &Asker<'_>,
     to: SocketAddr,
     payload: &[u8],
-    wait: Wait,
+    wait: Wait<'_>,
     mut read: impl FnMut(&[u8]) -> Option<T>,
 ) -> Result<UdpResult<T>, AskError> {
     let socket = socket::open(asker, to, Type::DGRAM)?;
@@ -82,21 +82,22 @@ pub(crate) fn exchange_until<T>(
         UdpResult { outcome: UdpOutcome::Silent, took: None, other_senders: 0, strays: 0, sent: 1 };
     let sent = SentAt::now();
     let deadline: Instant = sent.steady + wait.timeout;
-    let mut again = wait.again.map(|again| sent.steady + again).filter(|again| *again < deadline);
+    let again = wait.again.map(|(again, payload)| (sent.steady + again, payload));
+    let mut again = again.filter(|(again, _)| *again < deadline);
     if let Err(error) = socket.send_to(payload, &to.into()) {
         result.outcome = UdpOutcome::NotSent(NotSent::of(&error));
         return Ok(result);
     }
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        let until = again.unwrap_or(deadline);
+        let until = again.map_or(deadline, |(again, _)| again);
         let came = socket::next(&socket, &mut buffer, until).map_err(asker.failed("read an answer"))?;
         match came {
-            // To the first an answer may still come, wherever this one ends.
-            Came::Nothing if again.take().is_some() => {
+            Came::Nothing => {
+                let Some((_, payload)) = again.take() else { return Ok(result) };
+                // To the first an answer may still come, wherever this one ends.
                 result.sent += u32::from(socket.send_to(payload, &to.into()).is_ok());
             }
-            Came::Nothing => return Ok(result),
             Came::Error(error) => {
                 result.took = Some(sent.until(None));
                 result.outcome = UdpOutcome::Unreachable(error);

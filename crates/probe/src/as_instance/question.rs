@@ -38,6 +38,8 @@ pub(super) struct Question<'p> {
     pub(super) target: &'p Target,
     ask: Ask,
     frame: Vec<u8>,
+    /// What is sent where that is not answered.
+    again: Vec<u8>,
     sent: u32,
     next_at: Option<Instant>,
     came_ns: Option<u64>,
@@ -69,6 +71,7 @@ impl<'p> Question<'p> {
             target,
             ask,
             frame: Vec::new(),
+            again: Vec::new(),
             sent: 0,
             next_at: None,
             came_ns: None,
@@ -126,9 +129,9 @@ impl<'p> Question<'p> {
             return Ok(());
         }
         if self.sent == 0 {
-            self.frame = self.frame(next_hop).unwrap_or_default();
+            [self.frame, self.again] = self.frames(next_hop).unwrap_or_default();
         }
-        nic.receive(&self.frame)?;
+        nic.receive(if self.sent == 0 { &self.frame } else { &self.again })?;
         self.sent += 1;
         self.next_at = Some(now + AGAIN);
         Ok(())
@@ -156,24 +159,31 @@ impl<'p> Question<'p> {
         PacketBuilder::ethernet2(self.plan.sender.mac.0, next_hop.0).ipv4(source, to, self.plan.ttl)
     }
 
-    /// `None` for what a frame cannot hold, which nothing of ours is.
-    fn frame(&self, next_hop: Mac) -> Option<Vec<u8>> {
-        if let Ask::Address { client, .. } = &self.ask {
-            return Some(dhcp::discover_frame(client));
-        }
+    /// What is sent first, and what is sent again. `None` for what a frame cannot hold, which nothing of ours is.
+    fn frames(&self, next_hop: Mac) -> Option<[Vec<u8>; 2]> {
         let target = self.target;
-        let ip = self.ip(next_hop);
-        let mut frame = Vec::new();
-        let written = match &self.ask {
-            Ask::Address { .. } => return None,
+        let ip = || self.ip(next_hop);
+        let twice = |frame: Vec<u8>| [frame.clone(), frame];
+        match &self.ask {
+            Ask::Address { client, .. } => Some(twice(dhcp::discover_frame(client))),
             Ask::Name { query, .. } => {
-                ip.udp(target.own_port(), target.port()).write(&mut frame, &query.to_bytes().ok()?)
+                let frame = |message: Vec<u8>| {
+                    let mut frame = Vec::new();
+                    let udp = ip().udp(target.own_port(), target.port());
+                    udp.write(&mut frame, &message).is_ok().then_some(frame)
+                };
+                let plain = frame(query.to_bytes().ok()?)?;
+                // Once as dig asks, to whom failures are told, and once as programs do.
+                let is_of_others = matches!(&target.asks, Asks::Name(question) if question.is_of_others());
+                let first = if is_of_others { frame(query.to_bytes_as_dig().ok()?)? } else { plain.clone() };
+                Some([first, plain])
             }
             Ask::Connection { sequence, .. } => {
-                ip.tcp(target.own_port(), target.port(), *sequence, TCP_WINDOW).syn().write(&mut frame, &[])
+                let mut frame = Vec::new();
+                let tcp = ip().tcp(target.own_port(), target.port(), *sequence, TCP_WINDOW).syn();
+                tcp.write(&mut frame, &[]).is_ok().then(|| twice(frame))
             }
-        };
-        written.is_ok().then_some(frame)
+        }
     }
 
     /// Notes an answer, an error, or that the question came in.
