@@ -1,8 +1,8 @@
-//! A guest's own will. The host that serves an instance pings it where nobody can ask inside, and its own firewall may
-//! drop that, as Windows' does by default: nothing that it needs is lost.
+//! A guest's own will. The host that serves an instance pings it where nobody can ask inside, its neighbours ping it, and
+//! its own firewall may drop that, as Windows' does by default: nothing that it needs is lost.
 
 use model::intent::Instance;
-use model::path::Direction;
+use model::path::{Direction, Place};
 use model::probe::{Holders, ProbeResult};
 use model::snapshot::Gap;
 
@@ -15,18 +15,31 @@ use crate::{dropped, proved};
 /// ICMP's number.
 const ICMP: u8 = 1;
 
-/// What the silence of a guest to its host's pings says; `None` where it is no such silence. Where pings are complained
-/// of, it is what was looked for.
+/// What the silence of a guest to pings of its host or of a neighbour says, or to those of the outside where it answers
+/// ssh, which is complained of; `None` where it is no such silence. Where pings are complained of, it is what was looked
+/// for.
 pub(crate) fn tells(asking: &Asking, symptom: Symptom) -> Option<Telling> {
     let Asking { case, rung, probe, .. } = *asking;
     let is_served = matches!(rung.purpose, Purpose::Served | Purpose::Served6(_));
-    if !is_served || symptom == Symptom::Ping || !is_silence(rung, probe) || is_lost_before(asking) {
+    let is_anothers = rung.purpose.other().is_some();
+    let is_needless = symptom == Symptom::Ssh && is_from_outside(rung) && answers_ssh(asking);
+    let may_be_meant = is_served || is_anothers || is_needless;
+    if !may_be_meant || symptom == Symptom::Ping || !is_silence(rung, probe) || is_lost_before(asking) {
         return None;
     }
-    let instance = case.intent.instances.get(rung.instance)?;
+    let instance = case.intent.instances.get(rung.purpose.other().unwrap_or(rung.instance))?;
     // Of one that can be looked into the walk knows what its own rules mean.
     if instance.entered {
         return None;
+    }
+    if is_anothers || is_needless {
+        let why = if is_needless {
+            "it answers ssh and no pings, which its own firewall may mean".to_owned()
+        } else {
+            let at = at_its_nic(asking, instance)?;
+            format!("they come to {at} and are not answered, which its own firewall may mean")
+        };
+        return Some(Telling::Unknown(unanswered(instance, &rung.from, why)));
     }
     let why = match is_there(case.holders, instance) {
         // A guest that answers nobody is not there.
@@ -39,12 +52,42 @@ pub(crate) fn tells(asking: &Asking, symptom: Symptom) -> Option<Telling> {
         }
         None => return None,
     };
-    Some(Telling::Unknown(Gap {
-        what: format!("whether {} answers pings of {} for real", instance.name, rung.from),
+    Some(Telling::Unknown(unanswered(instance, &rung.from, why)))
+}
+
+fn unanswered(instance: &Instance, asker: &str, why: String) -> Gap {
+    Gap {
+        what: format!("whether {} answers pings of {asker} for real", instance.name),
         why,
         would_need: "a look at the guest's own firewall; `--symptom ping` where it is meant to answer"
             .to_owned(),
-    }))
+    }
+}
+
+fn is_from_outside(rung: &Rung) -> bool {
+    matches!(rung.purpose, Purpose::Inbound(_))
+}
+
+/// Whoever asks from the outside for ssh is answered, and so the way is whole there and back.
+fn answers_ssh(asking: &Asking) -> bool {
+    let Asking { rung, answered, .. } = *asking;
+    let is_it = |other: &&Rung| {
+        other.instance == rung.instance && other.from == rung.from && matches!(other.purpose, Purpose::Ssh(_))
+    };
+    answered.iter().any(|other| is_it(&other))
+}
+
+/// The instance's NIC on its host where the question was seen to come to it, and the instance asked nobody in vain whom
+/// to answer to.
+fn at_its_nic(asking: &Asking, instance: &Instance) -> Option<Place> {
+    let Asking { case, rung, .. } = *asking;
+    let before = &watched::parted(case, rung)?.before?.at;
+    let is_its = |device: &String| instance.vifs.iter().any(|vif| vif.device.as_ref() == Some(device));
+    let is_here = before.host == instance.host && is_its(&before.device);
+    let asked = case.watches.iter().filter(|watch| !watch.is_recorded).flat_map(|watch| &watch.neighbours);
+    let mut own = asked.filter(|seen| instance.fixed().any(|own| seen.asker == own));
+    let is_lost = own.any(|seen| seen.questions > 0 && seen.answers == 0);
+    (is_here && !is_lost).then(|| before.clone())
 }
 
 /// The walk lets it be answered, and nobody said anything.
@@ -92,9 +135,9 @@ fn lets_in(networks: &[model::intent::Network], instance: &Instance) -> Option<b
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Cloud, codes, healthy, held, pinged};
+    use crate::fixture::{Cloud, codes, connected, healthy, held, pinged, watch};
     use model::Mac;
-    use model::probe::PING_OCTETS;
+    use model::probe::{FrameSeen, NeighbourSeen, PING_OCTETS};
 
     /// A cloud whose web2 is closed and answers no ping of its host.
     fn silent() -> Cloud {
@@ -141,5 +184,38 @@ mod tests {
         // nova lets in all that comes from the instance's own network.
         let (found, is_told) = told(&cloud);
         assert!(is_told && !found.iter().any(|code| code.starts_with("lost-at-hop")), "{found:?}");
+    }
+
+    /// web1 pings web2, whose NIC has seen it, and who has asked for an address so.
+    fn by_a_neighbour(asked: (&str, u32, u32)) -> Vec<String> {
+        let mut cloud = silent();
+        let (asker, to) = ("web1".to_owned(), [10, 0, 2, 25].into());
+        cloud.probes = vec![ProbeResult { to, ..pinged(&asker, PING_OCTETS, 0) }];
+        let frame = FrameSeen { station: mac(&cloud, "web2"), destination: to, is_answer: false };
+        let mut tap = watch("vnet1", (asker, to), frame);
+        let (address, questions, answers) = asked;
+        tap.neighbours =
+            vec![NeighbourSeen { asker: to, asked: address.parse().unwrap(), questions, answers }];
+        cloud.watches = vec![tap];
+        codes(&cloud.diagnose("web1"))
+    }
+
+    #[test]
+    fn a_neighbour_that_hears_pings_and_answers_none_is_no_fault_of_who_asks() {
+        assert_eq!(by_a_neighbour(("10.0.2.24", 1, 1)), [""; 0]);
+        // Whoever does not learn whom to answer to would answer.
+        assert_ne!(by_a_neighbour(("10.0.2.24", 3, 0)), [""; 0]);
+    }
+
+    #[test]
+    fn who_answers_ssh_may_refuse_pings_where_ssh_is_complained_of() {
+        let mut cloud = healthy();
+        cloud.close("web1");
+        let float = [203, 0, 113, 30];
+        let ping = ProbeResult { to: float.into(), ..pinged("external", PING_OCTETS, 0) };
+        cloud.probes = vec![ping.clone(), connected("external", float.into(), 22, true)];
+        assert_eq!(codes(&cloud.diagnose_for("web1", Symptom::Ssh)), [""; 0]);
+        cloud.probes = vec![ping, connected("external", float.into(), 22, false)];
+        assert_ne!(codes(&cloud.diagnose_for("web1", Symptom::Ssh)), [""; 0]);
     }
 }

@@ -131,3 +131,22 @@ fn an_instance_that_takes_its_gateway_for_another_station_is_told_by_the_frames_
     assert_eq!(text(&finding["confidence"]), "proven", "{finding:#}");
     assert!(text(&finding["cause"]).contains("02:00:00:00:00:02"), "{finding:#}");
 }
+
+#[test]
+fn a_guest_that_refuses_pings_alone_is_no_fault_of_others_nor_of_its_ssh() {
+    let closed = Closed::up("ug");
+    let drops = ["iptables", "-I", "INPUT", "-p", "icmp", "-j", "DROP"];
+    printed_in(&closed.lab.netns("web2"), &drops);
+    for question in [&["diagnose", "web1"][..], &["diagnose", "--all"]] {
+        let report = closed.report(question);
+        report.assert_healthy("a neighbour's own firewall drops its pings");
+        let gaps = list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["what"]));
+        let is_told = |gap: &str| gap == "whether web2 answers pings of web1 for real";
+        assert!(gaps.clone().any(is_told), "{:#}", report.json["coverage"]);
+    }
+    let asked_for = closed.report(&["diagnose", "web1", "--to", "web2"]);
+    asked_for.assert_finds(&["lost-at-hop compute1//vnet1"], "web2 is complained of");
+
+    printed_in(&closed.lab.netns("web1"), &drops);
+    closed.report(&["diagnose", "web1", "--symptom", "ssh"]).assert_healthy("its ssh server answers");
+}
