@@ -85,6 +85,7 @@ fn ends(rung: &Rung) -> Option<(&'static str, String)> {
             | Stop::TtlExceeded
             | Stop::Rule(_)
             | Stop::Policy(_)
+            | Stop::NotAsked { .. }
             | Stop::TooBig { .. }
             | Stop::QueueRefuses(_)
             | Stop::Loop => return None,

@@ -384,6 +384,7 @@ fn innermost<'v>(world: &World, stopped: Stopped<'v>) -> Stopped<'v> {
         | Stop::Rule(_)
         | Stop::Policy(_)
         | Stop::NoListener { .. }
+        | Stop::NotAsked { .. }
         | Stop::Unanswered(_)
         | Stop::TooBig { .. }
         | Stop::QueueRefuses(_)

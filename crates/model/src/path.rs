@@ -279,6 +279,11 @@ pub enum Stop {
         /// Port.
         port: u16,
     },
+    /// An answer was received by this machine's own stack, which had not asked.
+    NotAsked {
+        /// The machine.
+        machine: String,
+    },
     /// It was received, and the service that received it will not answer: why.
     Unanswered(String),
     /// Larger than the device takes.

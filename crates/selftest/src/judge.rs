@@ -217,10 +217,12 @@ fn fate(path: &Path) -> Fate {
             None => Fate::Lost,
         },
         // It is received, and not answered.
-        Disposition::Dropped(Stop::Unanswered(_)) => match (path.hops.last(), arrived(path)) {
-            (Some(last), Some(packet)) => Fate::Received(last.at.host.clone(), packet),
-            _ => Fate::Lost,
-        },
+        Disposition::Dropped(Stop::Unanswered(_) | Stop::NotAsked { .. }) => {
+            match (path.hops.last(), arrived(path)) {
+                (Some(last), Some(packet)) => Fate::Received(last.at.host.clone(), packet),
+                _ => Fate::Lost,
+            }
+        }
         Disposition::Dropped(_) => Fate::Lost,
         Disposition::LeftSite | Disposition::Unknown { .. } => {
             Fate::Unknown(undecided(&path.disposition).unwrap_or_default())

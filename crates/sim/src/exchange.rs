@@ -175,9 +175,10 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
         answer.refused = refused;
         answer.paths.extend(path(told, exchange, Direction::Reply));
     }
-    if let Some(back) = back {
+    if let Some(mut back) = back {
         met = back.trail.choices.clone();
         answer.answered = is_back(world, question, &back);
+        end_where_nobody_asked(world, question, &mut back);
         answer.paths.extend(path(back, exchange, Direction::Reply));
     }
     (answer, met)
@@ -383,6 +384,17 @@ fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
         Protocol::Arp | Protocol::Icmp | Protocol::WholeIcmp(_) => true,
     };
     arrived && received_packet(back).is_some_and(|p| p.source == question.to && to_socket(&p))
+}
+
+/// An answer that another machine takes for its own, as it does where no connection is known that the answer belongs to,
+/// is thrown away there.
+fn end_where_nobody_asked(world: &World, question: &Question, back: &mut Outcome) {
+    if let Disposition::Delivered { machine } = &back.disposition
+        && machine != question.from.name(world)
+    {
+        let machine = machine.clone();
+        back.is_lost(Stop::NotAsked { machine });
+    }
 }
 
 /// An outcome as paths: what it says of itself, after the ARP path that it died on.

@@ -409,6 +409,7 @@ pub fn stop_text(stop: &Stop) -> String {
             let name = if *protocol == 6 { "tcp" } else { "udp" };
             format!("nothing listens on {name} port {port}")
         }
+        Stop::NotAsked { machine } => format!("received by {machine} itself, which did not ask"),
         Stop::Unanswered(why) => why.clone(),
         Stop::TooBig { mtu } => format!("larger than the MTU of {mtu} bytes"),
         Stop::QueueRefuses(qdisc) => format!("the queue takes none like it: {qdisc}"),
