@@ -427,8 +427,10 @@ fn external(world: &World) -> Option<Endpoint> {
 pub(crate) fn outside(world: &World) -> Option<Ipv4Addr> {
     let host = world.snapshot.hosts.iter().find(|h| h.role == "external")?;
     let ns = world.ns(world.main_ns(&host.name)?);
+    let instances = || world.intent.instances.iter();
+    let is_clouds = |ip: Ipv4Addr| instances().flat_map(Instance::floating).any(|known| known.address == ip);
     ns.addresses.iter().find_map(|a| match a.net.addr() {
-        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_link_local() => Some(ip),
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_link_local() && !is_clouds(ip) => Some(ip),
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     })
 }

@@ -38,14 +38,15 @@ pub(crate) fn gateway(view: &View, ns: &Netns, link: &Link) -> Option<Ipv4Addr> 
 }
 
 /// The gateway that the rest of the site speaks for: a router's address in the link's subnet, else
-/// another host's default gateway in it.
+/// another host's default gateway in it. Nobody is a gateway of its own.
 pub(crate) fn meant_gateway(view: &View, ns: &Netns, link: &Link) -> Option<Ipv4Addr> {
     let subnets: Vec<_> =
         ns.addresses_of(link.index).map(|a| a.net).filter(|n| n.prefix_len() < 32).collect();
     let inside = |ip: Ipv4Addr| subnets.iter().any(|n| n.contains(&IpAddr::V4(ip)));
     let snapshot = view.snapshot();
     let routers = snapshot.hosts.iter().filter(|h| h.role == "router");
-    let of_router = routers.filter_map(|h| snapshot.main_netns(&h.name)).find_map(|router| {
+    let others = routers.filter_map(|h| snapshot.main_netns(&h.name));
+    let of_router = others.filter(|router| !std::ptr::eq(*router, ns)).find_map(|router| {
         router.addresses.iter().find_map(|a| match a.net.addr() {
             IpAddr::V4(ip) if inside(ip) => Some(ip),
             IpAddr::V4(_) | IpAddr::V6(_) => None,
@@ -53,7 +54,10 @@ pub(crate) fn meant_gateway(view: &View, ns: &Netns, link: &Link) -> Option<Ipv4
     });
     of_router.or_else(|| {
         let others = snapshot.netns.iter().filter(|other| !std::ptr::eq(*other, ns) && !other.instance);
-        others.filter_map(default_via).map(|(via, _)| via).find(|via| inside(*via))
+        others
+            .filter_map(default_via)
+            .map(|(via, _)| via)
+            .find(|via| inside(*via) && !ns.has_address(IpAddr::V4(*via)))
     })
 }
 

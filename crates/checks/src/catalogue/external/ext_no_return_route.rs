@@ -24,12 +24,12 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting": the capture on the external server.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::Netns;
 use model::finding::Confidence;
 use model::link::{Link, LinkKind};
-use model::path::{Direction, Stage, Stop};
+use model::path::{Direction, Hop, Path, Stage, Stop};
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
@@ -49,7 +49,7 @@ pub fn check(view: &View) -> Vec<Found> {
     found
 }
 
-fn routeless(view: &View, stopped: &Stopped, to: &str) -> Option<Found> {
+fn routeless<'v>(view: &View<'v>, stopped: &Stopped<'v>, to: &str) -> Option<Found> {
     let place = &stopped.hop.at;
     let role = view.snapshot().host(&place.host).map(|host| host.role.as_str())?;
     let is_back = stopped.direction == Direction::Reply || stopped.rung.from == place.host;
@@ -60,7 +60,11 @@ fn routeless(view: &View, stopped: &Stopped, to: &str) -> Option<Found> {
         return None;
     }
     let name = &place.host;
-    let gateway = uplinks::meant_gateway(view, ns, link);
+    let handed = handed_by(view, stopped, ns);
+    let (gateway, link) = match handed {
+        Some((via, link)) => (Some(via), link),
+        None => (uplinks::meant_gateway(view, ns, link), link),
+    };
     let via = gateway.map_or_else(|| "GATEWAY".to_owned(), |ip| ip.to_string());
     let mend =
         gateway.map(|via| Mend::DefaultRoute { machine: name.clone(), via, device: link.name.clone() });
@@ -89,6 +93,27 @@ fn routeless(view: &View, stopped: &Stopped, to: &str) -> Option<Found> {
     Some(fault.found())
 }
 
+/// Who handed it what it would answer, or takes the other half of the exchange from it: the way back leads there. Its
+/// address, and the link to it.
+fn handed_by<'v>(view: &View<'v>, stopped: &Stopped<'v>, ns: &'v Netns) -> Option<(Ipv4Addr, &'v Link)> {
+    let is_other = |path: &&Path| path.exchange == stopped.exchange && path.direction != stopped.direction;
+    let other = stopped.rung.answer.paths.iter().find(is_other)?;
+    let is_here = |hop: &Hop| hop.at.host == ns.machine && hop.at.netns == ns.name;
+    let first = other.hops.iter().position(is_here)?;
+    // Switches on the way have no address in the link's subnet.
+    other.hops.iter().take(first).rev().find_map(|hop| {
+        let before = view.netns_at(&hop.at)?;
+        let device = before.link_named(&hop.at.device)?;
+        before.addresses_of(device.index).find_map(|carried| {
+            let IpAddr::V4(ip) = carried.net.addr() else { return None };
+            let near = ns.addresses.iter().find(|own| {
+                own.net.prefix_len() < 32 && own.net.contains(&IpAddr::V4(ip)) && own.net.addr() != ip
+            })?;
+            Some((ip, ns.link(near.link)?))
+        })
+    })
+}
+
 /// The link at which it died; without a route none is chosen, and the first cable is looked at.
 fn cable<'n>(ns: &'n Netns, device: &str) -> Option<&'n Link> {
     let cables = || ns.links.iter().filter(|link| link.kind != LinkKind::Loopback);
@@ -103,7 +128,7 @@ fn is_private(view: &View, ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, lacks};
+    use crate::fixture::{broken, codes, healthy, lacks};
 
     const CODE: &str = "ext-no-return-route";
 
@@ -111,6 +136,22 @@ mod tests {
     fn fires_on_the_server_that_cannot_answer() {
         assert_eq!(codes(&broken(CODE).diagnose("web1")), ["ext-no-return-route external//eth0"]);
         assert_eq!(codes(&broken(CODE).check("external")), ["ext-no-return-route external//eth0"]);
+    }
+
+    /// A router is in its own subnets, and no gateway of its own.
+    #[test]
+    fn sends_what_would_be_answered_to_whoever_handed_on_the_question() {
+        let mut cloud = healthy();
+        cloud.netns("gw").routes.retain(|route| !route.is_default());
+        let told = cloud.diagnose("web1");
+        assert_eq!(codes(&told)[0], "ext-no-return-route gw//eth1");
+        let next =
+            cloud.netns("external").addresses.iter().map(|own| own.net).find(|net| net.prefix_len() < 32);
+        let command = &told.findings[0].remedy[0].command;
+        let via = command.split(" via ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        let own: Vec<String> =
+            cloud.netns("gw").addresses.iter().map(|own| own.net.addr().to_string()).collect();
+        assert!(!own.contains(&via.to_owned()), "{command}: {own:?} {next:?}");
     }
 
     #[test]
