@@ -42,19 +42,6 @@ pub fn read(url: &DatabaseUrl, timeout: Duration) -> Result<Records, DatabaseErr
     })
 }
 
-/// Reads which instances live, with their NICs and fixed addresses, and nothing else of the cloud.
-///
-/// Blocks and refuses as [`read`] does.
-pub fn read_living(url: &DatabaseUrl, timeout: Duration) -> Result<Records, DatabaseError> {
-    block_on(url, timeout, async {
-        let mut session = Session::start(url, timeout).await?;
-        let records = records::read_living(&mut session, url).await;
-        // What was read stands, whether or not the server hears our goodbye.
-        let _ = session.0.close().await;
-        records
-    })
-}
-
 /// Runs the work on a runtime of its own, no longer than `timeout`.
 pub(crate) fn block_on<T, E: From<DatabaseError>>(
     url: &DatabaseUrl,

@@ -36,7 +36,7 @@ mod whose;
 pub use cells::{Cell, Octets, cells};
 pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts};
 pub use connection::{Access, Connection};
-pub use database::{read, read_living};
+pub use database::read;
 pub use database_error::{DatabaseError, classify};
 pub use entries::InstanceEntry;
 pub use find::{Candidates, FindError, find};

@@ -68,15 +68,6 @@ async fn everything(
     Ok(records)
 }
 
-/// Instances with their NICs and fixed addresses, and no more of them.
-pub(crate) async fn read_living(session: &mut Session, url: &DatabaseUrl) -> Result<Records, DatabaseError> {
-    let schema = schema_of(session, url).await?;
-    let failed = |error: sqlx::Error| classify(url, &error);
-    let mut records = begun(session, &schema, url).await.map_err(failed)?;
-    add_addressed(&mut records, session, &schema, Whose::Everybodys).await.map_err(failed)?;
-    Ok(records)
-}
-
 /// Every network, and nothing of any instance.
 pub(crate) async fn begun(
     session: &mut Session,

@@ -281,6 +281,12 @@ UPDATE instances SET vm_state = 'stopped' WHERE id = 1;
 UPDATE fixed_ips SET allocated = FALSE, leased = TRUE, updated_at = '2026-11-26 11:59:00' WHERE id = 15;
 -- near a time in the future, of a host whose clock is ahead
 UPDATE fixed_ips SET updated_at = '2026-11-27 12:00:00' WHERE id = 9;
+-- near floating IPs that were moved a moment ago, and a fixed one that was taken back: the cache is written last
+UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL, updated_at = '2026-11-26 11:59:30' WHERE id = 7;
+UPDATE floating_ips SET fixed_ip_id = 6, host = 'netnode', updated_at = '2026-11-26 11:59:30' WHERE id = 2;
+UPDATE fixed_ips SET allocated = FALSE, updated_at = '2026-11-26 11:59:30' WHERE id = 3;
+-- near a floating IP on a network whose host has not been chosen
+UPDATE networks SET host = '' WHERE id = 2;
 -- near a network without DHCP that shares a bridge
 INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, multi_host, enable_dhcp, deleted) VALUES (400, 'static', '10.40.0.0/24', '255.255.255.0', '10.40.0.255', 'br100', TRUE, FALSE, 0);
 -- near an instance that is being deleted, its parts already gone

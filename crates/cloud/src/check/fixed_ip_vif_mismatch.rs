@@ -61,8 +61,9 @@ pub(super) const SPEC: Spec = Spec {
     note: "reads; then set virtual_interface_id to the NIC of that network",
 };
 
-/// The NIC is on another network, or the two instances are two.
+/// The NIC is on another network, or the two instances are two. Of no network nobody says that it is another.
 fn is_not_its_own(row: &[Cell]) -> bool {
     let [_, _, network, _, of_nic, own, nics, _] = row else { return false };
-    network != of_nic || !letters::same(own, nics)
+    let is_elsewhere = network.is_some() && of_nic.is_some() && network != of_nic;
+    is_elsewhere || !letters::same(own, nics)
 }

@@ -58,8 +58,9 @@ pub(super) const SPEC: Spec = Spec {
     note: "one row; nova-network on both hosts must restart to follow",
 };
 
-/// The two hosts are two.
+/// The two hosts are two. A network that no host serves yet may have blanks in place of one.
 fn is_another(row: &[Cell]) -> bool {
     let [_, _, _, host, right, _] = row else { return false };
-    !letters::same(host, right)
+    let is_named = right.as_deref().is_some_and(|right| !right.trim_end().is_empty());
+    is_named && !letters::same(host, right)
 }

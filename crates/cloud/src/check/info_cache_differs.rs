@@ -8,7 +8,8 @@
 //!
 //! ## How hopline knows
 //! The addresses in the cache's JSON are compared with the allocated fixed IPs and the floating ones; the tables are
-//! right. Not while nova is at work with the instance.
+//! right. Not while nova is at work with the instance, and an address does not count whose row has changed within a
+//! minute: nova writes the caches last.
 //!
 //! ## What it looks like
 //! `nova list` shows an old address, or none; source-group rules name the wrong one.

@@ -192,16 +192,13 @@ async fn look_for(
     Ok(found)
 }
 
-/// Looks for what the hosts have and the database has not, neither `before` they were read nor `after`: what came
-/// meanwhile is only in the later, and what went only in the earlier. Pure; both must come of the database.
-pub fn check_hosts(snapshot: &Snapshot, before: &Intent, after: &Intent) -> Vec<Inconsistency> {
+/// Looks for what the hosts have and the database has not. Pure; the intent must come of the database.
+pub fn check_hosts(snapshot: &Snapshot, intent: &Intent) -> Vec<Inconsistency> {
     let mut all = Vec::new();
     for check in DB_CATALOGUE {
         if let Look::Hosts { look, kind, shown_by } = check.inconsistency.look {
             let mut found = Inconsistency { kind, select: shown_by.to_owned(), ..Inconsistency::none(check) };
-            let earlier: BTreeSet<Vec<Cell>> = look(snapshot, before).into_iter().collect();
-            let both = look(snapshot, after).into_iter().filter(|row| earlier.contains(row));
-            both.for_each(|row| found.take(row));
+            look(snapshot, intent).into_iter().for_each(|row| found.take(row));
             all.extend((found.count > 0).then_some(found));
         }
     }
@@ -220,6 +217,16 @@ impl Inconsistency {
         }
     }
 
+    /// Keeps the rows that one of the others has too, which was looked for at another time; false where none is left.
+    /// Of rows that are only counted nobody can say that.
+    pub fn keep_those_of(&mut self, others: &[Inconsistency]) -> bool {
+        let same = others.iter().find(|other| other.check.code == self.check.code);
+        let rows: BTreeSet<&Vec<Cell>> = same.into_iter().flat_map(|other| &other.rows).collect();
+        self.rows.retain(|row| rows.contains(row));
+        self.count = self.rows.len().try_into().unwrap_or(u64::MAX);
+        self.count > 0
+    }
+
     fn take(&mut self, row: Vec<Cell>) {
         self.count += 1;
         if self.rows.len() < ROWS_MAX {
@@ -230,24 +237,29 @@ impl Inconsistency {
 
 #[cfg(test)]
 mod tests {
-    use model::intent::Instance;
     use model::service::Domain;
     use model::snapshot::Host;
 
     use super::*;
 
     #[test]
-    fn what_comes_or_goes_while_the_hosts_are_read_is_somebodys() {
-        let domain = Domain { name: "instance-00000007".to_owned(), live: true, ..Domain::default() };
-        let host = Host { name: "c1".to_owned(), domains: vec![domain], ..Host::default() };
-        let snapshot = Snapshot { hosts: vec![host], ..Snapshot::default() };
-        let libvirt_name = Some("instance-00000007".to_owned());
-        let with = Intent {
-            instances: vec![Instance { id: Some(7), libvirt_name, ..Instance::default() }],
-            ..Intent::default()
+    fn what_was_nobodys_only_once_is_somebodys() {
+        let domain = |name: &str| Domain { name: name.to_owned(), live: true, ..Domain::default() };
+        let running = |names: &[&str]| {
+            let domains = names.iter().map(|name| domain(name)).collect();
+            let host = Host { name: "c1".to_owned(), domains, ..Host::default() };
+            check_hosts(&Snapshot { hosts: vec![host], ..Snapshot::default() }, &Intent::default())
         };
-        let without = Intent::default();
-        let count = |before, after| check_hosts(&snapshot, before, after).len();
-        assert_eq!((count(&without, &with), count(&with, &without), count(&without, &without)), (0, 0, 1));
+        let kept = |first: &[&str], second: &[&str]| {
+            let mut found = running(second);
+            let first = running(first);
+            found.retain_mut(|found| found.keep_those_of(&first));
+            found.iter().map(|found| found.count).collect::<Vec<_>>()
+        };
+        let (seven, eight) = ("instance-00000007", "instance-00000008");
+        assert_eq!(kept(&[seven, eight], &[seven]), [1]);
+        assert_eq!(kept(&[seven], &[seven, eight]), [1]);
+        assert_eq!(kept(&[seven], &[eight]), [0; 0]);
+        assert_eq!(kept(&[], &[eight]), [0; 0]);
     }
 }

@@ -22,6 +22,7 @@
 //! | `{name i}` | the name that people use |
 //! | `{text EXPRESSION}` | any expression as text |
 //! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute, or NULL, which nova's `<` misses |
+//! | `{recent f.updated_at}` | it is less than a minute ago, or in the future of a clock that is ahead |
 //! | `{needed f n}` | the address is one that the network itself needs, see `roles` |
 //! | `{outside f n}` | the address may be outside the network's range; always true where the server cannot tell |
 
@@ -46,6 +47,10 @@ pub(super) const TABLES: [(&str, &str); 10] = [
 
 /// Columns of `networks` that hold a range, to which its length belongs.
 const RANGES: [&str; 2] = ["cidr", "cidr_v6"];
+
+/// In so many seconds nova has applied a change of addresses on its hosts, and written the caches, which it does after
+/// the rows.
+const RECENT_S: u64 = 60;
 
 /// For whom a statement is put into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +136,9 @@ impl Words<'_> {
             }
             Some(("text", expression)) => self.text(&self.of(expression)),
             Some(("expired", column)) => self.expired(&self.column(column)),
+            Some(("recent", column)) => {
+                format!("COALESCE({}, 1 = 0)", self.long_ago(&self.column(column), '>', RECENT_S))
+            }
             Some(("needed", _)) => roles::needed(self.schema, "f.address", "n"),
             Some(("outside", _)) => self.outside().to_owned(),
             Some(_) => format!("{{{word}}}"),
@@ -227,24 +235,25 @@ impl Words<'_> {
     fn expired(&self, column: &str) -> String {
         // Without the column nobody knows.
         let or_never = if column == "NULL" { String::new() } else { format!(" OR {column} IS NULL") };
-        format!("({}{or_never})", self.long_ago(column))
+        format!("({}{or_never})", self.long_ago(column, '<', self.expiry_s))
     }
 
-    fn long_ago(&self, column: &str) -> String {
-        let seconds = self.expiry_s;
+    /// The column is before, or after, the time so many seconds ago.
+    fn long_ago(&self, column: &str, than: char, seconds: u64) -> String {
         let now = self.now.map(|now| format!("'{now}'"));
         match self.schema.dialect {
             Dialect::MySql => {
                 let now = now.map_or("UTC_TIMESTAMP()".to_owned(), |now| format!("TIMESTAMP {now}"));
-                format!("{column} < {now} - INTERVAL {seconds} SECOND")
+                format!("{column} {than} {now} - INTERVAL {seconds} SECOND")
             }
             Dialect::Postgres => {
                 let now =
                     now.map_or("(now() AT TIME ZONE 'utc')".to_owned(), |now| format!("TIMESTAMP {now}"));
-                format!("{column} < {now} - INTERVAL '{seconds} seconds'")
+                format!("{column} {than} {now} - INTERVAL '{seconds} seconds'")
             }
             Dialect::Sqlite => {
-                format!("{column} < datetime({}, '-{seconds} seconds')", now.as_deref().unwrap_or("'now'"))
+                let now = now.as_deref().unwrap_or("'now'");
+                format!("{column} {than} datetime({now}, '-{seconds} seconds')")
             }
         }
     }

@@ -15,7 +15,7 @@ pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
     let url = site.database.as_ref().ok_or_else(no_database)?;
     if let Ask::Repair { code, row: _ } = ask
-        && super::OF_HOSTS.contains(&code.as_str())
+        && super::beside::OF_HOSTS.contains(&code.as_str())
     {
         let why = format!("{code} is of what hosts have beside the database, and not of one row of it");
         return Err(Failure::new(why).hint("`hopline db check` tells what puts each of them right"));
