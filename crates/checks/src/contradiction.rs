@@ -1,7 +1,7 @@
 //! What was predicted and what came of the real question disagree.
 
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
-use model::path::{Direction, Exchange, Place, Stage};
+use model::path::{Direction, Exchange, Path, Place, Stage};
 use model::probe::{Asked, MetRule, ProbeResult, RulesSeen};
 use model::snapshot::Gap;
 
@@ -12,7 +12,9 @@ use crate::explained::Lost;
 use crate::ladder::Rung;
 use crate::neighbours::{self, Neighbour};
 use crate::ranking::{Rank, Ranked};
-use crate::{dropped, explained, near_only, next, proved, refused, said, traced, unheld, watched};
+use crate::{
+    dropped, explained, near_only, next, nova, owner, proved, refused, removal, said, traced, unheld, watched,
+};
 
 /// A question that was really asked, and what came of it.
 #[derive(Clone, Copy)]
@@ -40,7 +42,7 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
         // What the walk cannot tell, or tells otherwise, the kernel's trace of our packet does.
         let traced = proved::traced_drop(case.rules, rung.to).filter(|_| exchange == Exchange::Icmp);
         if let Some((seen, met)) = traced {
-            let traced = traced_to(seen, met, (rung, instance, probe));
+            let traced = traced_to(case, seen, met, (rung, instance, probe));
             let is_told = findings.iter().any(|known| known.finding.cause == traced.cause);
             return Some(traced).filter(|_| !is_told);
         }
@@ -153,35 +155,40 @@ fn is_from_whom_it_was_meant(case: &Case, rung: &Rung, probe: &ProbeResult) -> b
 /// The walk would let it pass, or could not tell, and the kernel's own trace shows the rule at which it
 /// died.
 fn traced_to(
+    case: &Case,
     seen: &RulesSeen,
     met: &MetRule,
     (rung, instance, probe): (&Rung, &str, &ProbeResult),
 ) -> Finding {
     let rule = &met.rule;
+    let direction = match met.ends {
+        Some((from, _)) if from == rung.to => Direction::Reply,
+        Some((_, to)) if to == rung.to => Direction::Request,
+        Some(_) | None => Direction::Both,
+    };
+    let is_there = |path: &&Path| direction == Direction::Both || path.direction == direction;
     let at_seen = |hop: &&model::path::Hop| hop.at.host == seen.machine && hop.at.netns == seen.netns;
-    let hops = || rung.answer.paths.iter().flat_map(|path| &path.hops).filter(at_seen);
+    let hops = || rung.answer.paths.iter().filter(is_there).flat_map(|path| &path.hops).filter(at_seen);
     // Where the walk meets rules, rather than where it enters the machine.
     let met_at = hops().find(|hop| hop.at.stage == Stage::Filter).or_else(|| hops().next());
     let hop = met_at.map_or_else(|| start_of(rung), |hop| hop.at.clone());
+    let what = match direction {
+        Direction::Reply => format!("what {} answers {}", probe.to, probe.from),
+        Direction::Request | Direction::Both => format!("what {} sends to {}", probe.from, probe.to),
+    };
     let named = if rule.number == 0 {
         format!("the policy of {}", rule.chain())
     } else {
         format!("rule {} of {}", rule.number, rule.chain_path())
     };
     let source = format!("nftrace of our own pings on {}", seen.machine);
+    let ns = case.snapshot.netns.iter().find(|ns| (&ns.machine, &ns.name) == (&seen.machine, &seen.netns));
     Finding {
         code: "lost-at-hop".to_owned(),
         hop: Place { stage: Stage::Filter, ..hop },
-        direction: Direction::Both,
+        direction,
         exchange: Exchange::Icmp,
-        summary: format!(
-            "what {} sends to {} dies on {}: {named} in {} {}",
-            probe.from,
-            probe.to,
-            seen.machine,
-            rule.family.name(),
-            rule.table
-        ),
+        summary: format!("{what} dies on {}: {named} in {} {}", seen.machine, rule.family.name(), rule.table),
         cause: format!("the kernel traced our own packet to `{}`, which dropped it", rule.text),
         confidence: Confidence::Proven,
         evidence: vec![
@@ -189,8 +196,8 @@ fn traced_to(
             Evidence { kind: EvidenceKind::Rule, source, text: format!("it said {}", met.verdict) },
             said::evidence(probe),
         ],
-        owner: "unknown".to_owned(),
-        remedy: Vec::new(),
+        owner: ns.map_or("unknown", |ns| owner::of(ns, rule).name()).to_owned(),
+        remedy: ns.filter(|_| !nova::wrote(rule)).map(|ns| removal::of(ns, rule)).into_iter().collect(),
         instances: vec![instance.to_owned()],
     }
 }

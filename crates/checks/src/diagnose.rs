@@ -282,16 +282,17 @@ fn conclude(
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
     let asking = |rung, probe| asking_of(case, (rung, probe), (&rungs, &answered), &neighbours);
-    for (nth, rung) in rungs.iter().enumerate() {
+    let mut limited = limited::found(case, &rungs);
+    for (nth, rung) in rungs.iter().enumerate().filter(|(nth, _)| !limited.explains(*nth)) {
         let Some(probe) = probe_of(case, rung) else { continue };
         let asking = asking(rung, probe);
         findings.extend(random_loss::found(&asking, Rank::Rung(nth), &findings));
     }
     random_loss::take_back_echoes(&mut findings, &rungs);
-    findings.extend(limited::found(case, &rungs));
-    for (nth, rung) in rungs.iter().enumerate() {
+    findings.append(&mut limited.findings);
+    for (nth, rung) in rungs.iter().enumerate().filter(|(nth, _)| !limited.explains(*nth)) {
         let probe = probe_of(case, rung);
-        let is_told = random_loss::is_told(&findings, rung) || limited::is_told(&findings, rung);
+        let is_told = random_loss::is_told(&findings, rung);
         if let Some((why, would_need)) = rung.undecided().filter(|_| !is_told) {
             match probe {
                 Some(probe) if probe.received > 0 && probe.is_telling() => {}

@@ -96,15 +96,24 @@ fn of(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> Guise {
     if overlays::is_inside(view, stopped) {
         return Guise::OnOverlay;
     }
+    match by_table(ns, rule) {
+        Guise::Plain if is_above_novas(view, ns, stopped, rule) => Guise::AboveNovas,
+        guise => guise,
+    }
+}
+
+/// The code of a rule, or policy, that is known by nothing but where it stands.
+pub(crate) fn code_by_table(ns: &Netns, rule: &RuleRef) -> &'static str {
+    by_table(ns, rule).code()
+}
+
+fn by_table(ns: &Netns, rule: &RuleRef) -> Guise {
     let is_nft = |dialect| dialect == Dialect::IptablesNft;
     match rule.dialect {
         Dialect::EbtablesLegacy | Dialect::EbtablesNft => Guise::Bridged,
         Dialect::Nft if rule.family == Family::Bridge => Guise::Bridged,
         Dialect::Nft if has_iptables_at(ns, rule.hook, |_| true) => Guise::OtherTable,
         Dialect::IptablesLegacy if has_iptables_at(ns, rule.hook, is_nft) => Guise::Legacy,
-        Dialect::IptablesLegacy | Dialect::IptablesNft if is_above_novas(view, ns, stopped, rule) => {
-            Guise::AboveNovas
-        }
         Dialect::Nft
         | Dialect::IptablesLegacy
         | Dialect::IptablesNft
@@ -123,7 +132,9 @@ fn has_iptables_at(ns: &Netns, hook: Hook, is_meant: impl Fn(Dialect) -> bool) -
 /// It stands in a chain of everybody's before the call of nova's first chain, and takes nothing but what goes to
 /// instances, which is for their security groups to decide.
 fn is_above_novas(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> bool {
-    let Some(chain) = rules::chain(ns, rule).filter(|chain| chain.base.is_some()) else { return false };
+    let is_iptables = matches!(rule.dialect, Dialect::IptablesLegacy | Dialect::IptablesNft);
+    let chain = rules::chain(ns, rule).filter(|chain| chain.base.is_some() && is_iptables);
+    let Some(chain) = chain else { return false };
     let calls = |to: &Action| matches!(to, Action::Jump(chain) if chain.starts_with("nova-filter-top"));
     let call = chain.rules.iter().zip(1_u32..).find(|(called, _)| calls(&called.action));
     let is_above = call.is_some_and(|(_, number)| rule.number < number);

@@ -1,50 +1,73 @@
-//! Rules that let so many packets pass in a time and no more, on the way of questions for names: what takes the rest,
-//! and whether it took any of ours. One question passes and the next does not, and whoever is asked seems to forget.
+//! Rules that let so many packets pass in a time and no more, on the way of our questions: what takes the rest, and
+//! whether it took any of ours. One question passes and the next does not, and whoever is asked seems to forget.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
 use model::Snapshot;
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
 use model::netfilter::{Action, Because, NfRule, Test};
-use model::path::{Direction, Disposition, Exchange, Place, RuleRef, Stop};
+use model::path::{Direction, Disposition, Exchange, Path, Place, RuleRef, Stop};
+use model::probe::{MetRule, ProbeResult};
 use sim::World;
 
 use crate::catalogue::dns::ssh_slow_reverse_dns;
-use crate::diagnose::Case;
+use crate::diagnose::{Case, is_probe_of, probe_of};
 use crate::found::Reach;
 use crate::ladder::{self, Purpose, Rung};
 use crate::ranking::{Rank, Ranked};
-use crate::{dropped, evidence, nova, owner, proved, removal, said};
+use crate::{dropped, evidence, foreign_rules, nova, owner, proved, removal, rules, said};
+
+/// What was lost to such rules.
+#[derive(Debug, Default)]
+pub(crate) struct Limited {
+    /// One finding a rule.
+    pub(crate) findings: Vec<Ranked>,
+    /// Questions that these explain, by their place in the ladder: what the walk cannot tell of them is told.
+    explained: BTreeSet<usize>,
+}
+
+impl Limited {
+    /// What the walk cannot tell of this question, and why it was lost, is what a finding says.
+    pub(crate) fn explains(&self, nth: usize) -> bool {
+        self.explained.contains(&nth)
+    }
+}
+
+/// A condition that has room for some packets in a time.
+#[derive(Debug, Clone)]
+struct Limit {
+    /// `limit rate 1/minute`.
+    text: String,
+    /// Its rule is about pings alone: who limits these on purpose means it.
+    is_of_pings: bool,
+}
 
 /// What takes the packets that a limit has no room for.
 struct Behind {
     at: Place,
     direction: Direction,
+    exchange: Exchange,
+    /// The rule, or the policy.
     rule: RuleRef,
-    /// The condition that has room for some: `limit rate 1/minute`.
-    limit: String,
+    limit: Limit,
 }
 
-/// Questions for names some of which were lost to such a rule, by what the kernel says of them or the rule's own
-/// counter: one finding a rule.
-pub(crate) fn found(case: &Case, rungs: &[Rung]) -> Vec<Ranked> {
-    let mut found: Vec<Ranked> = Vec::new();
-    for (nth, rung) in rungs.iter().enumerate().filter(|(_, rung)| is_of_names(rung)) {
-        let Some((behind, proof)) = behind(case, rung).and_then(|behind| {
-            let proof = proof(case, rung, &behind)?;
-            Some((behind, proof))
-        }) else {
-            continue;
-        };
-        let new = finding(case, rung, &behind, proof);
-        match found.iter_mut().find(|known| known.finding.cause == new.cause) {
+/// Questions some of which were lost to such a rule, by what the kernel says of them or the rule's own counter.
+pub(crate) fn found(case: &Case, rungs: &[Rung]) -> Limited {
+    let mut limited = Limited::default();
+    let behind = all_behind(case, rungs);
+    for (nth, rung, behind) in &behind {
+        let Some(proof) = proof(case, rung, behind) else { continue };
+        let new = finding(case, rung, behind, proof);
+        limited.explained.insert(*nth);
+        match limited.findings.iter_mut().find(|known| known.finding.cause == new.cause) {
             Some(Ranked { finding, .. }) => {
                 let missing: Vec<String> =
                     new.instances.into_iter().filter(|name| !finding.instances.contains(name)).collect();
                 finding.instances.extend(missing);
             }
-            None => found.push(Ranked {
-                rank: Rank::Rung(nth),
+            None => limited.findings.push(Ranked {
+                rank: Rank::Rung(*nth),
                 reach: Reach::Device,
                 is_foreseen: false,
                 seen_at: None,
@@ -52,84 +75,89 @@ pub(crate) fn found(case: &Case, rungs: &[Rung]) -> Vec<Ranked> {
             }),
         }
     }
-    found
+    // What may have been lost to a rule that took others, and to nothing else that is known.
+    let taken: Vec<&Behind> = behind
+        .iter()
+        .filter(|(nth, ..)| limited.explained.contains(nth))
+        .map(|(.., behind)| behind)
+        .collect();
+    let is_of_it = |one: &Behind| {
+        taken.iter().any(|other| is_same_place(&one.at, &other.at) && rules::is_same(&one.rule, &other.rule))
+    };
+    let is_elsewhere = |rung: &Rung, behind: &Behind| {
+        let told = probe_of(case, rung).and_then(|probe| dropped::telling(case, rung, probe));
+        told.is_some_and(|told| !is_same_place(&told.at, &behind.at))
+    };
+    let too = behind.iter().filter(|(_, rung, behind)| is_of_it(behind) && !is_elsewhere(rung, behind));
+    limited.explained.extend(too.map(|(nth, ..)| *nth).collect::<Vec<_>>());
+    limited
 }
 
-/// That the walk cannot tell of this question's way is what such a finding says.
-pub(crate) fn is_told(findings: &[Ranked], rung: &Rung) -> bool {
-    let ends = rung.answer.paths.iter().filter(|path| is_unknown(&path.disposition));
-    let mut ends = ends.filter_map(|path| path.hops.last());
-    is_of_names(rung)
-        && ends.any(|hop| {
-            findings.iter().any(|Ranked { finding, .. }| {
-                finding.exchange == Exchange::Dns
-                    && finding.hop.host == hop.at.host
-                    && finding.hop.netns == hop.at.netns
-            })
-        })
+fn is_same_place(one: &Place, other: &Place) -> bool {
+    (&one.host, &one.netns) == (&other.host, &other.netns)
 }
 
-fn is_of_names(rung: &Rung) -> bool {
-    match rung.purpose {
-        Purpose::Resolver
-        | Purpose::Inside(_)
-        | Purpose::Offered(_)
-        | Purpose::Upstream(_)
-        | Purpose::Reverse(_) => true,
-        Purpose::Dhcp
-        | Purpose::Gateway
-        | Purpose::Outside
-        | Purpose::OutsideBy(_)
-        | Purpose::Router(_)
-        | Purpose::Large(_)
-        | Purpose::Inbound(_)
-        | Purpose::InboundBy(..)
-        | Purpose::Itself(_)
-        | Purpose::Ssh(_)
-        | Purpose::Served
-        | Purpose::ServedSsh
-        | Purpose::Gateway6(_)
-        | Purpose::Served6(_)
-        | Purpose::Other(_)
-        | Purpose::ResolverTcp(_)
-        | Purpose::ResolverAtHome
-        | Purpose::Metadata
-        | Purpose::MetadataAtHome(_)
-        | Purpose::Step
-        | Purpose::StepBy(_) => false,
+/// Of every question of which something is missing and the walk cannot tell for a limit, what it ends at where that has
+/// no room.
+fn all_behind<'r>(case: &Case, rungs: &'r [Rung]) -> Vec<(usize, &'r Rung, Behind)> {
+    let is_missed = |rung: &Rung| {
+        let mut asked = case.probes.iter().filter(|probe| is_probe_of(probe, rung)).peekable();
+        asked.peek().is_none() || asked.any(is_lost)
+    };
+    let open = |(nth, rung): (usize, &'r Rung)| {
+        let unknown = rung.answer.paths.iter().find(|path| is_unknown(path))?;
+        Some((nth, rung, &unknown.hops.last()?.at)).filter(|_| is_missed(rung))
+    };
+    let open: Vec<(usize, &Rung, &Place)> = rungs.iter().enumerate().filter_map(open).collect();
+    let places: BTreeSet<(&str, &str)> =
+        open.iter().map(|(.., at)| (at.host.as_str(), at.netns.as_str())).collect();
+    let mut all = Vec::new();
+    for (host, netns) in places {
+        let Some((snapshot, limits)) = without_room(case.snapshot, (host, netns)) else { continue };
+        let world = World::new(&snapshot, case.intent);
+        let here = open.iter().filter(|(.., at)| (at.host.as_str(), at.netns.as_str()) == (host, netns));
+        all.extend(
+            here.filter_map(|(nth, rung, at)| Some((*nth, *rung, behind(&world, rung, at, &limits)?))),
+        );
     }
+    all.sort_by_key(|(nth, ..)| *nth);
+    all
 }
 
-fn is_unknown(disposition: &Disposition) -> bool {
-    matches!(disposition, Disposition::Unknown { .. })
+/// Not all of it was answered as it should.
+fn is_lost(probe: &ProbeResult) -> bool {
+    probe.received == 0 || probe.is_refused() || probe.lost_some() == Some(true)
+}
+
+fn is_unknown(path: &Path) -> bool {
+    matches!(path.disposition, Disposition::Unknown { .. })
 }
 
 /// The question walked once more where no limit has any room: what it ends at then.
-fn behind(case: &Case, rung: &Rung) -> Option<Behind> {
-    let unknown = rung.answer.paths.iter().find(|path| is_unknown(&path.disposition))?;
-    let end = &unknown.hops.last()?.at;
-    let (snapshot, limit) = without_room(case.snapshot, end)?;
-    let again = ladder::again_by(&World::new(&snapshot, case.intent), rung)?;
+fn behind(world: &World, rung: &Rung, end: &Place, limits: &[Limit]) -> Option<Behind> {
+    let (why, _) = rung.undecided()?;
+    let limit = limits.iter().find(|limit| why.ends_with(&limit.text))?.clone();
+    let again = ladder::again_by(world, rung)?;
     let (path, (hop, stop)) = again.answer.paths.iter().find_map(|path| Some((path, path.stop()?)))?;
-    let Stop::Rule(rule) = stop else { return None };
-    let is_there = hop.at.host == end.host && hop.at.netns == end.netns;
-    (is_there && !nova::wrote(rule)).then(|| Behind {
+    let (Stop::Rule(rule) | Stop::Policy(rule)) = stop else { return None };
+    (is_same_place(&hop.at, end) && !nova::wrote(rule)).then(|| Behind {
         at: hop.at.clone(),
         direction: path.direction,
+        exchange: path.exchange,
         rule: rule.clone(),
         limit,
     })
 }
 
-/// The facts with every limit of a namespace used up, and the first of these limits.
-fn without_room(snapshot: &Snapshot, at: &Place) -> Option<(Snapshot, String)> {
+/// The facts with every limit of a namespace used up, and these limits; `None` where there are none.
+fn without_room(snapshot: &Snapshot, (host, netns): (&str, &str)) -> Option<(Snapshot, Vec<Limit>)> {
     let mut snapshot = snapshot.clone();
-    let ns = snapshot.netns.iter_mut().find(|ns| ns.machine == at.host && ns.name == at.netns)?;
+    let ns = snapshot.netns.iter_mut().find(|ns| ns.machine == host && ns.name == netns)?;
     let chains = ns.ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
-    let mut first = None;
+    let mut limits = Vec::new();
     for rule in chains.flat_map(|chain| &mut chain.rules) {
         let Some(limit) = limit_of(rule) else { continue };
-        first.get_or_insert(limit);
+        limits.push(limit);
         match rule.action {
             // It takes what is beyond the limit, which now is all that it matches.
             Action::Drop | Action::Reject(_) => rule.matches.retain(|one| rate(&one.test).is_none()),
@@ -139,11 +167,16 @@ fn without_room(snapshot: &Snapshot, at: &Place) -> Option<(Snapshot, String)> {
             }
         }
     }
-    Some((snapshot, first?))
+    (!limits.is_empty()).then_some((snapshot, limits))
 }
 
-fn limit_of(rule: &NfRule) -> Option<String> {
-    rule.matches.iter().find_map(|one| rate(&one.test))
+fn limit_of(rule: &NfRule) -> Option<Limit> {
+    let is_of_pings = rule
+        .matches
+        .iter()
+        .any(|one| !one.negated && matches!(one.test, Test::Protocol(1 | 58) | Test::Icmp(..)));
+    let text = rule.matches.iter().find_map(|one| rate(&one.test))?;
+    Some(Limit { text, is_of_pings })
 }
 
 fn rate(test: &Test) -> Option<String> {
@@ -153,55 +186,69 @@ fn rate(test: &Test) -> Option<String> {
     }
 }
 
-/// What shows that it took packets of ours: the kernel's own word of those that died there, else its counter, which
-/// moved while one of them stayed without an answer.
+/// What shows that it took packets of ours: the kernel's trace of them, its word of those that died there, else the
+/// rule's counter, which moved while one of them stayed without an answer.
 fn proof(case: &Case, rung: &Rung, behind: &Behind) -> Option<Vec<Evidence>> {
-    let is_ours = |from: &str, to: IpAddr| from == rung.from && to == rung.to;
-    let drops = case.drops.iter().filter(|drop| {
-        let is_there = drop
-            .owner
-            .as_ref()
-            .is_some_and(|owner| (&owner.machine, &owner.netns) == (&behind.at.host, &behind.at.netns));
-        let is_filter = drop.reason.contains("NETFILTER");
-        is_there && is_filter && drop.exchange == Exchange::Dns && is_ours(&drop.from, drop.to)
-    });
-    let said: Vec<Evidence> = drops.map(dropped::evidence).collect();
+    let asked = || case.probes.iter().filter(|probe| is_probe_of(probe, rung));
+    // Some pings more than are meant to pass are no fault.
+    if !asked().any(is_lost) || (behind.limit.is_of_pings && asked().any(|probe| probe.received > 0)) {
+        return None;
+    }
+    let here =
+        case.rules.iter().find(|seen| (&seen.machine, &seen.netns) == (&behind.at.host, &behind.at.netns));
+    if behind.exchange == Exchange::Icmp {
+        let is_its =
+            |met: &&MetRule| met.drops && met.ends.is_some_and(|(from, to)| from == rung.to || to == rung.to);
+        let met = here.and_then(|seen| seen.met.as_ref().ok());
+        let died: Vec<&MetRule> = met.into_iter().flatten().filter(is_its).collect();
+        if let Some(first) = died.first() {
+            let is_it = rules::is_same(&first.rule, &behind.rule);
+            let text = format!("met {} of our pings, and said {}", died.len(), first.verdict);
+            let source = format!("nftrace of our own pings on {}", behind.at.host);
+            return is_it.then(|| vec![Evidence { kind: EvidenceKind::Rule, source, text }]);
+        }
+    }
+    let said: Vec<Evidence> = dropped_here(case, rung, behind);
     if !said.is_empty() {
         return Some(said);
     }
-    let mut asked = case.probes.iter().filter(|probe| is_ours(&probe.from, probe.to));
-    let is_lost = asked.any(|probe| probe.asked.exchange() == Exchange::Dns && probe.received == 0);
-    let seen =
-        case.rules.iter().find(|seen| (&seen.machine, &seen.netns) == (&behind.at.host, &behind.at.netns))?;
-    let after = proved::counters(seen.after.as_ref()?, &behind.rule)?.packets;
+    let after = proved::counters(here?.after.as_ref()?, &behind.rule)?.packets;
     let (before, _) = behind.rule.counters?;
     let text = format!("[{before}] packets before our questions, [{after}] after");
     let moved = Evidence { kind: EvidenceKind::Counter, source: behind.rule.shown_by(), text };
-    (is_lost && after > before).then(|| vec![moved])
+    (after > before).then(|| vec![moved])
+}
+
+/// The kernel's word of this question's packets that died of netfilter there.
+fn dropped_here(case: &Case, rung: &Rung, behind: &Behind) -> Vec<Evidence> {
+    let drops = case.drops.iter().filter(|drop| {
+        let owner = drop.owner.as_ref();
+        let is_there =
+            owner.is_some_and(|owner| (&owner.machine, &owner.netns) == (&behind.at.host, &behind.at.netns));
+        let is_its = (drop.exchange, drop.direction) == (behind.exchange, behind.direction)
+            && (&drop.from, drop.to) == (&rung.from, rung.to);
+        is_there && is_its && drop.reason.contains("NETFILTER")
+    });
+    drops.map(dropped::evidence).collect()
 }
 
 fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> Finding {
-    let Behind { at, direction, rule, limit } = behind;
+    let Behind { at, direction, exchange, rule, limit } = behind;
+    let limit = &limit.text;
     let ns = case.snapshot.netns.iter().find(|ns| ns.machine == at.host && ns.name == at.netns);
-    let asked = case.probes.iter().filter(|probe| (&probe.from, probe.to) == (&rung.from, rung.to));
-    let asked = asked.filter(|probe| probe.asked.exchange() == Exchange::Dns).map(said::evidence);
+    let asked = case.probes.iter().filter(|probe| is_probe_of(probe, rung)).map(said::evidence);
     let instance = case.intent.instances.get(rung.instance).map_or("", |instance| &instance.name);
     let wrote = ns.map_or_else(String::new, |ns| format!(", {}", owner::of(ns, rule).wrote()));
+    let (who, of) = (name(rule), format!("{} in {} {}", rule.chain(), rule.family.name(), rule.table));
     let finding = Finding {
-        code: "foreign-rule-drop".to_owned(),
+        code: ns.map_or("foreign-rule-drop", |ns| foreign_rules::code_by_table(ns, rule)).to_owned(),
         hop: at.clone(),
         direction: *direction,
-        exchange: Exchange::Dns,
+        exchange: *exchange,
         summary: format!(
-            "of what {} asks {} for names {} lets only some pass: rule {} of {} in {} {} takes what is beyond \
-             `{limit}`",
-            rung.from,
-            rung.to,
+            "of {} {} lets only some pass: {who} of {of} takes what is beyond `{limit}`",
+            what(rung, *direction, *exchange),
             at.host,
-            rule.number,
-            rule.chain(),
-            rule.family.name(),
-            rule.table
         ),
         cause: format!("`{}` takes what `{limit}` has no room for{wrote}", rule.text),
         confidence: Confidence::Proven,
@@ -218,17 +265,35 @@ fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> F
     }
 }
 
+/// Which packets are lost: `what web1 sends to 1.2.3.4`.
+fn what(rung: &Rung, direction: Direction, exchange: Exchange) -> String {
+    let (from, to) = (&rung.from, rung.to);
+    match direction {
+        Direction::Reply => format!("what {to} answers {from}"),
+        Direction::Request | Direction::Both if exchange == Exchange::Dns => {
+            format!("what {from} asks {to} for names")
+        }
+        Direction::Request | Direction::Both => format!("what {from} sends to {to}"),
+    }
+}
+
+fn name(rule: &RuleRef) -> String {
+    if rule.number == 0 { "the policy".to_owned() } else { format!("rule {}", rule.number) }
+}
+
 #[cfg(test)]
 mod tests {
     use model::dns::Rcode;
     use model::finding::Outcome;
     use model::kernel_drop::KernelDrop;
-    use model::netfilter::{Action, Because, Match, Test};
-    use model::path::Exchange;
+    use model::netfilter::{Action, Because, Match, Policy, Test};
+    use model::path::{Direction, Exchange};
+    use model::probe::PING_OCTETS;
 
     use crate::Symptom;
     use crate::fixture::{
-        Cloud, asked_for_ipv6, codes, dropped_at, drops, healthy, looked_up, told_its_version,
+        Cloud, asked_for_ipv6, codes, dropped_at, drops, forwards_by, healthy, looked_up, pinged, to,
+        told_its_version,
     };
 
     /// compute1 lets one question a minute out, and drops all others.
@@ -285,5 +350,64 @@ mod tests {
         ];
         let found = cloud.diagnose_for("web1", Symptom::Dns);
         assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Healthy));
+    }
+
+    fn rate(text: &str) -> Match {
+        Match { negated: false, test: Test::Unpredictable(text.to_owned(), Because::Rate) }
+    }
+
+    /// The router forwards by one rule, of which the rest is its policy's, and lets so many of web1's pings pass.
+    fn by_policy(conditions: Vec<Match>, received: u32) -> Cloud {
+        let mut cloud = healthy();
+        let mut accept = drops("-A FORWARD -m limit --limit 1/min -j ACCEPT", conditions);
+        accept.action = Action::Accept;
+        forwards_by(&mut cloud, "gw", accept);
+        let base = cloud.chain("gw", "filter", "FORWARD").base.as_mut();
+        base.unwrap().policy = Policy::Drop;
+        cloud.probes = vec![pinged("web1", PING_OCTETS, received)];
+        cloud.drops = vec![dropped_at("gw", "eth0", ("NETFILTER_DROP", "nft_do_chain"))];
+        cloud
+    }
+
+    #[test]
+    fn a_policy_behind_a_limit_is_named_where_it_took_pings() {
+        for received in [0, 1] {
+            let found = by_policy(vec![rate("-m limit --limit 1/min")], received).diagnose("web1");
+            assert_eq!(codes(&found), ["foreign-rule-drop gw//eth0"]);
+            let finding = &found.findings[0];
+            assert!(finding.summary.contains("the policy of FORWARD"), "{}", finding.summary);
+            assert!(finding.remedy[0].command.ends_with("-P FORWARD ACCEPT"), "{:?}", finding.remedy);
+        }
+    }
+
+    #[test]
+    fn who_limits_pings_alone_means_it_where_some_pass() {
+        let ping = || Match { negated: false, test: Test::Icmp(8, None) };
+        for (received, expected) in [(0, &["foreign-rule-drop gw//eth0"][..]), (1, &[])] {
+            let mut cloud = by_policy(vec![ping(), rate("-m limit --limit 1/min")], received);
+            let chain = cloud.chain("gw", "filter", "FORWARD");
+            chain.base.as_mut().unwrap().policy = Policy::Accept;
+            chain.rules.push(drops("-A FORWARD -p icmp -m icmp --icmp-type 8 -j DROP", vec![ping()]));
+            assert_eq!(codes(&cloud.diagnose("web1")), expected, "{received}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_a_limit_takes_is_told_as_one_where_it_dies() {
+        let mut cloud = healthy();
+        let over = "limit rate over 2/minute";
+        let text = "ip daddr 203.0.113.30 limit rate over 2/minute drop";
+        forwards_by(&mut cloud, "gw", drops(text, vec![to("203.0.113.30/32"), rate(over)]));
+        cloud.probes = vec![pinged("web1", PING_OCTETS, 0)];
+        let drop = dropped_at("gw", "eth1", ("NETFILTER_DROP", "nft_do_chain"));
+        cloud.drops = vec![KernelDrop { direction: Direction::Reply, ..drop }];
+        let found = cloud.diagnose("web1");
+        assert_eq!(codes(&found), ["foreign-rule-drop gw//eth1"]);
+        let finding = &found.findings[0];
+        assert_eq!(finding.direction, Direction::Reply);
+        assert!(finding.summary.starts_with("of what 1.2.3.4 answers web1 gw"), "{}", finding.summary);
+        // What died on its way there died of something else.
+        cloud.drops[0].direction = Direction::Request;
+        assert_ne!(codes(&cloud.diagnose("web1")), ["foreign-rule-drop gw//eth1"]);
     }
 }

@@ -27,8 +27,14 @@ pub(crate) fn by_probes(view: &View, place: &Place, by: &RuleRef) -> Vec<Evidenc
     let source = netns.map(|ns| within(ns, &by.shown_by())).unwrap_or_default();
     let is_ping = |probe: &ProbeResult| probe.asked.exchange() == Exchange::Icmp;
     let what = if probes.iter().all(|probe| is_ping(probe)) { "pings" } else { "probes" };
-    let counted =
-        counted(by, seen, (ours, what)).map(|text| Evidence { kind: EvidenceKind::Counter, source, text });
+    // Whatever else is asked is repeated by sockets, and asked by servers and hosts on the way; pings are traced.
+    let met = met(by, seen).map(|met| met.len()).and_then(|met| u64::try_from(met).ok()).unwrap_or_default();
+    let is_exact = what == "pings" && met > 0;
+    let counted = counted(by, seen, (ours.max(met), what, is_exact)).map(|text| Evidence {
+        kind: EvidenceKind::Counter,
+        source,
+        text,
+    });
     let source = format!("nftrace of our own pings on {}", place.host);
     // Nothing else is traced: that no ping met the rule says nothing of it where none was sent that way.
     let traced = traced(by, seen).filter(|_| probes.iter().any(|probe| is_ping(probe)));
@@ -53,8 +59,8 @@ fn probes_that_end_at<'v>(view: &View<'v>, place: &Place, by: &RuleRef) -> Vec<&
     view.probes.iter().filter(is_of_one).collect()
 }
 
-/// How far the counter moved while so many packets of ours, of this kind, were sent.
-fn counted(by: &RuleRef, seen: &RulesSeen, (ours, what): (u64, &str)) -> Option<String> {
+/// How far the counter moved while so many packets of ours, of this kind, were sent, or at least so many.
+fn counted(by: &RuleRef, seen: &RulesSeen, (ours, what, is_exact): (u64, &str, bool)) -> Option<String> {
     let (before, _) = by.counters?;
     let after = counters(seen.after.as_ref()?, by)?.packets;
     let moved = after.checked_sub(before)?;
@@ -62,7 +68,10 @@ fn counted(by: &RuleRef, seen: &RulesSeen, (ours, what): (u64, &str)) -> Option<
         0 => format!("it did not move while {ours} of our packets went that way"),
         _ if moved < ours => format!("it moved by {moved} while {ours} of our packets were sent that way"),
         _ if moved == ours => format!("it moved by {moved}: our {ours} packets and nobody else's"),
-        _ => format!("it moved by {moved}, our {ours} packets among them: other traffic meets it too"),
+        _ if is_exact => {
+            format!("it moved by {moved}, our {ours} packets among them: other traffic meets it too")
+        }
+        _ => format!("it moved by {moved}, and {ours} packets or more of these are ours"),
     };
     Some(format!("[{before}] packets before our {what}, [{after}] after: {whose}"))
 }
@@ -76,17 +85,22 @@ pub(crate) fn counters(ruleset: &Ruleset, by: &RuleRef) -> Option<Counters> {
     }
 }
 
+/// How our pings met the rule, where the kernel traced them.
+fn met<'s>(by: &RuleRef, seen: &'s RulesSeen) -> Option<Vec<&'s MetRule>> {
+    let met = seen.met.as_ref().ok()?;
+    Some(met.iter().filter(|m| is_same(&m.rule, by)).collect())
+}
+
 /// What the kernel's trace says of the rule.
 fn traced(by: &RuleRef, seen: &RulesSeen) -> Option<String> {
-    let met = seen.met.as_ref().ok()?;
-    let here: Vec<&MetRule> = met.iter().filter(|m| is_same(&m.rule, by)).collect();
+    let here = met(by, seen)?;
     match here.first() {
         Some(first) => {
             let times = if here.len() == 1 { "once".to_owned() } else { format!("{} times", here.len()) };
             Some(format!("met {times} by our pings, and said {}", first.verdict))
         }
         // A trace that saw nothing at all may have been looking in the wrong place.
-        None if met.is_empty() => None,
+        None if seen.met.as_ref().is_ok_and(Vec::is_empty) => None,
         None => Some("not met by our pings".to_owned()),
     }
 }
@@ -162,7 +176,7 @@ mod tests {
         let told_of = |counted| told("dns-port53-blocked", asked.to_vec(), counted);
         let ours = "it moved by 4: our 4 packets and nobody else's";
         assert!(told_of(4).iter().any(|line| line.ends_with(ours)), "{:#?}", told_of(4));
-        let others = "it moved by 9, our 4 packets among them: other traffic meets it too";
+        let others = "it moved by 9, and 4 packets or more of these are ours";
         assert!(told_of(9).iter().any(|line| line.ends_with(others)), "{:#?}", told_of(9));
     }
 }

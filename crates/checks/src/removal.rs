@@ -8,9 +8,34 @@ use model::path::RuleRef;
 use crate::evidence;
 use crate::restart::typed;
 
+/// Deletes the rule, or opens the policy.
+pub(crate) fn of(ns: &Netns, rule: &RuleRef) -> Remedy {
+    if rule.number == 0 { opened(ns, rule) } else { deleted(ns, rule) }
+}
+
+/// Has a policy accept what no rule took.
+fn opened(ns: &Netns, policy: &RuleRef) -> Remedy {
+    let (chain, name) = (typed(policy.chain()), typed(&policy.table));
+    let set = |verdict: &str| match policy.dialect {
+        Dialect::Nft => {
+            let family = policy.family.name();
+            format!("nft 'chain {family} {name} {chain} {{ policy {} ; }}'", verdict.to_lowercase())
+        }
+        Dialect::IptablesLegacy
+        | Dialect::IptablesNft
+        | Dialect::EbtablesLegacy
+        | Dialect::EbtablesNft
+        | Dialect::ArptablesLegacy
+        | Dialect::ArptablesNft => {
+            format!("{} -t {name} -P {chain} {verdict}", policy.dialect.edit_command(policy.family))
+        }
+    };
+    evidence::remedy(ns, &set("ACCEPT"), &set("DROP"), "lets everything pass that no rule drops")
+}
+
 /// Deletes the rule by its handle in native nftables, else by what it says: a number is another rule's as soon as one
 /// before it is gone. The undo puts it back where it was.
-pub(crate) fn of(ns: &Netns, rule: &RuleRef) -> Remedy {
+fn deleted(ns: &Netns, rule: &RuleRef) -> Remedy {
     let (chain, name) = (typed(rule.chain()), typed(&rule.table));
     match rule.dialect {
         Dialect::Nft => {
