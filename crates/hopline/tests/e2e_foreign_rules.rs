@@ -297,3 +297,54 @@ fn the_counter_of_a_foreign_rule_is_what_it_has_really_dropped() {
     let counter = |e: &serde_json::Value| e["kind"] == "counter" && text(&e["text"]).contains("[3:252]");
     assert!(list(&finding["evidence"]).iter().any(counter), "{finding:#}");
 }
+
+#[test]
+fn what_a_limit_has_no_room_for_is_told_with_what_takes_it_and_the_remedy_works() {
+    let lab = TestLab::up("l");
+    let nft = |command: &str| printed_in(&lab.netns("compute1"), &["nft", command]);
+    let cases = [
+        (
+            "{ type filter hook forward priority 0; policy drop; }",
+            "limit rate 1/minute burst 1 packets accept",
+            "nft-other-priority compute1//br100",
+            (
+                "request",
+                "of what web1 sends to 1.2.3.4 compute1 lets only some pass: the policy of c in ip t",
+            ),
+        ),
+        (
+            "{ type filter hook prerouting priority -150; policy accept; }",
+            "iifname eth0 ip saddr 1.2.3.4 limit rate over 2/minute burst 1 packets drop",
+            "nft-other-priority compute1//eth0",
+            ("reply", "of what 1.2.3.4 answers web1 compute1 lets only some pass: rule 1 of c in ip t"),
+        ),
+    ];
+    for (chain, rule, expected, (direction, summary)) in cases {
+        nft("add table ip t");
+        nft(&format!("add chain ip t c {chain}"));
+        nft(&format!("add rule ip t c {rule}"));
+        let report = lab.report(&["diagnose", "web1"]);
+        report.assert_finds(&[expected], rule);
+        let finding = &report.json["findings"][0];
+        assert!(text(&finding["summary"]).starts_with(summary), "{finding:#}");
+        assert_eq!(
+            (text(&finding["direction"]), text(&finding["confidence"])),
+            (direction, "proven"),
+            "{finding:#}"
+        );
+        assert_eq!(typed(std::iter::once(&finding["remedy"][0]["command"])), Vec::<String>::new());
+        lab.report(&["diagnose", "web1"]).assert_healthy("nothing is limited any more");
+        nft("delete table ip t");
+    }
+}
+
+#[test]
+fn a_rule_about_the_length_of_frames_is_named() {
+    let lab = TestLab::up("m");
+    let nft = |command: &str| printed_in(&lab.netns("fab"), &["nft", command]);
+    nft("add table bridge t");
+    nft("add chain bridge t c { type filter hook forward priority 0; }");
+    nft("add rule bridge t c meta length > 1000 drop");
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_finds(&["ebtables-drop fabric//pubh1"], "only large packets die");
+}
