@@ -290,6 +290,8 @@ fn conclude(
     }
     random_loss::take_back_echoes(&mut findings, &rungs);
     findings.append(&mut limited.findings);
+    undecided |= !limited.gaps.is_empty();
+    gaps.append(&mut limited.gaps);
     for (nth, rung) in rungs.iter().enumerate().filter(|(nth, _)| !limited.explains(*nth)) {
         let probe = probe_of(case, rung);
         let is_told = random_loss::is_told(&findings, rung);

@@ -1,13 +1,14 @@
 //! Rules that let so many packets pass in a time and no more, on the way of our questions: what takes the rest, and
 //! whether it took any of ours. One question passes and the next does not, and whoever is asked seems to forget.
 
+mod limit;
+
 use std::collections::BTreeSet;
 
-use model::Snapshot;
 use model::finding::{Confidence, Evidence, EvidenceKind, Finding};
-use model::netfilter::{Action, Because, NfRule, Test};
 use model::path::{Direction, Disposition, Exchange, Path, Place, RuleRef, Stop};
 use model::probe::{MetRule, ProbeResult};
+use model::snapshot::Gap;
 use sim::World;
 
 use crate::catalogue::dns::ssh_slow_reverse_dns;
@@ -16,6 +17,7 @@ use crate::found::Reach;
 use crate::ladder::{self, Purpose, Rung};
 use crate::ranking::{Rank, Ranked};
 use crate::{dropped, evidence, foreign_rules, nova, owner, proved, removal, rules, said};
+use limit::{Limit, without_room};
 
 /// What was lost to such rules.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(crate) struct Limited {
     pub(crate) findings: Vec<Ranked>,
     /// Questions that these explain, by their place in the ladder: what the walk cannot tell of them is told.
     explained: BTreeSet<usize>,
+    /// What pings alone could tell, and such a limit had no room for.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 impl Limited {
@@ -31,15 +35,6 @@ impl Limited {
     pub(crate) fn explains(&self, nth: usize) -> bool {
         self.explained.contains(&nth)
     }
-}
-
-/// A condition that has room for some packets in a time.
-#[derive(Debug, Clone)]
-struct Limit {
-    /// `limit rate 1/minute`.
-    text: String,
-    /// Its rule is about pings alone: who limits these on purpose means it.
-    is_of_pings: bool,
 }
 
 /// What takes the packets that a limit has no room for.
@@ -58,6 +53,11 @@ pub(crate) fn found(case: &Case, rungs: &[Rung]) -> Limited {
     let behind = all_behind(case, rungs);
     for (nth, rung, behind) in &behind {
         let Some(proof) = proof(case, rung, behind) else { continue };
+        if behind.limit.has_room_for_a_ping() {
+            limited.explained.insert(*nth);
+            limited.gaps.push(no_room(rung, behind));
+            continue;
+        }
         let new = finding(case, rung, behind, proof);
         limited.explained.insert(*nth);
         match limited.findings.iter_mut().find(|known| known.finding.cause == new.cause) {
@@ -149,40 +149,14 @@ fn behind(world: &World, rung: &Rung, end: &Place, limits: &[Limit]) -> Option<B
     })
 }
 
-/// The facts with every limit of a namespace used up, and these limits; `None` where there are none.
-fn without_room(snapshot: &Snapshot, (host, netns): (&str, &str)) -> Option<(Snapshot, Vec<Limit>)> {
-    let mut snapshot = snapshot.clone();
-    let ns = snapshot.netns.iter_mut().find(|ns| ns.machine == host && ns.name == netns)?;
-    let chains = ns.ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
-    let mut limits = Vec::new();
-    for rule in chains.flat_map(|chain| &mut chain.rules) {
-        let Some(limit) = limit_of(rule) else { continue };
-        limits.push(limit);
-        match rule.action {
-            // It takes what is beyond the limit, which now is all that it matches.
-            Action::Drop | Action::Reject(_) => rule.matches.retain(|one| rate(&one.test).is_none()),
-            _ => {
-                rule.matches.clear();
-                rule.action = Action::Continue;
-            }
-        }
-    }
-    (!limits.is_empty()).then_some((snapshot, limits))
-}
-
-fn limit_of(rule: &NfRule) -> Option<Limit> {
-    let is_of_pings = rule
-        .matches
-        .iter()
-        .any(|one| !one.negated && matches!(one.test, Test::Protocol(1 | 58) | Test::Icmp(..)));
-    let text = rule.matches.iter().find_map(|one| rate(&one.test))?;
-    Some(Limit { text, is_of_pings })
-}
-
-fn rate(test: &Test) -> Option<String> {
-    match test {
-        Test::Unpredictable(text, Because::Rate) => Some(text.clone()),
-        _ => None,
+fn no_room(rung: &Rung, behind: &Behind) -> Gap {
+    Gap {
+        what: format!("whether {} reaches {}", rung.from, rung.to),
+        why: format!(
+            "our pings found no room in `{}` on {}, which has enough for a usual ping",
+            behind.limit.text, behind.at.host
+        ),
+        would_need: "the same question again after a minute".to_owned(),
     }
 }
 
@@ -389,6 +363,13 @@ mod tests {
             chain.base.as_mut().unwrap().policy = Policy::Accept;
             chain.rules.push(drops("-A FORWARD -p icmp -m icmp --icmp-type 8 -j DROP", vec![ping()]));
             assert_eq!(codes(&cloud.diagnose("web1")), expected, "{received}");
+            // One that has room for who pings once a second takes nothing but our own crowd.
+            let chain = cloud.chain("gw", "filter", "FORWARD");
+            chain.rules[0].matches = vec![ping(), rate("-m limit --limit 1/sec")];
+            let found = cloud.diagnose("web1");
+            assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Undetermined), "{received}");
+            let no_room = found.coverage.gaps.iter().any(|gap| gap.why.contains("found no room"));
+            assert_eq!(no_room, received == 0);
         }
     }
 
