@@ -1,5 +1,5 @@
-//! Whom the frames of a question's packets were for, as they were seen at a device: who sends a frame to a wrong station
-//! has that station's MAC for the next hop, whether his neighbours can be read or not.
+//! Whom the frames of a question's packets were for, as they were seen at a device: who sends a frame to a wrong
+//! station has that station's MAC for the next hop, whether his neighbours can be read or not.
 
 use model::Netns;
 use model::finding::{Evidence, EvidenceKind};

@@ -86,7 +86,7 @@ pub(crate) struct Misled<'v> {
     pub(crate) is_own: bool,
 }
 
-/// Its answers are all that it sends itself: whatever is asked in its name is sent by its host, which knows the gateway.
+/// Its answers are all that it sends itself: what is asked in its name is sent by its host, which knows the gateway.
 pub(crate) fn misled<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Misled<'v>> {
     let bridge = seat.bridge()?;
     let tap = seat.tap().filter(|tap| tap.master == Some(bridge.index) && !seat.instance.entered)?;

@@ -60,12 +60,19 @@ pub(super) fn without_room(
 }
 
 fn limit_of(rule: &NfRule) -> Option<Limit> {
-    let is_of_pings = rule
-        .matches
-        .iter()
-        .any(|one| !one.negated && matches!(one.test, Test::Protocol(1 | 58) | Test::Icmp(..)));
+    let is_of_pings = rule.matches.iter().any(|one| !one.negated && is_of_pings(&one.test));
     let text = rule.matches.iter().find_map(|one| rate(&one.test))?;
     Some(Limit { text, is_of_pings })
+}
+
+/// It holds of ICMP alone, or of ICMPv6.
+fn is_of_pings(test: &Test) -> bool {
+    match test {
+        Test::Protocol(number) => matches!(number, 1 | 58),
+        Test::Protocols(numbers) => numbers.iter().all(|number| matches!(number, 1 | 58)),
+        Test::Icmp(..) => true,
+        _ => false,
+    }
 }
 
 fn rate(test: &Test) -> Option<String> {

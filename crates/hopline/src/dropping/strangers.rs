@@ -40,8 +40,8 @@ impl Near {
     }
 }
 
-/// A packet that bears the number of this probe is the probe's: an echo has our mark in its payload, and of what is told
-/// by a port or sixteen bits alone one end is who is asked.
+/// A packet that bears the number of this probe is the probe's: an echo has our mark in its payload, and of what is
+/// told by a port or sixteen bits alone one end is who is asked.
 pub(super) fn is_of(probe: &Probe, drop: &PacketDrop, seen: &Sighting) -> bool {
     match seen.kind {
         Kind::EchoRequest | Kind::EchoReply => probe::is_marked(&drop.packet),

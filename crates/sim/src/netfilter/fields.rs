@@ -100,8 +100,9 @@ pub(super) fn end(packet: &Packet, of: AddressOf) -> IpAddr {
 pub(super) const UNTOLD_PADDING: &str = "whether a wire has padded the frame";
 
 /// A frame's length at the hook, as it was made and as it is where a wire has padded it (`skb->len`). What has come in
-/// is counted without its Ethernet header (`eth_type_trans`), and on a bridge stays so; what leaves by a device is counted
-/// with it (`nf_hook_egress`; `arp_create`, before ARP's own output hook). The outermost tag is kept beside the frame.
+/// is counted without its Ethernet header (`eth_type_trans`), and on a bridge stays so; what leaves by a device is
+/// counted with it (`nf_hook_egress`; `arp_create`, before ARP's own output hook). The outermost tag is kept beside the
+/// frame.
 pub(super) fn frame_lengths(look: &Look) -> Result<(u128, u128), String> {
     const HEADER: u128 = 14;
     const ARP: u128 = 28;

@@ -10,8 +10,8 @@
 //! A router of the site has a neighbour entry for the floating address whose MAC no link of the host wears that
 //! carries the address. Where no router can be looked into, packets for the address are seen to come to the right
 //! host's uplink in frames for another station, or are dropped there by the kernel as such (`OTHERHOST`): that they get
-//! there at all is a switch's doing that does not know the old MAC, and it is likely. Where the address is pinged from outside and
-//! answers, it is not told, nor where two hosts carry it.
+//! there at all is a switch's doing that does not know the old MAC, and it is likely. Where the address is pinged from
+//! outside and answers, it is not told, nor where two hosts carry it.
 //!
 //! ## What it looks like
 //! On the router: `ip neigh show FLOATING` with an old MAC. On the public switch: frames to that MAC. The right host's
@@ -165,12 +165,12 @@ fn misaddressed<'v>(view: &View<'v>, instance: &Instance, ip: Ipv4Addr) -> Optio
         };
         frames::at(view, (holder, &uplink.name), rung).find(is_foreign)
     };
-    let lost = view.rungs_of(instance).filter(|rung| view.silent(rung).is_some());
+    let mut lost = view.rungs_of(instance).filter(|rung| view.silent(rung).is_some());
     let seen = |rung: &'v Rung| match (dropped(rung), framed(rung)) {
         (None, None) => None,
         (drop, frame) => Some((rung, drop, frame)),
     };
-    let (rung, drop, frame) = lost.filter_map(seen).next()?;
+    let (rung, drop, frame) = lost.find_map(seen)?;
     let taken = frame.map_or_else(
         || format!("at another MAC than {right}"),
         |frame| format!("at {} and not at {right}", frame.station),
@@ -185,7 +185,8 @@ fn misaddressed<'v>(view: &View<'v>, instance: &Instance, ip: Ipv4Addr) -> Optio
             "what is for {ip} of {name} comes to {link} of {host} in frames for another station"
         ),
         cause: format!(
-            "who sends it beyond {link} takes {ip} to be {taken}: an entry from before the address moved, or set by hand"
+            "who sends it beyond {link} takes {ip} to be {taken}: an entry from before the address moved, or set by \
+             hand"
         ),
         confidence: Confidence::Likely,
         evidence: drop

@@ -10,7 +10,10 @@
 //! ## How hopline knows
 //! The walk through every table of both back ends ended at that rule, and it is none of the shapes
 //! that nova writes into its own chains. Where the tool that an operator would look with shows only
-//! rules that let the packet pass, that is said too.
+//! rules that let the packet pass, that is said too. What takes what a limit before it has no room for
+//! (`limit rate 1/minute accept`, then `drop`, or a policy) is told where the kernel's trace, its word of what it
+//! drops or the rule's own counter shows that it took packets of ours; not where pings alone are limited, and a usual
+//! ping finds room.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each packet; a REJECT is answered with an ICMP error whose source

@@ -7,7 +7,7 @@
 //! address, or has said so unasked, or the entry was set by hand. Neighbours on the same subnet are reached.
 //!
 //! ## How hopline knows
-//! Inside the instance, the neighbour entry for the gateway has another MAC than the link of the host that carries that
+//! Inside the instance, the neighbour entry for the gateway has another MAC than the host's link that carries that
 //! address; and it was set by hand, or another station wears it, or a bridge has learned it. Of an instance that cannot
 //! be entered, its own answers to pings tell: seen at its tap in a frame for another MAC than the gateway's, and lost.
 //! Where such an answer is for the gateway itself, that is proof; where it is for somebody beyond, likely, since another
@@ -98,8 +98,8 @@ fn misled<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Found> {
         hop: Place { stage: Stage::Neighbour, ..unheld::inside(seat.instance) },
         summary: format!("{name} sends what is for its gateway to {station}, which is not the gateway's MAC"),
         cause: format!(
-            "its answer to {} leaves in a frame for {station}, {behind}; its gateway {gateway} is at {right}: its entry \
-             is wrong{or_route}",
+            "its answer to {} leaves in a frame for {station}, {behind}; its gateway {gateway} is at {right}: its \
+             entry is wrong{or_route}",
             frame.destination
         ),
         confidence: if is_for_gateway { Confidence::Proven } else { Confidence::Likely },
