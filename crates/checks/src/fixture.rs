@@ -245,6 +245,12 @@ impl Cloud {
         }
     }
 
+    /// Only these hosts are of the site, and what runs on them.
+    pub(crate) fn leave_only(&mut self, hosts: &[&str]) {
+        self.snapshot.hosts.retain(|host| hosts.contains(&host.name.as_str()));
+        self.snapshot.netns.retain(|ns| ns.instance || hosts.contains(&ns.machine.as_str()));
+    }
+
     /// The instance cannot be entered any more: nothing is known of its inside.
     pub(crate) fn close(&mut self, instance: &str) {
         self.snapshot.netns.retain(|n| !(n.instance && n.machine == instance));

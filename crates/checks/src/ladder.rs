@@ -125,7 +125,8 @@ fn mended(view: &View, mends: &[Mend]) -> Snapshot {
     snapshot
 }
 
-fn again_with_all(view: &View, rung: &Rung, mends: &[Mend]) -> Option<Rung> {
+/// The same with all of these.
+pub(crate) fn again_with_all(view: &View, rung: &Rung, mends: &[Mend]) -> Option<Rung> {
     again_in(view, rung, &mended(view, mends))
 }
 

@@ -1,4 +1,4 @@
-//! Instances whose packets leave under an address to which no answer finds back.
+//! Instances whose packets leave, under which address, and whether an answer finds back to that.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,7 +7,7 @@ use model::Netns;
 use model::finding::{Evidence, EvidenceKind};
 use model::link::Link;
 use model::netfilter::{Action, Chain, NfRule, Table};
-use model::path::{Direction, Exchange};
+use model::path::{Direction, Disposition, Exchange};
 use model::probe::ProbeResult;
 
 use crate::catalogue::firewall::rules_flushed;
@@ -32,8 +32,11 @@ pub(crate) struct Left<'v> {
     pub(crate) to: IpAddr,
     /// The address that the outside answers to.
     pub(crate) seen: Ipv4Addr,
-    /// Its question's place in the ladder.
+    /// Its question, and the place of that in the ladder.
+    pub(crate) rung: &'v Rung,
     nth: usize,
+    /// The answer is not known to come back to its host.
+    is_unanswered: bool,
     /// Where the answer dies; beyond a switch that nobody looks into only who asks learns that it does.
     pub(crate) stopped: Option<Stopped<'v>>,
     /// Our own question was not answered.
@@ -42,6 +45,11 @@ pub(crate) struct Left<'v> {
 
 /// Every NIC whose pings arrive outside and whose answers are not known to come back to its host.
 pub(crate) fn unanswered<'v>(view: &View<'v>) -> Vec<Left<'v>> {
+    all(view).into_iter().filter(|left| left.is_unanswered).collect()
+}
+
+/// Every NIC whose pings arrive outside, or leave the site.
+pub(crate) fn all<'v>(view: &View<'v>) -> Vec<Left<'v>> {
     let uplinks = uplinks::all(view);
     let left = view.vifs().filter_map(|seat| {
         let (_, uplink) = *uplinks.iter().find(|(ns, _)| ns.machine == seat.server_ns.machine)?;
@@ -51,13 +59,15 @@ pub(crate) fn unanswered<'v>(view: &View<'v>) -> Vec<Left<'v>> {
         let Some(IpAddr::V4(seen)) = rung.answer.source_seen else { return None };
         let stopped = view.stop(|s| std::ptr::eq(s.rung, rung) && s.direction == Direction::Reply);
         let is_back = stopped.is_some_and(|s| s.is_in(seat.server_ns) || s.is_in(seat.ns));
-        let is_its_fault = !rung.answer.answered && !is_back && !rules_flushed::is_bare(seat.server_ns);
-        is_its_fault.then(|| Left {
+        let is_bare = rules_flushed::is_bare(seat.server_ns);
+        (!is_bare).then(|| Left {
             seat,
             uplink,
             to: rung.to,
             seen,
+            rung,
             nth,
+            is_unanswered: !rung.answer.answered && !is_back,
             stopped,
             silent: view.silent(rung),
         })
@@ -75,12 +85,20 @@ impl Left<'_> {
     }
 
     /// The packet does not die at the rule, it goes astray: that breaks the exchange all the same.
-    pub(crate) fn breaks(&self, mut found: Found) -> Found {
-        if self.stopped.is_none() {
-            found.order = Some((self.nth, 0, 0));
-            (found.finding.exchange, found.finding.direction) = (Exchange::Icmp, Direction::Reply);
-        }
+    pub(crate) fn breaks(&self, found: Found) -> Found {
+        if self.stopped.is_none() { self.met(found, Direction::Reply) } else { found }
+    }
+
+    /// What is wrong with it is met on its question's way, and concerns this half of the conversation.
+    pub(crate) fn met(&self, mut found: Found, direction: Direction) -> Found {
+        found.order = Some((self.nth, 0, 0));
+        (found.finding.exchange, found.finding.direction) = (Exchange::Icmp, direction);
         found
+    }
+
+    /// It left the site, beyond which nobody is known who would send an answer.
+    pub(crate) fn is_beyond(&self) -> bool {
+        self.rung.answer.paths.iter().any(|path| path.disposition == Disposition::LeftSite)
     }
 }
 

@@ -77,6 +77,7 @@ mod settling;
 mod sg_missing;
 mod share;
 mod size;
+mod source_bent;
 mod sql;
 mod stations;
 mod steps;

@@ -27,6 +27,23 @@ pub(crate) fn find<'n>(ns: &'n Netns, rule: &RuleRef) -> Option<&'n NfRule> {
     chain(ns, rule)?.rules.get(at).filter(|found| found.text == rule.text)
 }
 
+/// A rule by its place; that of a chain which no hook calls by itself, under the first hook of its table.
+pub(crate) fn reference(table: &Table, chain: &Chain, rule: &NfRule, number: u32) -> Option<RuleRef> {
+    let hook = |chain: &Chain| chain.base.as_ref().map(|base| base.hook);
+    Some(RuleRef {
+        dialect: table.dialect,
+        family: table.family,
+        table: table.name.clone(),
+        hook: hook(chain).or_else(|| table.chains.iter().find_map(hook))?,
+        chains: vec![chain.name.clone()],
+        number,
+        text: rule.text.clone(),
+        counters: rule.counters.map(|counters| (counters.packets, counters.bytes)),
+        handle: rule.handle,
+        rejects_with: None,
+    })
+}
+
 /// The same rule, whatever chains led to it.
 pub(crate) fn is_same(a: &RuleRef, b: &RuleRef) -> bool {
     (a.dialect, a.family, &a.table, a.chain(), a.number)

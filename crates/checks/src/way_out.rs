@@ -169,8 +169,7 @@ mod tests {
     #[test]
     fn a_router_that_answers_hosts_alone_has_lost_nothing() {
         let mut cloud = healthy();
-        cloud.snapshot.hosts.retain(|host| host.name == "compute1");
-        cloud.snapshot.netns.retain(|ns| ns.instance || ns.machine == "compute1");
+        cloud.leave_only(&["compute1"]);
         let router = |from: &str, received| ProbeResult {
             to: [203, 0, 113, 1].into(),
             ..pinged(from, PING_OCTETS, received)

@@ -1,5 +1,7 @@
 //! Leaving by a link and arriving at the next: carrier, cable, tap (`dev_queue_xmit`, `netif_rx`).
 
+use std::net::IpAddr;
+
 use model::Mac;
 use model::link::LinkKind;
 use model::netfilter::{Family, Hook};
@@ -373,6 +375,12 @@ fn guest_receive(
     if !frame.tags.is_empty() {
         let why = format!("whether {} has a VLAN device for {}", meant.name, frame.tags);
         return trail.unknown(here, frame, why, "ip -d link inside it");
+    }
+    if let (Payload::Ip(packet), Some(vif)) = (&frame.payload, meant.vifs.get(vif))
+        && vif.fixed.iter().any(|own| packet.source == IpAddr::V4(*own))
+    {
+        // Its own address is nobody else's: a stack drops it (`fib_validate_source`).
+        return trail.drop(here, frame, Stop::MartianSource, Vec::new());
     }
     trail.pass(here, frame, "handed to the instance, which cannot be looked into", Vec::new());
     trail.delivered(&meant.name, frame, Some(tap))

@@ -1,22 +1,25 @@
 //! # foreign-rule-bends
 //!
-//! A rule that nova did not write changes packets, and so they get lost somewhere else.
+//! A rule that nova did not write changes packets, and so they get lost somewhere else, or pass for another's.
 //!
 //! ## What it means
 //! The rule drops nothing. It exempts packets from tracking, so that no address is translated and no rule for
 //! established connections holds; it leads them to another address or port; it takes their TTL; it rewrites the
-//! addresses of frames. Where the packets die everything is in order.
+//! addresses of frames. Where the packets die everything is in order. Or it stands before nova's and gives what leaves
+//! another source than the floating IP: answers come back, and the outside takes the instance for its host.
 //!
 //! ## How hopline knows
 //! The walk dies. Each rule that changed its packets and is none of nova's is taken out of the model, and the same
-//! question is walked again: without this one it is answered.
+//! question is walked again: without this one it is answered. Of what leaves with another source than is meant, the
+//! rules that end the way through nat POSTROUTING are taken out: without these it has the right one.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each packet. `conntrack -L` lacks what is exempt from tracking; a capture behind the
 //! rule shows other addresses, ports or TTLs than before it.
 //!
 //! ## Nearest look-alikes
-//! * `snat-missing`: the rule that translates is not there; here it is there, and passed by.
+//! * `snat-missing`: what leaves keeps its fixed address, as the rule that translates is not there or passed over.
+//! * `float-snat-missing`: what gives the floating IP is gone; here it is there, and comes too late.
 //! * `foreign-rule-drop`: the packet dies at the rule itself.
 //! * `policy-route-wrong`: a rule marks the packet, and what the mark picks leads astray.
 //!
@@ -30,7 +33,7 @@ use std::cell::LazyCell;
 
 use model::Netns;
 use model::finding::Confidence;
-use model::netfilter::{Action, Chain, Family, Hook, NfRule, Table};
+use model::netfilter::{Action, Family, Hook};
 use model::path::{Hop, Place, RuleRef, Stage};
 use sim::World;
 
@@ -39,7 +42,7 @@ use crate::found::{Fault, Found, at};
 use crate::ladder;
 use crate::mend::Mend;
 use crate::view::{Stopped, View};
-use crate::{nova, owner, removal, rules};
+use crate::{nova, owner, removal, rules, source_bent};
 
 /// Tries of one diagnosis, each of which copies all facts.
 const TRIES_MAX: usize = 64;
@@ -74,7 +77,7 @@ pub fn check(view: &View) -> Vec<Found> {
             }
         }
     }
-    found.into_iter().map(|(_, f)| f).collect()
+    found.into_iter().map(|(_, f)| f).chain(source_bent::given_another(view)).collect()
 }
 
 /// The rules that changed packets on the machines of its way, nova's own left out.
@@ -92,7 +95,7 @@ fn met<'v>(view: &View<'v>, world: &World, stopped: &Stopped<'v>) -> Vec<(&'v Ne
         let bending = all.flat_map(|(table, chain)| {
             let numbered = chain.rules.iter().zip(1_u32..);
             let numbered = numbered.filter(|(rule, _)| bends(&rule.action) && world.is_changer(rule));
-            numbered.filter_map(move |(rule, number)| reference(table, chain, rule, number))
+            numbered.filter_map(move |(rule, number)| rules::reference(table, chain, rule, number))
         });
         // What stands in nova's chains has findings of its own.
         met.extend(bending.filter(|rule| !nova::is_chain(rule.chain())).map(|rule| (ns, rule)));
@@ -100,7 +103,8 @@ fn met<'v>(view: &View<'v>, world: &World, stopped: &Stopped<'v>) -> Vec<(&'v Ne
     met
 }
 
-/// It lets the packet go on as another. What only picks a source or a table has findings of its own.
+/// It lets the packet go on as another. What gives it another source is looked at by itself (`source_bent`), and what
+/// picks a table has findings of its own.
 fn bends(action: &Action) -> bool {
     match action {
         Action::Notrack
@@ -134,23 +138,6 @@ fn bends(action: &Action) -> bool {
         | Action::Elsewhere(..)
         | Action::Unmodelled(_) => false,
     }
-}
-
-/// A rule by its place; that of a chain which no hook calls by itself, under the first hook of its table.
-fn reference(table: &Table, chain: &Chain, rule: &NfRule, number: u32) -> Option<RuleRef> {
-    let hook = |chain: &Chain| chain.base.as_ref().map(|base| base.hook);
-    Some(RuleRef {
-        dialect: table.dialect,
-        family: table.family,
-        table: table.name.clone(),
-        hook: hook(chain).or_else(|| table.chains.iter().find_map(hook))?,
-        chains: vec![chain.name.clone()],
-        number,
-        text: rule.text.clone(),
-        counters: rule.counters.map(|counters| (counters.packets, counters.bytes)),
-        handle: rule.handle,
-        rejects_with: None,
-    })
 }
 
 fn gets_on_without(view: &View, stopped: &Stopped, change: &Mend) -> bool {

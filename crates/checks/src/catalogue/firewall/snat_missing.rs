@@ -4,14 +4,16 @@
 //!
 //! ## What it means
 //! Nobody outside knows the way to a fixed address. nova-network translates what leaves to the floating address, or to
-//! the host's own; the rule, or the call of the chain that it is in, is gone. Questions arrive, their answers go
-//! astray. Floating addresses work inwards, for their translation is another rule.
+//! the host's own; the rule, or the call of the chain that it is in, is gone, or another stands before it and lets
+//! packets pass as they are. Questions arrive, their answers go astray. Floating addresses work inwards, for their
+//! translation is another rule.
 //!
 //! ## How hopline knows
 //! The walk outwards arrives with the fixed address as its source, and the answer finds no way: beyond the host some
 //! router has no route for it, or nobody answers for its next hop. Where a rule drops it out there the way is known. It
-//! is likely where only our own question was not answered, and the walk cannot tell why. What nova itself leaves
-//! untranslated, `dmz_cidr`, is passed over.
+//! is likely where only our own question was not answered, and the walk cannot tell why. Where the way leads out of all
+//! that was read, it tells that nova's own rules would translate the packet: once they are as nova writes them, or
+//! without the rule that stands before them. What nova itself leaves untranslated, `dmz_cidr`, is passed over.
 //!
 //! ## What it looks like
 //! `tcpdump -ni EXTERNAL icmp` shows requests from 10.0.0.x and the answers to them; `conntrack -L` on the host has
@@ -23,7 +25,8 @@
 //! * `rules-flushed`: all rules are gone.
 //!
 //! ## Fix
-//! Restart nova-network, which writes its rules again. No undo.
+//! Restart nova-network, which writes its rules again; no undo. Delete a rule that stands before them. Undo: insert it
+//! again.
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting" (iptables); nova `linux_net.py` `add_snat_rule`.
@@ -36,20 +39,23 @@ use model::path::{Stage, Stop};
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::left_as::{self, Left};
+use crate::mend::Mend;
 use crate::nova::options::Options;
-use crate::restart;
 use crate::view::View;
+use crate::{drift, ladder, nova, owner, removal, restart, source_bent};
 
 /// Looks for instances that leave with their fixed address and get no answers: one finding a host.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let is_kept = |left: &Left| left.seat.vif.fixed.contains(&left.seen) && !is_meant(left);
-    let all = left_as::unanswered(view).into_iter();
-    for left in all.filter(|left| is_kept(left) && finds_no_way(left)) {
-        let host = &left.seat.server.name;
+    let unanswered = left_as::unanswered(view).into_iter().filter(finds_no_way);
+    let beyond = left_as::all(view).into_iter().filter(Left::is_beyond);
+    for left in unanswered.chain(beyond).filter(is_kept) {
+        let (host, name) = (&left.seat.server.name, &left.seat.instance.name);
         match found.iter_mut().find(|known| known.finding.hop.host == *host) {
-            Some(known) => known.finding.instances.push(left.seat.instance.name.clone()),
-            None => found.push(finding(view, &left)),
+            Some(known) if known.finding.instances.contains(name) => {}
+            Some(known) => known.finding.instances.push(name.clone()),
+            None => found.extend(finding(view, &left)),
         }
     }
     found
@@ -76,11 +82,20 @@ fn finds_no_way(left: &Left) -> bool {
     })
 }
 
-fn finding(view: &View, left: &Left) -> Found {
+/// Of what left the site only where nova's own rules would translate it.
+fn finding(view: &View, left: &Left) -> Option<Found> {
     let (ns, uplink) = (left.seat.server_ns, left.uplink);
     let name = &left.seat.instance.name;
+    let before = source_bent::before_novas(view, left);
+    let mend =
+        if before.is_empty() { left_as::restored(view, left) } else { source_bent::mends(ns, &before) };
+    if left.is_beyond() && before.is_empty() && !is_drift(view, left, &mend) {
+        return None;
+    }
     let seen = format!("source seen outside: {}", left.seen);
     let calls = evidence::within(ns, "iptables-save -t nat");
+    let owner = before.first().map(|rule| owner::of(ns, rule));
+    let restart = restart::network(view, &ns.machine, "writes all its rules again");
     let fault = Fault {
         code: "snat-missing",
         hop: at(ns, &uplink.name, Stage::Nat),
@@ -88,22 +103,48 @@ fn finding(view: &View, left: &Left) -> Found {
             "{name} leaves {} with its fixed address {}, to which no answer finds back",
             ns.machine, left.seen
         ),
-        cause: "no rule in nat POSTROUTING translates what instances send outside".to_owned(),
-        confidence: if left.stopped.is_some() { Confidence::Proven } else { Confidence::Likely },
-        evidence: [
-            evidence::record(EvidenceKind::Rule, calls, unmet(left)),
-            evidence::state(ns, "conntrack -L", seen),
-        ]
+        cause: before.first().zip(owner).map_or_else(
+            || "no rule in nat POSTROUTING translates what instances send outside".to_owned(),
+            |(rule, owner)| {
+                let wrote = owner.wrote();
+                format!("`{}`, {wrote}, comes before nova's rules and lets it pass as it is", rule.text)
+            },
+        ),
+        confidence: if left.stopped.is_some() || left.is_beyond() {
+            Confidence::Proven
+        } else {
+            Confidence::Likely
+        },
+        evidence: if before.is_empty() {
+            vec![evidence::record(EvidenceKind::Rule, calls, unmet(left))]
+        } else {
+            before.iter().flat_map(|rule| evidence::rule(ns, rule)).collect()
+        }
         .into_iter()
+        .chain([evidence::state(ns, "conntrack -L", seen)])
         .chain(left.evidence())
         .collect(),
-        owner: "nova-network",
-        remedy: vec![restart::network(view, &ns.machine, "writes all its rules again")],
+        owner: owner.map_or("nova-network", owner::Owner::name),
+        remedy: if before.is_empty() {
+            vec![restart]
+        } else {
+            before.iter().map(|rule| removal::of(ns, rule)).collect()
+        },
         instances: vec![name.clone()],
         stopped: left.stopped,
-        mend: left_as::restored(view, left),
+        mend,
     };
-    left.breaks(fault.found())
+    Some(left.breaks(fault.found()))
+}
+
+/// nova's own rules differ from what it writes, and it would be translated if they did not.
+fn is_drift(view: &View, left: &Left, mends: &[Mend]) -> bool {
+    let ns = left.seat.server_ns;
+    let is_novas = |mend: &Mend| matches!(mend, Mend::RewriteChain { chain, .. } if nova::is_chain(chain) || chain == "POSTROUTING");
+    let drifts = drift::of(left.seat.server, ns, view.intent());
+    let is_amiss = drifts.iter().any(|drift| drift.table == "nat") && mends.iter().any(is_novas);
+    let again = || ladder::again_with_all(view, left.rung, mends);
+    is_amiss && again().is_some_and(|again| again.answer.source_seen.is_some_and(|seen| seen != left.seen))
 }
 
 /// What is there and is not met, or that nothing is there.

@@ -24,7 +24,7 @@
 //! ## References
 //! nova `linux_net.py` `add_snat_rule`, nova.conf `routing_source_ip`; conntrack(8).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::finding::{Confidence, EvidenceKind};
 use model::path::Stage;
@@ -33,7 +33,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::left_as::{self, Left};
 use crate::restart;
-use crate::view::View;
+use crate::view::{Seat, View};
 
 /// Looks for instances that leave with an address that is not their host's: one finding a host and address.
 pub fn check(view: &View) -> Vec<Found> {
@@ -54,13 +54,14 @@ pub fn check(view: &View) -> Vec<Found> {
 
 /// A rule of the host gives it, and it is neither the instance's own, by either record, nor one that the host carries.
 pub(crate) fn is_wrong(left: &Left) -> bool {
-    let seen = left.seen;
-    let is_floating = left.seat.instance.floating().any(|floating| floating.address == seen);
-    let is_carried = left.seat.server_ns.addresses.iter().any(|own| own.net.addr() == IpAddr::V4(seen));
-    left_as::is_given(left.seat.server_ns, seen)
-        && !is_floating
-        && !is_carried
-        && !left.seat.vif.fixed.contains(&seen)
+    is_strangers(&left.seat, left.seen)
+}
+
+/// The same of any source.
+pub(crate) fn is_strangers(seat: &Seat, seen: Ipv4Addr) -> bool {
+    let is_floating = seat.instance.floating().any(|floating| floating.address == seen);
+    let is_carried = seat.server_ns.addresses.iter().any(|own| own.net.addr() == IpAddr::V4(seen));
+    left_as::is_given(seat.server_ns, seen) && !is_floating && !is_carried && !seat.vif.fixed.contains(&seen)
 }
 
 fn finding(view: &View, left: &Left) -> Found {
