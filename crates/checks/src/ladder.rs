@@ -169,8 +169,9 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
     };
     let served =
         || world.intent.instances.get(instance).filter(|instance| !instance.entered).map(|_| Purpose::Served);
-    let outside = external(world);
-    let ssh = || outside.into_iter().flat_map(|_| floating(world, instance)).map(Purpose::Ssh);
+    let ssh = || floating(world, instance).map(Purpose::Ssh);
+    // Nobody outside can be asked to try it.
+    let is_tried = external(world).is_some() && ssh().next().is_some();
     let beyond = || {
         let known = if to.is_none() { way_out::beyond(world, instance) } else { Vec::new() };
         known.into_iter().map(Purpose::Router)
@@ -212,7 +213,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
         }
         Symptom::Ssh => {
             purposes.extend(beyond().chain(inbound()).chain(served()).chain(ssh()));
-            purposes.extend(ssh().next().is_none().then_some(Purpose::ServedSsh));
+            purposes.extend((!is_tried).then_some(Purpose::ServedSsh));
             if serves_names(world, instance) {
                 purposes.extend([Purpose::Resolver, Purpose::ResolverTcp(OverTcp::WhereCutShort)]);
                 purposes.push(Purpose::ResolverAtHome);
@@ -325,9 +326,13 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::OutsideBy(service) => {
             (own, to.or_else(|| outside(world)).unwrap_or(ANYWHERE).into(), service.protocol())
         }
-        Purpose::Inbound(floating) => (external(world)?, floating.into(), Protocol::Icmp),
-        Purpose::InboundBy(floating, service) => (external(world)?, floating.into(), service.protocol()),
-        Purpose::Ssh(floating) => (external(world)?, floating.into(), Protocol::Tcp(SSH_PORT)),
+        Purpose::Inbound(floating) => (way_out::asker(world, floating)?, floating.into(), Protocol::Icmp),
+        Purpose::InboundBy(floating, service) => {
+            (way_out::asker(world, floating)?, floating.into(), service.protocol())
+        }
+        Purpose::Ssh(floating) => {
+            (way_out::asker(world, floating)?, floating.into(), Protocol::Tcp(SSH_PORT))
+        }
         Purpose::Router(router) => (own, router.into(), Protocol::Icmp),
         Purpose::Itself(floating) => (own, floating.into(), Protocol::Icmp),
         Purpose::Served => (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Icmp),
@@ -356,7 +361,7 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
     };
     let question = Question { from, to: target, protocol, reply: true };
     let answer = sim::ask(world, &question);
-    if is_policy(purpose, &answer) {
+    if is_policy(purpose, &answer) || way_out::is_policy(instance, &question, &answer) {
         return None;
     }
     Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target, answer })
@@ -419,7 +424,7 @@ pub(crate) fn gateways_host(world: &World, instance: usize) -> Option<Endpoint> 
 }
 
 /// The first host of role external, as someone who asks.
-fn external(world: &World) -> Option<Endpoint> {
+pub(crate) fn external(world: &World) -> Option<Endpoint> {
     let host = world.snapshot.hosts.iter().find(|h| h.role == "external")?;
     world.main_ns(&host.name).map(Endpoint::Machine)
 }

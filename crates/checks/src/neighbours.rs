@@ -83,6 +83,7 @@ fn addresses(world: &World, from: Endpoint) -> Vec<IpAddr> {
             let v6 = vifs.iter().flat_map(|vif| own_v6::addresses(world, at, vif)).map(IpAddr::V6);
             fixed.chain(v6).collect()
         }
+        Endpoint::Beyond(own) => vec![own.into()],
     }
 }
 

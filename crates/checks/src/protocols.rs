@@ -12,6 +12,7 @@ use model::path::{Disposition, Path, Stop};
 use sim::{Protocol, World};
 
 use crate::ladder::{self, Purpose, Rung};
+use crate::way_out::ANYWHERE;
 
 /// A protocol and a port of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +89,7 @@ fn open(world: &World, instance: usize, to: Option<Ipv4Addr>) -> Option<Rung> {
 
 /// The ports that its groups open to whoever asks from outside.
 fn opened(world: &World, instance: &Instance) -> Vec<Service> {
-    let Some(asker) = ladder::outside(world).map(IpAddr::V4) else { return Vec::new() };
+    let asker = IpAddr::V4(ladder::outside(world).unwrap_or(ANYWHERE));
     let rules = instance.security_groups.iter().flat_map(|group| &group.rules);
     let mut opened: Vec<Service> = rules.filter_map(|rule| service(rule, asker)).collect();
     opened.sort_unstable();

@@ -1,20 +1,22 @@
 //! The way out of a site that names nobody outside. Nothing is known there that must answer, so a packet is only walked
 //! to the outside, and the router next to the cloud is asked for real, and the server beyond it that its hosts ask for
-//! names. They may rightly refuse to be pinged, so that their silence tells only where they answer somebody else.
+//! names. They may rightly refuse to be pinged, so that their silence tells only where they answer somebody else. What
+//! somebody outside sends in is walked from the link by which the site sends to them, and asked by nobody.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::few;
-use model::intent::Instance;
-use model::path::{Direction, Disposition};
+use model::intent::{Instance, SecurityGroupRule};
+use model::path::{Direction, Disposition, Stop};
 use model::route::TABLE_MAIN;
 use model::snapshot::Gap;
-use sim::World;
+use sim::{Answer, Endpoint, Protocol, Question, World};
 
 use crate::contradiction::Asking;
 use crate::diagnose::Case;
 use crate::dropped;
 use crate::ladder::{self, Purpose, Rung, Symptom};
+use crate::nova;
 use crate::protocols::Service;
 use crate::watched::{self, Parted};
 
@@ -44,6 +46,45 @@ pub(crate) fn beyond(world: &World, instance: usize) -> Vec<Ipv4Addr> {
     let servers = ladder::upstreams(world, instance).into_iter().map(|upstream| *upstream.ip());
     let server = servers.filter(|ip| !is_of_site(*ip)).find(|ip| Some(*ip) != router);
     router.into_iter().chain(server).collect()
+}
+
+/// Who asks from outside for a floating address: the site's host out there, else anybody, where it is known by which
+/// link they come in.
+pub(crate) fn asker(world: &World, floating: Ipv4Addr) -> Option<Endpoint> {
+    let anybody = || sim::has_way_in(world, ANYWHERE, floating).then_some(Endpoint::Beyond(ANYWHERE));
+    ladder::external(world).or_else(anybody)
+}
+
+/// Groups may let in some and keep out others, and nobody has said who it is that asks from outside: nova's fallback is
+/// told only where it drops what the groups let in from anywhere, or from nowhere.
+pub(crate) fn is_policy(instance: &Instance, question: &Question, answer: &Answer) -> bool {
+    match question.from {
+        Endpoint::Beyond(_) => {}
+        Endpoint::Machine(_) | Endpoint::Instance(_) => return false,
+    }
+    let stop = answer.paths.iter().find_map(|path| path.stop()).map(|(_, stop)| stop);
+    let is_fallback = match stop {
+        Some(Stop::Rule(rule)) => nova::is_fallback(rule.chain()) && nova::wrote(rule),
+        Some(_) | None => false,
+    };
+    if !is_fallback {
+        return false;
+    }
+    let (number, port) = match question.protocol {
+        Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Arp => (1, None),
+        Protocol::Tcp(port) => (6, Some(port)),
+        Protocol::Udp(port) => (17, Some(port)),
+    };
+    let rules = instance.security_groups.iter().flat_map(|group| &group.rules);
+    let is_about = |rule: &&SecurityGroupRule| {
+        let from_anywhere = SecurityGroupRule { cidr: None, group: None, ..(*rule).clone() };
+        from_anywhere.allows(number, port, question.to) == Some(true)
+    };
+    let mut about = rules.filter(is_about).peekable();
+    let is_known = !instance.security_groups.is_empty();
+    let lets_some_in = about.peek().is_some();
+    let lets_all_in = about.any(|rule| rule.allows(number, port, ANYWHERE.into()) == Some(true));
+    !is_known || (lets_some_in && !lets_all_in)
 }
 
 /// The router that the instance's gateway sends to by default.
@@ -143,18 +184,27 @@ pub(crate) fn unasked(case: &Case, instances: &[usize], symptom: Symptom) -> Opt
         Symptom::Dhcp | Symptom::Dns | Symptom::Metadata => return None,
     }
     let is_outside_known = case.snapshot.hosts.iter().any(|host| host.role == "external");
-    let asked = instances.iter().filter_map(|at| case.intent.instances.get(*at));
+    let asked = || instances.iter().filter_map(|at| case.intent.instances.get(*at));
     let by_it = |one: &Instance| {
         let name = one.name.clone();
         one.floating().map(move |floating| format!("{name} by {}", floating.address)).collect::<Vec<_>>()
     };
-    let floating: Vec<String> = asked.flat_map(by_it).collect();
+    let floating: Vec<String> = asked().flat_map(by_it).collect();
     if is_outside_known || floating.is_empty() {
         return None;
     }
+    let world = World::new(case.snapshot, case.intent);
+    let mut all = asked().flat_map(Instance::floating);
+    let why = if all.all(|floating| asker(&world, floating.address).is_some()) {
+        "it was walked from the link by which the site sends to the outside, and not asked for real: the site names no \
+         host of role external"
+    } else {
+        "the site names no host of role external, and by which link what comes from outside gets to its host is not \
+         known"
+    };
     Some(Gap {
         what: format!("whether the outside reaches {}", few::named(&floating)),
-        why: "the site names no host of role external, from which that could be walked and asked".to_owned(),
+        why: why.to_owned(),
         would_need: "a [[host]] of role external in the site file: any machine outside that can be entered"
             .to_owned(),
     })
@@ -162,9 +212,12 @@ pub(crate) fn unasked(case: &Case, instances: &[usize], symptom: Symptom) -> Opt
 
 #[cfg(test)]
 mod tests {
+    use model::intent::SecurityGroupRule;
+    use model::netfilter::{Match, NfRule, Test};
     use model::probe::{PING_OCTETS, ProbeResult};
 
-    use crate::fixture::{codes, healthy, pinged};
+    use crate::fixture::{Cloud, codes, drops, healthy, pinged};
+    use crate::ladder::Symptom;
 
     #[test]
     fn a_router_that_answers_hosts_alone_has_lost_nothing() {
@@ -184,5 +237,69 @@ mod tests {
         let found = cloud.diagnose_all();
         assert!(codes(&found).len() == 1 && !is_told(&found), "{:?}", codes(&found));
         assert!(codes(&found)[0].starts_with("lost-at-hop "), "{:?}", codes(&found));
+    }
+
+    /// The compute host alone.
+    fn alone() -> Cloud {
+        let mut cloud = healthy();
+        cloud.leave_only(&["compute1"]);
+        cloud
+    }
+
+    fn ssh_drop() -> NfRule {
+        let plain = |test| Match { negated: false, test };
+        let tests = vec![plain(Test::Protocol(6)), plain(Test::DestinationPort(vec![(22, 22)]))];
+        drops("-A FORWARD -p tcp -m tcp --dport 22 -j DROP", tests)
+    }
+
+    #[test]
+    fn what_comes_from_nobody_known_is_walked_in_by_the_uplink() {
+        assert_eq!(codes(&alone().diagnose_all()), [""; 0]);
+        let mut cloud = alone();
+        cloud.chain("compute1", "filter", "FORWARD").rules.insert(0, ssh_drop());
+        for found in [cloud.diagnose("web1"), cloud.diagnose_for("web1", Symptom::Ssh)] {
+            assert_eq!(codes(&found), ["rule-order-wrong compute1//eth0"]);
+        }
+        let mut cloud = alone();
+        cloud.chain("compute1", "nat", "nova-network-PREROUTING").rules.clear();
+        let found = codes(&cloud.diagnose("web1"));
+        assert!(found.contains(&"float-dnat-missing compute1//eth0".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn the_way_in_of_who_has_no_way_out_by_that_link_is_not_known() {
+        let mut cloud = alone();
+        cloud.netns("compute1").routes.retain(|route| !route.is_default());
+        let found = cloud.diagnose("web1");
+        let is_gap = |gap: &model::snapshot::Gap| gap.why.ends_with("gets to its host is not known");
+        assert!(found.coverage.gaps.iter().any(is_gap), "{:#?}", found.coverage.gaps);
+        let known = alone().diagnose("web1");
+        assert!(!known.coverage.gaps.iter().any(is_gap), "{:#?}", known.coverage.gaps);
+    }
+
+    /// Who asks from outside is not known: that some may not is policy.
+    #[test]
+    fn what_groups_let_in_from_some_alone_is_nothing_amiss() {
+        let narrow = |cloud: &mut Cloud, to: Option<&str>| {
+            let chains =
+                cloud.netns("compute1").ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
+            for chain in chains.filter(|chain| chain.name.starts_with("nova-compute-inst-")) {
+                chain.rules.retain(|rule| !rule.text.contains("-p icmp"));
+            }
+            for group in cloud.intent.instances.iter_mut().flat_map(|one| &mut one.security_groups) {
+                let is_ping = |rule: &SecurityGroupRule| rule.protocol.as_deref() == Some("icmp");
+                group.rules.retain(|rule| to.is_some() || !is_ping(rule));
+                for rule in group.rules.iter_mut().filter(|rule| is_ping(rule)) {
+                    rule.cidr = to.and_then(|to| to.parse().ok());
+                }
+            }
+        };
+        let found = |to: Option<&str>| {
+            let mut cloud = alone();
+            narrow(&mut cloud, to);
+            cloud.diagnose("web1").findings.into_iter().map(|found| found.code).collect::<Vec<_>>()
+        };
+        assert_eq!(found(Some("198.51.100.0/24")), ["nova-rules-drift"], "the office's rule is not there");
+        assert_eq!(found(None), ["sg-missing-icmp"], "they let nobody in");
     }
 }

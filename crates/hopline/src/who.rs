@@ -94,6 +94,19 @@ pub(crate) fn sender(facts: &Facts, name: &str) -> Result<Endpoint, Failure> {
     Ok(Endpoint::instance(&World::new(&facts.snapshot, &facts.intent), index))
 }
 
+/// The same of a packet that is only imagined: an address that nobody of the site has is somebody's outside.
+pub(crate) fn asker(facts: &Facts, name: &str) -> Result<Endpoint, Failure> {
+    match name.parse::<Ipv4Addr>() {
+        Ok(ip) if is_nobodys(facts, ip) => Ok(Endpoint::Beyond(ip)),
+        Ok(_) | Err(_) => sender(facts, name),
+    }
+}
+
+fn is_nobodys(facts: &Facts, ip: Ipv4Addr) -> bool {
+    let is_carried = facts.snapshot.netns.iter().any(|ns| ns.has_address(IpAddr::V4(ip)));
+    !is_carried && cloud::find(&facts.intent, &ip.to_string()).is_err()
+}
+
 /// Where a packet is sent to: any address; an instance's, the floating one when the sender is
 /// outside the cloud; a host's.
 pub(crate) fn destination(facts: &Facts, name: &str, from_outside: bool) -> Result<Ipv4Addr, Failure> {
@@ -131,7 +144,7 @@ pub(crate) fn must_be_another(facts: &Facts, sender: Option<usize>, to: Ipv4Addr
     Err(Failure::new(format!("{to} is {whose}: name another machine, or its address")))
 }
 
-/// The sender is a host of role external.
+/// The sender is a host of role external, or none of the site.
 pub(crate) fn is_outside(facts: &Facts, sender: Endpoint) -> bool {
     match sender {
         Endpoint::Machine(at) => {
@@ -139,6 +152,7 @@ pub(crate) fn is_outside(facts: &Facts, sender: Endpoint) -> bool {
             machine.and_then(|name| facts.snapshot.host(name)).is_some_and(|host| host.role == "external")
         }
         Endpoint::Instance(_) => false,
+        Endpoint::Beyond(_) => true,
     }
 }
 

@@ -10,6 +10,7 @@ use model::netfilter::RejectWith;
 use model::packet::{Frame, Packet, Payload, Segment, Transport};
 use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 
+use crate::beyond;
 use crate::guest;
 use crate::ip;
 use crate::refusal;
@@ -25,6 +26,9 @@ pub enum Endpoint {
     /// An instance that cannot be entered: index into `Intent::instances`. Its stack is taken to be
     /// in order: address and gateway as the cloud means them.
     Instance(usize),
+    /// Somebody outside of all that was read, with this address: what they send comes in by the link by which the site
+    /// sends to them.
+    Beyond(Ipv4Addr),
 }
 
 impl Endpoint {
@@ -38,6 +42,7 @@ impl Endpoint {
         match *self {
             Endpoint::Machine(ns) => &world.ns(ns).machine,
             Endpoint::Instance(at) => world.intent.instances.get(at).map_or("", |i| &i.name),
+            Endpoint::Beyond(_) => beyond::NAME,
         }
     }
 }
@@ -259,7 +264,16 @@ fn undecide(answer: &mut Answer, at: usize, choices: &Choices) {
 
 /// A refusal arrived where the question came from.
 fn reaches(world: &World, question: &Question, told: &Outcome) -> bool {
-    matches!(&told.disposition, Disposition::Delivered { machine } if machine == question.from.name(world))
+    is_at(world, question.from, &told.disposition)
+}
+
+/// It has come to who asked; what leaves the site for somebody outside is theirs.
+fn is_at(world: &World, asker: Endpoint, disposition: &Disposition) -> bool {
+    match (asker, disposition) {
+        (Endpoint::Beyond(_), Disposition::LeftSite) => true,
+        (_, Disposition::Delivered { machine }) => machine == asker.name(world),
+        (_, Disposition::LeftSite | Disposition::Dropped(_) | Disposition::Unknown { .. }) => false,
+    }
 }
 
 /// Sends a packet from an endpoint's own stack.
@@ -267,6 +281,7 @@ pub(crate) fn send(world: &World, trail: Trail, from: Endpoint, packet: Packet) 
     match from {
         Endpoint::Machine(ns) => ip::send(world, trail, ns, packet),
         Endpoint::Instance(at) => guest::send(world, trail, at, packet),
+        Endpoint::Beyond(own) => beyond::send(world, trail, own, packet),
     }
 }
 
@@ -291,6 +306,8 @@ fn ask_arp(world: &World, question: &Question) -> Answer {
         Endpoint::Machine(ns) => ip::next_hop(world, ns, question.to)
             .map(|(egress, next)| ip::neighbour::paths(world, egress, next)),
         Endpoint::Instance(at) => guest::arp_paths(world, at, question.to),
+        // Who asks for the next hop out there is their router.
+        Endpoint::Beyond(_) => None,
     };
     let Some(mut paths) = walked else {
         return ask(world, &Question { protocol: Protocol::Icmp, reply: false, ..*question });
@@ -375,15 +392,18 @@ fn answering(transport: Transport) -> Transport {
 /// The asker takes an answer only from the address and port that it asked, and at the port that it asked from; of TCP
 /// and UDP also only at the address that its socket has, which is the one that it sent from before any NAT.
 fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
-    let from = question.from.name(world);
-    let arrived = matches!(&back.disposition, Disposition::Delivered { machine } if machine == from);
+    let is_told = |p: &Packet| match question.from {
+        Endpoint::Beyond(own) => p.destination == IpAddr::V4(own),
+        Endpoint::Machine(_) | Endpoint::Instance(_) => true,
+    };
     let to_socket = |p: &Packet| match question.protocol {
         Protocol::Tcp(port) | Protocol::Udp(port) => {
             p.transport.ports() == (port, ASKING_PORT) && back.trail.asker == Some(p.destination)
         }
         Protocol::Arp | Protocol::Icmp | Protocol::WholeIcmp(_) => true,
     };
-    arrived && received_packet(back).is_some_and(|p| p.source == question.to && to_socket(&p))
+    is_at(world, question.from, &back.disposition)
+        && received_packet(back).is_some_and(|p| p.source == question.to && is_told(&p) && to_socket(&p))
 }
 
 /// An answer that another machine takes for its own, as it does where no connection is known that the answer belongs to,

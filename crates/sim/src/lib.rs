@@ -8,6 +8,7 @@
 //! Three values everywhere: what is not known or not modelled ends a path as *unknown*, named, and
 //! is never guessed. No I/O, no clock: the same snapshot gives the same paths.
 
+mod beyond;
 mod bond;
 pub mod bridge;
 pub mod dhcp;
@@ -23,6 +24,7 @@ mod wire;
 mod wiring;
 pub mod world;
 
+pub use beyond::has_way_in;
 pub use exchange::{Answer, Endpoint, Protocol, Question, ask};
 pub use trail::stop_text;
 pub use world::{FarEnd, LinkId, World};
