@@ -13,7 +13,8 @@ use crate::ladder::Rung;
 use crate::neighbours::{self, Neighbour};
 use crate::ranking::{Rank, Ranked};
 use crate::{
-    dropped, explained, near_only, next, nova, owner, proved, refused, removal, said, traced, unheld, watched,
+    dropped, explained, greeting, near_only, next, nova, owner, proved, refused, removal, said, traced,
+    unheld, watched,
 };
 
 /// A question that was really asked, and what came of it.
@@ -112,6 +113,12 @@ pub(crate) fn found(asking: &Asking, findings: &mut Vec<Ranked>, gaps: &mut Vec<
             remedy: Vec::new(),
             instances: vec![instance.to_owned()],
         });
+    }
+    if open {
+        gaps.extend(greeting::late(asking));
+        if let Some(mute) = greeting::finding(asking, findings) {
+            return Some(mute);
+        }
     }
     let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
     if dies && probe.is_telling() && is_from_whom_it_was_meant(case, rung, probe) {
@@ -218,7 +225,7 @@ mod tests {
     /// A SYN to the metadata service and a reset.
     fn refused(accepted: bool) -> ProbeResult {
         let metadata = [169, 254, 169, 254].into();
-        let asked = Asked::Connection { port: 80, accepted, page: None };
+        let asked = Asked::Connection { port: 80, accepted, page: None, greeting: None };
         ProbeResult { asked, sent: 1, received: 1, ..looked_up("web1", metadata, None) }
     }
 

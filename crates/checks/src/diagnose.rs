@@ -24,6 +24,7 @@ use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::limited;
 use crate::mend;
+use crate::metadata;
 use crate::neighbours::{self, Neighbour};
 use crate::next;
 use crate::own_will;
@@ -343,6 +344,7 @@ fn conclude(
     }
     gaps.extend(dns::doubts(case, &rungs));
     undecided |= dns::is_untold(case, &rungs);
+    gaps.extend(metadata::doubts(case, &rungs, request.symptom));
     dropped::attach(case, &rungs, &mut findings);
     traced::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);

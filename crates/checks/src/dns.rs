@@ -171,7 +171,7 @@ pub(crate) fn offered(world: &World, at: usize) -> Vec<Ipv4Addr> {
 }
 
 /// From here on an answer is late, in microseconds: whoever waits for it notices.
-const LATE_US: u64 = 1_000_000;
+pub(crate) const LATE_US: u64 = 1_000_000;
 
 /// It was answered, and late.
 pub(crate) fn is_late(probe: &ProbeResult) -> bool {

@@ -38,6 +38,7 @@ mod foreign_rules;
 mod found;
 mod frames;
 mod gateway_entry;
+mod greeting;
 mod ipv6;
 mod ipv6_names;
 mod ladder;

@@ -2,21 +2,27 @@
 //! what the console says of it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
 
 use ipnet::IpNet;
 use model::Netns;
 use model::finding::{Evidence, EvidenceKind};
+use model::http::Page;
 use model::intent::Instance;
 use model::netfilter::{Action, NfRule, Test};
 use model::path::{Direction, Disposition, Hop, Stage};
+use model::probe::{Asked, ProbeResult};
 use model::service::{ConsoleEventKind, NovaOptions};
-use model::snapshot::Host;
+use model::snapshot::{Gap, Host};
 use sim::World;
 
 use crate::dhcp_told;
+use crate::diagnose::{Case, probe_of};
+use crate::dns;
 use crate::evidence;
-use crate::ladder::{Purpose, Rung};
+use crate::ladder::{Purpose, Rung, Symptom};
 use crate::nova::{self, line::Then, options::Options};
+use crate::said;
 use crate::view::View;
 
 /// Where instances look for it.
@@ -99,6 +105,37 @@ fn is_for_it(rule: &NfRule) -> bool {
 pub(crate) fn leads_right(rule: &NfRule, meant: Option<&Then>) -> bool {
     meant.is_none_or(|meant| Then::of(&rule.action).as_ref() == Some(meant))
 }
+
+/// What answers leave open: one that came late is no fault, for cloud-init waits, and what the service says to the
+/// instance's host tells whom the service knows only where it knows everybody.
+pub(crate) fn doubts(case: &Case, rungs: &[Rung], symptom: Symptom) -> Vec<Gap> {
+    let asked = rungs.iter().filter_map(|rung| {
+        let (name, probe) = (&case.intent.instances.get(rung.instance)?.name, probe_of(case, rung)?);
+        let Asked::Connection { page: Some(page), .. } = &probe.asked else { return None };
+        Some((rung, name, probe, page))
+    });
+    let gap = |(rung, name, probe, page): (&Rung, &String, &ProbeResult, &Page)| {
+        let status = page.answer.code()?;
+        let is_at_home = matches!(rung.purpose, Purpose::MetadataAtHome(_));
+        if page.took_us >= dns::LATE_US {
+            return Some(Gap {
+                what: "whether the metadata service is always slow".to_owned(),
+                why: format!("it was so once: {}", said::told(probe)),
+                would_need: "the same question again".to_owned(),
+            });
+        }
+        let is_unknown = is_at_home && symptom == Symptom::Metadata && CLIENT_ERRORS.contains(&status);
+        is_unknown.then(|| Gap {
+            what: format!("whether the metadata service knows {name}"),
+            why: format!("it need not know who asks: {}", said::told(probe)),
+            would_need: format!("in {name}: curl -i http://{ADDRESS}{}", page.path),
+        })
+    };
+    asked.filter_map(gap).collect()
+}
+
+/// Statuses that say that the asker is wrong.
+const CLIENT_ERRORS: Range<u16> = 400..500;
 
 /// What an instance's console last said of metadata, where it did not get any.
 pub(crate) fn console(view: &View, instance: &Instance) -> Option<Evidence> {

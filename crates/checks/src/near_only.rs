@@ -186,7 +186,7 @@ mod tests {
     fn who_answers_pings_from_beyond_has_a_way_back_whatever_else_is_silent() {
         let mut cloud = near_only(2);
         cloud.probes[1].received = 2;
-        let asked = Asked::Connection { port: 22, accepted: false, page: None };
+        let asked = Asked::Connection { port: 22, accepted: false, page: None, greeting: None };
         let ssh = ProbeResult { asked, received: 0, ..cloud.probes[1].clone() };
         cloud.probes.push(ssh);
         for watch in &mut cloud.watches {

@@ -8,6 +8,7 @@ use model::finding::{Evidence, EvidenceKind};
 use model::http::{HttpAnswer, Page};
 use model::path::Exchange;
 use model::probe::{Asked, PING_OCTETS, ProbeResult, Recorded};
+use model::ssh::{Greeted, Greeting};
 
 use crate::looked_up::{self, Word};
 
@@ -30,8 +31,9 @@ pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
         Asked::Name { question, over_tcp, .. } => {
             format!("dig @{} {question}{}", probe.to, if *over_tcp { " +tcp" } else { "" })
         }
-        Asked::Connection { page: Some(page), .. } => curl(probe, page),
-        Asked::Connection { port, page: None, .. } => format!("nc -z {} {port}", probe.to),
+        Asked::Connection { port, page: Some(page), .. } => curl(probe, *port, page),
+        Asked::Connection { port, greeting: Some(_), .. } => format!("nc -w 5 {} {port}", probe.to),
+        Asked::Connection { port, .. } => format!("nc -z {} {port}", probe.to),
     };
     Evidence { kind: EvidenceKind::Probe, source: format!("{what} {how} {}", probe.from), text: text(probe) }
 }
@@ -131,6 +133,7 @@ pub(crate) fn text(probe: &ProbeResult) -> String {
             format!("{}{}", named(answer.as_ref(), unreadable.as_deref()), beside(strays))
         }
         Asked::Connection { page: Some(page), .. } => served(page),
+        Asked::Connection { greeting: Some(greeting), .. } => greeted(greeting),
         Asked::Connection { accepted: true, .. } => "a SYN is answered by a SYN".to_owned(),
         Asked::Connection { .. } if probe.received > 0 => "connection refused".to_owned(),
         Asked::Connection { .. } => format!("no answer to {} SYN", probe.sent),
@@ -155,23 +158,48 @@ fn took_us(probe: &ProbeResult) -> Option<u64> {
     match &probe.asked {
         Asked::Echo { .. } => None,
         Asked::Connection { page: Some(page), .. } => Some(page.took_us),
-        Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { page: None, .. } => probe.rtt_us,
+        Asked::Connection { greeting: Some(greeting), .. } => Some(greeting.took_us),
+        Asked::Address { .. } | Asked::Name { .. } | Asked::Connection { .. } => probe.rtt_us,
     }
 }
 
 /// The command that asks for a page as we did.
-fn curl(probe: &ProbeResult, page: &Page) -> String {
-    format!("curl -i http://{}{}", probe.to, page.path)
+fn curl(probe: &ProbeResult, port: u16, page: &Page) -> String {
+    let port = if port == HTTP_PORT { String::new() } else { format!(":{port}") };
+    format!("curl -i http://{}{port}{}", probe.to, page.path)
+}
+
+/// The port that a URL means without one.
+const HTTP_PORT: u16 = 80;
+
+/// What an ssh server said first.
+fn greeted(greeting: &Greeting) -> String {
+    match &greeting.said {
+        Greeted::Version(line) => line.clone(),
+        Greeted::Other(text) => format!("a greeting that is no ssh: {}", beginning(text)),
+        Greeted::HungUp => "the connection is taken, and closed without a greeting".to_owned(),
+        Greeted::Silent => "the connection is taken, and no greeting comes".to_owned(),
+    }
 }
 
 /// What a web server said.
 pub(crate) fn served(page: &Page) -> String {
     match &page.answer {
         HttpAnswer::Status(line) => line.text.clone(),
-        HttpAnswer::Unreadable(text) => format!("an answer that is no HTTP: {text}"),
+        HttpAnswer::Unreadable(text) => format!("an answer that is no HTTP: {}", beginning(text)),
         HttpAnswer::HungUp => "the connection is taken, and closed without an answer".to_owned(),
         HttpAnswer::Silent => "the connection is taken, and no answer comes".to_owned(),
     }
+}
+
+/// As much of what a stranger said as tells who it may be.
+pub(crate) fn beginning(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 64;
+    let mut begun: String = text.chars().take(CHARACTERS_MAX).collect();
+    if begun.len() < text.len() {
+        begun.push_str("...");
+    }
+    begun
 }
 
 /// What came and was no answer, to follow what did: resolvers pass it over.

@@ -18,7 +18,7 @@ use collect::MachinePlan;
 use model::path::Exchange;
 use model::probe::{Asked, Holders, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
-use probe::as_instance::{Asks, own_port, transaction};
+use probe::as_instance::{Asks, Then, own_port, transaction};
 use probe::dns;
 
 use crate::asking::{MORE_TIMES, Question};
@@ -55,6 +55,8 @@ const CONNECTION_PACKETS: u32 = 3;
 /// Those of a page over it, as a rule: its SYN, an acknowledgement and a reset, the question, and acknowledgements of
 /// the answer's two segments.
 const PAGE_PACKETS: u32 = CONNECTION_PACKETS + 3;
+/// Those of a greeting over it: one more acknowledgement.
+const GREETING_PACKETS: u32 = CONNECTION_PACKETS + 1;
 /// A name's over TCP: those of a connection, the question, and the acknowledgement of its answer.
 const NAME_OVER_TCP_PACKETS: u32 = 5;
 
@@ -128,11 +130,11 @@ impl Probe<'_> {
                 From::Inside(_) => COUNT + NAME_OVER_TCP_PACKETS,
                 From::Outside(_) => COUNT,
             },
-            Asks::Connection { page: Some(_), .. } => match self.from {
-                From::Inside(_) => PAGE_PACKETS,
-                From::Outside(_) => CONNECTION_PACKETS,
+            Asks::Connection { then, .. } => match (then, &self.from) {
+                (Then::Page(_), From::Inside(_)) => PAGE_PACKETS,
+                (Then::Greeting, From::Inside(_)) => GREETING_PACKETS,
+                (Then::Nothing, _) | (_, From::Outside(_)) => CONNECTION_PACKETS,
             },
-            Asks::Connection { page: None, .. } => CONNECTION_PACKETS,
         }
     }
 
@@ -426,6 +428,7 @@ fn packets(result: &ProbeResult) -> u32 {
             result.sent + result.sent.saturating_sub(1) + if over_tcp { NAME_OVER_TCP_PACKETS } else { 0 }
         }
         Asked::Connection { page: Some(_), .. } => PAGE_PACKETS,
+        Asked::Connection { greeting: Some(_), .. } => GREETING_PACKETS,
         Asked::Connection { accepted: true, .. } => CONNECTION_PACKETS,
         Asked::Connection { .. } if result.received == 0 && !result.by_host => CONNECTION_PACKETS,
         Asked::Connection { .. } => result.sent,

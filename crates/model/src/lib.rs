@@ -28,6 +28,7 @@ pub mod service;
 pub mod shell;
 pub mod sighting;
 pub mod snapshot;
+pub mod ssh;
 pub mod vlan;
 pub mod vxlan;
 

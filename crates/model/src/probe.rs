@@ -12,6 +12,7 @@ use crate::http::Page;
 use crate::netfilter::Ruleset;
 use crate::path::{Exchange, RuleRef};
 use crate::queueing::Qdisc;
+use crate::ssh::Greeting;
 
 /// The length of a usual ping's packets in octets, IP header included: over IPv4 it is that of ping(8)'s default of 56
 /// octets of data.
@@ -99,6 +100,9 @@ pub enum Asked {
         /// The page that was asked for over it, where one was.
         #[serde(default)]
         page: Option<Page>,
+        /// What a server that speaks first said, where that was waited for.
+        #[serde(default)]
+        greeting: Option<Greeting>,
     },
 }
 

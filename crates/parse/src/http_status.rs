@@ -29,6 +29,14 @@ pub fn parse(bytes: &[u8]) -> Beginning {
     }
 }
 
+/// What came where no more is to come, and that is no beginning of a status line; `None` where it is, or nothing came.
+pub fn ended(bytes: &[u8]) -> Option<String> {
+    let looked_at = bytes.get(..LINE_BYTES_MAX).unwrap_or(bytes);
+    let is_beginning = looked_at.starts_with(b"HTTP/") || b"HTTP/".starts_with(looked_at);
+    let line = looked_at.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    (!is_beginning).then(|| String::from_utf8_lossy(line).trim_end_matches('\r').to_owned())
+}
+
 /// `HTTP/1.1 200 OK`, with any text or none behind the code.
 fn code(line: &str) -> Option<u16> {
     let mut words = line.strip_prefix("HTTP/")?.split(' ');
@@ -69,6 +77,15 @@ mod tests {
         }
         let endless = "a".repeat(LINE_BYTES_MAX + 1);
         assert_eq!(read(&endless), Beginning::Other("a".repeat(LINE_BYTES_MAX)));
+    }
+
+    #[test]
+    fn what_ends_before_its_line_is_told_where_it_is_no_http() {
+        let junk = "x".repeat(1000);
+        for (came, other) in [("", None), ("HT", None), ("HTTP/1.1 200", None), (&*junk, Some(&*junk))] {
+            assert_eq!(ended(came.as_bytes()).as_deref(), other, "{came}");
+        }
+        assert_eq!(ended(b"SSH-2.0-x\r\nmore").as_deref(), Some("SSH-2.0-x"));
     }
 
     proptest! {

@@ -40,6 +40,7 @@ pub mod ping;
 pub mod proc_net_sockets;
 pub mod ps_aux;
 pub mod resolv_conf;
+pub mod ssh_greeting;
 pub mod sysctl;
 pub mod tcpdump;
 

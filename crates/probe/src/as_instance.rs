@@ -88,9 +88,20 @@ pub enum Asks {
     Connection {
         /// It.
         port: u16,
-        /// A page to ask for over it, by its path: by a socket only, for the instance's own reset would come before.
-        page: Option<&'static str>,
+        /// What is done with it.
+        then: Then,
     },
+}
+
+/// What is done with a connection that was taken: by a socket only, for the instance's own reset would come before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: it is reset.
+    Nothing,
+    /// A page is asked for, by its path.
+    Page(&'static str),
+    /// What the server says first is waited for, as sshd does.
+    Greeting,
 }
 
 /// The source port of a question with this number: outside of what Linux and most guests choose from by themselves

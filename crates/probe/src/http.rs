@@ -4,17 +4,16 @@
 //! of HTTP/1.0, and nothing is read but the status line; then the connection is reset, so that neither side keeps any
 //! of it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use model::http::{HttpAnswer, Page};
-use nix::poll::PollFlags;
-use parse::http_status::{self, Beginning, LINE_BYTES_MAX};
+use parse::http_status::{self, Beginning};
 use socket2::Socket;
 
 use crate::socket::{self, AskError, Asker};
-use crate::tcp::{self, TcpOutcome, TcpResult};
+use crate::tcp::{self, Ended, Heard, TcpOutcome, TcpResult};
 
 /// Connects from a port of ours, by which the connection is known on its way, and asks for the page at this path.
 /// `connected` is told when the SYN is answered; without that there is no page. Blocks until the status line or the
@@ -40,7 +39,7 @@ pub fn get(
             None
         }
     };
-    socket.set_linger(Some(Duration::ZERO)).map_err(asker.failed("close a connection"))?;
+    tcp::reset(asker, &socket)?;
     Ok((result, page))
 }
 
@@ -53,27 +52,17 @@ fn ask(socket: &Socket, to: SocketAddr, path: &str, deadline: Instant) -> io::Re
     {
         return Ok(HttpAnswer::HungUp);
     }
-    let mut came = Vec::new();
-    loop {
-        match http_status::parse(&came) {
-            Beginning::Line(line) => return Ok(HttpAnswer::Status(line)),
-            Beginning::Other(text) => return Ok(HttpAnswer::Unreadable(text)),
-            Beginning::Unfinished => {}
-        }
-        if !socket::wait(socket, PollFlags::POLLIN, deadline)? {
-            return Ok(HttpAnswer::Silent);
-        }
-        let mut room = [0; LINE_BYTES_MAX];
-        match (&mut &*socket).read(&mut room) {
-            Ok(0) => return Ok(HttpAnswer::HungUp),
-            Ok(read) => came.extend_from_slice(room.get(..read).unwrap_or_default()),
-            // Ready without anything to read is an ICMP error in the queue: it is none of a connection that stands.
-            Err(error) if socket::is_pending(&error) => drop(socket::take_error(socket)?),
-            Err(error) => {
-                if !error.raw_os_error().map(nix::errno::Errno::from_raw).is_some_and(socket::is_by_icmp) {
-                    return Ok(HttpAnswer::HungUp);
-                }
-            }
-        }
-    }
+    let heard = tcp::hear(socket, deadline, |came| match http_status::parse(came) {
+        Beginning::Line(line) => Some(HttpAnswer::Status(line)),
+        Beginning::Other(text) => Some(HttpAnswer::Unreadable(text)),
+        Beginning::Unfinished => None,
+    })?;
+    Ok(match heard {
+        Heard::Said(answer) => answer,
+        Heard::Ended { how, came } => match (http_status::ended(&came), how) {
+            (Some(text), _) => HttpAnswer::Unreadable(text),
+            (None, Ended::HungUp) => HttpAnswer::HungUp,
+            (None, Ended::Silent) => HttpAnswer::Silent,
+        },
+    })
 }

@@ -18,6 +18,7 @@ pub mod dns;
 pub mod drops;
 mod echo;
 mod ethernet;
+pub mod greeting;
 pub mod http;
 mod icmp;
 mod icmp6;

@@ -5,10 +5,11 @@
 //! ICMP errors about a SYN are queued for the socket since Linux 5.12 (net/ipv4/tcp_ipv4.c `tcp_v4_err`);
 //! before that a rule's port unreachable cannot be told from a reset.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::PollFlags;
 use socket2::{Socket, Type};
 
@@ -55,8 +56,67 @@ pub fn connect_from(
     timeout: Duration,
 ) -> Result<TcpResult, AskError> {
     let (socket, result) = open(asker, own_port, to, Instant::now() + timeout)?;
-    socket.set_linger(Some(Duration::ZERO)).map_err(asker.failed("close a connection"))?;
+    reset(asker, &socket)?;
     Ok(result)
+}
+
+/// Has a connection end by a reset, once its socket is dropped.
+pub(crate) fn reset(asker: &Asker<'_>, socket: &Socket) -> Result<(), AskError> {
+    socket.set_linger(Some(Duration::ZERO)).map_err(asker.failed("close a connection"))
+}
+
+/// What came over a connection.
+pub(crate) enum Heard<T> {
+    /// What was listened for.
+    Said(T),
+    /// It never was said.
+    Ended {
+        /// How the waiting ended.
+        how: Ended,
+        /// What came instead.
+        came: Vec<u8>,
+    },
+}
+
+/// How waiting for what never came ended.
+pub(crate) enum Ended {
+    /// The connection was closed or reset.
+    HungUp,
+    /// By the time.
+    Silent,
+}
+
+/// Octets that are read at once.
+const READ_BYTES_MAX: usize = 1024;
+
+/// Reads until `read` knows all that has come so far for what is listened for, and no longer than until the deadline.
+/// `read` must come to an end: what comes is kept.
+pub(crate) fn hear<T>(
+    socket: &Socket,
+    deadline: Instant,
+    mut read: impl FnMut(&[u8]) -> Option<T>,
+) -> io::Result<Heard<T>> {
+    let mut came = Vec::new();
+    loop {
+        if let Some(said) = read(&came) {
+            return Ok(Heard::Said(said));
+        }
+        if !socket::wait(socket, PollFlags::POLLIN, deadline)? {
+            return Ok(Heard::Ended { how: Ended::Silent, came });
+        }
+        let mut room = [0; READ_BYTES_MAX];
+        match (&mut &*socket).read(&mut room) {
+            Ok(0) => return Ok(Heard::Ended { how: Ended::HungUp, came }),
+            Ok(read) => came.extend_from_slice(room.get(..read).unwrap_or_default()),
+            // Ready without anything to read is an ICMP error in the queue: it is none of a connection that stands.
+            Err(error) if socket::is_pending(&error) => drop(socket::take_error(socket)?),
+            Err(error) => {
+                if !error.raw_os_error().map(Errno::from_raw).is_some_and(socket::is_by_icmp) {
+                    return Ok(Heard::Ended { how: Ended::HungUp, came });
+                }
+            }
+        }
+    }
 }
 
 /// The same, with the connection, which stands only where the SYN was answered.

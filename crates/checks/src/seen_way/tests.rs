@@ -175,7 +175,7 @@ fn a_walk_that_an_answer_disproves_foretells_no_loss() {
 
 #[test]
 fn connections_to_two_ports_are_two_questions() {
-    let asked = |port| Asked::Connection { port, accepted: true, page: None };
+    let asked = |port| Asked::Connection { port, accepted: true, page: None, greeting: None };
     let probe = |port| ProbeResult { asked: asked(port), ..ping(1, 1) };
     let seen = |port, key| QuestionSeen {
         from: "web1".to_owned(),

@@ -6,7 +6,9 @@
 use std::time::{Duration, Instant};
 
 use checks::next::Stand;
+use model::http::HttpAnswer;
 use model::probe::{Asked, ProbeResult};
+use model::ssh::Greeted;
 
 use super::Talk;
 use crate::probes::{Came, Job, Patience, Probe, Unasked, Unsent};
@@ -89,9 +91,16 @@ impl<'q, 'a> Talk<'q, 'a> {
     }
 }
 
-/// Nothing came of it, not even a word why.
+/// Nothing came of it, not even a word why; or of a connection nothing but that it was taken.
 fn is_untold(result: &ProbeResult) -> bool {
-    result.received == 0 && result.errors.is_empty() && result.send_error.is_none()
+    let is_mute = match &result.asked {
+        Asked::Connection { page, greeting, .. } => {
+            page.as_ref().is_some_and(|page| page.answer == HttpAnswer::Silent)
+                || greeting.as_ref().is_some_and(|greeting| greeting.said == Greeted::Silent)
+        }
+        Asked::Echo { .. } | Asked::Address { .. } | Asked::Name { .. } => false,
+    };
+    is_mute || (result.received == 0 && result.errors.is_empty() && result.send_error.is_none())
 }
 
 /// It is what came of this probe.

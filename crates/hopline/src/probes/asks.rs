@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use checks::{Purpose, Rung, Service};
 use model::probe::PING_OCTETS;
-use probe::as_instance::Asks;
+use probe::as_instance::{Asks, Then};
 use probe::{EchoSize, dns};
 
 use crate::gather::Facts;
@@ -43,19 +43,21 @@ pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
             std::iter::once(name).chain(root).map(Asks::Name).collect()
         }
         Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
-        Purpose::Ssh(_) | Purpose::ServedSsh => vec![Asks::Connection { port: SSH_PORT, page: None }],
+        Purpose::Ssh(_) | Purpose::ServedSsh => {
+            vec![Asks::Connection { port: SSH_PORT, then: Then::Greeting }]
+        }
         Purpose::OutsideBy(Service::Tcp(port))
         | Purpose::InboundBy(_, Service::Tcp(port))
-        | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port, page: None }],
+        | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port, then: Then::Nothing }],
         // Whether a datagram came is told by its receiver alone.
         Purpose::OutsideBy(Service::Udp(_))
         | Purpose::InboundBy(_, Service::Udp(_))
         | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
-        Purpose::ResolverTcp(_) => vec![Asks::Connection { port: DNS_PORT, page: None }],
+        Purpose::ResolverTcp(_) => vec![Asks::Connection { port: DNS_PORT, then: Then::Nothing }],
         Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
-        Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT, page: Some(METADATA_PAGE) }],
+        Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT, then: Then::Page(METADATA_PAGE) }],
         Purpose::MetadataAtHome(service) => {
-            vec![Asks::Connection { port: service.port(), page: Some(METADATA_PAGE) }]
+            vec![Asks::Connection { port: service.port(), then: Then::Page(METADATA_PAGE) }]
         }
     }
 }

@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use collect::{At, MachinePlan};
-use model::http::Page;
 use model::probe::{Asked, ProbeResult};
-use probe::as_instance::{Asks, own_port};
+use probe::as_instance::{Asks, Then, own_port};
 use probe::dns::{DnsOutcome, DnsPlan, Question, Transport};
 use probe::tcp::TcpOutcome;
-use probe::{AskError, Asker, EchoPlan, EchoResult, IcmpError, NotSent, dns, http, tcp};
+use probe::{AskError, Asker, EchoPlan, EchoResult, IcmpError, NotSent, dns, greeting, http, tcp};
 use sys::netns::{NetnsError, NetnsFd};
 
 use super::{Came, Probe, Unsent};
@@ -49,9 +48,9 @@ pub(super) fn send(
         Asks::Address => return Ok(Came::default()),
         Asks::Name(question) => name(&asker, probe, question, patience)
             .map_err(|error| unsent(Failure::of(&error).to_string()))?,
-        Asks::Connection { port, page } => {
+        Asks::Connection { port, then } => {
             let to = SocketAddr::new(probe.to, *port);
-            let result = connect(&asker, probe, (to, *page), patience, answered)
+            let result = connect(&asker, probe, (to, *then), patience, answered)
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?;
             return Ok(Came { packets: super::packets(&result), results: vec![result], ..Came::default() });
         }
@@ -169,35 +168,39 @@ fn with_outcome(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
     result
 }
 
-/// Connects, and asks for a page where one is wanted. The question is answered when the connection is.
+/// Connects, and asks for a page or waits for a greeting where one is wanted. The question is answered when the connection is.
 fn connect(
     asker: &Asker<'_>,
     probe: &Probe<'_>,
-    (to, page): (SocketAddr, Option<&str>),
+    (to, then): (SocketAddr, Then),
     patience: Duration,
     answered: &mut (dyn FnMut(u16) + Send),
 ) -> Result<ProbeResult, AskError> {
     let own = own_port(probe.id);
-    let (came, page) = match page {
-        Some(path) => http::get(asker, (own, to), path, patience, || answered(probe.id))?,
-        None => (tcp::connect_from(asker, own, to, patience)?, None),
+    let mut connected = || answered(probe.id);
+    let (came, page, greeting) = match then {
+        Then::Nothing => (tcp::connect_from(asker, own, to, patience)?, None, None),
+        Then::Page(path) => {
+            let (came, page) = http::get(asker, (own, to), path, patience, &mut connected)?;
+            (came, page, None)
+        }
+        Then::Greeting => {
+            let (came, greeting) = greeting::hear(asker, (own, to), patience, &mut connected)?;
+            (came, None, greeting)
+        }
     };
-    let is_told = page.is_some();
-    let result = connection(asker, probe, (to.port(), page), came);
+    let is_told = page.is_some() || greeting.is_some();
+    let accepted = came.outcome == TcpOutcome::Answered;
+    let result =
+        connection(asker, probe, Asked::Connection { port: to.port(), accepted, page, greeting }, came);
     if result.received > 0 && !is_told {
         answered(probe.id);
     }
     Ok(result)
 }
 
-fn connection(
-    asker: &Asker<'_>,
-    probe: &Probe<'_>,
-    (port, page): (u16, Option<Page>),
-    came: tcp::TcpResult,
-) -> ProbeResult {
-    let accepted = came.outcome == TcpOutcome::Answered;
-    let nothing = nothing(asker, probe, Asked::Connection { port, accepted, page });
+fn connection(asker: &Asker<'_>, probe: &Probe<'_>, asked: Asked, came: tcp::TcpResult) -> ProbeResult {
+    let nothing = nothing(asker, probe, asked);
     let mut result = ProbeResult { rtt_us: came.took.map(|took| microseconds(took.duration)), ..nothing };
     match came.outcome {
         TcpOutcome::Answered | TcpOutcome::Refused => result.received = 1,

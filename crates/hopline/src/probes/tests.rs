@@ -23,7 +23,7 @@ fn result(asked: Asked) -> ProbeResult {
 #[test]
 fn a_page_costs_more_than_its_connection() {
     let page = Page { path: METADATA_PAGE.to_owned(), answer: HttpAnswer::Silent, took_us: 1 };
-    let asked = |page| Asked::Connection { port: METADATA_PORT, accepted: true, page };
+    let asked = |page| Asked::Connection { port: METADATA_PORT, accepted: true, page, greeting: None };
     assert_eq!(packets(&result(asked(None))), CONNECTION_PACKETS);
     assert_eq!(packets(&result(asked(Some(page)))), PAGE_PACKETS);
 }

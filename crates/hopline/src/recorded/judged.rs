@@ -248,7 +248,7 @@ fn question(exchange: Exchange, port: u16, received: u32) -> Option<Asked> {
             unreadable: None,
             strays: Strays::default(),
         },
-        Exchange::Tcp => Asked::Connection { port, accepted: received > 0, page: None },
+        Exchange::Tcp => Asked::Connection { port, accepted: received > 0, page: None, greeting: None },
         Exchange::Udp | Exchange::Arp | Exchange::None => return None,
     })
 }

@@ -62,7 +62,7 @@ impl<'p> Question<'p> {
                 let query = DnsQuery::new(question, target.id).ok()?;
                 Ask::Name { query, read: None, others: Vec::new(), strays: Strays::default() }
             }
-            Asks::Connection { port, page: _ } => {
+            Asks::Connection { port, then: _ } => {
                 Ask::Connection { port: *port, sequence: target.id.into(), accepted: None, is_reset: false }
             }
         };
@@ -313,7 +313,7 @@ impl<'p> Question<'p> {
                 Asked::Name { question, over_tcp: false, cut_short, answer, unreadable, strays }
             }
             Ask::Connection { port, accepted, .. } => {
-                Asked::Connection { port, accepted: accepted == Some(true), page: None }
+                Asked::Connection { port, accepted: accepted == Some(true), page: None, greeting: None }
             }
         };
         ProbeResult {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use model::dhcp::{ReplyKind, UdpChecksum};
 use model::dns::{Found, Rcode};
 use model::probe::{Asked, ProbeResult};
-use probe::as_instance::own_port;
+use probe::as_instance::{Then, own_port};
 use probe::dns::{Question, Strays};
 
 use super::*;
@@ -201,7 +201,7 @@ fn a_connection_is_answered_refused_or_lost() {
     cloud.age_fast();
     let (before, tracked) = (cloud.state(), cloud.connections());
     let connect = |to: Ipv4Addr, port: u16, timeout: Duration| {
-        let mut plan = cloud.question(to, Asks::Connection { port, page: None });
+        let mut plan = cloud.question(to, Asks::Connection { port, then: Then::Nothing });
         plan.targets[0].next_hop = GATEWAY;
         let answers = ask(&Plan { timeout, ..plan }).unwrap();
         let probe = only(&answers);
@@ -225,7 +225,7 @@ fn no_service_is_left_waiting_by_an_instance_that_says_nothing() {
     let cloud = Cloud::up();
     let _listener = cloud.listener("O", 8775);
     cloud.iptables("I", "-A INPUT -p tcp -j DROP");
-    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 8775, page: None });
+    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 8775, then: Then::Nothing });
     plan.targets[0].next_hop = GATEWAY;
     assert!(matches!(only(&promptly(&plan)).asked, Asked::Connection { accepted: true, .. }));
     // Left alone it waits for half a minute and more (`tcp_synack_retries`, ip-sysctl.rst).
@@ -238,7 +238,7 @@ fn no_service_is_left_waiting_by_an_instance_that_says_nothing() {
 #[test]
 fn a_busy_instance_does_not_fill_the_ring() {
     let cloud = Cloud::up();
-    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 9999, page: None });
+    let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 9999, then: Then::Nothing });
     plan.targets[0].next_hop = GATEWAY;
     plan.timeout = Duration::from_millis(1500);
     cloud.iptables("H", "-A FORWARD -p tcp --dport 9999 -j DROP");

@@ -49,6 +49,13 @@ fn found(result: &DnsResult) -> (Rcode, Vec<Found>) {
 /// An answer that repeats the query's number and question. `flags` are the header's two bytes of them.
 fn reply(query: &[u8], flags: [u8; 2], records: &[&[u8]]) -> Vec<u8> {
     let mut bytes = query.to_vec();
+    // EDNS's record is no part of it: behind the name are its type and class alone.
+    let mut end = 12;
+    while bytes[end] != 0 {
+        end += usize::from(bytes[end]) + 1;
+    }
+    bytes.truncate(end + 5);
+    bytes[10..12].fill(0);
     bytes[2..4].copy_from_slice(&flags);
     bytes[6..8].copy_from_slice(&(records.len() as u16).to_be_bytes());
     bytes.extend(records.concat());
@@ -174,6 +181,22 @@ fn silence_lasts_until_the_time_is_up() {
         assert_eq!((result.outcome, result.took), (DnsOutcome::Silent, None));
         assert!(started.elapsed() >= SHORT);
     }
+}
+
+/// Failures are told to who asks as dig does, and whoever does not like that is asked as programs ask.
+#[test]
+fn addresses_of_names_are_asked_for_as_dig_does_and_then_as_programs_do() {
+    let chain = Chain::new(2);
+    let server = udp_server(chain.far_netns(), chain.far(), |socket, query, from| {
+        let additional = u16::from_be_bytes([query[10], query[11]]);
+        if additional == 0 {
+            send(socket, &reply(query, FINE, &[RECORD]), from);
+        }
+    });
+    let result = promptly(&chain, &DnsPlan { again: Some(SHORT), ..plan(server.at, web1()) });
+    assert_eq!((found(&result), result.sent), ((Rcode::NoError, vec![Found::Address(WEB1)]), 2));
+    let of_address = DnsPlan { again: Some(SHORT), ..plan(server.at, Question::NameOf(WEB1)) };
+    assert_eq!(promptly(&chain, &of_address).sent, 1, "sshd asks without");
 }
 
 /// Who waits for a name takes what comes first, whichever question it is to.

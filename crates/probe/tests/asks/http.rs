@@ -37,6 +37,7 @@ fn each_kind_of_answer_is_told_from_the_others() {
     assert_eq!(answer(&chain, b"SSH-2.0-OpenSSH\r\n"), HttpAnswer::Unreadable("SSH-2.0-OpenSSH".to_owned()));
     assert_eq!(answer(&chain, b"HTTP/1.1 2"), HttpAnswer::HungUp);
     assert_eq!(answer(&chain, b""), HttpAnswer::HungUp);
+    assert_eq!(answer(&chain, b"no line"), HttpAnswer::Unreadable("no line".to_owned()));
     let HttpAnswer::Unreadable(text) = answer(&chain, &ENDLESS) else { panic!("no end of it") };
     assert_eq!(text.len(), 1024);
 }

@@ -13,6 +13,7 @@ mod dhcp;
 mod dns;
 mod drops;
 mod echo;
+mod greeting;
 mod http;
 mod neighbour;
 mod place;

@@ -12,7 +12,8 @@
 //! every device of their predicted way, so the hop is the first one that they did not come to behind the
 //! last one that saw them. A device whose capture lost packets is not counted as one that was watched. A capture that
 //! somebody else made (`--capture`) tells the same of the packets in it. What the kernel says of packets that waited in
-//! vain for a neighbour, or died in a namespace that is not of the site, is evidence.
+//! vain for a neighbour, or died in a namespace that is not of the site, is evidence. With `--symptom ssh` sshd is
+//! listened to, too: it greets whoever connects, and where it does not, its kernel alone has taken the connection.
 //!
 //! ## What it looks like
 //! As the evidence says.

@@ -21,7 +21,7 @@
 //! ## Nearest look-alikes
 //! * `metadata-service-down`: nothing listens, instances are refused at once.
 //! * `metadata-dnat-missing`, `metadata-zeroconf-route`: the question does not come to the service.
-//! * a service that is slow: it answers in the end, and cloud-init waits 50 s.
+//! * a service that is slow: it answers in the end, and cloud-init waits 50 s; a gap tells it.
 //!
 //! ## Fix
 //! Its log says why: an error of the database, of the message queue, or of the instance's address that nova does not
@@ -166,7 +166,9 @@ fn cause(page: &Page) -> String {
         HttpAnswer::Status(line) => {
             format!("`{}`: the service does not know who asks, or not that page", line.text)
         }
-        HttpAnswer::Unreadable(text) => format!("another program listens there: it says `{text}`"),
+        HttpAnswer::Unreadable(text) => {
+            format!("another program listens there: it says `{}`", said::beginning(text))
+        }
         HttpAnswer::HungUp => "the service gave up on the question, and its log says why".to_owned(),
         HttpAnswer::Silent => "the service hangs, or waits for what it needs itself".to_owned(),
     }
@@ -227,8 +229,8 @@ mod tests {
             let to = [203, 0, 113, 34].into();
             let own = metadata_asked("compute1", answer);
             let asked = match own.asked.clone() {
-                model::probe::Asked::Connection { accepted, page, .. } => {
-                    model::probe::Asked::Connection { port: 8775, accepted, page }
+                model::probe::Asked::Connection { accepted, page, greeting, .. } => {
+                    model::probe::Asked::Connection { port: 8775, accepted, page, greeting }
                 }
                 other => other,
             };
