@@ -259,15 +259,20 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gap
         kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
         ..Host::default()
     };
+    // Init is root's: who may look at its namespace may look at everybody's (ptrace(2), access modes).
+    host.sees_every_process = std::fs::metadata("/proc/1/ns/net").is_ok();
     if let Some((path, by_root)) = log_path(plan, &dnsmasq, &processes, local) {
-        read_log(&mut host, &path, by_root, plan.dnsmasq_log.is_some(), kept, gaps);
+        // Where none runs nobody writes it: on all hosts but one where a network's host is not each instance's own.
+        let is_none_there = dnsmasq.is_empty() && host.sees_every_process;
+        let is_missed = |error: &std::io::Error| {
+            plan.dnsmasq_log.is_some() && !(is_none_there && error.kind() == ErrorKind::NotFound)
+        };
+        read_log(&mut host, (&path, by_root), is_missed, kept, gaps);
     }
     let xml = plan
         .libvirt
         .clone()
         .map_or_else(|| usual(local, &["/etc/libvirt/qemu", "/run/libvirt/qemu"]), |folder| vec![folder]);
-    // Init is root's: who may look at its namespace may look at everybody's (ptrace(2), access modes).
-    host.sees_every_process = std::fs::metadata("/proc/1/ns/net").is_ok();
     for folder in &xml {
         let is_whole = add_domains(&mut host.domains, folder, plan.libvirt.is_some(), kept, gaps);
         if is_whole && folder.ends_with("run/libvirt/qemu") {
@@ -372,7 +377,13 @@ fn log_path(
     plan.dnsmasq_log.clone().map(|path| (path, true)).or_else(own).or_else(|| Some((syslog()?, true)))
 }
 
-fn read_log(host: &mut Host, path: &Path, by_root: bool, named: bool, kept: Kept<'_>, gaps: &mut Vec<Gap>) {
+fn read_log(
+    host: &mut Host,
+    (path, by_root): (&Path, bool),
+    is_missed: impl Fn(&std::io::Error) -> bool,
+    kept: Kept<'_>,
+    gaps: &mut Vec<Gap>,
+) {
     let name = path.display().to_string();
     match files::tail(path, LOG_TAIL) {
         Ok(Text { text, is_public }) => {
@@ -391,7 +402,7 @@ fn read_log(host: &mut Host, path: &Path, by_root: bool, named: bool, kept: Kept
             host.dhcp_reads = reads;
             host.dhcp_log_file = Some(name);
         }
-        Err(error) if named => gaps.push(gap(&name, error, format!("read access to {name}"))),
+        Err(error) if is_missed(&error) => gaps.push(gap(&name, error, format!("read access to {name}"))),
         Err(_) => {}
     }
 }
