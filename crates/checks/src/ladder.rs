@@ -372,8 +372,14 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
 fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     // Who does not hear the question for its address at all refuses nothing, nor does who is answered and loses that.
     let is_question = |path: &&Path| path.exchange != Exchange::Arp && path.direction == Direction::Request;
-    let own = answer.paths.iter().filter(is_question);
-    let refusal = own.into_iter().find_map(|path| match path.stop() {
+    let own = || answer.paths.iter().filter(is_question);
+    let is_pinged = matches!(purpose, Purpose::Gateway | Purpose::Gateway6(_) | Purpose::Router(_));
+    // net.ipv4.icmp_echo_ignore_all, and its kin of IPv6.
+    let is_ignored = |path: &Path| matches!(path.stop(), Some((_, Stop::Unanswered(_))));
+    if is_pinged && own().any(is_ignored) {
+        return true;
+    }
+    let refusal = own().find_map(|path| match path.stop() {
         Some((_, Stop::Rule(rule) | Stop::Policy(rule))) => Some(rule),
         Some(_) | None => None,
     });

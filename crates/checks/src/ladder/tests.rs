@@ -19,6 +19,13 @@ fn a_gateway_that_refuses_to_be_pinged_is_not_a_fault() {
 }
 
 #[test]
+fn nor_is_one_that_ignores_pings_of_everybody() {
+    let mut cloud = healthy();
+    cloud.sysctl("compute1", "ipv4.icmp_echo_ignore_all", "1");
+    assert_eq!(codes(&cloud.diagnose("web1")), [""; 0]);
+}
+
+#[test]
 fn anothers_security_group_is_not_this_instances_fault() {
     let mut cloud = healthy();
     // Without the rule for the whole network and the one for ICMP, web2 lets nobody ping it.
