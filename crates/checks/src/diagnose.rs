@@ -272,6 +272,8 @@ fn conclude(
 ) -> Diagnosis {
     let mut gaps: Vec<Gap> = case.snapshot.gaps.clone();
     let off = switched_off(case, &request.subject);
+    // What leaves the outcome undetermined, which it is told by.
+    let mut open: Vec<Gap> = off.iter().cloned().collect();
     let mut undecided = off.is_some();
     gaps.extend(off);
     gaps.extend(way_out::unasked(case, &scope.instances, request.symptom));
@@ -302,7 +304,9 @@ fn conclude(
                 Some(_) | None => {
                     undecided = true;
                     let what = format!("whether {} reaches {}", rung.from, rung.to);
-                    gaps.push(Gap { what, why: why.to_owned(), would_need: would_need.to_owned() });
+                    let gap = Gap { what, why: why.to_owned(), would_need: would_need.to_owned() };
+                    open.push(gap.clone());
+                    gaps.push(gap);
                 }
             }
         }
@@ -313,6 +317,12 @@ fn conclude(
             Telling::Is => {}
             Telling::Nothing => continue,
             Telling::Unknown(gap) => {
+                gaps.push(gap);
+                continue;
+            }
+            Telling::Refused(gap) => {
+                undecided = true;
+                open.push(gap.clone());
                 gaps.push(gap);
                 continue;
             }
@@ -369,6 +379,7 @@ fn conclude(
     gaps.extend(unplugged);
     gaps.sort();
     gaps.dedup();
+    gaps.sort_by_key(|gap| !open.contains(gap));
     let outcome = match (findings.is_empty(), undecided) {
         (false, _) => Outcome::Fault,
         (true, true) => Outcome::Undetermined,

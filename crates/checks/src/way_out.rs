@@ -108,6 +108,8 @@ pub(crate) enum Telling {
     Nothing,
     /// It may be the end's own will.
     Unknown(Gap),
+    /// Somebody on the way says that he does not let it pass; whether that is meant of pings alone he does not say.
+    Refused(Gap),
 }
 
 /// Of who is beyond the gateway, and of a connection to somebody outside, silence may be meant, or a firewall's out
@@ -161,6 +163,16 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
     if further.any(|other| matches!(other.purpose, Purpose::Router(_)) && is_answered(other)) {
         return Telling::Nothing;
     }
+    let by_whom = probe.errors.iter().find(|(from, _)| !is_tcp && *from != rung.to);
+    if let Some((from, said)) = by_whom {
+        return Telling::Refused(Gap {
+            what: format!("whether {} reaches the outside for real", rung.from),
+            why: format!("{from} says {said} of its ping of {}, which may be meant of pings alone", rung.to),
+            would_need:
+                "--to ADDRESS of somebody outside who answers; whoever runs that router knows what it filters"
+                    .to_owned(),
+        });
+    }
     Telling::Unknown(if is_tcp {
         Gap {
             what: format!("whether {} reaches {} over TCP for real", rung.from, rung.to),
@@ -212,6 +224,9 @@ pub(crate) fn unasked(case: &Case, instances: &[usize], symptom: Symptom) -> Opt
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use model::finding::Outcome;
     use model::intent::SecurityGroupRule;
     use model::netfilter::{Match, NfRule, Test};
     use model::probe::{PING_OCTETS, ProbeResult};
@@ -237,6 +252,18 @@ mod tests {
         let found = cloud.diagnose_all();
         assert!(codes(&found).len() == 1 && !is_told(&found), "{:?}", codes(&found));
         assert!(codes(&found)[0].starts_with("lost-at-hop "), "{:?}", codes(&found));
+    }
+
+    #[test]
+    fn who_is_said_to_be_filtered_is_not_called_healthy() {
+        let mut cloud = alone();
+        let (router, server) = (IpAddr::from([203, 0, 113, 1]), IpAddr::from([1, 2, 3, 4]));
+        let filtered = (router, "communication administratively prohibited".to_owned());
+        let silent = ProbeResult { to: server, errors: vec![filtered], ..pinged("web1", PING_OCTETS, 0) };
+        cloud.probes = vec![ProbeResult { to: router, ..pinged("web1", PING_OCTETS, 2) }, silent];
+        let found = cloud.diagnose("web1");
+        assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Undetermined));
+        assert!(found.coverage.gaps[0].why.starts_with("203.0.113.1 says communication"), "{found:?}");
     }
 
     /// The compute host alone.
