@@ -8,10 +8,10 @@
 //!
 //! ## How hopline knows
 //! Inside the instance, the neighbour entry for the gateway has another MAC than the host's link that carries that
-//! address; and it was set by hand, or another station wears it, or a bridge has learned it. Of an instance that cannot
-//! be entered, its own answers to pings tell: seen at its tap in a frame for another MAC than the gateway's, and lost.
-//! Where such an answer is for the gateway itself, that is proof; where it is for somebody beyond, likely, since another
-//! default route would look the same.
+//! address; and it was set by hand, or another station wears it, or a bridge has learned it. Of an instance that
+//! cannot be entered, its own answers to pings tell: seen at its tap in a frame for another MAC than the gateway's,
+//! and lost. Where such an answer is for the gateway itself, that is proof; where it is for somebody beyond, likely,
+//! since another default route would look the same.
 //!
 //! ## What it looks like
 //! Inside: `ip neigh show GATEWAY` with a MAC that is not the bridge's. On the tap: frames to that MAC. With bridged
