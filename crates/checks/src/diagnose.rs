@@ -1,7 +1,7 @@
 //! The diagnosis: climb the ladder, let every check look, mend in the model, climb again.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::journey::QuestionSeen;
@@ -10,7 +10,7 @@ use model::path::{Exchange, Place, Stage};
 use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
-use sim::{Endpoint, Protocol, Question, World};
+use sim::World;
 
 use crate::catalogue::CATALOGUE;
 use crate::catalogue::dns::ssh_slow_reverse_dns;
@@ -178,7 +178,7 @@ pub fn climb(case: &Case, request: &Request) -> (Vec<Rung>, Vec<Rung>) {
     (rungs, steps)
 }
 
-fn look(view: &View) -> Vec<Found> {
+pub(crate) fn look(view: &View) -> Vec<Found> {
     CATALOGUE.iter().flat_map(|check| (check.run)(view)).collect()
 }
 
@@ -436,7 +436,7 @@ pub(crate) fn start_of(rung: &Rung) -> Place {
     Place { host: rung.from.clone(), netns: String::new(), device: String::new(), stage: Stage::Instance }
 }
 
-fn looked_at(case: &Case) -> Vec<String> {
+pub(crate) fn looked_at(case: &Case) -> Vec<String> {
     let of = |ns: &model::Netns| {
         let rules: usize = ns.ruleset.tables.iter().flat_map(|t| &t.chains).map(|c| c.rules.len()).sum();
         format!(
@@ -449,56 +449,4 @@ fn looked_at(case: &Case) -> Vec<String> {
     };
     let intents = case.intent.sources.iter().cloned();
     case.snapshot.netns.iter().map(of).chain(intents).collect()
-}
-
-/// The predicted way from one place to another, there and, where asked, back; and what stops it.
-pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: bool) -> Diagnosis {
-    let world = World::new(case.snapshot, case.intent);
-    let answer = sim::ask(&world, &Question { from, to, protocol, reply });
-    let name = from.name(&world).to_owned();
-    let instance = case.intent.instances.iter().position(|i| i.name == name);
-    let rungs = [Rung {
-        instance: instance.unwrap_or(usize::MAX),
-        purpose: Purpose::Outside,
-        from: name.clone(),
-        to,
-        answer,
-    }];
-    let hosts: Vec<String> = case.snapshot.hosts.iter().map(|h| h.name.clone()).collect();
-    let instances: Vec<usize> = instance.into_iter().collect();
-    let mut view = View { rungs: &rungs, hosts: &hosts, ..View::of_facts(&world, &instances) };
-    let mut found = stopping(&view);
-    if found.is_empty() {
-        view.claimed = Some(&[]);
-        found = stopping(&view);
-    }
-    let findings: Vec<Finding> = found.into_iter().map(|f| f.finding).collect();
-    let [rung] = rungs;
-    let subject = format!("{name} {to}");
-    let mut gaps = case.snapshot.gaps.clone();
-    gaps.extend(rung.undecided().map(|(why, would_need)| Gap {
-        what: format!("the way of {subject}"),
-        why: why.to_owned(),
-        would_need: would_need.to_owned(),
-    }));
-    let dies = rung.answer.paths.iter().any(|p| p.stop().is_some());
-    let outcome = match (dies, rung.undecided().is_some()) {
-        (true, _) => Outcome::Fault,
-        (false, true) => Outcome::Undetermined,
-        (false, false) => Outcome::Healthy,
-    };
-    Diagnosis {
-        command: "path".to_owned(),
-        subject,
-        outcome,
-        findings,
-        paths: rung.answer.paths,
-        seen: Vec::new(),
-        coverage: Coverage { looked_at: looked_at(case), gaps },
-    }
-}
-
-/// What stops the path that is looked at; what is wrong elsewhere was not asked for.
-fn stopping(view: &View) -> Vec<Found> {
-    look(view).into_iter().filter(|found| found.order.is_some()).collect()
 }

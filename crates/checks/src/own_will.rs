@@ -1,5 +1,5 @@
-//! A guest's own will. The host that serves an instance pings it where nobody can ask inside, its neighbours ping it, and
-//! its own firewall may drop that, as Windows' does by default: nothing that it needs is lost.
+//! A guest's own will. The host that serves an instance pings it where nobody can ask inside, its neighbours ping it,
+//! and its own firewall may drop that, as Windows' does by default: nothing that it needs is lost.
 
 use model::intent::Instance;
 use model::path::{Direction, Place};
@@ -16,8 +16,8 @@ use crate::{dropped, proved};
 const ICMP: u8 = 1;
 
 /// What the silence of a guest to pings of its host or of a neighbour says, or to those of the outside where it answers
-/// ssh, which is complained of; `None` where it is no such silence. Where pings are complained of, it is what was looked
-/// for.
+/// ssh, which is complained of; `None` where it is no such silence. Where pings are complained of, it is what was
+/// looked for.
 pub(crate) fn tells(asking: &Asking, symptom: Symptom) -> Option<Telling> {
     let Asking { case, rung, probe, .. } = *asking;
     let is_served = matches!(rung.purpose, Purpose::Served | Purpose::Served6(_));

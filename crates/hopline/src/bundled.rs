@@ -77,8 +77,8 @@ fn pseudonyms(bundle: &Path) -> Gap {
     }
 }
 
-/// Bundles whose names are made by different keys, or only in part: what is one machine in one of them is another in the
-/// other.
+/// Bundles whose names are made by different keys, or only in part: what is one machine in one of them is another in
+/// the other.
 fn strangers<'b>(bundles: impl Iterator<Item = (&'b Path, &'b Bundle)>) -> Option<Gap> {
     let mut by_key: BTreeMap<Option<&str>, &Path> = BTreeMap::new();
     for (path, Bundle { manifest, .. }) in bundles {

@@ -30,7 +30,7 @@ fn an_entry_of_the_host_with_another_mac_is_told_and_its_fix_mends_it() {
     open.assert_finds(&["host-neigh-wrong compute1//br100"], "web1 can be entered");
 }
 
-/// dnsmasq writes whom it offers an address to into its host's neighbour entries, over those that were set by hand, too.
+/// dnsmasq writes whom it offers an address to into its host's neighbour entries, over those set by hand, too.
 #[test]
 fn an_entry_that_an_offer_would_overwrite_stays_and_is_told() {
     let lab = TestLab::up_as("ne", &["--hosts", "2", "--no-multi-host"]);

@@ -87,9 +87,10 @@ fn mac_of(facts: &Facts, instance: &Instance, address: Ipv4Addr) -> Option<Mac> 
     })
 }
 
-/// What an OFFER would change on another host that serves the instance: dnsmasq writes whom it offers an address to into
-/// its host's neighbour entries, over any that was set by hand (dnsmasq, `src/dhcp.c`, `SIOCSARP`). What misleads the
-/// host's packets would be gone, and nobody would have told of it. Of the instance's own host the guard asks the kernel.
+/// What an OFFER would change on another host that serves the instance: dnsmasq writes whom it offers an address to
+/// into its host's neighbour entries, over any that was set by hand (dnsmasq, `src/dhcp.c`, `SIOCSARP`). What misleads
+/// the host's packets would be gone, and nobody would have told of it. Of the instance's own host the guard asks the
+/// kernel.
 pub(super) fn overwritten(facts: &Facts, instance: &Instance) -> Option<Gap> {
     let servers = facts.intent.servers_of(instance).into_iter().filter(|server| *server != instance.host);
     let known = servers.filter_map(|server| facts.snapshot.main_netns(server)).find_map(|ns| {

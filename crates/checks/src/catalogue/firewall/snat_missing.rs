@@ -140,7 +140,8 @@ fn finding(view: &View, left: &Left) -> Option<Found> {
 /// nova's own rules differ from what it writes, and it would be translated if they did not.
 fn is_drift(view: &View, left: &Left, mends: &[Mend]) -> bool {
     let ns = left.seat.server_ns;
-    let is_novas = |mend: &Mend| matches!(mend, Mend::RewriteChain { chain, .. } if nova::is_chain(chain) || chain == "POSTROUTING");
+    let is_novas_chain = |chain: &str| nova::is_chain(chain) || chain == "POSTROUTING";
+    let is_novas = |mend: &Mend| matches!(mend, Mend::RewriteChain { chain, .. } if is_novas_chain(chain));
     let drifts = drift::of(left.seat.server, ns, view.intent());
     let is_amiss = drifts.iter().any(|drift| drift.table == "nat") && mends.iter().any(is_novas);
     let again = || ladder::again_with_all(view, left.rung, mends);
