@@ -262,8 +262,14 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gap
     // Init is root's: who may look at its namespace may look at everybody's (ptrace(2), access modes).
     host.sees_every_process = std::fs::metadata("/proc/1/ns/net").is_ok();
     if let Some((path, by_root)) = log_path(plan, &dnsmasq, &processes, local) {
-        // Where none runs nobody writes it: on all hosts but one where a network's host is not each instance's own.
-        let is_none_there = dnsmasq.is_empty() && host.sees_every_process;
+        // Nobody may be there to write it: where one host serves for all, others have none of nova's dnsmasqs.
+        let writes_it = |server: &Dnsmasq| {
+            let own = server.log_facility.as_deref().filter(|facility| facility.starts_with('/'));
+            own.is_none_or(|own| Path::new(own) == path)
+        };
+        let hidden: Vec<Process> = scanned.iter().filter(|p| p.netns.is_none()).cloned().collect();
+        let hidden = parse::dnsmasq_args::servers(&hidden);
+        let is_none_there = !dnsmasq.iter().chain(&hidden).any(writes_it);
         let is_missed = |error: &std::io::Error| {
             plan.dnsmasq_log.is_some() && !(is_none_there && error.kind() == ErrorKind::NotFound)
         };

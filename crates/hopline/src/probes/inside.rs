@@ -168,7 +168,8 @@ fn with_outcome(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
     result
 }
 
-/// Connects, and asks for a page or waits for a greeting where one is wanted. The question is answered when the connection is.
+/// Connects, and asks for a page or waits for a greeting where one is wanted. The question is answered when the
+/// connection is.
 fn connect(
     asker: &Asker<'_>,
     probe: &Probe<'_>,
@@ -191,8 +192,8 @@ fn connect(
     };
     let is_told = page.is_some() || greeting.is_some();
     let accepted = came.outcome == TcpOutcome::Answered;
-    let result =
-        connection(asker, probe, Asked::Connection { port: to.port(), accepted, page, greeting }, came);
+    let asked = Asked::Connection { port: to.port(), accepted, page, greeting };
+    let result = connection(asker, probe, asked, came);
     if result.received > 0 && !is_told {
         answered(probe.id);
     }
