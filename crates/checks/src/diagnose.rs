@@ -85,6 +85,15 @@ const ROUNDS_MAX: usize = 12;
 
 /// Finds what is wrong, in path order.
 pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
+    diagnosed(case, request, |_| true)
+}
+
+/// The same where nothing else is looked for: the ladder is climbed anew only after what one of these codes tells.
+pub fn diagnose_only(case: &Case, request: &Request, codes: &[&str]) -> Diagnosis {
+    diagnosed(case, request, |code| codes.contains(&code))
+}
+
+fn diagnosed(case: &Case, request: &Request, is_asked: impl Fn(&str) -> bool) -> Diagnosis {
     let scope = Scope::of(case, &request.subject);
     let mut snapshot = case.snapshot.clone();
     queues::forget_idle_filters(&mut snapshot, case.queues);
@@ -117,12 +126,12 @@ pub fn diagnose(case: &Case, request: &Request) -> Diagnosis {
             drops: case.drops,
             claimed: None,
         };
-        let mut taken = log.take(look(&view), &view, round);
+        let mut taken = log.take(look(&view, &is_asked), &view, round);
         if taken.is_none() {
             // Nothing more is known by name: what still dies must be said too.
             let claims = log.claims.clone();
             view.claimed = Some(&claims);
-            taken = log.take(look(&view), &view, round);
+            taken = log.take(look(&view, &is_asked), &view, round);
         }
         first.get_or_insert(rungs);
         let Some(mends) = taken else { break };
@@ -178,8 +187,8 @@ pub fn climb(case: &Case, request: &Request) -> (Vec<Rung>, Vec<Rung>) {
     (rungs, steps)
 }
 
-pub(crate) fn look(view: &View) -> Vec<Found> {
-    CATALOGUE.iter().flat_map(|check| (check.run)(view)).collect()
+pub(crate) fn look(view: &View, is_asked: impl Fn(&str) -> bool) -> Vec<Found> {
+    CATALOGUE.iter().filter(|check| is_asked(check.code)).flat_map(|check| (check.run)(view)).collect()
 }
 
 /// Findings as they come in, round by round.

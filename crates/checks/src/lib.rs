@@ -96,7 +96,7 @@ mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
 pub use dhcp_listeners::is_another_listening;
-pub use diagnose::{Case, Request, climb, diagnose};
+pub use diagnose::{Case, Request, climb, diagnose, diagnose_only};
 pub use dns::own_name;
 pub use floats::{has_dnat, has_snat};
 pub use ladder::{OverTcp, Purpose, Rung, Symptom};

@@ -60,5 +60,5 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
 
 /// What stops the path that is looked at; what is wrong elsewhere was not asked for.
 fn stopping(view: &View) -> Vec<Found> {
-    look(view).into_iter().filter(|found| found.order.is_some()).collect()
+    look(view, |_| true).into_iter().filter(|found| found.order.is_some()).collect()
 }

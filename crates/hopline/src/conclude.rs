@@ -4,11 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use checks::{Case, Endpoint, Neighbour, Protocol, Request, Rung, Subject, Symptom};
-use model::Diagnosis;
 use model::finding::Outcome;
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
+use model::{Diagnosis, Finding};
 
 use crate::asking::Turn;
 use crate::gather::Facts;
@@ -19,6 +19,14 @@ use crate::tree;
 pub(crate) fn check(facts: &Facts, hosts: Vec<String>) -> Diagnosis {
     let request = Request { subject: Subject::Hosts(hosts), to: None, symptom: Symptom::Auto };
     doubted(facts, checks::diagnose(&case(facts, &Probed::default()), &request))
+}
+
+/// What these checks alone find on these hosts.
+pub(crate) fn check_only(facts: &Facts, hosts: Vec<String>, codes: &[&str]) -> Vec<Finding> {
+    let request = Request { subject: Subject::Hosts(hosts), to: None, symptom: Symptom::Auto };
+    let mut found = checks::diagnose_only(&case(facts, &Probed::default()), &request, codes).findings;
+    found.retain(|finding| codes.contains(&finding.code.as_str()));
+    found
 }
 
 /// What a diagnosis is about.

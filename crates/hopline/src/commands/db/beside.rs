@@ -49,8 +49,7 @@ pub(super) fn look(site: &Site, plan: &Plan) -> Result<Beside, Failure> {
 fn once(site: &Site, plan: &Plan) -> Result<Beside, Failure> {
     let facts = gather::of_site(site, plan.timeout, &Words::NONE)?;
     let names: Vec<String> = facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect();
-    let mut findings = conclude::check(&facts, names).findings;
-    findings.retain(|finding| OF_HOSTS.contains(&finding.code.as_str()));
+    let findings = conclude::check_only(&facts, names, &OF_HOSTS);
     let strangers = cloud::check_hosts(&facts.snapshot, &facts.intent);
     Ok(Beside { facts, findings, strangers })
 }
