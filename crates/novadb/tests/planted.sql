@@ -213,7 +213,7 @@ C (301, '[{', 'u10', 0);
 I (302, 'u302', 'w302', 'compute1', 'p1', 'active', NULL, 0);
 C (302, '[{"address":"fa:16:3e:00:03:02","network":{"id":"other","subnets":[{"ips":[{"address":"10.0.0.202"}]}]}}]', 'u302', 0);
 -- plant network-full
--- finds network-full networks 310: label full, range 10.31.0.0/29, free 0, of 4, would come free 3
+-- finds network-full networks 310: label full, range 10.31.0.0/29, free 0, of 4, leaked 2, not released 1
 -- finds fixed-ip-leaked fixed_ips 311: address 10.31.0.1, network_id 310, allocated 0, leased 1, reserved 0, host NULL, instance_uuid NULL, instance NULL
 N (310, 'full', '10.31.0.0/29', '255.255.255.248', '10.31.0.7', 'br310', 310, FALSE, 'p1', 'netnode', NULL, 0);
 -- finds fixed-ip-not-released fixed_ips 313: address 10.31.0.5, leased 0, updated_at NULL, whose task netnode, instance_uuid u7, instance web1
