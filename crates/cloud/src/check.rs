@@ -165,4 +165,5 @@ catalogue! {
     group_membership_of_deleted_group => "group-membership-of-deleted-group",
     domain_of_deleted_instance => "domain-of-deleted-instance",
     dhcp_line_of_nobody => "dhcp-line-of-nobody",
+    dhcp_lease_of_another => "dhcp-lease-of-another",
 }

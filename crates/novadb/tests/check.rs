@@ -31,7 +31,7 @@ const OF_TWINS: [(&str, &str); 3] = [
     ("fixed-ip-twice", "SELECT COUNT(*) FROM fixed_ips WHERE address = '10.1.0.4' AND deleted = 0"),
 ];
 /// What takes hosts beside the tables.
-const OF_HOSTS: [&str; 2] = ["domain-of-deleted-instance", "dhcp-line-of-nobody"];
+const OF_HOSTS: [&str; 3] = ["domain-of-deleted-instance", "dhcp-line-of-nobody", "dhcp-lease-of-another"];
 
 fn count(url: &DatabaseUrl, sql: &'static str) -> i64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

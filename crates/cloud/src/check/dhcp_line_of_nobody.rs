@@ -71,7 +71,7 @@ fn stray(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
 }
 
 /// nova calls the file after the bridge: `networks/nova-br100.conf`. Of another's dnsmasq the tables know nothing.
-fn is_novas(server: &Dnsmasq) -> bool {
+pub(super) fn is_novas(server: &Dnsmasq) -> bool {
     let name = server.hosts_file.as_deref().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
     name.strip_prefix("nova-").and_then(|bridge| bridge.strip_suffix(".conf")).is_some()
 }
