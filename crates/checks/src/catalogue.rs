@@ -37,6 +37,7 @@ pub mod links {
     pub mod duplicate_mac;
     pub mod fdb_static_stale;
     pub mod flatif_down;
+    pub mod flatif_mtu_small;
     pub mod flatif_not_enslaved;
     pub mod flood_off_unknown_unicast;
     pub mod guest_nic_down;
@@ -233,6 +234,7 @@ catalogue! {
         vxlan_mtu_1500_inside => "vxlan-mtu-1500-inside",
         flatif_down => "flatif-down",
         flatif_not_enslaved => "flatif-not-enslaved",
+        flatif_mtu_small => "flatif-mtu-small",
         bond_half_dead => "bond-half-dead",
         uplink_down => "uplink-down",
         uplink_no_carrier => "uplink-no-carrier",

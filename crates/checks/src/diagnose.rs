@@ -22,6 +22,7 @@ use crate::dns;
 use crate::dropped;
 use crate::found::{Found, Reach};
 use crate::ladder::{self, Purpose, Rung, Symptom};
+use crate::led_out;
 use crate::limited;
 use crate::mend;
 use crate::metadata;
@@ -364,6 +365,9 @@ fn conclude(
     gaps.extend(dns::doubts(case, &rungs));
     undecided |= dns::is_untold(case, &rungs);
     gaps.extend(metadata::doubts(case, &rungs, request.symptom));
+    let led_out = led_out::doubts(case, &rungs);
+    undecided |= !led_out.is_empty();
+    gaps.extend(led_out);
     dropped::attach(case, &rungs, &mut findings);
     traced::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);

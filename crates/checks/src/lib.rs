@@ -43,6 +43,7 @@ mod ipv6;
 mod ipv6_names;
 mod ladder;
 mod lasting;
+mod led_out;
 mod left_as;
 mod limited;
 mod looked_up;

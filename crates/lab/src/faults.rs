@@ -56,6 +56,7 @@ mod ext_server_down;
 mod fdb_static_stale;
 mod fixed_ip_leaked;
 mod flatif_down;
+mod flatif_mtu_small;
 mod flatif_not_enslaved;
 mod float_address_missing;
 mod float_dnat_missing;
@@ -144,6 +145,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     uplink_no_carrier::FAULT,
     flatif_down::FAULT,
     flatif_not_enslaved::FAULT,
+    flatif_mtu_small::FAULT,
     bridge_down::FAULT,
     tap_down::FAULT,
     tap_missing::FAULT,
@@ -259,7 +261,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 104;
+const OF_ALL: usize = 105;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

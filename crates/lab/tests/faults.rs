@@ -49,6 +49,8 @@ enum Symptom {
     EitherServer,
     /// web1 reaches the external server by small packets, and by packets of full size it does not and learns nothing.
     LargeDie,
+    /// The flat network reaches web1 by small packets, and by packets of full size it does not and learns nothing.
+    LargeDieOnFlatNetwork,
     /// Two machines answer the host's question who has web1's address.
     TwoAnswer,
     /// The outside does not reach web1's port for ssh; everything else works.
@@ -71,11 +73,12 @@ enum Symptom {
     Recorded,
 }
 
-const SYMPTOMS: [(&str, Symptom); 104] = [
+const SYMPTOMS: [(&str, Symptom); 105] = [
     ("uplink-down", Symptom::NoWayOut),
     ("uplink-no-carrier", Symptom::NoWayOut),
     ("flatif-down", Symptom::FlatNetworkCut),
     ("flatif-not-enslaved", Symptom::FlatNetworkCut),
+    ("flatif-mtu-small", Symptom::LargeDieOnFlatNetwork),
     ("bridge-down", Symptom::NoWayOut),
     ("tap-down", Symptom::NoWayOut),
     ("tap-missing", Symptom::NoWayOut),
@@ -351,6 +354,12 @@ fn assert_shows(lab: &Lab, code: &str, symptom: Symptom) {
             let (answered, text) = large_ping(&web1);
             assert!(!answered && !text.contains("Frag needed"), "{code}: {text}");
         }
+        Symptom::LargeDieOnFlatNetwork => {
+            let flat = lab.netns("fab");
+            assert!(ping(&flat, WEB1).0 && ping(&web1, EXTERNAL).0, "{code}");
+            let (answered, text) = large_ping_to(&flat, WEB1);
+            assert!(!answered && !text.contains("Frag needed"), "{code}: {text}");
+        }
         Symptom::PingsDie => {
             assert!(!ping(&web1, EXTERNAL).0, "{code}");
             assert!(resolves(lab, code) && accepts_ssh(&external), "{code}");
@@ -460,7 +469,12 @@ fn gets_metadata(web1: &str) -> bool {
 
 /// One packet of 1500 octets that nobody may fragment.
 fn large_ping(ns: &str) -> (bool, String) {
-    let output = run_in(ns, &["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472", EXTERNAL]);
+    large_ping_to(ns, EXTERNAL)
+}
+
+/// The same to somebody else.
+fn large_ping_to(ns: &str, to: &str) -> (bool, String) {
+    let output = run_in(ns, &["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472", to]);
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

@@ -205,7 +205,16 @@ const ORDER: [(Met, &[&str]); 22] = [
         ],
     ),
     // A queue without room for many at once is met by TCP's first packets, which are large.
-    (Large, &["mtu-tap-small", "vlan-double-tag-or-mtu", "pmtu-blackhole", "tap-tx-queue-drops"]),
+    (
+        Large,
+        &[
+            "mtu-tap-small",
+            "flatif-mtu-small",
+            "vlan-double-tag-or-mtu",
+            "pmtu-blackhole",
+            "tap-tx-queue-drops",
+        ],
+    ),
     (Ssh, &["ssh-slow-reverse-dns"]),
     (Tracked, &["conntrack-stale-dnat", "bridge-mac-change-unnat"]),
     (

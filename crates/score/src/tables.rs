@@ -7,7 +7,7 @@
 pub type Row = (&'static str, &'static str);
 
 /// What stands on the links, and where each is found.
-pub const LINKS: [Row; 17] = [
+pub const LINKS: [Row; 18] = [
     ("guest-nic-down", "web1//eth0"),
     ("tap-down", "compute1//vnet0"),
     ("tap-missing", "compute1//vnet0"),
@@ -17,6 +17,7 @@ pub const LINKS: [Row; 17] = [
     ("bridge-down", "compute1//br100"),
     ("flatif-down", "compute1//eth1"),
     ("flatif-not-enslaved", "compute1//eth1"),
+    ("flatif-mtu-small", "compute1//eth1"),
     ("stp-forward-delay", "compute1//vnet0"),
     ("hairpin-off", "compute1//vnet0"),
     ("port-isolated", "compute1//vnet1"),

@@ -11,7 +11,9 @@
 //! ## How hopline knows
 //! The walk dies. Each rule that changed its packets and is none of nova's is taken out of the model, and the same
 //! question is walked again: without this one it is answered. Of what leaves with another source than is meant, the
-//! rules that end the way through nat POSTROUTING are taken out: without these it has the right one.
+//! rules that end the way through nat POSTROUTING are taken out: without these it has the right one. What a rule leads
+//! out of the site may be answered there: it is likely where nobody has answered for real, and a host of the site would
+//! have heard it without the rule.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each packet. `conntrack -L` lacks what is exempt from tracking; a capture behind the
@@ -39,10 +41,10 @@ use sim::World;
 
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::ladder;
+use crate::ladder::{self, Rung};
 use crate::mend::Mend;
 use crate::view::{Stopped, View};
-use crate::{nova, owner, removal, rules, source_bent};
+use crate::{led_out, nova, owner, removal, rules, source_bent};
 
 /// Tries of one diagnosis, each of which copies all facts.
 const TRIES_MAX: usize = 64;
@@ -64,7 +66,7 @@ pub fn check(view: &View) -> Vec<Found> {
         if ladder::again_by(&world, stopped.rung).is_none() {
             continue;
         }
-        for (ns, rule) in met(view, &world, &stopped) {
+        for (ns, rule) in met(view, &world, stopped.rung) {
             let is_known = found.iter().any(|(known, _)| rules::is_same(known, &rule));
             let mend = Mend::RemoveRule { machine: ns.machine.clone(), rule: rule.clone() };
             if is_known || tries == TRIES_MAX {
@@ -77,12 +79,17 @@ pub fn check(view: &View) -> Vec<Found> {
             }
         }
     }
-    found.into_iter().map(|(_, f)| f).chain(source_bent::given_another(view)).collect()
+    found
+        .into_iter()
+        .map(|(_, f)| f)
+        .chain(source_bent::given_another(view))
+        .chain(led_out::unanswered(view))
+        .collect()
 }
 
 /// The rules that changed packets on the machines of its way, nova's own left out.
-fn met<'v>(view: &View<'v>, world: &World, stopped: &Stopped<'v>) -> Vec<(&'v Netns, RuleRef)> {
-    let hops = stopped.rung.answer.paths.iter().flat_map(|path| &path.hops);
+pub(crate) fn met<'v>(view: &View<'v>, world: &World, rung: &'v Rung) -> Vec<(&'v Netns, RuleRef)> {
+    let hops = rung.answer.paths.iter().flat_map(|path| &path.hops);
     let mut way: Vec<&Netns> = hops.filter_map(|hop| view.netns_at(&hop.at)).collect();
     way.dedup_by(|a, b| std::ptr::eq(*a, *b));
     let mut met: Vec<(&Netns, RuleRef)> = Vec::new();
