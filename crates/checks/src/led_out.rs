@@ -32,10 +32,13 @@ pub(crate) fn unanswered(view: &View) -> Vec<Found> {
         for (ns, rule) in foreign_rule_bends::met(view, &world, rung) {
             let mend = Mend::RemoveRule { machine: ns.machine.clone(), rule: rule.clone() };
             let heard = || ladder::again_with(view, rung, &mend).and_then(|again| again.answer.received_by);
-            if found.iter().any(|(known, _)| rules::is_same(known, &rule)) {
+            let Some(by) = heard() else { continue };
+            if let Some((_, known)) = found.iter_mut().find(|(known, _)| rules::is_same(known, &rule)) {
+                let name = view.intent().instances.get(rung.instance).map(|instance| &instance.name);
+                let hit = &mut known.finding.instances;
+                hit.extend(name.filter(|name| !hit.contains(name)).cloned());
                 continue;
             }
-            let Some(by) = heard() else { continue };
             let mut led = finding(view, (ns, &rule), (rung, probe), &by);
             led.order = Some((nth, 0, 0));
             led.finding.exchange = exchange(rung);
@@ -145,6 +148,15 @@ mod tests {
         assert_eq!(codes(&found), ["foreign-rule-bends compute1//br100"]);
         let remedy = &found.findings[0].remedy[0];
         assert!(remedy.command.contains("-t nat -D PREROUTING -i br100 -p udp"), "{remedy:?}");
+    }
+
+    #[test]
+    fn is_told_once_for_all_whom_it_hits() {
+        let mut cloud = led();
+        cloud.probes = vec![asked(0), ProbeResult { from: "web2".to_owned(), ..asked(0) }];
+        let found = cloud.diagnose_all();
+        assert_eq!(codes(&found), ["foreign-rule-bends compute1//br100"]);
+        assert_eq!(found.findings[0].instances, ["web1", "web2"]);
     }
 
     #[test]
