@@ -248,7 +248,8 @@ fn rows(seed: u64) -> String {
              deleted) VALUES ({id}, {}, {}, NULL, {}, {}, {}, {}); \
              INSERT INTO security_group_instance_association (id, security_group_id, instance_uuid, deleted) VALUES \
              ({id}, {}, {}, {}); \
-             INSERT INTO services (id, host, \"binary\", topic, report_count, deleted) VALUES ({id}, {}, {}, 't', 0, {});",
+             INSERT INTO services (id, host, \"binary\", topic, report_count, deleted) VALUES \
+             ({id}, {}, {}, 't', 0, {});",
             dice.deleted(id),
             dice.id(4),
             dice.one(&["'tcp'", "NULL"]),
