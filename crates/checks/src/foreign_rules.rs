@@ -1,4 +1,5 @@
-//! Rules that nova did not write and at which a walk ends: one finding a rule, under the name that fits it best.
+//! Rules that nova did not write and at which a walk ends, and policies, which nova never sets: one finding a rule or
+//! policy, under the name that fits it best.
 
 use model::Netns;
 use model::finding::Confidence;
@@ -14,7 +15,7 @@ use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
 use crate::overlays;
-use crate::owner;
+use crate::owner::{self, Owner};
 use crate::purpose::Part;
 use crate::removal;
 use crate::rules;
@@ -50,9 +51,11 @@ impl Guise {
     }
 
     /// As the end of a summary.
-    fn said(self) -> &'static str {
+    fn said(self, rule: &RuleRef) -> &'static str {
         match self {
+            Guise::Plain if rule.number == 0 => "which nova does not set",
             Guise::Plain => "which nova did not write",
+            Guise::Bridged if rule.number == 0 => "a policy of the bridge, which iptables does not show",
             Guise::Bridged => "a rule of the bridge, which iptables does not show",
             Guise::OtherTable => "a table that iptables does not show",
             Guise::Legacy => "in legacy tables, which iptables does not show",
@@ -66,7 +69,7 @@ impl Guise {
 pub(crate) fn found(view: &View, guise: Guise) -> Vec<Found> {
     let mut found: Vec<(RuleRef, Found)> = Vec::new();
     for stopped in view.stops() {
-        let Stop::Rule(rule) = stopped.stop else { continue };
+        let (Stop::Rule(rule) | Stop::Policy(rule)) = stopped.stop else { continue };
         let place = &stopped.hop.at;
         let known = found.iter().any(|(r, f)| rules::is_same(r, rule) && f.finding.hop.host == place.host);
         let Some(ns) = view.netns_at(place) else { continue };
@@ -79,7 +82,7 @@ pub(crate) fn found(view: &View, guise: Guise) -> Vec<Found> {
 }
 
 /// It is nova's, or what it stops has a name of its own: DHCP alone, names, an instance with an address or a MAC of its
-/// own choice; or it stands inside an instance.
+/// own choice, all that a policy keeps from being routed; or it stands inside an instance.
 fn is_named<'v>(view: &View<'v>, ns: &Netns, stopped: &Stopped<'v>, rule: &RuleRef) -> bool {
     ns.instance
         || nova::wrote(rule)
@@ -90,6 +93,24 @@ fn is_named<'v>(view: &View<'v>, ns: &Netns, stopped: &Stopped<'v>, rule: &RuleR
         || dns_port53_blocked::blocking(ns, stopped).is_some()
         || ssh_slow_reverse_dns::waits(stopped)
         || antispoof_mac::forged(view, stopped).is_some()
+        || is_routings(stopped)
+}
+
+/// A policy at the hook of what is forwarded, but for the bridge's own.
+pub(crate) fn is_routings(stopped: &Stopped) -> bool {
+    let Stop::Policy(policy) = stopped.stop else { return false };
+    policy.hook == Hook::Forward && !is_bridges(policy)
+}
+
+/// It is of ebtables, or of nftables' family bridge.
+fn is_bridges(rule: &RuleRef) -> bool {
+    match rule.dialect {
+        Dialect::EbtablesLegacy | Dialect::EbtablesNft => true,
+        Dialect::Nft => rule.family == Family::Bridge,
+        Dialect::IptablesLegacy | Dialect::IptablesNft | Dialect::ArptablesLegacy | Dialect::ArptablesNft => {
+            false
+        }
+    }
 }
 
 fn of(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> Guise {
@@ -108,15 +129,18 @@ pub(crate) fn code_by_table(ns: &Netns, rule: &RuleRef) -> &'static str {
 }
 
 fn by_table(ns: &Netns, rule: &RuleRef) -> Guise {
+    if is_bridges(rule) {
+        return Guise::Bridged;
+    }
     let is_nft = |dialect| dialect == Dialect::IptablesNft;
     match rule.dialect {
-        Dialect::EbtablesLegacy | Dialect::EbtablesNft => Guise::Bridged,
-        Dialect::Nft if rule.family == Family::Bridge => Guise::Bridged,
         Dialect::Nft if has_iptables_at(ns, rule.hook, |_| true) => Guise::OtherTable,
         Dialect::IptablesLegacy if has_iptables_at(ns, rule.hook, is_nft) => Guise::Legacy,
         Dialect::Nft
         | Dialect::IptablesLegacy
         | Dialect::IptablesNft
+        | Dialect::EbtablesLegacy
+        | Dialect::EbtablesNft
         | Dialect::ArptablesLegacy
         | Dialect::ArptablesNft => Guise::Plain,
     }
@@ -153,30 +177,51 @@ fn goes_to_an_instance(stopped: &Stopped) -> bool {
 }
 
 fn finding(view: &View, ns: &Netns, stopped: Stopped, rule: &RuleRef, guise: Guise) -> Found {
-    let owner = owner::of(ns, rule);
     let place = &stopped.hop.at;
+    let machine = place.host.clone();
+    let (owner, remedy, mend) = if matches!(stopped.stop, Stop::Policy(_)) {
+        (
+            owner::of_policy(ns, rule),
+            removal::of_policy(ns, rule),
+            Mend::AcceptPolicy { machine, rule: rule.clone() },
+        )
+    } else {
+        (owner::of(ns, rule), removal::of(ns, rule), Mend::RemoveRule { machine, rule: rule.clone() })
+    };
     let fault = Fault {
         code: guise.code(),
         hop: place.clone(),
         summary: format!(
-            "what {} sends to {} dies on {}: rule {} of {} in {} {}, {}",
+            "what {} sends to {} dies on {}: {} of {} in {} {}, {}",
             stopped.rung.from,
             stopped.rung.to,
             place.host,
-            rule.number,
+            numbered(rule),
             rule.chain(),
             rule.family.name(),
             rule.table,
-            guise.said()
+            guise.said(rule)
         ),
-        cause: format!("`{}` matches, {}", rule.text, owner.wrote()),
+        cause: cause(rule, owner),
         confidence: Confidence::Proven,
         evidence: evidence::stopping(view, ns, &stopped, rule),
         owner: owner.name(),
-        remedy: vec![removal::of(ns, rule)],
+        remedy: vec![remedy],
         instances: rules::victims(view, &stopped),
         stopped: Some(stopped),
-        mend: vec![Mend::RemoveRule { machine: place.host.clone(), rule: rule.clone() }],
+        mend: vec![mend],
     };
     fault.found()
+}
+
+/// A policy is nobody's rule, and has number 0.
+fn numbered(rule: &RuleRef) -> String {
+    if rule.number == 0 { "the policy".to_owned() } else { format!("rule {}", rule.number) }
+}
+
+fn cause(rule: &RuleRef, owner: Owner) -> String {
+    if rule.number == 0 {
+        return format!("no rule of {} accepts it, and its policy drops it, {}", rule.chain(), owner.set());
+    }
+    format!("`{}` matches, {}", rule.text, owner.wrote())
 }

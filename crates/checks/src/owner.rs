@@ -6,7 +6,7 @@
 //! ufw `ufw-framework`(8), pve-firewall `Firewall.pm`.
 
 use model::Netns;
-use model::netfilter::Dialect;
+use model::netfilter::{Action, Dialect, NfRule};
 use model::path::RuleRef;
 
 use crate::nova::{self, shape};
@@ -67,10 +67,19 @@ impl Owner {
         }
     }
 
-    /// `put in by hand`, `written by docker`.
+    /// Of a rule: `put in by hand`, `written by docker`.
     pub(crate) fn wrote(self) -> String {
+        self.did("put in", "written")
+    }
+
+    /// Of a policy: `set by hand`, `set by ufw`.
+    pub(crate) fn set(self) -> String {
+        self.did("set", "set")
+    }
+
+    fn did(self, by_hand: &str, by_program: &str) -> String {
         match self {
-            Owner::ByHand => "put in by hand".to_owned(),
+            Owner::ByHand => format!("{by_hand} by hand"),
             Owner::NovaNetwork
             | Owner::NovaCompute
             | Owner::NovaApi
@@ -86,9 +95,18 @@ impl Owner {
             | Owner::Kubernetes
             | Owner::Calico
             | Owner::Fail2ban
-            | Owner::Proxmox => format!("written by {}", self.name()),
+            | Owner::Proxmox => format!("{by_program} by {}", self.name()),
         }
     }
+}
+
+/// Who set a policy that was met: whose table it is, or ufw, which sets those of the built-in chains where its own hang
+/// (`ufw default deny`). Neither nova nor libvirt nor firewalld touches them.
+pub(crate) fn of_policy(ns: &Netns, policy: &RuleRef) -> Owner {
+    let by_table = if policy.dialect == Dialect::Nft { of_table(&policy.table) } else { None };
+    let calls_ufws = |rule: &NfRule| matches!(&rule.action, Action::Jump(to) if of_chain(policy.dialect, to) == Some(Owner::Ufw));
+    let by_calls = || rules::chain(ns, policy).filter(|chain| chain.rules.iter().any(calls_ufws));
+    by_table.or_else(|| by_calls().map(|_| Owner::Ufw)).unwrap_or(Owner::ByHand)
 }
 
 /// Who wrote a rule that was met.
@@ -395,6 +413,23 @@ mod tests {
         }
         let jump = owner_of(Dialect::Nft, "filter", "FORWARD", "counter jump DOCKER-FORWARD");
         assert_eq!(jump, Owner::Docker);
+    }
+
+    #[test]
+    fn a_policy_is_the_table_s_owner_s_or_ufw_s_where_its_chains_hang() {
+        let mut cloud = healthy();
+        let policy = RuleRef {
+            hook: Hook::Input,
+            number: 0,
+            ..reference(Dialect::IptablesNft, "filter", "INPUT", "-P INPUT DROP")
+        };
+        assert_eq!(of_policy(cloud.netns("compute1"), &policy), Owner::ByHand);
+        let native = RuleRef { dialect: Dialect::Nft, table: "firewalld".to_owned(), ..policy.clone() };
+        assert_eq!(of_policy(cloud.netns("compute1"), &native), Owner::Firewalld);
+        let mut call = drops("-A INPUT -j ufw-before-input", Vec::new());
+        call.action = Action::Jump("ufw-before-input".to_owned());
+        cloud.chain("compute1", "filter", "INPUT").rules.push(call);
+        assert_eq!(of_policy(cloud.netns("compute1"), &policy), Owner::Ufw);
     }
 
     #[test]

@@ -93,18 +93,11 @@ fn story(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> Option<S
         return shut_out(view, ns, stopped, rule);
     }
     if matches!(stopped.stop, Stop::Policy(_)) {
-        let edit = rule.dialect.edit_command(rule.family);
-        let policy = |to: &str| format!("{edit} -P {} {to}", rule.chain());
         return Some(Story {
             cause: format!("no rule of {} accepts the OFFER, and its policy drops it", rule.chain()),
             owner: "operator",
             evidence: None,
-            remedy: vec![evidence::remedy(
-                ns,
-                &policy("ACCEPT"),
-                &policy("DROP"),
-                "lets everything out that no rule drops",
-            )],
+            remedy: vec![removal::of_policy(ns, rule)],
             mend: vec![Mend::AcceptPolicy { machine: ns.machine.clone(), rule: rule.clone() }],
         });
     }

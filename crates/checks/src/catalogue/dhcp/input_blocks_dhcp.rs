@@ -60,16 +60,9 @@ fn blocked(view: &View, stopped: Stopped, rule: &RuleRef) -> Option<Found> {
     let ns = view.snapshot().main_netns(&place.host)?;
     let is_policy = matches!(stopped.stop, Stop::Policy(_));
     let (cause, owner, remedy, mend) = if is_policy {
-        let edit = rule.dialect.edit_command(rule.family);
-        let policy = |to: &str| format!("{edit} -P {} {to}", rule.chain());
         let remedy = vec![
             restart::network(view, &place.host, "writes nova's accepts of DHCP and DNS again"),
-            evidence::remedy(
-                ns,
-                &policy("ACCEPT"),
-                &policy("DROP"),
-                "opens the host to everything that no rule drops",
-            ),
+            removal::of_policy(ns, rule),
         ];
         let cause = format!("no rule of {} accepts udp/67, and its policy drops it", rule.chain());
         (cause, "nova-network", remedy, drift::opened(view, ns, "nova-network-INPUT", rule))
@@ -126,7 +119,7 @@ mod tests {
         let mut cloud = healthy();
         cloud.chain("compute1", "filter", "INPUT").base.as_mut().unwrap().policy = Policy::Drop;
         // nova's accepts stand; what dnsmasq is answered from outside has none.
-        assert_eq!(codes(&cloud.diagnose("web1")), ["lost-at-hop compute1//eth0"]);
+        assert_eq!(codes(&cloud.diagnose("web1")), ["foreign-rule-drop compute1//eth0"]);
         for chain in ["nova-network-INPUT", "nova-compute-INPUT"] {
             cloud.chain("compute1", "filter", chain).rules.clear();
         }

@@ -28,11 +28,11 @@
 
 use model::Netns;
 use model::finding::Confidence;
-use model::netfilter::Hook;
 use model::path::{RuleRef, Stop};
 
 use crate::drift;
 use crate::evidence;
+use crate::foreign_rules;
 use crate::found::{Fault, Found};
 use crate::mend::Mend;
 use crate::nova;
@@ -58,7 +58,8 @@ pub fn check(view: &View) -> Vec<Found> {
 /// The policy that a walk from port to port ended at, where no routed packet ends there.
 pub(crate) fn only_bridged<'v>(view: &View<'v>, stopped: &Stopped<'v>) -> Option<(&'v Netns, &'v RuleRef)> {
     let Stop::Policy(policy) = stopped.stop else { return None };
-    let ns = view.snapshot().main_netns(&stopped.hop.at.host).filter(|_| policy.hook == Hook::Forward)?;
+    let is_it = foreign_rules::is_routings(stopped);
+    let ns = view.snapshot().main_netns(&stopped.hop.at.host).filter(|_| is_it)?;
     let is_port = |s: &Stopped| ns.link_named(&s.hop.at.device).is_some_and(|link| link.master.is_some());
     let mut same =
         view.stops().filter(|s| s.hop.at.host == ns.machine && rules::is_same_stop(s.stop, stopped.stop));

@@ -1,15 +1,20 @@
 //! # foreign-rule-drop
 //!
-//! A rule that nova did not write drops or rejects the packet.
+//! A rule that nova did not write drops or rejects the packet, or a policy does, which nova never sets.
 //!
 //! ## What it means
 //! Somebody, or some other program, put a rule in the way: by hand, Docker, firewalld, a hardening
 //! script. Which rule it is, is said: table, chains that lead to it, number,
 //! text and counter; who wrote it, and whether it goes away by itself.
 //!
+//! Or somebody closed a chain (`iptables -P INPUT DROP`): nova puts its rules in for what its own services hear, for
+//! DHCP and names, and leaves the policies as they are, ACCEPT. What it has no rule for, the host's own pings, answers
+//! from its resolvers, ssh, dies then, too.
+//!
 //! ## How hopline knows
 //! The walk through every table of both back ends ended at that rule, and it is none of the shapes
-//! that nova writes into its own chains. Where the tool that an operator would look with shows only
+//! that nova writes into its own chains; or no rule decided, and the policy of INPUT, OUTPUT or another chain that
+//! nothing is forwarded by dropped the packet. Where the tool that an operator would look with shows only
 //! rules that let the packet pass, that is said too. What takes what a limit before it has no room for
 //! (`limit rate 1/minute accept`, then `drop`, or a policy) is told where the kernel's trace, its word of what it
 //! drops or the rule's own counter shows that it took packets of ours; not where pings alone are limited, and a usual
@@ -21,16 +26,17 @@
 //!
 //! ## Nearest look-alikes
 //! * `sg-missing-icmp`: nova's own fallback drops, which is policy.
-//! * `forward-policy-drop-no-accept`: no rule, the policy.
+//! * `forward-policy-drop-no-accept`: the policy of FORWARD, which nova's accepts would come before.
 //! * `dns-port53-blocked`: the rule takes what instances ask their resolver, and nothing else.
 //! * `ebtables-drop`, `nft-other-priority`, `iptables-legacy-hidden`: the tool that one looks with does not show the
 //!   rule.
 //! * `rule-order-wrong`: it takes what the security groups let in, and stands above them.
-//! * `input-blocks-dhcp`, `dhcp-reply-lost`: it names DHCP's ports, and stops nothing else.
+//! * `input-blocks-dhcp`, `dhcp-reply-lost`: it names DHCP's ports, or is a policy, and stops nothing else.
 //!
 //! ## Fix
 //! Delete the rule. One in a built-in chain survives every restart of nova's services; one in a chain
-//! of nova's lasts until that service next writes its rules. Undo: insert it again.
+//! of nova's lasts until that service next writes its rules. Undo: insert it again. Of a policy: `iptables -P INPUT
+//! ACCEPT`, `nft chain inet filter input '{ policy accept; }'`. Undo: the same with DROP.
 //!
 //! ## References
 //! iptables-save(8); nft(8); nova `linux_net.py` `IptablesManager`.
@@ -46,7 +52,8 @@ pub fn check(view: &View) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
-    use model::netfilter::{Action, RejectWith};
+    use model::finding::Confidence;
+    use model::netfilter::{Action, Dialect, Family, Policy, RejectWith};
 
     use crate::fixture::{broken, codes, drops, from, healthy, lacks, to};
 
@@ -78,6 +85,60 @@ mod tests {
         let rule = &mut cloud.chain("compute1", "filter", "FORWARD").rules[0];
         rule.action = Action::Reject(RejectWith::Icmp(3));
         assert_eq!(codes(&cloud.diagnose("web1")), ["foreign-rule-drop compute1//br100"]);
+    }
+
+    #[test]
+    fn fires_on_a_policy_that_keeps_from_the_host_what_nova_has_no_rule_for() {
+        for (chain, direction) in [("INPUT", "compute1//eth0"), ("OUTPUT", "compute1//eth0")] {
+            let mut cloud = healthy();
+            cloud.chain("compute1", "filter", chain).base.as_mut().unwrap().policy = Policy::Drop;
+            let told = cloud.diagnose("web1");
+            assert_eq!(codes(&told), [format!("foreign-rule-drop {direction}")]);
+            let finding = &told.findings[0];
+            assert_eq!((finding.confidence, finding.owner.as_str()), (Confidence::Proven, "operator"));
+            let cause = format!("no rule of {chain} accepts it, and its policy drops it, set by hand");
+            assert_eq!(finding.cause, cause);
+            let mend = &finding.remedy[0];
+            assert!(mend.command.ends_with(&format!("iptables -P {chain} ACCEPT")), "{mend:?}");
+            assert!(mend.undo.ends_with(&format!("iptables -P {chain} DROP")), "{mend:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_of_another_back_end_or_of_the_bridge_has_its_name_and_its_command() {
+        for (dialect, family, code, command) in [
+            (
+                Dialect::Nft,
+                Family::Inet,
+                "foreign-rule-drop",
+                "nft chain inet filter INPUT '{ policy accept; }'",
+            ),
+            (Dialect::IptablesLegacy, Family::Ip, "foreign-rule-drop", "iptables-legacy -P INPUT ACCEPT"),
+        ] {
+            let mut cloud = healthy();
+            for table in &mut cloud.netns("compute1").ruleset.tables {
+                table.dialect = dialect;
+                table.family = family;
+            }
+            let tables = &mut cloud.netns("compute1").ruleset.tables;
+            let chains = tables.iter_mut().filter(|t| t.name == "filter").flat_map(|t| &mut t.chains);
+            let input = chains.filter(|chain| chain.name == "INPUT");
+            input.for_each(|chain| chain.base.as_mut().unwrap().policy = Policy::Drop);
+            let told = cloud.diagnose("web1");
+            let found = told.findings.iter().find(|f| f.code == code);
+            assert!(found.is_some_and(|f| f.remedy[0].command.ends_with(command)), "{:?}", told.findings);
+        }
+    }
+
+    #[test]
+    fn stays_silent_on_a_policy_that_a_rule_of_somebodys_comes_before() {
+        let mut cloud = healthy();
+        let input = cloud.chain("compute1", "filter", "INPUT");
+        input.base.as_mut().unwrap().policy = Policy::Drop;
+        let mut accept = drops("-A INPUT -j ACCEPT", Vec::new());
+        accept.action = Action::Accept;
+        input.rules.push(accept);
+        assert_eq!(codes(&cloud.diagnose("web1")), Vec::<String>::new());
     }
 
     #[test]

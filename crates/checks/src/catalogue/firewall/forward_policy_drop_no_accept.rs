@@ -26,13 +26,14 @@
 //! OpenStack Operations Guide, "Network Troubleshooting" (iptables); moby/moby#39439.
 
 use model::finding::Confidence;
-use model::netfilter::Hook;
 use model::path::Stop;
 
 use super::br_netfilter_docker_drop;
 use crate::drift;
 use crate::evidence;
+use crate::foreign_rules;
 use crate::found::{Fault, Found};
+use crate::removal;
 use crate::restart;
 use crate::view::View;
 
@@ -43,12 +44,11 @@ pub fn check(view: &View) -> Vec<Found> {
         let Stop::Policy(rule) = stopped.stop else { continue };
         let place = &stopped.hop.at;
         let main = view.snapshot().main_netns(&place.host);
-        let (Hook::Forward, Some(ns)) = (rule.hook, main) else { continue };
+        let (true, Some(ns)) = (foreign_rules::is_routings(&stopped), main) else { continue };
         let is_bridges = br_netfilter_docker_drop::only_bridged(view, &stopped).is_some();
         if is_bridges || found.iter().any(|f| f.finding.hop.host == place.host) {
             continue;
         }
-        let edit = rule.dialect.edit_command(rule.family);
         let fault = Fault {
             code: "forward-policy-drop-no-accept",
             hop: place.clone(),
@@ -63,12 +63,7 @@ pub fn check(view: &View) -> Vec<Found> {
             owner: "nova-network",
             remedy: vec![
                 restart::network(view, &place.host, "writes nova's accept rules again"),
-                evidence::remedy(
-                    ns,
-                    &format!("{edit} -P {} ACCEPT", rule.chain()),
-                    &format!("{edit} -P {} DROP", rule.chain()),
-                    "opens forwarding to everything that no rule drops",
-                ),
+                removal::of_policy(ns, rule),
             ],
             instances: view.instances_on(&place.host),
             stopped: Some(stopped),
