@@ -179,14 +179,10 @@ fn goes_to_an_instance(stopped: &Stopped) -> bool {
 fn finding(view: &View, ns: &Netns, stopped: Stopped, rule: &RuleRef, guise: Guise) -> Found {
     let place = &stopped.hop.at;
     let machine = place.host.clone();
-    let (owner, remedy, mend) = if matches!(stopped.stop, Stop::Policy(_)) {
-        (
-            owner::of_policy(ns, rule),
-            removal::of_policy(ns, rule),
-            Mend::AcceptPolicy { machine, rule: rule.clone() },
-        )
+    let (owner, mend) = if matches!(stopped.stop, Stop::Policy(_)) {
+        (owner::of_policy(ns, rule), Mend::AcceptPolicy { machine, rule: rule.clone() })
     } else {
-        (owner::of(ns, rule), removal::of(ns, rule), Mend::RemoveRule { machine, rule: rule.clone() })
+        (owner::of(ns, rule), Mend::RemoveRule { machine, rule: rule.clone() })
     };
     let fault = Fault {
         code: guise.code(),
@@ -196,7 +192,7 @@ fn finding(view: &View, ns: &Netns, stopped: Stopped, rule: &RuleRef, guise: Gui
             stopped.rung.from,
             stopped.rung.to,
             place.host,
-            numbered(rule),
+            rules::numbered(rule),
             rule.chain(),
             rule.family.name(),
             rule.table,
@@ -206,17 +202,12 @@ fn finding(view: &View, ns: &Netns, stopped: Stopped, rule: &RuleRef, guise: Gui
         confidence: Confidence::Proven,
         evidence: evidence::stopping(view, ns, &stopped, rule),
         owner: owner.name(),
-        remedy: vec![remedy],
+        remedy: vec![removal::of(ns, rule)],
         instances: rules::victims(view, &stopped),
         stopped: Some(stopped),
         mend: vec![mend],
     };
     fault.found()
-}
-
-/// A policy is nobody's rule, and has number 0.
-fn numbered(rule: &RuleRef) -> String {
-    if rule.number == 0 { "the policy".to_owned() } else { format!("rule {}", rule.number) }
 }
 
 fn cause(rule: &RuleRef, owner: Owner) -> String {

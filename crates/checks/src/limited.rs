@@ -213,7 +213,8 @@ fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> F
     let asked = case.probes.iter().filter(|probe| is_probe_of(probe, rung)).map(said::evidence);
     let instance = case.intent.instances.get(rung.instance).map_or("", |instance| &instance.name);
     let wrote = ns.map_or_else(String::new, |ns| format!(", {}", owner::of(ns, rule).wrote()));
-    let (who, of) = (name(rule), format!("{} in {} {}", rule.chain(), rule.family.name(), rule.table));
+    let (who, of) =
+        (rules::numbered(rule), format!("{} in {} {}", rule.chain(), rule.family.name(), rule.table));
     let finding = Finding {
         code: ns.map_or("foreign-rule-drop", |ns| foreign_rules::code_by_table(ns, rule)).to_owned(),
         hop: at.clone(),
@@ -249,10 +250,6 @@ fn what(rung: &Rung, direction: Direction, exchange: Exchange) -> String {
         }
         Direction::Request | Direction::Both => format!("what {from} sends to {to}"),
     }
-}
-
-fn name(rule: &RuleRef) -> String {
-    if rule.number == 0 { "the policy".to_owned() } else { format!("rule {}", rule.number) }
 }
 
 #[cfg(test)]

@@ -73,25 +73,6 @@ fn deleted(ns: &Netns, rule: &RuleRef) -> Remedy {
     }
 }
 
-/// Lets pass what no rule of a base chain decides. What it was before is `drop`: nothing else stops a packet.
-pub(crate) fn of_policy(ns: &Netns, policy: &RuleRef) -> Remedy {
-    let (chain, table, family) = (typed(policy.chain()), typed(&policy.table), policy.family);
-    let set = |to: &str| match policy.dialect {
-        Dialect::Nft => format!("nft chain {} {table} {chain} '{{ policy {to}; }}'", family.name()),
-        Dialect::IptablesLegacy
-        | Dialect::IptablesNft
-        | Dialect::EbtablesLegacy
-        | Dialect::EbtablesNft
-        | Dialect::ArptablesLegacy
-        | Dialect::ArptablesNft => {
-            let edit = policy.dialect.edit_command(family);
-            let of_table = if table == "filter" { String::new() } else { format!("-t {table} ") };
-            format!("{edit} {of_table}-P {chain} {}", to.to_uppercase())
-        }
-    };
-    evidence::remedy(ns, &set("accept"), &set("drop"), "lets everything pass that no rule drops")
-}
-
 /// A shell reads nothing into it but words.
 fn is_plain(text: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || " /._-+:,=@%{}[]^".contains(c);

@@ -44,6 +44,11 @@ pub(crate) fn reference(table: &Table, chain: &Chain, rule: &NfRule, number: u32
     })
 }
 
+/// As it is told: a policy is nobody's rule, and has number 0.
+pub(crate) fn numbered(rule: &RuleRef) -> String {
+    if rule.number == 0 { "the policy".to_owned() } else { format!("rule {}", rule.number) }
+}
+
 /// The same rule, whatever chains led to it.
 pub(crate) fn is_same(a: &RuleRef, b: &RuleRef) -> bool {
     (a.dialect, a.family, &a.table, a.chain(), a.number)

@@ -97,7 +97,7 @@ fn story(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> Option<S
             cause: format!("no rule of {} accepts the OFFER, and its policy drops it", rule.chain()),
             owner: "operator",
             evidence: None,
-            remedy: vec![removal::of_policy(ns, rule)],
+            remedy: vec![removal::of(ns, rule)],
             mend: vec![Mend::AcceptPolicy { machine: ns.machine.clone(), rule: rule.clone() }],
         });
     }

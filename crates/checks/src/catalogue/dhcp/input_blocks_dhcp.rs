@@ -62,7 +62,7 @@ fn blocked(view: &View, stopped: Stopped, rule: &RuleRef) -> Option<Found> {
     let (cause, owner, remedy, mend) = if is_policy {
         let remedy = vec![
             restart::network(view, &place.host, "writes nova's accepts of DHCP and DNS again"),
-            removal::of_policy(ns, rule),
+            removal::of(ns, rule),
         ];
         let cause = format!("no rule of {} accepts udp/67, and its policy drops it", rule.chain());
         (cause, "nova-network", remedy, drift::opened(view, ns, "nova-network-INPUT", rule))

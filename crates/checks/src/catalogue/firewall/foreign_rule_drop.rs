@@ -36,7 +36,7 @@
 //! ## Fix
 //! Delete the rule. One in a built-in chain survives every restart of nova's services; one in a chain
 //! of nova's lasts until that service next writes its rules. Undo: insert it again. Of a policy: `iptables -P INPUT
-//! ACCEPT`, `nft chain inet filter input '{ policy accept; }'`. Undo: the same with DROP.
+//! ACCEPT`, `nft 'chain inet filter input { policy accept ; }'`. Undo: the same with DROP.
 //!
 //! ## References
 //! iptables-save(8); nft(8); nova `linux_net.py` `IptablesManager`.
@@ -99,8 +99,8 @@ mod tests {
             let cause = format!("no rule of {chain} accepts it, and its policy drops it, set by hand");
             assert_eq!(finding.cause, cause);
             let mend = &finding.remedy[0];
-            assert!(mend.command.ends_with(&format!("iptables -P {chain} ACCEPT")), "{mend:?}");
-            assert!(mend.undo.ends_with(&format!("iptables -P {chain} DROP")), "{mend:?}");
+            assert!(mend.command.ends_with(&format!("iptables -t filter -P {chain} ACCEPT")), "{mend:?}");
+            assert!(mend.undo.ends_with(&format!("iptables -t filter -P {chain} DROP")), "{mend:?}");
         }
     }
 
@@ -111,9 +111,14 @@ mod tests {
                 Dialect::Nft,
                 Family::Inet,
                 "foreign-rule-drop",
-                "nft chain inet filter INPUT '{ policy accept; }'",
+                "nft 'chain inet filter INPUT { policy accept ; }'",
             ),
-            (Dialect::IptablesLegacy, Family::Ip, "foreign-rule-drop", "iptables-legacy -P INPUT ACCEPT"),
+            (
+                Dialect::IptablesLegacy,
+                Family::Ip,
+                "foreign-rule-drop",
+                "iptables-legacy -t filter -P INPUT ACCEPT",
+            ),
         ] {
             let mut cloud = healthy();
             for table in &mut cloud.netns("compute1").ruleset.tables {

@@ -63,7 +63,7 @@ pub fn check(view: &View) -> Vec<Found> {
             owner: "nova-network",
             remedy: vec![
                 restart::network(view, &place.host, "writes nova's accept rules again"),
-                removal::of_policy(ns, rule),
+                removal::of(ns, rule),
             ],
             instances: view.instances_on(&place.host),
             stopped: Some(stopped),
