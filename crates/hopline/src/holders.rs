@@ -50,7 +50,7 @@ pub(crate) struct Question<'a> {
     is_own: bool,
 }
 
-/// The fixed and floating addresses of these instances, their gateways', and then their IPv6 addresses: each once. What
+/// The fixed and floating addresses of these instances, their gateways', those that a host's own way out goes by, and then their IPv6 addresses: each once. What
 /// is better not asked is a gap.
 pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, asked: &Asked) -> Vec<Question<'a>> {
     let (mut gaps, mut unasked) = (Vec::new(), Vec::new());
@@ -78,6 +78,7 @@ pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, asked: &Asked) -> Vec<
         }
         of_it.extend(gateway(site, facts, instance, vif));
         of_it.extend(floating(site, facts, instance, vif));
+        of_it.extend(next_hops(site, facts, instance));
         questions.extend(of_it.into_iter().filter(|one| seen.insert((one.host.name.clone(), one.address))));
     }
     questions.extend(over_ipv6.into_iter().filter(|one| seen.insert((one.host.name.clone(), one.address))));
@@ -184,6 +185,18 @@ fn floating<'a>(site: &'a Site, facts: &Facts, instance: &Instance, vif: &Vif) -
     let servers = facts.intent.servers_of(instance);
     let of_it = |address| servers.iter().find_map(|server| carried(site, facts, server, address));
     vif.floating.iter().filter_map(|floating| of_it(floating.address)).collect()
+}
+
+/// The routers of its gateways' hosts, where those take them to be somewhere because somebody said so: what was learned
+/// is what they answered.
+fn next_hops<'a>(site: &'a Site, facts: &Facts, instance: &Instance) -> Vec<Question<'a>> {
+    let by_hand = |server: &str| {
+        let (host, ns) = host(site, facts, server)?;
+        let next = checks::next_hop(ns).filter(|next| next.entry.state.is_by_hand() && next.link.admin_up)?;
+        let (link, address) = (next.link.name.clone(), next.ip.into());
+        Some(Question { host, link, address, source: None, right: Some(next.mac), is_own: false })
+    };
+    facts.intent.servers_of(instance).into_iter().filter_map(by_hand).collect()
 }
 
 /// An address of a host's own, asked for on the link that carries it.

@@ -1,19 +1,21 @@
 //! # host-neigh-wrong
 //!
-//! The host takes an instance to be at a MAC that the instance has not got.
+//! The host takes an instance, or its own gateway, to be at a MAC that is another's or nobody's.
 //!
 //! ## What it means
 //! What the instance's gateway sends to it, its own packets and those that it routes, goes to a station that is not
 //! the instance: the instance is heard, and gets nothing. An entry that somebody set (`nud permanent`) stays for ever;
 //! one that was learned from a wrong answer stays as long as something confirms it. Entries are set by hand during a
-//! migration, or by a monitoring that pins them, and outlive the instance that had the address before.
+//! migration, or by a monitoring that pins them, and outlive the instance that had the address before. Of the host's own
+//! gateway, it is all that leaves the host that is lost: an entry that was pinned outlives the router.
 //!
 //! ## How hopline knows
 //! The host's neighbour entry on the instances' bridge has another MAC for the instance's fixed address than the
 //! records have, and what is sent there dies of it, by the walk or for real; or, where nothing was asked, it is set
 //! by hand or was confirmed a moment ago. It is not told where that MAC answers for the address, nor where it is
 //! another NIC's of the instance, or is heard behind its tap, nor where anything of the instance's comes back through
-//! the host.
+//! the host. Of the gateway of its default route: whoever answers ARP for it, or, where nobody was asked, the machine of
+//! the site that carries the address, has another MAC, and nothing that goes there is answered.
 //!
 //! ## What it looks like
 //! `ip neigh show dev br100`: `10.0.2.24 lladdr 02:00:00:00:00:01 PERMANENT`, and `virsh domiflist` has another MAC. On
@@ -44,12 +46,15 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::Rung;
 use crate::mend::{Entry, Mend};
+use crate::next_hop_entry;
 use crate::restart::typed;
 use crate::view::{Seat, Stopped, View, is_misled};
 
-/// Looks at what the hosts of the instances, and their gateways, hold for the fixed addresses: one finding an entry.
+/// Looks at what the hosts of the instances, and their gateways, hold for the fixed addresses, and for their own next
+/// hop: one finding an entry.
 pub fn check(view: &View) -> Vec<Found> {
-    view.vifs().flat_map(|seat| of_seat(view, &seat)).collect()
+    let of_instances = view.vifs().flat_map(|seat| of_seat(view, &seat));
+    of_instances.chain(next_hop_entry::wrong(view)).collect()
 }
 
 fn of_seat<'v>(view: &View<'v>, seat: &Seat<'v>) -> Vec<Found> {
@@ -183,13 +188,13 @@ fn is_borne(seat: &Seat, at: &Place, rung: &Rung) -> bool {
 }
 
 /// The host's own stack looks a neighbour up there: what is only bridged goes by no entry of its.
-fn passes(path: &Path, at: &Place) -> bool {
+pub(crate) fn passes(path: &Path, at: &Place) -> bool {
     let is_there = |hop: &Hop| hop.at.stage == Stage::Neighbour && hop.at.same_device(at);
     path.exchange != Exchange::Arp && path.hops.iter().any(is_there)
 }
 
 /// Who answered for the address.
-fn answer(view: &View, held: &Holders, right: Mac) -> Evidence {
+pub(crate) fn answer(view: &View, held: &Holders, right: Mac) -> Evidence {
     let command = format!("arping -D -c 2 -I {} {}", typed(&held.link), held.address);
     let ns = view.snapshot().main_netns(&held.machine);
     let source = ns.map_or_else(|| command.clone(), |ns| evidence::within(ns, &command));
@@ -204,7 +209,7 @@ fn answer(view: &View, held: &Holders, right: Mac) -> Evidence {
 }
 
 /// As `ip neigh replace` is told it.
-fn nud(entry: &Neighbour) -> &'static str {
+pub(crate) fn nud(entry: &Neighbour) -> &'static str {
     match entry.state {
         NeighbourState::Permanent => "permanent",
         NeighbourState::Noarp => "noarp",
