@@ -74,6 +74,7 @@ pub mod routing {
     pub mod blackhole_route;
     pub mod default_route_missing;
     pub mod default_route_wrong_gw;
+    pub mod gateway_address_missing;
     pub mod host_neigh_wrong;
     pub mod host_subnet_overlap;
     pub mod ip_forward_0;
@@ -246,6 +247,7 @@ catalogue! {
     routing {
         arp_ignore => "arp-ignore",
         neigh_table_overflow => "neigh-table-overflow",
+        gateway_address_missing => "gateway-address-missing",
         host_neigh_wrong => "host-neigh-wrong",
         ip_forward_0 => "ip-forward-0",
         default_route_missing => "default-route-missing",

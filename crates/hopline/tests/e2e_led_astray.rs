@@ -1,4 +1,5 @@
-//! What wrong neighbour and FDB entries do to an instance that cannot be entered. Needs root.
+//! What wrong neighbour and FDB entries do to an instance that cannot be entered, and what else somebody told a host
+//! that leads its instances' packets astray. Needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -78,4 +79,41 @@ fn frames_for_an_old_mac_tell_of_a_router_that_nobody_can_look_into() {
     closed.lab.break_fault("stale-arp-after-float-move");
     let report = closed.report(&["diagnose", "web1"]);
     report.assert_finds(&["stale-arp-after-float-move compute1//eth0"], "they come to eth0");
+}
+
+/// Told of the host alone, by what is wrong there, with a fix that mends it.
+#[test]
+fn what_somebody_told_a_host_has_its_name_and_its_fix_where_only_hosts_are_read() {
+    let closed = Closed::without_outside("nd");
+    for (made, told) in [
+        ("iptables -P INPUT DROP", "foreign-rule-drop compute1//br100"),
+        ("iptables -P OUTPUT DROP", "foreign-rule-drop compute1//eth0"),
+        ("ip addr del 10.0.0.42/16 dev br100", "gateway-address-missing compute1//br100"),
+        ("sysctl -qw net.ipv4.conf.br100.forwarding=0", "ip-forward-0 compute1//br100"),
+        ("bridge link set dev vnet0 state 0", "stp-forward-delay compute1//vnet0"),
+        (
+            "ip neigh replace 203.0.113.1 lladdr 02:00:00:00:00:09 dev eth0 nud permanent",
+            "host-neigh-wrong compute1//eth0",
+        ),
+    ] {
+        closed.on_host(made);
+        assert_told_and_mended(&closed, told, made);
+    }
+    // The address is there, for too small a subnet.
+    closed.on_host("ip addr add 10.0.0.42/24 brd + dev br100");
+    closed.on_host("ip addr del 10.0.0.42/16 dev br100");
+    assert_told_and_mended(
+        &closed,
+        "gateway-address-missing compute1//br100",
+        "a prefix that leaves web1 out",
+    );
+}
+
+fn assert_told_and_mended(closed: &Closed, told: &str, why: &str) {
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&[told], why);
+    let finding = &report.json["findings"][0];
+    assert_eq!(text(&finding["confidence"]), "proven", "{finding:#}");
+    assert_eq!(typed([&finding["remedy"][0]["command"]].into_iter()), Vec::<String>::new());
+    closed.report(&["diagnose", "web1"]).assert_healthy(why);
 }

@@ -67,6 +67,7 @@ mod flood_off_unknown_unicast;
 mod foreign_rule_bends;
 mod foreign_rule_drop;
 mod forward_policy_drop_no_accept;
+mod gateway_address_missing;
 mod guest_arp_poisoned;
 mod guest_driver_absent;
 mod guest_firewall;
@@ -246,6 +247,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     dns_name_withheld::FAULT,
     metadata_service_fails::FAULT,
     host_neigh_wrong::FAULT,
+    gateway_address_missing::FAULT,
     vlan_device_missing::FAULT,
     vlan_device_down::FAULT,
     vlan_tag_wrong::FAULT,

@@ -179,6 +179,7 @@ const SYMPTOMS: [(&str, Symptom); 105] = [
     ("dns-name-withheld", Symptom::NoNames),
     ("metadata-service-fails", Symptom::NoMetadata),
     ("host-neigh-wrong", Symptom::NoWayOut),
+    ("gateway-address-missing", Symptom::NoWayOut),
 ];
 
 /// An address on the flat network that is not the compute host's.

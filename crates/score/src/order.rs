@@ -83,6 +83,7 @@ const ORDER: [(Met, &[&str]); 22] = [
         &[
             "guest-arp-poisoned",
             "arp-ignore",
+            "gateway-address-missing",
             "bridge-mac-flap",
             "vlan-device-missing",
             "vlan-tag-wrong",

@@ -150,6 +150,7 @@ const CUT_OFF: &[&str] = &[
     "antispoof-mac",
     "ebtables-drop",
     "arp-ignore",
+    "gateway-address-missing",
     "host-neigh-wrong",
     "fdb-static-stale",
     "flood-off-unknown-unicast",

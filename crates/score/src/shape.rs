@@ -151,7 +151,7 @@ const OF_VLAN_CLOUDS: [&str; 19] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 55] = [
+const OF_THE_GATEWAY: [&str; 56] = [
     "dns-answer-wrong",
     "dns-name-withheld",
     "metadata-service-fails",
@@ -168,6 +168,7 @@ const OF_THE_GATEWAY: [&str; 55] = [
     "policy-route-wrong",
     "host-subnet-overlap",
     "arp-ignore",
+    "gateway-address-missing",
     "host-neigh-wrong",
     "foreign-rule-drop",
     "forward-policy-drop-no-accept",

@@ -39,7 +39,7 @@ pub const GUESTS: [Row; 6] = [
 ];
 
 /// The way to the outside.
-pub const WAY_OUT: [Row; 17] = [
+pub const WAY_OUT: [Row; 18] = [
     ("uplink-down", "compute1//eth0"),
     ("uplink-no-carrier", "compute1//eth0"),
     ("link-queue-drops", "compute1//eth0"),
@@ -53,6 +53,7 @@ pub const WAY_OUT: [Row; 17] = [
     ("host-subnet-overlap", "compute1//docker0"),
     ("arp-ignore", "compute1//br100"),
     ("host-neigh-wrong", "compute1//br100"),
+    ("gateway-address-missing", "compute1//br100"),
     ("ext-gateway-not-forwarding", "gw//eth0"),
     ("ext-no-return-route", "external//eth0"),
     ("ext-server-down", "external//eth0"),

@@ -54,6 +54,8 @@ pub enum Setting {
     Mac(Mac),
     /// Its one IPv4 address.
     Address(Ipv4Net),
+    /// An IPv4 address beside those that it has, with the routes that it brings.
+    Beside(Ipv4Net),
     /// No XDP program on it.
     NoXdp,
     /// A port of no bridge; what was learned behind it is forgotten.
@@ -112,6 +114,10 @@ pub(super) fn set(ns: &mut Netns, device: &str, setting: &Setting) {
             let index = link.index;
             readdress(ns, index, *net);
         }
+        Setting::Beside(net) => {
+            let index = link.index;
+            address(ns, index, *net);
+        }
     }
 }
 
@@ -122,6 +128,11 @@ fn readdress(ns: &mut Netns, link: u32, net: Ipv4Net) {
     let old: Vec<IpNet> = ns.addresses_of(link).map(|a| a.net).filter(is_v4).collect();
     old.into_iter().for_each(|net| forget(ns, &Entry::Address { device: device.clone(), net }));
     ns.routes.retain(|r| r.preferred_source.is_none_or(|ip| ip.is_ipv6() || ip == IpAddr::V4(net.addr())));
+    address(ns, link, net);
+}
+
+/// The routes that an address brings are its own (`fib_add_ifaddr`).
+fn address(ns: &mut Netns, link: u32, net: Ipv4Net) {
     ns.addresses.push(Address::global(link, net.into()));
     let mut brought = vec![
         super::route(super::TABLE_MAIN, net.trunc().into(), RouteKind::Unicast, super::nexthop(link)),

@@ -88,7 +88,7 @@ mod tests {
     fn stays_silent_on_a_port_that_spanning_tree_still_listens_on() {
         let mut cloud = healthy();
         cloud.link("compute1", "vnet0").port.as_mut().unwrap().state = PortState::Listening;
-        assert_eq!(codes(&cloud.diagnose("web1")), ["lost-at-hop compute1//vnet0"]);
+        assert_eq!(codes(&cloud.diagnose("web1")), ["stp-forward-delay compute1//vnet0"]);
     }
 
     #[test]
