@@ -104,7 +104,8 @@ impl Owner {
 /// (`ufw default deny`). Neither nova nor libvirt nor firewalld touches them.
 pub(crate) fn of_policy(ns: &Netns, policy: &RuleRef) -> Owner {
     let by_table = if policy.dialect == Dialect::Nft { of_table(&policy.table) } else { None };
-    let calls_ufws = |rule: &NfRule| matches!(&rule.action, Action::Jump(to) if of_chain(policy.dialect, to) == Some(Owner::Ufw));
+    let is_ufws = |chain: &str| of_chain(policy.dialect, chain) == Some(Owner::Ufw);
+    let calls_ufws = |rule: &NfRule| matches!(&rule.action, Action::Jump(to) if is_ufws(to));
     let by_calls = || rules::chain(ns, policy).filter(|chain| chain.rules.iter().any(calls_ufws));
     by_table.or_else(|| by_calls().map(|_| Owner::Ufw)).unwrap_or(Owner::ByHand)
 }

@@ -50,8 +50,8 @@ pub(crate) struct Question<'a> {
     is_own: bool,
 }
 
-/// The fixed and floating addresses of these instances, their gateways', those that a host's own way out goes by, and then their IPv6 addresses: each once. What
-/// is better not asked is a gap.
+/// The fixed and floating addresses of these instances, their gateways', those that a host's own way out goes by, and
+/// then their IPv6 addresses: each once. What is better not asked is a gap.
 pub(crate) fn plan<'a>(site: &'a Site, facts: &mut Facts, asked: &Asked) -> Vec<Question<'a>> {
     let (mut gaps, mut unasked) = (Vec::new(), Vec::new());
     let world = World::new(&facts.snapshot, &facts.intent);

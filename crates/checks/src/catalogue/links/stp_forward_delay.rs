@@ -27,8 +27,8 @@
 //!
 //! ## Fix
 //! Wait; then let the instance ask again. To keep it from coming back, switch spanning tree off, as nova does on every
-//! bridge that it makes, unless a loop of bridges needs it. Undo: `ip link set dev BRIDGE type bridge stp_state 1`. Of a
-//! state that was set: `bridge link set dev TAP state 3`. Undo: the same with what it was.
+//! bridge that it makes, unless a loop of bridges needs it. Undo: `ip link set dev BRIDGE type bridge stp_state 1`.
+//! Of a state that was set: `bridge link set dev TAP state 3`. Undo: the same with what it was.
 //!
 //! ## References
 //! nova `linux_net.py` `ensure_bridge` (`setfd 0`, `stp off`); `net/bridge/br_stp_timer.c`

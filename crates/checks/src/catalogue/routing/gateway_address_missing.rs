@@ -24,8 +24,8 @@
 //! * `host-subnet-overlap`: there another route takes what is for the instances.
 //!
 //! ## Fix
-//! `ip addr add ADDRESS/PREFIX brd + dev BRIDGE`, or a restart of nova-network, which does it, too. Undo: `ip addr del`.
-//! Of a wrong prefix: add the right one before the wrong one is taken off, so that the address is never gone.
+//! `ip addr add ADDRESS/PREFIX brd + dev BRIDGE`, or a restart of nova-network, which does it, too. Undo: `ip addr
+//! del`. Of a wrong prefix: add the right one before the wrong one is taken off, so that the address is never gone.
 //!
 //! ## References
 //! nova `linux_net.py` `initialize_gateway_device`; `nova/network/manager.py` `_get_dhcp_ip`; ip-address(8).

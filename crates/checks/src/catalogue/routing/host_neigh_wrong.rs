@@ -6,16 +6,16 @@
 //! What the instance's gateway sends to it, its own packets and those that it routes, goes to a station that is not
 //! the instance: the instance is heard, and gets nothing. An entry that somebody set (`nud permanent`) stays for ever;
 //! one that was learned from a wrong answer stays as long as something confirms it. Entries are set by hand during a
-//! migration, or by a monitoring that pins them, and outlive the instance that had the address before. Of the host's own
-//! gateway, it is all that leaves the host that is lost: an entry that was pinned outlives the router.
+//! migration, or by a monitoring that pins them, and outlive the instance that had the address before. Of the host's
+//! own gateway, it is all that leaves the host that is lost: an entry that was pinned outlives the router.
 //!
 //! ## How hopline knows
 //! The host's neighbour entry on the instances' bridge has another MAC for the instance's fixed address than the
 //! records have, and what is sent there dies of it, by the walk or for real; or, where nothing was asked, it is set
 //! by hand or was confirmed a moment ago. It is not told where that MAC answers for the address, nor where it is
 //! another NIC's of the instance, or is heard behind its tap, nor where anything of the instance's comes back through
-//! the host. Of the gateway of its default route: whoever answers ARP for it, or, where nobody was asked, the machine of
-//! the site that carries the address, has another MAC, and nothing that goes there is answered.
+//! the host. Of the gateway of its default route: whoever answers ARP for it, or, where nobody was asked, the machine
+//! of the site that carries the address, has another MAC, and nothing that goes there is answered.
 //!
 //! ## What it looks like
 //! `ip neigh show dev br100`: `10.0.2.24 lladdr 02:00:00:00:00:01 PERMANENT`, and `virsh domiflist` has another MAC. On
