@@ -406,8 +406,8 @@ fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
         && received_packet(back).is_some_and(|p| p.source == question.to && is_told(&p) && to_socket(&p))
 }
 
-/// An answer that another machine takes for its own, as it does where no connection is known that the answer belongs to,
-/// is thrown away there.
+/// An answer that another machine takes for its own, as it does where no connection is known that the answer belongs
+/// to, is thrown away there.
 fn end_where_nobody_asked(world: &World, question: &Question, back: &mut Outcome) {
     if let Disposition::Delivered { machine } = &back.disposition
         && machine != question.from.name(world)

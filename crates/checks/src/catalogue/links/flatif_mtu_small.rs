@@ -10,8 +10,8 @@
 //!
 //! ## How hopline knows
 //! By the MTUs as they are set: of the link that nova.conf's `flat_interface` or the network's `bridge_interface`
-//! names, against what the instances' NICs send: the NIC itself where it may be looked at, else what DHCP tells it, else
-//! the host's end of it.
+//! names, against what the instances' NICs send: the NIC itself where it may be looked at, else what DHCP tells it,
+//! else the host's end of it.
 //!
 //! ## What it looks like
 //! Ping works everywhere; between hosts large transfers stall, and `ping -M do -s 1472` gets no answer while `-s 1372`
