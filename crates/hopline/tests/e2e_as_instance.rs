@@ -198,7 +198,7 @@ fn a_site_of_compute_hosts_alone_asks_towards_the_instance_and_the_router_beside
         assert_eq!(gaps, missed, "{when}");
     };
     let (router, inside) = ("ping 203.0.113.1 as web1: 2 of 2", "ping 10.0.2.24 from compute1: 2 of 2");
-    let ssh = "nc -z 10.0.2.24 22 from compute1: a SYN is answered";
+    let ssh = "nc -w 5 10.0.2.24 22 from compute1: SSH-2.0-hopline_lab";
     let outside = "whether the outside reaches web1 by 203.0.113.30";
     asks(&["diagnose", "web1"], &[router, inside], &[outside], "all is well");
     asks(&["diagnose", "web1", "--symptom", "ssh"], &[inside, ssh], &[outside], "ssh");

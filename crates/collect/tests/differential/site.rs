@@ -233,6 +233,10 @@ fn what_a_host_runs_and_keeps_is_read() {
         "UDP and TCP: {:?}",
         snapshot.netns[0].sockets
     );
+    let elsewhere = folder.0.join("no-such-log");
+    let plan = MachinePlan { dnsmasq_log: Some(elsewhere), ..plan };
+    let gaps = collect::site(&[plan]).snapshot.gaps;
+    assert!(gaps.iter().any(|gap| gap.what.ends_with("no-such-log")), "{gaps:?}");
 }
 
 #[test]
@@ -247,8 +251,9 @@ fn a_file_that_is_named_and_missing_is_a_gap() {
         ..host(&scratch)
     };
     let gaps = collect::site(&[plan]).snapshot.gaps;
-    for file in ["nova.conf", "qemu", "syslog", "instances"] {
-        assert!(gaps.iter().any(|gap| gap.what.contains(file)), "{file} in {gaps:?}");
+    // No dnsmasq runs there that could have written a log.
+    for (file, is_missed) in [("nova.conf", true), ("qemu", true), ("syslog", false), ("instances", true)] {
+        assert_eq!(gaps.iter().any(|gap| gap.what.contains(file)), is_missed, "{file} in {gaps:?}");
     }
 }
 
