@@ -17,6 +17,7 @@ use crate::evidence;
 use crate::ipv6_names;
 use crate::ladder::{Purpose, Rung, gateway};
 use crate::looked_up;
+use crate::own_names;
 use crate::said;
 use crate::servers_behind;
 use crate::view::View;
@@ -181,7 +182,7 @@ pub(crate) fn is_late(probe: &ProbeResult) -> bool {
 /// What answers for names leave open.
 pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
     let of_names = late(case, rungs).into_iter().chain(failed(case, rungs));
-    of_names.chain(ipv6_names::doubts(case, rungs)).collect()
+    of_names.chain(ipv6_names::doubts(case, rungs)).chain(own_names::doubts(case, rungs)).collect()
 }
 
 /// Whether other names are found out is not known: the servers behind fail at the one that was asked for, and did not

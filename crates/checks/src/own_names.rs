@@ -1,96 +1,49 @@
 //! An instance's own name, asked for as it: programs in it that look for that, as sudo and mail servers do, wait for
 //! the answer.
 //!
-//! dnsmasq knows the name by the instance's lease. Where it has none it asks whoever it asks for names of the outside,
-//! and to programs, which ask without EDNS, it passes on neither a refusal nor a failure: to them nothing comes.
-
-use std::cell::LazyCell;
+//! dnsmasq knows the name by the instance's lease. Where it has none, as when it was started anew and the lease is not
+//! renewed yet, it asks whoever it asks for names of the outside, and to programs, which ask without EDNS, it passes on
+//! neither a refusal nor a failure: to them nothing comes. Most look in `/etc/hosts` first, so that it is no fault.
 
 use model::dns::Rcode;
-use model::finding::{Confidence, Evidence};
-use model::path::{Direction, Exchange, Stage};
+use model::path::Exchange;
 use model::probe::ProbeResult;
-use sim::World;
+use model::snapshot::Gap;
 
-use crate::crowded;
-use crate::dns;
-use crate::evidence;
-use crate::found::{Fault, Found, at};
-use crate::ladder::Rung;
+use crate::diagnose::Case;
+use crate::ladder::{Purpose, Rung};
 use crate::looked_up::{self, Word, word};
-use crate::restart;
 use crate::said;
-use crate::view::View;
 
-/// The resolver that this rung asks answers otherwise, and has no answer for the instance's own name.
-pub(crate) fn unanswered<'v>(
-    view: &View<'v>,
-    rung: &Rung,
-    read: &LazyCell<World<'v>, impl FnOnce() -> World<'v>>,
-) -> Option<Found> {
-    let asked = || looked_up::of(view, &rung.from, rung.to);
+/// Instances whose own names a resolver has no answer for that otherwise tells names.
+pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+    let resolvers = rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver);
+    resolvers.filter_map(|rung| unanswered(case, rung)).collect()
+}
+
+fn unanswered(case: &Case, rung: &Rung) -> Option<Gap> {
+    let is_of_it = |probe: &&ProbeResult| {
+        probe.from == rung.from && probe.to == rung.to && probe.asked.exchange() == Exchange::Dns
+    };
+    let asked = || case.probes.iter().filter(is_of_it);
     let own = asked().find(|probe| looked_up::forward(probe).is_some())?;
     let (name, comes) = (looked_up::forward(own)?, comes(own)?);
-    // What was asked before something was mended tells nothing of it: an instance that gets no lease has no name.
-    let is_there = || asked().any(|probe| looked_up::is_version(probe) && probe.received > 0);
-    if !view.is_as_read || !is_there() {
+    let tells = |probe: &ProbeResult| word(probe) == Some(Word::Told);
+    if !asked().any(|probe| looked_up::reverse(probe).is_some() && tells(probe)) {
         return None;
     }
-    let server = dns::server(view.world, rung.instance)?;
-    // Who is given nobody to ask refuses at once, and a server that is silent to all is told where it is lost.
-    let upstreams = looked_up::upstreams(view, rung);
-    let is_heard = |(walk, probe): &(&Rung, Option<&ProbeResult>)| {
-        let is_open =
-            walk.undecided().is_none() && walk.answer.paths.iter().all(|path| path.stop().is_none());
-        is_open && probe.is_some_and(|probe| probe.received > 0)
-    };
-    if upstreams.is_empty() || !upstreams.iter().all(is_heard) {
-        return None;
-    }
-    if crowded::lost_some(view) || crowded::takes_some(view, &server.host.name, read) {
-        return None;
-    }
-    let instance = view.intent().instances.get(rung.instance)?;
-    let whom: Vec<String> = upstreams.iter().map(|(walk, _)| walk.to.to_string()).collect();
-    let others = upstreams.iter().filter_map(|(_, probe)| *probe);
-    let evidence: Vec<Evidence> = [own]
-        .into_iter()
-        .chain(asked().filter(|p| looked_up::reverse(p).is_some()))
-        .chain(others)
-        .map(said::evidence)
-        .collect();
-    let fault = Fault {
-        code: "dns-lookup-fails",
-        hop: at(server.ns, server.bridge, Stage::Service),
-        summary: format!(
-            "{} asks {} for its own name, {name}, and waits: {}",
-            instance.name,
-            rung.to,
+    let instance = case.intent.instances.get(rung.instance)?;
+    Some(Gap {
+        what: format!("whether {} tells {} its own name, {name}", rung.to, instance.name),
+        why: format!(
+            "{}: dnsmasq has no lease that gives it the name, and asks others, {comes}; programs that look for it wait",
             said::text(own)
         ),
-        cause: format!(
-            "dnsmasq does not know {name} itself, as where it has no lease of {}'s, and asks {}: {comes}",
-            instance.name,
-            whom.join(", ")
+        would_need: format!(
+            "the same once {} has renewed its lease (by its console: dhclient -1 eth0, or its own client)",
+            instance.name
         ),
-        confidence: Confidence::Likely,
-        evidence,
-        owner: "nova-network",
-        remedy: vec![
-            evidence::advice(
-                format!(
-                    "in {}, by its console: dhclient -1 eth0  # or the guest's own client",
-                    instance.name
-                ),
-                "a lease gives dnsmasq the name; disturbs nobody",
-            ),
-            restart::network(view, &server.host.name, "starts dnsmasq with the leases of nova's database"),
-        ],
-        instances: vec![instance.name.clone()],
-        stopped: None,
-        mend: Vec::new(),
-    };
-    Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
+    })
 }
 
 /// What comes of the question, as who waits for it takes it; `None` where it is answered, or was not asked as it should
@@ -98,13 +51,11 @@ pub(crate) fn unanswered<'v>(
 fn comes(own: &ProbeResult) -> Option<&'static str> {
     let is_whole = own.errors.is_empty() && own.send_error.is_none();
     match word(own)? {
-        Word::Refused => {
-            Some("who refuses, which dnsmasq does not pass on to programs that ask without EDNS")
-        }
+        Word::Refused => Some("who refuse, which dnsmasq does not pass on to programs that ask without EDNS"),
         Word::Failed(Rcode::ServFail) => {
-            Some("who fails at it, which dnsmasq does not pass on to programs that ask without EDNS")
+            Some("who fail at it, which dnsmasq does not pass on to programs that ask without EDNS")
         }
-        Word::Nothing if own.sent > 1 && is_whole => Some("who says nothing to that"),
+        Word::Nothing if own.sent > 1 && is_whole => Some("who say nothing to that"),
         Word::Nothing
         | Word::Told
         | Word::Failed(_)
@@ -134,22 +85,24 @@ mod tests {
         cloud
     }
 
+    /// Whether it is told, where nothing is found.
+    fn is_told(cloud: &Cloud) -> bool {
+        let found = cloud.diagnose("web1");
+        assert_eq!(codes(&found), [""; 0]);
+        found.coverage.gaps.iter().any(|gap| gap.what.contains("its own name"))
+    }
+
     #[test]
-    fn fires_on_a_name_that_nobody_answers_for_in_whatever_way() {
+    fn a_name_that_nobody_answers_for_is_told_in_whatever_way() {
         for own in [None, Some(Rcode::Refused), Some(Rcode::ServFail)] {
-            let found = asked(own).diagnose("web1");
-            assert_eq!(codes(&found), ["dns-lookup-fails compute1//br100"], "{own:?}");
-            assert!(found.findings[0].summary.contains("for its own name"), "{found:?}");
+            assert!(is_told(&asked(own)), "{own:?}");
         }
     }
 
     #[test]
-    fn stays_silent_on_an_answer_and_where_nobody_hears_anything() {
+    fn an_answer_is_one_and_where_nothing_is_answered_another_tells() {
         for own in [Rcode::NoError, Rcode::NxDomain, Rcode::Other(4)] {
-            assert_eq!(codes(&asked(Some(own)).diagnose("web1")), [""; 0], "{own:?}");
+            assert!(!is_told(&asked(Some(own))), "{own:?}");
         }
-        let mut silent = asked(None);
-        silent.probes.retain(|probe| probe.from == "web1");
-        assert_eq!(codes(&silent.diagnose("web1")), [""; 0], "whom it asks was not asked");
     }
 }

@@ -84,7 +84,7 @@ fn frames_for_an_old_mac_tell_of_a_router_that_nobody_can_look_into() {
 /// Told of the host alone, by what is wrong there, with a fix that mends it.
 #[test]
 fn what_somebody_told_a_host_has_its_name_and_its_fix_where_only_hosts_are_read() {
-    let closed = Closed::without_outside("nd");
+    let closed = Closed::without_outside("nf");
     for (made, told) in [
         ("iptables -P INPUT DROP", "foreign-rule-drop compute1//br100"),
         ("iptables -P OUTPUT DROP", "foreign-rule-drop compute1//eth0"),

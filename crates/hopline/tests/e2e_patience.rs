@@ -69,10 +69,9 @@ fn an_own_name_that_nobody_answers_for_is_told() {
         for report in
             [lab.report(&["diagnose", "web1"]), closed.report(&["diagnose", "web1", "--symptom", "dns"])]
         {
-            report.assert_finds(&["dns-lookup-fails compute1//br100"], comes);
-            let summary = text(&report.json["findings"][0]["summary"]);
-            assert!(summary.contains("its own name, web1.novalocal"), "{summary}");
-            assert!(summary.contains(comes), "{summary}");
+            report.assert_healthy("most look in /etc/hosts first");
+            let own = gaps(&report).into_iter().find(|gap| gap.contains("its own name, web1.novalocal"));
+            assert!(own.as_ref().is_some_and(|gap| gap.contains(comes)), "{own:?}");
             let took = report.json["elapsed_ms"].as_u64().unwrap();
             assert!(took < 5000, "{took} ms");
         }

@@ -6,9 +6,7 @@
 //! dnsmasq answers for itself and not for others: a name of the outside ends in a refusal, in a failure that the server
 //! behind it does not share, or in nothing at all. Programs in the instance wait, or say that the host is unknown.
 //! Where only questions for IPv6 addresses end in nothing, every name is found, and late: programs ask for both kinds
-//! of addresses at once and wait for both, five seconds as a rule (`resolv.conf(5)`, timeout). Where only its own name
-//! does, whatever in it looks for that is slow, as sudo is: dnsmasq knows that name by the instance's lease alone, and
-//! without one asks whoever it asks for names of the outside.
+//! of addresses at once and wait for both, five seconds as a rule (`resolv.conf(5)`, timeout).
 //!
 //! ## How hopline knows
 //! Two questions were asked as the instance: one for dnsmasq's own version, which it answered, and one for the
@@ -19,10 +17,10 @@
 //! are to another question than was asked. For the IPv6 addresses of that same name was asked beside it, of both: a
 //! silence to that alone is told, and which of them is silent. A failure of the server behind is a gap: it may fail for
 //! that one name, and dnsmasq passes it on to no program, for those ask without EDNS. Therefore for addresses of names
-//! is asked with EDNS first, which tells at once what others wait for in vain, and then as programs ask. So is for the
-//! instance's own name: a refusal, a failure or silence to that is told where servers behind answer otherwise.
-//! Unasked it is told where the server behind is a dnsmasq of the site whose
-//! command line gives it no name and nobody to ask.
+//! is asked with EDNS first, which tells at once what others wait for in vain, and then as programs ask. That the
+//! instance's own name alone is not told is a gap, too: dnsmasq knows it by the instance's lease, and without one asks
+//! others. Unasked it is told where the server behind is a dnsmasq of the site whose command line gives it no name and
+//! nobody to ask.
 //!
 //! ## What it looks like
 //! `dig @GATEWAY -x ADDRESS` in the instance: `status: REFUSED`, `status: SERVFAIL`, or no servers could be reached;
@@ -37,8 +35,7 @@
 //! Where the server behind refuses or fails at every name, have it serve the hosts' addresses, or name another
 //! (`dns_server` in nova.conf).
 //! Where dnsmasq alone fails, look at its arguments (`--server`, `--no-resolv`) and restart it. Where questions for
-//! IPv6 addresses are swallowed, look for a filter before the server that is silent, or name another. Where it is the
-//! instance's own name, have it renew its lease.
+//! IPv6 addresses are swallowed, look for a filter before the server that is silent, or name another.
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; RFC 1035, 4.1.1 (RCODE); RFC 4074 (servers that
@@ -62,7 +59,6 @@ use crate::found::{Fault, Found, at};
 use crate::ipv6_names::{self, Withheld};
 use crate::ladder::{Purpose, Rung};
 use crate::looked_up::{self, Word, is_version, of, rcode, upstreams, word};
-use crate::own_names;
 use crate::restart;
 use crate::said;
 use crate::servers_behind;
@@ -77,8 +73,7 @@ pub fn check(view: &View) -> Vec<Found> {
         let new = servers_behind::useless(view, rung)
             .or_else(|| failing(view, rung, &read))
             .or_else(|| asks_the_ignorant(view, rung))
-            .or_else(|| tells_no_ipv6(view, rung, &read))
-            .or_else(|| own_names::unanswered(view, rung, &read));
+            .or_else(|| tells_no_ipv6(view, rung, &read));
         let Some(new) = new else { continue };
         match found.iter_mut().find(|known| known.finding.hop == new.finding.hop) {
             Some(known) => known.finding.instances.extend(new.finding.instances),
