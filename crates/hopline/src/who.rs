@@ -94,7 +94,8 @@ pub(crate) fn sender(facts: &Facts, name: &str) -> Result<Endpoint, Failure> {
     Ok(Endpoint::instance(&World::new(&facts.snapshot, &facts.intent), index))
 }
 
-/// The same of a packet that is only imagined: an address that nobody of the site has is somebody's outside.
+/// The same of a packet that is only imagined: an address that nobody of the site has is somebody's outside, but for
+/// one of the instances' own networks, which nobody outside can have.
 pub(crate) fn asker(facts: &Facts, name: &str) -> Result<Endpoint, Failure> {
     match name.parse::<Ipv4Addr>() {
         Ok(ip) if is_nobodys(facts, ip) => Ok(Endpoint::Beyond(ip)),
@@ -104,7 +105,9 @@ pub(crate) fn asker(facts: &Facts, name: &str) -> Result<Endpoint, Failure> {
 
 fn is_nobodys(facts: &Facts, ip: Ipv4Addr) -> bool {
     let is_carried = facts.snapshot.netns.iter().any(|ns| ns.has_address(IpAddr::V4(ip)));
-    !is_carried && cloud::find(&facts.intent, &ip.to_string()).is_err()
+    let mut cidrs = facts.intent.networks.iter().filter_map(|network| network.cidr);
+    let is_inside = cidrs.any(|cidr| cidr.contains(&ip));
+    !is_carried && !is_inside && cloud::find(&facts.intent, &ip.to_string()).is_err()
 }
 
 /// Where a packet is sent to: any address; an instance's, the floating one when the sender is
