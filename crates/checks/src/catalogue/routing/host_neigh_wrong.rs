@@ -12,7 +12,7 @@
 //! ## How hopline knows
 //! The host's neighbour entry on the instances' bridge has another MAC for the instance's fixed address than the
 //! records have, and what is sent there dies of it, by the walk or for real; or, where nothing was asked, it is set
-//! by hand or was confirmed a moment ago. It is not told where that MAC answers for the address, nor where it is
+//! by hand. It is not told where that MAC answers for the address, nor where it is
 //! another NIC's of the instance, or is heard behind its tap, nor where anything of the instance's comes back through
 //! the host. Of the gateway of its default route: whoever answers ARP for it, or, where nobody was asked, the machine
 //! of the site that carries the address, has another MAC, and nothing that goes there is answered.
@@ -133,7 +133,8 @@ fn told(view: &View, seat: &Seat, wrong: &Wrong) -> Option<Found> {
     let stopped = view.stop_of(instance, |s| is_misled(s) && is_sent_by_host(s));
     let silent = of_it().find(|rung| view.silent(rung).is_some());
     let is_lost = stopped.is_some() || silent.is_some();
-    let is_sure = entry.state.is_by_hand() || entry.state == NeighbourState::Reachable;
+    // What was confirmed a moment ago somebody answers for: that is another's finding, and takes asking him.
+    let is_sure = entry.state.is_by_hand();
     if !is_lost && !is_sure {
         return None;
     }
@@ -340,12 +341,17 @@ mod tests {
         assert_eq!(codes(&told), ["host-neigh-wrong host//br100"]);
         assert_eq!(told.findings[0].confidence, Confidence::Proven);
         assert!(lacks(&asked(2), CODE), "it is mended meanwhile");
-        let passive = cloud.diagnose("inst1");
-        assert_eq!(codes(&passive), ["host-neigh-wrong host//br100"]);
-        assert_eq!(passive.findings[0].confidence, Confidence::Likely);
-        let entries = cloud.netns("host").neighbours.iter_mut().filter(|entry| entry.ip == own);
-        entries.for_each(|entry| entry.state = NeighbourState::Stale);
-        assert!(lacks(&cloud.diagnose("inst1"), CODE), "nobody has missed anything");
+        for state in [NeighbourState::Permanent, NeighbourState::Reachable, NeighbourState::Stale] {
+            let entries = cloud.netns("host").neighbours.iter_mut().filter(|entry| entry.ip == own);
+            entries.for_each(|entry| entry.state = state);
+            let passive = cloud.diagnose("inst1");
+            if state.is_by_hand() {
+                assert_eq!(codes(&passive), ["host-neigh-wrong host//br100"]);
+                assert_eq!(passive.findings[0].confidence, Confidence::Likely);
+            } else {
+                assert!(lacks(&passive, CODE), "nobody has missed anything, or somebody else answers");
+            }
+        }
     }
 
     #[test]
