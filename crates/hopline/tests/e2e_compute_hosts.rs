@@ -1,5 +1,5 @@
-//! The usual site, of compute hosts alone: what somebody changed on a host is named without anybody outside who could be
-//! asked, and the printed fix mends it. Needs root.
+//! The usual site, of compute hosts alone: what somebody changed on a host is named without anybody outside who could
+//! be asked, and the printed fix mends it. Needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
