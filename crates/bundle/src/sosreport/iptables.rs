@@ -83,8 +83,8 @@ pub(super) fn read(place: &Place<'_>) -> (Ruleset, Vec<(String, String)>) {
 }
 
 /// nft prints `-m conntrack ! --ctstate DNAT` of iptables' without its `!` (1.0.6, `libxt_conntrack.c`'s translation).
-/// So it does with nova's own rule that leaves alone what goes from instance to instance, and what was led to a floating
-/// address would seem to be left alone instead: nova always writes the `!` (`linux_net.py`).
+/// So it does with nova's own rule that leaves alone what goes from instance to instance, and what was led to a
+/// floating address would seem to be left alone instead: nova always writes the `!` (`linux_net.py`).
 fn right_negation(table: &mut Table) {
     let is_iptables =
         matches!(table.family, Family::Ip | Family::Ip6) && IPTABLES.contains(&table.name.as_str());
