@@ -281,11 +281,8 @@ fn conclude(
     mut findings: Vec<Ranked>,
 ) -> Diagnosis {
     let mut gaps: Vec<Gap> = case.snapshot.gaps.clone();
-    let off = switched_off(case, &request.subject);
     // What leaves the outcome undetermined, which it is told by.
-    let mut open: Vec<Gap> = off.iter().cloned().collect();
-    let mut undecided = off.is_some();
-    gaps.extend(off);
+    let mut open: Vec<Gap> = switched_off(case, &request.subject).into_iter().collect();
     gaps.extend(way_out::unasked(case, &scope.instances, request.symptom));
     gaps.extend(size::beyond(case, &scope.instances, request.symptom));
     let Climbed { rungs, steps } = climbed;
@@ -303,8 +300,7 @@ fn conclude(
     }
     random_loss::take_back_echoes(&mut findings, &rungs);
     findings.append(&mut limited.findings);
-    undecided |= !limited.gaps.is_empty();
-    gaps.append(&mut limited.gaps);
+    open.append(&mut limited.gaps);
     for (nth, rung) in rungs.iter().enumerate().filter(|(nth, _)| !limited.explains(*nth)) {
         let probe = probe_of(case, rung);
         let is_told = random_loss::is_told(&findings, rung);
@@ -312,11 +308,8 @@ fn conclude(
             match probe {
                 Some(probe) if probe.received > 0 && probe.is_telling() => {}
                 Some(_) | None => {
-                    undecided = true;
                     let what = format!("whether {} reaches {}", rung.from, rung.to);
-                    let gap = Gap { what, why: why.to_owned(), would_need: would_need.to_owned() };
-                    open.push(gap.clone());
-                    gaps.push(gap);
+                    open.push(Gap { what, why: why.to_owned(), would_need: would_need.to_owned() });
                 }
             }
         }
@@ -331,9 +324,7 @@ fn conclude(
                 continue;
             }
             Telling::Refused(gap) => {
-                undecided = true;
-                open.push(gap.clone());
-                gaps.push(gap);
+                open.push(gap);
                 continue;
             }
         }
@@ -363,11 +354,9 @@ fn conclude(
         findings.push(Ranked { rank, reach: Reach::Instances, is_foreseen: false, seen_at: None, finding });
     }
     gaps.extend(dns::doubts(case, &rungs));
-    undecided |= dns::is_untold(case, &rungs);
+    let are_names_untold = dns::is_untold(case, &rungs);
     gaps.extend(metadata::doubts(case, &rungs, request.symptom));
-    let led_out = led_out::doubts(case, &rungs);
-    undecided |= !led_out.is_empty();
-    gaps.extend(led_out);
+    open.extend(led_out::doubts(case, &rungs));
     dropped::attach(case, &rungs, &mut findings);
     traced::attach(case, &rungs, &mut findings);
     let mut findings = ranking::ordered(findings);
@@ -388,11 +377,17 @@ fn conclude(
     }
     let unplugged = never_plugged(case, &scope.instances, &findings);
     // Of many asked about, one that was never plugged in takes nothing away from what the others told.
-    undecided |= !unplugged.is_empty() && matches!(request.subject, Subject::Instance(_));
-    gaps.extend(unplugged);
-    gaps.sort();
-    gaps.dedup();
-    gaps.sort_by_key(|gap| !open.contains(gap));
+    match request.subject {
+        Subject::Instance(_) => open.extend(unplugged),
+        Subject::AllInstances | Subject::Hosts(_) => gaps.extend(unplugged),
+    }
+    let undecided = !open.is_empty() || are_names_untold;
+    for gaps in [&mut open, &mut gaps] {
+        gaps.sort();
+        gaps.dedup();
+    }
+    gaps.retain(|gap| !open.contains(gap));
+    gaps.splice(0..0, open);
     let outcome = match (findings.is_empty(), undecided) {
         (false, _) => Outcome::Fault,
         (true, true) => Outcome::Undetermined,

@@ -188,14 +188,11 @@ fn finding(view: &View, ns: &Netns, stopped: Stopped, rule: &RuleRef, guise: Gui
         code: guise.code(),
         hop: place.clone(),
         summary: format!(
-            "what {} sends to {} dies on {}: {} of {} in {} {}, {}",
+            "what {} sends to {} dies on {}: {}, {}",
             stopped.rung.from,
             stopped.rung.to,
             place.host,
-            rules::numbered(rule),
-            rule.chain(),
-            rule.family.name(),
-            rule.table,
+            rules::named(rule),
             guise.said(rule)
         ),
         cause: cause(rule, owner),

@@ -93,15 +93,11 @@ fn finding(
         code: "foreign-rule-bends",
         hop: at(ns, view.inner_link(ns), Stage::Nat),
         summary: format!(
-            "what {} sends to {} is led out of the site on {}, and nobody answers: rule {} of {} in {} {}, which nova \
-             did not write",
+            "what {} sends to {} is led out of the site on {}, and nobody answers: {}, which nova did not write",
             rung.from,
             rung.to,
             ns.machine,
-            rule.number,
-            rule.chain(),
-            rule.family.name(),
-            rule.table,
+            rules::named(rule),
         ),
         cause: format!("without `{}`, {}, {heard_by} would hear it", rule.text, owner.wrote()),
         // Who is led to may be silent for reasons of his own.

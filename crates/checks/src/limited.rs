@@ -213,17 +213,16 @@ fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> F
     let asked = case.probes.iter().filter(|probe| is_probe_of(probe, rung)).map(said::evidence);
     let instance = case.intent.instances.get(rung.instance).map_or("", |instance| &instance.name);
     let wrote = ns.map_or_else(String::new, |ns| format!(", {}", owner::of(ns, rule).wrote()));
-    let (who, of) =
-        (rules::numbered(rule), format!("{} in {} {}", rule.chain(), rule.family.name(), rule.table));
     let finding = Finding {
         code: ns.map_or("foreign-rule-drop", |ns| foreign_rules::code_by_table(ns, rule)).to_owned(),
         hop: at.clone(),
         direction: *direction,
         exchange: *exchange,
         summary: format!(
-            "of {} {} lets only some pass: {who} of {of} takes what is beyond `{limit}`",
+            "of {} {} lets only some pass: {} takes what is beyond `{limit}`",
             what(rung, *direction, *exchange),
             at.host,
+            rules::named(rule),
         ),
         cause: format!("`{}` takes what `{limit}` has no room for{wrote}", rule.text),
         confidence: Confidence::Proven,
@@ -232,12 +231,10 @@ fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> F
         remedy: ns.map(|ns| removal::of(ns, rule)).into_iter().collect(),
         instances: vec![instance.to_owned()],
     };
-    match rung.purpose {
-        Purpose::Reverse(_) => {
-            ssh_slow_reverse_dns::told_as(finding, instance, case.snapshot.main_netns(instance))
-        }
-        _ => finding,
+    if matches!(rung.purpose, Purpose::Reverse(_)) {
+        return ssh_slow_reverse_dns::told_as(finding, instance, case.snapshot.main_netns(instance));
     }
+    finding
 }
 
 /// Which packets are lost: `what web1 sends to 1.2.3.4`.

@@ -44,9 +44,10 @@ pub(crate) fn reference(table: &Table, chain: &Chain, rule: &NfRule, number: u32
     })
 }
 
-/// As it is told: a policy is nobody's rule, and has number 0.
-pub(crate) fn numbered(rule: &RuleRef) -> String {
-    if rule.number == 0 { "the policy".to_owned() } else { format!("rule {}", rule.number) }
+/// As it is told: `rule 1 of PREROUTING in ip raw`. A policy is nobody's rule, and has number 0.
+pub(crate) fn named(rule: &RuleRef) -> String {
+    let which = if rule.number == 0 { "the policy".to_owned() } else { format!("rule {}", rule.number) };
+    format!("{which} of {} in {} {}", rule.chain(), rule.family.name(), rule.table)
 }
 
 /// The same rule, whatever chains led to it.

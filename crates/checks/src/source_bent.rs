@@ -146,8 +146,8 @@ fn ends(action: &Action) -> bool {
     }
 }
 
-fn finding(view: &View, left: &Left, rules: &[RuleRef]) -> Option<Found> {
-    let rule = rules.first()?;
+fn finding(view: &View, left: &Left, in_the_way: &[RuleRef]) -> Option<Found> {
+    let rule = in_the_way.first()?;
     let (ns, name) = (left.seat.server_ns, &left.seat.instance.name);
     let meant = floats::all(view)
         .into_iter()
@@ -158,26 +158,23 @@ fn finding(view: &View, left: &Left, rules: &[RuleRef]) -> Option<Found> {
         code: "foreign-rule-bends",
         hop: at(ns, &left.uplink.name, Stage::Nat),
         summary: format!(
-            "{name} leaves {} as {} in place of {meant}: rule {} of {} in {} {}, which nova did not write, comes first",
+            "{name} leaves {} as {} in place of {meant}: {}, which nova did not write, comes first",
             ns.machine,
             left.seen,
-            rule.number,
-            rule.chain(),
-            rule.family.name(),
-            rule.table,
+            rules::named(rule),
         ),
         cause: format!("without `{}`, {}, nova's own rules would give it {meant}", rule.text, owner.wrote()),
         confidence: Confidence::Proven,
-        evidence: rules
+        evidence: in_the_way
             .iter()
             .flat_map(|rule| evidence::rule(ns, rule))
             .chain([evidence::state(ns, "conntrack -L", format!("source seen outside: {}", left.seen))])
             .collect(),
         owner: owner.name(),
-        remedy: rules.iter().map(|rule| removal::of(ns, rule)).collect(),
+        remedy: in_the_way.iter().map(|rule| removal::of(ns, rule)).collect(),
         instances: vec![name.clone()],
         stopped: None,
-        mend: mends(ns, rules),
+        mend: mends(ns, in_the_way),
     };
     Some(left.met(fault.found(), Direction::Request))
 }
