@@ -3,13 +3,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::Netns;
 use model::dhcp::HeardReply;
 use model::finding::{Evidence, EvidenceKind};
 use model::intent::Vif;
 use model::link::Link;
 use model::service::Dnsmasq;
 use model::snapshot::Host;
+use model::{Mac, Netns};
 
 use crate::evidence;
 use crate::view::{Seat, View};
@@ -31,18 +31,28 @@ pub(crate) fn server(heard: &HeardReply) -> Ipv4Addr {
 /// Who it is; `None` for the network's own, by whichever of its host's addresses. Where hosts share an address, only
 /// the MAC tells them apart.
 pub(crate) fn of<'v>(view: &View<'v>, seat: Seat, heard: &HeardReply) -> Option<Stranger<'v>> {
-    let (server, own) = (IpAddr::V4(server(heard)), IpAddr::V4(seat.gateway()?));
+    of_address(view, seat, server(heard), heard.from_mac)
+}
+
+/// The same of whoever answers by this address and MAC.
+pub(crate) fn of_address<'v>(
+    view: &View<'v>,
+    seat: Seat,
+    server: Ipv4Addr,
+    mac: Mac,
+) -> Option<Stranger<'v>> {
+    let (server, own) = (IpAddr::V4(server), IpAddr::V4(seat.gateway()?));
     let is_shared = seat.network.is_some_and(|network| network.share_address);
     if server == own && !is_shared {
         return None;
     }
     let carries = |ns: &Netns| ns.addresses.iter().any(|carried| carried.net.addr() == server);
     let by_mac = |ns: &'v Netns| {
-        let links = ns.links.iter().filter(|link| link.mac == Some(heard.from_mac));
+        let links = ns.links.iter().filter(|link| link.mac == Some(mac));
         // A bridge has the MAC of one of its ports, and the addresses.
         links.min_by_key(|link| link.master.is_some())
     };
-    let is_own_mac = seat.server_ns.links.iter().any(|link| link.mac == Some(heard.from_mac));
+    let is_own_mac = seat.server_ns.links.iter().any(|link| link.mac == Some(mac));
     if is_own_mac || (carries(seat.server_ns) && server != own) {
         return None;
     }

@@ -2,6 +2,9 @@
 //! the instance's own client while devices were watched. The guide goes by them: all four lines in the log and no
 //! address is the way back.
 
+use std::fmt::Display;
+
+use model::Mac;
 use model::finding::{Evidence, EvidenceKind};
 use model::intent::Instance;
 use model::probe::{ClientSeen, DeviceWatch};
@@ -38,13 +41,16 @@ fn own_client(watch: &DeviceWatch, instance: &Instance) -> Option<Evidence> {
     let DeviceWatch { machine, netns, device, .. } = watch;
     Some(evidence::record(
         EvidenceKind::Capture,
-        format!(
-            "hopline capture --at {machine}/{netns}/{device} 'udp and portrange 67-68 and ether host {mac}'"
-        ),
+        capture(format_args!("{machine}/{netns}/{device}"), *mac),
         format!(
             "its own client asked meanwhile: {questions} messages from it were seen here, and {answers} answers"
         ),
     ))
+}
+
+/// What shows a client's messages and its answers at a device.
+pub(crate) fn capture(at: impl Display, mac: Mac) -> String {
+    format!("hopline capture --at {at} 'udp and portrange 67-68 and ether host {mac}'")
 }
 
 /// What an instance's console is kept under.
@@ -126,10 +132,9 @@ fn name(kind: DhcpMessage) -> &'static str {
 #[cfg(test)]
 mod tests {
     use model::Mac;
-    use model::probe::{ClientSeen, DeviceWatch};
     use model::service::{Console, ConsoleEvent, ConsoleEventKind, DhcpLogLine, DhcpMessage};
 
-    use crate::fixture::{Cloud, broken, codes};
+    use crate::fixture::{Cloud, asked_at, broken, codes};
 
     fn log(cloud: &mut Cloud, kinds: &[DhcpMessage]) {
         let mac = cloud.intent.instances[0].vifs[0].mac;
@@ -193,16 +198,7 @@ mod tests {
     fn what_was_seen_of_the_instances_own_client_is_told_and_of_others_not() {
         let cloud = broken("dhcp-reply-lost");
         let own = cloud.intent.instances[0].vifs[0].mac.unwrap();
-        let client = |mac, answers| ClientSeen { mac, questions: 3, answers };
-        let watch = DeviceWatch {
-            machine: "compute1".to_owned(),
-            netns: String::new(),
-            device: "vnet0".to_owned(),
-            probes: Vec::new(),
-            clients: vec![client(Mac([2, 0, 0, 0, 0, 9]), 7), client(own, 0)],
-            neighbours: Vec::new(),
-            is_recorded: false,
-        };
+        let watch = asked_at("vnet0", &[(Mac([2, 0, 0, 0, 0, 9]), 7), (own, 0)]);
         let found = cloud.diagnose_watched("web1", &[], &[watch]);
         let seen: Vec<&str> = found.findings[0]
             .evidence

@@ -40,7 +40,7 @@ use serde::Deserialize;
 
 use crate::{Case, Request, Subject, Symptom, diagnose};
 
-pub(crate) use addressless::{lose_address, say};
+pub(crate) use addressless::{asked_at, lose_address, say};
 pub(crate) use bonded::bond;
 pub(crate) use faults::{CODES, broken, inject, refuse};
 pub(crate) use frames::{answers_by, watch};

@@ -24,6 +24,7 @@ mod dhcp_rules;
 mod dhcp_server;
 mod dhcp_stranger;
 mod dhcp_told;
+mod dhcp_unheard;
 mod diagnose;
 mod dns;
 mod drift;

@@ -1,8 +1,8 @@
 //! What came of our own probes, as evidence and in a sentence's words.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
-use model::dhcp::{HeardReply, ReplyKind, UdpChecksum};
+use model::dhcp::{HeardReply, ReplyKind, UdpChecksum, UnreadableReply};
 use model::dns::{DnsAnswer, Found, Rcode, Strays};
 use model::finding::{Evidence, EvidenceKind};
 use model::http::{HttpAnswer, Page};
@@ -49,18 +49,18 @@ pub(crate) fn offers<'p>(probes: &'p [ProbeResult], instance: &str) -> impl Iter
     addresses(probes, instance).flat_map(|(offers, _)| offers)
 }
 
-/// Who sent what no client could read, and why.
+/// What was sent to it that no client could read.
 pub(crate) fn unreadable<'p>(
     probes: &'p [ProbeResult],
     instance: &str,
-) -> impl Iterator<Item = &'p (IpAddr, String)> {
+) -> impl Iterator<Item = &'p UnreadableReply> {
     addresses(probes, instance).flat_map(|(_, unreadable)| unreadable)
 }
 
 fn addresses<'p>(
     probes: &'p [ProbeResult],
     instance: &str,
-) -> impl Iterator<Item = (&'p [HeardReply], &'p [(IpAddr, String)])> {
+) -> impl Iterator<Item = (&'p [HeardReply], &'p [UnreadableReply])> {
     probes.iter().filter(move |probe| probe.from == instance).filter_map(|probe| match &probe.asked {
         Asked::Address { offers, unreadable } => Some((offers.as_slice(), unreadable.as_slice())),
         Asked::Echo { .. } | Asked::Name { .. } | Asked::Connection { .. } => None,
@@ -128,7 +128,7 @@ pub(crate) fn text(probe: &ProbeResult) -> String {
     }
     let mut text = match &probe.asked {
         Asked::Echo { .. } => format!("{} of {} answered", probe.received, probe.sent),
-        Asked::Address { offers, unreadable } => offered(probe.sent, offers, unreadable.len()),
+        Asked::Address { offers, unreadable } => offered(probe.sent, offers, unreadable),
         Asked::Name { answer, unreadable, strays, .. } => {
             format!("{}{}", named(answer.as_ref(), unreadable.as_deref()), beside(strays))
         }
@@ -236,10 +236,11 @@ pub(crate) fn milliseconds(us: u64) -> String {
     format!("{}.{}", us / 1000, us % 1000 / 100)
 }
 
-fn offered(sent: u32, offers: &[HeardReply], unreadable: usize) -> String {
+fn offered(sent: u32, offers: &[HeardReply], unreadable: &[UnreadableReply]) -> String {
     let mut parts: Vec<String> = offers.iter().map(offer).collect();
-    if unreadable > 0 {
-        parts.push(format!("{unreadable} replies that no client could read"));
+    if let Some(last) = unreadable.last() {
+        let (count, said) = (unreadable.len(), unread(last));
+        parts.push(format!("{count} replies that no client could read, the last: {said}"));
     }
     if parts.is_empty() { format!("no answer to {sent} DISCOVER") } else { parts.join("; ") }
 }
@@ -271,6 +272,12 @@ pub(crate) fn offer(heard: &HeardReply) -> String {
         UdpChecksum::Wrong => text.push_str(", with a wrong UDP checksum"),
     }
     text
+}
+
+/// `10.0.2.25 (fa:16:3e:00:00:02): option 54 is cut short`.
+pub(crate) fn unread(reply: &UnreadableReply) -> String {
+    let UnreadableReply { from, from_mac, why } = reply;
+    format!("{from} ({from_mac}): {why}")
 }
 
 fn named(answer: Option<&DnsAnswer>, unreadable: Option<&str>) -> String {

@@ -63,6 +63,17 @@ pub struct HeardReply {
     pub checksum: UdpChecksum,
 }
 
+/// A reply to a client's question that no client could take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableReply {
+    /// The sender's address.
+    pub from: Ipv4Addr,
+    /// The sender's MAC: the server's, or the last router's.
+    pub from_mac: Mac,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 /// A UDP checksum, compared with its datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UdpChecksum {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
-use crate::dhcp::HeardReply;
+use crate::dhcp::{HeardReply, UnreadableReply};
 use crate::dns::{DnsAnswer, Strays};
 use crate::http::Page;
 use crate::netfilter::Ruleset;
@@ -72,8 +72,8 @@ pub enum Asked {
     Address {
         /// What servers offer, in the order of their coming.
         offers: Vec<HeardReply>,
-        /// What a server sent that no client could take: who, and what is wrong with it.
-        unreadable: Vec<(IpAddr, String)>,
+        /// What was sent that no client could take.
+        unreadable: Vec<UnreadableReply>,
     },
     /// A question for a name's address or an address's name.
     Name {

@@ -1,10 +1,8 @@
 //! What DHCP servers say to a DISCOVER sent as an instance: what is kept of it, however much comes.
 
-use std::net::IpAddr;
+use model::dhcp::{HeardReply, UnreadableReply};
 
-use model::dhcp::HeardReply;
-
-use crate::dhcp::{self, Client};
+use crate::dhcp::{self, Client, Framed};
 
 /// Two servers are one too many; whoever sends more floods.
 pub(super) const ANSWERS_MAX: usize = 8;
@@ -13,9 +11,9 @@ pub(super) const ANSWERS_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     offers: Vec<HeardReply>,
-    unreadable: Vec<(IpAddr, String)>,
-    /// How many more came than are kept, and from whom the last.
-    beyond: Option<(IpAddr, u32)>,
+    unreadable: Vec<UnreadableReply>,
+    /// How many more came than are kept, and from whom the last: its reason is said in the end.
+    beyond: Option<(UnreadableReply, u32)>,
 }
 
 impl Heard {
@@ -23,7 +21,6 @@ impl Heard {
     /// same way is heard once; a reply that no client could read answers nothing and is kept for the report.
     pub(super) fn note(&mut self, bytes: &[u8], client: &Client) -> bool {
         let Some(framed) = dhcp::framed(bytes) else { return false };
-        let from = IpAddr::V4(framed.from);
         match dhcp::read(framed.payload, client) {
             Ok(reply) => {
                 let is_known = self.offers.iter().any(|known| {
@@ -33,16 +30,16 @@ impl Heard {
                     let (from, from_mac, checksum) = (framed.from, framed.from_mac, framed.checksum);
                     self.offers.push(HeardReply { reply, from, from_mac, checksum });
                 } else if !is_known {
-                    self.pass_over(from);
+                    self.pass_over(&framed);
                 }
                 true
             }
             Err(problem) => {
                 if !problem.is_for_another() {
                     if self.unreadable.len() < ANSWERS_MAX {
-                        self.unreadable.push((from, problem.to_string()));
+                        self.unreadable.push(unreadable(&framed, problem.to_string()));
                     } else {
-                        self.pass_over(from);
+                        self.pass_over(&framed);
                     }
                 }
                 false
@@ -50,16 +47,22 @@ impl Heard {
         }
     }
 
-    fn pass_over(&mut self, from: IpAddr) {
-        let count = self.beyond.map_or(0, |(_, count)| count);
-        self.beyond = Some((from, count.saturating_add(1)));
+    fn pass_over(&mut self, framed: &Framed) {
+        let count = self.beyond.as_ref().map_or(0, |(_, count)| *count);
+        self.beyond = Some((unreadable(framed, String::new()), count.saturating_add(1)));
     }
 
     /// The offers, and what could not be read; in the end how much more there was.
-    pub(super) fn told(self) -> (Vec<HeardReply>, Vec<(IpAddr, String)>) {
+    pub(super) fn told(self) -> (Vec<HeardReply>, Vec<UnreadableReply>) {
         let Heard { offers, mut unreadable, beyond } = self;
-        let more = |(from, count)| (from, format!("{count} more answers came than are looked at"));
-        unreadable.extend(beyond.map(more));
+        unreadable.extend(beyond.map(|(last, count)| UnreadableReply {
+            why: format!("{count} more answers came than are looked at"),
+            ..last
+        }));
         (offers, unreadable)
     }
+}
+
+fn unreadable(framed: &Framed, why: String) -> UnreadableReply {
+    UnreadableReply { from: framed.from, from_mac: framed.from_mac, why }
 }

@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::thread::JoinHandle;
 
+use model::dhcp::{HeardReply, UnreadableReply};
 use probe::dns::Question;
 
 use super::questions::only;
@@ -37,7 +38,7 @@ fn hostile(cloud: &Cloud, answer: impl Fn(u32, &mut Vec<u8>) + Send + 'static) -
 }
 
 /// Asks for an address, and returns what came: in bounded time.
-fn asked(cloud: &Cloud) -> (Vec<model::dhcp::HeardReply>, Vec<(IpAddr, String)>) {
+fn asked(cloud: &Cloud) -> (Vec<HeardReply>, Vec<UnreadableReply>) {
     let started = Instant::now();
     let answers = ask(&Plan { timeout: Duration::from_secs(3), ..cloud.discover() }).unwrap();
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
@@ -58,9 +59,9 @@ fn a_flood_of_offers_is_bounded_and_told() {
     let (offers, unreadable) = asked(&cloud);
     server.join().unwrap();
     assert_eq!(offers.len(), 8);
-    let [(from, said)] = unreadable.as_slice() else { panic!("{unreadable:?}") };
-    assert_eq!(*from, IpAddr::V4(NEIGHBOUR));
-    assert!(said.ends_with("more answers came than are looked at"), "{said}");
+    let [reply] = unreadable.as_slice() else { panic!("{unreadable:?}") };
+    assert_eq!(reply.from, NEIGHBOUR);
+    assert!(reply.why.ends_with("more answers came than are looked at"), "{reply:?}");
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn options_that_lie_are_read_by_nobody_and_the_right_server_is_heard_beside_them
     server.join().unwrap();
     assert!(offers.iter().any(|offer| offer.from == GATEWAY), "{offers:?}");
     assert!((1..=9).contains(&unreadable.len()), "{unreadable:?}");
-    assert!(unreadable.iter().all(|(from, _)| *from == IpAddr::V4(NEIGHBOUR)), "{unreadable:?}");
+    assert!(unreadable.iter().all(|reply| reply.from == NEIGHBOUR), "{unreadable:?}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ use model::service::{ConsoleEventKind, DhcpLogLine, DhcpMessage, Dnsmasq};
 use crate::dhcp_told::console_of;
 use crate::found::{Fault, Found};
 use crate::view::{Seat, View};
-use crate::{addressless, dhcp_refused, dhcp_server, evidence, power};
+use crate::{addressless, dhcp_refused, dhcp_server, dhcp_unheard, evidence, power};
 
 /// Looks for instances without an address of which no DISCOVER is known: one finding a NIC.
 pub fn check(view: &View) -> Vec<Found> {
@@ -50,6 +50,10 @@ fn silent(view: &View, seat: &Seat) -> Option<Found> {
     let without = addressless::of(view, seat)?;
     let is_on = power::off(seat).is_none() && power::paused(seat).is_none() && seat.instance.task.is_none();
     let logged = nothing_logged(seat, server, mac).filter(|_| is_on && !is_seen(view, mac))?;
+    // It asked, and gave up.
+    if dhcp_unheard::of(view, seat, mac).is_some() {
+        return None;
+    }
     let (confidence, told) = match seat.inside(view) {
         Some((inside, nic)) => {
             let command = format!("ip -4 addr show dev {}", crate::restart::typed(&nic.name));

@@ -13,7 +13,8 @@
 //! The instance has no address: so its inside says, or nobody answers ARP at the one of its record, or its console ends
 //! without a lease. And of its MAC the last lease in dnsmasq's log was given back by DHCPDECLINE: proven. Or the log
 //! has three OFFERs and more since the last REQUEST, an OFFER to hopline's own DISCOVER was seen at the NIC, every walk
-//! back is open, and the console has the client ask as often and never for what it was offered: likely. hopline's own
+//! back is open, and the console has the client ask as often and never for what it was offered: likely. So it is where
+//! the log has three ACKs and more within a minute, and an OFFER to hopline's own DISCOVER was seen at the NIC. hopline's own
 //! DISCOVERs, which stand in that log too, ask for 240.0.0.67 and are not counted.
 //!
 //! ## What it looks like
@@ -39,15 +40,16 @@ use std::net::IpAddr;
 
 use model::Mac;
 use model::dhcp::UdpChecksum;
-use model::finding::{Confidence, Evidence, Remedy};
+use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::service::{DhcpLogLine, Dnsmasq};
 
 use crate::addressless::{self, Addressless};
 use crate::dhcp_ignored::{self, Ignored};
+use crate::dhcp_unheard::{self, Unheard};
 use crate::found::{Fault, Found};
 use crate::restart::typed;
 use crate::view::{Seat, View};
-use crate::{dhcp_refused, dhcp_server, evidence};
+use crate::{dhcp_refused, dhcp_server, evidence, said};
 
 /// Looks for instances without an address that was offered them: one finding a NIC.
 pub fn check(view: &View) -> Vec<Found> {
@@ -68,7 +70,7 @@ fn refused(view: &View, seat: Seat) -> Option<Found> {
     let without = addressless::of(view, &seat)?;
     let refusal = match dhcp_refused::declined(&seat, mac) {
         Some(line) => declined(view, &seat, server, (line, dhcp_refused::confidence(server, line)?)),
-        None => passed_over(view, &seat, mac)?,
+        None => passed_over(view, &seat, mac).or_else(|| asks_on(view, &seat, mac))?,
     };
     Some(found(view, &seat, &without, refusal))
 }
@@ -151,6 +153,28 @@ fn passed_over(view: &View, seat: &Seat, mac: Mac) -> Option<Refusal> {
         remedy: vec![evidence::advice(
             format!("in {name}, by its console: its DHCP client with all its words (dhclient -v, udhcpc -v)"),
             "which option it misses, or what drops packets from port 67 before it has them",
+        )],
+    })
+}
+
+/// It asks on, though dnsmasq has given it its address, and every way back is open.
+fn asks_on(view: &View, seat: &Seat, mac: Mac) -> Option<Refusal> {
+    let Unheard { acks, mut evidence, lost: None } = dhcp_unheard::of(view, seat, mac)? else { return None };
+    let name = &seat.instance.name;
+    let heard = said::offers(view.probes, name).next()?;
+    evidence.push(evidence::record(
+        EvidenceKind::Probe,
+        format!("DHCPDISCOVER as {name}"),
+        said::offer(heard),
+    ));
+    Some(Refusal {
+        summary: format!("{name} does not take the address that DHCP gave it {acks} times within a minute"),
+        cause: format!("dnsmasq made {acks} ACKs for {mac}, and its client asked again"),
+        confidence: Confidence::Likely,
+        evidence,
+        remedy: vec![evidence::advice(
+            format!("in {name}, by its console: its DHCP client with all its words (dhclient -v, udhcpc -v)"),
+            "what it makes of the ACK, or what drops packets from port 67 before it has them",
         )],
     })
 }
@@ -245,6 +269,20 @@ mod tests {
     fn fires_where_offers_come_to_the_nic_and_the_client_asks_on() {
         assert_eq!(judged(&deaf(3), UdpChecksum::Right), ["dhcp-offer-refused web1//eth0"]);
         assert_eq!(judged(&deaf(3), UdpChecksum::Unfinished), ["dhcp-bad-udp-checksum compute1//br100"]);
+    }
+
+    #[test]
+    fn fires_where_the_address_is_given_again_and_again() {
+        let given = |acks| {
+            let mut cloud = deaf(0);
+            let address = Some([10, 0, 2, 24].into());
+            for _ in 0..acks {
+                say(&mut cloud, &[(DhcpMessage::Request, address, ""), (DhcpMessage::Ack, address, "web1")]);
+            }
+            cloud
+        };
+        assert_eq!(judged(&given(3), UdpChecksum::Right), ["dhcp-offer-refused web1//eth0"]);
+        assert_eq!(judged(&given(2), UdpChecksum::Right), ["dhcp-not-asked web1//eth0"]);
     }
 
     #[test]

@@ -37,9 +37,7 @@
 //! ## References
 //! RFC 2132; RFC 3442; dnsmasq(8) `--dhcp-option`; nova.conf `dnsmasq_config_file`, `network_device_mtu`.
 
-use std::net::IpAddr;
-
-use model::dhcp::HeardReply;
+use model::dhcp::{HeardReply, UnreadableReply};
 use model::finding::{Confidence, EvidenceKind};
 use model::path::Stage;
 
@@ -81,12 +79,12 @@ fn unfit(view: &View, seat: Seat) -> Option<Found> {
     let is_judged =
         |heard: &&HeardReply| is_alone || heard.reply.address.is_some_and(|ip| seat.vif.fixed.contains(&ip));
     let heard = dhcp_hosts::own_offers(view, &seat).into_iter().find(is_judged);
-    let unreadable = said::unreadable(view.probes, name).find(|(from, _)| *from == IpAddr::V4(gateway));
+    let unreadable = said::unreadable(view.probes, name).find(|reply| reply.from == gateway);
     // What was heard, and what is written, is of the facts as they were read: told once, in the first round.
     let (mut wrong, offer) = match (heard, unreadable) {
         _ if !view.is_as_read => (Vec::new(), None),
         (Some(heard), _) => (dhcp_offer::heard(view, &seat, server, heard), Some(said::offer(heard))),
-        (None, Some((from, why))) => {
+        (None, Some(UnreadableReply { from, why, .. })) => {
             let offer = format!("{from} sends what no client can read: {why}");
             (vec![Misfit { said: why.clone(), by: By::Other }], Some(offer))
         }

@@ -1,6 +1,6 @@
 //! # dhcp-reply-lost
 //!
-//! The OFFER of the instance's address dies on its way back.
+//! What dnsmasq answers the instance dies on its way back.
 //!
 //! ## What it means
 //! The question gets to dnsmasq, which offers the right address, again and again; the instance never hears of it. All
@@ -9,7 +9,9 @@
 //!
 //! ## How hopline knows
 //! The walk of the OFFER ended at nova's fallback, at a rule that names DHCP's ports and stops nothing else that was
-//! asked, or at a policy.
+//! asked, or at a policy. Or the log has three ACKs and more for the instance within a minute, which has no address:
+//! all four lines are there, again and again, and what answers its own client was seen at one station and not at the
+//! next, or nothing decides at a station whether they pass. That is told as likely.
 //!
 //! ## What it looks like
 //! dnsmasq's log: `DHCPDISCOVER`, `DHCPOFFER`, `DHCPDISCOVER`, `DHCPOFFER`. What dies in OUTPUT is seen by no tcpdump;
@@ -18,6 +20,7 @@
 //! ## Nearest look-alikes
 //! * `dnsmasq-lease-max`: the log has `DHCPREQUEST` and `DHCPNAK` too.
 //! * `foreign-rule-drop`: the rule stops more than DHCP.
+//! * `dhcp-offer-refused`: the answers come to the NIC, and its client does not take them.
 //! * an OFFER with an unfinished checksum: it gets to the instance, which throws it away.
 //!
 //! ## Fix
@@ -32,7 +35,10 @@ use model::Netns;
 use model::finding::{Confidence, Evidence, EvidenceKind, Remedy};
 use model::path::{RuleRef, Stop};
 
+use crate::addressless;
 use crate::dhcp_rules;
+use crate::dhcp_told;
+use crate::dhcp_unheard::{self, Lost, Unheard};
 use crate::drift;
 use crate::evidence;
 use crate::found::{Fault, Found};
@@ -42,7 +48,7 @@ use crate::owner;
 use crate::removal;
 use crate::restart;
 use crate::rules;
-use crate::view::{Stopped, View};
+use crate::view::{Seat, Stopped, View};
 
 /// What is told of the rule or policy that the OFFER died of.
 struct Story {
@@ -85,7 +91,42 @@ pub fn check(view: &View) -> Vec<Found> {
         };
         found.push(fault.found());
     }
+    for seat in view.vifs() {
+        if !found.iter().any(|f| f.finding.instances.contains(&seat.instance.name)) {
+            found.extend(unheard(view, &seat));
+        }
+    }
     found
+}
+
+/// All four lines are in the log, again and again, and the instance has no address.
+fn unheard(view: &View, seat: &Seat) -> Option<Found> {
+    let mac = seat.vif.mac?;
+    let without = addressless::of(view, seat)?;
+    let Unheard { acks, evidence, lost } = dhcp_unheard::of(view, seat, mac)?;
+    let Lost { hop, why } = lost?;
+    let (name, at) = (&seat.instance.name, &hop.at);
+    let capture = dhcp_told::capture(at, mac);
+    let shown = evidence::record(EvidenceKind::Capture, &capture, why.clone());
+    Some(addressless::left_by(Fault {
+        code: "dhcp-reply-lost",
+        hop: at.clone(),
+        summary: format!(
+            "{name} has no address, though dnsmasq gave it one {acks} times within a minute: the way back loses it at \
+             {at}"
+        ),
+        cause: format!("dnsmasq's ACK is lost at {at}: {why}"),
+        confidence: Confidence::Likely,
+        evidence: evidence.into_iter().chain([shown]).collect(),
+        owner: "unknown",
+        remedy: vec![evidence::advice(
+            capture,
+            "while its client asks: whether the ACK comes so far; then what stands between that and the station before",
+        )],
+        instances: vec![name.clone()],
+        stopped: without.stop(view, seat),
+        mend: without.mend(seat),
+    }))
 }
 
 fn story(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> Option<Story> {
@@ -149,9 +190,14 @@ fn shut_out(view: &View, ns: &Netns, stopped: &Stopped, rule: &RuleRef) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use model::finding::Confidence;
     use model::netfilter::{Match, NfRule, Policy, Test};
+    use model::service::DhcpMessage;
 
-    use crate::fixture::{Hosting, Manager, broken, codes, drops, healthy, lacks, nova_cloud};
+    use crate::fixture::{
+        Cloud, Hosting, Manager, asked_at, broken, codes, drops, healthy, lacks, lose_address, nova_cloud,
+        say,
+    };
 
     fn by_ports() -> NfRule {
         let tests = [Test::Protocol(17), Test::SourcePort(vec![(67, 67)])];
@@ -188,6 +234,36 @@ mod tests {
         assert_eq!(before - chain.len(), 2);
         let diagnosis = cloud.diagnose("web1");
         assert_eq!(codes(&diagnosis), ["dhcp-reply-lost compute1//eth1"]);
+    }
+
+    /// web1 is given its address again and again, and has none.
+    fn given(acks: usize) -> Cloud {
+        let mut cloud = healthy();
+        let address = Some([10, 0, 2, 24].into());
+        for _ in 0..acks {
+            say(&mut cloud, &[(DhcpMessage::Request, address, ""), (DhcpMessage::Ack, address, "web1")]);
+        }
+        lose_address(&mut cloud, "web1");
+        cloud
+    }
+
+    #[test]
+    fn fires_where_acks_do_not_come_over_a_stretch() {
+        let cloud = given(3);
+        let mac = cloud.intent.instances[0].vifs[0].mac.unwrap();
+        let watches = [asked_at("br100", &[(mac, 3)]), asked_at("vnet0", &[(mac, 0)])];
+        let diagnosis = cloud.diagnose_watched("web1", &[], &watches);
+        assert_eq!(codes(&diagnosis), ["dhcp-reply-lost compute1//vnet0"]);
+        assert!(diagnosis.findings[0].cause.contains("3 answers to it were seen at br100, and none here"));
+        assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn stays_silent_where_acks_are_few_or_come_to_the_nic() {
+        for acks in [2, 3] {
+            let diagnosis = given(acks).diagnose("web1");
+            assert!(lacks(&diagnosis, "dhcp-reply-lost"), "{acks}: {:?}", codes(&diagnosis));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! own nor on that one's host. Its MAC tells behind which port it is: an instance's, or the physical link; and its MAC
 //! or address, which host of the cloud it is, where it is one: one that still has the instance's MAC in its hosts file
 //! and is not kept from hearing it, or that somebody runs a server on. Where all hosts share one address, the MAC alone
-//! tells.
+//! tells. One that answers what no client can read is told as likely: what clients make of it is theirs.
 //! Where nobody was asked, an instance that can be entered and has a socket on port 67 on the same bridge is told as
 //! likely one: it listens as a server does, and has not answered yet. A relay is none. Where one is asked beside such
 //! an instance, its answer is waited for 3.5 s, since a server may ping an address for 3 s before it offers it (dnsmasq
@@ -36,11 +36,11 @@
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting" (two dnsmasq); libvirt, "Network Filters".
 
-use model::Netns;
-use model::dhcp::{HeardReply, ReplyKind};
+use model::dhcp::{HeardReply, ReplyKind, UnreadableReply};
 use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::link::Link;
 use model::path::{Exchange, Place, Stage};
+use model::{Mac, Netns};
 
 use crate::dhcp_listeners::{self, Listener};
 use crate::dhcp_refused;
@@ -76,6 +76,9 @@ pub fn check(view: &View) -> Vec<Found> {
                 continue;
             };
             add(&mut found, rogue(view, seat, heard, hop, shown));
+        }
+        if let Some(new) = garbled(view, seat) {
+            add(&mut found, new);
         }
     }
     found
@@ -228,13 +231,48 @@ fn rogue(view: &View, seat: Seat, heard: &HeardReply, hop: Place, shown: Evidenc
     told.found(view, seat)
 }
 
+/// Somebody unknown answers what no client can read: the first whose offers cannot be read either. A host's own words
+/// that are unfit are `dhcp-offer-wrong`'s.
+fn garbled(view: &View, seat: Seat) -> Option<Found> {
+    let name = &seat.instance.name;
+    let is_heard = |mac: Mac| said::offers(view.probes, name).any(|heard| heard.from_mac == mac);
+    let is_strange = |reply: &&UnreadableReply| {
+        !is_heard(reply.from_mac)
+            && matches!(
+                dhcp_stranger::of_address(view, seat, reply.from, reply.from_mac),
+                Some(Stranger::Unknown)
+            )
+    };
+    let first = said::unreadable(view.probes, name).find(is_strange)?;
+    let seen_from = [(seat.server_ns, seat.bridge_name()?), (seat.ns, seat.bridge_name()?)];
+    let (hop, shown) = stations::whereabouts(view, first.from_mac, &seen_from)?;
+    let of_it = said::unreadable(view.probes, name).filter(|reply| reply.from_mac == first.from_mac);
+    let source = format!("DHCPDISCOVER as {name}");
+    let mut evidence: Vec<Evidence> =
+        of_it.map(|reply| evidence::record(EvidenceKind::Probe, &source, said::unread(reply))).collect();
+    evidence.push(shown);
+    let UnreadableReply { from, from_mac, why } = first;
+    let told = Told {
+        summary: format!(
+            "a foreign DHCP server, {from}, answers {name} what no client can read; it is at {hop}"
+        ),
+        cause: format!("{from} ({from_mac}) answers DHCP on the network of {name}, and wrongly: {why}"),
+        hop,
+        confidence: Confidence::Likely,
+        evidence,
+        whose: format!("at {from}"),
+    };
+    Some(told.found(view, seat))
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
-    use model::dhcp::HeardReply;
+    use model::dhcp::{HeardReply, UnreadableReply};
     use model::finding::Confidence;
     use model::netns::Socket;
+    use model::probe::Asked;
     use model::service::{DhcpHost, Process};
 
     use crate::fixture::{Cloud, Hosting, Manager, SHAPES, codes, healthy, nova_cloud, offer, offered};
@@ -253,6 +291,27 @@ mod tests {
         assert_eq!(codes(&found), ["rogue-dhcp web2//eth0"]);
         let texts: Vec<&str> = found.findings[0].evidence.iter().map(|e| e.text.as_str()).collect();
         assert!(texts.iter().any(|text| text.contains("10.0.2.200") && text.contains("offers")), "{texts:?}");
+    }
+
+    #[test]
+    fn whose_replies_no_client_can_read_is_told_as_likely() {
+        let cloud = healthy();
+        let mac = cloud.intent.instances[1].vifs[0].mac.unwrap();
+        let garbled =
+            |from, from_mac| UnreadableReply { from, from_mac, why: "an option is cut short".to_owned() };
+        let own = offer(&cloud, "web1");
+        let told = |unreadable: Vec<UnreadableReply>| {
+            let mut probe = offered("web1", vec![own.clone()]);
+            probe.asked = Asked::Address { offers: vec![own.clone()], unreadable };
+            cloud.diagnose_with("web1", &[probe])
+        };
+        let found = told(vec![garbled(STRANGER, mac), garbled(STRANGER, mac)]);
+        assert_eq!(codes(&found), ["rogue-dhcp web2//eth0"]);
+        assert_eq!(found.findings[0].confidence, Confidence::Likely);
+        let said = |text: &&str| text.contains("10.0.2.200") && text.contains("an option is cut short");
+        assert_eq!(found.findings[0].evidence.iter().map(|e| e.text.as_str()).filter(said).count(), 2);
+        // The host's own dnsmasq is no stranger, whatever it says beside its offer.
+        assert!(codes(&told(vec![garbled(own.from, own.from_mac)])).is_empty());
     }
 
     fn socket(port: u16, device: Option<&str>) -> Socket {
