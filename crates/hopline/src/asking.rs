@@ -76,6 +76,8 @@ pub(crate) struct Answers {
     pub(crate) traces: Vec<Traced>,
     /// Which sizes live where a large packet was lost.
     pub(crate) sizes: Vec<SizesTried>,
+    /// What became of what others are known by, each time that frames were sent as an instance.
+    pub(crate) others: BTreeSet<String>,
     /// Something that the ladder asks of itself was not asked, or not waited for, for the time was up.
     pub(crate) is_out_of_time: bool,
 }
@@ -319,13 +321,14 @@ impl<'q, 'a> Talk<'q, 'a> {
         let mut following = Vec::new();
         let stand = match came {
             Ok(came) => {
-                let (Came { results, gaps, holders, traces, sizes, packets }, silence) =
+                let (Came { results, gaps, holders, traces, sizes, others, packets }, silence) =
                     self.waited_for(job, came);
                 self.budget.settle(self.instance_of(job), job.packets_max(), packets);
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
                 self.answers.traces.extend(traces);
                 self.answers.sizes.extend(sizes);
+                self.answers.others.extend(others);
                 self.ask_more(job, &results);
                 results.into_iter().for_each(|came| more::add(&mut self.answers.results, came));
                 self.gaps.extend(gaps);

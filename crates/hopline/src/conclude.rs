@@ -1,6 +1,7 @@
 //! The questions put to `checks`, and the one thing that it cannot know: which machines of the
 //! site were out of reach.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use checks::{Case, Endpoint, Neighbour, Protocol, Request, Rung, Subject, Symptom};
@@ -57,6 +58,8 @@ pub(crate) struct Probed {
     pub(crate) traces: Vec<Traced>,
     /// Which sizes live where a large packet was lost.
     pub(crate) sizes: Vec<SizesTried>,
+    /// What became of what others are known by, where frames were sent as an instance.
+    pub(crate) others: BTreeSet<String>,
     /// In which order, and why.
     pub(crate) turns: Vec<Turn>,
     /// Something that the ladder asks of itself was not asked, or not waited for, for the time was up.
@@ -70,6 +73,7 @@ pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnos
     let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
     diagnosis.coverage.looked_at.extend(tree::lines(&probed.turns, &probed.probes));
     diagnosis.coverage.looked_at.extend(holders::told(&probed.holders));
+    diagnosis.coverage.looked_at.extend(probed.others.iter().cloned());
     diagnosis.coverage.looked_at.extend(probed.captures.iter().cloned());
     let own = asked.instance.and_then(|at| facts.intent.instances.get(at));
     let is_in_reach = |name: &str| facts.unreachable.iter().all(|(machine, _)| machine != name);

@@ -414,6 +414,8 @@ pub(crate) struct Came {
     pub(crate) holders: Vec<Holders>,
     pub(crate) traces: Vec<Traced>,
     pub(crate) sizes: Vec<SizesTried>,
+    /// What became of what others are known by, where frames were sent as an instance.
+    pub(crate) others: Option<String>,
     /// Packets that were sent for it.
     pub(crate) packets: u32,
 }

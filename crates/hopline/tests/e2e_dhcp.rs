@@ -6,6 +6,7 @@
 mod cli_support;
 mod support;
 
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use support::closed::Closed;
 use support::report::{Report, list, text};
 use support::test_lab::TestLab;
 use support::{Background, dnsmasq, printed_in, sqlite, typed};
+use sys::netns::{self, NetnsFd};
 
 const WRONG: &str = "dhcp-offer-wrong compute1//br100";
 
@@ -174,6 +176,39 @@ fn a_server_that_pings_before_it_offers_is_waited_for() {
     assert_eq!(text(&only(&report)["confidence"]), "proven", "{:#}", report.json);
     let took = Duration::from_millis(report.json["elapsed_ms"].as_u64().unwrap());
     assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_stranger_that_answers_what_no_client_can_read_is_told_with_where_it_is() {
+    let lab = TestLab::up("dg");
+    let netns = NetnsFd::named(&lab.netns("web2")).unwrap();
+    let socket = netns::within(&netns, || {
+        let socket = UdpSocket::bind("0.0.0.0:67")?;
+        socket.set_broadcast(true)?;
+        socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok::<_, std::io::Error>(socket)
+    });
+    let socket = socket.unwrap().unwrap();
+    let server = std::thread::spawn(move || {
+        let mut asked = [0; 1500];
+        let (length, _) = socket.recv_from(&mut asked).unwrap();
+        // Up to its cookie what was asked, as an answer; then a server's address that is longer than what is left.
+        let mut answer = asked.get(..240).unwrap_or_else(|| panic!("{length}")).to_vec();
+        answer[0] = 2;
+        answer.extend([53, 1, 2, 54, 255, 10]);
+        for _ in 0..3000 {
+            // A queue that is full is no concern.
+            let _ = socket.send_to(&answer, "255.255.255.255:68");
+        }
+    });
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    server.join().unwrap();
+    report.assert_finds(&["rogue-dhcp web2//eth0"], "3,000 answers that nobody can read");
+    let finding = only(&report);
+    assert_eq!(text(&finding["confidence"]), "likely", "{finding:#}");
+    let told = evidence(finding);
+    assert!(told.iter().any(|line| line.contains("10.0.2.25") && line.contains("option 54")), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("more answers came than are looked at")), "{told:#?}");
 }
 
 #[test]

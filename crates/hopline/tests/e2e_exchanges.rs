@@ -9,7 +9,7 @@ mod support;
 use serde_json::Value;
 use support::report::{Report, asked, legs, list, text};
 use support::test_lab::TestLab;
-use support::{Background, printed_in};
+use support::{Background, eventually, printed_in};
 
 /// No room for a single packet: nothing that hopline reads tells of it.
 fn clog(lab: &TestLab, host: &str, device: &str) {
@@ -116,6 +116,42 @@ fn an_offer_that_is_lost_on_its_way_back_is_told_with_the_hop() {
     assert!(lines("DHCPOFFER(br100)") > 1, "{log}");
 }
 
+/// The guide's last case: dnsmasq gives the lease, and the instance never hears of it.
+#[test]
+fn all_four_lines_and_no_address_is_the_way_back() {
+    let lab = TestLab::up("f");
+    // Of DHCP's answers the ACK alone: option 53, the first behind the cookie, says 5.
+    let drops = "add table bridge t; add chain bridge t out { type filter hook output priority 0; }; \
+        add rule bridge t out udp sport 67 @th,1984,24 0x350105 drop";
+    printed_in(&lab.netns("compute1"), &["nft", drops]);
+    printed_in(&lab.netns("web1"), &["ip", "address", "flush", "dev", "eth0"]);
+    let script = lab.state().join("guest/no-op.script").display().to_string();
+    let asks = ["busybox", "udhcpc", "-f", "-i", "eth0", "-t", "60", "-T", "1", "-s", &script];
+    let client = Background::within(&lab.netns("web1"), &asks);
+    let log = lab.state().join("compute1/log/dnsmasq.log");
+    let acks = || {
+        let text = std::fs::read_to_string(&log).unwrap();
+        text.lines().filter(|line| line.contains("DHCPACK(br100) 10.0.2.24 ")).count()
+    };
+    let before = acks();
+    eventually("dnsmasq gives it three times", || acks() >= before + 3);
+    let meanwhile = lab.report(&["diagnose", "web1"]);
+    drop(client);
+    // Now it has given up; what the log has is the same.
+    for report in [meanwhile, lab.report(&["diagnose", "web1", "--symptom", "dhcp"])] {
+        report.assert_finds(&["dhcp-reply-lost compute1//vnet0"], "the ACK alone is dropped there");
+        let finding = &list(&report.json["findings"])[0];
+        assert_eq!(
+            (text(&finding["exchange"]), text(&finding["direction"])),
+            ("dhcp", "reply"),
+            "{finding:#}"
+        );
+        let told: Vec<&str> = list(&finding["evidence"]).iter().map(|line| text(&line["text"])).collect();
+        assert!(told.iter().any(|line| line.contains("DHCPACK(br100) 10.0.2.24 ")), "{told:#?}");
+        assert!(told.iter().any(|line| line.contains("@th,1984,24 0x350105")), "{told:#?}");
+    }
+}
+
 #[test]
 fn what_the_instances_own_client_says_meanwhile_is_told_where_it_was_seen() {
     let lab = TestLab::up("c");
@@ -140,6 +176,10 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
     let lab = TestLab::up("w");
     let healthy = lab.report(&["diagnose", "web1", "--symptom", "ping"]);
     healthy.assert_healthy("nothing is broken");
+    let verbose = lab.run(&["diagnose", "web1", "--symptom", "ping", "-v"]);
+    assert_eq!(verbose.code, 0, "{verbose:?}");
+    let tree: Vec<&str> = verbose.stdout.lines().filter(|line| line.contains("asked, wave ")).collect();
+    assert!(tree.first().is_some_and(|line| line.contains("wave 1: ping 1.2.3.4 from web1")), "{verbose:?}");
     let waves = |report: &Report| {
         let lines = asked(&report.json);
         let wave = |line: &str| line.split([' ', ':']).nth(1).unwrap().parse::<u32>().unwrap();

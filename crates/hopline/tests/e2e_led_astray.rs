@@ -97,6 +97,11 @@ fn what_somebody_told_a_host_has_its_name_and_its_fix_where_only_hosts_are_read(
         ),
     ] {
         closed.on_host(made);
+        if told.starts_with("stp-") {
+            let asked = closed.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+            asked.assert_finds(&[told], "an address is asked for");
+            assert_eq!(text(&asked.json["findings"][0]["exchange"]), "dhcp", "{:#}", asked.json);
+        }
         assert_told_and_mended(&closed, told, made);
     }
     // The address is there, for too small a subnet.

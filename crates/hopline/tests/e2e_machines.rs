@@ -6,10 +6,16 @@
 mod cli_support;
 mod support;
 
+use std::time::{Duration, Instant};
+
 use score::tables::OF_MACHINES;
+use serde_json::Value;
 use support::reach::Reach;
 use support::report::{asked, hops, legs, list, text};
 use support::test_lab::TestLab;
+
+/// A boot that waits for DHCP and for metadata in vain, under emulation.
+const BOOT_DEADLINE: Duration = Duration::from_secs(120);
 
 #[test]
 fn machines_boot_are_reached_broken_healed_and_terminated() {
@@ -48,6 +54,34 @@ fn machines_boot_are_reached_broken_healed_and_terminated() {
     assert_eq!(booted.code, 0, "{booted:?}");
     reach.pings("compute1", &lab.address("web3"));
     lab.report(&["check"]).assert_healthy("one gone, one new");
+}
+
+/// What a real machine says of a boot without DHCP, and then of one without metadata.
+#[test]
+fn what_a_boot_says_on_its_console_is_told() {
+    let lab = TestLab::up_as("vc", &["--guest", "qemu"]);
+    for (fault, finding, said) in [
+        ("dnsmasq-not-running", "dnsmasq-not-running compute1//br100", "no lease"),
+        ("metadata-dnat-missing", "metadata-dnat-missing compute1//br100", "169.254.169.254"),
+    ] {
+        lab.break_fault("guest-powered-off");
+        lab.break_fault(fault);
+        let healed = lab.lab("heal", &["guest-powered-off"]);
+        assert_eq!(healed.code, 0, "{healed:?}");
+        let deadline = Instant::now() + BOOT_DEADLINE;
+        let console = || lab.lab("console", &["web1"]).stdout;
+        while !console().contains("web1 login:") {
+            assert!(Instant::now() < deadline, "{}", console());
+            std::thread::yield_now();
+        }
+        let report = lab.report(&["diagnose", "web1"]);
+        report.assert_finds(&[finding], fault);
+        let evidence = list(&report.json["findings"][0]["evidence"]);
+        let of_console = |line: &&Value| text(&line["source"]).contains("/console.log:");
+        let told: Vec<&str> = evidence.iter().filter(of_console).map(|line| text(&line["text"])).collect();
+        assert!(told.iter().any(|line| line.contains(said)), "{evidence:#?}");
+        lab.heal();
+    }
 }
 
 #[test]

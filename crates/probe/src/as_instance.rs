@@ -32,6 +32,7 @@ mod guard;
 mod heard;
 mod neighbour;
 mod nic;
+mod others;
 mod ping;
 mod question;
 
@@ -198,6 +199,9 @@ pub struct Answers {
     pub neighbours: Vec<NeighbourResult>,
     /// By target: the pings first.
     pub probes: Vec<ProbeResult>,
+    /// What the bridge and its host knew of others, and leads elsewhere once all is over: `MAC was behind vnet1 and is
+    /// behind vnet2`. It need not be our doing, for a station may move by itself.
+    pub changed: Vec<String>,
 }
 
 /// The probe itself could not be made; what the network does with it is a result, not an error.
@@ -285,12 +289,15 @@ pub fn ask(plan: &Plan, tell: &mut (dyn FnMut(u16) + Send)) -> Result<Answers, A
     guard::volume(plan)?;
     let inside = || {
         let device = || plan.sender.device.clone();
-        let stations =
-            bridges::stations().map_err(|source| AsInstanceError::Look { device: device(), source })?;
+        let look =
+            || bridges::stations().map_err(|source| AsInstanceError::Look { device: device(), source });
+        let stations = look()?;
         let port = guard::port(&plan.sender, &stations)?;
         guard::neighbours(&plan.sender, port, &stations)?;
         guard::size(plan, port)?;
-        exchange::run(plan, port.index, tell)
+        let answers = exchange::run(plan, port.index, tell)?;
+        let changed = others::changed(&plan.sender, port, &stations, &look()?);
+        Ok(Answers { changed, ..answers })
     };
     // The kernel looks the device up in the namespace of the thread that has it receive.
     netns::within(&plan.netns, inside)

@@ -96,7 +96,7 @@ fn probe(
         (answers, held.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     facts.snapshot.gaps.extend(unasked);
-    let Answers { results, turns, mut holders, traces, sizes, is_out_of_time } = answers;
+    let Answers { results, turns, mut holders, traces, sizes, others, is_out_of_time } = answers;
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &watched, &results);
     let watched = watching.map(|watching| watching::finish(watching, facts, &watched));
@@ -113,6 +113,7 @@ fn probe(
         holders,
         traces,
         sizes,
+        others,
         turns,
         is_out_of_time,
         captures: Vec::new(),

@@ -167,7 +167,8 @@ pub(super) fn send(
     })?;
     let neighbours: u32 = answers.neighbours.iter().map(|neighbour| neighbour.sent).sum();
     let asked: u32 = answers.probes.iter().map(super::packets).sum();
-    let mut came = Came { results: answers.probes, packets: neighbours + asked, ..Came::default() };
+    let others = Some(of_others(nic, &answers.changed));
+    let mut came = Came { results: answers.probes, packets: neighbours + asked, others, ..Came::default() };
     for neighbour in answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1) {
         let is_meant = probes.iter().any(|probe| match &probe.from {
             From::Outside(nic) => nic.next_hop == neighbour.asked && nic.next_hop_mac.is_some(),
@@ -188,6 +189,16 @@ pub(super) fn send(
         }
     }
     Ok(came)
+}
+
+/// What was looked at again once all was over.
+fn of_others(nic: &Nic<'_>, changed: &[String]) -> String {
+    let Sender { name, device, bridge, .. } = &nic.sender;
+    let came = if changed.is_empty() { "leads where it did".to_owned() } else { changed.join("; ") };
+    format!(
+        "after frames were sent as {name} by {device}, what {bridge} and {} know of others there: {came}",
+        nic.host.name
+    )
 }
 
 fn would_need(nic: &Nic<'_>, error: &AsInstanceError) -> String {

@@ -187,7 +187,7 @@ impl<'p> Talk<'p> {
         if !is_received && nic.sent() > 0 {
             return Err(AsInstanceError::NotReceived { device: device(), sent: nic.sent() });
         }
-        Ok(Answers { neighbours, probes })
+        Ok(Answers { neighbours, probes, changed: Vec::new() })
     }
 
     /// Why a question's next hop was not known.

@@ -345,6 +345,17 @@ fn a_tcp_server_may_lie_dawdle_or_hang_up() {
         [&(answer.len() as u16).to_be_bytes(), answer.as_slice()].concat()
     });
     assert!(matches!(over_tcp(truncated.at, PATIENCE), DnsOutcome::Malformed(_)));
+    // A name without an end, as long as a message over TCP can be.
+    let endless = tcp_server(far, chain.far(), |query| {
+        let mut answer = reply(&query[2..], [0x81, 0x80], &[]);
+        // One record is said to follow.
+        answer[7] = 1;
+        let label = [b"\x3f".as_slice(), &[b'a'; 63]].concat();
+        answer.extend(label.iter().cycle().take(usize::from(u16::MAX) - answer.len()));
+        [u16::MAX.to_be_bytes().as_slice(), &answer].concat()
+    });
+    let outcome = over_tcp(endless.at, PATIENCE);
+    assert!(matches!(&outcome, DnsOutcome::Malformed(why) if !why.is_empty()), "{outcome:?}");
 }
 
 #[test]

@@ -36,6 +36,10 @@ use crate::found::{Fault, Found, at};
 use crate::restart;
 use crate::view::{Seat, View};
 
+/// What the restart does. A process that is gone has no arguments to be started by, and nova writes others by series.
+const ALONE: &str = "starts the dnsmasq that is gone (that one alone is started, and nobody is disturbed, when the \
+                     next instance of its network comes or goes on this host)";
+
 /// Looks for bridges of instances that nobody serves: one finding a bridge.
 pub fn check(view: &View) -> Vec<Found> {
     let unserved = dhcp_server::unserved(view).into_iter();
@@ -64,7 +68,7 @@ pub fn check(view: &View) -> Vec<Found> {
                 confidence: Confidence::Proven,
                 evidence: vec![evidence::state(seat.server_ns, "ps aux", text)],
                 owner: "nova-network",
-                remedy: vec![restart::network(view, &seat.server.name, "starts the dnsmasq that is gone")],
+                remedy: vec![restart::network(view, &seat.server.name, ALONE)],
                 instances: view.instances_on(&seat.server.name),
                 stopped: dhcp_server::stop(view, &seat),
                 mend: vec![dhcp_server::start_anew(view, &seat, gateway)],
