@@ -2,6 +2,7 @@
 
 use std::cell::LazyCell;
 
+use model::Netns;
 use sim::World;
 
 use crate::catalogue::firewall::conntrack_full;
@@ -11,6 +12,11 @@ use crate::view::View;
 /// Some pings were lost and others of them were answered.
 pub(crate) fn lost_some(view: &View) -> bool {
     view.probes.iter().any(|probe| probe.lost_some() == Some(true))
+}
+
+/// Frames to all go round through a bridge of this machine's, once they are sent.
+pub fn goes_round(world: &World, ns: &Netns) -> bool {
+    l2_loop::has_circle(world, ns)
 }
 
 /// This host takes no new connections, or has a bridge in which frames go round and crowd out others. `read` is wired

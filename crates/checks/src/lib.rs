@@ -98,6 +98,7 @@ mod way_out;
 mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
+pub use crowded::goes_round;
 pub use dhcp_listeners::is_another_listening;
 pub use diagnose::{Case, Request, climb, diagnose, diagnose_only};
 pub use dns::own_name;

@@ -287,7 +287,10 @@ fn from<'a>(site: &'a Site, facts: &Facts, rung: &Rung, asks: &Asks) -> Result<O
     }
     let Some(host) = by_host(&instance.host) else { return Ok(None) };
     let IpAddr::V4(to) = rung.to else { return Ok(None) };
-    if let Some(gap) = as_instance::overwritten(facts, instance).filter(|_| *asks == Asks::Address) {
+    if *asks == Asks::Address
+        && let Some(gap) =
+            as_instance::overwritten(facts, instance).or_else(|| as_instance::goes_round(facts, instance))
+    {
         return Err(gap);
     }
     as_instance::nic(facts, instance, host, to).map(|nic| Some(From::Outside(nic)))

@@ -33,6 +33,9 @@ fn every_hop_sees_what_the_host_sends_and_the_inside_stays_unknown() {
     let report = closed.report(&["diagnose", "web1"]);
     report.assert_healthy("nothing is broken");
     assert_eq!(unsent(&report), [""; 0]);
+    let of_others = "after frames were sent as web1 by vnet0, what br100 and compute1 know of others there: leads where it did";
+    let looked_at = list(&report.json["coverage"]["looked_at"]);
+    assert!(looked_at.iter().any(|line| text(line) == of_others), "{looked_at:#?}");
     let there = hops(&report.json, "> 1.2.3.4 ", "request");
     let (inside, on_the_way) = there.split_first().unwrap();
     assert_eq!(inside, "web1/ not-watched");
@@ -91,6 +94,19 @@ fn nothing_is_sent_where_the_bridge_knows_the_instance_elsewhere() {
     let told = unsent(&closed.report(&["diagnose", "web1"]));
     assert_eq!(told.len(), 1, "of one NIC it is said once: {told:#?}");
     assert!(told[0].contains("vnet0 is down: the instance cannot send through it"), "{told:#?}");
+}
+
+#[test]
+fn nothing_for_everybody_is_sent_into_a_circle() {
+    let closed = Closed::up("or");
+    closed.lab.break_fault("l2-loop");
+    let report = closed.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    assert!(report.findings().contains(&"l2-loop compute1//eth2".to_owned()), "{:#}", report.json);
+    assert!(
+        unsent(&report).iter().any(|line| line.contains("go round through a bridge of compute1")),
+        "{:#}",
+        report.json
+    );
 }
 
 #[test]

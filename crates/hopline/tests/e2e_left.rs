@@ -6,14 +6,13 @@
 mod cli_support;
 mod support;
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cli_support::command;
 use support::hosts::{age_fast, assert_same, connections, host_state, wait_for};
-use support::printed_in;
 use support::reach::Reach;
 use support::test_lab::TestLab;
+use support::{killed_after, printed_in};
 use tempfile::TempDir;
 
 /// A lab that has been in use, and a site file by which nobody can enter its instances.
@@ -56,21 +55,11 @@ impl Used {
     /// Asks, and kills hopline after this long, done or not; whether it was not.
     fn ask_and_kill(&self, by: By, symptom: &str, after: Duration) -> bool {
         let site = self.site(by);
-        let mut child = command(self.folder.path())
-            .args(["diagnose", "web1", "--symptom", symptom, "--site", &site])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("hopline starts");
-        let moment = Instant::now() + after;
-        while Instant::now() < moment {
-            if child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            std::thread::yield_now();
-        }
-        child.kill().expect("it runs");
-        child.wait().unwrap().code().is_none()
+        killed_after(
+            &mut command(self.folder.path()),
+            &["diagnose", "web1", "--symptom", symptom, "--site", &site],
+            after,
+        )
     }
 }
 

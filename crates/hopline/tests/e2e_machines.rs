@@ -8,8 +8,11 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use cli_support::command;
 use score::tables::OF_MACHINES;
 use serde_json::Value;
+use support::hosts::{age_fast, connections, host_state, wait_for};
+use support::killed_after;
 use support::reach::Reach;
 use support::report::{asked, hops, legs, list, text};
 use support::test_lab::TestLab;
@@ -109,6 +112,21 @@ fn machines_are_pinged_for_by_their_host() {
     assert!(told("nc -z 169.254.169.254 80 as web1").contains("a SYN is answered"), "{said:#?}");
     let leg = legs(&report.json, "dhcp", ":68", "reply");
     assert!(leg.contains(&"compute1/vnet0 seen".to_owned()), "{leg:#?}");
+    // What the host has is as it was, done or killed in the middle.
+    let host = lab.netns("compute1");
+    age_fast(&host);
+    let (state, tracked) = (host_state(&host), connections(&host));
+    lab.report(&["diagnose", "web1"]).assert_healthy("it is asked once more");
+    wait_for(&host, &state, &tracked, "it was asked");
+    let site = lab.site().display().to_string();
+    let moments = [100, 300, 500].map(Duration::from_millis);
+    let asks = ["diagnose", "web1", "--site", &site];
+    let killed = moments.iter().filter(|moment| {
+        let is_killed = killed_after(&mut command(&lab.state()), &asks, **moment);
+        wait_for(&host, &state, &tracked, &format!("it was killed after {moment:?}"));
+        is_killed
+    });
+    assert!(killed.count() > 0, "none was killed in the middle");
     // Without nova's rule the tap's offload leaves the sum to a card that is not there.
     lab.break_fault("dhcp-bad-udp-checksum");
     let unfinished = lab.report(&["diagnose", "web1"]);

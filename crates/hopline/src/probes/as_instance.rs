@@ -8,6 +8,7 @@ use model::intent::{Instance, Vif};
 use model::probe::Holders;
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
+use sim::World;
 
 use super::{Came, From, LATE_SERVER, Pace, Patience, Probe, USUAL, Unsent, inside};
 use crate::failure::Failure;
@@ -111,6 +112,18 @@ pub(super) fn overwritten(facts: &Facts, instance: &Instance) -> Option<Gap> {
             instance.name
         ),
         would_need: format!("`ip neigh show {address}` on {server}, and another run once that is put right"),
+    })
+}
+
+/// A DISCOVER is for all, and would never come to rest in a circle of bridges.
+pub(super) fn goes_round(facts: &Facts, instance: &Instance) -> Option<Gap> {
+    let world = World::new(&facts.snapshot, &facts.intent);
+    let ns = facts.snapshot.main_netns(&instance.host).filter(|ns| checks::goes_round(&world, ns))?;
+    let host = &ns.machine;
+    Some(Gap {
+        what: format!("whether any DHCP server answers {} for real", instance.name),
+        why: format!("frames to all go round through a bridge of {host}, and a DISCOVER would be one more"),
+        would_need: format!("another run once the circle is open: `bridge link` on {host}"),
     })
 }
 

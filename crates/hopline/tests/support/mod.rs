@@ -67,6 +67,25 @@ impl Drop for Background {
     }
 }
 
+/// Starts a program and kills it after this long, done or not; whether it was not.
+pub(crate) fn killed_after(program: &mut Command, arguments: &[&str], after: Duration) -> bool {
+    let mut child = program
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|e| panic!("{arguments:?}: {e}"));
+    let moment = Instant::now() + after;
+    while Instant::now() < moment {
+        if child.try_wait().expect("a child").is_some() {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("a child").code().is_none()
+}
+
 /// Runs statements on a SQLite file, as an operator by hand.
 pub(crate) fn sqlite(database: &Path, sql: &str) {
     let program =
