@@ -25,6 +25,7 @@ mod read;
 mod redact;
 mod secrets;
 pub mod sosreport;
+mod weighed;
 mod write;
 
 pub use assemble::{Assembled, Member, Missing, assemble};

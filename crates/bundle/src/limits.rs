@@ -7,11 +7,14 @@ pub(crate) const FILES_MAX: usize = 200_000;
 /// Bytes of the manifest, and of one file with facts: ten times what a host of a thousand instances needs.
 pub(crate) const MANIFEST_MAX: u64 = 64 << 20;
 pub(crate) const FACTS_MAX: u64 = 256 << 20;
-/// Lists and objects in one file with facts, and in the manifest: a `{}` of two bytes is hundreds once it is read.
-pub(crate) const FACTS_PARTS_MAX: usize = 3_000_000;
+/// Lists and objects in the manifest: a `{}` of two bytes is hundreds once it is read.
 pub(crate) const MANIFEST_PARTS_MAX: usize = 2 * MACHINES_MAX + FILES_MAX + 10_000;
 /// Bytes of all facts of one archive.
 pub(crate) const ALL_FACTS_MAX: u64 = 1 << 30;
+/// How many times larger than its JSON a file of facts may be once it is read, and what all those of an archive may be
+/// beyond that: real ones are about as large as theirs, since every field stands in it.
+pub(crate) const WEIGHT_RATIO: u64 = 3;
+pub(crate) const WEIGHT_FREE: u64 = 64 << 20;
 /// Bytes of the whole archive, unpacked.
 pub(crate) const UNPACKED_MAX: u64 = 4 << 30;
 /// How many times larger than packed an archive may be, beyond the first bytes: logs that repeat themselves reach a
@@ -29,8 +32,9 @@ pub(crate) struct Limits {
     pub(crate) manifest_bytes: u64,
     pub(crate) manifest_parts: usize,
     pub(crate) facts_bytes: u64,
-    pub(crate) facts_parts: usize,
     pub(crate) all_facts_bytes: u64,
+    pub(crate) weight_ratio: u64,
+    pub(crate) weight_free_bytes: u64,
     pub(crate) unpacked_bytes: u64,
     pub(crate) ratio: u64,
     pub(crate) ratio_free_bytes: u64,
@@ -50,8 +54,9 @@ impl Limits {
         manifest_bytes: MANIFEST_MAX,
         manifest_parts: MANIFEST_PARTS_MAX,
         facts_bytes: FACTS_MAX,
-        facts_parts: FACTS_PARTS_MAX,
         all_facts_bytes: ALL_FACTS_MAX,
+        weight_ratio: WEIGHT_RATIO,
+        weight_free_bytes: WEIGHT_FREE,
         unpacked_bytes: UNPACKED_MAX,
         ratio: RATIO_MAX,
         ratio_free_bytes: RATIO_FREE,

@@ -25,6 +25,7 @@ use crate::manifest::{
     MachineFacts, Manifest, RECORDS,
 };
 use crate::names::hex;
+use crate::weighed::Scales;
 
 pub(crate) use bounded::{Counted, Limited, refusal, zstd};
 pub(crate) use said::plainly;
@@ -54,7 +55,7 @@ pub fn read(source: impl Read, name: &str) -> Result<Bundle, ReadError> {
 }
 
 pub(crate) fn read_within(source: impl Read, name: &str, limits: &Limits) -> Result<Bundle, ReadError> {
-    let mut taken = Taken { limits: *limits, ..Taken::default() };
+    let mut taken = Taken { limits: *limits, scales: Scales::of(limits), ..Taken::default() };
     let ended = match bounded::zstd(source, limits) {
         Ok(unpacked) => take_all(unpacked, &mut taken),
         Err(source) => Err(Stop::Damaged(source)),
@@ -96,6 +97,8 @@ struct Taken {
     kept_bytes: u64,
     /// Length and hash of each file.
     seen: BTreeMap<String, (u64, String)>,
+    /// What its facts may weigh.
+    scales: Scales,
 }
 
 fn take_all(unpacked: impl Read, taken: &mut Taken) -> Result<(), Stop> {
@@ -334,17 +337,13 @@ fn part<T: DeserializeOwned>(
     if listed.get(path).map(|file| &file.sha256) != taken.seen.get(path).map(|(_, hash)| hash) {
         return Err(missing(format!("{path} was changed after it was collected: its SHA-256 is another")));
     }
-    let most = taken.limits.facts_parts;
-    if parts(&bytes) > most {
-        return Err(missing(format!("{path} has more than {most} lists and objects")));
-    }
     let unread = |error: serde_json::Error| missing(format!("{path} cannot be read: {error}"));
     let Schema { schema: found } = serde_json::from_slice(&bytes).map_err(unread)?;
     if found != schema {
         let why = format!("{path} has the schema `{found}`, and this version reads `{schema}`");
         return Err(Missing { why, would_need: "the version of hopline that made the bundle".to_owned() });
     }
-    serde_json::from_slice(&bytes).map_err(unread)
+    taken.scales.read(&bytes).map_err(unread)
 }
 
 /// The captures whose octets are those that were put in.

@@ -17,7 +17,7 @@ use crate::error::WriteError;
 use crate::limits::Limits;
 use crate::manifest::{
     CLOUD, CLOUD_SCHEMA, CloudFacts, DATABASE, FACTS, FACTS_SCHEMA, FactsOf, FileEntry, MANIFEST,
-    MANIFEST_SCHEMA, MachineEntry, Manifest,
+    MANIFEST_SCHEMA, MachineEntry, MachineFacts, Manifest,
 };
 use crate::{mapped, names, read, secrets};
 use room::Room;
@@ -135,9 +135,9 @@ impl<S: Read + Write + Seek> Writer<S> {
         let mut cloud = CloudFacts { schema: CLOUD_SCHEMA.to_owned(), ..facts.cloud.clone() };
         let mut room = Room::of(&limits);
         let mut lacking = Vec::new();
-        if let Err(why) = room.take(&json(CLOUD, &cloud)?) {
+        if let Err(why) = room.take::<CloudFacts>(&json(CLOUD, &cloud)?) {
             cloud.records = None;
-            room.take(&json(CLOUD, &cloud)?).map_err(|why| too_large(CLOUD, &why))?;
+            room.take::<CloudFacts>(&json(CLOUD, &cloud)?).map_err(|why| too_large(CLOUD, &why))?;
             manifest.gaps.push(room::gap(DATABASE, &why));
             lacking.push((DATABASE.to_owned(), why));
         }
@@ -152,7 +152,7 @@ impl<S: Read + Write + Seek> Writer<S> {
             if let Ok(machine) = outcome {
                 let path = format!("{folder}/{FACTS}");
                 let bytes = json(&path, &of_machine(machine))?;
-                match room.take(&bytes) {
+                match room.take::<MachineFacts>(&bytes) {
                     Ok(()) => count(path, &bytes),
                     Err(why) => {
                         lacking.push((name.clone(), why.clone()));

@@ -6,6 +6,8 @@
 mod cli_support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cli_support::{assert_refused, hopline, site};
 
@@ -106,4 +108,45 @@ fn a_truncated_domain_xml_is_a_gap_with_its_place_and_the_rest_is_used() {
     let about = |gap: &&serde_json::Value| gap.to_string().contains("instance-00000001.xml");
     let gap = gaps.iter().find(about).unwrap_or_else(|| panic!("no gap names the file: {gaps:?}"));
     assert!(!gap["would_need"].as_str().unwrap().is_empty(), "{gap}");
+}
+
+/// A bundle of machines of this name and number, each with so many links of two octets.
+fn bundle_of_links(folder: &Path, machines: usize, links: usize) -> PathBuf {
+    let (mut entries, mut files) = (Vec::new(), Vec::new());
+    for nth in 0..machines {
+        let (name, links) = (format!("c{nth}"), vec!["{}"; links].join(","));
+        let netns = format!(r#"{{"machine":"{name}","links":[{links}]}}"#);
+        let facts = format!(r#"{{"schema":"hopline.facts/1","netns":{netns},"host":{{"name":"{name}"}}}}"#);
+        let path = format!("{name}/facts.json");
+        fs::create_dir(folder.join(&name)).unwrap();
+        fs::write(folder.join(&path), &facts).unwrap();
+        let sum = Command::new("sha256sum").arg(folder.join(&path)).output().unwrap().stdout;
+        let sum = String::from_utf8(sum).unwrap();
+        let sum = sum.split(' ').next().unwrap();
+        entries.push(format!(r#"{{"name":"{name}","folder":"{name}"}}"#));
+        files.push(format!(r#"{{"path":"{path}","bytes":{},"sha256":"{sum}"}}"#, facts.len()));
+    }
+    let (machines, listed) = (entries.join(","), files.join(","));
+    let manifest = format!(r#"{{"schema":"hopline.bundle/1","machines":[{machines}],"files":[{listed}]}}"#);
+    fs::write(folder.join("manifest.json"), manifest).unwrap();
+    let bundle = folder.join("small.tar.zst");
+    let mut tar = Command::new("tar");
+    tar.args(["--format=ustar", "-C", folder.to_str().unwrap(), "-I", "zstd -19", "-cf"]).arg(&bundle);
+    tar.arg("manifest.json").args(entries.iter().enumerate().map(|(nth, _)| format!("c{nth}/facts.json")));
+    assert!(tar.status().unwrap().success());
+    bundle
+}
+
+/// Within half a gigabyte, of which a machine of three million links alone would take five times as much.
+#[test]
+fn a_small_bundle_that_would_take_gigabytes_is_read_in_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = bundle_of_links(folder.path(), 7, 2_900_000);
+    assert!(fs::metadata(&bundle).unwrap().len() < 20_000, "it is small");
+    let mut command = Command::new("prlimit");
+    command.args(["--data=512000000", env!("CARGO_BIN_EXE_hopline"), "check", "--json", "--bundle"]);
+    let run = cli_support::read(command.arg(&bundle).current_dir(folder.path()).output().unwrap());
+    assert!(matches!(run.code, 2 | 3), "{run:?}");
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(told.contains("too large for any real bundle"), "{told:.2000}");
 }

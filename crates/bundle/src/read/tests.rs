@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tar::{EntryType, Header};
 
 use super::*;
-use crate::limits::{FACTS_PARTS_MAX, MANIFEST_MAX, MANIFEST_PARTS_MAX};
+use crate::limits::{MANIFEST_MAX, MANIFEST_PARTS_MAX};
 use crate::manifest::FileEntry;
 use crate::write::{Facts, Writer};
 use crate::{entry, names};
@@ -295,14 +295,28 @@ fn bombs_are_refused_before_they_go_off() {
 #[test]
 fn more_parts_than_any_site_has_are_refused_before_they_are_read() {
     for piece in ["{},", "[],"] {
-        let many = format!(r#"{{"schema":"{FACTS_SCHEMA}","gaps":[{}{{}}]}}"#, piece.repeat(FACTS_PARTS_MAX));
-        let bundle = read(&bundle_of(&[("a/facts.json", many.as_bytes())])[..], "x").unwrap();
-        let why = &bundle.members[0].outcome.as_ref().unwrap_err().why;
-        assert!(why.contains("lists and objects"), "{why}");
         let many = format!(r#"{{"machines":[{}{{}}]}}"#, piece.repeat(MANIFEST_PARTS_MAX));
         let archive = packed(|tar| entry::write(tar, MANIFEST, many.as_bytes(), 0).unwrap());
         assert!(matches!(read(&archive[..], "x"), Err(ReadError::TooLarge { .. })), "{piece}");
     }
+}
+
+#[test]
+fn facts_that_would_grow_beyond_measure_cost_their_machines_alone() {
+    let links = |count: usize| {
+        let links = vec!["{}"; count].join(",");
+        format!(
+            r#"{{"schema":"{FACTS_SCHEMA}","netns":{{"machine":"a","links":[{links}]}},"host":{{"name":"a"}}}}"#
+        )
+    };
+    let (few, many) = (links(1_000), links(1_000_000));
+    let files = [("a/facts.json", &few), ("b/facts.json", &many), ("c/facts.json", &many)];
+    let bundle = read(&bundle_of(&files.map(|(path, text)| (path, text.as_bytes())))[..], "x").unwrap();
+    let why: Vec<_> = bundle.members.iter().map(|m| m.outcome.as_ref().map_err(|m| m.why.clone())).collect();
+    assert!(why[0].is_ok(), "{why:?}");
+    let is_too_large =
+        |why: &Result<_, String>| why.as_ref().is_err_and(|why| why.contains("any real bundle"));
+    assert!(why[1..].iter().all(is_too_large), "{why:?}");
 }
 
 #[test]

@@ -1,28 +1,31 @@
 //! What of a bundle a reader would take, and the gaps of what it would not.
 
 use model::snapshot::Gap;
+use serde::de::DeserializeOwned;
 
 use crate::assemble::Missing;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::read::parts;
 use crate::secrets;
+use crate::weighed::Scales;
 
 /// How much of the facts a reader has room for.
 pub(super) struct Room {
     limits: Limits,
     kept_bytes: u64,
+    scales: Scales,
 }
 
 impl Room {
     /// With the manifest taken, which counts too.
     pub(super) fn of(limits: &Limits) -> Room {
-        Room { limits: *limits, kept_bytes: limits.manifest_bytes }
+        Room { limits: *limits, kept_bytes: limits.manifest_bytes, scales: Scales::of(limits) }
     }
 
-    /// Takes a file of facts, or says why a reader would not.
-    pub(super) fn take(&mut self, json: &[u8]) -> Result<(), String> {
-        let Limits { facts_bytes, facts_parts, all_facts_bytes, .. } = self.limits;
+    /// Takes a file of facts, or says why a reader would not, who reads it as this.
+    pub(super) fn take<T: DeserializeOwned>(&mut self, json: &[u8]) -> Result<(), String> {
+        let Limits { facts_bytes, all_facts_bytes, .. } = self.limits;
         let length = json.len() as u64;
         let kept = self.kept_bytes.saturating_add(length);
         if length > facts_bytes {
@@ -31,10 +34,7 @@ impl Room {
         if kept > all_facts_bytes {
             return Err(format!("all facts of the bundle are more than {all_facts_bytes} bytes with it"));
         }
-        let count = parts(json);
-        if count > facts_parts {
-            return Err(format!("its facts are {count} lists and objects, and a reader takes {facts_parts}"));
-        }
+        self.scales.read::<T>(json).map_err(|error| format!("its facts could not be read again: {error}"))?;
         self.kept_bytes = kept;
         Ok(())
     }
