@@ -31,6 +31,9 @@ const NAMES: [&str; 10] = [
     "credential",
 ];
 
+/// How such a name ends, where the same letters within another word mean nothing.
+const ENDINGS: [&str; 3] = ["pass", "pwd", "psk"];
+
 /// Longest URL that is looked at.
 const URL_MAX: usize = 4096;
 
@@ -55,7 +58,8 @@ impl Texts for Scrub {
             return self.arguments.next(text);
         }
         self.arguments.end();
-        if key.is_some_and(is_secret_option) && !text.is_empty() {
+        let hides = |key: &str| is_secret_option(key) && !is_working_folder(key, text);
+        if key.is_some_and(hides) && !text.is_empty() {
             return Cow::Borrowed(HIDDEN);
         }
         scrub(text)
@@ -131,7 +135,13 @@ fn is_secret_option(key: &str) -> bool {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    NAMES.iter().any(|secret| name.contains(secret)) || name.ends_with("pass") && !name.ends_with("bypass")
+    NAMES.iter().any(|secret| name.contains(secret))
+        || ENDINGS.iter().any(|ending| name.ends_with(ending)) && !name.ends_with("bypass")
+}
+
+/// A shell's own variables that are called like a password tell the folder that it works in.
+fn is_working_folder(name: &str, value: &str) -> bool {
+    matches!(name, "PWD" | "OLDPWD") && value.starts_with('/')
 }
 
 /// Reads a command line word by word, since a secret may be the word behind its name.
@@ -237,6 +247,9 @@ fn values(text: &str) -> Option<String> {
         let Some((start, end)) = value_at(text, after, Ends::of(before, mark)) else { continue };
         // Of `key = value` in a sentence, nothing is secret; of `key = AQBz...==` in a keyring of ceph's, all.
         if word_before(before) == "key" && !before.ends_with("key") && end - start < KEY_MIN {
+            continue;
+        }
+        if is_working_folder(word_before(before), text.get(start..end).unwrap_or_default()) {
             continue;
         }
         out.push_str(text.get(from..start).unwrap_or_default());

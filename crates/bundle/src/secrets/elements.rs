@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::is_secret;
+use super::{is_secret, is_working_folder};
 
 /// Most attributes of an element that are looked at.
 const ATTRIBUTES_MAX: usize = 16;
@@ -18,17 +18,20 @@ pub(super) fn elements(text: &str) -> Vec<Range<usize>> {
 /// That of the element whose name begins there.
 fn value(text: &str, from: usize) -> Option<Range<usize>> {
     let mut at = from + text.get(from..)?.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>'))?;
-    let (mut is_hidden, mut value) = (false, None);
+    let (mut called, mut value) = (None, None);
     for _ in 0..ATTRIBUTES_MAX {
         let Some((name, range)) = attribute(text, at) else { break };
         at = range.end + 1;
         match name {
-            "name" | "key" | "id" => is_hidden |= text.get(range).is_some_and(is_secret),
+            "name" | "key" | "id" => called = text.get(range).filter(|name| is_secret(name)).or(called),
             "value" => value = Some(range),
             _ => {}
         }
     }
-    value.filter(|range| is_hidden && !range.is_empty())
+    let (called, value): (&str, Range<usize>) = (called?, value?);
+    let shown =
+        text.get(value.clone()).is_none_or(|value| value.is_empty() || is_working_folder(called, value));
+    (!shown).then_some(value)
 }
 
 /// The attribute that comes next, and where its value lies.
