@@ -1,7 +1,8 @@
 //! What strangers named stays one value of one line; that the files agree with the tools is tested on real namespaces.
 
 use cloud::Records;
-use model::intent::Instance;
+use model::Mac;
+use model::intent::{Floating, Instance, LeakedFixed, Network, Remains, TiedFloating, Vif};
 use model::link::{FdbEntry, FdbKind, Link, LinkKind};
 use model::service::Process;
 use model::snapshot::Host;
@@ -107,4 +108,44 @@ fn a_cell_stays_one_cell() {
     let [(file, text), ..] = records::tables(&Records { instances: vec![instance], ..Records::default() });
     assert_eq!(file, "instances.csv");
     assert_eq!(text, "id,uuid,name,host,vm_state,project\n1,,\"a\"\"\n-,\u{1b}[31m b\",c,,\n");
+}
+
+/// What a person looks up in `fixed_ips` and `floating_ips` is there also where its instance is not any more.
+#[test]
+fn addresses_of_the_living_and_the_dead_are_in_the_tables() {
+    let network = Network { label: "net".to_owned(), ..Network::default() };
+    let mac: Mac = "fa:16:3e:00:00:11".parse().unwrap();
+    let [own, leaked] = [11, 12].map(|last| std::net::Ipv4Addr::new(10, 0, 2, last));
+    let vif = Vif { mac: Some(mac), network: Some(0), fixed: vec![own], ..Vif::default() };
+    let instance = Instance { name: "web1".to_owned(), vifs: vec![vif], ..Instance::default() };
+    let fixed = LeakedFixed {
+        id: 7,
+        address: leaked,
+        network: Some(0),
+        allocated: true,
+        leased: false,
+        instance: Some("8d7b".to_owned()),
+        name: Some("web2".to_owned()),
+    };
+    let outside = std::net::Ipv4Addr::new(203, 0, 113, 20);
+    let floating = TiedFloating {
+        id: 3,
+        floating: Floating { address: outside, fixed: leaked, host: Some("compute1".to_owned()) },
+        fixed_id: 7,
+        instance: None,
+        name: None,
+    };
+    let records = Records {
+        instances: vec![instance],
+        networks: vec![network],
+        vif_uuids: [(mac, "uuid-1".to_owned())].into(),
+        remains: Remains { fixed: vec![fixed], floating: vec![floating], ..Remains::default() },
+        ..Records::default()
+    };
+    let tables = records::tables(&records);
+    let rows = |name: &str| tables.iter().find(|(file, _)| *file == name).unwrap().1.lines().nth(1).unwrap();
+    assert_eq!(rows("fixed_ips.csv"), "10.0.2.11,net,web1,fa:16:3e:00:00:11");
+    assert_eq!(rows("virtual_interfaces.csv"), "web1,fa:16:3e:00:00:11,net,10.0.2.11,uuid-1");
+    assert_eq!(rows("left_fixed_ips.csv"), "7,10.0.2.12,net,true,false,8d7b,web2");
+    assert_eq!(rows("left_floating_ips.csv"), "3,203.0.113.20,10.0.2.12,7,compute1,,");
 }
