@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use cloud::{DatabaseUrl, InstanceEntry};
 use collect::{At, MachinePlan};
-use model::Mac;
+use model::{Mac, few};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -70,6 +70,15 @@ impl Site {
     /// A machine's place in the file.
     pub(crate) fn position(&self, name: &str) -> usize {
         self.order.iter().position(|known| known == name).unwrap_or(self.order.len())
+    }
+
+    /// The files that it is known from, as a message names them.
+    pub(crate) fn named_bundles(&self) -> String {
+        let mut files: Vec<String> = self.bundles.iter().map(|file| file.display().to_string()).collect();
+        files.extend(self.bundled.iter().map(|machine| machine.file.display().to_string()));
+        files.sort();
+        files.dedup();
+        few::named(&files)
     }
 
     /// Some of it is known from files alone, so nothing is asked for real.

@@ -34,6 +34,13 @@ pub(crate) fn named(site: &Site, word: &str) -> Result<Vantage, Failure> {
     }
     let known = || site.machines.iter().map(|machine| machine.name.as_str());
     let Some(machine) = site.machines.iter().find(|machine| machine.name == host) else {
+        if let Some(bundled) = site.bundled.iter().find(|machine| machine.name == host) {
+            let file = bundled.file.display();
+            return Err(Failure::new(format!(
+                "`{host}` is known from the bundle {file}: nothing passes there"
+            ))
+            .hint("name vantages of hosts that can be reached"));
+        }
         let failure = Failure::new(format!("there is no host `{host}` in the site"));
         return Err(match meant(host, known()) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),

@@ -110,6 +110,28 @@ fn a_truncated_domain_xml_is_a_gap_with_its_place_and_the_rest_is_used() {
     assert!(!gap["would_need"].as_str().unwrap().is_empty(), "{gap}");
 }
 
+/// What a bundle cannot tell is refused with its name, and with what to do instead.
+#[test]
+fn commands_that_a_bundle_does_not_serve_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundled = "[[host]]\nname = \"compute1\"\nat = \"bundle:/case/host.tar.zst\"\n";
+    fs::write(folder.path().join("site.toml"), bundled).unwrap();
+    for arguments in [
+        &["db", "check"][..],
+        &["db", "show", "web1"],
+        &["db", "release", "203.0.113.20"],
+        &["capture", "icmp"],
+        &["capture", "--at", "compute1//br100"],
+    ] {
+        let run = hopline(folder.path(), arguments);
+        assert_refused(&run, &["/case/host.tar.zst", "bundle", "hint: "]);
+    }
+    let beside = "[[host]]\nname = \"gw\"\nat = \"local\"\n";
+    fs::write(folder.path().join("site.toml"), format!("{bundled}{beside}")).unwrap();
+    let run = hopline(folder.path(), &["capture", "--at", "compute1//br100"]);
+    assert_refused(&run, &["`compute1` is known from the bundle /case/host.tar.zst", "hint: "]);
+}
+
 /// A bundle of machines of this name and number, each with so many links of two octets.
 fn bundle_of_links(folder: &Path, machines: usize, links: usize) -> PathBuf {
     let (mut entries, mut files) = (Vec::new(), Vec::new());

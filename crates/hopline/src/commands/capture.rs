@@ -58,6 +58,9 @@ pub(super) fn run(plan: &Plan, question: &CaptureQuestion) -> Result<u8, Failure
     let site = site_file::find(plan.site.as_deref())?;
     sheets.must_differ_from(&site.files)?;
     question.file.iter().try_for_each(|file| targets::must_differ("-w", file, &site.files))?;
+    if site.machines.is_empty() && site.is_offline() {
+        return Err(nothing_passes(&site));
+    }
     let aim = aim(&site, question, plan.timeout)?;
     let (snap, ring_bytes) = (question.snap, question.ring_bytes);
     // On a screen a packet is seen soon, and mostly in order; into a file there is no hurry.
@@ -215,12 +218,24 @@ fn aim(site: &Site, question: &CaptureQuestion, timeout: Duration) -> Result<Aim
     let is_named = !named.is_empty();
     let vantages = if is_named { named } else { vantages::on(&paths, site, &facts) };
     if vantages.is_empty() {
+        // Where only a part of the site is in bundles, the way may be there alone.
+        if site.is_offline() && !paths.is_empty() {
+            return Err(nothing_passes(site));
+        }
         return Err(Failure::new("it is not clear where to watch")
             .hint("name vantages, as in `--at compute1//br100`, or a subject: `instance:web1`, `flow:A,B`"));
     }
     let onward = vantages::onward(&paths, &facts, &vantages);
     let (selection, added) = (Selection::Filter(widened.expr), widened.added);
     Ok(Aim { selection, vantages, named: is_named, added, onward })
+}
+
+/// A bundle is of one moment, in which nothing passes any more.
+fn nothing_passes(site: &Site) -> Failure {
+    Failure::new(format!("nothing can be watched in a bundle: {}", site.named_bundles())).hint(
+        "capture where the machines can be reached; a capture that is there already is read with \
+         `hopline diagnose INSTANCE --bundle FILE --capture FILE.pcap` or `hopline correlate FILE.pcap`",
+    )
 }
 
 fn no_filter(text: &str, error: &filter::FilterError) -> Failure {

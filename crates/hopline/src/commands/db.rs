@@ -36,7 +36,7 @@ const ROWS_SHOWN: usize = 20;
 pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     let started = Instant::now();
     let site = site_file::find(plan.site.as_deref())?;
-    let url = site.database.as_ref().ok_or_else(no_database)?;
+    let url = site.database.as_ref().ok_or_else(|| no_database(&site))?;
     let hosts = hosts(&site, plan, now);
     let clock = Clock {
         now: now.map(str::to_owned),
@@ -70,7 +70,15 @@ fn hosts(site: &Site, plan: &Plan, now: Option<&str>) -> Result<Beside, String> 
     beside::look(site, plan).map_err(|failure| failure.to_string())
 }
 
-fn no_database() -> Failure {
+fn no_database(site: &Site) -> Failure {
+    if site.is_offline() {
+        let files = site.named_bundles();
+        return Failure::new(format!("no database is named, and rows are not looked up in bundles: {files}"))
+            .hint(
+                "name a database, or a dump of it, in the site file's [cloud]; the rows of a bundle are in its \
+                 cloud.json, and what follows from them `hopline diagnose` and `hopline check` tell",
+            );
+    }
     Failure::new("no database is named")
         .hint("name it in the site file: [cloud] kind = \"nova-network\", database = \"mysql://...\"")
 }

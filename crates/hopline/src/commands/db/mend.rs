@@ -13,7 +13,7 @@ use crate::site_file::{self, Site};
 
 pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
-    let url = site.database.as_ref().ok_or_else(no_database)?;
+    let url = site.database.as_ref().ok_or_else(|| no_database(&site))?;
     if let Ask::Repair { code, row: _ } = ask
         && super::beside::OF_HOSTS.contains(&code.as_str())
     {
@@ -45,7 +45,7 @@ pub(crate) fn mend(plan: &Plan, ask: &Ask, apply: bool) -> Result<u8, Failure> {
 
 pub(crate) fn undo(plan: &Plan, id: &str) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
-    let url: &DatabaseUrl = site.database.as_ref().ok_or_else(no_database)?;
+    let url: &DatabaseUrl = site.database.as_ref().ok_or_else(|| no_database(&site))?;
     let undone = cloud::undo(url, plan.timeout, &folder()?, id).map_err(|error| failed(&error))?;
     let told = told::undone(plan.format, id, &undone.change);
     told.map_err(|failure| failure.hint("the row is as it was before, all the same").undetermined())

@@ -21,7 +21,7 @@ const EXIT_LACKS: u8 = 1;
 
 pub(crate) fn show(plan: &Plan, wanted: &str) -> Result<u8, Failure> {
     let site = site_file::find(plan.site.as_deref())?;
-    let url = site.database.as_ref().ok_or_else(no_database)?;
+    let url = site.database.as_ref().ok_or_else(|| no_database(&site))?;
     let record = cloud::show(url, plan.timeout, wanted).map_err(|error| refused(&error))?;
     let named = hosts_of(&record);
     let hosts = hosts(&site, &named);
