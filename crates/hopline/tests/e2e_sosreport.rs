@@ -26,10 +26,13 @@ struct Reports {
 const HOST: &str = "compute1";
 
 /// Where the lab keeps what a whole machine has in the usual places, and no other namespaces, as on a machine of its
-/// own. What is mounted here is gone with the process. ethtool is asked about each device, and nothing of it is read.
+/// own; dnsmasq's messages are where syslog has them. What is mounted here is gone with the process. ethtool is asked
+/// about each device, and nothing of it is read.
 const WITHIN: &str = "\
 set -e
 mount -t overlay -o lowerdir=$1/etc:/etc overlay /etc
+mount -t tmpfs tmpfs /var/log
+cp $1/log/dnsmasq.log /var/log/syslog
 mount --bind $1/run/libvirt /mnt
 mount -t tmpfs tmpfs /run
 mkdir /run/libvirt
@@ -49,7 +52,7 @@ impl Reports {
         let into = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         let state = self.lab.state().join(HOST);
         let netns = self.lab.netns(HOST);
-        let plugins = "networking,kernel,process,libvirt,openstack_nova";
+        let plugins = "networking,kernel,process,libvirt,openstack_nova,logs";
         let enter = ["ip", "netns", "exec", &netns, "sh", "-c", WITHIN, "sh", state.to_str().unwrap()];
         let what = ["-o", plugins, "-k", "process.lsof=off", "--tmp-dir", into.to_str().unwrap()];
         printed(&[&enter[..], &what, more].concat());
@@ -172,6 +175,7 @@ fn an_archive_without_rules_says_what_would_tell_them() {
         let gaps = json(&told)["coverage"]["gaps"].to_string();
         assert!(gaps.contains("nft -a list ruleset"), "{gaps}");
         assert!(gaps.contains("of compute1"), "{gaps}");
+        assert!(!gaps.contains("what dnsmasq said"), "its log is in the report: {gaps}");
     }
 }
 

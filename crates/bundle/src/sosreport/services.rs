@@ -31,7 +31,7 @@ pub(super) fn read(files: &Files, host: &mut Host, gaps: &mut Vec<Gap>) {
     }
     let servers = parse::dnsmasq_args::servers(&host.processes).into_iter();
     host.dnsmasq = servers.map(|server| with_files(server, files, gaps)).collect();
-    read_log(files, host);
+    read_log(files, host, gaps);
 }
 
 /// The program itself, or what an interpreter runs: nova's are scripts of Python.
@@ -64,19 +64,45 @@ fn with_files(mut server: Dnsmasq, files: &Files, gaps: &mut Vec<Gap>) -> Dnsmas
     server
 }
 
-/// dnsmasq's own log where one is named, else syslog's.
-fn read_log(files: &Files, host: &mut Host) {
-    let named = host.dnsmasq.iter().filter(|server| !server.is_libvirts());
-    let mut named: Vec<String> = named.filter_map(|server| server.log_facility.clone()).collect();
-    named.extend(
-        ["var/log/dnsmasq.log", "var/log/daemon.log", "var/log/syslog", "var/log/messages"].map(String::from),
-    );
-    let paths: Vec<&str> = named.iter().map(|path| path.trim_start_matches('/')).collect();
-    let Some((path, text)) = files.first(&paths) else { return };
+/// Where syslog has dnsmasq's messages, and what sos's plugin calls the journal's.
+const SYSLOG: [&str; 4] = ["var/log/dnsmasq.log", "var/log/daemon.log", "var/log/syslog", "var/log/messages"];
+const JOURNALS: [&str; 2] = ["sos_commands/logs/journalctl_", "sos_strings/logs/journalctl_"];
+
+/// What would have them.
+const ANY_LOG: &str =
+    "/var/log/syslog or /var/log/messages, or what `journalctl` prints: the plugin `logs` writes it";
+/// The journal of the boot before is asked for as well.
+const LAST_BOOT: &str = "--boot_-1";
+
+/// dnsmasq's own log where one is named, else syslog's, else the journal: the first that has a word of dnsmasq's.
+fn read_log(files: &Files, host: &mut Host, gaps: &mut Vec<Gap>) {
+    let servers: Vec<&Dnsmasq> = host.dnsmasq.iter().filter(|server| !server.is_libvirts()).collect();
+    let named = servers.iter().filter_map(|server| server.log_facility.as_deref());
+    let named: Vec<&str> = named.filter(|facility| facility.starts_with('/')).collect();
+    let paths = named.iter().map(|path| path.trim_start_matches('/')).chain(SYSLOG);
+    let in_files = paths.filter_map(|path| Some((format!("/{path}"), files.text(path)?)));
+    let (earlier, journals): (Vec<_>, Vec<_>) = files
+        .all()
+        .filter(|(path, _)| JOURNALS.iter().any(|journal| path.starts_with(journal)))
+        .partition(|(path, _)| path.contains(LAST_BOOT));
+    let journals = journals.into_iter().chain(earlier).map(|(path, text)| (path.to_owned(), text));
+    let found: Vec<(String, &str)> = in_files.chain(journals).collect();
+    let telling = found.iter().find(|(_, text)| text.contains("dnsmasq"));
+    let is_there = |path: &str| files.text(path.trim_start_matches('/')).is_some();
+    if telling.is_none() {
+        // What dnsmasq itself writes, nobody else has.
+        let lost = named.iter().find(|path| !is_there(path)).copied();
+        let lost = lost.or_else(|| found.is_empty().then_some(ANY_LOG));
+        gaps.extend(lost.filter(|_| !servers.is_empty()).map(|path| {
+            let why = "the sosreport holds no log with its messages";
+            gap(format!("what dnsmasq said on {}", host.name), why, path)
+        }));
+    }
+    let Some((path, text)) = telling.or(found.first()) else { return };
     let mut lines = parse::dnsmasq_log::parse(text).value;
     lines.drain(..lines.len().saturating_sub(LOG_LINES_MAX));
     let mut reads = parse::dnsmasq_log::reads(text);
     reads.drain(..reads.len().saturating_sub(LOG_LINES_MAX));
     (host.dhcp_log, host.dhcp_reads) = (lines, reads);
-    host.dhcp_log_file = Some(format!("/{path}"));
+    host.dhcp_log_file = Some(path.clone());
 }

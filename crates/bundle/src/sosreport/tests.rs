@@ -74,6 +74,10 @@ fn the_layout_of_sos_3_is_read() {
         ("kinds of links, and settings of bridge ports of node7.example.org", "ip -s -d link"),
         ("rules of iptables-legacy of node7.example.org", "iptables-legacy-save -c"),
         ("tracked connections of node7.example.org", "conntrack -L"),
+        (
+            "what dnsmasq said on node7.example.org",
+            "/var/log/syslog or /var/log/messages, or what `journalctl` prints: the plugin `logs` writes it",
+        ),
     ];
     let mut told = lacks(machine);
     told.sort_unstable();
@@ -104,6 +108,8 @@ fn the_layout_of_sos_4_is_read() {
     assert_eq!((table.chains[0].rules.len(), &netns.ruleset.unread), (1, &Vec::new()));
     let host = machine.host.as_ref().unwrap();
     assert!(host.domains[0].live && host.processes[0].state == "S");
+    let journal = "sos_commands/logs/journalctl_--no-pager_--boot";
+    assert_eq!((host.dhcp_log.len(), host.dhcp_log_file.as_deref()), (2, Some(journal)));
     let inside = &further.netns;
     assert_eq!((inside.name.as_str(), inside.enter.as_deref()), ("qdhcp-7", Some("qdhcp-7")));
     assert_eq!((inside.addresses.len(), inside.ruleset.tables.len()), (1, 1));
@@ -112,14 +118,40 @@ fn the_layout_of_sos_4_is_read() {
     assert!(gap.would_need.contains("nft -a list ruleset"), "{gap:?}");
 }
 
+/// A copy of the sample of sos 4.8 that may be changed.
+fn copy_of_sample(into: &Path) -> PathBuf {
+    let copied = into.join("report");
+    let (from, to) = (sample("sos-4.8"), copied.to_str().unwrap());
+    let status = std::process::Command::new("cp").args(["-r", from.to_str().unwrap(), to]).status();
+    assert!(status.unwrap().success());
+    copied
+}
+
+/// Of a log that is too long for it sos keeps the end elsewhere, and leaves a link to it.
+#[test]
+fn of_a_long_log_the_end_is_read_through_its_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = copy_of_sample(folder.path());
+    let strings = copied.join("sos_strings/logs");
+    std::fs::create_dir_all(&strings).unwrap();
+    std::fs::create_dir_all(copied.join("var/log")).unwrap();
+    let ends = "Aug 20 09:11:07 node8 dnsmasq-dhcp[5120]: DHCPACK(br100) 10.0.0.7 fa:16:3e:4e:6f:01 web1\n";
+    std::fs::write(strings.join("var.log.syslog.tailed"), ends).unwrap();
+    let link = "../../sos_strings/logs/var.log.syslog.tailed";
+    std::os::unix::fs::symlink(link, copied.join("var/log/syslog")).unwrap();
+    let host = machines_in(&copied).remove(0).host.unwrap();
+    assert_eq!((host.dhcp_log.len(), host.dhcp_log_file.as_deref()), (1, Some("/var/log/syslog")));
+    // A syslog that knows nothing of dnsmasq does not hide the journal, which does.
+    std::fs::write(strings.join("var.log.syslog.tailed"), "Aug 20 09:11:07 node8 cron[7]: x\n").unwrap();
+    let host = machines_in(&copied).remove(0).host.unwrap();
+    assert_eq!(host.dhcp_log.len(), 2, "{:?}", host.dhcp_log_file);
+}
+
 /// `iptables -L` alone is no dump; what is missing is told one by one, each with the one file that would settle it.
 #[test]
 fn rules_that_are_only_listed_are_missing() {
     let folder = tempfile::tempdir().unwrap();
-    let copied = folder.path().join("report");
-    let (from, to) = (sample("sos-4.8"), copied.to_str().unwrap());
-    let status = std::process::Command::new("cp").args(["-r", from.to_str().unwrap(), to]).status();
-    assert!(status.unwrap().success());
+    let copied = copy_of_sample(folder.path());
     std::fs::remove_file(copied.join("sos_commands/firewall_tables/nft_-a_list_ruleset")).unwrap();
     let listing = sample("sos-3.2").join("sos_commands/networking/iptables_-t_filter_-nvL");
     std::fs::copy(listing, copied.join("sos_commands/networking/iptables_-t_filter_-nvL")).unwrap();

@@ -43,8 +43,14 @@ const LOGS: [&str; 4] = ["daemon.log", "dnsmasq.log", "messages", "syslog"];
 /// What of the file with this path from the report's root.
 pub(super) fn keep(path: &str) -> Option<Keep> {
     let name = path.rsplit('/').next().unwrap_or(path);
+    if let Some(of_plugin) = path.strip_prefix("sos_strings/") {
+        return of_long_log(of_plugin).then_some(Keep::Tail(LOG_TAIL));
+    }
     if let Some(command) = path.strip_prefix("sos_commands/") {
         let (plugin, _) = command.split_once('/')?;
+        if plugin == "logs" {
+            return is_journal(name).then_some(Keep::Tail(LOG_TAIL));
+        }
         let is_of_tools = COMMANDS.contains(&plugin) && !name.contains("ethtool");
         let is_told = is_of_tools
             || FILES.contains(&path)
@@ -53,7 +59,7 @@ pub(super) fn keep(path: &str) -> Option<Keep> {
         return is_told.then_some(Keep::Whole(LISTING_MAX));
     }
     if let Some(log) = path.strip_prefix("var/log/") {
-        return LOGS.contains(&log).then_some(Keep::Tail(LOG_TAIL));
+        return (LOGS.contains(&log) || log.contains("dnsmasq")).then_some(Keep::Tail(LOG_TAIL));
     }
     if name == "console.log" && path.contains("/instances/") {
         return Some(Keep::Tail(CONSOLE_TAIL));
@@ -67,6 +73,22 @@ pub(super) fn keep(path: &str) -> Option<Keep> {
         || in_proc_net.is_some_and(|(_, table)| PROC_NET.contains(&table))
         || path.strip_prefix("proc/net/").is_some_and(|table| PROC_NET.contains(&table));
     is_kept.then_some(Keep::Whole(FILE_MAX))
+}
+
+/// What the journal holds, and not what there is of it (`journalctl --disk-usage`).
+fn is_journal(name: &str) -> bool {
+    name.starts_with("journalctl_") && name.contains("--no-pager")
+}
+
+/// `PLUGIN/var.log.syslog.tailed`: of a log or a journal that was too long for sos its end, to which a link leads from
+/// where the whole would be.
+fn of_long_log(path: &str) -> bool {
+    let file = path.rsplit('/').next().and_then(|file| file.strip_suffix(".tailed"));
+    file.is_some_and(|file| {
+        is_journal(file)
+            || file.contains("dnsmasq")
+            || file.strip_prefix("var.log.").is_some_and(|log| LOGS.contains(&log))
+    })
 }
 
 /// A domain's XML, persistent or live, as libvirt's QEMU driver keeps it.
@@ -91,6 +113,11 @@ mod tests {
             "var/lib/nova/networks/nova-br100.conf",
             "proc/2177/net/udp",
             "var/log/syslog",
+            "var/log/nova/dnsmasq.log",
+            "sos_strings/logs/var.log.syslog.tailed",
+            "sos_strings/dnsmasq/var.log.nova.dnsmasq.log.tailed",
+            "sos_strings/logs/journalctl_--no-pager.tailed",
+            "sos_commands/logs/journalctl_--no-pager_--catalog_--boot",
             "var/lib/nova/instances/8d7b/console.log",
         ] {
             assert!(keep(path).is_some(), "{path}");
@@ -104,6 +131,8 @@ mod tests {
             "sos_commands/networking/ethtool_-S_eth0",
             "sos_commands",
             "var/log/nova/nova-compute.log",
+            "sos_strings/nova/var.log.nova.nova-compute.log.tailed",
+            "sos_commands/logs/journalctl_--disk-usage",
             "",
         ] {
             assert_eq!(keep(path), None, "{path}");
