@@ -110,6 +110,26 @@ fn a_truncated_domain_xml_is_a_gap_with_its_place_and_the_rest_is_used() {
     assert!(!gap["would_need"].as_str().unwrap().is_empty(), "{gap}");
 }
 
+/// A name in Latin-1 costs no domain; configuration in UTF-16 is none, and is told.
+#[test]
+fn files_of_other_encodings_are_read_as_far_as_they_go() {
+    let (folder, _) = site("libvirt = \"domains\"\nnova_conf = \"nova.conf\"\n");
+    fs::create_dir(folder.path().join("domains")).unwrap();
+    let xml =
+        b"<domain type='kvm'>\r\n<name>instance-00000001</name>\r\n<title>caf\xe9</title>\r\n</domain>\r\n";
+    fs::write(folder.path().join("domains/instance-00000001.xml"), xml).unwrap();
+    let conf = "\u{feff}[DEFAULT]\nmy_ip = 10.0.0.1\n";
+    let utf16: Vec<u8> = conf.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.path().join("nova.conf"), utf16).unwrap();
+    let run = hopline(folder.path(), &["check", "--json"]);
+    assert!([0, 1, 3].contains(&run.code), "{run:?}");
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).expect("one JSON document");
+    let gaps: Vec<String> =
+        report["coverage"]["gaps"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    assert!(gaps.iter().any(|gap| gap.contains("nova.conf")), "{gaps:?}");
+    assert!(!gaps.iter().any(|gap| gap.contains("instance-00000001.xml")), "{gaps:?}");
+}
+
 /// What a bundle cannot tell is refused with its name, and with what to do instead.
 #[test]
 fn commands_that_a_bundle_does_not_serve_say_so() {

@@ -23,12 +23,14 @@ pub(super) fn read(folder: &Path) -> Result<Files, ReadError> {
 }
 
 fn root(folder: &Path) -> Option<PathBuf> {
-    let is_it = |folder: &Path| folder.join("sos_commands").is_dir();
+    // A folder that is a link may lead anywhere; only the one that was named is taken for what it leads to.
+    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+    let is_it = |folder: &Path| is_folder(&folder.join("sos_commands"));
     if is_it(folder) {
         return Some(folder.to_owned());
     }
     let mut inner = fs::read_dir(folder).ok()?.take(1_000).filter_map(|entry| Some(entry.ok()?.path()));
-    inner.find(|path| is_it(path))
+    inner.find(|path| is_folder(path) && is_it(path))
 }
 
 /// Adds what lies under a folder. What cannot be read is a gap.

@@ -147,6 +147,57 @@ fn of_a_long_log_the_end_is_read_through_its_link() {
     assert_eq!(host.dhcp_log.len(), 2, "{:?}", host.dhcp_log_file);
 }
 
+/// Octets that are no UTF-8 cost their own place alone, and lines may end as on another system.
+#[test]
+fn other_encodings_are_read_as_far_as_they_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = copy_of_sample(folder.path());
+    let expected = machines_in(&copied);
+    let change = |file: &str, with: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let file = copied.join(file);
+        std::fs::write(&file, with(std::fs::read(&file).unwrap())).unwrap();
+    };
+    let dos = |text: Vec<u8>| String::from_utf8(text).unwrap().replace('\n', "\r\n").into_bytes();
+    let latin1 = |mut text: Vec<u8>| {
+        text.extend(b"Aug 20 09:11:08 node8 app[7]: caf\xe9\n");
+        text
+    };
+    change("sos_commands/networking/ip_-s_-d_link", &dos);
+    change("sos_commands/networking/ip_route_show_table_all", &dos);
+    change("sos_commands/networking/ip_-d_address", &dos);
+    change("sos_commands/logs/journalctl_--no-pager_--boot", &latin1);
+    assert_eq!(machines_in(&copied), expected);
+    // UTF-16 is no listing: it is told, and nothing is made of it.
+    let utf16 = |text: Vec<u8>| text.iter().flat_map(|octet| [*octet, 0]).collect();
+    change("sos_commands/networking/bridge_-s_-s_-d_-t_fdb_show", &utf16);
+    let machine = machines_in(&copied).remove(0);
+    assert!(machine.netns.fdb.is_empty());
+    assert!(lacks(&machine).contains(&("FDB entries of node8", "bridge fdb")), "{machine:?}");
+}
+
+/// A folder that is a link is another's: what it leads to is not read, whoever made the report.
+#[test]
+fn a_folder_that_leads_out_of_an_unpacked_report_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (outside, inside) = (folder.path().join("outside"), folder.path().join("inside"));
+    std::fs::create_dir_all(&inside).unwrap();
+    std::fs::create_dir_all(&outside).unwrap();
+    let report = copy_of_sample(&outside);
+    let follow = |target: &Path, link: PathBuf| std::os::unix::fs::symlink(target, link).unwrap();
+    follow(&report, inside.join("sosreport-x"));
+    assert!(matches!(read_folder(&inside, "x"), Err(ReadError::NoSosreport)));
+    follow(&report.join("sos_commands"), inside.join("sos_commands"));
+    assert!(matches!(read_folder(&inside, "x"), Err(ReadError::NoSosreport)));
+    // Who names a link means what it leads to.
+    let named = folder.path().join("named");
+    follow(&report, named.clone());
+    assert!(read_folder(&named, "x").is_ok());
+    std::fs::rename(report.join("sos_commands/networking"), outside.join("networking")).unwrap();
+    follow(&outside.join("networking"), report.join("sos_commands/networking"));
+    let bundle = read_folder(&report, "x").unwrap();
+    assert!(bundle.members[0].outcome.is_err(), "{bundle:?}");
+}
+
 /// `iptables -L` alone is no dump; what is missing is told one by one, each with the one file that would settle it.
 #[test]
 fn rules_that_are_only_listed_are_missing() {
