@@ -8,6 +8,7 @@ pub mod machine;
 pub mod netlink;
 
 mod connections;
+mod consoles;
 mod facts;
 mod files;
 mod gaps;

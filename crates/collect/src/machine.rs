@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::netfilter::Ruleset;
 use model::netns::Netns;
 use model::queueing::Qdisc;
-use model::service::{Console, Dnsmasq, Domain, Process, ResolvConf};
+use model::service::{Dnsmasq, Domain, Process, ResolvConf};
 use model::snapshot::{Gap, Host, Snapshot};
 use sys::netns::{self, NetnsError, NetnsFd};
 
@@ -15,7 +15,7 @@ use crate::files::Text;
 use crate::gaps::{gap, unparsed};
 use crate::kept::{Keep, Kept, NOTHING};
 use crate::netlink::{NetlinkError, Socket, links, queues};
-use crate::{facts, files, netfilter, processes};
+use crate::{consoles, facts, files, netfilter, processes};
 
 /// Where a machine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +108,7 @@ const XML_MAX: u64 = 4 * 1024 * 1024;
 const LIST_MAX: u64 = 16 * 1024 * 1024;
 const RESOLV_CONF_MAX: u64 = 64 * 1024;
 const LOG_TAIL: u64 = 8 * 1024 * 1024;
-const CONSOLE_TAIL: u64 = 100 * 1024;
-/// What is handed on of a console's: a thousand of them are to fit in a mail.
-const CONSOLE_KEPT: usize = 32 * 1024;
 const FILES_MAX: usize = 10_000;
-const CONSOLES_MAX: usize = 1_000;
 const LOG_LINES_MAX: usize = 5_000;
 
 /// Reads the netfilter rules of a machine's main namespace once more: their counters have moved.
@@ -289,7 +285,7 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gap
     host.domains.dedup_by(|later, kept| later.name == kept.name);
     let consoles = plan.console_logs.clone().or_else(|| usual(local, &["/var/lib/nova/instances"]).pop());
     if let Some(folder) = consoles {
-        host.consoles = read_consoles(&folder, kept, gaps);
+        host.consoles = consoles::read(&folder, kept, gaps);
     }
     let conf = plan.nova_conf.clone().or_else(|| usual(local, &["/etc/nova/nova.conf"]).pop());
     if let Some(path) = conf {
@@ -449,34 +445,4 @@ fn add_domains(
         is_whole = false;
     }
     is_whole
-}
-
-fn read_consoles(folder: &Path, kept: Kept<'_>, gaps: &mut Vec<Gap>) -> Vec<(String, Console)> {
-    let paths = match files::entries(folder, CONSOLES_MAX) {
-        Ok(paths) => paths,
-        Err(error) => {
-            let name = folder.display().to_string();
-            gaps.push(gap(&name, error, format!("read access to {name}")));
-            return Vec::new();
-        }
-    };
-    let read = paths.iter().filter_map(|instance| {
-        let path = instance.join("console.log");
-        let text = files::tail_behind_no_link(&path, CONSOLE_TAIL).ok()?;
-        kept.file(&path, last_lines(&text, CONSOLE_KEPT));
-        let name = instance.file_name()?.to_str()?.to_owned();
-        Some((name, parse::console::parse(&path.display().to_string(), &text)))
-    });
-    read.collect()
-}
-
-/// The last `bytes_max` bytes of a text, from the start of a line.
-fn last_lines(text: &str, bytes_max: usize) -> &str {
-    let from = text.len().saturating_sub(bytes_max);
-    let from = if from == 0 {
-        Some(0)
-    } else {
-        text.bytes().skip(from).position(|b| b == b'\n').map(|at| from + at + 1)
-    };
-    from.and_then(|from| text.get(from..)).unwrap_or_default()
 }
