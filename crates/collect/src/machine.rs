@@ -307,7 +307,8 @@ fn host(plan: &MachinePlan, inode: u64, scanned: &[Process], kept: Kept<'_>, gap
 
 /// The usual places of a file on a whole machine; a namespace that plays a host has none.
 fn usual(local: bool, paths: &[&str]) -> Vec<PathBuf> {
-    let exist = paths.iter().map(PathBuf::from).filter(|p| local && p.exists());
+    // What may not even be looked for is asked for all the same: then it is told as what could not be read.
+    let exist = paths.iter().map(PathBuf::from).filter(|p| local && p.try_exists().unwrap_or(true));
     exist.collect()
 }
 
@@ -420,7 +421,8 @@ fn add_domains(
     let paths = match files::entries(folder, FILES_MAX) {
         Ok(paths) => paths,
         Err(error) => {
-            if named {
+            // Usual places that are not there are missed by nobody.
+            if named || error.kind() != ErrorKind::NotFound {
                 let name = folder.display().to_string();
                 gaps.push(gap(&name, error, format!("read access to {name}")));
             }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 
-use model::netfilter::{Dialect, Family, Ruleset, Table};
+use model::netfilter::{Dialect, Family, Ruleset, Table, Unread};
 use model::snapshot::Gap;
 
 use crate::gaps::{gap, unparsed};
@@ -35,9 +35,14 @@ const RUNS_MAX: usize = 8;
 pub(crate) fn read(kept: Kept<'_>) -> (Ruleset, Vec<Gap>) {
     let machine = kept.machine;
     let mut gaps = Vec::new();
+    let mut unread = legacy_unread();
+    let names = unread.iter().map(|unread| format!("{} of {machine}", unread.what));
+    gaps.extend(names.map(|what| gap(what, "their names cannot be read: permission denied", ROOT)));
     let found = nftables::tables().unwrap_or_else(|error| {
-        let need = "root, or CAP_NET_ADMIN in that namespace";
-        gaps.push(gap(format!("nftables of {machine}"), error, need));
+        if error.is_permission() {
+            unread.extend(FAMILIES.map(|family| forbidden(family, "netfilter rules in nf_tables")));
+        }
+        gaps.push(gap(format!("nftables of {machine}"), error, ROOT));
         Vec::new()
     });
     let is_trace = |table: &nftables::Table| table.owned && nftables::is_trace(&table.name);
@@ -58,7 +63,7 @@ pub(crate) fn read(kept: Kept<'_>) -> (Ruleset, Vec<Gap>) {
     // Legacy first, then in the order of nf_tables: among chains of equal priority it decides.
     let place = |table: &Table| nft.iter().position(|(f, n)| *f == table.family && *n == table.name);
     reader.tables.sort_by_key(|table| (!table.dialect.is_legacy(), place(table)));
-    let mut ruleset = Ruleset { tables: reader.tables, ..Ruleset::default() };
+    let mut ruleset = Ruleset { tables: reader.tables, unread, ..Ruleset::default() };
     reader.gaps.extend(ipsets::read(kept, &mut ruleset));
     (ruleset, reader.gaps)
 }
@@ -104,6 +109,32 @@ fn run_all(jobs: Vec<Job<'_>>) -> Vec<(Job<'_>, io::Result<String>)> {
         });
         done.into_iter().chain(joined).collect()
     })
+}
+
+/// What reading rules takes.
+const ROOT: &str = "root, or CAP_NET_ADMIN in that namespace";
+
+/// Whose packets nf_tables may decide about.
+const FAMILIES: [Family; 5] = [Family::Ip, Family::Ip6, Family::Inet, Family::Bridge, Family::Arp];
+
+/// Who may not read rules knows nothing of them: that is not the same as that there are none.
+fn forbidden(family: Family, what: &str) -> Unread {
+    Unread { family, what: what.to_owned(), would_need: ROOT.to_owned() }
+}
+
+/// Legacy tables whose very names are only root's to read.
+fn legacy_unread() -> Vec<Unread> {
+    let possible = [
+        (Family::Ip, "ip_tables_names", "rules of iptables-legacy"),
+        (Family::Ip6, "ip6_tables_names", "rules of ip6tables-legacy"),
+        (Family::Arp, "arp_tables_names", "rules of arptables-legacy"),
+    ];
+    let is_forbidden = |file: &str| {
+        fs::read_to_string(format!("/proc/thread-self/net/{file}"))
+            .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    let lost = possible.into_iter().filter(|(_, file, _)| is_forbidden(file));
+    lost.map(|(family, _, what)| forbidden(family, what)).collect()
 }
 
 /// A legacy table is registered in the namespace.

@@ -125,9 +125,13 @@ impl AsFd for NetnsFd {
 }
 
 /// Does work inside a namespace, on a thread of its own that ends with it: the caller's thread never
-/// leaves home. Sockets opened there stay in the namespace; children started there inherit it.
+/// leaves home. Sockets opened there stay in the namespace; children started there inherit it. The caller's own needs
+/// no privilege: the thread is in it from the start.
 pub fn within<T: Send>(netns: &NetnsFd, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
     let inside = || -> Result<T, NetnsError> {
+        if NetnsFd::current().is_ok_and(|own| own.inode == netns.inode) {
+            return Ok(work());
+        }
         setns(&netns.fd, CloneFlags::CLONE_NEWNET).map_err(|errno| NetnsError::Step {
             step: "enter",
             what: netns.label.clone(),
