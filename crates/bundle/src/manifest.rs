@@ -1,5 +1,7 @@
 //! What a bundle's own JSON files say. The schema's number rises when an older reader would misread them.
 
+use std::collections::BTreeMap;
+
 use cloud::{InstanceEntry, Records};
 use model::Netns;
 use model::snapshot::{Gap, Host};
@@ -37,6 +39,9 @@ pub struct Manifest {
     pub boot_id: String,
     /// As whom it was read: `root`, or a user's number.
     pub read_as: String,
+    /// What the kernel and the programs that networks are made of call themselves, where it was read.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, String>,
     /// Names, addresses and MACs are pseudonyms.
     pub redacted: bool,
     /// Tells keys of pseudonyms apart, and nothing of them: bundles with the same one fit together. `None` where it is

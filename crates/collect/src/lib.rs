@@ -17,8 +17,11 @@ mod netfilter;
 mod processes;
 mod sockets;
 mod sysctls;
+mod tool;
+mod versions;
 
 pub use kept::{Keep, NOTHING};
 pub use machine::{
     At, CollectError, Collected, Machine, MachinePlan, add, machines, namespace, now, queues, ruleset, site,
 };
+pub use versions::versions;

@@ -15,7 +15,6 @@ use crate::netlink::nftables;
 
 mod ipsets;
 mod job;
-mod tool;
 
 use job::Job;
 

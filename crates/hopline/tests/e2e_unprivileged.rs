@@ -104,17 +104,19 @@ fn what_a_user_may_read_is_read() {
     assert!(!devices.is_empty(), "{run:?}");
 }
 
+/// A file of the user's bundle.
+fn in_bundle(folder: &TempDir, file: &str) -> Value {
+    let mut tar = Command::new("tar");
+    tar.args(["--zstd", "-xOf", "host.tar.zst", file]).current_dir(folder.path());
+    serde_json::from_slice(&tar.output().unwrap().stdout).unwrap()
+}
+
 #[test]
 fn a_users_bundle_holds_what_the_user_may_read() {
     let folder = folder();
     let run = hopline(&folder, &["collect", "-o", "host.tar.zst"]);
     assert_eq!(run.code, 0, "{run:?}");
-    let unpacked = Command::new("tar")
-        .args(["--zstd", "-xOf", "host.tar.zst", "compute1/facts.json"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let facts: Value = serde_json::from_slice(&unpacked.stdout).unwrap();
+    let facts = in_bundle(&folder, "compute1/facts.json");
     let names: Vec<&str> = facts["netns"]["links"]
         .as_array()
         .unwrap()

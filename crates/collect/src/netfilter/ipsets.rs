@@ -6,9 +6,9 @@ use model::netfilter::{Action, Ruleset, Test};
 use model::snapshot::Gap;
 use parse::{Parsed, ipset_save};
 
-use super::tool;
 use crate::gaps::{gap, unparsed};
 use crate::kept::Kept;
+use crate::tool;
 
 /// Reads the ipsets into the ruleset whose rules ask for them.
 pub(super) fn read(kept: Kept<'_>, ruleset: &mut Ruleset) -> Vec<Gap> {

@@ -5,8 +5,9 @@ use std::io;
 use model::netfilter::{Dialect, Family, Table};
 use parse::{Parsed, arptables_save, ebtables_save, iptables_save, nft_text};
 
-use super::{Key, is_kept_by_xtables, tool};
+use super::{Key, is_kept_by_xtables};
 use crate::netlink::nftables::is_trace;
+use crate::tool;
 
 /// One tool to run.
 #[derive(Debug, Clone, Copy)]

@@ -127,10 +127,11 @@ fn wanted<'s>(site: &'s Site, hosts: &[String]) -> Result<Vec<&'s MachinePlan>, 
 
 fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64, keep: Keep<'_>) -> Facts {
     let plans: Vec<MachinePlan> = wanted.iter().copied().cloned().collect();
-    let (outcomes, records) = thread::scope(|scope| {
+    let (outcomes, records, versions) = thread::scope(|scope| {
+        let versions = scope.spawn(collect::versions);
         let database =
             scope.spawn(|| site.database.as_ref().map(|url| cloud::read(url, plan.timeout)).transpose());
-        (collect::machines(&plans, keep), database.join())
+        (collect::machines(&plans, keep), database.join(), versions.join().unwrap_or_default())
     });
     let mut outcomes: Vec<_> = plans.iter().map(|plan| &plan.name).zip(outcomes).collect();
     let mut outcome = |machine: &MachinePlan| {
@@ -153,7 +154,8 @@ fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64, keep:
         }),
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    Facts { manifest: manifest(taken_at, gaps), machines, cloud: cloud_facts(site, records) }
+    let manifest = Manifest { versions, gaps, ..manifest(taken_at) };
+    Facts { manifest, machines, cloud: cloud_facts(site, records) }
 }
 
 fn not_asked_for(machine: &MachinePlan) -> Missing {
@@ -171,13 +173,12 @@ fn unread(error: &DatabaseError) -> Gap {
     }
 }
 
-fn manifest(taken_at: u64, gaps: Vec<Gap>) -> Manifest {
+fn manifest(taken_at: u64) -> Manifest {
     Manifest {
         hopline: env!("CARGO_PKG_VERSION").to_owned(),
         taken_at,
         boot_id: gather::boot_id(),
         read_as: reader(),
-        gaps,
         ..Manifest::default()
     }
 }

@@ -1,4 +1,4 @@
-//! Running the tools that print rulesets.
+//! Running the tools that print rulesets, and versions.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Runs a tool in the calling thread's namespace and returns what it printed. Both its output and its
 /// time are bounded.
-pub(super) fn run(program: &str, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> io::Result<String> {
     let mut command = Command::new(programs::path_of(program));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // arptables-nft-save looks up names of the addresses that `mangle` writes (extensions/libarpt_mangle.c):
