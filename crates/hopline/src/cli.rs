@@ -21,15 +21,26 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0  looked, and found no fault
+/// What every command ends with: in the help, and on each manual page.
+macro_rules! exit_codes {
+    () => {
+        "  0  looked, and found no fault
   1  at least one fault found
   2  the command line, the site file or an input is wrong, or hopline could not
      do its work: the message says what, where, and what to do
   3  undetermined: no fault proved, and something that matters could not be seen
+"
+    };
+}
 
-Nothing on a host is changed by any command but `lab`.";
+pub(crate) const EXIT_CODES: &str = exit_codes!();
+
+const AFTER_HELP: &str = concat!(
+    "Exit codes:\n",
+    exit_codes!(),
+    "
+Nothing on a host is changed by any command but `lab`."
+);
 
 /// Flags that every command takes.
 #[derive(Debug, Args)]

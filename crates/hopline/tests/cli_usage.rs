@@ -91,6 +91,9 @@ fn every_command_has_a_manual_page() {
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command}");
         assert!(run.stdout.contains(&format!(".TH {name} 1")), "{command}: {}", run.stdout);
         assert!(run.stdout.contains(".SH OPTIONS"), "{command}: {}", run.stdout);
+        // Whatever asks how it ended finds it on the page.
+        let codes = ["0  looked", "1  at least", "2  the command line", "3  undetermined"];
+        assert!(codes.iter().all(|code| run.stdout.contains(code)), "{command}: {}", run.stdout);
     }
     assert_refused(
         &hopline(folder.path(), &["man", "lab", "upp"]),

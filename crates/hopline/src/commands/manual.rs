@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, EXIT_CODES};
 use crate::failure::Failure;
 use crate::nearest::meant;
 use crate::output;
@@ -20,8 +20,18 @@ pub(super) fn page(words: &[String]) -> Result<(), Failure> {
         command = command.find_subcommand(word).ok_or_else(|| unknown(command, word))?;
     }
     let man = Man::new(command.clone());
-    output::print(|out| man.render(out))
+    output::print(|out| {
+        man.render(out)?;
+        // The program's own page has them with the rest of its help.
+        if words.is_empty() {
+            return Ok(());
+        }
+        write!(out, ".SH \"EXIT STATUS\"\n.nf\n{EXIT_CODES}.fi\n{OTHERS}\n")
+    })
 }
+
+const OTHERS: &str =
+    "A command that looks for no faults ends with 0 where it did its work, and with 2 where not.";
 
 /// What a shell reads to complete hopline's commands and flags.
 pub(super) fn completions(shell: Shell) -> Result<(), Failure> {
