@@ -65,7 +65,7 @@ bench-db: install-deps ## Measures hopline db check on a cloud of a million fixe
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench_db.py
 
-bench-pages: install-deps ## Measures how long a page of 10,000 journeys takes to be written and opened, beside lines of text
+bench-pages: install-deps ## Measures how long a page of 10,000 journeys takes to be written and opened, and fails where it is too slow or large
 	cargo bench --locked -p report --bench pages
 
 docs: ## Writes docs/findings anew, a page a finding

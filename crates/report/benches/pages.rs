@@ -1,5 +1,5 @@
 //! How long the page of 10,000 journeys takes to be written, and to be opened in Chromium, beside a page with one line
-//! of text for each of them.
+//! of text for each of them. A page that is larger or slower than it may be makes it fail.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot be taken ends here")]
 #![allow(clippy::print_stdout, reason = "the measurement is the answer")]
@@ -10,6 +10,7 @@ mod captures;
 mod chromium;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use chromium::Browser;
@@ -17,7 +18,11 @@ use chromium::Browser;
 const JOURNEYS: u32 = 10_000;
 const RUNS: usize = 9;
 
-fn main() {
+/// What a page may have, and how long it may take to open, by the median.
+const OCTETS_MAX: usize = 2_000_000;
+const OPENED_MS_MAX: f64 = 1_000.0;
+
+fn main() -> ExitCode {
     // Half of them are answers, so half as many pings.
     let taken = captures::many(JOURNEYS / 2);
     let start = Instant::now();
@@ -31,6 +36,7 @@ fn main() {
     let mut browser = Browser::start();
     browser.look(1280, "light");
     println!("{journeys} journeys; page written in {written_ms:.1} ms");
+    let mut is_within = page.len() < OCTETS_MAX;
     for (name, text) in [("page", &page), ("lines of text", &lines)] {
         let file = folder.path().join("page.html");
         std::fs::write(&file, text).unwrap();
@@ -42,7 +48,13 @@ fn main() {
             times[RUNS / 2],
             times[RUNS - 1]
         );
+        is_within &= name != "page" || times[RUNS / 2] < OPENED_MS_MAX;
     }
+    if !is_within {
+        println!("a page has to have less than {OCTETS_MAX} bytes and to open in {OPENED_MS_MAX} ms");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }
 
 /// From the click until the page is loaded and drawn.
