@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use capture::replace::Replacement;
 use model::Diagnosis;
+use model::intent::{Instance, Intent};
 use report::Captured;
 
 use crate::failure::Failure;
@@ -57,10 +58,14 @@ impl Sheets {
         }
     }
 
-    /// Writes a diagnosis.
-    pub(crate) fn write(self, diagnosis: &Diagnosis) -> Result<(), Failure> {
+    /// Writes a diagnosis, and on its page the rows of the instance that was asked about.
+    pub(crate) fn write(
+        self,
+        diagnosis: &Diagnosis,
+        asked: Option<(&Intent, &Instance)>,
+    ) -> Result<(), Failure> {
         if let Some(sheet) = self.html {
-            sheet.write(|out| report::html(diagnosis, out))?;
+            sheet.write(|out| report::html(diagnosis, asked, out))?;
         }
         match self.svg {
             Some(sheet) => sheet.write(|out| report::svg(diagnosis, out)),

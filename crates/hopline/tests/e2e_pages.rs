@@ -82,6 +82,18 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
     let line = browser.run(&format!("document.querySelector({at_break}.getAttribute('href')).innerText"));
     assert!(line.as_str().unwrap().contains("FORWARD rule 1"), "{line}");
 
+    let rows = browser.run(
+        "[...document.querySelectorAll('h2')].find(e => e.innerText === 'Its rows in the database') \
+                            .parentElement.innerText",
+    );
+    for row in [
+        "name web1, host compute1, vm_state active",
+        "address 10.0.2.24",
+        "address 203.0.113.30, of 10.0.2.24",
+    ] {
+        assert!(rows.as_str().unwrap().contains(row), "{row} in {rows}");
+    }
+
     let drawn = "[...document.querySelectorAll('.sequence .gone')].filter(e => e.checkVisibility()).length";
     assert_eq!(browser.run(drawn), 2, "its two pings are lost, and the others' are folded");
     let lost = browser.run("document.querySelector('.sequence .wide .lost').textContent");

@@ -7,6 +7,7 @@
 mod findings;
 mod ladder;
 mod packets;
+mod rows;
 mod stretches;
 
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ use std::io::{self, Write};
 
 use model::Diagnosis;
 use model::finding::Outcome;
+use model::intent::{Instance, Intent};
 use model::path::Exchange;
 
 use crate::escape::Escaped;
@@ -26,8 +28,13 @@ pub(crate) const STYLE: &str = include_str!("html/style.css");
 /// Stations a row: on a desk, on a tablet, on a telephone. A style sheet shows the one that fits.
 const PICTURES: [(&str, usize); 3] = [("wide", 7), ("middle", 4), ("narrow", 2)];
 
-/// Writes the page of a diagnosis or a check.
-pub fn html(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the page of a diagnosis or a check. Of the instance that was asked about, where one was, the rows are told
+/// that a database has of it.
+pub fn html(
+    diagnosis: &Diagnosis,
+    asked: Option<(&Intent, &Instance)>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut body = String::new();
     let mut findings = diagnosis.findings.as_slice();
     top(&mut body, diagnosis);
@@ -47,6 +54,9 @@ pub fn html(diagnosis: &Diagnosis, out: &mut dyn Write) -> io::Result<()> {
     findings::further(&mut body, "Then, once that is mended", &stopping);
     findings::further(&mut body, "Also wrong, but stops nothing", &idle);
     ladder::ladder(&mut body, diagnosis);
+    if let Some((intent, instance)) = asked {
+        rows::rows(&mut body, intent, instance);
+    }
     coverage(&mut body, diagnosis);
     let title = match diagnosis.findings.first() {
         Some(first) => format!("{}: {}", diagnosis.subject, first.summary),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chromium::{Browser, FOLDED, OUTSIDE, keep};
 use model::Diagnosis;
+use samples::rows;
 
 /// Texts of the picture that leave it, or that lie over one another.
 const CROWDED: &str = include_str!("chromium/crowded.js");
@@ -16,7 +17,8 @@ const CROWDED: &str = include_str!("chromium/crowded.js");
 fn written(folder: &Path, name: &str, diagnosis: &Diagnosis) -> PathBuf {
     let file = folder.join(format!("{name}.html"));
     let mut out = Vec::new();
-    report::html(diagnosis, &mut out).unwrap();
+    let intent = rows::recorded_as(if name == "hostile" { samples::EVIL } else { "web1" });
+    report::html(diagnosis, Some((&intent, &intent.instances[0])), &mut out).unwrap();
     std::fs::write(&file, out).unwrap();
     file
 }
@@ -53,6 +55,11 @@ fn hostile_names_are_text() {
     let name = serde_json::to_string(&diagnosis.subject).unwrap();
     assert_eq!(browser.run(&format!("document.body.innerText.includes({name})")), true);
     assert_eq!(browser.run(&format!("document.title.startsWith({name})")), true);
+    let rows = browser.run(
+        "[...document.querySelectorAll('h2')].find(e => e.innerText === 'Its rows in the database') \
+                            .parentElement.innerText",
+    );
+    assert!(rows.as_str().unwrap().contains(&format!("label {}", samples::EVIL)), "{rows}");
     // The policy refuses a script even where one would get in.
     browser.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.owned = 1\">')");
     assert_eq!(

@@ -24,7 +24,7 @@ const UNFOLD: &str = "document.querySelectorAll('details').forEach(e => e.open =
 fn written(folder: &Path, name: &str, diagnosis: &Diagnosis) -> PathBuf {
     let file = folder.join(format!("{name}.html"));
     let mut out = Vec::new();
-    report::html(diagnosis, &mut out).unwrap();
+    report::html(diagnosis, None, &mut out).unwrap();
     std::fs::write(&file, out).unwrap();
     file
 }

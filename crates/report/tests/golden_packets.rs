@@ -15,7 +15,7 @@ fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
 }
 
 fn html(diagnosis: &Diagnosis) -> String {
-    written(|out| report::html(diagnosis, out))
+    written(|out| report::html(diagnosis, None, out))
 }
 
 /// What stands between these two.

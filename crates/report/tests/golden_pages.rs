@@ -5,11 +5,20 @@
 mod samples;
 
 use model::Diagnosis;
-use samples::{fault, healthy, hostile, long, scripted, two_findings, undetermined};
+use model::Intent;
+use samples::rows::{recorded, recorded_as};
+use samples::{EVIL, fault, healthy, hostile, long, scripted, two_findings, undetermined};
 
 fn html(diagnosis: &Diagnosis) -> String {
     let mut out = Vec::new();
-    report::html(diagnosis, &mut out).unwrap();
+    report::html(diagnosis, None, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The page of web1, of which this is meant.
+fn html_of(diagnosis: &Diagnosis, intent: &Intent) -> String {
+    let mut out = Vec::new();
+    report::html(diagnosis, Some((intent, &intent.instances[0])), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -31,7 +40,24 @@ fn a_long_path_wraps_and_is_broken_where_it_was_last_seen() {
 
 #[test]
 fn a_page_holds_it_all() {
-    insta::assert_snapshot!(body(&html(&two_findings())));
+    insta::assert_snapshot!(body(&html_of(&two_findings(), &recorded())));
+}
+
+#[test]
+fn without_a_database_no_row_is_spoken_of() {
+    let known = recorded();
+    let mut other = recorded();
+    other.from_database = false;
+    assert_eq!(html_of(&healthy(), &other), html(&healthy()));
+    // An instance that libvirt alone tells of, on a host whose database was read.
+    let mut other = recorded();
+    other.instances[0].id = None;
+    assert_eq!(html_of(&healthy(), &other), html(&healthy()));
+    // No name is another row.
+    let two = recorded_as("a\nid 8, host compute9");
+    assert!(!html_of(&healthy(), &two).contains("\nid 8"));
+    let more = html_of(&healthy(), &known).len() - html(&healthy()).len();
+    assert!((1_000..4_000).contains(&more), "{more} octets more for some sixteen rows");
 }
 
 #[test]
@@ -51,8 +77,9 @@ fn the_same_diagnosis_gives_the_same_bytes() {
 
 #[test]
 fn nothing_is_loaded_and_nothing_runs() {
+    let evil = recorded_as(EVIL);
     for diagnosis in [fault(), healthy(), hostile(), scripted(), undetermined()] {
-        for text in [html(&diagnosis), svg(&diagnosis)] {
+        for text in [html_of(&diagnosis, &evil), svg(&diagnosis)] {
             let tags: Vec<&str> = text.split('<').skip(1).map(|tag| tag.split('>').next().unwrap()).collect();
             for tag in tags {
                 let name = tag.split([' ', '\n', '/']).next().unwrap();

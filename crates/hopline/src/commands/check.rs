@@ -24,6 +24,6 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
         None => facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect(),
     };
     let diagnosis = conclude::check(&facts, hosts);
-    sheets.write(&diagnosis)?;
+    sheets.write(&diagnosis, None)?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }

@@ -47,7 +47,8 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     };
     recorded::add(&question.captures, &mut facts, &asked, &mut probed)?;
     let diagnosis = conclude::diagnose(&facts, &probed, &asked);
-    sheets.write(&diagnosis)?;
+    let own = instance.and_then(|at| facts.intent.instances.get(at));
+    sheets.write(&diagnosis, own.map(|own| (&facts.intent, own)))?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }
 

@@ -29,6 +29,6 @@ pub(super) fn run(plan: &Plan, question: &PathQuestion) -> Result<u8, Failure> {
         return Err(failure.hint("ARP is asked by neighbours: name a host or an instance of the site"));
     }
     let diagnosis = conclude::path(&facts, from, to, question.protocol, question.reply);
-    sheets.write(&diagnosis)?;
+    sheets.write(&diagnosis, None)?;
     output::diagnosis(&diagnosis, plan.format, report::path_report, started)
 }

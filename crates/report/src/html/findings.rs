@@ -48,7 +48,7 @@ fn fix(out: &mut String, finding: &Finding, heading: &str) {
 }
 
 /// Lines as they are; the browser breaks what is too long for it, and copies it in one piece.
-fn pre(out: &mut String, class: &str, text: &str) {
+pub(super) fn pre(out: &mut String, class: &str, text: &str) {
     let _ = write!(out, "<pre class=\"{class}\">");
     for (number, line) in text.lines().enumerate() {
         let _ = write!(out, "{}{}", if number > 0 { "\n" } else { "" }, Escaped(line));

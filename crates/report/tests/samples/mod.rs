@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test program uses what it shows")]
 
 pub mod packets;
+pub mod rows;
 
 use model::finding::{Confidence, Coverage, Evidence, EvidenceKind, Outcome, Remedy};
 use model::netfilter::{Dialect, Family, Hook};
@@ -241,10 +242,12 @@ pub fn long(seen_up_to: usize) -> Diagnosis {
     diagnosis(outcome, findings, paths)
 }
 
+/// A name that wants to be more than a name.
+pub const EVIL: &str =
+    "</title></svg><script>document.title='owned'</script><img src=x onerror=\"alert(1)\">'\"&amp;";
+
 /// Names as they would be written by someone who wants the page to do what they say.
 pub fn scripted() -> Diagnosis {
-    const EVIL: &str =
-        "</title></svg><script>document.title='owned'</script><img src=x onerror=\"alert(1)\">'\"&amp;";
     let mut diagnosis = fault();
     diagnosis.subject = EVIL.into();
     for path in &mut diagnosis.paths {
