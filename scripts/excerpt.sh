@@ -3,7 +3,8 @@
 # packets into docs/capture.svg. Needs root, for the lab.
 #
 #   scripts/excerpt.sh            writes it anew
-#   scripts/excerpt.sh --check    fails where README.md shows anything else
+#   scripts/excerpt.sh --check    fails where README.md or the pictures show anything else; times, numbers of pings, and
+#                                 where either puts what is drawn, differ each time and are not compared
 set -euo pipefail
 
 hopline="${HOPLINE:-target/release/hopline}"
@@ -28,6 +29,15 @@ said="$(mktemp)"
 trap 'rm -f "$new" "$svg" "$packets" "$said"; "$hopline" lab down --name "$lab" >/dev/null' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# A picture by its elements, a line each, without what is of one run alone: pauses and scales come with the times.
+evened() {
+    sed -E 's/></>\n</g' "$1" | sed -E '/class="(pause|scale)"/d
+        s/ (d|x|y|cx|cy|width|height|viewBox|transform)="[^"]*"//g
+        s/[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}/TIME/g
+        s/ id [0-9]+/ id N/g
+        s/~?\+?[0-9][0-9.]*(ns|us|ms|s)\b/T/g'
+}
 
 "$hopline" lab up --name "$lab" >/dev/null
 site="$("$hopline" lab env --name "$lab" | sed -n 's/^SITE=//p')"
@@ -71,6 +81,13 @@ if [ "${1:-}" = --check ]; then
         echo "README.md shows an old diagnosis; \`make readme\` writes it anew" >&2
         exit 1
     }
+    for pair in "docs/diagnosis.svg $svg" "docs/capture.svg $packets"; do
+        read -r old now <<<"$pair"
+        diff -u <(evened "$old") <(evened "$now") || {
+            echo "$old is an old picture; \`make readme\` draws it anew" >&2
+            exit 1
+        }
+    done
 else
     cat "$new" >README.md
     cat "$svg" >docs/diagnosis.svg
