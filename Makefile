@@ -34,10 +34,10 @@ bench-lab: install-deps ## Measures how long a lab takes to come, to be looked a
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench_lab.py
 
-bench-bundle: ## Measures a bundle of a host with 1,000 instances: written, read, redacted, one instance diagnosed
+bench-bundle: install-deps ## Measures a bundle of a host with 1,000 instances: collected, read, redacted, one diagnosed
 	cargo build --release --locked -p hopline
 	cargo build --release --locked -p bundle --example synthetic
-	scripts/bench_bundle.py
+	$(SUDO) scripts/bench_bundle.py
 
 bench-capture: install-deps ## Measures a capture beside tcpdump: CPU a packet, drops, memory
 	cargo build --release --locked -p hopline
@@ -65,7 +65,7 @@ bench-db: install-deps ## Measures hopline db check on a cloud of a million fixe
 	cargo build --release --locked -p hopline
 	$(SUDO) scripts/bench_db.py
 
-bench-pages: install-deps ## Measures how long a page of 10,000 journeys takes to be written and opened, and fails where it is too slow or large
+bench-pages: install-deps ## Measures how a page of 10,000 journeys is written and opened; fails where it is too large or slow
 	cargo bench --locked -p report --bench pages
 
 docs: ## Writes docs/findings anew, a page a finding

@@ -1,4 +1,5 @@
-"""A host of many instances, as nova-network leaves one: for each a tap in the bridge and its rules. For bench_db.py.
+"""A host of many instances, as nova-network leaves one: for each a tap in the bridge and its rules. For bench_db.py
+and bench_bundle.py.
 
 Everything is in one network namespace of the bench's own, by one batch for ip and one for iptables-restore.
 """
