@@ -464,42 +464,6 @@ fn without_the_clouds_database_a_bundle_is_not_whole_and_nothing_is_healthy() {
     assert!([1, 3].contains(&run.code) && run.stdout.contains("the cloud's database"), "{run:?}");
 }
 
-/// A key and a table stand for bundles that others have already.
-#[test]
-fn a_key_and_its_table_are_not_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let hopline = |arguments: &[&str]| cli_support::hopline(folder.path(), arguments);
-    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
-    let site = "[[host]]\nname = \"payroll7\"\nat = \"local\"\n";
-    fs::write(folder.path().join("site.toml"), site).unwrap();
-    let redact = |more: &[&str]| hopline(&[&["collect", "--redact", "-o", "r"], more].concat());
-    assert_eq!(redact(&[]).code, 0);
-    let (key, table) = (read("r.key"), read("r.names"));
-    assert!(table.contains("\tpayroll7\n"), "{table}");
-    for out in ["r.key", "x"] {
-        fs::write(folder.path().join("x.names"), &key).unwrap();
-        let given = if out == "x" { "x.names" } else { "r.key" };
-        let run = hopline(&["collect", "--redact", "-o", out, "--redact-key", given]);
-        assert_refused(&run, &[&format!("`-o` would write over {given}")]);
-    }
-    // The same names again, and those of the earlier bundle beside them.
-    fs::write(folder.path().join("r.names"), table.clone() + "host-gone\tacme3\n").unwrap();
-    assert_eq!(redact(&[]).code, 0);
-    assert_eq!(redact(&["--redact-key", "r.key"]).code, 0);
-    assert_eq!(read("r.key"), key);
-    let now = read("r.names");
-    assert!(now.contains("host-gone\tacme3\n"), "{now}");
-    let host = |table: &str| table.lines().find(|line| line.ends_with("\tpayroll7")).map(str::to_owned);
-    assert_eq!(host(&now), host(&table));
-    // Another key does not take its place.
-    assert_eq!(hopline(&["collect", "--redact", "-o", "other"]).code, 0);
-    assert_refused(
-        &redact(&["--redact-key", "other.key"]),
-        &["would write over r.key, which is another key"],
-    );
-    assert_eq!((read("r.key"), read("r.names")), (key, now));
-}
-
 /// What could not be learned is in the manifest, with the machine that it is of, and `-v` tells it.
 #[test]
 fn what_could_not_be_learned_is_in_the_manifest() {

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use cli_support::{Run, assert_refused};
 use serde_json::Value;
 use support::capturing::Capture;
+use support::pseudonyms::{Table, leaks};
 use support::report::{list, text};
 use support::test_lab::TestLab;
 use support::{printed, printed_in, run};
@@ -77,6 +78,12 @@ fn told(json: &Value) -> (String, Vec<Value>) {
     (at, evidence.collect())
 }
 
+/// An address or MAC as packets have it.
+fn octets(name: &str) -> Option<Vec<u8>> {
+    let address = name.parse::<std::net::Ipv4Addr>().map(|address| address.octets().to_vec());
+    address.ok().or_else(|| Some(name.parse::<model::Mac>().ok()?.0.to_vec()))
+}
+
 /// Where the ping of 1.2.3.4 was seen on its way there: `compute1/eth0 not-seen`.
 fn marks(json: &Value) -> Vec<String> {
     let paths = list(&json["paths"]).iter();
@@ -135,6 +142,50 @@ fn a_loss_that_a_capture_shows_is_told_from_the_bundle_beside_it_and_live() {
         // The command that is told shows the very packets.
         let shown = printed(&["sh", "-c", text(&evidence[0]["source"])]);
         assert_eq!(shown.lines().filter(|line| line.contains("Echo (ping) request")).count(), 6, "{shown}");
+    }
+}
+
+#[test]
+fn a_redacted_capture_tells_the_same_and_holds_no_name_or_address() {
+    let recorded = Recorded::of("r");
+    recorded.block();
+    let file = recorded.pinging("web1-of-compute1.pcapng", &["1.2.3.4"]);
+    let plain = recorded.collect(&[&file]);
+    let redacted = recorded.folder.path().join("r.tar.zst");
+    let (from, to) = (plain.to_str().unwrap(), redacted.to_str().unwrap());
+    let run = recorded.lab.hopline(&["collect", "--redact", "-o", to, "--bundle", from]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    let table = Table::beside(&redacted);
+    let plainly = recorded.ask(&["--bundle", from]).1;
+    let run = recorded.lab.hopline(&["diagnose", table.pseudonym("web1"), "--json", "--bundle", to]);
+    // Its own name is all that the file has of ours.
+    let back = table.back(&run.stdout).replace("/r.tar.zst", "/b.tar.zst");
+    let back: Value = serde_json::from_str(&back).unwrap();
+    assert_eq!((run.code, told(&back).0.as_str()), (1, "lost-at-hop compute1//eth0"), "{back:#}");
+    let texts = |json: &Value| told(json).1.iter().map(|one| one["text"].clone()).collect::<Vec<_>>();
+    assert_eq!((marks(&back), texts(&back)), (marks(&plainly), texts(&plainly)));
+    let confidence = |json: &Value| list(&json["findings"])[0]["confidence"].clone();
+    assert_eq!(confidence(&back), confidence(&plainly));
+
+    assert_eq!(leaks(&redacted, &table), Vec::<String>::new());
+    let capture = |bundle: &str| {
+        let names = printed(&["tar", "--zstd", "-tf", bundle]);
+        let name = names.lines().find(|name| name.starts_with("captures/")).expect("a capture").to_owned();
+        support::run(&["tar", "--zstd", "-xOf", bundle, &name]).stdout
+    };
+    let (before, after) = (capture(from), capture(to));
+    // Those that its packets are from and for, and no others: `10.0.0.0` is four octets that may be any number.
+    let plain = fs::read(&file).unwrap();
+    assert!(plain == before, "the plain bundle has the capture as it is");
+    let fields = ["eth.src", "eth.dst", "ip.src", "ip.dst"].map(|field| ["-e", field]);
+    let fields = printed(&[&["tshark", "-r", &file, "-T", "fields"], fields.as_flattened()].concat());
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let sent: Vec<&String> = table.0.values().filter(|name| fields.contains(&name.as_str())).collect();
+    assert!(sent.len() >= 4, "two addresses and two MACs: {sent:?}");
+    let is_in = |all: &[u8], part: &[u8]| all.windows(part.len()).any(|window| window == part);
+    for name in sent {
+        let octets = octets(name).expect(name);
+        assert_eq!((is_in(&before, &octets), is_in(&after, &octets)), (true, false), "{name}");
     }
 }
 

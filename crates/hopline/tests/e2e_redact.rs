@@ -6,13 +6,13 @@
 mod cli_support;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cli_support::{Run, assert_refused};
 use serde_json::Value;
+use support::pseudonyms::{Table, leaks};
 use support::test_lab::TestLab;
 use support::{assert_none, printed};
 use tempfile::TempDir;
@@ -38,19 +38,10 @@ const UNLIKE: [&str; 16] = [
     "rp-filter-asymmetric",
 ];
 
-/// Names that are words of tools or of our own texts, too.
-const COMMON: [&str; 2] = ["external", "default"];
-
-/// Leaks that are told of at most.
-const LEAKS_SHOWN: usize = 20;
-
 struct Lab {
     lab: TestLab,
     folder: TempDir,
 }
-
-/// Pseudonyms and what they stand for, as the table beside a bundle tells.
-struct Table(BTreeMap<String, String>);
 
 impl Lab {
     fn up(tag: &str, shape: &[&str]) -> Lab {
@@ -86,64 +77,6 @@ impl Lab {
     fn ask(&self, question: &[&str], bundle: &Path) -> Run {
         self.lab.hopline(&[question, &["--json", "--bundle", bundle.to_str().unwrap()]].concat())
     }
-}
-
-impl Table {
-    fn beside(bundle: &Path) -> Table {
-        let text = fs::read_to_string(format!("{}.names", bundle.display())).unwrap();
-        let rows =
-            text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split_once('\t').unwrap());
-        Table(rows.map(|(pseudonym, name)| (pseudonym.to_owned(), name.to_owned())).collect())
-    }
-
-    fn pseudonym(&self, name: &str) -> &str {
-        self.0.iter().find(|(_, original)| *original == name).map(|(pseudonym, _)| pseudonym).expect(name)
-    }
-
-    /// A text with the true names again.
-    fn back(&self, text: &str) -> String {
-        let (mut out, mut at) = (String::new(), 0);
-        // As the DNS has addresses, too, for the look-up of their names.
-        let reversed =
-            self.0.iter().filter_map(|(pseudonym, name)| Some((reversed(pseudonym)?, reversed(name)?)));
-        let names: BTreeMap<String, String> = reversed.chain(self.0.clone()).collect();
-        let firsts: BTreeSet<&str> = names.keys().map(|pseudonym| first_word(pseudonym)).collect();
-        while at < text.len() {
-            let is_begun = firsts.contains(first_word(&text[at..]));
-            let mut all = words_at(text, at).take_while(|_| is_begun);
-            let found = all.find_map(|words| Some((words, names.get(words)?)));
-            let (length, instead) = match found {
-                Some((words, name)) => (words.len(), name.as_str()),
-                None => (text[at..].chars().next().unwrap().len_utf8(), ""),
-            };
-            out.push_str(if instead.is_empty() { &text[at..at + length] } else { instead });
-            at += length;
-        }
-        out
-    }
-}
-
-/// `4.3.2.1` of 1.2.3.4.
-fn reversed(address: &str) -> Option<String> {
-    let [a, b, c, d] = address.parse::<std::net::Ipv4Addr>().ok()?.octets();
-    Some(format!("{d}.{c}.{b}.{a}"))
-}
-
-/// Most places of a text begin no name: this alone tells so.
-fn first_word(text: &str) -> &str {
-    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default()
-}
-
-/// The words that begin there, the most at once first: `10.0.2.24`, `10.0.2`, `10.0`, `10`. None within a word.
-fn words_at(text: &str, at: usize) -> impl Iterator<Item = &str> {
-    const LONGEST: usize = 64;
-    let is_word = |c: char| c.is_alphanumeric();
-    let begins = text[at..].starts_with(is_word) && !text[..at].ends_with(is_word);
-    let most = (at..=text.len().min(at + LONGEST)).rev().filter(move |_| begins);
-    let ends = most.filter(move |end| {
-        text.is_char_boundary(*end) && text[..*end].ends_with(is_word) && !text[*end..].starts_with(is_word)
-    });
-    ends.filter(move |end| *end > at).map(move |end| &text[at..end])
 }
 
 /// A report without what is told of the file and of the clock.
@@ -212,45 +145,6 @@ fn differences(lab: &Lab, code: &str) -> Vec<String> {
     }
     wrong.extend(leaks(&redacted, &table).into_iter().map(|leak| format!("{code}: {leak}")));
     wrong
-}
-
-/// Every place of the bundle in which a true name, address or MAC stands.
-fn leaks(redacted: &Path, table: &Table) -> Vec<String> {
-    let to = tempfile::tempdir().unwrap();
-    printed(&["tar", "--zstd", "-xf", redacted.to_str().unwrap(), "-C", to.path().to_str().unwrap()]);
-    let list = printed(&["find", to.path().to_str().unwrap(), "-type", "f"]);
-    let names = table.0.values().filter(|name| !COMMON.contains(&name.as_str()));
-    let names: BTreeSet<String> = names.flat_map(|name| spellings(name)).collect();
-    let firsts: BTreeSet<&str> = names.iter().map(|name| first_word(name)).collect();
-    let mut found = BTreeSet::new();
-    for path in list.lines() {
-        let inside = path.strip_prefix(to.path().to_str().unwrap()).unwrap();
-        let text = String::from_utf8_lossy(&fs::read(path).unwrap()).to_ascii_lowercase();
-        for text in [&text, inside] {
-            let starts = text.char_indices().map(|(at, _)| at);
-            let starts = starts.filter(|at| firsts.contains(first_word(&text[*at..])));
-            let here = starts.flat_map(|at| words_at(text, at)).filter(|words| names.contains(*words));
-            found.extend(here.map(|words| format!("{words} in {inside}")));
-        }
-    }
-    found.into_iter().take(LEAKS_SHOWN).collect()
-}
-
-/// A name as it may be written: an address in hex and in a host's name, a MAC without colons.
-fn spellings(name: &str) -> Vec<String> {
-    let name = name.to_ascii_lowercase();
-    let mut all = vec![name.clone()];
-    if let Ok(address) = name.parse::<std::net::Ipv4Addr>() {
-        all.extend([
-            format!("{:08x}", u32::from(address)),
-            name.replace('.', "-"),
-            u32::from(address).to_string(),
-        ]);
-    }
-    if name.parse::<model::Mac>().is_ok() || name.len() == 36 {
-        all.push(name.replace([':', '-'], ""));
-    }
-    all
 }
 
 #[test]
@@ -327,4 +221,40 @@ fn what_cannot_be_redacted_is_refused() {
     assert_refused(&collect(&["--redact", "--bundle", &spelt]), &["`-o` would write over"]);
     assert_refused(&collect(&["--redact", "--capture", &spelt]), &["`-o` would write over"]);
     assert!(!Path::new(out).exists());
+}
+
+/// A key and a table stand for bundles that others have already.
+#[test]
+fn a_key_and_its_table_are_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let hopline = |arguments: &[&str]| cli_support::hopline(folder.path(), arguments);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let site = "[[host]]\nname = \"payroll7\"\nat = \"local\"\n";
+    fs::write(folder.path().join("site.toml"), site).unwrap();
+    let redact = |more: &[&str]| hopline(&[&["collect", "--redact", "-o", "r"], more].concat());
+    assert_eq!(redact(&[]).code, 0);
+    let (key, table) = (read("r.key"), read("r.names"));
+    assert!(table.contains("\tpayroll7\n"), "{table}");
+    for out in ["r.key", "x"] {
+        fs::write(folder.path().join("x.names"), &key).unwrap();
+        let given = if out == "x" { "x.names" } else { "r.key" };
+        let run = hopline(&["collect", "--redact", "-o", out, "--redact-key", given]);
+        assert_refused(&run, &[&format!("`-o` would write over {given}")]);
+    }
+    // The same names again, and those of the earlier bundle beside them.
+    fs::write(folder.path().join("r.names"), table.clone() + "host-gone\tacme3\n").unwrap();
+    assert_eq!(redact(&[]).code, 0);
+    assert_eq!(redact(&["--redact-key", "r.key"]).code, 0);
+    assert_eq!(read("r.key"), key);
+    let now = read("r.names");
+    assert!(now.contains("host-gone\tacme3\n"), "{now}");
+    let host = |table: &str| table.lines().find(|line| line.ends_with("\tpayroll7")).map(str::to_owned);
+    assert_eq!(host(&now), host(&table));
+    // Another key does not take its place.
+    assert_eq!(hopline(&["collect", "--redact", "-o", "other"]).code, 0);
+    assert_refused(
+        &redact(&["--redact-key", "other.key"]),
+        &["would write over r.key, which is another key"],
+    );
+    assert_eq!((read("r.key"), read("r.names")), (key, now));
 }

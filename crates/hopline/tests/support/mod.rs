@@ -10,6 +10,7 @@ pub(crate) mod dnsmasq;
 pub(crate) mod hosts;
 pub(crate) mod machine;
 pub(crate) mod name_server;
+pub(crate) mod pseudonyms;
 pub(crate) mod reach;
 pub(crate) mod report;
 pub(crate) mod test_lab;
