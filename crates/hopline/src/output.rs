@@ -1,6 +1,6 @@
 //! stdout: the answer and nothing else.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::time::Instant;
 
 use model::Diagnosis;
@@ -31,6 +31,24 @@ pub(crate) fn diagnosis(
 /// Prints one JSON document.
 pub(crate) fn json(document: &serde_json::Value) -> Result<(), Failure> {
     print(|out| writeln!(out, "{document:#}"))
+}
+
+/// Prints names with what each of them means. A program that reads them gets a line for each, however long.
+pub(crate) fn listing(rows: &[(&str, &str)], format: Format) -> Result<(), Failure> {
+    let columns = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let style = folding(format);
+    print(|out| report::listing(rows.iter().copied(), (0, columns), &style, out))
+}
+
+/// As wide as a person's terminal is, or as somebody says.
+pub(crate) fn folding(format: Format) -> Style {
+    let is_for_people = io::stdout().is_terminal() || std::env::var_os("COLUMNS").is_some();
+    match format {
+        Format::Terminal(style) if is_for_people => style,
+        Format::Terminal(_) | Format::Minimal | Format::Json => {
+            Style { width: usize::MAX, ..Style::default() }
+        }
+    }
 }
 
 /// Writes to stdout. A reader that has gone away (`| head`) has read what it wanted: no failure.

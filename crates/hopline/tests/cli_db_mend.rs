@@ -77,6 +77,21 @@ fn a_dry_run_prints_all_and_changes_nothing() {
     assert!(records(site.path()).is_empty());
 }
 
+/// Statements and rows are there to be compared and copied, so that no width folds them.
+#[test]
+fn what_would_be_changed_is_told_alike_at_every_width() {
+    let site = site();
+    let told = |columns: &str| {
+        let mut release = cli_support::command(site.path());
+        release.args(["db", "release", ADDRESS]).env("COLUMNS", columns);
+        let told = cli_support::read(release.output().unwrap());
+        assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
+        told.stdout.replace(site.path().to_str().unwrap(), "SITE")
+    };
+    insta::assert_snapshot!(told("80"));
+    assert_eq!(told("200"), told("80"));
+}
+
 #[test]
 fn what_is_applied_is_taken_back() {
     let site = site();

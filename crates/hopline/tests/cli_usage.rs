@@ -169,6 +169,27 @@ fn without_a_command_the_help_is_shown_on_stderr() {
     assert!(run.stderr.contains("Usage: hopline") && run.stderr.contains("diagnose"), "{run:?}");
 }
 
+/// Folded for people alone: a program that reads a listing gets a line for each, and the same words.
+#[test]
+fn listings_fit_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for arguments in [&["explain"][..], &["lab", "faults"]] {
+        let whole = hopline(folder.path(), arguments).stdout;
+        assert!(whole.lines().all(|line| !line.starts_with(' ')), "{whole}");
+        for columns in ["80", "200"] {
+            let output = command(folder.path()).args(arguments).env("COLUMNS", columns).output().unwrap();
+            let told = read(output).stdout;
+            let most = columns.parse().unwrap();
+            let over: Vec<&str> = told.lines().filter(|line| line.chars().count() > most).collect();
+            assert_eq!(over, Vec::<&str>::new(), "{arguments:?} at {columns}");
+            assert_eq!(words(&told), words(&whole), "{arguments:?} at {columns}");
+            let rows = told.lines().filter(|line| !line.starts_with(' ')).count();
+            assert_eq!(rows, whole.lines().count(), "{arguments:?} at {columns}");
+        }
+    }
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ mod finding;
 mod html;
 mod journeys;
 mod json;
+mod listing;
 mod minimal;
 mod page;
 mod picture;
@@ -29,6 +30,7 @@ pub use journeys::{
     Unreadable, journey_fitting, journey_line, journey_text, stamp,
 };
 pub use json::{SCHEMA, json};
+pub use listing::listing;
 pub use minimal::minimal;
 pub use picture::svg;
 pub use records::records;

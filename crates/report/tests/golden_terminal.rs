@@ -58,8 +58,36 @@ fn diagnose() {
 }
 
 #[test]
+fn diagnose_without_a_finding() {
+    golden("diagnose_healthy", &|style, out| report::terminal(&samples::long(9), style, out));
+    golden("diagnose_undetermined", &|style, out| report::terminal(&samples::undetermined(), style, out));
+}
+
+#[test]
 fn check() {
     golden("check", &|style, out| report::terminal(&checked(samples::two_findings()), style, out));
+}
+
+#[test]
+fn check_without_a_finding() {
+    golden("check_healthy", &|style, out| report::terminal(&checked(samples::healthy()), style, out));
+    golden("check_undetermined", &|style, out| {
+        report::terminal(&checked(samples::undetermined()), style, out)
+    });
+}
+
+/// The same as `path` asks it: the way of one question.
+fn walked(diagnosis: Diagnosis) -> Diagnosis {
+    Diagnosis { command: "path".to_owned(), subject: "web1 1.2.3.4".to_owned(), ..diagnosis }
+}
+
+#[test]
+fn path() {
+    golden("path", &|style, out| report::path_report(&walked(samples::fault()), style, out));
+    golden("path_healthy", &|style, out| report::path_report(&walked(samples::healthy()), style, out));
+    golden("path_undetermined", &|style, out| {
+        report::path_report(&walked(samples::undetermined()), style, out)
+    });
 }
 
 #[test]
@@ -95,6 +123,48 @@ fn db_check() {
 fn correlate() {
     let taken = captures::lost();
     golden("correlate", &|style, out| taken.terminal(style, out));
+}
+
+#[test]
+fn correlate_without_a_finding() {
+    let healthy = captures::many(3);
+    golden("correlate_healthy", &|style, out| healthy.terminal(style, out));
+    let doubt = captures::cut();
+    golden("correlate_undetermined", &|style, out| doubt.terminal(style, out));
+}
+
+/// What stands beneath the counts of a capture.
+#[test]
+fn capture() {
+    for (name, taken) in [
+        ("capture", captures::lost()),
+        ("capture_healthy", captures::many(3)),
+        ("capture_undetermined", captures::cut()),
+    ] {
+        golden(name, &|style, out| taken.findings(style, out));
+    }
+}
+
+/// As `explain` and `lab faults` list theirs.
+#[test]
+fn a_listing_is_folded_beneath_its_own_beginning() {
+    let rows = [
+        ("tap-down", "The tap is down."),
+        (
+            "fixed-ip-none-left",
+            "An instance was not built, since no fixed address of its network is free, so that nobody gets one.",
+        ),
+        ("evil\u{1b}[2J", "a\nb"),
+    ];
+    let listing = |width: usize| {
+        let mut out = Vec::new();
+        let style = Style { width, ..Style::default() };
+        report::listing(rows.into_iter(), (0, 18), &style, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    insta::assert_snapshot!("listing_80", listing(80));
+    insta::assert_snapshot!("listing_200", listing(200));
+    assert_eq!(listing(usize::MAX).lines().count(), rows.len(), "a line each, however long");
 }
 
 #[test]

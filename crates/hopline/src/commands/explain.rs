@@ -42,8 +42,6 @@ fn list(format: Format) -> Result<(), Failure> {
         let entry = |(code, summary): &(&str, String)| json!({ "code": code, "summary": summary });
         return output::json(&entries.iter().map(entry).collect::<Value>());
     }
-    let columns = entries.iter().map(|(code, _)| code.len()).max().unwrap_or(0);
-    output::print(|out| {
-        entries.iter().try_for_each(|(code, summary)| writeln!(out, "{code:columns$}  {summary}"))
-    })
+    let rows: Vec<(&str, &str)> = entries.iter().map(|(code, summary)| (*code, summary.as_str())).collect();
+    output::listing(&rows, format)
 }

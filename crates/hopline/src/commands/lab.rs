@@ -2,7 +2,6 @@
 
 mod cloud;
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use lab::realm::Realm;
@@ -20,9 +19,9 @@ pub(super) fn run(LabArgs { lab: name, command }: &LabArgs, format: Format) -> R
     match command {
         LabCommand::Up(wanted) => up(name, wanted),
         LabCommand::Down => down(name),
-        LabCommand::Status => status(name, json),
+        LabCommand::Status => status(name, format),
         LabCommand::Env => env(name, json),
-        LabCommand::Faults => faults(json),
+        LabCommand::Faults => faults(format),
         LabCommand::Break { fault } => break_fault(name, fault),
         LabCommand::Heal { fault } => heal(name, fault.as_deref()),
         LabCommand::Hold => lab::realm::hold().map_err(|error| Failure::of(&error)),
@@ -86,14 +85,14 @@ fn down(name: &LabName) -> Result<(), Failure> {
     })
 }
 
-fn status(name: &LabName, json: bool) -> Result<(), Failure> {
+fn status(name: &LabName, format: Format) -> Result<(), Failure> {
     let status = lab::status(&name.name, name.state.as_deref()).map_err(|error| Failure::of(&error))?;
     let condition = match status.condition {
         lab::Condition::Absent => "absent",
         lab::Condition::Half => "half there",
         lab::Condition::Up => "up",
     };
-    if json {
+    if format == Format::Json {
         return output::json(&json!({
             "name": status.name, "condition": condition, "state": status.state,
             "namespaces": status.namespaces, "processes": status.processes,
@@ -104,20 +103,22 @@ fn status(name: &LabName, json: bool) -> Result<(), Failure> {
         lab::Condition::Half => "; `hopline lab down` removes it",
         lab::Condition::Absent | lab::Condition::Up => "",
     };
+    let state = status.state.as_ref().map(|state| state.display().to_string());
+    let (namespaces, processes) = (status.namespaces.join(" "), status.processes.to_string());
+    let faults = if status.faults.is_empty() { "none".to_owned() } else { status.faults.join(" ") };
+    let mut rows: Vec<(&str, &str)> = state.iter().map(|state| ("state", state.as_str())).collect();
+    if !status.namespaces.is_empty() {
+        rows.extend([("namespaces", namespaces.as_str()), ("processes", processes.as_str())]);
+    }
+    let (shape, style) = ((2, "namespaces".len()), output::folding(format));
     output::print(|out| {
         writeln!(out, "lab {}: {condition}{advice}", status.name)?;
-        if let Some(state) = &status.state {
-            writeln!(out, "  state       {}", state.display())?;
-        }
-        if !status.namespaces.is_empty() {
-            writeln!(out, "  namespaces  {}", status.namespaces.join(" "))?;
-            writeln!(out, "  processes   {}", status.processes)?;
-        }
+        report::listing(rows.into_iter(), shape, &style, out)?;
+        // A command is typed as it stands.
         if let Some(holder) = status.holder {
             writeln!(out, "  enter it    {} COMMAND", lab::enter_command(holder))?;
         }
-        let faults = if status.faults.is_empty() { "none".to_owned() } else { status.faults.join(" ") };
-        writeln!(out, "  faults      {faults}")
+        report::listing([("faults", faults.as_str())].into_iter(), shape, &style, out)
     })
 }
 
@@ -133,16 +134,14 @@ fn env(name: &LabName, json: bool) -> Result<(), Failure> {
     })
 }
 
-fn faults(json: bool) -> Result<(), Failure> {
+fn faults(format: Format) -> Result<(), Failure> {
     let faults = lab::faults();
-    if json {
+    if format == Format::Json {
         let entry = |fault: &lab::Fault| json!({ "code": fault.code, "summary": fault.summary });
         return output::json(&faults.iter().map(entry).collect());
     }
-    let columns = faults.iter().map(|fault| fault.code.len()).max().unwrap_or(0);
-    output::print(|out: &mut dyn Write| -> io::Result<()> {
-        faults.iter().try_for_each(|fault| writeln!(out, "{:columns$}  {}", fault.code, fault.summary))
-    })
+    let rows: Vec<(&str, &str)> = faults.iter().map(|fault| (fault.code, fault.summary)).collect();
+    output::listing(&rows, format)
 }
 
 fn break_fault(name: &LabName, code: &str) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use correlate::{Correlator, Merge, Options, Report};
 use model::sighting::{Address, Kind, Sighting};
-use report::{Captured, Journeys, Sequence, Style};
+use report::{Captured, Journeys, Sequence, Style, Unreadable};
 
 /// 2026-11-24T02:24:42Z.
 const BEGIN_NS: i64 = 1_795_487_082_000_000_000;
@@ -38,12 +38,13 @@ pub struct Taken {
     pub names: Vec<String>,
     pub sequence: Sequence,
     pub files: Vec<String>,
+    pub unreadable: Vec<Unreadable>,
 }
 
 impl Taken {
     fn told(&self, write: impl FnOnce(&Captured<'_>, &mut Vec<u8>)) -> String {
-        let Taken { report, names, sequence, files } = self;
-        let journeys = Journeys { report, names, unreadable: &[], window_ns: WINDOW_NS, few: &[] };
+        let Taken { report, names, sequence, files, unreadable } = self;
+        let journeys = Journeys { report, names, unreadable, window_ns: WINDOW_NS, few: &[] };
         let mut out = Vec::new();
         write(&Captured { journeys: &journeys, sequence, files, command: "correlate" }, &mut out);
         String::from_utf8(out).unwrap()
@@ -51,9 +52,16 @@ impl Taken {
 
     /// What is printed of it.
     pub fn terminal(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-        let Taken { report, names, .. } = self;
-        let journeys = Journeys { report, names, unreadable: &[], window_ns: WINDOW_NS, few: &[] };
+        let Taken { report, names, unreadable, .. } = self;
+        let journeys = Journeys { report, names, unreadable, window_ns: WINDOW_NS, few: &[] };
         journeys.terminal(style, out)
+    }
+
+    /// What a command that goes on while packets come prints beneath its own counts.
+    pub fn findings(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+        let Taken { report, names, unreadable, .. } = self;
+        let journeys = Journeys { report, names, unreadable, window_ns: WINDOW_NS, few: &[] };
+        journeys.findings(style, out)
     }
 
     pub fn html(&self) -> String {
@@ -108,7 +116,7 @@ pub fn taken(names: &[&str], pings: &[Ping]) -> Taken {
     let report = correlator.finish(&merge, &mut |journey, _| sequence.see(journey));
     let local = merge.vantages().iter().map(|vantage| usize::from(vantage.local));
     let names = local.map(|local| names[local].to_owned()).collect();
-    Taken { report, names, sequence, files: vec!["compute1.pcapng".to_owned()] }
+    Taken { report, names, sequence, files: vec!["compute1.pcapng".to_owned()], unreadable: Vec::new() }
 }
 
 pub const WEB1: [u8; 4] = [10, 0, 2, 24];
@@ -168,6 +176,13 @@ pub fn many(count: u32) -> Taken {
         })
         .collect();
     taken(&HOST, &pings)
+}
+
+/// Pings that are answered, in a file that is cut off behind them.
+pub fn cut() -> Taken {
+    let why = "a packet's record says 84 octets, and the file ends after 20".to_owned();
+    let unreadable = vec![Unreadable { file: "compute1.pcapng".to_owned(), offset: 4_096, why }];
+    Taken { unreadable, ..many(3) }
 }
 
 /// One packet at one place.
