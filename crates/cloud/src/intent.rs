@@ -64,7 +64,7 @@ fn name_hosts_as_the_site_does(records: &mut Records, snapshot: &Snapshot) {
 }
 
 /// The site's host that nova calls so.
-fn site_name<'s>(snapshot: &'s Snapshot, in_nova: &str) -> Option<&'s str> {
+pub fn site_name<'s>(snapshot: &'s Snapshot, in_nova: &str) -> Option<&'s str> {
     if in_nova.is_empty() {
         return None;
     }

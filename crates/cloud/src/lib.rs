@@ -40,7 +40,7 @@ pub use database::read;
 pub use database_error::{DatabaseError, classify};
 pub use entries::InstanceEntry;
 pub use find::{Candidates, FindError, find};
-pub use intent::intent;
+pub use intent::{intent, site_name};
 pub use mend::{
     Applied, Ask, Change, Had, Listed, Listing, MendError, Now, RecordError, Row, State, Undone, Value,
     apply, listed, plan, undo,

@@ -81,3 +81,36 @@ fn ranges_of_ipv6_that_nobody_may_use_are_a_gap() {
     let same = site(&[network(1, "fd00:1::/64"), network(2, "fd00:1::/64")].concat());
     assert!(gaps(&check(same.path(), 0)).contains("whether ranges of IPv6 that overlap are in use"));
 }
+
+/// compute1 is in the site file, by its short name and in small letters.
+#[test]
+fn hosts_that_the_site_file_does_not_name_are_a_gap() {
+    let instance = |id: u8, host: &str, deleted: u8| {
+        format!(
+            "INSERT INTO instances (id, uuid, hostname, display_name, host, vm_state, deleted) VALUES \
+             ({id}, 'u{id}', 'w{id}', 'w{id}', {host}, 'error', {deleted});"
+        )
+    };
+    let floating = |id: u8, host: &str| {
+        format!(
+            "INSERT INTO fixed_ips (id, address, allocated, leased, reserved, instance_uuid, host, deleted) VALUES \
+             ({id}, '10.0.0.{id}', TRUE, TRUE, FALSE, 'u{id}', NULL, 0);\
+             INSERT INTO floating_ips (id, address, fixed_ip_id, project_id, host, deleted) VALUES \
+             ({id}, '203.0.113.{id}', {id}, 'p1', {host}, 0);"
+        )
+    };
+    let unnamed = |rows: &[String]| -> Vec<String> {
+        let folder = site(&rows.concat());
+        let run = hopline(folder.path(), &["db", "check", "--json"]);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let gaps = document["coverage"]["gaps"].as_array().unwrap().iter();
+        let of_site = gaps.filter(|gap| gap["why"].as_str().unwrap().contains("the site file names no"));
+        of_site.map(|gap| gap["what"].as_str().unwrap().to_owned()).collect()
+    };
+    let known = [instance(1, "'Compute1.example.org'", 0), instance(2, "NULL", 0), instance(9, "'gone'", 9)];
+    assert_eq!(unnamed(&known), [""; 0]);
+    let one = [&known[..], &[instance(3, "'compute8'", 0)]].concat();
+    assert_eq!(unnamed(&one), ["whether compute8 has what the database says"]);
+    let both = [&one[..], &[floating(3, "'netnode'")]].concat();
+    assert_eq!(unnamed(&both), ["whether 2 hosts have what the database says: compute8, netnode"]);
+}

@@ -24,6 +24,11 @@ use crate::secret_url::DatabaseUrl;
 const TASK_PERIOD_S: u64 = 60;
 /// Ten years: more than any clock that a server subtracts it from can need, and less than what overflows.
 const TIMEOUT_MAX_S: u64 = 315_360_000;
+/// Who is recorded on a host, which should have it.
+const ON_HOSTS: [&str; 2] = [
+    "SELECT DISTINCT {i.host} FROM instances i WHERE {live i} AND {named i.host}",
+    "SELECT DISTINCT {fl.host} FROM floating_ips fl WHERE {live fl} AND {named fl.host}",
+];
 /// A statement over a whole table may take so many times the patience for an answer.
 const STATEMENT_PATIENCE: u32 = 60;
 
@@ -52,6 +57,8 @@ pub struct Checked {
     pub looked_for: Vec<&'static str>,
     /// Codes that were not, each with why a table that it needs cannot be read.
     pub not_looked_for: Vec<(&'static str, Lack)>,
+    /// Hosts that live instances or floating IPs are recorded on, by nova's names.
+    pub hosts: BTreeSet<String>,
 }
 
 impl Checked {
@@ -103,8 +110,17 @@ async fn look_for_all(
     clock: &Clock,
     progress: impl Fn(&'static str),
 ) -> Result<Checked, sqlx::Error> {
-    let mut checked = Checked { found: Vec::new(), looked_for: Vec::new(), not_looked_for: Vec::new() };
+    let mut checked = Checked {
+        found: Vec::new(),
+        looked_for: Vec::new(),
+        not_looked_for: Vec::new(),
+        hosts: BTreeSet::new(),
+    };
     let uuids = Uuids::of(session, schema).await?;
+    for sql in ON_HOSTS {
+        let host = |row: Vec<Cell>| checked.hosts.extend(row.into_iter().next().flatten());
+        session.each(words(schema, clock, uuids, For::Server).of(sql), host).await?;
+    }
     for check in DB_CATALOGUE {
         if let Some(lack) = lack(schema, &check.inconsistency) {
             checked.not_looked_for.push((check.code, lack));

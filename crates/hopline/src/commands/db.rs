@@ -9,6 +9,7 @@ mod mend;
 mod records;
 mod show;
 mod told;
+mod unnamed;
 
 pub(super) use mend::{mend, undo};
 pub(super) use records::records;
@@ -141,6 +142,7 @@ fn conclude(
             coverage.gaps.extend(live.chain(bundled).map(|name| not_seen(name, why)));
         }
     }
+    coverage.gaps.extend(unnamed::gap(site, hosts.ok().map(|beside| &beside.facts), &checked.hosts));
     let outcome = match (findings.is_empty(), checked.not_looked_for.is_empty()) {
         (false, _) => Outcome::Fault,
         (true, true) => Outcome::Healthy,

@@ -10,6 +10,7 @@ use report::Sheet;
 
 use self::seen::Seen;
 use super::no_database;
+use super::unnamed::short;
 use crate::failure::Failure;
 use crate::gather;
 use crate::output;
@@ -76,10 +77,6 @@ fn hosts(site: &Site, named: &[String]) -> Result<Assembled, String> {
     let all_known = named.iter().all(is_known);
     let wanted = |machine: &str| !all_known || named.iter().any(|name| is_it(machine, name));
     Ok(gather::hosts(site, wanted))
-}
-
-fn short(name: &str) -> &str {
-    name.split('.').next().unwrap_or_default()
 }
 
 fn sheet(record: Record, site: &Site, hosts: Result<Assembled, String>) -> Result<Sheet, Failure> {
