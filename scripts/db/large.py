@@ -16,6 +16,10 @@ def vif_uuid(number):
     return f"10000000-0000-4000-8000-{number:012}"
 
 
+def network_uuid(number):
+    return f"20000000-0000-4000-8000-{number:012}"
+
+
 def mac(number):
     octets = number.to_bytes(3, "big")
     return "fa:16:3e:" + ":".join(f"{octet:02x}" for octet in octets)
@@ -54,8 +58,9 @@ class Cloud:
         return self.of_million(first) < number <= self.of_million(last)
 
     def networks(self):
-        return "id label cidr netmask broadcast bridge vlan multi_host deleted", (
-            (n, f"net{n}", f"10.{n}.0.0/16", "255.255.0.0", f"10.{n}.255.255", f"br{100 + n}", 100 + n, 1, 0)
+        return "id label uuid cidr netmask broadcast bridge vlan multi_host deleted", (
+            (n, f"net{n}", network_uuid(n), f"10.{n}.0.0/16", "255.255.0.0", f"10.{n}.255.255", f"br{100 + n}",
+             100 + n, 1, 0)
             for n in range(1, 21))
 
     def services(self):
@@ -145,7 +150,8 @@ class Cloud:
                              for m in floats)
             address = self.address(n) if n % 997 else "10.9.9.9"
             info = (
-                f'[{{"id": "{vif_uuid(n)}", "address": "{mac(n)}", "type": "bridge", "network": {{"id": "n", '
+                f'[{{"id": "{vif_uuid(n)}", "address": "{mac(n)}", "type": "bridge", "network": {{"id": '
+                f'"{network_uuid(self.network_of(n))}", '
                 '"bridge": "br100", "label": "net", "meta": {"multi_host": true}, "subnets": [{"cidr": '
                 '"10.0.0.0/16", "version": 4, "gateway": {"address": "10.0.0.1", "type": "gateway", "version": 4, '
                 '"meta": {}}, "dns": [{"address": "8.8.4.4", "type": "dns", "version": 4, "meta": {}}], "routes": '

@@ -5,6 +5,7 @@
 //! by itself.
 
 mod braces;
+mod cached;
 mod caches;
 mod letters;
 mod looks;
@@ -16,7 +17,8 @@ mod told;
 mod words;
 
 pub(crate) use braces::{compares, replaced};
-pub(crate) use caches::{Addresses, OCTETS_MAX, cached, list};
+pub(crate) use cached::{Nic, Said, Uuid, cached, differ, list};
+pub(crate) use caches::OCTETS_MAX;
 pub use looks::{Checked, Clock, check, check_hosts};
 pub(crate) use one::{Repair, Template, repair};
 pub(crate) use roles::ROLES;

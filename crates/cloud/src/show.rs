@@ -1,5 +1,6 @@
 //! One instance as the database records it, read by its own rows: quick, however large the cloud is.
 
+mod cache;
 mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,6 @@ use model::intent::Instance;
 use thiserror::Error;
 
 use crate::cells::Cell;
-use crate::check::{Addresses, OCTETS_MAX, cached, list};
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
 use crate::find::Candidates;
@@ -63,11 +63,11 @@ pub enum InfoCache {
     Absent,
     /// It is not what nova writes.
     Unreadable,
-    /// It has the addresses that the tables have.
+    /// It has the NICs and addresses that the tables have.
     Same(String),
     /// It says the one, the tables the other.
     Differs {
-        /// Its own addresses.
+        /// Its own.
         cache: String,
         /// Those of the tables.
         tables: String,
@@ -153,7 +153,7 @@ async fn read(
     let leased = leased(session, schema, whose).await?;
     let dns = dns(session, schema).await?;
     let v6 = ranges_v6(session, schema).await?;
-    let cache = info_cache(session, schema, whose, &records).await?;
+    let cache = cache::read(session, schema, whose).await?;
     Ok(Record { records, leased, dns, v6, cache })
 }
 
@@ -206,42 +206,6 @@ async fn ranges_v6(session: &mut Session, schema: &Schema) -> Result<BTreeMap<u6
         Some((number(id.as_ref())?, RangeV6 { cidr, gateway }))
     };
     Ok(session.rows(sql).await?.into_iter().filter_map(range).collect())
-}
-
-async fn info_cache(
-    session: &mut Session,
-    schema: &Schema,
-    whose: Whose<'_>,
-    records: &Records,
-) -> Result<InfoCache, sqlx::Error> {
-    let table = "instance_info_caches";
-    if !schema.missing(&[table]).is_empty() {
-        return Ok(InfoCache::Absent);
-    }
-    let (text, live) = (schema.text(table, "network_info"), schema.live(table));
-    let is_long = format!("OCTET_LENGTH({table}.network_info) > {OCTETS_MAX}");
-    let sql = format!(
-        "SELECT CASE WHEN {is_long} THEN NULL ELSE {text} END, CASE WHEN {is_long} THEN '1' ELSE '0' END \
-         FROM {} WHERE {live}{}",
-        whose.caches(schema),
-        whose.only()
-    );
-    let Some([said, is_long]) = session.rows(sql).await?.into_iter().next() else {
-        return Ok(InfoCache::Absent);
-    };
-    if is_long.as_deref() == Some("1") {
-        return Ok(InfoCache::Unreadable);
-    }
-    let instances = &records.instances;
-    let tables = Addresses::sorted(
-        instances.iter().flat_map(Instance::fixed).collect(),
-        instances.iter().flat_map(Instance::floating).map(|f| f.address).collect(),
-    );
-    Ok(match cached(said.as_deref()) {
-        None => InfoCache::Unreadable,
-        Some(said) if said == tables => InfoCache::Same(list(&said)),
-        Some(said) => InfoCache::Differs { cache: list(&said), tables: list(&tables) },
-    })
 }
 
 #[cfg(test)]

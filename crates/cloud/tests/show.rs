@@ -120,13 +120,29 @@ fn the_info_cache_is_held_to_the_tables() {
     let fixed = r#"{"address": "10.0.0.5"}, {"address": "10.0.0.2", "floating_ips": [FLOATING]}"#;
     let whole = format!(r#"[{{"network": {{"subnets": [{{"ips": [{fixed}]}}]}}}}]"#);
     let same = cached(&whole.replace("FLOATING", r#"{"address": "203.0.113.10"}"#));
-    assert_eq!(same, InfoCache::Same("10.0.0.2 10.0.0.5, floating 203.0.113.10".to_owned()));
+    assert_eq!(same, InfoCache::Same("10.0.0.2 (floating 203.0.113.10) 10.0.0.5".to_owned()));
     let differs = cached(&whole.replace("FLOATING", ""));
     assert!(
         matches!(&differs, InfoCache::Differs { cache, .. } if cache == "10.0.0.2 10.0.0.5"),
         "{differs:?}"
     );
     assert_eq!(cached("{"), InfoCache::Unreadable);
+    // The same addresses, of which the floating one hangs on the other.
+    let moved =
+        r#"{"address": "10.0.0.5", "floating_ips": [{"address": "203.0.113.10"}]}, {"address": "10.0.0.2"}"#;
+    let moved = cached(&format!(r#"[{{"network": {{"subnets": [{{"ips": [{moved}]}}]}}}}]"#));
+    let differs =
+        |cache: &str, tables: &str| InfoCache::Differs { cache: cache.to_owned(), tables: tables.to_owned() };
+    let (cache, tables) =
+        ("10.0.0.2 10.0.0.5 (floating 203.0.113.10)", "10.0.0.2 (floating 203.0.113.10) 10.0.0.5");
+    assert_eq!(moved, differs(cache, tables));
+    // Another MAC.
+    let whole = whole.replace("FLOATING", r#"{"address": "203.0.113.10"}"#);
+    let of_mac = |mac: &str| cached(&whole.replacen("{", &format!(r#"{{"address": "{mac}", "#), 1));
+    assert!(matches!(of_mac("FA:16:3E:00:00:10"), InfoCache::Same(_)));
+    let with = |mac: &str| format!("10.0.0.2 on {mac} (floating 203.0.113.10) 10.0.0.5 on {mac}");
+    let (cache, tables) = (with("fa:16:3e:00:00:99"), with("fa:16:3e:00:00:10"));
+    assert_eq!(of_mac("fa:16:3e:00:00:99"), differs(&cache, &tables));
     assert_eq!(show(&format!("{QUEENS}{table}"), "web1").unwrap().cache, InfoCache::Absent);
 }
 

@@ -205,13 +205,33 @@ I (298, 'u298', 'w298', 'compute1', 'p1', 'error', NULL, 0);
 C (298, '[{"address":"fa:16:3e:00:02:98","network":{"id":"net-1","subnets":[]}}]', 'u298', 0);
 -- plant info-cache-differs
 -- finds info-cache-differs instance_info_caches 302: instance_uuid u302, instance w302, cache 10.0.0.202, tables no fixed IP
--- finds info-cache-differs instance_info_caches 300: instance_uuid u4, instance shelved, cache 10.0.0.77, tables 10.0.0.8, floating 203.0.113.8
+-- finds info-cache-differs instance_info_caches 300: instance_uuid u4, instance shelved, cache 10.0.0.77, tables 10.0.0.8 (floating 203.0.113.8)
 -- finds info-cache-differs instance_info_caches 301: instance_uuid u10, instance vpn1, cache no JSON that can be read, tables 10.1.0.2
 C (300, '[{"network":{"subnets":[{"ips":[{"address":"10.0.0.77"}]}]}}]', 'u4', 0);
 C (301, '[{', 'u10', 0);
 -- On a network that is none of nova's.
 I (302, 'u302', 'w302', 'compute1', 'p1', 'active', NULL, 0);
 C (302, '[{"address":"fa:16:3e:00:03:02","network":{"id":"other","subnets":[{"ips":[{"address":"10.0.0.202"}]}]}}]', 'u302', 0);
+-- finds info-cache-differs instance_info_caches 303: instance_uuid u303, instance w303, cache 10.0.0.203 on fa:16:3e:00:03:99 (floating 203.0.113.193), tables 10.0.0.203 on fa:16:3e:00:03:03 (floating 203.0.113.193)
+-- finds info-cache-differs instance_info_caches 304: instance_uuid u304, instance w304, cache 10.0.0.204 in network net-2 10.0.0.205 by NIC v305 in network net-2, tables 10.0.0.204 by NIC v304 in network net-1 10.0.0.205 by NIC v304 in network net-1
+-- finds info-cache-differs instance_info_caches 306: instance_uuid u306, instance w306, cache 10.0.0.208 10.0.0.209 (floating 203.0.113.196), tables 10.0.0.208 (floating 203.0.113.196) 10.0.0.209
+-- Its MAC; its network, and the NIC of one of two; and on which of two its floating IP hangs.
+I (303, 'u303', 'w303', 'compute1', 'p1', 'active', NULL, 0);
+V (303, 'fa:16:3e:00:03:03', 1, 'v303', 'u303', 0);
+F (303, '10.0.0.203', 1, TRUE, TRUE, FALSE, 303, NULL, 'u303', '2026-11-01 00:00:00', 0);
+L (303, '203.0.113.193', 303, 'p1', 'compute1', 0);
+C (303, '[{"id":"v303","address":"fa:16:3e:00:03:99","network":{"id":"net-1","subnets":[{"ips":[{"address":"10.0.0.203","floating_ips":[{"address":"203.0.113.193"}]}]}]}}]', 'u303', 0);
+I (304, 'u304', 'w304', 'compute1', 'p1', 'active', NULL, 0);
+V (304, 'fa:16:3e:00:03:04', 1, 'v304', 'u304', 0);
+F (304, '10.0.0.204', 1, TRUE, TRUE, FALSE, 304, NULL, 'u304', '2026-11-01 00:00:00', 0);
+F (305, '10.0.0.205', 1, TRUE, TRUE, FALSE, 304, NULL, 'u304', '2026-11-01 00:00:00', 0);
+C (304, '[{"address":"fa:16:3e:00:03:04","network":{"id":"net-2","subnets":[{"ips":[{"address":"10.0.0.204"}]}]}},{"id":"v305","network":{"id":"net-2","subnets":[{"ips":[{"address":"10.0.0.205"}]}]}}]', 'u304', 0);
+I (306, 'u306', 'w306', 'compute1', 'p1', 'active', NULL, 0);
+V (306, 'fa:16:3e:00:03:06', 1, 'v306', 'u306', 0);
+F (306, '10.0.0.208', 1, TRUE, TRUE, FALSE, 306, NULL, 'u306', '2026-11-01 00:00:00', 0);
+F (307, '10.0.0.209', 1, TRUE, TRUE, FALSE, 306, NULL, 'u306', '2026-11-01 00:00:00', 0);
+L (306, '203.0.113.196', 306, 'p1', 'compute1', 0);
+C (306, '[{"id":"v306","address":"fa:16:3e:00:03:06","network":{"id":"net-1","subnets":[{"ips":[{"address":"10.0.0.208","floating_ips":[]},{"address":"10.0.0.209","floating_ips":[{"address":"203.0.113.196"}]}]}]}}]', 'u306', 0);
 -- plant network-full
 -- finds network-full networks 310: label full, range 10.31.0.0/29, free 0, of 4, leaked 2, not released 1
 -- finds fixed-ip-leaked fixed_ips 311: address 10.31.0.1, network_id 310, allocated 0, leased 1, reserved 0, host NULL, instance_uuid NULL, instance NULL
@@ -285,6 +305,16 @@ UPDATE fixed_ips SET updated_at = '2026-11-27 12:00:00' WHERE id = 9;
 UPDATE floating_ips SET fixed_ip_id = NULL, host = NULL, updated_at = '2026-11-26 11:59:30' WHERE id = 7;
 UPDATE floating_ips SET fixed_ip_id = 6, host = 'netnode', updated_at = '2026-11-26 11:59:30' WHERE id = 2;
 UPDATE fixed_ips SET allocated = FALSE, updated_at = '2026-11-26 11:59:30' WHERE id = 3;
+-- near an address that was given back, which the cache has until the time-out unties it
+UPDATE fixed_ips SET allocated = FALSE, updated_at = '2026-11-26 11:55:00' WHERE id = 3;
+-- near a cache as nova writes it whole, in other letters, of two NICs of which one has no address
+V (309, 'fa:16:3e:00:03:09', 2, 'V309', 'u309', 0);
+I (309, 'u309', 'w309', 'compute1', 'p1', 'error', NULL, 0);
+V (308, 'FA:16:3E:00:03:08', 1, 'V308', 'u309', 0);
+F (308, '10.0.0.197', 1, TRUE, TRUE, FALSE, 308, NULL, 'u309', '2026-11-01 00:00:00', 0);
+C (308, '[{"id":"v308","address":"fa:16:3e:00:03:08","network":{"id":"NET-1","subnets":[{"ips":[{"address":"10.0.0.197","floating_ips":[]}]},{"ips":[{"address":"fd00:1::8"}]}]}}]', 'u309', 0);
+-- near caches whose NICs have no uuid, or their networks' numbers, as old series wrote them
+UPDATE instance_info_caches SET network_info = '[{"id":null,"address":"fa:16:3e:00:00:02","network":{"id":2,"subnets":[{"ips":[{"address":"10.1.0.3","floating_ips":[{"address":"203.0.113.7"}]}]}]}}]' WHERE id = 2;
 -- near a floating IP on a network whose host has not been chosen
 UPDATE networks SET host = '' WHERE id = 2;
 -- near a network without DHCP that shares a bridge

@@ -6,13 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
-use serde_json::Value;
-
+use super::cached::{Nic, Said, Uuid, cached, differ, list};
 use super::instance_without_nic;
 use super::words::Words;
 use crate::cells::Cell;
 use crate::database::Session;
-use crate::records::{address, number};
+use crate::records::{address, flag, number};
 
 /// Instances at rest, with their caches. One that nova is at work with may lag behind. A cache is tied by uuid in every
 /// series, whatever its column is called (in Essex `instance_id`: migrate_repo/versions/082_essex.py).
@@ -21,11 +20,17 @@ pub(super) const SQL: &str = "SELECT {c.id}, {i.id}, {key c as text}, {name i}, 
                               FROM instances i JOIN instance_info_caches c ON {tie c i} AND {live c} \
                               WHERE {live i} AND {raw i.task_state} IS NULL ORDER BY c.id";
 
-const FIXED: &str = "SELECT {i.id}, {f.address} FROM fixed_ips f JOIN instances i ON {tie i f} \
-                     WHERE {live f} AND {live i} AND {yes f.allocated} AND {raw i.task_state} IS NULL";
-const FLOATING: &str = "SELECT {i.id}, {fl.address} FROM floating_ips fl JOIN fixed_ips f ON f.id = fl.fixed_ip_id \
-                        JOIN instances i ON {tie i f} \
-                        WHERE {live fl} AND {live f} AND {live i} AND {raw i.task_state} IS NULL";
+/// Every fixed IP that is tied to one of them, given or given back, with its NIC and its network where these are there
+/// and go together.
+pub(super) const FIXED: &str = "SELECT {i.id}, {f.id}, {f.address}, {flag f.allocated}, {v.id}, {v.address}, \
+                                {v.uuid}, {n.id}, {n.uuid} FROM fixed_ips f JOIN instances i ON {tie i f} \
+                                LEFT JOIN virtual_interfaces v ON v.id = f.virtual_interface_id AND {live v} \
+                                AND {tie v i} AND v.network_id = f.network_id \
+                                LEFT JOIN networks n ON n.id = f.network_id AND {live n} \
+                                WHERE {live f} AND {live i} AND {raw i.task_state} IS NULL";
+pub(super) const FLOATING: &str = "SELECT {i.id}, {f.id}, {fl.address} FROM floating_ips fl \
+                                   JOIN fixed_ips f ON f.id = fl.fixed_ip_id JOIN instances i ON {tie i f} \
+                                   WHERE {live fl} AND {live f} AND {live i} AND {raw i.task_state} IS NULL";
 /// What was changed a moment ago: nova writes the rows, then the rules on the hosts, and the caches last.
 const RECENT: [&str; 2] = [
     "SELECT {f.address} FROM fixed_ips f WHERE {live f} AND {recent f.updated_at}",
@@ -35,30 +40,8 @@ const RECENT: [&str; 2] = [
 /// nova writes a kilobyte or two a NIC. What is larger is not read: a server may hold a gigabyte in a row.
 pub(crate) const OCTETS_MAX: u64 = 1 << 20;
 
-/// Fixed and floating addresses, each in ascending order.
-#[derive(Default, PartialEq, Eq)]
-pub(crate) struct Addresses {
-    fixed: Vec<Ipv4Addr>,
-    floating: Vec<Ipv4Addr>,
-}
-
-impl Addresses {
-    /// In order, whatever they come in.
-    pub(crate) fn sorted(mut fixed: Vec<Ipv4Addr>, mut floating: Vec<Ipv4Addr>) -> Addresses {
-        fixed.sort_unstable();
-        floating.sort_unstable();
-        Addresses { fixed, floating }
-    }
-
-    /// They are the same but for some of these.
-    fn differs_only_in(&self, other: &Addresses, some: &HashSet<Ipv4Addr>) -> bool {
-        let rest = |own: &[Ipv4Addr]| -> Vec<Ipv4Addr> {
-            own.iter().filter(|ip| !some.contains(ip)).copied().collect()
-        };
-        let both = |all: &Addresses| (rest(&all.fixed), rest(&all.floating));
-        both(self) == both(other)
-    }
-}
+/// By `instances.id`: what the tables say, and of which row of `fixed_ips` each is.
+type Tables = HashMap<u64, (Vec<u64>, Vec<Said>)>;
 
 /// Hands on each cache that differs.
 pub(super) async fn look(
@@ -66,23 +49,7 @@ pub(super) async fn look(
     words: &Words<'_>,
     mut take: impl FnMut(Vec<Cell>),
 ) -> Result<(), sqlx::Error> {
-    let mut tables: HashMap<u64, Addresses> = HashMap::new();
-    let key_and_ip = |row: &[Cell]| match row {
-        [id, ip] => Some((number::<u64>(id.as_ref())?, address(ip.as_ref())?)),
-        _ => None,
-    };
-    let take_fixed = |row: Vec<Cell>| {
-        if let Some((id, ip)) = key_and_ip(&row) {
-            tables.entry(id).or_default().fixed.push(ip);
-        }
-    };
-    session.each(words.of(FIXED), take_fixed).await?;
-    let take_floating = |row: Vec<Cell>| {
-        if let Some((id, ip)) = key_and_ip(&row) {
-            tables.entry(id).or_default().floating.push(ip);
-        }
-    };
-    session.each(words.of(FLOATING), take_floating).await?;
+    let tables = tables(session, words).await?;
     let mut recent: HashSet<Ipv4Addr> = HashSet::new();
     for sql in RECENT {
         session
@@ -93,90 +60,55 @@ pub(super) async fn look(
     let mut bare: HashSet<u64> = HashSet::new();
     let take_bare = |row: Vec<Cell>| bare.extend(number::<u64>(row.first().and_then(Option::as_ref)));
     instance_without_nic::look(session, words, take_bare).await?;
-    let none = Addresses::default();
-    for addresses in tables.values_mut() {
-        addresses.fixed.sort_unstable();
-        addresses.floating.sort_unstable();
-    }
     let compare = |row: Vec<Cell>| {
         let [id, instance_id, uuid, name, network_info, octets] = row.as_slice() else { return };
         let instance_id: Option<u64> = number(instance_id.as_ref());
         if instance_id.is_some_and(|id| bare.contains(&id)) {
             return;
         }
-        let meant = instance_id.and_then(|id| tables.get(&id)).unwrap_or(&none);
+        let meant = instance_id.and_then(|id| tables.get(&id)).map_or(&[][..], |(_, said)| said);
         let octets: u64 = number(octets.as_ref()).unwrap_or_default();
         let is_read = octets <= OCTETS_MAX;
-        let said = cached(network_info.as_deref()).filter(|_| is_read);
-        if said.as_ref().is_some_and(|said| said.differs_only_in(meant, &recent)) {
-            return;
-        }
-        if said.as_ref() != Some(meant) {
-            let unreadable = if is_read {
-                "no JSON that can be read".to_owned()
-            } else {
-                format!("{octets} octets, which no NICs fill")
-            };
-            let said = said.map_or(unreadable, |said| list(&said));
-            take(vec![id.clone(), uuid.clone(), name.clone(), Some(said), Some(list(meant))]);
+        let both = match cached(network_info.as_deref()).filter(|_| is_read) {
+            Some(said) => differ(&said, meant, &recent),
+            None if is_read => Some(["no JSON that can be read".to_owned(), list(meant)]),
+            None => Some([format!("{octets} octets, which no NICs fill"), list(meant)]),
+        };
+        if let Some([said, meant]) = both {
+            take(vec![id.clone(), uuid.clone(), name.clone(), Some(said), Some(meant)]);
         }
     };
     session.each(words.of(SQL), compare).await
 }
 
-/// The IPv4 addresses of a cache; `None` where it is not what nova writes. An empty one has none.
-pub(crate) fn cached(network_info: Option<&str>) -> Option<Addresses> {
-    let text = network_info.unwrap_or_default().trim();
-    if text.is_empty() {
-        return Some(Addresses::default());
-    }
-    let info: Value = serde_json::from_str(text).ok()?;
-    let mut addresses = Addresses::default();
-    let ip = |value: &Value| -> Option<Ipv4Addr> {
-        value.get("address").and_then(Value::as_str).and_then(|text| text.parse().ok())
+async fn tables(session: &mut Session, words: &Words<'_>) -> Result<Tables, sqlx::Error> {
+    let mut tables = Tables::new();
+    let take_fixed = |row: Vec<Cell>| {
+        let [instance, row, ip, given, vif, mac, uuid, network, network_uuid] = row.as_slice() else {
+            return;
+        };
+        let keys = number::<u64>(instance.as_ref()).zip(number::<u64>(row.as_ref()));
+        let (Some((instance, row)), Some(ip)) = (keys, address(ip.as_ref())) else { return };
+        let nic = vif.as_ref().map(|_| Nic {
+            mac: mac.as_deref().and_then(|mac| mac.trim().parse().ok()),
+            uuid: Uuid::of(uuid.as_deref()),
+        });
+        let network = network.as_ref().map(|_| Uuid::of(network_uuid.as_deref()));
+        let (rows, said) = tables.entry(instance).or_default();
+        rows.push(row);
+        said.push(Said::by_tables(ip, flag(given.as_ref()), nic, network));
     };
-    for vif in info.as_array()? {
-        for subnet in each(vif.get("network"), "subnets") {
-            for fixed in each(Some(subnet), "ips") {
-                addresses.fixed.extend(ip(fixed));
-                addresses.floating.extend(each(Some(fixed), "floating_ips").filter_map(ip));
-            }
+    session.each(words.of(FIXED), take_fixed).await?;
+    let take_floating = |row: Vec<Cell>| {
+        let [instance, row, ip] = row.as_slice() else { return };
+        let keys = number::<u64>(instance.as_ref()).zip(number::<u64>(row.as_ref()));
+        let (Some((instance, row)), Some(ip)) = (keys, address(ip.as_ref())) else { return };
+        let Some((rows, said)) = tables.get_mut(&instance) else { return };
+        let hangs_on = rows.iter().zip(said).find(|(known, _)| **known == row);
+        if let Some((_, said)) = hangs_on {
+            said.floating.push(ip);
         }
-    }
-    Some(Addresses::sorted(addresses.fixed, addresses.floating))
-}
-
-fn each<'v>(value: Option<&'v Value>, name: &str) -> impl Iterator<Item = &'v Value> {
-    value.and_then(|value| value.get(name)).and_then(Value::as_array).into_iter().flatten()
-}
-
-/// The addresses in a sentence.
-pub(crate) fn list(addresses: &Addresses) -> String {
-    let all = |ips: &[Ipv4Addr]| ips.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(" ");
-    let fixed = if addresses.fixed.is_empty() { "no fixed IP".to_owned() } else { all(&addresses.fixed) };
-    if addresses.floating.is_empty() {
-        fixed
-    } else {
-        format!("{fixed}, floating {}", all(&addresses.floating))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{cached, list};
-
-    #[test]
-    fn addresses_are_read_wherever_they_stand() {
-        let text = r#"[{"network": {"subnets": [{"ips": [
-            {"address": "10.0.0.9", "floating_ips": []},
-            {"address": "10.0.0.2", "floating_ips": [{"address": "203.0.113.1"}]},
-            {"address": "fd00::2"}]}]}}, {"network": {}}]"#;
-        assert_eq!(list(&cached(Some(text)).unwrap()), "10.0.0.2 10.0.0.9, floating 203.0.113.1");
-        for (text, said) in
-            [(None, Some("no fixed IP")), (Some("[]"), Some("no fixed IP")), (Some("[{"), None)]
-        {
-            assert_eq!(cached(text).map(|said| list(&said)).as_deref(), said, "{text:?}");
-        }
-        assert!(cached(Some("{}")).is_none(), "not a list");
-    }
+    };
+    session.each(words.of(FLOATING), take_floating).await?;
+    Ok(tables)
 }

@@ -36,7 +36,7 @@ use std::collections::BTreeSet;
 use model::finding::Confidence;
 use serde_json::Value;
 
-use super::caches::{cached, list};
+use super::cached::{cached, list};
 use super::words::Words;
 use super::{Look, Spec};
 use crate::cells::Cell;

@@ -143,7 +143,7 @@ fn lack(schema: &Schema, spec: &Spec) -> Option<Lack> {
         Look::Sql(sql) | Look::Sieved { sql, .. } => &[sql],
         Look::Guarded { guard, sql } => &[guard, sql],
         Look::Networks(_) => &[networks::SQL],
-        Look::Caches => &[caches::SQL],
+        Look::Caches => &[caches::SQL, caches::FIXED, caches::FLOATING],
         Look::CachedNics => &[instance_without_nic::SQL, instance_without_nic::NETWORKS],
         Look::Hosts { .. } => &[],
     };
