@@ -113,6 +113,40 @@ fn each_is_found_alone_and_near_misses_are_not() {
     }
 }
 
+/// Fewer than one in fifty left is hardly any: on both sides of the bound.
+#[test]
+fn a_network_is_nearly_full_below_one_in_fifty() {
+    let told = |all: u32, free: u32| -> Vec<String> {
+        let row = |id: u32| {
+            // What is leased for nobody's good or kept for a host is not free, and what is reserved does not count.
+            let state = match id {
+                id if id > all => "FALSE, TRUE, NULL, NULL",
+                id if id <= free => "FALSE, FALSE, NULL, NULL",
+                id if id % 2 == 0 => "FALSE, FALSE, 'compute1', NULL",
+                _ => "FALSE, FALSE, NULL, 'u1'",
+            };
+            format!("({}, '10.50.0.{id}', 500, TRUE, {state}, '2026-11-26 11:59:00', 0)", 5000 + id)
+        };
+        let rows: Vec<String> = (1..=all + 9).map(row).collect();
+        let (base, _) = pieces();
+        let network = "INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, vlan, multi_host, deleted) \
+                       VALUES (500, 'near', '10.50.0.0/24', '255.255.255.0', '10.50.0.255', 'br500', 500, TRUE, 0)";
+        let columns =
+            "id, address, network_id, allocated, leased, reserved, host, instance_uuid, updated_at, deleted";
+        let sql = format!("INSERT INTO fixed_ips ({columns}) VALUES {}", rows.join(", "));
+        let (_dir, url) = sqlite(&format!("{}\n{base}\n{network};{sql};", lax_schema()));
+        found(&url).into_iter().filter(|line| line.starts_with("network-full")).collect()
+    };
+    for (all, free) in [(50, 1), (51, 2), (100, 2), (101, 3)] {
+        assert_eq!(told(all, free), [""; 0], "{free} of {all} are enough");
+    }
+    for (all, free) in [(50, 0), (51, 1), (100, 1), (101, 2)] {
+        let text = format!("free {free}, of {all}, leaked 0, not released 0");
+        let row = format!("network-full networks 500: label near, range 10.50.0.0/24, {text}");
+        assert_eq!(told(all, free), [row]);
+    }
+}
+
 /// What became of rows after they were found, by finding: a statement that is typed late changes nothing of that.
 const BECAME: [(&str, &str); 22] = [
     ("float-tied-to-deleted-instance", "UPDATE floating_ips SET fixed_ip_id = 2 WHERE id IN (100, 101)"),
