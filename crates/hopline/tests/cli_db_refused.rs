@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../../cloud/tests/support/authority.rs"]
+mod authority;
 mod cli_support;
 #[path = "cli_support/databases.rs"]
 #[allow(dead_code, reason = "this test uses a part")]
@@ -15,12 +17,14 @@ mod series;
 mod servers;
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use authority::Authority;
 use cli_support::{Run, assert_refused, hopline};
 use cloud::DatabaseUrl;
 use databases::{ADDRESS, Site, run};
-use servers::ADMIN_PASSWORD;
+use servers::{ADMIN_PASSWORD, OF_TEST};
 
 /// A password as it is, and as a URL has to write it.
 const PASSWORD: (&str, &str) = ("hunter2/p@ss%", "hunter2%2Fp%40ss%25");
@@ -356,4 +360,62 @@ fn odd_rows_on_postgresql() {
     run(&site.url, "UPDATE floating_ips SET pool = E'\\xff' WHERE id = 2");
     assert_refused(&hopline(site.path(), &["db", "release", ADDRESS, "--apply"]), &["utf-8"]);
     a_huge_row(&site, "UPDATE instance_info_caches SET network_info = repeat('x', 100000000)");
+}
+
+/// Certificates in the server's folder, signed for 127.0.0.1 alone.
+fn sign(dir: &Path) -> String {
+    let folder = dir.join(OF_TEST);
+    Authority::new(&folder).sign("server", "IP:127.0.0.1", 30);
+    folder.display().to_string()
+}
+
+/// A server that lets nobody in without TLS: by a URL that forbids it (`off`) or cannot have it as it demands, each
+/// with what is said, nothing is read and nothing changed; by one that trusts its authority all goes its way.
+fn by_tls_alone(site: &Site, trusting: &str, off: (&str, &str), others: &[(String, &str)]) {
+    let id = record(site, &format!("{}?{trusting}", site.text));
+    let undo: &[&str] = &["db", "undo", &id];
+    let off = (off.0.to_owned(), off.1);
+    for (query, piece) in [&[off], others].concat() {
+        let url = format!("{}?{query}", site.text);
+        all_refused(site, &url, &[piece]);
+        refused(site, &url, &[undo], &[piece]);
+    }
+    // The name in the certificate is not the one that is asked for.
+    let named = format!("{}?{trusting}", site.text.replace("127.0.0.1", "localhost"));
+    all_refused(site, &named, &["localhost", "certificate"]);
+}
+
+#[test]
+fn without_the_tls_that_is_demanded() {
+    let strangers = tempfile::tempdir().unwrap();
+    let stranger: PathBuf = Authority::new(&strangers.path().join("stranger")).certificate();
+    let stranger = stranger.display();
+
+    let mut files = String::new();
+    let site = Site::mariadb_with(|dir| {
+        files = sign(dir);
+        vec![
+            format!("--ssl-cert={files}/server.pem"),
+            format!("--ssl-key={files}/server.key"),
+            "--require-secure-transport=ON".to_owned(),
+        ]
+    });
+    let others =
+        [(format!("ssl_ca={stranger}"), "UnknownIssuer"), ("ssl_ca=/none.pem".to_owned(), "/none.pem")];
+    let off = ("ssl_disabled=true", "demands TLS of this user, which the URL forbids");
+    by_tls_alone(&site, &format!("ssl_ca={files}/authority.pem"), off, &others);
+
+    let site = Site::postgresql_with(|dir| {
+        files = sign(dir);
+        let hba = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+        std::fs::write(dir.join("data/pg_hba.conf"), hba).unwrap();
+        let pair = format!("ssl_cert_file={files}/server.pem -c ssl_key_file={files}/server.key");
+        format!("-c ssl=on -c {pair}").split(' ').map(str::to_owned).collect()
+    });
+    let others = [
+        (format!("sslmode=verify-ca&sslrootcert={stranger}"), "UnknownIssuer"),
+        ("sslmode=verify-full".to_owned(), "sslrootcert=FILE"),
+    ];
+    let trusting = format!("sslmode=verify-full&sslrootcert={files}/authority.pem");
+    by_tls_alone(&site, &trusting, ("sslmode=disable", "no encryption"), &others);
 }

@@ -37,7 +37,12 @@ impl Site {
     }
 
     pub(crate) fn mariadb(arguments: &[&str]) -> Site {
-        let server = servers::mariadb_with(|_| arguments.iter().map(|text| (*text).to_owned()).collect());
+        Site::mariadb_with(|_| arguments.iter().map(|text| (*text).to_owned()).collect())
+    }
+
+    /// With arguments that follow from what is written into the server's folder.
+    pub(crate) fn mariadb_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Site {
+        let server = servers::mariadb_with(prepare);
         let first = DatabaseUrl::parse(&server.url(server.first)).unwrap();
         run(&first, "CREATE DATABASE nova CHARACTER SET utf8");
         let text = server.url("nova");
@@ -45,7 +50,12 @@ impl Site {
     }
 
     pub(crate) fn postgresql() -> Site {
-        let server = servers::postgresql();
+        Site::postgresql_with(|_| Vec::new())
+    }
+
+    /// As [`Site::mariadb_with`].
+    pub(crate) fn postgresql_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Site {
+        let server = servers::postgresql_with(prepare);
         run(&DatabaseUrl::parse(&server.url(server.first)).unwrap(), "CREATE DATABASE nova");
         let text = server.url("nova");
         Site::of(tempfile::tempdir().unwrap(), text, Some(server), &series::cloud("queens", &POSTGRESQL))
