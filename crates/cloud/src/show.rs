@@ -144,7 +144,35 @@ async fn read(
     url: &DatabaseUrl,
     id: u64,
 ) -> Result<Record, sqlx::Error> {
-    let whose = Whose::Those(&[id]);
+    let record = read_of(session, schema, url, Whose::Those(&[id])).await?;
+    if !schema.minds_capitals() || is_whole(&record, schema) {
+        return Ok(record);
+    }
+    read_of(session, schema, url, Whose::ThoseInAnyLetters(&[id])).await
+}
+
+/// It has what every instance has that is in order. What is not there may be tied to it by a uuid in other letters,
+/// which no index finds.
+fn is_whole(record: &Record, schema: &Schema) -> bool {
+    let has_groups = |instance: &Instance| {
+        !instance.security_groups.is_empty() || !record.records.missing_tables.is_empty()
+    };
+    let has_all = |instance: &Instance| {
+        let vifs = &instance.vifs;
+        let has_nics = !vifs.is_empty() && vifs.iter().all(|vif| vif.mac.is_some() && !vif.fixed.is_empty());
+        has_nics && has_groups(instance)
+    };
+    let has_cache =
+        record.cache != InfoCache::Absent || !schema.missing(&["instance_info_caches"]).is_empty();
+    has_cache && record.records.instances.iter().all(has_all)
+}
+
+async fn read_of(
+    session: &mut Session,
+    schema: &Schema,
+    url: &DatabaseUrl,
+    whose: Whose<'_>,
+) -> Result<Record, sqlx::Error> {
     let mut records = records::begun(session, schema, url).await?;
     records::add(&mut records, session, schema, whose).await?;
     let part = Part { hosts: hosts(&records), networks: Vec::new() };

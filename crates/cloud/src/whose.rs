@@ -10,6 +10,9 @@ pub(crate) enum Whose<'i> {
     /// Those of the instances with these `instances.id`. Statements name no more of them than these numbers, so that
     /// nothing from outside enters them.
     Those(&'i [u64]),
+    /// The same, where what ties rows to them may be a uuid in any mixture of small letters and capitals, which no
+    /// index finds.
+    ThoseInAnyLetters(&'i [u64]),
 }
 
 impl Whose<'_> {
@@ -17,7 +20,7 @@ impl Whose<'_> {
     pub(crate) fn live(self, schema: &Schema, table: &str) -> String {
         match self {
             Whose::Everybodys => schema.live_of_all(table),
-            Whose::Those(_) => schema.live(table),
+            Whose::Those(_) | Whose::ThoseInAnyLetters(_) => schema.live(table),
         }
     }
 
@@ -33,21 +36,20 @@ impl Whose<'_> {
     }
 
     fn joined(self, schema: &Schema, table: &str, own: &str) -> String {
-        match self {
-            Whose::Everybodys => table.to_owned(),
-            Whose::Those(_) => {
-                let key = schema.instance_key(table);
-                let tied = schema.tied(table, key, &format!("instances.{own}"));
-                format!("{table} JOIN instances ON {tied}")
-            }
-        }
+        let tie: fn(&Schema, &str, &str, &str) -> String = match self {
+            Whose::Everybodys => return table.to_owned(),
+            Whose::Those(_) => Schema::tied,
+            Whose::ThoseInAnyLetters(_) => Schema::tied_by_any_letters,
+        };
+        let tied = tie(schema, table, schema.instance_key(table), &format!("instances.{own}"));
+        format!("{table} JOIN instances ON {tied}")
     }
 
     /// What is added to a condition on `instances`, or on what was joined to it.
     pub(crate) fn only(self) -> String {
         match self {
             Whose::Everybodys => String::new(),
-            Whose::Those(ids) => among("instances.id", ids.iter().copied()),
+            Whose::Those(ids) | Whose::ThoseInAnyLetters(ids) => among("instances.id", ids.iter().copied()),
         }
     }
 
@@ -55,7 +57,7 @@ impl Whose<'_> {
     pub(crate) fn among(self, column: &str, ids: impl Iterator<Item = u64>) -> String {
         match self {
             Whose::Everybodys => String::new(),
-            Whose::Those(_) => among(column, ids),
+            Whose::Those(_) | Whose::ThoseInAnyLetters(_) => among(column, ids),
         }
     }
 }

@@ -57,6 +57,12 @@ fn one_is_found_by_every_word(url: &DatabaseUrl) {
         let found = cloud::show(url, PATIENCE, word).unwrap();
         assert_eq!(found.records.instances, of_small.records.instances, "{word}, {url}");
     }
+    let of_mixed = cloud::show(url, PATIENCE, "abcdef00-0000-4000-8000-00000000531a").unwrap();
+    let [w531] = of_mixed.records.instances.as_slice() else { panic!("{url}") };
+    let [vif] = w531.vifs.as_slice() else { panic!("{url}: {:?}", w531.vifs) };
+    assert_eq!((vif.mac.is_some(), vif.fixed.len(), vif.floating.len()), (true, 1, 1), "{url}");
+    assert_eq!((w531.security_groups.len(), of_mixed.leased.len()), (1, 1), "{url}");
+    assert!(matches!(of_mixed.cache, InfoCache::Same(_)), "{url}: {:?}", of_mixed.cache);
     for word in ["ABCdef00-0000-4000-8000-00000000531a", "10.0.0.131", "203.0.113.57", "fa:16:3e:00:05:31"] {
         let found = cloud::show(url, PATIENCE, word).unwrap().records.instances;
         assert_eq!(

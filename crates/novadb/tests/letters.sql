@@ -37,6 +37,8 @@ V (531, 'fa:16:3e:00:05:31', 1, 'v531', 'aBcDeF00-0000-4000-8000-00000000531a', 
 F (531, '10.0.0.131', 1, TRUE, TRUE, FALSE, 531, NULL, 'ABcdEF00-0000-4000-8000-00000000531a', '2026-11-01 00:00:00', 0);
 L (531, '203.0.113.57', 531, 'p1', 'compute1', 0);
 C (531, '[{"network":{"subnets":[{"ips":[{"address":"10.0.0.131","floating_ips":[{"address":"203.0.113.57"}]}]}]}}]', 'abCDef00-0000-4000-8000-00000000531A', 0);
+INSERT INTO security_group_instance_association (id, security_group_id, instance_uuid, deleted) VALUES
+ (531, 1, 'abcdEF00-0000-4000-8000-00000000531A', 0);
 -- plant faults
 -- finds float-tied-to-deleted-instance floating_ips 520: address 203.0.113.52, host compute1, fixed_ip_id 520, fixed IP 10.0.0.120, instance_uuid B5-20, instance w520
 -- finds float-tied-to-deleted-instance floating_ips 540: address 203.0.113.140, host compute1, fixed_ip_id 540, fixed IP 10.0.0.140, instance_uuid aBcDeF00-0000-4000-8000-00000000540a, instance w540
