@@ -116,5 +116,6 @@ pub use scope::Subject;
 pub use sim::{Endpoint, Protocol};
 pub use size::AS_INSTANCE_OCTETS_MAX;
 pub use traced::leaves_by;
+pub use vlans::vlan_device;
 pub use watched::shows;
 pub use way_out::is_of_nobody;

@@ -44,6 +44,12 @@ pub(crate) fn all<'v>(view: &View<'v>) -> Vec<VlanSeat<'v>> {
     seats
 }
 
+/// A network's VLAN device on a host, whatever it is called there, and the link below it.
+pub fn vlan_device<'v>(ns: &'v Netns, network: &'v Network) -> Option<(&'v Link, Option<&'v Link>)> {
+    let device = of_network(ns, network)?.device?;
+    Some((device, below(ns, device)))
+}
+
 /// nova-network has the network set up on a host that runs instances of it, or is its network host. Networks of
 /// other instances than those in question are not asked for.
 fn is_used(view: &View, host: &str, at: usize) -> bool {

@@ -8,6 +8,7 @@ mod support;
 
 use score::tables::{OF_KERNELS, OF_VLANS};
 use support::reach::{self, Reach};
+use support::report::{list, text};
 use support::test_lab::TestLab;
 use support::{assert_none, printed_in, run};
 use vm::{Feature, KernelWith};
@@ -67,6 +68,7 @@ fn with_vlans_each_host_is_gateway_of_its_own_instances() {
             &lab,
             &[missing, down, tag, full, bond, ("tap-wrong-bridge", "compute1//vnet0")],
         );
+        the_device_is_shown(&lab);
         // A stranger on the wire of web1's VLAN is heard of by its answers alone.
         lab.break_fault("duplicate-ip-foreign");
         let report = lab.report(&["diagnose", "web1"]);
@@ -74,6 +76,35 @@ fn with_vlans_each_host_is_gateway_of_its_own_instances() {
         lab.heal();
         lab.assert_healthy();
     });
+}
+
+/// `db show` holds the VLAN's line to its device: that it is there, its tag, its bridge and the link below it.
+fn the_device_is_shown(lab: &TestLab) {
+    let shown = || -> Vec<(bool, String)> {
+        let run = lab.run(&["db", "show", "web1", "--json"]);
+        let shown: serde_json::Value = serde_json::from_str(&run.stdout).expect(&run.stderr);
+        let line = list(&shown["lines"]).iter().find(|line| line["what"] == "VLAN").unwrap();
+        assert_eq!(line["value"], "100");
+        let on = |on: &serde_json::Value| (on["has"] == true, text(&on["text"]).to_owned());
+        list(&line["hosts"]).iter().map(on).collect()
+    };
+    let says = |has: bool, text: &str| (has, text.to_owned());
+    let (tagged, bridged, over) =
+        (says(true, "vlan100 with tag 100"), says(true, "in br100"), says(true, "over eth1"));
+    assert_eq!(shown(), [tagged.clone(), bridged.clone(), over.clone()]);
+    lab.break_fault("vlan-device-missing");
+    assert_eq!(shown(), [says(false, "no link vlan100")]);
+    lab.heal();
+    lab.break_fault("vlan-tag-wrong");
+    let [tag, rest @ ..] = &shown()[..] else { panic!("{:?}", shown()) };
+    assert!(!tag.0 && tag.1.starts_with("vlan100 with tag ") && tag.1.ends_with(", not 100"), "{tag:?}");
+    assert_eq!(rest, [bridged, over.clone()]);
+    lab.heal();
+    let compute1 = lab.netns("compute1");
+    printed_in(&compute1, &["ip", "link", "set", "vlan100", "nomaster"]);
+    assert_eq!(shown(), [tagged.clone(), says(false, "not in br100"), over]);
+    printed_in(&compute1, &["ip", "link", "set", "vlan100", "master", "br100"]);
+    assert!(shown().iter().all(|(has, _)| *has), "{:?}", shown());
 }
 
 #[test]

@@ -105,14 +105,16 @@ fn overlaps_of_ipv6(checked: &mut Checked, hosts: Option<&Snapshot>) -> Option<G
     })
 }
 
-/// `use_ipv6` of a host's nova.conf, in oslo.config's words; `None` where none was read.
+/// `use_ipv6` of a host's nova.conf; `None` where none was read.
 fn uses_ipv6(hosts: Option<&Snapshot>) -> Option<bool> {
     let told = hosts?.hosts.iter().filter_map(|host| host.nova.as_ref());
-    let says_so = |nova: &NovaOptions| {
-        let word = nova.get("use_ipv6").unwrap_or_default().to_ascii_lowercase();
-        matches!(word.as_str(), "true" | "1" | "yes" | "on")
-    };
-    told.map(says_so).reduce(|one, other| one || other)
+    told.map(|nova| is_on(nova, "use_ipv6")).reduce(|one, other| one || other)
+}
+
+/// A flag of nova.conf whose default is off, in oslo.config's words.
+fn is_on(nova: &NovaOptions, option: &str) -> bool {
+    let word = nova.get(option).unwrap_or_default().to_ascii_lowercase();
+    matches!(word.as_str(), "true" | "1" | "yes" | "on")
 }
 
 fn conclude(

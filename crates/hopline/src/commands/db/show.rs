@@ -2,6 +2,7 @@
 
 mod lines;
 mod seen;
+mod seen_network;
 
 use bundle::Assembled;
 use cloud::{Record, ShowError};

@@ -101,28 +101,33 @@ fn of_network(
     let server = network.server_for(&instance.host);
     let mode = if network.multi_host { "multi-host".to_owned() } else { format!("served by {server}") };
     let cidr = network.cidr.map_or_else(|| "no prefix".to_owned(), |cidr| cidr.to_string());
-    lines.push(alone("network", format!("{}, {cidr}, {mode}", network.label)));
+    let gateway = network.gateway_on(&instance.host);
+    let value = format!("{}, {cidr}, {mode}", network.label);
+    lines.push(line("network", value, seen.prefix(server, gateway, network.cidr)));
     if let Some(bridge) = &network.bridge {
         let lower = network.bridge_interface.as_deref().map(|lower| format!(" over {lower}"));
         let value = format!("{bridge}{}", lower.unwrap_or_default());
         lines.push(line("bridge", value, seen.bridge(&instance.host, bridge)));
     }
     if let Some(vlan) = network.vlan {
-        lines.push(alone("VLAN", vlan.to_string()));
+        lines.push(line("VLAN", vlan.to_string(), seen.vlan(instance, network, vlan)));
     }
-    let gateway = network.gateway_on(&instance.host);
     match gateway {
         Some(gateway) => {
             lines.push(line("gateway", gateway.to_string(), seen.address(server, gateway)));
         }
         None => lines.push(alone("gateway", "none".to_owned())),
     }
-    if let Some(listens) = gateway.or(network.dhcp_server) {
+    let listens = gateway.or(network.dhcp_server);
+    if let Some(listens) = listens {
         lines.push(line("DHCP server", listens.to_string(), seen.dhcp_server(server, listens)));
     }
-    let dns = network.id.and_then(|id| told.dns.get(&id)).filter(|servers| !servers.is_empty());
-    let dns = dns.map(|servers| servers.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", "));
-    lines.push(alone("DNS", dns.unwrap_or_else(|| "the DHCP server itself".to_owned())));
+    let dns = network.id.and_then(|id| told.dns.get(&id)).map_or(&[][..], Vec::as_slice);
+    let value = match dns {
+        [] => "the DHCP server itself".to_owned(),
+        servers => servers.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", "),
+    };
+    lines.push(line("DNS", value, seen.dns(server, listens, dns)));
 }
 
 /// The range, and the address that the instance is to give itself in it: no table has that.

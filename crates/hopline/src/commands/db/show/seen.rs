@@ -18,15 +18,15 @@ pub(super) struct Seen<'s> {
 }
 
 /// One that was.
-struct Read<'s> {
-    host: &'s Host,
-    netns: &'s Netns,
+pub(super) struct Read<'s> {
+    pub(super) host: &'s Host,
+    pub(super) netns: &'s Netns,
     snapshot: &'s Snapshot,
 }
 
 impl<'s> Seen<'s> {
     /// What is to be said of a host: what `look` finds, or that it was not read.
-    fn on(&self, name: &str, look: impl FnOnce(&Read<'s>) -> Vec<OnHost>) -> Vec<OnHost> {
+    pub(super) fn on(&self, name: &str, look: impl FnOnce(&Read<'s>) -> Vec<OnHost>) -> Vec<OnHost> {
         if name.is_empty() {
             return Vec::new();
         }
@@ -193,19 +193,19 @@ impl<'s> Read<'s> {
         OnHost { host: self.host.name.clone(), has, text }
     }
 
-    fn has(&self, text: String) -> OnHost {
+    pub(super) fn has(&self, text: String) -> OnHost {
         self.said(Has::Yes, text)
     }
 
-    fn lacks(&self, text: String) -> OnHost {
+    pub(super) fn lacks(&self, text: String) -> OnHost {
         self.said(Has::No, text)
     }
 
-    fn not_meant(&self, text: String) -> OnHost {
+    pub(super) fn not_meant(&self, text: String) -> OnHost {
         self.said(Has::NotMeant, text)
     }
 
-    fn unknown(&self, text: String) -> OnHost {
+    pub(super) fn unknown(&self, text: String) -> OnHost {
         self.said(Has::Unknown, text)
     }
 
@@ -228,7 +228,7 @@ impl<'s> Read<'s> {
     }
 
     /// What is said, unless a gap tells that such things of this host were not read, or not all.
-    fn unless_unread(&self, things: &str, has: Has, text: String) -> OnHost {
+    pub(super) fn unless_unread(&self, things: &str, has: Has, text: String) -> OnHost {
         let of_host = format!(" of {}", self.host.name);
         let is_it = |what: &str| what.contains(things) && what.ends_with(&of_host);
         match self.snapshot.gaps.iter().find(|gap| is_it(&gap.what)) {
@@ -245,7 +245,7 @@ impl<'s> Read<'s> {
     }
 
     /// nova's servers that answer at an address of the host.
-    fn servers_on(&self, address: Ipv4Addr) -> impl Iterator<Item = &'s Dnsmasq> {
+    pub(super) fn servers_on(&self, address: Ipv4Addr) -> impl Iterator<Item = &'s Dnsmasq> {
         let host: &'s Host = self.host;
         host.dnsmasq.iter().filter(move |own| !own.is_libvirts() && own.listen.contains(&IpAddr::V4(address)))
     }
