@@ -269,6 +269,53 @@ fn what_a_host_has_not_of_the_database_is_told() {
     support::assert_none(&wrong);
 }
 
+/// dnsmasq keeps a lease file, as its own configuration may say, and somebody else has a lease of web1's address in it.
+#[test]
+fn a_lease_of_another_is_released_as_told() {
+    let lab = TestLab::up("l");
+    let (compute1, web1) = (lab.netns("compute1"), lab.address("web1"));
+    let networks = lab.state().join("compute1/networks");
+    let pid = std::fs::read_to_string(networks.join("nova-br100.pid")).unwrap();
+    let pid = pid.trim();
+    let of_process = |file: &str| -> Vec<String> {
+        let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
+        let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        words.map(|word| String::from_utf8(word.to_owned()).unwrap()).collect()
+    };
+    let (arguments, environment) = (of_process("cmdline"), of_process("environ"));
+    support::printed(&["kill", pid]);
+    support::eventually("dnsmasq has ended", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+    let leases = networks.join("leases");
+    let line = |mac: &str, address: &str| format!("4102444800 {mac} {address} * *\n");
+    let (other, free) = ("fa:16:3e:aa:aa:aa", "10.0.0.200");
+    std::fs::write(&leases, [line(other, &web1), line("fa:16:3e:bb:bb:bb", free)].concat()).unwrap();
+    let kept = format!("--dhcp-leasefile={}", leases.display());
+    let swapped = |word: &String| if word == "--leasefile-ro" { kept.clone() } else { word.clone() };
+    let arguments: Vec<String> = arguments.iter().map(swapped).collect();
+    assert!(arguments.contains(&kept), "{arguments:?}");
+    let within = ["env", "-i"].iter().map(|word| (*word).to_owned());
+    let command: Vec<String> = within.chain(environment).chain(arguments).collect();
+    support::printed_in(&compute1, &command.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let report = lab.report(&["db", "check"]);
+    report
+        .assert_finds(&["dhcp-lease-of-another database//fixed_ips"], "web1's address is leased to another");
+    let finding = &report.json["findings"][0];
+    assert_eq!(finding["instances"], serde_json::json!(["web1"]));
+    let row = text(&finding["evidence"][0]["text"]);
+    for piece in [other, &web1, "compute1", &leases.display().to_string(), "web1"] {
+        assert!(row.contains(piece), "{piece}: {row}");
+    }
+    assert!(!row.contains(free), "{row}");
+    let fix = text(&finding["remedy"][0]["command"]);
+    assert_eq!(fix, format!("dhcp_release br100 {web1} {other}"));
+    support::printed_in(&compute1, &fix.split(' ').collect::<Vec<_>>());
+    let kept = || std::fs::read_to_string(&leases).unwrap();
+    support::eventually("dnsmasq has written its file", || !kept().contains(other));
+    lab.report(&["db", "check"]).assert_healthy("the lease is released");
+    assert!(kept().contains(free), "of another address nothing is told, and nothing is lost");
+}
+
 /// What a line is, and what a host lacks of it.
 fn text_of(line: &serde_json::Value) -> (&str, String) {
     let lacking = list(&line["hosts"]).iter().filter(|on| on["has"] == false);

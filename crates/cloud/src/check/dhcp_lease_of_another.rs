@@ -31,7 +31,7 @@ use std::net::Ipv4Addr;
 use model::finding::{Confidence, EvidenceKind};
 use model::{Intent, Mac, Snapshot};
 
-use super::dhcp_line_of_nobody::is_novas;
+use super::dhcp_line_of_nobody::bridge_of;
 use super::{Look, Spec};
 use crate::cells::Cell;
 
@@ -40,13 +40,13 @@ pub(super) const SPEC: Spec = Spec {
     table: "fixed_ips",
     needs: &[],
     look: Look::Hosts { look: withheld, kind: EvidenceKind::Config, shown_by: "the file named in the row" },
-    columns: &["MAC", "address", "host", "file", "instance"],
+    columns: &["MAC", "address", "host", "file", "bridge", "instance"],
     one: "dnsmasq on {host} has leased {address} to {MAC}, and the tables give it to {instance}",
     many: "{count} leases of dnsmasq's hold addresses that the tables give to others",
     cause: "dnsmasq gives nobody an address that somebody else has a lease of",
     confidence: Confidence::Likely,
-    repair: "dhcp_release BRIDGE {address} {MAC}",
-    note: "on the host named, by the bridge of the address's network, once nobody has the address by that lease",
+    repair: "dhcp_release {bridge} {address} {MAC}",
+    note: "on the host named, once nobody has the address by that lease",
 };
 
 fn withheld(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
@@ -58,7 +58,8 @@ fn withheld(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
     }
     let mut rows = Vec::new();
     for host in &snapshot.hosts {
-        for server in host.dnsmasq.iter().filter(|server| is_novas(server) && !server.leasefile_ro) {
+        for server in host.dnsmasq.iter().filter(|server| !server.leasefile_ro) {
+            let Some(bridge) = bridge_of(server) else { continue };
             let held = |expires: u64| expires == 0 || expires > snapshot.taken_at;
             for lease in server.leases.iter().flatten().filter(|lease| held(lease.expires)) {
                 let Some(owners) = owners.get(&lease.ip) else { continue };
@@ -66,7 +67,8 @@ fn withheld(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
                 if owners.iter().all(|(mac, _)| *mac != lease.mac) {
                     let (mac, ip) = (lease.mac.to_string(), lease.ip.to_string());
                     let (host, file) = (Some(host.name.clone()), server.lease_file.clone());
-                    rows.push(vec![Some(mac), Some(ip), host, file, Some((*name).to_owned())]);
+                    let (bridge, name) = (Some(bridge.to_owned()), Some((*name).to_owned()));
+                    rows.push(vec![Some(mac), Some(ip), host, file, bridge, name]);
                 }
             }
         }

@@ -58,7 +58,7 @@ fn stray(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
         .collect();
     let mut rows = Vec::new();
     for host in &snapshot.hosts {
-        for server in host.dnsmasq.iter().filter(|server| is_novas(server)) {
+        for server in host.dnsmasq.iter().filter(|server| bridge_of(server).is_some()) {
             let file = server.hosts_file.clone();
             for line in server.hosts.iter().flatten() {
                 let Some(ip) = line.ip.filter(|ip| !known.contains(&(line.mac, *ip))) else { continue };
@@ -71,9 +71,9 @@ fn stray(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {
 }
 
 /// nova calls the file after the bridge: `networks/nova-br100.conf`. Of another's dnsmasq the tables know nothing.
-pub(super) fn is_novas(server: &Dnsmasq) -> bool {
-    let name = server.hosts_file.as_deref().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    name.strip_prefix("nova-").and_then(|bridge| bridge.strip_suffix(".conf")).is_some()
+pub(super) fn bridge_of(server: &Dnsmasq) -> Option<&str> {
+    let name = server.hosts_file.as_deref()?.rsplit('/').next()?;
+    name.strip_prefix("nova-")?.strip_suffix(".conf")
 }
 
 #[cfg(test)]
@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn only_novas_files_are_held_to_its_tables() {
         let of = |file: &str| Dnsmasq { hosts_file: Some(file.to_owned()), ..Dnsmasq::default() };
-        assert!(is_novas(&of("/var/lib/nova/networks/nova-br100.conf")));
+        assert_eq!(bridge_of(&of("/var/lib/nova/networks/nova-br100.conf")), Some("br100"));
         for file in ["/etc/lab/pxe-hosts", "/var/lib/nova/networks/nova-br100.leases", "/srv/nova-x/hosts.conf"] {
-            assert!(!is_novas(&of(file)), "{file}");
+            assert_eq!(bridge_of(&of(file)), None, "{file}");
         }
-        assert!(!is_novas(&Dnsmasq::default()));
+        assert_eq!(bridge_of(&Dnsmasq::default()), None);
     }
 }
