@@ -10,7 +10,7 @@ mod patience;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ use collect::MachinePlan;
 use model::path::Exchange;
 use model::probe::{Holders, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
+use probe::as_instance::Asks;
+use probe::dns;
 
 use self::budget::Budget;
 use self::more::Counted;
@@ -42,6 +44,8 @@ pub(crate) struct Question<'a> {
     /// It is asked of itself; else only to part another's silence.
     pub(crate) is_own: bool,
     pub(crate) probes: Vec<Probe<'a>>,
+    /// What is asked once the client's name was told without delay: see [`Talk::ask_then`].
+    pub(crate) then: Vec<Probe<'a>>,
     /// The same again, many times, where some of them are lost; each time by a number of its own, so that no packet can
     /// be taken for one of another time.
     pub(crate) more: Vec<Probe<'a>>,
@@ -99,6 +103,8 @@ fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> 
 enum Event<'p, 'a> {
     /// The probe with this number was answered; its result will come.
     Answered(u16),
+    /// The probe with this number would go on with so many packets more.
+    Wants(u16, u32, Sender<bool>),
     Ended(Job<'p, 'a>, Result<Came, Unsent>),
 }
 
@@ -121,7 +127,12 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, 
                 let tell = tell.clone();
                 scope.spawn(move || {
                     let answered = |number| drop(tell.send(Event::Answered(number)));
-                    let ran = AssertUnwindSafe(|| probes::run(&job, &patience, answered));
+                    let afforded = |number, packets| {
+                        let (told, heard) = mpsc::channel();
+                        drop(tell.send(Event::Wants(number, packets, told)));
+                        heard.recv().unwrap_or(false)
+                    };
+                    let ran = AssertUnwindSafe(|| probes::run(&job, &patience, answered, afforded));
                     let (came, panic) = match panic::catch_unwind(ran) {
                         Ok(came) => (came, None),
                         Err(panic) => (Ok(Came::default()), Some(panic)),
@@ -136,6 +147,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, 
             }
             match told.recv_timeout(talk.until_next(Instant::now())) {
                 Ok(Event::Answered(number)) => talk.answered(number),
+                Ok(Event::Wants(number, packets, told)) => drop(told.send(talk.spends(number, packets))),
                 Ok(Event::Ended(job, came)) => talk.ended(&job, came),
                 Err(RecvTimeoutError::Timeout) => {
                     talk.note_late(Instant::now());
@@ -190,8 +202,9 @@ impl<'q, 'a> Talk<'q, 'a> {
         for (at, question) in questions.iter().enumerate().filter(|(_, question)| !question.probes.is_empty())
         {
             groups.entry(question.rung.instance).or_default().push(at);
-            owner.extend(question.probes.iter().map(|probe| (probe.id, at)));
-            any_owner.extend(question.probes.iter().chain(&question.more).map(|probe| (probe.id, at)));
+            let all = || question.probes.iter().chain(&question.then);
+            owner.extend(all().map(|probe| (probe.id, at)));
+            any_owner.extend(all().chain(&question.more).map(|probe| (probe.id, at)));
         }
         Talk {
             questions,
@@ -258,7 +271,11 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     fn line_up(&mut self, chosen: &[usize]) {
         let questions = chosen.iter().filter_map(|at| self.questions.get(*at));
-        for job in probes::jobs(questions.flat_map(|question| &question.probes)) {
+        self.line_up_jobs(probes::jobs(questions.flat_map(|question| &question.probes)));
+    }
+
+    fn line_up_jobs(&mut self, jobs: Vec<Job<'q, 'a>>) {
+        for job in jobs {
             for at in self.of_job(&job) {
                 self.jobs.get_mut(at).into_iter().for_each(|jobs| *jobs += 1);
             }
@@ -282,16 +299,31 @@ impl<'q, 'a> Talk<'q, 'a> {
         of_it
     }
 
-    /// The instance that a job burdens: the one that it is about; of several questions all are of one. `None` where a
-    /// host asks a service of the cloud's own, or whom that one asks.
+    /// The instance that a job burdens: the one that it is about, also where hosts ask in its interest; of several
+    /// questions all are of one.
     fn instance_of(&self, job: &Job<'_, '_>) -> Option<usize> {
-        let owner = self.any_owner.get(&job.about()?.id)?;
-        let rung = &self.questions.get(*owner)?.rung;
-        let is_among_hosts = matches!(
-            rung.purpose,
-            Purpose::Upstream(_) | Purpose::Reverse(_) | Purpose::ResolverAtHome | Purpose::MetadataAtHome(_)
-        );
-        (!is_among_hosts).then_some(rung.instance)
+        self.instance_of_probe(job.about()?.id)
+    }
+
+    fn instance_of_probe(&self, number: u16) -> Option<usize> {
+        Some(self.questions.get(*self.any_owner.get(&number)?)?.rung.instance)
+    }
+
+    fn spends(&mut self, number: u16, packets: u32) -> bool {
+        let instance = self.instance_of_probe(number);
+        self.budget.spends(instance, packets)
+    }
+
+    /// Asks what waits for the client's name to be told, by the probe of this number. Who takes his time for that would
+    /// take it again, and all together would take longer than anybody waits; that it is late is told anyway.
+    fn ask_then(&mut self, at: usize, number: u16) {
+        let Some(question) = self.questions.get(at) else { return };
+        let is_of_client = |probe: &&Probe| matches!(probe.asks, Asks::Name(dns::Question::NameOf(_)));
+        let is_told = question.probes.iter().filter(is_of_client).any(|probe| probe.id == number);
+        let is_soon = self.asked_at.get(at).copied().flatten().is_some_and(|at| at.elapsed() < LATE_MAX);
+        if is_told && is_soon {
+            self.line_up_jobs(probes::jobs(question.then.iter()));
+        }
     }
 
     fn set(&mut self, at: usize, stand: Stand) {
@@ -303,6 +335,7 @@ impl<'q, 'a> Talk<'q, 'a> {
     /// A question is answered when all of its probes are.
     fn answered(&mut self, number: u16) {
         let Some(at) = self.owner.get(&number).copied() else { return };
+        self.ask_then(at, number);
         let Some(open) = self.open.get_mut(at) else { return };
         open.retain(|id| *id != number);
         if !open.is_empty() {

@@ -19,7 +19,6 @@ use model::path::Exchange;
 use model::probe::{Asked, Holders, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, Then, own_port, transaction};
-use probe::dns;
 
 use crate::asking::{MORE_TIMES, Question};
 use crate::gather::Facts;
@@ -46,6 +45,8 @@ const BURST: Pace = Pace { count: 10, interval: Duration::ZERO };
 /// When a DHCP server has answered that pings an address before it offers it: dnsmasq does so for three seconds
 /// (`PING_WAIT`, its src/config.h), others for less.
 const LATE_SERVER: Duration = Duration::from_millis(3500);
+/// Where a lost answer is no great loss: what a server says of the root tells more of what it says of other names.
+const ONCE: Pace = Pace { count: 1, interval: INTERVAL };
 /// Where it is to be told whether some are lost: enough to count, and twice of it no more than an instance bears.
 pub(crate) const MORE: Pace = Pace { count: 8, interval: Duration::from_millis(12) };
 
@@ -60,6 +61,10 @@ const GREETING_PACKETS: u32 = CONNECTION_PACKETS + 1;
 /// A name's over TCP: those of a connection, the question, and the acknowledgement of its answer.
 const NAME_OVER_TCP_PACKETS: u32 = 5;
 
+/// Why a question is left out that costs too much, and what would let it.
+pub(crate) const TOO_MANY: &str = "an instance's questions cost no more than 47 packets";
+pub(crate) const FEWER: &str = "fewer questions at once: --symptom";
+
 /// Instances of the same network that one instance pings, at most.
 const OTHERS_MAX: usize = 4;
 
@@ -73,6 +78,8 @@ pub(crate) struct Probe<'a> {
     pub(crate) id: u16,
     /// The walk has it die: its silence is what is expected.
     pub(crate) is_foreseen_silent: bool,
+    /// Of a name: how many servers the one that is asked asks itself, each as often as it is asked.
+    pub(crate) passed_on: u32,
     /// Of DHCP: somebody beside the network's own server listens, who may look first whether his address is free.
     pub(crate) may_be_answered_late: bool,
 }
@@ -119,17 +126,12 @@ impl Probe<'_> {
         if self.may_be_answered_late { usual.max(LATE_SERVER).min(patience.most) } else { usual }
     }
 
-    /// How many packets it sends at most, those that end a connection included.
+    /// How many packets it costs at most, those that end a connection included. A name's over TCP are asked for when it
+    /// comes to that.
     fn packets_max(&self) -> u32 {
         match self.asks {
             Asks::Echo(_) | Asks::Address => self.pace.count,
-            // A server's own word is brief, and so is that there is nothing of a kind.
-            Asks::Name(dns::Question::Version | dns::Question::Ipv6Of(_)) => COUNT,
-            // What is sent as an instance never falls back to TCP by itself.
-            Asks::Name(dns::Question::Ipv4Of(_) | dns::Question::NameOf(_)) => match self.from {
-                From::Inside(_) => COUNT + NAME_OVER_TCP_PACKETS,
-                From::Outside(_) => COUNT,
-            },
+            Asks::Name(_) => self.pace.count * (1 + self.passed_on),
             Asks::Connection { then, .. } => match (then, &self.from) {
                 (Then::Page(_), From::Inside(_)) => PAGE_PACKETS,
                 (Then::Greeting, From::Inside(_)) => GREETING_PACKETS,
@@ -226,14 +228,15 @@ pub(crate) fn plan<'a>(
         u16::try_from(number & 0xffff).unwrap_or_default()
     };
     let mut questions = Vec::new();
+    let behind: Vec<u32> = rungs.iter().map(|rung| asks::passed_on(rung, &rungs)).collect();
     let silent: Vec<bool> = rungs.iter().map(|rung| next::is_foreseen_silent(rung, &rungs)).collect();
-    let own =
-        rungs.into_iter().zip(silent).map(|(rung, is_foreseen_silent)| (rung, true, is_foreseen_silent));
+    let own = rungs.into_iter().zip(silent.into_iter().zip(behind));
+    let own = own.map(|(rung, (is_foreseen_silent, behind))| (rung, true, is_foreseen_silent, behind));
     let steps = steps.into_iter().map(|step| {
         let is_foreseen_silent = next::is_foreseen_silent(&step, &[]);
-        (step, false, is_foreseen_silent)
+        (step, false, is_foreseen_silent, 0)
     });
-    for (rung, is_own, is_foreseen_silent) in own.chain(steps) {
+    for (rung, is_own, is_foreseen_silent, behind) in own.chain(steps) {
         let to = rung.to;
         if let Purpose::Other(_) = rung.purpose {
             let asked = others.entry(rung.instance).or_default();
@@ -242,7 +245,7 @@ pub(crate) fn plan<'a>(
                 continue;
             }
         }
-        let (mut probes, mut more) = (Vec::new(), Vec::new());
+        let (mut probes, mut then, mut more) = (Vec::new(), Vec::new(), Vec::new());
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
         let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
         let is_listened_to = checks::is_another_listening(&facts.snapshot, &facts.intent, &rung);
@@ -250,20 +253,35 @@ pub(crate) fn plan<'a>(
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
                     let may_be_answered_late = is_listened_to && asks == Asks::Address;
+                    let passed_on = if asks::is_of_others(&asks) { behind } else { 0 };
                     let (pace, id) = (USUAL, next_id());
-                    let probe = Probe { from, to, asks, pace, id, is_foreseen_silent, may_be_answered_late };
+                    let probe = Probe {
+                        from,
+                        to,
+                        asks,
+                        pace,
+                        id,
+                        is_foreseen_silent,
+                        passed_on,
+                        may_be_answered_late,
+                    };
                     let is_counted = is_own && matches!(probe.asks, Asks::Echo(_)) && !probe.is_sized();
                     let again = |_| Probe { pace: MORE, id: next_id(), ..probe.clone() };
                     more = (0..if is_counted { MORE_TIMES } else { 0 }).map(again).collect();
-                    let pace = if probe.is_sized() && is_narrow { BURST } else { USUAL };
-                    probes.push(Probe { pace, ..probe });
+                    let pace = match &probe.asks {
+                        _ if probe.is_sized() && is_narrow => BURST,
+                        asks if asks::is_of_root(asks) => ONCE,
+                        _ => USUAL,
+                    };
+                    let waits = asks::waits(&rung, &probe.asks);
+                    (if waits { &mut then } else { &mut probes }).push(Probe { pace, ..probe });
                 }
                 Ok(_) => {}
                 Err(gap) => drop(gaps.entry(rung.instance).or_insert(gap)),
             }
         }
         let traces = tracer(site, facts, &rung);
-        questions.push(Question { rung, is_own, probes, more, traces });
+        questions.push(Question { rung, is_own, probes, then, more, traces });
     }
     facts.snapshot.gaps.extend(gaps.into_values());
     questions
@@ -423,14 +441,18 @@ pub(crate) struct Came {
     pub(crate) packets: u32,
 }
 
-/// How many packets a question took: of a connection those that end it, too, and of a silent one those that the kernel
-/// has sent again.
-fn packets(result: &ProbeResult) -> u32 {
-    match result.asked {
+/// How many packets one of these questions took: of a connection those that end it, too, and of a silent one those that
+/// the kernel has sent again; of a name those of the servers behind.
+fn packets(result: &ProbeResult, probes: &[&Probe<'_>]) -> u32 {
+    match &result.asked {
         Asked::Echo { .. } | Asked::Address { .. } => result.sent,
-        // Of what is lost on the way to whom it asks itself, a resolver asks again.
-        Asked::Name { over_tcp, .. } => {
-            result.sent + result.sent.saturating_sub(1) + if over_tcp { NAME_OVER_TCP_PACKETS } else { 0 }
+        Asked::Name { question, .. } => {
+            let is_it = |probe: &&&Probe<'_>| match &probe.asks {
+                Asks::Name(name) => probe.to == result.to && name.to_string() == *question,
+                Asks::Echo(_) | Asks::Address | Asks::Connection { .. } => false,
+            };
+            let passed_on = probes.iter().find(is_it).map_or(0, |probe| probe.passed_on);
+            result.sent * (1 + passed_on)
         }
         Asked::Connection { page: Some(_), .. } => PAGE_PACKETS,
         Asked::Connection { greeting: Some(_), .. } => GREETING_PACKETS,
@@ -447,14 +469,18 @@ pub(crate) struct Unsent {
     pub(crate) would_need: String,
 }
 
-/// Sends a job, and tells the numbers of the probes that are answered as they are.
+/// Sends a job, and tells the numbers of the probes that are answered as they are. What takes more packets than its job
+/// was given asks whether they may be afforded.
 pub(crate) fn run(
     job: &Job<'_, '_>,
     patience: &Patience,
     mut answered: impl FnMut(u16) + Send,
+    afforded: impl Fn(u16, u32) -> bool,
 ) -> Result<Came, Unsent> {
     match job {
-        Job::Alone(machine, probe) => inside::send(machine, probe, probe.patience(patience), &mut answered),
+        Job::Alone(machine, probe) => {
+            inside::send(machine, probe, probe.patience(patience), (&mut answered, &afforded))
+        }
         Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
         Job::Beside(Beside::Way, machine, probe) => way::trace(machine, probe, patience.usual),
         Job::Beside(Beside::Sizes(octets), machine, probe) => {

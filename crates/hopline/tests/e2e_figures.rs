@@ -7,7 +7,7 @@ mod support;
 
 use support::report::{Report, list, text};
 use support::test_lab::TestLab;
-use support::{assert_none, printed_in};
+use support::{assert_none, dnsmasq, printed_in};
 
 /// What one sends who asks: pings, questions for names and addresses, connections begun and reset, and ARP's
 /// questions.
@@ -74,6 +74,20 @@ fn asked_for(report: &Report) -> u64 {
     u64::try_from(lines.filter(|line| line.starts_with("asked who has")).count()).unwrap()
 }
 
+/// Servers that nobody is, or that hear and say nothing.
+const DEAD: [&str; 3] = ["--server=1.2.3.101", "--server=1.2.3.102", "--server=1.2.3.103"];
+/// What can be complained of.
+const SYMPTOMS: [&str; 5] = ["auto", "ssh", "dns", "metadata", "dhcp"];
+
+/// The parts of a site file that a site of another kind has.
+fn site_without(lab: &TestLab, is_left_out: impl Fn(&str) -> bool) -> String {
+    let open = std::fs::read_to_string(lab.site()).unwrap();
+    let kept: Vec<&str> = open.split("\n\n").filter(|part| !is_left_out(part)).collect();
+    let is_inside = |line: &&str| line.starts_with("at = \"netns:") && line.contains("-web");
+    let lines = kept.iter().map(|part| part.lines().filter(|line| !is_inside(line)).collect::<Vec<_>>());
+    lines.map(|lines| lines.join("\n")).collect::<Vec<_>>().join("\n\n")
+}
+
 #[test]
 fn an_instance_costs_fewer_than_50_packets_whatever_is_wrong() {
     let lab = TestLab::up("f");
@@ -83,35 +97,59 @@ fn an_instance_costs_fewer_than_50_packets_whatever_is_wrong() {
         printed_in(&netns, &["sysctl", "-qw", &format!("net.ipv6.conf.{device}.disable_ipv6=0")]);
         printed_in(&netns, &["ip", "address", "add", address, "dev", device, "nodad"]);
     }
-    let open = std::fs::read_to_string(lab.site()).unwrap();
-    let is_inside = |line: &&str| line.starts_with("at = \"netns:") && line.contains("-web");
-    let closed: Vec<&str> = open.lines().filter(|line| !is_inside(line)).collect();
     let folder = tempfile::tempdir().unwrap();
-    let closed_site = folder.path().join("site.toml");
-    std::fs::write(&closed_site, closed.join("\n")).unwrap();
-    let (open_site, closed_site) = (lab.site().display().to_string(), closed_site.display().to_string());
+    let written = |name: &str, text: String| {
+        let site = folder.path().join(name);
+        std::fs::write(&site, text).unwrap();
+        site.display().to_string()
+    };
+    let is_beyond = |part: &str| {
+        ["gw", "isp", "external", "fabric"].iter().any(|name| part.contains(&format!("name = \"{name}\"")))
+    };
+    let closed = written("closed.toml", site_without(&lab, |_| false));
+    let alone = written("alone.toml", site_without(&lab, is_beyond));
+    let open = lab.site().display().to_string();
+    let sites = [(&open, "entered"), (&closed, "by its host"), (&alone, "by its host, nobody outside")];
     let counters = Counters::of(&lab);
     let mut complaints = Vec::new();
-    let mut costs = |site: &str, arguments: &[&str], when: &str| {
+    let mut costs = |(site, who): (&String, &str), symptom: &str, when: &str| {
         let before = counters.now();
-        let all = [arguments, &["--json", "--site", site]].concat();
+        let all = ["diagnose", "web1", "--symptom", symptom, "--json", "--site", site];
         let report = Report::of(&lab.hopline(&all), &all);
         let cost = counters.now() - before + asked_for(&report);
-        if !(10..50).contains(&cost) {
-            complaints.push(format!("{when}: {cost} packets: {:#}", report.json["coverage"]["looked_at"]));
+        let least = if matches!(symptom, "metadata" | "dhcp") { 2 } else { 10 };
+        if !(least..50).contains(&cost) {
+            let told = &report.json["coverage"];
+            complaints.push(format!("{who}, {symptom}, {when}: {cost} packets: {told:#}"));
         }
     };
-    for (site, who) in [(&open_site, "entered"), (&closed_site, "by its host")] {
-        costs(site, &["diagnose", "web1"], &format!("{who}, healthy"));
-        costs(site, &["diagnose", "web1", "--symptom", "ssh"], &format!("{who}, ssh"));
+    for site in sites {
+        SYMPTOMS.iter().for_each(|symptom| costs(site, symptom, "healthy"));
         for fault in ["random-loss", "tc-bpf-drop", "ext-gateway-down", "dnsmasq-hung"] {
             lab.break_fault(fault);
-            costs(site, &["diagnose", "web1"], &format!("{who}, {fault}"));
+            costs(site, "auto", fault);
             if fault == "dnsmasq-hung" {
-                costs(site, &["diagnose", "web1", "--symptom", "ssh"], &format!("{who}, ssh, {fault}"));
+                costs(site, "ssh", fault);
             }
             lab.heal();
         }
+    }
+    // All whom dnsmasq asks are dead: it asks each of them, each time that it is asked.
+    dnsmasq::restart(&lab, |words| {
+        words.retain(|word| !word.starts_with("--server="));
+        words.extend(DEAD.map(str::to_owned));
+    });
+    for site in sites {
+        ["auto", "ssh"].iter().for_each(|symptom| costs(site, symptom, "three servers that nobody is"));
+    }
+    let ext = lab.netns("ext");
+    for server in DEAD {
+        let address = format!("{}/24", server.trim_start_matches("--server="));
+        printed_in(&ext, &["ip", "address", "add", &address, "dev", "eth0"]);
+        printed_in(&ext, &["iptables", "-A", "INPUT", "-d", &address[..address.len() - 3], "-j", "DROP"]);
+    }
+    for site in sites {
+        SYMPTOMS.iter().for_each(|symptom| costs(site, symptom, "three silent servers"));
     }
     assert_none(&complaints);
 }

@@ -79,6 +79,8 @@ pub struct DnsResult {
 pub enum DnsOutcome {
     /// The server answered, were it to say no: see its [`Rcode`](model::dns::Rcode).
     Answered(DnsAnswer),
+    /// The beginning of its answer came over UDP, and over TCP nobody asked: see [`ask_sparingly`].
+    CutShort,
     /// It answered what cannot be read: why.
     Malformed(String),
     /// Nobody listens there: a reset (TCP), or port unreachable from this machine or rule (UDP, TCP).
@@ -109,6 +111,16 @@ pub enum DnsError {
 
 /// Asks, and waits for what comes of it. Blocks until then.
 pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
+    ask_sparingly(asker, plan, || true)
+}
+
+/// The same, and what is truncated over UDP is asked for over TCP only where that may be: it takes several packets
+/// more.
+pub fn ask_sparingly(
+    asker: &Asker<'_>,
+    plan: &DnsPlan,
+    may_go_on: impl FnOnce() -> bool,
+) -> Result<DnsResult, DnsError> {
     // The standard library draws its hasher's keys at random once a thread and counts one of them up for every
     // RandomState: the number is another each time and cannot be guessed.
     let [high, low, ..] = RandomState::new().hash_one(plan.server).to_be_bytes();
@@ -120,7 +132,10 @@ pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
         Transport::Tcp => Ok(over_tcp(asker, plan, &query, &bytes, Strays::default())?),
         Transport::Udp => match over_udp(asker, plan, &query, (&first, &bytes))? {
             Ok(result) => Ok(result),
-            Err(Truncated { strays, sent }) => {
+            Err(Truncated { strays, sent, took }) if !may_go_on() => {
+                Ok(DnsResult { outcome: DnsOutcome::CutShort, took, is_truncated: true, strays, sent })
+            }
+            Err(Truncated { strays, sent, took: _ }) => {
                 let result = over_tcp(asker, plan, &query, &bytes, strays)?;
                 Ok(DnsResult { is_truncated: true, sent, ..result })
             }
@@ -132,6 +147,7 @@ pub fn ask(asker: &Asker<'_>, plan: &DnsPlan) -> Result<DnsResult, DnsError> {
 struct Truncated {
     strays: Strays,
     sent: u32,
+    took: Option<Took>,
 }
 
 fn over_udp(
@@ -147,7 +163,9 @@ fn over_udp(
     })?;
     strays.other_server = said.other_senders;
     let outcome = match said.outcome {
-        UdpOutcome::Answered(Sifted::Truncated) => return Ok(Err(Truncated { strays, sent: said.sent })),
+        UdpOutcome::Answered(Sifted::Truncated) => {
+            return Ok(Err(Truncated { strays, sent: said.sent, took: said.took }));
+        }
         UdpOutcome::Answered(Sifted::Settled(outcome)) => outcome,
         UdpOutcome::Unreachable(icmp) => of_icmp(icmp),
         UdpOutcome::NotSent(why) => DnsOutcome::NotSent(why),
@@ -216,6 +234,7 @@ fn over_tcp(
     let took = match outcome {
         DnsOutcome::NotSent(_) | DnsOutcome::Silent => None,
         DnsOutcome::Answered(_)
+        | DnsOutcome::CutShort
         | DnsOutcome::Malformed(_)
         | DnsOutcome::PortClosed(_)
         | DnsOutcome::Unreachable(_)

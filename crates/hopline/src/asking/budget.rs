@@ -41,6 +41,15 @@ impl Budget {
         is_afforded
     }
 
+    /// Takes and sends what questions under way go on with; `false`, and nothing is taken, where it is too much.
+    pub(super) fn spends(&mut self, instance: Option<usize>, packets: u32) -> bool {
+        let is_afforded = self.takes(instance, packets, 0);
+        if is_afforded {
+            self.settle(instance, packets, packets);
+        }
+        is_afforded
+    }
+
     /// It may be afforded once those under way have ended.
     pub(super) fn may_take_later(&self, instance: Option<usize>, packets: u32, kept: u32) -> bool {
         let of = |known: &BTreeMap<usize, u32>| instance.and_then(|at| known.get(&at).copied()).unwrap_or(0);
@@ -61,6 +70,20 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_out_is_told_by_how_many_are_too_many() {
+        assert!(crate::probes::TOO_MANY.ends_with(&format!(" {PACKETS_MAX} packets")));
+    }
+
+    #[test]
+    fn what_goes_on_is_spent_at_once() {
+        let mut budget = Budget::new(0);
+        assert!(budget.takes(Some(1), 2, 0) && budget.spends(Some(1), PACKETS_MAX - 2));
+        assert!(!budget.spends(Some(1), 1) && !budget.may_take_later(Some(1), 3, 0));
+        budget.settle(Some(1), 2, 1);
+        assert!(budget.spends(Some(1), 1));
+    }
 
     #[test]
     fn what_was_not_sent_is_there_for_others_and_never_more_than_the_most() {

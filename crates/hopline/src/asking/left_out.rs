@@ -3,7 +3,7 @@
 use checks::next::Stand;
 
 use super::{Talk, budget};
-use crate::probes::{Job, Unasked, Unsent};
+use crate::probes::{self, Job, Unasked, Unsent};
 
 impl<'q, 'a> Talk<'q, 'a> {
     /// Takes what a job may cost from what its instance may be burdened with. What others under way may give back is
@@ -42,8 +42,7 @@ impl<'q, 'a> Talk<'q, 'a> {
                 let is_of_both = self.of_job(&last).contains(&at);
                 self.jobs.get_mut(at).into_iter().for_each(|jobs| *jobs += usize::from(is_of_both));
             }
-            let why = format!("an instance's questions cost no more than {} packets", budget::PACKETS_MAX);
-            self.leave_out(&last, &why, "fewer questions at once: --symptom");
+            self.leave_out(&last, probes::TOO_MANY, probes::FEWER);
             job = rest?;
         }
     }
@@ -109,8 +108,10 @@ mod tests {
         let pace = Pace { count, ..MORE };
         let (is_foreseen_silent, may_be_answered_late) = (false, false);
         let from = From::Inside(machine);
-        let probe = Probe { from, to: WEB1, asks, pace, id, is_foreseen_silent, may_be_answered_late };
-        Question { rung, is_own: true, probes: vec![probe], more: Vec::new(), traces: None }
+        let probe =
+            Probe { from, to: WEB1, asks, pace, id, is_foreseen_silent, passed_on: 0, may_be_answered_late };
+        let (then, more) = (Vec::new(), Vec::new());
+        Question { rung, is_own: true, probes: vec![probe], then, more, traces: None }
     }
 
     #[test]

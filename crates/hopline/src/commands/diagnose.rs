@@ -66,7 +66,8 @@ fn probe(
     let questions = conclude::questions(facts, asked);
     let neighbours = conclude::neighbours(facts, asked);
     let questions = probes::plan(site, facts, questions, asked.to);
-    let probes: Vec<Probe> = questions.iter().flat_map(|question| question.probes.iter().cloned()).collect();
+    let own = questions.iter().flat_map(|question| question.probes.iter().chain(&question.then));
+    let probes: Vec<Probe> = own.cloned().collect();
     if probes.is_empty() {
         return Probed::default();
     }

@@ -179,7 +179,7 @@ pub(super) fn send(
         would_need: would_need(nic, &error),
     })?;
     let neighbours: u32 = answers.neighbours.iter().map(|neighbour| neighbour.sent).sum();
-    let asked: u32 = answers.probes.iter().map(super::packets).sum();
+    let asked: u32 = answers.probes.iter().map(|came| super::packets(came, probes)).sum();
     let others = Some(of_others(nic, &answers.changed));
     let mut came = Came { results: answers.probes, packets: neighbours + asked, others, ..Came::default() };
     for neighbour in answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1) {

@@ -75,6 +75,38 @@ const DNS_PORT: u16 = 53;
 /// no address, and who says so has answered; asked for IPv6 addresses, it tells at once who swallows such questions.
 const ROOT: &str = ".";
 
+/// Whom a server for names that is asked by this rung asks itself.
+pub(super) fn passed_on(rung: &Rung, rungs: &[Rung]) -> u32 {
+    let is_resolver = matches!(rung.purpose, Purpose::Resolver | Purpose::ResolverAtHome);
+    let is_behind = |other: &&Rung| {
+        let is_asked = matches!(other.purpose, Purpose::Upstream(_) | Purpose::Reverse(_));
+        is_resolver && is_asked && other.instance == rung.instance
+    };
+    u32::try_from(rungs.iter().filter(is_behind).count()).unwrap_or(u32::MAX)
+}
+
+/// What is asked is not for the server itself to know: neither what it is, nor the names that it gives.
+pub(super) fn is_of_others(asks: &Asks) -> bool {
+    match asks {
+        Asks::Name(dns::Question::NameOf(_) | dns::Question::Ipv6Of(_)) => true,
+        Asks::Name(dns::Question::Version | dns::Question::Ipv4Of(_))
+        | Asks::Echo(_)
+        | Asks::Address
+        | Asks::Connection { .. } => false,
+    }
+}
+
+/// It asks for the root.
+pub(super) fn is_of_root(asks: &Asks) -> bool {
+    matches!(asks, Asks::Name(dns::Question::Ipv6Of(name)) if name == ROOT)
+}
+
+/// It is asked once the client's name was told: who has nothing to say of that has nothing to say of its IPv6 addresses
+/// either, and all whom he asks would be asked in vain again.
+pub(super) fn waits(rung: &Rung, asks: &Asks) -> bool {
+    rung.purpose == Purpose::Resolver && matches!(asks, Asks::Name(dns::Question::Ipv6Of(_)))
+}
+
 /// Who comes from outside, as sshd asks for their name.
 fn client(facts: &Facts) -> Option<dns::Question> {
     outside(facts).map(|address| dns::Question::NameOf(address.into()))

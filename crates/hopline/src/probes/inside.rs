@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use collect::{At, MachinePlan};
 use model::probe::{Asked, ProbeResult};
+use model::snapshot::Gap;
 use probe::as_instance::{Asks, Then, own_port};
 use probe::dns::{DnsOutcome, DnsPlan, Question, Transport};
 use probe::tcp::TcpOutcome;
@@ -23,7 +24,7 @@ pub(super) fn send(
     machine: &MachinePlan,
     probe: &Probe<'_>,
     patience: Duration,
-    answered: &mut (dyn FnMut(u16) + Send),
+    (answered, afforded): (&mut (dyn FnMut(u16) + Send), &dyn Fn(u16, u32) -> bool),
 ) -> Result<Came, Unsent> {
     let unsent = |why| Unsent { why, would_need: "root; --passive does without".to_owned() };
     let netns = netns(machine).map_err(|error| unsent(error.to_string()))?;
@@ -46,19 +47,35 @@ pub(super) fn send(
         }
         // Nobody asks for an address from inside: see `super::from`.
         Asks::Address => return Ok(Came::default()),
-        Asks::Name(question) => name(&asker, probe, question, patience)
-            .map_err(|error| unsent(Failure::of(&error).to_string()))?,
+        Asks::Name(question) => {
+            let may_go_on = || afforded(probe.id, super::NAME_OVER_TCP_PACKETS);
+            name(&asker, probe, question, patience, may_go_on)
+                .map_err(|error| unsent(Failure::of(&error).to_string()))?
+        }
         Asks::Connection { port, then } => {
             let to = SocketAddr::new(probe.to, *port);
             let result = connect(&asker, probe, (to, *then), patience, answered)
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?;
-            return Ok(Came { packets: super::packets(&result), results: vec![result], ..Came::default() });
+            let packets = super::packets(&result, &[probe]);
+            return Ok(Came { packets, results: vec![result], ..Came::default() });
         }
     };
     if result.received > 0 && !matches!(probe.asks, Asks::Echo(_)) {
         answered(probe.id);
     }
-    Ok(Came { packets: super::packets(&result), results: vec![result], ..Came::default() })
+    let gaps = halved(&result).into_iter().collect();
+    let packets = super::packets(&result, &[probe]);
+    Ok(Came { packets, results: vec![result], gaps, ..Came::default() })
+}
+
+/// Of an answer that is cut short the whole was not asked for, for want of packets.
+fn halved(result: &ProbeResult) -> Option<Gap> {
+    let Asked::Name { question, over_tcp: false, cut_short: true, .. } = &result.asked else { return None };
+    Some(Gap {
+        what: format!("what {} tells {} of {question}", result.to, result.from),
+        why: format!("its answer over UDP is cut short, and {}", super::TOO_MANY),
+        would_need: super::FEWER.to_owned(),
+    })
 }
 
 pub(crate) fn netns(machine: &MachinePlan) -> Result<NetnsFd, NetnsError> {
@@ -98,12 +115,14 @@ fn echo(nothing: ProbeResult, came: EchoResult) -> ProbeResult {
     }
 }
 
-/// Asks twice, as resolvers do: UDP may be lost. Who waits for a name takes a late answer to the first as well.
+/// Asks twice, as resolvers do, unless once is enough: UDP may be lost. Who waits for a name takes a late answer to the
+/// first as well.
 fn name(
     asker: &Asker<'_>,
     probe: &Probe<'_>,
     question: &Question,
     patience: Duration,
+    may_go_on: impl FnOnce() -> bool,
 ) -> Result<ProbeResult, dns::DnsError> {
     let plan = DnsPlan {
         question: question.clone(),
@@ -112,12 +131,12 @@ fn name(
         id: Some(probe.id),
         own_port: own_port(probe.id),
         timeout: patience,
-        again: Some(ASK_AGAIN),
+        again: (probe.pace.count > 1).then_some(ASK_AGAIN),
     };
-    let result = dns::ask(asker, &plan)?;
+    let result = dns::ask_sparingly(asker, &plan, may_go_on)?;
     let asked = Asked::Name {
         question: question.to_string(),
-        over_tcp: result.is_truncated,
+        over_tcp: result.is_truncated && result.outcome != DnsOutcome::CutShort,
         cut_short: result.is_truncated,
         answer: None,
         unreadable: None,
@@ -147,6 +166,10 @@ fn with_outcome(mut result: ProbeResult, outcome: DnsOutcome) -> ProbeResult {
     match outcome {
         DnsOutcome::Answered(said) => {
             *answer = Some(said);
+            result.received = 1;
+        }
+        DnsOutcome::CutShort => {
+            *unreadable = Some("it is cut short, and over TCP it was not asked for".to_owned());
             result.received = 1;
         }
         DnsOutcome::Malformed(why) => {

@@ -97,6 +97,7 @@ mod tests {
             pace: super::super::MORE,
             id: 1,
             is_foreseen_silent: false,
+            passed_on: 0,
             may_be_answered_late: false,
         };
         let unsent = || Unsent { why: String::new(), would_need: String::new() };

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use model::dns::{Found, Rcode};
-use probe::dns::{DnsOutcome, DnsPlan, DnsResult, Question, Strays, Transport, ask};
+use probe::dns::{DnsOutcome, DnsPlan, DnsResult, Question, Strays, Transport, ask, ask_sparingly};
 use probe::{Arrival, NotSent};
 use sys::netns;
 
@@ -133,6 +133,10 @@ fn what_is_truncated_over_udp_is_asked_for_over_tcp() {
     let result = promptly(&chain, &plan(server, web1()));
     assert!(result.is_truncated);
     assert_eq!(found(&result).1.len(), 60);
+    // Unless that is too much.
+    let short = ask_sparingly(&chain.asker(), &plan(server, web1()), || false).unwrap();
+    assert_eq!((short.is_truncated, &short.outcome), (true, &DnsOutcome::CutShort));
+    assert!(short.took.unwrap().duration < PATIENCE);
     // And where TCP is turned away, that is what is told.
     chain.rule(1, "input", "tcp dport 53 reject with tcp reset");
     let result = promptly(&chain, &plan(server, web1()));
