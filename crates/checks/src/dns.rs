@@ -181,7 +181,7 @@ pub(crate) fn is_late(probe: &ProbeResult) -> bool {
 
 /// What answers for names leave open.
 pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
-    let of_names = late(case, rungs).into_iter().chain(failed(case, rungs));
+    let of_names = late(case, rungs).into_iter().chain(failed(case, rungs)).chain(silent_back(case, rungs));
     of_names.chain(ipv6_names::doubts(case, rungs)).chain(own_names::doubts(case, rungs)).collect()
 }
 
@@ -213,6 +213,23 @@ fn failed(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
         would_need: "the same questions for names of other zones".to_owned(),
     };
     resolvers.filter_map(|rung| shared_failure(case.probes, rungs, rung)).map(gap).collect()
+}
+
+/// Servers behind that tell of the root and have no word for an address: whoever waits for its name waits in vain, and
+/// whether of that zone's alone nobody knows.
+fn silent_back(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
+    let behind = rungs.iter().filter(|rung| matches!(rung.purpose, Purpose::Upstream(_)));
+    let behind = behind.filter(|rung| servers_behind::knows_the_root(case.probes, rung));
+    let gap = |rung: &Rung| {
+        let mut put = case.probes.iter().filter(|probe| (&probe.from, probe.to) == (&rung.from, rung.to));
+        let silent = put.find(|probe| looked_up::reverse(probe).is_some() && probe.received == 0)?;
+        Some(Gap {
+            what: format!("whether {} tells names of addresses, for which sshd waits", rung.to),
+            why: format!("it answers other questions: {}", said::told(silent)),
+            would_need: format!("`dig @{} -x ADDRESS` for addresses of other zones", rung.to),
+        })
+    };
+    behind.filter_map(gap).collect()
 }
 
 /// The question for a client's name that all servers behind a resolver fail at, to it and to one of them. dnsmasq

@@ -48,6 +48,12 @@ pub(crate) fn beyond(world: &World, instance: usize) -> Vec<Ipv4Addr> {
     router.into_iter().chain(server).collect()
 }
 
+/// Somebody beyond the site, in place of a client whom nobody knows: the first server that is asked for names, else the
+/// router. Both have addresses as clients have them, whose names are somebody else's to tell.
+pub fn stand_in(world: &World, instance: usize) -> Option<Ipv4Addr> {
+    beyond(world, instance).pop()
+}
+
 /// Who asks from outside for a floating address: the site's host out there, else anybody, where it is known by which
 /// link they come in.
 pub(crate) fn asker(world: &World, floating: Ipv4Addr) -> Option<Endpoint> {

@@ -228,6 +228,7 @@ pub(crate) fn plan<'a>(
         u16::try_from(number & 0xffff).unwrap_or_default()
     };
     let mut questions = Vec::new();
+    let clients = asks::clients(facts, &rungs, complained_of);
     let behind: Vec<u32> = rungs.iter().map(|rung| asks::passed_on(rung, &rungs)).collect();
     let silent: Vec<bool> = rungs.iter().map(|rung| next::is_foreseen_silent(rung, &rungs)).collect();
     let own = rungs.into_iter().zip(silent.into_iter().zip(behind));
@@ -249,7 +250,8 @@ pub(crate) fn plan<'a>(
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
         let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
         let is_listened_to = checks::is_another_listening(&facts.snapshot, &facts.intent, &rung);
-        for asks in asks::asks(facts, &rung).into_iter().filter(|_| !is_of_nobody) {
+        let client = clients.get(&rung.instance).copied();
+        for asks in asks::asks(facts, &rung, client).into_iter().filter(|_| !is_of_nobody) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
                     let may_be_answered_late = is_listened_to && asks == Asks::Address;

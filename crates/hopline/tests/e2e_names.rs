@@ -9,6 +9,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::closed::Closed;
 use support::name_server::{ELSEWHERE, NameServer, Says};
 use support::report::{Report, asked, list, text};
 use support::test_lab::TestLab;
@@ -284,4 +285,36 @@ fn who_refuses_to_tell_ipv6_addresses_of_a_name_is_told_and_is_no_fault() {
     let told = gaps(&report);
     let is_told = |gap: &String| gap.contains("IPv6 addresses of names") && gap.contains("REFUSED");
     assert!(told.iter().any(is_told), "{told:#?}");
+}
+
+/// One server more, of what is no name of the cloud's and of nobody's but clients.
+const DEAD_OF_CLIENTS: &str = "--server=/in-addr.arpa/198.51.100.9";
+
+/// Where the site names nobody outside, the name of somebody beyond is asked for in a client's place.
+#[test]
+fn a_client_is_looked_up_where_nobody_outside_is_named() {
+    let closed = Closed::without_outside("al");
+    let symptoms = ["auto", "dns", "ssh"];
+    for symptom in symptoms {
+        let report = closed.report(&["diagnose", "web1", "--symptom", symptom]);
+        report.assert_healthy(symptom);
+        said(&report, "-x 1.2.3.4 as web1: NOERROR");
+    }
+    let named = closed.report(&["diagnose", "web1", "--symptom", "ssh", "--to", "198.51.100.77"]);
+    said(&named, "-x 198.51.100.77 as web1: ");
+    said(&named, "-x 198.51.100.77 from compute1: ");
+    dnsmasq::restart(&closed.lab, |words| words.push(DEAD_OF_CLIENTS.to_owned()));
+    for symptom in symptoms {
+        let report = closed.report(&["diagnose", "web1", "--symptom", symptom]);
+        report.assert_finds(&["dns-lookup-fails compute1//br100"], symptom);
+    }
+    dnsmasq::restart(&closed.lab, |words| words.retain(|word| word != DEAD_OF_CLIENTS));
+    let _server = NameServer::in_place_of(&closed.lab, Says::NothingOfNames);
+    for symptom in ["auto", "dns"] {
+        let told = gaps(&closed.report(&["diagnose", "web1", "--symptom", symptom]));
+        let is_told = |gap: &String| gap.starts_with("whether 1.2.3.4 tells names of addresses");
+        assert!(told.iter().any(is_told), "{symptom}: {told:#?}");
+    }
+    let ssh = closed.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    assert_eq!(text(&only(&ssh)["code"]), "ssh-slow-reverse-dns");
 }

@@ -1,16 +1,20 @@
 //! What is asked of a rung's end: which packets, by its purpose.
 
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use checks::{Purpose, Rung, Service};
+use model::intent::Instance;
 use model::probe::PING_OCTETS;
 use probe::as_instance::{Asks, Then};
 use probe::{EchoSize, dns};
+use sim::World;
 
 use crate::gather::Facts;
 
-/// The packets that ask a rung's question.
-pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
+/// The packets that ask a rung's question, where this one comes from outside.
+pub(super) fn asks(facts: &Facts, rung: &Rung, client: Option<Ipv4Addr>) -> Vec<Asks> {
     match rung.purpose {
         Purpose::Dhcp => vec![Asks::Address],
         Purpose::Gateway
@@ -29,15 +33,16 @@ pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         Purpose::Resolver => {
             let own = checks::own_name(&facts.snapshot, &facts.intent, rung.instance);
             let own = own.map(dns::Question::Ipv4Of);
-            let asked = std::iter::once(dns::Question::Version).chain(client(facts)).chain(client_v6(facts));
+            let of_client = client.into_iter().flat_map(|client| [name_of(client), v6_of(client)]);
+            let asked = std::iter::once(dns::Question::Version).chain(of_client);
             asked.chain(own).map(Asks::Name).collect()
         }
         // Where nobody outside is known, for its own name: what only servers ask of each other is dropped by some.
         Purpose::Inside(_) | Purpose::Offered(_) => {
-            vec![Asks::Name(client(facts).unwrap_or(dns::Question::NameOf(rung.to)))]
+            vec![Asks::Name(client.map_or(dns::Question::NameOf(rung.to), name_of))]
         }
         Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
-            let name = client(facts).unwrap_or(dns::Question::NameOf(rung.to));
+            let name = client.map_or(dns::Question::NameOf(rung.to), name_of);
             let is_of_all = matches!(rung.purpose, Purpose::Upstream(_));
             let root = Some(dns::Question::Ipv6Of(ROOT.to_owned())).filter(|_| is_of_all);
             std::iter::once(name).chain(root).map(Asks::Name).collect()
@@ -54,7 +59,7 @@ pub(super) fn asks(facts: &Facts, rung: &Rung) -> Vec<Asks> {
         | Purpose::InboundBy(_, Service::Udp(_))
         | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
         Purpose::ResolverTcp(_) => vec![Asks::Connection { port: DNS_PORT, then: Then::Nothing }],
-        Purpose::ResolverAtHome => client(facts).map(Asks::Name).into_iter().collect(),
+        Purpose::ResolverAtHome => client.map(name_of).map(Asks::Name).into_iter().collect(),
         Purpose::Metadata => vec![Asks::Connection { port: METADATA_PORT, then: Then::Page(METADATA_PAGE) }],
         Purpose::MetadataAtHome(service) => {
             vec![Asks::Connection { port: service.port(), then: Then::Page(METADATA_PAGE) }]
@@ -107,17 +112,29 @@ pub(super) fn waits(rung: &Rung, asks: &Asks) -> bool {
     rung.purpose == Purpose::Resolver && matches!(asks, Asks::Name(dns::Question::Ipv6Of(_)))
 }
 
-/// Who comes from outside, as sshd asks for their name.
-fn client(facts: &Facts) -> Option<dns::Question> {
-    outside(facts).map(|address| dns::Question::NameOf(address.into()))
+/// Who comes to each instance from outside, as far as anybody knows: whom the user names, if that is none of the cloud's
+/// own, whose names the resolver gives itself; else the external host; else somebody beyond in their place.
+pub(super) fn clients(facts: &Facts, rungs: &[Rung], to: Option<Ipv4Addr>) -> BTreeMap<usize, Ipv4Addr> {
+    let is_own =
+        |to: &Ipv4Addr| facts.intent.instances.iter().flat_map(Instance::fixed).any(|own| own == *to);
+    let known = to.filter(|to| !is_own(to)).or_else(|| outside(facts));
+    let resolved = rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver).map(|rung| rung.instance);
+    let world = LazyCell::new(|| World::new(&facts.snapshot, &facts.intent));
+    let client = |at| known.or_else(|| checks::stand_in(&world, at));
+    resolved.filter_map(|at| Some((at, client(at)?))).collect()
 }
 
-/// IPv6 addresses of the very name under which [`client`] is asked for. There are none, and who says so has answered:
-/// programs ask for both kinds of addresses at once and wait for both (getaddrinfo(3), AF_UNSPEC), so that whoever
-/// swallows this question makes every name slow.
-fn client_v6(facts: &Facts) -> Option<dns::Question> {
-    let [a, b, c, d] = outside(facts)?.octets();
-    Some(dns::Question::Ipv6Of(format!("{d}.{c}.{b}.{a}.in-addr.arpa")))
+/// The question for a client's name, as sshd asks it.
+fn name_of(client: Ipv4Addr) -> dns::Question {
+    dns::Question::NameOf(client.into())
+}
+
+/// IPv6 addresses of the very name under which [`name_of`] asks for a client. There are none, and who says so has
+/// answered: programs ask for both kinds of addresses at once and wait for both (getaddrinfo(3), AF_UNSPEC), so that
+/// whoever swallows this question makes every name slow.
+fn v6_of(client: Ipv4Addr) -> dns::Question {
+    let [a, b, c, d] = client.octets();
+    dns::Question::Ipv6Of(format!("{d}.{c}.{b}.{a}.in-addr.arpa"))
 }
 
 /// An address of the outside.

@@ -28,6 +28,8 @@ pub(crate) enum Says {
     FromElsewhere,
     /// There is nothing of the kind, and of IPv6 addresses not a word.
     NothingOfIpv6,
+    /// There is nothing of the kind, and of names of addresses not a word.
+    NothingOfNames,
     /// There is nothing of the kind, and of IPv6 addresses this code.
     OfIpv6(u8),
     /// There is nothing of the kind, and of what is in the cloud's own domain this code, or not a word.
@@ -87,11 +89,12 @@ impl NameServer {
                     }
                     Says::FromElsewhere => other.as_ref().unwrap().send_to(&answer(0), from),
                     Says::NothingOfIpv6 if is_of_ipv6(&bytes[..length]) => Ok(0),
+                    Says::NothingOfNames if is_of_names(&bytes[..length]) => Ok(0),
                     Says::OfIpv6(code) if is_of_ipv6(&bytes[..length]) => own.send_to(&answer(code), from),
                     Says::OfTheCloud(said) if is_of_the_cloud(&bytes[..length]) => {
                         said.map_or(Ok(0), |code| own.send_to(&answer(code), from))
                     }
-                    Says::NothingOfIpv6 | Says::OfIpv6(_) | Says::OfTheCloud(_) => {
+                    Says::NothingOfIpv6 | Says::NothingOfNames | Says::OfIpv6(_) | Says::OfTheCloud(_) => {
                         own.send_to(&answer(3), from)
                     }
                     Says::FailsButAtTheRoot => {
@@ -142,6 +145,11 @@ fn go_round(bytes: &mut Vec<u8>) {
 /// It is for a name's IPv6 addresses (AAAA, RFC 3596).
 fn is_of_ipv6(question: &[u8]) -> bool {
     question[end_of_name(question)..].starts_with(&[0, 28])
+}
+
+/// It is for the name of an address (PTR, RFC 1035, 3.3.12).
+fn is_of_names(question: &[u8]) -> bool {
+    question[end_of_name(question)..].starts_with(&[0, 12])
 }
 
 /// It is for a name in the domain of the lab's instances, `novalocal`.
