@@ -152,6 +152,12 @@ impl Purpose {
         port.is_none_or(|port| port == own)
     }
 
+    /// A server for names is asked at a port of its own, where nobody takes packets for DNS's: on its way none is known
+    /// again.
+    pub(crate) fn is_at_other_port(self) -> bool {
+        matches!(self, Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() != dns::PORT)
+    }
+
     /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.
     pub(crate) fn other(self) -> Option<usize> {
         match self {

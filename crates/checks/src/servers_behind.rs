@@ -90,14 +90,16 @@ fn told(view: &View, rung: &Rung, amiss: &Amiss) -> Option<Found> {
     let beyond = place_of(view, behind).unwrap_or_else(|| at(server.ns, server.bridge, Stage::Service));
     let (hop, mut remedy, cause) = match &dies {
         Some(TcpDies { place, detail, rule }) => {
-            evidence.push(evidence::record(EvidenceKind::State, "the walk of tcp/53", detail.clone()));
+            evidence.push(evidence::record(EvidenceKind::State, "the walk over TCP", detail.clone()));
             let ns = view.netns_at(place);
             let rule = ns.zip(rule.as_ref());
             evidence.extend(rule.iter().flat_map(|(ns, rule)| evidence::rule(ns, rule)));
             let removal = rule.map(|(ns, rule)| removal::of(ns, rule));
             let cause = format!(
-                "{}, whom dnsmasq asks, {does}: what is sent to its tcp/53 dies on {}",
-                behind.to, place.host
+                "{}, whom dnsmasq asks, {does}: what is sent to its tcp/{} dies on {}",
+                behind.to,
+                port(behind),
+                place.host
             );
             (place.clone(), removal.into_iter().collect(), cause)
         }
@@ -132,6 +134,14 @@ fn told(view: &View, rung: &Rung, amiss: &Amiss) -> Option<Found> {
     Some(found)
 }
 
+fn port(behind: &Rung) -> u16 {
+    if let Purpose::Upstream(server) | Purpose::Reverse(server) = behind.purpose {
+        server.port()
+    } else {
+        PORT
+    }
+}
+
 /// Where a connection to a server behind would die by what was read.
 struct TcpDies {
     place: Place,
@@ -141,7 +151,7 @@ struct TcpDies {
 
 fn over_tcp(view: &View, server: &Server, behind: &Rung) -> Option<TcpDies> {
     let from = Endpoint::Machine(view.world.main_ns(&server.host.name)?);
-    let question = Question { from, to: behind.to, protocol: Protocol::Tcp(PORT), reply: true };
+    let question = Question { from, to: behind.to, protocol: Protocol::Tcp(port(behind)), reply: true };
     let answer = sim::ask(view.world, &question);
     let (hop, stop) = answer.paths.iter().find_map(|path| path.stop())?;
     let rule = if let Stop::Rule(rule) = stop { Some(rule.clone()) } else { None };

@@ -20,7 +20,8 @@ pub(crate) fn observed(case: &Case, rung: Rung, probe: Option<&ProbeResult>) -> 
         for (hop, mark) in path.hops.iter_mut().zip(marks) {
             hop.observed = mark;
         }
-        if path.exchange != probe.asked.exchange() || path.stop().is_some() || probe.recorded.is_some() {
+        let is_its = path.exchange == probe.asked.exchange() || rung.purpose.is_at_other_port();
+        if !is_its || path.stop().is_some() || probe.recorded.is_some() {
             continue;
         }
         let end = if probe.received > 0 { Observed::Seen } else { Observed::NotSeen };
@@ -74,6 +75,9 @@ fn mark(case: &Case, rung: &Rung, path: &Path, group: &[Hop]) -> Observed {
 /// What tells whether a question's packets came to a device: the watch while ours were under way; where somebody else
 /// asked, a capture that was made there meanwhile.
 fn watch_of<'c>(case: &Case<'c>, (rung, exchange): (&Rung, Exchange), at: &Place) -> Option<&'c DeviceWatch> {
+    if rung.purpose.is_at_other_port() {
+        return None;
+    }
     let is_here = |watch: &&DeviceWatch| {
         (&watch.machine, &watch.netns, &watch.device) == (&at.host, &at.netns, &at.device)
     };

@@ -3,6 +3,7 @@
 
 mod as_instance;
 mod asks;
+mod cost;
 mod inside;
 mod sizes;
 mod unasked;
@@ -16,9 +17,9 @@ use std::time::Duration;
 use checks::{Purpose, Rung, next};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{Asked, Holders, ProbeResult, SizesTried, Traced};
+use model::probe::{Holders, ProbeResult, SizesTried, Traced};
 use model::snapshot::Gap;
-use probe::as_instance::{Asks, Then, own_port, transaction};
+use probe::as_instance::{Asks, own_port, transaction};
 
 use crate::asking::{MORE_TIMES, Question};
 use crate::gather::Facts;
@@ -50,19 +51,8 @@ const ONCE: Pace = Pace { count: 1, interval: INTERVAL };
 /// Where it is to be told whether some are lost: enough to count, and twice of it no more than an instance bears.
 pub(crate) const MORE: Pace = Pace { count: 8, interval: Duration::from_millis(12) };
 
-/// A connection's, at most: a SYN, an acknowledgement and a reset, or a SYN that is sent again twice, after one second
-/// and two (`TCP_TIMEOUT_INIT`).
-const CONNECTION_PACKETS: u32 = 3;
-/// Those of a page over it, as a rule: its SYN, an acknowledgement and a reset, the question, and acknowledgements of
-/// the answer's two segments.
-const PAGE_PACKETS: u32 = CONNECTION_PACKETS + 3;
-/// Those of a greeting over it: one more acknowledgement.
-const GREETING_PACKETS: u32 = CONNECTION_PACKETS + 1;
-/// A name's over TCP: those of a connection, the question, and the acknowledgement of its answer.
-const NAME_OVER_TCP_PACKETS: u32 = 5;
-
 /// Why a question is left out that costs too much, and what would let it.
-pub(crate) const TOO_MANY: &str = "an instance's questions cost no more than 47 packets";
+pub(crate) const TOO_MANY: &str = "an instance's questions cost no more than 49 packets";
 pub(crate) const FEWER: &str = "fewer questions at once: --symptom";
 
 /// Instances of the same network that one instance pings, at most.
@@ -78,8 +68,12 @@ pub(crate) struct Probe<'a> {
     pub(crate) id: u16,
     /// The walk has it die: its silence is what is expected.
     pub(crate) is_foreseen_silent: bool,
+    /// Of a name: the server's port.
+    pub(crate) server_port: u16,
     /// Of a name: how many servers the one that is asked asks itself, each as often as it is asked.
     pub(crate) passed_on: u32,
+    /// It goes to an address of the machine that asks, and never leaves that.
+    pub(crate) is_at_home: bool,
     /// Of DHCP: somebody beside the network's own server listens, who may look first whether his address is free.
     pub(crate) may_be_answered_late: bool,
 }
@@ -124,20 +118,6 @@ impl Probe<'_> {
     pub(crate) fn patience(&self, patience: &Patience) -> Duration {
         let usual = if self.is_foreseen_silent { patience.foreseen } else { patience.usual };
         if self.may_be_answered_late { usual.max(LATE_SERVER).min(patience.most) } else { usual }
-    }
-
-    /// How many packets it costs at most, those that end a connection included. A name's over TCP are asked for when it
-    /// comes to that.
-    fn packets_max(&self) -> u32 {
-        match self.asks {
-            Asks::Echo(_) | Asks::Address => self.pace.count,
-            Asks::Name(_) => self.pace.count * (1 + self.passed_on),
-            Asks::Connection { then, .. } => match (then, &self.from) {
-                (Then::Page(_), From::Inside(_)) => PAGE_PACKETS,
-                (Then::Greeting, From::Inside(_)) => GREETING_PACKETS,
-                (Then::Nothing, _) | (_, From::Outside(_)) => CONNECTION_PACKETS,
-            },
-        }
     }
 
     /// It asks how large a packet may be.
@@ -190,7 +170,7 @@ impl Probe<'_> {
     pub(crate) fn marks(&self) -> Vec<((Exchange, u32), Option<u16>)> {
         let over_tcp = match (&self.asks, &self.from) {
             (Asks::Name(_), From::Inside(_)) => {
-                Some(((Exchange::Tcp, own_port(self.id).into()), Some(inside::DNS_PORT)))
+                Some(((Exchange::Tcp, own_port(self.id).into()), Some(self.server_port)))
             }
             (Asks::Name(_), From::Outside(_))
             | (Asks::Echo(_) | Asks::Address | Asks::Connection { .. }, _) => None,
@@ -251,6 +231,8 @@ pub(crate) fn plan<'a>(
         let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
         let is_listened_to = checks::is_another_listening(&facts.snapshot, &facts.intent, &rung);
         let client = clients.get(&rung.instance).copied();
+        let asker = facts.snapshot.main_netns(&rung.from);
+        let is_at_home = asker.is_some_and(|ns| ns.addresses.iter().any(|own| own.net.addr() == to));
         for asks in asks::asks(facts, &rung, client).into_iter().filter(|_| !is_of_nobody) {
             match from(site, facts, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
@@ -264,7 +246,9 @@ pub(crate) fn plan<'a>(
                         pace,
                         id,
                         is_foreseen_silent,
+                        server_port: asks::server_port(&rung),
                         passed_on,
+                        is_at_home,
                         may_be_answered_late,
                     };
                     let is_counted = is_own && matches!(probe.asks, Asks::Echo(_)) && !probe.is_sized();
@@ -275,7 +259,7 @@ pub(crate) fn plan<'a>(
                         asks if asks::is_of_root(asks) => ONCE,
                         _ => USUAL,
                     };
-                    let waits = asks::waits(&rung, &probe.asks);
+                    let waits = asks::waits(&probe);
                     (if waits { &mut then } else { &mut probes }).push(Probe { pace, ..probe });
                 }
                 Ok(_) => {}
@@ -441,27 +425,6 @@ pub(crate) struct Came {
     pub(crate) others: Option<String>,
     /// Packets that were sent for it.
     pub(crate) packets: u32,
-}
-
-/// How many packets one of these questions took: of a connection those that end it, too, and of a silent one those that
-/// the kernel has sent again; of a name those of the servers behind.
-fn packets(result: &ProbeResult, probes: &[&Probe<'_>]) -> u32 {
-    match &result.asked {
-        Asked::Echo { .. } | Asked::Address { .. } => result.sent,
-        Asked::Name { question, .. } => {
-            let is_it = |probe: &&&Probe<'_>| match &probe.asks {
-                Asks::Name(name) => probe.to == result.to && name.to_string() == *question,
-                Asks::Echo(_) | Asks::Address | Asks::Connection { .. } => false,
-            };
-            let passed_on = probes.iter().find(is_it).map_or(0, |probe| probe.passed_on);
-            result.sent * (1 + passed_on)
-        }
-        Asked::Connection { page: Some(_), .. } => PAGE_PACKETS,
-        Asked::Connection { greeting: Some(_), .. } => GREETING_PACKETS,
-        Asked::Connection { accepted: true, .. } => CONNECTION_PACKETS,
-        Asked::Connection { .. } if result.received == 0 && !result.by_host => CONNECTION_PACKETS,
-        Asked::Connection { .. } => result.sent,
-    }
 }
 
 /// Why nothing was sent, and what would let it.

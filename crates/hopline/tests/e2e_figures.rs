@@ -20,7 +20,7 @@ const OVER_IP: [&str; 6] = [
     "tcp flags & rst != 0",
 ];
 
-/// Counts what the machines of a lab send, and what comes in by web1's NIC, whoever sent it as web1.
+/// Counts what the machines of a lab send each other, and what comes in by web1's NIC, whoever sent it as web1.
 struct Counters<'l> {
     lab: &'l TestLab,
 }
@@ -37,7 +37,8 @@ impl Counters<'_> {
             nft(sender, "add counter inet ht-own asked");
             nft(sender, "add chain inet ht-own out { type filter hook output priority 300; }");
             for kind in OVER_IP {
-                nft(sender, &format!("add rule inet ht-own out {kind} counter name asked"));
+                let rule = format!("add rule inet ht-own out oifname != lo {kind} counter name asked");
+                nft(sender, &rule);
             }
         }
         nft("compute1", "add table netdev ht-in");

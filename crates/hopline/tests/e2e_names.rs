@@ -318,3 +318,32 @@ fn a_client_is_looked_up_where_nobody_outside_is_named() {
     let ssh = closed.report(&["diagnose", "web1", "--symptom", "ssh"]);
     assert_eq!(text(&only(&ssh)["code"]), "ssh-slow-reverse-dns");
 }
+
+/// dnsmasq(8) `--server=ADDRESS#PORT`.
+#[test]
+fn a_server_at_a_port_of_its_own_is_asked_there() {
+    let closed = Closed::up("pt");
+    dnsmasq::restart(&closed.lab, |words| {
+        words.iter_mut().filter(|word| *word == "--server=1.2.3.4").for_each(|word| word.push_str("#5353"));
+    });
+    let server = NameServer::at(&closed.lab, "1.2.3.4:5353", Says::Code(3));
+    for symptom in ["dns", "auto"] {
+        for report in [
+            closed.report(&["diagnose", "web1", "--symptom", symptom]),
+            closed.lab.report(&["diagnose", "web1", "--symptom", symptom]),
+        ] {
+            report.assert_healthy("it answers there");
+            said(&report, "-x 1.2.3.4 from compute1: NXDOMAIN");
+        }
+    }
+    drop(server);
+    // On its way nobody looks for packets to such a port, so where they end is not told.
+    for (says, wanted) in [(Says::Code(2), "dns-lookup-fails"), (Says::Nothing, "lost-at-hop")] {
+        let _server = NameServer::at(&closed.lab, "1.2.3.4:5353", says);
+        let report = closed.report(&["diagnose", "web1", "--symptom", "dns"]);
+        let finding = only(&report);
+        assert_eq!(text(&finding["code"]), wanted, "{finding:#}");
+        let told = evidence(finding);
+        assert!(told.iter().any(|line| line.contains("--server=1.2.3.4#5353")), "{told:#?}");
+    }
+}

@@ -108,8 +108,19 @@ mod tests {
         let pace = Pace { count, ..MORE };
         let (is_foreseen_silent, may_be_answered_late) = (false, false);
         let from = From::Inside(machine);
-        let probe =
-            Probe { from, to: WEB1, asks, pace, id, is_foreseen_silent, passed_on: 0, may_be_answered_late };
+        let (server_port, passed_on, is_at_home) = (53, 0, false);
+        let probe = Probe {
+            from,
+            to: WEB1,
+            asks,
+            pace,
+            id,
+            is_foreseen_silent,
+            server_port,
+            passed_on,
+            is_at_home,
+            may_be_answered_late,
+        };
         let (then, more) = (Vec::new(), Vec::new());
         Question { rung, is_own: true, probes: vec![probe], then, more, traces: None }
     }

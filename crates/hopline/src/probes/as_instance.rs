@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use collect::MachinePlan;
 use model::Mac;
 use model::intent::{Instance, Vif};
-use model::probe::Holders;
+use model::probe::{Holders, ProbeResult};
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
 use sim::World;
@@ -179,7 +179,11 @@ pub(super) fn send(
         would_need: would_need(nic, &error),
     })?;
     let neighbours: u32 = answers.neighbours.iter().map(|neighbour| neighbour.sent).sum();
-    let asked: u32 = answers.probes.iter().map(|came| super::packets(came, probes)).sum();
+    let took = |came: &ProbeResult| {
+        let asked = probes.iter().find(|probe| probe.has_asked(came));
+        asked.map_or(came.sent, |probe| probe.packets(came))
+    };
+    let asked: u32 = answers.probes.iter().map(took).sum();
     let others = Some(of_others(nic, &answers.changed));
     let mut came = Came { results: answers.probes, packets: neighbours + asked, others, ..Came::default() };
     for neighbour in answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1) {

@@ -11,6 +11,7 @@ use probe::as_instance::{Asks, Then};
 use probe::{EchoSize, dns};
 use sim::World;
 
+use super::Probe;
 use crate::gather::Facts;
 
 /// The packets that ask a rung's question, where this one comes from outside.
@@ -41,13 +42,12 @@ pub(super) fn asks(facts: &Facts, rung: &Rung, client: Option<Ipv4Addr>) -> Vec<
         Purpose::Inside(_) | Purpose::Offered(_) => {
             vec![Asks::Name(client.map_or(dns::Question::NameOf(rung.to), name_of))]
         }
-        Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() == DNS_PORT => {
+        Purpose::Upstream(_) | Purpose::Reverse(_) => {
             let name = client.map_or(dns::Question::NameOf(rung.to), name_of);
             let is_of_all = matches!(rung.purpose, Purpose::Upstream(_));
             let root = Some(dns::Question::Ipv6Of(ROOT.to_owned())).filter(|_| is_of_all);
             std::iter::once(name).chain(root).map(Asks::Name).collect()
         }
-        Purpose::Upstream(_) | Purpose::Reverse(_) => Vec::new(),
         Purpose::Ssh(_) | Purpose::ServedSsh => {
             vec![Asks::Connection { port: SSH_PORT, then: Then::Greeting }]
         }
@@ -75,6 +75,15 @@ pub(super) const METADATA_PAGE: &str = "/2009-04-04/meta-data/instance-id";
 const SSH_PORT: u16 = 22;
 
 const DNS_PORT: u16 = 53;
+
+/// The port of the server for names that a rung asks.
+pub(super) fn server_port(rung: &Rung) -> u16 {
+    if let Purpose::Upstream(server) | Purpose::Reverse(server) = rung.purpose {
+        server.port()
+    } else {
+        DNS_PORT
+    }
+}
 
 /// The root of all names: a server that fails at it fails at all of the outside, and not at some zone far away. It has
 /// no address, and who says so has answered; asked for IPv6 addresses, it tells at once who swallows such questions.
@@ -107,9 +116,9 @@ pub(super) fn is_of_root(asks: &Asks) -> bool {
 }
 
 /// It is asked once the client's name was told: who has nothing to say of that has nothing to say of its IPv6 addresses
-/// either, and all whom he asks would be asked in vain again.
-pub(super) fn waits(rung: &Rung, asks: &Asks) -> bool {
-    rung.purpose == Purpose::Resolver && matches!(asks, Asks::Name(dns::Question::Ipv6Of(_)))
+/// either, and all whom he asks would be asked in vain again. Where he asks one alone that costs little.
+pub(super) fn waits(probe: &Probe<'_>) -> bool {
+    probe.passed_on > 1 && matches!(probe.asks, Asks::Name(dns::Question::Ipv6Of(_)))
 }
 
 /// Who comes to each instance from outside, as far as anybody knows: whom the user names, if that is none of the cloud's

@@ -15,7 +15,6 @@ use sys::netns::{NetnsError, NetnsFd};
 use super::{Came, Probe, Unsent};
 use crate::failure::Failure;
 
-pub(super) const DNS_PORT: u16 = 53;
 /// How long a resolver waits before it asks again; the shortest that is common (musl's, in half of five seconds).
 const ASK_AGAIN: Duration = Duration::from_millis(1500);
 
@@ -48,7 +47,7 @@ pub(super) fn send(
         // Nobody asks for an address from inside: see `super::from`.
         Asks::Address => return Ok(Came::default()),
         Asks::Name(question) => {
-            let may_go_on = || afforded(probe.id, super::NAME_OVER_TCP_PACKETS);
+            let may_go_on = || probe.is_at_home || afforded(probe.id, super::cost::NAME_OVER_TCP_PACKETS);
             name(&asker, probe, question, patience, may_go_on)
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?
         }
@@ -56,7 +55,7 @@ pub(super) fn send(
             let to = SocketAddr::new(probe.to, *port);
             let result = connect(&asker, probe, (to, *then), patience, answered)
                 .map_err(|error| unsent(Failure::of(&error).to_string()))?;
-            let packets = super::packets(&result, &[probe]);
+            let packets = probe.packets(&result);
             return Ok(Came { packets, results: vec![result], ..Came::default() });
         }
     };
@@ -64,7 +63,7 @@ pub(super) fn send(
         answered(probe.id);
     }
     let gaps = halved(&result).into_iter().collect();
-    let packets = super::packets(&result, &[probe]);
+    let packets = probe.packets(&result);
     Ok(Came { packets, results: vec![result], gaps, ..Came::default() })
 }
 
@@ -126,7 +125,7 @@ fn name(
 ) -> Result<ProbeResult, dns::DnsError> {
     let plan = DnsPlan {
         question: question.clone(),
-        server: SocketAddr::new(probe.to, DNS_PORT),
+        server: SocketAddr::new(probe.to, probe.server_port),
         transport: Transport::Udp,
         id: Some(probe.id),
         own_port: own_port(probe.id),

@@ -97,7 +97,9 @@ mod tests {
             pace: super::super::MORE,
             id: 1,
             is_foreseen_silent: false,
+            server_port: 53,
             passed_on: 0,
+            is_at_home: false,
             may_be_answered_late: false,
         };
         let unsent = || Unsent { why: String::new(), would_need: String::new() };

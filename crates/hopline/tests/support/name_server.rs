@@ -44,24 +44,30 @@ pub(crate) enum Says {
     WithAnotherNumber,
 }
 
-/// A server of ours in place of the lab's, until it is dropped.
+/// A server of ours, until it is dropped.
 pub(crate) struct NameServer {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl NameServer {
+    /// In place of the lab's.
     pub(crate) fn in_place_of(lab: &TestLab, says: Says) -> NameServer {
         let pid = std::fs::read_to_string(lab.state().join("external/dns.pid")).unwrap();
+        run(&["kill", pid.trim()]);
+        NameServer::at(lab, SERVER, says)
+    }
+
+    /// A server of ours at this address and port of the outside.
+    pub(crate) fn at(lab: &TestLab, server: &str, says: Says) -> NameServer {
         let netns = NetnsFd::named(&lab.netns("ext")).unwrap();
         let bind = |at: &str| {
             let at: SocketAddr = at.parse().unwrap();
             netns::within(&netns, || UdpSocket::bind(at)).unwrap()
         };
-        run(&["kill", pid.trim()]);
         let mut own = None;
-        eventually("the lab's server to let go of the port", || {
-            own = bind(SERVER).ok();
+        eventually("whoever had the port to let go of it", || {
+            own = bind(server).ok();
             own.is_some()
         });
         let own = own.unwrap();
