@@ -21,6 +21,7 @@ use crate::dhcp_told;
 use crate::dns;
 use crate::dropped;
 use crate::found::{Found, Reach};
+use crate::ipv6;
 use crate::ladder::{self, Purpose, Rung, Symptom};
 use crate::led_out;
 use crate::limited;
@@ -287,6 +288,7 @@ fn conclude(
     gaps.extend(size::beyond(case, &scope.instances, request.symptom));
     let Climbed { rungs, steps } = climbed;
     let world = World::new(case.snapshot, case.intent);
+    gaps.extend(ipv6::unasked(&world, case, &scope.instances, request.symptom));
     let watched = scope.instances.iter().filter(|_| !case.watches.is_empty());
     let neighbours: Vec<Neighbour> = watched.flat_map(|at| neighbours::of(&world, *at)).collect();
     let answered: Vec<Rung> =
@@ -303,6 +305,11 @@ fn conclude(
     open.append(&mut limited.gaps);
     for (nth, rung) in rungs.iter().enumerate().filter(|(nth, _)| !limited.explains(*nth)) {
         let probe = probe_of(case, rung);
+        if ipv6::is_guessed(&world, rung) {
+            let silent = probe.filter(|probe| probe.received == 0);
+            gaps.extend(silent.map(|probe| ipv6::unheard(case, rung, probe)));
+            continue;
+        }
         let is_told = random_loss::is_told(&findings, rung);
         if let Some((why, would_need)) = rung.undecided().filter(|_| !is_told) {
             match probe {

@@ -1,12 +1,22 @@
 //! IPv6 between an instance and the host that serves it: the addresses by which they can be asked. What is on a link
 //! alone needs that link to be named, and is left out.
+//!
+//! Whether one that cannot be entered speaks IPv6 no record tells. Its host asks it where it has met it, or where it
+//! would make its address: an answer tells, a silence nothing, and no walk knows what becomes of it.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
-use model::Netns;
+use ipnet::{IpNet, Ipv6Net};
+use model::path::{Disposition, Path};
+use model::probe::ProbeResult;
 use model::route::{Address, RouteKind};
-use sim::World;
+use model::snapshot::Gap;
+use model::{Netns, few};
+use sim::{Answer, World};
+
+use crate::diagnose::Case;
+use crate::ladder::{Purpose, Rung, Symptom};
+use crate::own_v6;
 
 /// The first address of the instance's that others may ask it by, with its prefix. Known of an instance whose inside
 /// was read.
@@ -16,6 +26,77 @@ pub(crate) fn of_instance(world: &World, instance: usize) -> Option<(Ipv6Addr, I
     let nics =
         vifs.filter_map(|vif| inside.links.iter().find(|link| link.mac.is_some() && link.mac == vif.mac));
     nics.flat_map(|nic| inside.addresses_of(nic.index)).find_map(askable)
+}
+
+/// The address by which one can be asked that cannot be entered: where its host has met its NIC, else the first that the
+/// NIC would make of its MAC.
+pub(crate) fn of_closed(world: &World, instance: usize) -> Option<Ipv6Addr> {
+    if world.inside(instance).is_some() {
+        return None;
+    }
+    let one = world.intent.instances.get(instance)?;
+    one.vifs.iter().find_map(|vif| {
+        let made = own_v6::addresses(world, instance, vif);
+        let prefixes: Vec<Ipv6Net> = made.iter().filter_map(|ip| Ipv6Net::new(*ip, 64).ok()).collect();
+        let host = world.snapshot.main_netns(&one.host)?;
+        let bridge = host.link_named(vif.bridge.as_deref()?)?.index;
+        let met = host.neighbours.iter().filter(|entry| entry.link == bridge && entry.mac == vif.mac);
+        let mut met =
+            met.filter(|entry| entry.state.is_valid() && !entry.proxy).filter_map(|entry| match entry.ip {
+                IpAddr::V6(ip) => Some(ip).filter(|ip| prefixes.iter().any(|prefix| prefix.contains(ip))),
+                IpAddr::V4(_) => None,
+            });
+        met.next().or_else(|| made.first().copied())
+    })
+}
+
+/// The question to one that cannot be entered, whose address is a guess.
+pub(crate) fn is_guessed(world: &World, rung: &Rung) -> bool {
+    matches!(rung.purpose, Purpose::Served6(_)) && world.inside(rung.instance).is_none()
+}
+
+/// A walk to an address that may be nobody's: what stops there may stop nothing that anybody sends.
+pub(crate) fn unknown(mut answer: Answer, name: &str) -> Answer {
+    let end = |path: &mut Path| {
+        path.disposition = Disposition::Unknown {
+            why: format!("what {name} does with IPv6: no record tells its addresses"),
+            would_need: "`ip -6 address` inside it, or `at` in the site file".to_owned(),
+        };
+    };
+    let is_dropped = |path: &&mut Path| matches!(path.disposition, Disposition::Dropped(_));
+    answer.paths.iter_mut().filter(is_dropped).for_each(end);
+    answer.answered = false;
+    let is_unknown = |path: &Path| matches!(path.disposition, Disposition::Unknown { .. });
+    if !answer.paths.iter().any(is_unknown) {
+        answer.paths.last_mut().into_iter().for_each(end);
+    }
+    answer
+}
+
+/// What its silence leaves open.
+pub(crate) fn unheard(case: &Case, rung: &Rung, probe: &ProbeResult) -> Gap {
+    let name = case.intent.instances.get(rung.instance).map_or("the instance", |one| one.name.as_str());
+    Gap {
+        what: format!("whether {name} is reached over IPv6"),
+        why: format!("{} has no answer from {}, where it would be if it speaks IPv6", probe.from, rung.to),
+        would_need: "`ip -6 address` inside it, or `at` in the site file".to_owned(),
+    }
+}
+
+/// What would have to be sent as instances that cannot be entered, which over IPv6 nobody does.
+pub(crate) fn unasked(world: &World, case: &Case, instances: &[usize], symptom: Symptom) -> Option<Gap> {
+    match symptom {
+        Symptom::Auto | Symptom::Ping => {}
+        Symptom::Dhcp | Symptom::Dns | Symptom::Ssh | Symptom::Metadata => return None,
+    }
+    let closed = instances.iter().filter(|at| of_closed(world, **at).is_some());
+    let names = closed.filter_map(|at| Some(case.intent.instances.get(*at)?.name.as_str()));
+    let names: Vec<&str> = names.filter(|_| !case.probes.is_empty()).collect();
+    (!names.is_empty()).then(|| Gap {
+        what: format!("what becomes of the IPv6 packets of {}", few::named(&names)),
+        why: "as an instance that cannot be entered nothing is sent over IPv6".to_owned(),
+        would_need: "`at` in the site file, or `ping` inside".to_owned(),
+    })
 }
 
 /// Whom the instance sends through, or the host that serves it by the address that it has in the same prefix.
@@ -55,9 +136,11 @@ fn askable(address: &Address) -> Option<(Ipv6Addr, IpNet)> {
 
 #[cfg(test)]
 mod tests {
-    use model::route::{Address, Standing};
+    use model::finding::Outcome;
+    use model::probe::{PING_OCTETS, ProbeResult};
+    use model::route::{Address, Neighbour, NeighbourState, Standing};
 
-    use crate::fixture::{Cloud, healthy, reachable_route};
+    use crate::fixture::{Cloud, codes, healthy, pinged, reachable_route};
     use crate::ladder::{self, Purpose, Symptom};
     use sim::World;
 
@@ -93,7 +176,38 @@ mod tests {
         let (host, own) = ("fd77::1".parse().unwrap(), "fd77::24".parse().unwrap());
         assert_eq!(asked(&cloud), [Purpose::Gateway6(host), Purpose::Served6(own)]);
         cloud.close("web1");
-        assert_eq!(asked(&cloud), [], "what it has inside nobody knows");
+        let made = "fd77::f816:3eff:fe00:224".parse().unwrap();
+        assert_eq!(asked(&cloud), [Purpose::Served6(made)], "what it has inside nobody knows");
+        let bridge = cloud.link("compute1", "br100").index;
+        let mac = cloud.intent.instances[0].vifs[0].mac;
+        let (ip, state) = ("fd77::24".parse().unwrap(), NeighbourState::Stale);
+        cloud.netns("compute1").neighbours.push(Neighbour { link: bridge, ip, mac, state, proxy: false });
+        assert_eq!(asked(&cloud), [Purpose::Served6(own)], "its host has met it");
+    }
+
+    /// Its silence, a rule that would take what it sends, and a host that has no IPv6 are no faults of a guest that may
+    /// not speak it.
+    #[test]
+    fn one_that_is_closed_and_silent_is_a_gap_and_no_fault() {
+        let mut cloud = healthy();
+        cloud.close("web1");
+        add(&mut cloud, "compute1", "br100", "fd77::1/64", "global");
+        assert_eq!(gaps(&cloud), [""; 0], "nobody has asked");
+        let to = "fd77::f816:3eff:fe00:224".parse().unwrap();
+        let asked = |received| ProbeResult { to, ..pinged("compute1", PING_OCTETS, received) };
+        let (unasked, unheard) =
+            ("what becomes of the IPv6 packets of web1", "whether web1 is reached over IPv6");
+        cloud.probes = vec![asked(2)];
+        assert_eq!(gaps(&cloud), [unasked]);
+        cloud.probes = vec![asked(0)];
+        assert_eq!(gaps(&cloud), [unasked, unheard]);
+    }
+
+    fn gaps(cloud: &Cloud) -> Vec<String> {
+        let found = cloud.diagnose("web1");
+        assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Healthy), "{found:#?}");
+        let gaps = found.coverage.gaps.into_iter().map(|gap| gap.what);
+        gaps.filter(|what| what.contains("IPv6")).collect()
     }
 
     #[test]

@@ -242,7 +242,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
 fn over_ipv6(world: &World, instance: usize) -> Vec<Purpose> {
     let Some(((own, _), gateway)) = ipv6::of_instance(world, instance).zip(ipv6::gateway(world, instance))
     else {
-        return Vec::new();
+        return ipv6::of_closed(world, instance).map(Purpose::Served6).into_iter().collect();
     };
     vec![Purpose::Gateway6(gateway), Purpose::Served6(own)]
 }
@@ -364,7 +364,11 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
     if is_policy(purpose, &answer) || way_out::is_policy(instance, &question, &answer) {
         return None;
     }
-    Some(Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target, answer })
+    let mut rung = Rung { instance: at, purpose, from: from.name(world).to_owned(), to: target, answer };
+    if ipv6::is_guessed(world, &rung) {
+        rung.answer = ipv6::unknown(rung.answer, &instance.name);
+    }
+    Some(rung)
 }
 
 /// A gateway and a router may refuse to be pinged, and another instance's groups may not let ping in: none of it is

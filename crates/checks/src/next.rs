@@ -74,7 +74,9 @@ pub fn is_foreseen_silent(rung: &Rung, rungs: &[Rung]) -> bool {
         |other: &&Rung| other.instance == rung.instance && matches!(other.purpose, Purpose::Upstream(_));
     let mut behind = rungs.iter().filter(is_behind).peekable();
     let asks_in_vain = rung.purpose == Purpose::Resolver && behind.peek().is_some() && behind.all(is_silent);
-    is_silent(rung) || asks_in_vain
+    // Whether there is anybody who could answer nobody knows.
+    let is_guessed = matches!(rung.purpose, Purpose::Served6(_)) && rung.undecided().is_some();
+    is_silent(rung) || asks_in_vain || is_guessed
 }
 
 /// What to ask now; empty where nothing more can be learned, or where what is under way must be awaited first.

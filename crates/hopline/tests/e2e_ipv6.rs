@@ -6,6 +6,7 @@
 mod cli_support;
 mod support;
 
+use support::closed::Closed;
 use support::report::{Report, asked, hops, legs, list, text, without_more};
 use support::test_lab::TestLab;
 use support::{eventually, printed_in};
@@ -16,13 +17,17 @@ const WEB1: &str = "fd77::24";
 /// A lab whose web1 and its host have an address each, of one prefix.
 fn dual(tag: &str) -> TestLab {
     let lab = TestLab::up(tag);
+    give_addresses(&lab);
+    lab
+}
+
+fn give_addresses(lab: &TestLab) {
     for (of, device, address) in [("compute1", "br100", HOST), ("web1", "eth0", WEB1)] {
         let netns = lab.netns(of);
         printed_in(&netns, &["sysctl", "-qw", &format!("net.ipv6.conf.{device}.disable_ipv6=0")]);
         let add = ["ip", "address", "add", &format!("{address}/64"), "dev", device, "nodad"];
         printed_in(&netns, &add);
     }
-    lab
 }
 
 fn on_host(lab: &TestLab, line: &str) {
@@ -233,4 +238,25 @@ fn an_address_that_was_given_up_is_told_by_who_has_it_and_what_only_looks_alike_
     let gaps = list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["why"]));
     let told = "compute1 has no link-local address on br100 to ask from";
     assert_eq!(gaps.filter(|why| why.starts_with(told)).count(), 1, "{:#}", report.json["coverage"]);
+}
+
+/// Its host asks it where it has met it. What it sends itself nobody sends for it, and its silence may be its own.
+#[test]
+fn one_that_cannot_be_entered_is_asked_by_its_host_and_its_silence_is_told() {
+    let closed = Closed::up("c");
+    give_addresses(&closed.lab);
+    printed_in(&closed.lab.netns("web1"), &["ping", "-c", "1", "-W", "5", HOST]);
+    let gaps = |when: &str| {
+        let report = closed.report(&["diagnose", "web1"]);
+        report.assert_healthy(when);
+        let gaps = list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["what"]).to_owned());
+        (told(&report), gaps.filter(|gap| gap.contains("IPv6")).collect::<Vec<_>>())
+    };
+    let unsent = "what becomes of the IPv6 packets of web1";
+    let (told, missed) = gaps("nothing is broken");
+    assert!(told.len() == 1 && told[0].starts_with("::24 from compute1: 2 of 2 answered"), "{told:#?}");
+    assert_eq!(missed, [unsent]);
+    on_host(&closed.lab, &format!("ip6tables -A INPUT -i br100 -s {WEB1} -j DROP"));
+    let (_, missed) = gaps("a rule takes what it sends");
+    assert_eq!(missed, [unsent, "whether web1 is reached over IPv6"]);
 }
