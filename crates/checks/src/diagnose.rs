@@ -30,6 +30,7 @@ use crate::metadata;
 use crate::neighbours::{self, Neighbour};
 use crate::next;
 use crate::own_will;
+use crate::protocols;
 use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::said;
@@ -310,7 +311,7 @@ fn conclude(
             gaps.extend(silent.map(|probe| ipv6::unheard(case, rung, probe)));
             continue;
         }
-        let is_told = random_loss::is_told(&findings, rung);
+        let is_told = random_loss::is_told(&findings, rung) || protocols::is_shown(rung, &answered);
         if let Some((why, would_need)) = rung.undecided().filter(|_| !is_told) {
             match probe {
                 Some(probe) if probe.received > 0 && probe.is_telling() => {}

@@ -74,6 +74,7 @@ impl Rung {
             | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
+            | Purpose::UpstreamBy(..)
             | Purpose::ResolverTcp(_)
             | Purpose::ResolverAtHome
             | Purpose::Metadata
@@ -109,7 +110,8 @@ pub(crate) fn climb(world: &World, instance: usize, to: Option<Ipv4Addr>, sympto
         purposes.into_iter().filter_map(|purpose| ask(world, instance, to, purpose)).collect();
     match symptom {
         Symptom::Auto => rungs.extend(protocols::rungs(world, instance, to, &rungs)),
-        Symptom::Ping | Symptom::Dhcp | Symptom::Dns | Symptom::Ssh | Symptom::Metadata => {}
+        Symptom::Dns => rungs.extend(protocols::over_udp(world, instance, to, &rungs)),
+        Symptom::Ping | Symptom::Dhcp | Symptom::Ssh | Symptom::Metadata => {}
     }
     rungs
 }
@@ -349,6 +351,7 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::Upstream(server) | Purpose::Reverse(server) => {
             (gateways_host(world, at)?, (*server.ip()).into(), Protocol::Udp(server.port()))
         }
+        Purpose::UpstreamBy(server, service) => (own, server.into(), service.protocol()),
         Purpose::ResolverTcp(_) => (own, gateway(world, at)?.into(), Protocol::Tcp(dns::PORT)),
         Purpose::ResolverAtHome => {
             (gateways_host(world, at)?, gateway(world, at)?.into(), Protocol::Udp(dns::PORT))
@@ -407,6 +410,7 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
         | Purpose::Offered(_)
         | Purpose::Upstream(_)
         | Purpose::Reverse(_)
+        | Purpose::UpstreamBy(..)
         | Purpose::ResolverTcp(_)
         | Purpose::ResolverAtHome
         | Purpose::Metadata

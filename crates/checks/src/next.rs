@@ -11,8 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 use model::probe::ProbeResult;
 
+use crate::diagnose::is_probe_of;
 use crate::ladder::{OverTcp, Purpose, Rung};
-use crate::metadata;
+use crate::{looked_up, metadata};
 
 /// Where a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,14 +127,24 @@ fn is_unasked(candidate: &Candidate) -> bool {
 fn is_called(rung: &Rung) -> bool {
     matches!(
         rung.purpose,
-        Purpose::ResolverTcp(OverTcp::WhereCutShort) | Purpose::ResolverAtHome | Purpose::MetadataAtHome(_)
+        Purpose::ResolverTcp(OverTcp::WhereCutShort)
+            | Purpose::ResolverAtHome
+            | Purpose::UpstreamBy(..)
+            | Purpose::MetadataAtHome(_)
     )
 }
 
 /// What came of a question makes this one of the same instance worth asking, and why: an answer for a name was cut
 /// short, and who wants the whole of it asks over TCP; a SYN in the instance's name was answered by the metadata
-/// service, and over a connection of the instance's that it never made nothing can be asked.
+/// service, and over a connection of the instance's that it never made nothing can be asked; a server out there has
+/// answered the instance's host, and so is there for the instance itself.
 pub fn follows(came: &ProbeResult, other: &Rung) -> Option<&'static str> {
+    if let Purpose::UpstreamBy(..) = other.purpose {
+        let is_there = came.to == other.to && came.received > 0 && looked_up::is_of_root(came);
+        let mut hops = other.answer.paths.iter().flat_map(|path| &path.hops);
+        let is_by_host = is_there && came.from != other.from && hops.any(|hop| hop.at.host == came.from);
+        return is_by_host.then_some("its host is answered there");
+    }
     let is_over_tcp = matches!(other.purpose, Purpose::ResolverTcp(_) | Purpose::ResolverAtHome);
     if came.is_cut_short() && is_over_tcp && came.to == other.to {
         return Some("the answer over UDP was cut short");
@@ -143,9 +154,21 @@ pub fn follows(came: &ProbeResult, other: &Rung) -> Option<&'static str> {
     (is_taken && is_metadata).then_some("a SYN tells nothing of what the service answers")
 }
 
+/// Both ask a server whom dnsmasq asks, by the same protocol: one that answers is enough.
+pub fn is_same_by_another(one: &Rung, other: &Rung) -> bool {
+    let service = |rung: &Rung| {
+        if let Purpose::UpstreamBy(_, service) = rung.purpose { Some(service) } else { None }
+    };
+    service(one).is_some() && service(one) == service(other)
+}
+
 /// It is no part of the ladder unless another's answer makes it one, or the walk alone tells that it dies.
 pub(crate) fn is_called_for(rung: &Rung, rungs: &[Rung], probes: &[ProbeResult]) -> bool {
     let is_udp = |other: &Rung| other.instance == rung.instance && other.purpose == Purpose::Resolver;
+    if let Purpose::UpstreamBy(..) = rung.purpose {
+        // The first that answers the host is asked, and none beside it.
+        return probes.iter().any(|came| is_probe_of(came, rung));
+    }
     let is_udp_open = || rungs.iter().any(|other| is_udp(other) && other.answer.answered);
     !is_called(rung)
         || (is_taken_over_tcp(rung) && is_udp_open())
@@ -304,9 +327,10 @@ pub(crate) fn uncleared<'r>(silent: &'r Rung, answered: &[&Rung]) -> Option<&'r 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{broken, healthy};
+    use crate::fixture::{broken, healthy, looked_up, of_root};
     use crate::ladder::{self, Purpose, Symptom};
     use crate::steps;
+    use model::dns::Rcode;
     use sim::World;
 
     /// What is chosen, wave after wave, where these questions are answered and all others are silent.
@@ -362,6 +386,25 @@ mod tests {
         assert_eq!(large[..], [Purpose::Large(1500)]);
         assert_eq!(wave[0], Purpose::Outside);
         assert!(!wave.iter().any(|purpose| matches!(purpose, Purpose::Step)), "{wave:?}");
+    }
+
+    #[test]
+    fn whom_dnsmasq_asks_is_asked_as_the_instance_where_it_answers_the_host() {
+        let cloud = healthy();
+        let world = World::new(&cloud.snapshot, &cloud.intent);
+        let rungs = ladder::climb(&world, 0, None, Symptom::Auto);
+        let past = |rung: &&Rung| matches!(rung.purpose, Purpose::UpstreamBy(..));
+        let [own] = &rungs.iter().filter(past).collect::<Vec<_>>()[..] else {
+            panic!("one server, over UDP")
+        };
+        let asked = |from: &str, rcode| of_root(from, [1, 2, 3, 4].into(), rcode);
+        let told = Some(Rcode::NxDomain);
+        assert!(follows(&asked("compute1", told), own).is_some());
+        assert!(follows(&asked("compute1", None), own).is_none(), "it is silent");
+        assert!(follows(&asked("web1", told), own).is_none(), "it is the question itself");
+        assert!(follows(&looked_up("compute1", [1, 2, 3, 4].into(), told), own).is_none(), "another name");
+        assert!(!is_called_for(own, &rungs, &[asked("compute1", told)]), "it was not asked");
+        assert!(is_called_for(own, &rungs, &[asked("web1", None)]));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! What else than ping comes and goes: a rule may stop one protocol and let the others pass.
 //!
 //! It is walked wherever pings pass, and told only where a host of the cloud's own stops it: what others let through is
-//! theirs to say, and who listens at the end is nobody's fault. One connection to the outside that may be answered is
-//! tried for real. To the outside a protocol is stopped where all of its
-//! ports are; of what comes in, each port that a group opens is meant.
+//! theirs to say, and who listens at the end is nobody's fault. To the outside a protocol is stopped where all of its
+//! ports are; of what comes in, each port that a group opens is meant. What dies where no walk goes is told by a packet
+//! alone: one connection to the outside that may be answered is tried for real, and one question over UDP, of whom the
+//! network's dnsmasq asks, since that one is known to answer.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::intent::{Instance, SecurityGroupRule};
 use model::path::{Disposition, Path, Stop};
 use sim::{Protocol, World};
 
+use crate::dns;
 use crate::ladder::{self, Purpose, Rung};
 use crate::way_out::ANYWHERE;
 
@@ -35,8 +38,9 @@ impl Service {
 /// What instances ask of the outside, more than anything else.
 const OVER_TCP: [Service; 3] = [Service::Tcp(443), Service::Tcp(80), Service::Tcp(22)];
 /// Beside these, where nobody listens at any of them: names are asked for over TCP, too.
-const LAST_OVER_TCP: Service = Service::Tcp(53);
-const OVER_UDP: [Service; 2] = [Service::Udp(53), Service::Udp(123)];
+const LAST_OVER_TCP: Service = Service::Tcp(dns::PORT);
+const FOR_NAMES: Service = Service::Udp(dns::PORT);
+const OVER_UDP: [Service; 2] = [FOR_NAMES, Service::Udp(123)];
 
 /// Ports that the groups open are walked as far as so many.
 const OPENED_MAX: usize = 8;
@@ -55,21 +59,12 @@ pub(crate) fn rungs(world: &World, instance: usize, to: Option<Ipv4Addr>, own: &
     let mut found = Vec::new();
     for purpose in own.iter().filter(passes).map(|rung| rung.purpose) {
         if purpose == Purpose::Outside {
-            // One port that is closed to the outside is somebody's policy: the first that is open ends the search.
-            let all = |services: &[Service]| {
-                services
-                    .iter()
-                    .map(|service| stopped(Purpose::OutsideBy(*service)))
-                    .collect::<Option<Vec<_>>>()
-            };
-            let stopped: Vec<Rung> =
-                [&OVER_TCP[..], &OVER_UDP].into_iter().filter_map(all).flatten().collect();
-            // What dies where no walk goes is told by a packet alone.
-            let is_tcp = |rung: &Rung| matches!(rung.purpose, Purpose::OutsideBy(Service::Tcp(_)));
-            if !stopped.iter().any(is_tcp) {
-                found.extend(open(world, instance, to));
+            let stopped = all_stopped(world, instance, to, &OVER_TCP);
+            if stopped.is_empty() {
+                found.extend(over_tcp(world, instance, to, own));
             }
             found.extend(stopped);
+            found.extend(over_udp(world, instance, to, own));
         }
         if let Purpose::Inbound(floating) = purpose {
             let opened = opened(world, subject).into_iter();
@@ -77,6 +72,66 @@ pub(crate) fn rungs(world: &World, instance: usize, to: Option<Ipv4Addr>, own: &
         }
     }
     found
+}
+
+/// What an instance asks the outside by these, where its hosts stop all of them: one port that is closed to the outside
+/// is somebody's policy.
+fn all_stopped(world: &World, instance: usize, to: Option<Ipv4Addr>, services: &[Service]) -> Vec<Rung> {
+    let Some(subject) = world.intent.instances.get(instance) else { return Vec::new() };
+    let stopped = |service: &Service| {
+        let rung = ladder::ask(world, instance, to, Purpose::OutsideBy(*service))?;
+        is_stopped_by_its_hosts(world, subject, &rung).then_some(rung)
+    };
+    // The first that is open ends the search.
+    services.iter().map(stopped).collect::<Option<Vec<_>>>().unwrap_or_default()
+}
+
+/// Connections that tell whether TCP lives: to somebody known outside, else to whom the network's dnsmasq asks.
+fn over_tcp(world: &World, instance: usize, to: Option<Ipv4Addr>, own: &[Rung]) -> Vec<Rung> {
+    if to.is_some() || ladder::outside(world).is_some() {
+        return open(world, instance, to).into_iter().collect();
+    }
+    let asked = upstreams(world, instance, own, LAST_OVER_TCP);
+    asked.into_iter().filter(|rung| rung.answer.answered).collect()
+}
+
+/// UDP to the outside: where its hosts stop all of it, and what tells whether it lives. A datagram to whom nobody knows
+/// to answer tells nothing, so its network's dnsmasq's servers are asked, or the site's host outside where it listens.
+pub(crate) fn over_udp(world: &World, instance: usize, to: Option<Ipv4Addr>, own: &[Rung]) -> Vec<Rung> {
+    if !own.iter().any(|rung| rung.purpose == Purpose::Outside && rung.answer.answered) {
+        return Vec::new();
+    }
+    let mut found = all_stopped(world, instance, to, &OVER_UDP);
+    let is_open = |rung: &Rung| rung.answer.answered || (!found.is_empty() && rung.undecided().is_some());
+    let mut asked = upstreams(world, instance, own, FOR_NAMES);
+    if asked.is_empty() && to.is_none() && found.is_empty() && ladder::outside(world).is_some() {
+        asked.extend(ladder::ask(world, instance, to, Purpose::OutsideBy(FOR_NAMES)));
+    }
+    asked.retain(is_open);
+    found.extend(asked);
+    found
+}
+
+/// Its own questions by this service to the servers beyond the cloud that its network's dnsmasq asks: none where
+/// programs inside ask them anyway.
+fn upstreams(world: &World, instance: usize, own: &[Rung], service: Service) -> Vec<Rung> {
+    let is_asked = |ip: Ipv4Addr| {
+        let is_inside = |rung: &Rung| matches!(rung.purpose, Purpose::Inside(_) | Purpose::Offered(_));
+        own.iter().any(|rung| is_inside(rung) && rung.to == IpAddr::V4(ip))
+    };
+    let is_outside = |name: &str| world.snapshot.host(name).is_some_and(|host| host.role == "external");
+    let is_of_cloud = |ip: Ipv4Addr| {
+        let mut netns = world.snapshot.netns.iter().filter(|ns| !is_outside(&ns.machine));
+        ip.is_loopback()
+            || netns.any(|ns| ns.addresses.iter().any(|carried| carried.net.addr() == IpAddr::V4(ip)))
+    };
+    let servers = ladder::upstreams(world, instance).into_iter().filter(|one| one.port() == dns::PORT);
+    let mut known = BTreeSet::new();
+    let servers = servers.map(|one| *one.ip()).filter(|ip| !is_asked(*ip) && !is_of_cloud(*ip));
+    let servers = servers.filter(|ip| known.insert(*ip));
+    servers
+        .filter_map(|server| ladder::ask(world, instance, None, Purpose::UpstreamBy(server, service)))
+        .collect()
 }
 
 /// A connection to somebody known outside that the walk lets be answered: one is enough to tell whether TCP lives.
@@ -109,18 +164,22 @@ fn service(rule: &SecurityGroupRule, asker: IpAddr) -> Option<Service> {
     }
 }
 
+/// What the walk cannot tell of UDP to the outside, a datagram that was answered there does.
+pub(crate) fn is_shown(rung: &Rung, answered: &[Rung]) -> bool {
+    let is_udp_out = |rung: &Rung| {
+        matches!(rung.purpose, Purpose::OutsideBy(Service::Udp(_)) | Purpose::UpstreamBy(_, Service::Udp(_)))
+    };
+    is_udp_out(rung) && answered.iter().any(|other| other.instance == rung.instance && is_udp_out(other))
+}
+
 fn is_stopped_by_its_hosts(world: &World, instance: &Instance, rung: &Rung) -> bool {
     let servers = world.intent.servers_of(instance);
     let is_own = |host: &str| host == instance.host || servers.contains(&host);
-    let is_connection =
-        matches!(rung.purpose, Purpose::OutsideBy(Service::Tcp(_)) | Purpose::InboundBy(_, Service::Tcp(_)));
     let stops = |path: &Path| match (path.stop(), &path.disposition) {
         (Some((_, Stop::NoListener { .. })), _) => false,
         (Some((hop, _)), _) => is_own(&hop.at.host),
-        // A connection can be tried, and of a datagram nobody would learn more.
-        (None, Disposition::Unknown { .. }) => {
-            is_connection && path.hops.last().is_some_and(|hop| is_own(&hop.at.host))
-        }
+        // It can be tried, or it is a gap.
+        (None, Disposition::Unknown { .. }) => path.hops.last().is_some_and(|hop| is_own(&hop.at.host)),
         (None, Disposition::Delivered { .. } | Disposition::Dropped(_) | Disposition::LeftSite) => false,
     };
     rung.answer.paths.iter().any(stops)
@@ -128,9 +187,13 @@ fn is_stopped_by_its_hosts(world: &World, instance: &Instance, rung: &Rung) -> b
 
 #[cfg(test)]
 mod tests {
+    use model::dns::Rcode;
+    use model::finding::Outcome;
     use model::netfilter::{Match, Test};
+    use model::path::{Direction, Exchange};
 
-    use crate::fixture::{codes, drops, forwards_by, healthy, lacks, udp_by};
+    use crate::fixture::{Cloud, codes, dropped_at, drops, forwards_by, healthy, lacks, of_root, udp_by};
+    use crate::ladder::Symptom;
 
     fn of_tcp() -> Vec<Match> {
         vec![Match { negated: false, test: Test::Protocol(super::TCP) }]
@@ -166,6 +229,62 @@ mod tests {
             group.rules.retain(|rule| rule.protocol.as_deref() != Some("tcp"));
         }
         assert!(lacks(&cloud.diagnose("web1"), "rule-order-wrong"));
+    }
+
+    /// A rule for UDP of which nobody knows whom else it is for.
+    fn doubtful(mut cloud: Cloud) -> Cloud {
+        let unknown = Match { negated: false, test: Test::Unmodelled("-m geoip".to_owned()) };
+        let tests = [udp_by("br100"), vec![unknown]].concat();
+        let rule = drops("-A FORWARD -i br100 -p udp -m geoip -j DROP", tests);
+        cloud.chain("compute1", "filter", "FORWARD").rules.insert(0, rule);
+        cloud
+    }
+
+    #[test]
+    fn what_no_walk_can_tell_of_udp_is_a_gap_until_it_is_answered() {
+        let server = [1, 2, 3, 4].into();
+        for mut cloud in [healthy(), alone()].map(doubtful) {
+            let found = cloud.diagnose("web1");
+            assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Undetermined));
+            assert!(found.coverage.gaps[0].why.contains("geoip"), "{:#?}", found.coverage.gaps);
+            let host = of_root("compute1", server, Some(Rcode::NoError));
+            cloud.probes = vec![host, of_root("web1", server, Some(Rcode::Refused))];
+            let found = cloud.diagnose("web1");
+            assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Healthy), "{found:#?}");
+        }
+    }
+
+    fn alone() -> Cloud {
+        let mut cloud = healthy();
+        cloud.leave_only(&["compute1"]);
+        cloud
+    }
+
+    /// That a server answers the host says that it is there, and not that it answers instances.
+    #[test]
+    fn a_server_that_is_silent_to_the_instance_tells_of_the_site_alone() {
+        let server = [1, 2, 3, 4].into();
+        for mut cloud in [healthy(), alone()] {
+            let host = of_root("compute1", server, Some(Rcode::NoError));
+            cloud.probes = vec![host, of_root("web1", server, None)];
+            for symptom in [Symptom::Auto, Symptom::Dns] {
+                let found = cloud.diagnose_for("web1", symptom);
+                assert_eq!((codes(&found), found.outcome), (Vec::new(), Outcome::Healthy));
+                let is_told = |gap: &model::snapshot::Gap| gap.what.ends_with("1.2.3.4 over UDP for real");
+                assert!(found.coverage.gaps.iter().any(is_told), "{:#?}", found.coverage.gaps);
+            }
+            let drop = dropped_at("compute1", "br100", ("XFRM_POLICY", "ip_forward"));
+            cloud.drops = vec![model::kernel_drop::KernelDrop {
+                exchange: Exchange::Dns,
+                direction: Direction::Request,
+                octets: None,
+                ..drop
+            }];
+            for symptom in [Symptom::Auto, Symptom::Dns] {
+                let found = cloud.diagnose_for("web1", symptom);
+                assert_eq!(codes(&found), ["dropped-by-unmodelled compute1//br100"]);
+            }
+        }
     }
 
     /// What others let through is theirs to say.

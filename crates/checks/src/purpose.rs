@@ -50,6 +50,9 @@ pub enum Purpose {
     Upstream(SocketAddrV4),
     /// The same, asked for the name of who comes by ssh, which the instance waits for.
     Reverse(SocketAddrV4),
+    /// The instance itself reaches the server that its network's dnsmasq asks: asked where that one answers the host,
+    /// so that it is known to be there.
+    UpstreamBy(Ipv4Addr, Service),
     /// The instance reaches its resolver over TCP.
     ResolverTcp(OverTcp),
     /// The host of that resolver asks it the same, itself.
@@ -106,6 +109,7 @@ impl Purpose {
             | Purpose::Resolver
             | Purpose::Inside(_)
             | Purpose::Offered(_)
+            | Purpose::UpstreamBy(..)
             | Purpose::ResolverTcp(_)
             | Purpose::Metadata => Part::Asks,
             Purpose::Upstream(_)
@@ -122,6 +126,7 @@ impl Purpose {
         let own = match self {
             Purpose::OutsideBy(Service::Tcp(port))
             | Purpose::InboundBy(_, Service::Tcp(port))
+            | Purpose::UpstreamBy(_, Service::Tcp(port))
             | Purpose::StepBy(Service::Tcp(port)) => port,
             Purpose::Ssh(_) | Purpose::ServedSsh => SSH_PORT,
             Purpose::ResolverTcp(_) => dns::PORT,
@@ -144,6 +149,7 @@ impl Purpose {
             | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
+            | Purpose::UpstreamBy(_, Service::Udp(_))
             | Purpose::ResolverAtHome
             | Purpose::Metadata
             | Purpose::Step
@@ -181,6 +187,7 @@ impl Purpose {
             | Purpose::Offered(_)
             | Purpose::Upstream(_)
             | Purpose::Reverse(_)
+            | Purpose::UpstreamBy(..)
             | Purpose::ResolverTcp(_)
             | Purpose::ResolverAtHome
             | Purpose::Metadata

@@ -14,7 +14,11 @@ use crate::{evidence, said, unheld, watched};
 /// refusal is an answer, too.
 pub(crate) fn finding(asking: &Asking) -> Option<Finding> {
     let Asking { case, rung, instance, probe, .. } = *asking;
-    if matches!(rung.purpose, Purpose::OutsideBy(_) | Purpose::InboundBy(..) | Purpose::StepBy(_)) {
+    let tries_the_way = matches!(
+        rung.purpose,
+        Purpose::OutsideBy(_) | Purpose::UpstreamBy(..) | Purpose::InboundBy(..) | Purpose::StepBy(_)
+    );
+    if tries_the_way {
         return None;
     }
     let is_for_sshd = matches!(rung.purpose, Purpose::Ssh(_) | Purpose::ServedSsh);

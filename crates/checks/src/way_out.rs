@@ -123,6 +123,9 @@ pub(crate) enum Telling {
 /// instance is answered.
 pub(crate) fn tells(asking: &Asking) -> Telling {
     let Asking { case, rung, probe, answered, .. } = *asking;
+    if let Purpose::UpstreamBy(_, service) | Purpose::OutsideBy(service @ Service::Udp(_)) = rung.purpose {
+        return tells_of_server(asking, service);
+    }
     let is_tcp = matches!(rung.purpose, Purpose::OutsideBy(Service::Tcp(_)));
     if !is_tcp && !matches!(rung.purpose, Purpose::Router(_)) {
         // Whom the others ask is meant to answer.
@@ -151,15 +154,8 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
         };
         is_same_kind && other.to == rung.to && other.from != rung.from
     };
-    let is_beyond = match watched::parted(case, rung) {
-        None => true,
-        Some(Parted { direction: Direction::Reply, before: Some(before), .. }) => {
-            ends(Direction::Request).flat_map(|path| &path.hops).any(|hop| std::ptr::eq(hop, before))
-        }
-        Some(_) => false,
-    };
     let is_dropped = dropped::telling(case, rung, probe).is_some_and(|told| told.is_on_way);
-    if !is_left || !is_beyond || is_dropped || answered.iter().any(|other| same(&other)) {
+    if !is_left || !is_lost_at_end(case, rung) || is_dropped || answered.iter().any(|other| same(&other)) {
         return Telling::Is;
     }
     // Who is further out has answered past it.
@@ -193,6 +189,49 @@ pub(crate) fn tells(asking: &Asking) -> Telling {
             would_need: "--to ADDRESS of somebody outside who answers pings".to_owned(),
         }
     })
+}
+
+/// Of a server for names that the instance asks itself. That it answers the host says that it is there, and not that it
+/// answers instances, or by connections: only what is lost within the site tells.
+fn tells_of_server(asking: &Asking, service: Service) -> Telling {
+    let Asking { case, rung, probe, .. } = *asking;
+    if !rung.answer.answered || probe.send_error.is_some() || (probe.received > 0 && !probe.is_refused()) {
+        return Telling::Is;
+    }
+    let carries = |ip: IpAddr| {
+        let mut all = case.snapshot.netns.iter().flat_map(|ns| &ns.addresses);
+        ip != rung.to && all.any(|carried| carried.net.addr() == ip)
+    };
+    if probe.is_refused() || !probe.errors.is_empty() {
+        let is_by_site = probe.errors.iter().any(|(from, _)| carries(*from));
+        return if is_by_site { Telling::Is } else { Telling::Nothing };
+    }
+    let is_dropped = dropped::telling(case, rung, probe).is_some_and(|told| told.is_on_way);
+    if is_dropped || !is_lost_at_end(case, rung) {
+        return Telling::Is;
+    }
+    let over = match service {
+        Service::Tcp(_) => "TCP",
+        Service::Udp(_) => "UDP",
+    };
+    Telling::Unknown(Gap {
+        what: format!("whether {} reaches {} over {over} for real", rung.from, rung.to),
+        why: "nothing of it is seen to be lost within the site; who is asked may answer others alone"
+            .to_owned(),
+        would_need: format!("whoever runs {} knows whom it answers", rung.to),
+    })
+}
+
+/// As far as anybody saw, the question went all of its known way, and no answer came.
+fn is_lost_at_end(case: &Case, rung: &Rung) -> bool {
+    let mut asked = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
+    match watched::parted(case, rung) {
+        None => true,
+        Some(Parted { direction: Direction::Reply, before: Some(before), .. }) => {
+            asked.any(|path| path.hops.iter().any(|hop| std::ptr::eq(hop, before)))
+        }
+        Some(_) => false,
+    }
 }
 
 /// What nobody can be asked where the site names nobody outside.

@@ -9,13 +9,14 @@ mod more;
 mod patience;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddrV4;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use checks::next::{self, Candidate, Choice, Stand};
-use checks::{Purpose, Rung};
+use checks::{Purpose, Rung, Service};
 use collect::MachinePlan;
 use model::path::Exchange;
 use model::probe::{Holders, ProbeResult, SizesTried, Traced};
@@ -385,13 +386,25 @@ impl<'q, 'a> Talk<'q, 'a> {
         self.go_on(&of_it);
     }
 
-    /// Questions of the same instance, not asked so far, which this result is reason to ask.
+    /// Questions, not asked so far, which this result is reason to ask: of the same instance, or of all whose packets
+    /// pass the host that asked for all of them.
     fn following(&self, job: &Job<'_, '_>, came: &ProbeResult) -> Vec<(usize, &'static str)> {
-        let questions = || self.of_job(job).into_iter().filter_map(|at| self.questions.get(at));
-        let groups = questions().filter_map(|question| self.groups.get(&question.rung.instance));
+        let rung = |at: usize| self.questions.get(at).map(|question| &question.rung);
+        let own: BTreeSet<usize> =
+            self.of_job(job).into_iter().filter_map(|at| Some(rung(at)?.instance)).collect();
         let is_open = |at: &usize| self.stands.get(*at) == Some(&Stand::NotAsked);
-        let why = |at: usize| Some((at, next::follows(came, &self.questions.get(at)?.rung)?));
-        groups.flatten().copied().filter(is_open).filter_map(why).collect()
+        let why = |at: usize| {
+            let other = rung(at)?;
+            let why = next::follows(came, other)?;
+            let mut group = self.groups.get(&other.instance)?.iter().filter(|at| !is_open(at));
+            let is_meant = if let Purpose::UpstreamBy(..) = other.purpose {
+                !group.any(|at| rung(*at).is_some_and(|known| next::is_same_by_another(known, other)))
+            } else {
+                own.contains(&other.instance)
+            };
+            is_meant.then_some((at, why))
+        };
+        self.groups.values().flatten().copied().filter(is_open).filter_map(why).collect()
     }
 
     /// The question is asked now.
@@ -409,6 +422,9 @@ impl<'q, 'a> Talk<'q, 'a> {
         for (at, why) in chosen {
             let before = match purpose(&at) {
                 Some(Purpose::MetadataAtHome(_)) => Purpose::Metadata,
+                Some(Purpose::UpstreamBy(server, Service::Udp(port) | Service::Tcp(port))) => {
+                    Purpose::Upstream(SocketAddrV4::new(server, port))
+                }
                 Some(_) | None => Purpose::Resolver,
             };
             let is_too_brief = |at: &&usize| purpose(at) == Some(before);

@@ -150,3 +150,14 @@ fn a_guest_that_refuses_pings_alone_is_no_fault_of_others_nor_of_its_ssh() {
     printed_in(&closed.lab.netns("web1"), &drops);
     closed.report(&["diagnose", "web1", "--symptom", "ssh"]).assert_healthy("its ssh server answers");
 }
+
+#[test]
+fn what_drops_its_udp_alone_is_named_though_nobody_can_ask_inside() {
+    let closed = Closed::up("uh");
+    closed.report(&["diagnose", "web1", "--symptom", "dns"]).assert_healthy("UDP lives");
+    closed.on_host("ip xfrm policy add dir fwd src 10.0.2.24/32 dst 0.0.0.0/0 proto udp action block");
+    for symptom in ["auto", "dns"] {
+        let report = closed.report(&["diagnose", "web1", "--symptom", symptom]);
+        report.assert_finds(&["dropped-by-unmodelled compute1//br100"], symptom);
+    }
+}

@@ -7,8 +7,8 @@ mod cli_support;
 mod support;
 
 use support::closed::Closed;
-use support::report::list;
-use support::typed;
+use support::report::{list, text};
+use support::{printed_in, typed};
 
 /// What is typed on compute1, and what is found then.
 const CHANGES: [(&str, &str); 6] = [
@@ -35,5 +35,38 @@ fn what_somebody_changed_is_named_and_its_fix_mends_it() {
         // Connections keep the translation that they began with.
         closed.on_host("conntrack -F");
         closed.report(&["diagnose", "web1"]).assert_healthy(change);
+    }
+}
+
+/// Of UDP and TCP tells whom the hosts' dnsmasq asks, for that one answers the hosts: that it answers nobody else is its
+/// own will.
+#[test]
+fn what_drops_one_protocol_is_named_and_what_a_server_means_is_not() {
+    let closed = Closed::without_outside("cp");
+    for (protocol, exchange, symptoms) in [("udp", "dns", &["auto", "dns"][..]), ("tcp", "tcp", &["auto"])] {
+        let policy = "dir fwd src 10.0.2.24/32 dst 0.0.0.0/0 proto";
+        closed.on_host(&format!("ip xfrm policy add {policy} {protocol} action block"));
+        for symptom in symptoms {
+            let report = closed.report(&["diagnose", "web1", "--symptom", symptom]);
+            report.assert_finds(&["dropped-by-unmodelled compute1//br100"], protocol);
+            assert_eq!(text(&report.json["findings"][0]["exchange"]), exchange);
+        }
+        closed.on_host("ip xfrm policy flush");
+    }
+    let outside = closed.lab.netns("ext");
+    for (rule, untold) in [
+        ("-p udp --dport 53 -s 203.0.113.30 -j DROP", Some("whether web1 reaches 1.2.3.4 over UDP for real")),
+        ("-p tcp --dport 53 -j DROP", Some("whether web1 reaches 1.2.3.4 over TCP for real")),
+        ("-p udp --dport 53 -s 203.0.113.30 -j REJECT", None),
+        ("-p tcp --dport 53 -j REJECT --reject-with tcp-reset", None),
+    ] {
+        let words = format!("iptables -I INPUT {rule}");
+        printed_in(&outside, &words.split(' ').collect::<Vec<_>>());
+        let report = closed.report(&["diagnose", "web1"]);
+        report.assert_healthy(rule);
+        let gaps = list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["what"]));
+        let of_it: Vec<&str> = gaps.filter(|what| what.contains("reaches 1.2.3.4 over")).collect();
+        assert_eq!(of_it, untold.into_iter().collect::<Vec<_>>(), "{rule}");
+        printed_in(&outside, &["iptables", "-F", "INPUT"]);
     }
 }

@@ -119,6 +119,38 @@ fn tcp_that_dies_where_no_walk_goes_is_told_while_ping_lives() {
     diagnosed().assert_finds(&["dropped-by-unmodelled compute1//br100"], "before it leaves the site");
 }
 
+/// Whom the network's dnsmasq asks is known to answer, and so tells of UDP; where nobody outside is known, of TCP too.
+#[test]
+fn udp_that_dies_where_no_walk_goes_is_told_while_ping_lives() {
+    let lab = TestLab::up("d");
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, own) = (lab.site().display().to_string(), of_its_own(&lab, &folder));
+    let diagnosed = |site: &str, symptom: &str| {
+        let arguments = ["diagnose", "web1", "--symptom", symptom, "--json", "--site", site];
+        Report::of(&lab.hopline(&arguments), &arguments)
+    };
+    for (site, symptom) in [(&whole, "auto"), (&whole, "dns"), (&own, "auto"), (&own, "dns")] {
+        let report = diagnosed(site, symptom);
+        report.assert_healthy("UDP lives");
+        let lines = asked(&report.json);
+        assert!(
+            lines.iter().any(|line| line.contains("dig @1.2.3.4 . AAAA from web1: REFUSED")),
+            "{lines:?}"
+        );
+    }
+    in_compute1(&lab, "ip xfrm policy add dir fwd src 10.0.2.24/32 dst 0.0.0.0/0 proto udp action block");
+    for (site, symptom) in [(&whole, "auto"), (&whole, "dns"), (&own, "auto"), (&own, "dns")] {
+        let report = diagnosed(site, symptom);
+        report.assert_finds(&["dropped-by-unmodelled compute1//br100"], "an IPsec policy for UDP");
+        assert_eq!(text(&list(&report.json["findings"])[0]["exchange"]), "dns");
+    }
+    in_compute1(&lab, "ip xfrm policy flush");
+    in_compute1(&lab, "ip xfrm policy add dir fwd src 10.0.2.24/32 dst 0.0.0.0/0 proto tcp action block");
+    let report = diagnosed(&own, "auto");
+    report.assert_finds(&["dropped-by-unmodelled compute1//br100"], "an IPsec policy for TCP");
+    assert_eq!(text(&list(&report.json["findings"])[0]["exchange"]), "tcp");
+}
+
 /// A site file that names nobody beyond the cloud's own hosts.
 fn of_its_own(lab: &TestLab, folder: &tempfile::TempDir) -> String {
     let site = folder.path().join("site.toml").display().to_string();

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use checks::Purpose;
 use checks::next::Stand;
 use model::http::HttpAnswer;
 use model::probe::{Asked, ProbeResult};
@@ -20,6 +21,8 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(3300);
 const ANSWER_TIMES: u32 = 10;
 /// How long large packets are waited for, at least.
 const SIZED_MIN: Duration = Duration::from_millis(1500);
+/// How long one is waited for who has answered the host, at least: so that UDP is asked twice, and that much longer.
+const KNOWN_MIN: Duration = Duration::from_millis(2000);
 /// How long an answer is waited for that the walk foresees to be lost, at least: one that comes all the same would
 /// contradict it, and comes as soon as any other.
 const FORESEEN_MIN: Duration = Duration::from_millis(1200);
@@ -58,10 +61,19 @@ impl<'q, 'a> Talk<'q, 'a> {
             least(SIZED_MIN)
         } else if job.probes().iter().all(|probe| probe.is_more()) {
             least(MORE_MIN)
+        } else if self.is_known_to_answer(job) {
+            least(KNOWN_MIN)
         } else {
             PATIENCE
         };
         Patience { usual, foreseen: least(FORESEEN_MIN).min(usual), most: Duration::MAX }
+    }
+
+    /// All that it asks follows an answer to the host, so that an answer to the instance takes no longer.
+    fn is_known_to_answer(&self, job: &Job<'_, '_>) -> bool {
+        let asked = self.of_job(job).into_iter().filter_map(|at| self.questions.get(at));
+        let mut asked = asked.map(|question| question.rung.purpose).peekable();
+        asked.peek().is_some() && asked.all(|purpose| matches!(purpose, Purpose::UpstreamBy(..)))
     }
 
     /// What came of a job, without the silence of what was not waited for long enough, which is a gap; and what the

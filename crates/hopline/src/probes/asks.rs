@@ -52,10 +52,20 @@ pub(super) fn asks(facts: &Facts, rung: &Rung, client: Option<Ipv4Addr>) -> Vec<
             vec![Asks::Connection { port: SSH_PORT, then: Then::Greeting }]
         }
         Purpose::OutsideBy(Service::Tcp(port))
+        | Purpose::UpstreamBy(_, Service::Tcp(port))
         | Purpose::InboundBy(_, Service::Tcp(port))
         | Purpose::StepBy(Service::Tcp(port)) => vec![Asks::Connection { port, then: Then::Nothing }],
+        // The very question that its host was answered.
+        Purpose::UpstreamBy(_, Service::Udp(DNS_PORT)) => {
+            vec![Asks::Name(dns::Question::Ipv6Of(ROOT.to_owned()))]
+        }
+        // Somebody of the site listens there, or whether anybody does is not known.
+        Purpose::OutsideBy(Service::Udp(DNS_PORT)) if is_open(rung) => {
+            vec![Asks::Name(dns::Question::Ipv6Of(ROOT.to_owned()))]
+        }
         // Whether a datagram came is told by its receiver alone.
         Purpose::OutsideBy(Service::Udp(_))
+        | Purpose::UpstreamBy(_, Service::Udp(_))
         | Purpose::InboundBy(_, Service::Udp(_))
         | Purpose::StepBy(Service::Udp(_)) => Vec::new(),
         Purpose::ResolverTcp(_) => vec![Asks::Connection { port: DNS_PORT, then: Then::Nothing }],
@@ -65,6 +75,11 @@ pub(super) fn asks(facts: &Facts, rung: &Rung, client: Option<Ipv4Addr>) -> Vec<
             vec![Asks::Connection { port: service.port(), then: Then::Page(METADATA_PAGE) }]
         }
     }
+}
+
+/// The walk lets it be answered, or cannot tell.
+fn is_open(rung: &Rung) -> bool {
+    rung.answer.answered || rung.undecided().is_some()
 }
 
 /// The port of the metadata service as instances see it (EC2's).

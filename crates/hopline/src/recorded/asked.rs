@@ -170,12 +170,13 @@ pub(crate) fn conversation(rung: &Rung) -> Option<(Exchange, u16)> {
         Purpose::OutsideBy(Service::Tcp(port)) | Purpose::InboundBy(_, Service::Tcp(port)) => {
             (Exchange::Tcp, port)
         }
-        // Which lengths are whole packets, and which questions follow an answer that was cut short, no capture tells.
+        // Which lengths are whole packets, and which questions follow another's answer, no capture tells.
         Purpose::Large(_)
         | Purpose::ResolverTcp(_)
         | Purpose::ResolverAtHome
         | Purpose::MetadataAtHome(_)
-        | Purpose::Reverse(_) => return None,
+        | Purpose::Reverse(_)
+        | Purpose::UpstreamBy(..) => return None,
         Purpose::OutsideBy(Service::Udp(_)) | Purpose::InboundBy(_, Service::Udp(_)) => return None,
         Purpose::Step | Purpose::StepBy(_) => return None,
     })
