@@ -364,6 +364,10 @@ fn conclude(
     gaps.extend(dns::doubts(case, &rungs));
     let are_names_untold = dns::is_untold(case, &rungs);
     gaps.extend(metadata::doubts(case, &rungs, request.symptom));
+    match request.symptom {
+        Symptom::Auto | Symptom::Dns => gaps.extend(protocols::untried(case, &rungs)),
+        Symptom::Ping | Symptom::Dhcp | Symptom::Ssh | Symptom::Metadata => {}
+    }
     open.extend(led_out::doubts(case, &rungs));
     dropped::attach(case, &rungs, &mut findings);
     traced::attach(case, &rungs, &mut findings);

@@ -37,7 +37,10 @@ fn explains(ranked: &Ranked, asking: &Asking, Lost { parted, dropped }: Lost<'_>
     let is_hit = || finding.instances.iter().any(|name| name == instance);
     // A dnsmasq is one for addresses and names, and why it is silent is told once.
     let is_of_server = |exchange| matches!(exchange, Exchange::Dhcp | Exchange::Dns);
-    if is_of_server(finding.exchange) && is_of_server(exchange) && is_hit() {
+    // What is its own trouble is none of what is asked past it.
+    let goes_past_it = matches!(rung.purpose, Purpose::OutsideBy(_) | Purpose::UpstreamBy(..));
+    let is_past_it = goes_past_it && finding.hop.stage == Stage::Service && is_of_server(finding.exchange);
+    if !is_past_it && is_of_server(finding.exchange) && is_of_server(exchange) && is_hit() {
         return true;
     }
     // What kept it from getting its address is why nobody has it.
@@ -58,6 +61,9 @@ fn explains(ranked: &Ranked, asking: &Asking, Lost { parted, dropped }: Lost<'_>
         Reach::Instances6 => return is_borne(true),
         Reach::Nothing => return false,
         Reach::Device | Reach::Host => {}
+    }
+    if is_past_it {
+        return false;
     }
     // It crosses the same devices there and back, and which of the two was seen nobody can tell.
     if matches!(rung.purpose, Purpose::Itself(_)) && is_hit() {

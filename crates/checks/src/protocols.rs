@@ -9,10 +9,14 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
+use model::few;
 use model::intent::{Instance, SecurityGroupRule};
-use model::path::{Disposition, Path, Stop};
+use model::path::{Disposition, Exchange, Path, Stop};
+use model::probe::ProbeResult;
+use model::snapshot::Gap;
 use sim::{Protocol, World};
 
+use crate::diagnose::{Case, probe_of};
 use crate::dns;
 use crate::ladder::{self, Purpose, Rung};
 use crate::way_out::ANYWHERE;
@@ -172,6 +176,31 @@ pub(crate) fn is_shown(rung: &Rung, answered: &[Rung]) -> bool {
     is_udp_out(rung) && answered.iter().any(|other| other.instance == rung.instance && is_udp_out(other))
 }
 
+/// Those of whose UDP to the outside nobody can tell whether it lives: nobody is known out there who would answer.
+pub(crate) fn untried(case: &Case, rungs: &[Rung]) -> Option<Gap> {
+    let name = |rung: &Rung| case.intent.instances.get(rung.instance).map(|instance| instance.name.clone());
+    let gets_out = |rung: &Rung| {
+        let own = || rungs.iter().filter(|other| other.instance == rung.instance);
+        let is_told = |other: &Rung| matches!(other.purpose, Purpose::OutsideBy(Service::Udp(_)));
+        own().any(|other| other.purpose == Purpose::Outside && other.answer.answered) && !own().any(is_told)
+    };
+    let is_tried = |rung: &Rung| {
+        let of_it = |probe: &&ProbeResult| probe.from == rung.from && probe.asked.exchange() == Exchange::Dns;
+        case.probes.iter().filter(of_it).any(|probe| probe.to != rung.to)
+    };
+    let asked = rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver);
+    let asked = asked.filter(|rung| probe_of(case, rung).is_some_and(|probe| probe.recorded.is_none()));
+    let untried = asked.filter(|rung| gets_out(rung) && !is_tried(rung));
+    let names: Vec<String> = untried.filter_map(name).collect();
+    (!names.is_empty()).then(|| Gap {
+        what: format!("whether UDP of {} reaches the outside for real", few::named(&names)),
+        why: "no server that its network's dnsmasq asks for names has answered the host for the root, and nobody else \
+              is known who would answer"
+            .to_owned(),
+        would_need: "a server for names that answers, at port 53".to_owned(),
+    })
+}
+
 fn is_stopped_by_its_hosts(world: &World, instance: &Instance, rung: &Rung) -> bool {
     let servers = world.intent.servers_of(instance);
     let is_own = |host: &str| host == instance.host || servers.contains(&host);
@@ -189,10 +218,14 @@ fn is_stopped_by_its_hosts(world: &World, instance: &Instance, rung: &Rung) -> b
 mod tests {
     use model::dns::Rcode;
     use model::finding::Outcome;
+    use model::kernel_drop::KernelDrop;
     use model::netfilter::{Match, Test};
     use model::path::{Direction, Exchange};
 
-    use crate::fixture::{Cloud, codes, dropped_at, drops, forwards_by, healthy, lacks, of_root, udp_by};
+    use crate::fixture::{
+        Cloud, codes, dropped_at, drops, forwards_by, healthy, lacks, looked_up, of_root, told_its_version,
+        udp_by,
+    };
     use crate::ladder::Symptom;
 
     fn of_tcp() -> Vec<Match> {
@@ -273,18 +306,52 @@ mod tests {
                 let is_told = |gap: &model::snapshot::Gap| gap.what.ends_with("1.2.3.4 over UDP for real");
                 assert!(found.coverage.gaps.iter().any(is_told), "{:#?}", found.coverage.gaps);
             }
-            let drop = dropped_at("compute1", "br100", ("XFRM_POLICY", "ip_forward"));
-            cloud.drops = vec![model::kernel_drop::KernelDrop {
-                exchange: Exchange::Dns,
-                direction: Direction::Request,
-                octets: None,
-                ..drop
-            }];
+            cloud.drops = vec![dropped_of_names()];
             for symptom in [Symptom::Auto, Symptom::Dns] {
                 let found = cloud.diagnose_for("web1", symptom);
                 assert_eq!(codes(&found), ["dropped-by-unmodelled compute1//br100"]);
             }
         }
+    }
+
+    /// What is asked past dnsmasq tells of its way, whatever else dnsmasq suffers from.
+    #[test]
+    fn a_dead_server_of_dnsmasqs_explains_nothing_of_what_is_sent_past_it() {
+        let (dead, server) = ([198, 51, 100, 7].into(), [1, 2, 3, 4].into());
+        let mut cloud = healthy();
+        cloud.dnsmasq("compute1").servers = vec!["198.51.100.7".to_owned(), "1.2.3.4".to_owned()];
+        let told = Some(Rcode::NxDomain);
+        cloud.probes = vec![
+            looked_up("compute1", dead, None),
+            looked_up("compute1", server, told),
+            of_root("compute1", server, told),
+            of_root("web1", server, None),
+        ];
+        let before = codes(&cloud.diagnose("web1"));
+        assert!(before.iter().any(|code| code.starts_with("dns-upstream-wrong")), "{before:?}");
+        cloud.drops = vec![dropped_of_names()];
+        let found = codes(&cloud.diagnose("web1"));
+        assert!(found.contains(&"dropped-by-unmodelled compute1//br100".to_owned()), "{found:?}");
+        assert_eq!(found.len(), before.len() + 1, "{found:?}");
+    }
+
+    #[test]
+    fn where_nobody_is_known_who_would_answer_over_udp_that_is_a_gap() {
+        let untried = |cloud: &Cloud| {
+            let gaps = cloud.diagnose("web1").coverage.gaps;
+            gaps.iter().any(|gap| gap.what == "whether UDP of web1 reaches the outside for real")
+        };
+        let mut cloud = alone();
+        assert!(!untried(&cloud), "nothing was asked at all");
+        cloud.probes = vec![told_its_version("web1", [10, 0, 0, 42].into())];
+        assert!(untried(&cloud));
+        cloud.probes.push(of_root("web1", [1, 2, 3, 4].into(), Some(Rcode::NoError)));
+        assert!(!untried(&cloud));
+    }
+
+    fn dropped_of_names() -> KernelDrop {
+        let drop = dropped_at("compute1", "br100", ("XFRM_POLICY", "ip_forward"));
+        KernelDrop { exchange: Exchange::Dns, direction: Direction::Request, octets: None, ..drop }
     }
 
     /// What others let through is theirs to say.

@@ -7,6 +7,7 @@ mod cli_support;
 mod support;
 
 use support::closed::Closed;
+use support::dnsmasq;
 use support::report::{list, text};
 use support::{printed_in, typed};
 
@@ -38,8 +39,8 @@ fn what_somebody_changed_is_named_and_its_fix_mends_it() {
     }
 }
 
-/// Of UDP and TCP tells whom the hosts' dnsmasq asks, for that one answers the hosts: that it answers nobody else is its
-/// own will.
+/// Of UDP and TCP tells whom the hosts' dnsmasq asks, for that one answers the hosts: that it answers nobody else may
+/// be meant.
 #[test]
 fn what_drops_one_protocol_is_named_and_what_a_server_means_is_not() {
     let closed = Closed::without_outside("cp");
@@ -69,4 +70,9 @@ fn what_drops_one_protocol_is_named_and_what_a_server_means_is_not() {
         assert_eq!(of_it, untold.into_iter().collect::<Vec<_>>(), "{rule}");
         printed_in(&outside, &["iptables", "-F", "INPUT"]);
     }
+    dnsmasq::restart(&closed.lab, |words| words.retain(|word| !word.starts_with("--server=")));
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_healthy("nobody needs names of the outside");
+    let mut gaps = list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["what"]));
+    assert!(gaps.any(|what| what == "whether UDP of web1 reaches the outside for real"));
 }
