@@ -103,7 +103,12 @@ fn facts(instances: u32, save: &str, tracked: &str) -> Facts {
             state,
             proxy: false,
         });
-        let hung = Floating { address: floating(n), fixed: fixed(n), host: Some("compute1".to_owned()) };
+        let hung = Floating {
+            id: Some(n.into()),
+            address: floating(n),
+            fixed: fixed(n),
+            host: Some("compute1".to_owned()),
+        };
         let vif = Vif {
             mac: Some(mac(n)),
             device: Some(name),

@@ -168,6 +168,7 @@ pub mod database {
     pub mod db_host_mismatch;
     pub mod fixed_ip_leaked;
     pub mod fixed_ip_none_left;
+    pub mod float_host_mismatch;
     pub mod float_tied_to_deleted_instance;
 }
 
@@ -329,6 +330,7 @@ catalogue! {
     }
     database {
         float_tied_to_deleted_instance => "float-tied-to-deleted-instance",
+        float_host_mismatch => "float-host-mismatch",
         fixed_ip_leaked => "fixed-ip-leaked",
         fixed_ip_none_left => "fixed-ip-none-left",
         db_host_mismatch => "db-host-mismatch",

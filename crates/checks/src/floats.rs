@@ -10,17 +10,30 @@ use model::netfilter::{Action, Chain, Match, NfRule, Table, Test};
 use crate::nova;
 use crate::view::{Seat, View};
 
-/// Every floating address whose host was read: the NIC it belongs to, itself, and the namespace that
-/// is to carry it.
-pub(crate) fn all<'v>(view: &View<'v>) -> Vec<(Seat<'v>, &'v Floating, &'v Netns)> {
+/// A floating address: the NIC it belongs to, itself, and the namespace that is to carry it.
+type Carried<'v> = (Seat<'v>, &'v Floating, &'v Netns);
+
+/// Every floating address whose host was read.
+pub(crate) fn all<'v>(view: &View<'v>) -> Vec<Carried<'v>> {
     let snapshot = view.snapshot();
     let of_seat = |seat: Seat<'v>| {
         seat.vif.floating.iter().filter_map(move |floating| {
-            let host = floating.host.as_deref().unwrap_or(&seat.instance.host);
+            let recorded = floating.host.as_deref().unwrap_or(&seat.instance.host);
+            let host = misrecorded(view, &seat, floating).unwrap_or(recorded);
             Some((seat, floating, snapshot.main_netns(host)?))
         })
     };
     view.vifs().flat_map(of_seat).collect()
+}
+
+/// Those whose record is where nova would have them. Of others nothing follows from what a host has or lacks, before
+/// the record is put right: `float-host-mismatch` tells of them.
+pub(crate) fn settled<'v>(view: &View<'v>) -> impl Iterator<Item = Carried<'v>> {
+    all(view).into_iter().filter(|(seat, floating, _)| misrecorded(view, seat, floating).is_none())
+}
+
+fn misrecorded<'v>(view: &View<'v>, seat: &Seat<'v>, floating: &Floating) -> Option<&'v str> {
+    view.intent().misrecorded(seat.instance, seat.vif, floating)
 }
 
 /// Whether some DNAT rule is for all that this floating address receives, or leads something to its fixed one.

@@ -85,7 +85,7 @@ fn fill(instance: &mut Instance, entry: &InstanceEntry) -> usize {
         vif.fixed.clone_from(&entry.addresses);
     }
     if let (false, Some(&fixed)) = (has_floating, vif.fixed.first()) {
-        let hang = |&address: &Ipv4Addr| Floating { address, fixed, host: None };
+        let hang = |&address: &Ipv4Addr| Floating { id: None, address, fixed, host: None };
         vif.floating = entry.floating.iter().map(hang).collect();
     }
     if vif.source.is_empty() {

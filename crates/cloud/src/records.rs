@@ -248,18 +248,19 @@ async fn floating_addresses(
     fixed: &FixedIndex,
     whose: Whose<'_>,
 ) -> Result<(), sqlx::Error> {
-    let columns = schema.texts("floating_ips", &["address", "fixed_ip_id", "host"]);
+    let columns = schema.texts("floating_ips", &["id", "address", "fixed_ip_id", "host"]);
     let live = whose.live(schema, "floating_ips");
     let of = whose.among("fixed_ip_id", fixed.keys().copied());
     let sql = format!(
         "SELECT {columns} FROM floating_ips WHERE {live} AND fixed_ip_id IS NOT NULL{of} \
          ORDER BY floating_ips.id"
     );
-    for [ip, fixed_id, host] in session.rows(sql).await? {
+    for [id, ip, fixed_id, host] in session.rows(sql).await? {
         let hangs_on = number(fixed_id.as_ref()).and_then(|id| fixed.get(&id));
         let (Some(&(at, vif_at, fixed)), Some(ip)) = (hangs_on, address(ip.as_ref())) else { continue };
         if let Some(vif) = records.instances.get_mut(at).and_then(|i| i.vifs.get_mut(vif_at)) {
-            vif.floating.push(Floating { address: ip, fixed, host: filled(host) });
+            let id = number(id.as_ref());
+            vif.floating.push(Floating { id, address: ip, fixed, host: filled(host) });
         }
     }
     Ok(())

@@ -110,9 +110,10 @@ fn floating_sql(schema: &Schema, letters: Letters, only: &str) -> String {
 fn tied(row: [Cell; 7]) -> Option<TiedFloating> {
     let [id, floating, host, fixed_id, fixed, instance, name] = row;
     let ip = |cell: Cell| -> Option<Ipv4Addr> { address(cell.as_ref()) };
+    let id = number(id.as_ref())?;
     Some(TiedFloating {
-        id: number(id.as_ref())?,
-        floating: Floating { address: ip(floating)?, fixed: ip(fixed)?, host: filled(host) },
+        id,
+        floating: Floating { id: Some(id), address: ip(floating)?, fixed: ip(fixed)?, host: filled(host) },
         fixed_id: number(fixed_id.as_ref())?,
         instance: filled(instance),
         name: filled(name),

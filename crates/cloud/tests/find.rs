@@ -16,7 +16,7 @@ fn instance(name: &str, number: u8) -> Instance {
         vifs: vec![Vif {
             mac: Some(format!("fa:16:3e:00:00:{number:02x}").parse().unwrap()),
             fixed: vec![fixed],
-            floating: vec![Floating { address: [203, 0, 113, number].into(), fixed, host: None }],
+            floating: vec![Floating { id: None, address: [203, 0, 113, number].into(), fixed, host: None }],
             ..Vif::default()
         }],
         ..Instance::default()

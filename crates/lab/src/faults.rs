@@ -60,6 +60,7 @@ mod flatif_mtu_small;
 mod flatif_not_enslaved;
 mod float_address_missing;
 mod float_dnat_missing;
+mod float_host_mismatch;
 mod float_on_two_hosts;
 mod float_snat_missing;
 mod float_tied_to_deleted_instance;
@@ -229,6 +230,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     guest_powered_off::FAULT,
     float_tied_to_deleted_instance::FAULT,
     fixed_ip_leaked::FAULT,
+    float_host_mismatch::FAULT,
     db_host_mismatch::FAULT,
     dropped_by_unmodelled::FAULT,
     tc_bpf_drop::FAULT,
@@ -263,7 +265,7 @@ const ALL: [Fault; OF_ALL + OF_VLANS + OF_MACHINES + OF_KERNELS + OF_PEERS] = [
     float_on_two_hosts::FAULT,
 ];
 
-const OF_ALL: usize = 106;
+const OF_ALL: usize = 107;
 const OF_VLANS: usize = 4;
 /// Those of instances that are virtual machines.
 const OF_MACHINES: usize = 2;

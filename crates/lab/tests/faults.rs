@@ -161,6 +161,7 @@ const SYMPTOMS: [(&str, Symptom); 106] = [
     ("guest-powered-off", Symptom::NotThere),
     ("float-tied-to-deleted-instance", Symptom::Recorded),
     ("fixed-ip-leaked", Symptom::Recorded),
+    ("float-host-mismatch", Symptom::Recorded),
     ("db-host-mismatch", Symptom::Recorded),
     ("dropped-by-unmodelled", Symptom::NoWayOut),
     ("tc-bpf-drop", Symptom::PingsDie),

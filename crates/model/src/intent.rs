@@ -171,6 +171,9 @@ pub struct Vif {
 /// A floating address and what it hangs on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floating {
+    /// `floating_ips.id`; `None` where no database tells it.
+    #[serde(default)]
+    pub id: Option<u64>,
     /// The outside address.
     pub address: Ipv4Addr,
     /// The fixed address.
@@ -221,6 +224,21 @@ impl Intent {
         let mut servers: Vec<&str> = networks.map(|network| network.server_for(&instance.host)).collect();
         servers.dedup();
         if servers.is_empty() { vec![&instance.host] } else { servers }
+    }
+
+    /// The host that is to carry a floating address, where the database records another one, or none: the instance's in
+    /// multi-host mode, else the network's. `None` where the record is right, and where nobody can say: while nova is
+    /// at work with the instance, or where that is itself recorded on a host that it does not run on.
+    pub fn misrecorded<'i>(&'i self, instance: &'i Instance, vif: &Vif, of: &Floating) -> Option<&'i str> {
+        let recorded = instance.recorded_host.as_deref()?;
+        let network = self.networks.get(vif.network?)?;
+        let right = if network.multi_host { recorded } else { network.host.as_deref()? };
+        let is_settled =
+            instance.task.is_none() && of.id.is_some() && (!network.multi_host || recorded == instance.host);
+        // As nova's database compares them.
+        let is_it =
+            of.host.as_deref().is_some_and(|host| host.trim_end().eq_ignore_ascii_case(right.trim_end()));
+        (is_settled && !right.trim_end().is_empty() && !is_it).then_some(right)
     }
 }
 
@@ -320,6 +338,34 @@ mod tests {
             .map(|(multi_host, share)| network(multi_host, share).gateway_on("compute1"));
         assert_eq!(gateways, [Some(OWN), Some(GATEWAY), Some(GATEWAY)]);
         assert_eq!(network(true, false).gateway_on("compute2"), Some(GATEWAY), "what the record says");
+    }
+
+    #[test]
+    fn a_floating_address_belongs_to_its_instances_host_or_to_the_networks() {
+        let told = |multi_host: bool, host: Option<&str>, change: fn(&mut Instance)| {
+            let floating =
+                Floating { id: Some(1), address: GATEWAY, fixed: OWN, host: host.map(str::to_owned) };
+            let vif = Vif { network: Some(0), floating: vec![floating.clone()], ..Vif::default() };
+            let on = "compute1".to_owned();
+            let mut web1 = Instance { host: on.clone(), recorded_host: Some(on), ..Instance::default() };
+            change(&mut web1);
+            let intent = Intent { networks: vec![network(multi_host, false)], ..Intent::default() };
+            intent.misrecorded(&web1, &vif, &floating).map(str::to_owned)
+        };
+        let as_it_is: fn(&mut Instance) = |_| {};
+        assert_eq!(told(true, Some("compute2"), as_it_is).as_deref(), Some("compute1"));
+        assert_eq!(
+            told(true, None, as_it_is).as_deref(),
+            Some("compute1"),
+            "nobody carries it after a restart"
+        );
+        assert_eq!(told(false, Some("compute1"), as_it_is).as_deref(), Some("network1"));
+        assert_eq!(told(true, Some("Compute1 "), as_it_is), None, "one host to nova's database");
+        assert_eq!(told(false, Some("network1"), as_it_is), None);
+        assert_eq!(told(true, Some("compute2"), |web1| web1.task = Some("migrating".to_owned())), None);
+        assert_eq!(told(true, Some("compute2"), |web1| web1.recorded_host = None), None, "shelved");
+        let moved: fn(&mut Instance) = |web1| web1.recorded_host = Some("compute2".to_owned());
+        assert_eq!(told(true, Some("compute1"), moved), None, "it runs there");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What instances that ended badly leave behind, and how it is given back; and an instance that is recorded where it
-//! does not run.
+//! What instances that ended badly leave behind, and how it is given back; and an instance, or a floating
+//! address, that is recorded where it is not.
 
 use std::net::Ipv4Addr;
 
@@ -48,6 +48,18 @@ impl Database {
             let sql = "UPDATE instances SET host = ?, updated_at = {now} WHERE hostname = ? AND deleted = 0";
             match work.execute(sql, values![host, name]).await? {
                 0 => Err(DbError::Unknown { what: "instance", name: name.to_owned() }),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Records a floating address on a host, wherever it leads.
+    pub fn record_floating_host(&self, floating: Ipv4Addr, host: &str) -> Result<(), DbError> {
+        self.work(async |work| {
+            let sql =
+                "UPDATE floating_ips SET host = ?, updated_at = {now} WHERE address = ? AND deleted = 0";
+            match work.execute(sql, values![host, floating.to_string()]).await? {
+                0 => Err(DbError::Unknown { what: "floating IP", name: floating.to_string() }),
                 _ => Ok(()),
             }
         })

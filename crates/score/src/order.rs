@@ -224,6 +224,7 @@ const ORDER: [(Met, &[&str]); 22] = [
             "nova-rules-drift",
             "float-tied-to-deleted-instance",
             "fixed-ip-leaked",
+            "float-host-mismatch",
             "db-host-mismatch",
             "duplicate-ip-foreign",
             "hairpin-ipv6-dad",

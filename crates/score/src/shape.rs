@@ -151,7 +151,8 @@ const OF_VLAN_CLOUDS: [&str; 19] = [
 ];
 
 /// Faults of what is the gateway's own part: made on the network host, where there is one.
-const OF_THE_GATEWAY: [&str; 56] = [
+const OF_THE_GATEWAY: [&str; 57] = [
+    "float-host-mismatch",
     "dns-answer-wrong",
     "dns-name-withheld",
     "metadata-service-fails",

@@ -149,9 +149,10 @@ pub const READ_TOO: [Row; 6] = [
 ];
 
 /// What the database records, and nobody has.
-pub const RECORDS: [Row; 3] = [
+pub const RECORDS: [Row; 4] = [
     ("float-tied-to-deleted-instance", "compute1//eth0"),
     ("fixed-ip-leaked", "compute1//br100"),
+    ("float-host-mismatch", "compute1//eth0"),
     ("db-host-mismatch", "compute1//vnet0"),
 ];
 

@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
-use model::intent::{Floating, Instance};
+use model::intent::Floating;
 
 use super::line::{Line, TCP, Then, UDP, always, calls};
 use super::options::{Forwarding, PublicLink, SourceAddress};
@@ -129,23 +129,26 @@ fn postrouting<'h>(here: &'h Here<'h>) -> Plan<'h> {
     }
     let some = here.is_modern() || here.lines("nat", &plan.chain).any(|line| shape::is_float_reply(&line));
     for Float { instance, floating, must } in floats(here) {
-        plan.wanted.push(wanted(Some(instance), 0, must && some, vec![reply(floating)]));
+        plan.wanted.push(wanted(
+            Some(instance),
+            0,
+            must && some,
+            vec![reply(floating.address, floating.fixed)],
+        ));
     }
     plan.allow(0, |line| {
         let floating = shape::snat_to(line).zip(line.source.and_then(shape::only));
-        floating.is_some_and(|(float, fixed)| {
-            *line == reply(&Floating { address: float, fixed, host: None }) && may_be(here, float, fixed)
-        })
+        floating.is_some_and(|(float, fixed)| *line == reply(float, fixed) && may_be(here, float, fixed))
     });
     plan
 }
 
 /// Up to Folsom there is no such rule.
-fn reply(floating: &Floating) -> Line {
+fn reply(floating: Ipv4Addr, fixed: Ipv4Addr) -> Line {
     Line {
-        source: Some(shape::host(floating.fixed)),
+        source: Some(shape::host(fixed)),
         state: Some((false, shape::DNAT)),
-        ..always(Then::Snat(floating.address))
+        ..always(Then::Snat(floating))
     }
 }
 
@@ -249,11 +252,16 @@ struct Float<'h> {
 fn floats<'h>(here: &Here<'h>) -> Vec<Float<'h>> {
     let mut all = Vec::new();
     for (instance, owner) in here.intent.instances.iter().enumerate() {
-        for floating in owner.floating() {
+        let all_of_it =
+            owner.vifs.iter().flat_map(|vif| vif.floating.iter().map(move |floating| (vif, floating)));
+        for (vif, floating) in all_of_it {
             let of_instance = if here.intent.from_database { None } else { Some(owner.host.as_str()) };
             let carrier = floating.host.as_deref().or(of_instance);
             let must = carrier == Some(here.host.name.as_str());
-            if must || carrier.is_none() {
+            // Its rules stand where it works, and after a restart where it is recorded: which is told as such.
+            let right = here.intent.misrecorded(owner, vif, floating);
+            let must = must && right.is_none();
+            if must || may_carry(here, carrier, right) {
                 all.push(Float { instance, floating, must });
             }
         }
@@ -261,15 +269,22 @@ fn floats<'h>(here: &Here<'h>) -> Vec<Float<'h>> {
     all
 }
 
+/// It is recorded here, or nowhere, or belongs here.
+fn may_carry(here: &Here, recorded: Option<&str>, right: Option<&str>) -> bool {
+    let is_here = |host: &str| host == here.host.name;
+    right.is_some_and(is_here) || recorded.is_none_or(is_here)
+}
+
 /// Nothing in the intent speaks against this pair. A floating address whose instance is gone is not in
 /// the intent, and nova-network writes its rules all the same.
 fn may_be(here: &Here, floating: Ipv4Addr, fixed: Ipv4Addr) -> bool {
     let instances = &here.intent.instances;
-    let known = instances.iter().flat_map(Instance::floating).find(|f| f.address == floating);
-    match known {
-        Some(known) => {
-            let carrier = known.host.as_deref();
-            known.fixed == fixed && carrier.is_none_or(|host| host == here.host.name)
+    let vifs = instances.iter().flat_map(|owner| owner.vifs.iter().map(move |vif| (owner, vif)));
+    let known = vifs.flat_map(|(owner, vif)| vif.floating.iter().map(move |of| (owner, vif, of)));
+    match known.into_iter().find(|(_, _, of)| of.address == floating) {
+        Some((owner, vif, known)) => {
+            let right = here.intent.misrecorded(owner, vif, known);
+            known.fixed == fixed && may_carry(here, known.host.as_deref(), right)
         }
         None => !here.intent.from_database || instances.iter().all(|i| i.fixed().all(|ip| ip != fixed)),
     }

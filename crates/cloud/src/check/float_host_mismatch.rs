@@ -1,30 +1,4 @@
-//! # float-host-mismatch
-//!
-//! A floating IP is recorded on a host that cannot carry it.
-//!
-//! ## What it means
-//! In multi-host mode the host of the instance carries a floating IP, else the network's one host. Another is
-//! recorded, or none: after its next restart nova-network writes the rules there, and the address leads nowhere.
-//!
-//! ## How hopline knows
-//! The host differs from `instances.host`, or from `networks.host` where the network is not multi-host. Not while
-//! nova is at work with the instance (`task_state`: a resize clears the host for a while), nor where it has no host
-//! (shelved). Names that differ in capitals alone, or in blanks behind them, are one host: nova asks its database for
-//! the floating IPs of a host, and MySQL's usual collation finds them by either.
-//!
-//! ## What it looks like
-//! The floating IP stopped after a migration, an evacuation or an UPDATE of `instances.host`.
-//!
-//! ## Nearest look-alikes
-//! * `db-host-mismatch`: it is the instance's host that is recorded wrongly. Where a host in reach runs the instance,
-//!   this one is not told, nor its repair made, before that is put right.
-//!
-//! ## Fix
-//! Record the host that has the instance, then restart nova-network on both: the old one drops its rules, the new one
-//! writes them. The address on the old host's public link must be taken off by hand. Undo: the old host.
-//!
-//! ## References
-//! nova `network/manager.py` `migrate_instance_finish`.
+//! `float-host-mismatch` in all of the database; its page is the diagnosis's.
 
 use model::finding::Confidence;
 

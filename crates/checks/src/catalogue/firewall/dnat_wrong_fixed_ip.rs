@@ -51,7 +51,7 @@ struct Astray<'v> {
 
 /// Looks for floating addresses that lead elsewhere: one finding an address.
 pub fn check(view: &View) -> Vec<Found> {
-    let all = floats::all(view).into_iter();
+    let all = floats::settled(view);
     all.filter_map(|(seat, floating, ns)| finding(view, seat, floating, ns, &astray(ns, floating)?)).collect()
 }
 

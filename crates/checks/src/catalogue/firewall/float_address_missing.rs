@@ -27,6 +27,7 @@ use std::net::IpAddr;
 use model::finding::{Confidence, EvidenceKind};
 use model::path::Stage;
 
+use crate::catalogue::firewall::float_on_two_hosts;
 use crate::evidence;
 use crate::floats;
 use crate::found::{Fault, Found, at};
@@ -37,7 +38,7 @@ use crate::view::View;
 
 /// Looks for floating addresses that their host does not carry.
 pub fn check(view: &View) -> Vec<Found> {
-    let missing = floats::all(view).into_iter().filter(|(_, floating, ns)| {
+    let missing = floats::settled(view).filter(|(_, floating, ns)| {
         !ns.addresses.is_empty() && !ns.has_address(IpAddr::V4(floating.address))
     });
     missing
@@ -45,15 +46,24 @@ pub fn check(view: &View) -> Vec<Found> {
             let address = floating.address;
             let (_, uplink) = uplinks::all(view).into_iter().find(|(n, _)| std::ptr::eq(*n, ns))?;
             let name = &seat.instance.name;
+            let mut others = float_on_two_hosts::others(view, &ns.machine);
+            let other = others.find(|other| other.has_address(IpAddr::V4(address)));
+            let who = other.map_or("nobody", |other| other.machine.as_str());
             let add = format!("ip addr add {address}/32 dev {}", uplink.name);
             let fault = Fault {
                 code: "float-address-missing",
                 hop: at(ns, &uplink.name, Stage::Neighbour),
                 summary: format!(
-                    "nobody answers for {address}, the floating IP of {name}: it is not on {}",
+                    "{who} answers for {address}, the floating IP of {name}: it is not on {}",
                     ns.machine
                 ),
-                cause: format!("{} carries no {address}/32, so ARP for it goes unanswered", uplink.name),
+                cause: match other {
+                    None => format!("{} carries no {address}/32, so ARP for it goes unanswered", uplink.name),
+                    Some(other) => format!(
+                        "{} carries no {address}/32, and {}, which is not meant to have it, does",
+                        uplink.name, other.machine
+                    ),
+                },
                 confidence: Confidence::Proven,
                 evidence: vec![
                     evidence::state(

@@ -45,7 +45,7 @@ pub fn check(view: &View) -> Vec<Found> {
         let inbound = view.rungs.iter().find(|r| r.purpose == Purpose::Inbound(address));
         inbound.is_some_and(|r| r.answer.received_by.as_deref() == Some(name))
     };
-    let missing = floats::all(view).into_iter().filter(|(seat, floating, ns)| {
+    let missing = floats::settled(view).filter(|(seat, floating, ns)| {
         !rules_flushed::is_bare(ns)
             && !floats::has_dnat(ns, floating)
             && !arrives(&seat.instance.name, floating.address)

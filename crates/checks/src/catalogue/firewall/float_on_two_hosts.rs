@@ -41,8 +41,7 @@ use crate::view::{Seat, View};
 
 /// Looks for floating addresses on hosts that are not meant to carry them: one finding an address and host.
 pub fn check(view: &View) -> Vec<Found> {
-    let both = floats::all(view).into_iter();
-    let both = both.filter(|(_, floating, ns)| ns.has_address(IpAddr::V4(floating.address)));
+    let both = floats::settled(view).filter(|(_, floating, ns)| ns.has_address(IpAddr::V4(floating.address)));
     both.flat_map(|(seat, floating, ns)| stale(view, seat, floating, ns)).collect()
 }
 
@@ -61,11 +60,15 @@ fn is_of_cloud(view: &View, host: &Host) -> bool {
 }
 
 fn stale(view: &View, seat: Seat, floating: &Floating, meant: &Netns) -> Vec<Found> {
-    let hosts =
-        view.snapshot().hosts.iter().filter(|host| host.name != meant.machine && is_of_cloud(view, host));
-    let others = hosts.filter_map(|host| view.snapshot().main_netns(&host.name));
     let carries = |ns: &&Netns| ns.has_address(IpAddr::V4(floating.address));
-    others.filter(carries).map(|ns| finding(view, seat, floating, (meant, ns))).collect()
+    let others = others(view, &meant.machine).filter(carries);
+    others.map(|ns| finding(view, seat, floating, (meant, ns))).collect()
+}
+
+/// The main namespaces of the cloud's hosts but that one.
+pub(crate) fn others<'v>(view: &View<'v>, but: &str) -> impl Iterator<Item = &'v Netns> {
+    let hosts = view.snapshot().hosts.iter().filter(move |host| host.name != but && is_of_cloud(view, host));
+    hosts.filter_map(|host| view.snapshot().main_netns(&host.name))
 }
 
 fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns, &Netns)) -> Found {
@@ -74,6 +77,17 @@ fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns
     let carrier = |ns: &Netns| ns.addresses.iter().find(|own| own.net.addr() == IpAddr::V4(address)).cloned();
     let on = |ns: &Netns| carrier(ns).map_or_else(String::new, |own| ns.link_name(own.link));
     let (device, right) = (on(stale), on(meant));
+    // Where the right one got it in the model alone, only the other one has it.
+    let is_on_both =
+        view.read.main_netns(&meant.machine).is_some_and(|ns| ns.has_address(IpAddr::V4(address)));
+    let (summary, answers) = if is_on_both {
+        let both = format!("{address} of {name} is on {} and on {} too", meant.machine, stale.machine);
+        (both, format!("and answers for it as {} does", meant.machine))
+    } else {
+        let other =
+            format!("{address} of {name} is on {}, and is meant to be on {}", stale.machine, meant.machine);
+        (other, format!("and goes on answering for it when {} has it", meant.machine))
+    };
     let shown = |ns: &Netns, device: &str| {
         let text = format!("{address} is on {device} of {}", ns.machine);
         evidence::state(ns, &format!("ip -4 address show dev {device}"), text)
@@ -81,18 +95,19 @@ fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns
     // Someone may have added it by hand, with the network's prefix; the kernel deletes what is named as it is.
     let net = carrier(stale).map_or_else(|| format!("{address}/32"), |own| own.net.to_string());
     let delete = format!("ip address del {net} dev {device}");
+    let recorded = format!("{address} is for {}", meant.machine);
     let nth = view.rungs.iter().position(|rung| rung.purpose == Purpose::Inbound(address));
     let fault = Fault {
         code: "float-on-two-hosts",
         hop: at(stale, &device, Stage::Neighbour),
-        summary: format!("{address} of {name} is on {} and on {} too", meant.machine, stale.machine),
-        cause: format!("{} still carries it, and answers for it as {} does", stale.machine, meant.machine),
+        summary,
+        cause: format!("{} still carries it, {answers}", stale.machine),
         confidence: Confidence::Proven,
-        evidence: vec![
-            shown(meant, &right),
-            shown(stale, &device),
-            evidence::record(EvidenceKind::Db, "floating_ips", format!("{address} is for {}", meant.machine)),
-        ],
+        evidence: is_on_both
+            .then(|| shown(meant, &right))
+            .into_iter()
+            .chain([shown(stale, &device), evidence::record(EvidenceKind::Db, "floating_ips", recorded)])
+            .collect(),
         owner: "nova-network",
         remedy: vec![
             Remedy {
@@ -115,7 +130,7 @@ fn finding(view: &View, seat: Seat, floating: &Floating, (meant, stale): (&Netns
 }
 
 /// In the model, the other host without the address and without its rule.
-fn mended(stale: &Netns, floating: &Floating) -> Vec<Mend> {
+pub(crate) fn mended(stale: &Netns, floating: &Floating) -> Vec<Mend> {
     let machine = stale.machine.clone();
     let rule = floats::dnat_of(stale, floating.address).map(|(table, chain, rule)| Mend::RewriteChain {
         machine: machine.clone(),
@@ -159,6 +174,25 @@ mod tests {
         let remedy = &cloud.diagnose("inst1").findings[0].remedy[0];
         assert!(remedy.command.ends_with("ip address del 203.0.113.101/24 dev eth0"), "{remedy:?}");
         assert!(remedy.undo.ends_with("ip address add 203.0.113.101/24 dev eth0"), "{remedy:?}");
+    }
+
+    #[test]
+    fn what_the_right_host_has_in_the_model_alone_is_no_evidence() {
+        let mut cloud = minicloud();
+        let carried = |a: &model::route::Address| a.net.addr().to_string() == "203.0.113.101";
+        cloud.netns("host").addresses.retain(|a| !carried(a));
+        let uplink = cloud.link("host2", "eth0").index;
+        let copy = model::route::Address::global(uplink, "203.0.113.101/32".parse().unwrap());
+        cloud.netns("host2").addresses.push(copy);
+        let found = cloud.diagnose("inst1").findings;
+        let of = |code: &str| found.iter().find(|f| f.code == code).unwrap();
+        assert!(
+            of("float-address-missing").summary.starts_with("host2 answers for 203.0.113.101"),
+            "{found:?}"
+        );
+        let told = of("float-on-two-hosts");
+        assert_eq!(told.summary, "203.0.113.101 of inst1 is on host2, and is meant to be on host");
+        assert!(told.evidence.iter().all(|line| !line.text.ends_with("is on eth0 of host")), "{told:?}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ use crate::view::View;
 /// Looks for instances that leave with another address than their floating one.
 pub fn check(view: &View) -> Vec<Found> {
     let mut found = Vec::new();
-    for (seat, floating, ns) in floats::all(view) {
+    for (seat, floating, ns) in floats::settled(view) {
         let name = &seat.instance.name;
         let outward = view.rungs.iter().enumerate().find(|(_, r)| {
             r.purpose == Purpose::Outside

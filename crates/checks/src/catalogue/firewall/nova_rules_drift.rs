@@ -11,8 +11,9 @@
 //! ## How hopline knows
 //! Database (or site file) and nova.conf tell what nova writes: calls, bridges, ranges, floating IPs, the
 //! frame of each instance's chain and its groups. It is compared chain by chain with what is there. Not
-//! judged: counters, the order between nova's processes, members of source groups, and what only some
-//! versions of nova write (provider rules, VPN, the common source of a fresh multi-host host).
+//! judged: counters, the order between nova's processes, members of source groups, floating IPs that are
+//! recorded on a wrong host (`float-host-mismatch`), and what only some versions of nova write (provider
+//! rules, VPN, the common source of a fresh multi-host host).
 //!
 //! ## What it looks like
 //! `iptables-save` differs from that of a host on which the service was just restarted. nova itself does

@@ -77,7 +77,7 @@ mod tests {
         let host =
             |name: &&str| Host { name: (*name).to_owned(), domains: vec![domain()], ..Host::default() };
         let snapshot = Snapshot { hosts: running.iter().map(host).collect(), ..Snapshot::default() };
-        let its = Floating { address: FLOATING, fixed: Ipv4Addr::new(10, 0, 0, 2), host: None };
+        let its = Floating { id: None, address: FLOATING, fixed: Ipv4Addr::new(10, 0, 0, 2), host: None };
         let web1 = Instance {
             libvirt_name: Some(NAME.to_owned()),
             recorded_host: Some("compute2".to_owned()),
