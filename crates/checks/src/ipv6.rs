@@ -28,8 +28,8 @@ pub(crate) fn of_instance(world: &World, instance: usize) -> Option<(Ipv6Addr, I
     nics.flat_map(|nic| inside.addresses_of(nic.index)).find_map(askable)
 }
 
-/// The address by which one can be asked that cannot be entered: where its host has met its NIC, else the first that the
-/// NIC would make of its MAC.
+/// The address by which one can be asked that cannot be entered: where its host has met its NIC, else the first that
+/// the NIC would make of its MAC.
 pub(crate) fn of_closed(world: &World, instance: usize) -> Option<Ipv6Addr> {
     if world.inside(instance).is_some() {
         return None;

@@ -8,10 +8,10 @@ pub(super) const PACKETS_MAX: u32 = 49;
 /// Left to questions that are not asked yet, by what only counts again though nothing was lost: a large packet, asked
 /// twice, the sizes below its where it is lost, and who is asked for on their way.
 pub(super) const KEPT: u32 = 10;
-/// The same beside a silence, where others ask on as well.
-pub(super) const KEPT_OF_SILENCE: u32 = 2;
-/// Left by a second count where packets are lost: resolvers that ask on ask again there.
-pub(super) const KEPT_OF_SECOND: u32 = 6;
+/// The same beside a silence, where others ask on as well: what resolvers ask on counts with what they are asked.
+pub(super) const KEPT_OF_SILENCE: u32 = 0;
+/// Left by a second count where packets are lost.
+pub(super) const KEPT_OF_SECOND: u32 = 2;
 
 /// What was spent on each instance: what was sent, and what may still be by those under way.
 #[derive(Debug, Default)]

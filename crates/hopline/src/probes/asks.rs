@@ -130,14 +130,14 @@ pub(super) fn is_of_root(asks: &Asks) -> bool {
     matches!(asks, Asks::Name(dns::Question::Ipv6Of(name)) if name == ROOT)
 }
 
-/// It is asked once the client's name was told: who has nothing to say of that has nothing to say of its IPv6 addresses
-/// either, and all whom he asks would be asked in vain again. Where he asks one alone that costs little.
+/// It is asked once the client's name was told: who has nothing to say of that has nothing to say of its IPv6
+/// addresses either, and all whom he asks would be asked in vain again. Where he asks one alone that costs little.
 pub(super) fn waits(probe: &Probe<'_>) -> bool {
     probe.passed_on > 1 && matches!(probe.asks, Asks::Name(dns::Question::Ipv6Of(_)))
 }
 
-/// Who comes to each instance from outside, as far as anybody knows: whom the user names, if that is none of the cloud's
-/// own, whose names the resolver gives itself; else the external host; else somebody beyond in their place.
+/// Who comes to each instance from outside, as far as anybody knows: whom the user names, if that is none of the
+/// cloud's own, whose names the resolver gives itself; else the external host; else somebody beyond in their place.
 pub(super) fn clients(facts: &Facts, rungs: &[Rung], to: Option<Ipv4Addr>) -> BTreeMap<usize, Ipv4Addr> {
     let is_own =
         |to: &Ipv4Addr| facts.intent.instances.iter().flat_map(Instance::fixed).any(|own| own == *to);

@@ -17,8 +17,8 @@ const GREETING_PACKETS: u32 = CONNECTION_PACKETS + 1;
 pub(super) const NAME_OVER_TCP_PACKETS: u32 = 5;
 
 impl Probe<'_> {
-    /// How many it costs at most, those that end a connection included. A name's over TCP are asked for when it comes to
-    /// that.
+    /// How many it costs at most, those that end a connection included. A name's over TCP are asked for when it comes
+    /// to that.
     pub(super) fn packets_max(&self) -> u32 {
         match self.asks {
             Asks::Echo(_) | Asks::Address => self.pace.count,
