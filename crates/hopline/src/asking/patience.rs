@@ -22,7 +22,7 @@ const ANSWER_TIMES: u32 = 10;
 /// How long large packets are waited for, at least.
 const SIZED_MIN: Duration = Duration::from_millis(1500);
 /// How long one is waited for who has answered the host, at least: so that UDP is asked twice, and that much longer.
-const KNOWN_MIN: Duration = Duration::from_millis(2000);
+const KNOWN_MIN: Duration = Duration::from_secs(2);
 /// How long an answer is waited for that the walk foresees to be lost, at least: one that comes all the same would
 /// contradict it, and comes as soon as any other.
 const FORESEEN_MIN: Duration = Duration::from_millis(1200);
