@@ -168,8 +168,10 @@ pub mod database {
     pub mod db_host_mismatch;
     pub mod fixed_ip_leaked;
     pub mod fixed_ip_none_left;
+    pub mod fixed_ip_without_vif;
     pub mod float_host_mismatch;
     pub mod float_tied_to_deleted_instance;
+    pub mod instance_without_address;
 }
 
 /// The last resort.
@@ -333,6 +335,8 @@ catalogue! {
         float_host_mismatch => "float-host-mismatch",
         fixed_ip_leaked => "fixed-ip-leaked",
         fixed_ip_none_left => "fixed-ip-none-left",
+        fixed_ip_without_vif => "fixed-ip-without-vif",
+        instance_without_address => "instance-without-address",
         db_host_mismatch => "db-host-mismatch",
     }
     general {

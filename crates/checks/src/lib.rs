@@ -40,6 +40,7 @@ mod found;
 mod frames;
 mod gateway_entry;
 mod greeting;
+mod half_recorded;
 mod ipv6;
 mod ipv6_names;
 mod ladder;

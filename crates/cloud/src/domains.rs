@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::intent::{Instance, Intent, Vif};
+use model::intent::{Instance, Intent, RowLack, Vif};
 use model::service::{Domain, DomainInterface};
 use model::snapshot::Host;
 use model::{Mac, Snapshot};
@@ -99,17 +99,31 @@ fn apply(instance: &mut Instance, host: &Host, domain: &Domain) {
             Some(mac) => vif.mac == Some(mac),
             None => vif.device == interface.target,
         };
-        let at = instance.vifs.iter().position(known).unwrap_or_else(|| {
-            instance.vifs.push(Vif { mac: interface.mac, ..Vif::default() });
-            instance.vifs.len() - 1
-        });
+        let at =
+            instance.vifs.iter().position(known).or_else(|| bare(&instance.vifs, interface)).unwrap_or_else(
+                || {
+                    instance.vifs.push(Vif { mac: interface.mac, ..Vif::default() });
+                    instance.vifs.len() - 1
+                },
+            );
         let Some(vif) = instance.vifs.get_mut(at) else { continue };
+        vif.mac = vif.mac.or(interface.mac);
         vif.device = vif.device.take().or_else(|| interface.target.clone());
         vif.bridge = vif.bridge.take().or_else(|| interface.bridge.clone());
         if interface.target.is_some() || interface.bridge.is_some() {
             vif.source.clone_from(&domain.file);
         }
     }
+}
+
+/// The one that the tables have an address of, and no row, where this interface is on its bridge: that they have lost
+/// its MAC makes no second NIC of it.
+fn bare(vifs: &[Vif], interface: &DomainInterface) -> Option<usize> {
+    interface.mac?;
+    let is_on_its_bridge = |vif: &Vif| vif.bridge.is_none() || vif.bridge == interface.bridge;
+    let is_bare = |vif: &Vif| vif.mac.is_none() && matches!(vif.lacks, RowLack::Nic { .. });
+    let mut all = vifs.iter().enumerate().filter(|(_, vif)| is_bare(vif) && is_on_its_bridge(vif));
+    all.next().filter(|_| all.next().is_none()).map(|(at, _)| at)
 }
 
 #[cfg(test)]

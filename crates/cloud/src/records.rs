@@ -5,13 +5,13 @@
 
 mod networks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 use model::Mac;
-use model::intent::{Floating, Instance, Network, Remains, SecurityGroup, SecurityGroupRule, Vif};
+use model::intent::{Floating, Instance, Network, Remains, RowLack, SecurityGroup, SecurityGroupRule, Vif};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::networks::{count_addresses, host_addresses};
@@ -21,7 +21,7 @@ use crate::database_error::{DatabaseError, classify};
 use crate::remains;
 use crate::schema::{self, Schema};
 use crate::secret_url::DatabaseUrl;
-use crate::whose::Whose;
+use crate::whose::{Whose, among};
 
 /// Living instances and their networks as nova's database tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -197,7 +197,9 @@ async fn vifs(
         }
         let network = number(network.as_ref()).and_then(|id| networks.get(&id)).copied();
         index.insert(id, (at, instance.vifs.len()));
-        instance.vifs.push(Vif { mac, network, ..Vif::default() });
+        // Until a fixed address is met.
+        let lacks = RowLack::Address { vif_id: id };
+        instance.vifs.push(Vif { mac, network, lacks, ..Vif::default() });
     }
     Ok(index)
 }
@@ -221,16 +223,23 @@ async fn fixed_addresses(
         whose.only(),
     );
     let mut index = BTreeMap::new();
+    let mut alone = Vec::new();
     for [id, ip, network, vif, instance] in session.rows(sql).await? {
-        let (Some(id), Some(ip)) = (number(id.as_ref()), address(ip.as_ref())) else { continue };
+        let Some(id) = number(id.as_ref()) else { continue };
         let network = number(network.as_ref()).and_then(|id| networks.get(&id)).copied();
         let Some(at) = owner(keys, &instance) else { continue };
         let Some(owner) = records.instances.get_mut(at) else { continue };
-        let of_vif = number(vif.as_ref()).and_then(|id| vifs.get(&id)).filter(|(of, _)| *of == at);
+        let vif_id = number(vif.as_ref());
+        let of_vif = vif_id.and_then(|id| vifs.get(&id)).filter(|(of, _)| *of == at);
+        if let Some(vif) = of_vif.and_then(|(_, vif_at)| owner.vifs.get_mut(*vif_at)) {
+            vif.lacks = RowLack::Nothing;
+        }
+        let Some(ip) = address(ip.as_ref()) else { continue };
         // An address whose vif is deleted or another instance's stands by itself, without a MAC.
         let vif_at = of_vif.map_or(owner.vifs.len(), |(_, vif_at)| *vif_at);
         if vif_at == owner.vifs.len() {
             owner.vifs.push(Vif::default());
+            alone.push(Alone { fixed_id: id, vif_id, place: (at, vif_at) });
         }
         if let Some(vif) = owner.vifs.get_mut(vif_at) {
             vif.network = vif.network.or(network);
@@ -238,7 +247,45 @@ async fn fixed_addresses(
         }
         index.insert(id, (at, vif_at, ip));
     }
+    alone.truncate(ALONE_MAX);
+    mark_nics_that_are_gone(session, schema, records, &alone).await?;
     Ok(index)
+}
+
+/// A fixed address that none of its instance's NICs has.
+struct Alone {
+    fixed_id: u64,
+    vif_id: Option<u64>,
+    place: (usize, usize),
+}
+
+/// As many of them are looked at: one is a fault, and thousands are another story.
+const ALONE_MAX: usize = 100;
+
+/// The NIC that such an address names may live, and be another's: of that nothing is said here.
+async fn mark_nics_that_are_gone(
+    session: &mut Session,
+    schema: &Schema,
+    records: &mut Records,
+    alone: &[Alone],
+) -> Result<(), sqlx::Error> {
+    let named: Vec<u64> = alone.iter().filter_map(|one| one.vif_id).collect();
+    let mut living = BTreeSet::new();
+    if !named.is_empty() {
+        let table = "virtual_interfaces";
+        let (id, live) = (schema.text(table, "id"), schema.live(table));
+        let among = among(&format!("{table}.id"), named.into_iter());
+        let rows: Vec<[Cell; 1]> =
+            session.rows(format!("SELECT {id} FROM {table} WHERE {live}{among}")).await?;
+        living.extend(rows.into_iter().filter_map(|[id]| number::<u64>(id.as_ref())));
+    }
+    for Alone { fixed_id, vif_id, place: (at, vif_at) } in alone {
+        let vif = records.instances.get_mut(*at).and_then(|instance| instance.vifs.get_mut(*vif_at));
+        if let Some(vif) = vif.filter(|_| vif_id.is_none_or(|id| !living.contains(&id))) {
+            vif.lacks = RowLack::Nic { fixed_id: *fixed_id };
+        }
+    }
+    Ok(())
 }
 
 async fn floating_addresses(

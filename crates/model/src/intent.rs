@@ -164,8 +164,28 @@ pub struct Vif {
     pub fixed: Vec<Ipv4Addr>,
     /// Floating addresses that hang on them.
     pub floating: Vec<Floating>,
+    /// What nova's tables lack of it.
+    pub lacks: RowLack,
     /// Which record names device and bridge, for evidence: `/etc/libvirt/qemu/instance-00000001.xml`.
     pub source: String,
+}
+
+/// What nova's tables lack of a NIC that they have something of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum RowLack {
+    /// Nothing; or no table tells of it.
+    #[default]
+    Nothing,
+    /// A fixed address: the NIC's row stands alone.
+    Address {
+        /// `virtual_interfaces.id`.
+        vif_id: u64,
+    },
+    /// The NIC's row: its fixed address stands alone.
+    Nic {
+        /// `fixed_ips.id`.
+        fixed_id: u64,
+    },
 }
 
 /// A floating address and what it hangs on.

@@ -242,6 +242,9 @@ pub fn would_offer(dnsmasq: &Dnsmasq, mac: Option<Mac>, now: u64) -> Offer {
     }
     let dynamic: Vec<&DhcpRange> =
         dnsmasq.ranges.iter().filter(|r| !r.is_static && r.end.is_some()).collect();
+    if dynamic.is_empty() && mac.is_none() {
+        return Offer::Unknown("nothing tells the MAC that dnsmasq knows it by".to_owned());
+    }
     if dynamic.is_empty() {
         return Offer::Refused("no address available: its MAC is not in dnsmasq's hosts file".to_owned());
     }

@@ -1,27 +1,4 @@
-//! # fixed-ip-without-vif
-//!
-//! A fixed IP of an instance has no NIC.
-//!
-//! ## What it means
-//! dnsmasq's hosts file is written from NICs and their addresses together: without the NIC's row the instance has no
-//! line, and gets no lease.
-//!
-//! ## How hopline knows
-//! The row is allocated to a living instance, and no live row of `virtual_interfaces` has its `virtual_interface_id`.
-//! Not while nova is at work with the instance: a boot writes one after the other.
-//!
-//! ## What it looks like
-//! `DHCPDISCOVER ... no address available`; the instance has an address in the API.
-//!
-//! ## Nearest look-alikes
-//! * `fixed-ip-vif-mismatch`: there is a NIC, of another.
-//!
-//! ## Fix
-//! Tie it to the instance's NIC on that network, or take the address off and add it again through the API. Undo: the
-//! old value.
-//!
-//! ## References
-//! nova `db/sqlalchemy/api.py` `network_get_associated_fixed_ips`.
+//! `fixed-ip-without-vif` in all of the database; its page is the diagnosis's.
 
 use model::finding::Confidence;
 

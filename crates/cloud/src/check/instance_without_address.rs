@@ -1,26 +1,4 @@
-//! # instance-without-address
-//!
-//! An active instance has a NIC, and no fixed IP on it.
-//!
-//! ## What it means
-//! dnsmasq has no line for its MAC: it gets no lease, and security groups have nothing to hold on to.
-//!
-//! ## How hopline knows
-//! The instance is active and at rest, the NIC's row lives, and no allocated fixed IP is tied to both. An instance in
-//! `error`, or one that is being built, has none rightly.
-//!
-//! ## What it looks like
-//! The API shows no address for it, and its console waits for DHCP.
-//!
-//! ## Nearest look-alikes
-//! * `fixed-ip-vif-mismatch`: its address is tied to another's NIC.
-//! * `info-cache-differs`: only the API does not show it.
-//!
-//! ## Fix
-//! Add a fixed IP through the API (`nova add-fixed-ip`). Undo: `nova remove-fixed-ip`.
-//!
-//! ## References
-//! nova `network/manager.py` `add_fixed_ip_to_instance`.
+//! `instance-without-address` in all of the database; its page is the diagnosis's.
 
 use model::finding::Confidence;
 

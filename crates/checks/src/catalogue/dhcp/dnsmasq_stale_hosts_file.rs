@@ -13,6 +13,7 @@
 //! `DHCPDISCOVER(br100) fa:16:... no address available` on the host that runs the instance.
 //!
 //! ## Nearest look-alikes
+//! * `fixed-ip-without-vif`, `instance-without-address`: the database has not all of the NIC, so nova writes no line.
 //! * `dnsmasq-pool-exhausted`: the range gives addresses to strangers, and none is left.
 //!
 //! ## Fix
@@ -23,6 +24,7 @@
 //! OpenStack Operations Guide, "Network Troubleshooting"; dnsmasq(8) `--dhcp-hostsfile`.
 
 use model::finding::{Confidence, Remedy};
+use model::intent::RowLack;
 use model::path::Stage;
 
 use crate::dhcp_refused::{self, Refusal};
@@ -33,7 +35,9 @@ use crate::view::View;
 
 /// Looks for NICs that a static-only dnsmasq does not know: one finding a bridge.
 pub fn check(view: &View) -> Vec<Found> {
-    let refused = dhcp_refused::by_bridge(view, |refusal| !refusal.dynamic);
+    // What nova's tables lack of a NIC, nova writes no line of, and nobody must give out.
+    let is_recorded = |refusal: &Refusal| refusal.seat.vif.lacks == RowLack::Nothing;
+    let refused = dhcp_refused::by_bridge(view, |refusal| !refusal.dynamic && is_recorded(refusal));
     refused.filter_map(|refusals| stale(view, &refusals)).map(dhcp_refused::breaks_dhcp).collect()
 }
 
