@@ -444,7 +444,7 @@ pub(crate) fn run(
 ) -> Result<Came, Unsent> {
     match job {
         Job::Alone(machine, probe) => {
-            inside::send(machine, probe, probe.patience(patience), (&mut answered, &afforded))
+            inside::send(machine, probe, probe.patience(patience), &mut answered, &afforded)
         }
         Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
         Job::Beside(Beside::Way, machine, probe) => way::trace(machine, probe, patience.usual),

@@ -37,9 +37,9 @@ fn the_record_is_named_and_no_fix_ends_an_address_that_works() {
     let lab = TestLab::up_as("fh", &["--hosts", "2"]);
     for host in ["compute2", "compute9"] {
         if host == "compute2" {
-            lab.break_fault(CODE)
+            lab.break_fault(CODE);
         } else {
-            record(&lab, host)
+            record(&lab, host);
         }
         let diagnosis = lab.report(&["diagnose", "web1"]);
         diagnosis.assert_finds(&[AT], host);

@@ -23,7 +23,8 @@ pub(super) fn send(
     machine: &MachinePlan,
     probe: &Probe<'_>,
     patience: Duration,
-    (answered, afforded): (&mut (dyn FnMut(u16) + Send), &dyn Fn(u16, u32) -> bool),
+    answered: &mut (dyn FnMut(u16) + Send),
+    afforded: &dyn Fn(u16, u32) -> bool,
 ) -> Result<Came, Unsent> {
     let unsent = |why| Unsent { why, would_need: "root; --passive does without".to_owned() };
     let netns = netns(machine).map_err(|error| unsent(error.to_string()))?;
