@@ -138,7 +138,7 @@ fn the_info_cache_is_held_to_the_tables() {
     assert_eq!(moved, differs(cache, tables));
     // Another MAC.
     let whole = whole.replace("FLOATING", r#"{"address": "203.0.113.10"}"#);
-    let of_mac = |mac: &str| cached(&whole.replacen("{", &format!(r#"{{"address": "{mac}", "#), 1));
+    let of_mac = |mac: &str| cached(&whole.replacen('{', &format!(r#"{{"address": "{mac}", "#), 1));
     assert!(matches!(of_mac("FA:16:3E:00:00:10"), InfoCache::Same(_)));
     let with = |mac: &str| format!("10.0.0.2 on {mac} (floating 203.0.113.10) 10.0.0.5 on {mac}");
     let (cache, tables) = (with("fa:16:3e:00:00:99"), with("fa:16:3e:00:00:10"));

@@ -46,10 +46,8 @@ const BURST: Pace = Pace { count: 10, interval: Duration::ZERO };
 /// When a DHCP server has answered that pings an address before it offers it: dnsmasq does so for three seconds
 /// (`PING_WAIT`, its src/config.h), others for less.
 const LATE_SERVER: Duration = Duration::from_millis(3500);
-/// Where a lost answer is no great loss: what a server says of the root tells more of what it says of other names.
-const ONCE: Pace = Pace { count: 1, interval: INTERVAL };
 /// Where it is to be told whether some are lost: enough to count, and twice of it no more than an instance bears.
-pub(crate) const MORE: Pace = Pace { count: 8, interval: Duration::from_millis(12) };
+pub(crate) const MORE: Pace = Pace { count: 6, interval: Duration::from_millis(12) };
 
 /// Why a question is left out that costs too much, and what would let it.
 pub(crate) const TOO_MANY: &str = "an instance's questions cost no more than 49 packets";
@@ -256,7 +254,6 @@ pub(crate) fn plan<'a>(
                     more = (0..if is_counted { MORE_TIMES } else { 0 }).map(again).collect();
                     let pace = match &probe.asks {
                         _ if probe.is_sized() && is_narrow => BURST,
-                        asks if asks::is_of_root(asks) => ONCE,
                         _ => USUAL,
                     };
                     let waits = asks::waits(&probe);

@@ -130,7 +130,7 @@ fn addresses_of_the_living_and_the_dead_are_in_the_tables() {
     let outside = std::net::Ipv4Addr::new(203, 0, 113, 20);
     let floating = TiedFloating {
         id: 3,
-        floating: Floating { address: outside, fixed: leaked, host: Some("compute1".to_owned()) },
+        floating: Floating { id: None, address: outside, fixed: leaked, host: Some("compute1".to_owned()) },
         fixed_id: 7,
         instance: None,
         name: None,

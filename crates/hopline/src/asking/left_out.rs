@@ -2,8 +2,9 @@
 
 use checks::next::Stand;
 
+use super::more::Counted;
 use super::{Talk, budget};
-use crate::probes::{self, Job, Unasked, Unsent};
+use crate::probes::{self, Job, MORE, Unasked, Unsent};
 
 impl<'q, 'a> Talk<'q, 'a> {
     /// Takes what a job may cost from what its instance may be burdened with. What others under way may give back is
@@ -13,7 +14,8 @@ impl<'q, 'a> Talk<'q, 'a> {
         let is_more = job.probes().iter().all(|probe| probe.is_more());
         let counted = self.instance_of(&job).and_then(|instance| self.counted.get(&instance));
         let kept = match counted {
-            _ if !is_more || job.probes().is_empty() => 0,
+            counted if !is_more => self.kept_for_counting(&job, counted),
+            _ if job.probes().is_empty() => 0,
             Some(counted) if counted.has_lost && counted.is_first() => 0,
             Some(counted) if counted.has_lost => budget::KEPT_OF_SECOND,
             Some(counted) if counted.is_beside_silence() => budget::KEPT_OF_SILENCE,
@@ -45,6 +47,15 @@ impl<'q, 'a> Talk<'q, 'a> {
             self.leave_out(&last, probes::TOO_MANY, probes::FEWER);
             job = rest?;
         }
+    }
+
+    /// What only parts the way of a silence leaves room for a first count: a loss by chance looks like a silence, and
+    /// which it is comes first. Of many instances none is counted.
+    fn kept_for_counting(&self, job: &Job<'q, 'a>, counted: Option<&Counted>) -> u32 {
+        let is_own = |at: &usize| self.questions.get(*at).is_some_and(|question| question.is_own);
+        let is_step = !job.probes().is_empty() && !self.of_job(job).iter().any(is_own);
+        let is_counted = counted.is_some_and(|counted| !counted.is_none());
+        if is_step && !is_counted && self.groups.len() == 1 { MORE.count } else { 0 }
     }
 
     /// Notes questions that are not asked after all, and asks what follows from it.

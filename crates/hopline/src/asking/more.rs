@@ -35,6 +35,11 @@ pub(super) struct Counted {
 }
 
 impl Counted {
+    /// None were asked.
+    pub(super) fn is_none(&self) -> bool {
+        self.times == 0
+    }
+
     /// None were asked before those that are asked now.
     pub(super) fn is_first(&self) -> bool {
         self.times <= 1
@@ -62,7 +67,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             let question = self.questions.get(*at)?;
             let rung = &question.rung;
             let of_it = || results.iter().filter(|came| (&came.from, came.to) == (&rung.from, rung.to));
-            // A silence that lasted through the first eight is one, and of a step nobody misses anything.
+            // A silence that lasted through the first count is one, and of a step nobody misses anything.
             let is_known = self.counted.get(&rung.instance).is_some_and(|one| one.for_silence.contains(at));
             let has_answers = has_answers && !is_known && question.is_own;
             let is_lossy = is_open(question) && of_it().any(|came| is_lossy(came, has_answers));

@@ -125,11 +125,6 @@ pub(super) fn is_of_others(asks: &Asks) -> bool {
     }
 }
 
-/// It asks for the root.
-pub(super) fn is_of_root(asks: &Asks) -> bool {
-    matches!(asks, Asks::Name(dns::Question::Ipv6Of(name)) if name == ROOT)
-}
-
 /// It is asked once the client's name was told: who has nothing to say of that has nothing to say of its IPv6
 /// addresses either, and all whom he asks would be asked in vain again. Where he asks one alone that costs little.
 pub(super) fn waits(probe: &Probe<'_>) -> bool {

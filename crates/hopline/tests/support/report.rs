@@ -166,5 +166,5 @@ pub(crate) fn asked(report: &Value) -> Vec<String> {
 /// A count of pings as though nobody had asked eight times more: which of several lossy questions is, is a matter of
 /// which answer is missing first.
 pub(crate) fn without_more(told: &str) -> String {
-    told.split(' ').map(|word| if word == "10" { "2" } else { word }).collect::<Vec<_>>().join(" ")
+    told.split(' ').map(|word| if word == "8" { "2" } else { word }).collect::<Vec<_>>().join(" ")
 }

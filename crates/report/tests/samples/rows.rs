@@ -14,8 +14,12 @@ pub fn recorded() -> Intent {
     let of_group = SecurityGroupRule { group: Some("monitoring".to_owned()), ..SecurityGroupRule::default() };
     let group = |name: &str, rules: Vec<SecurityGroupRule>| SecurityGroup { name: name.to_owned(), rules };
     let fixed = "10.0.2.24".parse().unwrap();
-    let floating =
-        Floating { address: "203.0.113.30".parse().unwrap(), fixed, host: Some("compute1".to_owned()) };
+    let floating = Floating {
+        id: None,
+        address: "203.0.113.30".parse().unwrap(),
+        fixed,
+        host: Some("compute1".to_owned()),
+    };
     let vif = Vif {
         mac: "fa:16:3e:00:00:11".parse().ok(),
         network: Some(1),

@@ -9,8 +9,8 @@
 //!
 //! ## How hopline knows
 //! A netfilter rule that drops by `numgen` or `statistic`, and that the walk would end at if its number came up, is
-//! told as it is, with its share. Else `diagnose` sends eight more pings to the outside where the first ones are
-//! answered, and up to sixteen more of a question that is answered in part, and counts them at every device of
+//! told as it is, with its share. Else `diagnose` sends six more pings to the outside where the first ones are
+//! answered, and up to twelve more of a question that is answered in part, and counts them at every device of
 //! their predicted way. The hop is the device to which fewer come than have passed the one before it. A single loss is
 //! told of no more than an answer that is late: at least two must be missing, and the devices must agree. Where
 //! nothing can be watched the hop is a guess, and said to be possible only. Nothing is said of who limits pings by a
@@ -44,8 +44,8 @@ use crate::view::View;
 use crate::watched::{self, Parted, Thinned};
 use crate::{chance, evidence, explained, proved, said};
 
-/// Fewer packets than this tell nothing of a loss.
-const SENT_MIN: u32 = 10;
+/// Fewer packets than this tell nothing of a loss: the first two and one count more.
+const SENT_MIN: u32 = 8;
 /// One loss is an accident.
 const LOST_MIN: u32 = 2;
 
