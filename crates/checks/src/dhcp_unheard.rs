@@ -8,6 +8,7 @@ use model::service::{DhcpLogLine, DhcpMessage};
 
 use crate::dhcp_refused;
 use crate::dhcp_server;
+use crate::power;
 use crate::view::{Seat, View};
 
 /// Who has its lease does not ask again at once: two ACKs are a client that was started anew, three are no chance.
@@ -19,7 +20,7 @@ const LINES_MAX: usize = 6;
 
 /// What shows that ACKs are not heard.
 pub(crate) struct Unheard<'v> {
-    /// How many the log has within [`WITHIN_S`].
+    /// How many the log has of one conversation within [`WITHIN_S`].
     pub(crate) acks: usize,
     /// The last lines of the log, the first of them first.
     pub(crate) evidence: Vec<Evidence>,
@@ -35,20 +36,25 @@ pub(crate) struct Lost<'v> {
     pub(crate) why: String,
 }
 
-/// The last that dnsmasq's log has of the client are [`ACKS_MIN`] ACKs, each to a REQUEST of its own.
+/// The last that dnsmasq's log has of the client are [`ACKS_MIN`] ACKs of one conversation: a client that is started
+/// anew begins with a DISCOVER as a rule. One that does not run asks for nothing.
 pub(crate) fn of<'v>(view: &View<'v>, seat: &Seat, mac: Mac) -> Option<Unheard<'v>> {
     let server = dhcp_server::of(seat)?;
+    if power::off(seat).is_some() || power::paused(seat).is_some() {
+        return None;
+    }
     let is_round = |line: &&DhcpLogLine| match line.kind {
         DhcpMessage::Discover | DhcpMessage::Offer | DhcpMessage::Request | DhcpMessage::Ack => true,
         DhcpMessage::Nak | DhcpMessage::Decline | DhcpMessage::Release | DhcpMessage::Inform => false,
     };
     let rounds: Vec<&DhcpLogLine> = dhcp_refused::words(seat, mac).take_while(is_round).collect();
-    let mut acks = rounds.iter().filter(|line| line.kind == DhcpMessage::Ack);
-    let (day, last_s) = clock(&acks.clone().next()?.time)?;
+    let is_ack = |line: &&&DhcpLogLine| line.kind == DhcpMessage::Ack;
+    let (day, last_s) = clock(&rounds.iter().find(is_ack)?.time)?;
     let is_soon = |line: &&&DhcpLogLine| {
         clock(&line.time).is_some_and(|(on, at_s)| on == day && last_s.abs_diff(at_s) <= WITHIN_S)
     };
-    let acks = acks.by_ref().take_while(is_soon).count();
+    let talks = rounds.split(|line| line.kind == DhcpMessage::Discover);
+    let acks = talks.map(|talk| talk.iter().filter(is_ack).filter(is_soon).count()).max()?;
     if acks < ACKS_MIN || dhcp_refused::confidence(server, rounds.first()?).is_none() {
         return None;
     }

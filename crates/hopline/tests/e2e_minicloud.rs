@@ -641,8 +641,9 @@ fn each_is_named_and_healed(tag: &str, faults: &[Fault]) {
         let outside = entered.iter().map(|finding| finding.replace(INSIDE, INSIDE_UNSEEN)).collect();
         wrong.extend(cloud.complaints(&broken, &Expected { entered, outside }, fault.inject));
         cloud.bash(fault.heal);
-        // A question by ARP from before may still end unanswered, and take with it what waits for it.
-        cloud.bash("h ping -n -c 1 -w 10 198.51.100.10 >/dev/null");
+        // A question by ARP from before may still end unanswered, and take with it what waits for it; and a router that
+        // knows an old MAC asks anew after eight seconds (`delay_first_probe_time`, `ucast_solicit`, arp(7)).
+        cloud.bash("h ping -n -c 1 -w 30 198.51.100.10 >/dev/null");
         let after = format!("after {}", fault.inject);
         wrong.extend(cloud.complaints(&[&["diagnose", "inst1"], &["check"]], &Expected::default(), &after));
     }

@@ -14,8 +14,8 @@
 //! without a lease. And of its MAC the last lease in dnsmasq's log was given back by DHCPDECLINE: proven. Or the log
 //! has three OFFERs and more since the last REQUEST, an OFFER to hopline's own DISCOVER was seen at the NIC, every walk
 //! back is open, and the console has the client ask as often and never for what it was offered: likely. So it is where
-//! the log has three ACKs and more within a minute, and an OFFER to hopline's own DISCOVER was seen at the NIC. hopline's own
-//! DISCOVERs, which stand in that log too, ask for 240.0.0.67 and are not counted.
+//! the log has three ACKs and more of one conversation within a minute, and an OFFER to hopline's own DISCOVER was seen
+//! at the NIC. hopline's own DISCOVERs, which stand in that log too, ask for 240.0.0.67 and are not counted.
 //!
 //! ## What it looks like
 //! dnsmasq's log: `DHCPDISCOVER`, `DHCPOFFER`, `DHCPREQUEST`, `DHCPACK`, `DHCPDECLINE`, `disabling DHCP static

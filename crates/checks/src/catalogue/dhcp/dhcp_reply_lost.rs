@@ -9,9 +9,9 @@
 //!
 //! ## How hopline knows
 //! The walk of the OFFER ended at nova's fallback, at a rule that names DHCP's ports and stops nothing else that was
-//! asked, or at a policy. Or the log has three ACKs and more for the instance within a minute, which has no address:
-//! all four lines are there, again and again, and what answers its own client was seen at one station and not at the
-//! next, or nothing decides at a station whether they pass. That is told as likely.
+//! asked, or at a policy. Or the log has three ACKs and more of one conversation within a minute, and the instance no
+//! address: all four lines are there, and what answers its own client was seen at one station and not at the next, or
+//! nothing decides at a station whether they pass. That is told as likely.
 //!
 //! ## What it looks like
 //! dnsmasq's log: `DHCPDISCOVER`, `DHCPOFFER`, `DHCPDISCOVER`, `DHCPOFFER`. What dies in OUTPUT is seen by no tcpdump;
@@ -256,6 +256,20 @@ mod tests {
         assert_eq!(codes(&diagnosis), ["dhcp-reply-lost compute1//vnet0"]);
         assert!(diagnosis.findings[0].cause.contains("3 answers to it were seen at br100, and none here"));
         assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn stays_silent_where_the_instance_was_started_again_and_again() {
+        let mut cloud = healthy();
+        let address = Some([10, 0, 2, 24].into());
+        for _ in 0..3 {
+            say(&mut cloud, &[(DhcpMessage::Discover, None, ""), (DhcpMessage::Offer, address, "")]);
+            say(&mut cloud, &[(DhcpMessage::Request, address, ""), (DhcpMessage::Ack, address, "web1")]);
+        }
+        lose_address(&mut cloud, "web1");
+        let mac = cloud.intent.instances[0].vifs[0].mac.unwrap();
+        let watches = [asked_at("br100", &[(mac, 3)]), asked_at("vnet0", &[(mac, 0)])];
+        assert!(lacks(&cloud.diagnose_watched("web1", &[], &watches), "dhcp-reply-lost"));
     }
 
     #[test]
