@@ -33,7 +33,8 @@ fn every_hop_sees_what_the_host_sends_and_the_inside_stays_unknown() {
     let report = closed.report(&["diagnose", "web1"]);
     report.assert_healthy("nothing is broken");
     assert_eq!(unsent(&report), [""; 0]);
-    let of_others = "after frames were sent as web1 by vnet0, what br100 and compute1 know of others there: leads where it did";
+    let of_others = "after frames were sent as web1 by vnet0, what br100 and compute1 know of others there: leads \
+                     where it did";
     let looked_at = list(&report.json["coverage"]["looked_at"]);
     assert!(looked_at.iter().any(|line| text(line) == of_others), "{looked_at:#?}");
     let there = hops(&report.json, "> 1.2.3.4 ", "request");

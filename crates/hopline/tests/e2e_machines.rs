@@ -18,7 +18,7 @@ use support::test_lab::TestLab;
 use support::{killed_after, printed_in};
 
 /// A boot that asks for its address in vain, under emulation.
-const BOOT_DEADLINE: Duration = Duration::from_secs(120);
+const BOOT_DEADLINE: Duration = Duration::from_mins(2);
 
 #[test]
 fn machines_boot_are_reached_broken_healed_and_terminated() {
