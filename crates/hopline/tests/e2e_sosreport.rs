@@ -9,6 +9,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use cli_support::Run;
 use serde_json::Value;
@@ -21,6 +22,9 @@ struct Reports {
     lab: TestLab,
     folder: TempDir,
 }
+
+/// A report lists the processes of all labs of this machine: where one is stopped in one lab, none is made of another.
+static PROCESSES: RwLock<()> = RwLock::new(());
 
 /// The host that the reports are of.
 const HOST: &str = "compute1";
@@ -49,6 +53,12 @@ impl Reports {
 
     /// Has a report made, packed, and returns its archive. `more` are further arguments of sosreport's.
     fn make(&self, more: &[&str]) -> PathBuf {
+        let _none_is_stopped = PROCESSES.read().unwrap_or_else(PoisonError::into_inner);
+        self.make_now(more)
+    }
+
+    /// The same, whatever other labs' processes are doing.
+    fn make_now(&self, more: &[&str]) -> PathBuf {
         let into = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         let state = self.lab.state().join(HOST);
         let netns = self.lab.netns(HOST);
@@ -169,12 +179,15 @@ fn compare(reports: &Reports, faults: &[&str]) {
     let question = ["diagnose", "web1", "--json"];
     let mut wrong = Vec::new();
     for code in [&["nothing"], faults].concat() {
+        let stopping =
+            (code == OF_PROCESSES).then(|| PROCESSES.write().unwrap_or_else(PoisonError::into_inner));
         if code != "nothing" {
             reports.lab.break_fault(code);
         }
         let live = codes(&reports.lab.run(&[&question[..], &["--passive"]].concat()));
         // nft's rules are listed where its module is loaded, or this is said.
-        let archive = reports.make(&["--allow-system-changes"]);
+        let more = ["--allow-system-changes"];
+        let archive = if stopping.is_some() { reports.make_now(&more) } else { reports.make(&more) };
         let report = if code == OF_PROCESSES { reports.unpacked(&archive) } else { archive };
         let told = reports.ask(&question, &report);
         wrong.extend(complaint(code, &live, &told));
