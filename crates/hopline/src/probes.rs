@@ -4,11 +4,14 @@
 mod as_instance;
 mod asks;
 mod cost;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod inside;
 mod sizes;
 mod unasked;
 mod way;
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
@@ -50,7 +53,7 @@ const LATE_SERVER: Duration = Duration::from_millis(3500);
 pub(crate) const MORE: Pace = Pace { count: 6, interval: Duration::from_millis(12) };
 
 /// Why a question is left out that costs too much, and what would let it.
-pub(crate) const TOO_MANY: &str = "an instance's questions cost no more than 49 packets";
+pub(crate) const TOO_MANY: &str = "an instance's questions cost no more than 47 packets";
 pub(crate) const FEWER: &str = "fewer questions at once: --symptom";
 
 /// Instances of the same network that one instance pings, at most.
@@ -207,6 +210,7 @@ pub(crate) fn plan<'a>(
     };
     let mut questions = Vec::new();
     let clients = asks::clients(facts, &rungs, complained_of);
+    let circles = LazyCell::new(|| as_instance::circles(facts));
     let behind: Vec<u32> = rungs.iter().map(|rung| asks::passed_on(rung, &rungs)).collect();
     let silent: Vec<bool> = rungs.iter().map(|rung| next::is_foreseen_silent(rung, &rungs)).collect();
     let own = rungs.into_iter().zip(silent.into_iter().zip(behind));
@@ -232,7 +236,7 @@ pub(crate) fn plan<'a>(
         let asker = facts.snapshot.main_netns(&rung.from);
         let is_at_home = asker.is_some_and(|ns| ns.addresses.iter().any(|own| own.net.addr() == to));
         for asks in asks::asks(facts, &rung, client).into_iter().filter(|_| !is_of_nobody) {
-            match from(site, facts, &rung, &asks) {
+            match from(site, facts, &circles, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
                     let may_be_answered_late = is_listened_to && asks == Asks::Address;
                     let passed_on = if asks::is_of_others(&asks) { behind } else { 0 };
@@ -272,7 +276,13 @@ pub(crate) fn plan<'a>(
 
 /// Who asks: inside where that may be entered, else by its host. `None` for a host out of reach, of which there is a
 /// gap already.
-fn from<'a>(site: &'a Site, facts: &Facts, rung: &Rung, asks: &Asks) -> Result<Option<From<'a>>, Gap> {
+fn from<'a>(
+    site: &'a Site,
+    facts: &Facts,
+    circles: &BTreeSet<String>,
+    rung: &Rung,
+    asks: &Asks,
+) -> Result<Option<From<'a>>, Gap> {
     let is_reached =
         |machine: &&MachinePlan| !facts.unreachable.iter().any(|(name, _)| *name == machine.name);
     let by_host = |name: &str| {
@@ -290,7 +300,7 @@ fn from<'a>(site: &'a Site, facts: &Facts, rung: &Rung, asks: &Asks) -> Result<O
     let IpAddr::V4(to) = rung.to else { return Ok(None) };
     if *asks == Asks::Address
         && let Some(gap) =
-            as_instance::overwritten(facts, instance).or_else(|| as_instance::goes_round(facts, instance))
+            as_instance::overwritten(facts, instance).or_else(|| as_instance::goes_round(circles, instance))
     {
         return Err(gap);
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 /// Most of them: fewer than 50 with those that others send for it, as a resolver that asks on and a guest that resets
 /// what it never asked for.
-pub(super) const PACKETS_MAX: u32 = 49;
+pub(super) const PACKETS_MAX: u32 = 47;
 /// Left to questions that are not asked yet, by what only counts again though nothing was lost: a large packet, asked
-/// twice, the sizes below its where it is lost, and who is asked for on their way.
-pub(super) const KEPT: u32 = 10;
+/// twice, and the sizes below its where it is lost.
+pub(super) const KEPT: u32 = 8;
 /// The same beside a silence, where others ask on as well: what resolvers ask on counts with what they are asked.
 pub(super) const KEPT_OF_SILENCE: u32 = 0;
 /// Left by a second count where packets are lost.

@@ -1,9 +1,10 @@
 //! Questions that were to be asked and are not: for want of time, or of packets that an instance may be burdened with.
 
+use checks::Purpose;
 use checks::next::Stand;
 
 use super::more::Counted;
-use super::{Talk, budget};
+use super::{Question, Talk, budget};
 use crate::probes::{self, Job, MORE, Unasked, Unsent};
 
 impl<'q, 'a> Talk<'q, 'a> {
@@ -49,13 +50,17 @@ impl<'q, 'a> Talk<'q, 'a> {
         }
     }
 
-    /// What only parts the way of a silence leaves room for a first count: a loss by chance looks like a silence, and
-    /// which it is comes first. Of many instances none is counted.
+    /// What parts the way of a silence, and what follows an answer, leaves room for a first count: a loss by chance looks
+    /// like a silence, and which it is comes first. Of many instances none is counted.
     fn kept_for_counting(&self, job: &Job<'q, 'a>, counted: Option<&Counted>) -> u32 {
-        let is_own = |at: &usize| self.questions.get(*at).is_some_and(|question| question.is_own);
-        let is_step = !job.probes().is_empty() && !self.of_job(job).iter().any(is_own);
+        let is_late = |question: &Question| {
+            !question.is_own || matches!(question.rung.purpose, Purpose::UpstreamBy(..) | Purpose::Large(_))
+        };
+        let of_it = self.of_job(job);
+        let mut asked = of_it.iter().filter_map(|at| self.questions.get(*at)).peekable();
+        let is_late = asked.peek().is_some() && asked.all(is_late);
         let is_counted = counted.is_some_and(|counted| !counted.is_none());
-        if is_step && !is_counted && self.groups.len() == 1 { MORE.count } else { 0 }
+        if is_late && !is_counted && self.groups.len() == 1 { MORE.count } else { 0 }
     }
 
     /// Notes questions that are not asked after all, and asks what follows from it.
@@ -86,59 +91,28 @@ impl<'q, 'a> Talk<'q, 'a> {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use checks::{Purpose, Rung};
-    use collect::{At, MachinePlan};
-    use probe::EchoSize;
-    use probe::as_instance::Asks;
+    use checks::Rung;
+    use collect::MachinePlan;
     use sim::Answer;
 
-    use super::super::Question;
     use super::*;
-    use crate::probes::{From, MORE, Pace, Probe};
+    use crate::probes::fixture::{machine, ping};
+    use crate::probes::{MORE, Pace, Probe};
 
     const WEB1: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 24));
-
-    fn web1() -> MachinePlan {
-        MachinePlan {
-            name: "web1".to_owned(),
-            role: String::new(),
-            at: At::Local,
-            instance: true,
-            nova_conf: None,
-            libvirt: None,
-            dnsmasq_log: None,
-            console_logs: None,
-        }
-    }
 
     /// A question of so many packets.
     fn question(machine: &MachinePlan, id: u16, count: u32) -> Question<'_> {
         let (purpose, from) = (Purpose::Gateway, machine.name.clone());
         let rung = Rung { instance: 0, purpose, from, to: WEB1, answer: Answer::of(Vec::new()) };
-        let asks = Asks::Echo(EchoSize { octets: 84, whole: false });
-        let pace = Pace { count, ..MORE };
-        let (is_foreseen_silent, may_be_answered_late) = (false, false);
-        let from = From::Inside(machine);
-        let (server_port, passed_on, is_at_home) = (53, 0, false);
-        let probe = Probe {
-            from,
-            to: WEB1,
-            asks,
-            pace,
-            id,
-            is_foreseen_silent,
-            server_port,
-            passed_on,
-            is_at_home,
-            may_be_answered_late,
-        };
+        let probe = Probe { pace: Pace { count, ..MORE }, id, ..ping(machine, WEB1) };
         let (then, more) = (Vec::new(), Vec::new());
         Question { rung, is_own: true, probes: vec![probe], then, more, traces: None }
     }
 
     #[test]
     fn a_question_that_costs_too_much_is_none_under_way() {
-        let web1 = web1();
+        let web1 = machine("web1");
         let questions = [question(&web1, 1, budget::PACKETS_MAX + 1)];
         let mut talk = Talk::new(&questions, 0);
         talk.set(0, Stand::Asked);
@@ -150,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_others_may_give_back_is_waited_for() {
-        let web1 = web1();
+        let web1 = machine("web1");
         let questions = [question(&web1, 1, budget::PACKETS_MAX - 1), question(&web1, 2, 2)];
         let mut talk = Talk::new(&questions, 0);
         (0..2).for_each(|at| talk.set(at, Stand::Asked));

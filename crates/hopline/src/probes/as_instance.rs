@@ -1,5 +1,6 @@
 //! Questions of an instance that may not be entered: asked as it, by its host's side of its NIC.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use collect::MachinePlan;
@@ -115,11 +116,16 @@ pub(super) fn overwritten(facts: &Facts, instance: &Instance) -> Option<Gap> {
     })
 }
 
-/// A DISCOVER is for all, and would never come to rest in a circle of bridges.
-pub(super) fn goes_round(facts: &Facts, instance: &Instance) -> Option<Gap> {
+/// Hosts with a bridge through which frames to all go round.
+pub(super) fn circles(facts: &Facts) -> BTreeSet<String> {
     let world = World::new(&facts.snapshot, &facts.intent);
-    let ns = facts.snapshot.main_netns(&instance.host).filter(|ns| checks::goes_round(&world, ns))?;
-    let host = &ns.machine;
+    let hosts = facts.snapshot.hosts.iter().filter_map(|host| facts.snapshot.main_netns(&host.name));
+    hosts.filter(|ns| checks::goes_round(&world, ns)).map(|ns| ns.machine.clone()).collect()
+}
+
+/// A DISCOVER is for all, and would never come to rest in a circle of bridges.
+pub(super) fn goes_round(circles: &BTreeSet<String>, instance: &Instance) -> Option<Gap> {
+    let host = circles.get(&instance.host)?;
     Some(Gap {
         what: format!("whether any DHCP server answers {} for real", instance.name),
         why: format!("frames to all go round through a bridge of {host}, and a DISCOVER would be one more"),

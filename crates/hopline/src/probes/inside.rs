@@ -115,8 +115,7 @@ fn echo(nothing: ProbeResult, came: EchoResult) -> ProbeResult {
     }
 }
 
-/// Asks twice, as resolvers do, unless once is enough: UDP may be lost. Who waits for a name takes a late answer to the
-/// first as well.
+/// Asks twice, as resolvers do: UDP may be lost. Who waits for a name takes a late answer to the first as well.
 fn name(
     asker: &Asker<'_>,
     probe: &Probe<'_>,
@@ -131,7 +130,7 @@ fn name(
         id: Some(probe.id),
         own_port: own_port(probe.id),
         timeout: patience,
-        again: (probe.pace.count > 1).then_some(ASK_AGAIN),
+        again: Some(ASK_AGAIN),
     };
     let result = dns::ask_sparingly(asker, &plan, may_go_on)?;
     let asked = Asked::Name {

@@ -2,6 +2,7 @@
 
 use super::asks::{METADATA_PAGE, METADATA_PORT};
 use super::cost::{CONNECTION_PACKETS, PAGE_PACKETS};
+use super::fixture::{machine, ping};
 use super::*;
 use model::http::{HttpAnswer, Page};
 use model::probe::Asked;
@@ -25,36 +26,12 @@ fn result(asked: Asked) -> ProbeResult {
 }
 
 fn asks(machine: &MachinePlan, asks: Asks) -> Probe<'_> {
-    Probe {
-        from: From::Inside(machine),
-        to: [169, 254, 169, 254].into(),
-        asks,
-        pace: USUAL,
-        id: 1,
-        is_foreseen_silent: false,
-        server_port: 53,
-        passed_on: 0,
-        is_at_home: false,
-        may_be_answered_late: false,
-    }
-}
-
-fn machine() -> MachinePlan {
-    MachinePlan {
-        name: "compute1".to_owned(),
-        role: String::new(),
-        at: collect::At::Local,
-        instance: false,
-        nova_conf: None,
-        libvirt: None,
-        dnsmasq_log: None,
-        console_logs: None,
-    }
+    Probe { asks, ..ping(machine, [169, 254, 169, 254]) }
 }
 
 #[test]
 fn a_page_costs_more_than_its_connection_and_at_home_nothing() {
-    let machine = machine();
+    let machine = machine("compute1");
     let page = Page { path: METADATA_PAGE.to_owned(), answer: HttpAnswer::Silent, took_us: 1 };
     let asked = |page| Asked::Connection { port: METADATA_PORT, accepted: true, page, greeting: None };
     let probe = asks(&machine, Asks::Connection { port: METADATA_PORT, then: Then::Page(METADATA_PAGE) });
@@ -69,7 +46,7 @@ fn a_page_costs_more_than_its_connection_and_at_home_nothing() {
 
 #[test]
 fn a_name_costs_what_the_server_asks_others() {
-    let machine = machine();
+    let machine = machine("compute1");
     let question = dns::Question::NameOf([1, 2, 3, 4].into());
     let asked = Asked::Name {
         question: question.to_string(),

@@ -70,6 +70,7 @@ fn whom(probe: &Probe<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{machine, ping};
     use super::*;
 
     fn unasked(asked: &[(&str, &str)]) -> String {
@@ -80,28 +81,8 @@ mod tests {
 
     #[test]
     fn a_trace_that_failed_is_no_question_left_open() {
-        let machine = collect::MachinePlan {
-            name: "compute1".to_owned(),
-            role: String::new(),
-            at: collect::At::Local,
-            instance: false,
-            nova_conf: None,
-            libvirt: None,
-            dnsmasq_log: None,
-            console_logs: None,
-        };
-        let probe = Probe {
-            from: super::super::From::Inside(&machine),
-            to: [1, 2, 3, 4].into(),
-            asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
-            pace: super::super::MORE,
-            id: 1,
-            is_foreseen_silent: false,
-            server_port: 53,
-            passed_on: 0,
-            is_at_home: false,
-            may_be_answered_late: false,
-        };
+        let machine = machine("compute1");
+        let probe = Probe { pace: super::super::MORE, ..ping(&machine, [1, 2, 3, 4]) };
         let unsent = || Unsent { why: String::new(), would_need: String::new() };
         let mut known = Vec::new();
         Unasked::note(&mut known, &Job::Beside(super::super::Beside::Way, &machine, &probe), unsent());

@@ -166,7 +166,10 @@ fn proof(view: &View, seat: &Seat, floating: &Floating, right: &str) -> Vec<Evid
         ),
     )];
     let shown = |ns: &Netns, text: String| {
-        evidence::state(ns, &format!("ip -4 address show to {address}; iptables-save -t nat"), text)
+        // Each by itself: what stands behind a semicolon is typed where one is.
+        let commands = [&format!("ip -4 address show to {address}"), "iptables-save -t nat"];
+        let source = commands.map(|command| evidence::within(ns, command)).join("; ");
+        evidence::record(EvidenceKind::State, source, text)
     };
     if let Some(ns) = view.read.main_netns(right) {
         let lacking = lacks(ns, floating);
