@@ -50,8 +50,8 @@ impl<'q, 'a> Talk<'q, 'a> {
         }
     }
 
-    /// What parts the way of a silence, and what follows an answer, leaves room for a first count: a loss by chance looks
-    /// like a silence, and which it is comes first. Of many instances none is counted.
+    /// What parts the way of a silence, and what follows an answer, leaves room for a first count: a loss by chance
+    /// looks like a silence, and which it is comes first. Of many instances none is counted.
     fn kept_for_counting(&self, job: &Job<'q, 'a>, counted: Option<&Counted>) -> u32 {
         let is_late = |question: &Question| {
             !question.is_own || matches!(question.rung.purpose, Purpose::UpstreamBy(..) | Purpose::Large(_))
