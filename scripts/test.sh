@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test; arguments go to cargo. Tests of VLANs (`with_vlans_...`) need a kernel that has them. Where this one
-# has not, they compute for minutes in a virtual machine, while those in labs mostly wait for answers that do not come:
-# the two go side by side, and what the former print comes when they are done.
+# Runs every test; arguments go to cargo. Most tests from the command line (`e2e_...`) are in labs and wait for answers
+# that do not come, so that the rest has room beside them: first those of VLANs (`with_vlans_...`), which compute for
+# minutes in a virtual machine where this kernel has no VLANs, then all others. What runs beside is printed at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,18 +11,29 @@ tests=(cargo test --workspace --locked "$@")
 # What runs beside the rest cannot ask for a password: sudo remembers one by terminal.
 [ "$(id -u)" -eq 0 ] || sudo -v
 
+beside() {
+    local failed=0
+    printf '\n==> Tests of VLANs\n'
+    # Test programs without any say nothing of interest.
+    "${tests[@]}" --quiet -- with_vlans_ 2>&1 |
+        { grep -v -e '^$' -e '^running 0 tests' -e '^test result: ok. 0 passed' || true; } || failed=1
+    printf '\n==> Tests of what is not in a lab\n'
+    # All but `e2e_...`: cargo's patterns know no "but".
+    "${tests[@]}" --lib --bins --test '[!e]*' --test 'e[!2]*' -- --skip with_vlans_ || failed=1
+    "${tests[@]}" --doc || failed=1
+    return "$failed"
+}
+
 printed=$(mktemp)
 # In a group of its own, with this terminal, so that all of it ends with this script.
 set -m
-"${tests[@]}" --quiet -- with_vlans_ >"$printed" 2>&1 &
-with_vlans=$!
+beside >"$printed" 2>&1 &
+beside=$!
 set +m
-trap 'kill -- "-$with_vlans" 2>/dev/null || true; rm -f "$printed"' EXIT
+trap 'kill -- "-$beside" 2>/dev/null || true; rm -f "$printed"' EXIT
 # As many labs at once as may be without their answers coming late.
-RUST_TEST_THREADS=$((2 * $(nproc))) "${tests[@]}" -- --skip with_vlans_ && rest=0 || rest=$?
-wait "$with_vlans" && vlans=0 || vlans=$?
+RUST_TEST_THREADS=$((2 * $(nproc))) "${tests[@]}" --test 'e2e_*' -- --skip with_vlans_ && labs=0 || labs=$?
+wait "$beside" && others=0 || others=$?
 
-printf '\n==> Tests of VLANs\n'
-# Test programs without any say nothing of interest.
-grep -v -e '^$' -e '^running 0 tests' -e '^test result: ok. 0 passed' "$printed" || true
-exit $((rest != 0 ? rest : vlans))
+cat "$printed"
+exit $((labs != 0 ? labs : others))
