@@ -38,7 +38,8 @@ pub(crate) fn read(kept: Kept<'_>) -> (Ruleset, Vec<Gap>) {
     let names = unread.iter().map(|unread| format!("{} of {machine}", unread.what));
     gaps.extend(names.map(|what| gap(what, "their names cannot be read: permission denied", ROOT)));
     let found = nftables::tables().unwrap_or_else(|error| {
-        if error.is_permission() {
+        // Which rules there are is not known, but for a kernel that has no nf_tables.
+        if !error.is_no_such_subsystem() {
             unread.extend(FAMILIES.map(|family| forbidden(family, "netfilter rules in nf_tables")));
         }
         gaps.push(gap(format!("nftables of {machine}"), error, ROOT));
@@ -47,7 +48,7 @@ pub(crate) fn read(kept: Kept<'_>) -> (Ruleset, Vec<Gap>) {
     let is_trace = |table: &nftables::Table| table.owned && nftables::is_trace(&table.name);
     let others = found.into_iter().filter(|table| !is_trace(table));
     let nft: Vec<Key> = others.map(|table| (table.family, table.name)).collect();
-    let mut reader = Reader { machine, kept, nft: &nft, tables: Vec::new(), arp: Vec::new(), gaps };
+    let mut reader = Reader { machine, kept, nft: &nft, tables: Vec::new(), arp: Vec::new(), unread, gaps };
     let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
     let outputs = run_all(jobs(&nft, &modules));
     let mut left_out = Vec::new();
@@ -62,7 +63,7 @@ pub(crate) fn read(kept: Kept<'_>) -> (Ruleset, Vec<Gap>) {
     // Legacy first, then in the order of nf_tables: among chains of equal priority it decides.
     let place = |table: &Table| nft.iter().position(|(f, n)| *f == table.family && *n == table.name);
     reader.tables.sort_by_key(|table| (!table.dialect.is_legacy(), place(table)));
-    let mut ruleset = Ruleset { tables: reader.tables, unread, ..Ruleset::default() };
+    let mut ruleset = Ruleset { tables: reader.tables, unread: reader.unread, ..Ruleset::default() };
     reader.gaps.extend(ipsets::read(kept, &mut ruleset));
     (ruleset, reader.gaps)
 }
@@ -175,6 +176,8 @@ struct Reader<'r> {
     tables: Vec<Table>,
     /// arptables-nft's own view of its tables.
     arp: Vec<Table>,
+    /// Rules that are there, of which no tool told.
+    unread: Vec<Unread>,
     gaps: Vec<Gap>,
 }
 
@@ -199,7 +202,8 @@ impl Reader<'_> {
     }
 
     /// A tool that shows tables of nf_tables fails on those that were not made by it, and nft shows them;
-    /// what the tool itself knows of its extensions nft does not.
+    /// what the tool itself knows of its extensions nft does not. What no other tool shows may decide about
+    /// packets all the same: a tool is started for tables that are there.
     fn failed(&mut self, job: Job<'_>, error: &io::Error) -> Vec<Key> {
         let (program, arguments) = job.argv();
         let missing = error.kind() == io::ErrorKind::NotFound;
@@ -222,6 +226,13 @@ impl Reader<'_> {
             };
             let what = format!("netfilter rules of {}", self.machine);
             self.gaps.push(gap(what, format!("{program}: {error}"), need));
+        }
+        if left_out.is_empty() {
+            self.unread.extend(job.families().into_iter().map(|family| Unread {
+                family,
+                what: format!("the rules that {program} would print"),
+                would_need: format!("{program} {}", arguments.join(" ")),
+            }));
         }
         left_out
     }

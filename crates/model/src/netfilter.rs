@@ -41,9 +41,11 @@ pub struct Unread {
 }
 
 impl Ruleset {
-    /// Rules that may decide about a family's packets and were not read.
+    /// Rules that may decide about a family's packets and were not read. Those of `inet` decide about two.
     pub fn unread_of(&self, family: Family) -> Option<&Unread> {
-        self.unread.iter().find(|unread| unread.family == family)
+        let decides =
+            |of: Family| of == family || of == Family::Inet && matches!(family, Family::Ip | Family::Ip6);
+        self.unread.iter().find(|unread| decides(unread.family))
     }
 
     /// The table of this family, name and back end.

@@ -1,5 +1,6 @@
 //! Which tools print a namespace's tables, and how each one's output is read.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use model::netfilter::{Dialect, Family, Table};
@@ -44,6 +45,19 @@ impl<'t> Job<'t> {
         let words = arguments.iter().filter(|word| !word.starts_with('-') && **word != "list");
         let name = words.fold(program.to_owned(), |name, word| format!("{name}-{}", word.replace('/', "_")));
         format!("{name}.txt")
+    }
+
+    /// Whose packets the tables decide about that it would print.
+    pub(super) fn families(self) -> BTreeSet<Family> {
+        match self {
+            Job::Iptables(_, _, family) | Job::Table(family, _) => BTreeSet::from([family]),
+            Job::EbtablesNft | Job::EbtablesLegacy(_) => BTreeSet::from([Family::Bridge]),
+            Job::ArptablesNft | Job::ArptablesLegacy => BTreeSet::from([Family::Arp]),
+            Job::Ruleset(known) => {
+                let native = known.iter().filter(|(family, name)| !is_kept_by_xtables(*family, name));
+                native.map(|(family, _)| *family).collect()
+            }
+        }
     }
 
     /// Debian's package of the tool.

@@ -76,6 +76,11 @@ impl NetlinkError {
         self.errno() == Some(libc::ENOBUFS)
     }
 
+    /// The kernel has nobody who answers such questions (`nfnetlink_rcv_msg`, `__sock_create`).
+    pub(crate) fn is_no_such_subsystem(&self) -> bool {
+        matches!(self.errno(), Some(libc::EINVAL | libc::EPROTONOSUPPORT))
+    }
+
     /// The kernel lacks what was asked for.
     pub fn is_unsupported(&self) -> bool {
         self.errno() == Some(libc::EOPNOTSUPP)
