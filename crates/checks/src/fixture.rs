@@ -49,7 +49,7 @@ pub(crate) use nova_clouds::{FLOATING, Hosting, Manager, SHAPES, nova_cloud};
 pub(crate) use overlays::{block_udp, overlay_cloud};
 pub(crate) use probes::{
     asked_for_ipv6, asked_for_own_name, connected, cut_short, dropped_at, found, held, looked_up,
-    metadata_asked, of_root, offer, offered, pinged, told_its_version,
+    metadata_asked, metadata_served, of_root, offer, offered, pinged, told_its_version,
 };
 pub(crate) use queens::queens;
 pub(crate) use rules::{

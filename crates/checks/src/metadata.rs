@@ -124,6 +124,13 @@ pub(crate) fn doubts(case: &Case, rungs: &[Rung], symptom: Symptom) -> Vec<Gap> 
                 would_need: "the same question again".to_owned(),
             });
         }
+        if LEADS_ELSEWHERE.contains(&status) {
+            return Some(Gap {
+                what: format!("whether {name} is served metadata"),
+                why: format!("nova's own service never leads elsewhere: {}", said::told(probe)),
+                would_need: format!("in {name}: curl -iL http://{ADDRESS}{}", page.path),
+            });
+        }
         let is_unknown = is_at_home && symptom == Symptom::Metadata && CLIENT_ERRORS.contains(&status);
         is_unknown.then(|| Gap {
             what: format!("whether the metadata service knows {name}"),
@@ -133,6 +140,9 @@ pub(crate) fn doubts(case: &Case, rungs: &[Rung], symptom: Symptom) -> Vec<Gap> 
     };
     asked.filter_map(gap).collect()
 }
+
+/// Statuses that send the asker to another place.
+const LEADS_ELSEWHERE: Range<u16> = 300..400;
 
 /// Statuses that say that the asker is wrong.
 const CLIENT_ERRORS: Range<u16> = 400..500;

@@ -166,6 +166,37 @@ fn answers_of_the_metadata_service_are_told_apart() {
 }
 
 #[test]
+fn what_is_served_in_the_place_of_metadata_is_told() {
+    for (tag, page, said) in [
+        ("me", "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "it serves an empty page"),
+        (
+            "mo",
+            "HTTP/1.1 200 OK\r\n\r\n<html><title>Welcome to nginx!</title></html>",
+            "it serves a page that is no instance's number",
+        ),
+    ] {
+        let closed = Closed::up(tag);
+        let does = Does::Answers(page, Duration::ZERO);
+        let _server = Server::in_place_of(&closed.lab, "compute1", "203.0.113.34:8775", does);
+        let metadata = ["diagnose", "web1", "--symptom", "metadata"];
+        for report in [closed.lab.report(&metadata), closed.report(&metadata)] {
+            report.assert_finds(&["metadata-service-fails compute1//br100"], page);
+            assert!(summary(&report).ends_with(said), "{}", summary(&report));
+        }
+    }
+    let closed = Closed::up("ml");
+    let elsewhere = "HTTP/1.1 302 Found\r\nLocation: http://portal.example.net/\r\n\r\n";
+    let does = Does::Answers(elsewhere, Duration::ZERO);
+    let _server = Server::in_place_of(&closed.lab, "compute1", "203.0.113.34:8775", does);
+    let report = closed.lab.report(&["diagnose", "web1", "--symptom", "metadata"]);
+    let told = gaps(&report);
+    assert!(
+        told.iter().any(|gap| gap.starts_with("whether web1 is served metadata: nova's own")),
+        "{told:#?}"
+    );
+}
+
+#[test]
 fn a_metadata_service_that_is_slow_or_does_not_know_the_host_is_no_fault_and_told() {
     let page = "HTTP/1.0 200 OK\r\n\r\ni-00000001";
     let slow = Does::Answers(page, Duration::from_millis(1500));

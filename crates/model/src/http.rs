@@ -9,6 +9,9 @@ pub struct Page {
     pub path: String,
     /// What the server said.
     pub answer: HttpAnswer,
+    /// The beginning of the page, anybody's text, where one was served and came whole, or enough of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
     /// From the request to the answer, or to giving up, in microseconds.
     pub took_us: u64,
 }

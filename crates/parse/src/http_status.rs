@@ -1,9 +1,21 @@
-//! The first line of a web server's answer (RFC 9112, 4).
+//! The first line of a web server's answer (RFC 9112, 4), and the beginning of the page behind it.
 
 use model::http::StatusLine;
 
 /// Octets of a line that are looked at: one that has not ended by then is none.
 pub const LINE_BYTES_MAX: usize = 1024;
+
+/// Octets of a page that are looked at: what is asked for is shorter.
+pub const BODY_BYTES_MAX: usize = 256;
+
+/// The beginning of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// What is no UTF-8 is replaced.
+    pub text: String,
+    /// No more of it is to come, or to be looked at.
+    pub is_whole: bool,
+}
 
 /// What the beginning of an answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +47,25 @@ pub fn ended(bytes: &[u8]) -> Option<String> {
     let is_beginning = looked_at.starts_with(b"HTTP/") || b"HTTP/".starts_with(looked_at);
     let line = looked_at.split(|byte| *byte == b'\n').next().unwrap_or_default();
     (!is_beginning).then(|| String::from_utf8_lossy(line).trim_end_matches('\r').to_owned())
+}
+
+/// What has come of the page so far; `None` while the head of the answer is not whole.
+pub fn body(bytes: &[u8]) -> Option<Body> {
+    let ends = [&b"\r\n\r\n"[..], b"\n\n"].into_iter().filter_map(|end| {
+        let at = bytes.windows(end.len()).position(|window| window == end)?;
+        Some((at, at + end.len()))
+    });
+    let (head_end, begin) = ends.min()?;
+    let came = bytes.get(begin..).unwrap_or_default();
+    let head = String::from_utf8_lossy(bytes.get(..head_end).unwrap_or_default());
+    let length = head.lines().skip(1).find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_it = name.eq_ignore_ascii_case("content-length");
+        value.trim().parse::<usize>().ok().filter(|_| is_it)
+    });
+    let most = length.map_or(BODY_BYTES_MAX, |length| length.min(BODY_BYTES_MAX));
+    let seen = came.get(..most).unwrap_or(came);
+    Some(Body { text: String::from_utf8_lossy(seen).into_owned(), is_whole: seen.len() == most })
 }
 
 /// `HTTP/1.1 200 OK`, with any text or none behind the code.
@@ -77,6 +108,19 @@ mod tests {
         }
         let endless = "a".repeat(LINE_BYTES_MAX + 1);
         assert_eq!(read(&endless), Beginning::Other("a".repeat(LINE_BYTES_MAX)));
+    }
+
+    #[test]
+    fn a_page_is_read_as_far_as_its_length_or_what_came() {
+        let body = |text: &str| body(text.as_bytes()).map(|body| (body.text, body.is_whole));
+        let of = |text: &str, is_whole| Some((text.to_owned(), is_whole));
+        assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n"), None);
+        assert_eq!(body("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\ni-"), of("i-", false));
+        assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ni-1\n\n"), of("i-1", true));
+        assert_eq!(body("HTTP/1.1 200 OK\nContent-Length: 0\n\n"), of("", true));
+        assert_eq!(body("HTTP/1.0 200 OK\r\n\r\ni-00000001"), of("i-00000001", false));
+        let long = "x".repeat(BODY_BYTES_MAX + 1);
+        assert_eq!(body(&format!("HTTP/1.0 200 OK\r\n\r\n{long}")), of(&long[1..], true));
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn asks(machine: &MachinePlan, asks: Asks) -> Probe<'_> {
 #[test]
 fn a_page_costs_more_than_its_connection_and_at_home_nothing() {
     let machine = machine("compute1");
-    let page = Page { path: METADATA_PAGE.to_owned(), answer: HttpAnswer::Silent, took_us: 1 };
+    let page = Page { path: METADATA_PAGE.to_owned(), answer: HttpAnswer::Silent, body: None, took_us: 1 };
     let asked = |page| Asked::Connection { port: METADATA_PORT, accepted: true, page, greeting: None };
     let probe = asks(&machine, Asks::Connection { port: METADATA_PORT, then: Then::Page(METADATA_PAGE) });
     assert_eq!(probe.packets(&result(asked(None))), CONNECTION_PACKETS);

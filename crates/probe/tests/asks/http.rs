@@ -38,6 +38,13 @@ fn each_kind_of_answer_is_told_from_the_others() {
     assert_eq!(answer(&chain, b"HTTP/1.1 2"), HttpAnswer::HungUp);
     assert_eq!(answer(&chain, b""), HttpAnswer::HungUp);
     assert_eq!(answer(&chain, b"no line"), HttpAnswer::Unreadable("no line".to_owned()));
+    let page = |says: &'static [u8]| {
+        let server = tcp_server(chain.far_netns(), chain.far(), |_| says.to_vec());
+        get(&chain, server.at).1.unwrap().body
+    };
+    assert_eq!(page(b"HTTP/1.0 200 OK\r\n\r\ni-00000001").as_deref(), Some("i-00000001"));
+    assert_eq!(page(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").as_deref(), Some(""));
+    assert_eq!((page(b"HTTP/1.0 200 OK\r\n"), page(b"HTTP/1.0 404 No\r\n\r\ni-1")), (None, None));
     let HttpAnswer::Unreadable(text) = answer(&chain, &ENDLESS) else { panic!("no end of it") };
     assert_eq!(text.len(), 1024);
 }

@@ -10,7 +10,8 @@
 //! ## How hopline knows
 //! What cloud-init asks for first, `/2009-04-04/meta-data/instance-id`, was asked for from inside the instance, and the
 //! status was 400 or more, no HTTP at all, the connection was closed, or nothing came for as long as a question is
-//! waited for. Of an instance that cannot be entered its host asks: that it knows no instance of the host's own
+//! waited for; or a page came that is no instance's number, as nova gives it (`i-0000002a`): an empty one, or somebody
+//! else's. Whose number it is is not held to the database. Of an instance that cannot be entered its host asks: that it knows no instance of the host's own
 //! address is no fault of the service's, so a status of 4xx is none there.
 //!
 //! ## What it looks like
@@ -21,6 +22,7 @@
 //! ## Nearest look-alikes
 //! * `metadata-service-down`: nothing listens, instances are refused at once.
 //! * `metadata-dnat-missing`, `metadata-zeroconf-route`: the question does not come to the service.
+//! * another web server that leads elsewhere (3xx), where nova never does: cloud-init goes there, and a gap tells it.
 //! * a service that is slow: it answers in the end, and cloud-init waits 50 s; a gap tells it.
 //!
 //! ## Fix
@@ -81,7 +83,7 @@ fn failing<'v>(
         return None;
     };
     let is_failure = |page: &Page| match &page.answer {
-        HttpAnswer::Status(line) => line.code >= least,
+        HttpAnswer::Status(line) => line.code >= least || strange(page).is_some(),
         HttpAnswer::Unreadable(_) | HttpAnswer::HungUp | HttpAnswer::Silent => true,
     };
     let asked = view.probes.iter().filter(|probe| is_probe_of(probe, rung));
@@ -144,7 +146,27 @@ fn service(view: &View, rung: &Rung) -> Option<Place> {
     Some(Place { stage: Stage::Service, ..last.at.clone() })
 }
 
+/// A page that was served for the instance's number, and is none.
+fn strange(page: &Page) -> Option<&str> {
+    let text = page.body.as_deref()?.trim();
+    let number = text.strip_prefix("i-").unwrap_or_default();
+    let is_number = number.len() >= NUMBER_DIGITS && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (page.path.ends_with(NUMBER_PAGE) && !is_number).then_some(text)
+}
+
+/// nova's `ec2utils.id_to_ec2_id`: `i-%08x`.
+const NUMBER_DIGITS: usize = 8;
+const NUMBER_PAGE: &str = "/meta-data/instance-id";
+
 fn what(page: &Page) -> String {
+    match (&page.answer, strange(page)) {
+        (HttpAnswer::Status(_), Some("")) => return "it serves an empty page".to_owned(),
+        (HttpAnswer::Status(_), Some(_)) => {
+            return "it serves a page that is no instance's number".to_owned();
+        }
+        (HttpAnswer::Status(_), None)
+        | (HttpAnswer::Unreadable(_) | HttpAnswer::HungUp | HttpAnswer::Silent, _) => {}
+    }
     match &page.answer {
         HttpAnswer::Status(line) => format!("it answers {}", line.code),
         HttpAnswer::Unreadable(_) => "what answers speaks no HTTP".to_owned(),
@@ -159,6 +181,14 @@ fn what(page: &Page) -> String {
 }
 
 fn cause(page: &Page) -> String {
+    match strange(page) {
+        Some("") => return format!("{} is there, and nothing is in it", page.path),
+        Some(text) => {
+            let first = said::beginning(text.lines().next().unwrap_or_default());
+            return format!("{} is `{first}`: another program answers in the service's place", page.path);
+        }
+        None => {}
+    }
     match &page.answer {
         HttpAnswer::Status(line) if line.code >= SERVER_ERROR => {
             format!("`{}`: the service failed, and its log says at what", line.text)
@@ -194,7 +224,7 @@ fn evidence(view: &View, rung: &Rung, probe: &ProbeResult, place: &Place) -> Vec
 mod tests {
     use model::http::{HttpAnswer, StatusLine};
 
-    use crate::fixture::{broken, codes, healthy, metadata_asked};
+    use crate::fixture::{broken, codes, healthy, metadata_asked, metadata_served};
 
     fn status(code: u16) -> HttpAnswer {
         HttpAnswer::Status(StatusLine { code, text: format!("HTTP/1.1 {code} Word") })
@@ -218,7 +248,27 @@ mod tests {
     #[test]
     fn stays_silent_on_an_answer_of_any_other_kind() {
         assert_eq!(told(status(200)), [""; 0]);
-        assert_eq!(told(status(301)), [""; 0]);
+        let found = healthy().diagnose_with("web1", &[metadata_asked("web1", status(302))]);
+        assert_eq!(codes(&found), [""; 0]);
+        let gaps = &found.coverage.gaps;
+        assert!(gaps.iter().any(|gap| gap.why.contains("302")), "{gaps:?}");
+    }
+
+    #[test]
+    fn a_page_that_is_no_instances_number_is_no_metadata() {
+        let served = |text: &str| healthy().diagnose_with("web1", &[metadata_served("web1", text)]);
+        for own in ["i-0000002a", "i-00000001\n"] {
+            assert_eq!(codes(&served(own)), [""; 0], "{own}");
+        }
+        for (other, said) in [
+            ("", "serves an empty page"),
+            ("<html>\n<title>Login</title>", "serves a page that is no instance's number"),
+            ("i-", "serves a page that is no instance's number"),
+        ] {
+            let found = served(other);
+            assert_eq!(codes(&found), ["metadata-service-fails compute1//br100"], "{other}");
+            assert!(found.findings[0].summary.ends_with(said), "{}", found.findings[0].summary);
+        }
     }
 
     #[test]
