@@ -15,7 +15,7 @@
 
 mod question;
 mod right;
-mod solicit;
+pub(crate) mod solicit;
 mod wire;
 
 use std::io;

@@ -49,7 +49,7 @@ pub(super) fn who_has(to: Mac, own: Mac, source: Ipv6Addr, asked: Ipv6Addr) -> V
 /// The MAC that a frame says an address has, in answer to a question from `source`: its advertisement is valid and
 /// meant for that source, or for everybody. Without the option that tells it, it is the frame's sender. And whether it
 /// overrides what others said.
-pub(super) fn answer(frame: &[u8], source: Ipv6Addr, asked: Ipv6Addr) -> Option<(Mac, bool)> {
+pub(crate) fn answer(frame: &[u8], source: Ipv6Addr, asked: Ipv6Addr) -> Option<(Mac, bool)> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Icmpv6(icmp))) = (packet.net, packet.transport)
     else {
