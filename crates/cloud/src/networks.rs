@@ -147,9 +147,15 @@ fn evidence(snapshot: &Snapshot, host: &str, ip: Ipv4Addr, vif: &Vif) -> Option<
     let cidr = live.as_ref().map(|(_, net)| net.trunc()).or(range)?;
     let listens = dnsmasq.and_then(|dnsmasq| listen_address(dnsmasq, cidr));
     let bridge = live.as_ref().map(|(bridge, _)| bridge.name.clone());
+    // A file may be called by more than its bridge: a name that no link has comes after what the host has.
+    let served = dnsmasq.and_then(served_bridge);
+    let has_link = |name: &String| snapshot.main_netns(host).is_some_and(|ns| ns.link_named(name).is_some());
+    let is_there = served.as_ref().is_some_and(has_link);
+    let by_files =
+        || served.clone().filter(|_| is_there).or_else(|| named_bridge(snapshot, host, vif)).or(served);
     Some(Evidence {
         cidr,
-        bridge: bridge.or_else(|| vif.bridge.clone()).or_else(|| dnsmasq.and_then(served_bridge)),
+        bridge: bridge.or_else(|| vif.bridge.clone()).or_else(by_files),
         gateway: listens.or(live.map(|(_, net)| net.addr())),
         dhcp_server: listens,
         dhcp_start: start,

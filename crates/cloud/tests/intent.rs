@@ -288,6 +288,9 @@ fn a_bridge_that_lost_its_address_is_known_by_what_is_left() {
 
     let mut by_dnsmasq = site(&["compute1"], vec![bare()]);
     by_dnsmasq.hosts[0].dnsmasq = vec![nova_dnsmasq("10.0.0.1")];
+    // Its files may be called by more than the bridge.
+    let mut by_other_files = by_dnsmasq.clone();
+    by_other_files.hosts[0].dnsmasq[0].pid_file = Some("/run/nova-br100-1.pid".to_owned());
 
     let mut inside = host_netns("web1", &["10.0.0.11/24"], Vec::new());
     inside.instance = true;
@@ -309,8 +312,12 @@ fn a_bridge_that_lost_its_address_is_known_by_what_is_left() {
 
     // Whether or not that other host has instances of its own.
     let neighbour = InstanceEntry { mac: None, ..self::entry("web2", "compute2", 12) };
-    let cases =
-        [(&by_dnsmasq, false, vec![]), (&by_inside, true, vec![]), (&by_inside, true, vec![neighbour])];
+    let cases = [
+        (&by_dnsmasq, false, vec![]),
+        (&by_other_files, false, vec![]),
+        (&by_inside, true, vec![]),
+        (&by_inside, true, vec![neighbour]),
+    ];
     for (snapshot, at_given, others) in cases {
         let entries = [vec![InstanceEntry { at_given, ..entry.clone() }], others].concat();
         let merged = intent(None, snapshot, &entries);

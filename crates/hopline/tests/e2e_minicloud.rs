@@ -580,6 +580,23 @@ fn a_floating_address_on_two_hosts_is_told_at_the_one_that_is_not_meant() {
     assert_none(&wrong);
 }
 
+/// The dnsmasq whose files are called by more than its bridge does not tell of another bridge.
+#[test]
+fn a_bridge_that_lost_its_address_is_no_other_bridge() {
+    let cloud = Minicloud::up("g");
+    cloud.bash("h ip addr del $GWIP/24 dev $BRIDGE");
+    for site in [cloud.entered(), cloud.outside()] {
+        let report = cloud.report(&site, &["diagnose", "inst1", "--passive"]);
+        let found = report.findings();
+        assert_eq!(
+            found.first().map(String::as_str),
+            Some("gateway-address-missing host//br100"),
+            "{found:?}"
+        );
+        assert!(found.iter().all(|code| !code.starts_with("tap-wrong-bridge")), "{found:?}");
+    }
+}
+
 #[test]
 fn faults_of_dhcp_dns_and_metadata_are_named_and_healed() {
     each_is_named_and_healed("d", &SERVICES);
