@@ -121,6 +121,12 @@ pub(crate) fn of_clients<'v>(lines: impl Iterator<Item = &'v DhcpLogLine>) -> Ve
     lines.filter(is_clients).collect()
 }
 
+/// A DISCOVER that dnsmasq ignores: it logs none of the address that is asked for then, by which ours are known
+/// (`dhcp_reply`, src/rfc2131.c).
+pub(crate) fn is_anybodys(line: &DhcpLogLine) -> bool {
+    line.kind == DhcpMessage::Discover && line.ip.is_none() && line.rest == "ignored"
+}
+
 /// A line of dnsmasq's log, as evidence.
 pub(crate) fn logged(seat: &Seat, line: &DhcpLogLine) -> Evidence {
     let file = seat.server.dhcp_log_file.as_deref().unwrap_or("dnsmasq's log");

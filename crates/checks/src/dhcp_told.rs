@@ -93,6 +93,11 @@ fn log(server: &Host, instance: &Instance) -> Option<Evidence> {
             format!("not one line of {}", macs.join(" ")),
         ));
     };
+    if dhcp_refused::is_anybodys(last) {
+        let text =
+            format!("{} (of the instance, or of us: of whom it ignores it does not log more)", last.text);
+        return Some(evidence::record(EvidenceKind::Log, format!("{file}:{}", last.line), text));
+    }
     // The last conversation begins at the last DISCOVER, or, of a renewal, at a REQUEST that no OFFER comes before.
     let kind = |at: usize| own.get(at).map(|line| line.kind);
     let begins = |at: &usize| match kind(*at) {
@@ -177,6 +182,16 @@ mod tests {
         assert!(told(&cloud).iter().any(|line| line.ends_with("DISCOVER, OFFER, REQUEST, ACK)")));
         log(&mut cloud, &[]);
         assert!(told(&cloud).iter().any(|line| line.contains("not one line of fa:16:3e:")));
+    }
+
+    #[test]
+    fn what_is_ignored_may_be_ours() {
+        let mut cloud = broken("dhcp-reply-lost");
+        log(&mut cloud, &[DhcpMessage::Ack, DhcpMessage::Discover]);
+        cloud.host("compute1").dhcp_log[1].rest = "ignored".to_owned();
+        let lines = told(&cloud);
+        assert!(lines.iter().any(|line| line.contains("line 2 (of the instance, or of us")), "{lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains("last conversation")), "{lines:#?}");
     }
 
     #[test]
