@@ -1,5 +1,6 @@
 //! Rules that let so many packets pass in a time and no more, on the way of our questions: what takes the rest, and
-//! whether it took any of ours. One question passes and the next does not, and whoever is asked seems to forget.
+//! whether it took any of ours. One question passes and the next does not, and whoever is asked seems to forget. And
+//! rules that take packets by what no walk can decide, the time of day, what is in a packet: whether they took ours.
 
 mod limit;
 
@@ -183,14 +184,15 @@ fn proof(case: &Case, rung: &Rung, behind: &Behind) -> Option<Vec<Evidence>> {
         }
     }
     let said: Vec<Evidence> = dropped_here(case, rung, behind);
-    if !said.is_empty() {
+    // Of what is no limit the kernel's word does not tell which of several rules it was.
+    if !said.is_empty() && behind.limit.is_rate {
         return Some(said);
     }
     let after = proved::counters(here?.after.as_ref()?, &behind.rule)?.packets;
     let (before, _) = behind.rule.counters?;
     let text = format!("[{before}] packets before our questions, [{after}] after");
     let moved = Evidence { kind: EvidenceKind::Counter, source: behind.rule.shown_by(), text };
-    (after > before).then(|| vec![moved])
+    (after > before).then(|| said.into_iter().chain([moved]).collect())
 }
 
 /// The kernel's word of this question's packets that died of netfilter there.
@@ -207,8 +209,7 @@ fn dropped_here(case: &Case, rung: &Rung, behind: &Behind) -> Vec<Evidence> {
 }
 
 fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> Finding {
-    let Behind { at, direction, exchange, rule, limit } = behind;
-    let limit = &limit.text;
+    let Behind { at, direction, exchange, rule, limit: Limit { text: limit, is_rate, .. } } = behind;
     let ns = case.snapshot.netns.iter().find(|ns| ns.machine == at.host && ns.name == at.netns);
     let asked = case.probes.iter().filter(|probe| is_probe_of(probe, rung)).map(said::evidence);
     let instance = case.intent.instances.get(rung.instance).map_or("", |instance| &instance.name);
@@ -218,13 +219,26 @@ fn finding(case: &Case, rung: &Rung, behind: &Behind, proof: Vec<Evidence>) -> F
         hop: at.clone(),
         direction: *direction,
         exchange: *exchange,
-        summary: format!(
-            "of {} {} lets only some pass: {} takes what is beyond `{limit}`",
-            what(rung, *direction, *exchange),
-            at.host,
-            rules::named(rule),
-        ),
-        cause: format!("`{}` takes what `{limit}` has no room for{wrote}", rule.text),
+        summary: if *is_rate {
+            format!(
+                "of {} {} lets only some pass: {} takes what is beyond `{limit}`",
+                what(rung, *direction, *exchange),
+                at.host,
+                rules::named(rule),
+            )
+        } else {
+            format!(
+                "{} dies on {}: {} takes it by `{limit}`",
+                what(rung, *direction, *exchange),
+                at.host,
+                rules::named(rule),
+            )
+        },
+        cause: if *is_rate {
+            format!("`{}` takes what `{limit}` has no room for{wrote}", rule.text)
+        } else {
+            format!("`{}` took packets of ours{wrote}", rule.text)
+        },
         confidence: Confidence::Proven,
         evidence: ns.into_iter().flat_map(|ns| evidence::rule(ns, rule)).chain(proof).chain(asked).collect(),
         owner: ns.map_or("unknown", |ns| owner::of(ns, rule).name()).to_owned(),

@@ -1,13 +1,16 @@
-//! Conditions that have room for so many packets in a time, and the facts as they are when that is used up.
+//! Conditions that no walk can decide: that have room for so many packets in a time, or hang on the time of day, on what
+//! a packet carries, on who sent it; and the facts as they are where none of them lets a packet pass.
 
 use model::Snapshot;
 use model::netfilter::{Action, Because, NfRule, Test};
 
-/// A condition that has room for some packets in a time.
+/// A condition that has room for some packets in a time, or that a rule takes packets by which no walk can know.
 #[derive(Debug, Clone)]
 pub(super) struct Limit {
-    /// `limit rate 1/minute`.
+    /// `limit rate 1/minute`, `-m time --timestart 22:00:00`.
     pub(super) text: String,
+    /// It counts: the same packet may pass now and not then.
+    pub(super) is_rate: bool,
     /// Its rule is about pings alone: who limits these on purpose means it.
     pub(super) is_of_pings: bool,
 }
@@ -45,15 +48,15 @@ pub(super) fn without_room(
     let chains = ns.ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
     let mut limits = Vec::new();
     for rule in chains.flat_map(|chain| &mut chain.rules) {
-        let Some(limit) = limit_of(rule) else { continue };
+        let takes = matches!(rule.action, Action::Drop | Action::Reject(_));
+        let Some(limit) = limit_of(rule).filter(|limit| limit.is_rate || takes) else { continue };
         limits.push(limit);
-        match rule.action {
-            // It takes what is beyond the limit, which now is all that it matches.
-            Action::Drop | Action::Reject(_) => rule.matches.retain(|one| rate(&one.test).is_none()),
-            _ => {
-                rule.matches.clear();
-                rule.action = Action::Continue;
-            }
+        if takes {
+            // It takes what is beyond the limit, or what nobody can foresee, which now is all that it matches.
+            rule.matches.retain(|one| undecidable(&one.test).is_none());
+        } else {
+            rule.matches.clear();
+            rule.action = Action::Continue;
         }
     }
     (!limits.is_empty()).then_some((snapshot, limits))
@@ -61,8 +64,8 @@ pub(super) fn without_room(
 
 fn limit_of(rule: &NfRule) -> Option<Limit> {
     let is_of_pings = rule.matches.iter().any(|one| !one.negated && is_of_pings(&one.test));
-    let text = rule.matches.iter().find_map(|one| rate(&one.test))?;
-    Some(Limit { text, is_of_pings })
+    let (text, is_rate) = rule.matches.iter().find_map(|one| undecidable(&one.test))?;
+    Some(Limit { text, is_rate, is_of_pings })
 }
 
 /// It holds of ICMP alone, or of ICMPv6.
@@ -75,10 +78,15 @@ fn is_of_pings(test: &Test) -> bool {
     }
 }
 
-fn rate(test: &Test) -> Option<String> {
-    match test {
-        Test::Unpredictable(text, Because::Rate) => Some(text.clone()),
-        _ => None,
+/// Its text, and whether it counts. What goes by chance is told elsewhere.
+fn undecidable(test: &Test) -> Option<(String, bool)> {
+    let Test::Unpredictable(text, because) = test else { return None };
+    match because {
+        Because::Rate => Some((text.clone(), true)),
+        Because::Time | Because::History | Because::Payload | Because::Socket | Because::Machine => {
+            Some((text.clone(), false))
+        }
+        Because::Chance => None,
     }
 }
 

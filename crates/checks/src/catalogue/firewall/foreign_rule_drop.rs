@@ -18,7 +18,8 @@
 //! rules that let the packet pass, that is said too. What takes what a limit before it has no room for
 //! (`limit rate 1/minute accept`, then `drop`, or a policy) is told where the kernel's trace, its word of what it
 //! drops or the rule's own counter shows that it took packets of ours; not where pings alone are limited, and a usual
-//! ping finds room.
+//! ping finds room. So is what takes packets by the time of day, by what is in them or by who sent them (`-m time`,
+//! `-m string`, `-m u32`), which no walk can decide: where the trace or the counter shows that it took ours.
 //!
 //! ## What it looks like
 //! The rule's counter rises with each packet; a REJECT is answered with an ICMP error whose source
