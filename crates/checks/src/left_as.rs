@@ -50,11 +50,21 @@ pub(crate) fn unanswered<'v>(view: &View<'v>) -> Vec<Left<'v>> {
 
 /// Every NIC whose pings arrive outside, or leave the site.
 pub(crate) fn all<'v>(view: &View<'v>) -> Vec<Left<'v>> {
+    by(view, |purpose| purpose == Purpose::Outside)
+}
+
+/// The same of what else is asked beyond the site: rules may take what goes to some of it alone.
+pub(crate) fn by_services<'v>(view: &View<'v>) -> Vec<Left<'v>> {
+    by(view, |purpose| matches!(purpose, Purpose::OutsideBy(_) | Purpose::UpstreamBy(..)))
+}
+
+/// Every NIC, and the first of such questions that arrives outside or leaves the site.
+fn by<'v>(view: &View<'v>, is_meant: impl Fn(Purpose) -> bool) -> Vec<Left<'v>> {
     let uplinks = uplinks::all(view);
     let left = view.vifs().filter_map(|seat| {
         let (_, uplink) = *uplinks.iter().find(|(ns, _)| ns.machine == seat.server_ns.machine)?;
         let at = view.intent().instances.iter().position(|i| std::ptr::eq(i, seat.instance))?;
-        let is_its = |rung: &Rung| rung.instance == at && rung.purpose == Purpose::Outside;
+        let is_its = |rung: &Rung| rung.instance == at && is_meant(rung.purpose);
         let (nth, rung) = view.rungs.iter().enumerate().find(|(_, rung)| is_its(rung))?;
         let Some(IpAddr::V4(seen)) = rung.answer.source_seen else { return None };
         let stopped = view.stop(|s| std::ptr::eq(s.rung, rung) && s.direction == Direction::Reply);
@@ -92,7 +102,8 @@ impl Left<'_> {
     /// What is wrong with it is met on its question's way, and concerns this half of the conversation.
     pub(crate) fn met(&self, mut found: Found, direction: Direction) -> Found {
         found.order = Some((self.nth, 0, 0));
-        (found.finding.exchange, found.finding.direction) = (Exchange::Icmp, direction);
+        let asked = self.rung.answer.paths.iter().map(|path| path.exchange).find(|of| *of != Exchange::Arp);
+        (found.finding.exchange, found.finding.direction) = (asked.unwrap_or(Exchange::Icmp), direction);
         found
     }
 

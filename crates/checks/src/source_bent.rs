@@ -12,7 +12,7 @@ use crate::catalogue::firewall::snat_wrong_address;
 use crate::evidence;
 use crate::floats;
 use crate::found::{Fault, Found, at};
-use crate::ladder;
+use crate::ladder::{self, Purpose, Rung};
 use crate::left_as::{self, Left};
 use crate::mend::Mend;
 use crate::view::View;
@@ -24,7 +24,7 @@ const TRIES_MAX: usize = 64;
 /// Instances that are given another source than their floating address by such rules: one finding a set of rules.
 pub(crate) fn given_another(view: &View) -> Vec<Found> {
     let mut found: Vec<(Vec<RuleRef>, Found)> = Vec::new();
-    for left in left_as::all(view) {
+    for left in left_as::all(view).into_iter().chain(left_as::by_services(view)) {
         // Two other findings tell of what leaves as it is, and of what leaves as nobody of its host.
         let is_told = left.seat.vif.fixed.contains(&left.seen) || is_told_as_strangers(view, &left);
         if is_told || is_as_meant(view, &left, left.seen.into()) {
@@ -35,9 +35,56 @@ pub(crate) fn given_another(view: &View) -> Vec<Found> {
             None => before_novas(view, &left),
         };
         match found.iter_mut().find(|(known, _)| *known == rules) {
+            Some((_, known)) if known.finding.instances.contains(&left.seat.instance.name) => {}
             Some((_, known)) => known.finding.instances.push(left.seat.instance.name.clone()),
             None => found.extend(finding(view, &left, &rules).map(|new| (rules, new))),
         }
+    }
+    found.into_iter().map(|(_, found)| found).chain(back_as_itself(view)).collect()
+}
+
+/// Instances to which comes back as their own what they send to their own floating address, by such rules: one finding
+/// a set of rules.
+fn back_as_itself(view: &View) -> Vec<Found> {
+    let mut found: Vec<(Vec<RuleRef>, Found)> = Vec::new();
+    for seat in view.vifs() {
+        let is_its = |rung: &&Rung| matches!(rung.purpose, Purpose::Itself(_)) && !rung.answer.answered;
+        let Some(rung) = view.rungs_of(seat.instance).find(is_its) else { continue };
+        let ns = seat.server_ns;
+        let is_heard = |rules: &[RuleRef]| {
+            let again = ladder::again_with_all(view, rung, &mends(ns, rules));
+            again.is_some_and(|again| again.answer.answered)
+        };
+        let rules = needed(all_before(ns), is_heard);
+        let Some(rule) = rules.first() else { continue };
+        let name = &seat.instance.name;
+        if let Some((_, known)) = found.iter_mut().find(|(known, _)| *known == rules) {
+            known.finding.instances.push(name.clone());
+            continue;
+        }
+        let owner = owner::of(ns, rule);
+        let named = rules::named(rule);
+        let fault = Fault {
+            code: "foreign-rule-bends",
+            hop: at(ns, seat.bridge_name().unwrap_or_default(), Stage::Nat),
+            summary: format!(
+                "{name} does not reach itself by {}: {named}, which nova did not write, comes before nova's",
+                rung.to
+            ),
+            cause: format!(
+                "`{}`, {}, leaves it {name}'s own address, and nobody hears what comes from himself",
+                rule.text,
+                owner.wrote()
+            ),
+            confidence: Confidence::Proven,
+            evidence: rules.iter().flat_map(|rule| evidence::rule(ns, rule)).collect(),
+            owner: owner.name(),
+            remedy: rules.iter().map(|rule| removal::of(ns, rule)).collect(),
+            instances: vec![name.clone()],
+            stopped: view.stop(|stopped| std::ptr::eq(stopped.rung, rung)),
+            mend: mends(ns, &rules),
+        };
+        found.push((rules, fault.found()));
     }
     found.into_iter().map(|(_, found)| found).collect()
 }
@@ -45,15 +92,26 @@ pub(crate) fn given_another(view: &View) -> Vec<Found> {
 /// The rules but for which nova's own would give what leaves the source that is meant; none where that has it, or would
 /// not have it without them either.
 pub(crate) fn before_novas(view: &View, left: &Left) -> Vec<RuleRef> {
-    let ns = left.seat.server_ns;
-    let mut rules: Vec<RuleRef> = ns.ruleset.tables.iter().flat_map(candidates).take(TRIES_MAX).collect();
-    if rules.is_empty() || is_as_meant(view, left, left.seen.into()) || !is_met(view, left, &rules) {
+    if is_as_meant(view, left, left.seen.into()) {
+        return Vec::new();
+    }
+    needed(all_before(left.seat.server_ns), |rules| is_met(view, left, rules))
+}
+
+/// Rules of a host that may stand in the way.
+fn all_before(ns: &Netns) -> Vec<RuleRef> {
+    ns.ruleset.tables.iter().flat_map(candidates).take(TRIES_MAX).collect()
+}
+
+/// Those of the rules that all have to go for it to be well; none where it is not well without all of them either.
+fn needed(mut rules: Vec<RuleRef>, is_well_without: impl Fn(&[RuleRef]) -> bool) -> Vec<RuleRef> {
+    if rules.is_empty() || !is_well_without(&rules) {
         return Vec::new();
     }
     let mut at = 0;
     while at < rules.len() {
         let kept = rules.remove(at);
-        if !is_met(view, left, &rules) {
+        if !is_well_without(&rules) {
             rules.insert(at, kept);
             at += 1;
         }
@@ -280,6 +338,9 @@ mod tests {
         };
         let mut cloud = above(vec![inside], true);
         cloud.close("web1");
-        assert_eq!(codes(&cloud.diagnose("web1")), ["lost-at-hop web1//"]);
+        let found = cloud.diagnose("web1");
+        assert_eq!(codes(&found), ["foreign-rule-bends compute1//br100"]);
+        let command = &found.findings[0].remedy[0].command;
+        assert!(command.ends_with("-D POSTROUTING -d 10.0.0.0/16 -j ACCEPT"), "{command}");
     }
 }

@@ -49,7 +49,7 @@ pub fn check(view: &View) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let is_kept = |left: &Left| left.seat.vif.fixed.contains(&left.seen) && !is_meant(left);
     let unanswered = left_as::unanswered(view).into_iter().filter(finds_no_way);
-    let beyond = left_as::all(view).into_iter().filter(Left::is_beyond);
+    let beyond = left_as::all(view).into_iter().chain(left_as::by_services(view)).filter(Left::is_beyond);
     for left in unanswered.chain(beyond).filter(is_kept) {
         let (host, name) = (&left.seat.server.name, &left.seat.instance.name);
         match found.iter_mut().find(|known| known.finding.hop.host == *host) {
