@@ -8,7 +8,8 @@
 //!
 //! ## How hopline knows
 //! The walk from the host that runs dnsmasq to the server comes to that machine, which was read, and nothing
-//! listens on the port there.
+//! listens on the port there. Or the machine is not of those that were read, and itself answered the host's own
+//! question with port unreachable: nothing listens there, or a rule of its own says so (REJECT).
 //!
 //! ## What it looks like
 //! `dig @UPSTREAM` on the host: connection refused; on the uplink an ICMP port unreachable answers each
@@ -30,15 +31,17 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddrV4};
 
 use model::Netns;
-use model::finding::Confidence;
+use model::finding::{Confidence, Remedy};
 use model::netns::Socket;
-use model::path::{Direction, Stage, Stop};
+use model::path::{Direction, Exchange, Place, Stage, Stop};
+use model::probe::ProbeResult;
 
 use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
-use crate::ladder::Purpose;
+use crate::ladder::{Purpose, Rung};
 use crate::mend::Mend;
+use crate::said;
 use crate::view::{Stopped, View};
 
 /// Looks for servers that dnsmasq asks and that do not run: one finding a server.
@@ -53,7 +56,61 @@ pub fn check(view: &View) -> Vec<Found> {
         let is_dead = unheard && stopped.direction == Direction::Request && seen.insert(address);
         is_dead.then(|| finding(view, stopped, address, ns))
     });
-    dead.collect()
+    let dead: Vec<Found> = dead.collect();
+    let refused = view.rungs.iter().filter_map(|rung| {
+        let (Purpose::Upstream(address) | Purpose::Reverse(address)) = rung.purpose else { return None };
+        let probe = view.silent(rung).filter(|_| rung.answer.answered)?;
+        let is_its = |(from, says): &(IpAddr, String)| *from == rung.to && says == PORT_UNREACHABLE;
+        let is_dead = probe.errors.iter().any(is_its) && seen.insert(address);
+        is_dead.then(|| refusing(view, rung, address, probe))?
+    });
+    let refused: Vec<Found> = refused.collect();
+    dead.into_iter().chain(refused).collect()
+}
+
+/// As our probes read it (RFC 792, type 3, code 3).
+const PORT_UNREACHABLE: &str = "port unreachable";
+
+/// One that says so itself.
+fn refusing(view: &View, rung: &Rung, address: SocketAddrV4, probe: &ProbeResult) -> Option<Found> {
+    let paths = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
+    let last = paths.filter(|path| path.exchange != Exchange::Arp).find_map(|path| path.hops.last())?;
+    let server = dns::server(view.world, rung.instance);
+    let evidence = [said::evidence(probe)].into_iter().chain(server.map(|server| server.asks(address)));
+    let asker = rung.from.as_str();
+    let fault = Fault {
+        code: "dns-upstream-dead",
+        hop: Place { stage: Stage::Service, ..last.at.clone() },
+        summary: format!(
+            "no DNS server runs at {address}, whom the dnsmasq of {asker} asks, for all that its machine says"
+        ),
+        cause: format!(
+            "{} answers that nothing is to be had at its udp port {}",
+            address.ip(),
+            address.port()
+        ),
+        confidence: Confidence::Likely,
+        evidence: evidence.collect(),
+        owner: "operator",
+        remedy: vec![
+            evidence::advice(
+                format!("start the DNS server at {address}, or let its firewall take questions from {asker}"),
+                "",
+            ),
+            another(),
+        ],
+        instances: view.instances_on(asker),
+        stopped: None,
+        mend: Vec::new(),
+    };
+    Some(fault.found().breaks(Exchange::Dns, Direction::Request))
+}
+
+fn another() -> Remedy {
+    evidence::advice(
+        "dns_server = ANOTHER  # a further line in nova.conf, then restart the network's dnsmasq",
+        "so that one server does not take all names away",
+    )
 }
 
 fn finding(view: &View, stopped: Stopped, address: SocketAddrV4, ns: &Netns) -> Found {
@@ -77,13 +134,7 @@ fn finding(view: &View, stopped: Stopped, address: SocketAddrV4, ns: &Netns) -> 
         confidence: Confidence::Proven,
         evidence,
         owner: "operator",
-        remedy: vec![
-            evidence::advice(format!("start the DNS server of {}", ns.machine), ""),
-            evidence::advice(
-                "dns_server = ANOTHER  # a further line in nova.conf, then restart the network's dnsmasq",
-                "so that one server does not take all names away",
-            ),
-        ],
+        remedy: vec![evidence::advice(format!("start the DNS server of {}", ns.machine), ""), another()],
         instances: view.instances_on(asker),
         stopped: Some(stopped),
         mend: vec![Mend::Listen { machine: ns.machine.clone(), socket: listener(address) }],
@@ -98,13 +149,33 @@ fn listener(address: SocketAddrV4) -> Socket {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{broken, codes, healthy, lacks};
+    use std::net::IpAddr;
+
+    use model::probe::ProbeResult;
+
+    use crate::fixture::{broken, codes, healthy, lacks, looked_up};
 
     #[test]
     fn fires_where_nothing_listens() {
         let diagnosis = broken("dns-upstream-dead").diagnose("web1");
         assert_eq!(codes(&diagnosis), ["dns-upstream-dead external//eth0"]);
         assert_eq!(diagnosis.findings[0].instances, ["web1", "web2"]);
+    }
+
+    #[test]
+    fn who_says_so_himself_is_told_where_nobody_can_look_into_him() {
+        let server = [1, 2, 3, 4].into();
+        let says = |from: [u8; 4], what: &str| {
+            let mut cloud = healthy();
+            cloud.leave_only(&["compute1"]);
+            let errors = vec![(IpAddr::from(from), what.to_owned())];
+            cloud.probes = vec![ProbeResult { errors, ..looked_up("compute1", server, None) }];
+            codes(&cloud.diagnose_for("web1", crate::Symptom::Dns))
+        };
+        assert_eq!(says([1, 2, 3, 4], "port unreachable"), ["dns-upstream-dead compute1//eth0"]);
+        for (from, what) in [([198, 51, 100, 2], "port unreachable"), ([1, 2, 3, 4], "host unreachable")] {
+            assert!(says(from, what).iter().all(|code| !code.starts_with("dns-upstream")), "{from:?} {what}");
+        }
     }
 
     #[test]

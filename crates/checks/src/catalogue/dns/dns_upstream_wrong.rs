@@ -40,6 +40,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ladder::{Purpose, Rung};
 use crate::mend::Mend;
+use crate::said;
 use crate::view::View;
 
 /// Looks for servers that dnsmasq should not ask: one finding a dnsmasq and server.
@@ -113,7 +114,13 @@ fn finding(view: &View, rung: &Rung, server: Server, upstream: &Upstream, nobody
         stopped: if nobody { view.stop(|s| std::ptr::eq(s.rung, rung)) } else { None },
         mend: vec![mend(&server, wrong, right)],
     };
-    fault.found()
+    let mut found = fault.found();
+    // Who is not meant and says nothing takes all names away, or makes them late.
+    if let Some(silent) = view.silent(rung).filter(|_| !nobody) {
+        found.finding.evidence.push(said::evidence(silent));
+        found = found.breaks(Exchange::Dns, Direction::Both);
+    }
+    found
 }
 
 fn evidence(server: &Server, upstream: &Upstream) -> Vec<Evidence> {
@@ -146,7 +153,7 @@ mod tests {
     use model::finding::Confidence;
     use model::path::Exchange;
 
-    use crate::fixture::{broken, codes, healthy, lacks};
+    use crate::fixture::{broken, codes, healthy, lacks, looked_up};
 
     #[test]
     fn fires_on_an_address_that_nobody_has() {
@@ -155,6 +162,18 @@ mod tests {
         let finding = &diagnosis.findings[0];
         assert_eq!((finding.confidence, finding.exchange), (Confidence::Proven, Exchange::Dns));
         assert!(finding.evidence.iter().any(|e| e.text == "dns_server = 1.2.3.4"), "{finding:?}");
+    }
+
+    #[test]
+    fn one_that_is_silent_is_told_once_and_not_as_a_loss() {
+        let mut cloud = healthy();
+        cloud.leave_only(&["compute1"]);
+        cloud.dnsmasq("compute1").servers = vec!["198.51.100.201".to_owned()];
+        let silent = looked_up("compute1", [198, 51, 100, 201].into(), None);
+        cloud.probes = vec![silent];
+        let found = cloud.diagnose_for("web1", crate::Symptom::Dns);
+        assert_eq!(codes(&found), ["dns-upstream-wrong compute1//br100"]);
+        assert_eq!(found.findings[0].exchange, Exchange::Dns);
     }
 
     #[test]
