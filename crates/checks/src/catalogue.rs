@@ -74,6 +74,7 @@ pub mod routing {
     pub mod blackhole_route;
     pub mod default_route_missing;
     pub mod default_route_wrong_gw;
+    pub mod fixed_ip_led_astray;
     pub mod gateway_address_missing;
     pub mod host_neigh_wrong;
     pub mod host_subnet_overlap;
@@ -250,6 +251,7 @@ catalogue! {
     routing {
         arp_ignore => "arp-ignore",
         neigh_table_overflow => "neigh-table-overflow",
+        fixed_ip_led_astray => "fixed-ip-led-astray",
         gateway_address_missing => "gateway-address-missing",
         host_neigh_wrong => "host-neigh-wrong",
         ip_forward_0 => "ip-forward-0",

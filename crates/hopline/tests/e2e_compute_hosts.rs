@@ -12,7 +12,7 @@ use support::report::{list, text};
 use support::{printed_in, typed};
 
 /// What is typed on compute1, and what is found then.
-const CHANGES: [(&str, &str); 6] = [
+const CHANGES: [(&str, &str); 13] = [
     ("iptables -t nat -I POSTROUTING -o eth0 -j MASQUERADE", "foreign-rule-bends compute1//eth0"),
     ("iptables -t nat -I POSTROUTING -s 10.0.0.0/16 -j ACCEPT", "snat-missing compute1//eth0"),
     ("iptables -I FORWARD -p tcp --dport 22 -j DROP", "rule-order-wrong compute1//eth0"),
@@ -22,6 +22,19 @@ const CHANGES: [(&str, &str); 6] = [
     ),
     ("iptables -t raw -I PREROUTING -i eth0 -j CT --notrack", "foreign-rule-bends compute1//br100"),
     ("ip link set eth1 mtu 1400", "flatif-mtu-small compute1//eth1"),
+    ("iptables -t nat -I POSTROUTING -d 1.2.3.0/24 -j ACCEPT", "snat-missing compute1//eth0"),
+    ("iptables -t nat -I POSTROUTING -d 10.0.0.0/16 -j ACCEPT", "foreign-rule-bends compute1//br100"),
+    (
+        "iptables -I FORWARD -i br100 -m time --datestart 2020-01-01 -j DROP",
+        "foreign-rule-drop compute1//br100",
+    ),
+    (
+        "iptables-legacy -I FORWARD -i br100 -m time --datestart 2020-01-01 -j DROP",
+        "iptables-legacy-hidden compute1//br100",
+    ),
+    ("ip address add 10.0.2.24/24 dev br100", "fixed-ip-led-astray compute1//br100"),
+    ("ip route add 10.0.2.24/32 dev eth0", "fixed-ip-led-astray compute1//eth0"),
+    ("ip route add 10.0.2.0/24 via 203.0.113.1", "fixed-ip-led-astray compute1//eth0"),
 ];
 
 #[test]
@@ -75,4 +88,24 @@ fn what_drops_one_protocol_is_named_and_what_a_server_means_is_not() {
     report.assert_healthy("nobody needs names of the outside");
     let mut gaps = list(&report.json["coverage"]["gaps"]).iter().map(|gap| text(&gap["what"]));
     assert!(gaps.any(|what| what == "whether UDP of web1 reaches the outside for real"));
+}
+
+/// Of a server for names that nobody answers for nothing is told but why it is asked.
+#[test]
+fn a_server_that_is_not_there_is_told_by_who_sent_dnsmasq_to_it() {
+    let closed = Closed::without_outside("cs");
+    let asks = |servers: &[&str]| {
+        dnsmasq::restart(&closed.lab, |words| {
+            words.retain(|word| !word.starts_with("--server="));
+            words.extend(servers.iter().map(|server| format!("--server={server}")));
+        });
+        closed.report(&["diagnose", "web1"])
+    };
+    let dead = asks(&["198.51.100.201", "198.51.100.202", "198.51.100.203"]);
+    dead.assert_finds(&["dns-upstream-wrong compute1//br100"; 3], "nobody has these addresses");
+    let closed_port = asks(&["1.2.3.4#5353"]);
+    closed_port.assert_finds(&["dns-upstream-dead compute1//eth0"], "nobody listens at that port");
+    let cause = text(&closed_port.json["findings"][0]["cause"]);
+    assert_eq!(cause, "1.2.3.4 answers that nothing is to be had at its udp port 5353");
+    asks(&["1.2.3.4"]).assert_healthy("it is asked as ever");
 }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use model::link::LinkKind;
 use model::packet::{Frame, Packet, Payload, Transport};
 use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
+use model::route::{Route, RouteKind};
 use model::service::{DhcpRange, Dnsmasq};
 use model::{Mac, Netns};
 
@@ -166,6 +167,14 @@ fn offer(
     let trail = Trail::from(Carried { learned: asked.trail.learned.clone(), ..Carried::default() });
     let own = world.link(at).and_then(|l| l.mac).unwrap_or_default();
     let frame = Frame::untagged(own, mac.unwrap_or(Mac::BROADCAST), Payload::Ip(packet));
+    // It is bound to the link (IP_PKTINFO), and what that link has itself never leaves the machine.
+    let by_link = |route: &Route| {
+        route.kind == RouteKind::Local && route.nexthops.iter().any(|nexthop| nexthop.link == at.link)
+    };
+    if ip::route::local_route(world.ns(at.ns), address.into()).is_some_and(by_link) {
+        let stop = Stop::Unanswered(format!("{address} is an address of this machine: the OFFER stays here"));
+        return trail.drop(service(world, at), &frame, stop, Vec::new());
+    }
     ip::answer_on(world, trail, at, Skb::new(frame))
 }
 

@@ -27,6 +27,7 @@
 //! ## Nearest look-alikes
 //! * proxy ARP: a router answers for addresses that it has not got. A machine of the site that answers without having
 //!   the address is passed over.
+//! * `fixed-ip-led-astray`: the instance's own host has the address.
 //! * a machine whose two NICs are on one network answers by both (`arp_ignore` 0).
 //! * the instance itself has another MAC than the records say: only one answers then, and nothing is said.
 //! * `hairpin-ipv6-dad`: an instance gave up its IPv6 address to its own question, and nobody answers.
@@ -48,6 +49,7 @@ use model::probe::{Holders, Station};
 use model::route::Standing;
 
 use crate::catalogue::firewall::float_on_two_hosts;
+use crate::catalogue::routing::fixed_ip_led_astray;
 use crate::evidence;
 use crate::found::{Fault, Found, Reach, at};
 use crate::meant_holder::{self, Meant};
@@ -70,7 +72,9 @@ pub fn check(view: &View) -> Vec<Found> {
         let others = all.iter().filter(|station| !is_meant(station));
         let others = others.filter(|station| is_had || meant.cannot_be(station));
         let foreign = others.filter(|station| {
-            !answers_for_others(view, holders, station.mac) && !is_another_nic(view, &meant, station.mac)
+            !answers_for_others(view, holders, station.mac)
+                && !is_another_nic(view, &meant, station.mac)
+                && !is_hosts_own(view, holders, station.mac)
         });
         for station in foreign {
             let one = duplicate(view, holders, &meant, &all, station);
@@ -107,6 +111,12 @@ fn all(view: &View, holders: &Holders, meant: &Meant) -> Vec<Station> {
 /// A machine of the site that has not got the address: it answers for who has.
 fn answers_for_others(view: &View, holders: &Holders, mac: Mac) -> bool {
     stations::machine(view, mac).is_some_and(|(ns, _)| !ns.has_address(holders.address))
+}
+
+/// The instance's own host has it: what is wrong then is told of that host.
+fn is_hosts_own(view: &View, holders: &Holders, mac: Mac) -> bool {
+    let machine = stations::machine(view, mac);
+    machine.is_some_and(|(ns, _)| fixed_ip_led_astray::tells(view, ns, holders.address))
 }
 
 /// Another NIC of the machine that is meant, on the same segment: Linux answers by each for all of its addresses

@@ -120,7 +120,9 @@ fn asked_there<'n>(
     stopped: &Stopped,
 ) -> Option<(IpAddr, &'n Address)> {
     let asker = view.snapshot().main_netns(&stopped.rung.from);
+    // What the host has itself it does not look for.
     let ends = asker.into_iter().flat_map(|asker| &asker.addresses).map(|address| address.net.addr());
+    let ends = ends.filter(|ip| !ns.has_address(*ip));
     let covering = |ip: IpAddr| ns.addresses_of(link.index).find(|address| address.net.contains(&ip));
     [stopped.rung.to].into_iter().chain(ends).find_map(|ip| Some((ip, covering(ip)?)))
 }
