@@ -8,11 +8,11 @@
 //! and again, and boots without hostname and ssh key. To a SYN all looks well.
 //!
 //! ## How hopline knows
-//! What cloud-init asks for first, `/2009-04-04/meta-data/instance-id`, was asked for from inside the instance, and the
-//! status was 400 or more, no HTTP at all, the connection was closed, or nothing came for as long as a question is
+//! What cloud-init asks for first, `/2009-04-04/meta-data/instance-id`, was asked for from inside the instance, and
+//! the status was 400 or more, no HTTP at all, the connection was closed, or nothing came for as long as a question is
 //! waited for; or a page came that is no instance's number, as nova gives it (`i-0000002a`): an empty one, or somebody
-//! else's. Whose number it is is not held to the database. Of an instance that cannot be entered its host asks: that it knows no instance of the host's own
-//! address is no fault of the service's, so a status of 4xx is none there.
+//! else's. Whose number it is is not held to the database. Of an instance that cannot be entered its host asks: that
+//! it knows no instance of the host's own address is no fault of the service's, so a status of 4xx is none there.
 //!
 //! ## What it looks like
 //! `curl -i http://169.254.169.254/2009-04-04/meta-data/instance-id` in the instance: `500 Internal Server Error`, or
