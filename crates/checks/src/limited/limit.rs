@@ -1,5 +1,5 @@
-//! Conditions that no walk can decide: that have room for so many packets in a time, or hang on the time of day, on what
-//! a packet carries, on who sent it; and the facts as they are where none of them lets a packet pass.
+//! Conditions that no walk can decide: that have room for so many packets in a time, or hang on the time of day, on
+//! what a packet carries, on who sent it; and the facts as they are where none of them lets a packet pass.
 
 use model::Snapshot;
 use model::netfilter::{Action, Because, NfRule, Test};
