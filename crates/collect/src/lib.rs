@@ -14,6 +14,7 @@ mod files;
 mod gaps;
 mod kept;
 mod netfilter;
+mod nova_version;
 mod processes;
 mod sockets;
 mod sysctls;
