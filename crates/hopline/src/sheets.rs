@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use capture::replace::Replacement;
 use model::Diagnosis;
-use model::intent::{Instance, Intent};
-use report::Captured;
+use report::{Captured, Recorded};
 
 use crate::failure::Failure;
 use crate::plan::Pages;
@@ -58,14 +57,10 @@ impl Sheets {
         }
     }
 
-    /// Writes a diagnosis, and on its page the rows of the instance that was asked about.
-    pub(crate) fn write(
-        self,
-        diagnosis: &Diagnosis,
-        asked: Option<(&Intent, &Instance)>,
-    ) -> Result<(), Failure> {
+    /// Writes a diagnosis, and on its page what was recorded of whom it is about.
+    pub(crate) fn write(self, diagnosis: &Diagnosis, recorded: Option<Recorded<'_>>) -> Result<(), Failure> {
         if let Some(sheet) = self.html {
-            sheet.write(|out| report::html(diagnosis, asked, out))?;
+            sheet.write(|out| report::html(diagnosis, recorded, out))?;
         }
         match self.svg {
             Some(sheet) => sheet.write(|out| report::svg(diagnosis, out)),

@@ -100,6 +100,20 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
         assert!(rows.as_str().unwrap().contains(row), "{row} in {rows}");
     }
 
+    let all = place("all.html");
+    let told = lab.run(&["diagnose", "--all", "--passive", "--html", &all]);
+    assert_eq!(told.code, 1, "{told:?}");
+    browser.open(all.as_ref());
+    let rows = browser.run(
+        "(() => { const rows = [...document.querySelectorAll('h2')] \
+         .find(e => e.innerText === 'Rows in the database of those that are hit').parentElement; \
+         rows.querySelectorAll('details').forEach(e => e.open = true); return rows.innerText; })()",
+    );
+    for row in ["web1", "name web1, host compute1, vm_state active", "address 203.0.113.30, of 10.0.2.24"] {
+        assert!(rows.as_str().unwrap().contains(row), "{row} in {rows}");
+    }
+    browser.open(html.as_ref());
+
     let drawn = "[...document.querySelectorAll('.sequence .gone')].filter(e => e.checkVisibility()).length";
     assert_eq!(browser.run(drawn), 2, "its two pings are lost, and the others' are folded");
     let lost = browser.run("document.querySelector('.sequence .wide .lost').textContent");

@@ -15,12 +15,13 @@ use std::io::{self, Write};
 
 use model::Diagnosis;
 use model::finding::Outcome;
-use model::intent::{Instance, Intent};
 use model::path::Exchange;
 
 use crate::escape::Escaped;
 use crate::style::Mark;
 use crate::{arrows, picture, strip, terminal};
+
+pub use rows::Recorded;
 
 /// How pages look, in light and dark and on paper.
 pub(crate) const STYLE: &str = include_str!("html/style.css");
@@ -28,13 +29,9 @@ pub(crate) const STYLE: &str = include_str!("html/style.css");
 /// Stations a row: on a desk, on a tablet, on a telephone. A style sheet shows the one that fits.
 const PICTURES: [(&str, usize); 3] = [("wide", 7), ("middle", 4), ("narrow", 2)];
 
-/// Writes the page of a diagnosis or a check. Of the instance that was asked about, where one was, the rows are told
-/// that a database has of it.
-pub fn html(
-    diagnosis: &Diagnosis,
-    asked: Option<(&Intent, &Instance)>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+/// Writes the page of a diagnosis or a check, with the rows that a database has of the instance that was asked about, or
+/// of those that are hit.
+pub fn html(diagnosis: &Diagnosis, recorded: Option<Recorded<'_>>, out: &mut dyn Write) -> io::Result<()> {
     let mut body = String::new();
     let mut findings = diagnosis.findings.as_slice();
     top(&mut body, diagnosis);
@@ -54,8 +51,8 @@ pub fn html(
     findings::further(&mut body, "Then, once that is mended", &stopping);
     findings::further(&mut body, "Also wrong, but stops nothing", &idle);
     ladder::ladder(&mut body, diagnosis);
-    if let Some((intent, instance)) = asked {
-        rows::rows(&mut body, intent, instance);
+    if let Some(recorded) = recorded {
+        rows::rows(&mut body, diagnosis, recorded);
     }
     coverage(&mut body, diagnosis);
     let title = match diagnosis.findings.first() {

@@ -24,7 +24,7 @@ mod terminal;
 mod tree;
 
 pub use clean::clean;
-pub use html::html;
+pub use html::{Recorded, html};
 pub use journeys::{
     Captured, Copied, Journeys, Layout, Note, PACKET_CATALOGUE, PacketAt, PacketFinding, Sequence,
     Unreadable, journey_fitting, journey_line, journey_text, stamp,

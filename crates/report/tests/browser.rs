@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chromium::{Browser, FOLDED, OUTSIDE, keep};
 use model::Diagnosis;
+use report::Recorded;
 use samples::rows;
 
 /// Texts of the picture that leave it, or that lie over one another.
@@ -18,7 +19,8 @@ fn written(folder: &Path, name: &str, diagnosis: &Diagnosis) -> PathBuf {
     let file = folder.join(format!("{name}.html"));
     let mut out = Vec::new();
     let intent = rows::recorded_as(if name == "hostile" { samples::EVIL } else { "web1" });
-    report::html(diagnosis, Some((&intent, &intent.instances[0])), &mut out).unwrap();
+    let asked = (name != "all").then(|| &intent.instances[0]);
+    report::html(diagnosis, Some(Recorded { intent: &intent, asked }), &mut out).unwrap();
     std::fs::write(&file, out).unwrap();
     file
 }
@@ -33,6 +35,7 @@ fn pages_are_whole_at_every_width_in_light_and_dark() {
         ("healthy", samples::long(9)),
         ("doubt", samples::undetermined()),
         ("hostile", samples::scripted()),
+        ("all", samples::two_findings()),
     ];
     for (name, diagnosis) in &pages {
         let file = written(folder.path(), name, diagnosis);
@@ -65,6 +68,27 @@ fn hostile_names_are_text() {
     assert_eq!(
         browser.run("new Promise(r => requestAnimationFrame(() => r(typeof window.owned)))"),
         "undefined"
+    );
+}
+
+#[test]
+fn rows_of_those_that_are_hit_are_folded() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut browser = Browser::start();
+    browser.look(1280, "light");
+    browser.open(&written(folder.path(), "all", &samples::two_findings()));
+    let section = "[...document.querySelectorAll('h2')].find(e => e.innerText.startsWith('Rows in the database')) \
+                   .parentElement";
+    let summary = browser.run(&format!("{section}.querySelector('summary').innerText"));
+    assert_eq!(summary, "web1");
+    let table = format!("{section}.querySelector('dl').checkVisibility({{contentVisibilityAuto: true}})");
+    assert_eq!(browser.run(&table), false);
+    browser.run(&format!("{section}.querySelector('summary').click()"));
+    assert_eq!(browser.run(&table), true);
+    let text = browser.run(&format!("{section}.querySelector('dl').innerText"));
+    assert!(
+        text.as_str().unwrap().contains("id 7, ") && text.as_str().unwrap().contains("floating_ips"),
+        "{text}"
     );
 }
 

@@ -6,7 +6,8 @@ mod samples;
 
 use model::Diagnosis;
 use model::Intent;
-use samples::rows::{recorded, recorded_as};
+use report::Recorded;
+use samples::rows::{recorded, recorded_as, several};
 use samples::{EVIL, fault, healthy, hostile, long, scripted, two_findings, undetermined};
 
 fn html(diagnosis: &Diagnosis) -> String {
@@ -17,8 +18,17 @@ fn html(diagnosis: &Diagnosis) -> String {
 
 /// The page of web1, of which this is meant.
 fn html_of(diagnosis: &Diagnosis, intent: &Intent) -> String {
+    html_with(diagnosis, Recorded { intent, asked: Some(&intent.instances[0]) })
+}
+
+/// The page of all instances.
+fn html_of_all(diagnosis: &Diagnosis, intent: &Intent) -> String {
+    html_with(diagnosis, Recorded { intent, asked: None })
+}
+
+fn html_with(diagnosis: &Diagnosis, recorded: Recorded<'_>) -> String {
     let mut out = Vec::new();
-    report::html(diagnosis, Some((intent, &intent.instances[0])), &mut out).unwrap();
+    report::html(diagnosis, Some(recorded), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -61,6 +71,30 @@ fn without_a_database_no_row_is_spoken_of() {
 }
 
 #[test]
+fn a_page_of_all_has_the_rows_of_those_that_are_hit() {
+    let page = html_of_all(&two_findings(), &several(3));
+    let (_, section) = page.split_once("<section><h2>Rows in the database").expect("a section of rows");
+    insta::assert_snapshot!(section.split("</section>").next().unwrap());
+    assert_eq!(html_of_all(&healthy(), &several(3)), html(&healthy()), "none is hit");
+    // One that libvirt alone tells of has no row, nor has any where no database was read.
+    let mut unknown = several(3);
+    unknown.instances.iter_mut().for_each(|instance| instance.id = None);
+    assert_eq!(html_of_all(&two_findings(), &unknown), html(&two_findings()));
+    let mut unread = several(3);
+    unread.from_database = false;
+    assert_eq!(html_of_all(&two_findings(), &unread), html(&two_findings()));
+    // Where a whole host is hit its page stays one that can be read.
+    let mut all = two_findings();
+    all.findings[0].instances = several(300).instances.into_iter().map(|instance| instance.name).collect();
+    let page = html_of_all(&all, &several(300));
+    assert!(
+        page.contains("<summary>web20</summary>") && !page.contains("<summary>web21</summary>"),
+        "{page}"
+    );
+    assert!(page.contains("<p class=\"dim\">and those of 280 more</p>"), "{page}");
+}
+
+#[test]
 fn a_page_in_doubt_says_what_would_settle_it() {
     insta::assert_snapshot!(body(&html(&undetermined())));
 }
@@ -79,7 +113,9 @@ fn the_same_diagnosis_gives_the_same_bytes() {
 fn nothing_is_loaded_and_nothing_runs() {
     let evil = recorded_as(EVIL);
     for diagnosis in [fault(), healthy(), hostile(), scripted(), undetermined()] {
-        for text in [html_of(&diagnosis, &evil), svg(&diagnosis)] {
+        let mut hit = diagnosis.clone();
+        hit.findings.iter_mut().for_each(|finding| finding.instances = vec![EVIL.to_owned()]);
+        for text in [html_of(&diagnosis, &evil), html_of_all(&hit, &evil), svg(&diagnosis)] {
             let tags: Vec<&str> = text.split('<').skip(1).map(|tag| tag.split('>').next().unwrap()).collect();
             for tag in tags {
                 let name = tag.split([' ', '\n', '/']).next().unwrap();

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use report::Recorded;
+
 use crate::conclude;
 use crate::failure::Failure;
 use crate::gather::{self, Words};
@@ -24,6 +26,6 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
         None => facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect(),
     };
     let diagnosis = conclude::check(&facts, hosts);
-    sheets.write(&diagnosis, None)?;
+    sheets.write(&diagnosis, Some(Recorded { intent: &facts.intent, asked: None }))?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use model::Path;
+use report::Recorded;
 
 use crate::asking::{self, Answers};
 use crate::conclude::{self, Asked, Probed};
@@ -48,7 +49,7 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     recorded::add(&question.captures, &mut facts, &asked, &mut probed)?;
     let diagnosis = conclude::diagnose(&facts, &probed, &asked);
     let own = instance.and_then(|at| facts.intent.instances.get(at));
-    sheets.write(&diagnosis, own.map(|own| (&facts.intent, own)))?;
+    sheets.write(&diagnosis, Some(Recorded { intent: &facts.intent, asked: own }))?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)
 }
 

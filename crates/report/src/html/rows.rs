@@ -1,11 +1,13 @@
-//! What the database has of the instance that was asked about: its rows, a table at a time. Where no database was read,
-//! nothing is said.
+//! What the database has of the instance that was asked about, or of those that are hit: its rows, a table at a time.
+//! Where no database was read, nothing is said.
 //!
 //! A network's bridge and the link in it are left out: nova.conf has the last word on them, and what is meant no longer
 //! tells which of the two wrote them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use model::Diagnosis;
 use model::intent::{Floating, Instance, Intent, Network, SecurityGroup, SecurityGroupRule, Vif};
 
 use crate::clean::clean;
@@ -15,13 +17,59 @@ use super::findings::pre;
 
 /// Rows of one table that are spelt out: a group may have hundreds of rules.
 const ROWS_MAX: usize = 10;
+/// Instances that are hit whose rows are told: where all of a host are, the rows are not what is wrong.
+const HIT_MAX: usize = 20;
 
-/// The section of an instance's rows.
-pub(super) fn rows(out: &mut String, intent: &Intent, instance: &Instance) {
-    if !intent.from_database || instance.id.is_none() {
+/// What was recorded, and of whom a page tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded<'i> {
+    /// What is meant, and whether a database told it.
+    pub intent: &'i Intent,
+    /// The one that was asked about; `None` where all were.
+    pub asked: Option<&'i Instance>,
+}
+
+/// The section of the rows.
+pub(super) fn rows(out: &mut String, diagnosis: &Diagnosis, recorded: Recorded<'_>) {
+    let Recorded { intent, asked } = recorded;
+    let is_recorded = |instance: &Instance| intent.from_database && instance.id.is_some();
+    if let Some(instance) = asked {
+        if is_recorded(instance) {
+            out.push_str("<section><h2>Its rows in the database</h2>\n");
+            of_one(out, intent, instance);
+            out.push_str("</section>\n");
+        }
         return;
     }
-    out.push_str("<section><h2>Its rows in the database</h2>\n<dl class=\"evidence\">\n");
+    let hit = hit(diagnosis, intent);
+    let hit: Vec<&Instance> = hit.into_iter().filter(|instance| is_recorded(instance)).collect();
+    if hit.is_empty() {
+        return;
+    }
+    out.push_str("<section><h2>Rows in the database of those that are hit</h2>\n");
+    for instance in hit.iter().take(HIT_MAX) {
+        let _ = writeln!(out, "<details><summary>{}</summary>", Escaped(&instance.name));
+        of_one(out, intent, instance);
+        out.push_str("</details>\n");
+    }
+    if hit.len() > HIT_MAX {
+        let _ = writeln!(out, "<p class=\"dim\">and those of {} more</p>", hit.len() - HIT_MAX);
+    }
+    out.push_str("</section>\n");
+}
+
+/// Those that a finding names, in the findings' order, each once; several may have one name.
+fn hit<'i>(diagnosis: &Diagnosis, intent: &'i Intent) -> Vec<&'i Instance> {
+    let mut by_name: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+    for instance in &intent.instances {
+        by_name.entry(&instance.name).or_default().push(instance);
+    }
+    let names = diagnosis.findings.iter().flat_map(|finding| &finding.instances);
+    names.filter_map(|name| by_name.remove(name.as_str())).flatten().collect()
+}
+
+fn of_one(out: &mut String, intent: &Intent, instance: &Instance) {
+    out.push_str("<dl class=\"evidence\">\n");
     for (table, mut rows) in tables(intent, instance) {
         if rows.is_empty() {
             continue;
@@ -36,7 +84,7 @@ pub(super) fn rows(out: &mut String, intent: &Intent, instance: &Instance) {
         pre(out, "lines", &rows.iter().map(|row| clean(row)).collect::<Vec<_>>().join("\n"));
         out.push_str("</dd>\n");
     }
-    out.push_str("</dl></section>\n");
+    out.push_str("</dl>\n");
 }
 
 fn tables(intent: &Intent, instance: &Instance) -> [(&'static str, Vec<String>); 6] {

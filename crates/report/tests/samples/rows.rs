@@ -65,6 +65,15 @@ pub fn recorded() -> Intent {
     }
 }
 
+/// The same with so many instances: web1, web2 and so on.
+pub fn several(count: u64) -> Intent {
+    let mut intent = recorded();
+    let web1 = intent.instances.remove(0);
+    let one = |number: u64| Instance { id: Some(number), name: format!("web{number}"), ..web1.clone() };
+    intent.instances = (1..=count).map(one).collect();
+    intent
+}
+
 /// The same where every name is this.
 pub fn recorded_as(evil: &str) -> Intent {
     let mut intent = recorded();
