@@ -6,111 +6,55 @@
 mod cli_support;
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use cli_support::{Run, assert_refused};
-use score::tables::{ANSWERS, READ_TOO};
+use cli_support::assert_refused;
+use score::tables::{ANSWERS, OF_KERNELS, OF_MACHINES, OF_PEERS, OF_VLANS, READ_TOO, Row};
 use serde_json::Value;
+use support::bundles::{Bundles, GONE, found, listed, timeless};
 use support::report::{Report, list, text};
 use support::test_lab::TestLab;
 use support::{assert_none, printed, printed_in, run};
 use tempfile::TempDir;
 
-/// A lab, and a folder for its bundles.
-struct Bundles {
-    lab: TestLab,
-    folder: TempDir,
-}
-
-impl Bundles {
-    fn of(lab: TestLab) -> Bundles {
-        Bundles { lab, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Collects into a file of this name.
-    fn collect(&self, name: &str, hosts: &[&str]) -> PathBuf {
-        let path = self.path(name);
-        let run = self.lab.run(&[&["collect", "-o", path.to_str().unwrap()], hosts].concat());
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
-        path
-    }
-
-    /// The same bundle as from a machine that has booted by itself: its kernel gives its namespaces the numbers
-    /// that any other's does.
-    fn booted(&self, bundle: &Path, boot_id: &str) -> PathBuf {
-        let files = unpacked(bundle);
-        let read = |name: &str| fs::read_to_string(files.path().join(name)).unwrap();
-        let packed = printed(&["tar", "--zstd", "-tf", bundle.to_str().unwrap()]);
-        let names: Vec<&str> = packed.lines().collect();
-        let facts: Vec<&str> = names.iter().copied().filter(|name| name.ends_with("/facts.json")).collect();
-        let mut told: Value = serde_json::from_str(&read("manifest.json")).unwrap();
-        assert!(!text(&told["boot_id"]).is_empty(), "{told:#}");
-        let number = |name: &&str| {
-            let facts: Value = serde_json::from_str(&read(name)).unwrap();
-            facts["netns"]["inode"].as_u64().unwrap().to_string()
-        };
-        let numbers: Vec<String> = facts.iter().map(number).collect();
-        for name in &facts {
-            let mut all = read(name);
-            for (at, number) in numbers.iter().enumerate() {
-                all = all.replace(number, &(FIRST_NETNS + at).to_string());
-            }
-            fs::write(files.path().join(name), all).unwrap();
-            let hash = printed(&["sha256sum", files.path().join(name).to_str().unwrap()]);
-            let entries = told["files"].as_array_mut().unwrap();
-            let entry = entries.iter_mut().find(|entry| entry["path"] == *name).unwrap();
-            entry["sha256"] = Value::from(hash.split_whitespace().next());
-        }
-        told["boot_id"] = Value::from(boot_id);
-        fs::write(files.path().join("manifest.json"), told.to_string()).unwrap();
-        let path = self.path(&format!("{boot_id}.tar.zst"));
-        let into = ["tar", "--zstd", "--format=ustar", "-cf", path.to_str().unwrap()];
-        printed(&[&into[..], &["-C", files.path().to_str().unwrap()], &names].concat());
-        path
-    }
-
-    /// Of a machine that is not there each says in its own words that it could not be read; what is found is the same.
-    fn tell_the_same_of_what_is_gone(&self) {
-        let path = self.path("gone.tar.zst");
-        let run = self.lab.run(&["collect", "-o", path.to_str().unwrap()]);
-        assert_eq!(run.code, 3, "web1 is not there to be read: {run:?}");
-        let question = ["diagnose", "web1", "--minimal"];
-        let live = self.lab.run(&[&question[..], &["--passive"]].concat());
-        let told = self.ask(&question, &[&path]);
-        assert_eq!((live.code, &live.stdout), (told.code, &told.stdout), "{told:?}");
-        assert!(live.stdout.starts_with(GONE), "{live:?}");
-    }
-
-    /// Asks the bundles.
-    fn ask(&self, question: &[&str], bundles: &[&Path]) -> Run {
-        let mut arguments = question.to_vec();
-        for bundle in bundles {
-            arguments.extend(["--bundle", bundle.to_str().unwrap()]);
-        }
-        self.lab.hopline(&arguments)
-    }
-}
-
-/// The fault that leaves nothing of web1's inside.
-const GONE: &str = "guest-powered-off";
-
-/// The fault by which frames go round, so that bridges learn each address anew at every moment.
-const RESTLESS: &str = "l2-loop";
-
 /// Where each kernel begins to number namespaces (`PROC_DYNAMIC_FIRST`, fs/proc/generic.c).
 const FIRST_NETNS: usize = 4_026_531_840;
 
-/// What is found, and where.
-fn found(run: &Run) -> Vec<(String, serde_json::Value)> {
-    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    let findings = report["findings"].as_array().unwrap().iter();
-    findings.map(|finding| (finding["code"].to_string(), finding["hop"].clone())).collect()
+/// The same bundle as from a machine that has booted by itself: its kernel gives its namespaces the numbers
+/// that any other's does.
+fn booted(bundles: &Bundles, bundle: &Path, boot_id: &str) -> PathBuf {
+    let files = unpacked(bundle);
+    let read = |name: &str| fs::read_to_string(files.path().join(name)).unwrap();
+    let packed = printed(&["tar", "--zstd", "-tf", bundle.to_str().unwrap()]);
+    let names: Vec<&str> = packed.lines().collect();
+    let facts: Vec<&str> = names.iter().copied().filter(|name| name.ends_with("/facts.json")).collect();
+    let mut told: Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert!(!text(&told["boot_id"]).is_empty(), "{told:#}");
+    let number = |name: &&str| {
+        let facts: Value = serde_json::from_str(&read(name)).unwrap();
+        facts["netns"]["inode"].as_u64().unwrap().to_string()
+    };
+    let numbers: Vec<String> = facts.iter().map(number).collect();
+    for name in &facts {
+        let mut all = read(name);
+        for (at, number) in numbers.iter().enumerate() {
+            all = all.replace(number, &(FIRST_NETNS + at).to_string());
+        }
+        fs::write(files.path().join(name), all).unwrap();
+        let hash = printed(&["sha256sum", files.path().join(name).to_str().unwrap()]);
+        let entries = told["files"].as_array_mut().unwrap();
+        let entry = entries.iter_mut().find(|entry| entry["path"] == *name).unwrap();
+        entry["sha256"] = Value::from(hash.split_whitespace().next());
+    }
+    told["boot_id"] = Value::from(boot_id);
+    fs::write(files.path().join("manifest.json"), told.to_string()).unwrap();
+    let path = bundles.path(&format!("{boot_id}.tar.zst"));
+    let into = ["tar", "--zstd", "--format=ustar", "-cf", path.to_str().unwrap()];
+    printed(&[&into[..], &["-C", files.path().to_str().unwrap()], &names].concat());
+    path
 }
 
 /// The files of a bundle, unpacked by tar itself.
@@ -120,98 +64,62 @@ fn unpacked(bundle: &Path) -> TempDir {
     to
 }
 
-/// A report without what the clock moves: how long it took, how sure the kernel is of its neighbours just now, and how
-/// many packets a rule has seen.
-fn timeless(run: &Run) -> String {
-    let lines = run.stdout.lines().filter(|line| !line.contains("\"elapsed_ms\""));
-    let mut report = lines.collect::<Vec<_>>().join("\n");
-    for state in ["REACHABLE", "STALE", "DELAY", "PROBE"] {
-        report = report.replace(state, "KNOWN");
-    }
-    let mut out = String::new();
-    let mut counter = false;
-    for c in report.chars() {
-        counter = match c {
-            '[' => true,
-            c if c.is_ascii_digit() || c == ':' => counter,
-            _ => false,
-        };
-        out.push(if counter && c.is_ascii_digit() { 'N' } else { c });
-    }
-    while out.contains("NN") {
-        out = out.replace("NN", "N");
-    }
-    out
-}
-
 #[test]
 fn whatever_is_broken_a_bundle_tells_the_same() {
-    let compared = compare(TestLab::up("u"));
-    assert!(compared > 100, "only {compared} were compared");
+    compare(&TestLab::up("u"), &OF_PEERS);
 }
 
 #[test]
 fn whatever_is_broken_on_two_hosts_a_bundle_tells_the_same() {
-    let compared = compare(TestLab::up_as("u2", &["--hosts", "2"]));
-    assert!(compared > 110, "only {compared} were compared");
+    compare(&TestLab::up_as("u2", &["--hosts", "2"]), &[]);
 }
 
-/// Makes each fault that this cloud can have, and demands of a bundle what is told live; says of how many.
-fn compare(lab: TestLab) -> usize {
+/// Makes each fault that there is, and demands of a bundle what is told live. `others` are those that this cloud
+/// cannot have, beside those that are compared where there are VLANs, kernels and machines: in `e2e_vlan` and
+/// `e2e_machines`.
+fn compare(lab: &TestLab, others: &[Row]) {
     let bundles = Bundles::of(lab);
-    let listed = bundles.lab.hopline(&["lab", "faults"]).stdout;
-    let codes: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    let question = ["diagnose", "web1", "--json"];
-    let live = || bundles.lab.run(&[&question[..], &["--passive"]].concat());
-    let (mut wrong, mut compared) = (Vec::new(), 0);
-    for code in [&["nothing"], &codes[..]].concat() {
-        // What needs another shape of cloud is refused here.
-        if code != "nothing" && bundles.lab.lab("break", &[code]).code != 0 {
+    let others: BTreeSet<String> = [others, &OF_VLANS, &OF_KERNELS, &OF_MACHINES]
+        .concat()
+        .into_iter()
+        .map(|(code, _)| code.to_owned())
+        .collect();
+    let mut wrong: Vec<String> = bundles.complaint("nothing").into_iter().collect();
+    let mut refused = BTreeSet::new();
+    for code in listed(lab) {
+        if lab.lab("break", &[&code]).code != 0 {
+            refused.insert(code);
             continue;
         }
-        if code == GONE {
-            bundles.tell_the_same_of_what_is_gone();
-            bundles.lab.heal();
-            continue;
-        }
-        let before = live();
-        let bundle = bundles.collect("all.tar.zst", &[]);
-        let after = live();
-        let told = bundles.ask(&question, &[&bundle]);
-        compared += 1;
-        // What happens by itself meanwhile is in neither or in the second.
-        let is_same = |live: &Run| match code {
-            RESTLESS => found(live) == found(&told),
-            _ => timeless(live) == timeless(&told),
-        };
-        if ![&before, &after].iter().any(|live| is_same(live) && live.code == told.code) {
-            wrong.push(format!("{code}: live {}\nbundle {}{}", after.stdout, told.stdout, told.stderr));
-        }
-        if code != "nothing" {
-            bundles.lab.heal();
-        }
+        wrong.extend(match code.as_str() {
+            GONE => bundles.complaint_of_what_is_gone(),
+            code => bundles.complaint(code),
+        });
+        lab.heal();
     }
     assert_none(&wrong);
-    compared
+    assert_eq!(refused, others, "each of the others is compared");
 }
 
 #[test]
 fn what_no_packet_has_to_be_sent_for_is_named_from_a_bundle() {
-    let bundles = Bundles::of(TestLab::up("p"));
+    let lab = TestLab::up("p");
+    let bundles = Bundles::of(&lab);
     let question = ["diagnose", "web1", "--json"];
     for (code, hop) in READ_TOO.into_iter().chain(ANSWERS) {
-        assert_eq!(bundles.lab.lab("break", &[code]).code, 0, "{code}");
+        assert_eq!(lab.lab("break", &[code]).code, 0, "{code}");
         let told = bundles.ask(&question, &[&bundles.collect("read.tar.zst", &[])]);
         Report::of(&told, &question).assert_finds(&[format!("{code} {hop}")], code);
-        bundles.lab.heal();
+        lab.heal();
     }
 }
 
 #[test]
 fn bundles_of_hosts_make_a_site() {
-    let bundles = Bundles::of(TestLab::up("h"));
-    bundles.lab.break_fault("default-route-missing");
-    let live = bundles.lab.run(&["diagnose", "web1", "--json", "--passive"]);
+    let lab = TestLab::up("h");
+    let bundles = Bundles::of(&lab);
+    lab.break_fault("default-route-missing");
+    let live = lab.run(&["diagnose", "web1", "--json", "--passive"]);
     let one = bundles.collect("one.tar.zst", &["compute1"]);
     let others = bundles.collect("others.tar.zst", &["gw", "isp", "external", "fabric"]);
     // The order in which they are given does not matter, nor is any packet sent.
@@ -246,26 +154,27 @@ fn bundles_of_hosts_make_a_site() {
     });
     fs::write(&site, hosts("compute1", &one) + &others + &instances.concat()).unwrap();
     let site = ["--site", site.to_str().unwrap()];
-    let told = bundles.lab.hopline(&[&["diagnose", "web1", "--json"], &site[..]].concat());
+    let told = lab.hopline(&[&["diagnose", "web1", "--json"], &site[..]].concat());
     assert_eq!(timeless(&told), timeless(&live));
-    let path = bundles.lab.hopline(&[&["path", "web1", "1.2.3.4"], &site[..]].concat());
+    let path = lab.hopline(&[&["path", "web1", "1.2.3.4"], &site[..]].concat());
     assert_eq!((path.code, path.stderr.as_str()), (1, ""), "{path:?}");
-    let collected = bundles.lab.hopline(&[&["collect", "-o", "x"], &site[..]].concat());
+    let collected = lab.hopline(&[&["collect", "-o", "x"], &site[..]].concat());
     assert_refused(&collected, &["cannot be collected again"]);
     let mistyped = bundles.path("mistyped.toml");
     fs::write(&mistyped, hosts("compute2", &one)).unwrap();
-    let run = bundles.lab.hopline(&["check", "--site", mistyped.to_str().unwrap()]);
+    let run = lab.hopline(&["check", "--site", mistyped.to_str().unwrap()]);
     assert_refused(&run, &["there is no `compute2` in the bundle", "did you mean `compute1`"]);
 }
 
 /// Hosts are machines of their own: each has booted by itself, and their kernels number namespaces alike.
 #[test]
 fn bundles_of_hosts_with_kernels_of_their_own_make_a_site() {
-    let bundles = Bundles::of(TestLab::up_as("k2", &["--hosts", "2"]));
+    let lab = TestLab::up_as("k2", &["--hosts", "2"]);
+    let bundles = Bundles::of(&lab);
     let question = ["diagnose", "web1", "--json"];
     let told = || {
-        let one = bundles.booted(&bundles.collect("one.tar.zst", &["compute1"]), "first");
-        let two = bundles.booted(&bundles.collect("two.tar.zst", &["compute2"]), "second");
+        let one = booted(&bundles, &bundles.collect("one.tar.zst", &["compute1"]), "first");
+        let two = booted(&bundles, &bundles.collect("two.tar.zst", &["compute2"]), "second");
         let others = bundles.collect("others.tar.zst", &["gw", "isp", "external", "fabric"]);
         [[&one, &two, &others], [&others, &two, &one]]
             .map(|three| bundles.ask(&question, &three.map(PathBuf::as_path)))
@@ -274,8 +183,8 @@ fn bundles_of_hosts_with_kernels_of_their_own_make_a_site() {
         Report::of(&run, &question).assert_healthy("two hosts");
     }
     // It is the other host that web1's packets for web3 do not enter.
-    printed_in(&bundles.lab.netns("compute2"), &["ip", "link", "set", "eth1", "down"]);
-    let live = found(&bundles.lab.run(&[&question[..], &["--passive"]].concat()));
+    printed_in(&lab.netns("compute2"), &["ip", "link", "set", "eth1", "down"]);
+    let live = found(&lab.run(&[&question[..], &["--passive"]].concat()));
     let first = live.first().map(|(code, hop)| (code.as_str(), text(&hop["host"]), text(&hop["device"])));
     assert_eq!(first, Some(("\"flatif-down\"", "compute2", "eth1")));
     for run in told() {
@@ -285,8 +194,8 @@ fn bundles_of_hosts_with_kernels_of_their_own_make_a_site() {
 
 #[test]
 fn what_people_read_is_what_the_tools_print() {
-    let bundles = Bundles::of(TestLab::up("t"));
-    let lab = &bundles.lab;
+    let lab = TestLab::up("t");
+    let bundles = Bundles::of(&lab);
     let host = lab.netns("compute1");
     printed_in(
         &host,
@@ -382,17 +291,18 @@ fn agrees(ours: &Value, theirs: &Value) -> bool {
 
 #[test]
 fn nothing_secret_enters_and_nobody_else_reads_it() {
-    let bundles = Bundles::of(TestLab::up("s"));
-    let conf = bundles.lab.state().join("compute1/etc/nova/nova.conf");
+    let lab = TestLab::up("s");
+    let bundles = Bundles::of(&lab);
+    let conf = lab.state().join("compute1/etc/nova/nova.conf");
     let more = "\nrabbit_password = PLANTEDa\nadmin_token=PLANTEDb\nsql_connection = mysql://nova:PLANTEDc@db/nova\n\
                 [database]\nconnection = mysql+pymysql://nova:p/PLANTEDd@db/nova\n";
     fs::write(&conf, fs::read_to_string(&conf).unwrap() + more).unwrap();
-    let xml = bundles.lab.state().join("compute1/run/libvirt/qemu");
+    let xml = lab.state().join("compute1/run/libvirt/qemu");
     let domain = fs::read_dir(&xml).unwrap().flatten().map(|entry| entry.path());
     let domain = domain.filter(|path| path.extension().is_some_and(|e| e == "xml")).min().expect("a domain");
     let vnc = "<graphics type='vnc' passwd='PLANTEDe'/></devices>";
     fs::write(&domain, fs::read_to_string(&domain).unwrap().replace("</devices>", vnc)).unwrap();
-    let consoles = fs::read_dir(bundles.lab.state().join("compute1/instances")).unwrap();
+    let consoles = fs::read_dir(lab.state().join("compute1/instances")).unwrap();
     let console = consoles.flatten().map(|entry| entry.path().join("console.log")).min().expect("a console");
     let log =
         "\n-----BEGIN RSA PRIVATE KEY-----\nPLANTEDf\n-----END RSA PRIVATE KEY-----\npassword: PLANTEDg\n";

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use cli_support::command;
 use score::tables::OF_MACHINES;
 use serde_json::Value;
+use support::bundles::Bundles;
 use support::hosts::{age_fast, connections, host_state, wait_for};
 use support::reach::Reach;
 use support::report::{asked, hops, legs, list, text};
 use support::test_lab::TestLab;
-use support::{killed_after, printed_in};
+use support::{assert_none, killed_after, printed_in};
 
 /// A boot that asks for its address in vain, under emulation.
 const BOOT_DEADLINE: Duration = Duration::from_mins(2);
@@ -31,6 +32,9 @@ fn machines_boot_are_reached_broken_healed_and_terminated() {
         assert!(console.contains(words), "{words}: {console}");
     }
     lab.report(&["diagnose", "--all"]).assert_healthy("two machines");
+    // A bundle tells of each what is told live.
+    let bundles = Bundles::of(&lab);
+    let mut unlike: Vec<String> = bundles.complaint("nothing").into_iter().collect();
     let [(paused, at_its_tap), (driverless, inside)] = OF_MACHINES;
     for (fault, finding) in [
         ("tap-down", "tap-down compute1//vnet0"),
@@ -42,9 +46,11 @@ fn machines_boot_are_reached_broken_healed_and_terminated() {
     ] {
         lab.break_fault(fault);
         lab.report(&["diagnose", "web1"]).assert_finds(&[finding], fault);
+        unlike.extend(bundles.complaint(fault));
         lab.heal();
         lab.report(&["diagnose", "web1"]).assert_healthy(&format!("{fault} healed"));
     }
+    assert_none(&unlike);
     lab.break_fault("guest-nic-down");
     let blind = lab.report(&["diagnose", "web1"]);
     assert_eq!(blind.code, 1, "nobody can look into a machine, but it does not answer: {blind:?}");

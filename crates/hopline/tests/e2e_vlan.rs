@@ -7,6 +7,7 @@ mod cli_support;
 mod support;
 
 use score::tables::{OF_KERNELS, OF_VLANS};
+use support::bundles::Bundles;
 use support::reach::{self, Reach};
 use support::report::{list, text};
 use support::test_lab::TestLab;
@@ -38,9 +39,10 @@ fn assert_projects_are_apart(lab: &TestLab) {
     printed_in(&db1, &["ip", "address", "del", "10.1.0.250/24", "dev", "eth0"]);
 }
 
-/// Each fault is named with its hop, and nothing is left of it when it is healed. Without packets too: the same walk
-/// is `diagnose --passive`'s, as `e2e_faults` shows of all others.
+/// Each fault is named with its hop, a bundle tells of it what is told live, and nothing is left of it when it is
+/// healed. Without packets too: the same walk is `diagnose --passive`'s, as `e2e_faults` shows of all others.
 fn each_is_named_and_healed(lab: &TestLab, faults: &[(&str, &str)]) {
+    let bundles = Bundles::of(lab);
     let mut wrong = Vec::new();
     for (fault, hop) in faults {
         lab.break_fault(fault);
@@ -48,6 +50,7 @@ fn each_is_named_and_healed(lab: &TestLab, faults: &[(&str, &str)]) {
         for question in [&["diagnose", "web1"][..], &["check"]] {
             wrong.extend(lab.report(question).complaint(&expected, fault));
         }
+        wrong.extend(bundles.complaint(fault));
         lab.heal();
     }
     assert_none(&wrong);

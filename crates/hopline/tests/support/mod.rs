@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod bundles;
 pub(crate) mod capturing;
 pub(crate) mod closed;
 pub(crate) mod dnsmasq;
