@@ -15,6 +15,7 @@ mod iptables;
 mod links;
 mod long_names;
 mod netns;
+mod nft_tables;
 mod services;
 mod told;
 mod wanted;

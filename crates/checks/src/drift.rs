@@ -84,11 +84,18 @@ impl Drift {
 /// them. Empty where neither has a chain.
 pub(crate) fn of(host: &Host, ns: &Netns, intent: &Intent) -> Vec<Drift> {
     let Some(here) = Here::of(host, ns, intent) else { return Vec::new() };
+    // Of a chain that nft alone lists what it has no words for is not known.
+    let is_told = |plan: &&Plan| here.rules(plan.table, &plan.chain).iter().all(is_in_its_words);
     let drift = |plan: &Plan| {
         let drift = compare(&here, plan);
         (!drift.lines.is_empty()).then_some(drift)
     };
-    plan::plans(&here).iter().filter_map(drift).collect()
+    plan::plans(&here).iter().filter(is_told).filter_map(drift).collect()
+}
+
+/// As iptables-save prints it; or the model took it out, or put it in.
+fn is_in_its_words(rule: &NfRule) -> bool {
+    rule.text.is_empty() || rule.text.starts_with("-A ")
 }
 
 /// What mends a chain of nova's that differs, once its process has written it again.

@@ -37,7 +37,13 @@ fn opened(ns: &Netns, policy: &RuleRef) -> Remedy {
 /// before it is gone. The undo puts it back where it was.
 fn deleted(ns: &Netns, rule: &RuleRef) -> Remedy {
     let (chain, name) = (typed(rule.chain()), typed(&rule.table));
-    match rule.dialect {
+    // A listing of nft's does not tell all that iptables says of its rule: nft takes it out as well.
+    let dialect = if rule.dialect == Dialect::IptablesNft && !rule.text.starts_with("-A ") {
+        Dialect::Nft
+    } else {
+        rule.dialect
+    };
+    match dialect {
         Dialect::Nft => {
             let family = rule.family.name();
             let handle = rule.handle.map_or_else(|| "HANDLE".to_owned(), |h| h.to_string());
@@ -98,6 +104,8 @@ fn retyped(spec: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::netfilter::{Family, Hook};
+
     use super::*;
 
     #[test]
@@ -109,5 +117,27 @@ mod tests {
         for active in ["a;b", "$(x)", "`x`", "a|b", "a&b", "a>b", "it's", "a!b", "\\n", "a\nb"] {
             assert!(!is_plain(active), "{active}");
         }
+    }
+
+    #[test]
+    fn what_a_listing_of_nfts_tells_in_part_is_taken_out_by_nft() {
+        let ns = Netns::default();
+        let taken = |text: &str| {
+            let rule = RuleRef {
+                dialect: Dialect::IptablesNft,
+                family: Family::Ip,
+                table: "filter".to_owned(),
+                hook: Hook::Forward,
+                chains: vec!["FORWARD".to_owned()],
+                number: 1,
+                text: text.to_owned(),
+                counters: None,
+                handle: Some(7),
+                rejects_with: None,
+            };
+            deleted(&ns, &rule).command
+        };
+        assert_eq!(taken("-A FORWARD -i a -j DROP"), "iptables -t filter -D FORWARD -i a -j DROP");
+        assert_eq!(taken("xt match \"owner\" drop"), "nft delete rule ip filter FORWARD handle 7");
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! iptables' `-L` leaves out what its matches look for, so no packet can be walked through such a listing: what is told
 //! so alone is unread. nft's listing has nf_tables whole, but for the parameters of iptables' own matches, of which
-//! each rule that has one says that it is not known.
+//! each rule that has one says that it is not known; what in it is iptables' own is read as iptables has it.
 
-use model::netfilter::{Action, CtStates, Dialect, Family, Ruleset, Table, Test, Unread};
+use model::netfilter::{Dialect, Family, Ruleset, Test, Unread};
 use parse::{ebtables_save, iptables_save, nft_text};
 
 use super::files::Files;
 use super::netns::Place;
-use super::told;
+use super::{nft_tables, told};
 
 /// Tables that iptables-nft keeps (`xtables-nft`), and ebtables-nft.
-const IPTABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+pub(super) const IPTABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
 const EBTABLES: [&str; 3] = ["filter", "nat", "broute"];
 /// Those whose packets nf_tables may decide about.
 const NFT_FAMILIES: [Family; 5] = [Family::Ip, Family::Ip6, Family::Bridge, Family::Arp, Family::Netdev];
@@ -54,7 +54,7 @@ pub(super) fn read(place: &Place<'_>) -> (Ruleset, Vec<(String, String)>) {
             saved.iter().any(|(of, dialect)| *of == family && !dialect.is_legacy()) && names.contains(&name)
         };
         let mut parsed = nft_text::parse(text, &is_saved);
-        parsed.value.iter_mut().for_each(right_negation);
+        parsed.value.iter_mut().for_each(nft_tables::as_their_owner_has_them);
         lacks.extend(unread_places(path, &parsed.problems, "iptables-save -c"));
         let is_whole = is_whole_nft(text);
         // Where but those tables are listed that a dump has, too, none is left of them.
@@ -80,19 +80,6 @@ pub(super) fn read(place: &Place<'_>) -> (Ruleset, Vec<(String, String)>) {
         lacks.push(("ipsets".to_owned(), "ipset save".to_owned()));
     }
     (ruleset, lacks)
-}
-
-/// nft prints `-m conntrack ! --ctstate DNAT` of iptables' without its `!` (1.0.6, `libxt_conntrack.c`'s translation).
-/// So it does with nova's own rule that leaves alone what goes from instance to instance, and what was led to a
-/// floating address would seem to be left alone instead: nova always writes the `!` (`linux_net.py`).
-fn right_negation(table: &mut Table) {
-    let is_iptables =
-        matches!(table.family, Family::Ip | Family::Ip6) && IPTABLES.contains(&table.name.as_str());
-    let novas = table.chains.iter_mut().filter(|chain| is_iptables && chain.name.ends_with("-POSTROUTING"));
-    let rules = novas.flat_map(|chain| &mut chain.rules).filter(|rule| rule.action == Action::Accept);
-    for wanted in rules.flat_map(|rule| &mut rule.matches) {
-        wanted.negated |= matches!(wanted.test, Test::CtState(CtStates { dnat: true, .. }));
-    }
 }
 
 /// Which back end a dump is of, as its first comment says; releases before 1.8 had but the one.
@@ -228,25 +215,6 @@ mod tests {
             ("*filter", Dialect::IptablesLegacy),
         ] {
             assert_eq!(dialect(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn nova_leaves_alone_what_was_not_led_to_a_floating_address() {
-        let chain = |table: &str, rule: &str| {
-            format!("table ip {table} {{\n\tchain nova-network-POSTROUTING {{\n\t\t{rule}\n\t}}\n}}\n")
-        };
-        let accepts = "ip saddr 10.0.0.0/16 ct status dnat counter packets 2 bytes 674 accept";
-        let snats = "ip saddr 10.0.2.24 ct status dnat counter packets 0 bytes 0 snat to 203.0.113.30";
-        for (table, rule, expected) in
-            [("nat", accepts, true), ("nat", snats, false), ("mine", accepts, false)]
-        {
-            let mut tables = nft_text::parse(&chain(table, rule), &|_, _| false).value;
-            tables.iter_mut().for_each(right_negation);
-            let rules = tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-            let negated: Vec<bool> =
-                rules.map(|rule| rule.matches.iter().any(|wanted| wanted.negated)).collect();
-            assert_eq!(negated, [expected], "{table}: {rule}");
         }
     }
 }

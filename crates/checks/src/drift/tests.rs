@@ -77,6 +77,19 @@ fn every_rule_that_nova_must_have_written_is_missed() {
 }
 
 #[test]
+fn a_chain_of_which_a_listing_does_not_tell_all_is_not_judged() {
+    let renamed = |text: &str| {
+        after(|cloud| {
+            remove(cloud, "filter", "nova-network-INPUT", "-p udp -m udp --dport 53 ");
+            cloud.chain("compute1", "filter", "nova-network-INPUT").rules[0].text = text.to_owned();
+        })
+    };
+    let missing = "missing -A nova-network-INPUT -i br100 -p udp -m udp --dport 53 -j ACCEPT";
+    assert_eq!(renamed("-A nova-network-INPUT -i br100"), [missing]);
+    assert_eq!(renamed("iifname \"br100\" xt match \"multiport\" accept"), NONE);
+}
+
+#[test]
 fn what_nova_would_not_write_is_extra_in_its_own_chains_alone() {
     for chain in ["nova-network-FORWARD", "nova-compute-local", "nova-compute-inst-1", "nova-filter-top"] {
         let text = format!("-A {chain} -s 1.2.3.4/32 -j DROP");
