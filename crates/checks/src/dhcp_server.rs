@@ -120,6 +120,8 @@ pub(crate) fn start_anew(view: &View, seat: &Seat, gateway: Ipv4Addr) -> Mend {
         listen: vec![IpAddr::V4(gateway)],
         ranges: vec![range],
         hosts: Some(here.filter_map(dhcp_refused::host_line).collect()),
+        // One that is not there asks nobody for names yet: its host's resolv.conf is judged when it runs.
+        no_resolv: true,
         ..Dnsmasq::default()
     };
     Mend::Dnsmasq { machine: seat.server.name.clone(), server: Box::new(server) }

@@ -80,6 +80,8 @@ pub fn check(view: &View) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
+    use model::service::ResolvConf;
+
     use crate::fixture::{broken, codes, drops, healthy, lacks};
 
     #[test]
@@ -87,6 +89,16 @@ mod tests {
         let diagnosis = broken("dnsmasq-not-running").diagnose("web1");
         assert_eq!(codes(&diagnosis), ["dnsmasq-not-running compute1//br100"]);
         assert!(diagnosis.findings[0].evidence[0].text.contains("libvirt's"));
+    }
+
+    /// A server that is not there asks nobody, whatever its host would ask.
+    #[test]
+    fn whom_it_would_ask_for_names_is_not_judged() {
+        let mut cloud = broken("dnsmasq-not-running");
+        let servers = vec!["10.255.255.53".parse().unwrap()];
+        let file = "/etc/resolv.conf".to_owned();
+        cloud.netns("compute1").resolver = Some(ResolvConf { file, servers, ..ResolvConf::default() });
+        assert_eq!(codes(&cloud.diagnose("web1")), ["dnsmasq-not-running compute1//br100"]);
     }
 
     #[test]
