@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn what_is_iptables_own_is_said_as_iptables_says_it() {
-        let rules: String = LISTED.iter().map(|(listed, _)| format!("\t\t{listed}\n")).collect();
+        let listed: Vec<&str> = LISTED.iter().map(|(listed, _)| *listed).collect();
+        let rules = format!("\t\t{}\n", listed.join("\n\t\t"));
         let base = "\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy accept;\n\t}\n";
         let of = |base: &str| {
             let text =
