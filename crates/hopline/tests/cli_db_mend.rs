@@ -81,15 +81,19 @@ fn a_dry_run_prints_all_and_changes_nothing() {
 #[test]
 fn what_would_be_changed_is_told_alike_at_every_width() {
     let site = site();
-    let told = |columns: &str| {
+    let told = |columns: &str, color: &str| {
         let mut release = cli_support::command(site.path());
-        release.args(["db", "release", ADDRESS]).env("COLUMNS", columns);
+        release.args(["db", "release", ADDRESS, "--color", color]).env("COLUMNS", columns);
         let told = cli_support::read(release.output().unwrap());
         assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
         told.stdout.replace(site.path().to_str().unwrap(), "SITE")
     };
-    insta::assert_snapshot!(told("80"));
-    assert_eq!(told("200"), told("80"));
+    let plain = told("80", "never");
+    insta::assert_snapshot!(plain);
+    // What is to be typed is copied as it stands: it is neither folded nor coloured.
+    for (columns, color) in [("200", "never"), ("80", "always"), ("200", "always")] {
+        assert_eq!(told(columns, color), plain, "{columns} {color}");
+    }
 }
 
 #[test]

@@ -52,11 +52,18 @@ fn pages_of_a_broken_lab_show_where_packets_die() {
     let told = read(capture.wait_with_output().unwrap());
     assert_eq!(told.code, 1, "{told:?}");
 
-    let mut status = command(folder.path());
-    status.args(["lab", "status", "--name", &lab.name]).env("COLUMNS", "80");
-    let status = read(status.output().unwrap()).stdout;
-    let fits = |line: &str| line.len() <= 80 || line.starts_with("  enter it ");
-    assert!(status.contains(&lab.netns("ext")) && status.lines().all(fits), "{status}");
+    let status = |columns: &str, color: &str| {
+        let mut status = command(folder.path());
+        status.args(["lab", "status", "--name", &lab.name, "--color", color]).env("COLUMNS", columns);
+        read(status.output().unwrap()).stdout
+    };
+    for (columns, width) in [("80", 80), ("200", 200)] {
+        let told = status(columns, "never");
+        let fits = |line: &str| line.len() <= width || line.starts_with("  enter it ");
+        assert!(told.contains(&lab.netns("ext")) && told.lines().all(fits), "{told}");
+        assert!(told.contains(&format!("faults      {FAULT}")), "{told}");
+        assert_eq!(status(columns, "always"), told, "it has no colours");
+    }
 
     let (html, svg) = (place("page.html"), place("path.svg"));
     let told = lab.run(&["diagnose", "web1", "--html", &html, "--svg", &svg]);

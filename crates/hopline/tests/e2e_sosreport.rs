@@ -9,7 +9,6 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 
 use cli_support::Run;
 use serde_json::Value;
@@ -23,15 +22,12 @@ struct Reports {
     folder: TempDir,
 }
 
-/// A report lists the processes of all labs of this machine: where one is stopped in one lab, none is made of another.
-static PROCESSES: RwLock<()> = RwLock::new(());
-
 /// The host that the reports are of.
 const HOST: &str = "compute1";
 
-/// Where the lab keeps what a whole machine has in the usual places, and no other namespaces, as on a machine of its
-/// own; dnsmasq's messages are where syslog has them. What is mounted here is gone with the process. ethtool is asked
-/// about each device, and nothing of it is read.
+/// Where the lab keeps what a whole machine has in the usual places, and no other namespaces and none of their
+/// processes, as on a machine of its own; dnsmasq's messages are where syslog has them. What is mounted here is gone with
+/// the process. ethtool is asked about each device, and nothing of it is read.
 const WITHIN: &str = "\
 set -e
 mount -t overlay -o lowerdir=$1/etc:/etc overlay /etc
@@ -42,6 +38,20 @@ mount -t tmpfs tmpfs /run
 mkdir /run/libvirt
 mount --bind /mnt /run/libvirt
 mount -t tmpfs tmpfs /sys/class/net
+mount -t tmpfs tmpfs /opt
+cp /usr/bin/ps /opt/all
+cat >/opt/own <<'OWN'
+#!/bin/sh
+case $1 in aux*) ;; *) exec /opt/all \"$@\" ;; esac
+own=$(readlink /proc/self/ns/net)
+/opt/all \"$@\" | while read -r user pid rest; do
+    if [ \"$pid\" = PID ] || [ \"$(readlink /proc/$pid/ns/net)\" = \"$own\" ]; then
+        printf '%s %s %s\\n' \"$user\" \"$pid\" \"$rest\"
+    fi
+done
+OWN
+chmod +x /opt/own
+mount --bind /opt/own /usr/bin/ps
 shift
 exec sosreport --batch \"$@\"
 ";
@@ -53,12 +63,6 @@ impl Reports {
 
     /// Has a report made, packed, and returns its archive. `more` are further arguments of sosreport's.
     fn make(&self, more: &[&str]) -> PathBuf {
-        let _none_is_stopped = PROCESSES.read().unwrap_or_else(PoisonError::into_inner);
-        self.make_now(more)
-    }
-
-    /// The same, whatever other labs' processes are doing.
-    fn make_now(&self, more: &[&str]) -> PathBuf {
         let into = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         let state = self.lab.state().join(HOST);
         let netns = self.lab.netns(HOST);
@@ -69,25 +73,6 @@ impl Reports {
         let made = fs::read_dir(&into).unwrap().flatten().map(|entry| entry.path());
         let mut archives = made.filter(|path| path.extension().is_some_and(|e| e == "xz" || e == "gz"));
         archives.next().expect("an archive")
-    }
-
-    /// The report, unpacked, without the processes of other hosts: those of a lab share the machine's numbers, those of
-    /// machines do not.
-    fn unpacked(&self, archive: &Path) -> PathBuf {
-        let into = archive.parent().unwrap().join("unpacked");
-        fs::create_dir(&into).unwrap();
-        printed(&["tar", "-xf", archive.to_str().unwrap(), "-C", into.to_str().unwrap()]);
-        let root = fs::read_dir(&into).unwrap().flatten().next().unwrap().path();
-        let own = printed(&["ip", "netns", "pids", &self.lab.netns(HOST)]);
-        let own: Vec<&str> = own.split_whitespace().collect();
-        let listing = root.join("sos_commands/process/ps_auxwww");
-        let text = fs::read_to_string(&listing).unwrap();
-        let is_own = |line: &&str| {
-            line.split_whitespace().nth(1).is_some_and(|pid| pid == "PID" || own.contains(&pid))
-        };
-        let kept: Vec<&str> = text.lines().filter(is_own).collect();
-        fs::write(&listing, kept.join("\n") + "\n").unwrap();
-        into
     }
 
     /// Asks with the report in the host's place. The switch between the hosts stays out, as it would be: so whom the
@@ -158,8 +143,18 @@ const OF_HOSTS: [&str; 8] = [
     "foreign-rule-drop",
 ];
 
-/// The one that only processes tell of, among which those of other labs on this machine are.
-const OF_PROCESSES: &str = "dnsmasq-hung";
+/// Faults of rules, which nft lists as iptables has them, and of services.
+const OF_RULES: [&str; 9] = [
+    "snat-missing",
+    "snat-wrong-address",
+    "dnat-wrong-fixed-ip",
+    "float-dnat-missing",
+    "float-snat-missing",
+    "rules-flushed",
+    "sg-missing-icmp",
+    "nova-rules-drift",
+    "dnsmasq-not-running",
+];
 
 /// Those of them that are only not denied where nft's rules are not listed.
 const BEHIND_RULES: [&str; 2] = ["blackhole-route", "foreign-rule-drop"];
@@ -174,22 +169,22 @@ fn what_is_broken_on_a_host_is_told_as_it_is_live_or_not_denied() {
     compare(&Reports::of(TestLab::up("s")), &OF_HOSTS);
 }
 
+#[test]
+fn what_is_wrong_with_novas_rules_is_told_as_it_is_live() {
+    compare(&Reports::of(TestLab::up("r")), &OF_RULES);
+}
+
 /// Makes each of the faults and asks the archive of it, as it is.
 fn compare(reports: &Reports, faults: &[&str]) {
     let question = ["diagnose", "web1", "--json"];
     let mut wrong = Vec::new();
     for code in [&["nothing"], faults].concat() {
-        let stopping =
-            (code == OF_PROCESSES).then(|| PROCESSES.write().unwrap_or_else(PoisonError::into_inner));
         if code != "nothing" {
             reports.lab.break_fault(code);
         }
         let live = codes(&reports.lab.run(&[&question[..], &["--passive"]].concat()));
         // nft's rules are listed where its module is loaded, or this is said.
-        let more = ["--allow-system-changes"];
-        let archive = if stopping.is_some() { reports.make_now(&more) } else { reports.make(&more) };
-        let report = if code == OF_PROCESSES { reports.unpacked(&archive) } else { archive };
-        let told = reports.ask(&question, &report);
+        let told = reports.ask(&question, &reports.make(&["--allow-system-changes"]));
         wrong.extend(complaint(code, &live, &told));
         if code != "nothing" {
             if !BEHIND_RULES.contains(&code) && codes(&told) != live {
@@ -222,7 +217,10 @@ fn an_archive_without_rules_says_what_would_tell_them() {
 fn a_report_alone_is_a_site() {
     let reports = Reports::of(TestLab::up("o"));
     reports.lab.break_fault("tap-not-enslaved");
-    let folder = reports.unpacked(&reports.make(&["--allow-system-changes"]));
+    let archive = reports.make(&["--allow-system-changes"]);
+    let folder = archive.parent().unwrap().join("unpacked");
+    fs::create_dir(&folder).unwrap();
+    printed(&["tar", "-xf", archive.to_str().unwrap(), "-C", folder.to_str().unwrap()]);
     let told = reports.lab.hopline(&[
         "diagnose",
         "instance-00000001",
