@@ -26,8 +26,8 @@ struct Reports {
 const HOST: &str = "compute1";
 
 /// Where the lab keeps what a whole machine has in the usual places, and no other namespaces and none of their
-/// processes, as on a machine of its own; dnsmasq's messages are where syslog has them. What is mounted here is gone with
-/// the process. ethtool is asked about each device, and nothing of it is read.
+/// processes, as on a machine of its own; dnsmasq's messages are where syslog has them. What is mounted here is gone
+/// with the process. ethtool is asked about each device, and nothing of it is read.
 const WITHIN: &str = "\
 set -e
 mount -t overlay -o lowerdir=$1/etc:/etc overlay /etc

@@ -29,8 +29,8 @@ pub(crate) const STYLE: &str = include_str!("html/style.css");
 /// Stations a row: on a desk, on a tablet, on a telephone. A style sheet shows the one that fits.
 const PICTURES: [(&str, usize); 3] = [("wide", 7), ("middle", 4), ("narrow", 2)];
 
-/// Writes the page of a diagnosis or a check, with the rows that a database has of the instance that was asked about, or
-/// of those that are hit.
+/// Writes the page of a diagnosis or a check, with the rows that a database has of the instance that was asked about,
+/// or of those that are hit.
 pub fn html(diagnosis: &Diagnosis, recorded: Option<Recorded<'_>>, out: &mut dyn Write) -> io::Result<()> {
     let mut body = String::new();
     let mut findings = diagnosis.findings.as_slice();

@@ -7,7 +7,7 @@ use parse::iptables_save;
 
 use super::iptables::IPTABLES;
 
-/// The one target of nova's that nft has no words for, as nft names it and as iptables says it: it has no option but this.
+/// The one target of nova's that nft has no words for, as nft names it and as iptables says it, with its only option.
 const CHECKSUM: &str = "xt target CHECKSUM";
 const FILL_CHECKSUM: &str = "-j CHECKSUM --checksum-fill";
 
