@@ -33,6 +33,7 @@ use crate::own_will;
 use crate::protocols;
 use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
+use crate::recorded_wrong;
 use crate::said;
 use crate::scope::{Scope, Subject, never_plugged, switched_off};
 use crate::seen_way;
@@ -371,6 +372,7 @@ fn conclude(
     open.extend(led_out::doubts(case, &rungs));
     dropped::attach(case, &rungs, &mut findings);
     traced::attach(case, &rungs, &mut findings);
+    gaps.extend(recorded_wrong::tell(&case.intent.inconsistent, &mut findings));
     let mut findings = ranking::ordered(findings);
     let (mut paths, mut seen) = (Vec::new(), Vec::new());
     for rung in rungs.into_iter().chain(steps) {

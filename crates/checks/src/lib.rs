@@ -71,6 +71,7 @@ mod proved;
 mod purpose;
 mod queues;
 mod ranking;
+mod recorded_wrong;
 mod refused;
 mod removal;
 mod restart;

@@ -10,9 +10,11 @@ mod caches;
 mod letters;
 mod looks;
 mod networks;
+mod of_instances;
 mod one;
 mod repairs;
 mod roles;
+mod those;
 mod told;
 mod words;
 
@@ -20,6 +22,7 @@ pub(crate) use braces::{compares, replaced};
 pub(crate) use cached::{Nic, Said, Uuid, cached, differ, list};
 pub(crate) use caches::OCTETS_MAX;
 pub use looks::{Checked, Clock, check, check_hosts};
+pub use of_instances::check_instances;
 pub(crate) use one::{Repair, Template, repair};
 pub(crate) use roles::ROLES;
 
@@ -71,7 +74,7 @@ enum Look {
     /// By a statement whose rows are looked at once more.
     Sieved { sql: &'static str, keep: fn(&[Cell]) -> bool },
     /// Among the networks, of which there are few.
-    Networks(fn(&[networks::Network]) -> Vec<Vec<Cell>>),
+    Networks(fn(&[networks::Network]) -> Vec<networks::Odd>),
     /// In the info caches, beside the addresses of the tables.
     Caches,
     /// In the info caches of instances that the tables have no NIC of.
@@ -92,6 +95,8 @@ pub struct Inconsistency {
     pub count: u64,
     /// The first of them.
     rows: Vec<Vec<Cell>>,
+    /// Whom it hits by name, beside those that the rows name.
+    hit: Vec<String>,
     /// The repair in this database's words; or why it cannot be said to this series of nova.
     repair: Result<String, String>,
 }

@@ -24,7 +24,8 @@ pub fn intent(records: Option<Records>, snapshot: &Snapshot, entries: &[Instance
     }
     name_hosts_as_the_site_does(&mut records, snapshot);
     let Records { source, instances, networks, vif_uuids, remains, .. } = records;
-    let mut intent = Intent { sources, from_database, instances, networks, remains };
+    let mut intent =
+        Intent { sources, from_database, instances, networks, remains, inconsistent: Vec::new() };
     name_networks_devices(&mut intent.networks, snapshot);
     give_vifs_their_networks_bridge(&mut intent, &source);
 

@@ -34,7 +34,9 @@ mod tls_error;
 mod whose;
 
 pub use cells::{Cell, Octets, cells};
-pub use check::{Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts};
+pub use check::{
+    Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts, check_instances,
+};
 pub use connection::{Access, Connection};
 pub use database::read;
 pub use database_error::{DatabaseError, classify};

@@ -247,11 +247,20 @@ impl Schema {
     /// uuids the other's letters may be small or capital, which MySQL's usual collation takes for the same by itself.
     pub(crate) fn tied(&self, table: &str, column: &str, other: &str) -> String {
         let own = format!("{table}.{column}");
+        if self.is_uuid(table, column) {
+            self.in_either_case(&own, other)
+        } else {
+            format!("{own} = {other}")
+        }
+    }
+
+    /// Condition: the uuid, which is found by its index, is the other in small letters or capitals.
+    pub(crate) fn in_either_case(&self, uuid: &str, other: &str) -> String {
         match self.dialect {
-            Dialect::Postgres | Dialect::Sqlite if self.is_uuid(table, column) => {
-                format!("{own} IN ({other}, LOWER({other}), UPPER({other}))")
+            Dialect::MySql => format!("{uuid} = {other}"),
+            Dialect::Postgres | Dialect::Sqlite => {
+                format!("{uuid} IN ({other}, LOWER({other}), UPPER({other}))")
             }
-            Dialect::MySql | Dialect::Postgres | Dialect::Sqlite => format!("{own} = {other}"),
         }
     }
 
@@ -280,7 +289,7 @@ impl Schema {
     }
 
     /// An instance's uuid, as text.
-    fn is_uuid(&self, table: &str, column: &str) -> bool {
+    pub(crate) fn is_uuid(&self, table: &str, column: &str) -> bool {
         matches!(column, "uuid" | "instance_uuid") && self.cast_to(table, column) != Some("uuid")
     }
 

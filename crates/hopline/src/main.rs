@@ -14,6 +14,7 @@ mod dropping;
 mod failure;
 mod gather;
 mod holders;
+mod inconsistent;
 mod nearest;
 mod output;
 mod plan;

@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
+use crate::finding::Finding;
 
 /// What the cloud means to be true. Empty for a bare machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct Intent {
     pub networks: Vec<Network>,
     /// What is still recorded of instances that live no more.
     pub remains: Remains,
+    /// What is inconsistent in the records of instances in question, each as it is told of the database alone: it stops
+    /// nothing there.
+    pub inconsistent: Vec<Finding>,
 }
 
 /// Rows of the database that speak of instances which live no more: nothing gives them back by itself.

@@ -18,7 +18,7 @@ use crate::records::{address, flag, number};
 pub(super) const SQL: &str = "SELECT {c.id}, {i.id}, {key c as text}, {name i}, {brief c.network_info}, \
                               {octets c.network_info} \
                               FROM instances i JOIN instance_info_caches c ON {tie c i} AND {live c} \
-                              WHERE {live i} AND {raw i.task_state} IS NULL ORDER BY c.id";
+                              WHERE {live i} AND {raw i.task_state} IS NULL{and c} ORDER BY c.id";
 
 /// Every fixed IP that is tied to one of them, given or given back, with its NIC and its network where these are there
 /// and go together.
@@ -27,14 +27,14 @@ pub(super) const FIXED: &str = "SELECT {i.id}, {f.id}, {f.address}, {flag f.allo
                                 LEFT JOIN virtual_interfaces v ON v.id = f.virtual_interface_id AND {live v} \
                                 AND {tie v i} AND v.network_id = f.network_id \
                                 LEFT JOIN networks n ON n.id = f.network_id AND {live n} \
-                                WHERE {live f} AND {live i} AND {raw i.task_state} IS NULL";
+                                WHERE {live f} AND {live i} AND {raw i.task_state} IS NULL{and f}";
 pub(super) const FLOATING: &str = "SELECT {i.id}, {f.id}, {fl.address} FROM floating_ips fl \
                                    JOIN fixed_ips f ON f.id = fl.fixed_ip_id JOIN instances i ON {tie i f} \
-                                   WHERE {live fl} AND {live f} AND {live i} AND {raw i.task_state} IS NULL";
+                                   WHERE {live fl} AND {live f} AND {live i} AND {raw i.task_state} IS NULL{and fl}";
 /// What was changed a moment ago: nova writes the rows, then the rules on the hosts, and the caches last.
 const RECENT: [&str; 2] = [
-    "SELECT {f.address} FROM fixed_ips f WHERE {live f} AND {recent f.updated_at}",
-    "SELECT {fl.address} FROM floating_ips fl WHERE {live fl} AND {recent fl.updated_at}",
+    "SELECT {f.address} FROM fixed_ips f WHERE {live f} AND {recent f.updated_at}{and f}",
+    "SELECT {fl.address} FROM floating_ips fl WHERE {live fl} AND {recent fl.updated_at}{and fl}",
 ];
 
 /// nova writes a kilobyte or two a NIC. What is larger is not read: a server may hold a gigabyte in a row.

@@ -40,7 +40,7 @@ pub(super) const SPEC: Spec = Spec {
               FROM fixed_ips f \
               JOIN (SELECT f2.address AS address \
               FROM fixed_ips f2 \
-              WHERE {live f2} \
+              WHERE {live f2}{and f2} \
               GROUP BY f2.address HAVING COUNT(*) > 1) twice ON twice.address = f.address \
               LEFT JOIN instances i ON {tie i f} AND {live i} \
               WHERE {live f} \

@@ -34,7 +34,7 @@ pub(super) const SPEC: Spec = Spec {
          FROM floating_ips fl \
          JOIN (SELECT fl2.fixed_ip_id AS id \
          FROM floating_ips fl2 \
-         WHERE {live fl2} AND fl2.fixed_ip_id IS NOT NULL \
+         WHERE {live fl2} AND fl2.fixed_ip_id IS NOT NULL{and fl2} \
          GROUP BY fl2.fixed_ip_id HAVING COUNT(*) > 1) twice ON twice.id = fl.fixed_ip_id \
          JOIN fixed_ips f ON f.id = fl.fixed_ip_id AND {live f} \
          LEFT JOIN instances i ON {tie i f} \

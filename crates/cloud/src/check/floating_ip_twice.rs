@@ -39,7 +39,7 @@ pub(super) const SPEC: Spec = Spec {
               FROM floating_ips fl \
               JOIN (SELECT fl2.address AS address \
               FROM floating_ips fl2 \
-              WHERE {live fl2} \
+              WHERE {live fl2}{and fl2} \
               GROUP BY fl2.address HAVING COUNT(*) > 1) twice ON twice.address = fl.address \
               WHERE {live fl} \
               ORDER BY fl.id",

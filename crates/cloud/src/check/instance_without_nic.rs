@@ -63,7 +63,7 @@ pub(super) const SQL: &str = "SELECT {i.id}, {key c as text}, {name i}, {brief c
                               LEFT JOIN fixed_ips f ON {tie f i} AND {live f} AND {yes f.allocated} \
                               LEFT JOIN instance_info_caches c ON {tie c i} AND {live c} \
                               WHERE {live i} AND {is i.vm_state active} AND {raw i.task_state} IS NULL \
-                              AND v.id IS NULL AND f.id IS NULL ORDER BY i.id, c.id";
+                              AND v.id IS NULL AND f.id IS NULL{and i} ORDER BY i.id, c.id";
 /// What caches call networks.
 pub(super) const NETWORKS: &str = "SELECT {n.uuid} FROM networks n WHERE {live n}";
 

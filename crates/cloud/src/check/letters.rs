@@ -23,6 +23,8 @@ const UUIDS: [(&str, &str); 5] = [
 pub(super) enum Uuids {
     /// As the columns do, by their indexes.
     AsTheyAre,
+    /// By the indexes of what is looked for, all letters of which may be small or capital.
+    InEitherCase,
     /// Whatever letters are capitals.
     Alike,
 }

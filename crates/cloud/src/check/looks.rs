@@ -8,7 +8,7 @@ use model::{Intent, Snapshot};
 
 use super::letters::Uuids;
 use super::repairs::by_hand;
-use super::words::{For, Words, columns};
+use super::words::{For, TABLES, Words, columns};
 use super::{
     DB_CATALOGUE, DbCheck, Inconsistency, Look, ROWS_MAX, Spec, caches, instance_without_nic, networks,
 };
@@ -130,7 +130,9 @@ async fn look_for_all(
             continue;
         }
         progress(check.code);
-        let found = look_for(session, schema, clock, uuids, check).await?;
+        let [server, people] = [For::Server, For::People].map(|reader| words(schema, clock, uuids, reader));
+        let mut found = look_for(session, &server, check).await?;
+        found.select = shown_by(&people, &check.inconsistency);
         checked.looked_for.push(check.code);
         checked.found.extend((found.count > 0).then_some(found));
     }
@@ -138,7 +140,7 @@ async fn look_for_all(
 }
 
 /// Why it cannot be looked for: a table is missing, or a column of those that are there.
-fn lack(schema: &Schema, spec: &Spec) -> Option<Lack> {
+pub(super) fn lack(schema: &Schema, spec: &Spec) -> Option<Lack> {
     let statements: &[&'static str] = match &spec.look {
         Look::Sql(sql) | Look::Sieved { sql, .. } => &[sql],
         Look::Guarded { guard, sql } => &[guard, sql],
@@ -154,58 +156,70 @@ fn lack(schema: &Schema, spec: &Spec) -> Option<Lack> {
 /// What statements are put into.
 pub(super) fn words<'w>(schema: &'w Schema, clock: &'w Clock, uuids: Uuids, reader: For) -> Words<'w> {
     let expiry_s = clock.timeout_s.min(TIMEOUT_MAX_S) + TASK_PERIOD_S;
-    Words { schema, now: clock.now.as_deref(), expiry_s, uuids, reader }
+    Words { schema, now: clock.now.as_deref(), expiry_s, uuids, reader, those: None }
 }
 
-async fn look_for(
+/// Looks, in the words for the server.
+pub(super) async fn look_for(
     session: &mut Session,
-    schema: &Schema,
-    clock: &Clock,
-    uuids: Uuids,
+    words: &Words<'_>,
     check: &'static DbCheck,
 ) -> Result<Inconsistency, sqlx::Error> {
-    let [server, people] = [For::Server, For::People].map(|reader| words(schema, clock, uuids, reader));
-    let mut found =
-        Inconsistency { repair: by_hand(schema, check.inconsistency.repair), ..Inconsistency::none(check) };
-    match &check.inconsistency.look {
-        Look::Sql(sql) => {
-            found.select = people.of(sql);
-            session.each(server.of(sql), |row| found.take(row)).await?;
-        }
+    let spec = &check.inconsistency;
+    let mut found = Inconsistency::none(check);
+    found.repair = by_hand(words.schema, spec.repair);
+    match &spec.look {
+        Look::Sql(sql) => session.each(words.of(&held(spec, sql)), |row| found.take(row)).await?,
         Look::Guarded { guard, sql } => {
-            found.select = people.of(sql);
-            let mut is_there = false;
-            session.each(server.of(guard), |_| is_there = true).await?;
+            // Of some rows the statement itself is as quick.
+            let mut is_there = words.those.is_some();
+            if !is_there {
+                session.each(words.of(guard), |_| is_there = true).await?;
+            }
             if is_there {
-                session.each(server.of(sql), |row| found.take(row)).await?;
+                session.each(words.of(&held(spec, sql)), |row| found.take(row)).await?;
             }
         }
         Look::Sieved { sql, keep } => {
-            found.select = people.of(sql);
             let take = |row: Vec<Cell>| {
                 if keep(&row) {
                     found.take(row);
                 }
             };
-            session.each(server.of(sql), take).await?;
+            session.each(words.of(&held(spec, sql)), take).await?;
         }
         Look::Networks(look) => {
-            found.select = people.of(networks::SQL);
-            let rows = networks::read(session, &server).await?;
-            look(&rows).into_iter().for_each(|row| found.take(row));
+            let networks = networks::read(session, words).await?;
+            look(&networks).into_iter().for_each(|odd| found.take(odd.row));
         }
-        Look::Caches => {
-            found.select = people.of(caches::SQL);
-            caches::look(session, &server, |row| found.take(row)).await?;
-        }
-        Look::CachedNics => {
-            found.select = people.of(instance_without_nic::SQL);
-            instance_without_nic::look(session, &server, |row| found.take(row)).await?;
-        }
+        Look::Caches => caches::look(session, words, |row| found.take(row)).await?,
+        Look::CachedNics => instance_without_nic::look(session, words, |row| found.take(row)).await?,
         // Not of the database alone: `check_hosts` looks.
         Look::Hosts { .. } => {}
     }
     Ok(found)
+}
+
+/// The statement that shows it, in the words for people.
+pub(super) fn shown_by(words: &Words<'_>, spec: &Spec) -> String {
+    match &spec.look {
+        Look::Sql(sql) | Look::Guarded { guard: _, sql } | Look::Sieved { sql, keep: _ } => {
+            words.of(&held(spec, sql))
+        }
+        Look::Networks(_) => words.of(networks::SQL),
+        Look::Caches => words.of(caches::SQL),
+        Look::CachedNics => words.of(instance_without_nic::SQL),
+        Look::Hosts { shown_by, .. } => (*shown_by).to_owned(),
+    }
+}
+
+/// The statement with a place for those rows of its table that are asked for. Each ends with a condition and an order.
+fn held(spec: &Spec, sql: &str) -> String {
+    let alias = TABLES.iter().find(|(_, table)| *table == spec.table).map_or("", |(alias, _)| alias);
+    match sql.rsplit_once(" ORDER BY ") {
+        Some((head, order)) => format!("{head}{{and {alias}}} ORDER BY {order}"),
+        None => sql.to_owned(),
+    }
 }
 
 /// Looks for what the hosts have and the database has not. Pure; the intent must come of the database.
@@ -222,13 +236,14 @@ pub fn check_hosts(snapshot: &Snapshot, intent: &Intent) -> Vec<Inconsistency> {
 }
 
 impl Inconsistency {
-    fn none(check: &'static DbCheck) -> Inconsistency {
+    pub(super) fn none(check: &'static DbCheck) -> Inconsistency {
         Inconsistency {
             check,
             kind: EvidenceKind::Db,
             select: String::new(),
             count: 0,
             rows: Vec::new(),
+            hit: Vec::new(),
             repair: Ok(check.inconsistency.repair.to_owned()),
         }
     }
@@ -243,7 +258,7 @@ impl Inconsistency {
         self.count > 0
     }
 
-    fn take(&mut self, row: Vec<Cell>) {
+    pub(super) fn take(&mut self, row: Vec<Cell>) {
         self.count += 1;
         if self.rows.len() < ROWS_MAX {
             self.rows.push(row);

@@ -38,7 +38,7 @@ pub(super) const SPEC: Spec = Spec {
               FROM virtual_interfaces v \
               JOIN (SELECT LOWER(v2.address) AS address \
               FROM virtual_interfaces v2 \
-              WHERE {live v2} \
+              WHERE {live v2}{and v2} \
               GROUP BY LOWER(v2.address) HAVING COUNT(*) > 1) twice ON twice.address = LOWER(v.address) \
               LEFT JOIN instances i ON {tie i v} AND {live i} \
               WHERE {live v} \

@@ -25,9 +25,8 @@
 
 use model::finding::Confidence;
 
-use super::networks::{self, Network};
+use super::networks::{self, Network, Odd};
 use super::{Look, Spec};
-use crate::cells::Cell;
 
 /// What is looked for, and what is said of it.
 pub(super) const SPEC: Spec = Spec {
@@ -43,9 +42,11 @@ pub(super) const SPEC: Spec = Spec {
     note: "reads who is on the network; another bridge takes them off the net until they are plugged into it",
 };
 
-fn doubled(networks: &[Network]) -> Vec<Vec<Cell>> {
+fn doubled(networks: &[Network]) -> Vec<Odd> {
     let row = |(network, first): (&Network, &Network)| {
-        vec![Some(network.id.to_string()), network.label.clone(), network.bridge.clone(), first.label.clone()]
+        let (id, bridge) = (network.id.to_string(), network.bridge.clone());
+        let row = vec![Some(id), network.label.clone(), bridge, first.label.clone()];
+        Odd { row, networks: vec![network.id, first.id] }
     };
     let bridge = |network: &Network| network.bridge.clone().filter(|_| !network.is_without_dhcp);
     networks::twice(networks, bridge).into_iter().map(row).collect()

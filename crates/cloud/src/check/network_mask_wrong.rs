@@ -23,7 +23,7 @@
 
 use model::finding::Confidence;
 
-use super::networks::Network;
+use super::networks::{Network, Odd};
 use super::{Look, Spec};
 use crate::cells::Cell;
 
@@ -42,7 +42,7 @@ pub(super) const SPEC: Spec = Spec {
     note: "one row; nova-network must restart to follow",
 };
 
-fn contradicting(networks: &[Network]) -> Vec<Vec<Cell>> {
+fn contradicting(networks: &[Network]) -> Vec<Odd> {
     let differs =
         |said: &Cell, right: String| said.as_ref().is_some_and(|said| !said.is_empty() && *said != right);
     let row = |network: &Network| {
@@ -50,7 +50,7 @@ fn contradicting(networks: &[Network]) -> Vec<Vec<Cell>> {
         let mask = differs(&network.netmask, range.netmask().to_string());
         let broadcast = differs(&network.broadcast, range.broadcast().to_string());
         (mask || broadcast).then(|| {
-            vec![
+            let row = vec![
                 Some(network.id.to_string()),
                 network.label.clone(),
                 network.range.clone(),
@@ -58,7 +58,8 @@ fn contradicting(networks: &[Network]) -> Vec<Vec<Cell>> {
                 network.broadcast.clone(),
                 Some(range.netmask().to_string()),
                 Some(range.broadcast().to_string()),
-            ]
+            ];
+            Odd { row, networks: vec![network.id] }
         })
     };
     networks.iter().filter_map(row).collect()

@@ -27,9 +27,8 @@
 use ipnet::IpNet;
 use model::finding::Confidence;
 
-use super::networks::Network;
+use super::networks::{Network, Odd};
 use super::{Look, Spec};
-use crate::cells::Cell;
 
 /// What is looked for, and what is said of it.
 pub(super) const SPEC: Spec = Spec {
@@ -46,29 +45,32 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 /// Of IPv4 and of IPv6, each by its network's id.
-fn overlapping(networks: &[Network]) -> Vec<Vec<Cell>> {
+fn overlapping(networks: &[Network]) -> Vec<Odd> {
     let v4 = networks.iter().filter_map(|network| Some((IpNet::V4(network.cidr?.trunc()), network)));
     let v6 = networks.iter().filter_map(|network| Some((IpNet::V6(network.cidr_v6?.trunc()), network)));
     let mut rows = of_family(v4.collect());
     rows.extend(of_family(v6.collect()));
-    rows.sort_by_key(|row| row.first().cloned().flatten().and_then(|id| id.parse::<u64>().ok()));
+    rows.sort_by_key(|odd| odd.networks.first().copied());
     rows
 }
 
 /// By ascending range: one that begins before the widest so far ends overlaps it.
-fn of_family(mut ranges: Vec<(IpNet, &Network)>) -> Vec<Vec<Cell>> {
+fn of_family(mut ranges: Vec<(IpNet, &Network)>) -> Vec<Odd> {
     ranges.sort_by_key(|(range, network)| (range.network(), range.prefix_len(), network.id));
     let mut widest: Option<(IpNet, &Network)> = None;
     let mut rows = Vec::new();
     for (range, network) in ranges {
         match widest {
-            Some((other, first)) if other.contains(&range) => rows.push(vec![
-                Some(network.id.to_string()),
-                network.label.clone(),
-                Some(range.to_string()),
-                first.label.clone(),
-                Some(other.to_string()),
-            ]),
+            Some((other, first)) if other.contains(&range) => rows.push(Odd {
+                row: vec![
+                    Some(network.id.to_string()),
+                    network.label.clone(),
+                    Some(range.to_string()),
+                    first.label.clone(),
+                    Some(other.to_string()),
+                ],
+                networks: vec![network.id, first.id],
+            }),
             _ => widest = Some((range, network)),
         }
     }

@@ -22,9 +22,8 @@
 
 use model::finding::Confidence;
 
-use super::networks::{self, Network};
+use super::networks::{self, Network, Odd};
 use super::{Look, Spec};
-use crate::cells::Cell;
 
 /// What is looked for, and what is said of it.
 pub(super) const SPEC: Spec = Spec {
@@ -41,10 +40,11 @@ pub(super) const SPEC: Spec = Spec {
         is restarted",
 };
 
-fn doubled(networks: &[Network]) -> Vec<Vec<Cell>> {
+fn doubled(networks: &[Network]) -> Vec<Odd> {
     let row = |(network, first): (&Network, &Network)| {
         let vlan = network.vlan.map(|vlan| vlan.to_string());
-        vec![Some(network.id.to_string()), network.label.clone(), vlan, first.label.clone()]
+        let row = vec![Some(network.id.to_string()), network.label.clone(), vlan, first.label.clone()];
+        Odd { row, networks: vec![network.id, first.id] }
     };
     networks::twice(networks, |network| network.vlan).into_iter().map(row).collect()
 }

@@ -29,6 +29,14 @@ pub(super) struct Network {
     pub(super) cidr_v6: Option<Ipv6Net>,
 }
 
+/// A network that is wrong.
+pub(super) struct Odd {
+    /// As it is told.
+    pub(super) row: Vec<Cell>,
+    /// `networks.id` of all that it is about.
+    pub(super) networks: Vec<u64>,
+}
+
 /// Every live network by ascending id.
 pub(super) async fn read(session: &mut Session, words: &Words<'_>) -> Result<Vec<Network>, sqlx::Error> {
     let mut networks = Vec::new();

@@ -109,7 +109,9 @@ async fn look(
             session.each(words.of(&only(spec, sql, row)), |row| found.push(row)).await?;
             found.retain(|row| keep(row));
         }
-        Look::Networks(look) => found = look(&networks::read(session, &words).await?),
+        Look::Networks(look) => {
+            found.extend(look(&networks::read(session, &words).await?).into_iter().map(|odd| odd.row));
+        }
         Look::Caches => caches::look(session, &words, |row| found.push(row)).await?,
         Look::CachedNics => instance_without_nic::look(session, &words, |row| found.push(row)).await?,
         // What hosts have is no row.

@@ -89,7 +89,7 @@ impl Inconsistency {
         let cells = self.rows.iter().filter_map(|row| row.get(named?)?.clone());
         let mut instances: Vec<String> = Vec::new();
         let mut known = std::collections::BTreeSet::new();
-        instances.extend(cells.filter(|name| known.insert(name.clone())));
+        instances.extend(cells.chain(self.hit.iter().cloned()).filter(|name| known.insert(name.clone())));
         instances
     }
 }
@@ -184,7 +184,7 @@ mod tests {
         let row = row.iter().map(|cell| Some((*cell).to_owned())).collect();
         let (kind, select) = (model::finding::EvidenceKind::Db, String::new());
         let repair = Ok(said(check.inconsistency.repair, &Series::LATE));
-        Inconsistency { check, kind, select, count: 1, rows: vec![row], repair }.finding(1)
+        Inconsistency { check, kind, select, count: 1, rows: vec![row], hit: Vec::new(), repair }.finding(1)
     }
 
     /// The statement that is typed in place of hopline's own repair.

@@ -24,11 +24,13 @@
 //! | `{expired f.updated_at}` | it is longer ago than nova's time-out, and a minute, or NULL, which nova's `<` misses |
 //! | `{recent f.updated_at}` | it is less than a minute ago, or in the future of a clock that is ahead |
 //! | `{needed f n}` | the address is one that the network itself needs, see `roles` |
+//! | `{and f}` | ` AND` the row is one of those that are asked for, where not all are, see `those` |
 //! | `{outside f n}` | the address may be outside the network's range; always true where the server cannot tell |
 
 use super::caches::OCTETS_MAX;
 use super::letters::Uuids;
 use super::roles;
+use super::those::Rows;
 use crate::schema::{self, Dialect, Schema};
 
 /// Tables by alias.
@@ -70,6 +72,8 @@ pub(super) struct Words<'w> {
     pub(super) expiry_s: u64,
     pub(super) uuids: Uuids,
     pub(super) reader: For,
+    /// The rows that are asked for; all of them where none are named.
+    pub(super) those: Option<&'w Rows>,
 }
 
 impl Words<'_> {
@@ -138,6 +142,9 @@ impl Words<'_> {
             Some(("expired", column)) => self.expired(&self.column(column)),
             Some(("recent", column)) => {
                 format!("COALESCE({}, 1 = 0)", self.long_ago(&self.column(column), '>', RECENT_S))
+            }
+            Some(("and", alias)) => {
+                self.those.map_or(String::new(), |those| format!(" AND {}", those.condition(alias)))
             }
             Some(("needed", _)) => roles::needed(self.schema, "f.address", "n"),
             Some(("outside", _)) => self.outside().to_owned(),
@@ -211,13 +218,20 @@ impl Words<'_> {
             "instance_info_caches" => "uuid",
             table => self.schema.own_key_of(table),
         };
-        let column = |alias: &str| {
-            if table(alias) == "instances" { format!("{alias}.{own}") } else { self.key(alias) }
+        let name = |alias: &str| {
+            if table(alias) == "instances" { own } else { self.schema.instance_key(table(alias)) }
         };
-        let (sought, given) = (column(sought), column(given));
-        let uuids = if own == "uuid" { self.uuids } else { Uuids::AsTheyAre };
+        let are_text =
+            [sought, given].into_iter().all(|alias| self.schema.is_uuid(table(alias), name(alias)));
+        let uuids = match self.uuids {
+            _ if own != "uuid" => Uuids::AsTheyAre,
+            Uuids::InEitherCase if !are_text => Uuids::AsTheyAre,
+            uuids => uuids,
+        };
+        let [sought, given] = [sought, given].map(|alias| format!("{alias}.{}", name(alias)));
         match uuids {
             Uuids::Alike => self.schema.alike(&sought, &given),
+            Uuids::InEitherCase => self.schema.in_either_case(&sought, &given),
             Uuids::AsTheyAre => format!("{sought} = {given}"),
         }
     }
@@ -301,7 +315,7 @@ fn end_of_word(text: &str) -> usize {
 }
 
 /// The table of an alias; empty for none.
-fn table(alias: &str) -> &'static str {
+pub(super) fn table(alias: &str) -> &'static str {
     let alias = alias.trim_end_matches(|c: char| c.is_ascii_digit());
     TABLES.iter().find(|(known, _)| *known == alias).map_or("", |(_, table)| table)
 }

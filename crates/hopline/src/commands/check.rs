@@ -7,6 +7,7 @@ use report::Recorded;
 use crate::conclude;
 use crate::failure::Failure;
 use crate::gather::{self, Words};
+use crate::inconsistent;
 use crate::output;
 use crate::plan::Plan;
 use crate::sheets::Sheets;
@@ -17,7 +18,7 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
     let sheets = Sheets::of(&plan.pages)?;
     let site = plan.find_site()?;
     sheets.must_differ_from(&site.files)?;
-    let facts = gather::of_site(&site, plan.timeout, &Words::NONE)?;
+    let mut facts = gather::of_site(&site, plan.timeout, &Words::NONE)?;
     let hosts = match host {
         Some(name) => {
             facts.must_reach(name)?;
@@ -25,6 +26,7 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
         }
         None => facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect(),
     };
+    inconsistent::add(&site, &mut facts, plan.timeout, |instance| hosts.contains(&instance.host));
     let diagnosis = conclude::check(&facts, hosts);
     sheets.write(&diagnosis, Some(Recorded { intent: &facts.intent, asked: None }))?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)

@@ -18,14 +18,14 @@ pub(super) use show::show;
 use std::time::Instant;
 
 use beside::Beside;
-use cloud::{Checked, Clock, DatabaseUrl, Lack};
+use cloud::{Checked, Clock, DatabaseUrl};
 use model::finding::{Coverage, Outcome};
-use model::service::NovaOptions;
 use model::snapshot::Gap;
-use model::{Diagnosis, Finding, Snapshot};
+use model::{Diagnosis, Finding};
 
 use crate::failure::Failure;
 use crate::gather::Facts;
+use crate::inconsistent;
 use crate::output;
 use crate::plan::{Format, Plan};
 use crate::progress;
@@ -53,7 +53,10 @@ pub(super) fn check(plan: &Plan, now: Option<&str>) -> Result<u8, Failure> {
     if let Ok(beside) = &hosts {
         elsewhere::set_aside(&mut checked, &beside.facts);
     }
-    let unjudged = overlaps_of_ipv6(&mut checked, hosts.as_ref().ok().map(|beside| &beside.facts.snapshot));
+    let unjudged = inconsistent::overlaps_of_ipv6(
+        &mut checked,
+        hosts.as_ref().ok().map(|beside| &beside.facts.snapshot),
+    );
     let rows_max = if plan.format == Format::Json { cloud::ROWS_MAX } else { ROWS_SHOWN };
     let mut diagnosis = conclude(url, &site, &checked, hosts.as_ref(), rows_max);
     diagnosis.coverage.gaps.extend(unjudged);
@@ -90,33 +93,6 @@ fn timeout_s(facts: &Facts) -> Option<u64> {
     told.filter_map(|nova| nova.get("fixed_ip_disassociate_timeout")?.trim().parse().ok()).max()
 }
 
-/// Takes back what overlaps in IPv6, unless nova uses it: without that it leaves `networks.cidr_v6` alone. Where nobody
-/// knows, that is a gap.
-fn overlaps_of_ipv6(checked: &mut Checked, hosts: Option<&Snapshot>) -> Option<Gap> {
-    let uses = uses_ipv6(hosts);
-    if uses == Some(true) {
-        return None;
-    }
-    let taken_back = checked.take_back("network-overlap", "range", |range| range.contains(':'));
-    (taken_back > 0 && uses.is_none()).then(|| Gap {
-        what: "whether ranges of IPv6 that overlap are in use".to_owned(),
-        why: "no nova.conf was read, whose use_ipv6 tells".to_owned(),
-        would_need: "`hopline db check` without `--now`, where a host with nova.conf is in reach".to_owned(),
-    })
-}
-
-/// `use_ipv6` of a host's nova.conf; `None` where none was read.
-fn uses_ipv6(hosts: Option<&Snapshot>) -> Option<bool> {
-    let told = hosts?.hosts.iter().filter_map(|host| host.nova.as_ref());
-    told.map(|nova| is_on(nova, "use_ipv6")).reduce(|one, other| one || other)
-}
-
-/// A flag of nova.conf whose default is off, in oslo.config's words.
-fn is_on(nova: &NovaOptions, option: &str) -> bool {
-    let word = nova.get(option).unwrap_or_default().to_ascii_lowercase();
-    matches!(word.as_str(), "true" | "1" | "yes" | "on")
-}
-
 fn conclude(
     url: &DatabaseUrl,
     site: &Site,
@@ -127,7 +103,11 @@ fn conclude(
     let mut findings: Vec<Finding> = checked.found.iter().map(|found| found.finding(rows_max)).collect();
     let mut coverage = Coverage {
         looked_at: vec![format!("database {url}: {}", checked.looked_for.join(", "))],
-        gaps: checked.not_looked_for.iter().map(|(code, lack)| not_looked_for(code, *lack)).collect(),
+        gaps: checked
+            .not_looked_for
+            .iter()
+            .map(|(code, lack)| inconsistent::not_looked_for(code, *lack))
+            .collect(),
     };
     match hosts {
         Ok(Beside { facts, findings: of_instances, strangers }) => {
@@ -161,39 +141,10 @@ fn conclude(
     }
 }
 
-fn not_looked_for(code: &str, lack: Lack) -> Gap {
-    let table = lack.table();
-    Gap {
-        what: code.to_owned(),
-        why: lack.to_string(),
-        would_need: format!("a dump with the whole of {table}, or a user who may read it"),
-    }
-}
-
 fn not_seen(host: &str, why: &str) -> Gap {
     Gap {
         what: format!("whether {host} has what the database says"),
         why: why.to_owned(),
         would_need: format!("`hopline db check` without `--now`, where {host} is in reach"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use model::snapshot::Host;
-
-    use super::*;
-
-    #[test]
-    fn only_a_nova_conf_tells_whether_nova_uses_ipv6() {
-        let host = |word: Option<&str>| {
-            let values = word.map(|word| ("use_ipv6".to_owned(), word.to_owned())).into_iter().collect();
-            Host { nova: Some(NovaOptions { values, ..NovaOptions::default() }), ..Host::default() }
-        };
-        let uses = |hosts: Vec<Host>| uses_ipv6(Some(&Snapshot { hosts, ..Snapshot::default() }));
-        assert_eq!(uses(vec![host(None), host(Some("True"))]), Some(true));
-        assert_eq!(uses(vec![host(Some("False")), Host::default()]), Some(false));
-        assert_eq!(uses(vec![host(None)]), Some(false), "nova's default");
-        assert_eq!((uses(vec![Host::default()]), uses_ipv6(None)), (None, None));
     }
 }

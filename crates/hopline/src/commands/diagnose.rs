@@ -15,6 +15,7 @@ use crate::dropping;
 use crate::failure::Failure;
 use crate::gather::{self, Facts, Words};
 use crate::holders;
+use crate::inconsistent;
 use crate::output;
 use crate::plan::{DiagnoseQuestion, Plan};
 use crate::probes::{self, Probe};
@@ -42,6 +43,8 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     let to = question.to.as_deref().map(|name| who::destination(&facts, name, false)).transpose()?;
     to.map(|to| who::must_be_another(&facts, instance, to)).transpose()?;
     let asked = Asked { instance, to, symptom: question.symptom };
+    let own = instance.and_then(|at| facts.intent.instances.get(at)).and_then(|own| own.id);
+    inconsistent::add(&site, &mut facts, plan.timeout, |other| instance.is_none() || other.id == own);
     let mut probed = match dropping {
         Some(dropping) => probe(&site, &mut facts, &asked, (plan.timeout, dropping)),
         None => Probed::default(),

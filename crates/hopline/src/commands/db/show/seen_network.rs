@@ -6,8 +6,8 @@ use ipnet::Ipv4Net;
 use model::intent::{Instance, Network};
 use report::{Has, OnHost};
 
-use super::super::is_on;
 use super::seen::{Read, Seen};
+use crate::inconsistent::is_on;
 
 impl Seen<'_> {
     /// The VLAN device, where the instance runs: its tag, the bridge that it is in, and the link below it.

@@ -1,0 +1,98 @@
+//! What is inconsistent in the database's rows of the instances in question, for what it breaks on the wire.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cloud::{Checked, Clock, Lack};
+use model::Snapshot;
+use model::intent::Instance;
+use model::service::NovaOptions;
+use model::snapshot::Gap;
+
+use crate::gather::Facts;
+use crate::site_file::Site;
+
+/// Rows of a finding that are told.
+const ROWS_MAX: usize = 20;
+
+/// Looks for it in the site's database, which is asked as often for all of them as for one. Where that cannot be, it is
+/// a gap: what else is known stands.
+pub(crate) fn add(site: &Site, facts: &mut Facts, timeout: Duration, is_asked: impl Fn(&Instance) -> bool) {
+    let asked = facts.intent.instances.iter().filter(|instance| is_asked(instance));
+    let asked: BTreeMap<u64, String> =
+        asked.filter_map(|instance| Some((instance.id?, instance.name.clone()))).collect();
+    let Some(url) = site.database.as_ref().filter(|_| !asked.is_empty()) else { return };
+    match cloud::check_instances(url, timeout, &Clock::default(), &asked) {
+        Ok(mut checked) => {
+            let unjudged = overlaps_of_ipv6(&mut checked, Some(&facts.snapshot));
+            facts.intent.inconsistent = checked.found.iter().map(|found| found.finding(ROWS_MAX)).collect();
+            facts.snapshot.gaps.extend(unjudged);
+            facts
+                .snapshot
+                .gaps
+                .extend(checked.not_looked_for.iter().map(|(code, lack)| not_looked_for(code, *lack)));
+        }
+        Err(error) => facts.snapshot.gaps.push(Gap {
+            what: "whether the database's rows contradict each other".to_owned(),
+            why: error.to_string(),
+            would_need: "`hopline db check`, where the database answers".to_owned(),
+        }),
+    }
+}
+
+/// A code that was not looked for, and why.
+pub(crate) fn not_looked_for(code: &str, lack: Lack) -> Gap {
+    let table = lack.table();
+    Gap {
+        what: code.to_owned(),
+        why: lack.to_string(),
+        would_need: format!("a dump with the whole of {table}, or a user who may read it"),
+    }
+}
+
+/// Takes back what overlaps in IPv6, unless nova uses it: without that it leaves `networks.cidr_v6` alone. Where nobody
+/// knows, that is a gap.
+pub(crate) fn overlaps_of_ipv6(checked: &mut Checked, hosts: Option<&Snapshot>) -> Option<Gap> {
+    let uses = uses_ipv6(hosts);
+    if uses == Some(true) {
+        return None;
+    }
+    let taken_back = checked.take_back("network-overlap", "range", |range| range.contains(':'));
+    (taken_back > 0 && uses.is_none()).then(|| Gap {
+        what: "whether ranges of IPv6 that overlap are in use".to_owned(),
+        why: "no nova.conf was read, whose use_ipv6 tells".to_owned(),
+        would_need: "`hopline db check` without `--now`, where a host with nova.conf is in reach".to_owned(),
+    })
+}
+
+/// `use_ipv6` of a host's nova.conf; `None` where none was read.
+fn uses_ipv6(hosts: Option<&Snapshot>) -> Option<bool> {
+    let told = hosts?.hosts.iter().filter_map(|host| host.nova.as_ref());
+    told.map(|nova| is_on(nova, "use_ipv6")).reduce(|one, other| one || other)
+}
+
+/// A flag of nova.conf whose default is off, in oslo.config's words.
+pub(crate) fn is_on(nova: &NovaOptions, option: &str) -> bool {
+    let word = nova.get(option).unwrap_or_default().to_ascii_lowercase();
+    matches!(word.as_str(), "true" | "1" | "yes" | "on")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::snapshot::Host;
+
+    use super::*;
+
+    #[test]
+    fn only_a_nova_conf_tells_whether_nova_uses_ipv6() {
+        let host = |word: Option<&str>| {
+            let values = word.map(|word| ("use_ipv6".to_owned(), word.to_owned())).into_iter().collect();
+            Host { nova: Some(NovaOptions { values, ..NovaOptions::default() }), ..Host::default() }
+        };
+        let uses = |hosts: Vec<Host>| uses_ipv6(Some(&Snapshot { hosts, ..Snapshot::default() }));
+        assert_eq!(uses(vec![host(None), host(Some("True"))]), Some(true));
+        assert_eq!(uses(vec![host(Some("False")), Host::default()]), Some(false));
+        assert_eq!(uses(vec![host(None)]), Some(false), "nova's default");
+        assert_eq!((uses(vec![Host::default()]), uses_ipv6(None)), (None, None));
+    }
+}
