@@ -32,6 +32,7 @@ test=(
     "ipset ipset"
     "ethtool ethtool"
     "sysctl procps"
+    "strace strace"
     "setpriv util-linux"
     "dig bind9-dnsutils"
     "socat socat"
