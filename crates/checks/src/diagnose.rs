@@ -7,7 +7,7 @@ use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
-use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SideEcho, SizesTried, Traced};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
 use sim::World;
@@ -38,6 +38,7 @@ use crate::said;
 use crate::scope::{Scope, Subject, never_plugged, switched_off};
 use crate::seen_way;
 use crate::settling;
+use crate::sides;
 use crate::size;
 use crate::steps;
 use crate::traced;
@@ -71,6 +72,8 @@ pub struct Case<'c> {
     pub traces: &'c [Traced],
     /// Which sizes live where a large packet was lost.
     pub sizes: &'c [SizesTried],
+    /// Each packet of both.
+    pub sides: &'c [SideEcho],
 }
 
 /// What is asked.
@@ -374,6 +377,7 @@ fn conclude(
     traced::attach(case, &rungs, &mut findings);
     gaps.extend(recorded_wrong::tell(&case.intent.inconsistent, &mut findings));
     let mut findings = ranking::ordered(findings);
+    let sides = sides::rungs(&world, case, &rungs);
     let (mut paths, mut seen) = (Vec::new(), Vec::new());
     for rung in rungs.into_iter().chain(steps) {
         let probe = probe_of(case, &rung);
@@ -382,6 +386,12 @@ fn conclude(
         let mut observed = watched::observed(case, rung, probe);
         neighbours::mark(case, &neighbours, instance, &mut observed);
         paths.extend(observed);
+    }
+    for (rung, side) in sides {
+        let (probes, watches) = (std::slice::from_ref(&side.came), &side.watches[..]);
+        let own = Case { probes, watches, seen: side.seen.as_slice(), ..*case };
+        seen.extend(seen_way::of(&own, &rung, paths.len()));
+        paths.extend(watched::observed(&own, rung, Some(&side.came)));
     }
     neighbours::tell(case, &neighbours, &mut paths, &mut findings);
     for finding in findings.iter_mut().filter(|finding| finding.exchange == Exchange::Dhcp) {

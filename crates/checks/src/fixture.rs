@@ -130,6 +130,7 @@ impl Cloud {
             holders: &self.holders,
             traces: &[],
             sizes: &[],
+            sides: &[],
         };
         let (subject, to) = (Subject::Instance(at), to.parse().ok());
         diagnose(&case, &Request { subject, to, symptom: Symptom::Auto })
@@ -155,6 +156,7 @@ impl Cloud {
             holders: &self.holders,
             traces: &[],
             sizes: &[],
+            sides: &[],
         }
     }
 
@@ -195,6 +197,7 @@ impl Cloud {
             holders,
             traces: &[],
             sizes: &[],
+            sides: &[],
         };
         diagnose(&case, &Request { subject, to: None, symptom: Symptom::Auto })
     }

@@ -77,7 +77,7 @@ pub(crate) fn is_policy(instance: &Instance, question: &Question, answer: &Answe
         return false;
     }
     let (number, port) = match question.protocol {
-        Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Arp => (1, None),
+        Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Traced { .. } | Protocol::Arp => (1, None),
         Protocol::Tcp(port) => (6, Some(port)),
         Protocol::Udp(port) => (17, Some(port)),
     };

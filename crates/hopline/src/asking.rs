@@ -17,9 +17,8 @@ use std::time::{Duration, Instant};
 
 use checks::next::{self, Candidate, Choice, Stand};
 use checks::{Purpose, Rung, Service};
-use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{Holders, ProbeResult, SizesTried, Traced};
+use model::probe::{Holders, ProbeResult, SideEcho, SizesTried, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::Asks;
 use probe::dns;
@@ -29,7 +28,7 @@ use self::more::Counted;
 pub(crate) use self::more::MORE_TIMES;
 use self::patience::PATIENCE;
 use crate::gather::Facts;
-use crate::probes::{self, Came, Job, Probe, Unasked, Unsent};
+use crate::probes::{self, Beside, Came, Job, Probe, Unasked, Unsent};
 use crate::progress;
 
 /// How much longer than the slowest answer so far is late, and between which bounds.
@@ -50,8 +49,8 @@ pub(crate) struct Question<'a> {
     /// The same again, many times, where some of them are lost; each time by a number of its own, so that no packet can
     /// be taken for one of another time.
     pub(crate) more: Vec<Probe<'a>>,
-    /// Who can ask which machines it passes beyond the site, where it leaves it.
-    pub(crate) traces: Option<&'a MachinePlan>,
+    /// What may be asked of its way once it is silent.
+    pub(crate) beside: Option<Beside<'a>>,
 }
 
 /// A question that was asked, and why just then.
@@ -81,6 +80,8 @@ pub(crate) struct Answers {
     pub(crate) traces: Vec<Traced>,
     /// Which sizes live where a large packet was lost.
     pub(crate) sizes: Vec<SizesTried>,
+    /// Each packet of both.
+    pub(crate) sides: Vec<SideEcho>,
     /// What became of what others are known by, each time that frames were sent as an instance.
     pub(crate) others: BTreeSet<String>,
     /// Something that the ladder asks of itself was not asked, or not waited for, for the time was up.
@@ -355,13 +356,14 @@ impl<'q, 'a> Talk<'q, 'a> {
         let mut following = Vec::new();
         let stand = match came {
             Ok(came) => {
-                let (Came { results, gaps, holders, traces, sizes, others, packets }, silence) =
+                let (Came { results, gaps, holders, traces, sizes, sides, others, packets }, silence) =
                     self.waited_for(job, came);
                 self.budget.settle(self.instance_of(job), job.packets_max(), packets);
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
                 self.answers.traces.extend(traces);
                 self.answers.sizes.extend(sizes);
+                self.answers.sides.extend(sides);
                 self.answers.others.extend(others);
                 self.ask_more(job, &results);
                 results.into_iter().for_each(|came| more::add(&mut self.answers.results, came));

@@ -8,7 +8,7 @@ use checks::{Case, Endpoint, Neighbour, Protocol, Request, Rung, Subject, Sympto
 use model::finding::Outcome;
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
-use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SizesTried, Traced};
+use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SideEcho, SizesTried, Traced};
 use model::{Diagnosis, Finding};
 
 use crate::asking::Turn;
@@ -58,6 +58,8 @@ pub(crate) struct Probed {
     pub(crate) traces: Vec<Traced>,
     /// Which sizes live where a large packet was lost.
     pub(crate) sizes: Vec<SizesTried>,
+    /// Each packet of both.
+    pub(crate) sides: Vec<SideEcho>,
     /// What became of what others are known by, where frames were sent as an instance.
     pub(crate) others: BTreeSet<String>,
     /// In which order, and why.
@@ -107,9 +109,9 @@ pub(crate) fn path(facts: &Facts, from: Endpoint, to: IpAddr, protocol: Protocol
 }
 
 fn case<'c>(facts: &'c Facts, probed: &'c Probed) -> Case<'c> {
-    let Probed { probes, rules, queues, watches, seen, drops, holders, traces, sizes, .. } = probed;
+    let Probed { probes, rules, queues, watches, seen, drops, holders, traces, sizes, sides, .. } = probed;
     let (snapshot, intent) = (&facts.snapshot, &facts.intent);
-    Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders, traces, sizes }
+    Case { snapshot, intent, probes, rules, queues, watches, seen, drops, holders, traces, sizes, sides }
 }
 
 /// A question about all of a site, or about an instance that is to be entered and cannot be, is not answered with

@@ -3,6 +3,7 @@
 
 mod as_instance;
 mod asks;
+mod beside;
 mod cost;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use checks::{Purpose, Rung, next};
 use collect::MachinePlan;
 use model::path::Exchange;
-use model::probe::{Holders, ProbeResult, SizesTried, Traced};
+use model::probe::{Holders, ProbeResult, SideEcho, SizesTried, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::{Asks, own_port, transaction};
 
@@ -29,6 +30,7 @@ use crate::gather::Facts;
 use crate::site_file::Site;
 
 pub(crate) use as_instance::Nic;
+pub(crate) use beside::Beside;
 pub(crate) use inside::netns;
 pub(crate) use unasked::Unasked;
 
@@ -267,8 +269,8 @@ pub(crate) fn plan<'a>(
                 Err(gap) => drop(gaps.entry(rung.instance).or_insert(gap)),
             }
         }
-        let traces = tracer(site, facts, &rung);
-        questions.push(Question { rung, is_own, probes, then, more, traces });
+        let beside = probes.first().and_then(|first| beside::of(site, facts, (&rung, first), next_id()));
+        questions.push(Question { rung, is_own, probes, then, more, beside });
     }
     facts.snapshot.gaps.extend(gaps.into_values());
     questions
@@ -307,13 +309,6 @@ fn from<'a>(
     as_instance::nic(facts, instance, host, to).map(|nic| Some(From::Outside(nic)))
 }
 
-/// Who can ask which machines a question passes beyond the site: the last machine of it on the question's own way.
-fn tracer<'a>(site: &'a Site, facts: &Facts, rung: &Rung) -> Option<&'a MachinePlan> {
-    let last = checks::leaves_by(rung)?;
-    let is_reached = !facts.unreachable.iter().any(|(name, _)| name == last);
-    site.machines.iter().find(|machine| !machine.instance && machine.name == last && is_reached)
-}
-
 /// What is sent at the same time from one place.
 pub(crate) enum Job<'p, 'a> {
     /// By a socket of its own.
@@ -321,16 +316,7 @@ pub(crate) enum Job<'p, 'a> {
     /// Through one NIC.
     Together(&'p Nic<'a>, Vec<&'p Probe<'a>>),
     /// More of the way of a question that is silent: it is no question of its own.
-    Beside(Beside, &'p MachinePlan, &'p Probe<'a>),
-}
-
-/// What is asked of a silent question's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Beside {
-    /// Which machines it passes.
-    Way,
-    /// How large packets may be on it, up to so many octets.
-    Sizes(u16),
+    Beside(&'p Beside<'a>, &'p Probe<'a>),
 }
 
 /// Questions through one NIC at one pace are one job.
@@ -373,24 +359,9 @@ impl<'p, 'a> Job<'p, 'a> {
     /// A question that it is about.
     pub(crate) fn about(&self) -> Option<&'p Probe<'a>> {
         match self {
-            Job::Alone(_, probe) | Job::Beside(_, _, probe) => Some(*probe),
+            Job::Alone(_, probe) | Job::Beside(_, probe) => Some(*probe),
             Job::Together(_, probes) => probes.first().copied(),
         }
-    }
-
-    /// More of a question's way: asked from inside where it is. Otherwise which machines it passes is asked by the one
-    /// that it leaves the site by, and what the size of its packets may be by the instance's host.
-    pub(crate) fn beside(
-        beside: Beside,
-        probe: &'p Probe<'a>,
-        tracer: Option<&'p MachinePlan>,
-    ) -> Option<Job<'p, 'a>> {
-        let machine = match (&probe.from, beside) {
-            (From::Inside(machine), Beside::Way | Beside::Sizes(_)) => *machine,
-            (From::Outside(_), Beside::Way) => tracer?,
-            (From::Outside(nic), Beside::Sizes(_)) => nic.host(),
-        };
-        Some(Job::Beside(beside, machine, probe))
     }
 
     /// The same without the last of several questions through one NIC, and that one alone.
@@ -409,8 +380,7 @@ impl<'p, 'a> Job<'p, 'a> {
         let own = self.probes().iter().map(|probe| probe.packets_max()).sum();
         match self {
             Job::Alone(..) => own,
-            Job::Beside(Beside::Way, ..) => way::TTL_MAX.into(),
-            Job::Beside(Beside::Sizes(_), ..) => sizes::SIZES_MAX,
+            Job::Beside(beside, _) => beside.packets_max(),
             Job::Together(_, probes) => {
                 let hops: BTreeSet<_> = probes.iter().filter_map(|probe| probe.next_hop()).collect();
                 own + u32::try_from(hops.len()).unwrap_or(u32::MAX)
@@ -428,6 +398,8 @@ pub(crate) struct Came {
     pub(crate) holders: Vec<Holders>,
     pub(crate) traces: Vec<Traced>,
     pub(crate) sizes: Vec<SizesTried>,
+    /// Each packet of both.
+    pub(crate) sides: Vec<SideEcho>,
     /// What became of what others are known by, where frames were sent as an instance.
     pub(crate) others: Option<String>,
     /// Packets that were sent for it.
@@ -454,10 +426,7 @@ pub(crate) fn run(
             inside::send(machine, probe, probe.patience(patience), &mut answered, &afforded)
         }
         Job::Together(nic, probes) => as_instance::send(nic, probes, patience, &mut answered),
-        Job::Beside(Beside::Way, machine, probe) => way::trace(machine, probe, patience.usual),
-        Job::Beside(Beside::Sizes(octets), machine, probe) => {
-            sizes::tried(machine, probe, *octets, patience.usual)
-        }
+        Job::Beside(beside, _) => beside.ask(patience.usual),
     }
 }
 

@@ -50,6 +50,26 @@ pub(crate) fn mark_of(kind: Kind, detail: u32, (from, to): (u16, u16)) -> Option
     })
 }
 
+/// The number of an echo beside a silent question, which a packet of this kind bears or quotes: see
+/// [`model::probe::SideEcho::number`].
+pub(crate) fn side(kind: Kind, detail: u32, quoted: u32) -> Option<(u32, Half)> {
+    match kind {
+        Kind::EchoRequest => Some((detail, Half::Question)),
+        Kind::EchoReply => Some((detail, Half::Answer)),
+        Kind::Icmp => Some((quoted, Half::Answer)),
+        Kind::Tcp
+        | Kind::Udp
+        | Kind::DnsQuery
+        | Kind::DnsResponse
+        | Kind::DhcpClient
+        | Kind::DhcpServer
+        | Kind::ArpRequest
+        | Kind::ArpReply
+        | Kind::Fragment
+        | Kind::Other => None,
+    }
+}
+
 /// Half of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {

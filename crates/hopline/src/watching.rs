@@ -13,7 +13,7 @@ use capture::session::{self, Event, Limits};
 use capture::vantage::{self, Room, Selection, Vantage, Watched};
 use model::journey::QuestionSeen;
 use model::path::Exchange;
-use model::probe::{ClientSeen, DeviceWatch, FrameSeen, NeighbourSeen, ProbeSeen};
+use model::probe::{ClientSeen, DeviceWatch, FrameSeen, NeighbourSeen, ProbeResult, ProbeSeen, SideEcho};
 use model::sighting::Sighting;
 use model::snapshot::Gap;
 use model::{Mac, Path};
@@ -58,8 +58,33 @@ fn wanted(probes: &[Probe], sought: &BTreeSet<IpAddr>) -> String {
 /// each costs some fifty.
 const PORTS_MAX: usize = 32;
 
-/// Whom each of our probes asks, by the mark that its packets bear.
-type Marks = BTreeMap<(Exchange, u32), IpAddr>;
+/// What is kept of what passes.
+#[derive(Debug)]
+struct Sought {
+    /// Whom each of our probes asks, by the mark that its packets bear.
+    marks: BTreeMap<(Exchange, u32), IpAddr>,
+    /// Identifiers of the echoes that may be sent beside them.
+    sides: BTreeSet<u16>,
+    /// Who has these addresses.
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl Sought {
+    /// The mark of a packet that is ours, and which half of its conversation it is.
+    fn ours(&self, seen: &Sighting) -> Option<((Exchange, u32), Half)> {
+        let is_side =
+            |(number, _): &(u32, Half)| u16::try_from(number >> 16).is_ok_and(|id| self.sides.contains(&id));
+        if let Some((number, half)) = sightings::side(seen.kind, seen.detail, seen.quoted).filter(is_side) {
+            return Some(((Exchange::Icmp, number), half));
+        }
+        let (exchange, number, half) = sightings::mark(seen)?;
+        // A stranger's question may bear the same number; of DNS, which has many, the server's address tells, too.
+        let server = if half == Half::Question { seen.destination } else { seen.source };
+        let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;
+        let mark = (exchange, number);
+        self.marks.get(&mark).is_some_and(is_ours).then_some((mark, half))
+    }
+}
 
 /// What was seen at a vantage.
 #[derive(Debug, Clone, Default)]
@@ -103,9 +128,10 @@ pub(crate) fn start(
     site: &Site,
     facts: &mut Facts,
     ways: &[Path],
-    (probes, sought): (&[Probe], BTreeSet<IpAddr>),
+    (probes, sides): (&[Probe], BTreeSet<u16>),
+    addresses: BTreeSet<IpAddr>,
 ) -> Option<Watching> {
-    let filter = Selection::Filter(filter::parse(&wanted(probes, &sought)).ok()?);
+    let filter = Selection::Filter(filter::parse(&wanted(probes, &addresses)).ok()?);
     let (mut vantages, mut watched, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
     let wanted = vantages::on(ways, site, facts);
     for (at, opened) in wanted.iter().cloned().zip(vantage::open_all(&wanted, &filter, ROOM)) {
@@ -130,14 +156,14 @@ pub(crate) fn start(
         let to = probe.to;
         probe.marks().into_iter().map(move |(mark, _)| (mark, to))
     };
-    let marks: Marks = probes.iter().flat_map(of_probe).collect();
+    let sought = Sought { marks: probes.iter().flat_map(of_probe).collect(), sides, addresses };
     let session = thread::spawn(move || {
         let vantages = vec![Seen::default(); watched.len()];
         let mut noted = Noted { vantages, packets: Some(Vec::new()) };
         let link_types: Vec<u16> = watched.iter().map(|w: &Watched| w.layer.link_type()).collect();
         let limits = Limits { stop: Some(stopped.as_fd()), ..Limits::default() };
         let outcome = session::run(watched, ROOM, limits, &mut |event| {
-            noted.note(event, &link_types, (&marks, &sought));
+            noted.note(event, &link_types, &sought);
             Ok(())
         })?;
         Ok((noted, outcome))
@@ -146,36 +172,32 @@ pub(crate) fn start(
 }
 
 impl Noted {
-    fn note(&mut self, event: Event<'_>, link_types: &[u16], (marks, sought): (&Marks, &BTreeSet<IpAddr>)) {
+    fn note(&mut self, event: Event<'_>, link_types: &[u16], sought: &Sought) {
         let Event::Packet { vantage, frame, .. } = event else { return };
         let (Some(link_type), Ok(number)) = (link_types.get(vantage), u16::try_from(vantage)) else { return };
         let Some(seen) = self.vantages.get_mut(vantage) else { return };
         if let Some(neighbour) =
             neighbour::read(frame.bytes).filter(|_| *link_type == LinkLayer::Ethernet.link_type())
         {
-            if sought.contains(&neighbour.asked) {
+            if sought.addresses.contains(&neighbour.asked) {
                 seen.note_neighbour(&neighbour);
             }
             return;
         }
         let options = Options::for_snap_length(Some(SNAP));
         let Some(sighting) = sightings::of(&frame, *link_type, number, 0, &options) else { return };
-        let Some((exchange, number, half)) = sightings::mark(&sighting) else { return };
-        let is_question = half == Half::Question;
-        // A stranger's question may bear the same number; of DNS, which has many, the server's address tells, too.
-        let server = if is_question { sighting.destination } else { sighting.source };
-        let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;
-        if !marks.get(&(exchange, number)).is_some_and(is_ours) {
-            if exchange == Exchange::Dhcp {
-                seen.note_client(number, is_question.then_some(sighting.sender));
+        let Some((mark, half)) = sought.ours(&sighting) else {
+            if let Some((Exchange::Dhcp, number, half)) = sightings::mark(&sighting) {
+                seen.note_client(number, (half == Half::Question).then_some(sighting.sender));
             }
             return;
-        }
-        let (questions, answers) = seen.ours.entry((exchange, number)).or_default();
+        };
+        let is_question = half == Half::Question;
+        let (questions, answers) = seen.ours.entry(mark).or_default();
         *(if is_question { questions } else { answers }) += 1;
         if *link_type == LinkLayer::Ethernet.link_type() {
             let destination = sighting.destination.to_ip();
-            seen.note_frame((exchange, number), frame.bytes, (destination, half));
+            seen.note_frame(mark, frame.bytes, (destination, half));
         }
         if let Some(packets) = &mut self.packets {
             packets.push(sighting);
@@ -220,12 +242,14 @@ impl Seen {
     }
 }
 
-/// Ends the watch: what was seen at each device, and the way of each packet over them. A device at which packets were
+/// Ends the watch: what was seen at each device, and the way of each packet over them; of what was asked beside them it
+/// is told there. A device at which packets were
 /// dropped, or that went away, tells nothing.
 pub(crate) fn finish(
     watching: Watching,
     facts: &Facts,
     probes: &[Probe],
+    sides: &mut [SideEcho],
 ) -> (Vec<DeviceWatch>, Vec<QuestionSeen>) {
     let Watching { vantages, mut stop, session } = watching;
     // The reader is the session: if it has ended, there is nobody to stop.
@@ -235,13 +259,38 @@ pub(crate) fn finish(
     let is_whole: Vec<bool> =
         outcome.counts.iter().map(|counts| counts.drops == 0 && counts.ended.is_none()).collect();
     let whole = vantages.iter().zip(&is_whole).map(|(at, whole)| whole.then_some(at)).collect::<Vec<_>>();
-    let ways = packets.map(|packets| journeys::of(packets, &whole, facts, probes)).unwrap_or_default();
+    let ways =
+        packets.map(|packets| journeys::of(packets, &whole, facts, (probes, sides))).unwrap_or_default();
     // Who asks is seen where the question is, and the answer may come by where that was not.
     let senders: BTreeMap<u32, Mac> =
         seen.iter().flat_map(|seen| &seen.senders).map(|(k, v)| (*k, *v)).collect();
+    for side in sides {
+        let watched = whole.iter().zip(&seen).filter_map(|(at, seen)| Some(beside((*at)?, seen, side)));
+        side.watches = watched.collect();
+    }
     let watched = vantages.into_iter().zip(seen).zip(is_whole).filter(|(_, is_whole)| *is_whole);
     let devices = watched.map(|((vantage, seen), _)| device(vantage, &seen, probes, &senders)).collect();
     (devices, ways)
+}
+
+/// What was seen of an echo beside a silent question.
+fn beside(vantage: &Vantage, seen: &Seen, side: &SideEcho) -> DeviceWatch {
+    let ProbeResult { from, to, asked, .. } = &side.came;
+    let probe = |(requests, replies): &(u32, u32)| ProbeSeen {
+        from: from.clone(),
+        to: *to,
+        exchange: Exchange::Icmp,
+        octets: asked.octets(),
+        port: None,
+        requests: *requests,
+        replies: *replies,
+        frames: Vec::new(),
+        recorded: None,
+    };
+    let probes = seen.ours.get(&(Exchange::Icmp, side.number)).map(probe).into_iter().collect();
+    let Vantage { host: machine, netns, device, .. } = vantage.clone();
+    let (clients, neighbours) = (Vec::new(), Vec::new());
+    DeviceWatch { machine, netns, device, probes, clients, neighbours, is_recorded: false }
 }
 
 fn device(vantage: Vantage, seen: &Seen, probes: &[Probe], senders: &BTreeMap<u32, Mac>) -> DeviceWatch {

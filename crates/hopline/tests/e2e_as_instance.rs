@@ -174,6 +174,18 @@ fn packets_of_full_size_are_sent_as_it_too() {
     assert!(lost, "{probes:?}");
     let sizes = probes.iter().find(|line| line.contains(" on compute1: 1400 octets live and 1450 die"));
     assert!(sizes.is_some_and(|line| line.ends_with("nobody says why")), "{probes:?}");
+    // Each size is followed up to where the walk has it die.
+    for (octets, hops, end) in [(1400, "external/eth0", "delivered"), (1450, "gw/eth0", "dropped")] {
+        let packet = format!("> 1.2.3.4 ICMP echo request ttl 64 length {octets}");
+        let leg = list(&report.json["paths"]).iter().find(|path| {
+            list(&path["hops"]).first().is_some_and(|hop| text(&hop["packet"]).ends_with(&packet))
+        });
+        let leg = leg.unwrap_or_else(|| panic!("{packet}: {:#}", report.json["paths"]));
+        let last = list(&leg["hops"]).last().unwrap();
+        let place = format!("{}/{}", text(&last["host"]), text(&last["device"]));
+        assert_eq!((place.as_str(), text(&leg["disposition"])), (hops, end), "{leg:#}");
+        assert!(list(&leg["hops"]).iter().all(|hop| text(&hop["observed"]) == "seen"), "{leg:#}");
+    }
     closed.lab.heal();
     // What a closed instance sends nobody knows: the ports beside its own tell.
     closed.lab.break_fault("mtu-tap-small");

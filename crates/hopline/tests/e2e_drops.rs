@@ -185,10 +185,67 @@ fn a_loss_beyond_the_site_is_told_with_the_last_router_that_passed_it_on() {
         assert!(trace.len() == 1 && is_told(&trace[0]), "{finding:#}");
         let cause = text(&finding["cause"]);
         assert!(cause.contains("the last to pass it on is 198.51.100.2"), "{cause}");
+        report
     };
-    told("1.2.3.4 on web1: 1 10.0.0.42, 2 203.0.113.1, 3 198.51.100.2");
+    let report = told("1.2.3.4 on web1: 1 10.0.0.42, 2 203.0.113.1, 3 198.51.100.2");
+    // Each step of it and what was said of it is followed as every other question is.
+    for (ttl, dies_at, router) in
+        [(1, Some("compute1//br100"), Some("10.0.0.42")), (2, None, Some("203.0.113.1")), (4, None, None)]
+    {
+        assert_eq!(
+            step(&report.json, "10.0.2.24", ttl),
+            (dies_at, router),
+            "{ttl}: {:#}",
+            report.json["paths"]
+        );
+    }
     let open = std::fs::read_to_string(&site).unwrap();
     let closed: Vec<&str> = open.lines().filter(|line| !line.contains("-web1\"")).collect();
     std::fs::write(&site, closed.join("\n")).unwrap();
-    told("1.2.3.4 on compute1: 1 203.0.113.1, 2 198.51.100.2");
+    let report = told("1.2.3.4 on compute1: 1 203.0.113.1, 2 198.51.100.2");
+    assert_eq!(step(&report.json, HOST, 2), (None, Some("198.51.100.2")), "{:#}", report.json["paths"]);
+    // Who translates on the way and does not translate the routers' words back is seen in what they quote.
+    let gw = lab.netns("gw");
+    let rewritten = format!("{HOST} icmp type echo-request ip ttl lt 3 ip saddr set 203.0.113.77");
+    for line in [
+        "add table ip ht",
+        "add chain ip ht out { type filter hook postrouting priority 300; }",
+        "add chain ip ht in { type filter hook prerouting priority -300; }",
+        &format!("add rule ip ht out ip saddr {rewritten}"),
+        &format!("add rule ip ht in ip daddr 203.0.113.77 ip daddr set {HOST}"),
+    ] {
+        printed_in(&gw, &["nft", line]);
+    }
+    told("compute1: 1 203.0.113.1, 2 198.51.100.2 (has it as 203.0.113.77 > 1.2.3.4)");
+}
+
+/// compute1's own address outside.
+const HOST: &str = "203.0.113.34";
+
+/// Of a traceroute's packet with this TTL: where the walk has it die, which is where it was seen last, and which
+/// router's word of it came back, seen at every device up to who asked.
+fn step<'r>(report: &'r Value, from: &str, ttl: u8) -> (Option<&'r str>, Option<&'r str>) {
+    let first = |path: &&Value, packet: &str| {
+        list(&path["hops"]).first().is_some_and(|hop| text(&hop["packet"]) == packet)
+    };
+    let packet = format!("{from} > 1.2.3.4 ICMP echo request ttl {ttl}");
+    let paths = list(&report["paths"]);
+    let at =
+        paths.iter().position(|path| first(&path, &packet)).unwrap_or_else(|| panic!("{packet}: {paths:#?}"));
+    let is_seen = |path: &Value| {
+        let watched = list(&path["hops"]).iter().filter(|hop| text(&hop["observed"]) != "not-watched");
+        watched.clone().count() > 0 && watched.into_iter().all(|hop| text(&hop["observed"]) == "seen")
+    };
+    assert!(is_seen(&paths[at]), "{:#}", paths[at]);
+    let last = list(&paths[at]["hops"]).last().filter(|hop| text(&hop["predicted"]) == "drop");
+    let dies_at = last.map(|hop| (text(&hop["host"]), text(&hop["device"])));
+    let word = paths.get(at + 1).filter(|path| text(&path["direction"]) == "reply");
+    let router = word.map(|path| {
+        assert!(is_seen(path), "{path:#}");
+        let packet = text(&list(&path["hops"])[0]["packet"]);
+        let (router, what) = packet.split_once(" > ").unwrap();
+        assert!(what.contains(" ICMP time exceeded "), "{packet}");
+        router
+    });
+    (dies_at.map(|at| if at == ("compute1", "br100") { "compute1//br100" } else { "elsewhere" }), router)
 }

@@ -9,6 +9,7 @@ use crate::Mac;
 use crate::dhcp::{HeardReply, UnreadableReply};
 use crate::dns::{DnsAnswer, Strays};
 use crate::http::Page;
+use crate::journey::QuestionSeen;
 use crate::netfilter::Ruleset;
 use crate::path::{Exchange, RuleRef};
 use crate::queueing::Qdisc;
@@ -163,6 +164,23 @@ impl Asked {
             Asked::Echo { .. } | Asked::Address { .. } | Asked::Name { .. } => None,
         }
     }
+}
+
+/// An echo beside a silent question, to learn more of its way; where it was seen, and what was said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideEcho {
+    /// The TTL that it was sent with, where its way is asked for by that.
+    pub ttl: Option<u8>,
+    /// The router beyond that said that its TTL ran out there; `None` where another answered, or nobody.
+    pub router: Option<IpAddr>,
+    /// The question, of one packet, and what came of it: an ICMP error about it is an answer as well.
+    pub came: ProbeResult,
+    /// Its echo identifier and sequence number, by which it is known.
+    pub number: u32,
+    /// What was seen of it at each device that was watched.
+    pub watches: Vec<DeviceWatch>,
+    /// Its way over them.
+    pub seen: Option<QuestionSeen>,
 }
 
 /// Which machines a question passes, as they said themselves of packets whose TTL ran out there.

@@ -24,6 +24,8 @@ pub struct Sighting {
     pub sender: u64,
     /// What the kind is told with: ICMP id and sequence, TCP sequence, DNS id, DHCP transaction.
     pub detail: u32,
+    /// Of an ICMP error, id and sequence of the echo that it quotes; 0 where it quotes none.
+    pub quoted: u32,
     /// 1-based position in its source.
     pub frame: u32,
     /// Index of the vantage.

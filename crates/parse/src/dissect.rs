@@ -50,6 +50,7 @@ pub fn sighting(frame: &Frame<'_>, vantage: u16, options: &Options) -> Option<Si
         time_ns: frame.time_ns,
         sender: 0,
         detail: 0,
+        quoted: 0,
         frame: frame.number,
         vantage,
         source_port: 0,

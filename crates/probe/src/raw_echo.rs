@@ -55,7 +55,11 @@ pub struct Quoted {
 
 /// Opens the socket and finds out the source address. Where there is no route, there is none, and nothing can be
 /// sent. An error for a source that is IPv6, or not an address of the namespace.
-pub(crate) fn open(asker: &Asker<'_>, to: Ipv4Addr) -> Result<Result<RawEcho, NotSent>, AskError> {
+pub(crate) fn open(
+    asker: &Asker<'_>,
+    to: Ipv4Addr,
+    id: Option<u16>,
+) -> Result<Result<RawEcho, NotSent>, AskError> {
     let source = match asker.source {
         Some(IpAddr::V4(source)) => source,
         Some(IpAddr::V6(source)) => {
@@ -68,7 +72,8 @@ pub(crate) fn open(asker: &Asker<'_>, to: Ipv4Addr) -> Result<Result<RawEcho, No
         },
     };
     let socket = socket::open_raw(asker)?;
-    let (mark, id) = mark::draw(to);
+    let (mark, drawn) = mark::draw(to);
+    let id = id.unwrap_or(drawn);
     Ok(Ok(RawEcho { socket, source, to, id, mark, buffer: vec![0; PACKET_BYTES_MAX] }))
 }
 

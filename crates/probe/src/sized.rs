@@ -127,12 +127,13 @@ fn limit(dead: &SizedOutcome) -> Limit {
     }
 }
 
-/// Sends one request of each size, smallest first, and gathers what is said of them, until all is known or the
-/// time is up. Once one was answered, the others are given ten times as long as that took, and no less than
-/// 200 ms. Sizes are IP packets' lengths in bytes, raised to the 44 that our mark takes.
+/// Sends one request of each size, smallest first, by this identifier or one of its own and numbered from 0, and
+/// gathers what is said of them, until all is known or the time is up. Once one was answered, the others are given
+/// ten times as long as that took, and no less than 200 ms. Sizes are IP packets' lengths in bytes, raised to the 44
+/// that our mark takes.
 pub fn sized(
     asker: &Asker<'_>,
-    to: Ipv4Addr,
+    (to, id): (Ipv4Addr, Option<u16>),
     sizes: &[u16],
     timeout: Duration,
 ) -> Result<PathSizes, AskError> {
@@ -140,7 +141,7 @@ pub fn sized(
     sizes.sort_unstable();
     sizes.dedup();
     sizes.truncate(SIZES_MAX);
-    let mut socket = match raw_echo::open(asker, to)? {
+    let mut socket = match raw_echo::open(asker, to, id)? {
         Ok(socket) => socket,
         Err(why) => {
             let outcome = SizedOutcome::NotSent(why);

@@ -80,11 +80,17 @@ impl Trace {
     }
 }
 
-/// Sends all requests and gathers what is said of them, until the way is known or the time is up. Once the end
-/// has answered, the silent ones before it are given ten times as long as that took, and no less than 200 ms.
-pub fn trace(asker: &Asker<'_>, to: Ipv4Addr, ttl_max: u8, timeout: Duration) -> Result<Trace, AskError> {
+/// Sends all requests, by this identifier or one of its own, each with its TTL as sequence number, and gathers what
+/// is said of them, until the way is known or the time is up. Once the end has answered, the silent ones before it
+/// are given ten times as long as that took, and no less than 200 ms.
+pub fn trace(
+    asker: &Asker<'_>,
+    (to, id): (Ipv4Addr, Option<u16>),
+    ttl_max: u8,
+    timeout: Duration,
+) -> Result<Trace, AskError> {
     let ttl_max = ttl_max.clamp(1, TTL_MAX);
-    let mut socket = match raw_echo::open(asker, to)? {
+    let mut socket = match raw_echo::open(asker, to, id)? {
         Ok(socket) => socket,
         Err(why) => {
             let hop = Hop { ttl: 1, outcome: HopOutcome::NotSent(why), took: None };

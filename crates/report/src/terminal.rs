@@ -55,7 +55,9 @@ fn summary(page: &mut Page<'_>, mark: Mark, diagnosis: &Diagnosis, word: &str, t
 }
 
 pub(crate) fn healthy(diagnosis: &Diagnosis) -> String {
+    let is_whole = diagnosis.paths.iter().all(|path| path.stop().is_none());
     match diagnosis.paths.len() {
+        _ if !is_whole => "no fault found".to_owned(),
         0 => "no fault found".to_owned(),
         1 => "the path is whole".to_owned(),
         ways => format!("no fault found, all {ways} paths are whole"),

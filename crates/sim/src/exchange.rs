@@ -13,7 +13,7 @@ use model::path::{Direction, Disposition, Exchange, Path, Place, Stage, Stop};
 use crate::beyond;
 use crate::guest;
 use crate::ip;
-use crate::refusal;
+use crate::refusal::{self, Word};
 use crate::trail::{Carried, Choices, Outcome, Skb, Trail, stop_text};
 use crate::wire;
 use crate::world::{FarEnd, World};
@@ -56,6 +56,13 @@ pub enum Protocol {
     Icmp,
     /// The same in packets of this many octets, IP header included, that nobody may fragment.
     WholeIcmp(u16),
+    /// An echo request of so few hops, as traceroute sends it.
+    Traced {
+        /// Its TTL.
+        ttl: u8,
+        /// Who beyond the site said that it ran out there; `None` where nobody did.
+        router: Option<Ipv4Addr>,
+    },
     /// SYN and SYN-ACK to a port.
     Tcp(u16),
     /// A datagram to a port, and one back.
@@ -67,7 +74,7 @@ impl Protocol {
     pub fn exchange(self) -> Exchange {
         match self {
             Protocol::Arp => Exchange::Arp,
-            Protocol::Icmp | Protocol::WholeIcmp(_) => Exchange::Icmp,
+            Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Traced { .. } => Exchange::Icmp,
             Protocol::Tcp(_) => Exchange::Tcp,
             Protocol::Udp(53) => Exchange::Dns,
             Protocol::Udp(_) => Exchange::Udp,
@@ -123,6 +130,10 @@ impl Answer {
 
 /// Port and echo identifier that imagined questions come from: any high one behaves the same.
 pub(crate) const ASKING_PORT: u16 = 49_152;
+/// Linux's default of what it sends.
+const TTL: u8 = 64;
+/// Length of an echo request that is traced, in octets: the headers, and the mark that each of ours bears.
+pub const TRACE_OCTETS: u16 = 44;
 /// Walks of one question at most, one for each way in which the kernel may choose.
 const WALKS_MAX: usize = 16;
 
@@ -154,11 +165,13 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
     let source = unspecified(question.to);
     let length = match question.protocol {
         Protocol::WholeIcmp(octets) => octets,
+        Protocol::Traced { .. } => TRACE_OCTETS,
         Protocol::Arp | Protocol::Icmp | Protocol::Tcp(_) | Protocol::Udp(_) => {
             length(question.to, transport)
         }
     };
-    let packet = Packet { source, destination: question.to, ttl: 64, length, transport };
+    let ttl = if let Protocol::Traced { ttl, .. } = question.protocol { ttl } else { TTL };
+    let packet = Packet { source, destination: question.to, ttl, length, transport };
     let asked = send(world, Trail::from(Carried { choices, ..Carried::default() }), question.from, packet);
     let mut answer = Answer::of(Vec::new());
     let received = received_packet(&asked);
@@ -168,14 +181,24 @@ fn walk(world: &World, question: &Question, choices: Choices) -> (Answer, Choice
     answer.source_seen = received.map(|p| p.source);
     let mut met = asked.trail.choices.clone();
     let back = if question.reply { reply(world, &asked) } else { None };
-    let is_too_big = matches!(asked.disposition, Disposition::Dropped(Stop::TooBig { .. }));
-    let (too_big, refusal) = match refusal::walk(world, &asked) {
-        Some(told) if is_too_big => (Some(told), None),
-        told => (None, told.filter(|told| reaches(world, question, told))),
-    };
+    let word = refusal::walk(world, &asked);
+    let (mut too_big, mut traced, mut refusal) = (None, None, None);
+    match asked.disposition {
+        Disposition::Dropped(Stop::TooBig { .. }) => too_big = word,
+        Disposition::Dropped(Stop::TtlExceeded) => traced = word,
+        Disposition::LeftSite => traced = router(question).and_then(|by| word_from_beyond(world, &asked, by)),
+        Disposition::Dropped(_) | Disposition::Delivered { .. } | Disposition::Unknown { .. } => {
+            refusal = word.filter(|told| reaches(world, question, told));
+        }
+    }
     answer.too_big_told = too_big.and_then(|told| path(told, exchange, Direction::Reply).pop());
-    let refused = asked.trail.refused.as_deref().map(|refused| refused.with);
+    let traced = traced.filter(|_| matches!(question.protocol, Protocol::Traced { .. }));
+    let refused = asked.trail.refused.as_deref().and_then(|refused| match refused.with {
+        Word::Rejected(with) => Some(with),
+        Word::TimeExceeded => None,
+    });
     answer.paths.extend(path(asked, exchange, Direction::Request));
+    answer.paths.extend(traced.into_iter().flat_map(|told| path(told, exchange, Direction::Reply)));
     if let Some(told) = refusal {
         answer.refused = refused;
         answer.paths.extend(path(told, exchange, Direction::Reply));
@@ -289,7 +312,7 @@ pub(crate) fn send(world: &World, trail: Trail, from: Endpoint, packet: Packet) 
 fn asking(protocol: Protocol) -> Option<Transport> {
     Some(match protocol {
         Protocol::Arp => return None,
-        Protocol::Icmp | Protocol::WholeIcmp(_) => {
+        Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Traced { .. } => {
             Transport::Echo { reply: false, id: ASKING_PORT, sequence: 1 }
         }
         Protocol::Tcp(port) => {
@@ -345,19 +368,11 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
     let packet = Packet {
         source: received.destination,
         destination: received.source,
-        ttl: 64,
+        ttl: TTL,
         length: received.length,
         transport: answering(received.transport),
     };
-    let trail = Trail::from(Carried {
-        conntrack: asked.trail.conntrack.clone(),
-        learned: asked.trail.learned.clone(),
-        neighbours: asked.trail.neighbours.clone(),
-        choices: asked.trail.choices.clone(),
-        asker: asked.trail.asker,
-        echoed_dscp: asked.trail.echoed_dscp,
-        ..Carried::default()
-    });
+    let trail = after(&asked.trail);
     let at = asked.at?;
     match &asked.disposition {
         Disposition::LeftSite => {
@@ -376,6 +391,36 @@ fn reply(world: &World, asked: &Outcome) -> Option<Outcome> {
         },
         Disposition::Dropped(_) | Disposition::Unknown { .. } => None,
     }
+}
+
+/// What a question has taught of its way is known to what comes back.
+fn after(asked: &Trail) -> Trail {
+    Trail::from(Carried {
+        conntrack: asked.conntrack.clone(),
+        learned: asked.learned.clone(),
+        neighbours: asked.neighbours.clone(),
+        choices: asked.choices.clone(),
+        asker: asked.asker,
+        echoed_dscp: asked.echoed_dscp,
+        ..Carried::default()
+    })
+}
+
+fn router(question: &Question) -> Option<Ipv4Addr> {
+    if let Protocol::Traced { router, .. } = question.protocol { router } else { None }
+}
+
+/// The word of a router beyond the site that a packet's TTL ran out there, which quotes it as it left.
+fn word_from_beyond(world: &World, asked: &Outcome, by: Ipv4Addr) -> Option<Outcome> {
+    let quoted = received_packet(asked)?;
+    let transport = Transport::IcmpError { kind: refusal::TIME_EXCEEDED, code: 0 };
+    let (source, destination) = (by.into(), quoted.source);
+    let length = quoted.length.saturating_add(refusal::ERROR_OCTETS);
+    let word = Packet { source, destination, ttl: TTL, length, transport };
+    let answer = Frame::untagged(Mac::ZERO, asked.frame.source, Payload::Ip(word));
+    let frame = Frame { tags: asked.frame.tags, ..answer };
+    let skb = Skb { quoted: Some(quoted), ..Skb::new(frame) };
+    Some(wire::receive(world, after(&asked.trail), asked.at?, &skb))
 }
 
 fn answering(transport: Transport) -> Transport {
@@ -400,7 +445,7 @@ fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
         Protocol::Tcp(port) | Protocol::Udp(port) => {
             p.transport.ports() == (port, ASKING_PORT) && back.trail.asker == Some(p.destination)
         }
-        Protocol::Arp | Protocol::Icmp | Protocol::WholeIcmp(_) => true,
+        Protocol::Arp | Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Traced { .. } => true,
     };
     is_at(world, question.from, &back.disposition)
         && received_packet(back).is_some_and(|p| p.source == question.to && is_told(&p) && to_socket(&p))

@@ -25,6 +25,6 @@ mod wiring;
 pub mod world;
 
 pub use beyond::has_way_in;
-pub use exchange::{Answer, Endpoint, Protocol, Question, ask};
+pub use exchange::{Answer, Endpoint, Protocol, Question, TRACE_OCTETS, ask};
 pub use trail::stop_text;
 pub use world::{FarEnd, LinkId, World};

@@ -23,7 +23,7 @@ use model::netfilter::{ChainKind, Family, Hook, Unread};
 use model::packet::{Frame, Payload};
 use model::path::{Place, RuleRef, Stage, Step, Stop};
 
-use crate::refusal::Refused;
+use crate::refusal::{Refused, Word};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{LinkId, World};
 use chain::{Effect, Ending};
@@ -284,7 +284,7 @@ impl<'a> Stages<'_, 'a> {
                 link: self.around.indev,
                 port: self.around.physin,
                 ct,
-                with,
+                with: Word::Rejected(with),
             }),
             How::Dropped(_) | How::Unknown { .. } => None,
         };

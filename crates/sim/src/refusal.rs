@@ -1,6 +1,6 @@
-//! What a rejected packet's sender is told (`nf_reject_ipv4.c`, `nf_reject_ipv6.c`), and the sender of one that is too
-//! large (`ip_forward`): an ICMP error or a TCP reset, sent by the machine that refused, and walked like any other
-//! packet.
+//! What a rejected packet's sender is told (`nf_reject_ipv4.c`, `nf_reject_ipv6.c`), and the sender of one that is
+//! too large or has no TTL left (`ip_forward`): an ICMP error or a TCP reset, sent by the machine that refused, and
+//! walked like any other packet.
 
 use model::netfilter::RejectWith;
 use model::packet::{Frame, Packet, Payload, Segment, Transport};
@@ -13,7 +13,12 @@ use crate::trail::{Carried, Outcome, Skb, Trail};
 use crate::wire;
 use crate::world::{LinkId, World};
 
-/// Where a rule, or a route's MTU, refused a packet.
+/// Octets of an error beside what it quotes: IPv4's header and its own.
+pub(crate) const ERROR_OCTETS: u16 = 28;
+/// ICMP's type of it (RFC 792).
+pub(crate) const TIME_EXCEEDED: u8 = 11;
+
+/// Where a rule, a route's MTU, or its TTL, refused a packet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refused {
     /// In which namespace.
@@ -25,7 +30,16 @@ pub(crate) struct Refused {
     /// Its connection.
     pub(crate) ct: Option<CtRef>,
     /// How.
-    pub(crate) with: RejectWith,
+    pub(crate) with: Word,
+}
+
+/// What the sender is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Word {
+    /// What a rule rejects with, or which size would pass.
+    Rejected(RejectWith),
+    /// Its TTL ran out.
+    TimeExceeded,
 }
 
 /// Walks what the sender of a refused packet is told; `None` where nobody refused, or nothing is said.
@@ -77,14 +91,14 @@ fn answer(world: &World, refused: Refused, packet: &Packet) -> Option<Packet> {
     }
     let v6 = packet.is_v6();
     let (transport, from) = match (refused.with, packet.transport) {
-        (RejectWith::TcpReset, Transport::Tcp { source: from, destination: to, segment }) => {
+        (Word::Rejected(RejectWith::TcpReset), Transport::Tcp { source: from, destination: to, segment }) => {
             if segment == Segment::Reset {
                 return None;
             }
             let reset = Transport::Tcp { source: to, destination: from, segment: Segment::Reset };
             (reset, destination)
         }
-        (RejectWith::TcpReset, _) => return None,
+        (Word::Rejected(RejectWith::TcpReset), _) => return None,
         // An error is no reason for another (RFC 1122, 3.2.2).
         (_, Transport::IcmpError { .. } | Transport::Neighbour { .. }) => return None,
         (with, _) => {
@@ -97,7 +111,11 @@ fn answer(world: &World, refused: Refused, packet: &Packet) -> Option<Packet> {
 }
 
 /// Type and code; `None` where the kind is not of the packet's family.
-fn error(with: RejectWith, v6: bool) -> Option<(u8, u8)> {
+fn error(with: Word, v6: bool) -> Option<(u8, u8)> {
+    let with = match with {
+        Word::Rejected(with) => with,
+        Word::TimeExceeded => return Some((if v6 { 3 } else { TIME_EXCEEDED }, 0)),
+    };
     match (with, v6) {
         (RejectWith::Icmp(code), false) => Some((3, code)),
         (RejectWith::Icmp6(code), true) => Some((1, code)),
@@ -110,7 +128,7 @@ fn error(with: RejectWith, v6: bool) -> Option<(u8, u8)> {
 
 /// The error quotes all of a short packet behind a header and eight octets of its own.
 fn length(v6: bool, packet: &Packet) -> u16 {
-    let own = if v6 { 48 } else { 28 };
+    let own = if v6 { 48 } else { ERROR_OCTETS };
     let most = if v6 { 1280 } else { 576 };
     packet.length.saturating_add(own).min(most)
 }

@@ -107,7 +107,7 @@ mod tests {
         let rung = Rung { instance: 0, purpose, from, to: WEB1, answer: Answer::of(Vec::new()) };
         let probe = Probe { pace: Pace { count, ..MORE }, id, ..ping(machine, WEB1) };
         let (then, more) = (Vec::new(), Vec::new());
-        Question { rung, is_own: true, probes: vec![probe], then, more, traces: None }
+        Question { rung, is_own: true, probes: vec![probe], then, more, beside: None }
     }
 
     #[test]

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use checks::Purpose;
 use checks::next::Stand;
-use model::path::{Direction, Disposition};
 use model::probe::{Asked, ProbeResult};
 use probe::as_instance::Asks;
 
 use super::{Question, Talk};
-use crate::probes::{self, Beside, Job};
+use crate::probes::{self, Job};
 
 /// How often more are asked, an instance.
 pub(crate) const MORE_TIMES: usize = 2;
@@ -134,11 +133,11 @@ impl<'q, 'a> Talk<'q, 'a> {
             {
                 self.line_up_more(question);
             }
-            let beside = self.questions.get(at).and_then(|question| Some((beside(question)?, question)));
-            let job = beside.and_then(|(beside, question)| {
-                Job::beside(beside, question.probes.first()?, question.traces)
-            });
-            self.waiting.extend(job);
+            let beside = self
+                .questions
+                .get(at)
+                .and_then(|question| Some(Job::Beside(question.beside.as_ref()?, question.probes.first()?)));
+            self.waiting.extend(beside);
         }
     }
 
@@ -156,17 +155,6 @@ impl<'q, 'a> Talk<'q, 'a> {
             (is_reason && self.stands.get(at) == Some(&Stand::Late)).then_some((at, asked_at + silent))
         })
     }
-}
-
-/// What is worth asking of a silent question's way: beyond the site only its routers can tell of it, and of a large
-/// packet smaller ones.
-fn beside(question: &Question) -> Option<Beside> {
-    let mut there = question.rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
-    if let Purpose::Large(octets) = question.rung.purpose {
-        return Some(Beside::Sizes(octets));
-    }
-    let leaves_site = there.any(|path| path.disposition == Disposition::LeftSite);
-    (question.rung.purpose == Purpose::Outside && leaves_site).then_some(Beside::Way)
 }
 
 /// The walk lets it be answered, or cannot tell.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use checks::Protocol;
 use model::Path;
 use report::Recorded;
 
@@ -18,7 +19,7 @@ use crate::holders;
 use crate::inconsistent;
 use crate::output;
 use crate::plan::{DiagnoseQuestion, Plan};
-use crate::probes::{self, Probe};
+use crate::probes::{self, Beside, Probe};
 use crate::proof;
 use crate::queues;
 use crate::recorded;
@@ -90,7 +91,10 @@ fn probe(
         let own = neighbours.iter().map(|neighbour| neighbour.asked);
         let sought: BTreeSet<IpAddr> = own.chain(probes.iter().map(|probe| probe.to)).collect();
         ways.extend(neighbours.into_iter().flat_map(|neighbour| neighbour.paths));
-        watching = watching::start(site, facts, &ways, (&watched, sought));
+        let sides = || questions.iter().filter_map(|question| question.beside.as_ref());
+        ways.extend(sides().flat_map(|beside| way_of(facts, beside)));
+        let sides = sides().map(|beside| beside.id).collect();
+        watching = watching::start(site, facts, &ways, (&watched, sides), sought);
     }
     let dropping = dropping.watch(facts, &watched);
     // Of many instances each has its share of the questions for addresses.
@@ -102,10 +106,10 @@ fn probe(
         (answers, held.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     facts.snapshot.gaps.extend(unasked);
-    let Answers { results, turns, mut holders, traces, sizes, others, is_out_of_time } = answers;
+    let Answers { results, turns, mut holders, traces, sizes, mut sides, others, is_out_of_time } = answers;
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &watched, &results);
-    let watched = watching.map(|watching| watching::finish(watching, facts, &watched));
+    let watched = watching.map(|watching| watching::finish(watching, facts, &watched, &mut sides));
     let (watches, seen) = watched.unwrap_or_default();
     let queues = queues::after(site, facts, &ways);
     let rules = proof::finish(facts, traced);
@@ -119,11 +123,19 @@ fn probe(
         holders,
         traces,
         sizes,
+        sides,
         others,
         turns,
         is_out_of_time,
         captures: Vec::new(),
     }
+}
+
+/// The way of what may be asked beside a question, which others than its own asker may ask.
+fn way_of(facts: &Facts, beside: &Beside<'_>) -> Vec<Path> {
+    let asker = who::sender(facts, &beside.machine.name);
+    let way = |from| conclude::path(facts, from, beside.to.into(), Protocol::Icmp, true).paths;
+    asker.map(way).unwrap_or_default()
 }
 
 /// The instance, whose host must be in reach. Its inside need not be: that it is gone may be what is wrong.

@@ -3,31 +3,37 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use collect::MachinePlan;
-use model::probe::{Traced, TracedHop};
-use probe::Asker;
+use model::probe::{SideEcho, Traced, TracedHop};
 use probe::trace::{self, Hop, HopOutcome, Quoted, Trace};
+use probe::{AskError, Asker};
 
-use super::{Came, Probe, Unsent, inside};
-use crate::failure::Failure;
+use super::Came;
+use super::beside::Beside;
 
 /// Few enough for what a diagnosis may cost, and more than lie before the first router that is not the site's own.
 pub(super) const TTL_MAX: u8 = 10;
 
-/// Asks, and waits for what is said. Over IPv6 nobody is asked.
-pub(super) fn trace(machine: &MachinePlan, probe: &Probe<'_>, patience: Duration) -> Result<Came, Unsent> {
-    let IpAddr::V4(to) = probe.to else { return Ok(Came::default()) };
-    let unsent = |why| Unsent { why, would_need: "root; --passive does without".to_owned() };
-    let netns = inside::netns(machine).map_err(|error| unsent(error.to_string()))?;
-    let asker = Asker { name: &machine.name, netns: &netns, source: None };
-    let came = trace::trace(&asker, to, TTL_MAX, patience)
-        .map_err(|error| unsent(Failure::of(&error).to_string()))?;
+/// Asks, and waits for what is said.
+pub(super) fn trace(asker: &Asker<'_>, beside: &Beside<'_>, patience: Duration) -> Result<Came, AskError> {
+    let came = trace::trace(asker, (beside.to, Some(beside.id)), TTL_MAX, patience)?;
     let is_sent = |hop: &&Hop| !matches!(hop.outcome, HopOutcome::NotSent(_));
     // Those behind the end were sent as well, and are not told.
     let packets = if came.hops.iter().any(|hop| is_sent(&hop)) { TTL_MAX.into() } else { 0 };
     let hops = came.hops.iter().filter_map(|hop| told(&came, hop)).collect();
-    let traced = Traced { from: machine.name.clone(), to: probe.to, ttl_max: TTL_MAX, hops };
-    Ok(Came { traces: vec![traced], packets, ..Came::default() })
+    let traced = Traced { from: asker.name.to_owned(), to: beside.to.into(), ttl_max: TTL_MAX, hops };
+    let sides = came.hops.iter().filter(is_sent).map(|hop| side(beside, hop)).collect();
+    Ok(Came { traces: vec![traced], sides, packets, ..Came::default() })
+}
+
+/// One of its packets: the TTL is its number.
+fn side(beside: &Beside<'_>, hop: &Hop) -> SideEcho {
+    let (router, is_answered) = match &hop.outcome {
+        HopOutcome::Passed { router, .. } => (Some(IpAddr::V4(*router)), true),
+        HopOutcome::Reached { .. } | HopOutcome::TurnedAway { .. } => (None, true),
+        HopOutcome::NotSent(_) | HopOutcome::Silent => (None, false),
+    };
+    let side = beside.side(hop.ttl.into(), checks::TRACE_OCTETS, is_answered);
+    SideEcho { ttl: Some(hop.ttl), router, ..side }
 }
 
 /// One that said anything.

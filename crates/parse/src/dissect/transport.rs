@@ -51,7 +51,12 @@ fn icmp(
         seen.kind = Kind::Icmp;
         seen.detail = u32::from(u16_at(octets, 0)?);
         let is_error = if request == 8 { matches!(kind, 3 | 4 | 5 | 11 | 12) } else { kind < 5 };
-        seen.identity = if is_error { quoting(octets, inside)? } else { return None };
+        if !is_error {
+            return None;
+        }
+        let quoted;
+        (seen.identity, quoted) = quoting(octets, inside)?;
+        seen.quoted = quoted.unwrap_or_default();
         return Some(());
     }
     let id_and_sequence = u32_at(octets, 4)?;
@@ -68,9 +73,10 @@ fn icmp(
     Some(())
 }
 
-/// An error is known by what it quotes: that is translated as the packet itself was
-/// (net/netfilter/nf_nat_proto.c, `nf_nat_icmp_reply_translation`), but for what is no address and no port.
-fn quoting(octets: &[u8], inside: Inside<'_>) -> Option<u64> {
+/// An error is known by what it quotes, of an echo request its id and sequence, too: that is translated as the
+/// packet itself was (net/netfilter/nf_nat_proto.c, `nf_nat_icmp_reply_translation`), but for what is no address and
+/// no port.
+fn quoting(octets: &[u8], inside: Inside<'_>) -> Option<(u64, Option<u32>)> {
     let head = u64::from(u16_at(octets, 0)?) << 32 | u64::from(u32_at(octets, 4)?);
     let quoted = octets.get(8..)?;
     let first = *quoted.first()?;
@@ -87,10 +93,13 @@ fn quoting(octets: &[u8], inside: Inside<'_>) -> Option<u64> {
         _ => (32, 8),
     };
     let number = u32_at(quoted, header + 4).unwrap_or_default();
+    let is_echo = matches!((protocol, quoted.get(header)), (ICMP, Some(8)) | (ICMPV6, Some(128)));
+    let echo = is_echo.then_some(number);
     let number = u64::from(number.checked_shr(shift).unwrap_or_default());
     let what = u64::from(protocol) << 32 | u64::from(word);
     let data = quoted.get(header + data..).unwrap_or_default();
-    Some(Hash::of(u64::from(ICMP)).word(head).word(what).word(number).octets(kept(data, inside)).finish())
+    let hash = Hash::of(u64::from(ICMP)).word(head).word(what).word(number);
+    Some((hash.octets(kept(data, inside)).finish(), echo))
 }
 
 fn tcp(payload: Payload<'_>, seen: &mut Sighting, inside: Inside<'_>) -> Option<()> {

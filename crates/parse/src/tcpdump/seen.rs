@@ -21,6 +21,7 @@ pub fn sighting(packet: &ListedPacket, vantage: u16) -> Sighting {
         time_ns: i64::try_from(packet.time_ns).unwrap_or(i64::MAX),
         sender: 0,
         detail: 0,
+        quoted: 0,
         frame: packet.frame,
         vantage,
         source_port: 0,

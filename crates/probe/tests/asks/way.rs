@@ -17,7 +17,7 @@ const TTLS: u8 = 6;
 /// Traces, and demands that the way was known before the time was up.
 fn promptly(chain: &Chain, to: Ipv4Addr) -> Trace {
     let started = Instant::now();
-    let trace = trace(&chain.asker(), to, TTLS, PATIENCE).unwrap();
+    let trace = trace(&chain.asker(), (to, None), TTLS, PATIENCE).unwrap();
     assert!(started.elapsed() < PATIENCE, "{trace:?}");
     trace
 }
@@ -86,7 +86,7 @@ fn a_way_that_ends_in_silence_takes_the_whole_time() {
     let far = chain.far();
     chain.rule(2, "forward", "icmp type echo-request drop");
     let started = Instant::now();
-    let trace = trace(&chain.asker(), far, TTLS, SHORT).unwrap();
+    let trace = trace(&chain.asker(), (far, None), TTLS, SHORT).unwrap();
     assert!(started.elapsed() >= SHORT);
     let silent = HopOutcome::Silent;
     assert_eq!(outcomes(&trace)[..3], [passed(FIRST, far), passed(SECOND, far), silent]);
@@ -132,7 +132,7 @@ fn the_source_is_the_one_that_was_asked_for() {
     let chain = Chain::new(3);
     chain.ip(0, "addr add 10.77.0.7/24 dev right");
     let asker = Asker { source: Some("10.77.0.7".parse().unwrap()), ..chain.asker() };
-    let trace = trace(&asker, chain.far(), TTLS, PATIENCE).unwrap();
+    let trace = trace(&asker, (chain.far(), None), TTLS, PATIENCE).unwrap();
     let source = Ipv4Addr::new(10, 77, 0, 7);
     let quoted = Quoted { from: source, to: chain.far() };
     assert_eq!(trace.hops[0].outcome, HopOutcome::Passed { router: FIRST, quoted });
@@ -141,7 +141,10 @@ fn the_source_is_the_one_that_was_asked_for() {
     chain.ip(0, "rule add from 10.77.0.7 table 7");
     chain.ip(0, "route add unreachable default table 7");
     let no_route = HopOutcome::NotSent(NotSent::NoRoute);
-    assert_eq!(outcomes(&probe::trace::trace(&asker, chain.far(), TTLS, PATIENCE).unwrap()), [no_route]);
+    assert_eq!(
+        outcomes(&probe::trace::trace(&asker, (chain.far(), None), TTLS, PATIENCE).unwrap()),
+        [no_route]
+    );
     assert_eq!(promptly(&chain, chain.far()).hops.len(), 2);
 }
 
@@ -150,14 +153,14 @@ fn a_source_that_is_not_the_askers_is_refused() {
     let chain = Chain::new(2);
     for source in ["203.0.113.7", "2001:db8::7"] {
         let asker = Asker { source: Some(source.parse().unwrap()), ..chain.asker() };
-        let error = trace(&asker, chain.far(), TTLS, PATIENCE).unwrap_err().to_string();
+        let error = trace(&asker, (chain.far(), None), TTLS, PATIENCE).unwrap_err().to_string();
         assert!(error.contains(&format!("use the source address {source}")), "{error}");
     }
 }
 
 fn sizes(chain: &Chain, sizes: &[u16]) -> PathSizes {
     let started = Instant::now();
-    let sized = sized(&chain.asker(), chain.far(), sizes, PATIENCE).unwrap();
+    let sized = sized(&chain.asker(), (chain.far(), None), sizes, PATIENCE).unwrap();
     assert!(started.elapsed() < PATIENCE, "{sized:?}");
     sized
 }
@@ -206,6 +209,6 @@ fn the_own_links_limit_and_other_reasons_are_not_taken_for_the_paths() {
     let conclusion = sizes(&chain, &[1000, 1001]).conclude();
     assert_eq!(conclusion, PathMtu::Between { lives: 1000, dies: 1001, limit: Limit::Other });
     chain.rule(1, "forward", "icmp type echo-request drop");
-    let silent = sized(&chain.asker(), chain.far(), &[576], SHORT).unwrap();
+    let silent = sized(&chain.asker(), (chain.far(), None), &[576], SHORT).unwrap();
     assert_eq!(silent.conclude(), PathMtu::NothingLives);
 }

@@ -86,6 +86,7 @@ pub fn taken(names: &[&str], pings: &[Ping]) -> Taken {
             time_ns: BEGIN_NS + seen.us * 1_000,
             sender: 0,
             detail: (7 << 16) | (number % 65_536),
+            quoted: 0,
             frame: 0,
             vantage: seen.at,
             source_port: 0,

@@ -14,7 +14,7 @@ use super::reverse_path::{self, Arrival};
 use super::route::{self, Found, Key};
 use super::{arp, receive_v6};
 use crate::netfilter::{self, Around};
-use crate::refusal::Refused;
+use crate::refusal::{Refused, Word};
 use crate::trail::{Outcome, Skb, Trail, place};
 use crate::world::{LinkId, World};
 
@@ -145,11 +145,13 @@ fn forward(
     let ns = world.ns(ingress.ns);
     let at_route = place(ns, world.link(ingress), Stage::Route);
     if packet.ttl <= 1 {
+        let (link, with) = (Some(ingress.link), Word::TimeExceeded);
+        trail.refused = Some(Box::new(Refused { ns: ingress.ns, link, port: None, ct: skb.ct, with }));
         return trail.drop(at_route, &skb.frame, Stop::TtlExceeded, Vec::new());
     }
     let egress = world.link(LinkId { ns: ingress.ns, link: towards.link });
     if let Some(out) = egress.filter(|out| u32::from(packet.length) > out.mtu) {
-        let (link, with) = (Some(ingress.link), RejectWith::Icmp(FRAGMENTATION_NEEDED));
+        let (link, with) = (Some(ingress.link), Word::Rejected(RejectWith::Icmp(FRAGMENTATION_NEEDED)));
         trail.refused = Some(Box::new(Refused { ns: ingress.ns, link, port: None, ct: skb.ct, with }));
         return trail.drop(at_route, &skb.frame, Stop::TooBig { mtu: out.mtu }, Vec::new());
     }

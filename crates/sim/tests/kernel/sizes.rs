@@ -58,11 +58,12 @@ fn what_a_veths_other_end_does_not_take_is_lost_for_the_walk_and_the_kernel() {
     assert_eq!(lost, [(1405, "far"), (1500, "far"), (1501, "near")]);
 }
 
-#[test]
-fn a_routers_word_that_a_packet_is_too_large_comes_back_for_the_walk_where_it_does_for_the_kernel() {
-    let [far, router, near] = ["wordfar", "wordrouter", "wordnear"].map(|name| Scratch::new("sizes", name));
+/// Three machines in a line, the last two links apart: `far`, `router`, `near`.
+fn line(names: [&'static str; 3], mtu: u32) -> [Scratch; 3] {
+    let [far, router, near] = names.map(|name| Scratch::new("sizes", name));
     router.run(&format!("ip link add v0 type veth peer name v0 netns {}", near.name), "");
-    router.run(&format!("ip link add v1 mtu 1400 type veth peer name v0 mtu 1400 netns {}", far.name), "");
+    let narrow = format!("ip link add v1 mtu {mtu} type veth peer name v0 mtu {mtu} netns {}", far.name);
+    router.run(&narrow, "");
     for (place, address, device) in [
         (&near, "10.9.1.2/24", "v0"),
         (&router, "10.9.1.1/24", "v0"),
@@ -76,6 +77,12 @@ fn a_routers_word_that_a_packet_is_too_large_comes_back_for_the_walk_where_it_do
     far.run("ip route add default via 10.9.2.1", "");
     router.run("sysctl -qw net.ipv4.ip_forward=1", "");
     near.run("ping -q -n -c 1 -W 5 10.9.2.2", "");
+    [far, router, near]
+}
+
+#[test]
+fn a_routers_word_that_a_packet_is_too_large_comes_back_for_the_walk_where_it_does_for_the_kernel() {
+    let [far, router, near] = line(["wordfar", "wordrouter", "wordnear"], 1400);
     for rule in ["", "iptables -A OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP"] {
         if !rule.is_empty() {
             router.run(rule, "");
@@ -95,5 +102,38 @@ fn a_routers_word_that_a_packet_is_too_large_comes_back_for_the_walk_where_it_do
         let is_told = String::from_utf8_lossy(&out.stdout).contains("From 10.9.1.1");
         assert_eq!(matches!(word.disposition, Disposition::Delivered { .. }), is_told, "{rule}: {word:?}");
         assert_eq!(is_told, rule.is_empty());
+    }
+}
+
+#[test]
+fn a_routers_word_that_a_ttl_ran_out_comes_back_for_the_walk_where_it_does_for_the_kernel() {
+    let [far, router, near] = line(["ttlfar", "ttlrouter", "ttlnear"], 1500);
+    for rule in ["", "iptables -A OUTPUT -p icmp --icmp-type time-exceeded -j DROP"] {
+        if !rule.is_empty() {
+            router.run(rule, "");
+        }
+        let snapshot = read(&[&far, &router, &near]);
+        let intent = Intent::default();
+        let world = World::new(&snapshot, &intent);
+        let to = IpAddr::V4(Ipv4Addr::new(10, 9, 2, 2));
+        for ttl in 1..=2 {
+            let protocol = Protocol::Traced { ttl, router: None };
+            let answer =
+                sim::ask(&world, &Question { from: Endpoint::Machine(2), to, protocol, reply: true });
+            let [there, back] = &answer.paths[..] else { panic!("{answer:?}") };
+            assert_eq!(matches!(there.stop(), Some((_, Stop::TtlExceeded))), ttl == 1, "{there:?}");
+            let ttl_words = ["-t".to_owned(), ttl.to_string()];
+            let ping = ["ping", "-n", "-c", "1", "-W", "0.5", "10.9.2.2"];
+            let out =
+                Command::new("ip").args(["netns", "exec", &near.name]).args(ping).args(ttl_words).output();
+            let said = String::from_utf8_lossy(&out.unwrap().stdout).into_owned();
+            let is_told = said.contains("From 10.9.1.1") || said.contains("from 10.9.2.2");
+            assert_eq!(
+                matches!(back.disposition, Disposition::Delivered { .. }),
+                is_told,
+                "{rule}: {back:?}"
+            );
+            assert_eq!(is_told, rule.is_empty() || ttl == 2);
+        }
     }
 }

@@ -172,7 +172,9 @@ impl Left<'_> {
         let (from, port) = (entry.original.source_port, entry.original.destination_port);
         let asked = match self.protocol {
             Protocol::Tcp(_) | Protocol::Udp(_) => format!("{fixed}:{from} > {to}:{port}"),
-            Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Arp => format!("{fixed} > {to} id {from}"),
+            Protocol::Icmp | Protocol::WholeIcmp(_) | Protocol::Traced { .. } | Protocol::Arp => {
+                format!("{fixed} > {to} id {from}")
+            }
         };
         let left = entry.timeout_s.map(|left| format!(", {left} s left")).unwrap_or_default();
         format!("{name} {asked}, answers expected at {fixed}, none came{left}")

@@ -147,6 +147,7 @@ mod tests {
             time_ns: i64::from(number) * 1_000_000 + i64::from(vantage) * 1_000,
             sender: 0,
             detail: number,
+            quoted: 0,
             frame: number * 2 + u32::from(vantage),
             vantage,
             source_port: 1,
