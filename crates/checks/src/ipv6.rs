@@ -1,8 +1,9 @@
 //! IPv6 between an instance and the host that serves it: the addresses by which they can be asked. What is on a link
 //! alone needs that link to be named, and is left out.
 //!
-//! Whether one that cannot be entered speaks IPv6 no record tells. Its host asks it where it has met it, or where it
-//! would make its address: an answer tells, a silence nothing, and no walk knows what becomes of it.
+//! Whether one that cannot be entered speaks IPv6 no record tells, but its host may have met it: then that address
+//! is its own, and it is asked and asks by that. Else its host asks it where it would make its address: an answer
+//! tells, a silence nothing, no walk knows what becomes of it, and nothing is sent as it.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -31,6 +32,17 @@ pub(crate) fn of_instance(world: &World, instance: usize) -> Option<(Ipv6Addr, I
 /// The address by which one can be asked that cannot be entered: where its host has met its NIC, else the first that
 /// the NIC would make of its MAC.
 pub(crate) fn of_closed(world: &World, instance: usize) -> Option<Ipv6Addr> {
+    met(world, instance).or_else(|| made(world, instance))
+}
+
+fn made(world: &World, instance: usize) -> Option<Ipv6Addr> {
+    let one = world.intent.instances.get(instance).filter(|_| world.inside(instance).is_none())?;
+    one.vifs.iter().find_map(|vif| own_v6::addresses(world, instance, vif).first().copied())
+}
+
+/// The address with which its host has met the NIC of one that cannot be entered: it speaks IPv6, and what is sent with
+/// that is its own.
+pub fn met(world: &World, instance: usize) -> Option<Ipv6Addr> {
     if world.inside(instance).is_some() {
         return None;
     }
@@ -46,13 +58,26 @@ pub(crate) fn of_closed(world: &World, instance: usize) -> Option<Ipv6Addr> {
                 IpAddr::V6(ip) => Some(ip).filter(|ip| prefixes.iter().any(|prefix| prefix.contains(ip))),
                 IpAddr::V4(_) => None,
             });
-        met.next().or_else(|| made.first().copied())
+        met.next()
     })
+}
+
+/// Whom one that cannot be entered is asked to reach: its host's own address in the prefix of the one that it was met
+/// with.
+pub(crate) fn gateway_of_closed(world: &World, instance: usize) -> Option<(Ipv6Addr, Ipv6Addr)> {
+    let own = met(world, instance)?;
+    let one = world.intent.instances.get(instance)?;
+    let host = world.snapshot.main_netns(&one.host)?;
+    let bridges = one.vifs.iter().filter_map(|vif| host.link_named(vif.bridge.as_deref()?));
+    let carried = bridges.flat_map(|bridge| host.addresses_of(bridge.index)).filter_map(askable);
+    let mut next = carried.filter(|(ip, prefix)| prefix.contains(&IpAddr::V6(own)) && *ip != own);
+    next.next().map(|(gateway, _)| (own, gateway))
 }
 
 /// The question to one that cannot be entered, whose address is a guess.
 pub(crate) fn is_guessed(world: &World, rung: &Rung) -> bool {
-    matches!(rung.purpose, Purpose::Served6(_)) && world.inside(rung.instance).is_none()
+    let is_met = || met(world, rung.instance).map(IpAddr::V6) == Some(rung.to);
+    matches!(rung.purpose, Purpose::Served6(_)) && world.inside(rung.instance).is_none() && !is_met()
 }
 
 /// A walk to an address that may be nobody's: what stops there may stop nothing that anybody sends.
@@ -83,18 +108,21 @@ pub(crate) fn unheard(case: &Case, rung: &Rung, probe: &ProbeResult) -> Gap {
     }
 }
 
-/// What would have to be sent as instances that cannot be entered, which over IPv6 nobody does.
+/// What would have to be sent as instances that cannot be entered, and was not: their hosts have not met them, and with
+/// an address that may be another's, or nobody's, nothing is sent.
 pub(crate) fn unasked(world: &World, case: &Case, instances: &[usize], symptom: Symptom) -> Option<Gap> {
     match symptom {
         Symptom::Auto | Symptom::Ping => {}
         Symptom::Dhcp | Symptom::Dns | Symptom::Ssh | Symptom::Metadata => return None,
     }
-    let closed = instances.iter().filter(|at| of_closed(world, **at).is_some());
+    let is_unmet = |at: &&usize| of_closed(world, **at).is_some() && met(world, **at).is_none();
+    let closed = instances.iter().filter(is_unmet);
     let names = closed.filter_map(|at| Some(case.intent.instances.get(*at)?.name.as_str()));
     let names: Vec<&str> = names.filter(|_| !case.probes.is_empty()).collect();
     (!names.is_empty()).then(|| Gap {
         what: format!("what becomes of the IPv6 packets of {}", few::named(&names)),
-        why: "as an instance that cannot be entered nothing is sent over IPv6".to_owned(),
+        why: "nothing was sent as it over IPv6: only with an address that its host has met it with, this is done"
+            .to_owned(),
         would_need: "`at` in the site file, or `ping` inside".to_owned(),
     })
 }
@@ -182,7 +210,7 @@ mod tests {
         let mac = cloud.intent.instances[0].vifs[0].mac;
         let (ip, state) = ("fd77::24".parse().unwrap(), NeighbourState::Stale);
         cloud.netns("compute1").neighbours.push(Neighbour { link: bridge, ip, mac, state, proxy: false });
-        assert_eq!(asked(&cloud), [Purpose::Served6(own)], "its host has met it");
+        assert_eq!(asked(&cloud), [Purpose::Gateway6(host), Purpose::Served6(own)], "its host has met it");
     }
 
     /// Its silence, a rule that would take what it sends, and a host that has no IPv6 are no faults of a guest that may

@@ -244,7 +244,8 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
 fn over_ipv6(world: &World, instance: usize) -> Vec<Purpose> {
     let Some(((own, _), gateway)) = ipv6::of_instance(world, instance).zip(ipv6::gateway(world, instance))
     else {
-        return ipv6::of_closed(world, instance).map(Purpose::Served6).into_iter().collect();
+        let gateway = ipv6::gateway_of_closed(world, instance).map(|(_, gateway)| Purpose::Gateway6(gateway));
+        return gateway.into_iter().chain(ipv6::of_closed(world, instance).map(Purpose::Served6)).collect();
     };
     vec![Purpose::Gateway6(gateway), Purpose::Served6(own)]
 }
@@ -341,7 +342,10 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::ServedSsh => {
             (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Tcp(SSH_PORT))
         }
-        Purpose::Gateway6(gateway) => (own, gateway.into(), Protocol::Icmp),
+        Purpose::Gateway6(gateway) => {
+            let met = ipv6::met(world, at).map(|met| Endpoint::InstanceOver6(at, met));
+            (met.unwrap_or(own), gateway.into(), Protocol::Icmp)
+        }
         Purpose::Served6(own) => (gateways_host(world, at)?, own.into(), Protocol::Icmp),
         Purpose::Other(other) => {
             (own, world.intent.instances.get(other)?.fixed().next()?.into(), Protocol::Icmp)

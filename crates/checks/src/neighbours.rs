@@ -77,7 +77,7 @@ fn walked(world: &World, instance: usize, from: Endpoint, asked: IpAddr) -> Opti
 fn addresses(world: &World, from: Endpoint) -> Vec<IpAddr> {
     match from {
         Endpoint::Machine(at) => world.ns(at).addresses.iter().map(|own| own.net.addr()).collect(),
-        Endpoint::Instance(at) => {
+        Endpoint::Instance(at) | Endpoint::InstanceOver6(at, _) => {
             let vifs = world.intent.instances.get(at).map(|one| one.vifs.as_slice()).unwrap_or_default();
             let fixed = vifs.iter().flat_map(|vif| &vif.fixed).copied().map(IpAddr::V4);
             let v6 = vifs.iter().flat_map(|vif| own_v6::addresses(world, at, vif)).map(IpAddr::V6);

@@ -66,7 +66,7 @@ pub(crate) fn asker(world: &World, floating: Ipv4Addr) -> Option<Endpoint> {
 pub(crate) fn is_policy(instance: &Instance, question: &Question, answer: &Answer) -> bool {
     match question.from {
         Endpoint::Beyond(_) => {}
-        Endpoint::Machine(_) | Endpoint::Instance(_) => return false,
+        Endpoint::Machine(_) | Endpoint::Instance(_) | Endpoint::InstanceOver6(..) => return false,
     }
     let stop = answer.paths.iter().find_map(|path| path.stop()).map(|(_, stop)| stop);
     let is_fallback = match stop {

@@ -161,7 +161,7 @@ impl Probe<'_> {
     }
 
     /// Whom the instance hands it to, where its host sends it.
-    fn next_hop(&self) -> Option<Ipv4Addr> {
+    fn next_hop(&self) -> Option<IpAddr> {
         match &self.from {
             From::Inside(_) => None,
             From::Outside(nic) => (self.asks != Asks::Address).then(|| nic.next_hop()),
@@ -299,14 +299,13 @@ fn from<'a>(
         return Ok(Some(From::Inside(machine)));
     }
     let Some(host) = by_host(&instance.host) else { return Ok(None) };
-    let IpAddr::V4(to) = rung.to else { return Ok(None) };
     if *asks == Asks::Address
         && let Some(gap) =
             as_instance::overwritten(facts, instance).or_else(|| as_instance::goes_round(circles, instance))
     {
         return Err(gap);
     }
-    as_instance::nic(facts, instance, host, to).map(|nic| Some(From::Outside(nic)))
+    as_instance::nic(facts, instance, host, rung.to).map(|nic| Some(From::Outside(nic)))
 }
 
 /// What is sent at the same time from one place.

@@ -154,7 +154,7 @@ pub(crate) fn is_outside(facts: &Facts, sender: Endpoint) -> bool {
             let machine = facts.snapshot.netns.get(at).map(|ns| ns.machine.as_str());
             machine.and_then(|name| facts.snapshot.host(name)).is_some_and(|host| host.role == "external")
         }
-        Endpoint::Instance(_) => false,
+        Endpoint::Instance(_) | Endpoint::InstanceOver6(..) => false,
         Endpoint::Beyond(_) => true,
     }
 }

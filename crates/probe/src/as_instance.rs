@@ -13,7 +13,7 @@
 //!
 //! Needs `CAP_BPF`, `CAP_NET_ADMIN` and `CAP_NET_RAW` over the machine, which root has.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use collect::netlink::NetlinkError;
@@ -48,7 +48,7 @@ pub struct Sender {
     /// The NIC's MAC as the instance has it, from the cloud's records.
     pub mac: Mac,
     /// Its addresses, from the cloud's records.
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
     /// The bridge that the NIC belongs in, from the cloud's records: in another one strangers would answer.
     pub bridge: String,
 }
@@ -57,14 +57,14 @@ pub struct Sender {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Source: one of the instance's addresses.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Destination.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// What it is asked.
     pub asks: Asks,
     /// Whom the instance hands the packet to: its gateway, or the destination itself on the same network. Asked by
-    /// ARP for its MAC first.
-    pub next_hop: Ipv4Addr,
+    /// ARP for its MAC first, or by neighbour solicitation.
+    pub next_hop: IpAddr,
     /// The next hop's MAC, where it is known who that is: asked alone first, and all only where it is silent. Whoever
     /// answers is believed by the instance, too (`arp_process`, net/ipv4/arp.c: an answer overrides an entry, asked
     /// for or not), so a question to all could make it leave the right one.
@@ -129,7 +129,7 @@ impl Target {
     pub fn everybody(id: u16, patience: Duration) -> Target {
         let (source, to) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
         let (asks, next_hop_mac) = (Asks::Address, Some(Mac::BROADCAST));
-        Target { source, to, next_hop: to, next_hop_mac, asks, id, patience }
+        Target { source: source.into(), to: to.into(), next_hop: to.into(), next_hop_mac, asks, id, patience }
     }
 
     /// Whom it is handed to needs not be asked for.
@@ -182,7 +182,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeighbourResult {
     /// Who was asked for.
-    pub asked: Ipv4Addr,
+    pub asked: IpAddr,
     /// Questions sent.
     pub sent: u32,
     /// Who said to have the address, each once, in the order of their answers. Two are one too many: the address is
@@ -280,8 +280,8 @@ impl AsInstanceError {
     }
 }
 
-/// Asks for each next hop by ARP, asks the targets through those that answer, and gathers what leaves through the
-/// NIC, until each is answered, an ICMP error settles it, or the time is up.
+/// Asks for each next hop by ARP or neighbour solicitation, asks the targets through those that answer, and gathers
+/// what leaves through the NIC, until each is answered, an ICMP error settles it, or the time is up.
 ///
 /// What would go by a next hop that nobody answers for is not sent; its `send_error` says so. `tell` hears the number
 /// of each target as soon as that has answered.

@@ -17,7 +17,7 @@ use crate::socket::{self, AskError, Asker, Came, NotSent, SentAt, Took};
 
 /// The headers of IPv4, without options, and of an echo; those of IPv6 and of an echo.
 const HEADER_BYTES: u16 = 20 + 8;
-const V6_HEADER_BYTES: u16 = 40 + 8;
+pub(crate) const V6_HEADER_BYTES: u16 = 40 + 8;
 
 /// How much longer than the first answer took the others are waited for: so many times, and never less than this. It
 /// has shown how far it is, and that neighbours are known.
@@ -50,7 +50,7 @@ impl EchoSize {
         self.payload_behind(HEADER_BYTES, mark)
     }
 
-    fn payload_behind(self, header_bytes: u16, mark: [u8; mark::BYTES]) -> Vec<u8> {
+    pub(crate) fn payload_behind(self, header_bytes: u16, mark: [u8; mark::BYTES]) -> Vec<u8> {
         let mut payload = mark.to_vec();
         payload.resize(usize::from(self.octets.saturating_sub(header_bytes)).max(mark::BYTES), b'.');
         payload

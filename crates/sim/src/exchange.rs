@@ -26,6 +26,8 @@ pub enum Endpoint {
     /// An instance that cannot be entered: index into `Intent::instances`. Its stack is taken to be
     /// in order: address and gateway as the cloud means them.
     Instance(usize),
+    /// The same over IPv6, with this address of its own, towards who is on its link.
+    InstanceOver6(usize, Ipv6Addr),
     /// Somebody outside of all that was read, with this address: what they send comes in by the link by which the site
     /// sends to them.
     Beyond(Ipv4Addr),
@@ -41,7 +43,9 @@ impl Endpoint {
     pub fn name<'w>(&self, world: &'w World) -> &'w str {
         match *self {
             Endpoint::Machine(ns) => &world.ns(ns).machine,
-            Endpoint::Instance(at) => world.intent.instances.get(at).map_or("", |i| &i.name),
+            Endpoint::Instance(at) | Endpoint::InstanceOver6(at, _) => {
+                world.intent.instances.get(at).map_or("", |i| &i.name)
+            }
             Endpoint::Beyond(_) => beyond::NAME,
         }
     }
@@ -304,6 +308,9 @@ pub(crate) fn send(world: &World, trail: Trail, from: Endpoint, packet: Packet) 
     match from {
         Endpoint::Machine(ns) => ip::send(world, trail, ns, packet),
         Endpoint::Instance(at) => guest::send(world, trail, at, packet),
+        Endpoint::InstanceOver6(at, own) => {
+            guest::send(world, trail, at, Packet { source: own.into(), ..packet })
+        }
         Endpoint::Beyond(own) => beyond::send(world, trail, own, packet),
     }
 }
@@ -330,7 +337,7 @@ fn ask_arp(world: &World, question: &Question) -> Answer {
             .map(|(egress, next)| ip::neighbour::paths(world, egress, next)),
         Endpoint::Instance(at) => guest::arp_paths(world, at, question.to),
         // Who asks for the next hop out there is their router.
-        Endpoint::Beyond(_) => None,
+        Endpoint::Beyond(_) | Endpoint::InstanceOver6(..) => None,
     };
     let Some(mut paths) = walked else {
         return ask(world, &Question { protocol: Protocol::Icmp, reply: false, ..*question });
@@ -439,7 +446,7 @@ fn answering(transport: Transport) -> Transport {
 fn is_back(world: &World, question: &Question, back: &Outcome) -> bool {
     let is_told = |p: &Packet| match question.from {
         Endpoint::Beyond(own) => p.destination == IpAddr::V4(own),
-        Endpoint::Machine(_) | Endpoint::Instance(_) => true,
+        Endpoint::Machine(_) | Endpoint::Instance(_) | Endpoint::InstanceOver6(..) => true,
     };
     let to_socket = |p: &Packet| match question.protocol {
         Protocol::Tcp(port) | Protocol::Udp(port) => {

@@ -1,7 +1,7 @@
 //! An instance that cannot be entered: its stack is taken to be as the cloud means it, and its
 //! frames start at the host's side of its NIC.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::Mac;
 use model::intent::{Instance, Vif};
@@ -35,6 +35,11 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
     if packet.source == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
         packet.source = vif.fixed.first().map_or(packet.source, |ip| IpAddr::V4(*ip));
     }
+    if let (IpAddr::V6(source), IpAddr::V6(destination)) = (packet.source, packet.destination)
+        && !source.is_unspecified()
+    {
+        return send_over_6(world, trail, (at, instance, vif), (packet, destination));
+    }
     let (IpAddr::V4(source), IpAddr::V4(destination)) = (packet.source, packet.destination) else {
         let why = format!("what {} sends by IPv6: no record tells its addresses", instance.name);
         return trail.unknown(instance_place(&instance.name), &blank, why, wire::GUEST_NEEDS);
@@ -42,18 +47,10 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
     trail.asker.get_or_insert(packet.source);
     let own = vif.mac.unwrap_or_default();
     let frame = Frame::untagged(own, Mac::ZERO, Payload::Ip(packet));
-    let tap = match tap_of(world, at, instance, vif) {
-        Ok(tap) => tap,
-        Err(Missing::Device(place)) => return trail.drop(place, &frame, Stop::DeviceMissing, Vec::new()),
-        Err(Missing::Knowledge(why)) => {
-            let need = "the instance's live libvirt XML (virsh dumpxml), or `device` in the site file";
-            return trail.unknown(instance_place(&instance.name), &frame, why, need);
-        }
+    let (tap, mut trail) = match outlet(world, trail, (at, instance, vif), &frame) {
+        Ok(outlet) => outlet,
+        Err(ended) => return *ended,
     };
-    if let Some(stop) = cut_off(world, tap) {
-        let here = place(world.ns(tap.ns), world.link(tap), Stage::Wire);
-        return trail.drop(here, &frame, stop, Vec::new());
-    }
     trail.pass(instance_place(&instance.name), &frame, "sent by the instance (assumed)", Vec::new());
     let next = next_hop(world, instance, vif, destination);
     let asker = Asker { link: tap, guest: true, mac: own, ip: source };
@@ -80,6 +77,72 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
             let stop = Stop::NeighbourUnresolved { ip: next.into(), because };
             trail.drop(instance_place(&instance.name), &frame, stop, Vec::new())
         }
+    }
+}
+
+/// Sends to who is on the instance's link: of its own host's addresses it is known who has them.
+fn send_over_6(
+    world: &World,
+    mut trail: Trail,
+    (at, instance, vif): (usize, &Instance, &Vif),
+    (packet, destination): (Packet, Ipv6Addr),
+) -> Outcome {
+    trail.asker.get_or_insert(packet.source);
+    let frame = Frame::untagged(vif.mac.unwrap_or_default(), Mac::ZERO, Payload::Ip(packet));
+    let (tap, mut trail) = match outlet(world, trail, (at, instance, vif), &frame) {
+        Ok(outlet) => outlet,
+        Err(ended) => return *ended,
+    };
+    let host = world.main_ns(&instance.host).map(|ns| world.ns(ns));
+    let has_it = |link: u32| {
+        let mut carried = host.into_iter().flat_map(|ns| ns.addresses_of(link));
+        carried.any(|own| own.net.addr() == IpAddr::V6(destination))
+    };
+    let link = host.and_then(|ns| ns.links.iter().find(|link| has_it(link.index)));
+    let Some(mac) = link.and_then(|link| link.mac) else {
+        let why = format!("who answers {} for {destination}", instance.name);
+        return trail.unknown(instance_place(&instance.name), &frame, why, wire::GUEST_NEEDS);
+    };
+    trail.pass(instance_place(&instance.name), &frame, "sent by the instance (assumed)", Vec::new());
+    wire::receive(world, trail, tap, &Skb::new(Frame { destination: mac, ..frame }))
+}
+
+/// Its host has met one of its NICs with this address, which so is the instance's own.
+pub(crate) fn is_met_over_6(world: &World, instance: &Instance, vif: usize, own: IpAddr) -> bool {
+    let met = || {
+        let (host, vif) = (world.snapshot.main_netns(&instance.host)?, instance.vifs.get(vif)?);
+        let bridge = host.link_named(vif.bridge.as_deref()?)?.index;
+        let mut entries = host.neighbours.iter().filter(|entry| entry.link == bridge && entry.ip == own);
+        Some(entries.any(|entry| {
+            entry.mac.is_some() && entry.mac == vif.mac && entry.state.is_valid() && !entry.proxy
+        }))
+    };
+    met() == Some(true)
+}
+
+/// The host's side of the NIC that a frame of the instance leaves by, or where it ends before.
+fn outlet(
+    world: &World,
+    trail: Trail,
+    (at, instance, vif): (usize, &Instance, &Vif),
+    frame: &Frame,
+) -> Result<(LinkId, Trail), Box<Outcome>> {
+    let tap = match tap_of(world, at, instance, vif) {
+        Ok(tap) => tap,
+        Err(Missing::Device(place)) => {
+            return Err(Box::new(trail.drop(place, frame, Stop::DeviceMissing, Vec::new())));
+        }
+        Err(Missing::Knowledge(why)) => {
+            let need = "the instance's live libvirt XML (virsh dumpxml), or `device` in the site file";
+            return Err(Box::new(trail.unknown(instance_place(&instance.name), frame, why, need)));
+        }
+    };
+    match cut_off(world, tap) {
+        Some(stop) => {
+            let here = place(world.ns(tap.ns), world.link(tap), Stage::Wire);
+            Err(Box::new(trail.drop(here, frame, stop, Vec::new())))
+        }
+        None => Ok((tap, trail)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use model::Mac;
 use model::link::LinkKind;
 use model::netfilter::{Family, Hook};
-use model::packet::{Frame, Payload, Transport};
+use model::packet::{Frame, Packet, Payload, Transport};
 use model::path::{Place, Stage, Step, Stop};
 use model::queueing::{TcFilter, TcSide};
 use model::route::{Route, RouteKind};
@@ -15,6 +15,7 @@ use model::vlan::Tags;
 use crate::bond;
 use crate::bridge;
 use crate::dhcp::{self, Offer};
+use crate::guest;
 use crate::ip::{self, neighbour_discovery, scope};
 use crate::netfilter::{self, Around};
 use crate::trail::{Outcome, Skb, Trail, place};
@@ -364,7 +365,8 @@ fn guest_receive(
         stage: Stage::Instance,
     };
     let mac = meant.vifs.get(vif).and_then(|v| v.mac);
-    if matches!(&frame.payload, Payload::Ip(packet) if packet.is_v6()) {
+    let met = |packet: &Packet| guest::is_met_over_6(world, meant, vif, packet.destination);
+    if matches!(&frame.payload, Payload::Ip(packet) if packet.is_v6() && !met(packet)) {
         let why = format!("what {} does with IPv6: no record tells its addresses", meant.name);
         return trail.unknown(here, frame, why, GUEST_NEEDS);
     }

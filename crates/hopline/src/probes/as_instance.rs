@@ -1,7 +1,7 @@
 //! Questions of an instance that may not be entered: asked as it, by its host's side of its NIC.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use collect::MachinePlan;
 use model::Mac;
@@ -25,8 +25,8 @@ pub(crate) struct Nic<'a> {
     /// The host that it is plugged into.
     host: &'a MachinePlan,
     pub(super) sender: Sender,
-    source: Ipv4Addr,
-    next_hop: Ipv4Addr,
+    source: IpAddr,
+    next_hop: IpAddr,
     next_hop_mac: Option<Mac>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Nic<'a> {
         self.host
     }
 
-    pub(super) fn next_hop(&self) -> Ipv4Addr {
+    pub(super) fn next_hop(&self) -> IpAddr {
         self.next_hop
     }
 
@@ -50,9 +50,13 @@ pub(super) fn nic<'a>(
     facts: &Facts,
     instance: &Instance,
     host: &'a MachinePlan,
-    to: Ipv4Addr,
+    to: IpAddr,
 ) -> Result<Nic<'a>, Gap> {
-    known(facts, instance, host, to).map_err(|unknown| unsaid(instance, unknown))
+    let nic = match to {
+        IpAddr::V4(to) => known(facts, instance, host, to),
+        IpAddr::V6(to) => known_over_6(facts, instance, host, to),
+    };
+    nic.map_err(|unknown| unsaid(instance, unknown))
 }
 
 /// What is not known of it where it cannot be told.
@@ -72,8 +76,35 @@ fn known<'a>(
     let bridge = vif.bridge.clone().ok_or("bridge")?;
     let mac = vif.mac.ok_or("NIC's MAC")?;
     let source = *vif.fixed.first().ok_or("fixed address")?;
-    let sender = Sender { name: instance.name.clone(), device, mac, addresses: vif.fixed.clone(), bridge };
-    Ok(Nic { host, sender, source, next_hop, next_hop_mac: mac_of(facts, instance, next_hop) })
+    let addresses = vif.fixed.iter().copied().map(IpAddr::V4).collect();
+    let sender = Sender { name: instance.name.clone(), device, mac, addresses, bridge };
+    let next_hop_mac = mac_of(facts, instance, next_hop);
+    Ok(Nic { host, sender, source: source.into(), next_hop: next_hop.into(), next_hop_mac })
+}
+
+/// Towards who is on its link, with the address that its host has met it with.
+fn known_over_6<'a>(
+    facts: &Facts,
+    instance: &Instance,
+    host: &'a MachinePlan,
+    to: Ipv6Addr,
+) -> Result<Nic<'a>, &'static str> {
+    let world = World::new(&facts.snapshot, &facts.intent);
+    let at = facts.intent.instances.iter().position(|known| known.name == instance.name);
+    let source = at.and_then(|at| checks::met_over_v6(&world, at)).ok_or("IPv6 address")?;
+    let ns = facts.snapshot.main_netns(&instance.host).ok_or("host")?;
+    let is_met = |vif: &&Vif| {
+        let bridge = vif.bridge.as_deref().and_then(|bridge| ns.link_named(bridge));
+        let mut met = ns.neighbours.iter().filter(|entry| entry.ip == IpAddr::V6(source));
+        met.any(|entry| entry.mac == vif.mac && bridge.is_some_and(|bridge| bridge.index == entry.link))
+    };
+    let vif = instance.vifs.iter().find(is_met).ok_or("NIC")?;
+    let device = vif.device.clone().ok_or("NIC's device on the host")?;
+    let (bridge, mac) = (vif.bridge.clone().ok_or("bridge")?, vif.mac.ok_or("NIC's MAC")?);
+    let sender = Sender { name: instance.name.clone(), device, mac, addresses: vec![source.into()], bridge };
+    let carried = ns.addresses.iter().find(|carried| carried.net.addr() == IpAddr::V6(to));
+    let next_hop_mac = carried.and_then(|carried| ns.link(carried.link)?.mac);
+    Ok(Nic { host, sender, source: source.into(), next_hop: to.into(), next_hop_mac })
 }
 
 /// Who is meant to have an address: another instance by the records, or a host that serves this one.
@@ -159,8 +190,7 @@ pub(super) fn send(
         From::Outside(nic) => {
             let Nic { source, next_hop, next_hop_mac, .. } = *nic;
             let (asks, id) = (probe.asks.clone(), probe.id);
-            // Frames that are sent as an instance are IPv4: see `super::from`.
-            let IpAddr::V4(to) = probe.to else { return None };
+            let to = probe.to;
             Some(Target { source, to, asks, next_hop, next_hop_mac, id, patience: probe.patience(patience) })
         }
         From::Inside(_) => None,
@@ -200,13 +230,7 @@ pub(super) fn send(
         if is_meant {
             let stations = holders::stations(&plan.netns, &nic.sender.bridge, &neighbour.macs, None);
             let (machine, link) = (nic.host.name.clone(), nic.sender.bridge.clone());
-            came.holders.push(Holders {
-                machine,
-                link,
-                address: neighbour.asked.into(),
-                is_own: false,
-                stations,
-            });
+            came.holders.push(Holders { machine, link, address: neighbour.asked, is_own: false, stations });
         } else {
             came.gaps.push(two_answers(nic, neighbour));
         }

@@ -2,7 +2,7 @@
 //! heard at once.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use model::Mac;
@@ -80,7 +80,7 @@ impl<'p> Talk<'p> {
         pinged.chain(self.questions.iter().map(|question| question.target))
     }
 
-    fn neighbour(&self, address: Ipv4Addr) -> Option<&Neighbour<'p>> {
+    fn neighbour(&self, address: IpAddr) -> Option<&Neighbour<'p>> {
         self.neighbours.iter().find(|neighbour| neighbour.address() == address)
     }
 

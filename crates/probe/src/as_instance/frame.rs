@@ -1,6 +1,6 @@
-//! Frames as an instance would send them, and what is read from those that it is sent: ARP and IPv4.
+//! Frames as an instance would send them, and what is read from those that it is sent: ARP, IPv4 and ICMPv6.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::Mac;
 
@@ -9,7 +9,10 @@ use crate::ethernet::{self, header};
 use crate::icmp;
 
 const IPV4: [u8; 2] = [0x08, 0x00];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+const IPV6_BYTES: usize = 40;
 const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 
 /// What a frame carries, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(super) enum Carried<'f> {
     Arp(Arp),
     /// An IPv4 packet: its header first, and whatever pads the frame behind it.
     Ipv4 { source: Ipv4Addr, destination: Ipv4Addr, packet: &'f [u8] },
+    /// An ICMPv6 message behind nothing but IPv6's header.
+    Icmp6 { source: Ipv6Addr, destination: Ipv6Addr, hop_limit: u8, message: &'f [u8] },
 }
 
 /// Who sends a frame to whom, and what.
@@ -38,9 +43,38 @@ pub(super) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
             destination: address(frame.payload, 16)?,
             packet: frame.payload,
         },
+        IPV6 => icmp6_of(frame.payload)?,
         _ => return None,
     };
     Some(Frame { destination: frame.destination, source: frame.source, carried })
+}
+
+fn icmp6_of(packet: &[u8]) -> Option<Carried<'_>> {
+    let (header, behind) = packet.split_first_chunk::<IPV6_BYTES>()?;
+    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let is_icmp6 = header[0] >> 4 == 6 && header[6] == ICMPV6;
+    let address = |at: usize| Some(Ipv6Addr::from(*header.get(at..)?.first_chunk::<16>()?));
+    let (source, destination, hop_limit) = (address(8)?, address(24)?, header[7]);
+    // Of a long frame only the beginning is looked at.
+    let message = behind.get(..length).unwrap_or(behind);
+    is_icmp6.then_some(Carried::Icmp6 { source, destination, hop_limit, message })
+}
+
+/// ICMPv6 from this source to that destination, with its checksum (RFC 4443, 2.3).
+pub(super) fn icmp6(
+    (to, own): (Mac, Mac),
+    (source, destination): (Ipv6Addr, Ipv6Addr),
+    hop_limit: u8,
+    message: &[u8],
+) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let ends = [source.octets(), destination.octets()].concat();
+    let summed = [&ends[..], &[0, 0], &length, &[0, 0, 0, ICMPV6], message].concat();
+    let mut message = message.to_vec();
+    let sum = icmp::checksum(&summed).to_be_bytes();
+    message.get_mut(2..4).into_iter().for_each(|place| place.copy_from_slice(&sum));
+    let ip = [0x60, 0, 0, 0, length[0], length[1], ICMPV6, hop_limit];
+    [&header(to, own, IPV6)[..], &ip, &ends, &message].concat()
 }
 
 /// An IPv4 packet's header, as far as it differs between ours.
@@ -109,6 +143,27 @@ mod tests {
             panic!("{packet:02x?}");
         };
         assert!(payload.starts_with(b"mark"));
+    }
+
+    #[test]
+    fn a_message_over_ipv6_is_read_back_and_sums_to_zero() {
+        let [source, destination] = ["fd77::24", "fd77::1"].map(|ip| ip.parse::<Ipv6Addr>().unwrap());
+        let message = crate::icmp6::request(ECHO, b"mark");
+        let mut bytes = icmp6((GATEWAY, OWN), (source, destination), 64, &message);
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let summed = [&bytes[22..54], &length, &[0, 0, 0, ICMPV6], &bytes[54..]].concat();
+        assert_eq!(icmp::checksum(&summed), 0);
+        bytes.resize(80, 0);
+        let Some(Frame { destination: GATEWAY, source: OWN, carried }) = read(&bytes) else {
+            panic!("{bytes:02x?}");
+        };
+        let Carried::Icmp6 { source: from, destination: to, hop_limit: 64, message: heard } = carried else {
+            panic!("{carried:?}");
+        };
+        assert_eq!((from, to, heard.len(), &heard[8..]), (source, destination, message.len(), &b"mark"[..]));
+        for length in 0..54 {
+            assert_eq!(read(&bytes[..length]), None, "{length}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Pure: it is asked with the links and the FDB as they were read just before, and of every frame once more.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use collect::netlink::bridges::Stations;
@@ -13,6 +13,7 @@ use model::route::NeighbourState;
 
 use super::frame::{self, Carried};
 use super::{Asks, Plan, Sender, Target};
+use crate::neighbour::solicit;
 
 /// Frames of one call, at most: questions for neighbours, each asked `ASKED_MAX` times, and requests.
 const FRAMES_MAX: u64 = 50;
@@ -27,6 +28,10 @@ const TTL_MAX: u8 = 64;
 const ETHERNET_BYTES: usize = 14;
 /// Where the ports of UDP are behind a header without options, and those of a DHCP client and its server.
 const UDP: u8 = 17;
+/// ICMPv6's types (RFC 4443, RFC 4861), and the option that tells the sender's MAC.
+const ECHO_REQUEST: u8 = 128;
+const SOLICITATION: u8 = 135;
+const SOURCE_MAC: u8 = 1;
 const DHCP_PORTS: [u8; 4] = [0, 68, 0, 67];
 
 /// Why nothing is sent as an instance.
@@ -130,7 +135,7 @@ pub enum Refusal {
     #[error("{address} is no address of {name}: neighbours would learn a wrong MAC for it")]
     NotItsAddress {
         /// The source address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The instance.
         name: String,
     },
@@ -138,7 +143,7 @@ pub enum Refusal {
     #[error("{address} is no single machine's address, and many would answer or none")]
     NotOneMachine {
         /// The destination.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// More than an instance under diagnosis is to be burdened with.
     #[error("{what} would be {asked}, at most {most} is allowed")]
@@ -158,8 +163,11 @@ pub enum Refusal {
         /// What was asked for.
         interval: Duration,
     },
-    /// A frame that is neither ARP's question nor IPv4.
-    #[error("a frame that is neither an ARP request nor IPv4 is not sent as an instance")]
+    /// A frame that is none of those that are asked by.
+    #[error(
+        "a frame that is neither an ARP request, IPv4, a neighbour solicitation nor an ICMPv6 echo request is not \
+         sent as an instance"
+    )]
     Kind,
     /// A frame with another's MAC.
     #[error("a frame from {mac} is not sent as an instance that has another MAC")]
@@ -191,7 +199,7 @@ pub(super) fn volume(plan: &Plan) -> Result<(), Refusal> {
         one_machine(target.to)?;
         one_machine(target.next_hop)?;
     }
-    let hops: BTreeSet<Ipv4Addr> = to_one().map(|target| target.next_hop).collect();
+    let hops: BTreeSet<IpAddr> = to_one().map(|target| target.next_hop).collect();
     let frames = |each: u32, of: usize| u64::try_from(of).unwrap_or(u64::MAX).saturating_mul(each.into());
     let all = frames(*count, targets.len()).saturating_add(frames(ASKED_MAX, hops.len()));
     most("the number of frames", all, FRAMES_MAX)?;
@@ -243,7 +251,7 @@ pub(super) fn port<'s>(sender: &Sender, stations: &'s Stations) -> Result<&'s Li
 
 /// The host's own stack learns no other MAC for the instance's addresses than it has.
 pub(super) fn neighbours(sender: &Sender, port: &Link, stations: &Stations) -> Result<(), Refusal> {
-    let is_own = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if sender.addresses.contains(&ip));
+    let is_own = |ip: IpAddr| sender.addresses.contains(&ip);
     let on_bridge =
         stations.neighbours.iter().filter(|entry| Some(entry.link) == port.master && !entry.proxy);
     let mut known = on_bridge.filter(|entry| is_own(entry.ip) && entry.state != NeighbourState::Failed);
@@ -284,7 +292,7 @@ pub(super) fn frame(sender: &Sender, bytes: &[u8]) -> Result<(), Refusal> {
             if arp.sender_mac != sender.mac {
                 return Err(Refusal::ForeignMac { mac: arp.sender_mac });
             }
-            own_address(sender, arp.sender)
+            own_address(sender, arp.sender.into())
         }
         Carried::Ipv4 { source, destination, packet } => {
             let is_dhcp = packet.get(9) == Some(&UDP) && packet.get(20..24) == Some(&DHCP_PORTS);
@@ -294,22 +302,51 @@ pub(super) fn frame(sender: &Sender, bytes: &[u8]) -> Result<(), Refusal> {
             if is_dhcp && source.is_unspecified() {
                 return Ok(());
             }
-            own_address(sender, source)?;
-            if is_dhcp { Ok(()) } else { one_machine(destination) }
+            own_address(sender, source.into())?;
+            if is_dhcp { Ok(()) } else { one_machine(destination.into()) }
+        }
+        Carried::Icmp6 { source, destination, hop_limit: _, message } => {
+            own_address(sender, source.into())?;
+            if message.first() == Some(&SOLICITATION) {
+                return solicitation(sender, (frame.destination, destination), message);
+            }
+            if message.first() != Some(&ECHO_REQUEST) {
+                return Err(Refusal::Kind);
+            }
+            if frame.destination.is_group() {
+                return Err(Refusal::Group { mac: frame.destination });
+            }
+            one_machine(destination.into())
         }
     }
 }
 
-fn own_address(sender: &Sender, address: Ipv4Addr) -> Result<(), Refusal> {
+/// A question for a neighbour tells the instance's MAC and no other, and goes to those alone who may have the address.
+fn solicitation(sender: &Sender, (mac, destination): (Mac, Ipv6Addr), message: &[u8]) -> Result<(), Refusal> {
+    let asked = message.get(8..).and_then(|rest| rest.first_chunk::<16>()).ok_or(Refusal::Kind)?;
+    let asked = Ipv6Addr::from(*asked);
+    let told = message.get(24..).and_then(|option| option.strip_prefix(&[SOURCE_MAC, 1]));
+    let told = told.and_then(|mac| <[u8; 6]>::try_from(mac).ok()).map(Mac).ok_or(Refusal::Kind)?;
+    if told != sender.mac {
+        return Err(Refusal::ForeignMac { mac: told });
+    }
+    if destination != solicit::group(asked) || (mac.is_group() && mac != solicit::group_mac(asked)) {
+        return Err(Refusal::Group { mac });
+    }
+    one_machine(asked.into())
+}
+
+fn own_address(sender: &Sender, address: IpAddr) -> Result<(), Refusal> {
     if sender.addresses.contains(&address) {
         return Ok(());
     }
     Err(Refusal::NotItsAddress { address, name: sender.name.clone() })
 }
 
-fn one_machine(address: Ipv4Addr) -> Result<(), Refusal> {
+fn one_machine(address: IpAddr) -> Result<(), Refusal> {
     let is_none = address.is_unspecified() || address.is_loopback();
-    if is_none || address.is_multicast() || address.is_broadcast() {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    if is_none || address.is_multicast() || is_broadcast {
         return Err(Refusal::NotOneMachine { address });
     }
     Ok(())

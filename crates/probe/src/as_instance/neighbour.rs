@@ -1,15 +1,16 @@
-//! Asking for a neighbour by ARP as the instance would: until somebody answers, and hearing all who do.
+//! Asking for a neighbour by ARP, or neighbour solicitation, as the instance would: until somebody answers, and
+//! hearing all who do.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use model::Mac;
 
-use super::frame::{self, Carried};
 use super::guard::ASKED_MAX;
 use super::nic::{self, Nic, Seen};
 use super::{AsInstanceError, NeighbourResult, Sender, Target};
-use crate::arp;
+use crate::neighbour::solicit;
+use crate::{arp, ethernet};
 
 /// Between two questions: as the kernel's (`retrans_time_ms`, arp(7)).
 const AGAIN: Duration = Duration::from_secs(1);
@@ -20,8 +21,8 @@ const MACS_MAX: usize = 8;
 /// One neighbour that is asked for.
 pub(super) struct Neighbour<'s> {
     sender: &'s Sender,
-    source: Ipv4Addr,
-    asked: Ipv4Addr,
+    source: IpAddr,
+    asked: IpAddr,
     /// Whom to ask alone first.
     expected: Option<Mac>,
     /// The first question.
@@ -51,7 +52,7 @@ impl<'s> Neighbour<'s> {
     }
 
     /// Whose neighbour it is.
-    pub(super) fn address(&self) -> Ipv4Addr {
+    pub(super) fn address(&self) -> IpAddr {
         self.asked
     }
 
@@ -74,8 +75,18 @@ impl<'s> Neighbour<'s> {
     pub(super) fn send(&mut self, nic: &mut Nic<'_>, now: Instant) -> Result<(), AsInstanceError> {
         if self.macs.is_empty() && self.sent < ASKED_MAX && now >= self.next_at {
             let alone = self.expected.filter(|_| self.sent == 0);
-            let to = alone.unwrap_or(Mac::BROADCAST);
-            let question = arp::who_has(to, self.sender.mac, self.source, self.asked);
+            let own = self.sender.mac;
+            let question = match (self.source, self.asked) {
+                (IpAddr::V4(source), IpAddr::V4(asked)) => {
+                    arp::who_has(alone.unwrap_or(Mac::BROADCAST), own, source, asked)
+                }
+                (IpAddr::V6(source), IpAddr::V6(asked)) => {
+                    let to = alone.unwrap_or_else(|| solicit::group_mac(asked));
+                    solicit::who_has(to, own, source, asked)
+                }
+                // Nobody has neighbours of the other family.
+                (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Vec::new(),
+            };
             nic.receive(&question)?;
             if self.sent == 0 {
                 self.question = question;
@@ -94,15 +105,27 @@ impl<'s> Neighbour<'s> {
             }
             return;
         }
-        let Some(frame) = frame::read(seen.bytes) else { return };
-        let Carried::Arp(arp) = frame.carried else { return };
-        // An address that two machines have is also told of by a question from it; only answers are counted, since
-        // those are what the instance would follow.
-        let is_answer = !arp.is_request && arp.sender == self.asked && arp.target == self.source;
-        let is_new = !self.macs.contains(&arp.sender_mac) && self.macs.len() < MACS_MAX;
-        if is_answer && frame.destination == self.sender.mac && is_new {
+        let Some(mac) = self.answer(seen.bytes) else { return };
+        if !self.macs.contains(&mac) && self.macs.len() < MACS_MAX {
             self.answered_ns.get_or_insert(seen.time_ns);
-            self.macs.push(arp.sender_mac);
+            self.macs.push(mac);
+        }
+    }
+
+    /// The MAC that a frame for the instance says the neighbour has. An address that two machines have is also told of
+    /// by a question from it; only answers are counted, since those are what the instance would follow.
+    fn answer(&self, bytes: &[u8]) -> Option<Mac> {
+        let frame = ethernet::read(bytes).filter(|frame| frame.destination == self.sender.mac)?;
+        match (self.source, self.asked) {
+            (IpAddr::V4(source), IpAddr::V4(asked)) if frame.ether_type == arp::ETHER_TYPE => {
+                let arp = arp::read(frame.payload)?;
+                let is_answer = !arp.is_request && arp.sender == asked && arp.target == source;
+                is_answer.then_some(arp.sender_mac)
+            }
+            (IpAddr::V6(source), IpAddr::V6(asked)) => {
+                solicit::answer(bytes, source, asked).map(|(mac, _)| mac)
+            }
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
         }
     }
 
@@ -123,6 +146,14 @@ impl<'s> Neighbour<'s> {
 
     /// Why nothing was sent through it.
     pub(super) fn silence(&self) -> String {
-        format!("nobody answers ARP who has {} tell {}, asked {} times", self.asked, self.source, self.sent)
+        let Neighbour { asked, source, sent, .. } = self;
+        match asked {
+            IpAddr::V4(_) => format!("nobody answers ARP who has {asked} tell {source}, asked {sent} times"),
+            IpAddr::V6(_) => {
+                format!(
+                    "nobody answers the neighbour solicitation for {asked} from {source}, asked {sent} times"
+                )
+            }
+        }
     }
 }

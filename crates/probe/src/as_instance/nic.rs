@@ -108,11 +108,11 @@ fn watch(sender: &Sender, step: &'static str, source: io::Error) -> AsInstanceEr
     AsInstanceError::Watch { device: sender.device.clone(), step, source }
 }
 
-/// Takes ARP, ICMP, and what comes from or goes to a port that is asked from: a busy instance's own connections have
-/// others, and do not fill the ring.
+/// Takes ARP, ICMP of both families, and what comes from or goes to a port that is asked from: a busy instance's own
+/// connections have others, and do not fill the ring.
 fn answers(plan: &Plan) -> io::Result<Vec<Instruction>> {
     let ports = plan.targets.iter().map(Target::own_port).filter(|port| *port != 0);
-    let text = ports.fold("arp or icmp".to_owned(), |text, port| format!("{text} or port {port}"));
+    let text = ports.fold("arp or icmp or icmp6".to_owned(), |text, port| format!("{text} or port {port}"));
     let wanted = filter::parse(&text).map_err(io::Error::other)?;
     filter::compile(&wanted, LinkLayer::Ethernet, SNAP).map_err(io::Error::other)
 }

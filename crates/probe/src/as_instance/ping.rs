@@ -12,7 +12,7 @@ use super::nic::{self, Nic, Seen};
 use super::{AsInstanceError, Plan, Target};
 use crate::echo::{self, EchoSize};
 use crate::icmp::{self, Echo, Message};
-use crate::mark;
+use crate::{icmp6, mark};
 
 /// The first settles it; whoever sends more floods.
 const ERRORS_MAX: usize = 8;
@@ -101,9 +101,20 @@ impl<'p> Ping<'p> {
 
     fn send_one(&mut self, nic: &mut Nic<'_>, next_hop: Mac, now: Instant) -> Result<(), AsInstanceError> {
         let sequence = u16::try_from(self.sent() + 1).unwrap_or(u16::MAX);
-        let message = icmp::request(Echo { id: self.id, sequence }, &self.size.payload(self.mark));
-        let ip = Ip { source: self.target.source, destination: self.target.to, ttl: self.plan.ttl };
-        let frame = frame::icmp(next_hop, self.plan.sender.mac, ip, &message);
+        let asks = Echo { id: self.id, sequence };
+        let (own, ttl) = (self.plan.sender.mac, self.plan.ttl);
+        let frame = match (self.target.source, self.target.to) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let ip = Ip { source, destination, ttl };
+                frame::icmp(next_hop, own, ip, &icmp::request(asks, &self.size.payload(self.mark)))
+            }
+            (IpAddr::V6(source), IpAddr::V6(to)) => {
+                let payload = self.size.payload_behind(echo::V6_HEADER_BYTES, self.mark);
+                frame::icmp6((next_hop, own), (source, to), ttl, &icmp6::request(asks, &payload))
+            }
+            // What the guard lets nobody ask.
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Vec::new(),
+        };
         nic.receive(&frame)?;
         self.started.get_or_insert(now);
         self.last_at = Some(now);
@@ -121,11 +132,19 @@ impl<'p> Ping<'p> {
             return;
         }
         let Some(frame) = frame::read(seen.bytes) else { return };
-        let Carried::Ipv4 { source: _, destination, packet } = frame.carried else { return };
+        let (destination, said) = match frame.carried {
+            Carried::Ipv4 { source: _, destination, packet } => {
+                (IpAddr::V4(destination), icmp::parse(packet))
+            }
+            Carried::Icmp6 { source, destination, hop_limit, message } => {
+                (IpAddr::V6(destination), icmp6::parse(source, Some(hop_limit), message))
+            }
+            Carried::Arp(_) => return,
+        };
         if destination != self.target.source || frame.destination != self.plan.sender.mac {
             return;
         }
-        match icmp::parse(packet) {
+        match said {
             Some(Message::Reply { ttl, echo, payload })
                 if echo.id == self.id && payload.starts_with(&self.mark) =>
             {
@@ -164,7 +183,7 @@ impl<'p> Ping<'p> {
         ProbeResult {
             from: self.plan.sender.name.clone(),
             by_host: true,
-            to: self.target.to.into(),
+            to: self.target.to,
             asked: Asked::Echo { octets: self.size.octets() },
             sent: self.sent(),
             received: u32::try_from(received).unwrap_or(u32::MAX),

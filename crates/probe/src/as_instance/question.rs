@@ -4,7 +4,7 @@
 //! never asked for and refuses the datagram, and its DHCP client passes over another transaction's OFFER. Its firewall
 //! may drop a SYN's answer in silence, and the service would wait for the rest of a handshake: the reset is ours, too.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use etherparse::{
@@ -36,6 +36,8 @@ enum Ask {
 pub(super) struct Question<'p> {
     plan: &'p Plan,
     pub(super) target: &'p Target,
+    /// Source and destination.
+    ends: (Ipv4Addr, Ipv4Addr),
     ask: Ask,
     frame: Vec<u8>,
     /// What is sent where that is not answered.
@@ -50,8 +52,10 @@ pub(super) struct Question<'p> {
 }
 
 impl<'p> Question<'p> {
-    /// What a target is asked for; `None` where that is an echo, or a name that cannot be asked for.
+    /// What a target is asked for; `None` where that is an echo, a name that cannot be asked for, or over IPv6, where
+    /// nothing else is asked.
     pub(super) fn of(plan: &'p Plan, target: &'p Target) -> Option<Question<'p>> {
+        let (IpAddr::V4(source), IpAddr::V4(to)) = (target.source, target.to) else { return None };
         let ask = match &target.asks {
             Asks::Echo(_) => return None,
             Asks::Address => {
@@ -69,6 +73,7 @@ impl<'p> Question<'p> {
         Some(Question {
             plan,
             target,
+            ends: (source, to),
             ask,
             frame: Vec::new(),
             again: Vec::new(),
@@ -155,7 +160,7 @@ impl<'p> Question<'p> {
 
     /// The headers below the question's own.
     fn ip(&self, next_hop: Mac) -> PacketBuilderStep<IpHeaders> {
-        let (source, to) = (self.target.source.octets(), self.target.to.octets());
+        let (source, to) = (self.ends.0.octets(), self.ends.1.octets());
         PacketBuilder::ethernet2(self.plan.sender.mac.0, next_hop.0).ipv4(source, to, self.plan.ttl)
     }
 
@@ -211,15 +216,16 @@ impl<'p> Question<'p> {
         let Ok(packet) = SlicedPacket::from_ethernet(bytes) else { return false };
         let Some(NetSlice::Ipv4(ip)) = &packet.net else { return false };
         let header = ip.header();
-        if header.destination_addr() != target.source {
+        let (source, asked) = self.ends;
+        if header.destination_addr() != source {
             return false;
         }
         let ours = |from: u16, to: u16| {
-            header.source_addr() == target.to && from == target.port() && to == target.own_port()
+            header.source_addr() == asked && from == target.port() && to == target.own_port()
         };
         let answered = match (&packet.transport, &mut self.ask) {
             (Some(TransportSlice::Icmpv4(icmp)), _) => {
-                let is_ours = quotes(icmp, target);
+                let is_ours = quotes(icmp, target, asked);
                 if let Some((kind, code)) = is_ours.filter(|_| self.errors.len() < ANSWERS_MAX) {
                     let from = IpAddr::V4(header.source_addr());
                     self.errors.push((from, icmp::describe(kind, code)));
@@ -319,7 +325,7 @@ impl<'p> Question<'p> {
         ProbeResult {
             from: self.plan.sender.name.clone(),
             by_host: true,
-            to: self.target.to.into(),
+            to: self.target.to,
             asked,
             sent: self.sent,
             received,
@@ -333,7 +339,7 @@ impl<'p> Question<'p> {
 }
 
 /// Type and code of an error that quotes our question: an IPv4 header and at least the ports (RFC 792).
-fn quotes(icmp: &Icmpv4Slice<'_>, target: &Target) -> Option<(u8, u8)> {
+fn quotes(icmp: &Icmpv4Slice<'_>, target: &Target, asked: Ipv4Addr) -> Option<(u8, u8)> {
     match icmp.icmp_type() {
         Icmpv4Type::DestinationUnreachable(_) | Icmpv4Type::TimeExceeded(_) => {}
         _ => return None,
@@ -349,6 +355,6 @@ fn quotes(icmp: &Icmpv4Slice<'_>, target: &Target) -> Option<(u8, u8)> {
     let ports = quoted.get(header_bytes..)?.first_chunk::<4>()?;
     let [a, b] = target.own_port().to_be_bytes();
     let [c, d] = target.port().to_be_bytes();
-    let is_ours = *quoted.get(9)? == protocol && *to == target.to.octets() && *ports == [a, b, c, d];
+    let is_ours = *quoted.get(9)? == protocol && *to == asked.octets() && *ports == [a, b, c, d];
     is_ours.then(|| (icmp.type_u8(), icmp.code_u8()))
 }

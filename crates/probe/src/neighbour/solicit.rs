@@ -19,17 +19,21 @@ const OVERRIDE: u8 = 0x20;
 const HEADER_BYTES: usize = 8;
 
 /// The MAC of the group that an address' holder is in by the address' last three bytes (RFC 2464).
-pub(super) fn group_mac(asked: Ipv6Addr) -> Mac {
+pub(crate) fn group_mac(asked: Ipv6Addr) -> Mac {
     let [.., x, y, z] = asked.octets();
     Mac([0x33, 0x33, 0xff, x, y, z])
+}
+
+/// That group.
+pub(crate) fn group(asked: Ipv6Addr) -> Ipv6Addr {
+    let [.., x, y, z] = asked.octets();
+    Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z])
 }
 
 /// The frame of a question who has this address, asked of the group that its holder is in. One from `::` is that of
 /// duplicate address detection, and tells no MAC (RFC 4862). To a single machine's MAC it is still the group's: asked
 /// at its address alone, a machine neither tells its MAC nor overrides what others said (`ndisc_recv_ns`).
-pub(super) fn who_has(to: Mac, own: Mac, source: Ipv6Addr, asked: Ipv6Addr) -> Vec<u8> {
-    let [.., x, y, z] = asked.octets();
-    let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z]);
+pub(crate) fn who_has(to: Mac, own: Mac, source: Ipv6Addr, asked: Ipv6Addr) -> Vec<u8> {
     let mut message = asked.octets().to_vec();
     if !source.is_unspecified() {
         message.extend([SOURCE_MAC, 1]);
@@ -37,7 +41,7 @@ pub(super) fn who_has(to: Mac, own: Mac, source: Ipv6Addr, asked: Ipv6Addr) -> V
     }
     let mut frame = Vec::new();
     let packet = PacketBuilder::ethernet2(own.0, to.0)
-        .ipv6(source.octets(), group.octets(), HOP_LIMIT)
+        .ipv6(source.octets(), group(asked).octets(), HOP_LIMIT)
         .icmpv6_raw(SOLICITATION, 0, [0; 4]);
     // It fails only for a payload beyond 64 KiB; half a frame must not go out then.
     if packet.write(&mut frame, &message).is_err() {

@@ -100,9 +100,9 @@ impl Cloud {
     fn plan(&self, targets: &[Ipv4Addr]) -> Plan {
         let next_hop = |to: Ipv4Addr| if to == OUTSIDE { GATEWAY } else { to };
         let target = |to: &Ipv4Addr| Target {
-            source: SOURCE,
-            to: *to,
-            next_hop: next_hop(*to),
+            source: SOURCE.into(),
+            to: (*to).into(),
+            next_hop: next_hop(*to).into(),
             next_hop_mac: None,
             id: 0x1234,
             asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
@@ -114,7 +114,7 @@ impl Cloud {
                 name: "web1".to_owned(),
                 device: "vnet0".to_owned(),
                 mac: OWN,
-                addresses: vec![SOURCE],
+                addresses: vec![SOURCE.into()],
                 bridge: "br100".to_owned(),
             },
             targets: targets.iter().map(target).collect(),
@@ -278,7 +278,7 @@ fn all_are_answered(answers: &Answers) {
     let bridge = Mac([0xfa, 0x16, 0x3e, 0, 0, 1]);
     let told: Vec<_> = answers.neighbours.iter().map(|n| (n.asked, n.sent, n.macs.clone())).collect();
     // The gateway is asked for once, though two pings go through it.
-    assert_eq!(told, [(GATEWAY, 1, vec![bridge]), (NEIGHBOUR, 1, vec![OTHER])]);
+    assert_eq!(told, [(GATEWAY.into(), 1, vec![bridge]), (NEIGHBOUR.into(), 1, vec![OTHER])]);
     assert!(answers.neighbours.iter().all(|n| n.answered_us.is_some()), "{answers:?}");
 }
 
@@ -419,8 +419,9 @@ fn what_the_bridge_knows_of_others_is_not_touched() {
         Refusal::AnotherStation { device: "vnet0".to_owned(), known: OWN, mac: unknown }
     );
     let mut stolen = cloud.plan(&[GATEWAY]);
-    stolen.targets[0].source = NEIGHBOUR;
-    assert_eq!(refusal(&stolen), Refusal::NotItsAddress { address: NEIGHBOUR, name: "web1".to_owned() });
+    stolen.targets[0].source = NEIGHBOUR.into();
+    let not_its = Refusal::NotItsAddress { address: NEIGHBOUR.into(), name: "web1".to_owned() };
+    assert_eq!(refusal(&stolen), not_its);
     // Nothing was learned from what was refused.
     assert_same(&before, &cloud.state());
 }

@@ -170,7 +170,7 @@ fn what_is_no_answer_to_a_name_is_counted() {
         }
     });
     let mut plan = cloud.question(OUTSIDE, Asks::Name(Question::Version));
-    plan.targets[0].next_hop = GATEWAY;
+    plan.targets[0].next_hop = GATEWAY.into();
     let answers = promptly(&plan);
     thread.join().unwrap();
     let Asked::Name { strays, answer, .. } = &only(&answers).asked else { panic!("{answers:?}") };
@@ -202,7 +202,7 @@ fn a_connection_is_answered_refused_or_lost() {
     let (before, tracked) = (cloud.state(), cloud.connections());
     let connect = |to: Ipv4Addr, port: u16, timeout: Duration| {
         let mut plan = cloud.question(to, Asks::Connection { port, then: Then::Nothing });
-        plan.targets[0].next_hop = GATEWAY;
+        plan.targets[0].next_hop = GATEWAY.into();
         let answers = ask(&Plan { timeout, ..plan }).unwrap();
         let probe = only(&answers);
         let Asked::Connection { accepted, .. } = probe.asked else { panic!("{probe:?}") };
@@ -226,7 +226,7 @@ fn no_service_is_left_waiting_by_an_instance_that_says_nothing() {
     let _listener = cloud.listener("O", 8775);
     cloud.iptables("I", "-A INPUT -p tcp -j DROP");
     let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 8775, then: Then::Nothing });
-    plan.targets[0].next_hop = GATEWAY;
+    plan.targets[0].next_hop = GATEWAY.into();
     assert!(matches!(only(&promptly(&plan)).asked, Asked::Connection { accepted: true, .. }));
     // Left alone it waits for half a minute and more (`tcp_synack_retries`, ip-sysctl.rst).
     let started = Instant::now();
@@ -239,7 +239,7 @@ fn no_service_is_left_waiting_by_an_instance_that_says_nothing() {
 fn a_busy_instance_does_not_fill_the_ring() {
     let cloud = Cloud::up();
     let mut plan = cloud.question(OUTSIDE, Asks::Connection { port: 9999, then: Then::Nothing });
-    plan.targets[0].next_hop = GATEWAY;
+    plan.targets[0].next_hop = GATEWAY.into();
     plan.timeout = Duration::from_millis(1500);
     cloud.iptables("H", "-A FORWARD -p tcp --dport 9999 -j DROP");
     // Ports that some guests choose, and some thousands of packets.

@@ -1,11 +1,14 @@
 //! Each refusal by the nearest thing that is allowed, changed in one place.
 
-use super::super::frame::{Ip, icmp};
+use std::net::Ipv4Addr;
+
+use super::super::frame::{Ip, icmp, icmp6};
 use super::super::{Asks, SECOND_SERVER, Target};
 use super::*;
 use crate::arp::who_has;
 use crate::echo::EchoSize;
 use crate::icmp::{Echo, request};
+use crate::icmp6;
 use model::route::Neighbour;
 use sys::netns::NetnsFd;
 
@@ -23,16 +26,16 @@ fn sender() -> Sender {
         name: "web1".to_owned(),
         device: "vnet0".to_owned(),
         mac: OWN,
-        addresses: vec![SOURCE],
+        addresses: vec![SOURCE.into()],
         bridge: "br100".to_owned(),
     }
 }
 
 fn plan() -> Plan {
     let target = Target {
-        source: SOURCE,
-        to: OUTSIDE,
-        next_hop: GATEWAY,
+        source: SOURCE.into(),
+        to: OUTSIDE.into(),
+        next_hop: GATEWAY.into(),
         next_hop_mac: None,
         id: 7,
         asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
@@ -185,14 +188,14 @@ fn who_is_asked_and_by_whom_is_one_machine_each() {
         change(&mut plan.targets[0]);
         volume(&plan).unwrap_err()
     };
-    let foreign = with(|t| t.source = Ipv4Addr::new(10, 0, 2, 25));
+    let foreign = with(|t| t.source = [10, 0, 2, 25].into());
     assert!(matches!(foreign, Refusal::NotItsAddress { .. }), "{foreign}");
-    for many in [[255; 4], [224, 0, 0, 1], [0; 4], [127, 0, 0, 1]].map(Ipv4Addr::from) {
+    for many in [[255; 4], [224, 0, 0, 1], [0; 4], [127, 0, 0, 1]].map(IpAddr::from) {
         let mut plan = plan();
         plan.targets[0].to = many;
         assert_eq!(volume(&plan), Err(Refusal::NotOneMachine { address: many }));
     }
-    assert!(matches!(with(|t| t.next_hop = Ipv4Addr::BROADCAST), Refusal::NotOneMachine { .. }));
+    assert!(matches!(with(|t| t.next_hop = Ipv4Addr::BROADCAST.into()), Refusal::NotOneMachine { .. }));
     for mac in [Mac::BROADCAST, Mac::ZERO, Mac([1, 0, 0x5e, 0, 0, 1])] {
         let plan = Plan { sender: Sender { mac, ..sender() }, ..plan() };
         assert_eq!(volume(&plan), Err(Refusal::NoStation { mac }));
@@ -233,6 +236,49 @@ fn every_frame_speaks_for_the_instance_alone() {
     for other in [&[][..], &[0; 60]] {
         assert_eq!(ask(other), Err(Refusal::Kind));
     }
+}
+
+#[test]
+fn over_ipv6_too_a_frame_speaks_for_the_instance_alone() {
+    let own: Ipv6Addr = "fd77::24".parse().unwrap();
+    let [gateway, many]: [Ipv6Addr; 2] = ["fd77::1", "ff02::1"].map(|ip| ip.parse().unwrap());
+    let sender = Sender { addresses: vec![own.into()], ..sender() };
+    let ask = |bytes: &[u8]| frame(&sender, bytes);
+    let echo = |to, mac, source, destination| {
+        let message = icmp6::request(Echo { id: 1, sequence: 1 }, b"");
+        icmp6((to, mac), (source, destination), 64, &message)
+    };
+    let group = solicit::group_mac(gateway);
+    assert_eq!(ask(&echo(OTHER, OWN, own, gateway)), Ok(()));
+    assert_eq!(ask(&echo(OTHER, OTHER, own, gateway)), Err(Refusal::ForeignMac { mac: OTHER }));
+    assert_eq!(ask(&echo(group, OWN, own, gateway)), Err(Refusal::Group { mac: group }));
+    assert!(matches!(ask(&echo(OTHER, OWN, gateway, own)), Err(Refusal::NotItsAddress { .. })));
+    assert_eq!(ask(&echo(OTHER, OWN, own, many)), Err(Refusal::NotOneMachine { address: many.into() }));
+    // An answer says whose an address is, and is nobody's to give.
+    let mut answer = echo(OTHER, OWN, own, gateway);
+    answer[54] = 129;
+    assert_eq!(ask(&answer), Err(Refusal::Kind));
+    for to in [OTHER, group] {
+        assert_eq!(ask(&solicit::who_has(to, OWN, own, gateway)), Ok(()));
+    }
+    let all = Mac([0x33, 0x33, 0, 0, 0, 1]);
+    assert_eq!(ask(&solicit::who_has(all, OWN, own, gateway)), Err(Refusal::Group { mac: all }));
+    assert!(matches!(ask(&solicit::who_has(group, OWN, gateway, own)), Err(Refusal::NotItsAddress { .. })));
+    let unspecified = solicit::who_has(group, OWN, Ipv6Addr::UNSPECIFIED, gateway);
+    assert!(matches!(ask(&unspecified), Err(Refusal::NotItsAddress { .. })));
+    let mut poisoned = solicit::who_has(group, OWN, own, gateway);
+    let at = poisoned.len() - 6;
+    poisoned[at..].copy_from_slice(&OTHER.0);
+    assert_eq!(ask(&poisoned), Err(Refusal::ForeignMac { mac: OTHER }));
+    // What a host takes to be at another MAC is not changed.
+    let known = |mac| {
+        let state = NeighbourState::Stale;
+        let entry = Neighbour { link: BRIDGE, ip: own.into(), mac: Some(mac), state, proxy: false };
+        let stations = Stations { neighbours: vec![entry], ..stations(links(), &[]) };
+        neighbours(&sender, &links()[2], &stations)
+    };
+    let otherwise = Refusal::KnownOtherwise { address: own.into(), known: OTHER, mac: OWN };
+    assert_eq!((known(OWN), known(OTHER)), (Ok(()), Err(otherwise)));
 }
 
 #[test]
