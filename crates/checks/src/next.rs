@@ -110,6 +110,34 @@ pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
     chosen
 }
 
+/// A question that is missing, and where it may have been lost for all that the answers to others tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Index of the candidate.
+    pub candidate: usize,
+    /// Devices in the order of its way there and back, each once.
+    pub places: Vec<Place>,
+}
+
+/// What is still possible: of each question of its own that is late or silent.
+pub fn left(candidates: &[Candidate]) -> Vec<Left> {
+    let ways: Vec<BTreeSet<Stretch>> = candidates.iter().map(|candidate| stretches(candidate.rung)).collect();
+    let cleared = union(&ways, candidates, |candidate| candidate.stand == Stand::Answered);
+    let missing = candidates.iter().enumerate().filter(|(_, one)| one.is_own && is_missing(one.stand));
+    let left = missing.map(|(candidate, one)| {
+        let own = one.rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+        let way = own.flat_map(|path| of_path(one.rung, path)).filter(|stretch| !cleared.contains(stretch));
+        let mut places: Vec<Place> = Vec::new();
+        for Stretch { at, .. } in way {
+            if !places.iter().any(|known| known.same_device(at)) {
+                places.push(at.clone());
+            }
+        }
+        Left { candidate, places }
+    });
+    left.collect()
+}
+
 fn is_missing(stand: Stand) -> bool {
     match stand {
         Stand::Late | Stand::Silent => true,
@@ -413,6 +441,34 @@ mod tests {
         assert!(waves.len() > 1, "{waves:?}");
         assert!(!waves.iter().flatten().any(|purpose| matches!(purpose, Purpose::Large(_))), "{waves:?}");
         assert!(waves[1..].iter().flatten().any(|purpose| matches!(purpose, Purpose::Step)), "{waves:?}");
+    }
+
+    #[test]
+    fn what_is_left_of_a_silence_is_what_no_answer_clears() {
+        let cloud = healthy();
+        let world = World::new(&cloud.snapshot, &cloud.intent);
+        let own = ladder::climb(&world, 0, None, Symptom::Ping);
+        let left_where = |stand: fn(&Rung) -> Stand| {
+            let candidates: Vec<Candidate> =
+                own.iter().map(|rung| Candidate { rung, is_own: true, stand: stand(rung) }).collect();
+            let told = left(&candidates).into_iter();
+            told.map(|left| {
+                (own[left.candidate].purpose, left.places.iter().map(ToString::to_string).collect())
+            })
+            .collect::<Vec<(Purpose, Vec<String>)>>()
+        };
+        assert_eq!(left_where(|_| Stand::Answered), []);
+        let silent = left_where(|rung| match rung.purpose {
+            Purpose::Outside => Stand::Silent,
+            Purpose::Gateway => Stand::Answered,
+            _ => Stand::NotAsked,
+        });
+        let [(Purpose::Outside, places)] = &silent[..] else { panic!("{silent:?}") };
+        assert!(
+            !places.iter().any(|place| place == "web1//eth0" || place == "compute1//vnet0"),
+            "{places:?}"
+        );
+        assert!(places.iter().any(|place| place == "compute1//eth0"), "{places:?}");
     }
 
     #[test]

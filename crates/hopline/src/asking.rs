@@ -6,6 +6,7 @@
 mod budget;
 mod left_out;
 mod more;
+mod open;
 mod patience;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,9 +16,9 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use checks::next::{self, Candidate, Choice, Stand};
+use checks::next::{self, Choice, Stand};
 use checks::{Purpose, Rung, Service};
-use model::path::Exchange;
+use model::path::{Exchange, Place};
 use model::probe::{Holders, ProbeResult, SideEcho, SizesTried, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::Asks;
@@ -26,6 +27,7 @@ use probe::dns;
 use self::budget::Budget;
 use self::more::Counted;
 pub(crate) use self::more::MORE_TIMES;
+pub(crate) use self::open::Open;
 use self::patience::PATIENCE;
 use crate::gather::Facts;
 use crate::probes::{self, Beside, Came, Job, Probe, Unasked, Unsent};
@@ -67,6 +69,8 @@ pub(crate) struct Turn {
     /// How long its packets are, of an echo.
     pub(crate) octets: Option<u16>,
     pub(crate) why: String,
+    /// Where the question whose silence was the reason may still be lost; empty where none was.
+    pub(crate) left: Vec<Place>,
 }
 
 /// What came of them all.
@@ -74,6 +78,8 @@ pub(crate) struct Turn {
 pub(crate) struct Answers {
     pub(crate) results: Vec<ProbeResult>,
     pub(crate) turns: Vec<Turn>,
+    /// What was possible when nothing more was asked; `None` where nothing was asked at all.
+    pub(crate) left: Option<Vec<Open>>,
     /// Where several answered for one address.
     pub(crate) holders: Vec<Holders>,
     /// Which machines beyond the site silent questions pass.
@@ -88,7 +94,7 @@ pub(crate) struct Answers {
     pub(crate) is_out_of_time: bool,
 }
 
-fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> Turn {
+fn turn(wave: usize, after: Option<usize>, question: &Question, (why, left): (String, Vec<Place>)) -> Turn {
     let probe = question.probes.first();
     Turn {
         wave,
@@ -98,6 +104,7 @@ fn turn(wave: usize, after: Option<usize>, question: &Question, why: String) -> 
         exchange: probe.map_or(Exchange::None, |probe| probe.mark().0),
         octets: probe.and_then(Probe::octets),
         why,
+        left,
     }
 }
 
@@ -159,6 +166,7 @@ pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, 
             }
         }
     });
+    talk.answers.left = (!talk.answers.turns.is_empty()).then(|| talk.left());
     facts.snapshot.gaps.extend(talk.gaps);
     facts.snapshot.gaps.extend(talk.unasked.into_iter().map(Unasked::gap));
     talk.answers
@@ -241,18 +249,12 @@ impl<'q, 'a> Talk<'q, 'a> {
     /// The questions of an instance that are to be asked now.
     fn choose(&mut self, instance: usize) -> Vec<usize> {
         let of_it = self.groups.get(&instance).cloned().unwrap_or_default();
-        let candidates: Vec<Candidate> = of_it
-            .iter()
-            .filter_map(|at| {
-                let question = self.questions.get(*at)?;
-                let stand = *self.stands.get(*at)?;
-                Some(Candidate { rung: &question.rung, is_own: question.is_own, stand })
-            })
-            .collect();
+        let candidates = self.candidates(&of_it);
         let chosen = next::next(&candidates);
         if chosen.is_empty() {
             return Vec::new();
         }
+        let left = next::left(&candidates);
         let wave = self.waves.entry(instance).or_default();
         *wave += 1;
         let wave = *wave;
@@ -263,8 +265,10 @@ impl<'q, 'a> Talk<'q, 'a> {
             else {
                 continue;
             };
+            let possible = left.iter().find(|left| Some(left.candidate) == after);
+            let possible = possible.map(|left| left.places.clone()).unwrap_or_default();
             let after = after.and_then(|after| *self.turn_of.get(*of_it.get(after)?)?);
-            self.take_turn(at, turn(wave, after, question, why));
+            self.take_turn(at, turn(wave, after, question, (why, possible)));
             self.set(at, Stand::Asked);
             asked.push(at);
         }
@@ -435,7 +439,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             let wave = self.waves.entry(question.rung.instance).or_default();
             *wave += 1;
             let wave = *wave;
-            self.take_turn(at, turn(wave, after, question, why.to_owned()));
+            self.take_turn(at, turn(wave, after, question, (why.to_owned(), Vec::new())));
             self.set(at, Stand::Asked);
             asked.push(at);
         }

@@ -11,7 +11,7 @@ use model::kernel_drop::KernelDrop;
 use model::probe::{DeviceWatch, Holders, ProbeResult, QueuesSeen, RulesSeen, SideEcho, SizesTried, Traced};
 use model::{Diagnosis, Finding};
 
-use crate::asking::Turn;
+use crate::asking::{Open, Turn};
 use crate::gather::Facts;
 use crate::holders;
 use crate::tree;
@@ -64,6 +64,8 @@ pub(crate) struct Probed {
     pub(crate) others: BTreeSet<String>,
     /// In which order, and why.
     pub(crate) turns: Vec<Turn>,
+    /// What was possible when nothing more was asked; `None` where nothing was asked at all.
+    pub(crate) left: Option<Vec<Open>>,
     /// Something that the ladder asks of itself was not asked, or not waited for, for the time was up.
     pub(crate) is_out_of_time: bool,
     /// What the captures hold that were given, a line each.
@@ -74,6 +76,8 @@ pub(crate) struct Probed {
 pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnosis {
     let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
     diagnosis.coverage.looked_at.extend(tree::lines(&probed.turns, &probed.probes));
+    let left = probed.left.as_ref().map(|open| tree::left(open, &diagnosis.findings));
+    diagnosis.coverage.looked_at.extend(left.into_iter().flatten());
     diagnosis.coverage.looked_at.extend(holders::told(&probed.holders));
     diagnosis.coverage.looked_at.extend(probed.others.iter().cloned());
     diagnosis.coverage.looked_at.extend(probed.captures.iter().cloned());

@@ -1,7 +1,9 @@
 //! What was asked, as a tree: below each question those that its silence or its answer made worth asking.
+use model::Finding;
+use model::path::{Exchange, Place};
 use model::probe::ProbeResult;
 
-use crate::asking::Turn;
+use crate::asking::{Open, Turn};
 
 /// A line for each question that was sent: in which wave, what came of it, and why it was asked just then.
 pub(crate) fn lines(turns: &[Turn], probes: &[ProbeResult]) -> Vec<String> {
@@ -15,9 +17,55 @@ pub(crate) fn lines(turns: &[Turn], probes: &[ProbeResult]) -> Vec<String> {
             if depth == 0 { String::new() } else { format!("{}\u{2514}\u{2500} ", "   ".repeat(depth - 1)) };
         for probe in probes.iter().filter(|probe| is_of(probe, turn)) {
             let (wave, told, why) = (turn.wave, checks::told(probe), &turn.why);
-            lines.push(format!("asked, wave {wave}: {branch}{told} ({why})"));
+            let left = if turn.left.is_empty() { String::new() } else { format!(": {}", places(&turn.left)) };
+            lines.push(format!("asked, wave {wave}: {branch}{told} ({why}{left})"));
         }
     }
+    lines
+}
+
+/// Devices that are told by name, at most.
+const PLACES_MAX: usize = 16;
+
+/// `compute1//br100, compute1//eth0 and 3 more`.
+fn places(all: &[Place]) -> String {
+    let names: Vec<String> = all.iter().take(PLACES_MAX).map(ToString::to_string).collect();
+    let more = match all.len().saturating_sub(PLACES_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", names.join(", "))
+}
+
+/// Why nothing more was asked: what was found to explain it, and where what nobody answered may have been lost.
+pub(crate) fn left(open: &[Open], findings: &[Finding]) -> Vec<String> {
+    let stopping = findings.iter().filter(|finding| finding.exchange != Exchange::None);
+    let codes: Vec<String> = stopping.map(|finding| format!("{} {}", finding.code, finding.hop)).collect();
+    let mut lines = vec![match (codes.is_empty(), open.is_empty()) {
+        (true, true) => {
+            "left in the end: nothing, all that was asked is answered or not to be waited for".to_owned()
+        }
+        (true, false) => "left in the end: no explanation that has a name".to_owned(),
+        (false, _) => format!("left in the end: {}", codes.join(", ")),
+    }];
+    lines.extend(open.iter().map(|one| {
+        let asked = match one.exchange {
+            Exchange::Icmp => "ping",
+            Exchange::Arp => "ARP",
+            Exchange::Dhcp => "DHCP",
+            Exchange::Dns => "DNS",
+            Exchange::Tcp => "TCP",
+            Exchange::Udp => "UDP",
+            Exchange::None => "question",
+        };
+        let Open { from, to, places: left, .. } = one;
+        let left = if left.is_empty() {
+            "nowhere: others were answered on all of its way".to_owned()
+        } else {
+            places(left)
+        };
+        format!("left in the end of where the {asked} from {from} to {to} may be lost: {left}")
+    }));
     lines
 }
 
@@ -50,6 +98,7 @@ mod tests {
             exchange: Exchange::Icmp,
             octets: Some(PING_OCTETS),
             why: "why".to_owned(),
+            left: Vec::new(),
         };
         let probe = |from: &str| ProbeResult {
             from: from.to_owned(),

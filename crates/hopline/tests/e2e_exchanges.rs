@@ -180,6 +180,15 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
     assert_eq!(verbose.code, 0, "{verbose:?}");
     let tree: Vec<&str> = verbose.stdout.lines().filter(|line| line.contains("asked, wave ")).collect();
     assert!(tree.first().is_some_and(|line| line.contains("wave 1: ping 1.2.3.4 from web1")), "{verbose:?}");
+    let left = |stdout: &str| {
+        // Long lines are wrapped.
+        let words = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all: Vec<String> = words.split("left in the end").skip(1).map(str::to_owned).collect();
+        all
+    };
+    let nothing = ": nothing, all that was asked is answered or not to be waited for";
+    let ends = left(&verbose.stdout);
+    assert!(ends.len() == 1 && ends[0].starts_with(nothing), "{verbose:?}");
     let waves = |report: &Report| {
         let lines = asked(&report.json);
         let wave = |line: &str| line.split([' ', ':']).nth(1).unwrap().parse::<u32>().unwrap();
@@ -203,6 +212,19 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
     {
         assert!(later.iter().any(|line| line.contains(answered)), "{answered}: {later:#?}");
     }
+    // At each step it is told what is still possible, and at the end what is left.
+    let parted = later.iter().find(|line| line.contains("ping 1.2.3.4 from compute1"));
+    let possible = parted.and_then(|line| line.split_once(" are on its way: ")).map(|(_, possible)| possible);
+    assert!(possible.is_some_and(|places| places.contains("compute1//br100")), "{later:#?}");
+    let verbose = lab.run(&["diagnose", "web1", "--symptom", "ping", "-v"]);
+    let ends = left(&verbose.stdout);
+    assert!(ends[0].starts_with(": dropped-by-unmodelled compute1//br100"), "{ends:#?}");
+    let ping =
+        ends.iter().find(|end| end.starts_with(" of where the ping from web1 to 1.2.3.4 may be lost: "));
+    let ping = ping.unwrap_or_else(|| panic!("{ends:#?}"));
+    assert!(ping.contains("compute1//br100"), "{ends:#?}");
+    // Others were answered on the rest of its way.
+    assert!(!ping.contains("external//eth0") && !ping.contains("isp//"), "{ends:#?}");
     // What the neighbour answers needs not be parted.
     assert!(!later.iter().any(|line| line.contains(&lab.address("web2"))), "{later:#?}");
 }

@@ -106,7 +106,8 @@ fn probe(
         (answers, held.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     facts.snapshot.gaps.extend(unasked);
-    let Answers { results, turns, mut holders, traces, sizes, mut sides, others, is_out_of_time } = answers;
+    let Answers { results, turns, left, mut holders, traces, sizes, mut sides, others, is_out_of_time } =
+        answers;
     holders.extend(held);
     let drops = dropping::finish(dropping, facts, &watched, &results);
     let watched = watching.map(|watching| watching::finish(watching, facts, &watched, &mut sides));
@@ -126,6 +127,7 @@ fn probe(
         sides,
         others,
         turns,
+        left,
         is_out_of_time,
         captures: Vec::new(),
     }
