@@ -2,13 +2,15 @@
 """How long a lab takes to come, to be looked after, to be diagnosed, and to go. Needs root and target/release/hopline.
 
 Prints the median and the longest of several rounds: of a small lab, healthy and with each of a few faults, of 50
-instances on three hosts, and of two machines under QEMU, from nothing to their leases. Removes what it made. Ends with
+instances on three hosts, and of two machines under QEMU, from nothing to their leases; then of the small lab as sites
+that know less of it: instances that cannot be entered, and nobody beyond the compute hosts. Removes what it made. Ends with
 1 where a median is longer than what is asked.
 """
 import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 HOPLINE = sys.argv[1] if len(sys.argv) > 1 else "target/release/hopline"
@@ -16,6 +18,12 @@ LAB = "bench-lab"
 # Faults of which a question's silence tells, one that a rule makes, and those that are counted: some packets, or all.
 BROKEN = ["uplink-no-carrier", "dnsmasq-hung", "ext-gateway-down", "foreign-rule-drop", "random-loss", "tc-bpf-drop",
           "l2-loop"]
+# Sites that say less of the same lab: instances that cannot be entered, and those on compute hosts with nobody beyond.
+SITES = ["open", "closed", "alone"]
+# What is no fault, and takes longest to be told from one; a host's command that makes it, and one that ends it.
+HEALTHY = {
+    "gateway ignores pings": [f"sysctl -qw net.ipv4.icmp_echo_ignore_all={value}" for value in (1, 0)],
+}
 # What is asked of each, in seconds.
 SMALL = ("1 host, 2 instances", [], 5, {"up": 3, "diagnose": 1, "diagnose broken": 5, "down": 3})
 LARGE = ("3 hosts, 50 instances", ["--hosts", "3", "--instances", "50"], 3,
@@ -27,7 +35,7 @@ def run(*arguments, wanted=0):
     """Seconds that one command takes; its output is thrown away."""
     started = time.monotonic()
     ended = subprocess.run([HOPLINE, *arguments], stdout=subprocess.DEVNULL, check=False)
-    if ended.returncode != wanted:
+    if wanted is not None and ended.returncode != wanted:
         sys.exit(f"bench_lab: hopline {' '.join(arguments)} ended with exit code {ended.returncode}")
     return time.monotonic() - started
 
@@ -39,6 +47,54 @@ def lab(verb, *arguments):
 def site():
     env = subprocess.run([HOPLINE, "lab", "env", "--name", LAB, "--json"], check=True, capture_output=True)
     return json.loads(env.stdout)["SITE"]
+
+
+def without(text, kind):
+    """The site file of another kind of site."""
+    beyond = ("role = \"router\"", "role = \"external\"", "role = \"switch\"")
+    parts = [part for part in text.split("\n\n") if kind != "alone" or not any(role in part for role in beyond)]
+    inside = f"at = \"netns:{LAB}-web"
+    lines = [line for line in "\n\n".join(parts).split("\n") if kind == "open" or not line.startswith(inside)]
+    return "\n".join(lines)
+
+
+def sites(folder):
+    """The kinds of sites, by the file of each."""
+    text = open(site(), encoding="utf-8").read()
+    found = {}
+    for kind in SITES:
+        found[kind] = f"{folder}/{kind}.toml"
+        with open(found[kind], "w", encoding="utf-8") as file:
+            file.write(without(text, kind))
+    return found
+
+
+def measure_kinds():
+    """Prints what sites of each kind take, and returns those that are late: a diagnosis where nothing is wrong, where
+    what is no fault looks like one, and with each of the faults."""
+    late = []
+    lab("up")
+    netns = f"{LAB}-gw"
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, file in sites(folder).items():
+            def told(what, bound, seconds):
+                median = statistics.median(seconds)
+                print(f"{kind + ' site':24} {what:24} {median:7.2f} s median  {max(seconds):7.2f} s longest  "
+                      f"({bound} s asked)")
+                if median > bound:
+                    late.append(f"{kind}: {what}")
+            told("healthy", 1, [run("diagnose", "web1", "--site", file) for _ in range(5)])
+            for what, (make, end) in HEALTHY.items():
+                subprocess.run(["ip", "netns", "exec", netns, *make.split()], check=True)
+                told(what, 1, [run("diagnose", "web1", "--site", file) for _ in range(3)])
+                subprocess.run(["ip", "netns", "exec", netns, *end.split()], check=True)
+            for fault in BROKEN:
+                lab("break", fault)
+                # What lies beyond a site that names nobody there is no fault of its.
+                told(fault, 5, [run("diagnose", "web1", "--site", file, wanted=None) for _ in range(3)])
+                lab("heal")
+    lab("down")
+    return late
 
 
 def measure(name, shape, rounds, wanted):
@@ -73,6 +129,7 @@ late = []
 try:
     for shape in (SMALL, LARGE, MACHINES):
         late += [f"{shape[0]}: {step}" for step in measure(*shape)]
+    late += measure_kinds()
 finally:
     subprocess.run([HOPLINE, "lab", "down", "--name", LAB], check=False, stdout=subprocess.DEVNULL)
 if late:

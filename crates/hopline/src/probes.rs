@@ -79,6 +79,8 @@ pub(crate) struct Probe<'a> {
     pub(crate) is_at_home: bool,
     /// Of DHCP: somebody beside the network's own server listens, who may look first whether his address is free.
     pub(crate) may_be_answered_late: bool,
+    /// The number of another whose answer makes its silence mean nothing.
+    pub(crate) needless_once: Option<u16>,
 }
 
 /// Who asks, and how it is brought to it.
@@ -254,6 +256,7 @@ pub(crate) fn plan<'a>(
                         passed_on,
                         is_at_home,
                         may_be_answered_late,
+                        needless_once: None,
                     };
                     let is_counted = is_own && matches!(probe.asks, Asks::Echo(_)) && !probe.is_sized();
                     let again = |_| Probe { pace: MORE, id: next_id(), ..probe.clone() };
@@ -273,7 +276,21 @@ pub(crate) fn plan<'a>(
         questions.push(Question { rung, is_own, probes, then, more, beside });
     }
     facts.snapshot.gaps.extend(gaps.into_values());
+    pass_by(&mut questions);
     questions
+}
+
+/// Who is further out is reached past the router next to the site: where that is answered, the router need not be.
+fn pass_by(questions: &mut [Question<'_>]) {
+    let mut further: BTreeMap<(usize, String), u16> = BTreeMap::new();
+    let is_router = |question: &&mut Question| matches!(question.rung.purpose, Purpose::Router(_));
+    for question in questions.iter_mut().rev().filter(is_router) {
+        let asker = (question.rung.instance, question.rung.from.clone());
+        let Some(probe) = question.probes.first_mut() else { continue };
+        let number = probe.id;
+        probe.needless_once = further.get(&asker).copied();
+        further.entry(asker).or_insert(number);
+    }
 }
 
 /// Who asks: inside where that may be entered, else by its host. `None` for a host out of reach, of which there is a

@@ -74,6 +74,9 @@ pub struct Target {
     pub id: u16,
     /// How long its answer is waited for; the plan's timeout ends it in any case.
     pub patience: Duration,
+    /// The number of another ping whose answer makes this one's silence mean nothing: it is passed on the way to that.
+    /// It is waited for no longer than ten times as long as that took, and no less than 300 ms.
+    pub needless_once: Option<u16>,
 }
 
 /// What to ask of a target.
@@ -129,7 +132,16 @@ impl Target {
     pub fn everybody(id: u16, patience: Duration) -> Target {
         let (source, to) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
         let (asks, next_hop_mac) = (Asks::Address, Some(Mac::BROADCAST));
-        Target { source: source.into(), to: to.into(), next_hop: to.into(), next_hop_mac, asks, id, patience }
+        Target {
+            source: source.into(),
+            to: to.into(),
+            next_hop: to.into(),
+            next_hop_mac,
+            asks,
+            id,
+            patience,
+            needless_once: None,
+        }
     }
 
     /// Whom it is handed to needs not be asked for.

@@ -66,6 +66,14 @@ impl<'q, 'a> Talk<'q, 'a> {
             let question = self.questions.get(*at)?;
             let rung = &question.rung;
             let of_it = || results.iter().filter(|came| (&came.from, came.to) == (&rung.from, rung.to));
+            // Who is passed on the way to who is answered need not answer, and more of it would tell nothing.
+            let is_passed = question.probes.iter().filter_map(|probe| probe.needless_once).any(|other| {
+                let other = self.any_owner.get(&other).and_then(|at| self.stands.get(*at));
+                other == Some(&Stand::Answered)
+            });
+            if is_passed {
+                return None;
+            }
             // A silence that lasted through the first count is one, and of a step nobody misses anything.
             let is_known = self.counted.get(&rung.instance).is_some_and(|one| one.for_silence.contains(at));
             let has_answers = has_answers && !is_known && question.is_own;

@@ -189,9 +189,9 @@ pub(super) fn send(
         }
         From::Outside(nic) => {
             let Nic { source, next_hop, next_hop_mac, .. } = *nic;
-            let (asks, id) = (probe.asks.clone(), probe.id);
-            let to = probe.to;
-            Some(Target { source, to, asks, next_hop, next_hop_mac, id, patience: probe.patience(patience) })
+            let (asks, id, needless_once) = (probe.asks.clone(), probe.id, probe.needless_once);
+            let (to, patience) = (probe.to, probe.patience(patience));
+            Some(Target { source, to, asks, next_hop, next_hop_mac, id, patience, needless_once })
         }
         From::Inside(_) => None,
     };

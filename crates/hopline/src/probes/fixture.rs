@@ -35,5 +35,6 @@ pub(crate) fn ping(machine: &MachinePlan, to: impl Into<IpAddr>) -> Probe<'_> {
         passed_on: 0,
         is_at_home: false,
         may_be_answered_late: false,
+        needless_once: None,
     }
 }

@@ -89,10 +89,17 @@ impl<'p> Talk<'p> {
         let is_lost = |target: &Target| {
             let hop = self.neighbour(target.next_hop);
             now >= self.started + target.patience
+                || self.needless_at(target).is_some_and(|at| now >= at)
                 || (!target.is_for_everybody() && hop.is_none_or(|hop| hop.is_given_up(now)))
         };
         self.pings.iter().all(|ping| ping.is_settled(now) || is_lost(&ping.target))
             && self.questions.iter().all(|question| question.is_settled(now) || is_lost(question.target))
+    }
+
+    /// When a target's silence means nothing any more.
+    fn needless_at(&self, target: &Target) -> Option<Instant> {
+        let number = target.needless_once?;
+        self.pings.iter().find(|ping| ping.target.id == number).and_then(Ping::others_until)
     }
 
     /// Whom a question is handed to, once that is known; of DHCP everybody.
@@ -142,7 +149,8 @@ impl<'p> Talk<'p> {
         let ends = self.targets().map(|target| self.started + target.patience).filter(|end| *end > now);
         let rests = self.pings.iter().filter_map(Ping::rest_until).filter(|end| *end > now);
         let neighbours = self.neighbours.iter().filter_map(|hop| hop.next_at(now));
-        neighbours.chain(pings).chain(questions).chain(ends).chain(rests).min()
+        let needless = self.targets().filter_map(|target| self.needless_at(target)).filter(|at| *at > now);
+        neighbours.chain(pings).chain(questions).chain(ends).chain(rests).chain(needless).min()
     }
 
     fn note(&mut self, seen: Seen<'_>) {

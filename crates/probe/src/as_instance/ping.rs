@@ -14,6 +14,9 @@ use crate::echo::{self, EchoSize};
 use crate::icmp::{self, Echo, Message};
 use crate::{icmp6, mark};
 
+/// How much longer than the answer of who is behind them others are waited for, and how long at least.
+const OTHERS_TIMES: u32 = 10;
+const OTHERS_MIN: Duration = Duration::from_millis(300);
 /// The first settles it; whoever sends more floods.
 const ERRORS_MAX: usize = 8;
 
@@ -63,6 +66,11 @@ impl<'p> Ping<'p> {
     pub(super) fn rest_until(&self) -> Option<Instant> {
         let last = self.last_at.filter(|_| self.sent() >= self.plan.count)?;
         Some(last + echo::rest(self.first_took?))
+    }
+
+    /// How long those are waited for whom this one passes, where it was answered.
+    pub(super) fn others_until(&self) -> Option<Instant> {
+        Some(self.started? + (self.first_took? * OTHERS_TIMES).max(OTHERS_MIN))
     }
 
     /// A reply has come.

@@ -107,6 +107,7 @@ impl Cloud {
             id: 0x1234,
             asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
             patience: PATIENCE,
+            needless_once: None,
         };
         Plan {
             netns: NetnsFd::named(&self.netns("H")).unwrap(),
@@ -377,6 +378,18 @@ fn a_gateway_that_nobody_answers_for_is_asked_thrice_and_nothing_else_is_sent() 
     let listing = cloud.run("ip netns exec $H ebtables -L INPUT --Lc");
     // The question for the neighbour went to all, too.
     assert!(listing.contains("pcnt = 4 "), "{listing}");
+}
+
+#[test]
+fn who_is_silent_and_was_passed_is_not_waited_for() {
+    let cloud = Cloud::up();
+    cloud.iptables("H", "-A INPUT -p icmp -d 10.0.2.1 -j DROP");
+    let mut plan = cloud.plan(&[GATEWAY, OUTSIDE]);
+    plan.targets[1].id += 1;
+    plan.targets[0].needless_once = Some(plan.targets[1].id);
+    let answers = promptly(&plan);
+    let told: Vec<_> = answers.probes.iter().map(|echo| (echo.sent, echo.received)).collect();
+    assert_eq!(told, [(2, 0), (2, 2)], "{answers:?}");
 }
 
 #[test]

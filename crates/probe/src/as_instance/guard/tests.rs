@@ -40,6 +40,7 @@ fn plan() -> Plan {
         id: 7,
         asks: Asks::Echo(EchoSize { octets: 84, whole: false }),
         patience: Duration::from_secs(1),
+        needless_once: None,
     };
     Plan {
         netns: NetnsFd::current().unwrap(),
