@@ -27,6 +27,7 @@ pub(crate) fn request(number: u32) -> Sighting {
         time_ns: 0,
         sender: 0x0200_0000_0001,
         detail: number,
+        quoted: 0,
         frame: 0,
         vantage: 0,
         source_port: 0,
