@@ -13,9 +13,9 @@ mod planted;
 #[allow(dead_code, reason = "of what is shared this uses a part")]
 mod series;
 #[path = "../../cloud/tests/support/servers.rs"]
-#[allow(dead_code, reason = "of what is shared this uses a part")]
 mod servers;
 
+use std::path::Path;
 use std::process::Command;
 
 use cli_support::command;
@@ -65,7 +65,7 @@ fn has_synced(call: &str, is_it: impl Fn(&str) -> bool) -> bool {
 /// Both are on the disk before the commit, which the call is that `commits`, and all of the record is written before.
 #[track_caller]
 fn assert_lasting_before(calls: &[String], commits: Is<'_>) {
-    let record = |path: &str| path.ends_with(".jsonl");
+    let record = |path: &str| Path::new(path).extension().is_some_and(|ending| ending == "jsonl");
     let folder = |path: &str| path.ends_with(".local/state/hopline/undo");
     let written = first(calls, "record", &|call| call.contains(".jsonl>, \"{"));
     let lasting = first(calls, "record that is made lasting", &|call| has_synced(call, record));
