@@ -45,7 +45,7 @@ pub(crate) fn useless(view: &View, rung: &Rung) -> Option<Found> {
 
 /// What a server does that leaves who asks it without an answer; `None` where it answers, refuses or is silent.
 fn does(view: &View, rung: &Rung, probe: &ProbeResult) -> Option<String> {
-    match word(probe)? {
+    match says(view, rung, probe)? {
         Word::NoTcp => {
             Some("cuts its answers short, and the whole of them is not to be had over TCP".to_owned())
         }
@@ -57,6 +57,14 @@ fn does(view: &View, rung: &Rung, probe: &ProbeResult) -> Option<String> {
             .then(|| format!("fails at every name, that of the root included: {}", said::rcode(rcode))),
         Word::Told | Word::Refused | Word::CutShort | Word::Nothing => None,
     }
+}
+
+/// What came of a question. Of one whose answer was cut short, and which was not asked over TCP, another tells whether it
+/// could have been.
+fn says<'p>(view: &'p View, rung: &Rung, probe: &'p ProbeResult) -> Option<Word<'p>> {
+    let own = word(probe)?;
+    let is_of_it = |word: &Word| own == Word::CutShort && *word == Word::NoTcp;
+    Some(of_root(view.probes, rung).filter(is_of_it).unwrap_or(own))
 }
 
 /// It fails at the root, too, which is no zone of somebody far away.
@@ -86,7 +94,8 @@ fn told(view: &View, rung: &Rung, amiss: &Amiss) -> Option<Found> {
     if let Purpose::Upstream(address) | Purpose::Reverse(address) = behind.purpose {
         evidence.push(server.asks(address));
     }
-    let dies = (word(probe) == Some(Word::NoTcp)).then(|| over_tcp(view, &server, behind)).flatten();
+    let dies =
+        (says(view, behind, probe) == Some(Word::NoTcp)).then(|| over_tcp(view, &server, behind)).flatten();
     let beyond = place_of(view, behind).unwrap_or_else(|| at(server.ns, server.bridge, Stage::Service));
     let (hop, mut remedy, cause) = match &dies {
         Some(TcpDies { place, detail, rule }) => {

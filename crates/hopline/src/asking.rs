@@ -315,9 +315,19 @@ impl<'q, 'a> Talk<'q, 'a> {
         Some(self.questions.get(*self.any_owner.get(&number)?)?.rung.instance)
     }
 
+    /// A name over TCP costs as much as several others. What hosts ask of the servers behind comes first: it says where an
+    /// instance's own question would go on failing.
     fn spends(&mut self, number: u16, packets: u32) -> bool {
         let instance = self.instance_of_probe(number);
-        self.budget.spends(instance, packets)
+        let is_behind = |at: &usize| {
+            let purpose = self.questions.get(*at).map(|question| question.rung.purpose);
+            matches!(purpose, Some(Purpose::Upstream(_) | Purpose::Reverse(_)))
+        };
+        let is_open = |at: &usize| self.open.get(*at).is_some_and(|open| !open.is_empty());
+        let mut of_it = instance.and_then(|instance| self.groups.get(&instance)).into_iter().flatten();
+        let is_first = self.any_owner.get(&number).is_some_and(is_behind);
+        let kept = if !is_first && of_it.any(|at| is_behind(at) && is_open(at)) { packets } else { 0 };
+        self.budget.spends(instance, packets, kept)
     }
 
     /// Asks what waits for the client's name to be told, by the probe of this number. Who takes his time for that would

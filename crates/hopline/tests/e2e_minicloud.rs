@@ -583,7 +583,7 @@ fn a_floating_address_on_two_hosts_is_told_at_the_one_that_is_not_meant() {
 /// The dnsmasq whose files are called by more than its bridge does not tell of another bridge.
 #[test]
 fn a_bridge_that_lost_its_address_is_no_other_bridge() {
-    let cloud = Minicloud::up("g");
+    let cloud = Minicloud::up("b");
     cloud.bash("h ip addr del $GWIP/24 dev $BRIDGE");
     for site in [cloud.entered(), cloud.outside()] {
         let report = cloud.report(&site, &["diagnose", "inst1", "--passive"]);

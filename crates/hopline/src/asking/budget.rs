@@ -42,9 +42,10 @@ impl Budget {
         is_afforded
     }
 
-    /// Takes and sends what questions under way go on with; `false`, and nothing is taken, where it is too much.
-    pub(super) fn spends(&mut self, instance: Option<usize>, packets: u32) -> bool {
-        let is_afforded = self.takes(instance, packets, 0);
+    /// Takes and sends what questions under way go on with, and leaves some of what is left; `false`, and nothing is
+    /// taken, where it is too much.
+    pub(super) fn spends(&mut self, instance: Option<usize>, packets: u32, kept: u32) -> bool {
+        let is_afforded = self.takes(instance, packets, kept);
         if is_afforded {
             self.settle(instance, packets, packets);
         }
@@ -80,10 +81,10 @@ mod tests {
     #[test]
     fn what_goes_on_is_spent_at_once() {
         let mut budget = Budget::new(0);
-        assert!(budget.takes(Some(1), 2, 0) && budget.spends(Some(1), PACKETS_MAX - 2));
-        assert!(!budget.spends(Some(1), 1) && !budget.may_take_later(Some(1), 3, 0));
+        assert!(budget.takes(Some(1), 2, 0) && budget.spends(Some(1), PACKETS_MAX - 2, 0));
+        assert!(!budget.spends(Some(1), 1, 0) && !budget.may_take_later(Some(1), 3, 0));
         budget.settle(Some(1), 2, 1);
-        assert!(budget.spends(Some(1), 1));
+        assert!(budget.spends(Some(1), 1, 0));
     }
 
     #[test]

@@ -57,7 +57,7 @@ use crate::dns;
 use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ipv6_names::{self, Withheld};
-use crate::ladder::{Purpose, Rung};
+use crate::ladder::{self, Purpose, Rung};
 use crate::looked_up::{self, Word, is_version, of, rcode, upstreams, word};
 use crate::restart;
 use crate::said;
@@ -107,7 +107,9 @@ fn failing<'v>(
     }
     // Whom its own host forbids to ask answers that it refuses; what gets lost on the way says nothing at all.
     let is_silent = rcode(lookup).is_none();
-    if (is_silent && crowded::lost_some(view)) || crowded::takes_some(view, &server.host.name, read) {
+    if (is_silent && (crowded::lost_some(view) || dies(rung, read)))
+        || crowded::takes_some(view, &server.host.name, read)
+    {
         return None;
     }
     let refusing = behind.iter().find(|probe| rcode(probe) == Some(Rcode::Refused));
@@ -144,6 +146,13 @@ fn failing<'v>(
         mend: Vec::new(),
     };
     Some(fault.found().breaks(Exchange::Dns, Direction::Reply))
+}
+
+/// What was read lets no question through: what was answered all the same came after that was mended, as an entry of
+/// ARP mends itself, and the silence is of before.
+fn dies(rung: &Rung, read: &World) -> bool {
+    ladder::ask(read, rung.instance, None, rung.purpose)
+        .is_some_and(|walk| walk.answer.paths.iter().any(|path| path.stop().is_some()))
 }
 
 /// All whom the resolver asks are dnsmasqs of the site that know no name and have nobody to ask: what they answer needs
@@ -368,6 +377,13 @@ mod tests {
     fn stays_silent_where_its_host_can_open_no_connection() {
         let found = found_in(broken("conntrack-full"), Some(Rcode::Refused), Some(Rcode::NoError));
         assert_eq!(found, ["conntrack-full compute1//br100"]);
+    }
+
+    /// web1 learns the bridge's new MAC between two questions.
+    #[test]
+    fn stays_silent_where_what_was_read_lets_no_question_through() {
+        let found = found_in(broken("bridge-mac-flap"), None, Some(Rcode::NoError));
+        assert_eq!(found, ["bridge-mac-flap compute1//br100"]);
     }
 
     /// The server that dnsmasq asks is one of the site, with these arguments beside the usual ones.
