@@ -8,6 +8,7 @@ mod left_out;
 mod more;
 mod open;
 mod patience;
+mod spending;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddrV4;
@@ -195,6 +196,8 @@ struct Talk<'q, 'a> {
     waiting: VecDeque<Job<'q, 'a>>,
     /// Those that wait for what others may give back of the budget.
     held: Vec<Job<'q, 'a>>,
+    /// What probes under way, that were answered at once, have given back already.
+    spared: BTreeMap<u16, u32>,
     under_way: usize,
     /// Probes that are not waited for as long as they should be.
     cut: BTreeSet<u16>,
@@ -231,6 +234,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             budget: Budget::new(beside),
             waiting: VecDeque::new(),
             held: Vec::new(),
+            spared: BTreeMap::new(),
             under_way: 0,
             cut: BTreeSet::new(),
             slowest: Duration::ZERO,
@@ -315,21 +319,6 @@ impl<'q, 'a> Talk<'q, 'a> {
         Some(self.questions.get(*self.any_owner.get(&number)?)?.rung.instance)
     }
 
-    /// A name over TCP costs as much as several others. What hosts ask of the servers behind comes first: it says where an
-    /// instance's own question would go on failing.
-    fn spends(&mut self, number: u16, packets: u32) -> bool {
-        let instance = self.instance_of_probe(number);
-        let is_behind = |at: &usize| {
-            let purpose = self.questions.get(*at).map(|question| question.rung.purpose);
-            matches!(purpose, Some(Purpose::Upstream(_) | Purpose::Reverse(_)))
-        };
-        let is_open = |at: &usize| self.open.get(*at).is_some_and(|open| !open.is_empty());
-        let mut of_it = instance.and_then(|instance| self.groups.get(&instance)).into_iter().flatten();
-        let is_first = self.any_owner.get(&number).is_some_and(is_behind);
-        let kept = if !is_first && of_it.any(|at| is_behind(at) && is_open(at)) { packets } else { 0 };
-        self.budget.spends(instance, packets, kept)
-    }
-
     /// Asks what waits for the client's name to be told, by the probe of this number. Who takes his time for that would
     /// take it again, and all together would take longer than anybody waits; that it is late is told anyway.
     fn ask_then(&mut self, at: usize, number: u16) {
@@ -351,6 +340,7 @@ impl<'q, 'a> Talk<'q, 'a> {
     /// A question is answered when all of its probes are.
     fn answered(&mut self, number: u16) {
         let Some(at) = self.owner.get(&number).copied() else { return };
+        self.spare(at, number);
         self.ask_then(at, number);
         let Some(open) = self.open.get_mut(at) else { return };
         open.retain(|id| *id != number);
@@ -372,7 +362,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             Ok(came) => {
                 let (Came { results, gaps, holders, traces, sizes, sides, others, packets }, silence) =
                     self.waited_for(job, came);
-                self.budget.settle(self.instance_of(job), job.packets_max(), packets);
+                self.settle(job, packets);
                 following = results.iter().flat_map(|came| self.following(job, came)).collect();
                 self.answers.holders.extend(holders);
                 self.answers.traces.extend(traces);
@@ -385,7 +375,7 @@ impl<'q, 'a> Talk<'q, 'a> {
                 silence
             }
             Err(unsent) => {
-                self.budget.settle(self.instance_of(job), job.packets_max(), 0);
+                self.settle(job, 0);
                 Unasked::note(&mut self.unasked, job, unsent);
                 Stand::Unsent
             }

@@ -32,6 +32,16 @@ impl Probe<'_> {
         }
     }
 
+    /// How many of these are not sent where the first question is answered.
+    pub(crate) fn packets_spared(&self) -> u32 {
+        let again = self.pace.count.saturating_sub(1);
+        match self.asks {
+            Asks::Name(_) => again * self.of_name(),
+            Asks::Address => again,
+            Asks::Echo(_) | Asks::Connection { .. } => 0,
+        }
+    }
+
     /// What one question for a name costs: itself, and what it makes the server ask.
     fn of_name(&self) -> u32 {
         u32::from(!self.is_at_home) + self.passed_on
