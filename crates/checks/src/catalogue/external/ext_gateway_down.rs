@@ -28,7 +28,7 @@
 use model::Netns;
 use model::finding::{Confidence, Evidence};
 use model::link::Link;
-use model::path::{Place, Stage};
+use model::path::{Direction, Exchange, Place, Stage};
 use model::route::NeighbourState;
 use sim::world::Station;
 
@@ -84,7 +84,8 @@ pub fn check(view: &View) -> Vec<Found> {
             stopped,
             mend: dead.mend,
         };
-        found.push(fault.found());
+        // A walk takes a gateway for alive that was not asked when its host was read.
+        found.push(fault.found().breaks(Exchange::Icmp, Direction::Both));
     }
     found
 }
@@ -156,6 +157,7 @@ mod tests {
         let diagnosis = cloud.diagnose("inst1");
         assert_eq!(codes(&diagnosis), ["ext-gateway-down host//eth0"]);
         assert_eq!(diagnosis.findings[0].confidence, Confidence::Likely);
+        assert_eq!(diagnosis.findings[0].exchange, Exchange::Icmp, "it stops what goes out");
     }
 
     #[test]
