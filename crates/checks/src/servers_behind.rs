@@ -59,8 +59,8 @@ fn does(view: &View, rung: &Rung, probe: &ProbeResult) -> Option<String> {
     }
 }
 
-/// What came of a question. Of one whose answer was cut short, and which was not asked over TCP, another tells whether it
-/// could have been.
+/// What came of a question. Of one whose answer was cut short, and which was not asked over TCP, another tells
+/// whether it could have been.
 fn says<'p>(view: &'p View, rung: &Rung, probe: &'p ProbeResult) -> Option<Word<'p>> {
     let own = word(probe)?;
     let is_of_it = |word: &Word| own == Word::CutShort && *word == Word::NoTcp;

@@ -6,8 +6,8 @@ use super::Talk;
 use crate::probes::Job;
 
 impl Talk<'_, '_> {
-    /// A name over TCP costs as much as several others. What hosts ask of the servers behind comes first: it says where an
-    /// instance's own question would go on failing.
+    /// A name over TCP costs as much as several others. What hosts ask of the servers behind comes first: it says
+    /// where an instance's own question would go on failing.
     pub(super) fn spends(&mut self, number: u16, packets: u32) -> bool {
         let instance = self.instance_of_probe(number);
         let is_behind = |at: &usize| {
@@ -21,8 +21,8 @@ impl Talk<'_, '_> {
         self.budget.spends(instance, packets, kept)
     }
 
-    /// Who answers at once is not asked again. What that would have cost others may cost, that wait for it, long before all
-    /// that was sent through the same NIC is settled.
+    /// Who answers at once is not asked again. What that would have cost others may cost, that wait for it, long
+    /// before all that was sent through the same NIC is settled.
     pub(super) fn spare(&mut self, at: usize, number: u16) {
         let probes = self.questions.get(at).map(|question| &question.probes);
         let Some(probe) = probes.and_then(|probes| probes.iter().find(|probe| probe.id == number)) else {
