@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloud::{Checked, Clock, Lack};
+use cloud::{Checked, Clock, DatabaseError, Lack};
 use model::Snapshot;
 use model::intent::Instance;
 use model::service::NovaOptions;
@@ -15,22 +15,31 @@ use crate::site_file::Site;
 /// Rows of a finding that are told.
 const ROWS_MAX: usize = 20;
 
-/// Looks for it in the site's database, which is asked as often for all of them as for one. Where that cannot be, it is
-/// a gap: what else is known stands.
-pub(crate) fn add(site: &Site, facts: &mut Facts, timeout: Duration, is_asked: impl Fn(&Instance) -> bool) {
+/// Those whose rows are looked at, by `instances.id`.
+pub(crate) fn whose(facts: &Facts, is_asked: impl Fn(&Instance) -> bool) -> BTreeMap<u64, String> {
     let asked = facts.intent.instances.iter().filter(|instance| is_asked(instance));
-    let asked: BTreeMap<u64, String> =
-        asked.filter_map(|instance| Some((instance.id?, instance.name.clone()))).collect();
-    let Some(url) = site.database.as_ref().filter(|_| !asked.is_empty()) else { return };
-    match cloud::check_instances(url, timeout, &Clock::default(), &asked) {
+    asked.filter_map(|instance| Some((instance.id?, instance.name.clone()))).collect()
+}
+
+/// What the site's database has of them, which is asked as often for all of them as for one; `None` where there is none
+/// to ask.
+pub(crate) fn ask(
+    site: &Site,
+    whose: &BTreeMap<u64, String>,
+    timeout: Duration,
+) -> Option<Result<Checked, DatabaseError>> {
+    let url = site.database.as_ref().filter(|_| !whose.is_empty())?;
+    Some(cloud::check_instances(url, timeout, &Clock::default(), whose))
+}
+
+/// Notes what was found. Where it could not be looked for, that is a gap: what else is known stands.
+pub(crate) fn note(facts: &mut Facts, checked: Result<Checked, DatabaseError>) {
+    match checked {
         Ok(mut checked) => {
             let unjudged = overlaps_of_ipv6(&mut checked, Some(&facts.snapshot));
+            let lacking = checked.not_looked_for.iter().map(|(code, lack)| not_looked_for(code, *lack));
             facts.intent.inconsistent = checked.found.iter().map(|found| found.finding(ROWS_MAX)).collect();
-            facts.snapshot.gaps.extend(unjudged);
-            facts
-                .snapshot
-                .gaps
-                .extend(checked.not_looked_for.iter().map(|(code, lack)| not_looked_for(code, *lack)));
+            facts.snapshot.gaps.extend(unjudged.into_iter().chain(lacking));
         }
         Err(error) => facts.snapshot.gaps.push(Gap {
             what: "whether the database's rows contradict each other".to_owned(),

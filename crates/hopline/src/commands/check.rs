@@ -26,7 +26,10 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
         }
         None => facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect(),
     };
-    inconsistent::add(&site, &mut facts, plan.timeout, |instance| hosts.contains(&instance.host));
+    let whose = inconsistent::whose(&facts, |instance| hosts.contains(&instance.host));
+    if let Some(checked) = inconsistent::ask(&site, &whose, plan.timeout) {
+        inconsistent::note(&mut facts, checked);
+    }
     let diagnosis = conclude::check(&facts, hosts);
     sheets.write(&diagnosis, Some(Recorded { intent: &facts.intent, asked: None }))?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)

@@ -45,11 +45,19 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
     to.map(|to| who::must_be_another(&facts, instance, to)).transpose()?;
     let asked = Asked { instance, to, symptom: question.symptom };
     let own = instance.and_then(|at| facts.intent.instances.get(at)).and_then(|own| own.id);
-    inconsistent::add(&site, &mut facts, plan.timeout, |other| instance.is_none() || other.id == own);
-    let mut probed = match dropping {
-        Some(dropping) => probe(&site, &mut facts, &asked, (plan.timeout, dropping)),
-        None => Probed::default(),
-    };
+    let whose = inconsistent::whose(&facts, |other| instance.is_none() || other.id == own);
+    let (mut probed, rows) = thread::scope(|scope| {
+        // A database far away takes its time, and so do answers.
+        let rows = scope.spawn(|| inconsistent::ask(&site, &whose, plan.timeout));
+        let probed = match dropping {
+            Some(dropping) => probe(&site, &mut facts, &asked, (plan.timeout, dropping)),
+            None => Probed::default(),
+        };
+        (probed, rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    if let Some(rows) = rows {
+        inconsistent::note(&mut facts, rows);
+    }
     recorded::add(&question.captures, &mut facts, &asked, &mut probed)?;
     let diagnosis = conclude::diagnose(&facts, &probed, &asked);
     let own = instance.and_then(|at| facts.intent.instances.get(at));

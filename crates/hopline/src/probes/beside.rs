@@ -1,8 +1,7 @@
 //! What is asked of a silent question's way: beyond the site only its routers can tell of it, and of a large packet
 //! smaller ones.
 
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use checks::{Purpose, Rung};
