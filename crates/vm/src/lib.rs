@@ -26,4 +26,4 @@ pub use cache::default_cache;
 pub use error::VmError;
 pub use guest::{Guest, Image, MEMORY_MB, NicDriver, command, guest_image};
 pub use monitor::{power_off, press_power_button};
-pub use testbed::{Feature, KernelWith, lacking, run_elsewhere};
+pub use testbed::{Feature, KernelWith, is_in_machine, lacking, run_elsewhere};

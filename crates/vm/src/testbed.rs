@@ -61,8 +61,7 @@ impl KernelWith {
     pub fn run<F: FnOnce()>(&self, test: F) {
         let lacks = self.features.iter().find_map(|feature| Some((feature, feature.lack()?)));
         let Some((feature, complaint)) = lacks else { return test() };
-        let is_inside = env::var_os(INSIDE).is_some();
-        assert!(!is_inside, "even the virtual machine's kernel lacks {feature:?}: {complaint}");
+        assert!(!is_in_machine(), "even the virtual machine's kernel lacks {feature:?}: {complaint}");
         let name = test_name(type_name::<F>());
         if let Err(failure) = self.run_in_machine(name) {
             panic!("{name}, in a virtual machine because this kernel lacks {feature:?}:\n{failure}");
@@ -83,6 +82,11 @@ impl KernelWith {
         *slot = Some(machine);
         judge(name, ended)
     }
+}
+
+/// Whether this test runs in such a virtual machine, where all may take many times as long as on this one.
+pub fn is_in_machine() -> bool {
+    env::var_os(INSIDE).is_some()
 }
 
 /// What of these the running kernel lacks, with the words of the tool that tried.

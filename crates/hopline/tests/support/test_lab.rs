@@ -93,9 +93,10 @@ impl TestLab {
         cli_support::hopline(self.folder.path(), arguments)
     }
 
-    /// Runs hopline with `--json` on the lab's site.
+    /// Runs hopline with `--json` on the lab's site. In a virtual machine it has time for what computes slowly there.
     pub(crate) fn report(&self, arguments: &[&str]) -> Report {
-        Report::of(&self.run(&[arguments, &["--json"]].concat()), arguments)
+        let time: &[&str] = if vm::is_in_machine() { &["--timeout", "60s"] } else { &[] };
+        Report::of(&self.run(&[arguments, time, &["--json"]].concat()), arguments)
     }
 
     /// Demands that no question finds anything, with packets sent and without.
