@@ -96,7 +96,7 @@ pub(crate) fn found(run: &Run) -> Vec<(String, Value)> {
 }
 
 /// A report without what the clock moves: how long it took, how sure the kernel is of its neighbours just now, how long
-/// it will keep a connection, and how many packets a rule has seen.
+/// it will keep a connection, how many it keeps, and how many packets a rule has seen.
 pub(crate) fn timeless(run: &Run) -> String {
     let lines = run.stdout.lines().filter(|line| !line.contains("\"elapsed_ms\""));
     let mut report = lines.collect::<Vec<_>>().join("\n");
@@ -105,6 +105,10 @@ pub(crate) fn timeless(run: &Run) -> String {
     }
     let moments = report.split(" s left").map(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()));
     report = moments.collect::<Vec<_>>().join(" s left");
+    for ahead in ["nf_conntrack_count = ", "compute1 tracks "] {
+        let counts = report.split(ahead).map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()));
+        report = counts.collect::<Vec<_>>().join(ahead);
+    }
     let mut out = String::new();
     let mut counter = false;
     for c in report.chars() {

@@ -54,11 +54,12 @@ impl TestLab {
         self.state().join("site.toml")
     }
 
-    /// Runs hopline on the lab's site.
+    /// Runs hopline on the lab's site. In a virtual machine it has time for what computes slowly there.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let site = self.site();
         let site = ["--site", site.to_str().expect("UTF-8")];
-        self.hopline(&[arguments, &site].concat())
+        let time: &[&str] = if vm::is_in_machine() { &["--timeout", "60s"] } else { &[] };
+        self.hopline(&[arguments, &site, time].concat())
     }
 
     /// Runs `hopline lab VERB` on this lab.
@@ -93,10 +94,9 @@ impl TestLab {
         cli_support::hopline(self.folder.path(), arguments)
     }
 
-    /// Runs hopline with `--json` on the lab's site. In a virtual machine it has time for what computes slowly there.
+    /// Runs hopline with `--json` on the lab's site.
     pub(crate) fn report(&self, arguments: &[&str]) -> Report {
-        let time: &[&str] = if vm::is_in_machine() { &["--timeout", "60s"] } else { &[] };
-        Report::of(&self.run(&[arguments, time, &["--json"]].concat()), arguments)
+        Report::of(&self.run(&[arguments, &["--json"]].concat()), arguments)
     }
 
     /// Demands that no question finds anything, with packets sent and without.
