@@ -84,7 +84,7 @@ impl KernelWith {
     }
 }
 
-/// Whether this test runs in such a virtual machine, where all may take many times as long as on this one.
+/// Whether this test runs in the virtual machine of a [`KernelWith`], where all may take many times as long.
 pub fn is_in_machine() -> bool {
     env::var_os(INSIDE).is_some()
 }
