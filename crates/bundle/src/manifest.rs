@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cloud::{InstanceEntry, Records};
+use cloud::{Contradictions, InstanceEntry, Records};
 use model::Netns;
 use model::snapshot::{Gap, Host};
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,8 @@ pub struct CloudFacts {
     pub schema: String,
     /// nova's database, where there is one.
     pub records: Option<Records>,
+    /// What contradicts in its rows of the instances on the site's hosts; `None` where that was not asked.
+    pub contradictions: Option<Contradictions>,
     /// What the site file tells of instances.
     pub entries: Vec<InstanceEntry>,
 }

@@ -136,7 +136,7 @@ impl<S: Read + Write + Seek> Writer<S> {
         let mut room = Room::of(&limits);
         let mut lacking = Vec::new();
         if let Err(why) = room.take::<CloudFacts>(&json(CLOUD, &cloud)?) {
-            cloud.records = None;
+            (cloud.records, cloud.contradictions) = (None, None);
             room.take::<CloudFacts>(&json(CLOUD, &cloud)?).map_err(|why| too_large(CLOUD, &why))?;
             manifest.gaps.push(room::gap(DATABASE, &why));
             lacking.push((DATABASE.to_owned(), why));

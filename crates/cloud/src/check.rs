@@ -7,6 +7,7 @@
 mod braces;
 mod cached;
 mod caches;
+mod kept;
 mod letters;
 mod looks;
 mod networks;
@@ -21,10 +22,13 @@ mod words;
 pub(crate) use braces::{compares, replaced};
 pub(crate) use cached::{Nic, Said, Uuid, cached, differ, list};
 pub(crate) use caches::OCTETS_MAX;
+pub use kept::{Contradictions, KeptCell, NotLookedFor, contradictions};
 pub use looks::{Checked, Clock, check, check_hosts};
 pub use of_instances::check_instances;
 pub(crate) use one::{Repair, Template, repair};
 pub(crate) use roles::ROLES;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::finding::{Confidence, EvidenceKind};
 use model::{Intent, Snapshot};
@@ -97,6 +101,8 @@ pub struct Inconsistency {
     rows: Vec<Vec<Cell>>,
     /// Whom it hits by name, beside those that the rows name.
     hit: Vec<String>,
+    /// Whom each row concerns, by `instances.id`, where rows were looked for of some instances.
+    whose: BTreeMap<Vec<Cell>, BTreeSet<u64>>,
     /// The repair in this database's words; or why it cannot be said to this series of nova.
     repair: Result<String, String>,
 }

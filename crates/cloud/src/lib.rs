@@ -35,7 +35,8 @@ mod whose;
 
 pub use cells::{Cell, Octets, cells};
 pub use check::{
-    Checked, Clock, DB_CATALOGUE, DbCheck, Inconsistency, ROWS_MAX, check, check_hosts, check_instances,
+    Checked, Clock, Contradictions, DB_CATALOGUE, DbCheck, Inconsistency, KeptCell, NotLookedFor, ROWS_MAX,
+    check, check_hosts, check_instances, contradictions,
 };
 pub use connection::{Access, Connection};
 pub use database::read;

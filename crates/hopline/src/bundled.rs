@@ -40,6 +40,7 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     if parts.records.is_none() && site.database.is_none() {
         parts.records = newest.iter().find_map(|bundle| bundle.cloud.records.clone());
     }
+    parts.contradictions = newest.iter().filter_map(|bundle| bundle.cloud.contradictions.clone()).collect();
     let has_none = parts.records.is_none() && site.database.is_none();
     parts.lacks_cloud = has_none && newest.iter().any(|bundle| bundle.lacks_cloud);
     for entry in newest.iter().flat_map(|bundle| &bundle.cloud.entries) {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use bundle::{Assembled, Member, Missing};
-use cloud::{FindError, InstanceEntry, Records, Sought};
+use cloud::{Contradictions, FindError, InstanceEntry, Records, Sought};
 use collect::{CollectError, MachinePlan};
 use model::snapshot::Gap;
 use model::{Intent, Snapshot};
@@ -21,6 +21,8 @@ use crate::site_file::Site;
 pub(crate) struct Facts {
     pub(crate) snapshot: Snapshot,
     pub(crate) intent: Intent,
+    /// What the bundles hold of contradictions in the database's rows, newest first.
+    pub(crate) contradictions: Vec<Contradictions>,
     /// Machines that could not be read, and why; each is a gap of the snapshot too.
     pub(crate) unreachable: Vec<(String, String)>,
     /// The cloud's records are in none of the bundles, though one was to have them: its gaps tell why.
@@ -52,6 +54,7 @@ impl Facts {
 pub(crate) struct Parts {
     pub(crate) members: Vec<Member>,
     pub(crate) records: Option<Records>,
+    pub(crate) contradictions: Vec<Contradictions>,
     pub(crate) entries: Vec<InstanceEntry>,
     pub(crate) lacks_cloud: bool,
     pub(crate) captures: Vec<Given>,
@@ -158,7 +161,7 @@ pub(crate) fn missing(name: &str, error: &CollectError) -> Missing {
 }
 
 fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
-    let Parts { members, records, entries, lacks_cloud, captures, gaps } = parts;
+    let Parts { members, records, contradictions, entries, lacks_cloud, captures, gaps } = parts;
     let hosts = members.iter().filter(|member| !member.inside);
     let no_host = hosts.clone().all(|member| member.outcome.is_err());
     if let (true, Some(Member { name, outcome: Err(missing), .. })) = (no_host, hosts.clone().next()) {
@@ -167,7 +170,7 @@ fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
     let Assembled { mut snapshot, missing } = bundle::assemble(members);
     snapshot.gaps.extend(gaps);
     let intent = cloud::intent(records, &snapshot, &entries);
-    Ok(Facts { snapshot, intent, unreachable: missing, lacks_cloud, captures, offline })
+    Ok(Facts { snapshot, intent, contradictions, unreachable: missing, lacks_cloud, captures, offline })
 }
 
 fn out_of_reach(name: &str, why: &str, offline: bool) -> Failure {

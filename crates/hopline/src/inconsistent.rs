@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cloud::{Checked, Clock, DatabaseError, Lack};
-use model::Snapshot;
 use model::intent::Instance;
 use model::service::NovaOptions;
 use model::snapshot::Gap;
+use model::{Snapshot, few};
 
 use crate::gather::Facts;
 use crate::site_file::Site;
@@ -32,6 +32,34 @@ pub(crate) fn ask(
     Some(cloud::check_instances(url, timeout, &Clock::default(), whose))
 }
 
+/// What was found in the rows of these when bundles were made, where no database is asked. Whose rows nobody looked at
+/// is a gap.
+pub(crate) fn kept(facts: &mut Facts, whose: &BTreeMap<u64, String>) -> Checked {
+    let (checked, unknown) = Checked::of_kept(&facts.contradictions, whose);
+    let is_here = |instance: &Instance| facts.snapshot.hosts.iter().any(|host| host.name == instance.host);
+    let here = facts.intent.instances.iter().filter(|instance| is_here(instance));
+    let unknown = here.filter(|instance| instance.id.is_some_and(|id| unknown.contains_key(&id)));
+    let unknown: Vec<&str> = unknown.map(|instance| instance.name.as_str()).collect();
+    let gap = (!unknown.is_empty()).then(|| Gap {
+        what: CONTRADICTIONS.to_owned(),
+        why: format!("no bundle tells what was found in those of {}", few::named(&unknown)),
+        would_need: "a bundle that this version of hopline made, where the database answers".to_owned(),
+    });
+    facts.snapshot.gaps.extend(gap);
+    checked
+}
+
+const CONTRADICTIONS: &str = "whether the database's rows contradict each other";
+
+/// They could not be looked for.
+pub(crate) fn unasked(error: &DatabaseError) -> Gap {
+    Gap {
+        what: CONTRADICTIONS.to_owned(),
+        why: error.to_string(),
+        would_need: "`hopline db check`, where the database answers".to_owned(),
+    }
+}
+
 /// Notes what was found. Where it could not be looked for, that is a gap: what else is known stands.
 pub(crate) fn note(facts: &mut Facts, checked: Result<Checked, DatabaseError>) {
     match checked {
@@ -41,11 +69,7 @@ pub(crate) fn note(facts: &mut Facts, checked: Result<Checked, DatabaseError>) {
             facts.intent.inconsistent = checked.found.iter().map(|found| found.finding(ROWS_MAX)).collect();
             facts.snapshot.gaps.extend(unjudged.into_iter().chain(lacking));
         }
-        Err(error) => facts.snapshot.gaps.push(Gap {
-            what: "whether the database's rows contradict each other".to_owned(),
-            why: error.to_string(),
-            would_need: "`hopline db check`, where the database answers".to_owned(),
-        }),
+        Err(error) => facts.snapshot.gaps.push(unasked(&error)),
     }
 }
 

@@ -6,9 +6,12 @@
 mod cli_support;
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 
 use serde_json::Value;
+use support::assert_none;
+use support::bundles::Bundles;
 use support::report::{Report, list, text};
 use support::test_lab::TestLab;
 
@@ -195,8 +198,10 @@ fn assert_told(report: &Report, planted: &Planted, breaks: &str) {
 fn rows_that_contradict_each_other_are_told_with_what_they_break() {
     let lab = TestLab::up_as("rw", &["--hosts", "2"]);
     let rows = Rows::of(&lab);
+    let bundles = Bundles::of(&lab);
     for planted in &PLANTED {
         rows.change(planted.sql);
+        assert_none(bundles.complaint(planted.code).as_slice());
         let [now, later] = planted.breaks;
         assert_told(&lab.report(&["diagnose", "web1"]), planted, now);
         let all = lab.report(&["diagnose", "--all", "--passive"]);
@@ -215,6 +220,42 @@ fn rows_that_contradict_each_other_are_told_with_what_they_break() {
     lab.report(&["diagnose", "web1"]).assert_healthy("all is as it was");
     lab.report(&["diagnose", "--all"]).assert_healthy("all is as it was");
 }
+
+/// The same bundle as a hopline made it that did not ask the rows.
+fn unasked(asked: &Path, older: &Path) {
+    let bundle::Bundle { manifest, members, mut cloud, .. } =
+        bundle::read(File::open(asked).unwrap(), "asked").unwrap();
+    assert!(cloud.contradictions.take().is_some());
+    let machines = members.into_iter().map(|member| (member.name, member.inside, member.outcome)).collect();
+    let writer = bundle::Writer::new(tempfile::tempfile().unwrap(), manifest.taken_at).unwrap();
+    writer.finish(&bundle::Facts { manifest, machines, cloud }, File::create(older).unwrap()).unwrap();
+}
+
+/// What could not be looked for is said live and in a bundle; and so is that nobody has looked.
+#[test]
+fn a_bundle_says_of_which_rows_nobody_asked() {
+    let lab = TestLab::up("rg");
+    let rows = Rows::of(&lab);
+    let bundles = Bundles::of(&lab);
+    let gaps = |bundle: &Path| -> String {
+        let told = bundles.ask(&["diagnose", "web1", "--json"], &[bundle]);
+        let report: Value = serde_json::from_str(&told.stdout).unwrap();
+        report["coverage"]["gaps"].to_string()
+    };
+    let asked = bundles.collect("asked.tar.zst", &[]);
+    assert!(!gaps(&asked).contains(CONTRADICTIONS), "{}", gaps(&asked));
+    let older = bundles.path("older.tar.zst");
+    unasked(&asked, &older);
+    assert!(gaps(&older).contains(CONTRADICTIONS), "{}", gaps(&older));
+    assert!(gaps(&older).contains("no bundle tells what was found in those of web1\""), "{}", gaps(&older));
+    rows.change("DROP TABLE instance_info_caches");
+    assert_none(bundles.complaint("a table is missing").as_slice());
+    let lacking = bundles.collect("lacking.tar.zst", &[]);
+    assert!(gaps(&lacking).contains("info-cache-differs"), "{}", gaps(&lacking));
+    rows.restore();
+}
+
+const CONTRADICTIONS: &str = "whether the database's rows contradict each other";
 
 /// `fixed_ips` as before Havana, without what forbids the second row of an address.
 const LAX: &str = "CREATE TABLE kept AS SELECT * FROM fixed_ips; DROP TABLE fixed_ips;

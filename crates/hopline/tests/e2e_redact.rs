@@ -122,6 +122,48 @@ fn whatever_is_broken_the_diagnosis_is_the_same_and_nothing_leaks() {
     assert!(compared_faults > least, "only {compared_faults} of {} were compared", wanted.len());
 }
 
+/// Rows that contradict each other, with names that stand nowhere else.
+const PLANTED: [&str; 5] = [
+    "UPDATE networks SET project_id = 'rivals'",
+    "INSERT INTO security_groups (id, name, project_id, deleted) VALUES (9, 'bygone-group', 'p', 9);
+     INSERT INTO security_group_instance_association (id, security_group_id, instance_uuid, deleted)
+     SELECT 99, 9, uuid, 0 FROM instances WHERE id = 1",
+    "UPDATE fixed_ips SET instance_uuid = (SELECT uuid FROM instances WHERE id = 1), allocated = 1,
+     virtual_interface_id = 1 WHERE address = '10.0.0.42'",
+    "INSERT INTO networks (id, injected, cidr, netmask, bridge, gateway, broadcast, dns1, dhcp_start, label,
+     bridge_interface, multi_host, uuid, deleted, dhcp_server, enable_dhcp, share_address)
+     VALUES (2, 0, '10.0.0.0/24', '255.255.255.0', 'br101', '10.0.0.1', '10.0.0.255', '1.2.3.4', '10.0.0.2',
+     'overlapping-net', 'eth1', 1, 'net-2', 0, '10.0.0.1', 1, 0)",
+    "UPDATE instance_info_caches SET network_info = '[]' WHERE id = 1;
+     UPDATE fixed_ips SET updated_at = '2026-01-01 00:00:00';
+     UPDATE floating_ips SET updated_at = '2026-01-01 00:00:00'",
+];
+
+#[test]
+fn what_contradicts_in_the_databases_rows_is_told_of_pseudonyms_alone() {
+    let lab = Lab::up("rc", &[]);
+    let database = lab.lab.state().join("nova.sqlite");
+    for sql in PLANTED {
+        support::sqlite(&database, &format!("PRAGMA foreign_keys = OFF; {sql}"));
+    }
+    assert_none(&differences(&lab, "planted"));
+    let (plain, redacted) = lab.both();
+    let told = lab.ask(&["diagnose", "web1"], &plain).stdout;
+    for code in [
+        "fixed-ip-of-other-project",
+        "group-membership-of-deleted-group",
+        "host-address-in-use",
+        "network-overlap",
+        "info-cache-differs",
+    ] {
+        assert!(told.contains(code), "{code}: {told}");
+    }
+    let table = Table::beside(&redacted);
+    for name in ["rivals", "bygone-group", "overlapping-net"] {
+        assert_ne!(table.pseudonym(name), name);
+    }
+}
+
 /// Where the two bundles of this moment tell another story, or one tells too much.
 fn differences(lab: &Lab, code: &str) -> Vec<String> {
     let (plain, redacted) = lab.both();

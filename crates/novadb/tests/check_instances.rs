@@ -10,7 +10,7 @@ mod planted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cloud::{Checked, Clock, DatabaseUrl, ROWS_MAX};
+use cloud::{Checked, Clock, Contradictions, DatabaseUrl, ROWS_MAX};
 use databases::{mariadb, postgresql};
 use planted::{PATIENCE, Piece, lax_schema, pieces, pieces_of, run, sqlite};
 
@@ -64,12 +64,31 @@ fn asked(url: &DatabaseUrl, instances: &BTreeMap<u64, String>) -> Checked {
     checked
 }
 
+/// What was kept of all and is held to one is what the database tells of that one, to the statement that shows it.
+fn assert_kept(kept: &Contradictions, one: &Checked, of: &BTreeMap<u64, String>) {
+    let (held, unknown) = Checked::of_kept(std::slice::from_ref(kept), of);
+    assert_eq!(unknown, BTreeMap::new());
+    let findings = |checked: &Checked| -> Vec<_> {
+        checked.found.iter().map(|found| (found.select.clone(), found.finding(ROWS_MAX))).collect()
+    };
+    assert_eq!(findings(&held), findings(one));
+}
+
 /// What is found when all are asked about; when each is asked about alone, it must be the same.
 fn found(url: &DatabaseUrl) -> BTreeSet<String> {
     let all = living(url);
     let together = lines(&asked(url, &all), |_| true);
+    let (kept, not_looked_for) = cloud::contradictions(url, PATIENCE, &clock(), &all).unwrap();
+    assert_eq!(not_looked_for, []);
+    // It goes through a bundle.
+    let kept = serde_json::from_slice(&serde_json::to_vec(&kept).unwrap()).unwrap();
+    assert_kept(&kept, &asked(url, &all), &all);
+    let stranger = BTreeMap::from([(u64::MAX, "stranger".to_owned())]);
+    let (none, unknown) = Checked::of_kept(std::slice::from_ref(&kept), &stranger);
+    assert_eq!((none.found.len(), unknown), (0, stranger));
     let each = all.iter().flat_map(|(id, name)| {
         let one = asked(url, &BTreeMap::from([(*id, name.clone())]));
+        assert_kept(&kept, &one, &BTreeMap::from([(*id, name.clone())]));
         let findings = one.found.iter().map(|found| found.finding(ROWS_MAX));
         findings.for_each(|finding| assert!(finding.instances.contains(name), "{finding:?}"));
         // What the statement that is told shows, typed into the server's own client, is no error.

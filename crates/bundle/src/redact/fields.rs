@@ -87,10 +87,29 @@ pub(super) fn of_cloud(cloud: &mut CloudFacts, visit: &mut Visit<'_>) {
     if let Some(records) = &mut cloud.records {
         of_records(records, visit);
     }
+    if let Some(contradictions) = &mut cloud.contradictions {
+        contradictions.each_cell(|cell| {
+            if let Some(kind) = kind_of(cell.column) {
+                visit(kind, cell.text);
+            }
+        });
+    }
     for entry in &mut cloud.entries {
         visit(Kind::Instance, &mut entry.name);
         entry.host.iter_mut().for_each(|host| visit(Kind::Host, host));
     }
+}
+
+/// What a column of `hopline db check` names, where it is a name and nothing else.
+fn kind_of(column: &str) -> Option<Kind> {
+    Some(match column {
+        "instance" => Kind::Instance,
+        "host" | "right host" | "instance's host" => Kind::Host,
+        "project" | "network's project" | "project_id" => Kind::Project,
+        "group" | "source group" => Kind::Group,
+        "label" | "other" => Kind::Network,
+        _ => return None,
+    })
 }
 
 fn of_records(records: &mut Records, visit: &mut Visit<'_>) {

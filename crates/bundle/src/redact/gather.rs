@@ -64,6 +64,9 @@ impl Gathered {
         if let Some(records) = &cloud.records {
             self.records(records);
         }
+        if let Some(contradictions) = &mut cloud.contradictions {
+            contradictions.each_cell(|cell| self.cell(cell.text));
+        }
         cloud.entries.iter().for_each(|entry| self.entry(entry));
     }
 
@@ -79,6 +82,18 @@ impl Gathered {
             self.networks.extend(network.cidr);
             self.known.v4.extend(network.gateway.iter().chain(&network.dhcp_server));
             self.known.v4.extend(network.host_addresses.iter().map(|(_, address)| *address));
+        }
+    }
+
+    /// An address, a network or a MAC of a row; or several, as nova's cache has them.
+    fn cell(&mut self, text: &str) {
+        for word in text.split([',', ' ']) {
+            if let Ok(mac) = word.parse() {
+                self.known.macs.insert(mac);
+            }
+            if let Ok(net) = word.parse().or_else(|_| word.parse().map(IpAddr::into)) {
+                self.net(net);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Looks for every inconsistency in one read-only snapshot of the database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::finding::EvidenceKind;
@@ -244,6 +244,7 @@ impl Inconsistency {
             count: 0,
             rows: Vec::new(),
             hit: Vec::new(),
+            whose: BTreeMap::new(),
             repair: Ok(check.inconsistency.repair.to_owned()),
         }
     }

@@ -157,35 +157,35 @@ impl Looking<'_> {
         }
         let words = self.words(uuids, For::Server, Some(rows));
         let mut found = look_for(session, &words, check).await?;
-        let mut hit = BTreeSet::new();
         found.rows.retain(|row| {
-            let whose: Vec<u64> = id_of(row).into_iter().flat_map(|id| rows.whose(table, id)).collect();
-            hit.extend(whose.iter().copied());
-            !whose.is_empty()
+            let whose: BTreeSet<u64> = id_of(row).into_iter().flat_map(|id| rows.whose(table, id)).collect();
+            let is_theirs = !whose.is_empty();
+            if is_theirs {
+                found.whose.entry(row.clone()).or_default().extend(whose);
+            }
+            is_theirs
         });
-        self.conclude(&mut found, &hit);
+        self.conclude(&mut found);
         Ok(found)
     }
 
     fn of_networks(self, check: &'static DbCheck, odd: Vec<networks::Odd>, those: &Those) -> Inconsistency {
         let mut found = Inconsistency::none(check);
-        let mut hit = BTreeSet::new();
         for odd in odd {
             let on_them = odd.networks.iter().filter_map(|id| those.networks.get(id));
             let whose: BTreeSet<u64> = on_them.flatten().copied().collect();
             if !whose.is_empty() {
-                hit.extend(whose);
+                found.whose.entry(odd.row.clone()).or_default().extend(whose);
                 found.take(odd.row);
             }
         }
-        self.conclude(&mut found, &hit);
+        self.conclude(&mut found);
         found
     }
 
-    fn conclude(self, found: &mut Inconsistency, hit: &BTreeSet<u64>) {
+    fn conclude(self, found: &mut Inconsistency) {
         found.repair = by_hand(self.schema, found.check.inconsistency.repair);
-        found.count = found.rows.len().try_into().unwrap_or(u64::MAX);
-        found.hit = hit.iter().filter_map(|id| self.instances.get(id)).cloned().collect();
+        found.name(self.instances);
     }
 
     /// The statement that shows the rows which were found, and no more.
@@ -203,12 +203,21 @@ impl Looking<'_> {
     }
 }
 
-fn id_of(row: &[Cell]) -> Option<u64> {
+impl Inconsistency {
+    /// Counts the rows, all of which are known, and says whom they hit.
+    pub(super) fn name(&mut self, instances: &BTreeMap<u64, String>) {
+        self.count = self.rows.len().try_into().unwrap_or(u64::MAX);
+        let hit: BTreeSet<u64> = self.whose.values().flatten().copied().collect();
+        self.hit = hit.iter().filter_map(|id| instances.get(id)).cloned().collect();
+    }
+}
+
+pub(super) fn id_of(row: &[Cell]) -> Option<u64> {
     number(row.first()?.as_ref())
 }
 
 /// Adds what was found of other instances; a row that concerns several is one.
-fn join(all: &mut Vec<Inconsistency>, found: Inconsistency) {
+pub(super) fn join(all: &mut Vec<Inconsistency>, found: Inconsistency) {
     let Some(known) = all.iter_mut().find(|known| known.check.code == found.check.code) else {
         return all.push(found);
     };
@@ -218,6 +227,9 @@ fn join(all: &mut Vec<Inconsistency>, found: Inconsistency) {
         }
     }
     known.hit.extend(found.hit);
+    for (row, whose) in found.whose {
+        known.whose.entry(row).or_default().extend(whose);
+    }
 }
 
 #[cfg(test)]

@@ -184,7 +184,9 @@ mod tests {
         let row = row.iter().map(|cell| Some((*cell).to_owned())).collect();
         let (kind, select) = (model::finding::EvidenceKind::Db, String::new());
         let repair = Ok(said(check.inconsistency.repair, &Series::LATE));
-        Inconsistency { check, kind, select, count: 1, rows: vec![row], hit: Vec::new(), repair }.finding(1)
+        let found =
+            Inconsistency { kind, select, count: 1, rows: vec![row], repair, ..Inconsistency::none(check) };
+        found.finding(1)
     }
 
     /// The statement that is typed in place of hopline's own repair.

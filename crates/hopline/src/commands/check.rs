@@ -27,9 +27,9 @@ pub(super) fn run(plan: &Plan, host: Option<&str>) -> Result<u8, Failure> {
         None => facts.snapshot.hosts.iter().map(|host| host.name.clone()).collect(),
     };
     let whose = inconsistent::whose(&facts, |instance| hosts.contains(&instance.host));
-    if let Some(checked) = inconsistent::ask(&site, &whose, plan.timeout) {
-        inconsistent::note(&mut facts, checked);
-    }
+    let rows = inconsistent::ask(&site, &whose, plan.timeout);
+    let rows = rows.unwrap_or_else(|| Ok(inconsistent::kept(&mut facts, &whose)));
+    inconsistent::note(&mut facts, rows);
     let diagnosis = conclude::check(&facts, hosts);
     sheets.write(&diagnosis, Some(Recorded { intent: &facts.intent, asked: None }))?;
     output::diagnosis(&diagnosis, plan.format, report::terminal, started)

@@ -21,6 +21,7 @@ use crate::site_file::Site;
 use crate::who;
 
 mod captures;
+mod contradicting;
 mod redacting;
 
 /// The bundle holds less than was asked for.
@@ -155,7 +156,11 @@ fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64, keep:
         Err(panic) => std::panic::resume_unwind(panic),
     };
     let manifest = Manifest { versions, gaps, ..manifest(taken_at) };
-    Facts { manifest, machines, cloud: cloud_facts(site, records) }
+    let mut facts = Facts { manifest, machines, cloud: cloud_facts(site, records) };
+    let (contradictions, untold) = contradicting::ask(site, &facts, plan.timeout);
+    facts.cloud.contradictions = contradictions;
+    facts.manifest.gaps.extend(untold);
+    facts
 }
 
 fn not_asked_for(machine: &MachinePlan) -> Missing {

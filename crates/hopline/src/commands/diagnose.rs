@@ -55,9 +55,8 @@ pub(super) fn run(plan: &Plan, question: &DiagnoseQuestion) -> Result<u8, Failur
         };
         (probed, rows.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    if let Some(rows) = rows {
-        inconsistent::note(&mut facts, rows);
-    }
+    let rows = rows.unwrap_or_else(|| Ok(inconsistent::kept(&mut facts, &whose)));
+    inconsistent::note(&mut facts, rows);
     recorded::add(&question.captures, &mut facts, &asked, &mut probed)?;
     let diagnosis = conclude::diagnose(&facts, &probed, &asked);
     let own = instance.and_then(|at| facts.intent.instances.get(at));
