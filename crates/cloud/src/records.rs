@@ -3,6 +3,7 @@
 //! Joins are made here and not by the server, because the columns to join on differ between nova
 //! series, and because a handful of plain SELECTs is quicker than one clever one.
 
+mod joined;
 mod networks;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -38,7 +38,13 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     newest.sort_by_key(|bundle| std::cmp::Reverse(bundle.manifest.taken_at));
     // A database that is named goes before what was read of one then.
     if parts.records.is_none() && site.database.is_none() {
-        parts.records = newest.iter().find_map(|bundle| bundle.cloud.records.clone());
+        // Each has what its hosts needed.
+        let mut all = newest.iter().filter_map(|bundle| bundle.cloud.records.as_ref());
+        parts.records = all.next().cloned().map(|mut records| {
+            all.for_each(|older| records.join(older));
+            records
+        });
+        parts.are_records_kept = parts.records.is_some();
     }
     parts.contradictions = newest.iter().filter_map(|bundle| bundle.cloud.contradictions.clone()).collect();
     let has_none = parts.records.is_none() && site.database.is_none();

@@ -27,6 +27,8 @@ pub(crate) struct Facts {
     pub(crate) unreachable: Vec<(String, String)>,
     /// The cloud's records are in none of the bundles, though one was to have them: its gaps tell why.
     pub(crate) lacks_cloud: bool,
+    /// The cloud's records are those that bundles hold, of their own hosts.
+    pub(crate) are_records_kept: bool,
     /// Captures in the bundles.
     pub(crate) captures: Vec<Given>,
     /// Some of them are read from bundles.
@@ -56,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) records: Option<Records>,
     pub(crate) contradictions: Vec<Contradictions>,
     pub(crate) entries: Vec<InstanceEntry>,
+    /// The records are a bundle's.
+    pub(crate) are_records_kept: bool,
     pub(crate) lacks_cloud: bool,
     pub(crate) captures: Vec<Given>,
     pub(crate) gaps: Vec<Gap>,
@@ -161,7 +165,8 @@ pub(crate) fn missing(name: &str, error: &CollectError) -> Missing {
 }
 
 fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
-    let Parts { members, records, contradictions, entries, lacks_cloud, captures, gaps } = parts;
+    let Parts { members, records, contradictions, entries, are_records_kept, lacks_cloud, captures, gaps } =
+        parts;
     let hosts = members.iter().filter(|member| !member.inside);
     let no_host = hosts.clone().all(|member| member.outcome.is_err());
     if let (true, Some(Member { name, outcome: Err(missing), .. })) = (no_host, hosts.clone().next()) {
@@ -170,7 +175,16 @@ fn conclude(parts: Parts, offline: bool) -> Result<Facts, Failure> {
     let Assembled { mut snapshot, missing } = bundle::assemble(members);
     snapshot.gaps.extend(gaps);
     let intent = cloud::intent(records, &snapshot, &entries);
-    Ok(Facts { snapshot, intent, contradictions, unreachable: missing, lacks_cloud, captures, offline })
+    Ok(Facts {
+        snapshot,
+        intent,
+        contradictions,
+        unreachable: missing,
+        lacks_cloud,
+        are_records_kept,
+        captures,
+        offline,
+    })
 }
 
 fn out_of_reach(name: &str, why: &str, offline: bool) -> Failure {

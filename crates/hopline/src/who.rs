@@ -21,7 +21,9 @@ pub(crate) fn instance(facts: &Facts, name: &str) -> Result<usize, Failure> {
         }
         let failure = Failure::of(&error);
         if !is_of_the_gone(&facts.intent.remains, name) {
-            return failure;
+            let hint = "a bundle has the rows of the hosts that it was made of; for an instance on another, \
+                        collect there";
+            return if facts.are_records_kept { failure.hint(hint) } else { failure };
         }
         failure.hint(
             "it is deleted, and the database still has rows of it: `hopline db check` names and mends them",

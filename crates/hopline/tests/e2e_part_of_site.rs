@@ -1,7 +1,7 @@
 //! A site of one host, whose cloud has two: what is read of the database for it alone leads to what all of it leads to.
 //! Goal: nothing that concerns the host is missed, and no false alarm comes of what was not read. Method: the same
-//! questions to the host as it is, for which few rows are read, and to a bundle of it, which holds every row. Needs
-//! root.
+//! questions to the host as it is, for which few rows are read, to a bundle of it, which holds as few, and to that
+//! bundle with every row. Needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -9,13 +9,18 @@ mod cli_support;
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use cli_support::Run;
+use cli_support::{Run, assert_refused};
+use cloud::DatabaseUrl;
 use score::tables::RECORDS;
 use serde_json::{Value, json};
+use support::bundles::rewritten;
 use support::report::list;
 use support::test_lab::TestLab;
 use support::{assert_none, printed_in};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lab's site file without the second host and what runs there.
 fn first_host_alone(lab: &TestLab, folder: &Path) -> PathBuf {
@@ -56,24 +61,31 @@ fn one_host_of_two_is_judged_by_its_own_rows_as_by_all() {
     let folder = tempfile::tempdir().unwrap();
     let site = first_host_alone(&lab, folder.path());
     let site = ["--site", site.to_str().unwrap()];
-    let bundle = folder.path().join("all.tar.zst");
-    let bundle = bundle.to_str().unwrap();
+    let (own, all) = (folder.path().join("own.tar.zst"), folder.path().join("all.tar.zst"));
+    let [own, all] = [&own, &all].map(|path| path.to_str().unwrap());
+    let database = DatabaseUrl::parse(&format!("sqlite:{}/nova.sqlite", lab.state().display())).unwrap();
     let mut wrong = Vec::new();
     for code in [&["nothing"][..], &RECORDS.map(|(code, _)| code)].concat() {
         if code != "nothing" {
             lab.break_fault(code);
         }
-        let collected = lab.hopline(&[&["collect", "-o", bundle], &site[..]].concat());
+        let collected = lab.hopline(&[&["collect", "-o", own], &site[..]].concat());
         assert_eq!((collected.code, collected.stderr.as_str()), (0, ""), "{collected:?}");
+        rewritten(Path::new(own), Path::new(all), |cloud| {
+            cloud.records = Some(cloud::read(&database, PATIENCE).unwrap());
+        });
         for question in
             [&["diagnose", "web1"][..], &["diagnose", "--all"], &["check"], &["path", "web1", "web2"]]
         {
             let question = [question, &["--passive", "--json"]].concat();
             let live = lab.hopline(&[&question, &site[..]].concat());
-            let whole = lab.hopline(&[&question[..], &["--bundle", bundle]].concat());
-            let (live, whole) = (said(&live), said(&whole));
-            if live != whole {
-                wrong.push(format!("{code}: {question:?}: of the host {live:#?}\nof all {whole:#?}"));
+            let [kept, whole] =
+                [own, all].map(|bundle| said(&lab.hopline(&[&question[..], &["--bundle", bundle]].concat())));
+            let live = said(&live);
+            if live != whole || live != kept {
+                wrong.push(format!(
+                    "{code}: {question:?}: of the host {live:#?}\nof its bundle {kept:#?}\nof all {whole:#?}"
+                ));
             }
         }
         if code != "nothing" {
@@ -81,6 +93,30 @@ fn one_host_of_two_is_judged_by_its_own_rows_as_by_all() {
         }
     }
     assert_none(&wrong);
+}
+
+/// Each host's bundle has the rows of that host alone; together they are the site.
+#[test]
+fn bundles_of_hosts_that_know_nothing_of_each_other_make_a_site() {
+    let lab = TestLab::up_as("pb", &["--hosts", "2"]);
+    let folder = tempfile::tempdir().unwrap();
+    let bundles = ["compute1", "compute2"].map(|host| {
+        let site = one_host_from_outside(&lab, host, folder.path());
+        let bundle = folder.path().join(format!("{host}.tar.zst")).to_str().unwrap().to_owned();
+        let run = lab.hopline(&["collect", "-o", &bundle, "--site", site.to_str().unwrap()]);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+        bundle
+    });
+    let both: Vec<&str> = bundles.iter().flat_map(|bundle| ["--bundle", bundle]).collect();
+    for instance in ["web1", "web3"] {
+        let (_, said) = said(&lab.hopline(&[&["diagnose", instance, "--json"], &both[..]].concat()));
+        assert_eq!(said, json!({ "outcome": "healthy", "findings": [] }));
+    }
+    let path = lab.hopline(&[&["path", "web1", "web3", "--json"], &both[..]].concat());
+    assert_eq!(path.code, 0, "{path:?}");
+    // Who is on none of them is not said to be nowhere.
+    let alone = lab.hopline(&["diagnose", "nobody", "--bundle", &bundles[0]]);
+    assert_refused(&alone, &["there is no instance `nobody`", "of the hosts that it was made of"]);
 }
 
 /// The gateway of web1 is on a network host that was not read, and web1's neighbour on another.

@@ -143,3 +143,34 @@ fn what_others_have_as_well_is_told_of_whom_it_touches() {
         assert_eq!(found(&url), in_file, "{url}");
     }
 }
+
+/// What is asked of many at a time is asked of the last of them as of the first.
+#[test]
+fn what_is_wrong_with_the_last_of_many_is_found_beside_what_is_wrong_with_the_first() {
+    let mut many = String::new();
+    for n in 1000..1600 {
+        many.push_str(&format!("I ({n}, 'u{n}', 'vm{n}', 'compute1', 'p1', 'active', NULL, 0);\n"));
+        many.push_str(&format!(
+            "V ({n}, 'fa:16:3e:01:{:02x}:{:02x}', 1, 'v{n}', 'u{n}', 0);\n",
+            n / 256,
+            n % 256
+        ));
+    }
+    many.push_str(
+        "UPDATE virtual_interfaces SET address = 'fa:16:3e:01:03:e8' WHERE id = 1001;\n\
+         F (9999, '10.0.0.77', 1, TRUE, TRUE, FALSE, 1599, NULL, 'u1599', '2026-11-01 00:00:00', 0);\n\
+         L (9999, '203.0.113.77', 9999, NULL, 'compute1', 0);\n",
+    );
+    let ((base, _), (many, _)) = (pieces(), pieces_of(&many));
+    let (_dir, url) = sqlite(&format!("{}\n{base}\n{many}", lax_schema()));
+    let lines = lines(&asked(&url, &living(&url)), |_| true);
+    let found: Vec<&str> = lines.iter().map(|line| row(line)).collect();
+    assert_eq!(
+        found,
+        [
+            "float-without-project floating_ips 9999",
+            "mac-twice virtual_interfaces 1000",
+            "mac-twice virtual_interfaces 1001"
+        ]
+    );
+}

@@ -8,7 +8,6 @@ use std::thread;
 
 use bundle::{CloudFacts, Facts, Manifest, Missing, Writer};
 use capture::replace::{self, Replacement};
-use cloud::{DatabaseError, Records};
 use collect::{Keep, MachinePlan};
 use model::snapshot::Gap;
 
@@ -21,8 +20,8 @@ use crate::site_file::Site;
 use crate::who;
 
 mod captures;
-mod contradicting;
 mod redacting;
+mod rows;
 
 /// The bundle holds less than was asked for.
 const EXIT_INCOMPLETE: u8 = 3;
@@ -128,11 +127,9 @@ fn wanted<'s>(site: &'s Site, hosts: &[String]) -> Result<Vec<&'s MachinePlan>, 
 
 fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64, keep: Keep<'_>) -> Facts {
     let plans: Vec<MachinePlan> = wanted.iter().copied().cloned().collect();
-    let (outcomes, records, versions) = thread::scope(|scope| {
+    let (outcomes, versions) = thread::scope(|scope| {
         let versions = scope.spawn(collect::versions);
-        let database =
-            scope.spawn(|| site.database.as_ref().map(|url| cloud::read(url, plan.timeout)).transpose());
-        (collect::machines(&plans, keep), database.join(), versions.join().unwrap_or_default())
+        (collect::machines(&plans, keep), versions.join().unwrap_or_default())
     });
     let mut outcomes: Vec<_> = plans.iter().map(|plan| &plan.name).zip(outcomes).collect();
     let mut outcome = |machine: &MachinePlan| {
@@ -147,19 +144,9 @@ fn facts(site: &Site, wanted: &[&MachinePlan], plan: &Plan, taken_at: u64, keep:
         .iter()
         .map(|machine| (machine.name.clone(), machine.instance, outcome(machine)))
         .collect();
-    let mut gaps = Vec::new();
-    let records = match records {
-        Ok(read) => read.unwrap_or_else(|error| {
-            gaps.push(unread(&error));
-            None
-        }),
-        Err(panic) => std::panic::resume_unwind(panic),
-    };
-    let manifest = Manifest { versions, gaps, ..manifest(taken_at) };
-    let mut facts = Facts { manifest, machines, cloud: cloud_facts(site, records) };
-    let (contradictions, untold) = contradicting::ask(site, &facts, plan.timeout);
-    facts.cloud.contradictions = contradictions;
-    facts.manifest.gaps.extend(untold);
+    let manifest = Manifest { versions, ..manifest(taken_at) };
+    let mut facts = Facts { manifest, machines, cloud: CloudFacts::default() };
+    rows::add(site, &mut facts, plan.timeout);
     facts
 }
 
@@ -167,14 +154,6 @@ fn not_asked_for(machine: &MachinePlan) -> Missing {
     Missing {
         why: "it was left out when the bundle was made".to_owned(),
         would_need: format!("hopline collect -o FILE.tar.zst {}, and that file too", machine.name),
-    }
-}
-
-fn unread(error: &DatabaseError) -> Gap {
-    Gap {
-        what: bundle::DATABASE.to_owned(),
-        why: Failure::of(error).to_string(),
-        would_need: "`[cloud] database` of the site file, in reach of where the bundle is made".to_owned(),
     }
 }
 
@@ -197,10 +176,6 @@ fn reader() -> String {
     let uid = field("Uid:").unwrap_or_default();
     let user = if uid == "0" { "root".to_owned() } else { format!("user {uid}") };
     format!("{user}, capabilities {}", field("CapEff:").unwrap_or_default())
-}
-
-fn cloud_facts(site: &Site, records: Option<Records>) -> CloudFacts {
-    CloudFacts { records, entries: site.instances.clone(), ..CloudFacts::default() }
 }
 
 /// What is told when the bundle is there.

@@ -1,8 +1,10 @@
 //! Bundles of a lab, and whether one tells what the lab itself does.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use bundle::{Bundle, CloudFacts, Facts, Writer};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -85,6 +87,18 @@ impl<'l> Bundles<'l> {
         let is_same = (live.code, &live.stdout) == (told.code, &told.stdout) && live.stdout.starts_with(GONE);
         (!is_same).then(|| format!("{GONE}: live {live:?}\nbundle {told:?}"))
     }
+}
+
+/// The same bundle with other records of the cloud.
+pub(crate) fn rewritten(from: &Path, to: &Path, change: impl FnOnce(&mut CloudFacts)) {
+    let Bundle { manifest, members, mut cloud, .. } =
+        bundle::read(File::open(from).expect("a bundle"), "it").expect("a whole bundle");
+    change(&mut cloud);
+    let machines = members.into_iter().map(|member| (member.name, member.inside, member.outcome)).collect();
+    let spool = tempfile::tempfile().expect("a temporary file");
+    let writer = Writer::new(spool, manifest.taken_at).expect("a place for it");
+    let facts = Facts { manifest, machines, cloud };
+    writer.finish(&facts, File::create(to).expect("a file")).expect("a bundle");
 }
 
 /// The faults that a lab can be asked for.
