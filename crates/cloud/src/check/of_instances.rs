@@ -106,13 +106,9 @@ impl Looking<'_> {
         checked.looked_for.extend(asked.iter().map(|(check, _)| check.code));
         let ids: Vec<u64> = self.instances.keys().copied().collect();
         for ids in ids.chunks(INSTANCES_MAX) {
-            let mut found = self.for_some(session, ids, &asked, Uuids::InEitherCase).await?;
-            if !found.is_empty() && self.schema.minds_capitals() {
-                // A row's instance may only seem to be gone, where its uuid is written in other letters.
-                asked.retain(|(check, _)| found.iter().any(|found| found.check.code == check.code));
-                found = self.for_some(session, ids, &asked, Uuids::Alike).await?;
+            for found in self.for_some(session, ids, &asked).await? {
+                join(&mut checked.found, found);
             }
-            found.into_iter().for_each(|found| join(&mut checked.found, found));
         }
         for found in &mut checked.found {
             found.select = self.shown_by(found);
@@ -125,18 +121,17 @@ impl Looking<'_> {
         session: &mut Session,
         ids: &[u64],
         asked: &[(&'static DbCheck, Among)],
-        uuids: Uuids,
     ) -> Result<Vec<Inconsistency>, sqlx::Error> {
         let instances = Rows::of(ids);
-        let of_these = self.words(uuids, For::Server, Some(&instances));
+        let of_these = self.words(Uuids::InEitherCase, For::Server, Some(&instances));
         let those = those::find(session, &of_these, ids).await?;
         let networks = networks::read(session, &of_these).await?;
         let mut all = Vec::new();
         for (check, among) in asked {
             let found = match (&check.inconsistency.look, among) {
                 (Look::Networks(look), _) => self.of_networks(check, look(&networks), &those),
-                (_, Among::Touched) => self.of_rows(session, check, &those.touched, uuids).await?,
-                (_, Among::Own | Among::Networks) => self.of_rows(session, check, &those.own, uuids).await?,
+                (_, Among::Touched) => self.of_rows(session, check, &those.touched).await?,
+                (_, Among::Own | Among::Networks) => self.of_rows(session, check, &those.own).await?,
             };
             all.extend((found.count > 0).then_some(found));
         }
@@ -145,6 +140,22 @@ impl Looking<'_> {
 
     /// Those rows that concern one of the instances.
     async fn of_rows(
+        self,
+        session: &mut Session,
+        check: &'static DbCheck,
+        rows: &Rows,
+    ) -> Result<Inconsistency, sqlx::Error> {
+        let found = self.of_rows_by(session, check, rows, Uuids::InEitherCase).await?;
+        if found.count == 0 || !self.schema.minds_capitals() {
+            return Ok(found);
+        }
+        // A row's instance may only seem to be gone, where its uuid is written in other letters. That goes through
+        // whole tables for each row, of which there are few by now.
+        let few = rows.narrowed(check.inconsistency.table, found.rows.iter().filter_map(|row| id_of(row)));
+        self.of_rows_by(session, check, &few, Uuids::Alike).await
+    }
+
+    async fn of_rows_by(
         self,
         session: &mut Session,
         check: &'static DbCheck,

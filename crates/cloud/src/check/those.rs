@@ -44,6 +44,16 @@ impl Rows {
         self.0.get(table).and_then(|rows| rows.get(&row)).into_iter().flatten().copied()
     }
 
+    /// With these rows alone of one table.
+    pub(super) fn narrowed(&self, table: &str, ids: impl Iterator<Item = u64>) -> Rows {
+        let ids: BTreeSet<u64> = ids.collect();
+        let mut narrowed = self.clone();
+        if let Some(rows) = narrowed.0.get_mut(table) {
+            rows.retain(|id, _| ids.contains(id));
+        }
+        narrowed
+    }
+
     /// There are any in the table.
     pub(super) fn has_any(&self, table: &str) -> bool {
         self.0.get(table).is_some_and(|rows| !rows.is_empty())
