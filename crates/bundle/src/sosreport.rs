@@ -16,10 +16,12 @@ mod links;
 mod long_names;
 mod netns;
 mod nft_tables;
+mod packages;
 mod services;
 mod told;
 mod wanted;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -57,17 +59,21 @@ fn bundle(files: Files, name: &str) -> Bundle {
         taken_at,
         outcome,
     };
+    let mut versions = BTreeMap::new();
     let members = match netns::read(&files, &host) {
         Err(missing) => vec![member(Err(missing))],
         Ok((main, further)) => {
-            let (told, more) = host::read(&files, &host, &main.0);
+            let (told, mut more) = host::read(&files, &host, &main.0);
+            let (told_of, lacking) = packages::versions(&files, &told);
+            versions = told_of;
+            more.extend(lacking);
             let gaps = [main.1, more].concat();
             let machine = Machine { netns: main.0, host: Some(told), gaps };
             let others = further.into_iter().map(|(netns, gaps)| Machine { netns, host: None, gaps });
             [machine].into_iter().chain(others).map(|machine| member(plainly(machine))).collect()
         }
     };
-    let manifest = Manifest { taken_at, ..Manifest::default() };
+    let manifest = Manifest { taken_at, versions, ..Manifest::default() };
     Bundle { manifest, members, is_sosreport: true, gaps, ..Bundle::default() }
 }
 

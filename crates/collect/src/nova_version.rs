@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use parse::packages::NOVA_DEBS;
+
 use crate::files;
 
-/// Packages that each hold nova's code or come with it in one version, as Debian and Ubuntu call them.
-const DEBS: [&str; 6] =
-    ["nova-common", "nova-network", "nova-compute", "nova-api-metadata", "python3-nova", "python-nova"];
 /// Where dpkg keeps what is installed. A full machine's is a few MiB.
 const DPKG_STATUS: &str = "var/lib/dpkg/status";
 const DPKG_STATUS_MAX: u64 = 64 << 20;
@@ -40,13 +39,13 @@ fn debian(status: &Path) -> Option<String> {
         if line.is_empty() {
             (package, is_installed) = (None, false);
         } else if let Some(name) = line.strip_prefix("Package: ") {
-            package = DEBS.iter().position(|deb| *deb == name);
+            package = NOVA_DEBS.iter().position(|deb| *deb == name);
         } else if let Some(status) = line.strip_prefix("Status: ") {
             is_installed = status.ends_with(" installed");
         } else if let Some(version) = line.strip_prefix("Version: ")
             && let Some(at) = package.filter(|_| is_installed)
             && found.as_ref().is_none_or(|(other, _)| at < *other)
-            && let Some(name) = DEBS.get(at)
+            && let Some(name) = NOVA_DEBS.get(at)
         {
             found = Some((at, format!("{name} {version}")));
         }

@@ -36,6 +36,7 @@ pub mod neighbour;
 pub mod nft_json;
 pub mod nft_text;
 pub mod oslo_config;
+pub mod packages;
 pub mod ping;
 pub mod proc_net_sockets;
 pub mod ps_aux;

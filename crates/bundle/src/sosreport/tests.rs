@@ -74,6 +74,7 @@ fn the_layout_of_sos_3_is_read() {
         ("kinds of links, and settings of bridge ports of node7.example.org", "ip -s -d link"),
         ("rules of iptables-legacy of node7.example.org", "iptables-legacy-save -c"),
         ("tracked connections of node7.example.org", "conntrack -L"),
+        ("version of nova of node7.example.org", "installed-rpms: the plugin `rpm` writes it"),
         (
             "what dnsmasq said on node7.example.org",
             "/var/log/syslog or /var/log/messages, or what `journalctl` prints: the plugin `logs` writes it",
@@ -119,7 +120,7 @@ fn the_layout_of_sos_4_is_read() {
 }
 
 /// A copy of the sample of sos 4.8 that may be changed.
-fn copy_of_sample(into: &Path) -> PathBuf {
+pub(super) fn copy_of_sample(into: &Path) -> PathBuf {
     let copied = into.join("report");
     let (from, to) = (sample("sos-4.8"), copied.to_str().unwrap());
     let status = std::process::Command::new("cp").args(["-r", from.to_str().unwrap(), to]).status();

@@ -18,15 +18,18 @@ const CONSOLE_TAIL: u64 = 100 << 10;
 /// Folders whose files are kept whole, but for those of ethtool.
 const COMMANDS: [&str; 5] = ["networking", "firewall_tables", "firewalld", "ebtables", "virsh"];
 /// Files that are kept whole.
-const FILES: [&str; 14] = [
+const FILES: [&str; 17] = [
     "etc/hostname",
     "etc/resolv.conf",
     "etc/iproute2/rt_tables",
     "etc/nova/nova.conf",
     "hostname",
+    "installed-debs",
+    "installed-rpms",
     "lsmod",
     "proc/modules",
     "proc/sys/kernel/osrelease",
+    "sos_commands/dpkg/dpkg_-l",
     "sos_commands/kernel/lsmod",
     "sos_commands/kernel/sysctl_-a",
     "sos_commands/kernel/uname_-a",
@@ -54,6 +57,7 @@ pub(super) fn keep(path: &str) -> Option<Keep> {
         let is_of_tools = COMMANDS.contains(&plugin) && !name.contains("ethtool");
         let is_told = is_of_tools
             || FILES.contains(&path)
+            || (plugin == "rpm" && (name == "package-data" || name.contains("_-qa_")))
             || (plugin == "process" && name.starts_with("ps_aux"))
             || (matches!(plugin, "host" | "general") && name == "hostname");
         return is_told.then_some(Keep::Whole(LISTING_MAX));
@@ -107,6 +111,10 @@ mod tests {
             "sos_commands/networking/namespaces/qdhcp-1/ip_netns_exec_qdhcp-1_iptables-save",
             "sos_commands/kernel/sysctl_-a",
             "sos_commands/process/ps_auxwwwm",
+            "sos_commands/dpkg/dpkg_-l",
+            "installed-rpms",
+            "sos_commands/rpm/package-data",
+            "sos_commands/rpm/sh_-c_rpm_--nodigest_-qa_--qf_NAME_-_VERSION_-_RELEASE_._ARCH_INSTALLTIME_date",
             "sos_commands/virsh/virsh_-r_dumpxml_instance-00000001",
             "etc/libvirt/qemu/instance-00000001.xml",
             "run/libvirt/qemu/instance-00000001.xml",
@@ -128,6 +136,8 @@ mod tests {
             "etc/libvirt/qemu/networks/default.xml",
             "proc/2177/environ",
             "sos_commands/kernel/dmesg",
+            "sos_commands/rpm/rpm_-Va",
+            "sos_commands/dpkg/dpkg_-V",
             "sos_commands/networking/ethtool_-S_eth0",
             "sos_commands",
             "var/log/nova/nova-compute.log",
