@@ -6,6 +6,7 @@
 
 mod arrows;
 mod clean;
+mod counts;
 mod escape;
 mod finding;
 mod html;
@@ -24,6 +25,7 @@ mod terminal;
 mod tree;
 
 pub use clean::clean;
+pub use counts::{Watched, counts};
 pub use html::{Recorded, html};
 pub use journeys::{
     Captured, Copied, Journeys, Layout, Note, PACKET_CATALOGUE, PacketAt, PacketFinding, Sequence,

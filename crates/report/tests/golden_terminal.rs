@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use model::finding::{Evidence, EvidenceKind, Outcome, Remedy};
 use model::path::Stage;
 use model::{Diagnosis, Finding};
-use report::{Has, Line, OnHost, Sheet, Style};
+use report::{Has, Line, OnHost, Sheet, Style, Watched};
 
 /// A page of a command.
 type Page<'p> = &'p dyn Fn(&Style, &mut dyn Write) -> io::Result<()>;
@@ -131,6 +131,38 @@ fn correlate_without_a_finding() {
     golden("correlate_healthy", &|style, out| healthy.terminal(style, out));
     let doubt = captures::cut();
     golden("correlate_undetermined", &|style, out| doubt.terminal(style, out));
+}
+
+/// Counts, and beneath them what became of the packets: of a capture that saw all, of one that saw nothing, and of one
+/// with every hole that there may be.
+#[test]
+fn capture_counts() {
+    let at = |name: &'static str, packets: u64| Watched {
+        name,
+        packets,
+        bytes: packets * 84,
+        drops: 0,
+        ended: None,
+    };
+    let all = captures::HOST.map(|name| at(name, 7));
+    let nothing = captures::HOST.map(|name| at(name, 0));
+    let mut holes = all;
+    holes[1].drops = 120_000;
+    holes[2].ended = Some("the device `eth0` has gone");
+    holes[3].packets = 48_211_907;
+    holes[3].bytes = 53_112_874_001;
+    let unwatched = [("compute2//br100", "the namespace `qrouter-7` cannot be entered: Permission denied")];
+    for (name, watched, unwatched, taken) in [
+        ("capture_counts", all, &[][..], captures::lost()),
+        ("capture_empty", nothing, &[], captures::taken(&captures::HOST, &[])),
+        ("capture_holes", holes, &unwatched, captures::lost()),
+    ] {
+        golden(name, &|style, out| {
+            report::counts(&watched, unwatched, style, out)?;
+            writeln!(out)?;
+            taken.findings(style, out)
+        });
+    }
 }
 
 /// What stands beneath the counts of a capture.

@@ -66,6 +66,7 @@ pub(super) fn said(journeys: &Journeys<'_>) -> (Mark, String, String) {
     );
     let (mark, what) = match (findings.is_fault(), findings.undecided) {
         (true, _) => (Mark::STOP, wrong(findings)),
+        (false, 0) if count == 0 => (Mark::UNSURE, "no packet was seen".to_owned()),
         (false, 0) => (Mark::PASS, "no packet was lost".to_owned()),
         (false, undecided) => {
             let why = "end where too little was seen to tell a loss from an end";

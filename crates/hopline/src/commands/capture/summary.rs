@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use capture::filter::LinkLayer;
 use capture::session::Counts;
-use report::{Style, clean};
+use report::{Style, Watched};
 use serde_json::json;
 
 use super::story::Story;
@@ -92,30 +92,12 @@ impl Summary<'_> {
     }
 
     fn text(&self, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-        let width = self.names.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        for ((name, _), counts) in self.names.iter().zip(self.counts) {
+        let watched = self.names.iter().zip(self.counts).map(|((name, _), counts)| {
             let Counts { packets, bytes, drops, ended } = counts;
-            let dropped = match drops {
-                0 => "none dropped".to_owned(),
-                drops => format!("{drops} DROPPED by the kernel"),
-            };
-            let ended = ended.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
-            let name = clean(name);
-            writeln!(
-                out,
-                "{name:<width$}  {packets:>8} packets {bytes:>11} bytes, {dropped}{}",
-                clean(&ended)
-            )?;
-        }
-        for Unwatched { name, why } in self.unwatched {
-            writeln!(out, "{}  not watched: {}", clean(name), clean(why))?;
-        }
-        if self.counts.iter().any(|counts| counts.drops > 0) {
-            writeln!(
-                out,
-                "A packet that is not here may have been dropped: try --buffer, --snap or a filter."
-            )?;
-        }
+            Watched { name, packets: *packets, bytes: *bytes, drops: *drops, ended: ended.as_deref() }
+        });
+        let unwatched = self.unwatched.iter().map(|Unwatched { name, why }| (name.as_str(), why.as_str()));
+        report::counts(&watched.collect::<Vec<_>>(), &unwatched.collect::<Vec<_>>(), style, out)?;
         let Some(story) = self.story else { return Ok(()) };
         writeln!(out)?;
         story.journeys().findings(style, out)?;
