@@ -26,7 +26,8 @@ pub(crate) struct Refusal<'v> {
 }
 
 /// Whether the dnsmasq that serves this NIC's bridge refuses it: by its arguments and files, or by
-/// its own last word in the log where its leases cannot be read.
+/// its own last word in the log where its leases cannot be read. Where its hosts file was not read, that word does not
+/// tell why: the line may be missing, or unread by dnsmasq, or have come since.
 pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let mac = seat.vif.mac?;
     let server = dhcp_server::of(&seat)?;
@@ -38,7 +39,9 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let refused_in_log = log.is_some();
     let why = match sim::dhcp::would_offer(server, Some(mac), 0) {
         Offer::Refused(why) if why.starts_with("no address available") => why,
-        Offer::Unknown(_) if refused_in_log => "dnsmasq said so in its log".to_owned(),
+        Offer::Unknown(_) if refused_in_log && has_no_line(server, mac) => {
+            "dnsmasq said so in its log".to_owned()
+        }
         Offer::Refused(_) | Offer::Unknown(_) | Offer::Address(_) => return None,
     };
     let mut evidence: Vec<Evidence> = Vec::new();
@@ -48,6 +51,15 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let file = server.hosts_file.as_deref().unwrap_or("--dhcp-hostsfile");
     evidence.push(evidence::record(EvidenceKind::Config, file, format!("no line for {mac}")));
     Some(Refusal { seat, server, dynamic, why, evidence })
+}
+
+/// That dnsmasq has no line for this MAC is known.
+fn has_no_line(server: &Dnsmasq, mac: model::Mac) -> bool {
+    match (&server.hosts, &server.hosts_file) {
+        (Some(hosts), _) => hosts.iter().all(|host| host.mac != mac),
+        (None, None) => true,
+        (None, Some(_)) => false,
+    }
 }
 
 /// The NICs in question that their dnsmasq refuses, those of one bridge together.

@@ -85,6 +85,8 @@ fn lines(refusals: &[Refusal]) -> Option<Remedy> {
 
 #[cfg(test)]
 mod tests {
+    use model::finding::Outcome;
+
     use crate::fixture::{broken, codes, lacks};
 
     #[test]
@@ -96,6 +98,18 @@ mod tests {
     #[test]
     fn leaves_the_other_instance_alone() {
         assert_eq!(codes(&broken("dnsmasq-stale-hosts-file").diagnose("web2")), Vec::<String>::new());
+    }
+
+    /// As in a sosreport, which has dnsmasq's log and not what nova writes for it.
+    #[test]
+    fn stays_silent_where_the_file_was_not_read_whatever_the_log_says() {
+        for code in ["dnsmasq-stale-hosts-file", "dnsmasq-hosts-not-reloaded"] {
+            let mut cloud = broken(code);
+            cloud.host("compute1").dnsmasq.iter_mut().for_each(|server| server.hosts = None);
+            let told = cloud.diagnose("web1");
+            assert_eq!(codes(&told), Vec::<String>::new(), "{code}");
+            assert_eq!(told.outcome, Outcome::Undetermined, "{code}");
+        }
     }
 
     #[test]
