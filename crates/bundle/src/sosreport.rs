@@ -17,6 +17,7 @@ mod long_names;
 mod netns;
 mod nft_tables;
 mod packages;
+mod queues;
 mod services;
 mod told;
 mod wanted;

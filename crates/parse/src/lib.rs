@@ -43,6 +43,7 @@ pub mod ps_aux;
 pub mod resolv_conf;
 pub mod ssh_greeting;
 pub mod sysctl;
+pub mod tc_qdisc;
 pub mod tcpdump;
 
 /// What was read, and what could not be.

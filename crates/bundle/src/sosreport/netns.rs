@@ -16,7 +16,7 @@ use parse::{
 
 use super::files::Files;
 use super::links::{self, Others};
-use super::{gap, iptables, missing, told, unparsed};
+use super::{gap, iptables, missing, queues, told, unparsed};
 use crate::assemble::Missing;
 
 /// A namespace, and what of it could not be learned.
@@ -184,6 +184,9 @@ fn one(place: &Place<'_>, others: &Others, host: &str) -> Result<Read, Missing> 
     netns.links = links;
     for link in &mut netns.links {
         link.bridge_vlans = vlans.remove(&link.index).unwrap_or_default();
+    }
+    if place.name.is_none() {
+        gaps.extend(queues::add_to(&mut netns.links, place.files, host));
     }
     Ok((netns, gaps))
 }

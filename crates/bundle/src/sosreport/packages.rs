@@ -40,8 +40,10 @@ fn list(files: &Files) -> &'static str {
     let kernel = files.first(&["sos_commands/kernel/uname_-a", "uname"]).map_or("", |(_, text)| text);
     if kernel.contains("Ubuntu") || kernel.contains("Debian") {
         "installed-debs: the plugin `dpkg` writes it"
-    } else {
+    } else if kernel.contains(".el") || kernel.contains(".fc") {
         "installed-rpms: the plugin `rpm` writes it"
+    } else {
+        "installed-debs or installed-rpms: the plugins `dpkg` and `rpm` write them"
     }
 }
 

@@ -72,6 +72,7 @@ fn the_layout_of_sos_3_is_read() {
         ("FIB rules of node7.example.org", "ip -6 rule"),
         ("VLANs of bridges of node7.example.org", "bridge vlan show"),
         ("kinds of links, and settings of bridge ports of node7.example.org", "ip -s -d link"),
+        ("queueing disciplines of node7.example.org", "tc -s qdisc show"),
         ("rules of iptables-legacy of node7.example.org", "iptables-legacy-save -c"),
         ("tracked connections of node7.example.org", "conntrack -L"),
         ("version of nova of node7.example.org", "installed-rpms: the plugin `rpm` writes it"),
