@@ -120,7 +120,7 @@ qdisc noqueue 0: dev lo root refcnt 2\x20
 qdisc mq 0: dev eth0 root\x20
  Sent 2556102 bytes 35966 pkt (dropped 0, overlimits 0 requeues 0)\x20
  backlog 0b 0p requeues 0
-qdisc fq_codel 0: dev eth0 parent :1 limit 10240p flows 1024 quantum 1514 target 5.0ms interval 100.0ms memory_limit 32Mb ecn\x20
+qdisc fq_codel 0: dev eth0 parent :1 limit 10240p flows 1024 quantum 1514 target 5.0ms ecn\x20
  Sent 2556102 bytes 35966 pkt (dropped 0, overlimits 0 requeues 0)\x20
  backlog 0b 0p requeues 0
   maxpacket 0 drop_overlimit 0 new_flow_count 0 ecn_mark 0

@@ -78,8 +78,12 @@ mod tests {
 
     #[test]
     fn queues_are_told_and_filters_only_where_none_can_be() {
-        let text = "qdisc fq_codel 0: dev ens3 root refcnt 2 limit 10240p\n Sent 9 bytes 1 pkt (dropped 7, overlimits 0 requeues 0)\n\
-                    qdisc clsact ffff: dev vnet0 parent ffff:fff1\nqdisc noqueue 0: dev vnet0 root\n";
+        let text = "\
+qdisc fq_codel 0: dev ens3 root refcnt 2 limit 10240p
+ Sent 9 bytes 1 pkt (dropped 7, overlimits 0 requeues 0)
+qdisc clsact ffff: dev vnet0 parent ffff:fff1
+qdisc noqueue 0: dev vnet0 root
+";
         let (links, lacking) = told(Some(text));
         assert_eq!(links, ["ens3: fq_codel 0: 7", "vnet0: noqueue 0: 0, clsact ffff: 0 ingress egress"]);
         assert_eq!(lacking, ["tc filter show dev vnet0 ingress", "tc filter show dev vnet0 egress"]);
