@@ -1,5 +1,7 @@
 //! Who would hear a DISCOVER beside the network's own server: an instance on the same bridge with a socket on port 67.
 
+use std::collections::BTreeSet;
+
 use model::link::{Link, LinkKind};
 use model::netns::Socket;
 use model::service::Process;
@@ -41,16 +43,17 @@ pub(crate) fn beside<'v>(view: &View<'v>, seat: Seat<'v>) -> Vec<Listener<'v>> {
     view.seats_of_all().filter(is_beside).filter_map(|other| listener(view, other)).collect()
 }
 
-/// A DISCOVER of this rung is heard by an instance that listens as a server does. Many a server pings an address before
-/// it offers it: that one's answer is worth waiting for.
-pub fn is_another_listening(snapshot: &Snapshot, intent: &Intent, rung: &Rung) -> bool {
+/// By which NICs on their host's side instances hear a DISCOVER of this rung that listen as servers do. Many a server
+/// pings an address before it offers it: that one's answer is worth waiting for.
+pub fn others_listening(snapshot: &Snapshot, intent: &Intent, rung: &Rung) -> BTreeSet<String> {
     let is_server = |ns: &Netns| ns.instance && ns.sockets.iter().any(|socket| socket.port == SERVER_PORT);
     if rung.purpose != Purpose::Dhcp || !snapshot.netns.iter().any(is_server) {
-        return false;
+        return BTreeSet::new();
     }
     let world = World::new(snapshot, intent);
     let view = View::of_facts(&world, std::slice::from_ref(&rung.instance));
-    view.vifs().any(|seat| !beside(&view, seat).is_empty())
+    let listeners = view.vifs().flat_map(|seat| beside(&view, seat));
+    listeners.filter_map(|listener| Some(listener.seat.tap()?.name.clone())).collect()
 }
 
 fn listener<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Listener<'v>> {

@@ -102,7 +102,7 @@ mod fixture;
 
 pub use catalogue::{CATALOGUE, Check, explain};
 pub use crowded::goes_round;
-pub use dhcp_listeners::is_another_listening;
+pub use dhcp_listeners::others_listening;
 pub use diagnose::{Case, Request, climb, diagnose, diagnose_only};
 pub use dns::own_name;
 pub use floats::{has_dnat, has_snat};

@@ -77,8 +77,9 @@ pub(crate) struct Probe<'a> {
     pub(crate) passed_on: u32,
     /// It goes to an address of the machine that asks, and never leaves that.
     pub(crate) is_at_home: bool,
-    /// Of DHCP: somebody beside the network's own server listens, who may look first whether his address is free.
-    pub(crate) may_be_answered_late: bool,
+    /// Of DHCP: behind which devices somebody beside the network's own server listens, who may look first whether his
+    /// address is free.
+    pub(crate) listeners: BTreeSet<String>,
     /// The number of another whose answer makes its silence mean nothing.
     pub(crate) needless_once: Option<u16>,
 }
@@ -119,10 +120,15 @@ impl Patience {
 }
 
 impl Probe<'_> {
-    /// How long its answer is waited for.
+    /// How long its answer is waited for, at most.
     pub(crate) fn patience(&self, patience: &Patience) -> Duration {
-        let usual = if self.is_foreseen_silent { patience.foreseen } else { patience.usual };
-        if self.may_be_answered_late { usual.max(LATE_SERVER).min(patience.most) } else { usual }
+        let usual = self.first_patience(patience);
+        if self.listeners.is_empty() { usual } else { usual.max(LATE_SERVER).min(patience.most) }
+    }
+
+    /// The same, while nobody has begun to look whether an address is free.
+    fn first_patience(&self, patience: &Patience) -> Duration {
+        if self.is_foreseen_silent { patience.foreseen } else { patience.usual }
     }
 
     /// It asks how large a packet may be.
@@ -235,14 +241,15 @@ pub(crate) fn plan<'a>(
         let (mut probes, mut then, mut more) = (Vec::new(), Vec::new(), Vec::new());
         let is_narrow = checks::is_narrow(&facts.snapshot, &rung);
         let is_of_nobody = checks::is_of_nobody(&rung, complained_of);
-        let is_listened_to = checks::is_another_listening(&facts.snapshot, &facts.intent, &rung);
+        let listeners = checks::others_listening(&facts.snapshot, &facts.intent, &rung);
         let client = clients.get(&rung.instance).copied();
         let asker = facts.snapshot.main_netns(&rung.from);
         let is_at_home = asker.is_some_and(|ns| ns.addresses.iter().any(|own| own.net.addr() == to));
         for asks in asks::asks(facts, &rung, client).into_iter().filter(|_| !is_of_nobody) {
             match from(site, facts, &circles, &rung, &asks) {
                 Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
-                    let may_be_answered_late = is_listened_to && asks == Asks::Address;
+                    let is_of_dhcp = asks == Asks::Address;
+                    let listeners = if is_of_dhcp { listeners.clone() } else { BTreeSet::new() };
                     let passed_on = if asks::is_of_others(&asks) { behind } else { 0 };
                     let (pace, id) = (USUAL, next_id());
                     let probe = Probe {
@@ -255,7 +262,7 @@ pub(crate) fn plan<'a>(
                         server_port: asks::server_port(&rung),
                         passed_on,
                         is_at_home,
-                        may_be_answered_late,
+                        listeners,
                         needless_once: None,
                     };
                     let is_counted = is_own && matches!(probe.asks, Asks::Echo(_)) && !probe.is_sized();

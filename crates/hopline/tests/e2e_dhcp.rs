@@ -179,6 +179,23 @@ fn a_server_that_pings_before_it_offers_is_waited_for() {
 }
 
 #[test]
+fn who_only_listens_is_not_waited_for() {
+    let lab = TestLab::up("dl");
+    let listens = "import socket\n\
+                   s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+                   s.bind(('0.0.0.0', 67))\n\
+                   while True: s.recv(1500)";
+    let listener = Background::within(&lab.netns("web2"), &["python3", "-c", listens]);
+    let sockets = || printed_in(&lab.netns("web2"), &["ss", "-Hlun", "sport = :67"]);
+    support::eventually("it listens", || !sockets().is_empty());
+    let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    drop(listener);
+    report.assert_healthy("it hears the DISCOVER, looks for no address and offers none");
+    let took = Duration::from_millis(report.json["elapsed_ms"].as_u64().unwrap());
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
 fn a_stranger_that_answers_what_no_client_can_read_is_told_with_where_it_is() {
     let lab = TestLab::up("dg");
     let netns = NetnsFd::named(&lab.netns("web2")).unwrap();

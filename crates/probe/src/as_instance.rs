@@ -30,6 +30,7 @@ mod exchange;
 mod frame;
 mod guard;
 mod heard;
+mod listeners;
 mod neighbour;
 mod nic;
 mod others;
@@ -125,7 +126,7 @@ pub fn transaction(number: u16) -> u32 {
 }
 
 /// How much longer than the first DHCP server a second may take, where none is known of.
-pub const SECOND_SERVER: Duration = Duration::from_millis(100);
+const SECOND_SERVER: Duration = Duration::from_millis(100);
 
 impl Target {
     /// Every DHCP server of the instance's network, asked for an address.
@@ -183,9 +184,11 @@ pub struct Plan {
     pub interval: Duration,
     /// From the first frame to giving up.
     pub timeout: Duration,
-    /// How long another DHCP server's answer is waited for once one has come: [`SECOND_SERVER`], or longer where one is
-    /// known of that is slow.
-    pub second_server: Duration,
+    /// Devices of the NIC's bridge behind which somebody listens as a DHCP server does.
+    pub listeners: Vec<String>,
+    /// How long one of those is waited for that looks first whether an address is free. One that does not is waited
+    /// for no longer than it takes to see that.
+    pub late_server: Duration,
     /// TTL of the requests.
     pub ttl: u8,
 }
@@ -307,7 +310,7 @@ pub fn ask(plan: &Plan, tell: &mut (dyn FnMut(u16) + Send)) -> Result<Answers, A
         let port = guard::port(&plan.sender, &stations)?;
         guard::neighbours(&plan.sender, port, &stations)?;
         guard::size(plan, port)?;
-        let answers = exchange::run(plan, port.index, tell)?;
+        let answers = exchange::run(plan, port.index, &stations.links, tell)?;
         let changed = others::changed(&plan.sender, port, &stations, &look()?);
         Ok(Answers { changed, ..answers })
     };

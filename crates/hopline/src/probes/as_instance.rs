@@ -185,7 +185,7 @@ pub(super) fn send(
     })?;
     let target = |probe: &&Probe<'_>| match &probe.from {
         From::Outside(_) if probe.asks == Asks::Address => {
-            Some(Target::everybody(probe.id, probe.patience(patience)))
+            Some(Target::everybody(probe.id, probe.first_patience(patience)))
         }
         From::Outside(nic) => {
             let Nic { source, next_hop, next_hop_mac, .. } = *nic;
@@ -203,11 +203,8 @@ pub(super) fn send(
         count,
         interval,
         timeout: probes.iter().map(|probe| probe.patience(patience)).max().unwrap_or(patience.usual),
-        second_server: if probes.iter().any(|probe| probe.may_be_answered_late) {
-            LATE_SERVER
-        } else {
-            as_instance::SECOND_SERVER
-        },
+        listeners: probes.iter().flat_map(|probe| &probe.listeners).cloned().collect(),
+        late_server: LATE_SERVER,
         ttl: TTL,
     };
     let answers = as_instance::ask(&plan, answered).map_err(|error| Unsent {

@@ -1,5 +1,6 @@
 //! Who asks, and with what, in the tests of asking.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use collect::{At, MachinePlan};
@@ -34,7 +35,7 @@ pub(crate) fn ping(machine: &MachinePlan, to: impl Into<IpAddr>) -> Probe<'_> {
         server_port: 53,
         passed_on: 0,
         is_at_home: false,
-        may_be_answered_late: false,
+        listeners: BTreeSet::new(),
         needless_once: None,
     }
 }

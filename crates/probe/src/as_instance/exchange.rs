@@ -3,28 +3,34 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use model::Mac;
+use model::link::Link;
 use model::probe::Asked;
 
+use super::listeners::{ASKS_WITHIN, Listeners};
 use super::neighbour::Neighbour;
 use super::nic::{Nic, Seen};
 use super::ping::Ping;
 use super::question::Question;
-use super::{Answers, AsInstanceError, Asks, Plan, Target};
+use super::{Answers, AsInstanceError, Asks, Plan, SECOND_SERVER, Target};
 
 /// Runs it in the calling thread's namespace, at the device of this index.
 pub(super) fn run(
     plan: &Plan,
     index: u32,
+    links: &[Link],
     tell: &mut (dyn FnMut(u16) + Send),
 ) -> Result<Answers, AsInstanceError> {
     let mut nic = Nic::open(plan, index)?;
+    let mut listeners = Listeners::open(&plan.listeners, links);
     let started = Instant::now();
     let deadline = started + plan.timeout;
     let mut talk = Talk::new(plan, started);
     loop {
+        listeners.look();
+        talk.is_late_server = listeners.has_asked;
         let now = Instant::now();
         if now >= deadline || talk.is_settled(now) {
             break;
@@ -50,6 +56,9 @@ struct Talk<'p> {
     questions: Vec<Question<'p>>,
     /// Numbers of the targets of whose answer it was told.
     told: BTreeSet<u16>,
+    plan: &'p Plan,
+    /// One of those who listen as DHCP servers do may still answer.
+    is_late_server: bool,
 }
 
 impl<'p> Talk<'p> {
@@ -72,6 +81,8 @@ impl<'p> Talk<'p> {
             pings: pings.collect(),
             questions: asked.collect(),
             told: BTreeSet::new(),
+            plan,
+            is_late_server: false,
         }
     }
 
@@ -88,12 +99,28 @@ impl<'p> Talk<'p> {
     fn is_settled(&self, now: Instant) -> bool {
         let is_lost = |target: &Target| {
             let hop = self.neighbour(target.next_hop);
-            now >= self.started + target.patience
+            now >= self.started + self.patience(target)
                 || self.needless_at(target).is_some_and(|at| now >= at)
                 || (!target.is_for_everybody() && hop.is_none_or(|hop| hop.is_given_up(now)))
         };
+        let is_heard = |question: &Question| question.is_settled(now, self.second_server());
         self.pings.iter().all(|ping| ping.is_settled(now) || is_lost(&ping.target))
-            && self.questions.iter().all(|question| question.is_settled(now) || is_lost(question.target))
+            && self.questions.iter().all(|question| is_heard(question) || is_lost(question.target))
+    }
+
+    /// How much longer than the first DHCP server a second is waited for.
+    fn second_server(&self) -> Duration {
+        match (self.is_late_server, self.plan.listeners.is_empty()) {
+            (true, _) => self.plan.late_server,
+            (false, true) => SECOND_SERVER,
+            (false, false) => ASKS_WITHIN,
+        }
+    }
+
+    /// How long a target's answer is waited for.
+    fn patience(&self, target: &Target) -> Duration {
+        let of_servers = if target.is_for_everybody() { self.second_server() } else { Duration::ZERO };
+        target.patience.max(of_servers)
     }
 
     /// When a target's silence means nothing any more.
@@ -145,8 +172,12 @@ impl<'p> Talk<'p> {
             |ping: &&Ping| self.neighbour(ping.target.next_hop).is_some_and(|hop| hop.mac().is_some());
         let pings = self.pings.iter().filter(is_open).filter_map(|ping| ping.next_at(now));
         let is_asked = |question: &&Question| Talk::next_hop(&self.neighbours, question.target).is_some();
-        let questions = self.questions.iter().filter(is_asked).filter_map(|question| question.next_at(now));
-        let ends = self.targets().map(|target| self.started + target.patience).filter(|end| *end > now);
+        let questions = self
+            .questions
+            .iter()
+            .filter(is_asked)
+            .filter_map(|question| question.next_at(now, self.second_server()));
+        let ends = self.targets().map(|target| self.started + self.patience(target)).filter(|end| *end > now);
         let rests = self.pings.iter().filter_map(Ping::rest_until).filter(|end| *end > now);
         let neighbours = self.neighbours.iter().filter_map(|hop| hop.next_at(now));
         let needless = self.targets().filter_map(|target| self.needless_at(target)).filter(|at| *at > now);

@@ -87,10 +87,10 @@ impl<'p> Question<'p> {
         })
     }
 
-    /// Nothing that may still come would change the answer.
-    pub(super) fn is_settled(&self, now: Instant) -> bool {
+    /// Nothing that may still come would change the answer; of DHCP another server's is waited for so much longer.
+    pub(super) fn is_settled(&self, now: Instant, second_server: Duration) -> bool {
         let heard_out = match self.ask {
-            Ask::Address { .. } => self.plan.second_server,
+            Ask::Address { .. } => second_server,
             Ask::Name { .. } | Ask::Connection { .. } => Duration::ZERO,
         };
         let is_heard_out = self.answered_at.is_some_and(|at| now >= at + heard_out);
@@ -111,13 +111,18 @@ impl<'p> Question<'p> {
     }
 
     /// When something is to be done next, once its next hop is known; `None` where nothing is.
-    pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_at(&self, now: Instant, second_server: Duration) -> Option<Instant> {
         if self.is_to_be_reset() {
             return Some(now);
         }
         if let Some(at) = self.answered_at {
-            return (!self.is_settled(now)).then_some(at + self.plan.second_server);
+            return (!self.is_settled(now, second_server)).then_some(at + second_server);
         }
+        self.is_due_at(now)
+    }
+
+    /// When it is asked next, while nothing has answered.
+    fn is_due_at(&self, now: Instant) -> Option<Instant> {
         let is_due = self.sent < self.plan.count && self.errors.is_empty();
         is_due.then(|| self.next_at.unwrap_or(now))
     }
@@ -130,7 +135,7 @@ impl<'p> Question<'p> {
         now: Instant,
     ) -> Result<(), AsInstanceError> {
         self.take_back(nic, next_hop)?;
-        if self.answered_at.is_some() || self.next_at(now).is_none_or(|at| at > now) {
+        if self.answered_at.is_some() || self.is_due_at(now).is_none_or(|at| at > now) {
             return Ok(());
         }
         if self.sent == 0 {

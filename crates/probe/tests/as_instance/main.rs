@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use model::Mac;
 use model::probe::Asked;
 use probe::EchoSize;
-use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, SECOND_SERVER, Sender, Target};
+use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Sender, Target};
 use sys::netns::{self, NetnsFd};
 use sys::tap;
 
@@ -122,7 +122,8 @@ impl Cloud {
             count: 2,
             interval: Duration::from_millis(20),
             timeout: PATIENCE,
-            second_server: SECOND_SERVER,
+            listeners: Vec::new(),
+            late_server: PATIENCE,
             ttl: 64,
         }
     }

@@ -9,16 +9,17 @@
 //! was planned, and with it the instance goes.
 //!
 //! ## How hopline knows
-//! A DISCOVER in the instance's name, which takes no lease, was answered by a server that is neither the network's
-//! own nor on that one's host. Its MAC tells behind which port it is: an instance's, or the physical link; and its MAC
-//! or address, which host of the cloud it is, where it is one: one that still has the instance's MAC in its hosts file
-//! and is not kept from hearing it, or that somebody runs a server on. Where all hosts share one address, the MAC alone
-//! tells. One that answers what no client can read is told as likely: what clients make of it is theirs.
-//! Where nobody was asked, an instance that can be entered and has a socket on port 67 on the same bridge is told as
-//! likely one: it listens as a server does, and has not answered yet. A relay is none. Where one is asked beside such
-//! an instance, its answer is waited for 3.5 s, since a server may ping an address for 3 s before it offers it (dnsmasq
-//! without `--no-ping`). Of a server in an instance that cannot be entered, or beyond the hosts, nothing tells
-//! before it answers: a slow one is missed there, for that nobody else answers is not worth 3 s of every diagnosis.
+//! A DISCOVER in the instance's name, which takes no lease, was answered by a server that is neither the network's own
+//! nor on that one's host. Its MAC tells behind which port it is: an instance's, or the physical link; and its MAC or
+//! address, which host of the cloud it is, where it is one: one that still has the instance's MAC in its hosts file
+//! and is not kept from hearing it, or that somebody runs a server on. Where all hosts share one address, the MAC
+//! alone tells. One that answers what no client can read is told as likely: what clients make of it is theirs. Where
+//! nobody was asked, an instance that can be entered and has a socket on port 67 on the same bridge is told as likely
+//! one: it listens as a server does, and has not answered yet. A relay is none. Where one is asked beside such an
+//! instance, and that one looks at once by ARP or a ping whether an address is free, its answer is waited for 3.5 s,
+//! since a server may ping an address for 3 s before it offers it (dnsmasq without `--no-ping`). Of a server in an
+//! instance that cannot be entered, or beyond the hosts, nothing tells before it answers: a slow one is missed there,
+//! for that nobody else answers is not worth 3 s of every diagnosis.
 //!
 //! ## What it looks like
 //! `tcpdump -eni br100 udp port 67 or udp port 68` shows two OFFERs to one DISCOVER, from two MACs.
@@ -342,18 +343,18 @@ mod tests {
 
     #[test]
     fn who_listens_on_the_same_bridge_is_worth_waiting_for() {
-        let is_waited_for = |cloud: &crate::fixture::Cloud, purpose| {
+        let waited_for = |cloud: &crate::fixture::Cloud, purpose| {
             let world = sim::World::new(&cloud.snapshot, &cloud.intent);
             let rung = crate::ladder::ask(&world, 0, None, purpose).unwrap();
-            crate::is_another_listening(&cloud.snapshot, &cloud.intent, &rung)
+            crate::others_listening(&cloud.snapshot, &cloud.intent, &rung).into_iter().collect::<Vec<_>>()
         };
         let mut cloud = healthy();
-        assert!(!is_waited_for(&cloud, Purpose::Dhcp), "nobody listens");
+        assert_eq!(waited_for(&cloud, Purpose::Dhcp), [""; 0], "nobody listens");
         cloud.netns("web2").sockets.push(socket(67, Some("virbr0")));
-        assert!(!is_waited_for(&cloud, Purpose::Dhcp), "for guests of its own");
+        assert_eq!(waited_for(&cloud, Purpose::Dhcp), [""; 0], "for guests of its own");
         cloud.netns("web2").sockets.push(socket(67, None));
-        assert!(is_waited_for(&cloud, Purpose::Dhcp));
-        assert!(!is_waited_for(&cloud, Purpose::Resolver));
+        assert_eq!(waited_for(&cloud, Purpose::Dhcp), ["vnet1"]);
+        assert_eq!(waited_for(&cloud, Purpose::Resolver), [""; 0]);
     }
 
     #[test]

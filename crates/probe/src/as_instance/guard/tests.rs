@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::super::frame::{Ip, icmp, icmp6};
-use super::super::{Asks, SECOND_SERVER, Target};
+use super::super::{Asks, Target};
 use super::*;
 use crate::arp::who_has;
 use crate::echo::EchoSize;
@@ -49,7 +49,8 @@ fn plan() -> Plan {
         count: 2,
         interval: Duration::from_millis(200),
         timeout: Duration::from_secs(1),
-        second_server: SECOND_SERVER,
+        listeners: Vec::new(),
+        late_server: Duration::ZERO,
         ttl: 64,
     }
 }
