@@ -464,7 +464,7 @@ pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
     let tried = probe.sent > 0 || probe.send_error.is_some();
     let same_port = rung.purpose.has_port(probe.asked.port());
     let same_size = probe.asked.octets().is_none_or(|octets| octets == rung.octets());
-    same && same_size && same_port && tried && probe.from == rung.from && probe.to == rung.to
+    same && same_size && same_port && tried && rung.is_put_to(probe)
 }
 
 /// The asker, where not one hop of its question is known.

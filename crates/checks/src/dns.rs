@@ -208,7 +208,7 @@ fn failed(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
     };
     let resolvers = rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver && !is_at_all(rung));
     let gap = |(probe, behind): (&ProbeResult, &ProbeResult)| Gap {
-        what: format!("whether {} finds out other names", probe.to),
+        what: format!("whether {} finds out other names", said::server(probe)),
         why: format!("whom it asks fails: {}; {}", said::told(probe), said::told(behind)),
         would_need: "the same questions for names of other zones".to_owned(),
     };
@@ -221,10 +221,10 @@ fn silent_back(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
     let behind = rungs.iter().filter(|rung| matches!(rung.purpose, Purpose::Upstream(_)));
     let behind = behind.filter(|rung| servers_behind::knows_the_root(case.probes, rung));
     let gap = |rung: &Rung| {
-        let mut put = case.probes.iter().filter(|probe| (&probe.from, probe.to) == (&rung.from, rung.to));
+        let mut put = case.probes.iter().filter(|probe| rung.is_put_to(probe));
         let silent = put.find(|probe| looked_up::reverse(probe).is_some() && probe.received == 0)?;
         Some(Gap {
-            what: format!("whether {} tells names of addresses, for which sshd waits", rung.to),
+            what: format!("whether {} tells names of addresses, for which sshd waits", said::server(silent)),
             why: format!("it answers other questions: {}", said::told(silent)),
             would_need: format!("`dig @{} -x ADDRESS` for addresses of other zones", rung.to),
         })
@@ -240,8 +240,7 @@ pub(crate) fn shared_failure<'p>(
     rung: &Rung,
 ) -> Option<(&'p ProbeResult, &'p ProbeResult)> {
     let of = |rung: &Rung| {
-        let (from, to) = (rung.from.clone(), rung.to);
-        let put = probes.iter().filter(move |probe| (&probe.from, probe.to) == (&from, to));
+        let put = looked_up::put(probes, rung);
         put.filter(|probe| looked_up::reverse(probe).is_some())
     };
     let fails = |probe: &&ProbeResult| looked_up::rcode(probe) == Some(Rcode::ServFail);
@@ -266,10 +265,10 @@ fn late(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
     let asked = rungs
         .iter()
         .filter(of_names)
-        .flat_map(|rung| case.probes.iter().filter(|probe| (&probe.from, probe.to) == (&rung.from, rung.to)));
+        .flat_map(|rung| case.probes.iter().filter(|probe| rung.is_put_to(probe)));
     let is_of_names = |probe: &&ProbeResult| probe.asked.exchange() == Exchange::Dns && is_late(probe);
     let gap = |probe: &ProbeResult| Gap {
-        what: format!("whether {} is always slow to tell names", probe.to),
+        what: format!("whether {} is always slow to tell names", said::server(probe)),
         why: format!("it was so once: {}", said::told(probe)),
         would_need: "the same question again, and for other names".to_owned(),
     };

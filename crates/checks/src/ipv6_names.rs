@@ -2,7 +2,6 @@
 //! both kinds at once and wait for both (getaddrinfo(3)), so each name takes them their whole time-out.
 
 use model::dns::Rcode;
-use model::path::Exchange;
 use model::probe::ProbeResult;
 use model::snapshot::Gap;
 
@@ -25,7 +24,7 @@ pub(crate) struct Withheld<'v> {
 /// Of the resolver that this rung asks. A server behind it that is silent to everything says more, and is told where
 /// it is lost.
 pub(crate) fn withheld<'v>(view: &View<'v>, rung: &Rung) -> Option<Withheld<'v>> {
-    let asked = || looked_up::of(view, &rung.from, rung.to);
+    let asked = || looked_up::put(view.probes, rung);
     let is_silent = |probe: &&ProbeResult| {
         probe.received == 0 && probe.sent > 1 && probe.errors.is_empty() && probe.send_error.is_none()
     };
@@ -39,7 +38,7 @@ pub(crate) fn withheld<'v>(view: &View<'v>, rung: &Rung) -> Option<Withheld<'v>>
     if upstreams.is_empty() || !upstreams.iter().all(is_there) {
         return None;
     }
-    let same = |other: &Rung| looked_up::of(view, &other.from, other.to).find(|p| looked_up::is_of_ipv6(p));
+    let same = |other: &Rung| looked_up::put(view.probes, other).find(|p| looked_up::is_of_ipv6(p));
     let behind: Vec<&ProbeResult> = upstreams.into_iter().filter_map(|(other, _)| same(other)).collect();
     // One that fails may do so for that name alone, and dnsmasq passes no failure on.
     if behind.iter().any(|probe| fails(probe)) {
@@ -52,11 +51,7 @@ pub(crate) fn withheld<'v>(view: &View<'v>, rung: &Rung) -> Option<Withheld<'v>>
 /// all of others.
 pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
     let is_of_names = |rung: &&Rung| matches!(rung.purpose, Purpose::Resolver | Purpose::Upstream(_));
-    let put = |rung: &Rung| {
-        let (from, to) = (rung.from.clone(), rung.to);
-        let put = case.probes.iter().filter(move |probe| (&probe.from, probe.to) == (&from, to));
-        put.filter(|probe| probe.asked.exchange() == Exchange::Dns)
-    };
+    let put = |rung: &Rung| looked_up::put(case.probes, rung);
     // A server that refuses the root may tell all else: what the resolver made of a name's own question counts.
     let is_missed = |rung: &Rung| {
         let own = |other: &&Rung| other.instance == rung.instance && other.purpose == Purpose::Resolver;

@@ -7,7 +7,7 @@ use model::Snapshot;
 use model::intent::Instance;
 use model::netfilter::Hook;
 use model::path::{Direction, Disposition, Exchange, Path, Stop};
-use model::probe::PING_OCTETS;
+use model::probe::{PING_OCTETS, ProbeResult};
 use sim::{Answer, Endpoint, Protocol, Question, World};
 
 pub use crate::purpose::{OverTcp, Purpose};
@@ -51,6 +51,12 @@ pub struct Rung {
 }
 
 impl Rung {
+    /// It was put by who asks to whom is asked: to that server, of a question for a name.
+    pub(crate) fn is_put_to(&self, probe: &ProbeResult) -> bool {
+        let is_same_port = probe.asked.server_port().is_none_or(|port| port == self.purpose.server_port());
+        is_same_port && probe.from == self.from && probe.to == self.to
+    }
+
     /// How long an echo's packets are that ask this; of what is no echo nobody asks.
     pub fn octets(&self) -> u16 {
         match self.purpose {

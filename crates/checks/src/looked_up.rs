@@ -3,17 +3,20 @@
 use std::net::IpAddr;
 
 use model::dns::{DnsAnswer, Rcode, Strays};
-use model::path::Exchange;
 use model::probe::{Asked, ProbeResult};
 
 use crate::ladder::{Purpose, Rung};
 use crate::view::View;
 
-/// Those that were put to this server.
-pub(crate) fn of<'v>(view: &View<'v>, from: &str, to: IpAddr) -> impl Iterator<Item = &'v ProbeResult> {
-    view.probes
-        .iter()
-        .filter(move |probe| probe.from == from && probe.to == to && probe.asked.exchange() == Exchange::Dns)
+/// Those that were put to the server of this question, by who asks it.
+pub(crate) fn put<'p>(
+    probes: &'p [ProbeResult],
+    rung: &Rung,
+) -> impl Iterator<Item = &'p ProbeResult> + use<'p> {
+    let asked = (rung.from.clone(), rung.to, Some(rung.purpose.server_port()));
+    probes.iter().filter(move |probe| {
+        (&probe.from, probe.to, probe.asked.server_port()) == (&asked.0, asked.1, asked.2)
+    })
 }
 
 /// The servers behind an instance's resolver, each with what came of the question for the client's name from the host.
@@ -21,7 +24,7 @@ pub(crate) fn upstreams<'v>(view: &View<'v>, rung: &Rung) -> Vec<(&'v Rung, Opti
     let rungs: &'v [Rung] = view.rungs;
     let same = rungs.iter().filter(|other| other.instance == rung.instance);
     let behind = same.filter(|other| matches!(other.purpose, Purpose::Upstream(_) | Purpose::Reverse(_)));
-    let of_client = |other: &Rung| of(view, &other.from, other.to).find(|probe| reverse(probe).is_some());
+    let of_client = |other: &Rung| put(view.probes, other).find(|probe| reverse(probe).is_some());
     behind.map(|other| (other, of_client(other))).collect()
 }
 

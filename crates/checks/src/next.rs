@@ -66,6 +66,8 @@ pub(crate) struct Stretch<'p> {
     /// Who was asked, and by whom as it is seen there, where the way is not known to its end: who is beyond may let
     /// one pass and another not.
     beyond: Option<(IpAddr, Option<IpAddr>)>,
+    /// The port of a server for names that has one of its own, where what decides there may know it.
+    server_port: Option<u16>,
 }
 
 /// A silence that the walks foresee: the question's own, or, of a resolver, those of all whom it asks itself.
@@ -306,7 +308,12 @@ fn of_path<'r>(rung: &Rung, path: &'r Path) -> impl Iterator<Item = Stretch<'r>>
         }
     };
     let is_ipv6 = rung.to.is_ipv6();
-    path.hops.iter().zip(next).map(move |(hop, next)| stretch((&hop.at, next), path, is_ipv6, beyond))
+    let port = rung.purpose.is_at_other_port().then(|| rung.purpose.server_port());
+    path.hops.iter().zip(next).map(move |(hop, next)| {
+        let stretch = stretch((&hop.at, next), path, is_ipv6, beyond);
+        let is_told_apart = stretch.of.is_some() || stretch.beyond.is_some();
+        Stretch { server_port: port.filter(|_| is_told_apart), ..stretch }
+    })
 }
 
 /// The sender of a packet, as a hop tells it.
@@ -339,7 +346,7 @@ fn stretch<'p>(
         | Stage::Local
         | Stage::Service => is_ipv6,
     };
-    Stretch { at, next, is_ipv6, of, beyond }
+    Stretch { at, next, is_ipv6, of, beyond, server_port: None }
 }
 
 /// The first place of a silent question's way that no answer to another clears, where any clears some of it.

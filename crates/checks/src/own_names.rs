@@ -6,7 +6,6 @@
 //! neither a refusal nor a failure: to them nothing comes. Most look in `/etc/hosts` first, so that it is no fault.
 
 use model::dns::Rcode;
-use model::path::Exchange;
 use model::probe::ProbeResult;
 use model::snapshot::Gap;
 
@@ -22,10 +21,7 @@ pub(crate) fn doubts(case: &Case, rungs: &[Rung]) -> Vec<Gap> {
 }
 
 fn unanswered(case: &Case, rung: &Rung) -> Option<Gap> {
-    let is_of_it = |probe: &&ProbeResult| {
-        probe.from == rung.from && probe.to == rung.to && probe.asked.exchange() == Exchange::Dns
-    };
-    let asked = || case.probes.iter().filter(is_of_it);
+    let asked = || looked_up::put(case.probes, rung);
     let own = asked().find(|probe| looked_up::forward(probe).is_some())?;
     let (name, comes) = (looked_up::forward(own)?, comes(own)?);
     let tells = |probe: &ProbeResult| word(probe) == Some(Word::Told);

@@ -158,10 +158,19 @@ impl Purpose {
         port.is_none_or(|port| port == own)
     }
 
+    /// The port of the server for names that is asked.
+    pub(crate) fn server_port(self) -> u16 {
+        if let Purpose::Upstream(server) | Purpose::Reverse(server) = self {
+            server.port()
+        } else {
+            dns::PORT
+        }
+    }
+
     /// A server for names is asked at a port of its own, where nobody takes packets for DNS's: on its way none is known
     /// again.
     pub(crate) fn is_at_other_port(self) -> bool {
-        matches!(self, Purpose::Upstream(server) | Purpose::Reverse(server) if server.port() != dns::PORT)
+        self.server_port() != dns::PORT
     }
 
     /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.

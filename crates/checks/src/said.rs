@@ -10,6 +10,7 @@ use model::path::Exchange;
 use model::probe::{Asked, PING_OCTETS, ProbeResult, Recorded};
 use model::ssh::{Greeted, Greeting};
 
+use crate::dns;
 use crate::looked_up::{self, Word};
 
 /// What ping(8) does not count: an IPv4 header and the echo's own.
@@ -28,8 +29,9 @@ pub(crate) fn evidence(probe: &ProbeResult) -> Evidence {
             format!("ping -M do -s {} {}", octets.saturating_sub(HEADERS_OCTETS), probe.to)
         }
         Asked::Address { .. } => "DHCPDISCOVER".to_owned(),
-        Asked::Name { question, over_tcp, .. } => {
-            format!("dig @{} {question}{}", probe.to, if *over_tcp { " +tcp" } else { "" })
+        Asked::Name { question, over_tcp, server_port, .. } => {
+            let port = if *server_port == dns::PORT { String::new() } else { format!(" -p {server_port}") };
+            format!("dig @{}{port} {question}{}", probe.to, if *over_tcp { " +tcp" } else { "" })
         }
         Asked::Connection { port, page: Some(page), .. } => curl(probe, *port, page),
         Asked::Connection { port, greeting: Some(_), .. } => format!("nc -w 5 {} {port}", probe.to),
@@ -85,9 +87,17 @@ pub(crate) fn answer_from(probe: &ProbeResult) -> String {
     match &probe.asked {
         Asked::Echo { .. } => format!("from {}", probe.to),
         Asked::Address { .. } => "to a DHCPDISCOVER".to_owned(),
-        Asked::Name { question, .. } if question.is_empty() => format!("from {} about a name", probe.to),
-        Asked::Name { question, .. } => format!("from {} about {question}", probe.to),
+        Asked::Name { question, .. } if question.is_empty() => format!("from {} about a name", server(probe)),
+        Asked::Name { question, .. } => format!("from {} about {question}", server(probe)),
         Asked::Connection { port, .. } => format!("from {}:{port}", probe.to),
+    }
+}
+
+/// The server that a name was asked of: with its port, where that is not DNS's.
+pub(crate) fn server(probe: &ProbeResult) -> String {
+    match probe.asked.server_port() {
+        Some(port) if port != dns::PORT => format!("{}:{port}", probe.to),
+        Some(_) | None => probe.to.to_string(),
     }
 }
 
@@ -97,7 +107,7 @@ pub(crate) fn filter(probe: &ProbeResult) -> String {
         Asked::Echo { .. } if probe.to.is_ipv6() => format!("icmp6 and host {}", probe.to),
         Asked::Echo { .. } => format!("icmp and host {}", probe.to),
         Asked::Address { .. } => "udp and portrange 67-68".to_owned(),
-        Asked::Name { .. } => "port 53".to_owned(),
+        Asked::Name { server_port, .. } => format!("port {server_port}"),
         // Its address may be translated on the way, and its port with it.
         Asked::Connection { .. } => "tcp[tcpflags] & tcp-syn != 0".to_owned(),
     }

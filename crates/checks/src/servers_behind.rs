@@ -78,18 +78,17 @@ pub(crate) fn knows_the_root(probes: &[ProbeResult], rung: &Rung) -> bool {
 }
 
 fn of_root<'p>(probes: &'p [ProbeResult], rung: &Rung) -> Option<Word<'p>> {
-    let is_of_it = |probe: &&ProbeResult| (&probe.from, probe.to) == (&rung.from, rung.to);
-    probes.iter().filter(is_of_it).find(|probe| looked_up::is_of_root(probe)).and_then(word)
+    looked_up::put(probes, rung).find(|probe| looked_up::is_of_root(probe)).and_then(word)
 }
 
 fn told(view: &View, rung: &Rung, amiss: &Amiss) -> Option<Found> {
     let Amiss { rung: behind, probe, does } = amiss;
     let server = dns::server(view.world, rung.instance)?;
     let instance = view.intent().instances.get(rung.instance)?;
-    let own = looked_up::of(view, &rung.from, rung.to).filter(|probe| looked_up::reverse(probe).is_some());
+    let own = looked_up::put(view.probes, rung).filter(|probe| looked_up::reverse(probe).is_some());
     let own: Vec<&ProbeResult> = own.collect();
     let is_unheard = own.iter().any(|probe| probe.received == 0);
-    let of_it = looked_up::of(view, &behind.from, behind.to);
+    let of_it = looked_up::put(view.probes, behind);
     let mut evidence: Vec<Evidence> = own.into_iter().chain(of_it).map(said::evidence).collect();
     if let Purpose::Upstream(address) | Purpose::Reverse(address) = behind.purpose {
         evidence.push(server.asks(address));
@@ -106,16 +105,16 @@ fn told(view: &View, rung: &Rung, amiss: &Amiss) -> Option<Found> {
             let removal = rule.map(|(ns, rule)| removal::of(ns, rule));
             let cause = format!(
                 "{}, whom dnsmasq asks, {does}: what is sent to its tcp/{} dies on {}",
-                behind.to,
+                said::server(probe),
                 port(behind),
                 place.host
             );
             (place.clone(), removal.into_iter().collect(), cause)
         }
-        None => (beyond, Vec::new(), format!("{}, whom dnsmasq asks, {does}", behind.to)),
+        None => (beyond, Vec::new(), format!("{}, whom dnsmasq asks, {does}", said::server(probe))),
     };
     remedy.push(evidence::advice(
-        format!("repair the server at {}, or set another dns_server in nova.conf", behind.to),
+        format!("repair the server at {}, or set another dns_server in nova.conf", said::server(probe)),
         "",
     ));
     let fault = Fault {
@@ -123,7 +122,9 @@ fn told(view: &View, rung: &Rung, amiss: &Amiss) -> Option<Found> {
         hop,
         summary: format!(
             "{} learns no name of the outside: {}, whom {} asks, {does}",
-            instance.name, behind.to, rung.to
+            instance.name,
+            said::server(probe),
+            rung.to
         ),
         cause,
         confidence: Confidence::Likely,

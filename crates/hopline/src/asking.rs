@@ -69,6 +69,8 @@ pub(crate) struct Turn {
     pub(crate) exchange: Exchange,
     /// How long its packets are, of an echo.
     pub(crate) octets: Option<u16>,
+    /// The port of the server that a name is asked of.
+    pub(crate) server_port: Option<u16>,
     pub(crate) why: String,
     /// Where the question whose silence was the reason may still be lost; empty where none was.
     pub(crate) left: Vec<Place>,
@@ -104,6 +106,7 @@ fn turn(wave: usize, after: Option<usize>, question: &Question, (why, left): (St
         to: question.rung.to,
         exchange: probe.map_or(Exchange::None, |probe| probe.mark().0),
         octets: probe.and_then(Probe::octets),
+        server_port: probe.filter(|probe| probe.mark().0 == Exchange::Dns).map(|probe| probe.server_port),
         why,
         left,
     }

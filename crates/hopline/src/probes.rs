@@ -244,10 +244,11 @@ pub(crate) fn plan<'a>(
         let listeners = checks::others_listening(&facts.snapshot, &facts.intent, &rung);
         let client = clients.get(&rung.instance).copied();
         let asker = facts.snapshot.main_netns(&rung.from);
+        let server_port = asks::server_port(&rung);
         let is_at_home = asker.is_some_and(|ns| ns.addresses.iter().any(|own| own.net.addr() == to));
         for asks in asks::asks(facts, &rung, client).into_iter().filter(|_| !is_of_nobody) {
             match from(site, facts, &circles, &rung, &asks) {
-                Ok(Some(from)) if seen.insert((rung.from.clone(), to, format!("{asks:?}"))) => {
+                Ok(Some(from)) if seen.insert((rung.from.clone(), to, server_port, format!("{asks:?}"))) => {
                     let is_of_dhcp = asks == Asks::Address;
                     let listeners = if is_of_dhcp { listeners.clone() } else { BTreeSet::new() };
                     let passed_on = if asks::is_of_others(&asks) { behind } else { 0 };
@@ -259,7 +260,7 @@ pub(crate) fn plan<'a>(
                         pace,
                         id,
                         is_foreseen_silent,
-                        server_port: asks::server_port(&rung),
+                        server_port,
                         passed_on,
                         is_at_home,
                         listeners,

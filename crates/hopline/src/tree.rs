@@ -77,6 +77,7 @@ fn below(turns: &[Turn], parent: Option<usize>) -> impl Iterator<Item = usize> {
 
 fn is_of(probe: &ProbeResult, turn: &Turn) -> bool {
     (&probe.from, probe.to) == (&turn.from, turn.to)
+        && probe.asked.server_port() == turn.server_port
         && (probe.asked.exchange(), probe.asked.octets()) == (turn.exchange, turn.octets)
 }
 
@@ -97,6 +98,7 @@ mod tests {
             to,
             exchange: Exchange::Icmp,
             octets: Some(PING_OCTETS),
+            server_port: None,
             why: "why".to_owned(),
             left: Vec::new(),
         };

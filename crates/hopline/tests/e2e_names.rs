@@ -347,3 +347,27 @@ fn a_server_at_a_port_of_its_own_is_asked_there() {
         assert!(told.iter().any(|line| line.contains("--server=1.2.3.4#5353")), "{told:#?}");
     }
 }
+
+#[test]
+fn two_servers_at_one_address_are_told_apart_by_their_ports() {
+    let closed = Closed::up("tp");
+    let server = "--server=1.2.3.4";
+    dnsmasq::restart(&closed.lab, |words| {
+        words.iter_mut().filter(|word| *word == server).for_each(|word| word.push_str("#5353"));
+        words.push("--server=1.2.3.4#5354".to_owned());
+    });
+    let _fails = NameServer::at(&closed.lab, "1.2.3.4:5353", Says::Code(2));
+    let answers = NameServer::at(&closed.lab, "1.2.3.4:5354", Says::Code(3));
+    let asked = ["diagnose", "web1", "--symptom", "dns"];
+    for report in [closed.report(&asked), closed.lab.report(&asked)] {
+        report.assert_healthy("one of them answers");
+        said(&report, "-p 5353 -x 1.2.3.4 from compute1: SERVFAIL");
+        said(&report, "-p 5354 -x 1.2.3.4 from compute1: NXDOMAIN");
+    }
+    drop(answers);
+    let _fails_too = NameServer::at(&closed.lab, "1.2.3.4:5354", Says::Code(2));
+    let report = closed.report(&asked);
+    let finding = only(&report);
+    assert_eq!(text(&finding["code"]), "dns-lookup-fails", "{finding:#}");
+    assert!(text(&finding["cause"]).starts_with("1.2.3.4:5353, whom dnsmasq asks, fails"), "{finding:#}");
+}

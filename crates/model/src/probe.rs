@@ -80,6 +80,9 @@ pub enum Asked {
     Name {
         /// As it is read: `www.example.net`, `the name of 1.2.3.4`.
         question: String,
+        /// The server's port: two at one address are different servers.
+        #[serde(default = "dns_port")]
+        server_port: u16,
         /// What was asked over last: TCP, after a truncated answer or from the start.
         over_tcp: bool,
         /// The answer over UDP was cut short (RFC 1035, 4.1.1, TC): the whole of it is had over TCP only.
@@ -157,6 +160,14 @@ impl Asked {
         }
     }
 
+    /// The port of the server that a name is asked of.
+    pub fn server_port(&self) -> Option<u16> {
+        match self {
+            Asked::Name { server_port, .. } => Some(*server_port),
+            Asked::Echo { .. } | Asked::Address { .. } | Asked::Connection { .. } => None,
+        }
+    }
+
     /// The port that a connection is to: two to different ports are different questions.
     pub fn port(&self) -> Option<u16> {
         match self {
@@ -164,6 +175,11 @@ impl Asked {
             Asked::Echo { .. } | Asked::Address { .. } | Asked::Name { .. } => None,
         }
     }
+}
+
+/// DNS's, as servers have it that are not told otherwise.
+fn dns_port() -> u16 {
+    53
 }
 
 /// An echo beside a silent question, to learn more of its way; where it was seen, and what was said of it.

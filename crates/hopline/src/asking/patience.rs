@@ -121,7 +121,8 @@ fn is_of(probe: &Probe<'_>, result: &ProbeResult) -> bool {
     let is_same_kind = probe.mark().0 == result.asked.exchange();
     let is_same_size = match result.asked {
         Asked::Echo { octets } => probe.octets() == Some(octets),
-        Asked::Address { .. } | Asked::Name { .. } => true,
+        Asked::Name { server_port, .. } => probe.server_port == server_port,
+        Asked::Address { .. } => true,
         Asked::Connection { port, .. } => probe.port() == Some(port),
     };
     is_same_way && is_same_kind && is_same_size

@@ -65,7 +65,9 @@ impl Probe<'_> {
     /// It is what came of this probe, and of no other question to the same.
     pub(super) fn has_asked(&self, result: &ProbeResult) -> bool {
         let is_its = match (&self.asks, &result.asked) {
-            (Asks::Name(name), Asked::Name { question, .. }) => name.to_string() == *question,
+            (Asks::Name(name), Asked::Name { question, server_port, .. }) => {
+                (name.to_string(), self.server_port) == (question.clone(), *server_port)
+            }
             (Asks::Echo(size), Asked::Echo { octets }) => size.octets == *octets,
             (Asks::Connection { port, .. }, Asked::Connection { port: asked, .. }) => port == asked,
             (Asks::Address, Asked::Address { .. }) => true,

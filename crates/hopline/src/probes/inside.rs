@@ -135,6 +135,7 @@ fn name(
     let result = dns::ask_sparingly(asker, &plan, may_go_on)?;
     let asked = Asked::Name {
         question: question.to_string(),
+        server_port: probe.server_port,
         over_tcp: result.is_truncated && result.outcome != DnsOutcome::CutShort,
         cut_short: result.is_truncated,
         answer: None,

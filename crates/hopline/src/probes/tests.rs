@@ -50,6 +50,7 @@ fn a_name_costs_what_the_server_asks_others() {
     let question = dns::Question::NameOf([1, 2, 3, 4].into());
     let asked = Asked::Name {
         question: question.to_string(),
+        server_port: 53,
         over_tcp: false,
         cut_short: false,
         answer: None,

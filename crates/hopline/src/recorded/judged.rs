@@ -242,6 +242,7 @@ fn question(exchange: Exchange, port: u16, received: u32) -> Option<Asked> {
         Exchange::Dhcp => Asked::Address { offers: Vec::new(), unreadable: Vec::new() },
         Exchange::Dns => Asked::Name {
             question: String::new(),
+            server_port: 53,
             over_tcp: false,
             cut_short: false,
             answer: None,

@@ -321,7 +321,15 @@ impl<'p> Question<'p> {
                     }
                     Some(Reading::WrongId | Reading::WrongQuestion) | None => (None, None),
                 };
-                Asked::Name { question, over_tcp: false, cut_short, answer, unreadable, strays }
+                Asked::Name {
+                    question,
+                    server_port: self.target.port(),
+                    over_tcp: false,
+                    cut_short,
+                    answer,
+                    unreadable,
+                    strays,
+                }
             }
             Ask::Connection { port, accepted, .. } => {
                 Asked::Connection { port, accepted: accepted == Some(true), page: None, greeting: None }

@@ -57,7 +57,7 @@ pub fn check(view: &View) -> Vec<Found> {
     let resolvers = view.rungs.iter().filter(|rung| rung.purpose == Purpose::Resolver);
     let told = resolvers.flat_map(|rung| {
         let mut asked =
-            looked_up::of(view, &rung.from, rung.to).filter(|p| looked_up::forward(p).is_some()).peekable();
+            looked_up::put(view.probes, rung).filter(|p| looked_up::forward(p).is_some()).peekable();
         let unasked = asked.peek().is_none().then_some((rung, None));
         asked.map(move |probe| (rung, Some(probe))).chain(unasked)
     });

@@ -42,7 +42,7 @@
 //! ignore questions for AAAA); dnsmasq(8).
 
 use std::cell::LazyCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddrV4};
 
 use model::dns::Rcode;
 use model::finding::{Confidence, Evidence};
@@ -58,7 +58,7 @@ use crate::evidence;
 use crate::found::{Fault, Found, at};
 use crate::ipv6_names::{self, Withheld};
 use crate::ladder::{self, Purpose, Rung};
-use crate::looked_up::{self, Word, is_version, of, rcode, upstreams, word};
+use crate::looked_up::{self, Word, is_version, put, rcode, upstreams, word};
 use crate::restart;
 use crate::said;
 use crate::servers_behind;
@@ -88,7 +88,7 @@ fn failing<'v>(
     rung: &Rung,
     read: &LazyCell<World<'v>, impl FnOnce() -> World<'v>>,
 ) -> Option<Found> {
-    let asked = || of(view, &rung.from, rung.to);
+    let asked = || put(view.probes, rung);
     let is_there = asked().any(|probe| is_version(probe) && probe.received > 0);
     let lookup = asked().find(|probe| looked_up::reverse(probe).is_some()).filter(|_| is_there)?;
     let server = dns::server(view.world, rung.instance)?;
@@ -117,12 +117,12 @@ fn failing<'v>(
     let hop = beyond.unwrap_or_else(|| at(server.ns, server.bridge, Stage::Service));
     let instance = view.intent().instances.get(rung.instance)?;
     let mut evidence: Vec<Evidence> = asked().chain(behind.iter().copied()).map(said::evidence).collect();
-    evidence.extend(refusing.and_then(|probe| asks(&server, probe.to)));
+    evidence.extend(refusing.and_then(|probe| asks(&server, probe)));
     let remedy = match refusing {
         Some(probe) => vec![evidence::advice(
             format!(
                 "have {} answer the hosts of the cloud, or set another dns_server in nova.conf",
-                probe.to
+                said::server(probe)
             ),
             "",
         )],
@@ -134,7 +134,7 @@ fn failing<'v>(
         hop,
         summary: format!("{} asks {} for a name of the outside: {what}", instance.name, rung.to),
         cause: match refusing {
-            Some(probe) => format!("{}, whom dnsmasq asks, refuses", probe.to),
+            Some(probe) => format!("{}, whom dnsmasq asks, refuses", said::server(probe)),
             None => "dnsmasq is there, and does not learn what the servers behind it know".to_owned(),
         },
         confidence: Confidence::Likely,
@@ -160,7 +160,7 @@ fn dies(rung: &Rung, read: &World) -> bool {
 fn asks_the_ignorant(view: &View, rung: &Rung) -> Option<Found> {
     let upstreams = upstreams(view, rung);
     let is_asked = |(other, probe): &(&Rung, Option<&ProbeResult>)| {
-        probe.is_some() || of(view, &other.from, other.to).next().is_some()
+        probe.is_some() || put(view.probes, other).next().is_some()
     };
     let ignorant = |to: IpAddr| {
         let host = view.snapshot().host(&place_of(view, to)?.host)?;
@@ -222,7 +222,10 @@ fn tells_no_ipv6<'v>(
         ),
         cause: match behind.first() {
             Some(probe) => {
-                format!("{}, whom dnsmasq asks, does not answer questions for IPv6 addresses", probe.to)
+                format!(
+                    "{}, whom dnsmasq asks, does not answer questions for IPv6 addresses",
+                    said::server(probe)
+                )
             }
             None => "dnsmasq does not pass on what the servers behind it say of IPv6 addresses".to_owned(),
         },
@@ -275,9 +278,11 @@ fn knows_nothing(server: &Dnsmasq) -> bool {
 }
 
 /// What makes dnsmasq ask this server: an argument, or a line of its host's resolv.conf.
-fn asks(server: &dns::Server, to: IpAddr) -> Option<Evidence> {
+fn asks(server: &dns::Server, probe: &ProbeResult) -> Option<Evidence> {
     let mut addresses = server.upstreams().into_iter().map(|upstream| upstream.address);
-    let of_it = addresses.find(|address| IpAddr::V4(*address.ip()) == to)?;
+    let put_to =
+        |at: &SocketAddrV4| (IpAddr::V4(*at.ip()), Some(at.port())) == (probe.to, probe.asked.server_port());
+    let of_it = addresses.find(put_to)?;
     Some(server.asks(of_it))
 }
 
@@ -305,7 +310,8 @@ fn whole<'v>(
     if is_cut_short && (!view.is_as_read || view.rungs.iter().filter(over_tcp).any(is_lost)) {
         return None;
     }
-    let at_home = of(view, &server.host.name, rung.to).find(|probe| looked_up::reverse(probe).is_some());
+    let is_at_home = |probe: &&ProbeResult| (&probe.from, probe.to) == (&server.host.name, rung.to);
+    let at_home = view.probes.iter().filter(is_at_home).find(|probe| looked_up::reverse(probe).is_some());
     Some(at_home.filter(|_| word(lookup) == Some(Word::CutShort)).unwrap_or(lookup))
 }
 

@@ -66,7 +66,7 @@ fn withheld(view: &View, rung: &Rung) -> Option<Found> {
     if rung.purpose != Purpose::Resolver {
         return None;
     }
-    let asked: Vec<&ProbeResult> = looked_up::of(view, &rung.from, rung.to).filter(|p| is_of_v4(p)).collect();
+    let asked: Vec<&ProbeResult> = looked_up::put(view.probes, rung).filter(|p| is_of_v4(p)).collect();
     let denied = asked.iter().copied().find(|probe| rcode(probe) == Some(Rcode::NxDomain));
     let is_unanswered = asked.iter().all(|probe| rcode(probe).is_none());
     let address = match denied {

@@ -76,7 +76,7 @@ fn late(view: &View, rung: &Rung) -> Option<Found> {
     if rung.purpose != Purpose::Resolver || !view.rungs.iter().any(is_reverse) {
         return None;
     }
-    let mut asked = looked_up::of(view, &rung.from, rung.to).filter(|probe| dns::is_late(probe));
+    let mut asked = looked_up::put(view.probes, rung).filter(|probe| dns::is_late(probe));
     let late = asked.find(|probe| looked_up::reverse(probe).is_some());
     let unheard = || dns::shared_failure(view.probes, view.rungs, rung).filter(|(own, _)| own.received == 0);
     let (probe, failing) = match late {
@@ -110,10 +110,10 @@ fn late(view: &View, rung: &Rung) -> Option<Found> {
         Some((_, probe)) if failing.is_some() => {
             format!(
                 "{}, whom dnsmasq asks, fails, and who asks dnsmasq without EDNS is not told so",
-                probe.to
+                probed::server(probe)
             )
         }
-        Some((_, probe)) => format!("{}, whom dnsmasq asks, is as slow", probe.to),
+        Some((_, probe)) => format!("{}, whom dnsmasq asks, is as slow", probed::server(probe)),
         None => "dnsmasq waits for whom it asks, of whom its host had no late answer".to_owned(),
     };
     let around =
