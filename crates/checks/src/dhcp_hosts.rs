@@ -25,9 +25,9 @@ pub(crate) fn own_offers<'v>(view: &View<'v>, seat: &Seat) -> Vec<&'v HeardReply
     offers.filter(is_own).collect()
 }
 
-/// The file's line for a NIC.
+/// The file's line for a NIC: of several the last, as dnsmasq takes it.
 pub(crate) fn line<'v>(seat: &Seat, server: &'v Dnsmasq) -> Option<&'v DhcpHost> {
-    server.hosts.iter().flatten().find(|line| Some(line.mac) == seat.vif.mac)
+    server.hosts.iter().flatten().rev().find(|line| Some(line.mac) == seat.vif.mac)
 }
 
 /// That line, where it has another address than those that are recorded.

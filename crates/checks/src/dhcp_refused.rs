@@ -9,6 +9,7 @@ use model::path::{Direction, Exchange};
 use model::service::{DhcpHost, DhcpLogLine, DhcpMessage, DhcpRange, Dnsmasq};
 use sim::dhcp::Offer;
 
+use crate::dhcp_hosts;
 use crate::dhcp_server;
 use crate::evidence;
 use crate::found::Found;
@@ -21,6 +22,8 @@ pub(crate) struct Refusal<'v> {
     pub(crate) server: &'v Dnsmasq,
     /// The server also gives addresses to MACs that it does not know.
     pub(crate) dynamic: bool,
+    /// A line of its hosts file has it ignore the NIC's MAC.
+    pub(crate) ignoring: Option<&'v DhcpHost>,
     pub(crate) why: String,
     pub(crate) evidence: Vec<Evidence>,
 }
@@ -38,7 +41,7 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
     let log = last_word(&seat, mac).filter(is_refusal).filter(|_| declined(&seat, mac).is_none());
     let refused_in_log = log.is_some();
     let why = match sim::dhcp::would_offer(server, Some(mac), 0) {
-        Offer::Refused(why) if why.starts_with("no address available") => why,
+        Offer::Refused(why) if why.starts_with("no address available") || why.starts_with("ignored") => why,
         Offer::Unknown(_) if refused_in_log && has_no_line(server, mac) => {
             "dnsmasq said so in its log".to_owned()
         }
@@ -49,8 +52,14 @@ pub(crate) fn of(seat: Seat<'_>) -> Option<Refusal<'_>> {
         evidence.push(evidence::record(EvidenceKind::Log, file.clone(), line.text.clone()));
     }
     let file = server.hosts_file.as_deref().unwrap_or("--dhcp-hostsfile");
-    evidence.push(evidence::record(EvidenceKind::Config, file, format!("no line for {mac}")));
-    Some(Refusal { seat, server, dynamic, why, evidence })
+    let ignoring = dhcp_hosts::line(&seat, server).filter(|line| line.ignored);
+    evidence.push(match ignoring {
+        Some(line) => {
+            evidence::record(EvidenceKind::Config, format!("{file}:{}", line.line), format!("{mac},ignore"))
+        }
+        None => evidence::record(EvidenceKind::Config, file, format!("no line for {mac}")),
+    });
+    Some(Refusal { seat, server, dynamic, ignoring, why, evidence })
 }
 
 /// That dnsmasq has no line for this MAC is known.
@@ -85,13 +94,15 @@ pub(crate) fn admit(refusals: &[Refusal]) -> Option<Mend> {
     let first = refusals.first()?;
     let mut server = first.server.clone();
     let lines = refusals.iter().filter_map(|r| host_line(r.seat.vif));
-    server.hosts.get_or_insert_default().extend(lines);
+    let hosts = server.hosts.get_or_insert_default();
+    hosts.retain(|line| !line.ignored || refusals.iter().all(|r| r.seat.vif.mac != Some(line.mac)));
+    hosts.extend(lines);
     Some(Mend::Dnsmasq { machine: first.seat.server.name.clone(), server: Box::new(server) })
 }
 
 /// The line that nova writes for a NIC.
 pub(crate) fn host_line(vif: &Vif) -> Option<DhcpHost> {
-    Some(DhcpHost { mac: vif.mac?, hostname: None, ip: vif.fixed.first().copied(), line: 0 })
+    Some(DhcpHost { mac: vif.mac?, hostname: None, ip: vif.fixed.first().copied(), ignored: false, line: 0 })
 }
 
 /// The log's last DISCOVER or answer for this MAC on this NIC's bridge, whoever asked in its name.

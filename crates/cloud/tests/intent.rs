@@ -182,7 +182,7 @@ fn a_domain_without_a_row_is_an_instance() {
     let mut snapshot = site(&["compute1"], Vec::new());
     snapshot.hosts[0].domains = vec![domain(true, Some("vnet0"))];
     let mut dnsmasq = nova_dnsmasq("10.0.0.3");
-    let line = DhcpHost { mac: mac(GUEST), hostname: None, ip: Some(ip(2)), line: 1 };
+    let line = DhcpHost { mac: mac(GUEST), hostname: None, ip: Some(ip(2)), ignored: false, line: 1 };
     dnsmasq.hosts = Some(vec![line]);
     snapshot.hosts[0].dnsmasq = vec![dnsmasq];
     let intent = intent(None, &snapshot, &[]);

@@ -190,7 +190,13 @@ impl Case {
                     on_self: false,
                 }),
                 1 => {
-                    lines.push(DhcpHost { mac: mac(one.mac), hostname: None, ip: Some(fixed(one)), line: 1 });
+                    lines.push(DhcpHost {
+                        mac: mac(one.mac),
+                        hostname: None,
+                        ip: Some(fixed(one)),
+                        ignored: false,
+                        line: 1,
+                    });
                 }
                 2 => nat.push(dnat(one)),
                 3 => chains.push(format!("nova-compute-inst-{}", at + 1)),

@@ -179,6 +179,28 @@ fn a_server_that_pings_before_it_offers_is_waited_for() {
 }
 
 #[test]
+fn who_is_ignored_by_a_line_is_told_by_that_line() {
+    let closed = Closed::up("di");
+    let lab = &closed.lab;
+    let conf = dnsmasq::file(lab, "conf");
+    let novas = std::fs::read_to_string(&conf).unwrap();
+    // The last line of a MAC counts.
+    dnsmasq::tells(lab, "conf", &format!("fa:16:3e:00:02:24,ignore\n{novas}"));
+    closed.report(&["diagnose", "web1", "--symptom", "dhcp"]).assert_healthy("nova's line is the last");
+    dnsmasq::tells(lab, "conf", &format!("{novas}\nfa:16:3e:00:02:24,ignore"));
+    for symptom in ["dhcp", "auto"] {
+        let report = closed.report(&["diagnose", "web1", "--symptom", symptom]);
+        report.assert_finds(&["dnsmasq-stale-hosts-file compute1//br100"], "its last line says ignore");
+        let finding = only(&report);
+        assert!(text(&finding["summary"]).contains("is told to ignore its MAC"), "{finding:#}");
+        let line = format!("{}:3: fa:16:3e:00:02:24,ignore", conf.display());
+        assert!(evidence(finding).contains(&line), "{line}: {finding:#}");
+    }
+    put_right(lab, only(&closed.report(&["diagnose", "web1"])));
+    closed.report(&["diagnose", "web1"]).assert_healthy("nova's line is back, alone");
+}
+
+#[test]
 fn who_only_listens_is_not_waited_for() {
     let lab = TestLab::up("dl");
     let listens = "import socket\n\

@@ -151,6 +151,9 @@ pub struct DhcpHost {
     pub hostname: Option<String>,
     /// Address given to it.
     pub ip: Option<Ipv4Addr>,
+    /// The client is left without an answer, whatever else is known of it (dnsmasq(8), `--dhcp-host`, `ignore`).
+    #[serde(default)]
+    pub ignored: bool,
     /// 1-based line in its file.
     pub line: u32,
 }

@@ -42,23 +42,26 @@ fn without_comment(line: &str) -> &str {
 fn entries(line: &str, number: u32) -> Vec<DhcpHost> {
     let mut macs: Vec<Mac> = Vec::new();
     let mut hostname = None;
-    let mut ip = None;
+    let (mut ip, mut ignored) = (None, false);
     for part in line.split(',').map(str::trim) {
         if let Ok(mac) = part.parse() {
             macs.push(mac);
         } else if let Ok(address) = part.parse::<Ipv4Addr>() {
             ip = ip.or(Some(address));
+        } else if part == "ignore" {
+            ignored = true;
         } else if !part.contains(':') && !is_setting(part) {
             hostname = hostname.or_else(|| Some(part.to_owned()));
         }
     }
-    macs.into_iter().map(|mac| DhcpHost { mac, hostname: hostname.clone(), ip, line: number }).collect()
+    let host = |mac| DhcpHost { mac, hostname: hostname.clone(), ip, ignored, line: number };
+    macs.into_iter().map(host).collect()
 }
 
-/// Neither name nor address: nothing at all, a lease time, or `ignore`.
+/// Neither name nor address: nothing at all, or a lease time.
 fn is_setting(part: &str) -> bool {
     let digits = part.strip_suffix(['s', 'm', 'h', 'd', 'w']).unwrap_or(part);
-    matches!(part, "" | "ignore" | "infinite") || digits.bytes().all(|b| b.is_ascii_digit())
+    matches!(part, "" | "infinite") || digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -84,6 +87,14 @@ mod tests {
             ("02:00:00:00:00:02".to_owned(), None, Some(9), 4),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn who_is_ignored_by_a_line_is_told_from_who_has_no_more_than_a_mac() {
+        let read = parse("fa:16:3e:00:00:12,ignore\nfa:16:3e:00:00:13,web3,10.0.0.5");
+        let ignored: Vec<bool> = read.value.iter().map(|host| host.ignored).collect();
+        assert_eq!((read.problems, ignored), (Vec::new(), vec![true, false]));
+        assert_eq!(read.value[0].hostname, None);
     }
 
     #[test]

@@ -176,7 +176,7 @@ proptest! {
     ) {
         let hosts: Vec<_> = (1..)
             .zip(rows)
-            .map(|(line, (mac, name, ip))| DhcpHost { mac, hostname: Some(name), ip: Some(ip), line })
+            .map(|(line, (mac, name, ip))| DhcpHost { mac, hostname: Some(name), ip: Some(ip), ignored: false, line })
             .collect();
         let lines: Vec<_> = hosts
             .iter()

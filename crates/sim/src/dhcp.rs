@@ -238,10 +238,14 @@ pub fn would_offer(dnsmasq: &Dnsmasq, mac: Option<Mac>, now: u64) -> Offer {
         ));
     }
     let entry = match (&dnsmasq.hosts, &dnsmasq.hosts_file) {
-        (Some(hosts), _) => hosts.iter().find(|h| Some(h.mac) == mac),
+        // Of several lines the last counts: each is put before the others (dnsmasq, src/option.c, `dhcp_conf`).
+        (Some(hosts), _) => hosts.iter().rev().find(|h| Some(h.mac) == mac),
         (None, None) => None,
         (None, Some(file)) => return Offer::Unknown(format!("{file} could not be read")),
     };
+    if entry.is_some_and(|h| h.ignored) {
+        return Offer::Refused("ignored: its line in dnsmasq's hosts file says so".to_owned());
+    }
     if let Some(ip) = entry.and_then(|h| h.ip) {
         return if dnsmasq.ranges.iter().any(|r| covers(r, ip)) {
             Offer::Address(ip)

@@ -26,7 +26,8 @@ fn range(end: Option<&str>) -> DhcpRange {
 
 /// nova's way: a static range, and only hosts with an entry are served.
 fn novas() -> Dnsmasq {
-    let entry = DhcpHost { mac: mac(GUEST), hostname: None, ip: Some(ip("10.0.0.11")), line: 1 };
+    let entry =
+        DhcpHost { mac: mac(GUEST), hostname: None, ip: Some(ip("10.0.0.11")), ignored: false, line: 1 };
     Dnsmasq {
         pid: 7,
         listen: vec!["10.0.0.1".parse().unwrap()],

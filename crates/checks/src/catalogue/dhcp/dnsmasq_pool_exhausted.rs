@@ -38,7 +38,7 @@ use crate::view::View;
 
 /// Looks for NICs that dnsmasq refuses although it gives addresses to strangers: one finding a bridge.
 pub fn check(view: &View) -> Vec<Found> {
-    let refused = dhcp_refused::by_bridge(view, |refusal| refusal.dynamic);
+    let refused = dhcp_refused::by_bridge(view, |refusal| refusal.dynamic && refusal.ignoring.is_none());
     refused.filter_map(|refusals| exhausted(view, &refusals)).map(dhcp_refused::breaks_dhcp).collect()
 }
 

@@ -1,24 +1,25 @@
 //! # dnsmasq-stale-hosts-file
 //!
-//! The instance's MAC has no line in dnsmasq's hosts file.
+//! The instance's MAC has no line in dnsmasq's hosts file, or one that has it ignored.
 //!
 //! ## What it means
 //! The dnsmasq that nova starts serves only the MACs of its hosts file (its range is `static`). The
-//! instance's line is missing, so it is refused, though its fixed IP is recorded.
+//! instance's line is missing, so it is refused, though its fixed IP is recorded. Or its line ends in `ignore`, which
+//! nova never writes: then dnsmasq answers nothing at all.
 //!
 //! ## How hopline knows
-//! The hosts file that the running dnsmasq was started with was read, and the MAC is not in it.
+//! The hosts file that the running dnsmasq was started with was read, and the MAC is not in it, or with `ignore`.
 //!
 //! ## What it looks like
-//! `DHCPDISCOVER(br100) fa:16:... no address available` on the host that runs the instance.
+//! `DHCPDISCOVER(br100) fa:16:... no address available` on the host that runs the instance; or `ignored` in its place.
 //!
 //! ## Nearest look-alikes
 //! * `fixed-ip-without-vif`, `instance-without-address`: the database has not all of the NIC, so nova writes no line.
 //! * `dnsmasq-pool-exhausted`: the range gives addresses to strangers, and none is left.
 //!
 //! ## Fix
-//! Add the line and let dnsmasq read its file again (`kill -HUP`), which disturbs nobody; or restart nova-network,
-//! which does so for every network of the host. Undo: take the line out again.
+//! Add the line, in place of one that says `ignore`, and let dnsmasq read its file again (`kill -HUP`), which disturbs
+//! nobody; or restart nova-network, which does so for every network of the host. Undo: take the line out again.
 //!
 //! ## References
 //! OpenStack Operations Guide, "Network Troubleshooting"; dnsmasq(8) `--dhcp-hostsfile`.
@@ -37,21 +38,31 @@ use crate::view::View;
 pub fn check(view: &View) -> Vec<Found> {
     // What nova's tables lack of a NIC, nova writes no line of, and nobody must give out.
     let is_recorded = |refusal: &Refusal| refusal.seat.vif.lacks == RowLack::Nothing;
-    let refused = dhcp_refused::by_bridge(view, |refusal| !refusal.dynamic && is_recorded(refusal));
+    let is_unknown = |refusal: &Refusal| !refusal.dynamic || refusal.ignoring.is_some();
+    let refused = dhcp_refused::by_bridge(view, |refusal| is_unknown(refusal) && is_recorded(refusal));
     refused.filter_map(|refusals| stale(view, &refusals)).map(dhcp_refused::breaks_dhcp).collect()
 }
 
 fn stale(view: &View, refusals: &[Refusal]) -> Option<Found> {
     let Refusal { seat, server, .. } = refusals.first()?;
     let names = dhcp_refused::names(refusals);
+    let is_ignored = refusals.iter().all(|refusal| refusal.ignoring.is_some());
     let file = server.hosts_file.as_deref().unwrap_or("its hosts file");
     let who = names.join(", ");
     let macs: Vec<String> = refusals.iter().filter_map(|r| r.seat.vif.mac).map(|m| m.to_string()).collect();
     let fault = Fault {
         code: "dnsmasq-stale-hosts-file",
         hop: at(seat.server_ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
-        summary: format!("no address for {who}: dnsmasq on {} does not know its MAC", seat.server.name),
-        cause: format!("{file} has no line for {}, and dnsmasq's range is static", macs.join(", ")),
+        summary: if is_ignored {
+            format!("no address for {who}: dnsmasq on {} is told to ignore its MAC", seat.server.name)
+        } else {
+            format!("no address for {who}: dnsmasq on {} does not know its MAC", seat.server.name)
+        },
+        cause: if is_ignored {
+            format!("a line of {file} says `ignore` for {}", macs.join(", "))
+        } else {
+            format!("{file} has no line for {}, and dnsmasq's range is static", macs.join(", "))
+        },
         confidence: Confidence::Proven,
         evidence: refusals.iter().flat_map(|r| r.evidence.clone()).collect(),
         owner: "nova-network",
@@ -77,22 +88,50 @@ fn lines(refusals: &[Refusal]) -> Option<Remedy> {
     let named = refusals.iter().filter_map(|r| Some((r.seat.vif.mac?, *r.seat.vif.fixed.first()?)));
     let (macs, lines): (Vec<String>, Vec<String>) =
         named.map(|(mac, ip)| (format!("-e /{mac}/d"), format!("{mac},{ip}"))).unzip();
-    let add = format!("printf '\\n%s' {} >> {file}", lines.join(" "));
+    let add = |lines: &[String]| format!("printf '\\n%s' {} >> {file}", lines.join(" "));
     let remove = format!("sed -i {} {file}", macs.join(" "));
     let does = "dnsmasq reads the file again, in which nova writes these lines too when it next writes it";
-    Some(restart::reread(server, &add, &remove, does))
+    let ignoring = refusals.iter().filter_map(|refusal| Some(format!("{},ignore", refusal.ignoring?.mac)));
+    let ignoring: Vec<String> = ignoring.collect();
+    let (command, undo) = if ignoring.is_empty() {
+        (add(&lines), remove)
+    } else {
+        (format!("{remove} && {}", add(&lines)), format!("{remove} && {}", add(&ignoring)))
+    };
+    Some(restart::reread(server, &command, &undo, does))
 }
 
 #[cfg(test)]
 mod tests {
     use model::finding::Outcome;
 
-    use crate::fixture::{broken, codes, lacks};
+    use crate::fixture::{broken, codes, healthy, lacks};
 
     #[test]
     fn fires_when_the_mac_has_no_line() {
         let found = codes(&broken("dnsmasq-stale-hosts-file").diagnose("web1"));
         assert_eq!(found, ["dnsmasq-stale-hosts-file compute1//br100"]);
+    }
+
+    #[test]
+    fn a_line_that_says_ignore_is_told_and_given_way_to_novas() {
+        for is_open in [false, true] {
+            let mut cloud = healthy();
+            let server = cloud.dnsmasq("compute1");
+            server.ranges.iter_mut().filter(|_| is_open).for_each(|range| {
+                (range.is_static, range.end) = (false, Some([10, 0, 9, 9].into()));
+            });
+            let line = server.hosts.iter_mut().flatten().find(|line| line.ip == Some([10, 0, 2, 24].into()));
+            let line = line.unwrap();
+            (line.ignored, line.ip) = (true, None);
+            let found = cloud.diagnose("web1");
+            assert_eq!(codes(&found), ["dnsmasq-stale-hosts-file compute1//br100"], "{is_open}");
+            let finding = &found.findings[0];
+            assert!(finding.summary.ends_with("is told to ignore its MAC"), "{}", finding.summary);
+            assert!(finding.evidence.iter().any(|one| one.text.ends_with(",ignore")), "{finding:#?}");
+            let command = &finding.remedy[0].command;
+            assert!(command.contains("/d") && command.contains(",10.0.2.24"), "{command}");
+        }
     }
 
     #[test]

@@ -395,7 +395,13 @@ mod tests {
             let other = of_compute2(&cloud);
             let vif = cloud.intent.instances[0].vifs[0].clone();
             let bridge = vif.bridge.clone().unwrap();
-            let line = DhcpHost { mac: vif.mac.unwrap(), hostname: None, ip: Some(vif.fixed[0]), line: 2 };
+            let line = DhcpHost {
+                mac: vif.mac.unwrap(),
+                hostname: None,
+                ip: Some(vif.fixed[0]),
+                ignored: false,
+                line: 2,
+            };
             cloud.dnsmasq("compute2").hosts.get_or_insert_default().push(line);
             let own = offer(&cloud, "web1");
             let found = cloud.diagnose_with("web1", &[offered("web1", vec![own, other])]);
