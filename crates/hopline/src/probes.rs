@@ -46,6 +46,8 @@ pub(crate) struct Pace {
 
 /// As everybody asks.
 const USUAL: Pace = Pace { count: COUNT, interval: INTERVAL };
+/// Where no more is to be seen than that nobody answers.
+const ONCE: Pace = Pace { count: 1, interval: INTERVAL };
 /// Where a queue on the way may have little room: as many full-sized packets at once as TCP sends at first (RFC 6928).
 const BURST: Pace = Pace { count: 10, interval: Duration::ZERO };
 /// When a DHCP server has answered that pings an address before it offers it: dnsmasq does so for three seconds
@@ -129,6 +131,12 @@ impl Probe<'_> {
     /// The same, while nobody has begun to look whether an address is free.
     fn first_patience(&self, patience: &Patience) -> Duration {
         if self.is_foreseen_silent { patience.foreseen } else { patience.usual }
+    }
+
+    /// A host asks it in vain for all that is known: that silence is seen before anybody would ask again, and what the
+    /// second question would cost others may cost at the same time.
+    fn is_foreseen_by_host(&self) -> bool {
+        self.is_foreseen_silent && matches!(self.from, From::Inside(_))
     }
 
     /// It asks how large a packet may be.
@@ -271,6 +279,7 @@ pub(crate) fn plan<'a>(
                     more = (0..if is_counted { MORE_TIMES } else { 0 }).map(again).collect();
                     let pace = match &probe.asks {
                         _ if probe.is_sized() && is_narrow => BURST,
+                        Asks::Name(_) if probe.is_foreseen_by_host() => ONCE,
                         _ => USUAL,
                     };
                     let waits = asks::waits(&probe);

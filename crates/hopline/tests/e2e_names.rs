@@ -371,3 +371,18 @@ fn two_servers_at_one_address_are_told_apart_by_their_ports() {
     assert_eq!(text(&finding["code"]), "dns-lookup-fails", "{finding:#}");
     assert!(text(&finding["cause"]).starts_with("1.2.3.4:5353, whom dnsmasq asks, fails"), "{finding:#}");
 }
+
+#[test]
+fn servers_that_nobody_is_are_asked_all_at_once() {
+    let closed = Closed::up("fv");
+    let servers: Vec<String> = (21..26).map(|last| format!("1.2.3.{last}")).collect();
+    dnsmasq::restart(&closed.lab, |words| {
+        words.retain(|word| !word.starts_with("--server="));
+        words.extend(servers.iter().map(|server| format!("--server={server}")));
+    });
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["dns-upstream-wrong compute1//br100"; 5], "each for itself");
+    for server in servers {
+        said(&report, &format!("dig @{server} -x 1.2.3.4 from compute1"));
+    }
+}

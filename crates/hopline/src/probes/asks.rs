@@ -89,7 +89,8 @@ pub(super) const METADATA_PAGE: &str = "/2009-04-04/meta-data/instance-id";
 
 const SSH_PORT: u16 = 22;
 
-const DNS_PORT: u16 = 53;
+/// DNS's port, where a server has none of its own.
+pub(super) const DNS_PORT: u16 = 53;
 
 /// The port of the server for names that a rung asks.
 pub(super) fn server_port(rung: &Rung) -> u16 {

@@ -115,7 +115,8 @@ fn echo(nothing: ProbeResult, came: EchoResult) -> ProbeResult {
     }
 }
 
-/// Asks twice, as resolvers do: UDP may be lost. Who waits for a name takes a late answer to the first as well.
+/// Asks twice, as resolvers do, for UDP may be lost; once where silence is foreseen.
+/// Who waits for a name takes a late answer to the first as well.
 fn name(
     asker: &Asker<'_>,
     probe: &Probe<'_>,
@@ -130,7 +131,7 @@ fn name(
         id: Some(probe.id),
         own_port: own_port(probe.id),
         timeout: patience,
-        again: Some(ASK_AGAIN),
+        again: (probe.pace.count > 1).then_some(ASK_AGAIN),
     };
     let result = dns::ask_sparingly(asker, &plan, may_go_on)?;
     let asked = Asked::Name {

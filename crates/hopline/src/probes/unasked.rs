@@ -7,6 +7,7 @@ use model::snapshot::Gap;
 use probe::EchoSize;
 use probe::as_instance::Asks;
 
+use super::asks::DNS_PORT;
 use super::{Job, Probe, Unsent};
 
 /// Questions that were not asked for one reason.
@@ -62,6 +63,7 @@ impl Unasked {
 fn whom(probe: &Probe<'_>) -> String {
     match probe.asks {
         Asks::Echo(EchoSize { octets, whole: true }) => format!("{} by {octets} octets", probe.to),
+        Asks::Name(_) if probe.server_port != DNS_PORT => format!("{}:{}", probe.to, probe.server_port),
         Asks::Echo(_) | Asks::Name(_) => probe.to.to_string(),
         Asks::Address => "any DHCP server".to_owned(),
         Asks::Connection { port, .. } => format!("{}:{port}", probe.to),
