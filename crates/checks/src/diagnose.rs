@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use model::finding::{Coverage, Diagnosis, Finding, Outcome};
+use model::finding::{Coverage, Diagnosis, Excused, Finding, Outcome};
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
@@ -299,6 +299,7 @@ fn conclude(
     let answered: Vec<Rung> =
         rungs.iter().chain(&steps).filter(|rung| is_answered(case, rung)).cloned().collect();
     let asking = |rung, probe| asking_of(case, (rung, probe), (&rungs, &answered), &neighbours);
+    let mut excused = Vec::new();
     let mut limited = limited::found(case, &rungs);
     for (nth, rung) in rungs.iter().enumerate().filter(|(nth, _)| !limited.explains(*nth)) {
         let Some(probe) = probe_of(case, rung) else { continue };
@@ -312,6 +313,7 @@ fn conclude(
         let probe = probe_of(case, rung);
         if ipv6::is_guessed(&world, rung) {
             let silent = probe.filter(|probe| probe.received == 0);
+            excused.extend(silent.map(excuse));
             gaps.extend(silent.map(|probe| ipv6::unheard(case, rung, probe)));
             continue;
         }
@@ -330,8 +332,12 @@ fn conclude(
         let instance = asking.instance;
         match own_will::tells(&asking, request.symptom).unwrap_or_else(|| way_out::tells(&asking)) {
             Telling::Is => {}
-            Telling::Nothing => continue,
+            Telling::Nothing => {
+                excused.push(excuse(probe));
+                continue;
+            }
             Telling::Unknown(gap) => {
+                excused.push(excuse(probe));
                 gaps.push(gap);
                 continue;
             }
@@ -428,8 +434,13 @@ fn conclude(
         findings,
         paths,
         seen,
+        excused,
         coverage: Coverage { looked_at: looked_at(case), gaps },
     }
+}
+
+fn excuse(probe: &ProbeResult) -> Excused {
+    Excused { from: probe.from.clone(), to: probe.to, exchange: probe.asked.exchange() }
 }
 
 /// A rung's question with what came of it, among the others.

@@ -54,6 +54,7 @@ pub fn path(case: &Case, from: Endpoint, to: IpAddr, protocol: Protocol, reply: 
         findings,
         paths: rung.answer.paths,
         seen: Vec::new(),
+        excused: Vec::new(),
         coverage: Coverage { looked_at: looked_at(case), gaps },
     }
 }

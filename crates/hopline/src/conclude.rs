@@ -76,7 +76,7 @@ pub(crate) struct Probed {
 pub(crate) fn diagnose(facts: &Facts, probed: &Probed, asked: &Asked) -> Diagnosis {
     let mut diagnosis = checks::diagnose(&case(facts, probed), &request(asked));
     diagnosis.coverage.looked_at.extend(tree::lines(&probed.turns, &probed.probes));
-    let left = probed.left.as_ref().map(|open| tree::left(open, &diagnosis.findings));
+    let left = probed.left.as_ref().map(|open| tree::left(open, &diagnosis));
     diagnosis.coverage.looked_at.extend(left.into_iter().flatten());
     diagnosis.coverage.looked_at.extend(holders::told(&probed.holders));
     diagnosis.coverage.looked_at.extend(probed.others.iter().cloned());

@@ -1,5 +1,6 @@
 //! What was asked, as a tree: below each question those that its silence or its answer made worth asking.
-use model::Finding;
+use model::Diagnosis;
+use model::finding::Outcome;
 use model::path::{Exchange, Place};
 use model::probe::ProbeResult;
 
@@ -37,36 +38,49 @@ fn places(all: &[Place]) -> String {
     format!("{}{more}", names.join(", "))
 }
 
-/// Why nothing more was asked: what was found to explain it, and where what nobody answered may have been lost.
-pub(crate) fn left(open: &[Open], findings: &[Finding]) -> Vec<String> {
-    let stopping = findings.iter().filter(|finding| finding.exchange != Exchange::None);
+/// Why nothing more was asked: what was found to explain it, and where what nobody answered may have been lost, or that
+/// it is no loss.
+pub(crate) fn left(open: &[Open], diagnosis: &Diagnosis) -> Vec<String> {
+    let stopping = diagnosis.findings.iter().filter(|finding| finding.exchange != Exchange::None);
     let codes: Vec<String> = stopping.map(|finding| format!("{} {}", finding.code, finding.hop)).collect();
-    let mut lines = vec![match (codes.is_empty(), open.is_empty()) {
-        (true, true) => {
-            "left in the end: nothing, all that was asked is answered or not to be waited for".to_owned()
-        }
-        (true, false) => "left in the end: no explanation that has a name".to_owned(),
-        (false, _) => format!("left in the end: {}", codes.join(", ")),
-    }];
-    lines.extend(open.iter().map(|one| {
-        let asked = match one.exchange {
-            Exchange::Icmp => "ping",
-            Exchange::Arp => "ARP",
-            Exchange::Dhcp => "DHCP",
-            Exchange::Dns => "DNS",
-            Exchange::Tcp => "TCP",
-            Exchange::Udp => "UDP",
-            Exchange::None => "question",
-        };
-        let Open { from, to, places: left, .. } = one;
-        let left = if left.is_empty() {
+    let is_loss = |one: &&Open| diagnosis.outcome != Outcome::Healthy && !is_excused(one, diagnosis);
+    let (lost, excused): (Vec<&Open>, Vec<&Open>) = open.iter().partition(is_loss);
+    let found = match (codes.is_empty(), lost.is_empty()) {
+        (true, true) => "nothing, all that was asked is answered or need not be".to_owned(),
+        (true, false) => "no explanation that has a name".to_owned(),
+        (false, _) => codes.join(", "),
+    };
+    let lost = lost.into_iter().map(|one| {
+        let left = if one.places.is_empty() {
             "nowhere: others were answered on all of its way".to_owned()
         } else {
-            places(left)
+            places(&one.places)
         };
-        format!("left in the end of where the {asked} from {from} to {to} may be lost: {left}")
-    }));
-    lines
+        format!("of where {} may be lost: {left}", named(one))
+    });
+    let excused = excused.into_iter().map(named);
+    let excused = excused.map(|what| format!("without an answer, which is no fault by itself: {what}"));
+    let ends = lost.chain(excused).map(|line| format!("left in the end {line}"));
+    std::iter::once(format!("left in the end: {found}")).chain(ends).collect()
+}
+
+fn is_excused(one: &Open, diagnosis: &Diagnosis) -> bool {
+    let Open { from, to, exchange, .. } = one;
+    diagnosis.excused.iter().any(|known| (&known.from, &known.to, &known.exchange) == (from, to, exchange))
+}
+
+/// `the ping from web1 to 1.2.3.4`.
+fn named(Open { from, to, exchange, .. }: &Open) -> String {
+    let asked = match exchange {
+        Exchange::Icmp => "ping",
+        Exchange::Arp => "ARP",
+        Exchange::Dhcp => "DHCP",
+        Exchange::Dns => "DNS",
+        Exchange::Tcp => "TCP",
+        Exchange::Udp => "UDP",
+        Exchange::None => "question",
+    };
+    format!("the {asked} from {from} to {to}")
 }
 
 /// Those that this one made worth asking, the last first.
@@ -83,7 +97,7 @@ fn is_of(probe: &ProbeResult, turn: &Turn) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::path::Exchange;
+    use model::finding::{Coverage, Excused};
     use model::probe::{Asked, PING_OCTETS};
 
     use super::*;
@@ -135,5 +149,45 @@ mod tests {
             "wave 1: b",
         ];
         assert_eq!(shown, expected.map(|line| format!("asked, {line}")));
+    }
+
+    /// A guest that ignores pings is not where a broken site loses them.
+    #[test]
+    fn only_what_is_a_loss_is_said_to_be_lost_somewhere() {
+        let to = |last| std::net::IpAddr::from([10, 0, 0, last]);
+        let open = |last| Open {
+            from: "compute1".to_owned(),
+            to: to(last),
+            exchange: Exchange::Icmp,
+            places: Vec::new(),
+        };
+        let excused = |last| Excused { from: "compute1".to_owned(), to: to(last), exchange: Exchange::Icmp };
+        let diagnosis = |outcome, excused: &[Excused]| Diagnosis {
+            command: String::new(),
+            subject: String::new(),
+            outcome,
+            findings: Vec::new(),
+            paths: Vec::new(),
+            seen: Vec::new(),
+            excused: excused.to_vec(),
+            coverage: Coverage::default(),
+        };
+        let nothing = "left in the end: nothing, all that was asked is answered or need not be";
+        let no_loss = |last| {
+            format!(
+                "left in the end without an answer, which is no fault by itself: \
+                 the ping from compute1 to 10.0.0.{last}"
+            )
+        };
+        let all = [open(1), open(2)];
+        let healthy = left(&all, &diagnosis(Outcome::Healthy, &[excused(1)]));
+        assert_eq!(healthy, [nothing.to_owned(), no_loss(1), no_loss(2)]);
+        let drifted = left(&all[..1], &diagnosis(Outcome::Fault, &[excused(1)]));
+        assert_eq!(drifted, [nothing.to_owned(), no_loss(1)]);
+        let lost = "left in the end of where the ping from compute1 to 10.0.0.2 may be lost: \
+                    nowhere: others were answered on all of its way";
+        let unknown = "left in the end: no explanation that has a name";
+        let undetermined = left(&all, &diagnosis(Outcome::Undetermined, &[excused(1)]));
+        assert_eq!(undetermined, [unknown.to_owned(), lost.to_owned(), no_loss(1)]);
     }
 }

@@ -186,7 +186,7 @@ fn where_a_way_is_silent_the_hosts_on_it_are_asked_and_nothing_else() {
         let all: Vec<String> = words.split("left in the end").skip(1).map(str::to_owned).collect();
         all
     };
-    let nothing = ": nothing, all that was asked is answered or not to be waited for";
+    let nothing = ": nothing, all that was asked is answered or need not be";
     let ends = left(&verbose.stdout);
     assert!(ends.len() == 1 && ends[0].starts_with(nothing), "{verbose:?}");
     let waves = |report: &Report| {

@@ -1,5 +1,7 @@
 //! Findings and the diagnosis: the contract's `hopline.report/1`.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::journey::SeenWay;
@@ -22,8 +24,22 @@ pub struct Diagnosis {
     /// Of those questions whose packets were watched for: how these were seen to go.
     #[serde(default)]
     pub seen: Vec<SeenWay>,
+    /// Questions that nobody answered, and need not have.
+    #[serde(default)]
+    pub excused: Vec<Excused>,
     /// What was looked at, and what could not be.
     pub coverage: Coverage,
+}
+
+/// A question whose silence is no fault: who was asked may choose not to answer, or may not be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excused {
+    /// Who asked.
+    pub from: String,
+    /// Whom.
+    pub to: IpAddr,
+    /// What.
+    pub exchange: Exchange,
 }
 
 /// The three outcomes, and their exit codes.

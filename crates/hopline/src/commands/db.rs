@@ -137,6 +137,7 @@ fn conclude(
         findings,
         paths: Vec::new(),
         seen: Vec::new(),
+        excused: Vec::new(),
         coverage,
     }
 }

@@ -150,6 +150,7 @@ pub fn diagnosis(outcome: Outcome, findings: Vec<Finding>, paths: Vec<Path>) -> 
         findings,
         paths,
         seen: Vec::new(),
+        excused: Vec::new(),
         coverage: Coverage {
             looked_at: vec!["compute1: links, routes, netfilter".to_owned(), "external: links".to_owned()],
             gaps: Vec::new(),
