@@ -119,7 +119,7 @@ pub use said::told;
 pub use scope::Subject;
 pub use sim::{Endpoint, Protocol, TRACE_OCTETS};
 pub use size::AS_INSTANCE_OCTETS_MAX;
-pub use traced::leaves_by;
+pub use traced::{is_traced, leaves_by};
 pub use vlans::vlan_device;
 pub use watched::shows;
 pub use way_out::{is_of_nobody, stand_in};

@@ -10,10 +10,15 @@ use crate::ladder::{Purpose, Rung};
 use crate::ranking::Ranked;
 use crate::said;
 
-/// What was said on the way out; `None` where nobody was asked.
+/// Of these the machines beyond the site are asked, where they are silent: the way out, and the way in from outside.
+pub fn is_traced(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::Outside | Purpose::Inbound(_))
+}
+
+/// What was said on the way; `None` where nobody was asked.
 pub(crate) fn evidence(case: &Case, rung: &Rung) -> Option<Evidence> {
     let traced = case.traces.iter().find(|traced| traced.to == rung.to)?;
-    (rung.purpose == Purpose::Outside).then(|| Evidence {
+    is_traced(rung.purpose).then(|| Evidence {
         kind: EvidenceKind::Probe,
         source: format!("traceroute -n -I -m {} {} on {}", traced.ttl_max, traced.to, traced.from),
         text: text(traced),
@@ -60,7 +65,7 @@ pub(crate) fn last(case: &Case, rung: &Rung) -> Option<String> {
     let is_of_it = |traced: &&Traced| {
         traced.to == rung.to && (traced.from == rung.from || Some(traced.from.as_str()) == leaves_by(rung))
     };
-    let traced = case.traces.iter().find(is_of_it).filter(|_| rung.purpose == Purpose::Outside)?;
+    let traced = case.traces.iter().find(is_of_it).filter(|_| is_traced(rung.purpose))?;
     let last = traced.hops.last().filter(|last| last.said.is_none() && last.ttl < traced.ttl_max)?;
     Some(format!("{}, its hop {}", last.router, last.ttl))
 }

@@ -30,6 +30,8 @@ use crate::gather::Facts;
 use crate::site_file::Site;
 
 pub(crate) use as_instance::Nic;
+#[cfg(test)]
+pub(crate) use beside::About;
 pub(crate) use beside::Beside;
 pub(crate) use inside::netns;
 pub(crate) use unasked::Unasked;
@@ -349,7 +351,7 @@ pub(crate) enum Job<'p, 'a> {
     /// Through one NIC.
     Together(&'p Nic<'a>, Vec<&'p Probe<'a>>),
     /// More of the way of a question that is silent: it is no question of its own.
-    Beside(&'p Beside<'a>, &'p Probe<'a>),
+    Beside(Beside<'a>, &'p Probe<'a>),
 }
 
 /// Questions through one NIC at one pace are one job.
@@ -405,6 +407,14 @@ impl<'p, 'a> Job<'p, 'a> {
                 (Some(Job::Together(nic, probes)), Job::Together(nic, last))
             }
             Job::Together(..) | Job::Alone(..) | Job::Beside(..) => (None, self),
+        }
+    }
+
+    /// What so many packets can ask of the way of a question; `None` of other jobs, which are whole or nothing.
+    pub(crate) fn within(self, packets: u32) -> Option<Job<'p, 'a>> {
+        match self {
+            Job::Beside(beside, probe) => Some(Job::Beside(beside.within(packets)?, probe)),
+            Job::Together(..) | Job::Alone(..) => None,
         }
     }
 

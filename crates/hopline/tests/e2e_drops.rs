@@ -219,16 +219,68 @@ fn a_loss_beyond_the_site_is_told_with_the_last_router_that_passed_it_on() {
     told("compute1: 1 203.0.113.1, 2 198.51.100.2 (has it as 203.0.113.77 > 1.2.3.4)");
 }
 
+/// The guide's way in: where a ping of a floating address dies beyond what was read, the routers between say how far it
+/// came.
+#[test]
+fn a_loss_on_the_way_in_is_told_with_the_last_router_that_passed_it_on() {
+    let lab = TestLab::up("bi");
+    let folder = tempfile::tempdir().unwrap();
+    let site = folder.path().join("site.toml").display().to_string();
+    let all = std::fs::read_to_string(lab.site()).unwrap();
+    let is_between = |part: &&str| part.contains("role = \"router\"") || part.contains("role = \"switch\"");
+    let kept: Vec<&str> = all.split("\n\n").filter(|part| !is_between(part)).collect();
+    std::fs::write(&site, kept.join("\n\n")).unwrap();
+    let diagnosed = || {
+        let arguments = ["diagnose", "web1", "--json", "--site", &site];
+        Report::of(&lab.hopline(&arguments), &arguments)
+    };
+    diagnosed().assert_healthy("nothing is broken");
+    let lost = ["iptables", "-A", "FORWARD", "-d", "203.0.113.30", "-p", "icmp", "--icmp-type", "8"];
+    printed_in(&lab.netns("gw"), &[&lost[..], &["-j", "DROP"]].concat());
+    let told = |second: &str| {
+        let report = diagnosed();
+        report.assert_finds(&["lost-at-hop external//eth0"], "beyond what was read");
+        let finding = &list(&report.json["findings"])[0];
+        let mut traced = list(&finding["evidence"]).iter().filter(|one| {
+            let source = text(&one["source"]);
+            source.starts_with("traceroute ") && source.ends_with(" 203.0.113.30 on external")
+        });
+        let trace = format!("1 1.2.3.1, 2 {second}, and behind it nobody says anything");
+        assert!(traced.any(|one| text(&one["text"]) == trace), "{finding:#}");
+        let cause = text(&finding["cause"]);
+        assert!(cause.contains("the last to pass it on is 198.51.100.1, its hop 2"), "{cause}");
+        report
+    };
+    let report = told("198.51.100.1");
+    // Each step of it has its legs, there and what was said of it.
+    let word = |ttl: u8| step_to(&report.json, ("1.2.3.4", "203.0.113.30"), ttl).1;
+    assert_eq!([word(1), word(2), word(3)], [Some("1.2.3.1"), Some("198.51.100.1"), None]);
+    // An address that is translated before it comes to the cloud is seen in what the next router quotes.
+    for line in [
+        "add table ip ht",
+        "add chain ip ht out { type filter hook postrouting priority 300; }",
+        "add rule ip ht out ip daddr 203.0.113.30 icmp type echo-request ip ttl lt 2 ip daddr set 203.0.113.31",
+    ] {
+        printed_in(&lab.netns("isp"), &["nft", line]);
+    }
+    told("198.51.100.1 (has it as 1.2.3.4 > 203.0.113.31)");
+}
+
 /// compute1's own address outside.
 const HOST: &str = "203.0.113.34";
 
 /// Of a traceroute's packet with this TTL: where the walk has it die, which is where it was seen last, and which
 /// router's word of it came back, seen at every device up to who asked.
 fn step<'r>(report: &'r Value, from: &str, ttl: u8) -> (Option<&'r str>, Option<&'r str>) {
+    step_to(report, (from, "1.2.3.4"), ttl)
+}
+
+/// The same towards any address.
+fn step_to<'r>(report: &'r Value, (from, to): (&str, &str), ttl: u8) -> (Option<&'r str>, Option<&'r str>) {
     let first = |path: &&Value, packet: &str| {
         list(&path["hops"]).first().is_some_and(|hop| text(&hop["packet"]) == packet)
     };
-    let packet = format!("{from} > 1.2.3.4 ICMP echo request ttl {ttl}");
+    let packet = format!("{from} > {to} ICMP echo request ttl {ttl}");
     let paths = list(&report["paths"]);
     let at =
         paths.iter().position(|path| first(&path, &packet)).unwrap_or_else(|| panic!("{packet}: {paths:#?}"));

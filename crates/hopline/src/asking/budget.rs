@@ -42,6 +42,12 @@ impl Budget {
         is_afforded
     }
 
+    /// How many it may be burdened with besides.
+    pub(super) fn left(&self, instance: Option<usize>) -> u32 {
+        let spent = instance.and_then(|at| self.spent.get(&at).copied()).unwrap_or(0);
+        PACKETS_MAX.saturating_sub(self.beside).saturating_sub(spent)
+    }
+
     /// Takes and sends what questions under way go on with, and leaves some of what is left; `false`, and nothing is
     /// taken, where it is too much.
     pub(super) fn spends(&mut self, instance: Option<usize>, packets: u32, kept: u32) -> bool {

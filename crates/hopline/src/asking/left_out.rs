@@ -10,7 +10,7 @@ use crate::probes::{self, Job, MORE, Unasked, Unsent};
 impl<'q, 'a> Talk<'q, 'a> {
     /// Takes what a job may cost from what its instance may be burdened with. What others under way may give back is
     /// waited for. Of several questions those go that are too much; what is left out is a gap, but for more of what was
-    /// asked already.
+    /// asked already, of whose way as much is asked as may be afforded.
     pub(super) fn afforded(&mut self, mut job: Job<'q, 'a>) -> Option<Job<'q, 'a>> {
         let is_more = job.probes().iter().all(|probe| probe.is_more());
         let counted = self.instance_of(&job).and_then(|instance| self.counted.get(&instance));
@@ -37,7 +37,9 @@ impl<'q, 'a> Talk<'q, 'a> {
                 return None;
             }
             if is_more {
-                return None;
+                let left = self.budget.left(self.instance_of(&job));
+                job = job.within(left)?;
+                continue;
             }
             let (rest, last) = job.parted();
             for at in rest.iter().flat_map(|rest| self.of_job(rest)).collect::<Vec<_>>() {
@@ -97,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::probes::fixture::{machine, ping};
-    use crate::probes::{MORE, Pace, Probe};
+    use crate::probes::{About, Beside, MORE, Pace, Probe};
 
     const WEB1: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 24));
 
@@ -137,5 +139,26 @@ mod tests {
         talk.ended(&first, Ok(crate::probes::Came::default()));
         let second = talk.waiting.pop_front().unwrap();
         assert!(talk.afforded(second).is_some() && talk.held.is_empty());
+    }
+
+    /// Of a way as many TTLs are asked as there is room for, and none where they end before anybody beyond the site.
+    #[test]
+    fn a_way_is_asked_as_far_as_is_left() {
+        let web1 = machine("web1");
+        let asked = |spent: u32| {
+            let mut questions = [question(&web1, 1, spent), question(&web1, 2, 2)];
+            let to = Ipv4Addr::new(10, 0, 2, 24);
+            questions[1].beside = Some(Beside { about: About::Way(10), machine: &web1, to, id: 3 });
+            let mut talk = Talk::new(&questions, 0);
+            talk.budget.takes(Some(0), spent, 0);
+            talk.budget.settle(Some(0), spent, spent);
+            let beside = questions[1].beside.clone().unwrap();
+            let job = talk.afforded(Job::Beside(beside, &questions[1].probes[0]));
+            assert!(talk.unasked.is_empty(), "it is no question of its own");
+            job.map(|job| job.packets_max())
+        };
+        let most = budget::PACKETS_MAX;
+        assert_eq!([most - 12, most - 4, most - 3].map(asked), [Some(10), Some(4), Some(3)]);
+        assert_eq!(asked(most - 2), None);
     }
 }

@@ -144,7 +144,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             let beside = self
                 .questions
                 .get(at)
-                .and_then(|question| Some(Job::Beside(question.beside.as_ref()?, question.probes.first()?)));
+                .and_then(|question| Some(Job::Beside(question.beside.clone()?, question.probes.first()?)));
             self.waiting.extend(beside);
         }
     }

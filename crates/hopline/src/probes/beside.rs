@@ -29,8 +29,8 @@ pub(crate) struct Beside<'a> {
 /// What of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
-    /// Which machines it passes.
-    Way,
+    /// Which machines it passes, by TTLs up to this one.
+    Way(u8),
     /// How large packets may be on it, up to so many octets.
     Sizes(u16),
 }
@@ -47,8 +47,8 @@ pub(super) fn of<'a>(
     let IpAddr::V4(to) = rung.to else { return None };
     let about = about(rung)?;
     let machine = match (&probe.from, about) {
-        (From::Inside(machine), About::Way | About::Sizes(_)) => *machine,
-        (From::Outside(_), About::Way) => tracer(site, facts, rung)?,
+        (From::Inside(machine), About::Way(_) | About::Sizes(_)) => *machine,
+        (From::Outside(_), About::Way(_)) => tracer(site, facts, rung)?,
         (From::Outside(nic), About::Sizes(_)) => nic.host(),
     };
     // A number without an identifier would be a short one, as usual pings are known by.
@@ -61,7 +61,7 @@ fn about(rung: &Rung) -> Option<About> {
     }
     let mut there = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
     let leaves_site = there.any(|path| path.disposition == Disposition::LeftSite);
-    (rung.purpose == Purpose::Outside && leaves_site).then_some(About::Way)
+    (checks::is_traced(rung.purpose) && leaves_site).then_some(About::Way(way::TTL_MAX))
 }
 
 /// Who can ask which machines a question passes beyond the site: the last machine of it on the question's own way.
@@ -71,11 +71,23 @@ fn tracer<'a>(site: &'a Site, facts: &Facts, rung: &Rung) -> Option<&'a MachineP
     site.machines.iter().find(|machine| !machine.instance && machine.name == last && is_reached)
 }
 
-impl Beside<'_> {
+impl<'a> Beside<'a> {
+    /// As much of it as so many packets can ask; `None` where it has no more than that, or they tell too little.
+    pub(super) fn within(self, packets: u32) -> Option<Beside<'a>> {
+        match self.about {
+            About::Way(ttl_max) => {
+                let fewer = u8::try_from(packets).ok().filter(|fewer| *fewer < ttl_max)?;
+                (fewer >= way::TTLS_MIN).then_some(Beside { about: About::Way(fewer), ..self })
+            }
+            // One size tells nothing without the others.
+            About::Sizes(_) => None,
+        }
+    }
+
     /// How many packets it sends at most.
     pub(super) fn packets_max(&self) -> u32 {
         match self.about {
-            About::Way => way::TTL_MAX.into(),
+            About::Way(ttl_max) => ttl_max.into(),
             About::Sizes(_) => sizes::SIZES_MAX,
         }
     }
@@ -86,7 +98,7 @@ impl Beside<'_> {
         let netns = inside::netns(self.machine).map_err(|error| unsent(error.to_string()))?;
         let asker = Asker { name: &self.machine.name, netns: &netns, source: None };
         let came = match self.about {
-            About::Way => way::trace(&asker, self, patience),
+            About::Way(ttl_max) => way::trace(&asker, self, ttl_max, patience),
             About::Sizes(octets) => sizes::tried(&asker, self, octets, patience),
         };
         came.map_err(|error| unsent(Failure::of(&error).to_string()))

@@ -87,9 +87,9 @@ mod tests {
         let probe = Probe { pace: super::super::MORE, ..ping(&machine, [1, 2, 3, 4]) };
         let unsent = || Unsent { why: String::new(), would_need: String::new() };
         let mut known = Vec::new();
-        let (about, to) = (super::super::beside::About::Way, [1, 2, 3, 4].into());
+        let (about, to) = (super::super::beside::About::Way(10), [1, 2, 3, 4].into());
         let beside = super::super::Beside { about, machine: &machine, to, id: 1 };
-        Unasked::note(&mut known, &Job::Beside(&beside, &probe), unsent());
+        Unasked::note(&mut known, &Job::Beside(beside, &probe), unsent());
         assert!(known.is_empty(), "{known:?}");
         Unasked::note(&mut known, &Job::Alone(&machine, &probe), unsent());
         assert_eq!(known.len(), 1);

@@ -12,15 +12,22 @@ use super::beside::Beside;
 
 /// Few enough for what a diagnosis may cost, and more than lie before the first router that is not the site's own.
 pub(super) const TTL_MAX: u8 = 10;
+/// Fewer would end before anybody beyond the site as a rule.
+pub(super) const TTLS_MIN: u8 = 3;
 
 /// Asks, and waits for what is said.
-pub(super) fn trace(asker: &Asker<'_>, beside: &Beside<'_>, patience: Duration) -> Result<Came, AskError> {
-    let came = trace::trace(asker, (beside.to, Some(beside.id)), TTL_MAX, patience)?;
+pub(super) fn trace(
+    asker: &Asker<'_>,
+    beside: &Beside<'_>,
+    ttl_max: u8,
+    patience: Duration,
+) -> Result<Came, AskError> {
+    let came = trace::trace(asker, (beside.to, Some(beside.id)), ttl_max, patience)?;
     let is_sent = |hop: &&Hop| !matches!(hop.outcome, HopOutcome::NotSent(_));
     // Those behind the end were sent as well, and are not told.
-    let packets = if came.hops.iter().any(|hop| is_sent(&hop)) { TTL_MAX.into() } else { 0 };
+    let packets = if came.hops.iter().any(|hop| is_sent(&hop)) { ttl_max.into() } else { 0 };
     let hops = came.hops.iter().filter_map(|hop| told(&came, hop)).collect();
-    let traced = Traced { from: asker.name.to_owned(), to: beside.to.into(), ttl_max: TTL_MAX, hops };
+    let traced = Traced { from: asker.name.to_owned(), to: beside.to.into(), ttl_max, hops };
     let sides = came.hops.iter().filter(is_sent).map(|hop| side(beside, hop)).collect();
     Ok(Came { traces: vec![traced], sides, packets, ..Came::default() })
 }
