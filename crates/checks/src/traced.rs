@@ -43,9 +43,13 @@ pub(crate) fn attach(case: &Case, rungs: &[Rung], findings: &mut [Ranked]) {
 fn sizes(case: &Case, rung: &Rung) -> Option<Evidence> {
     let SizesTried { from, to, lives, dies, said } =
         case.sizes.iter().find(|tried| tried.to == rung.to && matches!(rung.purpose, Purpose::Large(_)))?;
+    let is_refused = case.sides.iter().any(|side| {
+        (side.came.to, side.came.asked.octets()) == (*to, *dies) && side.came.send_error.is_some()
+    });
     let told = match said {
         Some((who, Some(mtu))) => format!("{who} says that {mtu} may pass"),
         Some((who, None)) => format!("{who} says that it is too large"),
+        None if is_refused => "the link that they would leave by takes none".to_owned(),
         None => "nobody says why".to_owned(),
     };
     let text = match dies {

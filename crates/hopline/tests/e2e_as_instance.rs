@@ -176,15 +176,9 @@ fn packets_of_full_size_are_sent_as_it_too() {
     assert!(sizes.is_some_and(|line| line.ends_with("nobody says why")), "{probes:?}");
     // Each size is followed up to where the walk has it die.
     for (octets, hops, end) in [(1400, "external/eth0", "delivered"), (1450, "gw/eth0", "dropped")] {
-        let packet = format!("> 1.2.3.4 ICMP echo request ttl 64 length {octets}");
-        let leg = list(&report.json["paths"]).iter().find(|path| {
-            list(&path["hops"]).first().is_some_and(|hop| text(&hop["packet"]).ends_with(&packet))
-        });
-        let leg = leg.unwrap_or_else(|| panic!("{packet}: {:#}", report.json["paths"]));
-        let last = list(&leg["hops"]).last().unwrap();
-        let place = format!("{}/{}", text(&last["host"]), text(&last["device"]));
-        assert_eq!((place.as_str(), text(&leg["disposition"])), (hops, end), "{leg:#}");
-        assert!(list(&leg["hops"]).iter().all(|hop| text(&hop["observed"]) == "seen"), "{leg:#}");
+        let (leg, seen) = of_size(&report.json, octets);
+        assert_eq!(leg, (hops.to_owned(), end.to_owned()));
+        assert!(seen.iter().all(|observed| observed == "seen"), "{octets}: {seen:?}");
     }
     closed.lab.heal();
     // What a closed instance sends nobody knows: the ports beside its own tell.
@@ -194,6 +188,40 @@ fn packets_of_full_size_are_sent_as_it_too() {
     }
     closed.lab.heal();
     closed.report(&["diagnose", "web1"]).assert_healthy("it is healed");
+}
+
+/// Of the ping of this size that the instance's host sent: where its way ends and how, and what each hop saw of it.
+fn of_size(report: &Value, octets: u16) -> ((String, String), Vec<String>) {
+    let packet = format!("203.0.113.34 > 1.2.3.4 ICMP echo request ttl 64 length {octets}");
+    let leg = list(&report["paths"])
+        .iter()
+        .find(|path| list(&path["hops"]).first().is_some_and(|hop| text(&hop["packet"]) == packet));
+    let leg = leg.unwrap_or_else(|| panic!("{packet}: {:#}", report["paths"]));
+    let hops = list(&leg["hops"]);
+    let last = hops.last().unwrap();
+    let end = format!("{}/{}", text(&last["host"]), text(&last["device"]));
+    let seen = hops.iter().map(|hop| text(&hop["observed"]).to_owned()).collect();
+    ((end, text(&leg["disposition"]).to_owned()), seen)
+}
+
+/// What is too large for the link by which its host would send it is not sent, and its way ends at that link.
+#[test]
+fn a_size_that_the_own_link_refuses_ends_at_that_link() {
+    let closed = Closed::up("zl");
+    closed.on_host("ip link set eth0 mtu 1420");
+    // Nobody tells web1 that its packets are too large.
+    closed.on_host("iptables -I OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP");
+    let report = closed.report(&["diagnose", "web1"]);
+    let (leg, _) = of_size(&report.json, 1400);
+    assert_eq!(leg, ("external/eth0".to_owned(), "delivered".to_owned()));
+    for octets in [1450, 1476, 1492, 1500] {
+        let (leg, seen) = of_size(&report.json, octets);
+        assert_eq!(leg, ("compute1/eth0".to_owned(), "dropped".to_owned()), "{octets}");
+        assert!(!seen.contains(&"seen".to_owned()), "{octets}: {seen:?}");
+    }
+    let probes = evidence(&list(&report.json["findings"])[0], "probe");
+    let told = "1400 octets live and 1450 die, of which the link that they would leave by takes none";
+    assert!(probes.iter().any(|line| line.ends_with(told)), "{probes:?}");
 }
 
 #[test]

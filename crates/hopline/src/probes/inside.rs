@@ -245,7 +245,7 @@ fn said(icmp: &IcmpError) -> (std::net::IpAddr, String) {
 }
 
 /// Why our own stack would not send, in ping's words.
-fn refused(why: &NotSent) -> String {
+pub(super) fn refused(why: &NotSent) -> String {
     match why {
         NotSent::NoRoute => "Network is unreachable".to_owned(),
         NotSent::Prohibited => "the route prohibits it".to_owned(),

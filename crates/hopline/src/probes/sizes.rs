@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use model::probe::{SideEcho, SizesTried};
 use probe::sized::{self, Limit, PathMtu, SizedOutcome, SizedProbe};
-use probe::{AskError, Asker};
+use probe::{AskError, Asker, NotSent};
 
 use super::Came;
 use super::beside::Beside;
+use super::inside;
 
 /// Lengths in octets that tell tunnels apart: IPv6's least (RFC 8200), and what is left of 1500 inside of what wraps
 /// it, IPsec, VXLAN, GRE and PPPoE.
@@ -36,14 +37,26 @@ pub(super) fn tried(
     Ok(Came { sizes: tried.into_iter().collect(), sides, packets: SIZES_MAX, ..Came::default() })
 }
 
-/// One of its packets; `None` where it was not sent.
+/// One of its packets: also one that is too large for the link that it would leave by, which is where its way ends.
+/// `None` where it was not sent for another reason, of which its size says nothing.
 fn side(beside: &Beside<'_>, sequence: u16, one: &SizedProbe) -> Option<SideEcho> {
-    let is_answered = match one.outcome {
+    let is_answered = match &one.outcome {
         SizedOutcome::Lived | SizedOutcome::TooBig(_) | SizedOutcome::Unreachable(_) => true,
-        SizedOutcome::Silent => false,
-        SizedOutcome::NotSent(_) => return None,
+        SizedOutcome::Silent | SizedOutcome::NotSent(NotSent::TooBig) => false,
+        SizedOutcome::NotSent(
+            NotSent::NoRoute
+            | NotSent::Prohibited
+            | NotSent::Blackhole
+            | NotSent::Dropped
+            | NotSent::Other(_),
+        ) => return None,
     };
-    Some(beside.side(sequence, one.packet_bytes, is_answered))
+    let mut side = beside.side(sequence, one.packet_bytes, is_answered);
+    if let SizedOutcome::NotSent(why) = &one.outcome {
+        side.came.sent = 0;
+        side.came.send_error = Some(inside::refused(why));
+    }
+    Some(side)
 }
 
 fn said(limit: Limit) -> Option<(IpAddr, Option<u32>)> {
