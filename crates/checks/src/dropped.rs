@@ -127,7 +127,7 @@ pub(crate) fn of(case: &Case, rung: &Rung, probe: &ProbeResult) -> Vec<Evidence>
     of_it.take(LINES_MAX).map(evidence).collect()
 }
 
-fn is_noise(drop: &KernelDrop) -> bool {
+pub(crate) fn is_noise(drop: &KernelDrop) -> bool {
     let meaning = drop_reasons::meaning(&drop.reason, &drop.function);
     let weight = drop_reasons::weight(&meaning, &drop.reason, (drop.exchange, drop.direction));
     matches!(weight, Weight::Noise | Weight::Flooded)

@@ -2,27 +2,48 @@
 //! said themselves, the last of which is the nearest to where it dies; and of a large packet, how large it may be.
 
 use model::finding::{Evidence, EvidenceKind, Finding};
+use model::kernel_drop::KernelDrop;
 use model::path::{Direction, Disposition};
-use model::probe::{SizesTried, Traced, TracedHop};
+use model::probe::{SideEcho, SizesTried, Traced, TracedHop};
 
 use crate::diagnose::Case;
 use crate::ladder::{Purpose, Rung};
 use crate::ranking::Ranked;
-use crate::said;
+use crate::{dropped, said};
 
 /// Of these the machines beyond the site are asked, where they are silent: the way out, and the way in from outside.
 pub fn is_traced(purpose: Purpose) -> bool {
     matches!(purpose, Purpose::Outside | Purpose::Inbound(_))
 }
 
-/// What was said on the way; `None` where nobody was asked.
-pub(crate) fn evidence(case: &Case, rung: &Rung) -> Option<Evidence> {
-    let traced = case.traces.iter().find(|traced| traced.to == rung.to)?;
-    is_traced(rung.purpose).then(|| Evidence {
+/// What was said on the way, and by the kernel of what nobody answered of it; nothing where nobody was asked.
+pub(crate) fn evidence(case: &Case, rung: &Rung) -> Vec<Evidence> {
+    let traced = case.traces.iter().find(|traced| traced.to == rung.to);
+    let Some(traced) = traced.filter(|_| is_traced(rung.purpose)) else { return Vec::new() };
+    let own = Evidence {
         kind: EvidenceKind::Probe,
         source: format!("traceroute -n -I -m {} {} on {}", traced.ttl_max, traced.to, traced.from),
         text: text(traced),
-    })
+    };
+    let sides = case.sides.iter().filter(|side| side.ttl.is_some() && side.came.to == rung.to);
+    std::iter::once(own).chain(dropped(sides, "traceroute")).collect()
+}
+
+/// Where and why the kernel dropped these echoes: those of one place and reason as one.
+fn dropped<'c>(sides: impl Iterator<Item = &'c SideEcho>, of: &str) -> Vec<Evidence> {
+    let mut all: Vec<KernelDrop> = Vec::new();
+    for drop in sides.flat_map(|side| &side.drops) {
+        let is_same = |known: &&mut KernelDrop| {
+            (&known.owner, &known.device, &known.reason, &known.function, known.direction)
+                == (&drop.owner, &drop.device, &drop.reason, &drop.function, drop.direction)
+        };
+        match all.iter_mut().find(is_same) {
+            Some(known) => known.count += drop.count,
+            None => all.push(drop.clone()),
+        }
+    }
+    let said = all.iter().filter(|drop| !dropped::is_noise(drop)).map(dropped::evidence);
+    said.map(|said| Evidence { text: format!("of {of} {}", said.text), ..said }).collect()
 }
 
 /// Findings that are about how large packets may be.
@@ -35,7 +56,10 @@ pub(crate) fn attach(case: &Case, rungs: &[Rung], findings: &mut [Ranked]) {
             ABOUT_SIZE.contains(&finding.code.as_str()) && finding.instances.contains(&rung.from)
         };
         let about = findings.iter_mut().map(|known| &mut known.finding).filter(|finding| is_about(finding));
-        about.for_each(|finding| finding.evidence.extend(sizes(case, rung)));
+        about.for_each(|finding| {
+            finding.evidence.extend(sizes(case, rung));
+            finding.evidence.extend(too_large(case, rung));
+        });
     }
 }
 
@@ -61,6 +85,17 @@ fn sizes(case: &Case, rung: &Rung) -> Option<Evidence> {
     };
     let source = format!("ping -M do -s {} {to} on {from}", lives.saturating_sub(said::HEADERS_OCTETS));
     Some(Evidence { kind: EvidenceKind::Probe, source, text })
+}
+
+/// What the kernel said of the smallest size that dies.
+fn too_large(case: &Case, rung: &Rung) -> Vec<Evidence> {
+    let Purpose::Large(_) = rung.purpose else { return Vec::new() };
+    let dies = case.sizes.iter().find(|tried| tried.to == rung.to).and_then(|tried| tried.dies);
+    let Some(dies) = dies else { return Vec::new() };
+    let is_it = |side: &&SideEcho| {
+        side.ttl.is_none() && side.came.to == rung.to && side.came.asked.octets() == Some(dies)
+    };
+    dropped(case.sides.iter().filter(is_it), &format!("that of {dies} octets"))
 }
 
 /// The last machine that passed it on, to follow "behind". Only whoever asked along the question's own way tells it,

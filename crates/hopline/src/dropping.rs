@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use model::kernel_drop::{KernelDrop, Owner};
 use model::path::{Direction, Exchange};
-use model::probe::ProbeResult;
+use model::probe::{ProbeResult, SideEcho};
 use model::sighting::{Kind, Sighting};
 use model::snapshot::Gap;
 use parse::capture::Frame;
@@ -40,11 +40,13 @@ pub(crate) fn start() -> Starting {
 }
 
 impl Starting {
-    /// From now on the packets of these probes are told of, and ARP for whom they may wait.
-    pub(crate) fn watch(self, facts: &Facts, probes: &[Probe]) -> Watching {
+    /// From now on the packets of these probes are told of, of echoes beside them by these identifiers, and ARP for
+    /// whom they may wait.
+    pub(crate) fn watch(self, facts: &Facts, probes: &[Probe], sides: &BTreeSet<u16>) -> Watching {
         let started = self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Watching(started.and_then(|watch| {
-            let mut marks = probes.iter().map(Probe::mark).take(MARKS_MAX);
+            let sides = sides.iter().map(|id| (Exchange::Icmp, u32::from(*id)));
+            let mut marks = probes.iter().map(Probe::mark).chain(sides).take(MARKS_MAX);
             marks.try_for_each(|(exchange, number)| watch.add(exchange, number))?;
             let mut neighbours = neighbours(facts).into_iter().take(MARKS_MAX);
             neighbours.try_for_each(|address| watch.add_address(address))?;
@@ -67,12 +69,14 @@ fn neighbours(facts: &Facts) -> BTreeSet<Ipv4Addr> {
     routers.chain(own).chain(fixed).filter_map(ipv4).collect()
 }
 
-/// Ends it: what was told of questions that are not all answered. A healthy network drops much that nobody misses.
+/// Ends it: what was told of questions that are not all answered, and of echoes beside them, each of which has its own.
+/// A healthy network drops much that nobody misses.
 pub(crate) fn finish(
     watching: Watching,
     facts: &mut Facts,
     probes: &[Probe],
     results: &[ProbeResult],
+    sides: &mut [SideEcho],
 ) -> Vec<KernelDrop> {
     if results.iter().all(|result| result.received >= result.sent) {
         return Vec::new();
@@ -81,6 +85,9 @@ pub(crate) fn finish(
         Ok(told) => {
             let is_whole = !told.is_full && probes.len() <= MARKS_MAX;
             facts.snapshot.gaps.extend((!is_whole).then(too_many));
+            for side in sides.iter_mut().filter(|side| side.came.received == 0) {
+                side.drops = told.drops.iter().filter_map(|drop| of_side(drop, facts, side)).collect();
+            }
             kernel_drops(&told, facts, probes)
         }
         Err(error) => {
@@ -126,22 +133,10 @@ fn kernel_drops(told: &Told, facts: &Facts, probes: &[Probe]) -> Vec<KernelDrop>
 /// One that is of a question of ours, or of ARP's that one waits for.
 fn kernel_drop(drop: &PacketDrop, (facts, near): (&Facts, &Near), probes: &[Probe]) -> Option<KernelDrop> {
     let seen = sighting(&drop.packet)?;
-    let owner = facts.snapshot.netns.iter().find(|netns| netns.inode.is_some() && netns.inode == drop.inode);
-    let of = |(from, to): (String, IpAddr), (exchange, octets), half| KernelDrop {
-        from,
-        to,
-        exchange,
-        octets,
-        direction: match half {
-            Half::Question => Direction::Request,
-            Half::Answer => Direction::Reply,
-        },
-        owner: owner.map(|ns| Owner { machine: ns.machine.clone(), netns: ns.name.clone() }),
-        device: drop.device.as_ref().map(|device| device.name.clone()).unwrap_or_default(),
-        reason: drop.reason.clone(),
-        function: drop.function.clone(),
-        packet: packet(&seen),
-        count: 1,
+    let owner = owner(drop, facts);
+    let of = |ends, (exchange, octets), half: Half| {
+        let about = (exchange, octets, half.direction());
+        told(drop, &seen, owner.clone(), (ends, about))
     };
     let (source, destination) = (seen.source.to_ip(), seen.destination.to_ip());
     match seen.kind {
@@ -174,6 +169,45 @@ fn kernel_drop(drop: &PacketDrop, (facts, near): (&Facts, &Near), probes: &[Prob
         return None;
     }
     Some(of((probe.sender().to_owned(), probe.to), (exchange, probe.octets()), half))
+}
+
+/// One that is of this echo beside a question, on a machine of the site. That its TTL runs out is what it is sent for.
+fn of_side(drop: &PacketDrop, facts: &Facts, side: &SideEcho) -> Option<KernelDrop> {
+    let seen = sighting(&drop.packet)?;
+    let (number, half) = sightings::side(seen.kind, seen.detail, 0)?;
+    let is_run_out = side.ttl.is_some() && half == Half::Question && seen.ttl <= 1;
+    if number != side.number || is_run_out {
+        return None;
+    }
+    let owner = owner(drop, facts)?;
+    let about = (Exchange::Icmp, side.came.asked.octets(), half.direction());
+    Some(told(drop, &seen, Some(owner), ((side.came.from.clone(), side.came.to), about)))
+}
+
+fn owner(drop: &PacketDrop, facts: &Facts) -> Option<Owner> {
+    let ns = facts.snapshot.netns.iter().find(|ns| ns.inode.is_some() && ns.inode == drop.inode)?;
+    Some(Owner { machine: ns.machine.clone(), netns: ns.name.clone() })
+}
+
+fn told(
+    drop: &PacketDrop,
+    seen: &Sighting,
+    owner: Option<Owner>,
+    ((from, to), (exchange, octets, direction)): ((String, IpAddr), (Exchange, Option<u16>, Direction)),
+) -> KernelDrop {
+    KernelDrop {
+        from,
+        to,
+        exchange,
+        octets,
+        direction,
+        owner,
+        device: drop.device.as_ref().map(|device| device.name.clone()).unwrap_or_default(),
+        reason: drop.reason.clone(),
+        function: drop.function.clone(),
+        packet: packet(seen),
+        count: 1,
+    }
 }
 
 /// A packet from its IP header on, or ARP's, which begins with the kind of its hardware (RFC 826).

@@ -174,6 +174,16 @@ fn packets_of_full_size_are_sent_as_it_too() {
     assert!(lost, "{probes:?}");
     let sizes = probes.iter().find(|line| line.contains(" on compute1: 1400 octets live and 1450 die"));
     assert!(sizes.is_some_and(|line| line.ends_with("nobody says why")), "{probes:?}");
+    // The kernel does, of the smallest that dies as of web1's own.
+    let words = evidence(finding, "capture");
+    let word = |of: &str| {
+        let said = format!("{of}the kernel dropped ");
+        words
+            .iter()
+            .filter(|line| line.contains(&said) && line.contains(" at eth0 of gw: PKT_TOO_BIG"))
+            .count()
+    };
+    assert_eq!([word("of that of 1450 octets "), word("")], [1, 2], "{words:#?}");
     // Each size is followed up to where the walk has it die.
     for (octets, hops, end) in [(1400, "external/eth0", "delivered"), (1450, "gw/eth0", "dropped")] {
         let (leg, seen) = of_size(&report.json, octets);

@@ -10,6 +10,7 @@ use crate::dhcp::{HeardReply, UnreadableReply};
 use crate::dns::{DnsAnswer, Strays};
 use crate::http::Page;
 use crate::journey::QuestionSeen;
+use crate::kernel_drop::KernelDrop;
 use crate::netfilter::Ruleset;
 use crate::path::{Exchange, RuleRef};
 use crate::queueing::Qdisc;
@@ -197,6 +198,8 @@ pub struct SideEcho {
     pub watches: Vec<DeviceWatch>,
     /// Its way over them.
     pub seen: Option<QuestionSeen>,
+    /// Where and why the kernel dropped it.
+    pub drops: Vec<KernelDrop>,
 }
 
 /// Which machines a question passes, as they said themselves of packets whose TTL ran out there.

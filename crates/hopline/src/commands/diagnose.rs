@@ -89,7 +89,7 @@ fn probe(
     let ways =
         questions.iter().filter(|_| is_watched).flat_map(|question| question.rung.answer.paths.clone());
     let mut ways: Vec<Path> = ways.collect();
-    let (mut traced, mut watching) = (Vec::new(), None);
+    let (mut traced, mut watching, mut beside_ids) = (Vec::new(), None, BTreeSet::new());
     if is_watched {
         if asked.instance.is_some() {
             traced = proof::start(site, facts, &ways, &probes);
@@ -100,10 +100,10 @@ fn probe(
         ways.extend(neighbours.into_iter().flat_map(|neighbour| neighbour.paths));
         let sides = || questions.iter().filter_map(|question| question.beside.as_ref());
         ways.extend(sides().flat_map(|beside| way_of(facts, beside)));
-        let sides = sides().map(|beside| beside.id).collect();
-        watching = watching::start(site, facts, &ways, (&watched, sides), sought);
+        beside_ids = sides().map(|beside| beside.id).collect();
+        watching = watching::start(site, facts, &ways, (&watched, beside_ids.clone()), sought);
     }
-    let dropping = dropping.watch(facts, &watched);
+    let dropping = dropping.watch(facts, &watched, &beside_ids);
     // Of many instances each has its share of the questions for addresses.
     let instances = asked.instance.map_or(facts.intent.instances.len().max(1), |_| 1);
     let beside = holders::packets(&addresses).div_ceil(u32::try_from(instances).unwrap_or(u32::MAX));
@@ -116,7 +116,7 @@ fn probe(
     let Answers { results, turns, left, mut holders, traces, sizes, mut sides, others, is_out_of_time } =
         answers;
     holders.extend(held);
-    let drops = dropping::finish(dropping, facts, &watched, &results);
+    let drops = dropping::finish(dropping, facts, &watched, &results, &mut sides);
     let watched = watching.map(|watching| watching::finish(watching, facts, &watched, &mut sides));
     let (watches, seen) = watched.unwrap_or_default();
     let queues = queues::after(site, facts, &ways);

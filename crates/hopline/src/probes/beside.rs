@@ -120,6 +120,6 @@ impl<'a> Beside<'a> {
             recorded: None,
         };
         let number = u32::from(self.id) << 16 | u32::from(sequence);
-        SideEcho { ttl: None, router: None, came, number, watches: Vec::new(), seen: None }
+        SideEcho { ttl: None, router: None, came, number, watches: Vec::new(), seen: None, drops: Vec::new() }
     }
 }
