@@ -151,7 +151,8 @@ impl Looking<'_> {
         }
         // A row's instance may only seem to be gone, where its uuid is written in other letters. That goes through
         // whole tables for each row, of which there are few by now.
-        let few = rows.narrowed(check.inconsistency.table, found.rows.iter().filter_map(|row| id_of(row)));
+        let ids = found.rows.iter().filter_map(|row| id_of(row)).collect();
+        let few = rows.narrowed(check.inconsistency.table, &ids);
         self.of_rows_by(session, check, &few, Uuids::Alike).await
     }
 

@@ -44,12 +44,14 @@ impl Rows {
         self.0.get(table).and_then(|rows| rows.get(&row)).into_iter().flatten().copied()
     }
 
-    /// With these rows alone of one table.
-    pub(super) fn narrowed(&self, table: &str, ids: impl Iterator<Item = u64>) -> Rows {
-        let ids: BTreeSet<u64> = ids.collect();
+    /// With these rows alone of one table, and of the others those that concern the same instances, or nobody.
+    pub(super) fn narrowed(&self, table: &str, ids: &BTreeSet<u64>) -> Rows {
+        let theirs: BTreeSet<u64> = ids.iter().flat_map(|id| self.whose(table, *id)).collect();
         let mut narrowed = self.clone();
-        if let Some(rows) = narrowed.0.get_mut(table) {
-            rows.retain(|id, _| ids.contains(id));
+        for (of, rows) in &mut narrowed.0 {
+            rows.retain(|id, whose| {
+                if *of == table { ids.contains(id) } else { whose.is_empty() || !whose.is_disjoint(&theirs) }
+            });
         }
         narrowed
     }
