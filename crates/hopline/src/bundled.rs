@@ -38,15 +38,8 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     newest.sort_by_key(|bundle| std::cmp::Reverse(bundle.manifest.taken_at));
     // A database that is named goes before what was read of one then.
     if parts.records.is_none() && site.database.is_none() {
-        // Each has what its hosts needed.
-        let mut all = newest.iter().filter_map(|bundle| bundle.cloud.records.as_ref());
-        parts.records = all.next().cloned().map(|mut records| {
-            all.for_each(|older| records.join(older));
-            records
-        });
-        parts.are_records_kept = parts.records.is_some();
+        join_records(&newest, parts);
     }
-    parts.contradictions = newest.iter().filter_map(|bundle| bundle.cloud.contradictions.clone()).collect();
     let has_none = parts.records.is_none() && site.database.is_none();
     parts.lacks_cloud = has_none && newest.iter().any(|bundle| bundle.lacks_cloud);
     for entry in newest.iter().flat_map(|bundle| &bundle.cloud.entries) {
@@ -71,6 +64,20 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     gaps.dedup();
     parts.gaps.extend(gaps);
     Ok(())
+}
+
+/// Each bundle has the rows that its hosts needed, and what contradicts in them. Those of another database tell nothing of
+/// the newest one's.
+fn join_records(newest: &[&Bundle], parts: &mut Parts) {
+    let clouds = newest.iter().map(|bundle| &bundle.cloud);
+    for (kept, found) in clouds.filter_map(|cloud| Some((cloud.records.as_ref()?, &cloud.contradictions))) {
+        let is_joined = match &mut parts.records {
+            Some(records) => records.join(kept),
+            None => parts.records.replace(kept.clone()).is_none(),
+        };
+        parts.contradictions.extend(found.clone().filter(|_| is_joined));
+    }
+    parts.are_records_kept = parts.records.is_some();
 }
 
 /// A report of a redacted bundle is read by who does not know the names in it.

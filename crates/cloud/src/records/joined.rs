@@ -8,12 +8,12 @@ use super::{NetworkIndex, Records};
 
 impl Records {
     /// Takes what older records of the same database tell beyond these. What both tell of is as it is here. Of another
-    /// database nothing is taken: its numbers are others'.
-    pub fn join(&mut self, older: &Records) {
-        if older.source != self.source {
-            return;
-        }
+    /// database nothing is taken, since its numbers are others': `false`.
+    pub fn join(&mut self, older: &Records) -> bool {
         let index = self.network_index();
+        if !self.is_of_the_database_of(older, &index) {
+            return false;
+        }
         let places: Vec<usize> = older.networks.iter().map(|network| self.place(network, &index)).collect();
         let moved = |at: Option<usize>| at.and_then(|at| places.get(at).copied());
         let mut instances = older.instances.clone();
@@ -30,6 +30,16 @@ impl Records {
         add(&mut self.remains.floating, floating, |tied| tied.id);
         add(&mut self.remains.fixed, fixed, |leaked| leaked.id);
         add(&mut self.missing_tables, older.missing_tables.clone(), String::clone);
+        true
+    }
+
+    /// Hosts may call one database differently: then it is known by its networks.
+    fn is_of_the_database_of(&self, other: &Records, index: &NetworkIndex) -> bool {
+        let here = |network: &Network| self.networks.get(*index.get(&network.id?)?);
+        let mut both = other.networks.iter().filter_map(|network| Some((network, here(network)?))).peekable();
+        let is_one =
+            |(one, other): (&Network, &Network)| (&one.label, one.cidr) == (&other.label, other.cidr);
+        other.source == self.source || (both.peek().is_some() && both.all(is_one))
     }
 
     /// Where a network of older records is among these, with what those tell of it.
@@ -97,7 +107,7 @@ mod tests {
             vec![instance(7, "a", 0), instance(8, "a", 1), instance(3, "a", 0)],
             vec![leaked(1, 0), leaked(2, 1)],
         );
-        newer.join(&older);
+        assert!(newer.join(&older));
         let told = newer.instances.iter().map(|one| (one.id, one.host.as_str(), one.vifs[0].network));
         // Numbers of networks are places in the list, which is the newer one's.
         assert_eq!(
@@ -119,8 +129,14 @@ mod tests {
     fn of_another_database_nothing_is_taken() {
         let mut newer = records(vec![network(2, "b")], vec![instance(7, "b", 0)], Vec::new());
         let before = newer.clone();
-        let other = records(vec![network(1, "a")], vec![instance(8, "a", 0)], Vec::new());
-        newer.join(&Records { source: "sqlite:/y".to_owned(), ..other });
+        let other = |network| {
+            let records = records(vec![network], vec![instance(8, "a", 0)], Vec::new());
+            Records { source: "sqlite:/y".to_owned(), ..records }
+        };
+        assert!(!newer.join(&other(network(1, "a"))));
+        assert!(!newer.join(&other(Network { label: "another".to_owned(), ..network(2, "a") })));
         assert_eq!(newer, before);
+        assert!(newer.join(&other(network(2, "a"))), "the same by another address");
+        assert_eq!(newer.instances.len(), 2);
     }
 }
