@@ -66,8 +66,8 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Each bundle has the rows that its hosts needed, and what contradicts in them. Those of another database tell nothing of
-/// the newest one's.
+/// Each bundle has the rows that its hosts needed, and what contradicts in them. Those of another database tell nothing
+/// of the newest one's.
 fn join_records(newest: &[&Bundle], parts: &mut Parts) {
     let clouds = newest.iter().map(|bundle| &bundle.cloud);
     for (kept, found) in clouds.filter_map(|cloud| Some((cloud.records.as_ref()?, &cloud.contradictions))) {

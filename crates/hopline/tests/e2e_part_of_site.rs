@@ -20,7 +20,7 @@ use support::report::list;
 use support::test_lab::TestLab;
 use support::{assert_none, printed_in};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The lab's site file without the second host and what runs there.
 fn first_host_alone(lab: &TestLab, folder: &Path) -> PathBuf {
