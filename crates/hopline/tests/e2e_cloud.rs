@@ -209,10 +209,23 @@ fn a_restart_does_no_more_and_no_less_than_novas() {
     Reach::of(&lab).pings("web1", "10.0.2.25");
 }
 
+/// Who runs in a namespace, without what those have started for a moment, as dnsmasq does its script.
+fn daemons(netns: &str) -> String {
+    let pids = support::printed(&["ip", "netns", "pids", netns]);
+    let parent = |pid: &str| -> Option<String> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:")).map(|parent| parent.trim().to_owned())
+    };
+    let is_daemon =
+        |pid: &&str| parent(pid).is_some_and(|parent| pids.lines().all(|pid| pid.trim() != parent));
+    pids.lines().map(str::trim).filter(is_daemon).map(|pid| format!("{pid}\n")).collect()
+}
+
 /// Rules, links, addresses and routes of a host, and who runs there.
 fn everything(lab: &TestLab, host: &str) -> String {
     let netns = lab.netns(host);
-    let mut all = support::printed(&["ip", "netns", "pids", &netns]);
+    let mut all = daemons(&netns);
+    assert!(!all.is_empty(), "nobody runs in {netns}");
     for argv in [
         &["iptables-nft-save"][..],
         &["ebtables-nft-save"],

@@ -202,7 +202,13 @@ fn who_is_ignored_by_a_line_is_told_by_that_line() {
 
 #[test]
 fn who_only_listens_is_not_waited_for() {
-    let lab = TestLab::up("dl");
+    let lab = TestLab::up("dz");
+    let took = || {
+        let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+        report.assert_healthy("who only listens hears the DISCOVER, looks for no address and offers none");
+        Duration::from_millis(report.json["elapsed_ms"].as_u64().unwrap())
+    };
+    let alone = took();
     let listens = "import socket\n\
                    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
                    s.bind(('0.0.0.0', 67))\n\
@@ -210,11 +216,10 @@ fn who_only_listens_is_not_waited_for() {
     let listener = Background::within(&lab.netns("web2"), &["python3", "-c", listens]);
     let sockets = || printed_in(&lab.netns("web2"), &["ss", "-Hlun", "sport = :67"]);
     support::eventually("it listens", || !sockets().is_empty());
-    let report = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
+    let beside = took();
     drop(listener);
-    report.assert_healthy("it hears the DISCOVER, looks for no address and offers none");
-    let took = Duration::from_millis(report.json["elapsed_ms"].as_u64().unwrap());
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    // One that pings first has its answer out after three seconds.
+    assert!(beside < alone + Duration::from_secs(3), "{beside:?}, and {alone:?} without it");
 }
 
 #[test]
