@@ -46,7 +46,7 @@ beside=$!
 set +m
 trap 'kill -- "-$beside" 2>/dev/null || true; rm -f "$printed" "$labs_printed"' EXIT
 # As many labs at once as may be without their answers coming late.
-RUST_TEST_THREADS=$((2 * $(nproc))) "${tests[@]}" --test 'e2e_*' -- --skip with_vlans_ 2>&1 |
+RUST_TEST_THREADS=$(($(nproc) + 1)) "${tests[@]}" --test 'e2e_*' -- --skip with_vlans_ 2>&1 |
     tee "$labs_printed" && labs=0 || labs=$?
 wait "$beside" && others=0 || others=$?
 
