@@ -218,7 +218,7 @@ fn daemons(netns: &str) -> String {
     };
     let is_daemon =
         |pid: &&str| parent(pid).is_some_and(|parent| pids.lines().all(|pid| pid.trim() != parent));
-    pids.lines().map(str::trim).filter(is_daemon).map(|pid| format!("{pid}\n")).collect()
+    pids.lines().map(str::trim).filter(is_daemon).flat_map(|pid| [pid, "\n"]).collect()
 }
 
 /// Rules, links, addresses and routes of a host, and who runs there.
