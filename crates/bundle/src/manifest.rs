@@ -97,7 +97,7 @@ pub struct CloudFacts {
     pub schema: String,
     /// nova's database, where there is one.
     pub records: Option<Records>,
-    /// What contradicts in its rows of the instances on the site's hosts; `None` where that was not asked.
+    /// What contradicts in the rows of these instances; `None` where that was not asked.
     pub contradictions: Option<Contradictions>,
     /// What the site file tells of instances.
     pub entries: Vec<InstanceEntry>,

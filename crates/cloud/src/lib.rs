@@ -48,7 +48,7 @@ pub use mend::{
     Applied, Ask, Change, Had, Listed, Listing, MendError, Now, RecordError, Row, State, Undone, Value,
     apply, listed, plan, undo,
 };
-pub use records::Records;
+pub use records::{Hosts, Records};
 pub use schema::Lack;
 pub use secret_url::{DatabaseUrl, UrlError};
 pub use show::{InfoCache, RangeV6, Record, ShowError, show};

@@ -15,6 +15,7 @@ use model::Mac;
 use model::intent::{Floating, Instance, Network, Remains, RowLack, SecurityGroup, SecurityGroupRule, Vif};
 use serde::{Deserialize, Serialize};
 
+pub use self::joined::Hosts;
 pub(crate) use self::networks::{count_addresses, host_addresses};
 use crate::cells::Cell;
 use crate::database::Session;
@@ -34,7 +35,7 @@ pub struct Records {
     pub instances: Vec<Instance>,
     /// `virtual_interfaces.uuid`, which Newton and later name the tap after.
     pub vif_uuids: BTreeMap<Mac, String>,
-    /// Networks by ascending id.
+    /// Networks by ascending id, and behind them what older records alone tell of.
     pub networks: Vec<Network>,
     /// Rows of instances that live no more.
     pub remains: Remains,

@@ -3,9 +3,14 @@
 //! Every column is read as text: the three servers and the nova series differ in types (`tinyint(1)`,
 //! `boolean`, `int`, PostgreSQL's `inet`), and text is the one form that all of them can be cast to.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::kept::KeptSchema;
 use crate::connection::Connection;
 use crate::database::Session;
 use crate::database_error::DatabaseError;
@@ -94,9 +99,10 @@ impl fmt::Display for Lack {
 }
 
 /// Which server's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Dialect {
     /// MySQL and MariaDB.
+    #[default]
     MySql,
     /// PostgreSQL.
     Postgres,
@@ -124,7 +130,7 @@ struct Column {
 }
 
 /// How far a column is a flag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     /// Of PostgreSQL's type boolean, which does not compare with a number.
     Boolean,
@@ -154,12 +160,12 @@ fn is_plain(name: &str) -> bool {
 impl Schema {
     /// Looks the columns up.
     pub(crate) async fn read(session: &mut Session) -> Result<Schema, sqlx::Error> {
-        let (dialect, text_type, sql) = match &session.0 {
-            Connection::MySql(_) => (Dialect::MySql, "CHAR", MYSQL_COLUMNS),
-            Connection::Postgres(_) => (Dialect::Postgres, "TEXT", POSTGRES_COLUMNS),
-            Connection::Sqlite(_) => (Dialect::Sqlite, "TEXT", SQLITE_COLUMNS),
+        let (dialect, sql) = match &session.0 {
+            Connection::MySql(_) => (Dialect::MySql, MYSQL_COLUMNS),
+            Connection::Postgres(_) => (Dialect::Postgres, POSTGRES_COLUMNS),
+            Connection::Sqlite(_) => (Dialect::Sqlite, SQLITE_COLUMNS),
         };
-        let mut schema = Schema { dialect, text_type, columns: BTreeMap::new(), lacking: BTreeMap::new() };
+        let mut schema = Schema::empty(dialect);
         for [table, column, kind, readable] in session.rows(sql.to_owned()).await? {
             let (Some(table), Some(column)) = (table, column.filter(|name| is_plain(name))) else { continue };
             if let (Some((own, _)), Some("0")) =
@@ -173,6 +179,14 @@ impl Schema {
         }
         schema.withhold();
         Ok(schema)
+    }
+
+    fn empty(dialect: Dialect) -> Schema {
+        let text_type = match dialect {
+            Dialect::MySql => "CHAR",
+            Dialect::Postgres | Dialect::Sqlite => "TEXT",
+        };
+        Schema { dialect, text_type, columns: BTreeMap::new(), lacking: BTreeMap::new() }
     }
 
     /// Leaves tables out that cannot be read as they are meant.

@@ -1,12 +1,13 @@
 //! Machines whose facts are in bundles: whole sites of them, or single ones that a site file names. A sosreport is a
 //! bundle of one host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle::{Bundle, Member, Missing, sosreport};
+use cloud::Hosts;
 use model::few;
 use model::snapshot::Gap;
 
@@ -34,15 +35,15 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
         }
     }
     // The newest of several is nearest to the truth.
-    let mut newest: Vec<&Bundle> = read.values().collect();
-    newest.sort_by_key(|bundle| std::cmp::Reverse(bundle.manifest.taken_at));
+    let mut newest: Vec<(&PathBuf, &Bundle)> = read.iter().collect();
+    newest.sort_by_key(|(_, bundle)| std::cmp::Reverse(bundle.manifest.taken_at));
     // A database that is named goes before what was read of one then.
     if parts.records.is_none() && site.database.is_none() {
         join_records(&newest, parts);
     }
     let has_none = parts.records.is_none() && site.database.is_none();
-    parts.lacks_cloud = has_none && newest.iter().any(|bundle| bundle.lacks_cloud);
-    for entry in newest.iter().flat_map(|bundle| &bundle.cloud.entries) {
+    parts.lacks_cloud = has_none && newest.iter().any(|(_, bundle)| bundle.lacks_cloud);
+    for entry in newest.iter().flat_map(|(_, bundle)| &bundle.cloud.entries) {
         if parts.entries.iter().all(|known| known.name != entry.name) {
             parts.entries.push(entry.clone());
         }
@@ -66,18 +67,39 @@ pub(crate) fn add(site: &Site, parts: &mut Parts) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Each bundle has the rows that its hosts needed, and what contradicts in them. Those of another database tell nothing
-/// of the newest one's.
-fn join_records(newest: &[&Bundle], parts: &mut Parts) {
-    let clouds = newest.iter().map(|bundle| &bundle.cloud);
-    for (kept, found) in clouds.filter_map(|cloud| Some((cloud.records.as_ref()?, &cloud.contradictions))) {
+/// Each bundle has the rows that its hosts needed, and what contradicts in them: of those that a newer one was made of,
+/// that one's count. Rows of another database than the newest's tell nothing of it, which is a gap.
+fn join_records(newest: &[(&PathBuf, &Bundle)], parts: &mut Parts) {
+    let (mut first, mut covered) = (None, BTreeSet::new());
+    for (path, bundle) in newest {
+        let Some(kept) = &bundle.cloud.records else { continue };
+        let own = bundle.members.iter().filter(|member| !member.inside && !covered.contains(&member.name));
+        let mut hosts = Hosts::default();
+        for member in own {
+            let read = member.outcome.as_ref().ok();
+            hosts.add(&member.name, read.and_then(|machine| machine.host.as_ref()));
+        }
+        covered.extend(bundle.members.iter().map(|member| member.name.clone()));
         let is_joined = match &mut parts.records {
-            Some(records) => records.join(kept),
+            Some(records) => records.join(kept, &hosts),
             None => parts.records.replace(kept.clone()).is_none(),
         };
-        parts.contradictions.extend(found.clone().filter(|_| is_joined));
+        if is_joined {
+            parts.contradictions.extend(bundle.cloud.contradictions.clone());
+        } else if let Some(first) = first {
+            parts.gaps.push(of_another_database(path, first));
+        }
+        first.get_or_insert(path);
     }
     parts.are_records_kept = parts.records.is_some();
+}
+
+fn of_another_database(path: &Path, newest: &Path) -> Gap {
+    Gap {
+        what: format!("{} in {}", bundle::RECORDS, path.display()),
+        why: format!("they are not of the database that {} was made of, by what both tell", newest.display()),
+        would_need: "bundles of one cloud; or its database in a site file ([cloud] database)".to_owned(),
+    }
 }
 
 /// A report of a redacted bundle is read by who does not know the names in it.

@@ -83,7 +83,7 @@ pub(crate) fn finish(
     }
     match watching.0.and_then(Watch::finish) {
         Ok(told) => {
-            let is_whole = !told.is_full && probes.len() <= MARKS_MAX;
+            let is_whole = !told.is_full && probes.len() + sides.len() <= MARKS_MAX;
             facts.snapshot.gaps.extend((!is_whole).then(too_many));
             for side in sides.iter_mut().filter(|side| side.came.received == 0) {
                 side.drops = told.drops.iter().filter_map(|drop| of_side(drop, facts, side)).collect();

@@ -35,7 +35,7 @@ pub(crate) fn ask(
 /// What was found in the rows of these when bundles were made, where no database is asked. Whose rows nobody looked at
 /// is a gap.
 pub(crate) fn kept(facts: &mut Facts, whose: &BTreeMap<u64, String>) -> Checked {
-    let (checked, unknown) = Checked::of_kept(&facts.contradictions, whose);
+    let (checked, unknown) = Checked::of_kept(&facts.contradictions, &Clock::default(), whose);
     let is_here = |instance: &Instance| facts.snapshot.hosts.iter().any(|host| host.name == instance.host);
     let here = facts.intent.instances.iter().filter(|instance| is_here(instance));
     let unknown = here.filter(|instance| instance.id.is_some_and(|id| unknown.contains_key(&id)));

@@ -23,7 +23,8 @@ pub(crate) fn instance(facts: &Facts, name: &str) -> Result<usize, Failure> {
         if !is_of_the_gone(&facts.intent.remains, name) {
             let hint = "a bundle has the rows of the hosts that it was made of; for an instance on another, \
                         collect there";
-            return if facts.are_records_kept { failure.hint(hint) } else { failure };
+            let is_unknown = !matches!(error, FindError::Ambiguous { .. });
+            return if facts.are_records_kept && is_unknown { failure.hint(hint) } else { failure };
         }
         failure.hint(
             "it is deleted, and the database still has rows of it: `hopline db check` names and mends them",

@@ -66,7 +66,7 @@ fn asked(url: &DatabaseUrl, instances: &BTreeMap<u64, String>) -> Checked {
 
 /// What was kept of all and is held to one is what the database tells of that one, to the statement that shows it.
 fn assert_kept(kept: &Contradictions, one: &Checked, of: &BTreeMap<u64, String>) {
-    let (held, unknown) = Checked::of_kept(std::slice::from_ref(kept), of);
+    let (held, unknown) = Checked::of_kept(std::slice::from_ref(kept), &clock(), of);
     assert_eq!(unknown, BTreeMap::new());
     let findings = |checked: &Checked| -> Vec<_> {
         checked.found.iter().map(|found| (found.select.clone(), found.finding(ROWS_MAX))).collect()
@@ -84,7 +84,7 @@ fn found(url: &DatabaseUrl) -> BTreeSet<String> {
     let kept = serde_json::from_slice(&serde_json::to_vec(&kept).unwrap()).unwrap();
     assert_kept(&kept, &asked(url, &all), &all);
     let stranger = BTreeMap::from([(u64::MAX, "stranger".to_owned())]);
-    let (none, unknown) = Checked::of_kept(std::slice::from_ref(&kept), &stranger);
+    let (none, unknown) = Checked::of_kept(std::slice::from_ref(&kept), &clock(), &stranger);
     assert_eq!((none.found.len(), unknown), (0, stranger));
     let each = all.iter().flat_map(|(id, name)| {
         let one = asked(url, &BTreeMap::from([(*id, name.clone())]));

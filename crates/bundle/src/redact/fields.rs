@@ -107,7 +107,7 @@ fn kind_of(column: &str) -> Option<Kind> {
         "host" | "right host" | "instance's host" => Kind::Host,
         "project" | "network's project" | "project_id" => Kind::Project,
         "group" | "source group" => Kind::Group,
-        "label" | "other" => Kind::Network,
+        "label" | "network" | "other" => Kind::Network,
         _ => return None,
     })
 }
@@ -141,6 +141,28 @@ fn of_instance(instance: &mut Instance, visit: &mut Visit<'_>) {
         visit(Kind::Group, &mut group.name);
         for rule in &mut group.rules {
             rule.group.iter_mut().for_each(|name| visit(Kind::Group, name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By its column each is a name, whatever common word it is.
+    #[test]
+    fn every_column_of_names_is_known() {
+        for (column, kind) in [
+            ("network", Some(Kind::Network)),
+            ("label", Some(Kind::Network)),
+            ("other", Some(Kind::Network)),
+            ("network's project", Some(Kind::Project)),
+            ("source group", Some(Kind::Group)),
+            ("right host", Some(Kind::Host)),
+            ("range", None),
+            ("network_id", None),
+        ] {
+            assert_eq!(kind_of(column), kind, "{column}");
         }
     }
 }

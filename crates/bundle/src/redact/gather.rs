@@ -65,6 +65,7 @@ impl Gathered {
             self.records(records);
         }
         if let Some(contradictions) = &mut cloud.contradictions {
+            contradictions.forget_unknown();
             contradictions.each_cell(|cell| self.cell(cell.text));
         }
         cloud.entries.iter().for_each(|entry| self.entry(entry));

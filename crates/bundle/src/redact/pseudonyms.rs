@@ -21,9 +21,9 @@ const CACHED_MAX: usize = 1 << 20;
 const PREFIX_MIN: u8 = 12;
 
 /// Fields that hold a word of ours, of nova's or of the kernel's, whatever somebody called his instance.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 13] = [
     "schema", "hopline", "read_as", "role", "kernel", "vm_state", "task", "state", "scope", "protocol",
-    "qdisc",
+    "qdisc", "code", "columns",
 ];
 
 /// Letters of an id's beginning as devices and chains have it, with its dash.

@@ -1,5 +1,7 @@
 //! Queueing disciplines of the host's links, and that filters may be where sos never asks for any.
 
+use std::collections::BTreeMap;
+
 use model::link::Link;
 use model::queueing::{QdiscPlace, TcFilter, TcSide};
 use model::snapshot::Gap;
@@ -21,14 +23,19 @@ pub(super) fn add_to(links: &mut [Link], files: &Files, host: &str) -> Vec<Gap> 
     if told::nothing(&parsed) {
         gaps.push(lacking());
     }
+    let names = links.iter().enumerate().map(|(at, link)| (link.name.clone(), at));
+    let places: BTreeMap<String, usize> = names.collect();
     for (name, qdisc) in parsed.value {
         let sides: &[TcSide] = match (qdisc.place, qdisc.kind.as_str()) {
             (QdiscPlace::Filters, "clsact") => &[TcSide::Ingress, TcSide::Egress],
             (QdiscPlace::Filters, _) => &[TcSide::Ingress],
             (QdiscPlace::Root | QdiscPlace::Class(_), _) => &[],
         };
-        let Some(link) = links.iter_mut().find(|link| link.name == name) else { continue };
+        let Some(link) = places.get(&name).and_then(|at| links.get_mut(*at)) else { continue };
         for side in sides {
+            if link.filters.iter().any(|known| known.side == *side) {
+                continue;
+            }
             let need = format!("tc filter show dev {name} {}", side.word());
             let why =
                 format!("sos does not ask for them, and its qdisc {} is there to hold some", qdisc.kind);

@@ -20,7 +20,8 @@
 //! * `mac-twice`: the tables themselves give it to both.
 //!
 //! ## Fix
-//! Release the lease (`dhcp_release`), once nobody has the address by it. Undo: none needed.
+//! Release the lease (`dhcp_release`), once nobody has the address by it; again while the lease stays: where libvirt's
+//! dnsmasq listens beside nova's, the kernel gives what is sent to port 67 to either. Undo: none needed.
 //!
 //! ## References
 //! dnsmasq `src/rfc2131.c` `dhcp_reply`; nova `network/linux_net.py` `restart_dhcp`.
@@ -46,7 +47,8 @@ pub(super) const SPEC: Spec = Spec {
     cause: "dnsmasq gives nobody an address that somebody else has a lease of",
     confidence: Confidence::Likely,
     repair: "dhcp_release {bridge} {address} {MAC}",
-    note: "on the host named, once nobody has the address by that lease",
+    note: "on the host named, once nobody has the address by that lease; again while the lease stays: beside a second \
+           dnsmasq the kernel lets either have it",
 };
 
 fn withheld(snapshot: &Snapshot, intent: &Intent) -> Vec<Vec<Cell>> {

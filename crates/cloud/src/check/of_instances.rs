@@ -67,6 +67,16 @@ pub fn check_instances(
     clock: &Clock,
     instances: &BTreeMap<u64, String>,
 ) -> Result<Checked, DatabaseError> {
+    look(url, timeout, clock, instances).map(|(checked, _)| checked)
+}
+
+/// The same, with the schema that it was put into words by.
+pub(super) fn look(
+    url: &DatabaseUrl,
+    timeout: Duration,
+    clock: &Clock,
+    instances: &BTreeMap<u64, String>,
+) -> Result<(Checked, Schema), DatabaseError> {
     block_on(url, timeout, async {
         let mut session = Session::start(url, timeout).await?;
         let schema = records::schema_of(&mut session, url).await?;
@@ -74,15 +84,15 @@ pub fn check_instances(
         let checked = looking.for_all(&mut session).await.map_err(|error| classify(url, &error));
         // What was read stands, whether or not the server hears our goodbye.
         let _ = session.0.close().await;
-        checked
+        checked.map(|checked| (checked, schema))
     })
 }
 
 #[derive(Clone, Copy)]
-struct Looking<'l> {
-    schema: &'l Schema,
-    clock: &'l Clock,
-    instances: &'l BTreeMap<u64, String>,
+pub(super) struct Looking<'l> {
+    pub(super) schema: &'l Schema,
+    pub(super) clock: &'l Clock,
+    pub(super) instances: &'l BTreeMap<u64, String>,
 }
 
 impl Looking<'_> {
@@ -195,13 +205,16 @@ impl Looking<'_> {
         found
     }
 
-    fn conclude(self, found: &mut Inconsistency) {
+    /// Counts the rows, says whom they hit and what puts them right.
+    pub(super) fn conclude(self, found: &mut Inconsistency) {
         found.repair = by_hand(self.schema, found.check.inconsistency.repair);
-        found.name(self.instances);
+        found.count = found.whose.len().try_into().unwrap_or(u64::MAX);
+        let hit: BTreeSet<u64> = found.whose.values().flatten().copied().collect();
+        found.hit = hit.iter().filter_map(|id| self.instances.get(id)).cloned().collect();
     }
 
     /// The statement that shows the rows which were found, and no more.
-    fn shown_by(self, found: &Inconsistency) -> String {
+    pub(super) fn shown_by(self, found: &Inconsistency) -> String {
         let spec = &found.check.inconsistency;
         let rows = Rows::only(spec.table, found.rows.iter().filter_map(|row| id_of(row)));
         shown_by(&self.words(Uuids::AsTheyAre, For::People, Some(&rows)), spec)
@@ -215,15 +228,6 @@ impl Looking<'_> {
     }
 }
 
-impl Inconsistency {
-    /// Counts the rows, all of which are known, and says whom they hit.
-    pub(super) fn name(&mut self, instances: &BTreeMap<u64, String>) {
-        self.count = self.rows.len().try_into().unwrap_or(u64::MAX);
-        let hit: BTreeSet<u64> = self.whose.values().flatten().copied().collect();
-        self.hit = hit.iter().filter_map(|id| instances.get(id)).cloned().collect();
-    }
-}
-
 pub(super) fn id_of(row: &[Cell]) -> Option<u64> {
     number(row.first()?.as_ref())
 }
@@ -234,7 +238,7 @@ pub(super) fn join(all: &mut Vec<Inconsistency>, found: Inconsistency) {
         return all.push(found);
     };
     for row in found.rows {
-        if !known.rows.contains(&row) {
+        if !known.whose.contains_key(&row) {
             known.take(row);
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::printed;
 
 /// Names that are words of tools or of our own texts, too.
-const COMMON: [&str; 2] = ["external", "default"];
+const COMMON: [&str; 3] = ["external", "default", "fixed-ip"];
 
 /// Leaks that are told of at most.
 const LEAKS_SHOWN: usize = 20;

@@ -46,23 +46,28 @@ pub fn check(view: &View) -> Vec<Found> {
 fn stale(view: &View, refusals: &[Refusal]) -> Option<Found> {
     let Refusal { seat, server, .. } = refusals.first()?;
     let names = dhcp_refused::names(refusals);
-    let is_ignored = refusals.iter().all(|refusal| refusal.ignoring.is_some());
     let file = server.hosts_file.as_deref().unwrap_or("its hosts file");
     let who = names.join(", ");
-    let macs: Vec<String> = refusals.iter().filter_map(|r| r.seat.vif.mac).map(|m| m.to_string()).collect();
+    let macs = |is_ignored: bool| {
+        let those = refusals.iter().filter(|refusal| refusal.ignoring.is_some() == is_ignored);
+        let macs: Vec<String> = those.filter_map(|r| r.seat.vif.mac).map(|mac| mac.to_string()).collect();
+        (!macs.is_empty()).then(|| macs.join(", "))
+    };
+    let (ignored, missing) = (macs(true), macs(false));
+    let knows_not = match (&ignored, &missing) {
+        (Some(_), None) => "is told to ignore its MAC",
+        (None, _) => "does not know its MAC",
+        (Some(_), Some(_)) => "does not know its MAC, or is told to ignore it",
+    };
+    let causes = [
+        ignored.map(|macs| format!("a line of {file} says `ignore` for {macs}")),
+        missing.map(|macs| format!("{file} has no line for {macs}, and dnsmasq's range is static")),
+    ];
     let fault = Fault {
         code: "dnsmasq-stale-hosts-file",
         hop: at(seat.server_ns, seat.bridge_name().unwrap_or_default(), Stage::Service),
-        summary: if is_ignored {
-            format!("no address for {who}: dnsmasq on {} is told to ignore its MAC", seat.server.name)
-        } else {
-            format!("no address for {who}: dnsmasq on {} does not know its MAC", seat.server.name)
-        },
-        cause: if is_ignored {
-            format!("a line of {file} says `ignore` for {}", macs.join(", "))
-        } else {
-            format!("{file} has no line for {}, and dnsmasq's range is static", macs.join(", "))
-        },
+        summary: format!("no address for {who}: dnsmasq on {} {knows_not}", seat.server.name),
+        cause: causes.into_iter().flatten().collect::<Vec<_>>().join("; "),
         confidence: Confidence::Proven,
         evidence: refusals.iter().flat_map(|r| r.evidence.clone()).collect(),
         owner: "nova-network",
@@ -81,9 +86,14 @@ fn stale(view: &View, refusals: &[Refusal]) -> Option<Found> {
     Some(fault.found())
 }
 
-/// The narrow way: the lines that nova would write, behind its own, which end without a newline.
+/// The narrow way: the lines that nova would write, behind its own, which end without a newline. None where a line
+/// would go with them that is about others, too.
 fn lines(refusals: &[Refusal]) -> Option<Remedy> {
     let Refusal { server, .. } = refusals.first()?;
+    let of_line = |line| server.hosts.iter().flatten().filter(|entry| entry.line == line).count();
+    if refusals.iter().filter_map(|refusal| refusal.ignoring).any(|ignoring| of_line(ignoring.line) > 1) {
+        return None;
+    }
     let file = restart::typed(server.hosts_file.as_deref()?);
     let named = refusals.iter().filter_map(|r| Some((r.seat.vif.mac?, *r.seat.vif.fixed.first()?)));
     let (macs, lines): (Vec<String>, Vec<String>) =
@@ -132,6 +142,25 @@ mod tests {
             let command = &finding.remedy[0].command;
             assert!(command.contains("/d") && command.contains(",10.0.2.24"), "{command}");
         }
+    }
+
+    #[test]
+    fn a_line_about_others_too_is_not_deleted_with_them_and_whom_it_misses_is_told_apart() {
+        let mut cloud = healthy();
+        let hosts = cloud.dnsmasq("compute1").hosts.as_mut().unwrap();
+        // One line for web1 and a stranger, and none for web2.
+        hosts.retain(|line| line.ip != Some([10, 0, 2, 25].into()));
+        let line = hosts.iter_mut().find(|line| line.ip == Some([10, 0, 2, 24].into())).unwrap();
+        (line.ignored, line.ip) = (true, None);
+        let mut stranger = line.clone();
+        stranger.mac = "fa:16:3e:00:77:77".parse().unwrap();
+        hosts.push(stranger);
+        let found = cloud.diagnose("web1");
+        assert_eq!(codes(&found), ["dnsmasq-stale-hosts-file compute1//br100"]);
+        let finding = &found.findings[0];
+        let says = |text: &str| finding.cause.contains(text);
+        assert!(says("says `ignore` for fa:16:3e:00:02:24") && !says("02:24, fa:"), "{finding:#?}");
+        assert!(finding.remedy.iter().all(|remedy| !remedy.command.contains("sed ")), "{finding:#?}");
     }
 
     #[test]
