@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use model::finding::{Coverage, Diagnosis, Excused, Finding, Outcome};
+use model::finding::{Coverage, Diagnosis, Finding, Outcome};
 use model::journey::QuestionSeen;
 use model::kernel_drop::KernelDrop;
 use model::path::{Exchange, Place, Stage};
@@ -313,7 +313,7 @@ fn conclude(
         let probe = probe_of(case, rung);
         if ipv6::is_guessed(&world, rung) {
             let silent = probe.filter(|probe| probe.received == 0);
-            excused.extend(silent.map(excuse));
+            excused.extend(silent.map(ProbeResult::id));
             gaps.extend(silent.map(|probe| ipv6::unheard(case, rung, probe)));
             continue;
         }
@@ -333,11 +333,11 @@ fn conclude(
         match own_will::tells(&asking, request.symptom).unwrap_or_else(|| way_out::tells(&asking)) {
             Telling::Is => {}
             Telling::Nothing => {
-                excused.push(excuse(probe));
+                excused.push(probe.id());
                 continue;
             }
             Telling::Unknown(gap) => {
-                excused.push(excuse(probe));
+                excused.push(probe.id());
                 gaps.push(gap);
                 continue;
             }
@@ -437,10 +437,6 @@ fn conclude(
         excused,
         coverage: Coverage { looked_at: looked_at(case), gaps },
     }
-}
-
-fn excuse(probe: &ProbeResult) -> Excused {
-    Excused { from: probe.from.clone(), to: probe.to, exchange: probe.asked.exchange() }
 }
 
 /// A rung's question with what came of it, among the others.

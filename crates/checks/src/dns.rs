@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
+pub(crate) use model::dns::PORT;
 use model::dns::Rcode;
 use model::finding::Evidence;
 use model::path::Exchange;
@@ -21,9 +22,6 @@ use crate::own_names;
 use crate::said;
 use crate::servers_behind;
 use crate::view::View;
-
-/// DNS's port.
-pub(crate) const PORT: u16 = 53;
 
 /// The dnsmasq that answers an instance, and where it runs.
 #[derive(Clone, Copy)]

@@ -9,6 +9,7 @@ mod more;
 mod open;
 mod patience;
 mod spending;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddrV4;
@@ -19,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use checks::next::{self, Choice, Stand};
 use checks::{Purpose, Rung, Service};
-use model::path::{Exchange, Place};
 use model::probe::{Holders, ProbeResult, SideEcho, SizesTried, Traced};
 use model::snapshot::Gap;
 use probe::as_instance::Asks;
@@ -29,7 +29,9 @@ use self::budget::Budget;
 use self::more::Counted;
 pub(crate) use self::more::MORE_TIMES;
 pub(crate) use self::open::Open;
-use self::patience::PATIENCE;
+use self::patience::patience;
+pub(crate) use self::turn::Turn;
+use self::turn::turn;
 use crate::gather::Facts;
 use crate::probes::{self, Beside, Came, Job, Probe, Unasked, Unsent};
 use crate::progress;
@@ -56,26 +58,6 @@ pub(crate) struct Question<'a> {
     pub(crate) beside: Option<Beside<'a>>,
 }
 
-/// A question that was asked, and why just then.
-#[derive(Debug, Clone)]
-pub(crate) struct Turn {
-    /// From 1.
-    pub(crate) wave: usize,
-    /// Which of the turns made it worth asking; `None` for what is asked of itself.
-    pub(crate) after: Option<usize>,
-    /// Who asked whom.
-    pub(crate) from: String,
-    pub(crate) to: std::net::IpAddr,
-    pub(crate) exchange: Exchange,
-    /// How long its packets are, of an echo.
-    pub(crate) octets: Option<u16>,
-    /// The port of the server that a name is asked of.
-    pub(crate) server_port: Option<u16>,
-    pub(crate) why: String,
-    /// Where the question whose silence was the reason may still be lost; empty where none was.
-    pub(crate) left: Vec<Place>,
-}
-
 /// What came of them all.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
@@ -97,21 +79,6 @@ pub(crate) struct Answers {
     pub(crate) is_out_of_time: bool,
 }
 
-fn turn(wave: usize, after: Option<usize>, question: &Question, (why, left): (String, Vec<Place>)) -> Turn {
-    let probe = question.probes.first();
-    Turn {
-        wave,
-        after,
-        from: question.rung.from.clone(),
-        to: question.rung.to,
-        exchange: probe.map_or(Exchange::None, |probe| probe.mark().0),
-        octets: probe.and_then(Probe::octets),
-        server_port: probe.filter(|probe| probe.mark().0 == Exchange::Dns).map(|probe| probe.server_port),
-        why,
-        left,
-    }
-}
-
 /// What a job tells of.
 enum Event<'p, 'a> {
     /// The probe with this number was answered; its result will come.
@@ -126,7 +93,7 @@ enum Event<'p, 'a> {
 pub(crate) fn ask(questions: &[Question], facts: &mut Facts, timeout: Duration, beside: u32) -> Answers {
     let _progress = progress::start("waiting for answers");
     let deadline = Instant::now() + timeout;
-    let mut talk = Talk::new(questions, beside);
+    let mut talk = Talk::new(questions, beside, patience(timeout));
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         talk.choose_for_all();
@@ -205,13 +172,15 @@ struct Talk<'q, 'a> {
     /// Probes that are not waited for as long as they should be.
     cut: BTreeSet<u16>,
     slowest: Duration,
+    /// How long an answer is waited for.
+    patience: Duration,
     answers: Answers,
     gaps: Vec<Gap>,
     unasked: Vec<Unasked>,
 }
 
 impl<'q, 'a> Talk<'q, 'a> {
-    fn new(questions: &'q [Question<'a>], beside: u32) -> Talk<'q, 'a> {
+    fn new(questions: &'q [Question<'a>], beside: u32, patience: Duration) -> Talk<'q, 'a> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut owner = BTreeMap::new();
         let mut any_owner = BTreeMap::new();
@@ -241,6 +210,7 @@ impl<'q, 'a> Talk<'q, 'a> {
             under_way: 0,
             cut: BTreeSet::new(),
             slowest: Duration::ZERO,
+            patience,
             answers: Answers::default(),
             gaps: Vec::new(),
             unasked: Vec::new(),
@@ -484,7 +454,7 @@ impl<'q, 'a> Talk<'q, 'a> {
         let late = self.late_after();
         let under_way = self.stands.iter().zip(&self.asked_at).filter(|(stand, _)| **stand == Stand::Asked);
         let until = under_way.filter_map(|(_, at)| Some((*at)? + late)).chain(self.next_more()).min();
-        until.map_or(PATIENCE, |until| until.saturating_duration_since(now))
+        until.map_or(self.patience, |until| until.saturating_duration_since(now))
     }
 
     fn note_late(&mut self, now: Instant) {

@@ -1,8 +1,9 @@
 //! What was asked, as a tree: below each question those that its silence or its answer made worth asking.
 use model::Diagnosis;
+use model::dns;
 use model::finding::Outcome;
 use model::path::{Exchange, Place};
-use model::probe::ProbeResult;
+use model::probe::{PING_OCTETS, ProbeResult, QuestionId};
 
 use crate::asking::{Open, Turn};
 
@@ -16,7 +17,7 @@ pub(crate) fn lines(turns: &[Turn], probes: &[ProbeResult]) -> Vec<String> {
         let Some(turn) = turns.get(at) else { continue };
         let branch =
             if depth == 0 { String::new() } else { format!("{}\u{2514}\u{2500} ", "   ".repeat(depth - 1)) };
-        for probe in probes.iter().filter(|probe| is_of(probe, turn)) {
+        for probe in probes.iter().filter(|probe| probe.id() == turn.question) {
             let (wave, told, why) = (turn.wave, checks::told(probe), &turn.why);
             let left = if turn.left.is_empty() { String::new() } else { format!(": {}", places(&turn.left)) };
             lines.push(format!("asked, wave {wave}: {branch}{told} ({why}{left})"));
@@ -65,12 +66,12 @@ pub(crate) fn left(open: &[Open], diagnosis: &Diagnosis) -> Vec<String> {
 }
 
 fn is_excused(one: &Open, diagnosis: &Diagnosis) -> bool {
-    let Open { from, to, exchange, .. } = one;
-    diagnosis.excused.iter().any(|known| (&known.from, &known.to, &known.exchange) == (from, to, exchange))
+    diagnosis.excused.contains(&one.question)
 }
 
 /// `the ping from web1 to 1.2.3.4`.
-fn named(Open { from, to, exchange, .. }: &Open) -> String {
+fn named(open: &Open) -> String {
+    let QuestionId { from, to, exchange, octets, port } = &open.question;
     let asked = match exchange {
         Exchange::Icmp => "ping",
         Exchange::Arp => "ARP",
@@ -80,7 +81,10 @@ fn named(Open { from, to, exchange, .. }: &Open) -> String {
         Exchange::Udp => "UDP",
         Exchange::None => "question",
     };
-    format!("the {asked} from {from} to {to}")
+    // What parts it from others of the same two.
+    let size = octets.filter(|octets| *octets != PING_OCTETS).map(|octets| format!(" of {octets} octets"));
+    let port = port.filter(|port| *port != dns::PORT).map(|port| format!(" port {port}"));
+    format!("the {asked}{} from {from} to {to}{}", size.unwrap_or_default(), port.unwrap_or_default())
 }
 
 /// Those that this one made worth asking, the last first.
@@ -89,30 +93,26 @@ fn below(turns: &[Turn], parent: Option<usize>) -> impl Iterator<Item = usize> {
     children.rev().map(|(at, _)| at)
 }
 
-fn is_of(probe: &ProbeResult, turn: &Turn) -> bool {
-    (&probe.from, probe.to) == (&turn.from, turn.to)
-        && probe.asked.server_port() == turn.server_port
-        && (probe.asked.exchange(), probe.asked.octets()) == (turn.exchange, turn.octets)
-}
-
 #[cfg(test)]
 mod tests {
-    use model::finding::{Coverage, Excused};
-    use model::probe::{Asked, PING_OCTETS};
+    use model::finding::Coverage;
+    use model::probe::Asked;
+
+    use std::net::IpAddr;
 
     use super::*;
 
+    fn ping(from: &str, to: IpAddr, octets: u16) -> QuestionId {
+        QuestionId { from: from.to_owned(), to, exchange: Exchange::Icmp, octets: Some(octets), port: None }
+    }
+
     #[test]
     fn what_a_silence_opened_is_below_it() {
-        let to = std::net::IpAddr::from([1, 2, 3, 4]);
+        let to = IpAddr::from([1, 2, 3, 4]);
         let turn = |wave, after, from: &str| Turn {
             wave,
             after,
-            from: from.to_owned(),
-            to,
-            exchange: Exchange::Icmp,
-            octets: Some(PING_OCTETS),
-            server_port: None,
+            question: ping(from, to, PING_OCTETS),
             why: "why".to_owned(),
             left: Vec::new(),
         };
@@ -154,15 +154,10 @@ mod tests {
     /// A guest that ignores pings is not where a broken site loses them.
     #[test]
     fn only_what_is_a_loss_is_said_to_be_lost_somewhere() {
-        let to = |last| std::net::IpAddr::from([10, 0, 0, last]);
-        let open = |last| Open {
-            from: "compute1".to_owned(),
-            to: to(last),
-            exchange: Exchange::Icmp,
-            places: Vec::new(),
-        };
-        let excused = |last| Excused { from: "compute1".to_owned(), to: to(last), exchange: Exchange::Icmp };
-        let diagnosis = |outcome, excused: &[Excused]| Diagnosis {
+        let to = |last| IpAddr::from([10, 0, 0, last]);
+        let asked = |last| ping("compute1", to(last), PING_OCTETS);
+        let open = |question| Open { question, places: Vec::new() };
+        let diagnosis = |outcome, excused: &[QuestionId]| Diagnosis {
             command: String::new(),
             subject: String::new(),
             outcome,
@@ -179,15 +174,22 @@ mod tests {
                  the ping from compute1 to 10.0.0.{last}"
             )
         };
-        let all = [open(1), open(2)];
-        let healthy = left(&all, &diagnosis(Outcome::Healthy, &[excused(1)]));
+        let all = [open(asked(1)), open(asked(2))];
+        let healthy = left(&all, &diagnosis(Outcome::Healthy, &[asked(1)]));
         assert_eq!(healthy, [nothing.to_owned(), no_loss(1), no_loss(2)]);
-        let drifted = left(&all[..1], &diagnosis(Outcome::Fault, &[excused(1)]));
+        let drifted = left(&all[..1], &diagnosis(Outcome::Fault, &[asked(1)]));
         assert_eq!(drifted, [nothing.to_owned(), no_loss(1)]);
         let lost = "left in the end of where the ping from compute1 to 10.0.0.2 may be lost: \
                     nowhere: others were answered on all of its way";
         let unknown = "left in the end: no explanation that has a name";
-        let undetermined = left(&all, &diagnosis(Outcome::Undetermined, &[excused(1)]));
+        let undetermined = left(&all, &diagnosis(Outcome::Undetermined, &[asked(1)]));
         assert_eq!(undetermined, [unknown.to_owned(), lost.to_owned(), no_loss(1)]);
+        // Another question of the same two is another one, for all that the first is no loss.
+        let large = [open(ping("compute1", to(1), 1500))];
+        let lossy = left(&large, &diagnosis(Outcome::Fault, &[asked(1)]));
+        assert!(
+            lossy[1].contains("where the ping of 1500 octets from compute1 to 10.0.0.1 may be lost"),
+            "{lossy:?}"
+        );
     }
 }

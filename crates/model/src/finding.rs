@@ -1,11 +1,10 @@
 //! Findings and the diagnosis: the contract's `hopline.report/1`.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::journey::SeenWay;
 use crate::path::{Direction, Exchange, Path, Place};
+use crate::probe::QuestionId;
 use crate::snapshot::Gap;
 
 /// All that a run concluded.
@@ -24,22 +23,11 @@ pub struct Diagnosis {
     /// Of those questions whose packets were watched for: how these were seen to go.
     #[serde(default)]
     pub seen: Vec<SeenWay>,
-    /// Questions that nobody answered, and need not have.
+    /// Questions whose silence is no fault: who was asked may choose not to answer, or may not be there.
     #[serde(default)]
-    pub excused: Vec<Excused>,
+    pub excused: Vec<QuestionId>,
     /// What was looked at, and what could not be.
     pub coverage: Coverage,
-}
-
-/// A question whose silence is no fault: who was asked may choose not to answer, or may not be there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Excused {
-    /// Who asked.
-    pub from: String,
-    /// Whom.
-    pub to: IpAddr,
-    /// What.
-    pub exchange: Exchange,
 }
 
 /// The three outcomes, and their exit codes.

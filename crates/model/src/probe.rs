@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Mac;
 use crate::dhcp::{HeardReply, UnreadableReply};
-use crate::dns::{DnsAnswer, Strays};
+use crate::dns::{self, DnsAnswer, Strays};
 use crate::http::Page;
 use crate::journey::QuestionSeen;
 use crate::kernel_drop::KernelDrop;
@@ -47,6 +47,21 @@ pub struct ProbeResult {
     /// Nothing of ours was sent: somebody else asked, and a capture has it.
     #[serde(default)]
     pub recorded: Option<Recorded>,
+}
+
+/// By what a question is told from others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionId {
+    /// Who asks: host or instance.
+    pub from: String,
+    /// Whom.
+    pub to: IpAddr,
+    /// The conversation that it is of.
+    pub exchange: Exchange,
+    /// How long its packets are, of an echo: see [`Asked::octets`].
+    pub octets: Option<u16>,
+    /// The port that it is asked at: a connection's or a name server's.
+    pub port: Option<u16>,
 }
 
 /// Where a capture has the packets of a question that somebody else has asked.
@@ -112,6 +127,17 @@ pub enum Asked {
 }
 
 impl ProbeResult {
+    /// Which question it is that this came of.
+    pub fn id(&self) -> QuestionId {
+        QuestionId {
+            from: self.from.clone(),
+            to: self.to,
+            exchange: self.asked.exchange(),
+            octets: self.asked.octets(),
+            port: self.asked.port().or(self.asked.server_port()),
+        }
+    }
+
     /// An answer to it, or its silence, is known to be of the time at which the facts were read.
     pub fn is_telling(&self) -> bool {
         self.recorded.as_ref().is_none_or(|recorded| recorded.is_telling)
@@ -178,9 +204,8 @@ impl Asked {
     }
 }
 
-/// DNS's, as servers have it that are not told otherwise.
 fn dns_port() -> u16 {
-    53
+    dns::PORT
 }
 
 /// An echo beside a silent question, to learn more of its way; where it was seen, and what was said of it.

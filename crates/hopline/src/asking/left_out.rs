@@ -92,6 +92,7 @@ impl<'q, 'a> Talk<'q, 'a> {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
 
     use checks::Rung;
     use collect::MachinePlan;
@@ -116,7 +117,7 @@ mod tests {
     fn a_question_that_costs_too_much_is_none_under_way() {
         let web1 = machine("web1");
         let questions = [question(&web1, 1, budget::PACKETS_MAX + 1)];
-        let mut talk = Talk::new(&questions, 0);
+        let mut talk = Talk::new(&questions, 0, Duration::MAX);
         talk.set(0, Stand::Asked);
         talk.line_up(&[0]);
         let job = talk.waiting.pop_front().unwrap();
@@ -128,7 +129,7 @@ mod tests {
     fn what_others_may_give_back_is_waited_for() {
         let web1 = machine("web1");
         let questions = [question(&web1, 1, budget::PACKETS_MAX - 1), question(&web1, 2, 2)];
-        let mut talk = Talk::new(&questions, 0);
+        let mut talk = Talk::new(&questions, 0, Duration::MAX);
         (0..2).for_each(|at| talk.set(at, Stand::Asked));
         talk.line_up(&[0, 1]);
         let [first, second] = [(); 2].map(|()| talk.waiting.pop_front().unwrap());
@@ -149,7 +150,7 @@ mod tests {
             let mut questions = [question(&web1, 1, spent), question(&web1, 2, 2)];
             let to = Ipv4Addr::new(10, 0, 2, 24);
             questions[1].beside = Some(Beside { about: About::Way(10), machine: &web1, to, id: 3 });
-            let mut talk = Talk::new(&questions, 0);
+            let mut talk = Talk::new(&questions, 0, Duration::MAX);
             talk.budget.takes(Some(0), spent, 0);
             talk.budget.settle(Some(0), spent, spent);
             let beside = questions[1].beside.clone().unwrap();

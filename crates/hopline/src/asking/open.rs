@@ -1,19 +1,16 @@
 //! What is still possible of what was asked: where questions that nobody answered may have been lost.
 
-use std::net::IpAddr;
-
 use checks::next::{self, Candidate, Left};
-use model::path::{Exchange, Place};
+use model::path::Place;
+use model::probe::QuestionId;
 
 use super::Talk;
+use super::turn::id;
 
 /// A question that nobody answered, and where it may have been lost for all that others' answers tell.
 #[derive(Debug, Clone)]
 pub(crate) struct Open {
-    /// Who asked whom.
-    pub(crate) from: String,
-    pub(crate) to: IpAddr,
-    pub(crate) exchange: Exchange,
+    pub(crate) question: QuestionId,
     pub(crate) places: Vec<Place>,
 }
 
@@ -32,9 +29,7 @@ impl<'q> Talk<'q, '_> {
             let candidates = self.candidates(of_it);
             let open = |left: Left| {
                 let question = self.questions.get(*of_it.get(left.candidate)?)?;
-                let exchange = question.probes.first().map_or(Exchange::None, |probe| probe.mark().0);
-                let (from, to) = (question.rung.from.clone(), question.rung.to);
-                Some(Open { from, to, exchange, places: left.places })
+                Some(Open { question: id(question), places: left.places })
             };
             next::left(&candidates).into_iter().filter_map(open).collect::<Vec<_>>()
         };

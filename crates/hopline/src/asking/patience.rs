@@ -16,7 +16,9 @@ use crate::probes::{Came, Job, Patience, Probe, Unasked, Unsent};
 
 /// Three seconds of ARP (`mcast_solicit` times `retrans_time_ms`, arp(7)) and a little more: then
 /// our own stack has said that the neighbour is absent.
-pub(super) const PATIENCE: Duration = Duration::from_millis(3300);
+const PATIENCE_MIN: Duration = Duration::from_millis(3300);
+/// The part of all the time that one answer is waited for where that is longer: who allows a minute has reason to.
+const PATIENCE_PART: u32 = 6;
 /// How much longer than the slowest answer so far those are waited for of which something is known already.
 const ANSWER_TIMES: u32 = 10;
 /// How long large packets are waited for, at least.
@@ -32,11 +34,16 @@ const MORE_MIN: Duration = Duration::from_secs(1);
 const TIME_WAS_UP: &str = "the time was up";
 const LONGER: &str = "a longer --timeout";
 
+/// How long answers are waited for before their silence is one, where `timeout` is the time for all.
+pub(super) fn patience(timeout: Duration) -> Duration {
+    PATIENCE_MIN.max(timeout / PATIENCE_PART)
+}
+
 impl<'q, 'a> Talk<'q, 'a> {
     /// How long a job's answers are waited for until this deadline. `None` where there is no time for it at all, or
     /// where it asks more of what was asked already and would be cut off.
     pub(super) fn time_for(&mut self, job: &Job<'q, 'a>, deadline: Instant) -> Option<Patience> {
-        let whole = self.patience(job);
+        let whole = self.patience_for(job);
         let left = deadline.saturating_duration_since(Instant::now());
         if whole.of(job) <= left {
             return Some(whole);
@@ -55,8 +62,8 @@ impl<'q, 'a> Talk<'q, 'a> {
 
     /// How long to wait for what a job asks. Of sizes much is known already: small packets have made their way, and how
     /// long that takes. A silence that was foreseen needs no more than to be seen.
-    fn patience(&self, job: &Job<'_, '_>) -> Patience {
-        let least = |least: Duration| (self.slowest * ANSWER_TIMES).max(least).min(PATIENCE);
+    fn patience_for(&self, job: &Job<'_, '_>) -> Patience {
+        let least = |least: Duration| (self.slowest * ANSWER_TIMES).max(least).min(self.patience);
         let usual = if job.probes().iter().all(|probe| probe.is_sized()) {
             least(SIZED_MIN)
         } else if job.probes().iter().all(|probe| probe.is_more()) {
@@ -64,7 +71,7 @@ impl<'q, 'a> Talk<'q, 'a> {
         } else if self.is_known_to_answer(job) {
             least(KNOWN_MIN)
         } else {
-            PATIENCE
+            self.patience
         };
         Patience { usual, foreseen: least(FORESEEN_MIN).min(usual), most: Duration::MAX }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use checks::{Purpose, Rung, Service};
+use model::dns::PORT as DNS_PORT;
 use model::intent::Instance;
 use model::probe::PING_OCTETS;
 use probe::as_instance::{Asks, Then};
@@ -88,9 +89,6 @@ pub(super) const METADATA_PORT: u16 = 80;
 pub(super) const METADATA_PAGE: &str = "/2009-04-04/meta-data/instance-id";
 
 const SSH_PORT: u16 = 22;
-
-/// DNS's port, where a server has none of its own.
-pub(super) const DNS_PORT: u16 = 53;
 
 /// The port of the server for names that a rung asks.
 pub(super) fn server_port(rung: &Rung) -> u16 {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use model::dns::PORT as DNS_PORT;
 use model::few;
 use model::snapshot::Gap;
 use probe::EchoSize;
 use probe::as_instance::Asks;
 
-use super::asks::DNS_PORT;
 use super::{Job, Probe, Unsent};
 
 /// Questions that were not asked for one reason.
