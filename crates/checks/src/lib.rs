@@ -122,4 +122,4 @@ pub use size::AS_INSTANCE_OCTETS_MAX;
 pub use traced::{is_traced, leaves_by};
 pub use vlans::vlan_device;
 pub use watched::shows;
-pub use way_out::{is_of_nobody, stand_in};
+pub use way_out::{is_of_nobody, stand_in, stranger};

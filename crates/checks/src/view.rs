@@ -14,7 +14,7 @@ use sim::World;
 
 use crate::diagnose::is_probe_of;
 use crate::ladder::{Purpose, Rung};
-use crate::{owner, size};
+use crate::{owner, size, way_out};
 
 /// Everything that a check may look at.
 pub struct View<'v> {
@@ -244,9 +244,11 @@ impl<'v> View<'v> {
         self.snapshot().netns.iter().find(|ns| ns.machine == place.host && ns.name == place.netns)
     }
 
-    /// It was really asked, and answered.
+    /// It was really asked, and answered to who asked. Of what was asked in the name of somebody outside nobody knows
+    /// whether the answer got further than the link by which it left.
     pub fn is_answered(&self, rung: &Rung) -> bool {
-        self.probes.iter().any(|probe| is_probe_of(probe, rung) && probe.received > 0)
+        way_out::stranger(rung).is_none()
+            && self.probes.iter().any(|probe| is_probe_of(probe, rung) && probe.received > 0)
     }
 
     /// The rungs of an instance.

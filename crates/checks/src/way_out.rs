@@ -1,13 +1,14 @@
 //! The way out of a site that names nobody outside. Nothing is known there that must answer, so a packet is only walked
 //! to the outside, and the router next to the cloud is asked for real, and the server beyond it that its hosts ask for
 //! names. They may rightly refuse to be pinged, so that their silence tells only where they answer somebody else. What
-//! somebody outside sends in is walked from the link by which the site sends to them, and asked by nobody.
+//! somebody outside sends in is walked from the link by which the site sends to them, and asked in his name there.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::few;
 use model::intent::{Instance, SecurityGroupRule};
 use model::path::{Direction, Disposition, Stop};
+use model::probe::ProbeResult;
 use model::route::TABLE_MAIN;
 use model::snapshot::Gap;
 use sim::{Answer, Endpoint, Protocol, Question, World};
@@ -22,6 +23,11 @@ use crate::watched::{self, Parted};
 
 /// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
 pub(crate) const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Whom a rung's question is asked in the name of, where that is somebody outside whom nobody knows.
+pub fn stranger(rung: &Rung) -> Option<Ipv4Addr> {
+    (rung.from == sim::OUTSIDE).then_some(ANYWHERE)
+}
 
 /// The rung is walked to anywhere, where nobody is that could be asked; `to` is the destination complained of.
 pub fn is_of_nobody(rung: &Rung, to: Option<Ipv4Addr>) -> bool {
@@ -57,7 +63,7 @@ pub fn stand_in(world: &World, instance: usize) -> Option<Ipv4Addr> {
 /// Who asks from outside for a floating address: the site's host out there, else anybody, where it is known by which
 /// link they come in.
 pub(crate) fn asker(world: &World, floating: Ipv4Addr) -> Option<Endpoint> {
-    let anybody = || sim::has_way_in(world, ANYWHERE, floating).then_some(Endpoint::Beyond(ANYWHERE));
+    let anybody = || sim::way_in(world, ANYWHERE, floating).map(|_| Endpoint::Beyond(ANYWHERE));
     ladder::external(world).or_else(anybody)
 }
 
@@ -251,8 +257,14 @@ pub(crate) fn unasked(case: &Case, instances: &[usize], symptom: Symptom) -> Opt
         return None;
     }
     let world = World::new(case.snapshot, case.intent);
-    let mut all = asked().flat_map(Instance::floating);
-    let why = if all.all(|floating| asker(&world, floating.address).is_some()) {
+    let all = || asked().flat_map(Instance::floating);
+    let is_in_name =
+        |probe: &ProbeResult, to| (probe.from.as_str(), probe.to) == (sim::OUTSIDE, IpAddr::V4(to));
+    let is_asked = |to| case.probes.iter().any(|probe| is_in_name(probe, to) && probe.send_error.is_none());
+    let why = if all().all(|floating| is_asked(floating.address)) {
+        "it was asked in the outside's name from the link on by which the site sends there, and not beyond: the site \
+         names no host of role external"
+    } else if all().all(|floating| asker(&world, floating.address).is_some()) {
         "it was walked from the link by which the site sends to the outside, and not asked for real: the site names no \
          host of role external"
     } else {

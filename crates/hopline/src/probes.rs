@@ -1,7 +1,8 @@
 //! The ladder's questions asked for real: from inside instances that may be entered, as those that may not, from their
-//! hosts, and from outside to their floating addresses.
+//! hosts, and from outside to their floating addresses, or as somebody there.
 
 mod as_instance;
+mod as_outside;
 mod asks;
 mod beside;
 mod cost;
@@ -93,7 +94,7 @@ pub(crate) struct Probe<'a> {
 pub(crate) enum From<'a> {
     /// By a socket in the namespace of a host, or of an instance that may be entered.
     Inside(&'a MachinePlan),
-    /// By its host's side of its NIC.
+    /// By a host's side of its NIC, or of the way in from outside.
     Outside(Nic<'a>),
 }
 
@@ -182,7 +183,7 @@ impl Probe<'_> {
     fn next_hop(&self) -> Option<IpAddr> {
         match &self.from {
             From::Inside(_) => None,
-            From::Outside(nic) => (self.asks != Asks::Address).then(|| nic.next_hop()),
+            From::Outside(nic) => nic.next_hop().filter(|_| self.asks != Asks::Address),
         }
     }
 
@@ -327,6 +328,9 @@ fn from<'a>(
         let named = |machine: &&MachinePlan| !machine.instance && machine.name == name;
         site.machines.iter().find(named).filter(is_reached)
     };
+    if let Some(stranger) = checks::stranger(rung) {
+        return Ok(as_outside::uplink(facts, rung, stranger, by_host).map(From::Outside));
+    }
     let instance = facts.intent.instances.get(rung.instance).filter(|instance| instance.name == rung.from);
     let Some(instance) = instance else { return Ok(by_host(&rung.from).map(From::Inside)) };
     let mut inside = site.machines.iter().filter(|machine| machine.instance && machine.name == rung.from);

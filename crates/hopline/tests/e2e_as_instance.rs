@@ -266,9 +266,11 @@ fn a_site_of_compute_hosts_alone_asks_towards_the_instance_and_the_router_beside
     };
     let (router, inside) = ("ping 203.0.113.1 as web1: 2 of 2", "ping 10.0.2.24 from compute1: 2 of 2");
     let ssh = "nc -w 5 10.0.2.24 22 from compute1: SSH-2.0-hopline_lab";
-    let outside = "whether the outside reaches web1 by 203.0.113.30";
-    asks(&["diagnose", "web1"], &[router, inside], &[outside], "all is well");
-    asks(&["diagnose", "web1", "--symptom", "ssh"], &[inside, ssh], &[outside], "ssh");
+    let beyond = "whether the outside reaches web1 by 203.0.113.30";
+    let outside = "ping 203.0.113.30 as the outside: 2 of 2";
+    let outside_by_ssh = "nc -z 203.0.113.30 22 as the outside: a SYN is answered";
+    asks(&["diagnose", "web1"], &[router, inside, outside], &[beyond], "all is well");
+    asks(&["diagnose", "web1", "--symptom", "ssh"], &[inside, ssh, outside_by_ssh], &[beyond], "ssh");
     asks(&["diagnose", "web2"], &["ping 203.0.113.1 as web2: 2 of 2"], &[], "no floating address");
     let refuse = |verb: &str| {
         let rule = ["iptables", verb, "INPUT", "-p", "icmp", "-j", "DROP"];
@@ -282,7 +284,7 @@ fn a_site_of_compute_hosts_alone_asks_towards_the_instance_and_the_router_beside
     let own = ["iptables", "-A", "INPUT", "-p", "icmp", "--icmp-type", "echo-request", "-j", "DROP"];
     printed_in(&web1, &own);
     let pings = closed.report(&["diagnose", "web1", "--symptom", "ping"]);
-    pings.assert_finds(&["lost-at-hop compute1//vnet0"], "its own firewall");
+    pings.assert_finds(&["lost-at-hop web1//"], "its own firewall");
     // The router answers its host, and not what is sent as web1.
     printed_in(&web1, &["iptables", "-F"]);
     closed.on_host("ip xfrm policy add dir fwd src 10.0.2.24/32 dst 203.0.113.1/32 action block");

@@ -8,7 +8,8 @@ mod support;
 
 use support::closed::Closed;
 use support::dnsmasq;
-use support::report::{list, text};
+use support::hosts::assert_same;
+use support::report::{Report, list, text};
 use support::{printed_in, typed};
 
 /// What is typed on compute1, and what is found then.
@@ -108,4 +109,34 @@ fn a_server_that_is_not_there_is_told_by_who_sent_dnsmasq_to_it() {
     let cause = text(&closed_port.json["findings"][0]["cause"]);
     assert_eq!(cause, "1.2.3.4 answers that nothing is to be had at its udp port 5353");
     asks(&["1.2.3.4"]).assert_healthy("it is asked as ever");
+}
+
+/// Nobody outside can be entered: he is spoken for where his packets come in.
+#[test]
+fn what_the_outside_gets_no_answer_to_is_told_though_nobody_is_there_to_ask() {
+    let closed = Closed::without_outside("ct");
+    let probes = |report: &Report| -> Vec<String> {
+        let evidence = list(&report.json["findings"]).iter().flat_map(|finding| list(&finding["evidence"]));
+        let sources = evidence.map(|evidence| text(&evidence["source"]).to_owned());
+        sources.filter(|source| source.ends_with(" as the outside")).collect()
+    };
+    let before = closed.state();
+    let printed = closed.printed(&["diagnose", "web1", "-v"]);
+    assert_same(&before, &closed.state());
+    let shown = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("ping 203.0.113.30 as the outside: 2 of 2 answered"), "{shown}");
+    let guest = closed.lab.netns("web1");
+    printed_in(&guest, &["ip", "route", "del", "default"]);
+    let report = closed.report(&["diagnose", "web1"]);
+    report.assert_finds(&["lost-at-hop web1//"], "it has no way back");
+    assert!(text(&report.json["findings"][0]["cause"]).contains("no default route"), "{report:?}");
+    assert_eq!(probes(&report), ["ping 203.0.113.30 as the outside"]);
+    printed_in(&guest, &["ip", "route", "add", "default", "via", "10.0.0.42"]);
+    closed.report(&["diagnose", "web1"]).assert_healthy("it has one");
+    // What is lost of ssh alone.
+    let keep_out = ["-I", "INPUT", "-p", "tcp", "--dport", "22", "!", "-s", "10.0.0.0/16", "-j", "DROP"];
+    printed_in(&guest, &[&["iptables"], &keep_out[..]].concat());
+    let report = closed.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    assert_eq!(report.code, 1, "{report:?}");
+    assert_eq!(probes(&report), ["nc -z 203.0.113.30 22 as the outside"], "{report:?}");
 }

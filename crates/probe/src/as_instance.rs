@@ -11,6 +11,8 @@
 //! entry in the bridge's FDB is as fresh as if it had spoken, and connections are tracked until they time out.
 //! `guard` refuses all that would leave more. Counters of the NIC do not move, since its driver takes no part.
 //!
+//! In the same way a host receives what somebody outside would send in: see [`Seat::Uplink`].
+//!
 //! Needs `CAP_BPF`, `CAP_NET_ADMIN` and `CAP_NET_RAW` over the machine, which root has.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -39,7 +41,7 @@ mod question;
 
 pub use guard::Refusal;
 
-/// The instance, as far as its packets tell of it.
+/// Whoever is spoken for, as a rule an instance, as far as its packets tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {
     /// Its name, for the result.
@@ -50,8 +52,20 @@ pub struct Sender {
     pub mac: Mac,
     /// Its addresses, from the cloud's records.
     pub addresses: Vec<IpAddr>,
-    /// The bridge that the NIC belongs in, from the cloud's records: in another one strangers would answer.
-    pub bridge: String,
+    /// What the device is.
+    pub seat: Seat,
+}
+
+/// Where frames are made to come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seat {
+    /// An instance's NIC, and the bridge that it belongs in, from the cloud's records: in another one strangers would
+    /// answer.
+    Port(String),
+    /// The link by which a host receives what comes from outside: frames are for its own MAC, handed over by a router,
+    /// and nobody is asked for anything by ARP. Nobody learns from them: the host believes ARP alone. Their answers
+    /// leave for an address that should be nobody's.
+    Uplink,
 }
 
 /// Whom to ask, and what.
@@ -64,7 +78,7 @@ pub struct Target {
     /// What it is asked.
     pub asks: Asks,
     /// Whom the instance hands the packet to: its gateway, or the destination itself on the same network. Asked by
-    /// ARP for its MAC first, or by neighbour solicitation.
+    /// ARP for its MAC first, or by neighbour solicitation; at an uplink the host itself, by its MAC.
     pub next_hop: IpAddr,
     /// The next hop's MAC, where it is known who that is: asked alone first, and all only where it is silent. Whoever
     /// answers is believed by the instance, too (`arp_process`, net/ipv4/arp.c: an answer overrides an entry, asked
@@ -193,6 +207,24 @@ pub struct Plan {
     pub ttl: u8,
 }
 
+impl Plan {
+    /// Who its next hop is must be asked for.
+    fn asks_for_next_hop(&self, target: &Target) -> bool {
+        match self.sender.seat {
+            Seat::Port(_) => !target.is_for_everybody(),
+            Seat::Uplink => false,
+        }
+    }
+
+    /// A frame that leaves is for who is spoken for; by an uplink it goes to whatever router the host has.
+    fn is_to_sender(&self, mac: Mac) -> bool {
+        match self.sender.seat {
+            Seat::Port(_) => mac == self.sender.mac,
+            Seat::Uplink => true,
+        }
+    }
+}
+
 /// Who answered a question for a neighbour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeighbourResult {
@@ -311,8 +343,13 @@ pub fn ask(plan: &Plan, tell: &mut (dyn FnMut(u16) + Send)) -> Result<Answers, A
         guard::neighbours(&plan.sender, port, &stations)?;
         guard::size(plan, port)?;
         let answers = exchange::run(plan, port.index, &stations.links, tell)?;
-        let changed = others::changed(&plan.sender, port, &stations, &look()?);
-        Ok(Answers { changed, ..answers })
+        match plan.sender.seat {
+            Seat::Port(_) => {
+                let changed = others::changed(&plan.sender, port, &stations, &look()?);
+                Ok(Answers { changed, ..answers })
+            }
+            Seat::Uplink => Ok(answers),
+        }
     };
     // The kernel looks the device up in the namespace of the thread that has it receive.
     netns::within(&plan.netns, inside)

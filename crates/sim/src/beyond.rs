@@ -15,24 +15,22 @@ use crate::wire;
 use crate::world::{LinkId, World};
 
 /// What people outside are called together.
-pub(crate) const NAME: &str = "the outside";
+pub const NAME: &str = "the outside";
 
 /// The MAC of the router that hands their packets over. No machine's: it is one for documentation (RFC 7042, 2.1.2).
-const ROUTER: Mac = Mac([0x00, 0x00, 0x5e, 0x00, 0x53, 0xfe]);
+pub const ROUTER: Mac = Mac([0x00, 0x00, 0x5e, 0x00, 0x53, 0xfe]);
 
 /// Machines that a packet passes at most before it is out of the site.
 const MACHINES_MAX: usize = 8;
 
 /// Where packets from outside come into the site, and for whom their frames are.
-struct WayIn {
-    link: LinkId,
-    mac: Mac,
-    tags: Tags,
-}
-
-/// It is known by which link a packet from outside comes to who carries the address that it is for.
-pub fn has_way_in(world: &World, from: Ipv4Addr, to: Ipv4Addr) -> bool {
-    way_in(world, from, to).is_some()
+pub struct WayIn {
+    /// By this link.
+    pub link: LinkId,
+    /// The MAC of the link that carries their destination.
+    pub mac: Mac,
+    /// With these VLAN tags.
+    pub tags: Tags,
 }
 
 /// Sends a packet as somebody outside would, whose router hands it over.
@@ -52,9 +50,9 @@ pub(crate) fn send(world: &World, mut trail: Trail, from: Ipv4Addr, packet: Pack
     wire::receive(world, trail, link, &Skb::new(Frame { destination: mac, tags, ..blank }))
 }
 
-/// One machine carries the address, on the link by which it sends to them: what comes for it takes that way backwards.
-/// `None` where several carry it, or where it would go out by another link.
-fn way_in(world: &World, from: Ipv4Addr, to: Ipv4Addr) -> Option<WayIn> {
+/// By which link a packet from outside comes to who carries the address that it is for: one machine carries it, on the
+/// link by which it sends to them, and what comes for it takes that way backwards. `None` where several carry it, or where it would go out by another link.
+pub fn way_in(world: &World, from: Ipv4Addr, to: Ipv4Addr) -> Option<WayIn> {
     let all = world.snapshot.netns.iter().enumerate();
     let mut carriers = all.filter(|(_, ns)| !ns.instance).flat_map(|(at, ns)| {
         let carried = ns.addresses.iter().filter(move |own| own.net.addr() == IpAddr::V4(to));

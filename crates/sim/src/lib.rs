@@ -24,7 +24,7 @@ mod wire;
 mod wiring;
 pub mod world;
 
-pub use beyond::has_way_in;
+pub use beyond::{NAME as OUTSIDE, ROUTER as OUTSIDE_ROUTER, WayIn, way_in};
 pub use exchange::{Answer, Endpoint, Protocol, Question, TRACE_OCTETS, ask};
 pub use trail::stop_text;
 pub use world::{FarEnd, LinkId, World};

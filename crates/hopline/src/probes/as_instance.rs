@@ -1,4 +1,5 @@
-//! Questions of an instance that may not be entered: asked as it, by its host's side of its NIC.
+//! Questions of who may not be entered: asked as the instance, by its host's side of its NIC, or as somebody outside, by
+//! the link that he is received by.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,7 +9,7 @@ use model::Mac;
 use model::intent::{Instance, Vif};
 use model::probe::{Holders, ProbeResult};
 use model::snapshot::Gap;
-use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Sender, Target};
+use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Seat, Sender, Target};
 use sim::World;
 
 use super::{Came, From, LATE_SERVER, Pace, Patience, Probe, USUAL, Unsent, inside};
@@ -19,15 +20,15 @@ use crate::holders;
 /// A guest's default; what it really sends nobody outside knows.
 const TTL: u8 = 64;
 
-/// An instance's NIC, and whom the instance would hand a packet to.
+/// An instance's NIC, or the link by which somebody outside is received, and whom a packet is handed to there.
 #[derive(Debug, Clone)]
 pub(crate) struct Nic<'a> {
-    /// The host that it is plugged into.
-    host: &'a MachinePlan,
+    /// The host that has it.
+    pub(super) host: &'a MachinePlan,
     pub(super) sender: Sender,
-    source: IpAddr,
-    next_hop: IpAddr,
-    next_hop_mac: Option<Mac>,
+    pub(super) source: IpAddr,
+    pub(super) next_hop: IpAddr,
+    pub(super) next_hop_mac: Option<Mac>,
 }
 
 impl<'a> Nic<'a> {
@@ -35,8 +36,12 @@ impl<'a> Nic<'a> {
         self.host
     }
 
-    pub(super) fn next_hop(&self) -> IpAddr {
-        self.next_hop
+    /// Whom the instance must ask for first.
+    pub(super) fn next_hop(&self) -> Option<IpAddr> {
+        match self.sender.seat {
+            Seat::Port(_) => Some(self.next_hop),
+            Seat::Uplink => None,
+        }
     }
 
     pub(super) fn is_same(&self, other: &Nic<'_>) -> bool {
@@ -77,7 +82,7 @@ fn known<'a>(
     let mac = vif.mac.ok_or("NIC's MAC")?;
     let source = *vif.fixed.first().ok_or("fixed address")?;
     let addresses = vif.fixed.iter().copied().map(IpAddr::V4).collect();
-    let sender = Sender { name: instance.name.clone(), device, mac, addresses, bridge };
+    let sender = Sender { name: instance.name.clone(), device, mac, addresses, seat: Seat::Port(bridge) };
     let next_hop_mac = mac_of(facts, instance, next_hop);
     Ok(Nic { host, sender, source: source.into(), next_hop: next_hop.into(), next_hop_mac })
 }
@@ -101,7 +106,8 @@ fn known_over_6<'a>(
     let vif = instance.vifs.iter().find(is_met).ok_or("NIC")?;
     let device = vif.device.clone().ok_or("NIC's device on the host")?;
     let (bridge, mac) = (vif.bridge.clone().ok_or("bridge")?, vif.mac.ok_or("NIC's MAC")?);
-    let sender = Sender { name: instance.name.clone(), device, mac, addresses: vec![source.into()], bridge };
+    let (name, addresses, seat) = (instance.name.clone(), vec![source.into()], Seat::Port(bridge));
+    let sender = Sender { name, device, mac, addresses, seat };
     let carried = ns.addresses.iter().find(|carried| carried.net.addr() == IpAddr::V6(to));
     let next_hop_mac = carried.and_then(|carried| ns.link(carried.link)?.mac);
     Ok(Nic { host, sender, source: source.into(), next_hop: to.into(), next_hop_mac })
@@ -217,7 +223,7 @@ pub(super) fn send(
         asked.map_or(came.sent, |probe| probe.packets(came))
     };
     let asked: u32 = answers.probes.iter().map(took).sum();
-    let others = Some(of_others(nic, &answers.changed));
+    let others = of_others(nic, &answers.changed);
     let mut came = Came { results: answers.probes, packets: neighbours + asked, others, ..Came::default() };
     for neighbour in answers.neighbours.iter().filter(|neighbour| neighbour.macs.len() > 1) {
         let is_meant = probes.iter().any(|probe| match &probe.from {
@@ -225,8 +231,9 @@ pub(super) fn send(
             From::Inside(_) => false,
         });
         if is_meant {
-            let stations = holders::stations(&plan.netns, &nic.sender.bridge, &neighbour.macs, None);
-            let (machine, link) = (nic.host.name.clone(), nic.sender.bridge.clone());
+            let Seat::Port(bridge) = &nic.sender.seat else { continue };
+            let stations = holders::stations(&plan.netns, bridge, &neighbour.macs, None);
+            let (machine, link) = (nic.host.name.clone(), bridge.clone());
             came.holders.push(Holders { machine, link, address: neighbour.asked, is_own: false, stations });
         } else {
             came.gaps.push(two_answers(nic, neighbour));
@@ -236,13 +243,17 @@ pub(super) fn send(
 }
 
 /// What was looked at again once all was over.
-fn of_others(nic: &Nic<'_>, changed: &[String]) -> String {
-    let Sender { name, device, bridge, .. } = &nic.sender;
+fn of_others(nic: &Nic<'_>, changed: &[String]) -> Option<String> {
+    let Sender { name, device, seat, .. } = &nic.sender;
+    let bridge = match seat {
+        Seat::Port(bridge) => bridge,
+        Seat::Uplink => return None,
+    };
     let came = if changed.is_empty() { "leads where it did".to_owned() } else { changed.join("; ") };
-    format!(
+    Some(format!(
         "after frames were sent as {name} by {device}, what {bridge} and {} know of others there: {came}",
         nic.host.name
-    )
+    ))
 }
 
 fn would_need(nic: &Nic<'_>, error: &AsInstanceError) -> String {

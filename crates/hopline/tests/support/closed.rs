@@ -68,6 +68,12 @@ impl Closed {
         Report::of(&self.lab.hopline(&all), arguments)
     }
 
+    /// What it prints for people.
+    pub(crate) fn printed(&self, arguments: &[&str]) -> String {
+        let site = self.folder.path().join("site.toml").display().to_string();
+        self.lab.hopline(&[arguments, &["--site", &site]].concat()).stdout
+    }
+
     pub(crate) fn on_host(&self, line: &str) -> String {
         printed_in(&self.lab.netns("compute1"), &line.split(' ').collect::<Vec<_>>())
     }

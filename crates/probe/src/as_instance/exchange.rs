@@ -64,7 +64,7 @@ struct Talk<'p> {
 impl<'p> Talk<'p> {
     fn new(plan: &'p Plan, now: Instant) -> Talk<'p> {
         let mut neighbours: Vec<Neighbour> = Vec::new();
-        for target in plan.targets.iter().filter(|target| !target.is_for_everybody()) {
+        for target in plan.targets.iter().filter(|target| plan.asks_for_next_hop(target)) {
             if neighbours.iter().all(|known| known.address() != target.next_hop) {
                 neighbours.push(Neighbour::of(&plan.sender, target, now));
             }
@@ -101,7 +101,7 @@ impl<'p> Talk<'p> {
             let hop = self.neighbour(target.next_hop);
             now >= self.started + self.patience(target)
                 || self.needless_at(target).is_some_and(|at| now >= at)
-                || (!target.is_for_everybody() && hop.is_none_or(|hop| hop.is_given_up(now)))
+                || (self.plan.asks_for_next_hop(target) && hop.is_none_or(|hop| hop.is_given_up(now)))
         };
         let is_heard = |question: &Question| question.is_settled(now, self.second_server());
         self.pings.iter().all(|ping| ping.is_settled(now) || is_lost(&ping.target))
@@ -130,9 +130,9 @@ impl<'p> Talk<'p> {
     }
 
     /// Whom a question is handed to, once that is known; of DHCP everybody.
-    fn next_hop(neighbours: &[Neighbour<'_>], target: &Target) -> Option<Mac> {
-        if target.is_for_everybody() {
-            return Some(Mac::BROADCAST);
+    fn next_hop(plan: &Plan, neighbours: &[Neighbour<'_>], target: &Target) -> Option<Mac> {
+        if !plan.asks_for_next_hop(target) {
+            return target.next_hop_mac;
         }
         neighbours.iter().find(|hop| hop.address() == target.next_hop).and_then(Neighbour::mac)
     }
@@ -143,13 +143,12 @@ impl<'p> Talk<'p> {
             neighbour.send(nic, now)?;
         }
         for ping in &mut self.pings {
-            let hop = self.neighbours.iter().find(|hop| hop.address() == ping.target.next_hop);
-            if let Some(mac) = hop.and_then(Neighbour::mac) {
+            if let Some(mac) = Talk::next_hop(self.plan, &self.neighbours, &ping.target) {
                 ping.send(nic, mac, now)?;
             }
         }
         for question in &mut self.questions {
-            if let Some(mac) = Talk::next_hop(&self.neighbours, question.target) {
+            if let Some(mac) = Talk::next_hop(self.plan, &self.neighbours, question.target) {
                 question.send(nic, mac, now)?;
             }
         }
@@ -159,7 +158,7 @@ impl<'p> Talk<'p> {
     /// Takes back connections that were answered too late to go on.
     fn take_back(&mut self, nic: &mut Nic<'_>) -> Result<(), AsInstanceError> {
         for question in &mut self.questions {
-            if let Some(mac) = Talk::next_hop(&self.neighbours, question.target) {
+            if let Some(mac) = Talk::next_hop(self.plan, &self.neighbours, question.target) {
                 question.take_back(nic, mac)?;
             }
         }
@@ -168,10 +167,10 @@ impl<'p> Talk<'p> {
 
     /// When something is to be done next.
     fn next_at(&self, now: Instant) -> Option<Instant> {
-        let is_open =
-            |ping: &&Ping| self.neighbour(ping.target.next_hop).is_some_and(|hop| hop.mac().is_some());
+        let has_hop = |target: &Target| Talk::next_hop(self.plan, &self.neighbours, target).is_some();
+        let is_open = |ping: &&Ping| has_hop(&ping.target);
         let pings = self.pings.iter().filter(is_open).filter_map(|ping| ping.next_at(now));
-        let is_asked = |question: &&Question| Talk::next_hop(&self.neighbours, question.target).is_some();
+        let is_asked = |question: &&Question| has_hop(question.target);
         let questions = self
             .questions
             .iter()

@@ -12,7 +12,7 @@ use model::link::{FdbEntry, FdbKind, Link};
 use model::route::NeighbourState;
 
 use super::frame::{self, Carried};
-use super::{Asks, Plan, Sender, Target};
+use super::{Asks, Plan, Seat, Sender, Target};
 use crate::neighbour::solicit;
 
 /// Frames of one call, at most: questions for neighbours, each asked `ASKED_MAX` times, and requests.
@@ -85,6 +85,18 @@ pub enum Refusal {
         bridge: String,
         /// The bridge of the instance's network.
         wanted: String,
+    },
+    /// The host receives nothing of its own by it.
+    #[error("nothing of {name} comes in by {device}, which {because} ({state})")]
+    NoWayIn {
+        /// Who is spoken for.
+        name: String,
+        /// The link.
+        device: String,
+        /// `is down`, ...
+        because: &'static str,
+        /// As `ip link` prints it.
+        state: String,
     },
     /// The MAC cannot be a station's.
     #[error("{mac} cannot be an instance's MAC")]
@@ -218,6 +230,10 @@ pub(super) fn port<'s>(sender: &Sender, stations: &'s Stations) -> Result<&'s Li
     let Some(link) = links.iter().find(|link| link.name == sender.device) else {
         return Err(Refusal::NoDevice { device: device() });
     };
+    let wanted = match &sender.seat {
+        Seat::Port(bridge) => bridge,
+        Seat::Uplink => return uplink(sender, link),
+    };
     if !link.admin_up {
         return Err(Refusal::Down { device: device(), state: link.state_text() });
     }
@@ -227,9 +243,9 @@ pub(super) fn port<'s>(sender: &Sender, stations: &'s Stations) -> Result<&'s Li
     let Some(bridge) = link.master else {
         return Err(Refusal::NoBridge { device: device(), state: link.state_text() });
     };
-    if link.master_name.as_ref() != Some(&sender.bridge) {
+    if link.master_name.as_ref() != Some(wanted) {
         let bridge = link.master_name.clone().unwrap_or_else(|| format!("if{bridge}"));
-        return Err(Refusal::AnotherBridge { device: device(), bridge, wanted: sender.bridge.clone() });
+        return Err(Refusal::AnotherBridge { device: device(), bridge, wanted: wanted.clone() });
     }
     let is_of_bridge = |entry: &&FdbEntry| {
         let port = links.iter().find(|link| link.index == entry.link);
@@ -247,6 +263,22 @@ pub(super) fn port<'s>(sender: &Sender, stations: &'s Stations) -> Result<&'s Li
         Some(entry) => Err(Refusal::AnotherStation { device: device(), known: entry.mac, mac: sender.mac }),
         None => Ok(link),
     }
+}
+
+/// The link, where what comes in by it is the host's own to receive: of a port another link would learn where the
+/// router is, by a MAC that it has not.
+fn uplink<'s>(sender: &Sender, link: &'s Link) -> Result<&'s Link, Refusal> {
+    let because = if !link.admin_up {
+        "is down"
+    } else if !link.carrier {
+        "has no carrier"
+    } else if link.master.is_some() {
+        "is a port of another link"
+    } else {
+        return Ok(link);
+    };
+    let (device, state) = (sender.device.clone(), link.state_text());
+    Err(Refusal::NoWayIn { name: sender.name.clone(), device, because, state })
 }
 
 /// The host's own stack learns no other MAC for the instance's addresses than it has.

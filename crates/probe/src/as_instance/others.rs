@@ -45,6 +45,7 @@ pub(super) fn changed(sender: &Sender, port: &Link, before: &Stations, after: &S
 
 #[cfg(test)]
 mod tests {
+    use super::super::Seat;
     use super::*;
     use model::Mac;
 
@@ -53,8 +54,8 @@ mod tests {
     const OTHER: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x12]);
 
     fn sender() -> Sender {
-        let (name, device, bridge) = ("web1".to_owned(), "vnet0".to_owned(), "br100".to_owned());
-        Sender { name, device, mac: OWN, addresses: Vec::new(), bridge }
+        let (name, device, seat) = ("web1".to_owned(), "vnet0".to_owned(), Seat::Port("br100".to_owned()));
+        Sender { name, device, mac: OWN, addresses: Vec::new(), seat }
     }
 
     /// Two ports; the other station behind one of them, and its address at this MAC.

@@ -149,7 +149,7 @@ impl<'p> Ping<'p> {
             }
             Carried::Arp(_) => return,
         };
-        if destination != self.target.source || frame.destination != self.plan.sender.mac {
+        if destination != self.target.source || !self.plan.is_to_sender(frame.destination) {
             return;
         }
         match said {

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use model::Mac;
 use model::probe::Asked;
 use probe::EchoSize;
-use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Sender, Target};
+use probe::as_instance::{Answers, AsInstanceError, Asks, Plan, Refusal, Seat, Sender, Target};
 use sys::netns::{self, NetnsFd};
 use sys::tap;
 
 mod floods;
+mod outside;
 mod questions;
 
 const OWN: Mac = Mac([0xfa, 0x16, 0x3e, 0, 0, 0x11]);
@@ -116,7 +117,7 @@ impl Cloud {
                 device: "vnet0".to_owned(),
                 mac: OWN,
                 addresses: vec![SOURCE.into()],
-                bridge: "br100".to_owned(),
+                seat: Seat::Port("br100".to_owned()),
             },
             targets: targets.iter().map(target).collect(),
             count: 2,

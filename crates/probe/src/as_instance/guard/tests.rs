@@ -27,7 +27,7 @@ fn sender() -> Sender {
         device: "vnet0".to_owned(),
         mac: OWN,
         addresses: vec![SOURCE.into()],
-        bridge: "br100".to_owned(),
+        seat: Seat::Port("br100".to_owned()),
     }
 }
 
@@ -106,7 +106,7 @@ fn a_nic_that_is_down_unplugged_or_gone_is_refused_by_name() {
 
 #[test]
 fn a_nic_in_another_bridge_than_its_own_leads_to_strangers() {
-    let of = |bridge: &str| Sender { bridge: bridge.to_owned(), ..sender() };
+    let of = |bridge: &str| Sender { seat: Seat::Port(bridge.to_owned()), ..sender() };
     assert!(port(&of("br100"), &stations(links(), &[])).is_ok());
     let refused = port(&of("br200"), &stations(links(), &[])).unwrap_err();
     let (device, bridge, wanted) = ("vnet0".to_owned(), "br100".to_owned(), "br200".to_owned());
