@@ -1,5 +1,5 @@
 //! The IPv6 addresses that are instances' own. No record of nova's lists them: it means each instance to make its own
-//! of the network's prefix and its MAC (nova/ipv6/rfc2462.py `to_global`).
+//! of the network's range and its MAC, which the intent has (`Vif::made_v6`).
 
 use std::net::Ipv6Addr;
 
@@ -45,7 +45,8 @@ impl Own<'_> {
 }
 
 /// The addresses of a NIC: as its inside has them, also those that it has given up because somebody was found to have
-/// them. Of one that was not entered those that it makes of its MAC, by the prefixes of its host's bridge.
+/// them. Of one that was not entered that one that nova means it to have, and those that it makes of its MAC by the
+/// prefixes of its host's bridge.
 pub fn addresses(world: &World, instance: usize, vif: &Vif) -> Vec<Ipv6Addr> {
     let Some(one) = world.intent.instances.get(instance) else { return Vec::new() };
     of_vif(world, instance, one, vif).iter().map(|own| own.address).collect()
@@ -71,7 +72,9 @@ fn of_vif<'w>(world: &World<'w>, at: usize, instance: &'w Instance, vif: &Vif) -
     prefixes.retain(|prefix| prefix.prefix_len() == MADE_BITS);
     prefixes.sort_unstable();
     prefixes.dedup();
-    prefixes.into_iter().take(ADDRESSES_MAX).map(|prefix| own(made(mac, prefix), None)).collect()
+    let mut all: Vec<Ipv6Addr> = vif.made_v6.into_iter().collect();
+    all.extend(prefixes.into_iter().map(|prefix| made(mac, prefix)).filter(|ip| Some(*ip) != vif.made_v6));
+    all.into_iter().take(ADDRESSES_MAX).map(|address| own(address, None)).collect()
 }
 
 fn beyond_its_link(address: &Address) -> Option<Ipv6Net> {
@@ -81,11 +84,9 @@ fn beyond_its_link(address: &Address) -> Option<Ipv6Net> {
     }
 }
 
-/// The address that a NIC makes of its own MAC (RFC 4291, appendix A).
-pub(crate) fn made(Mac([first, second, third, rest @ ..]): Mac, prefix: Ipv6Net) -> Ipv6Addr {
-    let [fourth, fifth, sixth] = rest;
-    let made = [first ^ 2, second, third, 0xff, 0xfe, fourth, fifth, sixth];
-    Ipv6Addr::from(prefix.network().to_bits() | u128::from(u64::from_be_bytes(made)))
+/// The address that a NIC makes of its own MAC in a prefix.
+pub(crate) fn made(mac: Mac, prefix: Ipv6Net) -> Ipv6Addr {
+    mac.made_v6(prefix.network())
 }
 
 /// Whose an address is among the instances on the segment of a host's bridge; who is meant to have it, as far as that
@@ -165,6 +166,15 @@ mod tests {
             add(&mut cloud, "compute1", "br100", net);
         }
         assert_eq!(found(&cloud), ["fd77::f816:3eff:fe00:224", "fd78::f816:3eff:fe00:224"]);
+        let by_record = "fd78::f816:3eff:fe00:224".parse().ok();
+        cloud.intent.instances[0].vifs[0].made_v6 = by_record;
+        assert_eq!(found(&cloud), ["fd78::f816:3eff:fe00:224", "fd77::f816:3eff:fe00:224"]);
+        cloud.netns("compute1").addresses.clear();
+        assert_eq!(
+            found(&cloud),
+            ["fd78::f816:3eff:fe00:224"],
+            "what its host has lost the records still tell"
+        );
         cloud.intent.instances[0].vifs[0].mac = None;
         assert_eq!(found(&cloud), [""; 0]);
     }

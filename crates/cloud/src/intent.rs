@@ -5,7 +5,7 @@ use model::{Intent, Snapshot};
 
 use crate::entries::{self, InstanceEntry};
 use crate::records::Records;
-use crate::{addresses, domains, networks, taps};
+use crate::{addresses, domains, made_v6, networks, taps};
 
 /// What is meant, from nova's records where there are any, the snapshot's libvirt domains, dnsmasq
 /// servers and nova.conf, and the site file's entries. Never from how links are enslaved at the moment.
@@ -40,6 +40,7 @@ pub fn intent(records: Option<Records>, snapshot: &Snapshot, entries: &[Instance
     }
     addresses::fill(&mut intent, snapshot);
     networks::complete(&mut intent, snapshot);
+    made_v6::give(&mut intent, snapshot);
     intent
 }
 

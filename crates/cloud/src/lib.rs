@@ -18,6 +18,7 @@ mod domains;
 mod entries;
 mod find;
 mod intent;
+mod made_v6;
 mod mend;
 mod networks;
 mod part;
@@ -51,7 +52,7 @@ pub use mend::{
 pub use records::{Hosts, Records};
 pub use schema::Lack;
 pub use secret_url::{DatabaseUrl, UrlError};
-pub use show::{InfoCache, RangeV6, Record, ShowError, show};
+pub use show::{InfoCache, Record, ShowError, show};
 pub use site::read_site;
 pub use sought::Sought;
 pub use tls_error::TlsProblem;

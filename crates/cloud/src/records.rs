@@ -7,7 +7,7 @@ mod joined;
 mod networks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::Ipv4Net;
@@ -399,6 +399,15 @@ pub(crate) fn flag(cell: Option<&String>) -> bool {
 
 /// PostgreSQL's `inet` prints a single address with `/32` once it is cast to text.
 pub(crate) fn address(cell: Option<&String>) -> Option<Ipv4Addr> {
+    alone(cell)
+}
+
+/// The same of IPv6.
+pub(crate) fn address_v6(cell: Option<&String>) -> Option<Ipv6Addr> {
+    alone(cell)
+}
+
+fn alone<T: FromStr>(cell: Option<&String>) -> Option<T> {
     cell?.split('/').next()?.trim().parse().ok()
 }
 

@@ -4,11 +4,9 @@ mod cache;
 mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use ipnet::Ipv6Net;
-use model::Mac;
 use model::intent::Instance;
 use thiserror::Error;
 
@@ -31,29 +29,8 @@ pub struct Record {
     pub leased: BTreeMap<Ipv4Addr, bool>,
     /// `networks.dns1` and `dns2`, by `networks.id`.
     pub dns: BTreeMap<u64, Vec<Ipv4Addr>>,
-    /// `networks.cidr_v6` and `gateway_v6`, by `networks.id`: of those that have one.
-    pub v6: BTreeMap<u64, RangeV6>,
     /// What nova's API tells its users.
     pub cache: InfoCache,
-}
-
-/// A network's range of IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RangeV6 {
-    /// Its prefix, with the bits that it has behind it.
-    pub cidr: Ipv6Net,
-    /// Where its instances send what is not theirs.
-    pub gateway: Option<Ipv6Addr>,
-}
-
-impl RangeV6 {
-    /// The address that nova gives the NIC with this MAC, and no row has: its EUI-64 in this range
-    /// (nova/ipv6/rfc2462.py `to_global`, for `ipv6_backend`'s default).
-    pub fn address_of(&self, mac: Mac) -> Ipv6Addr {
-        let Mac([v1, v2, v3, n1, n2, n3]) = mac;
-        let own = u64::from_be_bytes([v1 ^ 2, v2, v3, 0xff, 0xfe, n1, n2, n3]);
-        Ipv6Addr::from_bits(self.cidr.addr().to_bits() | u128::from(own))
-    }
 }
 
 /// `instance_info_caches.network_info`, beside the tables.
@@ -180,9 +157,8 @@ async fn read_of(
     records::host_addresses(session, schema, &mut records.networks, &ids, Some(&part)).await?;
     let leased = leased(session, schema, whose).await?;
     let dns = dns(session, schema).await?;
-    let v6 = ranges_v6(session, schema).await?;
     let cache = cache::read(session, schema, whose).await?;
-    Ok(Record { records, leased, dns, v6, cache })
+    Ok(Record { records, leased, dns, cache })
 }
 
 /// The hosts that are to have anything of it, by nova's names: it may run on another of them than is recorded.
@@ -222,33 +198,4 @@ async fn dns(session: &mut Session, schema: &Schema) -> Result<BTreeMap<u64, Vec
         Some((number(id.as_ref())?, servers))
     };
     Ok(session.rows(sql).await?.into_iter().filter_map(servers).collect())
-}
-
-async fn ranges_v6(session: &mut Session, schema: &Schema) -> Result<BTreeMap<u64, RangeV6>, sqlx::Error> {
-    let columns = schema.texts("networks", &["id", "cidr_v6", "gateway_v6"]);
-    let sql = format!("SELECT {columns} FROM networks WHERE {}", schema.live("networks"));
-    let range = |[id, cidr, gateway]: [Cell; 3]| {
-        let cidr = cidr?.trim().parse().ok()?;
-        // PostgreSQL's `inet` prints an address with its length.
-        let gateway = gateway.and_then(|ip| ip.split('/').next()?.trim().parse().ok());
-        Some((number(id.as_ref())?, RangeV6 { cidr, gateway }))
-    };
-    Ok(session.rows(sql).await?.into_iter().filter_map(range).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nic_has_the_address_of_its_mac() {
-        // The second from nova's own tests (nova/tests/unit/test_ipv6.py).
-        for (cidr, mac, address) in [
-            ("fd00:1::/64", "fa:16:3e:00:00:01", "fd00:1::f816:3eff:fe00:1"),
-            ("2001:db8::/64", "02:16:3e:33:44:55", "2001:db8::16:3eff:fe33:4455"),
-        ] {
-            let range = RangeV6 { cidr: cidr.parse().unwrap(), gateway: None };
-            assert_eq!(range.address_of(mac.parse().unwrap()).to_string(), address);
-        }
-    }
 }

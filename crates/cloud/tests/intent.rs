@@ -355,3 +355,32 @@ fn a_bridge_of_another_subnet_is_no_guess() {
 fn nothing_known_is_an_empty_intent() {
     assert_eq!(intent(None, &Snapshot::default(), &[]), Intent::default());
 }
+
+/// `networks.cidr_v6` tells of which bits the instances make their addresses; nova.conf, whether they are to.
+#[test]
+fn a_nic_makes_its_ipv6_address_where_nova_uses_ipv6() {
+    let sql = format!(
+        "{} ALTER TABLE networks ADD COLUMN cidr_v6; UPDATE networks SET cidr_v6 = 'fd00:1::/64' WHERE id = 1;",
+        include_str!("fixtures/queens.sql")
+    );
+    let made = |options: &[(&str, &str)]| {
+        let mut snapshot = site(&["compute1", "compute2"], Vec::new());
+        let values = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        snapshot.hosts[0].nova = Some(NovaOptions { file: String::new(), values });
+        let intent = intent(Some(sqlite_records(&sql)), &snapshot, &[]);
+        assert_eq!(intent.networks[0].cidr_v6, "fd00:1::/64".parse().ok());
+        let of_db1: Vec<_> = named(&intent, "db1").vifs.iter().map(|vif| vif.made_v6).collect();
+        assert_eq!(
+            of_db1,
+            [None, None],
+            "no nova.conf of its host was read, and its second network has no range"
+        );
+        only_vif(named(&intent, "web1")).made_v6.map(|ip| ip.to_string())
+    };
+    let of_its_mac = Some("fd00:1::f816:3eff:fe00:10".to_owned());
+    assert_eq!(made(&[("use_ipv6", "True")]), of_its_mac);
+    assert_eq!(made(&[("use_ipv6", "true"), ("ipv6_backend", "rfc2462")]), of_its_mac);
+    assert_eq!(made(&[("use_ipv6", "True"), ("ipv6_backend", "account_identifier")]), None);
+    assert_eq!(made(&[("use_ipv6", "False")]), None);
+    assert_eq!(made(&[]), None, "nova's default");
+}

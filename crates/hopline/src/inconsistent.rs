@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use cloud::{Checked, Clock, DatabaseError, Lack};
 use model::intent::Instance;
-use model::service::NovaOptions;
 use model::snapshot::Gap;
 use model::{Snapshot, few};
 
@@ -101,17 +100,12 @@ pub(crate) fn overlaps_of_ipv6(checked: &mut Checked, hosts: Option<&Snapshot>) 
 /// `use_ipv6` of a host's nova.conf; `None` where none was read.
 fn uses_ipv6(hosts: Option<&Snapshot>) -> Option<bool> {
     let told = hosts?.hosts.iter().filter_map(|host| host.nova.as_ref());
-    told.map(|nova| is_on(nova, "use_ipv6")).reduce(|one, other| one || other)
-}
-
-/// A flag of nova.conf whose default is off, in oslo.config's words.
-pub(crate) fn is_on(nova: &NovaOptions, option: &str) -> bool {
-    let word = nova.get(option).unwrap_or_default().to_ascii_lowercase();
-    matches!(word.as_str(), "true" | "1" | "yes" | "on")
+    told.map(|nova| nova.is_on("use_ipv6")).reduce(|one, other| one || other)
 }
 
 #[cfg(test)]
 mod tests {
+    use model::service::NovaOptions;
     use model::snapshot::Host;
 
     use super::*;

@@ -1,6 +1,7 @@
 //! Ethernet addresses.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,14 @@ impl Mac {
         let mut octets = self.0;
         octets[0] = 0xfe;
         Mac(octets)
+    }
+
+    /// The address that a NIC makes of its own MAC (RFC 4291, appendix A) behind the bits of this one, as nova does
+    /// (nova/ipv6/rfc2462.py `to_global`).
+    pub fn made_v6(self, behind: Ipv6Addr) -> Ipv6Addr {
+        let Mac([first, second, third, fourth, fifth, sixth]) = self;
+        let own = u64::from_be_bytes([first ^ 2, second, third, 0xff, 0xfe, fourth, fifth, sixth]);
+        Ipv6Addr::from_bits(behind.to_bits() | u128::from(own))
     }
 }
 
@@ -111,5 +120,17 @@ mod tests {
         let guest: Mac = "fa:16:3e:00:00:11".parse().unwrap();
         assert!("fe:16:3e:00:00:11".parse::<Mac>().unwrap().is_tap_of(guest));
         assert!(!guest.is_tap_of(guest));
+    }
+
+    #[test]
+    fn an_address_is_made_of_a_mac() {
+        // The second from nova's own tests (nova/tests/unit/test_ipv6.py).
+        for (behind, mac, address) in [
+            ("fd00:1::", "fa:16:3e:00:00:01", "fd00:1::f816:3eff:fe00:1"),
+            ("2001:db8::", "02:16:3e:33:44:55", "2001:db8::16:3eff:fe33:4455"),
+        ] {
+            let made = mac.parse::<Mac>().unwrap().made_v6(behind.parse().unwrap());
+            assert_eq!(made.to_string(), address);
+        }
     }
 }

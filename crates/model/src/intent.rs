@@ -1,8 +1,8 @@
 //! What is meant: instances, networks and addresses as the cloud's own records tell.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::Mac;
@@ -166,6 +166,9 @@ pub struct Vif {
     pub network: Option<usize>,
     /// Fixed addresses.
     pub fixed: Vec<Ipv4Addr>,
+    /// The IPv6 address that the instance is meant to make of its network's range and this MAC: no table has it.
+    /// `None` where nova uses no IPv6, or makes it of something else.
+    pub made_v6: Option<Ipv6Addr>,
     /// Floating addresses that hang on them.
     pub floating: Vec<Floating>,
     /// What nova's tables lack of it.
@@ -216,6 +219,10 @@ pub struct Network {
     pub label: String,
     /// Its prefix.
     pub cidr: Option<Ipv4Net>,
+    /// Its range of IPv6, with the bits that the row has behind the prefix: nova makes addresses of them, too.
+    pub cidr_v6: Option<Ipv6Net>,
+    /// `networks.gateway_v6`: as nova-network sets it, the link-local address of the last host that served the network.
+    pub gateway_v6: Option<Ipv6Addr>,
     /// Bridge on every host that serves it.
     pub bridge: Option<String>,
     /// Physical link in that bridge.

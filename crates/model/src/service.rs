@@ -457,6 +457,12 @@ impl NovaOptions {
         self.values.get(option).map(String::as_str).filter(|v| !v.is_empty())
     }
 
+    /// A flag whose default is off, in oslo.config's words.
+    pub fn is_on(&self, option: &str) -> bool {
+        let word = self.get(option).unwrap_or_default().to_ascii_lowercase();
+        matches!(word.as_str(), "true" | "1" | "yes" | "on")
+    }
+
     /// `public_interface`, nova's default `eth0`.
     pub fn public_interface(&self) -> &str {
         self.get("public_interface").unwrap_or("eth0")

@@ -37,6 +37,8 @@ fn holds(url: &DatabaseUrl, series: &str) {
     let [web1] = records.instances.as_slice() else { panic!("{series} in {url}: {records:?}") };
     assert_eq!((web1.fixed().count(), web1.floating().count()), (1, 1), "{series} in {url}");
     assert_eq!(web1.security_groups[0].rules.len(), 1, "{series} in {url}");
+    let v6 = (records.networks[0].cidr_v6, records.networks[0].gateway_v6);
+    assert_eq!(v6, ("fd00:1::/64".parse().ok(), "fe80::1".parse().ok()), "{series} in {url}");
     assert_eq!(records.networks[0].free, Some((2, 4)), "{series} in {url}");
     let shown = cloud::show(url, PATIENCE, "203.0.113.10").unwrap();
     assert_eq!(shown.records.instances, records.instances, "{series} in {url}");

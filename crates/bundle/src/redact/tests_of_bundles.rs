@@ -110,6 +110,8 @@ fn facts() -> Facts {
     let network = Network {
         label: "shop".to_owned(),
         cidr: Some("10.0.0.0/16".parse().unwrap()),
+        cidr_v6: Some("2001:db8:17:4::/64".parse().unwrap()),
+        gateway_v6: Some("fe80::f816:3eff:fe00:12".parse().unwrap()),
         ..Network::default()
     };
     let records = Records {
@@ -203,6 +205,14 @@ fn what_was_joined_is_joined() {
     let net = records.networks[0].cidr.unwrap();
     assert!(net.trunc() == net && net.contains(&active.vifs[0].fixed[0]), "{net}");
     assert_eq!(done.machines, 1);
+    // A range stays one, and what is made of it and a MAC is made of their pseudonyms.
+    let (range, gateway) = (records.networks[0].cidr_v6.unwrap(), records.networks[0].gateway_v6.unwrap());
+    assert_eq!((range.trunc(), range.prefix_len()), (range, 64));
+    let p = &done.pseudonyms;
+    assert_ne!(range, "2001:db8:17:4::/64".parse().unwrap());
+    let made = mac("fa:16:3e:00:00:11").made_v6("2001:db8:17:4::".parse().unwrap());
+    assert_eq!(p.text(&made.to_string()), guest.made_v6(range.addr()).to_string());
+    assert_eq!(gateway.to_string(), p.text("fe80::f816:3eff:fe00:12"));
 }
 
 #[test]

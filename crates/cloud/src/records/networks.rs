@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::intent::Network;
 
-use super::{NetworkIndex, address, filled, flag, number, prefix};
+use super::{NetworkIndex, address, address_v6, filled, flag, number, prefix};
 use crate::cells::Cell;
 use crate::database::Session;
 use crate::mend::bound;
@@ -25,11 +25,13 @@ pub(super) async fn networks(session: &mut Session, schema: &Schema) -> Result<V
         "multi_host",
         "share_address",
         "host",
+        "cidr_v6",
+        "gateway_v6",
     ];
     let columns = schema.texts("networks", &columns);
     let live = schema.live("networks");
     let sql = format!("SELECT {columns} FROM networks WHERE {live} ORDER BY networks.id");
-    let network = |row: [Cell; 12]| {
+    let network = |row: [Cell; 14]| {
         let [
             id,
             label,
@@ -43,11 +45,15 @@ pub(super) async fn networks(session: &mut Session, schema: &Schema) -> Result<V
             multi,
             share,
             host,
+            cidr_v6,
+            gateway_v6,
         ] = row;
         Network {
             id: number(id.as_ref()),
             label: label.unwrap_or_default(),
             cidr: prefix(cidr.as_ref()).map(|cidr| cidr.trunc()),
+            cidr_v6: cidr_v6.and_then(|cidr| cidr.trim().parse().ok()),
+            gateway_v6: address_v6(gateway_v6.as_ref()),
             bridge: filled(bridge),
             bridge_interface: filled(bridge_interface),
             vlan: number(vlan.as_ref()),

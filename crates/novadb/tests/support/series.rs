@@ -90,9 +90,10 @@ pub(crate) fn cloud(series: &str, types: &Types) -> String {
     let lives = if has("grizzly") { "0" } else { "FALSE" };
     let binary = types.binary;
     sql.push_str(&format!(
-        "INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, gateway, dhcp_start, multi_host, deleted) \
+        "INSERT INTO networks (id, label, cidr, netmask, broadcast, bridge, gateway, dhcp_start, multi_host, cidr_v6, \
+         gateway_v6, deleted) \
          VALUES (1, 'private', '10.0.0.0/24', '255.255.255.0', '10.0.0.255', 'br100', '10.0.0.1', '10.0.0.2', TRUE, \
-         {lives});\n\
+         'fd00:1::/64', 'fe80::1', {lives});\n\
          INSERT INTO instances (id, uuid, hostname, display_name, host, project_id, vm_state, deleted) VALUES \
          (1, 'u-1', 'web1', 'web1', 'compute1', 'p1', 'active', {lives}), \
          (2, 'u-2', 'web2', 'web2', 'compute1', 'p1', 'deleted', {});\n\

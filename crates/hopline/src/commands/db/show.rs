@@ -85,19 +85,14 @@ fn sheet(record: Record, site: &Site, hosts: Result<Assembled, String>) -> Resul
         Ok(assembled) => (assembled, "the site file names no such host".to_owned()),
         Err(why) => (Assembled::default(), why),
     };
-    let Record { records, leased, dns, v6, cache } = record;
+    let Record { records, leased, dns, cache } = record;
     let missing_tables = records.missing_tables.clone();
     let intent = cloud::intent(Some(records), &snapshot, &site.instances);
     // The database's instances come first, and this is the only one that was read.
     let instance = intent.instances.first().ok_or_else(|| Failure::new("its row went while it was read"))?;
     let seen = Seen { snapshot: &snapshot, missing: &missing, why: &why };
-    let of_database = lines::OfDatabase {
-        leased: &leased,
-        dns: &dns,
-        v6: &v6,
-        cache: &cache,
-        missing_tables: &missing_tables,
-    };
+    let of_database =
+        lines::OfDatabase { leased: &leased, dns: &dns, cache: &cache, missing_tables: &missing_tables };
     let lines = lines::of(instance, &intent, &of_database, &seen);
     let mut gaps: Vec<Gap> = snapshot.gaps.clone();
     let not_seen = intent.servers_of(instance).into_iter().chain([instance.host.as_str()]);

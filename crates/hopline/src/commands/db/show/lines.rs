@@ -1,9 +1,10 @@
 //! The lines of one instance's sheet, in the order in which a packet would ask for them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use cloud::{InfoCache, RangeV6};
+use cloud::InfoCache;
+use ipnet::Ipv6Net;
 use model::Intent;
 use model::intent::{Instance, Network, SecurityGroup, SecurityGroupRule, Vif};
 use model::snapshot::Host;
@@ -16,8 +17,6 @@ pub(super) struct OfDatabase<'r> {
     pub(super) leased: &'r BTreeMap<Ipv4Addr, bool>,
     /// By a network's number.
     pub(super) dns: &'r BTreeMap<u64, Vec<Ipv4Addr>>,
-    /// By a network's number.
-    pub(super) v6: &'r BTreeMap<u64, RangeV6>,
     pub(super) cache: &'r InfoCache,
     /// Tables of security groups that there are not.
     pub(super) missing_tables: &'r [String],
@@ -37,8 +36,8 @@ pub(super) fn of(instance: &Instance, intent: &Intent, told: &OfDatabase<'_>, se
         addresses(instance, vif, network, told, seen, &mut lines);
         if let Some(network) = network {
             of_network(instance, network, told, seen, &mut lines);
-            if let Some(range) = network.id.and_then(|id| told.v6.get(&id)) {
-                of_v6(vif, range, seen, &mut lines);
+            if let Some(range) = network.cidr_v6 {
+                of_v6(vif, (range, network.gateway_v6), seen, &mut lines);
             }
         }
     }
@@ -131,14 +130,14 @@ fn of_network(
 }
 
 /// The range, and the address that the instance is to give itself in it: no table has that.
-fn of_v6(vif: &Vif, range: &RangeV6, seen: &Seen<'_>, lines: &mut Vec<Line>) {
-    let gateway = range.gateway.map_or_else(|| "no gateway".to_owned(), |ip| format!("gateway {ip}"));
-    lines.push(alone("IPv6 network", format!("{}, {gateway}", range.cidr.trunc())));
+fn of_v6(vif: &Vif, (range, gateway): (Ipv6Net, Option<Ipv6Addr>), seen: &Seen<'_>, lines: &mut Vec<Line>) {
+    let gateway = gateway.map_or_else(|| "no gateway".to_owned(), |ip| format!("gateway {ip}"));
+    lines.push(alone("IPv6 network", format!("{}, {gateway}", range.trunc())));
     let option =
         |host: &Host| host.nova.as_ref().and_then(|nova| nova.get("ipv6_backend").map(str::to_owned));
     let backend = seen.snapshot.hosts.iter().find_map(option);
     let value = match (backend.as_deref(), vif.mac) {
-        (None | Some("rfc2462"), Some(mac)) => format!("{}, of its MAC", range.address_of(mac)),
+        (None | Some("rfc2462"), Some(mac)) => format!("{}, of its MAC", mac.made_v6(range.addr())),
         (Some(backend), _) => format!("not known: nova makes it by {backend}"),
         (None, None) => "none: its NIC's row is gone".to_owned(),
     };

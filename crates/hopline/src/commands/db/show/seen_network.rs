@@ -7,7 +7,6 @@ use model::intent::{Instance, Network};
 use report::{Has, OnHost};
 
 use super::seen::{Read, Seen};
-use crate::inconsistent::is_on;
 
 impl Seen<'_> {
     /// The VLAN device, where the instance runs: its tag, the bridge that it is in, and the link below it.
@@ -84,7 +83,7 @@ impl Read<'_> {
         Some(match (missing.as_slice(), &self.host.nova) {
             ([], _) => self.has(text),
             (_, None) => self.unknown(format!("{text}; whether it should ask the network's was not read")),
-            (missing, Some(nova)) if is_on(nova, "use_network_dns_servers") => {
+            (missing, Some(nova)) if nova.is_on("use_network_dns_servers") => {
                 self.lacks(format!("{text}, not {}", missing.join(", ")))
             }
             (_, Some(_)) => self.not_meant(format!("{text}, as nova.conf says")),
