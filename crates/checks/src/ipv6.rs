@@ -1,5 +1,8 @@
-//! IPv6 between an instance and the host that serves it: the addresses by which they can be asked. What is on a link
-//! alone needs that link to be named, and is left out.
+//! IPv6 of an instance: between it and the host that serves it, to its neighbours, and to the outside; the addresses by
+//! which they can be asked. What is on a link alone needs that link to be named, and is left out.
+//!
+//! Neighbours and the outside are asked for where nova gives the network a range of IPv6: only there are they meant to
+//! be reached.
 //!
 //! Whether one that cannot be entered speaks IPv6 no record tells, but its host may have met it: then that address
 //! is its own, and it is asked and asks by that. Else its host asks it where it would make its address: an answer
@@ -13,7 +16,7 @@ use model::probe::ProbeResult;
 use model::route::{Address, RouteKind};
 use model::snapshot::Gap;
 use model::{Netns, few};
-use sim::{Answer, World};
+use sim::{Answer, Endpoint, World};
 
 use crate::diagnose::Case;
 use crate::ladder::{Purpose, Rung, Symptom};
@@ -32,16 +35,18 @@ pub(crate) fn of_instance(world: &World, instance: usize) -> Option<(Ipv6Addr, I
 /// The address by which one can be asked that cannot be entered: where its host has met its NIC, else the first that
 /// the NIC would make of its MAC.
 pub(crate) fn of_closed(world: &World, instance: usize) -> Option<Ipv6Addr> {
-    met(world, instance).or_else(|| made(world, instance))
+    met(world, instance).or_else(|| made(world, instance).first().copied())
 }
 
-fn made(world: &World, instance: usize) -> Option<Ipv6Addr> {
-    let one = world.intent.instances.get(instance).filter(|_| world.inside(instance).is_none())?;
-    one.vifs.iter().find_map(|vif| own_v6::addresses(world, instance, vif).first().copied())
+/// The addresses that the NICs of one that cannot be entered make of their MACs.
+fn made(world: &World, instance: usize) -> Vec<Ipv6Addr> {
+    let one = world.intent.instances.get(instance).filter(|_| world.inside(instance).is_none());
+    let vifs = one.into_iter().flat_map(|one| &one.vifs);
+    vifs.flat_map(|vif| own_v6::addresses(world, instance, vif)).collect()
 }
 
 /// The address with which its host has met the NIC of one that cannot be entered: it speaks IPv6, and what is sent with
-/// that is its own.
+/// that is its own. Of several that one comes first which it makes of its MAC: others it may have given up.
 pub fn met(world: &World, instance: usize) -> Option<Ipv6Addr> {
     if world.inside(instance).is_some() {
         return None;
@@ -53,13 +58,78 @@ pub fn met(world: &World, instance: usize) -> Option<Ipv6Addr> {
         let host = world.snapshot.main_netns(&one.host)?;
         let bridge = host.link_named(vif.bridge.as_deref()?)?.index;
         let met = host.neighbours.iter().filter(|entry| entry.link == bridge && entry.mac == vif.mac);
-        let mut met =
+        let met =
             met.filter(|entry| entry.state.is_valid() && !entry.proxy).filter_map(|entry| match entry.ip {
                 IpAddr::V6(ip) => Some(ip).filter(|ip| prefixes.iter().any(|prefix| prefix.contains(ip))),
                 IpAddr::V4(_) => None,
             });
-        met.next()
+        let met: Vec<Ipv6Addr> = met.collect();
+        met.iter().find(|ip| made.contains(ip)).or(met.first()).copied()
     })
+}
+
+/// The instance as who asks: with the address that its host has met it with, where it cannot be entered.
+pub(crate) fn endpoint(world: &World, instance: usize) -> Endpoint {
+    let met = met(world, instance).map(|met| Endpoint::InstanceOver6(instance, met));
+    met.unwrap_or_else(|| Endpoint::instance(world, instance))
+}
+
+/// The range that nova gives the instance's network, where the address is of it.
+fn range_of(world: &World, instance: usize, address: Ipv6Addr) -> Option<Ipv6Net> {
+    let vifs = world.intent.instances.get(instance).into_iter().flat_map(|one| &one.vifs);
+    let ranges = vifs.filter_map(|vif| world.intent.networks.get(vif.network?)?.cidr_v6);
+    ranges.map(|range| range.trunc()).find(|range| range.contains(&address))
+}
+
+/// The address by which its neighbours are to reach an instance. One that cannot be entered may have given up any that
+/// its host has met it with, but for that one which it makes of its MAC.
+pub fn as_neighbour(world: &World, instance: usize) -> Option<Ipv6Addr> {
+    let inside = of_instance(world, instance).map(|(own, _)| own);
+    inside.or_else(|| met(world, instance).filter(|met| made(world, instance).contains(met)))
+}
+
+/// Of others of its network the first on its host and the first elsewhere that are known to have an address of the same
+/// range as the instance's own. How one that cannot be entered answers the neighbour solicitation of one that can, no
+/// walk knows.
+pub(crate) fn neighbours(world: &World, instance: usize, others: &[usize]) -> Vec<usize> {
+    let host = |at: usize| world.intent.instances.get(at).map(|one| one.host.as_str());
+    let range = own(world, instance).and_then(|own| range_of(world, instance, own));
+    let is_known = |at: &&usize| {
+        let is_like = world.inside(**at).is_some() == world.inside(instance).is_some();
+        let address = as_neighbour(world, **at).filter(|_| is_like);
+        range.zip(address).is_some_and(|(range, address)| range.contains(&address))
+    };
+    let (near, far): (Vec<usize>, Vec<usize>) =
+        others.iter().filter(is_known).partition(|at| host(**at) == host(instance));
+    near.into_iter().take(1).chain(far.into_iter().take(1)).collect()
+}
+
+/// The address with which the instance asks.
+fn own(world: &World, instance: usize) -> Option<Ipv6Addr> {
+    of_instance(world, instance).map(|(own, _)| own).or_else(|| met(world, instance))
+}
+
+/// An address of the site's external host, where the instance is meant to reach it: of one kind with its own range (a
+/// range that is unique to the site is not routed elsewhere), and its host has a way there, as the instance has.
+pub(crate) fn outside(world: &World, instance: usize) -> Option<Ipv6Addr> {
+    let range = own(world, instance).and_then(|own| range_of(world, instance, own))?;
+    let external = world.snapshot.hosts.iter().find(|host| host.role == "external")?;
+    let is_local = |ip: Ipv6Addr| ip.octets()[0] & 0xfe == 0xfc;
+    let mut carried =
+        world.snapshot.main_netns(&external.name)?.addresses.iter().filter_map(askable).map(|(ip, _)| ip);
+    let to = carried.find(|ip| !range.contains(ip) && is_local(*ip) == is_local(range.addr()))?;
+    let is_way = |route: &&model::route::Route| {
+        route.kind == RouteKind::Unicast && route.destination.contains(&IpAddr::V6(to))
+    };
+    let leads_there = |ns: &Netns| ns.routes.iter().any(|route| is_way(&route));
+    let one = world.intent.instances.get(instance)?;
+    let server = world.intent.servers_of(one).first().and_then(|server| world.snapshot.main_netns(server))?;
+    let from_inside = match world.inside(instance) {
+        Some(inside) => leads_there(world.ns(inside)),
+        // Its router tells it a way as soon as nova uses IPv6.
+        None => one.vifs.iter().any(|vif| vif.made_v6.is_some()),
+    };
+    (from_inside && leads_there(server)).then_some(to)
 }
 
 /// Whom one that cannot be entered is asked to reach: its host's own address in the prefix of the one that it was met
@@ -166,7 +236,7 @@ fn askable(address: &Address) -> Option<(Ipv6Addr, IpNet)> {
 mod tests {
     use model::finding::Outcome;
     use model::probe::{PING_OCTETS, ProbeResult};
-    use model::route::{Address, Neighbour, NeighbourState, Standing};
+    use model::route::{Address, Neighbour, NeighbourState, Route, RouteKind, Standing, TABLE_LOCAL};
 
     use crate::fixture::{Cloud, codes, healthy, pinged, reachable_route};
     use crate::ladder::{self, Purpose, Symptom};
@@ -180,7 +250,7 @@ mod tests {
     }
 
     fn is_over_ipv6(purpose: Purpose) -> bool {
-        matches!(purpose, Purpose::Gateway6(_) | Purpose::Served6(_))
+        matches!(purpose, Purpose::Gateway6(_) | Purpose::Served6(_)) || purpose.comes_last()
     }
 
     /// `ip address add NET dev DEVICE`, as far as it matters here.
@@ -256,5 +326,101 @@ mod tests {
         add(&mut cloud, "web1", "eth0", "fd77::24/64", "global");
         cloud.netns("web1").addresses.last_mut().unwrap().standing = Standing::Duplicate;
         assert_eq!(asked(&cloud), []);
+    }
+
+    /// web1, web2 and their host have addresses of one range, which the network has, too.
+    fn dual() -> Cloud {
+        let mut cloud = healthy();
+        let nets =
+            [("web1", "eth0", WEB1), ("web2", "eth0", WEB2), ("compute1", "br100", "2001:db8:77::1/64")];
+        nets.into_iter().for_each(|(machine, device, net)| add(&mut cloud, machine, device, net, "global"));
+        cloud.intent.networks[0].cidr_v6 = "2001:db8:77::/64".parse().ok();
+        cloud
+    }
+
+    const WEB1: &str = "2001:db8:77::f816:3eff:fe00:224/64";
+    const WEB2: &str = "2001:db8:77::f816:3eff:fe00:225/64";
+
+    fn beyond(cloud: &Cloud) -> Vec<Purpose> {
+        asked(cloud).into_iter().filter(|purpose| purpose.comes_last()).collect()
+    }
+
+    /// Its host has met the instance of this index with an address.
+    fn met(cloud: &mut Cloud, instance: usize, net: &str) {
+        let (link, mac) =
+            (cloud.link("compute1", "br100").index, cloud.intent.instances[instance].vifs[0].mac);
+        let ip = net.parse::<ipnet::IpNet>().unwrap().addr();
+        let entry = Neighbour { link, ip, mac, state: NeighbourState::Stale, proxy: false };
+        cloud.netns("compute1").neighbours.push(entry);
+    }
+
+    #[test]
+    fn a_neighbour_is_asked_for_where_the_network_has_a_range_that_both_have_an_address_of() {
+        let mut cloud = dual();
+        assert_eq!(beyond(&cloud), [Purpose::Other6(1)]);
+        let range = cloud.intent.networks[0].cidr_v6.take();
+        assert_eq!(beyond(&cloud), [], "nova means nobody to have IPv6");
+        cloud.intent.networks[0].cidr_v6 = "2001:db8:78::/64".parse().ok();
+        assert_eq!(beyond(&cloud), [], "it is of another range");
+        cloud.intent.networks[0].cidr_v6 = range;
+        cloud.close("web2");
+        met(&mut cloud, 1, "2001:db8:77::99/64");
+        met(&mut cloud, 0, WEB1);
+        assert_eq!(beyond(&cloud), [], "who can be entered asks nobody who cannot");
+        cloud.close("web1");
+        assert_eq!(beyond(&cloud), [], "it may have given that one up");
+        met(&mut cloud, 1, WEB2);
+        assert_eq!(beyond(&cloud), [Purpose::Other6(1)]);
+    }
+
+    #[test]
+    fn the_outside_is_asked_for_where_instance_and_host_have_a_way_there() {
+        let to = "2001:db8:e::4".parse().unwrap();
+        let mut cloud = dual();
+        add(&mut cloud, "external", "eth0", "2001:db8:e::4/64", "global");
+        let nic = cloud.link("web1", "eth0").index;
+        cloud.netns("web1").routes.push(reachable_route("::/0", Some("2001:db8:77::1"), nic));
+        assert_eq!(beyond(&cloud), [Purpose::Other6(1)], "its host has no way");
+        let uplink = cloud.link("compute1", "eth0").index;
+        cloud.netns("compute1").routes.push(reachable_route("::/0", Some("2001:db8:1::1"), uplink));
+        assert_eq!(beyond(&cloud), [Purpose::Other6(1), Purpose::Outside6(to)]);
+        cloud.intent.networks[0].cidr_v6 = None;
+        assert_eq!(beyond(&cloud), [], "nova gives no range");
+        cloud.intent.networks[0].cidr_v6 = "2001:db8:77::/64".parse().ok();
+        cloud.netns("web1").routes.pop();
+        assert_eq!(beyond(&cloud), [Purpose::Other6(1)], "it has no way itself");
+        let machines = [("web1", "eth0"), ("compute1", "br100")];
+        machines.into_iter().for_each(|(machine, device)| {
+            let index = cloud.link(machine, device).index;
+            let addresses = &mut cloud.netns(machine).addresses;
+            addresses.retain(|own| own.link != index || own.net.addr().is_ipv4());
+        });
+        cloud.netns("web1").routes.push(reachable_route("::/0", Some("fd77::1"), nic));
+        add(&mut cloud, "web1", "eth0", "fd77::24/64", "global");
+        cloud.intent.networks[0].cidr_v6 = "fd77::/64".parse().ok();
+        assert_eq!(beyond(&cloud), [], "a range of the site's own is known nowhere else");
+    }
+
+    /// That its host has met it with an address tells nothing of whether it still has that.
+    #[test]
+    fn the_silence_of_a_neighbour_that_cannot_be_entered_is_a_gap() {
+        let mut cloud = dual();
+        for (nth, (name, net)) in [("web1", WEB1), ("web2", WEB2)].into_iter().enumerate() {
+            cloud.close(name);
+            met(&mut cloud, nth, net);
+        }
+        let to = "2001:db8:77::f816:3eff:fe00:225".parse().unwrap();
+        // What the kernel has beside each address.
+        let bridge = cloud.link("compute1", "br100").index;
+        let near = reachable_route("2001:db8:77::/64", None, bridge);
+        let own = reachable_route("2001:db8:77::1/128", None, bridge);
+        let own = Route { table: TABLE_LOCAL, kind: RouteKind::Local, ..own };
+        let compute1 = cloud.netns("compute1");
+        compute1.routes.extend([near, own]);
+        compute1.rules6 = compute1.rules.clone();
+        cloud.probes = vec![ProbeResult { to, ..pinged("web1", PING_OCTETS, 0) }];
+        assert_eq!(gaps(&cloud), ["whether web1 reaches 2001:db8:77:0:f816:3eff:fe00:225 over IPv6"]);
+        cloud.probes = vec![ProbeResult { to, ..pinged("web1", PING_OCTETS, 2) }];
+        assert_eq!(gaps(&cloud), [""; 0]);
     }
 }

@@ -75,6 +75,8 @@ impl Rung {
             | Purpose::Gateway6(_)
             | Purpose::Served6(_)
             | Purpose::Other(_)
+            | Purpose::Other6(_)
+            | Purpose::Outside6(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
             | Purpose::Offered(_)
@@ -198,6 +200,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             purposes.extend(over_ipv6(world, instance));
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
+                purposes.extend(further_over_ipv6(world, instance));
                 purposes.extend(itself());
             }
             if serves_names(world, instance) {
@@ -216,6 +219,7 @@ fn purposes(world: &World, instance: usize, to: Option<Ipv4Addr>, symptom: Sympt
             purposes.extend(over_ipv6(world, instance));
             if to.is_none() {
                 purposes.extend(others(world, instance).into_iter().map(Purpose::Other));
+                purposes.extend(further_over_ipv6(world, instance));
                 purposes.extend(itself());
             }
         }
@@ -254,6 +258,12 @@ fn over_ipv6(world: &World, instance: usize) -> Vec<Purpose> {
         return gateway.into_iter().chain(ipv6::of_closed(world, instance).map(Purpose::Served6)).collect();
     };
     vec![Purpose::Gateway6(gateway), Purpose::Served6(own)]
+}
+
+/// Beyond that host, where the network has a range of IPv6: its neighbours, and the outside.
+fn further_over_ipv6(world: &World, instance: usize) -> Vec<Purpose> {
+    let others = ipv6::neighbours(world, instance, &others(world, instance)).into_iter().map(Purpose::Other6);
+    others.chain(ipv6::outside(world, instance).map(Purpose::Outside6)).collect()
 }
 
 fn floating(world: &World, instance: usize) -> impl Iterator<Item = Ipv4Addr> {
@@ -348,9 +358,11 @@ pub(crate) fn ask(world: &World, at: usize, to: Option<Ipv4Addr>, purpose: Purpo
         Purpose::ServedSsh => {
             (gateways_host(world, at)?, instance.fixed().next()?.into(), Protocol::Tcp(SSH_PORT))
         }
-        Purpose::Gateway6(gateway) => {
-            let met = ipv6::met(world, at).map(|met| Endpoint::InstanceOver6(at, met));
-            (met.unwrap_or(own), gateway.into(), Protocol::Icmp)
+        Purpose::Gateway6(to) | Purpose::Outside6(to) => {
+            (ipv6::endpoint(world, at), to.into(), Protocol::Icmp)
+        }
+        Purpose::Other6(other) => {
+            (ipv6::endpoint(world, at), ipv6::as_neighbour(world, other)?.into(), Protocol::Icmp)
         }
         Purpose::Served6(own) => (gateways_host(world, at)?, own.into(), Protocol::Icmp),
         Purpose::Other(other) => {
@@ -404,12 +416,14 @@ fn is_policy(purpose: Purpose, answer: &Answer) -> bool {
     match purpose {
         Purpose::Gateway | Purpose::Gateway6(_) | Purpose::Router(_) => rule.hook == Hook::Input,
         Purpose::Other(_)
+        | Purpose::Other6(_)
         | Purpose::Served
         | Purpose::ServedSsh
         | Purpose::Served6(_)
         | Purpose::Itself(_) => nova::is_fallback(rule.chain()) && nova::wrote(rule),
         Purpose::Dhcp
         | Purpose::Outside
+        | Purpose::Outside6(_)
         | Purpose::OutsideBy(_)
         | Purpose::Large(_)
         | Purpose::Inbound(_)

@@ -106,7 +106,7 @@ pub use dhcp_listeners::others_listening;
 pub use diagnose::{Case, Request, climb, diagnose, diagnose_only};
 pub use dns::own_name;
 pub use floats::{has_dnat, has_snat};
-pub use ipv6::met as met_over_v6;
+pub use ipv6::{as_neighbour as neighbour_over_v6, met as met_over_v6};
 pub use ladder::{OverTcp, Purpose, Rung, Symptom};
 pub use neighbours::{Neighbour, asked as neighbours};
 pub use next_hop_entry::{NextHop, of as next_hop};

@@ -86,7 +86,10 @@ pub fn is_foreseen_silent(rung: &Rung, rungs: &[Rung]) -> bool {
 pub fn next(candidates: &[Candidate]) -> Vec<Choice> {
     let ways: Vec<BTreeSet<Stretch>> = candidates.iter().map(|candidate| stretches(candidate.rung)).collect();
     let cleared = union(&ways, candidates, |candidate| candidate.stand == Stand::Answered);
-    let mut chosen = broad(candidates, &ways, &cleared);
+    let mut chosen = broad(candidates, &ways, &cleared, false);
+    if chosen.is_empty() && candidates.iter().all(|one| one.stand != Stand::Asked) {
+        chosen = broad(candidates, &ways, &cleared, true);
+    }
     chosen.extend(large(candidates));
     for (at, missing) in candidates.iter().enumerate().filter(|(_, one)| is_missing(one.stand)) {
         let possible: BTreeSet<Stretch> = ways
@@ -239,6 +242,7 @@ fn broad<'p>(
     candidates: &[Candidate],
     ways: &[BTreeSet<Stretch<'p>>],
     cleared: &BTreeSet<Stretch<'p>>,
+    are_last: bool,
 ) -> Vec<Choice> {
     let under_way =
         union(ways, candidates, |candidate| candidate.is_own && candidate.stand != Stand::NotAsked);
@@ -247,7 +251,9 @@ fn broad<'p>(
     loop {
         let is_open = |at: &usize| chosen.iter().all(|choice| choice.candidate != *at);
         let open = candidates.iter().zip(ways).enumerate();
-        let open = open.filter(|(_, (one, _))| one.is_own && is_unasked(one));
+        let open = open.filter(|(_, (one, _))| {
+            one.is_own && is_unasked(one) && one.rung.purpose.comes_last() == are_last
+        });
         let gains = open.filter(|(at, _)| is_open(at)).map(|(at, (_, way))| {
             // A question that dies before its first hop has no way to show, and is asked all the same.
             (way.difference(&shown).count().max(usize::from(way.is_empty())), at)

@@ -8,6 +8,7 @@ use model::snapshot::Gap;
 
 use crate::contradiction::Asking;
 use crate::ladder::{Purpose, Rung, Symptom};
+use crate::purpose::Part;
 use crate::watched::{self, Parted};
 use crate::way_out::Telling;
 use crate::{dropped, proved};
@@ -20,6 +21,9 @@ const ICMP: u8 = 1;
 /// looked for.
 pub(crate) fn tells(asking: &Asking, symptom: Symptom) -> Option<Telling> {
     let Asking { case, rung, probe, .. } = *asking;
+    if let Some(gap) = over_ipv6(asking) {
+        return Some(Telling::Unknown(gap));
+    }
     let is_served = matches!(rung.purpose, Purpose::Served | Purpose::Served6(_));
     let is_anothers = rung.purpose.other().is_some();
     let is_needless = symptom == Symptom::Ssh && is_from_outside(rung) && answers_ssh(asking);
@@ -53,6 +57,37 @@ pub(crate) fn tells(asking: &Asking, symptom: Symptom) -> Option<Telling> {
         None => return None,
     };
     Some(Telling::Unknown(unanswered(instance, &rung.from, why)))
+}
+
+/// One that cannot be entered may have given up IPv6 since its host has met it, which keeps nothing from working: where
+/// nothing tells that the question is lost before it, or the answer behind it, and where it has answered nobody, the
+/// silence may be its own.
+fn over_ipv6(asking: &Asking) -> Option<Gap> {
+    let Asking { case, rung, probe, answered, .. } = *asking;
+    let is_silent = rung.answer.answered && probe.received == 0 && probe.errors.is_empty();
+    // What was not sent for want of a neighbour nobody saw.
+    let is_seen_lost = probe.sent > 0 && is_seen_lost(asking);
+    let is_dropped = dropped::telling(case, rung, probe).is_some_and(|told| told.is_on_way);
+    let is_traced = proved::traced_drop(case.rules, rung.to).is_some();
+    if !rung.to.is_ipv6() || !is_silent || is_seen_lost || is_dropped || is_traced {
+        return None;
+    }
+    // What is sent as it tells nothing of it.
+    let has_spoken = |at: usize| {
+        let is_it = |other: &Rung| {
+            other.purpose.part() == Part::IsAsked && other.purpose.other().unwrap_or(other.instance) == at
+        };
+        answered.iter().any(|other| other.to.is_ipv6() && is_it(other))
+    };
+    let mut ends = [Some(rung.instance), rung.purpose.other()].into_iter().flatten();
+    let mute = ends.find_map(|at| {
+        case.intent.instances.get(at).filter(|instance| !instance.entered && !has_spoken(at))
+    })?;
+    Some(Gap {
+        what: format!("whether {} reaches {} over IPv6", rung.from, rung.to),
+        why: format!("nobody is answered by {} over IPv6, which it may have given up", mute.name),
+        would_need: "`ip -6 address` inside it, or `at` in the site file".to_owned(),
+    })
 }
 
 fn unanswered(instance: &Instance, asker: &str, why: String) -> Gap {
@@ -101,15 +136,20 @@ fn is_lost_before(asking: &Asking) -> bool {
     let Asking { case, rung, probe, .. } = *asking;
     let is_of_guest = |host: &str| case.snapshot.netns.iter().any(|ns| ns.instance && ns.machine == host);
     let is_dropped = dropped::telling(case, rung, probe).is_some_and(|told| !is_of_guest(&told.at.host));
-    let is_on_its_way = match watched::parted(case, rung) {
+    is_dropped || is_seen_lost(asking) || proved::traced_drop(case.rules, rung.to).is_some()
+}
+
+/// The same of what devices on its way saw of it.
+fn is_seen_lost(asking: &Asking) -> bool {
+    let Asking { case, rung, .. } = *asking;
+    match watched::parted(case, rung) {
         None => false,
         Some(Parted { direction: Direction::Reply, before: Some(before), .. }) => {
             let there = rung.answer.paths.iter().filter(|path| path.direction == Direction::Request);
             !there.flat_map(|path| &path.hops).any(|hop| std::ptr::eq(hop, before))
         }
         Some(_) => true,
-    };
-    is_dropped || is_on_its_way || proved::traced_drop(case.rules, rung.to).is_some()
+    }
 }
 
 /// The instance answers for one of its addresses itself; `None` where nobody asked for them.

@@ -38,6 +38,10 @@ pub enum Purpose {
     Gateway6(Ipv6Addr),
     /// That gateway's host reaches the instance over IPv6, at this address.
     Served6(Ipv6Addr),
+    /// The instance reaches another of its network over IPv6: index into `Intent::instances`.
+    Other6(usize),
+    /// The instance reaches the outside over IPv6, at this address.
+    Outside6(Ipv6Addr),
     /// The instance reaches another: index into `Intent::instances`.
     Other(usize),
     /// The instance reaches its resolver.
@@ -98,11 +102,13 @@ impl Purpose {
             | Purpose::Served
             | Purpose::ServedSsh
             | Purpose::Served6(_)
-            | Purpose::Other(_) => Part::IsAsked,
+            | Purpose::Other(_)
+            | Purpose::Other6(_) => Part::IsAsked,
             Purpose::Dhcp
             | Purpose::Gateway
             | Purpose::Gateway6(_)
             | Purpose::Outside
+            | Purpose::Outside6(_)
             | Purpose::OutsideBy(_)
             | Purpose::Router(_)
             | Purpose::Large(_)
@@ -144,6 +150,8 @@ impl Purpose {
             | Purpose::Gateway6(_)
             | Purpose::Served6(_)
             | Purpose::Other(_)
+            | Purpose::Other6(_)
+            | Purpose::Outside6(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
             | Purpose::Offered(_)
@@ -156,6 +164,11 @@ impl Purpose {
             | Purpose::StepBy(Service::Udp(_)) => return true,
         };
         port.is_none_or(|port| port == own)
+    }
+
+    /// It is asked when all else is over: what an instance may be burdened with is for what it is known to need first.
+    pub fn comes_last(self) -> bool {
+        matches!(self, Purpose::Other6(_) | Purpose::Outside6(_))
     }
 
     /// The port of the server for names that is asked.
@@ -176,7 +189,7 @@ impl Purpose {
     /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.
     pub(crate) fn other(self) -> Option<usize> {
         match self {
-            Purpose::Other(at) => Some(at),
+            Purpose::Other(at) | Purpose::Other6(at) => Some(at),
             Purpose::Dhcp
             | Purpose::Gateway
             | Purpose::Outside
@@ -191,6 +204,7 @@ impl Purpose {
             | Purpose::ServedSsh
             | Purpose::Gateway6(_)
             | Purpose::Served6(_)
+            | Purpose::Outside6(_)
             | Purpose::Resolver
             | Purpose::Inside(_)
             | Purpose::Offered(_)

@@ -13,7 +13,7 @@ use model::{Intent, Netns, Snapshot};
 use sim::World;
 
 use crate::diagnose::is_probe_of;
-use crate::ladder::{Purpose, Rung};
+use crate::ladder::Rung;
 use crate::{owner, size, way_out};
 
 /// Everything that a check may look at.
@@ -261,7 +261,7 @@ impl<'v> View<'v> {
     pub fn stop_of(&self, instance: &Instance, holds: impl Fn(&Stopped) -> bool) -> Option<Stopped<'v>> {
         let at = self.intent().instances.iter().position(|i| std::ptr::eq(i, instance));
         let concerns =
-            |s: &Stopped| Some(s.rung.instance) == at || at.map(Purpose::Other) == Some(s.rung.purpose);
+            |s: &Stopped| Some(s.rung.instance) == at || (at.is_some() && at == s.rung.purpose.other());
         self.stops().find(|s| concerns(s) && holds(s))
     }
 

@@ -437,11 +437,11 @@ impl<'q, 'a> Talk<'q, 'a> {
         self.line_up(&chosen);
     }
 
-    /// The answer to one of these questions makes that one worth asking.
+    /// The answer to one of these questions makes that one worth asking, or it waits for all of them.
     fn opens(&self, changed: &[usize], other: &Question) -> bool {
         let answered = changed.iter().filter(|at| self.stands.get(**at) == Some(&Stand::Answered));
         let mut rungs = answered.filter_map(|at| Some(&self.questions.get(*at)?.rung));
-        rungs.any(|rung| next::opens(rung, &other.rung))
+        other.rung.purpose.comes_last() || rungs.any(|rung| next::opens(rung, &other.rung))
     }
 
     fn late_after(&self) -> Duration {

@@ -26,7 +26,7 @@ pub enum Endpoint {
     /// An instance that cannot be entered: index into `Intent::instances`. Its stack is taken to be
     /// in order: address and gateway as the cloud means them.
     Instance(usize),
-    /// The same over IPv6, with this address of its own, towards who is on its link.
+    /// The same over IPv6, with this address of its own.
     InstanceOver6(usize, Ipv6Addr),
     /// Somebody outside of all that was read, with this address: what they send comes in by the link by which the site
     /// sends to them.

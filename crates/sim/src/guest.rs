@@ -80,7 +80,7 @@ pub(crate) fn send(world: &World, mut trail: Trail, at: usize, mut packet: Packe
     }
 }
 
-/// Sends to who is on the instance's link: of its own host's addresses it is known who has them.
+/// Sends to who is on the instance's link, and elsewhere by its router.
 fn send_over_6(
     world: &World,
     mut trail: Trail,
@@ -93,18 +93,54 @@ fn send_over_6(
         Ok(outlet) => outlet,
         Err(ended) => return *ended,
     };
-    let host = world.main_ns(&instance.host).map(|ns| world.ns(ns));
-    let has_it = |link: u32| {
-        let mut carried = host.into_iter().flat_map(|ns| ns.addresses_of(link));
-        carried.any(|own| own.net.addr() == IpAddr::V6(destination))
-    };
-    let link = host.and_then(|ns| ns.links.iter().find(|link| has_it(link.index)));
-    let Some(mac) = link.and_then(|link| link.mac) else {
+    let mac = station_over_6(world, instance, destination)
+        .or_else(|| neighbour_over_6(world, (instance, vif), destination))
+        .or_else(|| router_over_6(world, instance, vif, destination));
+    let Some(mac) = mac else {
         let why = format!("who answers {} for {destination}", instance.name);
         return trail.unknown(instance_place(&instance.name), &frame, why, wire::GUEST_NEEDS);
     };
     trail.pass(instance_place(&instance.name), &frame, "sent by the instance (assumed)", Vec::new());
     wire::receive(world, trail, tap, &Skb::new(Frame { destination: mac, ..frame }))
+}
+
+/// Who has an address of its host's own.
+fn station_over_6(world: &World, instance: &Instance, to: Ipv6Addr) -> Option<Mac> {
+    let host = world.ns(world.main_ns(&instance.host)?);
+    let carried = host.addresses.iter().find(|own| own.net.addr() == IpAddr::V6(to))?;
+    host.link(carried.link)?.mac
+}
+
+/// Another instance of the same network, as it was read or as its host has met it. Of several nobody knows which
+/// answers.
+fn neighbour_over_6(world: &World, (instance, vif): (&Instance, &Vif), to: Ipv6Addr) -> Option<Mac> {
+    let to = IpAddr::V6(to);
+    let others =
+        world.intent.instances.iter().enumerate().filter(|(_, other)| !std::ptr::eq(*other, instance));
+    let mut macs = others.flat_map(|(at, other)| {
+        let same = other.vifs.iter().enumerate().filter(|(_, theirs)| theirs.network == vif.network);
+        same.filter_map(move |(nth, theirs)| {
+            let mac = theirs.mac?;
+            let has_it = match world.inside(at).map(|inside| world.ns(inside)) {
+                Some(inside) => {
+                    let nic = inside.links.iter().find(|link| link.mac == Some(mac))?;
+                    inside.addresses_of(nic.index).any(|own| own.net.addr() == to && own.standing.is_usable())
+                }
+                None => is_met_over_6(world, other, nth, to),
+            };
+            has_it.then_some(mac)
+        })
+    });
+    macs.next().filter(|_| macs.next().is_none())
+}
+
+/// The bridge of the host that serves its network, for what is not of that network's range.
+fn router_over_6(world: &World, instance: &Instance, vif: &Vif, to: Ipv6Addr) -> Option<Mac> {
+    let network = world.intent.networks.get(vif.network?)?;
+    let range = network.cidr_v6?.trunc();
+    let server = world.ns(world.main_ns(network.server_for(&instance.host))?);
+    let bridge = server.link_named(vif.bridge.as_deref()?)?;
+    bridge.mac.filter(|_| !range.contains(&to))
 }
 
 /// Its host has met one of its NICs with this address, which so is the instance's own.

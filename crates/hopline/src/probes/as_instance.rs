@@ -87,7 +87,7 @@ fn known<'a>(
     Ok(Nic { host, sender, source: source.into(), next_hop: next_hop.into(), next_hop_mac })
 }
 
-/// Towards who is on its link, with the address that its host has met it with.
+/// With the address that its host has met it with: to who is on its link, and elsewhere by its router.
 fn known_over_6<'a>(
     facts: &Facts,
     instance: &Instance,
@@ -109,8 +109,34 @@ fn known_over_6<'a>(
     let (name, addresses, seat) = (instance.name.clone(), vec![source.into()], Seat::Port(bridge));
     let sender = Sender { name, device, mac, addresses, seat };
     let carried = ns.addresses.iter().find(|carried| carried.net.addr() == IpAddr::V6(to));
-    let next_hop_mac = carried.and_then(|carried| ns.link(carried.link)?.mac);
-    Ok(Nic { host, sender, source: source.into(), next_hop: to.into(), next_hop_mac })
+    let network = vif.network.and_then(|network| facts.intent.networks.get(network));
+    let range = network.and_then(|network| network.cidr_v6).map(|range| range.trunc());
+    let (next_hop, next_hop_mac) = match (carried, range) {
+        (Some(carried), _) => (to, ns.link(carried.link).and_then(|link| link.mac)),
+        (None, Some(range)) if !range.contains(&to) => router(facts, instance, vif).ok_or("IPv6 router")?,
+        (None, _) => (to, mac_of_neighbour(&world, vif, to)),
+    };
+    Ok(Nic { host, sender, source: source.into(), next_hop: next_hop.into(), next_hop_mac })
+}
+
+/// The bridge of the host that serves its network, by the address that instances hear of from it.
+fn router(facts: &Facts, instance: &Instance, vif: &Vif) -> Option<(Ipv6Addr, Option<Mac>)> {
+    let server = facts.intent.networks.get(vif.network?)?.server_for(&instance.host);
+    let ns = facts.snapshot.main_netns(server)?;
+    let bridge = ns.link_named(vif.bridge.as_deref()?)?;
+    let usable = ns.addresses_of(bridge.index).filter(|own| own.scope == "link" && own.standing.is_usable());
+    let v6 = usable.filter_map(|own| match own.net.addr() {
+        IpAddr::V6(ip) => Some(ip),
+        IpAddr::V4(_) => None,
+    });
+    v6.last().map(|ip| (ip, bridge.mac))
+}
+
+/// Another instance of the same network, by the address by which its neighbours are to reach it.
+fn mac_of_neighbour(world: &World, vif: &Vif, to: Ipv6Addr) -> Option<Mac> {
+    let mut others = world.intent.instances.iter().enumerate();
+    let (_, other) = others.find(|(at, _)| checks::neighbour_over_v6(world, *at) == Some(to))?;
+    other.vifs.iter().find(|theirs| theirs.network == vif.network)?.mac
 }
 
 /// Who is meant to have an address: another instance by the records, or a host that serves this one.

@@ -28,6 +28,8 @@ pub(super) fn asks(facts: &Facts, rung: &Rung, client: Option<Ipv4Addr>) -> Vec<
         | Purpose::Gateway6(_)
         | Purpose::Served6(_)
         | Purpose::Other(_)
+        | Purpose::Other6(_)
+        | Purpose::Outside6(_)
         | Purpose::Step => vec![Asks::Echo(EchoSize { octets: PING_OCTETS, whole: false })],
         Purpose::Large(octets) => vec![Asks::Echo(EchoSize { octets, whole: true })],
         // Whether it is there at all, what it finds out from others, which is the name of somebody outside, as sshd

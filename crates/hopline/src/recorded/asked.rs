@@ -161,7 +161,9 @@ pub(crate) fn conversation(rung: &Rung) -> Option<(Exchange, u16)> {
         | Purpose::Served
         | Purpose::Gateway6(_)
         | Purpose::Served6(_)
-        | Purpose::Other(_) => (Exchange::Icmp, 0),
+        | Purpose::Other(_)
+        | Purpose::Other6(_)
+        | Purpose::Outside6(_) => (Exchange::Icmp, 0),
         Purpose::Resolver | Purpose::Inside(_) | Purpose::Offered(_) | Purpose::Upstream(_) => {
             (Exchange::Dns, 0)
         }
