@@ -180,7 +180,7 @@ const TOGETHER: [&[&str]; 4] = [
     &["uplink-no-carrier", "hairpin-off", "metadata-dnat-missing", "dns-lookup-fails"],
     &["flatif-mtu-small", "rp-filter-asymmetric", "metadata-service-down", "dns-upstream-dead"],
     &["mtu-tap-small", "forward-policy-drop-no-accept", "dnsmasq-wrong-subnet", "host-neigh-wrong"],
-    &["flood-off-unknown-unicast", "link-queue-drops"],
+    &["flood-off-unknown-unicast", "link-queue-drops", "tap-tx-queue-drops"],
 ];
 
 /// What only dnsmasq's hosts file could tell from others like it: its log alone names none.

@@ -4,8 +4,8 @@ use model::queueing::{Qdisc, QdiscPlace, QueueLimit, Rate};
 
 use crate::{Parsed, Problem};
 
-/// Each with the name of its link. Options are read of those kinds that the model reckons with; of a `tbf` that tells
-/// how long its queue is in time, the limit is not.
+/// Each with the name of its link. Options are read of those kinds that the model reckons with. The limit of a `tbf` that
+/// tells how long its queue is in time is the largest of which tc prints the same.
 pub fn parse(text: &str) -> Parsed<Vec<(String, Qdisc)>> {
     let mut out = Parsed::<Vec<(String, Qdisc)>>::default();
     // Counters belong to the line above, where that could be read.
@@ -64,6 +64,8 @@ fn qdisc(kind: &str, handle: &str, rest: &[&str]) -> Option<Qdisc> {
     let rate = after("rate").and_then(rate).zip(after("burst").and_then(octets));
     let rate = rate.filter(|_| kind == "tbf");
     let rate = rate.map(|(octets_per_s, burst)| Rate { octets_per_s, burst_octets: burst.into() });
+    let in_time = || Some(QueueLimit::Octets(limit_in_time(rate?, after("lat").and_then(micros_at_most)?)?));
+    let limit = limit.or_else(in_time);
     Some(Qdisc { kind: kind.to_owned(), handle, place, limit, rate, ..Qdisc::default() })
 }
 
@@ -92,6 +94,25 @@ fn octets(text: &str) -> Option<u32> {
         None => (text, 1),
     };
     number.parse::<u32>().ok()?.checked_mul(times)
+}
+
+/// What waits for so long at this rate, and the burst: tc takes the burst's time off the limit's (tc/q_tbf.c,
+/// `tbf_print_opt`). It cuts off less than a thousandth of a rate.
+fn limit_in_time(rate: Rate, micros: u64) -> Option<u32> {
+    let octets_per_s = rate.octets_per_s.checked_add(rate.octets_per_s / 1000)?;
+    let waiting = octets_per_s.checked_mul(micros)?.div_ceil(1_000_000);
+    waiting.checked_add(rate.burst_octets)?.try_into().ok()
+}
+
+/// `175ms`, `1.5s`, `50us`: the longest time that is printed so, where half of the last place is rounded away.
+fn micros_at_most(text: &str) -> Option<u64> {
+    let (number, unit) = [("us", 1_u64), ("ms", 1_000), ("s", 1_000_000)]
+        .into_iter()
+        .find_map(|(unit, micros)| Some((text.strip_suffix(unit)?, micros)))?;
+    let (whole, places) = number.split_once('.').unwrap_or((number, ""));
+    let digits: u64 = format!("{whole}{places}").parse().ok()?;
+    let divisor = 10_u64.checked_pow(places.len().try_into().ok()?)?.checked_mul(2)?;
+    Some(digits.checked_mul(2)?.checked_add(1)?.checked_mul(unit)?.div_ceil(divisor))
 }
 
 /// `64Kbit`, `1Gbit`, in octets a second.
@@ -144,7 +165,7 @@ qdisc bfifo 8003: dev vnet2 parent 1:10 limit 500b
             "lo noqueue 0:",
             "eth0 mq 0:",
             "eth0 fq_codel 0:",
-            "vnet0 tbf 8001: rate 64000bit burst 1600b",
+            "vnet0 tbf 8001: rate 64000bit burst 1600b limit 4808b",
             "vnet0 clsact ffff:",
             "vnet1 pfifo 8002: limit 1p",
             "vnet2 bfifo 8003: limit 500b",
@@ -155,6 +176,27 @@ qdisc bfifo 8003: dev vnet2 parent 1:10 limit 500b
         let stats =
             QdiscStats { packets: 7, drops: 12, overlimits: 3, backlog_packets: 2, backlog_octets: 3072 };
         assert_eq!((value[3].1.stats, value[4].1.stats.drops), (stats, 4));
+    }
+
+    /// tc prints these of limits that were given: never less, and not much more.
+    #[test]
+    fn a_limit_that_is_told_in_time_is_never_told_too_small() {
+        for (told, limit) in [
+            ("rate 64Kbit burst 1600b lat 175ms", 3_000),
+            ("rate 64Kbit burst 1600b lat 175.0ms", 3_000),
+            ("rate 1234Kbit burst 1600b lat 54.5ms", 10_000),
+            ("rate 1Mbit burst 2Kb lat 1.5s", 189_548),
+            ("rate 1Gbit burst 15Kb lat 50us", 21_610),
+        ] {
+            let text = format!("qdisc tbf 8001: dev vnet0 root refcnt 2 {told}\n");
+            let read = parse(&text).value.remove(0).1.limit;
+            let Some(QueueLimit::Octets(read)) = read else { panic!("{told}: {read:?}") };
+            assert!((limit..limit + limit / 20).contains(&read), "{told}: {read}");
+        }
+        for untold in ["lat", "lat 5", "lat ms", "lat -5ms", "lat 1e+03ms", "lat 99999999999999999999s", "lat é"] {
+            let text = format!("qdisc tbf 8001: dev vnet0 root rate 64Kbit burst 1600b {untold}\n");
+            assert_eq!(parse(&text).value.remove(0).1.limit, None, "{untold}");
+        }
     }
 
     #[test]
