@@ -19,6 +19,7 @@ mod nft_tables;
 mod packages;
 mod queues;
 mod services;
+mod starts;
 mod told;
 mod wanted;
 

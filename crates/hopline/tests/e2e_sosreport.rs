@@ -28,16 +28,24 @@ const HOST: &str = "compute1";
 
 /// Where the lab keeps what a whole machine has in the usual places, and no other namespaces and none of their
 /// processes, as on a machine of its own; dnsmasq's messages are where syslog has them. What is mounted here is gone
-/// with the process. ethtool is asked about each device, and nothing of it is read.
+/// with the process. ethtool is asked about each device, and nothing of it is read. Where it is wanted, nova's folder of
+/// dnsmasq's files is among what sos is told to copy.
 const WITHIN: &str = "\
 set -e
 mount -t overlay -o lowerdir=$1/etc:/etc overlay /etc
 mount -t tmpfs tmpfs /var/log
 cp $1/log/dnsmasq.log /var/log/syslog
 mount --bind $1/run/libvirt /mnt
+mount --bind $1/networks /media
 mount -t tmpfs tmpfs /run
 mkdir /run/libvirt
 mount --bind /mnt /run/libvirt
+if [ -n \"$2\" ]; then
+    mkdir -p $1/networks
+    mount --bind /media $1/networks
+    mount -t tmpfs -o mode=755 tmpfs /etc/sos/extras.d
+    echo \":$1/networks\" >/etc/sos/extras.d/nova
+fi
 mount -t tmpfs tmpfs /sys/class/net
 mount -t tmpfs tmpfs /opt
 cp /usr/bin/ps /opt/all
@@ -53,7 +61,7 @@ done
 OWN
 chmod +x /opt/own
 mount --bind /opt/own /usr/bin/ps
-shift
+shift 2
 exec sosreport --batch \"$@\"
 ";
 
@@ -64,11 +72,21 @@ impl Reports {
 
     /// Has a report made, packed, and returns its archive. `more` are further arguments of sosreport's.
     fn make(&self, more: &[&str]) -> PathBuf {
+        self.make_of("networking,kernel,process,libvirt,openstack_nova,logs", "", more)
+    }
+
+    /// The same with dnsmasq's files, as who is asked for them has them copied.
+    fn make_with_files(&self) -> PathBuf {
+        let plugins = "networking,kernel,process,libvirt,openstack_nova,logs,date,sos_extras";
+        self.make_of(plugins, "networks", &["--allow-system-changes"])
+    }
+
+    fn make_of(&self, plugins: &str, extras: &str, more: &[&str]) -> PathBuf {
         let into = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         let state = self.lab.state().join(HOST);
         let netns = self.lab.netns(HOST);
-        let plugins = "networking,kernel,process,libvirt,openstack_nova,logs";
-        let enter = ["ip", "netns", "exec", &netns, "sh", "-c", WITHIN, "sh", state.to_str().unwrap()];
+        let enter =
+            ["ip", "netns", "exec", &netns, "sh", "-c", WITHIN, "sh", state.to_str().unwrap(), extras];
         let what = ["-o", plugins, "-k", "process.lsof=off", "--tmp-dir", into.to_str().unwrap()];
         printed(&[&enter[..], &what, more].concat());
         let made = fs::read_dir(&into).unwrap().flatten().map(|entry| entry.path());
@@ -176,11 +194,23 @@ fn what_is_wrong_with_novas_rules_is_told_as_it_is_live() {
 }
 
 /// Faults that are found together, those of one report in a line: making one is what takes time.
-const TOGETHER: [&[&str]; 4] = [
+const TOGETHER: [&[&str]; 8] = [
     &["uplink-no-carrier", "hairpin-off", "metadata-dnat-missing", "dns-lookup-fails"],
     &["flatif-mtu-small", "rp-filter-asymmetric", "metadata-service-down", "dns-upstream-dead"],
     &["mtu-tap-small", "forward-policy-drop-no-accept", "dnsmasq-wrong-subnet", "host-neigh-wrong"],
     &["flood-off-unknown-unicast", "link-queue-drops", "tap-tx-queue-drops"],
+    &[
+        "float-address-missing",
+        "ebtables-drop",
+        "foreign-rule-bends",
+        "fixed-ip-leaked",
+        "float-tied-to-deleted-instance",
+        "db-host-mismatch",
+        "ext-gateway-down",
+    ],
+    &["nft-other-priority", "dns-name-withheld", "conntrack-stale-dnat", "port-isolated", "fdb-static-stale"],
+    &["stp-forward-delay", "br-netfilter-docker-drop", "dns-upstream-wrong"],
+    &["input-blocks-dhcp", "libvirt-dnsmasq-steals-port", "float-host-mismatch"],
 ];
 
 /// What only dnsmasq's hosts file could tell from others like it: its log alone names none.
@@ -211,6 +241,41 @@ fn several_faults_are_told_as_they_are_live_and_none_by_half_of_what_tells_it() 
     let gaps = json(&told)["coverage"]["gaps"].to_string();
     if live != [OF_FILES] || !codes(&told).is_empty() || told.code != 3 || !gaps.contains("nova-br100.conf") {
         wrong.push(format!("{OF_FILES}: live {live:?}, told {}", told.stdout));
+    }
+    support::assert_none(&wrong);
+}
+
+/// Faults that dnsmasq's files and sockets tell of.
+const OF_DNSMASQ: [&str; 4] =
+    ["dnsmasq-twice", "dnsmasq-lease-max", "dnsmasq-pool-exhausted", "dnsmasq-stale-hosts-file"];
+
+/// Who must have been heard inside of the instance is not known, and that is said.
+const OF_CONSOLES: [&str; 1] = ["dhcp-nak"];
+
+#[test]
+fn with_dnsmasqs_files_its_faults_are_told_as_they_are_live() {
+    let reports = Reports::of(TestLab::up("d"));
+    let question = ["diagnose", "web1", "--json"];
+    let mut wrong = Vec::new();
+    for code in [&[OF_FILES][..], &OF_DNSMASQ, &OF_CONSOLES].concat() {
+        reports.lab.break_fault(code);
+        let live = codes(&reports.lab.run(&[&question[..], &["--passive"]].concat()));
+        if code == OF_FILES {
+            // ps tells when dnsmasq was started to two seconds, and the lab writes its file in these.
+            let file = reports.lab.state().join(HOST).join("networks/nova-br100.conf");
+            printed(&["touch", "-d", "3 seconds", file.to_str().unwrap()]);
+        }
+        let told = reports.ask(&question, &reports.make_with_files());
+        let gaps = json(&told)["coverage"]["gaps"].to_string();
+        let is_right = if OF_CONSOLES.contains(&code) {
+            codes(&told).is_empty() && gaps.contains("console.log")
+        } else {
+            codes(&told) == live
+        };
+        if live != [code] || !is_right {
+            wrong.push(format!("{code}: live {live:?}, told {}", told.stdout));
+        }
+        reports.lab.heal();
     }
     support::assert_none(&wrong);
 }

@@ -41,7 +41,8 @@ pub struct Dnsmasq {
     pub state: String,
     /// Inode of its network namespace, where known.
     pub netns: Option<u64>,
-    /// When it was started, in Unix milliseconds, a hundredth of a second exact; `None` where unknown.
+    /// When it was started, in Unix milliseconds, a hundredth of a second exact; of a sosreport, up to two seconds
+    /// later, and no earlier. `None` where unknown.
     pub started_ms: Option<u64>,
     /// `--listen-address`, repeated or comma-separated.
     pub listen: Vec<IpAddr>,

@@ -40,6 +40,7 @@ pub mod packages;
 pub mod ping;
 pub mod proc_net_sockets;
 pub mod ps_aux;
+pub mod ps_started;
 pub mod resolv_conf;
 pub mod ssh_greeting;
 pub mod sysctl;

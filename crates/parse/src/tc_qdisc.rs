@@ -193,7 +193,9 @@ qdisc bfifo 8003: dev vnet2 parent 1:10 limit 500b
             let Some(QueueLimit::Octets(read)) = read else { panic!("{told}: {read:?}") };
             assert!((limit..limit + limit / 20).contains(&read), "{told}: {read}");
         }
-        for untold in ["lat", "lat 5", "lat ms", "lat -5ms", "lat 1e+03ms", "lat 99999999999999999999s", "lat é"] {
+        for untold in
+            ["lat", "lat 5", "lat ms", "lat -5ms", "lat 1e+03ms", "lat 99999999999999999999s", "lat é"]
+        {
             let text = format!("qdisc tbf 8001: dev vnet0 root rate 64Kbit burst 1600b {untold}\n");
             assert_eq!(parse(&text).value.remove(0).1.limit, None, "{untold}");
         }

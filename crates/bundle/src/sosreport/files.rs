@@ -19,6 +19,8 @@ const COUNT_MAX: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Files {
     texts: BTreeMap<String, String>,
+    /// When each was last written, in Unix seconds: sos keeps that of what it copies.
+    written: BTreeMap<String, u64>,
     /// Where symbolic links lead, from the root.
     links: BTreeMap<String, String>,
     bytes: u64,
@@ -64,6 +66,7 @@ impl Files {
         }
         self.newest = self.newest.max(mtime);
         self.texts.insert(path.to_owned(), text);
+        self.written.insert(path.to_owned(), mtime);
         Ok(())
     }
 
@@ -84,10 +87,20 @@ impl Files {
 
     /// A file's text, through links. An empty one is none: sos makes such of commands that printed nothing to tell.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.texts.get(&self.behind_links(path)?).map(String::as_str)
+    }
+
+    /// When a file was last written, in Unix seconds, through links.
+    pub(super) fn written(&self, path: &str) -> Option<u64> {
+        self.written.get(&self.behind_links(path)?).copied()
+    }
+
+    /// The path of the file that links lead to.
+    fn behind_links(&self, path: &str) -> Option<String> {
         let mut path = path.to_owned();
         for _ in 0..LINKS_MAX {
-            if let Some(text) = self.texts.get(&path) {
-                return Some(text);
+            if self.texts.contains_key(&path) {
+                return Some(path);
             }
             path = self.step(&path)?;
         }

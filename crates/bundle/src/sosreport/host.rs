@@ -36,9 +36,10 @@ pub(super) fn read(files: &Files, name: &str, netns: &Netns) -> (Host, Vec<Gap>)
         kernel: kernel(files).unwrap_or_default(),
         ..Host::default()
     };
-    services::read(files, &mut host, &mut gaps);
+    services::read(files, netns, &mut host, &mut gaps);
     host.domains = domains(files, &mut gaps);
     host.consoles = consoles(files);
+    gaps.extend(unheard(files, &host));
     let nova = [
         "etc/nova/nova.conf",
         "var/lib/config-data/puppet-generated/nova_libvirt/etc/nova/nova.conf",
@@ -92,6 +93,15 @@ fn domains(files: &Files, gaps: &mut Vec<Gap>) -> Vec<Domain> {
     found.sort_by_key(|domain| (domain.name.clone(), !domain.live));
     found.dedup_by(|later, kept| later.name == kept.name);
     found
+}
+
+/// Consoles that are not there: they alone would tell what becomes of a lease inside of an instance.
+fn unheard(files: &Files, host: &Host) -> Option<Gap> {
+    let all = host.domains.iter().filter_map(|domain| domain.console_log.as_deref());
+    let lost: Vec<&str> = all.filter(|path| files.text(path.trim_start_matches('/')).is_none()).collect();
+    let (first, more) = (lost.first()?, lost.len() - 1);
+    let need = if more == 0 { (*first).to_owned() } else { format!("{first}, and {more} more like it") };
+    Some(gap(format!("consoles of instances on {}", host.name), "the sosreport does not hold them", need))
 }
 
 /// `.../instances/ID/console.log`.

@@ -1,17 +1,18 @@
 //! Processes, and what dnsmasq reads and says.
 
+use model::Netns;
 use model::service::{Dnsmasq, Process};
 use model::snapshot::{Gap, Host};
 
 use super::files::Files;
-use super::{gap, unparsed};
+use super::{gap, starts, unparsed};
 
 /// Programs worth telling of, by the start of their name, as a live host's are.
 const NAMES: [&str; 7] = ["dnsmasq", "nova-", "libvirtd", "virtqemud", "qemu", "neutron-", "udhcpd"];
 const LOG_LINES_MAX: usize = 5_000;
 
 /// Reads them into the host.
-pub(super) fn read(files: &Files, host: &mut Host, gaps: &mut Vec<Gap>) {
+pub(super) fn read(files: &Files, netns: &Netns, host: &mut Host, gaps: &mut Vec<Gap>) {
     let listed = files.command(&["ps_auxwww", "ps_auxwwwm", "ps_auxww", "ps_aux"]);
     let parsed = listed.map(|(path, text)| (path, parse::ps_aux::parse(text)));
     let why = match &parsed {
@@ -29,6 +30,7 @@ pub(super) fn read(files: &Files, host: &mut Host, gaps: &mut Vec<Gap>) {
         gaps.extend(unparsed(path, &parsed.problems));
         host.processes = parsed.value.into_iter().filter(is_of_interest).collect();
     }
+    starts::add_to(&mut host.processes, files, netns);
     let servers = parse::dnsmasq_args::servers(&host.processes).into_iter();
     host.dnsmasq = servers.map(|server| with_files(server, files, gaps)).collect();
     read_log(files, host, gaps);
@@ -51,6 +53,8 @@ fn with_files(mut server: Dnsmasq, files: &Files, gaps: &mut Vec<Gap>) -> Dnsmas
     };
     if let Some(file) = &server.hosts_file {
         server.hosts = text(file).map(|text| parse::dnsmasq_hosts::parse(text).value);
+        let written = files.written(file.trim_start_matches('/')).filter(|seconds| *seconds > 0);
+        server.hosts_written_ms = written.and_then(|seconds| seconds.checked_mul(1000));
     }
     if let Some(file) = server.lease_file.as_ref().filter(|_| !server.leasefile_ro) {
         server.leases = text(file).map(|text| parse::dnsmasq_leases::parse(text).value);
@@ -61,6 +65,7 @@ fn with_files(mut server: Dnsmasq, files: &Files, gaps: &mut Vec<Gap>) -> Dnsmas
         server.named.extend(lines.into_iter().flatten());
     }
     parse::dnsmasq_options::add_files(&mut server, |file| text(file).map(str::to_owned));
+    gaps.extend(starts::unknown(&server));
     server
 }
 

@@ -58,7 +58,8 @@ pub(super) fn keep(path: &str) -> Option<Keep> {
         let is_told = is_of_tools
             || FILES.contains(&path)
             || (plugin == "rpm" && (name == "package-data" || name.contains("_-qa_")))
-            || (plugin == "process" && name.starts_with("ps_aux"))
+            || (plugin == "process" && (name.starts_with("ps_aux") || is_of_starts(name)))
+            || (matches!(plugin, "date" | "general") && name == "date")
             || (matches!(plugin, "host" | "general") && name == "hostname");
         return is_told.then_some(Keep::Whole(LISTING_MAX));
     }
@@ -69,14 +70,21 @@ pub(super) fn keep(path: &str) -> Option<Keep> {
         return Some(Keep::Tail(CONSOLE_TAIL));
     }
     let in_proc_net = path.strip_prefix("proc/").and_then(|rest| rest.split_once("/net/"));
-    let of_dnsmasq = path.contains("dnsmasq") || path.contains("/networks/nova-");
+    let of_dnsmasq =
+        path.contains("dnsmasq") || path.contains("/networks/nova-") || path.ends_with(".leases");
     let is_domain = is_domain(path) && !path.contains("/networks/");
     let is_kept = FILES.contains(&path)
         || is_domain
         || of_dnsmasq
         || in_proc_net.is_some_and(|(_, table)| PROC_NET.contains(&table))
         || path.strip_prefix("proc/net/").is_some_and(|table| PROC_NET.contains(&table));
-    is_kept.then_some(Keep::Whole(FILE_MAX))
+    // A full table of a quarter of a million connections has 40 MiB.
+    is_kept.then_some(Keep::Whole(if name == "nf_conntrack" { LISTING_MAX } else { FILE_MAX }))
+}
+
+/// The listing that tells when processes were started: `ps axo ...,lstart,...`.
+pub(super) fn is_of_starts(name: &str) -> bool {
+    name.starts_with("ps_axo") && name.contains("_lstart_")
 }
 
 /// What the journal holds, and not what there is of it (`journalctl --disk-usage`).
@@ -111,6 +119,8 @@ mod tests {
             "sos_commands/networking/namespaces/qdhcp-1/ip_netns_exec_qdhcp-1_iptables-save",
             "sos_commands/kernel/sysctl_-a",
             "sos_commands/process/ps_auxwwwm",
+            "sos_commands/process/ps_axo_flags_state_uid_pid_ppid_pgid_sid_cls_pri_addr_sz_wchan_20_lstart_tty_time_cmd",
+            "sos_commands/date/date",
             "sos_commands/dpkg/dpkg_-l",
             "installed-rpms",
             "sos_commands/rpm/package-data",
@@ -119,6 +129,7 @@ mod tests {
             "etc/libvirt/qemu/instance-00000001.xml",
             "run/libvirt/qemu/instance-00000001.xml",
             "var/lib/nova/networks/nova-br100.conf",
+            "var/lib/misc/second.leases",
             "proc/2177/net/udp",
             "var/log/syslog",
             "var/log/nova/dnsmasq.log",
