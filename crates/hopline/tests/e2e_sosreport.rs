@@ -28,8 +28,8 @@ const HOST: &str = "compute1";
 
 /// Where the lab keeps what a whole machine has in the usual places, and no other namespaces and none of their
 /// processes, as on a machine of its own; dnsmasq's messages are where syslog has them. What is mounted here is gone
-/// with the process. ethtool is asked about each device, and nothing of it is read. Where it is wanted, nova's folder of
-/// dnsmasq's files is among what sos is told to copy.
+/// with the process. ethtool is asked about each device, and nothing of it is read. Where it is wanted, nova's folder
+/// of dnsmasq's files is among what sos is told to copy.
 const WITHIN: &str = "\
 set -e
 mount -t overlay -o lowerdir=$1/etc:/etc overlay /etc

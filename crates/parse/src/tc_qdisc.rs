@@ -4,8 +4,8 @@ use model::queueing::{Qdisc, QdiscPlace, QueueLimit, Rate};
 
 use crate::{Parsed, Problem};
 
-/// Each with the name of its link. Options are read of those kinds that the model reckons with. The limit of a `tbf` that
-/// tells how long its queue is in time is the largest of which tc prints the same.
+/// Each with the name of its link. Options are read of those kinds that the model reckons with. The limit of a `tbf`
+/// that tells how long its queue is in time is the largest of which tc prints the same.
 pub fn parse(text: &str) -> Parsed<Vec<(String, Qdisc)>> {
     let mut out = Parsed::<Vec<(String, Qdisc)>>::default();
     // Counters belong to the line above, where that could be read.

@@ -14,9 +14,8 @@ const ROUNDED_S: u64 = 2;
 pub(super) fn add_to(processes: &mut [Process], files: &Files, netns: &Netns) {
     // In another zone an hour may be told twice, or have been left out since.
     let is_utc = files.command(&["date"]).is_some_and(|(_, text)| parse::ps_started::is_utc(text));
-    let is_listing = |path: &str| {
-        path.strip_prefix("sos_commands/process/").is_some_and(|name| wanted::is_of_starts(name))
-    };
+    let is_listing =
+        |path: &str| path.strip_prefix("sos_commands/process/").is_some_and(wanted::is_of_starts);
     let listing = files.all().find(|(path, _)| is_listing(path)).filter(|_| is_utc);
     let started = listing.map(|(_, text)| parse::ps_started::parse(text)).unwrap_or_default();
     let sockets = files.command(&["ss_-peaonmi"]).map_or("", |(_, text)| text);

@@ -119,7 +119,7 @@ mod tests {
             "sos_commands/networking/namespaces/qdhcp-1/ip_netns_exec_qdhcp-1_iptables-save",
             "sos_commands/kernel/sysctl_-a",
             "sos_commands/process/ps_auxwwwm",
-            "sos_commands/process/ps_axo_flags_state_uid_pid_ppid_pgid_sid_cls_pri_addr_sz_wchan_20_lstart_tty_time_cmd",
+            "sos_commands/process/ps_axo_flags_state_uid_pid_ppid_pgid_sid_cls_pri_addr_sz_lstart_tty_time_cmd",
             "sos_commands/date/date",
             "sos_commands/dpkg/dpkg_-l",
             "installed-rpms",
