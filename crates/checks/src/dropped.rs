@@ -116,9 +116,9 @@ fn askers(case: &Case, rung: &Rung, probe: &ProbeResult) -> Vec<String> {
 }
 
 /// The drop is of this question's packets.
-fn is_of(drop: &KernelDrop, probe: &ProbeResult) -> bool {
-    (&drop.from, drop.to, drop.exchange, drop.octets)
-        == (&probe.from, probe.to, probe.asked.exchange(), probe.asked.octets())
+pub(crate) fn is_of(drop: &KernelDrop, probe: &ProbeResult) -> bool {
+    (&drop.from, drop.to, drop.exchange, drop.octets, drop.port)
+        == (&probe.from, probe.to, probe.asked.exchange(), probe.asked.octets(), probe.asked.service_port())
 }
 
 /// All that the kernel said of this question's packets that is no noise, as evidence.
@@ -181,4 +181,36 @@ fn is_at(drop: &KernelDrop, finding: &Finding) -> bool {
     };
     let is_device = drop.device.is_empty() || drop.device == finding.hop.device;
     drop.owner.as_ref().is_some_and(is_there) && is_device
+}
+
+#[cfg(test)]
+mod tests {
+    use model::kernel_drop::KernelDrop;
+    use model::path::Exchange;
+    use model::probe::{Asked, ProbeResult};
+
+    use super::is_of;
+    use crate::fixture::{connected, dropped_at, looked_up};
+
+    /// The same question of the server at this port of the same address.
+    fn at_port(port: u16) -> ProbeResult {
+        let mut probe = looked_up("web1", [1, 2, 3, 4].into(), None);
+        if let Asked::Name { server_port, .. } = &mut probe.asked {
+            *server_port = port;
+        }
+        probe
+    }
+
+    #[test]
+    fn what_one_server_of_an_address_loses_is_not_anothers() {
+        let drop = dropped_at("compute1", "eth0", ("XFRM_POLICY", "ip_forward"));
+        let named = |exchange, port| KernelDrop { exchange, octets: None, port: Some(port), ..drop.clone() };
+        for (one, other) in [(53, 5353), (5353, 53)] {
+            assert!(is_of(&named(Exchange::Dns, one), &at_port(one)), "{one}");
+            assert!(!is_of(&named(Exchange::Dns, one), &at_port(other)), "{one} {other}");
+        }
+        let to = |port| connected("web1", [1, 2, 3, 4].into(), port, false);
+        assert!(is_of(&named(Exchange::Tcp, 80), &to(80)));
+        assert!(!is_of(&named(Exchange::Tcp, 80), &to(443)));
+    }
 }

@@ -202,7 +202,7 @@ fn dropped_here(case: &Case, rung: &Rung, behind: &Behind) -> Vec<Evidence> {
         let is_there =
             owner.is_some_and(|owner| (&owner.machine, &owner.netns) == (&behind.at.host, &behind.at.netns));
         let is_its = (drop.exchange, drop.direction) == (behind.exchange, behind.direction)
-            && (&drop.from, drop.to) == (&rung.from, rung.to);
+            && case.probes.iter().any(|probe| is_probe_of(probe, rung) && dropped::is_of(drop, probe));
         is_there && is_its && drop.reason.contains("NETFILTER")
     });
     drops.map(dropped::evidence).collect()
@@ -306,7 +306,13 @@ mod tests {
 
     fn dropped() -> KernelDrop {
         let drop = dropped_at("compute1", "eth0", ("NETFILTER_DROP", "nf_hook_slow"));
-        KernelDrop { from: "compute1".to_owned(), exchange: Exchange::Dns, octets: None, ..drop }
+        KernelDrop {
+            from: "compute1".to_owned(),
+            exchange: Exchange::Dns,
+            octets: None,
+            port: Some(53),
+            ..drop
+        }
     }
 
     #[test]

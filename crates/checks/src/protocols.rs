@@ -351,7 +351,8 @@ mod tests {
 
     fn dropped_of_names() -> KernelDrop {
         let drop = dropped_at("compute1", "br100", ("XFRM_POLICY", "ip_forward"));
-        KernelDrop { exchange: Exchange::Dns, direction: Direction::Request, octets: None, ..drop }
+        let direction = Direction::Request;
+        KernelDrop { exchange: Exchange::Dns, direction, octets: None, port: Some(53), ..drop }
     }
 
     /// What others let through is theirs to say.

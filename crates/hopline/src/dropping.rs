@@ -134,18 +134,18 @@ fn kernel_drops(told: &Told, facts: &Facts, probes: &[Probe]) -> Vec<KernelDrop>
 fn kernel_drop(drop: &PacketDrop, (facts, near): (&Facts, &Near), probes: &[Probe]) -> Option<KernelDrop> {
     let seen = sighting(&drop.packet)?;
     let owner = owner(drop, facts);
-    let of = |ends, (exchange, octets), half: Half| {
-        let about = (exchange, octets, half.direction());
+    let of = |ends, (exchange, octets, port), half: Half| {
+        let about = About { exchange, octets, port, direction: half.direction() };
         told(drop, &seen, owner.clone(), (ends, about))
     };
     let (source, destination) = (seen.source.to_ip(), seen.destination.to_ip());
     match seen.kind {
         Kind::ArpRequest | Kind::ArpReply if owner.is_none() && !near.has_arp(drop) => return None,
         Kind::ArpRequest => {
-            return Some(of((source.to_string(), destination), (Exchange::Arp, None), Half::Question));
+            return Some(of((source.to_string(), destination), (Exchange::Arp, None, None), Half::Question));
         }
         Kind::ArpReply => {
-            return Some(of((destination.to_string(), source), (Exchange::Arp, None), Half::Answer));
+            return Some(of((destination.to_string(), source), (Exchange::Arp, None, None), Half::Answer));
         }
         Kind::EchoRequest
         | Kind::EchoReply
@@ -168,7 +168,8 @@ fn kernel_drop(drop: &PacketDrop, (facts, near): (&Facts, &Near), probes: &[Prob
     if owner.is_none() && !strangers::is_of(probe, drop, &seen) {
         return None;
     }
-    Some(of((probe.sender().to_owned(), probe.to), (exchange, probe.octets()), half))
+    let about = (exchange, probe.octets(), probe.service_port());
+    Some(of((probe.sender().to_owned(), probe.to), about, half))
 }
 
 /// One that is of this echo beside a question, on a machine of the site. That its TTL runs out is what it is sent for.
@@ -180,7 +181,8 @@ fn of_side(drop: &PacketDrop, facts: &Facts, side: &SideEcho) -> Option<KernelDr
         return None;
     }
     let owner = owner(drop, facts)?;
-    let about = (Exchange::Icmp, side.came.asked.octets(), half.direction());
+    let octets = side.came.asked.octets();
+    let about = About { exchange: Exchange::Icmp, octets, port: None, direction: half.direction() };
     Some(told(drop, &seen, Some(owner), ((side.came.from.clone(), side.came.to), about)))
 }
 
@@ -189,17 +191,27 @@ fn owner(drop: &PacketDrop, facts: &Facts) -> Option<Owner> {
     Some(Owner { machine: ns.machine.clone(), netns: ns.name.clone() })
 }
 
+/// What a packet is of: a question's conversation, what tells it from others to the same machine, and the half.
+struct About {
+    exchange: Exchange,
+    octets: Option<u16>,
+    port: Option<u16>,
+    direction: Direction,
+}
+
 fn told(
     drop: &PacketDrop,
     seen: &Sighting,
     owner: Option<Owner>,
-    ((from, to), (exchange, octets, direction)): ((String, IpAddr), (Exchange, Option<u16>, Direction)),
+    ((from, to), about): ((String, IpAddr), About),
 ) -> KernelDrop {
+    let About { exchange, octets, port, direction } = about;
     KernelDrop {
         from,
         to,
         exchange,
         octets,
+        port,
         direction,
         owner,
         device: drop.device.as_ref().map(|device| device.name.clone()).unwrap_or_default(),

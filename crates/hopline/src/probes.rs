@@ -171,6 +171,15 @@ impl Probe<'_> {
         }
     }
 
+    /// The port of whom it asks, of a name or a connection: see [`model::probe::Asked::service_port`].
+    pub(crate) fn service_port(&self) -> Option<u16> {
+        match self.asks {
+            Asks::Name(_) => Some(self.server_port),
+            Asks::Connection { port, .. } => Some(port),
+            Asks::Echo(_) | Asks::Address => None,
+        }
+    }
+
     /// Name of the host or instance that asks.
     pub(crate) fn sender(&self) -> &str {
         match &self.from {

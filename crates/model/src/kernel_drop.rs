@@ -18,6 +18,9 @@ pub struct KernelDrop {
     pub exchange: Exchange,
     /// Of an echo, the length of its packets, as in [`Asked::octets`](crate::probe::Asked::octets).
     pub octets: Option<u16>,
+    /// Of a name or a connection, the port that was asked, as in
+    /// [`Asked::service_port`](crate::probe::Asked::service_port), whatever NAT made of it.
+    pub port: Option<u16>,
     /// Which half of it: never both.
     pub direction: Direction,
     /// Whose namespace it was; `None` for one that is not of this site.

@@ -195,6 +195,11 @@ impl Asked {
         }
     }
 
+    /// The port of whom a name or a connection is asked: what one server of an address loses is not another's.
+    pub fn service_port(&self) -> Option<u16> {
+        self.server_port().or(self.port())
+    }
+
     /// The port that a connection is to: two to different ports are different questions.
     pub fn port(&self) -> Option<u16> {
         match self {
