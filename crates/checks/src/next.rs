@@ -299,8 +299,8 @@ fn union<'p>(
     meant.flat_map(|(_, way)| way.iter().copied()).collect()
 }
 
-/// What an answer to this question would clear. In the name of somebody outside it is asked behind the link by which his
-/// packets come in, and heard before that.
+/// What an answer to this question would clear. In the name of somebody outside it is asked behind the link by which
+/// his packets come in, and heard before that.
 pub(crate) fn stretches(rung: &Rung) -> BTreeSet<Stretch<'_>> {
     let own = || rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
     let comes_in = own().next().and_then(|path| path.hops.first()).map(|hop| &hop.at);

@@ -134,7 +134,7 @@ impl ProbeResult {
             to: self.to,
             exchange: self.asked.exchange(),
             octets: self.asked.octets(),
-            port: self.asked.port().or(self.asked.server_port()),
+            port: self.asked.service_port(),
         }
     }
 

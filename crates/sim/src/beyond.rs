@@ -51,7 +51,8 @@ pub(crate) fn send(world: &World, mut trail: Trail, from: Ipv4Addr, packet: Pack
 }
 
 /// By which link a packet from outside comes to who carries the address that it is for: one machine carries it, on the
-/// link by which it sends to them, and what comes for it takes that way backwards. `None` where several carry it, or where it would go out by another link.
+/// link by which it sends to them, and what comes for it takes that way backwards. `None` where several carry it, or
+/// where it would go out by another link.
 pub fn way_in(world: &World, from: Ipv4Addr, to: Ipv4Addr) -> Option<WayIn> {
     let all = world.snapshot.netns.iter().enumerate();
     let mut carriers = all.filter(|(_, ns)| !ns.instance).flat_map(|(at, ns)| {

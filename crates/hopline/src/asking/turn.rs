@@ -4,7 +4,6 @@ use model::path::{Exchange, Place};
 use model::probe::QuestionId;
 
 use super::Question;
-use crate::probes::Probe;
 
 /// A question that was asked, and why just then.
 #[derive(Debug, Clone)]
@@ -34,7 +33,5 @@ pub(super) fn id(question: &Question) -> QuestionId {
     let Some(probe) = question.probes.first() else {
         return QuestionId { from, to, exchange: Exchange::None, octets: None, port: None };
     };
-    let exchange = probe.mark().0;
-    let of_server = (exchange == Exchange::Dns).then_some(probe.server_port);
-    QuestionId { from, to, exchange, octets: Probe::octets(probe), port: probe.port().or(of_server) }
+    QuestionId { from, to, exchange: probe.mark().0, octets: probe.octets(), port: probe.service_port() }
 }

@@ -1,5 +1,5 @@
-//! Questions of who may not be entered: asked as the instance, by its host's side of its NIC, or as somebody outside, by
-//! the link that he is received by.
+//! Questions of who may not be entered: asked as the instance, by its host's side of its NIC, or as somebody outside,
+//! by the link that he is received by.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -12,8 +12,8 @@ use sim::{WayIn, World};
 use super::Nic;
 use crate::gather::Facts;
 
-/// The link that a rung's question comes in by in the name of `stranger`, and who has it of these machines. `None` where
-/// that is no link of a host's main namespace, or frames carry tags there, which none of ours do.
+/// The link that a rung's question comes in by in the name of `stranger`, and who has it of these machines. `None`
+/// where that is no link of a host's main namespace, or frames carry tags there, which none of ours do.
 pub(super) fn uplink<'a>(
     facts: &Facts,
     rung: &Rung,
