@@ -23,7 +23,6 @@ impl<'q, 'a> Talk<'q, 'a> {
             Some(_) | None => budget::KEPT,
         };
         // How large packets may be is asked only where it is known whether some are lost anyway.
-        let is_counting = |held: &Job<'_, '_>| held.probes().iter().any(|probe| probe.is_more());
         if job.probes().is_empty() && self.held.iter().any(is_counting) {
             self.held.push(job);
             return None;
@@ -53,7 +52,7 @@ impl<'q, 'a> Talk<'q, 'a> {
     }
 
     /// What parts the way of a silence, and what follows an answer, leaves room for a first count: a loss by chance
-    /// looks like a silence, and which it is comes first. Of many instances none is counted.
+    /// looks like a silence, and which it is comes first, until it is begun. Of many instances none is counted.
     fn kept_for_counting(&self, job: &Job<'q, 'a>, counted: Option<&Counted>) -> u32 {
         let is_late = |question: &Question| {
             !question.is_own || matches!(question.rung.purpose, Purpose::UpstreamBy(..) | Purpose::Large(_))
@@ -61,7 +60,9 @@ impl<'q, 'a> Talk<'q, 'a> {
         let of_it = self.of_job(job);
         let mut asked = of_it.iter().filter_map(|at| self.questions.get(*at)).peekable();
         let is_late = asked.peek().is_some() && asked.all(is_late);
-        let is_counted = counted.is_some_and(|counted| !counted.is_none());
+        let is_to_come = || self.held.iter().chain(&self.waiting).any(is_counting);
+        let is_counted =
+            counted.is_some_and(|counted| !counted.is_none() && !(counted.is_first() && is_to_come()));
         if is_late && !is_counted && self.groups.len() == 1 { MORE.count } else { 0 }
     }
 
@@ -87,6 +88,11 @@ impl<'q, 'a> Talk<'q, 'a> {
         }
         self.go_on(&of_it);
     }
+}
+
+/// It asks for more of what was lost in part.
+fn is_counting(job: &Job<'_, '_>) -> bool {
+    job.probes().iter().any(|probe| probe.is_more())
 }
 
 #[cfg(test)]
@@ -140,6 +146,35 @@ mod tests {
         talk.ended(&first, Ok(crate::probes::Came::default()));
         let second = talk.waiting.pop_front().unwrap();
         assert!(talk.afforded(second).is_some() && talk.held.is_empty());
+    }
+
+    /// What parts the way of what was lost by chance would leave no room for counting it.
+    #[test]
+    fn a_first_count_keeps_its_room_while_it_waits() {
+        let web1 = machine("web1");
+        let own = question(&web1, 1, budget::PACKETS_MAX - MORE.count + 2);
+        let mut lossy = question(&web1, 2, 2);
+        lossy.more = vec![Probe { pace: MORE, id: 3, ..ping(&web1, WEB1) }];
+        let step = Question { is_own: false, ..question(&web1, 4, 2) };
+        let questions = [own, lossy, step];
+        let mut talk = Talk::new(&questions, 0, Duration::MAX);
+        talk.line_up(&[0]);
+        let own = talk.waiting.pop_front().and_then(|job| talk.afforded(job)).unwrap();
+        talk.begin(&own);
+        talk.line_up(&[2]);
+        talk.line_up_more(&questions[1]);
+        let step = talk.waiting.pop_front().unwrap();
+        assert!(talk.afforded(step).is_none(), "the count is in the queue");
+        let count = talk.waiting.pop_front().unwrap();
+        assert!(talk.afforded(count).is_none(), "it waits for what others give back");
+        talk.ended(&own, Ok(crate::probes::Came::default()));
+        let afforded: Vec<bool> = std::iter::from_fn(|| talk.waiting.pop_front())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter_map(|job| talk.afforded(job))
+            .map(|job| is_counting(&job))
+            .collect();
+        assert!(afforded.contains(&true), "{afforded:?}");
     }
 
     /// Of a way as many TTLs are asked as there is room for, and none where they end before anybody beyond the site.

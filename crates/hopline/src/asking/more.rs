@@ -112,7 +112,7 @@ impl<'q, 'a> Talk<'q, 'a> {
     }
 
     /// Two at the same pace would share what is lost by count: one all of it, the other none.
-    fn line_up_more(&mut self, question: &'q Question<'a>) {
+    pub(super) fn line_up_more(&mut self, question: &'q Question<'a>) {
         let counted = self.counted.entry(question.rung.instance).or_default();
         let next = question.more.get(counted.times).filter(|_| !counted.is_under_way);
         if let Some(more) = next {
