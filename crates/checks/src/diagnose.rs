@@ -320,7 +320,8 @@ fn conclude(
         let is_told = random_loss::is_told(&findings, rung) || protocols::is_shown(rung, &answered);
         if let Some((why, would_need)) = rung.undecided().filter(|_| !is_told) {
             match probe {
-                Some(probe) if probe.received > 0 && probe.is_telling() => {}
+                Some(probe)
+                    if probe.received > 0 && probe.is_telling() && !way_out::is_doubt_bypassed(rung) => {}
                 Some(_) | None => {
                     let what = format!("whether {} reaches {}", rung.from, rung.to);
                     open.push(Gap { what, why: why.to_owned(), would_need: would_need.to_owned() });

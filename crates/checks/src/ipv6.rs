@@ -109,15 +109,17 @@ fn own(world: &World, instance: usize) -> Option<Ipv6Addr> {
     of_instance(world, instance).map(|(own, _)| own).or_else(|| met(world, instance))
 }
 
-/// An address of the site's external host, where the instance is meant to reach it: of one kind with its own range (a
-/// range that is unique to the site is not routed elsewhere), and its host has a way there, as the instance has.
+/// An address of the site's external host, where the instance is meant to reach it: of one kind with its own range (one
+/// that is unique to the site, by its first 48 bits, is not routed elsewhere), and its host has a way there, as the
+/// instance has.
 pub(crate) fn outside(world: &World, instance: usize) -> Option<Ipv6Addr> {
     let range = own(world, instance).and_then(|own| range_of(world, instance, own))?;
     let external = world.snapshot.hosts.iter().find(|host| host.role == "external")?;
-    let is_local = |ip: Ipv6Addr| ip.octets()[0] & 0xfe == 0xfc;
+    // RFC 4193, 3.1.
+    let local = |ip: Ipv6Addr| (ip.octets()[0] & 0xfe == 0xfc).then(|| u128::from(ip) >> 80);
     let mut carried =
         world.snapshot.main_netns(&external.name)?.addresses.iter().filter_map(askable).map(|(ip, _)| ip);
-    let to = carried.find(|ip| !range.contains(ip) && is_local(*ip) == is_local(range.addr()))?;
+    let to = carried.find(|ip| !range.contains(ip) && local(*ip) == local(range.addr()))?;
     let is_way = |route: &&model::route::Route| {
         route.kind == RouteKind::Unicast && route.destination.contains(&IpAddr::V6(to))
     };

@@ -299,14 +299,11 @@ fn union<'p>(
     meant.flat_map(|(_, way)| way.iter().copied()).collect()
 }
 
-/// What an answer to this question would clear. In the name of somebody outside it is asked behind the link by which
-/// his packets come in, and heard before that.
+/// What an answer to this question would clear.
 pub(crate) fn stretches(rung: &Rung) -> BTreeSet<Stretch<'_>> {
-    let own = || rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
-    let comes_in = own().next().and_then(|path| path.hops.first()).map(|hop| &hop.at);
-    let way_in = comes_in.filter(|_| way_out::stranger(rung).is_some());
-    let is_shown = |stretch: &Stretch| way_in.is_none_or(|way_in| !stretch.at.same_device(way_in));
-    own().flat_map(|path| of_path(rung, path)).filter(is_shown).collect()
+    let own = rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    let is_shown = |stretch: &Stretch| !way_out::is_bypassed(rung, stretch.at);
+    own.flat_map(|path| of_path(rung, path)).filter(is_shown).collect()
 }
 
 fn of_path<'r>(rung: &Rung, path: &'r Path) -> impl Iterator<Item = Stretch<'r>> {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::few;
 use model::intent::{Instance, SecurityGroupRule};
-use model::path::{Direction, Disposition, Stop};
+use model::path::{Direction, Disposition, Exchange, Path, Place, Stop};
 use model::probe::ProbeResult;
 use model::route::TABLE_MAIN;
 use model::snapshot::Gap;
@@ -24,9 +24,25 @@ use crate::watched::{self, Parted};
 /// An address that stands for "anywhere outside" where the site names no external host (RFC 5737).
 pub(crate) const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
-/// Whom a rung's question is asked in the name of, where that is somebody outside whom nobody knows.
+/// Whom a rung's question is asked in the name of, where that is somebody outside whom nobody knows. An instance may be
+/// called like him.
 pub fn stranger(rung: &Rung) -> Option<Ipv4Addr> {
-    (rung.from == sim::OUTSIDE).then_some(ANYWHERE)
+    let is_inwards = matches!(rung.purpose, Purpose::Inbound(_) | Purpose::InboundBy(..) | Purpose::Ssh(_));
+    (is_inwards && rung.from == sim::OUTSIDE).then_some(ANYWHERE)
+}
+
+/// In a stranger's name the question is asked behind this place, and its answer heard before it.
+pub(crate) fn is_bypassed(rung: &Rung, at: &Place) -> bool {
+    let mut own = rung.answer.paths.iter().filter(|path| path.exchange != Exchange::Arp);
+    let comes_in = own.next().and_then(|path| path.hops.first());
+    stranger(rung).is_some() && comes_in.is_some_and(|comes_in| comes_in.at.same_device(at))
+}
+
+/// What was asked in a stranger's name has never passed the place at which its walk cannot tell.
+pub(crate) fn is_doubt_bypassed(rung: &Rung) -> bool {
+    let is_open = |path: &&Path| matches!(path.disposition, Disposition::Unknown { .. });
+    let open = rung.answer.paths.iter().find(is_open).and_then(|path| path.hops.last());
+    open.is_some_and(|hop| is_bypassed(rung, &hop.at))
 }
 
 /// The rung is walked to anywhere, where nobody is that could be asked; `to` is the destination complained of.

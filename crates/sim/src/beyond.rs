@@ -27,7 +27,7 @@ const MACHINES_MAX: usize = 8;
 pub struct WayIn {
     /// By this link.
     pub link: LinkId,
-    /// The MAC of the link that carries their destination.
+    /// The MAC of who takes them there: of the link that carries their destination, or of a router before it.
     pub mac: Mac,
     /// With these VLAN tags.
     pub tags: Tags,

@@ -1,5 +1,7 @@
 //! When processes were started, and in which namespace they hold sockets: what `ps aux` does not tell.
 
+use std::collections::BTreeSet;
+
 use model::Netns;
 use model::service::{Dnsmasq, Process};
 use model::snapshot::Gap;
@@ -18,16 +20,29 @@ pub(super) fn add_to(processes: &mut [Process], files: &Files, netns: &Netns) {
         |path: &str| path.strip_prefix("sos_commands/process/").is_some_and(wanted::is_of_starts);
     let listing = files.all().find(|(path, _)| is_listing(path)).filter(|_| is_utc);
     let started = listing.map(|(_, text)| parse::ps_started::parse(text)).unwrap_or_default();
-    let sockets = files.command(&["ss_-peaonmi"]).map_or("", |(_, text)| text);
-    for process in processes {
+    // ss lists the sockets of one namespace, with whoever holds them.
+    let held = files.command(&["ss_-peaonmi"]).map_or_else(BTreeSet::new, |(_, text)| holders(text));
+    let mut there: BTreeSet<Vec<String>> = BTreeSet::new();
+    for process in &mut *processes {
         let latest = started.get(&process.pid).and_then(|at| at.checked_add(ROUNDED_S));
         process.started_ms = latest.and_then(|at| at.checked_mul(1000));
-        // ss lists the sockets of one namespace, with whoever holds them.
-        let holder = format!(",pid={},fd=", process.pid);
-        if sockets.contains(&holder) {
+        if held.contains(&process.pid) {
             process.netns = netns.inode;
+            there.insert(process.argv.clone());
         }
     }
+    // The helper that runs dnsmasq's scripts is a copy of it without sockets.
+    for process in processes.iter_mut().filter(|process| there.contains(&process.argv)) {
+        process.netns = netns.inode;
+    }
+}
+
+/// Who holds a socket of the network: one of another kind may have been handed over from another namespace.
+fn holders(listing: &str) -> BTreeSet<u32> {
+    let is_of_network = |line: &&str| ["udp ", "tcp ", "raw "].iter().any(|kind| line.starts_with(kind));
+    let lines = listing.lines().filter(is_of_network);
+    let behind = lines.flat_map(|line| line.split(",pid=").skip(1));
+    behind.filter_map(|rest| rest.split(',').next()?.parse().ok()).collect()
 }
 
 /// Whether it has read its hosts file as that stands is not known where one of both times is not.

@@ -71,10 +71,8 @@ impl Had {
     }
 
     fn has_any_of(&self, instance: &Instance) -> bool {
-        let Had { macs, fixed, floating } = Had::by(std::slice::from_ref(instance));
-        !(self.macs.is_disjoint(&macs)
-            && self.fixed.is_disjoint(&fixed)
-            && self.floating.is_disjoint(&floating))
+        let Had { macs, fixed, floating: _ } = Had::by(std::slice::from_ref(instance));
+        !(self.macs.is_disjoint(&macs) && self.fixed.is_disjoint(&fixed))
     }
 }
 
@@ -102,6 +100,8 @@ impl Records {
         let mut instances: Vec<Instance> = shown.cloned().collect();
         for vif in instances.iter_mut().flat_map(|instance| &mut instance.vifs) {
             vif.network = moved(vif.network);
+            // It has gone to another since, as they do; all else that the older has of it is true.
+            vif.floating.retain(|floating| !had.floating.contains(&floating.address));
         }
         instances.retain(|instance| !had.has_any_of(instance));
         for mac in instances.iter().flat_map(|instance| &instance.vifs).filter_map(|vif| vif.mac) {

@@ -62,7 +62,7 @@ impl<'q, 'a> Talk<'q, 'a> {
         let is_late = asked.peek().is_some() && asked.all(is_late);
         let is_to_come = || self.held.iter().chain(&self.waiting).any(is_counting);
         let is_counted =
-            counted.is_some_and(|counted| !counted.is_none() && !(counted.is_first() && is_to_come()));
+            counted.is_some_and(|counted| !(counted.is_none() || counted.is_first() && is_to_come()));
         if is_late && !is_counted && self.groups.len() == 1 { MORE.count } else { 0 }
     }
 

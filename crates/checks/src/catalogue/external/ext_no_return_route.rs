@@ -55,8 +55,9 @@ fn routeless<'v>(view: &View<'v>, stopped: &Stopped<'v>, to: &str) -> Option<Fou
     let is_back = stopped.direction == Direction::Reply || stopped.rung.from == place.host;
     let ns = view.netns_at(place).filter(|_| is_back && matches!(role, "external" | "router"))?;
     let link = cable(ns, &place.device)?;
-    let is_inside = to.parse().is_ok_and(|ip: IpAddr| is_private(view, ip));
-    if !link.is_running() || is_inside {
+    // Of IPv6 neither its gateway nor what it is meant to know is told anywhere.
+    let is_no_matter = to.parse().is_ok_and(|ip: IpAddr| ip.is_ipv6() || is_private(view, ip));
+    if !link.is_running() || is_no_matter {
         return None;
     }
     let name = &place.host;
