@@ -166,7 +166,7 @@ fn add<T, K: Ord>(known: &mut Vec<T>, older: Vec<T>, by: impl Fn(&T) -> K) {
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
-    use model::intent::{LeakedFixed, Vif};
+    use model::intent::{Floating, LeakedFixed, Vif};
 
     use super::*;
 
@@ -260,6 +260,23 @@ mod tests {
         served.networks[0].host = Some("a".to_owned());
         assert!(newer.join(&served, &hosts(&["a"])), "whom a host serves it was read for");
         assert_eq!(ids(&newer), [4, 8, 12]);
+    }
+
+    /// As nova lets anybody do at any time.
+    #[test]
+    fn a_floating_address_that_moved_takes_nobody_with_it() {
+        let with = |mut instance: Instance, last: &[u8]| {
+            let fixed = instance.vifs[0].fixed[0];
+            let floating =
+                |last: &u8| Floating { id: None, address: [203, 0, 113, *last].into(), fixed, host: None };
+            instance.vifs[0].floating = last.iter().map(floating).collect();
+            instance
+        };
+        let mut newer = records(vec![network(2, "b")], vec![with(instance(9, "b", 0), &[30])], Vec::new());
+        let older = records(vec![network(2, "a")], vec![with(instance(4, "a", 0), &[30, 31])], Vec::new());
+        assert!(newer.join(&older, &hosts(&["a"])));
+        let floating = |at: usize| newer.instances[at].floating().map(|one| one.address).collect::<Vec<_>>();
+        assert_eq!((ids(&newer), floating(0)), (vec![4, 9], vec![[203, 0, 113, 31].into()]));
     }
 
     #[test]
