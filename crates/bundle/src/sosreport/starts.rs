@@ -69,9 +69,11 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let arguments =
-            "/usr/sbin/dnsmasq --conf-file= --dhcp-hostsfile=/var/lib/nova/networks/nova-br100.conf";
-        let listed = format!("nobody 5120 0.0 0.0 1 1 ? S 16:36 0:00 {arguments}\n");
+        let arguments = "/usr/sbin/dnsmasq --conf-file= --dhcp-script=/usr/bin/nova-dhcpbridge \
+                         --dhcp-hostsfile=/var/lib/nova/networks/nova-br100.conf";
+        // The second is the helper, which holds no sockets.
+        let process = |user, pid| format!("{user} {pid} 0.0 0.0 1 1 ? S 16:36 0:00 {arguments}\n");
+        let listed = [process("nobody", 5120), process("root", 5121)].concat();
         write("sos_commands/process/ps_auxwww", &listed);
         let started = "F S UID PID STARTED TT TIME CMD\n5 S 99 5120 Sat Nov 28 16:36:42 2026 ? 00:00:00 x\n";
         write("sos_commands/process/ps_axo_flags_state_uid_pid_lstart_tty_time_cmd", started);
