@@ -79,7 +79,8 @@ fn join_records(newest: &[(&PathBuf, &Bundle)], parts: &mut Parts) {
             let read = member.outcome.as_ref().ok();
             hosts.add(&member.name, read.and_then(|machine| machine.host.as_ref()));
         }
-        covered.extend(bundle.members.iter().map(|member| member.name.clone()));
+        let read = bundle.members.iter().filter(|member| !member.inside);
+        covered.extend(read.map(|member| member.name.clone()));
         let is_joined = match &mut parts.records {
             Some(records) => records.join(kept, &hosts),
             None => parts.records.replace(kept.clone()).is_none(),

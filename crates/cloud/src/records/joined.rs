@@ -46,8 +46,12 @@ impl Hosts {
     }
 }
 
+/// A host's name without its domain, as `nova.conf` and the system may have either; an address has none.
 fn short(name: &str) -> String {
-    name.trim_end().split('.').next().unwrap_or_default().to_ascii_lowercase()
+    let name = name.trim_end();
+    let is_address = name.parse::<Ipv4Addr>().is_ok();
+    let short = if is_address { name } else { name.split('.').next().unwrap_or_default() };
+    short.to_ascii_lowercase()
 }
 
 /// What an instance has, and no other while it does.
@@ -260,6 +264,15 @@ mod tests {
         served.networks[0].host = Some("a".to_owned());
         assert!(newer.join(&served, &hosts(&["a"])), "whom a host serves it was read for");
         assert_eq!(ids(&newer), [4, 8, 12]);
+    }
+
+    #[test]
+    fn a_host_is_known_by_its_name_without_a_domain_and_by_its_whole_address() {
+        let named = hosts(&["A.example", "10.0.0.5"]);
+        assert_eq!(
+            ["a", "a.other", "10.0.0.5", "10.0.0.6", "10"].map(|name| named.has(name)),
+            [true, true, true, false, false]
+        );
     }
 
     /// As nova lets anybody do at any time.
