@@ -17,6 +17,7 @@ mod database_error;
 mod domains;
 mod entries;
 mod find;
+mod host_name;
 mod intent;
 mod made_v6;
 mod mend;

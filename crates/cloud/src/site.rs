@@ -16,6 +16,7 @@ use model::{Mac, Snapshot};
 use crate::cells::Cell;
 use crate::database::{Session, block_on};
 use crate::database_error::{DatabaseError, classify};
+use crate::host_name::short;
 use crate::mend::{Value, bound};
 use crate::part::{Part, one_of};
 use crate::records::{self, Records, filled, number};
@@ -119,8 +120,6 @@ async fn hosts(
         novas.into_iter().chain([host.name.clone()])
     });
     let own: BTreeSet<String> = read.chain(sought.unread_hosts.iter().cloned()).collect();
-    // MySQL gives one of several names that differ in capitals alone, and means all of them by it.
-    let short = |name: &str| name.trim_end().split('.').next().unwrap_or_default().to_ascii_lowercase();
     let known: BTreeSet<String> = own.iter().map(|name| short(name)).collect();
     let is_sites = |name: &String| known.contains(&short(name));
     let mut names: BTreeSet<String> =

@@ -9,6 +9,7 @@ use model::intent::{Instance, Network, Remains};
 use model::snapshot::Host;
 
 use super::{NetworkIndex, Records};
+use crate::host_name::short;
 
 /// The hosts that records were read for, by all that shows their instances.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,14 +45,6 @@ impl Hosts {
             || instance.floating().filter_map(|floating| floating.host.as_deref()).any(|host| self.has(host))
             || others.any(|host| self.has(host))
     }
-}
-
-/// A host's name without its domain, as `nova.conf` and the system may have either; an address has none.
-fn short(name: &str) -> String {
-    let name = name.trim_end();
-    let is_address = name.parse::<Ipv4Addr>().is_ok();
-    let short = if is_address { name } else { name.split('.').next().unwrap_or_default() };
-    short.to_ascii_lowercase()
 }
 
 /// What an instance has, and no other while it does.

@@ -61,8 +61,13 @@ impl<'q, 'a> Talk<'q, 'a> {
         let mut asked = of_it.iter().filter_map(|at| self.questions.get(*at)).peekable();
         let is_late = asked.peek().is_some() && asked.all(is_late);
         let is_to_come = || self.held.iter().chain(&self.waiting).any(is_counting);
-        let is_counted =
-            counted.is_some_and(|counted| !(counted.is_none() || counted.is_first() && is_to_come()));
+        // A mere sample waits behind what follows an answer, and not behind what parts a way: then something is missing.
+        let is_step = of_it.iter().filter_map(|at| self.questions.get(*at)).all(|question| !question.is_own);
+        let is_kept_for = |counted: &Counted| {
+            let is_needed = counted.has_lost || counted.is_beside_silence() || is_step;
+            counted.is_first() && is_needed && is_to_come()
+        };
+        let is_counted = counted.is_some_and(|counted| !(counted.is_none() || is_kept_for(counted)));
         if is_late && !is_counted && self.groups.len() == 1 { MORE.count } else { 0 }
     }
 

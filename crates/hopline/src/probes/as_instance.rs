@@ -8,6 +8,7 @@ use collect::MachinePlan;
 use model::Mac;
 use model::intent::{Instance, Vif};
 use model::probe::{Holders, ProbeResult};
+use model::route::Neighbour;
 use model::snapshot::Gap;
 use probe::as_instance::{self, AsInstanceError, Asks, NeighbourResult, Plan, Seat, Sender, Target};
 use sim::World;
@@ -100,7 +101,8 @@ fn known_over_6<'a>(
     let ns = facts.snapshot.main_netns(&instance.host).ok_or("host")?;
     let is_met = |vif: &&Vif| {
         let bridge = vif.bridge.as_deref().and_then(|bridge| ns.link_named(bridge));
-        let mut met = ns.neighbours.iter().filter(|entry| entry.ip == IpAddr::V6(source));
+        let is_its = |entry: &&Neighbour| entry.ip == IpAddr::V6(source) && !entry.proxy;
+        let mut met = ns.neighbours.iter().filter(|entry| is_its(entry) && entry.state.is_valid());
         met.any(|entry| entry.mac == vif.mac && bridge.is_some_and(|bridge| bridge.index == entry.link))
     };
     let vif = instance.vifs.iter().find(is_met).ok_or("NIC")?;
@@ -132,10 +134,12 @@ fn router(facts: &Facts, instance: &Instance, vif: &Vif) -> Option<(Ipv6Addr, Op
     v6.last().map(|ip| (ip, bridge.mac))
 }
 
-/// Another instance of the same network, by the address by which its neighbours are to reach it.
+/// Another instance of the same network, by the address by which its neighbours are to reach it. Of several nobody
+/// knows which answers, and all are asked.
 fn mac_of_neighbour(world: &World, vif: &Vif, to: Ipv6Addr) -> Option<Mac> {
-    let mut others = world.intent.instances.iter().enumerate();
-    let (_, other) = others.find(|(at, _)| checks::neighbour_over_v6(world, *at) == Some(to))?;
+    let others = world.intent.instances.iter().enumerate();
+    let mut others = others.filter(|(at, _)| checks::neighbour_over_v6(world, *at) == Some(to));
+    let (_, other) = others.next().filter(|_| others.next().is_none())?;
     other.vifs.iter().find(|theirs| theirs.network == vif.network)?.mac
 }
 
