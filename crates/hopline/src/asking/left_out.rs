@@ -61,7 +61,8 @@ impl<'q, 'a> Talk<'q, 'a> {
         let mut asked = of_it.iter().filter_map(|at| self.questions.get(*at)).peekable();
         let is_late = asked.peek().is_some() && asked.all(is_late);
         let is_to_come = || self.held.iter().chain(&self.waiting).any(is_counting);
-        // A mere sample waits behind what follows an answer, and not behind what parts a way: then something is missing.
+        // A mere sample waits behind what follows an answer, and not behind what parts a way: something is missing
+        // then.
         let is_step = of_it.iter().filter_map(|at| self.questions.get(*at)).all(|question| !question.is_own);
         let is_kept_for = |counted: &Counted| {
             let is_needed = counted.has_lost || counted.is_beside_silence() || is_step;
