@@ -26,13 +26,16 @@ beside() {
     return "$failed"
 }
 
-# Of what cargo and its test programs printed: each test that failed, and behind those of a program how to run it again.
+# Of what cargo and its test programs printed: each test that failed with how its complaint begins, and behind those of
+# a program how to run it again.
 failures() {
     awk '
-        /^failures:$/ { count = 0; told = 1; next }
+        /^---- .* stdout ----$/ { about = $2; lines = 0; next }
+        /^failures:$/ { about = ""; count = 0; told = 1; next }
+        about != "" && NF && ++lines <= 12 { said[about] = said[about] "        " substr($0, 1, 1000) "\n" }
         told && /^    / { failed[++count] = substr($0, 5) }
-        /^test result: FAILED/ { for (at = 1; at <= count; at++) print "    " failed[at] }
-        /^test result: / { told = 0; count = 0 }
+        /^test result: FAILED/ { for (at = 1; at <= count; at++) print "    " failed[at] "\n" said[failed[at]] }
+        /^test result: / { told = 0; count = 0; split("", said) }
         /^error: / && !/targets? failed:$/ { sub(/^error: /, ""); print }
     ' "$@"
 }
