@@ -48,7 +48,8 @@ pub(crate) fn server<'w>(world: &World<'w>, at: usize) -> Option<Server<'w>> {
     let (host, ns) = world.snapshot.host(name).zip(world.snapshot.main_netns(name))?;
     let bridge = instance.vifs.iter().find_map(|vif| vif.bridge.as_deref())?;
     let serves = |d: &&Dnsmasq| d.listen.contains(&gateway) || d.interfaces.iter().any(|i| i == bridge);
-    let dnsmasq = host.dnsmasq.iter().find(serves)?;
+    // One for addresses alone may stand beside it.
+    let dnsmasq = host.dnsmasq.iter().filter(serves).min_by_key(|d| d.is_told_no_names())?;
     Some(Server { host, ns, dnsmasq, bridge })
 }
 

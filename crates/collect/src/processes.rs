@@ -57,9 +57,18 @@ fn started_ms(folder: &Path) -> Option<u64> {
     // The name in parentheses may hold anything.
     let (_, fields) = stat.rsplit_once(')')?;
     let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
-    let uptime = fs::read_to_string("/proc/uptime").ok()?;
-    let up: f64 = uptime.split_whitespace().next()?.parse().ok()?;
-    let up = Duration::try_from_secs_f64(up).ok()?;
-    let booted = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.checked_sub(up)?;
-    u64::try_from(booted.as_millis()).ok()?.checked_add(ticks.checked_mul(1000)? / TICKS_PER_SECOND)
+    u64::try_from(booted()?.as_millis()).ok()?.checked_add(ticks.checked_mul(1000)? / TICKS_PER_SECOND)
+}
+
+/// When the machine came up, since the epoch; no earlier than it was, and later by what passes between two readings.
+/// Of several the shortest is taken: a busy machine may let this program wait in one.
+fn booted() -> Option<Duration> {
+    let up_then_now = |_| uptime().map(|up| (up, SystemTime::now()));
+    let since_epoch = |at: SystemTime| at.duration_since(UNIX_EPOCH).ok();
+    (0..4).filter_map(up_then_now).filter_map(|(up, now)| since_epoch(now)?.checked_sub(up)).min()
+}
+
+fn uptime() -> Option<Duration> {
+    let text = fs::read_to_string("/proc/uptime").ok()?;
+    Duration::try_from_secs_f64(text.split_whitespace().next()?.parse().ok()?).ok()
 }

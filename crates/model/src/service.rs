@@ -110,6 +110,12 @@ impl Dnsmasq {
         self.state.starts_with(['T', 't'])
     }
 
+    /// Told by its arguments to answer no names (dnsmasq(8), `--port=0`).
+    pub fn is_told_no_names(&self) -> bool {
+        let is_told = |words: &[String]| matches!(words, [flag, port] if flag == "-p" && port == "0");
+        self.argv.iter().any(|word| word == "--port=0" || word == "-p0") || self.argv.windows(2).any(is_told)
+    }
+
     /// libvirt's own server for one of its networks, never nova's.
     pub fn is_libvirts(&self) -> bool {
         let of = |path: &Option<String>| path.as_deref().is_some_and(|p| p.contains("/libvirt/"));

@@ -79,8 +79,9 @@ fn stopped_resolver(world: &World, ns: &Netns, packet: &Packet) -> Option<Stop> 
     let host = world.snapshot.host(&ns.machine)?;
     let is_there = |server: &&Dnsmasq| server.netns.is_none() || server.netns == ns.inode;
     let mut servers = host.dnsmasq.iter().filter(is_there);
-    let stopped =
-        servers.find(|server| server.listen.contains(&packet.destination) && server.is_stopped())?;
+    let stopped = servers.find(|server| {
+        server.listen.contains(&packet.destination) && server.is_stopped() && !server.is_told_no_names()
+    })?;
     Some(Stop::Unanswered(format!("dnsmasq (pid {}) is stopped", stopped.pid)))
 }
 
