@@ -62,6 +62,8 @@ fn bundle(files: Files, name: &str) -> Bundle {
         outcome,
     };
     let mut versions = BTreeMap::new();
+    // A sosreport holds what runs, and nothing of what nova's database means.
+    let mut lacks_cloud = false;
     let members = match netns::read(&files, &host) {
         Err(missing) => vec![member(Err(missing))],
         Ok((main, further)) => {
@@ -69,6 +71,7 @@ fn bundle(files: Files, name: &str) -> Bundle {
             let (told_of, lacking) = packages::versions(&files, &told);
             versions = told_of;
             more.extend(lacking);
+            lacks_cloud = host::runs_nova(&told);
             let gaps = [main.1, more].concat();
             let machine = Machine { netns: main.0, host: Some(told), gaps };
             let others = further.into_iter().map(|(netns, gaps)| Machine { netns, host: None, gaps });
@@ -76,7 +79,7 @@ fn bundle(files: Files, name: &str) -> Bundle {
         }
     };
     let manifest = Manifest { taken_at, versions, ..Manifest::default() };
-    Bundle { manifest, members, is_sosreport: true, gaps, ..Bundle::default() }
+    Bundle { manifest, members, is_sosreport: true, lacks_cloud, gaps, ..Bundle::default() }
 }
 
 /// The members of a sosreport, under the name that a site file gives its host.
@@ -87,8 +90,10 @@ pub fn called(name: &str, members: Vec<Member>) -> Vec<Member> {
             name.clone_into(&mut machine.netns.machine);
             machine.host.iter_mut().for_each(|host| name.clone_into(&mut host.name));
             for gap in &mut machine.gaps {
-                if let Some(what) = gap.what.strip_suffix(&format!(" of {own}")) {
-                    gap.what = format!("{what} of {name}");
+                for word in [" of ", " on "] {
+                    if let Some(what) = gap.what.strip_suffix(&own).and_then(|what| what.strip_suffix(word)) {
+                        gap.what = format!("{what}{word}{name}");
+                    }
                 }
             }
         }

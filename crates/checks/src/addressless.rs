@@ -14,30 +14,58 @@ use crate::mend::{Mend, Setting};
 use crate::uplinks;
 use crate::view::{Seat, Stopped, View};
 
+/// Whether a NIC's instance has an address on it.
+pub(crate) enum Known<'v> {
+    Without(Addressless<'v>),
+    /// It has one, or is meant to have none.
+    Settled,
+    /// Its console alone tells of a lease, and not when that was.
+    HadLease,
+    /// Nothing tells.
+    Unknown,
+}
+
 /// A NIC's instance is known to have no address on it.
 pub(crate) struct Addressless<'v> {
     /// Its inside and its own side of the NIC, where it can be entered.
     inside: Option<(&'v Netns, &'v Link)>,
 }
 
-/// By its inside, as that was read; else by who answers for its addresses, and by its console. `None` where it has one,
-/// and where nothing tells.
+/// It is known to have none.
 pub(crate) fn of<'v>(view: &View<'v>, seat: &Seat) -> Option<Addressless<'v>> {
+    match known(view, seat) {
+        Known::Without(addressless) => Some(addressless),
+        Known::Settled | Known::HadLease | Known::Unknown => None,
+    }
+}
+
+/// By its inside, as that was read; else by who answers for its addresses, and by its console.
+pub(crate) fn known<'v>(view: &View<'v>, seat: &Seat) -> Known<'v> {
     if seat.instance.is_meant_off() || seat.vif.fixed.is_empty() {
-        return None;
+        return Known::Settled;
     }
     if let Some((inside, nic)) = seat.inside(view) {
-        let read = view.read.netns.iter().find(|ns| ns.inode == inside.inode)?;
+        let Some(read) = view.read.netns.iter().find(|ns| ns.inode == inside.inode) else {
+            return Known::Unknown;
+        };
         // A client that gets no lease gives itself an address of the link's (RFC 3927).
         let counts = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if !ip.is_link_local());
         let has = read.addresses_of(nic.index).any(|address| counts(address.net.addr()));
-        return (!has && nic.is_running()).then_some(Addressless { inside: Some((inside, nic)) });
+        // Where its NIC does not run, that is what is wrong.
+        let is_without = !has && nic.is_running();
+        return if is_without {
+            Known::Without(Addressless { inside: Some((inside, nic)) })
+        } else {
+            Known::Settled
+        };
     }
-    let is_without = match answers(view, seat) {
-        Some(answers) => !answers,
-        None => ended_without(seat)?,
-    };
-    is_without.then_some(Addressless { inside: None })
+    let without = || Known::Without(Addressless { inside: None });
+    match (answers(view, seat), ended_without(seat)) {
+        (Some(true), _) => Known::Settled,
+        (Some(false), _) | (None, Some(true)) => without(),
+        (None, Some(false)) => Known::HadLease,
+        (None, None) => Known::Unknown,
+    }
 }
 
 /// Whether it answers at one of its addresses; `None` where nobody asked by ARP, for pings its groups may keep out, and

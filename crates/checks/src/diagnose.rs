@@ -1,6 +1,5 @@
 //! The diagnosis: climb the ladder, let every check look, mend in the model, climb again.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use model::finding::{Coverage, Diagnosis, Finding, Outcome};
@@ -23,6 +22,7 @@ use crate::dropped;
 use crate::found::{Found, Reach};
 use crate::ipv6;
 use crate::ladder::{self, Purpose, Rung, Symptom};
+use crate::leases_unknown::{self, Doubt};
 use crate::led_out;
 use crate::limited;
 use crate::mend;
@@ -34,16 +34,15 @@ use crate::protocols;
 use crate::queues;
 use crate::ranking::{self, Rank, Ranked};
 use crate::recorded_wrong;
-use crate::said;
+use crate::rounds::Log;
 use crate::scope::{Scope, Subject, never_plugged, switched_off};
 use crate::seen_way;
-use crate::settling;
 use crate::sides;
 use crate::size;
 use crate::steps;
 use crate::traced;
 use crate::unheld;
-use crate::view::{Claim, Order, View};
+use crate::view::View;
 use crate::watched;
 use crate::way_out::{self, Telling};
 
@@ -110,6 +109,7 @@ fn diagnosed(case: &Case, request: &Request, is_asked: impl Fn(&str) -> bool) ->
     let watches: Vec<DeviceWatch> = case.watches.iter().filter(|watch| !watch.is_recorded).cloned().collect();
     let mut log = Log::default();
     let mut first: Option<Vec<Rung>> = None;
+    let mut doubts = Vec::new();
     for round in 0..ROUNDS_MAX {
         let world = World::new(&snapshot, case.intent);
         let climb = |i: &usize| ladder::climb(&world, *i, request.to, request.symptom);
@@ -133,6 +133,9 @@ fn diagnosed(case: &Case, request: &Request, is_asked: impl Fn(&str) -> bool) ->
             drops: case.drops,
             claimed: None,
         };
+        if round == 0 {
+            doubts = leases_unknown::doubts(&view);
+        }
         let mut taken = log.take(look(&view, &is_asked), &view, round);
         if taken.is_none() {
             // Nothing more is known by name: what still dies must be said too.
@@ -152,13 +155,15 @@ fn diagnosed(case: &Case, request: &Request, is_asked: impl Fn(&str) -> bool) ->
     if let Some(only) = &scope.only {
         findings.retain(|ranked| only.contains(&ranked.finding.hop.host));
     }
-    conclude(case, request, &scope, Climbed { rungs, steps }, findings)
+    conclude(case, request, &scope, Climbed { rungs, steps, doubts }, findings)
 }
 
 /// The ladder as it was climbed in the facts, and the steps that were asked to part its ways.
 struct Climbed {
     rungs: Vec<Rung>,
     steps: Vec<Rung>,
+    /// What the facts leave open of an instance's lease.
+    doubts: Vec<Doubt>,
 }
 
 /// The steps that part the ways of one instance's questions: of many at once none is asked.
@@ -198,86 +203,6 @@ pub(crate) fn look(view: &View, is_asked: impl Fn(&str) -> bool) -> Vec<Found> {
     CATALOGUE.iter().filter(|check| is_asked(check.code)).flat_map(|check| (check.run)(view)).collect()
 }
 
-/// Findings as they come in, round by round.
-#[derive(Default)]
-struct Log {
-    /// What stops packets, in path order.
-    findings: Vec<Ranked>,
-    /// What is wrong and stops nothing.
-    idle: Vec<Finding>,
-    /// The stops that the findings account for.
-    claims: Vec<Claim>,
-}
-
-impl Log {
-    /// Takes in what stops an instance's packets first, and returns what would mend it; what stops
-    /// nothing is taken once nothing stops any. `None` where nothing new stops a packet.
-    fn take(&mut self, found: Vec<Found>, view: &View, round: usize) -> Option<Vec<mend::Mend>> {
-        let (known, mut new): (Vec<Found>, Vec<Found>) =
-            found.into_iter().partition(|f| self.knows(&f.finding));
-        settling::yield_to_who_settles(&mut new, view);
-        // What cannot be mended in the model goes on stopping packets, and accounts for those too.
-        let orders: Vec<Order> = known.iter().filter_map(|f| f.order).collect();
-        let again = view.stops().filter(|s| orders.contains(&s.order));
-        self.claims.extend(again.map(|s| (s.hop.at.clone(), s.stop.clone())));
-        new.sort_by_key(|f| f.order.unwrap_or((usize::MAX, 0, 0)));
-        let mut firsts: BTreeMap<usize, Order> = BTreeMap::new();
-        for order in new.iter().filter_map(|f| f.order) {
-            let instance = view.rungs.get(order.0).map_or(usize::MAX, |r| r.instance);
-            let first = firsts.entry(instance).or_insert(order);
-            *first = order.min(*first);
-        }
-        if firsts.is_empty() {
-            let mends = (!new.is_empty()).then(|| new.iter().flat_map(|f| f.mend.clone()).collect());
-            self.idle.extend(new.into_iter().map(|f| f.finding));
-            return mends;
-        }
-        let mut mends = Vec::new();
-        for found in new {
-            let Some(order) = found.order.filter(|o| firsts.values().any(|f| f == o)) else { continue };
-            let claimed = view.stops().filter(|s| s.order == order);
-            self.claims.extend(claimed.map(|s| (s.hop.at.clone(), s.stop.clone())));
-            mends.extend(found.mend);
-            let rank = if round == 0 { Rank::Rung(order.0) } else { Rank::Behind };
-            let is_foreseen = found.is_foreseen && view.rungs.get(order.0).is_some();
-            self.findings.push(Ranked {
-                rank,
-                reach: found.reach,
-                is_foreseen,
-                seen_at: found.lost_at,
-                finding: found.finding,
-            });
-        }
-        Some(mends)
-    }
-
-    /// All findings, each with what a probe of its question said.
-    fn into_findings(self, case: &Case, rungs: &[Rung]) -> Vec<Ranked> {
-        let probed = |mut ranked: Ranked| {
-            let rung = match ranked.rank {
-                Rank::Rung(nth) => rungs.get(nth),
-                Rank::Behind | Rank::Idle => None,
-            };
-            let probe = rung.and_then(|rung| probe_of(case, rung));
-            ranked.finding.evidence.extend(probe.map(said::evidence));
-            ranked
-        };
-        let idle = self.idle.into_iter().map(|finding| Ranked {
-            rank: Rank::Idle,
-            reach: Reach::Device,
-            is_foreseen: false,
-            seen_at: None,
-            finding,
-        });
-        self.findings.into_iter().map(probed).chain(idle).collect()
-    }
-
-    fn knows(&self, finding: &Finding) -> bool {
-        let mut known = self.findings.iter().map(|ranked| &ranked.finding).chain(&self.idle);
-        known.any(|k| k.code == finding.code && k.hop.same_device(&finding.hop) && k.cause == finding.cause)
-    }
-}
-
 /// Sets what was predicted beside what was seen, and says what came out.
 fn conclude(
     case: &Case,
@@ -291,7 +216,7 @@ fn conclude(
     let mut open: Vec<Gap> = switched_off(case, &request.subject).into_iter().collect();
     gaps.extend(way_out::unasked(case, &scope.instances, request.symptom));
     gaps.extend(size::beyond(case, &scope.instances, request.symptom));
-    let Climbed { rungs, steps } = climbed;
+    let Climbed { rungs, steps, doubts } = climbed;
     let world = World::new(case.snapshot, case.intent);
     gaps.extend(ipv6::unasked(&world, case, &scope.instances, request.symptom));
     let watched = scope.instances.iter().filter(|_| !case.watches.is_empty());
@@ -406,11 +331,12 @@ fn conclude(
         let told = hit.map(|hit| dhcp_told::evidence(case, hit)).unwrap_or_default();
         finding.evidence.extend(told);
     }
-    let unplugged = never_plugged(case, &scope.instances, &findings);
-    // Of many asked about, one that was never plugged in takes nothing away from what the others told.
+    let untold = never_plugged(case, &scope.instances, &findings).into_iter();
+    let untold = untold.chain(leases_unknown::untold(doubts, &findings));
+    // Of many asked about, one of which too little is known takes nothing away from what the others told.
     match request.subject {
-        Subject::Instance(_) => open.extend(unplugged),
-        Subject::AllInstances | Subject::Hosts(_) => gaps.extend(unplugged),
+        Subject::Instance(_) => open.extend(untold),
+        Subject::AllInstances | Subject::Hosts(_) => gaps.extend(untold),
     }
     let undecided = !open.is_empty() || are_names_untold;
     for gaps in [&mut open, &mut gaps] {

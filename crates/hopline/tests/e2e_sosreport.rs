@@ -254,15 +254,18 @@ const OF_DNSMASQ: [&[&str]; 5] = [
     &["dnsmasq-twice", "dnsmasq-lease-max"],
 ];
 
-/// Who must have been heard inside of the instance is not known, and that is said.
-const OF_CONSOLES: &str = "dhcp-nak";
+/// What became of them in the instance only its console tells, which is not there: that is said, and it is not healthy.
+const OF_CONSOLES: [&str; 2] = ["dhcp-nak", "dhcp-not-authoritative"];
+
+/// No file of a host tells of them, and that is said.
+const OF_INSIDES: [&str; 2] = ["rogue-dhcp", "guest-firewall"];
 
 #[test]
 fn with_dnsmasqs_files_its_faults_are_told_as_they_are_live() {
     let reports = Reports::of(TestLab::up("d"));
     let question = ["diagnose", "web1", "--json"];
     let mut wrong = Vec::new();
-    for faults in [&[&[OF_FILES][..]][..], &OF_DNSMASQ, &[&[OF_CONSOLES]]].concat() {
+    for faults in [&[&[OF_FILES][..]][..], &OF_DNSMASQ].concat() {
         faults.iter().for_each(|code| reports.lab.break_fault(code));
         let live = codes(&reports.lab.run(&[&question[..], &["--passive"]].concat()));
         if faults == [OF_FILES] {
@@ -271,18 +274,37 @@ fn with_dnsmasqs_files_its_faults_are_told_as_they_are_live() {
             printed(&["touch", "-d", "3 seconds", file.to_str().unwrap()]);
         }
         let told = reports.ask(&question, &reports.make_with_files());
-        let gaps = json(&told)["coverage"]["gaps"].to_string();
-        let is_right = if faults == [OF_CONSOLES] {
-            codes(&told).is_empty() && gaps.contains("console.log")
-        } else {
-            codes(&told) == live
-        };
         let are_found =
             live.len() == faults.len() && faults.iter().all(|code| live.iter().any(|found| found == code));
-        if !are_found || !is_right {
+        if !are_found || codes(&told) != live {
             wrong.push(format!("{faults:?}: live {live:?}, told {}", told.stdout));
         }
         reports.lab.heal();
+    }
+    support::assert_none(&wrong);
+}
+
+#[test]
+fn what_the_files_of_a_host_do_not_tell_is_said() {
+    let reports = Reports::of(TestLab::up("i"));
+    let question = ["diagnose", "web1", "--json"];
+    let mut wrong = Vec::new();
+    for (code, exit, gap) in [("nothing", 0, "what runs inside of the instances of compute1")]
+        .into_iter()
+        .chain(OF_CONSOLES.map(|code| (code, 3, "instances/8d7b")))
+        .chain(OF_INSIDES.map(|code| (code, 0, "what runs inside of the instances of compute1")))
+    {
+        if code != "nothing" {
+            reports.lab.break_fault(code);
+        }
+        let told = reports.ask(&question, &reports.make_with_files());
+        let gaps = json(&told)["coverage"]["gaps"].to_string();
+        if told.code != exit || !codes(&told).is_empty() || !gaps.contains(gap) {
+            wrong.push(format!("{code}: {} {}", told.code, told.stdout));
+        }
+        if code != "nothing" {
+            reports.lab.heal();
+        }
     }
     support::assert_none(&wrong);
 }
@@ -325,22 +347,23 @@ fn an_archive_without_rules_says_what_would_tell_them() {
     }
 }
 
-/// Without a site file the host is all that there is, and libvirt's domains tell what is meant.
+/// Without a site file the host is all that there is, and libvirt's domains tell what is meant: of floating addresses and
+/// security groups nothing, so that nothing is healthy.
 #[test]
 fn a_report_alone_is_a_site() {
     let reports = Reports::of(TestLab::up("o"));
+    let asked = |report: &Path| {
+        let question = ["diagnose", "instance-00000001", "--symptom", "ping", "--json"];
+        reports.lab.hopline(&[&question[..], &["--bundle", report.to_str().unwrap()]].concat())
+    };
+    let told = asked(&reports.make_with_files());
+    assert_eq!((codes(&told), told.code), (Vec::new(), 3), "{told:?}");
     reports.lab.break_fault("tap-not-enslaved");
     let archive = reports.make(&["--allow-system-changes"]);
     let folder = archive.parent().unwrap().join("unpacked");
     fs::create_dir(&folder).unwrap();
     printed(&["tar", "-xf", archive.to_str().unwrap(), "-C", folder.to_str().unwrap()]);
-    let told = reports.lab.hopline(&[
-        "diagnose",
-        "instance-00000001",
-        "--json",
-        "--bundle",
-        folder.to_str().unwrap(),
-    ]);
+    let told = asked(&folder);
     assert_eq!(codes(&told).first().map(String::as_str), Some("tap-not-enslaved"), "{told:?}");
     let gaps = json(&told)["coverage"]["gaps"].to_string();
     assert!(gaps.contains("the cloud's database"), "{gaps}");

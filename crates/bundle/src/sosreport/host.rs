@@ -1,6 +1,7 @@
 //! What the host runs and keeps, beside its namespaces.
 
 use model::Netns;
+use model::few;
 use model::service::{Console, Domain};
 use model::snapshot::{Gap, Host};
 
@@ -40,6 +41,11 @@ pub(super) fn read(files: &Files, name: &str, netns: &Netns) -> (Host, Vec<Gap>)
     host.domains = domains(files, &mut gaps);
     host.consoles = consoles(files);
     gaps.extend(unheard(files, &host));
+    gaps.extend((!host.domains.is_empty()).then(|| {
+        let what = format!("what runs inside of the instances of {name}");
+        let why = "a sosreport does not tell: neither their own rules, nor who of them answers for others";
+        gap(what, why, "`hopline diagnose` on the host, which asks in their place")
+    }));
     let nova = [
         "etc/nova/nova.conf",
         "var/lib/config-data/puppet-generated/nova_libvirt/etc/nova/nova.conf",
@@ -51,11 +57,7 @@ pub(super) fn read(files: &Files, name: &str, netns: &Netns) -> (Host, Vec<Gap>)
             gaps.extend(unparsed(&path, &parsed.problems));
             host.nova = Some(parse::oslo_config::nova_options(&parsed.value));
         }
-        None if host
-            .processes
-            .iter()
-            .any(|process| process.argv.iter().any(|word| word.contains("nova-"))) =>
-        {
+        None if runs_nova(&host) => {
             gaps.push(gap(
                 format!("nova.conf of {name}"),
                 "the sosreport does not hold it",
@@ -73,6 +75,12 @@ pub(super) fn read(files: &Files, name: &str, netns: &Netns) -> (Host, Vec<Gap>)
         ));
     }
     (host, gaps)
+}
+
+/// Its services run, or it is set up for them.
+pub(super) fn runs_nova(host: &Host) -> bool {
+    let is_novas = |word: &String| word.contains("nova-");
+    host.nova.is_some() || host.processes.iter().any(|process| process.argv.iter().any(is_novas))
 }
 
 /// libvirt's domains, as its files and `virsh dumpxml` tell them; a live one stands for its persistent twin.
@@ -95,13 +103,18 @@ fn domains(files: &Files, gaps: &mut Vec<Gap>) -> Vec<Domain> {
     found
 }
 
-/// Consoles that are not there: they alone would tell what becomes of a lease inside of an instance.
+/// Consoles that are not there: they alone would tell what becomes of a lease inside of an instance. Where libvirt's
+/// XML names none, it is where nova has it written (`get_console_log_path`, nova/virt/libvirt/utils.py).
 fn unheard(files: &Files, host: &Host) -> Option<Gap> {
-    let all = host.domains.iter().filter_map(|domain| domain.console_log.as_deref());
-    let lost: Vec<&str> = all.filter(|path| files.text(path.trim_start_matches('/')).is_none()).collect();
-    let (first, more) = (lost.first()?, lost.len() - 1);
-    let need = if more == 0 { (*first).to_owned() } else { format!("{first}, and {more} more like it") };
-    Some(gap(format!("consoles of instances on {}", host.name), "the sosreport does not hold them", need))
+    let of_nova = |domain: &Domain| {
+        let uuid = domain.uuid.as_deref().filter(|_| domain.display_name.is_some())?;
+        Some(format!("/var/lib/nova/instances/{uuid}/console.log"))
+    };
+    let all = host.domains.iter().filter_map(|domain| domain.console_log.clone().or_else(|| of_nova(domain)));
+    let lost: Vec<String> = all.filter(|path| files.text(path.trim_start_matches('/')).is_none()).collect();
+    let why = "the sosreport does not hold them";
+    (!lost.is_empty())
+        .then(|| gap(format!("consoles of the instances of {}", host.name), why, few::named(&lost)))
 }
 
 /// `.../instances/ID/console.log`.

@@ -80,6 +80,10 @@ fn the_layout_of_sos_3_is_read() {
             "what dnsmasq said on node7.example.org",
             "/var/log/syslog or /var/log/messages, or what `journalctl` prints: the plugin `logs` writes it",
         ),
+        (
+            "what runs inside of the instances of node7.example.org",
+            "`hopline diagnose` on the host, which asks in their place",
+        ),
     ];
     let mut told = lacks(machine);
     told.sort_unstable();

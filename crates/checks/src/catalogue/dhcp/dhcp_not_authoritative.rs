@@ -37,6 +37,7 @@
 
 use std::collections::BTreeMap;
 
+use model::Netns;
 use model::finding::{Confidence, Evidence, EvidenceKind};
 use model::path::Stage;
 use model::service::{ConsoleEvent, ConsoleEventKind, DhcpLogLine, DhcpMessage, Dnsmasq};
@@ -68,14 +69,24 @@ pub fn check(view: &View) -> Vec<Found> {
 }
 
 fn forgotten<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Forgotten<'v>> {
+    given_before(view, seat).filter(|given| holds(view, &given.seat) == Some(true))
+}
+
+/// The line that gave a lease which dnsmasq has forgotten, of an instance of which nothing tells whether it has it yet.
+pub(crate) fn is_perhaps_forgotten<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<&'v DhcpLogLine> {
+    given_before(view, seat).filter(|given| holds(view, &given.seat).is_none()).map(|given| given.given)
+}
+
+/// A lease that its server's predecessor gave, and that this one will not know.
+fn given_before<'v>(view: &View<'v>, seat: Seat<'v>) -> Option<Forgotten<'v>> {
     let (mac, server) = (seat.vif.mac?, dhcp_server::of(&seat)?);
     let given = last_given(&seat, mac)?;
-    let address = given.ip.filter(|ip| seat.vif.fixed.contains(ip))?;
+    given.ip.filter(|ip| seat.vif.fixed.contains(ip))?;
     let is_of_another = given.pid != 0 && given.pid != server.pid && Some(given.pid) != server.helper_pid;
     let is_strict = !server.authoritative && reads_no_file(server);
-    // Who is off may have let it end, and who has another address now does not ask for this one.
-    let is_wanted = !seat.instance.is_meant_off() && holds(view, &seat, address);
-    if !(is_of_another && is_strict && is_wanted && may_last(view, server))
+    // Who is off may have let it end.
+    if !(is_of_another && is_strict && may_last(view, server))
+        || seat.instance.is_meant_off()
         || is_refused(view, &seat, server.pid)
     {
         return None;
@@ -110,17 +121,19 @@ fn reads_no_file(server: &Dnsmasq) -> bool {
 }
 
 /// Its client says on its console that it has the address, and where it can be seen, the instance has it, as its facts
-/// were read. Who was given an address by hand asks nobody for it.
-fn holds(view: &View, seat: &Seat, address: std::net::Ipv4Addr) -> bool {
-    let is_last = |event: &&ConsoleEvent| matches!(event.kind, ConsoleEventKind::DhcpLease(_));
-    let console = console_of(seat.host, seat.instance);
-    let told = console.and_then(|console| console.events.iter().rev().find(is_last));
-    if told.is_none_or(|told| told.kind != ConsoleEventKind::DhcpLease(address)) {
-        return false;
+/// were read. Who was given an address by hand asks nobody for it, and who has another one does not ask for this.
+/// `None` where there is no console, and it may have it.
+fn holds(view: &View, seat: &Seat) -> Option<bool> {
+    let address = last_given(seat, seat.vif.mac?)?.ip?;
+    let read =
+        seat.inside(view).map(|(inside, _)| view.read.netns.iter().find(|ns| ns.inode == inside.inode));
+    let has = |ns: &Netns| ns.addresses.iter().any(|own| own.net.addr() == address);
+    if read.is_some_and(|read| !read.is_some_and(has)) {
+        return Some(false);
     }
-    let Some((inside, _)) = seat.inside(view) else { return true };
-    let read = view.read.netns.iter().find(|ns| ns.inode == inside.inode);
-    read.is_some_and(|ns| ns.addresses.iter().any(|own| own.net.addr() == address))
+    let is_lease = |event: &&ConsoleEvent| matches!(event.kind, ConsoleEventKind::DhcpLease(_));
+    let last = console_of(seat.host, seat.instance)?.events.iter().rev().find(is_lease);
+    Some(last.is_some_and(|told| told.kind == ConsoleEventKind::DhcpLease(address)))
 }
 
 /// As its facts were read it gives the NIC nothing at all, which is another fault's doing.
