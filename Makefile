@@ -7,7 +7,7 @@ AS_ROOT := --config "target.'cfg(unix)'.runner = ['sudo', '-E']"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-mend redact-all bench bench-lab bench-bundle bench-capture bench-correlate bench-db bench-pages selftest score docs readme install-deps
+.PHONY: help demo test test-mend redact-all sos-all bench bench-lab bench-bundle bench-capture bench-correlate bench-db bench-pages selftest score docs readme install-deps
 
 help: ## Lists what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ score: install-deps ## Takes the score: every fault made, diagnosed and healed, 
 
 redact-all: ## Holds the diagnosis of redacted bundles to that of plain ones, with every fault of the lab
 	HOPLINE_REDACT=all cargo test --locked $(AS_ROOT) -p hopline --test e2e_redact
+
+sos-all: install-deps ## Holds what sosreports tell to what is told live, with every fault of the lab
+	HOPLINE_SOS=all cargo test --locked $(AS_ROOT) -p hopline --test e2e_sosreport what_is_broken_is_told
 
 bench-correlate: ## Measures hopline correlate on generated captures, beside tshark and a hash join in C
 	scripts/packages.sh bench-correlate

@@ -45,9 +45,10 @@ fn doubt<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Doubt> {
         Known::Without(_) => return None,
         Known::Settled => None,
         Known::HadLease => left_without(seat, mac),
-        Known::Unknown => {
-            left_without(seat, mac).or_else(|| dhcp_refused::words(seat, mac).next().filter(|_| is_unheard()))
-        }
+        Known::Unknown => left_without(seat, mac).or_else(|| {
+            let last = dhcp_refused::words(seat, mac).next();
+            last.filter(|last| last.rest.contains("no address available") || is_unheard())
+        }),
     };
     let (what, line) = match left {
         Some(line) => (format!("whether {name} has an address"), line),
@@ -149,6 +150,7 @@ mod tests {
         assert_eq!(unknown(&with_log(&[&asked[..], &[(Request, ""), (Ack, "web1")]].concat())), None);
         assert!(unknown(&with_log(&[&asked[..], &asked[1..], &asked[1..]].concat())).is_some(), "it asks on");
         assert_eq!(unknown(&with_log(&asked[1..])), None, "it may be asking just now");
+        assert!(unknown(&with_log(&[(Discover, "no address available")])).is_some());
     }
 
     #[test]

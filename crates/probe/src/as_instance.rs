@@ -29,7 +29,7 @@ use crate::dns;
 use crate::echo::EchoSize;
 
 mod exchange;
-mod frame;
+pub(crate) mod frame;
 mod guard;
 mod heard;
 mod listeners;

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::as_instance::frame::{self, Carried};
 use crate::icmp::Message;
 use crate::neighbour::solicit;
 use crate::{arp, icmp, icmp6};
@@ -10,7 +11,7 @@ use crate::{arp, icmp, icmp6};
 /// What the readers made of octets: how long the pieces are that are said to be in them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Received {
-    /// Of echo replies, and of echo requests in errors.
+    /// Of echo replies, of echo requests in errors, and of frames.
     pub payloads: Vec<usize>,
     /// What the errors say.
     pub meanings: Vec<String>,
@@ -18,8 +19,8 @@ pub struct Received {
     pub neighbours: usize,
 }
 
-/// Reads octets as an IPv4 packet, an ICMPv6 message, what a frame of ARP carries, and as the frame of an answer to
-/// this question by neighbour solicitation.
+/// Reads octets as an IPv4 packet, an ICMPv6 message, what a frame of ARP carries, as a frame that an instance is sent,
+/// and as that of an answer to this question by neighbour solicitation.
 pub fn received(octets: &[u8], asker: Ipv6Addr, asked: Ipv6Addr) -> Received {
     let mut read = Received::default();
     for message in [icmp::parse(octets), icmp6::parse(asked, None, octets)].into_iter().flatten() {
@@ -31,6 +32,14 @@ pub fn received(octets: &[u8], asker: Ipv6Addr, asked: Ipv6Addr) -> Received {
             }
         };
         read.payloads.push(payload.len());
+    }
+    if let Some(frame) = frame::read(octets) {
+        read.payloads.extend(match frame.carried {
+            Carried::Arp(_) => None,
+            Carried::Ipv4 { packet: carried, .. } | Carried::Icmp6 { message: carried, .. } => {
+                Some(carried.len())
+            }
+        });
     }
     let by_arp = arp::read(octets).filter(|arp| arp.sender != Ipv4Addr::UNSPECIFIED);
     let by_solicitation = solicit::answer(octets, asker, asked);

@@ -16,7 +16,7 @@ const ICMPV6: u8 = 58;
 
 /// What a frame carries, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carried<'f> {
+pub(crate) enum Carried<'f> {
     /// A question or an answer for a neighbour.
     Arp(Arp),
     /// An IPv4 packet: its header first, and whatever pads the frame behind it.
@@ -27,14 +27,14 @@ pub(super) enum Carried<'f> {
 
 /// Who sends a frame to whom, and what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame<'f> {
-    pub(super) destination: Mac,
-    pub(super) source: Mac,
-    pub(super) carried: Carried<'f>,
+pub(crate) struct Frame<'f> {
+    pub(crate) destination: Mac,
+    pub(crate) source: Mac,
+    pub(crate) carried: Carried<'f>,
 }
 
 /// Reads a frame; `None` where it carries anything else, or less than it says.
-pub(super) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
+pub(crate) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
     let frame = ethernet::read(bytes)?;
     let carried = match frame.ether_type {
         arp::ETHER_TYPE => Carried::Arp(arp::read(frame.payload)?),
