@@ -8,6 +8,7 @@
 //! it, never out of it.
 
 mod archive;
+mod bounds;
 mod files;
 mod folder;
 mod host;
@@ -65,7 +66,7 @@ fn bundle(files: Files, name: &str) -> Bundle {
     // A sosreport holds what runs, and nothing of what nova's database means.
     let mut lacks_cloud = false;
     let members = match netns::read(&files, &host) {
-        Err(missing) => vec![member(Err(missing))],
+        Err(missing) => vec![member(Err(with_left_out(missing, &gaps)))],
         Ok((main, further)) => {
             let (told, mut more) = host::read(&files, &host, &main.0);
             let (told_of, lacking) = packages::versions(&files, &told);
@@ -110,6 +111,13 @@ fn gap(what: impl Into<String>, why: impl Into<String>, would_need: impl Into<St
 /// Nothing can be said of the host without this.
 fn missing(what: &str, would_need: &str) -> Missing {
     Missing { why: format!("the sosreport has no {what}"), would_need: would_need.to_owned() }
+}
+
+/// A file of the network that is there and was left out may be the one that is missing.
+fn with_left_out(missing: Missing, gaps: &[Gap]) -> Missing {
+    let left_out = gaps.iter().find(|gap| gap.what.starts_with("sos_commands/networking/"));
+    let told = left_out.map(|gap| format!("; {} was left out: {}", gap.what, gap.why)).unwrap_or_default();
+    Missing { why: missing.why + &told, ..missing }
 }
 
 /// The places of a file that could not be read: the first in full, the rest as a count.

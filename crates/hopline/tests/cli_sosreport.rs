@@ -93,6 +93,50 @@ fn an_instance_that_only_the_records_know_is_not_denied() {
     assert_refused(&run, &["hint: it needs the database in a site file"]);
 }
 
+/// Tens of mebibytes that sos never wrote take bounded memory and time, whichever file has them, and what of them is
+/// not read is told.
+#[test]
+fn a_hostile_sosreport_takes_bounded_memory_and_time() {
+    let own = |file: &str| fs::read_to_string(sample("sos-4.8").join(NETWORKING).join(file)).unwrap();
+    let lines = |count: u32, line: fn(u32) -> String| (0..count).map(line).collect::<String>();
+    let routes = |count| own("ip_route_show_table_all") + &lines(count, route);
+    let links =
+        |count| own("ip_-s_-d_link") + &lines(count, |nth| format!("{nth}9: a{nth}: <UP> mtu 1\n    a\n"));
+    let neighbours = |count| lines(count, |nth| format!("10.0.0.{} dev ens{nth} STALE\n", nth % 256));
+    for (file, text, told) in [
+        ("ip_route_show_table_all", routes(1_000_000), "more than 400000"),
+        ("ip_route_show_table_all", routes(100_000), "\"code\""),
+        ("ip_-s_-d_link", links(199_000), "list of links that a host could have"),
+        ("ip_-s_-s_neigh_show", "x\n".repeat(30_000_000), "more than 400000"),
+        ("ip_-s_-s_neigh_show", neighbours(300_000), "expected a neighbour"),
+        ("ip_netns", lines(390_000, |nth| format!("n{nth} (id: {nth})\n")), "388000 more than the 2000"),
+        ("ip_netns", lines(1_000_000, |nth| format!("n{nth}\n")), "more than 400000"),
+    ] {
+        let folder = with("sos-4.8", &format!("{NETWORKING}/{file}"), &text);
+        let mut bounded = std::process::Command::new("prlimit");
+        bounded.args([
+            "--data=512000000",
+            "--cpu=60",
+            env!("CARGO_BIN_EXE_hopline"),
+            "check",
+            "--json",
+            "--bundle",
+        ]);
+        let run = cli_support::read(bounded.arg(folder.path()).current_dir(folder.path()).output().unwrap());
+        assert!([0, 1, 2, 3].contains(&run.code), "{file}: {} {:.2000}", run.code, run.stderr);
+        let all = format!("{}{}", run.stdout, run.stderr);
+        assert!(all.contains(told), "{file}, {} octets: {told:?} is missing: {all:.3000}", text.len());
+    }
+}
+
+const NETWORKING: &str = "sos_commands/networking";
+
+/// One that no other is the same as.
+fn route(nth: u32) -> String {
+    let to = std::net::Ipv4Addr::from(0x0a00_0000 + nth);
+    format!("{to} dev ens3 metric {nth}\n")
+}
+
 /// A refusal names the program that writes such files.
 #[test]
 fn a_hostile_sosreport_is_none_that_sos_wrote() {

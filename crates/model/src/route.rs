@@ -81,7 +81,7 @@ impl Standing {
 }
 
 /// What a route does with a packet that matches it (`RTN_*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteKind {
     /// Sends it on.
@@ -105,7 +105,7 @@ pub enum RouteKind {
 }
 
 /// One route of one table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Route {
     /// Table number: 254 main, 255 local, 253 default.
     pub table: u32,
@@ -143,7 +143,7 @@ pub struct Route {
 }
 
 /// Router preference (RFC 4191, `RTA_PREF`): the higher wins among routes of the same prefix and metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
     /// `pref low`.
@@ -181,7 +181,7 @@ impl Route {
 }
 
 /// One way out of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Nexthop {
     /// Gateway; `None` when the destination is on the link itself.
     pub via: Option<IpAddr>,

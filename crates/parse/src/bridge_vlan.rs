@@ -49,11 +49,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ip_words::numbers;
 
     fn read(text: &str) -> Parsed<BTreeMap<u32, Vec<BridgeVlans>>> {
         let named = |(index, name): (u32, &str)| Link { index, name: name.to_owned(), ..Link::default() };
         let links = [(2, "eth0"), (3, "br0")].map(named);
-        parse(text, Names { links: &links, tables: &BTreeMap::new() })
+        parse(text, Names { links: &numbers(&links), tables: &BTreeMap::new() })
     }
 
     #[test]

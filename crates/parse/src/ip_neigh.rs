@@ -61,10 +61,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ip_words::numbers;
 
     fn read(text: &str) -> Parsed<Vec<Neighbour>> {
         let links = [Link { index: 7, name: "br100".to_owned(), ..Link::default() }];
-        parse(text, Names { links: &links, tables: &BTreeMap::new() })
+        parse(text, Names { links: &numbers(&links), tables: &BTreeMap::new() })
     }
 
     #[test]

@@ -192,6 +192,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ip_words::numbers;
 
     fn links() -> Vec<Link> {
         let named = |(index, name): (u32, &str)| Link { index, name: name.to_owned(), ..Link::default() };
@@ -200,7 +201,7 @@ mod tests {
 
     fn read(text: &str, listing: Listing) -> Parsed<Vec<Route>> {
         let (links, tables) = (links(), BTreeMap::from([("isp1".to_owned(), 100)]));
-        parse(text, listing, Names { links: &links, tables: &tables })
+        parse(text, listing, Names { links: &numbers(&links), tables: &tables })
     }
 
     #[test]

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Parsed<Vec<FibRule>> {
-        parse(text, Names { links: &[], tables: &BTreeMap::from([("isp1".to_owned(), 100)]) })
+        parse(text, Names { links: &BTreeMap::new(), tables: &BTreeMap::from([("isp1".to_owned(), 100)]) })
     }
 
     #[test]

@@ -10,8 +10,8 @@ use model::route::{TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 /// Names that lines of ip(8) and bridge(8) use in place of numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
-    /// Links of the namespace, whose names stand in place of an ifindex.
-    pub links: &'a [Link],
+    /// The ifindex of each link of the namespace, by its name (`numbers`).
+    pub links: &'a BTreeMap<String, u32>,
     /// Tables that have a name of their own (/etc/iproute2/rt_tables), beside `local`, `main` and `default`.
     pub tables: &'a BTreeMap<String, u32>,
 }
@@ -19,8 +19,7 @@ pub struct Names<'a> {
 impl Names<'_> {
     /// The ifindex of a link's name. iproute2 prints `if9` of one that it cannot name.
     pub(crate) fn link(&self, name: &str) -> Option<u32> {
-        let found = self.links.iter().find(|link| link.name == name).map(|link| link.index);
-        found.or_else(|| name.strip_prefix("if")?.parse().ok())
+        self.links.get(name).copied().or_else(|| name.strip_prefix("if")?.parse().ok())
     }
 
     /// The number of a table.
@@ -33,6 +32,15 @@ impl Names<'_> {
             _ => name.parse().ok().or_else(|| self.tables.get(name).copied()),
         }
     }
+}
+
+/// What links are called in place of their ifindex; of two with one name, the first.
+pub fn numbers(links: &[Link]) -> BTreeMap<String, u32> {
+    let mut numbers = BTreeMap::new();
+    for link in links {
+        numbers.entry(link.name.clone()).or_insert(link.index);
+    }
+    numbers
 }
 
 /// Names of tables, as /etc/iproute2/rt_tables gives them: a number and a name in a line.
@@ -80,7 +88,7 @@ mod tests {
     fn names_of_tables_are_read() {
         let text = "#\n# reserved values\n255\tlocal\n0x64 isp1 # ours\n200 isp2\nnonsense\n";
         let tables = rt_tables(text);
-        let names = Names { links: &[], tables: &tables };
+        let names = Names { links: &BTreeMap::new(), tables: &tables };
         let read = ["isp1", "isp2", "main", "7", "isp3"].map(|name| names.table(name));
         assert_eq!(read, [Some(100), Some(200), Some(254), Some(7), None]);
     }

@@ -5,25 +5,27 @@ use std::io::{self, Read};
 
 use model::snapshot::Gap;
 
+use super::bounds::{Bounds, Held, TOO_MUCH};
 use super::gap;
 use super::wanted::Keep;
 
 /// How many links lead to a file at most, as the kernel has it (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
-/// Bytes of all files together.
-const ALL_MAX: u64 = 512 << 20;
-/// Files and links.
+/// Links.
 const COUNT_MAX: usize = 100_000;
 
 /// What was kept.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     texts: BTreeMap<String, String>,
+    /// Of what commands printed, the path by the file's own name: many names are asked for in each namespace.
+    commands: BTreeMap<String, String>,
     /// When each was last written, in Unix seconds: sos keeps that of what it copies.
     written: BTreeMap<String, u64>,
     /// Where symbolic links lead, from the root.
     links: BTreeMap<String, String>,
-    bytes: u64,
+    bounds: Bounds,
+    held: Held,
     /// When the newest of them was written, in Unix seconds.
     pub(super) newest: u64,
     /// What of the archive could not be read.
@@ -48,9 +50,10 @@ impl Files {
             // One octet more tells whether the first line is whole.
             Keep::Tail(limit) => (limit + 1, length.saturating_sub(limit + 1)),
         };
-        self.bytes = self.bytes.saturating_add(length - skip);
-        if self.bytes > ALL_MAX || self.texts.len() >= COUNT_MAX {
-            return self.refuse(path, "there is too much before it".to_owned());
+        if self.held.bytes.saturating_add(length - skip) > self.bounds.all_bytes
+            || self.texts.len() >= self.bounds.files
+        {
+            return self.refuse(path, TOO_MUCH);
         }
         io::copy(&mut (&mut source).take(skip), &mut io::sink())?;
         let mut bytes = Vec::new();
@@ -60,18 +63,41 @@ impl Files {
         }
         let mut text = String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        let is_cut = length >= limit && matches!(keep, Keep::Tail(_));
-        if is_cut && let Some(first) = text.find('\n') {
+        let is_tail = matches!(keep, Keep::Tail(_));
+        if length >= limit
+            && is_tail
+            && let Some(first) = text.find('\n')
+        {
             text.drain(..=first);
         }
+        // Of a log lines are chosen; all of a listing is read into the model.
+        let own = if is_tail { Held::default() } else { Held::of(&text) };
+        let all = self.held.with(Held { bytes: text.len() as u64, ..own });
+        if let Some(why) = self.bounds.refusal(own, all) {
+            return self.refuse(path, why);
+        }
+        self.held = all;
         self.newest = self.newest.max(mtime);
+        self.remember(path);
         self.texts.insert(path.to_owned(), text);
         self.written.insert(path.to_owned(), mtime);
         Ok(())
     }
 
+    /// Of two plugins that asked the same, the first by its name tells.
+    fn remember(&mut self, path: &str) {
+        let Some((_, name)) = path.strip_prefix("sos_commands/").and_then(|rest| rest.rsplit_once('/'))
+        else {
+            return;
+        };
+        let known = self.commands.entry(name.to_owned()).or_insert_with(|| path.to_owned());
+        if path < known.as_str() {
+            path.clone_into(known);
+        }
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "it stands for `add`, which reads")]
-    fn refuse(&mut self, path: &str, why: String) -> io::Result<()> {
+    fn refuse(&mut self, path: &str, why: impl Into<String>) -> io::Result<()> {
         self.gaps.push(gap(path, why, format!("{path}, shorter")));
         Ok(())
     }
@@ -119,10 +145,7 @@ impl Files {
     /// What a command printed, whatever plugin asked it: the first of these file names that is there, with its path.
     pub(super) fn command(&self, names: &[&str]) -> Option<(&str, &str)> {
         names.iter().find_map(|name| {
-            let is_it = |path: &&String| {
-                path.strip_prefix("sos_commands/").is_some_and(|rest| rest.rsplit('/').next() == Some(name))
-            };
-            let path = self.texts.keys().find(is_it)?;
+            let path = self.commands.get(*name)?;
             Some((path.as_str(), self.texts.get(path)?.as_str()))
         })
     }
@@ -200,6 +223,39 @@ mod tests {
         let found = files.command(&["nft_-a_list_ruleset", "nft_list_ruleset"]);
         assert_eq!(found, Some(("sos_commands/firewalld/nft_list_ruleset", "x")));
         assert_eq!(files.command(&["list_ruleset"]), None);
+    }
+
+    /// What is left out leaves its room to what is shorter, and is told, whatever it was too large in.
+    #[test]
+    fn what_is_beyond_the_bounds_is_left_out_aloud() {
+        let none = Bounds { files: 0, all_bytes: 0, lines: 0, all_lines: 0, words: 0, all_words: 0 };
+        let real = Bounds::default();
+        let two_lines = "a b\nc\n".as_bytes();
+        // Of 5 octets, each of which is three where it is none of UTF-8.
+        let latin1 = &b"\xe9\xe9\xe9\xe9\n"[..];
+        let cases = [
+            (Bounds { files: 1, ..real }, two_lines, "too much before"),
+            (Bounds { all_bytes: 11, ..real }, two_lines, "too much before"),
+            (Bounds { all_bytes: 14, ..real }, latin1, "too much before"),
+            (Bounds { lines: 1, ..real }, two_lines, "2 lines"),
+            (Bounds { all_lines: 3, ..real }, two_lines, "too much before"),
+            (Bounds { words: 2, ..real }, two_lines, "3 words"),
+            (Bounds { all_words: 5, ..real }, two_lines, "too much before"),
+            (none, two_lines, "too much before"),
+        ];
+        for (bounds, text, why) in cases {
+            let mut files = Files { bounds, ..Files::default() };
+            files.add("sos_commands/a/first", Keep::Whole(100), 6, 0, two_lines).unwrap();
+            let length = text.len() as u64;
+            files.add("sos_commands/a/last", Keep::Whole(100), length, 0, text).unwrap();
+            let gap = files.gaps.last().unwrap_or_else(|| panic!("{bounds:?}"));
+            assert!(gap.what == "sos_commands/a/last" && gap.why.contains(why), "{bounds:?}: {gap:?}");
+            assert!(files.command(&["last"]).is_none() && files.text("sos_commands/a/last").is_none());
+        }
+        let mut files = Files { bounds: Bounds { all_bytes: 8, ..real }, ..Files::default() };
+        files.add("long", Keep::Whole(100), 9, 0, &b"123456789"[..]).unwrap();
+        files.add("log", Keep::Tail(6), 10, 0, &b"1\n23\n4567\n"[..]).unwrap();
+        assert_eq!((files.text("long"), files.text("log"), files.gaps.len()), (None, Some("4567\n"), 1));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Links and addresses of a namespace, as `ip link` and `ip address` printed them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::link::{Link, LinkKind, Peer};
 use model::route::Address;
@@ -8,7 +8,8 @@ use parse::Parsed;
 use parse::ip_addr::{self, Elsewhere, IpAddrOutput};
 
 use super::netns::Place;
-use super::{told, unparsed};
+use super::{missing, told, unparsed};
+use crate::assemble::Missing;
 use model::snapshot::Gap;
 
 /// What the listings tell.
@@ -28,8 +29,13 @@ const LINKS: [&str; 4] = ["ip_-s_-d_link", "ip_-d_link", "ip_-s_link", "ip_link"
 const ADDRESSES: [&str; 5] =
     ["ip_-d_address", "ip_-d_address_show", "ip_address", "ip_address_show", "ip_addr"];
 
-/// Reads them; `None` where neither is there, or neither tells of every link.
-pub(super) fn read(place: &Place<'_>, others: &Others) -> Option<Told> {
+/// A thousand instances have a few each; with more, every look at them would take too long.
+const LINKS_MAX: usize = 20_000;
+
+/// Reads them. They are missing where neither listing is there, or neither tells of every link.
+pub(super) fn read(place: &Place<'_>, others: &Others) -> Result<Told, Missing> {
+    let needs = "sos_commands/networking/ip_-s_-d_link: the plugin `networking` of sos writes it";
+    let lacking = || missing("list of links", needs);
     let mut gaps = Vec::new();
     let mut parsed = |(path, text): (&str, &str)| {
         let is_detailed = path.contains("_-d_");
@@ -43,26 +49,32 @@ pub(super) fn read(place: &Place<'_>, others: &Others) -> Option<Told> {
     let addresses = place.command(&ADDRESSES).and_then(&mut parsed);
     // The addresses' listing may leave out who has none, so it stands for no listing that is damaged.
     if listed.is_some() && links.is_none() {
-        return None;
+        return Err(lacking());
     }
     let bears = addresses.as_ref().map(|(.., read)| read.addresses.clone());
-    let (is_detailed, text, IpAddrOutput { mut links, elsewhere, .. }) = links.or(addresses)?;
+    let (is_detailed, text, IpAddrOutput { mut links, elsewhere, .. }) =
+        links.or(addresses).ok_or_else(lacking)?;
+    if links.len() > LINKS_MAX {
+        return Err(missing(
+            &format!("list of links that a host could have, but one of {}", links.len()),
+            needs,
+        ));
+    }
     for link in &mut links {
         settle(link, elsewhere.get(&link.index), others, place.inode);
     }
     if !is_detailed {
         guess_no_kinds(&mut links, &text, place);
     }
-    Some(Told { links, addresses: bears, is_detailed, gaps })
+    Ok(Told { links, addresses: bears, is_detailed, gaps })
 }
 
 /// No link is missing: there is one at least, each line that begins one could be read, and the last is whole.
 fn tells_all(text: &str, read: &Parsed<IpAddrOutput>) -> bool {
     let begins_link = |line: &str| line.starts_with(|c: char| c.is_ascii_digit());
-    let mut lines = text.lines().enumerate();
-    let lost = lines.any(|(index, line)| {
-        begins_link(line) && read.problems.iter().any(|problem| u32::try_from(index + 1) == Ok(problem.line))
-    });
+    let unread: BTreeSet<u32> = read.problems.iter().map(|problem| problem.line).collect();
+    let is_unread = |index: usize| u32::try_from(index + 1).is_ok_and(|line| unread.contains(&line));
+    let lost = text.lines().enumerate().any(|(index, line)| begins_link(line) && is_unread(index));
     // Each link has lines of its own below its first.
     let ends_early = text.lines().rfind(|line| !line.trim().is_empty()).is_some_and(begins_link);
     !read.value.links.is_empty() && !lost && !ends_early && !told::is_cut(text, &read.problems)
@@ -99,17 +111,21 @@ fn settle(link: &mut Link, elsewhere: Option<&Elsewhere>, others: &Others, own: 
 /// so in their flags; what stands on another link is of a kind that is not known; all else is taken for hardware.
 fn guess_no_kinds(links: &mut [Link], text: &str, place: &Place<'_>) {
     let bridges = place.command(&["brctl_show"]).map(|(_, text)| parse::brctl_show::parse(text).value);
-    let named: Vec<String> = bridges.into_iter().flatten().map(|bridge| bridge.name).collect();
-    let masters: Vec<String> = links.iter().filter_map(|link| link.master_name.clone()).collect();
-    let first_line =
-        |name: &str| text.lines().find(|line| line.split(": ").nth(1) == Some(name)).unwrap_or_default();
+    let named: BTreeSet<String> = bridges.into_iter().flatten().map(|bridge| bridge.name).collect();
+    let masters: BTreeSet<String> = links.iter().filter_map(|link| link.master_name.clone()).collect();
+    let mut bonds = BTreeMap::new();
+    let mut on_others = BTreeSet::new();
+    for line in text.lines() {
+        let Some(name) = line.split(": ").nth(1) else { continue };
+        bonds.entry(name).or_insert_with(|| line.contains("MASTER"));
+        on_others.extend(name.split_once('@').map(|(name, _)| name));
+    }
     for link in links.iter_mut().filter(|link| link.kind == LinkKind::Physical) {
-        let is_bond = first_line(&link.name).contains("MASTER");
-        if is_bond {
+        if bonds.get(link.name.as_str()) == Some(&true) {
             link.kind = LinkKind::Bond;
         } else if named.contains(&link.name) || masters.contains(&link.name) {
             link.kind = LinkKind::Bridge;
-        } else if text.contains(&format!(": {}@", link.name)) {
+        } else if on_others.contains(link.name.as_str()) {
             link.kind = LinkKind::Other("unknown".to_owned());
         }
     }

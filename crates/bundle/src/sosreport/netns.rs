@@ -1,14 +1,14 @@
 //! Namespaces of the host: its own, and those that have a name under /run/netns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use model::Netns;
-use model::link::{Link, LinkKind};
+use model::link::LinkKind;
 use model::netfilter::{Family, Unread};
 use model::route::{self, FibRule, RuleAction};
 use model::snapshot::Gap;
 use parse::ip_route::Listing;
-use parse::ip_words::{Names, rt_tables};
+use parse::ip_words::{Names, numbers, rt_tables};
 use parse::{
     bridge_fdb, bridge_vlan, conntrack_list, ip_neigh, ip_route, ip_rule, proc_net_sockets, resolv_conf,
     sysctl,
@@ -65,22 +65,27 @@ fn mangled(word: &str) -> String {
     out
 }
 
+/// Namespaces that have a name: a host of a thousand instances has no more than a few for each of its networks.
+const OTHERS_MAX: usize = 2_000;
+
 /// Reads the host's own namespace and the others. Without links or routes of the first nothing can be said of the host.
 pub(super) fn read(files: &Files, host: &str) -> Result<(Read, Vec<Read>), Missing> {
-    let others = others(files);
+    let (others, beyond) = others(files, host);
+    let tables = files.text("etc/iproute2/rt_tables").map(rt_tables).unwrap_or_default();
     let main = Place { files, name: None, inode: INODES_FROM };
-    let own = one(&main, &others, host)?;
+    let mut own = one(&main, &others, &tables, host)?;
+    own.1.extend(beyond);
     let further = others.iter().filter_map(|(name, (_, inode))| {
         let place = Place { files, name: Some(name), inode: *inode };
-        one(&place, &others, host).ok()
+        one(&place, &others, &tables, host).ok()
     });
     Ok((own, further.collect()))
 }
 
-/// `qdhcp-7f3 (id: 2)`, a line each.
-fn others(files: &Files) -> Others {
+/// `qdhcp-7f3 (id: 2)`, a line each; and that there are more of them, where there are.
+fn others(files: &Files, host: &str) -> (Others, Option<Gap>) {
     let listed = files.command(&["ip_netns", "ip_netns_list"]).map_or("", |(_, text)| text);
-    let names = listed.lines().filter_map(|line| {
+    let mut names = listed.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let name = words.next()?;
         if line.starts_with(char::is_whitespace) || name.ends_with(':') {
@@ -89,21 +94,35 @@ fn others(files: &Files) -> Others {
         let told = line.split_once("(id: ").and_then(|(_, rest)| rest.strip_suffix(')')?.parse().ok());
         Some((name.to_owned(), told))
     });
-    let numbered = names.zip(INODES_FROM + 1..).map(|((name, id), inode)| (name, (id, inode)));
-    numbered.collect()
+    let first = names.by_ref().take(OTHERS_MAX);
+    let numbered = first.zip(INODES_FROM + 1..).map(|((name, id), inode)| (name, (id, inode)));
+    let others = numbered.collect();
+    let more = names.count();
+    let beyond = (more > 0).then(|| {
+        let why = format!("`ip netns` lists {more} more than the {OTHERS_MAX} that are read of a sosreport");
+        gap(
+            format!("the rest of the namespaces of {host}"),
+            why,
+            "a bundle of the host, by `hopline collect`",
+        )
+    });
+    (others, beyond)
 }
 
 /// What a namespace's files do not tell: what, and what would.
 type Lacks = Vec<(String, String)>;
 
-fn one(place: &Place<'_>, others: &Others, host: &str) -> Result<Read, Missing> {
-    let needs = "sos_commands/networking/ip_-s_-d_link: the plugin `networking` of sos writes it";
-    let links::Told { links, addresses, is_detailed, gaps } =
-        links::read(place, others).ok_or_else(|| missing("list of links", needs))?;
+fn one(
+    place: &Place<'_>,
+    others: &Others,
+    tables: &BTreeMap<String, u32>,
+    host: &str,
+) -> Result<Read, Missing> {
+    let links::Told { links, addresses, is_detailed, gaps } = links::read(place, others)?;
     let needs = "sos_commands/networking/ip_-d_address: the plugin `networking` writes it";
     let addresses = addresses.ok_or_else(|| missing("list of addresses", needs));
-    let tables = place.files.text("etc/iproute2/rt_tables").map(rt_tables).unwrap_or_default();
-    let mut read = Reader { place, links: &links, tables: &tables, gaps, lacks: Vec::new() };
+    let numbers = numbers(&links);
+    let mut read = Reader { place, links: &numbers, tables, gaps, lacks: Vec::new() };
     let (routes, lost) = read.routes().ok_or_else(|| {
         missing(
             "routes",
@@ -208,7 +227,7 @@ fn lacking(place: &Place<'_>, host: &str, lacks: Lacks) -> Vec<Gap> {
 
 struct Reader<'r, 'f> {
     place: &'r Place<'f>,
-    links: &'r [Link],
+    links: &'r BTreeMap<String, u32>,
     tables: &'r BTreeMap<String, u32>,
     gaps: Vec<Gap>,
     lacks: Lacks,
@@ -257,10 +276,8 @@ impl<'r> Reader<'r, '_> {
             }
             self.gaps.extend(unparsed(path, &parsed.problems));
             lost.extend(told::lost_routes(path, text, &parsed.problems));
-            let known = routes.len();
-            let new = parsed.value.into_iter();
-            let new: Vec<_> =
-                new.filter(|route| !routes.iter().take(known).any(|other| other == route)).collect();
+            let known: HashSet<&route::Route> = routes.iter().collect();
+            let new: Vec<_> = parsed.value.into_iter().filter(|route| !known.contains(route)).collect();
             routes.extend(new);
         }
         Some((routes, lost))
@@ -340,7 +357,29 @@ impl<'r> Reader<'r, '_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::read_folder;
+    use super::super::tests::copy_of_sample;
     use super::*;
+
+    /// The first of them are read as ever, and one gap tells of the rest.
+    #[test]
+    fn namespaces_without_number_are_cut_short_aloud() {
+        let folder = tempfile::tempdir().unwrap();
+        let copied = copy_of_sample(folder.path());
+        let told = |more: usize| {
+            let names: String = (0..more).map(|nth| format!("n{nth}\n")).collect();
+            let listed = format!("qdhcp-7 (id: 0)\n{names}");
+            std::fs::write(copied.join("sos_commands/networking/ip_netns"), listed).unwrap();
+            let mut members = read_folder(&copied, "x").unwrap().members;
+            let count = members.len();
+            let gaps = members.remove(0).outcome.unwrap().gaps;
+            let rest = gaps.into_iter().find(|gap| gap.what == "the rest of the namespaces of node8");
+            (count, rest.map(|gap| gap.why))
+        };
+        assert_eq!(told(OTHERS_MAX - 1), (2, None));
+        let why = "`ip netns` lists 7 more than the 2000 that are read of a sosreport";
+        assert_eq!(told(OTHERS_MAX + 6), (2, Some(why.to_owned())));
+    }
 
     #[test]
     fn words_are_written_as_sos_writes_them() {

@@ -12,6 +12,8 @@ pub(super) enum Keep {
 /// A list or a listing, a domain's XML, the ends of logs.
 const LISTING_MAX: u64 = 64 << 20;
 const FILE_MAX: u64 = 16 << 20;
+/// What is short on every host, and looked through for each namespace.
+const SHORT_MAX: u64 = 256 << 10;
 const LOG_TAIL: u64 = 8 << 20;
 const CONSOLE_TAIL: u64 = 100 << 10;
 
@@ -37,6 +39,8 @@ const FILES: [&str; 17] = [
     "var/lib/config-data/puppet-generated/nova/etc/nova/nova.conf",
     "var/lib/config-data/puppet-generated/nova_libvirt/etc/nova/nova.conf",
 ];
+/// Of them, what each namespace has to be read with.
+const SHORT: [&str; 4] = ["etc/iproute2/rt_tables", "lsmod", "proc/modules", "sos_commands/kernel/lsmod"];
 /// Tables of one process's namespace.
 const PROC_NET: [&str; 8] =
     ["arp_tables_names", "ip6_tables_names", "ip_tables_names", "nf_conntrack", "tcp", "tcp6", "udp", "udp6"];
@@ -46,6 +50,9 @@ const LOGS: [&str; 4] = ["daemon.log", "dnsmasq.log", "messages", "syslog"];
 /// What of the file with this path from the report's root.
 pub(super) fn keep(path: &str) -> Option<Keep> {
     let name = path.rsplit('/').next().unwrap_or(path);
+    if SHORT.contains(&path) {
+        return Some(Keep::Whole(SHORT_MAX));
+    }
     if let Some(of_plugin) = path.strip_prefix("sos_strings/") {
         return of_long_log(of_plugin).then_some(Keep::Tail(LOG_TAIL));
     }
