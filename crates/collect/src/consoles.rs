@@ -43,8 +43,14 @@ fn within(folder: &Path, entries_max: usize, kept: Kept<'_>, gaps: &mut Vec<Gap>
         let path = instance.join("console.log");
         let Some(name) = instance.file_name().and_then(|name| name.to_str()) else { continue };
         match files::tail_behind_no_link(&path, CONSOLE_TAIL) {
-            Ok(text) => {
-                kept.file(&path, last_lines(&text, CONSOLE_KEPT));
+            Ok((text, length)) => {
+                let last = last_lines(&text, CONSOLE_KEPT);
+                // They are as long as each other where nothing is left out.
+                if last.len() == text.len() && length <= CONSOLE_TAIL {
+                    kept.file(&path, last);
+                } else {
+                    kept.file(&path, &(files::note_of_tail(CONSOLE_KEPT as u64, length) + last));
+                }
                 read.push((name.to_owned(), parse::console::parse(&path.display().to_string(), &text)));
             }
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}

@@ -30,18 +30,25 @@ pub(crate) fn whole(path: &Path, bytes_max: u64) -> io::Result<Text> {
     Ok(Text { text: into_text(bytes), is_public })
 }
 
-/// The last `bytes_max` bytes of a file, from the start of a line.
-pub(crate) fn tail(path: &Path, bytes_max: u64) -> io::Result<Text> {
+/// The last `bytes_max` bytes of a file, from the start of a line, and how long it is.
+pub(crate) fn tail(path: &Path, bytes_max: u64) -> io::Result<(Text, u64)> {
     let file = regular(path, 0)?;
-    Ok(Text { is_public: is_public(&file), text: last_bytes(file, bytes_max)? })
+    let is_public = is_public(&file);
+    let (text, length) = last_bytes(file, bytes_max)?;
+    Ok((Text { text, is_public }, length))
 }
 
 /// The same of a file whose folder is another user's, who may have put a link to a file of ours in its place.
-pub(crate) fn tail_behind_no_link(path: &Path, bytes_max: u64) -> io::Result<String> {
+pub(crate) fn tail_behind_no_link(path: &Path, bytes_max: u64) -> io::Result<(String, u64)> {
     last_bytes(regular(path, libc::O_NOFOLLOW)?, bytes_max)
 }
 
-fn last_bytes(mut file: File, bytes_max: u64) -> io::Result<String> {
+/// The line that tells who reads a log that there was more of it.
+pub(crate) fn note_of_tail(bytes_max: u64, length: u64) -> String {
+    format!("[hopline: this is of the last {bytes_max} of {length} bytes]\n")
+}
+
+fn last_bytes(mut file: File, bytes_max: u64) -> io::Result<(String, u64)> {
     let length = file.metadata()?.len();
     let cut = length > bytes_max;
     if cut {
@@ -50,10 +57,11 @@ fn last_bytes(mut file: File, bytes_max: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(bytes_max).read_to_end(&mut bytes)?;
     let text = into_text(bytes);
-    Ok(match text.find('\n') {
+    let text = match text.find('\n') {
         Some(first) if cut => text[first + 1..].to_owned(),
         Some(_) | None => text,
-    })
+    };
+    Ok((text, length))
 }
 
 /// When a file was last written, in Unix milliseconds.
@@ -99,6 +107,27 @@ mod tests {
 
     use super::*;
 
+    /// All but its end are holes, of which neither the disk nor the memory has anything.
+    #[test]
+    fn of_gigabytes_the_end_is_read_from_the_start_of_a_line() {
+        use std::io::Write;
+
+        const LENGTH: u64 = 5_000_000_000;
+        let path = std::env::temp_dir().join(format!("hopline-collect-tail-{}", std::process::id()));
+        let mut file = File::create(&path).unwrap();
+        let end = b"\nthe last but one\nthe last\n";
+        file.seek(SeekFrom::Start(LENGTH - end.len() as u64)).unwrap();
+        file.write_all(end).unwrap();
+        let read =
+            [tail(&path, 4_096).map(|(read, length)| (read.text, length)), tail_behind_no_link(&path, 12)];
+        let refused = whole(&path, 4_096).unwrap_err();
+        fs::remove_file(&path).unwrap();
+        let [all, last] = read.map(Result::unwrap);
+        assert_eq!(all, ("the last but one\nthe last\n".to_owned(), LENGTH));
+        assert_eq!(last, ("the last\n".to_owned(), LENGTH));
+        assert!(refused.to_string().contains("larger than 4096"), "{refused}");
+    }
+
     #[test]
     fn what_not_everybody_may_read_is_told_apart() {
         let folder = std::env::temp_dir().join(format!("hopline-collect-files-{}", std::process::id()));
@@ -112,7 +141,7 @@ mod tests {
         for (above, own) in [(0o755, 0o644), (0o755, 0o640), (0o700, 0o644)] {
             mode(&folder, above);
             mode(&file, own);
-            seen.push([whole(&link, 10).unwrap().is_public, tail(&link, 10).unwrap().is_public]);
+            seen.push([whole(&link, 10).unwrap().is_public, tail(&link, 10).unwrap().0.is_public]);
         }
         let followed = [&file, &link].map(|path| tail_behind_no_link(path, 10).is_ok());
         fs::remove_dir_all(&folder).unwrap();

@@ -389,9 +389,11 @@ fn read_log(
 ) {
     let name = path.display().to_string();
     match files::tail(path, LOG_TAIL) {
-        Ok(Text { text, is_public }) => {
+        Ok((Text { text, is_public }, length)) => {
+            let note = (length > LOG_TAIL).then(|| files::note_of_tail(LOG_TAIL, length));
             // Others' messages in syslog's file are none of ours.
-            let told = text.split_inclusive('\n').filter(|line| line.contains("dnsmasq")).collect();
+            let lines = text.split_inclusive('\n').filter(|line| line.contains("dnsmasq"));
+            let told = note.as_deref().into_iter().chain(lines).collect();
             kept.named_file(
                 &std::path::absolute(path).unwrap_or_default(),
                 &Text { text: told, is_public },

@@ -152,6 +152,47 @@ fn commands_that_a_bundle_does_not_serve_say_so() {
     assert_refused(&run, &["`compute1` is known from the bundle /case/host.tar.zst", "hint: "]);
 }
 
+/// A file of 5 GB, of which all but this end are holes.
+fn gigabytes(path: &Path, end: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs::File::create(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, end.as_bytes(), 5_000_000_000).unwrap();
+}
+
+/// A log and a console that nobody rotated take the memory and time of their ends, which are in the bundle, and say
+/// that they are ends.
+#[test]
+fn of_gigabytes_of_live_log_a_bundle_has_the_end() {
+    let (folder, _) = site("dnsmasq_log = \"dnsmasq.log\"\nconsole_logs = \"consoles\"\n");
+    let ack = "dnsmasq-dhcp[1]: DHCPACK(br100) 10.0.0.2 fa:16:3e:00:00:01 web1\n";
+    gigabytes(&folder.path().join("dnsmasq.log"), &format!("\n{ack}"));
+    gigabytes(&folder.path().join("consoles/web1/console.log"), "\nweb1 login:\n");
+    let mut command = Command::new("prlimit");
+    command.args([
+        "--data=256000000",
+        "--cpu=30",
+        env!("CARGO_BIN_EXE_hopline"),
+        "collect",
+        "-o",
+        "x.tar.zst",
+    ]);
+    let run = cli_support::read(command.current_dir(folder.path()).output().unwrap());
+    assert!([0, 3].contains(&run.code), "{run:?}");
+    let bundle = folder.path().join("x.tar.zst");
+    assert!(fs::metadata(&bundle).unwrap().len() < 20 << 20, "it has only the ends");
+    let member = |name: &str| {
+        let mut tar = Command::new("tar");
+        tar.args(["--zstd", "-xOf"]).arg(&bundle).args(["--wildcards", &format!("compute1/*{name}")]);
+        String::from_utf8(tar.output().unwrap().stdout).unwrap()
+    };
+    let said = |kept: u32, end: &str| {
+        let length = 5_000_000_000 + 1 + end.len();
+        format!("[hopline: this is of the last {kept} of {length} bytes]\n{end}")
+    };
+    assert_eq!(member("/dnsmasq.log"), said(8 << 20, ack));
+    assert_eq!(member("/web1/console.log"), said(32 << 10, "web1 login:\n"));
+}
+
 /// A bundle of machines of this name and number, each with so many links of two octets.
 fn bundle_of_links(folder: &Path, machines: usize, links: usize) -> PathBuf {
     let (mut entries, mut files) = (Vec::new(), Vec::new());
