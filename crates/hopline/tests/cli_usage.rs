@@ -81,10 +81,27 @@ fn help_of_man() {
     insta::assert_snapshot!(help(&["man", "--help"]));
 }
 
+/// This command and those below it, as the help lists them.
+fn commands(command: &[&str]) -> Vec<String> {
+    let told = help(&[command, &["--help"]].concat());
+    let (_, listed) = told.split_once("\nCommands:\n").unwrap_or_default();
+    // A description that goes on is indented further.
+    let entries =
+        listed.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    let names =
+        entries.filter(|entry| !entry.starts_with(' ')).filter_map(|entry| entry.split_whitespace().next());
+    let below = names.flat_map(|name| commands(&[command, &[name]].concat()));
+    [command.join(" ")].into_iter().chain(below).collect()
+}
+
 #[test]
 fn every_command_has_a_manual_page() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["", "check", "diagnose", "lab up", "lab secgroup rule add", "db check"] {
+    let all = commands(&[]);
+    for known in ["", "check", "diagnose", "lab up", "lab secgroup rule add", "db check"] {
+        assert!(all.contains(&known.to_owned()), "{known}: {all:?}");
+    }
+    for command in &all {
         let words = ["man"].into_iter().chain(command.split_whitespace());
         let run = hopline(folder.path(), &words.collect::<Vec<_>>());
         let name = format!("hopline {command}").trim().replace(' ', "-");
