@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli_support::{Run, assert_refused, hopline};
+use cli_support::capture_files::pcap;
+use cli_support::{Run, assert_refused, hopline, site};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -135,6 +136,86 @@ const NETWORKING: &str = "sos_commands/networking";
 fn route(nth: u32) -> String {
     let to = std::net::Ipv4Addr::from(0x0a00_0000 + nth);
     format!("{to} dev ens3 metric {nth}\n")
+}
+
+/// Sosreports and a bundle of `collect` are one site: each host as its own report tells it, and each instance with what
+/// its host's report alone finds of it.
+#[test]
+fn several_sosreports_and_a_bundle_are_one_site() {
+    let other = "sos_commands/virsh/virsh_-r_dumpxml_instance-00000001";
+    let own = fs::read_to_string(sample("sos-4.8").join(other)).unwrap();
+    let renamed =
+        own.replace("00000001<", "00000002<").replace("8d7b1f36", "8d7b1f37").replace(":11'", ":12'");
+    let second = with("sos-4.8", other, &renamed);
+    let (folder, _) = site("");
+    let made = hopline(folder.path(), &["collect", "-o", "compute1.tar.zst"]);
+    assert!([0, 3].contains(&made.code), "{made:?}");
+    let first = sample("sos-3.2");
+    let [first, second] = [&first, second.path()].map(|path| path.to_str().unwrap());
+    let own = ["--bundle", "compute1.tar.zst", "--bundle"];
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::rename(folder.path().join("compute1.tar.zst"), elsewhere.path().join("compute1.tar.zst")).unwrap();
+    let ask = |question: &[&str], bundles: &[&str]| {
+        let run = hopline(elsewhere.path(), &[question, &["--json"], bundles].concat());
+        assert!([0, 1, 3].contains(&run.code), "{run:?}");
+        serde_json::from_str::<Value>(&run.stdout).unwrap()
+    };
+    let all = [&own[..], &[first, "--bundle", second]].concat();
+    let told = ask(&["check"], &all);
+    for host in ["compute1", "node7.example.org", "node8"] {
+        let looked_at = told["coverage"]["looked_at"].as_array().unwrap();
+        let is_its = |line: &&Value| line.as_str().unwrap().starts_with(&format!("{host}: "));
+        let count = looked_at.iter().filter(is_its).count();
+        assert_eq!(count, if host == "node8" { 2 } else { 1 }, "{host} and its namespaces: {looked_at:?}");
+    }
+    let found = |report: &Value| {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.map(|finding| (finding["code"].to_string(), finding["hop"].to_string())).collect::<Vec<_>>()
+    };
+    for (instance, alone) in [("instance-00000001", first), ("instance-00000002", second)] {
+        let (together, alone) =
+            (ask(&["diagnose", instance], &all), ask(&["diagnose", instance], &["--bundle", alone]));
+        assert_eq!(together["subject"], instance);
+        assert_eq!(found(&together), found(&alone), "{instance}");
+    }
+}
+
+/// What was recorded at a device of a sosreport's host is looked for there, and a device that it has not got is refused.
+#[test]
+fn a_capture_beside_a_sosreport_is_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[[host]]\nname = \"node8\"\nat = \"bundle:{}\"\n[[instance]]\nname = \"instance-00000001\"\n\
+         host = \"node8\"\naddresses = [\"203.0.113.50\"]\n",
+        sample("sos-4.8").display()
+    );
+    fs::write(folder.path().join("site.toml"), text).unwrap();
+    let pings: Vec<(i64, Vec<u8>)> = (0..3).map(|nth| (nth * 1_000_000_000, ping(nth))).collect();
+    fs::write(folder.path().join("x.pcap"), pcap(1, &pings)).unwrap();
+    let ask = |vantage: &str| {
+        let given = format!("{vantage}=x.pcap");
+        hopline(folder.path(), &["diagnose", "instance-00000001", "--json", "--capture", &given])
+    };
+    for vantage in ["node8//vnet0", "vnet0"] {
+        let report: Value = serde_json::from_str(&ask(vantage).stdout).unwrap();
+        let looked_at = report["coverage"]["looked_at"].to_string();
+        let seen = "capture x.pcap: 3 packets at 1 devices of the site, 3 of questions of the ladder";
+        assert!(looked_at.contains(seen), "{vantage}: {looked_at}");
+        // Recorded long before the sosreport was made.
+        let gaps = report["coverage"]["gaps"].to_string();
+        assert!(gaps.contains("the site at the time of x.pcap"), "{gaps}");
+    }
+    assert_refused(
+        &ask("node8//vnet9"),
+        &["the site has no `node8//vnet9`", "hint: --capture HOST/NETNS/DEVICE"],
+    );
+}
+
+/// The instance asks its gateway: Ethernet, IPv4 and ICMP, whose checksums nobody here looks at.
+fn ping(nth: i64) -> Vec<u8> {
+    let ethernet = [0x52, 0x54, 0, 0xaa, 0, 1, 0xfa, 0x16, 0x3e, 0, 0, 0x11, 8, 0];
+    let ip = [0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0, 0, 203, 0, 113, 50, 203, 0, 113, 1];
+    [&ethernet[..], &ip, &[8, 0, 0, 0, 0, 7, 0, u8::try_from(nth).unwrap()]].concat()
 }
 
 /// A refusal names the program that writes such files.
