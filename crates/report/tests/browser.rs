@@ -5,6 +5,7 @@
 mod chromium;
 mod samples;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chromium::{Browser, FOLDED, OUTSIDE, keep};
@@ -14,6 +15,11 @@ use samples::rows;
 
 /// Texts of the picture that leave it, or that lie over one another.
 const CROWDED: &str = include_str!("chromium/crowded.js");
+/// Shapes of the marks, without their colours and places: those of the legend by their words, and each station's.
+const MARKS: &str = include_str!("chromium/marks.js");
+/// The stations that are shown, each of which is a link.
+const STATIONS: &str =
+    "[...[...document.querySelectorAll('svg')].find(e => e.clientWidth).querySelectorAll('a')]";
 
 fn written(folder: &Path, name: &str, diagnosis: &Diagnosis) -> PathBuf {
     let file = folder.join(format!("{name}.html"));
@@ -118,6 +124,73 @@ fn a_station_leads_to_its_line_by_mouse_and_by_keyboard() {
     browser.settle();
     assert_eq!(browser.run("location.hash"), link);
     assert!(browser.run(target).as_str().unwrap().contains("web1 eth0"));
+}
+
+/// Who sees no colours tells the marks by their shapes, and each station has the one that the legend explains.
+#[test]
+fn marks_are_told_apart_without_colour() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut browser = Browser::start();
+    let pages = [
+        ("fault", samples::two_findings()),
+        ("seen", samples::long(9)),
+        ("lost", samples::long(3)),
+        ("doubt", samples::undetermined()),
+    ];
+    let mut met = BTreeSet::new();
+    for (name, diagnosis) in &pages {
+        browser.look(1280, "light");
+        browser.open(&written(folder.path(), name, diagnosis));
+        let marks = browser.run(MARKS);
+        let legend = marks["legend"].as_object().unwrap();
+        let shapes: BTreeSet<String> = legend.values().map(ToString::to_string).collect();
+        assert_eq!((legend.len(), shapes.len()), (5, 5), "{name}: {legend:#?}");
+        for station in marks["stations"].as_array().unwrap() {
+            let label = station[0].as_str().unwrap();
+            let (_, said) = label.split_once(": ").unwrap();
+            let (words, shape) = legend.iter().find(|(words, _)| said.starts_with(*words)).unwrap();
+            assert_eq!(&station[1], shape, "{name}: {label}");
+            met.insert(words.clone());
+        }
+    }
+    assert_eq!(met.len(), 5, "each is at some station: {met:?}");
+}
+
+#[test]
+fn every_station_that_is_shown_is_reached_by_keyboard_in_its_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut browser = Browser::start();
+    for width in [1280, 390] {
+        browser.look(width, "light");
+        browser.open(&written(folder.path(), "long", &samples::long(3)));
+        let all = browser.run(&format!("{STATIONS}.length")).as_u64().unwrap();
+        assert!(all > 10, "{width}: {all} stations");
+        let (mut reached, mut pressed) = (Vec::new(), 0);
+        while (reached.len() as u64) < all && pressed < all + 100 {
+            browser.press("Tab", 9);
+            pressed += 1;
+            let focused = browser.run(
+                "[document.activeElement.closest('svg') !== null, document.activeElement.clientWidth, \
+                 document.activeElement.getAttribute('href')]",
+            );
+            let place = browser.run(&format!("{STATIONS}.indexOf(document.activeElement)"));
+            if focused[0] == true {
+                assert_ne!(place, -1, "{width}: a station of the picture that is not shown: {focused}");
+                reached.push(place.as_u64().unwrap());
+                let leads = browser.run(
+                    "(() => { const a = document.activeElement; \
+                     const shown = getComputedStyle(a.querySelector('.touch')).fill; \
+                     return [document.getElementById(a.getAttribute('href').slice(1)) !== null, shown]; })()",
+                );
+                assert_eq!(leads[0], true, "{width}: {focused} leads nowhere");
+                assert_ne!(
+                    leads[1], "rgba(0, 0, 0, 0)",
+                    "{width}: {focused} does not show that it is chosen"
+                );
+            }
+        }
+        assert_eq!(reached, (0..all).collect::<Vec<_>>(), "{width}");
+    }
 }
 
 #[test]
