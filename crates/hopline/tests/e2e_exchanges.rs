@@ -7,7 +7,7 @@ mod cli_support;
 mod support;
 
 use serde_json::Value;
-use support::report::{Report, asked, legs, list, text};
+use support::report::{Report, asked, leg, legs, list, text};
 use support::test_lab::TestLab;
 use support::{Background, eventually, printed_in};
 
@@ -17,13 +17,20 @@ fn clog(lab: &TestLab, host: &str, device: &str) {
     printed_in(&lab.netns(host), &line);
 }
 
-fn all_seen(report: &Report, exchange: &str, to: &str) {
-    for direction in ["request", "reply"] {
-        let hops = legs(&report.json, exchange, to, direction);
+/// Each leg between these two, there and back, passes by prediction and is seen. `whose` is in what its packets are
+/// printed as, in both directions.
+#[track_caller]
+fn all_seen(report: &Report, exchange: &str, whose: &str, [asker, asked]: [&str; 2]) {
+    for (direction, first, last) in [("request", asker, asked), ("reply", asked, asker)] {
+        let hops = leg(&report.json, exchange, whose, direction);
+        let place = |hop: &Value| format!("{}/{}", text(&hop["host"]), text(&hop["device"]));
+        let ends = [hops.first(), hops.last()].map(|hop| hop.map(place).unwrap_or_default());
+        assert_eq!(ends, [first, last], "{direction}: {hops:#?}");
+        assert!(hops.iter().all(|hop| hop["predicted"] == "pass"), "{direction}: {hops:#?}");
         // Between two ports the bridge itself sees nothing.
-        let watched: Vec<&String> = hops.iter().filter(|hop| !hop.ends_with(" not-watched")).collect();
+        let watched: Vec<&Value> = hops.iter().filter(|hop| hop["observed"] != "not-watched").collect();
         assert!(
-            watched.len() > 1 && watched.iter().all(|hop| hop.ends_with(" seen")),
+            watched.len() > 1 && watched.iter().all(|hop| hop["observed"] == "seen"),
             "{direction}: {hops:#?}"
         );
     }
@@ -50,18 +57,26 @@ fn every_leg_of_a_healthy_exchange_is_seen() {
     let lab = TestLab::up("h");
     let dhcp = lab.report(&["diagnose", "web1", "--symptom", "dhcp"]);
     dhcp.assert_healthy("DHCP");
-    all_seen(&dhcp, "dhcp", ":67");
+    let (web1, bridge, outside) = ("web1/eth0", "compute1/br100", "external/eth0");
+    all_seen(&dhcp, "dhcp", ":67", [web1, bridge]);
     let offered = said(&dhcp, "DHCPDISCOVER as web1");
     assert!(offered.contains("offers 10.0.2.24/16, router 10.0.0.42"), "{offered}");
     let dns = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
     dns.assert_healthy("DNS");
-    all_seen(&dns, "dns", ":53");
+    all_seen(&dns, "dns", "10.0.0.42:53", [web1, bridge]);
+    // Whom dnsmasq asks is asked by its host, from the address that it goes out by.
+    all_seen(&dns, "dns", "203.0.113.34:", ["compute1/eth0", outside]);
+    let upstream = leg(&dns.json, "dns", "203.0.113.34:", "request");
+    assert!(upstream.iter().all(|hop| text(&hop["packet"]).contains(" > 1.2.3.4:53 UDP ")), "{upstream:#?}");
     // It is there, and it finds out what it does not know itself.
     assert!(said(&dns, "version.bind").contains(": NOERROR"));
     assert!(said(&dns, "-x 1.2.3.4 from web1").contains(": NOERROR: openstack.test."));
+    let ssh = lab.report(&["diagnose", "web1", "--symptom", "ssh"]);
+    ssh.assert_healthy("ssh");
+    all_seen(&ssh, "tcp", ":22", [outside, web1]);
     let metadata = lab.report(&["diagnose", "web1", "--symptom", "metadata"]);
     metadata.assert_healthy("metadata");
-    all_seen(&metadata, "tcp", "10.0.2.24:");
+    all_seen(&metadata, "tcp", "10.0.2.24:", [web1, bridge]);
     assert!(said(&metadata, "curl -i http://169.254.169.254/").contains("200 OK"));
     let passive = lab.report(&["diagnose", "web1", "--symptom", "dhcp", "--passive"]);
     passive.assert_healthy("nothing sent");
@@ -74,7 +89,7 @@ fn who_has_an_address_is_followed_leg_by_leg_and_told_where_it_is_lost() {
     let lab = TestLab::up("arp");
     let report = lab.report(&["diagnose", "web1"]);
     report.assert_healthy("ARP");
-    all_seen(&report, "arp", "10.0.2.24");
+    all_seen(&report, "arp", "10.0.2.24", ["compute1/br100", "web1/eth0"]);
     let passive = lab.report(&["diagnose", "web1", "--passive"]);
     assert!(list(&passive.json["paths"]).iter().all(|path| text(&path["exchange"]) != "arp"), "nobody asked");
     clog(&lab, "compute1", "vnet0");

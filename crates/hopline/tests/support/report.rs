@@ -147,14 +147,19 @@ pub(crate) fn hops(report: &Value, to: &str, direction: &str) -> Vec<String> {
 
 /// The same of any conversation. `to` is in what a packet of it is printed as.
 pub(crate) fn legs(report: &Value, exchange: &str, to: &str, direction: &str) -> Vec<String> {
+    let told =
+        |hop: &Value| format!("{}/{} {}", text(&hop["host"]), text(&hop["device"]), text(&hop["observed"]));
+    leg(report, exchange, to, direction).iter().map(told).collect()
+}
+
+/// The hops themselves of the first such path.
+pub(crate) fn leg(report: &Value, exchange: &str, to: &str, direction: &str) -> Vec<Value> {
     let is_ours =
         |path: &&Value| text(&path["exchange"]) == exchange && text(&path["direction"]) == direction;
     let hops = |path: &Value| list(&path["hops"]).to_vec();
     let goes_there = |path: &&Value| hops(path).iter().any(|hop| text(&hop["packet"]).contains(to));
-    let path = list(&report["paths"]).iter().filter(is_ours).find(goes_there).expect("a path");
-    let told =
-        |hop: &Value| format!("{}/{} {}", text(&hop["host"]), text(&hop["device"]), text(&hop["observed"]));
-    hops(path).iter().map(told).collect()
+    let path = list(&report["paths"]).iter().filter(is_ours).find(goes_there);
+    hops(path.unwrap_or_else(|| panic!("no {exchange} {direction} of {to}: {:#}", report["paths"])))
 }
 
 /// What was asked, in its order: the question, what came of it, and why it was asked.
