@@ -94,11 +94,20 @@ mod tests {
     use model::intent::Instance;
 
     use super::whom;
-    use crate::fixture::{Hosting, Manager, codes, nova_cloud};
+    use crate::fixture::{Cloud, Hosting, Manager, codes, nova_cloud};
 
     fn of(name: &str, project: &str) -> Instance {
         let project = Some(project.to_owned()).filter(|p| !p.is_empty());
         Instance { name: name.to_owned(), project, ..Instance::default() }
+    }
+
+    /// Each project has its VLAN, and one host serves both.
+    fn red_and_blue() -> Cloud {
+        let mut cloud = nova_cloud(Manager::Vlan, Hosting::NetworkHost);
+        for (instance, project) in cloud.intent.instances.iter_mut().zip(["red", "red", "red", "blue"]) {
+            instance.project = Some(project.to_owned());
+        }
+        cloud
     }
 
     #[test]
@@ -120,11 +129,8 @@ mod tests {
 
     #[test]
     fn one_dnsmasq_comes_before_all_of_a_host() {
-        let mut cloud = nova_cloud(Manager::Vlan, Hosting::NetworkHost);
+        let mut cloud = red_and_blue();
         let mac = cloud.intent.instances[0].vifs[0].mac;
-        for (instance, project) in cloud.intent.instances.iter_mut().zip(["red", "red", "red", "blue"]) {
-            instance.project = Some(project.to_owned());
-        }
         let servers = cloud.host("network1").dnsmasq.iter_mut();
         servers.filter_map(|d| d.hosts.as_mut()).for_each(|hosts| hosts.retain(|h| Some(h.mac) != mac));
         let diagnosis = cloud.diagnose("web1");
@@ -140,5 +146,27 @@ mod tests {
         assert!(narrow.note.ends_with("; disturbs nobody"));
         assert_eq!(wide.command, "systemctl restart nova-network");
         assert!(wide.note.contains("other of project blue, web1, web2, db1 of project red"), "{}", wide.note);
+    }
+
+    #[test]
+    fn the_narrow_way_tells_of_one_project_where_the_wide_one_tells_of_all() {
+        let mut cloud = red_and_blue();
+        let servers = cloud.host("network1").dnsmasq.iter_mut();
+        servers.for_each(|server| "T".clone_into(&mut server.state));
+        let (red, blue) = ("web1, web2, db1 of project red", "other of project blue");
+        for (asked, bridge, own, others) in [("web1", "br101", red, "blue"), ("other", "br102", blue, "red")]
+        {
+            let diagnosis = cloud.diagnose(asked);
+            assert_eq!(codes(&diagnosis), [format!("dnsmasq-hung network1//{bridge}")]);
+            let [_, narrow, wide] = diagnosis.findings[0].remedy.as_slice() else { panic!("{diagnosis:#?}") };
+            assert!(narrow.command.starts_with("kill -KILL "), "{narrow:?}");
+            assert!(
+                narrow.note.contains(&format!("until then {own} on {bridge} get neither ")),
+                "{narrow:?}"
+            );
+            assert!(!narrow.note.contains(&format!("project {others}")), "{narrow:?}");
+            assert_eq!(wide.command, "systemctl restart nova-network");
+            assert!(wide.note.contains(&format!("of network1 for a moment: {blue}, {red} may ")), "{wide:?}");
+        }
     }
 }

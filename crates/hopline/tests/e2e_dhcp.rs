@@ -268,3 +268,37 @@ fn what_is_no_ping_is_not_looked_for_among_pings() {
         lab.heal();
     }
 }
+
+/// The narrow way comes before the wide one, each says whom it disturbs, and both together put it right.
+#[test]
+fn the_server_that_hangs_is_started_anew_alone_and_then_with_all_of_its_host() {
+    let lab = TestLab::up("dk");
+    lab.break_fault("dnsmasq-hung");
+    let report = lab.report(&["diagnose", "web1"]);
+    report.assert_finds(&["dnsmasq-hung compute1//br100"], "it is stopped");
+    let finding = only(&report);
+    let remedies = list(&finding["remedy"]);
+    let pid = dnsmasq::pid(&lab);
+    let commands: Vec<&str> = remedies.iter().map(|remedy| text(&remedy["command"])).collect();
+    let (go_on, end) = (format!("kill -CONT {pid}"), format!("kill -KILL {pid}"));
+    assert_eq!(commands, [go_on.as_str(), &end, "systemctl restart nova-network"]);
+    let [project, other] = ["web1", "web2"].map(|name| text(&lab.instance(name)["project"]).to_owned());
+    assert!(!project.is_empty() && project == other, "{project} {other}");
+    let whom = format!("web1, web2 of project {project}");
+    let notes: Vec<&str> = remedies.iter().map(|remedy| text(&remedy["note"])).collect();
+    assert!(notes[0].ends_with("; disturbs nobody"), "{notes:#?}");
+    let alone = format!(
+        "until then {whom} on br100 get neither addresses nor names, and no other network is touched"
+    );
+    assert!(notes[1].ends_with(&alone), "{notes:#?}");
+    assert!(
+        notes[2].contains(&format!("disturbs every network of compute1 for a moment: {whom} ")),
+        "{notes:#?}"
+    );
+    assert_eq!(typed([&remedies[1]["command"]].into_iter()), [""; 0]);
+    // The lab's nova-network is restarted as the lab does it.
+    let restarted = lab.lab("restart", &["nova-network", "compute1"]);
+    assert_eq!(restarted.code, 0, "{restarted:?}");
+    assert_ne!(dnsmasq::pid(&lab), pid);
+    lab.report(&["diagnose", "web1"]).assert_healthy("it was started anew");
+}

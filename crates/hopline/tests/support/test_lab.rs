@@ -74,13 +74,17 @@ impl TestLab {
         serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {run:?}"))
     }
 
-    /// An instance's fixed address, as the cloud's database has it.
-    pub(crate) fn address(&self, instance: &str) -> String {
+    /// An instance, as the cloud's database has it.
+    pub(crate) fn instance(&self, name: &str) -> serde_json::Value {
         let show = self.lab_json(&["show"]);
         let instances = show["instances"].as_array().expect("a list");
-        let found = instances.iter().find(|other| other["name"] == instance);
-        let found = found.unwrap_or_else(|| panic!("no {instance} in {show}"));
-        found["addresses"][0].as_str().expect("an address").to_owned()
+        let found = instances.iter().find(|other| other["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {show}")).clone()
+    }
+
+    /// Its fixed address.
+    pub(crate) fn address(&self, instance: &str) -> String {
+        self.instance(instance)["addresses"][0].as_str().expect("an address").to_owned()
     }
 
     /// The gateway that an instance has from its lease.
