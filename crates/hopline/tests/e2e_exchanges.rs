@@ -7,6 +7,7 @@ mod cli_support;
 mod support;
 
 use serde_json::Value;
+use support::closed::Closed;
 use support::report::{Report, asked, leg, legs, list, text};
 use support::test_lab::TestLab;
 use support::{Background, eventually, printed_in};
@@ -273,4 +274,36 @@ fn a_floating_address_that_another_has_is_told_and_nobody_is_led_astray() {
     assert_eq!((known("gw", "203.0.113.30"), known("compute1", "10.0.2.24")), (router, host));
     let passive = lab.report(&["diagnose", "web1", "--passive"]);
     passive.assert_healthy("nobody was asked");
+}
+
+/// What web1 said itself, when it asked while nobody led it to the service.
+#[test]
+fn what_a_console_says_of_metadata_stands_beside_who_does_not_lead_there() {
+    let closed = Closed::up("m");
+    let lab = &closed.lab;
+    let folder = lab.state().join("compute1/instances").join(text(&lab.instance("web1")["uuid"]));
+    let console = folder.join("console.log");
+    let booted = std::fs::read_to_string(&console).unwrap();
+    let refused = "wget: can't connect to remote host (169.254.169.254): Connection refused";
+    // As a boot says it, with what came before it and after it.
+    std::fs::write(&console, format!("{booted}{refused}\r\ncloud-setup: failed to read iid\r\n")).unwrap();
+    lab.report(&["diagnose", "web1"]).assert_healthy("it failed once, and now it would not");
+    lab.break_fault("metadata-dnat-missing");
+    let line = booted.lines().count() + 1;
+    let expected = format!("{}:{line}: {refused}", console.display());
+    for symptom in ["auto", "metadata"] {
+        let asked = ["diagnose", "web1", "--symptom", symptom];
+        for report in [lab.report(&asked), closed.report(&asked)] {
+            report.assert_finds(&["metadata-dnat-missing compute1//br100"], symptom);
+            let told = list(&report.json["findings"][0]["evidence"]).iter();
+            let of_console = told.filter(|line| text(&line["source"]).contains("/console.log:"));
+            let of_console: Vec<String> = of_console
+                .map(|line| {
+                    assert_eq!(line["kind"], "log");
+                    format!("{}: {}", text(&line["source"]), text(&line["text"]))
+                })
+                .collect();
+            assert_eq!(of_console, [expected.as_str()], "{symptom}");
+        }
+    }
 }
