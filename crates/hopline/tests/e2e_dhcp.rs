@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::closed::Closed;
-use support::report::{Report, list, text};
+use support::report::{Report, leg, list, text};
 use support::test_lab::TestLab;
 use support::{Background, dnsmasq, printed_in, sqlite, typed};
 use sys::netns::{self, NetnsFd};
@@ -301,4 +301,30 @@ fn the_server_that_hangs_is_started_anew_alone_and_then_with_all_of_its_host() {
     assert_eq!(restarted.code, 0, "{restarted:?}");
     assert_ne!(dnsmasq::pid(&lab), pid);
     lab.report(&["diagnose", "web1"]).assert_healthy("it was started anew");
+}
+
+/// A DISCOVER that was sent and does not come to the bridge is told as that leg, whether the instance may be entered or
+/// not.
+#[test]
+fn a_discover_that_ends_at_the_tap_is_a_lost_request_of_dhcp() {
+    let closed = Closed::up("dt");
+    let lab = &closed.lab;
+    let asked = ["diagnose", "web1", "--symptom", "dhcp"];
+    for fault in ["tap-down", "tap-not-enslaved", "ebtables-drop"] {
+        lab.break_fault(fault);
+        for (report, site) in [(lab.report(&asked), "open"), (closed.report(&asked), "closed")] {
+            report.assert_finds(&[format!("{fault} compute1//vnet0")], site);
+            let finding = only(&report);
+            let broken = (text(&finding["exchange"]), text(&finding["direction"]));
+            assert_eq!(broken, ("dhcp", "request"), "{fault}, {site}: {finding:#}");
+            let hops = leg(&report.json, "dhcp", "255.255.255.255:67", "request");
+            assert!(hops.iter().all(|hop| hop["device"] != "br100"), "{fault}, {site}: {hops:#?}");
+            assert_eq!(hops.last().unwrap()["predicted"], "drop", "{fault}, {site}: {hops:#?}");
+            let back = list(&report.json["paths"]).iter();
+            let is_back = |path: &&Value| path["exchange"] == "dhcp" && path["direction"] == "reply";
+            assert_eq!(back.filter(is_back).count(), 0, "{fault}, {site}: nobody hears it");
+        }
+        lab.heal();
+        closed.report(&asked).assert_healthy(&format!("after {fault}"));
+    }
 }
