@@ -1,6 +1,7 @@
 //! What a host has and must have again when a question is over, however it ended.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::{eventually, printed_in};
 
@@ -12,13 +13,16 @@ pub(crate) fn host_state(netns: &str) -> Vec<String> {
         "ip -o address",
         "ip route show table all",
         "tc qdisc show",
-        "tc filter show dev vnet0",
         "nft -s list ruleset",
         "ebtables-save",
         "bridge fdb show",
     ];
     let print = |line: &str| printed_in(netns, &line.split(' ').collect::<Vec<_>>());
-    let printed: String = commands.iter().map(|line| print(line)).collect();
+    let mut printed: String = commands.iter().map(|line| print(line)).collect();
+    let links = print("ip -o link");
+    for device in ["vnet0", "eth0"].into_iter().filter(|device| links.contains(&format!(": {device}"))) {
+        printed += &print(&format!("tc filter show dev {device}"));
+    }
     // The first line of ebtables-save is the time.
     let mut state: Vec<String> =
         printed.lines().filter(|line| !line.starts_with('#')).map(without_timers).collect();
@@ -36,9 +40,13 @@ fn without_timers(line: &str) -> String {
 
 #[track_caller]
 pub(crate) fn assert_same(before: &[String], after: &[String]) {
+    assert!(before == after, "{}", difference(before, after));
+}
+
+fn difference(before: &[String], after: &[String]) -> String {
     let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
     let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
-    assert!(before == after, "gone: {gone:#?}\nnew: {new:#?}");
+    format!("gone: {gone:#?}\nnew: {new:#?}")
 }
 
 /// Connections that a host tracks: protocol, addresses and ports, without what only counts or ages.
@@ -76,7 +84,11 @@ pub(crate) fn age_fast(netns: &str) {
 /// Waits until a host has again what it had, and tracks nothing that it did not.
 pub(crate) fn wait_for(netns: &str, state: &[String], tracked: &BTreeSet<String>, when: &str) {
     // The kernel takes away what belonged to a process a moment later.
-    eventually(&format!("all to be as before, {when}"), || host_state(netns) == state);
-    assert_same(state, &host_state(netns));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut now = host_state(netns);
+    while now != state && Instant::now() < deadline {
+        now = host_state(netns);
+    }
+    assert!(now == state, "{netns}, {when}: {}", difference(state, &now));
     eventually(&format!("connections to be forgotten, {when}"), || connections(netns).is_subset(tracked));
 }

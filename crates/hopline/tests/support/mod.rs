@@ -71,14 +71,23 @@ impl Drop for Background {
 
 /// Starts a program and kills it after this long, done or not; whether it was not.
 pub(crate) fn killed_after(program: &mut Command, arguments: &[&str], after: Duration) -> bool {
+    let moment = Instant::now() + after;
+    killed_once(program, arguments, || Instant::now() >= moment)
+}
+
+/// Starts a program and kills it once this holds, done or not; whether it was not.
+pub(crate) fn killed_once(
+    program: &mut Command,
+    arguments: &[&str],
+    mut holds: impl FnMut() -> bool,
+) -> bool {
     let mut child = program
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap_or_else(|e| panic!("{arguments:?}: {e}"));
-    let moment = Instant::now() + after;
-    while Instant::now() < moment {
+    while !holds() {
         if child.try_wait().expect("a child").is_some() {
             return false;
         }
