@@ -41,6 +41,7 @@ use crate::sides;
 use crate::size;
 use crate::steps;
 use crate::traced;
+use crate::unasked_servers;
 use crate::unheld;
 use crate::view::View;
 use crate::watched;
@@ -298,6 +299,7 @@ fn conclude(
         findings.push(Ranked { rank, reach: Reach::Instances, is_foreseen: false, seen_at: None, finding });
     }
     gaps.extend(dns::doubts(case, &rungs));
+    unasked_servers::tell(case, request, &rungs, &mut open, &mut gaps);
     let are_names_untold = dns::is_untold(case, &rungs);
     gaps.extend(metadata::doubts(case, &rungs, request.symptom));
     match request.symptom {

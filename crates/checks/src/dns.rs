@@ -8,7 +8,7 @@ use model::dns::Rcode;
 use model::finding::Evidence;
 use model::path::Exchange;
 use model::probe::ProbeResult;
-use model::service::{DhcpHost, Dnsmasq, NovaOptions};
+use model::service::{DhcpHost, Dnsmasq, NovaOptions, ResolvConf};
 use model::snapshot::{Gap, Host};
 use model::{Intent, Mac, Netns, Snapshot};
 use sim::World;
@@ -64,12 +64,7 @@ impl Server<'_> {
 
     /// dnsmasq asks whom its host asks, unless it is told not to, or to look elsewhere (dnsmasq(8)).
     fn by_resolv_conf(&self) -> Vec<Upstream> {
-        let elsewhere = |word: &String| word.starts_with("--resolv-file") || word.starts_with("-r");
-        let told = self.dnsmasq.no_resolv || self.dnsmasq.conf_file.is_some();
-        if told || self.dnsmasq.argv.iter().any(elsewhere) {
-            return Vec::new();
-        }
-        let conf = self.ns.resolver.iter();
+        let conf = self.resolv_conf().into_iter();
         let servers = conf.flat_map(|conf| conf.servers.iter().map(|server| (&conf.file, server)));
         let upstream = |(file, server): (&String, &IpAddr)| match server {
             IpAddr::V4(ip) => {
@@ -79,6 +74,19 @@ impl Server<'_> {
             IpAddr::V6(_) => None,
         };
         servers.filter_map(upstream).collect()
+    }
+
+    /// Its host's file of servers, where it goes by that.
+    pub(crate) fn resolv_conf(&self) -> Option<&ResolvConf> {
+        let is_told = self.dnsmasq.no_resolv || self.elsewhere().next().is_some();
+        self.ns.resolver.as_ref().filter(|_| !is_told)
+    }
+
+    /// What tells it of servers in files that are not read for them.
+    pub(crate) fn elsewhere(&self) -> impl Iterator<Item = String> {
+        let is_file = |word: &&String| word.starts_with("--resolv-file") || word.starts_with("-r");
+        let files = self.dnsmasq.argv.iter().filter(|_| !self.dnsmasq.no_resolv).filter(is_file).cloned();
+        files.chain(self.dnsmasq.conf_file.iter().map(|file| format!("--conf-file={file}")))
     }
 
     /// The server that nova.conf wants it to ask, where it names one. Of several lines only the last is known.

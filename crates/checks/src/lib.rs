@@ -92,6 +92,7 @@ mod sql;
 mod stations;
 mod steps;
 mod traced;
+mod unasked_servers;
 mod unheld;
 mod uplinks;
 mod view;

@@ -6,6 +6,7 @@
 mod cli_support;
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -145,6 +146,80 @@ fn a_server_of_the_instances_own_that_is_not_there_makes_ssh_slow() {
     let summary = text(&only(&report)["summary"]);
     assert!(summary.contains("ssh to it prompts up to 10 s late"), "{summary}");
     drop(conf);
+}
+
+/// Names are asked over IPv4 alone: of a server by IPv6 nobody knows whether it answers, and who says all is well where
+/// it is the only one has not looked.
+#[test]
+fn a_server_by_ipv6_is_told_as_not_asked_and_leaves_all_open_where_it_is_the_only_one() {
+    let lab = TestLab::up("r6");
+    let folder = format!("/etc/netns/{}", lab.netns("web1"));
+    let _conf = RemovedAfter(folder.clone());
+    std::fs::create_dir_all(&folder).unwrap();
+    let names = |servers: &[&str]| {
+        let lines: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+        std::fs::write(format!("{folder}/resolv.conf"), lines).unwrap();
+    };
+    let is_told = |report: &Report| {
+        let told = gaps(report);
+        told.iter().any(|gap| gap.starts_with("whether web1 is answered by 2001:db8::53"))
+    };
+    names(&["2001:db8::53"]);
+    for symptom in ["dns", "ssh", "auto"] {
+        let report = lab.report(&["diagnose", "web1", "--symptom", symptom]);
+        assert_eq!(report.code, 3, "{symptom}: {:#}", report.json);
+        assert!(
+            gaps(&report)[0].starts_with("whether web1 is answered by 2001:db8::53"),
+            "{:#?}",
+            gaps(&report)
+        );
+    }
+    let ping = lab.report(&["diagnose", "web1", "--symptom", "ping"]);
+    ping.assert_healthy("names are no matter");
+    assert!(!is_told(&ping));
+    names(&[&lab.gateway_of("web1"), "2001:db8::53"]);
+    for symptom in ["dns", "ssh", "auto"] {
+        let report = lab.report(&["diagnose", "web1", "--symptom", symptom]);
+        report.assert_healthy("the first one answers");
+        assert!(is_told(&report), "{symptom}: {:#?}", gaps(&report));
+    }
+}
+
+/// The same of whom dnsmasq asks: what it made of names tells whether they are found out.
+#[test]
+fn servers_that_dnsmasq_asks_unseen_are_told() {
+    let lab = TestLab::up("u6");
+    let told_of = |change: &dyn Fn(&mut Vec<String>), wanted: &str| {
+        dnsmasq::restart(&lab, |words| change(words));
+        let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+        let told = gaps(&report);
+        assert!(told.iter().any(|gap| gap.starts_with(wanted)), "{wanted}: {:#}", report.json);
+        report
+    };
+    let beside = "--server=2001:db8::53#5353";
+    told_of(
+        &|words| words.push(beside.to_owned()),
+        "whether dnsmasq on compute1 is answered by 2001:db8::53",
+    )
+    .assert_healthy("the other one answers");
+    let alone = told_of(
+        &|words| words.retain(|word| word != "--server=1.2.3.4"),
+        "whether dnsmasq on compute1 is answered by 2001:db8::53",
+    );
+    assert_eq!(alone.code, 3, "{:#?}", asked(&alone.json));
+    let folder = tempfile::tempdir().unwrap();
+    // dnsmasq reads it as nobody.
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let file = folder.path().join("servers").display().to_string();
+    std::fs::write(&file, "nameserver 1.2.3.4\n").unwrap();
+    told_of(
+        &|words| {
+            words.retain(|word| word != beside && word != "--no-resolv");
+            words.push(format!("--resolv-file={file}"));
+        },
+        "whom dnsmasq on compute1 asks",
+    )
+    .assert_healthy("it answers");
 }
 
 #[test]
