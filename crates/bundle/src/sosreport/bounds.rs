@@ -9,8 +9,9 @@ pub(super) struct Bounds {
     pub(super) files: usize,
     /// Bytes of all texts.
     pub(super) all_bytes: u64,
-    /// Lines of one listing, and of all.
+    /// Lines of one listing, of one of settings, and of all.
     pub(super) lines: u64,
+    pub(super) settings: u64,
     pub(super) all_lines: u64,
     /// Words of one listing, and of all.
     pub(super) words: u64,
@@ -24,7 +25,9 @@ impl Default for Bounds {
             all_bytes: 512 << 20,
             // The longest listing of a real host is a table of a quarter of a million connections, with 18 words each.
             lines: 400_000,
-            all_lines: 1_500_000,
+            // `sysctl -a` has some 130 lines for each link, which weigh little.
+            settings: 1_000_000,
+            all_lines: 2_500_000,
             words: 8_000_000,
             all_words: 20_000_000,
         }
@@ -36,9 +39,10 @@ pub(super) const TOO_MUCH: &str = "there is too much before it";
 
 impl Bounds {
     /// Why a listing is left out that has this, if all would be that much with it.
-    pub(super) fn refusal(&self, own: Held, all: Held) -> Option<String> {
-        if own.lines > self.lines {
-            return Some(format!("it has {} lines, more than {}", own.lines, self.lines));
+    pub(super) fn refusal(&self, path: &str, own: Held, all: Held) -> Option<String> {
+        let lines = if path.ends_with("sysctl_-a") { self.settings } else { self.lines };
+        if own.lines > lines {
+            return Some(format!("it has {} lines, more than {lines}", own.lines));
         }
         if own.words > self.words {
             return Some(format!("it has {} words, more than {}", own.words, self.words));

@@ -73,7 +73,7 @@ impl Files {
         // Of a log lines are chosen; all of a listing is read into the model.
         let own = if is_tail { Held::default() } else { Held::of(&text) };
         let all = self.held.with(Held { bytes: text.len() as u64, ..own });
-        if let Some(why) = self.bounds.refusal(own, all) {
+        if let Some(why) = self.bounds.refusal(path, own, all) {
             return self.refuse(path, why);
         }
         self.held = all;
@@ -228,7 +228,8 @@ mod tests {
     /// What is left out leaves its room to what is shorter, and is told, whatever it was too large in.
     #[test]
     fn what_is_beyond_the_bounds_is_left_out_aloud() {
-        let none = Bounds { files: 0, all_bytes: 0, lines: 0, all_lines: 0, words: 0, all_words: 0 };
+        let none =
+            Bounds { files: 0, all_bytes: 0, lines: 0, settings: 0, all_lines: 0, words: 0, all_words: 0 };
         let real = Bounds::default();
         let two_lines = "a b\nc\n".as_bytes();
         // Of 5 octets, each of which is three where it is none of UTF-8.
@@ -252,6 +253,9 @@ mod tests {
             assert!(gap.what == "sos_commands/a/last" && gap.why.contains(why), "{bounds:?}: {gap:?}");
             assert!(files.command(&["last"]).is_none() && files.text("sos_commands/a/last").is_none());
         }
+        let mut files = Files { bounds: Bounds { lines: 1, settings: 2, ..real }, ..Files::default() };
+        files.add("sos_commands/kernel/sysctl_-a", Keep::Whole(100), 6, 0, two_lines).unwrap();
+        assert!(files.gaps.is_empty() && files.command(&["sysctl_-a"]).is_some());
         let mut files = Files { bounds: Bounds { all_bytes: 8, ..real }, ..Files::default() };
         files.add("long", Keep::Whole(100), 9, 0, &b"123456789"[..]).unwrap();
         files.add("log", Keep::Tail(6), 10, 0, &b"1\n23\n4567\n"[..]).unwrap();

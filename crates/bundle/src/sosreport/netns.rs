@@ -367,8 +367,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let copied = copy_of_sample(folder.path());
         let told = |more: usize| {
-            let names: String = (0..more).map(|nth| format!("n{nth}\n")).collect();
-            let listed = format!("qdhcp-7 (id: 0)\n{names}");
+            let names: Vec<String> = (0..more).map(|nth| format!("n{nth}\n")).collect();
+            let listed = format!("qdhcp-7 (id: 0)\n{}", names.concat());
             std::fs::write(copied.join("sos_commands/networking/ip_netns"), listed).unwrap();
             let mut members = read_folder(&copied, "x").unwrap().members;
             let count = members.len();
