@@ -101,6 +101,20 @@ fn compare(lab: &TestLab, others: &[Row]) {
     assert_eq!(refused, others, "each of the others is compared");
 }
 
+/// What is found of everybody, and of the hosts themselves, with faults as unlike each other as can be.
+#[test]
+fn of_the_whole_site_a_bundle_tells_the_same() {
+    let lab = TestLab::up("uw");
+    let bundles = Bundles::of(&lab);
+    let mut wrong: Vec<String> = bundles.complaint_of_site("nothing").into_iter().collect();
+    for code in ["tap-not-enslaved", "snat-missing", "dnsmasq-not-running", "duplicate-mac"] {
+        lab.break_fault(code);
+        wrong.extend(bundles.complaint_of_site(code));
+        lab.heal();
+    }
+    assert_none(&wrong);
+}
+
 #[test]
 fn what_no_packet_has_to_be_sent_for_is_named_from_a_bundle() {
     let lab = TestLab::up("p");
@@ -324,6 +338,14 @@ fn nothing_secret_enters_and_nobody_else_reads_it() {
     let manifest = fs::read_to_string(files.path().join("manifest.json")).unwrap();
     let manifest: Value = serde_json::from_str(&manifest).unwrap();
     assert!(text(&manifest["read_as"]).starts_with("root, capabilities "), "{manifest:#}");
+    for (name, asked) in [
+        ("kernel", &["uname", "-r"][..]),
+        ("nft", &["nft", "--version"]),
+        ("iptables", &["iptables-save", "--version"]),
+    ] {
+        let own = printed(asked);
+        assert_eq!(text(&manifest["versions"][name]), own.lines().next().unwrap().trim(), "{manifest:#}");
+    }
 }
 
 #[test]

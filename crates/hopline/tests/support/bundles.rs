@@ -29,8 +29,9 @@ const TRACKED: &str = "nf_conntrack_count = ";
 /// Of hundreds of thousands that a full table has, so many may end between a bundle and what is told live.
 const ENDED_MAX: u64 = 100;
 
-/// What is asked of both.
+/// What is asked of both: of one instance, and of the whole site.
 const QUESTION: [&str; 3] = ["diagnose", "web1", "--json"];
+const OF_SITE: [&[&str]; 2] = [&["check", "--json"], &["diagnose", "--all", "--json"]];
 
 impl<'l> Bundles<'l> {
     pub(crate) fn of(lab: &'l TestLab) -> Bundles<'l> {
@@ -61,18 +62,38 @@ impl<'l> Bundles<'l> {
     /// What is wrong, if a bundle made now does not tell byte for byte what the lab does without packets, but for what
     /// the clock moves. `code` is the fault that is in.
     pub(crate) fn complaint(&self, code: &str) -> Option<String> {
-        let live = || self.lab.run(&[&QUESTION[..], &["--passive"]].concat());
+        self.complaint_of(code, &[&QUESTION])
+    }
+
+    /// The same of what is asked of the whole site.
+    pub(crate) fn complaint_of_site(&self, code: &str) -> Option<String> {
+        self.complaint_of(code, &OF_SITE)
+    }
+
+    fn complaint_of(&self, code: &str, questions: &[&[&str]]) -> Option<String> {
+        let live = || -> Vec<Run> {
+            questions.iter().map(|question| self.lab.run(&[question, &["--passive"][..]].concat())).collect()
+        };
         let before = live();
         let bundle = self.collect("all.tar.zst", &[]);
         let after = live();
-        let told = self.ask(&QUESTION, &[&bundle]);
-        // What happens by itself meanwhile is in neither or in the second.
-        let is_same = |live: &Run| match code {
-            RESTLESS => found(live) == found(&told),
-            _ => timeless(live) == timeless(&told) && tracked(live).abs_diff(tracked(&told)) <= ENDED_MAX,
-        };
-        let differs = ![&before, &after].iter().any(|live| is_same(live) && live.code == told.code);
-        differs.then(|| format!("{code}: live {}\nbundle {}{}", after.stdout, told.stdout, told.stderr))
+        let answers = questions.iter().zip(before.iter().zip(&after));
+        let wrong = answers.filter_map(|(question, (before, after))| {
+            let told = self.ask(question, &[&bundle]);
+            // What happens by itself meanwhile is in neither or in the second.
+            let is_same = |live: &Run| match code {
+                RESTLESS => found(live) == found(&told),
+                _ => {
+                    let moved = tracked(live).abs_diff(tracked(&told));
+                    timeless(live) == timeless(&told) && moved <= ENDED_MAX
+                }
+            };
+            let differs = ![before, after].iter().any(|live| is_same(live) && live.code == told.code);
+            let both = || format!("live {}\nbundle {}{}", after.stdout, told.stdout, told.stderr);
+            differs.then(|| format!("{code}, {question:?}: {}", both()))
+        });
+        let wrong: Vec<String> = wrong.collect();
+        (!wrong.is_empty()).then(|| wrong.join("\n"))
     }
 
     /// Of a namespace that is not there each says in its own words that it could not be read; what is found is the
