@@ -180,7 +180,7 @@ fn several_sosreports_and_a_bundle_are_one_site() {
     }
 }
 
-/// What was recorded at a device of a sosreport's host is looked for there, and a device that it has not got is refused.
+/// What was recorded at a device of a sosreport's host is looked for there, and a device that it lacks is refused.
 #[test]
 fn a_capture_beside_a_sosreport_is_looked_into() {
     let folder = tempfile::tempdir().unwrap();

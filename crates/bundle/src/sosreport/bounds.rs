@@ -1,4 +1,4 @@
-//! How much of a sosreport is read. What a line becomes in the model is many times as large as a short line is, so lines
+//! How much of a sosreport is read. What a short line becomes in the model is many times as large as itself, so lines
 //! and words are counted, and not only octets. What is beyond is left out whole, with a gap: half of a list would be
 //! taken for all of it.
 
