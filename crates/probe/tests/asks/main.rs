@@ -13,6 +13,7 @@ mod dhcp;
 mod dns;
 mod drops;
 mod echo;
+mod floods;
 mod greeting;
 mod http;
 mod neighbour;
