@@ -5,67 +5,88 @@
 mod cli_support;
 mod support;
 
+use std::collections::BTreeMap;
+
 use support::report::{Report, list, text};
 use support::test_lab::TestLab;
 use support::{assert_none, dnsmasq, printed_in};
 
-/// What one sends who asks: pings, questions for names and addresses, connections begun and reset, and ARP's
-/// questions.
-const OVER_IP: [&str; 6] = [
-    "icmp type echo-request",
-    "icmpv6 type echo-request",
-    "udp dport 53",
-    "udp dport 67",
-    "tcp flags syn / fin,syn,rst,ack",
-    "tcp flags & rst != 0",
+/// What one sends who asks: pings, questions for names and addresses, connections begun and reset; by the names of
+/// their counters.
+const OVER_IP: [(&str, &str); 6] = [
+    ("pings", "icmp type echo-request"),
+    ("pings-6", "icmpv6 type echo-request"),
+    ("names", "udp dport 53"),
+    ("addresses", "udp dport 67"),
+    ("syns", "tcp flags syn / fin,syn,rst,ack"),
+    ("resets", "tcp flags & rst != 0"),
 ];
+/// And ARP's questions.
+const OVER_ETHERNET: [(&str, &str); 1] = [("arps", "arp operation request")];
+/// By this address a host speaks for somebody outside.
+const SOMEBODY: [(&str, &str); 1] = [("somebody", "ip saddr 192.0.2.1")];
 
-/// Counts what the machines of a lab send each other, and what comes in by web1's NIC, whoever sent it as web1.
+/// Counts what the machines of a lab send each other, and what comes in by web1's NIC, whoever sent it as web1, and by
+/// its host's link to the outside, where that spoke for somebody out there.
 struct Counters<'l> {
     lab: &'l TestLab,
 }
 
+/// Packets by who has counted them, and of which kind.
+type Counts = BTreeMap<String, u64>;
+
 impl Counters<'_> {
     const SENDERS: [&'static str; 4] = ["compute1", "gw", "isp", "ext"];
+    const COMES_IN: [&'static str; 2] = ["vnet0", "eth0"];
 
     fn of(lab: &TestLab) -> Counters<'_> {
-        let nft = |sender: &str, line: &str| {
-            printed_in(&lab.netns(sender), &["nft", line]);
-        };
         for sender in Counters::SENDERS {
-            nft(sender, "add table inet ht-own");
-            nft(sender, "add counter inet ht-own asked");
-            nft(sender, "add chain inet ht-own out { type filter hook output priority 300; }");
-            for kind in OVER_IP {
-                let rule = format!("add rule inet ht-own out oifname != lo {kind} counter name asked");
-                nft(sender, &rule);
-            }
+            let kinds = OVER_IP.map(|(name, kind)| (name, format!("oifname != lo {kind}")));
+            count(lab, sender, "inet ht-own", "output priority 300", &kinds);
         }
-        nft("compute1", "add table netdev ht-in");
-        nft("compute1", "add counter netdev ht-in asked");
-        let chain = "add chain netdev ht-in in { type filter hook ingress device vnet0 priority 0; }";
-        nft("compute1", chain);
-        for kind in OVER_IP.into_iter().chain(["arp operation request"]) {
-            nft("compute1", &format!("add rule netdev ht-in in {kind} counter name asked"));
+        let of_nic: Vec<_> = OVER_IP.into_iter().chain(OVER_ETHERNET).collect();
+        for (device, kinds) in Counters::COMES_IN.into_iter().zip([&of_nic[..], &SOMEBODY]) {
+            let kinds: Vec<_> = kinds.iter().map(|(name, kind)| (*name, (*kind).to_owned())).collect();
+            let hook = format!("ingress device {device} priority 0");
+            count(lab, "compute1", &format!("netdev ht-{device}"), &hook, &kinds);
         }
         Counters { lab }
     }
 
-    fn now(&self) -> u64 {
-        let counted = |sender: &str, table: &str| {
-            let listing =
-                printed_in(&self.lab.netns(sender), &["nft", "list", "counters", "table", "inet", table]);
-            packets(&listing)
+    fn now(&self) -> Counts {
+        let mut all = Counts::new();
+        let mut add = |machine: &str, table: &str| {
+            let line = format!("nft list counters table {table}");
+            let listing = printed_in(&self.lab.netns(machine), &line.split(' ').collect::<Vec<_>>());
+            let words: Vec<&str> = listing.split_whitespace().collect();
+            // `counter NAME { packets N bytes M }`
+            let counters = words.windows(5).filter(|words| (words[0], words[3]) == ("counter", "packets"));
+            all.extend(counters.map(|words| {
+                (format!("{machine} {table} {}", words[1]), words[4].parse().expect("a number"))
+            }));
         };
-        let own: u64 = Counters::SENDERS.iter().map(|sender| counted(sender, "ht-own")).sum();
-        let host = self.lab.netns("compute1");
-        own + packets(&printed_in(&host, &["nft", "list", "counters", "table", "netdev", "ht-in"]))
+        Counters::SENDERS.iter().for_each(|sender| add(sender, "inet ht-own"));
+        Counters::COMES_IN.iter().for_each(|device| add("compute1", &format!("netdev ht-{device}")));
+        all
+    }
+
+    /// What was counted since, where anything was.
+    fn since(&self, before: &Counts) -> Counts {
+        let now = self.now().into_iter().map(|(what, count)| (what.clone(), count - before[&what]));
+        now.filter(|(_, count)| *count > 0).collect()
     }
 }
 
-fn packets(listing: &str) -> u64 {
-    let after = listing.split("packets ").nth(1).expect("a counter").split(' ').next().expect("a number");
-    after.parse().expect("a number")
+/// Counts packets of these kinds in a table of its own, each by its name, at a hook of a machine.
+fn count(lab: &TestLab, machine: &str, table: &str, hook: &str, kinds: &[(&str, String)]) {
+    let (mut counters, mut rules) = (String::new(), String::new());
+    for (name, kind) in kinds {
+        counters += &format!(" counter {name} {{ }}\n");
+        rules += &format!("  {kind} counter name {name}\n");
+    }
+    let table =
+        format!("table {table} {{\n{counters} chain asked {{\n  type filter hook {hook};\n{rules} }}\n}}");
+    printed_in(&lab.netns(machine), &["nft", &table]);
 }
 
 /// Addresses that hosts have asked for by ARP and neighbour solicitation beside all questions: no output chain sees
@@ -78,7 +99,7 @@ fn asked_for(report: &Report) -> u64 {
 /// Servers that nobody is, or that hear and say nothing.
 const DEAD: [&str; 3] = ["--server=1.2.3.101", "--server=1.2.3.102", "--server=1.2.3.103"];
 /// What can be complained of.
-const SYMPTOMS: [&str; 5] = ["auto", "ssh", "dns", "metadata", "dhcp"];
+const SYMPTOMS: [&str; 6] = ["auto", "ping", "ssh", "dns", "metadata", "dhcp"];
 
 /// The parts of a site file that a site of another kind has.
 fn site_without(lab: &TestLab, is_left_out: impl Fn(&str) -> bool) -> String {
@@ -117,11 +138,14 @@ fn an_instance_of_compute_hosts_alone_costs_fewer_than_50_packets_whatever_is_wr
     let (_folder, alone) = written(&lab, |part| {
         ["gw", "isp", "external", "fabric"].iter().any(|name| part.contains(&format!("name = \"{name}\"")))
     });
-    costs_fewer_than_50(&lab, &alone);
+    let counted = costs_fewer_than_50(&lab, &alone);
+    let somebody = "compute1 netdev ht-eth0 somebody";
+    assert!(counted.contains_key(somebody), "somebody outside is spoken for: {counted:#?}");
 }
 
-/// Counts what a diagnosis costs web1 by this site file, with every complaint, and with what makes it ask most.
-fn costs_fewer_than_50(lab: &TestLab, site: &str) {
+/// Counts what a diagnosis costs web1 by this site file, with every complaint, and with what makes it ask most. Returns
+/// what was counted in all.
+fn costs_fewer_than_50(lab: &TestLab, site: &str) -> Counts {
     // With IPv6 there is more to ask.
     for (of, device, address) in [("compute1", "br100", "fd77::1/64"), ("web1", "eth0", "fd77::24/64")] {
         let netns = lab.netns(of);
@@ -129,39 +153,53 @@ fn costs_fewer_than_50(lab: &TestLab, site: &str) {
         printed_in(&netns, &["ip", "address", "add", address, "dev", device, "nodad"]);
     }
     let counters = Counters::of(lab);
+    let first = counters.now();
     let mut complaints = Vec::new();
-    let mut costs = |symptom: &str, when: &str| {
+    let mut costs = |symptom: &str, when: &str, more: &[&str]| {
         let before = counters.now();
-        let all = ["diagnose", "web1", "--symptom", symptom, "--json", "--site", site];
+        let all = [&["diagnose", "web1", "--symptom", symptom, "--json", "--site", site], more].concat();
         let report = Report::of(&lab.hopline(&all), &all);
-        let cost = counters.now() - before + asked_for(&report);
+        let counted = counters.since(&before);
+        let cost = counted.values().sum::<u64>() + asked_for(&report);
         let least = if matches!(symptom, "metadata" | "dhcp") { 2 } else { 10 };
         if !(least..50).contains(&cost) {
             let told = &report.json["coverage"];
-            complaints.push(format!("{symptom}, {when}: {cost} packets: {told:#}"));
+            complaints.push(format!("{symptom}, {when}: {cost} packets, of these {counted:#?}, {told:#}"));
         }
     };
-    SYMPTOMS.iter().for_each(|symptom| costs(symptom, "healthy"));
-    for fault in ["random-loss", "tc-bpf-drop", "ext-gateway-down", "dnsmasq-hung"] {
+    SYMPTOMS.iter().for_each(|symptom| costs(symptom, "healthy", &[]));
+    for fault in ["random-loss", "tc-bpf-drop", "ext-gateway-down", "dnsmasq-hung", "pmtu-blackhole"] {
         lab.break_fault(fault);
-        costs("auto", fault);
-        if fault == "dnsmasq-hung" {
-            costs("ssh", fault);
+        costs("auto", fault, &[]);
+        match fault {
+            "dnsmasq-hung" => costs("ssh", fault, &[]),
+            // Where packets may be smaller, several sizes are tried.
+            "pmtu-blackhole" => costs("ping", fault, &[]),
+            _ => {}
         }
         lab.heal();
     }
+    // Beyond the hosts a trace is made of who passes it on.
+    let isp = lab.netns("isp");
+    let lost = ["FORWARD", "-d", "1.2.3.4", "-p", "icmp", "-j", "DROP"];
+    printed_in(&isp, &[&["iptables", "-A"], &lost[..]].concat());
+    for symptom in ["auto", "ping"] {
+        costs(symptom, "lost beyond the router", &["--to", "1.2.3.4"]);
+    }
+    printed_in(&isp, &[&["iptables", "-D"], &lost[..]].concat());
     // All whom dnsmasq asks are dead: it asks each of them, each time that it is asked.
     dnsmasq::restart(lab, |words| {
         words.retain(|word| !word.starts_with("--server="));
         words.extend(DEAD.map(str::to_owned));
     });
-    ["auto", "ssh"].iter().for_each(|symptom| costs(symptom, "three servers that nobody is"));
+    ["auto", "ssh"].iter().for_each(|symptom| costs(symptom, "three servers that nobody is", &[]));
     let ext = lab.netns("ext");
     for server in DEAD {
         let address = format!("{}/24", server.trim_start_matches("--server="));
         printed_in(&ext, &["ip", "address", "add", &address, "dev", "eth0"]);
         printed_in(&ext, &["iptables", "-A", "INPUT", "-d", &address[..address.len() - 3], "-j", "DROP"]);
     }
-    SYMPTOMS.iter().for_each(|symptom| costs(symptom, "three silent servers"));
+    SYMPTOMS.iter().for_each(|symptom| costs(symptom, "three silent servers", &[]));
     assert_none(&complaints);
+    counters.since(&first)
 }
