@@ -24,7 +24,7 @@ pub(crate) fn at<'v>(
     let watches = view.watches.iter();
     let here = watches.filter(move |w| !w.is_recorded && is_here(&w.machine, &w.netns, &w.device));
     let is_of = |seen: &&ProbeSeen| {
-        let mut asked = rung.answer.paths.iter().map(|path| path.exchange);
+        let mut asked = rung.answer.paths.iter().map(|path| rung.purpose.exchange_of(path.exchange));
         let is_asked = asked.any(|exchange| exchange == seen.exchange && exchange != Exchange::Arp);
         is_asked && watched::is_of(seen, rung, seen.exchange)
     };

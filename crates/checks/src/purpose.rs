@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
+use model::path::Exchange;
+
 use crate::dns;
 use crate::ladder::SSH_PORT;
 use crate::protocols::Service;
@@ -180,10 +182,28 @@ impl Purpose {
         }
     }
 
-    /// A server for names is asked at a port of its own, where nobody takes packets for DNS's: on its way none is known
-    /// again.
+    /// A server for names is asked at a port of its own, where the walk takes packets for mere datagrams.
     pub(crate) fn is_at_other_port(self) -> bool {
         self.server_port() != dns::PORT
+    }
+
+    /// What the walk's exchange is on a path of its question.
+    pub(crate) fn exchange_of(self, walked: Exchange) -> Exchange {
+        if walked == Exchange::Udp && self.is_at_other_port() { Exchange::Dns } else { walked }
+    }
+
+    /// Packets of this exchange that were seen to go to this port are its question's; see
+    /// [`model::probe::Asked::told_port`].
+    pub(crate) fn is_told_by(self, exchange: Exchange, port: Option<u16>) -> bool {
+        match exchange {
+            Exchange::Dns => port.unwrap_or(dns::PORT) == self.server_port(),
+            Exchange::Arp
+            | Exchange::Dhcp
+            | Exchange::Icmp
+            | Exchange::Tcp
+            | Exchange::Udp
+            | Exchange::None => self.has_port(port),
+        }
     }
 
     /// The other instance that is to be reached, where that is the question: index into `Intent::instances`.
@@ -218,5 +238,23 @@ impl Purpose {
             | Purpose::Step
             | Purpose::StepBy(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_to_one_server_are_not_anothers_of_its_address() {
+        let at = |port| Purpose::Upstream(SocketAddrV4::new([1, 2, 3, 4].into(), port));
+        for (own, told, other) in
+            [(53, None, Some(5354)), (5354, Some(5354), None), (5354, Some(5354), Some(5355))]
+        {
+            assert!(at(own).is_told_by(Exchange::Dns, told), "{own}");
+            assert!(!at(own).is_told_by(Exchange::Dns, other), "{own}");
+        }
+        assert_eq!(at(5354).exchange_of(Exchange::Udp), Exchange::Dns);
+        assert_eq!(at(53).exchange_of(Exchange::Udp), Exchange::Udp);
     }
 }

@@ -25,7 +25,9 @@ pub(crate) fn of(case: &Case, rung: &Rung, paths_before: usize) -> Option<SeenWa
     let probe = probe_of(case, rung)?;
     let seen = case.seen.iter().find(|seen| is_of(seen, probe))?;
     let path_of = |direction: Direction| {
-        let is_it = |path: &&Path| path.exchange == seen.exchange && path.direction == direction;
+        let is_it = |path: &&Path| {
+            rung.purpose.exchange_of(path.exchange) == seen.exchange && path.direction == direction
+        };
         rung.answer.paths.iter().find(is_it)
     };
     let (there, back) = (path_of(Direction::Request)?, path_of(Direction::Reply));
@@ -50,7 +52,7 @@ pub(crate) fn of(case: &Case, rung: &Rung, paths_before: usize) -> Option<SeenWa
 }
 
 fn is_of(seen: &QuestionSeen, probe: &ProbeResult) -> bool {
-    let asked = (probe.asked.exchange(), probe.asked.octets(), probe.asked.port());
+    let asked = (probe.asked.exchange(), probe.asked.octets(), probe.asked.told_port());
     (seen.exchange, seen.octets, seen.port) == asked && seen.from == probe.from && seen.to == probe.to
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn observed(case: &Case, rung: Rung, probe: Option<&ProbeResult>) -> 
         for (hop, mark) in path.hops.iter_mut().zip(marks) {
             hop.observed = mark;
         }
-        let is_its = path.exchange == probe.asked.exchange() || rung.purpose.is_at_other_port();
+        let is_its = rung.purpose.exchange_of(path.exchange) == probe.asked.exchange();
         if !is_its || path.stop().is_some() || probe.recorded.is_some() {
             continue;
         }
@@ -75,9 +75,6 @@ fn mark(case: &Case, rung: &Rung, path: &Path, group: &[Hop]) -> Observed {
 /// What tells whether a question's packets came to a device: the watch while ours were under way; where somebody else
 /// asked, a capture that was made there meanwhile.
 fn watch_of<'c>(case: &Case<'c>, (rung, exchange): (&Rung, Exchange), at: &Place) -> Option<&'c DeviceWatch> {
-    if rung.purpose.is_at_other_port() {
-        return None;
-    }
     let is_here = |watch: &&DeviceWatch| {
         (&watch.machine, &watch.netns, &watch.device) == (&at.host, &at.netns, &at.device)
     };
@@ -92,7 +89,8 @@ fn watch_of<'c>(case: &Case<'c>, (rung, exchange): (&Rung, Exchange), at: &Place
 /// What was seen is of this question.
 pub(crate) fn is_of(seen: &ProbeSeen, rung: &Rung, exchange: Exchange) -> bool {
     let same_size = seen.octets.is_none_or(|octets| octets == rung.octets());
-    let same_port = rung.purpose.has_port(seen.port);
+    let exchange = rung.purpose.exchange_of(exchange);
+    let same_port = rung.purpose.is_told_by(exchange, seen.port);
     seen.exchange == exchange && same_size && same_port && seen.from == rung.from && seen.to == rung.to
 }
 

@@ -3,7 +3,7 @@
 mod strangers;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread::{self, JoinHandle};
 
 use model::kernel_drop::{KernelDrop, Owner};
@@ -161,8 +161,8 @@ fn kernel_drop(drop: &PacketDrop, (facts, near): (&Facts, &Near), probes: &[Prob
     }
     let (exchange, number, half) = sightings::mark(&seen)?;
     let probe = probes.iter().find(|probe| probe.mark() == (exchange, number))?;
-    // Of DNS, which has many questions, the server's address tells, too.
-    if exchange == Exchange::Dns && source != probe.to && destination != probe.to {
+    let service = SocketAddr::new(probe.to, probe.server_port);
+    if exchange == Exchange::Dns && !sightings::is_with(&seen, half, service) {
         return None;
     }
     if owner.is_none() && !strangers::is_of(probe, drop, &seen) {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use checks::{Purpose, Rung, next};
 use collect::MachinePlan;
+use model::dns::PORT as DNS_PORT;
 use model::path::Exchange;
 use model::probe::{Holders, ProbeResult, SideEcho, SizesTried, Traced};
 use model::snapshot::Gap;
@@ -196,8 +197,8 @@ impl Probe<'_> {
         }
     }
 
-    /// All by which its packets are known: its mark and the port that it is to, of a connection; and of a name that is
-    /// asked for by a socket, the connection over which it is asked again where the answer is cut short.
+    /// All by which its packets are known: its mark and its port, see [`model::probe::Asked::told_port`]; and of a
+    /// name that is asked for by a socket, the connection over which it is asked again where the answer is cut short.
     pub(crate) fn marks(&self) -> Vec<((Exchange, u32), Option<u16>)> {
         let over_tcp = match (&self.asks, &self.from) {
             (Asks::Name(_), From::Inside(_)) => {
@@ -206,7 +207,11 @@ impl Probe<'_> {
             (Asks::Name(_), From::Outside(_))
             | (Asks::Echo(_) | Asks::Address | Asks::Connection { .. }, _) => None,
         };
-        [Some((self.mark(), self.port())), over_tcp].into_iter().flatten().collect()
+        let elsewhere = match self.asks {
+            Asks::Name(_) => Some(self.server_port).filter(|port| *port != DNS_PORT),
+            Asks::Echo(_) | Asks::Address | Asks::Connection { .. } => None,
+        };
+        [Some((self.mark(), elsewhere.or(self.port()))), over_tcp].into_iter().flatten().collect()
     }
 
     /// The conversation, and the number that tells its packets from all others of its kind: the echo's identifier, the

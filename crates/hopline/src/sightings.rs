@@ -1,5 +1,7 @@
 //! A ring's frame as a sighting, and a sighting as one of a question that was asked.
 
+use std::net::SocketAddr;
+
 use model::path::{Direction, Exchange};
 use model::sighting::{Kind, Sighting};
 use parse::capture::Frame as Captured;
@@ -44,10 +46,23 @@ pub(crate) fn mark_of(kind: Kind, detail: u32, (from, to): (u16, u16)) -> Option
         // Our own port is the higher one.
         Kind::Tcp if from > to => (Exchange::Tcp, from.into(), Half::Question),
         Kind::Tcp => (Exchange::Tcp, to.into(), Half::Answer),
-        Kind::Icmp | Kind::Udp | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => {
-            return None;
-        }
+        // At a port that is not DNS's a question for a name begins no otherwise: its number, and a bit for answers.
+        Kind::Udp if detail & DNS_ANSWER == 0 => (Exchange::Dns, detail >> 16, Half::Question),
+        Kind::Udp => (Exchange::Dns, detail >> 16, Half::Answer),
+        Kind::Icmp | Kind::ArpRequest | Kind::ArpReply | Kind::Fragment | Kind::Other => return None,
     })
+}
+
+/// QR of the first four octets of a message (RFC 1035, 4.1.1).
+const DNS_ANSWER: u32 = 0x8000;
+
+/// It goes to this service, or comes from it: of names, many of whose questions bear one number, that tells, too.
+pub(crate) fn is_with(seen: &Sighting, half: Half, service: SocketAddr) -> bool {
+    let (server, port) = match half {
+        Half::Question => (seen.destination, seen.destination_port),
+        Half::Answer => (seen.source, seen.source_port),
+    };
+    (server.to_ip(), port) == (service.ip(), service.port())
 }
 
 /// The number of an echo beside a silent question, which a packet of this kind bears or quotes: see
@@ -84,5 +99,17 @@ impl Half {
             Half::Question => Direction::Request,
             Half::Answer => Direction::Reply,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_asked_at_any_port_is_known_by_its_number() {
+        let udp = |detail| mark_of(Kind::Udp, detail, (49152, 5354));
+        assert_eq!(udp(0x1234_0100), Some((Exchange::Dns, 0x1234, Half::Question)));
+        assert_eq!(udp(0x1234_8183), Some((Exchange::Dns, 0x1234, Half::Answer)));
     }
 }

@@ -4,7 +4,7 @@ mod journeys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, PipeWriter, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 
@@ -35,34 +35,40 @@ const ROOM: Room = Room { snap: SNAP, ring_bytes: 1 << 20, delay_ms: 40, settle_
 /// What is looked for: pings, DHCP, DNS, TCP from our own ports, and who has an address. Of these only what bears one
 /// of our marks is kept, or is about an address that is sought.
 fn wanted(probes: &[Probe], sought: &BTreeSet<IpAddr>) -> String {
-    let ports = probes.iter().flat_map(Probe::marks).filter_map(|(mark, _)| match mark {
-        (Exchange::Tcp, port) => Some(port),
-        (
-            Exchange::Icmp | Exchange::Arp | Exchange::Dhcp | Exchange::Dns | Exchange::Udp | Exchange::None,
-            _,
-        ) => None,
-    });
+    let (mut own, mut of_names) = (BTreeSet::new(), BTreeSet::new());
+    for ((exchange, number), port) in probes.iter().flat_map(Probe::marks) {
+        match exchange {
+            Exchange::Tcp => drop(own.insert(number)),
+            // Servers for names that are asked elsewhere than at DNS's port.
+            Exchange::Dns => of_names.extend(port.map(u32::from)),
+            Exchange::Icmp | Exchange::Arp | Exchange::Dhcp | Exchange::Udp | Exchange::None => {}
+        }
+    }
     let is_over_ipv6 = probes.iter().map(|probe| &probe.to).chain(sought).any(IpAddr::is_ipv6);
     let pings = if is_over_ipv6 { "icmp or icmp6" } else { "icmp" };
     let rest = format!("arp or {pings} or udp port 53 or (udp and portrange 67-68)");
-    let ports: Vec<u32> = ports.collect();
-    match (ports.iter().min(), ports.iter().max()) {
-        (Some(first), Some(last)) if ports.len() > PORTS_MAX => {
-            format!("{rest} or tcp portrange {first}-{last}")
+    format!("{rest}{}{}", at_ports("udp", &of_names, NAME_PORTS_MAX), at_ports("tcp", &own, PORTS_MAX))
+}
+
+fn at_ports(protocol: &str, ports: &BTreeSet<u32>, max: usize) -> String {
+    match (ports.first(), ports.last()) {
+        (Some(first), Some(last)) if ports.len() > max => {
+            format!(" or {protocol} portrange {first}-{last}")
         }
-        _ => ports.iter().fold(rest, |text, port| format!("{text} or tcp port {port}")),
+        _ => ports.iter().fold(String::new(), |text, port| format!("{text} or {protocol} port {port}")),
     }
 }
 
 /// Ports that are looked for one by one, at most: the kernel takes programs of no more than 4096 instructions, and
 /// each costs some fifty.
 const PORTS_MAX: usize = 32;
+const NAME_PORTS_MAX: usize = 4;
 
 /// What is kept of what passes.
 #[derive(Debug)]
 struct Sought {
-    /// Whom each of our probes asks, by the mark that its packets bear.
-    marks: BTreeMap<(Exchange, u32), IpAddr>,
+    /// Whom each of our probes asks, by the mark that its packets bear; the port tells of names alone.
+    marks: BTreeMap<(Exchange, u32), SocketAddr>,
     /// Identifiers of the echoes that may be sent beside them.
     sides: BTreeSet<u16>,
     /// Who has these addresses.
@@ -78,9 +84,9 @@ impl Sought {
             return Some(((Exchange::Icmp, number), half));
         }
         let (exchange, number, half) = sightings::mark(seen)?;
-        // A stranger's question may bear the same number; of DNS, which has many, the server's address tells, too.
-        let server = if half == Half::Question { seen.destination } else { seen.source };
-        let is_ours = |asked: &IpAddr| exchange != Exchange::Dns || server.to_ip() == *asked;
+        // A stranger's question may bear the same number.
+        let is_ours =
+            |asked: &SocketAddr| exchange != Exchange::Dns || sightings::is_with(seen, half, *asked);
         let mark = (exchange, number);
         self.marks.get(&mark).is_some_and(is_ours).then_some((mark, half))
     }
@@ -153,7 +159,7 @@ pub(crate) fn start(
     facts.snapshot.gaps.extend(gaps);
     let (stopped, stop) = io::pipe().ok()?;
     let of_probe = |probe: &Probe| {
-        let to = probe.to;
+        let to = SocketAddr::new(probe.to, probe.server_port);
         probe.marks().into_iter().map(move |(mark, _)| (mark, to))
     };
     let sought = Sought { marks: probes.iter().flat_map(of_probe).collect(), sides, addresses };

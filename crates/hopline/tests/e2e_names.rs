@@ -157,8 +157,8 @@ fn a_server_by_ipv6_is_told_as_not_asked_and_leaves_all_open_where_it_is_the_onl
     let _conf = RemovedAfter(folder.clone());
     std::fs::create_dir_all(&folder).unwrap();
     let names = |servers: &[&str]| {
-        let lines: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
-        std::fs::write(format!("{folder}/resolv.conf"), lines).unwrap();
+        let lines: Vec<String> = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+        std::fs::write(format!("{folder}/resolv.conf"), lines.concat()).unwrap();
     };
     let is_told = |report: &Report| {
         let told = gaps(report);
@@ -412,7 +412,6 @@ fn a_server_at_a_port_of_its_own_is_asked_there() {
         }
     }
     drop(server);
-    // On its way nobody looks for packets to such a port, so where they end is not told.
     for (says, wanted) in [(Says::Code(2), "dns-lookup-fails"), (Says::Nothing, "lost-at-hop")] {
         let _server = NameServer::at(&closed.lab, "1.2.3.4:5353", says);
         let report = closed.report(&["diagnose", "web1", "--symptom", "dns"]);
@@ -421,6 +420,39 @@ fn a_server_at_a_port_of_its_own_is_asked_there() {
         let told = evidence(finding);
         assert!(told.iter().any(|line| line.contains("--server=1.2.3.4#5353")), "{told:#?}");
     }
+}
+
+/// What takes them says nothing of it, and they are looked for on their way as others to port 53 are.
+#[test]
+fn a_loss_on_the_way_to_a_server_at_a_port_of_its_own_is_named_by_its_hop() {
+    let lab = TestLab::up("pl");
+    dnsmasq::restart(&lab, |words| {
+        words.iter_mut().filter(|word| *word == "--server=1.2.3.4").for_each(|word| word.push_str("#5354"));
+    });
+    let block = |dir: &str, port: &str| {
+        let policy = format!("ip xfrm policy add dir fwd {dir}/32 proto udp {port} 5354 action block");
+        let policy: Vec<&str> = policy.split(' ').collect();
+        printed_in(&lab.netns("gw"), &policy);
+    };
+    let lost = |wanted: &str, seen: &str| {
+        let report = lab.report(&["diagnose", "web1", "--symptom", "dns"]);
+        report.assert_finds(&[wanted], seen);
+        let finding = only(&report);
+        assert!(text(&finding["summary"]).contains(seen), "{finding:#}");
+        let told = evidence(finding);
+        assert!(told.iter().any(|line| line.contains("hopline capture --at ")), "{told:#?}");
+    };
+    {
+        let _server = NameServer::at(&lab, "1.2.3.4:5354", Says::Nothing);
+        lost("lost-at-hop external//eth0", "passes external//eth0");
+    }
+    let _server = NameServer::at(&lab, "1.2.3.4:5354", Says::Code(3));
+    lab.report(&["diagnose", "web1", "--symptom", "dns"]).assert_healthy("it answers there");
+    block("dst 1.2.3.4", "dport");
+    lost("lost-at-hop gw//eth1", "is seen at gw//eth0");
+    printed_in(&lab.netns("gw"), &["ip", "xfrm", "policy", "flush"]);
+    block("src 1.2.3.4", "sport");
+    lost("lost-at-hop gw//eth0", "the answer to ");
 }
 
 #[test]

@@ -200,6 +200,12 @@ impl Asked {
         self.server_port().or(self.port())
     }
 
+    /// The port by which packets seen of it are told from those of others to the same machine: of a connection its own,
+    /// of a name that of a server which is asked elsewhere than at DNS's.
+    pub fn told_port(&self) -> Option<u16> {
+        self.server_port().filter(|port| *port != dns::PORT).or(self.port())
+    }
+
     /// The port that a connection is to: two to different ports are different questions.
     pub fn port(&self) -> Option<u16> {
         match self {
@@ -354,7 +360,7 @@ pub struct ProbeSeen {
     pub exchange: Exchange,
     /// Of an echo, the length of its packets, as in [`Asked::octets`].
     pub octets: Option<u16>,
-    /// Of a connection, the port that it is to, as in [`Asked::port`].
+    /// The port that it is to, as in [`Asked::told_port`].
     #[serde(default)]
     pub port: Option<u16>,
     /// Questions.

@@ -22,7 +22,8 @@ pub struct Sighting {
     pub time_ns: i64,
     /// Link-layer source as a number of 48 bits; 0 where unknown.
     pub sender: u64,
-    /// What the kind is told with: ICMP id and sequence, TCP sequence, DNS id, DHCP transaction.
+    /// What the kind is told with: ICMP id and sequence, TCP sequence, DNS id, DHCP transaction; of UDP without meaning
+    /// to us the first four octets of what it carries, where those are known.
     pub detail: u32,
     /// Of an ICMP error, id and sequence of the echo that it quotes; 0 where it quotes none.
     pub quoted: u32,

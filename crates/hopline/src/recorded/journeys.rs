@@ -28,7 +28,7 @@ pub(super) fn of(placed: &Placed, probe: &ProbeResult, tally: &Tally, watchers: 
         to: probe.to,
         exchange: probe.asked.exchange(),
         octets: probe.asked.octets(),
-        port: probe.asked.port(),
+        port: probe.asked.told_port(),
         vantages: vantages.into_iter().map(|(_, vantage)| vantage).collect(),
         journeys,
         left_out: tally.keys.len() - keys.len(),

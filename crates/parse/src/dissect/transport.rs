@@ -174,6 +174,9 @@ fn udp(payload: Payload<'_>, seen: &mut Sighting, inside: Inside<'_>) -> Option<
         return Some(());
     }
     seen.kind = Kind::Udp;
+    if !inside.options.as_listed {
+        seen.detail = u32_at(data, 0).unwrap_or_default();
+    }
     let mut hash = Hash::of(u64::from(UDP)).word(u64::from(length));
     if data.is_empty() {
         // Nothing else tells empty ones apart.
