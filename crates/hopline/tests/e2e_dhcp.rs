@@ -327,4 +327,11 @@ fn a_discover_that_ends_at_the_tap_is_a_lost_request_of_dhcp() {
         lab.heal();
         closed.report(&asked).assert_healthy(&format!("after {fault}"));
     }
+    // Its client tells the MAC that its NIC has: that a DISCOVER in the name of the recorded one passes proves nothing.
+    lab.break_fault("antispoof-mac");
+    for more in [&[][..], &["--passive"]] {
+        let report = lab.report(&[&asked[..], more].concat());
+        report.assert_finds(&["antispoof-mac compute1//vnet0"], "its own MAC");
+        assert_eq!(text(&only(&report)["exchange"]), "dhcp", "{more:?}: {:#}", report.json);
+    }
 }

@@ -39,7 +39,10 @@ pub fn ask(world: &World, instance: usize) -> Vec<Path> {
         length: 328,
         transport: Transport::Udp { source: 68, destination: 67 },
     });
-    let mac = world.intent.instances.get(instance).and_then(|i| i.vifs.first()).and_then(|v| v.mac);
+    let recorded = world.intent.instances.get(instance).and_then(|i| i.vifs.first()).and_then(|v| v.mac);
+    // Its client tells the MAC that its NIC has, whatever is recorded.
+    let own = world.inside(instance).and_then(|ns| world.link(nic(world, ns, recorded)?)?.mac);
+    let mac = own.or(recorded);
     let arrived = send(world, instance, mac, discover, "DISCOVER");
     let (asked, offered) = match (&arrived.disposition, arrived.at) {
         (Disposition::Delivered { .. }, Some(at)) => serve(world, arrived, at, mac),
