@@ -337,7 +337,7 @@ const OF_PROGRAMS: [&str; 2] = ["xdp-drop", "tc-bpf-drop"];
 /// Faults of which no file of a host tells: an instance has changed its own MAC, or answers for others.
 const BEYOND_REPORTS: [&str; 2] = ["antispoof-mac", "rogue-dhcp"];
 
-/// With `HOPLINE_SOS=all` every fault of the lab, with `HOPLINE_SOS=CODE,CODE` those: what is found live is found by the
+/// With `HOPLINE_SOS=all` every fault of the lab, with `HOPLINE_SOS=CODE,CODE` those: what is found live is found by a
 /// report, or not denied.
 #[test]
 fn what_is_broken_is_told_or_not_denied() {
