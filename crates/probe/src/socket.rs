@@ -112,7 +112,8 @@ pub struct Took {
 pub enum Arrival {
     /// The kernel, when it received the packet (`SO_TIMESTAMPNS`, socket(7)). Where nobody else has packets stamped,
     /// the first socket's wish is granted by a work item (net/core/dev.c `net_enable_timestamp`): a packet that
-    /// came before it ran is stamped when it is read (net/socket.c `__sock_recv_timestamp`).
+    /// came before it ran is stamped when it is read (net/socket.c `__sock_recv_timestamp`). Of a connection it is how
+    /// long the handshake took (`TCP_INFO`, tcp(7)).
     Kernel,
     /// We, when we had read it: later by what the scheduler took.
     Reader,
@@ -133,9 +134,13 @@ impl SentAt {
     /// The kernel's stamp counts unless the wall clock was set meanwhile: then it lies before the sending or
     /// after the reading.
     pub(crate) fn until(&self, stamped: Option<SystemTime>) -> Took {
+        self.at_most(stamped.and_then(|at| at.duration_since(self.wall).ok()))
+    }
+
+    /// What the kernel has measured counts unless that is more than has passed.
+    pub(crate) fn at_most(&self, measured: Option<Duration>) -> Took {
         let read = self.steady.elapsed();
-        let stamped = stamped.and_then(|at| at.duration_since(self.wall).ok()).filter(|took| *took <= read);
-        match stamped {
+        match measured.filter(|took| *took <= read) {
             Some(duration) => Took { duration, arrival: Arrival::Kernel },
             None => Took { duration: read, arrival: Arrival::Reader },
         }

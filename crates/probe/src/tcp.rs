@@ -136,7 +136,8 @@ pub(crate) fn open(
         Err(error) => ended(&socket, &error).map_err(failed())?,
     };
     let took = match outcome {
-        TcpOutcome::Answered | TcpOutcome::Refused | TcpOutcome::Unreachable(_) => Some(sent.until(None)),
+        TcpOutcome::Answered => Some(sent.at_most(sys::tcp::handshake(&socket).ok().flatten())),
+        TcpOutcome::Refused | TcpOutcome::Unreachable(_) => Some(sent.until(None)),
         TcpOutcome::NotSent(_) | TcpOutcome::Silent => None,
     };
     Ok((socket, TcpResult { outcome, took }))

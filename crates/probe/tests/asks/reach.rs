@@ -30,6 +30,8 @@ fn a_syn_is_answered_refused_or_turned_away() {
     let chain = Chain::new(3);
     let listening = tcp_server(chain.far_netns(), chain.far(), |_| Vec::new());
     assert_eq!(connect(&chain, listening.at), TcpOutcome::Answered);
+    let took = tcp::connect(&chain.asker(), listening.at, SHORT).unwrap().took.unwrap();
+    assert!(took.arrival == Arrival::Kernel && !took.duration.is_zero(), "{took:?}");
     let closed = SocketAddr::new(chain.far().into(), 9);
     assert_eq!(connect(&chain, closed), TcpOutcome::Refused);
     chain.rule(1, "forward", "tcp dport 9 reject");
