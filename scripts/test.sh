@@ -30,7 +30,7 @@ beside() {
 # a program how to run it again.
 failures() {
     awk '
-        /^---- .* stdout ----$/ { about = $2; lines = 0; next }
+        /^---- .* stdout ----$/ { about = $0; sub(/^---- /, "", about); sub(/ stdout ----$/, "", about); lines = 0; next }
         /^failures:$/ { about = ""; count = 0; told = 1; next }
         about != "" && NF && ++lines <= 12 { said[about] = said[about] "        " substr($0, 1, 1000) "\n" }
         told && /^    / { failed[++count] = substr($0, 5) }

@@ -1,5 +1,6 @@
-//! Instances that dnsmasq's log shows to have been left without a lease, and of which nothing tells what became of
-//! that: neither their inside, nor who answers for their addresses, nor their console. They are not called healthy.
+//! Instances that dnsmasq's log shows to have been left without a lease, or with one that it has forgotten, and of which
+//! nothing tells what became of that: neither their inside, nor who answers for their addresses, nor their console. They
+//! are not called healthy.
 
 use model::Mac;
 use model::finding::Finding;
@@ -41,21 +42,21 @@ fn doubt<'v>(view: &View<'v>, seat: &Seat<'v>) -> Option<Doubt> {
     }
     let name = &seat.instance.name;
     let is_unheard = || dhcp_unheard::of(view, seat, mac).is_some();
-    let left = match addressless::known(view, seat) {
-        Known::Without(_) => return None,
-        Known::Settled => None,
-        Known::HadLease => left_without(seat, mac),
-        Known::Unknown => left_without(seat, mac).or_else(|| {
-            let last = dhcp_refused::words(seat, mac).next();
-            last.filter(|last| last.rest.contains("no address available") || is_unheard())
-        }),
+    let (left, forgotten) = match addressless::known(view, seat) {
+        Known::Without(_) | Known::Settled => return None,
+        Known::HadLease => (left_without(seat, mac), None),
+        Known::Unknown => {
+            let refused_or_unheard = || {
+                let last = dhcp_refused::words(seat, mac).next();
+                last.filter(|last| last.rest.contains("no address available") || is_unheard())
+            };
+            let left = left_without(seat, mac).or_else(refused_or_unheard);
+            (left, dhcp_not_authoritative::is_perhaps_forgotten(view, *seat))
+        }
     };
     let (what, line) = match left {
         Some(line) => (format!("whether {name} has an address"), line),
-        None => {
-            let given = dhcp_not_authoritative::is_perhaps_forgotten(view, *seat)?;
-            (format!("whether {name} asks for the lease that dnsmasq has forgotten"), given)
-        }
+        None => (format!("whether {name} asks for the lease that dnsmasq has forgotten"), forgotten?),
     };
     let logged = dhcp_refused::logged(seat, line);
     let why =

@@ -144,7 +144,7 @@ fn behind(world: &World, rung: &Rung, end: &Place, limits: &[Limit]) -> Option<B
     (is_same_place(&hop.at, end) && !nova::wrote(rule)).then(|| Behind {
         at: hop.at.clone(),
         direction: path.direction,
-        exchange: path.exchange,
+        exchange: rung.purpose.exchange_of(path.exchange),
         rule: rule.clone(),
         limit,
     })

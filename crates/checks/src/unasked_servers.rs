@@ -69,10 +69,11 @@ fn inside<'w>(world: &World<'w>, at: usize) -> Option<(&'w str, &'w ResolvConf)>
 /// Whom the network's dnsmasq asks besides those that are known.
 fn behind(server: &Server) -> Vec<Gap> {
     let host = &server.host.name;
-    let named = server.dnsmasq.servers.iter().filter_map(|word| {
-        let address = v6(word)?;
-        Some((address, format!("--server={word}")))
-    });
+    let named = server
+        .dnsmasq
+        .servers
+        .iter()
+        .filter_map(|word| Some((v6(word)?, asked_at(word), format!("--server={word}"))));
     let conf = server.resolv_conf();
     let of_conf = |conf: &ResolvConf| {
         let file = conf.file.clone();
@@ -81,12 +82,12 @@ fn behind(server: &Server) -> Vec<Gap> {
             IpAddr::V6(ip) => Some(*ip),
         };
         let servers: Vec<Ipv6Addr> = conf.servers.iter().filter_map(address).collect();
-        servers.into_iter().map(move |ip| (ip, format!("nameserver {ip} in {file}")))
+        servers.into_iter().map(move |ip| (ip, format!("@{ip}"), format!("nameserver {ip} in {file}")))
     };
-    let over_ipv6 = named.chain(conf.into_iter().flat_map(of_conf)).map(|(ip, by)| Gap {
+    let over_ipv6 = named.chain(conf.into_iter().flat_map(of_conf)).map(|(ip, at, by)| Gap {
         what: format!("whether dnsmasq on {host} is answered by {ip}"),
         why: format!("{OVER_IPV4_ALONE}, and `{by}` has it ask that server"),
-        would_need: format!("`dig @{ip} NAME` on {host}"),
+        would_need: format!("`dig {at} NAME` on {host}"),
     });
     let unread = server.elsewhere().map(|by| Gap {
         what: format!("whom dnsmasq on {host} asks"),
@@ -99,6 +100,16 @@ fn behind(server: &Server) -> Vec<Gap> {
 /// `ADDRESS[%LINK][#PORT][@SOURCE]`, over IPv6; `None` for a server of single domains.
 fn v6(server: &str) -> Option<Ipv6Addr> {
     server.split(['%', '#', '@']).next()?.parse().ok()
+}
+
+/// The same as dig is told it: `@ADDRESS%LINK -p PORT`.
+fn asked_at(server: &str) -> String {
+    let (place, port) = server.split_once('#').unwrap_or((server, ""));
+    let place = place.split('@').next().unwrap_or(place);
+    match port.split('@').next().filter(|port| !port.is_empty()) {
+        Some(port) => format!("@{place} -p {port}"),
+        None => format!("@{place}"),
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +184,8 @@ mod tests {
         cloud.netns("compute1").resolver = Some(conf(&["9.9.9.9", "fe80::1"]));
         let names = |cloud: &Cloud| cloud.diagnose_for("web1", Symptom::Dns);
         assert!(!is_told(&names(&cloud), what), "it is told to read no file");
-        for word in ["fe80::1%eth0#5353", "fe80::1@eth0"] {
+        for (word, at) in [("fe80::1%eth0#5353", "@fe80::1%eth0 -p 5353"), ("fe80::1@eth0", "@fe80::1")] {
+            assert_eq!(asked_at(word), at);
             let mut named = cloud.clone();
             named.dnsmasq("compute1").servers.push(word.to_owned());
             let found = names(&named);

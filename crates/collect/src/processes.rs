@@ -12,18 +12,19 @@ const NAMES: [&str; 8] = ["dnsmasq", "nova-", "libvirtd", "virtqemud", "qemu-", 
 
 /// Every such process of the machine, once for all its hosts.
 pub(crate) fn scan() -> Vec<Process> {
+    let booted = booted();
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut found: Vec<Process> = pids
         .filter_map(|entry| {
             let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            process(pid, &entry.path())
+            process(pid, &entry.path(), booted)
         })
         .collect();
     found.sort_by_key(|p| p.pid);
     found
 }
 
-fn process(pid: u32, folder: &Path) -> Option<Process> {
+fn process(pid: u32, folder: &Path, booted: Option<Duration>) -> Option<Process> {
     let comm = fs::read_to_string(folder.join("comm")).ok()?;
     if !NAMES.iter().any(|name| comm.starts_with(name)) {
         return None;
@@ -44,7 +45,7 @@ fn process(pid: u32, folder: &Path) -> Option<Process> {
         state: field("State:").unwrap_or_default(),
         argv,
         netns: fs::metadata(folder.join("ns/net")).ok().map(|m| m.ino()),
-        started_ms: started_ms(folder),
+        started_ms: booted.and_then(|booted| started_ms(folder, booted)),
     })
 }
 
@@ -52,12 +53,12 @@ fn process(pid: u32, folder: &Path) -> Option<Process> {
 const TICKS_PER_SECOND: u64 = 100;
 
 /// When a process was started: the kernel tells it in ticks since the machine came up (proc_pid_stat(5), `starttime`).
-fn started_ms(folder: &Path) -> Option<u64> {
+fn started_ms(folder: &Path, booted: Duration) -> Option<u64> {
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
     // The name in parentheses may hold anything.
     let (_, fields) = stat.rsplit_once(')')?;
     let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
-    u64::try_from(booted()?.as_millis()).ok()?.checked_add(ticks.checked_mul(1000)? / TICKS_PER_SECOND)
+    u64::try_from(booted.as_millis()).ok()?.checked_add(ticks.checked_mul(1000)? / TICKS_PER_SECOND)
 }
 
 /// When the machine came up, since the epoch; no earlier than it was, and later by what passes between two readings.

@@ -307,7 +307,7 @@ fn the_server_that_hangs_is_started_anew_alone_and_then_with_all_of_its_host() {
 /// not.
 #[test]
 fn a_discover_that_ends_at_the_tap_is_a_lost_request_of_dhcp() {
-    let closed = Closed::up("dt");
+    let closed = Closed::up("dr");
     let lab = &closed.lab;
     let asked = ["diagnose", "web1", "--symptom", "dhcp"];
     for fault in ["tap-down", "tap-not-enslaved", "ebtables-drop"] {

@@ -441,6 +441,7 @@ fn a_loss_on_the_way_to_a_server_at_a_port_of_its_own_is_named_by_its_hop() {
         assert!(text(&finding["summary"]).contains(seen), "{finding:#}");
         let told = evidence(finding);
         assert!(told.iter().any(|line| line.contains("hopline capture --at ")), "{told:#?}");
+        report
     };
     {
         let _server = NameServer::at(&lab, "1.2.3.4:5354", Says::Nothing);
@@ -452,7 +453,17 @@ fn a_loss_on_the_way_to_a_server_at_a_port_of_its_own_is_named_by_its_hop() {
     lost("lost-at-hop gw//eth1", "is seen at gw//eth0");
     printed_in(&lab.netns("gw"), &["ip", "xfrm", "policy", "flush"]);
     block("src 1.2.3.4", "sport");
-    lost("lost-at-hop gw//eth0", "the answer to ");
+    let report = lost("lost-at-hop gw//eth0", "the answer to ");
+    // Each question has its answer beside it, as far as that came.
+    let packets = list(&report.json["journeys"]).iter().flat_map(|journey| list(&journey["packets"]));
+    let of_server: Vec<&Value> =
+        packets.filter(|packet| text(&packet["packet"]).contains("1.2.3.4.5354")).collect();
+    let ends = |half: &str| -> Vec<&str> {
+        let halves = of_server.iter().filter(|packet| packet["direction"] == half);
+        halves.map(|packet| text(&packet["end"])).collect()
+    };
+    assert!(!ends("request").is_empty() && !ends("request").contains(&"unanswered"), "{of_server:#?}");
+    assert!(ends("reply").contains(&"lost"), "{of_server:#?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use model::Netns;
 use model::few;
-use model::service::{Console, Domain};
+use model::service::{Console, Domain, Process};
 use model::snapshot::{Gap, Host};
 
 use super::files::Files;
@@ -77,27 +77,35 @@ pub(super) fn read(files: &Files, name: &str, netns: &Netns) -> (Host, Vec<Gap>)
     (host, gaps)
 }
 
-/// Its services run, or it is set up for them.
+/// Its services run, or it is set up for them: `/usr/bin/python2 /usr/bin/nova-compute ...`.
 pub(super) fn runs_nova(host: &Host) -> bool {
-    let is_novas = |word: &String| word.contains("nova-");
-    host.nova.is_some() || host.processes.iter().any(|process| process.argv.iter().any(is_novas))
+    let is_novas = |word: &String| word.rsplit('/').next().is_some_and(|name| name.starts_with("nova-"));
+    let runs_it = |process: &Process| process.argv.iter().take(2).any(is_novas);
+    host.nova.is_some() || host.processes.iter().any(runs_it)
 }
+
+/// Files of domains: a thousand instances have three each, and each instance is looked for among all.
+const DOMAINS_MAX: usize = 6_000;
 
 /// libvirt's domains, as its files and `virsh dumpxml` tell them; a live one stands for its persistent twin.
 fn domains(files: &Files, gaps: &mut Vec<Gap>) -> Vec<Domain> {
     let mut found: Vec<Domain> = Vec::new();
-    for (path, text) in files.all() {
-        let is_file = wanted::is_domain(path);
-        let is_dump = path.starts_with("sos_commands/virsh/") && path.contains("_dumpxml_");
-        if !is_file && !is_dump {
-            continue;
-        }
-        let path = if is_file { format!("/{path}") } else { path.to_owned() };
+    let is_dump = |path: &str| path.starts_with("sos_commands/virsh/") && path.contains("_dumpxml_");
+    let mut all = files.all().filter(|(path, _)| wanted::is_domain(path) || is_dump(path));
+    for (path, text) in all.by_ref().take(DOMAINS_MAX) {
+        let path = if is_dump(path) { path.to_owned() } else { format!("/{path}") };
         match parse::libvirt_xml::parse(&path, text) {
             Ok(domain) => found.push(domain),
             Err(problem) => gaps.push(gap(&path, problem.to_string(), format!("an undamaged {path}"))),
         }
     }
+    let more = all.count();
+    gaps.extend((more > 0).then(|| {
+        let why = format!(
+            "there are {more} files of them more than the {DOMAINS_MAX} that are read of a sosreport"
+        );
+        gap("the rest of libvirt's domains", why, "a bundle of the host, by `hopline collect`")
+    }));
     found.sort_by_key(|domain| (domain.name.clone(), !domain.live));
     found.dedup_by(|later, kept| later.name == kept.name);
     found

@@ -69,6 +69,11 @@ pub(super) fn read(place: &Place<'_>, others: &Others) -> Result<Told, Missing> 
     Ok(Told { links, addresses: bears, is_detailed, gaps })
 }
 
+/// sos has looked there for links.
+pub(super) fn are_listed(place: &Place<'_>) -> bool {
+    place.command(&LINKS).or_else(|| place.command(&ADDRESSES)).is_some()
+}
+
 /// No link is missing: there is one at least, each line that begins one could be read, and the last is whole.
 fn tells_all(text: &str, read: &Parsed<IpAddrOutput>) -> bool {
     let begins_link = |line: &str| line.starts_with(|c: char| c.is_ascii_digit());

@@ -75,11 +75,19 @@ pub(super) fn read(files: &Files, host: &str) -> Result<(Read, Vec<Read>), Missi
     let main = Place { files, name: None, inode: INODES_FROM };
     let mut own = one(&main, &others, &tables, host)?;
     own.1.extend(beyond);
-    let further = others.iter().filter_map(|(name, (_, inode))| {
+    let mut further = Vec::new();
+    for (name, (_, inode)) in &others {
         let place = Place { files, name: Some(name), inode: *inode };
-        one(&place, &others, &tables, host).ok()
-    });
-    Ok((own, further.collect()))
+        match one(&place, &others, &tables, host) {
+            Ok(read) => further.push(read),
+            // What sos found there is damaged, or too much.
+            Err(Missing { why, would_need }) if links::are_listed(&place) => {
+                own.1.push(gap(format!("the namespace {name} of {host}"), why, would_need));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok((own, further))
 }
 
 /// `qdhcp-7f3 (id: 2)`, a line each; and that there are more of them, where there are.

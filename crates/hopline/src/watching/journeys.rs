@@ -120,6 +120,8 @@ fn known(
         (Kind::Tcp, Half::Question) if one.opens() => one.asks(),
         (Kind::Tcp, Half::Answer) if opened.contains(&one.answers()) => one.answers(),
         (Kind::Tcp, Half::Question | Half::Answer) => return None,
+        // Only the id of what is asked for names is its answer's, too.
+        (Kind::Udp | Kind::DnsQuery | Kind::DnsResponse, Half::Question | Half::Answer) => number.into(),
         (_, Half::Question | Half::Answer) => one.detail.into(),
     };
     Some(((exchange, number), key, half))

@@ -122,7 +122,7 @@ fn reads_no_file(server: &Dnsmasq) -> bool {
 
 /// Its client says on its console that it has the address, and where it can be seen, the instance has it, as its facts
 /// were read. Who was given an address by hand asks nobody for it, and who has another one does not ask for this.
-/// `None` where there is no console, and it may have it.
+/// `None` where no console tells of a lease, and it may have it.
 fn holds(view: &View, seat: &Seat) -> Option<bool> {
     let address = last_given(seat, seat.vif.mac?)?.ip?;
     let read =
@@ -132,8 +132,8 @@ fn holds(view: &View, seat: &Seat) -> Option<bool> {
         return Some(false);
     }
     let is_lease = |event: &&ConsoleEvent| matches!(event.kind, ConsoleEventKind::DhcpLease(_));
-    let last = console_of(seat.host, seat.instance)?.events.iter().rev().find(is_lease);
-    Some(last.is_some_and(|told| told.kind == ConsoleEventKind::DhcpLease(address)))
+    let last = console_of(seat.host, seat.instance)?.events.iter().rev().find(is_lease)?;
+    Some(last.kind == ConsoleEventKind::DhcpLease(address))
 }
 
 /// As its facts were read it gives the NIC nothing at all, which is another fault's doing.
