@@ -659,8 +659,11 @@ fn each_is_named_and_healed(tag: &str, faults: &[Fault]) {
         wrong.extend(cloud.complaints(&broken, &Expected { entered, outside }, fault.inject));
         cloud.bash(fault.heal);
         // A question by ARP from before may still end unanswered, and take with it what waits for it; and a router that
-        // knows an old MAC asks anew after eight seconds (`delay_first_probe_time`, `ucast_solicit`, arp(7)).
-        cloud.bash("h ping -n -c 1 -w 30 198.51.100.10 >/dev/null");
+        // knows an old MAC asks anew after eight seconds (`delay_first_probe_time`, `ucast_solicit`, arp(7)). A ping
+        // that is told unreachable ends, whatever its deadline (ping(8), -w).
+        cloud.bash(
+            "until h ping -n -c 1 -W 1 198.51.100.10 >/dev/null; do [ $SECONDS -lt 60 ] || exit 1; done",
+        );
         let after = format!("after {}", fault.inject);
         wrong.extend(cloud.complaints(&[&["diagnose", "inst1"], &["check"]], &Expected::default(), &after));
     }
