@@ -1,6 +1,6 @@
-//! Instances that dnsmasq's log shows to have been left without a lease, or with one that it has forgotten, and of which
-//! nothing tells what became of that: neither their inside, nor who answers for their addresses, nor their console. They
-//! are not called healthy.
+//! Instances that dnsmasq's log shows to have been left without a lease, or with one that it has forgotten, and of
+//! which nothing tells what became of that: neither their inside, nor who answers for their addresses, nor their
+//! console. They are not called healthy.
 
 use model::Mac;
 use model::finding::Finding;

@@ -112,7 +112,8 @@ impl Dnsmasq {
 
     /// Told by its arguments to answer no names (dnsmasq(8), `--port=0`).
     pub fn is_told_no_names(&self) -> bool {
-        let is_told = |words: &[String]| matches!(words, [flag, port] if (flag == "-p" || flag == "--port") && port == "0");
+        let is_flag = |word: &String| word == "-p" || word == "--port";
+        let is_told = |words: &[String]| matches!(words, [flag, port] if is_flag(flag) && port == "0");
         self.argv.iter().any(|word| word == "--port=0" || word == "-p0") || self.argv.windows(2).any(is_told)
     }
 
