@@ -24,8 +24,8 @@ fn set(socket: &impl AsFd, option: libc::c_int, value: libc::c_int) -> io::Resul
 }
 
 /// How long the SYN of a connection that stands was answered after, by the kernel's clock for both, to the microsecond
-/// (tcp(7), `TCP_INFO`). `None` where the SYN was sent again, for which of them was answered is not known (RFC 6298, 3),
-/// and where nothing was measured. What is sent and acknowledged later counts in: it is to be asked before.
+/// (tcp(7), `TCP_INFO`). `None` where the SYN was sent again, for which of them was answered is not known (RFC 6298,
+/// 3), and where nothing was measured. What is sent and acknowledged later counts in: it is to be asked before.
 pub fn handshake(socket: &impl AsFd) -> io::Result<Option<Duration>> {
     // SAFETY: all its fields are numbers, and none of them may not be zero.
     #[expect(unsafe_code, reason = "libc has no value of it to begin with")]
