@@ -11,7 +11,7 @@ use crate::view::{Seat, View};
 use crate::{dhcp_refused, evidence, said};
 
 /// Rounds of DISCOVER and OFFER that are no chance.
-const ROUNDS_MIN: usize = 3;
+pub(crate) const ROUNDS_MIN: usize = 3;
 /// Lines of the log that are shown, at most.
 const LINES_MAX: usize = 4;
 

@@ -392,11 +392,8 @@ fn is_answered(case: &Case, rung: &Rung) -> bool {
 
 /// The probe asks what the rung asks.
 pub(crate) fn is_probe_of(probe: &ProbeResult, rung: &Rung) -> bool {
-    let asked = match probe.asked.exchange() {
-        Exchange::Dns if rung.purpose.is_at_other_port() => Exchange::Udp,
-        asked => asked,
-    };
-    let same = rung.answer.paths.iter().any(|p| p.exchange == asked);
+    let asked = probe.asked.exchange();
+    let same = rung.answer.paths.iter().any(|p| rung.purpose.exchange_of(p.exchange) == asked);
     let tried = probe.sent > 0 || probe.send_error.is_some();
     let same_port = rung.purpose.has_port(probe.asked.port());
     let same_size = probe.asked.octets().is_none_or(|octets| octets == rung.octets());

@@ -9,13 +9,11 @@ use model::snapshot::Gap;
 
 use crate::addressless::{self, Known};
 use crate::catalogue::dhcp::dhcp_not_authoritative;
+use crate::dhcp_ignored::ROUNDS_MIN;
 use crate::dhcp_told::console_of;
 use crate::restart::typed;
 use crate::view::{Seat, View};
 use crate::{dhcp_refused, dhcp_unheard, evidence, power};
-
-/// Rounds of DISCOVER without a REQUEST that are no chance.
-const ROUNDS_MIN: usize = 3;
 
 /// What is not known of an instance.
 pub(crate) struct Doubt {
